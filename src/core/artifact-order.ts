@@ -1,4 +1,4 @@
-/** The orders of lists of artifacts. */
+/** Sort orders for lists of artifacts. */
 import { comparePaths } from './entry.ts'
 
 export type ArtifactSort = 'newest' | 'oldest' | 'largest' | 'expiring' | 'costliest' | 'name'
@@ -8,7 +8,7 @@ type Direction = 'up' | 'down'
 export interface ArtifactOrder {
   by: 'id' | 'logicalBytes' | 'newBytes' | 'endsAt' | 'name'
   direction: Direction
-  /** Of those that are equal. */
+  /** Tie-breaker: the direction of ids among equal keys. */
   ids: Direction
 }
 
@@ -21,7 +21,8 @@ export const artifactOrders: Record<ArtifactSort, ArtifactOrder> = {
   name: { by: 'name', direction: 'up', ids: 'down' },
 }
 
-/** By which names are ordered: `shard-2` comes before `shard-10`. Each number goes by how many digits it has, and then by them. */
+/** Sort key for natural order: `shard-2` comes before `shard-10`. Each number is prefixed with its
+ *  digit count, so numbers compare by value. */
 export function nameKey(name: string): string {
   return name.replaceAll(/\d+/g, (digits) => {
     const number = digits.replace(/^0+(?=\d)/, '')
@@ -29,13 +30,13 @@ export function nameKey(name: string): string {
   })
 }
 
-/** An artifact's place in an order. */
+/** An artifact's sort key, with its id as the tie-breaker. */
 export interface Ranked {
   id: number
   key: number | string
 }
 
-/** Text goes by its bytes in UTF-8, as that of paths. */
+/** Text keys compare by their UTF-8 bytes, like paths. */
 export function comparison({ direction, ids }: ArtifactOrder): (a: Ranked, b: Ranked) => number {
   const signs = { up: 1, down: -1 }
   return (a, b) => {

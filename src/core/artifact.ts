@@ -1,20 +1,23 @@
-/** Artifacts: a named output of a run. Naming rules and states. */
+/** Artifacts: named outputs of a run. Naming rules and states. */
 import { storeError } from './errors.ts'
 import { limits } from './limits.ts'
 
 declare const nameBrand: unique symbol
-/** An artifact name that every client can list, download and write as a directory. Made by `parseArtifactName`. */
+/** An artifact name that every client can list, download and write as a directory. Made by
+ *  `parseArtifactName`. */
 export type ArtifactName = string & { readonly [nameBrand]: true }
 
-/** `damaged`: some stored bytes are bad; the rest stays readable. `expired` and `deleted` are tombstones. */
+/** `damaged`: some stored bytes are bad; the rest stays readable. `expired` and `deleted` are
+ *  tombstones. */
 export type ArtifactState = 'available' | 'damaged' | 'expired' | 'deleted'
 
-/** How the bytes came, which decides the representations:
- *  `exact`: a zip taken apart, comes back byte for byte. `opaque`: a zip kept whole because it cannot be taken apart.
+/** How the bytes arrived, which decides the representations:
+ *  `exact`: a zip that was taken apart and is reproduced byte for byte. `opaque`: a zip kept whole
+ *  because it cannot be taken apart.
  *  `raw`: one file. `tree`: entries from a tar or the native client; its zip is generated. */
 export type ArtifactKind = 'exact' | 'opaque' | 'raw' | 'tree'
 
-/** What is the same of all artifacts of kind `tree`. */
+/** Fields that all artifacts of kind `tree` have in common. */
 export const treeOfFiles = {
   kind: 'tree',
   mimeType: 'application/zip',
@@ -23,15 +26,16 @@ export const treeOfFiles = {
   zipDigest: null,
 } as const
 
-/** Why a name is refused, or undefined. The stock clients forbid the first group themselves (GITHUB-PROTOCOL §7) and
- *  let the others through; download-artifact joins the name to a path, so `..` would escape its directory. */
+/** Returns why a name is rejected, or undefined when it is valid. The stock clients reject the
+ *  characters of the first check themselves (GITHUB-PROTOCOL §7) but not the rest;
+ *  download-artifact joins the name to a path, so `..` would escape its directory. */
 export function artifactNameFault(name: string): string | undefined {
   if (name === '') return 'it is empty'
-  if (/["<>|*?\r\n\\/:]/.test(name)) return 'it has one of " : < > | * ? \\ / or a line break'
-  // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused.
-  if (/[\u0000-\u001f\u007f]/.test(name)) return 'it has a control character'
-  if (name === '.' || name === '..') return 'it names a directory'
-  if (name.trim() !== name) return 'it begins or ends with a blank'
+  if (/["<>|*?\r\n\\/:]/.test(name)) return 'it contains one of " : < > | * ? \\ / or a line break'
+  // oxlint-disable-next-line no-control-regex -- control characters are exactly what is rejected.
+  if (/[\u0000-\u001f\u007f]/.test(name)) return 'it contains a control character'
+  if (name === '.' || name === '..') return 'it is "." or ".."'
+  if (name.trim() !== name) return 'it begins or ends with whitespace'
   if (!name.isWellFormed()) return 'it is not valid Unicode'
   if (Buffer.byteLength(name) > limits.artifactNameBytesMax) {
     return `it is longer than ${limits.artifactNameBytesMax} bytes`
@@ -39,9 +43,9 @@ export function artifactNameFault(name: string): string | undefined {
   return undefined
 }
 
-/** The error of a job that would replace or delete what another one made, where the project is strict. */
+/** The error when a job tries to replace or delete another job's artifact in a strict project. */
 export function heldByOtherJob({ id, job }: { id: number; job: string }): Error {
-  const reason = `artifact ${id} was made by job ${job}, and this project is strict: only that job or a person replaces or deletes it`
+  const reason = `artifact ${id} was made by job ${job}, and this project is strict: only that job or a person may replace or delete it`
   return storeError('forbidden', reason, { reason })
 }
 

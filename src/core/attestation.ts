@@ -1,7 +1,8 @@
-/** Attestations: what a server says, signed, of an artifact that it received, in the forms that others read. An in-toto Statement
- *  v1, whose subjects are the files and the zip; in a DSSE envelope (`application/vnd.in-toto+json`); in a bundle of Sigstore, with a
- *  key in place of a certificate. What is said of the subjects is a *receipt*: which run they came from. How they were built the
- *  server has not seen, so it is no provenance of SLSA. */
+/** Attestations: signed statements by the server about an artifact it received, in standard
+ *  formats: an in-toto Statement v1 whose subjects are the files and the zip; wrapped in a DSSE
+ *  envelope (`application/vnd.in-toto+json`); and that in a Sigstore bundle with a key in place of
+ *  a certificate. The predicate is a *receipt*: it says which run the subjects came from. It is not
+ *  SLSA provenance, because the server did not observe the build. */
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import { digestOf } from './digest.ts'
 import { storeError } from './errors.ts'
@@ -11,7 +12,7 @@ export const payloadType = 'application/vnd.in-toto+json'
 export const statementType = 'https://in-toto.io/Statement/v1'
 export const receiptType = 'urn:trove:receipt:v1'
 
-/** A `ResourceDescriptor` of in-toto: a file by its path, with its mode and length, or the zip. */
+/** An in-toto `ResourceDescriptor`: a file by path, with its mode and length, or the zip. */
 export interface Subject {
   name: string
   digest: { sha256: string }
@@ -19,7 +20,7 @@ export interface Subject {
   annotations?: { mode: string; sizeBytes: number }
 }
 
-/** What a server says of the subjects. Nulls: it was not told. */
+/** The predicate: what the server states about the subjects. Null means unknown to the server. */
 export interface Receipt {
   /** The server's `TROVE_PUBLIC_URL`. */
   store: string | null
@@ -33,15 +34,16 @@ export interface Receipt {
   sha: string | null
   workflow: string | null
   event: string | null
-  /** From a pull request, whose code nobody had merged. */
+  /** The run was for a pull request, so its code was not yet merged. */
   untrusted: boolean
   receivedAt: string
-  /** Of the whole artifact, as messages have them. */
+  /** Digests of the whole artifact, in wire form. */
   treeDigest: string
   zipDigest: string | null
-  /** The statement is about this entry and what lies below it; '' is all. */
+  /** The statement covers this entry and everything below it; '' covers the whole artifact. */
   path: string
-  /** Links, and directories that are entries: their lines of the manifest (`core/manifest.ts`), whose digest is the tree digest. */
+  /** Symlinks and directory entries, as their manifest lines (`core/manifest.ts`), which the tree
+   *  digest covers. */
   otherEntries: string[]
 }
 
@@ -52,20 +54,22 @@ export interface Statement {
   predicate: Receipt
 }
 
-/** What stands before a payload where it is signed: the pre-authentication encoding of DSSE. */
+/** The bytes that precede the payload in what is signed: DSSE's pre-authentication encoding
+ *  (PAE). */
 export function signedPrefix(payloadBytes: number): string {
   return `DSSEv1 ${payloadType.length} ${payloadType} ${payloadBytes} `
 }
 
-/** The SHA-256 of the key as DER (SubjectPublicKeyInfo). */
+/** The SHA-256 of the key's DER encoding (SubjectPublicKeyInfo). */
 export function keyIdOf(publicKey: KeyObject): string {
   return digestOf(publicKey.export({ type: 'spki', format: 'der' }))
 }
 
-/** The public halves of all keys of a text of PEM blocks. Errors: invalid_request (none there, or one that is not on P-256). */
+/** Returns the public keys of all PEM blocks in `pem`; private keys yield their public half.
+ *  Errors: invalid_request (no key, or one that is not ECDSA P-256). */
 export function parsePublicKeys(pem: string): KeyObject[] {
   const blocks = pem.match(/-----BEGIN ([A-Z ]*(?:PUBLIC|PRIVATE) KEY)-----[^-]+-----END \1-----/g)
-  if (blocks === null) throw badKey('there is no key in PEM')
+  if (blocks === null) throw badKey('no PEM key found')
   return blocks.map(parsePublicKey)
 }
 
@@ -74,10 +78,10 @@ function parsePublicKey(block: string): KeyObject {
   try {
     key = createPublicKey(block)
   } catch (error) {
-    throw badKey(`a key cannot be read: ${(error as Error).message}`)
+    throw badKey(`unreadable key: ${(error as Error).message}`)
   }
   if (key.asymmetricKeyDetails?.namedCurve === 'prime256v1') return key
-  throw badKey('a key is not of ECDSA on P-256')
+  throw badKey('unsupported key: it must be ECDSA P-256')
 }
 
 function badKey(reason: string): Error {

@@ -1,9 +1,11 @@
-/** Who takes something away, or changes what others rely on: what the audit log says of them. */
+/** Actors and kinds of acts in the audit log, which records every removal and every change that
+ *  others depend on. */
 
-/** `delete`, `restore`, `keep`, `release` (keeps no longer), `expire` (another expiry), `replace` (by an upload): artifacts.
- *  `delete-run`, `delete-job`: what is recorded of them. `settings`: of a project. `token`: one was minted. `revoke`,
- *  `revoke-all`: one token, or all that a project has. `dismiss-secret`: what a file holds is none; `undismiss-secret`: it is one
- *  after all. `gc`, `scrub`, `backup`: begun by hand. */
+/** On artifacts: `delete`, `restore`, `keep`, `release` (ends a keep), `expire` (changes the
+ *  expiry), `replace` (by an upload). On run records: `delete-run`, `delete-job`. On a project:
+ *  `settings`. On tokens: `token` (minted), `revoke` (one token), `revoke-all` (every token of a
+ *  project). On findings: `dismiss-secret` (a false alarm), `undismiss-secret`. Started by hand:
+ *  `gc`, `scrub`, `backup`. */
 export const actKinds = [
   'delete',
   'restore',
@@ -25,18 +27,19 @@ export const actKinds = [
 ] as const
 export type ActKind = (typeof actKinds)[number]
 
-/** `job`: by a token of a run. `person`: by one of a project, of scope read or write. */
+/** `job`: a run's token. `person`: a project token with scope read or write. */
 export type ActorKind = 'job' | 'person' | 'administrator'
 
-/** `api`: the native API. `page`: a form. `github`: what stock clients and `gh` speak. */
+/** `api`: the native API. `page`: a web form. `github`: the protocol of stock clients and `gh`. */
 export type ActOrigin = 'api' | 'page' | 'github'
 
 export interface Actor {
   kind: ActorKind
-  /** Null for whoever is of no run. */
+  /** Null unless the actor is a job. */
   run: number | null
   job: string | null
-  /** Ids of the token and of those that it came of, its own first; a browser's session is the first then. */
+  /** The token's id, then the ids of the tokens it descends from. For a browser session the first
+   *  id is the session's. */
   tokenIds: readonly string[]
   origin: ActOrigin
 }

@@ -1,12 +1,13 @@
-/** Binary records that client and server exchange in a negotiated upload and a delta download (api/negotiation.ts). */
+/** Binary records that client and server exchange in negotiated uploads and delta downloads
+ *  (api/negotiation.ts). */
 import type { Composite, CopyCodec } from './copy.ts'
 import { type Digest, digestFromBytes, digestToBytes } from './digest.ts'
 import { tooLarge } from './errors.ts'
 import { limits } from './limits.ts'
 import { type ByteReader, type ByteWriter, createByteReader, createByteWriter } from './varint.ts'
 
-/** Composites of one request of `/parts`, and wants of one request of `/blobs`, take at most this many bytes: those of a
- *  file of 16 GiB. */
+/** Upper bound on the composites in one `/parts` request and on the wants in one `/blobs` request:
+ *  enough for a file of 16 GiB. */
 export const listBytesMax = 16 * 1024 * 1024
 
 export function writeComposite(out: ByteWriter, composite: Composite): void {
@@ -26,20 +27,22 @@ export function readComposite(reader: ByteReader): Composite {
   return { digest, sizeBytes, crc32, parts }
 }
 
-/** What a record of a `/packs` body is. `firstPart`: a blob with which a large file begins that is sent whole. `fileEnd`: the
- *  blobs since then are all of it, in order, so it can be hashed while they are at hand. Of neither the digest is told. */
+/** Record kinds in a `/packs` body. `firstPart`: the first blob of a large file that is sent whole.
+ *  `fileEnd`: the blobs since `firstPart` are the whole file, in order, so the server can hash the
+ *  file as they arrive. Neither kind carries a digest. */
 export const recordKind = { blob: 0, firstPart: 1, fileEnd: 2 } as const
 
-/** What comes before a blob's joining stream in a `/packs` body. It does not say the digest: whoever receives the blob
- *  hashes it anyway, and so nobody can give content another name; 32 bytes are much for a small file. */
+/** Precedes a blob's joining stream in a `/packs` body. It carries no digest: the receiver hashes
+ *  the blob anyway, so no client can store content under a wrong name, and 32 bytes are a lot for a
+ *  small file. */
 export interface BlobRecordHead {
   kind: 'blob' | 'firstPart'
   sizeBytes: number
-  /** Of the stream that follows, without a final block. */
+  /** Length of the stream that follows, without a final block. */
   lengthBytes: number
 }
 
-/** Most bytes that a record's head takes: kind and two varints. */
+/** Upper bound on a record head: the kind and two varints. */
 export const recordHeadBytesMax: number = 1 + 2 * 8
 
 export function encodeBlobRecordHead(head: BlobRecordHead): Buffer {
@@ -52,7 +55,7 @@ export function encodeBlobRecordHead(head: BlobRecordHead): Buffer {
 
 export const fileEndRecord: Buffer = Buffer.from([recordKind.fileEnd])
 
-/** Ascending integers as deltas; gzip on the wire makes runs nearly free. */
+/** Encodes ascending integers as gaps; gzip on the wire makes consecutive runs nearly free. */
 export function encodeOrdinals(ordinals: Iterable<number>): Buffer {
   const out = createByteWriter()
   let next = 0
@@ -75,7 +78,8 @@ export function decodeOrdinals(bytes: Uint8Array): number[] {
   return ordinals
 }
 
-/** An entry of which bytes are wanted: all of it, or some of its parts. Both ascend. */
+/** An entry whose bytes are wanted: the whole file (`parts` null) or some of its parts. Entries and
+ *  parts are in ascending order. */
 export interface Want {
   ordinal: number
   parts: number[] | null
@@ -97,7 +101,8 @@ export function encodeWants(wants: readonly Want[]): Buffer {
   return out.bytes()
 }
 
-/** Errors: too_large (before they are in memory, where a byte of the list takes tens), RangeError when it is malformed. */
+/** Errors: too_large, thrown while decoding, because one byte of the list expands to tens of bytes
+ *  in memory; RangeError when malformed. */
 export function decodeWants(bytes: Uint8Array): Want[] {
   const reader = createByteReader(bytes)
   const wants: Want[] = []
@@ -123,14 +128,15 @@ export function decodeWants(bytes: Uint8Array): Want[] {
 
 function tooManyWants(): Error {
   const limitValue = limits.fetchedStreamsMax
-  const reason = `more than ${limitValue} files and parts are wanted at once; ask in several requests`
+  const reason = `more than ${limitValue} files and parts in one request; split it into several`
   return tooLarge('files and parts of one request', limitValue, reason)
 }
 
-/** What comes before a stored stream in a `/blobs/fetch` body. A body that does not end in `fetchEnd` was cut off. */
+/** Precedes a stored stream in a `/blobs/fetch` body. A body that does not end with `fetchEnd` was
+ *  cut off. */
 export interface FetchedHead {
   ordinal: number
-  /** Where its content belongs in the file. */
+  /** Where the content goes in the file. */
   offset: number
   sizeBytes: number
   codec: CopyCodec
@@ -139,7 +145,7 @@ export interface FetchedHead {
 
 export const fetchEnd = 0
 const codecs: readonly CopyCodec[] = ['joining', 'deflate', 'stored']
-/** Most bytes that a head takes. */
+/** Upper bound on an encoded head. */
 export const fetchedHeadBytesMax = 1 + 4 * 8
 
 export function writeFetchedHead(out: ByteWriter, head: FetchedHead): void {
@@ -150,7 +156,7 @@ export function writeFetchedHead(out: ByteWriter, head: FetchedHead): void {
   out.varint(head.lengthBytes)
 }
 
-/** Undefined at the end. */
+/** Returns undefined at `fetchEnd`. */
 export function readFetchedHead(reader: ByteReader): FetchedHead | undefined {
   const kind = reader.byte()
   if (kind === fetchEnd) return undefined

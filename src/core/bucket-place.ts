@@ -1,14 +1,15 @@
-/** Where objects of S3 are, and how they are reached. */
+/** An S3 bucket and how to reach it. */
 export interface BucketPlace {
   readonly bucket: string
-  /** Before each key: empty, or with a slash at its end. */
+  /** Prepended to every key: empty, or ends with a slash. */
   readonly prefix: string
   readonly region: string
-  /** Of a service that is not Amazon's, which is then asked for `/BUCKET/KEY`; without a slash at its end. */
+  /** Endpoint of an S3-compatible service, addressed as `/BUCKET/KEY`, without a trailing slash;
+   *  null for Amazon. */
   readonly endpoint: string | null
 }
 
-/** As people write it. */
+/** Formats the place as `s3://BUCKET/PREFIX`. */
 export function tellBucket({ bucket, prefix }: BucketPlace): string {
   return `s3://${bucket}/${prefix}`.replace(/\/$/, '')
 }

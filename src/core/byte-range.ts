@@ -1,5 +1,5 @@
-/** Byte ranges: HTTP's inclusive text form outside, half-open `[start, end)` inside. This is the only place that knows
- *  the text form. RFC 9110 §14. */
+/** Byte ranges: HTTP's inclusive text form outside, half-open `[start, end)` inside. Only this file
+ *  knows the text form. RFC 9110 §14. */
 
 export interface ByteRange {
   start: number
@@ -7,19 +7,19 @@ export interface ByteRange {
 }
 
 export type RangeAnswer =
-  /** No range, one that says nothing valid, or several: the whole representation is the answer. */
+  /** The whole representation: no range, an invalid one, or several. */
   { kind: 'whole' } | { kind: 'part'; range: ByteRange } | { kind: 'unsatisfiable' }
 
-/** Reads a `Range` field for a representation of `totalBytes`. */
+/** Parses a `Range` header for a representation of `totalBytes`. */
 export function parseByteRange(field: string | undefined, totalBytes: number): RangeAnswer {
   // RFC 9110 §14.1: range unit names are case-insensitive.
   const set = /^bytes=(.*)$/i.exec(field?.trim() ?? '')?.[1]
   // RFC 9110 §5.6.1.2: empty list elements are ignored.
   const specs = set?.split(',').filter((spec) => spec.trim() !== '') ?? []
-  // RFC 9110 §14.2: several ranges may be answered by the whole, and no client of an archive asks for them.
+  // RFC 9110 §14.2: several ranges may be answered with the whole; no archive client requests them.
   if (specs.length !== 1) return { kind: 'whole' }
   const match = /^[ \t]*(\d*)-(\d*)[ \t]*$/.exec(specs[0]!)
-  // RFC 9110 §14.2: an invalid range is ignored, not refused.
+  // RFC 9110 §14.2: an invalid range is ignored, not rejected.
   if (match === null) return { kind: 'whole' }
   const [, first = '', last = ''] = match
   if (first === '') return parseSuffix(last, totalBytes)
@@ -31,23 +31,25 @@ export function parseByteRange(field: string | undefined, totalBytes: number): R
   return { kind: 'part', range: { start, end } }
 }
 
-/** The last `text` bytes. */
+/** Parses a suffix range: the last `text` bytes. */
 function parseSuffix(text: string, totalBytes: number): RangeAnswer {
   if (text === '') return { kind: 'whole' }
   const length = Number(text)
   if (length === 0) return { kind: 'unsatisfiable' }
-  // Nothing is a valid suffix of nothing, but Content-Range cannot say so.
+  // An empty representation satisfies a suffix range, but Content-Range cannot express an empty
+  // range.
   if (totalBytes === 0) return { kind: 'whole' }
   return { kind: 'part', range: { start: Math.max(totalBytes - length, 0), end: totalBytes } }
 }
 
-/** Compares decimal texts of any length: as numbers, large ones would be rounded to equality. */
+/** Compares decimal strings of any length. Converted to numbers, large values would round to
+ *  equal. */
 function isLess(a: string, b: string): boolean {
   const [left, right] = [a.replace(/^0+/, ''), b.replace(/^0+/, '')]
   return left.length === right.length ? left < right : left.length < right.length
 }
 
-/** The `Content-Range` of a non-empty part. */
+/** Formats the `Content-Range` of a non-empty range. */
 export function formatContentRange(range: ByteRange, totalBytes: number): string {
   return `bytes ${range.start}-${range.end - 1}/${totalBytes}`
 }

@@ -1,8 +1,10 @@
-/** Content-defined cut points: FastCDC (Xia et al., ATC 2016 and TPDS 2020) with a 32-bit gear hash. A chunk ends where
- *  a hash of its last 32 bytes has certain bits zero, so equal content is cut equally wherever it lies. Chunks are at
- *  least `minBytes` (but for the last) and at most `maxBytes` long. Below `averageBytes` a cut is four times rarer, and
- *  above it four times likelier, than plain CDC would have it (normalization 2), which gathers lengths about the average.
- *  Where cuts fall decides what dedups with what is stored already: a change here makes old chunks useless. */
+/** Content-defined chunking with FastCDC (Xia et al., ATC 2016 and TPDS 2020) and a 32-bit gear
+ *  hash. A chunk ends where a hash of its last 32 bytes has certain bits zero, so equal content is
+ *  cut equally at any offset. Chunks are at least `minBytes` (except the last) and at most
+ *  `maxBytes` long. Below `averageBytes` a cut is four times less likely, and above it four times
+ *  more likely, than in plain CDC (normalization level 2), which concentrates chunk lengths around
+ *  the average. Changing where cuts fall stops new uploads from deduplicating against stored
+ *  chunks. */
 import { deflateRawSync } from 'node:zlib'
 import {
   type ChunkSizes,
@@ -13,15 +15,17 @@ import {
 } from './cut-points.ts'
 import { limits } from './limits.ts'
 
-/** Cuts the content of one file, given in pieces of any size. */
+/** Cuts the content of one file, fed in pieces of any size. */
 export interface Chunker {
-  /** The chunks that `bytes` completes, in order, each owning its memory. `bytes` may be reused afterwards. */
+  /** Returns the chunks that `bytes` completes, in order, each owning its memory. The caller may
+   *  reuse `bytes` afterwards. */
   push(bytes: Uint8Array): Buffer[]
-  /** The last chunk; undefined when nothing is left of the content, so for no content at all too. */
+  /** Returns the last chunk, or undefined when no bytes remain, as for empty content. */
   finish(): Buffer | undefined
 }
 
-/** Cuts by content; where the cuts fall does not depend on how the content is split into pieces. Holds one chunk. */
+/** Cut points depend on the content only, not on how it is split into pieces. Holds one chunk in
+ *  memory. */
 export function createChunker(sizes: ChunkSizes = chunkSizes, coarseAfterBytes?: number): Chunker {
   let findEnd = createFileCutFinder(sizes, coarseAfterBytes)
   let held = Buffer.allocUnsafeSlow(sizes.maxBytes)
@@ -65,15 +69,16 @@ export function createChunker(sizes: ChunkSizes = chunkSizes, coarseAfterBytes?:
   }
 }
 
-/** The chunks of `source`, in order, each owning its memory. Holds one piece of `source` and one chunk beside the chunks
- *  of that piece's next `sizes.maxBytes`. No content has no chunks. */
+/** Yields the chunks of `source`, in order, each owning its memory; empty content yields none.
+ *  Holds one piece of `source`, one chunk, and the chunks of the next `sizes.maxBytes` of that
+ *  piece. */
 export async function* cutChunks(
   source: AsyncIterable<Uint8Array>,
   sizes: ChunkSizes = chunkSizes,
 ): AsyncGenerator<Buffer, void, undefined> {
   const chunker = createChunker(sizes)
   for await (const piece of source) {
-    // A piece of any size is taken in by windows, so that not all its chunks exist at once.
+    // Large pieces are pushed in windows, so that their chunks do not all exist at once.
     for (let start = 0; start < piece.length; start += sizes.maxBytes) {
       yield* chunker.push(piece.subarray(start, start + sizes.maxBytes))
     }
@@ -82,9 +87,10 @@ export async function* cutChunks(
   if (last !== undefined) yield last
 }
 
-/** Whether content that begins with `sample` is compressed already (DESIGN §4): it says so by its first bytes, or the
- *  sample deflates by under 3 %. Looks at no more than `limits.compressedSampleBytes`, for about 1 ms. A sample too
- *  short to tell (under 1 KiB) is taken for not compressed unless its first bytes say so. */
+/** Reports whether content that begins with `sample` is already compressed (DESIGN §4): it has a
+ *  known magic number, or the sample shrinks by less than 3 % when deflated. Reads at most
+ *  `limits.compressedSampleBytes`, about 1 ms of work. A sample under 1 KiB is too short to deflate
+ *  and counts as uncompressed unless its magic number is known. */
 export function isCompressed(sample: Uint8Array): boolean {
   const head = Buffer.from(sample.buffer, sample.byteOffset, sample.byteLength)
   if (hasCompressedHead(sample)) return true

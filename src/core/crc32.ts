@@ -1,6 +1,8 @@
-/** CRC-32 as zip and gzip use it, and the CRC-32 of a concatenation from the CRCs of its parts.
- *  Appending n bytes multiplies a CRC, taken as a polynomial over GF(2), by x^(8n) modulo the generator; so combining is
- *  one multiplication once x^(8n) is known. That power is the product of one table entry for each byte of n. */
+/** CRC-32 as in zip and gzip, and the CRC-32 of a concatenation computed from the CRCs of its
+ *  parts.
+ *  Appending n bytes multiplies a CRC, taken as a polynomial over GF(2), by x^(8n) modulo the
+ *  generator, so combining two CRCs is one multiplication once x^(8n) is known. That power is the
+ *  product of one table entry per byte of n. */
 import { crc32 as nodeCrc32 } from 'node:zlib'
 
 /** The generator, bit-reflected: the coefficient of x^0 is the highest bit. RFC 1952 §8. */
@@ -12,18 +14,21 @@ const oneByte = 0x00800000
 /** Lengths are below 2^53, so they have at most seven bytes. */
 const lengthBytesMax = 7
 
-/** Made when it is needed: to make it takes some milliseconds, as long as a small command has for all else. */
+/** Built on first use: building takes several milliseconds, as long as the rest of a small
+ *  command. */
 let powers: Uint32Array | undefined
 
-/** CRC-32 of `bytes`; with `seed`, of everything that `seed` is the CRC of followed by `bytes`. About 3 GB/s. */
+/** CRC-32 of `bytes`. With `seed`, the CRC of some data, returns the CRC of that data followed by
+ *  `bytes`. About 3 GB/s. */
 export function crc32(bytes: Uint8Array, seed = 0): number {
   return nodeCrc32(bytes, seed)
 }
 
-/** CRC-32 of a followed by b, given the CRCs of both and the length of b in bytes. Takes well under a microsecond. */
+/** CRC-32 of a followed by b, given both CRCs and the length of b in bytes. Takes well under a
+ *  microsecond. */
 export function combineCrc32(a: number, b: number, lengthB: number): number {
   if (!Number.isSafeInteger(lengthB) || lengthB < 0) {
-    throw new RangeError(`a length is an integer from 0 to 2^53, got ${lengthB}`)
+    throw new RangeError(`length must be an integer from 0 to 2^53, got ${lengthB}`)
   }
   const table = (powers ??= buildPowers())
   let product = a
@@ -36,7 +41,7 @@ export function combineCrc32(a: number, b: number, lengthB: number): number {
   return (product ^ b) >>> 0
 }
 
-/** x^(8 · byte · 256^position) at index 256 · position + byte. */
+/** Entry 256 · position + byte is x^(8 · byte · 256^position). */
 function buildPowers(): Uint32Array {
   const table = new Uint32Array(256 * lengthBytesMax)
   let step = oneByte

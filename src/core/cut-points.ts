@@ -1,5 +1,5 @@
-/** Where content is cut: FastCDC's cut points and what decides between their sizes, with nothing that only Node has, so
- *  that a browser cuts as everybody else does. */
+/** FastCDC cut points and the check for compressed content, without Node APIs, so that browsers cut
+ *  files exactly as servers do. */
 import { limits } from './limits.ts'
 
 export interface ChunkSizes {
@@ -9,52 +9,55 @@ export interface ChunkSizes {
   maxBytes: number
 }
 
-/** For data that is not compressed. */
+/** Chunk sizes for uncompressed data. */
 export const chunkSizes: ChunkSizes = {
   minBytes: limits.chunkMinBytes,
   averageBytes: limits.chunkAverageBytes,
   maxBytes: limits.chunkMaxBytes,
 }
 
-/** For data of which `isCompressed` is true. */
+/** Chunk sizes for data that is already compressed (see `isCompressed`). */
 export const coarseChunkSizes: ChunkSizes = {
   minBytes: limits.coarseChunkMinBytes,
   averageBytes: limits.coarseChunkAverageBytes,
   maxBytes: limits.coarseChunkMaxBytes,
 }
 
-/** Bytes that the hash looks back on: a byte's part in it has been shifted out after 32 more. */
+/** Width of the rolling hash: a byte is shifted out of the 32-bit hash after 32 more bytes. */
 const windowBytes = 32
 const normalization = 2
 const strideBytes = 4096
 const gear = buildGear()
-/** The gear table shifted by one, for the first of the two bytes that one turn of the loop takes in. */
+/** The gear table shifted left by one, for the first of the two bytes that each loop iteration
+ *  consumes. */
 const shiftedGear = gear.map((value) => value << 1)
 
-/** Answers the index in `bytes` after which the chunk ends that has `heldBytes` before `start`; undefined when it goes
- *  on past `bytes`, which must then be followed by the bytes that come next. */
+/** Returns the index in `bytes` just after the end of the current chunk, `heldBytes` of which
+ *  precede `start`. Returns undefined when the chunk continues past `bytes`; the next call must
+ *  then pass the bytes that follow. */
 export type CutFinder = (bytes: Uint8Array, start: number, heldBytes: number) => number | undefined
 
 function createCutFinder(sizes: ChunkSizes): CutFinder {
   const { minBytes, averageBytes, maxBytes } = sizes
   const averageBits = Math.log2(averageBytes)
   if (!Number.isInteger(averageBits)) {
-    throw new RangeError(`an average chunk is a power of two, got ${averageBytes}`)
+    throw new RangeError(`averageBytes must be a power of two, got ${averageBytes}`)
   }
   if (windowBytes > minBytes || minBytes > averageBytes || averageBytes > maxBytes) {
     throw new RangeError(
-      `chunk sizes are in order, from ${windowBytes} up, got ${minBytes}, ${averageBytes}, ${maxBytes}`,
+      `chunk sizes must ascend from ${windowBytes}, got ${minBytes}, ${averageBytes}, ${maxBytes}`,
     )
   }
   const rareMask = highBits(averageBits + normalization)
   const likelyMask = highBits(averageBits - normalization)
-  // In a typed array, because a plain number would be boxed when it leaves the loop.
+  // A typed array: a plain number would be boxed on leaving the loop.
   const hash = new Int32Array(1)
 
   return (bytes, start, heldBytes) => {
     const first = start - heldBytes
     const within = (chunkBytes: number): number => Math.min(first + chunkBytes, bytes.length)
-    // Nothing before the window of the earliest cut can matter, so most of the shortest chunk is not even read.
+    // Bytes before the window of the earliest possible cut cannot affect it, so most of the minimum
+    // chunk is skipped.
     let at = Math.max(start, within(minBytes - windowBytes))
     if (at <= first + minBytes - windowBytes) hash[0] = 0
     if (at < first + minBytes) at = roll(bytes, at, within(minBytes), hash)
@@ -66,8 +69,8 @@ function createCutFinder(sizes: ChunkSizes): CutFinder {
   }
 }
 
-/** The same for the content of a file: chunks that begin at `coarseAfterBytes` or behind are coarse. For one file, whose bytes
- *  are asked about in order. */
+/** Returns a cut finder for the whole content of one file: chunks that begin at or after
+ *  `coarseAfterBytes` are coarse. Serves one file, whose bytes must be passed in order. */
 export function createFileCutFinder(
   sizes: ChunkSizes,
   coarseAfterBytes: number = limits.coarseAfterBytes,
@@ -83,13 +86,14 @@ export function createFileCutFinder(
   }
 }
 
-/** The highest `count` bits but one: the highest is lost when the hash is shifted by two at once. */
+/** A mask of the highest `count` bits, except the top one, which is lost when the hash is shifted
+ *  by two at once. */
 function highBits(count: number): number {
-  if (count < 1 || count > 30) throw new RangeError(`a mask has 1 to 30 bits, got ${count}`)
+  if (count < 1 || count > 30) throw new RangeError(`mask bits must be from 1 to 30, got ${count}`)
   return 0x7fffffff & (-1 << (31 - count))
 }
 
-/** Takes bytes into the hash without looking for a cut; answers `to`. */
+/** Feeds bytes into the hash without looking for a cut. Returns the larger of `from` and `to`. */
 function roll(bytes: Uint8Array, from: number, to: number, hash: Int32Array): number {
   let value = hash[0] as number
   for (let at = from; at < to; at++)
@@ -98,8 +102,9 @@ function roll(bytes: Uint8Array, from: number, to: number, hash: Int32Array): nu
   return Math.max(from, to)
 }
 
-/** Takes bytes into the hash until a cut; answers the index after it. In strides, because V8 compiles a function that is
- *  called often for good, but a loop that runs long again and again, for each time it ends: 1.3 against 0.6 GB/s. */
+/** Feeds bytes into the hash until a cut and returns the index after it. Runs in strides: V8 keeps
+ *  the optimized code of a function that is called often, but recompiles a single long-running loop
+ *  each time it exits (1.3 against 0.6 GB/s). */
 function findCut(
   bytes: Uint8Array,
   from: number,
@@ -114,8 +119,8 @@ function findCut(
   return undefined
 }
 
-/** Answers 0 when there is none. Two bytes a turn halve the shifts (TPDS 2020, "rolling two bytes each time"): 1.06
- *  against 0.85 GiB/s. */
+/** Returns 0 when the stride has no cut. Two bytes per iteration halve the shifts (TPDS 2020,
+ *  "rolling two bytes each time"): 1.06 against 0.85 GiB/s. */
 function findCutInStride(
   bytes: Uint8Array,
   from: number,
@@ -140,7 +145,8 @@ function findCutInStride(
   return 0
 }
 
-/** 256 random words for ever the same (mulberry32). Golden tests hold them: other words cut other chunks. */
+/** Returns 256 pseudo-random words that never change (mulberry32). Golden tests pin them: other
+ *  words would cut other chunks. */
 function buildGear(): Int32Array {
   let state = 0x74726f76 // 'trov'
   return Int32Array.from({ length: 256 }, () => {
@@ -151,7 +157,7 @@ function buildGear(): Int32Array {
   })
 }
 
-/** How files begin that hold compressed data: bytes at an offset. */
+/** Magic numbers of compressed file formats, with their offsets. */
 const magics: { at: number; bytes: number[] }[] = [
   { at: 0, bytes: [0x1f, 0x8b, 0x08] }, // gzip
   { at: 0, bytes: [0x50, 0x4b, 0x03, 0x04] }, // zip, jar, wheel
@@ -174,7 +180,7 @@ const magics: { at: number; bytes: number[] }[] = [
   { at: 0, bytes: [0x49, 0x44, 0x33] }, // mp3
 ]
 
-/** Whether the first bytes say that what follows is compressed already. */
+/** Reports whether the first bytes are the magic number of a compressed format. */
 export function hasCompressedHead(sample: Uint8Array): boolean {
   return magics.some(({ at, bytes }) => bytes.every((byte, index) => sample[at + index] === byte))
 }

@@ -1,19 +1,21 @@
-/** The children of one directory of a manifest. Manifests are flat and may name `a/b` without `a`, so directories are also
- *  found by what lies below them; whole subtrees are stepped over by seeking, so the cost follows the number of children
- *  and not the number of entries below. */
+/** Lists the children of one directory of a manifest. Manifests are flat and may contain `a/b`
+ *  without `a`, so directories are also inferred from the paths below them. Seeking skips whole
+ *  subtrees, so the cost depends on the number of children and not on the number of entries
+ *  below. */
 import { comparePaths, type EntryPath } from './entry.ts'
 
 /** A manifest as pages of entries in path order. */
 export interface ManifestPages<Listed extends { path: EntryPath }> {
-  /** The page that holds the first entry at or after `path`; undefined past the end. */
+  /** Returns the page that holds the first entry at or after `path`; undefined past the end. */
   findPage(path: string): Promise<number | undefined>
-  /** Undefined past the end. */
+  /** Returns undefined past the end. */
   readPage(page: number): Promise<readonly Listed[] | undefined>
 }
 
 export interface DirectoryChild<Listed> {
   path: EntryPath
-  /** Null for a directory that no entry names. `index` is in its page. */
+  /** Null for a directory that has no entry of its own. `index` is the entry's position in its
+   *  page. */
   found: Place<Listed> | null
 }
 
@@ -22,17 +24,17 @@ type Place<Listed> = { entry: Listed; page: number; index: number }
 export interface ChildList<Listed> {
   /** In path order. */
   children: DirectoryChild<Listed>[]
-  /** Where to go on; null at the end. */
+  /** Where to continue; null at the end. */
   next: string | null
 }
 
-/** Sorts after every name that could follow it in the same directory: `/` + 1. */
+/** Sorts after every name that could follow in the same directory: `/` + 1. */
 const afterSlash = '0'
-/** Sorts before every character that a path may hold. */
+/** Sorts before every character that a path may contain. */
 const lowest = '\u0001'
 
-/** At most `limit` children of `directory` ('' is the root), from `from` (a `next` of the page before) on. Empty when
- *  there is no such directory, or nothing in it. */
+/** Returns at most `limit` children of `directory` ('' is the root), starting at `from` (`next` of
+ *  the previous call). Empty when the directory does not exist or has no children. */
 export async function listChildren<Listed extends { path: EntryPath }>(
   pages: ManifestPages<Listed>,
   { directory, from, limit }: { directory: string; from: string | null; limit: number },
@@ -53,14 +55,15 @@ export async function listChildren<Listed extends { path: EntryPath }>(
       continue
     }
     const path = `${prefix}${rest.slice(0, slash)}` as EntryPath
-    // `a` and `a/b` need not be neighbours (`a-b` sorts between), so a named directory was listed earlier.
+    // `a` and `a/b` need not be neighbours (`a-b` sorts between them), so a directory with an entry
+    // was listed earlier.
     if (!(await hasEntry(pages, path))) children.push({ path, found: null })
     position = `${path}${afterSlash}`
   }
   return { children, next: null }
 }
 
-/** Answers a function that finds the first entry at or after a path. Holds one page. */
+/** Returns a function that finds the first entry at or after a path. Holds one page. */
 function createSeek<Listed extends { path: EntryPath }>(
   pages: ManifestPages<Listed>,
 ): (path: string) => Promise<Place<Listed> | undefined> {

@@ -1,25 +1,30 @@
-/** Entries: one path of an artifact. This is the only place that judges whether a path is safe to have on a disk. */
+/** Entries: the paths of an artifact. Only this file decides whether a path is safe to write to a
+ *  disk. */
 import type { Digest } from './digest.ts'
 import { storeError } from './errors.ts'
 import { limits } from './limits.ts'
 
 declare const pathBrand: unique symbol
-/** A relative path with forward slashes that stays below its root. Made only by `parseEntryPath`. */
+/** A relative path with forward slashes that stays below its root. Made only by
+ *  `parseEntryPath`. */
 export type EntryPath = string & { readonly [pathBrand]: true }
 
 export type EntryKind = 'file' | 'directory' | 'symlink'
 
-/** One path of an artifact. Modes are the nine permission bits; set-uid, set-gid and sticky bits are not kept. */
+/** One path of an artifact. Modes are the nine permission bits; set-uid, set-gid and sticky bits
+ *  are dropped. */
 export type Entry =
   | { kind: 'file'; path: EntryPath; mode: number; digest: Digest; sizeBytes: number }
   | { kind: 'directory'; path: EntryPath; mode: number }
   | { kind: 'symlink'; path: EntryPath; mode: number; target: string }
 
-/** Most paths there are: short, and of segments that nobody could object to. Judging one costs a tenth of the rest. */
+/** Fast path for most paths: short, and made of plainly safe segments. Takes a tenth of the time of
+ *  the full check. */
 const plainPath = /^[\w@+~-][\w@+~. -]*(?:\/[\w@+~-][\w@+~. -]*)*$/
 const plainLengthMax = Math.min(limits.segmentBytesMax, limits.pathBytesMax)
 
-/** Why a path may not be stored, or undefined when it may. Paths arrive without a trailing slash. */
+/** Returns why a path may not be stored, or undefined when it may. Callers strip trailing slashes
+ *  first. */
 export function pathFault(path: string): string | undefined {
   if (path.length <= plainLengthMax && plainPath.test(path)) return undefined
   if (path === '') return 'it is empty'
@@ -28,8 +33,8 @@ export function pathFault(path: string): string | undefined {
   }
   if (path.startsWith('/')) return 'it is absolute'
   if (/^[A-Za-z]:/.test(path)) return 'it begins with a drive letter'
-  // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused.
-  if (/[\u0000-\u001f\u007f]/.test(path)) return 'it has a control character'
+  // oxlint-disable-next-line no-control-regex -- control characters are exactly what is rejected.
+  if (/[\u0000-\u001f\u007f]/.test(path)) return 'it contains a control character'
   if (!path.isWellFormed()) return 'it is not valid Unicode'
   for (const segment of path.split('/')) {
     if (segment === '') return 'it has an empty segment'
@@ -38,12 +43,12 @@ export function pathFault(path: string): string | undefined {
       return `a segment is longer than ${limits.segmentBytesMax} bytes`
     }
   }
-  // A backslash separates segments on Windows, so `..\` would climb there.
+  // A backslash separates segments on Windows, so `..\` would climb out there.
   if (path.includes('\\') && path.split(/[\\/]/).includes('..')) return 'it has a ".." segment'
   return undefined
 }
 
-/** Errors: unsafe_path, naming the path and the reason. */
+/** Errors: unsafe_path, with the path and the reason. */
 export function parseEntryPath(path: string): EntryPath {
   const fault = pathFault(path)
   if (fault !== undefined) throw unsafePath(path, fault)
@@ -55,8 +60,9 @@ export function unsafePath(path: string, reason: string): Error {
   return storeError('unsafe_path', message, { path, reason })
 }
 
-/** Archives write `./a`, `a//b` and `dir/`; these mean `a`, `a/b` and `dir`. Nothing else is repaired: `..`, a leading
- *  slash and the rest reach `pathFault`. Answers '' for the root itself (`./`). */
+/** Archives write `./a`, `a//b` and `dir/` for `a`, `a/b` and `dir`. Nothing else is repaired:
+ *  `..`, a leading slash and the like are left for `pathFault`. Returns '' for the root itself
+ *  (`./`). */
 export function normalizeArchivePath(path: string): string {
   if (path.startsWith('/')) return path
   return path
@@ -65,19 +71,20 @@ export function normalizeArchivePath(path: string): string {
     .join('/')
 }
 
-/** As it is, but for slashes at its end. Each is looked at once: the pattern `/\/+$/` tries every one of the thousands that somebody
- *  can put inside of an address, which takes half a second. */
+/** Strips trailing slashes in one pass. The pattern `/\/+$/` is quadratic: it retries at each of
+ *  the thousands of slashes that a crafted URL can contain, which takes half a second. */
 export function withoutEndSlashes(path: string): string {
   let end = path.length
   while (path[end - 1] === '/') end -= 1
   return path.slice(0, end)
 }
 
-/** Order of entries everywhere: by the bytes of their UTF-8 path. */
+/** The order of entries everywhere: by the bytes of the UTF-8 path. */
 export function comparePaths(a: string, b: string): number {
   if (a === b) return 0
-  // UTF-16 order equals UTF-8 order except where surrogates meet the range U+E000–U+FFFF. Looking for these takes less
-  // time than a loop to the first difference: paths in a row share most of their length.
+  // UTF-16 order equals UTF-8 order except between surrogates and U+E000–U+FFFF. Testing for these
+  // is faster than looping to the first difference, because neighbouring paths share most of their
+  // length.
   return needsByteOrder(a) || needsByteOrder(b)
     ? Buffer.compare(Buffer.from(a), Buffer.from(b))
     : a < b
@@ -89,7 +96,7 @@ function needsByteOrder(text: string): boolean {
   return /[\ud800-\uffff]/.test(text)
 }
 
-/** As messages write it: `0644`. */
+/** Formats a mode for messages: `0644`. */
 export function formatMode(mode: number): string {
   return `0${mode.toString(8).padStart(3, '0')}`
 }

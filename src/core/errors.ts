@@ -1,30 +1,33 @@
-/** The closed set of expected failures. Each surface (problem+json, Twirp, Azure XML, exit status, page) renders them
- *  from one table over these codes; storage and core know no status codes. Anything else that is thrown is a bug. */
+/** The closed set of expected failures. Each surface (problem+json, Twirp, Azure XML, exit status,
+ *  page) renders them from one table over these codes; storage and core know no status codes. Any
+ *  other exception is a bug. */
 import type { Digest } from './digest.ts'
 
-/** Every failure a caller can act on, and the facts it carries. Facts are safe to show to the caller. */
+/** Every failure that a caller can act on, with its details. Details are safe to show to the
+ *  caller. */
 export interface ErrorDetails {
-  /** A request field or parameter that cannot be understood. */
+  /** A request field or parameter that cannot be parsed. */
   invalid_request: { field: string }
-  /** An artifact or project name that the naming rules refuse. */
+  /** An artifact or project name that breaks the naming rules. */
   invalid_name: { name: string; reason: string }
-  /** A path inside an upload that must not exist on anybody's disk. */
+  /** A path in an upload that is not safe to write to a disk. */
   unsafe_path: { path: string; reason: string }
-  /** The same path twice, or a path that is a file and a directory at once. */
+  /** A path that occurs twice, or is both a file and a directory. */
   duplicate_path: { path: string }
-  /** An entry kind that artifacts do not hold (device, socket, pipe). */
+  /** An entry kind that artifacts cannot hold (device, socket, pipe). */
   unsupported_entry: { path: string; kind: string }
-  /** An archive that ends too early or contradicts itself. */
+  /** An archive that is truncated or contradicts itself. */
   bad_archive: { reason: string }
   digest_mismatch: { expected: Digest; actual: Digest }
   length_mismatch: { expectedBytes: number; actualBytes: number }
-  /** A body that ended before its announced length. */
+  /** A body that ended before its declared length. */
   incomplete_body: { expectedBytes: number | null; actualBytes: number }
-  /** Nothing arrived or could be sent for the idle limit. */
+  /** No bytes were received or sent within the idle limit. */
   idle_timeout: { limitMs: number }
-  /** `limit` names what is bounded, `setting` the variable that moves the bound. */
+  /** `limit` names the bounded quantity, `setting` the variable that moves the bound. */
   too_large: { limit: string; limitValue: number; setting: string | null }
-  /** Logical bytes beyond what a project, or the whole store, may hold. `setting` moves the bound. */
+  /** Logical bytes beyond the quota of a project or of the whole store. `setting` moves the
+   *  bound. */
   quota_exceeded: { scope: string; limitBytes: number; usedBytes: number; setting: string }
   unknown_block: { blockId: string }
   block_list_conflict: { uploadId: string }
@@ -32,33 +35,34 @@ export interface ErrorDetails {
   signed_url_invalid: { reason: string }
   forbidden: { reason: string }
   not_found: { what: string }
-  /** A route that is there, for other methods. */
+  /** The route exists, but not for this method. */
   method_not_allowed: { allowed: string[] }
   artifact_not_found: { reference: string }
   artifact_expired: { artifactId: number; expiredAt: number; reason: string }
   artifact_deleted: { artifactId: number; deletedAt: number; reason: string }
-  /** The name is held by another artifact of the same run and attempt. */
+  /** Another artifact of the same run and attempt has this name. */
   name_taken: { name: string; artifactId: number | null }
-  /** Stored bytes that no longer hash to their name. */
+  /** Stored bytes that no longer match their digest. */
   blob_damaged: { digest: Digest | null; paths: string[] }
   range_not_satisfiable: { totalBytes: number }
   /** An upload whose patterns match nothing. */
   no_files: { patterns: string[] }
-  /** Credentials in what was to be uploaded: the first of the paths. */
+  /** Credentials found in files to be uploaded; `paths` holds the first few. */
   secrets_found: { paths: string[] }
-  /** No room on the disk that holds packs and metadata. */
+  /** The disk that holds packs and metadata is full. */
   storage_full: { neededBytes: number | null }
-  /** The session behind this work ended (committed, aborted or past its lease). */
+  /** The upload session has ended (committed, aborted, or its lease expired). */
   session_ended: { sessionId: string }
-  /** A negotiated upload is not whole yet: the manifest, times or `missing` blobs have not been sent. */
+  /** A negotiated upload that cannot be committed yet: the manifest, the times or `missing` blobs
+   *  have not been sent. */
   upload_incomplete: { what: 'manifest' | 'times' | 'blobs'; missing: number }
-  /** Too much work at once; asking again later can succeed. */
+  /** Too much concurrent work; a later retry can succeed. */
   busy: { what: string }
   shutting_down: Record<string, never>
 }
 export type ErrorCode = keyof ErrorDetails
 
-/** An expected failure; made by `storeError`. */
+/** An expected failure; created by `storeError`. */
 export class StoreError extends Error {
   override readonly name = 'StoreError'
   readonly code: ErrorCode
@@ -84,13 +88,13 @@ export function storeError<C extends ErrorCode>(
   return new StoreError(code, message, details, options)
 }
 
-/** `what`: the bytes that were checked. */
+/** `what` describes the bytes that were checked. */
 export function digestMismatch(what: string, expected: Digest, actual: Digest): StoreError {
   const message = `${what}: expected ${expected}, got ${actual}`
   return storeError('digest_mismatch', message, { expected, actual })
 }
 
-/** `limit`: what is bounded; `setting`: the variable that moves the bound. */
+/** `limit` names the bounded quantity, `setting` the variable that moves the bound. */
 export function tooLarge(
   limit: string,
   limitValue: number,
@@ -100,7 +104,7 @@ export function tooLarge(
   return storeError('too_large', message, { limit, limitValue, setting })
 }
 
-/** What was thrown, which can be anything. */
+/** Wraps anything thrown that is not an Error. */
 export function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown))
 }
@@ -112,7 +116,7 @@ export function hasCode<C extends ErrorCode>(
   return error instanceof StoreError && error.code === code
 }
 
-/** Codes for which the same request can succeed later without anybody changing anything. */
+/** Codes for which the same request can succeed later without any change. */
 export const retryableCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'busy',
   'shutting_down',
@@ -120,13 +124,14 @@ export const retryableCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'idle_timeout',
 ])
 
-/** What was thrown as a structured-cloneable value, to cross threads, with what it was caused by. */
+/** A thrown value and its chain of causes in structured-cloneable form, to be sent between
+ *  threads. */
 export type ErrorMessage = (
   | Pick<StoreError, 'code' | 'message' | 'details'>
   | { name: string; message: string; stack: string | undefined }
 ) & { cause?: ErrorMessage | undefined }
 
-/** Longer chains are none of ours, and one that is a circle has no end. */
+/** Chains of our own are shorter; the bound also ends a circular one. */
 const causesMax = 8
 
 export function encodeError(thrown: unknown, causesLeft = causesMax): ErrorMessage {
@@ -140,7 +145,8 @@ export function encodeError(thrown: unknown, causesLeft = causesMax): ErrorMessa
   return { code: error.code, message, details: error.details, cause }
 }
 
-/** A StoreError for one; an Error that says the same for all else. */
+/** Returns a StoreError for an encoded StoreError, otherwise an Error with the same name, message
+ *  and stack. */
 export function decodeError(encoded: ErrorMessage): Error {
   const cause = encoded.cause && decodeError(encoded.cause)
   const options = cause && { cause }

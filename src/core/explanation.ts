@@ -1,4 +1,5 @@
-/** What is said of an artifact's time and room, in one place, so that pages, lists and commands never disagree. */
+/** Sentences about an artifact's lifetime and size, in one place so that pages, lists and commands
+ *  agree. */
 import type { ArtifactState } from './artifact.ts'
 import type { Ending } from './retention.ts'
 import { formatPeriod, formatSizeBytes } from './units.ts'
@@ -9,7 +10,7 @@ export function whyKept({ pinned, keptLatest }: Omit<Ending, 'expiresAt'>): stri
   return keptLatest ? 'kept until its branch has a newer one' : null
 }
 
-/** The time that an artifact has, or had. */
+/** The period from an artifact's upload to its expiry. */
 export function lifetime({
   createdAt,
   expiresAt,
@@ -20,7 +21,7 @@ export function lifetime({
   return `${formatPeriod(expiresAt - createdAt)} from its upload`
 }
 
-/** Why an artifact is there for as long as it is. `defaultMs`: what its project gives when nobody asks for another time. */
+/** Why an artifact expires when it does. `defaultMs`: the project's default retention. */
 export function keepingReason(
   artifact: Ending & { createdAt: number },
   defaultMs: number | null = null,
@@ -33,7 +34,7 @@ export function keepingReason(
   return `${own}${isUsual ? ', the default' : `; the default is ${formatPeriod(defaultMs)}`}`
 }
 
-/** Why an artifact is not there any more. */
+/** Why an artifact is gone. */
 export function endReason(artifact: {
   state: ArtifactState
   createdAt: number
@@ -43,7 +44,7 @@ export function endReason(artifact: {
   return artifact.state === 'deleted' ? (artifact.removedReason ?? 'deleted') : lifetime(artifact)
 }
 
-/** What deleting artifacts of so many bytes brings back, and where the rest is. */
+/** How much space deleting artifacts of `logicalBytes` frees, and what happens to the rest. */
 export function freedSentence(
   logicalBytes: number,
   { freedBytes, sharedBytes }: { freedBytes: number; sharedBytes: number },
@@ -57,7 +58,8 @@ export function freedSentence(
   ]
   const freed = `Frees ${formatSizeBytes(freedBytes)}`
   if (rest.length === 0) return `${freed}.`
-  // Of many tiny files more is stored than they have: where each of them lies.
+  // Many tiny files can take more space than their logical bytes: each copy has framing in its
+  // pack.
   const of = freedBytes > logicalBytes ? '' : ` of ${formatSizeBytes(logicalBytes)}`
   return `${freed}${of}; ${rest.join(', ')}.`
 }

@@ -1,5 +1,6 @@
-/** Parsed path globs as one automaton that reads a path once. Its states are bits: those that are set say how much of which
- *  pattern the path has matched so far. So a character costs a few operations for each 32 characters of all patterns. */
+/** Compiled path globs: a bit-parallel automaton that reads a path once. Each state is a bit; the
+ *  set bits record which prefixes of which patterns match what was read so far. Each character
+ *  costs a few operations per 32 characters of all patterns together. */
 
 export type Token =
   | { kind: 'character'; character: string }
@@ -10,7 +11,7 @@ export type Token =
 export const globstar = Symbol('**')
 export type SegmentPattern = Token[] | typeof globstar
 
-/** Answers whether a path matches at least one of the patterns. */
+/** Returns a function that reports whether a path matches at least one of the patterns. */
 export function createGlobMatcher(patterns: SegmentPattern[][]): (path: string) => boolean {
   const { starts, accepts, stars, globstars, slashes, toggles } = statesOf(patterns)
   const [started, accepted, starred, anywhere] = [starts, accepts, stars, globstars].map((states) =>
@@ -59,12 +60,14 @@ const slash = 0x2f
 interface States {
   starts: number[]
   accepts: number[]
-  /** Where a path may go on within its segment without leaving the state, and where across segments. */
+  /** States that a path can stay in: within its segment (`stars`), or across segments
+   *  (`globstars`). */
   stars: number[]
   globstars: number[]
-  /** Those that a slash leaves, to the next one. */
+  /** States that a slash advances to the next one. */
   slashes: number[]
-  /** For each state, the code points at which it begins, or ceases, to be left by a character that is no slash. */
+  /** For each state, the code points at which the set of non-slash characters that advance it
+   *  begins or ends, in turn. */
   toggles: number[][]
 }
 
@@ -89,7 +92,8 @@ function statesOf(patterns: SegmentPattern[][]): States {
         if (token.kind === 'star') states.stars.push(states.toggles.length)
         else states.toggles.push(togglesOf(token))
       }
-      // A path has no empty segments, so an empty pattern segment matches none: nothing leaves its state.
+      // Paths have no empty segments, so an empty pattern segment matches nothing: no character
+      // advances its state.
       if (segment.length === 0) states.toggles.push([])
       if (isLast) return
       states.slashes.push(states.toggles.length)
@@ -126,7 +130,7 @@ function togglesOf(token: Exclude<Token, { kind: 'star' }>): number[] {
   }
 }
 
-/** Answers a function that gives the states that a character leaves. */
+/** Returns a function that maps a code point to the states it advances. */
 function createMoves(toggles: number[][]): (code: number) => Int32Array {
   const byCode = new Map<number, number[]>([[0, []]])
   toggles.forEach((codes, state) => {

@@ -1,13 +1,15 @@
 /** An HTTP proxy between client and server. */
 
 export interface HttpProxy {
-  /** `http://` or `https://`, with user and password where it wants them: it is never told, `tellProxy` is. */
+  /** `http://` or `https://`, with user and password where the proxy requires them. Never print it;
+   *  print `tellProxy` instead. */
   readonly url: string
-  /** The variable or option that names it, for messages. Default: `proxy`. */
+  /** The variable or option that sets it, for messages. Default: `proxy`. */
   readonly setting?: string
 }
 
-/** The address of a proxy as people write it, also without a scheme; undefined for what names no HTTP proxy. */
+/** Parses a proxy address, with or without a scheme. Returns undefined when it is not a valid HTTP
+ *  proxy address. */
 export function parseProxyUrl(text: string): URL | undefined {
   const written = text.includes('://') ? text : `http://${text}`
   if (!URL.canParse(written)) return undefined
@@ -15,7 +17,8 @@ export function parseProxyUrl(text: string): URL | undefined {
   return /^https?:$/.test(url.protocol) && credentialsOf(url) !== undefined ? url : undefined
 }
 
-/** `user:password`; empty when the address has neither, undefined when they are not escaped as they must be. */
+/** `user:password`; empty when the address has neither, undefined when they are not escaped
+ *  properly. */
 export function credentialsOf({ username, password }: URL): string | undefined {
   if (username === '' && password === '') return ''
   try {
@@ -29,7 +32,7 @@ export function portOf({ port, protocol }: URL): number {
   return Number(port) || (protocol === 'https:' ? 443 : 80)
 }
 
-/** Its host and who names it, without user and password. */
+/** Host and setting of a proxy for messages, without user and password. */
 export function tellProxy({ url, setting = 'proxy' }: HttpProxy): string {
   const address = parseProxyUrl(url)
   const host = address === undefined ? '' : ` ${address.hostname}:${portOf(address)}`

@@ -1,8 +1,8 @@
-/** Where a job's ID token comes from, which says for a CI system which job it is. */
+/** Where a job gets its ID token, with which a CI system vouches for the job's identity. */
 import type { HttpProxy } from './http-proxy.ts'
 
-/** `given`: the system has put it into the environment. `asked`: it makes one for the audience that is added to `url`, for
- *  whoever has `token`. */
+/** `given`: the system put the token into the environment. `asked`: `url`, with the audience added
+ *  to it, issues one to holders of `token`. */
 export type IdTokenSource =
   | { kind: 'given'; idToken: string }
   | { kind: 'asked'; url: URL; token: string; proxy: HttpProxy | null }

@@ -1,17 +1,18 @@
-/** Keeping the latest: what `latest:BRANCH/NAME` means does not expire where a pattern of the project, else of the server,
- *  matches `BRANCH/NAME`. The rule is about that one artifact; when a newer one takes its place, its own time counts
- *  again. As there, artifacts of pull requests do not count. */
+/** Keeping the latest: the artifact that `latest:BRANCH/NAME` resolves to does not expire where a
+ *  pattern of the project, or else of the server, matches `BRANCH/NAME`. The rule covers that one
+ *  artifact; once a newer one replaces it, its own expiry applies again. As for `latest:`,
+ *  artifacts of pull requests do not count. */
 import { isOfPullRequest, type RunFacts } from './run.ts'
 import { hasCode, storeError } from './errors.ts'
 import { limits } from './limits.ts'
 import { compilePathGlobs } from './path-glob.ts'
 import { dayMs } from './units.ts'
 
-/** What was the latest stays for this long at least: whoever just found it gets to the end of it, and a newer one that turns
- *  out to be bad can be deleted. */
+/** Minimum time that a former latest artifact stays: long enough to finish a download of it, and to
+ *  delete a newer one that turns out to be bad. */
 export const formerLatestMs = dayMs
 
-/** The branch whose latest what a run makes can be. */
+/** The branch on which a run's artifacts can be the latest; null for pull requests. */
 export function latestBranch(facts: Pick<RunFacts, 'branch' | 'event'>): string | null {
   return isOfPullRequest(facts) ? null : facts.branch
 }
@@ -19,10 +20,10 @@ export function latestBranch(facts: Pick<RunFacts, 'branch' | 'event'>): string 
 export type LatestRule = (branch: string, name: string) => boolean
 
 /** Compiles patterns of `BRANCH/NAME`, globs as in core/path-glob.ts: `main/build`, `main/dist-*`.
- *  Errors: invalid_request of `keepLatest`, also for more than `limits.keepLatestMax` patterns. */
+ *  Errors: invalid_request for `keepLatest`, also for more than `limits.keepLatestMax` patterns. */
 export function compileLatestRule(patterns: readonly string[]): LatestRule {
   if (patterns.length > limits.keepLatestMax) {
-    throw refused(`at most ${limits.keepLatestMax} patterns of BRANCH/NAME can be given`)
+    throw refused(`at most ${limits.keepLatestMax} patterns of BRANCH/NAME are allowed`)
   }
   const bad = patterns.find((pattern) => !/[^/]\/[^/]/.test(pattern))
   if (bad !== undefined) throw refused(`${JSON.stringify(bad)} must be BRANCH/NAME`)
@@ -34,7 +35,7 @@ function compile(patterns: readonly string[]): (path: string) => boolean {
   try {
     return compilePathGlobs(patterns)
   } catch (error) {
-    // Those are told of a field `path`, which whoever set this never gave.
+    // The original errors name a field `path`, which the caller never set.
     if (hasCode(error, 'invalid_request') || hasCode(error, 'too_large'))
       throw refused(error.message)
     throw error

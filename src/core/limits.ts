@@ -1,269 +1,299 @@
-/** Every bound in the system, with its reason. Settings may lower or raise those that `config.ts` names. */
+/** Every bound in the system, with its reason. Settings may change those that `config.ts` lists. */
 
 const KiB = 1024
 const MiB = 1024 * KiB
 const GiB = 1024 * MiB
 
 export const limits = {
-  /** POSIX PATH_MAX and NAME_MAX: longer paths cannot be extracted by anybody. */
+  /** POSIX PATH_MAX and NAME_MAX: longer paths cannot be extracted. */
   pathBytesMax: 4096,
   segmentBytesMax: 255,
   symlinkTargetBytesMax: 4096,
   artifactNameBytesMax: 255,
-  /** Of a project with its groups, as GitLab has them (`Route`, `Namespace::NUMBER_OF_ANCESTORS_ALLOWED`): a group, 20 levels of
-   *  subgroups, and the project. GitHub's names are shorter. */
+  /** For a project with its groups, GitLab's bounds (`Route`,
+   *  `Namespace::NUMBER_OF_ANCESTORS_ALLOWED`): a group, 20 levels of subgroups, and the project.
+   *  GitHub's names are shorter. */
   projectCharactersMax: 255,
   projectSegmentsMax: 22,
-  /** Of a declared media type: RFC 6838 §4.2 gives type and subtype 127 each, and parameters may follow. */
+  /** Declared media types: RFC 6838 §4.2 allows 127 characters each for type and subtype, and
+   *  parameters may follow. */
   mediaTypeCharactersMax: 512,
-  /** All path patterns of one request, braces expanded. Each 32 of them cost a path of 4 KB some ten microseconds. */
+  /** All path patterns of one request, with braces expanded. Every 32 characters cost some ten
+   *  microseconds per path of 4 KB. */
   globCharactersMax: 4096,
-  /** Patterns by which a project, or the server, keeps the latest; each is matched at every upload. */
+  /** Keep-latest patterns of a project or of the server; every upload is matched against each. */
   keepLatestMax: 20,
-  /** Entries of one artifact; the entry table costs some 80 bytes and the path for each while an upload is under way. */
+  /** Entries of one artifact. An upload holds about 80 bytes plus the path of each in memory. */
   entriesMax: 1_000_000,
-  /** Entry tables of the jobs of one ingest thread: what each may hold (40,000 entries), and what one of them may (a million
-   *  whose paths have 150 characters). With what sorting takes besides, all of it fits the heap of a thread. */
+  /** Memory for the entry tables of one ingest thread: `tableLittleBytes` for every job (40,000
+   *  entries), `tableMuchBytes` for one job at a time (a million entries with paths of 150
+   *  characters). With the memory that sorting needs, all of it fits the heap of a thread. */
   tableLittleBytes: 6 * MiB,
   tableMuchBytes: 224 * MiB,
   /** Logical bytes of one artifact. Setting: TROVE_MAX_ARTIFACT. */
   artifactBytesMax: 64 * GiB,
-  /** Inflating stops past this ratio, beyond the first `inflateFreeBytes` of output. */
+  /** Inflating stops above this ratio, once the output exceeds `inflateFreeBytes`. */
   inflateRatioMax: 200,
   inflateFreeBytes: 64 * MiB,
 
-  /** Files below this are one blob; larger ones are cut by content. */
+  /** Smaller files are one blob; larger ones are cut into chunks. */
   chunkThresholdBytes: 128 * KiB,
-  /** Smaller chunks find more that is the same and cost more rows: five patch releases of a JavaScript package take 9 %
-   *  less than with an average of 64 KiB, and as much is gained again at 16 KiB for twice the rows. */
+  /** Smaller chunks find more duplicates and cost more rows: five patch releases of a JavaScript
+   *  package take 9 % less than with an average of 64 KiB; an average of 16 KiB saves as much
+   *  again, for twice the rows. */
   chunkMinBytes: 8 * KiB,
   chunkAverageBytes: 32 * KiB,
   chunkMaxBytes: 128 * KiB,
-  /** Data that is compressed already seldom shares a chunk with another version, so it is cut into fewer pieces. Still
-   *  small enough that a joining copy is encoded and decoded in memory, and has one check page. */
+  /** Compressed data seldom shares a chunk with another version, so it is cut into fewer pieces.
+   *  They are still small enough to encode and decode a joining copy in memory and to need only one
+   *  check page. */
   coarseChunkMinBytes: 128 * KiB,
   coarseChunkAverageBytes: 512 * KiB,
   coarseChunkMaxBytes: 1 * MiB - 1 * KiB,
-  /** What lies further behind in a file is cut like that too: the parts of a file are listed, and lists have bounds. */
+  /** Beyond this offset chunks are coarse as well, which bounds the list of a file's parts. */
   coarseAfterBytes: 4 * GiB,
-  /** How much of a file is deflated to see whether it is compressed already: about 1 ms of work. */
+  /** How much is deflated to test whether a file is already compressed: about 1 ms of work. */
   compressedSampleBytes: 64 * KiB,
 
-  /** A pack is sealed once it holds this much; a single larger member gets a pack of its own. */
+  /** A pack is sealed once it reaches this size; a larger member gets a pack of its own. */
   packTargetBytes: 64 * MiB,
-  /** Or this many copies: what is known of each is kept in memory (about 500 bytes) until the pack is registered. */
+  /** A pack is also sealed at this many copies, which take about 500 bytes of memory each until the
+   *  pack is registered. */
   packCopiesMax: 8192,
-  /** Streams that share a member of a pack, kept in memory until it is full: enough that its own headers do not count. */
+  /** Bounds on the streams that share a pack member, buffered in memory until it is full: enough to
+   *  make the member's own headers negligible. */
   joinedMemberBytes: 512 * KiB,
   joinedMemberCopies: 1024,
-  /** Members are gathered into writes of this size, so that a small one costs no system call. */
+  /** Members are gathered into writes of this size, so that small ones cost no system call. */
   packWriteBytes: 1 * MiB,
-  /** Open pack files kept for later reads; those in use are not counted. */
+  /** Idle pack files kept open for later reads; files in use are not counted. */
   packHandlesMax: 64,
-  /** One that nobody has read for this long, or up to twice as long, is closed: another thread may have removed the pack,
-   *  whose bytes the disk keeps until then. Opening it again takes some 50 µs. */
+  /** An idle pack file is closed after this time, or up to twice as long: another thread may have
+   *  removed the pack, and the disk keeps its bytes until then. Reopening takes about 50 µs. */
   packHandleIdleMs: 5000,
-  /** Stored bytes are checked by a CRC-32 for each page of this size, so any slice can be verified while it is read. */
+  /** Each page of this many stored bytes has a CRC-32, so any slice is verified while it is
+   *  read. */
   checkPageBytes: 1 * MiB,
 
-  /** Rows of one write transaction: about 5 ms, so that nobody waits longer for the database. */
+  /** Rows of one write transaction: about 5 ms, so that other writers do not wait longer. */
   transactionRowsMax: 1000,
-  /** Entries of one manifest page: the unit in which manifests are stored and read. */
+  /** Entries of one manifest page, the unit in which manifests are stored and read. */
   manifestPageEntries: 512,
-  /** Members of one skeleton page, and bytes of headers (a last member may go beyond) that a download holds of it. */
+  /** Members of one skeleton page, and bytes of its headers (the last member may exceed them),
+   *  which a download holds in memory. */
   skeletonPageMembers: 512,
   skeletonPageBytes: 1 * MiB,
-  /** Window over staged bytes for the many small reads that go forward through a zip. */
+  /** Read window over staged bytes, for the many small forward reads through a zip. */
   stagedWindowBytes: 256 * KiB,
   /** New blobs are looked up and deflated in batches of at most this many bytes and blobs. */
   ingestBatchBytes: 4 * MiB,
   ingestBatchBlobs: 1000,
-  /** Large files whose parts are written, but which are not registered themselves, and the bytes that the digests of these
-   *  parts take: a few megabytes. */
+  /** Large files whose parts are written but which are not yet registered themselves, and the bytes
+   *  of their parts' digests: a few megabytes. */
   compositesWaitingMax: 4096,
   partsWaitingBytes: 4 * MiB,
 
-  /** One read-ahead window of a download; each download holds at most two. */
+  /** One read-ahead window of a download; a download holds at most two. */
   readWindowBytes: 1 * MiB,
-  /** With more downloads than this at once, each holds one smaller window. A stock client that fetches everything opens
-   *  more than fifty (GITHUB-PROTOCOL §1.19). */
+  /** Above this many concurrent downloads, each holds one smaller window. A stock client that
+   *  fetches everything opens more than fifty (GITHUB-PROTOCOL §1.19). */
   readAheadDownloadsMax: 16,
-  /** Gap between two copies in a pack that is cheaper to read over than to seek past. */
+  /** Largest gap between two copies in a pack that is cheaper to read through than to seek past. */
   readGapBytes: 64 * KiB,
 
   /** Twirp and JSON request bodies. */
   jsonBodyBytesMax: 1 * MiB,
-  /** 50,000 blocks (Azure's maximum) of 64-character ids are 4.1 MB of XML. */
+  /** 50,000 blocks (Azure's maximum) with 64-character ids are 4.1 MB of XML. */
   blockListBytesMax: 8 * MiB,
   blocksMax: 50_000,
-  /** Azure's bound on blocks that no list has named yet; each is a file. */
+  /** Azure's bound on uncommitted blocks; each is a file. */
   stagedBlocksMax: 100_000,
-  /** Azure's bound on one Put Block / Put Blob of the versions that the clients send is 4,000 MiB and 5,000 MiB. */
+  /** Azure's bounds on one Put Block and one Put Blob, for the versions that the clients send, are
+   *  4,000 MiB and 5,000 MiB. */
   blockBytesMax: 4000 * MiB,
 
-  /** Stored streams of one delta request, and what may be named in it: about 300 bytes each while it is answered. */
+  /** Stored streams, and named files and parts, of one delta request: about 300 bytes each. */
   fetchedStreamsMax: 200_000,
 
-  /** The newest runs of a project of which pages offer the workflows, events and branches: 15 ms each. */
+  /** Newest runs of a project scanned for workflows, events and branches to offer: 15 ms a list. */
   runFactsLookedAt: 16_384,
   listPageDefault: 50,
   listPageMax: 200,
-  /** How long one request searches before it says where to go on: no proxy takes it for dead. */
+  /** Longest search of one request before it returns a cursor; no proxy times out that soon. */
   searchMs: 10_000,
-  /** Entries that one directory page shows. */
+  /** Entries on one directory page. */
   directoryPageEntries: 1000,
   /** Differences that one comparison lists and searches for moves: about 40 MB. */
   compareDifferencesMax: 100_000,
-  /** Damaged paths that the detail of one artifact names. */
+  /** Damaged paths listed in the details of one artifact. */
   damagedPathsMax: 1000,
-  /** GitHub's clients stop at 1,000 artifacts a run by default; more than this is a runaway job. */
+  /** GitHub's clients stop at 1,000 artifacts per run by default; more than this is a runaway. */
   artifactsPerRunMax: 10_000,
 
-  /** Bytes of staging and leases of a stock upload that never finished. */
+  /** Lifetime of the staged bytes and leases of a stock upload that never finished. */
   uploadLifeMs: 24 * 60 * 60 * 1000,
-  /** Uploads under way that pages can tell of: some megabytes of memory. */
+  /** Uploads in progress that pages can show: some megabytes of memory. */
   arrivalsMax: 10_000,
-  /** Uploads of one project that are under way, those that were left for less than a day included: a thousand jobs at once with ten
-   *  each. One costs some rows and a directory. Setting: TROVE_MAX_OPEN_UPLOADS. */
+  /** Open uploads of one project, including those abandoned less than a day ago: a thousand
+   *  concurrent jobs with ten each. One costs some rows and a directory. Setting:
+   *  TROVE_MAX_OPEN_UPLOADS. */
   openUploadsMax: 10_000,
-  /** How old another job's unfinished upload of the same name must be before a new one takes its place. */
+  /** Age at which another job's unfinished upload of the same name may be replaced by a new one. */
   uploadTakeoverMs: 60 * 60 * 1000,
-  /** How long a session's claim on blobs lasts without contact. */
+  /** How long a session's lease on blobs lasts without contact. */
   leaseMs: 24 * 60 * 60 * 1000,
-  /** Connections at once, where the process may open files enough: a thousand jobs with ten each. */
+  /** Concurrent connections, if enough files may be open: a thousand jobs with ten each. */
   connectionsMax: 10_000,
-  /** Requests that may wait on a connection for the one before them. */
+  /** Pipelined requests that may wait on a connection for the one before them. */
   requestsAheadMax: 16,
-  /** Nothing received or sent for this long ends a request. The stock client gives up after 300 s. */
+  /** A request without traffic for this long ends. The stock client gives up after 300 s. */
   idleBodyMs: 120_000,
-  /** The same for our client, which must not give up before the server does. Setting of commands: TROVE_IDLE_TIMEOUT. */
+  /** The idle limit of our client, which must not give up before the server does. Setting of
+   *  commands: TROVE_IDLE_TIMEOUT. */
   idleExchangeMs: 300_000,
-  /** How often a client hears that its request is still worked on; stock clients give up after 180 s of silence. */
+  /** How often a client gets a sign of life; stock clients give up after 180 s of silence. */
   processingMs: 30_000,
-  /** What is read of a body that nobody wants before its request is refused: the largest that stock clients send in one
-   *  request (GITHUB-PROTOCOL §8.4). Beyond it the connection closes with the answer. */
+  /** How much of an unwanted body is read before its request is rejected: the largest that stock
+   *  clients send in one request (GITHUB-PROTOCOL §8.4). Beyond it the connection closes with the
+   *  response. */
   drainBytesMax: 256 * MiB,
   drainMs: 30_000,
 
-  /** Time of running requests during a stop; below the 90 s after which service managers kill. */
+  /** Time for running requests during a stop; below the 90 s after which service managers kill. */
   stopGraceMs: 60_000,
-  /** After that, time for bodies to end in the way that tells their client. */
+  /** Time after that for bodies to end in the way that signals failure to their client. */
   endingMs: 2000,
-  /** How long a deleted artifact can be taken back. Setting: TROVE_UNDO. */
+  /** How long a deletion can be undone. Setting: TROVE_UNDO. */
   undoMs: 60 * 60 * 1000,
-  /** How long is remembered what has ended: what became of an artifact, what a run recorded since it was last heard of, and at
-   *  last the run; as long as GitHub keeps logs by default. Setting: TROVE_HISTORY_DAYS. */
+  /** How long history is kept: tombstones of artifacts, records of runs since they were last
+   *  updated, and finally the runs; as long as GitHub keeps logs by default. Setting:
+   *  TROVE_HISTORY_DAYS. */
   historyMs: 90 * 24 * 60 * 60 * 1000,
-  /** How exactly it is known when a run was used last. */
+  /** Resolution of the time at which a run was last used. */
   runUseMs: 60 * 60 * 1000,
-  /** Time between two rounds of expire, sweep and compact. Setting: TROVE_GC_INTERVAL. */
+  /** Interval between rounds of expire, sweep and compact. Setting: TROVE_GC_INTERVAL. */
   gcIntervalMs: 60 * 60 * 1000,
-  /** How often the clock is looked at, and how much further it may have gone than time has. */
+  /** How often the clock is checked, and how far it may run ahead of elapsed time. */
   clockLookMs: 10 * 60 * 1000,
   clockToleranceMs: 60_000,
-  /** How long a clock that is further ahead must go on like that before rounds trust it: as long as it is ahead, up to this; from a
-   *  day on that share of it; never longer than the last. A wrong clock is mostly set right within minutes of a start, or when
+  /** How long a clock that jumped further ahead must keep running before rounds trust it: as long
+   *  as the jump, up to `clockWaitMs`; for jumps of a day or more, `clockWaitShare` of the jump, up
+   *  to `clockWaitMsMax`. A wrong clock is usually corrected within minutes of a start, or when
    *  somebody notices that everything has expired. */
   clockWaitMs: 60 * 60 * 1000,
   clockWaitShare: 1 / 24,
   clockWaitMsMax: 12 * 60 * 60 * 1000,
-  /** How long a pack stays after nothing in it is alive, beyond the last reader that may know it: time to notice a
-   *  mistake. `gc --now` does without. */
+  /** How long a pack stays after its last live copy is gone, in addition to waiting for the last
+   *  reader that may know it: time to notice a mistake. `gc --now` skips it. */
   deadPackGraceMs: 10 * 60 * 1000,
-  /** A read lease without renewal ends after this much more than the idle timeout: its holder has died. */
+  /** A read lease that is not renewed ends this long after the idle timeout: its holder died. */
   readLeaseSlackMs: 30_000,
-  /** Bytes that compaction in the background reads and writes a second. Setting: TROVE_COMPACT_RATE. */
+  /** Bytes that background compaction reads and writes per second. Setting: TROVE_COMPACT_RATE. */
   compactBytesPerSecond: 32 * MiB,
-  /** One read of compaction; what it holds besides an open pack. */
+  /** Size of one compaction read, the memory it holds besides an open pack. */
   compactReadBytes: 4 * MiB,
-  /** Sealed packs without a row that a crash can have left; more of them mean that the metadata is not theirs. */
+  /** Sealed packs without a row that a crash can leave; more of them mean that the metadata belongs
+   *  to another store. */
   unknownPacksMax: 64,
-  /** What a start clears of rows that nothing holds (in steps of some fifty) and sweeps of blobs: about a second each. */
+  /** What recovery at start clears: rows that nothing holds (in steps of some fifty) and swept
+   *  blobs; about a second each. */
   recoveryStepsMax: 4096,
   recoveryBlobsMax: 16_384,
-  /** How long a running server waits for the row of a sealed pack, or for more of an unsealed one, before it takes it for debris. */
+  /** How long a running server waits for the row of a sealed pack, or for an unsealed one to grow,
+   *  before it treats it as debris. */
   debrisGraceMs: 24 * 60 * 60 * 1000,
-  /** Artifacts that one transaction gives a new version when a blob takes another copy: about 50 ms. */
+  /** Artifacts given a new version in one transaction when a blob takes another copy: about 50
+   *  ms. */
   healedArtifactsMax: 10_000,
-  /** One read of scrub; copies up to this size are judged in memory. */
+  /** Size of one scrub read; copies up to this size are checked in memory. */
   scrubReadBytes: 4 * MiB,
-  /** Bytes that scrub in the background reads a second. Setting: TROVE_SCRUB_RATE. */
+  /** Bytes that background scrub reads per second. Setting: TROVE_SCRUB_RATE. */
   scrubBytesPerSecond: 8 * MiB,
-  /** How old a pack's last verification must be before the background reads it again. Setting: TROVE_SCRUB_INTERVAL. */
+  /** Age of a pack's last verification at which background scrub reads it again. Setting:
+   *  TROVE_SCRUB_INTERVAL. */
   scrubIntervalMs: 30 * 24 * 60 * 60 * 1000,
-  /** How often the background looks whether a pack is due. */
+  /** How often background scrub checks whether a pack is due. */
   scrubRoundMs: 10 * 60 * 1000,
-  /** Damaged artifacts, and paths of each, that a scrub names; the rest is counted. */
+  /** Damaged artifacts, and paths of each, that a scrub report names; the rest are only counted. */
   scrubArtifactsNamedMax: 100,
   scrubPathsNamedMax: 20,
-  /** Tiny packs are merged when there are this many, so that a byte is rewritten a few times at most. */
+  /** Tiny packs are merged once there are this many, so each byte is rewritten a few times at
+   *  most. */
   tinyPacksMin: 16,
-  /** Tiny packs that one round merges, in some seconds when they hold little. Each small upload makes one: were more made
-   *  between two rounds, their number would grow for ever. */
+  /** Tiny packs merged in one round, which takes some seconds when they hold little. Every small
+   *  upload makes one; a bound below the number made between two rounds would let them accumulate
+   *  forever. */
   tinyPacksMax: 10_000,
-  /** Files of an artifact that are looked at for secrets, their bytes, and the bytes of one: what is beyond is said to be passed
-   *  over. A tree of 105,636 files of npm packages has 3,262 with 59 MB. */
+  /** Files of an artifact that are scanned for secrets, their bytes in total, and the bytes of one
+   *  file; what lies beyond is reported as skipped. A tree of 105,636 files of npm packages has
+   *  3,262 such files with 59 MB. */
   secretFilesMax: 10_000,
   secretBytesMax: 256 * MiB,
   secretFileBytesMax: 4 * MiB,
-  /** Secrets of one artifact that are remembered; so many are no accident of a few files. */
+  /** Secrets recorded for one artifact; more are not an accident of a few files. */
   secretsMax: 1000,
-  /** How often the background looks whether there is something new, how many trees it takes then, and bytes of files a second. */
+  /** How often the background checks for trees to scan, how many it scans per round, and bytes of
+   *  files per second. */
   secretRoundMs: 30_000,
   secretTreesPerRound: 1000,
   secretBytesPerSecond: 8 * MiB,
-  /** Free pages of the database given back in one call, which takes several steps. */
+  /** Free database pages released in one call, which takes several steps. */
   databasePagesPerStep: 256,
-  /** Free bytes of the disk below which uploads are refused, unless a hundredth of it is less. Setting: TROVE_MIN_FREE. */
+  /** Uploads are rejected when less disk space than this is free, or less than 1 % of the disk if
+   *  that is smaller. Setting: TROVE_MIN_FREE. */
   minFreeBytes: 1 * GiB,
-  /** Size of the file that is given up when a full disk must be cleaned: enough for the database's log. */
+  /** Size of the reserve file that a cleanup of a full disk deletes: enough for the database's
+   *  log. */
   reserveBytesMax: 32 * MiB,
-  /** How often the background notes what is stored; a point stands for an hour, and the last one counts. */
+  /** How often the background records usage; a point covers an hour and keeps the last value. */
   usageRoundMs: 10 * 60 * 1000,
-  /** Of the whole store, points are an hour apart for this long and a day apart before that. */
+  /** Points of the whole store are an hour apart for this long, and a day apart before that. */
   usageHoursMs: 7 * 24 * 60 * 60 * 1000,
-  /** How far back usage is known: a year and what is needed to compare it. */
+  /** How far back usage is kept: a year, plus some to compare with. */
   usageHistoryMs: 400 * 24 * 60 * 60 * 1000,
-  /** Points of one answer: 400 days and a week of hours are 568. */
+  /** Points in one response: 400 days plus a week of hours are 568. */
   usagePointsMax: 600,
-  /** Projects whose usage one transaction notes: about 5 ms. */
+  /** Projects whose usage one transaction records: about 5 ms. */
   usageScopesPerStep: 200,
-  /** Of a token: more than a header could carry, and than CI systems sign. */
+  /** Upper bound on a token: more than a header can carry and than CI systems sign. */
   tokenCharactersMax: 16_384,
-  /** Of JSON and forms from whoever likes to send them, slowly and on many connections: a token, and the address to go to with it,
-   *  which came in a request line of 16 KiB at most. */
+  /** JSON and forms from unauthenticated senders, who may send slowly and on many connections: a
+   *  token and a return address, which came in a request line of at most 16 KiB. */
   strangerBodyBytesMax: 64 * KiB,
-  /** Tokens of one project that are revoked one by one: some megabytes of the server's memory. */
+  /** Individually revoked tokens of one project: some megabytes of the server's memory. */
   revokedTokensMax: 10_000,
-  /** Artifacts that a line of the audit log names; it tells how many there are. */
+  /** Artifacts that one audit line names; it also records the total count. */
   auditNamesMax: 3,
-  /** Tokens that were minted by one another, the first by the server's key; each carries the ids of those before it. */
+  /** Longest chain of tokens minted from one another; each carries the ids of its ancestors. */
   tokenGenerationsMax: 8,
-  /** Sessions of one token that are listed, the newest: whoever may only read can sign in again and again. */
+  /** Sessions of one token that are listed, newest first: a token that can only read can still sign
+   *  in any number of times. */
   sessionsListedMax: 100,
-  /** Finished jobs whose outcome can still be asked for. */
+  /** Finished jobs whose outcome can still be queried. */
   jobsKept: 100,
-  /** Packs that an answer names; the rest is counted. */
+  /** Packs that a response names; the rest are only counted. */
   packsNamedMax: 100,
   /** Artifacts of one bulk delete. */
   bulkDeleteMax: 10_000,
 
-  /** Jobs and steps recorded of one run: what a page can still show. A matrix has at most 256 jobs. */
+  /** Jobs and steps recorded for one run: what a page can show. A matrix has at most 256 jobs. */
   runRowsMax: 10_000,
-  /** What happened, told in one request. */
+  /** Events in one request. */
   runEventsMax: 1000,
-  /** A line longer than this comes in pieces; counted in UTF-16 units. */
+  /** Longer log lines are split; counted in UTF-16 units. */
   logLineCharactersMax: 64 * KiB,
-  /** Of names of jobs and steps; the first line of a script has its name from it. */
+  /** Names of jobs and steps; an unnamed script step is named after its first line. */
   recordedNameCharactersMax: 1024,
-  /** Bytes of one job's log and of all logs of one run, before compression; a log then ends with a line that says so.
-   *  Enough for a verbose build of hours, and a loop that prints costs the store no more than an artifact would. */
+  /** Bytes of one job's log and of all logs of one run, before compression; a log that reaches the
+   *  bound ends with a line that says so. Enough for hours of a verbose build, while a loop that
+   *  prints costs the store no more than an artifact. */
   jobLogBytesMax: 16 * MiB,
   runLogBytesMax: 64 * MiB,
-  /** A page of a log is closed once it holds this much: what one batch of new lines inflates and deflates again. */
+  /** A log page is closed once it holds this much, which is what adding a batch of lines inflates
+   *  and deflates again. */
   logPageBytes: 64 * KiB,
-  /** Bytes of logs that a run page shows; the rest is a link. */
+  /** Bytes of logs that a run page shows; the rest is behind a link. */
   shownLogBytesMax: 1 * MiB,
-  /** A run of which nothing was heard for so long is over, whatever it said last. `trove run` gives signs of life. */
+  /** A run silent for this long is stale, whatever it reported. `trove run` sends heartbeats. */
   recordSilenceMs: 60 * 60 * 1000,
 } as const

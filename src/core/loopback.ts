@@ -1,5 +1,5 @@
-/** Whether a host, as URLs have it, is this machine: no proxy reaches it, and nothing is gained by compressing what goes there.
- *  `@actions/http-client` sees it so too. */
+/** Reports whether a URL's host is this machine. Proxies cannot reach it, and compressing what is
+ *  sent to it gains nothing. `@actions/http-client` uses the same rule. */
 export function isLoopback(hostname: string): boolean {
   return /^(?:(?:.+\.)?localhost\.?|\[::1\]|127(?:\.\d+){3})$/.test(hostname)
 }

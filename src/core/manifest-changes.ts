@@ -1,6 +1,7 @@
-/** What makes one manifest of another, so that who has the one need not be sent the whole of the other. As text: the line
- *  `trove manifest changes 1`, then in order of paths the canonical line (core/manifest.ts) of each entry that is new or
- *  different, and `- PATH` of each that is gone. */
+/** The changes from one manifest to another, so that a party that has the first need not be sent
+ *  all of the second. As text: the line `trove manifest changes 1`, then, in path order, the
+ *  canonical line (core/manifest.ts) of each new or changed entry and `- PATH` for each removed
+ *  one. */
 import { type Entry, type EntryPath, parseEntryPath } from './entry.ts'
 import { parseEntry, unreadableLine } from './manifest.ts'
 import { isFileLine, skimFileLine } from './manifest-text.ts'
@@ -10,17 +11,18 @@ const space = 0x20
 
 export const changesHeader = 'trove manifest changes 1\n'
 
-/** Changes that an upload sends are no longer than this; it sends the whole manifest where they would be. */
+/** Upper bound on the changes that an upload sends; above it the client sends the whole
+ *  manifest. */
 export const changesBytesMax: number = 4 * 1024 * 1024
 
 export function formatRemoval(path: string): string {
   return `- ${path}\n`
 }
 
-/** An entry that is new or different, or a path that is gone. */
+/** An entry that is new or changed, or a path that was removed. */
 export type Change = { kind: 'entry'; entry: Entry } | { kind: 'removal'; path: EntryPath }
 
-/** Reads a line of changes, without its line feed. Errors: unsafe_path, invalid_request. */
+/** Parses one line of changes, without its line feed. Errors: unsafe_path, invalid_request. */
 export function parseChange(line: string): Change {
   return line.startsWith('- ')
     ? { kind: 'removal', path: parseEntryPath(line.slice(2)) }
@@ -34,7 +36,7 @@ export function changedPath(change: Change): EntryPath {
 /** Lines of a manifest without its first line. */
 export interface ManifestLines {
   readonly text: Buffer
-  /** Where each line begins in `text`, and the last one ends. */
+  /** The offset of each line in `text`, followed by the end of the last line. */
   readonly starts: Uint32Array
 }
 
@@ -43,17 +45,17 @@ export function pathOfLine({ text, starts }: ManifestLines, line: number): strin
   return text.toString('utf8', pathStart(text, starts[line]!, end), end)
 }
 
-/** Whole lines of what comes out, in the memory of the base or of the changes. */
+/** Whole lines of the result, in the memory of the base or of the changes. */
 export interface Stretch {
   readonly text: Buffer
-  /** Lines of the base, else one of the changes. */
+  /** Whether these are lines of the base; otherwise it is one line of the changes. */
   readonly isKept: boolean
-  /** The first of them in the base, or the line whose place this one takes; null for one that is new. */
+  /** The first of them in the base, or the line that this one replaces; null for a new entry. */
   readonly baseLine: number | null
 }
 
-/** `changes` without their header line. What comes out is for its digest to judge. Errors: RangeError when a line cannot be
- *  read. */
+/** Applies `changes`, without their header line. The result is not validated: callers compare its
+ *  digest. Errors: RangeError when a line cannot be parsed. */
 export function applyChanges(base: ManifestLines, changes: Buffer): Stretch[] {
   const { text, starts } = base
   const stretches: Stretch[] = []
@@ -88,7 +90,8 @@ function lineEnd(text: Buffer, at: number): number {
   return end
 }
 
-/** Where the path begins in the line, or removal, from `at` to its line feed at `end`. Nothing is judged. */
+/** Returns where the path begins in a manifest line or removal that starts at `at` and whose line
+ *  feed is at `end`. Does not validate the line. */
 export function pathStart(text: Buffer, at: number, end: number): number {
   if (isFileLine(text, at)) return skimFileLine(text, at).pathAt
   switch (text[at]) {
@@ -105,8 +108,8 @@ export function pathStart(text: Buffer, at: number, end: number): number {
   }
 }
 
-/** The first line, from `from` on, whose path is not before this one, and whether it is its own. In steps that double, since
- *  the next change is mostly near. */
+/** Finds the first line at or after `from` whose path does not sort before `path`, and whether it
+ *  is that path. Uses doubling steps, because the next change is usually near. */
 function findLine(
   { text, starts }: ManifestLines,
   from: number,

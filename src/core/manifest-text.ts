@@ -1,5 +1,6 @@
-/** Canonical text of a manifest (core/manifest.ts) as bytes. A download has all lines of a tree before it and needs few of
- *  them as strings; judged as bytes a tree of 100,000 entries takes a fifth of the time. */
+/** The canonical text of a manifest (core/manifest.ts) as bytes. A download receives every line of
+ *  a tree but needs few as strings; checking them as bytes takes a fifth of the time for a tree of
+ *  100,000 entries. */
 import { parseEntryPath, unsafePath } from './entry.ts'
 import { limits } from './limits.ts'
 import { belowFile, outOfOrder, unreadableLine } from './manifest.ts'
@@ -9,13 +10,13 @@ const slash = 0x2f
 const zero = 0x30
 const letterF = 0x66
 
-/** What hex digits stand for; 16 for everything else. */
+/** Values of hex digits; 16 for every other byte. */
 const hexValues = Uint8Array.from({ length: 256 }, (_, code) => {
   const value = '0123456789abcdef'.indexOf(String.fromCharCode(code))
   return value < 0 ? 16 : value
 })
 
-/** The byte that two hex digits stand for; 256 or more when they are none. */
+/** Returns the byte that two hex digits encode; 256 or more when either is not a hex digit. */
 export function hexByte(text: Uint8Array, at: number): number {
   return (hexValues[text[at]!]! << 4) | hexValues[text[at + 1]!]!
 }
@@ -27,12 +28,12 @@ export function isFileLine(text: Uint8Array, at: number): boolean {
 interface FileLine {
   mode: number
   sizeBytes: number
-  /** Where the path begins; the 64 digits of the digest end one byte before. */
+  /** Where the path begins; the 64 digits of the digest end one byte earlier. */
   pathAt: number
 }
 
-/** Reads the line of a file, from `at` to its line feed at `end`. What only `parseEntry` refuses is another way to write the
- *  same. Errors: RangeError. */
+/** Reads a file's line, from `at` to its line feed at `end`. Accepts some spellings that
+ *  `parseEntry` rejects, all of which mean the same entry. Errors: RangeError. */
 export function readFileLine(text: Uint8Array, at: number, end: number): FileLine {
   let mode = 0
   for (let index = at + 2; index < at + 5; index++) {
@@ -57,7 +58,7 @@ export function readFileLine(text: Uint8Array, at: number, end: number): FileLin
   return { mode, sizeBytes, pathAt }
 }
 
-/** The same of a line that was read before: nothing is judged. */
+/** Like `readFileLine`, for a line that was read before: does not validate. */
 export function skimFileLine(text: Uint8Array, at: number): FileLine {
   const mode = (text[at + 2]! - zero) * 64 + (text[at + 3]! - zero) * 8 + text[at + 4]! - zero
   let sizeBytes = 0
@@ -67,7 +68,8 @@ export function skimFileLine(text: Uint8Array, at: number): FileLine {
   return { mode, sizeBytes, pathAt: index + 66 }
 }
 
-/** What a byte may be in a path that nobody could object to: nothing, inside of a segment, anywhere in one, between two. */
+/** Where a byte may occur in a plainly safe path: nowhere (`odd`), within a segment but not first
+ *  (`inside`), anywhere in a segment, or between segments. */
 const inPath = { odd: 0, inside: 1, anywhere: 2, between: 3 } as const
 const pathBytes = Uint8Array.from({ length: 256 }, (_, code) => {
   const text = String.fromCharCode(code)
@@ -77,7 +79,7 @@ const pathBytes = Uint8Array.from({ length: 256 }, (_, code) => {
 })
 const plainBytesMax = Math.min(limits.segmentBytesMax, limits.pathBytesMax)
 
-/** Whether the segments from `at` to `end` are plain. */
+/** Reports whether the segments from `at` to `end` are plainly safe. */
 function arePlain(text: Uint8Array, at: number, end: number): boolean {
   let isInside = false
   for (let index = at; index < end; index++) {
@@ -88,9 +90,10 @@ function arePlain(text: Uint8Array, at: number, end: number): boolean {
   return isInside
 }
 
-/** Answers a function that judges the paths of lines, given in order, as `parseEntryPath` and `createTreeCheck` do: each
- *  safe to have on a disk, none twice, nothing below a file or a link. A line's text must stay as it is until the next is
- *  judged. Errors: unsafe_path, duplicate_path. */
+/** Returns a function that checks the paths of lines, given in order, as `parseEntryPath` and
+ *  `createTreeCheck` do: each is safe to write to a disk, none occurs twice, and nothing lies below
+ *  a file or a symlink. A line's text must stay unchanged until the next is checked. Errors:
+ *  unsafe_path, duplicate_path. */
 export function createLineCheck(): (
   text: Buffer,
   pathAt: number,
@@ -100,14 +103,15 @@ export function createLineCheck(): (
   let previous: Uint8Array = Buffer.alloc(0)
   let previousAt = 0
   let previousBytes = 0
-  /** Lengths of those files and links with whose paths the one before begins. */
+  /** Lengths of the files and symlinks whose paths are prefixes of the previous path. */
   const leaves: number[] = []
   return (text, pathAt, end, isDirectory) => {
     const bytes = end - pathAt
     const most = Math.min(bytes, previousBytes)
     let shared = 0
     while (shared < most && text[pathAt + shared] === previous[previousAt + shared]) shared += 1
-    // What is shared was judged before, but for the segment that now ends otherwise.
+    // The shared prefix was checked before, except for its last segment, which may now end
+    // differently.
     let judged = shared
     while (judged > 0 && text[pathAt + judged - 1] !== slash) judged -= 1
     if (bytes > plainBytesMax || !arePlain(text, pathAt + judged, end)) judge(text, pathAt, end)
@@ -128,7 +132,7 @@ export function createLineCheck(): (
 
 function judge(text: Buffer, pathAt: number, end: number): void {
   const path = text.toString('utf8', pathAt, end)
-  // Two paths that are different as bytes could be one as text.
+  // Two paths that differ as bytes could be the same text.
   if (!Buffer.from(path).equals(text.subarray(pathAt, end)))
     throw unsafePath(path, 'it is not valid UTF-8')
   parseEntryPath(path)

@@ -1,11 +1,13 @@
-/** Manifests: the canonical, immutable list of an artifact's entries. The digest of its canonical text is the tree
- *  digest: the same files under the same names with the same modes have the same one, whatever carried them.
+/** Manifests: the canonical, immutable list of an artifact's entries. The SHA-256 of its canonical
+ *  text is the tree digest: the same files with the same names and modes have the same tree digest,
+ *  however they were uploaded.
  *
  *  Canonical text: the line `trove manifest 1`, then one line per entry in `comparePaths` order:
  *    f MODE SIZE SHA256 PATH        a file; MODE is three octal digits
- *    d MODE PATH                    a directory that is empty or whose mode is not 755; others are implied by paths
+ *    d MODE PATH                    a directory that is empty or whose mode is not 755; other
+ *                                   directories are implied by paths
  *    l TARGET-BYTES TARGET PATH     a symbolic link
- *  Paths and targets hold no control characters, so lines never break inside. */
+ *  Paths and targets contain no control characters, so a line never breaks in the middle. */
 import { createDigestHasher, type Digest, parseDigest } from './digest.ts'
 import {
   type Entry,
@@ -20,7 +22,7 @@ import { limits } from './limits.ts'
 
 export const manifestHeader = 'trove manifest 1\n'
 
-/** One entry as its canonical line. */
+/** Formats an entry as its canonical line. */
 export function formatEntry(entry: Entry): string {
   const mode = entry.mode.toString(8).padStart(3, '0')
   if (entry.kind === 'file') return `f ${mode} ${entry.sizeBytes} ${entry.digest} ${entry.path}\n`
@@ -28,8 +30,8 @@ export function formatEntry(entry: Entry): string {
   return `l ${Buffer.byteLength(entry.target)} ${entry.target} ${entry.path}\n`
 }
 
-/** Reads a canonical line, without its line feed; anything that `formatEntry` would not have written is refused.
- *  Errors: unsafe_path, invalid_request. */
+/** Parses a canonical line, without its line feed; rejects anything that `formatEntry` would not
+ *  have written. Errors: unsafe_path, invalid_request. */
 export function parseEntry(line: string): Entry {
   const entry = entryOf(line, parseEntryPath)
   if (entry === undefined || formatEntry(entry) !== `${line}\n`) {
@@ -44,8 +46,9 @@ export function parseEntry(line: string): Entry {
   return entry
 }
 
-/** Reads a line whose canonical form is vouched for: by the digest of the whole manifest, or because `parseEntry` accepted
- *  it before, when its path need not be judged again either. Errors: those of `pathOf`. */
+/** Parses a line that is known to be canonical: the manifest's digest vouches for it, or
+ *  `parseEntry` accepted it before, in which case its path needs no new check either. Errors: those
+ *  of `pathOf`. */
 export function readEntry(
   line: string,
   pathOf: (text: string) => EntryPath = (path) => path as EntryPath,
@@ -83,7 +86,7 @@ function entryOf(line: string, pathOf: (text: string) => EntryPath): Entry | und
   }
 }
 
-/** Totals and tree digest of entries given in order. */
+/** Totals and tree digest of a manifest. */
 export interface ManifestSummary {
   treeDigest: Digest
   entryCount: number
@@ -91,8 +94,8 @@ export interface ManifestSummary {
   logicalBytes: number
 }
 
-/** Collects a manifest's summary entry by entry. `line`: the entry's canonical line, where the caller has it. `add` asserts
- *  the order: a break in it is a bug in the caller. */
+/** Computes a manifest's summary entry by entry. `line`: the entry's canonical line, if the caller
+ *  has it. Entries must be added in order; violating it is a bug in the caller. */
 export function createManifestHasher(): {
   add(entry: Entry, line?: string): void
   summary(): ManifestSummary
@@ -128,10 +131,11 @@ export function createManifestHasher(): {
   }
 }
 
-/** Answers a function that judges entries, given in order, as a tree: none twice, nothing below a file or a link.
- *  Errors: duplicate_path. */
+/** Returns a function that checks that entries, given in order, form a tree: no path twice, nothing
+ *  below a file or a symlink. Errors: duplicate_path. */
 export function createTreeCheck(): (entry: Pick<Entry, 'kind' | 'path'>) => void {
-  // Between `a` and `a/b` there are only paths that begin with `a`, so what can still be a parent is a short stack.
+  // Only paths that begin with `a` sort between `a` and `a/b`, so the possible parents are a short
+  // stack.
   const leaves: string[] = []
   let previous: string | undefined
   return ({ kind, path }) => {
@@ -156,12 +160,13 @@ export function belowFile(path: string): Error {
   return storeError('duplicate_path', `path ${JSON.stringify(path)} lies below a file`, { path })
 }
 
-/** Errors: unsafe_path. A link may point anywhere (dangling and absolute ones are kept as they are); only text that
- *  would break a listing is refused. Readers that extract must not follow it out of their directory. */
+/** A symlink may point anywhere (dangling and absolute targets are kept); only text that would
+ *  break a listing is rejected. Code that extracts must not follow it out of its directory. Errors:
+ *  unsafe_path. */
 export function checkSymlinkTarget(path: string, target: string): void {
-  // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused.
+  // oxlint-disable-next-line no-control-regex -- control characters are exactly what is rejected.
   const bad = target === '' || /[\u0000-\u001f\u007f]/.test(target) || !target.isWellFormed()
   if (bad || Buffer.byteLength(target) > limits.symlinkTargetBytesMax) {
-    throw unsafePath(path, 'its link target is empty, too long or has control characters')
+    throw unsafePath(path, 'its link target is empty, too long or contains control characters')
   }
 }

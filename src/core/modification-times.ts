@@ -1,14 +1,15 @@
-/** Modification times of one manifest page: whole seconds since the epoch, delta-coded and deflated. They belong to the
- *  artifact, not to its manifest, so that an unchanged rebuild has an unchanged manifest. */
+/** Modification times of one manifest page: whole seconds since the epoch, delta-coded and
+ *  deflated. They belong to the artifact and not to its manifest, so that an unchanged rebuild has
+ *  an unchanged manifest. */
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { createByteReader, createByteWriter } from './varint.ts'
 
-/** Null stands for an entry whose upload carried no time. Times before 1970 are kept. */
+/** Null marks an entry uploaded without a time. Times before 1970 are kept. */
 export function encodeTimes(times: readonly (number | null)[]): Buffer {
   const out = createByteWriter(times.length * 3 + 16)
   let previous = 0
   for (const time of times) {
-    // Zero says "none"; a delta is stored one further from zero than it is.
+    // Zero encodes "none", so deltas from zero up are stored plus one.
     if (time === null) {
       out.zigzag(0)
       continue
@@ -20,16 +21,17 @@ export function encodeTimes(times: readonly (number | null)[]): Buffer {
   return deflateRawSync(out.bytes(), { level: 9 })
 }
 
-/** Of a varint. */
+/** Upper bound on a varint. */
 const timeBytesMax = 8
-/** Above what the longest page takes, so that a page of no times has a bound too. */
+/** Added to the bound on a page, so that a page without times has one too. */
 const spareBytes = 16
 
 export function decodeTimes(bytes: Uint8Array, count: number): (number | null)[] {
   return Array.from(readTimes(bytes, count), (time) => (Number.isNaN(time) ? null : time))
 }
 
-/** The same with NaN for entries that have none. Errors: RangeError when it inflates to more than `count` times take. */
+/** Like `decodeTimes`, with NaN for entries without a time. Errors: RangeError when the bytes
+ *  inflate to more than `count` times can take. */
 export function readTimes(bytes: Uint8Array, count: number): Float64Array {
   const reader = createByteReader(
     inflateRawSync(bytes, { maxOutputLength: count * timeBytesMax + spareBytes }),

@@ -1,8 +1,9 @@
 /** Two lists of entries in `comparePaths` order, side by side. */
 import { comparePaths } from './entry.ts'
 
-/** Calls `pair` for each path of the two lists in order, until one of them is used up; answers how many of each were
- *  paired. An empty list stands for a tree that has ended: the other is then paired to its end. */
+/** Calls `pair` for each path of the two lists in order, until one list is used up; returns how
+ *  many of each were paired. An empty list means that its tree has ended, and the other is then
+ *  paired to its end. */
 export function pairByPath<E extends { path: string }>(
   base: readonly E[],
   head: readonly E[],

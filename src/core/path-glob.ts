@@ -1,24 +1,28 @@
-/** Path globs with minimatch's meaning: `*` and `?` stay within a segment, `**` crosses segments, `[a-z]`, `[!a]`,
- *  `{a,b}`, and a backslash that takes the next character as it is. A leading dot is nothing special.
+/** Path globs with minimatch's semantics: `*` and `?` stay within a segment, `**` crosses segments,
+ *  `[a-z]`, `[!a]`, `{a,b}`, and a backslash escapes the next character. A leading dot is not
+ *  special.
  *
- *  A path is read once, which takes a millisecond or two at worst (`glob-automaton.ts`). That is why it is not minimatch or
- *  picomatch itself: both make regular expressions, in which a pattern such as `*a*a*a*a*b` takes seconds for one path, and
- *  patterns reach the server from anybody who may read. Syntax that is not supported here is refused, never read as something else. */
+ *  Matching reads a path once and takes a millisecond or two at worst (`glob-automaton.ts`).
+ *  minimatch and picomatch are not used because they build regular expressions, in which a pattern
+ *  such as `*a*a*a*a*b` can take seconds for one path, and anybody with read access can send
+ *  patterns. Unsupported syntax is rejected, never given another meaning. */
 import { storeError, tooLarge } from './errors.ts'
 import { createGlobMatcher, globstar, type SegmentPattern, type Token } from './glob-automaton.ts'
 import { limits } from './limits.ts'
 
-/** Answers whether a path matches at least one of `patterns`. Errors: invalid_request, too_large. */
+/** Returns a function that reports whether a path matches at least one of `patterns`. Errors:
+ *  invalid_request, too_large. */
 export function compilePathGlobs(patterns: readonly string[]): (path: string) => boolean {
   const alternatives: SegmentPattern[][] = []
   let characters = 0
   for (const pattern of patterns) {
-    // It would match nothing, and who excludes `secrets/` takes them for left out.
+    // Such a pattern matches nothing, and a user who excludes `secrets/` would believe that it is
+    // left out.
     if (/^\/|\/\/|\/$/.test(pattern)) throw refuse(pattern, straySlash)
     for (const alternative of expandBraces(pattern)) {
       characters += costOf(alternative)
       if (characters > limits.globCharactersMax) throw tooLong()
-      // `a/{,b}/c` is `a/c` too, as to minimatch.
+      // As in minimatch, `a/{,b}/c` includes `a/c`.
       alternatives.push(parsePattern(alternative.replaceAll(/\/{2,}/g, '/')))
     }
   }
@@ -26,14 +30,14 @@ export function compilePathGlobs(patterns: readonly string[]): (path: string) =>
 }
 
 const straySlash =
-  'paths have single slashes, and none at either end; all that is below a directory is "directory/**"'
+  'paths have single slashes, and none at either end; to match all below a directory write "directory/**"'
 
-/** One pattern that matches what at least one of these does. */
+/** Returns one pattern that matches whatever at least one of `patterns` matches. */
 export function joinPathGlobs(patterns: readonly [string, ...string[]]): string {
   return patterns.length === 1 ? patterns[0] : `{${patterns.map(enclosed).join(',')}}`
 }
 
-/** With no comma or brace that braces around it would take for theirs. */
+/** Escapes the commas and braces that would otherwise be read as part of enclosing braces. */
 function enclosed(pattern: string): string {
   let text = ''
   for (let at = 0; at < pattern.length; at++) {
@@ -54,7 +58,7 @@ function enclosed(pattern: string): string {
 
 function tooLong(): Error {
   const limitValue = limits.globCharactersMax
-  const reason = `path patterns have more than ${limitValue} characters with their braces expanded`
+  const reason = `path patterns have more than ${limitValue} characters after brace expansion`
   return tooLarge('characters of path patterns', limitValue, reason)
 }
 
@@ -63,7 +67,8 @@ function refuse(pattern: string, reason: string): Error {
   return storeError('invalid_request', message, { field: 'path' })
 }
 
-/** `a{b,c}d` → `abd`, `acd`; nested braces too. A brace without a comma or a partner stands for itself. */
+/** Expands `a{b,c}d` to `abd`, `acd`, nested braces too. A brace without a comma or a partner is
+ *  literal. */
 function expandBraces(pattern: string): string[] {
   const done: string[] = []
   const waiting = [pattern]
@@ -82,12 +87,13 @@ function expandBraces(pattern: string): string[] {
   return done
 }
 
-/** In characters. An empty pattern costs too: `{,}` twenty times stands for a million of them. */
+/** In characters. Empty patterns cost too: `{,}` twenty times expands to a million of them. */
 function costOf(pattern: string): number {
   return pattern.length + 1
 }
 
-/** The texts that the first pair of braces with a comma stands for, each with what surrounds the pair. */
+/** Returns the expansions of the first pair of braces that contains a comma, with the text around
+ *  it; undefined if there is none. */
 function findChoices(pattern: string): string[] | undefined {
   for (let open = 0; open < pattern.length; open++) {
     if (pattern[open] === '\\') open += 1
@@ -103,13 +109,14 @@ function findChoices(pattern: string): string[] | undefined {
           .map((end, index) => head + pattern.slice(borders[index]! + 1, end) + tail)
       }
       if (pattern.slice(open, close).includes('..'))
-        throw refuse(pattern, 'it has a sequence in braces')
+        throw refuse(pattern, 'brace sequences such as {1..3} are not supported')
     }
   }
   return undefined
 }
 
-/** Positions of the brace at `open`, the commas of its own level, and its partner. */
+/** Returns the positions of the brace at `open`, of the commas at its level, and of its closing
+ *  brace; undefined if it is not closed. */
 function findBorders(pattern: string, open: number): number[] | undefined {
   const borders = [open]
   let depth = 0
@@ -129,7 +136,7 @@ function parsePattern(pattern: string): SegmentPattern[] {
   const parsed = segments.map((segment) =>
     segment === '**' ? globstar : parseSegment(segment, pattern),
   )
-  // `a/**` is what lies below a, not a itself.
+  // `a/**` matches what lies below a, not a itself.
   if (parsed.at(-1) === globstar) parsed.push([{ kind: 'star' }])
   return parsed
 }
@@ -141,7 +148,7 @@ function parseSegment(segment: string, pattern: string): Token[] {
   while (at < characters.length) {
     const character = characters[at]!
     if ('?*+@!'.includes(character) && characters[at + 1] === '(') {
-      throw refuse(pattern, `it has an extended glob "${character}("`)
+      throw refuse(pattern, `extended globs such as "${character}(" are not supported`)
     }
     at += 1
     if (character === '*') {
@@ -164,7 +171,8 @@ function parseSegment(segment: string, pattern: string): Token[] {
   return tokens
 }
 
-/** Position of the bracket that ends the set which begins at `start`; a bracket that comes first is a member. */
+/** Returns the position of the bracket that closes the set starting at `start`, or undefined. A
+ *  closing bracket in first position is a literal member. */
 function endOfSet(characters: string[], start: number): number | undefined {
   const first = characters[start] === '!' || characters[start] === '^' ? start + 1 : start
   for (let at = first; at < characters.length; at++) {
@@ -175,7 +183,8 @@ function endOfSet(characters: string[], start: number): number | undefined {
 }
 
 function parseSet(characters: string[], pattern: string): Token {
-  if (/\[[:.=]/.test(characters.join(''))) throw refuse(pattern, 'it has a named character class')
+  if (/\[[:.=]/.test(characters.join('')))
+    throw refuse(pattern, 'named character classes are not supported')
   const negated = characters[0] === '!' || characters[0] === '^'
   const ranges: [string, string][] = []
   let at = negated ? 1 : 0

@@ -1,4 +1,4 @@
-/** What a project sets for itself in place of the server's settings, which null follows. */
+/** A project's overrides of the server's settings; null means that the server's setting applies. */
 
 /** What CreateArtifact does when the name is taken. */
 export type ConflictPolicy = 'reject' | 'replace'
@@ -8,10 +8,10 @@ export interface ProjectPolicy {
   retentionDefaultMs: number | null
   retentionMinMs: number | null
   retentionMaxMs: number | null
-  /** Bound on the logical bytes of its live artifacts. */
+  /** Upper bound on the logical bytes of the project's live artifacts. */
   quotaBytes: number | null
-  /** Jobs replace and delete only what they made themselves. */
+  /** Whether jobs may replace and delete only artifacts that they made themselves. */
   strict: boolean | null
-  /** Patterns of what is kept as the latest (core/keep-latest.ts). */
+  /** Patterns for keeping the latest (core/keep-latest.ts). */
   keepLatest: string[] | null
 }

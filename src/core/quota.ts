@@ -1,4 +1,5 @@
-/** Bounds on live artifacts: quotas, on their logical bytes per project and for the whole store, and how many a run has. */
+/** Errors for the bounds on live artifacts: quotas on logical bytes, per project and for the whole
+ *  store, and the number per run. */
 import { type ErrorDetails, type StoreError, storeError, tooLarge } from './errors.ts'
 import { limits } from './limits.ts'
 import { formatSizeBytes } from './units.ts'
@@ -12,6 +13,6 @@ export function quotaExceeded(details: ErrorDetails['quota_exceeded']): StoreErr
 
 export function tooManyArtifacts(run: number): StoreError {
   const limitValue = limits.artifactsPerRunMax
-  const message = `run ${run} would have more than ${limitValue} artifacts, which is as many as a run may have`
+  const message = `run ${run} would have more than ${limitValue} artifacts, the maximum per run`
   return tooLarge('artifacts of a run', limitValue, message)
 }

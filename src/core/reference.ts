@@ -2,17 +2,18 @@
  *
  *    RUN/NAME · O/R@RUN/NAME · latest:BRANCH/NAME · id:123        each optionally followed by :PATH
  *
- *  The grammar needs no escapes: artifact names hold neither `/` nor `:`, branches no `:` (git check-ref-format), and
- *  projects neither `@` nor `:`. So a branch ends at the last `/` before the path, and a path may hold anything. */
+ *  The grammar needs no escapes: artifact names contain neither `/` nor `:`, branches no `:` (git
+ *  check-ref-format), and projects neither `@` nor `:`. So a branch ends at the last `/` before the
+ *  path, and a path may contain anything. */
 import { type ArtifactName, parseArtifactName } from './artifact.ts'
 import { withoutEndSlashes } from './entry.ts'
 import { storeError } from './errors.ts'
 import { type ProjectName, parsePositiveInteger, parseProjectName } from './run.ts'
 
 export type Reference =
-  /** `project` null: the project that the context gives. */
+  /** `project` null: the project of the context. */
   | { kind: 'run'; project: ProjectName | null; run: number; name: ArtifactName }
-  /** The newest live artifact of that name made on that branch, in the project that the context gives. */
+  /** The newest live artifact of that name from that branch, in the project of the context. */
   | { kind: 'latest'; branch: string; name: ArtifactName }
   | { kind: 'id'; id: number }
 
@@ -23,7 +24,8 @@ export interface RunReference {
   run: number
 }
 
-/** A reference and a path inside it; '' is the root. The path is as written and not judged here. */
+/** A reference and a path inside it; '' is the root. The path is kept as written and is not checked
+ *  here. */
 export interface EntryReference {
   reference: Reference
   path: string
@@ -32,11 +34,12 @@ export interface EntryReference {
 /** Errors: invalid_request, invalid_name. */
 export function parseReference(text: string): Reference {
   const { reference, path } = splitReference(text)
-  if (path !== null) throw faulty(text, 'a path is not expected here')
+  if (path !== null) throw faulty(text, 'a path is not allowed here')
   return reference
 }
 
-/** Undefined for what is written otherwise. Errors: invalid_request, invalid_name. */
+/** Parses `@RUN` or `O/R@RUN`; returns undefined for any other form. Errors: invalid_request,
+ *  invalid_name. */
 export function parseRunOnly(text: string): RunReference | undefined {
   const [, project, run] = /^([^@:]*)@([0-9]+)$/.exec(text) ?? []
   if (project === undefined || run === undefined) return undefined
@@ -47,7 +50,8 @@ export function parseRunOnly(text: string): RunReference | undefined {
   }
 }
 
-/** Reads `REF[:PATH]`. Slashes that end the path are dropped. Errors: invalid_request, invalid_name. */
+/** Parses `REF[:PATH]`. Trailing slashes of the path are dropped. Errors: invalid_request,
+ *  invalid_name. */
 export function parseEntryReference(text: string): EntryReference {
   const { reference, path } = splitReference(text)
   return { reference, path: withoutEndSlashes(path ?? '') }
@@ -87,7 +91,8 @@ function parseLatest(text: string, body: string): Reference {
 }
 
 function parseRunReference(text: string, body: string): Reference {
-  // Names may hold an `@` but no slash, so an `@` that is followed by `RUN/` can only end a project.
+  // Names may contain an `@` but no slash, so an `@` that is followed by `RUN/` always ends a
+  // project.
   const match = /^(?:([^@]*)@)?([0-9]+)\/([^/]*)$/.exec(body)
   if (match === null)
     throw faulty(text, 'write RUN/NAME, O/R@RUN/NAME, latest:BRANCH/NAME or id:123')

@@ -1,23 +1,25 @@
-/** Retention: when an artifact's time passes, and what that means for its state. The clock is always an argument. */
+/** Retention: when an artifact expires, and what that means for its state. The clock is always an
+ *  argument. */
 import type { ArtifactState } from './artifact.ts'
 import { storeError } from './errors.ts'
 import { dayMs } from './units.ts'
 
-/** Bounds that the server sets. `minMs <= defaultMs <= maxMs`. */
+/** The server's bounds. `minMs <= defaultMs <= maxMs`. */
 export interface RetentionPolicy {
   defaultMs: number
   minMs: number
   maxMs: number
 }
 
-/** A project's own settings; null follows the server. */
+/** A project's overrides; null means that the server's value applies. */
 export interface RetentionOverrides {
   retentionDefaultMs: number | null
   retentionMinMs: number | null
   retentionMaxMs: number | null
 }
 
-/** A project moves its bounds within those of the server; its default lies within its own. */
+/** Combines both: a project's bounds are clamped to the server's, and its default to its own
+ *  bounds. */
 export function projectPolicy(
   server: RetentionPolicy,
   { retentionDefaultMs, retentionMinMs, retentionMaxMs }: RetentionOverrides,
@@ -28,8 +30,9 @@ export function projectPolicy(
   return { defaultMs, minMs, maxMs }
 }
 
-/** Refuses settings of a project that contradict each other, which `projectPolicy` would bend into something that nobody
- *  asked for. Bounds beyond those of the server are fine: they follow the server when it changes. Errors: invalid_request. */
+/** Rejects overrides that contradict each other, which `projectPolicy` would silently clamp to
+ *  something nobody asked for. Bounds outside the server's are allowed: they take effect when the
+ *  server's change. Errors: invalid_request. */
 export function checkOverrides({
   retentionDefaultMs,
   retentionMinMs,
@@ -50,9 +53,9 @@ export function checkOverrides({
 /** What an uploader asked for: a number of days (0: the default), an instant, or nothing. */
 export type RetentionRequest = { days: number } | { expiresAt: number } | null
 
-/** The instant at which an artifact made at `createdAt` expires. Requests outside the bounds are moved to the nearer
- *  bound and never refused: a job whose clock is wrong still gets its artifact.
- *  Errors: invalid_request for days that are negative or no whole number. */
+/** The instant at which an artifact made at `createdAt` expires. Requests outside the bounds are
+ *  clamped, never rejected: a job whose clock is wrong still gets its artifact. Errors:
+ *  invalid_request for a number of days that is negative or not whole. */
 export function expiresAtOf(
   request: RetentionRequest,
   policy: RetentionPolicy,
@@ -63,8 +66,9 @@ export function expiresAtOf(
   )
 }
 
-/** A later change of mind. The upper bound counts from `now`, so that time can be added to an old artifact; there is no
- *  lower one, since whoever may set it may delete too: an instant that has passed means now. */
+/** The new expiry when it is changed later. The upper bound counts from `now`, so that an old
+ *  artifact can be extended. There is no lower bound, since anybody who may set the expiry may also
+ *  delete: a past instant means now. */
 export function changedExpiresAt(expiresAt: number, policy: RetentionPolicy, now: number): number {
   return Math.min(now + policy.maxMs, Math.max(now, expiresAt))
 }
@@ -84,24 +88,24 @@ function wantedMs(request: RetentionRequest, policy: RetentionPolicy, createdAt:
   return request.days === 0 ? policy.defaultMs : request.days * dayMs
 }
 
-/** When an artifact ends, and what holds that up. */
+/** When an artifact expires, and what prevents that. */
 export interface Ending {
   expiresAt: number
   pinned: boolean
   keptLatest: boolean
 }
 
-/** Whether its time does not count: somebody keeps it, or the project does as the latest. */
+/** Whether the artifact is exempt from expiry: kept by a person, or as the latest of its branch. */
 export function isKept({ pinned, keptLatest }: Ending): boolean {
   return pinned || keptLatest
 }
 
-/** True from the very millisecond of `expiresAt`; never for an artifact that is kept (invariant 9). */
+/** True from the very millisecond of `expiresAt`; never for a kept artifact (invariant 9). */
 export function isExpired(artifact: Ending, now: number): boolean {
   return !isKept(artifact) && artifact.expiresAt <= now
 }
 
-/** The state that readers see: time passes whether or not the sweep has run. */
+/** The state that readers see: an expired artifact is gone whether or not the sweep has run. */
 export function effectiveState(
   artifact: Ending & { state: ArtifactState },
   now: number,
@@ -109,7 +113,7 @@ export function effectiveState(
   return isServed(artifact.state) && isExpired(artifact, now) ? 'expired' : artifact.state
 }
 
-/** Whether it is there for readers, whole or damaged. */
+/** Whether readers can see it, whole or damaged. */
 export function isLive(artifact: Ending & { state: ArtifactState }, now: number): boolean {
   return isServed(effectiveState(artifact, now))
 }
@@ -118,7 +122,7 @@ function isServed(state: ArtifactState): boolean {
   return state === 'available' || state === 'damaged'
 }
 
-/** Whether a deletion can still be taken back. */
+/** Whether a deletion can still be undone. */
 export function isRestorable(
   { state, removedAt }: { state: ArtifactState; removedAt: number | null },
   { undoMs, now }: { undoMs: number; now: number },

@@ -1,10 +1,11 @@
-/** What a runner tells of a run as it goes on: its jobs, their steps, how they ended, and every line of their logs. */
+/** What a runner reports about a run in progress: its jobs, their steps, how they ended, and every
+ *  line of their logs. */
 
-/** As GitHub names them. `skipped` jobs and steps never started. */
+/** GitHub's names. `skipped` jobs and steps never started. */
 export type Conclusion = 'success' | 'failure' | 'cancelled' | 'skipped'
 
-/** `command`: what a step is about to do. `group` opens a group with a title, `endgroup` closes it; they do not nest.
- *  `cut`: what came after was not kept. */
+/** `command`: what a step is about to run. `group` opens a titled group, `endgroup` closes it;
+ *  groups do not nest. `cut`: later lines were dropped. */
 export type LogKind =
   | 'output'
   | 'command'
@@ -16,7 +17,7 @@ export type LogKind =
   | 'endgroup'
   | 'cut'
 
-/** What stands before such a line where it is shown, as at GitHub: a colour alone says nothing to many. */
+/** Prefixes shown before such lines, as on GitHub: color alone is not accessible to everyone. */
 export const linePrefixes: Readonly<Partial<Record<LogKind, string>>> = {
   error: 'Error: ',
   warning: 'Warning: ',
@@ -24,7 +25,7 @@ export const linePrefixes: Readonly<Partial<Record<LogKind, string>>> = {
 }
 
 export interface LogLine {
-  /** Number of the step; 0 for the job itself. */
+  /** Step number; 0 for the job itself. */
   step: number
   /** Epoch ms. */
   at: number
@@ -40,7 +41,7 @@ interface Ended extends At {
   durationMs: number
 }
 interface InJob {
-  /** Key of a job named before. */
+  /** Key of a job from an earlier `job-named` event. */
   job: string
 }
 interface OfStep extends InJob {

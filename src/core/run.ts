@@ -3,18 +3,19 @@ import { storeError } from './errors.ts'
 import { limits } from './limits.ts'
 
 declare const projectBrand: unique symbol
-/** `owner/repo`, or `group/subgroup/repo` with any number of groups, as GitLab has them; a name like any other, which has nothing
- *  of those above it. Compared without regard to ASCII case as both do. Made by `parseProjectName`. */
+/** `owner/repo`, or `group/subgroup/repo` with any number of groups, as in GitLab. Access to a
+ *  group's name implies nothing for the projects below it. Compared ignoring ASCII case, as GitHub
+ *  and GitLab do. Made by `parseProjectName`. */
 export type ProjectName = string & { readonly [projectBrand]: true }
 
-/** A run of a project. `number` is what GITHUB_RUN_ID holds; `attempt` counts re-runs from 1. */
+/** A run of a project. `number` is the value of GITHUB_RUN_ID; `attempt` counts re-runs from 1. */
 export interface RunIdentity {
   project: ProjectName
   number: number
   attempt: number
 }
 
-/** What is known of a run beside its identity; filled from token claims or flags. */
+/** Other facts about a run, from token claims or flags. */
 export interface RunFacts {
   branch: string | null
   sha: string | null
@@ -22,9 +23,10 @@ export interface RunFacts {
   event: string | null
 }
 
-/** Events whose runs build code that nobody has merged, from a fork perhaps, which can give its branch any name. GitHub's
- *  "Events that trigger workflows"; GitLab's CI_PIPELINE_SOURCE. The workflow of `pull_request_target` is the project's own, but
- *  its branch has that name as well, and what it makes is mostly of the code that is to be merged. */
+/** Events whose runs build unmerged code, possibly from a fork, which can give its branch any name.
+ *  Names from GitHub's "Events that trigger workflows" and GitLab's CI_PIPELINE_SOURCE. The
+ *  workflow of `pull_request_target` is the project's own, but its branch is named by the fork as
+ *  well, and what it produces is mostly built from the unmerged code. */
 const pullRequestEvents: readonly string[] = [
   'pull_request',
   'pull_request_target',
@@ -34,7 +36,7 @@ const pullRequestEvents: readonly string[] = [
   'external_pull_request_event',
 ]
 
-/** Whether what the run made comes from code that nobody has merged. */
+/** Whether the run built unmerged code, which makes its artifacts untrusted. */
 export function isOfPullRequest({ event }: Pick<RunFacts, 'event'>): boolean {
   return event !== null && pullRequestEvents.includes(event)
 }
@@ -58,11 +60,11 @@ function projectFault(text: string): string | undefined {
   if (segments.length > projectSegmentsMax) return `it has more than ${projectSegmentsMax} segments`
   const meant = text.replaceAll(addressSlash, '/')
   if (meant !== text && projectFault(meant) === undefined)
-    return `only addresses have "~" for "/": write ${meant}`
+    return `"~" stands for "/" only in URLs: write ${meant}`
   const isPlain = (segment: string): boolean =>
     /^[A-Za-z0-9_.-]+$/.test(segment) && segment !== '.' && segment !== '..'
   if (segments.length >= 2 && segments.every(isPlain)) return undefined
-  return 'a project is OWNER/REPO or GROUP/SUBGROUP/REPO, each of letters, digits, "_", "." and "-"'
+  return 'a project is OWNER/REPO or GROUP/SUBGROUP/REPO, each made of letters, digits, "_", "." and "-"'
 }
 
 function refusedProject(text: string, reason: string): Error {
@@ -70,27 +72,30 @@ function refusedProject(text: string, reason: string): Error {
   return storeError('invalid_name', message, { name: text, reason })
 }
 
-/** For the slashes of an owner in paths of URLs, where each project takes two segments, so that routes can tell it from what
- *  follows. No name holds it, URLs leave it as it is (RFC 3986 §2.3), and shells do within a word. */
+/** Replaces the slashes of an owner in URL paths, where each project takes two segments so that
+ *  routes can tell it from what follows. No name contains `~`, URLs leave it unescaped (RFC 3986
+ *  §2.3), and shells do not expand it within a word. */
 const addressSlash = '~'
 
-/** `acme/platform/api` as paths of URLs have it: `acme~platform/api`. Names of two segments are as they are. */
+/** Formats `acme/platform/api` for URL paths: `acme~platform/api`. Names of two segments are
+ *  unchanged. */
 export function formatProjectPath(project: string): string {
   return project.replaceAll(/\/(?=.*\/)/g, addressSlash)
 }
 
-/** The project of two segments of a path, percent escapes undone: what `formatProjectPath` makes, and nothing else, so that a
- *  project has one address. Errors: invalid_name. */
+/** Parses a project from two percent-decoded path segments. Accepts only what `formatProjectPath`
+ *  writes, so that a project has one address. Errors: invalid_name. */
 export function parseProjectPath(owner: string, repo: string): ProjectName {
   const segments = `${owner}/${repo}`
   if (owner.includes('/') || repo.includes('/')) {
-    const reason = `addresses have "~" for the slashes of an owner: ${formatProjectPath(segments)}`
+    const reason = `URLs write "~" for the slashes of an owner: ${formatProjectPath(segments)}`
     throw refusedProject(segments, reason)
   }
   return parseProjectName(`${owner.replaceAll(addressSlash, '/')}/${repo}`)
 }
 
-/** Reads a positive integer below 2^53, as run ids and attempts are. Errors: invalid_request. */
+/** Parses a positive integer below 2^53, such as a run id or an attempt. Errors:
+ *  invalid_request. */
 export function parsePositiveInteger(text: string, field: string): number {
   const value = Number(text)
   if (!/^[0-9]{1,16}$/.test(text) || !Number.isSafeInteger(value) || value < 1) {

@@ -1,26 +1,28 @@
-/** What a credential looks like, a table. A false alarm teaches people to pass over the true ones, so there are only formats
- *  that can be told for sure: by a checksum, by decoding, or by what they stand behind.
+/** A table of credential formats. False alarms teach people to ignore true ones, so the table has
+ *  only formats that can be recognized with certainty: by a checksum, by decoding, or by the text
+ *  before them.
  *
- *  Contents come from anybody, so no pattern may take more than time in proportion to what it reads: every repetition is
- *  bounded, or ends where the next match can begin. */
+ *  Contents are untrusted, so each pattern must run in linear time: every repetition is bounded, or
+ *  ends where the next match can begin. */
 import { crc32 } from './crc32.ts'
 
 export interface SecretRule {
-  /** As people read it, after an article. */
+  /** As it reads in a sentence after an article. */
   title: string
-  /** One of these is in every text that matches: most texts have none of them, which takes a glance. */
+  /** Every match contains at least one of these strings. Most texts contain none, so a quick search
+   *  rules out the rule. */
   marks: readonly string[]
-  /** Global; its last group is what is to be secret. */
+  /** Global; its last group is the secret. */
   pattern: RegExp
-  /** Whether that is what it looks like. */
+  /** Whether the match is a real credential. */
   holds(secret: string): boolean
-  /** Whether it counts in a file of this path; absent: everywhere. */
+  /** Whether a match counts in a file with this path; absent: everywhere. */
   countsAt?(path: string): boolean
 }
 
 export const secretRules = {
-  // actions/checkout leaves it behind (v1 to v5; v6 in a file of its own): what has become known as ArtiPACKED,
-  // https://unit42.paloaltonetworks.com/github-repo-artifacts-leak-tokens/
+  // Left behind by actions/checkout (v1 to v5; by v6 in a file of its own), the leak known as
+  // ArtiPACKED, https://unit42.paloaltonetworks.com/github-repo-artifacts-leak-tokens/
   'git-authorization': {
     title: 'git credential of a checkout',
     marks: ['xtraheader', 'EXTRAHEADER'],
@@ -64,7 +66,8 @@ export const secretRules = {
     pattern: /(?<!\w)npm_([A-Za-z0-9]{36})(?!\w)/g,
     holds: hasChecksum,
   },
-  // https://docs.npmjs.com/cli/configuring-npm/npmrc#auth-related-configuration; `${NAME}` stands for a variable.
+  // https://docs.npmjs.com/cli/configuring-npm/npmrc#auth-related-configuration; `${NAME}` is a
+  // variable.
   'registry-password': {
     title: 'password of a package registry',
     marks: [':_authToken', ':_auth', ':_password', 'npmAuthToken'],
@@ -79,8 +82,8 @@ export const secretRules = {
     pattern: /(?<![\w-])pypi-(AgEIcHlwaS5vcmc[\w-]{50,1000}|AgENdGVzdC5weXBpLm9yZ[\w-]{50,1000})/g,
     holds: isRandom,
   },
-  // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html: the id of a key is no secret, and
-  // its secret has no form of its own but for its length.
+  // https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html: the key id is
+  // not secret, and the secret key has no recognizable form except its length.
   'aws-secret-key': {
     title: 'AWS secret access key',
     marks: ['ecret_access_key', 'ECRET_ACCESS_KEY', 'ecretAccessKey'],
@@ -96,7 +99,8 @@ export const secretRules = {
       /(?<![\w-])(?:xoxb-\d{9,14}-\d{9,14}-([A-Za-z0-9]{24})|xoxp-(?:\d{9,14}-){2,3}([0-9a-f]{32})|xapp-\d-[A-Z0-9]{8,12}-\d{9,14}-([0-9a-f]{64}))(?![\w-])/g,
     holds: isRandom,
   },
-  // https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks: whoever has the URL may post.
+  // https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks: anybody who has the
+  // URL may post.
   'slack-webhook': {
     title: 'Slack webhook',
     marks: ['https://hooks.slack.com/services/'],
@@ -104,8 +108,8 @@ export const secretRules = {
       /https:\/\/hooks\.slack\.com\/services\/T[A-Z0-9]{8,12}\/B[A-Z0-9]{8,12}\/([A-Za-z0-9]{24})(?![A-Za-z0-9])/g,
     holds: isRandom,
   },
-  // RFC 7468 §10, and PROTOCOL.key of OpenSSH. One with a passphrase has other words, or says so inside. With `\n` in
-  // place of line ends it stands in JSON, as in keys of Google's service accounts.
+  // RFC 7468 §10, and OpenSSH's PROTOCOL.key. A key with a passphrase has another header, or says
+  // so inside. In JSON, such as Google's service account keys, line ends are written as `\n`.
   'private-key': {
     title: 'private key',
     marks: ['PRIVATE KEY-----'],
@@ -114,7 +118,8 @@ export const secretRules = {
     holds: isUnlockedKey,
     countsAt: (path) => !madeForTests.test(path),
   },
-  // https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/#AuthInfo: the same in base 64.
+  // https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/#AuthInfo: a PEM key,
+  // base64-encoded.
   'kubernetes-key': {
     title: 'private key of a kubeconfig',
     marks: ['client-key-data'],
@@ -125,8 +130,8 @@ export const secretRules = {
       return body !== undefined && isUnlockedKey(body)
     },
   },
-  // https://learn.microsoft.com/azure/storage/common/storage-configure-connection-string: 64 bytes. That of the emulator, which
-  // the page names, is everybody's.
+  // https://learn.microsoft.com/azure/storage/common/storage-configure-connection-string: 64 bytes.
+  // The emulator's key, which that page publishes, is not secret.
   'azure-storage-key': {
     title: 'key of an Azure storage account',
     marks: ['AccountKey='],
@@ -158,7 +163,7 @@ export const secretRules = {
     pattern: /"auth"\s{0,32}:\s{0,32}"([A-Za-z0-9+/]{12,8192}={0,2})"/g,
     holds: isUserAndPassword,
   },
-  // A token of Trove, or of a job's runner, which the actions read their ids from (`scp`).
+  // A token of Trove, or of a job's runner (`scp`), from which the actions read their ids.
   'job-token': {
     title: 'token of a CI job or of Trove',
     marks: ['eyJ'],
@@ -168,7 +173,8 @@ export const secretRules = {
       return iss === 'trove' || (typeof scp === 'string' && scp.includes('Actions.'))
     },
   },
-  // No form of its own, so only where variables are set that are not for others to see, and by their names.
+  // These have no form of their own, so they are matched by variable name and only in files of
+  // private variables.
   'env-secret': {
     title: 'secret of an .env file',
     marks: ['SECRET', 'TOKEN', 'PASSW', 'KEY'],
@@ -188,7 +194,8 @@ const madeForTests =
 
 const base62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 
-/** Of GitHub's and npm's tokens, whose last six characters are the CRC-32 of those before, but for the prefix. */
+/** Checks the format of GitHub's and npm's tokens: the last six characters are the CRC-32 of those
+ *  before, without the prefix. */
 function hasChecksum(token: string): boolean {
   let rest = crc32(Buffer.from(token.slice(0, -6)))
   let digits = ''
@@ -199,7 +206,7 @@ function hasChecksum(token: string): boolean {
   return token.endsWith(digits)
 }
 
-/** Whether somebody's key could look like that, and no placeholder does. */
+/** Whether the text could be a real key and is not a placeholder. */
 function isRandom(secret: string): boolean {
   return (
     new Set(secret).size >= 8 &&
@@ -209,31 +216,31 @@ function isRandom(secret: string): boolean {
   )
 }
 
-/** `user:password` in base 64. */
+/** Whether the text is `user:password` in base64. */
 function isUserAndPassword(encoded: string): boolean {
   const [, password] =
     /^[ -9;-~]*:([!-~]{8,})$/.exec(Buffer.from(encoded, 'base64').toString()) ?? []
   return password !== undefined && isRandom(password)
 }
 
-/** Whether base 64 with any white space is a private key that needs no passphrase. */
+/** Whether base64 text, ignoring white space, is a private key without a passphrase. */
 function isUnlockedKey(body: string): boolean {
   const encoded = body.replaceAll(/\\[nr]|\s/g, '')
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(encoded)) return false
   const key = Buffer.from(encoded, 'base64')
   const magic = 'openssh-key-v1\0'
   if (key.toString('latin1', 0, magic.length) === magic) {
-    // A string of four bytes: the cipher.
+    // A length of four bytes, then the cipher's name.
     return key.toString('latin1', magic.length + 4, magic.length + 8) === 'none'
   }
-  // X.690 §8.1: a SEQUENCE, and how long it is.
+  // X.690 §8.1: a SEQUENCE and its length.
   if (key[0] !== 0x30 || key.length < 40) return false
   const [short, long] = [key[1]!, key[1]! - 0x80]
   if (short < 0x80) return key.length === 2 + short
   return long <= 2 && key.length === 2 + long + key.readUIntBE(2, Math.max(long, 1))
 }
 
-/** The claims of a JWT. */
+/** The claims of a JWT; undefined when they cannot be decoded. */
 function payloadOf(token: string): Record<string, unknown> | undefined {
   const [, payload = ''] = token.split('.')
   try {

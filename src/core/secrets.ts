@@ -1,23 +1,24 @@
-/** Credentials that get into artifacts by mistake: which files are worth a look, and what in them is one
- *  (`secret-rules.ts`). What is found is a kind and a line, never the secret. */
+/** Finds credentials that got into artifacts by mistake: which files to scan, and what in them is a
+ *  credential (`secret-rules.ts`). A finding is a kind and a line, never the secret itself. */
 import { type SecretKind, type SecretRule, secretRules } from './secret-rules.ts'
 import { counted } from './units.ts'
 
 export interface FoundSecret {
   kind: SecretKind
-  /** From 1 on. */
+  /** Counted from 1. */
   line: number
 }
 
-/** Grows whenever there is something new to find, so that what was looked at before is looked at again. */
+/** Increase this whenever the rules can find something new, so that trees are scanned again. */
 export const secretRulesVersion = 1
 
-/** Whether a file is made to hold credentials: few in any tree are, so that whoever uploads can look at them on the way. */
+/** Whether the path is that of a file made to hold credentials. Any tree has few of these, so an
+ *  upload can scan them on the way. */
 export function isCredentialPath(path: string): boolean {
   return credentialPath.test(path)
 }
 
-/** Whether it is of text that others print credentials to, or keep them in. */
+/** Whether the path is that of a text file in which credentials may be printed or kept. */
 export function isTextPath(path: string): boolean {
   return textPath.test(path)
 }
@@ -29,12 +30,13 @@ const textPath =
 
 const allRules = Object.entries(secretRules) as [SecretKind, SecretRule][]
 
-/** Found in one file; more are not told. */
+/** Upper bound on the findings in one file. */
 const foundMax = 20
-/** Where a NUL is looked for, as git does: what has one is no text. */
+/** A file with a NUL among its first bytes is not text; git uses the same rule. */
 const headBytes = 8000
 
-/** What the bytes of a file hold, by lines; at most twenty, of each line one. */
+/** Returns the findings in a file's bytes, ordered by line; at most `foundMax`, and one per
+ *  line. */
 export function findSecrets(bytes: Uint8Array): FoundSecret[] {
   const text = textOf(bytes)
   const byLine = new Map<number, SecretKind>()
@@ -47,14 +49,14 @@ export function findSecrets(bytes: Uint8Array): FoundSecret[] {
       if (!holds(match.findLast((group) => group !== undefined)!)) continue
       line += lineFeedsIn(text, counted, match.index)
       counted = match.index
-      // The rules before tell more of what it is.
+      // Earlier rules are more specific.
       if (!byLine.has(line)) byLine.set(line, kind)
     }
   }
   return [...byLine].map(([line, kind]) => ({ kind, line })).toSorted((a, b) => a.line - b.line)
 }
 
-/** Whether what was found counts in a file of that path: keys of tests are there to be read. */
+/** Whether a finding counts in a file with that path: keys made for tests are not secret. */
 export function countsAt(kind: SecretKind, path: string): boolean {
   const rule: SecretRule = secretRules[kind]
   return rule.countsAt?.(path) ?? true
@@ -64,13 +66,14 @@ export function secretTitle(kind: SecretKind): string {
   return secretRules[kind].title
 }
 
-/** How a sentence on what was found goes on: in how many files nobody has looked. */
+/** The end of a sentence about findings: how many files were not scanned. */
 export function passedOverPart(files: number): string {
   if (files === 0) return ''
   return `; ${counted(files, 'file')} passed over, being too large, too many or damaged`
 }
 
-/** Latin-1, in which all that is looked for is the same as in UTF-8; Windows' shells write UTF-16. */
+/** Decodes as Latin-1, in which everything the rules match reads the same as in UTF-8; or as
+ *  UTF-16, which Windows shells write. */
 function textOf(bytes: Uint8Array): string {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (buffer[0] === 0xff && buffer[1] === 0xfe) return buffer.toString('utf16le')

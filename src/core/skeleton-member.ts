@@ -1,5 +1,5 @@
-/** One member of a skeleton: its headers, without what follows from its stream and its place. APPNOTE 4.3.7 (local header),
- *  4.3.9 (data descriptor), 4.3.12 (central header). */
+/** One member of a skeleton: its headers, without the fields that follow from its stream and its
+ *  position. APPNOTE 4.3.7 (local header), 4.3.9 (data descriptor), 4.3.12 (central header). */
 import type { ByteReader, ByteWriter } from './varint.ts'
 import {
   centralFixedBytes,
@@ -9,7 +9,8 @@ import {
   zipSignature,
 } from './zip-records.ts'
 
-/** What the stream of a member gives: its CRC-32, stored length and content length. All 0 when there is no data. */
+/** Facts about a member's stream: CRC-32, stored length and content length. All 0 when there is no
+ *  data. */
 export interface StreamFacts {
   crc32: number
   storedBytes: number
@@ -17,34 +18,38 @@ export interface StreamFacts {
 }
 
 export interface SkeletonMember {
-  /** The stream that lies between local header and descriptor; null when the member holds no bytes at all. */
+  /** The stream between local header and descriptor; null when the member has no data. */
   streamId: number | null
-  /** Literal bytes between the end of the previous member and this local header; nearly always empty. */
+  /** Literal bytes between the end of the previous member and this local header; nearly always
+   *  empty. */
   gap: Uint8Array
   /** The local header with name and extra field, as uploaded. */
   local: Uint8Array
-  /** The data descriptor, if there is one of a known form; else empty (the bytes are then in the next gap). */
+  /** The data descriptor, when it has a known form; otherwise empty, and its bytes are in the next
+   *  gap. */
   descriptor: Uint8Array
-  /** The central header with name, extra field and comment; null when the tail holds the directory. */
+  /** The central header with name, extra field and comment; null when the tail holds the central
+   *  directory. */
   central: Uint8Array | null
   /** Where the local header begins in the zip. */
   localOffset: number
 }
 
-/** A member read back: its masked parts, waiting for the facts of its stream. */
+/** A decoded member: its headers, to be completed with the facts of its stream. */
 export interface PackedMember {
   streamId: number | null
   gap: Uint8Array
-  /** The local header and descriptor as uploaded, given the stream's facts. */
+  /** Renders the local header and descriptor as uploaded. */
   renderLocal(facts: StreamFacts): { header: Buffer; descriptor: Buffer }
-  /** The central header as uploaded; null when the tail holds the directory. */
+  /** Renders the central header as uploaded; null when the tail holds the central directory. */
   renderCentral(facts: StreamFacts, localOffset: number): Buffer | null
 }
 
 const flag = {
   hasStream: 1,
   hasGap: 2,
-  /** Local CRC and sizes: all zero (a descriptor follows), as expected, or raw. */
+  /** Local CRC and sizes are all zero (a descriptor follows), or as expected; otherwise they are
+   *  stored raw. */
   localZero: 4,
   localExpected: 8,
   localExtra: 16,
@@ -60,7 +65,8 @@ const flag = {
   offsetExpected: 8192,
 } as const
 
-/** The data descriptor with signature that these facts give; 64-bit sizes for ZIP64 members. */
+/** The data descriptor, with signature, that these facts imply; with 64-bit sizes for ZIP64
+ *  members. */
 export function expectedDescriptor(facts: StreamFacts, wide: boolean): Buffer {
   const bytes = Buffer.alloc(wide ? 24 : 16)
   bytes.writeUInt32LE(zipSignature.descriptor, 0)
@@ -75,13 +81,13 @@ export function expectedDescriptor(facts: StreamFacts, wide: boolean): Buffer {
   return bytes
 }
 
-/** What the member before leaves to be told by difference. */
+/** The parts of the previous member that the next one is delta-coded against. */
 export interface PreviousMember {
   name: Buffer
   streamId: number
 }
 
-/** CRC, stored size, size: as headers hold them. */
+/** CRC, stored size and size as headers hold them. */
 function expectedTriple(facts: StreamFacts): Buffer {
   const bytes = Buffer.alloc(12)
   bytes.writeUInt32LE(facts.crc32, 0)
@@ -192,7 +198,7 @@ export function writeMember(
   return { name: local.name, streamId }
 }
 
-/** Front coding: names of neighbours share their directories. */
+/** Front coding: neighbouring names share their directories. */
 function writeName(out: ByteWriter, name: Buffer, previous: Buffer): void {
   const most = Math.min(name.length, previous.length)
   let shared = 0

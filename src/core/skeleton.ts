@@ -1,10 +1,12 @@
-/** Skeletons: everything of an uploaded zip that is not member data, so that zip = skeleton + streams, byte for byte.
+/** Skeletons: everything in an uploaded zip that is not member data, so that zip = skeleton +
+ *  streams, byte for byte.
  *
- *  A skeleton is a list of pages. Member pages hold, for each member in local-header order, its local and its central
- *  header; fields that follow from the stream (CRC, sizes) or from the position (offset) are left out wherever they
- *  hold what is expected, and kept raw wherever they do not, so any layout survives. Tail pages hold literal bytes that
- *  follow the last member: the end records, and the whole central directory when its order differs from that of the
- *  local headers. */
+ *  A skeleton is a list of pages. Member pages hold the local and the central header of each
+ *  member, in local-header order. Fields that can be computed from the stream (CRC, sizes) or
+ *  from the position (offset) are omitted where they have the expected value and kept raw where
+ *  they do not, so any layout survives. Tail pages hold literal bytes that follow the last
+ *  member: the end records, and the whole central directory when its order differs from that of
+ *  the local headers. */
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import {
   type PackedMember,

@@ -1,11 +1,12 @@
-/** What a token says of itself, for whoever holds it. Nothing is verified here: only the server can. */
+/** The claims of a token, read by its holder. Nothing is verified here: only the server can do
+ *  that. */
 
 export interface TokenClaims {
   project: string | null
   run: number | null
 }
 
-/** Nulls where the token says nothing, and for what is no JWT of ours. */
+/** Fields are null where the token does not say, and for anything that is not a JWT of ours. */
 export function readTokenClaims(token: string | null): TokenClaims {
   const claims = payloadOf(token ?? '')
   const { project, run } = claims
@@ -21,7 +22,7 @@ function payloadOf(token: string): Record<string, unknown> {
     const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString())
     return typeof claims === 'object' && claims !== null ? { ...claims } : {}
   } catch {
-    // Somebody else's token: the server will say what it thinks of it.
+    // Somebody else's token; the server will reject it if it is invalid.
     return {}
   }
 }

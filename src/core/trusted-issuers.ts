@@ -1,18 +1,18 @@
-/** Whose ID tokens are believed, and for which projects. Everybody can have a token of a public CI system, so an issuer
- *  without projects means nothing. */
+/** Trusted issuers of ID tokens, each for certain projects. Anybody can obtain a token from a
+ *  public CI system, so an issuer is never trusted without a list of projects. */
 import { storeError } from './errors.ts'
 import { compilePathGlobs } from './path-glob.ts'
 
 export interface TrustedIssuer {
-  /** As the `iss` claim has it: a URL without a trailing slash. */
+  /** The value of the `iss` claim: a URL without a trailing slash. */
   issuer: string
-  /** Whether the issuer is believed when it speaks for this project. Case is ignored, as with projects. */
+  /** Whether the issuer is trusted for this project. Ignores case, as project names do. */
   speaksFor(project: string): boolean
 }
 
-/** Reads `ISSUER=PROJECTS` with spaces between them, such as `https://gitlab.example.com=octo/*`; PROJECTS is a glob of
- *  core/path-glob.ts, so that `octo/**` are those of subgroups too, and an issuer may stand there several times.
- *  Errors: invalid_request, too_large. */
+/** Parses `ISSUER=PROJECTS` items separated by spaces, such as `https://gitlab.example.com=octo/*`.
+ *  PROJECTS is a glob of core/path-glob.ts, so `octo/**` includes subgroups. An issuer may occur
+ *  several times. Errors: invalid_request, too_large. */
 export function parseTrustedIssuers(text: string): TrustedIssuer[] {
   const globs = new Map<string, string[]>()
   for (const item of text.split(/\s+/).filter((each) => each !== '')) {
@@ -34,7 +34,8 @@ function isIssuer(text: string): boolean {
   return isProtected(url) && url.search === '' && url.hash === ''
 }
 
-/** Keys that come over a network unprotected could be anybody's. */
+/** Whether the connection is protected. Signing keys fetched over an unprotected network could be
+ *  anybody's. */
 export function isProtected({ protocol, hostname }: URL): boolean {
   const isOfThisMachine = hostname === 'localhost' || hostname === '127.0.0.1'
   return protocol === 'https:' || (protocol === 'http:' && isOfThisMachine)
@@ -42,7 +43,7 @@ export function isProtected({ protocol, hostname }: URL): boolean {
 
 function refused(item: string): Error {
   const form =
-    'ISSUER=OWNER/REPO, such as https://gitlab.example.com=octo/* (octo/** with its subgroups), with an issuer of https'
+    'ISSUER=OWNER/REPO with an https issuer, such as https://gitlab.example.com=octo/* (octo/** includes subgroups)'
   return storeError('invalid_request', `${JSON.stringify(item)} must be ${form}`, {
     field: 'issuers',
   })

@@ -1,4 +1,5 @@
-/** Sizes and durations as people write and read them in settings, flags and listings: `64GiB`, `90d`, `24h`. */
+/** Sizes and durations as people write and read them in settings, flags and listings: `64GiB`,
+ *  `90d`, `24h`. */
 
 const sizeUnits: Record<string, number> = {
   '': 1,
@@ -26,15 +27,17 @@ const durationUnits: Record<string, number> = {
   w: 7 * 24 * 60 * 60 * 1000,
 }
 
-/** Milliseconds of a day. */
+/** Milliseconds in a day. */
 export const dayMs: number = 24 * 60 * 60 * 1000
 
-/** Reads `512`, `64GiB`, `1.5 GB` as bytes (whole, safe); undefined for anything else. */
+/** Parses `512`, `64GiB`, `1.5 GB` as bytes (a safe integer); returns undefined for anything
+ *  else. */
 export function parseSizeBytes(text: string): number | undefined {
   return parseQuantity(text, sizeUnits)
 }
 
-/** Reads `90d`, `24h`, `120s`, `1.5h` as milliseconds; a unit is required. Undefined for anything else. */
+/** Parses `90d`, `24h`, `120s`, `1.5h` as milliseconds; a unit is required. Returns undefined for
+ *  anything else. */
 export function parseDurationMs(text: string): number | undefined {
   return parseQuantity(text, durationUnits)
 }
@@ -47,23 +50,24 @@ function parseQuantity(text: string, units: Record<string, number>): number | un
   return Number.isSafeInteger(value) ? value : undefined
 }
 
-/** `1,057`. Node's `toLocaleString` first loads what ICU knows of languages, a tenth of the time that a small command runs. */
+/** Formats `1,057`. Node's `toLocaleString` loads ICU's locale data on first use, which takes a
+ *  tenth of a small command's run time. */
 export function formatCount(count: number): string {
   return String(count).replace(/\B(?=(?:\d{3})+$)/g, ',')
 }
 
-/** A count with its noun. */
+/** Formats a count with its noun. */
 export function counted(count: number, noun: string, plural: string = `${noun}s`): string {
   return `${formatCount(count)} ${count === 1 ? noun : plural}`
 }
 
-/** Writes bytes for people: `512 B`, `1.5 KiB`, `64.0 GiB`. Not meant to be read back. */
+/** Formats bytes for people: `512 B`, `1.5 KiB`, `64.0 GiB`. Not meant to be parsed. */
 export function formatSizeBytes(bytes: number): string {
   if (Math.abs(bytes) < 1024) return `${bytes} B`
   const units = ['KiB', 'MiB', 'GiB', 'TiB', 'PiB']
   let value = bytes / 1024
   let unit = 0
-  // Rounding must not print 1024.0 of one unit where 1.0 of the next is meant.
+  // Prevents rounding to 1024.0 of one unit instead of 1.0 of the next.
   while (Math.abs(value) >= 1023.95 && unit < units.length - 1) {
     value /= 1024
     unit += 1
@@ -71,27 +75,29 @@ export function formatSizeBytes(bytes: number): string {
   return `${value.toFixed(1)} ${units[unit]}`
 }
 
-/** A difference of sizes with its sign; a minus is a real one. */
+/** Formats a difference of sizes with its sign, using the minus sign U+2212. */
 export function formatDelta(bytes: number): string {
   if (bytes === 0) return '±0'
   return `${bytes > 0 ? '+' : '−'}${formatSizeBytes(Math.abs(bytes))}`
 }
 
-/** `12 %`; below one percent with a decimal, so that something is never nothing. */
+/** Formats a share as `12 %`; below one percent with a decimal, so that a small share is not shown
+ *  as 0 %. */
 export function formatShare(part: number, whole: number): string {
   if (whole === 0) return '0 %'
   const percent = (part / whole) * 100
   return `${percent > 0 && percent < 1 ? percent.toFixed(1) : Math.round(percent)} %`
 }
 
-/** `500B`, `64GiB`, `500MB`: a whole number of the largest unit that divides them. Can be read back. */
+/** Formats `500B`, `64GiB`, `500MB`: a whole number of the largest unit that divides it.
+ *  `parseSizeBytes` reads it back. */
 export function formatExactSize(bytes: number): string {
   const units = ['TiB', 'TB', 'GiB', 'GB', 'MiB', 'MB', 'KiB', 'KB']
   const unit = units.find((each) => bytes > 0 && bytes % sizeUnits[each.toLowerCase()]! === 0)
   return unit === undefined ? `${bytes}B` : `${bytes / sizeUnits[unit.toLowerCase()]!}${unit}`
 }
 
-/** `0.4s`, `12s`, `3m 05s`, `1h 02m`. */
+/** Formats `0.4s`, `12s`, `3m 05s`, `1h 02m`. */
 export function formatDuration(ms: number): string {
   if (ms < 9_950) return `${(ms / 1000).toFixed(1)}s`
   const seconds = Math.round(ms / 1000)
@@ -101,14 +107,15 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(minutes / 60)}h ${String(minutes % 60).padStart(2, '0')}m`
 }
 
-/** `90 days`, `36 hours`; below an hour as durations are. */
+/** Formats `90 days`, `36 hours`; below an hour like `formatDuration`. */
 export function formatPeriod(ms: number): string {
   const hourMs = 60 * 60 * 1000
   if (ms % dayMs === 0 || ms >= 10 * dayMs) return counted(Math.round(ms / dayMs), 'day')
   return ms >= hourMs ? counted(Math.round(ms / hourMs), 'hour') : formatDuration(ms)
 }
 
-/** `0s`, `90s`, `36h`, `30d`: whole numbers of the largest unit that divides them. Can be read back. */
+/** Formats `0s`, `90s`, `36h`, `30d`: a whole number of the largest unit that divides it.
+ *  `parseDurationMs` reads it back. */
 export function formatExactDuration(ms: number): string {
   const unit = (['d', 'h', 'm', 's'] as const).find(
     (each) => ms > 0 && ms % durationUnits[each]! === 0,

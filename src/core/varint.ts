@@ -1,6 +1,6 @@
-/** Unsigned LEB128 and zigzag integers up to 2^53, for the compact records that live in the metadata. */
+/** Unsigned LEB128 and zigzag integers up to 2^53, for the compact records in the metadata. */
 
-/** Grows by doubling; `bytes()` is what was written so far. */
+/** A buffer that grows by doubling; `bytes()` returns what was written so far. */
 export interface ByteWriter {
   byte(value: number): void
   varint(value: number): void
@@ -25,7 +25,7 @@ export function createByteWriter(initialBytes = 4096): ByteWriter {
   const varint = (value: number): void => {
     reserve(8)
     let rest = value
-    // Division instead of shifts: values pass 2^31.
+    // Division instead of shifts, because values exceed 2^31.
     while (rest >= 0x80) {
       buffer[length++] = (rest % 0x80) | 0x80
       rest = Math.floor(rest / 0x80)
@@ -56,7 +56,7 @@ export function createByteWriter(initialBytes = 4096): ByteWriter {
   }
 }
 
-/** Reads what `createByteWriter` wrote. Running past the end is a RangeError: such records are never foreign input. */
+/** Reads what `createByteWriter` wrote. Throws RangeError when a read runs past the end. */
 export interface ByteReader {
   byte(): number
   varint(): number

@@ -1,4 +1,5 @@
-/** The records of a zip that we make. ZIP64 stands only where a value needs it, and there are no data descriptors. */
+/** Encodes the records of zips that we generate. Uses ZIP64 only where a value needs it, and no
+ *  data descriptors. */
 import {
   centralFixedBytes,
   end64FixedBytes,
@@ -16,26 +17,26 @@ import {
 
 /** APPNOTE 4.4.3.2. */
 const zip64Version = 45
-/** Of a ZIP64 field with both sizes, and of one with the offset as well. */
+/** Sizes of a ZIP64 field with both sizes, and of one with the offset as well. */
 const zip64SizesBytes = 4 + 16
 export const zip64FieldBytesMax: number = zip64SizesBytes + 8
 
-/** What the headers of a member say of it. */
+/** The facts in a member's headers. */
 export interface ZipHeaderFacts {
-  /** With a slash at its end when it is a directory. */
+  /** Ends with a slash for a directory. */
   name: string
   /** APPNOTE 4.4.5. */
   method: 0 | 8
   crc32: number
-  /** Of the content. */
+  /** Length of the content. */
   sizeBytes: number
-  /** Of the member's data in the zip. */
+  /** Length of the member's data in the zip. */
   storedBytes: number
 }
 
-/** What a kind of zip tells of its members in its own way. */
+/** Header fields that differ between our kinds of zip. */
 export interface ZipForm<Facts extends ZipHeaderFacts> {
-  /** APPNOTE 4.4.3, where ZIP64 is not needed. */
+  /** APPNOTE 4.4.3, for members that do not need ZIP64. */
   versionNeeded(member: Facts): number
   /** APPNOTE 4.4.2. */
   madeBy(versionNeeded: number): number
@@ -46,11 +47,12 @@ export interface ZipForm<Facts extends ZipHeaderFacts> {
 }
 
 export interface ZipEncoder<Facts extends ZipHeaderFacts> {
-  /** Writes the local header at `at`; answers the index after it. */
+  /** Writes the local header at `at`; returns the index after it. */
   encodeLocalHeader(target: Buffer, at: number, member: Facts): number
-  /** Writes the central header at `at`; answers the index after it. */
+  /** Writes the central header at `at`; returns the index after it. */
   encodeCentralHeader(target: Buffer, at: number, member: Facts, localOffset: number): number
-  /** The bytes after the directory: the end record, with its ZIP64 form before it when a value needs it. */
+  /** Encodes the bytes after the directory: the end record, preceded by its ZIP64 form when a value
+   *  needs it. */
   encodeEnd(directory: ZipDirectoryPlace): Buffer
 }
 
@@ -68,8 +70,8 @@ export function createZipEncoder<Facts extends ZipHeaderFacts>(
   const versionOf = (member: Facts, localOffset: number): number =>
     zip64FieldBytes(member, localOffset) > 0 ? zip64Version : form.versionNeeded(member)
 
-  /** What local and central headers share: the fields from the version needed to the length of extra fields, and at
-   *  `nameAt` the name and the ZIP64 field. */
+  /** Writes what local and central headers share: the fields from the version needed to the length
+   *  of extra fields at `at`, and the name and the ZIP64 field at `nameAt`. */
   function encodeShared(
     target: Buffer,
     at: number,
@@ -80,7 +82,7 @@ export function createZipEncoder<Facts extends ZipHeaderFacts>(
     const isWide = hasWideSizes(member)
     const nameBytes = target.write(member.name, nameAt)
     target.writeUInt16LE(versionOf(member, localOffset), at)
-    // Only ASCII takes as many bytes as it has UTF-16 units.
+    // UTF-8 length equals UTF-16 length only for ASCII.
     target.writeUInt16LE(nameBytes === member.name.length ? 0 : zipFlag.utf8, at + 2)
     target.writeUInt16LE(member.method, at + 4)
     target.writeUInt32LE(form.dosDateTime(member), at + 6)
@@ -110,7 +112,8 @@ export function createZipEncoder<Facts extends ZipHeaderFacts>(
   }
 }
 
-/** APPNOTE 4.5.3: a local header has both sizes in its ZIP64 field or neither; our central headers do the same. */
+/** APPNOTE 4.5.3: a local header has both sizes in its ZIP64 field or neither; our central headers
+ *  do the same. */
 function hasWideSizes({ sizeBytes, storedBytes }: ZipHeaderFacts): boolean {
   return sizeBytes >= escaped32 || storedBytes >= escaped32
 }
@@ -121,7 +124,7 @@ function zip64FieldBytes(member: ZipHeaderFacts, localOffset: number): number {
   return hasWideOffset ? 4 + 8 : 0
 }
 
-/** The ZIP64 field, if there is one; answers the index after it. */
+/** Writes the ZIP64 field, if one is needed; returns the index after it. */
 function encodeZip64Field(
   target: Buffer,
   at: number,
@@ -148,7 +151,7 @@ function encodeEnd(directory: ZipDirectoryPlace, madeBy: number): Buffer {
   const bytes = Buffer.alloc(isWide ? endBytesMax : endFixedBytes)
   if (isWide) {
     bytes.writeUInt32LE(zipSignature.end64, 0)
-    // APPNOTE 4.3.14.1: the size leaves out these first 12 bytes.
+    // APPNOTE 4.3.14.1: the size excludes these first 12 bytes.
     writeUInt64(bytes, end64FixedBytes - 12, 4)
     bytes.writeUInt16LE(madeBy, 12)
     bytes.writeUInt16LE(zip64Version, 14)

@@ -1,4 +1,5 @@
-/** The records of a zip as APPNOTE.TXT 6.3.10 has them, read from any zip; `zip-encoder.ts` makes those of ours. */
+/** The records of a zip as specified in APPNOTE.TXT 6.3.10, decoded from any zip; `zip-encoder.ts`
+ *  encodes ours. */
 
 /** APPNOTE 4.3.7, 4.3.9, 4.3.12, 4.3.14, 4.3.15, 4.3.16. */
 export const zipSignature = {
@@ -10,18 +11,20 @@ export const zipSignature = {
   end: 0x06054b50,
 } as const
 
-/** Bytes of a record without what is of any length: names, extra fields, a comment. */
+/** Lengths of records without their variable parts: names, extra fields, a comment. */
 export const localFixedBytes = 30
 export const centralFixedBytes = 46
 export const endFixedBytes = 22
 export const end64FixedBytes = 56
 const locator64Bytes = 20
-/** Of an end record with its ZIP64 form and no comment. */
+/** Length of an end record with its ZIP64 form and no comment. */
 export const endBytesMax: number = end64FixedBytes + locator64Bytes + endFixedBytes
-/** How much of the end of any zip tells where its directory is: it may end in a comment. */
+/** How many bytes at the end of a zip can contain its end record, which may be followed by a
+ *  comment. */
 export const zipTailBytesMax: number = endBytesMax + 0xffff
 
-/** APPNOTE 4.4.1.4: these values send the reader to the ZIP64 fields, so they can never stand for themselves. */
+/** APPNOTE 4.4.1.4: these values refer the reader to the ZIP64 fields, so they cannot stand for
+ *  themselves. */
 export const escaped16 = 0xffff
 export const escaped32 = 0xffffffff
 
@@ -38,14 +41,14 @@ export const zipFlag = {
 /** APPNOTE 4.5.2. */
 export const zip64Id = 0x0001
 
-/** Where the members of a zip are listed. */
+/** Where the central directory of a zip is. */
 export interface ZipDirectoryPlace {
   memberCount: number
   directoryBytes: number
   directoryOffset: number
 }
 
-/** A central header as it was read, with the values of its ZIP64 field. */
+/** A decoded central header, with the values of its ZIP64 field. */
 export interface CentralHeader {
   madeBy: number
   flags: number
@@ -57,16 +60,17 @@ export interface CentralHeader {
   sizeBytes: number
   externalAttributes: number
   localOffset: number
-  /** Its ZIP64 field lacks a value that it should have, or has one of 2^53 or more: such stay 0xffffffff. */
+  /** The ZIP64 field lacks a required value, or has one of 2^53 or more; such values stay
+   *  0xffffffff. */
   hasBadZip64: boolean
-  /** Places in the bytes that it was read from. */
+  /** Offsets in the bytes that it was decoded from. */
   nameAt: number
   extraAt: number
   commentAt: number
   end: number
 }
 
-/** Undefined when no whole central header begins at `at`. */
+/** Returns undefined when no complete central header begins at `at`. */
 export function decodeCentralHeader(source: Buffer, at: number): CentralHeader | undefined {
   const nameAt = at + centralFixedBytes
   if (source.length < nameAt || source.readUInt32LE(at) !== zipSignature.central) return undefined
@@ -98,7 +102,8 @@ export function decodeCentralHeader(source: Buffer, at: number): CentralHeader |
   return header
 }
 
-/** APPNOTE 4.5.3: the field holds, in this order, only those values that are 0xffffffff in the header. */
+/** APPNOTE 4.5.3: the field holds, in this order, only the values that are 0xffffffff in the
+ *  header. */
 const zip64Order = ['sizeBytes', 'storedBytes', 'localOffset'] as const
 
 function readZip64Field(header: CentralHeader, field: Buffer): void {
@@ -112,7 +117,7 @@ function readZip64Field(header: CentralHeader, field: Buffer): void {
   }
 }
 
-/** APPNOTE 4.5.1: the body of the first extra field with this id. */
+/** APPNOTE 4.5.1: returns the body of the first extra field with this id. */
 export function findExtra(extra: Buffer, id: number): Buffer | undefined {
   for (let at = 0; at + 4 <= extra.length;) {
     const end = at + 4 + extra.readUInt16LE(at + 2)
@@ -123,25 +128,27 @@ export function findExtra(extra: Buffer, id: number): Buffer | undefined {
   return undefined
 }
 
-/** The end of a zip as it was read. */
+/** A decoded end record. */
 export interface ZipEnd extends ZipDirectoryPlace {
   disk: number
-  /** Where it begins in the file, with its ZIP64 form: a directory ends there at the latest. */
+  /** Where the end record, or its ZIP64 form, begins in the file; the directory ends there at the
+   *  latest. */
   offset: number
 }
 
-/** The index of the end record in the last bytes of a zip; -1 when there is none. */
+/** Returns the index of the end record in the last bytes of a zip; -1 when there is none. */
 export function findEndRecord(tail: Buffer): number {
   for (let at = tail.length - endFixedBytes; at >= 0; at--) {
     if (tail.readUInt32LE(at) !== zipSignature.end) continue
-    // A comment may hold the signature's bytes; that of a real record ends inside the file.
+    // A comment may contain the signature's bytes; a real record's comment ends within the file.
     if (at + endFixedBytes + tail.readUInt16LE(at + 20) <= tail.length) return at
   }
   return -1
 }
 
-/** What the end record at `at` says, or its ZIP64 form. `tail` begins in the file at `tailOffset`. Undefined when the ZIP64
- *  form is not where it is said to be, or has values of 2^53 or more. */
+/** Decodes the end record at `at`, or its ZIP64 form. `tail` begins at `tailOffset` in the file.
+ *  Returns undefined when the ZIP64 form is not where the locator points, or has values of 2^53 or
+ *  more. */
 export function decodeEnd(tail: Buffer, at: number, tailOffset: number): ZipEnd | undefined {
   const disk = tail.readUInt16LE(at + 4)
   const locatorAt = at - locator64Bytes
@@ -171,7 +178,7 @@ export function writeUInt64(target: Buffer, value: number, at: number): void {
   target.writeUInt32LE(Math.floor(value / 2 ** 32), at + 4)
 }
 
-/** Values of 2^53 and more lose their lowest bits, and are no safe integers. */
+/** Values of 2^53 and more lose their lowest bits and are not safe integers. */
 export function readUInt64(source: Buffer, at: number): number {
   return source.readUInt32LE(at) + source.readUInt32LE(at + 4) * 2 ** 32
 }

@@ -28,9 +28,9 @@ const pemOf = (curve: string, half: 'privateKey' | 'publicKey'): string => {
 }
 
 test.each([
-  ['', 'there is no key in PEM'],
-  ['-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n', 'cannot be read'],
-  [pemOf('P-384', 'privateKey'), 'is not of ECDSA on P-256'],
+  ['', 'no PEM key found'],
+  ['-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n', 'unreadable key'],
+  [pemOf('P-384', 'privateKey'), 'must be ECDSA P-256'],
   [pemOf('P-256', 'publicKey'), 'cannot be used'],
 ])('a file that cannot sign is named', async (content, reason) => {
   const dir = await freshDir()

@@ -85,7 +85,7 @@ test('the address of a project is no name of it', async () => {
   expect(outcome).toMatchObject({
     status: 2,
     stderr: expect.stringContaining(
-      '--project "acme~platform/api" is refused: only addresses have "~" for "/": write acme/platform/api',
+      '--project "acme~platform/api" is refused: "~" stands for "/" only in URLs: write acme/platform/api',
     ),
   })
 })

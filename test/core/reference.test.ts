@@ -88,7 +88,7 @@ describe('references', () => {
   })
 
   test('a path is refused where only an artifact is meant', () => {
-    expect(() => parseReference('42/build:dist/app.js')).toThrow(/path is not expected/)
+    expect(() => parseReference('42/build:dist/app.js')).toThrow(/path is not allowed/)
   })
 
   test('the first colon after the name begins the path', () => {
