@@ -1,5 +1,6 @@
-/** Port: who did what, the part of `Metadata` that the audit log reads. What is done for somebody is recorded by the method
- *  that does it, in the transaction in which it is done: that method is handed `Asked`. */
+/** Port: who did what, the part of `Metadata` that the audit log reads. An act on behalf of
+ *  somebody is recorded by the method that performs it, in the same transaction; that method
+ *  takes `Asked`. */
 import type { ActKind, Actor } from '../core/audit.ts'
 import type { ProjectPolicy } from '../core/project-policy.ts'
 import type { ProjectName } from '../core/run.ts'
@@ -7,11 +8,11 @@ import type { ProjectName } from '../core/run.ts'
 /** Who asks for a change, and when. */
 export interface Asked {
   at: number
-  /** Null: whoever has the token that is revoked. */
+  /** Null: the holder of the token being revoked. */
   by: Actor | null
 }
 
-/** A token without being one. */
+/** Describes a token without containing it. */
 export interface DescribedToken {
   id: string
   scope: string
@@ -20,7 +21,7 @@ export interface DescribedToken {
   expiresAt: number
 }
 
-/** What there is to tell of an act besides its artifacts. */
+/** Facts about an act besides its artifacts. Each field names the kinds of act that set it. */
 export interface ActDetails {
   /** `delete-run` and `delete-job`. */
   run?: number
@@ -29,50 +30,51 @@ export interface ActDetails {
   expiresAt?: number
   /** `replace`: the artifact that has the name now. */
   replacedBy?: number
-  /** `settings`: those that changed. */
+  /** `settings`: only those that changed. */
   before?: Partial<ProjectPolicy>
   after?: Partial<ProjectPolicy>
   /** `token` and `revoke`. */
   token?: DescribedToken
   /** `revoke-all`. */
   issuedUntil?: number
-  /** `gc`: without waiting for any grace. */
+  /** `gc`: run without waiting for any grace period. */
   now?: boolean
   /** `backup`. */
   destination?: string
-  /** `dismiss-secret` and `undismiss-secret`: of a file. */
+  /** `dismiss-secret` and `undismiss-secret`: the file. */
   path?: string
 }
 
 export interface NewAct {
   kind: ActKind
-  /** Null for what is of no project. */
+  /** Null for acts that belong to no project. */
   project: ProjectName | null
   details?: ActDetails
 }
 
 export interface Act extends Required<NewAct>, Asked {
   id: number
-  /** All that it was done to. What is done to many is as many acts as transactions. */
+  /** All artifacts the act applied to. An operation on many is recorded as one act per
+   *  transaction. */
   artifactIds: number[]
-  /** The first of them, as far as they are remembered; at most `limits.auditNamesMax`. */
+  /** The first of them that are still known; at most `limits.auditNamesMax`. */
   artifacts: { id: number; name: string; run: number }[]
 }
 
-/** What is undefined narrows nothing. */
+/** An undefined field does not filter. */
 export interface ActFilter {
   project?: ProjectName | undefined
   kind?: ActKind | undefined
-  /** Only what was done then or later. */
+  /** Only acts at this instant or later. */
   since?: number | undefined
   artifactId?: number | undefined
 }
 
 export interface AuditMetadata {
-  /** For what is done elsewhere than in the metadata. */
+  /** Records an act that is performed outside the metadata. */
   recordAct(asked: Asked, act: NewAct): Promise<void>
-  /** The newest first. `before`: the `id` of the last one of the page before. */
+  /** Newest first. `before`: the `id` of the last act of the previous page. */
   listActs(filter: ActFilter, page: { limit: number; before?: number | undefined }): Promise<Act[]>
-  /** Forgets at most `limit` acts of then or before; answers how many. */
+  /** Deletes at most `limit` acts recorded at `by` or earlier; returns how many. */
   purgeActs(by: number, limit: number): Promise<number>
 }

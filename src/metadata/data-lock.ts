@@ -1,6 +1,7 @@
-/** One process at a time on a data directory. The lock is SQLite's own, on a file of its own: the system drops it with
- *  the process, so a killed server leaves nothing stale. A server says beside it where it answers (`server.url`), so that
- *  commands which find the directory in use ask that server and no other. */
+/** Allows one process at a time on a data directory. The lock is SQLite's own, on a separate
+ *  file: the operating system releases it with the process, so a killed server leaves no stale
+ *  lock. A server writes its address next to it (`server.url`), so that a command that finds the
+ *  directory in use talks to that server and no other. */
 import SqliteDatabase from 'better-sqlite3'
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,7 +9,8 @@ import { makeDirectories } from '../make-directories.ts'
 import { tellingUnusable } from './sqlite/connection/unusable-database.ts'
 
 export interface DataLock {
-  /** Says where the process that holds the lock answers: an origin, without a trailing slash. Never throws. */
+  /** Publishes the address of the process that holds the lock: an origin, without a trailing
+   *  slash. Never throws. */
   announce(url: string): void
   release(): void
 }
@@ -16,7 +18,8 @@ export interface DataLock {
 /** The directory is in use by another process. */
 export class DataLockedError extends Error {
   override readonly name = 'DataLockedError'
-  /** Where that process answers; null when it is a command, or a server that does not listen yet. */
+  /** The address of that process; null when it is a command, or a server that does not listen
+   *  yet. */
   readonly serverUrl: string | null
   constructor(message: string, options: ErrorOptions & { serverUrl: string | null }) {
     super(message, options)
@@ -26,12 +29,13 @@ export class DataLockedError extends Error {
 
 const lockFile = 'server.lock'
 
-/** Whether any process has ever worked on `dataDir`; one may be about to make its store. */
+/** Whether any process has ever locked `dataDir`. Such a process may be about to create its
+ *  store. */
 export function wasEverLocked(dataDir: string): boolean {
   return existsSync(join(dataDir, lockFile))
 }
 
-/** Takes the lock of `dataDir`, making the directory when it is missing. Errors: DataLockedError,
+/** Takes the lock of `dataDir`, creating the directory if missing. Errors: DataLockedError,
  *  UnusableDatabaseError. */
 export function lockDataDir(dataDir: string): DataLock {
   makeDirectories(dataDir, 0o700)
@@ -39,7 +43,7 @@ export function lockDataDir(dataDir: string): DataLock {
   const lockPath = join(dataDir, lockFile)
   const database = tellingUnusable(lockPath, () => new SqliteDatabase(lockPath, { timeout: 0 }))
   try {
-    // Nothing is ever written, so no journal file needs to lie beside it.
+    // Nothing is ever written, so no journal file is needed beside it.
     database.pragma('journal_mode = MEMORY')
     database.exec('BEGIN EXCLUSIVE')
   } catch (error) {
@@ -52,7 +56,7 @@ export function lockDataDir(dataDir: string): DataLock {
       serverUrl: readUrl(urlPath),
     })
   }
-  // What a killed server said does not hold for whoever has the lock now.
+  // The address written by a killed server is not that of the new holder.
   rmSync(urlPath, { force: true })
   return {
     announce: (url) => {
@@ -60,7 +64,8 @@ export function lockDataDir(dataDir: string): DataLock {
         writeFileSync(`${urlPath}.new`, url, { mode: 0o600 })
         renameSync(`${urlPath}.new`, urlPath)
       } catch {
-        // A full disk is no reason not to serve; commands then go where the environment says.
+        // A full disk is no reason not to serve. Commands then use the address in their
+        // environment.
         rmSync(`${urlPath}.new`, { force: true })
       }
     },
@@ -75,7 +80,7 @@ function readUrl(path: string): string | null {
   try {
     return readFileSync(path, 'utf8')
   } catch {
-    // Not there, or not for this user to read.
+    // Missing, or not readable by this user.
     return null
   }
 }

@@ -1,5 +1,6 @@
-/** Port: what time and damage do to a store, the part of `Metadata` that maintenance works with. The rules of metadata.ts
- *  hold here too: each method is one whole transaction, or a few short ones. */
+/** Port: expiry, deletion, garbage collection and damage; the part of `Metadata` that
+ *  maintenance uses. The rules of metadata.ts hold here too: each method is one whole
+ *  transaction, or a few short ones. */
 import type { Asked } from './audit.ts'
 import type { ArtifactKind } from '../core/artifact.ts'
 import type { NewCopy, StreamPlace } from '../core/copy.ts'
@@ -8,7 +9,7 @@ export interface PackOccupancy {
   id: number
   name: string
   sizeBytes: number
-  /** Every copy that the file holds; bytes without framing. */
+  /** Every copy in the file; bytes without framing. */
   copyCount: number
   copyBytes: number
   /** Copies with a stream row. */
@@ -16,34 +17,34 @@ export interface PackOccupancy {
   liveBytes: number
 }
 
-/** A pack to be verified. `verifiedAt`: when it was last, or when it was written. */
+/** A pack due for verification. `verifiedAt`: when it was last verified, or else written. */
 export interface UnverifiedPack extends PackOccupancy {
   verifiedAt: number
 }
 
-/** Occupancy, and what of the live part would die. */
+/** Occupancy, and how much of the live part would die. */
 export interface DyingPack extends PackOccupancy {
   dyingCount: number
   dyingBytes: number
 }
 
 export interface RemovalQuestion {
-  /** Gone, whatever their state. */
+  /** Assumed gone, whatever their state. */
   artifactIds: number[]
-  /** Gone: live ones whose time ends by then. -1: none. */
+  /** Assumed gone: live artifacts that expire at this instant or earlier. -1: none. */
   expiredBy: number
-  /** Gone: removed ones whose undo time ends by then. Infinity: all. */
+  /** Assumed gone: removed artifacts whose undo period ends by then. Infinity: all. */
   releasableBy: number
-  /** Whether artifacts that somebody reads stay. */
+  /** Whether artifacts that are being read stay. */
   readersHold: boolean
-  /** True: everything that would die. False: only what `artifactIds` alone hold. */
+  /** True: measure everything that would die. False: only what `artifactIds` alone hold. */
   garbage: boolean
-  /** Whether to add up what `artifactIds` hold besides. */
+  /** Whether to sum up the bytes of `artifactIds` that other artifacts share. */
   shared: boolean
   now: number
 }
 
-/** A copy that is registered. */
+/** A registered copy. */
 export interface PackedCopy extends NewCopy {
   streamId: number
   damaged: boolean
@@ -57,50 +58,53 @@ export interface CopyMove {
   lengthBytes: number
 }
 
-/** What reading a copy back has shown, at the place where it was read. */
+/** The result of reading a copy back, at the place where it was read. */
 export interface CopyVerdict {
   streamId: number
   offset: number
   damaged: boolean
 }
 
-/** A blob that can be read again if it takes another stream for its copy, and what that changes. */
+/** A blob that becomes readable again if it switches its copy to another stream, and what that
+ *  changes. */
 export interface Healing {
   blobId: number
-  /** The sound stream of the blob; null when it is to take the parts of `composite`. */
+  /** The sound stream of the blob; null when the blob is to take the parts of `composite`. */
   streamId: number | null
-  /** A composite of the same content that waits, without a digest, to become this blob. */
+  /** A composite of the same content, registered without a digest, that waits to become this
+   *  blob. */
   composite: { blobId: number; partCount: number; joinedBytes: number } | null
-  /** The damaged one; null when the blob is a composite with damaged parts, which takes a single copy or other parts. */
+  /** The damaged stream; null when the blob is a composite with damaged parts, which takes a
+   *  single copy or other parts. */
   oldStreamId: number | null
-  /** Whether the blob's own serving copy changes, and whether the stream does by which it joins. */
+  /** Whether the blob's serving copy changes, and whether the stream used to join it changes. */
   replacesCopy: boolean
   replacesJoining: boolean
-  /** Composites that it is a part of, and how much longer each gets. */
+  /** Composites that contain the blob, and by how many bytes each grows. */
   joinedDeltas: { blobId: number; delta: number }[]
-  /** Artifacts that hold any of these blobs, those that can still be taken back included. */
+  /** Artifacts that hold any of these blobs, including removed ones that can still be restored. */
   holders: { artifactId: number; manifestId: number; kind: ArtifactKind; version: number }[]
 }
 
-/** A holder of a blob that is to be healed, with the lengths that it will have. */
+/** A holder of a blob to be healed, with the lengths it will have. */
 export interface MeasuredHolder {
   artifactId: number
-  /** The one that was measured. */
+  /** The version that was measured. */
   version: number
   zipBytes: number
   zipPages: Uint8Array
   tarGzBytes: number
-  /** The artifact's skeleton names the damaged stream, which stays for it. */
+  /** The artifact's skeleton names the damaged stream, so that stream stays for it. */
   namesOldStream: boolean
 }
 
-/** `busy`: an upload under way, or too many artifacts, depend on it. `changed`: other artifacts hold it now, or have another
- *  version, whose lengths are not those that were measured. */
+/** `busy`: an upload in progress, or too many artifacts, depend on it. `changed`: its holders,
+ *  or the version of one, changed since the lengths were measured. */
 export type HealingOutcome = 'healed' | 'busy' | 'changed'
 
-/** A rollup that was not what its rows add up to, and has been set right. */
+/** A rollup that did not equal the sum of its rows and has been corrected. */
 export interface Drift {
-  /** Such as `unique_bytes of the store` or `live_count of pack 1f…`. */
+  /** For example `unique_bytes of the store` or `live_count of pack 1f…`. */
   what: string
   stored: number
   counted: number
@@ -114,7 +118,7 @@ export interface ReadLease {
   until: number
 }
 
-/** A pack in which nothing is alive. */
+/** A pack without live copies. */
 export interface DeadPack {
   id: number
   name: string
@@ -123,7 +127,7 @@ export interface DeadPack {
   isRead: boolean
 }
 
-/** A removed artifact among those that hold rows still, in the order in which they may let go of them. */
+/** A removed artifact that still holds rows; its position in the order of release. */
 export interface ReleasePlace {
   at: number
   id: number
@@ -133,7 +137,7 @@ export interface ArtifactRemoval {
   state: 'deleted' | 'expired'
   reason: string
   now: number
-  /** How long it can be taken back; the rows stay that long. */
+  /** How long the removal can be undone; the rows are kept that long. */
   undoMs?: number
 }
 
@@ -143,52 +147,61 @@ export interface RetentionChange {
 }
 
 export interface LifecycleMetadata {
-  /** Errors: artifact_not_found (none, or not a live one). */
+  /** Errors: artifact_not_found (no such artifact, or not live). */
   setRetention(artifactId: number, change: RetentionChange, asked?: Asked): Promise<void>
-  /** The same for all that are live and unexpired at `now`, in a few durable transactions; answers the ids of those that were
-   *  otherwise before. */
+  /** The same for all that are live and unexpired at `now`, in a few durable transactions;
+   *  returns the ids of those that changed. */
   setRetentionOfMany(
     artifactIds: number[],
     change: RetentionChange,
     now: number,
     asked?: Asked,
   ): Promise<number[]>
-  /** Makes tombstones, in a few durable transactions; bytes come back with sweep. Answers the ids of those that were live. */
+  /** Turns artifacts into tombstones, in a few durable transactions; sweep frees the bytes
+   *  later. Returns the ids that were live. */
   removeArtifacts(artifactIds: number[], removal: ArtifactRemoval, asked?: Asked): Promise<number[]>
-  /** Makes tombstones of live artifacts whose time has passed, at most `limit` of them, the oldest first, in one
-   *  transaction; answers how many. Their rows go with `clearRemoved`. */
+  /** Turns live artifacts whose time has passed into tombstones: at most `limit`, oldest first,
+   *  in one transaction. Returns how many. `clearRemoved` deletes their rows. */
   expireArtifacts(now: number, limit: number): Promise<number>
-  /** Takes a removal back while its `undoMs` last. Errors: artifact_not_found (none, or a live one), artifact_expired,
-   *  artifact_deleted (too long ago), name_taken, quota_exceeded, too_large (artifacts of the run). */
+  /** Undoes a removal within its `undoMs`. Errors: artifact_not_found (no such artifact, or a
+   *  live one), artifact_expired, artifact_deleted (too long ago), name_taken, quota_exceeded,
+   *  too_large (artifacts of the run). */
   restoreArtifact(artifactId: number, now: number, asked?: Asked): Promise<void>
-  /** The same for many, in a few durable transactions; answers the ids of those that came back. Those that had ended, or whose
-   *  name is taken, are passed over. Errors: quota_exceeded, too_large: what earlier transactions brought back stays. */
+  /** The same for many, in a few durable transactions; returns the ids of those restored. Skips
+   *  those that had expired and those whose name is taken. Errors: quota_exceeded, too_large:
+   *  what earlier transactions restored stays. */
   restoreArtifacts(artifactIds: number[], now: number, asked?: Asked): Promise<number[]>
-  /** Removed artifacts whose time to undo ended by `by` (Infinity: all) let go of their rows, which go with `clearRemoved`.
-   *  Looks at `limit` of them after a place; answers how many did, the ids of those that somebody reads at `now`, and the last
-   *  place, null behind the last of all. */
+  /** Lets removed artifacts whose undo period ended by `by` (Infinity: all) give up their rows,
+   *  which `clearRemoved` then deletes. Examines `limit` of them after a place. Returns how many
+   *  gave them up, the ids of those being read at `now`, and the last place examined, null at
+   *  the end. */
   releaseRemoved(
     by: number,
     now: number,
     page: { after: ReleasePlace; limit: number },
   ): Promise<{ released: number; waiting: number[]; last: ReleasePlace | null }>
-  /** Takes away rows that removed artifacts and dead manifests have let go of, in at most `stepsMax` steps of some fifty rows;
-   *  whether there may be more. Blobs that lose a reference with them are found by `claimDeadBlobs`. */
+  /** Deletes rows that removed artifacts and dead manifests have given up, in at most `stepsMax`
+   *  steps of about fifty rows. Returns whether there may be more. `claimDeadBlobs` finds the
+   *  blobs that lost a reference. */
   clearRemoved(stepsMax: number): Promise<boolean>
-  /** Forgets tombstones of artifacts removed by `removedBy`, at most `limit`; answers how many. */
+  /** Deletes tombstones of artifacts removed at `removedBy` or earlier, at most `limit`; returns
+   *  how many. */
   purgeTombstones(removedBy: number, limit: number): Promise<number>
-  /** What would die in which packs if artifacts were gone, and how many bytes of their contents would stay: copies that serve,
-   *  each counted once (0 when not asked for). `released`: removed artifacts that would let go. Changes nothing; costs in proportion to what they hold. */
+  /** Measures which copies would die in which packs if the artifacts were gone, and in
+   *  `sharedBytes` how many bytes of their contents would stay (serving copies, each counted
+   *  once; 0 when not asked for). `released`: how many removed artifacts would be released.
+   *  Read-only. The cost is proportional to what they hold. */
   measureRemoval(
     question: RemovalQuestion,
   ): Promise<{ expired: number; released: number; packs: DyingPack[]; sharedBytes: number }>
-  /** A reader met bad bytes: the copy counts as missing from now on, unless it lies elsewhere by now, healed or moved;
-   *  answers the live artifacts it touches. */
+  /** Marks the copy at which a reader met bad bytes as missing, unless it has been healed or
+   *  moved since. Returns the live artifacts affected. */
   markDamaged(read: StreamPlace): Promise<number[]>
 
-  /** Whole packs with something alive that have not been verified between `since` and `now` and were written before
-   *  `writtenBefore`, or after `now` (a clock that was set back leaves times to come): those verified longest ago first (a
-   *  pack counts as verified when it is written), after position `after`. */
+  /** Whole packs with live copies that were not verified between `since` and `now` and were
+   *  written before `writtenBefore`, or after `now` (a clock that was set back leaves times in
+   *  the future). Least recently verified first (writing a pack counts as verifying it), after
+   *  position `after`. */
   listUnverifiedPacks(due: {
     since: number
     now: number
@@ -196,35 +209,37 @@ export interface LifecycleMetadata {
     after: { verifiedAt: number; id: number }
     limit: number
   }): Promise<UnverifiedPack[]>
-  /** Sets the state of copies that still lie where they were read; notes what follows for their blobs and artifacts.
-   *  Answers how many copies changed, and the live artifacts that hold any of those. At most 1,000 verdicts. */
+  /** Sets the state of copies that still lie where they were read, and updates their blobs and
+   *  artifacts. Returns how many copies changed, and the live artifacts that hold any of those.
+   *  At most 1,000 verdicts. */
   judgeCopies(
     packId: number,
     verdicts: CopyVerdict[],
   ): Promise<{ damaged: number; healed: number; artifactIds: number[] }>
-  /** Damaged blobs that have a sound stream of other bytes, at most `limit`; not those on which an upload under way, or too many
-   *  artifacts, depend now. */
+  /** Damaged blobs that have a sound stream of other bytes, at most `limit`. Leaves out blobs on
+   *  which an upload in progress, or too many artifacts, depend. */
   listHealings(limit: number): Promise<Healing[]>
-  /** Lets the blob take the sound stream, in one transaction with a new version and new lengths of all its holders. */
+  /** Switches the blob to the sound stream, in one transaction with a new version and new
+   *  lengths of all its holders. */
   healBlob(healing: Healing, measured: MeasuredHolder[]): Promise<HealingOutcome>
-  /** Every copy of the pack was verified by `at`. */
+  /** Records that every copy of the pack was verified by `at`. */
   recordVerification(packId: number, at: number): Promise<void>
-  /** Compares every rollup with the rows that it counts, on one snapshot, and sets right what is off. Of
-   *  two calls at once only one does, and answers it. Reads all rows by their keys, a bounded batch in a statement: for a
-   *  thread of its own. */
+  /** Compares every rollup with the rows it counts, on one snapshot, and corrects differences.
+   *  Of two concurrent calls only one corrects and returns them. Reads all rows by key, a
+   *  bounded batch per statement; run it on a thread of its own. */
   reconcileRollups(): Promise<Drift[]>
-  /** Writes a consistent copy of everything to a new file at `path`, durably. Holds up no other connection, but this one
-   *  until it is done: for a thread of its own. Answers the id of the newest pack that the copy knows.
-   *  Errors: storage_full. */
+  /** Writes a consistent copy of the database to a new file at `path`, durably. Blocks no other
+   *  connection, but blocks this one until done: run it on a thread of its own. Returns the id
+   *  of the newest pack the copy knows. Errors: storage_full. */
   copyTo(path: string): Promise<number>
-  /** When this database was made; 0 when it is too old to tell. */
+  /** When this database was created; 0 if it predates the record of that. */
   bornAt(): Promise<number>
-  /** The instant that `noteBelievedTime` was last called with; null before the first. */
+  /** The instant last passed to `noteBelievedTime`; null before the first call. */
   believedTime(): Promise<number | null>
-  /** Not durable at once: what a power loss forgets makes the clock look ahead by some minutes. */
+  /** Not durable at once: after a power loss the clock can seem some minutes ahead. */
   noteBelievedTime(at: number): Promise<void>
-  /** Packs that the holder of a read lease may come to: all but those that were dead when it began. By id, after
-   *  `after` and not beyond `newest`. */
+  /** Packs that the holder of a read lease may read: all but those that were dead when the lease
+   *  began. By id, after `after` and up to `newest`. */
   listPacks(page: {
     lease: number
     newest: number
@@ -232,48 +247,53 @@ export interface LifecycleMetadata {
     limit: number
   }): Promise<{ id: number; name: string; sizeBytes: number }[]>
 
-  /** Blobs that lost a reference or a lease and have neither now: claims at most `limit` of them for deletion. */
+  /** Claims for deletion at most `limit` blobs that lost a reference or a lease and now have
+   *  neither. */
   claimDeadBlobs(now: number, limit: number): Promise<number[]>
   /** Deletes claimed blobs and their stream rows. */
   removeDeadBlobs(blobIds: number[]): Promise<void>
-  /** Packs in which nothing is alive any more, marked for good so that nothing new refers to them; by id, after `after`.
-   *  `isRead`: somebody reads who began before the pack died, and may hold a place in it. */
+  /** Packs without live copies, marked dead for good so that nothing new refers to them; by id,
+   *  after `after`. `isRead`: a reader that began before the pack died may still hold a place in
+   *  it. */
   claimDeadPacks(now: number, page: { after: number; limit: number }): Promise<DeadPack[]>
-  /** The same without marking any: those that are not marked die at `now`. */
+  /** The same without marking any: packs that are not marked count as dying at `now`. */
   listDeadPacks(now: number, page: { after: number; limit: number }): Promise<DeadPack[]>
   removePackRow(name: string): Promise<void>
-  /** Packs with something alive that waste room: more than half dead, more than a twentieth dead, or so small that they
-   *  should be merged. By id, after `after`. */
+  /** Packs with live copies that waste space: more than half dead, more than a twentieth dead,
+   *  or so small that they should be merged. By id, after `after`. */
   listWastefulPacks(
     waste: 'halfDead' | 'partlyDead' | 'tiny',
     page: { after: number; limit: number },
   ): Promise<PackOccupancy[]>
-  /** What is alive in a pack, in the order of its bytes, after a copy (null: from the beginning). One of no bytes comes
-   *  before the one that begins where it lies, so that copies in a row end with the last of them. */
+  /** Live copies of a pack in byte order, after a copy (null: from the beginning). An empty copy
+   *  sorts before the one that begins at the same offset, so that a run of copies ends with its
+   *  last one. */
   readPackCopies(
     packId: number,
     page: { after: Pick<PackedCopy, 'offset' | 'lengthBytes'> | null; limit: number },
   ): Promise<PackedCopy[]>
-  /** Registers a sealed pack of copied bytes and moves rows there that still point at the place they were copied from;
-   *  answers how many; none when it was found empty meanwhile and claimed for deletion. Any number of moves, batched inside.
-   *  Repeating is harmless. */
+  /** Registers a sealed pack of copied bytes and points rows at it that still name the place the
+   *  bytes were copied from. Returns how many; 0 when the pack was found empty in the meantime
+   *  and claimed for deletion. Any number of moves, batched inside. Idempotent. */
   moveCopies(
     pack: { name: string; sizeBytes: number; copyCount: number; copyBytes: number },
     moves: CopyMove[],
   ): Promise<number>
-  /** Gives at most `pagesMax` free pages of the database back to the file system; answers how many are left. */
+  /** Returns at most `pagesMax` free pages of the database to the file system; returns how many
+   *  are left. */
   returnPages(pagesMax: number): Promise<number>
 
-  /** Begins reading: one lease for each artifact, or a single one of no artifact for an empty list. Must come before the
-   *  first place in a pack is asked for. `gone`: artifacts that are not live; then there are no leases. Does not outlive
-   *  a power loss, as its holder does not. Where the disk takes nothing, one that only this connection knows, whose id is
-   *  negative. Errors: storage_full, where another connection collects garbage. */
+  /** Begins reading: one lease per artifact, or a single lease without an artifact for an empty
+   *  list. Must precede the first lookup of a place in a pack. `gone`: artifacts that are not
+   *  live; then no lease is taken. A lease does not survive a power loss, and neither does its
+   *  holder. On a full disk the lease is known to this connection only and its id is negative.
+   *  Errors: storage_full, when another connection collects garbage. */
   openReadLeases(
     artifactIds: number[],
     now: number,
     leaseMs: number,
   ): Promise<{ leases: number[]; gone: number[] }>
-  /** Leases that have ended stay ended. Errors: storage_full, likewise. */
+  /** Leases that have ended stay ended. Errors: storage_full, as for `openReadLeases`. */
   renewReadLeases(leases: number[], until: number): Promise<void>
   closeReadLeases(leases: number[]): Promise<void>
   /** Leases that are live at `now`, at most `limit`. */

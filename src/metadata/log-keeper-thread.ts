@@ -1,17 +1,19 @@
-/** The thread behind `startLogKeeper`. It waits in shared memory and not for messages, so it runs until it is closed there.
- *  A checkpoint copies pages back at random places and syncs twice; nobody who answers a request should do that. */
+/** The thread behind `startLogKeeper`. It waits on shared memory, not for messages, so it runs
+ *  until it is closed there. A checkpoint copies pages back to random places and syncs twice,
+ *  which no thread that serves requests should do. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { openCheckpointer } from './sqlite/connection/connection.ts'
 import { joinSharedLog } from './shared-log.ts'
 import type { LogKeeperData } from './log-keeper.ts'
 
-/** After writes the log is copied back once there was none for this long, */
+/** The log is copied back once nothing was written for this long, */
 const quietMs = 100
-/** or this long after the first of them. */
+/** or this long after the first write. */
 const patienceMs = 1000
-/** Pages of the log (96 MiB) beyond which it is to start over, and the writers of upkeep pause until it can. That takes two
- *  syncs during which nobody writes: at 32 MiB every fortieth upload met them beside expiry (2.1 times the idle latency at
- *  the 99th percentile), now fewer than every hundredth does (1.4; bench/big-store). */
+/** Log size in pages (96 MiB) beyond which the log must restart, and upkeep pauses its writes
+ *  until it has. A restart costs two syncs during which nobody writes. At 32 MiB every fortieth
+ *  upload met one during expiry (2.1 times the idle latency at the 99th percentile), now fewer
+ *  than every hundredth does (1.4; bench/big-store). */
 const logPagesMax = 24_576
 
 if (!parentPort) throw new Error('this file is the body of a worker thread')
@@ -24,7 +26,7 @@ checkpointer.close()
 
 function keep(): void {
   let seen = log.waitForWrites(0, 0)
-  // What was written before this thread began.
+  // Copies what was written before this thread began.
   checkpointer.run()
   while (!log.isClosing()) {
     const first = log.waitForWrites(seen, Infinity)
@@ -34,7 +36,7 @@ function keep(): void {
   }
 }
 
-/** Answers the mark of the last write that the next checkpoint will copy. */
+/** Returns the mark of the last write that the next checkpoint will copy. */
 function waitForQuiet(first: number): number {
   const until = performance.now() + patienceMs
   for (let seen = first; ;) {
@@ -44,8 +46,9 @@ function waitForQuiet(first: number): number {
   }
 }
 
-/** A log starts over only when all of it is copied and nobody has written meanwhile. Under steady writing that moment is
- *  made: upkeep pauses, the bulk is copied beside the other writers, and the rest in a turn of our own. */
+/** The log restarts only when all of it is copied and nobody has written in the meantime. Under
+ *  steady writing this creates that moment: upkeep pauses, the bulk is copied beside the other
+ *  writers, and the rest in a turn of our own. */
 function copyBack(): void {
   if (checkpointer.run() < logPagesMax) return
   log.setLong(true)

@@ -1,4 +1,5 @@
-/** Keeps the write-ahead log short from a thread of its own, so that no upload and no download pays for a checkpoint. */
+/** Keeps the write-ahead log short from a thread of its own, so that no upload or download pays
+ *  for a checkpoint. */
 import { once } from 'node:events'
 import { startThread } from '../program-files.ts'
 import { joinSharedLog } from './shared-log.ts'
@@ -9,11 +10,13 @@ export interface LogKeeperData {
 }
 
 export interface LogKeeper {
-  /** Copies back what is left and ends the thread. Before the last connection closes. */
+  /** Copies back the rest of the log and ends the thread. Call before the last connection
+   *  closes. */
   close(): Promise<void>
 }
 
-/** The database exists. `onFailure`: told when the thread dies; then whoever writes makes a checkpoint now and again. */
+/** Requires an existing database. `onFailure` is called when the thread dies; from then on,
+ *  writers checkpoint now and then. */
 export async function startLogKeeper({
   onFailure,
   ...data

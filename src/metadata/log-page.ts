@@ -1,8 +1,8 @@
-/** A page of a job's log as it is stored: one JSON array `[step, at, kind, text]` a line, deflated. */
+/** One stored page of a job's log: a JSON array `[step, at, kind, text]` per line, deflated. */
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import type { LogKind, LogLine } from '../core/run-record.ts'
 
-/** One line of a page, its newline included. Its length in UTF-8 is what limits of logs count. */
+/** One line of a page, including its newline. Log limits count its length in UTF-8. */
 export function formatLogLine({ step, at, kind, text }: LogLine): string {
   return `${JSON.stringify([step, at, kind, text])}\n`
 }

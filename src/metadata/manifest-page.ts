@@ -1,9 +1,10 @@
-/** How a page of a manifest is stored: columns, so that they deflate well, with paths front-coded and blobs by their
- *  integer ids. Digests, sizes and CRCs are in the blob rows.
+/** Encoding of a stored manifest page: columns, so that they deflate well, with paths
+ *  front-coded and blobs by integer id. Digests, sizes and CRCs are in the blob rows.
  *
- *  A version byte, then deflated: the number of entries; for each entry one byte of kind and flags, and its mode when it
- *  differs from the previous entry's; the blob ids of the files as zigzag deltas; for each entry how many bytes its path
- *  shares with the one before and how many follow; those bytes, one path after the other; the link targets. */
+ *  A version byte, then deflated: the number of entries; for each entry one byte of kind and
+ *  flags, and its mode when it differs from the previous entry's; the blob ids of the files as
+ *  zigzag deltas; for each entry how many bytes its path shares with the one before and how many
+ *  follow; those bytes, one path after the other; the link targets. */
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import type { Entry, EntryKind, EntryPath } from '../core/entry.ts'
 import { limits } from '../core/limits.ts'
@@ -14,7 +15,7 @@ import {
   createByteWriter,
 } from '../core/varint.ts'
 
-/** An entry with the blob as the database knows it. */
+/** An entry that names its blob by database id. */
 export type PageEntry =
   | { kind: 'file'; path: EntryPath; mode: number; blobId: number }
   | Exclude<Entry, { kind: 'file' }>
@@ -23,7 +24,7 @@ const version = 1
 const kinds: readonly EntryKind[] = ['file', 'directory', 'symlink']
 const kindMask = 3
 const newModeFlag = 4
-/** Far above what a full page of the longest paths and targets takes. */
+/** Far above the size of a full page of the longest paths and targets. */
 const plainBytesMax =
   limits.manifestPageEntries * (limits.pathBytesMax + limits.symlinkTargetBytesMax + 64)
 
@@ -38,25 +39,25 @@ export function encodeManifestPage(entries: readonly PageEntry[]): Buffer {
   return Buffer.concat([Buffer.from([version]), deflateRawSync(out.bytes(), { level: 6 })])
 }
 
-/** Reads what `encodeManifestPage` wrote, all entries or those at `indexes`, which ascend; anything else is a RangeError or
- *  an error of zlib. */
+/** Decodes the output of `encodeManifestPage`: all entries, or those at `indexes`, which ascend.
+ *  Errors: RangeError and those of zlib, for anything else. */
 export function decodeManifestPage(bytes: Uint8Array, indexes?: readonly number[]): PageEntry[] {
   return entriesOf(readPageColumns(bytes), indexes)
 }
 
-/** A page before its paths are read, which is most of the work. */
+/** A page whose paths are not decoded yet; decoding them is most of the work. */
 export interface PageColumns {
   count: number
-  /** Places in `kinds`. */
+  /** Indexes into `kinds`. */
   kinds: Uint8Array
   modes: Uint16Array
-  /** Blob ids; 0 for what is no file. */
+  /** Blob ids; 0 for entries that are not files. */
   blobIds: Float64Array
-  /** Paths and link targets, as they are encoded. */
+  /** Encoded paths and link targets. */
   names: Buffer
 }
 
-/** Errors: RangeError, those of zlib. */
+/** Errors: RangeError and those of zlib. */
 export function readPageColumns(bytes: Uint8Array): PageColumns {
   if (bytes[0] !== version) throw new RangeError(`unknown manifest page version ${bytes[0]}`)
   const plain = inflateRawSync(bytes.subarray(1), { maxOutputLength: plainBytesMax })
@@ -74,8 +75,8 @@ export function readPageColumns(bytes: Uint8Array): PageColumns {
   return { ...columns, names: plain.subarray(reader.position()) }
 }
 
-/** Where two pages differ in modes or blobs, when they have the same paths, kinds and link targets; undefined when they
- *  do not. */
+/** Indexes at which two pages differ in mode or blob, when they have the same paths, kinds and
+ *  link targets; otherwise undefined. */
 export function differingIndexes(a: PageColumns, b: PageColumns): number[] | undefined {
   const isAlike = a.count === b.count && a.names.equals(b.names)
   if (!isAlike || Buffer.compare(a.kinds, b.kinds) !== 0) return undefined
@@ -87,14 +88,14 @@ export function differingIndexes(a: PageColumns, b: PageColumns): number[] | und
   return differing
 }
 
-/** Paths of some entries of a page, and the targets of links by their indexes. */
+/** Paths of some entries of a page, and link targets by index. */
 interface PageNames {
   paths: EntryPath[]
   targets: ReadonlyMap<number, string>
 }
 
-/** Entries of a page: all, or those at `indexes`, which ascend. `names`: what `readNames` answers for them, where it is at
- *  hand. */
+/** Entries of a page: all, or those at `indexes`, which ascend. `names`: the result of
+ *  `readNames` for them, if already computed. */
 export function entriesOf(
   columns: PageColumns,
   indexes: readonly number[] = Array.from({ length: columns.count }, (_, index) => index),
@@ -114,7 +115,7 @@ export function entriesOf(
   })
 }
 
-/** `indexes` ascend. */
+/** Decodes the paths at `indexes`, which ascend, and all link targets. */
 export function readNames(
   { count, kinds: kindOf, names }: PageColumns,
   indexes: readonly number[],
@@ -132,7 +133,7 @@ export function readNames(
   }
   const suffixes = reader.raw(pathBytes)
   const paths: EntryPath[] = []
-  // One buffer holds the current path: what is shared is already in its place.
+  // One buffer holds the current path, so the shared prefix is already in place.
   const path = Buffer.alloc(limits.pathBytesMax)
   let length = 0
   let at = 0
@@ -177,7 +178,7 @@ function readKindsAndModes(
   }
 }
 
-/** Blobs of one upload get their ids in about the order of the paths, so most deltas take one byte. */
+/** Blobs of one upload get ids in roughly path order, so most deltas take one byte. */
 function writeBlobIds(out: ByteWriter, entries: readonly PageEntry[]): void {
   let previous = 0
   for (const entry of entries) {

@@ -1,9 +1,10 @@
-/** Port: what the stored bytes mean. Each method is one whole transaction in domain words, or a few short ones whose
- *  early rows stay invisible until the last. No method holds the database for more than about 5 ms at a time, and
- *  batches given by callers are bounded by `limits.transactionRowsMax` rows unless said otherwise.
+/** Port: what the stored bytes mean. Each method is one whole transaction in domain words, or a
+ *  few short ones whose early rows stay invisible until the last. No method holds the database
+ *  for more than about 5 ms at a time. Batches passed by callers are at most
+ *  `limits.transactionRowsMax` rows unless stated otherwise.
  *
- *  Arguments and answers are structured-cloneable, because the SQLite implementation can run in a worker thread.
- *  Instants are epoch milliseconds. Clock: the caller passes `now`. */
+ *  Arguments and results are structured-cloneable, because the SQLite implementation can run in
+ *  a worker thread. Instants are epoch milliseconds. Clock: the caller passes `now`. */
 import type { AuditMetadata } from './audit.ts'
 import type { LifecycleMetadata } from './lifecycle.ts'
 import type { MintedTokenMetadata } from './minted-tokens.ts'
@@ -30,14 +31,14 @@ export type * from './usage-history.ts'
 
 export interface StoreFigures {
   artifacts: number
-  /** Of them; until their content comes again. */
+  /** How many of `artifacts` are damaged, until their content is uploaded again. */
   damagedArtifacts: number
   files: number
-  /** Sum over live artifacts of what their files hold. */
+  /** Sum of the file sizes of live artifacts. */
   logicalBytes: number
-  /** Each distinct file once. */
+  /** Each distinct file counted once. */
   uniqueBytes: number
-  /** Each distinct chunk or unchunked file once, before compression. */
+  /** Each distinct chunk or unchunked file counted once, before compression. */
   chunkBytes: number
   /** Sum of pack file sizes. */
   storedBytes: number
@@ -46,7 +47,7 @@ export interface StoreFigures {
   liveBytes: number
 }
 
-/** Packs are shared by all projects. */
+/** Lacks the figures about packs, which all projects share. */
 export type ProjectFigures = Omit<
   StoreFigures,
   'damagedArtifacts' | 'storedBytes' | 'packs' | 'liveBytes'

@@ -1,37 +1,39 @@
-/** Port: the tokens that the server has minted and that last, as they are listed. What they grant stands in themselves. */
+/** Port: tokens that the server has minted and that have not ended, for listing. What a token
+ *  grants is in the token itself. */
 import type { Actor } from '../core/audit.ts'
 import type { ProjectName } from '../core/run.ts'
 import type { Asked } from './audit.ts'
 
 export interface MintedToken {
-  /** Of `auth/tokens.ts`. */
+  /** The token id of `auth/tokens.ts`. */
   id: string
-  /** Null for an administrator's. */
+  /** Null for an administrator's token. */
   project: ProjectName | null
   scope: string
   run: number | null
   job: string | null
-  /** Of a browser. */
+  /** Belongs to a browser session. */
   isSession: boolean
   mintedAt: number
-  /** What a project's token mints is as old as that. */
+  /** A token that was minted by a project's token has the `issuedAt` of that token. */
   issuedAt: number
   endsAt: number
-  /** Its id, and those of the tokens that it came of. */
+  /** Its id, and the ids of the tokens it derives from. */
   lineage: string[]
   mintedBy: Actor
 }
 
 export interface MintedTokenMetadata {
-  /** Recorded in the audit log, but for a session, where `asked` is given. Of the sessions of one token only the newest
-   *  `limits.sessionsListedMax` stay. */
+  /** With `asked`, records the token in the audit log, unless it is a session. Of the sessions
+   *  of one token only the newest `limits.sessionsListedMax` are kept. */
   addToken(token: MintedToken, asked?: Asked): Promise<void>
   findToken(id: string): Promise<MintedToken | undefined>
-  /** Of a project, or of all; the newest first. `before`: the `number` of the last one of the page before. */
+  /** Tokens of a project, or of all; newest first. `before`: the `number` of the last token of
+   *  the previous page. */
   listTokens(
     project: ProjectName | null,
     page: { limit: number; before?: number | undefined },
   ): Promise<(MintedToken & { number: number })[]>
-  /** Forgets at most `limit` tokens that ended before `endedBy`; answers how many. */
+  /** Deletes at most `limit` tokens that ended before `endedBy`; returns how many. */
   purgeTokens(endedBy: number, limit: number): Promise<number>
 }

@@ -1,5 +1,5 @@
-/** Port: what is stored and where its bytes lie, the part of `Metadata` that downloads and listings work with. The rules of
- *  metadata.ts hold here too. */
+/** Port: what is stored and where its bytes lie, the part of `Metadata` that downloads and
+ *  listings use. The rules of metadata.ts hold here too. */
 import type { ArtifactSort } from '../core/artifact-order.ts'
 import type { ArtifactKind, ArtifactName, ArtifactState } from '../core/artifact.ts'
 import type { BlobPlacement, Copy, Part } from '../core/copy.ts'
@@ -21,7 +21,7 @@ export interface Artifact {
   event: string | null
   job: string
   name: ArtifactName
-  /** As stored; whether an `available` artifact's time has passed is for `core/retention.ts`. */
+  /** As stored; `core/retention.ts` decides whether an `available` artifact has expired. */
   state: ArtifactState
   kind: ArtifactKind
   mimeType: string
@@ -39,19 +39,21 @@ export interface Artifact {
   createdAt: number
   expiresAt: number
   pinned: boolean
-  /** It does not expire as long as it is the latest of its name on its branch (core/keep-latest.ts). */
+  /** Does not expire while it is the latest of its name on its branch (core/keep-latest.ts). */
   keptLatest: boolean
   removedAt: number | null
   removedReason: string | null
-  /** Null while it is live, where nobody removed it, and where that is forgotten. */
+  /** Null while it is live, when nobody removed it, and when the remover is no longer known. */
   removedBy: Actor | null
-  /** How many secrets it holds that nobody dismissed; null before it was looked at. */
+  /** How many undismissed secrets it holds; null before the first check. */
   secrets: number | null
-  /** Grows when a representation's bytes change (heal with another stream); part of every archive's ETag. */
+  /** Grows when the bytes of a representation change (healing with another stream); part of
+   *  every archive's ETag. */
   version: number
 }
 
-/** What is undefined narrows nothing; where something must narrow, it cannot be undefined. */
+/** An undefined field does not filter. Fields that must filter when given do not accept
+ *  undefined. */
 export interface ArtifactFilter {
   projectId?: number
   /** Run number, as users know it. */
@@ -60,13 +62,13 @@ export interface ArtifactFilter {
   name?: string | undefined
   branch?: string | undefined
   workflow?: string | undefined
-  /** Made on this branch, and not by a pull request. */
+  /** Made on this branch, but not by a pull request. */
   latestOf?: string
-  /** Text that the name contains, without regard to ASCII case. */
+  /** Substring of the name, compared without regard to ASCII case. */
   nameContains?: string | undefined
   pinned?: boolean
   keptLatest?: boolean
-  /** Only those that hold secrets which nobody dismissed. */
+  /** Only those that hold undismissed secrets. */
   secrets?: true | undefined
   /** Artifacts of exactly this tree. */
   manifestId?: number
@@ -76,9 +78,9 @@ export interface ArtifactFilter {
   afterId?: number
   /** Only artifacts made at this instant or later. */
   createdSince?: number | undefined
-  /** Default: available and damaged, unexpired at `now`. */
+  /** Default: available or damaged, and unexpired at `now`. */
   state?: ArtifactState | 'any' | undefined
-  /** All of them are looked at in one turn: as many as a page has, at most. */
+  /** At most one page's worth, since all are examined in one turn. */
   ids?: number[]
 }
 
@@ -95,7 +97,7 @@ export interface ArtifactSums {
   newBytes: number
 }
 
-/** What was uploaded on a day, counted from the epoch in UTC. */
+/** Bytes uploaded on one day; days count from the epoch in UTC. */
 export interface DayOfUploads {
   day: number
   logicalBytes: number
@@ -110,7 +112,8 @@ export interface EntryPage {
   /** Position of the first entry in the manifest. */
   firstOrdinal: number
   entries: StoredEntry[]
-  /** Modification times in whole seconds since the epoch, aligned with `entries`; null where the upload carried none. */
+  /** Modification times in whole seconds since the epoch, aligned with `entries`; null where the
+   *  upload had none. */
   modifiedAt: (number | null)[]
 }
 
@@ -122,8 +125,9 @@ export interface PlacedStream {
   blobDigest: Digest
 }
 
-/** One page of a skeleton, opaque to the store. `localOffset` and `centralOffset` are where, in the zip, the page's
- *  first local header (with the gap before it) and first central header begin. */
+/** One page of a skeleton, opaque to the store. `localOffset` and `centralOffset` are the
+ *  offsets in the zip of the page's first local header (including the gap before it) and first
+ *  central header. */
 export interface SkeletonPage {
   page: number
   localOffset: number
@@ -133,34 +137,37 @@ export interface SkeletonPage {
 
 export interface ReadingMetadata {
   findArtifact(id: number): Promise<Artifact | undefined>
-  /** Those that a filter lets through, a page of them. Ties in the order are settled by id. Looks through as many as it takes,
-   *  in steps: what comes or goes meanwhile is there or not. */
+  /** One page of the artifacts that match the filter. Ties in the order are broken by id. Scans
+   *  as many as needed, in steps: an artifact that appears or disappears in the meantime may or
+   *  may not be included. */
   findArtifacts(filter: ArtifactFilter, page: ArtifactPage): Promise<Artifact[]>
-  /** The same with `total`, which counts all that the filter lets through. */
+  /** The same with `total`, the number of all matches. */
   listArtifacts(
     filter: ArtifactFilter,
     page: ArtifactPage,
   ): Promise<{ artifacts: Artifact[]; total: number }>
-  /** The newest that a filter lets through. */
+  /** The newest match. */
   findNewest(filter: ArtifactFilter, now: number): Promise<Artifact | undefined>
-  /** One stored page of entries (`limits.manifestPageEntries` each but the last), with times of the artifact.
-   *  Undefined past the end. */
+  /** One stored page of entries (`limits.manifestPageEntries` each except the last), with the
+   *  artifact's times. Undefined past the end. */
   readEntryPage(artifactId: number, page: number): Promise<EntryPage | undefined>
-  /** The entries at some ordinals, each above the one before; undefined for those past the end. Where they lie in many
-   *  pages only the first are answered, at least one: the rest is for the next call.
+  /** The entries at the given ordinals, which ascend; undefined for those past the end. When
+   *  they lie in many pages, returns only the first ones, at least one; call again for the rest.
    *  Errors: artifact_not_found, artifact_expired, artifact_deleted. */
   readEntries(artifactId: number, ordinals: readonly number[]): Promise<(StoredEntry | undefined)[]>
-  /** What the pages of entries come to in the zip that is made of that version of an artifact; null where that is not known.
-   *  Opaque to the store (egress/zip-layout.ts). */
+  /** The size of each page of entries in the zip made of that version of the artifact; null when
+   *  not known. Opaque to the store (egress/zip-layout.ts). */
   readZipPages(artifactId: number, version: number): Promise<Uint8Array | null>
-  /** The same as `readEntryPage` for a manifest that is not committed yet, times absent; used to measure representations. */
+  /** As `readEntryPage`, for an uncommitted manifest and without times; used to measure
+   *  representations. */
   readStagedEntryPage(manifestId: number, page: number): Promise<EntryPage | undefined>
   /** The entry at `path`, or undefined. */
   findEntry(
     artifactId: number,
     path: string,
   ): Promise<{ entry: StoredEntry; modifiedAt: number | null } | undefined>
-  /** The page that holds the first entry at or after `path`; undefined when the manifest ends before. */
+  /** The page that holds the first entry at or after `path`; undefined when the manifest ends
+   *  before. */
   findEntryPage(artifactId: number, path: string): Promise<number | undefined>
   /** Parts `first` to `first + limit` of a composite, in order. `limit` at most 2,000. */
   readParts(blobId: number, first: number, limit: number): Promise<Part[]>
@@ -171,22 +178,24 @@ export interface ReadingMetadata {
     side: 'local' | 'central',
     offset: number,
   ): Promise<number | undefined>
-  /** At most 1,000 ids. Every id must exist; answers in the order asked. */
+  /** At most 1,000 ids, all of which must exist. Results are in the order asked. */
   readStreams(streamIds: number[]): Promise<PlacedStream[]>
   findBlob(digest: Digest): Promise<BlobPlacement | undefined>
 
   hasPack(name: string): Promise<boolean>
 
-  /** Sums over the artifacts that `listArtifacts` would answer with. */
+  /** Sums over the artifacts that `listArtifacts` would return. */
   sumArtifacts(filter: ArtifactFilter, now: number): Promise<ArtifactSums>
-  /** Sums over live artifacts of each run (by row id, at most 200); runs without any are left out. */
+  /** Sums over the live artifacts of each run (by row id, at most 200); runs without any are
+   *  left out. */
   sumRuns(runIds: number[], now: number): Promise<(ArtifactSums & { runId: number })[]>
-  /** Live artifacts that hold a file of that digest, newest first; of every project when `projectId` is null. With
-   *  `beforeId` only those with a smaller id, which is the next page. */
+  /** Live artifacts that hold a file of that digest, newest first; of every project when
+   *  `projectId` is null. With `beforeId` only those with a smaller id, which is the next page. */
   listHolders(
     digest: Digest,
     page: { projectId: number | null; now: number; limit: number; beforeId?: number },
   ): Promise<Artifact[]>
-  /** What a project has got since an instant, by day; what is gone by now is counted as long as its tombstone is there. */
+  /** What was uploaded to a project since an instant, by day. Removed artifacts count while
+   *  their tombstones exist. */
   listUploadDays(projectId: number, since: number): Promise<DayOfUploads[]>
 }

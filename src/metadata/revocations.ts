@@ -1,16 +1,17 @@
-/** Port: which tokens are void before their end. */
+/** Port: which tokens are void before they end. */
 import type { ProjectName } from '../core/run.ts'
 import type { Asked, DescribedToken } from './audit.ts'
 
 export interface RevokedToken {
-  /** Of `auth/tokens.ts`. */
+  /** The token id of `auth/tokens.ts`. */
   id: string
-  /** Null for an administrator's. */
+  /** Null for an administrator's token. */
   project: ProjectName | null
-  /** Of a browser. They are counted apart, since signing out makes one. */
+  /** Belongs to a browser session. Sessions are counted separately, since every sign-out adds
+   *  one. */
   isSession: boolean
   issuedAt: number
-  /** From then on it is void anyway, with whatever came of it; Infinity where that can be any time. */
+  /** When it and every token derived from it end anyway; Infinity when that has no bound. */
   endsAt: number
 }
 
@@ -25,6 +26,7 @@ export interface RevocationMetadata {
   /** All tokens of the project that were issued at `issuedUntil` or before. */
   revokeProjectTokens(project: ProjectName, issuedUntil: number, asked?: Asked): Promise<void>
   listRevocations(): Promise<Revocations>
-  /** Forgets at most `limit` tokens that ended before `endedBy`; answers how many. */
+  /** Deletes at most `limit` revocations of tokens that ended before `endedBy`; returns how
+   *  many. */
   purgeRevocations(endedBy: number, limit: number): Promise<number>
 }

@@ -1,13 +1,14 @@
-/** Port: what is kept of runs besides their artifacts, the part of `Metadata` that run pages read. The rules of
- *  metadata.ts hold here too. */
+/** Port: what is recorded of runs besides their artifacts, the part of `Metadata` that run pages
+ *  read. The rules of metadata.ts hold here too. */
 import type { Asked } from './audit.ts'
 import type { Conclusion, LogLine, RecordedEvent } from '../core/run-record.ts'
 
-/** What a job, a step or a run has come to. All null while it has neither started nor ended. */
+/** The state of a job, a step or a run. All null while it has neither started nor ended. */
 export interface Progress {
-  /** `stale`: nothing was heard of the run for `limits.recordSilenceMs`, and so not how this ended. */
+  /** `stale`: the run has been silent for `limits.recordSilenceMs`, so how this ended is
+   *  unknown. */
   conclusion: Conclusion | 'stale' | null
-  /** Null for what never started. */
+  /** Null if it never started. */
   startedAt: number | null
   durationMs: number | null
 }
@@ -21,35 +22,37 @@ export interface RecordedJob extends Progress {
   id: number
   /** Unique in the run. */
   key: string
-  /** As the workflow file calls it; the jobs of a matrix share one. */
+  /** Its name in the workflow file; the jobs of a matrix share one. */
   job: string
   name: string
   logPages: number
   logLines: number
-  /** Of the pages before compression. */
+  /** Size of the pages before compression. */
   logBytes: number
   isLogCut: boolean
-  /** By number. */
+  /** Ordered by number. */
   steps: RecordedStep[]
 }
 
 export interface RunProgress extends Progress {
-  /** When something was told last. */
+  /** When the last event arrived. */
   updatedAt: number
 }
 
 export interface RunRecord extends RunProgress {
-  /** In the order in which they were named. */
+  /** In the order in which they were announced. */
   jobs: RecordedJob[]
 }
 
 export interface RunRecordMetadata {
-  /** Adds the events that are not in yet; answers the number of the next. `sequence` is the number of the first one, from
-   *  0. A `recording` that begins at 0 takes the place of another, which is the act that `asked` is for. `isStrict`: who asks is
-   *  a job that may tell only what it began to tell. Log lines past
-   *  `limits.jobLogBytesMax` and `runLogBytesMax` are dropped after a line that says so. At most `limits.runEventsMax` events.
-   *  Errors: forbidden (another job, or a person, began it), session_ended (another recording took its place, or events before these are missing), invalid_request (a job
-   *  that was not named), too_large (more than `limits.runRowsMax` jobs and steps). */
+  /** Appends the events that are not stored yet; returns the number of the next one. `sequence`
+   *  is the number of the first event, from 0. A `recording` that begins at 0 replaces another,
+   *  which is the act that `asked` records. `isStrict`: the caller is a job, which may continue
+   *  only what it began. Log lines past `limits.jobLogBytesMax` and `runLogBytesMax` are dropped
+   *  after a line that says so. At most `limits.runEventsMax` events. Errors: forbidden (another
+   *  job, or a person, began it), session_ended (another recording replaced it, or earlier
+   *  events are missing), invalid_request (a job that was not announced), too_large (more than
+   *  `limits.runRowsMax` jobs and steps). */
   appendRunEvents(
     runId: number,
     batch: { recording: string; sequence: number; events: RecordedEvent[]; isStrict?: boolean },
@@ -57,15 +60,16 @@ export interface RunRecordMetadata {
     asked?: Asked,
   ): Promise<number>
   findRunRecord(runId: number, now: number): Promise<RunRecord | undefined>
-  /** What these runs (by row id, at most 200) have come to; those of which nothing was told are left out. */
+  /** The state of these runs (by row id, at most 200); runs without a record are left out. */
   listRunProgress(runIds: number[], now: number): Promise<(RunProgress & { runId: number })[]>
   /** Page `page` of a job's log, from 0: about `limits.logPageBytes`. Undefined past the end. */
   readLogPage(jobId: number, page: number): Promise<LogLine[] | undefined>
-  /** Forgets what was recorded of all attempts of a run, in steps, logs first. Harmless when there is nothing. */
+  /** Deletes the records of all attempts of a run, in steps, logs first. A no-op when there are
+   *  none. */
   removeRunRecords(projectId: number, number: number, asked?: Asked): Promise<void>
-  /** Forgets one job with its steps and its log, in steps, the log first; false when there is none of that key. Artifacts
-   *  that it made stay. */
+  /** Deletes one job with its steps and its log, in steps, the log first; false when there is no
+   *  such job. The job's artifacts stay. */
   removeRunJob(runId: number, key: string, asked?: Asked): Promise<boolean>
-  /** Forgets at most `limit` records of which nothing was heard since `updatedBy`; answers how many. */
+  /** Deletes at most `limit` records that have been silent since `updatedBy`; returns how many. */
   purgeRunRecords(updatedBy: number, limit: number): Promise<number>
 }

@@ -1,40 +1,43 @@
-/** What the threads of one process tell each other about the database that they share, in a few shared words.
+/** Coordination in a few words of shared memory between the threads of one process that share a
+ *  database.
  *
- *  Whose turn it is to write: SQLite has one writer, and whoever waits for it asks again after pauses of up to 100 ms,
- *  which an upload under load can lose again and again until it fails. Here everybody draws a number and is woken the
- *  moment it is served. SQLite's own lock still decides: a thread that dies in its turn holds the others up for
- *  `turnMsMax` once, and no longer.
+ *  Write turns: SQLite has one writer, and a thread that waits for it polls with pauses of up to
+ *  100 ms, so an upload under load can lose the race repeatedly until it fails. Here each writer
+ *  draws a ticket and is woken the moment it is served. SQLite's own lock still decides: a
+ *  thread that dies in its turn delays the others by `turnMsMax` once, and no longer.
  *
- *  How the write-ahead log stands: log-keeper.ts is told of every transaction, and tells upkeep when it should pause. */
+ *  Write-ahead log: the log keeper (log-keeper.ts) is notified of every transaction, and tells
+ *  upkeep when to pause. */
 
 export interface SharedLog {
-  /** Waits for the turn to write, first come, first served; at most about `turnMsMax`. Blocks the thread. Answers what
-   *  `leave` wants to know. */
+  /** Waits for the turn to write, first come, first served; at most about `turnMsMax`. Blocks
+   *  the thread. Returns the ticket for `leave`. */
   enter(): number
   leave(ticket: number): void
-  /** Whether somebody waits for the turn that is on. */
+  /** Whether another writer waits for the current turn to end. */
   isAwaited(ticket: number): boolean
-  /** Tells the log keeper that something was written. */
+  /** Notifies the log keeper of a write. */
   announce(): void
-  /** Whether the log has grown so long that work which nobody waits for should leave it alone. */
+  /** Whether the log is so long that background work should stop writing. */
   isLong(): boolean
 }
 
 /** The log keeper's side. */
 export interface KeptLog extends SharedLog {
-  /** Waits until something has been written after mark `since`, at most `timeoutMs`; answers the mark of now. Blocks. */
+  /** Waits at most `timeoutMs` for a write after mark `since`; returns the current mark. Blocks. */
   waitForWrites(since: number, timeoutMs: number): number
   setLong(isLong: boolean): void
-  /** Whether the keeper is to end. */
+  /** Whether the keeper should end. */
   isClosing(): boolean
   close(): void
 }
 
 const word = { next: 0, serving: 1, written: 2, long: 3, closing: 4 } as const
-/** Transactions take milliseconds, with a slow disk tens of them. */
+/** Upper bound on waiting for a turn. Transactions take milliseconds, tens of them on a slow
+ *  disk. */
 const turnMsMax = 2000
 
-/** Memory for the threads that share a database; given to each of them. */
+/** Memory to be passed to each thread that shares a database. */
 export function createSharedLog(): SharedArrayBuffer {
   return new SharedArrayBuffer(Object.keys(word).length * Int32Array.BYTES_PER_ELEMENT)
 }
@@ -42,7 +45,8 @@ export function createSharedLog(): SharedArrayBuffer {
 export function joinSharedLog(shared: SharedArrayBuffer): KeptLog {
   const words = new Int32Array(shared)
 
-  /** Makes it the turn of `ticket` unless that has been. The words overflow, so only their distance counts. */
+  /** Advances the turn to `ticket` unless it is past it. The words overflow, so only their
+   *  distance counts. */
   const skipTo = (ticket: number): void => {
     for (;;) {
       const serving = Atomics.load(words, word.serving)
@@ -56,7 +60,7 @@ export function joinSharedLog(shared: SharedArrayBuffer): KeptLog {
     const deadline = performance.now() + turnMsMax
     for (;;) {
       const serving = Atomics.load(words, word.serving)
-      // Past it: somebody waited longer than anybody should, and went on.
+      // Past our ticket: another thread timed out waiting and went on.
       if (((serving - ticket) | 0) >= 0) return ticket
       const leftMs = deadline - performance.now()
       if (leftMs > 0) Atomics.wait(words, word.serving, serving, leftMs)

@@ -1,4 +1,4 @@
-/** The thread behind `openMetadataWorker`: opens the database and answers calls by the name of their method. */
+/** The thread behind `openMetadataWorker`: opens the database and serves calls by method name. */
 import { workerData } from 'node:worker_threads'
 import { answerRequests } from '../worker-thread.ts'
 import { openSqliteMetadata, type StoreOptions } from './sqlite.ts'

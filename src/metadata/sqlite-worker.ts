@@ -1,5 +1,6 @@
-/** The metadata port served by a thread of its own, so that no statement ever holds up the event loop that answers
- *  requests. A call is its method's name and arguments; the answer carries the value or the error. */
+/** The metadata port on a thread of its own, so that no statement ever blocks the event loop
+ *  that serves requests. A call is a method name and arguments; the answer carries the value or
+ *  the error. */
 import { startThread } from '../program-files.ts'
 import { askThread } from '../worker-thread.ts'
 import type { Metadata, Quota } from './metadata.ts'
@@ -11,10 +12,11 @@ export interface MetadataCall {
   args: unknown[]
 }
 
-/** The worker holds one page of a manifest or one batch of rows per call, and SQLite's cache is outside this heap. */
+/** The worker holds one manifest page or one batch of rows per call; SQLite's cache is outside
+ *  this heap. */
 const heapMiB = 96
 
-/** Every method of the port. The record type makes a forgotten one an error. */
+/** Every method of the port. The record type turns a missing one into a compile error. */
 const methods: Record<Method, true> = {
   ensureProject: true,
   findProject: true,
@@ -153,8 +155,9 @@ const methods: Record<Method, true> = {
   projectFigures: true,
 }
 
-/** Opens the database at `path` on a new thread; resolves once it is open. When the thread dies, every call under way
- *  and every later one fails, and so does the process unless `onDeath` takes the error. */
+/** Opens the database at `path` on a new thread; resolves once it is open. When the thread dies,
+ *  every call in flight and every later one fails, and so does the process unless `onDeath`
+ *  handles the error. */
 export async function openMetadataWorker(options: {
   path: string
   quota?: Quota
@@ -182,7 +185,7 @@ export async function openMetadataWorker(options: {
 }
 
 function throwLater(error: Error): void {
-  // Without its metadata the server can do nothing right: not to be missed, and not to be caught.
+  // A server without its metadata can do nothing right, so the error must be uncaught.
   setImmediate(() => {
     throw error
   })

@@ -1,16 +1,16 @@
-/** Metadata in a SQLite file, on the thread that calls. Several threads may have the same file open. What the methods do is
- *  in `sqlite/`:
+/** Metadata in a SQLite file, on the calling thread. Several threads may have the same file
+ *  open. The methods are implemented in `sqlite/`:
  *
- *    connection/  one thread's connection: migration, transactions, how long work gives way to others
+ *    connection/  one thread's connection: migration, transactions, how long work yields to others
  *    uploads/     from a session's first lease to its commit
- *    artifacts/   finding and listing them, what becomes of them, who reads them
- *    runs/        runs, and what runners told of them
- *    trees/       entries of manifests, and differences of two
+ *    artifacts/   finding and listing them, their removal and release, who reads them
+ *    runs/        runs, and what runners reported about them
+ *    trees/       entries of manifests, and differences between two
  *    blobs/       streams, copies and packs; damage and healing
- *    tokens/      which are void before their end, which the server minted
+ *    tokens/      which were revoked, which the server minted
  *    audit/       who did what
  *    secrets/     credentials in artifacts
- *    upkeep/      what is gone, what it frees, and sums of what is there */
+ *    upkeep/      garbage, what it frees, and sums over what is stored */
 import { limits } from '../core/limits.ts'
 import type { Metadata, Quota } from './metadata.ts'
 import { createAuditLog, createAuditMethods } from './sqlite/audit/audit-log.ts'
@@ -51,10 +51,10 @@ import { createUsageHistoryMethods } from './sqlite/upkeep/usage-history.ts'
 
 export interface StoreOptions extends ConnectionOptions {
   quota?: Quota | undefined
-  /** Of a project. Setting: TROVE_MAX_OPEN_UPLOADS. */
+  /** Limit per project. Setting: TROVE_MAX_OPEN_UPLOADS. */
   openUploadsMax?: number | undefined
-  /** False for a thread beside that of the server's metadata, in which garbage is collected: what it cannot write of its read
-   *  leases the collector would not know. */
+  /** False on a thread other than the server's metadata thread, where garbage is collected: the
+   *  collector would not know the read leases that such a thread cannot write. */
   isCollector?: boolean | undefined
 }
 

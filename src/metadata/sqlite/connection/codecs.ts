@@ -1,4 +1,4 @@
-/** Codecs as the database numbers them. Numbers are never used again for another codec. */
+/** Codec numbers in the database. A number is never reused for another codec. */
 import type { CopyCodec } from '../../../core/copy.ts'
 
 export const codecs: readonly CopyCodec[] = ['joining', 'deflate', 'stored']

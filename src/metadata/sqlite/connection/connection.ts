@@ -1,5 +1,6 @@
-/** One thread's connection to the database: settings, migration, transactions. Transactions are synchronous, so none can
- *  cross an await, and short, so that the threads that share the file rarely wait for each other. */
+/** One thread's connection to the database: settings, migration, transactions. Transactions are
+ *  synchronous, so none can span an await, and short, so that threads that share the file rarely
+ *  wait for each other. */
 import { accessSync, closeSync, constants, existsSync, openSync } from 'node:fs'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import SqliteDatabase, { type Database } from 'better-sqlite3'
@@ -13,86 +14,97 @@ import { createOthersWatch } from './others-watch.ts'
 import { tellingUnusable } from './unusable-database.ts'
 
 export interface Connection {
-  /** Drizzle over this connection; its statements take part in the transaction around them. */
+  /** Drizzle over this connection; its statements take part in the enclosing transaction. */
   readonly orm: BetterSQLite3Database
-  /** The instant now, for columns that no caller gives. */
+  /** The current time, for columns that no caller sets. */
   readonly now: () => number
   prepare<Parameters extends unknown[], Row = unknown>(sql: string): LazyStatement<Parameters, Row>
   /** Runs `work` on one snapshot of the database. */
   read<Result>(work: () => Result): Result
-  /** Runs `work` as one durable transaction that holds the write lock from its first statement on, so it can never fail
-   *  half-way for want of the lock. */
+  /** Runs `work` as one durable transaction that takes the write lock up front, so it can never
+   *  fail half-way for lack of the lock. */
   write<Result>(work: () => Result): Result
-  /** As `write`, but durable only with the next `write` of any connection: for rows that nobody counts on before. The
-   *  log is written in order, so a power loss takes a tail of the transactions and never one from between. */
+  /** As `write`, but durable only with the next `write` of any connection: for rows that nobody
+   *  relies on before that. The log is written in order, so a power loss drops a tail of the
+   *  transactions and never one from the middle. */
   stage<Result>(work: () => Result): Result
-  /** Copies the write-ahead log into the database as far as nobody is in the way, so that the log starts over instead of
-   *  growing with every upload. Left to the log keeper where there is one. */
+  /** Copies the write-ahead log into the database as far as no reader or writer blocks it, so
+   *  that the log restarts instead of growing with every upload. A no-op where a log keeper does
+   *  it. */
   checkpoint(): void
-  /** Repeats `step`, which takes well under a millisecond, in one `stage` transaction until it answers false or the
-   *  transaction has lasted `stepMsMax`; what the last step answered. */
+  /** Repeats `step`, which takes well under a millisecond, in one `stage` transaction until it
+   *  returns false or the transaction has lasted `stepMsMax`; returns the result of the last
+   *  step. */
   stageSteps(step: () => boolean): boolean
-  /** Repeats `step`, which takes some milliseconds, in one `stage` transaction until it answers false, another thread waits
-   *  to write, or the transaction has lasted `unawaitedMsMax`; what the last step answered. Pages that many steps change
-   *  are then written once. */
+  /** Repeats `step`, which takes some milliseconds, in one `stage` transaction until it returns
+   *  false, another thread waits to write, or the transaction has lasted `unawaitedMsMax`;
+   *  returns the result of the last step. Pages that many steps change are then written once. */
   stageWhileFree(step: () => boolean): boolean
-  /** Repeats `step` until it answers false, in as many such transactions as it takes, with a rest after each; with no more
-   *  than a turn for others when somebody waits for the end. */
+  /** Repeats `step` until it returns false, in as many such transactions as needed, with a
+   *  `rest` after each, or only a `turn` when a client waits for the result (`isAwaited`). */
   stageInSteps(step: () => boolean, options?: { isAwaited: boolean }): Promise<void>
-  /** Gives at most `pagesMax` free pages back to the file system; answers how many are left. */
+  /** Returns at most `pagesMax` free pages to the file system; returns how many are left. */
   returnPages(pagesMax: number): Promise<number>
-  /** Lets other calls of this thread have their turn between two steps of a long one. */
+  /** Yields to other calls of this thread between two steps of a long one. */
   turn(): Promise<void>
-  /** The same between two steps of work that nobody waits for; and while others use the database, waits for four times as
-   *  long as the step before held the write lock. */
+  /** Yields between two steps of background work. While others use the database, also sleeps for
+   *  four times as long as the last step held the write lock. */
   rest(): Promise<void>
   close(): void
 }
 
 export interface ConnectionOptions {
   path: string
-  /** Of threads that share the database; their log keeper does the checkpoints (shared-log.ts). */
+  /** Of threads that share the database; their log keeper makes the checkpoints (shared-log.ts). */
   sharedLog?: SharedArrayBuffer | undefined
   now?: () => number
-  /** How many calls this thread was given so far: upkeep rests between its steps while there are others than its own. */
+  /** Number of calls this thread has received: upkeep rests between its steps while calls other
+   *  than its own arrive. */
   callCount?: () => number
-  /** Called with each statement as it runs, parameters filled in. */
+  /** Called with each statement as it runs, with its parameters filled in. */
   trace?: (sql: string) => void
 }
 
-/** How long a transaction waits for another thread's before it fails. Transactions take milliseconds. */
+/** How long a transaction waits for one of another thread before it fails. Transactions take
+ *  milliseconds. */
 const busyTimeoutMs = 60_000
-/** Pages that go back to the file system in one step: the last ones move into the gaps. */
+/** Pages returned to the file system in one step, which moves pages from the end of the file
+ *  into gaps. */
 const pagesPerStep = 8
-/** What a download that meets a step waits for it, at most: about half of what its whole answer takes. */
+/** Upper bound on how long a download waits for a step: about half the time of its whole
+ *  response. */
 const stepMsMax = 2
-/** What a transaction that nobody waits for may take, so that its end is not long either. */
+/** Upper bound for a transaction of background work, so that whoever arrives at its end does not
+ *  wait long either. */
 const unawaitedMsMax = 30
-/** Timers are no finer than a millisecond; and a step that was slow for once is no reason to sleep. */
+/** Bounds of a sleep. Timers are no finer than a millisecond, and one slow step is no reason to
+ *  sleep long. */
 const restMsMin = 1
 const restMsMax = 20
-/** With as much rest as work, readers and uploads waited 2.2 and 2.3 times as long at the 99th percentile as beside
- *  nothing; now it is 1.2 and 1.4, and expiring 10,000 of 100,000 artifacts takes 42 s in place of 21 (bench/big-store). */
+/** With as much rest as work, readers and uploads waited 2.2 and 2.3 times as long at the 99th
+ *  percentile as without upkeep; now it is 1.2 and 1.4, and expiring 10,000 of 100,000 artifacts
+ *  takes 42 s instead of 21 (bench/big-store). */
 const restPerWork = 4
-/** How long work that nobody waits for leaves a long log to the log keeper at most. */
+/** How long background work pauses at most to let the log keeper shorten the log. */
 const pauseMsMax = 2000
 const cacheKiB = 16 * 1024
-/** Without a log keeper a checkpoint is made by whoever writes this many pages (32 MiB): pages which many transactions
- *  change are copied once. With one, nobody comes to the second bound as long as the keeper lives. */
+/** Without a log keeper, the writer that brings the log to this many pages (32 MiB) makes a
+ *  checkpoint; pages changed by many transactions are then copied once. With one, the second
+ *  bound is never reached while the keeper lives. */
 const checkpointPages = { alone: 8192, kept: 65_536 } as const
 const unawaited = { isAwaited: false }
-/** The write-ahead log is cut back to this after a checkpoint: what it comes to under steady upkeep, so that its file is
- *  not made anew each time. */
+/** Size to which the log file is truncated after a checkpoint: what it reaches under steady
+ *  upkeep, so that the file is not regrown each time. */
 const journalBytesMax = 128 * 1024 * 1024
 
-/** Opens the database at `path`, creating and migrating it where needed; any number of threads may do so at once.
- *  Errors: storage_full, UnusableDatabaseError, NewerDatabaseError. */
+/** Opens the database at `path`, creating and migrating it where needed; several threads may do
+ *  so concurrently. Errors: storage_full, UnusableDatabaseError, NewerDatabaseError. */
 export function openConnection(options: ConnectionOptions): Connection {
   const { path, sharedLog, now = Date.now, callCount = () => 0 } = options
   const database = tellingUnusable(path, () => openDatabase(options))
   const run = database.transaction((work: () => unknown) => work())
   const log = sharedLog && joinSharedLog(sharedLog)
-  /** Runs `work`, which writes, when its turn has come. */
+  /** Runs `work`, which writes, once its turn has come. */
   const inTurn = <Result>(work: (isAwaited: () => boolean) => Result): Result => {
     if (log === undefined || database.inTransaction) return tellingFull(() => work(() => false))
     const ticket = log.enter()
@@ -111,7 +123,7 @@ export function openConnection(options: ConnectionOptions): Connection {
   const stage = <Result>(work: (isAwaited: () => boolean) => Result): Result => {
     setSync('NORMAL')
     return inTurn((isAwaited) => {
-      // The lock is waited for here and not counted.
+      // Waiting for the lock happens here and is not counted.
       let startedAt = 0
       const result = run.immediate(() => {
         startedAt = performance.now()
@@ -188,14 +200,15 @@ export function openConnection(options: ConnectionOptions): Connection {
 }
 
 function openDatabase({ path, sharedLog, trace }: ConnectionOptions): Database {
-  // SQLite would let every user of the machine read it, names and logs of runs; what lies beside it has its mode.
+  // By default SQLite lets every user of the machine read the file, with names and logs of runs.
+  // Its companion files get the same mode.
   if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600))
   const database = new SqliteDatabase(path, {
     timeout: busyTimeoutMs,
     ...(trace && { verbose: (sql: unknown) => trace(String(sql)) }),
   })
   try {
-    // SQLite is content with a file that may only be read, until the first write.
+    // SQLite opens a read-only file without error and fails only at the first write.
     accessSync(path, constants.W_OK)
     database.function('name_key', { deterministic: true }, (name) => nameKey(String(name)))
     tellingFull(() => {
@@ -210,12 +223,13 @@ function openDatabase({ path, sharedLog, trace }: ConnectionOptions): Database {
 }
 
 export interface Checkpointer {
-  /** Copies the log into the database as far as nobody is in the way; answers how many pages the log has. */
+  /** Copies the log into the database as far as no reader or writer blocks it; returns the
+   *  length of the log in pages. */
   run(): number
   close(): void
 }
 
-/** A connection that only makes checkpoints. The database exists. */
+/** A connection that only makes checkpoints. The database must exist. */
 export function openCheckpointer(path: string): Checkpointer {
   const database = tellingUnusable(path, () => new SqliteDatabase(path, { fileMustExist: true }))
   return {
@@ -224,19 +238,20 @@ export function openCheckpointer(path: string): Checkpointer {
   }
 }
 
-/** Never fails: what cannot be copied now is copied later. Answers how many pages the log has. */
+/** Never fails: what cannot be copied now is copied later. Returns the length of the log in
+ *  pages. */
 function checkpoint(database: Database): number {
   try {
     const [row] = database.pragma('wal_checkpoint(PASSIVE)') as { log: number }[]
     return row!.log
   } catch (error) {
-    // A full disk, for one; the log holds everything until a later turn.
+    // A full disk, for example; the log keeps everything until a later checkpoint.
     if (error instanceof SqliteDatabase.SqliteError) return 0
     throw error
   }
 }
 
-/** Tells a full disk as what it is, that of the database or another. SQLite rolls the transaction back. */
+/** Reports a full disk as `storage_full`, naming the disk. SQLite rolls the transaction back. */
 export function tellingFull<Result>(work: () => Result, disk = 'the disk of the metadata'): Result {
   try {
     return work()
@@ -250,9 +265,9 @@ export function tellingFull<Result>(work: () => Result, disk = 'the disk of the 
 }
 
 function configure(database: Database, autocheckpointPages: number): void {
-  // It can be chosen only while the file is empty; gives pages of deleted rows back to the file system in small steps.
-  // Later it would change nothing, and wait for SQLite's write lock outside the turns of shared-log.ts, which beside busy
-  // writers takes for ever.
+  // INCREMENTAL lets pages of deleted rows be returned to the file system in small steps. It can be
+  // set only while the file is empty. Later it has no effect, yet it waits for SQLite's write lock
+  // outside the turns of shared-log.ts, which takes forever beside busy writers.
   if (database.pragma('page_count', { simple: true }) === 0)
     database.pragma('auto_vacuum = INCREMENTAL')
   enterWal(database)
@@ -262,7 +277,8 @@ function configure(database: Database, autocheckpointPages: number): void {
   database.pragma(`journal_size_limit = ${journalBytesMax}`)
 }
 
-/** FULL syncs the log with every commit, NORMAL only before a checkpoint (sqlite.org/pragma.html#pragma_synchronous). */
+/** FULL syncs the log on every commit, NORMAL only before a checkpoint
+ *  (sqlite.org/pragma.html#pragma_synchronous). */
 function createSyncSwitch(database: Database): (level: 'FULL' | 'NORMAL') => void {
   let current: 'FULL' | 'NORMAL' | undefined
   return (level) => {
@@ -272,8 +288,8 @@ function createSyncSwitch(database: Database): (level: 'FULL' | 'NORMAL') => voi
   }
 }
 
-/** Entering WAL needs the file for itself, and SQLite answers SQLITE_BUSY at once, whatever the busy timeout, when
- *  another connection is entering too. */
+/** Entering WAL mode needs exclusive access to the file. While another connection enters it too,
+ *  SQLite returns SQLITE_BUSY at once, whatever the busy timeout. */
 function enterWal(database: Database): void {
   const pause = new Int32Array(new SharedArrayBuffer(4))
   const deadline = performance.now() + busyTimeoutMs

@@ -1,10 +1,11 @@
 import type { Connection } from './connection.ts'
 
-/** Artifacts of one transaction: each commit waits for the disk, as long as a hundred of them take. */
+/** Artifacts per transaction: each commit waits for the disk, about as long as a hundred
+ *  artifacts take. */
 const batch = 100
 
-/** Runs `change` for each of the ids in a few durable transactions, with a turn for others after each; answers those for
- *  which it answered true. `onChanged` is told of them at the end of each transaction. */
+/** Runs `change` for each id in a few durable transactions, yielding after each; returns the ids
+ *  for which it returned true. `onChanged` receives them at the end of each transaction. */
 export async function writeInBatches(
   { write, turn }: Connection,
   ids: number[],

@@ -5,8 +5,8 @@ export type LazyStatement<Parameters extends unknown[], Row> = Pick<
   'all' | 'get' | 'iterate' | 'run'
 >
 
-/** A statement that SQLite compiles when it is first used: of three hundred each thread uses a part, and to compile all of
- *  them took half of what a store takes to open. */
+/** A statement that SQLite compiles on first use. Each thread uses only some of three hundred,
+ *  and compiling all of them took half the time of opening a store. */
 export function prepareLazily<Parameters extends unknown[], Row>(
   database: Database,
   sql: string,

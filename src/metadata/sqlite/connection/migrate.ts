@@ -1,15 +1,16 @@
-/** Brings a database to the newest schema with the files of `schema/migrations`, in drizzle's own format and record
- *  table. Drizzle's `migrate` reads that record before its transaction begins, so two threads that open a new database
- *  at once would both create it; here both happen under one write lock. */
+/** Migrates a database to the newest schema with the files of `schema/migrations`, in drizzle's
+ *  own format and record table. Drizzle's `migrate` reads that record before its transaction
+ *  begins, so two threads opening a new database at once would both create it; here both steps
+ *  happen under one write lock. */
 import { fileURLToPath } from 'node:url'
 import type { Database } from 'better-sqlite3'
 import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator'
 import { programRoot } from '../../../program-files.ts'
 
-// The same relative place from `src/` and from `dist/src/`.
+// Resolves to the same folder from `src/` and from `dist/src/`.
 const migrationsFolder = fileURLToPath(new URL('../schema/migrations', programRoot))
 
-/** The database has tables that only a newer version of the program knows. */
+/** The database was migrated by a newer version of the program. */
 class NewerDatabaseError extends Error {
   override readonly name = 'NewerDatabaseError'
 
@@ -18,7 +19,8 @@ class NewerDatabaseError extends Error {
   }
 }
 
-/** Harmless when the database is up to date, which is found out without writing. Errors: NewerDatabaseError. */
+/** A no-op when the database is up to date, which is detected without writing. Errors:
+ *  NewerDatabaseError. */
 export function migrateDatabase(database: Database): void {
   const migrations = readMigrationFiles({ migrationsFolder })
   const newest = Math.max(...migrations.map((migration) => migration.folderMillis))
@@ -47,7 +49,7 @@ function applyMissing(database: Database, migrations: MigrationMeta[]): void {
   }
 }
 
-/** The `when` of the newest migration that ran, 0 for an empty database. */
+/** The `when` of the newest migration applied, 0 for an empty database. */
 function lastApplied(database: Database): number {
   const exists = database
     .prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '__drizzle_migrations'")

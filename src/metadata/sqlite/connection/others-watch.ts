@@ -1,19 +1,20 @@
-/** Whether anybody but upkeep uses the database: other threads that write, or callers of this one. Only for them does upkeep
- *  rest between its steps; rests take four fifths of its time. */
+/** Detects whether anybody but upkeep uses the database: other threads that write, or callers of
+ *  this one. Upkeep rests between its steps only for them; rests take four fifths of its time. */
 
-/** How long somebody counts as there who has used it. */
+/** How long others count as present after using the database. */
 const othersStayMs = 250
 
 export interface OthersWatch {
-  /** The turn to write that this connection has drawn; the ones between are those of other threads. */
+  /** The write ticket that this connection has drawn; tickets skipped since the last one belong
+   *  to other threads. */
   noteTicket(ticket: number): void
-  /** The last call is that of upkeep, which makes one at a time. */
+  /** Marks the last call as made by upkeep, which makes one at a time. */
   noteOwnCall(): void
-  /** Whether another thread wrote, or another call came, lately. */
+  /** Whether another thread wrote, or another call arrived, recently. */
   areThere(): boolean
 }
 
-/** `callCount`: how many calls this thread was given so far. */
+/** `callCount`: the number of calls this thread has received. */
 export function createOthersWatch(callCount: () => number): OthersWatch {
   let seenAt = -Infinity
   let nextTicket: number | undefined

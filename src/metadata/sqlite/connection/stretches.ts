@@ -1,19 +1,20 @@
-/** Looking through many rows in statements of a millisecond or two, with a turn for other calls between them. */
+/** Scans many rows in statements of a millisecond or two, yielding to other calls between them. */
 import type { Connection } from './connection.ts'
 
-/** Rows of the first stretch, which often is enough, and of the longest. */
+/** Rows of the first stretch, which is often enough, and of the longest. */
 const rowsFirst = 256
 export const stretchRowsMax = 4096
 
-/** Goes along an index in which rows come by id. What comes or goes meanwhile is seen or not. */
+/** Walks an index in which rows are ordered by id. Rows that appear or disappear during the walk
+ *  may be missed or seen. */
 export async function inStretches(
   { turn }: Pick<Connection, 'turn'>,
   walk: {
-    /** Where it begins: behind this id. */
+    /** Starts after this id. */
     after: number | undefined
-    /** The id of the row that comes so many rows behind an id; undefined when there are not so many. */
+    /** The id of the row `rows` rows after an id; undefined when fewer rows follow. */
     findEnd(after: number | undefined, rows: number): number | undefined
-    /** Looks at what comes behind an id, up to and with another one; answers whether it is to go on. */
+    /** Examines the rows after one id, up to and including another; returns whether to continue. */
     look(after: number | undefined, end: number | undefined): boolean
   },
 ): Promise<void> {

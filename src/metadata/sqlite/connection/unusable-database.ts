@@ -1,10 +1,12 @@
-/** A database file that cannot be opened: not for this user to write, on a disk that is read-only, or no database. */
+/** A database file that cannot be opened: not writable by this user, on a read-only disk, or not
+ *  a database. */
 import SqliteDatabase from 'better-sqlite3'
 
-/** An error of our own, since one of better-sqlite3 arrives without a message when it ends a thread. */
+/** A class of our own, since an error of better-sqlite3 that ends a thread arrives without its
+ *  message. */
 class UnusableDatabaseError extends Error {
   override readonly name = 'UnusableDatabaseError'
-  /** Its bytes are wrong, and not who opens it. */
+  /** Whether the file's contents are wrong, as opposed to the permissions of the opener. */
   readonly isDamaged: boolean
 
   constructor(path: string, { code, message }: { code: string; message: string }) {
@@ -13,7 +15,7 @@ class UnusableDatabaseError extends Error {
   }
 }
 
-/** Runs `open`, and names the file in what SQLite has against it. Errors: UnusableDatabaseError. */
+/** Runs `open` and names the file in errors of SQLite. Errors: UnusableDatabaseError. */
 export function tellingUnusable<Result>(path: string, open: () => Result): Result {
   try {
     return open()

@@ -1,5 +1,5 @@
-/** The commit: one short transaction, whatever the size of the artifact, because all that is large was staged before and
- *  changes hands with a few rows. */
+/** The commit: one short transaction, whatever the size of the artifact, because everything
+ *  large was staged before and changes owner with a few rows. */
 import assert from 'node:assert'
 import { and, eq, isNull } from 'drizzle-orm'
 import { artifacts, manifestState, manifests } from '../../../../schema/artifacts.ts'
@@ -41,14 +41,14 @@ export function createCommitMethods(
 
   const publish = (session: SessionRow, wanted: NewArtifact): Committed => {
     const manifest = manifestRows.find(session, wanted.manifestId)
-    // A clock that was set back brings nothing back that has expired for the uploader already.
+    // After a clock was set back, what had already expired for the uploader stays expired.
     const now = Math.max(wanted.now, wanted.createdAt)
     const { same, replaced } = freeName(wanted, manifest.treeDigest, now)
     const artifactId =
       same ?? insertArtifact(session, manifestRows.publish(session, manifest), wanted)
     if (same === undefined) {
       checkBounds({ runId: wanted.runId, projectId: session.projectId }, now)
-      // Whoever met damage since the manifest was staged could not know of this artifact.
+      // Damage found since the manifest was staged was not attributed to this artifact.
       damage.judge(artifactId)
       latest.settle(artifactId, now)
     }
@@ -67,7 +67,8 @@ export function createCommitMethods(
         const session = findSession(sessionName)
         return { sessionId: session.id, committed: publish(session, wanted) }
       })
-      // The artifact is published whatever happens now: recovery finds what stays of the session (`listSessions`).
+      // The artifact is published whatever happens now; recovery finds what is left of the session
+      // (`listSessions`).
       await removal.clearSession(sessionId).catch(() => undefined)
       connection.checkpoint()
       return committed
@@ -81,11 +82,12 @@ interface Committed {
 }
 
 function createManifestPublication({ prepare }: Connection): {
-  /** The manifest of that id, staged or leased by the session. */
+  /** The manifest of that id, which the session staged or leases. */
   find(session: SessionRow, manifestId: number): ManifestRow
-  /** Makes the manifest live and gives the id that the artifact is to use: that of an equal one, when another session
-   *  published it first. With a skeleton the artifact keeps its own, retired from the start, because the streams that
-   *  the skeleton names are protected by the references of this one. */
+  /** Makes the manifest live and returns the id that the artifact is to use: that of an equal
+   *  manifest, when another session published it first. An artifact with a skeleton keeps its
+   *  own manifest, retired from the start, because the references of that manifest protect the
+   *  streams that the skeleton names. */
   publish(session: SessionRow, manifest: ManifestRow): number
 } {
   const findById = prepare<[number], ManifestRow>(
@@ -127,8 +129,9 @@ function createManifestPublication({ prepare }: Connection): {
   }
 }
 
-/** Answers a function that sees to it that a name is free. Gives the id of the artifact that is the answer already
- *  (`same`), or of the one that has made room (`replaced`). Errors: name_taken, forbidden. */
+/** Returns a function that frees the name of an artifact. It returns the id of the existing
+ *  artifact that already equals the upload (`same`), or of the one that was removed
+ *  (`replaced`). Errors: name_taken, forbidden. */
 function createNameFreeing(
   { orm }: Connection,
   removal: Removal,
@@ -165,7 +168,8 @@ function createNameFreeing(
     }
     const same = wanted.onConflict === 'same' && isSame(holder, wanted, treeDigest)
     if (same && holder.state === 'available') return { same: holder.id }
-    // The same upload again, after damage that it could not heal in place, takes the damaged artifact's place.
+    // Repeating an upload whose artifact has damage that could not be healed in place replaces that
+    // artifact.
     if (!same) refuseReplacement(wanted, holder)
     removal.endArtifact(holder.id, { state: 'deleted', reason: 'replaced', now })
     return { replaced: holder.id }
@@ -205,7 +209,8 @@ function createArtifactInsertion(
   }
 }
 
-/** Errors: not_found (the upload was replaced or dropped meanwhile, so nobody waits for this artifact). */
+/** Errors: not_found (the upload was replaced or dropped in the meantime, so nobody waits for
+ *  this artifact). */
 function createUploadFinishing({
   orm,
 }: Connection): (uploadId: string, artifactId: number) => void {

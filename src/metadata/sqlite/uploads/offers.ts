@@ -1,5 +1,5 @@
-/** Negotiated uploads: sessions that outlive a request and a process, what clients have told in them, and what they need
- *  not send. */
+/** Negotiated uploads: sessions that outlive a request and a process, what clients have sent in
+ *  them, and what clients need not send. */
 import { randomBytes } from 'node:crypto'
 import { streamState } from '../../../../schema/content.ts'
 import { offeredKind, sessionState } from '../../../../schema/sessions.ts'
@@ -59,7 +59,7 @@ function createOfferSessions(connection: Connection, checkOpen: OpenUploadsCheck
   const renew = prepare<[number, string]>(
     'UPDATE sessions SET leased_until = max(leased_until, ?) WHERE name = ?',
   )
-  // A session past its lease may have lost blobs, so nothing goes on from it; recovery takes it away.
+  // A session past its lease may have lost blobs, so it is not resumed; recovery deletes it.
   const forgetOver = prepare<[Buffer, number]>(
     'UPDATE sessions SET offer = NULL WHERE offer = ? AND leased_until <= ?',
   )
@@ -183,7 +183,7 @@ function createOfferedPages(connection: Connection): OfferedMethods {
     `INSERT INTO offered_pages (session_id, kind, page, bytes) VALUES (?, ?, ?, ?)
      ON CONFLICT (session_id, kind, page) DO UPDATE SET bytes = excluded.bytes`,
   )
-  // The length is asked first, since it is known without reading the bytes.
+  // The length is compared first, since it is known without reading the bytes.
   const isKept = prepare<[number, number, number, Uint8Array]>(
     `SELECT 1 FROM offered_pages
      WHERE session_id = ? AND kind = ? AND length(bytes) = ? AND bytes = ? LIMIT 1`,
@@ -219,7 +219,8 @@ function createKnownTrees(connection: Connection): TreeMethods {
   const findManifest = prepare<[number, Buffer], { id: number }>(
     'SELECT id FROM manifests WHERE project_id = ? AND tree_digest = ? AND state = 1',
   )
-  // An artifact that holds anything damaged is not `available`, and what a live artifact refers to is not deleted.
+  // An artifact that holds anything damaged is not `available`, and nothing that a live artifact
+  // refers to is deleted.
   const findArtifacts = prepare<[number, number], KnownTree['artifacts'][number]>(
     `SELECT id, kind, zip_bytes AS zipBytes, zip_pages AS zipPages, tar_gz_bytes AS tarGzBytes FROM artifacts
      WHERE manifest_id = ? AND removed_at IS NULL AND state = 'available' AND ends_at > ?

@@ -1,8 +1,10 @@
-/** How many uploads of a project may be under way. Triggers of the schema count them in its row. */
+/** Limits the number of open uploads of a project. Triggers of the schema count them in the
+ *  project's row. */
 import { tooLarge } from '../../../core/errors.ts'
 import type { Connection } from '../connection/connection.ts'
 
-/** Inside the transaction that has made one: throwing takes it back. Errors: too_large. */
+/** Runs inside the transaction that created an upload; throwing rolls it back. Errors:
+ *  too_large. */
 export type OpenUploadsCheck = (projectId: number) => void
 
 export function createOpenUploadsCheck({ prepare }: Connection, max: number): OpenUploadsCheck {

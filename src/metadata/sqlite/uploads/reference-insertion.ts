@@ -1,4 +1,4 @@
-/** What makes a staged manifest refer to blobs, page by page. */
+/** Inserts the references of a staged manifest to blobs, page by page. */
 import type { BlobPlacement } from '../../../core/copy.ts'
 import type { Digest } from '../../../core/digest.ts'
 import type { Entry } from '../../../core/entry.ts'
@@ -18,8 +18,9 @@ import { createUniqueByteCounting } from '../blobs/unique-bytes.ts'
 type FileEntry = Extract<Entry, { kind: 'file' }>
 type HeldFile = Extract<HeldEntry, { kind: 'file' }>
 
-/** Answers a function that makes a staged manifest refer to the blobs of entries, and gives the entries with the places
- *  of these. Errors: not_found (a blob that cannot be read, or that the session has not leased), length_mismatch. */
+/** Returns a function that makes a staged manifest refer to the blobs of entries, and returns
+ *  the entries with the places of these blobs. Errors: not_found (a blob that cannot be read, or
+ *  that the session has not leased), length_mismatch. */
 export function createReferenceInsertion(
   connection: Connection,
 ): (session: SessionRow, manifestId: number, entries: (Entry | HeldEntry)[]) => StoredEntry[] {
@@ -53,7 +54,7 @@ export function createReferenceInsertion(
   }
 }
 
-/** Answers a function that finds the blobs of entries that name a digest. */
+/** Returns a function that finds the blobs of entries that name a digest. */
 function createLeasedFinder(
   connection: Connection,
 ): (session: SessionRow, entries: readonly (Entry | HeldEntry)[]) => Map<Digest, BlobPlacement> {
@@ -77,7 +78,7 @@ function createLeasedFinder(
   }
 }
 
-/** Answers a function that finds the blobs of entries that a leased manifest has. */
+/** Returns a function that finds the blobs of entries that come from a leased manifest. */
 function createHeldFinder(
   connection: Connection,
 ): (session: SessionRow, entries: readonly (Entry | HeldEntry)[]) => Map<number, BlobPlacement> {

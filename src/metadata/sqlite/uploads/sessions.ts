@@ -1,6 +1,6 @@
-/** Sessions: an ingest in progress and what it holds. A blob is leased while a row of `leases` names it and a session
- *  that is live; ending the session ends all its leases at once, and their rows are taken away in small steps, which
- *  is also what makes the blobs candidates of sweep. */
+/** Sessions: an ingest in progress and the blobs it leases. A blob is leased while a row of
+ *  `leases` names it and its session is live. Ending the session ends all its leases at once.
+ *  Their rows are then deleted in small steps, which also makes the blobs candidates for sweep. */
 import { randomBytes } from 'node:crypto'
 import { sessionState } from '../../../../schema/sessions.ts'
 import type { Digest } from '../../../core/digest.ts'
@@ -45,7 +45,7 @@ export function createSessionMethods(connection: Connection, removal: Removal): 
   const renew = prepare<[number, string]>(
     'UPDATE sessions SET leased_until = max(leased_until, ?) WHERE name = ? AND state = 0',
   )
-  // Ended sessions whose rows are not all gone have a lease of 0, so they are found too.
+  // Ended sessions that still have rows have a lease of 0, so this finds them too.
   const listOver = prepare<[number, number, number], { name: string }>(
     `SELECT name FROM sessions
      WHERE leased_until <= ? AND (offer IS NULL OR leased_until <= ?) ORDER BY leased_until LIMIT ?`,
@@ -70,7 +70,7 @@ export function createSessionMethods(connection: Connection, removal: Removal): 
   return {
     openSession: async ({ projectId, now, leaseMs }) => {
       const name = randomBytes(16).toString('hex')
-      // A session does not outlive its process, nor does it a power loss.
+      // Need not be durable: neither a session nor its process survives a power loss.
       stage(() => insert.run(name, projectId, now, now + leaseMs))
       return name
     },
@@ -106,7 +106,7 @@ export function createSessionMethods(connection: Connection, removal: Removal): 
   }
 }
 
-/** Leases blobs for a session inside the transaction around it; repeating is harmless. */
+/** Leases blobs for a session inside the enclosing transaction. Idempotent. */
 export function createLeaser({
   prepare,
 }: Connection): (sessionId: number, blobIds: number[]) => void {
@@ -118,7 +118,7 @@ export function createLeaser({
   }
 }
 
-/** Leases a manifest for a session inside the transaction around it; repeating is harmless. */
+/** Leases a manifest for a session inside the enclosing transaction. Idempotent. */
 export function createManifestLeaser({
   prepare,
 }: Connection): (sessionId: number, manifestId: number) => void {

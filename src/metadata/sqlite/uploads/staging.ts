@@ -1,5 +1,5 @@
-/** Staging: rows of an artifact to come, in batches that nobody reads before the commit. Reference rows are real from the
- *  start, so nothing staged can be swept. */
+/** Staging: rows of an artifact being created, in batches that nobody reads before the commit.
+ *  Reference rows are real from the start, so nothing staged can be swept. */
 import assert from 'node:assert'
 import { manifestState } from '../../../../schema/artifacts.ts'
 import { digestToBytes } from '../../../core/digest.ts'
@@ -32,7 +32,7 @@ function createManifestOpening(connection: Connection): Pick<Metadata, 'stageMan
     'SELECT id, entry_count AS entryCount FROM manifests WHERE project_id = ? AND tree_digest = ? AND state = 1',
   )
   const leaseManifest = createManifestLeaser(connection)
-  // Of an earlier try at this commit.
+  // Manifests of an earlier attempt at this commit.
   const dropStaged = prepare<[number]>(
     `UPDATE manifests SET state = ${manifestState.dying} WHERE session_id = ? AND state = 0`,
   )
@@ -120,7 +120,8 @@ function createPageStaging(connection: Connection): Pick<Metadata, 'stageManifes
           `manifest ${manifestId} is not staged by this session`,
         )
         assert.equal(page, manifest.pageCount, 'pages come in order')
-        // Only the last page is not full, so that an entry's page follows from its position.
+        // Only the last page may be partly filled, so that an entry's page follows from its
+        // position.
         assert.equal(manifest.stagedEntries, page * limits.manifestPageEntries)
         checkOrder(manifestId, page, entries)
         const placed = addReferences(session, manifestId, entries)
@@ -166,7 +167,7 @@ function createContentStaging(
   const countStreams = prepare<[string], { count: number }>(
     'SELECT count(*) AS count FROM json_each(?) j CROSS JOIN streams s ON s.id = j.value',
   )
-  // The serving copy of a blob that the manifest refers to is safe with it.
+  // The serving copy of a blob that the manifest refers to is protected by that reference.
   const insertStreams = prepare<[number, string, number, number]>(
     `INSERT OR IGNORE INTO skeleton_streams (content_id, stream_id)
      SELECT ?, s.id FROM json_each(?) j

@@ -1,4 +1,4 @@
-/** Stock uploads: what CreateArtifact promised and how far its blocks have come. Their bytes are in staging. */
+/** Stock uploads: what CreateArtifact promised, and their progress. Their bytes are in staging. */
 import { and, asc, desc, eq, inArray, lt, ne, sql } from 'drizzle-orm'
 import { artifacts } from '../../../../schema/artifacts.ts'
 import { runs } from '../../../../schema/runs.ts'
@@ -65,7 +65,7 @@ function createUploadCreation(
       .all()
     const isOver = (rival: (typeof rivals)[number]): boolean =>
       rival.job === wanted.job || rival.createdAt + wanted.takeoverMs < wanted.now
-    // Where names may be replaced, jobs that race for one both go on, and the later commit wins.
+    // With `replace`, jobs that race for a name all continue, and the last commit wins.
     if (wanted.onConflict !== 'replace' && !rivals.every(isOver)) throw nameTaken(wanted.name, null)
     const ids = rivals.filter(isOver).map((rival) => rival.id)
     if (ids.length > 0) orm.delete(uploads).where(inArray(uploads.id, ids)).run()
@@ -157,7 +157,7 @@ function createUploadProgress({
 function createUploadLists({
   orm,
 }: Connection): Pick<Metadata, 'listStaleUploads' | 'listLiveUploads'> {
-  // A literal, because SQLite uses a partial index only for the very terms of its definition.
+  // A literal, because SQLite uses a partial index only for the exact terms of its definition.
   const unfinished = sql`${uploads.state} < ${sql.raw(String(uploadState.done))}`
 
   return {
@@ -181,7 +181,7 @@ function createUploadLists({
   }
 }
 
-/** Errors: name_taken, forbidden; none when what is wanted may take the holder's place. */
+/** Errors: name_taken, forbidden; none when the upload may replace the holder. */
 export function refuseReplacement(
   { name, job, onConflict }: Pick<NewArtifact, 'name' | 'job' | 'onConflict'>,
   holder: { id: number; job: string },
@@ -190,7 +190,7 @@ export function refuseReplacement(
   throw onConflict === 'replace-own' ? heldByOtherJob(holder) : nameTaken(name, holder.id)
 }
 
-/** The error of a name that an artifact, or with null an upload in progress, holds. */
+/** The error for a name held by an artifact or, with null, by an upload in progress. */
 export function nameTaken(name: string, artifactId: number | null): Error {
   const holder = artifactId === null ? 'an upload in progress' : `artifact ${artifactId}`
   return storeError('name_taken', `the name ${JSON.stringify(name)} is held by ${holder}`, {
