@@ -247,8 +247,7 @@ export interface LifecycleMetadata {
     limit: number
   }): Promise<{ id: number; name: string; sizeBytes: number }[]>
 
-  /** Claims for deletion at most `limit` blobs that lost a reference or a lease and now have
-   *  neither. */
+  /** Claims for deletion at most `limit` blobs that have no reference and no lease left. */
   claimDeadBlobs(now: number, limit: number): Promise<number[]>
   /** Deletes claimed blobs and their stream rows. */
   removeDeadBlobs(blobIds: number[]): Promise<void>

@@ -1,4 +1,4 @@
-/** Who takes part when an artifact comes, goes or comes back. */
+/** What takes part when an artifact is created, removed or restored. */
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { BoundCheck } from './bound-check.ts'
 import type { Damage } from '../blobs/damage.ts'

@@ -1,7 +1,8 @@
-/** Rollups of live artifacts: how many there are, their files and their logical bytes, in the store and in each project. */
+/** Rollups of live artifacts: their number, files and logical bytes, in the store and in each
+ *  project. */
 import type { Connection } from '../connection/connection.ts'
 
-/** Inside the transaction in which an artifact comes (1) or goes (-1). */
+/** Runs inside the transaction in which an artifact becomes live (1) or stops being live (-1). */
 export type ArtifactCounting = (
   artifact: { manifestId: number; projectId: number },
   by: 1 | -1,

@@ -1,4 +1,4 @@
-/** What a filter asks of the rows of artifacts. */
+/** Translates a filter to conditions on the rows of artifacts. */
 import {
   type Column,
   type SQL,
@@ -17,13 +17,14 @@ import { artifacts } from '../../../../schema/artifacts.ts'
 import { runs } from '../../../../schema/runs.ts'
 import type { ArtifactFilter } from '../../metadata.ts'
 
-/** The value of a column for a condition that SQLite is not to answer by an index: it knows nothing of how rows are spread, and
- *  would leave the index along which they are gone through (artifact-walk.ts). */
+/** The value of a column for a condition that must not make SQLite pick an index: it does not
+ *  know how rows are distributed, and would leave the index along which they are walked
+ *  (artifact-walk.ts). */
 export function plain<C extends Column>(column: C): SQL<C['_']['data']> {
   return sql`+${column}`
 }
 
-/** Live and unexpired: such an artifact is seen, and holds its name. */
+/** Live and unexpired: such an artifact is visible and holds its name. */
 export function isHeld(now: number): SQL | undefined {
   return and(isNull(artifacts.removedAt), gt(plain(artifacts.endsAt), now))
 }
@@ -32,8 +33,8 @@ const holdsSecrets = sql`EXISTS (SELECT 1 FROM manifest_secrets s WHERE s.manife
   AND NOT EXISTS (SELECT 1 FROM dismissed_secrets d
     WHERE d.project_id = ${artifacts.projectId} AND d.digest = s.digest))`
 
-/** What a filter lets through of the artifacts that it is asked of, joined with their runs. Where it names a run, that is how
- *  they are found. */
+/** The condition for artifacts, joined with their runs, that match a filter. When the filter
+ *  names a run, SQLite finds them through it. */
 export function matching(filter: ArtifactFilter, now: number): SQL | undefined {
   const project = filter.run === undefined ? plain(artifacts.projectId) : sql`${runs.projectId}`
   return and(
@@ -75,7 +76,7 @@ function stateCondition(state: ArtifactFilter['state'], now: number): SQL | unde
     case 'deleted':
       return eq(plain(artifacts.state), state)
     case 'expired':
-      // Time passes whether or not the artifact has been removed yet.
+      // An artifact expires at its time, whether or not it has been removed yet.
       return or(
         eq(plain(artifacts.state), state),
         and(isNull(artifacts.removedAt), lte(plain(artifacts.endsAt), now)),

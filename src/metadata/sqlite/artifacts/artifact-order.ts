@@ -1,4 +1,5 @@
-/** Which artifacts are on a page: the first of an order are picked while all are looked through, and few are held meanwhile. */
+/** Finds the artifacts of a page: selects the first in an order while scanning all, and holds
+ *  few of them meanwhile. */
 import { type SQL, and, asc, desc, eq, gt, lt, or, sql } from 'drizzle-orm'
 import { artifacts } from '../../../../schema/artifacts.ts'
 import { runs } from '../../../../schema/runs.ts'
@@ -13,11 +14,11 @@ import { matching, plain } from './artifact-filter.ts'
 import { createWalk } from './artifact-walk.ts'
 import type { Connection } from '../connection/connection.ts'
 
-/** Artifacts that are held while others are looked through: about a megabyte. Pages behind so many take a walk more for as
- *  many again. */
+/** Upper bound on artifacts held during a walk: about a megabyte. A page further back takes
+ *  another walk per so many artifacts. */
 const heldMax = 10_000
 
-/** Answers a function that finds the ids of a page, in order. */
+/** Returns a function that finds the ids of one page, in order. */
 export function createIdFinder(
   connection: Connection,
 ): (filter: ArtifactFilter, page: ArtifactPage) => Promise<number[]> {
@@ -40,13 +41,13 @@ export function createIdFinder(
 
 interface Wanted {
   order: ArtifactOrder
-  /** Only what comes behind this one. */
+  /** Only artifacts after this one. */
   after: Ranked | undefined
   count: number
   now: number
 }
 
-/** Answers a function that finds the first of an order. */
+/** Returns a function that finds the first artifacts in an order. */
 function createFirstFinder(
   connection: Connection,
 ): (filter: ArtifactFilter, wanted: Wanted) => Promise<Ranked[]> {
@@ -71,7 +72,7 @@ function createFirstFinder(
         .limit(count)
         .all()
       if (rows.length > 0) first = [...first, ...rows].sort(compare).slice(0, count)
-      // In the order of ids, what follows along this index comes behind what was found there last.
+      // Ordered by id, the rest of this index comes after the last match in it.
       const last = rows.at(-1)
       const isOver = isById && last !== undefined && first.length === count
       return !isOver || compare(last, first.at(-1)!) < 0

@@ -1,5 +1,5 @@
-/** Looking through artifacts: how many there are to look through grows with the store, and a filter can let through a few of
- *  them, so it is done in stretches. */
+/** Walks artifacts. The number to walk grows with the store even when a filter matches only a
+ *  few, so the walk goes in stretches. */
 import {
   type SQL,
   and,
@@ -23,17 +23,19 @@ import { inStretches, stretchRowsMax } from '../connection/stretches.ts'
 
 export interface WalkOrder {
   direction: 'up' | 'down'
-  /** Only what comes behind this id. */
+  /** Only artifacts after this id in the direction of the walk. */
   after?: number | undefined
 }
 
-/** Looks at what a condition lets through; answers whether the walk goes on along this index. */
+/** Examines the artifacts that meet a condition; returns whether the walk continues along this
+ *  index. */
 export type Look = (stretch: SQL | undefined) => boolean
 
-/** Goes through all that a filter can let through, along one index after the other where it takes two. */
+/** Walks all artifacts that can match a filter, one index after the other where it takes two. */
 export type Walk = (filter: ArtifactFilter, order: WalkOrder, look: Look) => Promise<void>
 
-/** Runs of a branch that are asked for their artifacts one by one, when all of these are no more than a stretch. */
+/** Upper bound on the runs of a branch that are queried for their artifacts directly, when these
+ *  are at most one stretch. */
 const runsMax = 50
 
 export function createWalk(connection: Connection): Walk {
@@ -51,7 +53,7 @@ export function createWalk(connection: Connection): Walk {
     }
     for (const index of indexesFor(filter)) {
       await inStretches(connection, {
-        // Always behind some id: where nothing else is asked, SQLite is to go by that.
+        // Always after some id, so that SQLite walks by id where there is no other condition.
         after:
           after ??
           (direction === 'up'
@@ -73,8 +75,8 @@ export function createWalk(connection: Connection): Walk {
   }
 }
 
-/** Answers a function that finds conditions, one or none, for what so few artifacts meet that a statement looks at all of
- *  them. */
+/** Returns a function that finds conditions, one or none, met by so few artifacts that one
+ *  statement can scan them all; undefined when there are too many. */
 function createFewFinder({
   orm,
 }: Connection): (filter: ArtifactFilter) => (SQL | undefined)[] | undefined {
@@ -99,18 +101,19 @@ function createFewFinder({
     return rows.all().length > stretchRowsMax ? undefined : [isOne]
   }
   return ({ projectId, run, branch, ids }) => {
-    // A run has no more than `limits.artifactsPerRunMax`, and who asks for it gives a condition on the run.
+    // A run has at most `limits.artifactsPerRunMax`, and the caller adds a condition on the run.
     if (run !== undefined) return [undefined]
     if (ids !== undefined) return ids.length === 0 ? [] : [inArray(artifacts.id, ids)]
     return projectId === undefined || branch === undefined ? undefined : ofBranch(projectId, branch)
   }
 }
 
-/** What is asked of the rows of each index that has, by id, all that a filter can let through. */
+/** For each index to walk, the condition that selects it. Together they hold, by id, all that
+ *  can match the filter. */
 function indexesFor(filter: ArtifactFilter): (SQL | undefined)[] {
   const { projectId, name, latestOf, manifestId, state } = filter
   if (manifestId !== undefined) return [eq(artifacts.manifestId, manifestId)]
-  // Written out: SQLite does not look at values when it chooses a partial index.
+  // Written out: SQLite does not consider bound values when it chooses a partial index.
   if (state === 'damaged') return [sql`${artifacts.state} = 'damaged'`]
   if (projectId === undefined) return [undefined]
   const isIts = eq(artifacts.projectId, projectId)

@@ -1,4 +1,5 @@
-/** Artifacts as rows: finding, listing, retention. Making and removing them is in commit.ts and removal.ts. */
+/** Artifacts as rows: finding, listing, retention. Creation and removal are in commit.ts and
+ *  removal.ts. */
 import { and, eq, getTableColumns, inArray, sql } from 'drizzle-orm'
 import { artifacts, manifests } from '../../../../schema/artifacts.ts'
 import { auditLog } from '../../../../schema/audit.ts'
@@ -29,7 +30,7 @@ type ArtifactMethods = Pick<
   | 'setRetentionOfMany'
 >
 
-/** Reads one artifact, tombstones included. */
+/** Reads one artifact, including tombstones. */
 export function createArtifactFinder({ orm }: Connection): (id: number) => Artifact | undefined {
   return (id) => {
     const row = selectArtifacts(orm).where(eq(artifacts.id, id)).get()
@@ -44,7 +45,7 @@ export function createArtifactPages(connection: Connection): Metadata['findArtif
   return async (filter, page) => {
     const ids = await findIds(filter, page)
     if (ids.length === 0) return []
-    // One that was removed meanwhile passes no more.
+    // An artifact that was removed in the meantime no longer matches.
     const isFound = and(inArray(artifacts.id, ids), matching(filter, page.now))
     const found = new Map(
       selectArtifacts(orm)
@@ -67,7 +68,7 @@ export function createArtifactMethods(connection: Connection, audit: AuditLog): 
     listArtifacts: async (filter, page) => {
       const found = await findArtifacts(filter, page)
       const { limit, offset, now } = page
-      // A page that is not full is the last, so nothing need be looked at once more to count.
+      // A page that is not full is the last, so no second walk is needed to count.
       const isLast = found.length < limit && (found.length > 0 || offset === 0)
       const total = isLast ? offset + found.length : (await sum(filter, now)).artifacts
       return { artifacts: found, total }
@@ -95,8 +96,8 @@ function createRetention(
        ends_at = CASE WHEN ? OR kept_latest THEN ${endOfTime} ELSE ? END
      WHERE id = ?`,
   )
-  /** Inside a transaction. What of it was otherwise before; undefined when the artifact is not live, or its time had passed by
-   *  `expiredBy`. */
+  /** Inside a transaction. Returns what changed; undefined when the artifact is not live, or had
+   *  expired by `expiredBy`. */
   const change = (
     id: number,
     wanted: RetentionChange,
@@ -141,7 +142,7 @@ function createRetention(
   }
 }
 
-/** Adds up, stretch by stretch. */
+/** Sums, stretch by stretch. */
 function createArtifactSumming(connection: Connection): Metadata['sumArtifacts'] {
   const { orm } = connection
   const walk = createWalk(connection)
@@ -168,15 +169,16 @@ function createArtifactSumming(connection: Connection): Metadata['sumArtifacts']
   }
 }
 
-// Some kilobytes of a large one, which lists have no use for.
+// Lists do not need it, and for a large artifact it has some kilobytes.
 const { zipPages: _pages, ...artifactColumns } = getTableColumns(artifacts)
 
-/** Null where nobody has looked. */
+/** Null before the first scan. */
 const countedSecrets = sql<number | null>`CASE WHEN ${manifests.secretRules} > 0 THEN (
   SELECT count(*) FROM ${manifestSecrets} s WHERE s.manifest_id = ${manifests.id} AND NOT EXISTS (
     SELECT 1 FROM ${dismissedSecrets} d WHERE d.project_id = ${manifests.projectId} AND d.digest = s.digest)) END`
 
-// oxlint-disable-next-line typescript/explicit-function-return-type -- drizzle's inferred type is the row's shape.
+// oxlint-disable-next-line typescript/explicit-function-return-type -- drizzle's inferred type is
+// the row's shape.
 function selectArtifacts(orm: Connection['orm']) {
   return orm
     .select({

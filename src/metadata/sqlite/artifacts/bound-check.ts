@@ -1,11 +1,13 @@
-/** Quotas, and how many artifacts a run may have, have their last word here, whatever was said at the door. */
+/** The final check of quotas and of the number of artifacts per run, whatever was checked when
+ *  the upload began. */
 import { limits } from '../../../core/limits.ts'
 import { quotaExceeded, tooManyArtifacts } from '../../../core/quota.ts'
 import type { Quota } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 
-/** Compares what a run, a project and the store have with what they may have, inside a transaction that has made an artifact
- *  of theirs count; throwing takes that back. Errors: quota_exceeded, too_large. */
+/** Compares the usage of a run, a project and the store with their limits, inside the
+ *  transaction that has just counted one more artifact; throwing rolls that back. Errors:
+ *  quota_exceeded, too_large. */
 export type BoundCheck = (owner: { runId: number; projectId: number }, now: number) => void
 
 export function createBoundCheck(
@@ -19,7 +21,8 @@ export function createBoundCheck(
     'SELECT owner_repo AS name, quota_bytes AS quotaBytes FROM projects WHERE id = ?',
   )
   const findRun = prepare<[number], { number: number }>('SELECT number FROM runs WHERE id = ?')
-  // By the index alone; few runs have so many that it matters which of them have ended.
+  // Covered by the index. Few runs have so many artifacts that it matters which of them have
+  // expired.
   const held = prepare<[number], { count: number }>(
     `SELECT count(*) AS count FROM artifacts INDEXED BY artifacts_held_name
      WHERE run_id = ? AND removed_at IS NULL`,

@@ -1,16 +1,17 @@
-/** The rows behind a removed thing, in small steps: each function takes some of them away and can be called again after a
- *  crash. References first, and a blob that loses one becomes a candidate of sweep in the same transaction (invariant 5). */
+/** Deletes the rows behind a removed thing, in small steps: each function deletes some of them
+ *  and can be called again after a crash. References go first; a blob that loses one becomes a
+ *  candidate for sweep in the same transaction (invariant 5). */
 import { manifestState } from '../../../../schema/artifacts.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createUniqueByteCounting } from '../blobs/unique-bytes.ts'
 
-/** A reference that goes is a row of two trees, and a look at what else holds the blob. */
+/** Deleting a reference changes two trees and looks up what else holds the blob. */
 const batch = 50
-/** Pages are some kilobytes each. */
+/** Pages have some kilobytes each. */
 const pageBatch = 5
 
-/** Answers a function that takes away some of the references and pages of a dying manifest, and at last the manifest, whose
- *  own row stays as long as a tombstone needs its tree digest. */
+/** Returns a function that deletes some of the references and pages of a dying manifest, and
+ *  finally the manifest. Its own row stays as long as a tombstone needs its tree digest. */
 export function createManifestClearing(connection: Connection): (manifestId: number) => void {
   const { prepare } = connection
   const uniqueBytes = createUniqueByteCounting(connection)
@@ -55,8 +56,8 @@ export function createManifestClearing(connection: Connection): (manifestId: num
   }
 }
 
-/** Answers a function that takes away some of the times and skeleton of a removed artifact or an aborted session; false
- *  when there is nothing left. */
+/** Returns a function that deletes some of the times and skeleton of a removed artifact or an
+ *  aborted session; false when nothing is left. */
 export function createContentClearing({ prepare }: Connection): (contentId: number) => boolean {
   const dropStreams = prepare<[number, number], { streamId: number }>(
     `DELETE FROM skeleton_streams WHERE content_id = ? AND stream_id IN
@@ -83,8 +84,9 @@ export function createContentClearing({ prepare }: Connection): (contentId: numb
   }
 }
 
-/** Answers a function that takes away the leases of an ended session, whose client waits for it. Blobs that a reference holds are no candidates,
- *  unless they have a stream beside their serving copy, which may be needed by nobody now. */
+/** Returns a function that deletes the leases of an ended session, while its client waits. Blobs
+ *  held by a reference are no candidates for sweep, unless they have a stream besides their
+ *  serving copy, which may no longer be needed. */
 export function createLeaseClearing({
   prepare,
   stageInSteps,
@@ -112,7 +114,7 @@ export function createLeaseClearing({
     )
 }
 
-/** Answers a function that takes away what a session offered and nobody will ask for again. */
+/** Returns a function that deletes the offered pages of a session, which nobody will read again. */
 export function createOfferClearing({
   prepare,
   stageInSteps,

@@ -1,5 +1,6 @@
-/** Who holds a file. One that every build has is in hundreds of thousands of artifacts, another in two, so the search begins
- *  where there are fewer: with what refers to the file, or with the newest artifacts, among which many have it. */
+/** Finds the artifacts that hold a file. A file common to all builds is in hundreds of thousands
+ *  of artifacts, another in two, so the search starts from the smaller side: what refers to the
+ *  file, or the newest artifacts, many of which have it. */
 import { and, sql } from 'drizzle-orm'
 import { artifacts } from '../../../../schema/artifacts.ts'
 import { digestToBytes } from '../../../core/digest.ts'
@@ -9,7 +10,8 @@ import { createWalk } from './artifact-walk.ts'
 import { createArtifactPages } from './artifacts.ts'
 import type { Connection } from '../connection/connection.ts'
 
-/** Artifacts that refer to a file, all of which one statement looks at: about a millisecond. */
+/** Upper bound on artifacts referring to a file for one statement to scan them all: about a
+ *  millisecond. */
 const holdersFew = 1024
 
 type Page = Parameters<Metadata['listHolders']>[1]
@@ -32,7 +34,7 @@ export function createHolderMethods(connection: Connection): Pick<Metadata, 'lis
   }
 }
 
-/** Answers a function that finds ids of the holders when they are few. */
+/** Returns a function that finds the ids of the holders, or undefined when there are many. */
 function createFewHolders({
   prepare,
 }: Connection): (blobId: number, page: Page) => number[] | undefined {

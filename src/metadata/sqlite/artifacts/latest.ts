@@ -1,6 +1,7 @@
-/** The latest artifacts of their names on their branches, and which of them are kept for it (core/keep-latest.ts). That is
- *  settled whenever one comes or goes, what is known of its run changes, or the rule does; so who reads needs to know nothing
- *  of it: the end of a kept artifact is the end of time. */
+/** The latest artifacts of their names on their branches, and which of them are kept
+ *  (core/keep-latest.ts). This is updated whenever an artifact is created or removed, the facts
+ *  of its run change, or the rule changes. Readers need not know about it: a kept artifact
+ *  expires at the end of time. */
 import type { RunFacts } from '../../../core/run.ts'
 import {
   compileLatestRule,
@@ -10,31 +11,31 @@ import {
 } from '../../../core/keep-latest.ts'
 import type { Connection } from '../connection/connection.ts'
 
-/** `ends_at` of what does not expire. */
+/** `ends_at` of artifacts that do not expire. */
 export const endOfTime = Number.MAX_SAFE_INTEGER
 
 export interface Latest {
-  /** Inside a transaction, after this artifact came or went: keeps the latest where it belongs, if the rule says so, and no
-   *  other there. */
+  /** Inside a transaction, after this artifact was created or removed: keeps the latest at its
+   *  place if the rule says so, and no other there. */
   settle(artifactId: number, now: number): void
-  /** After facts of a run have changed: its artifacts move to where they are the latest of now, in short transactions, and the
-   *  mark that says that some are not there goes with the last. */
+  /** After the facts of a run changed: moves its artifacts to the places where they now belong,
+   *  in short transactions. The last one clears the mark that says some are not there yet. */
   moveRun(runId: number, now: number): Promise<void>
-  /** Settles all places of a project, in short transactions of its own, each durable. */
+  /** Updates all places of a project, in short durable transactions. */
   settleProject(projectId: number, now: number): Promise<void>
 }
 
-/** What `latest:` can mean: a name on a branch. */
+/** What `latest:` can refer to: a name on a branch. */
 interface LatestPlace {
   projectId: number
   name: string
-  /** Null: what can be no latest. */
+  /** Null for artifacts that cannot be a latest. */
   latestOf: string | null
 }
 
-/** Places that one transaction settles: some ten microseconds each, 0.1 ms where something changes. */
+/** Places per transaction: some ten microseconds each, 0.1 ms where something changes. */
 const batchPlaces = 100
-/** Artifacts of a run that one step moves: each is two places. */
+/** Artifacts of a run moved per step: each affects two places. */
 const batchMoving = 5
 
 export function createLatest(connection: Connection): Latest {
@@ -86,7 +87,7 @@ export function createLatest(connection: Connection): Latest {
 type SettlePlace = (place: LatestPlace, now: number) => void
 type Keeping = (latestId: number | undefined, place: LatestPlace, now: number) => void
 
-/** Answers a function that keeps one artifact, or none, of those at a place. */
+/** Returns a function that keeps one artifact, or none, of those at a place. */
 function createKeeping({ prepare }: Connection): Keeping {
   const listKept = prepare<[number, string, string | null], { id: number }>(
     `SELECT id FROM artifacts INDEXED BY artifacts_kept_latest
@@ -125,7 +126,7 @@ function createRunMoving(
     let last = 0
     await stageInSteps(
       () => {
-        // Anew in each step: somebody can tell more of the run between two.
+        // Read again in each step, since the facts of the run can change between two.
         const latestOf = latestBranch(findRun.get(runId)!)
         const moving = listMoving.all(runId, latestOf, last, batchMoving)
         for (const { id, ...place } of moving) {
@@ -135,7 +136,8 @@ function createRunMoving(
           last = id
         }
         if (moving.length === batchMoving) return true
-        // Some are left where more was told meanwhile, by whoever moves them now.
+        // If the facts changed in the meantime, some are left; whoever moves them now clears the
+        // mark.
         if (listMoving.get(runId, latestOf, 0, 1) === undefined) unmark.run(runId)
         return false
       },
@@ -144,7 +146,7 @@ function createRunMoving(
   }
 }
 
-/** The rule of a project, compiled once for each text of it. */
+/** The rule of a project, recompiled only when its text changes. */
 function createRuleFinder({ prepare }: Connection): (projectId: number) => LatestRule {
   const find = prepare<[number], { patterns: string }>(
     `SELECT coalesce((SELECT keep_latest FROM projects WHERE id = ?), keep_latest) AS patterns

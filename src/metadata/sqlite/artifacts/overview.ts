@@ -1,4 +1,4 @@
-/** What pages ask across artifacts and runs: sums, facets, what was uploaded by day. */
+/** Queries of pages across artifacts and runs: sums, facets, uploads per day. */
 import { type SQL, and, gte, inArray, sql } from 'drizzle-orm'
 import { artifacts } from '../../../../schema/artifacts.ts'
 import { limits } from '../../../core/limits.ts'
@@ -36,11 +36,12 @@ interface FactRow {
   runs: number
 }
 
-/** Runs that one statement looks at: each can have another value. */
+/** Runs per statement: each can have a different value. */
 const factRuns = 1024
 
-/** The newest runs first, until there are enough values or enough is looked at: a project mostly has few workflows, and would be
- *  looked through to its first run each time. */
+/** Scans the newest runs first, until there are enough values or enough runs were scanned. A
+ *  project usually has few workflows, and would otherwise be scanned to its first run every
+ *  time. */
 function createFactList({ prepare, turn }: Connection): Metadata['listRunFacts'] {
   const prepareStretch = (fact: RunFact) =>
     prepare<[projectId: number, before: number], FactRow>(
@@ -69,7 +70,7 @@ function createFactList({ prepare, turn }: Connection): Metadata['listRunFacts']
   }
 }
 
-/** The newest artifacts first, as long as any are of those days. */
+/** Scans the newest artifacts first, until a stretch has none of those days. */
 function createUploadDays(connection: Connection): Metadata['listUploadDays'] {
   const { orm } = connection
   const walk = createWalk(connection)

@@ -1,10 +1,11 @@
-/** Read leases: who is reading. A row keeps what its reader may still come to: the rows of its artifact, and every pack
- *  that dies from now on, because the reader can hold a place in it. The order of lease and death is that of the lease's
- *  id, which never runs backwards as a clock can; the clock only ends leases whose holder is gone.
+/** Read leases: who is reading. A row protects what its reader may still access: the rows of its
+ *  artifact, and every pack that dies from now on, because the reader can hold a place in it.
+ *  Whether a pack died before or after a lease began is decided by the lease's id, which never
+ *  runs backwards as a clock can. The clock only ends leases of holders that died.
  *
- *  On a full disk no row can be written, nor on one that failed and became read-only, and reading must go on. Such a lease is
- *  kept in memory, where the collector of the same process finds it: while there is one, nothing that was removed is let go
- *  of and no pack goes. */
+ *  No row can be written on a full disk, or on one that failed and became read-only, and reading
+ *  must continue. Such a lease is kept in memory, where the collector of the same process finds
+ *  it: while there is one, no removed artifact is released and no pack is deleted. */
 import SqliteDatabase from 'better-sqlite3'
 import { hasCode, storeError } from '../../../core/errors.ts'
 import type { Metadata, ReadLease } from '../../metadata.ts'
@@ -15,13 +16,13 @@ type ReadLeaseMethods = Pick<
   'openReadLeases' | 'renewReadLeases' | 'closeReadLeases' | 'listReadLeases'
 >
 
-/** SQL that is true while somebody reads artifact `a`. Parameter: the instant now. */
+/** SQL that is true while artifact `a` is being read. Parameter: the current instant. */
 export const isBeingRead = `EXISTS (SELECT 1 FROM read_leases l WHERE l.artifact_id = a.id AND l.until > ?)`
 
-/** SQL of the newest lease given out. */
+/** SQL for the id of the newest lease. */
 export const newestReadLease = `coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'read_leases'), 0)`
 
-/** Leases that could not be written, by their ids, which are negative; and when each ends. */
+/** Leases that could not be written, by their negative ids, with the time each ends. */
 export interface UnwrittenLeases {
   hold(until: number): number
   renew(lease: number, until: number): void
@@ -59,7 +60,8 @@ export function createReadLeaseMethods(
   isCollector: boolean,
 ): ReadLeaseMethods {
   const { prepare, stage } = connection
-  /** Told of what could not be written of a lease; goes on where it can be kept in memory. */
+  /** Decides on an error of writing a lease: returns if the lease can be kept in memory, else
+   *  throws. */
   const requireUnwritten = (error: unknown): void => {
     if (!isRefusedByDisk(error)) throw error
     if (isCollector) return
@@ -113,7 +115,7 @@ export function createReadLeaseMethods(
         stage(() => renew.run(until, JSON.stringify(written)))
       } catch (error) {
         requireUnwritten(error)
-        // Nobody drops it: it bridges the time until the next renewal.
+        // Nobody drops this lease: it bridges the time until the next renewal.
         unwritten.hold(until)
       }
     },
@@ -124,7 +126,7 @@ export function createReadLeaseMethods(
       try {
         stage(() => remove.run(JSON.stringify(written)))
       } catch (error) {
-        // It ends by its own time then.
+        // The lease then ends at its own time.
         if (!isRefusedByDisk(error)) throw error
       }
     },

@@ -1,5 +1,5 @@
-/** What becomes of an artifact after its end: its removal is undone, or it lets go of its rows, and long after that its
- *  tombstone goes too. */
+/** What happens to an artifact after its removal: the removal is undone, or its rows are
+ *  released, and long after that its tombstone is deleted. */
 import { hasCode, storeError } from '../../../core/errors.ts'
 import type { Metadata, ReleasePlace } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -20,7 +20,7 @@ type ReleaseMethods = Pick<
   | 'purgeTombstones'
 >
 
-/** An artifact that lets go of its rows touches a handful of others. */
+/** Releasing an artifact touches a handful of rows. */
 const releaseBatch = 25
 
 export function createReleaseMethods(
@@ -36,7 +36,7 @@ export function createReleaseMethods(
     removeArtifacts: async (artifactIds, end, asked) => {
       const remove = (id: number): boolean => {
         const isEnded = removal.endArtifact(id, end)
-        // The one before may be the latest again.
+        // The previous artifact may become the latest again.
         if (isEnded) latest.settle(id, end.now)
         return isEnded
       }
@@ -74,7 +74,7 @@ function createReleasing(
     releaseRemoved: async (by, now, { after, limit }) => {
       const waiting: number[] = []
       let released = 0
-      // Those that are being read stay in the list, so it is walked and not taken from the top.
+      // Artifacts being read stay in the list, so it is walked instead of taken from the top.
       let place = after
       let left = limit
       let isMore = true
@@ -108,7 +108,7 @@ interface RestorableRow {
   releasableAt: number | null
 }
 
-/** Why an artifact does not come back; found out before anything is changed. */
+/** Reasons not to restore an artifact; found before anything is changed. */
 const refusals = [
   'artifact_not_found',
   'artifact_expired',
@@ -174,7 +174,7 @@ function createRestoring(
     revive.run(artifactId)
     count(row, 1)
     checkBounds(row, now)
-    // What was damaged or healed while it was away.
+    // Covers damage and healing while the artifact was removed.
     damage.judge(artifactId)
     latest.settle(artifactId, now)
   }
@@ -203,7 +203,8 @@ function createRestoring(
   }
 }
 
-/** Each tombstone is a row or three: the artifact, the upload it came from, and its manifest when it was the last. */
+/** A tombstone is one to three rows: the artifact, the upload it came from, and its manifest
+ *  when it was the last user. */
 function createTombstonePurge({
   prepare,
   stageInSteps,

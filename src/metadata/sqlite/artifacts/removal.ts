@@ -1,10 +1,11 @@
-/** Taking things away. Ending an artifact or a session is one short transaction that makes it invisible; the rows
- *  behind it go in small steps afterwards. What a crash leaves of them is found by its state (`dying` manifests, removed
- *  artifacts with content, ended sessions) and finished by the next call. A removed artifact keeps its rows while its
- *  removal can be undone and while somebody reads it (`releasable_at`); release.ts ends that.
+/** Removal. Ending an artifact or a session is one short transaction that makes it invisible;
+ *  its rows are deleted in small steps afterwards. Rows left by a crash are found by their state
+ *  (`dying` manifests, removed artifacts with content, ended sessions) and the next call deletes
+ *  them. A removed artifact keeps its rows while its removal can be undone and while it is being
+ *  read (`releasable_at`); release.ts ends that.
  *
- *  Order (invariant 5): references first. A blob that loses a reference, a lease or a skeleton becomes a candidate of
- *  sweep in the same transaction (clearing.ts); sweep.ts does the rest. */
+ *  Order (invariant 5): references first. A blob that loses a reference, a lease or a skeleton
+ *  becomes a candidate for sweep in the same transaction (clearing.ts); sweep.ts does the rest. */
 import { manifestState } from '../../../../schema/artifacts.ts'
 import { packState } from '../../../../schema/content.ts'
 import { sessionState } from '../../../../schema/sessions.ts'
@@ -20,24 +21,28 @@ import type { Connection } from '../connection/connection.ts'
 import { isBeingRead, type UnwrittenLeases } from './read-leases.ts'
 
 export interface Removal {
-  /** Inside a transaction: makes a live artifact a tombstone; false when it is not live. */
+  /** Inside a transaction: turns a live artifact into a tombstone; false when it is not live. */
   endArtifact(artifactId: number, end: ArtifactRemoval): boolean
-  /** Inside a transaction: a removed artifact lets go of its rows, unless somebody reads it at `now`; whether it did. */
+  /** Inside a transaction: releases the rows of a removed artifact, unless it is being read at
+   *  `now`; returns whether it did. */
   releaseArtifact(artifactId: number, now: number): boolean
-  /** Inside a transaction: the manifest begins to die when no artifact holds it and no session uses it. */
+  /** Inside a transaction: marks the manifest as dying when no artifact holds it and no session
+   *  uses it. */
   releaseManifest(manifestId: number): void
-  /** Inside a transaction: ends a live session; its leases count no more, its staged manifests die, and its packs are
-   *  as whole as they will be. */
+  /** Inside a transaction: ends a live session. Its leases no longer count, its staged manifests
+   *  die, and its packs count as whole, since nothing more will be registered. */
   closeSession(sessionId: number, state: 'committed' | 'aborted'): void
-  /** Takes away the rows of an ended session. */
+  /** Deletes the rows of an ended session. */
   clearSession(sessionId: number): Promise<void>
-  /** Aborts the session of that name if it is live, and takes its rows away. Harmless when it is unknown. */
+  /** Aborts the session of that name if it is live, and deletes its rows. A no-op for an unknown
+   *  session. */
   endSession(name: string): Promise<void>
-  /** Takes away rows of what has been removed and lets go of them, whoever removed it, in at most `stepsMax` steps; whether
-   *  there may be more. */
+  /** Deletes released rows, whoever removed the artifacts, in at most `stepsMax` steps; returns
+   *  whether there may be more. */
   clearRemoved(stepsMax: number): Promise<boolean>
-  /** The same for a few steps, if this connection has removed anything since it did so last: what one removal leaves is
-   *  gone at once as a rule, and no request waits for a thousand others. The next sweep does the rest. */
+  /** The same for a few steps, if this connection has removed anything since the last call. The
+   *  rows of one removal are usually gone at once, and no request waits for a thousand others;
+   *  the next sweep does the rest. */
   clearBriefly(): Promise<void>
 }
 
@@ -61,7 +66,7 @@ export function createRemoval(connection: Connection, unwritten: UnwrittenLeases
   const dropStaged = prepare<[number]>(
     `UPDATE manifests SET state = ${manifestState.dying} WHERE session_id = ? AND state = 0`,
   )
-  // Nothing more will be registered of them, and what is there others may hold.
+  // No more copies will be registered in these packs, and others may hold what is there.
   const endFilling = prepare<[number]>(
     `UPDATE packs SET state = ${packState.whole} WHERE session_id = ? AND state = ${packState.filling}`,
   )
@@ -79,7 +84,7 @@ export function createRemoval(connection: Connection, unwritten: UnwrittenLeases
     'SELECT id FROM manifests WHERE state = 3 LIMIT 1',
   )
   const unclearedArtifact = prepare<[], { id: number; contentId: number }>(
-    // Named, because SQLite would take the index of all tombstones and pass over thousands of them.
+    // Named, because SQLite would choose the index of all tombstones and skip thousands of them.
     `SELECT id, content_id AS contentId FROM artifacts INDEXED BY artifacts_uncleared
      WHERE removed_at IS NOT NULL AND releasable_at IS NULL AND content_id IS NOT NULL LIMIT 1`,
   )
@@ -92,7 +97,7 @@ export function createRemoval(connection: Connection, unwritten: UnwrittenLeases
     for (const { id } of leasedManifests.all(sessionId)) artifactEnding.releaseManifest(id)
   }
 
-  /** Takes some rows of one removed thing away; false when nothing is left. */
+  /** Deletes some rows of one removed thing; false when nothing is left. */
   const clearSome = (): boolean => {
     const manifest = dyingManifest.get()
     if (manifest !== undefined) {
@@ -119,7 +124,7 @@ export function createRemoval(connection: Connection, unwritten: UnwrittenLeases
   const clearSession = async (sessionId: number): Promise<void> => {
     await clearLeases(sessionId)
     await clearOffered(sessionId)
-    // What a committed session staged belongs to its artifact now.
+    // The rows staged by a committed session belong to its artifact.
     if (sessionById.get(sessionId)?.state === sessionState.aborted) {
       await connection.stageInSteps(() => clearContent(sessionId))
     }
@@ -144,7 +149,7 @@ export function createRemoval(connection: Connection, unwritten: UnwrittenLeases
   }
 }
 
-/** `onRelease`: told when something lets go of its rows. */
+/** `onRelease` is called when rows are released. */
 function createArtifactEnding(
   connection: Connection,
   unwritten: UnwrittenLeases,
@@ -162,7 +167,8 @@ function createArtifactEnding(
      WHERE a.id = ? AND a.releasable_at IS NOT NULL AND NOT ${isBeingRead}
      RETURNING manifest_id AS manifestId`,
   )
-  // Without those that let go of it before: thousands of builds can have made the same tree.
+  // `artifacts_holding` skips artifacts already released: thousands of builds can have made the
+  // same tree.
   const release = prepare<[number]>(
     `UPDATE manifests SET state = ${manifestState.dying}
      WHERE id = ? AND state IN (1, 2)

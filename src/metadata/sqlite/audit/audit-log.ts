@@ -1,5 +1,5 @@
-/** The audit log: a row for each transaction in which somebody's act is done, written by that transaction, so that neither can
- *  be there without the other. */
+/** The audit log: one row per transaction that performs somebody's act, written by that
+ *  transaction, so that neither exists without the other. */
 import { type SQL, and, desc, eq, gt, gte, inArray, lt, lte, sql } from 'drizzle-orm'
 import { auditLog } from '../../../../schema/audit.ts'
 import type { ActKind, Actor } from '../../../core/audit.ts'
@@ -9,10 +9,10 @@ import type { Act, ActDetails, Asked, AuditMetadata, NewAct } from '../../metada
 import type { Connection } from '../connection/connection.ts'
 import { inStretches } from '../connection/stretches.ts'
 
-/** Both inside a transaction, and without effect where nobody asked. */
+/** Both methods run inside a transaction, and do nothing when `asked` is undefined. */
 export interface AuditLog {
   record(asked: Asked | undefined, act: NewAct): void
-  /** One act for each project that the artifacts are of. */
+  /** Records one act per project of the artifacts. */
   recordOf(
     artifactIds: number[],
     asked: Asked | undefined,
@@ -20,7 +20,7 @@ export interface AuditLog {
   ): void
 }
 
-/** Acts that leave tombstones, which are to name them. */
+/** Acts that leave tombstones, which refer to the act. */
 const removing: ReadonlySet<ActKind> = new Set<ActKind>(['delete', 'replace'])
 
 export function createAuditLog({ orm, prepare }: Connection): AuditLog {

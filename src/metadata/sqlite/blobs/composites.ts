@@ -1,4 +1,5 @@
-/** Composites: registered in steps under a row that holds no digest yet, then published by the last one. */
+/** Composites: registered in steps under a row without a digest, then published by the last
+ *  step. */
 import assert from 'node:assert'
 import { blobState } from '../../../../schema/content.ts'
 import type { Composite } from '../../../core/copy.ts'
@@ -11,7 +12,7 @@ import { createDigestRelease } from './digest-holding.ts'
 import { createCompositeHealing } from './healing.ts'
 import { createLeaser, createSessionFinder } from '../uploads/sessions.ts'
 
-/** A composite that is being filled, and the sums over its parts so far. */
+/** A composite being filled, and the sums over its parts so far. */
 interface Filled {
   id: number
   partBytes: number
@@ -51,7 +52,7 @@ export function createCompositeMethods(connection: Connection): Pick<Metadata, '
     return true
   }
 
-  /** Gives the row to fill, or undefined when the composite is known. */
+  /** Returns the row to fill, or undefined when the composite exists already. */
   const begin = (sessionName: string, composite: Composite): number | undefined => {
     const { digest, sizeBytes, crc32, parts } = composite
     const session = findSession(sessionName)
@@ -68,7 +69,7 @@ export function createCompositeMethods(connection: Connection): Pick<Metadata, '
     { id, joinedBytes }: Filled,
   ): Healing | undefined => {
     const session = findSession(sessionName)
-    // An equal upload was faster: this row is swept when the session lets go of it.
+    // An equal upload was faster; this row is swept once the session no longer leases it.
     if (leaseKnown(session.id, digest)) {
       releaseDigest(id)
       return undefined
@@ -78,7 +79,8 @@ export function createCompositeMethods(connection: Connection): Pick<Metadata, '
       publish.run(joinedBytes, id)
       return undefined
     }
-    // What is made of the damaged blob changes with its parts, which takes measuring. This row waits for it.
+    // Representations of the damaged blob change with its parts and must be measured first. This
+    // row waits for that.
     setJoined.run(joinedBytes, id)
     lease(session.id, [damaged.id])
     return healingWith(damaged.id, { blobId: id, partCount: parts.length, joinedBytes })
@@ -96,7 +98,7 @@ export function createCompositeMethods(connection: Connection): Pick<Metadata, '
     addComposite: async (sessionName, composite) => {
       const { digest, sizeBytes, parts } = composite
       assert(parts.length > 0, 'a composite has parts')
-      // Nearly all composites fit one transaction, which these steps then share.
+      // Nearly all composites fit one transaction, so these steps share one.
       const first = stage((): { filled?: Filled; healing?: Healing | undefined } => {
         const id = begin(sessionName, composite)
         if (id === undefined) return {}
@@ -117,7 +119,7 @@ export function createCompositeMethods(connection: Connection): Pick<Metadata, '
       for (let next = limits.transactionRowsMax; next < parts.length;) {
         await turn()
         stage(() => {
-          // The row to fill goes with a session that has ended.
+          // If the session has ended, the row being filled is gone.
           findSession(sessionName)
           addPartsOf(composite, filled, next)
         })
@@ -129,7 +131,8 @@ export function createCompositeMethods(connection: Connection): Pick<Metadata, '
   }
 }
 
-/** Answers a function that adds the parts from ordinal `first` on. Errors: not_found (a part that does not join). */
+/** Returns a function that adds the parts from ordinal `first` on. Errors: not_found (a part
+ *  that does not join). */
 function createPartInsertion({
   prepare,
 }: Connection): (compositeId: number, first: number, parts: Digest[]) => PartRow[] {

@@ -1,9 +1,9 @@
-/** Registering copies, a batch in each transaction. For each copy:
- *    1. its stream is known: the bytes in this pack are dead weight, unless the known ones are damaged; then the stream
- *       moves here, and everything that holds it is healed;
- *    2. its blob is known: the blob gains the stream. A blob whose own copy is damaged keeps the new one beside it, because
- *       the representations made from it change (invariant 6); taking it for its own is `healBlob`, of healing.ts;
- *    3. else blob and stream are new, and the stream is the blob's serving copy. */
+/** Registers copies, a batch per transaction. For each copy:
+ *    1. If its stream is known, the bytes in this pack are dead weight. But if the known stream is damaged, it moves to
+ *       this pack, and everything that holds it is healed.
+ *    2. Else if its blob is known, the blob gains the stream. A blob whose serving copy is damaged keeps the new stream
+ *       beside it, because the representations made from it would change (invariant 6); `healBlob` of healing.ts switches.
+ *    3. Else blob and stream are new, and the stream is the blob's serving copy. */
 import { blobState, streamState } from '../../../../schema/content.ts'
 import { type NewCopy, type StreamKey, streamKey } from '../../../core/copy.ts'
 import type { Digest } from '../../../core/digest.ts'
@@ -29,7 +29,7 @@ interface KnownBlob {
   joiningState: number | null
 }
 
-/** What is known of a batch's copies, and what registering them has changed so far. */
+/** The known rows for a batch of copies, and what registering the batch has changed so far. */
 interface Batch {
   session: SessionRow
   packId: number
@@ -37,13 +37,14 @@ interface Batch {
   blobs: Map<Digest, KnownBlob>
   leased: Set<number>
   nextStreamId: number
-  /** Copies that live in this pack, and content that the store did not have. */
+  /** Copies now live in this pack, and bytes of content that is new to the store. */
   addedCount: number
   addedBytes: number
   addedChunkBytes: number
 }
 
-/** Answers a function that registers copies of a pack inside the transaction around it, and leases their blobs. */
+/** Returns a function that registers copies of a pack inside the enclosing transaction, and
+ *  leases their blobs. */
 export function createCopyRegistration(
   connection: Connection,
   damage: Damage,
@@ -79,9 +80,9 @@ export function createCopyRegistration(
   }
 }
 
-/** The stream is known: heals it if need be, and makes sure that a blob holds the digest. */
+/** The stream is known: heals it if damaged, and makes sure that a blob holds the digest. */
 function keepStream(rows: CopyRows, batch: Batch, copy: NewCopy, stream: KnownStream): KnownBlob {
-  // A pack that is registered again cannot heal what lies in it.
+  // A pack that is registered again cannot heal streams that lie in it.
   if (stream.state === streamState.damaged && stream.packId !== batch.packId) {
     rows.moveStream(stream, batch.packId, copy)
     countAdded(batch, copy)
@@ -90,7 +91,8 @@ function keepStream(rows: CopyRows, batch: Batch, copy: NewCopy, stream: KnownSt
   }
   const blob = batch.blobs.get(copy.blob.digest)
   if (blob?.id === stream.blobId) return blob
-  // The stream's blob is being swept, so nothing holds it: the blob that has the digest now takes the stream over.
+  // The stream's blob is being swept, so nothing holds it. The blob that has the digest now takes
+  // over the stream.
   const taker = blob ?? insertBlob(rows, batch, copy, stream.id)
   rows.giveStream(stream.id, taker.id)
   stream.blobId = taker.id
@@ -99,7 +101,7 @@ function keepStream(rows: CopyRows, batch: Batch, copy: NewCopy, stream: KnownSt
   return { ...taker, joiningState: streamState.live }
 }
 
-/** The stream is new: adds it to its blob, with the blob where that is new too. */
+/** The stream is new: adds it to its blob, creating the blob if needed. */
 function addStream(rows: CopyRows, batch: Batch, copy: NewCopy): KnownBlob {
   const blob = batch.blobs.get(copy.blob.digest)
   if (!blob) {
@@ -107,7 +109,8 @@ function addStream(rows: CopyRows, batch: Batch, copy: NewCopy): KnownBlob {
     insertStream(rows, batch, copy, added.id)
     return added
   }
-  // A blob has one joining stream: another one of the same content is dead weight, unless the first is damaged.
+  // A blob has one joining stream: a second one of the same content is dead weight, unless the
+  // first is damaged.
   const joins = copy.codec === 'joining'
   if (joins && blob.joiningState === streamState.live) return blob
   const streamId = insertStream(rows, batch, copy, blob.id)
@@ -138,7 +141,7 @@ function countAdded(batch: Batch, copy: NewCopy): void {
   batch.addedBytes += copy.lengthBytes
 }
 
-/** Answers a function that finds the streams and blobs of copies that are known. */
+/** Returns a function that finds the known streams and blobs of copies. */
 function createLookUp(
   connection: Connection,
 ): (copies: NewCopy[]) => Pick<Batch, 'streams' | 'blobs'> {

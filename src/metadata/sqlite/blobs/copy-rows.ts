@@ -1,4 +1,4 @@
-/** The rows that a copy becomes. */
+/** The rows that make up a copy. */
 import type { NewCopy } from '../../../core/copy.ts'
 import { digestToBytes } from '../../../core/digest.ts'
 import { codecNumber } from '../connection/codecs.ts'
@@ -8,12 +8,13 @@ import { createPackCounter } from './pack-counters.ts'
 
 /** Row operations of `createCopyRegistration`, inside its transaction. */
 export interface CopyRows {
-  /** An id that no stream has had; the next ones follow it until the transaction ends. */
+  /** An id that no stream has had; the following ids are free until the transaction ends. */
   nextStreamId(): number
   insertStream(ids: { id: number; blobId: number; packId: number }, copy: NewCopy): void
   insertBlob(projectId: number, copy: NewCopy, streamId: number): number
   setJoining(blobId: number, streamId: number): void
-  /** A damaged stream is sound from now on, at another place; what holds it is noted for judging. */
+  /** Marks a damaged stream as sound at another place, and notes it so that its holders are
+   *  judged again. */
   moveStream(
     stream: { id: number; packId: number; lengthBytes: number },
     packId: number,

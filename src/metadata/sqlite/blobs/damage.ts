@@ -1,24 +1,27 @@
-/** Damage and healing. A stream that turns out bad (or comes again) changes what its blob is worth, composites over that
- *  blob, and the artifacts that hold any of them. The stream is noted in the transaction that changes it, and what
- *  follows is worked off in short steps; after a crash the note makes the next call start over.
+/** Damage and healing. When a stream turns out bad, or its bytes arrive again, the state of its
+ *  blob, of composites over that blob and of the artifacts that hold any of them can change. The
+ *  stream is noted in the transaction that changes it, and the consequences are applied in short
+ *  steps; after a crash the note makes the next call start over.
  *
- *  An artifact is damaged while its manifest refers to an unreadable blob or its skeleton names a damaged stream. */
+ *  An artifact is damaged while its manifest refers to an unreadable blob or its skeleton names
+ *  a damaged stream. */
 import { manifestState } from '../../../../schema/artifacts.ts'
 import { blobState, streamState } from '../../../../schema/content.ts'
 import type { Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 
 export interface Damage extends Pick<Metadata, 'markDamaged'> {
-  /** Inside a transaction: remembers that the stream's state has changed. */
+  /** Inside a transaction: notes that the stream's state has changed. */
   note(streamId: number): void
   /** Inside a transaction: sets whether a live artifact is damaged. */
   judge(artifactId: number): void
-  /** Brings everything that depends on noted streams up to date; gives the live artifacts that hold any. */
+  /** Updates everything that depends on noted streams; returns the live artifacts that hold any. */
   spread(): Promise<number[]>
 }
 
 const pageRows = 200
-/** Streams of a skeleton that are counted, to see whether fewer are damaged. */
+/** Upper bound on counting the streams of a skeleton, to compare with the number of damaged
+ *  streams. */
 const comparedMax = 4096
 
 export function createDamage(connection: Connection): Damage {
@@ -31,7 +34,8 @@ export function createDamage(connection: Connection): Damage {
   const nextNote = prepare<[], { streamId: number; times: number }>(
     'SELECT stream_id AS streamId, times FROM altered_streams LIMIT 1',
   )
-  // One that has altered again meanwhile, maybe in another thread, is worked off again.
+  // A stream that changed again in the meantime, perhaps in another thread, keeps its note and is
+  // processed again.
   const removeNote = prepare<[number, number]>(
     'DELETE FROM altered_streams WHERE stream_id = ? AND times = ?',
   )
@@ -65,7 +69,7 @@ export function createDamage(connection: Connection): Damage {
   }
 }
 
-/** An artifact that holds a blob, with its place among them. */
+/** An artifact that holds a blob; also the cursor among such artifacts. */
 interface Holder {
   projectId: number
   manifestId: number
@@ -84,7 +88,7 @@ function createSpreading(connection: Connection): (streamId: number) => Promise<
      WHERE part_id = ? AND composite_id > ? ORDER BY composite_id LIMIT ${pageRows}`,
   )
   const judgeBlob = createBlobJudging(connection)
-  // A manifest after the other: in the order of artifacts, each page would look at all of them.
+  // Goes manifest by manifest: ordered by artifact, each page would have to scan all of them.
   const manifestAfter = prepare<[number, number, number], Omit<Holder, 'id'>>(
     `SELECT project_id AS projectId, manifest_id AS manifestId
      FROM "references" INDEXED BY references_by_blob
@@ -111,7 +115,7 @@ function createSpreading(connection: Connection): (streamId: number) => Promise<
      ORDER BY k.content_id LIMIT ${pageRows}`,
   )
 
-  /** Calls `act` for every row, in transactions that are short each. */
+  /** Calls `act` for every row, in short transactions. */
   const forEach = async <Row extends { id: number }>(
     page: (last: Row | undefined) => Row[],
     act: (id: number) => void,
@@ -157,7 +161,7 @@ function createSpreading(connection: Connection): (streamId: number) => Promise<
   }
 }
 
-/** Answers a function that sets whether a blob can be read, from the state of its own copies. */
+/** Returns a function that sets whether a blob can be read, judged by its own copies. */
 function createBlobJudging({ prepare }: Connection): (blobId: number) => void {
   const isUnreadable = prepare<[number], { unreadable: number }>(
     `SELECT CASE WHEN b.copy_stream_id IS NULL
@@ -195,7 +199,7 @@ function createArtifactJudging(connection: Connection): (artifactId: number) => 
   const setState = prepare<[string, number]>(
     'UPDATE artifacts SET state = ? WHERE id = ? AND removed_at IS NULL',
   )
-  // It stays with its artifacts, but nothing new is to depend on it.
+  // The manifest stays with its artifacts, but nothing new may depend on it.
   const retire = prepare<[number]>(
     `UPDATE manifests SET state = ${manifestState.retired} WHERE id = ? AND state = 1`,
   )
@@ -216,8 +220,8 @@ interface JudgedArtifact {
 
 type DamageSearch = (artifact: JudgedArtifact) => boolean
 
-/** Whether a manifest refers to damaged blobs. These are few as a rule, and then the search begins with them; after a disk was
- *  lost it begins with the manifest. */
+/** Whether a manifest refers to damaged blobs. There are usually few, and the search starts from
+ *  them; after the loss of a disk it starts from the manifest. */
 function createBlobSearch({ prepare }: Connection): DamageSearch {
   const countDamaged = prepare<[number], { count: number }>(
     `SELECT count(*) AS count
@@ -238,7 +242,7 @@ function createBlobSearch({ prepare }: Connection): DamageSearch {
   }
 }
 
-/** The same of the streams that a skeleton names. */
+/** The same for the streams that a skeleton names. */
 function createStreamSearch({ prepare }: Connection): DamageSearch {
   const countNamed = prepare<[number | null], { count: number }>(
     `SELECT count(*) AS count FROM (SELECT 1 FROM skeleton_streams WHERE content_id = ? LIMIT ${comparedMax})`,

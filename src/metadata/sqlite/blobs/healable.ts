@@ -1,4 +1,4 @@
-/** Which damaged blobs can be healed with another stream, and what holds them. */
+/** Finds damaged blobs that can be healed with another stream, and what holds them. */
 import { blobState, streamState } from '../../../../schema/content.ts'
 import { limits } from '../../../core/limits.ts'
 import type { Healing, Metadata } from '../../metadata.ts'
@@ -31,13 +31,13 @@ export function createHealingSearch(connection: Connection): Metadata['listHeali
   }
 }
 
-/** What healing takes; undefined for a blob that is busy, whose holders nobody need measure. */
+/** What healing the blob changes; undefined for a busy blob, whose holders need not be measured. */
 function healingOf(row: HealableRow, holders: HolderLookUp): Healing | undefined {
   const { blobId, streamId, oldStreamId } = row
   const replacesJoining = row.replacesJoining === 1
   const joinedDeltas = replacesJoining ? holders.composites(blobId, row.lengthDelta) : []
   const blobIds = [blobId, ...joinedDeltas.map((each) => each.blobId)]
-  // Manifests of one that has few artifacts are few too.
+  // A blob held by few artifacts has few manifests, so `areStaged` is cheap after this.
   const artifacts = holders.artifacts(blobIds)
   if (artifacts === undefined || holders.areStaged(blobIds)) return undefined
   return {
@@ -52,10 +52,11 @@ function healingOf(row: HealableRow, holders: HolderLookUp): Healing | undefined
   }
 }
 
-/** Answers a function that goes through damaged blobs with a sound stream of other bytes: those that are served or joined by a
- *  stream, then those that have parts. All that is damaged is looked through, a stretch at a time. */
+/** Returns a generator over damaged blobs that have a sound stream of other bytes: first those
+ *  whose serving or joining copy is a stream, then composites. Scans everything damaged, a
+ *  stretch at a time. */
 function createCandidates({ prepare, turn }: Connection): () => AsyncGenerator<HealableRow> {
-  // A joining stream can be replaced by a joining one only, because parts have to join.
+  // Only a joining stream can replace a joining stream, because parts have to join.
   const replaceable = prepare<[number, number], HealableRow>(
     `SELECT b.id AS blobId, n.id AS streamId, d.id AS oldStreamId,
        b.copy_stream_id IS d.id AS replacesCopy,
@@ -99,11 +100,13 @@ function createCandidates({ prepare, turn }: Connection): () => AsyncGenerator<H
 }
 
 export interface HolderLookUp {
-  /** Composites over a part, and by how much each grows when the part's stream does. */
+  /** Composites over a part, and by how much each grows when the part's stream grows by
+   *  `lengthDelta`. */
   composites(partId: number, lengthDelta: number): Healing['joinedDeltas']
-  /** Artifacts that hold any of the blobs and have not let go of their rows, by id; undefined when they are too many. */
+  /** Artifacts that hold any of the blobs and still have their rows, by id; undefined when there
+   *  are too many. */
   artifacts(blobIds: number[]): Healing['holders'] | undefined
-  /** Whether an upload under way refers to any of the blobs. */
+  /** Whether an upload in progress refers to any of the blobs. */
   areStaged(blobIds: number[]): boolean
 }
 
@@ -112,7 +115,7 @@ export function createHolderLookUp({ prepare }: Connection): HolderLookUp {
     `SELECT composite_id AS blobId, count(*) * ? AS delta FROM composite_parts WHERE part_id = ?
      GROUP BY composite_id`,
   )
-  // One that holds two of the blobs comes twice, and counts so.
+  // An artifact that holds two of the blobs appears twice and counts twice.
   const artifacts = prepare<[string], Healing['holders'][number]>(
     `SELECT a.id AS artifactId, a.manifest_id AS manifestId, a.kind, a.version
      FROM json_each(?) j

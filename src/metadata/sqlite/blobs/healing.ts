@@ -1,16 +1,18 @@
-/** Healing with another stream: a blob whose copy is bad has got a sound one that is not the same. What is made of the
- *  blob changes then, so every artifact that holds it gets a new version, with lengths that the caller has measured
- *  (invariant 6); an exact zip goes on naming the old stream and waits for it.
+/** Healing with another stream: a blob whose copy is damaged has gained a sound stream with
+ *  other bytes. Representations made from the blob then change, so every artifact that holds it
+ *  gets a new version, with lengths measured by the caller (invariant 6). An exact zip still
+ *  names the old stream and waits for it.
  *
- *  All of it is one transaction, because no reader may see the new copy with the old lengths. It is refused while an
- *  upload under way refers to the blob, whose measuring may be over already. */
+ *  All of it is one transaction, because no reader may see the new copy with the old lengths. It
+ *  is refused while an upload in progress refers to the blob, since that upload may have been
+ *  measured already. */
 import { blobState, streamState } from '../../../../schema/content.ts'
 import type { Healing, HealingOutcome, MeasuredHolder, Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Damage } from './damage.ts'
 import { createHealingSearch, createHolderLookUp } from './healable.ts'
 
-/** Answers a function that says what healing a blob with a composite takes, inside a transaction. */
+/** Returns a function that describes, inside a transaction, how a composite would heal a blob. */
 export function createCompositeHealing(
   connection: Connection,
 ): (blobId: number, composite: NonNullable<Healing['composite']>) => Healing {
@@ -26,7 +28,7 @@ export function createCompositeHealing(
     replacesCopy: true,
     replacesJoining: false,
     joinedDeltas: [],
-    // Where they are too many, it is found busy.
+    // With too many, `healBlob` reports it as busy.
     holders: holders.artifacts([blobId]) ?? [],
   })
 }
@@ -44,7 +46,7 @@ export function createHealingMethods(
     healBlob: async (healing, measured) => {
       const outcome = write((): HealingOutcome => {
         const blobIds = [healing.blobId, ...healing.joinedDeltas.map((each) => each.blobId)]
-        // What another healing gives an artifact is not in lengths that were measured before it.
+        // Lengths measured before another healing of the same artifact are outdated.
         const versions = new Map(measured.map((each) => [each.artifactId, each.version]))
         const now = holders.artifacts(blobIds)
         if (now === undefined || holders.areStaged(blobIds)) return 'busy'
@@ -61,8 +63,9 @@ export function createHealingMethods(
   }
 }
 
-/** Answers a function that puts the new stream, or the parts of the composite, in the place of what is damaged, inside a
- *  transaction. Gives a stream of the blob as it is now, or undefined when something is not what it was. */
+/** Returns a function that replaces the damaged stream or parts by the new stream or the parts
+ *  of the composite, inside a transaction. It returns a stream of the blob as it is now, or
+ *  undefined when something has changed. */
 function createSwap(
   connection: Connection,
 ): (healing: Healing, measured: MeasuredHolder[]) => number | undefined {
@@ -142,8 +145,8 @@ function createSwap(
   }
 }
 
-/** Answers a function that gives the parts of a waiting composite to the damaged blob, and the leases on it; the
- *  composite's own row goes. Gives a stream of the new parts. */
+/** Returns a function that moves the parts and leases of a waiting composite to the damaged blob
+ *  and deletes the composite's own row. It returns a stream of the new parts. */
 function createAdoption({ prepare }: Connection): (healing: Healing) => number | undefined {
   const becomeComposite = prepare<[number, number, number, number | null], BecomingRow>(
     `UPDATE blobs SET copy_stream_id = NULL, part_count = ?, joined_bytes = ?

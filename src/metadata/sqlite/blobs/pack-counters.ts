@@ -1,9 +1,11 @@
-/** How much of a pack is alive, and how much of the store with it. Members of a pack share its framing (headers, names,
- *  directory) evenly, so a pack in which every copy lives counts with its whole size. For figures and for choosing what
- *  to look at; deletion counts stream rows. */
+/** Counts how much of a pack, and with it of the store, is alive. Members of a pack share its
+ *  framing (headers, names, directory) evenly, so a pack whose copies are all alive counts with
+ *  its whole size. The counts serve figures and the choice of candidates; deletion counts stream
+ *  rows. */
 import type { Connection } from '../connection/connection.ts'
 
-/** Answers a function that adds (or takes, when negative) live copies of a pack, inside a transaction. */
+/** Returns a function that adds live copies to a pack (or subtracts them, when negative), inside
+ *  a transaction. */
 export function createPackCounter({
   prepare,
 }: Connection): (packId: number, count: number, bytes: number) => void {

@@ -1,4 +1,4 @@
-/** Sealed packs: registered with their copies, whatever their number, in steps. */
+/** Sealed packs: registered with any number of copies, in steps. */
 import { packState } from '../../../../schema/content.ts'
 import type { NewCopy } from '../../../core/copy.ts'
 import { limits } from '../../../core/limits.ts'
@@ -8,7 +8,8 @@ import { createCopyRegistration } from './copy-registration.ts'
 import type { Damage } from './damage.ts'
 import { type SessionRow, createSessionFinder } from '../uploads/sessions.ts'
 
-/** A copy is three or four rows, with digests all over their indexes: this many take about 6 ms. */
+/** A copy is three or four rows, with digests spread over their indexes: this many take about 6
+ *  ms. */
 const copiesPerStep = limits.transactionRowsMax / 2
 
 type PackMethods = Pick<Metadata, 'addPack' | 'hasPack'>
@@ -40,7 +41,7 @@ export function createPackMethods(connection: Connection, damage: Damage): PackM
   }
 }
 
-/** Answers a function that finds or creates the row of a pack, and gives its id. */
+/** Returns a function that finds or creates the row of a pack and returns its id. */
 function createPackOpening({
   prepare,
   now,

@@ -1,10 +1,11 @@
-/** Where bytes lie: rows of blobs and streams as the domain sees them. */
+/** Where bytes lie: converts rows of blobs and streams to domain types. */
 import type { BlobPlacement, Copy } from '../../../core/copy.ts'
 import type { Digest } from '../../../core/digest.ts'
 import { codecs } from '../connection/codecs.ts'
 import type { Connection } from '../connection/connection.ts'
 
-/** Columns of a stream `s`, for `prepareRows`. They come first, so that a longer row is read in place. */
+/** Columns of a stream `s`, for `prepareRows`. They come first, so that a longer row can be read
+ *  in place. */
 export const copyColumns =
   's.id, s.codec, s.pack_id, s."offset", s.length_bytes, hex(s.checks), s.state'
 
@@ -36,16 +37,17 @@ export type PlacementTuple = [
   joinedBytes: number,
 ]
 
-/** Names of packs are remembered; this many, about 1 MB. */
+/** Upper bound on cached pack names, about 1 MB. */
 const packNamesMax = 8192
 
-/** Answers functions that read rows of copies and blobs, inside the transaction that gave the rows. */
+/** Returns functions that convert rows of copies and blobs, inside the transaction that read the
+ *  rows. */
 export function createPlacing({ prepare }: Connection): {
   toCopy(row: CopyRow): Copy
   toPlacement(row: PlacementTuple): BlobPlacement
 } {
   const findName = prepare<[number], { name: string }>('SELECT name FROM packs WHERE id = ?')
-  // Neither ids nor names of packs are ever used again, so what is remembered cannot become wrong.
+  // Neither ids nor names of packs are ever reused, so the cache cannot become stale.
   const names = new Map<number, string>()
   const nameOf = (packId: number): string => {
     const known = names.get(packId)

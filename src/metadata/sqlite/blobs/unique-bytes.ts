@@ -1,5 +1,6 @@
-/** Unique bytes: what each blob that some manifest refers to holds, counted once for the store and once for each project
- *  that refers to it. Staging adds what is new, clearing takes away what nobody refers to any more. */
+/** Unique bytes: the size of each blob that some manifest refers to, counted once for the store
+ *  and once for each project that refers to it. Staging adds what is new; clearing subtracts
+ *  what is no longer referenced. */
 import type { Connection } from '../connection/connection.ts'
 
 export interface UniqueBytes {
@@ -8,9 +9,10 @@ export interface UniqueBytes {
 }
 
 export interface UniqueByteCounting {
-  /** Bytes of those of the blobs (ids as a JSON array) that nothing refers to: nothing at all, nothing of the project. */
+  /** Size of those of the blobs (ids as a JSON array) without a reference: in the store, and in
+   *  the project. */
   unreferenced(projectId: number, blobIds: string): UniqueBytes
-  /** Adds to the totals of store and project. */
+  /** Adds to the totals of the store and the project. */
   add(projectId: number, bytes: UniqueBytes): void
 }
 

@@ -1,6 +1,7 @@
-/** Scrub's side of the metadata: which packs are due, and what reading their copies back has shown. Times are kept per
- *  pack, because packs are read whole: one row changes where thousands would. A verdict counts only while the copy still
- *  lies where it was read, since compaction and healing move copies meanwhile. */
+/** Metadata for scrub: which packs are due, and the results of reading their copies back. Times
+ *  are kept per pack, because packs are read whole: one row changes instead of thousands. A
+ *  verdict counts only while the copy still lies where it was read, since compaction and healing
+ *  may have moved it. */
 import { packState, streamState } from '../../../../schema/content.ts'
 import type { Metadata, UnverifiedPack } from '../../metadata.ts'
 import { occupancyColumns } from '../upkeep/compaction.ts'
@@ -33,8 +34,8 @@ export function createVerificationMethods(
     listUnverifiedPacks: async ({ since, now, writtenBefore, after, limit }) => {
       const due = list.all(after.verifiedAt, after.id, writtenBefore, since, now, limit)
       if (due.length === limit || writtenBefore > now) return due
-      // Times to come, which a clock that was set back leaves, say nothing. In a range of their own, so that what lies
-      // between, which is nearly all, is not walked.
+      // Times in the future, left by a clock that was set back, count as due. They are read as a
+      // range of their own, to skip what lies between, which is nearly everything.
       const { verifiedAt, id } = after.verifiedAt > now ? after : { verifiedAt: now, id: ever }
       return [...due, ...list.all(verifiedAt, id, ever, since, now, limit - due.length)]
     },

@@ -1,4 +1,4 @@
-/** Adds lines to the log of a job: they go on where the last page ends, until it is full. */
+/** Appends lines to the log of a job: they fill the last page before a new one begins. */
 import { limits } from '../../../core/limits.ts'
 import type { LogLine } from '../../../core/run-record.ts'
 import { formatSizeBytes } from '../../../core/units.ts'
@@ -6,7 +6,7 @@ import { deflateLogPage, formatLogLine, inflateLogPage } from '../../log-page.ts
 import type { Connection } from '../connection/connection.ts'
 
 export interface LogAppender {
-  /** Takes part in the transaction around it. */
+  /** Takes part in the enclosing transaction. */
   append(runId: number, jobId: number, lines: LogLine[]): void
 }
 

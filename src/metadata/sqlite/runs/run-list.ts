@@ -1,4 +1,4 @@
-/** Runs of a project by what is known of them. */
+/** Lists the runs of a project that match a filter. */
 import { type SQL, and, desc, eq, gte, lt, sql } from 'drizzle-orm'
 import { runJobs } from '../../../../schema/run-records.ts'
 import { projects, runs } from '../../../../schema/runs.ts'
@@ -13,7 +13,8 @@ export interface FoundRun {
   projects: typeof projects.$inferSelect
 }
 
-/** By project, or by branch where one is named, and then in stretches: the rest of a filter can let few of many runs through. */
+/** Walks by project, or by branch where one is given, in stretches: the rest of a filter can
+ *  match few of many runs. */
 export function createRunList(connection: Connection): Metadata['listRuns'] {
   const { orm } = connection
   return async (projectId, { limit, before, filter = {} }) => {
@@ -54,7 +55,7 @@ export function createRunList(connection: Connection): Metadata['listRuns'] {
   }
 }
 
-/** All of a filter but the branch. */
+/** The condition for everything in a filter except the branch. */
 function conditionOf({
   workflow,
   event,

@@ -1,15 +1,16 @@
-/** Forgetting what runners told: a whole run, or one job of it, in steps that are short each. */
+/** Deletes what runners reported: a whole run, or one job of it, in short steps. */
 import type { ProjectName } from '../../../core/run.ts'
 import type { Asked } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Connection } from '../connection/connection.ts'
 
-/** Rows of one step; a page of a log is up to 64 KiB. */
+/** Rows per step; a log page is up to 64 KiB. */
 const pageBatch = 5
 const stepBatch = 50
 
-/** Logs are up to a thousand pages, jobs and steps up to ten thousand rows: too many for one transaction. `onStep` is called in
- *  each of them. */
+/** Returns a function that deletes the record of a run. Logs are up to a thousand pages, jobs
+ *  and steps up to ten thousand rows: too many for one transaction. `onStep` is called in each
+ *  transaction that deletes pages. */
 export function createRecordRemoval({
   prepare,
   stage,
@@ -35,8 +36,8 @@ export function createRecordRemoval({
   }
 }
 
-/** Answers a function for each step of forgetting what was told of a run, or of one job of it, which records that with the
- *  first. */
+/** Returns a function to call in each step of deleting the record of a run, or of one job of it.
+ *  Its first call records the act in the audit log. */
 export function createRemovalRecording(
   { prepare }: Connection,
   audit: AuditLog,
@@ -57,7 +58,8 @@ export function createRemovalRecording(
   }
 }
 
-/** What a job counted towards the bounds of its run is given back. `onStep` is called in each transaction. */
+/** Returns a function that deletes a job and subtracts its share of the run's limits. `onStep`
+ *  is called in each transaction that deletes pages. */
 export function createJobRemoval({
   prepare,
   stage,

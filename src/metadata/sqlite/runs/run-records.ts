@@ -1,4 +1,5 @@
-/** What runners told of their runs. A batch is one transaction; logs are kept in `log-appender.ts`. */
+/** What runners reported about their runs. A batch is one transaction; log-appender.ts stores
+ *  the logs. */
 import { and, eq, getTableColumns, sql, inArray } from 'drizzle-orm'
 import { logPages, runJobs, runRecords, runSteps } from '../../../../schema/run-records.ts'
 import { storeError, tooLarge } from '../../../core/errors.ts'
@@ -34,12 +35,12 @@ interface RecordRow {
   job: string | null
 }
 
-/** The record that a batch is added to. */
+/** The record to which a batch is added. */
 interface Target {
   runId: number
   /** Jobs and steps so far. */
   rowCount: number
-  /** Ids of the jobs that the batch has named or found, by their keys. */
+  /** Ids of the jobs that the batch has announced or found, by key. */
   jobs: Map<string, number>
 }
 
@@ -126,7 +127,7 @@ function nextOf(record: RecordRow | undefined, recording: string, sequence: numb
   throw storeError('session_ended', reason, { sessionId: recording })
 }
 
-/** Lines are gathered by job, so that each log is opened once. */
+/** Groups lines by job, so that each log is opened once. */
 function storeAll(
   target: Target,
   events: RecordedEvent[],

@@ -1,4 +1,4 @@
-/** Projects and runs: found or created as uploads name them. */
+/** Projects and runs: found or created when uploads name them. */
 import { isDeepStrictEqual } from 'node:util'
 import { and, asc, desc, eq, sql } from 'drizzle-orm'
 import { projects, runs, store, totals } from '../../../../schema/runs.ts'
@@ -25,7 +25,7 @@ type RunMethods = Pick<
   | 'purgeRuns'
 >
 
-/** Runs that one step of forgetting looks at. */
+/** Runs examined per step of the purge. */
 const purgeBatch = 50
 
 export function createRunMethods(
@@ -46,7 +46,8 @@ export function createRunMethods(
     write(() => {
       const existing = byName(name)
       if (existing) return existing
-      // Not RETURNING: with it, SQLite looks for rows that refer to the new one, and nearly all tables refer to projects.
+      // Not RETURNING: it makes SQLite search for rows that refer to the new one, and nearly all
+      // tables refer to projects.
       orm.insert(projects).values({ ownerRepo: name, createdAt: now }).run()
       const project = byName(name)!
       orm.insert(totals).values({ scope: project.id }).run()
@@ -64,7 +65,7 @@ export function createRunMethods(
   }
 
   const unsettledRuns = (): { id: number }[] =>
-    // A literal, because SQLite uses a partial index only for the very terms of its definition.
+    // A literal, because SQLite uses a partial index only for the exact terms of its definition.
     orm
       .select({ id: runs.id })
       .from(runs)
@@ -74,7 +75,7 @@ export function createRunMethods(
   const setProject = (id: number, values: Partial<typeof projects.$inferInsert>): void => {
     write(() => orm.update(projects).set(values).where(eq(projects.id, id)).run())
   }
-  /** Inside a transaction, before the change: what is as it was is none. */
+  /** Inside a transaction, before the change. Settings that keep their value are not recorded. */
   const recordPolicy = (
     id: number,
     policy: Partial<ProjectPolicy>,
@@ -90,13 +91,13 @@ export function createRunMethods(
     const details = { before: pick(project), after: pick(policy) }
     audit.record(asked, { kind: 'settings', project: project.name, details })
   }
-  /** The last settling of each project that is under way. */
+  /** The newest running update of each project. */
   const settling = new Map<number, symbol>()
   const settleLatest = async (projectId: number, now: number): Promise<void> => {
     const own = Symbol('settling')
     settling.set(projectId, own)
     await latest.settleProject(projectId, now)
-    // One that began before may have settled a part by the rule of before.
+    // An update that began earlier may have applied the previous rule to a part.
     if (settling.get(projectId) !== own) return
     settling.delete(projectId)
     setProject(projectId, { isLatestSettled: true })
@@ -124,7 +125,8 @@ export function createRunMethods(
             if (own === null) setProject(id, { isLatestSettled: false })
         })
       }
-      // Those too that a process did not come to the end of, as with what was told late of runs.
+      // Also completes updates that an earlier process left unfinished, of projects and of runs
+      // whose facts changed.
       for (const { id } of unsettledRuns()) await latest.moveRun(id, now)
       for (const { id, isLatestSettled } of allProjects())
         if (!isLatestSettled) await settleLatest(id, now)
@@ -166,7 +168,7 @@ function upsertRun(orm: Connection['orm'], values: typeof runs.$inferInsert): vo
     .values(values)
     .onConflictDoUpdate({
       target: [runs.number, runs.projectId, runs.attempt],
-      // Facts are told once: what is known stays, whatever a later caller claims.
+      // Facts are set once: a known value stays, whatever a later caller claims.
       set: {
         branch: sql`coalesce(${runs.branch}, excluded.branch)`,
         sha: sql`coalesce(${runs.sha}, excluded.sha)`,
@@ -179,7 +181,8 @@ function upsertRun(orm: Connection['orm'], values: typeof runs.$inferInsert): vo
     .run()
 }
 
-/** In the order of ids, in which the artifacts of runs lie in their index too: a million runs that all stay take a second. */
+/** Walks by id, the order of the runs in the index of artifacts too: a million runs that all
+ *  stay take a second. */
 function createRunPurge({ prepare, stageInSteps }: Connection): Metadata['purgeRuns'] {
   const findEnd = prepare<[after: number, count: number], { id: number | null }>(
     'SELECT max(id) AS id FROM (SELECT id FROM runs WHERE id > ? ORDER BY id LIMIT ?)',

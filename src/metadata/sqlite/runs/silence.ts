@@ -1,13 +1,15 @@
-/** Records that fell silent: who told of the run has died, or is cut off, and nobody will tell how it ended. */
+/** Silent records: whoever reported the run has died or is cut off, and nobody will report how
+ *  it ended. */
 import { limits } from '../../../core/limits.ts'
 import type { Progress } from '../../metadata.ts'
 
-/** Records of which nothing was heard since then are silent. */
+/** Records not updated since the returned instant are silent. */
 export function silentSince(now: number): number {
   return now - limits.recordSilenceMs
 }
 
-/** What is to be told at `now` of a run, or a job or step of it, that was heard of last at `updatedAt`. */
+/** The progress to report at `now` of a run, or of a job or step of it, last updated at
+ *  `updatedAt`. */
 export function toldAt<Told extends Progress>(told: Told, updatedAt: number, now: number): Told {
   const { conclusion, startedAt } = told
   if (conclusion !== null || updatedAt > silentSince(now)) return told

@@ -1,4 +1,5 @@
-/** Credentials in artifacts: by tree, so that what is uploaded again need not be looked at again, and by content. */
+/** Credentials in artifacts: stored by tree and by content, so that what is uploaded again need
+ *  not be scanned again. */
 import { manifestState } from '../../../../schema/artifacts.ts'
 import { type Digest, digestFromBytes, digestToBytes } from '../../../core/digest.ts'
 import { storeError } from '../../../core/errors.ts'
@@ -9,7 +10,7 @@ import type { SecretMetadata, UnlookedTree } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Connection } from '../connection/connection.ts'
 
-/** SQL: artifacts have it. The index is found only by these very terms. */
+/** SQL: artifacts have the manifest. SQLite uses the index only for exactly these terms. */
 function isThere(table: string): string {
   return `${table}.state IN (${manifestState.live}, ${manifestState.retired})`
 }

@@ -1,4 +1,4 @@
-/** Tokens that the server has minted and that last. */
+/** Tokens that the server has minted and that have not ended. */
 import { and, desc, eq, gt, inArray, lt } from 'drizzle-orm'
 import { mintedTokens } from '../../../../schema/tokens.ts'
 import type { Actor } from '../../../core/audit.ts'

@@ -1,4 +1,4 @@
-/** Tokens that are void before their end. */
+/** Tokens that are void before they end. */
 import { and, count, eq, inArray, isNull, lt, lte, type SQL, sql } from 'drizzle-orm'
 import { revokedProjects, revokedTokens } from '../../../../schema/tokens.ts'
 import { tooLarge } from '../../../core/errors.ts'
@@ -50,7 +50,8 @@ export function createRevocationMethods(
             set: { issuedUntil: sql`max(issued_until, excluded.issued_until)` },
           })
           .run()
-        // What says so of single ones has become needless, but of one that was issued by a clock that was ahead.
+        // Individual revocations covered by this are no longer needed. One of a token issued by a
+        // clock that ran ahead is not covered and stays.
         const covered = and(ofProject(project), lte(revokedTokens.issuedAt, issuedUntil))
         orm.delete(revokedTokens).where(covered).run()
         audit.record(asked, { kind: 'revoke-all', project, details: { issuedUntil } })

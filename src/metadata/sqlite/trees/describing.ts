@@ -1,4 +1,4 @@
-/** Entries as the wire has them: with digests and sizes, without the places of their bytes. */
+/** Entries in wire form: with digests and sizes, without the places of their bytes. */
 import type { Digest } from '../../../core/digest.ts'
 import type { Entry } from '../../../core/entry.ts'
 import type { PageEntry } from '../../manifest-page.ts'
@@ -7,7 +7,8 @@ import { prepareRows } from '../connection/rows.ts'
 
 type BlobTuple = [blobId: number, digest: Digest, sizeBytes: number]
 
-/** Answers a function that gives entries the digests and sizes of their blobs; undefined when one has gone. */
+/** Returns a function that adds to entries the digests and sizes of their blobs; undefined when
+ *  a blob no longer exists. */
 export function createDescribing(
   connection: Connection,
 ): (entries: readonly PageEntry[]) => Entry[] | undefined {

@@ -1,5 +1,5 @@
-/** Directories of artifacts, from the stored pages of their manifests: pages are decoded here, and only what is listed is
- *  described and leaves this thread. */
+/** Directories of artifacts, read from the stored pages of their manifests. Pages are decoded
+ *  here; only what is listed is described and leaves this thread. */
 import pLimit from 'p-limit'
 import { type DirectoryChild, listChildren, type ManifestPages } from '../../../core/directory.ts'
 import { comparePaths, defaultDirectoryMode } from '../../../core/entry.ts'
@@ -16,8 +16,9 @@ import {
   type Source,
 } from './manifest-source.ts'
 
-/** Listings that go on between each other's steps. Each holds up to three pages, which with the longest paths and link targets
- *  are 4 MB each, in a thread whose heap is bounded; whatever else is asked for has its turn all the same. */
+/** Upper bound on interleaved listings. Each holds up to three pages, which with the longest
+ *  paths and link targets have 4 MB each, in a thread whose heap is bounded. Other calls have
+ *  their turn regardless. */
 const listingsAtOnce = 2
 
 export function createDirectoryMethods(
@@ -41,14 +42,15 @@ export function createDirectoryMethods(
   }
 }
 
-/** A large directory of directories visits a page for each; other calls have their turn in between. */
+/** A large directory of directories visits a page for each; the reader yields to other calls in
+ *  between. */
 function createManifestOpener(
   connection: Connection,
 ): (source: Source) => ManifestPages<PageEntry> {
   const { read, turn } = connection
   const pages = createPages(connection)
   return (source) => {
-    /** The page that is walked and the one that is asked whether it names a directory. */
+    /** The page being walked, and the page examined for an entry of a directory. */
     let recent: [page: number, entries: PageEntry[]][] = []
     return {
       findPage: async (path) => {
@@ -77,7 +79,7 @@ async function isDirectory(manifest: ManifestPages<PageEntry>, path: string): Pr
   return entries?.find((entry) => entry.path === path)?.kind === 'directory'
 }
 
-/** Children in the words of the wire. */
+/** Returns a function that puts children into wire form. */
 function createChildDescribing(
   connection: Connection,
 ): (source: Source, children: DirectoryChild<PageEntry>[]) => ComparedEntry[] {

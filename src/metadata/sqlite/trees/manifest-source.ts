@@ -1,4 +1,4 @@
-/** What an artifact is made of, and the stored pages of its manifest. */
+/** What an artifact consists of, and the stored pages of its manifest. */
 import { storeError } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
 import { decodeTimes } from '../../../core/modification-times.ts'
@@ -21,11 +21,12 @@ export interface Source {
   state: string
   removedAt: number | null
   removedReason: string | null
-  /** Removed and let go of: rows that are absent mean nothing. Those of one that somebody reads are all there. */
+  /** Removed and released: its rows may be missing. An artifact that is being read still has all
+   *  of them. */
   isReleased: 0 | 1
 }
 
-/** Answers a function that finds what an artifact is made of. Errors: artifact_not_found. */
+/** Returns a function that finds what an artifact consists of. Errors: artifact_not_found. */
 export function createSourceFinder({ prepare }: Connection): (artifactId: number) => Source {
   const find = prepare<[number], Source>(
     `SELECT a.id AS artifactId, a.manifest_id AS manifestId, a.content_id AS contentId,
@@ -42,7 +43,7 @@ export function createSourceFinder({ prepare }: Connection): (artifactId: number
   }
 }
 
-/** A reader that is under way when the artifact is removed must not take what is gone for the end. */
+/** A reader in progress when the artifact is removed must not mistake missing rows for the end. */
 export function removedError({ artifactId, state, removedAt, removedReason }: Source): Error {
   if (removedAt === null) return new Error(`artifact ${artifactId} has lost rows`)
   const reason = removedReason ?? state
@@ -64,16 +65,18 @@ export function isPast(entryCount: number, page: number): boolean {
 }
 
 interface Pages {
-  /** All entries of a page, or those at `indexes`, which ascend; undefined when the page has gone. */
+  /** All entries of a page, or those at `indexes`, which ascend; undefined when the page no
+   *  longer exists. */
   find(manifestId: number, page: number, indexes?: readonly number[]): PageEntry[] | undefined
-  /** The page as it is stored. */
+  /** The page as stored. */
   stored(manifestId: number, page: number): Buffer | undefined
-  /** The page where `path` is or would be; undefined when it would come before the first. */
+  /** The page where `path` is or would be; undefined when it would come before the first one. */
   locate(source: Source, path: string): { page: number; lastPath: Buffer } | undefined
-  /** Entries with the places of their files; undefined when a blob has gone, and the manifest with it. */
+  /** Entries with the places of their files; undefined when a blob no longer exists, and so
+   *  neither does the manifest. */
   place(entries: PageEntry[]): StoredEntry[] | undefined
   timesOf(contentId: number | null, page: number, count: number): (number | null)[]
-  /** The same as they are stored. */
+  /** The same as stored. */
   encodedTimes(contentId: number | null, page: number): Buffer | undefined
 }
 

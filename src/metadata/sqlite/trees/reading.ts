@@ -1,4 +1,5 @@
-/** Reading: from an artifact to its entries, from entries to places in packs. Each method sees one snapshot. */
+/** Reading: from an artifact to its entries, and from entries to places in packs. Each method
+ *  sees one snapshot. */
 import { type Digest, digestToBytes } from '../../../core/digest.ts'
 import { comparePaths } from '../../../core/entry.ts'
 import { storeError } from '../../../core/errors.ts'
@@ -111,10 +112,10 @@ function createEntryMethods(connection: Connection): EntryMethods {
   }
 }
 
-/** Pages of a manifest that are opened for one answer: about a millisecond. */
+/** Manifest pages decoded per call: about a millisecond. */
 const pagesAtOnce = 8
 
-/** Where ascending ordinals stand: pages, the first few of them, and indexes in each. */
+/** Groups ascending ordinals by page, for the first few pages: the indexes in each. */
 function byPage(ordinals: readonly number[]): Map<number, number[]> {
   const pages = new Map<number, number[]>()
   for (const ordinal of ordinals) {

@@ -1,5 +1,6 @@
-/** Two trees side by side, a page of each at a time: which entries differ as far as pages tell, by paths, modes and the ids
- *  of blobs. What both share is passed over without reading paths, or even opening the pages. */
+/** Pairs two trees, a page of each at a time: finds the entries that differ as far as pages
+ *  show, by path, mode and blob id. Skips shared content without decoding paths, or even without
+ *  opening the pages. */
 import { limits } from '../../../core/limits.ts'
 import { pairByPath } from '../../../core/paired-entries.ts'
 import {
@@ -14,14 +15,15 @@ import type { ComparePlace } from '../../trees.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createPages, removedError, type Source } from './manifest-source.ts'
 
-/** Entries of one side that the other does not have, or otherwise. */
+/** Entries of one side that the other lacks or has in another form. */
 export interface PairedSide {
   source: Source
   page: number
-  /** Of all entries of the page. */
+  /** Number of entries in the whole page. */
   count: number
   entries: PageEntry[]
-  /** Where they stand in the page, with a null for each of the other side that this one lacks. */
+  /** Their positions in the page, with a null for each entry of the other side that this side
+   *  lacks. */
   indexes: readonly (number | null)[]
 }
 
@@ -33,17 +35,18 @@ export interface PagePair {
   next: ComparePlace | null
 }
 
-/** A tree at the place of a comparison. */
+/** A tree at the cursor of a comparison. */
 interface Side {
   source: Source
   page: number
-  /** Of the place, in the page. */
+  /** The position of the cursor in the page. */
   index: number
-  /** Absent past the end of the tree. */
+  /** Undefined past the end of the tree. */
   stored: Buffer | undefined
 }
 
-/** Answers a function that pairs what remains of two pages from a place on. Errors: artifact_expired, artifact_deleted. */
+/** Returns a function that pairs the rest of two pages from a place on. Errors:
+ *  artifact_expired, artifact_deleted. */
 export function createPairing(
   connection: Connection,
 ): (base: Source, head: Source, from: ComparePlace) => PagePair {
@@ -76,7 +79,7 @@ interface Paired {
   before: Picked
   after: Picked
   unchanged: number
-  /** Entries that are done with. */
+  /** Number of entries consumed on each side. */
   taken: ComparePlace
 }
 
@@ -97,7 +100,8 @@ function pairPages(base: Side, head: Side): Paired {
   )
 }
 
-/** Two pages of the same paths, which need not be read for that: the usual case, when files have changed in place. */
+/** Pairs two pages with the same paths, without decoding these: the usual case, when files
+ *  changed in place. */
 function alignedPages(ours: PageColumns, theirs: PageColumns): Paired | undefined {
   const indexes = differingIndexes(ours, theirs)
   if (indexes === undefined) return undefined
@@ -111,7 +115,7 @@ function alignedPages(ours: PageColumns, theirs: PageColumns): Paired | undefine
   }
 }
 
-/** Two pages side by side, each from an index on. */
+/** Merges two pages, each from an index on. */
 function mergedPages(
   base: { columns: PageColumns | undefined; index: number },
   head: { columns: PageColumns | undefined; index: number },
@@ -140,7 +144,7 @@ function mergedPages(
   return { before: picked(ours, befores), after: picked(theirs, afters), unchanged, taken }
 }
 
-/** Whether two entries of one path are surely alike. */
+/** Whether two entries at one path are certainly equal. */
 function isSame(before: PageEntry, after: PageEntry): boolean {
   if (before.kind !== after.kind || before.mode !== after.mode) return false
   if (before.kind === 'file') return after.kind === 'file' && before.blobId === after.blobId

@@ -1,4 +1,4 @@
-/** Entries of a tree by their paths. Only what matches is described and leaves this thread. */
+/** Searches the entries of a tree by path. Only matches are described and leave this thread. */
 import pLimit from 'p-limit'
 import { limits } from '../../../core/limits.ts'
 import { compilePathGlobs } from '../../../core/path-glob.ts'
@@ -8,7 +8,7 @@ import type { Connection } from '../connection/connection.ts'
 import { createDescribing } from './describing.ts'
 import { createPages, createSourceFinder, removedError, type Source } from './manifest-source.ts'
 
-/** How long one call looks at paths. */
+/** How long one call examines paths. */
 const searchMsMax = 2
 
 interface Match {
@@ -20,7 +20,7 @@ interface Match {
 export function createSearchMethods(connection: Connection): Pick<TreeMetadata, 'searchTree'> {
   const { read, turn } = connection
   const search = createSearch(connection)
-  // However many searches go on, others wait for no more than one step of one of them.
+  // However many searches are running, other calls wait for at most one step of one of them.
   const inTurn = pLimit(1)
   return {
     searchTree: async (...asked) =>
@@ -60,7 +60,7 @@ function createSearch(
   }
 }
 
-/** Matches in the words of the wire. */
+/** Returns a function that puts matches into wire form. */
 function createMatchDescribing(
   connection: Connection,
 ): (source: Source, matches: readonly Match[]) => ComparedEntry[] {

@@ -1,4 +1,5 @@
-/** Trees as lists: pages as they travel, and what differs between two. No place of any byte is looked up. */
+/** Trees as lists: pages in wire form, and the differences between two trees. Looks up no places
+ *  of bytes. */
 import { limits } from '../../../core/limits.ts'
 import { formatEntry } from '../../../core/manifest.ts'
 import { formatRemoval } from '../../../core/manifest-changes.ts'
@@ -31,7 +32,7 @@ export function createTreeMethods(connection: Connection): TreeMetadata {
   const changesOf = createChanges(connection)
   const pairUp = createPairing(connection)
 
-  /** Pairs some pages from a place on. Answers where it ended. */
+  /** Pairs some pages from a place on. Returns where to continue, null at the end. */
   const pairSome = (
     base: Source,
     head: Source,
@@ -95,13 +96,13 @@ export function createTreeMethods(connection: Connection): TreeMetadata {
   }
 }
 
-/** Pages of times that are read at a time: about 250 KB. */
+/** Pages of times per call: about 250 KB. */
 const timePagesMax = 256
 
-/** Pages of each tree that are compared at a time: some milliseconds. */
+/** Pages of each tree compared per call: some milliseconds. */
 const pagePairsMax = 4
 
-/** Answers a function that gives entries of both sides what the wire says of them. */
+/** Returns a function that puts the differing entries of both sides into wire form. */
 function createComparing(
   connection: Connection,
 ): (pair: PagePair) => Pick<ComparedStretch, 'differing' | 'unchanged'> {
@@ -126,7 +127,7 @@ function createComparing(
   return ({ before, after, unchanged }) => {
     const [befores, afters] = [toCompared(before), toCompared(after)]
     const pairs = befores.map((each, at) => ({ before: each, after: afters[at]! }) as EntryPair)
-    // Two blobs can have one content, when the older is being swept.
+    // Two blobs can have the same content while the older one is being swept.
     const differing = pairs.filter(
       ({ before: one, after: other }) =>
         one === null || other === null || formatEntry(one.entry) !== formatEntry(other.entry),
@@ -135,7 +136,7 @@ function createComparing(
   }
 }
 
-/** Answers a function that tells the same as lines, for which less must be looked up. */
+/** Returns a function that returns the differences as lines, which takes fewer lookups. */
 function createChanges(connection: Connection): (pair: PagePair) => string[] {
   const describe = createDescribing(connection)
   return ({ before, after }) => {

@@ -1,5 +1,6 @@
-/** Compaction: which packs waste room, what in them is alive, and the move of a copy to another pack. A row is moved only
- *  if it still points at the place that was copied, so a copy that died or was healed meanwhile stays where it is. */
+/** Compaction: which packs waste space, what in them is alive, and moving a copy to another
+ *  pack. A row is moved only if it still points at the place that was copied, so a copy that
+ *  died or was healed in the meantime stays as it is. */
 import { isDeadBeyond, isTiny, packState } from '../../../../schema/content.ts'
 import { digestFromBytes } from '../../../core/digest.ts'
 import type { CopyMove, DeadPack, Metadata, PackedCopy, PackOccupancy } from '../../metadata.ts'
@@ -23,7 +24,7 @@ type CompactionMethods = Pick<
 export const occupancyColumns = `p.id, p.name, p.size_bytes AS sizeBytes, p.copy_count AS copyCount,
   p.copy_bytes AS copyBytes, p.live_count AS liveCount, p.live_bytes AS liveBytes`
 
-/** Each copy that moves is two rows of an index. */
+/** Each move of a copy changes two index rows. */
 const movesPerStep = 25
 
 type SealedPack = Parameters<Metadata['moveCopies']>[0]
@@ -111,14 +112,16 @@ function createCopyMoving(connection: Connection): Pick<Metadata, 'moveCopies'> 
     `UPDATE streams SET pack_id = ?, "offset" = ? WHERE id = ? AND pack_id = ? AND "offset" = ?`,
   )
 
-  /** The pack and its first rows appear in one transaction, so that nobody finds it empty and takes it for dead; unless those
-   *  copies died, or another compaction moved them, meanwhile. */
+  /** The pack and its first rows appear in one transaction, so that nobody finds it empty and
+   *  claims it as dead, unless those copies died or were moved by another compaction in the
+   *  meantime. */
   const openPack = (pack: SealedPack): number | undefined => {
     if (find.get(pack.name)) return findLiving(pack)
     countPack.run(pack.sizeBytes)
     return insert.get(pack.name, pack.sizeBytes, pack.copyCount, pack.copyBytes, now())!.id
   }
-  /** Undefined when it was found empty and claimed for deletion. The other copies stay where they are then. */
+  /** Undefined when the pack was found empty and claimed for deletion. The remaining copies then
+   *  stay where they are. */
   const findLiving = ({ name }: SealedPack): number | undefined => {
     const known = find.get(name)
     return known?.state === packState.dead ? undefined : known?.id
@@ -161,7 +164,8 @@ function createPackRemoval(
   { prepare, write }: Connection,
   unwritten: UnwrittenLeases,
 ): Pick<Metadata, 'claimDeadPacks' | 'listDeadPacks' | 'removePackRow'> {
-  // The counter finds candidates, the stream rows decide. Packs that were claimed before a crash are listed again.
+  // The counter finds candidates; the stream rows decide. Packs claimed before a crash are listed
+  // again.
   const isOver = `NOT EXISTS (SELECT 1 FROM streams s WHERE s.pack_id = p.id)
     AND NOT EXISTS (SELECT 1 FROM sessions n WHERE n.id = p.session_id AND n.state = 0)`
   const claim = prepare<[number, number]>(

@@ -1,30 +1,32 @@
-/** Copies that would die with certain artifacts. Blobs and streams that nobody else holds are gathered in temporary tables
- *  of this connection, which keep them apart by the number of the question.
+/** Finds the copies that would die with certain artifacts. Blobs and streams without other
+ *  holders are collected in temporary tables of this connection, whose rows carry the number of
+ *  the question.
  *
- *    1. The manifests that nobody would hold any more.
- *    2. Their blobs and those that wait for sweep, each asked about once.
- *    3. Of these the blobs that nothing else holds; when one is a composite, its parts are asked about too.
- *    4. Of the blobs that stay, the streams that only skeletons of the gone artifacts name. */
+ *    1. Collect the manifests without another holder.
+ *    2. Take their blobs and those that wait for sweep, and check each once.
+ *    3. Keep the blobs without another holder. If one is a composite, check its parts too.
+ *    4. Of the blobs that stay, add the streams named only by skeletons of the gone artifacts. */
 import type { Connection } from '../connection/connection.ts'
 import { isHeld, isManifestHeld, isNamed, type Question } from './holding.ts'
 import { createAsking, createNoting, createPaging } from './question-walks.ts'
 import { isIdle } from './sweep.ts'
 
-/** A few milliseconds. */
+/** Rows deleted per statement, which takes a few milliseconds. */
 const rowsForgotten = 2000
 
 /** Copies that would die, by the id of their pack. */
 export type Dying = Map<number, { count: number; bytes: number }>
 
 export interface DyingCopies {
-  /** Adds to `dying` what would die with these manifests and contents of artifacts that are gone by the question, and with
-   *  `garbage` what waits for sweep. The artifacts that it names are rows of `temp.gone_artifacts`. */
+  /** Adds to `dying` what would die with these manifests and with the contents of gone
+   *  artifacts; with `garbage`, also what waits for sweep. The artifacts assumed gone are rows
+   *  of `temp.gone_artifacts`. */
   gather(
     question: Question,
     from: { manifests: Set<number>; contents: Set<number>; garbage: boolean },
     dying: Dying,
   ): Promise<void>
-  /** Drops the rows that the question has gathered, which can be millions. */
+  /** Deletes the temporary rows of the question, which can be millions. */
   forget(question: number): Promise<void>
 }
 
@@ -98,8 +100,9 @@ function createGathering(connection: Connection): DyingCopies['gather'] {
   }
 }
 
-/** Answers a function that notes which of these manifests nobody would hold, and gives them. Those that stay are noted too: each
- *  is judged once, however many artifacts it has, and not for every blob. */
+/** Returns a function that records which of these manifests would have no holder, and returns
+ *  them. It records the held ones too, so that each manifest is judged once, whatever its number
+ *  of artifacts, and not once per blob. */
 function createManifestNoting(
   connection: Connection,
 ): (parameters: Question, ids: number[]) => Promise<number[]> {
@@ -124,8 +127,8 @@ function createManifestNoting(
   }
 }
 
-/** Answers a function that notes which of these blobs nothing would hold, and counts their streams; gives the composites
- *  among them. */
+/** Returns a function that records which of these blobs would have no holder, counts their
+ *  streams, and returns the composites among them. */
 function createBlobGathering(
   connection: Connection,
 ): (parameters: Question, blobIds: number[], dying: Dying) => Promise<number[]> {
@@ -146,7 +149,7 @@ function createBlobGathering(
   }
 }
 
-/** Streams beside the serving copy, of blobs that stay. */
+/** Streams other than the serving copy, of blobs that stay. */
 function createStreamGathering(connection: Connection): {
   named(parameters: Question, streamIds: number[], dying: Dying): void
   ofBlobs(parameters: Question, blobIds: number[], dying: Dying): void
@@ -182,7 +185,8 @@ function createStreamGathering(connection: Connection): {
   }
 }
 
-/** Answers a function that counts the streams with these values of a column (as a JSON array) among the dying. */
+/** Returns a function that adds to the dying the streams with these values of a column (as a
+ *  JSON array). */
 function createStreamSumming(
   { prepare }: Connection,
   column: 'id' | 'blob_id',

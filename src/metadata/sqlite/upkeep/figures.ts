@@ -1,5 +1,5 @@
-/** Figures, read from the rollups. Unique bytes of uploads under way are left out, as far as nobody else shares them;
- *  the figure is exact whenever none is. */
+/** Figures, read from the rollups. Unique bytes that only uploads in progress refer to are left
+ *  out approximately; the figure is exact while there is no such upload. */
 import type { Metadata, StoreFigures } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 

@@ -1,22 +1,23 @@
-/** Who would hold what if the artifacts of a question were gone, as SQL. */
+/** SQL conditions: what would still be held if the artifacts of a question were gone. */
 
-/** What is asked, as parameters of the statements. */
+/** The question, as parameters of the statements. */
 export interface Question {
   question: number
   expiredBy: number
   releasableBy: number
-  /** Null: what somebody reads is held by nothing else. */
+  /** Null: readers hold nothing. */
   readBy: number | null
   now: number
   [name: string]: number | string | null
 }
 
-/** SQL that is true while artifact `a` is none of those that the question names. */
+/** SQL that is true when artifact `a` is not one that the question names. */
 const isUnnamed = `NOT EXISTS (SELECT 1 FROM temp.gone_artifacts g
   WHERE g.question = @question AND g.artifact_id = a.id)`
 
-/** For what artifact `a` would keep its rows: being live, a removal that can be undone, a reader. One condition for each, for
- *  which the index goes past artifacts of another kind. */
+/** Reasons for which artifact `a` would keep its rows: it is live, its removal can be undone, or
+ *  it is being read. Each is a separate condition, so that the index skips artifacts to which it
+ *  does not apply. */
 const holdings = [
   `a.removed_at IS NULL AND a.releasable_at IS NULL AND a.ends_at > @expiredBy AND ${isUnnamed}`,
   `a.releasable_at > @releasableBy AND ${isUnnamed}`,
@@ -25,7 +26,7 @@ const holdings = [
 ]
 const isHolding = holdings.map((holding) => `(${holding})`).join(' OR ')
 
-/** SQL that is true while manifest `m` would be held. */
+/** SQL that is true when manifest `m` would be held. */
 export const isManifestHeld: string = `(m.state = 0
   ${holdings
     .map(
@@ -35,13 +36,13 @@ export const isManifestHeld: string = `(m.state = 0
     .join(' ')}
   OR EXISTS (SELECT 1 FROM manifest_leases x WHERE x.manifest_id = m.id))`
 
-/** SQL that is true while stream `s` would be named by a skeleton. */
+/** SQL that is true when a skeleton would name stream `s`. */
 export const isNamed: string = `EXISTS (SELECT 1 FROM skeleton_streams k WHERE k.stream_id = s.id
   AND (EXISTS (SELECT 1 FROM artifacts a WHERE a.content_id = k.content_id AND (${isHolding}))
     OR EXISTS (SELECT 1 FROM sessions n WHERE n.id = k.content_id AND n.state = 0)))`
 
-/** SQL that is true while a blob would be held by something other than a composite. Whoever holds it is mostly newer than what
- *  goes, so the newest manifests are looked at first. */
+/** SQL that is true when a blob would be held by something other than a composite. A holder is
+ *  usually newer than the gone artifacts, so the newest manifests are checked first. */
 function isHeldItself(blob: string): string {
   return `((SELECT 1 FROM "references" r INDEXED BY references_by_blob
       WHERE r.blob_id = ${blob}.id

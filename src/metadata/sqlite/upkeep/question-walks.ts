@@ -1,18 +1,20 @@
-/** How a question about what would die walks the rows that it is about: in steps that let other calls have their turn, and by
- *  temporary tables of this connection, which keep questions apart by their number. */
+/** How a question about dying copies walks rows: in steps that yield to other calls, and with
+ *  temporary tables of this connection, whose rows carry the number of the question. */
 import type { Connection } from '../connection/connection.ts'
 import type { Question } from './holding.ts'
 
-/** A look-up costs about 2 µs, and a blob takes up to eight, and one for each manifest that dies and has it. */
+/** Rows per step. A lookup costs about 2 µs; a blob takes up to eight, plus one per dying
+ *  manifest that has it. */
 const step = 250
-/** References of one statement, mostly to what was asked about before: about half a microsecond each. */
+/** References per statement, mostly to blobs that were checked before: about half a microsecond
+ *  each. */
 const askedAtOnce = 2000
-/** A statement that took less is followed by one about more rows: files that every build has can be in thousands of
- *  manifests, others in one. */
+/** The batch grows while a statement takes less than this: files common to all builds can be in
+ *  thousands of manifests, others in one. */
 const statementMs = 1
 
-/** Answers a function that runs a statement for many ids, for as many at once as take little time, and gives the ids that it
- *  returns. */
+/** Returns a function that runs a statement for many ids, in batches sized to take little time,
+ *  and returns the ids that the statement returns. */
 export function createNoting(
   { prepare, turn }: Connection,
   sql: string,
@@ -35,8 +37,9 @@ export function createNoting(
   }
 }
 
-/** Answers a function that walks the rows of a table in pages, by a key below an owner; gives the blobs of a column that were
- *  not asked about before: the answer for a blob is the same whichever reference leads to it. */
+/** Returns a function that walks the rows of a table in pages, by a key below an owner. It
+ *  yields the blobs of a column that were not checked before: the result for a blob is the same
+ *  whichever reference leads to it. */
 export function createAsking({ prepare, turn }: Connection) {
   return (table: string, owner: string | null, key: string, column = key) => {
     const isBehind = `${owner === null ? '' : `${owner} = @owner AND`} ${key} > @after`
@@ -64,7 +67,8 @@ export function createAsking({ prepare, turn }: Connection) {
   }
 }
 
-/** Answers a function that walks the rows of a table in pages, by a key below an owner; gives the ids of a column. */
+/** Returns a function that walks the rows of a table in pages, by a key below an owner. It
+ *  yields the ids of a column. */
 export function createPaging({ prepare, turn }: Connection) {
   return (table: string, owner: string | null, key: string, column = key) => {
     const condition = owner === null ? '' : `${owner} = @owner AND`

@@ -1,6 +1,7 @@
-/** What would come back if certain artifacts were gone, answered by counting the very rows that sweep counts, without
- *  changing one: manifests that no artifact and no session would hold any more, and from there dying-copies.ts. Costs a
- *  few index look-ups for each reference of the artifacts, in steps that let other calls have their turn. */
+/** Measures what would be freed if certain artifacts were gone, by counting the same rows as
+ *  sweep without changing any: it starts from manifests that no artifact and no session would
+ *  hold, and continues in dying-copies.ts. The cost is a few index lookups per reference of the
+ *  artifacts, in steps that yield to other calls. */
 import { limits } from '../../../core/limits.ts'
 import type { DyingPack, Metadata, RemovalQuestion } from '../../metadata.ts'
 import { isBeingRead } from '../artifacts/read-leases.ts'
@@ -55,7 +56,7 @@ export function createReclaimMethods(connection: Connection): Pick<Metadata, 'me
   }
 }
 
-/** SQLite compares integers, so the end of time is one. */
+/** SQLite compares integers, so Infinity becomes the largest one. */
 const ever = Number.MAX_SAFE_INTEGER
 
 function parametersOf(question: number, asked: RemovalQuestion): Question {
@@ -145,7 +146,8 @@ function createSources({ prepare, turn }: Connection): {
 interface Holders {
   manifests: Set<number>
   contents: Set<number>
-  /** Artifacts among them that are live but past their time, and removed ones that nobody holds. */
+  /** How many of the artifacts are live but expired, and how many are removed and held by
+   *  nobody. */
   expired: number
   released: number
 }

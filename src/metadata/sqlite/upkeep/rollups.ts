@@ -1,5 +1,5 @@
-/** Rollups against the rows that they count. Everything is counted on one snapshot, with the rollup read from the same;
- *  what is off is then added as a difference, so that changes made meanwhile stay right. */
+/** Compares rollups with the rows they count. Rollups and rows are read on one snapshot.
+ *  Corrections are added as differences, so that concurrent changes stay correct. */
 import type { Drift, Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 
@@ -93,7 +93,7 @@ export function createRollupMethods(connection: Connection): Pick<Metadata, 'rec
       const { found, turn } = read(() => ({ found: compare(), turn: reconciliations.get()!.count }))
       if (found.length === 0) return []
       const isFirst = write(() => {
-        // Another one has found the same meanwhile, and added what was off.
+        // Another call found the same differences in the meantime and has corrected them.
         if (takeTurn.run(turn).changes === 0) return false
         for (const { apply } of found) apply()
         return true
@@ -108,7 +108,8 @@ function emptyTotals(): Totals {
   return Object.fromEntries(Object.keys(columns).map((name) => [name, 0])) as Totals
 }
 
-/** Answers a function that counts everything, inside one transaction. Packs whose counters agree are left out. */
+/** Returns a function that counts everything, inside one transaction. Packs whose counters agree
+ *  are left out. */
 function createCounting(
   connection: Connection,
 ): () => { totals: Map<number, Totals>; packs: PackRow[] } {
@@ -157,7 +158,7 @@ function createCounting(
   }
 }
 
-/** As pack-counters.ts has it. */
+/** The formula of pack-counters.ts. */
 function aliveBytes({ sizeBytes, copyCount, copyBytes, liveCount, liveBytes }: PackRow): number {
   if (liveCount === 0) return 0
   return liveBytes + Math.trunc(((sizeBytes - copyBytes) * liveCount) / copyCount)

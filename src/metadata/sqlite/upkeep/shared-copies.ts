@@ -1,13 +1,15 @@
-/** What would stay of artifacts that were gone: the copies of their contents that do not die. It follows dying-copies.ts, which
- *  has noted in temporary tables which blobs were asked about and which of them die.
+/** Measures what would stay of gone artifacts: the copies of their contents that do not die.
+ *  Runs after dying-copies.ts, which has recorded in temporary tables which blobs were checked
+ *  and which of them die.
  *
- *    1. Blobs that were not asked about are noted too: those of manifests that stay, and parts of composites that stay.
- *    2. What does not die of all that is noted is added up, each copy once. */
+ *    1. Record the blobs not checked yet: those of manifests that stay, and parts of composites that stay.
+ *    2. Sum up all recorded blobs that do not die, each copy once. */
 import type { Connection } from '../connection/connection.ts'
 import type { Question } from './holding.ts'
 import { createAsking, createPaging } from './question-walks.ts'
 
-/** Answers a function that adds up the bytes of what the manifests of a question hold and would stay. */
+/** Returns a function that sums the bytes that the manifests of a question hold and that would
+ *  stay. */
 export function createSharedCopies(
   connection: Connection,
 ): (parameters: Question, manifests: Iterable<number>) => Promise<number> {

@@ -1,4 +1,5 @@
-/** A copy of the database for a backup, and the packs that it names; when the database was made, and last knew the time. */
+/** A copy of the database for a backup, and the packs it names; when the database was created,
+ *  and its last believed time. */
 import SqliteDatabase from 'better-sqlite3'
 import { closeSync, fsyncSync, openSync } from 'node:fs'
 import { packState } from '../../../../schema/content.ts'
@@ -12,7 +13,8 @@ export function createCopyMethods({
   Metadata,
   'copyTo' | 'listPacks' | 'bornAt' | 'believedTime' | 'noteBelievedTime'
 > {
-  // One statement, so one snapshot. SQLite's online backup would start over with every commit of another connection.
+  // One statement, so one snapshot. SQLite's online backup would restart with every commit of
+  // another connection.
   const vacuum = prepare<[string]>('VACUUM INTO ?')
   const list = prepare<
     [number, number, number, number],
@@ -32,10 +34,10 @@ export function createCopyMethods({
       stage(() => noteBelieved.run(at))
     },
     copyTo: async (path) => {
-      // It is put back as it is, and mostly where everybody may look.
+      // The copy may be restored with this mode, and usually lies where everybody can read.
       closeSync(openSync(path, 'a', 0o600))
       tellingFull(() => vacuum.run(path), 'the disk of the copy')
-      // VACUUM INTO leaves syncing to whoever wants it (sqlite.org/lang_vacuum.html).
+      // VACUUM INTO leaves syncing to the caller (sqlite.org/lang_vacuum.html).
       const file = openSync(path, 'r')
       try {
         fsyncSync(file)
@@ -48,7 +50,7 @@ export function createCopyMethods({
   }
 }
 
-/** Of a database that nobody else has open. */
+/** Requires that nobody else has the database open. */
 function newestPackOf(path: string): number {
   const copy = new SqliteDatabase(path, { readonly: true })
   try {

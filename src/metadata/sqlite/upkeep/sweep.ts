@@ -1,16 +1,18 @@
-/** Sweep: blobs that nothing holds any more. The packs they leave empty are compaction.ts's.
+/** Sweep: deletes blobs that nothing holds any more. Packs left empty are the business of
+ *  compaction.ts.
  *
- *  Candidates are the rows of `touched_blobs`: whoever takes a reference, a lease, a composite or a skeleton away puts
- *  the blob there in the same transaction. A visit either finds the blob held and forgets it (losing that hold will
- *  touch it again), or condemns it: the blob gives its digest up, so nobody is told that it is present, and content that
- *  arrives again gets a new row. Removal checks once more, because a lease may have come in between. */
+ *  Candidates are the rows of `touched_blobs`: whoever removes a reference, a lease, a composite
+ *  or a skeleton adds the blob in the same transaction. A visit either finds the blob held and
+ *  drops the candidate (losing that hold will add it again), or condemns it: the blob gives up
+ *  its digest, so it is no longer reported as present, and content that arrives again gets a new
+ *  row. Removal checks once more, because a lease may have been taken in between. */
 import { blobState } from '../../../../schema/content.ts'
 import type { Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import { stateWithoutDigest } from '../blobs/digest-holding.ts'
 import { createPackCounter } from '../blobs/pack-counters.ts'
 
-/** Blobs of one step: each is looked up in six trees. */
+/** Blobs per step: each is looked up in six trees. */
 const batch = 25
 
 type SweepMethods = Pick<Metadata, 'claimDeadBlobs' | 'removeDeadBlobs'>
@@ -21,7 +23,7 @@ const isNeeded = `(
   OR EXISTS (SELECT 1 FROM composite_parts c WHERE c.part_id = b.id)
   OR EXISTS (SELECT 1 FROM streams s JOIN skeleton_streams k ON k.stream_id = s.id WHERE s.blob_id = b.id))`
 
-/** SQL that is true when a session leases blob `b`. Parameter: the instant now. */
+/** SQL that is true when a session leases blob `b`. Parameter: the current instant. */
 const isLeased = `EXISTS (SELECT 1 FROM leases l CROSS JOIN sessions n ON n.id = l.session_id
   WHERE l.blob_id = b.id AND n.leased_until > ?)`
 
@@ -52,7 +54,8 @@ function createBlobClaiming(connection: Connection): Pick<Metadata, 'claimDeadBl
   const condemn = prepare<[string]>(
     `UPDATE blobs SET state = ${stateWithoutDigest} WHERE id IN (SELECT j.value FROM json_each(?) j)`,
   )
-  // Whatever leases are left of sessions that ended or ran out; one that is found at removal has come since.
+  // Drops leases left by sessions that ended or ran out; a lease found at removal was therefore
+  // taken later.
   const dropLeases = prepare<[string]>(
     'DELETE FROM leases WHERE blob_id IN (SELECT j.value FROM json_each(?) j)',
   )
@@ -71,7 +74,7 @@ function createBlobClaiming(connection: Connection): Pick<Metadata, 'claimDeadBl
   return {
     claimDeadBlobs: async (now, limit) => {
       const claimed: number[] = []
-      // Condemned blobs stay candidates until they are removed, so that a crash forgets none.
+      // Condemned blobs stay candidates until they are removed, so that a crash loses none.
       let after = 0
       await stageInSteps(() => {
         const { last, dead } = visit(now, after, Math.min(batch, limit - claimed.length))
@@ -84,8 +87,9 @@ function createBlobClaiming(connection: Connection): Pick<Metadata, 'claimDeadBl
   }
 }
 
-/** SQL that is true when blob `b`, which stays, keeps stream `s` for nobody: it is neither the serving copy, nor the
- *  joining copy of a part (`isJoined`), nor named by a skeleton (`isNamed`). */
+/** SQL that is true when stream `s` of blob `b`, which stays, serves no purpose: it is neither
+ *  the serving copy, nor the joining copy of a part (`isJoined`), nor named by a skeleton
+ *  (`isNamed`). */
 export function isIdle({ isJoined, isNamed }: { isJoined: string; isNamed: string }): string {
   return `s.id IS NOT b.copy_stream_id
     AND (s.id IS NOT b.joining_stream_id OR NOT ${isJoined}) AND NOT ${isNamed}`
@@ -97,7 +101,8 @@ interface StreamRow {
   lengthBytes: number
 }
 
-/** Answers a function that removes, inside a transaction, streams that these blobs keep for nobody. */
+/** Returns a function that removes, inside a transaction, streams of these blobs that serve no
+ *  purpose. */
 function createIdleStreamRemoval(connection: Connection): (blobIds: number[]) => void {
   const { prepare } = connection
   const removeStreams = createStreamRemoval(connection)
@@ -145,7 +150,7 @@ interface DeadRow {
   id: number
   projectId: number
   partCount: number
-  /** Content bytes that the chunk figures count; 0 for a composite. */
+  /** Content bytes counted by the chunk figures; 0 for a composite. */
   chunkBytes: number
 }
 

@@ -1,4 +1,5 @@
-/** Past usage, copied from the rollups. The current hour or day has a row that is written over until it is over. */
+/** Past usage, copied from the rollups. The row of the current hour or day is overwritten until
+ *  that period is over. */
 import { and, eq, lt } from 'drizzle-orm'
 import { usagePoints } from '../../../../schema/usage-history.ts'
 import { limits } from '../../../core/limits.ts'
