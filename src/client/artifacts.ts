@@ -1,4 +1,4 @@
-/** Artifacts as a whole: listing, finding, deleting, keeping. */
+/** Operations on whole artifacts: list, find by content, delete, restore, change retention. */
 import type {
   WireArtifact,
   WireArtifactDetail,
@@ -16,7 +16,7 @@ export interface ListOptions {
   name?: string
   branch?: string
   workflow?: string
-  /** An instant, ISO 8601 in UTC: only what was uploaded then or later. */
+  /** ISO 8601, UTC: only artifacts uploaded at this instant or later. */
   since?: string
   state?: 'available' | 'damaged' | 'expired' | 'deleted' | 'any'
   sort?: 'newest' | 'oldest' | 'largest' | 'expiring'
@@ -24,7 +24,7 @@ export interface ListOptions {
 }
 
 export interface HolderOptions {
-  /** Absent or null: the token's own, or all for an administrator. */
+  /** Absent or null: the token's project, or all projects for an administrator. */
   project?: string | null
   signal?: AbortSignal
 }
@@ -32,9 +32,9 @@ export interface HolderOptions {
 export interface RetentionChange {
   pinned?: boolean
   expiresAt?: string
-  /** From now by the clock of the server, in place of `expiresAt`. */
+  /** Seconds from now by the server's clock; used instead of `expiresAt`. */
   expiresInSeconds?: number
-  /** Changes nothing: the answer is the artifact as it would be. */
+  /** Changes nothing and returns the artifact as it would be after the change. */
   dryRun?: boolean
 }
 
@@ -48,8 +48,8 @@ export async function* listArtifacts(
   yield* itemsOf<WireArtifact>(server, `${apiRoot}/artifacts`, filter, signal)
 }
 
-/** Live artifacts that hold a file of this digest, the newest first.
- *  Errors: forbidden (the token reads only a run), and those of `openAnswer`. */
+/** Yields live artifacts that hold a file with this digest, newest first.
+ *  Errors: forbidden (the token reads only one run), and those of `openAnswer`. */
 export async function* listHolders(
   server: ServerAccess,
   digest: Digest,
@@ -59,7 +59,7 @@ export async function* listHolders(
   yield* itemsOf<WireHolder>(server, path, filter, signal)
 }
 
-/** The items of a list, page after page. */
+/** Yields the items of a paged list, fetching pages as needed. */
 async function* itemsOf<Item>(
   server: ServerAccess,
   path: string,
@@ -79,7 +79,8 @@ async function* itemsOf<Item>(
   } while (cursor !== null)
 }
 
-/** One that is deleted already stays so. Errors: artifact_not_found, artifact_expired, forbidden. */
+/** Deletes an artifact; a no-op when it is already deleted. Errors: artifact_not_found,
+ *  artifact_expired, forbidden. */
 export async function removeArtifact(
   server: ServerAccess,
   artifactId: number,
@@ -90,13 +91,14 @@ export async function removeArtifact(
     const answer = await openAnswer(server, { method: 'DELETE', path, signal })
     answer.discard()
   } catch (error) {
-    // Also by this request, sent once more since its answer was lost.
+    // A retry of this request whose first response was lost ends here too.
     if (!hasCode(error, 'artifact_deleted')) throw error
   }
 }
 
-/** Deletes all of them or, when one may not be deleted, none; what they free together is counted once. With `dryRun` says
- *  so and deletes none. Errors: artifact_not_found (also for what has ended), forbidden, too_large. */
+/** Deletes all of them, or none if any may not be deleted. Bytes that several of them share are
+ *  counted once in what is freed. With `dryRun`, reports the result and deletes nothing. Errors:
+ *  artifact_not_found (also when an artifact has expired or is deleted), forbidden, too_large. */
 export async function removeArtifacts(
   server: ServerAccess,
   ids: readonly number[],
@@ -107,7 +109,8 @@ export async function removeArtifacts(
   return await requestJson(server, { method: 'POST', path, json, signal }, ['items', 'freedBytes'])
 }
 
-/** Takes a delete back. Errors: artifact_not_found, artifact_deleted (too late), artifact_expired, name_taken, forbidden. */
+/** Undoes a deletion. Errors: artifact_not_found, artifact_deleted (too late), artifact_expired,
+ *  name_taken, forbidden. */
 export async function restoreArtifact(
   server: ServerAccess,
   artifactId: number,

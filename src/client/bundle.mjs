@@ -1,5 +1,6 @@
-/** Makes `dist/client.tgz`: an npm package of the commands that speak to a server, which servers hand out
- *  (`http/operation/client-package.ts`), so that a CI job needs Node and nothing else. The same source makes the same bytes. */
+/** Builds `dist/client.tgz`: an npm package of the commands that talk to a server. Servers serve
+ *  it (`http/operation/client-package.ts`), so that a CI job needs only Node. The build is
+ *  deterministic: the same source gives the same bytes. */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { dirname, join, relative, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -16,7 +17,7 @@ const command = 'dist/src/cli/client-main.js'
 const { outputFiles } = await build({
   entryPoints: [
     join(source, 'cli', 'client-main.ts'),
-    // The thread that it starts by its place (`program-files.ts`).
+    // The worker thread, which the command starts by file path (`program-files.ts`).
     join(here, 'files', 'file-worker.ts'),
   ],
   outdir: join(root, 'dist', 'src'),

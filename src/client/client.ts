@@ -1,5 +1,5 @@
-/** The client library: what programs (and the `trove` command) do with a server. Each call stands for itself; the threads
- *  that work on files live as long as one call. */
+/** The client library: what programs (and the `trove` command) do with a server. Calls are
+ *  independent of each other; worker threads live as long as one call. */
 import type {
   WireArtifact,
   WireArtifactDetail,
@@ -37,7 +37,7 @@ import {
 } from './artifacts.ts'
 import { searchPaths, type SearchOptions } from './search.ts'
 
-// Of what a call gives, takes or fails with, what programs need besides.
+// Types and helpers that programs need to use the arguments, results and errors of these calls.
 export { type Digest, parseDigest, parseWireDigest } from '../core/digest.ts'
 export { type ErrorCode, hasCode, StoreError } from '../core/errors.ts'
 export { FileError } from './files/file-error.ts'
@@ -72,45 +72,48 @@ export interface ClientOptions {
   /** Origin of the server, without a trailing slash. */
   url: string
   token: string | null
-  /** Where lies what is remembered of directories; null remembers nothing. Default: `$HOME/.cache/trove`, if there is one. */
+  /** Directory of the caches of known trees; null disables caching. Default:
+   *  `$HOME/.cache/trove`; no caching without a home directory. */
   cacheDir?: string | null
-  /** The HTTP proxy to go through; null or absent: none, whatever the environment says. */
+  /** The HTTP proxy to use; null or absent: none, whatever the environment says. */
   proxy?: HttpProxy | null
-  /** How long a request may be silent before it counts as failed. Default: 5 minutes. */
+  /** Longest silence before a request counts as failed. Default: 5 minutes. */
   idleMs?: number | undefined
 }
 
 export interface Client {
   readonly server: ServerAccess
-  /** Uploads a tree. Errors: no_files (nothing matches), FileError, NetworkError, AnswerError, ProxyRefusal,
-   *  and the server's codes. */
+  /** Uploads a tree. Errors: no_files (nothing matches), FileError, NetworkError, AnswerError,
+   *  ProxyRefusal, and the server's codes. */
   upload(options: UploadOptions): Promise<UploadResult>
-  /** Brings a directory to what an artifact holds. Errors: FileError, NetworkError, AnswerError, ProxyRefusal,
-   *  digest_mismatch, the server's. */
+  /** Makes a directory match an artifact. Errors: FileError, NetworkError, AnswerError,
+   *  ProxyRefusal, digest_mismatch, and the server's codes. */
   download(options: DownloadOptions): Promise<DownloadResult>
-  /** Compares a directory with an artifact, or with what is attested of one: every file is read. Errors: FileError, no_files (no
-   *  path matches); of what is not attested NetworkError, AnswerError, ProxyRefusal, digest_mismatch, the server's. */
+  /** Compares a directory with an artifact or an attestation; reads every file. Errors:
+   *  FileError, no_files (no path matches); when comparing with an artifact also NetworkError,
+   *  AnswerError, ProxyRefusal, digest_mismatch, and the server's codes. */
   verify(options: VerifyOptions): Promise<VerifyResult>
-  /** Compares a file with the zip of an artifact, or with the file that one is; or with all that is attested of one. Errors:
-   *  FileError; of what is not attested not_found (the digest of the zip is not known), NetworkError, AnswerError, ProxyRefusal,
-   *  the server's. */
+  /** Compares a file with the zip of an artifact, with the single file of a raw artifact, or
+   *  with every file of an attestation. Errors: FileError; when comparing with an artifact also
+   *  not_found (the digest of the zip is not known), NetworkError, AnswerError, ProxyRefusal,
+   *  and the server's codes. */
   verifyFile(options: VerifyFileOptions): Promise<VerifyFileResult>
-  /** Artifacts that match, in pages behind the scenes. */
+  /** Yields matching artifacts, fetching pages as needed. */
   list(options: ListOptions): AsyncGenerator<WireArtifact, void, undefined>
-  /** Live artifacts that hold a file of this digest, the newest first. */
+  /** Yields live artifacts that hold a file with this digest, newest first. */
   holders(digest: Digest, options?: HolderOptions): AsyncGenerator<WireHolder, void, undefined>
-  /** Entries of live artifacts whose paths match, in the newest artifact first. */
+  /** Yields entries of live artifacts whose paths match, newest artifact first. */
   search(options: SearchOptions): AsyncGenerator<WireSearchMatch, void, undefined>
-  /** Deletes an artifact; one that is deleted already stays so. */
+  /** Deletes an artifact; a no-op when it is already deleted. */
   remove(artifactId: number, signal?: AbortSignal): Promise<void>
-  /** Deletes all of them or none; says what comes back to the disk. */
+  /** Deletes all of them or none; reports the bytes that this frees on disk. */
   removeAll(
     artifactIds: readonly number[],
     options?: { dryRun?: boolean; signal?: AbortSignal },
   ): Promise<WireBulkDeletion>
-  /** Takes a delete back while that can be done. */
+  /** Undoes a deletion, while the undo period lasts. */
   restore(artifactId: number, signal?: AbortSignal): Promise<WireArtifact>
-  /** Keeps an artifact for ever, or changes when it expires. */
+  /** Pins an artifact, or changes when it expires. */
   retain(
     artifactId: number,
     change: RetentionChange,
@@ -161,8 +164,9 @@ function defaultCacheDir(): string | null {
   return home === null ? null : join(home, '.cache', 'trove')
 }
 
-/** With threads and a signal that end with it. A program may give one signal to all its calls, in which every `AbortSignal.any`
- *  leaves something behind for as long as it lives (Node 20). */
+/** Runs `work` with worker threads and a signal that live as long as this call. A program may
+ *  pass one signal to all its calls; on Node 20 each `AbortSignal.any` on it would leak memory
+ *  until that signal is collected. */
 async function inOneCall<T>(
   { jobs, signal }: { jobs?: number; signal?: AbortSignal },
   work: (pool: FilePool, signal: AbortSignal) => Promise<T>,

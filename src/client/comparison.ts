@@ -1,4 +1,4 @@
-/** What differs between two artifacts, as the server sees it. */
+/** Differences between two artifacts, as computed by the server. */
 import type {
   WireComparison,
   WireComparisonHead,
@@ -14,11 +14,11 @@ import { parseMessage } from './transport/message.ts'
 
 export interface ReceivedComparison {
   head: WireComparisonHead
-  /** In order of paths; ends early only by throwing. */
+  /** In path order. A stream that is cut short throws; it never ends silently. */
   differences: AsyncGenerator<WireDifference, void, undefined>
 }
 
-/** `project` completes references that name none; null leaves that to the token.
+/** `project` completes references that name none; null leaves the choice to the token.
  *  Errors: artifact_not_found, artifact_expired, artifact_deleted, and those of `openAnswer`. */
 export async function readComparison(
   server: ServerAccess,
@@ -38,7 +38,8 @@ export async function readComparison(
   return { head: received, differences: differencesOf(server, lines, received.differences) }
 }
 
-/** The same without the differences, but for those that say most of the growth. Errors: as there. */
+/** Like `readComparison`, but returns only the totals and the differences that explain most of
+ *  the growth. Errors: the same. */
 export async function readGrowth(
   server: ServerAccess,
   { base, head }: { base: number; head: number },
@@ -63,5 +64,5 @@ async function* differencesOf(
 }
 
 function broken({ url }: ServerAccess): NetworkError {
-  return new NetworkError(`the comparison of ${url} broke off`)
+  return new NetworkError(`${url} sent an incomplete comparison`)
 }

@@ -1,17 +1,19 @@
-/** Finds files of the same content among hundreds of thousands, in 8 bytes a file: a table of ordinals, placed by the first
- *  bytes of their digests, which are as good as random. A map of digests as text would take some 100 bytes a file. */
+/** Finds files with the same content among hundreds of thousands, in 8 bytes a file: an
+ *  open-addressing hash table of ordinals. The slot comes from the first bytes of the digest,
+ *  which are as good as random. A map keyed by digest text would take about 100 bytes a file. */
 export interface ContentIndex {
-  /** The ordinal that was added first with the content of `ordinal`: itself, when it is the first. */
+  /** Returns the ordinal first added with the same content; `ordinal` itself when it is the
+   *  first. */
   add(ordinal: number): number
 }
 
-/** For at most `countMax` files. */
+/** Holds at most `countMax` files. */
 export function createContentIndex(
   countMax: number,
   digestBytes: (ordinal: number) => Buffer,
 ): ContentIndex {
   const slots = 2 ** Math.ceil(Math.log2(Math.max(16, countMax * 1.5)))
-  // Ordinals are kept one higher, so that 0 is an empty slot.
+  // Ordinals are stored plus one, so that 0 marks an empty slot.
   const table = new Uint32Array(slots)
   return {
     add: (ordinal) => {

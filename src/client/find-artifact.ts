@@ -1,4 +1,4 @@
-/** From a reference to the artifact it means, over the API. */
+/** Resolves a reference to the artifact it names, over the API. */
 import type { WireArtifact, WireArtifactDetail, WireArtifactList } from '../api/messages.ts'
 import { apiRoot, artifactPath } from '../api/paths.ts'
 import { storeError } from '../core/errors.ts'
@@ -8,13 +8,13 @@ import type { ProjectName } from '../core/run.ts'
 import { requestJson, type ServerAccess } from './transport/http.ts'
 
 interface Asking {
-  /** Completes references that name none; null leaves that to the token. */
+  /** Completes references that name no project; null leaves the choice to the token. */
   project: ProjectName | null
   signal: AbortSignal
 }
 
-/** Errors: artifact_not_found, artifact_expired, artifact_deleted, invalid_request (of several projects), and those of
- *  `openAnswer`. */
+/** Errors: artifact_not_found, artifact_expired, artifact_deleted, invalid_request (several
+ *  projects have one), and those of `openAnswer`. */
 export async function readArtifact(
   server: ServerAccess,
   reference: Reference,
@@ -25,7 +25,7 @@ export async function readArtifact(
   const found = await findNewest(server, reference, { project, signal, states })
   if (found === undefined) throw notFound(reference, 'artifact')
   const isDead = found.state === 'expired' || found.state === 'deleted'
-  // Asking for it by id says how it ended.
+  // Reading a dead artifact by id fails with the code that says how it ended.
   return isDead ? await readById(server, found.id, signal) : found
 }
 
@@ -38,7 +38,7 @@ async function readById(
   return await requestJson(server, request, ['id', 'treeDigest'])
 }
 
-/** The same with what only the detail of an artifact has. */
+/** Like `readArtifact`, but returns the fields that only the detail has. Errors: the same. */
 export async function readArtifactDetail(
   server: ServerAccess,
   reference: Reference,
@@ -49,7 +49,8 @@ export async function readArtifactDetail(
   return await requestJson(server, request, ['id', 'exclusiveBytes'])
 }
 
-/** The newest deleted artifact that `reference` means. Errors: artifact_not_found, and those of `openAnswer`. */
+/** Returns the id of the newest deleted artifact that `reference` names. Errors:
+ *  artifact_not_found, and those of `openAnswer`. */
 export async function findDeleted(
   server: ServerAccess,
   reference: Reference,
@@ -61,8 +62,8 @@ export async function findDeleted(
   return found.id
 }
 
-/** By the rule of the server (browse/find-artifact.ts): what pull requests made of a branch counts only where nothing else has
- *  built it, dead or alive. */
+/** Follows the server's rule (browse/find-artifact.ts): artifacts that pull requests made on a
+ *  branch count only when nothing else has built that branch, dead or alive. */
 async function findNewest(
   server: ServerAccess,
   reference: Exclude<Reference, { kind: 'id' }>,
@@ -71,7 +72,8 @@ async function findNewest(
     signal,
     states,
   }: Asking & {
-    /** The first that one is in counts. Undefined: what can be downloaded. */
+    /** Tried in this order; the first state with a match wins. Undefined: available for
+     *  download. */
     states: readonly ('deleted' | 'any' | undefined)[]
   },
 ): Promise<WireArtifact | undefined> {
@@ -84,7 +86,8 @@ async function findNewest(
         ]
   for (const place of places) {
     for (const state of states) {
-      // An administrator's token is of no project: what several have may not be taken for one another.
+      // An administrator's token has no project, so a page is read to detect matches in several
+      // projects.
       const limit = place.project === null ? limits.listPageMax : 1
       const query = { ...place, name: reference.name, limit, state }
       const request = { path: `${apiRoot}/artifacts`, query, signal }
@@ -100,8 +103,8 @@ async function findNewest(
 }
 
 function ofSeveral(reference: Reference, projects: string[]): Error {
-  const found = `${formatReference(reference)} is there in ${projects.join(' and in ')}`
-  const message = `${found}: say of which project, by --project`
+  const found = `${formatReference(reference)} exists in ${projects.join(' and in ')}`
+  const message = `${found}; choose one with --project`
   return storeError('invalid_request', message, { field: 'project' })
 }
 

@@ -1,4 +1,4 @@
-/** One entry of an artifact. */
+/** Finds one entry of an artifact by path. */
 import type { WireArtifact, WireEntry } from '../api/messages.ts'
 import { storeError } from '../core/errors.ts'
 import { readEntries } from './read-entries.ts'
@@ -8,7 +8,8 @@ export type WireFile = Extract<WireEntry, { kind: 'file' }>
 
 type Place = Pick<WireArtifact, 'id' | 'name'>
 
-/** What is at a path: null for a directory that only paths below it tell of. Errors: not_found, and those of `openAnswer`. */
+/** Returns the entry at a path, or null for a directory that is no entry itself and only has
+ *  entries below it. Errors: not_found, and those of `openAnswer`. */
 export async function findEntry(
   server: ServerAccess,
   { id }: Place,
@@ -21,7 +22,7 @@ export async function findEntry(
   return first.done !== true && first.value.path === path ? first.value : null
 }
 
-/** Errors: not_found (of what is no file too), and those of `openAnswer`. */
+/** Errors: not_found (also when the path is not a file), and those of `openAnswer`. */
 export async function findFile(
   server: ServerAccess,
   artifact: Place,
@@ -33,7 +34,7 @@ export async function findFile(
   return entry
 }
 
-/** The file of an artifact that never was an archive. Errors: those of `openAnswer`. */
+/** Returns the file of a raw artifact. Errors: those of `openAnswer`. */
 export async function onlyFile(
   server: ServerAccess,
   { id }: Pick<Place, 'id'>,
@@ -41,15 +42,15 @@ export async function onlyFile(
 ): Promise<WireFile> {
   for await (const entry of readEntries(server, id, { under: '', signal }))
     if (entry.kind === 'file') return entry
-  throw new RangeError(`artifact ${id} is one file, and has none`)
+  throw new RangeError(`artifact ${id} should hold one file but holds none`)
 }
 
-/** For a place where a file is wanted and `entry` is. */
+/** The error for a path where a file is wanted but `entry` is found. */
 export function noFile({ name }: Place, entry: WireEntry | null, path: string): Error {
   const instead =
     entry?.kind === 'symlink'
-      ? `it is a link to ${entry.target}`
-      : 'it is a directory, which `trove ls` lists'
+      ? `it is a symlink to ${entry.target}`
+      : 'it is a directory (list it with `trove ls`)'
   return storeError('not_found', `${name} has no file ${JSON.stringify(path)}: ${instead}`, {
     what: path,
   })

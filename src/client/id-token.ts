@@ -1,11 +1,13 @@
-/** From an ID token to a token of the server: how a job of a CI system shows which job it is, without a secret. */
+/** Exchanges an ID token for a token of the server. This is how a CI job proves which job it is
+ *  without a secret. */
 import type { WireToken } from '../api/admin-messages.ts'
 import { apiRoot } from '../api/paths.ts'
 import type { IdTokenSource } from '../core/id-token-source.ts'
 import { requestJson, type ServerAccess } from './transport/http.ts'
 
-/** `job`: which job of the run it is, where the ID token does not say.
- *  Errors: unauthenticated, forbidden, those of `requestJson`, also of the CI system that is asked. */
+/** `job` names the job within its run, when the ID token does not.
+ *  Errors: unauthenticated, forbidden, and those of `requestJson`, also for the request to the
+ *  CI system. */
 export async function exchangeIdToken(
   server: ServerAccess,
   source: IdTokenSource,
@@ -30,7 +32,7 @@ export async function exchangeIdToken(
   )
 }
 
-/** As `getIDToken` of GitHub's toolkit does it (`@actions/core`, oidc-utils). */
+/** Works like `getIDToken` of GitHub's toolkit (`@actions/core`, oidc-utils). */
 async function askForIdToken(
   { url, token, proxy }: IdTokenSource & { kind: 'asked' },
   audience: string,

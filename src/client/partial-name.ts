@@ -1,2 +1,3 @@
-/** Where a download makes new files (partial-tree.ts): a directory of DEST, which is no content of it. */
+/** Directory below DEST where a download creates new files (partial-tree.ts); never part of the
+ *  content of DEST. */
 export const partialName = '.trove-partial'

@@ -5,8 +5,9 @@ import { openAnswer, type ServerAccess } from './transport/http.ts'
 import { linesOf } from './transport/lines.ts'
 import { parseMessage } from './transport/message.ts'
 
-/** All entries, or the entry `under` with what lies below it. Ends early only by throwing.
- *  Errors: not_found (nothing is there), and those of `openAnswer`. */
+/** Yields all entries, or the entry `under` and everything below it. A stream that is cut short
+ *  throws.
+ *  Errors: not_found (no such path), and those of `openAnswer`. */
 export async function* readEntries(
   server: ServerAccess,
   artifactId: number,

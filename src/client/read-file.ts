@@ -1,11 +1,12 @@
-/** One file of an artifact as a stream; the digest of the whole is checked at the end. */
+/** Streams one file of an artifact and checks its digest at the end. */
 import { filePath } from '../api/paths.ts'
 import { createDigestHasher, parseWireDigest } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
 import type { ServerAccess } from './transport/http.ts'
 import { readResumed } from './transport/resumed-body.ts'
 
-/** The bytes of the file, in order; `digest` as messages have it. Errors: those of `readResumed`; digest_mismatch after the last byte. */
+/** Yields the bytes of the file in order. `digest` is in wire form. Errors: those of
+ *  `readResumed`; digest_mismatch after the last byte. */
 export async function* readFile(
   server: ServerAccess,
   { artifactId, path, digest }: { artifactId: number; path: string; digest: string },
@@ -17,7 +18,7 @@ export async function* readFile(
   let sizeBytes = 0
   for await (const chunk of readResumed(
     server,
-    { path: filePath(artifactId, path), told: path },
+    { path: filePath(artifactId, path), label: path },
     signal,
   )) {
     sizeBytes += chunk.length

@@ -1,4 +1,4 @@
-/** Entries of artifacts by their paths, over many artifacts. */
+/** Searches many artifacts for entries by path. */
 import type { WireSearchLine, WireSearchMatch } from '../api/messages.ts'
 import { searchPath } from '../api/paths.ts'
 import { joinPathGlobs } from '../core/path-glob.ts'
@@ -9,15 +9,16 @@ import { linesOf } from './transport/lines.ts'
 import { parseMessage } from './transport/message.ts'
 
 export interface SearchOptions extends Omit<ListOptions, 'state' | 'sort'> {
-  /** An entry matches when its whole path matches one of these. */
+  /** An entry matches when its whole path matches at least one of these globs. */
   globs: readonly [string, ...string[]]
 }
 
-/** As many as a server gives in one answer. */
+/** The server's maximum per response. */
 const matchesAtOnce = 200
 
-/** Those of the newest artifact first, and of each in path order; asks again where an answer says that there is more to
- *  search. Ends early only by throwing. Errors: those of `openAnswer`. */
+/** Yields matches newest artifact first, and in path order within an artifact. Requests further
+ *  pages while the server reports more to search. A stream that is cut short throws. Errors:
+ *  those of `openAnswer`. */
 export async function* searchPaths(
   server: ServerAccess,
   { globs, signal, ...filter }: SearchOptions,
@@ -38,7 +39,7 @@ export async function* searchPaths(
       if ('entry' in message) yield message
       else next = message.nextCursor
     }
-    if (next === undefined) throw new NetworkError(`the search of ${server.url} broke off`)
+    if (next === undefined) throw new NetworkError(`${server.url} sent incomplete search results`)
     if (next === null) return
     cursor = next
   }

@@ -1,4 +1,4 @@
-/** Credentials in an artifact, as the server has found them. */
+/** Credentials that the server has found in an artifact. */
 import type { WireSecretDismissal, WireSecretList } from '../api/secrets.ts'
 import { secretsPath } from '../api/paths.ts'
 import { requestJson, type ServerAccess } from './transport/http.ts'
@@ -12,7 +12,8 @@ export async function listSecrets(
   return await requestJson(server, { path: secretsPath(artifactId), signal }, ['secrets'])
 }
 
-/** Errors: also not_found (no file of that digest holds any), forbidden. */
+/** Errors: those of `listSecrets`, not_found (no file with that digest holds credentials),
+ *  forbidden. */
 export async function dismissSecrets(
   server: ServerAccess,
   artifactId: number,

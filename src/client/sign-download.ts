@@ -1,10 +1,11 @@
-/** An address of an artifact that needs no token for a while. */
+/** A download URL of an artifact that needs no token for a limited time. */
 import type { WireArtifact } from '../api/messages.ts'
 import { signedDownloadPath } from '../api/paths.ts'
 import { openAnswer, type ServerAccess } from './transport/http.ts'
 import { AnswerError } from './transport/network-error.ts'
 
-/** Of its zip, or of the file that it is. `expiresAt`: ISO 8601. Errors: those of `openAnswer`. */
+/** Signs the URL of its zip, or of the file of a raw artifact. `expiresAt` is ISO 8601. Errors:
+ *  those of `openAnswer`. */
 export async function signDownload(
   server: ServerAccess,
   { id, project }: WireArtifact,
@@ -15,6 +16,6 @@ export async function signDownload(
   answer.discard()
   const url = answer.header('location')
   const seconds = url !== null && URL.canParse(url) && new URL(url).searchParams.get('se')
-  if (url === null || !seconds) throw new AnswerError(`${server.url} signed no address`)
+  if (url === null || !seconds) throw new AnswerError(`${server.url} returned no signed URL`)
   return { url, expiresAt: new Date(Number(seconds) * 1000).toISOString() }
 }

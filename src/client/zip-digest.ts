@@ -1,12 +1,12 @@
-/** The digest of the zip that a server hands out of an artifact. */
+/** The digest of the zip that a server serves for an artifact. */
 import type { WireArtifact } from '../api/messages.ts'
 import { storeError } from '../core/errors.ts'
 
-/** As it is written in messages. Errors: not_found, where only building the zip would tell. */
+/** Returns it in wire form. Errors: not_found, when the zip would have to be built to know it. */
 export function zipDigestOf({ name, zipDigest }: WireArtifact): string {
   if (zipDigest !== null) return zipDigest
   const reason =
-    `the digest of the zip of ${name} is not known: it was not uploaded as a zip, so each download puts one together; ` +
-    'the tree digest and those of its files are known (`trove shasum`)'
+    `the digest of the zip of ${name} is not known: it was not uploaded as a zip, so each download builds one; ` +
+    '`trove shasum` prints the digests of its files and tree'
   throw storeError('not_found', reason, { what: name })
 }

@@ -195,13 +195,13 @@ describe('an attestation', () => {
     ],
     [
       'another type of payload',
-      'no envelope of in-toto',
+      'it has no in-toto envelope',
       ({ dsseEnvelope: envelope }) => {
         envelope.payloadType = 'application/json'
       },
     ],
-    ['no envelope', 'no envelope of in-toto', () => ({ dsseEnvelope: null })],
-    ['no object', 'no envelope of in-toto', () => []],
+    ['no envelope', 'it has no in-toto envelope', () => ({ dsseEnvelope: null })],
+    ['no object', 'it has no in-toto envelope', () => []],
   ])('with %s is refused', async (_, reason, edit) => {
     await makeTree(tree, { a: 'a' })
     await attestTree()
@@ -227,7 +227,7 @@ describe('an attestation', () => {
     await writeFile(join(root, 'trove.pub'), other)
     expect(await verify('tree')).toMatchObject({
       status: 6,
-      stderr: expect.stringContaining('another key has signed it'),
+      stderr: expect.stringContaining('was signed by another key'),
     })
     await writeFile(join(root, 'trove.pub'), other + own)
     expect(await verify('tree')).toMatchObject({ status: 0 })
@@ -246,7 +246,7 @@ describe('an attestation', () => {
     expect(await verify('tree')).toMatchObject({
       status: 6,
       text: '',
-      stderr: expect.stringContaining('nobody had merged its code'),
+      stderr: expect.stringContaining('its code was not merged'),
     })
     expect(await verify('tree', '--allow-untrusted')).toMatchObject({
       status: 0,

@@ -163,7 +163,7 @@ test('by a token of all projects what several have is not taken for one another'
   expect((await asked('ls', '70/twin')).status).toBe(0)
   const token = await server.token({ project: 'octo/other' })
   await server.put('/api/v1/projects/octo/other/runs/70/artifacts/twin?branch=twins', { token })
-  const told = 'is there in octo/other and in octo/app: say of which project, by --project'
+  const told = 'exists in octo/other and in octo/app; choose one with --project'
   for (const reference of ['70/twin', 'latest:twins/twin'])
     expect(await asked('rm', reference)).toMatchObject({
       status: 2,
@@ -332,9 +332,9 @@ const isThereOne = 'Is there a Trove server at TROVE_URL (or --url)?'
 const isBounded =
   'A proxy in front of the server bounds what is uploaded, as nginx does without `client_max_body_size 0`.'
 test.each([
-  [200, 'gave an answer that this version cannot read: it is no JSON object', isThereOne],
-  [404, 'answered 404', isThereOne],
-  [413, 'answered 413', isBounded],
+  [200, 'sent a response that this version cannot read: not a JSON object', isThereOne],
+  [404, 'responded 404', isThereOne],
+  [413, 'responded 413', isBounded],
 ])('a sign-in page or a proxy that answers %i is told in two lines', async (status, told, hint) => {
   const other = createServer((_, response) => {
     response.writeHead(status, { 'content-type': 'text/html' }).end('<html>Welcome</html>')

@@ -142,7 +142,7 @@ describe('trove download', () => {
     // What the user can mend is told without where in the code it was met.
     expect(outcome).toMatchObject({
       status: 1,
-      stderr: `trove: ${join(root, 'file')} is no directory\n`,
+      stderr: `trove: ${join(root, 'file')} is not a directory\n`,
     })
   })
 

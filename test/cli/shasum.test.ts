@@ -81,7 +81,7 @@ test('of a path: the file, or what lies below, named from the root; JSON has siz
     { path: 'bin/sub/x', digest: `sha256:${x}`, sizeBytes: 1 },
   ])
   for (const [path, reason] of [
-    ['link', 'it is a link to VERSION'],
+    ['link', 'it is a symlink to VERSION'],
     ['d', 'it is a directory'],
     ['nowhere', 'has no "nowhere"'],
   ] as const) {

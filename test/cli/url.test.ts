@@ -86,7 +86,7 @@ test.each([
   [['42/nothing'], 3, 'there is no artifact 42/nothing'],
   [['42/build:nowhere'], 3, 'has no "nowhere"'],
   [['latest:feature/x/build:nowhere'], 3, 'has no "nowhere"'],
-  [['42/build:link'], 3, 'it is a link to bin/app'],
+  [['42/build:link'], 3, 'it is a symlink to bin/app'],
   [['42/build:bin', '--download'], 3, 'it is a directory'],
   [['42/build:bin/app', '--sign'], 2, '--sign is of the whole'],
   [['42/build', '--sign', '--download'], 2, '--sign and --download exclude each other'],

@@ -244,6 +244,6 @@ test('DIR that is not there is an error, not a missing artifact', async () => {
   execFileSync('mkfifo', [join(root, 'pipe')])
   expect(await trove('verify', '1/somewhere', 'pipe')).toMatchObject({
     status: 1,
-    stderr: expect.stringContaining('pipe is no directory'),
+    stderr: expect.stringContaining('pipe is not a directory'),
   })
 })

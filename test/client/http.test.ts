@@ -72,7 +72,7 @@ describe('a request', () => {
     const { url } = await serve(() => undefined)
     const config = readClientConfig({ url }, { TROVE_IDLE_TIMEOUT: '1s' })
     const asking = requestJson(createClient(config).server, { method: 'POST', path: '/x' }, fields)
-    await expect(asking).rejects.toThrow('nothing came for 1 s')
+    await expect(asking).rejects.toThrow('no data received for 1 s')
   })
 
   test('is sent again when the server is busy or the connection breaks', async () => {
@@ -147,13 +147,13 @@ describe('a request', () => {
   })
 
   test.each([
-    ['{"fin":true}', 'there is no "fine"'],
-    ['<html>', 'it is no JSON object'],
-    ['null', 'it is no JSON object'],
+    ['{"fin":true}', 'missing field "fine"'],
+    ['<html>', 'not a JSON object'],
+    ['null', 'not a JSON object'],
   ])('that is answered with %s names the server and what it misses', async (body, reason) => {
     const server = await serve((_, response) => response.end(body))
     await expect(requestJson(server, { path: '/' }, fields)).rejects.toThrow(
-      `${server.url} gave an answer that this version cannot read: ${reason}`,
+      `${server.url} sent a response that this version cannot read: ${reason}`,
     )
   })
 
@@ -277,7 +277,7 @@ describe('an answer', () => {
     const url = new URL(`https://127.0.0.1:${(silent.address() as AddressInfo).port}`)
     const asked = { url, method: 'GET', headers: {}, body: undefined, signal: undefined }
     await expect(exchange(asked, 50)).rejects.toThrow(
-      `${url.origin} cannot be reached: no connection came about in 0.05 s`,
+      `${url.origin} cannot be reached: no connection within 0.05 s`,
     )
     const slow = await serve((_, response) => setTimeout(() => response.end('x'), 100))
     const answer = await exchange({ ...asked, url: new URL(slow.url) }, 50)
@@ -343,10 +343,10 @@ describe('a file', () => {
 
   test('that never gets further is given up', async () => {
     const server = await serve(cutting([1000, 0, 0, 0, 0, 0, 0]))
-    const request = { path: '/file', told: 'the file' }
+    const request = { path: '/file', label: 'the file' }
     const reading = readResumed(server, request, never, async () => {})
     await expect(buffer(reading)).rejects.toThrow(
-      `the file broke off after 1000 bytes: the answer of ${server.url} broke off: `,
+      `the file broke off after 1000 bytes: the response of ${server.url} broke off: `,
     )
     expect(server.requests).toHaveLength(6)
   })

@@ -146,19 +146,19 @@ describe('commands', () => {
       return first.replaceAll(`127.0.0.1:${port}`, 'PROXY')
     }
     expect(await told('https://wants.test')).toBe(
-      'trove: the proxy PROXY (HTTPS_PROXY) does not accept the user and password in its URL',
+      'trove: the proxy PROXY (HTTPS_PROXY) rejected the user and password in its URL',
     )
     expect(await told('http://wants.test')).toBe(
-      'trove: the proxy PROXY (HTTP_PROXY) does not accept the user and password in its URL',
+      'trove: the proxy PROXY (HTTP_PROXY) rejected the user and password in its URL',
     )
     expect(await told('http://wants.test', { HTTP_PROXY: proxy.url })).toBe(
-      'trove: the proxy PROXY (HTTP_PROXY) wants a user and a password in its URL',
+      'trove: the proxy PROXY (HTTP_PROXY) requires a user and password in its URL',
     )
     expect(await told('https://other.test')).toBe(
-      'trove: the proxy PROXY (HTTPS_PROXY) does not connect to other.test:443: it answered 403',
+      'trove: the proxy PROXY (HTTPS_PROXY) did not connect to other.test:443: it responded 403',
     )
     expect(await told('http://other.test')).toBe(
-      'trove: http://other.test answered 403 through the proxy PROXY (HTTP_PROXY)',
+      'trove: http://other.test responded 403 through the proxy PROXY (HTTP_PROXY)',
     )
     // A refusal is not asked for again.
     expect(proxy.asked).toHaveLength(5)
@@ -235,7 +235,7 @@ describe('the library', () => {
     const proxy = { url: `socks5://user:${password}@proxy.test` }
     const client = createClient({ url: server.url, token, cacheDir: null, proxy })
     await expect(client.remove(1)).rejects.toThrow(
-      /^the URL of the proxy is none of an HTTP proxy$/,
+      /^the URL of the proxy is not that of an HTTP proxy$/,
     )
   })
 
@@ -270,7 +270,7 @@ describe('the library', () => {
       proxy: { url: silent, setting: 'HTTPS_PROXY' },
     }
     await expect(exchange(asked, 50)).rejects.toThrow(
-      `https://store.test cannot be reached through the proxy ${new URL(silent).host} (HTTPS_PROXY): it opened no connection in 0.05 s`,
+      `https://store.test cannot be reached through the proxy ${new URL(silent).host} (HTTPS_PROXY): it opened no connection within 0.05 s`,
     )
   })
 

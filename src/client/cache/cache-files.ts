@@ -1,4 +1,5 @@
-/** Files of the client's cache: one for each tree and purpose, replaced as a whole, of which the oldest go. */
+/** Files of the client's cache: one for each tree and purpose, always replaced as a whole. The
+ *  least recently used are deleted. */
 import { randomBytes } from 'node:crypto'
 import { readdirSync, rmSync, statSync } from 'node:fs'
 import { type FileHandle, open, readdir, rm } from 'node:fs/promises'
@@ -7,20 +8,21 @@ import { digestOf } from '../../core/digest.ts'
 import { makeDirectories } from '../../make-directories.ts'
 import { rename } from '../files/system.ts'
 
-/** Files that are kept of each purpose; the longest unused go first. */
+/** Upper bound on files of one purpose; the least recently used are deleted first. */
 const filesMax = 64
 
-/** Files of an upload as they were looked at (upload/stat-cache.ts); a download's directory as it was left
- *  (download/destination-cache.ts). */
+/** `stat`: the files of an upload with their inode stats (upload/stat-cache.ts). `destination`:
+ *  the state in which a download left its directory (download/destination-cache.ts). */
 export type CachePurpose = 'stat' | 'destination'
 
-/** Where what is remembered of a tree lies. `key` tells trees apart. */
+/** Path of the cache file of a tree. `key` identifies the tree. */
 export function cacheFilePath(directory: string, purpose: CachePurpose, key: string): string {
   return join(directory, purpose, digestOf(key).slice(0, 32))
 }
 
-/** Undefined when nothing is remembered (`path` null), or cannot be read: whoever asks does without. Read in one piece: a
- *  look at the answer of a server need not wait for it; into shared memory, so that threads can use it. */
+/** Returns undefined when there is no cache (`path` null) or it cannot be read; callers then
+ *  work without it. Reads asynchronously with one call, so that a server's response need not
+ *  wait for it, and into shared memory, so that worker threads can use the bytes. */
 export async function readCacheFile(path: string | null): Promise<Buffer | undefined> {
   if (path === null) return undefined
   let file: FileHandle | undefined
@@ -37,10 +39,10 @@ export async function readCacheFile(path: string | null): Promise<Buffer | undef
   }
 }
 
-/** A file that takes the place of the one that was there as a whole, once it is finished. */
+/** A new file that atomically replaces the previous one when it is finished. */
 export interface CacheFile {
   write(bytes: Uint8Array, at: number): Promise<void>
-  /** Whoever looks in between finds nothing. */
+  /** A reader between the removal of the old file and the rename finds no file. */
   finish(): Promise<void>
   abandon(): Promise<void>
 }
@@ -58,7 +60,7 @@ export async function openCacheFile(path: string): Promise<CacheFile> {
     },
     finish: async () => {
       await file.close()
-      // Taking the place of a file, it would be written out first by some file systems: 30 ms for a large tree.
+      // Some file systems flush a file that is renamed over another one: 30 ms for a large tree.
       await rm(path, { force: true })
       await rename(temporary, path)
       dropOldest(directory)
@@ -70,7 +72,8 @@ export async function openCacheFile(path: string): Promise<CacheFile> {
   }
 }
 
-/** What a process that was killed has left. One that is still at work then does without. */
+/** Removes temporary files of killed processes. A process still writing one then fails to save
+ *  its cache, which is harmless. */
 async function dropUnfinished(path: string): Promise<void> {
   const start = `${basename(path)}.`
   for (const name of await readdir(dirname(path)))

@@ -1,5 +1,6 @@
-/** Which of the files that a cache knows are as they were: those of DEST are looked at while the tree is still on its way, those
- *  of an upload while they are walked. */
+/** Finds which files of a cached tree are unchanged, by their stats. A download checks DEST
+ *  while the tree is still being fetched; an upload checks its files while it walks the
+ *  directories. */
 import { setImmediate } from 'node:timers/promises'
 import { type FilePool, tasksPerThread } from '../files/file-pool.ts'
 import { unverified } from '../files/file-tasks.ts'
@@ -7,21 +8,24 @@ import { modeOf } from '../files/system.ts'
 import { createVerifier } from '../files/verify-files.ts'
 import type { TreeCache } from './tree-cache.ts'
 
-/** What a look at what a directory was known to have has shown. */
+/** Result of checking a directory against its cached tree. */
 export interface LookedAt<Cache extends TreeCache> {
   readonly cache: Cache | null
-  /** Permission bits of the file of each line; `unverified` of one that is not as it was known. */
+  /** Permission bits of the file of each line; `unverified` for one that is not as cached. */
   readonly modes: Uint16Array
-  /** Permission bits of the directories on the way to these files; not of links in their place. */
+  /** Permission bits of the directories on the paths to these files; symlinks in their place are
+   *  left out. */
   readonly directories: ReadonlyMap<string, number>
 }
 
-/** Looks that the main thread does at once: as many as take about a millisecond, on a slow file system one. */
+/** Upper bound on files that the main thread checks in one slice. A slice adapts to about a
+ *  millisecond, on a slow file system down to one file. */
 const filesPerSliceMax = 128
 const sliceMs = 1
 
-/** Looks at the files below `root` that the cache knows. This thread helps once `isFree` resolves. `throughLinks`: a file
- *  counts that is seen through a link. */
+/** Checks the files below `root` that the cache lists. The main thread helps once `isFree`
+ *  resolves. With `throughLinks`, a file that is reached through a symlinked directory counts as
+ *  unchanged too. */
 export async function lookAtKnown<Cache extends TreeCache>(
   pool: FilePool,
   root: string,
@@ -44,7 +48,8 @@ export async function lookAtKnown<Cache extends TreeCache>(
     for (const [index, mode] of answer.directoryModes.entries())
       directories.set(paths[index]!, mode)
   }
-  /** This thread would only wait, and beginning one more takes as long as 20,000 looks. */
+  /** The main thread would only wait, and starting another worker takes as long as checking
+   *  20,000 files. */
   const here = async (): Promise<void> => {
     await isFree
     const verifyNext = createVerifier(task, (path, stats) => directories.set(path, modeOf(stats)))
@@ -54,11 +59,12 @@ export async function lookAtKnown<Cache extends TreeCache>(
       if (performance.now() - begun > sliceMs) files = Math.ceil(files / 2)
       else files = Math.min(files * 2, filesPerSliceMax)
       await setImmediate()
-      // The threads find nothing left either.
+      // Makes the workers find nothing left to do, too.
       if (signal.aborted) Atomics.store(cursor, 0, cache.count)
     }
   }
-  // A thread gets its next task while it is at work, so all begin only when there is one more for each.
+  // A worker is handed its next task while it is busy, so filling all workers takes
+  // `tasksPerThread` tasks each.
   const tasks = tasksPerThread * Math.max(1, pool.threads - 1)
   await Promise.all([...Array.from({ length: tasks }, inThread), here()])
   return { cache, modes, directories }

@@ -1,43 +1,45 @@
-/** A directory tree as it was seen the last time, so that what did not change since need not be read again: of each entry its
- *  line, and of files the look of their inode. One file for each tree, replaced as a whole.
+/** The last seen state of a directory tree, so that unchanged files need not be read again: the
+ *  manifest line of each entry, and the stats of each file's inode. One file for each tree,
+ *  replaced as a whole:
  *
  *    magic · entries · bytes of the origin · CRC-32 of the columns · CRC-32 of origin and text
- *    4 × entries doubles (size, mtime ms, ctime ms, inode; NaN of what is no file, or is racy: files/racy.ts)
- *    entries + 1 offsets, where in the text each line begins and the last one ends
+ *    4 × entries doubles (size, mtime ms, ctime ms, inode; NaN for entries that are no file or are racy: files/racy.ts)
+ *    entries + 1 offsets: where each line begins in the text, and where the last one ends
  *    origin · canonical text (core/manifest.ts) without its first line
  *
- *  It is only a cache: one that is missing, damaged or of another version is nothing. */
+ *  A cache that is missing, damaged or of another version is ignored. */
 import { crc32 } from '../../core/crc32.ts'
 import type { ManifestLines } from '../../core/manifest-changes.ts'
 import { type CacheFile, openCacheFile, readCacheFile } from './cache-files.ts'
 
-/** What a tree cache is of: bytes that its file begins with, `magicBytes` long. */
+/** Identifies the kind and version of a tree cache: the first `magicBytes` of its file. */
 export type TreeCacheMagic = Buffer
 
-/** Identity of a file's content as far as a look at its inode goes: four numbers. */
+/** Number of stats that identify a file's content as far as its inode tells: size, mtime, ctime,
+ *  inode. */
 export const statColumns = 4
 
-/** In shared memory, as threads look at the files. */
+/** Held in shared memory, because worker threads check the files. */
 export interface TreeCache extends ManifestLines {
-  /** Lines, each an entry. */
+  /** Number of lines; each is an entry. */
   readonly count: number
-  /** `statColumns` numbers a line. */
+  /** `statColumns` numbers for each line. */
   readonly stats: Float64Array
-  /** What the tree was last; whoever writes the cache says what that means. */
+  /** Identifies the tree that was cached; its meaning is up to the writer of the cache. */
   readonly origin: Buffer
 }
 
 const magicBytes = 24
 const headBytes = magicBytes + 16
 
-/** `what` and `version` as they stand in the file. */
+/** `what` and `version` are written to the file as they are. */
 export function treeCacheMagic(what: string, version: number): TreeCacheMagic {
   const magic = Buffer.alloc(magicBytes)
   magic.write(`trove ${what} ${version}\n`, 'latin1')
   return magic
 }
 
-/** `path` null: nothing is remembered. */
+/** `path` null: there is no cache. */
 export async function readTreeCache(
   path: string | null,
   magic: TreeCacheMagic,
@@ -67,27 +69,27 @@ export async function readTreeCache(
 }
 
 export interface TreeCacheWriter {
-  /** Puts it in place of the one before, once `when` resolves, if it is given; not when that rejects. Never fails: without it
-   *  everything is looked at the next time. */
+  /** Replaces the previous cache, after `when` resolves if it is given; abandons the new one if
+   *  `when` rejects. Never fails: without a cache the next run checks everything. */
   save(stats: Float64Array, when?: Promise<unknown>): Promise<void>
-  /** Forgets what was written. */
+  /** Discards what was written. */
   abandon(): Promise<void>
 }
 
-/** A tree as it is remembered. */
+/** A tree to be cached. */
 export interface CachedTree {
   readonly count: number
   readonly origin: Buffer
   /** Its lines, in pieces. */
   readonly text: Iterable<Buffer>
-  /** Asked for once the text is written. */
+  /** Called after all of the text is written. */
   lineStarts(): Uint32Array
 }
 
-/** Bytes that are written at once; many small pieces of text would each cost a call. */
+/** Bytes per write; writing each small piece of text by itself would cost a system call each. */
 const blockBytes = 256 * 1024
 
-/** Begins to write the text, which is known before the stats are. */
+/** Starts to write the text, which is known before the stats are. */
 export function beginTreeCache(
   path: string,
   magic: TreeCacheMagic,
@@ -98,7 +100,7 @@ export function beginTreeCache(
     file,
     textCheck: await writeBlocks(file, [origin], text, headBytes + columnsBytes(count)),
   }))
-  // Met at the end.
+  // Rejections are handled where `writing` is awaited.
   writing.catch(() => {})
   const abandon = async (): Promise<void> => {
     await writing.catch(() => {})
@@ -106,7 +108,7 @@ export function beginTreeCache(
   }
   return {
     save: async (stats, when) => {
-      // Met below.
+      // Rejections are handled where `when` is awaited.
       when?.catch(() => {})
       try {
         const { file, textCheck } = await writing
@@ -138,14 +140,14 @@ export function bytesOf({ buffer, byteOffset, byteLength }: Float64Array | Uint3
   return Buffer.from(buffer, byteOffset, byteLength)
 }
 
-/** Answers the CRC-32 of all. */
+/** Returns the CRC-32 of everything written. */
 async function writeBlocks(
   file: CacheFile,
   first: readonly Buffer[],
   pieces: Iterable<Buffer>,
   start: number,
 ): Promise<number> {
-  // One for all: dead ones would pile up before they are collected.
+  // One buffer for all writes: discarded ones would pile up before they are collected.
   const block = Buffer.allocUnsafeSlow(blockBytes)
   let at = start
   let bytes = 0

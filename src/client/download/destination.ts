@@ -121,7 +121,7 @@ function readDirectory(path: string): Dirent[] {
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     if (code === 'ENOENT') return []
-    const reason = code === 'ENOTDIR' ? 'is no directory' : `cannot be read: ${message}`
+    const reason = code === 'ENOTDIR' ? 'is not a directory' : `cannot be read: ${message}`
     throw new FileError(path, reason, { cause: error })
   }
 }

@@ -266,7 +266,7 @@ function makeDestination(path: string): void {
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     const isInTheWay = code === 'EEXIST' || code === 'ENOTDIR'
-    const reason = isInTheWay ? 'is no directory' : `cannot be made: ${message}`
+    const reason = isInTheWay ? 'is not a directory' : `cannot be made: ${message}`
     throw new FileError(path, reason, { cause: error })
   }
 }

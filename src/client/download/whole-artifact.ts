@@ -57,7 +57,7 @@ export function readArchive(
   const request = {
     path: archivePath(artifactId, format),
     ...(path !== undefined && { query: { path } }),
-    told: `the ${format} of artifact ${artifactId}`,
+    label: `the ${format} of artifact ${artifactId}`,
   }
   return readResumed(server, request, signal)
 }

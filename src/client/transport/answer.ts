@@ -1,5 +1,5 @@
-/** One HTTP exchange over `node:http`, which takes a third of the time that `fetch` of Node takes to move bytes and half of
- *  what it takes to load. Redirects are not followed: the token would go along. */
+/** One HTTP exchange over `node:http`, which moves bytes in a third of the time of Node's
+ *  `fetch` and loads in half. Redirects are not followed: they would pass the token on. */
 import { once, setMaxListeners } from 'node:events'
 import {
   Agent,
@@ -20,43 +20,45 @@ export interface Exchange {
   url: URL
   method: string
   headers: Record<string, string>
-  /** Taken only as fast as it can be sent, and not to its end when the answer comes before. */
+  /** Pulled only as fast as it can be sent. When the response comes first, the rest is not sent. */
   body: Uint8Array | AsyncIterable<Uint8Array> | undefined
   signal: AbortSignal | undefined
-  /** What the server is reached through; null or absent: nothing. */
+  /** Proxy to go through; null or absent: a direct connection. */
   proxy?: HttpProxy | null
-  /** Longest silence in it. */
+  /** Longest silence within the exchange. */
   idleMs?: number | undefined
 }
 
-/** An answer whose body is still to be read. */
+/** A response whose body is still to be read. */
 export interface Answer {
   readonly status: number
-  /** Null when the answer has no such header. */
+  /** Null when the response has no such header. */
   header(name: string): string | null
-  /** The body, decoded. Errors: NetworkError when it breaks off. */
+  /** The decoded body. Errors: NetworkError when it breaks off. */
   chunks(): AsyncGenerator<Buffer, void, undefined>
-  /** The whole of it. Errors: NetworkError. */
+  /** The whole decoded body. Errors: NetworkError. */
   bytes(): Promise<Buffer>
-  /** Drops the body, and the connection with it when there is more than a little left. */
+  /** Discards the body, and closes the connection unless the body has been received in full. */
   discard(): void
 }
 
-/** Connections that nobody uses are dropped before the server does (5 s), so that none is used at the moment of its end. */
+/** Idle connections are closed before the server does it (5 s), so that no request is sent on a
+ *  connection that is just being closed. */
 const unusedMs = 4000
-/** Longest wait for a connection with its handshake: four packets are lost by then. A system goes on for two minutes. */
+/** Longest wait for a connection, including the TLS handshake; by then four packets have been
+ *  lost. The system would try for two minutes. */
 const connectMsDefault = 15_000
 const agentOptions = { keepAlive: true, timeout: unusedMs }
 const agents = { plain: new Agent(agentOptions), secure: new SecureAgent(agentOptions) }
 
-/** Sends a request and waits for the head of its answer. Errors: NetworkError, ProxyRefusal; what `body` fails with; the
- *  signal's. */
+/** Sends a request and waits for the head of its response. Errors: NetworkError, ProxyRefusal,
+ *  those of `body`, the signal's. */
 export async function exchange(
   { url, method, headers: given, body, signal, proxy, idleMs = limits.idleExchangeMs }: Exchange,
   connectMs = connectMsDefault,
 ): Promise<Answer> {
   signal?.throwIfAborted()
-  // One may end any number of requests.
+  // One signal may end any number of requests.
   if (signal !== undefined) setMaxListeners(0, signal)
   const headers = body instanceof Uint8Array ? { ...given, 'content-length': body.length } : given
   const options: RequestOptions = {
@@ -75,12 +77,12 @@ export async function exchange(
   options.agent ??= isSecure ? agents.secure : agents.plain
   const request = isSecure ? secureRequest(url, options) : plainRequest(url, options)
   request.once('timeout', () => {
-    request.destroy(new Error(`nothing came for ${idleMs / 1000} s`))
+    request.destroy(new Error(`no data received for ${idleMs / 1000} s`))
   })
   request.once('socket', (socket) => {
     if (request.reusedSocket) return
     const late = setTimeout(() => {
-      request.destroy(new Error(`no connection came about in ${connectMs / 1000} s`))
+      request.destroy(new Error(`no connection within ${connectMs / 1000} s`))
     }, connectMs)
     const settle = (): void => clearTimeout(late)
     socket.once(isSecure ? 'secureConnect' : 'connect', settle)
@@ -88,20 +90,20 @@ export async function exchange(
   })
   const answered = new Promise<IncomingMessage>((resolve, reject) => {
     request.once('response', resolve)
-    // Stays for the life of the request: later errors reach whoever reads the answer.
+    // Stays for the life of the request: later errors reach the reader of the response.
     request.on('error', reject)
   })
   const sending = send(request, body)
   try {
-    // A body that fails ends the request; its own error says why.
+    // A body that fails ends the request; the body's own error says why.
     const response = await Promise.race([answered, sending.then(async () => await answered)])
     return answerOf(request, response, { url, signal })
   } catch (error) {
     request.destroy()
     signal?.throwIfAborted()
     if (error instanceof BodyFault) throw error.cause
-    const isTold = error instanceof NetworkError || error instanceof ProxyRefusal
-    throw isTold ? error : unreachable(url, proxy, error)
+    const isExplained = error instanceof NetworkError || error instanceof ProxyRefusal
+    throw isExplained ? error : unreachable(url, proxy, error)
   }
 }
 
@@ -113,11 +115,11 @@ function unreachable(url: URL, proxy: Exchange['proxy'], cause: unknown): Networ
 }
 
 function reasonOf(cause: unknown): string {
-  // What OpenSSL says ends with a line feed.
+  // OpenSSL's messages end with a line feed.
   return (cause instanceof Error ? cause.message || cause.name : String(cause)).trim()
 }
 
-/** What the body failed with, as its cause. */
+/** Carries the failure of the request body as its cause. */
 class BodyFault extends Error {}
 
 async function send(request: ClientRequest, body: Exchange['body']): Promise<void> {
@@ -152,10 +154,11 @@ function answerOf(
       yield* (isGzipped(response) ? inflated(response) : response) as AsyncIterable<Buffer>
     } catch (error) {
       signal?.throwIfAborted()
-      const told = `the answer of ${url.origin} broke off: ${reasonOf(error)}`
-      throw new NetworkError(told, { cause: error })
+      const message = `the response of ${url.origin} broke off: ${reasonOf(error)}`
+      throw new NetworkError(message, { cause: error })
     } finally {
-      // A connection with an unsent rest of a body, or an unread one of an answer, is of no more use.
+      // A connection with an unsent rest of a request body, or an unread rest of a response body,
+      // cannot be reused.
       if (!request.writableEnded || !response.complete) request.destroy()
     }
   }
@@ -185,7 +188,7 @@ function isGzipped({ headers }: IncomingMessage): boolean {
 
 function inflated(response: IncomingMessage): AsyncIterable<Buffer> {
   const gunzip = createGunzip({ chunkSize: 64 * 1024 })
-  // Its failure is met by whoever reads `gunzip`.
+  // The reader of `gunzip` handles its failure.
   pipeline(response, gunzip).catch(() => {})
   return gunzip as AsyncIterable<Buffer>
 }

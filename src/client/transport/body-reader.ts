@@ -1,4 +1,5 @@
-/** An answer's body as bytes taken from its front. A body that ends early is a network failure. */
+/** Reads a response body from its front, a number of bytes at a time. A body that ends early is
+ *  a network failure. */
 import type { Answer } from './answer.ts'
 import { NetworkError } from './network-error.ts'
 
@@ -7,7 +8,8 @@ export interface BodyReader {
   take(count: number): Promise<Buffer>
   /** The next bytes, as many as `target` has room for. Errors: NetworkError. */
   takeInto(target: Uint8Array): Promise<void>
-  /** At least one and at most `count` of the next bytes, without taking them. Errors: NetworkError. */
+  /** Up to `count` of the next bytes, without taking them; fewer only at the end of the body, at
+   *  least one. Errors: NetworkError. */
   peek(count: number): Promise<Buffer>
   /** The next `count` bytes in pieces. */
   stream(count: number): AsyncGenerator<Buffer, void, undefined>
@@ -15,8 +17,9 @@ export interface BodyReader {
   readonly position: number
 }
 
-/** What `read` makes of the body, of which it need not take the end. Then the connection is free for the next request; it is
- *  dropped when `read` fails, or when more comes than it took. Errors: those of `read`. */
+/** Returns the result of `read`, which need not read to the end of the body. The connection is
+ *  reusable afterwards, but is closed when `read` fails or when the body has more than it took.
+ *  Errors: those of `read`. */
 export async function readBody<Result>(
   answer: Answer,
   read: (body: BodyReader) => Promise<Result>,
@@ -28,8 +31,9 @@ export async function readBody<Result>(
   }
   try {
     const result = await read(readerOf(pieces))
-    // The end of a body may come after its last byte. While it is not read, the request goes on and keeps a program alive.
-    // Nobody waits for it: all that was wanted is there, whatever becomes of the connection.
+    // The end of a body can arrive after its last byte. Until it is read, the request stays open
+    // and keeps the program alive. Nobody waits for it: everything wanted has arrived, whatever
+    // happens to the connection.
     pieces.next().then(
       async ({ done }) => done === true || (await drop()),
       () => {},
@@ -46,7 +50,7 @@ function readerOf(pieces: AsyncGenerator<Buffer, void, undefined>): BodyReader {
   let position = 0
   const next = async (): Promise<Buffer> => {
     const { value, done } = await pieces.next()
-    if (done === true) throw new NetworkError('the answer ends too early')
+    if (done === true) throw new NetworkError('the response ended too early')
     return value
   }
   const fill = async (count: number): Promise<void> => {
@@ -80,7 +84,8 @@ function readerOf(pieces: AsyncGenerator<Buffer, void, undefined>): BodyReader {
     },
     peek: async (count) => {
       await fill(1)
-      // What is needed of a short record is there, or comes with the next piece; the end of a body is short.
+      // A short record is complete within the available bytes or the next piece, and the end of a
+      // body is short.
       while (held.length < count) {
         const { value, done } = await pieces.next()
         if (done === true) break

@@ -1,5 +1,6 @@
-/** Requests to a server's native API. Idempotent requests are tried again, with a bound, when the network or the server
- *  asks for it; a problem answer becomes the StoreError that the server threw. */
+/** Requests to a server's native API. Idempotent requests are retried, a bounded number of
+ *  times, when the network fails or the server asks for it. A problem response becomes the
+ *  StoreError that the server threw. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { WireProblem } from '../../api/messages.ts'
 import { type ErrorCode, type ErrorDetails, StoreError, storeError } from '../../core/errors.ts'
@@ -12,23 +13,24 @@ import { backoffMs } from './retry.ts'
 
 export interface ServerAccess extends ServerAddress {
   token: string | null
-  /** How long a request may be silent; absent: 5 minutes. */
+  /** Longest silence within a request; absent: 5 minutes. */
   idleMs?: number | undefined
 }
 
 export interface ApiRequest {
   method?: 'GET' | 'PUT' | 'POST' | 'PATCH' | 'DELETE'
-  /** From the root, escaped, possibly with a query. */
+  /** From the root, escaped; may include a query. */
   path: string
   query?: Record<string, string | number | boolean | null | undefined>
   headers?: Record<string, string>
-  /** Sent as JSON. */
+  /** Sent as a JSON body. */
   json?: unknown
-  /** Sent as it is. A function is called for each try. */
+  /** Sent as it is. A function is called for each attempt. */
   body?: Uint8Array | (() => AsyncIterable<Uint8Array>)
-  /** Whether sending it twice does no more than sending it once. Default: all but POST and PATCH. */
+  /** Whether sending the request twice has the same effect as sending it once. Default: true,
+   *  but for POST and PATCH. */
   repeatable?: boolean
-  /** Whether an answer that leads elsewhere is what is wanted; it is not followed. */
+  /** Whether a redirect response is the wanted result; it is not followed. */
   takesRedirect?: boolean
   signal?: AbortSignal | undefined
 }
@@ -38,8 +40,8 @@ const firstPauseMs = 250
 const retryAfterMaxMs = 30_000
 const retryableStatuses: ReadonlySet<number> = new Set([429, 502, 503, 504])
 
-/** Sends a request and parses its JSON answer, of which `fields` must be there. Errors: those of `openAnswer` and
- *  `parseMessage`. */
+/** Sends a request and parses its JSON response, which must have `fields`. Errors: those of
+ *  `openAnswer` and `parseMessage`. */
 export async function requestJson<Message extends object>(
   server: ServerAccess,
   request: ApiRequest,
@@ -48,7 +50,8 @@ export async function requestJson<Message extends object>(
   return parseMessage<Message>(server, (await requestBytes(server, request)).toString(), fields)
 }
 
-/** Sends a request and reads its whole answer; one that breaks off counts like none. Errors: those of `openAnswer`. */
+/** Sends a request and reads the whole response. A response that breaks off is retried as if
+ *  there were none. Errors: those of `openAnswer`. */
 export async function requestBytes(server: ServerAccess, request: ApiRequest): Promise<Buffer> {
   for (let attempt = 1; ; attempt++) {
     const answer = await openAnswer(server, request)
@@ -62,8 +65,10 @@ export async function requestBytes(server: ServerAccess, request: ApiRequest): P
   }
 }
 
-/** Sends one request; answers once a success status arrived, with the body still to be read.
- *  Errors: the server's own codes; NetworkError, AnswerError, ProxyRefusal; what a body fails with. */
+/** Sends a request and returns once a success status has arrived, with the body still to be
+ *  read.
+ *  Errors: the server's own codes; NetworkError, AnswerError, ProxyRefusal; those of the request
+ *  body. */
 export async function openAnswer(server: ServerAccess, request: ApiRequest): Promise<Answer> {
   const wantedBelow = request.takesRedirect === true ? 400 : 300
   for (let attempt = 1; ; attempt++) {
@@ -91,7 +96,7 @@ async function attemptOnce(
     if (value !== null && value !== undefined) url.searchParams.set(name, String(value))
   }
   const headers: Record<string, string> = {
-    // Nothing is gained by compressing what stays on this machine.
+    // Compressing what stays on this machine gains nothing.
     'accept-encoding': isLoopback(url.hostname) ? 'identity' : 'gzip',
     ...request.headers,
     ...(server.token !== null && { authorization: `Bearer ${server.token}` }),
@@ -127,9 +132,9 @@ async function errorOf(server: ServerAccess, answer: Answer): Promise<Error> {
   const { status } = answer
   if (status < 400) {
     answer.discard()
-    const place = answer.header('location') ?? 'elsewhere'
+    const place = answer.header('location') ?? 'another address'
     return new NetworkError(
-      `${server.url} cannot be reached: it answered ${status}, and leads to ${place}`,
+      `${server.url} cannot be reached: it responded ${status}, a redirect to ${place}`,
     )
   }
   const text = (await answer.bytes()).toString()
@@ -144,19 +149,20 @@ async function errorOf(server: ServerAccess, answer: Answer): Promise<Error> {
       retryable: _retryable,
       ...details
     } = problem
-    // A newer server may send codes that this version does not know; they stay readable as text.
+    // A newer server may send codes that this version does not know; their text is still readable.
     return new StoreError(code as ErrorCode, detail, details as unknown as ErrorDetails[ErrorCode])
   }
-  const reason = `${server.url} answered ${status}`
+  const reason = `${server.url} responded ${status}`
   const foreign = foreignAnswer(server, status)
   if (foreign !== undefined) return foreign
   if (status === 401) return storeError('unauthenticated', reason, { reason })
   if (status === 403) return storeError('forbidden', reason, { reason })
-  // A 404 of something else than Trove says nothing of artifacts.
+  // A 404 from something other than Trove says nothing about artifacts.
   return status >= 500 ? new NetworkError(reason) : new AnswerError(reason, status)
 }
 
-/** What a problem answer says; undefined when the text is none, as where a proxy answers. */
+/** Parses a problem response; undefined when the text is none, for example when a proxy
+ *  responded. */
 function problemOf(text: string): WireProblem | undefined {
   const problem: Partial<WireProblem> = objectOf(text) ?? {}
   const isProblem = typeof problem.detail === 'string' && typeof problem.code === 'string'

@@ -1,12 +1,13 @@
-/** Bodies of one JSON value a line. */
+/** Response bodies with one JSON value per line. */
 import { limits } from '../../core/limits.ts'
 import type { Answer } from './answer.ts'
 import { NetworkError } from './network-error.ts'
 
-/** A line holds two entries at most: paths, link targets and little else, each character at most six bytes of JSON. */
+/** A line holds at most two entries: paths, link targets and little else, with at most six bytes
+ *  of JSON per character. */
 const lineLengthMax = 16 * (limits.pathBytesMax + limits.symlinkTargetBytesMax)
 
-/** Ends early only by throwing. Errors: NetworkError. */
+/** A stream that is cut short throws. Errors: NetworkError. */
 export async function* linesOf(answer: Answer): AsyncGenerator<string, void, undefined> {
   const decoder = new TextDecoder()
   let pending = ''
@@ -14,8 +15,7 @@ export async function* linesOf(answer: Answer): AsyncGenerator<string, void, und
     const lines = (pending + decoder.decode(chunk, { stream: true })).split('\n')
     pending = lines.pop() ?? ''
     yield* lines
-    if (pending.length > lineLengthMax)
-      throw new RangeError('the server sent a line without an end')
+    if (pending.length > lineLengthMax) throw new RangeError('the server sent an overlong line')
   }
   if (pending !== '') throw new NetworkError('the listing broke off within a line')
 }

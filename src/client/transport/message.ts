@@ -1,21 +1,22 @@
-/** What answers say, as far as the client needs it checked: that the fields it reads are there. The schemas in `api` give
- *  the types and nothing else here, because loading them takes longer than a small command runs. */
+/** Checks response messages as far as the client needs: the fields it reads are present. The
+ *  schemas in `api` only supply the types here, because loading them takes longer than a small
+ *  command runs. */
 import { type ServerAddress, unreadableAnswer } from './proxy-error.ts'
 
-/** The message in `text`. Errors: AnswerError or ProxyRefusal, when it is no JSON object with these fields, which names the
- *  server and the field. */
+/** Parses the message in `text`. Errors: AnswerError or ProxyRefusal, naming the server and the
+ *  field, when it is no JSON object with these fields. */
 export function parseMessage<Message extends object>(
   server: ServerAddress,
   text: string,
   fields: readonly (keyof Message & string)[],
 ): Message {
   const value = objectOf(text)
-  const missing = value === undefined ? 'it is no JSON object' : missingField(value, fields)
+  const missing = value === undefined ? 'not a JSON object' : missingField(value, fields)
   if (missing === undefined) return value as Message
   throw unreadableAnswer(server, missing)
 }
 
-/** The JSON object in `text`; undefined when there is none. */
+/** Parses the JSON object in `text`; undefined when there is none. */
 export function objectOf(text: string): object | undefined {
   try {
     const value: unknown = JSON.parse(text)
@@ -27,5 +28,5 @@ export function objectOf(text: string): object | undefined {
 
 function missingField(value: object, fields: readonly string[]): string | undefined {
   const missing = fields.find((field) => !(field in value))
-  return missing === undefined ? undefined : `there is no ${JSON.stringify(missing)}`
+  return missing === undefined ? undefined : `missing field ${JSON.stringify(missing)}`
 }

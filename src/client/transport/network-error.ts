@@ -1,7 +1,8 @@
-/** An answer that no Trove server gives, or none of this version: of a proxy, a sign-in page. To ask again is of no use. */
+/** A response that no Trove server sends, or none of this version: from a proxy, a sign-in page.
+ *  Retrying is pointless. */
 export class AnswerError extends Error {
   override readonly name = 'AnswerError'
-  /** Of HTTP, where that is what no Trove server would answer with. */
+  /** The HTTP status, when it is what no Trove server would send. */
   readonly status: number | undefined
   constructor(message: string, status?: number) {
     super(message)
@@ -9,7 +10,7 @@ export class AnswerError extends Error {
   }
 }
 
-/** No usable answer after every permitted try. */
+/** No usable response after every permitted attempt. */
 export class NetworkError extends Error {
   override readonly name = 'NetworkError'
 }

@@ -1,5 +1,6 @@
-/** The way through an HTTP proxy. A server of `https` is reached through a tunnel that the proxy opens (CONNECT), so that its
- *  certificate is checked as ever; for one of `http` the proxy is asked in its place. Loaded when there is a proxy. */
+/** Connections through an HTTP proxy. An `https` server is reached through a tunnel that the
+ *  proxy opens (CONNECT), so its certificate is checked as usual. For an `http` server the
+ *  request is sent to the proxy. Loaded only when a proxy is used. */
 import { once } from 'node:events'
 import {
   type ClientRequestArgs,
@@ -20,9 +21,9 @@ import {
 } from '../../core/http-proxy.ts'
 import { proxyFailure } from './proxy-error.ts'
 
-/** What an exchange asks of the way. */
+/** How a connection through the proxy is opened. */
 export interface WayOptions {
-  /** Ends the wait for a tunnel. */
+  /** Aborts the wait for a tunnel. */
   until: AbortSignal | undefined
   /** Longest wait for a tunnel. */
   connectMs: number
@@ -30,17 +31,18 @@ export interface WayOptions {
 
 interface Way {
   proxy: HttpProxy
-  /** Options of a request to it. Its certificate, if it has one, is its own, whatever the Host of a request. */
+  /** Options of a request to the proxy. Its TLS certificate, if any, is checked for its own
+   *  name, whatever the Host of the request. */
   address: { protocol: string; hostname: string; port: number; servername: string }
-  /** What the proxy wants to be shown. */
+  /** Headers that authenticate to the proxy. */
   credentials: Record<string, string>
   tunnels: TunnelAgent
 }
 
-/** Connections are kept as long as a proxy is used. */
+/** Connections are kept as long as the proxy object is in use. */
 const ways = new WeakMap<HttpProxy, Way>()
 
-/** What the options of a request to `url` are, in place of those without a proxy. */
+/** Returns the request options for `url` that replace those of a direct connection. */
 export function optionsThrough(
   proxy: HttpProxy,
   url: URL,
@@ -60,21 +62,21 @@ export function optionsThrough(
 /** Errors: RangeError. */
 function openWay(proxy: HttpProxy, options: AgentOptions): Way {
   const url = parseProxyUrl(proxy.url)
-  if (url === undefined) throw new RangeError('the URL of the proxy is none of an HTTP proxy')
+  if (url === undefined) throw new RangeError('the URL of the proxy is not that of an HTTP proxy')
   const { protocol } = url
   const hostname = url.hostname.replaceAll(/^\[|\]$/g, '')
-  const told = credentialsOf(url)
+  const login = credentialsOf(url)
   const way = {
     proxy,
     address: { protocol, hostname, port: portOf(url), servername: isIP(hostname) ? '' : hostname },
-    credentials: told
-      ? { 'proxy-authorization': `Basic ${Buffer.from(told).toString('base64')}` }
+    credentials: login
+      ? { 'proxy-authorization': `Basic ${Buffer.from(login).toString('base64')}` }
       : {},
   }
   return { ...way, tunnels: new TunnelAgent(way, options) }
 }
 
-/** Keeps connections to servers of `https` like any Agent; opens them through the proxy. */
+/** Keeps connections to `https` servers like any Agent, but opens them through the proxy. */
 class TunnelAgent extends Agent {
   readonly #way: Omit<Way, 'tunnels'>
 
@@ -97,7 +99,8 @@ class TunnelAgent extends Agent {
   }
 }
 
-/** The connection to the server, by way of the proxy. Errors: ProxyRefusal; those of the connection. */
+/** Opens a connection to the server through the proxy. Errors: ProxyRefusal; those of the
+ *  connection. */
 async function openTunnel(
   { proxy, address, credentials }: Omit<Way, 'tunnels'>,
   { host, port, until, connectMs }: ClientRequestArgs & WayOptions,
@@ -111,10 +114,10 @@ async function openTunnel(
     headers: { host: target, ...credentials },
     agent: false,
   })
-  // The first is met below; there is nobody left for those behind it.
+  // The first error is handled below; nothing handles later ones.
   asking.on('error', () => {})
   const late = setTimeout(() => {
-    asking.destroy(new Error(`it opened no connection in ${connectMs / 1000} s`))
+    asking.destroy(new Error(`it opened no connection within ${connectMs / 1000} s`))
   }, connectMs)
   const leave = (): void => void asking.destroy()
   until?.addEventListener('abort', leave, { once: true })
@@ -131,8 +134,8 @@ async function openTunnel(
       return socket
     }
     socket.destroy()
-    const told = `${tellProxy(proxy)} does not connect to ${target}: it answered ${statusCode}`
-    throw proxyFailure(proxy, statusCode, told)
+    const message = `${tellProxy(proxy)} did not connect to ${target}: it responded ${statusCode}`
+    throw proxyFailure(proxy, statusCode, message)
   } finally {
     clearTimeout(late)
     until?.removeEventListener('abort', leave)

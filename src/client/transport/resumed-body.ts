@@ -1,5 +1,5 @@
-/** The body of an answer that has a strong ETag, as a stream. A connection that breaks is taken up again where it broke, also
- *  after the server was gone for some seconds. */
+/** Streams the body of a response that has a strong ETag. A broken connection is resumed where
+ *  it broke, even when the server was gone for some seconds. */
 import { hasCode } from '../../core/errors.ts'
 import type { Answer } from './answer.ts'
 import { openAnswer, type ServerAccess } from './http.ts'
@@ -9,11 +9,11 @@ import { transferTriesMax, waitForTransfer } from './retry.ts'
 export interface ResumedRequest {
   path: string
   query?: Record<string, string>
-  /** What it is, in messages. */
-  told: string
+  /** Names the transfer in messages. */
+  label: string
 }
 
-/** What of it has been read. */
+/** How much has been read, and of which version. */
 interface Position {
   bytes: number
   etag: string | null
@@ -21,7 +21,8 @@ interface Position {
 
 class ChangedMeanwhile extends NetworkError {}
 
-/** The bytes, in order. Errors: those of `openAnswer`; NetworkError when the transfer breaks and cannot be resumed. */
+/** Yields the bytes in order. Errors: those of `openAnswer`; NetworkError when the transfer
+ *  breaks and cannot be resumed. */
 export async function* readResumed(
   server: ServerAccess,
   request: ResumedRequest,
@@ -41,16 +42,16 @@ export async function* readResumed(
       return
     } catch (error) {
       signal.throwIfAborted()
-      // The connection broke behind the last byte, which only an end of the body would have told.
+      // The connection broke after the last byte but before the end of the body.
       if (hasCode(error, 'range_not_satisfiable') && error.details.totalBytes === position.bytes)
         return
       if (!(error instanceof NetworkError) || error instanceof ChangedMeanwhile) throw error
-      // Whoever cannot be reached at first has been tried often enough.
+      // When nothing has been received, `openAnswer` has already retried often enough.
       if (position.bytes === 0 && position.etag === null) throw error
       failures += 1
       if (failures >= transferTriesMax || position.etag === null) {
-        const told = `${request.told} broke off after ${position.bytes} bytes: ${error.message}`
-        throw new NetworkError(told, { cause: error })
+        const message = `${request.label} broke off after ${position.bytes} bytes: ${error.message}`
+        throw new NetworkError(message, { cause: error })
       }
       await wait(failures, signal)
     }
@@ -59,7 +60,7 @@ export async function* readResumed(
 
 async function openAt(
   server: ServerAccess,
-  { path, query = {}, told }: ResumedRequest,
+  { path, query = {}, label }: ResumedRequest,
   { bytes, etag }: Position,
   signal: AbortSignal,
 ): Promise<Answer> {
@@ -67,7 +68,7 @@ async function openAt(
     path,
     query,
     headers: {
-      // Ranges count bytes as they are stored, not of a compressed form.
+      // Ranges count bytes of the identity encoding, not of a compressed one.
       'accept-encoding': 'identity',
       ...(bytes > 0 && etag !== null && { range: `bytes=${bytes}-`, 'if-range': etag }),
     },
@@ -75,5 +76,5 @@ async function openAt(
   })
   if (bytes === 0 || answer.status === 206) return answer
   answer.discard()
-  throw new ChangedMeanwhile(`${told} changed while it was read`)
+  throw new ChangedMeanwhile(`${label} changed while it was read`)
 }

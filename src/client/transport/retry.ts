@@ -1,25 +1,26 @@
-/** When something that failed is tried again. */
+/** When a failed operation is retried. */
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Times that a transfer of many requests may fail in a row. */
+/** Upper bound on consecutive failures of a transfer of many requests. */
 export const transferTriesMax = 6
-/** So much gets through only while a network works; a failure after it is the first of a new row. */
+/** Progress that only a working network allows; a failure after it counts as the first again. */
 const significantBytes = 256 * 1024
 
-/** Milliseconds to wait after the `failures`-th failure in a row: doubles each time, with up to a quarter more or less at
- *  random, so that many jobs do not come back at once. */
+/** Milliseconds to wait after the `failures`-th consecutive failure. Doubles each time, plus or
+ *  minus up to a quarter at random, so that many jobs do not retry at once. */
 export function backoffMs(firstMs: number, failures: number): number {
   return firstMs * 2 ** (failures - 1) * (0.75 + Math.random() / 2)
 }
 
-/** Answers what `transfer` does. It is tried again while what it fails with may pass, with a bound on failures in a row
- *  between which nothing much got through. `onHeld` is told, in each try, of bytes that are found to be there: what was sent may
- *  have been lost, but what the next try finds got through. Errors: those of `transfer`, the signal's. */
+/** Returns the result of `transfer`. Retries it while its failures are transient, with a bound
+ *  on consecutive failures without significant progress. `transfer` reports in each attempt the
+ *  bytes that it finds already present: sent bytes may have been lost, but bytes that the next
+ *  attempt finds did get through. Errors: those of `transfer`, the signal's. */
 export async function untilThrough<T>(
   transfer: (onHeld: (bytes: number) => void) => Promise<T>,
   options: {
     isPassing(error: unknown): boolean
-    /** Told of what is tried again in a moment. */
+    /** Called before each retry with the error. */
     onRetry(error: unknown): void
     signal: AbortSignal
   },
@@ -45,7 +46,7 @@ export async function untilThrough<T>(
   }
 }
 
-/** Waits between two tries of a transfer. Errors: the signal's. */
+/** Waits between two attempts of a transfer. Errors: the signal's. */
 export async function waitForTransfer(failures: number, signal: AbortSignal): Promise<void> {
   await sleep(backoffMs(300, failures), undefined, { signal })
 }

@@ -1,5 +1,5 @@
-/** What a server has attested of an artifact (`core/attestation.ts`), verified by its key and made what files are compared with.
- *  No server is asked. */
+/** Verifies what a server has attested of an artifact (`core/attestation.ts`) with the server's
+ *  public key, and turns it into a tree to compare files with. Needs no server. */
 import { createVerify } from 'node:crypto'
 import {
   keyIdOf,
@@ -19,25 +19,26 @@ import { isSameProject, type ProjectName } from '../../core/run.ts'
 import { createTreeColumns, type FetchedTree } from '../download/tree-columns.ts'
 import { objectOf } from '../transport/message.ts'
 
-/** An attestation that says nothing, or not what was asked of it. */
+/** The attestation is invalid, or not about what it was expected to be. */
 export class AttestationError extends Error {
   override readonly name = 'AttestationError'
 }
 
 export interface Attestation {
-  /** Of the artifact, as a server would say them. */
+  /** Facts about the artifact, in the form that a server sends. */
   id: number
   name: string
   treeDigest: string
   receipt: Omit<Receipt, 'otherEntries'>
   /** SHA-256 of the key that signed it. */
   keyId: string
-  /** What it is about; of a part of an artifact only that. */
+  /** The attested tree: the whole artifact, or the attested part of it. */
   tree: FetchedTree
 }
 
-/** Reads a bundle of Sigstore, or the DSSE envelope of one, whose signature is of one of the public keys in `pem`. What a pull
- *  request made is not trusted unless that is said. Errors: AttestationError, invalid_request (the keys). */
+/** Reads a Sigstore bundle, or a bare DSSE envelope, signed by one of the public keys in `pem`.
+ *  Artifacts that a pull request made are rejected unless `allowUntrusted` is set. Errors:
+ *  AttestationError, invalid_request (the keys). */
 export function readAttestation(
   text: string,
   pem: string,
@@ -53,7 +54,7 @@ export function readAttestation(
   const { otherEntries, ...receipt } = predicate
   if (receipt.untrusted && !allowUntrusted)
     throw new AttestationError(
-      `run ${receipt.run} of ${receipt.project} was of a pull request: nobody had merged its code`,
+      `run ${receipt.run} of ${receipt.project} was triggered by a pull request, so its code was not merged`,
     )
   return {
     id: receipt.artifactId,
@@ -81,7 +82,7 @@ function verifiedPayload(text: string, pem: string): { payload: Buffer; keyId: s
     )
     if (isSigned) return { payload, keyId: keyIdOf(key) }
   }
-  throw new AttestationError('the attestation was changed, or another key has signed it')
+  throw new AttestationError('the attestation was changed, or was signed by another key')
 }
 
 /** Errors: AttestationError. */
@@ -94,18 +95,18 @@ function envelopeOf(text: string): Envelope {
     typeof payload === 'string' &&
     Array.isArray(signatures) &&
     signatures.every((signature) => typeof signature?.sig === 'string')
-  if (!isWhole) throw new AttestationError('it holds no attestation: no envelope of in-toto')
+  if (!isWhole) throw new AttestationError('not an attestation: it has no in-toto envelope')
   return envelope as Envelope
 }
 
-/** Errors: unsafe_path, duplicate_path (a server that lies). */
+/** Errors: unsafe_path, duplicate_path (from a misbehaving server). */
 function treeOf(subjects: Subject[], otherEntries: string[]): FetchedTree {
   const entries: Entry[] = otherEntries.map(parseEntry)
   for (const { name, digest, annotations } of subjects) {
     if (annotations === undefined) continue
     entries.push({
       kind: 'file',
-      // Judged with its line, as those that come from a server.
+      // Validated with the whole line, like lines that come from a server.
       path: name as EntryPath,
       mode: Number.parseInt(annotations.mode, 8),
       digest: digest.sha256 as Digest,
@@ -118,7 +119,8 @@ function treeOf(subjects: Subject[], otherEntries: string[]): FetchedTree {
   return tree
 }
 
-/** Where the artifact has what `digest` is of: the path of a file, or the name of its zip; undefined: nowhere. */
+/** Returns where the artifact has content with this digest: the path of a file, or the name of
+ *  its zip; undefined when nowhere. */
 export function attestedName({ receipt, tree }: Attestation, digest: Digest): string | undefined {
   if (receipt.path === '' && receipt.zipDigest === formatWireDigest(digest))
     return `${receipt.name}.zip`
@@ -127,7 +129,7 @@ export function attestedName({ receipt, tree }: Attestation, digest: Digest): st
   return undefined
 }
 
-/** What an artifact is expected to be. */
+/** Which artifact an attestation is expected to be about. */
 export interface AttestedPlace {
   project?: ProjectName
   run?: number
@@ -135,7 +137,7 @@ export interface AttestedPlace {
   id?: number
 }
 
-/** Errors: AttestationError, where the attestation is about something else. */
+/** Errors: AttestationError, when the attestation is about another artifact. */
 export function requirePlace({ receipt }: Attestation, wanted: AttestedPlace): void {
   const { project, run, name, id } = wanted
   const found = receipt.project as ProjectName

@@ -1,14 +1,16 @@
-/** What a directory has otherwise than an artifact: a byte for each entry, and words only for what is no file, since every one
- *  of hundreds of thousands of files can differ. */
+/** How a directory differs from an artifact. Differing files take a byte each, and only other
+ *  differences hold text, since every one of hundreds of thousands of files can differ. */
 import { comparePaths, formatMode } from '../../core/entry.ts'
 import type { FetchedTree } from '../download/tree-columns.ts'
 
 export interface TreeDifference {
-  /** `content` and `target` (of a link) say nothing of the mode; `mode` is said of what is the same otherwise. `unreadable`:
-   *  cannot be read, or changed meanwhile. `extra`: the artifact does not have it; a directory with all that it holds. */
+  /** `content` and `target` (of a symlink) do not tell whether the mode differs too; `mode`
+   *  means that nothing else differs. `unreadable`: cannot be read, or changed during the
+   *  comparison. `extra`: not in the artifact; for a directory this covers everything in it. */
   kind: 'missing' | 'kind' | 'content' | 'target' | 'mode' | 'unreadable' | 'extra'
   path: string
-  /** What the artifact says, and what is there: of a kind, a link target or a mode, else null. */
+  /** What the artifact has, and what the directory has: a kind, a link target or a mode; null
+   *  for other differences. */
   expected: string | null
   found: string | null
 }
@@ -24,17 +26,18 @@ export interface DifferenceCounts {
 
 export interface Differences {
   readonly counts: DifferenceCounts
-  /** Notes that an entry is not as it should be; `found` as in `TreeDifference`, of a file's mode its bits. */
+  /** Records that an entry differs. `found` is as in `TreeDifference`; for a file's mode it is
+   *  the permission bits. */
   note(ordinal: number, kind: 'missing' | 'content' | 'unreadable'): void
   noteFound(ordinal: number, kind: 'kind' | 'target', found: string): void
   noteMode(ordinal: number, found: number): void
-  /** Notes what is no entry of the tree, or a directory. */
+  /** Records a difference of a path that is no entry of the tree, or of a directory. */
   add(difference: TreeDifference): void
-  /** Made while they are read, in order of paths; all that were noted. */
+  /** All recorded differences in path order, created as they are read. */
   inOrder(): Iterator<TreeDifference>
 }
 
-/** By the number that stands for each; 0 is none. */
+/** A stored number is the index of a kind plus one; 0 means no difference. */
 const kinds: readonly Kind[] = [
   'missing',
   'kind',

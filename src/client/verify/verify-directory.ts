@@ -1,5 +1,5 @@
-/** Compares a directory with an artifact. Every byte is read, whatever is remembered of the directory, and nothing is changed
- *  or entered through a link. */
+/** Compares a directory with an artifact. Reads every byte, whatever a cache says. Changes
+ *  nothing, and follows no symlinks. */
 import { readlinkSync, type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { defaultDirectoryMode, formatMode } from '../../core/entry.ts'
@@ -32,13 +32,13 @@ import {
 } from './differences.ts'
 
 export interface VerifyOptions {
-  /** What is attested of one takes no server. */
+  /** An attestation needs no server. */
   artifact: TreeSource | Promise<TreeSource> | Attestation
-  /** Directory to compare. */
+  /** The directory to compare. */
   directory: string
-  /** Globs of the paths to compare; none takes all. */
+  /** Globs of the paths to compare; empty compares all. */
   paths?: readonly string[]
-  /** Whether what the artifact does not have is a difference too. */
+  /** Whether paths that the artifact does not have count as differences. */
   extra?: boolean
   jobs?: number
   signal?: AbortSignal
@@ -48,20 +48,21 @@ export interface VerifyOptions {
 export interface VerifyProgress {
   files: number
   totalBytes: number
-  /** Content bytes of files that have been compared, or are not there. */
+  /** Content bytes of files that were compared or are missing. */
   doneBytes: number
 }
 
 export interface VerifyResult extends DifferenceCounts {
-  /** Of the artifact, as far as they were asked for: entries of all kinds, files, and their content. */
+  /** Of the artifact's selected part: entries of all kinds, files, and content bytes. */
   entries: number
   files: number
   logicalBytes: number
-  /** In order of paths, made while they are read. */
+  /** In path order, created as they are read. */
   differences: Iterable<TreeDifference>
 }
 
-/** Errors: FileError (of a directory), no_files (no path matches), NetworkError, digest_mismatch, invalid_request, the server's. */
+/** Errors: FileError (of a directory), no_files (no path matches), NetworkError,
+ *  digest_mismatch, invalid_request, and the server's codes. */
 export async function verifyDirectory(
   server: ServerAccess,
   pool: FilePool,
@@ -71,8 +72,8 @@ export async function verifyDirectory(
   const signal = options.signal ?? new AbortController().signal
   const artifact = await options.artifact
   if (extra && paths.length > 0) {
-    // What the globs leave out may be there on purpose.
-    const reason = 'a comparison of some paths cannot tell what is extra'
+    // Paths that the globs leave out may be in the directory on purpose.
+    const reason = 'extra paths can only be found when all paths are compared'
     throw storeError('invalid_request', reason, { field: 'paths' })
   }
   refuseOthers(directory)
@@ -118,10 +119,10 @@ function refuseOthers(path: string): void {
     throw new FileError(path, `cannot be read: ${(error as Error).message}`, { cause: error })
   }
   if (found === undefined) throw new FileError(path, 'does not exist')
-  if (!found.isDirectory()) throw new FileError(path, 'is no directory')
+  if (!found.isDirectory()) throw new FileError(path, 'is not a directory')
 }
 
-/** Answers the files that are there; notes those that are not, and links. */
+/** Returns the files that are present. Records those that are not, and compares symlinks. */
 function sortOut(
   { root, places }: Destination,
   tree: FetchedTree,
@@ -167,14 +168,14 @@ function compareLink(
   if (target !== tree.linkTarget(ordinal)) differences.noteFound(ordinal, 'target', target)
 }
 
-/** Of what is no longer there as well, which was a moment ago. */
+/** Also handles a path that has disappeared a moment ago. */
 function kindAt(path: string): string {
   const found = lookAt(path)
   return found === undefined ? 'other' : kindOf(found)
 }
 
-/** Directories that are entries, and those that only paths of entries tell of: where one of these is missing, what it holds
- *  is told. */
+/** Compares directories that are entries and those implied by the paths of entries. When an
+ *  implied one is missing, only the missing entries in it are recorded. */
 async function compareDirectories(
   { root, hasDirectory }: Destination,
   tree: FetchedTree,
@@ -209,7 +210,7 @@ async function compareDirectories(
 function addExtra({ strangers }: Destination, tree: FetchedTree, differences: Differences): void {
   for (const path of strangers) {
     const ordinal = firstFrom(tree, path)
-    // A directory in the place of something else has been told.
+    // A directory in place of another kind of entry has been recorded already.
     if (ordinal < tree.count && tree.path(ordinal) === path) continue
     differences.add({ kind: 'extra', path, expected: null, found: null })
   }

@@ -1,4 +1,5 @@
-/** Compares a file with what a server hands out of an artifact as one file: its zip, or of one that is no archive the file. */
+/** Compares a file with what a server serves of an artifact as one file: its zip, or the file of
+ *  a raw artifact. */
 import type { WireArtifact } from '../../api/messages.ts'
 import { formatWireDigest } from '../../core/digest.ts'
 import { digestOfFile } from '../files/digest-of-file.ts'
@@ -8,20 +9,20 @@ import { zipDigestOf } from '../zip-digest.ts'
 import { type Attestation, attestedName } from './attestation.ts'
 
 export interface VerifyFileOptions {
-  /** What is attested of one takes no server; any file of it will do. */
+  /** An attestation needs no server; the file may be any file of it. */
   artifact: WireArtifact | Attestation
   file: string
   signal?: AbortSignal
-  /** Told how many bytes have been read. */
+  /** Called with the number of bytes read so far. */
   onProgress?(doneBytes: number): void
 }
 
-/** Digests as they are written in messages; the file is as it should be when they are the same. */
+/** Digests in wire form; the file matches when they are equal. */
 export interface VerifyFileResult {
-  /** Null where nothing that is attested is like the file. */
+  /** Null when no attested file matches. */
   expected: string | null
   found: string
-  /** Which of what is attested is like the file. */
+  /** Name of the attested file that matches. */
   name?: string
 }
 
