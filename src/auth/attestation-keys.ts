@@ -1,5 +1,6 @@
-/** The keys by which a server attests what it holds: `attestation.key` of a data directory, blocks of PEM. The first private
- *  key signs. The others were retired by putting a new one before them, and are told to whoever verifies what they signed. */
+/** The keys with which a server signs attestations: PEM blocks in `attestation.key` of a data
+ *  directory. The first private key signs. A key is retired by putting a new one before it;
+ *  retired keys are still published, so that earlier signatures can be verified. */
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { join } from 'node:path'
 import { keyIdOf, parsePublicKeys } from '../core/attestation.ts'
@@ -9,18 +10,19 @@ import { openKeyFile } from './key.ts'
 export interface AttestationKeys {
   id: string
   privateKey: KeyObject
-  /** All of them as PEM, that of the private key first. */
+  /** All public keys as PEM, the signing key's first. */
   publicKeys: string
 }
 
-/** Makes one when there is none. Errors: invalid_request. */
+/** Creates the key file if it is missing. Errors: invalid_request. */
 export async function openAttestationKeys(dataDir: string): Promise<AttestationKeys> {
   const path = join(dataDir, attestationKeyFile)
   const pem = (await openKeyFile(path, createKey)).toString()
   try {
     const all = parsePublicKeys(pem)
     const privateKey = createPrivateKey(pem)
-    // What is left of a retired one, its public half, can stand before it in the file.
+    // A retired key may be kept as its public half only, and may precede the signing key in the
+    // file.
     const own = createPublicKey(privateKey)
     const publicKeys = [own, ...all.filter((key) => !key.equals(own))]
     return {

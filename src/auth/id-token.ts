@@ -1,12 +1,13 @@
-/** ID tokens: what a CI system signs for each of its jobs (OpenID Connect). Their claims become a grant, so that a job needs
- *  no secret, and who it is cannot be made up. Signatures are checked by whoever has the keys (`http/access/issuer-keys.ts`). */
+/** ID tokens: JWTs that a CI system signs for each of its jobs (OpenID Connect). Their claims
+ *  become a grant, so a job needs no secret and cannot claim to be another.
+ *  `http/access/issuer-keys.ts` has the keys and checks the signatures. */
 import { z } from 'zod'
 import { storeError } from '../core/errors.ts'
 import { parsePositiveInteger, parseProjectName, type RunFacts } from '../core/run.ts'
 import type { Principal } from './principal.ts'
 import { tokenLifeSeconds } from './token-request.ts'
 
-/** What the job adds: GitHub's tokens do not say which job of the run it is. */
+/** Fields that the job adds to its token: GitHub's tokens do not name the job within the run. */
 export interface IdTokenRequest {
   job?: string | undefined
   scope?: 'job' | 'run' | undefined
@@ -14,7 +15,8 @@ export interface IdTokenRequest {
 
 const text = z.string().min(1)
 
-/** GitHub Docs, "OpenID Connect reference"; Gitea and Forgejo have the same claims. Numbers come as text. */
+/** GitHub Docs, "OpenID Connect reference"; Gitea and Forgejo use the same claims. Numbers are
+ *  sent as text. */
 const gitHubClaims = z.object({
   repository: text,
   run_id: text,
@@ -26,8 +28,8 @@ const gitHubClaims = z.object({
   event_name: text.optional(),
 })
 
-/** GitLab Docs, "OpenID Connect (OIDC) authentication using ID tokens". Of a merge request from a fork, `project_path` is
- *  the fork. */
+/** GitLab Docs, "OpenID Connect (OIDC) authentication using ID tokens". For a merge request from
+ *  a fork, `project_path` is the fork. */
 const gitLabClaims = z.object({
   project_path: text,
   pipeline_id: text,
@@ -37,9 +39,10 @@ const gitLabClaims = z.object({
   pipeline_source: text.optional(),
 })
 
-/** The grant of a job whose token has these verified claims. `now` in epoch ms. It is as old
- *  as that token, which can be exchanged again and again.
- *  Errors: unauthenticated (claims of neither kind), invalid_name, invalid_request (`job` is missing). */
+/** Returns the grant of a job whose ID token has these verified claims. `now` is in epoch ms.
+ *  The grant takes its issue time from the ID token, not from the exchange, since an ID token
+ *  can be exchanged again and again. Errors: unauthenticated (claims of neither kind),
+ *  invalid_name, invalid_request (`job` is missing). */
 export function grantOfIdToken(claims: unknown, request: IdTokenRequest, now: number): Principal {
   const { project, run, attempt, job, facts } = placeOf(claims)
   const named = request.job ?? job
@@ -80,7 +83,7 @@ function placeOf(claims: unknown): Place {
   if (gitHub.success) {
     const { repository, run_id, run_attempt = '1', ref, head_ref, ...rest } = gitHub.data
     const { sha = null, workflow = null, event_name: event = null } = rest
-    // As GITHUB_HEAD_REF, else GITHUB_REF_NAME.
+    // Same rule as the runner's: GITHUB_HEAD_REF, or GITHUB_REF_NAME when that is empty.
     const branch = head_ref || ref?.replace(/^refs\/(?:heads|tags|pull)\//, '') || null
     const facts = { branch, sha, workflow, event }
     return { project: repository, run: run_id, attempt: run_attempt, job: null, facts }
@@ -92,6 +95,6 @@ function placeOf(claims: unknown): Place {
     return { project: project_path, run: pipeline_id, attempt: '1', job: job_id, facts }
   }
   const reason =
-    'the ID token is not of a job: it has neither `repository` and `run_id` nor `project_path` and `pipeline_id`'
+    'the ID token does not belong to a job: it has neither `repository` and `run_id` nor `project_path` and `pipeline_id`'
   throw storeError('unauthenticated', reason, { reason })
 }

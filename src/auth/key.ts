@@ -1,5 +1,6 @@
-/** The secret of a data directory: 32 random bytes in `secret.key`, from which one key per purpose is derived, so that
- *  a MAC of one purpose is never valid for another. Whoever reads the file may mint any token. */
+/** The secret of a data directory: 32 random bytes in `secret.key`. One key is derived from it
+ *  per purpose, so a MAC made for one purpose is never valid for another. Anyone who can read
+ *  the file can mint any token. */
 import { hkdfSync, randomBytes } from 'node:crypto'
 import { link, open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -14,13 +15,15 @@ export interface Keys {
   signedUrls: Buffer
 }
 
-/** Reads the data directory's secret, creating both when they are missing. Errors: invalid_request. */
+/** Reads the data directory's secret; creates the directory and the secret if missing. Errors:
+ *  invalid_request. */
 export async function openKeys(dataDir: string): Promise<Keys> {
   const path = secretPath(dataDir)
   return keysOf(path, await openKeyFile(path, () => randomBytes(secretBytes)))
 }
 
-/** Reads the keys of a data directory that a server has used before; undefined when it has none. */
+/** Reads the keys of a data directory that a server has used before; undefined when it has no
+ *  secret. */
 export async function findKeys(dataDir: string): Promise<Keys | undefined> {
   const path = secretPath(dataDir)
   const secret = await findKeyFile(path)
@@ -31,20 +34,21 @@ function keysOf(path: string, secret: Buffer): Keys {
   if (secret.length === secretBytes) return deriveKeys(secret)
   throw storeError(
     'invalid_request',
-    `${path} must hold ${secretBytes} bytes, it holds ${secret.length}`,
+    `${path} must hold ${secretBytes} bytes, but holds ${secret.length}`,
     { field: 'secret.key' },
   )
 }
 
-/** Derives the keys of each purpose from a secret of 32 bytes. */
+/** Derives the key of each purpose from a secret of 32 bytes. */
 export function deriveKeys(secret: Uint8Array): Keys {
   const derive = (purpose: string): Buffer =>
     Buffer.from(hkdfSync('sha256', secret, '', `trove ${purpose}`, 32))
   return { tokens: derive('tokens'), signedUrls: derive('signed urls') }
 }
 
-/** What a file of keys holds, made of `create` and readable for its owner only when it is missing, as is its directory. Two
- *  processes that start at once end up with the same. */
+/** Returns the contents of a key file. If the file is missing, creates it from `create`,
+ *  readable by its owner only, along with its directory. Two processes that start at once read
+ *  the same contents. */
 export async function openKeyFile(
   path: string,
   create: () => Uint8Array | string,
@@ -62,7 +66,7 @@ async function findKeyFile(path: string): Promise<Buffer | undefined> {
   }
 }
 
-/** What systems say of a hard link on a file system that has none. */
+/** Error codes for a hard link on a file system that has none. */
 const unlinkable: ReadonlySet<string> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'])
 
 async function createKeyFile(path: string, content: Uint8Array | string): Promise<Buffer> {
@@ -75,11 +79,12 @@ async function createKeyFile(path: string, content: Uint8Array | string): Promis
     await file.close()
   }
   try {
-    // Unlike a rename, a link never replaces: the first of two creators wins and both read what it wrote.
+    // Unlike a rename, a link never replaces: the first of two creators wins, and both read its
+    // file.
     await link(temporary, path)
   } catch (error) {
     const { code = '' } = error as NodeJS.ErrnoException
-    // Where files have one name only, as on exFAT and some network shares, what stays is that of the last creator.
+    // Without hard links (exFAT, some network shares) the last creator's file remains.
     if (unlinkable.has(code)) await rename(temporary, path)
     else if (code !== 'EEXIST') throw error
   } finally {

@@ -1,38 +1,41 @@
-/** Who is asking, and what they may do. Pure: every decision about permission is one of the predicates below. */
+/** Who is asking, and what they may do. Every permission decision is one of the pure predicates
+ *  below. */
 import { isSameProject, type ProjectName, type RunFacts } from '../core/run.ts'
 
-/** `job`: writes its own run under its own job, reads its project. `run`: the same, but reads only its own run.
- *  `read` and `write`: a person's access to one project. `admin`: everything in every project. */
+/** `job`: writes to its own run under its own job, reads its project. `run`: the same, but reads
+ *  only its own run. `read`, `write`: a person's access to one project. `admin`: everything in
+ *  every project. */
 export type Scope = 'job' | 'run' | 'read' | 'write' | 'admin'
 
 export const scopes: readonly Scope[] = ['job', 'run', 'read', 'write', 'admin']
 
-/** The bearer of a token: what it is minted for, and what a verified one says. */
+/** The bearer of a token: the grant a token is minted for, and the result of verifying one. */
 export interface Principal {
   scope: Scope
   /** Null only for `admin` tokens that are not bound to a project. */
   project: ProjectName | null
-  /** Run number and attempt; null when the token is not of a run. */
+  /** Run number and attempt; null when the token is not bound to a run. */
   run: { number: number; attempt: number } | null
   job: string | null
   facts: RunFacts
-  /** Epoch ms; 0 when the token does not say. What a project's token mints is as old as that, so that what is under way
-   *  while all of them are revoked is revoked too. */
+  /** Epoch ms; 0 when the token does not state it. A token minted by a project's token inherits
+   *  its issue time, so that revoking all of a project's tokens also covers tokens being minted
+   *  at that moment. */
   issuedAt: number
   /** Epoch ms. */
   expiresAt: number
-  /** Ids of the token and of those that it was minted by, its own first: none yet in what is to be minted by the server's
-   *  key. Who revokes a token revokes what came of it. */
+  /** Ids of the token and of its ancestors (the tokens that minted it), its own first. Empty in
+   *  a grant about to be minted with the server's key. Revoking a token revokes its descendants. */
   lineage: readonly string[]
 }
 
-/** Where something belongs. */
+/** The run that something belongs to. */
 export interface RunPlace {
   project: ProjectName
   runNumber: number
 }
 
-/** May see that the project exists, list its runs and artifacts, and read them. */
+/** May see that the project exists, list its runs and artifacts, and read the artifacts. */
 export function mayReadProject(principal: Principal, project: ProjectName): boolean {
   return principal.scope !== 'run' && holdsProject(principal, project)
 }
@@ -41,7 +44,7 @@ export function mayReadRun(principal: Principal, place: RunPlace): boolean {
   return mayReadProject(principal, place.project) || isOwnRun(principal, place)
 }
 
-/** May create artifacts in this attempt of the run. A job writes only to the attempt it belongs to. */
+/** May create artifacts in this attempt of the run. A job writes only to its own attempt. */
 export function mayWriteRun(principal: Principal, place: RunPlace & { attempt: number }): boolean {
   if (isJob(principal)) {
     return isOwnRun(principal, place) && principal.run?.attempt === place.attempt
@@ -49,8 +52,9 @@ export function mayWriteRun(principal: Principal, place: RunPlace & { attempt: n
   return mayWriteProject(principal, place.project)
 }
 
-/** May delete or replace the artifact. Merging and overwriting need the whole run, earlier attempts too; where the project
- *  is `strict`, a job has only what it made itself. */
+/** May delete or replace the artifact. A job may do so in its whole run, earlier attempts
+ *  included, because merging and overwriting need it. In a `strict` project, a job may do so
+ *  only to artifacts it made itself. */
 export function mayDelete(
   principal: Principal,
   artifact: RunPlace & { job: string },
@@ -60,20 +64,20 @@ export function mayDelete(
   return isOwnRun(principal, artifact) && (!strict || principal.job === artifact.job)
 }
 
-/** May delete the run, or what is recorded of its jobs. */
+/** May delete the run, or the records of its jobs. */
 export function mayDeleteRun(principal: Principal, place: RunPlace, strict: boolean): boolean {
   if (!isJob(principal)) return mayWriteProject(principal, place.project)
   return isOwnRun(principal, place) && !strict
 }
 
-/** May keep, expire and undo: what people do to a project's artifacts. */
+/** May keep, expire and restore artifacts of the project. */
 export function mayWriteProject(principal: Principal, project: ProjectName): boolean {
   const { scope } = principal
   return (scope === 'write' || scope === 'admin') && holdsProject(principal, project)
 }
 
-/** May mint a token of that kind. Who may write a project hands on what they have of it, and for no longer, so that CI can
- *  keep one secret and give each job a token of its own. */
+/** May mint such a token. A writer of a project may pass on its rights in that project for no
+ *  longer than its own token lasts, so CI can keep one secret and give each job its own token. */
 export function mayMint(
   principal: Principal,
   grant: Pick<Principal, 'scope' | 'project' | 'expiresAt'>,
@@ -87,7 +91,8 @@ export function mayMint(
   )
 }
 
-/** May see who did what and which tokens there are: in one project, or in all and of the store. */
+/** May read the audit log and list tokens: of one project, or (null) of all projects and the
+ *  store itself. */
 export function mayOversee(principal: Principal, project: ProjectName | null): boolean {
   return project === null ? mayAdminister(principal) : mayWriteProject(principal, project)
 }
@@ -97,7 +102,7 @@ export function mayAdminister(principal: Principal): boolean {
   return principal.scope === 'admin'
 }
 
-/** Of a run, for as long as that goes on: held by a workflow and not by a person. */
+/** Whether the token was made for a running workflow, not for a person. */
 export function isJob(principal: Principal): boolean {
   return principal.scope === 'job' || principal.scope === 'run'
 }

@@ -1,12 +1,12 @@
-/** Which tokens are void before their end, in memory: every request asks. */
+/** Tokens revoked before their expiry. Kept in memory, since every request checks them. */
 import type { ProjectName } from '../core/run.ts'
 import type { Principal } from './principal.ts'
 
 export interface Revocations {
-  /** Whether the token, one that it came of, or all that its project had are revoked. */
+  /** Whether the token, one of its ancestors, or its project's tokens as a whole are revoked. */
   has(principal: Principal): boolean
   addToken(id: string): void
-  /** All tokens of the project that were issued at `issuedUntil` (epoch ms) or before. */
+  /** Revokes all tokens of the project that were issued at or before `issuedUntil` (epoch ms). */
   addProject(project: ProjectName, issuedUntil: number): void
 }
 
@@ -17,7 +17,7 @@ export function createRevocations(known: {
   const tokens = new Set(known.tokenIds)
   const projects = new Map<string, number>()
   const addProject = (project: ProjectName, issuedUntil: number): void => {
-    // A clock that went back takes nothing back.
+    // When the clock has gone back, the later instant stays: nothing is un-revoked.
     const key = project.toLowerCase()
     projects.set(key, Math.max(issuedUntil, projects.get(key) ?? issuedUntil))
   }
@@ -25,7 +25,7 @@ export function createRevocations(known: {
   return {
     has: ({ scope, project, issuedAt, lineage }) =>
       lineage.some((id) => tokens.has(id)) ||
-      // An administrator's token may name a project and is not of it.
+      // An administrator's token may name a project but does not belong to it.
       (scope !== 'admin' &&
         project !== null &&
         issuedAt <= (projects.get(project.toLowerCase()) ?? -Infinity)),

@@ -1,13 +1,14 @@
-/** A statement, signed, as a bundle that is written while the statement is read. */
+/** Signs a statement, as a bundle that is streamed while the statement is read. */
 import { createSign } from 'node:crypto'
 import { bundleMediaType, payloadType, signedPrefix } from '../core/attestation.ts'
 import type { AttestationKeys } from './attestation-keys.ts'
 
-/** Text is gathered into pieces of this many bytes: whole groups of base64, so that they can be encoded one by one. */
+/** Size of the pieces that text is gathered into: a multiple of 3, so that each can be encoded
+ *  as base64 on its own. */
 const pieceBytes = 48 * 1024
 
-/** Calls `readStatement` twice, since the length of what is signed is signed before it; it must say the same both times.
- *  Holds a piece. Errors: those of `readStatement`. */
+/** Calls `readStatement` twice, because the signed bytes begin with the statement's length; both
+ *  readings must be equal. Holds one piece in memory. Errors: those of `readStatement`. */
 export async function* signStatement(
   { id, privateKey }: AttestationKeys,
   readStatement: () => AsyncIterable<string>,
@@ -26,9 +27,10 @@ export async function* signStatement(
     signer.update(piece)
     yield Buffer.from(piece.toString('base64'))
   }
-  // Its entries went away meanwhile, as those of what is deleted do.
+  // The artifact's entries can be deleted between the two readings.
   if (readBytes !== payloadBytes) throw new Error('a statement changed while it was signed')
-  // Without a `keyid`: libraries have ids of their own for keys, and pass over signatures with another (go-securesystemslib).
+  // No `keyid`: libraries compute key ids in their own ways and skip signatures with another id
+  // (go-securesystemslib).
   const signatures = [{ sig: signer.sign(privateKey, 'base64') }]
   yield Buffer.from(`","signatures":${JSON.stringify(signatures)}}}\n`)
 }

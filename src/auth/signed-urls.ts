@@ -1,17 +1,19 @@
-/** Signed URLs: the credential of blob uploads and downloads, which carry no Authorization header. The MAC covers a
- *  length-delimited tuple, so no two targets share one, and is compared in constant time over decoded values. */
+/** Signed URLs: the credential of blob uploads and downloads, which carry no Authorization
+ *  header. The MAC covers a length-delimited tuple, so no two targets share one, and is compared
+ *  in constant time as decoded from the query. */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { storeError } from '../core/errors.ts'
 
-/** What a signed URL lets its bearer do, and to what. */
+/** What a signed URL permits, and on what. */
 export interface SignedTarget {
   access: 'read' | 'write'
-  /** Which route the id belongs to. */
+  /** The route that `id` belongs to. */
   route: 'upload' | 'artifact' | 'content'
   id: string
 }
 
-/** The two query parameters. Stock clients mask a parameter called `sig` in job logs (GITHUB-PROTOCOL §1.13). */
+/** The two query parameters. Stock clients mask a parameter called `sig` in job logs
+ *  (GITHUB-PROTOCOL §1.13). */
 export interface UrlSignature {
   /** Unix seconds after which the URL is refused. */
   se: string
@@ -19,13 +21,13 @@ export interface UrlSignature {
   sig: string
 }
 
-/** `expiresAt` in epoch ms; kept to the second, rounded down. */
+/** `expiresAt` is in epoch ms and rounded down to the second. */
 export function signTarget(key: Uint8Array, target: SignedTarget, expiresAt: number): UrlSignature {
   const se = String(Math.floor(expiresAt / 1000))
   return { se, sig: macOf(key, target, se) }
 }
 
-/** Takes decoded parameters. Errors: signed_url_invalid. */
+/** Takes URL-decoded parameters. Errors: signed_url_invalid. */
 export function verifyTarget(
   key: Uint8Array,
   target: SignedTarget,
@@ -34,7 +36,8 @@ export function verifyTarget(
 ): void {
   const { se, sig } = signature
   if (se === undefined || sig === undefined) throw invalid('the URL is not signed')
-  // Compared as text: decoding would ignore the last character's spare bits and anything that is no base64url.
+  // Compared as text: base64 decoding would ignore the last character's spare bits and all invalid
+  // characters.
   const given = Buffer.from(sig)
   const expected = Buffer.from(macOf(key, target, se))
   if (given.length !== expected.length || !timingSafeEqual(given, expected)) {

@@ -1,4 +1,5 @@
-/** From what somebody asks of `trove token` or `POST /tokens` to a grant, with the defaults of both. */
+/** Turns the options of `trove token` or the fields of `POST /tokens` into a grant, with the
+ *  defaults of both. */
 import { type ProjectName, parseProjectName } from '../core/run.ts'
 import type { Principal, Scope } from './principal.ts'
 
@@ -15,10 +16,10 @@ export interface TokenRequest {
   expiresInSeconds?: number | undefined
 }
 
-/** As long as a job may run on GitHub. */
+/** The longest that a job may run on GitHub. */
 export const tokenLifeSeconds: number = 6 * 60 * 60
 
-/** Scope, when none is asked for: `job` for a run and a job, else `read`. Errors: invalid_name. */
+/** The default scope is `job` if a run and a job are given, else `read`. Errors: invalid_name. */
 export function grantOf(request: TokenRequest, now: number): Principal {
   const project: ProjectName | null =
     request.project === undefined ? null : parseProjectName(request.project)
@@ -40,7 +41,7 @@ export function grantOf(request: TokenRequest, now: number): Principal {
   }
 }
 
-/** A script that passes on an empty variable tells nothing. */
+/** Treats an empty value as absent: scripts pass on variables that are empty. */
 export function toldFact(fact: string | undefined): string | null {
   return fact === undefined || fact === '' ? null : fact
 }

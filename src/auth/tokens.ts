@@ -1,6 +1,6 @@
-/** Tokens: HS256 JWTs that carry a principal. One that has a run and a job is also a valid ACTIONS_RUNTIME_TOKEN: the
- *  stock client reads its ids from the `scp` claim (GITHUB-PROTOCOL §4) and verifies nothing; we trust only what is
- *  verified here. */
+/** Tokens: HS256 JWTs that carry a principal. One that has a run and a job is also a valid
+ *  ACTIONS_RUNTIME_TOKEN: the stock client reads its ids from the `scp` claim (GITHUB-PROTOCOL
+ *  §4) without verifying it. This server trusts only the claims verified here. */
 import { createHash, randomBytes } from 'node:crypto'
 import { sign, verify } from 'hono/jwt'
 import { z } from 'zod'
@@ -9,8 +9,9 @@ import { limits } from '../core/limits.ts'
 import { parseProjectName, type RunFacts } from '../core/run.ts'
 import { scopes, type Principal, type Scope } from './principal.ts'
 
-/** What a token is for; one kind is never accepted as another. `api`: the Authorization header. `sign-in`: the link
- *  that the server prints, good for one thing, a `session`: the cookie of a browser. */
+/** A token's use; a token is accepted for its own use only. `api`: the Authorization header.
+ *  `sign-in`: the link that the server prints, which is only good for opening a session.
+ *  `session`: a browser's cookie. */
 export type TokenUse = 'api' | 'sign-in' | 'session'
 
 const noFacts: RunFacts = { branch: null, sha: null, workflow: null, event: null }
@@ -29,7 +30,7 @@ export function adminGrant(now: number, lifeMs: number): Principal {
   }
 }
 
-/** What is wrong with a grant, or undefined. */
+/** Returns what is wrong with a grant, or undefined. */
 function grantFault(grant: Principal, use: TokenUse): string | undefined {
   if (grant.project === null && grant.scope !== 'admin') return 'a token needs a project'
   if (
@@ -39,13 +40,14 @@ function grantFault(grant: Principal, use: TokenUse): string | undefined {
     return `a token of scope ${grant.scope} needs a run and a job`
   }
   if (grant.job === '') return 'a job id must not be empty'
-  // Whatever has a token can sign in with it.
+  // Any token can be used to sign in, so a session may be one generation further down.
   if (grant.lineage.length > limits.tokenGenerationsMax + (use === 'session' ? 1 : 0))
-    return `tokens mint tokens over ${limits.tokenGenerationsMax} generations at most`
+    return `a token can be at most ${limits.tokenGenerationsMax} generations below one minted by the server itself`
   return undefined
 }
 
-/** Errors: invalid_request, too_large (no header could carry it, and nobody revoke it). */
+/** Errors: invalid_request, too_large (no header could carry it, so it could not be revoked
+ *  either). */
 export async function mintToken(
   key: Uint8Array,
   grant: Principal,
@@ -56,11 +58,12 @@ export async function mintToken(
   const { facts, run, job } = grant
   const claims = {
     iss: 'trove',
-    // Two that grant the same are two: each is revoked by itself.
+    // Makes two equal grants two tokens, which are revoked separately.
     jti: randomBytes(9).toString('base64url'),
     use,
     scope: grant.scope,
-    // To the millisecond, which RFC 7519 §2 allows: what is minted right after all others were revoked is valid.
+    // Milliseconds, as RFC 7519 §2 allows: a token minted right after all others were revoked must
+    // be valid.
     iat: grant.issuedAt / 1000,
     exp: Math.floor(grant.expiresAt / 1000),
     ...(grant.lineage.length > 0 && { by: grant.lineage }),
@@ -77,10 +80,15 @@ export async function mintToken(
   const token = await sign(claims, webKey(key), 'HS256')
   const { tokenCharactersMax: max } = limits
   if (token.length <= max) return token
-  throw tooLarge('characters of a token', max, `what a token says must fit into ${max} characters`)
+  throw tooLarge(
+    'characters of a token',
+    max,
+    `the claims of a token must fit into ${max} characters`,
+  )
 }
 
-/** A job id as the stock client sends it back: the claim it stands in is split at blanks and colons. */
+/** The job id as it appears in the `scp` claim and as the stock client returns it. Encoded,
+ *  since the client splits the claim at blanks and colons. */
 export function backendJobId(job: string): string {
   return encodeURIComponent(job)
 }
@@ -102,7 +110,7 @@ const claimsSchema = z.object({
   event: z.string().optional(),
 })
 
-/** Errors: unauthenticated (malformed, wrong signature, another use, past its time). */
+/** Errors: unauthenticated (malformed, wrong signature, another use, expired). */
 export async function verifyToken(
   key: Uint8Array,
   token: string,
@@ -116,13 +124,14 @@ export async function verifyToken(
   return principal
 }
 
-/** What a token says, whatever it is for and even past its time. Errors: unauthenticated (malformed, wrong signature). */
+/** Reads a token of any use, even an expired one. Errors: unauthenticated (malformed, wrong
+ *  signature). */
 export async function readToken(
   key: Uint8Array,
   token: string,
 ): Promise<{ use: TokenUse; principal: Principal }> {
   const claims = claimsSchema.safeParse(await verifiedClaims(key, token))
-  if (!claims.success) throw unauthenticated('the token lacks claims of this server')
+  if (!claims.success) throw unauthenticated('the token lacks claims that this server requires')
   const { data } = claims
   const principal: Principal = {
     scope: data.scope,
@@ -144,22 +153,22 @@ export async function readToken(
   return { use: data.use, principal }
 }
 
-/** Tells tokens apart without being one: 128 bits of the digest of its text. */
+/** Identifies a token without disclosing it: the first 128 bits of the SHA-256 of its text. */
 function tokenId(token: string): string {
   return createHash('sha256').update(token).digest('hex').slice(0, 32)
 }
 
 async function verifiedClaims(key: Uint8Array, token: string): Promise<unknown> {
   const signature = token.slice(token.lastIndexOf('.') + 1)
-  // Decoders ignore the spare bits of the last character; here a token has one spelling.
+  // Decoders ignore the spare bits of the last character; here a token has exactly one spelling.
   if (Buffer.from(signature, 'base64url').toString('base64url') !== signature) {
     throw unauthenticated('the token was not issued by this server')
   }
   try {
-    // Time is judged by the caller's clock.
+    // The caller checks the expiry, against its own clock.
     return await verify(token, webKey(key), { alg: 'HS256', exp: false, nbf: false, iat: false })
   } catch {
-    // The library's messages repeat the token, so the cause is not kept.
+    // The library's messages repeat the token, so the cause is dropped.
     throw unauthenticated('the token was not issued by this server')
   }
 }

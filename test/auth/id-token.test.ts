@@ -80,6 +80,6 @@ describe('the claims of GitLab', () => {
 test.each([{}, { repository: 'octo/app' }, { project_path: 'octo/app', pipeline_id: 7 }])(
   '%j are of no job',
   (claims) => {
-    expect(() => grantOf(claims, 'build')).toThrow('is not of a job')
+    expect(() => grantOf(claims, 'build')).toThrow('does not belong to a job')
   },
 )

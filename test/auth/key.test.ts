@@ -56,5 +56,5 @@ test('a directory without a secret has no keys, and a damaged one is named', asy
   expect(await findKeys(dir)).toBeUndefined()
   await openKeys(dir)
   await truncate(join(dir, 'secret.key'), 31)
-  await expect(openKeys(dir)).rejects.toThrow('must hold 32 bytes, it holds 31')
+  await expect(openKeys(dir)).rejects.toThrow('must hold 32 bytes, but holds 31')
 })

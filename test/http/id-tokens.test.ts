@@ -110,9 +110,9 @@ describe('is refused', () => {
       'expired',
     ],
     [
-      'a token that is not of a job',
+      'a token that does not belong to a job',
       async () => await issuer.sign({ sub: 'a person' }),
-      'not of a job',
+      'does not belong to a job',
     ],
     [
       'a token without a signature',
