@@ -1,5 +1,6 @@
-/** What differs between two manifests: a merge of two sorted lists, then moves are matched among what was added and
- *  removed. No file is read; memory is bounded by `limits.compareDifferencesMax`. */
+/** The differences between two manifests. Merges two sorted lists, then matches moves among the
+ *  added and removed files. Reads no file contents; memory is bounded by
+ *  `limits.compareDifferencesMax`. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { limits } from '../core/limits.ts'
 import type {
@@ -12,13 +13,14 @@ import { type Difference, differenceOf } from './difference.ts'
 import { createGrowthSum, type Growth } from './growth.ts'
 
 export interface Comparison {
-  /** In order of the path in head, or in base where head has none. */
+  /** Ordered by the path in head, or in base where head has none. */
   differences: Difference[]
   /** Counts of all differences, listed or not. */
   totals: Record<Difference['kind'] | 'unchanged', number>
-  /** False when differences past the bound are counted but not listed; moves are then matched among those listed. */
+  /** False when there were more differences than the bound. The rest are counted but not listed,
+   *  and moves are matched among the listed ones only. */
   complete: boolean
-  /** Of all differences, listed or not. */
+  /** Covers all differences, listed or not. */
   growth: Growth
 }
 
@@ -58,8 +60,8 @@ export async function compareEntries(
   return { differences: merged, totals, complete, growth: sum.growth() }
 }
 
-/** Turns a removed file and an added one of the same digest into one move; the first removed goes to the first added.
- *  Empty files are left alone: they are all alike, and pairing them says nothing. */
+/** Merges a removed and an added file of the same digest into one move, pairing them in order.
+ *  Empty files are not paired: they are all equal, so a pair would mean nothing. */
 async function matchMoves(
   differences: Difference[],
   signal: AbortSignal | undefined,
@@ -102,7 +104,7 @@ async function matchMoves(
 /** About a millisecond of work. */
 const sliceLength = 2000
 
-/** Others have their turn between two slices. Errors: whatever `signal` is aborted with. */
+/** Yields to the event loop before each slice. Errors: the abort reason of `signal`. */
 async function* slicesOf(
   differences: readonly Difference[],
   signal: AbortSignal | undefined,

@@ -5,7 +5,8 @@ import type { ComparedEntry as Side, EntryPair } from '../metadata/metadata.ts'
 export type Difference =
   | { kind: 'added'; before: null; after: Side }
   | { kind: 'removed'; before: Side; after: null }
-  /** `changed`: other content, kind or link target. `mode`: only permission bits. `moved`: another path. */
+  /** `changed`: other content, kind or link target. `mode`: only permission bits. `moved`:
+   *  another path. */
   | { kind: 'changed' | 'mode' | 'moved'; before: Side; after: Side }
 
 export function differenceOf({ before, after }: EntryPair): Difference {

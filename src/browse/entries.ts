@@ -1,4 +1,4 @@
-/** Reading manifests in path order, a stored page at a time, from any path on. */
+/** Reads manifests in path order from any path on, one stored page at a time. */
 import { comparePaths } from '../core/entry.ts'
 import { limits } from '../core/limits.ts'
 import type {
@@ -10,7 +10,7 @@ import type {
 } from '../metadata/metadata.ts'
 import { noSuchPath } from './no-such-path.ts'
 
-/** What reading entries needs of the metadata port. */
+/** The methods of the metadata port that reading entries needs. */
 export type EntryReader = Pick<Metadata, 'readEntryPage' | 'findEntryPage' | 'findEntry'>
 
 export interface ListedEntry {
@@ -21,11 +21,12 @@ export interface ListedEntry {
   modifiedAt: number | null
 }
 
-/** A forward-only place in a manifest. Holds one page. */
+/** A forward-only position in a manifest. Holds one page. */
 export interface EntryCursor {
-  /** The first entry at or after `path`, never before what was answered last; undefined past the end. */
+  /** Returns the first entry at or after `path`, but never one before the last returned;
+   *  undefined past the end. */
   seek(path: string): Promise<ListedEntry | undefined>
-  /** The entry after the one answered last; undefined past the end. */
+  /** Returns the entry after the last returned; undefined past the end. */
   next(): Promise<ListedEntry | undefined>
 }
 
@@ -72,7 +73,7 @@ export function createEntryCursor(reader: EntryReader, artifactId: number): Entr
   }
 }
 
-/** Entries from `ordinal` on. Holds one page. */
+/** Yields the entries from `ordinal` on. Holds one page. */
 export async function* walkEntries(
   reader: EntryReader,
   artifactId: number,
@@ -90,7 +91,8 @@ export async function* walkEntries(
   }
 }
 
-/** Entries below `directory` ('' is the root), at any depth, and the entry of that very path when it exists. */
+/** Yields the entries below `directory` ('' is the root) at any depth, and the entry at exactly
+ *  that path if there is one. */
 export async function* walkSubtree(
   reader: EntryReader,
   artifactId: number,
@@ -116,7 +118,7 @@ function listed(page: EntryPage, index: number): ListedEntry | undefined {
   return { ordinal: page.firstOrdinal + index, entry, modifiedAt: page.modifiedAt[index] ?? null }
 }
 
-/** The file at `path`. Errors: not_found. */
+/** Returns the file at `path`. Errors: not_found. */
 export async function readFileEntry(
   reader: Pick<EntryReader, 'findEntry'>,
   artifact: Artifact,

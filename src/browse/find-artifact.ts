@@ -1,4 +1,4 @@
-/** From a reference to an artifact, and what its end means to those who ask for it. */
+/** Resolves references to artifacts, and reports artifacts that have ended. */
 import { endReason, lifetime } from '../core/explanation.ts'
 import { formatActor } from '../core/audit.ts'
 import { storeError } from '../core/errors.ts'
@@ -9,9 +9,10 @@ import type { Artifact, ArtifactFilter, Metadata } from '../metadata/metadata.ts
 
 export type ArtifactFinder = Pick<Metadata, 'findArtifact' | 'findProject' | 'findNewest'>
 
-/** The artifact that `reference` means, dead ones too when no live one has the name, so that a reader can be told what
- *  became of it. `project` completes references that name none. Says nothing about who may read it.
- *  Errors: artifact_not_found; invalid_request when a project is needed and missing. */
+/** Returns the artifact that `reference` means. Falls back to an expired or deleted one when no
+ *  live one has the name, so that the caller can report what became of it. `project` completes
+ *  references that name none. Does not check who may read it. Errors: artifact_not_found;
+ *  invalid_request when a project is needed and missing. */
 export async function readArtifact(
   finder: ArtifactFinder,
   reference: Reference,
@@ -25,7 +26,8 @@ export async function readArtifact(
   return found
 }
 
-/** What names a live artifact in commands: by run and name, unless that means a newer one, of a later attempt. */
+/** Returns the reference by which commands name a live artifact: run and name, or the id when
+ *  run and name mean a newer one, made by a later attempt. */
 export async function referenceTo(
   finder: Pick<ArtifactFinder, 'findNewest'>,
   { id, projectId, project, runNumber: run, name }: Artifact,
@@ -48,7 +50,7 @@ async function findNamed(
   if (named === null) {
     throw storeError(
       'invalid_request',
-      `${formatReference(reference)} needs a project: name OWNER/REPO`,
+      `${formatReference(reference)} does not name a project: add one as OWNER/REPO`,
       {
         field: 'project',
       },
@@ -59,7 +61,8 @@ async function findNamed(
   const filter: ArtifactFilter = { projectId: owner.id, name: reference.name }
   if (reference.kind === 'run')
     return await newestOrDead(finder, { ...filter, run: reference.run }, now)
-  // A pull request from a fork can call its branch `main`; it must not pass for the project's.
+  // A pull request from a fork can call its branch `main`; it must not be mistaken for the
+  // project's branch.
   const { branch } = reference
   return (
     (await newestOrDead(finder, { ...filter, latestOf: branch }, now)) ??
@@ -76,7 +79,7 @@ async function newestOrDead(
   return live ?? (await finder.findNewest({ ...filter, state: 'any' }, now))
 }
 
-/** Lets live artifacts pass. Errors: artifact_expired, artifact_deleted. */
+/** Does nothing for a live artifact. Errors: artifact_expired, artifact_deleted. */
 export function assertLive(artifact: Artifact, now: number): void {
   const state = effectiveState(artifact, now)
   if (state === 'expired') {

@@ -1,5 +1,5 @@
-/** What a comparison comes to: which directories and files the change in bytes comes from. Every difference counts, however many
- *  there are; memory is bounded by what is answered. */
+/** Summarizes a comparison: the directories and files that account for the change in bytes.
+ *  Covers every difference, however many there are; memory is bounded by the size of the result. */
 import { type Difference, deltaOf } from './difference.ts'
 
 export interface DirectoryDelta {
@@ -10,18 +10,21 @@ export interface DirectoryDelta {
 }
 
 export interface Growth {
-  /** Change by directory, three levels deep, largest magnitude first: the first of them. */
+  /** The directories, up to three levels deep, with the largest change in either direction,
+   *  largest first. */
   directories: DirectoryDelta[]
-  /** What changed most, likewise. */
+  /** The files with the largest change, in the same order. */
   paths: Difference[]
-  /** The directory, of two levels, that most of a growth comes from, and its share; null when nothing grew. */
+  /** The directory, up to two levels deep, that accounts for most of the growth, and its share;
+   *  null when nothing grew. */
   cause: { directory: string; share: number } | null
 }
 
 export interface GrowthSum {
-  /** In the order of paths, before moves are known: what is moved is removed in one directory and added in another. */
+  /** Must be called in path order, before moves are matched: a moved file counts as removed from
+   *  one directory and added to another. */
   addToDirectories(difference: Difference): void
-  /** In any order, as it is told. */
+  /** May be called in any order, after moves are matched. */
   addToPaths(difference: Difference): void
   growth(): Growth
 }
@@ -57,9 +60,9 @@ export function createGrowthSum(): GrowthSum {
   }
 }
 
-/** Adds up by directories of at most `depth` levels, and keeps the `limit` that changed most. Every file can have a directory of
- *  its own; but what lies below one stands together in the order of paths, so that those are open at a time which lie in each
- *  other. */
+/** Sums changes by directories of at most `depth` levels and keeps the `limit` largest. The
+ *  number of directories is unbounded, but paths arrive in order, so only the nested directories
+ *  around the current path are open at a time. */
 function createDirectorySum(
   depth: number,
   limit: number,
@@ -83,7 +86,7 @@ function createDirectorySum(
   }
 }
 
-/** At most `depth` levels of it. */
+/** The first `depth` levels of the path's directory. */
 function directoryOf(path: string, depth: number): string {
   let end = -1
   for (let level = 0; level < depth; level++) {
@@ -98,7 +101,7 @@ function isBelow(path: string, directory: string): boolean {
   return directory === '/' || path.startsWith(directory)
 }
 
-/** Keeps those that changed most, without sorting all. */
+/** Keeps the items with the largest change in a sorted list of bounded length. */
 function createLargest<T>(
   limit: number,
   bytesOf: (item: T) => number,

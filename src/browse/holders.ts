@@ -1,18 +1,19 @@
-/** Which artifacts hold a file, and where in them. */
+/** Finds the artifacts that hold a file, and its path in them. */
 import type { Digest } from '../core/digest.ts'
 import type { Artifact, Metadata } from '../metadata/metadata.ts'
 import { type EntryReader, walkEntries } from './entries.ts'
 
 export interface Holder {
   artifact: Artifact
-  /** The first place of the file in it; null when that was not looked for. */
+  /** The first path of the file in the artifact; null when the search for it was skipped. */
   path: string | null
 }
 
-/** Entries that are looked through for paths, over all holders of one answer. */
+/** Upper bound on the entries scanned for paths, summed over all holders of one result. */
 const pathSearchMax = 200_000
 
-/** The newest first, at most `limit` of them; paths for as many as `pathSearchMax` allows. `projectId` null: of all projects. */
+/** Returns at most `limit` holders, newest first, with paths for as many as `pathSearchMax`
+ *  allows. A null `projectId` means all projects. */
 export async function findHolders(
   metadata: EntryReader & Pick<Metadata, 'listHolders'>,
   digest: Digest,

@@ -1,4 +1,4 @@
-/** The failure to find something inside an artifact. */
+/** The error for a path that an artifact does not have. */
 import { storeError } from '../core/errors.ts'
 
 export function noSuchPath(artifact: { name: string }, path: string): Error {

@@ -1,9 +1,10 @@
-/** What an artifact is compared with when nobody says. */
+/** Selects the artifact to compare with when none is given. */
 import { latestBranch } from '../core/keep-latest.ts'
 import type { Artifact, ArtifactFilter, Metadata } from '../metadata/metadata.ts'
 
-/** What has the name of an artifact on its branch, if it has one. What a fork calls by the same branch is none of it, but can
- *  be seen beside it. */
+/** Matches artifacts of the same name on the same branch (or on any, if this one has none). For
+ *  a branch of the project this excludes artifacts of forks whose branch has the same name; for
+ *  an artifact of a fork it does not exclude the project's. */
 export function sameNameAs(artifact: Artifact): ArtifactFilter {
   const { projectId, name, branch } = artifact
   const latestOf = latestBranch(artifact)
@@ -14,7 +15,8 @@ export function sameNameAs(artifact: Artifact): ArtifactFilter {
   }
 }
 
-/** The newest artifact of the same name before this one, on its branch if it has one, that another run made. Live at `now`. */
+/** Returns the newest earlier artifact of the same name, on its branch if it has one, that
+ *  another run made and that is live at `now`. */
 export async function previousOf(
   metadata: Pick<Metadata, 'findArtifacts'>,
   artifact: Artifact,
@@ -23,6 +25,6 @@ export async function previousOf(
   const filter: ArtifactFilter = { ...sameNameAs(artifact), beforeId: artifact.id }
   const page = { limit: 10, offset: 0, sort: 'newest', now } as const
   const artifacts = await metadata.findArtifacts(filter, page)
-  // Earlier attempts of a run are not the run before.
+  // Earlier attempts of the same run do not count as a previous run.
   return artifacts.find(({ runNumber }) => runNumber !== artifact.runNumber)
 }

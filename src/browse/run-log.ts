@@ -1,17 +1,17 @@
-/** The recorded log of a job as people read it: as text, and by step and group. */
+/** Formats the recorded log of a job for people: as text, or by step and group. */
 import { stripVTControlCharacters } from 'node:util'
 import { limits } from '../core/limits.ts'
 import type { LogKind, LogLine } from '../core/run-record.ts'
 import type { Metadata, RecordedJob } from '../metadata/metadata.ts'
 
-/** What of a job's log a page shows. */
+/** The part of a job's log that a page shows. */
 export interface ShownLog {
   lines: LogLine[]
   /** False when only the end is shown. */
   isWhole: boolean
 }
 
-/** One line as text, with its instant and the marks of GitHub's logs. */
+/** Formats one line as text, with its timestamp and the markers of GitHub's logs. */
 export function formatLogLine({ at, kind, text }: LogLine): string {
   return `${new Date(at).toISOString()} ${marks[kind]}${text}\n`
 }
@@ -28,8 +28,9 @@ const marks: Record<LogKind, string> = {
   cut: '##[warning]',
 }
 
-/** The last one or two pages of each log, as long as `limits.shownLogBytesMax` lasts; jobs that failed come first. By the
- *  job's key; a job that is not in it shows no log. */
+/** Reads the last one or two pages of each log until `limits.shownLogBytesMax` is used up,
+ *  failed jobs first. The result is keyed by the job's key; a job that is missing from it shows
+ *  no log. */
 export async function readShownLogs(
   metadata: Metadata,
   jobs: RecordedJob[],
@@ -52,13 +53,14 @@ export async function readShownLogs(
   return shown
 }
 
-/** Lines of a step that belong together; `title` is null outside of groups. */
+/** Consecutive lines of a step; `title` is null outside of groups. */
 export interface LogGroup {
   title: string | null
   lines: { kind: LogKind; text: string }[]
 }
 
-/** Lines by steps and groups, as plain text: escape sequences and control characters are taken out. */
+/** Groups lines by step and group, as plain text: without escape sequences and control
+ *  characters. */
 export function groupLines(lines: LogLine[]): Map<number, LogGroup[]> {
   const bySteps = new Map<number, LogGroup[]>()
   const open = new Map<number, LogGroup>()
@@ -79,6 +81,6 @@ export function groupLines(lines: LogLine[]): Map<number, LogGroup[]> {
 }
 
 function plainText(text: string): string {
-  // Tabs stay; what a terminal would obey, or not show, goes.
+  // Keeps tabs; removes whatever a terminal would interpret or not show.
   return stripVTControlCharacters(text).replaceAll(/(?!\t)\p{Cc}/gu, '')
 }

@@ -1,15 +1,17 @@
-/** Searching artifacts for paths, in steps: between two of them others have their turn, and the search can end. */
+/** Searches artifacts for paths, in steps: other requests run between two steps, and the search
+ *  can be aborted there. */
 import { hasCode } from '../core/errors.ts'
 import { isLive } from '../core/retention.ts'
 import type { Artifact, ComparedEntry, Metadata, SearchedStretch } from '../metadata/metadata.ts'
 
-/** What one step found in one artifact: an entry at least. */
+/** The matches of one step in one artifact; at least one. */
 export interface Matches {
   artifact: Artifact
   found: ComparedEntry[]
 }
 
-/** What a search comes to next: an entry of an artifact. Where it has none of that id, it goes on with the next older one. */
+/** The entry at which a search continues. If there is no artifact of that id, it continues with
+ *  the next older one. */
 export interface SearchPlace {
   artifactId: number
   ordinal: number
@@ -17,21 +19,24 @@ export interface SearchPlace {
 
 export interface Search {
   globs: readonly string[]
-  /** Absent: from the beginning of the first artifact. */
+  /** Absent: starts at the beginning of the first artifact. */
   from?: SearchPlace | undefined
-  /** Matches that are enough. */
+  /** Upper bound on the matches. */
   limit: number
-  /** Once so much time has passed, the next step is the last. */
+  /** After this time, the current step is the last. */
   msMax: number
   now(): number
   signal: AbortSignal
 }
 
-/** Trees that are remembered to hold no match: many builds in a row often make the same one. */
+/** Upper bound on the trees remembered as having no match. Consecutive builds often produce the
+ *  same tree. */
 const barrenTreesMax = 4096
 
-/** Goes through artifacts, which come newest first. Answers what each step found, and at last where to go on; null when all was
- *  searched. What ends meanwhile is passed over. Errors: whatever `signal` is aborted with, those of `compilePathGlobs`. */
+/** Searches artifacts in the order given, which must be newest first. Yields the matches of each
+ *  step and returns the place to continue at, or null when everything was searched. Skips
+ *  artifacts that end meanwhile. Errors: the abort reason of `signal`, those of
+ *  `compilePathGlobs`. */
 export async function* searchArtifacts(
   reader: Pick<Metadata, 'searchTree'>,
   artifacts: AsyncIterable<Artifact>,
@@ -61,14 +66,14 @@ export async function* searchArtifacts(
   return null
 }
 
-/** Where an artifact ends, the place is before whatever is older. */
+/** At the end of an artifact, the next place is the first one older than it. */
 function placeAfter({ id }: Artifact, next: number | null): SearchPlace {
   return next === null ? { artifactId: id - 1, ordinal: 0 } : { artifactId: id, ordinal: next }
 }
 
 const nothing: SearchedStretch = { found: [], next: null }
 
-/** Undefined when the artifact has ended. */
+/** Returns undefined when the artifact has ended. */
 async function searchLive(
   reader: Pick<Metadata, 'searchTree'>,
   { id }: Artifact,

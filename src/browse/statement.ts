@@ -1,5 +1,6 @@
-/** What is attested of an artifact, or of a part of it, as the text of an in-toto Statement. Every digest that it names was computed
- *  from bytes that the server received, before the artifact became visible. */
+/** Writes the attestation of an artifact, or of a part of it, as the text of an in-toto
+ *  Statement. The server computed every digest in it from bytes that it received, before the
+ *  artifact became visible. */
 import { type Receipt, receiptType, statementType, type Subject } from '../core/attestation.ts'
 import { formatWireDigest } from '../core/digest.ts'
 import { type Entry, formatMode } from '../core/entry.ts'
@@ -9,15 +10,15 @@ import type { Artifact } from '../metadata/metadata.ts'
 import { type EntryReader, walkSubtree } from './entries.ts'
 import { noSuchPath } from './no-such-path.ts'
 
-/** What of an artifact, and where the server says that it is. */
+/** The part of the artifact to attest, and the address of the server. */
 interface Extent {
-  /** An entry, with what lies below it; '' is all, with the zip. */
+  /** An entry and everything below it; '' means the whole artifact, with its zip. */
   path: string
   store: string | null
 }
 
-/** In pieces of an entry. The same at any time for the same artifact, unless more has become known of its run.
- *  Errors: not_found (nothing is there). */
+/** Yields one piece per entry. The text for an artifact never changes, unless more facts about
+ *  its run become known. Errors: not_found (no entry at the path). */
 export async function* statementOf(
   reader: EntryReader,
   artifact: Artifact,
@@ -38,7 +39,7 @@ async function* subjectsOf(
   path: string,
 ): AsyncGenerator<Subject> {
   const { name, kind, zipDigest } = artifact
-  // Of a zip that is kept whole it is the only file.
+  // For an opaque zip, the zip is the artifact's only file and is listed as such below.
   if (path === '' && zipDigest !== null && kind !== 'opaque')
     yield { name: `${name}.zip`, digest: { sha256: zipDigest }, mediaType: 'application/zip' }
   for await (const entry of entriesOf(reader, artifact, path)) {
@@ -95,7 +96,7 @@ function receiptOf(artifact: Artifact, { path, store }: Extent): Omit<Receipt, '
   }
 }
 
-/** The text of an array that is not held. */
+/** Formats a JSON array without holding its values. */
 async function* arrayOf(values: AsyncIterable<object | string>): AsyncGenerator<string> {
   let before = '['
   for await (const value of values) {
