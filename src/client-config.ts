@@ -1,4 +1,5 @@
-/** Settings of commands that talk to a server: flags, then the environment of a user or of a CI job, then the token. */
+/** Settings of commands that talk to a server, from flags, then the environment of a user or a
+ *  CI job, then the token. */
 import { resolve } from 'node:path'
 import type { HttpProxy } from './core/http-proxy.ts'
 import type { IdTokenSource } from './core/id-token-source.ts'
@@ -10,16 +11,17 @@ import { defaultCacheDir } from './default-directories.ts'
 import { readProxy } from './proxy-environment.ts'
 import { type Environment, Settings } from './settings.ts'
 
-/** What commands that talk to a server run with. Nulls are things that neither flags nor environment name. */
+/** The settings of a command that talks to a server. A field is null when neither flags nor
+ *  environment give it. */
 export interface ClientConfig {
   /** Origin of the server, without a trailing slash. */
   readonly url: string
-  /** What the server is reached through. */
+  /** The proxy to reach the server through. */
   readonly proxy: HttpProxy | null
-  /** A request without progress for this long ends. */
+  /** A request that makes no progress for this long fails. */
   readonly idleMs: number
   readonly token: string | null
-  /** Where a token can be had when there is none. */
+  /** The source of an ID token to exchange for a token when there is no token. */
   readonly idToken: IdTokenSource | null
   readonly project: ProjectName | null
   readonly run: number | null
@@ -34,7 +36,7 @@ export interface ClientConfig {
   readonly noColor: boolean
   /** True inside a CI job: no bars, few lines. */
   readonly ci: boolean
-  /** Files of a GitHub-style job that take step outputs and the job's summary. */
+  /** Files of a GitHub-style job for step outputs and the job summary. */
   readonly outputFile: string | null
   readonly summaryFile: string | null
 }
@@ -52,12 +54,13 @@ export interface ClientFlags {
   event?: string | undefined
 }
 
-/** What neither flag nor environment says of project and run, the token says. Errors: ConfigError with all problems. */
+/** Project and run fall back to the token's claims. Errors: ConfigError with all problems. */
 export function clientConfigOf(flags: ClientFlags, env: Environment): ClientConfig {
   const source = new Settings(env)
   const number = (flag: string, text: string | undefined, ...names: string[]): number | null =>
     source.positiveInteger(flag, text, names)
-  // `--branch "$BRANCH_NAME"` of a job that has none says nothing.
+  // An empty flag counts as absent: a job without a branch may still pass `--branch
+  // "$BRANCH_NAME"`.
   const first = (flag: string | undefined, ...names: string[]): string | null =>
     (flag === '' ? undefined : flag) ??
     names.map((name) => source.text(name)).find((text) => text !== undefined) ??
@@ -95,7 +98,8 @@ export function clientConfigOf(flags: ClientFlags, env: Environment): ClientConf
   return Object.freeze(config)
 }
 
-/** GitLab puts it where the job says; GitHub gives it for the asking where the job may (`id-token: write`). */
+/** GitLab sets an ID token in a variable the job names; GitHub issues one on request to a job
+ *  with `id-token: write`. */
 function readIdToken(source: Settings): IdTokenSource | null {
   const idToken = source.token(['TROVE_ID_TOKEN'])
   if (idToken !== null) return { kind: 'given', idToken }
@@ -123,12 +127,12 @@ function readProject(
     return parseProjectName(text)
   } catch (error) {
     if (!hasCode(error, 'invalid_name')) throw error
-    source.refuse(name, `${JSON.stringify(text)} is refused: ${error.details.reason}`)
+    source.refuse(name, `is not a valid project: ${JSON.stringify(text)} (${error.details.reason})`)
     return null
   }
 }
 
-/** Without a place for it nothing is remembered. */
+/** Returns null if there is no place for a cache; nothing is cached then. */
 function readCacheDir(source: Settings, env: Environment): string | null {
   const directory = source.text('TROVE_CACHE_DIR') ?? defaultCacheDir(env)
   return directory === null ? null : resolve(directory)

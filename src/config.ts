@@ -1,5 +1,7 @@
-/** Settings: the only reader of the environment. Flags come first, then the environment, then defaults. Every problem
- *  is reported at once, with the variable's name and what it accepts; a returned value is frozen and needs no checks. */
+/** Settings; with the files it imports, the only reader of the environment. Flags take
+ *  precedence over the environment, and that over defaults. All problems are reported at once,
+ *  each with the variable's name and what it accepts. A returned value is frozen and needs no
+ *  further checks. */
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { type ClientConfig, clientConfigOf, type ClientFlags } from './client-config.ts'
@@ -13,89 +15,98 @@ import { defaultDataDir } from './default-directories.ts'
 import { inheritedOf } from './inherited-environment.ts'
 import { type Environment, Settings } from './settings.ts'
 
-/** What the server runs with. */
+/** The settings of the server. */
 export interface Config {
-  /** Absolute. Holds `trove.db`, `secret.key`, `attestation.key`, `server.lock`, `server.url` and `cas/`. */
+  /** Absolute. Holds `trove.db`, `secret.key`, `attestation.key`, `server.lock`, `server.url`
+   *  and `cas/`. */
   readonly dataDir: string
-  /** Where packs are kept; null: in `cas/` of the data directory. */
+  /** The bucket that holds the packs; null: they are in `cas/` of the data directory. */
   readonly packBucket: BucketPlace | null
   readonly host: string
   /** 0 lets the system choose. */
   readonly port: number
-  /** Origin put into links and signed URLs, without a trailing slash; null: the one the request was sent to. */
+  /** Origin of links and signed URLs, without a trailing slash; null: the origin the request was
+   *  sent to. */
   readonly publicUrl: string | null
-  /** Origin on which documents of artifacts may run scripts; its host may begin with `*.`, then each artifact has a host
-   *  of its own. Null: documents are shown without scripts. */
+  /** Origin on which documents of artifacts may run scripts. A host that begins with `*.` gives
+   *  each artifact a host of its own. Null: documents are shown without scripts. */
   readonly contentUrl: string | null
-  /** Logical bytes of one artifact, and bytes of one upload. */
+  /** Upper bound on the logical bytes of one artifact and on the bytes of one upload. */
   readonly artifactBytesMax: number
   readonly entriesMax: number
-  /** Of a project. */
+  /** Per project. */
   readonly openUploadsMax: number
   readonly retention: Readonly<RetentionPolicy>
-  /** How long a delete can be taken back; 0: not at all. */
+  /** How long a deletion can be undone; 0: not at all. */
   readonly undoMs: number
-  /** How long is remembered what has ended. */
+  /** How long records of ended artifacts and runs are kept. */
   readonly historyMs: number
   /** Time between two rounds of garbage collection; null: only by hand. */
   readonly gcIntervalMs: number | null
-  /** What compaction in the background moves; null is no bound. */
+  /** Rate of background compaction; null: unlimited. */
   readonly compactBytesPerSecond: number | null
-  /** How old the last verification of a stored copy may get; null: scrub only by hand. */
+  /** Longest time between two verifications of a stored copy; null: scrub only by hand. */
   readonly scrubIntervalMs: number | null
-  /** What scrub in the background reads; null is no bound. */
+  /** Read rate of background scrubbing; null: unlimited. */
   readonly scrubBytesPerSecond: number | null
-  /** Whether artifacts are looked at for credentials, in the background. */
+  /** Whether artifacts are scanned for credentials in the background. */
   readonly secrets: boolean
-  /** Bounds on logical bytes of live artifacts; null is none. */
+  /** Upper bounds on logical bytes of live artifacts; null: none. */
   readonly projectQuotaBytes: number | null
   readonly storeQuotaBytes: number | null
-  /** Free disk below which uploads are refused; null: `limits.minFreeBytes`, or a hundredth of a small disk. */
+  /** Free disk space below which uploads are rejected; null: `limits.minFreeBytes`, or a
+   *  hundredth of a small disk. */
   readonly minFreeBytes: number | null
-  /** What CreateArtifact does when the name is taken and the project has no policy of its own. */
+  /** What CreateArtifact does when the name is taken, in projects without a policy of their own. */
   readonly onConflict: ConflictPolicy
-  /** Jobs replace and delete only what they made themselves, where the project has no policy of its own. */
+  /** Whether jobs may replace and delete only artifacts they made themselves, in projects
+   *  without a policy of their own. */
   readonly strict: boolean
-  /** Patterns of what is kept as the latest (core/keep-latest.ts), where the project has none of its own. */
+  /** Patterns of artifacts to keep as the latest (core/keep-latest.ts), in projects without
+   *  patterns of their own. */
   readonly keepLatest: readonly string[]
-  /** Whose ID tokens are exchanged for tokens of ours; with any, `publicUrl` is not null. */
+  /** Issuers whose ID tokens are exchanged for tokens of this server; if there are any,
+   *  `publicUrl` is set. */
   readonly trustedIssuers: readonly TrustedIssuer[]
-  /** `exact`: a stock client's zip comes back byte for byte. `rebuild`: it is served as a zip of ours. */
+  /** `exact`: a stock client's zip is returned byte for byte. `rebuild`: the server builds a zip
+   *  of its own. */
   readonly stockZips: 'exact' | 'rebuild'
-  /** Of streams that we deflate ourselves, 0 to 9. */
+  /** Deflate level of streams that the server compresses itself, 0 to 9. */
   readonly compressionLevel: number
   readonly uploadUrlMs: number
   readonly downloadUrlMs: number
-  /** A request or response body without progress for this long ends. */
+  /** A request or response body that makes no progress for this long is ended. */
   readonly idleMs: number
-  /** Threads that take uploads apart. */
+  /** Number of ingest worker threads. */
   readonly workers: number
   readonly logLevel: LogLevel
-  /** Such as mistyped ones: they look like settings and are none. */
+  /** Variables that look like settings but are none, such as misspelled ones. */
   readonly unknownVariables: readonly string[]
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
 
-/** Flags of `trove serve` (and of commands that work on a data directory); absent ones follow the environment. */
+/** Flags of `trove serve` and of commands that work on a data directory; absent ones fall back
+ *  to the environment. */
 export interface ServerFlags {
   data?: string | undefined
   host?: string | undefined
   port?: string | undefined
 }
 
-/** What a program that this one starts inherits. */
+/** Returns the environment to pass to child processes. */
 export function inheritedEnvironment(): Record<string, string> {
   return inheritedOf(process.env)
 }
 
-/** One processor is left to the threads of requests and metadata. Measured with two: a second worker makes two tars that
- *  arrive at once a tenth faster and native uploads no faster, and takes 45 MB. */
+/** Leaves one processor to the main thread and metadata. Measured with two processors: a second
+ *  worker makes two concurrent tar uploads a tenth faster and native uploads no faster, and
+ *  takes 45 MB. */
 function defaultWorkers(): number {
   return Math.min(4, Math.max(1, availableParallelism() - 1))
 }
 
-/** Without their prefix. A server passes over them. */
+/** Client settings, without their prefix. The server ignores them. */
 const clientVariables = [
   'URL',
   'TOKEN',
@@ -123,7 +134,7 @@ export function readServerConfig(flags: ServerFlags = {}, env: Environment = pro
     openUploadsMax: source.integer('TROVE_MAX_OPEN_UPLOADS', limits.openUploadsMax, 1, 10_000_000),
     retention: readRetention(source),
     undoMs: source.duration('TROVE_UNDO', limits.undoMs, 0, 30 * dayMs),
-    // The home page draws the uploads of 30 days.
+    // At least 30 days: the home page charts the uploads of 30 days.
     historyMs: source.integer('TROVE_HISTORY_DAYS', limits.historyMs / dayMs, 30, 36_500) * dayMs,
     gcIntervalMs: source.unless('TROVE_GC_INTERVAL', 'off', (name) =>
       source.duration(name, limits.gcIntervalMs, 1000, 7 * dayMs),
@@ -159,24 +170,29 @@ export function readServerConfig(flags: ServerFlags = {}, env: Environment = pro
     logLevel: source.choice('TROVE_LOG_LEVEL', ['debug', 'info', 'warn', 'error'], 'info'),
   } satisfies Omit<Config, 'unknownVariables'>
   if (config.trustedIssuers.length > 0 && config.publicUrl === null) {
-    source.refuse('TROVE_OIDC', 'needs TROVE_PUBLIC_URL, which ID tokens must be made out to')
+    source.refuse(
+      'TROVE_OIDC',
+      'requires TROVE_PUBLIC_URL, the audience that ID tokens must be issued for',
+    )
   }
   source.finish()
-  // Amazon's client would print at each start, in each thread, which Node its versions of next year will need.
+  // Otherwise the AWS SDK warns at each start, in each thread, about the Node version that future
+  // releases will need.
   if (config.packBucket !== null)
     process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true'
   const unknownVariables = source.unread('TROVE_', clientVariables)
   return Object.freeze({ ...config, unknownVariables })
 }
 
-/** Credentials and region are read as all programs of Amazon's do; nothing of theirs has another name here. */
+/** Credentials and region come from the standard AWS variables; Trove has no names of its own
+ *  for them. */
 function readPackBucket(source: Settings): BucketPlace | null {
   const name = 'TROVE_S3_BUCKET'
   const text = source.text(name)
   const endpoint = source.ownOrigin('TROVE_S3_ENDPOINT') ?? null
   const region = source.text('AWS_REGION') ?? source.text('AWS_DEFAULT_REGION') ?? 'us-east-1'
   if (text === undefined) {
-    if (endpoint !== null) source.refuse('TROVE_S3_ENDPOINT', `needs ${name}`)
+    if (endpoint !== null) source.refuse('TROVE_S3_ENDPOINT', `requires ${name}`)
     return null
   }
   const [, bucket, prefix] =
@@ -200,11 +216,14 @@ function readContentUrl(source: Settings): string | null {
   const name = 'TROVE_CONTENT_URL'
   const origin = source.ownOrigin(name) ?? null
   if (origin !== null && origin === source.origin('TROVE_PUBLIC_URL')) {
-    source.refuse(name, 'must be another origin than TROVE_PUBLIC_URL, or it isolates nothing')
+    source.refuse(
+      name,
+      'must be a different origin than TROVE_PUBLIC_URL; the same one isolates nothing',
+    )
   }
-  // URLs may have a `*` anywhere in their host.
+  // URL parsing accepts a `*` anywhere in the host.
   if (origin !== null && !/^https?:\/\/(?:\*\.)?[^*.][^*]*$/.test(origin)) {
-    source.refuse(name, `may have a * only as the first part of its host, got ${origin}`)
+    source.refuse(name, `may have a * only as the first label of its host, got ${origin}`)
   }
   return origin
 }
@@ -242,6 +261,7 @@ export function readClientConfig(
 function readDataDir(source: Settings, flag: string | undefined, env: Environment): string {
   const own = source.text('TROVE_DATA')
   const directory = flag ?? own ?? defaultDataDir(env)
-  if (directory === null) source.refuse('TROVE_DATA', 'must name a directory: there is no home')
+  if (directory === null)
+    source.refuse('TROVE_DATA', 'must name a directory: there is no home directory')
   return resolve(directory ?? '')
 }

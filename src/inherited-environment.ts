@@ -1,7 +1,8 @@
-/** The environment of programs that a command starts. */
+/** The environment passed to child processes. */
 import type { Environment } from './settings.ts'
 
-/** Which repository git works on, whatever directory it is in. A hook that calls us has them. */
+/** Variables that direct git to a repository regardless of the working directory. They are set
+ *  when a git hook runs us. */
 const gitPlaces: ReadonlySet<string> = new Set([
   'GIT_DIR',
   'GIT_WORK_TREE',
@@ -17,8 +18,8 @@ const gitPlaces: ReadonlySet<string> = new Set([
   'GIT_PREFIX',
 ])
 
-/** What a program that this one starts inherits: everything but what is meant for us, tokens above all, and what would
- *  lead git in the workspace of a job to the user's own repository. */
+/** Removes our own variables, above all tokens, and those that would direct git in a job's
+ *  workspace to the user's own repository. */
 export function inheritedOf(env: Environment): Record<string, string> {
   const entries = Object.entries(env).filter(
     (entry): entry is [string, string] =>

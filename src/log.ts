@@ -1,5 +1,6 @@
-/** Log lines: one JSON object a line on stderr, with time, level, message and fields. Paths, SQL and stacks may appear
- *  here; secrets may not, so callers pass routes, never raw URLs (a signed URL is a credential). */
+/** Writes log lines: one JSON object per line on stderr, with time, level, message and fields.
+ *  Paths, SQL and stacks may appear in them. Secrets must not, so callers log routes and never
+ *  raw URLs (a signed URL is a credential). */
 import type { LogLevel } from './config.ts'
 
 export type LogFields = Record<string, string | number | boolean | null | undefined | Error>
@@ -15,7 +16,7 @@ export interface Log {
 
 const severity: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 }
 
-/** Lines below `level` are dropped. `write` gets whole lines, newline included. */
+/** Drops lines below `level`. `write` receives whole lines, including the newline. */
 export function createLog(
   level: LogLevel,
   write: (line: string) => void = (line) => {

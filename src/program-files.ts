@@ -1,23 +1,26 @@
-/** Where files of the program itself lie, and those of who runs it. The build puts what runs together into few files (`bundle.mjs`), so a module
- *  cannot say what lies beside it, only what lies below `src/` or `dist/src/`. */
+/** Locates the program's own files and the user's home. The build bundles modules into few files
+ *  (`bundle.mjs`), so a module cannot use paths relative to itself, only paths below `src/` or
+ *  `dist/src/`. */
 import { homedir } from 'node:os'
 import { Worker, type WorkerOptions } from 'node:worker_threads'
 
 const url = import.meta.url
 const folder = '/src/'
 
-/** `src/` when the source itself runs (tests), else `dist/src/`. */
+/** `src/` when running from source (tests), else `dist/src/`. */
 export const programRoot = new URL(url.slice(0, url.lastIndexOf(folder) + folder.length))
 
-/** Node 20 cannot run TypeScript, so threads are compiled code also where the source itself runs: `npm run build` makes it. */
+/** Root of the compiled modules. Node 20 cannot run TypeScript, so threads run compiled code
+ *  (`npm run build`) even when the main thread runs from source. */
 export const builtRoot = url.endsWith('.ts') ? new URL('../dist/src/', programRoot) : programRoot
 
-/** The compiled form of a module that is loaded by its place. `path`: of its source, below `src/`. */
+/** Returns the URL of the compiled form of a module. `path` is that of its source, relative to
+ *  `src/`. */
 export function builtUrl(path: string): URL {
   return new URL(path.replace(/\.ts$/, '.js'), builtRoot)
 }
 
-/** Null where there is none: HOME is not set, and the user is a number without a name, as containers have it. */
+/** Null when there is none: HOME is unset and the user id has no passwd entry, as in containers. */
 export function homeDirectory(): string | null {
   try {
     return homedir() || null
@@ -26,8 +29,8 @@ export function homeDirectory(): string | null {
   }
 }
 
-/** Starts the module at `path` (of its source, below `src/`) in a thread. `tracesSource`: stacks of its errors name places of
- *  the source, which takes 15 ms when it begins. */
+/** Starts a module as a worker thread. `path` is that of its source, relative to `src/`.
+ *  `tracesSource` maps stack traces to the source, which adds 15 ms to the start. */
 export function startThread(
   path: string,
   { tracesSource = true, ...options }: Omit<WorkerOptions, 'execArgv'> & { tracesSource?: boolean },

@@ -1,15 +1,17 @@
-/** Which proxy the environment names for a server, with the variables and rules that curl and GitHub's runner share. */
+/** Selects the proxy for a server from the environment, by the variables and rules that curl and
+ *  GitHub's runner share. */
 import { BlockList, isIP } from 'node:net'
 import { type HttpProxy, parseProxyUrl, portOf } from './core/http-proxy.ts'
 import { isLoopback } from './core/loopback.ts'
 import type { Settings } from './settings.ts'
 
-/** Null when `server` is reached without one. What cannot be used is refused without its value, which may hold a password. */
+/** Returns null when `server` is reached directly. An unusable proxy URL is reported without its
+ *  value, which may hold a password. */
 export function readProxy(source: Settings, server: string): HttpProxy | null {
   const url = new URL(server)
   const setting = variablesFor(source, url).find((name) => source.text(name) !== undefined)
   if (setting === undefined) return null
-  // curl wants it said in NO_PROXY.
+  // Unlike curl, which needs NO_PROXY for this.
   if (isLoopback(url.hostname)) return null
   if (isExempt(url, source.text('no_proxy') ?? source.text('NO_PROXY') ?? '')) return null
   const proxy = parseProxyUrl(source.text(setting)!)
@@ -21,15 +23,15 @@ export function readProxy(source: Settings, server: string): HttpProxy | null {
   return null
 }
 
-/** The first that is set counts. */
+/** The variables for the URL's protocol; the first that is set counts. */
 function variablesFor(source: Settings, { protocol }: URL): string[] {
   if (protocol === 'https:') return ['https_proxy', 'HTTPS_PROXY', 'all_proxy', 'ALL_PROXY']
-  // In a CGI program HTTP_PROXY is what the client sent as a header called Proxy.
+  // In a CGI program, HTTP_PROXY holds the client's `Proxy` header.
   const isHeader = source.text('REQUEST_METHOD') !== undefined
   return ['http_proxy', ...(isHeader ? [] : ['HTTP_PROXY']), 'all_proxy', 'ALL_PROXY']
 }
 
-/** Whether a list as of NO_PROXY says that `url` is reached without a proxy. */
+/** Whether a list in the format of NO_PROXY exempts `url` from the proxy. */
 export function isExempt(url: URL, list: string): boolean {
   const host = url.hostname.replaceAll(/^\[|\]$|\.$/g, '')
   return list.split(/[\s,]+/).some((item) => {
@@ -40,14 +42,14 @@ export function isExempt(url: URL, list: string): boolean {
   })
 }
 
-/** `name`, `name:port`, `[address]:port` or an IPv6 address as it is. */
+/** Parses `name`, `name:port`, `[address]:port` or a bare IPv6 address. */
 function parseItem(item: string): { name: string; port: number | undefined } {
   const [, bracketed, plain, port] = /^(?:\[([^\]]*)\]|([^:]*))(?::(\d+))?$/.exec(item) ?? []
   const name = bracketed ?? plain ?? item
   return { name: name.toLowerCase(), port: port === undefined ? undefined : Number(port) }
 }
 
-/** A domain names its hosts too, with a dot before it or without. */
+/** A domain matches itself and all hosts below it, with or without a leading dot. */
 function isWithin(host: string, name: string): boolean {
   const domain = name.replace(/^\*?\./, '').replace(/\.$/, '')
   return domain !== '' && (host === domain || host.endsWith(`.${domain}`))

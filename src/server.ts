@@ -1,5 +1,5 @@
-/** Composition root: from a Config to a server that listens, and back. The choice of pack storage and metadata is made
- *  here and nowhere else. */
+/** Composition root: builds a listening server from a Config, and shuts it down. Pack storage
+ *  and metadata implementations are chosen here and nowhere else. */
 import { getRequestListener } from '@hono/node-server'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
@@ -37,30 +37,30 @@ import { findPackPlace } from './packs/pack-place.ts'
 import { createRenderer, type Renderer } from './web/renderer.ts'
 
 export interface RunningServer {
-  /** Where it listens: `http://HOST:PORT`. */
+  /** The listening address: `http://HOST:PORT`. */
   url: string
-  /** Signs a browser in as administrator; valid for an hour. */
+  /** A link that signs a browser in as administrator; valid for an hour. */
   signInUrl: string
-  /** Refuses new work, lets running requests finish for at most `limits.stopGraceMs`, then closes everything.
-   *  Calling it again waits for the first call. */
+  /** Rejects new work, lets running requests finish for at most `limits.stopGraceMs`, then
+   *  closes everything. Later calls wait for the first. */
   close(): Promise<void>
 }
 
 export interface ServerOptions {
   log: Log
-  /** Epoch ms; tests move it. */
+  /** Epoch ms; tests replace it. */
   now?: () => number
-  /** Milliseconds by a clock that cannot jump; tests move it too. */
+  /** Milliseconds of a monotonic clock; tests replace it. */
   elapsedMs?: () => number
-  /** Named steps, for tests that stop or kill here. */
+  /** Called at named steps, where tests pause or kill the process. */
   checkpoint?: ((step: string) => void | Promise<void>) | undefined
-  /** Bound on running requests during a stop. */
+  /** Upper bound on the time that running requests get during a stop. */
   graceMs?: number
 }
 
 type Cleanup = () => unknown
 
-/** Undoes the newest first, and all of them whatever fails. Errors: the first that failed with. */
+/** Runs all cleanups, newest first, even when some fail. Errors: that of the first one to fail. */
 async function cleanUp(cleanups: Cleanup[]): Promise<void> {
   const failures: unknown[] = []
   for (const cleanup of cleanups.reverse().splice(0)) {
@@ -94,7 +94,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     const { port } = listener.server.address() as AddressInfo
     const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
     lock.announce(url)
-    // Not every browser goes to the address that stands for all of a machine.
+    // Not every browser can connect to the wildcard address.
     const nearUrl = url.replace(/\/\/(?:0\.0\.0\.0|\[::\])(?=:)/, '//127.0.0.1')
     let closed: Promise<void> | undefined
     return {
@@ -111,13 +111,13 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     }
   } catch (error) {
     await cleanUp(cleanups).catch((failure: Error) => {
-      options.log.error('what had been opened could not be closed', { error: failure })
+      options.log.error('cleanup after a failed start failed', { error: failure })
     })
     throw error
   }
 }
 
-/** Opens everything below HTTP, in the order in which each needs the one before, and puts the store in order. */
+/** Opens everything below HTTP in order of dependency, and recovers the store. */
 async function openContext(
   config: Config,
   { log, now = Date.now, elapsedMs = () => performance.now(), checkpoint }: ServerOptions,
@@ -144,7 +144,8 @@ async function openContext(
   cleanups.push(() => metadata.close())
   const clock = await startClockWatch({ metadata, log, now, elapsedMs })
   cleanups.push(() => clock.stop())
-  // What a wrong clock takes for too old waits for a round, which waits until that is believed.
+  // Removing what is old by a wrong clock is left to a maintenance round, which waits until the
+  // clock is believed.
   await metadata.setKeepLatest([...config.keepLatest], clock.believedNow())
   const logKeeper = await startLogKeeper({
     path: databasePath,
@@ -166,7 +167,7 @@ async function openContext(
     staging,
     now: clock.believedNow,
     onStuck: (pack, error) => {
-      log.warn('a pack that nobody had registered cannot be removed', { pack, error })
+      log.warn('cannot remove an unregistered pack', { pack, error })
     },
   })
   if (Object.values(recovery).some((figure) => figure > 0)) log.info('recovered', { ...recovery })
@@ -240,17 +241,18 @@ interface Listener {
 async function listen(context: AppContext, renderer: Renderer): Promise<Listener> {
   const { host, port } = context.config
   const answer = getRequestListener(createApp(context, renderer).fetch, {
-    // Bodies are drained by our own rule, before the answer.
+    // We drain bodies ourselves, before the response.
     autoCleanupIncoming: false,
   })
   const connections = createConnections()
   const server = createServer(
     inTurn(connections.whileBusy((request, response) => void answer(request, response))),
   )
-  // A large upload may take hours; what is bounded is silence, by the idle timers of bodies.
+  // A large upload may take hours. Inactivity is bounded instead, by the idle timers of bodies.
   server.requestTimeout = 0
   server.headersTimeout = 60_000
-  // Longer than the 60 s of common load balancers, so that none sends into a connection that we are closing.
+  // Longer than the 60 s of common load balancers, so that none sends a request on a connection we
+  // are closing.
   server.keepAliveTimeout = 65_000
   connections.bound(server, await connectionsMax())
   server.listen(port, host)
@@ -258,7 +260,8 @@ async function listen(context: AppContext, renderer: Renderer): Promise<Listener
   return { server, connections }
 }
 
-/** Stops accepting, waits for running requests, then has their bodies end as failures, then cuts what is left. */
+/** Stops accepting connections, waits for running requests, then fails their bodies, then
+ *  destroys the remaining connections. */
 async function closeServer(
   { server, connections }: Listener,
   graceOver: AbortController,
@@ -266,8 +269,9 @@ async function closeServer(
 ): Promise<void> {
   const closed = once(server, 'close')
   server.close()
-  // Connections that were busy at that moment stay open after their answer unless somebody closes them; those on which
-  // nothing has been asked yet, as browsers and pools open them ahead, are not idle to Node.
+  // Connections that were busy at that moment stay open after their response unless closed here.
+  // Node does not count as idle those on which no request was ever sent; browsers and connection
+  // pools open such connections in advance.
   const idle = setInterval(() => {
     server.closeIdleConnections()
     for (const connection of connections.open) if (connection.bytesRead === 0) connection.destroy()

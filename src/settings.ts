@@ -1,4 +1,4 @@
-/** Single settings as text becomes values; what cannot be used is collected, so that all of it is reported at once. */
+/** Parses single settings and collects all problems, so that they are reported together. */
 import { readFileSync } from 'node:fs'
 import { compileLatestRule } from './core/keep-latest.ts'
 import { parseTrustedIssuers, type TrustedIssuer } from './core/trusted-issuers.ts'
@@ -6,7 +6,7 @@ import { formatExactDuration, parseDurationMs, parseSizeBytes } from './core/uni
 
 export type Environment = Record<string, string | undefined>
 
-/** Settings that cannot be used; `problems` names each variable or flag and what it accepts. */
+/** Unusable settings; `problems` names each variable or flag and what it accepts. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
   readonly problems: readonly string[]
@@ -16,12 +16,12 @@ export class ConfigError extends Error {
   }
 }
 
-/** Reads single variables and collects what is wrong with them. An empty variable counts as absent. */
+/** Reads single variables and collects their problems. An empty variable counts as absent. */
 export class Settings {
   readonly #env: Environment
   readonly #problems: string[] = []
   readonly #read = new Set<string>()
-  /** A word that is accepted besides. */
+  /** Another accepted word, as a suffix for messages; set by `unless`. */
   #also = ''
 
   constructor(env: Environment) {
@@ -36,7 +36,7 @@ export class Settings {
     if (this.#problems.length > 0) throw new ConfigError(this.#problems)
   }
 
-  /** Variables of that prefix which nobody has asked for, but those `except`. */
+  /** Returns the variables with that prefix that were never read, apart from those in `except`. */
   unread(prefix: string, except: readonly string[]): string[] {
     const known = new Set([...this.#read, ...except.map((name) => prefix + name)])
     return Object.keys(this.#env).filter((name) => name.startsWith(prefix) && !known.has(name))
@@ -48,15 +48,16 @@ export class Settings {
     return value === undefined || value === '' ? undefined : value
   }
 
-  /** What the first variable that is set holds, or for a name with _FILE the file that it names. */
+  /** Returns the value of the first variable that is set, or for a name ending in _FILE, the
+   *  contents of that file. */
   token(names: readonly string[]): string | null {
     const found = names.find((each) => this.text(each) !== undefined)
     if (found === undefined) return null
     const text = this.text(found)!
     try {
       const token = (found.endsWith('_FILE') ? readFileSync(text, 'utf8') : text).trim()
-      // Nothing else can stand in a header; the token itself is not told.
-      if (!/^[\x21-\x7e]*$/.test(token)) this.refuse(found, 'must hold a token, and nothing else')
+      // Other characters cannot be sent in a header. The message does not repeat the token.
+      if (!/^[\x21-\x7e]*$/.test(token)) this.refuse(found, 'must hold a token and nothing else')
       return token
     } catch (error) {
       this.refuse(found, `must name a readable file (${(error as Error).message})`)
@@ -95,7 +96,7 @@ export class Settings {
     return this.optionalSize(name) ?? fallback
   }
 
-  /** Null when it is not set. */
+  /** Null when the variable is not set. */
   optionalSize(name: string, minBytes = 1): number | null {
     const text = this.text(name)
     if (text === undefined) return null
@@ -109,7 +110,7 @@ export class Settings {
     return null
   }
 
-  /** Null when the variable says `word`, else what `read` makes of it. */
+  /** Returns null when the variable equals `word`, else the result of `read`. */
   unless<T>(name: string, word: string, read: (name: string) => T): T | null {
     if (this.text(name) === word) return null
     this.#also = `, or ${word}`
@@ -142,23 +143,23 @@ export class Settings {
     return found ?? fallback
   }
 
-  /** Patterns of `BRANCH/NAME` with spaces between them. */
+  /** Patterns of `BRANCH/NAME`, separated by spaces. */
   latestPatterns(name: string): string[] {
     const patterns = this.text(name)?.match(/\S+/g) ?? []
     try {
       compileLatestRule(patterns)
     } catch (error) {
-      this.refuse(name, `is refused: ${(error as Error).message}`)
+      this.refuse(name, `is invalid: ${(error as Error).message}`)
     }
     return patterns
   }
 
-  /** `ISSUER=PROJECTS` with spaces between them. */
+  /** `ISSUER=PROJECTS` pairs, separated by spaces. */
   trustedIssuers(name: string): TrustedIssuer[] {
     try {
       return parseTrustedIssuers(this.text(name) ?? '')
     } catch (error) {
-      this.refuse(name, `is refused: ${(error as Error).message}`)
+      this.refuse(name, `is invalid: ${(error as Error).message}`)
       return []
     }
   }
@@ -167,7 +168,8 @@ export class Settings {
     return this.originOf(name, this.text(name))
   }
 
-  /** Where this server is reached, which is the root of a host: a path would be lost without a word. */
+  /** An origin of this server, which must be the root of a host: a path would be dropped
+   *  silently. */
   ownOrigin(name: string): string | undefined {
     const text = this.text(name)
     const origin = this.originOf(name, text)
@@ -179,7 +181,7 @@ export class Settings {
     return origin
   }
 
-  /** Only the origin counts, as with ACTIONS_RESULTS_URL (GITHUB-PROTOCOL §1.1). */
+  /** Keeps only the origin, as with ACTIONS_RESULTS_URL (GITHUB-PROTOCOL §1.1). */
   originOf(name: string, text: string | undefined): string | undefined {
     if (text === undefined) return undefined
     const url = URL.canParse(text) ? new URL(text) : undefined

@@ -1,5 +1,6 @@
-/** Asking a thread, and answering in it. A request has a number that its answer brings back, so many can be under way at
- *  once. What is thrown crosses as a message, since its class is another one on the other side (decision 32). */
+/** Request and response between the main thread and a worker thread. Requests are numbered, so
+ *  many can be in flight. Errors are sent as plain messages, since classes differ between
+ *  threads (decision 32). */
 import { parentPort, type Transferable, type Worker } from 'node:worker_threads'
 import { type ErrorMessage, StoreError, decodeError, encodeError } from './core/errors.ts'
 
@@ -13,20 +14,23 @@ type FromThread =
   | { id: number; failure: ErrorMessage }
   | { id: number; news: unknown }
 
-/** Of the answer that nobody asks for: that the thread has begun. */
+/** Id of the message that reports that the thread has started; no request has it. */
 const openingId = 0
 
-/** `News`: what is told of a request before its answer. `More`: what is sent after it. */
+/** `News`: messages sent for a request before its answer. `More`: messages sent to the thread
+ *  after the request. */
 export interface AskedThread<Request, Answer, News = never, More = never> {
-  /** Errors: what keeps the thread from beginning. Requests need not wait for it. */
+  /** Resolves when the thread has started. Requests need not wait for it. Errors: those that
+   *  kept it from starting. */
   readonly opened: Promise<unknown>
-  /** Resolves when the thread ends without being told to, before its requests fail. */
+  /** Resolves when the thread ends unexpectedly, before its requests fail. */
   readonly died: Promise<Error>
-  /** Errors: those of the request; the reason of `signal` when it fails after that was aborted; why the thread is gone. */
+  /** Errors: those of the request; the abort reason of `signal` if the request fails after the
+   *  abort; the cause of the thread's end. */
   ask(request: Request, options?: AskOptions<News, More>): Promise<Answer>
-  /** Lets the thread answer what it was asked, then ends it. Errors: what it died of. */
+  /** Lets the thread finish its requests, then ends it. Errors: that which the thread died of. */
   close(): Promise<void>
-  /** Ends the thread; what it was asked fails. */
+  /** Ends the thread; requests in flight fail. */
   terminate(): Promise<void>
 }
 
@@ -34,7 +38,7 @@ interface AskOptions<News, More> {
   transfer?: Transferable[]
   signal?: AbortSignal
   onNews?: (news: News) => void
-  /** Called when the request is sent. */
+  /** Called once the request was sent. */
   onSent?: (send: (more: More, transfer: Transferable[]) => void) => void
 }
 
@@ -44,7 +48,8 @@ interface Waiting<Answer, News> {
   onNews: ((news: News) => void) | undefined
 }
 
-/** The thread keeps the process alive only while it has something to answer. `name` is for messages. */
+/** The thread keeps the process alive only while it has requests in flight. `name` is used in
+ *  messages. */
 export function askThread<Request, Answer, News = never, More = never>(
   worker: Worker,
   name: string,
@@ -67,7 +72,7 @@ export function askThread<Request, Answer, News = never, More = never>(
   }
   const isClosed = (): Error => new Error(`the ${name} thread is closed`)
   const opened = answerTo(openingId)
-  // It can be that nobody waits for it.
+  // The rejection may have no other handler.
   opened.catch(() => {})
   let tellDeath!: (error: Error) => void
   const died = new Promise<Error>((resolve) => {
@@ -97,7 +102,8 @@ export function askThread<Request, Answer, News = never, More = never>(
     else asked?.reject(decodeError(message.failure))
   })
   worker.on('error', die)
-  // Listened for from the start: the last answer and the end of the thread can come in one turn.
+  // Attached from the start: the last answer and the exit can arrive in the same turn of the event
+  // loop.
   const exited = new Promise<void>((resolve) => {
     worker.once('exit', (code) => {
       if (isClosing) failAll(isClosed())
@@ -144,24 +150,25 @@ export function askThread<Request, Answer, News = never, More = never>(
   }
 }
 
-/** What a thread does. */
+/** The implementation of a thread. */
 export interface Answering<Request, Answer, News, More> {
-  /** Buffers that are a field of the answer, or the answer, must be nothing else's: they are handed over. */
+  /** A buffer that is the answer, or a field of it, must have no other user: it is transferred. */
   answer(request: Request, call: Call<News, More>): Answer | Promise<Answer>
-  /** Called when everything is answered and nothing more will be asked. */
+  /** Called when all requests are answered and no more will come. */
   close?(): Promise<void>
 }
 
 export interface Call<News, More> {
-  /** Its signal is aborted when nobody waits for the answer any more. It makes that when it is asked for it, which takes
-   *  longer than many an answer. */
+  /** Its signal is aborted when the caller no longer waits for the answer. The signal is created
+   *  on first access, because creating it takes longer than many answers. */
   readonly stop: Pick<AbortController, 'signal'>
   tell(news: News): void
-  /** To be set before anything is waited for. */
+  /** Must be set before the first await. */
   onMore?: (more: More) => void
 }
 
-/** In a thread: answers what `askThread` asks, each request as soon as it comes. Errors: those of `open`, unless it was told. */
+/** Runs in the thread: answers the requests of `askThread`, each as soon as it arrives. Errors:
+ *  those of `open`, except StoreErrors, which are sent to the caller. */
 export async function answerRequests<Request, Answer, News = never, More = never>(
   open: () =>
     | Answering<Request, Answer, News, More>
@@ -176,7 +183,8 @@ export async function answerRequests<Request, Answer, News = never, More = never
   try {
     answering = await open()
   } catch (error) {
-    // Whatever else ends the thread reaches the other side with all of its facts, but without its class.
+    // Other errors end the thread and reach the caller with all their fields, but without their
+    // class.
     if (!(error instanceof StoreError)) throw error
     post({ id: openingId, failure: encodeError(error) })
     return
@@ -187,7 +195,7 @@ export async function answerRequests<Request, Answer, News = never, More = never
   const endWhenAnswered = async (): Promise<void> => {
     if (!isClosing || running.size > 0) return
     await answering.close?.()
-    // Nothing keeps the thread alive then, and it ends.
+    // Nothing else keeps the thread alive, so it ends.
     port.close()
   }
   const run = async (id: number, request: Request): Promise<void> => {
@@ -215,7 +223,8 @@ export async function answerRequests<Request, Answer, News = never, More = never
   post({ id: openingId, answer: undefined })
 }
 
-/** Buffers of which the answer is all, or a field of it. To hand them over costs less than a copy, and leaves no garbage. */
+/** Returns the buffers that the answer is, or has as fields. Transferring them costs less than
+ *  copying and leaves no garbage. */
 function ownBuffers(answer: unknown): ArrayBuffer[] {
   if (typeof answer !== 'object' || answer === null || Array.isArray(answer)) return []
   const fields: unknown[] = ArrayBuffer.isView(answer) ? [answer] : Object.values(answer)

@@ -1,4 +1,4 @@
-/** The thread of worker-thread.test.ts. */
+/** The thread that worker-thread.test.ts starts. */
 import { workerData } from 'node:worker_threads'
 import { storeError } from '../dist/src/core/errors.js'
 import { answerRequests } from '../dist/src/worker-thread.js'
@@ -7,7 +7,7 @@ const releases = []
 
 const answers = {
   echo: (value) => value,
-  /** Until `release`. */
+  /** Answers after `release`. */
   hold: async (value) => {
     await new Promise((resolve) => releases.push(resolve))
     return value
@@ -24,7 +24,7 @@ const answers = {
     tell(`${value} 2`)
     return value
   },
-  /** Of what is sent after it, until null. */
+  /** Sums the numbers sent after the request, up to null. */
   sum: async (_, call) =>
     await new Promise((resolve) => {
       let sum = 0

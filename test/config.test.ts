@@ -1,4 +1,4 @@
-/** Settings: order of sources, defaults, and problems reported together. */
+/** Settings: precedence of sources, defaults, and problems that are reported together. */
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -37,7 +37,7 @@ test('an empty environment gives the documented defaults', () => {
   expect(Object.isFrozen(config)).toBe(true)
 })
 
-test('a flag wins over its variable', () => {
+test('a flag takes precedence over its variable', () => {
   const env = { TROVE_PORT: '1', TROVE_HOST: '0.0.0.0', TROVE_DATA: '/elsewhere' }
   expect(readServerConfig({ port: '0', host: '::1', data: '/here' }, env)).toMatchObject({
     port: 0,
@@ -46,7 +46,7 @@ test('a flag wins over its variable', () => {
   })
 })
 
-test('sizes and durations take units', () => {
+test('sizes and durations accept units', () => {
   const env = {
     TROVE_MAX_ARTIFACT: '1.5 GiB',
     TROVE_IDLE_TIMEOUT: '90s',
@@ -59,7 +59,7 @@ test('sizes and durations take units', () => {
   })
 })
 
-test('a public URL is an origin; a path, which links would be without, is refused', () => {
+test('a public URL is an origin; one with a path is rejected, since links would drop the path', () => {
   for (const url of ['https://store.lan:8443', 'https://store.lan:8443/'])
     expect(readServerConfig({}, { TROVE_PUBLIC_URL: url }).publicUrl).toBe('https://store.lan:8443')
   for (const name of ['TROVE_PUBLIC_URL', 'TROVE_CONTENT_URL']) {
@@ -70,7 +70,7 @@ test('a public URL is an origin; a path, which links would be without, is refuse
   }
 })
 
-test('a bucket may have a folder, and a service of others an origin', () => {
+test('a bucket may have a folder and a custom endpoint', () => {
   const read = (env: Environment): unknown => readServerConfig({}, env).packBucket
   expect(read({})).toBeNull()
   expect(read({ TROVE_S3_BUCKET: 'ci-artifacts', AWS_REGION: 'eu-central-1' })).toEqual({
@@ -92,11 +92,11 @@ test('a bucket may have a folder, and a service of others an origin', () => {
       `TROVE_S3_BUCKET must be the name of a bucket, or BUCKET/FOLDER, got "${name}"`,
     ])
   expect(problemsOf(() => read({ TROVE_S3_ENDPOINT: endpoint }))).toEqual([
-    'TROVE_S3_ENDPOINT needs TROVE_S3_BUCKET',
+    'TROVE_S3_ENDPOINT requires TROVE_S3_BUCKET',
   ])
 })
 
-test('the host of a content URL may begin with a star, and has none elsewhere', () => {
+test('a content URL may have a star only as the first label of its host', () => {
   const read = (url: string): string | null =>
     readServerConfig({}, { TROVE_CONTENT_URL: url }).contentUrl
   for (const url of ['https://content.lan', 'https://*.content.lan:8443'])
@@ -109,11 +109,11 @@ test('the host of a content URL may begin with a star, and has none elsewhere', 
     'https://*.',
   ])
     expect(problemsOf(() => read(url))).toEqual([
-      `TROVE_CONTENT_URL may have a * only as the first part of its host, got ${url}`,
+      `TROVE_CONTENT_URL may have a * only as the first label of its host, got ${url}`,
     ])
 })
 
-test('words that stand for no bound are told of where they are accepted', () => {
+test('the message for a bad value mentions the word for "no bound" only where it is accepted', () => {
   const env: Environment = {
     TROVE_GC_INTERVAL: 'never',
     TROVE_COMPACT_RATE: '0',
@@ -130,7 +130,7 @@ test('words that stand for no bound are told of where they are accepted', () => 
   ])
 })
 
-test('variables that look like settings and are none are found, flags or not', () => {
+test('unknown variables with our prefix are reported, whether flags are given or not', () => {
   const env: Environment = {
     TROVE_RETENTION_DAY: '5',
     TROVE_PORT: '1',
@@ -144,7 +144,7 @@ test('variables that look like settings and are none are found, flags or not', (
   expect(readServerConfig(flags, env).unknownVariables).toEqual(['TROVE_RETENTION_DAY'])
 })
 
-test('all problems are reported at once, each with its name and what is accepted', () => {
+test('all problems are reported at once, each with its variable and what it accepts', () => {
   const env: Environment = {
     TROVE_PORT: '99999',
     TROVE_MAX_ARTIFACT: 'lots',
@@ -159,7 +159,7 @@ test('all problems are reported at once, each with its name and what is accepted
   expect(problems.join('\n')).toContain('reject or replace')
 })
 
-test('retention bounds that contradict each other are refused', () => {
+test('contradictory retention bounds are rejected', () => {
   const env = { TROVE_RETENTION_DAYS: '30', TROVE_RETENTION_MAX_DAYS: '10' }
   expect(problemsOf(() => readServerConfig({}, env))).toEqual([
     'TROVE_RETENTION_DAYS must lie between TROVE_RETENTION_MIN (1h) and TROVE_RETENTION_MAX_DAYS (10d), is 30d',
@@ -187,20 +187,20 @@ test('client settings prefer flags, then TROVE_ variables, then those of the CI 
     job: 'test',
     branch: 'feature',
   })
-  // `--branch "$BRANCH_NAME"` where there is none.
+  // As from `--branch "$BRANCH_NAME"` with an unset variable.
   expect(readClientConfig({ branch: '', sha: '' }, env)).toMatchObject({
     branch: 'feature',
     sha: null,
   })
 })
 
-test('the project of a GitLab job is known, subgroups too', () => {
+test('the project is read from the variables of a GitLab job, subgroups included', () => {
   const env = { CI_PROJECT_PATH: 'acme/platform/api' }
   expect(readClientConfig({}, env).project).toBe('acme/platform/api')
   expect(readClientConfig({}, { ...env, TROVE_PROJECT: 'octo/app' }).project).toBe('octo/app')
 })
 
-test('a token is read from a file, and an unreadable file is a problem', () => {
+test('a token is read from a file, and an unreadable file is reported as a problem', () => {
   const file = join(mkdtempSync(join(tmpdir(), 'trove-config-')), 'token')
   writeFileSync(file, 'secret\n')
   expect(readClientConfig({}, { TROVE_TOKEN_FILE: file }).token).toBe('secret')
@@ -209,11 +209,11 @@ test('a token is read from a file, and an unreadable file is a problem', () => {
   expect(problem).toContain('TROVE_TOKEN_FILE')
 })
 
-test('a token may end in a line feed, and holds nothing that a header cannot', () => {
+test('a token may end in a line feed but hold no other character that is invalid in a header', () => {
   expect(readClientConfig({}, { TROVE_TOKEN: 'secret\n' }).token).toBe('secret')
   for (const name of ['TROVE_TOKEN', 'ACTIONS_RUNTIME_TOKEN']) {
     const problems = problemsOf(() => readClientConfig({}, { [name]: 'two\nlines' }))
-    expect(problems).toEqual([`${name} must hold a token, and nothing else`])
+    expect(problems).toEqual([`${name} must hold a token and nothing else`])
   }
 })
 

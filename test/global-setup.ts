@@ -1,5 +1,6 @@
-/** Worker threads load compiled code from `dist` (src/program-files.ts), so a test run with an older `dist` would test
- *  yesterday's workers. Rebuilds when a source is newer; a build with type errors still emits, and prints them. */
+/** Rebuilds `dist` when a source is newer. Worker threads load compiled code from there
+ *  (src/program-files.ts), so a stale `dist` would test old workers. A build with type errors
+ *  still emits, and prints the errors. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,7 +16,7 @@ export function setup(): void {
   if (build.status !== 0) process.stderr.write(`build: ${build.stdout}${build.stderr}\n`)
 }
 
-/** Epoch milliseconds of the last change to a file below `folder`; 0 when there is none. */
+/** Epoch milliseconds of the last change to a file below `folder`; 0 when there are no files. */
 function newestChange(folder: string): number {
   const path = join(root, folder)
   if (!existsSync(path)) return 0

@@ -1,4 +1,4 @@
-/** Which proxy the environment names for a server. */
+/** Selecting a server's proxy from the environment. */
 import { expect, test } from 'vitest'
 import { readClientConfig } from '../src/config.ts'
 import { tellProxy } from '../src/core/http-proxy.ts'
@@ -11,51 +11,51 @@ const proxyFor = (url: string, env: Environment): string | undefined => {
 }
 
 test.each<[string, string, Environment, string | undefined]>([
-  ['none is named', 'https://store.lan', {}, undefined],
+  ['no proxy is set', 'https://store.lan', {}, undefined],
   ['one for https', 'https://store.lan', { HTTPS_PROXY: 'http://p:1' }, 'http://p:1/ HTTPS_PROXY'],
   ['one for http', 'http://store.lan', { HTTP_PROXY: 'http://p:1' }, 'http://p:1/ HTTP_PROXY'],
   ['one for https only', 'http://store.lan', { HTTPS_PROXY: 'http://p:1' }, undefined],
   ['one for http only', 'https://store.lan', { http_proxy: 'http://p:1' }, undefined],
   [
-    'lower case wins',
+    'the lower-case variable takes precedence',
     'https://store.lan',
     { HTTPS_PROXY: 'http://p:1', https_proxy: 'http://q:2' },
     'http://q:2/ https_proxy',
   ],
   [
-    'an empty one is none',
+    'an empty variable counts as absent',
     'https://store.lan',
     { HTTPS_PROXY: 'http://p:1', https_proxy: '' },
     'http://p:1/ HTTPS_PROXY',
   ],
   [
-    'a header of a CGI request is none',
+    'HTTP_PROXY in a CGI program is ignored, since it is a request header',
     'http://store.lan',
     { HTTP_PROXY: 'http://p:1', REQUEST_METHOD: 'GET' },
     undefined,
   ],
   [
-    'in lower case it is no header',
+    'http_proxy in a CGI program is used',
     'http://store.lan',
     { http_proxy: 'http://p:1', REQUEST_METHOD: 'GET' },
     'http://p:1/ http_proxy',
   ],
   ['one for all', 'https://store.lan', { ALL_PROXY: 'http://p:1' }, 'http://p:1/ ALL_PROXY'],
   [
-    'what is said of https comes before what is said of all',
+    'https_proxy takes precedence over all_proxy',
     'https://store.lan',
     { all_proxy: 'http://p:1', HTTPS_PROXY: 'https://q' },
     'https://q/ HTTPS_PROXY',
   ],
   [
-    'a scheme can be left out',
+    'the scheme is optional',
     'http://store.lan',
     { http_proxy: 'proxy.lan:3128' },
     'http://proxy.lan:3128/ http_proxy',
   ],
   ['loopback', 'http://127.0.0.1:7878', { http_proxy: 'http://p:1' }, undefined],
   ['loopback by name', 'https://localhost:7878', { https_proxy: 'http://p:1' }, undefined],
-  ['loopback of IPv6', 'http://[::1]:7878', { http_proxy: 'http://p:1' }, undefined],
+  ['IPv6 loopback', 'http://[::1]:7878', { http_proxy: 'http://p:1' }, undefined],
   [
     'a name that looks like loopback',
     'http://127.example.org',
@@ -75,12 +75,12 @@ test.each<[string, string, Environment, string | undefined]>([
     'http://p:1/ https_proxy',
   ],
   [
-    'what is not used need not be usable',
+    'an unusable proxy is not reported if it is not used',
     'https://store.lan',
     { ALL_PROXY: 'socks5://p:1', NO_PROXY: '.lan' },
     undefined,
   ],
-])('of the environment: %s', (_case, url, env, wanted) => {
+])('proxy from the environment: %s', (_case, url, env, wanted) => {
   expect(proxyFor(url, env)).toBe(wanted)
 })
 
@@ -134,13 +134,13 @@ test.each([
   'socks5://user:hunter2@proxy.lan',
   'http://user:hunter2%zz@proxy.lan',
   'http://user:hunter2@proxy.lan:port',
-])('%s is refused without its password', (value) => {
+])('%s is rejected without disclosing its password', (value) => {
   const read = (): unknown => readClientConfig({ url: 'https://store.lan' }, { HTTPS_PROXY: value })
   expect(read).toThrow(ConfigError)
   expect(read).toThrow(/^HTTPS_PROXY must be the URL of an HTTP proxy(?!.*hunter2)/)
 })
 
-test('a proxy is told by its host, its port and what names it', () => {
+test('a proxy is described by its host, its port and the setting that names it', () => {
   const told = (url: string): string => tellProxy({ url, setting: 'HTTPS_PROXY' })
   expect(told('http://user:hunter2@proxy.lan:3128')).toBe('the proxy proxy.lan:3128 (HTTPS_PROXY)')
   expect(told('http://proxy.lan')).toBe('the proxy proxy.lan:80 (HTTPS_PROXY)')

@@ -1,4 +1,5 @@
-/** A disk that takes nothing, as one that failed and became read-only: for all files of this process, by a limit on their size. */
+/** Simulates a disk that accepts no writes, such as one remounted read-only after a failure, by
+ *  a limit on file sizes for this process. */
 import { execFileSync } from 'node:child_process'
 
 export async function whileDiskRefuses<Result>(work: () => Promise<Result>): Promise<Result> {
@@ -10,7 +11,7 @@ export async function whileDiskRefuses<Result>(work: () => Promise<Result>): Pro
   }
 }
 
-/** The soft limit, which may be raised again (prlimit(1)). */
+/** Sets the soft limit, which can be raised again (prlimit(1)). */
 function limitFileBytes(bytes: string): void {
   execFileSync('prlimit', ['--pid', String(process.pid), `--fsize=${bytes}:`])
 }

@@ -1,8 +1,9 @@
-/** In CI a test that fails is tried once more, since other work on the machine can push one past a bound of time; each such
- *  test is named at the end of the run with how it failed, as a failure that comes and goes may as well be a defect. */
+/** Retries failed tests once in CI, since other load on the machine can push a test past a time
+ *  limit. Each such test is reported at the end of the run with its failure, because a flaky
+ *  test may also be a defect. */
 import type { Reporter, TestModule } from 'vitest/node'
 
-/** How often a failed test is tried again. */
+/** Number of retries of a failed test. */
 export const secondTries: number = process.env['CI'] === undefined ? 0 : 1
 
 export const tellSecondTries: Reporter = {

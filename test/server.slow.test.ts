@@ -1,4 +1,4 @@
-/** The server as a whole: one at a time on a directory, and an orderly end. */
+/** The server as a whole: the lock on its directory, and an orderly stop. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdir, writeFile } from 'node:fs/promises'
@@ -11,7 +11,8 @@ import { noise, zipOf } from './actions/archives.ts'
 import { openRig, putBlocks, type Rig } from './actions/rig.ts'
 import { lockDataDir } from '../src/metadata/data-lock.ts'
 
-/** A response whose body nobody reads yet, so that the server is in the middle of sending it. */
+/** Opens a download and does not read its body, so that the server is in the middle of sending
+ *  it. */
 async function openSlowDownload(url: string, userAgent: string): Promise<IncomingMessage> {
   const request = get(url, { headers: { 'user-agent': userAgent } })
   const [response] = (await once(request, 'response')) as [IncomingMessage]
@@ -26,7 +27,7 @@ async function uploadBig(rig: Rig): Promise<{ url: string; bytes: Buffer }> {
   return { url: await job.signedUrl(item!), bytes }
 }
 
-/** Resolves once the server has begun to keep a block. */
+/** Resolves once the server has begun to store a block. */
 async function untilReceiving(rig: Rig): Promise<void> {
   const staging = join(rig.dataDir, 'cas/staging/uploads')
   for (;;) {
@@ -46,7 +47,7 @@ async function readRest(response: IncomingMessage): Promise<{ body: Buffer; isCu
   }
 }
 
-test('a second server on the same directory is refused, and a later one is not', async () => {
+test('a second server on the same directory is rejected while the first one runs', async () => {
   const first = await openRig()
   await expect(openRig({ dataDir: first.dataDir })).rejects.toThrow(
     'another trove process works on',
@@ -56,7 +57,7 @@ test('a second server on the same directory is refused, and a later one is not',
   await second.close()
 })
 
-test('who finds the directory in use learns where its server answers, as long as it does', async () => {
+test('the error for a directory in use names the URL of its server while that one listens', async () => {
   const rig = await openRig()
   const refusal = (): unknown => {
     try {
@@ -68,7 +69,7 @@ test('who finds the directory in use learns where its server answers, as long as
   }
   expect(refusal()).toMatchObject({ name: 'DataLockedError', serverUrl: rig.url })
   await rig.stop()
-  // What a killed server left behind.
+  // As left behind by a killed server.
   await writeFile(join(rig.dataDir, 'server.url'), 'http://127.0.0.1:9')
   const lock = lockDataDir(rig.dataDir)
   expect(refusal()).toMatchObject({ serverUrl: null })
@@ -94,7 +95,7 @@ test('a killed process leaves no lock behind', async () => {
   await rig.close()
 })
 
-test('what was acknowledged is there after a restart, under the same tokens and signed URLs', async () => {
+test('acknowledged uploads survive a restart, and tokens and signed URLs stay valid', async () => {
   const first = await openRig()
   const job = await first.as()
   const bytes = zipOf({ a: 'x' })
@@ -109,7 +110,7 @@ test('what was acknowledged is there after a restart, under the same tokens and 
   await second.close()
 })
 
-test('a stop lets a running download and a running upload finish, and takes nothing new', async () => {
+test('a stop lets running downloads and uploads finish and accepts nothing new', async () => {
   const rig = await openRig()
   const { url, bytes } = await uploadBig(rig)
   const job = await rig.as({ job: 'other' })
@@ -133,13 +134,13 @@ test('a stop lets a running download and a running upload finish, and takes noth
   await closed
 })
 
-test('a download that outlasts the grace ends as its client needs: poison for stock zips, a cut for others', async () => {
+test('a download that outlasts the grace period is ended by poison for stock clients and a reset for others', async () => {
   const rig = await openRig({ graceMs: 100 })
   const { url, bytes } = await uploadBig(rig)
   const stock = await openSlowDownload(url, '@actions/artifact-2.3.2')
   const other = await openSlowDownload(url, 'curl/8')
   const closed = rig.server.close()
-  // Nobody reads until the grace is over.
+  // No body is read until the grace period is over.
   await new Promise((resolve) => setTimeout(resolve, 300))
   const [poisoned, cut] = await Promise.all([readRest(stock), readRest(other)])
   expect(poisoned.isCut).toBe(false)
@@ -150,13 +151,13 @@ test('a download that outlasts the grace ends as its client needs: poison for st
   await rig.close()
 })
 
-test('a connection on which nothing was asked does not hold up a stop', async () => {
+test('a connection without a request does not delay a stop', async () => {
   const rig = await openRig()
   const { port } = new URL(rig.url)
   const silent = connect(Number(port), '127.0.0.1')
   silent.on('error', () => {})
   await once(silent, 'connect')
-  // The server knows of it once it has answered somebody who came later.
+  // Once the server has answered a later connection, it has accepted this one.
   await fetch(rig.url)
   const startedAt = performance.now()
   await rig.close()
@@ -164,7 +165,7 @@ test('a connection on which nothing was asked does not hold up a stop', async ()
   silent.destroy()
 })
 
-test('closing twice is closing once', async () => {
+test('closing twice has the effect of closing once', async () => {
   const rig = await openRig()
   const job = await rig.as()
   await putBlocks(await job.create('a'), [['YQ==', Buffer.from('x')]])

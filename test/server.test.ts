@@ -1,4 +1,5 @@
-/** The server as programs have it that import it (`exports` of package.json), in modules as the compiler made them. */
+/** The server as imported by other programs (`exports` of package.json), in its compiled but
+ *  unbundled form. */
 import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -20,7 +21,7 @@ async function newDataDir(): Promise<string> {
   return dataDir
 }
 
-test('a server within another program tells its clients what the threads refuse', async () => {
+test('a server embedded in another program returns the errors of its worker threads to clients', async () => {
   const dataDir = await newDataDir()
   const script = `
     import { openKeys } from './dist/src/auth/key.js'
@@ -37,7 +38,7 @@ test('a server within another program tells its clients what the threads refuse'
       const path = '/api/v1/projects/octo/app/runs/1/artifacts/a'
       return (await fetch(server.url + path, { method: 'PUT', headers, body })).status
     }
-    // By the thread that takes it apart, and by that of the metadata.
+    // One rejected by the ingest thread, one accepted, and one rejected by the metadata thread.
     const statuses = [await put('application/x-tar', 'x'), await put('text/plain', 'one')]
     statuses.push((await fetch(server.url + '/api/v1/artifacts/1/undelete', {
       method: 'POST', headers: { authorization: 'Bearer ' + token },
@@ -53,33 +54,33 @@ test('a server within another program tells its clients what the threads refuse'
   expect(JSON.parse(stdout)).toEqual([400, 201, 404])
 })
 
-test('a stop that fails, as the disk takes nothing, closes all the rest', async () => {
+test('a stop that fails because the disk accepts no writes still closes everything else', async () => {
   const config = readServerConfig({ data: await newDataDir(), port: '0' }, {})
   const start = async () => await startServer(config, { log: createLog('error') })
   const server = await start()
   await expect(whileDiskRefuses(async () => await server.close())).rejects.toThrow('disk')
-  // The data directory is free.
+  // The data directory is unlocked.
   await (await start()).close()
 })
 
-test('a start goes on beside a pack of a crash that it cannot remove, and names it', async () => {
+test('a start logs a leftover pack that it cannot remove, and continues', async () => {
   const dataDir = await newDataDir()
   const config = readServerConfig({ data: dataDir, port: '0' }, {})
   await (await startServer(config, { log: createLog('error') })).close()
   const stuck = 'ab'.repeat(16)
-  // No unlink takes a directory away.
+  // A directory cannot be unlinked.
   await mkdir(join(dataDir, 'cas', 'packs', 'ab', `${stuck}.zip`), { recursive: true })
   const lines: string[] = []
   const log = createLog('warn', (line) => lines.push(line))
   const server = await startServer(config, { log })
   onTestFinished(async () => await server.close())
   expect(lines.map((line) => JSON.parse(line) as unknown)).toMatchObject([
-    { level: 'warn', message: expect.stringContaining('cannot be removed'), pack: stuck },
+    { level: 'warn', message: 'cannot remove an unregistered pack', pack: stuck },
   ])
   expect((await fetch(`${server.url}/readyz`)).status).toBe(200)
 })
 
-test('a start with a wrong clock leaves what it takes for too old, which goes on once the clock is right', async () => {
+test('a start with a clock that is ahead removes nothing, so an upload can continue once the clock is right', async () => {
   const dataDir = await newDataDir()
   const config = readServerConfig({ data: dataDir, port: '0' }, {})
   let now = Date.now()

@@ -1,5 +1,6 @@
-/** Everyday tests make hundreds of stores, each of which waits for the disk with every commit. Where the system has room in
- *  memory their directories lie there; in CI, where `CI` is set, on the disk as those of users do. */
+/** Puts temporary directories into memory where there is room: the tests create hundreds of
+ *  stores, and each of their commits would wait for the disk. In CI (`CI` is set) they are on
+ *  disk, as in production. */
 import { mkdtempSync, rmSync, statfsSync } from 'node:fs'
 import { join } from 'node:path'
 
@@ -9,7 +10,7 @@ const bytesMin = 2 * 1024 ** 3
 export function setup(): (() => void) | undefined {
   if (process.env['CI'] !== undefined || freeBytes(memory) < bytesMin) return undefined
   const directory = mkdtempSync(join(memory, 'trove-tests-'))
-  // What the processes of tests inherit.
+  // Inherited by the test processes.
   process.env['TMPDIR'] = directory
   return () => {
     rmSync(directory, { recursive: true, force: true })

@@ -1,5 +1,5 @@
-/** The shape of the code, as tests: who may import whom (the table of src/README.md is the rule), what no file may
- *  hold, and that no file is an orphan. */
+/** Tests of the structure of the code: allowed imports (the table of src/README.md is the rule),
+ *  forbidden content, and unreachable files. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -18,7 +18,8 @@ interface Import {
   /** A file of ours relative to the root, or a package's name. */
   target: string
   ours: boolean
-  /** A thread that is started with it, which may well import its starter's types. */
+  /** True for a thread started from this file; the thread's module may import types of its
+   *  starter. */
   isThread: boolean
   line: number
 }
@@ -39,7 +40,7 @@ describe('imports', () => {
     expect(folders.filter((folder) => !table.has(folder))).toEqual([])
   })
 
-  test('every import between folders of src is one that the table allows', () => {
+  test('every import between folders of src is allowed by the table', () => {
     const forbidden = shipped.flatMap((file) =>
       file.imports
         .filter(({ target, ours }) => ours && !isAllowed(table, file.path, target))
@@ -48,7 +49,7 @@ describe('imports', () => {
     expect(forbidden).toEqual([])
   })
 
-  test('the table allows nothing that no file does', () => {
+  test('every edge that the table allows is used', () => {
     const unused = [...table].flatMap(([who, allowed]) =>
       allowed
         .filter((name) => {
@@ -62,14 +63,15 @@ describe('imports', () => {
     expect(unused.filter((line) => !/^(server\.ts|cli) imports $/.test(line))).toEqual([])
   })
 
-  test('no files import each other, not for types either and not by way of others', () => {
+  test('there are no import cycles, type imports included', () => {
     const imports = new Map(
       shipped.map((file) => [
         file.path,
         file.imports.filter(({ ours, isThread }) => ours && !isThread).map(({ target }) => target),
       ]),
     )
-    // What imports nothing that is left is in no circle, so that in the end only circles are left, and what leads to them.
+    // Repeatedly removes files that import none of the remaining files. What is left is cycles and
+    // the files that lead to them.
     for (let before = -1; before !== imports.size;) {
       before = imports.size
       for (const [path, targets] of imports) {
@@ -108,7 +110,7 @@ describe('imports', () => {
     expect(strays).toEqual([])
   })
 
-  test('the client takes types from schemas, and loads none', () => {
+  test('the client imports only types from the API schemas', () => {
     const strays = shipped
       .filter(({ path }) => path.startsWith('src/client/'))
       .filter(({ text }) =>
@@ -117,7 +119,7 @@ describe('imports', () => {
     expect(strays.map(({ path }) => path)).toEqual([])
   })
 
-  test('every source file is reached from an entry point', () => {
+  test('every source file is reachable from an entry point', () => {
     const entries = [
       'src/cli/main.ts',
       'src/cli/client-main.ts',
@@ -144,7 +146,7 @@ describe('imports', () => {
 })
 
 describe('every file', () => {
-  test('has a name that says something', () => {
+  test('has a descriptive name', () => {
     const empty = /(^|[-/])(utils?|helpers?|common|misc|managers?|types|info|data)\.[a-z]+$/
     const emptyFolder = /(^|\/)(utils?|helpers?|common|misc|managers?|services?|lib)\//
     const whole = /(^|\/)(services?|index)\.[a-z]+$/
@@ -177,7 +179,7 @@ describe('every file', () => {
     expect(holders(/\bconsole\.\w+\(/)).toEqual([])
   })
 
-  test('names no place of one machine and no package registry', () => {
+  test('names no path of a specific machine and no package registry', () => {
     const texts = filesBelow('.')
       .filter((path) => /(^|\/)(\.ci\/run|[^/]+\.(md|ts|tsx|mjs|json|jsonc|ya?ml))$/.test(path))
       .filter((path) => path !== 'test/tidy.test.ts')
@@ -188,7 +190,7 @@ describe('every file', () => {
 })
 
 test.each(filesBelow('.').filter((path) => path.endsWith('.md')))(
-  'the links of %s lead somewhere',
+  'the links of %s are valid',
   (path) => {
     const links = [
       ...readFileSync(join(root, path), 'utf8').matchAll(/\]\((?!https?:)([^)\s]+)\)/g),
@@ -207,7 +209,7 @@ describe('README.md', () => {
   const readme = readFileSync(join(root, 'README.md'), 'utf8')
   const codeOf = (path: string): string => code.find((file) => file.path === path)!.text
 
-  test('names every setting, and no other', () => {
+  test('names every setting and no others', () => {
     const settings = (text: string): string[] =>
       [...new Set([...text.matchAll(/\bTROVE_[A-Z0-9_]+\b/g)].map(([name]) => name))].toSorted()
     const read = codeOf('src/config.ts') + codeOf('src/client-config.ts')
@@ -228,7 +230,7 @@ describe('README.md', () => {
   })
 })
 
-/** What GitHub makes of the headings of a document. */
+/** The anchors that GitHub generates for the headings of a document. */
 function anchorsOf(path: string): string[] {
   return [...readFileSync(join(root, path), 'utf8').matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
     title
@@ -238,7 +240,7 @@ function anchorsOf(path: string): string[] {
   )
 }
 
-/** Files below `folder`, relative to the root, what git does not keep left out. */
+/** Files below `folder`, relative to the root, without those that git ignores. */
 function filesBelow(folder: string): string[] {
   const path = join(root, folder)
   if (!existsSync(path)) return []
@@ -268,8 +270,8 @@ function readSource(path: string): SourceFile {
   return { path, text, imports }
 }
 
-/** The rows of the table below the heading *Who may import whom*: the folders and files of the first cell, and what
- *  the second cell lets them import. `anything` lets them import all. */
+/** Reads the table below the heading *Who may import whom*: the folders and files in the first
+ *  cell may import those in the second. `anything` allows every import. */
 function readImportTable(): Map<string, string[]> {
   const readme = readFileSync(join(root, 'src/README.md'), 'utf8')
   const [, section = ''] = readme.split(/^## Who may import whom$/m)
@@ -287,8 +289,8 @@ function readImportTable(): Map<string, string[]> {
   return table
 }
 
-/** A folder may import itself. A row for a single file adds to the row of its folder; a folder within another that has
- *  a row is bound by that row alone. */
+/** A folder may import itself. A row for a file adds to the row of its folder. A nested folder
+ *  that has a row of its own is bound by that row alone. */
 function isAllowed(table: Map<string, string[]>, from: string, to: string): boolean {
   const importer = from.replace(/^src\//, '')
   const imported = to.replace(/^src\//, '')

@@ -1,7 +1,7 @@
-/** In CI, where `CI` is set, properties and loops are tried as often as it takes to trust them; an everyday run, of which there
- *  are many, tries a fifth of that. */
+/** Iteration counts of properties and loops: the full count in CI (`CI` is set), a fifth of it
+ *  in everyday runs. */
 
-/** The step of a loop over all bytes or the like. */
+/** Step of loops, such as those over all bytes of an input. */
 export const stride = process.env['CI'] === undefined ? 5 : 1
 
 export function turns(inCi: number): number {

@@ -17,7 +17,7 @@ function start(workerData?: string): AskedThread<Request, unknown, string, numbe
   return askThread(worker, 'test')
 }
 
-test('each request gets its own answer, whichever comes first', async () => {
+test('each request gets its own answer, in any order', async () => {
   const thread = start()
   const order: unknown[] = []
   const note = (answer: unknown): number => order.push(answer)
@@ -30,7 +30,7 @@ test('each request gets its own answer, whichever comes first', async () => {
   expect(order).toEqual(['first', 'second', 'held'])
 })
 
-test('what is told of a request goes to whoever asked, before the answer', async () => {
+test('messages of a request go to its caller, before the answer', async () => {
   const thread = start()
   const heard: unknown[] = []
   await Promise.all(
@@ -47,7 +47,7 @@ test('what is told of a request goes to whoever asked, before the answer', async
   expect(heard).toHaveLength(6)
 })
 
-test('what is sent after a request goes to it', async () => {
+test('messages sent after a request go to that request', async () => {
   const thread = start()
   const sums = [[1, 2], [30]].map(async (numbers) => {
     return await thread.ask(
@@ -58,7 +58,7 @@ test('what is sent after a request goes to it', async () => {
   expect(await Promise.all(sums)).toEqual([3, 30])
 })
 
-test('expected failures cross whole, all others by name, message and stack, with what caused them', async () => {
+test('StoreErrors arrive whole, other errors with name, message and stack, both with their causes', async () => {
   const thread = start()
   const refusal: unknown = await thread
     .ask({ kind: 'refuse', value: 'it' })
@@ -76,12 +76,12 @@ test('expected failures cross whole, all others by name, message and stack, with
     stack: expect.stringContaining('answering-thread.mjs'),
   })
   await expect(thread.ask({ kind: 'uncloneable' })).rejects.toThrow('could not be cloned')
-  // What cannot be sent fails alone.
+  // A request that cannot be cloned does not affect the others.
   await expect(thread.ask({ kind: 'echo', value: () => {} })).rejects.toThrow('could not be cloned')
   expect(await thread.ask({ kind: 'echo', value: 1 })).toBe(1)
 })
 
-test('a request is stopped by its signal alone, and fails with the reason of that', async () => {
+test('an abort stops only its own request, which fails with the abort reason', async () => {
   const thread = start()
   const stop = new AbortController()
   const stopped = thread.ask({ kind: 'untilStopped' }, { signal: stop.signal })
@@ -90,13 +90,13 @@ test('a request is stopped by its signal alone, and fails with the reason of tha
   stop.abort('enough')
   await expect(stopped).rejects.toBe('enough')
   await expect(thread.ask({ kind: 'end' }, { signal: stop.signal })).rejects.toBe('enough')
-  // It does not look at its signal, and its answer counts.
+  // This request ignores its signal, so its answer counts.
   other.abort('too late')
   await thread.ask({ kind: 'release' })
   expect(await held).toBe('held')
 })
 
-test('buffers are handed over: those that are sent so, and those that are all of a field of the answer', async () => {
+test('buffers are transferred when listed with a request, or when they fill a field of an answer', async () => {
   const thread = start()
   const bytes = new Uint8Array(8).fill(7)
   expect(await thread.ask({ kind: 'echo', value: bytes }, { transfer: [bytes.buffer] })).toEqual(
@@ -109,7 +109,7 @@ test('buffers are handed over: those that are sent so, and those that are all of
   })
 })
 
-test('a thread that ends of itself says so, then fails what it was asked and whatever comes', async () => {
+test('a thread that ends unexpectedly reports it, then fails its requests and all later ones', async () => {
   const thread = start()
   const order: string[] = []
   void thread.died.then(() => order.push('died'))
@@ -126,7 +126,7 @@ test('a thread that ends of itself says so, then fails what it was asked and wha
   await expect(thread.close()).rejects.toBe(death)
 })
 
-test('a thread that closes answers what it was asked before, then nothing', async () => {
+test('a closing thread answers its pending requests and accepts no more', async () => {
   const thread = start()
   const held = thread.ask({ kind: 'hold', value: 'held' })
   void thread.ask({ kind: 'release' })
@@ -136,14 +136,14 @@ test('a thread that closes answers what it was asked before, then nothing', asyn
   await Promise.all(closed)
 })
 
-test('a thread that cannot close says why', async () => {
+test('a thread that fails to close reports why', async () => {
   const thread = start('breaks at its end')
   await expect(thread.close()).rejects.toThrow('left open')
-  // It was told to end, and nobody is to miss it.
+  // It was told to end, so this does not count as an unexpected death.
   expect(await Promise.race([thread.died, Promise.resolve('not told')])).toBe('not told')
 })
 
-test('a thread that is ended fails what it was asked, and did not die', async () => {
+test('a terminated thread fails its requests, and does not count as dead', async () => {
   const thread = start()
   let died = false
   void thread.died.then(() => {
@@ -155,18 +155,18 @@ test('a thread that is ended fails what it was asked, and did not die', async ()
   expect(died).toBe(false)
 })
 
-test('a thread that cannot begin fails what it was asked with the reason', async () => {
+test('a thread that fails to start fails its requests with the reason', async () => {
   const refusing = start('refuses')
   const asked = refusing.ask({ kind: 'echo' }).catch((error: unknown) => error)
   await expect(refusing.opened).rejects.toMatchObject({ code: 'busy', message: 'not now' })
   expect(await asked).toBeInstanceOf(StoreError)
   const breaking = start('breaks')
-  // A hint can depend on more than the message.
+  // The CLI derives hints from fields other than the message.
   await expect(breaking.opened).rejects.toMatchObject({ message: 'broken', isDamaged: true })
   await expect(breaking.ask({ kind: 'echo' })).rejects.toThrow('broken')
 })
 
-test('a process ends when its thread has nothing to answer', () => {
+test('a process exits when its thread has no requests in flight', () => {
   const here = (path: string): string => JSON.stringify(new URL(path, import.meta.url))
   const program = `
     import { Worker } from 'node:worker_threads'

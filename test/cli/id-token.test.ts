@@ -15,7 +15,8 @@ import type { Outcome } from './run-trove.ts'
 let issuer: Issuer
 let server: TestServer
 let home: string
-/** Where the server is reached: an address that is known before it starts, since ID tokens are made out to that. */
+/** Where the server is reached: an address that is known before it starts, since ID tokens are
+ *  made out to that. */
 let door: Server
 let url: string
 beforeAll(async () => {
@@ -85,7 +86,7 @@ test('the address of a project is no name of it', async () => {
   expect(outcome).toMatchObject({
     status: 2,
     stderr: expect.stringContaining(
-      '--project "acme~platform/api" is refused: "~" stands for "/" only in URLs: write acme/platform/api',
+        '--project is not a valid project: "acme~platform/api" ("~" stands for "/" only in URLs: write acme/platform/api)',
     ),
   })
 })
