@@ -1,4 +1,4 @@
-/** The keys by which a server attests, and what they sign. */
+/** The attestation keys, and signing with them. */
 import { createPublicKey, generateKeyPairSync, verify } from 'node:crypto'
 import { mkdtemp, readdir, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -10,7 +10,7 @@ import { keyIdOf } from '../../src/core/attestation.ts'
 
 const freshDir = async (): Promise<string> => await mkdtemp(join(tmpdir(), 'trove-key-'))
 
-test('openings at the same time agree on one key, which only its owner may read', async () => {
+test('concurrent openings agree on one key, which only its owner may read', async () => {
   const dir = await freshDir()
   const [first, ...others] = await Promise.all(
     Array.from({ length: 10 }, () => openAttestationKeys(dir)),
@@ -32,7 +32,7 @@ test.each([
   ['-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n', 'unreadable key'],
   [pemOf('P-384', 'privateKey'), 'must be ECDSA P-256'],
   [pemOf('P-256', 'publicKey'), 'cannot be used'],
-])('a file that cannot sign is named', async (content, reason) => {
+])('the error for an unusable key file names the file', async (content, reason) => {
   const dir = await freshDir()
   await writeFile(join(dir, 'attestation.key'), content)
   const opening = openAttestationKeys(dir)
@@ -40,7 +40,7 @@ test.each([
   await expect(opening).rejects.toThrow(join(dir, 'attestation.key'))
 })
 
-test('the key that signs is told first, wherever it stands', async () => {
+test('the signing key is published first, wherever it is in the file', async () => {
   const dir = await freshDir()
   const [retired, own] = [pemOf('P-256', 'publicKey'), pemOf('P-256', 'privateKey')]
   await writeFile(join(dir, 'attestation.key'), retired + own)
@@ -57,13 +57,14 @@ const textOf = async (pieces: AsyncIterable<Uint8Array>): Promise<string> => {
 }
 
 test.each([0, 1, 2, 3])(
-  'a statement is signed as it is, wherever its pieces end (%d)',
+  'the signature covers the statement byte for byte, wherever its pieces end (%d)',
   async (odd) => {
     const keys = await openAttestationKeys(await freshDir())
     const texts = [`${'ä'.repeat(30_000)}${'x'.repeat(odd)}`, '', 'ü'.repeat(100_000), 'end']
     const bundle = JSON.parse(
       await textOf(
-        // oxlint-disable-next-line require-await -- as the entries of an artifact come.
+        // oxlint-disable-next-line require-await -- an async generator, like reading an artifact's
+        // entries.
         signStatement(keys, async function* () {
           yield* texts
         }),
@@ -79,7 +80,7 @@ test.each([0, 1, 2, 3])(
   },
 )
 
-test('a statement that becomes another while it is signed is not signed', async () => {
+test('a statement that changes while it is signed gets no signature', async () => {
   const keys = await openAttestationKeys(await freshDir())
   let read = 0
   const signing = textOf(

@@ -8,7 +8,7 @@ import { gitHubClaims, gitLabClaims } from '../http/issuer.ts'
 const grantOf = (claims: object, job?: string) => grantOfIdToken(claims, { job }, 1000)
 
 describe('the claims of GitHub', () => {
-  test('say all but the job', () => {
+  test('give everything but the job', () => {
     expect(grantOf(gitHubClaims, 'build')).toEqual({
       scope: 'job',
       project: 'octo/app',
@@ -28,11 +28,11 @@ describe('the claims of GitHub', () => {
     [{ ref: 'refs/pull/17/merge', head_ref: 'topic' }, 'topic'],
     [{ ref: 'refs/pull/17/merge' }, '17/merge'],
     [{ ref: undefined }, null],
-  ])('with %j are of the branch that the runner would name', (claims, branch) => {
+  ])('with %j give the branch that the runner would name', (claims, branch) => {
     expect(grantOf({ ...gitHubClaims, ...claims }, 'build').facts.branch).toBe(branch)
   })
 
-  test('tell pull requests, also those whose workflow is the project’s own', () => {
+  test('mark pull requests, including those that run the workflow of the base project', () => {
     const ofFork = { ...gitHubClaims, head_ref: 'main' }
     for (const event_name of ['pull_request', 'pull_request_target']) {
       const { facts } = grantOf({ ...ofFork, event_name }, 'build')
@@ -46,13 +46,13 @@ describe('the claims of GitHub', () => {
     { run_attempt: '-1' },
     { repository: 'octo' },
     { repository: 'octo/a b' },
-  ])('with %j are refused', (claims) => {
+  ])('with %j are rejected', (claims) => {
     expect(() => grantOf({ ...gitHubClaims, ...claims }, 'build')).toThrow(/must be|is refused/)
   })
 })
 
 describe('the claims of GitLab', () => {
-  test('say everything, and the caller a better name of the job', () => {
+  test('give everything; the caller may name the job differently', () => {
     expect(grantOf(gitLabClaims)).toEqual({
       scope: 'job',
       project: 'octo/app',
@@ -66,19 +66,19 @@ describe('the claims of GitLab', () => {
     expect(grantOf(gitLabClaims, 'build').job).toBe('build')
   })
 
-  test('name projects of subgroups', () => {
+  test('may name projects in subgroups', () => {
     const project_path = 'acme/platform/api'
     expect(grantOf({ ...gitLabClaims, project_path }).project).toBe(project_path)
   })
 
-  test('tell merge requests', () => {
+  test('mark merge requests', () => {
     const claims = { ...gitLabClaims, pipeline_source: 'merge_request_event' }
     expect(isOfPullRequest(grantOf(claims).facts)).toBe(true)
   })
 })
 
 test.each([{}, { repository: 'octo/app' }, { project_path: 'octo/app', pipeline_id: 7 }])(
-  '%j are of no job',
+  '%j belong to no job',
   (claims) => {
     expect(() => grantOf(claims, 'build')).toThrow('does not belong to a job')
   },

@@ -9,7 +9,7 @@ async function freshDir(): Promise<string> {
   return join(await mkdtemp(join(tmpdir(), 'trove-key-')), 'data')
 }
 
-test('the first opening makes a secret that only its owner may read; later ones find it', async () => {
+test('the first opening creates a secret that only its owner may read; later ones read it', async () => {
   const dir = await freshDir()
   const first = await openKeys(dir)
   expect((await stat(join(dir, 'secret.key'))).mode & 0o777).toBe(0o600)
@@ -19,16 +19,16 @@ test('the first opening makes a secret that only its owner may read; later ones 
   expect(await readdir(dir)).toEqual(['secret.key'])
 })
 
-test('openings at the same time agree on one secret', async () => {
+test('concurrent openings agree on one secret', async () => {
   const dir = await freshDir()
   const keys = await Promise.all(Array.from({ length: 10 }, () => openKeys(dir)))
   for (const each of keys) expect(each).toEqual(keys[0])
   expect(await readdir(dir)).toEqual(['secret.key'])
 })
 
-// Goal: a data directory may lie on a file system without hard links.
-// Method: the system's call fails as it does there, since mounting one takes more than a test may.
-test('a secret is made where files have one name only', async () => {
+// Goal: a data directory may be on a file system without hard links.
+// Method: link() is mocked to fail as it does there, since a test cannot mount one.
+test('a secret is created on a file system without hard links', async () => {
   vi.doMock('node:fs/promises', async (original) => ({
     ...(await original<object>()),
     link: async () => await Promise.reject(Object.assign(new Error('no links'), { code: 'EPERM' })),
@@ -44,14 +44,14 @@ test('a secret is made where files have one name only', async () => {
   expect(await readdir(dir)).toEqual(['secret.key'])
 })
 
-test('each purpose has a key of its own, and each directory a secret of its own', async () => {
+test('each purpose has its own key, and each directory its own secret', async () => {
   const keys = await openKeys(await freshDir())
   const others = await openKeys(await freshDir())
   expect(keys.tokens).not.toEqual(keys.signedUrls)
   expect(keys.tokens).not.toEqual(others.tokens)
 })
 
-test('a directory without a secret has no keys, and a damaged one is named', async () => {
+test('a directory without a secret has no keys, and the error for a damaged secret names the file', async () => {
   const dir = await freshDir()
   expect(await findKeys(dir)).toBeUndefined()
   await openKeys(dir)

@@ -1,4 +1,4 @@
-/** Who may do what: the whole table, one row a line. */
+/** The table of permissions, one row per action. */
 import { expect, test } from 'vitest'
 import {
   mayAdminister,
@@ -35,7 +35,7 @@ test.each([
   ['acme/platform/api', 'acme/platform'],
   ['acme/platform/api', 'acme/platform-api'],
   ['acme/platform/api', 'acme/platform/api2'],
-])('who has %s has nothing of %s', (held, other) => {
+])('a token for %s has no access to %s', (held, other) => {
   const named = parseProjectName(other)
   for (const scope of ['job', 'run', 'read', 'write'] as const) {
     const holder = { ...principal(scope), project: parseProjectName(held) }

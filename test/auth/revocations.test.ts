@@ -1,4 +1,5 @@
-/** Which tokens are void: a revoked one, what came of it, and what a project had at a moment. */
+/** Revoking one token with its descendants, and revoking all tokens of a project up to an
+ *  instant. */
 import { expect, test } from 'vitest'
 import { createRevocations } from '../../src/auth/revocations.ts'
 import { grantOf } from '../../src/auth/token-request.ts'
@@ -25,7 +26,7 @@ test.each([
   ['Octo/App', 1000, true],
   ['octo/app', 999, false],
   ['octo/other', 1000, false],
-])('when what %s had until %i is revoked: %s', (name, issuedUntil, expected) => {
+])('when the tokens of %s issued until %i are revoked: %s', (name, issuedUntil, expected) => {
   const project = parseProjectName(name)
   const revocations = createRevocations({ tokenIds: [], projects: [{ project, issuedUntil }] })
   expect(revocations.has(token)).toBe(expected)

@@ -1,4 +1,4 @@
-/** Signed URLs: good for one target until one instant. */
+/** Signed URLs are valid for one target until one instant. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { deriveKeys } from '../../src/auth/key.ts'
@@ -35,19 +35,19 @@ test('fields cannot be shifted into each other', () => {
   }).toThrow('signature')
 })
 
-test('it ends with its second', () => {
+test('a signed URL expires at its second', () => {
   const signature = signTarget(key, target, now + 5999)
   expect(() => verifyTarget(key, target, signature, now + 4999)).not.toThrow()
   expect(() => verifyTarget(key, target, signature, now + 5000)).toThrow('expired')
 })
 
-test('an expiry that was changed is a wrong signature, not a later end', () => {
+test('changing the expiry makes the signature wrong', () => {
   const signature = signTarget(key, target, now)
   const later = { ...signature, se: String(Number(signature.se) + 3600) }
   expect(() => verifyTarget(key, target, later, now)).toThrow('signature')
 })
 
-test('any changed, shortened or padded character is refused', () => {
+test('any changed, shortened or padded character is rejected', () => {
   const { se, sig } = signTarget(key, target, now + 5000)
   const changed = Array.from(sig).map(
     (letter, at) => sig.slice(0, at) + (letter === 'A' ? 'B' : 'A') + sig.slice(at + 1),
@@ -57,7 +57,7 @@ test('any changed, shortened or padded character is refused', () => {
   }
 })
 
-test('a missing parameter and the key of another purpose are refused', () => {
+test('a missing parameter and the key of another purpose are rejected', () => {
   const signature = signTarget(key, target, now + 5000)
   expect(() => verifyTarget(key, target, { se: signature.se, sig: undefined }, now)).toThrow(
     'not signed',

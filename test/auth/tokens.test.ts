@@ -1,4 +1,5 @@
-/** Tokens: what is minted comes back, nothing else does, and the stock client's own parser takes them. */
+/** Tokens: a minted token verifies, nothing else does, and the stock client's own parser accepts
+ *  it. */
 import { createHmac } from 'node:crypto'
 import fc from 'fast-check'
 import { sign } from 'hono/jwt'
@@ -36,7 +37,7 @@ async function check(token: string, at = now): Promise<Principal> {
   return await verifyToken(key, token, { now: at, use: 'api' })
 }
 
-test('what a request leaves empty is not claimed, so that an upload can still tell of it', () => {
+test('an empty fact of a request is not claimed, so that an upload can still supply it', () => {
   const facts = { branch: '', sha: '', workflow: '', event: '' }
   expect(grantOf({ project: 'octo/app', ...facts }, now).facts).toEqual({
     branch: null,
@@ -46,7 +47,7 @@ test('what a request leaves empty is not claimed, so that an upload can still te
   })
 })
 
-test('a verified token gives back what was granted', async () => {
+test('verifying a token returns what was granted', async () => {
   expect(await check(await mintToken(key, grant))).toEqual({ ...grant, lineage: [anId] })
 })
 
@@ -59,12 +60,12 @@ test('a token lists its own id and those of its ancestors, at most eight generat
   }
   expect(new Set(lineage).size).toBe(limits.tokenGenerationsMax + 1)
   await expect(mintToken(key, { ...grant, lineage })).rejects.toThrow('at most 8 generations')
-  // Whoever has the last one can sign in with it.
+  // A token of the last generation can still be used to sign in.
   const session = await mintToken(key, { ...grant, lineage }, 'session')
   expect(await verifyToken(key, session, { now, use: 'session' })).toMatchObject({ scope: 'job' })
 })
 
-test('a token that does not say when it was issued is as old as can be', async () => {
+test('a token without an issue time counts as issued at 0', async () => {
   const claims = {
     iss: 'trove',
     use: 'api',
@@ -116,21 +117,22 @@ test('a token without a run or job has no scp claim', async () => {
   expect(claimsOf(await mintToken(key, person))).not.toHaveProperty('scp')
 })
 
-// What is minted is kept, to be listed: a job's name may not be as long as a body.
-test('a token that no header could carry is not minted', async () => {
+// Minted tokens are recorded so that they can be listed; a job's name must not be as long as a
+// body.
+test('a token too long for a header is not minted', async () => {
   const named = async (length: number): Promise<string> =>
     await mintToken(key, { ...grant, job: 'j'.repeat(length) })
   expect((await named(5_000)).length).toBeLessThan(limits.tokenCharactersMax)
   await expect(named(limits.tokenCharactersMax)).rejects.toMatchObject({ code: 'too_large' })
 })
 
-test('a token is refused from the second of its expiry on', async () => {
+test('a token is rejected from the second of its expiry on', async () => {
   const token = await mintToken(key, grant)
   await expect(check(token, grant.expiresAt - 1)).resolves.toBeDefined()
   await expect(check(token, grant.expiresAt)).rejects.toMatchObject({ code: 'unauthenticated' })
 })
 
-test('a token of another key, another use, or with any byte changed is refused', async () => {
+test('a token with another key, another use or any changed byte is rejected', async () => {
   const token = await mintToken(key, grant)
   const { tokens: otherKey } = deriveKeys(Buffer.alloc(32, 2))
   await expect(check(await mintToken(otherKey, grant))).rejects.toMatchObject({
@@ -153,7 +155,7 @@ test('a failed check never repeats the token in its message', async () => {
   )
 })
 
-test('unsigned tokens and those of an empty key are refused', async () => {
+test('unsigned tokens and tokens signed with an empty key are rejected', async () => {
   const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url')
   const claims = part({ iss: 'trove', use: 'api', scope: 'admin', exp: 4_000_000_000 })
   const unsigned = `${part({ alg: 'none', typ: 'JWT' })}.${claims}.`
@@ -164,7 +166,7 @@ test('unsigned tokens and those of an empty key are refused', async () => {
   }
 })
 
-test('a job token without its run and job is not minted', async () => {
+test('a job token without a run and a job is not minted', async () => {
   await expect(mintToken(key, { ...grant, run: null })).rejects.toMatchObject({
     code: 'invalid_request',
   })

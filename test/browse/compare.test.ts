@@ -18,7 +18,7 @@ function describeDifference({ kind, before, after }: Difference): string {
 }
 
 describe('a comparison', () => {
-  test('tells added, removed, changed and mode-only apart', async () => {
+  test('distinguishes added, removed, changed and mode-only', async () => {
     const base = [
       fileEntry('same', '1'),
       fileEntry('gone', '2'),
@@ -39,7 +39,7 @@ describe('a comparison', () => {
     ])
   })
 
-  test('a path that becomes another kind has changed', async () => {
+  test('a path that becomes another kind of entry counts as changed', async () => {
     expect(await check([fileEntry('x', '1')], [directoryEntry('x')])).toEqual(['changed x'])
     const link = (target: string): StoredEntry => ({
       kind: 'symlink',
@@ -50,26 +50,26 @@ describe('a comparison', () => {
     expect(await check([link('a')], [link('b')])).toEqual(['changed l'])
   })
 
-  test('the same content under another path has moved, once for each pair', async () => {
+  test('equal content under another path counts as moved, once per pair', async () => {
     const base = [fileEntry('a', 'one'), fileEntry('b', 'one'), fileEntry('c', 'two')]
     const head = [fileEntry('x', 'one'), fileEntry('z', 'three')]
     expect(await check(base, head)).toEqual(['removed b', 'removed c', 'moved a > x', 'added z'])
   })
 
-  test('a copy of a file that stays is added, not moved', async () => {
+  test('a copy of a file that stays counts as added, not moved', async () => {
     expect(
       await check([fileEntry('a', 'one')], [fileEntry('a', 'one'), fileEntry('b', 'one')]),
     ).toEqual(['added b'])
   })
 
-  test('empty files are never taken for moved', async () => {
+  test('empty files never count as moved', async () => {
     expect(await check([fileEntry('a', '')], [fileEntry('b', '')])).toEqual([
       'removed a',
       'added b',
     ])
   })
 
-  test('totals account for every entry of both sides, and applying the differences to base gives head', async () => {
+  test('totals account for all entries of both sides, and applying the differences to base gives head', async () => {
     const entries = fc
       .uniqueArray(
         fc.tuple(
@@ -104,7 +104,7 @@ describe('a comparison', () => {
     )
   })
 
-  test('manifests of several pages are compared to their ends', async () => {
+  test('covers all pages of both manifests', async () => {
     const many = (suffix: string) =>
       Array.from({ length: 1300 }, (_, index) =>
         fileEntry(`f${String(index).padStart(4, '0')}`, `${index}${suffix}`),
@@ -113,7 +113,7 @@ describe('a comparison', () => {
     expect(totals).toMatchObject({ changed: 1300, unchanged: 0, added: 0, removed: 0 })
   })
 
-  test('very many copies of one file that all move take about as long as files of their own', async () => {
+  test('moving very many copies of one file takes about as long as moving distinct files', async () => {
     const count = limits.compareDifferencesMax / 2
     const timeOf = async (contentOf: (index: number) => string): Promise<number> => {
       const side = (directory: string): ComparedEntry[] =>
@@ -126,7 +126,7 @@ describe('a comparison', () => {
       const differing = [...gone, ...added]
       const readDifferences = async (): Promise<ComparedStretch> =>
         await Promise.resolve({ differing, unchanged: 0, next: null })
-      // The best of three, of the processor: others work beside.
+      // The best of three processor times, since other work runs on the machine.
       const times: number[] = []
       for (let round = 0; round < 3; round += 1) {
         const began = process.cpuUsage()
@@ -137,11 +137,11 @@ describe('a comparison', () => {
       return Math.min(...times)
     }
     const apart = await timeOf(String)
-    // It is a fifth; taking each from the front of what is left makes it five times as long.
+    // Measured: a fifth of it. Matching with an array's shift() takes five times as long.
     expect(await timeOf(() => 'one')).toBeLessThan(2 * apart)
   })
 
-  test('of more than are listed all count for what it grew by', async () => {
+  test('growth covers all differences, including those past the listing bound', async () => {
     const pairOf = (path: string, content: string) => {
       return { before: null, after: { entry: fileEntry(path, content), modifiedAt: null } }
     }
@@ -161,7 +161,7 @@ describe('a comparison', () => {
     expect(growth.paths[0]?.after?.entry.path).toBe('z/big')
   })
 
-  test('leaves turns to others while it looks for moves', async () => {
+  test('yields to the event loop while it matches moves', async () => {
     const differing = Array.from({ length: limits.compareDifferencesMax }, (_, index) => ({
       before: { entry: directoryEntry(`${index}`), modifiedAt: null },
       after: null,

@@ -3,7 +3,7 @@ import { createEntryCursor, walkSubtree } from '../../src/browse/entries.ts'
 import { createMemoryReader, directoryEntry, fileEntry } from './memory-reader.ts'
 
 describe('a subtree', () => {
-  test('is the entry itself and all below it, in order, across pages', async () => {
+  test('is the entry itself and everything below it, in order, across pages', async () => {
     const entries = Array.from({ length: 1300 }, (_, index) =>
       fileEntry(`d/${String(index).padStart(4, '0')}`, 'x'),
     )
@@ -16,7 +16,7 @@ describe('a subtree', () => {
 })
 
 describe('a cursor', () => {
-  test('seeks forward to the first entry at or after a path, and goes on from there', async () => {
+  test('seeks forward to the first entry at or after a path, and continues from there', async () => {
     const paths = Array.from({ length: 1300 }, (_, index) => `f${String(index).padStart(4, '0')}`)
     const cursor = createEntryCursor(
       createMemoryReader(paths.map((each) => fileEntry(each, 'x'))),

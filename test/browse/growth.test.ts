@@ -1,4 +1,4 @@
-/** Where a change in bytes comes from. */
+/** Attributing a change in bytes to directories and files. */
 import { expect, test } from 'vitest'
 import type { Difference } from '../../src/browse/difference.ts'
 import { createGrowthSum, type Growth } from '../../src/browse/growth.ts'
@@ -12,7 +12,7 @@ function side(path: string, sizeBytes: number) {
   return { entry, modifiedAt: null }
 }
 
-/** Of differences in the order of paths, none of which is a move. */
+/** Sums differences that are in path order and contain no move. */
 function growthOf(differences: Difference[]): Growth {
   const sum = createGrowthSum()
   for (const difference of differences) {
@@ -22,7 +22,7 @@ function growthOf(differences: Difference[]): Growth {
   return sum.growth()
 }
 
-test('a change is told by directory and by path, the largest first, and what it mostly comes from', () => {
+test('a change is summed by directory and by path, largest first, with its main cause', () => {
   const differences: Difference[] = [
     { kind: 'added', before: null, after: side('a/b-/zero', 1) },
     { kind: 'added', before: null, after: side('a/b/c/d/one', 70) },
@@ -50,7 +50,7 @@ test('a change is told by directory and by path, the largest first, and what it 
   expect(growthOf(differences.slice(-1)).cause).toBeNull()
 })
 
-test('adds up as if each directory had been counted by itself', () => {
+test('the sums equal those of counting each directory by itself', () => {
   const paths = Array.from({ length: 3000 }, (_, index) => {
     const part = (step: number): string => ['a', 'a-', 'a.b', 'b', 'é'][(index * step) % 5]!
     return [part(1), part(7), part(11), part(13), `${index}`].slice(index % 5).join('/')

@@ -1,4 +1,4 @@
-/** Manifests in memory, behind what reading entries needs of the metadata port. */
+/** Manifests in memory behind the reading methods of the metadata port. */
 import type { EntryReader } from '../../src/browse/entries.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { comparePaths, type EntryPath } from '../../src/core/entry.ts'
@@ -25,7 +25,8 @@ export function directoryEntry(path: string): StoredEntry {
   return { kind: 'directory', path: path as EntryPath, mode: 0o755 }
 }
 
-/** Artifact `n` has the entries of `manifests[n - 1]`; each has its position as its time. Counts the pages read. */
+/** Artifact `n` has the entries of `manifests[n - 1]`; the modification time of an entry is its
+ *  position. Counts the pages read. */
 export function createMemoryReader(
   ...manifests: StoredEntry[][]
 ): EntryReader & Pick<Metadata, 'readDifferences'> & { pagesRead: number } {

@@ -1,4 +1,4 @@
-/** A search over artifacts: where it goes on, what it passes over, and how it ends. */
+/** Searching artifacts: continuing at a place, skipping artifacts, and ending. */
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { searchArtifacts, type Search, type SearchPlace } from '../../src/browse/search.ts'
@@ -15,7 +15,7 @@ const artifacts: Artifact[] = []
 beforeAll(async () => {
   metadata = openSqliteMetadata({ path: await databases.newDatabase() })
   const run = await seedRun(metadata)
-  // Every third one has the same tree, in which nothing is found.
+  // Every third artifact has the same tree, which contains no match.
   for (let index = 0; index < 9; index++) {
     const files =
       index % 3 === 0
@@ -36,7 +36,7 @@ const options: Search = {
   signal: new AbortController().signal,
 }
 
-/** From a place on, as the caller of one request goes through them. */
+/** The artifacts from a place on, as a request would list them. */
 async function* rest(from: SearchPlace | undefined): AsyncGenerator<Artifact> {
   yield* artifacts.filter(({ id }) => from === undefined || id <= from.artifactId)
 }
@@ -56,17 +56,17 @@ async function searchOnce(
 
 const all = [8, 7, 5, 4, 2, 1].flatMap((n) => [`n${n}:a.js`, `n${n}:c/d.js`, `n${n}:e.js`])
 
-test('finds what matches in the newest first, and says that this is all', async () => {
+test('finds the matches of the newest artifact first, and reports that nothing is left to search', async () => {
   expect(await searchOnce()).toEqual({ found: all, place: null })
 })
 
-test('comes to the same however often it is made to stop', async () => {
+test('finds the same however often it is interrupted', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(
         fc.record({
           limit: fc.integer({ min: 1, max: 5 }),
-          // With no time at all it makes one step.
+          // Even without time it makes one step.
           msMax: fc.constantFrom(0, 60_000),
         }),
         { minLength: 1, maxLength: 4 },
@@ -89,7 +89,7 @@ test('comes to the same however often it is made to stop', async () => {
   )
 })
 
-test('a tree in which nothing is found is searched once', async () => {
+test('a tree without a match is searched once', async () => {
   const searched: number[] = []
   const counting: Pick<Metadata, 'searchTree'> = {
     searchTree: async (id, ...rest) => {
@@ -103,7 +103,7 @@ test('a tree in which nothing is found is searched once', async () => {
   expect(searched.filter((id) => barren.some((each) => each.id === id))).toEqual([barren[0]!.id])
 })
 
-test('what ends while others are searched is passed over, and its tree is not taken for searched', async () => {
+test('an artifact that ends during a search is skipped, and its tree does not count as searched', async () => {
   const [newest, second] = artifacts
   const twin = { ...second!, manifestId: newest!.manifestId }
   const ended: Pick<Metadata, 'searchTree'> = {
@@ -131,7 +131,7 @@ test('what ends while others are searched is passed over, and its tree is not ta
   expect(await named(searchArtifacts(metadata, expiring(), late))).toEqual([twin.name])
 })
 
-test('ends at the next step when nobody waits for it any more', async () => {
+test('ends at the next step once it is aborted', async () => {
   const hangUp = new AbortController()
   const steps = searchArtifacts(metadata, rest(undefined), { ...options, signal: hangUp.signal })
   await steps.next()

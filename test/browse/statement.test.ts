@@ -1,4 +1,4 @@
-/** What is attested of an artifact with very many files is never held. */
+/** The attestation of an artifact with very many files is streamed. */
 import { createPublicKey, verify } from 'node:crypto'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -18,7 +18,7 @@ const pages = 20
 const pageEntries = limits.manifestPageEntries
 const digest = digestOf('content')
 
-/** Pages of files, made when they are asked for; `reads` counts that. */
+/** Generates pages of files on demand; `reads` counts them. */
 function manyFiles(): EntryReader & { reads: number } {
   const reader = {
     reads: 0,
@@ -36,13 +36,13 @@ function manyFiles(): EntryReader & { reads: number } {
       }))
       return { firstOrdinal, entries, modifiedAt: entries.map(() => null) }
     },
-    findEntryPage: async () => await Promise.reject(new Error('not asked for')),
-    findEntry: async () => await Promise.reject(new Error('not asked for')),
+    findEntryPage: async () => await Promise.reject(new Error('unexpected call')),
+    findEntry: async () => await Promise.reject(new Error('unexpected call')),
   }
   return reader
 }
 
-test('the attestation of ten thousand files comes page by page', async () => {
+test('the attestation of ten thousand files is produced page by page', async () => {
   const count = pages * pageEntries
   const artifact = {
     id: 1,
@@ -63,7 +63,7 @@ test('the attestation of ten thousand files comes page by page', async () => {
     readsBefore.push(reader.reads)
   }
   expect(Math.max(...pieces.map(({ length }) => length))).toBeLessThan(128 * 1024)
-  // One walk before the first piece, for the length; of the second, what the pieces are made of.
+  // The first walk, for the length, precedes the first piece; the second proceeds with the pieces.
   expect(readsBefore[0]).toBe(pages)
   expect(readsBefore[Math.floor(pieces.length / 2)]).toBeLessThan(1.6 * pages)
   expect(reader.reads).toBe(2 * pages)
