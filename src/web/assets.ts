@@ -1,9 +1,10 @@
-/** Style sheet and browser modules: made by `bundle.mjs`, named by their content, held in memory with their gzip form. */
+/** Style sheet and browser modules: built by `bundle.mjs`, named by a hash of their content,
+ *  kept in memory together with their gzip form. */
 import { readdirSync, readFileSync } from 'node:fs'
 import { gzipSync } from 'node:zlib'
 import { builtUrl } from '../program-files.ts'
 
-/** What pages refer to: entry points of `browser/`, and the style sheet. */
+/** Assets that pages refer to: the entry points of `browser/`, and the style sheet. */
 export type AssetName = 'style.css' | 'every-page' | 'find-page' | 'upload-page' | 'hash-worker'
 
 export interface Asset {
@@ -14,7 +15,7 @@ export interface Asset {
 
 export interface Assets {
   pathOf(name: AssetName): string
-  /** By file name; undefined for names that were never given out. */
+  /** Finds an asset by its file name; undefined for unknown names. */
   find(fileName: string): Asset | undefined
 }
 

@@ -1,5 +1,6 @@
-/** Bundles browser modules and the style sheet into `dist/src/web/assets`, each under a name that holds a hash of its
- *  content, so that a browser may keep it for ever; `manifest.json` maps source names to those. */
+/** Bundles browser modules and the style sheet into `dist/src/web/assets`. Each file name
+ *  contains a hash of the content, so browsers may cache it for ever; `manifest.json` maps
+ *  source names to file names. */
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
@@ -9,13 +10,14 @@ import { build } from 'esbuild'
 const here = dirname(fileURLToPath(import.meta.url))
 const root = join(here, '..', '..')
 const output = join(root, 'dist', 'src', 'web', 'assets')
-/** Modules that a page or a worker loads; the others are parts of these. */
+/** Modules that a page or a worker loads; the other modules are imported by these. */
 const entries = readdirSync(join(here, 'browser'))
   .filter((name) => /-(page|worker)\.ts$/.test(name))
   .map((name) => join(here, 'browser', name))
 
-/** Of `core/limits.ts` browsers need a few values, and a bundler keeps an object whole: each becomes a constant of its
- *  own. The compiled module is there, because the build compiles first. */
+/** Browsers need only a few values of `core/limits.ts`, but a bundler cannot drop unused
+ *  properties of an object. So each limit becomes a constant of its own. The compiled module
+ *  exists, because the build compiles before it bundles. */
 const { limits } = await import(join(root, 'dist', 'src', 'core', 'limits.js'))
 const onlyUsedLimits = {
   name: 'only-used-limits',

@@ -1,31 +1,31 @@
-/** How much of something long a page takes. A page is to stay below 30 KiB, compressed, whatever it shows; the rest is
- *  behind a link that asks for more, and whoever follows it gets it. What is made of entries and lines of logs is put
- *  together a little at a time, so that whoever else waits for the server is served in between; what is made of files is
- *  in a thread of its own (`renderer.ts`). */
+/** Decides how much of a long list fits on a page. A page stays below 30 KiB compressed,
+ *  whatever it shows; a link leads to the rest. Lists of entries and log lines are rendered in
+ *  short turns, so that the event loop serves other requests in between; the contents of files
+ *  are rendered in a thread of their own (`renderer.ts`). */
 import type { Child } from 'hono/jsx'
 import { html, raw } from 'hono/html'
 import type { HtmlEscapedString } from 'hono/utils/html'
 import { setImmediate } from 'node:timers/promises'
 import { deflateRawSync } from 'node:zlib'
 
-/** Compressed bytes of the long part of a page; what is around it takes a few KiB more. */
+/** Compressed bytes of the long part of a page; the frame around it adds a few KiB. */
 const longPartBytesMax = 20 * 1024
 const itemsPerStep = 100
-/** The server is let go after so long. */
+/** Longest turn before the event loop gets control back. */
 const turnMs = 5
 
 export interface Fitting {
-  /** How many of the first items. */
+  /** Number of leading items that fit. */
   count: number
-  /** What they take, compressed. */
+  /** Their compressed size. */
   bytes: number
-  /** Those, put together. */
+  /** Their markup. */
   markup: HtmlEscapedString
 }
 
 type Render<Item> = (item: Item, index: number) => Child
 
-/** The first items that fit, by the compressed size of their markup, but at least one. */
+/** Renders the leading items that fit, by the compressed size of their markup, and at least one. */
 export async function renderFitting<Item>(
   items: readonly Item[],
   render: Render<Item>,
@@ -35,7 +35,7 @@ export async function renderFitting<Item>(
   return { ...fitting, count: 1, markup: await renderAll(items.slice(0, 1), render) }
 }
 
-/** The same within a bound of its own, and perhaps none. */
+/** Like `renderFitting`, with a bound of the caller's; may render no item at all. */
 export async function takeFitting<Item>(
   items: readonly Item[],
   render: Render<Item>,
@@ -65,7 +65,7 @@ export async function renderAll<Item>(
   return raw(steps.join(''))
 }
 
-/** Each item once, in their order. */
+/** Renders each item once, in order. */
 async function* renderInSteps<Item>(
   items: readonly Item[],
   render: Render<Item>,

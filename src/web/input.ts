@@ -1,10 +1,10 @@
-/** What visitors send to pages: forms, days, page numbers, ids. */
+/** Parses what visitors send to pages: forms, days, page numbers, ids. */
 import { storeError } from '../core/errors.ts'
 import { parsePositiveInteger } from '../core/run.ts'
 import type { AppContext, AppRequest } from '../http/context.ts'
 import { fieldsLimit, readBytesBody } from '../http/body/request-body.ts'
 
-/** Fields of a posted form. The check of its origin is `requirePrincipal`'s. Errors: too_large. */
+/** Reads the fields of a posted form. `requirePrincipal` checks its origin. Errors: too_large. */
 export async function readForm(context: AppContext, c: AppRequest): Promise<URLSearchParams> {
   const bytes = await readBytesBody(context, c, fieldsLimit(c, 'bytes of a form'))
   return new URLSearchParams(bytes.toString('utf8'))
@@ -23,8 +23,8 @@ export function daysOf(text: string | null): number {
   return Number(text)
 }
 
-/** Many ids as one field of a form: the first, and how far each is from the one before. A field for each of ten thousand
- *  would be more than a page may have. */
+/** Writes many ids as one form field: the first id, then the difference of each to the one
+ *  before. One field per id would make a page with ten thousand ids too large. */
 export function formatIds(ids: readonly number[]): string {
   return ids.map((id, index) => id - (ids[index - 1] ?? 0)).join(',')
 }

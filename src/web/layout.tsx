@@ -1,4 +1,5 @@
-/** What all pages share: head, bread crumbs, landmarks. Text is escaped by hono/jsx; nothing here is raw. */
+/** What all pages share: head, breadcrumbs, landmarks. hono/jsx escapes all text; nothing here
+ *  is raw. */
 import type { Child } from 'hono/jsx'
 import { mayAdminister, type Principal } from '../auth/principal.ts'
 import type { Html } from './parts/html.ts'
@@ -13,8 +14,9 @@ export interface LayoutProps {
   crumbs: Crumb[]
   principal: Principal | undefined
   nonce: string
-  /** Paths of the style sheet and of modules. */
+  /** Path of the style sheet. */
   style: string
+  /** Paths of the modules. */
   scripts: string[]
   children?: Child
 }
@@ -70,7 +72,7 @@ export function Layout({
           <a href="/openapi.json">API</a>
           {principal !== undefined && (
             <button type="button" class="link needs-script" data-show="keys">
-              Keyboard
+              Keyboard shortcuts
             </button>
           )}
         </footer>
@@ -81,7 +83,7 @@ export function Layout({
   )
 }
 
-/** A place in the menu for what the visitor may open. */
+/** Links to the pages that this visitor may open. */
 function Menu({ principal }: { principal: Principal }) {
   return (
     <nav aria-label="Main" class="menu">
@@ -119,43 +121,43 @@ const icon =
       '<path fill="#667" d="M2 10.5h6v2h4v-2h6V18H2z"/></svg>',
   )
 
-/** WCAG 2.1.4: single keys can be turned off; they never act inside fields. */
+/** WCAG 2.1.4: single-key shortcuts can be turned off; they never act inside fields. */
 function KeyboardDialog() {
   const keys = [
     ['/', 'find a file by its digest'],
-    ['t', 'go to a file of the artifact'],
-    ['j, k', 'next, previous row'],
+    ['t', 'go to a file in the artifact'],
+    ['j, k', 'next or previous row'],
     ['x', 'select the row'],
     ['Enter', 'open the row'],
     ['d', 'download'],
-    ['y', 'the address that never changes'],
-    ['?', 'this list'],
+    ['y', 'go to the permanent address'],
+    ['?', 'show this list'],
   ]
   return (
     <dialog id="keys" aria-labelledby="keys-title">
-      <h2 id="keys-title">Keyboard</h2>
+      <h2 id="keys-title">Keyboard shortcuts</h2>
       <table>
         <caption class="unseen">Keys and what they do</caption>
         <thead>
           <tr>
             <th scope="col">Key</th>
-            <th scope="col">Does</th>
+            <th scope="col">Action</th>
           </tr>
         </thead>
         <tbody>
-          {keys.map(([key, does]) => (
+          {keys.map(([key, action]) => (
             <tr>
               <th scope="row">
                 <kbd>{key}</kbd>
               </th>
-              <td>{does}</td>
+              <td>{action}</td>
             </tr>
           ))}
         </tbody>
       </table>
       <p>
         <label class="check">
-          <input type="checkbox" id="keys-on" checked /> Single keys are on
+          <input type="checkbox" id="keys-on" checked /> Enable single-key shortcuts
         </label>
       </p>
       <form method="dialog" class="buttons">

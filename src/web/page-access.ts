@@ -1,4 +1,5 @@
-/** What pages look up before they show anything, on behalf of the visitor. */
+/** Look-ups that pages do on behalf of the visitor before they show anything: project, artifact,
+ *  breadcrumbs. */
 import { projectPagePath, runPagePath } from '../api/paths.ts'
 import { mayDelete, mayWriteProject, type Principal } from '../auth/principal.ts'
 import { artifactNotFound, assertLive } from '../browse/find-artifact.ts'
@@ -22,7 +23,8 @@ import type { ArtifactHead } from './artifact/artifact-page.tsx'
 import type { Crumb } from './layout.tsx'
 import { artifactPath } from './paths.ts'
 
-/** The project of the address, when the visitor may see all of it. Errors: unauthenticated, not_found, forbidden. */
+/** Returns the project in the address, if the visitor may read all of it. Errors:
+ *  unauthenticated, not_found, forbidden. */
 export async function projectOfPage(
   context: AppContext,
   c: AppRequest,
@@ -33,18 +35,19 @@ export async function projectOfPage(
   return { principal, project, mayWrite: mayWriteProject(principal, project.name) }
 }
 
-/** The artifact of the address, dead or alive, when project and run are its own.
- *  Errors: unauthenticated, artifact_not_found. */
+/** Returns the artifact in the address, live or not. Project and run in the address must be its
+ *  own. Errors: unauthenticated, artifact_not_found. */
 export async function artifactOfPage(context: AppContext, c: AppRequest): Promise<Access> {
   const access = await readableArtifact(context, c)
   const { project, runNumber, id } = access.artifact
-  const isThere =
+  const isOfRun =
     isSameProject(project, projectParameter(c)) && String(runNumber) === c.req.param('run')
-  if (!isThere) throw artifactNotFound(`id:${id} in this run`)
+  if (!isOfRun) throw artifactNotFound(`id:${id} in this run`)
   return access
 }
 
-/** The same, alive, with what its head shows. Errors: also artifact_expired, artifact_deleted. */
+/** Returns the live artifact in the address with what its page header shows.
+ *  Errors: those of `artifactOfPage`, artifact_expired, artifact_deleted. */
 export async function headOfPage(context: AppContext, c: AppRequest): Promise<ArtifactHead> {
   const { principal, artifact } = await artifactOfPage(context, c)
   const now = context.now()
@@ -61,7 +64,8 @@ export async function headOfPage(context: AppContext, c: AppRequest): Promise<Ar
   }
 }
 
-/** Reads stored bytes for a page under a lease. Errors: artifact_expired, artifact_deleted, those of `read`. */
+/** Reads stored bytes for a page under a lease. Errors: artifact_expired, artifact_deleted,
+ *  those of `read`. */
 export async function readingForPage<Result>(
   context: AppContext,
   artifacts: Artifact[],

@@ -1,5 +1,5 @@
-/** All pages: HTML that works without scripts, and better with them. Visitors without a session are sent to sign in;
- *  failures are pages. */
+/** All pages: HTML that works without scripts and gains comfort with them. Visitors without a
+ *  session are redirected to the sign-in page; failures are pages, too. */
 import { Hono } from 'hono'
 import { mayReadProject, mayWriteProject } from '../auth/principal.ts'
 import { sameNameAs } from '../browse/previous.ts'
@@ -34,7 +34,7 @@ import { createUploadPages } from './upload/upload-routes.tsx'
 
 export interface Pages {
   routes: Hono<AppEnv>
-  /** The page that tells of a failure. */
+  /** Sends the page that reports `error`. */
   sendProblem(c: AppRequest, error: unknown): Promise<Response>
 }
 
@@ -44,7 +44,7 @@ export function createPages(context: AppContext, renderer: Renderer): Pages {
   routes.get('/assets/:file', (c) => sendAsset(web, c))
   routes.route('/', createContentRoutes(context))
   routes.route('/', createSignInPages(web))
-  // Before `/:owner/:repo`, which would take `/admin/storage`.
+  // Before `/:owner/:repo`, which would match `/admin/storage`.
   routes.route('/', createMaintenancePages(web))
   routes.route('/', createAuditPages(web))
   routes.route('/', createTokenPages(web))
@@ -66,19 +66,20 @@ export function createPages(context: AppContext, renderer: Renderer): Pages {
   return { routes, sendProblem }
 }
 
-/** Names change with content, so a browser never asks twice. */
+/** File names change with the content, so browsers may cache an asset for ever. */
 function sendAsset({ assets }: Web, c: AppRequest): Response {
   const asset = assets.find(c.req.param('file') ?? '')
-  if (asset === undefined) return c.body('there is no such file', 404)
-  const isPacked = acceptsGzip(c)
-  return c.body(new Uint8Array(isPacked ? asset.gzip : asset.bytes), 200, {
+  if (asset === undefined) return c.body('no such file', 404)
+  const isGzip = acceptsGzip(c)
+  return c.body(new Uint8Array(isGzip ? asset.gzip : asset.bytes), 200, {
     'content-type': asset.contentType,
     'cache-control': 'public, max-age=31536000, immutable',
     'cross-origin-resource-policy': 'same-origin',
     vary: 'Accept-Encoding',
-    // Workers have a policy of their own: they compute, and ask this server.
+    // A worker takes its policy from its own response. Ours only compute and send requests to this
+    // server.
     'content-security-policy': "default-src 'none'; connect-src 'self'",
-    ...(isPacked && { 'content-encoding': 'gzip' }),
+    ...(isGzip && { 'content-encoding': 'gzip' }),
   })
 }
 
@@ -95,30 +96,32 @@ async function problemPage(web: Web, c: AppRequest, error: unknown): Promise<Res
     hasCode(error, 'artifact_deleted') || hasCode(error, 'artifact_expired')
       ? await goneView(web.context, c, error.details.artifactId)
       : undefined
-  // Nobody was asked who they are for an address of no page, and no token makes it one.
-  const isForOthers = c.get('principal') !== undefined && (status === 403 || status === 404)
-  const signIn = isForOthers ? signInPath(c) : null
-  const isOfQuery = status === 400 && c.req.method === 'GET' && new URL(c.req.url).search !== ''
+  // Without a principal the address is no page at all, and no other token would change that.
+  const otherTokenMayHelp = c.get('principal') !== undefined && (status === 403 || status === 404)
+  const signIn = otherTokenMayHelp ? signInPath(c) : null
+  const queryMayBeWrong =
+    status === 400 && c.req.method === 'GET' && new URL(c.req.url).search !== ''
   const body = (
     <ProblemPage
       problem={problem}
       requestId={c.get('requestId')}
       gone={gone}
       signIn={signIn}
-      isOfQuery={isOfQuery}
+      queryMayBeWrong={queryMayBeWrong}
     />
   )
   return await sendPage(web, c, { title: problem.title, body, status })
 }
 
-/** The way to sign in and back to the page that was asked for. */
+/** Returns the address of the sign-in page, which leads back to the page that was requested. */
 function signInPath(c: AppRequest): string {
   const { pathname, search } = new URL(c.req.url)
   const next = c.req.method === 'GET' ? pathname + search : '/'
   return `/sign-in?next=${encodeURIComponent(next)}`
 }
 
-/** What is known of a dead artifact; whoever gets here may read it. */
+/** What is known of a deleted or expired artifact. The caller has checked that the visitor may
+ *  read it. */
 async function goneView(
   { metadata, config, now }: AppContext,
   c: AppRequest,

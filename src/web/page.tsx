@@ -1,4 +1,5 @@
-/** Sends a page: the document around it, a nonce for its scripts, the policy that only those pass, gzip. */
+/** Sends a page: wraps it in the document, adds a nonce for its scripts and the policy that
+ *  allows only these, and compresses it. */
 import { html } from 'hono/html'
 import type { Child } from 'hono/jsx'
 import { randomBytes } from 'node:crypto'
@@ -13,14 +14,14 @@ export interface PageContent {
   title: string
   crumbs?: Crumb[]
   body: Child
-  /** Modules besides the one of every page. */
+  /** Modules besides `every-page`. */
   scripts?: AssetName[]
   status?: PageStatus
 }
 
 export type PageStatus = 200 | 400 | 401 | 403 | 404 | 405 | 409 | 410 | 413 | 422 | 500 | 503
 
-/** What the pages are made from. */
+/** What all page routes need. */
 export interface Web {
   context: AppContext
   assets: Assets
@@ -33,7 +34,7 @@ export async function sendPage(web: Web, c: AppRequest, content: PageContent): P
   return await sendBytes(c, Buffer.from(document), { status, headers, level: 6 })
 }
 
-/** The document, and the headers of its answer. */
+/** Renders the document and the headers of its response. */
 export async function renderPage(
   web: Web,
   c: AppRequest,
@@ -57,33 +58,36 @@ export async function renderPage(
   const headers: Record<string, string> = {
     'content-type': 'text/html; charset=utf-8',
     'content-security-policy': policy(web, nonce),
-    // Over plain http from another machine browsers ignore it and say so on every page.
+    // On an insecure origin browsers ignore this header and log a warning for every page.
     ...(isTrustworthy(publicOrigin(web.context, c)) && {
       'cross-origin-opener-policy': 'same-origin',
     }),
-    // Pages are private, and an artifact can end at any time.
+    // Pages are private, and an artifact can expire at any time.
     'cache-control': 'no-store',
     vary: 'Accept-Encoding',
   }
-  return { document: withTurnsShown(String(document)), headers }
+  return { document: withMarksReplaced(String(document)), headers }
 }
 
-/** Names and contents come from strangers, and what they turn would be text of ours beside them. Values of attributes stay as
- *  they are: forms send them. */
-function withTurnsShown(document: string): string {
-  // Nearly all pages have none, and taking a large one text by text takes ten times as long.
+/** Replaces bidirectional control characters in text with U+FFFD. Names and contents come from
+ *  strangers, and such a character could reorder our own text beside them. Attribute values are
+ *  left alone, since forms send them back. */
+function withMarksReplaced(document: string): string {
+  // Nearly all pages contain none, and the replacement below takes ten times as long as this
+  // search.
   if (document.search(turningMarks) === -1) return document
   return document.replaceAll(/>[^<]+/g, (text) => text.replaceAll(turningMarks, '\ufffd'))
 }
 
-/** As browsers judge it (W3C Secure Contexts §3.1). */
+/** Whether browsers consider the origin potentially trustworthy (W3C Secure Contexts §3.1). */
 function isTrustworthy(origin: string): boolean {
   const { protocol, hostname } = new URL(origin)
   return protocol === 'https:' || /^(127(\.\d+){3}|\[::1\]|(.+\.)?localhost)$/.test(hostname)
 }
 
-/** Nothing runs but what this answer names; no script can turn text into markup or code (Trusted Types); bytes of
- *  artifacts are shown as pictures, sound and film, or in frames that the content routes police. */
+/** The page's content security policy. Only scripts with the nonce of this response run, and
+ *  none can turn text into markup or code (Trusted Types). Bytes of artifacts appear only as
+ *  image, audio or video, or in frames whose policy the content routes set. */
 function policy(web: Web, nonce: string): string {
   const { contentUrl } = web.context.config
   return [

@@ -1,7 +1,7 @@
-/** Addresses of pages beyond those that the native API shares (api/paths.ts). */
+/** Addresses of pages, except those that the native API also uses (api/paths.ts). */
 import { artifactPagePath, encodePath, projectPagePath } from '../api/paths.ts'
 
-/** What names an artifact's pages. */
+/** What the address of an artifact's pages is made of. */
 export interface ArtifactPlace {
   project: string
   runNumber: number
@@ -10,7 +10,7 @@ export interface ArtifactPlace {
 
 export type ArtifactTab = 'files' | 'changes' | 'used' | 'details'
 
-/** Of an artifact; its pages and forms are below it. */
+/** Route of an artifact; its pages and forms are below it. */
 export const artifactRoute = '/:owner/:repo/actions/runs/:run{[0-9]+}/artifacts/:id{[0-9]+}'
 
 export function artifactPath({ project, runNumber, id }: ArtifactPlace): string {
@@ -21,7 +21,7 @@ export function tabPath(artifact: ArtifactPlace, tab: ArtifactTab): string {
   return tab === 'files' ? artifactPath(artifact) : `${artifactPath(artifact)}/${tab}`
 }
 
-/** '' is the root. */
+/** Page of a directory; '' is the root. `from`: the first entry to show. */
 export function treePath(artifact: ArtifactPlace, directory: string, from?: string): string {
   const path =
     directory === ''
@@ -34,7 +34,8 @@ export function blobPath(artifact: ArtifactPlace, path: string): string {
   return `${artifactPath(artifact)}/blob/${encodePath(path)}`
 }
 
-/** The newest of that name on that branch, whichever that is; '' is its root. */
+/** Address that redirects to the newest artifact of a name on a branch; a `path` of '' is its
+ *  root. */
 export function latestPath(
   project: string,
   { branch, name }: { branch: string; name: string },
@@ -64,7 +65,7 @@ export function searchPagePath(project: string, query: Record<string, string> = 
   return withQuery(`${projectPagePath(project)}/search`, query)
 }
 
-/** Of all, or of a name on a branch. */
+/** Trends of the whole project, or of one artifact name on a branch. */
 export function trendsPath(project: string, place?: { name: string; branch: string }): string {
   return withQuery(`${projectPagePath(project)}/trends`, { ...place })
 }
@@ -81,12 +82,12 @@ export function retentionPath(project: string): string {
   return `${settingsPath(project)}/retention`
 }
 
-/** Null: of all projects. */
+/** `project` null: all projects. */
 export function auditPagePath(project: string | null, query: Record<string, string> = {}): string {
   return withQuery(project === null ? '/admin/audit' : `${settingsPath(project)}/audit`, query)
 }
 
-/** Null: of all projects. */
+/** `project` null: all projects. */
 export function tokensPagePath(project: string | null, query: Record<string, string> = {}): string {
   return withQuery(project === null ? '/admin/tokens' : `${settingsPath(project)}/tokens`, query)
 }
@@ -95,12 +96,12 @@ export function uploadPagePath(project: string): string {
   return `${projectPagePath(project)}/upload`
 }
 
-/** With the job to show, if any. */
+/** `job`: the maintenance job to show, if any. */
 export function maintenancePath(job: string = ''): string {
   return withQuery('/admin/maintenance', { job })
 }
 
-/** Empty values are left out. */
+/** Appends the query; omits empty values. */
 export function withQuery(path: string, query: Record<string, string>): string {
   const given = Object.entries(query).filter(([, value]) => value !== '')
   return given.length === 0 ? path : `${path}?${new URLSearchParams(given).toString()}`

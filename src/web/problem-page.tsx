@@ -1,4 +1,4 @@
-/** Pages for what cannot be shown: not there, over, not allowed, broken. */
+/** Error pages: not found, expired or deleted, not allowed, failed. */
 import type { StoreError } from '../core/errors.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { ShortDigest, Size, Time } from './parts/format.tsx'
@@ -8,7 +8,7 @@ import { actionPath, artifactPath, auditPagePath } from './paths.ts'
 export interface Problem {
   title: string
   detail: string
-  /** What to do about it. */
+  /** What the visitor can do about it. */
   advice: string
   /** Whether the same request can succeed later. */
   mayRetry: boolean
@@ -28,15 +28,15 @@ export function ProblemPage({
   requestId,
   gone,
   signIn,
-  isOfQuery,
+  queryMayBeWrong,
 }: {
   problem: Problem
   requestId: string
   gone?: GoneView | undefined
-  /** Where another token can be given, for what this visitor may not see. */
+  /** Address of the sign-in page, if another token may help. */
   signIn: string | null
-  /** Whether what follows the `?` of the address may be what is wrong. */
-  isOfQuery: boolean
+  /** Whether the query of the address may be the cause. */
+  queryMayBeWrong: boolean
 }): Html {
   return (
     <>
@@ -51,10 +51,10 @@ export function ProblemPage({
           </a>
         </p>
       )}
-      {isOfQuery && (
+      {queryMayBeWrong && (
         <p>
           <a class="button" href="?">
-            Open the page without what follows “?”
+            Open the page without filters
           </a>
         </p>
       )}
@@ -72,7 +72,7 @@ export function ProblemPage({
   )
 }
 
-/** The same where a part of a page should be. */
+/** The same problem, shown in place of a part of a page. */
 export function ProblemSection({
   problem: { title, detail, advice },
   requestId,
@@ -95,15 +95,15 @@ function Gone({ artifact, successor, mayUndo, mayWrite, now }: GoneView) {
   return (
     <>
       <p>
-        It was of run {artifact.runNumber} and held <Size bytes={artifact.logicalBytes} /> under{' '}
-        <ShortDigest digest={artifact.treeDigest} />
+        It belonged to run {artifact.runNumber} and held <Size bytes={artifact.logicalBytes} />.
+        Tree digest: <ShortDigest digest={artifact.treeDigest} />
       </p>
       <div class="buttons">
         {successor !== undefined && (
           <a class="button first" href={artifactPath(successor)}>
-            {/* One box: blanks between the boxes of a button are lost. */}
+            {/* A single flex item: whitespace between the items of a button is lost. */}
             <span>
-              The newest one: run {successor.runNumber}, <Time at={successor.createdAt} now={now} />
+              Newest version: run {successor.runNumber}, <Time at={successor.createdAt} now={now} />
             </span>
           </a>
         )}
@@ -117,7 +117,7 @@ function Gone({ artifact, successor, mayUndo, mayWrite, now }: GoneView) {
             class="button"
             href={auditPagePath(artifact.project, { artifact: String(artifact.id) })}
           >
-            What was done to it
+            View audit log
           </a>
         )}
       </div>
@@ -129,9 +129,9 @@ function sentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`
 }
 
-/** How a failure is told to people. `status` is the one of the API. */
+/** Describes a failure to people. `status` is the status that the API has for it. */
 export function describeProblem(failure: StoreError | undefined, status: number): Problem {
-  const detail = sentence(failure?.message ?? 'The server met an error that it did not expect')
+  const detail = sentence(failure?.message ?? 'The server hit an unexpected error')
   const problem = (title: string, advice: string, mayRetry = false): Problem => {
     return { title, detail, advice, mayRetry }
   }
@@ -141,38 +141,35 @@ export function describeProblem(failure: StoreError | undefined, status: number)
     case 404:
       return problem(
         'Not found',
-        'It does not exist, or it belongs to a project that your token does not read.',
+        'It does not exist, or it belongs to a project that your token cannot read.',
       )
     case 405:
-      return problem('Nothing to see here', 'Go back to the page that led here.')
+      return problem('Nothing to see here', 'Go back to the page that you came from.')
     case 409:
-      return problem('That is taken', 'Another artifact holds the name by now.')
+      return problem('Name already taken', 'Another artifact has this name now.')
     case 410:
       return problem(
         failure?.code === 'artifact_expired'
           ? 'This artifact has expired'
           : 'This artifact was deleted',
-        'Its files are gone.',
+        'Its files are no longer available.',
       )
     case 400:
     case 422:
-      return problem(
-        'That cannot be understood',
-        'Check the address, or go back and check what was entered.',
-      )
+      return problem('Invalid request', 'Check the address, or go back and check what you entered.')
     case 413:
-      return problem('That is too much', 'Go back, and do less at once.')
+      return problem('Too much at once', 'Go back, and try again with less.')
     case 503:
       return problem('Busy', 'Try again in a moment.', true)
     default:
       return failure?.code === 'blob_damaged'
         ? problem(
-            'These bytes are damaged',
-            'What is stored fails its check. The next upload of the same content heals it; other files are not touched.',
+            'This file is damaged',
+            'The stored bytes do not match their checksum. The next upload of the same content repairs them. Other files are not affected.',
           )
         : problem(
             'Something went wrong',
-            'Try again; if it stays, tell the operator the request number below.',
+            'Try again. If the problem persists, report the request id below to your administrator.',
             true,
           )
   }

@@ -1,4 +1,4 @@
-/** The thread behind `renderer.ts`. */
+/** Entry point of the thread that `renderer.ts` starts. */
 import { answerRequests } from '../worker-thread.ts'
 import { renderTask } from './rendering.tsx'
 

@@ -1,4 +1,5 @@
-/** Puts parts of pages together in a thread, one after the other, so that no other request waits for what takes long. */
+/** Renders parts of pages in a thread, one at a time, so that a slow one does not block other
+ *  requests. */
 import pLimit from 'p-limit'
 import { storeError } from '../core/errors.ts'
 import { startThread } from '../program-files.ts'
@@ -6,20 +7,21 @@ import { type AskedThread, askThread } from '../worker-thread.ts'
 import type { Rendered, RenderTask } from './rendering.tsx'
 
 export interface Renderer {
-  /** `makeTask` reads what the task is made of, and is called when its turn comes: those that wait hold nothing.
-   *  Errors: those of `makeTask`, busy (too many wait), whatever `signal` is aborted with. */
+  /** `makeTask` reads the input of the task. It is called only when the turn of the task comes,
+   *  so queued tasks hold no memory. Errors: those of `makeTask`, busy (the queue is full), the
+   *  reason of `signal`. */
   render<Task extends RenderTask>(
     makeTask: () => Promise<Task>,
     signal: AbortSignal,
   ): Promise<Rendered<Task>>
-  /** Ends the thread, and with it what is being rendered. */
+  /** Terminates the thread, including any rendering in flight. */
   close(): Promise<void>
 }
 
 const waitingMax = 1000
-/** What 1 MiB becomes at most while it is put together. */
+/** Upper bound of what 1 MiB of input takes while it is rendered. */
 const heapMiB = 128
-/** What was rendered stays in the heap of the thread until it ends. */
+/** An idle thread ends after this time, since it keeps the heap that past renderings needed. */
 const idleMs = 10_000
 
 type RenderThread = AskedThread<RenderTask, Rendered<RenderTask>>
@@ -42,7 +44,7 @@ export function createRenderer(): Renderer {
   }
   const end = async (): Promise<void> => {
     clearTimeout(idle)
-    // Let go of at once: a task that comes while it ends gets another.
+    // Cleared first: a task that arrives while the thread terminates starts another.
     const ended = thread
     thread = undefined
     await ended?.terminate()
@@ -62,7 +64,9 @@ export function createRenderer(): Renderer {
       signal: AbortSignal,
     ): Promise<Rendered<Task>> => {
       if (inTurn.pendingCount >= waitingMax)
-        throw storeError('busy', `${waitingMax} previews wait already`, { what: 'previews' })
+        throw storeError('busy', `${waitingMax} previews are already waiting`, {
+          what: 'previews',
+        })
       return await inTurn(async () => {
         signal.throwIfAborted()
         return (await run(await makeTask())) as Rendered<Task>

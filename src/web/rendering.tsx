@@ -1,5 +1,5 @@
-/** What is put together in a thread (`renderer.ts`): all that is made of the bytes of files. Anybody can upload one, and
- *  what reads or shows it can take a second. */
+/** What is rendered in a thread (`renderer.ts`): everything made of the contents of files.
+ *  Anybody can upload a file, and parsing or rendering it can take a second. */
 import { html } from 'hono/html'
 import { type DiffTask, type RenderedDiff, renderDiff } from './compare/file-diff.tsx'
 import type { Html } from './parts/html.ts'
@@ -11,12 +11,12 @@ import type { ZipListing } from './preview/zip-listing.ts'
 
 export type PreviewTask =
   | { kind: 'members'; shown: ShownFile; listing: ZipListing }
-  /** `bytes`: the first of the file, `textBytesMax` at most. */
+  /** `bytes`: the beginning of the file, at most `textBytesMax`. */
   | { kind: 'text' | StructuredKind; shown: ShownFile; bytes: Uint8Array }
 
 export type RenderTask = PreviewTask | DiffTask
 
-/** Markup of a preview. */
+/** The result of a task; for a preview its markup. */
 export type Rendered<Task extends RenderTask> = Task extends DiffTask ? RenderedDiff : string
 
 export async function renderTask(task: RenderTask): Promise<Rendered<RenderTask>> {

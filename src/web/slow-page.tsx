@@ -1,6 +1,6 @@
-/** Pages whose main part can take a while: when it does, everything around it is sent at once, with a sentence about what
- *  is being waited for, and the part when it is there. No script is needed: the style sheet hides the sentence once
- *  something comes after it. */
+/** Pages whose main part may take a while. If it does, everything before the part is sent at
+ *  once with a sentence that says what is in progress; the part follows when it is ready. No
+ *  script is needed: the style sheet hides the sentence once something follows it. */
 import { html } from 'hono/html'
 import type { Child } from 'hono/jsx'
 import { randomBytes } from 'node:crypto'
@@ -15,15 +15,16 @@ import { type PageContent, renderPage, sendPage, type Web } from './page.tsx'
 import { describeProblem, ProblemSection } from './problem-page.tsx'
 
 export interface SlowContent extends Omit<PageContent, 'body'> {
-  /** The page around its slow part. */
+  /** Renders the page around its slow part. */
   frame(part: Child): Child
-  /** What is being waited for, as a sentence. */
+  /** A sentence that says what is in progress. */
   waiting: string
-  /** The slow part. Errors: any; one that comes late is shown where the part would be. */
+  /** Renders the slow part. Errors: any; a late one is shown in place of the part. */
   part(): Promise<Child>
 }
 
-/** What is there within this time is a page like others, with the status of its failure if it fails. */
+/** A part that is ready within this time is sent as an ordinary page; if it fails, with the
+ *  status of its error. */
 const patienceMs = 150
 
 export async function sendSlowPage(
@@ -32,12 +33,12 @@ export async function sendSlowPage(
   { frame, waiting, part, ...content }: SlowContent,
 ): Promise<Response> {
   const result = part()
-  const isThere = await Promise.race([
+  const isReady = await Promise.race([
     result.then(() => true),
     sleep(patienceMs, false, { ref: false }),
   ])
-  if (isThere) return await sendPage(web, c, { ...content, body: frame(await result) })
-  // Put together as soon as it is there, since that can fail too.
+  if (isReady) return await sendPage(web, c, { ...content, body: frame(await result) })
+  // Rendered inside this promise, since rendering can fail too.
   const late = result.then(markupOf).catch(async (error: unknown) => {
     return await markupOf(lateProblem(c, error))
   })
@@ -72,14 +73,14 @@ async function sendInTwo(
   )
   const { document, headers } = await renderPage(web, c, { ...content, body })
   const [before = '', after = ''] = document.split(mark)
-  const isPacked = acceptsGzip(c)
+  const isGzip = acceptsGzip(c)
   const rest = late.then((part) => part + after)
   const stream = Readable.toWeb(
-    isPacked ? packed(before, rest) : Readable.from(plain(before, rest)),
+    isGzip ? compressed(before, rest) : Readable.from(plain(before, rest)),
   )
   return c.body(stream as ReadableStream, 200, {
     ...headers,
-    ...(isPacked && { 'content-encoding': 'gzip' }),
+    ...(isGzip && { 'content-encoding': 'gzip' }),
   })
 }
 
@@ -88,18 +89,18 @@ async function* plain(before: string, rest: Promise<string>): AsyncGenerator<Buf
   yield Buffer.from(await rest)
 }
 
-function packed(before: string, rest: Promise<string>): Readable {
+function compressed(before: string, rest: Promise<string>): Readable {
   const gzip = createGzip({ level: 6 })
   gzip.write(before)
   gzip.flush(constants.Z_SYNC_FLUSH)
   void rest.then((text) => {
-    // Whoever asked may be gone.
+    // The client may have disconnected.
     if (!gzip.destroyed) gzip.end(text)
   })
   return gzip
 }
 
-/** The status is out already, so what went wrong is said in its place. */
+/** The status has already been sent, so the error appears in place of the part. */
 function lateProblem(c: AppRequest, error: unknown): Child {
   const failure = noteFailure(c, error)
   const status = failure === undefined ? 500 : problemStatus(failure.code)

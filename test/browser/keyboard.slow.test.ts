@@ -1,4 +1,5 @@
-/** Everything that pages do, done without a pointer: only keys are sent, and what has the focus is found by going there. */
+/** Everything that pages do, done without a pointer: only keys are sent, and what has the focus
+ *  is found by going there. */
 import { readFile } from 'node:fs/promises'
 import type { BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -241,7 +242,7 @@ describe.skipIf(!hasChromium)('by keyboard alone', () => {
     await page.goto(artifact())
     await press('?')
     await page.getByRole('dialog').waitFor()
-    await tabTo(/^Single keys are on$/)
+    await tabTo(/^Enable single-key shortcuts$/)
     await press('Space', 'Escape', 't')
     expect(await page.evaluate('document.activeElement.name')).not.toBe('path')
     await page.evaluate('localStorage.clear()')

@@ -1,4 +1,5 @@
-/** What pages show when there is nothing, not yet, no more, or not for everybody: each state as a visitor meets it. */
+/** What pages show when there is nothing, not yet, no more, or not for everybody: each state as
+ *  a visitor meets it. */
 import { execFile } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
@@ -228,7 +229,7 @@ describe.skipIf(!hasChromium)('a page', () => {
     await page.getByText('and held').waitFor()
     const next = await putTar(rig.server, '2/artifacts/site', [{ name: 'x', content: 'y' }])
     await page.reload()
-    await page.getByRole('link', { name: 'The newest one: run 2' }).click()
+    await page.getByRole('link', { name: 'Newest version: run 2' }).click()
     await page.waitForURL(`**/artifacts/${next}`)
     await page.goto(run)
     const row = page.getByRole('row', { name: /site/ })

@@ -393,7 +393,7 @@ test('the artifact before one, and the newest in place of one, are not what a pu
   expect((await open('/octo/app/actions/runs/22')).html).toContain(`/compare/${before}...${after}"`)
   await server.send(`/api/v1/artifacts/${after}`, { method: 'DELETE' })
   expect((await open(page)).html).toContain(
-    `href="/octo/app/actions/runs/20/artifacts/${before}"><span>The newest one: run 20, <time`,
+    `href="/octo/app/actions/runs/20/artifacts/${before}"><span>Newest version: run 20, <time`,
   )
   const changes = await open(`/octo/app/actions/runs/21/artifacts/${fork}/changes`)
   expect(changes.html).toContain(`/compare/${before}...${fork}"`)
@@ -458,7 +458,7 @@ describe('deleting from a page', () => {
       body: `action=keep&id=${'1'.repeat(1024 * 1024)}`,
     })
     expect(response.status).toBe(413)
-    expect(await response.text()).toContain('That is too much')
+    expect(await response.text()).toContain('Too much at once')
   })
 
   test('works for writers and is not offered to readers', async () => {
