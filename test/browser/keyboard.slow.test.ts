@@ -120,7 +120,7 @@ describe.skipIf(!hasChromium)('by keyboard alone', () => {
     await tabTo(/^Keep$/)
     await press('Enter')
     await page.getByText('Kept until somebody lets it go.').waitFor()
-    await tabTo(/^Let go$/)
+    await tabTo(/^Stop keeping$/)
     await press('Space')
     await page.getByRole('button', { name: 'Keep' }).waitFor()
     await page.goto(`${artifact()}/details`)

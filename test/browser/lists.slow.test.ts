@@ -1,5 +1,5 @@
-/** Numbers and pictures that pages show, against what was uploaded: the list of artifacts with its sums, comparisons by
- *  kind, the question before deleting, both colour schemes. */
+/** Numbers and pictures that pages show, against what was uploaded: the list of artifacts with
+ *  its sums, comparisons by kind, the question before deleting, both colour schemes. */
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { noise } from '../actions/archives.ts'
@@ -88,7 +88,7 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     await page.goto('/octo/app/artifacts?pinned=1')
     expect(await names()).toHaveLength(3)
     await page.getByLabel('Select all').check()
-    await page.getByRole('button', { name: 'Let go' }).click()
+    await page.getByRole('button', { name: 'Stop keeping' }).click()
     await page.getByText('No artifacts match.').waitFor()
     await page.goto('/octo/app/artifacts?name=notes')
     await page.getByLabel('Select notes of run 3').check()
@@ -124,7 +124,7 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     const lead =
       (await page.locator('.part .lead, main > .lead, main .lead').first().textContent()) ?? ''
     expect(lead).toContain(
-      '1 added, 1 removed, 2 changed, 1 moved, 1 with another mode, 1 unchanged',
+      '1 added, 1 removed, 2 changed, 1 moved, 1 with a different mode, 1 unchanged',
     )
     expect(lead).toMatch(/of it from vendor\//)
     const chart = page.getByRole('table', { name: 'Change by directory' })

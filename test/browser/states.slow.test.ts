@@ -70,7 +70,7 @@ describe.skipIf(!hasChromium)('an empty store', () => {
       { name: 'hollow', type: 'directory', mode: 0o755 },
     ])
     await page.goto(`/octo/app/actions/runs/2/artifacts/${id}/tree/hollow`)
-    await page.getByText('Nothing is in here.').waitFor()
+    await page.getByText('This directory is empty.').waitFor()
     expect(await page.locator('main table').count()).toBe(0)
     await page.goto(`/octo/app/actions/runs/2/artifacts/${id}/blob/nothing.txt`)
     await page.getByText('The file is empty.').waitFor()
@@ -79,7 +79,7 @@ describe.skipIf(!hasChromium)('an empty store', () => {
     await page.goto('/octo/app?branch=nonesuch')
     await page.getByText('No runs match.').waitFor()
     await page.goto(`/find?digest=${'0'.repeat(64)}`)
-    await page.getByText('No artifact that you can read holds a file with this content.').waitFor()
+    await page.getByText('No artifact that you can read contains this file.').waitFor()
   })
 })
 

@@ -116,11 +116,11 @@ describe('the API', () => {
 describe('pages', () => {
   test('warn above everything, by path and kind, and take a dismissal', async () => {
     const id = await putCheckout(githubToken('page'))
-    expect(await pageOf(id)).not.toContain('It holds')
+    expect(await pageOf(id)).not.toContain('This artifact contains')
     expect(await pageOf(id, '/details')).toContain('not looked for yet')
     await lookNow(server)
     const page = await pageOf(id)
-    expect(page).toMatch(/role="alert".*It holds 3 secrets.*Revoke/s)
+    expect(page).toMatch(/role="alert".*This artifact contains 3 secrets.*Revoke/s)
     expect(page).toContain('GitHub token in line 1, GitHub token in line 2')
     expect(page).toContain('No secret</button>')
     expect(await pageOf(id, '', 'read')).not.toContain('No secret</button>')
@@ -133,7 +133,7 @@ describe('pages', () => {
       const answer = await server.visit(action, {}, { method: 'POST', headers, body })
       expect(answer.status).toBe(303)
     }
-    expect(await pageOf(id)).not.toContain('It holds')
+    expect(await pageOf(id)).not.toContain('This artifact contains')
     const details = await pageOf(id, '/details')
     expect(details).toMatch(/0 secrets found; 3 dismissed.*Warn again/s)
   })

@@ -131,7 +131,7 @@ test('what is shown for a shell takes no name for a flag', async () => {
 test('the details of an artifact hand out its attestation, and tell how to check it', async () => {
   const { html } = await open(`${artifactPage()}/details`)
   const [, shown = ''] =
-    /<summary>Check its files later[^]*?<pre[^>]*>([^]*?)<\/pre>/.exec(html) ?? []
+    /<summary>Verify its files later[^]*?<pre[^>]*>([^]*?)<\/pre>/.exec(html) ?? []
   const lines = shown.replaceAll('&#39;', "'").replaceAll('&amp;', '&')
   const quoted = `x&y '\\''1'\\'' #2`
   expect(lines.split('\n')).toEqual([

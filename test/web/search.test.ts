@@ -39,7 +39,7 @@ const place = (run: number): string => `/octo/app/actions/runs/${run}/artifacts/
 test('is found on the list of artifacts, and says what to type', async () => {
   expect(await open('/octo/app/artifacts')).toContain('action="/octo/app/search"')
   const html = await open('/octo/app/search')
-  expect(html).toContain('Whole paths are compared')
+  expect(html).toContain('The pattern must match the whole path')
   expect(html).not.toContain('match</p>')
 })
 
@@ -58,7 +58,7 @@ test('takes no more into its fields than an address can hold, and only a number 
 
 test('leads from each match to its page', async () => {
   const html = await search({ path: 'logs/*1[0-9]>.log', branch: 'b2' })
-  expect(html).toContain('10 matches, those of the newest artifact first.')
+  expect(html).toContain('10 matches, newest artifacts first.')
   expect(linksOf(html)[0]).toBe(`${place(2)}/blob/logs/%3C10%3E.log`)
   expect(html).toContain('logs/&lt;10&gt;.log')
   const others = await search({ path: '{empty,newest}', run: '1' })
@@ -69,11 +69,11 @@ test('leads from each match to its page', async () => {
 test('shows a page of them and leads to the rest', async () => {
   const first = await search({ path: '**/*.log' })
   expect(linksOf(first)).toHaveLength(50)
-  expect(first).toContain('The first 50 matches, those of the newest artifact first.')
+  expect(first).toContain('The first 50 matches, newest artifacts first.')
   const [, href = ''] = /<a class="button" href="([^"]*)" rel="next">More/.exec(first) ?? []
   const second = await open(href.replaceAll('&amp;', '&'))
   expect(linksOf(second)).toHaveLength(10)
-  expect(second).toContain('10 other matches, those of the newest artifact first.')
+  expect(second).toContain('10 other matches, newest artifacts first.')
   expect(second).not.toContain('rel="next"')
   expect(new Set([...linksOf(first), ...linksOf(second)]).size).toBe(60)
 })
@@ -94,6 +94,6 @@ test('says that nothing matches, and why a pattern is refused', async () => {
 test('says that there is more to search where that takes long', async () => {
   const view = { matches: [], isFull: false, onward: '/on', isLater: true, widened: null, now: 0 }
   const html = String(await SearchResultList(view))
-  expect(html).toContain('No other path matches so far: older artifacts are still to be searched.')
-  expect(html).toContain('<a class="button" href="/on" rel="next">Search on</a>')
+  expect(html).toContain('No other path matches so far: older artifacts are not searched yet.')
+  expect(html).toContain('<a class="button" href="/on" rel="next">Continue search</a>')
 })

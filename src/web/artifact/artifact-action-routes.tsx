@@ -1,4 +1,5 @@
-/** Forms of one artifact: delete and take back, keep and let go, change the expiry. */
+/** Forms of one artifact: delete and undo, keep and stop keeping, dismiss secrets, change the
+ *  expiry. */
 import { Hono } from 'hono'
 import { runPagePath } from '../../api/paths.ts'
 import { assertLive } from '../../browse/find-artifact.ts'
@@ -42,7 +43,7 @@ async function deletePage(web: Web, c: AppRequest): Promise<Response> {
   })
 }
 
-/** A session's POST has passed the check of its origin in `requirePrincipal`. */
+/** `requirePrincipal` has already checked the origin of a session's POST. */
 async function deleteArtifact({ context }: Web, c: AppRequest): Promise<Response> {
   const { principal, artifact } = await artifactOfPage(context, c)
   assertLive(artifact, context.now())

@@ -1,4 +1,4 @@
-/** What the pages of one artifact share: its head, its actions and its tabs. */
+/** What the pages of one artifact share: header, actions and tabs; and the tab Details. */
 import { counted } from '../../core/units.ts'
 import type { Child } from 'hono/jsx'
 import {
@@ -29,14 +29,14 @@ import { SecretsFact, SecretsNote } from './secrets-note.tsx'
 export interface ArtifactHead {
   artifact: Artifact
   damagedFiles: string[]
-  /** Null where nobody has looked yet. */
+  /** Null until the artifact has been scanned. */
   secrets: SecretList | null
-  /** Why it is there for as long as it is. */
+  /** Why it is kept as long as it is. */
   keptReason: string
   mayDelete: boolean
-  /** May keep, let go, change expiry. */
+  /** May keep it, stop keeping it, change its expiry. */
   mayWrite: boolean
-  /** Origin for the commands that are shown. */
+  /** Origin for the shell commands on the page. */
   origin: string
   now: number
 }
@@ -59,7 +59,7 @@ export function ArtifactFrame({
         {state !== 'available' && <span class={`badge ${state}`}>{state}</span>}
       </h1>
       <p class="lead">
-        {counted(artifact.fileCount, 'file')}, <Size bytes={artifact.logicalBytes} />, of{' '}
+        {counted(artifact.fileCount, 'file')}, <Size bytes={artifact.logicalBytes} />, from{' '}
         <a href={runPagePath(artifact.project, artifact.runNumber)}>run {artifact.runNumber}</a>
         {artifact.branch !== null && (
           <>
@@ -78,7 +78,8 @@ export function ArtifactFrame({
       </p>
       {artifact.opaqueReason !== null && (
         <p class="note">
-          Not taken apart: {artifact.opaqueReason}. The zip comes back as it was sent.
+          Stored as one zip: {artifact.opaqueReason}. Downloads return the zip exactly as it was
+          sent.
         </p>
       )}
       {damagedFiles.length > 0 && <Damage artifact={artifact} paths={damagedFiles} />}
@@ -108,8 +109,8 @@ function Damage({ artifact, paths }: { artifact: Artifact; paths: string[] }) {
   return (
     <div class="note" role="alert">
       <p>
-        {counted(paths.length, 'file')} cannot be read, because stored bytes are bad. The others are
-        whole. The next upload of the same content heals them.
+        {counted(paths.length, 'file')} cannot be read, because the stored bytes are damaged. All
+        other files are intact. The next upload of the same content repairs the damage.
       </p>
       <ul>
         {paths.slice(0, 20).map((path) => (
@@ -141,7 +142,7 @@ function Actions({ artifact, mayDelete, mayWrite, origin }: ArtifactHead) {
         {mayWrite && (
           <form method="post" action={actionPath(artifact, 'keep')}>
             <input type="hidden" name="pinned" value={artifact.pinned ? '0' : '1'} />
-            <button>{artifact.pinned ? 'Let go' : 'Keep'}</button>
+            <button>{artifact.pinned ? 'Stop keeping' : 'Keep'}</button>
           </form>
         )}
         {mayDelete && (
@@ -151,7 +152,7 @@ function Actions({ artifact, mayDelete, mayWrite, origin }: ArtifactHead) {
         )}
       </div>
       <details class="aside">
-        <summary>From a shell</summary>
+        <summary>Download from a shell</summary>
         <ShellLines artifact={artifact} origin={origin} />
       </details>
     </>
@@ -182,12 +183,12 @@ function attestationFile({ name }: Artifact): string {
   return `${name}.attestation.json`
 }
 
-/** A file, which no command takes for a flag. */
+/** A file name that no command mistakes for a flag. */
 function shellFile(name: string): string {
   return shellWord(name.startsWith('-') ? `./${name}` : name)
 }
 
-/** Quoted for a POSIX shell where it must be. */
+/** Quotes `text` for a POSIX shell if needed. */
 function shellWord(text: string): string {
   return /^[\w./@-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 }
@@ -216,7 +217,7 @@ export function DetailsTab({ head }: { head: ArtifactHead }): Html {
           <span class="digest">{artifact.sha ?? '–'}</span>
         </Fact>
         <Fact term="New bytes">
-          <Size bytes={artifact.newBytes} /> were added to the store by this upload
+          <Size bytes={artifact.newBytes} /> added to the store by this upload
         </Fact>
         <Fact term="Uploaded">
           <Time at={artifact.createdAt} now={now} />
@@ -232,11 +233,11 @@ export function DetailsTab({ head }: { head: ArtifactHead }): Html {
         {mayWrite && (
           <Fact term="Audit log">
             <a href={auditPagePath(artifact.project, { artifact: String(artifact.id) })}>
-              What was done to it
+              Entries for this artifact
             </a>
           </Fact>
         )}
-        <Fact term="This version">
+        <Fact term="Permanent address">
           <span class="copyable">
             <a href={address} data-key="y">
               {address}
@@ -245,7 +246,7 @@ export function DetailsTab({ head }: { head: ArtifactHead }): Html {
           </span>
         </Fact>
         {latest !== null && (
-          <Fact term="Always the newest">
+          <Fact term="Latest address">
             <a href={latest}>{latest}</a>
           </Fact>
         )}
@@ -254,13 +255,12 @@ export function DetailsTab({ head }: { head: ArtifactHead }): Html {
         </Fact>
         <Fact term="Attestation">
           <a href={attestationPath(artifact.id)} download={attestationFile(artifact)}>
-            Which run its files came from
+            Signed statement of the run that its files came from
           </a>
-          , signed
         </Fact>
       </dl>
       <details class="aside">
-        <summary>Check its files later, without this store</summary>
+        <summary>Verify its files later, without this server</summary>
         <AttestationLines artifact={artifact} />
       </details>
       {mayWrite && !artifact.pinned && <ExpiryForm artifact={artifact} />}

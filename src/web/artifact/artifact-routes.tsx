@@ -37,7 +37,7 @@ import { sendPaths } from './path-list.ts'
 import { preview } from '../preview/preview.tsx'
 import { freedSentence } from '../../core/explanation.ts'
 
-/** Entries of one directory that a page shows, when their names are no longer than most. */
+/** Most entries of one directory that a page shows; fewer fit where names are long. */
 const directoryRowsMax = 500
 const holdersShown = 12
 
@@ -60,17 +60,17 @@ export function createArtifactRoutes(web: Web): Hono<AppEnv> {
   return app
 }
 
-/** `?path=` was the address of directories. */
+/** `?path=` used to be the address of directories. */
 function legacyDirectory(c: AppRequest): string {
   return withoutEndSlashes(c.req.query('path') ?? '')
 }
 
-/** Behind `/owner/repo/actions/runs/run/artifacts/id/tree/`, or `/blob/`. */
+/** The path after `/owner/repo/actions/runs/run/artifacts/id/tree/` or `/blob/`. */
 function entryPath(c: AppRequest): string {
   return withoutEndSlashes(restOfPath(c, 8))
 }
 
-/** Whether the visitor may see what other runs have made. */
+/** Whether the visitor may see artifacts of other runs. */
 function seesProject(c: AppRequest, { project }: Artifact): boolean {
   const principal = c.get('principal')
   return principal !== undefined && mayReadProject(principal, project)
@@ -152,12 +152,13 @@ async function filePage(web: Web, c: AppRequest, path: string): Promise<Response
 function damagedFile(): Html {
   return (
     <p class="note" role="alert">
-      The stored bytes of this file are damaged. The next upload of the same content heals it.
+      The stored bytes of this file are damaged. The next upload of the same content repairs it.
     </p>
   )
 }
 
-/** An exact path opens; anything else goes back to the list with what was typed. */
+/** Redirects to the file at the path that was typed, or to the directory page, which reports an
+ *  unknown path. */
 async function goToFile(web: Web, c: AppRequest): Promise<Response> {
   const { artifact } = await headOfPage(web.context, c)
   const path = (c.req.query('path') ?? '').replace(/^\/+|\/+$/g, '')
@@ -187,7 +188,7 @@ async function changesPage(web: Web, c: AppRequest): Promise<Response> {
     const body = (
       <ArtifactFrame head={head} tab="changes">
         <p>
-          Nothing to compare with: this is the first live artifact called <bdi>{artifact.name}</bdi>
+          Nothing to compare with: this is the first live artifact named <bdi>{artifact.name}</bdi>
           {artifact.branch !== null && (
             <>
               {' '}
@@ -213,9 +214,7 @@ async function changesPage(web: Web, c: AppRequest): Promise<Response> {
           {branch !== null && (
             <>
               {' · '}
-              <a href={trendsPath(artifact.project, { name: artifact.name, branch })}>
-                From run to run
-              </a>
+              <a href={trendsPath(artifact.project, { name: artifact.name, branch })}>Trend</a>
             </>
           )}
         </p>
@@ -246,7 +245,7 @@ async function usedPage(web: Web, c: AppRequest): Promise<Response> {
     waiting: `Looking for other holders of ${counted(artifact.fileCount, 'file')}…`,
     part: async () => {
       const deletion = await explainDeletion(metadata, [artifact.id], now)
-      return <p class="lead">Deleting it: {freedSentence(artifact.logicalBytes, deletion)}</p>
+      return <p class="lead">If it is deleted: {freedSentence(artifact.logicalBytes, deletion)}</p>
     },
   })
 }

@@ -1,11 +1,12 @@
-/** Where bytes of artifacts are shown as documents: below a path that is itself the credential, because documents load
- *  their parts by relative links and without cookies.
+/** Addresses under which files of artifacts are shown as documents. The path contains the
+ *  credential, because documents load their parts by relative links and without cookies:
  *
  *    /content/{id}.{expiry}.{mac}/{path}
  *
- *  On the origin of TROVE_CONTENT_URL scripts may run: pages and the API are not served there, and no cookie is known.
- *  With `*.` in front each artifact has a host of its own, and so storage and an origin that it shares with nobody;
- *  without, documents get an opaque origin. On our own origin the same path answers without scripts. */
+ *  On the origin of TROVE_CONTENT_URL scripts may run: neither pages nor the API are served
+ *  there, and it has no cookies. If the setting begins with `*.`, each artifact has a host of
+ *  its own, and thus an origin and storage that it shares with no other; otherwise documents get
+ *  an opaque origin. On our own origin the same path is served without scripts. */
 import { encodePath } from '../../api/paths.ts'
 import { verifyTarget, signTarget } from '../../auth/signed-urls.ts'
 import type { Keys } from '../../auth/key.ts'
@@ -14,14 +15,14 @@ import { storeError } from '../../core/errors.ts'
 
 type ContentConfig = Pick<Config, 'contentUrl'>
 
-/** How long a document's address works: long enough to read a report over a day. */
+/** How long a document's address is valid: enough to read a report during a day. */
 const lifeMs = 12 * 60 * 60 * 1000
-/** Addresses change this seldom, so that a browser can keep what it has loaded. */
+/** Addresses change once per step, so that browsers can reuse what they have cached. */
 const stepMs = 60 * 60 * 1000
 
 export const contentRoot = '/content'
 
-/** The origin for documents of one artifact; null without a content origin. */
+/** Returns the origin for documents of one artifact; null without a content origin. */
 export function contentOriginOf({ contentUrl }: ContentConfig, artifactId: number): string | null {
   return contentUrl === null ? null : contentUrl.replace('//*.', `//a${artifactId}.`)
 }
@@ -30,7 +31,7 @@ export function hasOwnHosts({ contentUrl }: ContentConfig): boolean {
   return contentUrl?.includes('//*.') === true
 }
 
-/** Whether a Host header means the content origin, where nothing else is served. */
+/** Whether a Host header names a content origin, where nothing else is served. */
 export function isContentHost({ contentUrl }: ContentConfig, host: string | undefined): boolean {
   if (contentUrl === null || host === undefined) return false
   const wanted = contentUrl.replace(/^https?:\/\//, '').toLowerCase()
@@ -40,13 +41,14 @@ export function isContentHost({ contentUrl }: ContentConfig, host: string | unde
   return given.endsWith(domain) && /^a\d+$/.test(given.slice(0, -domain.length))
 }
 
-/** The host part that the artifact must be asked under, if each has its own. */
+/** Whether `host` is the one that serves this artifact's documents. */
 export function isHostOf(config: ContentConfig, host: string, artifactId: number): boolean {
   const origin = contentOriginOf(config, artifactId)
   return origin?.replace(/^https?:\/\//, '').toLowerCase() === host.toLowerCase()
 }
 
-/** Path of a file of an artifact as a document. Whoever has it reads that artifact until it expires. */
+/** Returns the path of a file as a document. Anyone who has this path can read the whole
+ *  artifact until the path expires. */
 export function contentPath(
   keys: Pick<Keys, 'signedUrls'>,
   { artifactId, path, now }: { artifactId: number; path: string; now: number },
@@ -57,12 +59,12 @@ export function contentPath(
   return `${contentRoot}/${artifactId}.${se}.${sig}/${encodePath(path)}`
 }
 
-/** The path as a log may have it: of a credential only the artifact's id. */
+/** Redacts a path for the log: only the artifact's id remains of a credential. */
 export function loggedPath(path: string): string {
   return path.replace(/^(\/content\/\d{0,16})[^/]+/, '$1…')
 }
 
-/** The artifact that a path's credential opens. Errors: signed_url_invalid. */
+/** Verifies a path's credential and returns the artifact's id. Errors: signed_url_invalid. */
 export function openContentPath(
   keys: Pick<Keys, 'signedUrls'>,
   credential: string,

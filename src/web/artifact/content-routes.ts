@@ -1,4 +1,5 @@
-/** Answers documents of artifacts (content-origin.ts), each with the policy of the origin it is asked on. */
+/** Serves documents of artifacts (content-origin.ts), with the policy of the origin that the
+ *  request came in on. */
 import { Hono, type MiddlewareHandler } from 'hono'
 import { artifactNotFound, assertLive } from '../../browse/find-artifact.ts'
 import { noSuchPath } from '../../browse/no-such-path.ts'
@@ -21,11 +22,11 @@ import {
 } from './content-origin.ts'
 import { withStorageShim } from './storage-shim.ts'
 
-/** On the content origin there is nothing but content: no page, no API, no sign-in. */
+/** Serves nothing but content on the content origin: no pages, no API, no sign-in. */
 export function onlyContentOnItsHost(context: AppContext): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     if (isContentHost(context.config, hostOf(c)) && !c.req.path.startsWith(`${contentRoot}/`)) {
-      throw storeError('not_found', 'only content of artifacts is served here', {
+      throw storeError('not_found', 'only contents of artifacts are served on this host', {
         what: c.req.path,
       })
     }
@@ -51,7 +52,8 @@ export function createContentRoutes(context: AppContext): Hono<AppEnv> {
   return app
 }
 
-/** The file, whose media type decides on the policy, which is set. */
+/** Returns the representation of the file and sets the response headers, whose policy depends on
+ *  its media type. */
 async function representContent(
   context: AppContext,
   c: AppRequest,
@@ -68,8 +70,9 @@ async function representContent(
   return mayRun ? await withStorageShim(plain) : plain
 }
 
-/** A service worker would outlive the page that registered it, and see other artifacts of a shared host. On a host of its
- *  own an artifact may have one (traces of Playwright are shown by it). */
+/** Rejects requests for service worker scripts on shared hosts: a service worker outlives the
+ *  page that registered it, and would see other artifacts of the host. On its own host an
+ *  artifact may register one (Playwright's trace viewer needs it). */
 function refuseWorkers({ config }: AppContext, c: AppRequest): void {
   if (c.req.header('service-worker') === undefined) return
   if (hasOwnHosts(config) && isContentHost(config, hostOf(c))) return
@@ -91,7 +94,7 @@ async function openArtifact(
   return artifact
 }
 
-/** The file of that path, or the index of that directory. */
+/** Finds the file at the path, or `index.html` if the path is a directory. */
 async function findFile(
   { metadata }: AppContext,
   artifact: Artifact,
@@ -112,7 +115,8 @@ function contentHeaders(
 ): Record<string, string> {
   return {
     'content-security-policy': contentPolicy(config, hostOf(c), contentType),
-    // Documents of an opaque origin load their own parts across origins; the path is the credential.
+    // To a document with an opaque origin even its own parts are cross-origin; the path is the
+    // credential.
     'cross-origin-resource-policy': 'cross-origin',
     'access-control-allow-origin': '*',
     'referrer-policy': 'no-referrer',
@@ -126,7 +130,8 @@ function contentPolicy(
   contentType: string,
 ): string {
   const ancestors = config.publicUrl === null ? '' : `; frame-ancestors 'self' ${config.publicUrl}`
-  // A viewer of the browser's own shows it, away from our origin, and a sandbox would keep that from loading.
+  // The browser's built-in viewer shows PDF isolated from our origin, and a sandbox would keep it
+  // from loading.
   if (contentType === 'application/pdf') return `default-src 'none'${ancestors}`
   if (!isContentHost(config, host)) return scriptFreePolicy + ancestors
   const sameOrigin = hasOwnHosts(config) ? ' allow-same-origin' : ''
@@ -137,7 +142,7 @@ function contentPolicy(
   )
 }
 
-/** An opaque origin, no scripts, no forms; parts of the same artifact and nothing else. */
+/** An opaque origin, no scripts, no forms; loads nothing but parts of the same artifact. */
 const scriptFreePolicy =
   "sandbox; default-src 'none'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; " +
   "media-src 'self'"

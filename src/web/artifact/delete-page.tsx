@@ -1,4 +1,5 @@
-/** Asked before anything goes: what it is, what it frees, what stays. A page of its own, which scripts show as a dialog. */
+/** The confirmation before a deletion: what is deleted, what that frees, what stays. A page of
+ *  its own, which scripts show as a dialog. */
 import type { Artifact } from '../../metadata/metadata.ts'
 import type { Deletion } from '../../lifecycle/deletion.ts'
 import { storeError } from '../../core/errors.ts'
@@ -10,11 +11,11 @@ import { freedSentence } from '../../core/explanation.ts'
 
 export interface DeletionView {
   artifacts: Artifact[]
-  /** Where the form goes; the ids are sent along when there are several. */
+  /** Where the form is sent; `fields` holds the ids if there are several. */
   action: string
   back: string
   deletion: Deletion
-  /** Whole minutes in which it can be taken back; 0: not at all. */
+  /** Whole minutes within which the deletion can be undone; 0: never. */
   undoMinutes: number
   /** Hidden fields of the form. */
   fields: Field[]
@@ -33,17 +34,19 @@ export function deletionOf(artifact: Artifact, deletion: Deletion, undoMs: numbe
 
 const freelyDeletedMax = 100
 
-/** Why a word has to be typed before these go; undefined where it need not. */
-function askedFor(artifacts: Artifact[]): string | undefined {
-  if (artifacts.length > freelyDeletedMax) return 'That is a lot.'
-  return artifacts.some(({ pinned }) => pinned) ? 'Somebody keeps this.' : undefined
+/** Why a word must be typed to delete these artifacts; undefined where it need not. */
+function whyWord(artifacts: Artifact[]): string | undefined {
+  if (artifacts.length > freelyDeletedMax)
+    return `These are more than ${freelyDeletedMax} artifacts.`
+  if (!artifacts.some(({ pinned }) => pinned)) return undefined
+  return artifacts.length === 1 ? 'This artifact is marked Keep.' : 'Some are marked Keep.'
 }
 
-/** Errors: invalid_request when the word is asked for and missing. */
+/** Errors: invalid_request if the word is required and missing. */
 export function requireWord(artifacts: Artifact[], form: URLSearchParams): void {
-  const reason = askedFor(artifacts)
+  const reason = whyWord(artifacts)
   if (reason === undefined || form.get('word') === 'delete') return
-  throw storeError('invalid_request', `${reason} Type "delete" to go on`, { field: 'word' })
+  throw storeError('invalid_request', `${reason} Type "delete" to confirm`, { field: 'word' })
 }
 
 export function DeletePage(view: DeletionView): Html {
@@ -54,7 +57,7 @@ export function DeletePage(view: DeletionView): Html {
   const sum = (of: 'fileCount' | 'logicalBytes'): number =>
     artifacts.reduce((total, artifact) => total + artifact[of], 0)
   const logicalBytes = sum('logicalBytes')
-  const reason = askedFor(artifacts)
+  const reason = whyWord(artifacts)
   return (
     <section id="confirm" class="confirm" aria-labelledby="confirm-title">
       <h1 id="confirm-title">
@@ -66,15 +69,15 @@ export function DeletePage(view: DeletionView): Html {
       </p>
       <p>
         {undoMinutes === 0
-          ? 'This cannot be taken back.'
-          : `It can be taken back for ${counted(undoMinutes, 'minute')}.`}
+          ? 'This cannot be undone.'
+          : `This can be undone for ${counted(undoMinutes, 'minute')}.`}
       </p>
       <form method="post" action={view.action}>
         <HiddenFields fields={view.fields} />
         {reason !== undefined && (
           <p>
             <label>
-              {reason} Type <b>delete</b> to go on:{' '}
+              {reason} Type <b>delete</b> to confirm:{' '}
               <input name="word" required pattern="delete" autocomplete="off" />
             </label>
           </p>
@@ -90,7 +93,7 @@ export function DeletePage(view: DeletionView): Html {
   )
 }
 
-/** Said where one lands after a deletion. */
+/** Notice on the page that follows a deletion. */
 export function DeletedNotice({ artifact }: { artifact: Artifact }): Html {
   return (
     <div class="toast" role="status">

@@ -1,4 +1,5 @@
-/** `.../blob/{path}`: one file, how it looks, and what can be done with it. */
+/** `.../blob/{path}`: one file: its facts, its preview, and other artifacts with the same
+ *  content. */
 import { filePath } from '../../api/paths.ts'
 import type { Artifact, StoredFile } from '../../metadata/metadata.ts'
 import { WholeArtifactLink } from '../parts/artifact-name.tsx'
@@ -16,7 +17,7 @@ export interface FileView {
   modifiedAt: number | null
   asText: boolean
   shown: Html
-  /** Other live artifacts that hold the very same content, newest first, and whether there are more. */
+  /** Live artifacts that hold the same content, newest first; may include this one. */
   holders: Artifact[]
 }
 
@@ -67,9 +68,9 @@ function Holders({ holders, head, file }: FileView) {
   const others = holders.filter(({ id }) => id !== head.artifact.id)
   return (
     <section aria-labelledby="holders">
-      <h2 id="holders">The same content elsewhere</h2>
+      <h2 id="holders">Same content elsewhere</h2>
       {others.length === 0 ? (
-        <p class="quiet">No other artifact that you can read holds it.</p>
+        <p class="quiet">No other artifact that you can read contains this file.</p>
       ) : (
         <ul>
           {others.slice(0, 10).map((artifact) => (
@@ -82,7 +83,7 @@ function Holders({ holders, head, file }: FileView) {
       )}
       {others.length > 10 && (
         <p>
-          <a href={withQuery('/find', { digest: `sha256:${file.digest}` })}>All of them</a>
+          <a href={withQuery('/find', { digest: `sha256:${file.digest}` })}>Show all</a>
         </p>
       )}
     </section>

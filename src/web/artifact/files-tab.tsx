@@ -1,4 +1,4 @@
-/** The first tab of an artifact: one directory of it, folders first within a page, with links to files. */
+/** The tab Files of an artifact: the entries of one directory, folders first within a page. */
 import { counted } from '../../core/units.ts'
 import type { Child } from 'hono/jsx'
 import type { DirectoryListing } from '../../metadata/metadata.ts'
@@ -28,7 +28,7 @@ export function FilesTab({ head, directory, listing }: FilesView): Html {
         <PathTrail artifact={artifact} path={directory} />
       </h2>
       {children.length === 0 ? (
-        <p class="quiet">Nothing is in here.</p>
+        <p class="quiet">This directory is empty.</p>
       ) : (
         <Table
           name={`Files: ${counted(children.length, 'entry', 'entries')}`}
@@ -55,7 +55,8 @@ function rank({ entry }: ListedChild): number {
   return entry.kind === 'directory' ? 0 : 1
 }
 
-/** Without scripts a form that opens an exact path; with them a list that narrows while one types. */
+/** Without scripts a form that opens an exact path; with scripts a list that is filtered while
+ *  the visitor types. */
 function GoToFile({ artifact }: { artifact: Artifact }) {
   return (
     <form
@@ -74,7 +75,7 @@ function GoToFile({ artifact }: { artifact: Artifact }) {
           autocomplete="off"
           spellcheck={false}
           data-key="t"
-          placeholder="path or part of one"
+          placeholder="path or part of a path"
         />
       </label>
       <button>Go</button>
@@ -83,7 +84,7 @@ function GoToFile({ artifact }: { artifact: Artifact }) {
   )
 }
 
-/** The path with a link for each of its parents. */
+/** A path with a link to each of its parent directories. */
 export function PathTrail({ artifact, path }: { artifact: Artifact; path: string }): Html {
   const segments = path === '' ? [] : path.split('/')
   const trail: Child[] = [

@@ -1,4 +1,4 @@
-/** The newest live artifact of a name on a branch, at the address that never changes. */
+/** Redirects a permanent address to the newest live artifact of a name on a branch. */
 import { Hono } from 'hono'
 import { assertLive, readArtifact } from '../../browse/find-artifact.ts'
 import { parseArtifactName } from '../../core/artifact.ts'

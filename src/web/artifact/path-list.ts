@@ -1,5 +1,6 @@
-/** The paths of an artifact's files for the box that goes to one of them: a hundredth of the manifest, since nothing but
- *  names is in it. Lines of JSON, each a list of paths; an empty list ends them, so that what broke off is noticed. */
+/** The paths of an artifact's files for the box "Go to file": a hundredth of the size of the
+ *  manifest, since it holds nothing but names. Each line is a JSON array of paths; an empty
+ *  array marks the end, so that truncation is noticed. */
 import { Readable } from 'node:stream'
 import { walkEntries } from '../../browse/entries.ts'
 import type { AppContext, AppRequest } from '../../http/context.ts'

@@ -1,4 +1,4 @@
-/** What is told of credentials in an artifact, and the way to say that they are none. */
+/** Warns of credentials in an artifact, and offers to dismiss false alarms. */
 import { formatWireDigest } from '../../core/digest.ts'
 import { passedOverPart, secretTitle } from '../../core/secrets.ts'
 import { counted } from '../../core/units.ts'
@@ -9,31 +9,31 @@ import { actionPath, blobPath } from '../paths.ts'
 type Secret = SecretList['secrets'][number]
 interface Head {
   artifact: Artifact
-  /** Null: nobody has looked for any yet. */
+  /** Null: not scanned yet. */
   secrets: SecretList | null
   mayWrite: boolean
 }
 
-/** Files that a page names. */
+/** Most files that a page lists. */
 const namedMax = 20
 
-/** Above everything, while there are any. */
+/** The warning above the actions, while there are secrets that nobody dismissed. */
 export function SecretsNote(head: Head): Html {
   const open = head.secrets?.secrets.filter(({ dismissedAt }) => dismissedAt === null) ?? []
   if (open.length === 0) return <></>
   return (
     <div class="note" role="alert">
       <p>
-        It holds {counted(open.length, 'secret')}, which whoever may read it can use. Revoke{' '}
-        {open.length === 1 ? 'it' : 'them'} where {open.length === 1 ? 'it was' : 'they were'} made,
-        delete the artifact, and leave the files out of the next upload.
+        This artifact contains {counted(open.length, 'secret')}, usable by anyone who can read it.
+        Revoke {open.length === 1 ? 'it' : 'them'} at the issuer, delete the artifact, and leave the
+        files out of the next upload.
       </p>
       <Files head={head} secrets={open} />
     </div>
   )
 }
 
-/** Among the details. */
+/** The result of the scan, for the tab Details. */
 export function SecretsFact(head: Head): Html {
   if (head.secrets === null) return <>not looked for yet</>
   const { secrets, passedOver } = head.secrets

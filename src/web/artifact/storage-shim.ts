@@ -1,10 +1,11 @@
-/** Reports that keep settings in `localStorage` (Playwright's does) stop at their first line where a document has no storage
- *  of its own: in the opaque origin of a shared content host, and in frames whose storage the browser blocks. There they
- *  get one in memory. It is a script before all others of the document, which touches nothing where storage works. */
+/** Reports that keep settings in `localStorage` (Playwright's does) fail at their first line
+ *  where a document has no storage of its own: in the opaque origin of a shared content host,
+ *  and in frames whose storage the browser blocks. The shim gives them storage in memory. It is
+ *  a script that runs before all others of the document, and does nothing where storage works. */
 import { digestOf } from '../../core/digest.ts'
 import type { Representation } from '../../egress/representation.ts'
 
-/** Reading `document.cookie` throws in an opaque origin, too. */
+/** It also replaces `document.cookie`, since reading that throws in an opaque origin. */
 const shim = Buffer.from(
   '<script>(()=>{const make=()=>{const kept=new Map;return{getItem:k=>kept.get(String(k))??null,' +
     'setItem:(k,v)=>{kept.set(String(k),String(v))},removeItem:k=>{kept.delete(String(k))},' +
@@ -16,10 +17,10 @@ const shim = Buffer.from(
 )
 const version = digestOf(shim).slice(0, 8)
 
-/** Where the head of a document begins is looked for in this much of it. */
+/** The head of a document is searched for within this many of its first bytes. */
 const headBytesMax = 4096
 
-/** The same document with the script in its head. Errors: those of reading it. */
+/** Returns the document with the script inserted in its head. Errors: those of reading it. */
 export async function withStorageShim(document: Representation): Promise<Representation> {
   await document.verifyReadable()
   const pieces: Buffer[] = []
@@ -36,7 +37,8 @@ export async function withStorageShim(document: Representation): Promise<Represe
   }
 }
 
-/** After `<head>`, else after the doctype, which must stay the first thing; undefined for what is not ASCII-compatible. */
+/** Returns the offset after `<head>`, or after the doctype, which must stay first; undefined for
+ *  encodings that are not ASCII-compatible. */
 function headStart(bytes: Buffer): number | undefined {
   if (/^(?:\u00fe\u00ff|\u00ff\u00fe)/.test(bytes.toString('latin1', 0, 2))) return undefined
   const text = bytes.toString('latin1')

@@ -1,4 +1,5 @@
-/** `/admin/audit` and `/{o}/{r}/settings/audit`: who took something away, or changed what others rely on. */
+/** `/admin/audit` and `/{o}/{r}/settings/audit`: who deleted something, or changed what others
+ *  rely on. */
 import type { WireAct } from '../../api/audit.ts'
 import { originWords, shortTokenId, wordsOf } from '../../api/audit-words.ts'
 import { artifactPagePath, projectPagePath } from '../../api/paths.ts'
@@ -11,12 +12,12 @@ import { Pager, Table } from '../parts/table.tsx'
 import { auditPagePath } from '../paths.ts'
 
 export interface AuditView {
-  /** Null: all. */
+  /** Null: all projects. */
   project: string | null
-  /** As given; '' for any. */
+  /** The filter as given; '' for any. */
   query: { kind: string; days: string; artifact: string }
   acts: WireAct[]
-  /** Of the last act of the page; null where it is the last of all. */
+  /** Cursor of the next page; null on the last page. */
   next: number | null
   historyDays: number
   now: number
@@ -29,16 +30,16 @@ export function AuditPage(view: AuditView): Html {
       <h1>{project === null ? 'Audit log' : `Audit log of ${project}`}</h1>
       {project !== null && <ProjectMenu project={project} current="audit" mayWrite />}
       <Filter {...view} />
-      {acts.length === 0 ? <p>Nothing of that kind is remembered.</p> : <Acts {...view} />}
+      {acts.length === 0 ? <p>No entries match.</p> : <Acts {...view} />}
       <Pager
         next={{
           href: next === null ? null : auditPagePath(project, { ...query, before: String(next) }),
-          label: 'Earlier',
+          label: 'Older',
         }}
       />
       <p class="quiet">
-        Remembered for {historyDays} days (TROVE_HISTORY_DAYS). What ends because its time is over
-        is nobody’s act and not listed; nor are tokens that jobs get for less than a day.
+        Entries are kept for {historyDays} days (TROVE_HISTORY_DAYS). Artifacts that expire are not
+        listed, since nobody acted; nor are job tokens that live for less than a day.
       </p>
     </>
   )
@@ -54,16 +55,16 @@ const periods: Option[] = [
 function Filter({ project, query }: AuditView) {
   return (
     <form class="filter" method="get" action={auditPagePath(project)}>
-      <Choice label="Act" name="kind" options={anyOf(actKinds)} chosen={query.kind} />
-      <Choice label="In" name="days" options={periods} chosen={query.days} />
+      <Choice label="Action" name="kind" options={anyOf(actKinds)} chosen={query.kind} />
+      <Choice label="Period" name="days" options={periods} chosen={query.days} />
       <label>
-        Artifact
+        Artifact id
         <input
           name="artifact"
           value={query.artifact}
           inputmode="numeric"
           pattern="[1-9][0-9]{0,14}"
-          title="The id of an artifact"
+          title="The numeric id of an artifact"
           size={8}
         />
       </label>
@@ -73,9 +74,9 @@ function Filter({ project, query }: AuditView) {
 }
 
 function Acts({ project, acts, now }: AuditView) {
-  const columns = ['When', ...(project === null ? ['Project'] : []), 'Who', 'What', 'By way of']
+  const columns = ['When', ...(project === null ? ['Project'] : []), 'Who', 'What', 'Through']
   return (
-    <Table name="Acts" columns={columns}>
+    <Table name="Audit log entries" columns={columns}>
       {acts.map((act) => (
         <tr>
           <td>
@@ -100,7 +101,7 @@ function Acts({ project, acts, now }: AuditView) {
 }
 
 function Who({ act: { by } }: { act: WireAct }) {
-  if (by === null) return <>whoever had the token</>
+  if (by === null) return <>the holder of the token</>
   const [id = ''] = by.tokenIds
   return (
     <>
@@ -112,7 +113,7 @@ function Who({ act: { by } }: { act: WireAct }) {
   )
 }
 
-/** A link where it was done to one artifact that is remembered. */
+/** Links to the artifact if the act concerned a single one that is still known. */
 function What({ act }: { act: WireAct }) {
   const { did, what: whole, how = '' } = wordsOf(act)
   const what = shortened(whole)

@@ -1,4 +1,4 @@
-/** A choice of what to compare an artifact with. */
+/** A form that chooses what to compare an artifact with. */
 import { projectPagePath } from '../../api/paths.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { Choice } from '../parts/form.tsx'
@@ -14,7 +14,7 @@ export function CompareChooser({
   if (others.length === 0) {
     return (
       <p class="quiet">
-        No other artifact is called <bdi>{artifact.name}</bdi> in{' '}
+        No other artifact is named <bdi>{artifact.name}</bdi> in{' '}
         <a href={projectPagePath(artifact.project)}>{artifact.project}</a>.
       </p>
     )

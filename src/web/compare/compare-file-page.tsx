@@ -1,4 +1,5 @@
-/** `/{o}/{r}/compare/{a}...{b}?file=`: how one file differs between two artifacts: line by line, or two pictures side by side. */
+/** `/{o}/{r}/compare/{a}...{b}?file=`: how one file differs between two artifacts: line by line,
+ *  or as two images side by side. */
 import type { Child } from 'hono/jsx'
 import { filePath } from '../../api/paths.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
@@ -6,17 +7,17 @@ import { Delta, Size } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { blobPath, comparePath } from '../paths.ts'
 
-/** What can be said of one file that changed. */
+/** The result of comparing one changed file. */
 export type FileComparison =
   | {
       kind: 'text'
-      /** Rows, as `file-diff.tsx` makes them. */
+      /** Table rows rendered by `file-diff.tsx`. */
       groups: Child
-      /** Address of the page with all of them, when there are more or lines are cut. */
+      /** Address of the complete diff, if rows are missing or lines are cut; else null. */
       all: string | null
     }
   | { kind: 'images' }
-  /** Too large, too different or no text; `reason` says which. */
+  /** Too large, too different or not text; `reason` says which. */
   | { kind: 'none'; reason: string }
 
 export function CompareFilePage({
@@ -44,7 +45,7 @@ export function CompareFilePage({
       {compared.kind === 'text' && <TextDiff groups={compared.groups} />}
       {compared.kind === 'text' && compared.all !== null && (
         <p class="note">
-          Not all that differs is here. <a href={compared.all}>Show all</a>
+          Some differences are not shown. <a href={compared.all}>Show all</a>
         </p>
       )}
       {compared.kind === 'images' && (
@@ -64,9 +65,9 @@ export function CompareFilePage({
 
 function TextDiff({ groups }: { groups: Child }) {
   return (
-    <div class="scroll code-frame" tabindex={0} role="region" aria-label="Lines that differ">
+    <div class="scroll code-frame" tabindex={0} role="region" aria-label="Changed lines">
       <table class="diff">
-        <caption class="unseen">Lines that differ</caption>
+        <caption class="unseen">Changed lines</caption>
         <thead class="unseen">
           <tr>
             <th scope="col">Before</th>

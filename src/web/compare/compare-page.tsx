@@ -1,5 +1,5 @@
-/** `/{o}/{r}/compare/{a}...{b}`: what differs between two artifacts. Its table is also the tab Changes of an
- *  artifact. */
+/** `/{o}/{r}/compare/{a}...{b}`: what differs between two artifacts. The tab Changes of an
+ *  artifact shows the same summary and table. */
 import { counted, formatDelta, formatShare, formatCount } from '../../core/units.ts'
 import type { Child } from 'hono/jsx'
 import type { Comparison } from '../../browse/compare.ts'
@@ -25,7 +25,7 @@ export interface CompareView {
   base: Artifact
   head: Artifact
   comparison: Comparison
-  /** Address of this view, to which filters are added. */
+  /** Address of this view, without filters. */
   address: string
   kind: DifferenceKind | undefined
   pageNumber: number
@@ -63,7 +63,7 @@ export function ComparePage({
   )
 }
 
-/** Said while the differences are being looked for. */
+/** Shown while the comparison is in progress. */
 export function comparingSentence(base: Artifact, head: Artifact): string {
   return `Comparing ${counted(base.fileCount, 'file')} with ${formatCount(head.fileCount)}…`
 }
@@ -107,12 +107,12 @@ export function Differences(view: CompareView): Html {
       )}
       {all.length > 0 && <KindFilter {...view} />}
       {!comparison.complete && (
-        <p class="note">More entries differ than are listed; the totals count all of them.</p>
+        <p class="note">Not all differences are listed; the totals count all of them.</p>
       )}
       {page.length > 0 && <DifferenceTable base={base} head={head} differences={page} />}
       {page.length === 0 && all.length > 0 && (
         <p>
-          Nothing of that kind. <a href={address}>Clear filters</a>
+          No differences match. <a href={address}>Clear filters</a>
         </p>
       )}
       <Pager
@@ -127,7 +127,7 @@ export function Differences(view: CompareView): Html {
   )
 }
 
-/** A long path is broken behind a slash. */
+/** A long path may break after each slash. */
 function DirectoryLabel({ directory, files }: { directory: string; files: number }) {
   return (
     <>
@@ -164,7 +164,7 @@ function Summary({ base, head, comparison }: CompareView) {
       )}
       . {formatCount(totals.added)} added, {formatCount(totals.removed)} removed,{' '}
       {formatCount(totals.changed)} changed, {formatCount(totals.moved)} moved,{' '}
-      {formatCount(totals.mode)} with another mode, {formatCount(totals.unchanged)} unchanged.
+      {formatCount(totals.mode)} with a different mode, {formatCount(totals.unchanged)} unchanged.
     </p>
   )
 }

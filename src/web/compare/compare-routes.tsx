@@ -1,4 +1,4 @@
-/** Comparing two artifacts, and one file of them. */
+/** Pages that compare two artifacts, or one file in both. */
 import { Hono } from 'hono'
 import { raw } from 'hono/html'
 import { readFileEntry } from '../../browse/entries.ts'
@@ -46,7 +46,8 @@ export function createComparePages(web: Web): Hono<AppEnv> {
   return app
 }
 
-/** The two of `A...B`, each an id or a reference. Errors: invalid_request, artifact_not_found and those of dead ones. */
+/** Finds the two artifacts of `A...B`, each an id or a reference. Errors: invalid_request,
+ *  artifact_not_found, artifact_expired, artifact_deleted. */
 async function pairOfPage(
   context: AppContext,
   c: AppRequest,
@@ -55,7 +56,7 @@ async function pairOfPage(
   const project = projectParameter(c)
   const [base, head, ...rest] = (c.req.param('pair') ?? '').split('...')
   if (base === undefined || head === undefined || rest.length > 0) {
-    throw storeError('invalid_request', 'compare A...B, each the id of an artifact', {
+    throw storeError('invalid_request', 'compare takes A...B, each an artifact id or reference', {
       field: 'pair',
     })
   }
@@ -121,7 +122,7 @@ async function compareFiles(
 ): Promise<FileComparison> {
   if (previewKindOf(path) === 'image') return { kind: 'images' }
   if (sides.some(({ file }) => file.sizeBytes > diffBytesMax)) {
-    return { kind: 'none', reason: 'The file is too large to be compared line by line.' }
+    return { kind: 'none', reason: 'This file is too large to compare line by line.' }
   }
   const rendered = await web.renderer.render(async () => {
     const [before, after] = await Promise.all(

@@ -1,4 +1,4 @@
-/** What pages that compare have in common. */
+/** What the pages that compare two artifacts share. */
 import { compareEntries } from '../../browse/compare.ts'
 import type { AppContext, AppRequest } from '../../http/context.ts'
 import {
@@ -11,7 +11,8 @@ import {
 import { pageOfQuery } from '../input.ts'
 import type { SlowContent } from '../slow-page.tsx'
 
-/** The differences, as far as the query narrows them, which take a while. Errors: invalid_request. */
+/** The differences between two artifacts, filtered by the query, as a slow part. Errors:
+ *  invalid_request. */
 export function slowDifferences(
   context: AppContext,
   c: AppRequest,
@@ -30,7 +31,7 @@ export function slowDifferences(
   }
 }
 
-/** The kind that a page is narrowed to, if any. */
+/** The kind of difference that the query filters by, if any. */
 function kindOfQuery(c: AppRequest): DifferenceKind | undefined {
   return differenceKinds.find((kind) => kind === c.req.query('kind'))
 }

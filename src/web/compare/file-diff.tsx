@@ -1,4 +1,4 @@
-/** How the lines of one file differ between two artifacts. */
+/** Renders the line-by-line diff of one file between two artifacts. */
 import { counted } from '../../core/units.ts'
 import type { Child } from 'hono/jsx'
 import { renderAll, renderFitting } from '../fitting.ts'
@@ -11,28 +11,28 @@ export interface DiffTask {
   kind: 'diff'
   before: Uint8Array
   after: Uint8Array
-  /** Else as much as fits on a page. */
+  /** All of it; else as much as fits on a page. */
   all: boolean
 }
 
 export type RenderedDiff =
-  /** Markup of rows; whether they are all, and whole. */
+  /** `groups`: markup of table rows. `isAll`: no row is missing and no line is cut. */
   { kind: 'text'; groups: string; isAll: boolean } | { kind: 'none'; reason: string }
 
 const contextLines = 3
-/** A page ends between two pieces. */
+/** Groups are split into pieces of this many lines; a page ends between two pieces. */
 const linesPerPiece = 10
-/** Of one line at first; a piece of such lines fits on a page. */
+/** Longer lines are cut unless all is asked for, so that a piece always fits on a page. */
 const lineCharactersMax = 1000
 
 export async function renderDiff({ before, after, all }: DiffTask): Promise<RenderedDiff> {
   const [older, newer] = [decodeText(before), decodeText(after)]
   if (older === undefined || newer === undefined) {
-    return { kind: 'none', reason: 'The file is not text.' }
+    return { kind: 'none', reason: 'This file is not text.' }
   }
   const lines = diffLines(linesOf(older.text), linesOf(newer.text))
   if (lines === undefined)
-    return { kind: 'none', reason: 'The two differ in more lines than are worth showing.' }
+    return { kind: 'none', reason: 'The two versions differ in too many lines to show.' }
   const pieces = splitGroups(groupChanges(lines, contextLines), linesPerPiece)
   const render = (group: DiffGroup): Html => <Group group={group} />
   if (all) return { kind: 'text', groups: String(await renderAll(pieces, render)), isAll: true }
@@ -42,12 +42,12 @@ export async function renderDiff({ before, after, all }: DiffTask): Promise<Rend
   return { kind: 'text', groups: String(markup), isAll }
 }
 
-/** Colours of a log; those that go on from the line before are left out, since that may not be here. */
+/** Renders ANSI colours. Each line starts uncoloured, since the line before it may not be shown. */
 function shownText(text: string): Child {
   return hasEscapes(text) ? renderAnsiLine(text, plainAnsiState()) : text
 }
 
-/** The same group where none of its lines is long. */
+/** Cuts long lines; returns the group itself if it has none. */
 function cutLines(group: DiffGroup): DiffGroup {
   if (group.lines.every(({ text }) => text.length <= lineCharactersMax)) return group
   const lines = group.lines.map((line) => ({
@@ -63,13 +63,13 @@ function linesOf(text: string): string[] {
   return lines
 }
 
-/** Lines that belong together. */
+/** The rows of one group, after a row that counts the skipped lines. */
 function Group({ group: { lines, skipped } }: { group: DiffGroup }): Html {
   return (
     <tbody>
       {skipped > 0 && (
         <tr class="skipped">
-          <td colspan={3}>{counted(skipped, 'equal line')}</td>
+          <td colspan={3}>{counted(skipped, 'unchanged line')}</td>
         </tr>
       )}
       {lines.map((line) => (

@@ -1,5 +1,6 @@
-/** What lines differ between two texts: Myers' greedy algorithm ("An O(ND) difference algorithm", 1986) after what is
- *  common at both ends is set aside. Bounded: texts that differ too much are said to. */
+/** Line diff of two texts: Myers' greedy algorithm ("An O(ND) difference algorithm", 1986)
+ *  between the common prefix and suffix. The number of edits is bounded; texts that differ more
+ *  get no diff. */
 
 export interface DiffLine {
   kind: 'same' | 'added' | 'removed'
@@ -9,10 +10,11 @@ export interface DiffLine {
   after: number | null
 }
 
-/** Edits beyond this cost more time and memory than the answer is worth to a reader. */
+/** Upper bound of edits; a longer diff costs more time and memory than it is worth to a reader. */
 const editsMax = 2000
 
-/** Undefined when the texts differ in more lines than are worth showing. */
+/** Returns the lines of both texts in order; undefined if they differ in more than `editsMax`
+ *  lines. */
 export function diffLines(before: string[], after: string[]): DiffLine[] | undefined {
   const shortest = Math.min(before.length, after.length)
   let head = 0
@@ -35,13 +37,13 @@ function same(text: string, before: number, after: number): DiffLine {
   return { kind: 'same', text, before: before + 1, after: after + 1 }
 }
 
-/** The furthest reaching points for each number of edits. */
+/** Returns the furthest reaching points for each number of edits; undefined beyond `editsMax`. */
 function shortestEdits(a: string[], b: string[]): Int32Array[] | undefined {
   const most = a.length + b.length
   const trace: Int32Array[] = []
   let reach = new Int32Array(3)
   for (let edits = 0; edits <= Math.min(most, editsMax); edits++) {
-    // Diagonal k is kept at index k + edits + 1, so that its neighbours always have a place.
+    // Diagonal k is at index k + edits + 1, so that its neighbours are always within the array.
     const next = new Int32Array(2 * edits + 3)
     for (let k = -edits; k <= edits; k += 2) {
       const below = reach[k + 1 + edits] ?? 0
@@ -89,11 +91,11 @@ function backtrack(trace: Int32Array[], a: string[], b: string[], offset: number
 
 export interface DiffGroup {
   lines: DiffLine[]
-  /** Equal lines left out before the group. */
+  /** Number of equal lines omitted before the group. */
   skipped: number
 }
 
-/** Only what changed, with `context` equal lines around it. */
+/** Groups the changed lines, each group with up to `context` equal lines around it. */
 export function groupChanges(lines: DiffLine[], context: number): DiffGroup[] {
   const groups: DiffGroup[] = []
   let shownTo = 0
@@ -111,7 +113,7 @@ export function groupChanges(lines: DiffLine[], context: number): DiffGroup[] {
   return groups
 }
 
-/** The same groups in pieces of at most `linesMax` lines. */
+/** Splits groups into pieces of at most `linesMax` lines. */
 export function splitGroups(groups: DiffGroup[], linesMax: number): DiffGroup[] {
   return groups.flatMap(({ lines, skipped }) =>
     Array.from({ length: Math.ceil(lines.length / linesMax) }, (_, index) => ({

@@ -1,4 +1,5 @@
-/** `/find?digest=`: which artifacts hold a file. A file dropped here is hashed in the browser and never sent. */
+/** `/find?digest=`: which artifacts hold a file. A file dropped here is hashed in the browser
+ *  and never sent. */
 import { counted } from '../../core/units.ts'
 import type { Holder } from '../../browse/holders.ts'
 import type { Digest } from '../../core/digest.ts'
@@ -10,10 +11,10 @@ import { figures, Table } from '../parts/table.tsx'
 export interface FindView {
   /** As typed. */
   text: string
-  /** Undefined when the text is no digest. */
+  /** Undefined if the text is not a digest. */
   digest: Digest | undefined
   holders: Holder[]
-  /** Whether there may be more than are listed. */
+  /** Whether there may be more holders than are listed. */
   isCut: boolean
   hashWorker: string
   now: number
@@ -44,17 +45,17 @@ export function FindPage(view: FindView): Html {
         <label>
           Drop a file here, or choose one: <input type="file" />
         </label>
-        <p class="quiet">It is hashed here in the browser; nothing of it is sent.</p>
+        <p class="quiet">Your browser hashes the file; its content is not sent.</p>
         <p data-progress role="status"></p>
       </div>
       {text !== '' && digest === undefined && (
         <p class="note" role="alert">
-          That is no SHA-256: it has 64 hexadecimal digits, with or without <code>sha256:</code> in
-          front.
+          This is not a SHA-256 digest. Enter 64 hexadecimal digits, with or without{' '}
+          <code>sha256:</code> in front.
         </p>
       )}
       {digest !== undefined && holders.length === 0 && (
-        <p>No artifact that you can read holds a file with this content.</p>
+        <p>No artifact that you can read contains this file.</p>
       )}
       {holders.length > 0 && <Holders {...view} />}
     </>

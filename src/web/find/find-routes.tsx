@@ -39,7 +39,8 @@ async function findPage(web: Web, c: AppRequest): Promise<Response> {
   })
 }
 
-/** Only in what the visitor can read: an answer about others would tell that they have the file. */
+/** Searches only artifacts that the visitor can read; a hit elsewhere would reveal that others
+ *  have the file. */
 async function readableHolders(
   context: AppContext,
   principal: Principal,

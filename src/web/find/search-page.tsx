@@ -1,4 +1,4 @@
-/** `/{o}/{r}/search?path=`: paths inside the artifacts of a project. */
+/** `/{o}/{r}/search?path=`: finds paths inside the artifacts of a project. */
 import { counted } from '../../core/units.ts'
 import type { Matches } from '../../browse/search.ts'
 import type { Artifact, ComparedEntry } from '../../metadata/metadata.ts'
@@ -18,19 +18,19 @@ export interface SearchFormView {
   query: ListQuery
   branches: string[]
   mayWrite: boolean
-  /** Why the pattern cannot be searched for. */
+  /** Why the pattern is invalid; null if it is valid. */
   problem: string | null
 }
 
 export interface SearchResults {
   matches: Matches[]
-  /** Whether as many were found as a page shows. */
+  /** Whether the page holds as many matches as it may show. */
   isFull: boolean
-  /** Address of the page that goes on; null when all was searched. */
+  /** Address of the next page; null when everything has been searched. */
   onward: string | null
-  /** Whether this page went on where another one ended. */
+  /** Whether this page continues another one. */
   isLater: boolean
-  /** Address of the same search in all artifacts; null where it is that. */
+  /** Address of the same search without filters; null if it has none. */
   widened: string | null
   now: number
 }
@@ -61,8 +61,8 @@ export function SearchPage({ results, ...view }: SearchFormView & { results: Htm
 function Advice() {
   return (
     <p class="quiet">
-      Whole paths are compared: <code>*</code> stands for anything within a name, <code>**</code>{' '}
-      for any directories, as in <code>**/index.html</code> or <code>dist/**</code>.
+      The pattern must match the whole path: <code>*</code> matches anything within a name,{' '}
+      <code>**</code> any directories, as in <code>**/index.html</code> or <code>dist/**</code>.
     </p>
   )
 }
@@ -73,9 +73,9 @@ export function SearchResultList(view: SearchResults): Html {
   return (
     <>
       <p class="lead" role="status">
-        {toldCount(count, view)}
-        {count > 0 && ', those of the newest artifact first'}
-        {onward !== null && !isFull ? ' so far: older artifacts are still to be searched.' : '.'}
+        {countText(count, view)}
+        {count > 0 && ', newest artifacts first'}
+        {onward !== null && !isFull ? ' so far: older artifacts are not searched yet.' : '.'}
       </p>
       {count === 0 && widened !== null && (
         <p>
@@ -85,7 +85,7 @@ export function SearchResultList(view: SearchResults): Html {
       {count === 0 && !isLater && <Advice />}
       {count > 0 && (
         <Table
-          name="Paths that match"
+          name="Matching paths"
           columns={['Path', figures('Size'), 'Artifact', 'Run', 'Branch', 'Uploaded']}
         >
           {matches.flatMap(({ artifact, found }) =>
@@ -93,12 +93,12 @@ export function SearchResultList(view: SearchResults): Html {
           )}
         </Table>
       )}
-      <Pager next={{ href: onward, label: isFull ? 'More' : 'Search on' }} />
+      <Pager next={{ href: onward, label: isFull ? 'More' : 'Continue search' }} />
     </>
   )
 }
 
-function toldCount(count: number, { isFull, onward, isLater }: SearchResults): string {
+function countText(count: number, { isFull, onward, isLater }: SearchResults): string {
   const other = isLater ? 'other ' : ''
   if (count === 0) return `No ${other}path matches`
   if (isFull && onward !== null) return `The ${isLater ? 'next' : 'first'} ${count} matches`

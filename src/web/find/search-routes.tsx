@@ -1,4 +1,4 @@
-/** Searching the artifacts of a project for paths. */
+/** Searches the artifacts of a project for paths. */
 import { Hono } from 'hono'
 import type { Matches } from '../../browse/search.ts'
 import { StoreError } from '../../core/errors.ts'
@@ -13,9 +13,9 @@ import { describeProblem } from '../problem-page.tsx'
 import { SearchPage, SearchResultList, type SearchResults } from './search-page.tsx'
 import { sendSlowPage } from '../slow-page.tsx'
 
-/** Paths can be long, and a page may not be. */
+/** Low, since paths can be long while the size of a page is bounded. */
 const matchesPerPage = 50
-/** How long somebody waits before the page says that there is more to search. */
+/** Longest search per page; the page then offers to continue. */
 const patienceMs = 5000
 
 export function createSearchPages(web: Web): Hono<AppEnv> {
@@ -66,10 +66,10 @@ async function searchPage(web: Web, c: AppRequest): Promise<Response> {
   })
 }
 
-/** What a search can be narrowed by, of what the list of artifacts can. */
+/** The filters of the artifact list that a search supports. */
 const fields: ReadonlySet<string> = new Set(['name', 'branch', 'run'])
 
-/** Why a pattern is refused; null when it is not. */
+/** Why a pattern is invalid; null if it is valid. */
 function problemOf(path: string): string | null {
   try {
     compilePathGlobs([path])
