@@ -67,7 +67,9 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     await page.getByRole('button', { name: 'Filter' }).click()
     await page.waitForURL('**branch=feature*')
     expect(await names()).toEqual(['notes'])
-    expect(await page.locator('.lead').textContent()).toMatch(/^1 artifact, 5 B; \d+ B were added/)
+    expect(await page.locator('.lead').textContent()).toMatch(
+      /^1 artifact, 5 B; their uploads added \d+ B to/,
+    )
     const csv = await page.request.get(
       (await page.getByRole('link', { name: 'CSV' }).getAttribute('href')) ?? '',
     )

@@ -1,4 +1,5 @@
-/** The maintenance page: what it starts, that one can watch it without doing anything, and what it says at the end. */
+/** The maintenance page: what it starts, that one can watch it without doing anything, and what
+ *  it says at the end. */
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -82,7 +83,7 @@ describe.skipIf(!hasChromium)('maintenance', () => {
     await page.goto('/admin/maintenance')
     await page.getByRole('button', { name: 'Dry run' }).click()
     await page.locator('#job .badge.done').waitFor()
-    expect(await fact('Deleted artifacts let go').textContent()).toBe('1')
+    expect(await fact('Deleted artifacts removed for good').textContent()).toBe('1')
     await page.getByRole('link', { name: 'Maintenance' }).click()
     await page
       .getByRole('row', { name: /Garbage collection.*freed/ })
@@ -100,7 +101,7 @@ describe.skipIf(!hasChromium)('maintenance', () => {
     goOn()
     await page.locator('#job .badge.done').waitFor()
     await expect.poll(verifiedAt).not.toBe(before)
-    expect(await fact('Copies that are bad').textContent()).toBe('0')
+    expect(await fact('Damaged copies').textContent()).toBe('0')
     await spoil(join(rig.server.dataDir, 'cas'), noise(300_000, 1).subarray(150_000, 150_016))
     await page.getByRole('button', { name: 'Read everything back' }).click()
     await page.locator('#job').getByText('a.bin').waitFor()
@@ -113,18 +114,18 @@ describe.skipIf(!hasChromium)('maintenance', () => {
   test('makes a backup, and says why it made none', async () => {
     const destination = join(directory, 'copy')
     await page.goto('/admin/maintenance')
-    await page.getByLabel('New directory on the server’s machine').fill(destination)
+    await page.getByLabel('New directory on the server').fill(destination)
     await page.getByRole('button', { name: 'Back up' }).click()
     await page.getByText(`trove serve --data ${destination}`).waitFor()
     expect(await readdir(destination)).toContain('trove.db')
-    await page.getByLabel('New directory on the server’s machine').fill(destination)
+    await page.getByLabel('New directory on the server').fill(destination)
     await page.getByRole('button', { name: 'Back up' }).click()
     await page.getByRole('alert').getByText(`${destination} exists; give a new name`).waitFor()
   })
 
   test('of a job that is forgotten says so, and to others than operators nothing', async () => {
     await page.goto('/admin/maintenance?job=00000000000000000000000000000000')
-    await page.getByText('Nothing is known of that job any more').waitFor()
+    await page.getByText('This job is no longer known').waitFor()
     const other = await (await rig.context({ scope: 'write' })).newPage()
     const answer = await other.goto('/admin/maintenance')
     expect(answer?.status()).toBe(403)
@@ -140,7 +141,7 @@ describe.skipIf(!hasChromium)('maintenance', () => {
     goOn()
     await expect
       .poll(async () => {
-        const link = plain.getByRole('link', { name: 'Look again' })
+        const link = plain.getByRole('link', { name: 'Refresh' })
         if (await link.isVisible()) await link.click()
         return await plain.locator('#job .badge').textContent()
       })

@@ -318,7 +318,7 @@ describe.skipIf(!hasChromium)('a page', () => {
     const files = [{ name: 'index.html', content: '<h1>Look at me</h1>' }]
     const facts = 'branch=main&event=pull_request'
     const id = await putTar(rig.server, '90/artifacts/site', files, facts)
-    const warning = page.getByText('From a pull request, whose code nobody has merged')
+    const warning = page.getByText('This comes from a pull request.')
     for (const place of ['', `/artifacts/${id}`, `/artifacts/${id}/blob/index.html`]) {
       await page.goto(`/octo/app/actions/runs/90${place}`)
       await warning.waitFor()

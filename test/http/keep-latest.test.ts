@@ -1,4 +1,5 @@
-/** Keeping the latest, from the setting to what users see (test/metadata/keep-latest.test.ts has what may happen). */
+/** Keeping the latest, from the setting to what users see (test/metadata/keep-latest.test.ts has
+ *  what may happen). */
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -90,7 +91,7 @@ describe('a project that keeps the latest', () => {
     expect(await text(page)).toContain(
       'The latest main/build, release/*/build does not expire before there is a newer one, as this project is set: 1 artifact',
     )
-    expect(await text('/octo/app/artifacts?pinned=latest')).toContain('after a newer one')
+    expect(await text('/octo/app/artifacts?pinned=latest')).toContain('when a newer one exists')
     expect(await text('/octo/app/artifacts?pinned=0')).toContain('No artifacts match')
     const shown = await text(`/octo/app/actions/runs/${runs}/artifacts/${id}`)
     expect(shown).toContain('It is kept until its branch has a newer one.')

@@ -1,4 +1,5 @@
-/** What comes from a pull request: it does not pass for the project's own, and pages say what it is. */
+/** What comes from a pull request: it does not pass for the project's own, and pages say what it
+ *  is. */
 import { expect, test } from 'vitest'
 import { isOfPullRequest } from '../../src/core/run.ts'
 import { runTroveInside } from '../cli/run-inside.ts'
@@ -79,7 +80,7 @@ test('pages say that it is untrusted, and show a page of it only when asked agai
   const own = await put(6, 'report', { branch: 'main', event: 'push' })
   const at = (run: number, id: number, rest = ''): string =>
     `/octo/app/actions/runs/${run}${id === 0 ? '' : `/artifacts/${id}`}${rest}`
-  const warning = /From a pull request, whose code nobody has merged/
+  const warning = /This comes from a pull request\./
   for (const path of [at(5, 0), at(5, foreign), at(5, foreign, '/blob/notes.txt')]) {
     expect(await pageOf(path)).toMatch(warning)
   }

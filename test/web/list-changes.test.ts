@@ -69,12 +69,12 @@ async function artifact(id: number | undefined): Promise<Record<string, unknown>
 }
 
 test.each([
-  ['keep', '', 'Kept 3 artifacts. 1 passed over: kept already, or ended meanwhile.'],
-  ['release', '', 'Let go of 3 artifacts. 1 passed over: not kept, or ended meanwhile.'],
+  ['keep', '', 'Kept 3 artifacts. 1 skipped: already kept, or no longer live.'],
+  ['release', '', 'Stopped keeping 3 artifacts. 1 skipped: not kept, or no longer live.'],
   [
     'extend',
     '&days=5',
-    'Changed the expiry of 3 artifacts. 1 passed over: they end then already, or had ended meanwhile.',
+    'Changed the expiry of 3 artifacts. 1 skipped: same expiry already, or no longer live.',
   ],
 ])('%s passes over what has ended meanwhile, and says so', async (action, more, said) => {
   if (action === 'release') await change('keep', ids)
@@ -90,10 +90,10 @@ test.each([
 test('what had ended before counts too, as does what is kept already; where all are changed nothing is said of others', async () => {
   await removeSecond()
   await change('keep', ids.slice(3))
-  expect(await change('keep', ids)).toContain('Kept 2 artifacts. 2 passed over: kept already')
+  expect(await change('keep', ids)).toContain('Kept 2 artifacts. 2 skipped: already kept')
   const page = await change('release', ids.slice(2))
-  expect(page).toContain('Let go of 2 artifacts.')
-  expect(page).not.toContain('meanwhile')
+  expect(page).toContain('Stopped keeping 2 artifacts.')
+  expect(page).not.toContain('skipped')
 })
 
 test('a confirmation has all ids in little room, and deletes those', async () => {
@@ -124,7 +124,7 @@ test('as many ids as can be dealt with at once fit on a page', () => {
 test('deleting tells how many it deleted, and offers those back', async () => {
   meanwhile = removeSecond
   const page = await change('delete-confirmed', ids)
-  expect(page).toContain('Deleted 3 artifacts. 1 had ended meanwhile.')
+  expect(page).toContain('Deleted 3 artifacts. 1 skipped: no longer live.')
   const [, toast = ''] = page.split('class="toast"')
   const offered = [...(toast.split('</form>')[0] ?? '').matchAll(/name="id" value="(\d+)"/g)]
   expect(new Set(offered.map(([, id]) => Number(id)))).toEqual(new Set(ids.toSpliced(1, 1)))
@@ -134,6 +134,6 @@ test('restoring passes over a name that is taken again', async () => {
   await change('delete-confirmed', ids)
   meanwhile = async () => await server.put('1/b')
   const page = await change('restore', ids)
-  expect(page).toContain('Restored 3 artifacts. 1 could not be: too late, or the name is taken.')
+  expect(page).toContain('Restored 3 artifacts. 1 not restored: too late, or the name is taken.')
   expect((await artifact(ids[3]))['state']).toBe('available')
 })

@@ -488,7 +488,7 @@ test('maintenance says that it waits for a clock that has jumped', async () => {
     own.clock.jumpedMs = 20 * 365 * 86_400_000
     own.clock.now += own.clock.jumpedMs
     expect(await look()).toContain(
-      'The server’s clock is 7,300 days ahead of the time that is known to have passed: it was set, or the server was down. So that nothing is lost to a wrong clock, nothing runs by itself for 12 hours yet.',
+      'The server’s clock is 7,300 days ahead of the time that is known to have passed: the clock was set, or the server was down. To lose nothing to a wrong clock, automatic runs are on hold for another 12 hours.',
     )
   } finally {
     await own.close()

@@ -1,4 +1,5 @@
-/** The size of an artifact from run to run: what counts, what a point leads to, and what is said where there is none. */
+/** The size of an artifact from run to run: what counts, what a point leads to, and what is said
+ *  where there is none. */
 import { beforeAll, expect, test } from 'vitest'
 import { dayMs } from '../../src/core/units.ts'
 import { openSharedServer } from '../http/open-server.ts'
@@ -47,7 +48,7 @@ function pointsOf(html: string): string[] {
 
 test('of a project without a branch tells how to make an upload; one that has some offers them', async () => {
   expect(await open()).toContain(
-    'None of the last uploads is of a branch (--branch). A job uploads',
+    'None of the last uploads is of a branch (--branch). To upload an artifact',
   )
   await upload(2, { name: "a&'b", branch: '<i>x' })
   await upload(3, { name: 'fork', branch: 'main', query: '&event=pull_request' })

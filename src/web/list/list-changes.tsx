@@ -1,4 +1,4 @@
-/** What is done to many artifacts of a project's list at once, and what is said of it afterwards. */
+/** Bulk actions on the artifacts of a project's list, and the notice that reports their outcome. */
 import { storeError } from '../../core/errors.ts'
 import { changedExpiresAt, isLive, isRestorable } from '../../core/retention.ts'
 import { parsePositiveInteger } from '../../core/run.ts'
@@ -21,36 +21,38 @@ import { crumbsOf, projectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { listPath } from '../paths.ts'
 
-/** Of more at once only the list of deleted ones is shown, from where they are restored. */
+/** Most ids that an address carries to offer "Restore all". After a larger deletion, the list of
+ *  deleted artifacts is where they are restored. */
 export const idsInAddressMax = 100
 
-/** What is said of what was done, and of what it was not done to. */
-const saidOf = {
-  keep: ['Kept', 'passed over: kept already, or ended meanwhile'],
-  release: ['Let go of', 'passed over: not kept, or ended meanwhile'],
-  extend: ['Changed the expiry of', 'passed over: they end then already, or had ended meanwhile'],
-  delete: ['Deleted', 'had ended meanwhile'],
-  restore: ['Restored', 'could not be: too late, or the name is taken'],
+/** What the notice says about the artifacts that changed, and about those that did not. */
+const noticeOf = {
+  keep: ['Kept', 'skipped: already kept, or no longer live'],
+  release: ['Stopped keeping', 'skipped: not kept, or no longer live'],
+  extend: ['Changed the expiry of', 'skipped: same expiry already, or no longer live'],
+  delete: ['Deleted', 'skipped: no longer live'],
+  restore: ['Restored', 'not restored: too late, or the name is taken'],
 } as const
-type BulkAction = keyof typeof saidOf
+type BulkAction = keyof typeof noticeOf
 
-/** Stands in the address of the list that one comes back to. */
+/** What happened; passed in the address of the list to which the action redirects. */
 interface Outcome {
   action: BulkAction
   changed: number
-  /** Of those chosen, to how many it was not done. */
+  /** How many of the selected artifacts did not change. */
   missed: number
 }
 
 export function outcomeOfQuery(read: (name: string) => string): Outcome | undefined {
-  const action = (Object.keys(saidOf) as BulkAction[]).find((each) => each === read('done'))
+  const action = (Object.keys(noticeOf) as BulkAction[]).find((each) => each === read('done'))
   const [changed, missed] = [read('changed'), read('missed')]
   if (action === undefined || !/^\d{1,6}$/.test(changed) || !/^\d{1,6}$/.test(missed))
     return undefined
   return { action, changed: Number(changed), missed: Number(missed) }
 }
 
-/** Said where one lands afterwards. `restorable`: of those just deleted. */
+/** Notice above the list after a bulk action. `restorable`: ids among those just deleted that
+ *  can be restored. */
 export function ChangedNotice({
   outcome: { action, changed, missed },
   restorable,
@@ -62,7 +64,7 @@ export function ChangedNotice({
   project: Project
   query: ListQuery
 }): Html {
-  const [done, not] = saidOf[action]
+  const [done, not] = noticeOf[action]
   return (
     <div class="toast" role="status">
       <span>
@@ -82,7 +84,8 @@ export function ChangedNotice({
   )
 }
 
-/** Errors: those of what is chosen, and of what may be done; whatever ends meanwhile is passed over. */
+/** Applies the posted bulk action. Artifacts that end meanwhile are skipped. Errors:
+ *  invalid_request, forbidden. */
 export async function changeMany(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
   const { metadata } = context
@@ -128,12 +131,12 @@ export async function changeMany(web: Web, c: AppRequest): Promise<Response> {
     case 'restore':
       return back(thoseOf(await metadata.restoreArtifacts(ids, now, asked)), action, { state: '' })
     default:
-      throw storeError('invalid_request', 'choose what to do', { field: 'action' })
+      throw storeError('invalid_request', 'choose an action', { field: 'action' })
   }
 }
 
-/** Those among the ticked, or all that match, to which it can be done, and how many were meant. Errors: invalid_request
- *  when there are none. */
+/** Returns the selected artifacts, or all that match the filter, to which the action applies,
+ *  and how many were selected. Errors: invalid_request if there are none. */
 async function chosenArtifacts(
   context: AppContext,
   project: Project,

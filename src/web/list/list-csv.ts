@@ -1,8 +1,9 @@
-/** The list of a project's artifacts for spreadsheets. */
+/** The list of a project's artifacts as CSV. */
 import { effectiveState } from '../../core/retention.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 
-/** What a spreadsheet would take for a formula is quoted as text, behind a semicolon too, at which some of them separate cells. */
+/** Puts a quote before text that a spreadsheet would evaluate as a formula, also after a
+ *  semicolon, which some spreadsheets take for a cell separator. */
 export function listAsCsv(artifacts: Artifact[], now: number): string {
   const cell = (value: string | number | boolean | null): string => {
     const text = String(value ?? '')

@@ -1,4 +1,5 @@
-/** A project's list in an order, for all of it at once: as the store gives it a page at a time. */
+/** Sorts the whole list of a project's artifacts in the order in which the store returns its
+ *  pages. */
 import {
   type ArtifactOrder,
   artifactOrders,

@@ -1,4 +1,5 @@
-/** `/{o}/{r}/artifacts`: all artifacts of a project, filtered, sorted, summed up, and dealt with several at a time. */
+/** `/{o}/{r}/artifacts`: all artifacts of a project, with filters, orders, sums and bulk
+ *  actions. */
 import { counted } from '../../core/units.ts'
 import type { ArtifactSort } from '../../core/artifact-order.ts'
 import { UploadHint } from '../parts/commands.tsx'
@@ -28,8 +29,8 @@ export function ListPage(view: ListView): Html {
       ) : (
         <>
           <p class="lead" role="status">
-            {counted(sums.artifacts, 'artifact')}, <Size bytes={sums.logicalBytes} />;{' '}
-            <Size bytes={sums.newBytes} /> were added to the store by their uploads.{' '}
+            {counted(sums.artifacts, 'artifact')}, <Size bytes={sums.logicalBytes} />; their uploads
+            added <Size bytes={sums.newBytes} /> to the store.{' '}
             <a href={listPath(project.name, { ...queryOf(query), format: 'csv' })}>CSV</a>
           </p>
           <ListTable {...view} />
@@ -74,7 +75,7 @@ function Filter({ project, query, branches }: ListView) {
         name="pinned"
         options={[
           ['', 'any'],
-          ['1', 'by somebody'],
+          ['1', 'by hand'],
           ['latest', 'as the latest'],
           ['0', 'not kept'],
         ]}
@@ -86,7 +87,7 @@ function Filter({ project, query, branches }: ListView) {
   )
 }
 
-/** What a list and a search of artifacts are narrowed by. */
+/** Filters that the list and the search share. */
 export function FilterFields({
   query,
   branches,
@@ -111,10 +112,11 @@ export function FilterFields({
   )
 }
 
-/** Node takes no more than 16 KiB of request line and headers; a character can be nine bytes of an address. */
+/** Node accepts at most 16 KiB of request line and headers; a character can take nine bytes in
+ *  an address. */
 const patternLengthMax = 1000
 
-/** Where the path to search for is typed. */
+/** The field for the path pattern to search for. */
 export function PathField({ path, dataKey }: { path: string; dataKey?: string }): Html {
   return (
     <label class="wide">

@@ -88,7 +88,7 @@ async function listPage(web: Web, c: AppRequest): Promise<Response> {
   })
 }
 
-/** Of what was just deleted, that which can be taken back. */
+/** Returns the ids in `?deleted=` that can still be restored. */
 async function justDeleted(
   { metadata, config, now }: AppContext,
   c: AppRequest,

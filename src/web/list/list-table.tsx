@@ -1,4 +1,5 @@
-/** The rows of a project's artifacts, with a box each where something can be done, and what is done to those ticked. */
+/** The table of a project's artifacts, with a checkbox on each row to which a bulk action can
+ *  apply, and these actions. */
 import { formatCount } from '../../core/units.ts'
 import type { ArtifactSort } from '../../core/artifact-order.ts'
 import { endReason, keepingReason } from '../../core/explanation.ts'
@@ -12,28 +13,29 @@ import { listPath } from '../paths.ts'
 import { ArtifactName, Expiry } from '../parts/artifact-name.tsx'
 import { type Column, figures, Table } from '../parts/table.tsx'
 
-/** Live artifacts are kept, let go, extended and deleted; where deleted ones are listed, they are restored. */
+/** Offers to keep, stop keeping, extend and delete live artifacts; in the list of deleted
+ *  artifacts, to restore them. */
 export function ListTable(view: ListView): Html {
   const { project, query, artifacts, sums, mayWrite, undoMs, now } = view
   const restores = query.state === 'deleted'
-  const isOpen = (artifact: Artifact): boolean =>
+  const isSelectable = (artifact: Artifact): boolean =>
     mayWrite && (restores ? isRestorable(artifact, { undoMs, now }) : isLive(artifact, now))
-  const hasBoxes = artifacts.some(isOpen)
+  const hasBoxes = artifacts.some(isSelectable)
   return (
     <form method="post" action={listPath(project.name)} data-bulk>
       <HiddenFields fields={filterFields(query)} />
-      {/* Enter in a field or on a box presses the first button: one that does nothing. */}
+      {/* Enter in a field or on a checkbox presses the first button, so that is one without an effect. */}
       <button name="action" value="" class="unseen" tabindex={-1} aria-hidden="true" />
       {hasBoxes && (
         <div class="bulk" data-bulk-bar>
-          <span data-bulk-count>With the selected:</span>
+          <span data-bulk-count>With selected:</span>
           <AllThatMatch total={sums.artifacts} shown={artifacts.length} />
           {restores ? <RestoreButton /> : <BulkButtons />}
         </div>
       )}
       <Table name="Artifacts" columns={columnsOf(query.sort)} lead={hasBoxes && <SelectAll />}>
         {artifacts.map((each) => (
-          <Row artifact={each} box={hasBoxes ? isOpen(each) : null} now={now} />
+          <Row artifact={each} box={hasBoxes ? isSelectable(each) : null} now={now} />
         ))}
       </Table>
     </form>
@@ -44,7 +46,7 @@ function AllThatMatch({ total, shown }: { total: number; shown: number }) {
   if (total <= shown) return <></>
   return (
     <label class="check">
-      <input type="checkbox" name="all" value="1" /> all {formatCount(total)} that match
+      <input type="checkbox" name="all" value="1" /> all {formatCount(total)} matching
     </label>
   )
 }
@@ -64,7 +66,7 @@ function BulkButtons() {
         Keep
       </button>
       <button name="action" value="release">
-        Let go
+        Stop keeping
       </button>
       <span class="pair">
         <label>
@@ -100,7 +102,7 @@ function columnsOf(sort: ArtifactSort): (string | Column)[] {
     figures('New bytes', order('costliest', 'descending')),
     { label: 'Uploaded', sorted: order('newest', 'descending') ?? order('oldest', 'ascending') },
     { label: 'Expires', sorted: order('expiring', 'ascending') },
-    'Why so long',
+    'Why',
   ]
 }
 
@@ -110,7 +112,7 @@ function Row({
   now,
 }: {
   artifact: Artifact
-  /** Whether it has a box; null where there is no column for it. */
+  /** Whether the row has a checkbox; null if the table has no column for them. */
   box: boolean | null
   now: number
 }) {

@@ -1,4 +1,5 @@
-/** What the list of a project's artifacts shows, and by what it is narrowed. */
+/** What the list of a project's artifacts shows, and its filters as query parameters and form
+ *  fields. */
 import type { ArtifactSort } from '../../core/artifact-order.ts'
 import { parsePositiveInteger } from '../../core/run.ts'
 import type { Field } from '../parts/form.tsx'
@@ -6,14 +7,14 @@ import type { Artifact, ArtifactFilter, ArtifactSums, Project } from '../../meta
 
 const sorts = ['newest', 'oldest', 'largest', 'costliest', 'expiring', 'name'] as const
 const states = ['damaged', 'expired', 'deleted', 'any'] as const
-/** Not a state, but what one looks for in the same way. */
+/** Not a state, but offered in the same filter. */
 const withSecrets = 'secrets'
 
 export interface ListQuery {
   name: string
   branch: string
   run: string
-  /** '' is live ones. */
+  /** '': live artifacts. */
   state: string
   pinned: string
   sort: ArtifactSort
@@ -24,22 +25,22 @@ export interface ListView {
   query: ListQuery
   branches: string[]
   artifacts: Artifact[]
-  /** Over all that match. */
+  /** Over all artifacts that match. */
   sums: ArtifactSums
   pageNumber: number
   pageCount: number
   mayWrite: boolean
-  /** How long a deletion can be taken back. */
+  /** How long a deletion can be undone. */
   undoMs: number
   now: number
 }
 
-/** As it stands in addresses. */
+/** The filters as query parameters. */
 export function queryOf(query: ListQuery): Record<string, string> {
   return { ...query, sort: query.sort === 'newest' ? '' : query.sort }
 }
 
-/** The list that one comes back to. */
+/** The filters as hidden fields of a form, which redirects back to the same list. */
 export function filterFields(query: ListQuery): Field[] {
   return Object.entries(queryOf(query)).map(([name, value]) => [`filter.${name}`, value])
 }

@@ -1,5 +1,5 @@
-/** One job of maintenance: how far it is, what it told, how it ended. Without scripts a link looks again; with them the
- *  section is fetched again while it goes on (browser/live.ts). */
+/** One maintenance job: its progress, its figures and its outcome. While it runs, scripts fetch
+ *  the section again (browser/live.ts); without scripts a link reloads it. */
 import { StoreError } from '../../core/errors.ts'
 import { formatDuration, formatSizeBytes, counted, formatCount } from '../../core/units.ts'
 import type { Job } from '../../lifecycle/jobs.ts'
@@ -9,24 +9,24 @@ import { Fact, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { maintenancePath } from '../paths.ts'
 
-/** `packs`: of the store, which is what a scrub or a backup goes through. */
+/** `packs`: number of packs in the store, the total of a scrub's or a backup's progress. */
 export function JobStatus({ job, packs, now }: { job: Job; packs: number; now: number }): Html {
   const isOver = job.endedAt !== null
   const share = isOver ? null : shareOf(job, packs)
-  const said = `${jobTitle(job)} ${job.state}${share === null ? '' : `, ${share.text}`}`
+  const announcement = `${jobTitle(job)} ${job.state}${share === null ? '' : `, ${share.text}`}`
   return (
     <section
       id="job"
       class="card job-status"
       aria-labelledby="job-title"
-      data-live={isOver ? undefined : said}
-      data-ended={isOver ? said : undefined}
+      data-live={isOver ? undefined : announcement}
+      data-ended={isOver ? announcement : undefined}
     >
       <h2 id="job-title">
         {jobTitle(job)} <JobState job={job} />
       </h2>
       <p class="quiet">
-        Begun <Time at={job.createdAt} now={now} />
+        Started <Time at={job.createdAt} now={now} />
         {job.endedAt !== null && <>, took {formatDuration(job.endedAt - job.createdAt)}</>}.
       </p>
       {!isOver && (
@@ -42,14 +42,14 @@ export function JobStatus({ job, packs, now }: { job: Job; packs: number; now: n
       )}
       {job.error !== null && (
         <p class="note" role="alert">
-          It failed: {failureText(job)}.
+          Failed: {failureText(job)}.
         </p>
       )}
       {job.error === null && <Figures job={job} />}
       {!isOver && (
         <p class="no-script">
           <a class="button" href={maintenancePath(job.id)}>
-            Look again
+            Refresh
           </a>
         </p>
       )}
@@ -57,7 +57,7 @@ export function JobStatus({ job, packs, now }: { job: Job; packs: number; now: n
   )
 }
 
-/** In words, because a colour alone says nothing to many. */
+/** The state in words, since colour alone is not accessible. */
 export function JobState({ job }: { job: Job }): Html {
   return <span class={`badge ${job.state}`}>{job.state}</span>
 }
@@ -72,7 +72,7 @@ export function jobTitle({ kind }: Job): string {
   return titles[kind] ?? kind
 }
 
-/** What came of a job, in a few words; '' while it goes on. */
+/** The outcome of a job in a few words; '' while it runs. */
 export function outcomeOf(job: Job): string {
   if (job.endedAt === null) return ''
   if (job.error !== null) return failureText(job)
@@ -82,7 +82,7 @@ export function outcomeOf(job: Job): string {
       return `freed ${shownBytes(figure('freedBytes'))}`
     case 'scrub':
       return figure('damagedCopies') === 0
-        ? `${counted(figure('packs'), 'pack')} read, nothing damaged`
+        ? `${counted(figure('packs'), 'pack')} read, no damage found`
         : `damage in ${counted(figure('damagedArtifacts'), 'artifact')}`
     case 'backup':
       return `${formatSizeBytes(figure('packBytes'))} in ${pathOf(job.progress)}`
@@ -91,12 +91,13 @@ export function outcomeOf(job: Job): string {
   }
 }
 
-/** What is no expected failure may tell of paths; the log has it. */
+/** The message of an unexpected error may contain paths, so it is only in the log. */
 function failureText({ error }: Job): string {
-  return error instanceof StoreError ? error.message : 'the log of the server says why'
+  return error instanceof StoreError ? error.message : 'see the server log for the reason'
 }
 
-/** Null where nobody knows the whole. A store can grow meanwhile. */
+/** The progress in packs; null for jobs whose total is unknown. The store may gain packs
+ *  meanwhile. */
 function shareOf(job: Job, packs: number): { part: number; whole: number; text: string } | null {
   if (job.kind !== 'scrub' && job.kind !== 'backup') return null
   const part = numberOf(job.progress, 'packs')
@@ -106,26 +107,26 @@ function shareOf(job: Job, packs: number): { part: number; whole: number; text: 
 
 const figureNames: Record<string, string> = {
   expired: 'Artifacts expired',
-  deletedArtifacts: 'Deleted artifacts let go',
+  deletedArtifacts: 'Deleted artifacts removed for good',
   freedBytes: 'Freed',
-  waitingBytes: 'Waiting for a grace or a reader',
+  waitingBytes: 'Waiting for a grace period or a reader',
   removedBlobs: 'Blobs removed',
   removedPacks: 'Packs removed',
   rewrittenPacks: 'Packs rewritten',
   packs: 'Packs',
-  packBytes: 'Bytes of packs',
+  packBytes: 'Size of packs',
   copies: 'Copies',
   readBytes: 'Read',
-  damagedCopies: 'Copies that are bad',
-  foundCopies: 'Of these not known before',
-  healedCopies: 'Copies found whole again',
+  damagedCopies: 'Damaged copies',
+  foundCopies: 'Of these newly found',
+  healedCopies: 'Copies found intact again',
   healedBlobs: 'Blobs healed',
-  drifts: 'Sums set right',
-  damagedArtifacts: 'Artifacts with damage',
+  drifts: 'Corrected totals',
+  damagedArtifacts: 'Damaged artifacts',
   linkedPacks: 'Packs linked',
   copiedPacks: 'Packs copied',
-  reusedPacks: 'Packs there before',
-  missingPacks: 'Packs that the store has lost',
+  reusedPacks: 'Packs already in the backup',
+  missingPacks: 'Packs missing from the store',
 }
 
 function Figures({ job }: { job: Job }) {
@@ -144,7 +145,7 @@ function Figures({ job }: { job: Job }) {
       </dl>
       {path !== '' && job.state === 'done' && (
         <p>
-          Restore it with <code>trove serve --data {path}</code>
+          To start a server from it, run <code>trove serve --data {path}</code>
         </p>
       )}
       <DamagedFiles damaged={damagedOf(job)} />
@@ -172,7 +173,8 @@ function damagedOf({ kind, progress }: Job): DamagedArtifact[] {
   return kind === 'scrub' && 'damaged' in progress ? (progress.damaged as DamagedArtifact[]) : []
 }
 
-/** Less than nothing is freed where packs were written anew and what they replace waits: that is told as what waits. */
+/** Never negative. `freedBytes` is below zero while rewritten packs exist beside those they
+ *  replace, which `waitingBytes` counts. */
 function shownBytes(value: number): string {
   return formatSizeBytes(Math.max(0, value))
 }

@@ -1,5 +1,5 @@
-/** `/admin/maintenance`: what the server does by itself, done by hand and watched: collecting garbage, reading everything
- *  back, a backup. */
+/** `/admin/maintenance`: starts garbage collection, scrub and backup by hand and shows their
+ *  progress. The server also runs the first two on a schedule. */
 import { counted, formatPeriod } from '../../core/units.ts'
 import type { ClockDoubt } from '../../lifecycle/clock-watch.ts'
 import type { Job } from '../../lifecycle/jobs.ts'
@@ -12,35 +12,36 @@ import { maintenancePath } from '../paths.ts'
 import { Table } from '../parts/table.tsx'
 
 export interface MaintenanceView {
-  /** The job of the address. */
+  /** The job in the address. */
   job: Job | undefined
-  /** Whether the address names a job that nobody knows any more. */
-  isForgotten: boolean
-  /** Time between two collections by the clock, and how old a verification may get; null: never by itself. */
+  /** Whether the address names an unknown job. */
+  isUnknownJob: boolean
+  /** Time between scheduled collections; null: none are scheduled. */
   collectEveryMs: number | null
-  /** Why collections by the clock wait. */
+  /** Why scheduled collections are on hold; null if they are not. */
   clockDoubt: ClockDoubt | null
+  /** Age of a pack's last verification at which a scrub is due; null: none are scheduled. */
   scrubEveryMs: number | null
-  /** Of the store: what a whole pass goes through. */
+  /** Number of packs in the store. */
   packs: number
   deadBytes: number
-  /** When the pack that was verified longest ago was; null without packs. */
+  /** When the pack that has waited longest for a scrub was last verified; null without packs. */
   verifiedAt: number | null
   damaged: Artifact[]
   damagedTotal: number
-  /** Newest first, without the one of the address. */
+  /** Newest first, without the job in the address. */
   recent: Job[]
   now: number
 }
 
 export function MaintenancePage(view: MaintenanceView): Html {
-  const { job, isForgotten, recent, packs, now } = view
+  const { job, isUnknownJob, recent, packs, now } = view
   return (
     <>
       <h1>Maintenance</h1>
-      {isForgotten && (
+      {isUnknownJob && (
         <p class="note" role="status">
-          Nothing is known of that job any more: it is long over, or the server was started anew.
+          This job is no longer known: it ended long ago, or the server was restarted.
         </p>
       )}
       {job !== undefined && <JobStatus job={job} packs={packs} now={now} />}
@@ -61,7 +62,7 @@ function Damaged({ damaged, damagedTotal }: MaintenanceView) {
     <div class="note" role="alert">
       <p>
         Stored bytes of {counted(damagedTotal, 'artifact')} are damaged. The next upload of the same
-        content heals them.
+        content repairs them.
       </p>
       <ul>
         {damaged.map((artifact) => (
@@ -75,12 +76,12 @@ function Damaged({ damaged, damagedTotal }: MaintenanceView) {
   )
 }
 
-function ByItself({ everyMs, setting }: { everyMs: number | null; setting: string }) {
+function Schedule({ everyMs, setting }: { everyMs: number | null; setting: string }) {
   return (
     <p>
       {everyMs === null
-        ? `Never runs by itself: ${setting} is off.`
-        : `Runs by itself about every ${formatPeriod(everyMs).replace(/^1 /, '')} (${setting}).`}
+        ? `Does not run automatically: ${setting} is off.`
+        : `Runs automatically about every ${formatPeriod(everyMs).replace(/^1 /, '')} (${setting}).`}
     </p>
   )
 }
@@ -89,8 +90,8 @@ function WaitsForClock({ doubt: { aheadMs, waitMs } }: { doubt: ClockDoubt }) {
   return (
     <p class="note" role="status">
       The server’s clock is {formatPeriod(aheadMs)} ahead of the time that is known to have passed:
-      it was set, or the server was down. So that nothing is lost to a wrong clock, nothing runs by
-      itself for {formatPeriod(waitMs)} yet.
+      the clock was set, or the server was down. To lose nothing to a wrong clock, automatic runs
+      are on hold for another {formatPeriod(waitMs)}.
     </p>
   )
 }
@@ -100,14 +101,14 @@ function Collection({ deadBytes, collectEveryMs, clockDoubt }: MaintenanceView) 
     <section class="card" aria-labelledby="collection">
       <h2 id="collection">Garbage collection</h2>
       <p id="dead-bytes" data-afterwards>
-        <Size bytes={deadBytes} /> of the packs hold nothing that anybody needs.
+        <Size bytes={deadBytes} /> of the packs are no longer needed.
       </p>
-      <ByItself everyMs={collectEveryMs} setting="TROVE_GC_INTERVAL" />
+      <Schedule everyMs={collectEveryMs} setting="TROVE_GC_INTERVAL" />
       {clockDoubt !== null && <WaitsForClock doubt={clockDoubt} />}
       <p class="quiet">
-        Expires what has had its time, deletes what nobody refers to and rewrites packs that are
-        mostly dead. “All now” waits neither for the time in which a deletion can be undone nor for
-        packs to be half dead.
+        Expires artifacts whose time is over, deletes data that no artifact refers to, and rewrites
+        packs that are mostly dead. “All now” does not wait until deletions can no longer be undone
+        or packs are half dead.
       </p>
       <form method="post" action={maintenancePath()} class="buttons">
         <button name="action" value="plan">
@@ -133,15 +134,15 @@ function Scrub({ verifiedAt, packs, scrubEveryMs, now }: MaintenanceView) {
           'There are no packs yet.'
         ) : (
           <>
-            Of {counted(packs, 'pack')}, the one verified longest ago was verified{' '}
-            <Time at={verifiedAt} now={now} />.
+            {counted(packs, 'pack')}; the oldest verification was <Time at={verifiedAt} now={now} />
+            .
           </>
         )}
       </p>
-      <ByItself everyMs={scrubEveryMs} setting="TROVE_SCRUB_INTERVAL" />
+      <Schedule everyMs={scrubEveryMs} setting="TROVE_SCRUB_INTERVAL" />
       <p class="quiet">
-        Reads everything back and checks it against its digests. What is bad counts as missing from
-        then on, and its artifacts name the damaged files.
+        Reads everything back and checks it against its digests. Damaged data counts as missing from
+        then on, and the pages of its artifacts list the damaged files.
       </p>
       <form method="post" action={maintenancePath()} class="buttons">
         <button name="action" value="scrub">
@@ -157,12 +158,12 @@ function Backup() {
     <section class="card" aria-labelledby="backup">
       <h2 id="backup">Backup</h2>
       <p class="quiet">
-        A copy of the whole store, while it goes on, that <code>trove serve --data</code> can start
-        from.
+        Copies the whole store while it is in use. <code>trove serve --data</code> can start from
+        the copy.
       </p>
       <form method="post" action={maintenancePath()} class="stack">
         <label class="wide">
-          New directory on the server’s machine
+          New directory on the server
           <input name="destination" required pattern="/.*[^\/]" placeholder="/mnt/backup/trove" />
         </label>
         <label class="check">
@@ -179,11 +180,11 @@ function Backup() {
   )
 }
 
-/** `isRest`: another job is shown already. */
+/** `isRest`: another job is already shown above. */
 function Recent({ jobs, isRest, now }: { jobs: Job[]; isRest: boolean; now: number }) {
   return (
     <section aria-labelledby="recent">
-      <h2 id="recent">Lately</h2>
+      <h2 id="recent">Recent jobs</h2>
       {jobs.length === 0 ? (
         <p class="quiet">Nothing {isRest && 'else '}has run since the server started.</p>
       ) : (
@@ -195,13 +196,13 @@ function Recent({ jobs, isRest, now }: { jobs: Job[]; isRest: boolean; now: numb
 
 function RecentTable({ jobs, now }: { jobs: Job[]; now: number }) {
   return (
-    <Table name="Jobs, newest first" columns={['Job', 'Asked for by', 'State', 'Begun', 'Outcome']}>
+    <Table name="Jobs, newest first" columns={['Job', 'Started by', 'State', 'Started', 'Outcome']}>
       {jobs.map((job) => (
         <tr>
           <th scope="row">
             <a href={maintenancePath(job.id)}>{jobTitle(job)}</a>
           </th>
-          <td>{job.origin === 'schedule' ? 'the clock' : 'somebody'}</td>
+          <td>{job.origin === 'schedule' ? 'schedule' : 'an administrator'}</td>
           <td>
             <JobState job={job} />
           </td>

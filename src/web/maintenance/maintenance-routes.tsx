@@ -1,4 +1,5 @@
-/** Maintenance from a browser: the jobs of http/operation, begun by forms and watched on a page. */
+/** Maintenance from a browser: forms start the jobs of http/operation, and a page shows their
+ *  progress. */
 import { Hono } from 'hono'
 import { backupRequestSchema } from '../../api/admin-messages.ts'
 import { storeError } from '../../core/errors.ts'
@@ -37,7 +38,7 @@ async function maintenancePage(web: Web, c: AppRequest): Promise<Response> {
   )
   const view = {
     job,
-    isForgotten: id !== undefined && job === undefined,
+    isUnknownJob: id !== undefined && job === undefined,
     collectEveryMs: context.config.gcIntervalMs,
     clockDoubt: context.clock.look(),
     scrubEveryMs: context.config.scrubIntervalMs,
@@ -55,7 +56,8 @@ async function maintenancePage(web: Web, c: AppRequest): Promise<Response> {
   return await sendPage(web, c, { title: 'Maintenance', body: <MaintenancePage {...view} /> })
 }
 
-/** Of the packs that hold something. */
+/** When the pack that has waited longest for a scrub was last verified; null if the store has no
+ *  packs. */
 async function oldestVerification({ metadata }: AppContext): Promise<number | null> {
   const [oldest] = await metadata.listUnverifiedPacks({
     since: Number.MAX_SAFE_INTEGER,
@@ -89,6 +91,6 @@ function wantedBy(form: URLSearchParams): UpkeepByHand {
       return { kind: 'backup', ...parseInput(backupRequestSchema, wanted, 'form') }
     }
     default:
-      throw storeError('invalid_request', 'choose what to do', { field: 'action' })
+      throw storeError('invalid_request', 'choose an action', { field: 'action' })
   }
 }

@@ -1,11 +1,11 @@
-/** How an artifact is called where others are beside it, and what is said of its end. */
+/** Names of artifacts in lists, and when they expire. */
 import { effectiveState } from '../../core/retention.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { artifactPath } from '../paths.ts'
 import { Time } from './format.tsx'
 import type { Html } from './html.ts'
 
-/** An artifact beside those of other runs. */
+/** Names an artifact among those of other runs. */
 export function ArtifactLink({ artifact }: { artifact: Artifact }): Html {
   return (
     <a href={artifactPath(artifact)}>
@@ -14,7 +14,7 @@ export function ArtifactLink({ artifact }: { artifact: Artifact }): Html {
   )
 }
 
-/** The same beside those of other projects. */
+/** Names an artifact among those of other projects. */
 export function WholeArtifactLink({ artifact }: { artifact: Artifact }): Html {
   return (
     <a href={artifactPath(artifact)}>
@@ -23,7 +23,7 @@ export function WholeArtifactLink({ artifact }: { artifact: Artifact }): Html {
   )
 }
 
-/** Of a list, with what is special about it. */
+/** An artifact's name in a list, with badges for whatever is special about it. */
 export function ArtifactName({ artifact, now }: { artifact: Artifact; now: number }): Html {
   const state = effectiveState(artifact, now)
   return (
@@ -53,6 +53,6 @@ export function Expiry({ artifact, now }: { artifact: Artifact; now: number }): 
     )
   }
   if (artifact.pinned) return <>never</>
-  if (artifact.keptLatest) return <>after a newer one</>
+  if (artifact.keptLatest) return <>when a newer one exists</>
   return <Time at={artifact.expiresAt} now={now} />
 }

@@ -1,4 +1,5 @@
-/** Charts as plain SVG, drawn here; the figures are in a table beside each, for those who read rather than look. */
+/** Charts as plain SVG. The figures are also in text beside each chart, for readers who cannot
+ *  see it. */
 import type { Child } from 'hono/jsx'
 import { formatSizeBytes, formatShare } from '../../core/units.ts'
 import type { Html } from './html.ts'
@@ -19,7 +20,7 @@ export function Sparkline({ values, label }: { values: number[]; label: string }
   )
 }
 
-/** `share` of the height, for the day at `index`; nothing for none. */
+/** Path of the bar for the day at `index`, with `share` of the height; empty for a share of 0. */
 function barOf(share: number, index: number): string {
   if (share === 0) return ''
   const height = Math.max(1, share * 24).toFixed(1)
@@ -29,12 +30,13 @@ function barOf(share: number, index: number): string {
 export interface Bar {
   label: Child
   bytes: number
-  /** Said behind the bar; the size when absent. */
+  /** The figure as text; by default the size. */
   note?: string
   style?: string
 }
 
-/** Bars in a table: the figure is text, the bar is decoration. Lengths by the largest magnitude. */
+/** A table with bars: the figure is text, the bar is decoration. Bars are scaled to the largest
+ *  magnitude. */
 export function BarTable({
   caption,
   first,
@@ -73,7 +75,7 @@ export function BarTable({
   )
 }
 
-/** What became of the logical bytes, as one bar: each layer takes its share away. */
+/** One bar that splits a total into its parts, with a legend. */
 export function LayerBar({
   parts,
 }: {

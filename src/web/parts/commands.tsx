@@ -1,4 +1,4 @@
-/** Commands to be pasted into a shell, and what to say of an empty page: the command that fills it. */
+/** Commands to paste into a shell, and the hint on an empty page: the command that fills it. */
 import type { Html } from './html.ts'
 
 export function Commands({ text }: { text: string }): Html {
@@ -12,7 +12,7 @@ export function Commands({ text }: { text: string }): Html {
   )
 }
 
-/** `reason` says what is missing; `run` is a number or what to put there. */
+/** `reason` says what is missing; `run` is a number or its placeholder. */
 export function UploadHint({
   reason,
   project,
@@ -24,7 +24,7 @@ export function UploadHint({
 }): Html {
   return (
     <>
-      <p>{reason} A job uploads an artifact with</p>
+      <p>{reason} To upload an artifact from a job, run</p>
       <Commands text={uploadCommand(project, run)} />
     </>
   )

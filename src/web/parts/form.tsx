@@ -1,7 +1,7 @@
-/** What forms are made of. */
+/** Building blocks of forms. */
 import type { Html } from './html.ts'
 
-/** A hidden one. */
+/** A hidden field. */
 export type Field = readonly [name: string, value: string]
 
 export function HiddenFields({ fields }: { fields: readonly Field[] }): Html {
@@ -52,7 +52,7 @@ export function Choice({
   )
 }
 
-/** Of a choice that is more than its label. */
+/** The options of a `select`. */
 export function Options({
   options,
   chosen,
@@ -71,7 +71,7 @@ export function Options({
   )
 }
 
-/** One of some values, or any. */
+/** Options for each of the values, and one for any of them. */
 export function anyOf(values: readonly string[]): Option[] {
   return [['', 'any'], ...values.map((value): Option => [value, value])]
 }

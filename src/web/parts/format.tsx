@@ -1,4 +1,4 @@
-/** How values read on pages. */
+/** How values are shown on pages. */
 import type { Child } from 'hono/jsx'
 import { formatWireDigest, type Digest } from '../../core/digest.ts'
 import { dayMs, formatDelta, formatSizeBytes, formatCount } from '../../core/units.ts'
@@ -17,7 +17,8 @@ export function Delta({ bytes }: { bytes: number }): Html {
   )
 }
 
-/** The first characters, the whole digest in the title, and a button that copies it where scripts run. */
+/** The first 12 digits, the whole digest in the title, and a button that copies it where scripts
+ *  run. */
 export function ShortDigest({ digest }: { digest: Digest | null }): Html {
   if (digest === null) return <span class="quiet">–</span>
   return (
@@ -39,7 +40,7 @@ export function WholeDigest({ digest, what }: { digest: Digest; what: string }):
   )
 }
 
-/** Shown only where scripts run; what it copies is on the page besides. */
+/** Shown only where scripts run; the text that it copies is also on the page. */
 export function CopyButton({ text, what }: { text: string; what: string }): Html {
   return (
     <button type="button" class="copy needs-script" data-copy={text} aria-label={`Copy ${what}`}>
@@ -55,7 +56,7 @@ export function CopyButton({ text, what }: { text: string; what: string }): Html
   )
 }
 
-/** An instant in words, with the exact one beside it for programs and pointers. */
+/** An instant relative to now; the exact time is in `datetime` and the title. */
 export function Time({ at, now }: { at: number; now: number }): Html {
   const iso = new Date(at).toISOString()
   return (
@@ -76,7 +77,8 @@ function relativeTime(at: number, now: number): string {
   ]
   const [unit, unitMs] = units.find(([, ms]) => Math.abs(distanceMs) >= ms) ?? ['second', 1000]
   const count = distanceMs / unitMs
-  // What is to come loses its first second at once, and would lose a whole day with it.
+  // Future times are rounded: "in 30 days" is less than 30 days a moment later, and truncation
+  // would show 29.
   return relative.format(count > 0 ? Math.round(count) : Math.trunc(count), unit)
 }
 
@@ -96,14 +98,15 @@ export function mode(bits: number): string {
   return bits.toString(8).padStart(3, '0')
 }
 
-/** Archives can carry times that no calendar holds; such a time is as good as none. */
+/** Whether a time can be shown. Archives may contain times beyond the range of `Date`, which
+ *  count as absent. */
 export function isShownTime(epochSeconds: number | null): epochSeconds is number {
   return epochSeconds !== null && Math.abs(epochSeconds) < 8.64e12
 }
 
 const charactersMax = 200
 
-/** Three names of artifacts, or the name of a job, can be a page for themselves. */
+/** Cuts long text: a few artifact names, or the name of a job, could fill a page. */
 export function shortened(text: string): string {
   return text.length > charactersMax ? `${text.slice(0, charactersMax).toWellFormed()}…` : text
 }

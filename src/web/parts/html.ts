@@ -1,5 +1,6 @@
-/** What a component answers. */
+/** What a component returns. */
 import type { HtmlEscapedString } from 'hono/utils/html'
 
-/** Escaped text; a promise only when something inside is asynchronous, which nothing here is. */
+/** Escaped markup. A promise only if something inside is asynchronous, which no component of
+ *  ours is. */
 export type Html = HtmlEscapedString | Promise<HtmlEscapedString>

@@ -1,5 +1,5 @@
-/** Lines as plain SVG, drawn here, with a table of their figures below. A line stays level until its next point, because
- *  what is stored stays until something changes it. */
+/** Line charts as plain SVG, with a table of the figures below. A line stays level until its
+ *  next point, because the amount stored stays the same until something changes it. */
 import type { Child } from 'hono/jsx'
 import { formatSizeBytes } from '../../core/units.ts'
 import type { Html } from './html.ts'
@@ -12,13 +12,13 @@ export interface Series {
 }
 
 export interface ChartPoint {
-  /** Where it stands; points come in this order. */
+  /** Horizontal position; points are sorted by it. */
   x: number
-  /** Said below the chart, where there is room. */
+  /** Shown below the chart, for the first and the last point. */
   label: string
-  /** Bytes, one for each series; null where a series has none. */
+  /** Bytes, one value per series; null where a series has none. */
   values: (number | null)[]
-  /** Where the point of the first series leads, and what it says. */
+  /** Target and tooltip of the link on the point of the first series. */
   link?: { href: string; title: string }
 }
 
@@ -37,7 +37,7 @@ export interface LineChartView extends PlotView {
 }
 
 const [width, height, bottom, top] = [720, 240, 28, 24]
-/** Shares of the largest value that have a line and a label. */
+/** Shares of the largest value at which there is a grid line with a label. */
 const marks = [0, 0.5, 1]
 
 export function LineChart({ table, ...plot }: LineChartView): Html {
@@ -49,8 +49,8 @@ export function LineChart({ table, ...plot }: LineChartView): Html {
   )
 }
 
-/** The lines and what they stand for, inside a figure. Where points lead somewhere, the table below has the same links, for keys
- *  and for those who read. */
+/** The lines and their legend, inside a figure. If points are links, the table below has the
+ *  same links, for keyboards and screen readers. */
 export function LinePlot({ title, series, points }: PlotView): Html {
   const [from, to] = [points[0]?.x ?? 0, points.at(-1)?.x ?? 0]
   const most = Math.max(1, ...points.flatMap(({ values }) => values.map((value) => value ?? 0)))
@@ -120,14 +120,15 @@ function XLabels({ points, x }: { points: ChartPoint[]; x(at: number): number })
   )
 }
 
-/** Of points that fall on the same place the last one: what is noted hourly for months is more than can be seen. */
+/** Keeps the last of the points that fall on the same position: hourly samples over months are
+ *  more than can be seen. */
 function distinctIn(points: ChartPoint[], x: (at: number) => number): ChartPoint[] {
   const place = (point: ChartPoint | undefined) =>
     point === undefined ? null : Math.round(x(point.x) / 2)
   return points.filter((point, index) => place(point) !== place(points[index + 1]))
 }
 
-/** Level to the next point's place, then up or down to it. */
+/** Path of one series: level up to the next point's position, then vertical to its value. */
 function pathOf(
   points: ChartPoint[],
   series: number,

@@ -1,4 +1,5 @@
-/** Tables as all lists have them: a named region that scrolls sideways on its own, a caption, headings. */
+/** The table that all lists use: a named region that scrolls sideways on its own, a caption,
+ *  headings; and pagers. */
 import type { Child } from 'hono/jsx'
 import type { Html } from './html.ts'
 
@@ -14,7 +15,8 @@ export function figures(label: string, sorted?: Column['sorted']): Column {
   return { label, isNumber: true, sorted }
 }
 
-/** `name` is said of the region, and as the caption unless one is to be seen. `rows` are those that keys move through. */
+/** `name` labels the region, and is the hidden caption unless `caption` gives a visible one.
+ *  With the style `rows`, single keys move through the rows. */
 export function Table({
   name,
   caption,
@@ -61,22 +63,22 @@ function Heading({ label, isNumber, sorted }: Column) {
   )
 }
 
-/** A way to another page. */
-interface Way {
-  /** Null where there is none. */
+/** A link to another page. */
+interface PageLink {
+  /** Null if there is no such page. */
   href: string | null
   label: string
 }
 
-/** Ways to the pages before and after; nothing where there is neither. */
+/** Links to the previous and the next page; empty if there is neither. */
 export function Pager({
   previous,
   next,
   at,
 }: {
-  previous?: Way
-  next: Way
-  /** Said between the two. */
+  previous?: PageLink
+  next: PageLink
+  /** Text between the two. */
   at?: string | undefined
 }): Html {
   if ((previous?.href ?? next.href) === null) return <></>
@@ -89,7 +91,7 @@ export function Pager({
   )
 }
 
-function Step({ href, label, rel }: Way & { rel: 'prev' | 'next' }) {
+function Step({ href, label, rel }: PageLink & { rel: 'prev' | 'next' }) {
   if (href === null) return <></>
   return (
     <a class="button" href={href} rel={rel}>
@@ -98,7 +100,7 @@ function Step({ href, label, rel }: Way & { rel: 'prev' | 'next' }) {
   )
 }
 
-/** The same for pages by number, of which there is one at least. */
+/** A pager for numbered pages, of which there is at least one. */
 export function NumberedPager({
   pageNumber,
   pageCount,
@@ -108,14 +110,14 @@ export function NumberedPager({
   pageCount: number
   hrefOf(page: string): string
 }): Html {
-  const to = (number: number, label: string): Way => {
-    const isThere = number >= 1 && number <= pageCount
-    return { label, href: isThere ? hrefOf(String(number)) : null }
+  const linkTo = (number: number, label: string): PageLink => {
+    const exists = number >= 1 && number <= pageCount
+    return { label, href: exists ? hrefOf(String(number)) : null }
   }
   return (
     <Pager
-      previous={to(pageNumber - 1, 'Back')}
-      next={to(pageNumber + 1, 'More')}
+      previous={linkTo(pageNumber - 1, 'Previous')}
+      next={linkTo(pageNumber + 1, 'Next')}
       at={`Page ${pageNumber} of ${pageCount}`}
     />
   )
