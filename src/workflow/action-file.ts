@@ -1,4 +1,4 @@
-/** Action files (`action.yml`): what an action takes, gives and runs. */
+/** Action files (`action.yml`): the inputs and outputs of an action, and what it runs. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { convertToIfCondition } from '@actions/workflow-parser/model/converter/if-condition'
@@ -43,7 +43,7 @@ export interface ActionFile {
 
 export type ParsedAction = { action: ActionFile } | { problems: Problem[] }
 
-/** Reads `action.yml` or `action.yaml` of a directory. Undefined when it has neither. */
+/** Reads `action.yml` or `action.yaml` in `directory`. Returns undefined when neither exists. */
 export async function findAction(directory: string): Promise<ParsedAction | undefined> {
   for (const name of ['action.yml', 'action.yaml']) {
     const file = join(directory, name)
@@ -99,7 +99,7 @@ function readRuns(read: ReadFile, root: MappingToken): ActionRuns {
     const path = textIn(token, key)
     const condition = token.find(`${key}-if`)
     if (path === undefined) return undefined
-    // As on a runner, these conditions are taken as written; only an absent one means always().
+    // As on a runner, these conditions are used as written; a missing one means always().
     const expression = condition === undefined ? 'always()' : stripMarks(textOfToken(condition))
     return { path, condition: { expression, position: positionOf(file, condition ?? token) } }
   }
@@ -123,12 +123,12 @@ function readCompositeSteps(read: ReadFile, runs: MappingToken): Step[] {
       condition === undefined
         ? undefined
         : convertToIfCondition(read.context, condition)?.expression
-    return readStep(read.file, raw, textIn(raw, 'id') ?? inventId(raw, taken), expression)
+    return readStep(read.file, raw, textIn(raw, 'id') ?? generateId(raw, taken), expression)
   })
 }
 
-/** Ids as a runner makes them up: `__run`, `__run_2`, `__actions_checkout`. */
-function inventId(raw: MappingToken, taken: Map<string, number>): string {
+/** Generates ids as a runner does: `__run`, `__run_2`, `__actions_checkout`. */
+function generateId(raw: MappingToken, taken: Map<string, number>): string {
   const uses = textIn(raw, 'uses')
   const base =
     uses === undefined

@@ -1,17 +1,20 @@
-/** What artifact steps need of an artifact store: the one port of this folder, filled by the native client in a real
- *  run. Each method is one whole operation; rejections carry a message fit for a log. */
+/** The artifact store as artifact steps see it: the one port of this folder, implemented by the
+ *  native
+ *  client in a real run. Each method is one complete operation. Rejections carry a message fit for
+ *  the
+ *  log. */
 
-/** An artifact as its run lists it. */
+/** An artifact in the listing of its run. */
 export interface ListedArtifact {
   id: number
   name: string
-  /** Bytes of its content, or of its zip where that is what the store tells. */
+  /** Size of the content, or of the zip if that is all the store reports. */
   sizeBytes: number
-  /** `sha256:` and hex: names the tree of its files, which a download is checked against. */
+  /** `sha256:` and hex: digest of the file tree, against which downloads are verified. */
   treeDigest: string
 }
 
-/** Another run, perhaps of another project, and the token that opens it. */
+/** Another run, possibly of another project, and the token that grants access to it. */
 export interface OtherRun {
   /** `owner/repo`. */
   repository: string
@@ -20,7 +23,7 @@ export interface OtherRun {
 }
 
 export interface UploadFile {
-  /** Absolute. A symbolic link is followed. */
+  /** Absolute. Symlinks are followed. */
   sourcePath: string
   /** Path in the artifact: relative, with forward slashes. */
   entryPath: string
@@ -29,12 +32,13 @@ export interface UploadFile {
 export interface UploadRequest {
   name: string
   files: UploadFile[]
-  /** False: the one file is stored as it is, and a download gives that file, not a tree. */
+  /** False: the single file is stored as it is, and a download returns that file instead of a
+   *  tree. */
   archive: boolean
   /** Undefined: the store's default. */
   retentionDays: number | undefined
   compressionLevel: number
-  /** Replace an artifact of that name in this run instead of failing. */
+  /** Replaces an artifact of that name in this run instead of failing. */
   overwrite: boolean
   signal: AbortSignal
 }
@@ -42,11 +46,12 @@ export interface UploadRequest {
 export interface UploadedArtifact {
   id: number
   url: string
-  /** SHA-256 in hex of the zip or the single file that a download gives, as GitHub's REST API tells it; null where nobody
-   *  knows it. */
+  /** SHA-256 in hex of the zip or single file that a download returns, as in GitHub's REST API;
+   *  null
+   *  when not known. */
   digest: string | null
   treeDigest: string
-  /** One line on what travelled, for the log; null when there is nothing to tell. */
+  /** One line for the log about what was transferred; null for none. */
   remark: string | null
 }
 
@@ -54,23 +59,25 @@ export interface DownloadRequest {
   artifact: ListedArtifact
   /** Undefined: the current run. */
   from: OtherRun | undefined
-  /** Created when missing; files in it that the artifact also has are replaced, others stay. */
+  /** Created when missing. Files that the artifact also holds are replaced, others are kept. */
   directory: string
-  /** True: the archive itself is written, as a file, instead of its content. */
+  /** True: writes the archive itself as a file instead of extracting it. */
   keepArchive: boolean
   signal: AbortSignal
 }
 
 export interface DownloadedArtifact {
-  /** False when the content did not hash to what the store had announced; then nothing wrong was written. */
+  /** False when the content did not match the announced digest. In that case no wrong content was
+   *  written. */
   digestMatches: boolean
   remark: string | null
 }
 
 export interface ArtifactStore {
   upload(request: UploadRequest): Promise<UploadedArtifact>
-  /** The finished, unexpired artifacts of a run, one of each name: the newest, but of the current run (undefined) that of
-   *  the current attempt where it has one. */
+  /** Lists the finished, unexpired artifacts of a run, one per name: the newest. For the current
+   *  run
+   *  (undefined), an artifact of the current attempt takes precedence. */
   list(from: OtherRun | undefined): Promise<ListedArtifact[]>
   download(request: DownloadRequest): Promise<DownloadedArtifact>
   /** Deletes an artifact of the current run. */

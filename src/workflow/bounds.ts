@@ -1,33 +1,37 @@
-/** Every bound of a running workflow. Times in milliseconds, sizes in bytes unless named otherwise. */
+/** All limits of a running workflow. Times in milliseconds and sizes in bytes, unless the name says
+ *  otherwise. */
 export const bounds = {
-  /** A line of output longer than this is logged in pieces. Counted in UTF-16 units. */
+  /** Longer lines of output are logged in pieces. Counted in UTF-16 units. */
   lineCharactersMax: 64 * 1024,
-  /** GITHUB_ENV, GITHUB_OUTPUT, GITHUB_PATH and GITHUB_STATE of one step. */
+  /** Largest GITHUB_ENV, GITHUB_OUTPUT, GITHUB_PATH or GITHUB_STATE file of one step. */
   commandFileBytesMax: 16 * 1024 * 1024,
-  /** A step's summary; GitHub's own limit. */
+  /** Largest summary of one step; GitHub's limit. */
   summaryBytesMax: 1024 * 1024,
-  /** How deep composite actions may use composite actions; GitHub's own limit. */
+  /** Nesting depth of composite actions; GitHub's limit. */
   compositeDepthMax: 10,
-  /** Combinations of one matrix; GitHub's own limit. */
+  /** Combinations of one matrix; GitHub's limit. */
   matrixJobsMax: 256,
-  /** Combinations before `exclude` has taken some away. */
+  /** Combinations before `exclude` is applied. */
   matrixProductMax: 100_000,
-  /** A cancelled process gets SIGINT, after this SIGTERM … */
+  /** Time from SIGINT, which a cancelled process gets first, to SIGTERM… */
   interruptGraceMs: 7_500,
-  /** … and after this SIGKILL. Both as GitHub's runner has them. */
+  /** … and from SIGTERM to SIGKILL. Both as in GitHub's runner. */
   terminateGraceMs: 2_500,
-  /** Steps that run in spite of a cancellation (`if: always()`) have this long altogether. */
+  /** Total time for the steps that still run after a cancellation (`if: always()`). */
   cancelledJobMs: 5 * 60_000,
-  /** After a step's process has ended, how long its output is still read while a background process holds it open. */
+  /** How long output is still read after a step's process has exited, while a background process
+   *  holds
+   *  it open. */
   drainMs: 1_000,
-  /** Output that is then there already is read to its end, but no more than this: more than a pipe holds. */
+  /** Upper bound on the output read after that time, if it is already buffered; more than a pipe
+   *  holds. */
   drainBytesMax: 1024 * 1024,
-  /** `timeout-minutes` of a job that does not say. */
+  /** Default of a job's `timeout-minutes`. */
   jobMinutesDefault: 360,
-  /** Timers count in 32 bits; a longer time is longer than any run. */
+  /** Node's timers hold 32 bits. No run lasts this long. */
   timerMsMax: 2 ** 31 - 1,
-  /** Files copied at a time by checkout. */
+  /** Files that checkout copies concurrently. */
   copiesMax: 16,
-  /** Artifacts downloaded at a time; GitHub's own action does as many. */
+  /** Concurrent artifact downloads, the same number as in GitHub's action. */
   downloadsMax: 5,
 } as const

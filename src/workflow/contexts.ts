@@ -1,9 +1,10 @@
-/** Contexts: what expressions and environment variables tell about the run, the job and the machine. */
+/** Contexts: what expressions and environment variables expose of the run, the job and the
+ *  machine. */
 import { arch, platform } from 'node:os'
 import { dirname } from 'node:path'
 import type { Json } from './expression.ts'
 
-/** The run, as its caller describes it. Nothing here is looked up. */
+/** The run as its caller describes it. Nothing in it is looked up. */
 export interface RunFacts {
   /** `owner/repo`. */
   repository: string
@@ -22,7 +23,8 @@ export interface RunFacts {
   payload: { [key: string]: Json }
   /** Path of the workflow file in its repository. */
   workflowPath: string
-  /** Host that links point to. The stock artifact actions accept github.com and *.ghe.com only (GITHUB-PROTOCOL §3). */
+  /** Base URL of links. The stock artifact actions accept only github.com and *.ghe.com
+   *  (GITHUB-PROTOCOL §3). */
   serverUrl: string
   apiUrl: string
   retentionDays: number
@@ -30,7 +32,7 @@ export interface RunFacts {
 
 /** Directories of one job, all absolute. */
 export interface JobDirectories {
-  /** Holds the others; removed after the job unless it is to be kept. */
+  /** Contains the others; removed after the job unless the caller keeps it. */
   root: string
   workspace: string
   temporary: string
@@ -38,7 +40,7 @@ export interface JobDirectories {
   eventPath: string
 }
 
-/** The `github` context as far as the run alone decides it. */
+/** Returns the part of the `github` context that depends only on the run. */
 export function githubContext(facts: RunFacts, workflow: string): { [key: string]: Json } {
   const tag = facts.ref.startsWith('refs/tags/')
   return {
@@ -73,7 +75,7 @@ export function githubContext(facts: RunFacts, workflow: string): { [key: string
   }
 }
 
-/** What a job adds to the `github` context. */
+/** Returns what a job adds to the `github` context. */
 export function githubOfJob(job: { id: string; directories: JobDirectories; token: string }): {
   [key: string]: Json
 } {
@@ -81,10 +83,12 @@ export function githubOfJob(job: { id: string; directories: JobDirectories; toke
   return { job: job.id, token: job.token, event_path: eventPath, workspace }
 }
 
-/** Keys of the `github` context that a runner does not turn into a variable: secrets, and what is not text. */
+/** Keys of the `github` context that a runner does not export as variables: secrets, and values
+ *  that
+ *  are not text. */
 const unexported = new Set(['event', 'token', 'repositoryUrl', 'secret_source'])
 
-/** GITHUB_* variables of a context, the step's additions included. */
+/** Returns the GITHUB_* variables of a context that includes the step's additions. */
 export function githubVariables(github: { [key: string]: Json }): Record<string, string> {
   const variables: Record<string, string> = {}
   for (const [key, value] of Object.entries(github)) {
@@ -102,7 +106,7 @@ const architectures: Record<string, string> = {
   arm: 'ARM',
 }
 
-/** The `runner` context; RUNNER_* variables hold the same. */
+/** Returns the `runner` context; the RUNNER_* variables have the same values. */
 export function runnerContext(directories: JobDirectories, debug: boolean): Record<string, string> {
   return {
     name: 'trove',

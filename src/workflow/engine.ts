@@ -1,4 +1,5 @@
-/** What all jobs of a run share, and what all steps of a job share. State that changes is marked as such. */
+/** State shared by all jobs of a run, and by all steps of a job. Mutable fields are marked
+ *  "Changes". */
 import type { ArtifactStore } from './artifacts.ts'
 import type { JobDirectories, RunFacts } from './contexts.ts'
 import type { Conclusion, Emit, JobReference } from './events.ts'
@@ -21,12 +22,12 @@ export interface ArtifactEndpoint {
 
 export interface Engine {
   facts: RunFacts
-  /** The `github` context before any job adds to it. */
+  /** The `github` context without the additions of a job. */
   githubOfRun: { [key: string]: Json }
   workflowName: string
   workflowEnv: Template | undefined
   workflowDefaults: RunDefaults
-  /** The variables that every process starts from. */
+  /** Base environment of every process. */
   environment: Readonly<Record<string, string>>
   secrets: Readonly<Record<string, string>>
   vars: Readonly<Record<string, string>>
@@ -35,9 +36,9 @@ export interface Engine {
   repositoryDirectory: string
   workDirectory: string
   keepWorkDirectory: boolean
-  /** A value in the environment of all processes of this run and no other. */
+  /** Unique value in the environment of every process of this run. */
   marker: string
-  /** Program that JavaScript actions run in. */
+  /** Node.js executable that runs JavaScript actions. */
   nodePath: string
   debug: boolean
   endpoint: ArtifactEndpoint | undefined
@@ -48,9 +49,9 @@ export interface Engine {
   room: Room
   globber: Globber
   now: () => number
-  /** Asks the run to end; steps with `always()` still run. */
+  /** Cancels the run; steps with `always()` still run. */
   cancel: AbortSignal
-  /** Ends everything at once. */
+  /** Stops everything immediately. */
   kill: AbortSignal
 }
 
@@ -67,41 +68,42 @@ export interface JobState {
   strategy: { [key: string]: Json }
   secrets: Record<string, string>
   defaults: { shell: string | undefined; workingDirectory: string | undefined }
-  /** Changes: workflow and job `env`, and what GITHUB_ENV adds. */
+  /** Changes: workflow and job `env`, plus additions through GITHUB_ENV. */
   env: Record<string, string>
-  /** Changes: what GITHUB_PATH adds, the latest last. */
+  /** Changes: directories added through GITHUB_PATH, the latest last. */
   path: string[]
-  /** A value in the environment of all processes of this job and no other. */
+  /** Unique value in the environment of every process of this job. */
   marker: string
   cancel: AbortSignal
   kill: AbortSignal
   runtimeToken: string
   artifacts: ArtifactStore | undefined
-  /** Changes: steps to run at the end, the last added first. */
+  /** Changes: steps to run at the end of the job, in reverse order. */
   postSteps: PostStep[]
-  /** Changes: what the scripts of each use of a JavaScript action know of each other. */
+  /** Changes: state shared by the scripts of each use of a JavaScript action. */
   uses: Map<Step, ActionUse>
 }
 
-/** The clean-up of an action that was started. */
+/** The post step of an action that has started. */
 interface PostStep {
   id: string
-  /** `scope` is the job's own, whatever scope the action ran in. */
+  /** `scope` is the scope of the job, even for an action in a composite action. */
   run: (scope: StepScope, openLog: OpenLog) => Promise<StepResult>
 }
 
-/** One use of a JavaScript action: the state that it saved, and which of its scripts have had their turn. */
+/** One use of a JavaScript action: its saved state, and which of its scripts have run or are
+ *  scheduled. */
 export interface ActionUse {
   state: Record<string, string>
   preDone: boolean
   postAdded: boolean
 }
 
-/** Steps that see each other: those of a job, or those of one use of a composite action. */
+/** The scope of a group of steps: those of a job, or of one use of a composite action. */
 export interface StepScope {
   /** Changes: the `steps` context. */
   steps: { [id: string]: Json }
-  /** Changes: failure once a step failed. Cancellation is told by the signal. */
+  /** Changes: `failure` once a step has failed. Cancellation is signalled by `cancel`. */
   status: 'success' | 'failure'
   inputs: { [key: string]: Json }
   /** `env` of the step that uses the composite action. */
@@ -112,7 +114,7 @@ export interface StepScope {
   depth: number
 }
 
-/** Called when a step begins, with its name; what it writes goes to the log it answers. */
+/** Called with a step's name when it starts. Returns the log for the step's output. */
 export type OpenLog = (name: string) => StepLog
 
 export interface StepResult {

@@ -1,31 +1,32 @@
-/** What happens in a run, as it happens. Sinks receive the events in order: one draws them on the terminal, one records
- *  them. All text in them is masked before any sink sees it. */
+/** Events of a run, emitted as they happen. Sinks receive them in order: one draws them on the
+ *  terminal, one records them. All text is masked before a sink sees it. */
 import type { Combination } from './matrix.ts'
 
-/** As GitHub names them. `skipped` jobs and steps never started. */
+/** Named as by GitHub. `skipped` jobs and steps never started. */
 export type Conclusion = 'success' | 'failure' | 'cancelled' | 'skipped'
 
-/** One job of the run; a matrix has several of one `id`. */
+/** One job instance; a matrix has several with the same `id`. */
 export interface JobReference {
-  /** Unique in the run, made of letters, digits, `-` and `_`: fit for a directory name. */
+  /** Unique in the run. Contains only letters, digits, `-` and `_`, so it is a valid directory
+   *  name. */
   key: string
   /** The key under `jobs:`. */
   id: string
-  /** As shown, matrix values included. */
+  /** Display name, including matrix values. */
   name: string
 }
 
-/** One step of a job, numbered from 1 in the order of the job's list: first pre steps, then main ones, then post. */
+/** One step of a job. Numbers start at 1, in execution order: pre steps, main steps, post steps. */
 export interface StepReference {
   number: number
-  /** The author's id or one that begins with `__`. */
+  /** The id in the workflow, or a generated one that starts with `__`. */
   id: string
   name: string
 }
 
 export type AnnotationLevel = 'error' | 'warning' | 'notice'
 
-/** A remark that outlives the log, with the place in a file when one was given. */
+/** A message that is kept beside the log, with its place in a file if given. */
 export interface Annotation {
   level: AnnotationLevel
   message: string
@@ -37,7 +38,8 @@ export interface Annotation {
   endColumn?: number
 }
 
-/** `command`: what the step is about to do, told by the engine. `debug` lines occur only in debug runs. */
+/** `command` lines come from the engine and show what the step is about to do. `debug` lines occur
+ *  only in debug runs. */
 export type LineKind = 'output' | 'command' | 'debug' | AnnotationLevel
 
 interface At {
@@ -84,21 +86,24 @@ export type RunEvent =
     })
   | (At & { type: 'run-finished'; conclusion: Conclusion; durationMs: number })
 
-/** Called for each event, in order, never concurrently. A sink that throws is called no more and ends the run. */
+/** Called for each event, in order, never concurrently. When a sink throws, it is not called again
+ *  and
+ *  the run ends. */
 export type RunSink = (event: RunEvent) => void
 
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
-/** An event before the engine has added the time. */
+/** An event without its time, which the engine adds. */
 type NewRunEvent = DistributiveOmit<RunEvent, 'at'>
-/** Adds the time, masks every text, hands the event to all sinks. */
+/** Adds the time, masks all text, and passes the event to all sinks. */
 export type Emit = (event: NewRunEvent) => void
 
 export interface EmitOptions {
   sinks: RunSink[]
   mask: (text: string) => string
   now: () => number
-  /** Aborted with the first error of a sink. It is not thrown where the event came up, which may be in the middle of a
-   *  process's output. */
+  /** Aborted with the first error of a sink. The error is not thrown where the event was emitted,
+   *  which
+   *  may be in the middle of a process's output. */
   broken: AbortController
 }
 
@@ -114,7 +119,9 @@ export function createEmit({ sinks, mask, now, broken }: EmitOptions): Emit {
   }
 }
 
-/** The identifiers that tie events together stay as they are: a secret that equals a job's key names nothing secret. */
+/** Identifiers that link events are not masked: a secret that happens to equal a job's key would
+ *  break
+ *  the links and reveal nothing. */
 const kept = new Set([
   'type',
   'key',

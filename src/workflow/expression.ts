@@ -1,5 +1,8 @@
-/** Expressions, by GitHub's own evaluator: contexts in, a JSON value out. Evaluating is synchronous there; `hashFiles`
- *  reads files, so a call that is met for the first time is noted, answered, and the expression evaluated again. */
+/** Expressions, evaluated by GitHub's own evaluator: contexts in, a JSON value out. The evaluator
+ *  is
+ *  synchronous but `hashFiles` reads files. So the first call with given patterns throws, is
+ *  computed,
+ *  and the expression is evaluated again. */
 import { data, Evaluator, Lexer, Parser } from '@actions/expressions'
 import { TokenType, type Token } from '@actions/expressions/lexer'
 import type { FunctionDefinition } from '@actions/expressions/funcs/info'
@@ -7,18 +10,18 @@ import { equals as equalData } from '@actions/expressions/result'
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
 
-/** Status functions. Names narrow the question to these jobs; none asks for all. */
+/** Status functions. `names` restricts the check to these jobs; an empty list means all. */
 interface StatusFunctions {
   success(names: string[]): boolean
   failure(names: string[]): boolean
   cancelled(): boolean
 }
 
-/** What an expression can see. A context that is not given is null, as on a runner. */
+/** What an expression can access. A missing context is null, as on a runner. */
 export interface Scope {
   contexts: Partial<Record<ContextName, Json>>
   status?: StatusFunctions
-  /** SHA-256 (hex) over the files that the patterns match, '' when none does. */
+  /** SHA-256 (hex) over the matching files, '' when none matches. */
   hashFiles?: (patterns: string[]) => Promise<string>
 }
 
@@ -37,10 +40,10 @@ const contextNames = [
 ] as const
 type ContextName = (typeof contextNames)[number]
 
-/** A call whose answer is awaited; leaves the synchronous evaluator, which may wrap it. */
+/** Thrown to leave the synchronous evaluator, which may wrap it, until the hash is known. */
 class HashPending extends Error {}
 
-/** Evaluates one expression, without `${{ }}`. Throws the evaluator's error when it cannot. */
+/** Evaluates one expression, given without `${{ }}`. Throws the evaluator's error when it fails. */
 export async function evaluateExpression(expression: string, scope: Scope): Promise<Json> {
   const hashes = new Map<string, string>()
   const pending: string[][] = []
@@ -65,7 +68,8 @@ export async function evaluateExpression(expression: string, scope: Scope): Prom
 
 function readTokens(expression: string): Token[] {
   const { tokens } = new Lexer(expression).lex()
-  // @actions/expressions 0.3.61 unescapes only the first '' of a string. Delete once it unescapes all.
+  // @actions/expressions 0.3.61 unescapes only the first '' of a string. Delete when it unescapes
+  // all.
   return tokens.map((token) =>
     token.type === TokenType.STRING
       ? { ...token, value: token.lexeme.slice(1, -1).replaceAll("''", "'") }
@@ -108,7 +112,8 @@ function functionsOf(
   return functions
 }
 
-/** Only the contexts whose names occur are converted: `github.event` can be large and most expressions are short. */
+/** Converts only contexts whose names occur in the expression: `github.event` can be large, most
+ *  expressions are short. */
 function toDictionary(expression: string, scope: Scope): data.Dictionary {
   const text = expression.toLowerCase()
   const dictionary = new data.Dictionary()
@@ -151,22 +156,23 @@ export function isObject(value: Json | undefined): value is { [key: string]: Jso
   return value !== null && typeof value === 'object' && !Array.isArray(value)
 }
 
-/** What `==` says. */
+/** The `==` operator of expressions. */
 export function equals(left: Json, right: Json): boolean {
   return equalData(toData(left), toData(right))
 }
 
-/** Text of a value in the midst of other text: objects and arrays become `Object` and `Array`. */
+/** Text of a value embedded in other text: objects and arrays become `Object` and `Array`. */
 export function coerceText(value: Json): string {
   return toData(value).coerceString()
 }
 
-/** Text of a value as expressions coerce it: null is '', numbers have no needless digits, objects have no text. */
+/** Text of a value as expressions coerce it: null becomes '', numbers take their shortest form.
+ *  Undefined for objects and arrays. */
 export function textOf(value: Json): string | undefined {
   return value !== null && typeof value === 'object' ? undefined : toData(value).coerceString()
 }
 
-/** Truth as `if:` sees it: false, 0, '', null and NaN are false, the rest true. */
+/** Truthiness as in `if:`: false, 0, '', null and NaN are false, everything else is true. */
 export function isTruthy(value: Json): boolean {
   return value !== null && value !== false && value !== '' && value !== 0 && !Number.isNaN(value)
 }

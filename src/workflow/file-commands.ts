@@ -1,5 +1,6 @@
-/** File commands: the files that a step writes to set outputs, environment, path, state and its summary. Each step gets
- *  fresh, empty ones; they are read once, after it ended. */
+/** File commands: files that a step writes to set outputs, environment, path, state and its
+ *  summary.
+ *  Each step gets new, empty files; they are read once, after it ends. */
 import { asError } from '../core/errors.ts'
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
@@ -9,7 +10,7 @@ import { buffer } from 'node:stream/consumers'
 import { bounds } from './bounds.ts'
 import { removeTree } from './remove-tree.ts'
 
-/** Paths of one step's files, under the names of the variables that tell them. */
+/** Paths of one step's files, keyed by the variables that hold them. */
 export interface CommandFiles {
   GITHUB_ENV: string
   GITHUB_OUTPUT: string
@@ -18,8 +19,8 @@ export interface CommandFiles {
   GITHUB_STEP_SUMMARY: string
 }
 
-/** What a step asked for. `faults` are files that could not be understood; each fails the step. `summaryFaults` fail
- *  nothing, as on GitHub: a summary that is too large is only told of. */
+/** What a step requested. `faults` are unreadable or invalid files; each fails the step.
+ *  `summaryFaults` are only reported, as on GitHub, for example a summary that is too large. */
 export interface FileCommands {
   env: Record<string, string>
   outputs: Record<string, string>
@@ -50,7 +51,7 @@ export async function createCommandFiles(temporary: string): Promise<CommandFile
   return Object.fromEntries(entries) as unknown as CommandFiles
 }
 
-/** Reads what the step wrote and removes the files. */
+/** Reads what the step wrote, then removes the files. */
 export async function readCommandFiles(files: CommandFiles): Promise<FileCommands> {
   const faults: string[] = []
   const summaryFaults: string[] = []
@@ -89,7 +90,7 @@ export async function readCommandFiles(files: CommandFiles): Promise<FileCommand
   return result
 }
 
-/** A line that cannot be read, counted from 1. The message shows it. */
+/** A line that cannot be parsed, with its number counted from 1. The message quotes the line. */
 export class PairsError extends Error {
   override readonly name = 'PairsError'
   readonly line: number
@@ -99,8 +100,8 @@ export class PairsError extends Error {
   }
 }
 
-/** Reads `name=value` lines and `name<<DELIMITER … DELIMITER` blocks, as GITHUB_ENV and GITHUB_OUTPUT hold them. Line
- *  breaks inside a block are kept as they are. Errors: PairsError. */
+/** Parses `name=value` lines and `name<<DELIMITER … DELIMITER` blocks, the format of GITHUB_ENV and
+ *  GITHUB_OUTPUT. Line breaks inside a block are kept. Errors: PairsError. */
 export function parsePairs(text: string): Record<string, string> {
   const pairs: Record<string, string> = {}
   const lines = text.split(/(?<=\n)/)
@@ -138,8 +139,9 @@ function trimBreak(line: string): string {
   return line.endsWith('\r\n') ? line.slice(0, -2) : line.endsWith('\n') ? line.slice(0, -1) : line
 }
 
-/** A step may have removed its file; then it asked for nothing. It may also have put anything else in its place: opening a
- *  pipe must not wait, and a device may have no end. */
+/** Returns '' when the step removed the file. The step may have replaced it with anything: opening
+ *  a
+ *  named pipe must not block, and a device may never end. */
 async function readBounded(path: string, bytesMax: number): Promise<string> {
   const flags = constants.O_RDONLY | constants.O_NONBLOCK
   const file = await open(path, flags).catch((error: NodeJS.ErrnoException) => {
@@ -149,12 +151,12 @@ async function readBounded(path: string, bytesMax: number): Promise<string> {
   if (file === undefined) return ''
   try {
     const facts = await file.stat()
-    if (!facts.isFile() && !facts.isCharacterDevice()) throw new Error('it is not a file')
+    if (!facts.isFile() && !facts.isCharacterDevice()) throw new Error('not a file')
     if (facts.size > bytesMax)
-      throw new Error(`it holds ${facts.size} bytes, at most ${bytesMax} are read`)
+      throw new Error(`the file has ${facts.size} bytes, the limit is ${bytesMax}`)
     const bytes = await buffer(file.createReadStream({ end: bytesMax, autoClose: false }))
     if (bytes.length > bytesMax)
-      throw new Error(`it has no end, at most ${bytesMax} bytes are read`)
+      throw new Error(`the file has more than ${bytesMax} bytes, the limit`)
     return bytes.toString()
   } finally {
     await file.close()

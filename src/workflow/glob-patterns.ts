@@ -1,15 +1,16 @@
-/** Patterns as users write them, made absolute for `@actions/glob`, which roots relative ones at the directory of this
- *  process and `~` at its user's home; a job has its own of both. */
+/** Makes users' patterns absolute for `@actions/glob`, which resolves relative ones against the
+ *  directory of this process and `~` against its user's home. A job has its own directory and
+ *  home. */
 import { escapePath } from '../client/files/paths.ts'
 
 export interface PatternRoots {
-  /** Absolute directory that relative patterns start from. */
+  /** Absolute directory against which relative patterns are resolved. */
   directory: string
   /** Absolute home directory, for `~`; undefined makes `~` an error. */
   home: string | undefined
 }
 
-/** Rewrites each line; blank lines and comments (`#`) are kept out. Negation (`!`) stays in front. */
+/** Rewrites each line. Drops blank lines and comments (`#`). Negation (`!`) stays in front. */
 export function absolutePatterns(text: string, roots: PatternRoots): string {
   const lines = text.split(/\r?\n/).map((line) => line.trim())
   return lines
@@ -24,7 +25,7 @@ function absolutePattern(line: string, roots: PatternRoots): string {
   if (pattern === '' || pattern.startsWith('/')) return negation + pattern
   if (pattern === '~' || pattern.startsWith('~/')) {
     if (roots.home === undefined)
-      throw new Error(`cannot resolve ${JSON.stringify(pattern)}: HOME is not set`)
+      throw new Error(`Cannot resolve path ${JSON.stringify(pattern)}: HOME is not set`)
     return negation + escapePath(roots.home) + pattern.slice(1)
   }
   if (pattern === '.' || pattern.startsWith('./')) {

@@ -1,5 +1,8 @@
-/** Runs `@actions/glob` in a worker thread: it prints a `::debug::` line on standard output for every step it takes,
- *  and standard output belongs to the program's results. The thread's own output is caught by its owner. */
+/** Runs `@actions/glob` in a worker thread. The library prints a `::debug::` line to standard
+ *  output
+ *  for every step, and standard output is reserved for the program's results; the owner captures
+ *  the
+ *  thread's own output. */
 import { createHash } from 'node:crypto'
 import fs, { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
@@ -30,8 +33,9 @@ async function search(
   return { kind: 'search', files, searchPaths, lost: ours }
 }
 
-/** Paths that a search came to and that are not there, although their directory lists them: a name that is not UTF-8 was
- *  read with U+FFFD in it. The library takes them for broken links and passes over them. */
+/** Paths that a search found in a directory listing but could not stat: a name that is not UTF-8
+ *  was
+ *  decoded with U+FFFD. The library takes them for broken links and skips them. */
 const lost = new Set<string>()
 const { stat } = fs.promises
 fs.promises.stat = (async (path: string): Promise<fs.Stats> => {
@@ -44,7 +48,8 @@ fs.promises.stat = (async (path: string): Promise<fs.Stats> => {
   }
 }) as typeof stat
 
-/** As the library's `hashFiles` does, which would wait at a pipe without end, and cannot be stopped. */
+/** Same result as the library's `hashFiles`, which blocks on a named pipe and cannot be
+ *  cancelled. */
 async function hashFiles(
   { patterns, directory, followSymbolicLinks }: Extract<GlobRequest, { kind: 'hash' }>,
   signal: AbortSignal,
@@ -63,13 +68,14 @@ async function hashFiles(
   return { kind: 'hash', hash: count === 0 ? '' : all.digest('hex') }
 }
 
-/** False for a directory. Throws an Error for what has no content of its own: reading it may have no end. */
+/** Returns false for a directory. Throws an Error for pipes, sockets and devices: reading them may
+ *  never end. */
 async function isFile(path: string): Promise<boolean> {
   const facts = await stat(path)
   if (facts.isFile()) return true
   if (facts.isDirectory()) return false
   const kind = facts.isFIFO() ? 'a pipe' : facts.isSocket() ? 'a socket' : 'a device'
-  throw new Error(`${path} is ${kind}, not a file`)
+  throw new Error(`${path} is ${kind}, not a regular file`)
 }
 
 await answerRequests<GlobRequest, GlobAnswer>(() => ({

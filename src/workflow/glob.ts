@@ -1,9 +1,9 @@
-/** Finding files by pattern: `@actions/glob`, kept in a worker thread that starts with the first question. */
+/** Finds files by pattern with `@actions/glob`, in a worker thread that starts on first use. */
 import { startThread } from '../program-files.ts'
 import { type AskedThread, askThread } from '../worker-thread.ts'
 import { absolutePatterns, type PatternRoots } from './glob-patterns.ts'
 
-/** Patterns are absolute, one a line. */
+/** Patterns are absolute, one per line. */
 export type GlobRequest =
   | { kind: 'search'; patterns: string; includeHidden: boolean }
   | { kind: 'hash'; patterns: string; directory: string; followSymbolicLinks: boolean }
@@ -11,23 +11,28 @@ export type GlobRequest =
 export type GlobAnswer = ({ kind: 'search' } & SearchResult) | { kind: 'hash'; hash: string }
 
 export interface SearchResult {
-  /** Absolute paths of the files (no directories) that match. */
+  /** Absolute paths of the matching files, without directories. */
   files: string[]
-  /** The literal beginnings of the patterns, none below another. */
+  /** The literal prefixes of the patterns, none inside another. */
   searchPaths: string[]
-  /** Paths of which some part is not UTF-8, so that they cannot be named; as far as they can be shown. */
+  /** Paths that contain a name that is not UTF-8 and so cannot be opened, as far as they can be
+   *  shown. */
   lost: string[]
 }
 
 export interface Globber {
-  /** Finds files as actions/upload-artifact does. Rejects when there is a pipe, a socket or a device among them. */
+  /** Finds files as actions/upload-artifact does. Rejects when a match is a pipe, a socket or a
+   *  device. */
   search(
     patterns: string,
     roots: PatternRoots & { includeHidden: boolean },
     signal: AbortSignal,
   ): Promise<SearchResult>
-  /** The `hashFiles` function: SHA-256 of the files' SHA-256, '' when nothing matches. Files outside
-   *  `roots.directory` do not count. A first pattern `--follow-symbolic-links` is an option, as on a runner. */
+  /** The `hashFiles` function: SHA-256 of the files' SHA-256, '' when nothing matches. Files
+   *  outside
+   *  `roots.directory` are ignored. If the first pattern is `--follow-symbolic-links`, it is an
+   *  option,
+   *  as on a runner. */
   hashFiles(patterns: string[], roots: PatternRoots, signal: AbortSignal): Promise<string>
   close(): Promise<void>
 }

@@ -1,19 +1,22 @@
-/** Inputs of a run on `workflow_dispatch` or `workflow_call`: what its caller gives, else the workflow's defaults, as the
- *  types have it that the workflow declares. A value that does not fit is refused, as GitHub refuses it. */
+/** Inputs of a run on `workflow_dispatch` or `workflow_call`: values from the caller, else the
+ *  workflow's defaults, converted to the declared types. Invalid values are rejected, as on
+ *  GitHub. */
 import type { Json, Scope } from './expression.ts'
 import { EvaluationError, problemAt, type Position, type Problem } from './problem.ts'
 import { evaluateText } from './template.ts'
 import type { WorkflowInput } from './triggers.ts'
 
 export interface RunInputs {
-  /** As the payload of `workflow_dispatch` has them: `github.event.inputs.deep == 'true'` is how workflows ask for a boolean
-   *  there. */
+  /** As in the payload of `workflow_dispatch`, where booleans are text: workflows test
+   *  `github.event.inputs.deep == 'true'`. */
   texts: Record<string, string>
-  /** As the `inputs` context has them. */
+  /** As in the `inputs` context. */
   values: { [key: string]: Json }
 }
 
-/** `scope` is for defaults, which may be expressions; `workflow` is the place of what the workflow lacks. */
+/** `scope` evaluates defaults, which may be expressions. Problems about undeclared inputs are
+ *  reported
+ *  at `workflow`. */
 export async function readInputs(
   declared: WorkflowInput[],
   given: Readonly<Record<string, string>>,
@@ -22,7 +25,7 @@ export async function readInputs(
   const names = new Set(declared.map(({ name }) => name))
   const problems = Object.keys(given)
     .filter((name) => !names.has(name))
-    .map((name) => problemAt(workflow, `there is no input '${name}'`))
+    .map((name) => problemAt(workflow, `unknown input '${name}'`))
   const texts: RunInputs['texts'] = {}
   const values: RunInputs['values'] = {}
   for (const input of declared) {
@@ -52,9 +55,9 @@ function faultOf(
   if (text === undefined) return required ? `input '${name}' is required` : undefined
   const allowed = type === 'boolean' ? ['true', 'false'] : options
   if (allowed.length > 0 && !allowed.includes(text))
-    return `input '${name}' is one of ${allowed.join(', ')}, got '${text}'`
+    return `input '${name}' must be one of ${allowed.join(', ')}, got '${text}'`
   if (type === 'number' && (text.trim() === '' || Number.isNaN(Number(text))))
-    return `input '${name}' is a number, got '${text}'`
+    return `input '${name}' must be a number, got '${text}'`
   return undefined
 }
 

@@ -1,4 +1,5 @@
-/** One instance of a job: its workspace, its steps in order, the clean-up of its actions, its outputs. */
+/** One job instance: its workspace, its steps in order, the post steps of its actions, its
+ *  outputs. */
 import { asError } from '../core/errors.ts'
 import { findPre } from './actions/action.ts'
 import { bounds } from './bounds.ts'
@@ -23,16 +24,16 @@ import {
 import type { Template } from './template.ts'
 import type { RunDefaults } from './workflow-file.ts'
 
-/** What makes this instance differ from the others of its job. */
+/** What distinguishes this instance from the others of its job. */
 export interface JobInstance {
   planned: PlannedJob
   reference: JobReference
   needs: { [key: string]: Json }
   matrix: Combination | null
   strategy: { [key: string]: Json }
-  /** What is known before the job starts. */
+  /** Contexts and functions available before the job starts. */
   expressions: Scope
-  /** Asks this instance to end: fail-fast, or the run's own cancellation. */
+  /** Cancels this instance: by fail-fast, or because the run is cancelled. */
   cancel: AbortSignal
 }
 
@@ -54,14 +55,15 @@ export interface JobResult {
   finishedAt: number
 }
 
-/** The steps of one job as they go. */
+/** The steps that have run so far. */
 interface Progress {
   job: JobState
   scope: StepScope
   steps: StepSummary[]
 }
 
-/** Runs one instance to its end. Whatever keeps a job from running fails that job alone. */
+/** Runs one instance to completion. An error that prevents the job from running fails only that
+ *  job. */
 export async function runJobInstance(engine: Engine, instance: JobInstance): Promise<JobResult> {
   const { reference, planned, matrix } = instance
   const { needs } = planned.job
@@ -111,7 +113,8 @@ async function openAndRun(
   }
 }
 
-/** Evaluates what the job says of itself. Errors: EvaluationError; the job then fails without a step. */
+/** Evaluates the job's own settings. Errors: EvaluationError; the job then fails without running a
+ *  step. */
 async function prepare(
   { job, scope }: Progress,
   instance: JobInstance,
@@ -123,15 +126,15 @@ async function prepare(
   const minutes = asked > 0 ? asked : bounds.jobMinutesDefault
   const message = `The job has exceeded the maximum execution time of ${minutes} minutes.`
   signals.expireAfter(minutes * 60_000, () => complain(engine, reference, 'error', message))
-  await warnOfOtherSystem(job, definition.runsOn, instance.expressions)
+  await warnOfForeignSystem(job, definition.runsOn, instance.expressions)
   const expressions = (): Scope => stepExpressions(job, scope, '', job.env, job.kill)
   Object.assign(job.env, await evaluateTextMap(engine.workflowEnv, expressions()))
   Object.assign(job.env, await evaluateTextMap(definition.env, expressions()))
   job.defaults = await readDefaults([definition.defaults, engine.workflowDefaults], expressions())
 }
 
-/** Every job runs here, whatever it asks for; one that asks for another system is told so. */
-async function warnOfOtherSystem(
+/** Every job runs on this machine. Warns when `runs-on` asks for another operating system. */
+async function warnOfForeignSystem(
   job: JobState,
   runsOn: Template | undefined,
   scope: Scope,
@@ -145,11 +148,11 @@ async function warnOfOtherSystem(
     job.engine,
     job.reference,
     'warning',
-    `runs-on asks for ${system}, the job runs on ${job.runner['os']}`,
+    `runs-on asks for ${system}, but the job runs on ${job.runner['os']}`,
   )
 }
 
-/** The first that is set wins. */
+/** The first candidate that sets a value wins. */
 async function readDefaults(
   candidates: RunDefaults[],
   scope: Scope,
@@ -166,7 +169,7 @@ async function readDefaults(
   }
 }
 
-/** Tells of something about a job as a whole. */
+/** Emits an annotation about the job as a whole. */
 export function complain(
   engine: Engine,
   job: JobReference,
@@ -206,7 +209,7 @@ async function runMain(progress: Progress, { step, skipReason }: PlannedStep): P
     if (skipReason === undefined) return await runStep(job, scope, step, openLog)
     const name = describeStep(step)
     const log = openLog(name)
-    log.annotate({ level: 'warning', message: `left out: ${skipReason}` })
+    log.annotate({ level: 'warning', message: `skipped: ${skipReason}` })
     return { name, outcome: 'skipped', conclusion: 'skipped', outputs: {} }
   })
 }
@@ -226,7 +229,7 @@ async function runOne(
     engine.emit({ type: 'step-started', job: jobReference, step })
     return createStepLog({ emit, job: jobReference, step, masker, debug })
   })
-  // What a later step in the job does to the job's status, a post step does too.
+  // A failing pre or post step fails the job, like any other step.
   if (result.conclusion === 'failure') scope.status = 'failure'
   const reference = { number, id, name: masker.mask(result.name) }
   const { outcome, conclusion } = result
@@ -242,7 +245,8 @@ async function runOne(
   })
 }
 
-/** A value in which a secret shows does not leave the job, as on GitHub. Errors: EvaluationError. */
+/** Evaluates the job's outputs. Drops values that contain a secret, as GitHub does. Errors:
+ *  EvaluationError. */
 async function readOutputs(
   { job, scope }: Progress,
   outputs: Template | undefined,

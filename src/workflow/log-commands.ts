@@ -1,16 +1,18 @@
-/** Workflow commands: lines of output that ask the runner for something (`::error file=a.js,line=3::message`).
- *  Parsing only; what a command does is the step log's business. */
+/** Workflow commands: lines of output with instructions for the runner
+ *  (`::error file=a.js,line=3::message`). Parsing only; `step-log.ts` executes them. */
 
 export interface LogCommand {
-  /** Lower case, as commands are compared without regard to case. */
+  /** In lower case, since commands are case-insensitive. */
   name: string
   /** Keys in lower case. */
   properties: Record<string, string>
   data: string
 }
 
-/** Reads `::name key=value,…::data`, or the older `##[name key=value;…]data`. Undefined for an ordinary line. Any line of
- *  output comes through here, so the marks are searched for one after the other, which takes no longer than the line. */
+/** Parses `::name key=value,…::data`, or the older `##[name key=value;…]data`. Returns undefined
+ *  for an
+ *  ordinary line. Runs on every line of output, so it looks for the delimiters one by one in linear
+ *  time. */
 export function parseLogCommand(line: string): LogCommand | undefined {
   return parseCurrent(line.trimStart()) ?? parseOlder(line)
 }
@@ -60,7 +62,7 @@ function readProperties(
   return properties
 }
 
-// `%25` comes last everywhere: what it yields must not be unescaped again.
+// `%25` must come last: its result must not be unescaped again.
 function unescapeData(text: string): string {
   return text.replaceAll('%0D', '\r').replaceAll('%0A', '\n').replaceAll('%25', '%')
 }

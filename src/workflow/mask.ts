@@ -1,12 +1,16 @@
-/** Masking: secrets never leave a run in a log, an annotation or a record. A masker knows values and their usual
- *  encodings and replaces each with `***`; it is shared by all jobs of a run, so a value that one job masks at run
- *  time stays hidden in the others too. */
+/** Masking: keeps secrets out of logs, annotations and records. A masker replaces known values and
+ *  their usual encodings with `***`. All jobs of a run share it, so a value that one job masks at
+ *  run
+ *  time is hidden in the others too. */
 
 export interface Masker {
-  /** Hides `secret` from now on: as it is, line by line, and encoded (base64 at each offset, hex, JSON, URL, XML). */
+  /** Masks `secret` from now on: as it is, line by line, and encoded (base64 at each offset, hex,
+   *  JSON,
+   *  URL, XML). */
   add: (secret: string) => void
   mask: (text: string) => string
-  /** Where `text` may be cut so that no secret is split: the largest such place not above `limit`, or 0. */
+  /** Returns the largest position, at most `limit`, at which `text` can be cut without splitting a
+   *  secret, or 0. */
   safeCut: (text: string, limit: number) => number
 }
 
@@ -14,7 +18,7 @@ const replacement = '***'
 
 export function createMasker(secrets: Iterable<string>): Masker {
   const values = new Set<string>()
-  /** Undefined until it is needed: a step may add thousands of values in a row. */
+  /** Built on first use: a step may add thousands of values in a row. */
   let pattern: RegExp | undefined
   let longest = 0
 
@@ -37,7 +41,7 @@ export function createMasker(secrets: Iterable<string>): Masker {
     return result + text.slice(done)
   }
   const safeCut = (text: string, limit: number): number => {
-    // A secret may still be coming in: its first characters can be the last ones here.
+    // The end of `text` may be the beginning of a secret whose rest has not arrived yet.
     let cut = Math.min(limit, text.length - Math.max(0, longest - 1))
     for (const { start, end } of findSpans(text, values)) {
       if (start < cut && cut < end) cut = start
@@ -48,13 +52,14 @@ export function createMasker(secrets: Iterable<string>): Masker {
   return { add, mask, safeCut }
 }
 
-/** Without values it matches nothing. */
+/** Matches nothing when there are no values. */
 function patternOf(values: ReadonlySet<string>): RegExp {
   const sources = [...values].toSorted((a, b) => b.length - a.length).map(escapeRegExp)
   return new RegExp(sources.length === 0 ? '(?!)' : sources.join('|'))
 }
 
-/** Places of all values in `text`, those that touch or overlap joined, in order. */
+/** Returns the positions of all values in `text`, in order; adjacent and overlapping ones are
+ *  merged. */
 function findSpans(text: string, values: Iterable<string>): { start: number; end: number }[] {
   const found: { start: number; end: number }[] = []
   for (const value of values) {
@@ -71,8 +76,9 @@ function findSpans(text: string, values: Iterable<string>): { start: number; end
   return joined
 }
 
-/** GitHub's runner registers these encodings too, but for hex (its ValueEncoders); short lines of a multi-line secret would blank out
- *  ordinary text, so only lines of three characters or more count there. */
+/** GitHub's runner registers these encodings too, except hex (its ValueEncoders). Lines of a
+ *  multi-line
+ *  secret count only from three characters on, since shorter ones would mask ordinary text. */
 function formsOf(secret: string): Set<string> {
   const forms = new Set<string>()
   const trimmed = secret.trim()
@@ -82,7 +88,7 @@ function formsOf(secret: string): Set<string> {
   for (const value of [...whole, ...lines.filter((line) => line.length >= 3)]) {
     forms.add(value)
     forms.add(escapeJson(value))
-    // JSON within JSON, as of a log that is itself written as JSON.
+    // JSON within JSON, such as a JSON value in a log written as JSON.
     forms.add(escapeJson(escapeJson(value)))
     for (const escaped of escapedForms(value)) forms.add(escaped)
     for (const encoded of [...base64Forms(value), ...hexForms(value)]) forms.add(encoded)
@@ -95,7 +101,8 @@ function escapeJson(text: string): string {
   return JSON.stringify(text).slice(1, -1)
 }
 
-/** In URLs, XML, expressions, arguments, and as a shell shows it after `set -x`. */
+/** Escaped forms of URLs, XML, expressions and arguments, and what a shell prints after `set
+ *  -x`. */
 function escapedForms(value: string): string[] {
   const url = encodeURIComponent(value.toWellFormed())
   const strictUrl = url.replaceAll(
@@ -105,10 +112,10 @@ function escapedForms(value: string): string[] {
   const text = value.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
   return [
     url,
-    // RFC 3986, as .NET, Python and curl have it.
+    // RFC 3986, the form of .NET, Python and curl.
     strictUrl,
     strictUrl.replaceAll('%20', '+'),
-    // A whole path or URL, as Python's `quote` and JavaScript's `encodeURI` have it.
+    // A whole path or URL, the form of Python's `quote` and JavaScript's `encodeURI`.
     strictUrl.replaceAll('%2F', '/'),
     encodeURI(value.toWellFormed()),
     text,
@@ -119,9 +126,12 @@ function escapedForms(value: string): string[] {
   ]
 }
 
-/** The middle of a base64 text depends on where the secret starts modulo three bytes: one form for each. Characters
- *  that also carry bits of neighbours are left out. Values under 6 bytes have no such form long enough to be telling, only
- *  that of nothing else. */
+/** The base64 form of a secret inside other data depends on its offset modulo three bytes, so
+ *  there is
+ *  one form per offset. Characters that share bits with neighbouring data are left out. Values
+ *  under 6
+ *  bytes are too short for these forms to be distinctive; only their own complete encoding
+ *  counts. */
 function base64Forms(value: string): string[] {
   const bytes = Buffer.from(value)
   const alone = bytes.toString('base64')
@@ -139,7 +149,7 @@ function base64Forms(value: string): string[] {
   return [...all, ...all.map((form) => form.replaceAll('+', '-').replaceAll('/', '_'))]
 }
 
-/** As `xxd -p` and `openssl rand -hex` write bytes, in lines or not. */
+/** As written by `xxd -p` and `openssl rand -hex`, in one line or wrapped. */
 function hexForms(value: string): string[] {
   const bytes = Buffer.from(value)
   if (bytes.length < 6) return []
@@ -147,8 +157,9 @@ function hexForms(value: string): string[] {
   return [hex, ...wrapLines(hex, 60)].flatMap((form) => [form, form.toUpperCase()])
 }
 
-/** The pieces that PowerShell shows of a command which it cannot run: it breaks behind the last `&`, and behind `&+` with
- *  a letter in colour. */
+/** The pieces that PowerShell shows of a command it cannot run: it breaks after the last `&`, or
+ *  after
+ *  `&+` with the next letter in colour. */
 function powerShellParts(value: string): string[] {
   const plus = value.indexOf('&+')
   const end = plus < 0 ? value.lastIndexOf('&') + 1 : plus + 2
@@ -157,7 +168,9 @@ function powerShellParts(value: string): string[] {
   return parts.filter((part) => part.length >= 6)
 }
 
-/** The lines of a longer text, as `base64`, PEM files and `xxd` have them; a short last one would be in other texts too. */
+/** Lines of wrapped text, as in `base64` output, PEM files and `xxd`. A short last line is left
+ *  out,
+ *  since it would occur in other text. */
 function wrapLines(text: string, width: number): string[] {
   if (text.length <= width) return []
   const lines = text.match(new RegExp(`.{1,${width}}`, 'g')) ?? []

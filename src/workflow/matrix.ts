@@ -1,29 +1,30 @@
-/** Matrices: the combinations that a `strategy.matrix` stands for, by GitHub's rules of include and exclude. */
+/** Matrices: expands a `strategy.matrix` into combinations, by GitHub's rules of include and
+ *  exclude. */
 import { bounds } from './bounds.ts'
 import { equals, isObject, type Json } from './expression.ts'
 
 export type Combination = { [key: string]: Json }
 
-/** One combination, and what the name of its job has behind it. */
+/** One combination, and the suffix of its job's name. */
 export interface MatrixEntry {
   values: Combination
-  /** ` (ubuntu, 20)`, or '' when there is nothing to tell. */
+  /** ` (ubuntu, 20)`, or '' when there are no values to show. */
   suffix: string
 }
 
-/** Expands an evaluated matrix, in the order of its keys and values. Throws an Error with the reason when it is not of
- *  the right form. An empty list means that nothing is left to run. */
+/** Expands an evaluated matrix in the order of its keys and values. An empty list means that no
+ *  combination is left. Throws an Error with the reason when the matrix is malformed. */
 export function expandMatrix(matrix: Json): MatrixEntry[] {
-  if (!isObject(matrix)) throw new Error('a matrix is a mapping of names to lists')
+  if (!isObject(matrix)) throw new Error('matrix must be a mapping of names to lists')
   const { include, exclude, ...axes } = matrix
   let combinations: Combination[] = Object.keys(axes).length === 0 ? [] : [{}]
   for (const [name, values] of Object.entries(axes)) {
-    if (!Array.isArray(values)) throw new Error(`matrix.${name} is not a list`)
+    if (!Array.isArray(values)) throw new Error(`matrix.${name} must be a list`)
     if (values.length === 0) throw new Error(`matrix.${name} has no values`)
     const count = combinations.length * values.length
     if (count > bounds.matrixProductMax) {
-      const most = `at most ${bounds.matrixProductMax} are looked at before some are excluded`
-      throw new Error(`the matrix multiplies to ${count} combinations or more, ${most}`)
+      const most = `the limit before 'exclude' is ${bounds.matrixProductMax}`
+      throw new Error(`the matrix has at least ${count} combinations, ${most}`)
     }
     combinations = combinations.flatMap((combination) =>
       values.map((value) => ({ ...combination, [name]: value })),
@@ -32,15 +33,16 @@ export function expandMatrix(matrix: Json): MatrixEntry[] {
   for (const excluded of readList(exclude, 'exclude')) {
     for (const name of Object.keys(excluded)) {
       if (!Object.hasOwn(axes, name))
-        throw new Error(`matrix.exclude names ${name}, which the matrix has not`)
+        throw new Error(`matrix.exclude names ${name}, which is not a key of the matrix`)
     }
     combinations = combinations.filter((combination) => !agrees(combination, excluded))
   }
   return addIncludes(combinations, readList(include, 'include'), Object.keys(axes))
 }
 
-/** Each entry extends every combination whose original values it does not contradict; one that extends none becomes a
- *  combination of its own, which later entries do not extend. Names tell of what a combination began with. */
+/** Each entry extends every combination whose original values it does not contradict. An entry that
+ *  extends none becomes a new combination, which later entries do not extend. Job names show the
+ *  original values of a combination only. */
 function addIncludes(
   combinations: Combination[],
   includes: Combination[],
@@ -62,8 +64,8 @@ function addIncludes(
   ]
 }
 
-/** An entry need name only some of the axes, and of lists and objects only a part. What it names is compared as `==` does,
- *  so that `18` is `'18'`. */
+/** Whether `value` matches `wanted`, which may name only some axes, and only parts of lists and
+ *  objects. Compares as `==` does, so `18` equals `'18'`. */
 function agrees(value: Json, wanted: Json): boolean {
   if (wanted === null || typeof wanted !== 'object') return equals(value, wanted)
   const parts = new Map<string, Json>(value === null ? [] : Object.entries(value))
@@ -73,7 +75,7 @@ function agrees(value: Json, wanted: Json): boolean {
 function readList(value: Json | undefined, name: string): Combination[] {
   if (value === undefined || value === null || value === '') return []
   if (!Array.isArray(value) || !value.every(isObject))
-    throw new Error(`matrix.${name} is a list of mappings`)
+    throw new Error(`matrix.${name} must be a list of mappings`)
   return value
 }
 

@@ -1,4 +1,5 @@
-/** The artifact store of a real run: a Trove server, through the native client, so that only changes travel. */
+/** The artifact store of a real run: a Trove server, accessed through the native client, so only
+ *  changes are transferred. */
 import { join } from 'node:path'
 import { createClient, type Client, type UploadResult } from '../client/client.ts'
 import { readArtifact } from '../client/find-artifact.ts'
@@ -34,7 +35,7 @@ export interface NativeArtifactsOptions {
 type WireArtifact = UploadResult['artifact']
 type RunOfProject = Pick<NativeArtifactsOptions, 'project' | 'run'>
 
-/** Threads that an upload or download works with; several jobs do so at once. */
+/** Threads per upload or download; several jobs transfer at once. */
 const threads = 2
 
 export function createNativeArtifacts({
@@ -45,7 +46,7 @@ export function createNativeArtifacts({
   run,
   attempt,
 }: NativeArtifactsOptions): ArtifactStore {
-  // Job directories are new in every run, so there is nothing that a stat cache could know.
+  // Job directories are new in every run, so a stat cache would never hit.
   const clientWith = (access: string): Client =>
     createClient({ url, proxy, token: access, cacheDir: null })
   const client = clientWith(token)
@@ -58,7 +59,8 @@ export function createNativeArtifacts({
         : await uploadRaw(client, request, { project, run }),
     list: async (from) => {
       const of = { project: from?.repository ?? project, run: from?.runId ?? run }
-      // An attempt that is run again keeps what it had, with older ids than a later attempt's.
+      // A re-run of an attempt keeps its artifacts, whose ids may be lower than those of a later
+      // attempt.
       const isOwn = (artifact: WireArtifact): boolean =>
         from === undefined && artifact.attempt === attempt
       const chosen = new Map<string, WireArtifact>()
@@ -101,8 +103,8 @@ async function uploadTree(
     signal,
   })
   const [logical, sent, reused] = [logicalBytes, sentBytes, reusedBytes].map(formatSizeBytes)
-  const remark = `${logical}, ${sent} sent, ${reused} not sent because the server or the tree had it already`
-  // The zip of a tree is put together when it is asked for, so nobody knows its digest.
+  const remark = `${logical}, ${sent} sent, ${reused} already on the server or sent once for several files`
+  // The zip of a tree is generated on download, so its digest is not known.
   const digest = artifact.zipDigest === null ? null : hexOf(artifact.zipDigest)
   return { ...uploadedOf(artifact), digest, remark }
 }
@@ -115,7 +117,7 @@ async function uploadRaw(
   const { name, files, retentionDays, overwrite, signal } = request
   const [file, ...others] = files
   if (file === undefined || others.length > 0)
-    throw new RangeError(`one file is kept as it is, got ${files.length}`)
+    throw new RangeError(`an upload without an archive takes one file, got ${files.length}`)
   const { sourcePath } = file
   const artifact = await uploadFile(client.server, {
     ...run,
@@ -146,7 +148,7 @@ async function download(client: Client, request: DownloadRequest): Promise<Downl
   const reference = { kind: 'id' as const, id: artifact.id }
   const detail = await readArtifact(client.server, reference, { project: null, signal })
   try {
-    // A zip that could not be taken apart has no files to give, only itself.
+    // A zip that could not be split into entries can only be downloaded as it is.
     if (keepArchive || detail.kind === 'opaque') {
       await saveWhole(client, detail, request)
       return { digestMatches: true, remark: null }
@@ -165,7 +167,7 @@ async function download(client: Client, request: DownloadRequest): Promise<Downl
   }
 }
 
-/** Writes the archive itself, or the file of an artifact that never was an archive. */
+/** Writes the archive itself, or the file of an artifact that was uploaded without an archive. */
 async function saveWhole(
   client: Client,
   detail: WireArtifact,

@@ -1,4 +1,4 @@
-/** What a job has before its first step: directories, token, contexts, and the signals that end it. */
+/** Prepares a job for its first step: directories, token, contexts, and the signals that end it. */
 import { randomUUID } from 'node:crypto'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -7,18 +7,18 @@ import { githubOfJob, runnerContext, type JobDirectories } from './contexts.ts'
 import type { Engine, JobState, StepScope } from './engine.ts'
 import type { JobReference } from './events.ts'
 
-/** What the state of a job takes over from its instance. */
+/** The fields that a job's state copies from its instance. */
 type OpenedInstance = Pick<JobState, 'reference' | 'needs' | 'matrix' | 'strategy'>
 
 export interface JobSignals {
   cancel: AbortSignal
   kill: AbortSignal
-  /** Cancels the job after this time, having called `announce`. */
+  /** Cancels the job after `ms`, calling `announce` first. */
   expireAfter: (ms: number, announce: () => void) => void
   close: () => void
 }
 
-/** A cancelled job may finish its `always()` steps, but not for ever. */
+/** Signals of one job. After a cancellation `always()` steps still run, for a limited time. */
 export function openSignals(cancel: AbortSignal, kill: AbortSignal): JobSignals {
   const canceller = new AbortController()
   const killer = new AbortController()
@@ -56,7 +56,7 @@ export function openSignals(cancel: AbortSignal, kill: AbortSignal): JobSignals 
   }
 }
 
-/** Errors: those of the file system, and of whoever gives the token and the store. */
+/** Errors: those of the file system and of the callbacks that provide the token and the store. */
 export async function openJob(
   engine: Engine,
   instance: OpenedInstance,
@@ -108,7 +108,7 @@ async function createDirectories(engine: Engine, reference: JobReference): Promi
   return directories
 }
 
-/** The scope that the steps of a job share. */
+/** Returns the scope shared by the steps of a job. */
 export function jobScope(job: JobState): StepScope {
   const { inputs } = job.engine
   return { steps: {}, status: 'success', inputs, env: {}, github: {}, cancel: job.cancel, depth: 0 }

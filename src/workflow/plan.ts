@@ -1,4 +1,5 @@
-/** Planning: what a run is going to do, checked before anything runs. Pure but for reading action files. */
+/** Planning: decides what a run will execute and checks it before anything runs. Pure, except for
+ *  reading action files. */
 import { join } from 'node:path'
 import { findAction, type ParsedAction } from './action-file.ts'
 import { bounds } from './bounds.ts'
@@ -9,18 +10,18 @@ import { sourceOf } from './template.ts'
 import type { Job, Step, Workflow } from './workflow-file.ts'
 
 export interface PlanOptions {
-  /** Ids of the jobs that are wanted, with what they need; all when empty. */
+  /** Ids of the jobs to run, together with what they need; empty means all. */
   jobs: string[]
-  /** Where `./` actions are looked for before the run. */
+  /** Where `./` actions are looked up before the run. */
   repositoryDirectory: string
   actions: ReadonlyMap<string, string>
-  /** Leave out what cannot run here instead of refusing the workflow. */
+  /** Skips jobs and steps that cannot run here instead of rejecting the workflow. */
   skipUnknown: boolean
 }
 
 export interface PlannedStep {
   step: Step
-  /** Why it is left out; undefined when it runs. */
+  /** Why the step is skipped; undefined when it runs. */
   skipReason: string | undefined
 }
 
@@ -30,7 +31,7 @@ export interface PlannedJob {
   skipReason: string | undefined
 }
 
-/** The jobs to run, each after those it needs. */
+/** The jobs to run, each after the jobs it needs. */
 export type Plan = { jobs: PlannedJob[] } | { problems: Problem[] }
 
 export async function planWorkflow(workflow: Workflow, options: PlanOptions): Promise<Plan> {
@@ -58,7 +59,7 @@ function selectJobs(
     const start = { file: workflow.file, line: 1, column: 1 }
     return {
       problems: unknown.map((id) =>
-        problemAt(start, `there is no job '${id}'; the jobs are ${known}`),
+        problemAt(start, `no job '${id}' in this workflow; its jobs are ${known}`),
       ),
     }
   }
@@ -72,14 +73,14 @@ function selectJobs(
   return { jobs: workflow.jobs.filter((job) => kept.has(job.id)) }
 }
 
-/** The parser has refused cycles and unknown needs, so each round finds a job that is ready. */
+/** The parser has rejected cycles and unknown needs, so each round finds a job that is ready. */
 function inOrderOfNeeds(jobs: Job[]): Job[] {
   const ordered: Job[] = []
   const done = new Set<string>()
   let waiting = jobs
   while (waiting.length > 0) {
     const ready = waiting.filter((job) => job.needs.every((need) => done.has(need)))
-    if (ready.length === 0) throw new RangeError('jobs need each other in a circle')
+    if (ready.length === 0) throw new RangeError('the needs of the jobs form a cycle')
     for (const job of ready) done.add(job.id)
     ordered.push(...ready)
     waiting = waiting.filter((job) => !done.has(job.id))
@@ -93,7 +94,7 @@ async function planJob(
 ): Promise<{ job: PlannedJob; problems: Problem[] }> {
   const problems = await strategyProblems(job)
   const foreign = job.unsupported.map(({ what, position }) =>
-    problemAt(position, `job '${job.id}' asks for ${what}, which does not run here`),
+    problemAt(position, `job '${job.id}': trove run does not support ${what}`),
   )
   if (foreign.length > 0 && !options.skipUnknown) problems.push(...foreign)
   const steps: PlannedStep[] = []
@@ -110,7 +111,7 @@ async function planJob(
   return { job: { job, steps, skipReason: reasonOf(foreign) }, problems }
 }
 
-/** A matrix with expressions in it is looked at when its job begins. */
+/** A matrix that contains expressions is checked only when its job starts. */
 async function strategyProblems({ id, strategy }: Job): Promise<Problem[]> {
   if (strategy === undefined || !isLiteral(strategy)) return []
   try {
@@ -126,12 +127,14 @@ function reasonOf(problems: Problem[]): string | undefined {
   return problems.length === 0 ? undefined : problems.map(formatProblem).join('; ')
 }
 
-/** What keeps a step from running here: an action nobody has, or, deeper, one that its composite action uses. */
+/** Returns what prevents a step from running here: an unavailable action, or one used by its
+ *  composite
+ *  action. */
 async function stepProblems(step: Step, options: PlanOptions, depth: number): Promise<Problem[]> {
   if (step.kind === 'run') return []
   const resolved = resolveUses(step.uses, options.actions)
   const wrong = (reason: string): Problem[] => [
-    problemAt(step.position, `'${step.uses}' cannot run: ${reason}`),
+    problemAt(step.position, `cannot run '${step.uses}': ${reason}`),
   ]
   switch (resolved.kind) {
     case 'built-in':
@@ -140,11 +143,11 @@ async function stepProblems(step: Step, options: PlanOptions, depth: number): Pr
       return wrong(resolved.reason)
     case 'directory': {
       const parsed = await findAction(resolved.directory)
-      if (parsed === undefined) return wrong(`there is no action.yml in ${resolved.directory}`)
+      if (parsed === undefined) return wrong(`no action.yml in ${resolved.directory}`)
       return await actionProblems(parsed, step, options, depth)
     }
     case 'workspace': {
-      // An earlier step may yet create it, so absence is found out when the step runs.
+      // An earlier step may still create it, so a missing file is reported when the step runs.
       const parsed = await findAction(join(options.repositoryDirectory, resolved.path))
       return parsed === undefined ? [] : await actionProblems(parsed, step, options, depth)
     }
@@ -160,12 +163,12 @@ async function actionProblems(
   if ('problems' in parsed) return parsed.problems
   const { file, runs } = parsed.action
   if (runs.kind === 'unsupported') {
-    const message = `${file} runs using '${runs.using}', which does not run here`
+    const message = `${file} uses '${runs.using}', which trove run does not support`
     return [problemAt(step.position, message)]
   }
   if (runs.kind === 'javascript') return []
   if (depth >= bounds.compositeDepthMax) {
-    const message = `composite actions are nested deeper than ${bounds.compositeDepthMax}`
+    const message = `composite actions are nested more than ${bounds.compositeDepthMax} levels deep`
     return [problemAt(step.position, message)]
   }
   const problems: Problem[] = []
@@ -173,7 +176,7 @@ async function actionProblems(
   return problems
 }
 
-/** How messages name a step before it runs: its name as written, its id, or what it does. */
+/** Name of a step in messages before it runs: its name as written, its id, or what it does. */
 export function describeStep(step: Step): string {
   if (step.name !== undefined) return sourceOf(step.name)
   if (!step.id.startsWith('__')) return step.id

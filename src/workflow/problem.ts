@@ -1,14 +1,15 @@
-/** Problems: what is wrong with a workflow, and where. They are answers while a file is read and planned; a run that
- *  cannot start throws them together. Not a `StoreError`: no server ever answers with them, only `trove run` does. */
+/** Problems: what is wrong with a workflow, and where. Reading and planning return them; a run that
+ *  cannot start throws them together. They are not a `StoreError`, since only `trove run` reports
+ *  them, never a server. */
 
-/** A place in a file. Lines and columns count from 1. */
+/** A place in a file. Lines and columns start at 1. */
 export interface Position {
   file: string
   line: number
   column: number
 }
 
-/** One fault, with the place the author has to look at. */
+/** One fault, and the place in the file to fix. */
 export interface Problem extends Position {
   message: string
 }
@@ -17,12 +18,14 @@ export function problemAt(position: Position, message: string): Problem {
   return { file: position.file, line: position.line, column: position.column, message }
 }
 
-/** `file:line:column: message`, the form that editors and terminals turn into links. */
+/** Returns `file:line:column: message`, which editors and terminals turn into links. */
 export function formatProblem(problem: Problem): string {
   return `${problem.file}:${problem.line}:${problem.column}: ${problem.message}`
 }
 
-/** A workflow that cannot be run as it stands. Thrown before anything has run; the message has a line for each. */
+/** A workflow that cannot be run as it is. Thrown before anything has run. The message has one line
+ *  per
+ *  problem. */
 export class WorkflowError extends Error {
   override readonly name = 'WorkflowError'
   readonly problems: Problem[]
@@ -32,7 +35,8 @@ export class WorkflowError extends Error {
   }
 }
 
-/** A value that could not be evaluated while a job was running; fails its step and carries the place. */
+/** A value that could not be evaluated while a job was running. Fails its step and carries the
+ *  place. */
 export class EvaluationError extends Error {
   override readonly name = 'EvaluationError'
   readonly problem: Problem

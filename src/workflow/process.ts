@@ -1,4 +1,6 @@
-/** Processes of steps: started in a group of their own, read line by line, ended group-wide with bounded grace. */
+/** Processes of steps: each starts in its own process group, is read line by line, and is stopped
+ *  as a
+ *  group with a bounded grace period. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
@@ -15,13 +17,15 @@ export interface ProcessOptions {
   environment: Record<string, string>
   /** Aborting asks the whole group to end: SIGINT, then SIGTERM, then SIGKILL. */
   stop: AbortSignal
-  /** Aborting kills the group at once. */
+  /** Aborting kills the group immediately. */
   kill: AbortSignal
   grace: Grace
-  /** Where a long line may be cut (masking needs a say). */
+  /** Where a long line may be cut without splitting a secret. */
   safeCut: (text: string, limit: number) => number
   onLine: (line: string) => void
-  /** Asked after each piece of output: undefined while more can be taken, else no more is read until this resolves. */
+  /** Called after each chunk of output. Returns a promise to pause reading until it resolves,
+   *  undefined
+   *  to go on. */
   room: Room
 }
 
@@ -38,16 +42,18 @@ export interface ProcessResult {
   signal: NodeJS.Signals | null
 }
 
-/** How far reading has come. */
+/** How much has been read. */
 interface Reading {
   bytes: number
-  /** Set while no more is read. */
+  /** Set while reading is paused. */
   room: Promise<void> | undefined
 }
 
-/** Runs a process to its end. Rejects when it cannot be started. What it wrote is read whole, however long that takes. A
- *  background process that keeps the output open is waited for no longer than `bounds.drainMs`; it lives on, and what it
- *  writes later is read and dropped. */
+/** Runs a process until it exits. Rejects when it cannot be started. Reads all its output, however
+ *  long
+ *  that takes. A background process that keeps the output open is waited for at most
+ *  `bounds.drainMs`;
+ *  it keeps running, and its later output is read and discarded. */
 export async function runProcess(options: ProcessOptions): Promise<ProcessResult> {
   const child = spawn(options.command, options.args, {
     cwd: options.directory,
@@ -72,7 +78,7 @@ export async function runProcess(options: ProcessOptions): Promise<ProcessResult
     })
     const closed = new Promise<void>((resolve) => child.once('close', () => resolve()))
     const result = await exited
-    // What was to end ends whole: a child may have ignored the signal that ended its parent.
+    // A cancelled group ends as a whole: a child may have ignored the signal that ended its parent.
     if (options.stop.aborted) signalGroup(child.pid, 'SIGKILL')
     if (!(await within(closed, bounds.drainMs))) await readRest(reading, options.kill)
     for (const flush of flushes) flush()
@@ -80,7 +86,8 @@ export async function runProcess(options: ProcessOptions): Promise<ProcessResult
   } finally {
     listening = false
     disarm()
-    // A background process may hold the pipes for ever; they must not hold this program.
+    // A background process may keep the pipes open forever; they must not keep this program
+    // running.
     child.unref()
     for (const stream of [child.stdout, child.stderr]) (stream as Socket).unref()
   }
@@ -88,7 +95,8 @@ export async function runProcess(options: ProcessOptions): Promise<ProcessResult
 
 const groups = new Set<number>()
 
-/** A group of its own outlives this program, so whatever is still running when it exits is killed. */
+/** A separate process group outlives this program, so kill what still runs when the program
+ *  exits. */
 function endWithProgram(child: ChildProcess): void {
   const { pid } = child
   if (pid === undefined) return
@@ -104,7 +112,7 @@ function killGroups(): void {
   for (const pid of groups) signalGroup(pid, 'SIGKILL')
 }
 
-/** Whether the promise resolves within this time. */
+/** Returns whether the promise resolves within this time. */
 async function within(promise: Promise<void>, limitMs: number): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined
   const limit = new Promise<boolean>((resolve) => {
@@ -115,7 +123,8 @@ async function within(promise: Promise<void>, limitMs: number): Promise<boolean>
   return isInTime
 }
 
-/** Reads on until two turns of the event loop bring nothing: then all is read that was there when the process ended. */
+/** Reads until two turns of the event loop bring nothing. By then everything has been read that was
+ *  buffered when the process exited. */
 async function readRest(reading: Reading, kill: AbortSignal): Promise<void> {
   const killed = new Promise<void>((resolve) => {
     if (kill.aborted) resolve()
@@ -134,7 +143,7 @@ async function readRest(reading: Reading, kill: AbortSignal): Promise<void> {
   }
 }
 
-/** Asks for room after each piece. */
+/** Pauses reading while the consumer has no room. */
 function limitReading(stream: Readable, reading: Reading, ask: Room): void {
   stream.on('data', (chunk: Buffer) => {
     reading.bytes += chunk.length
@@ -149,7 +158,9 @@ function limitReading(stream: Readable, reading: Reading, ask: Room): void {
   })
 }
 
-/** Splits a stream into lines without their breaks. Answers a function that emits what is left without a break. */
+/** Splits a stream into lines without their line breaks. Returns a function that emits the rest, if
+ *  it
+ *  has no line break. */
 function readLines(
   stream: Readable,
   safeCut: ProcessOptions['safeCut'],
@@ -166,8 +177,9 @@ function readLines(
     }
     rest = rest.slice(start)
     while (rest.length > bounds.lineCharactersMax) {
-      // A secret as long as the buffer itself leaves no place to cut; then the line is cut where the secret begins to
-      // be hidden anyway, once it is complete.
+      // A secret as long as the buffer leaves no place to cut. Then buffer until the secret is
+      // complete and
+      // the line can be cut where the secret starts.
       const cut = safeCut(rest, bounds.lineCharactersMax)
       if (cut === 0) return
       onLine(rest.slice(0, cut))
@@ -180,12 +192,14 @@ function readLines(
     rest = ''
   }
   stream.on('data', (chunk: Buffer) => take(decoder.write(chunk)))
-  // A reset pipe ends the output; the exit status tells what happened.
+  // A reset pipe ends the output; the exit status says what happened.
   stream.on('error', () => undefined)
   return flush
 }
 
-/** Ends the group when asked. Answers a function that takes the listeners and timers away. */
+/** Stops the group when `stop` or `kill` is aborted. Returns a function that removes the listeners
+ *  and
+ *  timers. */
 function endOnAbort(child: ChildProcess, options: ProcessOptions): () => void {
   const timers: NodeJS.Timeout[] = []
   const onStop = (): void => {
@@ -208,12 +222,12 @@ function endOnAbort(child: ChildProcess, options: ProcessOptions): () => void {
   }
 }
 
-/** The child leads its group, so the group's id is its pid. */
+/** The child leads its group, so the group's id is the child's pid. */
 function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
   if (pid !== undefined) sendSignal(-pid, signal)
 }
 
-/** Harmless where what it is for has ended between the decision and the call. */
+/** Ignores ESRCH: the target may end between the decision and the call. */
 function sendSignal(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal)
@@ -222,18 +236,20 @@ function sendSignal(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** Ends what a job left running in the background: processes whose environment holds `marker`, a value that occurs
- *  nowhere else. Only Linux tells environments (`/proc`); elsewhere nothing is found. */
+/** Kills the processes that a job left running in the background: those whose environment
+ *  contains
+ *  `marker`, a unique value. Only Linux exposes environments (`/proc`); elsewhere nothing is
+ *  found. */
 export async function killMarked(marker: string): Promise<void> {
   const entries = await readdir('/proc').catch(() => [])
   for (const entry of entries.filter((name) => /^\d+$/.test(name))) {
-    // Another user's process, or one that has just ended, cannot be read and is not ours.
+    // Unreadable entries belong to another user or to a process that has just ended, so not to us.
     const environment = await readFile(`/proc/${entry}/environ`, 'latin1').catch(() => '')
     if (environment.includes(marker)) killOther(Number(entry))
   }
 }
 
-/** The same in one go, for a program that is about to exit. */
+/** Synchronous form, for a program that is about to exit. */
 export function killMarkedNow(marker: string): void {
   for (const entry of readNow(() => readdirSync('/proc'), [])) {
     if (!/^\d+$/.test(entry)) continue

@@ -1,11 +1,12 @@
-/** Removing directories that steps have worked in, whatever they have made of the modes there. */
+/** Removes directories that steps have worked in, whatever modes they left behind. */
 import { chmod, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 
 const options = { recursive: true, force: true } as const
 
-/** Removes a file, or a directory with all that is in it, also what lies in directories that may not be written: Go makes
- *  its module cache of such. */
+/** Removes a file or a directory with everything in it, including the content of read-only
+ *  directories,
+ *  as in Go's module cache. */
 export async function removeTree(path: string): Promise<void> {
   try {
     await rm(path, options)
@@ -17,8 +18,8 @@ export async function removeTree(path: string): Promise<void> {
   }
 }
 
-/** Links are not followed. What is gone meanwhile is passed over: a removal that has failed in one place still goes on in
- *  others. */
+/** Makes the directories below `directory` writable. Does not follow symlinks. Skips what no longer
+ *  exists: the removal that failed in one place continues in others. */
 async function openDirectories(directory: string): Promise<void> {
   try {
     await chmod(directory, 0o700)

@@ -1,4 +1,5 @@
-/** Running a workflow: reads and checks the file, then runs its jobs. The one entry of this folder. */
+/** Runs a workflow: reads and checks the file, then runs its jobs. The only entry point of this
+ *  folder. */
 import { randomUUID } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
@@ -22,14 +23,17 @@ import { runJobs } from './schedule.ts'
 import { parseWorkflow, type Workflow } from './workflow-file.ts'
 
 export interface RunOptions {
-  /** The workflow file, and how messages name it. */
+  /** Path of the workflow file; messages use it as given. */
   workflowFile: string
-  /** What checkout copies and where `./` actions are looked for before the run. Absolute. */
+  /** What checkout copies, and where `./` actions are looked up before the run. Absolute. */
   repositoryDirectory: string
-  /** Below it each job gets a directory of its own. Created; what the run made is removed at the end. Absolute. */
+  /** Parent of the job directories. Created when missing; everything the run creates is removed at
+   *  the
+   *  end. Absolute. */
   workDirectory: string
   keepWorkDirectory?: boolean
-  /** The run. `event` may be left out: then it is `push` where the workflow has it, else the first it names. */
+  /** Facts about the run. Default of `event`: `push` if the workflow has it, else its first
+   *  event. */
   facts: Omit<RunFacts, 'event'> & { event?: string }
   /** Variables that steps inherit: PATH, HOME and so on. */
   environment: Readonly<Record<string, string>>
@@ -37,13 +41,13 @@ export interface RunOptions {
   vars?: Readonly<Record<string, string>>
   /** Inputs of `workflow_dispatch` or `workflow_call`, as text. */
   inputs?: Readonly<Record<string, string>>
-  /** Run only these jobs and what they need. */
+  /** Runs only these jobs and what they need. */
   jobs?: string[]
-  /** Directories of actions by `owner/repo@ref` or `owner/repo`. */
+  /** Directories of actions, keyed by `owner/repo@ref` or `owner/repo`. */
   actions?: ReadonlyMap<string, string>
-  /** Leave out what cannot run here instead of refusing the workflow. */
+  /** Skips what cannot run here instead of rejecting the workflow. */
   skipUnknown?: boolean
-  /** Job instances at a time. Default: the machine's processors, at least 2. */
+  /** Maximum concurrent job instances. Default: the number of processors, at least 2. */
   jobsMax?: number
   debug?: boolean
   /** For JavaScript actions. */
@@ -51,13 +55,14 @@ export interface RunOptions {
   /** For the built-in artifact actions. */
   openArtifacts?: (job: JobReference) => Promise<ArtifactStore>
   sinks?: RunSink[]
-  /** Undefined while the sinks can take more; else steps that write have to wait until it resolves. */
+  /** Returns undefined while the sinks can take more, else a promise; steps that write wait for
+   *  it. */
   room?: Room
-  /** Asks the run to end: running steps are stopped, steps and jobs with `always()` still run. */
+  /** Cancels the run: running steps are stopped, steps and jobs with `always()` still run. */
   signal?: AbortSignal
-  /** Ends everything at once. */
+  /** Stops everything immediately. */
   kill?: AbortSignal
-  /** Program that runs JavaScript actions. Default: this one. */
+  /** Node.js executable for JavaScript actions. Default: the one running this program. */
   nodePath?: string
   grace?: Grace
   /** Epoch milliseconds. */
@@ -66,21 +71,21 @@ export interface RunOptions {
 
 export interface RunResult {
   conclusion: Conclusion
-  /** Every instance, in the order of the file. */
+  /** All instances, in the order of the file. */
   jobs: JobResult[]
   durationMs: number
 }
 
-/** Runs a workflow to its end; a workflow that fails is a result, not a rejection.
- *  Errors: WorkflowError, before anything has run, when the file cannot be run as it stands; what a sink throws. */
+/** Runs a workflow to completion; a failing workflow is a result, not a rejection.
+ *  Errors: WorkflowError, before anything has run, when the file cannot be run; errors of sinks. */
 export async function runWorkflow(options: RunOptions): Promise<RunResult> {
   const { workflow, jobs, event, inputs } = await prepareWorkflow(options)
   const now = options.now ?? Date.now
   const broken = new AbortController()
   const engine = createEngine(options, { workflow, event, inputs }, now, broken)
   const startedAt = now()
-  const leave = (): void => leaveNothing(engine)
-  process.on('exit', leave)
+  const onExit = (): void => cleanUpNow(engine)
+  process.on('exit', onExit)
   engine.emit({
     type: 'run-started',
     workflow: workflow.name,
@@ -104,20 +109,22 @@ export async function runWorkflow(options: RunOptions): Promise<RunResult> {
     return { conclusion, jobs: outcomes.flatMap((outcome) => outcome.instances), durationMs }
   } finally {
     await engine.globber.close()
-    process.off('exit', leave)
+    process.off('exit', onExit)
     if (!engine.keepWorkDirectory) await removeTree(options.workDirectory)
   }
 }
 
-/** When the program exits before the run has ended, nothing of it stays: neither processes nor scripts with secrets. */
-function leaveNothing(engine: Engine): void {
+/** Runs when the program exits before the run has ended. Removes its processes and its scripts,
+ *  which
+ *  may contain secrets. */
+function cleanUpNow(engine: Engine): void {
   killMarkedNow(engine.marker)
   if (engine.keepWorkDirectory) return
   try {
-    // What was killed may take a moment to end, and writes until then.
+    // A killed process may take a moment to end and writes until then, hence the retries.
     rmSync(engine.workDirectory, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 })
   } catch {
-    // The program is exiting for another reason; nobody is left to be told of this one.
+    // The program is exiting for another reason, and nobody is left to report this error to.
   }
 }
 
@@ -168,7 +175,7 @@ async function inputsOf(
   return await readInputs(declared, options.inputs ?? {}, { scope, workflow: startOf(workflow) })
 }
 
-/** What is wrong with the event, and with what the caller gives for it. */
+/** Returns what is wrong with the event and with the inputs and secrets given for it. */
 function callProblems(
   workflow: Workflow,
   event: string,
@@ -180,13 +187,13 @@ function callProblems(
     problems.push(
       problemAt(
         start,
-        `the workflow does not run on '${event}', only on ${workflow.events.join(', ')}`,
+        `the workflow does not run on '${event}'; its events are ${workflow.events.join(', ')}`,
       ),
     )
   }
   if (!workflow.inputs.has(event) && Object.keys(options.inputs ?? {}).length > 0) {
     const events = [...workflow.inputs.keys()].join(' and ')
-    const message = `inputs are given, but the run is on '${event}'; only ${events} have inputs`
+    const message = `inputs are given, but the event is '${event}'; only ${events} take inputs`
     problems.push(problemAt(start, message))
   }
   if (event !== 'workflow_call') return problems
@@ -207,7 +214,7 @@ function eventOf(workflow: Workflow, options: Pick<RunOptions, 'facts'>): string
   return event ?? (workflow.events.includes('push') ? 'push' : (workflow.events[0] ?? 'push'))
 }
 
-/** `broken` is aborted with what a sink throws; the run then ends at once. */
+/** `broken` is aborted with the error of a sink; the run then ends at once. */
 function createEngine(
   options: RunOptions,
   { workflow, event, inputs }: Omit<PreparedWorkflow, 'jobs'>,
@@ -216,9 +223,9 @@ function createEngine(
 ): Engine {
   const secrets = options.secrets ?? {}
   const masker = createMasker(Object.values(secrets))
-  const { payload: told } = options.facts
-  // A called workflow has the event of its caller.
-  const payload = event === 'workflow_dispatch' ? { ...told, inputs: inputs.texts } : told
+  const { payload: given } = options.facts
+  // A called workflow sees the event of its caller.
+  const payload = event === 'workflow_dispatch' ? { ...given, inputs: inputs.texts } : given
   const facts: RunFacts = { ...options.facts, event, payload }
   return {
     facts,

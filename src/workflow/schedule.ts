@@ -1,5 +1,6 @@
-/** The jobs of a run in the order of their needs. Every job waits for the promises of those it needs, so it starts in
- *  the very turn in which the last of them ends; nothing polls. */
+/** Runs the jobs in the order of their needs. Every job awaits the promises of the jobs it needs,
+ *  so it
+ *  starts in the same turn in which the last of them ends; nothing polls. */
 import pLimit, { type LimitFunction } from 'p-limit'
 import type { Engine } from './engine.ts'
 import type { Conclusion, JobReference } from './events.ts'
@@ -15,15 +16,15 @@ import { evaluateBoolean, evaluateCondition, evaluateTemplate } from './template
 /** A job with all its instances. */
 export interface JobOutcome {
   id: string
-  /** What `needs.<id>.result` tells: a failure that `continue-on-error` tolerates counts as success. */
+  /** Value of `needs.<id>.result`: a failure tolerated by `continue-on-error` counts as success. */
   result: Conclusion
   outputs: Record<string, string>
   instances: JobResult[]
-  /** Results of all jobs before this one, by id; direct and indirect needs. */
+  /** Results of all jobs that this one needs, directly or indirectly, by id. */
   ancestors: Map<string, Conclusion>
 }
 
-/** Runs all jobs, at most `jobsMax` instances at a time. In the order of the plan. */
+/** Runs all jobs, at most `jobsMax` instances at a time. Outcomes are in the order of the plan. */
 export async function runJobs(
   engine: Engine,
   jobs: PlannedJob[],
@@ -52,14 +53,14 @@ export async function runJobs(
   })
 }
 
-/** What the instances of one job have in common. */
+/** State shared by the instances of one job. */
 interface JobSetting {
   engine: Engine
   planned: PlannedJob
   slots: LimitFunction
-  /** Of all jobs of the run. */
+  /** Ids of all jobs of the run. */
   ids: ReadonlySet<string>
-  /** Changes: the turns of each concurrency group. */
+  /** Changes: one limiter per concurrency group. */
   groups: Map<string, LimitFunction>
   needs: { [key: string]: Json }
   scope: Scope
@@ -81,7 +82,7 @@ async function runJob(
   const setting: JobSetting = { ...given, needs, scope, ancestors }
   const reference = referenceOf(planned.job)
   if (planned.skipReason !== undefined) {
-    complain(engine, reference, 'warning', `left out: ${planned.skipReason}`)
+    complain(engine, reference, 'warning', `skipped: ${planned.skipReason}`)
     return finishUnstarted(setting, 'skipped')
   }
   try {
@@ -96,8 +97,9 @@ async function runJob(
   }
 }
 
-/** Status functions of a job look at all jobs before it, not only at those it names: a skipped job skips what comes
- *  after it, unless a condition says otherwise. */
+/** Status functions of a job consider all jobs it needs, indirect ones included: a skipped job
+ *  skips
+ *  everything after it, unless a condition says otherwise. */
 function jobExpressions(
   engine: Engine,
   needs: JobSetting['needs'],
@@ -123,8 +125,10 @@ function jobExpressions(
   }
 }
 
-/** The turns of the job's concurrency group, one at a time; undefined when it has none. Jobs wait for those of this run
- *  only, and none is cancelled for another. Errors: EvaluationError. */
+/** Returns the limiter of the job's concurrency group, one job at a time; undefined without a
+ *  group.
+ *  Only jobs of this run are considered, and none is cancelled in favour of another. Errors:
+ *  EvaluationError. */
 async function readGroup(
   { planned, groups }: JobSetting,
   scope: Scope,
@@ -134,7 +138,7 @@ async function readGroup(
   const value = await evaluateTemplate(template, scope)
   const group =
     value !== null && typeof value === 'object' && 'group' in value ? value.group : value
-  // Names of groups are compared without regard to case.
+  // Group names are case-insensitive.
   const name = (textOf(group ?? '') ?? '').toLowerCase()
   if (name === '') return undefined
   const turns = groups.get(name) ?? pLimit(1)
@@ -145,7 +149,8 @@ async function readGroup(
 async function runInstances(setting: JobSetting): Promise<JobOutcome> {
   const { engine, planned, scope, slots } = setting
   const strategy = await readStrategy(planned.job.strategy, scope)
-  // Fail-fast ends the instances, and so does a cancelled run, unless their condition holds for that too.
+  // Fail-fast cancels the instances. So does a cancelled run, unless their condition also holds
+  // then.
   const failing = new AbortController()
   const cancel = failing.signal
   const onCancel = (): void => {
@@ -154,7 +159,7 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
       () => failing.abort(),
     )
   }
-  // A job that starts although the run is being cancelled has said so in its condition.
+  // A job that starts in a cancelled run has a condition that allows it, so it is not cancelled.
   if (!engine.cancel.aborted) engine.cancel.addEventListener('abort', onCancel, { once: true })
   const turns = pLimit(strategy.instancesMax)
   const tolerated = new Set<string>()
@@ -195,7 +200,9 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
         }
         return result
       })
-    // Turns of the matrix and of the group first: waiting for them must not hold one of the run's slots.
+    // Take the slots of the matrix and of the group first: waiting for them must not hold a slot of
+    // the
+    // run.
     return await turns(async () => await (alone === undefined ? inSlot() : alone(inSlot)))
   })
   const settled = await Promise.allSettled(runs)
@@ -220,7 +227,7 @@ function outcomeOf(
   const result =
     results.toSorted((a, b) => severity.indexOf(b) - severity.indexOf(a))[0] ?? 'skipped'
   const outputs: Record<string, string> = {}
-  // Of instances that set the same output, the last to finish with a value wins.
+  // When several instances set the same output, the last to finish with a value wins.
   for (const instance of instances.toSorted((a, b) => a.finishedAt - b.finishedAt)) {
     for (const [name, value] of Object.entries(instance.outputs)) {
       if (value !== '' || !(name in outputs)) outputs[name] = value

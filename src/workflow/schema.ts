@@ -1,7 +1,11 @@
-/** GitHub's schemas of workflow and action files, and reading a YAML file against one of them.
- *  `@actions/workflow-parser` loads its schemas with a JSON import that has no import attribute, which Node refuses
- *  (`ERR_IMPORT_ASSERTION_TYPE_MISSING`), so its entry point cannot be imported as published (0.3.61). Its parts can:
- *  the readers are imported from their own files and the schemas, data beside them, are read from disk. */
+/** GitHub's schemas of workflow and action files, and reading YAML files against them.
+ *  `@actions/workflow-parser` loads its schemas with a JSON import without an import attribute,
+ *  which
+ *  Node rejects (`ERR_IMPORT_ASSERTION_TYPE_MISSING`), so its published entry point cannot be
+ *  imported
+ *  (0.3.61). Its parts can: the readers are imported from their own files, and the schemas, which
+ *  are
+ *  data beside them, are read from disk. */
 import { readFileSync } from 'node:fs'
 import { JSONObjectReader } from '@actions/workflow-parser/templates/json-object-reader'
 import type { ObjectReader } from '@actions/workflow-parser/templates/object-reader'
@@ -25,7 +29,7 @@ import { NoOperationTraceWriter } from '@actions/workflow-parser/templates/trace
 import { YamlObjectReader } from '@actions/workflow-parser/workflows/yaml-object-reader'
 import type { Position, Problem } from './problem.ts'
 
-/** What a file is read as: the schema and the definition in it. */
+/** Kind of file, which selects the schema and its root definition. */
 type FileKind = 'workflow' | 'action'
 
 const roots = { workflow: 'workflow-root-strict', action: 'action-root' } as const
@@ -41,18 +45,20 @@ function schemaOf(kind: FileKind): TemplateSchema {
   return schema
 }
 
-/** A file that was read: its root, and the parser's context, to which converters add further errors. */
+/** A parsed file: its root, and the parser's context, to which converters add further errors. */
 export interface ReadFile {
   file: string
   root: MappingToken | undefined
   context: TemplateContext
 }
 
-/** Reads YAML against GitHub's schema. The root is undefined when the text is not even a mapping.
+/** Reads YAML against GitHub's schema. The root is undefined when the text is not a mapping.
  *
- *  It is read twice, because the parser (0.3.61) takes a string of several lines from the YAML source as soon as there
- *  is an expression in it: with its indentation, with its escapes, unfolded. That gives the right places, so the first
- *  reading finds the problems; the second one keeps the source from it and gives the right values. */
+ *  The file is read twice. For a multi-line string with an expression the parser (0.3.61) takes the
+ *  text from the YAML source: indented, escaped and unfolded. That gives the right positions, so
+ *  the
+ *  first pass reports the problems. The second pass hides the source from the parser and gives the
+ *  right values. */
 export function readYaml(kind: FileKind, file: string, text: string): ReadFile {
   const first = readOnce(kind, file, text, (reader) => reader)
   return first.context.errors.count > 0 ? first : readOnce(kind, file, text, withoutSource)
@@ -73,11 +79,12 @@ function readOnce(
   const reader = new YamlObjectReader(fileId, text)
   const [fault] = reader.errors
   if (fault !== undefined) {
-    // The others mostly follow from it: after a brace too many, each word of the file is one.
+    // Further errors mostly follow from the first: after a surplus brace, every word of the file is
+    // one.
     context.error(fileId, fault.message, fault.range)
     return { file, root: undefined, context }
   }
-  // The library types the result as always present; it is not when the file is empty.
+  // The library's type says that a result is always present; for an empty file it is not.
   const value: TemplateToken | undefined = readTemplate(context, roots[kind], adapt(reader), fileId)
   return { file, root: value !== undefined && isMapping(value) ? value : undefined, context }
 }
@@ -98,7 +105,7 @@ function withoutSource(reader: YamlObjectReader): ObjectReader {
   }
 }
 
-/** Everything the parser and its converters found so far, in order of place. */
+/** Everything that the parser and its converters have found so far, ordered by position. */
 export function problemsOf(read: ReadFile): Problem[] {
   const problems = read.context.errors.getErrors().map((error) => ({
     file: read.file,
@@ -111,13 +118,13 @@ export function problemsOf(read: ReadFile): Problem[] {
       file: read.file,
       line: 1,
       column: 1,
-      message: 'the file has no mapping at its root',
+      message: 'the file must contain a mapping at the top level',
     })
   }
   return problems.toSorted((a, b) => a.line - b.line || a.column - b.column)
 }
 
-/** What a mapping has under `key`; undefined also for what is no mapping. */
+/** Value of `key` in a mapping; undefined when absent or when `token` is not a mapping. */
 export function propertyOf(
   token: TemplateToken | undefined,
   key: string,
@@ -125,7 +132,7 @@ export function propertyOf(
   return token !== undefined && isMapping(token) ? token.find(key) : undefined
 }
 
-/** Text of the scalar that a mapping has under `key`; undefined also for what is none. */
+/** Text of the scalar at `key` in a mapping; undefined when absent or not a scalar. */
 export function textIn(token: TemplateToken | undefined, key: string): string | undefined {
   const found = propertyOf(token, key)
   return found !== undefined && isScalar(found) ? found.toString() : undefined

@@ -1,11 +1,13 @@
-/** Shells: how the script of a `run:` step becomes a command line, with the options GitHub's runner gives each shell. */
+/** Shells: turns the script of a `run:` step into a command line, with the options that GitHub's
+ *  runner
+ *  passes to each shell. */
 import { access, constants } from 'node:fs/promises'
 import { delimiter, isAbsolute, join } from 'node:path'
 
 export interface ShellCommand {
   command: string
   args: string[]
-  /** File name extension of the script, with its dot. */
+  /** File name extension of the script, including the dot. */
   extension: string
   script: string
 }
@@ -22,9 +24,10 @@ const shells: Record<string, Omit<ShellCommand, 'script'>> = {
   pwsh: { command: 'pwsh', args: ['-command', ". '{0}'"], extension: '.ps1' },
 }
 
-/** Plans the command for `script`, to be completed by `placeScript`. `shell` is a name of the table or a custom command
- *  with `{0}`; undefined means bash without pipefail, or sh where there is no bash. Throws an Error that says what is
- *  missing when the shell is not installed. */
+/** Returns the command for `script`, to be completed by `placeScript`. `shell` is a name in the
+ *  table or
+ *  a custom command with `{0}`; undefined means bash without pipefail, or sh if there is no bash.
+ *  Throws an Error that names the shell when it is not installed. */
 export async function planShell(
   shell: string | undefined,
   script: string,
@@ -41,14 +44,16 @@ export async function planShell(
   if (command === undefined || !shell.includes('{0}')) {
     const names = Object.keys(shells).join(', ')
     throw new Error(
-      `shell ${JSON.stringify(shell)} is neither one of ${names} nor a command with {0} for the script`,
+      `unknown shell ${JSON.stringify(shell)}: use one of ${names}, or a command with {0} in place of the script`,
     )
   }
   if ((await findProgram(command, environment)) === undefined) throw notInstalled(command)
   return { command, args, ...fitScript(command, script) }
 }
 
-/** What a program of the table wants of its script, however it is called: PowerShell runs files named `.ps1` only. */
+/** Adapts the script to a program of the table, also when it is called by a custom command:
+ *  PowerShell
+ *  runs only files named `.ps1`. */
 function fitScript(name: string, script: string): Pick<ShellCommand, 'extension' | 'script'> {
   const extension = shells[name]?.extension ?? ''
   return { extension, script: name === 'pwsh' ? wrapPowerShell(script) : script }
@@ -60,7 +65,7 @@ async function planNamed(
   script: string,
   environment: Record<string, string>,
 ): Promise<ShellCommand> {
-  // Debian has python3 only; runners have both names.
+  // Debian has only python3; runners have both names.
   const names = name === 'python' ? ['python', 'python3'] : [known.command]
   for (const command of names) {
     if ((await findProgram(command, environment)) === undefined) continue
@@ -73,23 +78,24 @@ function notInstalled(command: string): Error {
   return new Error(`shell ${JSON.stringify(command)} is not installed on this machine`)
 }
 
-/** A failing program must fail the step, as `-e` does for bash. */
+/** Makes a failing program fail the step, as `-e` does for bash. */
 function wrapPowerShell(script: string): string {
   const last = 'if ((Test-Path -LiteralPath variable:\\LASTEXITCODE)) { exit $LASTEXITCODE }'
   return `$ErrorActionPreference = 'stop'\n${script}\n${last}`
 }
 
-/** The arguments with the script's path in place. */
+/** Inserts the script's path into the arguments. */
 export function placeScript(args: string[], path: string): string[] {
   return args.map((arg) => arg.replaceAll('{0}', path))
 }
 
-/** Splits at blanks, except inside double quotes, which are taken away. */
+/** Splits at whitespace, except inside double quotes, which are removed. */
 function splitWords(text: string): string[] {
   return [...text.matchAll(/(?:"[^"]*"|[^\s"])+/g)].map(([word]) => word.replaceAll('"', ''))
 }
 
-/** Absolute path of a program on the PATH of `environment`. */
+/** Returns the absolute path of a program on the PATH of `environment`; undefined when not
+ *  found. */
 async function findProgram(
   name: string,
   environment: Record<string, string>,

@@ -1,5 +1,6 @@
-/** What the work of one step gets: its place, its environment, its log, the signals that end it. Shared by the kinds of
- *  steps; running a process for a step, with its file commands, lives here too. */
+/** Everything that the work of one step gets: its scope, environment, log, and the signals that end
+ *  it.
+ *  Shared by all kinds of steps. Also runs a process for a step, with its file commands. */
 import { delimiter } from 'node:path'
 import { githubVariables, runnerVariables } from './contexts.ts'
 import type { JobState, StepResult, StepScope } from './engine.ts'
@@ -15,27 +16,27 @@ export interface StepBody {
   scope: StepScope
   id: string
   name: string
-  /** The `env` context: job, composite and step together. */
+  /** The `env` context: job, composite action and step merged. */
   env: Record<string, string>
   expressions: Scope
   log: StepLog
-  /** Aborted when the step is cancelled or out of time. */
+  /** Aborted when the step is cancelled or times out. */
   stop: AbortSignal
-  /** Changes: what the step sets. Kept even when it fails. */
+  /** Changes: outputs the step has set. Kept even when it fails. */
   outputs: Record<string, string>
-  /** Puts clean-up on the job's list, to run with this step's environment. */
+  /** Adds a post step to the job, to run with this step's environment. */
   addPost: (condition: Condition, work: (body: StepBody) => Promise<void>) => void
   /** Runs a step inside this one, for composite actions. */
   runNested: (scope: StepScope, step: Step) => Promise<StepResult>
 }
 
-/** A step that failed in an expected way; the message goes to its log as an error. An empty one says that the reason
- *  has been told already. */
+/** A step that failed in an expected way. The message goes to the step's log as an error; an empty
+ *  message means that the reason has already been logged. */
 export class StepFailure extends Error {
   override readonly name = 'StepFailure'
 }
 
-/** What expressions of a step see. `stop` ends what takes long in them. */
+/** Returns what expressions of a step can access. `stop` cancels long-running functions. */
 export function stepExpressions(
   job: JobState,
   scope: StepScope,
@@ -80,12 +81,14 @@ export interface StepProcess {
   command: string
   args: string[]
   directory: string
-  /** Variables of this process only; they win over the user's. */
+  /** Variables of this process only; they override the user's. */
   variables: Record<string, string>
 }
 
-/** Runs a process as this step's work: its output is logged, its file commands take effect, also when it fails.
- *  Answers how it ended and the state it saved. Errors: StepFailure for commands that could not be understood. */
+/** Runs a process as this step's work: logs its output and applies its file commands, also when
+ *  it
+ *  fails. Returns its exit status and the state it saved. Errors: StepFailure for invalid
+ *  commands. */
 export async function runStepProcess(
   body: StepBody,
   process: StepProcess,
@@ -107,7 +110,7 @@ export async function runStepProcess(
   return { ...result, state: applyCommands(body, await readCommandFiles(files)) }
 }
 
-/** User variables first, so that nobody can override what a runner sets. */
+/** User variables come first, so that nothing can override what a runner sets. */
 export function processEnvironment(body: StepBody): Record<string, string> {
   const { job, scope } = body
   const { engine } = job
@@ -120,7 +123,7 @@ export function processEnvironment(body: StepBody): Record<string, string> {
     GITHUB_ACTIONS: 'true',
     ...githubVariables(stepGithub(job, scope, body.id)),
     ...runnerVariables(job.runner),
-    // Where set-up actions keep their tools; they know it under either name.
+    // Where set-up actions keep their tools; they read either variable.
     AGENT_TOOLSDIRECTORY: job.directories.toolCache,
     RUNNER_TRACKING_ID: job.marker,
   }

@@ -1,4 +1,4 @@
-/** A step's log: lines of output become events, and the commands among them are obeyed. */
+/** A step's log: turns lines of output into events and executes the commands among them. */
 import type {
   Annotation,
   AnnotationLevel,
@@ -11,22 +11,23 @@ import { parseLogCommand, type LogCommand } from './log-commands.ts'
 import type { Masker } from './mask.ts'
 
 export interface StepLog {
-  /** A line that a process wrote: a command, or text to be shown. */
+  /** A line written by a process: a command, or text to show. */
   output: (line: string) => void
-  /** Text of the engine itself, never a command. May have several lines. */
+  /** Text of the engine, never a command. May have several lines. */
   say: (text: string, kind?: LineKind) => void
-  /** Shown, and kept as an annotation. */
+  /** Shows the message and keeps it as an annotation. */
   annotate: (annotation: Annotation) => void
-  /** Groups do not nest: a new one ends the one before it. */
+  /** Groups do not nest: starting one ends the one before. */
   startGroup: (title: string) => void
   endGroup: () => void
   /** The step's summary, in Markdown. */
   summarize: (markdown: string) => void
-  /** Takes up what commands have set since the last call. */
+  /** Returns what commands have set since the last call. */
   takeCommands: () => LoggedCommands
 }
 
-/** What lines asked for: the older way of file commands. `faults` fail the step. */
+/** What commands in the output have set, the older form of file commands. `faults` fail the
+ *  step. */
 interface LoggedCommands {
   outputs: Record<string, string>
   state: Record<string, string>
@@ -41,12 +42,12 @@ export interface StepLogOptions {
   debug: boolean
 }
 
-/** What commands change. */
+/** State that commands change. */
 interface CommandState {
   log: StepLog
   masker: Masker
   set: LoggedCommands
-  /** The token that resumes commands while they are stopped. */
+  /** The token that resumes command processing; undefined while it is not stopped. */
   resumeToken: string | undefined
   echo: boolean
 }
@@ -77,7 +78,7 @@ export function createStepLog({ emit, job, step, masker, debug }: StepLogOptions
     output: (line) => {
       const command =
         line.includes('::') || line.includes('##[') ? parseLogCommand(line) : undefined
-      if (command === undefined || !obey(state, command, line)) say(line)
+      if (command === undefined || !execute(state, command, line)) say(line)
     },
     takeCommands: () => {
       const taken = state.set
@@ -99,8 +100,8 @@ function nothingSet(): LoggedCommands {
   return { outputs: {}, state: {}, faults: [] }
 }
 
-/** True when the line was a command; an unknown one is an ordinary line. */
-function obey(state: CommandState, command: LogCommand, line: string): boolean {
+/** Executes a command. Returns false for unknown commands, which are ordinary lines. */
+function execute(state: CommandState, command: LogCommand, line: string): boolean {
   if (state.resumeToken !== undefined) {
     if (command.name !== state.resumeToken.toLowerCase()) return false
     state.resumeToken = undefined
@@ -114,7 +115,7 @@ function obey(state: CommandState, command: LogCommand, line: string): boolean {
   return true
 }
 
-/** Commands whose lines are shown after `::echo::on`; the others have an effect that shows. */
+/** Commands whose lines are shown after `::echo::on`; the others have a visible effect. */
 const echoed = new Set([
   'set-output',
   'save-state',
@@ -139,12 +140,12 @@ const setValue =
     else state.set[kind][key] = data
   }
 
-/** Any text that a step prints could set these, so GitHub has turned them off. */
+/** GitHub has disabled these, since any text that a step prints could set them. */
 const disabled: Handler = (state, { name }) =>
   fail(state, `The '${name}' command is disabled. Write to $GITHUB_ENV or $GITHUB_PATH instead.`)
 
 const ignored: Handler = ({ log }, { name, data }) =>
-  log.say(`${name} ${data}: problem matchers are not applied here`, 'debug')
+  log.say(`${name} ${data}: trove run ignores problem matchers`, 'debug')
 
 const handlers = new Map<string, Handler>([
   ['error', annotate('error')],
@@ -170,7 +171,8 @@ const handlers = new Map<string, Handler>([
 ])
 
 function addMask({ log, masker }: CommandState, { data }: LogCommand): void {
-  if (data === '') log.annotate({ level: 'warning', message: 'add-mask was given nothing to hide' })
+  if (data === '')
+    log.annotate({ level: 'warning', message: 'add-mask was called without a value' })
   else masker.add(data)
 }
 
@@ -181,11 +183,11 @@ function stopCommands(state: CommandState, { data: token }: LogCommand, line: st
     token.toLowerCase() === 'pause-logging' ||
     /\s/.test(token)
   ) {
-    fail(state, `'${token}' cannot be the token that ends stop-commands`)
+    fail(state, `'${token}' is not a valid stop-commands token`)
     return
   }
   state.resumeToken = token
-  // The token resumes commands, so whoever prints text of strangers must be able to keep it from them.
+  // The token resumes commands, so a script that prints untrusted text must be able to hide it.
   if (token.length > 6) state.masker.add(token)
   state.log.say(line)
 }

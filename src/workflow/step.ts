@@ -1,5 +1,7 @@
-/** One step from its condition to its conclusion: environment, condition, time-out, cancellation, continue-on-error.
- *  What the step does is one of the bodies: a script, a built-in action, or an action from a directory. */
+/** One step from its condition to its conclusion: environment, condition, timeout, cancellation,
+ *  continue-on-error. The work itself is one of the bodies: a script, a built-in action, or an
+ *  action
+ *  in a directory. */
 import { asError } from '../core/errors.ts'
 import { runAction } from './actions/action.ts'
 import { runScript } from './actions/script.ts'
@@ -22,7 +24,8 @@ import {
 } from './template.ts'
 import type { Step } from './workflow-file.ts'
 
-/** Runs a step in its scope and records it there. Never rejects for what a step does wrong. */
+/** Runs a step in its scope and records the result there. Never rejects because of the step's
+ *  work. */
 export async function runStep(
   job: JobState,
   scope: StepScope,
@@ -47,7 +50,7 @@ export async function runStep(
   return result
 }
 
-/** Where a step runs and whether it may. */
+/** Where a step runs, and its condition. */
 export interface StepPlace {
   job: JobState
   scope: StepScope
@@ -58,7 +61,7 @@ export interface StepPlace {
 
 /** What a step does. */
 export interface StepWork {
-  /** Stands before the name: scripts of an action that are not its main one are steps too. */
+  /** Prefix of the name: pre and post scripts of an action are steps of their own. */
   prefix: '' | 'Pre ' | 'Post '
   name: (expressions: Scope) => Promise<string>
   env: Template | undefined
@@ -67,30 +70,30 @@ export interface StepWork {
   work: (body: StepBody) => Promise<void>
 }
 
-/** The frame around the work of any step, post steps of actions included. */
+/** Runs any step, including pre and post steps of actions. */
 export async function perform(place: StepPlace, work: StepWork): Promise<StepResult> {
   const { job, scope, id } = place
   const env = { ...job.env, ...scope.env }
   const stopper = new AbortController()
   const stop = AbortSignal.any([stopper.signal, job.kill])
-  const see = (): Scope => stepExpressions(job, scope, id, env, stop)
+  const expressions = (): Scope => stepExpressions(job, scope, id, env, stop)
   const wasCancelled = scope.cancel.aborted
   let wanted = false
   let fault: unknown
   try {
-    Object.assign(env, await evaluateTextMap(work.env, see()))
-    wanted = !job.kill.aborted && (await evaluateCondition(place.condition, see()))
+    Object.assign(env, await evaluateTextMap(work.env, expressions()))
+    wanted = !job.kill.aborted && (await evaluateCondition(place.condition, expressions()))
   } catch (error) {
     fault = error
   }
-  const name = await work.name(see())
+  const name = await work.name(expressions())
   const shownName = work.prefix + name
   if (!wanted && fault === undefined) {
     const conclusion = job.kill.aborted ? 'cancelled' : 'skipped'
     return { name: shownName, outcome: conclusion, conclusion, outputs: {} }
   }
   const log = place.openLog(shownName)
-  const body = createBody(place, work, { name, env, expressions: see(), log, stop })
+  const body = createBody(place, work, { name, env, expressions: expressions(), log, stop })
   if (fault !== undefined) explain(log, fault)
   const outcome =
     fault === undefined ? await runWork(place, work, body, { stopper, wasCancelled }) : 'failure'
@@ -137,7 +140,7 @@ function createBody(
           ),
       })
     },
-    // A nested step writes into the log of the step it belongs to, under a heading of its own.
+    // A nested step writes into the log of the enclosing step, under its own heading.
     runNested: async (innerScope, step) =>
       await runStep(job, innerScope, step, (heading) => {
         log.startGroup(heading)
@@ -146,10 +149,12 @@ function createBody(
   }
 }
 
-/** What ends a step before its time. */
+/** What can stop a running step. */
 interface Stopping {
   stopper: AbortController
-  /** Whether the job had been cancelled when the condition was asked; then it has allowed for that. */
+  /** Whether the job was already cancelled when the condition was evaluated; if so, the condition
+   *  allows
+   *  for that. */
   wasCancelled: boolean
 }
 
@@ -166,7 +171,9 @@ async function runWork(
     stopper.abort()
   }
   const onKill = (): void => stop('cancelled')
-  // The runner asks again: a step whose condition also holds for a cancelled job goes on.
+  // As on a runner, evaluate the condition again: a step whose condition holds in a cancelled job
+  // goes
+  // on.
   const onCancel = (): void => {
     const expressions = stepExpressions(job, scope, place.id, body.env, body.stop)
     evaluateCondition(condition, expressions).then(
@@ -213,15 +220,18 @@ function outcomeOf(
   return reason === 'timeout' ? 'failure' : 'cancelled'
 }
 
-/** Expected failures speak for themselves. Whatever else a step throws comes from the file system, the store or the
- *  action; it fails the step, not the run. */
+/** Logs why a step failed. Errors other than StepFailure come from the file system, the store or
+ *  the
+ *  action; they fail the step, not the run. */
 function explain(log: StepLog, error: unknown): void {
   const message = asError(error).message
   if (error instanceof StepFailure && message === '') return
   log.annotate({ level: 'error', message })
 }
 
-/** What counts: a failure that `continue-on-error` allows is a success, another one is the scope's. */
+/** Returns the conclusion: a failure that `continue-on-error` allows is a success, any other sets
+ *  the
+ *  scope's status. */
 async function conclude(work: StepWork, body: StepBody, outcome: Conclusion): Promise<Conclusion> {
   let conclusion = outcome
   if (outcome === 'failure') {
@@ -236,7 +246,8 @@ async function conclude(work: StepWork, body: StepBody, outcome: Conclusion): Pr
   return conclusion
 }
 
-/** The author's name, or what the step does. A name that cannot be evaluated is shown as it is written. */
+/** The name in the workflow, or what the step does. A name that cannot be evaluated is shown as
+ *  written. */
 async function stepName(step: Step, expressions: Scope): Promise<string> {
   const evaluate = async (template: Template): Promise<string> =>
     await evaluateText(template, expressions).catch(() => sourceOf(template))

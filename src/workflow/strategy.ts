@@ -1,4 +1,4 @@
-/** `strategy` of a job: its combinations, and how they run. */
+/** `strategy` of a job: its combinations and how they run. */
 import { asError } from '../core/errors.ts'
 import { TemplateToken } from '@actions/workflow-parser/templates/tokens/index'
 import { bounds } from './bounds.ts'
@@ -10,7 +10,7 @@ import { evaluateTemplate } from './template.ts'
 import type { Template } from './template.ts'
 
 interface Strategy {
-  /** Null: the one instance of a job without a matrix. */
+  /** Null stands for the only instance of a job without a matrix. */
   combinations: (MatrixEntry | null)[]
   failFast: boolean
   instancesMax: number
@@ -28,10 +28,10 @@ export async function readStrategy(
   try {
     const combinations =
       strategy['matrix'] === undefined ? [null] : expandMatrix(strategy['matrix'])
-    if (combinations.length === 0) throw new Error('the matrix has no combination')
+    if (combinations.length === 0) throw new Error('the matrix has no combinations')
     if (combinations.length > bounds.matrixJobsMax) {
       throw new Error(
-        `the matrix has ${combinations.length} combinations, at most ${bounds.matrixJobsMax} run`,
+        `the matrix has ${combinations.length} combinations, the limit is ${bounds.matrixJobsMax}`,
       )
     }
     const asked = Number(strategy['max-parallel'] ?? combinations.length)
@@ -46,7 +46,7 @@ export async function readStrategy(
   }
 }
 
-/** Whether nothing in it waits for the run to be known. */
+/** Returns whether the template contains no expressions. */
 export function isLiteral({ token }: Template): boolean {
   return [...TemplateToken.traverse(token)].every(([, part]) => !part.isExpression)
 }

@@ -1,5 +1,7 @@
-/** Values of a workflow file at the moment they are needed: tokens, with expressions in them, become JSON or text.
- *  Whatever cannot be evaluated is an `EvaluationError` that names the place. */
+/** Evaluates values of a workflow file when they are needed: tokens, which may contain
+ *  expressions,
+ *  become JSON or text. A value that cannot be evaluated is an `EvaluationError` with its
+ *  position. */
 import { asError } from '../core/errors.ts'
 import type {
   BasicExpressionToken,
@@ -26,13 +28,14 @@ import {
 import { EvaluationError, problemAt, type Position } from './problem.ts'
 import { positionOf, textOfToken } from './schema.ts'
 
-/** Text with expressions in it, still to be evaluated, and where it stands. */
+/** A value that may contain expressions, not yet evaluated, and its file. */
 export interface Template {
   token: TemplateToken
   file: string
 }
 
-/** A condition. The parser has already added `success() && (…)` where no status function is called. */
+/** A condition. The parser has already added `success() && (…)` where no status function is
+ *  called. */
 export interface Condition {
   expression: string
   position: Position
@@ -43,7 +46,7 @@ export async function evaluateTemplate(template: Template, scope: Scope): Promis
   return await evaluateToken(template.token, template.file, scope)
 }
 
-/** As text; an object or array where text is wanted is an error. Errors: EvaluationError. */
+/** Evaluates to text; an object or array is an error. Errors: EvaluationError. */
 export async function evaluateText(template: Template, scope: Scope): Promise<string> {
   return requireText(
     await evaluateTemplate(template, scope),
@@ -51,7 +54,8 @@ export async function evaluateText(template: Template, scope: Scope): Promise<st
   )
 }
 
-/** A mapping of names to text, as `env`, `with` and `outputs` are. Errors: EvaluationError. */
+/** Evaluates to a mapping of names to text, as in `env`, `with` and `outputs`. Errors:
+ *  EvaluationError. */
 export async function evaluateTextMap(
   template: Template | undefined,
   scope: Scope,
@@ -60,14 +64,14 @@ export async function evaluateTextMap(
   const position = positionOf(template.file, template.token)
   const value = await evaluateTemplate(template, scope)
   if (!isObject(value)) {
-    throw new EvaluationError(problemAt(position, 'a mapping is expected here'))
+    throw new EvaluationError(problemAt(position, 'expected a mapping'))
   }
   return Object.fromEntries(
     Object.entries(value).map(([key, item]) => [key, requireText(item, position)]),
   )
 }
 
-/** A number, or undefined when the key is absent or evaluates to nothing. Errors: EvaluationError. */
+/** Evaluates to a number, or undefined when the key is absent or empty. Errors: EvaluationError. */
 export async function evaluateNumber(
   template: Template | undefined,
   scope: Scope,
@@ -80,14 +84,14 @@ export async function evaluateNumber(
     throw new EvaluationError(
       problemAt(
         positionOf(template.file, template.token),
-        `a number is expected here, got ${JSON.stringify(text)}`,
+        `expected a number, got ${JSON.stringify(text)}`,
       ),
     )
   }
   return value
 }
 
-/** A boolean; false when the key is absent or evaluates to nothing. Errors: EvaluationError. */
+/** Evaluates to a boolean; false when the key is absent or empty. Errors: EvaluationError. */
 export async function evaluateBoolean(
   template: Template | undefined,
   scope: Scope,
@@ -99,7 +103,7 @@ export async function evaluateBoolean(
   throw new EvaluationError(
     problemAt(
       positionOf(template.file, template.token),
-      `true or false is expected here, got ${JSON.stringify(text)}`,
+      `expected true or false, got ${JSON.stringify(text)}`,
     ),
   )
 }
@@ -109,7 +113,7 @@ export async function evaluateCondition(condition: Condition, scope: Scope): Pro
   return isTruthy(await evaluateAt(condition.expression, condition.position, scope))
 }
 
-/** A value as its author wrote it, expressions and all. */
+/** The value as written in the file, expressions included. */
 export function sourceOf(template: Template): string {
   const { token } = template
   return isBasicExpression(token) ? (token.source ?? token.toDisplayString()) : textOfToken(token)
@@ -119,7 +123,7 @@ function requireText(value: Json, position: Position): string {
   const text = textOf(value)
   if (text !== undefined) return text
   const found = Array.isArray(value) ? 'an array' : 'an object'
-  throw new EvaluationError(problemAt(position, `text is expected here, got ${found}`))
+  throw new EvaluationError(problemAt(position, `expected text, got ${found}`))
 }
 
 async function evaluateAt(expression: string, position: Position, scope: Scope): Promise<Json> {
@@ -146,8 +150,8 @@ async function evaluateToken(token: TemplateToken, file: string, scope: Scope): 
   return null
 }
 
-/** The parser turns text with expressions in it into one call of `format`, whose bounds on length and arguments a long
- *  script exceeds; so the pieces are evaluated one by one. */
+/** Evaluates the pieces of a text one by one. The parser turns such a text into a single call of
+ *  `format`, whose limits on length and arguments a long script exceeds. */
 async function evaluateExpressionToken(
   token: BasicExpressionToken,
   position: Position,
@@ -159,13 +163,15 @@ async function evaluateExpressionToken(
   let text = ''
   for (const piece of splitExpressions(token.source)) {
     if (typeof piece === 'string') text += piece
-    // As `format` does, an object in the midst of text becomes the name of its type.
+    // As with `format`, an object inside text becomes the name of its type.
     else text += coerceText(await evaluateAt(piece.expression, position, scope))
   }
   return text
 }
 
-/** Text and the expressions in it, in order. Single quotes inside an expression hide `}}`. */
+/** Splits text into literal parts and expressions, in order. `}}` inside single quotes does not end
+ *  an
+ *  expression. */
 function splitExpressions(text: string): (string | { expression: string })[] {
   const pieces: (string | { expression: string })[] = []
   let done = 0
@@ -177,7 +183,7 @@ function splitExpressions(text: string): (string | { expression: string })[] {
   return pieces
 }
 
-/** A key may be an expression; the key `${{ insert }}` merges the mapping that is its value. */
+/** Keys may be expressions; the key `${{ insert }}` merges the mapping that is its value. */
 async function evaluateMapping(token: MappingToken, file: string, scope: Scope): Promise<Json> {
   const result: { [key: string]: Json } = {}
   for (const { key, value } of token) {
@@ -185,7 +191,9 @@ async function evaluateMapping(token: MappingToken, file: string, scope: Scope):
     const position = positionOf(file, key)
     if (key.isExpression && !isBasicExpression(key)) {
       if (!isObject(evaluated)) {
-        throw new EvaluationError(problemAt(position, '${{ insert }} needs a mapping as its value'))
+        throw new EvaluationError(
+          problemAt(position, '${{ insert }} requires a mapping as its value'),
+        )
       }
       Object.assign(result, evaluated)
     } else {

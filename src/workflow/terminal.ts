@@ -1,5 +1,6 @@
-/** Draws a run on the terminal as it happens: a line for each line of output, behind its job's name where several jobs
- *  run, and at the end what came of each job. */
+/** Draws a run on the terminal as it happens: one line per line of output, prefixed with the job's
+ *  name
+ *  if there are several jobs, and at the end the conclusion of each job. */
 import { linePrefixes } from '../core/run-record.ts'
 import { formatDuration } from '../core/units.ts'
 import type { Annotation, Conclusion, JobReference, LineKind, RunEvent, RunSink } from './events.ts'
@@ -33,11 +34,11 @@ const lineStyles: Record<LineKind, Style | undefined> = {
   notice: 'blue',
 }
 
-/** What has been seen so far, and how to write. */
+/** State so far, and how to write. */
 interface Drawing {
   options: TerminalOptions
   severalJobs: boolean
-  /** Jobs with an open group: their lines are set in. */
+  /** Jobs with an open group: their lines are indented. */
   grouped: Set<string>
   annotations: { job: JobReference; annotation: Annotation }[]
   finished: { job: JobReference; conclusion: Conclusion; durationMs: number }[]
@@ -62,7 +63,7 @@ function draw(drawing: Drawing, event: RunEvent): void {
       drawing.options.write(`${style(event.workflow, 'bold')} on ${event.event}\n`)
       return
     case 'job-started':
-      // A matrix shows itself only now.
+      // A matrix is known only once its job starts.
       drawing.severalJobs ||= event.matrix !== null
       line(drawing, event.job, style(`▶ ${event.job.name}`, 'bold'))
       return
@@ -70,7 +71,7 @@ function draw(drawing: Drawing, event: RunEvent): void {
       line(drawing, event.job, style(`▸ ${event.step.name}`, 'bold'))
       return
     case 'group-started':
-      // That of a script has the name of its step, which stands above it already.
+      // The group of a script has the name of its step, which has just been shown.
       if (event.title !== event.step?.name)
         line(drawing, event.job, `  ${style(event.title, 'bold')}`)
       drawing.grouped.add(event.job.key)
@@ -85,7 +86,7 @@ function draw(drawing: Drawing, event: RunEvent): void {
     }
     case 'annotation':
       drawing.annotations.push(event)
-      // The log of a step has shown it already.
+      // The step's log has already shown it.
       if (event.step === null) {
         const { level, message } = event.annotation
         line(drawing, event.job, lineOf(drawing, level, message))

@@ -1,4 +1,5 @@
-/** What `on:` says: the events that a workflow runs on, and what two of them ask their caller for. */
+/** `on:` of a workflow: the events it runs on, and the inputs and secrets that two of them
+ *  declare. */
 import type { KeyValuePair, TemplateToken } from '@actions/workflow-parser/templates/tokens/index'
 import { isMapping, isSequence } from '@actions/workflow-parser/templates/tokens/type-guards'
 import type { Position } from './problem.ts'
@@ -12,12 +13,12 @@ export interface WorkflowInput {
   required: boolean
   type: string
   default: Template | undefined
-  /** Its text where there is neither a value nor a default. */
+  /** Text used when there is neither a value nor a default. */
   absent: string
   options: string[]
 }
 
-/** A secret that `workflow_call` cannot do without. */
+/** A secret that `workflow_call` requires. */
 export interface RequiredSecret {
   name: string
   position: Position
@@ -31,7 +32,7 @@ export function eventsOf(on: TemplateToken): string[] {
 
 const eventsWithInputs = ['workflow_dispatch', 'workflow_call']
 
-/** By the event that brings them. */
+/** Declared inputs, keyed by event. */
 export function inputsOf(
   file: string,
   on: TemplateToken | undefined,

@@ -1,14 +1,14 @@
-/** What an upload calls its files: the path rules of actions/upload-artifact v7.
+/** Names of uploaded files: the path rules of actions/upload-artifact v7.
  *
- *  1. Several search paths: the root is their least common ancestor. Excludes have no part in it.
- *  2. One search path that is itself the one file found: the root is the file's directory.
- *  3. One search path otherwise: it is the root. It ends before the first wildcard. */
+ *    1. Several search paths: the root is their least common ancestor. Excludes do not count.
+ *    2. One search path that is itself the only file found: the root is the file's directory.
+ *    3. One search path otherwise: it is the root. It ends before the first wildcard. */
 import { dirname, normalize, sep } from 'node:path'
 import { leastCommonAncestor } from '../client/files/paths.ts'
 import type { UploadFile } from './artifacts.ts'
 import type { SearchResult } from './glob.ts'
 
-/** The root directory that entry paths are told from. */
+/** Returns the directory that entry paths are relative to. */
 function uploadRoot(search: SearchResult): string {
   const [first, ...others] = search.searchPaths
   if (first === undefined) throw new Error('no path to search was given')
@@ -16,24 +16,24 @@ function uploadRoot(search: SearchResult): string {
   return search.files.length === 1 && search.files[0] === first ? dirname(first) : first
 }
 
-/** The files with their paths below the root. Throws an Error that names a path which GitHub's action refuses. */
+/** Returns the files with their paths relative to the root. Throws an Error that names a path which
+ *  GitHub's action rejects. */
 export function uploadFiles(search: SearchResult): UploadFile[] {
   if (search.files.length === 0) return []
   const root = uploadRoot(search)
   const prefix = root.endsWith(sep) ? root : root + sep
   return search.files.map((sourcePath) => {
-    if (!sourcePath.startsWith(prefix)) throw new Error(`${sourcePath} does not lie below ${root}`)
+    if (!sourcePath.startsWith(prefix)) throw new Error(`${sourcePath} is not below ${root}`)
     const entryPath = sourcePath.slice(prefix.length).replaceAll(sep, '/')
     const fault = pathFault(entryPath)
     if (fault !== undefined)
-      throw new Error(
-        `the path ${JSON.stringify(entryPath)} cannot be uploaded: it contains ${fault}`,
-      )
+      throw new Error(`Cannot upload the path ${JSON.stringify(entryPath)}: it contains ${fault}`)
     return { sourcePath, entryPath }
   })
 }
 
-/** GITHUB-PROTOCOL §7: the stock client refuses these in paths, because not every file system can hold them. */
+/** GITHUB-PROTOCOL §7: the stock client rejects these in paths, since not every file system allows
+ *  them. */
 const refused: Record<string, string> = {
   '"': 'a double quote',
   ':': 'a colon',

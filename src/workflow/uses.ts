@@ -1,7 +1,8 @@
-/** What the `uses:` of a step stands for: an action built in here, one in a directory, or one that cannot run. */
+/** Resolves the `uses:` of a step: a built-in action, an action in a directory, or one that cannot
+ *  run. */
 import { join, normalize } from 'node:path'
 
-/** Actions that this program does itself, at any version. */
+/** Actions implemented here, whatever their version. */
 const builtIns = [
   'actions/checkout',
   'actions/upload-artifact',
@@ -10,28 +11,30 @@ const builtIns = [
 ] as const
 export type BuiltInName = (typeof builtIns)[number]
 
-/** `workspace` actions belong to the repository and are looked up in the job's workspace when their step runs. */
+/** `workspace` actions belong to the repository and are looked up in the job's workspace when their
+ *  step runs. */
 export type ResolvedUses =
   | { kind: 'built-in'; name: BuiltInName }
   | { kind: 'directory'; directory: string; repository: string; ref: string }
   | { kind: 'workspace'; path: string }
   | { kind: 'unsupported'; reason: string }
 
-/** Resolves `uses`. `map` holds directories by `owner/repo@ref` or `owner/repo` (any version); it comes before the
- *  built-in actions, so that the published ones can be run as they are. */
+/** Resolves `uses`. `map` holds directories by `owner/repo@ref` or `owner/repo` (any version). It
+ *  takes
+ *  precedence over the built-in actions, so that the published ones can be run unmodified. */
 export function resolveUses(uses: string, map: ReadonlyMap<string, string>): ResolvedUses {
   if (uses.startsWith('docker://'))
-    return { kind: 'unsupported', reason: 'container actions do not run here' }
+    return { kind: 'unsupported', reason: 'trove run does not support container actions' }
   if (uses.startsWith('./') || uses === '.') {
     const path = normalize(uses)
     if (path === '..' || path.startsWith('../')) {
-      return { kind: 'unsupported', reason: 'a local action lies inside the repository' }
+      return { kind: 'unsupported', reason: 'a local action must be inside the repository' }
     }
     return { kind: 'workspace', path }
   }
   const parsed = /^([^/@\s]+\/[^/@\s]+)((?:\/[^@\s]+)?)@(\S+)$/.exec(uses)
   if (parsed === null) {
-    return { kind: 'unsupported', reason: 'it is neither ./DIRECTORY nor OWNER/REPO@REF' }
+    return { kind: 'unsupported', reason: 'expected ./DIRECTORY or OWNER/REPO@REF' }
   }
   const [, repository = '', subPath = '', ref = ''] = parsed
   for (const [key, rest] of [
@@ -49,6 +52,6 @@ export function resolveUses(uses: string, map: ReadonlyMap<string, string>): Res
   if (name !== undefined) return { kind: 'built-in', name }
   return {
     kind: 'unsupported',
-    reason: `actions are not fetched; give its directory with --action ${repository}${subPath}@${ref}=DIR, or leave it out with --skip-unknown`,
+    reason: `trove run does not download actions; pass its directory with --action ${repository}${subPath}@${ref}=DIR, or skip it with --skip-unknown`,
   }
 }

@@ -1,5 +1,6 @@
-/** Workflow files: YAML -> a `Workflow`, or the problems with their places. Values that may hold expressions stay
- *  tokens of GitHub's parser until the moment a job or step needs them. */
+/** Workflow files: parses YAML into a `Workflow`, or into problems with their positions. Values
+ *  that may
+ *  contain expressions stay tokens of GitHub's parser until a job or step needs them. */
 import { convertJobs } from '@actions/workflow-parser/model/converter/jobs'
 import type {
   Job as ParsedJob,
@@ -24,7 +25,8 @@ export interface RunDefaults {
 }
 
 interface StepBase {
-  /** The author's id, or one that begins with `__` as runners make up for GITHUB_ACTION. */
+  /** The id in the workflow, or a generated one that starts with `__`, as runners use for
+   *  GITHUB_ACTION. */
   id: string
   position: Position
   name: Template | undefined
@@ -64,12 +66,14 @@ export interface Job {
   continueOnError: Template | undefined
   concurrency: Template | undefined
   steps: Step[]
-  /** What this job asks for that runs elsewhere: a container, service containers, another workflow. */
+  /** Features of this job that are not supported here: a container, service containers, another
+   *  workflow. */
   unsupported: { what: string; position: Position }[]
   ignored: IgnoredKey[]
 }
 
-/** A key that means something to GitHub and nothing here, where the workflow does not depend on it. */
+/** A key that GitHub acts on and Trove ignores, because the workflow's result does not depend on
+ *  it. */
 export interface IgnoredKey {
   key: string
   position: Position
@@ -77,10 +81,10 @@ export interface IgnoredKey {
 
 export interface Workflow {
   file: string
-  /** `name:`, or the file as it was given. */
+  /** `name:`, or the path of the file as given. */
   name: string
   events: string[]
-  /** By the event that brings them. */
+  /** Declared inputs, keyed by event. */
   inputs: ReadonlyMap<string, WorkflowInput[]>
   requiredSecrets: RequiredSecret[]
   env: Template | undefined
@@ -91,7 +95,7 @@ export interface Workflow {
 
 export type ParsedWorkflow = { workflow: Workflow } | { problems: Problem[] }
 
-/** Reads a workflow. `file` is how problems name it. */
+/** Parses a workflow. Problems use `file` as its name. */
 export function parseWorkflow(file: string, text: string): ParsedWorkflow {
   const read = readYaml('workflow', file, text)
   if (read.root === undefined || read.context.errors.count > 0)
@@ -136,17 +140,17 @@ function mappingIn(parent: TemplateToken, key: string): MappingToken {
 function readJob(file: string, raw: MappingToken, job: ParsedJob): Job {
   const unsupported: Job['unsupported'] = []
   for (const [key, what] of [
-    ['container', 'a job container'],
+    ['container', 'job containers'],
     ['services', 'service containers'],
-    ['uses', 'a reusable workflow'],
-    ['snapshot', "a snapshot of the runner's image"],
+    ['uses', 'reusable workflows'],
+    ['snapshot', 'runner image snapshots'],
   ] as const) {
     const token = raw.find(key)
     if (token !== undefined) unsupported.push({ what, position: positionOf(file, token) })
   }
   const steps = [...(raw.find('steps')?.assertSequence('steps') ?? [])] as MappingToken[]
   for (const step of steps.filter(isForeign)) {
-    unsupported.push({ what: 'steps at the same time', position: positionOf(file, step) })
+    unsupported.push({ what: 'parallel steps', position: positionOf(file, step) })
   }
   return {
     id: job.id.value,
@@ -171,12 +175,13 @@ function readJob(file: string, raw: MappingToken, job: ParsedJob): Job {
   }
 }
 
-/** `parallel`, and whatever else GitHub's schema may come to know. */
+/** True for steps without `run` or `uses`: `parallel`, and whatever GitHub's schema may add. */
 function isForeign(step: MappingToken): boolean {
   return step.find('run') === undefined && step.find('uses') === undefined
 }
 
-/** The converted steps carry ids and conditions, the raw ones everything else; they come in the same order. */
+/** Converted steps have ids and conditions, raw ones everything else; both are in the same
+ *  order. */
 function readSteps(file: string, items: MappingToken[], converted: ParsedStep[]): Step[] {
   return items.flatMap((item, index) => {
     const step = converted[index]
@@ -186,7 +191,8 @@ function readSteps(file: string, items: MappingToken[], converted: ParsedStep[])
   })
 }
 
-/** Reads one step of a workflow or of a composite action. `expression` is its converted condition. */
+/** Reads one step of a workflow or of a composite action. `expression` is its converted
+ *  condition. */
 export function readStep(
   file: string,
   raw: MappingToken,
@@ -218,8 +224,7 @@ export function readStep(
     }
   }
   const script = raw.find('run')
-  if (script === undefined)
-    throw new TypeError('the parser lets no step through without run or uses')
+  if (script === undefined) throw new TypeError('a step without run or uses passed the parser')
   return {
     ...base,
     kind: 'run',

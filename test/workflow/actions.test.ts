@@ -17,7 +17,7 @@ fs.appendFileSync(process.env.GITHUB_OUTPUT, 'from-' + stage + '=yes\\n')
 if (stage === process.env['INPUT_FAIL']) process.exit(3)
 `
 
-/** A JavaScript action with all three scripts below \`directory\`. */
+/** Writes a JavaScript action with pre, main and post scripts to \`directory\`. */
 async function writeScribe(place: Playground, directory: string, extra = ''): Promise<string> {
   for (const stage of ['pre', 'main', 'post']) await place.write(`${directory}/${stage}.js`, scribe)
   await place.write(
@@ -69,7 +69,7 @@ test('a mapped JavaScript action runs pre first and post last, with inputs, stat
   expect(log).toContain('results http://127.0.0.1:9/ token true')
 })
 
-test('a local JavaScript action has no pre, its post runs although a later step failed, unless post-if says otherwise', async () => {
+test('a local JavaScript action runs no pre script, and its post script runs after a failure unless post-if says otherwise', async () => {
   const place = await createPlayground()
   await writeScribe(place, 'always')
   await writeScribe(place, 'onlygood', '  post-if: success()\n')
@@ -95,7 +95,7 @@ test('a local JavaScript action has no pre, its post runs although a later step 
   expect(run.log('job')).toContain('post default main')
 })
 
-test('an action that fails fails its step; one that was skipped has no post', async () => {
+test('a failing action fails its step, and a skipped one has no post step', async () => {
   const place = await createPlayground()
   const directory = await writeScribe(place, 'scribe')
   const run = await place.run(
@@ -111,11 +111,11 @@ test('an action that fails fails its step; one that was skipped has no post', as
     skipped: 'skipped',
     'Post failing': 'success',
   })
-  expect(run.log('job')).toContain('me/scribe@v1 ended with exit code 3.')
+  expect(run.log('job')).toContain('me/scribe@v1 failed with exit code 3.')
   expect(run.log('job')).toContain("Input 'fail' has been deprecated with message: do not")
 })
 
-test('tokens and the results service are for actions, not for scripts', async () => {
+test('actions get the token and the results service, scripts do not', async () => {
   const place = await createPlayground()
   const run = await place.run(
     oneJob('- run: echo "[${ACTIONS_RUNTIME_TOKEN-}${ACTIONS_RESULTS_URL-}] ${{ github.token }}"'),
@@ -124,7 +124,7 @@ test('tokens and the results service are for actions, not for scripts', async ()
   expect(run.log('job')).toMatch(/^\[\] \*\*\*$/m)
 })
 
-test('a composite action has inputs, outputs, steps and a status of its own, and can use other actions', async () => {
+test('a composite action has its own inputs, outputs, steps and status, and can use other actions', async () => {
   const place = await createPlayground()
   await place.write(
     'inner/action.yml',
@@ -187,7 +187,7 @@ runs:
   expect(log).toContain('HELLO WORLD! set [] []')
 })
 
-test('a failing step of a composite action fails the whole, after its own clean-up', async () => {
+test('a failing step fails the composite action after its always() steps have run', async () => {
   const place = await createPlayground()
   const composite = `
 name: C
@@ -208,7 +208,7 @@ runs:
   expect(run.log('job')).not.toMatch(/^never$/m)
 })
 
-test('steps of a composite action have nothing of the defaults of the job', async () => {
+test('the defaults of a job do not apply to steps of a composite action', async () => {
   const place = await createPlayground()
   await place.write(
     'c/action.yml',
@@ -230,7 +230,7 @@ jobs:
 })
 
 test.each([['of a repository'], ['of a plain directory']])(
-  'checkout %s copies files whose names and link targets are not UTF-8, and clears them away again',
+  'checkout %s copies files whose names and link targets are not UTF-8, and a second checkout removes them',
   async (kind) => {
     const place = await createPlayground()
     if (kind === 'of a repository') await runFile('git', ['init', '-q', place.repository])
@@ -252,7 +252,7 @@ test.each([['of a repository'], ['of a plain directory']])(
   },
 )
 
-test('checkout takes a repository that belongs to another user, as in a container', async () => {
+test('checkout works in a repository that belongs to another user, as in a container', async () => {
   const place = await createPlayground()
   await place.write('a.txt', 'a')
   const git = async (...args: string[]): Promise<unknown> =>
@@ -262,7 +262,7 @@ test('checkout takes a repository that belongs to another user, as in a containe
   await git('init', '-q')
   await git('add', '-A')
   await git('commit', '-q', '-m', 'first')
-  // A variable of git's own tests.
+  // A variable that git's own test suite uses.
   const environment = { PATH: '/usr/local/bin:/usr/bin:/bin', GIT_TEST_ASSUME_DIFFERENT_OWNER: '1' }
   const run = await place.run(
     oneJob('- uses: actions/checkout@v4\n- run: cat a.txt; test -d .git'),
@@ -273,7 +273,7 @@ test('checkout takes a repository that belongs to another user, as in a containe
   expect(run.conclusion).toBe('success')
 })
 
-test('checkout copies what git tracks or does not ignore, as it lies there, and the workspace is a clone', async () => {
+test('checkout copies tracked and untracked files as they are on disk, without ignored ones, into a clone', async () => {
   const place = await createPlayground()
   const git = async (...args: string[]): Promise<string> =>
     (
@@ -325,20 +325,22 @@ test('checkout copies what git tracks or does not ignore, as it lies there, and 
   expect(log).toMatch(/ D gone\.txt, M tracked\.txt,\?\? \.github\/,\?\? new\.txt,/)
   expect(log).toContain(`${commit} refs/heads/main`)
   expect(log).toContain('oldgone\n')
-  expect(log).toContain('only this repository (octo/demo) can be checked out, not other/one')
+  expect(log).toContain(
+    'Cannot check out other/one: trove run checks out only this repository (octo/demo)',
+  )
   expect(log).toMatch(/Repository path '.*' is not under/)
-  expect(log).toContain("there is no ref 'nope'")
+  expect(log).toContain("Cannot check out 'nope': no such ref")
   const workspace = join(place.repository, 'work/job/demo')
   expect((await stat(join(workspace, 'bin/tool.sh'))).mode & 0o777).toBe(0o755)
   expect((await lstat(join(workspace, 'link'))).isSymbolicLink()).toBe(true)
   expect(await readlink(join(workspace, 'link'))).toBe('tracked.txt')
 })
 
-test('secrets are hidden in everything a run tells, also across pieces of output and in job outputs', async () => {
+test('secrets are masked in all events of a run, also across chunks of output and in job outputs', async () => {
   const place = await createPlayground()
   const multiline = 'first-line-of-key\nsecond-line-of-key'
   await mkdir(join(place.root, 'tools'))
-  // Writes the secret in two pieces, flushed apart, without a line break between.
+  // Writes the secret in two separate chunks without a line break.
   await writeFile(
     join(place.root, 'tools/pieces.js'),
     "process.stdout.write('x hunter2-'); setTimeout(() => process.stdout.write('hunter2 y\\n'), 50)",

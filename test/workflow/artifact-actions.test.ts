@@ -30,7 +30,7 @@ const build = `
           retention-days: 30
 `
 
-test('what one job uploads another downloads; ids pass through job outputs', async () => {
+test('one job downloads what another uploads, and ids pass through job outputs', async () => {
   const place = await createPlayground()
   const run = await place.run(`
 on: push
@@ -66,7 +66,7 @@ jobs:${build}
   expect(run.log('test')).toMatch(/app\ndeep\n.*\/test\/demo\/dist$/m)
 })
 
-test('until v4 a download without a name makes a directory for the only artifact too', async () => {
+test('up to v4, a download without a name creates a subdirectory even for a single artifact', async () => {
   const place = await createPlayground()
   const run = await place.run(`
 on: push
@@ -87,7 +87,7 @@ jobs:${build}
   )
 })
 
-test('four shards upload, a merge joins them, a pattern fetches them into one directory', async () => {
+test('four shards upload, merge combines them, and a pattern downloads them into one directory', async () => {
   const place = await createPlayground()
   const run = await place.run(`
 on: push
@@ -139,7 +139,7 @@ jobs:
   expect(run.log('collect')).toContain(`merged ${all?.id}`)
 })
 
-test('logs of a failed test are uploaded by if: always()', async () => {
+test('logs of a failed test are uploaded with if: always()', async () => {
   const place = await createPlayground()
   const run = await place.run(
     oneJob(`
@@ -151,7 +151,7 @@ test('logs of a failed test are uploaded by if: always()', async () => {
   expect(place.artifacts.stored).toMatchObject([{ name: 'logs', paths: ['test.log'] }])
 })
 
-test('if-no-files-found: a warning, an error, or a line in the log', async () => {
+test('if-no-files-found gives a warning, an error or a log line', async () => {
   const place = await createPlayground()
   const step = (value: string): string =>
     `- {uses: actions/upload-artifact@v4, with: {path: none/, if-no-files-found: ${value}}}`
@@ -169,7 +169,7 @@ test('if-no-files-found: a warning, an error, or a line in the log', async () =>
   )
 })
 
-test('a taken name fails, overwrite replaces it under a new id', async () => {
+test('a taken name fails, and overwrite replaces the artifact under a new id', async () => {
   const place = await createPlayground()
   const upload = (extra: string): string =>
     `- {uses: actions/upload-artifact@v4, with: {name: a, path: file${extra}}, continue-on-error: true}`
@@ -182,7 +182,7 @@ test('a taken name fails, overwrite replaces it under a new id', async () => {
   expect(place.artifacts.stored).toMatchObject([{ id: 1002, name: 'a' }])
 })
 
-test('archive: false stores one file under its own name, and only one', async () => {
+test('archive: false stores exactly one file under its own name', async () => {
   const place = await createPlayground()
   const run = await place.run(
     oneJob(`
@@ -199,7 +199,7 @@ test('archive: false stores one file under its own name, and only one', async ()
   )
 })
 
-test('inputs of the wrong form fail the step with the words users know', async () => {
+test('invalid inputs fail the step with the messages of the stock actions', async () => {
   const place = await createPlayground()
   const steps = [
     'actions/upload-artifact@v4, with: {name: x}',
@@ -225,9 +225,9 @@ test('inputs of the wrong form fail the step with the words users know', async (
   expect(messages(place, 'error')).toEqual([
     'Input required and not supplied: path',
     'Invalid compression-level. Valid values are 0-9',
-    'Invalid retention-days: "soon" is not a number',
+    'Input retention-days must be a number, got "soon"',
     'Invalid retention-days: -3 is less than 0',
-    'Input overwrite is neither true nor false: "yes"',
+    'Input overwrite must be true or false, got "yes"',
     "Invalid value for 'digest-mismatch': 'maybe'. Valid options are: ignore, info, warn, error",
     "Inputs 'name' and 'artifact-ids' cannot be used together. Please specify only one.",
     "Invalid artifact ID: 'x'. Must be a number.",
@@ -238,7 +238,7 @@ test('inputs of the wrong form fail the step with the words users know', async (
   ])
 })
 
-test('unknown inputs are warned about, too long a retention is lowered to what the project allows', async () => {
+test('unknown inputs cause a warning, and an excessive retention is lowered to the maximum of the project', async () => {
   const place = await createPlayground()
   await place.run(
     oneJob(
@@ -257,7 +257,7 @@ test('unknown inputs are warned about, too long a retention is lowered to what t
   expect(place.artifacts.stored[0]?.request.retentionDays).toBe(7)
 })
 
-test('digest-mismatch decides what a damaged artifact does', async () => {
+test('digest-mismatch decides what happens with a damaged artifact', async () => {
   const place = await createPlayground()
   place.artifacts.damaged.add('dist')
   const job = (value: string): string => `
@@ -282,7 +282,7 @@ test('digest-mismatch decides what a damaged artifact does', async () => {
   expect(run.log('error')).toContain('Digest validation failed for artifact(s): dist')
 })
 
-test('a merge of a damaged artifact fails, and deletes nothing', async () => {
+test('a merge of a damaged artifact fails and deletes nothing', async () => {
   const place = await createPlayground()
   place.artifacts.damaged.add('two')
   const run = await place.run(
@@ -298,7 +298,7 @@ test('a merge of a damaged artifact fails, and deletes nothing', async () => {
   expect(place.artifacts.stored.map(({ name }) => name)).toEqual(['one', 'two'])
 })
 
-test('skip-decompress keeps the archive, ~ is the home directory, a token opens another run', async () => {
+test('skip-decompress keeps the archive, ~ is the home directory, and a token gives access to another run', async () => {
   const place = await createPlayground()
   const run = await place.run(`
 on: push

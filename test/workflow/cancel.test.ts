@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import type { RunEvent } from '../../src/workflow/events.ts'
 import { createPlayground, oneJob } from './playground.ts'
 
-/** A sink that aborts once a job has said `ready`. */
+/** A sink that aborts when a job prints `ready`. */
 function abortWhenReady(controller: AbortController): (event: RunEvent) => void {
   return (event) => {
     if (event.type === 'line' && event.kind === 'output' && event.text === 'ready')
@@ -11,7 +11,7 @@ function abortWhenReady(controller: AbortController): (event: RunEvent) => void 
   }
 }
 
-test('a step that runs longer than timeout-minutes is stopped with all its processes, and fails', async () => {
+test('a step that exceeds timeout-minutes fails and is stopped with all its processes', async () => {
   const place = await createPlayground()
   const startedAt = Date.now()
   const run = await place.run(
@@ -26,7 +26,7 @@ test('a step that runs longer than timeout-minutes is stopped with all its proce
   expect(Date.now() - startedAt).toBeLessThan(20_000)
 })
 
-test('a job that runs longer than its timeout-minutes is cancelled; always() steps still run', async () => {
+test('a job that exceeds its timeout-minutes is cancelled, and always() steps still run', async () => {
   const place = await createPlayground()
   const run = await place.run(
     oneJob(
@@ -75,7 +75,7 @@ jobs:
   expect(run.log('report')).toMatch(/^cancelled$/m)
 })
 
-test('a step whose condition holds for a cancelled job is not stopped', async () => {
+test('a step whose condition holds in a cancelled job is not stopped', async () => {
   const place = await createPlayground()
   const cancel = new AbortController()
   const run = await place.run(
@@ -90,7 +90,7 @@ test('a step whose condition holds for a cancelled job is not stopped', async ()
   expect(run.log('job')).toContain('finished')
 })
 
-test('a job whose condition holds for a cancelled run goes on, also while it waits for its turn', async () => {
+test('a job whose condition holds in a cancelled run continues, also while it waits for a slot', async () => {
   const place = await createPlayground()
   const cancel = new AbortController()
   const run = await place.run(
@@ -120,7 +120,7 @@ jobs:
   expect(run.log('report (2)')).toContain('next')
 })
 
-test('a process that ignores SIGINT and SIGTERM is killed after its grace', async () => {
+test('a process that ignores SIGINT and SIGTERM is killed after the grace period', async () => {
   const place = await createPlayground()
   const cancel = new AbortController()
   const startedAt = Date.now()
@@ -135,7 +135,7 @@ test('a process that ignores SIGINT and SIGTERM is killed after its grace', asyn
   expect(Date.now() - startedAt).toBeLessThan(20_000)
 })
 
-test('a process gets SIGINT first and may clean up', async () => {
+test('a process gets SIGINT first and can clean up', async () => {
   const place = await createPlayground()
   const cancel = new AbortController()
   const run = await place.run(
@@ -151,7 +151,7 @@ test('a process gets SIGINT first and may clean up', async () => {
   expect(run.log('job')).toMatch(/^cleaning$/m)
 })
 
-test('killing ends everything at once, always() steps too', async () => {
+test('killing ends everything at once, including always() steps', async () => {
   const place = await createPlayground()
   const kill = new AbortController()
   const run = await place.run(
@@ -170,7 +170,7 @@ test('killing ends everything at once, always() steps too', async () => {
   expect(() => process.kill(pid, 0)).toThrow('ESRCH')
 })
 
-test('in a matrix the first failure cancels the others, unless fail-fast is off', async () => {
+test('the first failure in a matrix cancels the other instances, unless fail-fast is off', async () => {
   const place = await createPlayground()
   const workflow = (failFast: boolean): string => `
 on: push

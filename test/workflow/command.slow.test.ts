@@ -1,4 +1,4 @@
-/** `trove run` as users call it: a process of its own, a server of its own. */
+/** `trove run` as users call it: in its own process, with its own server. */
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
@@ -59,7 +59,7 @@ jobs:
       - run: echo "it says $(cat file.txt)"
 `
 
-test('a run with a server of its own shows its log, ends with 0, and leaves the artifact in the data directory', async () => {
+test('a run with its own server shows the log, exits with 0, and leaves the artifact in the data directory', async () => {
   const shown = await trove(twoJobs, ['--project', 'octo/demo'])
   expect(shown.stderr).toMatch(
     /^run (\d+) of octo\/demo: http:\/\/127\.0\.0\.1:\d+\/octo\/demo\/actions\/runs\/\1\n$/,
@@ -82,11 +82,13 @@ test('a run with a server of its own shows its log, ends with 0, and leaves the 
     .map((line) => JSON.parse(line) as { type: string; text?: string })
   expect(told[0]).toMatchObject({ type: 'run-started', workflow: 'Two' })
   expect(told.at(-1)).toMatchObject({ type: 'run-finished', conclusion: 'success' })
-  // The same tree again: everything was there already.
-  expect(told.map((event) => event.text ?? '').join('\n')).toMatch(/8 B, .* sent, 8 B not sent/)
+  // The same tree again: everything is already there.
+  expect(told.map((event) => event.text ?? '').join('\n')).toMatch(
+    /8 B, .* sent, 8 B already on the server/,
+  )
 })
 
-test('a workflow that fails ends with 1, one that cannot run with 2 and all its problems', async () => {
+test('a failing workflow exits with 1, an invalid one with 2 and all its problems', async () => {
   const failing = await trove('on: push\njobs:\n  a: {runs-on: x, steps: [{run: exit 3}]}\n', [])
   expect(failing.status).toBe(1)
   expect(failing.text).toContain('Process completed with exit code 3.')
@@ -98,10 +100,12 @@ test('a workflow that fails ends with 1, one that cannot run with 2 and all its 
   expect(broken.text).toBe('')
   expect(broken.stderr.match(/ci\.yml:\d+:\d+: job '[ab]'/g)).toHaveLength(2)
   expect((await trove(twoJobs, ['--input', 'nonsense'])).status).toBe(2)
-  expect((await trove(twoJobs, ['--job', 'absent'])).stderr).toContain("there is no job 'absent'")
+  expect((await trove(twoJobs, ['--job', 'absent'])).stderr).toContain(
+    "no job 'absent' in this workflow",
+  )
 })
 
-test('a server of its own is reached without a proxy, which the steps have in their environment', async () => {
+test("the run's own server is reached without the proxy that steps see in their environment", async () => {
   const shown = await trove(
     `${twoJobs}      - run: echo "proxy is $HTTP_PROXY"\n`,
     ['--project', 'octo/demo'],
@@ -111,7 +115,7 @@ test('a server of its own is reached without a proxy, which the steps have in th
   expect(shown.text).toContain('proxy is http://127.0.0.1:1\n')
 })
 
-test('a server that is given is reached through the proxy, for artifacts and the record', async () => {
+test('a server given with --url is reached through the proxy, for artifacts and the record', async () => {
   const server = await openServer()
   onTestFinished(() => server.close())
   const proxy = await startForwardingProxy({ hosts: { 'store.test': server.url } })
@@ -138,7 +142,7 @@ test  needs build
   expect(shown.status).toBe(0)
 })
 
-test('a token or a server that is of no use is told before anything runs', async () => {
+test('an unusable token or server is reported before anything runs', async () => {
   const server = await openServer()
   onTestFinished(async () => await server.close())
   const to = async (url: string, grant: Parameters<typeof server.token>[0]): Promise<Outcome> => {
@@ -158,7 +162,7 @@ test('a token or a server that is of no use is told before anything runs', async
   }
 })
 
-test('an attempt can be named; what a step asks to be kept for is bounded by the server, and by nothing shorter', async () => {
+test("--attempt sets the attempt, and only the server's maximum limits retention-days", async () => {
   const upload = (name: string, days: number): string =>
     `{uses: actions/upload-artifact@v4, with: {name: ${name}, path: f, retention-days: ${days}}}`
   const { status, text } = await trove(
@@ -183,7 +187,7 @@ jobs:
   ])
 })
 
-test('an older attempt that is run again is told that the page shows another', async () => {
+test('rerunning an older attempt prints that the page shows another attempt', async () => {
   const attempt = async (number: string): Promise<string> => {
     const args = ['--project', 'octo/demo', '--run', '42', '--attempt', number]
     return (await trove('on: push\njobs:\n  a: {runs-on: x, steps: [{run: echo}]}\n', args)).stderr
@@ -194,7 +198,7 @@ test('an older attempt that is run again is told that the page shows another', a
   expect(await attempt('1')).toContain(line)
 })
 
-test('inputs, variables, secrets and actions come from flags; the environment of the command stays out of the job', async () => {
+test('flags pass inputs, variables, secrets and actions; the environment of the command stays out of the job', async () => {
   await mkdir(join(root, 'tool'))
   await writeFile(
     join(root, 'tool/action.yml'),
@@ -236,7 +240,7 @@ jobs:
   expect(shown.text).toContain('the tool ran')
 })
 
-test('a secrets file that cannot be read is told by its line, of which nothing is shown', async () => {
+test('an invalid secrets file is reported by line number, without its content', async () => {
   const file = join(root, 'secrets')
   await writeFile(file, 'GOOD=x\nKEY=-----BEGIN KEY-----\nTUlJRXBBSUJBQUtDQVFFQQ\n')
   const shown = await trove(twoJobs, ['--secrets-file', file])
@@ -248,7 +252,7 @@ test('a secrets file that cannot be read is told by its line, of which nothing i
   expect(open.stderr).toContain(`--secrets-file ${file}, line 1: `)
 })
 
-test('a file that is named and is not there is told by its name', async () => {
+test('a missing file is reported by name', async () => {
   const gone = join(root, 'gone.yml')
   const absent = await runTrove(['run', gone], environment)
   expect(absent).toMatchObject({ status: 1, stderr: `trove: ${gone} does not exist\n` })
@@ -256,7 +260,7 @@ test('a file that is named and is not there is told by its name', async () => {
   expect(noSecrets.stderr).toBe(`trove: ${root} is a directory; name one file of it\n`)
 })
 
-test('a run that a git hook starts works on copies, and leaves the repository and its index alone', async () => {
+test('a run started by a git hook works on copies and leaves the repository and its index alone', async () => {
   const project = join(root, 'project')
   const git = async (...args: string[]): Promise<string> =>
     (await runFile('git', ['-c', 'user.name=n', '-c', 'user.email=e@x', ...args], { cwd: project }))
@@ -270,7 +274,7 @@ test('a run that a git hook starts works on copies, and leaves the repository an
   await git('commit', '-q', '-m', 'first')
   await writeFile(join(project, 'staged'), 'staged')
   await git('add', 'staged')
-  // What hooks get, those in a work tree of several as absolute paths.
+  // The environment of hooks; with several work trees the paths are absolute.
   const shown = await runTrove(
     ['run', workflow, '--data', join(root, 'data')],
     {
@@ -286,7 +290,7 @@ test('a run that a git hook starts works on copies, and leaves the repository an
   expect(await git('status', '--short')).toBe('A  staged\n')
 })
 
-test('directories that a step has made read-only are checked out over and removed, for whoever is not root too', async () => {
+test('checkout and cleanup remove read-only directories, also for users other than root', async () => {
   await writeFile(
     workflow,
     `
@@ -303,7 +307,7 @@ jobs:
   )
   await mkdir(join(root, 'kept'), { mode: 0o555 })
   const words = [process.execPath, mainProgram, 'run', workflow, '--data', join(root, 'data')]
-  // As whoever is not root has it: without the right to pass over modes.
+  // Drops the capabilities that let root ignore modes.
   const trust = ['--bounding-set', '-dac_override,-dac_read_search,-fowner']
   const [command = '', ...args] = process.getuid?.() === 0 ? ['setpriv', ...trust, ...words] : words
   const { PATH = '', HOME = '' } = process.env
@@ -313,17 +317,17 @@ jobs:
   expect((await stat(join(root, 'kept'))).mode & 0o777).toBe(0o555)
 })
 
-test('whoever reads the log slowly gets all of it', async () => {
+test('a slow reader gets the whole log', async () => {
   await writeFile(workflow, 'on: push\njobs:\n  a: {runs-on: x, steps: [{run: seq 100000}]}\n')
   const child = startTrove(['run', workflow, '--data', join(root, 'data')], environment)
-  // Nothing is read until the command waits for that, or has ended without.
+  // Read nothing until the command is blocked on output, or has exited.
   await Promise.race([once(child, 'exit'), sleep(5_000)])
   const shown = await text(child.stdout)
   expect(shown.split('\n').filter((line) => /^ +\d+$/.test(line))).toHaveLength(100_000)
   expect(shown).toMatch(/✓ success in .*\n$/)
 })
 
-/** Directories of runs that lie in the temporary directory of these commands. */
+/** Run directories in the temporary directory of these commands. */
 async function runDirectories(): Promise<string[]> {
   return (await readdir(join(root, 'tmp'))).filter((name) => name.startsWith('trove-run-'))
 }
@@ -334,7 +338,7 @@ async function isRunning(pidFile: string): Promise<boolean> {
   return state !== 'gone' && !state.includes(') Z ')
 }
 
-test('Ctrl-C stops the running step, runs always() steps, and ends with 130; a second one ends everything', async () => {
+test('Ctrl-C stops the running step, runs always() steps and exits with 130; a second Ctrl-C stops everything', async () => {
   await writeFile(
     workflow,
     `
@@ -364,7 +368,7 @@ jobs:
   expect(await runDirectories()).toEqual([])
 })
 
-test('a terminal that is closed ends the run with all its processes', async () => {
+test('closing the terminal ends the run with all its processes', async () => {
   await writeFile(
     workflow,
     `on: push\njobs:\n  a: {runs-on: x, steps: [{run: 'echo $$ > ${root}/pid; echo ready; exec sleep 60'}]}\n`,
@@ -379,7 +383,7 @@ test('a terminal that is closed ends the run with all its processes', async () =
   expect(await runDirectories()).toEqual([])
 })
 
-test('two runs of one id at the same time work in directories of their own, closed to others', async () => {
+test('two concurrent runs with the same id work in separate directories that others cannot read', async () => {
   const running = ['a', 'b'].map(async (job) => {
     const file = join(root, `project/${job}.yml`)
     const script = `touch ${root}/started-${job}; stat -c %a ../..; test ! -e mine; echo ${job} > mine; until test -e ${root}/started-a && test -e ${root}/started-b; do sleep 0.1; done; sleep 0.5; cat mine`

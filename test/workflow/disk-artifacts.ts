@@ -1,4 +1,5 @@
-/** An artifact store on the disk for tests of the engine: files are copied, a digest is taken over paths and bytes. */
+/** An artifact store on disk for tests of the engine: it copies files and digests paths and
+ *  bytes. */
 import { createHash } from 'node:crypto'
 import { copyFile, cp, mkdir, readdir, readFile, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -7,15 +8,15 @@ import type { ArtifactStore, ListedArtifact, UploadRequest } from '../../src/wor
 
 interface StoredArtifact extends ListedArtifact {
   request: Omit<UploadRequest, 'signal' | 'files'>
-  /** Paths in it, sorted. */
+  /** Entry paths, sorted. */
   paths: string[]
 }
 
 export interface DiskArtifacts {
   store: ArtifactStore
-  /** What is stored, oldest first. */
+  /** Stored artifacts, oldest first. */
   stored: StoredArtifact[]
-  /** Names whose next download is found to be damaged. */
+  /** Names of artifacts whose downloads report a digest mismatch. */
   damaged: Set<string>
 }
 
@@ -33,7 +34,7 @@ export function createDiskArtifacts(directory: string): DiskArtifacts {
       if (request.overwrite) removeNamed(request.name)
       if (stored.some((artifact) => artifact.name === request.name)) {
         const { name } = request
-        throw storeError('name_taken', `the name "${name}" is held`, { name, artifactId: null })
+        throw storeError('name_taken', `the name "${name}" is taken`, { name, artifactId: null })
       }
       const id = nextId++
       const hash = createHash('sha256')
@@ -74,7 +75,7 @@ export function createDiskArtifacts(directory: string): DiskArtifacts {
   return { store, stored, damaged }
 }
 
-/** Relative paths of all files below a directory, sorted, with forward slashes. */
+/** Returns the relative paths of all files below a directory, sorted, with forward slashes. */
 export async function listFiles(directory: string, below = ''): Promise<string[]> {
   const entries = await readdir(join(directory, below), { withFileTypes: true })
   const nested = await Promise.all(

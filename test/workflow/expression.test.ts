@@ -33,7 +33,7 @@ test.each([
   expect(await evaluateExpression(expression, scope)).toEqual(expected)
 })
 
-test('what is no expression is refused with the place in it', async () => {
+test('an invalid expression is rejected with the position of the error', async () => {
   await expect(evaluateExpression('1 + 1', scope)).rejects.toThrow(
     "Unexpected symbol: '+'. Located at position 3",
   )
@@ -41,7 +41,7 @@ test('what is no expression is refused with the place in it', async () => {
   await expect(evaluateExpression("fromJSON('{')", scope)).rejects.toThrow('Error parsing JSON')
 })
 
-test('hashFiles is asked once for each set of patterns, and not at all in a branch that is not taken', async () => {
+test('hashFiles runs once per set of patterns, and never in a branch that is not taken', async () => {
   const asked: string[][] = []
   const withFiles: Scope = {
     ...scope,
@@ -63,7 +63,7 @@ test('hashFiles is asked once for each set of patterns, and not at all in a bran
   expect(asked.slice(2)).toEqual([['e'], ['d']])
 })
 
-test('truth follows JavaScript, except that every object is true', () => {
+test('truthiness follows JavaScript, and every object is true', () => {
   expect([null, false, '', 0].map(isTruthy)).toEqual([false, false, false, false])
   expect([true, 'false', 1, [], {}].map(isTruthy)).toEqual([true, true, true, true, true])
 })

@@ -16,7 +16,7 @@ import { parseLogCommand } from '../../src/workflow/log-commands.ts'
 
 const run = promisify(execFile)
 
-test('lines and blocks are read', () => {
+test('lines and blocks are parsed', () => {
   expect(parsePairs('a=1\nb=x=y\n\nc<<EOF\nline 1\n\nline 3\nEOF\nd=\ne=a<<b\n')).toEqual({
     a: '1',
     b: 'x=y',
@@ -28,14 +28,14 @@ test('lines and blocks are read', () => {
   expect(parsePairs('empty<<X\nX')).toEqual({ empty: '' })
 })
 
-test('what cannot be read is refused with the line', () => {
+test('invalid input is rejected with the line', () => {
   expect(() => parsePairs('a=1\nno sign')).toThrow("Invalid format 'no sign'")
   expect(() => parsePairs('a<<EOF\nnever ends')).toThrow("Matching delimiter not found 'EOF'")
   expect(() => parsePairs('<<EOF\nx\nEOF')).toThrow('Name must not be empty')
   expect(() => parsePairs('=x')).toThrow('Name must not be empty')
 })
 
-test('any value written as the toolkit writes it comes back', () => {
+test('any value written the way the toolkit does round-trips', () => {
   const name = fc.stringMatching(/^[A-Za-z_][A-Za-z0-9_]{0,10}$/)
   const value = fc.oneof(fc.string(), fc.stringMatching(/^[ab=<\n]{0,20}$/))
   fc.assert(
@@ -48,7 +48,7 @@ test('any value written as the toolkit writes it comes back', () => {
   )
 })
 
-test('files are empty at first, are read once and then gone; a removed one asks for nothing', async () => {
+test('files start empty, are read once and removed; a file the step removed counts as empty', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'trove-commands-'))
   onTestFinished(() => rm(directory, { recursive: true, force: true }))
   const files = await createCommandFiles(directory)
@@ -71,7 +71,7 @@ test('files are empty at first, are read once and then gone; a removed one asks 
   await expect(readFile(files.GITHUB_OUTPUT)).rejects.toThrow('ENOENT')
 })
 
-test('what a step has put in the place of its files is neither waited for nor read without end', async () => {
+test('reading neither blocks nor runs forever when a step replaces its files', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'trove-commands-'))
   onTestFinished(() => rm(directory, { recursive: true, force: true }))
   const files = await createCommandFiles(directory)
@@ -84,19 +84,19 @@ test('what a step has put in the place of its files is neither waited for nor re
   const commands = await readCommandFiles(files)
   expect(commands.path).toEqual([])
   expect(commands.faults).toEqual([
-    `Unable to process file command 'GITHUB_ENV': it has no end, at most ${bounds.commandFileBytesMax} bytes are read`,
-    "Unable to process file command 'GITHUB_OUTPUT': it is not a file",
-    "Unable to process file command 'GITHUB_STATE': it is not a file",
+    `Unable to process file command 'GITHUB_ENV': the file has more than ${bounds.commandFileBytesMax} bytes, the limit`,
+    "Unable to process file command 'GITHUB_OUTPUT': not a file",
+    "Unable to process file command 'GITHUB_STATE': not a file",
   ])
-  expect(commands.summaryFaults).toEqual(['Unable to read GITHUB_STEP_SUMMARY: it is not a file'])
+  expect(commands.summaryFaults).toEqual(['Unable to read GITHUB_STEP_SUMMARY: not a file'])
   expect(Object.values(files).filter((path) => existsSync(path as string))).toEqual([])
 })
 
-test('many blocks take no longer to read than their lines', () => {
+test('many blocks are parsed in linear time', () => {
   const blocks = Array.from({ length: 200_000 }, (_, i) => `a${i}<<E${i}\nx\nE${i}\n`)
   const startedAt = performance.now()
   expect(Object.keys(parsePairs(blocks.join('')))).toHaveLength(200_000)
-  // A fraction of a second; looking for each end from the first line on took minutes.
+  // A fraction of a second; searching for each end from the first line took minutes.
   expect(performance.now() - startedAt).toBeLessThan(20_000)
 })
 
@@ -113,22 +113,22 @@ test('log commands are parsed with properties and escapes', () => {
   expect(parseLogCommand('##[warning]look')).toMatchObject({ name: 'warning', data: 'look' })
   expect(parseLogCommand('std::string x::y')).toBeUndefined()
   expect(parseLogCommand('plain')).toBeUndefined()
-  // %25 is undone last, so an escaped escape stays text.
+  // %25 is unescaped last, so an escaped escape stays text.
   expect(parseLogCommand('::notice::%250A')).toMatchObject({ data: '%0A' })
 })
 
-test('a line that looks like a command takes no longer to read than another one of its length', () => {
+test('a line that looks like a command is parsed in linear time', () => {
   const blanks = ' '.repeat(60_000)
   const startedAt = performance.now()
   for (const line of [`::x${blanks}`, `::x${blanks}:`, `##[x${blanks}`, '##[x '.repeat(12_000)]) {
     expect(parseLogCommand(line)).toBeUndefined()
   }
   expect(parseLogCommand(`::x${blanks}::y`)).toEqual({ name: 'x', properties: {}, data: 'y' })
-  // Milliseconds; with a pattern that tries every split of the blanks it was minutes.
+  // Milliseconds; a pattern that tries every split of the spaces took minutes.
   expect(performance.now() - startedAt).toBeLessThan(20_000)
 })
 
-test('a command ends at the first mark behind its name', () => {
+test('the header of a command ends at the first delimiter after its name', () => {
   expect(parseLogCommand('::a:b::c')).toBeUndefined()
   expect(parseLogCommand('::::x')).toBeUndefined()
   expect(parseLogCommand('::error title=a::b::c')).toEqual({

@@ -1,11 +1,11 @@
-/** Twenty jobs that hand artifacts on, against a real server: how soon each starts. */
+/** Twenty jobs that pass artifacts on through a real server, and how soon each starts. */
 import { expect, test } from 'vitest'
 import { createNativeArtifacts } from '../../src/workflow/native-artifacts.ts'
 import { openRig } from '../actions/rig.ts'
 import { createPlayground, facts } from './playground.ts'
 import { graphWorkflow, watchStarts } from './graph.ts'
 
-test('with artifacts on a server each of 20 jobs starts in the very turn in which its needs are met', async () => {
+test('with artifacts on a server, each of 20 jobs starts in the turn in which its needs are met', async () => {
   const rig = await openRig()
   try {
     const place = await createPlayground()

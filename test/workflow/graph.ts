@@ -1,7 +1,10 @@
-/** A graph of jobs that hand artifacts from layer to layer, and how soon each starts. */
+/** A graph of jobs that pass artifacts from layer to layer, and a sink that measures start
+ *  delays. */
 import type { RunSink } from '../../src/workflow/events.ts'
 
-/** `layers` times `width` jobs; each takes the artifacts of two jobs of the layer before. */
+/** Returns a workflow of `layers` × `width` jobs; each downloads the artifacts of two jobs of the
+ *  layer
+ *  before. */
 export function graphWorkflow(layers: number, width: number): string {
   const jobs = Array.from({ length: layers * width }, (_, n) => {
     const layer = Math.floor(n / width)
@@ -21,12 +24,13 @@ ${downloads.join('')}      - run: echo ${n} > out.txt
   return `on: push\njobs:${jobs.join('')}\n`
 }
 
-/** Watches for jobs that start later than in the turn of the event loop in which the last of their needs ended. Time would
- *  measure how busy the machine is. */
+/** Measures in turns of the event loop how long after the end of its last need each job starts.
+ *  Time
+ *  would measure the load of the machine instead. */
 export function watchStarts(): { sink: RunSink; waits: Map<string, number> } {
   let turn = 0
   const finishedIn = new Map<string, number>()
-  /** Turns, by job. */
+  /** Turns waited, by job. */
   const waits = new Map<string, number>()
   const sink: RunSink = (event) => {
     if (event.type === 'job-finished') {

@@ -1,4 +1,4 @@
-/** Inputs and events of a run: what the caller gives, what the workflow says for itself, and what does not fit. */
+/** Inputs and events of a run: given values, defaults of the workflow, and invalid combinations. */
 import { expect, test } from 'vitest'
 import { createPlayground, facts } from './playground.ts'
 
@@ -20,7 +20,7 @@ jobs:
           cat $GITHUB_EVENT_PATH; echo
 `
 
-test('inputs are typed in their context and text in the payload', async () => {
+test('inputs are typed in the inputs context and text in the payload', async () => {
   const place = await createPlayground()
   const run = await place.run(withInputs, { facts: { ...facts(), event: 'workflow_dispatch' } })
   expect(run.log('job')).toContain('typed [true] true true [false]')
@@ -28,17 +28,17 @@ test('inputs are typed in their context and text in the payload', async () => {
   expect(run.log('job')).toContain('{"inputs":{"deep":"true","count":"3","bare":"false"}}')
 })
 
-test('a run on another event has no inputs, and refuses those it is given', async () => {
+test('a run on another event has no inputs and rejects given ones', async () => {
   const place = await createPlayground()
   const run = await place.run(withInputs)
   expect(run.log('job')).toContain('typed [] false false []')
   expect(run.log('job')).toMatch(/^\{\}$/m)
   await expect(place.run(withInputs, { inputs: { deep: 'false' } })).rejects.toThrow(
-    "inputs are given, but the run is on 'push'; only workflow_dispatch and workflow_call have inputs",
+    "inputs are given, but the event is 'push'; only workflow_dispatch and workflow_call take inputs",
   )
 })
 
-test('a workflow that others call has its inputs, as dispatched ones do', async () => {
+test('a reusable workflow gets inputs like a dispatched one', async () => {
   const place = await createPlayground()
   const called = withInputs.replace('  push:\n  workflow_dispatch:', '  workflow_call:')
   const run = await place.run(called, { inputs: { count: '4' } })
@@ -46,7 +46,7 @@ test('a workflow that others call has its inputs, as dispatched ones do', async 
   expect(run.log('job')).toMatch(/^\{\}$/m)
 })
 
-test('a called workflow computes its defaults, has 0 for an absent number, and needs the secrets that it requires', async () => {
+test('a reusable workflow evaluates its defaults, gets 0 for a missing number, and requires its required secrets', async () => {
   const place = await createPlayground()
   const called = `
 on:
@@ -64,7 +64,7 @@ jobs: {a: {runs-on: x, steps: [{run: 'echo "\${{ inputs.branch }} \${{ inputs.co
   expect(run.log('a')).toContain('on-main-nightly 0')
 })
 
-test('an event, an input or a choice that the workflow does not have is refused before the run', async () => {
+test('an event, input or choice that the workflow does not declare is rejected before the run', async () => {
   const place = await createPlayground()
   const workflow = `
 on:
@@ -78,21 +78,21 @@ jobs: {a: {runs-on: x, steps: [{run: 'true'}]}}
   )
   await expect(place.run(workflow)).rejects.toThrow("input 'level' is required")
   await expect(place.run(workflow, { inputs: { level: 'mid', more: '1' } })).rejects.toThrow(
-    /there is no input 'more'[\s\S]*input 'level' is one of low, high, got 'mid'/,
+    /unknown input 'more'[\s\S]*input 'level' must be one of low, high, got 'mid'/,
   )
   expect(place.events).toEqual([])
 })
 
-test('an input that is not of its type is refused, with the line that declares it', async () => {
+test('an input of the wrong type is rejected with the line that declares it', async () => {
   const place = await createPlayground()
   const options = { facts: { ...facts(), event: 'workflow_dispatch' } }
   await expect(
     place.run(withInputs, { ...options, inputs: { deep: 'yes', count: 'many' } }),
   ).rejects.toThrow(
-    /ci\.yml:6:7: input 'deep' is one of true, false, got 'yes'\n.*ci\.yml:7:7: input 'count' is a number, got 'many'/,
+    /ci\.yml:6:7: input 'deep' must be one of true, false, got 'yes'\n.*ci\.yml:7:7: input 'count' must be a number, got 'many'/,
   )
   await expect(place.run(withInputs, { ...options, inputs: { count: '' } })).rejects.toThrow(
-    "input 'count' is a number, got ''",
+    "input 'count' must be a number, got ''",
   )
   expect(place.events).toEqual([])
 })

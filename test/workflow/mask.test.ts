@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createMasker } from '../../src/workflow/mask.ts'
 
-/** Texts in which the secret is likely to occur, also in pieces that overlap. */
+/** Texts that are likely to contain the secret, also in overlapping pieces. */
 const secretAndText = fc
   .string({ minLength: 1, maxLength: 12 })
   .filter((secret) => secret.trim() !== '')
@@ -16,10 +16,10 @@ const secretAndText = fc
     }),
   )
 
-test('no text keeps a secret, wherever it stands', () => {
+test('masked text never contains the secret, wherever it occurs', () => {
   fc.assert(
     fc.property(secretAndText, ({ secret, parts }) => {
-      // A secret made of asterisks is what masking writes.
+      // A secret of asterisks equals the replacement.
       fc.pre(!/^\*+$/.test(secret))
       const text = parts.join('')
       const masked = createMasker([secret]).mask(text)
@@ -28,7 +28,7 @@ test('no text keeps a secret, wherever it stands', () => {
   )
 })
 
-test('a text cut where safeCut says hides the secret in either piece', () => {
+test('a cut at safeCut never splits a secret', () => {
   fc.assert(
     fc.property(secretAndText, fc.nat({ max: 80 }), ({ secret, parts }, limit) => {
       fc.pre(!/^\*+$/.test(secret))
@@ -43,17 +43,17 @@ test('a text cut where safeCut says hides the secret in either piece', () => {
   )
 })
 
-test('overlapping secrets are hidden together', () => {
+test('overlapping secrets are masked together', () => {
   const masker = createMasker(['abcd', 'cdef'])
   expect(masker.mask('xabcdefx')).toBe('x***x')
 })
 
-test('each line of a multi-line secret is hidden, lines too short to tell anything are not', () => {
+test('each line of a multi-line secret is masked, except lines too short to be distinctive', () => {
   const masker = createMasker(['-----BEGIN KEY-----\nc2VjcmV0\n}\n-----END KEY-----'])
   expect(masker.mask('c2VjcmV0 and -----END KEY----- and }')).toBe('*** and *** and }')
 })
 
-test('encodings that tools make of a secret are hidden', () => {
+test('common encodings of a secret are masked', () => {
   const secret = 'p&ss "word" ü/+'
   const masker = createMasker([secret])
   const forms = [
@@ -66,7 +66,7 @@ test('encodings that tools make of a secret are hidden', () => {
   for (const form of forms) expect(masker.mask(form)).toContain('***')
 })
 
-test('a secret with quotes and brackets is hidden as URLs, XML, expressions, arguments and shells write it', () => {
+test('a secret with quotes and brackets is masked as URLs, XML, expressions, arguments and shells write it', () => {
   const secret = `it's "so" (new)* & <old>!`
   const masker = createMasker([secret])
   for (const form of [
@@ -83,7 +83,7 @@ test('a secret with quotes and brackets is hidden as URLs, XML, expressions, arg
   }
 })
 
-test('a secret is hidden in paths and URLs, in base64 for URLs or in lines, and in JSON within JSON', () => {
+test('a secret is masked in paths and URLs, in URL-safe or wrapped base64, and in JSON within JSON', () => {
   const secret = `s3cr3t/To"ken+val&ue\u00fb\u00ff\u00fe`
   const masker = createMasker([secret])
   const base64 = Buffer.from(secret).toString('base64')
@@ -98,7 +98,7 @@ test('a secret is hidden in paths and URLs, in base64 for URLs or in lines, and 
   const key = Array.from({ length: 10 }, (_, i) => `line ${i} ${'x'.repeat(50)}`).join('\n')
   const keyMasker = createMasker([key])
   for (const width of [64, 76]) {
-    // The last line can be too short to tell anything.
+    // The last line can be too short to be distinctive.
     const lines = Buffer.from(`${key}\n`)
       .toString('base64')
       .match(new RegExp(`.{${width}}`, 'g'))
@@ -107,7 +107,7 @@ test('a secret is hidden in paths and URLs, in base64 for URLs or in lines, and 
   }
 })
 
-test('a secret is hidden in hex, whole or in lines', () => {
+test('a secret is masked in hex, in one line or wrapped', () => {
   const secret = 's3cr3t-token'
   const masker = createMasker([secret])
   const hex = Buffer.from(`user:${secret}\n`).toString('hex')
@@ -121,14 +121,14 @@ test('a secret is hidden in hex, whole or in lines', () => {
   expect(lines.map(long.mask)).toEqual(['***', '***', '***'])
 })
 
-test('base64 of a secret alone leaves no bits of it, however short it is', () => {
+test('base64 of a secret alone is masked completely, however short the secret is', () => {
   for (const secret of ['pass', 's3cr3t-token-1', 's3cr3t-token-12']) {
     const base64 = Buffer.from(secret).toString('base64')
     expect(createMasker([secret]).mask(`<${base64}>`)).toBe('<***>')
   }
 })
 
-test('a quoted secret is hidden without its quotes, one with & in the pieces that PowerShell shows', () => {
+test('a quoted secret is masked without its quotes, one with & in the pieces that PowerShell shows', () => {
   expect(createMasker(['"quoted-secret"']).mask('quoted-secret')).toBe('***')
   expect(createMasker(['"short"']).mask('short')).toBe('short')
   const masker = createMasker(['first-part&second-part', 'before&+nafter-it'])
@@ -136,7 +136,7 @@ test('a quoted secret is hidden without its quotes, one with & in the pieces tha
   expect(masker.mask(shown)).toBe('*** *** *** ***')
 })
 
-test('a secret that is added while the run goes on is hidden from then on', () => {
+test('a secret added during the run is masked from then on', () => {
   const masker = createMasker([])
   expect(masker.mask('token-1')).toBe('token-1')
   masker.add('token-1')
@@ -146,8 +146,8 @@ test('a secret that is added while the run goes on is hidden from then on', () =
   expect(masker.mask('a   b')).toBe('a   b')
 })
 
-// Each value that is added made a new pattern of all, which for 1,000 took 15 seconds.
-test('thousands of values are added in a moment', () => {
+// Rebuilding the pattern with each added value took 15 seconds for 1,000 values.
+test('adding thousands of values is fast', () => {
   const masker = createMasker([])
   const secretOf = (index: number): string => `secret-value-${index.toString(36)}-of-many`
   for (let index = 0; index < 3000; index++) masker.add(secretOf(index))

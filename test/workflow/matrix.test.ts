@@ -7,7 +7,7 @@ function combinationsOf(matrix: Json): Combination[] {
   return expandMatrix(matrix).map(({ values }) => values)
 }
 
-test('axes multiply in the order they are written', () => {
+test('axes are combined in the order in which they are written', () => {
   expect(combinationsOf({ os: ['a', 'b'], node: [18, 20] })).toEqual([
     { os: 'a', node: 18 },
     { os: 'a', node: 20 },
@@ -16,8 +16,8 @@ test('axes multiply in the order they are written', () => {
   ])
 })
 
-// The example of GitHub's documentation, "Expanding or adding matrix configurations".
-test('include extends what it does not contradict and adds what it cannot extend', () => {
+// The example in GitHub's documentation, "Expanding or adding matrix configurations".
+test('include extends combinations it does not contradict, and otherwise adds a new one', () => {
   const expanded = combinationsOf({
     fruit: ['apple', 'pear'],
     animal: ['cat', 'dog'],
@@ -39,7 +39,7 @@ test('include extends what it does not contradict and adds what it cannot extend
   ])
 })
 
-test('exclude needs to name only some of the axes', () => {
+test('exclude can name only some of the axes', () => {
   const matrix = { os: ['mac', 'win'], version: [12, 14], environment: ['staging', 'production'] }
   const expanded = combinationsOf({
     ...matrix,
@@ -52,31 +52,31 @@ test('exclude needs to name only some of the axes', () => {
   expect(expanded).not.toContainEqual({ os: 'win', version: 14, environment: 'staging' })
 })
 
-test('include alone is a matrix', () => {
+test('include alone makes a matrix', () => {
   expect(combinationsOf({ include: [{ site: 'a' }, { site: 'b', x: 1 }] })).toEqual([
     { site: 'a' },
     { site: 'b', x: 1 },
   ])
 })
 
-test('a matrix of the wrong form says what is wrong', () => {
-  expect(() => expandMatrix({ os: 'linux' })).toThrow('matrix.os is not a list')
+test('a malformed matrix reports what is wrong', () => {
+  expect(() => expandMatrix({ os: 'linux' })).toThrow('matrix.os must be a list')
   expect(() => expandMatrix({ os: [] })).toThrow('matrix.os has no values')
   expect(() => expandMatrix({ os: ['a'], include: ['x'] })).toThrow(
-    'matrix.include is a list of mappings',
+    'matrix.include must be a list of mappings',
   )
-  expect(() => expandMatrix(['a'])).toThrow('a matrix is a mapping')
+  expect(() => expandMatrix(['a'])).toThrow('matrix must be a mapping')
 })
 
-test('axes that multiply to more than can be held are refused before they do', () => {
+test('a matrix with too many combinations is rejected before it is expanded', () => {
   const ten = Array.from({ length: 10 }, (_, index) => index)
   const axes = Object.fromEntries(Array.from({ length: 12 }, (_, index) => [`axis${index}`, ten]))
-  expect(() => expandMatrix(axes)).toThrow('the matrix multiplies to 1000000 combinations or more')
+  expect(() => expandMatrix(axes)).toThrow('the matrix has at least 1000000 combinations')
   const five = Object.fromEntries(Object.entries(axes).slice(0, 5))
   expect(combinationsOf({ ...five, exclude: [{ axis0: 0 }] })).toHaveLength(90_000)
 })
 
-test('without include and exclude there are as many combinations as the product of the lengths', () => {
+test('without include and exclude, the number of combinations is the product of the axis lengths', () => {
   const axis = fc.uniqueArray(fc.integer(), { minLength: 1, maxLength: 4 })
   fc.assert(
     fc.property(fc.dictionary(fc.constantFrom('a', 'b', 'c'), axis, { minKeys: 1 }), (axes) => {
@@ -88,7 +88,7 @@ test('without include and exclude there are as many combinations as the product 
   )
 })
 
-test('include and exclude compare as == does, and an include changes no value of an axis', () => {
+test('include and exclude compare as == does, and an include changes no axis value', () => {
   const matrix = { node: [18, '20', 22], os: ['Linux', 'mac'] }
   expect(
     combinationsOf({
@@ -107,13 +107,13 @@ test('include and exclude compare as == does, and an include changes no value of
   expect(combinationsOf({ list, exclude: [{ list: [1, '3'] }] })).toEqual([{ list: [1, 2] }])
 })
 
-test('an exclude of what the matrix has not is a mistake', () => {
+test('an exclude with an unknown key is an error', () => {
   expect(() => expandMatrix({ os: ['a'], exclude: [{ nod: 18 }] })).toThrow(
-    'matrix.exclude names nod, which the matrix has not',
+    'matrix.exclude names nod, which is not a key of the matrix',
   )
 })
 
-test('a name tells the values, nested ones too, but not what an include adds to them', () => {
+test('a name shows the values of a combination, nested ones too, but not those that an include adds', () => {
   const suffixesOf = (matrix: Json): string[] => expandMatrix(matrix).map(({ suffix }) => suffix)
   const deep = { a: true, b: [1, 2], none: null, empty: '' }
   expect(suffixesOf({ os: ['linux'], node: [20], deep: [deep] })).toEqual([

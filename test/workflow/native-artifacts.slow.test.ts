@@ -1,4 +1,6 @@
-/** What artifact steps write the published client reads, and the other way round; merge, patterns, single files. */
+/** Interoperability of artifact steps with the published client in both directions; merge,
+ *  patterns,
+ *  single files. */
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { openRig, type Rig } from '../actions/rig.ts'
@@ -12,7 +14,8 @@ beforeAll(async () => {
   return rig.close
 })
 
-/** A JavaScript action around the published library: `do: get NAME DIRECTORY` or `do: put NAME DIRECTORY`. */
+/** Writes a JavaScript action that wraps the published library: `do: get NAME DIRECTORY` or
+ *  `do: put NAME DIRECTORY`. */
 async function writePublished(place: Playground): Promise<ReadonlyMap<string, string>> {
   await place.write(
     'published/action.yml',
@@ -49,7 +52,7 @@ const tree = `
     : > made/sub/empty
     (cd made && find . -type f | sort | xargs sha256sum) > made.sums`
 
-test('what a step uploads the published client downloads, and a step gets back with its modes', async () => {
+test('the published client downloads what a step uploads, and a step gets it back with its modes', async () => {
   const place = await createPlayground()
   const run = await place.run(
     oneJob(`${tree}
@@ -71,7 +74,7 @@ test('what a step uploads the published client downloads, and a step gets back w
   expect(run.conclusion).toBe('success')
 })
 
-test('what the published client uploads a step downloads', async () => {
+test('a step downloads what the published client uploads', async () => {
   const place = await createPlayground()
   const run = await place.run(
     oneJob(`${tree}
@@ -84,7 +87,7 @@ test('what the published client uploads a step downloads', async () => {
   expect(run.conclusion).toBe('success')
 })
 
-test('shards, merge, pattern, overwrite and a single file work as with the fake', async () => {
+test('shards, merge, pattern, overwrite and a single file work as with the fake store', async () => {
   const place = await createPlayground()
   const run = await place.run(
     `

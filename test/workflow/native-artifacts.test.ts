@@ -1,4 +1,4 @@
-/** The artifact steps against a real server; what takes long is in native-artifacts.slow.test.ts. */
+/** Artifact steps against a real server; slow cases are in native-artifacts.slow.test.ts. */
 import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +11,7 @@ import { nextRun, onServer } from './native-run.ts'
 import { createPlayground, oneJob } from './playground.ts'
 
 const project = 'octo/demo'
-/** An upload of a tree, but for its name and its files. */
+/** An upload of a tree, without its name and files. */
 const plain = {
   archive: true,
   retentionDays: undefined,
@@ -27,7 +27,7 @@ beforeAll(async () => {
   return rig.close
 })
 
-test('another run is reached by its id with a token', async () => {
+test('a token and a run id give access to another run', async () => {
   const place = await createPlayground()
   const first = onServer(rig)
   await place.run(
@@ -46,7 +46,7 @@ test('another run is reached by its id with a token', async () => {
   expect(run.conclusion).toBe('success')
 })
 
-test('an artifact lives for its retention days and is gone after them', async () => {
+test('an artifact exists for its retention days and then expires', async () => {
   const place = await createPlayground()
   const options = onServer(rig)
   const run = await place.run(
@@ -78,7 +78,7 @@ test('an artifact lives for its retention days and is gone after them', async ()
   rig.advance(-30.1 * 86_400_000)
 })
 
-test('artifact-digest is what REST tells: of a single file its own, of a tree none', async () => {
+test('artifact-digest is the digest in the REST API: of a single file its own, of a tree none', async () => {
   const place = await createPlayground()
   const options = onServer(rig)
   const run = await place.run(
@@ -113,7 +113,7 @@ test('artifact-digest is what REST tells: of a single file its own, of a tree no
   )
 })
 
-test('a download leaves what else is in its directory', async () => {
+test('a download keeps other files in its directory', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'trove-native-'))
   onTestFinished(() => rm(directory, { recursive: true, force: true }))
   const options = onServer(rig)
@@ -137,7 +137,7 @@ test('a download leaves what else is in its directory', async () => {
   expect(await store.list(undefined)).toEqual([])
 })
 
-test('an attempt that is run again has its own artifacts, and those of another where it has none', async () => {
+test('a rerun attempt lists its own artifacts, and those of another attempt for names it lacks', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'trove-native-'))
   onTestFinished(() => rm(directory, { recursive: true, force: true }))
   const run = nextRun()

@@ -1,4 +1,4 @@
-/** Runs whose artifacts go to a real server. */
+/** Options for runs whose artifacts go to a real server. */
 import { createNativeArtifacts } from '../../src/workflow/native-artifacts.ts'
 import type { RunOptions } from '../../src/workflow/run.ts'
 import type { Rig } from '../actions/rig.ts'
@@ -6,12 +6,12 @@ import { facts } from './playground.ts'
 
 let runs = 0
 
-/** A run that nothing else has. */
+/** Returns an unused run id. */
 export function nextRun(): number {
   return 100 + runs++
 }
 
-/** Options that bind a run of its own to the server. */
+/** Returns options for a new run on the server. */
 export function onServer(
   rig: Pick<Rig, 'url' | 'token'>,
 ): Partial<RunOptions> & { facts: RunOptions['facts'] } {

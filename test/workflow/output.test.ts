@@ -1,4 +1,4 @@
-/** Output of steps on its way to whoever reads it. */
+/** Output of steps on its way to a sink. */
 import { expect, test } from 'vitest'
 import { bounds } from '../../src/workflow/bounds.ts'
 import { createPlayground, oneJob, type Playground } from './playground.ts'
@@ -9,19 +9,19 @@ function numbersIn(place: Playground): number[] {
   )
 }
 
-/** Holds up the event loop, as a terminal does that is slow. */
+/** Blocks the event loop, as a slow terminal does. */
 function block(ms: number): void {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms)
 }
 
-test('what a process wrote is told whole, although that takes longer than the process', async () => {
+test('all output of a process is reported, even if that takes longer than the process', async () => {
   const place = await createPlayground()
   const count = 30_000
   const run = await place.run(oneJob(`- run: seq 1 ${count}`), {
     sinks: [
       (event) => {
         place.events.push(event)
-        // A second and a half for what is read at a time.
+        // A second and a half for the output that is read in one go.
         if (event.type === 'line' && event.text.endsWith('000')) block(bounds.drainMs / 8)
       },
     ],
@@ -30,7 +30,7 @@ test('what a process wrote is told whole, although that takes longer than the pr
   expect(numbersIn(place)).toEqual(Array.from({ length: count }, (_, index) => index + 1))
 }, 30_000)
 
-test('a background process that goes on writing does not hold up its step', async () => {
+test('a background process that keeps writing does not hold up its step', async () => {
   const place = await createPlayground()
   const started: string[] = []
   const run = await place.run(
@@ -45,7 +45,7 @@ test('a background process that goes on writing does not hold up its step', asyn
   expect(started).toEqual(['fast', 'slow', 'last'])
 }, 30_000)
 
-test('while there is no room nothing more is read, so that a step waits instead of filling memory', async () => {
+test('nothing is read while there is no room, so a step blocks instead of filling memory', async () => {
   const place = await createPlayground()
   let release: () => void = () => {}
   let room: Promise<void> | undefined
@@ -64,13 +64,13 @@ test('while there is no room nothing more is read, so that a step waits instead 
     },
   })
   expect(run.conclusion).toBe('success')
-  // Of 590 kB no more was read than one piece of the stream.
+  // Of 590 kB, no more was read than one chunk of the stream.
   expect(readMeanwhile).toBeGreaterThan(1000)
   expect(readMeanwhile).toBeLessThan(50_000)
   expect(numbersIn(place)).toHaveLength(100_000)
 }, 30_000)
 
-test('a run that is killed does not wait for room', async () => {
+test('a killed run does not wait for room', async () => {
   const place = await createPlayground()
   const kill = new AbortController()
   const run = await place.run(oneJob('- run: seq 1 100000; sleep 60'), {

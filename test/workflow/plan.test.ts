@@ -37,7 +37,7 @@ jobs:
       - run: echo built
 `
 
-test('what cannot run here is told with file, line, job and step before anything runs', async () => {
+test('unsupported features are reported with file, line, job and step before anything runs', async () => {
   const place = await createPlayground()
   await place.write(
     'tool/action.yml',
@@ -51,21 +51,21 @@ test('what cannot run here is told with file, line, job and step before anything
   if (!(failure instanceof WorkflowError)) throw failure
   const messages = failure.message.replaceAll(`${place.repository}/`, '').split('\n')
   expect(messages.map((message) => message.replace('.github/workflows/', ''))).toEqual([
-    "ci.yml:5:16: job 'image' asks for a job container, which does not run here",
-    "ci.yml:11:7: job 'database' asks for service containers, which does not run here",
-    "ci.yml:15:11: job 'other' asks for a reusable workflow, which does not run here",
-    "ci.yml:18:15: job 'picture' asks for a snapshot of the runner's image, which does not run here",
-    "ci.yml:21:9: job 'picture' asks for steps at the same time, which does not run here",
-    "ci.yml:28:15: job 'build', step 'Set up': 'actions/setup-node@v4' cannot run: actions are not fetched; give its directory with --action actions/setup-node@v4=DIR, or leave it out with --skip-unknown",
-    "ci.yml:29:15: job 'build', step 'docker://alpine:3': 'docker://alpine:3' cannot run: container actions do not run here",
-    "ci.yml:30:15: job 'build', step '../outside': '../outside' cannot run: it is neither ./DIRECTORY nor OWNER/REPO@REF",
-    "tool/action.yml:6:13: job 'build', step './tool': box/action.yml runs using 'docker', which does not run here",
+    "ci.yml:5:16: job 'image': trove run does not support job containers",
+    "ci.yml:11:7: job 'database': trove run does not support service containers",
+    "ci.yml:15:11: job 'other': trove run does not support reusable workflows",
+    "ci.yml:18:15: job 'picture': trove run does not support runner image snapshots",
+    "ci.yml:21:9: job 'picture': trove run does not support parallel steps",
+    "ci.yml:28:15: job 'build', step 'Set up': cannot run 'actions/setup-node@v4': trove run does not download actions; pass its directory with --action actions/setup-node@v4=DIR, or skip it with --skip-unknown",
+    "ci.yml:29:15: job 'build', step 'docker://alpine:3': cannot run 'docker://alpine:3': trove run does not support container actions",
+    "ci.yml:30:15: job 'build', step '../outside': cannot run '../outside': expected ./DIRECTORY or OWNER/REPO@REF",
+    "tool/action.yml:6:13: job 'build', step './tool': box/action.yml uses 'docker', which trove run does not support",
   ])
   expect(failure.problems).toHaveLength(9)
   expect(place.events).toEqual([])
 })
 
-test('a matrix that cannot be is told before anything runs, one with expressions when its job begins', async () => {
+test('an invalid matrix is reported before anything runs, one with expressions when its job starts', async () => {
   const place = await createPlayground()
   const job = (node: string): string => `
     runs-on: x
@@ -75,7 +75,7 @@ test('a matrix that cannot be is told before anything runs, one with expressions
   const failure = await place.run(literal).catch((error: unknown) => error)
   if (!(failure instanceof WorkflowError)) throw failure
   expect(failure.problems).toMatchObject([
-    { line: 6, message: "job 'test': matrix.exclude names nod, which the matrix has not" },
+    { line: 6, message: "job 'test': matrix.exclude names nod, which is not a key of the matrix" },
   ])
   const run = await place.run(`on: push\njobs:\n  test:${job("'${{ fromJSON(vars.NODES) }}'")}\n`, {
     vars: { NODES: '[18, 20]' },
@@ -83,7 +83,7 @@ test('a matrix that cannot be is told before anything runs, one with expressions
   expect(run.conclusion).toBe('failure')
 })
 
-test('with skipUnknown the rest runs, and what is left out is told', async () => {
+test('with skipUnknown the rest runs, and skipped jobs and steps are reported', async () => {
   const place = await createPlayground()
   const run = await place.run(foreign, { skipUnknown: true })
   expect(run.conclusions).toEqual({
@@ -98,7 +98,7 @@ test('with skipUnknown the rest runs, and what is left out is told', async () =>
     'docker://alpine:3': 'skipped',
     '../outside': 'skipped',
   })
-  // This one may have been created by an earlier step, so it is looked for when its turn comes.
+  // An earlier step may create this one, so it is looked up when its step runs.
   expect(run.log('build')).toContain("Can't find 'action.yml'")
   const warnings = place.events.flatMap((event) =>
     event.type === 'annotation' && event.annotation.level === 'warning'
@@ -109,7 +109,7 @@ test('with skipUnknown the rest runs, and what is left out is told', async () =>
   expect(warnings.filter((warning) => warning.includes('\n'))).toEqual([])
 })
 
-test('an action file with an error is told with its own place', async () => {
+test('an error in an action file is reported with its position in that file', async () => {
   const place = await createPlayground()
   await place.write(
     'tool/action.yml',
@@ -138,7 +138,7 @@ test.each([
   ['actions/download-artifact@v8', { kind: 'directory', directory: '/stock' }],
   ['me/tool@v2', { kind: 'unsupported' }],
   ['me/tool', { kind: 'unsupported' }],
-])('%s is resolved', (uses, expected) => {
+])('%s resolves', (uses, expected) => {
   const map = new Map([
     ['me/tool@v1', '/tools/one'],
     ['me/any', '/tools/any'],

@@ -1,4 +1,4 @@
-/** A place to run one workflow in: a repository of its own, a store, the events as they came. */
+/** An environment to run one workflow in: its own repository and store, and the recorded events. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -13,7 +13,7 @@ export interface Playground {
   work: string
   artifacts: DiskArtifacts
   events: RunEvent[]
-  /** Writes a file of the repository; answers its path. */
+  /** Writes a file of the repository and returns its path. */
   write: (path: string, text: string) => Promise<string>
   /** Writes the workflow and runs it. */
   run: (workflow: string, options?: Partial<RunOptions>) => Promise<Finished>
@@ -22,9 +22,9 @@ export interface Playground {
 interface Finished extends RunResult {
   /** Conclusions by job name. */
   conclusions: Record<string, Conclusion>
-  /** Text of all log lines of a job, by the job's name. */
+  /** Text of all log lines of a job, by job name. */
   log: (job: string) => string
-  /** Conclusions of a job's steps by their names. */
+  /** Conclusions of a job's steps, by step name. */
   steps: (job: string) => Record<string, Conclusion>
   outputs: (job: string) => Record<string, string>
 }
@@ -114,7 +114,8 @@ function finish(result: RunResult, events: RunEvent[]): Finished {
   }
 }
 
-/** A workflow of one job `job` with these steps, given as YAML list items without indentation. */
+/** Returns a workflow with one job `job` and these steps, given as YAML list items without
+ *  indentation. */
 export function oneJob(steps: string, jobKeys = ''): string {
   const indent = (text: string, by: string): string =>
     text

@@ -1,5 +1,5 @@
-/** Runs that are recorded while they go on: what their pages and the database then hold, and what a store that fails
- *  does to a run. */
+/** Runs recorded while they run: what their pages and the database then contain, and how a failing
+ *  store affects a run. */
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { readdir, readFile } from 'node:fs/promises'
@@ -111,7 +111,7 @@ test('it greets', () => equal(greeting, 'HELLO'))
   )
 }
 
-/** The job's files below `dist`, by their paths. */
+/** Returns the job's files below `dist`, by path. */
 async function readDist(place: Playground, job: string): Promise<Record<string, Buffer>> {
   const dist = join(place.work, job, 'demo/dist')
   const entries = await readdir(dist, { recursive: true, withFileTypes: true })
@@ -126,7 +126,7 @@ async function readDist(place: Playground, job: string): Promise<Record<string, 
   )
 }
 
-test('the workflow of the original request on an npm project: listed, in the database, on the page, the same files, gone after 30 days', async () => {
+test('the workflow of the original request on an npm project is listed, stored, shown, downloads the same files, and is gone after 30 days', async () => {
   const place = await createPlayground()
   await writeNpmProject(place)
   const { run, page, conclusion } = await runRecorded(place, originalRequest, {
@@ -172,7 +172,7 @@ test('the workflow of the original request on an npm project: listed, in the dat
   expect(await runPage(run)).toContain('<span class="badge expired">expired</span>')
 })
 
-test('a masked secret is in no log, on no page and nowhere in the database', async () => {
+test('a masked secret appears in no log, on no page and nowhere in the database', async () => {
   const place = await createPlayground()
   const secret = 'hunter2-and-more'
   const workflow = `
@@ -220,7 +220,7 @@ jobs:
     token: await server.token({ project: 'octo/demo' }),
   })
   const places = { page, logs, database: files.join(''), api: await detail.text() }
-  // What is not secret is found in the same places, so that the search is one.
+  // Text that is not secret is found in the same places, which proves that the search works.
   expect(places.page).toContain('visible-word')
   expect(places.logs).toContain('visible-word')
   expect(places.database).toContain('plain-word')
@@ -234,15 +234,15 @@ jobs:
 
 interface Stub {
   url: string
-  /** Bodies as they came. */
+  /** Request bodies in order of arrival. */
   bodies: { sequence: number; events: { type: string; kind?: string; text?: string }[] }[]
-  /** Most requests that were under way at once. */
+  /** Highest number of concurrent requests. */
   busiest: number
-  /** Is away for as long as `meanwhile` takes. */
+  /** Stops the server while `meanwhile` runs. */
   restart: (meanwhile: () => Promise<void>) => Promise<void>
 }
 
-/** A server that answers when `answer` resolves, with the status it gives. */
+/** Starts a server that answers when `answer` resolves, with the status it returns. */
 async function stubServer(answer: () => Promise<number>): Promise<Stub> {
   const restart: Stub['restart'] = async (meanwhile) => {
     const { port } = listening.address() as AddressInfo
@@ -298,7 +298,7 @@ function line(content: string): RunEvent {
   return { type: 'line', at: 1, job, step, kind: 'output', text: content }
 }
 
-test('a run that is quiet for long gives signs of life, until it ends', async () => {
+test('a run that is quiet for long sends heartbeats until it ends', async () => {
   vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
   onTestFinished(() => void vi.useRealTimers())
   const stub = await stubServer(() => Promise.resolve(200))
@@ -313,7 +313,7 @@ test('a run that is quiet for long gives signs of life, until it ends', async ()
   expect(vi.getTimerCount()).toBe(0)
 })
 
-test('a store that fails is told once, is not waited for without end and does not fail the run', async () => {
+test('a failing store is reported once, is waited for only for a bounded time, and does not fail the run', async () => {
   const stub = await stubServer(() => Promise.resolve(500))
   const { recorder, troubles, failures } = recorderFor(stub.url)
   const place = await createPlayground()
@@ -326,7 +326,7 @@ test('a store that fails is told once, is not waited for without end and does no
   expect(stub.bodies.length).toBeLessThan(5)
 })
 
-test('a server that is silent is given up some time after the end, and at once when that is interrupted', async () => {
+test('an unresponsive server is given up some time after the end, or at once on an interrupt', async () => {
   const silent = await stubServer(() => new Promise(() => {}))
   const patient = recorderFor(silent.url)
   patient.recorder.sink(line('x'))
@@ -340,7 +340,7 @@ test('a server that is silent is given up some time after the end, and at once w
   expect(interrupted.failures).toHaveLength(1)
 })
 
-test('what cannot be otherwise a moment later is given up at once', async () => {
+test('a permanent error is not retried', async () => {
   const stub = await stubServer(() => Promise.resolve(401))
   const { recorder, troubles, failures } = recorderFor(stub.url, 3_600_000)
   recorder.sink(line('x'))
@@ -348,7 +348,7 @@ test('what cannot be otherwise a moment later is given up at once', async () => 
   expect([troubles.length, failures.length, stub.bodies.length]).toEqual([0, 1, 1])
 })
 
-test('a server that is started again, during a run or at its end, loses nothing of the record', async () => {
+test('a restart of the server, during a run or at its end, loses nothing of the record', async () => {
   const stub = await stubServer(() => Promise.resolve(200))
   const { recorder, troubles, failures } = recorderFor(stub.url, 60_000)
   recorder.sink(line('before'))
@@ -356,7 +356,7 @@ test('a server that is started again, during a run or at its end, loses nothing 
   for (const when of ['during', 'at the end']) {
     await stub.restart(async () => {
       recorder.sink(line(when))
-      // Longer than one request is tried again.
+      // Longer than one request is retried.
       const awayMs = 6_000
       await setTimeout(awayMs)
     })
@@ -370,7 +370,7 @@ test('a server that is started again, during a run or at its end, loses nothing 
   expect(texts).toEqual(['before', 'during', 'at the end'])
 }, 60_000)
 
-test('while a store is slow, one request is under way and lines beyond the queue are counted, not kept', async () => {
+test('while a store is slow, one request is in flight, and lines beyond the queue are counted instead of kept', async () => {
   let release: () => void = () => {}
   const gate = new Promise<void>((resolve) => (release = resolve))
   const stub = await stubServer(async () => {
@@ -379,7 +379,7 @@ test('while a store is slow, one request is under way and lines beyond the queue
   })
   const { recorder, failures } = recorderFor(stub.url)
   recorder.sink({ type: 'job-started', at: 1, job, needs: [], matrix: null, stepsExpected: 1 })
-  // 40 MiB where 32 MiB may wait.
+  // 40 MiB; the queue holds 32 MiB.
   for (let index = 0; index < 40_000; index++) recorder.sink(line('x'.repeat(1024)))
   release()
   await expect.poll(() => stub.bodies.length).toBeGreaterThan(50)
@@ -404,7 +404,7 @@ test('while a store is slow, one request is under way and lines beyond the queue
   expect(events.at(-1)).toMatchObject({ type: 'run-finished' })
 })
 
-test('the end of a run is sent once, however long the server takes for it', async () => {
+test('the end of a run is sent once, however long the server takes', async () => {
   const stub = await stubServer(async () => {
     await setTimeout(700)
     return 200
@@ -413,11 +413,11 @@ test('the end of a run is sent once, however long the server takes for it', asyn
   recorder.sink(line('the last'))
   await recorder.finish(never)
   expect(failures).toEqual([])
-  // Longer than events are gathered.
+  // Longer than the time for which events are batched.
   expect(stub.bodies.map(({ sequence }) => sequence)).toEqual([0])
 })
 
-test('a line longer than a request may carry comes in pieces', async () => {
+test('a line longer than a request may carry is sent in pieces', async () => {
   const stub = await stubServer(() => Promise.resolve(200))
   const { recorder } = recorderFor(stub.url)
   const long = '\u001b'.repeat(2.5 * limits.logLineCharactersMax)

@@ -33,7 +33,7 @@ jobs:
   expect(run.steps('second')).toEqual({ 'Say hello workflow': 'success' })
 })
 
-test('a failure skips what follows, except always() and failure()', async () => {
+test('a failure skips the following steps, except those with always() and failure()', async () => {
   const place = await createPlayground()
   const run = await place.run(
     oneJob(`
@@ -70,7 +70,7 @@ test('continue-on-error makes a failing step count as a success', async () => {
   expect(run.log('job')).toContain('failure but success')
 })
 
-test('jobs look at all jobs before them; a tolerated failure counts as success', async () => {
+test('status functions consider all earlier jobs, and a tolerated failure counts as success', async () => {
   const place = await createPlayground()
   const job = (id: string, keys: string, script = 'true'): string =>
     `  ${id}:\n    runs-on: x\n${keys
@@ -89,7 +89,7 @@ test('jobs look at all jobs before them; a tolerated failure counts as success',
     bad: 'failure',
     after: 'skipped',
     further: 'success',
-    // GitHub's rule: a skipped ancestor skips, although the job in between ran.
+    // GitHub's rule: a skipped ancestor skips this job, although the job in between ran.
     last: 'skipped',
     rescue: 'success',
     shaky: 'failure',
@@ -99,7 +99,7 @@ test('jobs look at all jobs before them; a tolerated failure counts as success',
   expect(run.log('next')).toMatch(/^success$/m)
 })
 
-test('only the jobs asked for run, with what they need', async () => {
+test('only the requested jobs and what they need run', async () => {
   const place = await createPlayground()
   const workflow = `
 on: push
@@ -111,11 +111,11 @@ jobs:
   const run = await place.run(workflow, { jobs: ['b'] })
   expect(Object.keys(run.conclusions)).toEqual(['a', 'b'])
   await expect(place.run(workflow, { jobs: ['z'] })).rejects.toThrow(
-    "there is no job 'z'; the jobs are a, b, c",
+    "no job 'z' in this workflow; its jobs are a, b, c",
   )
 })
 
-test('environment: the nearest wins, GITHUB_ENV reaches later steps, what a runner sets cannot be overridden', async () => {
+test('environment: the innermost scope wins, GITHUB_ENV reaches later steps, and runner variables cannot be overridden', async () => {
   const place = await createPlayground()
   const run = await place.run(
     oneJob(
@@ -150,7 +150,7 @@ test('environment: the nearest wins, GITHUB_ENV reaches later steps, what a runn
   expect(log).toContain("Can't store NODE_OPTIONS")
 })
 
-test('shells and directories: defaults of workflow and job, bash stops at a failed pipe, sh and python and custom ones run', async () => {
+test('shells and directories: defaults of workflow and job apply, named bash fails on a failed pipe, and sh, python and custom shells run', async () => {
   const place = await createPlayground()
   const run = await place.run(`
 on: push
@@ -185,7 +185,7 @@ jobs:
   expect(run.log('other')).toMatch(/^\/$/m)
 })
 
-test('a working directory or an expression that cannot be fails its step and says where', async () => {
+test('an invalid working directory or expression fails its step and reports the position', async () => {
   const place = await createPlayground()
   const run = await place.run(
     oneJob(`
@@ -196,13 +196,15 @@ test('a working directory or an expression that cannot be fails its step and say
 `),
   )
   expect(run.conclusion).toBe('failure')
-  expect(run.log('job')).toMatch(/working directory '.*\/nowhere' is not a directory/)
-  expect(run.log('job')).toMatch(/ci\.yml:8:\d+: text is expected here, got an object/)
+  expect(run.log('job')).toMatch(
+    /working directory '.*\/nowhere' does not exist or is not a directory/,
+  )
+  expect(run.log('job')).toMatch(/ci\.yml:8:\d+: expected text, got an object/)
   expect(run.log('job')).toMatch(/ci\.yml:7:\d+: .*fromJSON/)
   expect(run.log('job')).toMatch(/ci\.yml:9:\d+: .*fromJSON\('\['\)/)
 })
 
-test('a script with expressions in it is exactly the YAML value, whatever its style, quotes and length', async () => {
+test('a script with expressions is exactly the YAML value, whatever its style, quotes and length', async () => {
   const place = await createPlayground()
   const run = await place.run(
     oneJob(`
@@ -228,7 +230,7 @@ test('a script with expressions in it is exactly the YAML value, whatever its st
   expect(log).toMatch(/^299 x+$/m)
 })
 
-test('contexts tell about runner, job, strategy and inputs', async () => {
+test('contexts describe runner, job, strategy and inputs', async () => {
   const place = await createPlayground()
   const run = await place.run(
     `
@@ -320,7 +322,7 @@ test('commands in the log become annotations, groups, outputs and masks', async 
   expect(place.events.filter((event) => event.type === 'group-finished')).toHaveLength(opened)
 })
 
-test('a summary that is too large is told and left out, and fails nothing', async () => {
+test('a summary that is too large is reported and dropped, and fails nothing', async () => {
   const place = await createPlayground()
   const run = await place.run(
     oneJob(`
@@ -331,14 +333,14 @@ test('a summary that is too large is told and left out, and fails nothing', asyn
 `),
   )
   expect(run.conclusion).toBe('success')
-  expect(run.log('job')).toContain('it holds 1048577 bytes, at most 1048576 are read')
+  expect(run.log('job')).toContain('the file has 1048577 bytes, the limit is 1048576')
   const summaries = place.events.flatMap((event) =>
     event.type === 'summary' ? [event.markdown.slice(0, 1)] : [],
   )
   expect(summaries).toEqual(['y'])
 })
 
-test('events come in pairs and in order, and job directories are gone at the end', async () => {
+test('events come in pairs and in order, and job directories are removed at the end', async () => {
   const place = await createPlayground()
   const { readdir } = await import('node:fs/promises')
   await place.run(oneJob('- {name: one, run: echo hi}\n- {name: two, if: false, run: echo no}'))
@@ -358,7 +360,7 @@ test('events come in pairs and in order, and job directories are gone at the end
   await expect(readdir(place.work)).rejects.toThrow('ENOENT')
 })
 
-test('a process that a step leaves behind is ended with its job, and does not hold up its step', async () => {
+test('a background process does not hold up its step and is killed at the end of its job', async () => {
   const place = await createPlayground()
   const { readFile } = await import('node:fs/promises')
   const pidFile = `${place.root}/pid`
@@ -375,13 +377,13 @@ test('a process that a step leaves behind is ended with its job, and does not ho
   expect(run.log('job')).toContain('still there')
   expect(Date.now() - startedAt).toBeLessThan(20_000)
   const pid = Number(await readFile(pidFile, 'utf8'))
-  // Killed; it may still wait as a zombie for whoever adopted it.
+  // Killed; it may remain a zombie until its parent reaps it.
   await expect
     .poll(() => readFile(`/proc/${pid}/stat`, 'utf8').catch(() => 'gone'))
     .toMatch(/^gone$|\) Z /)
 })
 
-test('a job that cannot get its token fails alone and says why', async () => {
+test('a job that cannot get its token fails alone and reports why', async () => {
   const place = await createPlayground()
   const run = await place.run(
     "on: push\njobs:\n  a: {runs-on: x, steps: [{run: 'true'}]}\n  b: {runs-on: x, steps: [{run: 'true'}]}\n",
@@ -402,7 +404,7 @@ test('a job that cannot get its token fails alone and says why', async () => {
   )
 })
 
-test('a sink that throws ends the run with its error, running processes included', async () => {
+test('a sink that throws ends the run with its error and stops running processes', async () => {
   const place = await createPlayground()
   const startedAt = Date.now()
   const broken = place.run(oneJob('- run: echo ready; sleep 60'), {
@@ -416,7 +418,7 @@ test('a sink that throws ends the run with its error, running processes included
   expect(Date.now() - startedAt).toBeLessThan(20_000)
 })
 
-test('a job that asks for another system runs here and is told so', async () => {
+test('a job for another operating system runs here, with a warning', async () => {
   const place = await createPlayground()
   const run = await place.run(
     "on: push\njobs:\n  a: {runs-on: [self-hosted, windows-2022], steps: [{run: 'true'}]}\n",

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { graphWorkflow, watchStarts } from './graph.ts'
 import { createPlayground, type Playground } from './playground.ts'
 
-/** The most jobs that ran at the same time. */
+/** Returns the highest number of jobs that ran concurrently. */
 function widest(place: Playground, id?: string): number {
   let running = 0
   let most = 0
@@ -15,7 +15,7 @@ function widest(place: Playground, id?: string): number {
   return most
 }
 
-test('in a graph of 20 jobs with artifacts between them each starts in the very turn in which its needs are met', async () => {
+test('in a graph of 20 jobs with artifacts between them, each starts in the turn in which its needs are met', async () => {
   const place = await createPlayground()
   const { sink, waits } = watchStarts()
   const run = await place.run(graphWorkflow(5, 4), { jobsMax: 20, sinks: [sink] })
@@ -25,7 +25,7 @@ test('in a graph of 20 jobs with artifacts between them each starts in the very 
   expect([...waits.values()]).toEqual(Array.from({ length: 16 }, () => 0))
 })
 
-test('no more jobs run at a time than allowed, in the run and in a matrix', async () => {
+test('no more jobs run concurrently than allowed, in the run and in a matrix', async () => {
   const place = await createPlayground()
   const matrix = (limit: string): string => `
 on: push
@@ -43,7 +43,7 @@ jobs:
   expect(widest(place)).toBe(3)
 })
 
-test('jobs of one concurrency group run one after the other, whatever the case of its name', async () => {
+test('jobs of a concurrency group run one after another, and group names are case-insensitive', async () => {
   const place = await createPlayground()
   const job = (group: string): string => `
     runs-on: x
@@ -59,11 +59,11 @@ jobs:
 `
   const run = await place.run(workflow, { jobsMax: 10 })
   expect(Object.values(run.conclusions)).toEqual(Array.from({ length: 6 }, () => 'success'))
-  // One of the group, and both of the third job.
+  // One job of the group, and both instances of the third job.
   expect(widest(place)).toBe(3)
 })
 
-test('a matrix can come from the output of a job; its outputs are those of the instance that set them last', async () => {
+test('a matrix can come from a job output, and its own outputs are those of the last instance to set them', async () => {
   const place = await createPlayground()
   const run = await place.run(`
 on: push
@@ -99,7 +99,7 @@ jobs:
   expect(run.log('report')).toContain('last was 2')
 })
 
-test('a matrix that cannot be expanded fails its job with the place', async () => {
+test('a matrix that cannot be expanded fails its job and reports its position', async () => {
   const place = await createPlayground()
   const run = await place.run(`
 on: push
@@ -114,10 +114,10 @@ jobs:
   const [message] = place.events.flatMap((event) =>
     event.type === 'annotation' ? [event.annotation.message] : [],
   )
-  expect(message).toMatch(/ci\.yml:7:\d+: matrix\.os is not a list/)
+  expect(message).toMatch(/ci\.yml:7:\d+: matrix\.os must be a list/)
 })
 
-test('an instance of a matrix never shares its key, and so its directory, with a job of that name', async () => {
+test('a matrix instance never shares its key, and so its directory, with a job of that name', async () => {
   const place = await createPlayground()
   const run = await place.run(
     `

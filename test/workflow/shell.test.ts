@@ -5,7 +5,7 @@ import { expect, onTestFinished, test } from 'vitest'
 import { planShell } from '../../src/workflow/shell.ts'
 
 test.each(['pwsh', 'pwsh -NoProfile -File {0}'])(
-  'PowerShell called as %j gets a file that it runs, and stops at errors',
+  'PowerShell called as %j gets a .ps1 file and stops at errors',
   async (shell) => {
     const directory = await mkdtemp(join(tmpdir(), 'trove-shell-'))
     onTestFinished(() => rm(directory, { recursive: true, force: true }))

@@ -41,7 +41,7 @@ error job: Process completed with exit code 1.
 `)
 })
 
-test('with several jobs each line tells its job, and colors can be had', async () => {
+test('with several jobs each line starts with its job, and colors can be enabled', async () => {
   const place = await createPlayground()
   let text = ''
   const sink = createTerminalSink({ write: (part) => (text += part), color: true })

@@ -24,7 +24,7 @@ afterAll(async () => {
 })
 
 let places = 0
-/** Makes the files in a workspace of their own and answers the entry paths of an upload, sorted. */
+/** Creates the files in a new workspace and returns the sorted entry paths of an upload. */
 async function entries(
   files: string[],
   patterns: string,
@@ -57,13 +57,13 @@ test('Upload an Individual File: the file alone, without its directories', async
   expect(await entries(files, 'path/to/artifact/world.txt')).toEqual(['world.txt'])
 })
 
-test('Upload an Entire Directory: its contents, with or without a slash at the end', async () => {
+test('Upload an Entire Directory: its contents, with or without a trailing slash', async () => {
   const files = ['path/to/artifact/world.txt', 'path/to/artifact/sub/deep.txt', 'path/to/not.txt']
   expect(await entries(files, 'path/to/artifact/')).toEqual(['sub/deep.txt', 'world.txt'])
   expect(await entries(files, 'path/to/artifact')).toEqual(['sub/deep.txt', 'world.txt'])
 })
 
-test('Upload using a Wildcard Pattern: paths from the first wildcard on', async () => {
+test('Upload using a Wildcard Pattern: paths start at the first wildcard', async () => {
   const files = [
     'path/x/y/artifact/1.txt',
     'path/brtifacX/2.txt',
@@ -77,7 +77,7 @@ test('Upload using a Wildcard Pattern: paths from the first wildcard on', async 
   ])
 })
 
-test('Upload using Multiple Paths and Exclusions: told from the least common ancestor, excludes have no part in it', async () => {
+test('Upload using Multiple Paths and Exclusions: relative to the least common ancestor, which excludes do not affect', async () => {
   const files = [
     'path/output/bin/app',
     'path/output/bin/app.tmp',
@@ -102,7 +102,7 @@ test('the hierarchy is preserved after the first wildcard', async () => {
   ])
 })
 
-test('Environment Variables and Tilde Expansion: ~ is the home directory, absolute paths are as good as relative ones', async () => {
+test('Environment Variables and Tilde Expansion: ~ is the home directory, and absolute paths work like relative ones', async () => {
   const files = ['home/new/artifact/world.txt', 'home/new/top.txt', 'artifact/world.txt']
   expect(await entries(files, '~/new/**/*', { home: 'home' })).toEqual([
     'artifact/world.txt',
@@ -112,7 +112,7 @@ test('Environment Variables and Tilde Expansion: ~ is the home directory, absolu
   await expect(entries(files, '~/new')).rejects.toThrow('HOME is not set')
 })
 
-test('Uploading Hidden Files: left out unless asked for, and then some can be excluded', async () => {
+test('Uploading Hidden Files: excluded by default, and when included some can be excluded', async () => {
   const files = [
     'path/output/a.txt',
     'path/output/.production.env',
@@ -128,9 +128,9 @@ test('Uploading Hidden Files: left out unless asked for, and then some can be ex
   ])
 })
 
-// Rules that the README states without an example, and the corners of the rules.
+// Rules that the README states without an example, and corner cases.
 
-test('two files in different directories keep what tells them apart', async () => {
+test('two files in different directories keep the paths that distinguish them', async () => {
   expect(await entries(['a/b/one.txt', 'a/c/d/two.txt'], 'a/b/one.txt\na/c/d/two.txt')).toEqual([
     'b/one.txt',
     'c/d/two.txt',
@@ -138,19 +138,19 @@ test('two files in different directories keep what tells them apart', async () =
   expect(await entries(['one.txt', 'two.txt'], 'one.txt\ntwo.txt')).toEqual(['one.txt', 'two.txt'])
 })
 
-test('one file that a wildcard finds keeps its path', async () => {
+test('a single file found by a wildcard keeps its path', async () => {
   expect(await entries(['a/b/one.txt'], 'a/*/one.txt')).toEqual(['b/one.txt'])
 })
 
-test('a path below another does not count for the root', async () => {
+test('a path below another one does not affect the root', async () => {
   expect(await entries(['a/b/one.txt', 'a/two.txt'], 'a\na/b')).toEqual(['b/one.txt', 'two.txt'])
 })
 
-test('a path that names nothing still counts for the root', async () => {
+test('a path that matches nothing still affects the root', async () => {
   expect(await entries(['a/b/one.txt'], 'a/b/one.txt\na/none')).toEqual(['b/one.txt'])
 })
 
-test('directories are not entries, empty ones vanish', async () => {
+test('directories are not entries, so empty ones disappear', async () => {
   const directory = join(root, 'with-empty')
   await mkdir(join(directory, 'a/empty'), { recursive: true })
   await writeFile(join(directory, 'a/file'), '')
@@ -162,7 +162,7 @@ test('directories are not entries, empty ones vanish', async () => {
   expect(uploadFiles(search).map((file) => file.entryPath)).toEqual(['file'])
 })
 
-test('links are followed, dangling ones are left out', async () => {
+test('symlinks are followed, and dangling ones are skipped', async () => {
   const directory = join(root, 'with-links')
   await mkdir(join(directory, 'real/sub'), { recursive: true })
   await writeFile(join(directory, 'real/sub/file'), 'x')
@@ -182,17 +182,17 @@ test('links are followed, dangling ones are left out', async () => {
   ).toEqual(['file', 'linked/file'])
 })
 
-test('paths that climb are refused, as are characters that not every file system has', async () => {
+test('paths with .. are rejected, as are characters that not every file system allows', async () => {
   await expect(entries(['a.txt'], '../a.txt')).rejects.toThrow(
     "Relative pathing '.' and '..' is not allowed",
   )
   await expect(entries(['d/a:b.txt'], 'd')).rejects.toThrow(
-    'the path "a:b.txt" cannot be uploaded: it contains a colon',
+    'Cannot upload the path "a:b.txt": it contains a colon',
   )
   await expect(entries([], '# only a comment\n\n')).resolves.toEqual([])
 })
 
-test('patterns become absolute without their signs losing their meaning', () => {
+test('patterns become absolute and keep the meaning of their special characters', () => {
   const roots = { directory: '/w [1]/*', home: '/h' }
   expect(absolutePatterns('a/*.txt\n! ~/b\n.\n./c\n/d\n#x\n\n!!e', roots).split('\n')).toEqual([
     '/w [[]1]/[*]/a/*.txt',
@@ -204,7 +204,7 @@ test('patterns become absolute without their signs losing their meaning', () => 
   ])
 })
 
-test('hashFiles agrees with the runner: order of the search, files of the workspace only, nothing found is empty', async () => {
+test('hashFiles agrees with the runner: search order, only files of the workspace, and empty when nothing matches', async () => {
   const directory = join(root, 'hashed')
   await mkdir(join(directory, 'sub'), { recursive: true })
   await writeFile(join(directory, 'package-lock.json'), 'one')
@@ -221,14 +221,14 @@ test('hashFiles agrees with the runner: order of the search, files of the worksp
   expect(await globber.hashFiles(['/etc/hostname'], roots, never)).toBe('')
 })
 
-test('a pipe among the files is refused by name, not waited for; one that nobody asks for is none of its business', async () => {
+test('a pipe among the matches is rejected by name instead of blocking, and other pipes are ignored', async () => {
   const directory = join(root, 'with-pipe')
   await mkdir(join(directory, 'out'), { recursive: true })
   await writeFile(join(directory, 'out/file'), 'x')
   await run('mkfifo', [join(directory, 'out/pipe')])
   await symlink('/dev/zero', join(directory, 'endless'))
   const roots = { directory, home: undefined, includeHidden: false }
-  const fault = `${directory}/out/pipe is a pipe, not a file`
+  const fault = `${directory}/out/pipe is a pipe, not a regular file`
   await expect(globber.search('out', roots, never)).rejects.toThrow(fault)
   await expect(globber.hashFiles(['out/*'], roots, never)).rejects.toThrow(fault)
   const endless = ['--follow-symbolic-links', 'endless']
@@ -236,11 +236,11 @@ test('a pipe among the files is refused by name, not waited for; one that nobody
   expect((await globber.search('out/f*', roots, never)).files).toEqual([`${directory}/out/file`])
 })
 
-test('hashing ends when it is no longer wanted, however long the file is', async () => {
+test('hashing can be cancelled, however long the file is', async () => {
   const directory = join(root, 'long')
   await mkdir(directory)
   await writeFile(join(directory, 'file'), '')
-  // Without a disk's room: an hour of reading.
+  // A sparse file: it takes no disk space, but an hour to read.
   await truncate(join(directory, 'file'), 2 ** 41)
   const stop = new AbortController()
   const hash = globber.hashFiles(['file'], { directory, home: undefined }, stop.signal)
@@ -248,7 +248,7 @@ test('hashing ends when it is no longer wanted, however long the file is', async
   await expect(hash).rejects.toThrow('aborted')
 })
 
-test('files whose names are not UTF-8 are told of when the patterns ask for them', async () => {
+test('files whose names are not UTF-8 are reported when they match', async () => {
   const directory = join(root, 'latin')
   await mkdir(join(directory, 'out/sub'), { recursive: true })
   await writeFile(join(directory, 'out/sub/plain'), '')

@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { formatProblem } from '../../src/workflow/problem.ts'
 import { parseWorkflow } from '../../src/workflow/workflow-file.ts'
 
-/** Problems of a workflow as `line:column: message`. */
+/** Returns the problems of a workflow as `line:column: message`. */
 function problemsOf(text: string): string[] {
   const parsed = parseWorkflow('ci.yml', text)
   return 'problems' in parsed ? parsed.problems.map(formatProblem) : []
@@ -25,7 +25,7 @@ jobs:
   expect(problems).toContain('ci.yml:9:5: Required property is missing: runs-on')
 })
 
-test('needs must exist and must not go in a circle', () => {
+test('needs must exist and must not form a cycle', () => {
   const job = (id: string, needs: string): string =>
     `  ${id}:\n    needs: ${needs}\n    runs-on: x\n    steps: [{run: a}]\n`
   expect(
@@ -39,7 +39,7 @@ test('needs must exist and must not go in a circle', () => {
   expect(circle.join('\n')).toContain("Job 'b' depends on job 'c' which creates a cycle")
 })
 
-test('broken YAML and an empty file are problems, not exceptions', () => {
+test('invalid YAML and an empty file are problems, not exceptions', () => {
   expect(problemsOf('on: push\njobs: [')[0]).toMatch(/^ci\.yml:\d+:\d+: /)
   expect(problemsOf('on: push\nenv: { a: x-${{ b }}, c: d }\njobs:\n  e:\n    f: g\n')).toEqual([
     expect.stringMatching(/^ci\.yml:2:14: Unexpected flow-map-start/),
@@ -48,7 +48,7 @@ test('broken YAML and an empty file are problems, not exceptions', () => {
   expect(problemsOf('just text')).not.toHaveLength(0)
 })
 
-test('a condition without a status function gets success(), one with it stays as it is', () => {
+test('a condition without a status function gets success(), one with it is unchanged', () => {
   const parsed = parseWorkflow(
     'ci.yml',
     `on: push
@@ -71,7 +71,7 @@ jobs:
   ])
 })
 
-test('step ids must differ', () => {
+test('step ids must be unique', () => {
   const problems = problemsOf(`on: push
 jobs:
   a:
@@ -83,7 +83,7 @@ jobs:
   expect(problems.join()).toMatch(/ci\.yml:7:\d+: .*one/)
 })
 
-test('keys that have no effect here are named with their places', () => {
+test('keys that have no effect here are reported with their positions', () => {
   const parsed = parseWorkflow(
     'ci.yml',
     `on: push

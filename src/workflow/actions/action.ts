@@ -1,4 +1,4 @@
-/** `uses:` steps: finds out what the action is and runs it. */
+/** Runs `uses:` steps: resolves the action and executes it. */
 import { join } from 'node:path'
 import { findAction, type ActionFile } from '../action-file.ts'
 import type { JobState } from '../engine.ts'
@@ -22,7 +22,7 @@ const builtIns: Record<BuiltInName, (body: StepBody, step: UsesStep) => Promise<
   'actions/download-artifact': runDownload,
 }
 
-/** Errors: StepFailure, EvaluationError, and whatever the action's work meets. */
+/** Errors: StepFailure, EvaluationError, and any error of the action's own work. */
 export async function runAction(body: StepBody, step: UsesStep): Promise<void> {
   const resolved = resolveUses(step.uses, body.job.engine.actions)
   switch (resolved.kind) {
@@ -36,11 +36,12 @@ export async function runAction(body: StepBody, step: UsesStep): Promise<void> {
       await runDirectory(body, step, join(body.job.directories.workspace, resolved.path), undefined)
       return
     case 'unsupported':
-      throw new StepFailure(`'${step.uses}' cannot run: ${resolved.reason}`)
+      throw new StepFailure(`Cannot run '${step.uses}': ${resolved.reason}`)
   }
 }
 
-/** The part of a step that runs when the job begins: the pre script of a JavaScript action that exists by then. */
+/** Returns the `pre` script of a JavaScript action, which runs when the job starts. Undefined when
+ *  the action has none, or does not exist before checkout. */
 export async function findPre(
   job: JobState,
   step: UsesStep,
@@ -88,11 +89,11 @@ async function runDirectory(
       await runComposite(body, action, runs.steps, { inputs, github: github ?? {} })
       return
     case 'unsupported':
-      throw new StepFailure(`${action.file} runs using '${runs.using}', which does not run here`)
+      throw new StepFailure(`${action.file} uses '${runs.using}', which trove run does not support`)
   }
 }
 
-/** Errors: StepFailure when there is no readable action. */
+/** Errors: StepFailure when the action file is missing or invalid. */
 async function readAction(step: UsesStep, directory: string): Promise<ActionFile> {
   const parsed = await findAction(directory)
   if (parsed === undefined) {

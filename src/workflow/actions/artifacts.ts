@@ -1,4 +1,4 @@
-/** What the actions about artifacts share: giving files to the store and getting them, and telling about it. */
+/** Shared by the artifact actions: uploading, downloading, and logging the results. */
 import { join } from 'node:path'
 import pLimit from 'p-limit'
 import { hasCode } from '../../core/errors.ts'
@@ -7,14 +7,14 @@ import { bounds } from '../bounds.ts'
 import { StepFailure, type StepBody } from '../step-body.ts'
 import type { Inputs } from './inputs.ts'
 
-/** The store of this job. Errors: StepFailure when the run has none. */
+/** Returns the artifact store of this job. Errors: StepFailure when the run has none. */
 export function artifactsOf(body: StepBody): ArtifactStore {
   const { artifacts } = body.job
   if (artifacts === undefined) throw new StepFailure('this run has no artifact store')
   return artifacts
 }
 
-/** Inputs of upload and merge. Errors: StepFailure. */
+/** Reads the inputs that upload and merge have in common. Errors: StepFailure. */
 export function readUploadOptions(
   body: StepBody,
   inputs: Inputs,
@@ -28,13 +28,14 @@ export function readUploadOptions(
   if (asked === 0) return { retentionDays: undefined, compressionLevel }
   const daysMax = body.job.engine.facts.retentionDays
   if (asked <= daysMax) return { retentionDays: asked, compressionLevel }
-  // GITHUB-PROTOCOL §7: the stock client lowers it to GITHUB_RETENTION_DAYS and says so.
+  // GITHUB-PROTOCOL §7: the stock client lowers the value to GITHUB_RETENTION_DAYS and logs a
+  // warning.
   const message = `Retention days are greater than the maximum value allowed. Using ${daysMax} days instead.`
   body.log.annotate({ level: 'warning', message })
   return { retentionDays: daysMax, compressionLevel }
 }
 
-/** Uploads and sets the outputs of upload and merge. */
+/** Uploads, then sets the outputs of upload and merge. */
 export async function uploadTo(
   store: ArtifactStore,
   body: StepBody,
@@ -44,13 +45,13 @@ export async function uploadTo(
   const uploaded = await store.upload(request).catch((error: unknown) => {
     if (!hasCode(error, 'name_taken')) throw error
     const advice =
-      "Names must differ within a run, as between jobs of a matrix; 'overwrite: true' replaces"
+      "Use a different name in each job of a matrix, or set 'overwrite: true' to replace it"
     throw new StepFailure(`This run already has an artifact '${request.name}'. ${advice}.`)
   })
   log.say(`Artifact ${request.name} has been successfully uploaded! Artifact ID is ${uploaded.id}`)
   if (uploaded.remark !== null) log.say(uploaded.remark)
   if (uploaded.digest !== null) log.say(`SHA256 digest of uploaded artifact is ${uploaded.digest}`)
-  log.say(`Digest of its tree is ${uploaded.treeDigest}`)
+  log.say(`Tree digest is ${uploaded.treeDigest}`)
   log.say(`Artifact download URL: ${uploaded.url}`)
   Object.assign(body.outputs, {
     'artifact-id': String(uploaded.id),
@@ -60,8 +61,9 @@ export async function uploadTo(
   })
 }
 
-/** Downloads to `directory` itself, or to one in it for each artifact. Answers the names of those whose content was not what it
- *  should be. */
+/** Downloads into `directory` (isCommon) or into one subdirectory per artifact. Returns the names
+ *  of
+ *  artifacts whose content did not match its digest. */
 export async function downloadAll(
   body: StepBody,
   artifacts: readonly ListedArtifact[],
@@ -72,7 +74,8 @@ export async function downloadAll(
   }: Pick<DownloadRequest, 'directory' | 'from' | 'keepArchive'> & { isCommon: boolean },
 ): Promise<string[]> {
   const store = artifactsOf(body)
-  // One after another into a common directory, so that the newest artifact wins for a file that several have.
+  // Sequential in a common directory, so that the newest artifact wins when several hold the same
+  // file.
   const limit = pLimit(isCommon ? 1 : bounds.downloadsMax)
   const mismatched: string[] = []
   const download = async (artifact: ListedArtifact): Promise<void> => {

@@ -1,6 +1,8 @@
-/** actions/checkout: puts this repository into the workspace, as it lies on the disk now, uncommitted work included but
- *  ignored files left out; a `ref` that is another commit is checked out as it was committed. Where git is at hand the
- *  workspace is a clone, so `git describe` and the like work there. */
+/** actions/checkout: copies this repository into the workspace as it is on disk now, including
+ *  uncommitted changes but not ignored files. A `ref` that names another commit is checked out as
+ *  committed. Where git is available the workspace is a clone, so `git describe` and similar
+ *  commands
+ *  work in it. */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { constants, copyFile, lstat, mkdir, readdir, readlink, rm, symlink } from 'node:fs/promises'
@@ -15,7 +17,7 @@ import { readBuiltInInputs } from './inputs.ts'
 
 const runFile = promisify(execFile)
 
-/** All inputs of v6. Those about the network and credentials have nothing to do here. */
+/** All inputs of v6. Inputs about the network and credentials are accepted and ignored. */
 const defaults = {
   repository: '',
   ref: '',
@@ -47,7 +49,7 @@ export async function runCheckout(body: StepBody, step: UsesStep): Promise<void>
   const repository = inputs.text('repository') || facts.repository
   if (repository.toLowerCase() !== facts.repository.toLowerCase()) {
     throw new StepFailure(
-      `only this repository (${facts.repository}) can be checked out, not ${repository}`,
+      `Cannot check out ${repository}: trove run checks out only this repository (${facts.repository})`,
     )
   }
   const { workspace } = job.directories
@@ -62,7 +64,7 @@ export async function runCheckout(body: StepBody, step: UsesStep): Promise<void>
   if (root === undefined) {
     if (ref !== '')
       throw new StepFailure(
-        `cannot check out '${ref}': ${repositoryDirectory} is not a git repository`,
+        `Cannot check out '${ref}': ${repositoryDirectory} is not a git repository`,
       )
     await prepareTarget(target, clean)
     const files = await listTree(asBytes(repositoryDirectory), asBytes(workDirectory))
@@ -73,10 +75,10 @@ export async function runCheckout(body: StepBody, step: UsesStep): Promise<void>
   const head = await git.commitOf(root, 'HEAD')
   const wanted = ref === '' ? head : await git.commitOf(root, ref)
   if (ref !== '' && wanted === undefined)
-    throw new StepFailure(`there is no ref '${ref}' in ${root}`)
+    throw new StepFailure(`Cannot check out '${ref}': no such ref in ${root}`)
   const cloned = await prepareTarget(target, clean)
   if (!cloned) {
-    // Git keeps what `-c` says from the process that reads the other repository.
+    // Git does not pass `-c` options on to the process that reads the other repository.
     const reader = '--upload-pack=git -c safe.directory="*" upload-pack'
     await git.run(target, ['clone', '--quiet', '--shared', '--no-checkout', reader, root, '.'])
   }
@@ -84,19 +86,21 @@ export async function runCheckout(body: StepBody, step: UsesStep): Promise<void>
     await git.run(target, ['checkout', '--quiet', '--force', '--detach', wanted])
     log.say(`checked out ${wanted}`)
   } else {
-    // The index of the clone is filled, so that `git status` there tells what is uncommitted here.
+    // Fill the index of the clone, so that `git status` in it reports the uncommitted changes.
     if (head !== undefined) await git.run(target, ['reset', '--quiet', '--mixed', head])
     const from = asBytes(root)
     const files = (await git.workingFiles(root)).filter(
       (path) => !isBelow(join(from, path), asBytes(workDirectory)),
     )
     await copyFiles(from, asBytes(target), files)
-    log.say(`copied ${files.length} files of ${root}${head === undefined ? '' : `, at ${head}`}`)
+    log.say(`copied ${files.length} files from ${root}${head === undefined ? '' : `, at ${head}`}`)
   }
   Object.assign(body.outputs, { ref: ref || facts.ref, commit: wanted ?? '' })
 }
 
-/** Makes the directory, empty unless it is a clone that is to be kept as it is. True when it is one. */
+/** Creates the directory. Empties it, unless it is a clone and `clean` is false. Returns true when
+ *  an
+ *  existing clone was kept. */
 async function prepareTarget(target: string, clean: boolean): Promise<boolean> {
   if (!clean && existsSync(join(target, '.git'))) return true
   await removeTree(target)
@@ -104,13 +108,13 @@ async function prepareTarget(target: string, clean: boolean): Promise<boolean> {
   return false
 }
 
-/** Names need not be UTF-8, so what is copied goes by strings that hold a byte in each character, which joining and comparing
- *  paths take as any other. */
+/** Returns `path` as a string with one byte per character (latin1). File names need not be UTF-8;
+ *  joining and comparing paths works on these strings as on any other. */
 function asBytes(path: string): string {
   return Buffer.from(path).toString('latin1')
 }
 
-/** The path that such a string stands for. */
+/** Inverse of `asBytes`: the path as the file system takes it. */
 function toPath(bytes: string): Buffer {
   return Buffer.from(bytes, 'latin1')
 }
@@ -121,10 +125,10 @@ function isBelow(path: string, directory: string): boolean {
 }
 
 interface Git {
-  /** The work tree that a directory belongs to; undefined when there is none, or no git. */
+  /** Root of the work tree that contains the directory; undefined when there is none, or no git. */
   rootOf: (directory: string) => Promise<string | undefined>
   commitOf: (directory: string, ref: string) => Promise<string | undefined>
-  /** Files of the work tree that are tracked or not ignored, and exist; a byte in each character. */
+  /** Existing files of the work tree that are tracked or not ignored, one byte per character. */
   workingFiles: (directory: string) => Promise<string[]>
   run: (directory: string, args: string[]) => Promise<string>
 }
@@ -136,7 +140,7 @@ function createGit(body: StepBody): Git {
     args: string[],
     encoding: 'utf8' | 'latin1' = 'utf8',
   ): Promise<string> => {
-    // The repository may belong to another user than this process; it is the user's own choice to run it.
+    // The repository may belong to another user than this process; running it is the user's choice.
     const trusted = ['-c', 'safe.directory=*', '-c', 'advice.detachedHead=false', ...args]
     const maxBuffer = 1024 * 1024 * 1024
     const options = { cwd: directory, env, encoding, maxBuffer, signal: body.stop }
@@ -144,7 +148,7 @@ function createGit(body: StepBody): Git {
   }
   const attempt = async (directory: string, args: string[]): Promise<string | undefined> =>
     await run(directory, args).catch((error: NodeJS.ErrnoException) => {
-      // Git answered no (a number), or there is no git (ENOENT).
+      // A numeric code is git's exit status; ENOENT means that git is not installed.
       if (typeof error.code === 'number' || error.code === 'ENOENT') return undefined
       throw error
     })
@@ -172,8 +176,9 @@ function createGit(body: StepBody): Git {
   }
 }
 
-/** Every file below a directory that is not a repository, except where the jobs of this run work. A byte in each
- *  character. */
+/** Lists every file below a directory that is not a repository, except below `except`, where the
+ *  jobs
+ *  of this run work. One byte per character. */
 async function listTree(directory: string, except: string): Promise<string[]> {
   const found: string[] = []
   const walk = async (at: string): Promise<void> => {
@@ -189,8 +194,10 @@ async function listTree(directory: string, except: string): Promise<string[]> {
   return found
 }
 
-/** Copies files and symbolic links with their modes. A file that is gone (deleted but still tracked) is passed over; a
- *  directory in the list is a submodule and becomes an empty directory, as git makes it. A byte in each character. */
+/** Copies files and symlinks with their modes. Skips files that no longer exist (deleted but still
+ *  tracked). A directory in the list is a submodule and becomes an empty directory, as with git.
+ *  Paths
+ *  have one byte per character. */
 async function copyFiles(from: string, to: string, paths: string[]): Promise<void> {
   const limit = pLimit(bounds.copiesMax)
   const directories = new Set(paths.map((path) => dirname(join(to, path))))

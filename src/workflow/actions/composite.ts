@@ -1,4 +1,4 @@
-/** Composite actions: steps in a scope of their own. */
+/** Composite actions: steps in their own scope. */
 import type { ActionFile } from '../action-file.ts'
 import { bounds } from '../bounds.ts'
 import type { StepScope } from '../engine.ts'
@@ -7,7 +7,8 @@ import { StepFailure, stepExpressions, type StepBody } from '../step-body.ts'
 import { evaluateText } from '../template.ts'
 import type { Step } from '../workflow-file.ts'
 
-/** Runs the steps to their end, failures included, then sets the outputs. Errors: StepFailure when a step failed. */
+/** Runs all steps, also after a failure, then sets the outputs. Errors: StepFailure when a step
+ *  failed. */
 export async function runComposite(
   body: StepBody,
   action: ActionFile,
@@ -17,13 +18,17 @@ export async function runComposite(
   const { job } = body
   const depth = body.scope.depth + 1
   if (depth > bounds.compositeDepthMax) {
-    throw new StepFailure(`composite actions are nested deeper than ${bounds.compositeDepthMax}`)
+    throw new StepFailure(
+      `Composite actions are nested more than ${bounds.compositeDepthMax} levels deep`,
+    )
   }
   const scope: StepScope = {
     steps: {},
     status: 'success',
     inputs: use.inputs,
-    // Only what the using steps add: job variables are read afresh, as an inner step may change them.
+    // Only what the enclosing steps add. Job variables are read afresh, since an inner step may
+    // change
+    // them.
     env: Object.fromEntries(
       Object.entries(body.env).filter(([name, value]) => job.env[name] !== value),
     ),

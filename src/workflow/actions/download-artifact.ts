@@ -1,4 +1,5 @@
-/** actions/download-artifact, with the inputs and outputs of v8, and the directories of the version that is used. */
+/** actions/download-artifact with the inputs and outputs of v8 and the directory layout of the
+ *  version in `uses:`. */
 import { resolve } from 'node:path'
 import { Minimatch } from 'minimatch'
 import type { ArtifactStore, ListedArtifact, OtherRun } from '../artifacts.ts'
@@ -7,11 +8,11 @@ import type { UsesStep } from '../workflow-file.ts'
 import { readBuiltInInputs, type Inputs } from './inputs.ts'
 import { artifactsOf, downloadAll } from './artifacts.ts'
 
-/** Of these versions only a download by name goes without a directory of the artifact's own, even where there is no other
- *  artifact. */
+/** Versions before v5 download a single artifact directly into `path` only when it is requested by
+ *  name; otherwise each artifact gets its own subdirectory, even if there is only one. */
 const isBeforeV5 = /@v[1-4](?!\d)/
 
-/** Errors: StepFailure; whatever the store rejects with. */
+/** Errors: StepFailure, and those of the store. */
 export async function runDownload(body: StepBody, step: UsesStep): Promise<void> {
   const { job, log } = body
   const inputs = await readBuiltInInputs(body, step, {
@@ -55,11 +56,13 @@ function downloadPath(body: StepBody, path: string): string {
   if (!path.startsWith('~')) return resolve(job.directories.workspace, path)
   const home = body.env['HOME'] ?? job.engine.environment['HOME']
   if (home === undefined)
-    throw new StepFailure(`cannot resolve ${JSON.stringify(path)}: HOME is not set`)
+    throw new StepFailure(`Cannot resolve path ${JSON.stringify(path)}: HOME is not set`)
   return resolve(job.directories.workspace, home + path.slice(1))
 }
 
-/** Another run is meant only when a token is given. Errors: StepFailure. */
+/** Returns the run that the inputs name, or undefined for the current one: `run-id` and
+ *  `repository`
+ *  count only with a token. Errors: StepFailure. */
 function readOtherRun(inputs: Inputs): OtherRun | undefined {
   const token = inputs.text('github-token')
   if (token === '') return undefined

@@ -1,22 +1,25 @@
-/** Inputs of actions: what `with:` gives, defaults, and the text forms that the toolkit accepts. */
+/** Action inputs: values from `with:`, defaults, and the text forms that the toolkit accepts. */
 import type { ActionFile } from '../action-file.ts'
 import { StepFailure, type StepBody } from '../step-body.ts'
 import { evaluateText, evaluateTextMap } from '../template.ts'
 import type { UsesStep } from '../workflow-file.ts'
 
-/** Inputs of a built-in action. Names are compared without regard to case. */
+/** Inputs of a built-in action. Names are case-insensitive. */
 export interface Inputs {
   /** Trimmed; '' when absent. */
   text(name: string): string
   /** Errors: StepFailure. */
   required(name: string): string
-  /** YAML 1.2 core schema, as `getBooleanInput` of the toolkit has it. Errors: StepFailure. */
+  /** Accepts the booleans of the YAML 1.2 core schema, as `getBooleanInput` of the toolkit does.
+   *  Errors:
+   *  StepFailure. */
   boolean(name: string): boolean
-  /** As JavaScript's parseInt reads it; undefined when absent. Errors: StepFailure. */
+  /** Parsed by JavaScript's parseInt; undefined when absent. Errors: StepFailure. */
   integer(name: string): number | undefined
 }
 
-/** Evaluates the inputs of a built-in action. `defaults` names every input it knows, '' where it has no default. */
+/** Evaluates the inputs of a built-in action. `defaults` lists every known input, with '' for no
+ *  default. */
 export async function readBuiltInInputs(
   body: StepBody,
   step: UsesStep,
@@ -42,21 +45,21 @@ export async function readBuiltInInputs(
       const value = text(name)
       if (/^(?:true|True|TRUE)$/.test(value)) return true
       if (/^(?:false|False|FALSE)$/.test(value)) return false
-      throw new StepFailure(`Input ${name} is neither true nor false: ${JSON.stringify(value)}`)
+      throw new StepFailure(`Input ${name} must be true or false, got ${JSON.stringify(value)}`)
     },
     integer: (name) => {
       const value = text(name)
       if (value === '') return undefined
       const parsed = Number.parseInt(value, 10)
       if (Number.isNaN(parsed))
-        throw new StepFailure(`Invalid ${name}: ${JSON.stringify(value)} is not a number`)
+        throw new StepFailure(`Input ${name} must be a number, got ${JSON.stringify(value)}`)
       return parsed
     },
   }
 }
 
-/** Evaluates the inputs of an action from a directory: given ones first, then defaults. Keys as the action spells
- *  them, unknown ones as given. */
+/** Evaluates the inputs of an action in a directory: values of `with:` first, then defaults. Known
+ *  names take the spelling of the action file; unknown ones keep theirs. */
 export async function readActionInputs(
   body: StepBody,
   step: UsesStep,
@@ -87,7 +90,9 @@ export async function readActionInputs(
   return inputs
 }
 
-/** INPUT_* variables: upper case, blanks become underscores, everything else stays. */
+/** Returns the INPUT_* variables: names in upper case, spaces replaced by underscores, everything
+ *  else
+ *  unchanged. */
 export function inputVariables(inputs: Record<string, string>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(inputs).map(([name, value]) => [

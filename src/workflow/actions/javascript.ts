@@ -1,5 +1,5 @@
-/** JavaScript actions, run as they are published: pre, main and post scripts in Node.js, with their inputs, their state
- *  and the artifact service in the environment. */
+/** Runs published JavaScript actions unmodified: their pre, main and post scripts in Node.js, with
+ *  inputs, saved state and the artifact service in the environment. */
 import { join } from 'node:path'
 import type { ActionFile, ActionRuns } from '../action-file.ts'
 import type { ActionUse } from '../engine.ts'
@@ -8,7 +8,7 @@ import { runStepProcess, StepFailure, type StepBody } from '../step-body.ts'
 import type { UsesStep } from '../workflow-file.ts'
 import { inputVariables } from './inputs.ts'
 
-/** One use of a JavaScript action by a step. */
+/** One use of a JavaScript action in a step. */
 export interface JavaScriptUse {
   step: UsesStep
   action: ActionFile
@@ -16,17 +16,18 @@ export interface JavaScriptUse {
   inputs: Record<string, string>
   /** Additions to the `github` context. */
   github: { [key: string]: Json }
-  /** False for actions of the repository itself: before checkout they do not exist. */
+  /** False for actions of the repository itself: they do not exist before checkout. */
   hasPre: boolean
 }
 
-/** Runs main, and pre right before it unless that ran when the job began. Errors: StepFailure. */
+/** Runs main. Runs pre right before it, unless pre ran when the job started. Errors:
+ *  StepFailure. */
 export async function runJavaScript(body: StepBody, use: JavaScriptUse): Promise<void> {
   const { runs } = use
   const record = recordOf(body, use)
   if (runs.pre !== undefined && !record.preDone) {
     if (use.hasPre) await runPre(body, use)
-    else body.log.say(`pre of a local action does not run: ${use.step.uses}`, 'debug')
+    else body.log.say(`skipping pre script of local action ${use.step.uses}`, 'debug')
   }
   addPost(body, use, record)
   await runActionScript(body, use, runs.main, record.state)
@@ -48,7 +49,7 @@ function recordOf(body: StepBody, use: JavaScriptUse): ActionUse {
   return record
 }
 
-/** Once for each use, however far it gets. */
+/** Registers the post script once per use, even if an earlier script fails. */
 function addPost(body: StepBody, use: JavaScriptUse, record: ActionUse): void {
   const { post } = use.runs
   if (post === undefined || record.postAdded) return
@@ -56,7 +57,7 @@ function addPost(body: StepBody, use: JavaScriptUse, record: ActionUse): void {
   body.addPost(post.condition, (later) => runActionScript(later, use, post.path, record.state))
 }
 
-/** State that the script saves is added to `state`, also when it fails. */
+/** Adds the state that the script saves to `state`, also when it fails. */
 async function runActionScript(
   body: StepBody,
   use: JavaScriptUse,
@@ -82,13 +83,13 @@ async function runActionScript(
   )
   Object.assign(state, result.state)
   if (result.signal !== null)
-    throw new StepFailure(`${use.step.uses} was ended by ${result.signal}.`)
-  // The toolkit's setFailed has printed the reason and set the exit code.
+    throw new StepFailure(`${use.step.uses} was terminated by ${result.signal}.`)
+  // The toolkit's setFailed has already printed the reason and set the exit code.
   if (result.exitCode !== 0)
-    throw new StepFailure(`${use.step.uses} ended with exit code ${result.exitCode}.`)
+    throw new StepFailure(`${use.step.uses} failed with exit code ${result.exitCode}.`)
 }
 
-/** As GitHub's runner does, only actions get these, not scripts. */
+/** As with GitHub's runner, actions get these variables and `run:` scripts do not. */
 function endpointVariables(body: StepBody): Record<string, string> {
   const { engine, runtimeToken } = body.job
   if (engine.endpoint === undefined) return {}

@@ -1,4 +1,4 @@
-/** actions/upload-artifact/merge, with the inputs and outputs of v7. */
+/** actions/upload-artifact/merge with the inputs and outputs of v7. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Minimatch } from 'minimatch'
@@ -18,7 +18,7 @@ const defaults = {
   'include-hidden-files': 'false',
 }
 
-/** Errors: StepFailure; whatever the store rejects with. */
+/** Errors: StepFailure, and those of the store. */
 export async function runMerge(body: StepBody, step: UsesStep): Promise<void> {
   const { job, log } = body
   const inputs = await readBuiltInInputs(body, step, defaults)
@@ -46,7 +46,9 @@ export async function runMerge(body: StepBody, step: UsesStep): Promise<void> {
       from: undefined,
       keepArchive: false,
     })
-    // Else the merged artifact would lack their files, and `delete-merged` would delete what may yet be healed.
+    // Going on would leave files out of the merged artifact, and `delete-merged` would delete
+    // content
+    // that may still be healed.
     if (mismatched.length > 0)
       throw new StepFailure(`Digest validation failed for artifact(s): ${mismatched.join(', ')}.`)
     const roots = { directory, home: undefined, includeHidden }

@@ -1,4 +1,4 @@
-/** `run:` steps: a script in a shell. */
+/** `run:` steps: runs a script in a shell. */
 import { randomUUID } from 'node:crypto'
 import { stat, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
@@ -12,7 +12,7 @@ export async function runScript(body: StepBody, step: RunStep): Promise<void> {
   const { job, scope, expressions, log } = body
   const { workspace, temporary } = job.directories
   const text = await evaluateText(step.script, expressions)
-  // `defaults` are of the job's own steps, not of those of an action.
+  // `defaults` apply to the job's own steps, not to those of a composite action.
   const defaults = scope.depth === 0 ? job.defaults : undefined
   const shell =
     step.shell === undefined ? defaults?.shell : await evaluateText(step.shell, expressions)
@@ -21,10 +21,10 @@ export async function runScript(body: StepBody, step: RunStep): Promise<void> {
       ? defaults?.workingDirectory
       : await evaluateText(step.workingDirectory, expressions)
   const at = resolve(workspace, directory ?? '')
-  // Spawning there would fail with ENOENT, which reads as if the shell were missing.
+  // Checked here because spawning would fail with ENOENT, which reads as if the shell were missing.
   const facts = await stat(at).catch(() => undefined)
   if (facts?.isDirectory() !== true)
-    throw new StepFailure(`working directory '${at}' is not a directory`)
+    throw new StepFailure(`The working directory '${at}' does not exist or is not a directory`)
   const plan = await planShell(shell, text, processEnvironment(body))
   const path = join(temporary, `${randomUUID()}${plan.extension}`)
   await writeFile(path, plan.script)
@@ -39,6 +39,6 @@ export async function runScript(body: StepBody, step: RunStep): Promise<void> {
     directory: at,
     variables: {},
   })
-  if (signal !== null) throw new StepFailure(`Process was ended by ${signal}.`)
+  if (signal !== null) throw new StepFailure(`Process was terminated by ${signal}.`)
   if (exitCode !== 0) throw new StepFailure(`Process completed with exit code ${exitCode}.`)
 }

@@ -1,4 +1,4 @@
-/** actions/upload-artifact, with the inputs, outputs and path rules of v7. */
+/** actions/upload-artifact with the inputs, outputs and path rules of v7. */
 import { basename } from 'node:path'
 import type { SearchResult } from '../glob.ts'
 import { StepFailure, type StepBody } from '../step-body.ts'
@@ -18,7 +18,7 @@ const defaults = {
   archive: 'true',
 }
 
-/** Errors: StepFailure; whatever the store rejects with. */
+/** Errors: StepFailure, and those of the store. */
 export async function runUpload(body: StepBody, step: UsesStep): Promise<void> {
   const { job, log } = body
   const inputs = await readBuiltInInputs(body, step, defaults)
@@ -38,7 +38,7 @@ export async function runUpload(body: StepBody, step: UsesStep): Promise<void> {
   const home = body.env['HOME'] ?? job.engine.environment['HOME']
   const roots = { directory, home, includeHidden }
   const search = await job.engine.globber.search(path, roots, body.stop)
-  warnOfLost(body, search)
+  warnOfUnreadableNames(body, search)
   const files = uploadFiles(search)
   const [first] = files
   if (first === undefined) {
@@ -56,15 +56,16 @@ export async function runUpload(body: StepBody, step: UsesStep): Promise<void> {
       `When 'archive' is set to false, only a single file can be uploaded. Found ${files.length} files to upload.`,
     )
   }
-  // Unlike the stock action (upload-artifact#769), overwrite replaces the artifact that has the file's name.
+  // Unlike the stock action (upload-artifact#769), overwrite replaces the artifact named after the
+  // file.
   const name = archive ? inputs.required('name') : basename(first.sourcePath)
   const request = { name, files, archive, ...options, overwrite, signal: body.stop }
   await uploadTo(artifactsOf(body), body, request)
 }
 
-/** Of the files that cannot be named, as GitHub's action does not either; it leaves them out without a word. */
-function warnOfLost({ log }: StepBody, { lost }: SearchResult): void {
+/** Warns about files whose name is not UTF-8. GitHub's action skips them silently. */
+function warnOfUnreadableNames({ log }: StepBody, { lost }: SearchResult): void {
   for (const path of lost) {
-    log.annotate({ level: 'warning', message: `${path} is left out: its name is not UTF-8` })
+    log.annotate({ level: 'warning', message: `Skipped ${path}: its name is not valid UTF-8` })
   }
 }
