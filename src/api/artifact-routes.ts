@@ -9,6 +9,7 @@ import {
   deletionSchema,
   directoryPageSchema,
   entrySchema,
+  historySchema,
   holderListSchema,
   manifestPageSchema,
   retentionChangeSchema,
@@ -25,6 +26,7 @@ import {
   deletionQuery,
   directoryQuery,
   fileQuery,
+  historyQuery,
   holdersQuery,
   manifestQuery,
   runArchiveQuery,
@@ -162,6 +164,22 @@ export const artifactRoutes: readonly ApiRoute[] = [
     query: fileQuery,
     responses: inPart('The file.', '*/*'),
     errors: ranged,
+  },
+  {
+    method: 'get',
+    path: `${apiRoot}/artifacts/{id}/history`,
+    operationId: 'readFileHistory',
+    summary:
+      'Versions of one file in this artifact and those before it with its name and branch. Needs a token that reads the ' +
+      'whole project.',
+    query: historyQuery,
+    responses: {
+      200: json(
+        'Versions, newest first. The last one on a page may continue as the first one of the next.',
+        historySchema,
+      ),
+    },
+    errors: gone,
   },
   {
     method: 'get',

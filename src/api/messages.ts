@@ -147,6 +147,25 @@ export const entrySchema = z
   ])
   .meta({ id: 'Entry' })
 
+export const historySchema = z
+  .object({
+    path: z.string(),
+    items: z.array(
+      z
+        .object({
+          entry: entrySchema.nullable().meta({
+            description: 'A file or symlink; null where the artifacts have neither at the path.',
+          }),
+          newest: artifactSchema,
+          oldest: artifactSchema.meta({ description: 'The artifact in which it appeared.' }),
+          artifacts: count.meta({ description: 'Consecutive artifacts with this version.' }),
+        })
+        .meta({ id: 'FileVersion' }),
+    ),
+    nextCursor: cursor,
+  })
+  .meta({ id: 'FileHistory' })
+
 export const searchMatchSchema = z
   .object({
     reference: z.string().meta({
@@ -276,6 +295,8 @@ export type WireArtifactDetail = z.infer<typeof artifactDetailSchema>
 export type WireArtifactList = z.infer<typeof artifactListSchema>
 export type WireHolder = WireHolderList['items'][number]
 export type WireHolderList = z.infer<typeof holderListSchema>
+export type WireFileHistory = z.infer<typeof historySchema>
+export type WireFileVersion = WireFileHistory['items'][number]
 export type WireEntry = z.infer<typeof entrySchema>
 export type WireSearchMatch = z.infer<typeof searchMatchSchema>
 export type WireSearchLine = z.infer<typeof searchLineSchema>

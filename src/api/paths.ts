@@ -19,6 +19,10 @@ export function directoryPath(id: number, directory: string): string {
   return `${artifactPath(id)}/directory${directory === '' ? '' : `?path=${encodeURIComponent(directory)}`}`
 }
 
+export function historyPath(id: number): string {
+  return `${artifactPath(id)}/history`
+}
+
 export function filePath(id: number, path: string): string {
   return `${artifactPath(id)}/files/${encodePath(path)}`
 }

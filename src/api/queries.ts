@@ -98,6 +98,11 @@ export const directoryQuery = z.strictObject({
   ...paging,
 })
 
+export const historyQuery = z.strictObject({
+  path: z.string().min(1).meta({ description: 'The file.' }),
+  ...paging,
+})
+
 export const attestationQuery = z.strictObject({
   path: z.string().default('').meta({
     description: 'One entry, with what lies below it; absent for all, and the zip.',

@@ -17,7 +17,7 @@ export function differenceOf({ before, after }: EntryPair): Difference {
 }
 
 /** Equal for two entries exactly when they hold the same thing, whatever their paths and modes. */
-function contentOf(entry: Entry): string {
+export function contentOf(entry: Entry): string {
   if (entry.kind === 'file') return `file ${entry.digest}`
   return entry.kind === 'symlink' ? `symlink ${entry.target}` : 'directory'
 }

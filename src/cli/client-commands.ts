@@ -7,6 +7,7 @@ import { diffCommand } from './commands/diff.ts'
 import { downloadCommand } from './commands/download.ts'
 import { expireCommand } from './commands/expire.ts'
 import { findCommand } from './commands/find.ts'
+import { historyCommand } from './commands/history.ts'
 import { keepCommand } from './commands/keep.ts'
 import { listCommand } from './commands/list.ts'
 import { lsCommand } from './commands/ls.ts'
@@ -78,6 +79,10 @@ export const clientCommands = {
   search: {
     summary: 'finds paths inside artifacts',
     load: () => Promise.resolve(searchCommand),
+  },
+  history: {
+    summary: 'lists the versions of a file, and since which run each has been there',
+    load: () => Promise.resolve(historyCommand),
   },
   rm: {
     summary: 'deletes artifacts',

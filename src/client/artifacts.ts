@@ -3,9 +3,10 @@ import type {
   WireArtifact,
   WireArtifactDetail,
   WireBulkDeletion,
+  WireFileVersion,
   WireHolder,
 } from '../api/messages.ts'
-import { apiRoot, artifactPath } from '../api/paths.ts'
+import { apiRoot, artifactPath, historyPath } from '../api/paths.ts'
 import { type Digest, formatWireDigest } from '../core/digest.ts'
 import { hasCode } from '../core/errors.ts'
 import { openAnswer, requestJson, type ServerAccess } from './transport/http.ts'
@@ -57,6 +58,38 @@ export async function* listHolders(
 ): AsyncGenerator<WireHolder, void, undefined> {
   const path = `${apiRoot}/digests/${formatWireDigest(digest)}`
   yield* itemsOf<WireHolder>(server, path, filter, signal)
+}
+
+/** Yields the versions of the file at `path` in that artifact and those before it with its name
+ *  and branch, newest first. Errors: those of `openAnswer`. */
+export async function* listVersions(
+  server: ServerAccess,
+  artifactId: number,
+  { path, signal }: { path: string; signal?: AbortSignal },
+): AsyncGenerator<WireFileVersion, void, undefined> {
+  let last: WireFileVersion | undefined
+  for await (const version of itemsOf<WireFileVersion>(
+    server,
+    historyPath(artifactId),
+    { path },
+    signal,
+  )) {
+    // A version can be cut by the end of a page.
+    if (last !== undefined && isSameVersion(last, version)) {
+      last = { ...last, oldest: version.oldest, artifacts: last.artifacts + version.artifacts }
+      continue
+    }
+    if (last !== undefined) yield last
+    last = version
+  }
+  if (last !== undefined) yield last
+}
+
+function isSameVersion({ entry: a }: WireFileVersion, { entry: b }: WireFileVersion): boolean {
+  if (a === null || b === null) return a === b
+  if (a.mode !== b.mode) return false
+  if (a.kind === 'file') return b.kind === 'file' && a.digest === b.digest
+  return a.kind === 'symlink' && b.kind === 'symlink' && a.target === b.target
 }
 
 /** Yields the items of a paged list, fetching pages as needed. */

@@ -119,6 +119,8 @@ export const limits = {
   runFactsLookedAt: 16_384,
   listPageDefault: 50,
   listPageMax: 200,
+  /** Artifacts whose version of a file one request compares: about a second. */
+  historyArtifactsMax: 1000,
   /** Longest search of one request before it returns a cursor; no proxy times out that soon. */
   searchMs: 10_000,
   /** Entries on one directory page. */

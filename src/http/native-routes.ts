@@ -10,6 +10,7 @@ import type { AppContext, AppEnv } from './context.ts'
 import { createDeletionRoutes } from './artifact/deletion.ts'
 import { createDigestRoutes } from './artifact/digests.ts'
 import { createFileRoutes } from './artifact/files.ts'
+import { createHistoryRoutes } from './artifact/history.ts'
 import { createMaintenanceRoutes } from './operation/maintenance.ts'
 import { createManifestRoutes } from './artifact/manifests.ts'
 import { createOpenApiRoutes } from './operation/openapi.ts'
@@ -32,6 +33,7 @@ export function createNativeRoutes(context: AppContext): Hono<AppEnv> {
   app.route('/', createAuditRoutes(context))
   app.route('/', createManifestRoutes(context))
   app.route('/', createFileRoutes(context))
+  app.route('/', createHistoryRoutes(context))
   app.route('/', createAttestationRoutes(context))
   app.route('/', createArchiveRoutes(context))
   app.route('/', createPutArtifactRoutes(context))

@@ -1,9 +1,10 @@
 /** Look-ups that pages do on behalf of the visitor before they show anything: project, artifact,
  *  breadcrumbs. */
 import { projectPagePath, runPagePath } from '../api/paths.ts'
-import { mayDelete, mayWriteProject, type Principal } from '../auth/principal.ts'
+import { mayDelete, mayReadProject, mayWriteProject, type Principal } from '../auth/principal.ts'
 import { artifactNotFound, assertLive } from '../browse/find-artifact.ts'
 import { keepingReason } from '../core/explanation.ts'
+import { withoutEndSlashes } from '../core/entry.ts'
 import { isSameProject } from '../core/run.ts'
 import { damagedPaths } from '../egress/damage.ts'
 import {
@@ -14,7 +15,7 @@ import {
 } from '../http/access/access.ts'
 import { requirePrincipal } from '../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppRequest } from '../http/context.ts'
-import { projectParameter } from '../http/input.ts'
+import { projectParameter, restOfPath } from '../http/input.ts'
 import { leaseOf } from '../http/body/reading.ts'
 import { retentionOf } from '../http/artifact/retention.ts'
 import { isStrictFor } from '../http/access/strict.ts'
@@ -62,6 +63,17 @@ export async function headOfPage(context: AppContext, c: AppRequest): Promise<Ar
     origin: publicOrigin(context, c),
     now,
   }
+}
+
+/** Returns the path in the address after `/owner/repo/actions/runs/run/artifacts/id/WORD/`. */
+export function entryPathOf(c: AppRequest): string {
+  return withoutEndSlashes(restOfPath(c, 8))
+}
+
+/** Whether the visitor may see artifacts of other runs. */
+export function seesProject(c: AppRequest, { project }: Artifact): boolean {
+  const principal = c.get('principal')
+  return principal !== undefined && mayReadProject(principal, project)
 }
 
 /** Reads stored bytes for a page under a lease. Errors: artifact_expired, artifact_deleted,

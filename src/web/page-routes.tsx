@@ -14,6 +14,7 @@ import { loadAssets } from './assets.ts'
 import { createAuditPages } from './audit/audit-routes.tsx'
 import { createComparePages } from './compare/compare-routes.tsx'
 import { createContentRoutes } from './artifact/content-routes.ts'
+import { createHistoryPageRoutes } from './artifact/history-routes.tsx'
 import { createFindPages } from './find/find-routes.tsx'
 import { createLatestRoutes } from './artifact/latest-routes.ts'
 import { createListPages } from './list/list-routes.tsx'
@@ -59,6 +60,7 @@ export function createPages(context: AppContext, renderer: Renderer): Pages {
   routes.route('/', createSearchPages(web))
   routes.route('/', createLatestRoutes(web))
   routes.route('/', createComparePages(web))
+  routes.route('/', createHistoryPageRoutes(web))
   routes.route('/', createArtifactRoutes(web))
   routes.route('/', createArtifactActionRoutes(web))
   const sendProblem: Pages['sendProblem'] = async (c, error) => await problemPage(web, c, error)

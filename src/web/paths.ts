@@ -34,6 +34,10 @@ export function blobPath(artifact: ArtifactPlace, path: string): string {
   return `${artifactPath(artifact)}/blob/${encodePath(path)}`
 }
 
+export function historyPagePath(artifact: ArtifactPlace, path: string): string {
+  return `${artifactPath(artifact)}/history/${encodePath(path)}`
+}
+
 /** Address that redirects to the newest artifact of a name on a branch; a `path` of '' is its
  *  root. */
 export function latestPath(

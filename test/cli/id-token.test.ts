@@ -86,7 +86,7 @@ test('the address of a project is no name of it', async () => {
   expect(outcome).toMatchObject({
     status: 2,
     stderr: expect.stringContaining(
-        '--project is not a valid project: "acme~platform/api" ("~" stands for "/" only in URLs: write acme/platform/api)',
+      '--project is not a valid project: "acme~platform/api" ("~" stands for "/" only in URLs: write acme/platform/api)',
     ),
   })
 })

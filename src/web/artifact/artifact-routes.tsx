@@ -1,7 +1,6 @@
 /** Pages of one artifact. */
 import { counted } from '../../core/units.ts'
 import { Hono } from 'hono'
-import { mayReadProject } from '../../auth/principal.ts'
 import { noSuchPath } from '../../browse/no-such-path.ts'
 import { previousOf } from '../../browse/previous.ts'
 import { withoutEndSlashes } from '../../core/entry.ts'
@@ -9,7 +8,6 @@ import { latestBranch } from '../../core/keep-latest.ts'
 import { parsePositiveInteger } from '../../core/run.ts'
 import { forbidden } from '../../http/access/access.ts'
 import type { AppEnv, AppRequest } from '../../http/context.ts'
-import { restOfPath } from '../../http/input.ts'
 import { explainDeletion } from '../../lifecycle/deletion.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { ArtifactLink } from '../parts/artifact-name.tsx'
@@ -21,7 +19,7 @@ import { EntryRow, FilesTab } from './files-tab.tsx'
 import { renderFitting } from '../fitting.ts'
 import { Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
-import { crumbsOf, headOfPage, readingForPage } from '../page-access.ts'
+import { crumbsOf, entryPathOf, headOfPage, readingForPage, seesProject } from '../page-access.ts'
 import { type PageContent, sendPage, type Web } from '../page.tsx'
 import { sendSlowPage } from '../slow-page.tsx'
 import {
@@ -44,8 +42,8 @@ const holdersShown = 12
 export function createArtifactRoutes(web: Web): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.get(artifactRoute, async (c) => await filesPage(web, c, legacyDirectory(c)))
-  app.get(`${artifactRoute}/tree/*`, async (c) => await filesPage(web, c, entryPath(c)))
-  app.get(`${artifactRoute}/blob/*`, async (c) => await filePage(web, c, entryPath(c)))
+  app.get(`${artifactRoute}/tree/*`, async (c) => await filesPage(web, c, entryPathOf(c)))
+  app.get(`${artifactRoute}/blob/*`, async (c) => await filePage(web, c, entryPathOf(c)))
   app.get(`${artifactRoute}/go`, async (c) => await goToFile(web, c))
   app.get(`${artifactRoute}/paths`, async (c) => {
     const { artifact } = await headOfPage(web.context, c)
@@ -63,17 +61,6 @@ export function createArtifactRoutes(web: Web): Hono<AppEnv> {
 /** `?path=` used to be the address of directories. */
 function legacyDirectory(c: AppRequest): string {
   return withoutEndSlashes(c.req.query('path') ?? '')
-}
-
-/** The path after `/owner/repo/actions/runs/run/artifacts/id/tree/` or `/blob/`. */
-function entryPath(c: AppRequest): string {
-  return withoutEndSlashes(restOfPath(c, 8))
-}
-
-/** Whether the visitor may see artifacts of other runs. */
-function seesProject(c: AppRequest, { project }: Artifact): boolean {
-  const principal = c.get('principal')
-  return principal !== undefined && mayReadProject(principal, project)
 }
 
 async function sendTab(web: Web, c: AppRequest, head: ArtifactHead, body: Html): Promise<Response> {
@@ -134,14 +121,15 @@ async function filePage(web: Web, c: AppRequest, path: string): Promise<Response
           signal: c.req.raw.signal,
         }),
       )
-  const holders = seesProject(c, artifact)
+  const seesHistory = seesProject(c, artifact)
+  const holders = seesHistory
     ? await context.metadata.listHolders(file.digest, {
         projectId: artifact.projectId,
         now,
         limit: holdersShown,
       })
     : []
-  const view = { head, file, modifiedAt: found.modifiedAt, asText, shown, holders }
+  const view = { head, file, modifiedAt: found.modifiedAt, asText, shown, holders, seesHistory }
   return await sendPage(web, c, {
     title: `${path} · ${artifact.name}`,
     crumbs: crumbsOf({ project: artifact.project, artifact }),

@@ -7,7 +7,7 @@ import type { ArtifactHead } from './artifact-page.tsx'
 import { PathTrail } from './files-tab.tsx'
 import { isShownTime, mode, Size, Time, WholeDigest } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
-import { artifactPath, blobPath, withQuery } from '../paths.ts'
+import { artifactPath, blobPath, historyPagePath, withQuery } from '../paths.ts'
 import { hasTextForm } from '../preview/preview.tsx'
 import { Untrusted } from '../parts/untrusted.tsx'
 
@@ -19,10 +19,12 @@ export interface FileView {
   shown: Html
   /** Live artifacts that hold the same content, newest first; may include this one. */
   holders: Artifact[]
+  /** Whether the visitor may see artifacts of other runs. */
+  seesHistory: boolean
 }
 
 export function FilePage(view: FileView): Html {
-  const { head, file, modifiedAt, asText, shown } = view
+  const { head, file, modifiedAt, asText, shown, seesHistory } = view
   const { artifact, now } = head
   const raw = filePath(artifact.id, file.path)
   const page = blobPath(artifact, file.path)
@@ -51,6 +53,11 @@ export function FilePage(view: FileView): Html {
         {hasTextForm(file.path) && (
           <a class="button" href={withQuery(page, { as: asText ? '' : 'text' })}>
             {asText ? 'Preview' : 'Source'}
+          </a>
+        )}
+        {seesHistory && (
+          <a class="button" href={historyPagePath(artifact, file.path)}>
+            History
           </a>
         )}
         <button type="button" class="needs-script" data-copy={head.origin + page}>

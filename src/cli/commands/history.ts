@@ -1,0 +1,72 @@
+/** `trove history`: the versions of one file over the artifacts of a name, and since which run each
+ *  has been there. */
+import type { WireFileVersion } from '../../api/messages.ts'
+import { listVersions } from '../../client/artifacts.ts'
+import { readArtifact } from '../../client/find-artifact.ts'
+import { parseEntryPath } from '../../core/entry.ts'
+import { parseEntryReference } from '../../core/reference.ts'
+import { formatSizeBytes } from '../../core/units.ts'
+import { limitFlag, limitOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import type { Command } from '../command.ts'
+import { exitStatus } from '../exit-status.ts'
+import { formatTable, write, writeJson } from '../output.ts'
+import { connect } from '../server-access.ts'
+
+const flags = {
+  ...serverFlags,
+  limit: limitFlag,
+} as const
+
+export const historyCommand: Command<typeof flags> = {
+  name: 'history',
+  operands: 'REF:PATH',
+  summary:
+    'Lists the versions of a file, newest first: in this artifact and those before it with its name and branch.',
+  flags,
+  examples: [
+    'trove history latest:main/build:dist/app.js',
+    'trove history 42/build:package-lock.json --limit 1 --json',
+  ],
+  exitStatuses: [3, 4, 5, 6, 10],
+  async run({ flags: given, operands, stdout, stderr, signal }) {
+    const [target] = takeOperands(operands, ['REF:PATH'])
+    const { reference, path } = parseEntryReference(target)
+    if (path === '') throw new UsageError('write REF:PATH: the history is that of one file')
+    const { server, project } = await connect(given, signal)
+    const wanted = limitOf(given)
+    const { id } = await readArtifact(server, reference, { project, signal })
+    const versions: WireFileVersion[] = []
+    let isCut = false
+    for await (const version of listVersions(server, id, { path: parseEntryPath(path), signal })) {
+      isCut = versions.length === wanted
+      if (isCut) break
+      versions.push(version)
+    }
+    if (given.json) await writeJson(stdout, versions)
+    else await write(stdout, tableOf(versions))
+    if (isCut) await write(stderr, `the newest ${wanted} versions shown; --limit shows more\n`)
+    return exitStatus.ok
+  },
+}
+
+function tableOf(versions: WireFileVersion[]): string {
+  return formatTable(
+    ['SINCE', 'RUN', 'COMMIT', 'SIZE', 'MODE', 'CONTENT', 'ARTIFACTS'],
+    ['left', 'right', 'left', 'right', 'left', 'left', 'right'],
+    versions.map(({ entry, oldest, artifacts }) => [
+      oldest.createdAt.slice(0, 16).replace('T', ' '),
+      String(oldest.run),
+      oldest.sha?.slice(0, 12) ?? '-',
+      entry?.kind === 'file' ? formatSizeBytes(entry.sizeBytes) : '-',
+      entry?.mode ?? '-',
+      contentText(entry),
+      String(artifacts),
+    ]),
+  )
+}
+
+function contentText(entry: WireFileVersion['entry']): string {
+  if (entry === null) return '(absent)'
+  if (entry.kind === 'symlink') return `-> ${entry.target}`
+  return entry.kind === 'file' ? entry.digest.slice(0, 'sha256:'.length + 12) : '(directory)'
+}

@@ -1,0 +1,116 @@
+/** `.../history/{path}`: the versions of one file, newest first. */
+import type { FileVersion, History } from '../../browse/history.ts'
+import type { Artifact } from '../../metadata/metadata.ts'
+import { counted } from '../../core/units.ts'
+import { mode, ShortDigest, Size, Time } from '../parts/format.tsx'
+import type { Html } from '../parts/html.ts'
+import { figures, Table } from '../parts/table.tsx'
+import { blobPath, comparePath, historyPagePath, withQuery } from '../paths.ts'
+import { PathTrail } from './files-tab.tsx'
+
+export interface HistoryView {
+  artifact: Artifact
+  path: string
+  history: History
+  now: number
+}
+
+export function HistoryPage(view: HistoryView): Html {
+  const { artifact, path, history, now } = view
+  return (
+    <>
+      <h1 class="trail">
+        <PathTrail artifact={artifact} path={path} />
+      </h1>
+      <p class="lead">
+        {counted(history.versions.length, 'version')} in artifacts named <bdi>{artifact.name}</bdi>
+        {artifact.branch !== null && (
+          <>
+            {' '}
+            on <bdi>{artifact.branch}</bdi>
+          </>
+        )}
+        , up to run {artifact.runNumber}. Artifacts that have expired or were deleted are not
+        included.
+      </p>
+      <Table
+        name={`Versions of ${path}`}
+        columns={[
+          'Since',
+          'Run',
+          'Commit',
+          figures('Size'),
+          'Mode',
+          'Content',
+          figures('Artifacts'),
+          'Compare',
+        ]}
+      >
+        {history.versions.map((version, index) => (
+          <VersionRow version={version} older={history.versions[index + 1]} path={path} now={now} />
+        ))}
+      </Table>
+      {history.next !== null && (
+        <p>
+          <a href={withQuery(historyPagePath(artifact, path), { before: String(history.next) })}>
+            Older versions
+          </a>
+        </p>
+      )}
+    </>
+  )
+}
+
+function VersionRow({
+  version,
+  older,
+  path,
+  now,
+}: {
+  version: FileVersion
+  older: FileVersion | undefined
+  path: string
+  now: number
+}): Html {
+  const { found, newest, oldest, artifacts } = version
+  const entry = found?.entry
+  const isComparable = entry?.kind === 'file' && older?.found?.entry.kind === 'file'
+  return (
+    <tr>
+      <td>
+        <Time at={oldest.createdAt} now={now} />
+      </td>
+      <th scope="row">
+        {entry?.kind === 'file' ? (
+          <a href={blobPath(oldest, path)}>{oldest.runNumber}</a>
+        ) : (
+          oldest.runNumber
+        )}
+      </th>
+      <td class="digest">{oldest.sha?.slice(0, 12) ?? '–'}</td>
+      <td class="number">{entry?.kind === 'file' ? <Size bytes={entry.sizeBytes} /> : '–'}</td>
+      <td class="digest">{entry === undefined ? '–' : mode(entry.mode)}</td>
+      <td>
+        {entry === undefined && <span class="quiet">absent</span>}
+        {entry?.kind === 'file' && <ShortDigest digest={entry.digest} />}
+        {entry?.kind === 'symlink' && (
+          <>
+            → <bdi>{entry.target}</bdi>
+          </>
+        )}
+      </td>
+      <td class="number">{artifacts}</td>
+      <td>
+        {isComparable && (
+          <a
+            href={withQuery(comparePath(newest.project, older.newest.id, oldest.id), {
+              file: path,
+            })}
+          >
+            diff
+          </a>
+        )}
+      </td>
+    </tr>
+  )
+}

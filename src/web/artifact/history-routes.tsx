@@ -1,0 +1,35 @@
+/** The page of a file's history. */
+import { Hono } from 'hono'
+import { readHistory } from '../../browse/history.ts'
+import { limits } from '../../core/limits.ts'
+import { parsePositiveInteger } from '../../core/run.ts'
+import { forbidden } from '../../http/access/access.ts'
+import type { AppEnv, AppRequest } from '../../http/context.ts'
+import { crumbsOf, entryPathOf, headOfPage, seesProject } from '../page-access.ts'
+import { sendPage, type Web } from '../page.tsx'
+import { artifactRoute } from '../paths.ts'
+import { HistoryPage } from './history-page.tsx'
+
+export function createHistoryPageRoutes(web: Web): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get(`${artifactRoute}/history/*`, async (c) => await historyPage(web, c))
+  return app
+}
+
+async function historyPage(web: Web, c: AppRequest): Promise<Response> {
+  const { artifact, now } = await headOfPage(web.context, c)
+  if (!seesProject(c, artifact)) throw forbidden('this token reads only its own run')
+  const path = entryPathOf(c)
+  const before = c.req.query('before')
+  const history = await readHistory(web.context.metadata, artifact, path, {
+    limit: limits.listPageDefault,
+    beforeId: before === undefined ? undefined : parsePositiveInteger(before, 'before'),
+    now,
+    signal: c.req.raw.signal,
+  })
+  return await sendPage(web, c, {
+    title: `History of ${path} · ${artifact.name}`,
+    crumbs: crumbsOf({ project: artifact.project, artifact }),
+    body: <HistoryPage artifact={artifact} path={path} history={history} now={now} />,
+  })
+}
