@@ -1,10 +1,11 @@
-/** The few calls of S3 that packs need, as a narrow interface: tests spoil calls through it. Failures come in the words of
- *  the ports:
- *    not_found     there is no such object or upload;
- *    blob_damaged  an object ends before the range that was asked for;
- *    storage_full  a quota of the bucket is used up;
- *    busy          the service does not answer, or not now; asking again later can succeed.
- *  What a person must mend, such as refused credentials, comes as an Error that says what the service said. */
+/** The few S3 calls that packs need, as a narrow interface through which tests inject failures.
+ *  Failures are translated to the errors of the ports:
+ *    not_found     the object or upload does not exist
+ *    blob_damaged  the object ends before the requested range
+ *    storage_full  a quota of the bucket is exhausted
+ *    busy          the service does not respond, or asks to retry later
+ *  A failure that a person must fix, such as rejected credentials, is an Error with the service's
+ *  message. */
 import { hasCode } from '../core/errors.ts'
 
 export interface UploadedPart {
@@ -12,45 +13,46 @@ export interface UploadedPart {
   etag: string
 }
 
-/** An object of several parts that is not complete. */
+/** A multipart upload that is not yet complete. */
 export interface PartedUpload {
   key: string
   id: string
 }
 
-/** Keys are without the prefix. */
+/** Keys exclude the prefix. */
 export interface Bucket {
   /** Errors: those above. */
   sizeBytes(key: string): Promise<number>
-  /** Exactly these bytes; at least one. */
+  /** Returns exactly these bytes; `lengthBytes` is at least 1. */
   read(key: string, offset: number, lengthBytes: number): Promise<Buffer>
-  /** The whole of a small object. */
+  /** Returns a small object as a whole. */
   readAll(key: string): Promise<Buffer>
-  /** Writes an object, or takes the place of the one that is there. Durable when it resolves. `md5` is what the service checks it
-   *  by. */
+  /** Writes or replaces an object. Durable when it resolves. The service verifies the bytes by
+   *  `md5`. */
   write(key: string, bytes: Uint8Array, md5: Buffer): Promise<void>
-  /** Writes an object unless there is one; answers whether it did. */
+  /** Writes an object unless one exists; returns whether it did. */
   writeNew(key: string, bytes: Uint8Array): Promise<boolean>
   /** Absence is success. */
   remove(key: string): Promise<void>
-  /** Objects below a folder, in order of keys. */
+  /** Lists the objects below a folder, in key order. */
   list(folder: string): AsyncIterable<{ key: string; sizeBytes: number; modifiedAt: number }>
-  /** Begins an object of several parts, which is invisible until it is complete; answers its id. */
+  /** Begins a multipart upload, which is invisible until it is complete; returns its id. */
   beginUpload(key: string): Promise<string>
-  /** Parts but for the last have at least 5 MiB. `md5` is what the service checks them by. */
+  /** Parts have at least 5 MiB, except the last. The service verifies each by `md5`. */
   writePart(
     upload: PartedUpload,
     part: { number: number; bytes: Uint8Array; md5: Buffer },
   ): Promise<UploadedPart>
   completeUpload(upload: PartedUpload, parts: UploadedPart[]): Promise<void>
-  /** Drops its parts. */
+  /** Drops the upload and its parts. */
   abortUpload(upload: PartedUpload): Promise<void>
-  /** Unfinished uploads below a folder. */
+  /** Lists the unfinished uploads below a folder. */
   listUploads(folder: string): AsyncIterable<PartedUpload & { begunAt: number }>
   close(): void
 }
 
-/** A small object as text, as far as 64 characters; undefined: there is none. Errors: those of a bucket. */
+/** Returns the first 64 characters of a small object as text; undefined when it does not exist.
+ *  Errors: those of a bucket. */
 export async function readMark(bucket: Bucket, key: string): Promise<string | undefined> {
   try {
     return (await bucket.readAll(key)).toString('latin1', 0, 64)

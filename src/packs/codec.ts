@@ -1,6 +1,7 @@
-/** The stored form of blobs: how content becomes a stream that joins, and how streams become content again. A stream is
- *  known by its codec (`core/copy.ts`); nothing here knows packs.
- *  Decoding trusts nothing: a stream must end where it is said to end, after exactly the announced content. */
+/** The stored form of blobs: encodes content as a joining stream, and decodes streams into content.
+ *  A stream's codec (`core/copy.ts`) says how to read it; nothing here knows about packs. Decoding
+ *  trusts nothing: a stream must end exactly where it is said to, after exactly the announced
+ *  content. */
 import assert from 'node:assert'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -22,29 +23,33 @@ const deflateOnPool = promisify(deflateRaw)
 const inflateOnPool: (stream: Uint8Array, options: ZlibOptions) => Promise<Buffer> =
   promisify(inflateRaw)
 
-/** RFC 1951 §3.2.4: a stored block has at most 65,535 bytes, and begins at a byte with 5 bytes of header. */
+/** RFC 1951 §3.2.4: a stored block has at most 65,535 bytes, and begins at a byte with 5 bytes of
+ *  header. */
 export const storedBlockBytesMax = 65_535
 export const storedHeaderBytes = 5
-/** Up to here, handing the work to a thread costs more than the work: 25 against 44 µs for 1 KiB. */
+/** Below this size, handing the work to another thread costs more than the work itself: 44 against
+ *  25 µs for 1 KiB. */
 const handOverBytes = 4096
-/** Pieces that inflating answers. */
+/** Size of the pieces that inflating yields. */
 const inflatedPieceBytes = 128 * 1024
 
-/** A joining stream of `bytes` at a level of 0 (stored) to 9 (shortest); empty for no bytes. Deflated on the thread pool, but for
- *  the smallest. Never longer than stored blocks are (5 bytes for each 65,535, which is what level 0 makes). `bytes` must
- *  stay as they are until it resolves. Holds the content twice, so it is for copies that fit in memory. */
+/** Encodes `bytes` as a joining stream at a level from 0 (stored) to 9 (shortest); empty for no
+ *  bytes. Runs on the thread pool, except for the smallest inputs. The stream is never longer than
+ *  stored blocks, which level 0 makes (5 bytes per 65,535). `bytes` must not change until it
+ *  resolves. Holds the content twice, so it is for copies that fit in memory. */
 export async function encodeJoining(bytes: Uint8Array, level: number): Promise<Buffer> {
   if (bytes.length <= handOverBytes || level === 0) return encodeJoiningSync(bytes, level)
   return shorterStream(await deflateOnPool(bytes, joiningOptions(bytes, level)), bytes)
 }
 
-/** The same stream, made on the caller's thread: for threads that have nothing else to do. */
+/** Like `encodeJoining`, but on the calling thread: for threads with nothing else to do. */
 export function encodeJoiningSync(bytes: Uint8Array, level: number): Buffer {
   const target = Buffer.allocUnsafe(joiningRoom(bytes.length))
   return Buffer.from(target.subarray(0, encodeJoiningInto(target, bytes, level)))
 }
 
-/** The same stream, written to the front of `target`, which has `joiningRoom`; answers its length. */
+/** Like `encodeJoiningSync`, but writes to the front of `target`, which must have `joiningRoom`
+ *  bytes; returns the stream's length. */
 export function encodeJoiningInto(target: Buffer, bytes: Uint8Array, level: number): number {
   checkLevel(level)
   if (bytes.length === 0) return 0
@@ -55,19 +60,20 @@ export function encodeJoiningInto(target: Buffer, bytes: Uint8Array, level: numb
   return writeStoredBlocks(target, bytes)
 }
 
-/** Bytes that a joining stream of `sizeBytes` of content can take while it is made. Of content that does not deflate zlib makes
- *  stored blocks of 16 KiB and less (deflate.c, deflateBound: a 4096th and a 16384th more), which are made anew then. */
+/** Upper bound on the bytes that encoding `sizeBytes` of content needs. For incompressible content,
+ *  zlib emits stored blocks of at most 16 KiB (deflate.c, deflateBound: a 4096th and a 16384th
+ *  more), which are then re-encoded at full size. */
 export function joiningRoom(sizeBytes: number): number {
   return sizeBytes + Math.ceil(sizeBytes / 2048) + 64
 }
 
 function checkLevel(level: number): void {
   const isLevel = Number.isInteger(level) && level >= 0 && level <= 9
-  assert(isLevel, `a deflate level is 0 to 9, got ${level}`)
+  assert(isLevel, `a deflate level must be from 0 to 9, got ${level}`)
 }
 
-/** zlib's level 1 saves a tenth of 2's time on the blobs of npm packages, which is a fiftieth of an upload's, and leaves
- *  3 % more: it is no level that anybody would ask for. */
+/** On the blobs of npm packages, zlib's level 1 saves a tenth of level 2's time, which is a
+ *  fiftieth of an upload's, and stores 3 % more. Not worth it, so level 1 means zlib's 2. */
 function zlibLevel(level: number): number {
   return level === 1 ? 2 : level
 }
@@ -75,7 +81,8 @@ function zlibLevel(level: number): number {
 function joiningOptions(bytes: Uint8Array, joiningLevel: number): ZlibOptions {
   checkLevel(joiningLevel)
   const level = zlibLevel(joiningLevel)
-  // zlib.h, deflate: an output buffer that fills up while flushing would repeat the flush marker.
+  // zlib.h, deflate: if the output buffer fills up while flushing, the flush marker may be
+  // repeated.
   return { level, finishFlush: constants.Z_SYNC_FLUSH, chunkSize: joiningRoom(bytes.length) }
 }
 
@@ -86,12 +93,13 @@ function shorterStream(deflated: Buffer, bytes: Uint8Array): Buffer {
   return stored
 }
 
-/** Length of `sizeBytes` bytes as deflate stored blocks. */
+/** Length of `sizeBytes` bytes of content as deflate stored blocks. */
 export function storedBlocksBytes(sizeBytes: number): number {
   return sizeBytes + storedHeaderBytes * Math.ceil(sizeBytes / storedBlockBytesMax)
 }
 
-/** RFC 1951 §3.2.4. None of the blocks is final, and each ends at a byte, so no flush is needed. Answers the length. */
+/** RFC 1951 §3.2.4. No block is final, and each ends at a byte, so no flush is needed. Returns the
+ *  length. */
 function writeStoredBlocks(stream: Buffer, bytes: Uint8Array): number {
   let at = 0
   for (let start = 0; start < bytes.length; start += storedBlockBytesMax) {
@@ -105,9 +113,9 @@ function writeStoredBlocks(stream: Buffer, bytes: Uint8Array): number {
   return at
 }
 
-/** The content of a copy in memory, on the caller's thread: for copies of about 1 MiB, larger ones are for
- *  `inflateStream`. Allocates no more than `sizeBytes` and a little. The answer may share memory with `stored`.
- *  Errors: blob_damaged, when the stream is not one of exactly `sizeBytes`. */
+/** Decodes a copy in memory, on the calling thread: for copies of about 1 MiB; `inflateStream` is
+ *  for larger ones. Allocates little more than `sizeBytes`. The result may share memory with
+ *  `stored`. Errors: blob_damaged, when the stream does not decode to exactly `sizeBytes`. */
 export function decodeCopy(codec: CopyCodec, stored: Uint8Array, sizeBytes: number): Buffer {
   if (codec === 'joining')
     return decodeJoining(Buffer.allocUnsafe(sizeBytes + 1), stored, sizeBytes)
@@ -116,7 +124,7 @@ export function decodeCopy(codec: CopyCodec, stored: Uint8Array, sizeBytes: numb
   return viewOf(stored)
 }
 
-/** The content of a joining copy, at the front of `target`, which has at least one byte more than `sizeBytes`.
+/** Decodes a joining copy to the front of `target`, which must have at least `sizeBytes` + 1 bytes.
  *  Errors: blob_damaged. */
 export function decodeJoining(target: Buffer, stored: Uint8Array, sizeBytes: number): Buffer {
   const fault = inflateJoiningInto(target, stored, sizeBytes)
@@ -126,7 +134,7 @@ export function decodeJoining(target: Buffer, stored: Uint8Array, sizeBytes: num
     case 'too long':
       throw wrongSize(sizeBytes, sizeBytes + 1)
     case 'too short':
-      throw damaged(`holds less content than ${sizeBytes} bytes`)
+      throw damaged(`decodes to less than ${sizeBytes} bytes`)
     case 'has more':
       throw damaged('has bytes after its end')
     case 'corrupt':
@@ -136,8 +144,8 @@ export function decodeJoining(target: Buffer, stored: Uint8Array, sizeBytes: num
   }
 }
 
-/** The contents of joining copies one after the other, `sizeBytes` in all, inflated at once on the thread pool. For copies
- *  of which the caller checks the digest of the whole. Errors: blob_damaged. */
+/** Decodes consecutive joining copies, `sizeBytes` of content in all, in one run on the thread
+ *  pool. The caller must check the digest of the whole. Errors: blob_damaged. */
 export async function decodeJoined(
   streams: readonly Uint8Array[],
   sizeBytes: number,
@@ -165,14 +173,14 @@ function inflateFollowed(stream: Uint8Array, sizeBytes: number): Buffer {
 
 function inflateAll(stream: Uint8Array, sizeBytes: number): Buffer {
   const options = {
-    // One more than the content, so that content which is too long is told from content that fits.
+    // One more than the content, to distinguish content that is too long from content that fits.
     maxOutputLength: sizeBytes + 1,
-    // Room beyond the content spares zlib a second buffer, because it only stops at one that is not full.
+    // Spare room avoids a second buffer: zlib only stops at an output buffer that is not full.
     chunkSize: sizeBytes + 64,
     info: true,
   }
   try {
-    // With `info` the answer is not the Buffer that @types/node promises, but it and the engine.
+    // With `info` the result is not the Buffer that @types/node promises, but that and the engine.
     const answer = inflateRawSync(stream, options) as unknown as {
       buffer: Buffer
       engine: { bytesWritten: number }
@@ -185,9 +193,10 @@ function inflateAll(stream: Uint8Array, sizeBytes: number): Buffer {
   }
 }
 
-/** The content of a copy of any size, in pieces, inflated on the thread pool. Holds a few pieces of either side. Errors
- *  of `source` pass through. `source` is closed when the reader stops early.
- *  Errors: blob_damaged, at the latest in place of the end, when the stream is not one of exactly `sizeBytes`. */
+/** Yields the content of a copy of any size in pieces, inflated on the thread pool. Holds a few
+ *  pieces of input and output. Errors of `source` pass through. Closes `source` when the reader
+ *  stops early. Errors: blob_damaged, at the latest instead of the end, when the stream does not
+ *  decode to exactly `sizeBytes`. */
 export async function* inflateStream(
   codec: CopyCodec,
   source: AsyncIterable<Uint8Array>,
@@ -221,7 +230,7 @@ async function* inflatePieces(
     fedAll = true
   }
   const feeding = pipeline(Readable.from(feed()), inflate)
-  // Whatever fails on the way is met by the loop below; without this it would also count as unhandled.
+  // The loop below sees any failure; without this handler it would also be an unhandled rejection.
   feeding.catch(() => {})
   try {
     for await (const piece of inflate) yield piece as Buffer
@@ -242,11 +251,12 @@ function damaged(what: string, options?: ErrorOptions): StoreError {
 
 function wrongSize(expectedBytes: number, actualBytes: number): StoreError {
   return damaged(
-    `holds another amount of content: expected ${expectedBytes} bytes, got ${actualBytes} or more`,
+    `decodes to the wrong length: expected ${expectedBytes} bytes, got ${actualBytes} or more`,
   )
 }
 
-/** What zlib says of bytes that are no deflate stream, or one that is too long or too short. */
+/** zlib's error codes for bytes that are not a deflate stream, or one that is too long or too
+ *  short. */
 const zlibDamageCodes: ReadonlySet<unknown> = new Set([
   'Z_DATA_ERROR',
   'Z_BUF_ERROR',

@@ -1,12 +1,12 @@
-/** Failed system calls, and how they are told in the words of the ports. */
+/** Failed system calls, and their translation to the errors of the ports. */
 import { StoreError, storeError } from '../core/errors.ts'
 
-/** Whether `error` is a failed system call with this code. */
+/** Reports whether `error` is a failed system call with this code. */
 export function hasErrno(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code
 }
 
-/** Runs `work`; answers undefined when it fails because a file or directory is not there. */
+/** Runs `work`; returns undefined when it fails because a file or directory does not exist. */
 export async function ignoringAbsence<T>(work: () => Promise<T>): Promise<T | undefined> {
   try {
     return await work()
@@ -16,7 +16,7 @@ export async function ignoringAbsence<T>(work: () => Promise<T>): Promise<T | un
   }
 }
 
-/** Runs `work` on `what` and tells its failures as `tellErrno` does. */
+/** Runs `work` on `what`; translates its failures with `tellErrno`. */
 export async function translateErrno<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
@@ -25,25 +25,26 @@ export async function translateErrno<T>(what: string, work: () => Promise<T>): P
   }
 }
 
-/** A failed system call on `what` as storage_full, busy or not_found; what is none of these as it is. */
+/** Translates a failed system call on `what` to storage_full, busy or not_found; returns any other
+ *  error unchanged. */
 export function tellErrno(what: string, error: unknown): unknown {
   if (error instanceof StoreError) return error
   const cause = { cause: error }
   if (hasErrno(error, 'ENOSPC') || hasErrno(error, 'EDQUOT')) {
     return storeError(
       'storage_full',
-      `no room on the disk for ${what}`,
+      `no space left on the disk for ${what}`,
       { neededBytes: null },
       cause,
     )
   }
-  // Others close theirs soon.
+  // Retryable: other requests soon close their files.
   if (hasErrno(error, 'EMFILE') || hasErrno(error, 'ENFILE')) {
-    const message = `too many files are open for ${what}: raise the limit of the process (ulimit -n, LimitNOFILE)`
+    const message = `too many open files for ${what}: raise the limit of the process (ulimit -n, LimitNOFILE)`
     return storeError('busy', message, { what: 'open files' }, cause)
   }
   if (hasErrno(error, 'ENOENT')) {
-    return storeError('not_found', `${what} is not there`, { what }, cause)
+    return storeError('not_found', `${what} does not exist`, { what }, cause)
   }
   return error
 }

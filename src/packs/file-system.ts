@@ -1,13 +1,15 @@
-/** The few file system calls that packs need, as a narrow interface: tests see the order of calls through it, which no
- *  crash test can see, and make any one of them fail. Calls may do less than asked where the system's own may. */
+/** The few file system calls that packs need, as a narrow interface. Through it tests observe the
+ *  order of calls, which no crash test can see, and make any call fail. Calls may transfer less
+ *  than asked, as the system's own may. */
 import { type FileHandle, link, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { hasErrno } from './errno.ts'
 
 export interface PackFile {
-  /** Answers how many bytes were written, at least one. */
+  /** Returns how many bytes were written, at least one. */
   write(bytes: Uint8Array, position: number): Promise<number>
-  /** Fills `target` from its beginning; answers how many bytes were read, 0 at the end of the file. */
+  /** Reads into `target` from its beginning; returns how many bytes were read, 0 at the end of the
+   *  file. */
   read(target: Uint8Array, position: number): Promise<number>
   /** Makes the file's bytes durable; for a directory, its entries. */
   sync(): Promise<void>
@@ -19,25 +21,26 @@ export interface FileFacts {
   modifiedAt: number
 }
 
-/** Fails as `node:fs` does, with errno codes. */
+/** Fails like `node:fs`, with errno codes. */
 export interface PackFileSystem {
-  /** `read`: an existing file or directory. `create`: a new file for writing; one that exists is an error. */
+  /** `read` opens an existing file or directory. `create` opens a new file for writing; fails when
+   *  it exists. */
   open(path: string, mode: 'read' | 'create'): Promise<PackFile>
   mkdir(path: string): Promise<void>
   rename(from: string, to: string): Promise<void>
   unlink(path: string): Promise<void>
-  /** Absent where files have one name only. */
+  /** Absent where the file system has no hard links. */
   link?(path: string, alias: string): Promise<void>
-  /** Names in the directory, in no order. */
+  /** Names in the directory, in no particular order. */
   readdir(path: string): Promise<string[]>
   stat(path: string): Promise<FileFacts>
 }
 
-/** The machine's own. */
+/** The real file system. */
 export const nodeFileSystem: PackFileSystem = {
   open: async (path, mode) => fileOf(await open(path, mode === 'read' ? 'r' : 'wx')),
   mkdir: async (path) => {
-    // For nobody else to read, whatever the directory above allows: backups and packs hold what tokens protect.
+    // Private whatever the parent directory allows: backups and packs hold what tokens protect.
     await mkdir(path, { mode: 0o700 })
   },
   rename,
@@ -61,7 +64,8 @@ function fileOf(handle: FileHandle): PackFile {
   }
 }
 
-/** Makes the entries of a directory durable: a new or renamed file survives a power loss only after this. */
+/** Makes the entries of a directory durable. A new or renamed file survives a power loss only after
+ *  this. */
 export async function syncDirectory(path: string, fileSystem: PackFileSystem): Promise<void> {
   const directory = await fileSystem.open(path, 'read')
   try {
@@ -71,8 +75,8 @@ export async function syncDirectory(path: string, fileSystem: PackFileSystem): P
   }
 }
 
-/** Makes a directory and those above it that are missing, durably. One that exists is made durable too, because whoever
- *  made it may have ended before that. */
+/** Creates a directory and its missing parents, durably. An existing one is made durable too,
+ *  because its creator may have ended before doing so. */
 export async function makeDirectory(path: string, fileSystem: PackFileSystem): Promise<void> {
   const make = async (): Promise<void> => {
     try {
@@ -98,7 +102,8 @@ export async function writeAll(file: PackFile, bytes: Uint8Array, position: numb
     written += await file.write(bytes.subarray(written), position + written)
 }
 
-/** Fills `target` from `position` on as far as the file goes; answers how many bytes there were. */
+/** Reads from `position` until `target` is full or the file ends; returns how many bytes were
+ *  read. */
 export async function readAll(
   file: PackFile,
   target: Uint8Array,

@@ -1,33 +1,34 @@
-/** What is put behind a stream to see whether it joins. A stream can be made so that a follower which its maker knows
- *  reads as if it joined (one that stops within a block whose own codes give the follower's bits their meaning), and
- *  everything else behind it is lost. So the content is random, and one block of fixed codes (RFC 1951 §3.2.6) that ends
- *  with the first bit of its last byte: no code of 286 symbols has all of its codes, so nothing but a decoder at which a
- *  block begins takes these bytes for this content. */
+/** The follower: a stream that is put behind another to test whether that one joins. A crafted
+ *  stream could make a known follower decode correctly (by stopping within a block whose own codes
+ *  give the follower's bits their meaning) while everything else behind it is lost. So the
+ *  follower's content is random, in one block of fixed codes (RFC 1951 §3.2.6) that ends with the
+ *  first bit of its last byte: no code of 286 symbols equals the fixed code everywhere, so only a
+ *  decoder that is at the start of a block decodes these bytes to this content. */
 import { randomInt } from 'node:crypto'
 import { constants, deflateRawSync } from 'node:zlib'
 
 export interface Follower {
   content: Buffer
-  /** Raw deflate of it, whole. */
+  /** The content as a complete raw deflate stream. */
   stream: Buffer
-  /** The same and a byte that is not part of it. */
+  /** The stream, followed by a byte that is not part of it. */
   streamAndMore: Buffer
-  /** Room for the content and a byte more, for whoever inflates next. */
+  /** Output buffer for the content and one more byte. */
   followed: Buffer
 }
 
 let made: Follower | undefined
 
-/** That of this thread. */
+/** Returns this thread's follower. */
 export function followerOf(): Follower {
   made ??= makeFollower()
   return made
 }
 
 const contentBytes = 12
-/** 3 bits of header, 5 codes of 8 bits, 7 of 9, and 7 bits of end. */
+/** 3 bits of header, 5 codes of 8 bits, 7 codes of 9 bits, and 7 bits for the end of the block. */
 const streamBytes = 15
-/** The first byte whose code has 9 bits. */
+/** The first byte value whose fixed code has 9 bits. */
 const firstLong = 144
 
 function makeFollower(): Follower {
@@ -38,7 +39,7 @@ function makeFollower(): Follower {
       ),
     )
     const stream = deflateRawSync(content, { strategy: constants.Z_FIXED })
-    // Shorter with a match, which bytes in a row hardly ever make.
+    // It is shorter when zlib found a match, which random bytes hardly ever contain.
     if (stream.length !== streamBytes) continue
     const streamAndMore = Buffer.concat([stream, Buffer.alloc(1)])
     return { content, stream, streamAndMore, followed: Buffer.alloc(content.length + 1) }

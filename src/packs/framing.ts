@@ -1,5 +1,6 @@
-/** What of a pack is not copies: headers, names, final blocks, lists, directory, end. The store never reads it, but `unzip`
- *  does, and so does whoever rebuilds a lost database from packs. */
+/** Checks the parts of a pack that are not copies: headers, names, final blocks, lists, directory,
+ *  end record. The store never reads them, but `unzip` does, and so does a rebuild of a lost
+ *  database from packs. */
 import { joiningEnd } from '../core/copy.ts'
 import { hasCode } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
@@ -8,8 +9,9 @@ import { readPackMembers, withCopies } from './pack-directory.ts'
 import { encodeLocalHeader } from './pack-records.ts'
 import type { PackName, PackStore } from './pack-store.ts'
 
-/** What is wrong with the framing of a sealed pack of `sizeBytes`; null when nothing is. `unended` are the offsets of
- *  joining streams that no final block follows: right where another stream of the same member follows, or its end. Errors: not_found. */
+/** Finds what is wrong with the framing of a sealed pack of `sizeBytes`; null when nothing is.
+ *  `unended` holds the offsets of joining streams that are not followed by a final block, which is
+ *  correct only where another stream of the same member follows. Errors: not_found. */
 export async function findFramingFault(
   store: Pick<PackStore, 'read'>,
   name: PackName,
@@ -39,7 +41,8 @@ export async function findFramingFault(
   }
 }
 
-/** Answers a function that reads short stretches going forward, several from one read where they are close. */
+/** Returns a function for short forward reads that serves several nearby ones from one store
+ *  read. */
 function createWindow(
   store: Pick<PackStore, 'read'>,
   name: PackName,

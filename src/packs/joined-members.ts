@@ -1,12 +1,14 @@
-/** Joined members. A copy with a member of its own costs 122 bytes of headers and names, which is a quarter of what a small
- *  file takes deflated. Joining streams can follow each other in one deflate stream, so those that are appended one after
- *  the other share a member, and the member behind it lists them, 20 bytes for each:
+/** Joined members. A copy in a member of its own costs 122 bytes of headers and names, a quarter of
+ *  what a small file takes deflated. Joining streams can follow each other in one deflate stream,
+ *  so consecutively appended ones share a member, and the member behind it lists them, 20 bytes for
+ *  each:
  *
- *      joined-000000000000042        the contents one after the other
- *      joined-000000000000042.txt    for each: its name as a member of its own would have it, bytes of content, bytes of stream
+ *      joined-000000000000042        the contents, concatenated
+ *      joined-000000000000042.txt for each: name (as of a member of its own), content bytes, stream
+ *      bytes
  *
- *  So whoever has only `unzip` and `head -c` still gets every content out. The store itself knows places from the metadata
- *  and reads the list only when it looks for damage or has lost them. */
+ *  So `unzip` and `head -c` are enough to extract every content. The store itself takes places from
+ *  the metadata and reads the list only to check for damage or to rebuild lost metadata. */
 import { constants, deflateRawSync, inflateRawSync } from 'node:zlib'
 import { joiningEnd } from '../core/copy.ts'
 import { combineCrc32, crc32 } from '../core/crc32.ts'
@@ -14,17 +16,17 @@ import { limits } from '../core/limits.ts'
 import type { ZipHeaderFacts } from '../core/zip-encoder.ts'
 import { memberNameBytesMax } from './member-names.ts'
 
-/** A copy as the list of a joined member has it. */
+/** A copy as a line of a list. */
 export interface ListedCopy {
   name: string
-  /** Of its content. */
+  /** Length of the content. */
   sizeBytes: number
-  /** Of its stream. */
+  /** Length of the stream. */
   lengthBytes: number
 }
 
-/** As long as the name of a member of its own usually is (`member-names.ts`), so that where the first copy of a joined
- *  member lies is known before there is a second. */
+/** The usual length of a name of a member of its own (`member-names.ts`), so that the offset of a
+ *  joined member's first copy is known before there is a second one. */
 export const joinedNameBytes = 22
 
 const joinedNamePattern = /^joined-[0-9]{15}$/u
@@ -42,19 +44,19 @@ export function listNameOf(joinedName: string): string {
   return `${joinedName}.txt`
 }
 
-/** Whether a joining stream is short enough to share a member: several must fit, and a header without ZIP64 must do for
- *  their contents. */
+/** Whether a joining stream is short enough to share a member: several must fit, and their contents
+ *  must not need a ZIP64 header. */
 export function canBeJoined({ sizeBytes, lengthBytes }: Omit<ListedCopy, 'name'>): boolean {
   return lengthBytes <= limits.joinedMemberBytes / 4 && sizeBytes <= limits.coarseChunkMaxBytes
 }
 
-/** Copies that share a member, while it is being written. */
+/** The copies of a joined member that is being written. */
 export interface JoinedCopies {
   readonly copies: readonly ListedCopy[]
-  /** Of the contents one after the other. */
+  /** Length of the concatenated contents. */
   readonly sizeBytes: number
   readonly crc32: number
-  /** Of the streams. */
+  /** Length of the streams. */
   readonly lengthBytes: number
   hasRoomFor(copy: ListedCopy): boolean
   add(copy: ListedCopy, crc32: number): void
@@ -88,7 +90,7 @@ export function createJoinedCopies(): JoinedCopies {
   }
 }
 
-/** A line for each copy. */
+/** Encodes one line per copy. */
 export function encodeList(copies: readonly ListedCopy[]): Buffer {
   const lines = copies.map(
     ({ name, sizeBytes, lengthBytes }) => `${name} ${sizeBytes} ${lengthBytes}\n`,
@@ -96,17 +98,18 @@ export function encodeList(copies: readonly ListedCopy[]): Buffer {
   return Buffer.from(lines.join(''), 'latin1')
 }
 
-/** Nothing repeats in a list but digits, so looking for matches would be for nothing. */
+/** Only digits repeat in a list, so searching for matches would not pay off. */
 export function deflateList(list: Buffer): Buffer {
   return deflateRawSync(list, { strategy: constants.Z_HUFFMAN_ONLY })
 }
 
 const lineBytesMax = memberNameBytesMax + 2 * 11 + 1
 
-/** The longest list, and the longest that one deflates to. */
+/** Upper bound on a list, and on its deflated form. */
 export const listBytesMax: number = limits.joinedMemberCopies * lineBytesMax
 
-/** The copies that a stored list names; undefined when it is damaged, or does not account for every byte of `joined`. */
+/** Decodes the stored list of a joined member; undefined when it is damaged or does not account for
+ *  every byte of `joined`. */
 export function decodeList(
   stored: Buffer,
   announced: Pick<ZipHeaderFacts, 'crc32' | 'sizeBytes'>,
@@ -136,7 +139,7 @@ function inflateList(stored: Buffer, sizeBytes: number): Buffer | undefined {
     const list = inflateRawSync(stored, { maxOutputLength: sizeBytes + 1 })
     return list.length === sizeBytes ? list : undefined
   } catch {
-    // Whatever zlib says of it: it is no list.
+    // Not a deflate stream, so not a list.
     return undefined
   }
 }

@@ -1,17 +1,20 @@
-/** Raw deflate and inflate on the caller's thread with an engine that is kept from call to call. Node's `deflateRawSync` and
- *  `inflateRawSync` build and drop one each time, which for a file of some kilobytes takes as long as the work itself:
- *  17 and 29 µs a call, a third of the processor time of an upload of 50,000 small files.
+/** Raw deflate and inflate on the calling thread with an engine that is kept between calls. Node's
+ *  `deflateRawSync` and `inflateRawSync` build one for every call, which for a file of a few
+ *  kilobytes takes as long as the work itself: 17 and 29 µs per call, a third of the processor time
+ *  of an upload of 50,000 small files.
  *
- *  The engine is the handle of a stream of `node:zlib`, used as Node's own synchronous functions do (lib/zlib.js,
- *  `processChunkSync`, the same in Node 20 to 24): no public function runs it without ending it. Where a handle has another
- *  shape the public functions answer. The bytes are those of a new engine but for about one blob in 10,000 at levels 1 to
- *  3, where zlib finds other matches after a reset: streams are named by their own digest, so nobody depends on it. */
+ *  The engine is the handle of a `node:zlib` stream, used as Node's own synchronous functions use
+ *  it (lib/zlib.js, `processChunkSync`, the same in Node 20 to 24); no public function runs it
+ *  without ending it. Where the handle has another shape, the public functions are the fallback.
+ *  The output equals that of a new engine, except for about one blob in 10,000 at levels 1 to 3,
+ *  where zlib finds other matches after a reset. That is harmless, because streams are named by
+ *  their own digest. */
 import { constants, createDeflateRaw, createInflateRaw, deflateRawSync } from 'node:zlib'
 import { followerOf } from './follower.ts'
 
 interface Engine {
   reset(): void
-  /** What is left of output and input afterwards is in `Kept.left`. */
+  /** Leaves the remaining room for output and the remaining input in `Kept.left`. */
   writeSync(
     flush: number,
     input: Uint8Array,
@@ -26,9 +29,9 @@ interface Engine {
 
 interface Kept {
   engine: Engine
-  /** Bytes of output and of input that the last write left. */
+  /** Remaining bytes of output room and of input after the last write. */
   left: Uint32Array
-  /** What the last write failed with. */
+  /** The error message of the last write, if it failed. */
   fault: string | undefined
 }
 
@@ -45,7 +48,7 @@ function keep(stream: unknown): Kept | undefined {
     return undefined
   }
   const kept: Kept = { engine, left, fault: undefined }
-  // Node's own would destroy the stream, and the engine with it.
+  // Node's own handler would destroy the stream, and the engine with it.
   engine.onerror = (message) => {
     kept.fault = message
   }
@@ -55,7 +58,7 @@ function keep(stream: unknown): Kept | undefined {
 const deflaters = new Map<number, Kept | undefined>()
 let inflater: { kept: Kept | undefined } | undefined
 
-/** Whether this Node lets engines be kept. */
+/** Whether this version of Node allows engines to be kept. */
 export function keepsEngines(): boolean {
   return deflaterOf(6) !== undefined && inflaterOf() !== undefined
 }
@@ -70,8 +73,9 @@ function inflaterOf(): Kept | undefined {
   return inflater.kept
 }
 
-/** Deflates `bytes`, ended by a sync flush, into `target`; answers how many bytes that took. `target` must be longer than
- *  the outcome by more than 6 bytes (zlib.h, deflate: otherwise the flush marker may come twice). Level 1 to 9. */
+/** Deflates `bytes` into `target`, ended by a sync flush; returns the length of the output.
+ *  `target` must be longer than the output by more than 6 bytes (zlib.h, deflate: otherwise the
+ *  flush marker may be repeated). `level` is from 1 to 9. */
 export function deflateInto(target: Uint8Array, bytes: Uint8Array, level: number): number {
   const kept = deflaterOf(level)
   if (kept === undefined) {
@@ -86,15 +90,15 @@ export function deflateInto(target: Uint8Array, bytes: Uint8Array, level: number
   engine.writeSync(constants.Z_SYNC_FLUSH, bytes, 0, bytes.length, target, 0, target.length)
   if (kept.fault !== undefined) throw new Error(`deflate failed: ${String(kept.fault)}`)
   const [outputLeft = 0] = left
-  if (outputLeft === 0) throw new RangeError('the target of a deflate is too short')
+  if (outputLeft === 0) throw new RangeError('the target of deflateInto is too short')
   return target.length - outputLeft
 }
 
 export type InflateFault = 'corrupt' | 'too long' | 'too short' | 'has more'
 
-/** Inflates a joining stream, whose final block is not there, into the front of `target`, which has at least one byte more
- *  than `sizeBytes`. Answers what is wrong with it; undefined when it is one of exactly `sizeBytes`; 'unable' when no engine
- *  can be kept. */
+/** Inflates a joining stream, which has no final block, to the front of `target`, which must have
+ *  at least `sizeBytes` + 1 bytes. Returns undefined when it decodes to exactly `sizeBytes`,
+ *  otherwise what is wrong; 'unable' when no engine can be kept. */
 export function inflateJoiningInto(
   target: Uint8Array,
   stream: Uint8Array,
@@ -111,7 +115,8 @@ export function inflateJoiningInto(
   if (kept.fault !== undefined) return 'corrupt'
   if (outputLeft === 0) return 'too long'
   if (inputLeft !== 0) return 'has more'
-  // Now a block must begin; then the follower is read to its end, and the byte behind it stays where it is.
+  // A block must begin here: then the follower is read to its end, and the byte behind it is left
+  // over.
   const { content, streamAndMore, followed } = followerOf()
   engine.writeSync(
     constants.Z_SYNC_FLUSH,

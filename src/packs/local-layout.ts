@@ -13,7 +13,7 @@ import {
 import { packFormat, sealedPackPath } from './pack-layout.ts'
 import type { PackName } from './pack-store.ts'
 
-/** Every path of the directory is made here. */
+/** Every path in the CAS directory is built here. */
 export interface LocalPaths {
   directory: string
   format: string
@@ -41,13 +41,13 @@ export function createLocalPaths(directory: string): LocalPaths {
   }
 }
 
-/** Makes the directory and its format file when they are missing, durably.
- *  Errors: invalid_request, when the format is another one, or when there are packs without one. */
+/** Creates the directory and its format file if they are missing, durably. Errors: invalid_request,
+ *  when the format is a different one, or when there are packs but no format file. */
 export async function ensureLayout(paths: LocalPaths, fileSystem: PackFileSystem): Promise<void> {
   const found = await readFormat(paths.format, fileSystem)
   if (found !== undefined && found !== packFormat) {
     throw refused(
-      `has format ${JSON.stringify(found)}, and this program knows only ${JSON.stringify(packFormat)}`,
+      `has format ${JSON.stringify(found)}, but this version supports only ${JSON.stringify(packFormat)}`,
     )
   }
   if (found === undefined) await makeDirectory(paths.directory, fileSystem)
@@ -56,12 +56,10 @@ export async function ensureLayout(paths: LocalPaths, fileSystem: PackFileSystem
   if (found === undefined) await writeFormat(paths, fileSystem)
 }
 
-/** Comes after everything else, so that a directory with a format is whole. */
+/** Runs last, so that a directory with a format file is complete. */
 async function writeFormat(paths: LocalPaths, fileSystem: PackFileSystem): Promise<void> {
   if ((await fileSystem.readdir(paths.sealed)).length > 0) {
-    throw refused(
-      'has packs but no file "format", so this program cannot tell whether it understands them',
-    )
+    throw refused('has packs but no file "format", so their format is unknown')
   }
   // Renamed into place, so that a crash leaves all of it or nothing.
   const staged = paths.staged(`format-${randomBytes(8).toString('hex')}`)
@@ -91,8 +89,9 @@ async function readFormat(path: string, fileSystem: PackFileSystem): Promise<str
   }
 }
 
-/** Makes 2-hex directories when they are first needed: 256 empty ones would be a megabyte that holds nothing. The
- *  answer is shared, because a directory that another seal has made is only safe once that seal has synced `packs`. */
+/** Returns a function that creates 2-hex directories on first use: 256 empty ones would waste a
+ *  megabyte. Concurrent calls share one result, because a directory that another seal created is
+ *  durable only once that seal has synced `packs`. */
 export function createFanOut(
   paths: LocalPaths,
   fileSystem: PackFileSystem,

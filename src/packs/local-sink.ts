@@ -1,9 +1,11 @@
-/** Writes one pack of a local directory: into staging, and from there to its place when it is sealed.
+/** Writes one pack of a local directory: first to staging, then, when it is sealed, to its final
+ *  place.
  *
  *  Each step is durable before the next:
- *    1. the file is synced; 2. its 2-hex directory exists, and `packs` is synced; 3. the file is renamed into it;
- *    4. that directory is synced, because the rename itself is not durable before.
- *  A crash between any two leaves either an unsealed pack or a whole sealed one that nobody refers to. */
+ *    1. the file is synced; 2. its 2-hex directory is created, and `packs` is synced;
+ *    3. the file is renamed into it; 4. that directory is synced, which makes the rename durable.
+ *  A crash between any two steps leaves an unsealed pack, or a complete sealed one that nothing
+ *  refers to. */
 import assert from 'node:assert'
 import { translateErrno } from './errno.ts'
 import { type PackFile, type PackFileSystem, syncDirectory, writeAll } from './file-system.ts'
@@ -12,11 +14,11 @@ import type { PackName, PackSink, SealedPack } from './pack-store.ts'
 
 export interface LocalSinkOptions {
   name: PackName
-  /** New and empty, at the pack's place in staging; the sink closes it. */
+  /** New and empty, at the pack's path in staging; the sink closes it. */
   file: PackFile
   paths: LocalPaths
   fileSystem: PackFileSystem
-  /** Makes the pack's 2-hex directory, durably. */
+  /** Creates the pack's 2-hex directory, durably. */
   ensureFanOut: (name: PackName) => Promise<void>
   /** Awaited at each step of sealing. */
   checkpoint: ((name: string) => void | Promise<void>) | undefined
@@ -25,8 +27,8 @@ export interface LocalSinkOptions {
 export function createLocalSink(options: LocalSinkOptions): PackSink {
   const { name, file, paths, fileSystem, ensureFanOut, checkpoint } = options
   let sizeBytes = 0
-  // After a failure nothing more is tried: a failed sync may have dropped the very bytes that a second one would then
-  // find clean (fsync(2), ERRORS).
+  // Nothing is retried after a failure: a failed sync may have dropped the very pages that a second
+  // sync would then consider clean (fsync(2), ERRORS).
   let state: 'open' | 'sealing' | 'sealed' | 'failed' | 'aborted' = 'open'
   let sealing: Promise<unknown> = Promise.resolve()
   let closing: Promise<void> | undefined
@@ -62,13 +64,13 @@ export function createLocalSink(options: LocalSinkOptions): PackSink {
   return {
     name,
     write: async (bytes) => {
-      assert(state === 'open', `pack ${name} is ${state} and takes no bytes`)
+      assert(state === 'open', `cannot write to pack ${name}, which is ${state}`)
       const position = sizeBytes
       sizeBytes += bytes.length
       await attempt(() => writeAll(file, bytes, position))
     },
     seal: async () => {
-      assert(state === 'open', `pack ${name} is ${state} and cannot be sealed`)
+      assert(state === 'open', `cannot seal pack ${name}, which is ${state}`)
       state = 'sealing'
       const sealed = attempt(sealFile)
       sealing = sealed
@@ -78,14 +80,14 @@ export function createLocalSink(options: LocalSinkOptions): PackSink {
       const quietly = async (work: Promise<unknown>): Promise<void> => {
         await work.catch(() => {})
       }
-      // A seal under way is awaited: taking its files away would not stop it, only spoil it.
+      // Wait for a seal in progress: removing its files would not stop it, only corrupt it.
       await quietly(sealing)
       if (state === 'sealed' || state === 'aborted') return
       state = 'aborted'
-      // What cannot be removed now is debris: `removeUnsealed` and recovery take it away.
+      // What cannot be removed now is debris, for `removeUnsealed` and recovery to remove.
       await quietly(closeFile())
       await quietly(fileSystem.unlink(paths.stagedPack(name)))
-      // A seal that failed after its rename was told as failed, so nobody refers to the pack.
+      // A seal that failed after its rename was reported as failed, so nothing refers to the pack.
       await quietly(fileSystem.unlink(paths.sealedPack(name)))
     },
   }

@@ -1,5 +1,6 @@
-/** Packs in a local directory. Sealed ones are at `packs/<first 2 hex>/<32 hex>.zip`, unsealed ones in `staging/packs/` of
- *  the same file system, and `format` says what the directory is. How a pack is written is `local-sink.ts`. */
+/** Packs in a local directory. Sealed ones are at `packs/<first 2 hex>/<32 hex>.zip`, unsealed ones
+ *  in `staging/packs/` on the same file system, and the file `format` identifies the directory's
+ *  layout. `local-sink.ts` writes packs. */
 import { randomBytes } from 'node:crypto'
 import { storeError } from '../core/errors.ts'
 import { hasErrno, ignoringAbsence, translateErrno } from './errno.ts'
@@ -18,14 +19,16 @@ import type { PackName, PackStore } from './pack-store.ts'
 import { createReadHandles } from './read-handles.ts'
 
 export interface LocalPackStoreOptions {
-  /** The CAS directory; made when it is missing. */
+  /** The CAS directory; created if it is missing. */
   directory: string
   fileSystem?: PackFileSystem
-  /** Awaited at each step of sealing: `pack-written`, `pack-synced`, `pack-renamed`, `pack-directory-synced`. */
+  /** Awaited at each step of sealing: `pack-written`, `pack-synced`, `pack-renamed`,
+   *  `pack-directory-synced`. */
   checkpoint?: ((name: string) => void | Promise<void>) | undefined
 }
 
-/** Errors: invalid_request, when the directory has another format or holds packs without saying which; storage_full. */
+/** Errors: invalid_request, when the directory has a different format, or packs but no format file;
+ *  storage_full. */
 export async function openLocalPackStore(options: LocalPackStoreOptions): Promise<PackStore> {
   const { directory, fileSystem = nodeFileSystem, checkpoint } = options
   const paths = createLocalPaths(directory)
@@ -62,7 +65,7 @@ export async function openLocalPackStore(options: LocalPackStoreOptions): Promis
       try {
         await translateErrno(`pack ${name}`, () => removeSealed(paths, fileSystem, name))
       } finally {
-        // Not awaited: a read in flight may take its time, and has every right to the bytes.
+        // Not awaited: a read in flight may take long, and may still use the file.
         void handles.drop(name)
       }
     },
@@ -73,7 +76,8 @@ export async function openLocalPackStore(options: LocalPackStoreOptions): Promis
   }
 }
 
-/** Another file system, one without links, and a file that has too many are no failures (link(2), ERRORS). */
+/** Runs `link`; returns false for another file system, one without links, or a file with too many
+ *  links (link(2), ERRORS). */
 async function whereLinksWork(link: () => Promise<void>): Promise<boolean> {
   try {
     await link()
@@ -99,14 +103,14 @@ async function readExactly(
   )
 }
 
-/** Runs a read and tells a medium that fails as damage. */
+/** Runs a read and reports a failing medium as damage. */
 async function telling<T>(name: PackName, read: () => Promise<T>): Promise<T> {
   try {
     return await read()
   } catch (error) {
     if (!hasErrno(error, 'EIO')) throw error
     const details = { digest: null, paths: [] }
-    throw storeError('blob_damaged', `pack ${name} cannot be read from its medium`, details, {
+    throw storeError('blob_damaged', `pack ${name} cannot be read: I/O error`, details, {
       cause: error,
     })
   }
@@ -118,7 +122,8 @@ async function removeSealed(
   name: PackName,
 ): Promise<void> {
   await ignoringAbsence(() => fileSystem.unlink(paths.sealedPack(name)))
-  // An earlier removal may have ended between the two, so this is done even when there was nothing to unlink.
+  // An earlier removal may have ended between the two steps, so this runs even when there was
+  // nothing to unlink.
   await ignoringAbsence(() => syncDirectory(paths.fanOut(name), fileSystem))
 }
 
@@ -134,13 +139,13 @@ async function* listSealed(
       if (name === undefined || !name.startsWith(prefix)) continue
       const stat = (): Promise<FileFacts> => fileSystem.stat(paths.sealedPack(name))
       const facts = await translateErrno(what, () => ignoringAbsence(stat))
-      // Absent: removed since the directory was read, so it is not in the list.
+      // Removed since the directory was read, so it is not listed.
       if (facts !== undefined) yield { name, ...facts }
     }
   }
 }
 
-/** Takes away everything in staging that is old enough, what is left of a format file included. */
+/** Removes everything in staging that is old enough, including leftovers of format files. */
 async function removeStaged(
   paths: LocalPaths,
   fileSystem: PackFileSystem,

@@ -1,15 +1,17 @@
-/** Names of pack members: the first 16 bytes of the blob's digest in base64url, 22 characters instead of hex's 64, since
- *  each stands in the pack twice (DESIGN §4). A name that occurs again in the pack gets `.1`, `.2` and so on. */
+/** Names of pack members: the first 16 bytes of the blob's digest in base64url, 22 characters
+ *  instead of the 64 of the digest in hex, because each name occurs twice in the pack (DESIGN §4).
+ *  If a name occurs again in the pack, it gets the suffix `.1`, `.2` and so on. */
 import { type Digest, digestToBytes } from '../core/digest.ts'
 
 /** 22 characters, a dot, and a number below 10 million. */
 export const memberNameBytesMax = 30
 
 const prefixBytes = 16
-/** A slot is 12 bytes: two words of the digest, and how often they occurred (0: the slot is free). */
+/** A slot has three words: two words of the digest and the number of occurrences (0: the slot is
+ *  free). */
 const slotWords = 3
 
-/** What the names of a blob's copies begin with. */
+/** The common prefix of the names of a blob's copies. */
 export function memberNamePrefix(digest: Digest): string {
   return prefixOf(digest).toString('base64url')
 }
@@ -18,10 +20,11 @@ function prefixOf(digest: Digest): Buffer {
   return digestToBytes(digest).subarray(0, prefixBytes)
 }
 
-/** Gives out the names of one pack. Holds at most 48 bytes a member, so a million of them are no strain. */
+/** Assigns the names of one pack. Takes at most 48 bytes per member, so a million members are no
+ *  problem. */
 export interface MemberNames {
   nameOf(digest: Digest): string
-  /** Whether `name` is what the next member must be called that shares its first 22 characters. Counts as a turn. */
+  /** Whether `name` is the next name in turn for its prefix. Counts as an occurrence. */
   accepts(name: string): boolean
 }
 
@@ -41,16 +44,17 @@ export function createMemberNames(): MemberNames {
   }
 }
 
-/** Counts how often a prefix came, by its first 8 bytes in an open-addressed table: a Map of a million strings would
- *  take ten times as much. Two prefixes that share 8 bytes share a count, which costs the second a needless suffix. */
+/** Counts the occurrences of each prefix, keyed by its first 8 bytes, in an open-addressed table; a
+ *  Map of a million strings would take ten times the memory. Two prefixes with the same 8 bytes
+ *  share a count, which only gives the second a needless suffix. */
 function createTurnCounter(): { next(prefix: Buffer): number } {
   let slots = new Uint32Array(slotWords * 1024)
   let used = 0
 
-  /** The index of the slot that holds these words, or of the free one where they belong. */
+  /** Returns the index of the slot that holds these words, or of the free one where they belong. */
   function find(first: number, second: number): number {
     const slotCount = slots.length / slotWords
-    // Digests are uniform, so their bits are hash enough.
+    // Digests are uniformly distributed, so their bits serve as the hash.
     let slot = first & (slotCount - 1)
     for (;;) {
       const at = slot * slotWords

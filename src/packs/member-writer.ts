@@ -1,4 +1,5 @@
-/** Writes copies as members of a pack: each its own, but short joining streams that follow each other share one. */
+/** Writes copies as members of a pack: each in its own member, except that consecutive short
+ *  joining streams share one. */
 import assert from 'node:assert'
 import { type CopyCodec, joiningEnd } from '../core/copy.ts'
 import { crc32 } from '../core/crc32.ts'
@@ -19,32 +20,34 @@ import {
 import type { PackDirectory, PackOutput } from './pack-output.ts'
 import { encodeLocalHeader } from './pack-records.ts'
 
-/** A copy to be appended. `lengthBytes` is that of its stream, without a joining stream's final `03 00`. */
+/** A copy to append. `lengthBytes` is the length of its stream, without a joining stream's final
+ *  `03 00`. */
 export interface PackMember {
   blobDigest: Digest
   codec: CopyCodec
   crc32: number
   sizeBytes: number
   lengthBytes: number
-  /** Its bytes are bad, so it shares no member: who has only `unzip` would lose what follows it there. */
+  /** Its bytes are damaged, so it gets a member of its own: in a shared one, `unzip` would lose
+   *  what follows it. */
   isDamaged?: boolean
 }
 
 export interface MemberWriter {
-  /** Writes a copy, in a member of its own or in one that is shared; answers the offset of its stream. */
+  /** Writes a copy to a member of its own or to a shared one; returns the offset of its stream. */
   append(
     name: string,
     member: PackMember,
     body: Uint8Array | AsyncIterable<Uint8Array>,
   ): Promise<number>
-  /** Ends the member that is shared, if one is open. */
+  /** Ends the shared member, if one is open. */
   close(): Promise<void>
 }
 
 interface OpenJoined {
   copies: JoinedCopies
   headerOffset: number
-  /** Writes the header. */
+  /** Encodes the header into its reserved space. */
   fill: ReturnType<PackOutput['leave']>
 }
 
@@ -52,7 +55,8 @@ const joinedHeaderBytes = localFixedBytes + joinedNameBytes
 const nothing = Buffer.alloc(0)
 
 export function createMemberWriter(output: PackOutput, directory: PackDirectory): MemberWriter {
-  /** The member that the next copies may share: its headers are written when it is closed, into the place left for them. */
+  /** The member that the next copies may share. Its header is written when it is closed, into space
+   *  reserved for it. */
   let joined: OpenJoined | undefined
   let joinedCount = 0
 
@@ -89,7 +93,8 @@ export function createMemberWriter(output: PackOutput, directory: PackDirectory)
     const copy = { name, sizeBytes, lengthBytes }
     if (joined?.copies.hasRoomFor(copy) === false) await close()
     if (joined === undefined) {
-      // It may stay alone, under its own name, for which there is no more place than for the common one.
+      // It may remain the only copy; its member then has its name, which must fit the space
+      // reserved for a joined name.
       if (name.length !== joinedNameBytes) return await appendAlone(name, member, body)
       joined = await openJoined()
     }
@@ -99,7 +104,8 @@ export function createMemberWriter(output: PackOutput, directory: PackDirectory)
     return offset
   }
 
-  /** Makes room for all that the member can hold, so that nothing of it leaves the buffer before its header is known. */
+  /** Reserves room for all that the member can hold, so that none of it is flushed before its
+   *  header is known. */
   async function openJoined(): Promise<OpenJoined> {
     const neededBytes = joinedHeaderBytes + limits.joinedMemberBytes
     if (output.room() < neededBytes) await output.flush()
@@ -146,7 +152,7 @@ async function putBody(
 ): Promise<void> {
   const refuse = (actualBytes: string): never =>
     assert.fail(
-      `a member's body has its announced length: expected ${lengthBytes} bytes, got ${actualBytes}`,
+      `a member's body must have its announced length: expected ${lengthBytes} bytes, got ${actualBytes}`,
     )
   if (body instanceof Uint8Array) {
     if (body.length !== lengthBytes) refuse(`${body.length}`)

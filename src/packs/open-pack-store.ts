@@ -1,9 +1,9 @@
-/** Opens packs where they are: the one choice between the two implementations. */
+/** Opens the pack store for a place; the only choice between the two implementations. */
 import type { BucketPlace } from '../core/bucket-place.ts'
 import { openLocalPackStore } from './local.ts'
 import type { PackStore } from './pack-store.ts'
 
-/** Crosses to threads. */
+/** Structured-cloneable, to be sent to threads. */
 export type PackPlace =
   | { kind: 'directory'; directory: string }
   | { kind: 'bucket'; bucket: BucketPlace }

@@ -1,4 +1,4 @@
-/** What a sealed pack holds, read back from its directory. */
+/** Reads the contents of a sealed pack back from its central directory. */
 import { type StoreError, storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { localHeaderBytes, type ZipHeaderFacts } from '../core/zip-encoder.ts'
@@ -15,29 +15,30 @@ export interface PackMemberEntry extends ZipHeaderFacts {
   offset: number
 }
 
-/** A copy as the pack itself knows it. */
+/** A copy as described by the pack itself. */
 export interface PackCopyEntry {
   name: string
   method: ZipHeaderFacts['method']
-  /** Null for a copy that shares a member, of which only the whole has one. */
+  /** Null for a copy in a joined member, for which only the CRC-32 of the whole is known. */
   crc32: number | null
   sizeBytes: number
-  /** For a copy with a member of its own that counts a joining stream's final `03 00`, because nothing in the directory
-   *  tells it from a foreign deflate stream. */
+  /** For a copy with its own member this includes a joining stream's final `03 00`, because the
+   *  directory does not distinguish it from a foreign deflate stream. */
   lengthBytes: number
   /** Where the stream begins. */
   offset: number
 }
 
-/** A member and the copies that are known with it: its own; none of a member that several share; and those, of the list
- *  that follows it. */
+/** A member and the copies that are known once it is read: for `single`, its own; for `joined`,
+ *  none; for `list`, those that the list names. */
 export interface ReadMember {
   member: PackMemberEntry
   kind: 'single' | 'joined' | 'list'
   copies: PackCopyEntry[]
 }
 
-/** The copies of a sealed pack of `sizeBytes`, in the order of their bytes. Errors: not_found, blob_damaged. */
+/** Yields the copies of a sealed pack of `sizeBytes`, in offset order. Errors: not_found,
+ *  blob_damaged. */
 export async function* readPackDirectory(
   store: Store,
   name: PackName,
@@ -47,8 +48,8 @@ export async function* readPackDirectory(
   for await (const { copies } of withCopies(store, name, members)) yield* copies
 }
 
-/** Finds out what members hold, which come in the order of the pack. Strict, as `readPackMembers`.
- *  Errors: not_found, blob_damaged. */
+/** Adds their copies to the given members, which must be in pack order. Strict, like
+ *  `readPackMembers`. Errors: not_found, blob_damaged. */
 export async function* withCopies(
   store: Store,
   packName: PackName,
@@ -58,16 +59,16 @@ export async function* withCopies(
   for await (const read of listCopies(store, packName, members)) {
     const { copies, member } = read
     if (copies === undefined)
-      throw damagedPack(packName, `has no whole list before ${member.offset}`)
+      throw damagedPack(packName, `has no intact list before ${member.offset}`)
     const wrong = copies.find(({ name }) => !names.accepts(name))
     if (wrong !== undefined)
-      throw damagedPack(packName, `has a copy of a wrong name: ${JSON.stringify(wrong.name)}`)
+      throw damagedPack(packName, `has a copy with a wrong name: ${JSON.stringify(wrong.name)}`)
     yield { ...read, copies }
   }
 }
 
-/** The same for what is left of a pack: a list that is damaged has no copies, and no name is wrong.
- *  Errors: not_found, blob_damaged, where the medium does not read a list. */
+/** Like `withCopies`, but for salvaging a damaged pack: a damaged list has undefined copies, and
+ *  names are not checked. Errors: not_found, blob_damaged (the medium failed to read a list). */
 export async function* listCopies(
   store: Store,
   packName: PackName,
@@ -112,9 +113,10 @@ function damagedPack(name: PackName, what: string): StoreError {
   return storeError('blob_damaged', `pack ${name} ${what}`, { digest: null, paths: [] })
 }
 
-/** The members of a sealed pack of `sizeBytes`, in the order of their bytes, read from its directory in windows. Strict:
- *  whatever this program would not have written is damage, and so are gaps and overlaps; the last is known only at the
- *  end. Local headers are not read. Errors: not_found, blob_damaged. */
+/** Yields the members of a sealed pack of `sizeBytes`, in offset order, reading its directory in
+ *  windows. Strict: anything that this program would not have written is damage, including gaps and
+ *  overlaps, the last of which is detected only at the end. Does not read local headers. Errors:
+ *  not_found, blob_damaged. */
 export async function* readPackMembers(
   store: Store,
   name: PackName,
@@ -124,10 +126,10 @@ export async function* readPackMembers(
   const tailBytes = Math.min(sizeBytes, endBytesMax)
   const tailOffset = sizeBytes - tailBytes
   const end = decodeEnd(await store.read(name, tailOffset, tailBytes), tailOffset)
-  if (end === undefined) throw damaged('does not end as a pack does')
+  if (end === undefined) throw damaged('has no valid end record')
   const { memberCount, directoryBytes, directoryOffset } = end
   if (directoryOffset + directoryBytes !== end.offset) {
-    throw damaged(`does not have the length that its end says: it has ${sizeBytes} bytes`)
+    throw damaged(`has ${sizeBytes} bytes, which contradicts its end record`)
   }
   let members = 0
   let nextOffset = 0
@@ -136,7 +138,7 @@ export async function* readPackMembers(
     const { member, localOffset } = record
     if (member.method === 0 && member.sizeBytes !== member.storedBytes) {
       throw damaged(
-        `has a stored member of two sizes: ${member.sizeBytes} and ${member.storedBytes}`,
+        `has a stored member with two sizes: ${member.sizeBytes} and ${member.storedBytes}`,
       )
     }
     if (localOffset !== nextOffset) {
@@ -149,13 +151,14 @@ export async function* readPackMembers(
     members++
     yield { ...member, offset }
   }
-  if (members !== memberCount) throw damaged(`announces ${memberCount} members and has ${members}`)
+  if (members !== memberCount)
+    throw damaged(`should have ${memberCount} members but has ${members}`)
   if (nextOffset !== directoryOffset) {
     throw damaged(`has members up to ${nextOffset}, but its directory begins at ${directoryOffset}`)
   }
 }
 
-/** The records of a directory, then undefined where one is bad. */
+/** Yields the records of a directory; undefined in place of the first bad one. */
 async function* readRecords(
   store: Store,
   name: PackName,

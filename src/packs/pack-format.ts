@@ -1,7 +1,8 @@
-/** How packs are written (read back by `pack-directory.ts`). A pack is an ordinary zip, so that `unzip` can always get data out: members without
- *  gaps, then the directory. A member holds one copy, or joining streams that follow each other (`joined-members.ts`).
- *  Members are named by `member-names.ts`, dated 1980-01-01, and have sizes and CRC-32 in
- *  their local headers. A joining stream is followed by its final `03 00` and, as a foreign deflate stream, has method 8;
+/** Writes packs (`pack-directory.ts` reads them). A pack is an ordinary zip, so that `unzip` can
+ *  always extract its data: members without gaps, then the central directory. A member holds one
+ *  copy, or consecutive joining streams (`joined-members.ts`). Members are named by
+ *  `member-names.ts`, dated 1980-01-01, and have sizes and CRC-32 in their local headers. A joining
+ *  stream is followed by its final `03 00` and has method 8, as does a foreign deflate stream;
  *  foreign stored bytes have method 0. Equal appends make equal packs. */
 import assert from 'node:assert'
 import { type PackMember, createMemberWriter } from './member-writer.ts'
@@ -10,30 +11,32 @@ import { createPackDirectory, createPackOutput } from './pack-output.ts'
 import { encodeEnd } from './pack-records.ts'
 import type { PackName, PackStore, SealedPack } from './pack-store.ts'
 
-/** A pack being filled by one caller, call by call. After any failure it can only be aborted. */
+/** A pack being filled by one caller, one call at a time. After any failure it can only be
+ *  aborted. */
 export interface PackWriter {
   readonly name: PackName
-  /** Length of the members so far and of their directory: the pack's length but for the end record and for what the last
-   *  copies need that are to share a member. */
+  /** Length of the members so far and of their directory. This is the length of the pack, except
+   *  for the end record and for what the last copies still need if they share a member. */
   readonly bytesWritten: number
   readonly copyCount: number
-  /** Adds a copy whose stream is `body`; answers the offset in the pack of the stream's first byte. `body` may be reused
-   *  afterwards. A body of another length than announced is a bug in the caller and fails as one.
-   *  Errors: storage_full. */
+  /** Appends a copy whose stream is `body`; returns the offset in the pack of the stream's first
+   *  byte. The caller may reuse `body` afterwards. A body of another length than announced is a bug
+   *  in the caller and fails an assertion. Errors: storage_full. */
   append(
     member: PackMember,
     body: Uint8Array | AsyncIterable<Uint8Array>,
   ): Promise<{ offset: number }>
-  /** Writes the directory and makes the pack durable. It must have members. Errors: storage_full. */
+  /** Writes the directory and makes the pack durable. The pack must have members. Errors:
+   *  storage_full. */
   seal(): Promise<SealedPack>
-  /** Drops the pack. Never throws; harmless after `seal` or a failure. */
+  /** Drops the pack. Never throws; a no-op after `seal` or a failure. */
   abort(): Promise<void>
 }
 
 type WriterState = 'ready' | 'busy' | 'over'
 
-/** Opens a pack for appending. Holds one write (`limits.packWriteBytes`) and at most 120 bytes a copy.
- *  Errors: storage_full. */
+/** Opens a pack for appending. Holds one write (`limits.packWriteBytes`) and at most 120 bytes per
+ *  copy. Errors: storage_full. */
 export async function openPackWriter(store: Pick<PackStore, 'create'>): Promise<PackWriter> {
   const sink = await store.create()
   const output = createPackOutput(sink)
@@ -44,11 +47,12 @@ export async function openPackWriter(store: Pick<PackStore, 'create'>): Promise<
   let memberBytes = 0
   let state: WriterState = 'ready'
 
-  /** Runs one call at a time; a failed one leaves the writer `over`, because the pack's bytes are then anybody's guess. */
+  /** Runs one call at a time. After a failed call the writer is `over`, because the bytes of the
+   *  pack are then unknown. */
   async function exclusively<T>(next: WriterState, work: () => Promise<T>): Promise<T> {
     assert(
       state === 'ready',
-      `pack ${sink.name} is ${state}: one call at a time, and none after the end`,
+      `pack ${sink.name} is ${state}: calls must not overlap or follow the end`,
     )
     state = 'busy'
     let after: WriterState = 'over'
@@ -57,7 +61,7 @@ export async function openPackWriter(store: Pick<PackStore, 'create'>): Promise<
       after = next
       return answer
     } finally {
-      // An abort in the meantime has the last word.
+      // An abort in the meantime takes precedence.
       if (state === 'busy') state = after
     }
   }
@@ -74,7 +78,7 @@ export async function openPackWriter(store: Pick<PackStore, 'create'>): Promise<
   }
 
   async function sealPack(): Promise<SealedPack> {
-    assert(copyCount > 0, 'a pack without members is never sealed')
+    assert(copyCount > 0, 'a pack without members cannot be sealed')
     await members.close()
     const directoryOffset = output.length
     for (const page of directory.pages()) await output.put(page)

@@ -1,18 +1,20 @@
-/** What a pack writer writes through: the members on their way to the store, and the directory that gathers meanwhile. */
+/** The output of a pack writer: the members on their way to the store, and the central directory
+ *  that grows meanwhile. */
 import { limits } from '../core/limits.ts'
 import type { ZipHeaderFacts } from '../core/zip-encoder.ts'
 import { centralHeaderBytesMax, encodeCentralHeader } from './pack-records.ts'
 import type { PackSink } from './pack-store.ts'
 
-/** Gathers small puts into large writes. */
+/** Gathers small writes into large ones. */
 export interface PackOutput {
-  /** Of everything put so far. */
+  /** Length of everything written so far. */
   readonly length: number
   /** Bytes that fit before the next flush. */
   room(): number
-  /** Leaves a place for bytes for which there is room; they are to be encoded into it before the next flush. */
+  /** Reserves space, for which there must be room, and returns a function that fills it. That
+   *  function must be called before the next flush. */
   leave(lengthBytes: number): (encode: (buffer: Buffer, at: number) => void) => void
-  /** `bytes` may be reused when it resolves. */
+  /** The caller may reuse `bytes` when it resolves. */
   put(bytes: Uint8Array): Promise<void>
   flush(): Promise<void>
 }
@@ -52,10 +54,10 @@ export function createPackOutput(sink: PackSink): PackOutput {
   }
 }
 
-/** The central directory while the pack is being filled: kept as bytes, because a million objects would not be bounded
- *  by anything reasonable, and in pages, because growing one buffer would hold it twice. */
+/** The central directory of a pack being filled. Kept as bytes, because a million objects would
+ *  take too much memory, and in pages, because growing a single buffer would hold it twice. */
 export interface PackDirectory {
-  /** Bytes of it. */
+  /** Length in bytes. */
   readonly length: number
   readonly memberCount: number
   add(member: ZipHeaderFacts, localOffset: number): void

@@ -1,8 +1,9 @@
-/** Where the packs of a data directory are: in `cas/` of it, or in a bucket, which `cas/bucket` then names. Neither may come
- *  to be mistaken for the other: a store that looks for its packs where none are would take all of them for lost.
+/** Where the packs of a data directory are: in its `cas/`, or in the bucket that the file
+ *  `cas/bucket` names. The two must never be confused: a store that looks for its packs in the
+ *  wrong place would consider all of them lost.
  *
- *  In the bucket an object `owner` holds what `cas/bucket` holds, since two stores in one bucket would take one another's
- *  packs for debris. */
+ *  In the bucket, the object `owner` repeats the owner id of `cas/bucket`, because two stores in
+ *  one bucket would delete each other's packs as debris. */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { type BucketPlace, tellBucket } from '../core/bucket-place.ts'
@@ -12,21 +13,22 @@ import { ignoringAbsence } from './errno.ts'
 import { makeDirectory, nodeFileSystem, readAll, syncDirectory, writeAll } from './file-system.ts'
 import type { PackPlace } from './open-pack-store.ts'
 
-/** What `cas/bucket` holds. */
+/** The content of `cas/bucket`. */
 interface Claim extends BucketPlace {
   owner: string
 }
 
 const ownerKey = 'owner'
-/** Of a bucket that packs are moved to, until all of them are there. */
+/** Claim on a bucket that packs are being moved to, until all of them are there. */
 const nextFile = 'bucket.next'
 const claimFile = 'bucket'
-/** Of a bucket that packs were moved from, until none is left there. */
+/** Claim on a bucket that packs were moved from, until none is left there. */
 const lastFile = 'bucket.last'
 const claimBytesMax = 64 * 1024
 
-/** `bucket`: as the settings say; null when they say none. A bucket is claimed the first time.
- *  Errors: invalid_request, when the packs are elsewhere or the bucket is another store's; those of the bucket. */
+/** Returns the place of the packs. `bucket`: the one in the settings, or null. A bucket is claimed
+ *  on first use. Errors: invalid_request, when the packs are elsewhere or the bucket belongs to
+ *  another store; those of the bucket. */
 export async function findPackPlace(
   dataDir: string,
   bucket: BucketPlace | null,
@@ -41,9 +43,9 @@ export async function findPackPlace(
       : bucket === null || tellBucket(claim) !== tellBucket(bucket)
   if (isElsewhere) {
     const is = claim === undefined ? directory : tellBucket(claim)
-    const asked = bucket === null ? 'is not set' : `says ${tellBucket(bucket)}`
+    const asked = bucket === null ? 'is not set' : `is ${tellBucket(bucket)}`
     throw refused(
-      `the packs are in ${is}, and TROVE_S3_BUCKET ${asked}; \`trove move-packs\` brings them to where it says`,
+      `the packs are in ${is}, but TROVE_S3_BUCKET ${asked}; move them with \`trove move-packs\` or correct the setting`,
     )
   }
   if (bucket !== null) {
@@ -57,7 +59,8 @@ export async function findPackPlace(
   return wanted
 }
 
-/** Where the packs are, whatever the settings say. `bucket`: how one of the same name is reached now. */
+/** Returns where the packs are, whatever the settings say. `bucket` is how to reach the bucket if
+ *  it is the same one. */
 export async function currentPackPlace(
   dataDir: string,
   bucket: BucketPlace | null,
@@ -69,13 +72,14 @@ export async function currentPackPlace(
   return { kind: 'bucket', bucket: isSame ? bucket : claim }
 }
 
-/** As people write it. */
+/** Formats a place for messages. */
 export function tellPackPlace(place: PackPlace): string {
   return place.kind === 'directory' ? place.directory : tellBucket(place.bucket)
 }
 
-/** Makes `place` ready to be moved to; a server goes on looking where packs were. Again is the same.
- *  Errors: invalid_request (the bucket is another store's); those of the bucket. */
+/** Claims `place` as the destination of a move, while a running server keeps using the current
+ *  one. Idempotent. Errors: invalid_request (the bucket belongs to another store); those of the
+ *  bucket. */
 export async function prepareMove(dataDir: string, place: PackPlace): Promise<void> {
   if (place.kind === 'directory') return
   const objects = await openBucket(place.bucket)
@@ -87,7 +91,7 @@ export async function prepareMove(dataDir: string, place: PackPlace): Promise<vo
   }
 }
 
-/** From now on packs are in `place`, durably. */
+/** Makes `place` the place of the packs, durably. */
 export async function switchPackPlace(dataDir: string, place: PackPlace): Promise<void> {
   const directory = join(dataDir, 'cas')
   const claim = await readClaim(directory, claimFile)
@@ -98,7 +102,8 @@ export async function switchPackPlace(dataDir: string, place: PackPlace): Promis
   await syncDirectory(directory, nodeFileSystem)
 }
 
-/** Where a move to `place`, which was stopped after its switch, may have left packs. */
+/** Where an interrupted move to `place`, stopped after its switch, may have left packs; undefined
+ *  if nowhere. */
 export async function leftPackPlace(
   dataDir: string,
   place: PackPlace,
@@ -110,7 +115,7 @@ export async function leftPackPlace(
   return isLeft ? { kind: 'directory', directory } : undefined
 }
 
-/** Lets another store have a bucket from which all packs went. */
+/** Releases the claim on a bucket that no longer holds any packs. */
 export async function releasePlace(dataDir: string, place: PackPlace): Promise<void> {
   if (place.kind === 'directory') return
   const objects = await openBucket(place.bucket)
@@ -137,7 +142,7 @@ async function claimBucket(
   const found = await readMark(objects, ownerKey)
   if (found !== undefined && found !== claim?.owner) throw foreign(bucket)
   const owner = claim?.owner ?? randomBytes(16).toString('hex')
-  // Here first: what is there and not here would be another store's.
+  // Written locally first: an owner object without a local claim would count as another store's.
   if (claim === undefined) await writeClaim(directory, file, { ...bucket, owner })
   if (found !== undefined || (await objects.writeNew(ownerKey, Buffer.from(owner)))) return
   if ((await readMark(objects, ownerKey)) !== owner) throw foreign(bucket)
@@ -146,8 +151,8 @@ async function claimBucket(
 function foreign(bucket: BucketPlace): Error {
   const place = tellBucket(bucket)
   return refused(
-    `${place} holds the packs of another store, and each would delete those of the other. ` +
-      `If that one is gone for good, delete the object ${place}/${ownerKey}`,
+    `${place} holds the packs of another store; sharing a bucket would make each delete the packs of the other. ` +
+      `If the other store is gone for good, delete the object ${place}/${ownerKey}`,
   )
 }
 

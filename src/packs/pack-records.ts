@@ -1,5 +1,5 @@
-/** The zip records of a pack. One member has one encoding, so a reader decodes the few fields that vary, encodes them again
- *  and compares. */
+/** The zip records of a pack. Every member has exactly one encoding, so decoding reads the few
+ *  fields that vary, encodes them again and compares. */
 import {
   centralHeaderBytes,
   createZipEncoder,
@@ -18,15 +18,15 @@ export const centralHeaderBytesMax: number =
 export const { encodeLocalHeader, encodeCentralHeader, encodeEnd } =
   createZipEncoder<ZipHeaderFacts>({
     versionNeeded: (member) => (member.method === 8 ? 20 : 10),
-    // Made on MS-DOS, which has no modes, so that extracted files get the reader's own.
+    // Made on MS-DOS, which has no modes, so that extracted files get default permissions.
     madeBy: (versionNeeded) => versionNeeded,
-    // 1980-01-01, the first day that the format can say. When a blob was packed is nobody's business.
+    // 1980-01-01, the first day that the format can express. The time of packing is not recorded.
     dosDateTime: () => 0x0021_0000,
     externalAttributes: () => 0,
   })
 
-/** Reads the local header at the beginning of `source`; undefined when it is not whole or not as `encodeLocalHeader`
- *  writes it. */
+/** Decodes the local header at the beginning of `source`; undefined when it is incomplete or not as
+ *  `encodeLocalHeader` writes it. */
 export function decodeLocalHeader(
   source: Buffer,
 ): { member: ZipHeaderFacts; end: number } | undefined {
@@ -55,7 +55,8 @@ export function decodeLocalHeader(
   return again.equals(source.subarray(0, end)) ? { member, end } : undefined
 }
 
-/** Reads the central header at `at`; undefined when it is not whole or not as `encodeCentralHeader` writes it. */
+/** Decodes the central header at `at`; undefined when it is incomplete or not as
+ *  `encodeCentralHeader` writes it. */
 export function decodeCentralHeader(
   source: Buffer,
   at: number,
@@ -72,8 +73,9 @@ export function decodeCentralHeader(
   return again.equals(source.subarray(at, end)) ? { member, localOffset, end } : undefined
 }
 
-/** Reads the end of a pack from its last bytes, which begin at `tailOffset`: at least `endBytesMax` of them unless the pack
- *  is shorter. Undefined when they are not as `encodeEnd` writes them. */
+/** Decodes the end record of a pack from its last bytes, which begin at `tailOffset`; these must be
+ *  at least `endBytesMax` unless the pack is shorter. Undefined when they are not as `encodeEnd`
+ *  writes them. */
 export function decodeEnd(tail: Buffer, tailOffset: number): zip.ZipEnd | undefined {
   const at = tail.length - zip.endFixedBytes
   const end = at < 0 ? undefined : zip.decodeEnd(tail, at, tailOffset)

@@ -1,5 +1,6 @@
-/** Port: where packs live. Two implementations (local directory, S3), judged by one contract test.
- *  A pack is immutable once sealed and its name is never reused. What the bytes of a pack mean is `pack-format.ts`. */
+/** Port: where packs live. One contract test covers both implementations (local directory, S3). A
+ *  pack is immutable once sealed, and its name is never reused. `pack-format.ts` defines the
+ *  contents of packs. */
 
 /** 32 lower-case hex characters, random. */
 export type PackName = string
@@ -11,31 +12,34 @@ export interface SealedPack {
 
 export interface PackSink {
   readonly name: PackName
-  /** Appends `bytes` in order; resolves when more may be written. The caller may reuse `bytes` afterwards.
-   *  Errors: storage_full. */
+  /** Appends `bytes` in order; resolves when more may be written. The caller may reuse `bytes`
+   *  afterwards. Errors: storage_full. */
   write(bytes: Uint8Array): Promise<void>
-  /** Makes everything written durable under the pack's final name: when this resolves, the pack survives a power
-   *  loss. Errors: storage_full. */
+  /** Makes everything written durable under the pack's final name: when this resolves, the pack
+   *  survives a power loss. Errors: storage_full. */
   seal(): Promise<SealedPack>
-  /** Drops what was written. Never throws; harmless after `seal` or a failure. */
+  /** Drops what was written. Never throws; a no-op after `seal` or a failure. */
   abort(): Promise<void>
 }
 
-/** Whatever opens a file can fail with busy, too, while the process has too many of them open. */
+/** Any method that opens a file can also fail with busy, while the process has too many files
+ *  open. */
 export interface PackStore {
-  /** Opens a new pack, invisible to `read` and `list` until it is sealed. `name`: of a pack that moves here. */
+  /** Opens a new pack, invisible to `read` and `list` until it is sealed. `name`: set when a pack
+   *  moves here from another store. */
   create(name?: PackName): Promise<PackSink>
-  /** The `lengthBytes` bytes at `offset`, exactly.
-   *  Errors: not_found (no such pack), blob_damaged (the pack ends earlier, or the medium fails to read). */
+  /** Returns exactly the `lengthBytes` bytes at `offset`. Errors: not_found (no such pack),
+   *  blob_damaged (the pack ends earlier, or the medium fails to read). */
   read(name: PackName, offset: number, lengthBytes: number): Promise<Buffer>
-  /** Gives a sealed pack a second name, the file `path`, that outlives its removal; false where that cannot be done, such
-   *  as on another file system. Not durable before the directory of `path` is synced. Errors: not_found. */
+  /** Creates a hard link `path` to a sealed pack, which survives the pack's removal; returns false
+   *  where that is impossible, such as across file systems. Not durable until the directory of
+   *  `path` is synced. Errors: not_found. */
   linkTo?(name: PackName, path: string): Promise<boolean>
-  /** Removes a sealed pack, durably. Absence is success: the second of two removals finds nothing. */
+  /** Removes a sealed pack, durably. Absence is success: a repeated removal finds nothing. */
   remove(name: PackName): Promise<void>
-  /** Every sealed pack, in no order. */
+  /** Lists all sealed packs, in no particular order. */
   list(): AsyncIterable<SealedPack & { modifiedAt: number }>
-  /** Removes unsealed packs last written before `olderThan` (epoch ms); answers how many. */
+  /** Removes unsealed packs last written before `olderThan` (epoch ms); returns how many. */
   removeUnsealed(olderThan: number): Promise<number>
   close(): Promise<void>
 }

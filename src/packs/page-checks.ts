@@ -1,11 +1,12 @@
-/** CRC-32s of the pages of a stream, by which any slice of it is checked without the rest. */
+/** CRC-32s of the pages of a stream, with which any slice can be checked without reading the
+ *  rest. */
 import { crc32 } from '../core/crc32.ts'
 import { limits } from '../core/limits.ts'
 
-/** Takes the CRC-32 of each page of a stream that passes by in pieces. */
+/** Computes the CRC-32 of each page of a stream that is written in pieces. */
 export interface CheckWriter {
   write(bytes: Uint8Array): void
-  /** The checks so far, as `Copy.checks` holds them: 4 bytes for each page that has begun. */
+  /** Returns the checks so far, in the form of `Copy.checks`: 4 bytes per page begun. */
   finish(): Buffer
 }
 
@@ -35,7 +36,7 @@ export function createCheckWriter(): CheckWriter {
   }
 }
 
-/** `Copy.checks` of a stream in memory. No bytes have no checks. */
+/** Returns the `Copy.checks` of a stream in memory; an empty stream has none. */
 export function checksOf(stream: Uint8Array): Buffer {
   if (stream.length > 0 && stream.length <= limits.checkPageBytes) {
     const checks = Buffer.allocUnsafe(4)
@@ -47,7 +48,8 @@ export function checksOf(stream: Uint8Array): Buffer {
   return writer.finish()
 }
 
-/** Whether `bytes` are what was stored from page `page` on: whole pages, of which a stream's last is as long as it is. */
+/** Whether `bytes` match the checks from page `page` on. `bytes` must be whole pages, except that
+ *  the last page of a stream may be shorter. */
 export function arePagesIntact(checks: Uint8Array, page: number, bytes: Uint8Array): boolean {
   const expected = Buffer.from(checks.buffer, checks.byteOffset, checks.byteLength)
   for (let at = 0; at < bytes.length; at += limits.checkPageBytes) {

@@ -1,5 +1,6 @@
-/** The copies in a pack for whoever has lost the metadata: from the directory or, when that is bad, from the local headers
- *  as far as they go, and what each copy is, found out from its bytes. */
+/** Recovers the copies of a pack without the metadata: finds them in the directory or, when that is
+ *  damaged, through the local headers as far as they are intact, and identifies each copy from its
+ *  bytes. */
 import { type CopyCodec, joiningEnd, type NewCopy } from '../core/copy.ts'
 import { crc32 } from '../core/crc32.ts'
 import { createDigestHasher, digestOf } from '../core/digest.ts'
@@ -21,11 +22,12 @@ type Store = Pick<PackStore, 'read'>
 
 export interface PackCopies {
   copies: PackCopyEntry[]
-  /** False when the directory was bad, or a list of copies, so that some may be missing. */
+  /** False when the directory or a list was damaged, so that copies may be missing. */
   isComplete: boolean
 }
 
-/** The copies in a pack of `sizeBytes`, in order. Holds about 200 bytes for each. Errors: not_found. */
+/** Returns the copies of a pack of `sizeBytes`, in order. Holds about 200 bytes per copy. Errors:
+ *  not_found. */
 export async function readCopies(
   store: Store,
   name: PackName,
@@ -48,14 +50,15 @@ async function salvageCopies(
 ): Promise<PackCopyEntry[]> {
   const salvaged: PackCopyEntry[] = []
   const members = walkHeaders(store, name, sizeBytes)
-  // Copies whose list is damaged cannot be told apart any more.
+  // Copies whose list is damaged can no longer be told apart.
   for await (const { copies } of listCopies(readable(store), name, members)) {
     if (copies !== undefined) salvaged.push(...copies)
   }
   return salvaged
 }
 
-/** What the medium does not read has no bytes, which is no list. */
+/** A store that returns no bytes for what the medium cannot read; an empty list is a damaged
+ *  one. */
 function readable(store: Store): Store {
   return {
     read: async (name, offset, lengthBytes) =>
@@ -81,11 +84,13 @@ async function* walkHeaders(
   }
 }
 
-/** Joining streams hold a chunk, or a file below the threshold for chunks, deflated or as stored blocks. */
+/** Upper bound on a joining stream: it holds a chunk, or a file below the chunk threshold, deflated
+ *  or as stored blocks. */
 const joiningBytesMax = limits.chunkThresholdBytes * 4 + 1024
 const inMemoryBytesMax = 4 * limits.checkPageBytes
 
-/** Undefined when the copy is damaged: it does not inflate to what the pack says of it, or is not what its name says. */
+/** Identifies a copy by its content. Undefined when it is damaged: it does not decode to the size
+ *  in the pack, or does not match its name. */
 export async function recognizeCopy(
   store: Store,
   name: PackName,
@@ -120,7 +125,8 @@ async function recognizeSmall(
   }
 }
 
-/** A stream joins when others can follow it: our own final block is the only one that can be taken from its end. */
+/** A stream is joining when another can follow it. Only our own final block can be cut from its
+ *  end. */
 function isJoining(data: Buffer, content: Buffer): boolean {
   const end = data.length - joiningEnd.length
   if (end < 0 || data.length > joiningBytesMax || !data.subarray(end).equals(joiningEnd))

@@ -1,27 +1,31 @@
-/** Open files kept for the next read. A file is closed when nobody reads it and it is the least recently used of too
- *  many, has not been used for a while, or was dropped. A read in flight always keeps its file. */
+/** Keeps files open for later reads. A file is closed when nobody is reading it and it is the least
+ *  recently used of too many, has not been used for a while, or was dropped. A read in flight
+ *  always keeps its file open. */
 import { limits } from '../core/limits.ts'
 import { storeError } from '../core/errors.ts'
 import type { PackFile } from './file-system.ts'
 
 export interface ReadHandles {
-  /** Runs `work` with the open file of that name. Errors: those of opening and of `work`; shutting_down once closed. */
+  /** Runs `work` with the open file of that name. Errors: those of opening and of `work`;
+   *  shutting_down after `close`. */
   use<T>(name: string, work: (file: PackFile) => Promise<T>): Promise<T>
-  /** Forgets a file: the next use opens it anew. Resolves when it is closed, which uses in flight delay. */
+  /** Drops a file: the next use opens it again. Resolves when it is closed, which waits for uses in
+   *  flight. */
   drop(name: string): Promise<void>
-  /** Forgets all files and refuses further uses. Resolves when the last use has ended and every file is closed. */
+  /** Drops all files and rejects further uses. Resolves when the last use has ended and every file
+   *  is closed. */
   close(): Promise<void>
 }
 
 interface Handle {
   opening: Promise<PackFile>
   uses: number
-  /** Not used since files were last looked over. */
+  /** Not used since the last check for idle files. */
   idle: boolean
-  /** No longer in the map, so nobody new can find it. */
+  /** No longer in the map, so new uses cannot find it. */
   dropped: boolean
   closed: Promise<void>
-  /** Settles `closed`, for better or worse. */
+  /** Closes the file and resolves `closed`, even if closing fails. */
   close(): void
 }
 
@@ -29,14 +33,14 @@ export function createReadHandles(
   openFile: (name: string) => Promise<PackFile>,
   handlesMax: number = limits.packHandlesMax,
 ): ReadHandles {
-  /** In order of use, the least recent first. */
+  /** In order of use, least recently used first. */
   const handles = new Map<string, Handle>()
-  /** Dropped, but not closed yet. */
+  /** Dropped but not yet closed. */
   const closing = new Set<Promise<void>>()
   let closed = false
   let timer: NodeJS.Timeout | undefined
 
-  /** Looks the files over once more after a while, as long as there are any. */
+  /** Schedules the next check for idle files, as long as any are open. */
   function watch(): void {
     if (timer !== undefined || closed || handles.size === 0) return
     timer = setTimeout(() => {
@@ -52,7 +56,7 @@ export function createReadHandles(
 
   function take(name: string): Handle {
     const handle = handles.get(name) ?? createHandle(openFile(name))
-    // Setting it anew moves it to the end of the order.
+    // Reinserting moves it to the end of the order.
     handles.delete(name)
     handles.set(name, handle)
     handle.uses++
@@ -89,7 +93,7 @@ export function createReadHandles(
       try {
         return await work(await handle.opening)
       } catch (error) {
-        // A file that could not be opened, or not be read, may be fine when it is opened again.
+        // Opening the file again may fix a failure to open or read it.
         if (handles.get(name) === handle) void forget(name)
         throw error
       } finally {
@@ -118,7 +122,7 @@ function createHandle(opening: Promise<PackFile>): Handle {
     dropped: false,
     closed,
     close: () => {
-      // Nothing is lost when closing a file fails that was only read, nor when it never was open.
+      // Ignores errors: closing a file that was only read, or was never opened, loses nothing.
       opening.then((file) => file.close()).then(settle, settle)
     },
   }

@@ -1,4 +1,4 @@
-/** Copies that lie near each other in a pack, read together. */
+/** Reads nearby copies of a pack together. */
 import { hasCode } from '../core/errors.ts'
 import type { PackName, PackStore } from './pack-store.ts'
 
@@ -7,8 +7,9 @@ export interface PackPlace {
   lengthBytes: number
 }
 
-/** The bytes of each, by one read where the medium gives it; undefined of those that it does not give alone either, as one bad
- *  sector is no reason to give up its neighbours; of all when the pack is lost. `places` ascend, the last of them ends last. */
+/** Returns the bytes of each place, by one read if possible. If that fails, reads each alone,
+ *  because one bad sector must not lose its neighbours; places that cannot be read, or all when the
+ *  pack is lost, are undefined. `places` must be in ascending order, and the last must end last. */
 export async function readNeighbours(
   store: Pick<PackStore, 'read'>,
   packName: PackName,
@@ -31,7 +32,7 @@ export async function readNeighbours(
   })
 }
 
-/** The bytes, or undefined when the medium does not give them, or the pack is lost. */
+/** Returns the bytes, or undefined when the medium cannot read them or the pack is lost. */
 export async function readOr(
   store: Pick<PackStore, 'read'>,
   packName: PackName,

@@ -1,6 +1,7 @@
-/** A bucket of Amazon S3 or of another service that speaks its protocol, through Amazon's own client: it finds credentials
- *  where people of that world keep them (environment, profiles, roles of machines and pods), signs, and tries again.
- *  Loading it takes some 0.2 s and 25 MB, so only stores that need it do. */
+/** A bucket of Amazon S3 or of a compatible service, through Amazon's own client: it finds
+ *  credentials in the usual places (environment, profiles, roles of machines and pods), signs
+ *  requests, and retries. Loading it takes about 0.2 s and 25 MB, so it is loaded only by stores
+ *  that need it. */
 import assert from 'node:assert'
 import type { S3Client } from '@aws-sdk/client-s3'
 import { type BucketPlace, tellBucket } from '../core/bucket-place.ts'
@@ -9,7 +10,8 @@ import type { Bucket } from './bucket.ts'
 
 type Sdk = typeof import('@aws-sdk/client-s3')
 
-/** Silence after which a request is given up and tried again: a service without room may not answer at all. */
+/** Idle time after which a request is aborted and retried: a service without room may not respond
+ *  at all. */
 const silenceMs = 30_000
 const connectMs = 5000
 const triesMax = 4
@@ -19,7 +21,8 @@ function openClient(sdk: Sdk, { region, endpoint }: BucketPlace): S3Client {
     region,
     ...(endpoint !== null && { endpoint, forcePathStyle: true }),
     maxAttempts: triesMax,
-    // Services of others store what the client would add of its own (`aws-chunked`), and do not check it.
+    // Other services store the framing that the client would add (`aws-chunked`), and do not verify
+    // it.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: {
@@ -31,7 +34,7 @@ function openClient(sdk: Sdk, { region, endpoint }: BucketPlace): S3Client {
   })
 }
 
-/** Sends nothing before it is asked to. */
+/** Sends nothing until a method is called. */
 export async function openS3Bucket(place: BucketPlace): Promise<Bucket> {
   const sdk = await import('@aws-sdk/client-s3')
   const client = openClient(sdk, place)
@@ -58,7 +61,7 @@ interface Access {
   Bucket: string
   keyOf(key: string): string
   withoutPrefix(key: string | undefined): string
-  /** Tells failures in the words of the ports. */
+  /** Runs `work`; translates its failures to the errors of the ports. */
   telling<T>(key: string, work: () => Promise<T>): Promise<T>
 }
 
@@ -81,11 +84,11 @@ function objectCalls(access: Access): Omit<Bucket, keyof UploadCalls | 'close'> 
       await telling(key, async () => {
         const bytes = await sizeOf(access, { Bucket, Key: keyOf(key) })
         if (bytes !== undefined) return bytes
-        throw storeError('not_found', `${key} is not in the bucket`, { what: key })
+        throw storeError('not_found', `${key} does not exist in the bucket`, { what: key })
       }),
     read: async (key, offset, lengthBytes) =>
       await telling(key, async () => {
-        assert(offset >= 0 && lengthBytes > 0, `no range: ${lengthBytes} bytes at ${offset}`)
+        assert(offset >= 0 && lengthBytes > 0, `invalid range: ${lengthBytes} bytes at ${offset}`)
         const bytes = await readBody(key, `bytes=${offset}-${offset + lengthBytes - 1}`)
         if (bytes.length === lengthBytes) return bytes
         throw tooShort(key, { cause: undefined })
@@ -104,7 +107,8 @@ function objectCalls(access: Access): Omit<Bucket, keyof UploadCalls | 'close'> 
           return true
         } catch (error) {
           if (isAnswer(sdk, error, 'PreconditionFailed', 412)) return false
-          // Some services do not know the condition. Between the question and the answer another may come first.
+          // Some services do not support the condition. Checking first leaves a race with other
+          // writers.
           if (!isAnswer(sdk, error, 'NotImplemented', 501)) throw error
         }
         if ((await sizeOf(access, { Bucket, Key: keyOf(key) })) !== undefined) return false
@@ -197,7 +201,7 @@ function uploadCalls(access: Access): UploadCalls {
   }
 }
 
-/** Undefined: there is none. */
+/** Returns undefined when the object does not exist. */
 async function sizeOf(
   { sdk, client }: Access,
   object: { Bucket: string; Key: string },
@@ -212,12 +216,7 @@ async function sizeOf(
 
 function tooShort(what: string, cause: ErrorOptions): StoreError {
   const details = { digest: null, paths: [] }
-  return storeError(
-    'blob_damaged',
-    `${what} ends before the bytes that were asked for`,
-    details,
-    cause,
-  )
+  return storeError('blob_damaged', `${what} ends before the requested range`, details, cause)
 }
 
 function isAnswer(sdk: Sdk, error: unknown, name: string, status: number): boolean {
@@ -225,11 +224,12 @@ function isAnswer(sdk: Sdk, error: unknown, name: string, status: number): boole
   return error.name === name || error.$metadata.httpStatusCode === status
 }
 
-/** What a service says when there is no room, besides the status 507. */
+/** Error names for a lack of space, in addition to status 507. */
 const fullNames: ReadonlySet<string> = new Set(['QuotaExceeded', 'XMinioStorageFull'])
-/** Not `NotFound`, which a bare status 404 is told as: a proxy that has lost its way must not look like lost packs. */
+/** Excludes `NotFound`, the name of a bare status 404: a misconfigured proxy must not look like
+ *  lost packs. */
 const absentNames: ReadonlySet<string> = new Set(['NoSuchKey', 'NoSuchUpload'])
-/** Failures that pass, with a status below 500. */
+/** Transient failures with a status below 500. */
 const passingNames: ReadonlySet<string> = new Set(['SlowDown', 'RequestTimeout', 'Throttling'])
 
 function tellFailure(sdk: Sdk, what: string, error: unknown): unknown {
@@ -240,27 +240,27 @@ function tellFailure(sdk: Sdk, what: string, error: unknown): unknown {
     error instanceof sdk.S3ServiceException ? error.$metadata.httpStatusCode : undefined
   if (status === undefined && !isOfNetwork(error)) return refused(what, error)
   if (absentNames.has(error.name))
-    return storeError('not_found', `${what} is not there`, { what }, cause)
+    return storeError('not_found', `${what} does not exist`, { what }, cause)
   if (error.name === 'InvalidRange') return tooShort(what, cause)
   if (fullNames.has(error.name) || status === 507)
     return storeError(
       'storage_full',
-      `no room for ${what}: ${error.message}`,
+      `no space left for ${what}: ${error.message}`,
       { neededBytes: null },
       cause,
     )
   if (status === undefined || status >= 500 || status === 429 || passingNames.has(error.name)) {
-    const message = `${what} does not answer: ${error.message || error.name}`
+    const message = `${what} does not respond: ${error.message || error.name}`
     return storeError('busy', message, { what: 'pack storage' }, cause)
   }
   return refused(what, error)
 }
 
 function refused(what: string, error: Error): Error {
-  return new Error(`${what} is refused: ${error.name}: ${error.message}`, { cause: error })
+  return new Error(`cannot access ${what}: ${error.name}: ${error.message}`, { cause: error })
 }
 
-/** Failures of sockets and of looking up names, and those of the client's own clocks. */
+/** Whether the failure is one of a socket, of name resolution, or a timeout of the client. */
 function isOfNetwork(error: Error): boolean {
   return error.name === 'TimeoutError' || 'errno' in error || 'syscall' in error || isCut(error)
 }

@@ -1,14 +1,15 @@
-/** Writes one pack into a bucket: one that is short by a single request, a longer one in parts that are sent while it grows
- *  and are invisible until the last one is there. Either way it is whole and durable, or not there, when `seal` ends. */
+/** Writes one pack to a bucket: a short one with a single request, a longer one as a multipart
+ *  upload whose parts are sent while it grows and are invisible until it is complete. Either way,
+ *  when `seal` ends the pack is complete and durable, or does not exist. */
 import assert from 'node:assert'
 import { createHash, type Hash } from 'node:crypto'
 import { hasCode } from '../core/errors.ts'
 import type { Bucket, PartedUpload, UploadedPart } from './bucket.ts'
 import type { PackName, PackSink, SealedPack } from './pack-store.ts'
 
-/** Of all parts but the last; a service takes 10,000 of a pack. */
+/** Size of all parts but the last; services allow 10,000 parts per object. */
 export const partBytes: number = 8 * 1024 * 1024
-/** Sent at once while the next one is filled. */
+/** Parts sent concurrently while the next one is filled. */
 const sendingMax = 2
 
 export interface S3SinkOptions {
@@ -20,7 +21,7 @@ export interface S3SinkOptions {
 interface FillingPart {
   bytes: Buffer
   length: number
-  /** Fed as bytes come: a part at once would take 13 ms of the thread. */
+  /** Updated as bytes arrive: hashing a whole part at once would block the thread for 13 ms. */
   md5: Hash
 }
 
@@ -53,7 +54,7 @@ export function createS3Sink({ name, key, bucket }: S3SinkOptions): PackSink {
     while (sending.size >= sendingMax) await Promise.race(sending)
   }
 
-  /** Errors: what a part before failed with. */
+  /** Runs `work`. Throws the error of an earlier part if there is one. */
   const attempt = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       if (failure !== undefined) throw failure.error
@@ -80,11 +81,12 @@ export function createS3Sink({ name, key, bucket }: S3SinkOptions): PackSink {
   return {
     name,
     write: async (bytes) => {
-      assert(state === 'open', `pack ${name} is ${state} and takes no bytes`)
+      assert(state === 'open', `cannot write to pack ${name}, which is ${state}`)
       sizeBytes += bytes.length
       await attempt(async () => {
         for (let at = 0; at < bytes.length;) {
-          // A full part waits for the next byte, because the last one may be of any length.
+          // A full part is sent only when more bytes follow, because only the last part may have
+          // any length.
           if (part.length === partBytes) await sendPart()
           at += fill(part, bytes.subarray(at))
           if (failure !== undefined) throw failure.error
@@ -92,7 +94,7 @@ export function createS3Sink({ name, key, bucket }: S3SinkOptions): PackSink {
       })
     },
     seal: async () => {
-      assert(state === 'open', `pack ${name} is ${state} and cannot be sealed`)
+      assert(state === 'open', `cannot seal pack ${name}, which is ${state}`)
       state = 'sealing'
       const sealed = attempt(sealObject)
       sealing = sealed
@@ -104,9 +106,9 @@ export function createS3Sink({ name, key, bucket }: S3SinkOptions): PackSink {
       const wasSealing = state === 'sealing'
       state = 'aborted'
       await Promise.all(sending)
-      // What cannot be removed now is debris: `removeUnsealed` and recovery take it away.
+      // What cannot be removed now is debris, for `removeUnsealed` and recovery to remove.
       if (upload !== undefined) await bucket.abortUpload(upload).catch(() => {})
-      // A seal whose answer was lost was told as failed, so nobody refers to the pack.
+      // A seal whose response was lost was reported as failed, so nothing refers to the pack.
       if (wasSealing) await bucket.remove(key).catch(() => {})
     },
   }
@@ -116,7 +118,8 @@ function emptyPart(): FillingPart {
   return { bytes: Buffer.alloc(0), length: 0, md5: createHash('md5') }
 }
 
-/** Answers how many bytes went in. Room is made as it is needed: most packs of small uploads are short. */
+/** Copies bytes into the part; returns how many fit. The buffer grows on demand, because most packs
+ *  of small uploads are short. */
 function fill(part: FillingPart, bytes: Uint8Array): number {
   const taken = bytes.subarray(0, partBytes - part.length)
   const needed = part.length + taken.length
@@ -131,7 +134,8 @@ function fill(part: FillingPart, bytes: Uint8Array): number {
   return taken.length
 }
 
-/** A try whose answer was lost may have been the one that did it; then the upload is gone and the object is there. */
+/** Completes the upload. An attempt whose response was lost may have succeeded; then the upload is
+ *  gone and the object exists. */
 async function complete(
   bucket: Bucket,
   upload: PartedUpload,

@@ -1,4 +1,5 @@
-/** Packs in a bucket, laid out as in a local directory (`pack-layout.ts`). How a pack is written is `s3-sink.ts`. */
+/** Packs in a bucket, laid out as in a local directory (`pack-layout.ts`). `s3-sink.ts` writes
+ *  packs. */
 import { createHash, randomBytes } from 'node:crypto'
 import { hasCode, storeError } from '../core/errors.ts'
 import { type Bucket, readMark } from './bucket.ts'
@@ -8,11 +9,11 @@ import { createS3Sink } from './s3-sink.ts'
 
 const folder = 'packs/'
 const formatKey = 'format'
-/** Times of objects are whole seconds. */
+/** Object times are truncated to whole seconds. */
 const clockGrainMs = 999
 
-/** Takes `bucket` over. Errors: invalid_request, when it has another format or holds packs without saying which; those of
- *  the bucket. */
+/** Takes ownership of `bucket`. Errors: invalid_request, when it has a different format, or packs
+ *  but no format object; those of the bucket. */
 export async function openS3PackStore(bucket: Bucket): Promise<PackStore> {
   await ensureFormat(bucket)
   const reading = createReading()
@@ -27,14 +28,14 @@ export async function openS3PackStore(bucket: Bucket): Promise<PackStore> {
       return await reading.run(name, async () => {
         const key = sealedPackPath(name)
         if (lengthBytes > 0) return await bucket.read(key, offset, lengthBytes)
-        // There is no range of nothing.
+        // An empty range cannot be requested.
         await bucket.sizeBytes(key)
         return Buffer.alloc(0)
       })
     },
     remove: async (name) => {
       checkPackName(name)
-      // A service may cut a read of what goes away.
+      // A service may cut off reads of an object that is removed.
       await reading.ended(name)
       await bucket.remove(sealedPackPath(name))
     },
@@ -66,7 +67,7 @@ export async function openS3PackStore(bucket: Bucket): Promise<PackStore> {
   }
 }
 
-/** Reads in flight, which a removal and a closing wait for. */
+/** Tracks reads in flight, which removals and `close` wait for. */
 function createReading(): {
   run<T>(name: PackName, read: () => Promise<T>): Promise<T>
   ended(name: PackName): Promise<void>
@@ -101,13 +102,11 @@ async function ensureFormat(bucket: Bucket): Promise<void> {
   if (found === packFormat) return
   if (found !== undefined) {
     throw refused(
-      `has format ${JSON.stringify(found)}, and this program knows only ${JSON.stringify(packFormat)}`,
+      `has format ${JSON.stringify(found)}, but this version supports only ${JSON.stringify(packFormat)}`,
     )
   }
   for await (const _ of bucket.list(folder))
-    throw refused(
-      'has packs but no object "format", so this program cannot tell whether it understands them',
-    )
+    throw refused('has packs but no object "format", so their format is unknown')
   const bytes = Buffer.from(packFormat)
   await bucket.write(formatKey, bytes, createHash('md5').update(bytes).digest())
 }

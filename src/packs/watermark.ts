@@ -1,20 +1,22 @@
-/** The free room of a disk, asked for while bytes are written to it: a body can be longer than all that was free when it began,
- *  and the database must be able to write when the packs no longer may. */
+/** Checks free disk space while bytes are written: a body can be larger than all the space that was
+ *  free when it began, and the database must still be able to write when packs no longer may. */
 import { statfs } from 'node:fs/promises'
 import { storeError } from '../core/errors.ts'
 import { formatSizeBytes } from '../core/units.ts'
 import type { PackSink, PackStore } from './pack-store.ts'
 
-/** Before `bytes` are written; without, whether any may be. Errors: storage_full. */
+/** Called before `bytes` are written; without an argument, checks whether any may be. Errors:
+ *  storage_full. */
 export type RequireRoom = (bytes?: number) => Promise<void>
 
-/** How long an answer of the system is trusted while there is enough. */
+/** How long a reading is used while it shows enough free space. */
 const askEveryMs = 1000
-/** Of what is free beyond the minimum, what is written before the system is asked again. Each thread has this share for itself,
- *  and what others write meanwhile is not known. */
+/** Share of the free space above the minimum that may be written before the next reading. Each
+ *  thread has this share to itself, and does not know what other threads and processes write
+ *  meanwhile. */
 const shareOfLook = 1 / 16
 
-/** What the system would give us of the disk that holds `directory`. */
+/** Free and total bytes, as available to this process, of the disk that holds `directory`. */
 export async function readDisk(
   directory: string,
 ): Promise<{ freeBytes: number; totalBytes: number }> {
@@ -22,15 +24,16 @@ export async function readDisk(
   return { freeBytes: bavail * bsize, totalBytes: blocks * bsize }
 }
 
-/** Refuses what would leave less than `minFreeBytes`; 0 refuses nothing. Nobody is refused for what the system said before. Beyond the minimum go
- *  only the pieces that were about to be written when it was asked, 64 KiB of each body. */
+/** Rejects writes that would leave less than `minFreeBytes` free; 0 disables the check. A write is
+ *  rejected only on a fresh reading, never on a cached one. Only pieces already in flight at that
+ *  moment (64 KiB per body) can go below the minimum. */
 export function createWatermark(
   minFreeBytes: number,
   readFreeBytes: () => Promise<number>,
 ): RequireRoom {
   let last: { at: number; freeBytes: number } | undefined
   let asking: Promise<number> | undefined
-  /** Since the system was asked. */
+  /** Bytes written since the last reading. */
   let writtenBytes = 0
 
   const ask = async (): Promise<number> => {
@@ -60,12 +63,12 @@ function nearlyFull(freeBytes: number, minFreeBytes: number): Error {
   const [has, wants] = [formatSizeBytes(freeBytes), formatSizeBytes(minFreeBytes)]
   return storeError(
     'storage_full',
-    `the disk of the store is nearly full: ${has} free, of which uploads leave ${wants} (TROVE_MIN_FREE)`,
+    `the disk of the store is nearly full: ${has} free, and uploads must leave ${wants} (TROVE_MIN_FREE)`,
     { neededBytes: Math.max(0, minFreeBytes - freeBytes) },
   )
 }
 
-/** The same store, whose new packs take only what there is room for. */
+/** Wraps a pack store so that writes to new packs require room. */
 export function keepingRoom(packs: PackStore, requireRoom: RequireRoom): PackStore {
   return {
     ...packs,

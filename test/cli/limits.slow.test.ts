@@ -68,7 +68,7 @@ test('below the minimum of free disk uploads are refused early with 9, while all
   const refused = await trove('upload', 'b', tree, '--run', '2')
   expect([refused.status, refused.text]).toEqual([9, ''])
   expect(refused.stderr).toMatch(
-    /nearly full: .* free, of which uploads leave 1000\.0 TiB \(TROVE_MIN_FREE\)/,
+    /nearly full: .* free, and uploads must leave 1000\.0 TiB \(TROVE_MIN_FREE\)/,
   )
   expect((await trove('cat', '1/a:file')).stdout.equals(content)).toBe(true)
   expect((await trove('list')).status).toBe(0)

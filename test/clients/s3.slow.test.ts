@@ -187,7 +187,7 @@ test('a bucket is of one store, and a store of one bucket', async () => {
   await rm(other.data, { recursive: true })
   const elsewhere = { ...site.environment, TROVE_S3_BUCKET: 'store/other' }
   await expect(startTrove(site.data, elsewhere)).rejects.toThrow(
-    /the packs are in s3:\/\/store\/ci, and TROVE_S3_BUCKET says s3:\/\/store\/other/,
+    /the packs are in s3:\/\/store\/ci, but TROVE_S3_BUCKET is s3:\/\/store\/other/,
   )
 })
 
@@ -203,7 +203,7 @@ test('a service that is away for a while costs a try, and no data', async () => 
   const file = `${server.url}/api/v1/artifacts/${uploaded.id}/files/large/file`
   expect((await fetch(file, { headers })).status).toBe(503)
   await makeTree(source, { 'large/second': pseudoRandom(1_000_000, 'second') })
-  await expect(upload(client, source, 2)).rejects.toThrow(/does not answer/)
+  await expect(upload(client, source, 2)).rejects.toThrow(/does not respond/)
   fake.before = async () => undefined
   await expectSame(client, await upload(client, source, 2), source)
   expect(JSON.parse((await site.run(['scrub', '--json'])).text)).toMatchObject({ damagedCopies: 0 })

@@ -292,7 +292,7 @@ async function startWithMinimum(name: string): Promise<TroveProcess> {
   return trove
 }
 
-const nearlyFull = /nearly full: .* free, of which uploads leave 16\.0 MiB \(TROVE_MIN_FREE\)/
+const nearlyFull = /nearly full: .* free, and uploads must leave 16\.0 MiB \(TROVE_MIN_FREE\)/
 
 // Goal: a body that is longer than what uploads may take of the disk, and several at once, end with the answer that one at the
 // door has; the database keeps its room, and nothing of them stays.

@@ -67,7 +67,7 @@ test('a stream is the same whichever thread makes it', async () => {
     { numRuns: turns(50) },
   )
   for (const bad of [-1, 10, 1.5]) {
-    expect(() => encodeJoiningSync(Buffer.from('x'), bad)).toThrow(/level is 0 to 9/)
+    expect(() => encodeJoiningSync(Buffer.from('x'), bad)).toThrow(/level must be from 0 to 9/)
   }
 })
 

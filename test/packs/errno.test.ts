@@ -2,11 +2,11 @@ import { expect, test } from 'vitest'
 import { tellErrno } from '../../src/packs/errno.ts'
 
 test.each([
-  ['ENOSPC', 'storage_full', 'no room on the disk for pack a'],
-  ['EDQUOT', 'storage_full', 'no room on the disk for pack a'],
-  ['EMFILE', 'busy', 'too many files are open for pack a'],
-  ['ENFILE', 'busy', 'too many files are open for pack a'],
-  ['ENOENT', 'not_found', 'pack a is not there'],
+  ['ENOSPC', 'storage_full', 'no space left on the disk for pack a'],
+  ['EDQUOT', 'storage_full', 'no space left on the disk for pack a'],
+  ['EMFILE', 'busy', 'too many open files for pack a'],
+  ['ENFILE', 'busy', 'too many open files for pack a'],
+  ['ENOENT', 'not_found', 'pack a does not exist'],
 ])('%s is told as %s', (errno, code, message) => {
   const cause = Object.assign(new Error('failed'), { code: errno })
   const told = tellErrno('pack a', cause)
