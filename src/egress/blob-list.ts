@@ -1,5 +1,5 @@
-/** Stored streams of one artifact's files, in the order in which they are stored: what a delta download fetches. Each comes
- *  after a head that says where its content belongs (api/negotiation.ts). */
+/** The stored streams of one artifact's files, in storage order: the body of a delta download. Each
+ *  stream follows a head that says where its content goes (api/negotiation.ts). */
 import {
   type FetchedHead,
   fetchEnd,
@@ -18,8 +18,8 @@ import type { Reader } from './reader.ts'
 import type { Representation } from './representation.ts'
 import { literal, partPages, type Segment, wholeCopy } from './segments.ts'
 
-/** A stored stream that is wanted, and where its head lies in the text of all of them: a large file has tens of thousands of
- *  heads, of some ten bytes each, where an object for each would take a hundred. */
+/** A wanted stream, and the range of its head in the concatenated heads. A large file has tens of
+ *  thousands of heads of some ten bytes each; an object per head would take a hundred. */
 interface Fetched {
   copy: Copy
   path: string
@@ -30,7 +30,7 @@ interface Fetched {
 const streamsMax = limits.fetchedStreamsMax
 const batchSegments = 1000
 
-/** Errors: invalid_request (an ordinal that is no file), too_large, blob_damaged. */
+/** Errors: invalid_request (an ordinal that is not a file), too_large, blob_damaged. */
 export async function representBlobs(
   reader: Reader & { metadata: Pick<Metadata, 'readEntries'> },
   artifactId: number,
@@ -85,12 +85,13 @@ export async function representBlobs(
 
 interface Shelves {
   add(fetched: Fetched): void
-  /** All that was added, a pack after the other and each in the order in which it is stored. */
+  /** Yields everything that was added, pack by pack, and in offset order within a shelf. */
   batches(): Generator<Fetched[]>
 }
 
-/** Sorts what one pack has when it is its turn to be read: all of it at once would stop the event loop for a third of a second.
- *  A pack of which the same copies are wanted again and again has several shelves, and is read again for each. */
+/** Sorts each pack's streams only when it is its turn to be read: sorting everything at once would
+ *  block the event loop for a third of a second. A pack with very many wanted streams, such as the
+ *  same copies again and again, has several shelves, and is read once for each. */
 function createShelves(): Shelves {
   const shelves: Fetched[][] = []
   const filling = new Map<string, Fetched[]>()
@@ -115,8 +116,8 @@ function createShelves(): Shelves {
   }
 }
 
-/** The parts of the files that are wanted and have any: all, or those that are asked for and are there.
- *  Errors: invalid_request, too_large. */
+/** Lists the parts of the wanted files that are composites: all of them, or the requested ones that
+ *  exist. Errors: invalid_request, too_large. */
 export async function listParts(
   metadata: Pick<Metadata, 'readEntries' | 'readPartDigests'>,
   artifactId: number,
@@ -156,7 +157,7 @@ async function partsOf(
 
 const partsPerRead = 2000
 
-/** The first and the last part that is wanted and may be there. `wanted` ascends. */
+/** The first and last part that is wanted and can exist. `wanted` is in ascending order. */
 function rangeOf(wanted: readonly number[] | null, partCount: number): [number, number] {
   if (wanted === null) return [0, partCount - 1]
   return [wanted[0] ?? partCount, Math.min(partCount - 1, wanted.at(-1) ?? -1)]
@@ -165,7 +166,7 @@ function rangeOf(wanted: readonly number[] | null, partCount: number): [number, 
 /** Wants that are looked up at a time. */
 const wantsAtOnce = 512
 
-/** Only what is wanted is looked up, and pages without wants are not read. */
+/** Looks up only what is wanted; pages without wants are not read. */
 async function* filesOf(
   metadata: Pick<Metadata, 'readEntries'>,
   artifactId: number,
@@ -196,7 +197,7 @@ async function* streamsOf(
   { ordinal, parts }: Want,
 ): AsyncGenerator<{ head: FetchedHead; copy: Copy }> {
   if (blob.copy !== null) {
-    // Its only part.
+    // A blob with a copy of its own has a single part, 0.
     if (parts === null || parts[0] === 0) yield fetchedOf(ordinal, 0, { ...blob, copy: blob.copy })
     return
   }
@@ -225,6 +226,6 @@ function fetchedOf(
 }
 
 function tooMany(): Error {
-  const reason = `more than ${streamsMax} stored streams are wanted at once; ask in several requests`
+  const reason = `more than ${streamsMax} stored streams in one request; split it into several`
   return tooLarge('stored streams of one request', streamsMax, reason)
 }

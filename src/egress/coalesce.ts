@@ -1,15 +1,18 @@
-/** Chunks that are worth a system call: small pieces are copied together, large ones pass as they are. */
+/** Makes chunks that are worth a system call: copies small pieces together and passes large ones
+ *  through. */
 
 const KiB = 1024
-/** Pieces are copied together into chunks of this size. */
+/** Small pieces are copied together into chunks of this size. */
 const chunkBytes = 256 * KiB
-/** A piece of this size, or what is left of one when a chunk is full, is handed on without copying. */
+/** A piece of at least this size, or the remainder of one after a chunk was filled, is passed
+ *  through without copying. */
 const passBytesMin = 128 * KiB
 const empty = Buffer.alloc(0)
 
-/** Makes chunks of 128 KiB to 1 MiB (the last may be shorter) out of pieces of any size up to 1 MiB. A source that ends
- *  before or after `lengthBytes` contradicts what was announced, which is a bug and throws. Takes the pieces out of the
- *  arrays it is given, so that a window is let go before the next one is read. */
+/** Makes chunks of 128 KiB to 1 MiB (the last may be shorter) from pieces of any size up to 1 MiB.
+ *  A source with more or less than `lengthBytes` contradicts what was announced, which is a bug and
+ *  throws. Removes the pieces from the given arrays, so that a window is freed before the next one
+ *  is read. */
 export async function* coalesce(
   source: AsyncIterable<Buffer[]>,
   lengthBytes: number,

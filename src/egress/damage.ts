@@ -1,5 +1,5 @@
-/** Whether what a representation needs is whole, as far as the metadata knows. An artifact that touches no damaged copy
- *  is `available`, so only the others are walked. */
+/** Checks whether everything that a representation needs is intact, according to the metadata. An
+ *  artifact that touches no damaged copy is `available`, so only the others are walked. */
 import { comparePaths } from '../core/entry.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
@@ -9,8 +9,9 @@ import { damagedMembers } from './exact-zip.ts'
 import type { Reader } from './reader.ts'
 import { partPages } from './segments.ts'
 
-/** Paths of what cannot be had of an artifact: files, and members of an exact zip whose own stream is bad even if the
- *  file can be read from another. In order, at most `limit`. Costs a walk of the manifest, and of the skeleton. */
+/** Returns the damaged paths of an artifact, in order, at most `limit`: files, and members of an
+ *  exact zip whose own stream is damaged even if the file can be read from another one. Walks the
+ *  manifest, and the skeleton if there is one. */
 export async function damagedPaths(
   reader: Pick<Reader, 'metadata'>,
   artifact: Artifact,
@@ -51,7 +52,8 @@ async function damagedEntries(
   return paths
 }
 
-/** Checks the streams that an exact zip names: a blob can be whole while one of its streams is not. Errors: blob_damaged. */
+/** Checks the streams that an exact zip names: a blob can be intact while one of its streams is
+ *  not. Errors: blob_damaged. */
 export async function verifyMembers(reader: Reader, artifact: Artifact): Promise<void> {
   if (artifact.state === 'available') return
   const names = await damagedMembers(reader.metadata, artifact.id, limits.damagedPathsMax)

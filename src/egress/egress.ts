@@ -1,10 +1,11 @@
-/** The shape of every download: which bytes a representation has, how long it is, what names it.
+/** Builds the representation of every download: its bytes, its length and its ETag.
  *
  *    exact   → its zip is skeleton + streams, byte for byte as uploaded
- *    opaque  → its zip is the kept file itself
- *    raw     → its zip is the file in a wrapper, for clients that can only unzip
+ *    opaque  → its zip is the stored file itself
+ *    raw     → its zip wraps the file, for clients that can only unzip
  *    tree    → its zip is generated
- *  A subset of paths is always generated. The tar.gz, and the zip of a run, are generated for every kind. */
+ *  A zip of a subset of paths is always generated. The tar.gz, and the zip of a run, are generated
+ *  for every kind. */
 import type { Digest } from '../core/digest.ts'
 import { digestOf } from '../core/digest.ts'
 import { bytesMediaType, servedMediaType } from '../core/media-type.ts'
@@ -42,14 +43,14 @@ import {
 } from './zip-layout.ts'
 
 export interface ArchiveOptions {
-  /** Globs of the paths to take (`core/path-glob.ts`); none takes all. */
+  /** Globs of the paths to include (`core/path-glob.ts`); none includes all. */
   paths?: readonly string[]
-  /** Aborted when nobody waits for the archive any more. */
+  /** Aborted when the client no longer waits for the archive. */
   signal?: AbortSignal
 }
 
 export interface FileOptions {
-  /** The gzip form, for a client that accepts it. */
+  /** Serve the gzip form, for a client that accepts it. */
   gzip?: boolean
   contentType?: string
 }
@@ -115,7 +116,7 @@ export async function representTarGz(
   }
 }
 
-/** One file of an artifact: its content, or the gzip form of it. */
+/** One file of an artifact: its content, or its gzip form. */
 export async function representFile(
   reader: Reader,
   artifact: Artifact,
@@ -154,7 +155,7 @@ export async function representFile(
   }
 }
 
-/** The one file of a `raw` or `opaque` artifact, as it was sent. */
+/** The only file of a `raw` or `opaque` artifact, as uploaded. */
 export async function representRaw(reader: Reader, artifact: Artifact): Promise<Representation> {
   const contentType = artifact.kind === 'opaque' ? zipType : servedMediaType(artifact.mimeType)
   const file = await readOnlyFile(reader, artifact)
@@ -162,8 +163,8 @@ export async function representRaw(reader: Reader, artifact: Artifact): Promise<
   return { ...content, fileName: artifact.fileName ?? content.fileName }
 }
 
-/** The one file of a `raw` artifact in a zip of one member with a fixed date, for clients that can only unzip
- *  (GITHUB-PROTOCOL §11.4). */
+/** The only file of a `raw` artifact as a zip of one member with a fixed date, for clients that can
+ *  only unzip (GITHUB-PROTOCOL §11.4). */
 export async function representWrappedZip(
   reader: Reader,
   artifact: Artifact,
@@ -183,8 +184,8 @@ export async function representWrappedZip(
   })
 }
 
-/** Several artifacts, of different names, as one zip with a folder for each. Walks all their manifests to measure it, where
- *  that is not remembered. */
+/** Several artifacts, with distinct names, as one zip with a folder for each. Walks all their
+ *  manifests to measure it, unless the result is cached. */
 export async function representRunZip(
   reader: Reader,
   artifacts: readonly Artifact[],
@@ -207,7 +208,7 @@ export async function representRunZip(
   })
 }
 
-/** For each artifact a page with its folder, then its own pages, counted through. */
+/** Yields a page with the folder of each artifact, then its own pages, numbered consecutively. */
 async function* runMembers(
   reader: Reader,
   artifacts: readonly Artifact[],
@@ -227,7 +228,7 @@ async function* runMembers(
 }
 
 function exactZip(reader: Reader, artifact: Artifact): Representation {
-  // The digest of the zip decides its bytes, whatever became of the streams since.
+  // The digest of the zip determines its bytes, even if its streams have changed place since.
   const name = artifact.zipDigest ?? artifactFacts(artifact)
   return {
     contentType: zipType,
@@ -260,7 +261,8 @@ function generatedZip(
 const zipMarksOf = createMemory(createZipMarks)
 const tarMarksOf = createMemory(createTarMarks)
 
-/** `segmentsFrom(start)` gives all segments in order, those that end before `start` in any form of the same length. */
+/** `segmentsFrom(start)` must yield all segments in order; those that end before `start` may be
+ *  placeholders of the same length. */
 function readSegments(
   reader: Reader,
   segmentsFrom: (start: number) => SegmentBatches,
@@ -282,8 +284,9 @@ function pathFilter(options: ArchiveOptions): PathFilter | undefined {
   return { matches: compilePathGlobs(paths), signal }
 }
 
-/** What decides the bytes of an artifact's generated forms: the tree, the modification times (fixed with the artifact's
- *  identity), and the chosen copies (whose change raises the version). */
+/** The facts that determine the bytes of an artifact's generated forms: the tree, the modification
+ *  times (fixed with the artifact's identity), and the chosen copies (changing one raises the
+ *  version). */
 function artifactFacts(artifact: Artifact): (string | number)[] {
   return [artifact.id, artifact.createdAt, artifact.treeDigest, artifact.version]
 }

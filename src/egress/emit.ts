@@ -1,12 +1,11 @@
-/** Turns segments into bytes. Four steps, each a generator over the one before:
+/** Turns segments into bytes. Four steps, each a generator that consumes the one before:
  *    1. `cutWindows` gathers pieces (literals, and pages of copies) up to one read window;
- *    2. `loadWindow` reads the pages of a window, grouped by pack, sorted by offset and merged where they are close,
- *       and checks each against its stored CRC;
- *    3. `loadAhead` loads the next window while the current one is being consumed, so two windows are held, never more
- *       (with very many downloads at once, one);
- *    4. `coalesce` makes chunks that are worth a system call: small pieces are copied together, large ones pass as they
- *       are.
- *  A copy is read in whole check pages, so that every byte can be verified before it leaves. */
+ *    2. `loadWindow` reads the pages of a window, grouped by pack, sorted by offset and merged when
+ *    close together, and checks each against its stored CRC;
+ *    3. `loadAhead` loads the next window while the current one is being consumed, so at most two
+ *    windows are held (one, when very many downloads run at once);
+ *    4. `coalesce` makes chunks that are worth a system call.
+ *  A copy is read in whole check pages, so that every byte is verified before it is sent. */
 import { type Copy, placeOf } from '../core/copy.ts'
 import { hasCode, storeError, type StoreError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
@@ -15,18 +14,19 @@ import { coalesce } from './coalesce.ts'
 import type { Reader } from './reader.ts'
 import { type PlainSegment, type SegmentBatches, sliceSegments } from './segments.ts'
 
-/** Longest literal handed on in one piece, which is the longest chunk. */
+/** Longest literal that is passed on as one piece, which is the longest chunk. */
 const literalBytesMax = limits.readWindowBytes
-/** Pieces of one window; 1 KiB files with their headers fill a window with about half as many. */
+/** Upper bound on the pieces of one window; 1 KiB files with their headers fill a window with about
+ *  half as many. */
 const windowPiecesMax = 4096
-/** A literal no longer than this goes along, whatever the window has: headers of stored blocks stand between slices of one
- *  page, which would be read anew for each of them. */
+/** A literal up to this size is added to a window even when it is full: headers of stored blocks
+ *  lie between slices of the same page, which would otherwise be read again for each of them. */
 const alongBytesMax = 16
-/** Bytes read over in one window because their neighbours are wanted; they are held as long as the window. */
+/** Gap bytes that one window reads through to merge reads; they are held as long as the window. */
 const windowGapBytesMax = limits.readWindowBytes / 4
-/** Window of one of very many downloads; a check page of a large copy can still be longer. */
+/** Window size when very many downloads run; a check page of a large copy can still be longer. */
 const crowdedWindowBytes = limits.readWindowBytes / 4
-/** Reads of one window that are under way at once. */
+/** Concurrent reads of one window. */
 const readsAtOnce = 4
 
 /** The bytes `[from, to)` of check page `page` of a copy. */
@@ -39,7 +39,7 @@ interface PageCut {
 }
 type Piece = Buffer | PageCut
 
-/** One read of a pack, serving the pieces `indexes` of the window. */
+/** One read of a pack, which serves the pieces `indexes` of the window. */
 interface PackRead {
   packName: string
   start: number
@@ -47,17 +47,18 @@ interface PackRead {
   indexes: number[]
 }
 
-/** Downloads of this process that are under way. */
+/** Downloads in progress in this process. */
 let downloads = 0
 
-/** Whether there are so many that each must do with less memory. They then cover for each other while one waits for the
- *  disk, so that reading ahead would gain nothing. */
+/** Whether so many downloads run that each must use less memory. They then overlap with each
+ *  other's disk reads, so reading ahead would gain nothing. */
 function isCrowded(): boolean {
   return downloads > limits.readAheadDownloadsMax
 }
 
-/** The bytes `[start, end)` of `batches`, in chunks of 128 KiB to 1 MiB (the last may be shorter), each verified before
- *  it is yielded. Ends early only by throwing. Errors: blob_damaged (the copy is marked first). */
+/** Yields the bytes `[start, end)` of `batches` in chunks of 128 KiB to 1 MiB (the last may be
+ *  shorter), each verified before it is yielded. Ends early only by throwing. Errors: blob_damaged
+ *  (the copy is marked first). */
 export async function* emit(
   reader: Reader,
   batches: SegmentBatches,
@@ -135,8 +136,8 @@ function packOffset(cut: PageCut): number {
   return cut.copy.offset + cut.page * limits.checkPageBytes
 }
 
-/** Loads one window ahead of the consumer, unless it is crowded. When the consumer stops, waits for the load under way,
- *  so that no read outlives the download. */
+/** Loads one window ahead of the consumer, unless the process is crowded. When the consumer stops,
+ *  waits for the load in flight, so that no read outlives the download. */
 async function* loadAhead(
   windows: AsyncGenerator<Piece[]>,
   load: (window: Piece[]) => Promise<Buffer[]>,
@@ -151,7 +152,7 @@ async function* loadAhead(
       const pieces = await (ahead ?? loadNext())
       if (pieces === undefined) return
       ahead = isCrowded() ? undefined : loadNext()
-      // Its failure is met by the next turn of this loop; until then it must not count as unhandled.
+      // The next iteration handles a failure; until then it must not be an unhandled rejection.
       ahead?.catch(() => undefined)
       yield pieces
     }
@@ -167,7 +168,8 @@ async function loadWindow(
   signal: AbortSignal | undefined,
 ): Promise<Buffer[]> {
   const loaded = window.map((piece) => (Buffer.isBuffer(piece) ? piece : empty))
-  // The workers share one generator: a failure in one closes it, so the others stop after their current read.
+  // The workers share one generator: a failure in one closes it, so the others stop after their
+  // current read.
   const reads = each(planReads(window))
   const work = async (): Promise<void> => {
     for (const read of reads) {
@@ -191,8 +193,8 @@ function* each<T>(items: T[]): Generator<T> {
   yield* items
 }
 
-/** The reads that a window takes: pages sorted by place, neighbours merged over gaps that are cheaper to read than to
- *  seek past. */
+/** Plans the reads of a window: pages sorted by place, neighbours merged over gaps that are cheaper
+ *  to read through than to seek past. */
 function planReads(window: Piece[]): PackRead[] {
   const indexes = window.flatMap((piece, index) => (Buffer.isBuffer(piece) ? [] : [index]))
   const cutAt = (index: number): PageCut => window[index] as PageCut
@@ -225,7 +227,7 @@ function comparePlaces(a: PageCut, b: PageCut): number {
   return packOffset(a) - packOffset(b)
 }
 
-/** The check pages of `cuts`, which lie in `read`, each verified. */
+/** Reads the check pages of `cuts`, which lie in `read`, and verifies each. */
 async function readPages(reader: Reader, read: PackRead, cuts: PageCut[]): Promise<Buffer[]> {
   const bytes = await readPack(reader, read, cuts)
   const pages = cuts.map((cut) => {
@@ -241,14 +243,15 @@ async function readPack(reader: Reader, read: PackRead, cuts: PageCut[]): Promis
   try {
     return await reader.packs.read(read.packName, read.start, read.end - read.start)
   } catch (error) {
-    // A pack that is gone says nothing against the copies: they may have moved to another since they were looked up.
+    // A missing pack does not mean damage: the copies may have moved to another pack since they
+    // were looked up.
     if (hasCode(error, 'not_found')) throw unreadable(cuts, error)
     if (!hasCode(error, 'blob_damaged')) throw error
     throw await damaged(reader, await findUnreadable(reader, cuts), error)
   }
 }
 
-/** The cuts of a failed read that cannot be read on their own either. */
+/** Returns the cuts of a failed read that cannot be read on their own either. */
 async function findUnreadable(reader: Reader, cuts: PageCut[]): Promise<PageCut[]> {
   const bad: PageCut[] = []
   for (const cut of cuts) {
@@ -262,7 +265,8 @@ async function findUnreadable(reader: Reader, cuts: PageCut[]): Promise<PageCut[
   return bad
 }
 
-/** Marks the copies, so that they count as missing and the next upload of their content heals them. */
+/** Marks the copies as damaged, so that they count as missing and the next upload of their content
+ *  heals them. */
 async function damaged(reader: Reader, cuts: PageCut[], cause?: unknown): Promise<StoreError> {
   const places = new Map(cuts.map(({ copy }) => [copy.streamId, placeOf(copy)]))
   for (const place of places.values()) await reader.metadata.markDamaged(place)
@@ -274,7 +278,7 @@ function unreadable(cuts: PageCut[], cause?: unknown): StoreError {
   const first = cuts[0]
   const place =
     first === undefined
-      ? 'a pack could not be read'
+      ? 'a pack cannot be read'
       : `stream ${first.copy.streamId} is damaged (pack ${first.copy.packName}, offset ${packOffset(first)})`
   const of = paths.length > 0 ? `, of ${paths.slice(0, 3).join(', ')}` : ''
   return storeError('blob_damaged', `${place}${of}`, { digest: null, paths }, { cause })

@@ -1,4 +1,4 @@
-/** The entries of an artifact, page by page, as the members that the layouts take. */
+/** The entries of an artifact, page by page, as members for the archive layouts. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Artifact } from '../metadata/metadata.ts'
 import { type Batch, entryPages } from './entry-pages.ts'
@@ -6,17 +6,19 @@ import type { Reader } from './reader.ts'
 import type { TarMember } from './tar-layout.ts'
 import { type ZipMember, zipMember } from './zip-layout.ts'
 
-/** Which entries to take. */
+/** Selects entries by path. */
 export interface PathFilter {
   matches(path: string): boolean
-  /** Aborted when nobody waits any more: many paths can be looked at before one matches. */
+  /** Aborted when the client no longer waits: many paths may be tested before one matches. */
   signal: AbortSignal | undefined
 }
 
-/** How long matching goes on before others have their turn. A single path takes one or two at worst. */
+/** Longest time that matching runs before it yields to the event loop. A single path takes one or
+ *  two ms at worst. */
 const turnMs = 5
 
-/** Members that are laid out before others have their turn: those of a tar take up to some fifty microseconds each. */
+/** Members laid out before yielding to the event loop: each of a tar takes up to some fifty
+ *  microseconds. */
 const membersAtOnce = 64
 
 export async function* tarMembers(
@@ -32,7 +34,7 @@ export async function* tarMembers(
       modifiedAt: modifiedAt[index] ?? null,
     }))
     const taken = filter === undefined ? members : await filterMembers(members, filter)
-    // What is yielded is laid out in one go; others have their turn before the next of it.
+    // Each batch is laid out synchronously; the event loop gets a turn before the next.
     for (let first = 0; first < taken.length; first += membersAtOnce) {
       if (first > 0) await nextTurn()
       const batch = taken.slice(first, first + membersAtOnce)
@@ -42,8 +44,9 @@ export async function* tarMembers(
   }
 }
 
-/** The members whose paths match, in turns: patterns come from callers and paths from uploads, and a page of long ones can
- *  take a second (`core/path-glob.ts`). */
+/** Returns the members whose paths match. Yields to the event loop regularly, because patterns come
+ *  from callers and paths from uploads, and a page of long ones can take a second
+ *  (`core/path-glob.ts`). */
 async function filterMembers(
   members: readonly TarMember[],
   { matches, signal }: PathFilter,
@@ -61,7 +64,7 @@ async function filterMembers(
   return matching
 }
 
-/** Paths are filtered as they are in the artifact, before `prefix` is put before them. */
+/** Applies the filter to paths as they are in the artifact, without `prefix`. */
 export async function* zipMembers(
   reader: Reader,
   artifact: Artifact,

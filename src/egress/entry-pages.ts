@@ -1,8 +1,10 @@
-/** The entries of an artifact as they are stored: in pages, at the beginning of which an archive can be gone on with. */
+/** The entries of an artifact in the pages in which they are stored. An archive can be resumed at
+ *  the beginning of a page. */
 import type { Artifact, EntryPage } from '../metadata/metadata.ts'
 import type { Reader } from './reader.ts'
 
-/** Members that are laid out in one go. `page`: the page of entries that they begin; undefined where they go on with it. */
+/** Members that are laid out together. `page`: the page of entries that they begin; undefined when
+ *  they continue one. */
 export interface Batch<Member> {
   page: number | undefined
   members: Member[]

@@ -1,8 +1,9 @@
-/** The exact zip: skeleton and streams put together again, byte for byte as uploaded.
+/** The exact zip, rebuilt from skeleton and streams, byte for byte as uploaded.
  *
- *  The zip is three stretches: local headers with their data (member pages), the central directory (the same pages
- *  again), and what follows (tail pages; they hold the directory too when its order differs from that of the members).
- *  Pages know where in the zip they begin, so a range opens at the page that holds its first byte. */
+ *  The zip has three stretches: local headers with their data (member pages), the central directory
+ *  (the same pages again), and what follows (tail pages; they also hold the directory when its
+ *  order differs from that of the members). Each page records where in the zip it begins, so a
+ *  range starts at the page that holds its first byte. */
 import type { PackedMember, StreamFacts } from '../core/skeleton-member.ts'
 import { decodeSkeletonPage } from '../core/skeleton.ts'
 import type { Metadata, PlacedStream, SkeletonPage } from '../metadata/metadata.ts'
@@ -10,7 +11,7 @@ import { literal, passedOver, type Segment, wholeCopy } from './segments.ts'
 
 type SkeletonReader = Pick<Metadata, 'readSkeletonPage' | 'findSkeletonPage' | 'readStreams'>
 
-/** A page of members with the streams they name. */
+/** A page of members with the streams that they name. */
 interface MemberPage {
   kind: 'members'
   at: SkeletonPage
@@ -30,7 +31,8 @@ interface PlacedMember {
 const noFacts: StreamFacts = { crc32: 0, storedBytes: 0, sizeBytes: 0 }
 const localNameOffset = 30
 
-/** The segments of the zip, those before the page that holds byte `start` passed over as one that nobody opens. */
+/** Yields the segments of the zip. Everything before the page that holds byte `start` is one
+ *  placeholder. */
 export async function* exactZipSegments(
   metadata: SkeletonReader,
   artifactId: number,
@@ -84,7 +86,8 @@ function memberName(localHeader: Buffer): string {
   )
 }
 
-/** The stretch and page in which byte `start` lies, and where that page begins in the zip. */
+/** Finds the stretch and the page that contain byte `start`, and where that page begins in the
+ *  zip. */
 async function findEntrance(
   metadata: SkeletonReader,
   artifactId: number,
@@ -114,7 +117,7 @@ async function openPage(
   return page
 }
 
-/** Member pages from `first` on, up to the tail. */
+/** Yields member pages from `first` on, up to the tail. */
 async function* memberPages(
   metadata: SkeletonReader,
   artifactId: number,

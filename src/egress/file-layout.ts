@@ -1,7 +1,8 @@
-/** One file on its own: its content, inflated while it is sent, or its stored stream as it is in a gzip frame.
+/** A single file: its content, inflated while it is sent, or its stored stream in a gzip frame.
  *
- *  A range of the content of a composite is inflated from the start of the part that holds its first byte; a range of a
- *  single stream from the start of the stream, as deflate has no other place to begin. */
+ *  A range of a composite's content is inflated from the start of the part that contains its first
+ *  byte; a range of a single stream from the start of the stream, because deflate has no other
+ *  entry points. */
 import { joiningEnd } from '../core/copy.ts'
 import type { BlobPlacement } from '../core/copy.ts'
 import { crc32 } from '../core/crc32.ts'
@@ -23,10 +24,10 @@ import {
   wholeCopy,
 } from './segments.ts'
 
-/** Part of every gzip form's ETag: grows whenever the same file would give other bytes. */
+/** Part of every gzip form's ETag. Increase it whenever the same file would produce other bytes. */
 export const gzipFormatVersion = 1
 
-/** The gzip form of a file, in order. */
+/** The segments of a file's gzip form. */
 export function gzipFileSegments(file: StoredFile, reader: Reader): Segment[] {
   const { blob, path } = file
   const trailer = literal(gzipTrailer(blob.crc32, blob.sizeBytes))
@@ -42,7 +43,7 @@ function deflateStream(blob: BlobPlacement, path: string, reader: Reader): Segme
   return blob.copy?.codec === 'deflate' ? [stream] : [stream, end]
 }
 
-/** The bytes `[start, end)` of a file's content, as `Representation.read` promises them. */
+/** Yields the bytes `[start, end)` of a file's content, as `Representation.read` requires. */
 export function readFileContent(
   reader: Reader,
   file: StoredFile,
@@ -74,7 +75,7 @@ async function* inflateRange(
   )
 }
 
-/** A place where inflating can begin, at or before content offset `start`. */
+/** Finds a place at or before content offset `start` where inflating can begin. */
 async function findBeginning(
   reader: Reader,
   file: StoredFile,
@@ -100,10 +101,11 @@ async function findBeginning(
       streamStart += part.copy.lengthBytes
     }
   }
-  throw new Error(`blob ${blob.blobId} has ${contentStart} bytes, byte ${start} was asked for`)
+  throw new Error(`blob ${blob.blobId} has ${contentStart} bytes, but byte ${start} was requested`)
 }
 
-/** Passes `content` on, but its last chunk only once the CRC-32 of the whole is right. */
+/** Passes `content` through, but holds back its last chunk until the CRC-32 of the whole is
+ *  verified. */
 async function* verifyContent(
   content: AsyncIterable<Buffer>,
   file: StoredFile,
@@ -119,14 +121,14 @@ async function* verifyContent(
     const details = { digest: file.digest, paths: [file.path] }
     throw storeError(
       'blob_damaged',
-      `the content of ${file.path} does not have its CRC-32`,
+      `the content of ${file.path} does not match its CRC-32`,
       details,
     )
   }
   if (held !== undefined) yield held
 }
 
-/** One batch of segments. */
+/** Yields one batch of segments. */
 export async function* once(segments: Segment[]): AsyncGenerator<Segment[]> {
   yield segments
 }

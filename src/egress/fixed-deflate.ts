@@ -1,9 +1,11 @@
-/** A tiny deflate encoder: one block of fixed Huffman codes, whose only matches are runs of NUL bytes. Tar headers are
- *  mostly NULs, so this takes them from 512 bytes to about 80 and their name.
+/** A tiny deflate encoder: one block of fixed Huffman codes, whose only matches are runs of NUL
+ *  bytes. Tar headers are mostly NULs, so this shrinks them from 512 bytes to about 80 plus the
+ *  name.
  *
- *  It is our own because the bytes of a tar.gz must stay the same for ever, which no zlib promises between versions. As
- *  nothing but NULs is matched, the digits of times, checksums and sizes take 8 bits each whatever they are: the length
- *  of an encoded header depends on where its fields end, never on when a file was modified. RFC 1951 §3.2.6. */
+ *  It is our own because the bytes of a tar.gz must never change, which zlib does not guarantee
+ *  between versions. Only NULs are matched, so the digits of times, checksums and sizes take 8 bits
+ *  each whatever they are: the length of an encoded header depends on where its fields end, never
+ *  on when a file was modified. RFC 1951 §3.2.6. */
 
 /** Longest match. RFC 1951 §3.2.5. */
 const matchBytesMax = 258
@@ -11,15 +13,17 @@ const matchBytesMin = 3
 const endOfBlock = 256
 const distanceBits = 5
 
-/** Codes as they are written, first bit lowest, and their lengths, for the 286 symbols. */
+/** Codes in the order in which they are written, first bit lowest, and their lengths, for the 286
+ *  symbols. */
 const { codes, codeBits } = buildCodes()
-/** For each match length: its symbol, and the extra bits that select it. */
+/** For each match length: its symbol, and its extra bits. */
 const { lengthSymbols, lengthExtra, lengthExtraBits } = buildLengths()
 
-/** `bytes` as one deflate block that ends at a byte border. `open`: more of the stream follows (an empty stored block
- *  aligns it, as a sync flush does). `final`: the stream ends here. */
+/** Encodes `bytes` as one deflate block that ends at a byte boundary. `open`: more of the stream
+ *  follows (an empty stored block aligns it, like a sync flush). `final`: the stream ends here. */
 export function encodeFixedBlock(bytes: Uint8Array, ending: 'open' | 'final'): Buffer {
-  // No symbol is longer than 9 bits; block header, end of block and alignment take less than 8 bytes.
+  // No symbol is longer than 9 bits; block header, end of block and alignment take less than 8
+  // bytes.
   const out = Buffer.allocUnsafe(Math.ceil((bytes.length * 9) / 8) + 8)
   let length = 0
   let held = 0
@@ -46,7 +50,7 @@ export function encodeFixedBlock(bytes: Uint8Array, ending: 'open' | 'final'): B
       const match = Math.min(runEnd - at, matchBytesMax)
       putSymbol(lengthSymbols[match]!)
       put(lengthExtra[match]!, lengthExtraBits[match]!)
-      // Distance 1 is distance code 0, of five bits and no extra bits.
+      // Distance 1 is distance code 0: five bits, no extra bits.
       put(0, distanceBits)
       at += match
     }
@@ -61,7 +65,8 @@ export function encodeFixedBlock(bytes: Uint8Array, ending: 'open' | 'final'): B
   return out.subarray(0, length)
 }
 
-/** What bytes that begin with no NUL take in a block: bits up to the NULs at their end, and how many of those there are. */
+/** The length of bytes, not beginning with NUL, in a block: the bits up to any trailing NULs, and
+ *  the number of these. */
 export interface FixedLength {
   lengthBytes: number
   bits: number
@@ -83,7 +88,8 @@ export function measureFixed(bytes: Uint8Array): FixedLength {
   return { lengthBytes: bytes.length, bits, nuls: 0 }
 }
 
-/** Bits of a run of NULs: a literal, matches, and what is too short for one. */
+/** Bits that encode a run of NULs: a literal, matches, and literals for a remainder too short for a
+ *  match. */
 function runBits(count: number): number {
   if (count === 0) return 0
   let bits = codeBits[0]!
@@ -95,14 +101,14 @@ function runBits(count: number): number {
   return bits + left * codeBits[0]!
 }
 
-/** Tells the length of `encodeFixedBlock` without the bytes: as only NULs are matched, lengths of pieces add up, but for a
- *  run that goes on from one to the next. */
+/** Computes the length of `encodeFixedBlock`'s output without the bytes: because only NULs are
+ *  matched, the lengths of pieces add up, except where a run continues from one to the next. */
 export interface FixedMeter {
-  /** Of what was added since the last block. */
+  /** Bytes added since the last block. */
   readonly lengthBytes: number
   add(piece: FixedLength): void
   addNuls(count: number): void
-  /** The length of the block of all that was added; the next one begins. */
+  /** Returns the length of the block of everything added, and begins the next one. */
   takeBlock(ending: 'open' | 'final'): number
 }
 
@@ -134,7 +140,7 @@ export function createFixedMeter(): FixedMeter {
   }
 }
 
-/** Where the NULs that begin at `start` end. */
+/** Returns the end of the run of NULs that begins at `start`. */
 function endOfRun(bytes: Uint8Array, start: number): number {
   let end = start
   while (end < bytes.length && bytes[end] === 0) end += 1
@@ -156,7 +162,8 @@ function buildCodes(): { codes: Uint16Array; codeBits: Uint8Array } {
   return table
 }
 
-/** Huffman codes are written from their highest bit on, everything else from its lowest. RFC 1951 §3.1.1. */
+/** Huffman codes are written from their highest bit on, everything else from the lowest. RFC 1951
+ *  §3.1.1. */
 function reverse(code: number, bits: number): number {
   let reversed = 0
   for (let bit = 0; bit < bits; bit++) reversed |= ((code >>> bit) & 1) << (bits - 1 - bit)
@@ -176,7 +183,7 @@ function buildLengths(): {
   }
   let length = matchBytesMin
   for (let symbol = 257; symbol < 285; symbol++) {
-    // Eight symbols without extra bits, then four with one, four with two, and so on to five.
+    // Eight symbols without extra bits, then four with one, four with two, and so on up to five.
     const extraBits = symbol < 265 ? 0 : Math.floor((symbol - 261) / 4)
     for (let extra = 0; extra < 1 << extraBits; extra++, length++) {
       table.lengthSymbols[length] = symbol
@@ -184,7 +191,7 @@ function buildLengths(): {
       table.lengthExtraBits[length] = extraBits
     }
   }
-  // 258 has a symbol of its own, and is not 284 with its last extra value.
+  // 258 has a symbol of its own instead of 284 with the last extra value.
   table.lengthSymbols[matchBytesMax] = 285
   table.lengthExtra[matchBytesMax] = 0
   table.lengthExtraBits[matchBytesMax] = 0

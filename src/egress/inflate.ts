@@ -1,18 +1,20 @@
-/** Inflating while streaming, off the event loop and in bounded memory: an output chunk exists only once the one before
- *  it was taken. */
+/** Streaming inflate, off the event loop and in bounded memory: the next chunk is not inflated
+ *  until the previous one was taken. */
 import { pipeline } from 'node:stream/promises'
 import { constants, createInflateRaw } from 'node:zlib'
 import { storeError } from '../core/errors.ts'
 
-/** zlib's output buffer. */
+/** Size of zlib's output buffer. */
 const outputBytes = 256 * 1024
 
-/** The content of the raw deflate stream `source`. A joining stream has no final block; its end is the end of its
- *  content. Errors: blob_damaged (not deflate), whatever `source` throws. */
+/** Yields the content of the raw deflate stream `source`. A joining stream has no final block;
+ *  where it ends, its content ends. Errors: blob_damaged (not deflate), whatever `source`
+ *  throws. */
 export async function* inflate(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const inflater = createInflateRaw({ chunkSize: outputBytes, finishFlush: constants.Z_SYNC_FLUSH })
   const fed = pipeline(source, inflater)
-  // A failure reaches the loop below, which destroying the stream ends; this promise only tells when all is quiet.
+  // The loop below sees any failure, because it destroys the stream; this promise must not be an
+  // unhandled rejection.
   fed.catch(() => undefined)
   try {
     for await (const chunk of inflater) yield chunk as Buffer
@@ -34,7 +36,7 @@ function notDeflate(cause: NodeJS.ErrnoException): Error {
   })
 }
 
-/** The bytes `[start, end)` of `source`; what follows is not asked for. */
+/** Yields the bytes `[start, end)` of `source`; reads nothing after them. */
 export async function* sliceBytes(
   source: AsyncIterable<Buffer>,
   start: number,

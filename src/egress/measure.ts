@@ -1,4 +1,4 @@
-/** Lengths and digest of an artifact's generated representations, before it is committed. */
+/** Measures and hashes an artifact's generated representations before it is committed. */
 import { createDigestHasher, type Digest } from '../core/digest.ts'
 import type { Metadata, StoredEntry } from '../metadata/metadata.ts'
 import { emit } from './emit.ts'
@@ -9,13 +9,13 @@ import { createZipMeter, type MembersFrom, zipMember, zipSegments } from './zip-
 
 export interface RepresentationLengths {
   zipBytes: number
-  /** What the pages of entries come to in the zip (zip-layout.ts). */
+  /** The sizes of each page of entries in the zip (zip-layout.ts). */
   zipPages: Uint8Array
   tarGzBytes: number
 }
 
-/** Runs the layouts over the entries of a manifest, given in order, page by page. Modification times are not asked for: neither
- *  format's length depends on them, by construction. */
+/** Runs the layouts over the entries of a manifest, added in order, page by page. Takes no
+ *  modification times: by construction, neither format's length depends on them. */
 export function createRepresentationMeter(): {
   add(page: readonly StoredEntry[]): void
   lengths(): RepresentationLengths
@@ -36,7 +36,7 @@ export function createRepresentationMeter(): {
   }
 }
 
-/** The lengths of what a staged manifest will be served as. */
+/** Returns the lengths of the representations of a staged manifest. */
 export async function measureRepresentations(
   metadata: Pick<Metadata, 'readStagedEntryPage'>,
   manifestId: number,
@@ -49,8 +49,9 @@ export async function measureRepresentations(
   }
 }
 
-/** SHA-256 of the zip that a staged manifest will be served as. Reads every stored byte of it; for sites that let stock
- *  uploads be rebuilt, whose listed digest must be that of the rebuilt zip. `modifiedAt` answers by entry ordinal. */
+/** Returns the SHA-256 of the zip that a staged manifest will be served as. Reads every stored byte
+ *  of it. Used where stock uploads are rebuilt as generated zips, whose listed digest must be that
+ *  of the rebuilt zip. `modifiedAt` maps an entry's ordinal to its time. */
 export async function digestStagedZip(
   reader: Reader & { metadata: Pick<Metadata, 'readStagedEntryPage'> },
   manifestId: number,

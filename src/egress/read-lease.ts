@@ -1,10 +1,10 @@
-/** A reader's claim on what it reads (invariant 2): while it lasts, neither the rows of its artifacts go nor a pack whose
- *  place it may hold. */
+/** A reader's lease on what it reads (invariant 2): while it lasts, neither the rows of its
+ *  artifacts nor the packs that it may know places in are deleted. */
 import { limits } from '../core/limits.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 
 export interface ReadLease {
-  /** Ends it; harmless when it has ended. */
+  /** Ends the lease; a no-op when it has ended. */
   end(): Promise<void>
 }
 
@@ -13,9 +13,10 @@ export interface ReadLeasePorts {
   now(): number
 }
 
-/** Begins to read the artifacts, or with none whatever its holder has a claim on by other means. Must come before the
- *  first place in a pack is asked for. Renewed until it is ended, so whoever holds it sees to it that a reader who takes
- *  nothing for `idleMs` is over. Undefined when one of the artifacts is not live any more. */
+/** Opens a lease on the artifacts; with none, for a reader that holds its blobs by other means.
+ *  Must be called before the first place in a pack is looked up. The lease is renewed until it is
+ *  ended, so the holder must end it when a reader makes no progress for `idleMs`. Returns undefined
+ *  when one of the artifacts is no longer live. */
 export async function openReadLease(
   { metadata, now }: ReadLeasePorts,
   artifactIds: readonly number[],
@@ -26,7 +27,7 @@ export async function openReadLease(
   if (gone.length > 0) return undefined
   let ending: Promise<void> | undefined
   const timer = setInterval(() => {
-    // A renewal that fails is made up for by the next one: three fit into a lease.
+    // The next renewal makes up for a failed one: three fit into a lease.
     metadata.renewReadLeases(leases, now() + leaseMs).catch(() => undefined)
   }, leaseMs / 3)
   timer.unref()
@@ -39,7 +40,8 @@ export async function openReadLease(
   }
 }
 
-/** Runs `work` under a lease of no artifact: for readers whose blobs are claimed by a session, or that read everything. */
+/** Runs `work` under a lease without artifacts: for readers whose blobs a session leases, or that
+ *  read the whole store. */
 export async function withReadLease<T>(ports: ReadLeasePorts, work: () => Promise<T>): Promise<T> {
   const lease = await openReadLease(ports, [], limits.idleBodyMs)
   try {

@@ -1,5 +1,5 @@
-/** What downloads read from: the two ports, narrowed to the methods that egress needs, so that a test can stand in for
- *  both with a few lines. */
+/** The ports that downloads read from, narrowed to the methods that egress needs, so that tests can
+ *  replace both with a few lines. */
 import type { Metadata } from '../metadata/metadata.ts'
 import type { PackStore } from '../packs/pack-store.ts'
 

@@ -1,18 +1,20 @@
-/** What is remembered of the archives that were read last, so that a range that begins far behind need not be preceded by
- *  all that comes before it: a client goes on where its connection broke, a program reads the directory of a zip first. */
+/** Caches what is known about the archives read last, so that a range far into one does not require
+ *  walking everything before it: clients resume broken downloads, and programs read the directory
+ *  of a zip first. */
 
-/** With the marks of each, some megabytes. */
+/** With their marks, some megabytes. */
 const archivesMax = 16
 const marksMax = 2000
 
-/** Answers a function that gives what is remembered under a name, for one store of metadata: new where nothing is. */
+/** Returns a function that finds what is cached under a name for one metadata store, or creates
+ *  it. */
 export function createMemory<Known>(create: () => Known): (owner: object, name: string) => Known {
   const byOwner = new WeakMap<object, Map<string, Known>>()
   return (owner, name) => {
     const archives = byOwner.get(owner) ?? new Map<string, Known>()
     byOwner.set(owner, archives)
     const known = archives.get(name) ?? create()
-    // A map keeps the order in which names came: the first is that which was not asked for longest.
+    // Maps keep insertion order, so the first is the least recently used.
     archives.delete(name)
     archives.set(name, known)
     const [oldest] = archives.keys()
@@ -21,9 +23,10 @@ export function createMemory<Known>(create: () => Known): (owner: object, name: 
   }
 }
 
-/** Where an archive can be gone on with, in order: each at the beginning of a page of entries. */
+/** Places where an archive can be resumed, in order; each is at the beginning of a page of
+ *  entries. */
 export interface Marks<Mark> {
-  /** Keeps a mark that is behind all others, and far enough from them. */
+  /** Keeps a mark that is after all others and far enough from the last. */
   note(mark: Mark): void
   findLast(isBefore: (mark: Mark) => boolean): Mark | undefined
 }
@@ -37,7 +40,7 @@ export function createMarks<Mark extends { page: number }>(): Marks<Mark> {
       if (last !== undefined && mark.page < last.page + pagesApart) return
       marks.push(mark)
       if (marks.length <= marksMax) return
-      // All artifacts of a run can have any number of pages.
+      // The zip of a run can have any number of pages.
       marks = marks.filter((_, index) => index % 2 === 0)
       pagesApart *= 2
     },

@@ -1,23 +1,24 @@
-/** What a download is: a form in which an artifact, a file or a run is served. Its length is known before its first
- *  byte, its bytes never change under one ETag, and any half-open range of it can be produced on its own. */
+/** A download: one form of an artifact, a file or a run. Its length is known before its first
+ *  byte, its bytes never change under one ETag, and any half-open range of it can be produced on
+ *  its own. */
 import type { Digest } from '../core/digest.ts'
 
 export interface Representation {
   contentType: string
-  /** Offered to browsers; not screened for any file system. */
+  /** Suggested to browsers; not sanitized for any file system. */
   fileName: string
   totalBytes: number
-  /** Strong, quoted: a function of what decides the bytes, and of nothing else. */
+  /** Strong and quoted: a function of exactly the facts that determine the bytes. */
   etag: string
-  /** SHA-256 of the whole representation where it is known without reading it. */
+  /** SHA-256 of the whole representation, where it is known without reading it. */
   digest: Digest | null
-  /** `gzip` for the compressed form of a single file. */
+  /** `gzip` for the gzip form of a single file. */
   contentEncoding: 'gzip' | null
-  /** Checks that every copy the representation needs is present and undamaged in the metadata, before a status is
-   *  sent. Errors: blob_damaged, naming the paths. */
+  /** Checks, before a status is sent, that the metadata lists every copy that the representation
+   *  needs as present and undamaged. Errors: blob_damaged, with the paths. */
   verifyReadable(): Promise<void>
-  /** The bytes of `[start, end)`, in order, in chunks between 16 KiB and 1 MiB (the last may be shorter), each checked
-   *  against its stored CRC before it is yielded. Holds at most two read windows. Ends early only by throwing.
-   *  Errors: blob_damaged. */
+  /** Yields the bytes of `[start, end)`, in order, in chunks of 16 KiB to 1 MiB (the last may be
+   *  shorter), each checked against its stored CRC first. Holds at most two read windows. Ends
+   *  early only by throwing. Errors: blob_damaged. */
   read(start: number, end: number, signal?: AbortSignal): AsyncIterable<Buffer>
 }

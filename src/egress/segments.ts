@@ -1,6 +1,7 @@
-/** Segments: what a representation is made of, in order: literal bytes, slices of copies, and stretches that are only
- *  spelled out when a reader gets to them. They travel in batches of at most a few thousand, produced on demand, so
- *  neither a long manifest nor a large file is ever held as a list. */
+/** Segments: the parts of a representation, in order: literal bytes, slices of copies, and deferred
+ *  stretches whose segments are computed only when a reader reaches them. They are produced on
+ *  demand, in batches of at most a few thousand, so neither a long manifest nor a large file is
+ *  ever held as a list. */
 import type { BlobPlacement, Copy, Part } from '../core/copy.ts'
 import { limits } from '../core/limits.ts'
 import { storedBlockBytesMax, storedBlocksBytes, storedHeaderBytes } from '../packs/codec.ts'
@@ -10,7 +11,8 @@ export interface Literal {
   bytes: Buffer
 }
 
-/** The bytes `[start, end)` of a copy's stream. `path` is the entry that the bytes serve, to name it when they are bad. */
+/** The bytes `[start, end)` of a copy's stream. `path` is the entry that the bytes belong to, named
+ *  in errors. */
 export interface Slice {
   kind: 'slice'
   copy: Copy
@@ -19,7 +21,7 @@ export interface Slice {
   path: string | null
 }
 
-/** Exactly `lengthBytes` bytes, whose segments are worked out by `open` if a reader wants any of them. */
+/** Exactly `lengthBytes` bytes, whose segments `open` computes when a reader needs any of them. */
 export interface Deferred {
   kind: 'deferred'
   lengthBytes: number
@@ -27,19 +29,19 @@ export interface Deferred {
 }
 
 export type Segment = Literal | Slice | Deferred
-/** A segment that can be read as it is. */
+/** A segment that can be read directly. */
 export type PlainSegment = Literal | Slice
 export type SegmentBatches = AsyncIterable<Segment[]>
 
-/** Parts of a composite, in order, from part `first` on; at most `limit` of them. */
+/** Reads parts of a composite, in order, from part `first` on; at most `limit` of them. */
 export type ReadParts = (blobId: number, first: number, limit: number) => Promise<Part[]>
 
-/** For measuring: a composite is counted by its length and never opened. */
+/** For measuring, which uses a composite's length and never opens it. */
 export const unreadParts: ReadParts = () => {
   throw new Error('parts are not read while measuring')
 }
 
-/** Most parts asked for at once; a batch of segments is no longer than this. */
+/** Upper bound on the parts read at once, and so on the segments of a batch. */
 const partsPerRead = 2000
 
 export function literal(bytes: Buffer): Literal {
@@ -51,7 +53,7 @@ export function wholeCopy(copy: Copy, path: string | null): Slice {
   return { kind: 'slice', copy, start: 0, end: copy.lengthBytes, path }
 }
 
-/** Stands for bytes before the range that is asked for. */
+/** A placeholder for bytes before the requested range. */
 export function passedOver(lengthBytes: number): Deferred {
   const open = (): never => {
     throw new Error('bytes before the range are not read')
@@ -59,7 +61,8 @@ export function passedOver(lengthBytes: number): Deferred {
   return { kind: 'deferred', lengthBytes, open }
 }
 
-/** A blob as one deflate stream without its final block; for a single copy, its stream whatever the codec. */
+/** A blob as one deflate stream without its final block; for a single copy, its stream whatever its
+ *  codec. */
 export function blobStream(blob: BlobPlacement, path: string, readParts: ReadParts): Segment {
   if (blob.copy !== null) return wholeCopy(blob.copy, path)
   return {
@@ -69,7 +72,7 @@ export function blobStream(blob: BlobPlacement, path: string, readParts: ReadPar
   }
 }
 
-/** The streams of a composite's parts, from part `first` on. */
+/** Yields the streams of a composite's parts, from part `first` on. */
 export async function* partStreams(
   from: { blob: BlobPlacement; first: number },
   path: string,
@@ -80,7 +83,7 @@ export async function* partStreams(
   }
 }
 
-/** The parts of a composite, from part `first` on, in pages. */
+/** Yields the parts of a composite in pages, from part `first` on. */
 export async function* partPages(
   from: { blob: BlobPlacement; first: number },
   readParts: ReadParts,
@@ -110,8 +113,8 @@ export function totalBytes(segments: readonly Segment[]): number {
   return segments.reduce((sum, segment) => sum + segmentBytes(segment), 0)
 }
 
-/** The segments of `[start, end)` of `batches`, spelled out. What lies before is counted, not opened; what lies after
- *  is not asked for. */
+/** Yields the segments of `[start, end)` of `batches`, with deferred ones opened. Segments before
+ *  the range are counted but not opened; none after it are requested. */
 export async function* sliceSegments(
   batches: SegmentBatches,
   start: number,
@@ -146,7 +149,8 @@ function narrow(segment: PlainSegment, from: number, to: number): PlainSegment {
     : { ...segment, start: segment.start + from, end: segment.start + to }
 }
 
-/** A `stored` copy as deflate: stored blocks, none of them final. They must begin at a byte border of the stream. */
+/** A `stored` copy as deflate stored blocks, none of them final. They must begin at a byte boundary
+ *  of the stream. */
 export function storedBlocks(copy: Copy, path: string): Deferred {
   return {
     kind: 'deferred',

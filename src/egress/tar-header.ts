@@ -1,5 +1,6 @@
-/** Tar headers: ustar, preceded by a pax extended header where path, link target or size do not fit or are not ASCII.
- *  Owner is 0 without a name. POSIX.1-2017 pax, "ustar Interchange Format". */
+/** Tar headers: ustar, preceded by a pax extended header where path, link target or size do not fit
+ *  or are not ASCII. Owner and group are 0, without names. POSIX.1-2017 pax, "ustar Interchange
+ *  Format". */
 import type { StoredEntry } from '../metadata/metadata.ts'
 
 const blockBytes = 512
@@ -12,8 +13,8 @@ const octal11Max = 0o77777777777
 const typeFlags = { file: '0', symlink: '2', directory: '5' } as const
 type TypeFlag = (typeof typeFlags)[StoredEntry['kind']] | 'x'
 
-/** Everything that comes before the entry's content, in whole blocks. Its length, and where its fields end, depend on
- *  the entry alone: a time that eleven octal digits cannot say becomes the nearest they can. */
+/** Everything that precedes the entry's content, in whole blocks. Its length, and where its fields
+ *  end, depend on the entry alone; a time outside the range of eleven octal digits is clamped. */
 export function tarHeader(entry: StoredEntry, modifiedAt: number | null): Buffer {
   const path = entry.kind === 'directory' ? `${entry.path}/` : entry.path
   const target = entry.kind === 'symlink' ? entry.target : ''
@@ -36,8 +37,9 @@ export function tarHeader(entry: StoredEntry, modifiedAt: number | null): Buffer
   return records.length === 0 ? header : Buffer.concat([paxHeader(path, records), header])
 }
 
-/** Headers of one shape have their fields end at the same places, and nothing but ASCII in them, so they take equally many
- *  bits in `fixed-deflate.ts`. Undefined for an entry that needs an extended header. */
+/** Headers with the same shape have fields that end at the same offsets and contain only ASCII, so
+ *  they take the same number of bits in `fixed-deflate.ts`. Undefined for an entry that needs an
+ *  extended header. */
 export function tarHeaderShape(entry: StoredEntry): number | undefined {
   const place = placePath(entry.kind === 'directory' ? `${entry.path}/` : entry.path)
   const target = entry.kind === 'symlink' ? entry.target : ''
@@ -47,11 +49,12 @@ export function tarHeaderShape(entry: StoredEntry): number | undefined {
   return lengths.reduce((shape, length) => shape * 256 + length, 0)
 }
 
-/** The two fields that hold a path, or undefined when it needs an extended header. */
+/** Splits a path into the two fields that hold it; undefined when it needs an extended header. */
 function placePath(path: string): { name: string; prefix: string } | undefined {
   if (fitsField(path, nameBytesMax)) return { name: path, prefix: '' }
   if (!fitsField(path, prefixBytesMax + 1 + nameBytesMax)) return undefined
-  // The slash between prefix and name is not stored; the first that leaves a short enough name will do.
+  // The slash between prefix and name is not stored. Split at the first slash that leaves a short
+  // enough name.
   const slash = path.indexOf('/', path.length - nameBytesMax - 1)
   if (slash < 1 || slash > prefixBytesMax || slash === path.length - 1) return undefined
   return { name: path.slice(slash + 1), prefix: path.slice(0, slash) }
@@ -65,7 +68,7 @@ function isAscii(text: string): boolean {
   return Buffer.byteLength(text) === text.length
 }
 
-/** What readers without pax support see. */
+/** The fallback for readers without pax support. */
 function asciiName(text: string, charactersMax: number): string {
   if (fitsField(text, charactersMax)) return text
   return text.slice(0, charactersMax).replace(/[^ -~]/g, '_')
@@ -89,11 +92,11 @@ function paxHeader(path: string, records: [key: string, value: string][]): Buffe
   ])
 }
 
-/** `<length> <key>=<value>\n`, where the length counts its own digits. */
+/** `<length> <key>=<value>\n`, where the length includes its own digits. */
 function paxRecord(key: string, value: string): string {
   const rest = Buffer.byteLength(` ${key}=${value}\n`)
   let length = rest + String(rest).length
-  // The digits of the length can make it one digit longer.
+  // Adding the digits can make the length one digit longer.
   length = rest + String(length).length
   return `${length} ${key}=${value}\n`
 }
@@ -114,26 +117,26 @@ function ustarHeader(fields: {
   writeOctal(header, 0, { at: 116, digits: 7 })
   writeOctal(header, fields.sizeBytes, { at: 124, digits: 11 })
   writeOctal(header, fields.modifiedAt, { at: 136, digits: 11 })
-  // The checksum is taken with its own field blank.
+  // The checksum is computed with its own field blank.
   header.write('        ', 148, 'latin1')
   header.write(fields.typeFlag, 156, 'latin1')
   header.write(fields.target, 157, 'latin1')
   header.write('ustar\u000000', 257, 'latin1')
   header.write(fields.prefix, prefixAt, 'latin1')
   let sum = 0
-  // Behind the prefix are only NULs.
+  // Only NULs follow the prefix.
   for (let at = 0; at < prefixAt + fields.prefix.length; at++) sum += header[at]!
   writeOctal(header, sum, { at: 148, digits: 6 })
   header[154] = 0
   return header
 }
 
-/** Octal digits, the rest of the field is left as it is. */
+/** Writes octal digits; the rest of the field is left unchanged. */
 function writeOctal(header: Buffer, value: number, field: { at: number; digits: number }): void {
   let rest = value
   for (let at = field.at + field.digits - 1; at >= field.at; at--) {
     header[at] = 0x30 + (rest % 8)
-    // Sizes have more bits than bitwise operators take.
+    // Sizes have more bits than bitwise operators support.
     rest = Math.floor(rest / 8)
   }
 }

@@ -1,11 +1,14 @@
-/** The tar.gz: gzip around stored deflate streams, a pure function of entries, modification times and chosen copies.
+/** The tar.gz: gzip around stored deflate streams, a pure function of entries, modification times
+ *  and chosen copies.
  *
- *  Tar headers and padding are text that we deflate ourselves (`tar-text.ts`); contents are stored streams. A
- *  joining stream ends at a byte border without a final block, so the next header can follow it in the same gzip
- *  member; a foreign `deflate` stream brings its own final block, so its gzip member ends after it and the next header
- *  begins another; a foreign `stored` member is wrapped in stored blocks. Members concatenate: RFC 1952 §2.2.
+ *  Tar headers and padding are text that this program deflates (`tar-text.ts`); contents are stored
+ *  streams. A joining stream ends at a byte boundary without a final block, so the next header can
+ *  follow it in the same gzip member. A foreign `deflate` stream has its own final block, so its
+ *  gzip member ends after it and the next header begins another. A foreign `stored` member is
+ *  wrapped in stored blocks. Gzip members concatenate: RFC 1952 §2.2.
  *
- *  Formats: POSIX.1-2017 pax, "ustar Interchange Format" and "pax Interchange Format"; RFC 1952 (gzip). */
+ *  Formats: POSIX.1-2017 pax, "ustar Interchange Format" and "pax Interchange Format"; RFC 1952
+ *  (gzip). */
 import type { BlobPlacement } from '../core/copy.ts'
 import { combineCrc32 } from '../core/crc32.ts'
 import type { StoredEntry, StoredFile } from '../metadata/metadata.ts'
@@ -24,7 +27,7 @@ import {
 } from './segments.ts'
 import { createEmittedText, createMeasuredText, type TarText } from './tar-text.ts'
 
-/** Part of every tar.gz's ETag: grows whenever the same entries would give other bytes. */
+/** Part of every tar.gz's ETag. Increase it whenever the same entries would produce other bytes. */
 export const tarGzFormatVersion = 1
 
 export interface TarMember {
@@ -37,18 +40,19 @@ const blockBytes = 512
 /** Headers of entries without content are gathered up to this size before they are deflated. */
 const textBytesMax = 64 * 1024
 
-/** The gzip member being written: what was put into it, but for the text that still waits to be deflated. */
+/** The gzip member being written: what it contains so far, except for text that is yet to be
+ *  deflated. */
 interface GzipMember {
   begun: boolean
   crc32: number
   sizeBytes: number
 }
 
-/** An archive being laid out, to emit bytes or only to know how many there would be. */
+/** An archive being laid out, either to emit its bytes or only to compute its length. */
 interface Archive {
   gzip: GzipMember
   text: TarText
-  /** How many NULs wait to be deflated, when nothing else does. */
+  /** Number of NULs yet to be deflated; undefined when other text is pending as well. */
   nuls: number | undefined
 }
 
@@ -56,7 +60,7 @@ function createArchive(text: TarText): Archive {
   return { gzip: emptyMember(), text, nuls: 0 }
 }
 
-/** Where an archive can be gone on with: before its entry `members`. */
+/** A place where an archive can be resumed: before its entry `members`. */
 interface TarMark {
   page: number
   members: number
@@ -65,7 +69,8 @@ interface TarMark {
   nuls: number
 }
 
-/** What is known of a tar.gz: for pages of entries where they begin, and what it comes to once it was measured. */
+/** What is known about a tar.gz: where pages of entries begin, and its totals once it was
+ *  measured. */
 export interface TarMarks {
   pages: Marks<TarMark>
   whole: { members: number; totalBytes: number } | undefined
@@ -75,14 +80,14 @@ export function createTarMarks(): TarMarks {
   return { pages: createMarks(), whole: undefined }
 }
 
-/** Members from a page of entries on. */
+/** Yields the members from a page of entries on. */
 export type TarMembersFrom = (page: number) => AsyncIterable<Batch<TarMember>>
 
 function emptyMember(): GzipMember {
   return { begun: false, crc32: 0, sizeBytes: 0 }
 }
 
-/** What ends before `start` is counted and not spelled out, and what `marks` know to do so is not gone through. */
+/** Yields the segments of the tar.gz. Everything before `start` that `marks` cover is skipped. */
 export async function* tarGzSegments(
   members: TarMembersFrom,
   readParts: ReadParts,
@@ -108,7 +113,8 @@ export async function* tarGzSegments(
   yield endSegments(archive)
 }
 
-/** Not where headers wait, since these are made of entries before. */
+/** Notes a mark, unless headers are pending: they consist of earlier entries, and a mark does not
+ *  keep them. */
 function noteMark(
   { pages }: TarMarks,
   { gzip, nuls }: Archive,
@@ -117,10 +123,10 @@ function noteMark(
   if (nuls !== undefined) pages.note({ ...at, gzip: { ...gzip }, nuls })
 }
 
-/** Adds up the length of a tar.gz, batch by batch. Modification times make no difference to it. */
+/** Adds up the length of a tar.gz, batch by batch. Modification times do not affect it. */
 export interface TarGzMeter {
   add(batch: readonly TarMember[]): void
-  /** The total length; nothing can be added afterwards. */
+  /** Returns the total length; nothing may be added afterwards. */
   finish(): number
 }
 
@@ -136,7 +142,7 @@ export function createTarGzMeter(): TarGzMeter {
   }
 }
 
-/** The length of the tar.gz of `members`, which is gone through where `marks` do not know it. */
+/** Returns the length of the tar.gz of `members`, walking them unless `marks` know it. */
 export async function measureTarGz(members: TarMembersFrom, marks: TarMarks): Promise<number> {
   if (marks.whole === undefined) {
     const meter = createTarGzMeter()
@@ -160,7 +166,7 @@ function memberSegments(archive: Archive, member: TarMember, readParts: ReadPart
   if (entry.kind !== 'file' || entry.blob.sizeBytes === 0) return segments
   flushText(segments, archive, 'open')
   addContent(segments, archive, entry.blob, blobStreamIn(entry, readParts))
-  // Content fills whole blocks.
+  // Pads the content to whole blocks.
   archive.nuls = (blockBytes - (entry.blob.sizeBytes % blockBytes)) % blockBytes
   text.addNuls(archive.nuls)
   return segments

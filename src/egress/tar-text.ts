@@ -1,5 +1,6 @@
-/** The text of a tar.gz: headers and padding, gathered until content follows and then deflated by ourselves
- *  (`fixed-deflate.ts`). Either as bytes, or only as their length, for which most headers need not be made. */
+/** The text of a tar.gz: headers and padding, gathered until content follows and then deflated
+ *  (`fixed-deflate.ts`). Two implementations: one makes the bytes, the other only their length, for
+ *  which most headers need not be made. */
 import { crc32 } from '../core/crc32.ts'
 import type { StoredEntry } from '../metadata/metadata.ts'
 import {
@@ -12,14 +13,16 @@ import { literal, type Segment } from './segments.ts'
 import { tarHeader, tarHeaderShape } from './tar-header.ts'
 
 export interface TarText {
-  /** False where nobody reads the checksum: combining it takes longer than all the rest of measuring. */
+  /** False when the checksum is not needed: combining it takes longer than all the rest of
+   *  measuring. */
   readonly sums: boolean
-  /** Of what was gathered since the last flush. */
+  /** Length of the text gathered since the last flush. */
   readonly lengthBytes: number
   /** `modifiedAt`: whole seconds since the epoch. */
   addHeader(entry: StoredEntry, modifiedAt: number | null): void
   addNuls(count: number): void
-  /** Deflates what was gathered. `crc32` is that of what came before; answers that of all. */
+  /** Deflates the gathered text. Takes the CRC-32 of everything before, and returns that of
+   *  everything so far. */
   flush(ending: 'open' | 'final', crc32: number): { segment: Segment; crc32: number }
 }
 
@@ -46,10 +49,10 @@ export function createEmittedText(): TarText {
   }
 }
 
-/** Of the end of an archive, the longest run. */
+/** As many as the end of an archive has, the longest run. */
 const nuls = Buffer.alloc(1024)
 
-/** Its segments cannot be read, and the checksum stays as it was. */
+/** Its segments cannot be read, and it leaves the checksum unchanged. */
 export function createMeasuredText(): TarText {
   const meter = createFixedMeter()
   return {

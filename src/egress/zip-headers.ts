@@ -1,4 +1,4 @@
-/** The headers of a generated zip, and how long they are. */
+/** The headers of a generated zip, and their lengths. */
 import {
   centralHeaderBytes,
   createZipEncoder,
@@ -13,10 +13,10 @@ export interface ZipMemberFacts extends ZipHeaderFacts {
   modifiedAt: number | null
 }
 
-/** What was gone through of a zip, from its beginning. */
+/** Running totals of a zip, from its beginning. */
 export interface ZipTally {
   members: number
-  /** Of local headers and data, which is where the central directory begins. */
+  /** Bytes of local headers and data; the central directory begins there. */
   localBytes: number
   centralBytes: number
 }
@@ -42,7 +42,7 @@ export function countMember(tally: ZipTally, member: ZipMemberFacts): void {
   tally.members += 1
 }
 
-/** Bytes of a member before the next one: header and data. */
+/** Bytes of a member up to the next one: header and data. */
 export function localBytes(member: ZipMemberFacts): number {
   return localHeaderBytes(member) + member.storedBytes
 }
@@ -59,7 +59,7 @@ export function centralHeader(member: ZipMemberFacts, offset: number): Buffer {
   return header
 }
 
-/** What follows the central directory. */
+/** The records that follow the central directory. */
 export function endRecords({ members, localBytes, centralBytes }: ZipTally): Buffer {
   return encoder.encodeEnd({
     memberCount: members,
@@ -71,14 +71,14 @@ export function endRecords({ members, localBytes, centralBytes }: ZipTally): Buf
 const dosEpoch = (1 << 21) | (1 << 16)
 const dosLast = (127 << 25) | (12 << 21) | (31 << 16) | (23 << 11) | (59 << 5) | 29
 
-/** Date in the high half, time in the low half, in UTC; 1980-01-01 for no time, and the nearest that DOS can say for
- *  years it cannot. APPNOTE 4.4.6. */
+/** Date in the high half, time in the low half, in UTC. No time means 1980-01-01; years outside
+ *  DOS's range are clamped. APPNOTE 4.4.6. */
 function dosDateTime(modifiedAt: number | null): number {
   if (modifiedAt === null) return dosEpoch
   const time = new Date(modifiedAt * 1000)
   const year = time.getUTCFullYear() - 1980
   if (year < 0) return dosEpoch
-  // A time beyond what Date can hold has no year.
+  // A time beyond the range of Date has a year of NaN.
   if (!(year <= 127)) return dosLast >>> 0
   const date = (year << 9) | ((time.getUTCMonth() + 1) << 5) | time.getUTCDate()
   const clock =

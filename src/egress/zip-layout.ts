@@ -1,10 +1,13 @@
-/** The generated zip: a pure function of entries, modification times and the copies chosen for them.
+/** The generated zip: a pure function of entries, modification times and the copies chosen for
+ *  them.
  *
- *  Members come in manifest order. Local headers carry CRC and sizes, so that a reader that never sees the central
- *  directory (the stock client's) can work, and there are no data descriptors. ZIP64 appears only where a size, an
- *  offset or the count needs it. A member's data is its stored stream, so nothing is compressed here.
+ *  Members are in manifest order. Local headers carry CRC and sizes, so that a reader that never
+ *  sees the central directory (the stock client's) works, and there are no data descriptors. ZIP64
+ *  is used only where a size, an offset or the count requires it. A member's data is its stored
+ *  stream, so nothing is compressed here.
  *
- *  Measuring runs the same functions as emitting, so an announced length is the emitted one by construction. */
+ *  Measuring runs the same functions as emitting, so the announced length equals the emitted one by
+ *  construction. */
 import { joiningEnd } from '../core/copy.ts'
 import { crc32 } from '../core/crc32.ts'
 import { createByteReader, createByteWriter } from '../core/varint.ts'
@@ -30,7 +33,8 @@ import {
   type ZipTally,
 } from './zip-headers.ts'
 
-/** Part of every generated zip's ETag: grows whenever the same entries would give other bytes. */
+/** Part of every generated zip's ETag. Increase it whenever the same entries would produce other
+ *  bytes. */
 export const zipFormatVersion = 1
 
 export interface ZipMember extends ZipMemberFacts {
@@ -39,14 +43,16 @@ export interface ZipMember extends ZipMemberFacts {
 
 const unixType = { file: 0o100000, directory: 0o040000, symlink: 0o120000 } as const
 
-/** An entry as a zip member. `prefix` is put before its path, and ends with a slash when it is a folder. */
+/** An entry as a zip member. `prefix` is prepended to its path; for a folder it ends with a
+ *  slash. */
 export function zipMember(
   entry: StoredEntry,
   options: { modifiedAt: number | null; prefix: string; readParts: ReadParts },
 ): ZipMember {
   const data = memberData(entry, options.readParts)
   const path = options.prefix + entry.path
-  // Spelled out: spreading costs more than all the rest, and a large tree has a million of these.
+  // Field by field, because spreading costs more than all the rest, and a large tree has a million
+  // members.
   return {
     name: entry.kind === 'directory' ? `${path}/` : path,
     mode: unixType[entry.kind] | entry.mode,
@@ -59,7 +65,7 @@ export function zipMember(
   }
 }
 
-/** The folder that holds the members of one artifact of several. */
+/** The folder of one artifact in a zip of several. */
 export function zipFolder(name: string): ZipMember {
   return { name: `${name}/`, mode: unixType.directory | 0o755, modifiedAt: null, ...noData }
 }
@@ -93,7 +99,7 @@ function targetData(target: Buffer): MemberData {
 function fileData(entry: StoredFile, readParts: ReadParts): MemberData {
   const { blob } = entry
   const stream = blobStream(blob, entry.path, readParts)
-  // Ours joins, and still lacks its final block; a foreign stream is complete as it is.
+  // Our own streams lack a final block; foreign ones are complete.
   const joins = blob.copy === null || blob.copy.codec === 'joining'
   return {
     method: blob.copy?.codec === 'stored' ? 0 : 8,
@@ -108,7 +114,8 @@ interface ZipMark extends ZipTally {
   page: number
 }
 
-/** What is known of a zip: where its members begin that begin a page of entries, and all of it once it was gone through. */
+/** What is known about a zip: where the pages of entries begin in it, and its totals once it was
+ *  walked to the end. */
 export interface ZipMarks {
   pages: Marks<ZipMark>
   whole: ZipTally | undefined
@@ -118,11 +125,12 @@ export function createZipMarks(): ZipMarks {
   return { pages: createMarks(), whole: undefined }
 }
 
-/** Members from a page of entries on. */
+/** Yields the members from a page of entries on. */
 export type MembersFrom = (page: number) => AsyncIterable<Batch<ZipMember>>
 
-/** The zip of `members`, which is called twice: for the members, and for the central directory. What ends before `start` is
- *  counted and not spelled out, and what `marks` know to do so is not gone through. */
+/** Yields the segments of the zip of `members`, which is called twice: for the members and for the
+ *  central directory. Everything before `start` that `marks` cover is skipped; the rest before it
+ *  is only counted. */
 export async function* zipSegments(
   members: MembersFrom,
   { start, marks }: { start: number; marks: ZipMarks } = { start: 0, marks: createZipMarks() },
@@ -135,7 +143,7 @@ export async function* zipSegments(
   yield [literal(endRecords(whole))]
 }
 
-/** Headers and data of members; answers what they come to. */
+/** Yields headers and data of the members; returns their totals. */
 async function* localStretch(
   members: MembersFrom,
   { start, marks }: { start: number; marks: ZipMarks },
@@ -173,7 +181,7 @@ async function* centralDirectory(
   }
 }
 
-/** The last page whose mark is before what is asked for; the first one where none is known. */
+/** Returns the last mark that `isBefore` accepts, or the beginning of the zip. */
 function markBefore({ pages }: ZipMarks, isBefore: (mark: ZipMark) => boolean): ZipMark {
   return pages.findLast(isBefore) ?? { page: 0, ...createZipTally() }
 }
@@ -191,7 +199,7 @@ function countBatch(
 export interface ZipMeter {
   add(page: readonly ZipMember[]): void
   totalBytes(): number
-  /** What each page comes to, for `recallPages`. */
+  /** Returns the sizes of each page, for `recallPages`. */
   pages(): Buffer
 }
 
@@ -211,7 +219,7 @@ export function createZipMeter(): ZipMeter {
   }
 }
 
-/** Marks as they are of a zip that was gone through, of what its pages came to when it was measured. */
+/** Restores the marks of a fully walked zip from the page sizes recorded when it was measured. */
 export function recallPages(marks: ZipMarks, pages: Uint8Array): void {
   const reader = createByteReader(pages)
   const tally = createZipTally()
@@ -228,7 +236,7 @@ function zipBytes(whole: ZipTally): number {
   return whole.localBytes + whole.centralBytes + endRecords(whole).length
 }
 
-/** The length of the zip of `members`, which is gone through where `marks` do not know it. */
+/** Returns the length of the zip of `members`, walking them unless `marks` know it. */
 export async function measureZip(members: MembersFrom, marks: ZipMarks): Promise<number> {
   if (marks.whole === undefined) {
     const tally = createZipTally()

@@ -1,18 +1,20 @@
-/** When the room ends if things go on as they did: growth between two instants, carried forward. */
+/** Forecasts when space runs out by extrapolating the growth between two instants. */
 import { dayMs } from '../core/units.ts'
 
 export interface Growth {
   /** Negative when it shrank. */
   bytesPerDay: number
-  /** The days that it was measured over. */
+  /** The days over which it was measured. */
   days: number
 }
 
-/** How far back growth is looked at: long enough to even out a week, short enough to notice a change. */
+/** The period over which growth is measured: long enough to even out weekly cycles, short enough to
+ *  notice a change. */
 const windowMs = 30 * dayMs
 
-/** Over the last 30 days, or as long as is known; undefined for less than a day. `points` hold from their instant to the
- *  next one, oldest first, and the last of them until `now`. */
+/** Growth over the last 30 days, or over the known history if it is shorter; undefined for less
+ *  than a day. Each of `points`, oldest first, holds from its instant to the next point, and the
+ *  last until `now`. */
 export function growthOf(
   points: readonly { at: number; bytes: number }[],
   now: number,
@@ -27,7 +29,8 @@ export function growthOf(
   return { bytesPerDay: (last.bytes - first.bytes) / days, days }
 }
 
-/** Whole days until `leftBytes` are used up; null when there is no growth. 0 when they are. */
+/** Whole days until `leftBytes` are used up: 0 when they already are, null when there is no
+ *  growth. */
 export function daysUntilFull(leftBytes: number, growth: Growth): number | null {
   if (growth.bytesPerDay <= 0) return null
   return Math.floor(Math.max(0, leftBytes) / growth.bytesPerDay)

@@ -1,16 +1,18 @@
-/** What the store holds and what each layer of it saved:
+/** What the store holds and how much each layer saved:
  *
  *    logical − wholeFile = unique − chunk = chunks − compression = live;   live + dead = stored */
 import type { ProjectFigures, StoreFigures } from '../metadata/metadata.ts'
 
-/** Bytes throughout. What concerns packs is null for one project, because packs are shared by all. */
+/** All figures are bytes unless named otherwise. Figures about packs are null for a single project,
+ *  because all projects share the packs. */
 export interface Usage {
   artifacts: number
   files: number
   logicalBytes: number
   uniqueBytes: number
   storedBytes: number | null
-  /** Logical bytes over what is left once each file and each chunk is kept once; 1 for an empty store. */
+  /** Logical bytes divided by the bytes that remain once each file and each chunk is kept once; 1
+   *  for an empty store. */
   dedupRatio: number
   savedBy: { wholeFile: number; chunk: number; compression: number | null }
   packs: number | null
@@ -24,7 +26,7 @@ export function usageOfStore(figures: StoreFigures): Usage {
   return {
     ...usage,
     storedBytes,
-    // Negative when incompressible data dominates: framing costs a little.
+    // Negative when incompressible data dominates, because of the overhead of framing.
     savedBy: { ...usage.savedBy, compression: figures.chunkBytes - liveBytes },
     packs,
     liveBytes,
