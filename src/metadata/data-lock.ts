@@ -6,7 +6,7 @@ import SqliteDatabase from 'better-sqlite3'
 import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeDirectories } from '../make-directories.ts'
-import { tellingUnusable } from './sqlite/connection/unusable-database.ts'
+import { reportingUnusable } from './sqlite/connection/unusable-database.ts'
 
 export interface DataLock {
   /** Publishes the address of the process that holds the lock: an origin, without a trailing
@@ -41,7 +41,7 @@ export function lockDataDir(dataDir: string): DataLock {
   makeDirectories(dataDir, 0o700)
   const urlPath = join(dataDir, 'server.url')
   const lockPath = join(dataDir, lockFile)
-  const database = tellingUnusable(lockPath, () => new SqliteDatabase(lockPath, { timeout: 0 }))
+  const database = reportingUnusable(lockPath, () => new SqliteDatabase(lockPath, { timeout: 0 }))
   try {
     // Nothing is ever written, so no journal file is needed beside it.
     database.pragma('journal_mode = MEMORY')

@@ -155,7 +155,7 @@ describe('trove serve', () => {
     expect(refused.status).toBe(1)
     expect(refused.text).toBe('')
     expect(refused.stderr).toBe(
-      `trove: ${path} was written by a newer version of Trove, and is left as it is\n` +
+      `trove: ${path} was written by a newer version of Trove and was left unchanged\n` +
         'hint: Start that version again, or put back the backup from before the upgrade.\n',
     )
   })

@@ -65,7 +65,7 @@ export function createReadLeaseMethods(
   const requireUnwritten = (error: unknown): void => {
     if (!isRefusedByDisk(error)) throw error
     if (isCollector) return
-    const reason = 'the disk of the metadata takes nothing: it is full, or has failed'
+    const reason = 'the disk of the metadata accepts no writes: it is full, or has failed'
     throw storeError('storage_full', reason, { neededBytes: null }, { cause: error })
   }
   const insert = prepare<[number, number, string], { id: number }>(

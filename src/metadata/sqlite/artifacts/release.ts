@@ -149,7 +149,7 @@ function createRestoring(
     if (row.releasableAt !== null && row.releasableAt > now) return
     throw storeError(
       'artifact_deleted',
-      `artifact ${artifactId} was deleted too long ago to be taken back`,
+      `artifact ${artifactId} was deleted too long ago to be restored`,
       { artifactId, deletedAt: removedAt, reason },
     )
   }

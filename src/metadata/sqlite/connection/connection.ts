@@ -6,12 +6,12 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import SqliteDatabase, { type Database } from 'better-sqlite3'
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
 import { nameKey } from '../../../core/artifact-order.ts'
-import { storeError } from '../../../core/errors.ts'
 import { joinSharedLog } from '../../shared-log.ts'
+import { reportingFullDisk } from './full-disk.ts'
 import { type LazyStatement, prepareLazily } from './lazy-statement.ts'
 import { migrateDatabase } from './migrate.ts'
 import { createOthersWatch } from './others-watch.ts'
-import { tellingUnusable } from './unusable-database.ts'
+import { reportingUnusable } from './unusable-database.ts'
 
 export interface Connection {
   /** Drizzle over this connection; its statements take part in the enclosing transaction. */
@@ -101,16 +101,17 @@ const journalBytesMax = 128 * 1024 * 1024
  *  so concurrently. Errors: storage_full, UnusableDatabaseError, NewerDatabaseError. */
 export function openConnection(options: ConnectionOptions): Connection {
   const { path, sharedLog, now = Date.now, callCount = () => 0 } = options
-  const database = tellingUnusable(path, () => openDatabase(options))
+  const database = reportingUnusable(path, () => openDatabase(options))
   const run = database.transaction((work: () => unknown) => work())
   const log = sharedLog && joinSharedLog(sharedLog)
   /** Runs `work`, which writes, once its turn has come. */
   const inTurn = <Result>(work: (isAwaited: () => boolean) => Result): Result => {
-    if (log === undefined || database.inTransaction) return tellingFull(() => work(() => false))
+    if (log === undefined || database.inTransaction)
+      return reportingFullDisk(() => work(() => false))
     const ticket = log.enter()
     others.noteTicket(ticket)
     try {
-      return tellingFull(() => work(() => log.isAwaited(ticket)))
+      return reportingFullDisk(() => work(() => log.isAwaited(ticket)))
     } finally {
       log.leave(ticket)
       log.announce()
@@ -211,7 +212,7 @@ function openDatabase({ path, sharedLog, trace }: ConnectionOptions): Database {
     // SQLite opens a read-only file without error and fails only at the first write.
     accessSync(path, constants.W_OK)
     database.function('name_key', { deterministic: true }, (name) => nameKey(String(name)))
-    tellingFull(() => {
+    reportingFullDisk(() => {
       configure(database, checkpointPages[sharedLog === undefined ? 'alone' : 'kept'])
       migrateDatabase(database)
     })
@@ -231,7 +232,7 @@ export interface Checkpointer {
 
 /** A connection that only makes checkpoints. The database must exist. */
 export function openCheckpointer(path: string): Checkpointer {
-  const database = tellingUnusable(path, () => new SqliteDatabase(path, { fileMustExist: true }))
+  const database = reportingUnusable(path, () => new SqliteDatabase(path, { fileMustExist: true }))
   return {
     run: () => checkpoint(database),
     close: () => database.close(),
@@ -248,19 +249,6 @@ function checkpoint(database: Database): number {
     // A full disk, for example; the log keeps everything until a later checkpoint.
     if (error instanceof SqliteDatabase.SqliteError) return 0
     throw error
-  }
-}
-
-/** Reports a full disk as `storage_full`, naming the disk. SQLite rolls the transaction back. */
-export function tellingFull<Result>(work: () => Result, disk = 'the disk of the metadata'): Result {
-  try {
-    return work()
-  } catch (error) {
-    const isFull =
-      error instanceof SqliteDatabase.SqliteError &&
-      (error.code === 'SQLITE_FULL' || error.code === 'SQLITE_IOERR_SHMSIZE')
-    if (!isFull) throw error
-    throw storeError('storage_full', `${disk} is full`, { neededBytes: null }, { cause: error })
   }
 }
 

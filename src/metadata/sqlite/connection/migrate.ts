@@ -15,7 +15,7 @@ class NewerDatabaseError extends Error {
   override readonly name = 'NewerDatabaseError'
 
   constructor(path: string) {
-    super(`${path} was written by a newer version of Trove, and is left as it is`)
+    super(`${path} was written by a newer version of Trove and was left unchanged`)
   }
 }
 

@@ -16,7 +16,7 @@ class UnusableDatabaseError extends Error {
 }
 
 /** Runs `open` and names the file in errors of SQLite. Errors: UnusableDatabaseError. */
-export function tellingUnusable<Result>(path: string, open: () => Result): Result {
+export function reportingUnusable<Result>(path: string, open: () => Result): Result {
   try {
     return open()
   } catch (error) {

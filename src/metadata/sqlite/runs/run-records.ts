@@ -15,7 +15,7 @@ import {
   createRecordRemoval,
   createRemovalRecording,
 } from './run-record-removal.ts'
-import { toldAt } from './silence.ts'
+import { progressAt } from './silence.ts'
 
 type RunRecordMethods = Pick<
   Metadata,
@@ -112,8 +112,8 @@ export function createRunRecordMethods(connection: Connection, audit: AuditLog):
 /** Errors: forbidden. */
 function refuseForeign(record: RecordRow | undefined, job: string | null): void {
   if (record === undefined || record.job === job) return
-  const teller = record.job === null ? 'a token of no job' : `job ${record.job}`
-  const reason = `this run is recorded by ${teller}, and this project is strict: only that job or a person records it`
+  const recorder = record.job === null ? 'a token without a job' : `job ${record.job}`
+  const reason = `${recorder} records this run; in a strict project no other job may add to its record`
   throw storeError('forbidden', reason, { reason })
 }
 
@@ -123,7 +123,7 @@ function nextOf(record: RecordRow | undefined, recording: string, sequence: numb
   const reason =
     record?.recording === recording
       ? `events ${record.nextSequence} to ${sequence - 1} are missing`
-      : 'another recording of the run has taken its place'
+      : 'another recording of the run has replaced it'
   throw storeError('session_ended', reason, { sessionId: recording })
 }
 
@@ -179,7 +179,7 @@ function createEventStore({ prepare }: Connection): EventStore {
   const jobId: EventStore['jobId'] = (target, key) => {
     const id = target.jobs.get(key) ?? findJob.get(target.runId, key)?.id
     if (id === undefined) {
-      throw storeError('invalid_request', `job ${key} was not named before`, { field: 'events' })
+      throw storeError('invalid_request', `no earlier event names job ${key}`, { field: 'events' })
     }
     target.jobs.set(key, id)
     return id
@@ -192,24 +192,32 @@ function createEventStore({ prepare }: Connection): EventStore {
     countRows(target, nameStep.run(id, step.number, step.name).changes)
     return [id, step.number]
   }
-  const event: Store = (target, told) => {
-    switch (told.type) {
+  const event: Store = (target, reported) => {
+    switch (reported.type) {
       case 'run-started':
-        return void startRun.run(told.at, target.runId)
+        return void startRun.run(reported.at, target.runId)
       case 'run-finished':
-        return void endRun.run(told.conclusion, told.durationMs, target.runId)
+        return void endRun.run(reported.conclusion, reported.durationMs, target.runId)
       case 'job-named': {
-        const { key, id, name } = told.job
+        const { key, id, name } = reported.job
         return countRows(target, nameJob.run(target.runId, key, id, name).changes)
       }
       case 'job-started':
-        return void startJob.run(told.at, jobId(target, told.job))
+        return void startJob.run(reported.at, jobId(target, reported.job))
       case 'job-finished':
-        return void endJob.run(told.conclusion, told.durationMs, jobId(target, told.job))
+        return void endJob.run(
+          reported.conclusion,
+          reported.durationMs,
+          jobId(target, reported.job),
+        )
       case 'step-started':
-        return void startStep.run(told.at, ...stepOf(target, told))
+        return void startStep.run(reported.at, ...stepOf(target, reported))
       case 'step-finished':
-        return void endStep.run(told.conclusion, told.durationMs, ...stepOf(target, told))
+        return void endStep.run(
+          reported.conclusion,
+          reported.durationMs,
+          ...stepOf(target, reported),
+        )
     }
   }
   return { event, jobId }
@@ -258,11 +266,12 @@ function createRecordReading({
         const jobs = new Map(jobsOf(runId).map((job) => [job.id, job]))
         for (const { jobId, ...step } of stepsOf(runId)) jobs.get(jobId)?.steps.push(step)
         const { conclusion, startedAt, durationMs, updatedAt } = record
-        const told = <Told extends Progress>(each: Told): Told => toldAt(each, updatedAt, now)
+        const atNow = <Known extends Progress>(each: Known): Known =>
+          progressAt(each, updatedAt, now)
         return {
-          ...told({ conclusion, startedAt, durationMs }),
+          ...atNow({ conclusion, startedAt, durationMs }),
           updatedAt,
-          jobs: [...jobs.values()].map((job) => ({ ...told(job), steps: job.steps.map(told) })),
+          jobs: [...jobs.values()].map((job) => ({ ...atNow(job), steps: job.steps.map(atNow) })),
         }
       }),
     listRunProgress: async (runIds, now) => {
@@ -273,7 +282,7 @@ function createRecordReading({
         .from(runRecords)
         .where(inArray(runId, runIds))
         .all()
-      return found.map((each) => toldAt(each, each.updatedAt, now))
+      return found.map((each) => progressAt(each, each.updatedAt, now))
     },
     readLogPage: async (jobId, page) => {
       const place = and(eq(logPages.jobId, jobId), eq(logPages.page, page))

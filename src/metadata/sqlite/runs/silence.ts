@@ -10,9 +10,13 @@ export function silentSince(now: number): number {
 
 /** The progress to report at `now` of a run, or of a job or step of it, last updated at
  *  `updatedAt`. */
-export function toldAt<Told extends Progress>(told: Told, updatedAt: number, now: number): Told {
-  const { conclusion, startedAt } = told
-  if (conclusion !== null || updatedAt > silentSince(now)) return told
+export function progressAt<Known extends Progress>(
+  known: Known,
+  updatedAt: number,
+  now: number,
+): Known {
+  const { conclusion, startedAt } = known
+  if (conclusion !== null || updatedAt > silentSince(now)) return known
   const durationMs = startedAt === null ? null : Math.max(0, updatedAt - startedAt)
-  return { ...told, conclusion: 'stale', durationMs }
+  return { ...known, conclusion: 'stale', durationMs }
 }

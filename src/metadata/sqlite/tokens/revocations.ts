@@ -19,11 +19,11 @@ export function createRevocationMethods(
     const counted = orm.select({ held: count() }).from(revokedTokens).where(ofKind).get()
     if (counted!.held <= limits.revokedTokensMax) return
     const what = project === null ? 'administrators' : project
-    const instead = project === null ? 'remove secret.key' : 'revoke all that the project has'
+    const instead = project === null ? 'delete secret.key' : 'revoke all tokens of the project'
     throw tooLarge(
       'revoked tokens of a project',
       limits.revokedTokensMax,
-      `${limits.revokedTokensMax} tokens of ${what} are revoked one by one already; ${instead}`,
+      `${limits.revokedTokensMax} tokens of ${what} are revoked individually already, the most there can be; ${instead} instead`,
     )
   }
   return {

@@ -180,7 +180,7 @@ function createStreamMethods(connection: Connection): StreamMethods {
       read(() => {
         const rows = streams(JSON.stringify(streamIds))
         if (rows.length !== streamIds.length) {
-          throw storeError('not_found', 'a stream is not stored any more', { what: 'stream' })
+          throw storeError('not_found', 'a stream is no longer stored', { what: 'stream' })
         }
         const placed = Array<PlacedStream>(rows.length)
         for (const row of rows) {

@@ -257,7 +257,7 @@ function createKnownTrees(connection: Connection): TreeMethods {
       }),
     readLeasedPage: async (name, manifestId, page) => {
       if (!isLeased.get(findSession(name).id, manifestId)) {
-        throw storeError('not_found', `the upload has no lease of manifest ${manifestId}`, {
+        throw storeError('not_found', `the upload has no lease on manifest ${manifestId}`, {
           what: 'manifest',
         })
       }

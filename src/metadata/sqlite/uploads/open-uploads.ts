@@ -15,7 +15,7 @@ export function createOpenUploadsCheck({ prepare }: Connection, max: number): Op
     const { name, openUploads } = find.get(projectId)!
     if (openUploads <= max) return
     const setting = 'TROVE_MAX_OPEN_UPLOADS'
-    const reason = `${max} uploads of ${name} are under way, as many as a project may have (${setting}); one that is left ends a day later`
-    throw tooLarge('uploads of a project that are under way', max, reason, setting)
+    const reason = `${name} has ${max} open uploads, the most a project may have (${setting}); an abandoned one expires after a day`
+    throw tooLarge('open uploads of a project', max, reason, setting)
   }
 }

@@ -116,7 +116,7 @@ function placeFile(
   if (sizeBytes !== blob.sizeBytes) {
     throw storeError(
       'length_mismatch',
-      `${path} is said to have ${sizeBytes} bytes, its digest has ${blob.sizeBytes}`,
+      `${path} was declared with ${sizeBytes} bytes, but its digest belongs to ${blob.sizeBytes} bytes`,
       { expectedBytes: blob.sizeBytes, actualBytes: sizeBytes },
     )
   }

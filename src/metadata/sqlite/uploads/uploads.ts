@@ -131,9 +131,13 @@ function createUploadProgress({
         if (!upload) throw storeError('not_found', `no upload ${id}`, { what: 'upload' })
         if (upload.state !== 'open') {
           if (upload.blockListDigest === digest) return
-          throw storeError('block_list_conflict', `upload ${id} has another block list already`, {
-            uploadId: id,
-          })
+          throw storeError(
+            'block_list_conflict',
+            `upload ${id} already has a different block list`,
+            {
+              uploadId: id,
+            },
+          )
         }
         orm
           .update(uploads)

@@ -1,0 +1,18 @@
+import SqliteDatabase from 'better-sqlite3'
+import { storeError } from '../../../core/errors.ts'
+
+/** Runs `work` and reports a full disk as `storage_full`, naming the disk. SQLite rolls the transaction back. */
+export function reportingFullDisk<Result>(
+  work: () => Result,
+  disk = 'the disk of the metadata',
+): Result {
+  try {
+    return work()
+  } catch (error) {
+    const isFull =
+      error instanceof SqliteDatabase.SqliteError &&
+      (error.code === 'SQLITE_FULL' || error.code === 'SQLITE_IOERR_SHMSIZE')
+    if (!isFull) throw error
+    throw storeError('storage_full', `${disk} is full`, { neededBytes: null }, { cause: error })
+  }
+}
