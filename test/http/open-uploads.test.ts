@@ -1,4 +1,5 @@
-/** How many uploads of a project may be under way: stock and native ones count together, until they end. */
+/** How many uploads of a project may be under way: stock and native ones count together, until
+ *  they end. */
 import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
@@ -34,7 +35,7 @@ async function offer(project: string): Promise<Response> {
 }
 
 async function expectRefused(project: string): Promise<void> {
-  const reason = new RegExp(`${max} uploads of ${project} are under way.*TROVE_MAX_OPEN_UPLOADS`)
+  const reason = new RegExp(`${project} has ${max} open uploads.*TROVE_MAX_OPEN_UPLOADS`)
   const created = await (await stock(project)).twirp('CreateArtifact', { name: 'more', version: 4 })
   expect(created).toMatchObject({ status: 413, body: { msg: expect.stringMatching(reason) } })
   expect(await problemOf(await offer(project))).toMatchObject({
