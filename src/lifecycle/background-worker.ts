@@ -1,4 +1,5 @@
-/** The thread behind `runInBackground`: does a task with a connection to the metadata and a pack store of its own. */
+/** The thread behind `runInBackground`: runs tasks with its own connection to the metadata and
+ *  its own pack store. */
 import { workerData } from 'node:worker_threads'
 import { openSqliteMetadata } from '../metadata/sqlite.ts'
 import { openPackStore } from '../packs/open-pack-store.ts'

@@ -1,5 +1,6 @@
-/** Long maintenance that reads and hashes much runs in a thread of its own, so that neither the event loop nor the thread
- *  of the metadata waits for it. One thread per task; it ends with it. */
+/** Runs long maintenance that reads and hashes much in a thread of its own, so that it blocks
+ *  neither the event loop nor the metadata thread. Each task has its own thread, which ends with
+ *  the task. */
 import type { PackPlace } from '../packs/open-pack-store.ts'
 import { startThread } from '../program-files.ts'
 import { askThread } from '../worker-thread.ts'
@@ -8,7 +9,7 @@ import type { BackupReport } from './backup-packs.ts'
 import type { SecretsOptions, SecretsReport } from './look-for-secrets.ts'
 import type { ScrubFinding, ScrubOptions, ScrubReport } from './scrub.ts'
 
-/** What crosses to the thread. */
+/** The options that are sent to the thread. */
 type Plain<Options> = Omit<Options, 'onProgress' | 'onFinding' | 'fileSystem'>
 
 export type BackgroundTask =
@@ -19,7 +20,7 @@ export type BackgroundTask =
 export interface BackgroundPlaces {
   databasePath: string
   packPlace: PackPlace
-  /** Of the threads that share the database. */
+  /** Shared by the threads that use the database. */
   sharedLog?: SharedArrayBuffer
 }
 
@@ -28,14 +29,14 @@ export type BackgroundNews = { progress: object } | { finding: ScrubFinding }
 export interface BackgroundOptions {
   onProgress(progress: object): void
   onFinding(finding: ScrubFinding): void
-  /** Ends the task between two steps. */
+  /** Aborts the task between two steps. */
   signal: AbortSignal
 }
 
-/** What the thread holds besides SQLite's cache: a read of 4 MiB, and what it inflates to. */
+/** Heap of the thread, outside SQLite's cache: a read of 4 MiB, and what it inflates to. */
 const heapMiB = 128
 
-/** Runs a task to its end and answers its report. Errors: those of the task. */
+/** Runs a task to its end and returns its report. Errors: those of the task. */
 export async function runInBackground(
   data: BackgroundPlaces & { task: BackgroundTask & { kind: 'scrub' } },
   options: BackgroundOptions,
@@ -66,7 +67,7 @@ export async function runInBackground(
   try {
     return await thread.ask(task, { signal, onNews })
   } finally {
-    // The thread has closed the store then.
+    // Resolves once the thread has closed the store.
     await thread.close()
   }
 }

@@ -1,5 +1,5 @@
-/** The packs of a backup: linked where that can be done, else copied, read back and judged. A pack that an earlier try
- *  brought is taken as it is. */
+/** The packs of a backup: hard-linked where possible, else copied, read back and verified. A
+ *  pack from an earlier attempt is reused. */
 import { createDigestHasher } from '../core/digest.ts'
 import { hasCode, storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
@@ -13,17 +13,17 @@ import type { ReadingLease } from './reading-lease.ts'
 import { verifyCopies } from './verify-copies.ts'
 
 export interface BackupReport {
-  /** Where it is, or will be. */
+  /** Where the backup is or will be. */
   path: string
   packs: number
   packBytes: number
   linkedPacks: number
   copiedPacks: number
-  /** Packs that an earlier try had brought. */
+  /** Packs present from an earlier attempt. */
   reusedPacks: number
-  /** Copies found bad in packs that were copied; they are in the backup as far as they can be read. */
+  /** Copies found bad in copied packs; the backup has what can be read of them. */
   damagedCopies: number
-  /** Packs that the store has lost. */
+  /** Packs missing in the store. */
   missingPacks: number
 }
 
@@ -31,23 +31,24 @@ const packsPerPage = 500
 
 export interface Bringing {
   fileSystem: PackFileSystem
-  /** Where the backup will be, for the report. */
+  /** The final place of the backup, for the report. */
   destination: string
-  /** Never links. */
+  /** Copies every pack and never links. */
   copies: boolean
   lease: ReadingLease
-  /** Id of the newest pack that the metadata of the backup knows. Later ones are no part of it: a start would take many of
-   *  them for those of a lost database. */
+  /** Id of the newest pack known to the metadata of the backup. Later packs are left out: with
+   *  many of them, a start would conclude that they belong to a lost database. */
   newestPack: number
   onProgress?: (progress: BackupReport) => void
-  /** The packs of the backup, and where they lie. */
+  /** The packs of the backup, and their paths. */
   store: PackStore
   paths: LocalPaths
   ensureFanOut: (name: string) => Promise<void>
 }
 
-/** Brings every pack that the metadata of the backup needs, and removes what an earlier try brought for nothing; durable
- *  when it resolves. Errors: storage_full, digest_mismatch (the destination does not keep what is written). */
+/** Adds every pack that the metadata of the backup needs, and removes packs of an earlier
+ *  attempt that it does not need; durable when it resolves. Errors: storage_full,
+ *  digest_mismatch (the destination does not return what was written). */
 export async function bringPacks(ports: LifecyclePorts, bringing: Bringing): Promise<BackupReport> {
   const { fileSystem, paths, store, destination, lease, newestPack } = bringing
   const report: BackupReport = {
@@ -60,7 +61,7 @@ export async function bringPacks(ports: LifecyclePorts, bringing: Bringing): Pro
     damagedCopies: 0,
     missingPacks: 0,
   }
-  // What an earlier try left half-written.
+  // Half-written packs of an earlier attempt.
   await store.removeUnsealed(Number.POSITIVE_INFINITY)
   const present = new Map<string, number>()
   for await (const pack of store.list()) present.set(pack.name, pack.sizeBytes)
@@ -87,7 +88,7 @@ export async function bringPacks(ports: LifecyclePorts, bringing: Bringing): Pro
     if (page.length < packsPerPage) break
     after = page.at(-1)!.id
   }
-  // Packs that died since an earlier try brought them.
+  // Packs that died after an earlier attempt added them.
   for (const name of present.keys()) await store.remove(name)
   for (const directory of directories) await syncDirectory(directory, fileSystem)
   return report
@@ -113,7 +114,7 @@ async function bringPack(
   const { fileSystem, paths, copies } = bringing
   const target = paths.sealedPack(pack.name)
   await bringing.ensureFanOut(pack.name)
-  // A pack of another size is one that the medium cut short after an earlier try.
+  // A pack of another size was truncated by the medium after an earlier attempt.
   await ignoringAbsence(() => fileSystem.unlink(target))
   if (!copies && (await ports.packs.linkTo?.(pack.name, target)) === true) {
     report.linkedPacks += 1
@@ -124,7 +125,7 @@ async function bringPack(
   report.copiedPacks += 1
 }
 
-/** Writes the pack beside its place, reads it back, and only then gives it its name. */
+/** Writes the pack under a temporary name, reads it back, and only then renames it. */
 async function copyPack(
   { packs, signal }: LifecyclePorts,
   { fileSystem, paths, lease }: Bringing,
@@ -171,7 +172,8 @@ async function copyPack(
   await fileSystem.rename(staged, paths.sealedPack(name))
 }
 
-/** One bad sector is no reason to give up the rest of the pack. */
+/** Reads part of a pack; zeros where it cannot be read, since one bad sector is no reason to
+ *  give up the rest. */
 async function readOrZeros(
   packs: PackStore,
   { name, at, lengthBytes }: { name: string; at: number; lengthBytes: number },

@@ -1,11 +1,12 @@
-/** Backup: a consistent copy of a running store, which is a data directory like the one it came from.
+/** Backup: a consistent copy of a running store, in the form of a data directory.
  *
- *    1. A lease on reading, so that no pack goes away until the end.
- *    2. The metadata as of one instant, in `DEST.partial`. Every pack that it needs is there from now on.
- *    3. Those packs: as hard links where that can be done (packs never change, so a link is as good as a copy against
- *       every mistake, though not against a bad disk), else as copies that are synced, read back and judged.
- *    4. Everything is synced, and `DEST.partial` becomes `DEST`.
- *  So `DEST` is whole or not there. A backup that was stopped goes on from the packs it has got. */
+ *    1. Take a read lease, so that no pack is deleted before the end.
+ *    2. Copy the metadata as of one instant to `DEST.partial`. Every pack it needs exists from now on.
+ *    3. Add those packs: as hard links where possible (packs never change, so a link protects as well as a copy against
+ *       every mistake, though not against a bad disk), else as copies that are synced, read back and verified.
+ *    4. Sync everything and rename `DEST.partial` to `DEST`.
+ *  So `DEST` is complete or absent. A repeated backup reuses the packs of one that was
+ *  interrupted. */
 import { copyFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { storeError } from '../core/errors.ts'
@@ -31,9 +32,9 @@ export interface BackupFileSystem extends PackFileSystem {
 const nodeBackupFileSystem: BackupFileSystem = { ...nodeFileSystem, copyFile }
 
 export interface BackupOptions {
-  /** Absolute. Must not exist. */
+  /** An absolute path that must not exist. */
   destination: string
-  /** Files beside the metadata that belong to the store; those that are missing are left out. */
+  /** Files beside the metadata that belong to the store; missing ones are left out. */
   files: string[]
   /** Never links, so that the backup shares no bytes with the store. */
   copies: boolean
@@ -41,20 +42,22 @@ export interface BackupOptions {
   fileSystem?: BackupFileSystem
 }
 
-/** The keys of a data directory (`auth/`), without which nothing that they made is known again. */
+/** The keys of a data directory (`auth/`), without which nothing made with them can be verified. */
 export function keyFilesOf(dataDir: string): string[] {
   return ['secret.key', 'attestation.key'].map((name) => join(dataDir, name))
 }
 
-/** How long dead packs stay after the backup has died. Copying the metadata renews nothing. */
+/** How long dead packs are kept after the backup has died. Not renewed while the metadata is
+ *  copied. */
 const leaseMs = 60 * 60 * 1000
 const markerFile = 'trove-backup'
 const marker = 'trove-backup 1\n'
 const databaseFile = 'trove.db'
 
-/** Damage to the store is an answer and no failure: what can be read is in the backup.
- *  Errors: invalid_request (the destination exists or cannot be made, or its `.partial` is not a backup), storage_full, session_ended
- *  (it slept for longer than packs are kept for it). */
+/** Creates a backup. Damage to the store is reported, not thrown: the backup has what can be
+ *  read. Errors: invalid_request (the destination exists or cannot be created, or its `.partial`
+ *  is not a backup), storage_full, session_ended (the process slept for longer than packs are
+ *  kept for it). */
 export async function backUp(ports: LifecyclePorts, options: BackupOptions): Promise<BackupReport> {
   const { destination, fileSystem = nodeBackupFileSystem } = options
   const partial = `${destination}.partial`
@@ -67,7 +70,8 @@ export async function backUp(ports: LifecyclePorts, options: BackupOptions): Pro
     try {
       await ports.checkpoint?.('backup-begun')
       const report = await fillPartial(ports, { ...options, fileSystem, partial, lease })
-      // What went because it had ended is not lost to the store.
+      // If the lease has ended, missing packs may have been deleted meanwhile; the store has not
+      // lost them.
       await lease.renew()
       await fileSystem.rename(partial, destination)
       await ports.checkpoint?.('backup-renamed')
@@ -88,7 +92,7 @@ function refused(reason: string): Error {
   return storeError('invalid_request', reason, { field: 'destination' })
 }
 
-/** What the system says of a place where nobody can make anything: it is for who asked to name another. */
+/** Errors of a place where nothing can be created: the caller has to name another. */
 const refusals = ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'ENAMETOOLONG', 'ELOOP'] as const
 
 async function whileBeginning(destination: string, work: () => Promise<void>): Promise<void> {
@@ -101,7 +105,7 @@ async function whileBeginning(destination: string, work: () => Promise<void>): P
   }
 }
 
-/** Makes the directory, or recognizes the one of an earlier try. */
+/** Creates the directory, or recognizes that of an earlier attempt. */
 async function beginPartial(fileSystem: BackupFileSystem, partial: string): Promise<void> {
   const found = await ignoringAbsence(() => fileSystem.readdir(partial))
   if (found !== undefined && found.length > 0 && !found.includes(markerFile)) {
@@ -142,13 +146,13 @@ async function fillPartial(ports: LifecyclePorts, filling: Filling): Promise<Bac
   }
 }
 
-/** Answers the id of the newest pack that the copy knows. */
+/** Returns the id of the newest pack known to the copy. */
 async function copyMetadata(
   { metadata }: LifecyclePorts,
   { fileSystem, partial, files, lease }: Filling,
 ): Promise<number> {
   const database = join(partial, databaseFile)
-  // What an earlier try copied is older than packs that may have died since.
+  // A copy of an earlier attempt may refer to packs that have died since.
   await ignoringAbsence(() => fileSystem.unlink(database))
   await lease.renew()
   const newestPack = await metadata.copyTo(database)

@@ -1,30 +1,34 @@
-/** Judges the clock before anything is destroyed by it. Reads follow the clock at once, and what they refuse by mistake they
- *  serve again when it is set right; what a round expires or forgets is gone. So rounds wait while the clock is further than
- *  the store can know it to be: ahead of where it was believed last, plus what a clock that cannot jump says has passed since.
- *  What was believed is written down, so that a start with a wrong clock is noticed too. A machine that slept, or a server
- *  that was down, looks the same and waits as well, but never for ever. */
+/** Checks the clock before anything is destroyed because of it. Reads follow the clock at once:
+ *  what they refuse by mistake, they serve again once the clock is corrected. What a round
+ *  expires or deletes is gone. So rounds wait while the clock is ahead of the time the store
+ *  knows to have passed: the last believed time, plus the time measured since by a monotonic
+ *  clock. The believed time is stored, so that a start with a wrong clock is noticed too. A
+ *  machine that slept, or a server that was down, looks the same and waits as well, but for a
+ *  bounded time. */
 import { hasCode } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Log } from '../log.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import { startSchedule } from './schedule.ts'
 
-/** How far the clock is off from what was expected, and how long it must go on like that to be believed. */
+/** How far the clock is ahead of the expected time, and how much longer it must stay consistent
+ *  to be believed. */
 export interface ClockDoubt {
   aheadMs: number
   waitMs: number
 }
 
 export interface ClockWatch {
-  /** Looks at the clock; the doubt there is, if it is ahead. */
+  /** Checks the clock; returns the doubt, or null if it is not ahead. */
   look(): ClockDoubt | null
-  /** What the clock says, or would say if it had gone on from where it was believed. */
+  /** The clock's time, or, while it is doubted, the time it would show had it run on from the
+   *  believed time. */
   believedNow(): number
-  /** Ends looking by itself. */
+  /** Stops the periodic checks. */
   stop(): Promise<void>
 }
 
-/** An instant, and the reading of the clock that cannot jump at that moment. */
+/** An instant, and the reading of the monotonic clock at that moment. */
 interface Mark {
   at: number
   elapsed: number
@@ -34,15 +38,16 @@ export interface ClockWatchOptions {
   metadata: Pick<Metadata, 'believedTime' | 'noteBelievedTime'>
   log: Log
   now(): number
-  /** Milliseconds by a clock that cannot jump. */
+  /** Milliseconds of a monotonic clock. */
   elapsedMs(): number
 }
 
-/** Looks now, and all along, so that a jump is noticed before the round that it could spoil. */
+/** Checks the clock now and periodically, so that a jump is noticed before the round it could
+ *  spoil. */
 export async function startClockWatch(options: ClockWatchOptions): Promise<ClockWatch> {
   const { metadata, log, now, elapsedMs } = options
   let believed: Mark = { at: (await metadata.believedTime()) ?? now(), elapsed: elapsedMs() }
-  /** Since when a clock that is off goes on like that, and how long it must. */
+  /** Since when a clock that jumped has been consistent, and how long it must be. */
   let doubted: (Mark & { waitMs: number }) | undefined
 
   const believe = (mark: Mark): null => {
@@ -62,7 +67,7 @@ export async function startClockWatch(options: ClockWatchOptions): Promise<Clock
     }
     const waitMs = doubted.waitMs - (mark.elapsed - doubted.elapsed)
     if (waitMs <= 0) return believe(mark)
-    // By an earlier time than the one that was believed nothing ends too soon.
+    // A clock that is behind ends nothing too early.
     return aheadMs > 0 ? { aheadMs, waitMs } : null
   }
   const note = async (): Promise<void> => {
@@ -71,7 +76,7 @@ export async function startClockWatch(options: ClockWatchOptions): Promise<Clock
     try {
       await metadata.noteBelievedTime(believed.at)
     } catch (error) {
-      // The next start believes the clock a little later.
+      // The next start then believes the clock a little later.
       if (!hasCode(error, 'storage_full')) throw error
     }
   }
@@ -101,7 +106,7 @@ function report(log: Log, aheadMs: number, { at, waitMs }: Mark & { waitMs: numb
     log.warn('the clock was set back', facts)
     return
   }
-  // A restart of the machine looks like this, and is nothing to look after.
+  // A short jump is what a restart of the machine looks like and needs no attention.
   const level = aheadMs < limits.clockWaitMs ? 'info' : 'warn'
   log[level](
     'the clock is ahead of the time that is known to have passed; garbage collection waits',
@@ -109,7 +114,7 @@ function report(log: Log, aheadMs: number, { at, waitMs }: Mark & { waitMs: numb
   )
 }
 
-/** How much further the clock has gone between two marks than time has. */
+/** How much more time passed on the clock between two marks than on the monotonic one. */
 function offset(mark: Mark, from: Mark): number {
   return mark.at - from.at - (mark.elapsed - from.elapsed)
 }
@@ -118,8 +123,9 @@ function isSmall(offsetMs: number): boolean {
   return Math.abs(offsetMs) <= limits.clockToleranceMs
 }
 
-/** As long as the clock is off, which is what a restart or a pause looks like, up to an hour; a share of what is more than a
- *  day, so that a machine that mostly sleeps comes to its rounds too. */
+/** How long a clock that is off by `offMs` must be consistent: as long as it is off, which is
+ *  what a restart or a pause looks like, up to an hour; beyond a day off, a share of it, so that
+ *  a machine that mostly sleeps gets its rounds too. */
 function waitOf(offMs: number): number {
   const { clockWaitMs, clockWaitMsMax, clockWaitShare } = limits
   return Math.min(Math.max(Math.min(offMs, clockWaitMs), offMs * clockWaitShare), clockWaitMsMax)

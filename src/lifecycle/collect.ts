@@ -1,5 +1,6 @@
-/** Garbage collection: expire, let go, sweep, compact, give pages back. The plan says beforehand what a round will free,
- *  by the same counts and the same rules; executing it needs no plan, because every step finds its own work. */
+/** Garbage collection: expire, release, sweep, compact, return pages. The plan predicts what a
+ *  round will free, with the same counts and rules. Executing a round needs no plan, because
+ *  every step finds its own work. */
 import { limits } from '../core/limits.ts'
 import type { DyingPack, PackOccupancy } from '../metadata/metadata.ts'
 import {
@@ -16,32 +17,34 @@ import { forgetHistory } from './forget-history.ts'
 import type { LifecyclePorts } from './ports.ts'
 import { clearRemoved, mustWait, type RemovedPacks, removeDeadPacks, sweepBlobs } from './sweep.ts'
 
-/** `now` waits for no grace, and rewrites every pack more than a twentieth dead. */
+/** Reach `now` waits for no grace period, and rewrites every pack more than a twentieth dead. */
 export interface CollectOptions {
   reach: CompactionReach
-  /** Bytes a second that compaction may move; null is no bound. */
+  /** Bytes per second that compaction may move; null is unlimited. */
   compactBytesPerSecond: number | null
-  /** Whether the disk has room for that many bytes more; compaction waits while it has not. */
+  /** Whether the disk has room for that many more bytes; compaction is skipped while it has not. */
   hasRoom(bytes: number): Promise<boolean>
-  /** How long is remembered what has ended. */
+  /** How long the history of ended things is kept. */
   historyMs: number
-  /** By what clock it is forgotten: a revocation that is gone makes its token valid when the clock is set right. */
+  /** Clock that decides what is old enough to forget. It must not run ahead: dropping a
+   *  revocation too early makes the revoked token valid again once the clock is corrected. */
   believedNow(): number
-  /** Told after each step, of which there are many. */
+  /** Called after every step; a round has many. */
   onProgress?: (progress: Collection) => void
 }
 
 export interface Collection {
-  /** Artifacts whose time has passed. */
+  /** Artifacts that expired. */
   expired: number
-  /** Removed artifacts whose bytes nobody holds for them any more. */
+  /** Removed artifacts that gave up their bytes. */
   deletedArtifacts: number
-  /** Pack bytes that came back to the disk, new packs taken off; with those of a pack whose removal failed when it was gone
-   *  already, which only the disk knows. */
+  /** Pack bytes returned to the disk, less the new packs. Includes packs whose removal failed
+   *  although the file was already gone, which only the disk knows. */
   freedBytes: number
-  /** Pack bytes that are dead, or belong to removed artifacts, and wait for a reader or a grace. */
+  /** Pack bytes that are dead, or belong to removed artifacts, and wait for a reader or a grace
+   *  period. */
   waitingBytes: number
-  /** Names of the packs that they are in, at most `limits.packsNamedMax`. */
+  /** Names of the packs that hold them, at most `limits.packsNamedMax`. */
   waitingPacks: string[]
   removedBlobs: number
   removedPacks: number
@@ -50,7 +53,7 @@ export interface Collection {
 
 const packsPerPage = 200
 
-/** What `collect` would do now. Reads only; costs in proportion to what is to go. */
+/** What `collect` would do now. Read-only; the cost is proportional to what would be deleted. */
 export async function planCollection(
   ports: LifecyclePorts,
   { reach }: Pick<CollectOptions, 'reach'>,
@@ -83,13 +86,14 @@ export async function planCollection(
   for await (const pack of wastefulPacks(ports, 'tiny')) {
     tiny.push(look(pack))
     if (survives(tiny.at(-1)!)) survivors += 1
-    // Those beyond are another round's.
+    // The rest is left for later rounds.
     if (survivors === limits.tinyPacksMax) break
   }
   const plan = planCompaction(dying.values(), { reach, tiny })
   const dead = await deadPackBytes(ports, graceOf(reach))
   const bytes = plan.freedBytes + dead.bytes
-  // Whoever reads now holds every pack that dies from now on; in the background they have their grace besides.
+  // A reader holds every pack that dies from now on; in the background, packs wait for their grace
+  // period as well.
   const isRead = (await metadata.listReadLeases(now, 1)).length > 0
   const isHeld = reach === 'background' || isRead
   const withoutReaders = isRead
@@ -108,8 +112,8 @@ export async function planCollection(
   }
 }
 
-/** Runs a round. Errors: what `ports.signal` is aborted with; storage_full when the disk has no room even to delete; why a pack
- *  could not be removed. */
+/** Runs a round. Errors: the abort reason of `ports.signal`; storage_full when the disk has no
+ *  room even to delete; the first error of removing a pack. */
 export async function collect(ports: LifecyclePorts, options: CollectOptions): Promise<Collection> {
   const { now } = ports
   const isNow = options.reach === 'now'
@@ -128,10 +132,10 @@ export async function collect(ports: LifecyclePorts, options: CollectOptions): P
   const by = isNow ? Number.POSITIVE_INFINITY : now()
   const { waiting } = await releaseRemoved(ports, by, telling('deletedArtifacts'))
   await ports.checkpoint?.('released')
-  // What a round that was stopped left of them.
+  // Rows left by a round that was stopped.
   await clearRemoved(ports)
   await sweepBlobs(ports, { onProgress: telling('removedBlobs') })
-  // What is dead as a whole goes before anything is written, so that a full disk gets room.
+  // Packs that are dead as a whole go before anything is written, so that a full disk gains room.
   take(result, await removeDeadPacks(ports, graceMs))
   tell()
   const { rewrittenPacks, writtenBytes } = await compact(ports, options)
@@ -143,12 +147,12 @@ export async function collect(ports: LifecyclePorts, options: CollectOptions): P
   await forgetHistory(ports, { now: options.believedNow(), historyMs: options.historyMs })
   await returnPages(ports)
   tell()
-  // Whoever keeps the log is to hear of it, once all the rest is done.
+  // Reported, so that it is logged, once everything else is done.
   if (last.failures.length > 0) throw last.failures[0]
   return result
 }
 
-/** How long packs stay after their death at least. */
+/** How long packs stay at least after their death. */
 function graceOf(reach: CompactionReach): number {
   return reach === 'now' ? 0 : limits.deadPackGraceMs
 }
@@ -173,7 +177,8 @@ function take(result: Collection, packs: RemovedPacks): void {
   result.waitingBytes = packs.waitingBytes
 }
 
-/** Removed artifacts that somebody reads: their bytes wait for that reader, and whoever waits is told where they are. */
+/** Adds the bytes of removed artifacts that are being read: they wait for the reader, and the
+ *  result names their packs. */
 async function addHeld(
   { metadata, now }: LifecyclePorts,
   result: Collection,
@@ -186,7 +191,7 @@ async function addHeld(
   result.waitingBytes += held.bytes
 }
 
-/** Sessions past their lease: whoever opened them is gone. */
+/** Ends sessions past their lease, whose owner is gone. */
 async function endSessions({ metadata }: LifecyclePorts, now: number): Promise<void> {
   for (;;) {
     const ids = await metadata.listSessions(now, 100)
@@ -208,7 +213,8 @@ async function compact(
     done.writtenBytes += writtenBytes
     batch = []
   }
-  // Listed before anything is written: a pack that compaction made is no candidate of the same round.
+  // Listed before anything is written, so that packs made by compaction are no candidates in the
+  // same round.
   const packs = new Map<number, PackOccupancy>()
   const waste = options.reach === 'now' ? 'partlyDead' : 'halfDead'
   for await (const pack of wastefulPacks(ports, waste)) packs.set(pack.id, pack)
@@ -258,7 +264,7 @@ function survives(pack: DyingPack): boolean {
   return pack.liveCount > pack.dyingCount
 }
 
-/** Bytes of packs in which nothing is alive, and of those that nothing holds. */
+/** Bytes of packs without live copies, and of those among them that nothing holds. */
 async function deadPackBytes(
   { metadata, now }: LifecyclePorts,
   graceMs: number,
@@ -280,7 +286,7 @@ async function returnPages({ metadata, signal }: LifecyclePorts): Promise<void> 
   for (let left = Infinity; left > 0;) {
     signal?.throwIfAborted()
     const now = await metadata.returnPages(limits.databasePagesPerStep)
-    // Pages that the log still needs are not given back; the next round gets them.
+    // Pages that the log still needs cannot be returned; the next round returns them.
     if (now >= left) return
     left = now
   }

@@ -1,12 +1,13 @@
-/** Compaction: what is alive in packs that are mostly dead, or tiny, is appended to new packs.
+/** Compaction: appends the live copies of packs that are mostly dead, or tiny, to new packs.
  *
- *    1. Read the live copies of a pack in the order of their offsets; append their bytes as they are to an open pack.
+ *    1. Read the live copies of a pack in the order of their offsets; append their bytes unchanged to an open pack.
  *    2. Seal it: the bytes are durable from here on.
  *    3. Move the rows, in short transactions, each only if it still points at the place that was copied.
- *    4. The old pack has nothing alive and is removed like any dead one, when nobody reads who may know the old place.
+ *    4. The old pack has no live copies left and is removed like any dead one, once no reader can know the old place.
  *
- *  Bytes are never changed, so streams keep their digests and representations their bytes (invariant 6). A crash leaves
- *  a sealed pack without a row, which recovery takes, or copies in two places, of which one is dead. */
+ *  Bytes are never changed, so streams keep their digests and representations their bytes
+ *  (invariant 6). A crash leaves a sealed pack without a row, which recovery removes, or copies
+ *  in two places, of which one is dead. */
 import { limits } from '../core/limits.ts'
 import { registering } from '../ingest/registering.ts'
 import type { CopyMove, DyingPack, PackedCopy, PackOccupancy } from '../metadata/metadata.ts'
@@ -14,20 +15,21 @@ import { openPackWriter, type PackWriter } from '../packs/pack-format.ts'
 import { readCopies } from './live-copies.ts'
 import type { LifecyclePorts } from './ports.ts'
 
-/** `background`: packs more than half dead, and many tiny ones. `now`: every pack more than a twentieth dead too. */
+/** `background`: packs more than half dead, and many tiny ones. `now`: every pack more than a
+ *  twentieth dead too. */
 export type CompactionReach = 'background' | 'now'
 
 export interface CompactionPlan {
-  /** Packs in which nothing stays alive. */
+  /** Packs without any copy that stays alive. */
   remove: PackOccupancy[]
-  /** Packs whose live copies are to be written anew. */
+  /** Packs whose live copies are to be rewritten. */
   rewrite: PackOccupancy[]
-  /** Pack bytes that come back, the new packs taken off. */
+  /** Pack bytes freed, less the new packs. */
   freedBytes: number
 }
 
-/** What is to be done with these packs once the dying copies are gone. Tiny ones, in the order of their age, are rewritten
- *  together when enough of them stay. Pure. */
+/** Plans what to do with these packs once the dying copies are gone. Tiny packs, in order of
+ *  age, are merged when enough of them stay alive. Pure. */
 export function planCompaction(
   packs: Iterable<DyingPack>,
   { reach, tiny }: { reach: CompactionReach; tiny: readonly DyingPack[] },
@@ -49,13 +51,13 @@ export function planCompaction(
   return plan
 }
 
-/** Which of these tiny packs are worth a rewrite: none, until there are enough of them. */
+/** Which of these tiny packs are worth merging: none, until there are enough of them. */
 export function planMerge(tiny: readonly PackOccupancy[]): PackOccupancy[] {
   const alive = tiny.filter((pack) => pack.liveCount > 0).slice(0, limits.tinyPacksMax)
   return alive.length < limits.tinyPacksMin ? [] : alive
 }
 
-/** Bytes of the live part of a pack: its copies, and the framing that each of them has. */
+/** Bytes of the live part of a pack: its live copies and their share of the framing. */
 export function aliveBytes({ sizeBytes, ...pack }: PackOccupancy): number {
   if (pack.copyCount === 0) return 0
   const framing = ((sizeBytes - pack.copyBytes) * pack.liveCount) / pack.copyCount
@@ -76,14 +78,15 @@ export interface Compaction {
   writtenBytes: number
 }
 
-/** Rewrites what is alive in `packs`. `pace` is awaited with the bytes of each read or write. Errors: storage_full, which
- *  leaves everything as it was but for packs that were done already. */
+/** Rewrites the live copies of `packs`. `pace` is awaited with the bytes of each read or write.
+ *  Errors: storage_full, which leaves everything as it was except for packs already done. */
 export async function compactPacks(
   ports: LifecyclePorts,
   packs: readonly PackOccupancy[],
   pace: Pace,
 ): Promise<Compaction> {
-  // Apart, because joining streams share members: so the copies of a pack go on to cost the same framing (`aliveBytes`).
+  // Separate targets, because joining streams share members; so the framing per copy of a pack
+  // stays even (`aliveBytes`).
   const targets = { joining: createTarget(ports), foreign: createTarget(ports) }
   const both = [targets.joining, targets.foreign]
   let rewrittenPacks = 0
@@ -105,17 +108,18 @@ export async function compactPacks(
   return { rewrittenPacks, writtenBytes }
 }
 
-/** Resolves when that many bytes may have been moved. */
+/** Resolves when that many bytes may be moved. */
 export type Pace = (bytes: number) => Promise<void>
 
-/** At most `bytesPerSecond` on average; null is no bound. */
+/** At most `bytesPerSecond` on average; null is unlimited. */
 export function createPace(bytesPerSecond: number | null): Pace {
   if (bytesPerSecond === null) return async () => {}
   let freeAt = performance.now()
   return async (bytes) => {
     const now = performance.now()
     freeAt = Math.max(now, freeAt) + (bytes * 1000) / bytesPerSecond
-    // Short debts are left to the next call: a timer for each small copy would cost more than the copy.
+    // Short debts are carried over to the next call: a timer per small copy would cost more than
+    // the copy.
     if (freeAt - now < 50) return
     await new Promise((resolve) => {
       setTimeout(resolve, freeAt - now)
@@ -129,7 +133,7 @@ interface Target {
     copy: PackedCopy,
     body: Uint8Array | AsyncIterable<Uint8Array>,
   ): Promise<void>
-  /** Seals what is open and moves its rows. */
+  /** Seals the open pack and moves its rows. */
   flush(): Promise<void>
   abort(): Promise<void>
   writtenBytes(): number

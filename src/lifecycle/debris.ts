@@ -1,21 +1,23 @@
-/** Packs that this process has left without a row: unsealed ones of a thread that died, and sealed ones, as when registering
- *  one failed and its file could not be removed either, or a thread ended between the two. A start takes all of them, unless
- *  they are too many for it; while the store is open they go after a grace.
+/** Removes packs that this process left without a row: unsealed ones of a thread that died, and
+ *  sealed ones, left when registering one failed and its file could not be removed either, or
+ *  when a thread ended between the two. A start removes all of them, unless there are too many;
+ *  while the store is open they are removed after a grace period.
  *
- *  Clocks jump, and a sealed pack has no row while it waits to be registered. So it goes only when two looks find it unknown,
- *  with the grace between them by a clock that cannot jump. Of unsealed packs it is enough that nobody has written to them for
- *  that long: an upload whose pack goes by mistake fails, and nothing refers to it. */
+ *  Clocks jump, and a sealed pack has no row until it is registered. So it is removed only if
+ *  two checks find it unknown, with the grace period between them on a monotonic clock. For
+ *  unsealed packs it is enough that nobody has written to them for that long: an upload whose
+ *  pack is removed by mistake fails, and nothing refers to it. */
 import { limits } from '../core/limits.ts'
 import type { LifecyclePorts } from './ports.ts'
 
-/** Answers a function that looks once and answers how many packs it removed. Sealed packs that are older than this call are
- *  left alone: the start has judged them. */
+/** Returns a function that checks once and returns how many packs it removed. It leaves alone
+ *  sealed packs older than this call: the start has judged them. */
 export function createDebrisRemoval(
   { metadata, packs, now }: Pick<LifecyclePorts, 'metadata' | 'packs' | 'now'>,
   elapsedMs: () => number = () => performance.now(),
 ): (signal?: AbortSignal) => Promise<number> {
   const startedAt = now()
-  /** Unknown at the last look, and since when. */
+  /** Packs unknown at the last check, and since when. */
   let suspects = new Map<string, number>()
   return async (signal) => {
     const found = new Map<string, number>()

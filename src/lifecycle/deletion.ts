@@ -1,17 +1,18 @@
-/** Deleting artifacts on somebody's behalf, and what that frees. */
+/** Deletion of artifacts on behalf of somebody, and what it frees. */
 import type { DyingPack, Metadata, RemovalQuestion } from '../metadata/metadata.ts'
 import { aliveBytes } from './compact.ts'
 
 type Measuring = Pick<Metadata, 'measureRemoval'>
 
 export interface Deletion {
-  /** Pack bytes that come back: what these artifacts alone hold, as if artifacts that can still be taken back were gone. */
+  /** Pack bytes that only these artifacts hold, counting artifacts that can still be restored as
+   *  gone. */
   freedBytes: number
-  /** Pack bytes of their contents that others hold too, and that stay. */
+  /** Pack bytes of their contents that other artifacts hold too, and that stay. */
   sharedBytes: number
 }
 
-/** What deleting these artifacts together would come to. Costs a few look-ups for each of their references. */
+/** What deleting these artifacts together would free. Costs a few lookups per reference. */
 export async function explainDeletion(
   metadata: Measuring,
   artifactIds: number[],
@@ -24,7 +25,7 @@ export async function explainDeletion(
   return { freedBytes: dyingBytesOf(packs), sharedBytes }
 }
 
-/** The bytes that it frees alone, in half the time. */
+/** Only the freed bytes, in half the time. */
 export async function measureDeletion(
   metadata: Measuring,
   artifactIds: number[],
@@ -40,7 +41,7 @@ export interface Held {
   packs: string[]
 }
 
-/** What these artifacts hold alone, when those whose removal was final at `by` are taken for gone. */
+/** What only these artifacts hold, counting artifacts whose removal was final at `by` as gone. */
 export async function measureHeld(
   metadata: Measuring,
   artifactIds: number[],
@@ -65,7 +66,7 @@ function removalOf(
   }
 }
 
-/** What is dying in these packs, with its share of their framing. */
+/** Bytes of the dying copies of these packs, with their share of the framing. */
 export function dyingBytesOf(packs: readonly DyingPack[]): number {
   return packs.reduce(
     (sum, { dyingCount, dyingBytes, ...pack }) =>

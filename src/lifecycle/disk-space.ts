@@ -1,5 +1,6 @@
-/** Room on the disk: uploads are refused while there is too little, so that reading, deleting and the database go on; and
- *  a file of nothing is kept to be given up when even deleting finds no room. */
+/** Room on the disk. Uploads are refused when there is too little, so that reading, deleting and
+ *  the database continue. A reserve file is kept, to be deleted when even deleting artifacts
+ *  finds no room. */
 import { open, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { limits } from '../core/limits.ts'
@@ -7,17 +8,17 @@ import { hasErrno } from '../packs/errno.ts'
 import { createWatermark, readDisk, type RequireRoom } from '../packs/watermark.ts'
 
 export interface DiskSpace {
-  /** Below what uploads are refused. */
+  /** Free space below which uploads are refused. */
   readonly minFreeBytes: number
-  /** Holds uploads to that. */
+  /** Applies that limit to uploads. */
   requireRoom: RequireRoom
-  /** What is free now, and below what uploads are refused. */
+  /** The space free now, and the limit. */
   measure(): Promise<DiskFigures>
-  /** Whether `bytes` more leave the disk with the half of its minimum. */
+  /** Whether after `bytes` more the disk still has half of that minimum free. */
   hasRoom(bytes: number): Promise<boolean>
-  /** Before work that frees bytes: gives the reserve up when the disk is nearly full. */
+  /** Call before work that frees bytes: deletes the reserve when the disk is nearly full. */
   makeRoom(): Promise<void>
-  /** Puts the reserve back when there is room again. */
+  /** Restores the reserve when there is room again. */
   restoreReserve(): Promise<void>
 }
 
@@ -27,11 +28,11 @@ export interface DiskFigures {
 }
 
 export interface DiskSpaceOptions {
-  /** Holds everything of the store. */
+  /** The directory of the store. */
   directory: string
-  /** Null: `limits.minFreeBytes`, or a hundredth of the disk when that is less. */
+  /** Null: `limits.minFreeBytes`, or a hundredth of the disk if that is less. */
   minFreeBytes: number | null
-  /** Bytes that the system would give us. */
+  /** Reads the bytes that the system would still allot to us. */
   readFreeBytes?: (directory: string) => Promise<{ freeBytes: number; totalBytes: number }>
 }
 
@@ -51,7 +52,8 @@ export async function openDiskSpace({
     try {
       await fill(reserve, reserveBytes)
     } catch (error) {
-      // A quota of the user's, or what others wrote meanwhile: a server starts and cleans up without a reserve too.
+      // A disk quota, or writes of others in the meantime. A server starts and collects garbage
+      // without a reserve too.
       if (!hasErrno(error, 'ENOSPC') && !hasErrno(error, 'EDQUOT')) throw error
       await rm(reserve, { force: true })
     }
@@ -79,7 +81,7 @@ async function sizeOf(path: string): Promise<number> {
   }
 }
 
-/** Real blocks: a file with a hole reserves nothing. */
+/** Writes real blocks: a sparse file reserves nothing. */
 async function fill(path: string, bytes: number): Promise<void> {
   const file = await open(path, 'w')
   try {

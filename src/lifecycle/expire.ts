@@ -1,14 +1,15 @@
-/** Turns artifacts past their time into tombstones, and lets go of what removed ones held once that cannot be taken back. Reads
- *  enforce expiry by the clock before this has run. Batches are small, so that a round can be stopped between any two of
- *  them; running it twice is harmless. */
+/** Turns expired artifacts into tombstones, and releases what removed ones hold once their
+ *  removal cannot be undone. Reads enforce expiry by the clock even before this has run. Batches
+ *  are small, so that a round can be stopped between any two. Idempotent. */
 import type { ReleasePlace } from '../metadata/metadata.ts'
 import type { LifecyclePorts } from './ports.ts'
 import { clearRemoved } from './sweep.ts'
 
-/** Each is a handful of rows in one transaction; what it held goes afterwards. */
+/** Each artifact is a handful of rows in one transaction; the rows it held are deleted
+ *  afterwards. */
 const batchArtifacts = 100
 
-/** Answers how many artifacts expired. */
+/** Returns how many artifacts expired. */
 export async function expire(
   ports: LifecyclePorts,
   onProgress: (expired: number) => void,
@@ -28,11 +29,11 @@ export async function expire(
 
 export interface Release {
   released: number
-  /** Those that somebody reads. */
+  /** Artifacts that are being read. */
   waiting: number[]
 }
 
-/** Removed artifacts whose time to undo ended by `by` let go of what they held. */
+/** Releases what removed artifacts hold whose undo period ended by `by`. */
 export async function releaseRemoved(
   ports: LifecyclePorts,
   by: number,

@@ -1,12 +1,13 @@
-/** What has ended is remembered for a while, and then forgotten, in transactions of a few milliseconds. */
+/** Deletes the history of what ended long ago, in transactions of a few milliseconds. */
 import { limits } from '../core/limits.ts'
 import type { LifecyclePorts } from './ports.ts'
 
-/** Of runs, each with pages of logs. */
+/** Run records per step, each with pages of logs. */
 const recordsPerStep = 10
 
-/** Forgets at `now` what ended `historyMs` before it, and tokens that have ended. What names something goes before it: acts before
- *  tombstones, both and records before runs. */
+/** Deletes the history of what ended `historyMs` before `now`, and tokens that have ended. What
+ *  refers to something is deleted before it: acts before tombstones, both and records before
+ *  runs. */
 export async function forgetHistory(
   { metadata, signal }: Pick<LifecyclePorts, 'metadata' | 'signal'>,
   { now, historyMs }: { now: number; historyMs: number },

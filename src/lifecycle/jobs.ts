@@ -1,60 +1,60 @@
-/** Maintenance as jobs: one at a time of those that must not overlap, whoever asked, with progress that can be asked for.
- *  Outcomes are kept for a while and forgotten with the process; a failure is told to whoever keeps the log, since nobody
- *  may ask for it. */
+/** Maintenance as jobs. Jobs that must not overlap run one at a time, whoever asked for them,
+ *  and report progress. Outcomes are kept for a while, in memory only. Failures are also passed
+ *  to the log, since nobody may ask for the outcome. */
 import { asError, hasCode } from '../core/errors.ts'
 import { randomBytes } from 'node:crypto'
 import { limits } from '../core/limits.ts'
 
 export type JobState = 'waiting' | 'running' | 'done' | 'failed'
 
-/** Whether the clock or somebody asked for it. */
+/** Whether the job was started by a schedule or by a request. */
 export type JobOrigin = 'schedule' | 'request'
 
 export interface Job {
   /** 32 lower-case hex characters. */
   readonly id: string
-  /** What it does, such as `gc`. */
+  /** What it does, for example `gc`. */
   readonly kind: string
   readonly origin: JobOrigin
   readonly state: JobState
   readonly createdAt: number
   readonly endedAt: number | null
-  /** What it told last; the outcome once it is done. */
+  /** The last progress reported; the outcome once it is done. */
   readonly progress: object
   /** Why it failed. */
   readonly error: Error | null
 }
 
-/** What became of all jobs of one kind since the process began. */
+/** Outcomes of all jobs of one kind since the process began. */
 export interface JobTally {
   readonly kind: string
   readonly done: number
   readonly failed: number
-  /** When one last ended well; null before that. */
+  /** When one last succeeded; null before that. */
   readonly lastDoneAt: number | null
 }
 
 export interface Jobs {
-  /** Puts work in a queue. `work` tells its progress through its argument and answers the outcome. Jobs of one `lane` run
-   *  one at a time, those of different lanes side by side. */
+  /** Queues work. `work` reports progress through its argument and returns the outcome. Jobs of
+   *  one `lane` run one at a time, those of different lanes concurrently. */
   start(
     kind: string,
     work: (tell: (progress: object) => void) => Promise<object>,
     options: { lane?: string; origin: JobOrigin },
   ): Job
   find(id: string): Job | undefined
-  /** All that are kept, the newest first. */
+  /** All jobs that are kept, newest first. */
   list(): Job[]
   /** By kind, in no order. */
   tallies(): JobTally[]
-  /** Resolves with the job when it has ended, well or not. */
+  /** Resolves with the job when it has ended, whether it succeeded or not. */
   ended(id: string): Promise<Job>
-  /** Resolves when no job runs or waits. */
+  /** Resolves when no job is running or waiting. */
   idle(): Promise<void>
 }
 
-/** `onFailure` hears of every job that fails, but not of those that are stopped; `onRefusal` of those that could not be done as
- *  they were asked for, which count as neither done nor failed. */
+/** `onFailure` is called for every job that fails, except those that are aborted. `onRefusal` is
+ *  called for jobs whose request was invalid, which count as neither done nor failed. */
 export function createJobs({
   now,
   onFailure,

@@ -1,4 +1,5 @@
-/** What is alive in a pack, read to be written elsewhere. Neighbours are read together; a large copy goes by in pages. */
+/** Reads the live copies of a pack in order to write them elsewhere. Neighbours are read
+ *  together; a large copy in pages. */
 import { limits } from '../core/limits.ts'
 import type { PackedCopy, PackOccupancy } from '../metadata/metadata.ts'
 import { arePagesIntact } from '../packs/page-checks.ts'
@@ -12,8 +13,9 @@ export interface ReadCopy {
 
 const copiesPerPage = 1000
 
-/** Every live copy of a pack that its medium gives back. One whose bytes are bad is marked and moves as it is: moving it
- *  makes nothing worse, and the rest of it may still be read. One that cannot be read is marked and stays. */
+/** Yields every live copy of a pack that can be read. A copy with bad bytes is marked and moves
+ *  unchanged: moving it makes nothing worse, and the rest of it may still be readable. A copy
+ *  that cannot be read is marked and stays. */
 export async function* readCopies(
   ports: LifecyclePorts,
   pack: PackOccupancy,
@@ -29,7 +31,7 @@ export async function* readCopies(
   }
 }
 
-/** Neighbours that one read brings; a large copy is alone. */
+/** Groups copies that one read covers; a large copy is a group of its own. */
 function* groupsOf(copies: PackedCopy[]): Generator<[PackedCopy, ...PackedCopy[]]> {
   let group: [PackedCopy, ...PackedCopy[]] | undefined
   for (const copy of copies) {
@@ -66,7 +68,7 @@ async function* readGroup(
   }
 }
 
-/** The copy as its bytes are; when they are bad, that is marked. */
+/** The copy with its bytes; marks it when they are bad. */
 async function judge(
   ports: LifecyclePorts,
   packName: string,
@@ -86,7 +88,7 @@ async function markDamaged(
   await metadata.markDamaged({ streamId, packName, offset })
 }
 
-/** Reads a large copy once to see that all of it can be read, before a pack is begun with it. */
+/** Reads a large copy once to check that all of it can be read, before it is appended to a pack. */
 async function isReadable(
   ports: LifecyclePorts,
   packName: string,

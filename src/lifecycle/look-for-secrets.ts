@@ -1,9 +1,9 @@
-/** Looks for credentials in what was committed, where nobody waits for it:
+/** Scans committed artifacts for credentials, in the background:
  *
- *    1. Of a tree that was not looked at by these rules, the files that are made to hold credentials, then those of text.
- *    2. Those whose content was looked at before, in whatever project, are known; the others are read.
- *    3. What was found is noted with the tree, and how many files were passed over: too large, too many, or damaged.
- *  What uploads wait for knows nothing of it. A tree that cannot be looked at is tried again in the next round. */
+ *    1. From a tree not yet scanned with these rules, take the files that are meant to hold credentials, then text files.
+ *    2. Contents that were scanned before, in any project, have known results; read the others.
+ *    3. Record the findings with the tree, and how many files were skipped: too large, too many, or damaged.
+ *  Uploads do not wait for this. A tree that cannot be scanned is retried in the next round. */
 import { limits } from '../core/limits.ts'
 import { asError, hasCode } from '../core/errors.ts'
 import type { Digest } from '../core/digest.ts'
@@ -23,7 +23,7 @@ import type { LifecyclePorts } from './ports.ts'
 import { openReadingLease } from './reading-lease.ts'
 
 export interface SecretsOptions {
-  /** Null is no bound. */
+  /** Null is unlimited. */
   bytesPerSecond: number | null
 }
 
@@ -35,7 +35,7 @@ export interface SecretsReport {
   passedOverFiles: number
 }
 
-/** A file that may hold some. */
+/** A file that may hold credentials. */
 interface Candidate {
   ordinal: number
   path: string
@@ -49,12 +49,13 @@ interface Round {
   pace: Pace
 }
 
-/** Files of which is asked at once whether they are known. */
+/** Files per lookup of known results. */
 const batchFiles = 256
-/** Renewed with every file, which pacing may put off. */
+/** Renewed with every file; pacing can delay the renewal. */
 const leaseMs = 4 * limits.readLeaseSlackMs
 
-/** Runs a round. Errors: what `ports.signal` is aborted with; the first that a tree failed with, once all were looked at. */
+/** Runs a round. Errors: the abort reason of `ports.signal`; the first error of a tree, once all
+ *  were scanned. */
 export async function lookForSecrets(
   ports: LifecyclePorts,
   { bytesPerSecond }: SecretsOptions,
@@ -76,7 +77,7 @@ export async function lookForSecrets(
   return report
 }
 
-/** Its artifact was removed meanwhile. */
+/** Whether the artifact was removed in the meantime. */
 function isGone(error: unknown): boolean {
   return (
     hasCode(error, 'artifact_deleted') ||
@@ -110,7 +111,7 @@ async function lookAtTree(round: Round, tree: UnlookedTree): Promise<void> {
   report.passedOverFiles += outcome.passedOver
 }
 
-/** Files that are worth a look, those first that are made to hold credentials. */
+/** Files worth scanning; those meant to hold credentials come first. */
 async function findCandidates(
   { metadata, signal }: LifecyclePorts,
   artifactId: number,
@@ -147,7 +148,7 @@ async function findCandidates(
   }
 }
 
-/** What contents hold, by digest; those that cannot be read are left out. */
+/** Findings by the digest of the content; contents that cannot be read are left out. */
 async function lookAtContents(
   round: Round,
   artifactId: number,
@@ -199,7 +200,7 @@ async function readContents(
   }
 }
 
-/** Undefined where it is damaged. */
+/** Undefined when it is damaged. */
 async function readWhole(
   reader: Pick<LifecyclePorts, 'metadata' | 'packs'>,
   file: StoredFile,

@@ -1,4 +1,5 @@
-/** Maintenance of a running store: rounds by the clock and by hand go through one queue, so they never overlap. */
+/** Maintenance of a running store: scheduled and requested rounds go through one queue, so they
+ *  never overlap. */
 import type { Staging } from '../ingest/staging.ts'
 import type { Log } from '../log.ts'
 import type { ClockWatch } from './clock-watch.ts'
@@ -12,11 +13,11 @@ import { dropStaleUploads } from './recover.ts'
 import { startSchedule } from './schedule.ts'
 
 export interface Maintenance {
-  /** Work that must not overlap with a round goes here too. */
+  /** Also for other work that must not overlap with a round. */
   jobs: Jobs
-  /** Puts a garbage collection in the queue, or with `dryRun` its plan. The outcome is a `Collection`. */
+  /** Queues a garbage collection, or with `dryRun` its plan. The outcome is a `Collection`. */
   collect(options: { reach: CompactionReach; dryRun: boolean }): Job
-  /** Ends the schedule and the job under way at its next step. */
+  /** Ends the schedule, and stops the running job at its next step. */
   close(): Promise<void>
 }
 
@@ -25,7 +26,7 @@ export interface MaintenanceOptions {
   space: DiskSpace
   clock: Pick<ClockWatch, 'look' | 'believedNow'>
   log: Log
-  /** Time between two rounds; null runs none. */
+  /** Time between two rounds; null disables them. */
   intervalMs: number | null
   compactBytesPerSecond: number | null
   historyMs: number
@@ -76,11 +77,12 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
           intervalMs,
           log,
           round: async () => {
-            // Whoever asks for a round by hand has looked at the clock.
+            // Only scheduled rounds check the clock: whoever requests a round is expected to know
+            // the time.
             if (clock.look() !== null) return {}
             const { id } = startCollect({ reach: 'background', dryRun: false }, 'schedule')
             const { state, progress } = await jobs.ended(id)
-            // The queue has told the log why.
+            // The queue has logged the reason.
             if (state === 'failed') return {}
             const { waitingPacks: _names, ...figures } = progress as Collection
             return figures
@@ -104,7 +106,7 @@ function collectOptions(
 ): CollectOptions {
   return {
     reach,
-    // Whoever asks for everything now does not want to wait for it either.
+    // Whoever requests everything now does not want it slowed down.
     compactBytesPerSecond: reach === 'now' ? null : compactBytesPerSecond,
     hasRoom: space.hasRoom,
     historyMs,

@@ -1,5 +1,6 @@
-/** Moves all packs of a store to another place, while no server runs on it: each is copied and read back there before the
- *  next; when all are there the store looks for them there; only then those of the old place go. */
+/** Moves all packs of a store to another place, while no server runs on it. Each pack is copied
+ *  and read back before the next. When all are there, the store switches to the new place. Only
+ *  then are the old packs deleted. */
 import { createDigestHasher, type Digest } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
@@ -8,21 +9,22 @@ import type { PackStore, SealedPack } from '../packs/pack-store.ts'
 export interface MoveReport {
   packs: number
   packBytes: number
-  /** That an earlier try had brought. */
+  /** Packs that an earlier attempt had moved. */
   packsThereBefore: number
 }
 
 export interface Move {
   from: PackStore
   to: PackStore
-  /** Makes the new place the one that counts, durably. */
+  /** Makes the new place the current one, durably. */
   switchOver(): Promise<void>
   onProgress(progress: { doneBytes: number; totalBytes: number }): void
   signal: AbortSignal
 }
 
-/** Stopped before the end it may be done again, and goes on. Errors: digest_mismatch (the new place does not keep what is
- *  written), blob_damaged (a pack cannot be read), those of the stores. */
+/** Moves the packs. An interrupted move can be repeated, and resumes. Errors: digest_mismatch
+ *  (the new place does not return what was written), blob_damaged (a pack cannot be read), those
+ *  of the stores. */
 export async function movePacks(move: Move): Promise<MoveReport> {
   const { from, to, signal } = move
   await to.removeUnsealed(Number.POSITIVE_INFINITY)
@@ -45,8 +47,8 @@ export async function movePacks(move: Move): Promise<MoveReport> {
   return report
 }
 
-/** Removes from `from` what a move that was stopped after its switch has left there; answers how many packs. What `to` does not
- *  have stays. */
+/** Removes from `from` the packs left there by a move that was stopped after its switch; returns
+ *  how many. Packs that `to` lacks stay. */
 export async function removeMoved(from: PackStore, to: PackStore): Promise<number> {
   const present = new Map<string, number>()
   for await (const { name, sizeBytes } of to.list()) present.set(name, sizeBytes)
@@ -60,7 +62,7 @@ export async function removeMoved(from: PackStore, to: PackStore): Promise<numbe
 }
 
 async function copyPack({ from, to, signal }: Move, pack: SealedPack): Promise<void> {
-  // One of another size is what is left of something else.
+  // A pack of another size is an incomplete copy.
   await to.remove(pack.name)
   const sink = await to.create(pack.name)
   const expected = createDigestHasher()

@@ -1,4 +1,4 @@
-/** What maintenance works with. */
+/** The ports that maintenance uses. */
 import type { Metadata } from '../metadata/metadata.ts'
 import type { PackStore } from '../packs/pack-store.ts'
 
@@ -6,8 +6,8 @@ export interface LifecyclePorts {
   metadata: Metadata
   packs: PackStore
   now(): number
-  /** Named steps, for tests that stop or kill here. */
+  /** Called at named steps, for tests that stop or kill the process there. */
   checkpoint?: ((name: string) => void | Promise<void>) | undefined
-  /** Aborted when work must end soon; it stops between two steps, and the next round goes on. */
+  /** Aborted when work must end soon: it stops between two steps, and the next round continues. */
   signal?: AbortSignal | undefined
 }

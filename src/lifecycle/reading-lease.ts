@@ -1,16 +1,19 @@
-/** The lease of maintenance that reads packs: what dies meanwhile stays until it is closed. */
+/** A read lease for maintenance that reads packs: packs that die meanwhile stay until it is
+ *  closed. */
 import { hasCode, storeError } from '../core/errors.ts'
 import type { LifecyclePorts } from './ports.ts'
 
 export interface ReadingLease {
   readonly id: number
-  /** Holds on; cheap when it was done a moment ago. Errors: session_ended, when it had ended before; those of opening it. */
+  /** Extends the lease; cheap soon after the last renewal. Errors: session_ended, when it had
+   *  ended before; those of opening it. */
   renew(): Promise<void>
   close(): Promise<void>
 }
 
-/** Takes a lease that ends `leaseMs` after its last renewal, should its holder die.
- *  Errors: storage_full, when it cannot be written, nor be renewed for half of its time: the collector does not know of it then. */
+/** Takes a lease that ends `leaseMs` after its last renewal if its holder dies. Errors:
+ *  storage_full, when it cannot be written, or cannot be renewed for half of its time: the
+ *  collector does not know of it then. */
 export async function openReadingLease(
   { metadata, now }: Pick<LifecyclePorts, 'metadata' | 'now'>,
   leaseMs: number,
@@ -19,7 +22,8 @@ export async function openReadingLease(
   const { leases } = await metadata.openReadLeases([], now(), leaseMs)
   const id = leases[0]!
   let renewedAt = performance.now()
-  /** The clock that cannot jump may stand still while a machine sleeps; the collector goes by the other one. */
+  /** Compares with the wall clock, as the collector does: a monotonic clock may stand still
+   *  while a machine sleeps. */
   const requireLive = (): void => {
     if (now() < until) return
     const reason = 'reading was interrupted for so long that what was to be read may be gone'
@@ -33,12 +37,12 @@ export async function openReadingLease(
         const next = now() + leaseMs
         try {
           await metadata.renewReadLeases(leases, next)
-          // It can have ended until this was written.
+          // The lease may have ended before this was written.
           requireLive()
           until = next
           renewedAt = at
         } catch (error) {
-          // There may be room again before it ends.
+          // There may be room again before the lease ends.
           if (!hasCode(error, 'storage_full') || at - renewedAt >= leaseMs / 2) throw error
         }
       }

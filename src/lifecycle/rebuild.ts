@@ -1,10 +1,12 @@
-/** Rebuilding lost metadata from packs, as far as they allow. Packs hold streams and, by name, the content that each is of;
- *  so blobs come back with all their copies, and content that is uploaded again costs nothing. They do not hold which
- *  paths, runs, times and chunked files the blobs made up.
+/** Rebuilds lost metadata from packs, as far as possible. Packs hold streams and name the
+ *  content of each, so blobs come back with all their copies, and content that is uploaded again
+ *  costs nothing. Packs do not hold the paths, runs and times, nor which blobs made up chunked
+ *  files.
  *
- *  Each pack becomes an artifact of project `recovered/packs`, whose files are named by their digests: what is recovered
- *  can be browsed and fetched, and every stream of it is kept from sweep until that artifact expires or is deleted. A pack that is known
- *  already is left alone, so this can also follow the return of an older copy of the database, and be repeated. */
+ *  Each pack becomes an artifact of project `recovered/packs` whose files are named by their
+ *  digests. So the recovered content can be browsed and downloaded, and every stream of it is
+ *  kept from sweep until that artifact expires or is deleted. A known pack is left alone, so
+ *  this can also follow the restore of an older database, and can be repeated. */
 import { type ArtifactName, parseArtifactName, treeOfFiles } from '../core/artifact.ts'
 import type { NewCopy } from '../core/copy.ts'
 import { digestOf } from '../core/digest.ts'
@@ -21,23 +23,24 @@ import type { SealedPack } from '../packs/pack-store.ts'
 import { readCopies, recognizeCopy } from '../packs/read-copies.ts'
 
 export interface RebuildReport {
-  /** Packs that were taken in, and those that the metadata knew. */
+  /** Packs imported, and packs that the metadata already knew. */
   packs: number
   knownPacks: number
   packBytes: number
-  /** Copies of them, and distinct contents. */
+  /** Copies in the imported packs, and distinct contents. */
   copies: number
   blobs: number
-  /** Copies that are not what the pack says, and packs whose directory or lists are bad, so that copies may be missing. */
+  /** Copies that do not match what the pack says, and packs with a bad directory or lists, so
+   *  that copies may be missing. */
   damagedCopies: number
   damagedPacks: number
-  /** Names of packs that gave nothing, at most `limits.packsNamedMax`. They stay unknown, and keep a server from starting until
-   *  somebody moves them away. */
+  /** Names of packs without any readable copy, at most `limits.packsNamedMax`. They stay
+   *  unknown, and keep a server from starting until they are moved away. */
   unreadablePacks: string[]
 }
 
 export interface RebuildOptions {
-  /** When the artifacts that hold what was recovered expire. */
+  /** When the artifacts that hold the recovered content expire. */
   expiresAt: number
   signal?: AbortSignal | undefined
   onProgress?: (progress: RebuildReport) => void
@@ -45,8 +48,8 @@ export interface RebuildOptions {
 
 const project = 'recovered/packs'
 
-/** Takes every pack in that the metadata does not know. A pack whose taking in was interrupted is taken in whole the next
- *  time. Errors: what `signal` is aborted with, storage_full. */
+/** Imports every pack that the metadata does not know. A pack whose import was interrupted is
+ *  imported again as a whole. Errors: the abort reason of `signal`, storage_full. */
 export async function rebuildFromPacks(
   ports: IngestPorts,
   options: RebuildOptions,
@@ -85,8 +88,9 @@ async function takeIn(ports: IngestPorts, taking: Taking): Promise<void> {
   const { metadata, now, checkpoint } = ports
   const { pack, run, options, report } = taking
   const isKnown = await metadata.hasPack(pack.name)
-  // Of a kind that outlives the process, so that whatever ends it in between leaves the blobs to the next try, however long
-  // that takes: without the session the pack would count as known, and a start would delete it.
+  // An offer session outlives the process. If the process ends in between, the blobs stay for the
+  // next attempt, however late: without the session the pack would count as known, and a start
+  // would delete it.
   const { sessionId, resumed } = await metadata.openOfferSession({
     projectId: run.projectId,
     offer: digestOf(`rebuild ${pack.name}`),
@@ -129,7 +133,8 @@ async function recognizeAll(
   return recognized
 }
 
-/** A file is served from one stream only. The others are kept as those that a skeleton names. */
+/** A file is served from one stream only. The other streams are kept by naming them in a
+ *  skeleton. */
 async function keepStreams(
   { metadata }: IngestPorts,
   sessionId: string,
@@ -150,7 +155,7 @@ async function keepStreams(
   }
 }
 
-/** Commits the artifact that holds the pack's contents; answers how many there are. */
+/** Commits the artifact that holds the pack's contents; returns their number. */
 async function publishBlobs(
   ports: IngestPorts,
   { pack, run, options, sessionId, copies }: Taking & { sessionId: string; copies: NewCopy[] },

@@ -1,13 +1,13 @@
-/** Puts the store in order at start, before the first request, while this process alone has it open:
+/** Cleans up the store at start, before the first request, while only this process has it open:
  *
- *  0. Packs that the database cannot account for stop everything: it is not theirs, and nothing may be deleted.
- *  1. Sessions and readers of the process before died with it; what the former staged goes, and nothing waits for the
- *     latter. A restored backup has those of the store that it was made of.
- *  2. Unsealed packs and packs without a row were never committed; they go. One of the latter that cannot be removed keeps
- *     nobody from starting: the next start comes to it again.
- *  3. Stock uploads that may still be finished keep their blocks; every other staging directory goes.
- *  4. A sweep takes what step 1 left without reference. What a round left that was stopped can be millions of rows, for
- *     which nobody should wait: beyond some seconds' work they are the next round's. */
+ *  0. Unknown packs that no crash explains stop everything: the database is not theirs, and nothing may be deleted.
+ *  1. End the sessions and read leases of the previous process, which died with it, and delete what the sessions staged. A
+ *     restored backup has those of the store it was made from.
+ *  2. Remove unsealed packs and packs without a row, which were never committed. A pack without a row that cannot be
+ *     removed does not prevent the start; the next start tries again.
+ *  3. Keep the blocks of stock uploads that may still be finished; delete every other staging directory.
+ *  4. Sweep what step 1 left unreferenced. A round that was stopped can leave millions of rows, for which nobody should
+ *     wait: after some seconds of work the rest is left for the next round. */
 import type { Staging } from '../ingest/staging.ts'
 import { asError, storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
@@ -24,7 +24,7 @@ export interface Recovery {
   freedBytes: number
 }
 
-/** `onStuck` hears of each pack without a row that could not be removed. */
+/** `onStuck` is called for each pack without a row that could not be removed. */
 export async function recover(
   ports: LifecyclePorts & { staging: Staging; onStuck?: (pack: string, error: Error) => void },
 ): Promise<Recovery> {
@@ -36,7 +36,7 @@ export async function recover(
   const stagingDirectories = await tidyStaging(ports)
   await ports.metadata.clearRemoved(limits.recoveryStepsMax)
   const removedBlobs = await sweepBlobs(ports, { blobsMax: limits.recoveryBlobsMax })
-  // One that cannot be removed keeps nobody from starting: rounds come to it again, and say so.
+  // A dead pack that cannot be removed does not prevent the start: rounds try again, and report it.
   const { removed } = await removeDeadPacks(ports, 0)
   return {
     sessions,
@@ -64,7 +64,8 @@ async function endReadLeases({ metadata }: LifecyclePorts): Promise<number> {
   let closed: number[] = []
   for (;;) {
     const leases = (await metadata.listReadLeases(0, 100)).map(({ id }) => id)
-    // On a full disk they stay and end by their own time. Until then they only keep what could go.
+    // On a full disk they stay and end at their own time. Until then they only protect what could
+    // be deleted.
     if (leases.some((id) => closed.includes(id))) return ended
     ended += closed.length
     if (leases.length === 0) return ended
@@ -73,12 +74,12 @@ async function endReadLeases({ metadata }: LifecyclePorts): Promise<number> {
   }
 }
 
-/** Times of files come from a coarser clock than others. */
+/** Modification times of files come from a coarser clock than other times. */
 const clockGrainMs = 50
 
-/** Sealed packs without a row: what a crash leaves between sealing and registering. So many that no crash explains them,
- *  or any that are older than the database, belong to metadata that is lost, and nothing of them may go.
- *  Errors: invalid_request. */
+/** Sealed packs without a row, which a crash leaves between sealing and registering. More than a
+ *  crash explains, or any that are older than the database, belong to lost metadata, and none of
+ *  them may be deleted. Errors: invalid_request. */
 async function findUnknownPacks({ metadata, packs }: LifecyclePorts): Promise<string[]> {
   const unknown: string[] = []
   const bornAt = await metadata.bornAt()
@@ -113,8 +114,9 @@ async function removePacks(
   return removed
 }
 
-/** Uploads older than their life are forgotten. The row goes first, since one whose bytes are just becoming an artifact may be
- *  done by then; a directory without a row is taken away by the next start. */
+/** Deletes uploads past their lifetime. The row goes first, since an upload that is just
+ *  becoming an artifact may be done by then; a directory without a row is deleted by the next
+ *  start. */
 export async function dropStaleUploads(
   ports: LifecyclePorts & { staging: Staging },
 ): Promise<number> {

@@ -1,19 +1,20 @@
-/** Runs maintenance at intervals inside the server: one round at a time, jittered, and never silently dead. */
+/** Runs maintenance at intervals inside the server: one round at a time, jittered, and never
+ *  silently dead. */
 import { asError } from '../core/errors.ts'
 import type { Log } from '../log.ts'
 
 export interface Schedule {
-  /** Ends the schedule; resolves when a round under way is over. */
+  /** Ends the schedule; resolves when a running round is over. */
   stop(): Promise<void>
 }
 
-/** Calls `round` about every `intervalMs` (±10 %), the first time after one interval. A failing round is logged and the
- *  next one comes all the same. */
+/** Calls `round` about every `intervalMs` (±10 %), first after one interval. A failing round is
+ *  logged and does not stop the schedule. */
 export function startSchedule(options: {
   name: string
   intervalMs: number
   log: Log
-  /** Answers figures; those of a round that did nothing are all 0 and are not logged. */
+  /** Returns figures. When all are 0 the round did nothing, and they are not logged. */
   round(): Promise<Record<string, number>>
 }): Schedule {
   let timer: NodeJS.Timeout | undefined

@@ -1,13 +1,13 @@
-/** Scrub: reads back what is stored, the packs that were verified longest ago first.
+/** Scrub: reads back what is stored, least recently verified packs first.
  *
- *    1. A lease on reading, so that no pack goes away while it is being read.
- *    2. Every live copy of a pack is read and judged. One that is bad counts as missing from then on, and its artifacts
- *       are damaged; one that was thought bad and is whole again (a disk that came back) is taken back.
- *    3. A pack whose copies are whole but whose framing is not is written anew, as compaction does.
- *    4. The pack is noted as verified, so that a scrub that was killed goes on behind it.
- *    5. A full pass ends with the rollups: those that do not fit their rows are set right and named.
- *  A pack that is missing or too short is damage to every copy in it. One that cannot be read for another reason, such as
- *  permissions, is not judged: the pass goes on, and fails at its end. */
+ *    1. Take a read lease, so that no pack is deleted while it is being read.
+ *    2. Read and verify every live copy of a pack. A bad one counts as missing from then on, and its artifacts as damaged;
+ *       one marked bad that is sound again (a disk that came back) is restored.
+ *    3. Rewrite a pack whose copies are sound but whose framing is not, as compaction does.
+ *    4. Record the pack as verified, so that a scrub that was killed resumes after it.
+ *    5. A full pass ends with the rollups: those that do not match their rows are corrected and reported.
+ *  A pack that is missing or truncated damages every copy in it. One that cannot be read for
+ *  another reason, such as permissions, is not judged: the pass goes on, and fails at its end. */
 import { asError, hasCode } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { damagedPaths } from '../egress/damage.ts'
@@ -20,15 +20,15 @@ import { type ReadingLease, openReadingLease } from './reading-lease.ts'
 import { type Verification, verifyCopies } from './verify-copies.ts'
 
 export interface ScrubOptions {
-  /** Packs verified or written this short a time ago are passed over; null takes all. */
+  /** Packs verified or written more recently than this are skipped; null takes all. */
   olderThanMs: number | null
-  /** Null is no bound. */
+  /** Null is unlimited. */
   bytesPerSecond: number | null
   /** Whether to compare the rollups with their rows at the end. */
   rollups: boolean
-  /** Told after each pack. */
+  /** Called after each pack. */
   onProgress?: (progress: ScrubReport) => void
-  /** Told of each thing that is wrong, as it is found. */
+  /** Called for each fault, as it is found. */
   onFinding?: (finding: ScrubFinding) => void
 }
 
@@ -49,19 +49,19 @@ export interface ScrubReport {
   packs: number
   copies: number
   readBytes: number
-  /** Copies that are bad, whether that was known before or not. */
+  /** Bad copies, whether known before or not. */
   damagedCopies: number
-  /** Of these, those that nobody knew of. */
+  /** How many of these were not known before. */
   foundCopies: number
-  /** Copies that were thought bad and are whole. */
+  /** Copies marked bad that are sound again. */
   healedCopies: number
-  /** Blobs that took another stream, which the store had, in place of a bad one. */
+  /** Blobs that replaced a bad stream by another one in the store. */
   healedBlobs: number
-  /** Packs written anew because their framing was bad. */
+  /** Packs rewritten because of bad framing. */
   rewrittenPacks: number
-  /** Rollups that were off, and have been set right. */
+  /** Rollups that were wrong and have been corrected. */
   drifts: number
-  /** Live artifacts that hold a bad copy: how many, and the first of them. */
+  /** Live artifacts that hold a bad copy: their number, and the first of them. */
   damagedArtifacts: number
   damaged: DamagedArtifact[]
 }
@@ -75,15 +75,17 @@ export interface DamagedArtifact {
   damagedFiles: string[]
 }
 
-/** Renewed with every read, which pacing may put off. */
+/** Renewed with every read; pacing can delay the renewal. */
 const leaseMs = 4 * limits.readLeaseSlackMs
 const copiesPerPage = 1000
 const packsPerPage = 100
-/** When so many packs cannot be judged, nor can the rest as a rule, and each try may take long. */
+/** When so many packs cannot be judged, the rest usually cannot either, and each attempt may
+ *  take long. */
 const failuresMax = 100
 
-/** Runs a pass. Answers what it found; damage is an answer and not a failure. Errors: what `ports.signal` is aborted with,
- *  failures of the metadata; the first that a pack failed with, once all were looked at. */
+/** Runs a pass and returns what it found; damage is reported, not thrown. Errors: the abort
+ *  reason of `ports.signal`, failures of the metadata; the first error of a pack, once all were
+ *  tried. */
 export async function scrub(ports: LifecyclePorts, options: ScrubOptions): Promise<ScrubReport> {
   const report = emptyReport()
   const since = ports.now() - (options.olderThanMs ?? 0)
@@ -132,7 +134,7 @@ async function* duePacks(
 interface Pass {
   report: ScrubReport
   options: ScrubOptions
-  /** Packs verified since then are done. */
+  /** Packs verified since then are skipped. */
   since: number
   pace: Pace
 }
@@ -201,7 +203,7 @@ async function scrubCopies(
       if (each.fault !== null || each.copy.damaged) changed.push(each)
     }
     await ports.checkpoint?.('scrub-copies-read')
-    // What went because it had ended is not damaged.
+    // If the lease has ended, missing bytes may have been deleted meanwhile and are not damage.
     await lease.renew()
     await judge(ports, pack, changed, pass)
     if (page.length < copiesPerPage) break
@@ -240,7 +242,8 @@ async function judge(
   report.healedCopies += judged.healed
 }
 
-/** A pack that is gone has died since it was listed, or its copies would have been found bad. */
+/** Null for a pack that is gone: it has died since it was listed, or its copies would have been
+ *  found bad. */
 async function framingFault(
   { packs }: LifecyclePorts,
   pack: PackOccupancy,
@@ -254,7 +257,7 @@ async function framingFault(
   }
 }
 
-/** The damaged artifacts of the store, with the files that cannot be had. */
+/** The damaged artifacts of the store, with their unreadable files. */
 async function nameDamaged(
   ports: LifecyclePorts,
 ): Promise<Pick<ScrubReport, 'damaged' | 'damagedArtifacts'>> {

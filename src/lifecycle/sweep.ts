@@ -1,24 +1,26 @@
-/** Gives back what nothing refers to any more: blobs without reference and lease, then packs without a live copy.
+/** Deletes what nothing refers to any more: blobs without reference and lease, then packs
+ *  without live copies.
  *
- *  Order (invariant 5): references went first, with their artifact. Here: claim the rows, so that no upload can rely on
- *  them; delete the rows of blobs; mark packs in which nothing is left; remove their bytes once nobody reads who began
- *  before that mark; delete their rows. Every step can be repeated, and a crash between two of them leaves only what
- *  the next sweep finds again. Each statement touches a bounded batch. */
+ *  Order (invariant 5): references went first, with their artifact. Here: claim the rows, so
+ *  that no upload can rely on them; delete the rows of blobs; mark packs without live copies;
+ *  delete their files once no reader is left that began before that mark; delete their rows.
+ *  Every step can be repeated, and a crash between two of them leaves only what the next sweep
+ *  finds again. Each statement touches a bounded batch. */
 import { limits } from '../core/limits.ts'
 import type { DeadPack } from '../metadata/metadata.ts'
 import type { LifecyclePorts } from './ports.ts'
 
 const batchBlobs = 500
 const batchPacks = 100
-/** Of clearing, in one call: 10,000 rows. */
+/** Steps of clearing per call: 10,000 rows. */
 const batchSteps = 200
 
-/** Takes away what removed artifacts have let go of, which makes candidates of blobs. */
+/** Deletes the rows that removed artifacts have given up, which makes their blobs candidates. */
 export async function clearRemoved({ metadata, signal }: LifecyclePorts): Promise<void> {
   while (await metadata.clearRemoved(batchSteps)) signal?.throwIfAborted()
 }
 
-/** Answers how many blobs went, at most about `blobsMax`. */
+/** Returns how many blobs were deleted, at most about `blobsMax`. */
 export async function sweepBlobs(
   ports: LifecyclePorts,
   {
@@ -44,17 +46,20 @@ export async function sweepBlobs(
 export interface RemovedPacks {
   /** Names and sizes, in no order. */
   removed: Map<string, number>
-  /** Dead packs that stay for now: somebody may read them, or their grace lasts. At most `limits.packsNamedMax` names. */
+  /** Dead packs that stay for now: they may be read, or their grace period lasts. At most
+   *  `limits.packsNamedMax` names. */
   waiting: string[]
   waitingBytes: number
-  /** Why some that could have gone are among those that stay. */
+  /** Errors of packs that stay although they could have been removed. */
   failures: unknown[]
 }
 
-/** One pack that cannot be removed keeps no other; when so many cannot, nor can the rest as a rule, and each try may take long. */
+/** One pack that cannot be removed does not stop the others. After so many, the rest usually
+ *  cannot be removed either, and each attempt may take long. */
 const failuresMax = 10
 
-/** Removes packs in which nothing is alive, and goes on where a file cannot be removed. `graceMs`: how long one stays after its death at least. */
+/** Removes packs without live copies, continuing when a file cannot be removed. `graceMs`: how
+ *  long a pack stays at least after its death. */
 export async function removeDeadPacks(
   ports: LifecyclePorts,
   graceMs: number,
@@ -97,6 +102,6 @@ export function mustWait(
   { isRead, diedAt }: DeadPack,
   { now, graceMs }: { now: number; graceMs: number },
 ): boolean {
-  // A clock that was set back leaves deaths to come, which nobody waits for.
+  // A clock that was set back leaves deaths in the future, for which nobody waits.
   return isRead || Math.abs(now - diedAt) < graceMs
 }

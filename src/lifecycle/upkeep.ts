@@ -1,6 +1,7 @@
-/** Scrub, backup and the search for secrets in a running store, each in a thread of its own beside garbage collection: none
- *  deletes anything, so they need not wait for it. The background scrubs what is due at a modest rate; a pass by hand takes all,
- *  at once. */
+/** Scrub, backup and the scan for secrets in a running store, each in a thread of its own
+ *  concurrently with garbage collection: none deletes anything, so they need not wait for it.
+ *  The background scrubs what is due at a modest rate; a requested pass takes everything,
+ *  unthrottled. */
 import { join } from 'node:path'
 import { limits } from '../core/limits.ts'
 import { secretRulesVersion } from '../core/secrets.ts'
@@ -14,30 +15,30 @@ import { startSchedule } from './schedule.ts'
 import type { ScrubFinding, ScrubReport } from './scrub.ts'
 
 export interface Upkeep {
-  /** Puts a scrub of everything in the queue. The outcome is a `ScrubReport`. */
+  /** Queues a scrub of everything. The outcome is a `ScrubReport`. */
   scrub(): Job
-  /** Puts a backup to a new directory of this machine in the queue. The outcome is a `BackupReport`. */
+  /** Queues a backup to a new directory on this machine. The outcome is a `BackupReport`. */
   backUp(options: { destination: string; copies: boolean }): Job
-  /** Ends the schedules and whatever runs, at its next step; a later run goes on from there. */
+  /** Ends the schedules, and stops what runs at its next step; a later run resumes from there. */
   close(): Promise<void>
 }
 
 export interface UpkeepOptions {
   dataDir: string
   packPlace: PackPlace
-  /** Of the threads that share the database. */
+  /** Shared by the threads that use the database. */
   sharedLog: SharedArrayBuffer
   jobs: Jobs
   metadata: Pick<Metadata, 'listUnverifiedPacks' | 'listUnlooked'>
   log: Log
-  /** How old a verification may get; null scrubs only by hand. */
+  /** Maximum age of a verification; null scrubs only on request. */
   scrubIntervalMs: number | null
   scrubBytesPerSecond: number | null
-  /** Whether to look for secrets. */
+  /** Whether to scan for secrets. */
   secrets: boolean
 }
 
-/** How often the background compares the rollups with their rows, which reads every row. */
+/** How often the background reconciles the rollups with their rows, which reads every row. */
 const rollupsIntervalMs = 24 * 60 * 60 * 1000
 
 export function startUpkeep(options: UpkeepOptions): Upkeep {
@@ -66,9 +67,9 @@ export function startUpkeep(options: UpkeepOptions): Upkeep {
       { lane: 'background scrub', origin: 'schedule' },
     )
     const { state, progress } = await jobs.ended(id)
-    // Of a pass that failed too, or every round would read every row.
+    // Also after a failed pass, or every round would read every row.
     if (rollups) reconciledAt = performance.now()
-    // The queue has told the log why.
+    // The queue has logged the reason.
     if (state === 'failed') return {}
     return figuresOf(progress as ScrubReport)
   }
@@ -141,7 +142,7 @@ function figuresOf({ damaged: _named, ...figures }: ScrubReport): Record<string,
   return figures
 }
 
-/** Whatever is wrong with what is stored is worth waking somebody. */
+/** Any fault in what is stored is an error worth an alert. */
 function report(log: Log, { kind, ...facts }: ScrubFinding): void {
   const messages = {
     copy: 'a stored copy is damaged',

@@ -1,4 +1,5 @@
-/** Writes down, all along, what is stored, so that pages can show how it grew and say when the room ends. */
+/** Records periodically how much is stored, so that pages can chart the growth and forecast when
+ *  space runs out. */
 import { limits } from '../core/limits.ts'
 import type { Log } from '../log.ts'
 import type { Metadata } from '../metadata/metadata.ts'
@@ -10,7 +11,7 @@ export interface UsageHistoryPorts {
   now(): number
 }
 
-/** Notes the present figures of the store and of all projects. */
+/** Records the current figures of the store and of all projects. */
 export async function recordUsage({ metadata, now }: UsageHistoryPorts): Promise<void> {
   const at = now()
   let after: number | null = null
@@ -19,11 +20,11 @@ export async function recordUsage({ metadata, now }: UsageHistoryPorts): Promise
   } while (after !== null)
 }
 
-/** Notes them now, and often enough that no hour is missed. */
+/** Records them now, and often enough that no hour is missed. */
 export async function startUsageHistory(
   options: UsageHistoryPorts & { clock: Pick<ClockWatch, 'look'>; log: Log },
 ): Promise<Schedule> {
-  // By a clock that is ahead all that was noted would be forgotten.
+  // With a clock that is ahead, all earlier points would be deleted as too old.
   const record = async (): Promise<void> => {
     if (options.clock.look() === null) await recordUsage(options)
   }

@@ -1,6 +1,7 @@
-/** Reading copies back from a pack and judging them: the bytes hash to the stream's name, the stream is whole and holds
- *  exactly the content that its blob is named by. Neighbours are read together, in the order of their offsets. Hashing
- *  and inflating happen on the caller's thread, a copy (or a piece of a large one) at a time. */
+/** Reads copies back from a pack and verifies them: the bytes hash to the stream's digest, the
+ *  stream is complete and holds exactly the content named by its blob. Neighbours are read
+ *  together, in the order of their offsets. Hashing and inflating happen on the caller's thread,
+ *  one copy (or piece of a large one) at a time. */
 import { joiningEnd } from '../core/copy.ts'
 import { crc32 } from '../core/crc32.ts'
 import { createDigestHasher, digestOf } from '../core/digest.ts'
@@ -15,9 +16,10 @@ import type { Pace } from './compact.ts'
 
 export interface Verification {
   copy: PackedCopy
-  /** What is wrong with it; null when nothing is. */
+  /** What is wrong with the copy; null when it is sound. */
   fault: string | null
-  /** False when a joining stream is not followed by a final block, as it is unless it shares its member. */
+  /** False when no final block follows a joining stream. One follows unless the stream shares
+   *  its member. */
   isEnded: boolean
 }
 
@@ -31,8 +33,8 @@ export interface VerifyOptions {
 /** Content of at most this many bytes is inflated in memory. */
 const inMemoryBytesMax = 4 * limits.scrubReadBytes
 
-/** Judges copies of one pack, given by ascending offset, in that order. Whatever the store fails with but absence and
- *  damage passes through. */
+/** Verifies copies of one pack, given by ascending offset, in that order. Errors of the store
+ *  other than absence and damage are thrown. */
 export async function* verifyCopies(
   copies: readonly PackedCopy[],
   options: VerifyOptions,
@@ -60,7 +62,8 @@ export async function* verifyCopies(
 
 const unreadable = 'it cannot be read'
 
-/** With a joining stream's final block, which is not part of the stream but has to follow it. */
+/** Includes the final block of a joining stream, which is not part of the stream but has to
+ *  follow it. */
 function endOf({ codec, offset, lengthBytes }: PackedCopy): number {
   return offset + lengthBytes + (codec === 'joining' ? joiningEnd.length : 0)
 }
@@ -73,7 +76,8 @@ function isLarge({ lengthBytes, blob }: PackedCopy): boolean {
   return lengthBytes > limits.scrubReadBytes || blob.sizeBytes > inMemoryBytesMax
 }
 
-/** Neighbours that one read brings, over gaps that are cheaper to read than to seek past; a large copy is alone. */
+/** Groups copies that one read covers, including gaps that are cheaper to read than to skip; a
+ *  large copy is a group of its own. */
 function* groupsOf(copies: readonly PackedCopy[]): Generator<[PackedCopy, ...PackedCopy[]]> {
   let group: [PackedCopy, ...PackedCopy[]] | undefined
   for (const copy of copies) {
