@@ -164,7 +164,7 @@ async function copyPack(
   }
   const [expected, actual] = [read.digest(), written.digest()]
   if (expected !== actual) {
-    throw storeError('digest_mismatch', `pack ${name} reads back other than it was written`, {
+    throw storeError('digest_mismatch', `pack ${name} does not read back as it was written`, {
       expected,
       actual,
     })

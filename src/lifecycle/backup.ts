@@ -85,7 +85,7 @@ export async function backUp(ports: LifecyclePorts, options: BackupOptions): Pro
 
 async function checkFree(fileSystem: BackupFileSystem, destination: string): Promise<void> {
   if ((await ignoringAbsence(() => fileSystem.stat(destination))) === undefined) return
-  throw refused(`${destination} exists; give a new name`)
+  throw refused(`${destination} already exists; choose a new name`)
 }
 
 function refused(reason: string): Error {
@@ -100,7 +100,7 @@ async function whileBeginning(destination: string, work: () => Promise<void>): P
     await work()
   } catch (error) {
     if (error instanceof Error && refusals.some((code) => hasErrno(error, code)))
-      throw refused(`${destination} cannot be made: ${error.message}`)
+      throw refused(`cannot create ${destination}: ${error.message}`)
     throw error
   }
 }

@@ -52,7 +52,7 @@ export async function startClockWatch(options: ClockWatchOptions): Promise<Clock
 
   const believe = (mark: Mark): null => {
     if (doubted !== undefined)
-      log.info('the clock is believed', { clock: new Date(mark.at).toISOString() })
+      log.info('the clock is trusted again', { clock: new Date(mark.at).toISOString() })
     doubted = undefined
     believed = mark
     return null
@@ -108,10 +108,10 @@ function report(log: Log, aheadMs: number, { at, waitMs }: Mark & { waitMs: numb
   }
   // A short jump is what a restart of the machine looks like and needs no attention.
   const level = aheadMs < limits.clockWaitMs ? 'info' : 'warn'
-  log[level](
-    'the clock is ahead of the time that is known to have passed; garbage collection waits',
-    { ...facts, waitSeconds: Math.ceil(waitMs / 1000) },
-  )
+  log[level]('the clock is ahead of the time known to have passed; garbage collection is paused', {
+    ...facts,
+    waitSeconds: Math.ceil(waitMs / 1000),
+  })
 }
 
 /** How much more time passed on the clock between two marks than on the monotonic one. */

@@ -55,7 +55,7 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
     await dropStaleUploads(ports)
     const result = await collect(ports, collectOptions(options, reach, tell))
     const debris = await removeDebris(stop.signal)
-    if (debris > 0) log.warn('packs that nobody had registered were removed', { packs: debris })
+    if (debris > 0) log.warn('removed packs that were never registered', { packs: debris })
     await space.restoreReserve()
     return result
   }

@@ -89,7 +89,7 @@ async function checkCopy(
   const actual = hasher.digest()
   if (actual === expected) return
   await to.remove(pack.name)
-  const message = `pack ${pack.name} reads back other than it was written`
+  const message = `pack ${pack.name} does not read back as it was written`
   throw storeError('digest_mismatch', message, { expected, actual })
 }
 

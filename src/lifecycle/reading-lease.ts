@@ -26,7 +26,8 @@ export async function openReadingLease(
    *  while a machine sleeps. */
   const requireLive = (): void => {
     if (now() < until) return
-    const reason = 'reading was interrupted for so long that what was to be read may be gone'
+    const reason =
+      'reading was interrupted for longer than packs are kept for it; some may have been deleted'
     throw storeError('session_ended', reason, { sessionId: `${id}` })
   }
   return {

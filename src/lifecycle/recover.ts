@@ -92,8 +92,8 @@ async function findUnknownPacks({ metadata, packs }: LifecyclePorts): Promise<st
   if (foreign === 0 && unknown.length <= limits.unknownPacksMax) return unknown
   throw storeError(
     'invalid_request',
-    `the database does not know ${unknown.length} of the packs beside it, so it is new or older than they are; ` +
-      'put the right one back, or take them in with `trove recover --from-packs`, which names those that must be moved away',
+    `the database does not know ${unknown.length} of the packs beside it, so it is new or older than these packs; ` +
+      'restore the right database, or import the packs with `trove recover --from-packs`, which lists packs that must be moved away',
     { field: 'data' },
   )
 }

@@ -146,9 +146,9 @@ function figuresOf({ damaged: _named, ...figures }: ScrubReport): Record<string,
 function report(log: Log, { kind, ...facts }: ScrubFinding): void {
   const messages = {
     copy: 'a stored copy is damaged',
-    framing: 'a pack has damaged framing and is written anew',
+    framing: 'a pack has damaged framing and is rewritten',
     unjudged: 'a pack could not be judged',
-    drift: 'a rollup had drifted and is set right',
+    drift: 'a rollup had drifted and was corrected',
   }
   log.error(messages[kind], facts)
 }

@@ -108,11 +108,11 @@ async function read(
 function faultOf(copy: PackedCopy, stored: Buffer): string | null {
   const stream = stored.subarray(0, copy.lengthBytes)
   if (digestOf(stream) !== copy.streamDigest) return 'its bytes have changed'
-  if (!checksOf(stream).equals(copy.checks)) return 'its checks do not fit its bytes'
+  if (!checksOf(stream).equals(copy.checks)) return 'its checksums do not match its bytes'
   try {
     const content = decodeCopy(copy.codec, stream, copy.blob.sizeBytes)
     if (digestOf(content) === copy.blob.digest && crc32(content) === copy.blob.crc32) return null
-    return 'it holds other content'
+    return 'it holds different content'
   } catch (error) {
     if (hasCode(error, 'blob_damaged')) return error.message
     throw error
@@ -147,8 +147,10 @@ async function faultOfLarge(copy: PackedCopy, options: VerifyOptions): Promise<s
     throw error
   }
   if (stored.digest() !== streamDigest) return 'its bytes have changed'
-  if (!checks.finish().equals(copy.checks)) return 'its checks do not fit its bytes'
-  return content.digest() === blob.digest && crc === blob.crc32 ? null : 'it holds other content'
+  if (!checks.finish().equals(copy.checks)) return 'its checksums do not match its bytes'
+  return content.digest() === blob.digest && crc === blob.crc32
+    ? null
+    : 'it holds different content'
 }
 
 class Unreadable extends Error {}

@@ -120,7 +120,10 @@ describe.skipIf(!hasChromium)('maintenance', () => {
     expect(await readdir(destination)).toContain('trove.db')
     await page.getByLabel('New directory on the server').fill(destination)
     await page.getByRole('button', { name: 'Back up' }).click()
-    await page.getByRole('alert').getByText(`${destination} exists; give a new name`).waitFor()
+    await page
+      .getByRole('alert')
+      .getByText(`${destination} already exists; choose a new name`)
+      .waitFor()
   })
 
   test('of a job that is forgotten says so, and to others than operators nothing', async () => {

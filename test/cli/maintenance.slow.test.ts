@@ -191,7 +191,7 @@ describe('trove backup', () => {
     expect(taken).toMatchObject({
       status: 2,
       text: '',
-      stderr: expect.stringMatching(/^trove: .* exists; give a new name\n$/),
+      stderr: expect.stringMatching(/^trove: .* already exists; choose a new name\n$/),
     })
     await server.stop()
 
@@ -380,6 +380,6 @@ test('upkeep that the server refuses ends as its code says', async () => {
   expect(outcome).toMatchObject({
     status: 2,
     text: '',
-    stderr: `trove: ${join(root, 'mine')} exists; give a new name\n`,
+    stderr: `trove: ${join(root, 'mine')} already exists; choose a new name\n`,
   })
 })

@@ -115,7 +115,7 @@ describe('a backup', () => {
   })
 
   test('of a place where nothing can be made says so', async () => {
-    const refusal = { code: 'invalid_request', message: expect.stringContaining('cannot be made') }
+    const refusal = { code: 'invalid_request', message: expect.stringContaining('cannot create') }
     await expect(runBackup(await openFilled(), '/dev/null/backup')).rejects.toMatchObject(refusal)
   })
 

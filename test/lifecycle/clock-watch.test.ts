@@ -99,7 +99,7 @@ test.each([
   expect(doubtMs(watch, host)).toBe(waitMs)
   expect(host.lines).toMatchObject([
     { level, message: expect.stringContaining('ahead'), waitSeconds: waitMs / 1000 },
-    { level: 'info', message: 'the clock is believed' },
+    { level: 'info', message: 'the clock is trusted again' },
   ])
 })
 

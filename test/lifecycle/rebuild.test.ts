@@ -189,7 +189,7 @@ describe('a rebuild', () => {
     const name = path!.slice(-36, -4)
     expect(await rebuild(lost)).toMatchObject({ packs: 1, unreadablePacks: [name] })
     await expect(recoverAtStart(lost)).rejects.toMatchObject({
-      message: expect.stringContaining('names those that must be moved away') as string,
+      message: expect.stringContaining('lists packs that must be moved away') as string,
     })
     await rename(path!, join(store.directory, 'bad.zip'))
     expect(await recoverAtStart(lost)).toMatchObject({ unknownPacks: 0, freedBytes: 0 })

@@ -299,7 +299,9 @@ describe('secrets by the clock', () => {
 test('a job that cannot be done as it was asked for is told without a stack, and sets off no alarm', async () => {
   const { maintenance, lines } = await startFailing()
   const refuse = async (): Promise<never> => {
-    throw storeError('invalid_request', '/x exists; give a new name', { field: 'destination' })
+    throw storeError('invalid_request', '/x already exists; choose a new name', {
+      field: 'destination',
+    })
   }
   const { id } = maintenance.jobs.start('backup', refuse, { origin: 'request' })
   expect(await maintenance.jobs.ended(id)).toMatchObject({
@@ -311,7 +313,7 @@ test('a job that cannot be done as it was asked for is told without a stack, and
       level: 'info',
       message: 'backup was refused',
       job: id,
-      reason: '/x exists; give a new name',
+      reason: '/x already exists; choose a new name',
     }),
   ])
   expect(maintenance.jobs.tallies()).toEqual([])
