@@ -48,7 +48,7 @@ describe('a large file that is touched between being hashed and being cut', () =
 
   test('is refused by name when it changed, whether or not it is as long as before', async () => {
     const root = await makeDirectory()
-    const told = `${join(root, 'large')} changed while it was being uploaded`
+    const told = `${join(root, 'large')} changed during the upload`
     const growing = await touching(root, () => appendFile(join(root, 'large'), 'more'))
     await expect(uploadDirectory(growing, root)).rejects.toThrow(told)
     await rm(join(root, 'large'))
@@ -76,12 +76,12 @@ function movedFrom(path: string): string {
 }
 
 test.each([
-  ['directory', 'small', 'changed into a directory while it was being uploaded'],
-  ['directory', 'large', 'changed into a directory while it was being uploaded'],
+  ['directory', 'small', 'became a directory during the upload'],
+  ['directory', 'large', 'became a directory during the upload'],
   ['pipe', 'small', 'cannot be read'],
   ['pipe', 'large', 'cannot be read'],
-  ['link', 'small', 'changed into a symbolic link while it was being uploaded'],
-  ['link', 'large', 'changed into a symbolic link while it was being uploaded'],
+  ['link', 'small', 'became a symlink during the upload'],
+  ['link', 'large', 'became a symlink during the upload'],
 ] as const)('a %s in the place of a %s file is told by its path', async (kind, name, told) => {
   const root = await makeDirectory()
   await makeTree(root, { large: large(root), small: root })

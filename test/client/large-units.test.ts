@@ -25,5 +25,5 @@ test('a file with more parts than a list can name is refused by its name, before
     largeUnits(cutting, [0], () => {})
       [Symbol.asyncIterator]()
       .next(),
-  ).rejects.toThrow(`disk.img is too large: it has ${parts} parts, and ${parts - 1} can be listed`)
+  ).rejects.toThrow(`disk.img is too large: it has ${parts} parts, and the limit is ${parts - 1}`)
 })

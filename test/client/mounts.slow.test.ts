@@ -65,7 +65,7 @@ test('a copy that finds no room is told by its place and leaves nothing, and wha
   await mkdir(join(back, 'there'))
   mount(join(back, 'there'), '-o', 'size=64k')
   await expect(bringTo(back)).rejects.toThrow(
-    `${join(back, 'there/large')} cannot be put into place: ENOSPC`,
+    `${join(back, 'there/large')} cannot be moved into place: ENOSPC`,
   )
   expect((await readdir(join(back, 'there'))).filter((name) => name.startsWith('.'))).toEqual([])
   execFileSync('mount', ['-o', 'remount,size=1m', join(back, 'there')])

@@ -53,7 +53,9 @@ test('a pipe, a device or a directory is not replaced', async () => {
   await symlink(pipe, join(directory, 'link'))
   for (const target of [pipe, join(directory, 'link'), directory]) {
     const saving = saveAs(target, slowly(['content'], Promise.resolve()))
-    await expect(saving).rejects.toThrow(`${target} is no file that could be replaced`)
+    await expect(saving).rejects.toThrow(
+      `${target} is not a regular file, so it cannot be replaced`,
+    )
   }
   expect((await lstat(pipe)).isFIFO()).toBe(true)
 })

@@ -77,7 +77,7 @@ describe('an upload tells by its path a file that', () => {
     const files = { kind: 'files', files: [source] } as const
     await expect(
       client.upload({ project: 'octo/demo', run: 1, name: 'x', source: files }),
-    ).rejects.toThrow(`${join(root, 'gone')} vanished while it was being uploaded`)
+    ).rejects.toThrow(`${join(root, 'gone')} disappeared during the upload`)
   })
 
   test.each([

@@ -127,7 +127,7 @@ describe('the walk', () => {
     expect(() => add(limits.entriesMax)).toThrow(
       expect.objectContaining({
         code: 'too_large',
-        message: 'the upload has more than 1000000 entries, the most that are sent as one',
+        message: 'the upload has more than 1000000 entries, the limit for one upload',
         details: { limit: 'entries of one upload', limitValue: 1_000_000, setting: null },
       }),
     )
@@ -180,7 +180,7 @@ describe('the walk', () => {
     await symlink(Buffer.from([0x61, 0xff]), join(root, 'link'))
     await expect(walk(root, ['.'])).rejects.toMatchObject({
       code: 'unsafe_path',
-      message: expect.stringContaining('what it links to is not valid UTF-8'),
+      message: expect.stringContaining('its target is not valid UTF-8'),
     })
   })
 

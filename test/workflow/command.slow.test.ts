@@ -257,7 +257,7 @@ test('a missing file is reported by name', async () => {
   const absent = await runTrove(['run', gone], environment)
   expect(absent).toMatchObject({ status: 1, stderr: `trove: ${gone} does not exist\n` })
   const noSecrets = await trove(twoJobs, ['--secrets-file', root])
-  expect(noSecrets.stderr).toBe(`trove: ${root} is a directory; name one file of it\n`)
+  expect(noSecrets.stderr).toBe(`trove: ${root} is a directory; name a file in it\n`)
 })
 
 test('a run started by a git hook works on copies and leaves the repository and its index alone', async () => {

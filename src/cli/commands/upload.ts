@@ -138,7 +138,7 @@ async function listSource(
 ): Promise<ExitStatus> {
   const tree = await walkSources(source.patterns, { ...source, signal })
   if (tree.count === 0)
-    throw storeError('no_files', 'no files were found to upload', {
+    throw storeError('no_files', 'no files found to upload', {
       patterns: [...source.patterns],
     })
   const secrets = lookForSecrets(tree)

@@ -3,7 +3,8 @@
  *  replaced as a whole:
  *
  *    magic · entries · bytes of the origin · CRC-32 of the columns · CRC-32 of origin and text
- *    4 × entries doubles (size, mtime ms, ctime ms, inode; NaN for entries that are no file or are racy: files/racy.ts)
+ *    4 × entries doubles (size, mtime ms, ctime ms, inode; NaN for entries that are no file or are
+ *      racy: files/racy.ts)
  *    entries + 1 offsets: where each line begins in the text, and where the last one ends
  *    origin · canonical text (core/manifest.ts) without its first line
  *

@@ -1,4 +1,4 @@
-/** The digest of a file that somebody names: what a link leads to, and of `-` stdin. */
+/** The digest of a file that the user names: symlinks are followed, and `-` is stdin. */
 import { createReadStream } from 'node:fs'
 import { createDigestHasher, type Digest } from '../../core/digest.ts'
 import { namedFileError } from './file-error.ts'

@@ -1,4 +1,4 @@
-/** Cutting of large files, and the encoding of blobs for the wire. Runs in worker threads. */
+/** Cuts large files into parts and encodes blobs for the wire. Runs in worker threads. */
 import { closeSync, fstatSync, readSync } from 'node:fs'
 import { encodeBlobRecordHead, recordHeadBytesMax } from '../../core/blob-exchange.ts'
 import { createChunker, isCompressed } from '../../core/chunker.ts'
@@ -12,7 +12,8 @@ import type { ChunkAnswer, ChunkTask, EncodeAnswer, EncodePiece, EncodeTask } fr
 
 const readBytes = 1024 * 1024
 
-/** Cuts as the server does, so that chunks of all kinds of uploads meet. Errors: FileError. */
+/** Cuts at the same points as the server, so that parts deduplicate across all kinds of uploads.
+ *  Errors: FileError. */
 export function chunkFile({ path }: ChunkTask): ChunkAnswer {
   return whileReading(path, () => chunk(path))
 }
@@ -60,7 +61,7 @@ function chunk(path: string): ChunkAnswer {
   }
 }
 
-/** Errors: FileError, also for content that is no longer what was announced. */
+/** Errors: FileError, also when the content no longer has the announced digest. */
 export function encodePieces({ pieces }: EncodeTask): EncodeAnswer {
   const room = pieces.reduce((sum, { sizeBytes }) => sum + recordRoom(sizeBytes), 0)
   const records = Buffer.allocUnsafe(room)
@@ -88,7 +89,7 @@ function recordRoom(sizeBytes: number): number {
 
 let content = Buffer.allocUnsafeSlow(limits.chunkThresholdBytes)
 
-/** Writes the record of a piece at `at`; answers the index after it. */
+/** Writes the record of a piece at `at`; returns the index after it. */
 function encodePiece(descriptor: number, piece: EncodePiece, records: Buffer, at: number): number {
   const { path, offset, sizeBytes, digest, level, isFirstPart } = piece
   if (sizeBytes > content.length) content = Buffer.allocUnsafeSlow(sizeBytes)
@@ -96,7 +97,7 @@ function encodePiece(descriptor: number, piece: EncodePiece, records: Buffer, at
   if (readSync(descriptor, bytes, 0, sizeBytes, offset) !== sizeBytes)
     throw changedWhileUploading(path)
   if (digestOf(bytes) !== digest) throw changedWhileUploading(path)
-  // The head says how long the stream is, so it can only be written after it.
+  // The head holds the length of the stream, so it can only be written after the stream.
   const start = at + recordHeadBytesMax
   const lengthBytes = encodeJoiningInto(records.subarray(start), bytes, level)
   const kind = isFirstPart ? 'firstPart' : 'blob'

@@ -1,4 +1,4 @@
-/** Trouble with a file of this machine, in words that name the file. */
+/** Errors of local files, with messages that name the file. */
 import { constants, openSync } from 'node:fs'
 
 export class FileError extends Error {
@@ -13,25 +13,26 @@ export class FileError extends Error {
 const uploadReasons: Record<string, string> = {
   EACCES: 'cannot be read: permission denied',
   EPERM: 'cannot be read: permission denied',
-  ENOENT: 'vanished while it was being uploaded',
-  ELOOP: 'changed into a symbolic link while it was being uploaded',
-  ENOTDIR: 'changed into another kind of file while it was being uploaded',
-  EISDIR: 'changed into a directory while it was being uploaded',
+  ENOENT: 'disappeared during the upload',
+  ELOOP: 'became a symlink during the upload',
+  ENOTDIR: 'became another kind of file during the upload',
+  EISDIR: 'became a directory during the upload',
 }
 
 export function changedWhileUploading(path: string): FileError {
-  return new FileError(path, 'changed while it was being uploaded')
+  return new FileError(path, 'changed during the upload')
 }
 
 const readFlags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW
 
-/** Opens a file to be read. What took its place meanwhile is not waited for, as a pipe, nor followed, as a link.
+/** Opens a file for reading. If something else has taken its place, neither waits for a pipe nor
+ *  follows a symlink.
  *  Errors: FileError. */
 export function openToRead(path: string): number {
   return whileReading(path, () => openSync(path, readFlags))
 }
 
-/** Does `work`, which reads a file. Errors: FileError in place of what the system says. */
+/** Runs `work`, which reads a file. Errors: FileError in place of system errors. */
 export function whileReading<T>(path: string, work: () => T): T {
   try {
     return work()
@@ -40,7 +41,7 @@ export function whileReading<T>(path: string, work: () => T): T {
   }
 }
 
-/** Does `work`, which writes a file. Errors: FileError in place of what the system says. */
+/** Runs `work`, which writes a file. Errors: FileError in place of system errors. */
 export function whileWriting<T>(path: string, work: () => T): T {
   try {
     return work()
@@ -49,22 +50,22 @@ export function whileWriting<T>(path: string, work: () => T): T {
   }
 }
 
-/** FileError in place of what the system says; all else as it is. */
+/** Turns a system error into a FileError; returns any other error unchanged. */
 export function asWriteError(path: string, error: unknown): unknown {
   if (!(error instanceof Error && 'syscall' in error)) return error
   return new FileError(path, `cannot be written: ${error.message}`, { cause: error })
 }
 
-/** What an errno means for a file that is read for an upload. */
+/** The error for a file of an upload that cannot be read. */
 export function fileError(path: string, error: unknown): FileError {
   return readError(path, error, uploadReasons)
 }
 
-/** What an errno means for a file that somebody names. */
+/** The error for a file that the user names and that cannot be read. */
 export function namedFileError(path: string, error: unknown): FileError {
   return readError(path, error, {
     ENOENT: 'does not exist',
-    EISDIR: 'is a directory; name one file of it',
+    EISDIR: 'is a directory; name a file in it',
   })
 }
 

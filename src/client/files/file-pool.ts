@@ -1,6 +1,7 @@
-/** The threads that work on files. Tasks wait in one line; a thread gets its next one while it is at work, so that it
- *  never waits for the main thread. Another thread begins when tasks wait or are expected: what little there is one can do,
- *  and to begin one takes 0.1 s of a processor. */
+/** The worker threads that work on files. Tasks wait in one queue; a worker is handed its next
+ *  task while it is busy, so that it never waits for the main thread. Another worker is started
+ *  only when tasks wait or are expected: one worker can handle a small amount of work, and
+ *  starting one takes 0.1 s of processor time. */
 import { availableParallelism } from 'node:os'
 import { startThread } from '../../program-files.ts'
 import { type AskedThread, askThread } from '../../worker-thread.ts'
@@ -8,20 +9,21 @@ import { FileError } from './file-error.ts'
 import type { FileAnswers, FileTask } from './file-tasks.ts'
 
 export interface FilePool {
-  /** How many there may be. */
+  /** Upper bound on worker threads. */
   readonly threads: number
-  /** Errors: FileError, and the codes of the task; once a thread ended of itself, what it ended with. */
+  /** Errors: FileError, and the codes of the task; after a worker has died, the error that
+   *  killed it. */
   run<Task extends FileTask>(
     task: Task,
     transfer?: ArrayBuffer[],
   ): Promise<FileAnswers[Task['kind']]>
-  /** Begins the threads that so many tasks, which are still to come, will need. */
+  /** Starts the workers needed for `tasks` tasks that are about to come. */
   expect(tasks: number): void
-  /** Ends the threads; tasks that wait fail. */
+  /** Stops the workers; waiting tasks fail. */
   close(): Promise<void>
 }
 
-/** `trouble`: a FileError, which would lose its class between threads. */
+/** `trouble` carries a FileError, whose class would be lost between threads. */
 export type FileReply =
   | FileAnswers[keyof FileAnswers]
   | { trouble: { path: string; reason: string } }
@@ -35,23 +37,24 @@ interface Waiting {
 
 interface Thread {
   asked: AskedThread<FileTask, FileReply>
-  /** Tasks that it was given and has not answered. */
+  /** Tasks handed to the worker and not yet finished. */
   tasks: number
 }
 
-/** Buffers live outside of the heap and go with the objects that hold them; a small young generation is collected often,
- *  so dead buffers do not pile up (peak of an upload: 185 against 270 MB). */
+/** Buffers live outside the heap and are freed with the objects that hold them. A small young
+ *  generation is collected often, so dead buffers do not pile up (peak of an upload: 185 MB
+ *  instead of 270 MB). */
 const youngMegabytesMax = 3
 export const tasksPerThread = 2
 const threadsMax = 64
 
-/** Begins up to `jobs` threads (one for each processor when null). */
+/** Opens a pool of up to `jobs` workers (one per processor when null). */
 export function openFilePool(jobs: number | null): FilePool {
   const waiting: Waiting[] = []
-  /** Why no more tasks are taken. */
+  /** Set once no more tasks are accepted; every later task fails with it. */
   let ended: Error | undefined
 
-  /** Tasks that wait for a thread would wait for ever, as no other takes the place of one that ended. */
+  /** Fails all waiting tasks: a dead worker is not replaced, so they could wait forever. */
   const end = (error: Error): void => {
     ended ??= error
     for (const { reject } of waiting.splice(0)) reject(error)
@@ -83,7 +86,7 @@ export function openFilePool(jobs: number | null): FilePool {
 
   const count = Math.min(threadsMax, Math.max(1, jobs ?? availableParallelism()))
   const threads: Thread[] = []
-  // Begun at once, so that it is ready when the first files are known.
+  // Started at once, so that it is ready when the first files are known.
   start()
 
   return {

@@ -1,5 +1,6 @@
-/** What the threads that work on files are asked, and what they answer. Many small files make one task, and columns of
- *  numbers travel without being copied, because a message for each file would cost more than the file. */
+/** Tasks of the worker threads that work on files, and their results. A task covers many small
+ *  files, and columns of numbers are transferred without copying, because a message per file
+ *  would cost more than the file itself. */
 
 import type { CopyCodec } from '../../core/copy.ts'
 import type { Digest } from '../../core/digest.ts'
@@ -7,24 +8,24 @@ import type { Digest } from '../../core/digest.ts'
 /** Reads and hashes files. */
 export interface HashTask {
   kind: 'hash'
-  /** Absolute, each ended by a NUL. */
+  /** Absolute paths, each ended by a NUL. */
   paths: string
 }
 
 export interface HashAnswer {
-  /** `hashColumns` numbers a file: those of the stat cache, then the permission bits. */
+  /** `hashColumns` numbers per file: the columns of the stat cache, then the permission bits. */
   stats: Float64Array
   digests: Uint8Array
   /** 1 for each file whose stats may be recorded. */
   settled: Uint8Array
-  /** Content bytes that were read. */
+  /** Content bytes read. */
   readBytes: number
 }
 
 /** Size, mtime ms, ctime ms, inode; mode. */
 export const hashColumns = 5
 
-/** Cuts a large file by content. */
+/** Cuts a large file into content-defined parts. */
 export interface ChunkTask {
   kind: 'chunk'
   path: string
@@ -32,17 +33,17 @@ export interface ChunkTask {
 
 export interface ChunkAnswer {
   sizeBytes: number
-  /** Size, mtime ms, ctime ms, inode: how the file looked before it was read. */
+  /** Size, mtime ms, ctime ms, inode, taken before the file was read. */
   stats: Float64Array
   crc32: number
-  /** Of each part, in order. */
+  /** Sizes and digests of the parts, in order. */
   sizes: Uint32Array
   digests: Uint8Array
   /** Whether the content is compressed already. */
   isCompressed: boolean
 }
 
-/** A stretch of a file that is to be sent as a blob. */
+/** A range of a file that is sent as a blob. */
 export interface EncodePiece {
   path: string
   offset: number
@@ -50,11 +51,11 @@ export interface EncodePiece {
   digest: string
   /** 0 for content that is compressed already. */
   level: number
-  /** Whether a large file begins here that is sent whole. */
+  /** Whether this is the first part of a large file that is sent whole. */
   isFirstPart: boolean
 }
 
-/** Makes records of `/packs` bodies; fails when a piece no longer has its digest. */
+/** Makes the records of a `/packs` body; fails when a piece no longer has its digest. */
 export interface EncodeTask {
   kind: 'encode'
   pieces: EncodePiece[]
@@ -64,40 +65,41 @@ export interface EncodeAnswer {
   records: Uint8Array
 }
 
-/** Files of a download in memory, to be inflated, checked and written. */
+/** Files of a download, held in memory, to be inflated, checked and written. */
 export interface PlaceTask {
   kind: 'place'
-  /** `placeColumns` numbers a file. */
+  /** `placeColumns` numbers per file. */
   files: Float64Array
   digests: Uint8Array
-  /** Absolute paths that get the contents, each ended by a NUL, those of a file in a row; missing directories are made. */
+  /** Absolute paths to write, each ended by a NUL; the paths of one file are adjacent. Missing
+   *  directories are created. */
   paths: string
   /** Permission bits and modification time (seconds, NaN for none) of each path. */
   attributes: Float64Array
-  /** Stored bytes of all files, one after the other. */
+  /** Stored bytes of all files, concatenated. */
   stored: Uint8Array
 }
 
-/** Content bytes, stored bytes, codec (its place in `copyCodecs`), paths. */
+/** Content bytes, stored bytes, codec (index in `copyCodecs`), number of paths. */
 export const placeColumns = 4
 export const copyCodecs: readonly CopyCodec[] = ['joining', 'deflate', 'stored']
 
-/** Where a file goes, and what it is given. */
+/** Where a file goes, and its mode and time. */
 export interface PlaceTarget {
   path: string
   mode: number
-  /** Seconds; null leaves the time of writing. */
+  /** Seconds; null keeps the time of writing. */
   modifiedAt: number | null
 }
 
 export interface PlaceAnswer {
   /** Stat columns of each path, in order. */
   stats: Float64Array
-  /** The buffer of the task. */
+  /** The buffer of the task, returned for reuse. */
   stored: Uint8Array
 }
 
-/** Parts of a large file, to be inflated and written where they belong in a file that is there. */
+/** Parts of a large file, to be inflated and written at their offsets in an existing file. */
 export interface PatchTask {
   kind: 'patch'
   path: string
@@ -107,11 +109,12 @@ export interface PatchTask {
     codec: CopyCodec
     lengthBytes: number
   }[]
-  /** Stored bytes of all pieces, one after the other. */
+  /** Stored bytes of all pieces, concatenated. */
   stored: Uint8Array
 }
 
-/** Parts that an older file has, to be copied into a file that is there; fails when one of them no longer has its digest. */
+/** Parts to be copied from an older file into an existing one; fails when a part no longer has
+ *  its digest. */
 export interface CopyTask {
   kind: 'copy'
   from: string
@@ -119,16 +122,16 @@ export interface CopyTask {
   pieces: { from: number; to: number; sizeBytes: number; digest: Digest }[]
 }
 
-/** Looks which parts of a large file are in their places in one that was not finished. */
+/** Finds which parts of a large file an unfinished copy of it already holds at their offsets. */
 export interface FindPartsTask {
   kind: 'findParts'
   path: string
-  /** Of each part, in order. */
+  /** Sizes and digests of the parts, in order. */
   sizes: Uint32Array
   digests: Uint8Array
 }
 
-/** The end of a large file: its digest is checked, then it gets its mode and time. */
+/** Completes a large file: checks its digest, then sets its mode and time. */
 export interface SealTask {
   kind: 'seal'
   path: string
@@ -137,44 +140,47 @@ export interface SealTask {
   modifiedAt: number | null
 }
 
-/** Looks which files of a directory tree are there and what they hold; as `hash`, but absence is an answer. */
+/** Hashes files of a directory tree that may be absent; otherwise like `hash`. */
 export interface CheckTask {
   kind: 'check'
   paths: string
 }
 
-/** Looks whether files below `root` are as they were known. All of it lies in shared memory, where several threads take what
- *  nobody has taken yet, so that none waits for another to hand out work. */
+/** Checks by their stats whether files below `root` are unchanged. All of it lies in shared
+ *  memory: each thread takes the next files that no other has taken, so none waits for work to
+ *  be handed out. */
 export interface VerifyTask {
   kind: 'verify'
   root: string
-  /** Of a manifest (core/manifest.ts); where in it each line begins, and the last one ends. */
+  /** Manifest text (core/manifest.ts), and where each line begins in it and the last one ends. */
   text: Uint8Array
   starts: Uint32Array
-  /** `statColumns` numbers a line, NaN for those that are not looked at. */
+  /** `statColumns` numbers per line; NaN for lines that are not checked. */
   stats: Float64Array
-  /** Whether a file counts that is seen through a link. */
+  /** Whether a file that is reached through a symlink counts as unchanged. */
   throughLinks: boolean
-  /** One number: the first line that is not taken. */
+  /** One number: the first line that no thread has taken. */
   cursor: Int32Array
-  /** The answer: permission bits of the file of each line; `unverified` of one that is not as it was known. */
+  /** The result: permission bits of the file of each line; `unverified` for one that is not as
+   *  cached. */
   modes: Uint16Array
 }
 
 export interface VerifyAnswer {
-  /** Directories that the files lie in, and those above, with a line feed between each two; and their permission bits. */
+  /** Directories that contain the files and their ancestors, separated by line feeds; and their
+   *  permission bits. */
   directories: string
   directoryModes: Uint16Array
 }
 
 export const unverified = 0xffff
 
-/** Moves files and links. */
+/** Moves files and symlinks. */
 export interface MoveTask {
   kind: 'move'
-  /** From and to, in turn, with a NUL between each two. */
+  /** Source and target paths in turn, separated by NULs. */
   paths: string
-  /** 1 for each that takes the place of a file. */
+  /** 1 for each move that replaces a file. */
   replaces: Uint8Array
 }
 
@@ -198,11 +204,11 @@ export interface FileAnswers {
   place: PlaceAnswer
   patch: { stored: Uint8Array }
   copy: Record<string, never>
-  /** 1 for each part that is there. */
+  /** 1 for each part that is present. */
   findParts: { isThere: Uint8Array }
   /** Stat columns of the file. */
   seal: { stats: Float64Array }
-  /** Size is NaN for what is no readable file. */
+  /** Size is NaN for a path that is not a readable file. */
   check: HashAnswer
   verify: VerifyAnswer
   move: Record<string, never>

@@ -1,4 +1,4 @@
-/** A thread that reads, hashes, encodes and writes files for the client. */
+/** The worker thread that reads, hashes, encodes and writes files for the client. */
 import { answerRequests } from '../../worker-thread.ts'
 import { chunkFile, encodePieces } from './encode-pieces.ts'
 import { FileError } from './file-error.ts'

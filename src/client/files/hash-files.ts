@@ -1,4 +1,5 @@
-/** Reading and hashing of many files with few system calls each: open, read, fstat, close. Runs in worker threads. */
+/** Reads and hashes many files with few system calls each: open, read, fstat, close. Runs in
+ *  worker threads. */
 import { type Stats, closeSync, fstatSync, readSync } from 'node:fs'
 import { createHash, hash } from 'node:crypto'
 import { FileError, fileError, openToRead } from './file-error.ts'
@@ -20,13 +21,13 @@ export function hashFiles({ paths }: HashTask): HashAnswer {
   })
 }
 
-/** The same for files that may be absent, unreadable or no files; those have size NaN. */
+/** Like `hashFiles`, but a path that is absent, unreadable or not a file has size NaN. */
 export function checkFiles({ paths }: CheckTask): HashAnswer {
   return eachFile(paths, (path, index, answer) => {
     try {
       readOne(path, index, answer)
     } catch {
-      // Whatever is there is not what is wanted, and is replaced.
+      // Whatever is there is not the wanted file and will be replaced.
       answer.stats[index * hashColumns] = Number.NaN
       answer.settled[index] = 0
     }
@@ -55,8 +56,8 @@ function readOne(path: string, index: number, answer: HashAnswer): void {
   try {
     const { digest, sizeBytes } = digestOfOpen(descriptor)
     const stats = fstatSync(descriptor)
-    // A file that is written while it is read may have any digest.
-    if (stats.size !== sizeBytes || !stats.isFile()) throw new Error('it changed while it was read')
+    // A file that is written while it is read can have any digest.
+    if (stats.size !== sizeBytes || !stats.isFile()) throw new Error('it changed while being read')
     writeStats(answer.stats, index, stats)
     answer.digests.set(digest, index * digestBytes)
     answer.settled[index] = isRacy(changedAt(stats), lookedAt) ? 0 : 1
@@ -66,7 +67,8 @@ function readOne(path: string, index: number, answer: HashAnswer): void {
   }
 }
 
-/** A large file takes long enough to be read that somebody may change it meanwhile and put its mtime back. */
+/** Time of the last change for the racy check. A large file takes long enough to read that it
+ *  can be changed meanwhile and have its mtime reset, so its ctime counts too. */
 function changedAt({ size, mtimeMs, ctimeMs }: Stats): number {
   return size < buffer.length ? mtimeMs : Math.max(mtimeMs, ctimeMs)
 }
@@ -74,7 +76,7 @@ function changedAt({ size, mtimeMs, ctimeMs }: Stats): number {
 /** Reads an open file to its end. */
 export function digestOfOpen(descriptor: number): { digest: Buffer; sizeBytes: number } {
   let count = readSync(descriptor, buffer)
-  // A regular file gives less than asked for only at its end.
+  // A regular file returns less than was asked for only at its end.
   if (count < buffer.length) {
     return { digest: hash('sha256', buffer.subarray(0, count), 'buffer'), sizeBytes: count }
   }

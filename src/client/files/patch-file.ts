@@ -1,5 +1,5 @@
-/** Large files of a download, put together part by part: fetched parts, parts that an older file has, and the check of
- *  the whole at the end. Runs in worker threads. */
+/** Assembles large files of a download part by part, from fetched parts and parts of an older
+ *  file, and checks the whole at the end. Runs in worker threads. */
 import { hash } from 'node:crypto'
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
 import { digestMismatch } from '../../core/errors.ts'
@@ -10,7 +10,7 @@ import { digestOfOpen } from './hash-files.ts'
 import { inflateCopy } from './inflate-copy.ts'
 import { finishFile } from './place-files.ts'
 
-/** A link in the file's place is refused, not followed. */
+/** Fails on a symlink in the file's place instead of following it. */
 const openFlags = constants.O_RDWR | constants.O_NOFOLLOW
 
 /** Errors: blob_damaged, FileError. */
@@ -33,7 +33,7 @@ function patch({ path, pieces, stored }: PatchTask): FileAnswers['patch'] {
   return { stored }
 }
 
-/** Errors: FileError; of the older file, also when it has changed. */
+/** Errors: FileError; for the older file also when it has changed. */
 export function copyPieces(task: CopyTask): Record<string, never> {
   return whileWriting(task.to, () => copy(task))
 }
@@ -61,7 +61,7 @@ function readOlder(
   const content = Buffer.allocUnsafe(sizeBytes)
   const count = whileReading(path, () => readSync(source, content, 0, sizeBytes, from))
   if (count !== sizeBytes || digestOf(content) !== digest)
-    throw new FileError(path, 'changed while it was being downloaded to')
+    throw new FileError(path, 'changed during the download')
   return content
 }
 

@@ -1,4 +1,4 @@
-/** Absolute paths, as text. Calls of Windows take paths with slashes as well, so all are written with them. */
+/** Absolute paths as text. Windows' calls accept slashes, so all paths are written with slashes. */
 import { basename, dirname, parse } from 'node:path'
 import { storeError } from '../../core/errors.ts'
 import { isWindows } from './system.ts'
@@ -7,21 +7,22 @@ export function withSlashes(path: string): string {
   return isWindows ? path.replaceAll('\\', '/') : path
 }
 
-/** Of an absolute path with slashes: `/`, on Windows `C:/` or `//SERVER/SHARE/`. */
+/** Root of an absolute path with slashes: `/`; on Windows `C:/` or `//SERVER/SHARE/`. */
 export function rootOf(path: string): string {
   return parse(path).root
 }
 
-/** The path of a directory, ready to have a name appended; only a root ends in a slash by itself. */
+/** Returns a directory path ready to have a name appended. Only a root ends in a slash by
+ *  itself. */
 export function slashed(directory: string): string {
   return directory.endsWith('/') ? directory : `${directory}/`
 }
 
-/** Of absolute paths without needless segments. Errors: invalid_request, when they have none. */
+/** Takes absolute, normalized paths. Errors: invalid_request, when they have no common ancestor. */
 export function leastCommonAncestor(paths: readonly string[]): string {
   const [root = '', ...others] = new Set(paths.map(rootOf))
   if (others.length > 0) {
-    const reason = `what lies on ${[root, ...others].join(' and ')} has no directory in common`
+    const reason = `paths on ${[root, ...others].join(' and ')} have no common directory`
     throw storeError('invalid_request', reason, { field: 'PATH' })
   }
   const [head = [], ...rest] = paths.map((path) => path.split('/'))
@@ -31,7 +32,8 @@ export function leastCommonAncestor(paths: readonly string[]): string {
   return common.length < root.length ? root : common
 }
 
-/** Absolute paths with slashes; a directory that several lie in is spelled as the first of them does. */
+/** Takes absolute paths with slashes. On Windows, spells a directory that several paths share as
+ *  the first of them does. */
 export function spelledAlike(paths: readonly string[]): readonly string[] {
   if (!isWindows) return paths
   const spellings = new Map<string, string>()
@@ -46,15 +48,15 @@ export function spelledAlike(paths: readonly string[]): readonly string[] {
   return paths.map(spell)
 }
 
-/** What a relative pattern begins with that is no part of a name: dots, and on Windows a drive, which has a directory of
- *  its own; then the rest. */
+/** Splits a relative pattern into its start, which is not part of a name, and the rest. The
+ *  start is leading dots, and on Windows a drive, which has a current directory of its own. */
 export function splitRelative(pattern: string): { start: string; rest: string } {
   const starts = isWindows ? /^(?:[a-z]:)?(?:\.{1,2}(?:\/+|$))*/i : /^(?:\.{1,2}(?:\/+|$))*/
   const [start] = starts.exec(pattern)!
   return { start, rest: pattern.slice(start.length) }
 }
 
-/** The glob that matches only this path. */
+/** Returns the glob that matches only this path. */
 export function escapePath(path: string): string {
   return path
     .replaceAll('\\', '\\\\')

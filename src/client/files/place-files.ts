@@ -1,5 +1,5 @@
-/** Writing of files that a download brought: inflated, checked against their digest, then put on the disk. Runs in
- *  worker threads. Nothing is written that does not have its digest. */
+/** Writes files of a download: inflates them, checks their digest, then writes them to disk.
+ *  Runs in worker threads. Nothing is written that does not match its digest. */
 import { hash } from 'node:crypto'
 import { closeSync, fchmodSync, fstatSync, futimesSync, openSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -55,8 +55,8 @@ function checkDigest(content: Buffer, wanted: Uint8Array, path: string): void {
   throw digestMismatch(path, digestFromBytes(wanted), digestFromBytes(found))
 }
 
-/** Creates the file; it must not be there, so a link that somebody put in its place is not followed. Answers its stat
- *  columns, NaN when they may not be recorded. */
+/** Creates the file and writes it. Fails if the path exists, so a symlink planted there is not
+ *  followed. Returns its stat columns, NaN when they may not be recorded. */
 function writeFile(target: PlaceTarget, content: Buffer): number[] {
   const descriptor = openNew(target.path, target.mode)
   try {
@@ -67,12 +67,13 @@ function writeFile(target: PlaceTarget, content: Buffer): number[] {
   }
 }
 
-/** What a file's time is set to. Node takes a number below zero for the current time. */
+/** Converts a file time for Node, which takes a negative number for the current time. */
 export function fileTime(seconds: number): number | Date {
   return seconds < 0 ? new Date(seconds * 1000) : seconds
 }
 
-/** Gives an open file its mode and time; answers its stat columns, NaN when they may not be recorded. */
+/** Sets the mode and time of an open file; returns its stat columns, NaN when they may not be
+ *  recorded. */
 export function finishFile(
   descriptor: number,
   target: { mode: number; modifiedAt: number | null },
@@ -91,11 +92,11 @@ export function finishFile(
   return [stats.size, stats.mtimeMs, stats.ctimeMs, stats.ino]
 }
 
-/** Most directories get many files. */
+/** Directories already created; most get many files. */
 const madeDirectories = new Set<string>()
 const madeMax = 10_000
 
-/** Opens a new file, making its directory where it is missing. */
+/** Opens a new file, creating its directory if it is missing. */
 export function openNew(path: string, mode: number): number {
   const directory = dirname(path)
   if (!madeDirectories.has(directory)) {
@@ -107,7 +108,7 @@ export function openNew(path: string, mode: number): number {
     return openSync(path, 'wx', openingMode(mode))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    // What was made for an earlier download is gone with it.
+    // A directory created for an earlier download can have been removed since.
     makeDirectories(directory)
     return openSync(path, 'wx', openingMode(mode))
   }

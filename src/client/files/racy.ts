@@ -1,12 +1,13 @@
-/** A file whose mtime is as young as the look at it could have changed again without a new mtime, so its look is not recorded
- *  (git calls such timestamps racy). */
+/** Racy timestamps, as git calls them: a file whose mtime is very recent when it is examined can
+ *  change again without a new mtime, so its stats are not recorded. */
 
-/** Timestamps of Linux file systems come from a clock that ticks every 10 ms at most; a file system without fractions of
- *  seconds has ticks of up to 2 s. */
+/** Linux file systems take timestamps from a clock that ticks at least every 10 ms; a file
+ *  system without fractions of seconds has ticks of up to 2 s. */
 const fineTickMs = 50
 const coarseTickMs = 2000
 
-/** Whether a file with this mtime, looked at no earlier than `lookedAt`, may change without showing it. */
+/** Whether a file with this mtime, examined no earlier than `lookedAt`, can change without a
+ *  change of its mtime. */
 export function isRacy(mtimeMs: number, lookedAt: number): boolean {
   return mtimeMs + (Number.isInteger(mtimeMs / 1000) ? coarseTickMs : fineTickMs) > lookedAt
 }

@@ -1,8 +1,8 @@
-/** What lies below a root without passing through a link. */
+/** Finds which directories below a root are reached without passing through a symlink. */
 import { lstatSync, type Stats } from 'node:fs'
 
-/** Answers a function that says so of paths below `root` (`''` is the root itself, which may be a link). What it has seen
- *  it does not look at again; `onReal` is told of each directory once, but for the root. */
+/** Returns a predicate for paths below `root` (`''` is the root itself, which may be a symlink).
+ *  Results are cached. `onReal` is called once for each directory except the root. */
 export function createRealDirectories(
   root: string,
   onReal: (path: string, stats: Stats) => void = () => {},
@@ -21,13 +21,13 @@ export function createRealDirectories(
   return isReal
 }
 
-/** `''` of a path that lies in the root. */
+/** Parent directory of a relative path; `''` for a path directly in the root. */
 export function parentOf(path: string): string {
   return path.slice(0, Math.max(0, path.lastIndexOf('/')))
 }
 
-/** What is at a path, links not followed; undefined when it cannot be known either, as in a directory that may not be
- *  entered. */
+/** lstat that returns undefined when the path does not exist or cannot be examined, as in a
+ *  directory without search permission. */
 export function lookAt(path: string): Stats | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false })

@@ -1,4 +1,4 @@
-/** A file that is written from a stream. */
+/** Writes a file from a stream. */
 import { randomBytes } from 'node:crypto'
 import { createWriteStream } from 'node:fs'
 import { rm, stat } from 'node:fs/promises'
@@ -7,13 +7,14 @@ import { pipeline } from 'node:stream/promises'
 import { asWriteError, FileError } from './file-error.ts'
 import { rename } from './system.ts'
 
-/** What a file is called until it is whole, in the directory of its place: a name that nobody else has, and that no link can
- *  be waiting under. */
+/** Temporary path of a file until it is complete, in its target directory. The name is random,
+ *  so that no other process uses it and no symlink can be planted there. */
 export function partialBeside(target: string): string {
   return join(dirname(target), `.trove-${randomBytes(4).toString('hex')}.partial`)
 }
 
-/** The file gets its name only when it is whole; a failure leaves nothing. Errors: FileError, and those of `body`. */
+/** Writes a temporary file and renames it when it is complete; a failure leaves nothing behind.
+ *  Errors: FileError, and those of `body`. */
 export async function saveAs(
   target: string,
   body: AsyncIterable<Uint8Array>,
@@ -26,15 +27,16 @@ export async function saveAs(
     await pipeline(body, file, signal === undefined ? {} : { signal })
     await rename(partial, target)
   } catch (error) {
-    // Where it could not be made it cannot be removed either; what is told is the first failure.
+    // When the file could not be created it cannot be removed either; the first error is the one to
+    // report.
     await rm(partial, { force: true }).catch(() => {})
     throw asWriteError(target, error)
   }
 }
 
-/** A rename would put a file in the place of a device such as /dev/null. Errors: FileError. */
+/** A rename would replace a device such as /dev/null with a file. Errors: FileError. */
 async function refuseOthers(target: string): Promise<void> {
   const held = await stat(target).catch(() => undefined)
   if (held !== undefined && !held.isFile())
-    throw new FileError(target, 'is no file that could be replaced')
+    throw new FileError(target, 'is not a regular file, so it cannot be replaced')
 }

@@ -1,15 +1,15 @@
-/** Waiting for what knows nothing of the signal, such as threads that read files, which can take minutes; what they were at
- *  is given up with the pool. */
+/** Waits for work that does not observe the signal, such as worker threads reading files, which
+ *  can take minutes. Closing the pool ends that work. */
 import { once } from 'node:events'
 
-/** What `work` comes to, or the signal's reason as soon as that is aborted. */
+/** Returns the result of `work`, or throws the signal's reason as soon as it is aborted. */
 export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
-  // Met below, unless nobody waits for it.
+  // A rejection is handled below, unless the wait was aborted.
   work.catch(() => {})
   signal.throwIfAborted()
   const over = new AbortController()
   const aborted = once(signal, 'abort', { signal: over.signal }).then(() => signal.throwIfAborted())
-  // Told by the race, unless that is over.
+  // A rejection is handled by the race, unless that has ended.
   aborted.catch(() => {})
   try {
     await Promise.race([work, aborted])

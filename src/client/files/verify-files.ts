@@ -1,11 +1,11 @@
-/** Whether files are as they were known: one look at each, none is opened. */
+/** Checks whether files are unchanged by their stats; opens none. */
 import type { Stats } from 'node:fs'
 import { unverified, type VerifyAnswer, type VerifyTask } from './file-tasks.ts'
 import { createRealDirectories, lookAt, parentOf } from './real-directories.ts'
 import { modeOf } from './system.ts'
 import { statColumns } from '../cache/tree-cache.ts'
 
-/** Files that a thread takes at once. */
+/** Files that a worker takes per step. */
 const filesAtOnce = 256
 
 export function verifyFiles(task: Omit<VerifyTask, 'kind'>): VerifyAnswer {
@@ -19,8 +19,8 @@ export function verifyFiles(task: Omit<VerifyTask, 'kind'>): VerifyAnswer {
   return { directories: directories.join('\n'), directoryModes: Uint16Array.from(modes) }
 }
 
-/** Answers a function that takes up to so many files and looks at them; false when none was left. `onDirectory` is told of
- *  each directory on the way to them once. */
+/** Returns a function that takes up to `files` files and checks them, and returns false when
+ *  none was left. `onDirectory` is called once for each directory on the paths to the files. */
 export function createVerifier(
   { root, text, starts, stats, throughLinks, cursor, modes }: Omit<VerifyTask, 'kind'>,
   onDirectory: (path: string, stats: Stats) => void,

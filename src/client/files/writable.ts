@@ -1,15 +1,15 @@
-/** Directories that forbid to write in them, opened. */
+/** Handles directories that their owner may not write to. */
 import { chmodSync, lstatSync, readdirSync, rmSync } from 'node:fs'
 import { FileError } from './file-error.ts'
 
-/** Lets its owner write into a directory. */
+/** Gives the owner of a directory full access to it. */
 export function makeWritable(directory: string): void {
   const { mode } = lstatSync(directory)
   if ((mode & 0o700) !== 0o700) chmodSync(directory, (mode & 0o777) | 0o700)
 }
 
-/** Removes what is at a path, with all that lies below it, also where the modes of directories below it forbid that; the
- *  directory that holds it must be writable. Errors: FileError. */
+/** Removes a path and everything below it, even where the modes of directories below it forbid
+ *  that. The directory that contains the path must be writable. Errors: FileError. */
 export function removeWhole(path: string): void {
   try {
     try {

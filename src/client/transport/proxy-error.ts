@@ -18,7 +18,7 @@ export class ProxyRefusal extends Error {
   override readonly name = 'ProxyRefusal'
 }
 
-/** The error for a response that the proxy itself sent. `message` is the message for this status. */
+/** The error for a response that the proxy itself sent; `message` describes this status. */
 export function proxyFailure(proxy: HttpProxy, status: number, message: string): Error {
   if (status === 407) return credentialsRefused(proxy)
   // A server that is unreachable at the moment is no refusal.

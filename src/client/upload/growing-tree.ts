@@ -1,4 +1,4 @@
-/** The columns of a source tree, growing at their end as a walk goes on. */
+/** The columns of a source tree, appended to during the walk. */
 import type { Stats } from 'node:fs'
 import { type EntryKind, comparePaths, parseEntryPath } from '../../core/entry.ts'
 import { storeError, tooLarge } from '../../core/errors.ts'
@@ -8,13 +8,14 @@ import { slashed } from '../files/paths.ts'
 import { modeOf } from '../files/system.ts'
 import type { SourceTree } from './source-tree.ts'
 
-/** Something that belongs into an upload. */
+/** An entry of an upload. */
 export interface Found {
   path: string
   kind: EntryKind
   stats: Stats | undefined
   target: string | undefined
-  /** Absolute path of what is read, where that is not at the entry's own place: no link is followed to it. */
+  /** Absolute path that the content is read from, when it is not the entry's own path. A symlink
+   *  there is not followed. */
   source?: string | undefined
 }
 
@@ -48,7 +49,7 @@ export function createGrowingTree(root: string): GrowingTree {
     add: ({ path: found, kind, stats, target, source }) => {
       const ordinal = paths.length
       if (ordinal >= limits.entriesMax) throw tooMany()
-      // A string of its own: a part of a longer one would keep the absolute path.
+      // Copies the string: a slice of a longer one would keep the whole absolute path in memory.
       const path = parseEntryPath(Buffer.from(found).toString())
       if (ordinal > 0 && comparePaths(paths[ordinal - 1]!, path) >= 0) {
         throw storeError(
@@ -69,9 +70,9 @@ export function createGrowingTree(root: string): GrowingTree {
   }
 }
 
-/** Where the server takes more, TROVE_MAX_ENTRIES moves its bound only. */
+/** Even where the server accepts more: TROVE_MAX_ENTRIES changes only the server's limit. */
 function tooMany(): Error {
   const limitValue = limits.entriesMax
-  const reason = `the upload has more than ${limitValue} entries, the most that are sent as one`
+  const reason = `the upload has more than ${limitValue} entries, the limit for one upload`
   return tooLarge('entries of one upload', limitValue, reason)
 }

@@ -1,17 +1,17 @@
-/** What hashing has found out of the files of a tree, in columns that grow as answers come. */
+/** Results of hashing the files of a tree, in columns that grow as results arrive. */
 import { type HashAnswer, hashColumns } from '../files/file-tasks.ts'
 import { digestBytes } from '../../core/digest.ts'
 
-/** `stats`, `digests` and `settled` may be others after each call. */
+/** `stats`, `digests` and `settled` may be reallocated by each call. */
 export interface HashColumns {
-  /** `hashColumns` numbers an entry. */
+  /** `hashColumns` numbers per entry. */
   readonly stats: Float64Array
   readonly digests: Buffer
   /** 1 for a file whose stats may be recorded. */
   readonly settled: Uint8Array
   /** Makes room for `count` entries. */
   reserve(count: number): void
-  /** `ordinals` ascend. */
+  /** Stores the results of the files `ordinals`, which ascend. */
   fill(ordinals: readonly number[], answer: HashAnswer): void
 }
 

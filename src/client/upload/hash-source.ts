@@ -1,4 +1,4 @@
-/** What an upload is of: what was found is hashed while the rest is looked for. */
+/** Finds and hashes the files of an upload; hashing runs while the walk is still finding files. */
 import { cacheFilePath } from '../cache/cache-files.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import type { HashedTree } from './hashed-tree.ts'
@@ -53,7 +53,7 @@ export async function hashSource(
         tell({ hashedFiles: files, hashedBytes: bytes })
       },
     })
-  // While threads hash what the walk has found.
+  // Runs while worker threads hash the files found.
   const look = (tree: SourceTree): void => {
     const found = onSecrets === undefined ? [] : lookForSecrets(tree)
     if (found.length > 0) onSecrets?.(found)
@@ -82,7 +82,8 @@ export async function hashSource(
   return await hasher.finish(tree)
 }
 
-/** Trees are told apart by what selects them; two that share a cache would overwrite each other's. */
+/** The cache is keyed by everything that selects the files; two uploads with one key would
+ *  overwrite each other's cache. */
 function cacheKey(source: UploadSource): string {
   if (source.kind === 'files') return JSON.stringify(['files', source.files[0]?.absolutePath ?? ''])
   const { patterns, directory, includeHidden, symlinks, exclude } = source

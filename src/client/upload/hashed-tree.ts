@@ -1,5 +1,6 @@
-/** An upload's tree with everything known of it: walked, hashed, summed. Lines that are as they were remembered are taken as
- *  they stand; only of the others an entry is ever made. */
+/** The tree of an upload after the walk: its digests, its totals and its canonical text. Lines
+ *  of unchanged entries are taken from the cache as they are; entries are only built for the
+ *  others. */
 import { setImmediate } from 'node:timers/promises'
 import { createDigestHasher, type Digest, digestBytes, digestFromBytes } from '../../core/digest.ts'
 import type { Entry, EntryPath } from '../../core/entry.ts'
@@ -19,38 +20,40 @@ export interface HashedTree {
   readonly source: SourceTree
   readonly summary: ManifestSummary
   digest(ordinal: number): Digest
-  /** The digest as bytes, which must not be changed. */
+  /** The digest as bytes; the caller must not modify them. */
   digestBytes(ordinal: number): Buffer
   sizeBytes(ordinal: number): number
-  /** Whether a file still looks as it did when its digest was found. `stats`: size, mtime ms, ctime ms, inode. */
+  /** Whether a file's stats still match those from when it was hashed. `stats`: size, mtime ms,
+   *  ctime ms, inode. */
   looksAsHashed(ordinal: number, stats: Float64Array): boolean
   /** Canonical text (core/manifest.ts) without its first line, in pieces. */
   text(): Iterable<Buffer>
-  /** What makes it of the tree that was remembered; null when nothing was, or little of it is the same. */
+  /** The changes from the cached tree to this one; null when there is no cached tree or little
+   *  of it is unchanged. */
   changes(): SourceChanges | null
-  /** Encoded modification times, a page each, and the digest over all pages. */
+  /** Encoded modification times, one buffer per page, and the digest over all pages. */
   readonly timesPages: readonly Buffer[]
   readonly timesDigest: Digest
-  /** Remembers the tree for the next time; with `committing`, not before that resolves, and not at all when it rejects. Never
-   *  fails: a cache that cannot be written is no failure of the upload. */
+  /** Saves the tree for the next upload. With `committing`, only after that resolves, and not at
+   *  all if it rejects. Never fails: an unwritable cache does not fail the upload. */
   saveStatCache(committing?: Promise<unknown>): Promise<void>
 }
 
-/** What was remembered of the tree, and on which of its lines entries stand that are as they were. */
+/** The cached tree, and for each entry the line of it that is still valid, or `notKept`. */
 export interface Remembered {
   cache: StatCache | null
   lines: readonly number[]
-  /** Where the tree is remembered; null: nowhere. */
+  /** Where the tree is to be cached; null: nowhere. */
   cachePath: string | null
 }
 
-/** What can be said of files, wherever it was learnt. */
+/** Facts about files, whether hashed now or taken from the cache. */
 type Facts = Pick<HashedTree, 'digest' | 'digestBytes' | 'sizeBytes' | 'looksAsHashed'> & {
   /** Milliseconds. */
   modifiedAt(ordinal: number): number
 }
 
-/** How long one step of going through all entries keeps the event loop. */
+/** How long one step of a pass over all entries may block the event loop. */
 const turnMs = 5
 
 export async function finishTree(
@@ -145,7 +148,7 @@ function createFacts(
   }
 }
 
-/** Of lines that are as they were, no more is in one piece. */
+/** Piece size for unchanged lines. */
 const keptPieceBytes = 256 * 1024
 const pieceChars = 64 * 1024
 
@@ -197,7 +200,7 @@ async function summarize(
   return { treeDigest: hasher.digest(), entryCount: tree.count, fileCount, logicalBytes }
 }
 
-/** Where in the text each line begins, and the last one ends. */
+/** Where each line begins in the text, and where the last one ends. */
 function lineStartsOf(
   runs: readonly LineRun[],
   cache: StatCache | null,
@@ -220,7 +223,8 @@ function lineStartsOf(
   return starts
 }
 
-/** What is to be remembered of each entry's inode: NaN of what is no file, or may have changed since it was looked at. */
+/** Stats to cache for each entry: NaN for one that is no file, or that may have changed since it
+ *  was examined. */
 function statsOf(
   runs: readonly LineRun[],
   cache: StatCache | null,

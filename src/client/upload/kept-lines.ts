@@ -1,4 +1,4 @@
-/** Lines that a tree has in common with the one that was remembered of its directory. */
+/** Finds the lines that a tree shares with the cached tree of its directory. */
 import { comparePaths } from '../../core/entry.ts'
 import { formatEntry } from '../../core/manifest.ts'
 import { type ManifestLines, pathOfLine } from '../../core/manifest-changes.ts'
@@ -6,10 +6,11 @@ import { unverified } from '../files/file-tasks.ts'
 import { otherEntry, type SourceTree } from './source-tree.ts'
 import { type TreeCache, statColumns } from '../cache/tree-cache.ts'
 
-/** Of an entry that is not as it was. */
+/** Line number of an entry that is new or changed. */
 export const notKept = -1
 
-/** Answers a function that says on which line paths stand that are asked for in ascending order. */
+/** Returns a function that finds the line of a path, or `notKept`. Paths must be looked up in
+ *  ascending order. */
 export function createLineMatcher(known: ManifestLines): (path: string) => number {
   const count = known.starts.length - 1
   let line = -1
@@ -25,8 +26,9 @@ export function createLineMatcher(known: ManifestLines): (path: string) => numbe
   }
 }
 
-/** Takes the lines of those entries away that are not as they were, by what a look at all files has shown. Answers which of
- *  them are files, and what need not be read. */
+/** Clears the lines of entries that have changed, given the modes that checking the cached files
+ *  has found. Returns the changed files, and the number and bytes of those that need not be
+ *  read. */
 export function dropChanged(
   lines: number[],
   tree: SourceTree,
@@ -53,21 +55,21 @@ export function dropChanged(
   return { changed, kept }
 }
 
-/** Of a file's line: `f MODE …`. */
+/** Permission bits in a file's line: `f MODE …`. */
 function modeAt(text: Buffer, at: number): number {
   const digit = (index: number): number => text[at + index]! - 0x30
   return digit(2) * 64 + digit(3) * 8 + digit(4)
 }
 
-/** Entries in a row. */
+/** Consecutive entries. */
 export interface LineRun {
   ordinal: number
   count: number
-  /** The first of as many lines of the cache, or `notKept`. */
+  /** The first of as many consecutive lines of the cache, or `notKept`. */
   line: number
 }
 
-/** All entries, as few runs as they make. */
+/** Groups all entries into the fewest runs. */
 export function runsOf(lines: readonly number[]): LineRun[] {
   const runs: LineRun[] = []
   let run: LineRun | undefined

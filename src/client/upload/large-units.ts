@@ -1,4 +1,4 @@
-/** Large files: cut by content, and only the parts sent that are missing. */
+/** Cuts large files into parts and sends only those that the server lacks. */
 import pLimit from 'p-limit'
 import { type Digest, digestFromBytes } from '../../core/digest.ts'
 import { changedWhileUploading, FileError } from '../files/file-error.ts'
@@ -14,8 +14,9 @@ interface Cutting {
   level: number
 }
 
-/** Units of large files, in groups: while one is sent, the threads cut the next. Begins with the first at once. `onHeld` is
- *  told of content bytes that the server turns out to have. */
+/** Yields units of large files, planned in groups: while one group is sent, the workers cut the
+ *  next. The first group is started immediately. `onHeld` is called with content bytes that the
+ *  server turns out to have. */
 export function largeUnits(
   cutting: Cutting,
   ordinals: readonly number[],
@@ -27,7 +28,7 @@ export function largeUnits(
     const group = groups[index]
     if (group === undefined) return undefined
     const units = planGroup(cutting, group, sent, onHeld)
-    // Its failure is met when its turn comes.
+    // A rejection is handled when its group's turn comes.
     units.catch(() => {})
     return units
   }
@@ -42,11 +43,12 @@ export function largeUnits(
   })()
 }
 
-/** Errors: FileError, also when the file is not what it was when it was hashed. */
+/** Errors: FileError, also when the file has changed since it was hashed. */
 async function cutFile({ pool, tree }: Cutting, ordinal: number): Promise<CutFile> {
   const path = tree.source.sourceOf(ordinal)
   const cut = await pool.run({ kind: 'chunk', path })
-  // While they are sent, parts are only compared with what was cut here.
+  // While sending, parts are only checked against the digests found here, so the whole must match
+  // the hashed file.
   if (!tree.looksAsHashed(ordinal, cut.stats)) {
     const hashed = await pool.run({ kind: 'hash', paths: `${path}\0` })
     if (!tree.digestBytes(ordinal).equals(hashed.digests)) throw changedWhileUploading(path)
@@ -56,7 +58,7 @@ async function cutFile({ pool, tree }: Cutting, ordinal: number): Promise<CutFil
     const count = digests.length / 32
     throw new FileError(
       path,
-      `is too large: it has ${count} parts, and ${partsMax} can be listed, of some 280 GiB`,
+      `is too large: it has ${count} parts, and the limit is ${partsMax} (about 280 GiB)`,
     )
   }
   const parts: Digest[] = []
@@ -73,7 +75,7 @@ async function planGroup(
   onHeld: (bytes: number) => void,
 ): Promise<SendUnit[]> {
   const { session, pool, tree, level } = cutting
-  // Two for each thread, so that small files are encoded in between.
+  // Two per worker, so that small files are encoded in between.
   const limit = pLimit(2 * pool.threads)
   const files = await Promise.all(
     ordinals.map(async (ordinal) => await limit(() => cutFile(cutting, ordinal))),
@@ -90,7 +92,7 @@ async function planGroup(
   })
 }
 
-/** Content of one group, so that lists of parts stay small. */
+/** Content bytes per group, which keeps the lists of parts small. */
 const groupBytes = 512 * 1024 * 1024
 
 function groupsOf(tree: HashedTree, ordinals: readonly number[]): number[][] {

@@ -1,10 +1,11 @@
-/** An upload of files that the caller has chosen. */
+/** The source tree of files that the caller has chosen. */
 import { comparePaths } from '../../core/entry.ts'
 import { createGrowingTree } from './growing-tree.ts'
 import { lookFor, targetOf } from './look-for.ts'
 import type { SourceFile, SourceTree } from './source-tree.ts'
 
-/** As `walkSources` makes it; what links lead to is sent. Errors: unsafe_path, duplicate_path, too_large. */
+/** Returns a tree like that of `walkSources`; symlinks are followed. Errors: unsafe_path,
+ *  duplicate_path, too_large. */
 export function listSources(files: readonly SourceFile[]): SourceTree {
   const sorted = files.toSorted((a, b) => comparePaths(a.entryPath, b.entryPath))
   const tree = createGrowingTree(commonRoot(sorted[0]))
@@ -15,7 +16,8 @@ export function listSources(files: readonly SourceFile[]): SourceTree {
   return tree
 }
 
-/** The directory that the first file lies below as its entry path says, as most often all do. */
+/** The directory that the first file's entry path is relative to, which is usually that of all
+ *  files. */
 function commonRoot(first: SourceFile | undefined): string {
   const end = `/${first?.entryPath}`
   return first?.absolutePath.endsWith(end) === true

@@ -1,5 +1,6 @@
-/** Looks for credentials before anything is sent, in the few files that are made to hold them. Other files of text the server
- *  looks at once it has them (lifecycle/look-for-secrets.ts): reading them here would cost every upload. */
+/** Searches for credentials before anything is sent, only in the few files whose purpose is to
+ *  hold them. The server searches other text files after the upload
+ *  (lifecycle/look-for-secrets.ts): reading them here would slow down every upload. */
 import { closeSync, fstatSync, readSync } from 'node:fs'
 import { limits } from '../../core/limits.ts'
 import { countsAt, findSecrets, type FoundSecret, isCredentialPath } from '../../core/secrets.ts'
@@ -7,11 +8,11 @@ import { openToRead, whileReading } from '../files/file-error.ts'
 import type { SourceTree } from './source-tree.ts'
 
 export interface SecretInFile extends FoundSecret {
-  /** Of the entry. */
+  /** Path of the entry. */
   path: string
 }
 
-/** In order of paths. Errors: FileError. */
+/** Returns findings in path order. Errors: FileError. */
 export function lookForSecrets(tree: SourceTree): SecretInFile[] {
   const found: SecretInFile[] = []
   for (const [ordinal, path] of tree.paths.entries()) {
@@ -22,7 +23,7 @@ export function lookForSecrets(tree: SourceTree): SecretInFile[] {
   return found
 }
 
-/** As much of it as is looked at. */
+/** Reads the part of a file that is searched. */
 function readHead(path: string): Uint8Array {
   const file = openToRead(path)
   try {

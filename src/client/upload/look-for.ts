@@ -1,15 +1,16 @@
-/** Looks at paths that an upload is given. */
+/** Examines paths that are given to an upload. */
 import { lstatSync, realpathSync, statSync, type Stats } from 'node:fs'
 import { fileError } from '../files/file-error.ts'
 import { withSlashes } from '../files/paths.ts'
 
-/** What is at a path, links not followed; undefined where nothing is, or can be. Errors: FileError, where that is hidden. */
+/** lstat of a path; undefined when nothing is or can be there. Errors: FileError, when the path
+ *  may not be examined. */
 export function lookFor(path: string): Stats | undefined {
   return lookBy(path, lstatSync)
 }
 
-/** What a path leads to, links followed; undefined where that is nothing, as for a link to itself. Errors: FileError, where
- *  that is hidden. */
+/** stat of a path, following symlinks; undefined when it leads nowhere, as a symlink to itself
+ *  does. Errors: FileError, when the path may not be examined. */
 export function lookThrough(path: string): Stats | undefined {
   return lookBy(path, statSync)
 }
@@ -25,7 +26,7 @@ function lookBy(path: string, look: typeof lstatSync): Stats | undefined {
   }
 }
 
-/** What links lead to in the end. Errors: FileError. */
+/** Resolves symlinks to the real path. Errors: FileError. */
 export function targetOf(path: string): string {
   try {
     return withSlashes(realpathSync(path))

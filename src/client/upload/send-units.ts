@@ -1,20 +1,22 @@
-/** Sends units of blobs through a few connections at once. The body of a request is made while it is sent, so memory is
- *  bounded by the tasks under way; what a failed request carried is asked for again by whoever called. */
+/** Sends units of blobs over a few concurrent connections. A request body is produced while it
+ *  is sent, so memory is bounded by the tasks in flight. After a failure, the caller finds out
+ *  what is still missing and sends it again. */
 import type { FilePool } from '../files/file-pool.ts'
 import { connectionsFor } from '../transport/connections.ts'
 import { createUnitQueue, type UnitQueue } from './unit-queue.ts'
 import type { SendUnit } from './upload-plan.ts'
 import { sendPack, type UploadSession } from './upload-session.ts'
 
-/** A request ends before it would bring more than this: the first early, so that the server has work soon, later ones when
- *  they fill a pack of the server. A large file is never split; one that is larger is a request of its own. */
+/** A request is ended before it would exceed this size: the first one early, so that the server
+ *  soon has work, later ones when they fill a pack of the server. A large file is never split
+ *  over requests; one that exceeds the limit gets a request of its own. */
 const firstRequestBytes = 8 * 1024 * 1024
 const requestBytesMax = 56 * 1024 * 1024
-/** Encode tasks of one connection that are under way or waiting to be sent. */
+/** Encode tasks of one connection that are running or waiting to be sent. */
 const tasksAhead = 3
 
-/** Resolves when the server has all units durably; `onSent` is told of their content. Errors: NetworkError, FileError, and the
- *  server's. */
+/** Resolves when the server has stored all units durably; `onSent` is called with sent content
+ *  bytes. Errors: NetworkError, FileError, and the server's. */
 export async function sendUnits(
   session: UploadSession,
   pool: FilePool,
@@ -29,7 +31,7 @@ export async function sendUnits(
     try {
       await sendAll(sending, queue)
     } catch (error) {
-      // One failure stops the others: the caller starts over with what is missing by then.
+      // One failure stops the others: the caller starts over with what is missing then.
       stop.abort(error)
       throw error
     }
@@ -51,7 +53,8 @@ async function sendAll(sending: Sending, queue: UnitQueue): Promise<void> {
   let requestBytes = firstRequestBytes
   for (let unit = await queue.take(); unit !== undefined; unit = await queue.take()) {
     const first = unit
-    // A failure of ours, such as a file that changed, reaches us through the body and not through the network's words.
+    // A local failure, such as a file that changed, is taken from here, because the request reports
+    // it as a network error.
     const fault: { error?: unknown } = {}
     try {
       await sendPack(sending.session, () =>
@@ -74,9 +77,9 @@ async function* encodeUnits(
   let pending: { unit: SendUnit; next: number } | undefined = { unit: first, next: 0 }
   let isOver = false
   let sentBytes = 0
-  /** Content of tasks that are under way or wait to be sent. */
+  /** Content bytes of tasks that are running or waiting to be sent. */
   let aheadBytes = 0
-  /** Begins the next task; false when this request takes no more. */
+  /** Starts the next task; returns false when this request takes no more. */
   const begin = async (): Promise<boolean> => {
     if (pending === undefined) {
       const room = requestBytes - sentBytes - aheadBytes
@@ -95,7 +98,7 @@ async function* encodeUnits(
       const task = pool
         .run({ kind: 'encode', pieces })
         .then(({ records }) => ({ bytes: records, contentBytes }))
-      // Its failure is met when its turn comes.
+      // A rejection is handled when its turn comes.
       task.catch(() => {})
       ahead.push(task)
       aheadBytes += contentBytes

@@ -1,4 +1,5 @@
-/** What makes an upload's tree of the one that was remembered of its directory (core/manifest-changes.ts). */
+/** The changes from the cached tree of a directory to the tree of an upload
+ *  (core/manifest-changes.ts). */
 import type { Digest } from '../../core/digest.ts'
 import { comparePaths, type Entry } from '../../core/entry.ts'
 import { formatEntry } from '../../core/manifest.ts'
@@ -12,15 +13,15 @@ import { type LineRun, notKept } from './kept-lines.ts'
 import type { StatCache } from './stat-cache.ts'
 
 export interface SourceChanges {
-  /** The digest of the tree that was remembered. */
+  /** Digest of the cached tree. */
   base: Digest
-  /** Without the header line. */
+  /** The changes, without the header line. */
   text: string
-  /** Of the entries in it, in order. */
+  /** Ordinals of the entries that the text contains, in order. */
   ordinals: number[]
 }
 
-/** Null when they would not be much shorter than the tree. */
+/** Returns null when the changes would not be much shorter than the tree. */
 export function changesOf(
   runs: readonly LineRun[],
   cache: StatCache,
@@ -48,7 +49,7 @@ function createChanges(
   entry: (ordinal: number) => Entry,
   bytesMax: number,
 ): {
-  /** Entries that stand where the remembered tree had lines `from` to `to`. */
+  /** Replaces lines `from` to `to` of the cached tree with the entries `fresh`. */
   add(fresh: LineRun | null, from: number, to: number): void
   result(): SourceChanges | null
 } {
@@ -77,7 +78,7 @@ function createChanges(
         removeBefore(own.path)
         const formatted = formatEntry(own)
         const isThere = line < to && pathOfLine(cache, line) === own.path
-        // It was touched, and is as it was.
+        // The file was touched, but its line is the same.
         const isSame = isThere && lineAt(line) === formatted
         if (isThere) line += 1
         if (isSame) continue

@@ -1,7 +1,8 @@
-/** Patterns of `trove upload`, with the meaning that `@actions/glob` gives them: minimatch without braces and extended
- *  globs, `*` within a segment, `**` across; a path stands for all that lies below it; `!` takes away, in order; what is
- *  searched begins at the part before the first wildcard. The package itself asks the file system once for each match and
- *  takes seconds for 100,000 files; a test compares the two on random trees. */
+/** Patterns of `trove upload`, with the meaning that `@actions/glob` gives them: minimatch
+ *  without braces and extended globs. `*` stays within a segment, `**` crosses segments, a path
+ *  includes everything below it, `!` excludes, in order, and the search starts at the part
+ *  before the first wildcard. The package itself makes a system call for each match and takes
+ *  seconds for 100,000 files. A test compares both on random trees. */
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { Minimatch, type ParseReturnFiltered } from 'minimatch'
 import { withoutEndSlashes } from '../../core/entry.ts'
@@ -16,20 +17,21 @@ import {
 import { isWindows } from '../files/system.ts'
 import { lookFor } from './look-for.ts'
 
-/** What a path is to a list of patterns: it may count only if it is a directory (a pattern with a trailing slash), or only
- *  if it is none (such a pattern takes it away). */
+/** How a path matches a list of patterns. A path may match only as a directory (a pattern with a
+ *  trailing slash), or only as something else (when such a pattern excludes it). */
 export interface PatternMatch {
   asDirectory: boolean
   asLeaf: boolean
 }
 
 export interface SourcePatterns {
-  /** Absolute paths where the search begins, none below another, in the order given. */
+  /** Absolute paths where the search starts, none below another, in the order given. */
   readonly searchPaths: readonly string[]
-  /** True when nothing is taken away and every pattern is a plain path, so that everything below a search path counts. */
+  /** True when nothing is excluded and every pattern is a plain path, so that everything below a
+   *  search path matches. */
   readonly isPlain: boolean
   match(path: string): PatternMatch
-  /** Whether something below the directory `path` may match. */
+  /** Whether anything below the directory `path` can match. */
   mayMatchBelow(path: string): boolean
 }
 
@@ -41,7 +43,8 @@ interface Pattern {
   isLiteral: boolean
   searchPath: string
   matcher: Minimatch
-  /** One that every path has which matches; undefined where that is not known. */
+  /** A name that is a segment of every matching path; undefined when there is none or it is
+   *  unknown. */
   name: string | undefined
 }
 
@@ -50,14 +53,14 @@ const directoryBits = 1
 const leafBits = 2
 const allBits = 3
 
-/** Compiles `patterns`; relative ones start at the absolute `directory`. A pattern that exists as it is written is that
- *  path, whatever wildcards its name has. */
+/** Compiles `patterns`; relative ones start at the absolute `directory`. A pattern that exists
+ *  verbatim as a path means that path, whatever wildcards are in its name. */
 export function compileSourcePatterns(
   patterns: readonly string[],
   directory: string,
 ): SourcePatterns {
   const explicit = patterns.flatMap((text) => {
-    // A name that is there may begin or end with blanks.
+    // An existing name may begin or end with blanks.
     const own = text !== '' && lookFor(resolve(directory, text)) ? text : text.trim()
     return own === '' ? [] : [compilePattern(own, directory)]
   })
@@ -73,7 +76,7 @@ export function compileSourcePatterns(
       const names = new Set(parts)
       let bits = noneBits
       for (const pattern of compiled) {
-        // Lists of what to leave out may have thousands, most of which say nothing of a path.
+        // Exclude lists can have thousands of patterns, most of which cannot affect a given path.
         if (bits === (pattern.negate ? noneBits : allBits)) continue
         if (pattern.name !== undefined && !names.has(pattern.name)) continue
         if (pattern.negate) bits &= ~matchBits(pattern, parts)
@@ -129,12 +132,12 @@ function patternOf(
     isLiteral: firstWild === -1,
     searchPath: root + literal.join('/'),
     matcher,
-    // Windows does not tell letters apart by their case.
+    // Names are case-insensitive on Windows.
     name: isWindows ? undefined : matcher.set[0]!.findLast(isName),
   }
 }
 
-/** A pattern stands for what lies below it too (`implicitDescendants`). */
+/** A pattern also matches everything below it (`implicitDescendants`). */
 function descendantsOf(pattern: Pattern): Pattern[] {
   if (pattern.endsInGlobstar && !pattern.onlyDirectories) return []
   const below = `${slashed(pattern.matcher.pattern)}**`
@@ -144,16 +147,17 @@ function descendantsOf(pattern: Pattern): Pattern[] {
 function absolutePattern(pattern: string, directory: string): string {
   const path = withSlashes(resolve(directory, pattern))
   if (lookFor(path)) return escapePath(pattern.endsWith('/') ? slashed(path) : path)
-  // On Windows the drive may be left out.
+  // On Windows the drive may be omitted.
   if (pattern.startsWith('/')) return rootOf(path) + pattern.slice(1)
   if (isAbsolute(pattern)) return pattern
-  // `..` may only lead the way to the first wildcard, which is where it has a meaning.
+  // `..` is only resolved before the first wildcard, where it has a meaning.
   const { start, rest } = splitRelative(pattern)
   const base = escapePath(withSlashes(resolve(directory, start)))
   return rest === '' ? base : slashed(base) + rest
 }
 
-/** The one name that a segment matches, or undefined when it has wildcards (internal-pattern.js, `getLiteral`). */
+/** Returns the one name that a segment matches, or undefined when it has wildcards
+ *  (internal-pattern.js, `getLiteral`). */
 function literalOf(segment: string): string | undefined {
   let literal = ''
   for (let at = 0; at < segment.length; at++) {
@@ -175,13 +179,13 @@ function literalOf(segment: string): string | undefined {
   return literal
 }
 
-/** Of a part that minimatch compares as it is. */
+/** Whether minimatch compares the part literally. */
 function isName(part: ParseReturnFiltered): part is string {
   return typeof part === 'string' && part !== ''
 }
 
 function matchBits(pattern: Pattern, parts: string[]): number {
-  // A pattern of the user's that ends in `**` matches the directory before it as well.
+  // A user's pattern that ends in `**` also matches the directory before it.
   const subject = pattern.endsInGlobstar && !pattern.isImplicit ? [...parts, ''] : parts
   const { matcher } = pattern
   if (!matcher.matchOne(subject, matcher.set[0]!)) return noneBits

@@ -1,26 +1,26 @@
-/** What an upload sends, before its files have been read: entries in manifest order, in columns, because there may be
- *  hundreds of thousands. */
+/** The entries of an upload before their files have been read, in manifest order. Stored in
+ *  columns, because there can be hundreds of thousands. */
 import { type Entry, type EntryKind, type EntryPath, symlinkMode } from '../../core/entry.ts'
 
 export interface SourceTree {
-  /** Absolute directory that entry paths are below. */
+  /** Absolute directory that entry paths are relative to. */
   readonly root: string
-  /** Whether every file lies below `root` as its path says. */
+  /** Whether every file is read from its entry path below `root`. */
   readonly isBelowRoot: boolean
   readonly count: number
   /** Entry paths, ascending by `comparePaths`. */
   readonly paths: readonly string[]
   kind(ordinal: number): EntryKind
-  /** Absolute path that the entry's bytes are read from. */
+  /** Absolute path that the entry's content is read from. */
   sourceOf(ordinal: number): string
-  /** Permission bits of a directory; those of files are known once they have been read. */
+  /** Permission bits of a directory; those of files are known only after reading them. */
   directoryMode(ordinal: number): number
   linkTarget(ordinal: number): string
-  /** Whole seconds; of directories and links. */
+  /** Whole seconds; only for directories and symlinks. */
   modifiedAt(ordinal: number): number
 }
 
-/** The entry of what is no file. */
+/** Returns the entry of a directory or symlink. */
 export function otherEntry(tree: SourceTree, ordinal: number): Entry {
   const path = tree.paths[ordinal] as EntryPath
   return tree.kind(ordinal) === 'directory'
@@ -28,7 +28,7 @@ export function otherEntry(tree: SourceTree, ordinal: number): Entry {
     : { kind: 'symlink', path, mode: symlinkMode, target: tree.linkTarget(ordinal) }
 }
 
-/** A file that the caller names itself. */
+/** A file that the caller has chosen. */
 export interface SourceFile {
   absolutePath: string
   entryPath: string

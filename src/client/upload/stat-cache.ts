@@ -1,5 +1,5 @@
-/** What an upload knew of its files the last time (tree-cache.ts), so that files which did not change are not read again.
- *  Its origin is the digest of the tree. */
+/** The tree cache (tree-cache.ts) of an upload, which saves reading unchanged files again. Its
+ *  origin is the digest of the tree. */
 import { type Digest, digestBytes, digestFromBytes, digestToBytes } from '../../core/digest.ts'
 import {
   beginTreeCache,
@@ -15,15 +15,15 @@ export interface StatCache extends TreeCache {
 
 const magic = treeCacheMagic('stat', 2)
 
-/** `path` null: nothing is remembered. */
+/** `path` null: there is no cache. */
 export async function readStatCache(path: string | null): Promise<StatCache | null> {
   const cache = await readTreeCache(path, magic)
   if (cache === null || cache.origin.length !== digestBytes) return null
   return { ...cache, treeDigest: digestFromBytes(cache.origin) }
 }
 
-/** Puts a tree in place of what was remembered, once `committing` resolves; not when that rejects. Never fails: without it the
- *  next upload reads the files. */
+/** Replaces the cached tree, after `committing` resolves; not if it rejects. Never fails:
+ *  without a cache the next upload reads all files. */
 export async function rememberSource(
   path: string,
   tree: Omit<CachedTree, 'origin'> & { treeDigest: Digest },

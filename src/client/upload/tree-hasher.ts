@@ -1,5 +1,5 @@
-/** Learns everything of an upload's tree while it is walked. Files that are as they were known are only looked at, all others
- *  read and hashed. */
+/** Collects the digests of an upload's files while the tree is walked. Files that are unchanged
+ *  since the cached upload are only checked by their stats; all others are read and hashed. */
 import type { FilePool } from '../files/file-pool.ts'
 import { hashColumns } from '../files/file-tasks.ts'
 import { untilAborted } from '../files/until-aborted.ts'
@@ -10,35 +10,36 @@ import { createLineMatcher, dropChanged, notKept } from './kept-lines.ts'
 import type { SourceTree } from './source-tree.ts'
 import { readStatCache, type StatCache } from './stat-cache.ts'
 
-/** What has been read, or need not be. */
+/** Files and bytes that have been read or need not be. */
 interface Hashed {
   files: number
   bytes: number
 }
 
 export interface TreeHasher {
-  /** Begins with entries `from` to `to` of the tree, which follow those of the call before. */
+  /** Starts on entries `from` to `to` of the tree, which follow those of the previous call. */
   add(from: number, to: number, tree: SourceTree): void
-  /** Waits for all; the tree is whole. Errors: FileError, the signal's. */
+  /** Waits for all entries; the tree must be complete. Errors: FileError, the signal's. */
   finish(tree: SourceTree): Promise<HashedTree>
 }
 
 export interface HasherOptions {
-  /** Null: nothing is remembered. */
+  /** Null: there is no cache. */
   cachePath: string | null
   followsLinks: boolean
   signal: AbortSignal
   onProgress(hashed: Hashed): void
 }
 
-/** Small enough that a batch of large files does not keep one thread busy while the others are idle. */
+/** Small enough that a batch of large files does not keep one worker busy while the others are
+ *  idle. */
 const filesPerTask = 128
 
 export async function openTreeHasher(pool: FilePool, options: HasherOptions): Promise<TreeHasher> {
   const { cachePath, followsLinks, signal } = options
   const cache = await readStatCache(cachePath)
   const match = cache === null ? () => notKept : createLineMatcher(cache)
-  /** Of each entry, the line of the cache that has its path. */
+  /** For each entry the line of the cache with its path, or `notKept`. */
   const lines: number[] = []
   const columns = createHashColumns()
   const batches: Promise<void>[] = []
@@ -51,10 +52,10 @@ export async function openTreeHasher(pool: FilePool, options: HasherOptions): Pr
   })
 
   const look = (tree: SourceTree): Promise<LookedAt<StatCache>> => {
-    // The walk keeps this thread busy until then.
+    // The walk keeps the main thread busy until then.
     const how = { throughLinks: followsLinks, isFree: walked, signal }
     const looked = lookAtKnown(pool, tree.root, cache, how)
-    // Met in `finish`.
+    // A rejection is handled in `finish`.
     looked.catch(() => {})
     return looked
   }
@@ -76,7 +77,7 @@ export async function openTreeHasher(pool: FilePool, options: HasherOptions): Pr
     batches.push(batch)
   }
 
-  /** Hashes those files from `from` to `to` whose line is not known. */
+  /** Hashes the files from `from` to `to` that the cache does not have. */
   const hash = (from: number, to: number, tree: SourceTree): void => {
     let ordinals: number[] = []
     for (let ordinal = from; ordinal < to; ordinal++) {
@@ -93,7 +94,7 @@ export async function openTreeHasher(pool: FilePool, options: HasherOptions): Pr
     add: (from, to, tree) => {
       looking ??= look(tree)
       for (let ordinal = from; ordinal < to; ordinal++) lines.push(match(tree.paths[ordinal]!))
-      // What failed already is told by `finish`, sooner than by reading the rest.
+      // After a failure the rest is not read; `finish` reports it.
       if (failure === undefined) hash(from, to, tree)
     },
     finish: async (tree) => {

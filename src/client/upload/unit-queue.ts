@@ -1,19 +1,21 @@
-/** Units in their order, for several connections that take them in turn. */
+/** A queue of units in order, shared by several connections. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { SendUnit } from './upload-plan.ts'
 
 export interface UnitQueue {
-  /** The next unit; undefined at the end. */
+  /** Returns the next unit; undefined at the end. */
   take(): Promise<SendUnit | undefined>
-  /** The same, but also undefined when it brings more content than `bytesMax`, or is not there within a moment, so that no
-   *  request is kept open for it. */
+  /** Like `take`, but also returns undefined when the next unit has more content than
+   *  `bytesMax`, or is not ready within a moment, so that no request is kept open for it. */
   takeSoon(bytesMax: number): Promise<SendUnit | undefined>
 }
 
-/** A moment in which nothing is sent; the server gives up on a request only after minutes of it (`limits.idleBodyMs`). */
+/** How long `takeSoon` waits. The server gives up on an idle request only after minutes
+ *  (`limits.idleBodyMs`). */
 const momentMs = 200
 
-/** Errors of `units` are met by whoever takes, and so is the end of `signal`. Holds one unit. */
+/** Errors of `units`, and the end of `signal`, are thrown by the take functions. Reads one unit
+ *  ahead. */
 export function createUnitQueue(units: AsyncIterable<SendUnit>, signal: AbortSignal): UnitQueue {
   const source = units[Symbol.asyncIterator]()
   let next = advance()
@@ -33,7 +35,7 @@ export function createUnitQueue(units: AsyncIterable<SendUnit>, signal: AbortSig
       const result = await withinMoment(offered, signal)
       if (result === undefined && isPatient) continue
       if (result === undefined || result.done === true) return undefined
-      // Another connection was faster.
+      // Another connection has taken it.
       if (next !== offered) continue
       if (result.value.contentBytes > bytesMax) return undefined
       next = advance()
@@ -47,11 +49,12 @@ export function createUnitQueue(units: AsyncIterable<SendUnit>, signal: AbortSig
   }
 }
 
-/** Undefined when `promise` takes longer. Errors: its own, and the signal's. */
+/** Returns undefined when `promise` takes longer than a moment. Errors: those of `promise`, and
+ *  the signal's. */
 async function withinMoment<T>(promise: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
   const over = new AbortController()
   const late = sleep(momentMs, undefined, { signal: AbortSignal.any([signal, over.signal]) })
-  // Told by the race, unless that is over.
+  // A rejection is handled by the race, unless that has ended.
   late.catch(() => {})
   try {
     return await Promise.race([promise, late])

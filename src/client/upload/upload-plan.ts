@@ -1,5 +1,6 @@
-/** What is left to send, as units of work. A unit is some small files, about as much as one message should carry, or one
- *  large file; what belongs to a large file stays together, so that the server can check it while it goes by. */
+/** Plans what is left to send as units of work. A unit is either a batch of small files, about
+ *  as much as one message should carry, or one large file. The parts of a large file stay
+ *  together, so that the server can hash it as they arrive. */
 import { fileEndRecord } from '../../core/blob-exchange.ts'
 import type { Composite } from '../../core/copy.ts'
 import type { Digest } from '../../core/digest.ts'
@@ -9,15 +10,15 @@ import type { EncodePiece } from '../files/file-tasks.ts'
 import type { HashedTree } from './hashed-tree.ts'
 
 export interface SendUnit {
-  /** Pieces in the order in which they are sent, a task each. */
+  /** Pieces in sending order, grouped into tasks. */
   tasks: EncodePiece[][]
-  /** What ends the unit of a large file that is sent whole. */
+  /** Record that ends the unit of a large file that is sent whole. */
   end: Buffer | null
-  /** Content bytes that the unit brings. */
+  /** Content bytes of the unit. */
   contentBytes: number
 }
 
-/** A large file that was cut. */
+/** A large file after cutting. */
 export interface CutFile {
   ordinal: number
   composite: Composite
@@ -25,11 +26,11 @@ export interface CutFile {
   isCompressed: boolean
 }
 
-/** Content of one task: some milliseconds of work. */
+/** Content bytes of one task: some milliseconds of work. */
 const taskBytes = 1024 * 1024
 const taskPieces = 256
 
-/** Missing files, each content once, small and large apart. */
+/** Splits missing files into small and large ones, each content only once. */
 export function splitMissing(
   tree: HashedTree,
   missing: readonly number[],
@@ -72,7 +73,7 @@ export function* planSmall(
   if (pieces.length > 0) yield { tasks: [pieces], end: null, contentBytes: bytes }
 }
 
-/** `sent` gathers the parts of all files, because files share parts. */
+/** `sent` collects the digests of parts sent for all files, because files can share parts. */
 export function planLarge(
   tree: HashedTree,
   file: CutFile,
@@ -94,7 +95,8 @@ export function planLarge(
     sent.add(digest)
     return true
   })
-  // Parts that are not sent cannot be hashed while they go by; the server then reads them at the commit.
+  // The server can hash a file as it arrives only if all its parts are sent; otherwise it reads
+  // them at the commit.
   const isWhole = wanted.every(Boolean)
   for (const [index, digest] of parts.entries()) {
     const sizeBytes = file.sizes[index]!

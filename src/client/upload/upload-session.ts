@@ -1,4 +1,4 @@
-/** The server's end of an upload: its requests (api/negotiation.ts), and the form in which each says what it says. */
+/** The requests of an upload session (api/negotiation.ts) and the encoding of their bodies. */
 import { promisify } from 'node:util'
 import { Readable } from 'node:stream'
 import { constants, createBrotliCompress, gzip } from 'node:zlib'
@@ -30,17 +30,18 @@ type Open = Extract<OfferAnswer, { state: 'open' }>
 
 export interface UploadSession {
   readonly server: ServerAccess
-  /** Of the session, below which its steps are. */
+  /** URL path of the session; its steps are below it. */
   readonly path: string
   readonly offer: Offer
-  /** What the server must be told of the tree. */
+  /** What the server still needs to know about the tree. */
   readonly needs: Open['needs']
   readonly signal: AbortSignal
-  /** Told of bytes of request bodies. */
+  /** Called with the number of request-body bytes sent. */
   readonly onSent: (bytes: number) => void
 }
 
-/** Begins a session, or finds the one of this upload that is open; the artifact, where the project has the tree. */
+/** Starts a session, or resumes the open session of the same upload; returns the artifact when
+ *  the project already has the tree. */
 export async function offerTree(
   server: ServerAccess,
   offer: Offer,
@@ -59,9 +60,9 @@ export async function offerTree(
 
 const gzipped = promisify(gzip)
 
-/** Digests do not compress, but files that occur several times have the same ones: of a tree of 105,636 entries 3.1 MB are
- *  left with a window of 4 MiB (16 MiB: 2.6, for 20 MB more memory), where gzip leaves 3.97. Brotli looks for what is far
- *  behind only when it expects a long text. */
+/** Digests do not compress, but files that occur several times have the same ones: of a tree of
+ *  105,636 entries a window of 4 MiB leaves 3.1 MB (16 MiB: 2.6 MB, for 20 MB more memory), gzip
+ *  3.97 MB. Brotli searches far back only when it expects a long text, hence the size hint. */
 function brotliParams(entryCount: number): Record<number, number> {
   return {
     [constants.BROTLI_PARAM_QUALITY]: 4,
@@ -72,7 +73,7 @@ function brotliParams(entryCount: number): Record<number, number> {
 
 const usualLineBytes = 128
 
-/** Answers the ordinals of entries that must be sent. */
+/** Sends the manifest; returns the ordinals of entries whose content must be sent. */
 export async function offerManifest(session: UploadSession, tree: HashedTree): Promise<number[]> {
   const body = (): AsyncIterable<Uint8Array> => {
     const brotli = createBrotliCompress({
@@ -91,7 +92,8 @@ export async function offerManifest(session: UploadSession, tree: HashedTree): P
   return decodeOrdinals(missing)
 }
 
-/** The same by what makes the tree of one that the project has. Errors: not_found, when it has it no more. */
+/** Like `offerManifest`, but sends only the changes from a tree that the project has. Errors:
+ *  not_found, when it no longer has it. */
 export async function offerChanges(
   session: UploadSession,
   { base, text, ordinals }: SourceChanges,
@@ -110,7 +112,7 @@ function* manifestText(tree: HashedTree): Generator<Buffer> {
   yield* tree.text()
 }
 
-/** Modification times of all entries, encoded, a page each. */
+/** Sends the modification times of all entries, encoded as one buffer per page. */
 export async function offerTimes(session: UploadSession, pages: readonly Buffer[]): Promise<void> {
   const out = createByteWriter()
   for (const page of pages) out.sized(page)
@@ -121,12 +123,12 @@ export async function offerTimes(session: UploadSession, pages: readonly Buffer[
   })
 }
 
-/** Besides its parts a composite takes less than this of a list. */
+/** Upper bound on the bytes that a composite takes in a list besides its parts. */
 const compositeHeadBytes = 64
-/** Of a file whose parts can be listed. */
+/** Upper bound on the parts of one file that can be listed. */
 export const partsMax: number = (listBytesMax - compositeHeadBytes) / 32
 
-/** Answers which parts of each file must be sent. */
+/** Returns for each file which of its parts must be sent. */
 export async function offerParts(
   session: UploadSession,
   files: readonly Composite[],
@@ -163,7 +165,7 @@ export async function offerParts(
   return answers
 }
 
-/** Records of blobs; resolves when the server has them durably. */
+/** Sends records of blobs; resolves when the server has stored them durably. */
 export async function sendPack(
   session: UploadSession,
   records: () => AsyncIterable<Uint8Array>,

@@ -1,12 +1,16 @@
-/** An upload, from what is to be sent to its artifact (api/negotiation.ts has the other side):
+/** Uploads a tree (the server's side is in api/negotiation.ts):
  *
- *    1. walk and hash, in parallel; files that the stat cache knows are only looked at;
- *    2. offer the tree's digest: when the project knows it, that was all;
- *    3. offer the manifest, or what is different from the tree that was sent before: the answer is which files are missing;
- *    4. send what is missing, in parallel: small files whole; large ones are cut, and only the parts sent that are missing;
- *    5. commit.
- *  A network that fails costs what was on its way: the steps from 2 on are gone through again, with what is missing by then.
- *  A process that dies costs no more, because the same upload finds its session. */
+ *    1. Walk and hash in parallel; files that the stat cache knows are only checked by their stats.
+ *    2. Offer the tree's digest. If the project has the tree, the upload is done.
+ *    3. Offer the manifest, or its changes from the last tree. The response says which files are
+ *       missing.
+ *    4. Send what is missing, in parallel: small files whole; large files are cut, and only their
+ *       missing parts are sent.
+ *    5. Commit.
+ *
+ *  A network failure loses only what was in flight: the steps from 2 on are repeated with what is
+ *  missing then. A process that dies loses no more than that, because the same upload finds its
+ *  session again. */
 import type { WireArtifact } from '../../api/messages.ts'
 import type { CommitAnswer, Offer } from '../../api/negotiation-messages.ts'
 import { formatWireDigest } from '../../core/digest.ts'
@@ -31,7 +35,7 @@ import {
   type UploadSession,
 } from './upload-session.ts'
 
-/** Who uploads, and as what; what is absent the token says, or the server's defaults. */
+/** Destination of an upload; absent fields come from the token or the server's defaults. */
 export type UploadTarget = Pick<
   Offer,
   | 'project'
@@ -49,16 +53,16 @@ export type UploadTarget = Pick<
 
 export interface UploadOptions extends UploadTarget {
   source: UploadSource
-  /** Of deflate, 0 to 9. */
+  /** Deflate level, 0 to 9. */
   compressionLevel?: number
-  /** Threads that read, hash and deflate; one for each processor by default. */
+  /** Worker threads that read, hash and deflate; one per processor by default. */
   jobs?: number
   signal?: AbortSignal
   onProgress?(progress: UploadProgress): void
-  /** Told of what goes wrong and is tried again in a moment. */
+  /** Called with each failure that is about to be retried. */
   onRetry?(failure: unknown): void
-  /** Told of credentials in files that are made to hold them, if there are any, before anything is sent: an error that it
-   *  throws ends the upload. */
+  /** Called before anything is sent, if files whose purpose is to hold credentials contain any.
+   *  An error that it throws ends the upload. */
   onSecrets?(found: readonly SecretInFile[]): void
 }
 
@@ -66,7 +70,7 @@ export interface UploadProgress extends HashProgress {
   phase: 'hashing' | 'sending' | 'finishing'
   /** Content bytes of all files; 0 until they are hashed. */
   totalBytes: number
-  /** Content bytes that need not be sent, or have been. */
+  /** Content bytes that have been sent or need not be. */
   doneBytes: number
   /** Bytes of request bodies. */
   sentBytes: number
@@ -74,36 +78,39 @@ export interface UploadProgress extends HashProgress {
 
 export interface UploadResult {
   artifact: WireArtifact
-  /** False when the same job had sent the same tree under this name before. */
+  /** False when the same job had already uploaded the same tree under this name. */
   created: boolean
   files: number
   logicalBytes: number
   sentBytes: number
-  /** Content bytes that were not sent, because the project had them or the tree has them twice. */
+  /** Content bytes that were not sent, because the project had them or the tree contains them
+   *  more than once. */
   reusedBytes: number
 }
 
-/** A hashed tree on its way to the server. */
+/** The state of an upload after its tree has been hashed. */
 interface Upload {
   server: ServerAccess
   pool: FilePool
   tree: HashedTree
   target: UploadTarget
-  /** What the tree is offered by while the server may have the one that it comes from. */
+  /** Changes from the last tree; null once the server turns out not to have that tree, or when
+   *  there are none. */
   changes: SourceChanges | null
   level: number
   signal: AbortSignal
   progress: UploadProgress
-  /** Content bytes that have been sent, again ones too. */
+  /** Content bytes sent, including those sent again. */
   contentBytes: number
   tell(change: Partial<UploadProgress>): void
 }
 
-/** Deflate of native uploads: level 6 takes a third more time to save 1.4 % (853 MB of npm packages). */
+/** Deflate level of native uploads: level 6 takes a third more time and saves 1.4 % (853 MB of
+ *  npm packages). */
 const defaultCompressionLevel = 5
 
-/** Errors: no_files (nothing matches), FileError, NetworkError, AnswerError, ProxyRefusal, the server's: name_taken,
- *  too_large, storage_full… */
+/** Errors: no_files (nothing matches), FileError, NetworkError, AnswerError, ProxyRefusal, and
+ *  the server's: name_taken, too_large, storage_full, … */
 export async function uploadArtifact(
   server: ServerAccess,
   pool: FilePool,
@@ -136,7 +143,7 @@ export async function uploadArtifact(
   const { fileCount: files, logicalBytes, entryCount } = tree.summary
   if (entryCount === 0) {
     const patterns = source.kind === 'patterns' ? [...source.patterns] : []
-    throw storeError('no_files', 'no files were found to upload', { patterns })
+    throw storeError('no_files', 'no files found to upload', { patterns })
   }
   tell({ phase: 'sending', totalBytes: logicalBytes })
   const level = compressionLevel ?? defaultCompressionLevel
@@ -149,7 +156,7 @@ export async function uploadArtifact(
       isPassing,
       signal,
       onRetry: (failure) => {
-        // What came of the changes is not the tree, perhaps: the whole manifest says what is.
+        // Applying the changes may not have produced the tree; the whole manifest will.
         if (hasCode(failure, 'upload_incomplete') && failure.details.what === 'manifest')
           upload.changes = null
         onRetry?.(failure)
@@ -160,7 +167,7 @@ export async function uploadArtifact(
   return { artifact, created, files, logicalBytes, sentBytes: progress.sentBytes, reusedBytes }
 }
 
-/** What the same upload, begun again, may well get over. */
+/** Whether a retry of the same upload can succeed after this error. */
 function isPassing(error: unknown): boolean {
   return (
     error instanceof NetworkError ||
@@ -173,7 +180,7 @@ function isPassing(error: unknown): boolean {
   )
 }
 
-/** One try. `onHeld` is told of content bytes that the server turns out to have. */
+/** One attempt. `onHeld` is called with content bytes that the server turns out to have. */
 async function sendTree(upload: Upload, onHeld: (bytes: number) => void): Promise<CommitAnswer> {
   const { server, tree, progress, signal, tell } = upload
   const isBaseKept = isBaseWorthKeeping(upload)
@@ -181,9 +188,10 @@ async function sendTree(upload: Upload, onHeld: (bytes: number) => void): Promis
     progress.sentBytes += bytes
   }
   const offering = offerTree(server, offerOf(upload), { signal, onSent })
-  // Met below.
+  // A rejection is handled below.
   offering.catch(() => {})
-  // Written while the server thinks; when it refuses, nothing need be read again.
+  // Written while the server works; if the server rejects the upload, nothing needs to be read
+  // again.
   if (!isBaseKept) await tree.saveStatCache()
   const answer = await offering
   if (answer.state === 'done') {
@@ -216,11 +224,12 @@ function offerOf({ tree, target, changes }: Upload): Offer {
   }
 }
 
-/** Content that is rather read once more than that a tree is forgotten which the server has: about a second's. */
+/** Upper bound on content to read again in order to keep a tree that the server has: about a
+ *  second of reading. */
 const readAgainBytesMax = 256 * 1024 * 1024
 
-/** Whether the stat cache keeps the tree of before until this one is committed. An upload that is cut short can then offer
- *  changes again, but reads again what changed. */
+/** Whether the stat cache keeps the previous tree until this one is committed. An upload that is
+ *  cut short can then offer changes again, but has to read the changed files again. */
 function isBaseWorthKeeping({ tree, changes }: Upload): boolean {
   return changes !== null && contentBytesOf(tree, changes.ordinals) <= readAgainBytesMax
 }
@@ -229,7 +238,7 @@ function contentBytesOf(tree: HashedTree, ordinals: readonly number[]): number {
   return ordinals.reduce((sum, ordinal) => sum + tree.sizeBytes(ordinal), 0)
 }
 
-/** Ordinals of entries whose content the server lacks. */
+/** Returns the ordinals of entries whose content the server lacks. */
 async function findMissing(upload: Upload, session: UploadSession): Promise<number[]> {
   if (session.needs === 'times') return []
   const { tree, changes } = upload
@@ -266,7 +275,7 @@ async function sendMissing(
   })
 }
 
-/** Small files can be sent at once, so the server has work while large ones are cut. */
+/** Small files can be sent at once, so the server has work while large ones are being cut. */
 async function* smallThenLarge(
   small: Iterable<SendUnit>,
   large: AsyncIterable<SendUnit>,

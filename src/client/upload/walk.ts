@@ -1,6 +1,6 @@
-/** Finds what an upload sends. One walk in manifest order, so that nothing needs sorting: within a directory, names are
- *  ordered as if directories ended in a slash. File contents are not touched and files not even asked for their size;
- *  whoever hashes them learns it from the open file. */
+/** Finds the entries of an upload in a single walk in manifest order, so that nothing needs
+ *  sorting: within a directory, names are ordered as if directories ended in a slash. Files are
+ *  neither opened nor stat'ed; hashing learns their size from the open file. */
 import {
   type Dirent,
   type Stats,
@@ -28,18 +28,19 @@ export interface WalkOptions {
   /** Absolute directory that relative patterns start from. */
   directory: string
   includeHidden: boolean
-  /** `follow`: what a link points to is sent in its place, and links to nothing are left out, as GitHub's action does. */
+  /** `follow`: symlinks are replaced by what they point to, and dangling ones are left out, as
+   *  GitHub's action does. */
   symlinks: 'keep' | 'follow'
-  /** Globs of entry paths to leave out; a directory goes with all that lies below it. */
+  /** Globs of entry paths to leave out; excluding a directory excludes everything below it. */
   exclude: readonly string[]
-  /** Told of files as they are found, in order, a batch at a time. */
+  /** Called with batches of entries as they are found, in order. */
   onFiles?: ((from: number, to: number, tree: SourceTree) => void) | undefined
   signal?: AbortSignal | undefined
 }
 
-/** How long the walk keeps the event loop to itself. */
+/** How long the walk may block the event loop. */
 const sliceMs = 25
-/** Files are announced in batches of this many. */
+/** Number of entries per batch. */
 const announceFiles = 512
 
 /** Walks what `patterns` select. Errors: unsafe_path, unsupported_entry, too_large, FileError. */
@@ -69,12 +70,13 @@ export async function walkSources(
   return tree
 }
 
-/** What the entry paths are told from: GitHub's rules (API §1). One directory: itself. One file: its directory. Several:
- *  their least common ancestor. A glob: the part before its first wildcard. */
+/** The directory that entry paths are relative to, by GitHub's rules (API §1). One directory:
+ *  itself. One file: its directory. Several paths: their least common ancestor. A glob: the part
+ *  before its first wildcard. */
 function uploadRoot({ searchPaths }: SourcePatterns): string {
   const [first, ...others] = searchPaths
   if (first === undefined)
-    throw storeError('invalid_request', 'no path to upload was given', { field: 'PATH' })
+    throw storeError('invalid_request', 'no path to upload given', { field: 'PATH' })
   if (others.length === 0) return !lookFor(first) || isDirectory(first) ? first : dirname(first)
   return leastCommonAncestor(searchPaths)
 }
@@ -92,7 +94,7 @@ function* walkBelow(
   const matching = (globs: readonly string[]): ((path: string) => boolean) =>
     globs.length === 0 ? () => false : compilePathGlobs(globs)
   const excluded = matching(options.exclude)
-  // What such a glob says of all that lies below a directory.
+  // Globs that exclude everything below a directory.
   const below = options.exclude.filter((glob) => glob.endsWith('/**'))
   const excludedBelow = matching(below.map((glob) => glob.slice(0, -'/**'.length)))
   const children: Child[] = []
@@ -109,7 +111,7 @@ function* walkBelow(
   else yield* walk.children(children, [])
 }
 
-/** A link that is named itself is followed when it leads to a directory, as `cp -rH` does. */
+/** A symlink that the user names is followed if it leads to a directory, as `cp -rH` does. */
 function operand(path: string, { symlinks }: WalkOptions): Child | undefined {
   const own = lookFor(path)
   if (own === undefined) return undefined
@@ -119,7 +121,7 @@ function operand(path: string, { symlinks }: WalkOptions): Child | undefined {
   return { path, isDirectory: entry.isDirectory(), entry }
 }
 
-/** What a link at `path` leads to; undefined when that is nothing. */
+/** What a symlink at `path` leads to; undefined when it is dangling. */
 function throughLink(path: string, target: Stats | undefined): Child | undefined {
   if (target === undefined) return undefined
   const source = target.isFile() ? targetOf(path) : undefined
@@ -130,7 +132,7 @@ function isHidden(name: string, { includeHidden }: WalkOptions): boolean {
   return !includeHidden && name.startsWith('.')
 }
 
-/** Something in a directory, or named by the caller. `entry` knows its kind. */
+/** Something in a directory, or named by the user. `entry` tells its kind. */
 interface Child {
   path: string
   isDirectory: boolean
@@ -139,7 +141,7 @@ interface Child {
 }
 
 interface Walker {
-  /** What lies below the directory `path`, whose real ancestors are `chain`. */
+  /** Walks the directory `path`, whose real ancestors are `chain`. */
   content(path: string, chain: readonly string[]): Generator<Found>
   children(children: readonly Child[], chain: readonly string[]): Generator<Found>
 }
@@ -153,7 +155,7 @@ function createWalker(
     entryPathOf,
   }: {
     excluded(path: string): boolean
-    /** Whether all that lies below is excluded, so that it need not be looked at. */
+    /** Whether everything below the path is excluded, so that it need not be read. */
     excludedBelow(path: string): boolean
     entryPathOf(path: string): string
   },
@@ -169,7 +171,7 @@ function createWalker(
       return { path: entryPath, kind: 'symlink', stats: lstatSync(path), target: readTarget(path) }
     }
     const kind = specialKind(entry)
-    throw storeError('unsupported_entry', `${path} is a ${kind}, which artifacts do not hold`, {
+    throw storeError('unsupported_entry', `${path} is a ${kind}, which an artifact cannot hold`, {
       path,
       kind,
     })
@@ -182,8 +184,9 @@ function createWalker(
     yield* children(readChildren(path, options), follows ? [...chain, real] : chain)
   }
 
-  /** Directories stand in the order twice: as `name`, where an entry of their own belongs, and as `name/`, where their
-   *  content does. Whether they are empty must be known at the first place, so the content is begun there. */
+  /** A directory occurs twice in the order: as `name`, where its own entry belongs, and as
+   *  `name/`, where its content does. Whether it is empty must be known at the first position,
+   *  so its content is begun there. */
   function* children(list: readonly Child[], chain: readonly string[]): Generator<Found> {
     const begun = new Map<Child, { first: Found; rest: Generator<Found> }>()
     for (const { child, isContent } of inOrder(list)) {
@@ -200,7 +203,7 @@ function createWalker(
         const { value: first, done } = rest.next()
         if (done !== true) begun.set(child, { first, rest })
         const own = findDirectory(child.path)
-        // A directory that its contents imply is left out, unless its mode is not the usual one.
+        // A directory that its content implies gets no entry, unless its mode is unusual.
         if (own !== undefined && (done === true || modeOf(own.stats!) !== defaultDirectoryMode))
           yield own
       }
@@ -228,7 +231,7 @@ function inOrder(children: readonly Child[]): { child: Child; isContent: boolean
   return places.sort((a, b) => comparePaths(a.key, b.key))
 }
 
-/** Visible children, in no order. Links to nothing are left out where links are followed. */
+/** Returns visible children, unordered. Where symlinks are followed, dangling ones are left out. */
 function readChildren(path: string, options: WalkOptions): Child[] {
   let entries: Dirent[]
   try {
@@ -240,9 +243,10 @@ function readChildren(path: string, options: WalkOptions): Child[] {
   const children: Child[] = []
   for (const entry of entries) {
     const { name } = entry
-    // What a download left that was killed is no content.
+    // Leftovers of a killed download are not content.
     if (isHidden(name, options) || name === partialName) continue
-    // Node decodes names as UTF-8 and puts this character for what is none; such a file could not be opened again.
+    // Node decodes names as UTF-8 and substitutes this character for invalid bytes; such a file
+    // could not be opened again.
     if (name.includes('\ufffd')) throw unsafePath(prefix + name, 'its name is not valid UTF-8')
     if (options.symlinks === 'follow' && entry.isSymbolicLink()) {
       const child = throughLink(prefix + name, lookThrough(prefix + name))
@@ -264,8 +268,7 @@ function readTarget(path: string): string {
     throw fileError(path, error)
   }
   const target = bytes.toString()
-  if (!bytes.equals(Buffer.from(target)))
-    throw unsafePath(path, 'what it links to is not valid UTF-8')
+  if (!bytes.equals(Buffer.from(target))) throw unsafePath(path, 'its target is not valid UTF-8')
   return withSlashes(target)
 }
 
