@@ -91,7 +91,7 @@ describe('trove download', () => {
     expect(none).toMatchObject({
       status: 12,
       stderr: expect.stringContaining(
-        'trove: no path of it matches bin/*.js, x; what a directory holds is x/**\n',
+        'trove: no path in the artifact matches bin/*.js, x (for everything in a directory, use x/**)\n',
       ) as string,
     })
     expect(await trove(['download', '42/build', 'none', '--path', 'link'])).toMatchObject({
@@ -149,7 +149,7 @@ describe('trove download', () => {
   test('a DEST that cannot be made is told, where Node would try to make it for ever', async () => {
     expect(await trove(['download', '42/build', '/proc/dist'])).toMatchObject({
       status: 1,
-      stderr: expect.stringMatching(/^trove: \/proc\/dist cannot be made: ENOENT/),
+      stderr: expect.stringMatching(/^trove: \/proc\/dist cannot be created: ENOENT/),
     })
   })
 

@@ -179,7 +179,7 @@ describe('a directory', () => {
     expect(await trove('verify', '1/parts', 'there', '--path', 'bim/**')).toMatchObject({
       status: 12,
       text: '',
-      stderr: expect.stringContaining('no path of it matches bim/**'),
+      stderr: expect.stringContaining('no path in the artifact matches bim/**'),
     })
   })
 })

@@ -144,7 +144,7 @@ test('of two downloads into one directory at a time, the second is refused and t
   })
   const first = createClient({ url, token, cacheDir: null })
   await first.download({ artifact: uploads[0].artifact, destination: back })
-  expect(await second).toContain(`${back} is being downloaded to by process ${process.pid} already`)
+  expect(await second).toContain(`${back} is in use by another download (process ${process.pid})`)
   expect(await describeTree(back)).toEqual(await describeTree(one))
 })
 
@@ -168,7 +168,7 @@ test('a download from under which its partial root is removed fails, and the nex
   })
   const client = createClient({ url, token, cacheDir: null })
   await expect(client.download({ artifact, destination: back })).rejects.toThrow(
-    `${join(back, partialName)} was removed while a download was at work in it`,
+    `${join(back, partialName)} was removed during the download`,
   )
   await direct.download({ artifact, destination: back })
   expect(await describeTree(back)).toEqual(await describeTree(root))
@@ -207,7 +207,7 @@ test.each([{ delete: true }, { delete: false }])(
     }
     const download = direct.download({ artifact, destination: back, ...options, onProgress: swap })
     await expect(download).rejects.toThrow(
-      `${join(back, 'a/b')} was a directory, until another program changed it`,
+      `${join(back, 'a/b')} is no longer a directory: another program changed it`,
     )
     expect(await describeTree(outside)).toEqual(before)
   },

@@ -79,7 +79,7 @@ test('a DEST for reading only is enough when it has everything, and else told as
   await bringTo(back)
   execFileSync('mount', ['-o', 'remount,ro', back])
   await bringTo(back)
-  await expect(bringTo(join(back, 'a/b'))).rejects.toThrow(/cannot be made: EROFS/)
+  await expect(bringTo(join(back, 'a/b'))).rejects.toThrow(/cannot be created: EROFS/)
   execFileSync('mount', ['-o', 'remount,rw', back])
   await rm(join(back, 'here/file'))
   execFileSync('mount', ['-o', 'remount,ro', back])

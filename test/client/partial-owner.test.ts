@@ -14,7 +14,7 @@ import { makeDirectory } from './tree.ts'
 test('whoever comes second is refused until the first is done, and nothing is left', async () => {
   const root = await makeDirectory()
   const owned = await ownPartial(root)
-  const told = `${root} is being downloaded to by process ${process.pid} already`
+  const told = `${root} is in use by another download (process ${process.pid})`
   await expect(ownPartial(root, 20)).rejects.toThrow(told)
   await expect(ownPartial(root, 20)).rejects.toThrow(told)
   owned.end()
@@ -102,7 +102,7 @@ describe('where nobody tells when a process began', () => {
     const path = join(root, partialName, `owner_0_${process.ppid}_1_${hostname()}`)
     await mkdir(join(root, partialName))
     await writeFile(path, '')
-    const told = `is being downloaded to by process ${process.ppid} already`
+    const told = `is in use by another download (process ${process.ppid})`
     await expect(own(root)).rejects.toThrow(told)
     const longAgo = new Date(Date.now() - 11 * minuteMs)
     await utimes(path, longAgo, longAgo)
@@ -119,7 +119,7 @@ describe('where nobody tells when a process began', () => {
     const [name = ''] = await readdir(join(root, partialName))
     const { mtimeMs } = await stat(join(root, partialName, name))
     expect(Date.now() - mtimeMs).toBeLessThan(minuteMs)
-    await expect(own(root)).rejects.toThrow('already')
+    await expect(own(root)).rejects.toThrow('is in use')
     owned.end()
     expect(vi.getTimerCount()).toBe(0)
     expect(await readdir(root)).toEqual([])

@@ -12,20 +12,18 @@ test.each(['a/b.txt', 'con', 'Auxiliary', 'com10', '.hidden', 'a..b', 'a b', 'nu
   'on Windows, %s is a name unless it is one of its devices',
   (path) => {
     const isDevice = path === 'con' || path === 'nul'
-    expect(whyNotOnWindows(path)).toBe(
-      isDevice ? 'it has the name of a device of Windows' : undefined,
-    )
+    expect(whyNotOnWindows(path)).toBe(isDevice ? 'it is the name of a Windows device' : undefined)
   },
 )
 
 test.each([
-  ['a\\b', 'names with "\\\\"'],
-  ['file:stream', 'names with ":"'],
-  ['what?', 'names with "?"'],
-  ['line\nbreak', 'names with "\\n"'],
-  ['dot./a', 'end in a dot or a blank'],
-  ['blank /a', 'end in a dot or a blank'],
-  ['a/last.', 'end in a dot or a blank'],
+  ['a\\b', 'Windows does not allow "\\\\"'],
+  ['file:stream', 'Windows does not allow ":"'],
+  ['what?', 'Windows does not allow "?"'],
+  ['line\nbreak', 'Windows does not allow "\\n"'],
+  ['dot./a', 'end in a dot or a space'],
+  ['blank /a', 'end in a dot or a space'],
+  ['a/last.', 'end in a dot or a space'],
   ['a/NUL.tar.gz', 'device'],
   ['Com1/a', 'device'],
 ])('Windows does not have %j', (path, reason) => {
@@ -75,12 +73,12 @@ test('where it does not, two of them are refused, of which both are wanted', asy
   refuse(['A/a', 'A/b', 'B', 'c'])
   refuse(['A', 'B', 'a'], [0, 1])
   expect(() => refuse(['A/x', 'B', 'a/X'])).toThrow(
-    '"a/X" is refused: the file system of DEST does not tell it from "A/x"',
+    '"a/X" is refused: the file system of DEST cannot distinguish it from "A/x"',
   )
   // What lies in one of two directories would be taken for what the other lacks, and deleted.
   expect(() => refuse(['A/a', 'B', 'a/b'])).toThrow(
-    '"a" is refused: the file system of DEST does not tell it from "A"',
+    '"a" is refused: the file system of DEST cannot distinguish it from "A"',
   )
   expect(() => refuse(['A/a', 'a'])).toThrow('"a" is refused')
-  expect(() => refuse(['e\u0301', '\u00e9'])).toThrow('does not tell it from')
+  expect(() => refuse(['e\u0301', '\u00e9'])).toThrow('cannot distinguish it from')
 })

@@ -180,10 +180,10 @@ describe.runIf(hasWine)('trove on Windows', () => {
   })
 
   test.each([
-    ['sub\\evil', String.raw`Windows has no names with "\\"`],
-    ['file:evil', 'Windows has no names with ":"'],
-    ['sub/aux.txt', 'it has the name of a device of Windows'],
-    ['end.', 'Windows has no names that end in a dot or a blank'],
+    ['sub\\evil', String.raw`Windows does not allow "\\" in names`],
+    ['file:evil', 'Windows does not allow ":" in names'],
+    ['sub/aux.txt', 'it is the name of a Windows device'],
+    ['end.', 'Windows does not allow names that end in a dot or a space'],
   ])(
     'a name that Windows does not have is refused before anything is written: %s',
     async (path, reason) => {
@@ -201,7 +201,7 @@ describe.runIf(hasWine)('trove on Windows', () => {
     const { status, stderr } = await trove(['download', '7/alike', 'alike'])
     expect(status).not.toBe(0)
     expect(stderr).toContain(
-      '"makefile" is refused: the file system of DEST does not tell it from "Makefile"',
+      '"makefile" is refused: the file system of DEST cannot distinguish it from "Makefile"',
     )
     expect(execFileSync('ls', ['-A', join(folder, 'alike')]).toString()).toBe('')
   })

@@ -1,6 +1,6 @@
-/** What was known of a download's directory when it was left: the tree that it was brought to, and of each file the look of
- *  its inode (tree-cache.ts), so that the next download is sent only what is different, and need not read files that did not
- *  change. Its origin is the artifact's id, a double, and the URL of the server. */
+/** The tree cache (tree-cache.ts) of a download's directory: the tree that it was brought to,
+ *  and the stats of its files. The next download fetches only changes and need not read
+ *  unchanged files. Its origin is the artifact's id, as a double, and the URL of the server. */
 import {
   beginTreeCache,
   bytesOf,
@@ -11,7 +11,7 @@ import {
 } from '../cache/tree-cache.ts'
 import type { FetchedTree } from './tree-columns.ts'
 
-/** A tree, as the artifact of a server. */
+/** The artifact that a tree comes from, and its server. */
 export interface TreeOrigin {
   artifactId: number
   url: string
@@ -22,7 +22,7 @@ export interface DestinationCache extends TreeOrigin, TreeCache {}
 const magic = treeCacheMagic('destination', 2)
 const idBytes = 8
 
-/** `path` null: nothing is remembered. */
+/** `path` null: there is no cache. */
 export async function readDestinationCache(path: string | null): Promise<DestinationCache | null> {
   const cache = await readTreeCache(path, magic)
   if (cache === null || cache.origin.length < idBytes) return null
@@ -30,8 +30,8 @@ export async function readDestinationCache(path: string | null): Promise<Destina
   return { ...cache, artifactId: origin.readDoubleLE(), url: origin.toString('utf8', idBytes) }
 }
 
-/** Begins to write the text, which is known before the files are there. `path` null: nothing is remembered. `previous`: what
- *  is there, which stays when it says the same. */
+/** Starts to write the text, which is known before the files are in place. `path` null: nothing
+ *  is cached. `previous` is the existing cache, which is kept if it is identical. */
 export function rememberDestination(
   path: string | null,
   { artifactId, url }: TreeOrigin,

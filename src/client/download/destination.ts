@@ -1,5 +1,5 @@
-/** The directory that a download goes to: what is there before anything is done to it. Nothing outside of it is looked at:
- *  directories are entered only when they are no links. */
+/** The state of a download's directory before the download changes anything. Nothing outside it
+ *  is examined: symlinks to directories are not followed. */
 import { type Dirent, readdirSync, type Stats } from 'node:fs'
 import { join } from 'node:path'
 import { FileError } from '../files/file-error.ts'
@@ -10,22 +10,22 @@ import { createRealDirectories, lookAt, parentOf } from '../files/real-directori
 import { entryAt } from '../files/system.ts'
 import { makeWritable, removeWhole } from '../files/writable.ts'
 
-/** What is at an entry's place. */
+/** What is at the path of an entry. */
 export const place = { absent: 0, same: 1, other: 2 } as const
 
 export interface Destination {
   readonly root: string
   readonly partialRoot: string
-  /** What DEST has at each entry: nothing, something of the same kind, something else. */
+  /** For each entry what DEST has at its path: nothing, the same kind, or another kind. */
   readonly places: Uint8Array
-  /** Paths in DEST, directories included, that the tree does not have, or not as directories; nothing below another. None
-   *  are known of a DEST that was recalled. */
+  /** Paths in DEST that are not in the tree, or that are directories only in DEST; for a
+   *  directory, nothing below it is listed. Empty after `recallDestination`. */
   readonly strangers: readonly string[]
-  /** Whether DEST has the directory of that path (`''` is DEST). */
+  /** Whether DEST has a directory at that path (`''` is DEST). */
   hasDirectory(path: string): boolean
 }
 
-/** Looks at DEST; one that is missing is empty. `wanted` are ordinals of entries, ascending. */
+/** Examines DEST; a missing one counts as empty. `wanted` are ordinals of entries, ascending. */
 export function examineDestination(
   root: string,
   tree: FetchedTree,
@@ -44,8 +44,9 @@ export function examineDestination(
   }
 }
 
-/** The same where most files are known to be there: only the others (`unknown`) are looked at, one by one, which is cheap
- *  when they are few, and costs as much as the walk when a tenth are. */
+/** Like `examineDestination`, when the cache vouches for most files: only the others (`unknown`)
+ *  are examined, one by one. That is cheap when they are few, and costs as much as the walk when
+ *  they are a tenth of all. */
 export function recallDestination(
   root: string,
   tree: FetchedTree,
@@ -75,7 +76,7 @@ function lookAtPlace(
   return kindOf(found) === tree.kind(ordinal) ? place.same : place.other
 }
 
-/** Goes down into DEST, with the part of the tree that lies below each directory: its entries stand in a row, since the
+/** Walks DEST together with the tree: the entries below a directory are consecutive, since the
  *  order of a tree is that of paths whose directories end in a slash. */
 function walk(
   root: string,
@@ -126,8 +127,8 @@ function readDirectory(path: string): Dirent[] {
   }
 }
 
-/** A child of a directory: its entry, null for a directory that only paths below it tell of; and where in `wanted` what
- *  lies below it stands. */
+/** A child of a directory: its entry, null for a directory that only entries below it imply; and
+ *  the range of `wanted` that lies below it. */
 interface Child {
   ordinal: number | null
   first: number
@@ -155,8 +156,9 @@ function childrenOf(
   return children
 }
 
-/** Answers how the tree spells a name of DEST that it does not have, where a file system takes some letters for the same: by
- *  the tree's spelling it is there as well, and nothing else is. Any other name is answered as it is. */
+/** Returns a function that maps a name in DEST to the tree's spelling of it, on file systems that
+ *  ignore case: the tree's spelling must exist in DEST, and no other directory entry may have it.
+ *  Other names are returned unchanged. */
 function createSpeller(
   directory: string,
   entries: readonly Dirent[],
@@ -177,7 +179,8 @@ export function kindOf(entry: Dirent | Stats): string {
   return entry.isSymbolicLink() ? 'symlink' : 'other'
 }
 
-/** Without leave to delete, no directory with something in it gives way to a file. Errors: FileError, when one would. */
+/** Without permission to delete, a non-empty directory is not replaced by a file. Errors:
+ *  FileError, when one would be. */
 export function refuseReplacing(
   { root, places }: Destination,
   tree: FetchedTree,
@@ -193,19 +196,20 @@ export function refuseReplacing(
 /** Errors: FileError. */
 export function refuseFull(directory: string): void {
   if (readDirectory(directory).length === 0) return
-  const reason = 'is a directory where the artifact has a file; only --delete replaces it'
+  const reason = 'is a directory where the artifact has a file (use --delete to replace it)'
   throw new FileError(directory, reason)
 }
 
-/** Directories of DEST in which something is put or taken away. */
+/** Directories of DEST in which entries are created or removed. */
 export interface OpenedDirectories {
-  /** Their modes may have been changed for that. */
+  /** Directories opened so far; their modes may have been changed. */
   readonly paths: ReadonlySet<string>
-  /** Lets their owner write into one. Errors: FileError. */
+  /** Makes a directory writable for its owner. Errors: FileError. */
   open(path: string): void
 }
 
-/** A fetch may have taken long since DEST was looked at: what has become a link meanwhile leads out of it. */
+/** Checks each directory again, since fetching can take long: one that has become a symlink
+ *  would lead out of DEST. */
 export function createOpenedDirectories(root: string): OpenedDirectories {
   const paths = new Set<string>()
   const isReal = createRealDirectories(root)
@@ -215,14 +219,15 @@ export function createOpenedDirectories(root: string): OpenedDirectories {
       if (paths.has(path)) return
       const directory = join(root, path)
       if (!isReal(path))
-        throw new FileError(directory, 'was a directory, until another program changed it')
+        throw new FileError(directory, 'is no longer a directory: another program changed it')
       makeWritable(directory)
       paths.add(path)
     },
   }
 }
 
-/** Removes what the tree does not have. Answers how many paths, directories counted once. Errors: FileError. */
+/** Removes what the tree does not have. Returns the number of paths, a directory counting as
+ *  one. Errors: FileError. */
 export function removeStrangers(
   { root, strangers }: Destination,
   directories: OpenedDirectories,

@@ -1,4 +1,5 @@
-/** Permissions of directories: the tree says them of some, and those that only paths tell of have the usual ones. */
+/** Permissions of directories: those that are entries have a mode in the tree; those that only
+ *  paths imply have the default mode. */
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
@@ -8,8 +9,8 @@ import { isMode, setMode } from '../files/system.ts'
 import type { FetchedTree } from './tree-columns.ts'
 
 export interface DirectoryModes {
-  /** Gives directories their modes: those that DEST did not have so, and those that `opened` names, as their modes were
-   *  changed meanwhile. */
+  /** Sets the modes of directories that were missing or had another mode, and of those in
+   *  `opened`, whose modes were changed temporarily. */
   set(opened: ReadonlySet<string>): void
 }
 
@@ -17,19 +18,20 @@ export interface DirectoryModesOptions {
   root: string
   tree: FetchedTree
   wanted: readonly number[]
-  /** Those of them that are no files. */
+  /** The wanted entries that are not files. */
   others: readonly number[]
-  /** Permission bits of directories that have been looked at. */
+  /** Permission bits of directories that have been examined. */
   seen: ReadonlyMap<string, number>
-  /** Entries whose directories may not be among these. */
+  /** Entries whose directories may be missing from `seen`. */
   unseen: readonly number[]
 }
 
-/** Entries, and looks at directories, between which others get a turn: about half a millisecond. */
+/** Number of entries, and of examined directories, between yields to the event loop: about half
+ *  a millisecond. */
 const entriesAtOnce = 512
 const looksAtOnce = 64
 
-/** Looks at the modes that DEST's directories have now. */
+/** Compares the current modes of DEST's directories with the tree. */
 export async function compareDirectoryModes(
   options: DirectoryModesOptions,
 ): Promise<DirectoryModes> {
@@ -37,13 +39,14 @@ export async function compareDirectoryModes(
   const asked = new Set<string>()
   for (const ordinal of others)
     if (tree.kind(ordinal) === 'directory') asked.add(tree.path(ordinal))
-  // Of what is not asked for too: a file that is lies in a directory that has its mode.
+  // From all entries, not only wanted ones: the directory of a wanted file has its mode from its
+  // own entry.
   const said = saidModes(tree)
   const modeOf = (path: string): number => said.get(path) ?? defaultDirectoryMode
 
   const unseenPaths = await directoriesOf(tree, unseen)
   for (const path of asked) if (!seen.has(path)) unseenPaths.add(path)
-  /** Directories that DEST does not have, or in another mode. */
+  /** Directories that DEST does not have, or has in another mode. */
   const odd: string[] = []
   let looks = 0
   for (const path of unseenPaths) {
@@ -57,15 +60,15 @@ export async function compareDirectoryModes(
     .filter(([path, mode]) => !isMode(mode, modeOf(path)))
     .map(([path]) => path)
   if (oddSeen.length > 0) {
-    // What was known is more than what is wanted.
+    // The cache can cover more than is wanted.
     const own = await directoriesOf(tree, wanted)
     odd.push(...oddSeen.filter((path) => own.has(path) || asked.has(path)))
   }
   return {
     set: (opened) => {
-      // Deepest first, because a directory may forbid entering it.
+      // Deepest first, because a mode may forbid entering the directory.
       for (const path of [...odd, ...opened].toSorted((a, b) => b.length - a.length)) {
-        // DEST itself is nobody's entry.
+        // DEST itself is not an entry.
         if (path === '') continue
         const directory = join(root, path)
         if (!isMode(lstatSync(directory).mode, modeOf(path))) setMode(directory, modeOf(path))
@@ -82,7 +85,7 @@ export function saidModes(tree: FetchedTree): Map<string, number> {
   return said
 }
 
-/** Directories that paths of entries tell of. */
+/** Returns the directories that the paths of entries imply. */
 export async function directoriesOf(
   tree: FetchedTree,
   ordinals: readonly number[],
@@ -93,7 +96,7 @@ export async function directoriesOf(
   for (const ordinal of ordinals) {
     seen += 1
     if (seen % entriesAtOnce === 0) await setImmediate()
-    // Most files follow one of the same directory.
+    // Most files are in the same directory as the previous one.
     if (last === undefined || !tree.areBeside(last, ordinal)) {
       for (let path = parentOf(tree.path(ordinal)); path !== '' && !directories.has(path);) {
         directories.add(path)

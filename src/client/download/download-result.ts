@@ -1,17 +1,17 @@
-/** What a download tells of itself when it is done. */
+/** The result of a download. */
 import type { Downloading } from './downloading.ts'
 
 export interface DownloadResult {
-  /** Of the artifact, as far as they were asked for: entries of all kinds, files, and their content. */
+  /** Of the artifact's selected part: entries of all kinds, files, and content bytes. */
   entries: number
   files: number
   logicalBytes: number
-  /** Files that were written (or would be), and stored bytes that were received for them. */
+  /** Files written (or to be written by a dry run), and stored bytes received for them. */
   writtenFiles: number
   fetchedBytes: number
-  /** Paths that were deleted (or would be), a directory with all that it holds as one. */
+  /** Paths deleted (or to be deleted by a dry run); a directory counts as one. */
   deletedPaths: number
-  /** Of a dry run: the paths. */
+  /** The paths, in a dry run; else null. */
   planned: { write: string[]; delete: readonly string[] } | null
 }
 
@@ -31,7 +31,7 @@ export function doneResult(
   }
 }
 
-/** Of a dry run, which fetches nothing. */
+/** The result of a dry run, which fetches nothing. */
 export function plannedResult(
   downloading: Downloading,
   missing: readonly number[],

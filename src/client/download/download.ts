@@ -1,11 +1,12 @@
-/** A delta download: only what the directory lacks is fetched.
+/** Brings a directory to the state of an artifact, fetching only what the directory lacks:
  *
- *    1. fetch the tree, and meanwhile look whether files are as the stat cache knows them;
- *       look at what else DEST has, and hash it;
- *    2. of large files that DEST has in another version, find the parts they share;
- *    3. fetch the rest, write it below `.trove-partial`, every file checked against its digest;
- *    4. move it into place.
- *  A download that was interrupted goes on with the whole files it left. */
+ *    1. Fetch the tree; meanwhile check files against the stat cache. Examine the rest of DEST and
+ *       hash it.
+ *    2. Find the parts that large files share with other versions of them in DEST.
+ *    3. Fetch the rest and write it below `.trove-partial`, checking every file against its digest.
+ *    4. Move it into place.
+ *
+ *  An interrupted download resumes with the files that are already complete. */
 import { existsSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
 import { storeError } from '../../core/errors.ts'
@@ -51,37 +52,38 @@ import { untilAborted } from '../files/until-aborted.ts'
 import { makeDirectories } from '../../make-directories.ts'
 
 export interface DownloadOptions {
-  /** A promise when it is still being looked up: the threads begin meanwhile. */
+  /** May be a promise that is still being resolved: worker threads start meanwhile. */
   artifact: TreeSource | Promise<TreeSource>
-  /** Directory to bring into the state of the artifact; made when it is missing. */
+  /** Directory to bring to the state of the artifact; created if it is missing. */
   destination: string
-  /** Globs of the paths to take; none takes all. */
+  /** Globs of the paths to download; empty takes all. */
   paths?: readonly string[]
-  /** Removes what the artifact does not have, and lets files take the place of directories. */
+  /** Removes what the artifact does not have, and lets files replace directories. */
   delete?: boolean
-  /** Compares only: DEST stays as it is, and the result says what would be done. */
+  /** Only compares: DEST is not changed, and the result says what would be done. */
   dryRun?: boolean
   jobs?: number
   signal?: AbortSignal
   onProgress?(progress: DownloadProgress): void
-  /** Told of what goes wrong and is tried again in a moment. */
+  /** Called with each failure that is about to be retried. */
   onRetry?(failure: unknown): void
 }
 
 type CallOptions = DownloadOptions & { cacheDir: string | null; signal: AbortSignal }
 
-/** Errors: FileError, NetworkError, digest_mismatch, blob_damaged, invalid_request (a glob), the server's. */
+/** Errors: FileError, NetworkError, digest_mismatch, blob_damaged, invalid_request (a glob), and
+ *  the server's. */
 export async function downloadArtifact(
   server: ServerAccess,
   pool: FilePool,
   options: CallOptions,
 ): Promise<DownloadResult> {
   const finding = Promise.resolve(options.artifact)
-  // Met below, unless something else fails first.
+  // A rejection is handled below, unless something else fails first.
   finding.catch(() => {})
   if (options.delete === true && options.paths !== undefined && options.paths.length > 0) {
-    // What the globs leave out may be in DEST on purpose.
-    throw storeError('invalid_request', 'a download of some paths cannot delete', {
+    // Paths that the globs leave out may be in DEST on purpose.
+    throw storeError('invalid_request', 'deleting requires downloading all paths', {
       field: 'paths',
     })
   }
@@ -103,19 +105,20 @@ export async function downloadArtifact(
   }
 }
 
-/** What is wanted, and what of it DEST has. */
+/** What is wanted, and how much of it DEST has. */
 interface Comparison {
   downloading: Downloading
   lookedAt: LookedAt<DestinationCache>
   known: KnownFiles
   sorted: SortedEntries
-  /** Files of which nothing was known, in whose place DEST has one, whatever it holds. */
+  /** Files that no cache covers and in whose place DEST has a file, with any content. */
   present: number[]
-  /** Files that DEST does not have as they should be. */
+  /** Files that DEST does not have with the right content. */
   missing: number[]
 }
 
-/** `prepare` is called before DEST is looked at, but not before there is something to bring to a DEST that is not there. */
+/** `prepare` is called before DEST is examined; for a missing DEST, only after the tree has been
+ *  fetched and checked. */
 async function compare(
   server: ServerAccess,
   pool: FilePool,
@@ -124,17 +127,17 @@ async function compare(
   prepare: () => Promise<void>,
 ): Promise<Comparison> {
   const { signal } = options
-  // Nothing that is looked at may be what another download is about to change.
+  // Nothing may be examined that another download is about to change.
   const exists = existsSync(options.destination)
   if (exists) await prepare()
   const cache = await readDestinationCache(await cachePathOf(options))
   const looking = lookAtKnown(pool, options.destination, cache, {
-    // A file that is seen through a link is not in DEST.
+    // A file that is reached through a symlink is not in DEST.
     throughLinks: false,
     isFree: Promise.resolve(),
     signal,
   })
-  // Met below, unless the tree fails first.
+  // A rejection is handled below, unless fetching the tree fails first.
   looking.catch(() => {})
   const artifact = await untilAborted(finding, signal)
   const base = cache?.url === server.url && cache.text.length >= baseBytesMin ? cache : null
@@ -181,19 +184,19 @@ async function compare(
   return { downloading, lookedAt, known, sorted, present, missing }
 }
 
-/** Of two lists, one of which is mostly empty. */
+/** Merges two lists, one of which is usually empty. */
 function inOrder(a: number[], b: number[]): number[] {
   if (a.length === 0 || b.length === 0) return a.length === 0 ? b : a
   return [...a, ...b].toSorted((one, other) => one - other)
 }
 
-/** Trees of fewer bytes are fetched as fast as what changed of them is found. */
+/** A smaller tree is fetched as fast as its changes are. */
 const baseBytesMin = 16 * 1024
 
-/** Below this share of unknown entries, looking at them takes less than a walk. */
+/** Below this share of unknown entries, examining each takes less time than a walk. */
 const unknownShare = 0.1
 
-/** Answers how many paths were deleted. `checkOwnership`: whether what was made is still there. */
+/** Returns the number of deleted paths. `checkOwnership` throws if the partial tree was removed. */
 async function fetchAndPlace(
   { downloading, lookedAt, known, sorted, present, missing }: Comparison,
   options: CallOptions,
@@ -201,15 +204,16 @@ async function fetchAndPlace(
 ): Promise<number> {
   const { server, pool, tree, wanted, destination, progress } = downloading
   progress.phase = 'fetching'
-  // Once before anything comes, with what was there.
+  // Reports once before fetching, with what was already there.
   downloading.tell()
   const origin = { artifactId: downloading.artifactId, url: server.url }
-  // DEST may not have been there before.
+  // DEST may not have existed before.
   const cachePath = await cachePathOf(options)
   const remembering = rememberDestination(cachePath, origin, tree, lookedAt.cache)
   try {
     const fetching = fetchMissing(downloading, missing)
-    // Met below. What comes now is done while the server answers, and cannot fail.
+    // A rejection is handled below. The work until then overlaps with the server's response and
+    // cannot fail.
     fetching.catch(() => {})
     const modes = await compareDirectoryModes({
       root: destination.root,
@@ -228,7 +232,7 @@ async function fetchAndPlace(
     const deletedPaths = mayDelete ? removeStrangers(destination, directories) : 0
     prepareLeaves(destination, tree, sorted.others)
     const moving = moveIntoPlace(pool, destination, tree, { modes, mayDelete, directories })
-    // Met below; a thread moves meanwhile.
+    // A rejection is handled below; a worker thread moves files meanwhile.
     moving.catch(() => {})
     keepSettled(downloading, lookedAt, {
       ...known,
@@ -246,7 +250,7 @@ async function fetchAndPlace(
   }
 }
 
-/** Where something about DEST is remembered: null when nothing is, or there is no DEST yet. */
+/** Path of DEST's cache file; null when caching is off or DEST does not exist yet. */
 async function cachePathOf({
   cacheDir,
   destination,
@@ -266,7 +270,7 @@ function makeDestination(path: string): void {
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException
     const isInTheWay = code === 'EEXIST' || code === 'ENOTDIR'
-    const reason = isInTheWay ? 'is not a directory' : `cannot be made: ${message}`
+    const reason = isInTheWay ? 'is not a directory' : `cannot be created: ${message}`
     throw new FileError(path, reason, { cause: error })
   }
 }

@@ -1,4 +1,4 @@
-/** A download under way, as its steps share it. */
+/** The state of a download, shared by its steps. */
 import type { Destination } from './destination.ts'
 import type { EarlierFiles } from './known-files.ts'
 import type { FetchedTree } from './tree-columns.ts'
@@ -9,15 +9,16 @@ export interface DownloadProgress {
   phase: 'comparing' | 'fetching' | 'placing'
   files: number
   totalBytes: number
-  /** Content bytes that DEST had, or that have been fetched. */
+  /** Content bytes that DEST had or that have been fetched. */
   doneBytes: number
-  /** Stored bytes that have been received. */
+  /** Stored bytes received. */
   fetchedBytes: number
 }
 
-/** What is known of the wanted files on this disk. */
+/** What is known about the wanted files on disk. */
 export interface Findings {
-  /** `statColumns` numbers an entry; size NaN for files that are not there as they should be. */
+  /** `statColumns` numbers per entry; size is NaN for a file that is not there with the right
+   *  content. */
   stats: Float64Array
   /** Permission bits. */
   modes: Uint16Array
@@ -31,12 +32,12 @@ export interface Downloading {
   tree: FetchedTree
   wanted: number[]
   destination: Destination
-  /** Null where the server is not known to have them. */
+  /** Null when nothing is known of what the server has of the files in DEST. */
   earlier: EarlierFiles | null
   findings: Findings
   progress: DownloadProgress
   signal: AbortSignal
   tell(): void
-  /** Of what goes wrong and is tried again in a moment. */
+  /** Reports a failure that is about to be retried. */
   tellRetry(failure: unknown): void
 }

@@ -1,5 +1,5 @@
-/** Fetches stored streams of an artifact through a few connections and hands them to the threads that write files.
- *  Streams come in the order in which they are stored. Memory is bounded by the tasks under way. */
+/** Fetches stored streams of an artifact over a few connections and hands them to the threads
+ *  that write files. Streams arrive in storage order. Memory is bounded by the tasks in flight. */
 import { closeSync, constants, openSync, writeSync } from 'node:fs'
 import pLimit from 'p-limit'
 import {
@@ -25,19 +25,21 @@ export interface FetchOptions {
   source: PlaceSource
   /** Content bytes of an entry. */
   sizeBytes(ordinal: number): number
-  /** The file that is there, to be filled part by part; undefined for one that a single stream makes whole.
-   *  Errors: NetworkError, when nobody asked for the entry. */
+  /** Path of the existing file that is filled part by part; undefined for a file that a single
+   *  stream makes whole.
+   *  Errors: RangeError, when the entry was not asked for. */
   patchedPath(ordinal: number): string | undefined
   onFetched(fetched: { bytes: number; contentBytes: number }): void
-  /** Told when files are written, with the stat columns of each. */
+  /** Called when files have been written, with their stat columns. */
   onPlaced(ordinals: readonly number[], stats: Float64Array): void
 }
 
-/** A stream that is longer, stored or inflated, is not held in memory: some foreign streams have no bound. */
+/** A longer stream, stored or inflated, is not held in memory: some foreign streams have no
+ *  bound. */
 const heldBytesMax = 8 * 1024 * 1024
 
-/** Resolves when all wants are written, those that are still being worked out too. Errors: NetworkError, digest_mismatch,
- *  blob_damaged, the server's, and what working out fails with. */
+/** Resolves when all wants are written, including those that are still being planned. Errors:
+ *  NetworkError, digest_mismatch, blob_damaged, the server's, and those of planning. */
 export async function fetchBlobs(
   server: ServerAccess,
   pool: FilePool,
@@ -48,13 +50,13 @@ export async function fetchBlobs(
   const signal = AbortSignal.any([stop.signal, options.signal])
   const connections = connectionsFor(pool.threads)
   const limit = pLimit(connections)
-  // Of all connections together, so that one that is fast does not wait for the others.
+  // Shared by all connections, so that a fast one does not wait for the others.
   const rooms = createRooms(connections + 2 * pool.threads, taskBytes)
   const fetchOne = async (request: WantsRequest): Promise<void> => {
     signal.throwIfAborted()
     await fetchSome(server, pool, request(), { ...options, signal, rooms })
   }
-  /** A failure of one stops all, which then end one by one. */
+  /** A failure stops all requests, which then end one by one. */
   const stopping = async (work: Promise<void>): Promise<void> => {
     await work.catch((error: unknown) => stop.abort(error))
   }
@@ -113,7 +115,8 @@ async function readHead(body: BodyReader): Promise<FetchedHead | undefined> {
   return head
 }
 
-/** A stream too long to hold: inflated on the way into the file, which was made with its full length. */
+/** Receives a stream that is too long to hold, inflating it into the file, which already has its
+ *  full length. */
 async function receiveLong(
   body: BodyReader,
   head: FetchedHead,

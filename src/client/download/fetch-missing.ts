@@ -1,4 +1,4 @@
-/** Fetching of what a download misses, into the partial tree; taken up again where it broke. */
+/** Fetches what a download lacks into the partial tree; resumes where it broke off. */
 import assert from 'node:assert'
 import { closeSync, chmodSync, ftruncateSync, lstatSync, rmSync, utimesSync } from 'node:fs'
 import { copyFile, rm } from 'node:fs/promises'
@@ -20,7 +20,7 @@ import { findOlder, planWants } from './plan-wants.ts'
 import { untilThrough } from '../transport/retry.ts'
 import { statColumns } from '../cache/tree-cache.ts'
 
-/** Fetches what is missing, again and again while the network breaks but something gets through. */
+/** Fetches missing files, retrying while the network fails but makes progress. */
 export async function fetchMissing(
   downloading: Downloading,
   missing: readonly number[],
@@ -47,14 +47,15 @@ export async function fetchMissing(
   )
 }
 
-/** Looks what earlier tries, or an earlier download, have left: whole files are noted as there. Answers large ones of their full
- *  length, of which parts may be in place. */
+/** Examines what earlier attempts or an earlier download have left: complete files are recorded
+ *  as present. Returns large files of full length, of which some parts may be in place. */
 async function takeUp(
   downloading: Downloading,
   missing: readonly number[],
 ): Promise<ReadonlySet<number>> {
   const { destination, tree, findings } = downloading
-  // All that is missing in DEST, not only what is left to fetch: what earlier tries brought must stay.
+  // Given everything missing in DEST, not only what is left to fetch, since files of earlier
+  // attempts must stay.
   const found = tidyPartial(destination, tree, missing)
   const left = found.filter((ordinal) => !isThere(findings, ordinal))
   const pathOf = (ordinal: number): string => partialPath(destination, tree, ordinal)
@@ -65,13 +66,13 @@ async function takeUp(
     if (isThere(findings, ordinal)) applyAttributes(path, tree, ordinal)
     else if (isUnfinished(path, tree, ordinal)) unfinished.add(ordinal)
     else await rm(path, { force: true })
-    // Its attributes have changed since it was looked at.
+    // Its attributes have changed since it was examined.
     findings.settled[ordinal] = 0
   }
   return unfinished
 }
 
-/** Whether a large file may be filled on where it is: it is nothing else's too. */
+/** Whether filling a large file can continue in place: no other hard link may share it. */
 function isUnfinished(path: string, tree: FetchedTree, ordinal: number): boolean {
   const { size, nlink } = lstatSync(path)
   if (nlink !== 1 || size !== tree.sizeBytes(ordinal) || !isLarge(tree, ordinal)) return false
@@ -89,7 +90,7 @@ function applyAttributes(path: string, tree: FetchedTree, ordinal: number): void
   if (modifiedAt !== null) utimesSync(path, fileTime(modifiedAt), fileTime(modifiedAt))
 }
 
-/** `onHeld` is told of bytes that were in place in `unfinished` files. */
+/** `onHeld` is called with bytes that were already in place in `unfinished` files. */
 async function fetchFiles(
   downloading: Downloading,
   missing: readonly number[],
@@ -103,14 +104,14 @@ async function fetchFiles(
     mode: tree.mode(ordinal),
     modifiedAt: tree.modifiedAt(ordinal),
   })
-  // While the server looks for what it sends.
+  // Workers start while the server looks up what it sends.
   pool.expect(firsts.length / taskFilesMax)
   const large = firsts.filter((ordinal) => isLarge(tree, ordinal))
   for (const ordinal of large)
     if (!unfinished.has(ordinal)) makeFile(target(ordinal).path, tree.sizeBytes(ordinal))
   const asked = new Uint8Array(tree.count)
   for (const ordinal of firsts) asked[ordinal] = 1
-  // They become copies of the first of their content.
+  // These become copies of the first file with their content.
   for (const ordinal of unfinished) if (asked[ordinal] !== 1) rmSync(target(ordinal).path)
   const older = new Set(findOlder(downloading, large))
   const begun = new Set(large.filter((ordinal) => unfinished.has(ordinal)))
@@ -130,7 +131,7 @@ async function fetchFiles(
     },
     patchedPath: (ordinal) => {
       if (asked[ordinal] !== 1)
-        throw new RangeError(`the server sent entry ${ordinal}, which nobody asked for`)
+        throw new RangeError(`the server sent entry ${ordinal}, which was not asked for`)
       return isLarge(tree, ordinal) ? target(ordinal).path : undefined
     },
     onFetched: ({ bytes, contentBytes }) => {
@@ -152,7 +153,7 @@ async function fetchFiles(
   await sealLarge(downloading, copies, target)
 }
 
-/** The first file of each content, and the others that have the same. */
+/** Returns the first file of each content, and the others with the same content. */
 function groupByContent(
   tree: FetchedTree,
   missing: readonly number[],
@@ -173,7 +174,7 @@ function groupByContent(
   return { firsts, others }
 }
 
-/** A file of its full length, to be filled in any order. Errors: FileError. */
+/** Creates a file of its full length, to be filled in any order. Errors: FileError. */
 function makeFile(path: string, sizeBytes: number): void {
   whileWriting(path, () => {
     rmSync(path, { force: true })
@@ -186,7 +187,7 @@ function makeFile(path: string, sizeBytes: number): void {
   })
 }
 
-/** Checks large files and gives copies of them to the other places of their content. */
+/** Checks large files and copies them to the other paths with their content. */
 async function sealLarge(
   { pool, tree, findings, signal }: Downloading,
   large: readonly { ordinal: number; others: number[] }[],
@@ -201,7 +202,7 @@ async function sealLarge(
     for (const other of others) {
       const { path } = targetOf(other)
       closeSync(openNew(path, 0o600))
-      // Before it is sealed: a copy gets the mode too, which may forbid to write it.
+      // Copied before sealing: a copy also gets the mode, which may forbid writing.
       await copyFile(targetOf(ordinal).path, path)
       await seal(other)
     }

@@ -1,5 +1,5 @@
-/** Fetches an artifact's entries, checked against the tree digest: all of them, or, where an older tree is at hand, only
- *  what is different. */
+/** Fetches an artifact's entries and checks them against the tree digest: all of them, or only
+ *  the changes from an older tree that is cached. */
 import { setImmediate } from 'node:timers/promises'
 import { changesMediaType, manifestMediaType } from '../../api/negotiation.ts'
 import { artifactPath } from '../../api/paths.ts'
@@ -21,23 +21,24 @@ import { isFileLine, readFileLine } from '../../core/manifest-text.ts'
 import { createTreeColumns, type FetchedTree } from './tree-columns.ts'
 import type { DestinationCache } from './destination-cache.ts'
 
-/** An artifact, as far as fetching it needs to know it. */
+/** What must be known of an artifact to fetch its tree. */
 export interface TreeSource {
   id: number
   treeDigest: string
 }
 
-/** Most bytes of a page of entries: each a line of two paths at most. */
+/** Upper bound on the bytes of a page of entries; each is a line with at most two paths. */
 const pageBytesMax =
   limits.manifestPageEntries * (limits.pathBytesMax + limits.symlinkTargetBytesMax + 128)
 
-/** Of lines that are read at once; and how long they are read before others get a turn. */
+/** Bytes of lines read in one piece, and how long reading may block the event loop. */
 const pieceBytes = 64 * 1024
 const turnMs = 2
 
-/** Entries whose lines the base had too, or had with the same path. */
+/** Entries whose line is in the base too, or whose path has another line there. */
 export interface KnownLines {
-  /** The first entry and the first line of the base; one of each where they differ. */
+  /** The first entry and its line in the base; a range with different lines has exactly one
+   *  entry. */
   readonly ordinal: number
   readonly line: number
   readonly count: number
@@ -46,13 +47,14 @@ export interface KnownLines {
 
 export interface TreeAnswer {
   tree: FetchedTree
-  /** In order; null when the base was of no use. */
+  /** In order; null when the base could not be used. */
   known: readonly KnownLines[] | null
 }
 
-/** `base`: a tree that was fetched before, which spares what did not change since. Begins anew, within bounds, when the
- *  answer breaks off. Errors: digest_mismatch, NetworkError, unsafe_path and duplicate_path (nothing that climbs gets past
- *  the parser), the server's. */
+/** `base` is a tree fetched earlier; only changes from it are transferred. Starts over, a
+ *  bounded number of times, when a response breaks off. Errors: digest_mismatch, NetworkError,
+ *  unsafe_path and duplicate_path (the parser lets nothing pass that leads out of DEST), and the
+ *  server's. */
 export async function fetchTree(
   server: ServerAccess,
   artifact: TreeSource,
@@ -75,7 +77,7 @@ export async function fetchTree(
         ? await readBody(answer, async (body) => await readChanges(body, artifact, known!))
         : await readBody(answer, async (body) => await readTree(body, artifact))
     } catch (error) {
-      // A base that is not what it was: the whole tree says more than why.
+      // The base does not match: fetch the whole tree instead.
       if (isChanges && !(error instanceof NetworkError)) known = null
       else if (!(error instanceof NetworkError) || !isReached) throw error
       else if (failures >= transferTriesMax) throw error
@@ -100,14 +102,16 @@ async function readTree(body: BodyReader, artifact: TreeSource): Promise<TreeAns
   return { tree, known: null }
 }
 
-/** Pages of changes, an empty one at their end; then how many entries have their times in a page, and these pages. */
+/** The body has pages of changes, then an empty page; then the number of entries per page of
+ *  times, and these pages. */
 async function readChanges(
   body: BodyReader,
   artifact: TreeSource,
   base: DestinationCache,
 ): Promise<TreeAnswer> {
   const header = await body.take(changesHeader.length)
-  if (header.toString() !== changesHeader) throw new RangeError('unknown changes of a manifest')
+  if (header.toString() !== changesHeader)
+    throw new RangeError('unknown format of manifest changes')
   const changes: Buffer[] = []
   for (;;) {
     const page = await readPage(body)
@@ -141,15 +145,16 @@ async function readChanges(
   return { tree, known }
 }
 
-/** Whether a line has the path and kind of the one whose place it takes. Where all do, and others at most went away, paths
- *  are as they were judged when the base came. Errors: RangeError. */
+/** Whether a changed line has the path and kind of the line that it replaces. When all do, and
+ *  other lines are only removed, all paths were validated when the base was fetched. Errors:
+ *  RangeError. */
 function keepsPath({ text, baseLine }: Stretch, base: ManifestLines): boolean {
   if (baseLine === null || base.text[base.starts[baseLine]!] !== text[0]) return false
   if (isFileLine(text, 0)) readFileLine(text, 0, text.length - 1)
   return true
 }
 
-/** Whole lines, about as many as take a millisecond at most. */
+/** Splits into whole lines, each piece taking at most about a millisecond. */
 function* piecesOf(lines: Buffer): Iterable<Buffer> {
   for (let at = 0; at < lines.length;) {
     const end = lines.indexOf('\n', at + pieceBytes) + 1
@@ -166,7 +171,7 @@ function checkDigest({ id, treeDigest }: TreeSource, actual: Digest): void {
   throw digestMismatch(`the entries of artifact ${id}`, expected, actual)
 }
 
-/** A buffer of its own: what was taken from the front of a body keeps what came with it. */
+/** Copies the bytes: a slice would keep alive everything that arrived with it. */
 async function readPage(body: BodyReader): Promise<Buffer> {
   const length = await readVarint(body)
   if (length > pageBytesMax) throw new RangeError(`a page of ${length} bytes is too large`)

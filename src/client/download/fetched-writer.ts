@@ -1,30 +1,32 @@
-/** Gathers the streams of one answer into tasks for the threads that write files. Memory is bounded by the rooms that all
- *  answers share: whoever finds none free waits for a task to end. */
+/** Collects the streams of one response into tasks for the threads that write files. Memory is
+ *  bounded by the buffers that all responses share: when none is free, a response waits for a
+ *  task to end. */
 import type { FetchedHead } from '../../core/blob-exchange.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import type { FileAnswers, PatchTask, PlaceAnswer, PlaceTask } from '../files/file-tasks.ts'
 import { createPlaceBatch, type PlaceSource } from './place-batch.ts'
 import type { Rooms } from './rooms.ts'
 
-/** Stored bytes and files of one task. A message costs as much as four files, but where few come, threads should not wait
- *  for the last of them. */
+/** Stored bytes and files per task. A message costs as much as four files; but when few files
+ *  come, workers should not wait for the last of them. */
 export const taskBytes = 1024 * 1024
 export const taskFilesMax = 256
 const taskFilesMin = 16
 const tasksMin = 8
 
-/** Files of one task when so many come. */
+/** Files per task when `files` are expected. */
 export function filesPerTask(files: number): number {
   return Math.min(taskFilesMax, Math.max(taskFilesMin, Math.ceil(files / tasksMin)))
 }
 
 export interface FetchedWriter {
-  /** Where the stored bytes of the stream are to be put before the next call. `patched` is the file that the stream is a
-   *  part of; undefined for one that it makes whole. Errors: those of tasks that ended meanwhile. */
+  /** Returns the buffer to fill with the stored bytes of the stream before the next call.
+   *  `patched` is the file that the stream is a part of; undefined if the stream makes a whole
+   *  file. Errors: those of tasks that have ended. */
   add(head: FetchedHead, patched: string | undefined): Promise<Uint8Array>
-  /** Waits for what was added. Errors: FileError, digest_mismatch, blob_damaged. */
+  /** Waits for everything added. Errors: FileError, digest_mismatch, blob_damaged. */
   finish(): Promise<void>
-  /** Waits for what runs, whatever becomes of it, and gives up the rest. */
+  /** Waits for running tasks, ignoring their results, and drops the rest. */
   abandon(): Promise<void>
 }
 

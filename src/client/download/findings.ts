@@ -1,4 +1,5 @@
-/** What a download knows of the files it wants: which are there with their content, and what may be remembered. */
+/** What a download knows about the files it wants: which are present with their content, and
+ *  which stats may be cached. */
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Downloading, Findings } from './downloading.ts'
@@ -21,20 +22,20 @@ export function createFindings(count: number): Findings {
   }
 }
 
-/** What is wanted, by what is known of it; each in order. */
+/** Wanted entries, sorted by what is known of them; each list is in order. */
 export interface SortedEntries {
-  /** Files of which nothing is known. */
+  /** Files not covered by the cache. */
   unknown: number[]
-  /** Files in whose place another content is known. */
+  /** Files in whose place the cache has another content. */
   changed: number[]
-  /** Files that are known with their content, but in another mode. */
+  /** Files cached with the right content but another mode. */
   inOtherMode: number[]
-  /** What is no file. */
+  /** Directories and symlinks. */
   others: number[]
 }
 
-/** Notes files that are known with their content, and sorts out the rest. In one loop, that does little: each is compiled
- *  for itself, and one that is not takes ten times as long. */
+/** Records files that are cached with their content, and sorts the rest. A single loop with a
+ *  small body: loops are compiled separately, and an uncompiled one takes ten times as long. */
 export function sortEntries(
   { tree, wanted, findings, progress }: Omit<Downloading, 'destination'>,
   { cache, modes }: LookedAt<DestinationCache>,
@@ -64,7 +65,7 @@ export function sortEntries(
   return sorted
 }
 
-/** Hashes files; those that have the wanted digest are noted as there.
+/** Hashes files; records those that have the wanted digest as present.
  *  Errors: the signal's. */
 export async function checkFiles(
   { pool, tree, findings, progress, signal, tell }: Downloading,
@@ -90,7 +91,7 @@ export function isThere({ stats }: Findings, ordinal: number): boolean {
   return !Number.isNaN(stats[ordinal * statColumns])
 }
 
-/** Notes a file that was written, with its stat columns, NaN when they may not be recorded. */
+/** Records a file that was written, with its stat columns, NaN when they may not be cached. */
 export function note(
   findings: Findings,
   ordinal: number,
@@ -105,7 +106,7 @@ export function note(
   findings.modes[ordinal] = tree.mode(ordinal)
 }
 
-/** Files that were there with the right content may have another mode. After `keepSettled`. */
+/** Corrects the modes of files that were there with the right content. Call after `keepSettled`. */
 export function correctModes(
   { tree, destination, findings }: Downloading,
   ordinals: readonly number[],
@@ -113,13 +114,13 @@ export function correctModes(
   for (const ordinal of ordinals) {
     if (isMode(findings.modes[ordinal]!, tree.mode(ordinal))) continue
     setMode(join(destination.root, tree.path(ordinal)), tree.mode(ordinal))
-    // A new ctime: what is known of the file does not hold any more.
+    // The ctime is new, so the cached stats no longer hold.
     findings.stats[ordinal * statColumns] = Number.NaN
   }
 }
 
-/** Leaves in the findings what may be remembered of each entry, and NaN of those that must be looked at again: in place,
- *  since a copy would be 32 bytes an entry. */
+/** Leaves in the findings the stats that may be cached, and NaN for entries that must be
+ *  examined again. Works in place, since a copy would take 32 bytes per entry. */
 export function keepSettled(
   { tree, wanted, findings }: Downloading,
   { cache }: LookedAt<DestinationCache>,
@@ -128,7 +129,7 @@ export function keepSettled(
   for (const ordinal of unsettled)
     if (findings.settled[ordinal] !== 1) findings.stats[ordinal * statColumns] = Number.NaN
   if (cache === null || wanted.length === tree.count) return
-  // What is not wanted is as it was.
+  // Entries that were not wanted are unchanged.
   const isWanted = new Uint8Array(tree.count)
   for (const ordinal of wanted) isWanted[ordinal] = 1
   for (let ordinal = 0; ordinal < tree.count; ordinal++) {
@@ -142,8 +143,8 @@ function copyRow(from: Float64Array, row: number, to: Float64Array, toRow: numbe
     to[toRow * statColumns + column] = from[row * statColumns + column]!
 }
 
-/** Looks once more at files that were moved on their own after they were written, which changes what is known of them.
- *  After `keepSettled`. */
+/** Updates the stats of files that were moved one by one after they were written, which changed
+ *  their ctime. Call after `keepSettled`. */
 export function noteMoved(
   { tree, destination, findings: { stats } }: Downloading,
   moved: readonly number[],

@@ -1,14 +1,16 @@
-/** Reading and hashing, by the threads, of files that a directory has in places of a tree. */
+/** Reads and hashes, in worker threads, the files that a directory has at the paths of a tree. */
 import type { FilePool } from '../files/file-pool.ts'
 import type { HashAnswer } from '../files/file-tasks.ts'
 import { untilAborted } from '../files/until-aborted.ts'
 import type { FetchedTree } from './tree-columns.ts'
 
-/** A task has so many files, or of large ones as many as have so many bytes, so that threads share these too. */
+/** Upper bounds of a task in files and in content bytes; the latter spreads large files over the
+ *  workers. */
 const filesPerTask = 128
 const bytesPerTask = 64 * 1024 * 1024
 
-/** `onAnswer` gets the entries of each task, in some order, and what was found in their places. Errors: the signal's. */
+/** Calls `onAnswer` with the entries of each task and the results for their paths, in any order.
+ *  Errors: the signal's. */
 export async function hashPresent(
   { pool, tree, signal }: { pool: FilePool; tree: FetchedTree; signal: AbortSignal },
   ordinals: readonly number[],

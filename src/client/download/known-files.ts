@@ -1,4 +1,4 @@
-/** Files of DEST that are as they were known. */
+/** Finds the files of DEST that are unchanged since they were cached. */
 import { comparePaths } from '../../core/entry.ts'
 import { readFileLine, skimFileLine } from '../../core/manifest-text.ts'
 import type { DestinationCache } from './destination-cache.ts'
@@ -7,25 +7,25 @@ import { unverified } from '../files/file-tasks.ts'
 import type { LookedAt } from '../cache/look-at-known.ts'
 import { createTreeColumns, type FetchedTree } from './tree-columns.ts'
 
-/** Of each entry of a tree, what is known of the file in its place. */
+/** For each entry of a tree, what the cache knows of the file at its path. */
 export interface KnownFiles {
-  /** The line of the cache; `notKnown` of what is no file, or not as it was. */
+  /** The line of the cache; `notKnown` for an entry that is no file or has changed. */
   readonly lines: Int32Array
-  /** 1 for a file that is known with the content that the entry has. */
+  /** 1 for a cached file that has the content of the entry. */
   readonly isSame: Uint8Array
 }
 
 export const notKnown = -1
 
-/** The same files as entries of the artifact that DEST was brought to. */
+/** The same files as entries of the artifact that DEST was last brought to. */
 export interface EarlierFiles {
   artifactId: number
-  /** By the entries of the tree; `notKnown` as above. */
+  /** Indexed by entries of the tree; `notKnown` as above. */
   ordinals: Int32Array
   sizeBytes(ordinal: number): number
 }
 
-/** Null where nothing is known of what `url` has. */
+/** Null when it is not known what `url` has. */
 export function earlierFiles(
   { cache }: LookedAt<DestinationCache>,
   { lines }: KnownFiles,
@@ -35,13 +35,13 @@ export function earlierFiles(
   const { artifactId, text, starts } = cache
   return {
     artifactId,
-    // Its lines are all entries of that artifact.
+    // Each line of the cache is an entry of that artifact.
     ordinals: lines,
     sizeBytes: (ordinal) => skimFileLine(text, starts[ordinal]!).sizeBytes,
   }
 }
 
-/** `known`: null where the tree was fetched whole, and its paths must be compared. */
+/** `known`: null when the whole tree was fetched, so that paths must be compared. */
 export function findKnown(
   { cache, modes }: LookedAt<DestinationCache>,
   tree: FetchedTree,
@@ -60,7 +60,7 @@ export function findKnown(
   return { lines, isSame }
 }
 
-/** Of two single entries, both files. */
+/** Compares two single entries of which the older is a file. */
 function hasSameContent(
   tree: FetchedTree,
   ordinal: number,

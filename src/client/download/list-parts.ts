@@ -1,4 +1,4 @@
-/** The parts of an artifact's large files, as the server knows them. */
+/** Lists the parts of an artifact's large files, as the server stores them. */
 import { type ListedParts, readListedParts, type Want } from '../../core/blob-exchange.ts'
 import { createByteReader } from '../../core/varint.ts'
 import { requestBytes, type ServerAccess } from '../transport/http.ts'
@@ -12,7 +12,8 @@ export interface ListedArtifact {
   signal: AbortSignal
 }
 
-/** Of each file that has parts, all of them; in several requests where they are many. `ordinals` ascend. */
+/** Returns all parts of each file that has any, using several requests when there are many.
+ *  `ordinals` ascend. */
 export async function listParts(
   artifact: ListedArtifact,
   ordinals: readonly number[],
@@ -28,7 +29,7 @@ export async function listParts(
   return listed.filter(({ parts }) => parts.length > 0)
 }
 
-/** Asks for no more ranges than there can be, whatever the server answers. */
+/** Sends no more requests than the file can have parts for, whatever the server responds. */
 async function listLong(artifact: ListedArtifact, ordinal: number): Promise<ListedParts> {
   const parts: ListedParts['parts'] = []
   const partsMax = streamsMaxOf(artifact.sizeBytes(ordinal))

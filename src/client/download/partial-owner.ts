@@ -1,6 +1,7 @@
-/** Who is at work below DEST's partial root. Two downloads there would take each other's files for their own, so the second one
- *  is refused. Each leaves a file whose name says which process it is, then looks for others: of two that begin in the same
- *  moment at least one sees the other. */
+/** Ensures that one download at a time works below DEST's partial root. Two would mistake each
+ *  other's files for their own, so the second one fails. Each creates a file whose name
+ *  identifies its process, then looks for others: of two that start at the same moment at least
+ *  one sees the other. */
 import {
   lstatSync,
   readdirSync,
@@ -20,43 +21,47 @@ import { lookAt } from '../files/real-directories.ts'
 import { makeDirectories } from '../../make-directories.ts'
 import { partialName } from '../partial-name.ts'
 
-/** A process that works on a download, as the name of its file tells it. */
+/** A process that is downloading, as the name of its file identifies it. */
 interface Owner {
-  /** Ticks from the start of its host to its own; 0 where that cannot be known. */
+  /** Start time of the process in ticks since boot; 0 when it cannot be known. */
   begun: number
   pid: number
-  /** Several downloads of one process are told apart. */
+  /** Tells several downloads of one process apart. */
   serial: number
 }
 
 const prefix = 'owner_'
 const pattern = /^owner_(?<begun>\d+)_(?<pid>\d+)_(?<serial>\d+)_(?<host>.*)$/
 
-/** Whether a name in the partial root tells of a process. */
+/** Whether a name in the partial root identifies a process. */
 export function isOwnerName(name: string): boolean {
   return name.startsWith(prefix)
 }
 
 let serial = 0
 
-/** One that was just killed takes a moment to end. */
+/** How long to wait for the other process to go: one that was just killed takes a moment to
+ *  exit. */
 const waitMsDefault = 2000
 const pauseMs = 50
 
-/** Where the beginnings of processes cannot be known, another one may have got the number of one that was killed: there an owner
- *  says again and again that it is at work. Its event loop may be busy for a while. */
+/** Where start times of processes are unknown, another process may have taken over the number of
+ *  a killed one. There an owner touches its file at this interval. Its event loop may be busy
+ *  for a while. */
 const beatMs = 30_000
 const silenceMsMax = 20 * beatMs
 
 export interface Ownership {
-  /** What was made in the partial root is gone when somebody else removed that: the file there is as well.
+  /** Throws if the partial root was removed, and with it what was created there: the owner's
+   *  file is gone too.
    *  Errors: FileError. */
   check(): void
-  /** Takes the partial root away too when nothing is left in it. */
+  /** Releases ownership, and removes the partial root if it is empty. */
   end(): void
 }
 
-/** Nothing is owned where nothing may be written. Errors: FileError, when another process of this host stays at work there. */
+/** Takes ownership. In a DEST without write permission nothing needs an owner. Errors:
+ *  FileError, when another process of this host keeps working there. */
 export async function ownPartial(
   root: string,
   waitMs = waitMsDefault,
@@ -70,7 +75,7 @@ export async function ownPartial(
   const ownership = {
     check: () => {
       if (lookAt(join(partialRoot, name)) === undefined)
-        throw new FileError(partialRoot, 'was removed while a download was at work in it')
+        throw new FileError(partialRoot, 'was removed during the download')
     },
     end: () => {
       clearInterval(beat)
@@ -87,9 +92,9 @@ export async function ownPartial(
     }
     if (performance.now() >= end) {
       ownership.end()
-      throw new FileError(root, `is being downloaded to by process ${other.pid} already`)
+      throw new FileError(root, `is in use by another download (process ${other.pid})`)
     }
-    // Of two that have just begun the later one steps back.
+    // Of two that have just started, the later one steps back.
     if (comesBefore(other, self)) ownership.end()
     await sleep(pauseMs)
   }
@@ -99,10 +104,12 @@ function comesBefore(a: Owner, b: Owner): boolean {
   return (a.begun - b.begun || a.pid - b.pid || a.serial - b.serial) < 0
 }
 
-/** Times that the partial root may be taken away by downloads that end, just after it was made. */
+/** Upper bound on attempts: other downloads that end may remove the partial root just after it
+ *  was created. */
 const triesMax = 5
 
-/** Makes the partial root, a directory that is no link, and a file in it. False where that is not allowed.
+/** Creates the partial root, a directory that is no symlink, and a file in it. Returns false
+ *  when that is not permitted.
  *  Errors: FileError. */
 function leaveName(partialRoot: string, name: string): boolean {
   const path = join(partialRoot, name)
@@ -126,11 +133,11 @@ function sayAtWork(path: string): void {
   try {
     utimesSync(path, now, now)
   } catch {
-    // When it was removed, `check` tells so.
+    // When the file was removed, `check` reports it.
   }
 }
 
-/** Another living process; names of those that are gone are removed. */
+/** Returns another live owner; removes the files of dead ones. */
 function findOther(partialRoot: string, name: string, beginningOf: BeginningOf): Owner | undefined {
   let found: Owner | undefined
   for (const other of readdirSync(partialRoot)) {
@@ -142,19 +149,19 @@ function findOther(partialRoot: string, name: string, beginningOf: BeginningOf):
   return found
 }
 
-/** Undefined when it is gone. Of another host, as that of a container is, that cannot be known: it counts as gone, or what it
- *  left behind would be in the way for ever. */
+/** Returns undefined for a dead owner. An owner on another host, which includes a container,
+ *  cannot be checked: it counts as dead, since its leftovers would otherwise block DEST forever. */
 function livingOwner(
   partialRoot: string,
   name: string,
   beginningOf: BeginningOf,
 ): Owner | undefined {
-  const told = pattern.exec(name)?.groups
-  if (told === undefined || told['host'] !== hostname()) return undefined
+  const match = pattern.exec(name)?.groups
+  if (match === undefined || match['host'] !== hostname()) return undefined
   const owner = {
-    begun: Number(told['begun']),
-    pid: Number(told['pid']),
-    serial: Number(told['serial']),
+    begun: Number(match['begun']),
+    pid: Number(match['pid']),
+    serial: Number(match['serial']),
   }
   try {
     process.kill(owner.pid, 0)
@@ -165,17 +172,18 @@ function livingOwner(
   return owner.begun !== 0 || isAtWork(join(partialRoot, name)) ? owner : undefined
 }
 
-/** Whether an owner has said so not long ago. */
+/** Whether an owner has touched its file recently. */
 function isAtWork(path: string): boolean {
   const saidAt = statSync(path, { throwIfNoEntry: false })?.mtimeMs
   return saidAt !== undefined && Date.now() - saidAt < silenceMsMax
 }
 
-/** When a process began, in ticks since the host did, as another one may get its number later; 0 where that cannot be known.
- *  Undefined of one that ended and that nobody has waited for, as is usual in containers. */
+/** Returns the start time of a process in ticks since boot, since its number can be reused
+ *  later; 0 when it cannot be known. Undefined for a zombie, which is common in containers. */
 type BeginningOf = (pid: number) => number | undefined
 
-/** As Linux tells it. proc_pid_stat(5): the 3rd and 22nd field; the second may hold anything, and ends with the last bracket. */
+/** Reads it from Linux's proc. proc_pid_stat(5): the 3rd and 22nd fields; the second may contain
+ *  anything and ends with the last parenthesis. */
 function beginningInProc(pid: number): number | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')

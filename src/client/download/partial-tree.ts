@@ -1,11 +1,13 @@
-/** Where a download makes what DEST lacks, and how that comes into its place.
+/** Where a download creates what DEST lacks, and how that is moved into place.
  *
- *  New files are made whole below `DEST/.trove-partial` and then moved, so no torn file ever has its final name. What
- *  belongs into directories that DEST lacks is made as a tree (`tree/`), of which a whole directory moves by one rename; a
- *  first download costs as many renames as DEST gets new top directories. A file of a directory that DEST has is made as
- *  `files/FOLDER/ORDINAL` and moves alone: making its directories once more, for one file each, costs more than the files (900
- *  files of 800 directories: 0.4 s). Below a mount point files are copied, and get their names by a rename there. Nothing
- *  outside of DEST is touched: links in the way are removed, not followed. */
+ *  New files are completed below `DEST/.trove-partial` and then moved, so a torn file never has
+ *  its final name. Entries of directories that DEST lacks are created as a tree (`tree/`), of
+ *  which a whole directory moves with one rename; a first download takes as many renames as DEST
+ *  gets new top-level directories. A file of a directory that DEST has is created as
+ *  `files/FOLDER/ORDINAL` and moved by itself: recreating its directories for one file each
+ *  would cost more than the files (900 files of 800 directories: 0.4 s). Below a mount point
+ *  files are copied, and renamed there. Nothing outside DEST is touched: symlinks in the way are
+ *  removed, not followed. */
 import {
   type Dirent,
   lstatSync,
@@ -32,12 +34,13 @@ import { makeDirectories } from '../../make-directories.ts'
 import { removeWhole } from '../files/writable.ts'
 
 const filesName = 'files'
-/** Two threads that make files in one directory wait for each other, some file systems a long time: those of one thread
- *  follow each other, so these lie in different ones (ext4, 1,000 files beside 100,000 just removed: 0.2 s less). */
+/** Two threads that create files in one directory wait for each other, on some file systems for
+ *  long. Files of one thread have consecutive numbers, so consecutive numbers go to different
+ *  folders (ext4, 1,000 files beside 100,000 just removed: 0.2 s less). */
 const filesFolders = 16
 const treeName = 'tree'
 
-/** Where a file is made. */
+/** Where a file is created. */
 export function partialPath(
   { partialRoot, hasDirectory }: Destination,
   tree: FetchedTree,
@@ -49,7 +52,8 @@ export function partialPath(
     : `${partialRoot}/${treeName}/${path}`
 }
 
-/** Makes links and directories of the tree (`others`: what is no file); those that DEST has already are left out. */
+/** Creates symlinks and directories of the tree (`others` are the entries that are no files),
+ *  except those that DEST has. */
 export function prepareLeaves(
   destination: Destination,
   tree: FetchedTree,
@@ -68,7 +72,7 @@ export function prepareLeaves(
     ) {
       makeDirectories(dirname(partial))
       rmSync(partial, { force: true })
-      // Windows lets few people do it.
+      // Windows lets few users create symlinks.
       whileWriting(join(destination.root, path), () =>
         symlinkSync(tree.linkTarget(ordinal), partial),
       )
@@ -80,8 +84,9 @@ function isLinkTo(path: string, target: string): boolean {
   return withSlashes(readlinkSync(path)) === target
 }
 
-/** Leaves of an earlier download only plain files that may serve again, and directories that will hold some: all that is
- *  there in the end is moved. Answers the ordinals of the files. */
+/** Keeps of an earlier download only regular files that are still wanted, and directories that
+ *  will hold some, because everything that is there at the end is moved. Returns the ordinals of
+ *  the files. */
 export function tidyPartial(
   destination: Destination,
   tree: FetchedTree,
@@ -118,8 +123,8 @@ export function tidyPartial(
   return found.toSorted((a, b) => a - b)
 }
 
-/** Moves everything below the partial root to its place in DEST. Answers the files (and links) that were moved on their own,
- *  because a rename changes what is known of them. */
+/** Moves everything below the partial root to its place in DEST. Returns the files (and
+ *  symlinks) that were moved one by one, because a rename changes their ctime. */
 export async function moveIntoPlace(
   pool: FilePool,
   destination: Destination,
@@ -145,16 +150,18 @@ function isThere(path: string): boolean {
 
 interface Moving {
   mayDelete: boolean
-  /** Entries that were moved on their own. */
+  /** Entries that were moved one by one. */
   moved: number[]
   directories: OpenedDirectories
 }
 
 const movesPerTask = 128
 
-/** By a thread, so that this one can show progress and be stopped: a file system that writes a file out when it takes the
- *  place of another one needs 0.1 ms for each. One after the other, since Linux lets only one at a time move between
- *  directories (Documentation/filesystems/directory-locking.rst: s_vfs_rename_mutex), and others would spin. */
+/** Moves in a worker thread, so that the main thread can show progress and be interrupted: a
+ *  file system that flushes a file when it replaces another one needs 0.1 ms for each. Tasks run
+ *  one after the other, since Linux allows only one move between directories at a time
+ *  (Documentation/filesystems/directory-locking.rst: s_vfs_rename_mutex), and other threads
+ *  would spin. */
 async function moveFiles(
   pool: FilePool,
   { root, partialRoot }: Destination,
@@ -218,7 +225,7 @@ async function moveTree(
           mkdirSync(target)
           await merge(path)
         } else {
-          // A copy of any length, made by a thread.
+          // The file to copy can be of any length, so a worker thread copies it.
           await pool.run({ kind: 'move', paths: `${from}\0${target}`, replaces: Uint8Array.of(0) })
         }
       }
@@ -229,7 +236,7 @@ async function moveTree(
   if (isThere(join(destination.partialRoot, treeName))) await merge('')
 }
 
-/** Takes away what a rename would not replace; answers what it will. */
+/** Removes what a rename would not replace; returns the stats of what it will replace. */
 function clearWay(target: string, entry: Dirent, mayDelete: boolean): Stats | undefined {
   const held = lstatSync(target, { throwIfNoEntry: false })
   if (held === undefined) return undefined

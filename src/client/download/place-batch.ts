@@ -1,9 +1,9 @@
-/** Gathers files of a download into one task: columns and one string, because objects for each file cost more to send to
- *  a thread than the files take to write. */
+/** Collects files of a download into one task, as columns and one string, because sending an
+ *  object per file to a worker costs more than writing the files. */
 import type { FetchedHead } from '../../core/blob-exchange.ts'
 import { copyCodecs, type PlaceTarget, type PlaceTask } from '../files/file-tasks.ts'
 
-/** What is to be written of the tree. */
+/** The tree's facts that are needed to write files. */
 export interface PlaceSource {
   /** The entries that have the content of `ordinal`, itself first. */
   sharers(ordinal: number): readonly number[]
@@ -14,7 +14,8 @@ export interface PlaceSource {
 export interface PlaceBatch {
   readonly files: number
   add(head: FetchedHead): void
-  /** The task with `stored` as its bytes, and the entries of its paths in order; the batch is empty then. */
+  /** Returns the task with `stored` as its bytes, and the entries of its paths in order; empties
+   *  the batch. */
   take(stored: Uint8Array): { task: PlaceTask; ordinals: number[] }
 }
 

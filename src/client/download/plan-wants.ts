@@ -1,5 +1,5 @@
-/** What a download asks for of large files of which something is at hand: an unfinished one that an earlier try has left, or
- *  another version in DEST. Only parts that neither has are fetched. */
+/** Plans what to fetch of large files that are partly available: as an unfinished file of an
+ *  earlier attempt, or as another version in DEST. Only parts that neither has are fetched. */
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import pLimit from 'p-limit'
@@ -18,10 +18,11 @@ import { partialPath } from './partial-tree.ts'
 import type { FetchedTree } from './tree-columns.ts'
 import type { Wants } from './wanted-streams.ts'
 
-/** Larger files are fetched whole: to know the parts of one takes some 60 MB of memory by then. */
+/** Larger files are fetched whole: listing the parts of a file of this size takes some 60 MB of
+ *  memory. */
 const plannedBytesMax = 128 * 1024 ** 3
 
-/** Large files of which DEST has another version. */
+/** Returns large files of which DEST has another version. */
 export function findOlder(
   { tree, destination }: { tree: FetchedTree; destination: Destination },
   large: readonly number[],
@@ -38,14 +39,15 @@ function isLargeFile(path: string): boolean {
 }
 
 export interface AtHand {
-  /** Files of their full length of which parts may be in place. */
+  /** Files of full length, of which some parts may be in place. */
   unfinished: ReadonlySet<number>
   /** Files of which DEST has another version. */
   older: ReadonlySet<number>
 }
 
-/** What to ask for of files of which something is at hand: what neither has, or the whole where they have no parts. `heldBytes`
- *  is told of what was in place already. Errors: FileError, and those of requests. */
+/** Returns what to fetch of partly available files: missing parts, or the whole file if it has
+ *  no parts. `heldBytes` is called with bytes that were already in place. Errors: FileError, and
+ *  those of requests. */
 export async function planWants(
   downloading: Downloading,
   atHand: AtHand,
@@ -75,7 +77,7 @@ export async function planWants(
   return { ordinals: ordinals.filter((ordinal) => parts.get(ordinal)?.length !== 0), parts }
 }
 
-/** Answers which parts are not where they belong. */
+/** Returns the parts that are not in place. */
 async function notInPlace(
   { pool, tree, destination, progress, tell }: Downloading,
   { ordinal, parts }: ListedParts,
@@ -94,8 +96,8 @@ async function notInPlace(
   return [...parts.keys()].filter((index) => isThere[index] === 0)
 }
 
-/** Copies those of the missing parts that the older file has; answers the others: all, where it cannot be read or changes
- *  meanwhile. */
+/** Copies those missing parts that the older file has; returns the others. Returns all if the
+ *  older file cannot be read or changes meanwhile. */
 async function reuseOlder(
   downloading: Downloading,
   listed: ListedParts,
@@ -117,11 +119,11 @@ interface SharedParts {
   from: string
   to: string
   parts: ListedParts['parts']
-  /** In `from`. */
+  /** Offsets in `from`. */
   offsets: PartOffsets
 }
 
-/** Answers what `from` does not have. Errors: FileError. */
+/** Returns the parts that `from` does not have. Errors: FileError. */
 async function copyShared(
   { pool, progress, tell }: Downloading,
   { from, to, parts, offsets }: SharedParts,
@@ -145,11 +147,11 @@ async function copyShared(
   return missing
 }
 
-/** Where in a file each of its parts begins. */
+/** Offset of each part in a file. */
 type PartOffsets = ReadonlyMap<Digest, number>
 
-/** Parts of the older files that are as an earlier download left them, which spares reading and cutting these. None where the
- *  server does not have that artifact any more. */
+/** Lists the parts of older files that an earlier download left unchanged, which saves reading
+ *  and cutting them. Returns none if the server no longer has that artifact. */
 async function listEarlier(
   { server, earlier, signal }: Downloading,
   older: readonly number[],

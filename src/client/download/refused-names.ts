@@ -1,4 +1,4 @@
-/** Names of an artifact's entries that cannot be brought to where a download goes. */
+/** Rejects entries whose names cannot exist in the destination of a download. */
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { unsafePath } from '../../core/entry.ts'
@@ -18,13 +18,13 @@ export function refuseNames(tree: FetchedTree, wanted: readonly number[]): void 
   }
 }
 
-/** Nothing can be brought to where downloads do their work. */
+/** The directory that downloads work in cannot be an entry. */
 function refusePartialName(tree: FetchedTree, wanted: readonly number[]): void {
   for (const start of [partialName, `${partialName}/`]) {
     const ordinal = wanted[firstFrom(tree, start, wanted)]
     const path = ordinal === undefined ? undefined : tree.path(ordinal)
     if (path !== partialName && path?.startsWith(`${partialName}/`) !== true) continue
-    throw unsafePath(path, `downloads keep what is not whole yet in ${partialName}`)
+    throw unsafePath(path, `downloads use ${partialName} for incomplete files`)
   }
 }
 
@@ -34,19 +34,20 @@ const endsBadly = /[. ](?:\/|$)/
 const device =
   /(?:^|\/)(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$)(?:\.[^/]*)?(?:\/|$)/i
 
-/** Undefined: Windows has nothing against it. A backslash would lead out of DEST, a colon to a drive or into another stream of a
- *  file. Microsoft Learn, "Naming Files, Paths, and Namespaces". */
+/** Returns why Windows cannot have a path, or undefined if it can. A backslash would lead out of
+ *  DEST, a colon to a drive or to an alternate stream of a file. Microsoft Learn, "Naming Files,
+ *  Paths, and Namespaces". */
 export function whyNotOnWindows(path: string): string | undefined {
   const bad = badOnWindows.exec(path)?.[0]
-  if (bad !== undefined) return `Windows has no names with ${JSON.stringify(bad)}`
-  if (endsBadly.test(path)) return 'Windows has no names that end in a dot or a blank'
-  if (device.test(path)) return 'it has the name of a device of Windows'
+  if (bad !== undefined) return `Windows does not allow ${JSON.stringify(bad)} in names`
+  if (endsBadly.test(path)) return 'Windows does not allow names that end in a dot or a space'
+  if (device.test(path)) return 'it is the name of a Windows device'
   return undefined
 }
 
-/** Two names may not be one in DEST, where a file system takes capital and small letters for the same: a file would get the
- *  content of the other, and what lies in a directory would be taken for what the other does not have. It is found out by
- *  the directory that a download works in. Errors: unsafe_path. */
+/** Rejects two names that are the same on a file system that ignores case: one file would get
+ *  the content of the other, and files of one directory would look like extra files of the
+ *  other. The check looks for the partial root in another case. Errors: unsafe_path. */
 export function refuseAlike(
   destination: string,
   tree: FetchedTree,
@@ -58,19 +59,19 @@ export function refuseAlike(
   for (const ordinal of wanted) {
     for (let path = tree.path(ordinal); path !== ''; path = parentOf(path)) {
       const other = spellings.get(foldName(path))
-      // Seen, with all that lies above it.
+      // This directory and all above it have been checked.
       if (other === path) break
       if (other !== undefined)
         throw unsafePath(
           path,
-          `the file system of DEST does not tell it from ${JSON.stringify(other)}`,
+          `the file system of DEST cannot distinguish it from ${JSON.stringify(other)}`,
         )
       spellings.set(foldName(path), path)
     }
   }
 }
 
-/** File systems that fold letters take composed and decomposed ones for the same, too. */
+/** File systems that ignore case also treat composed and decomposed characters as the same. */
 export function foldName(path: string): string {
   return path.normalize('NFC').toLowerCase()
 }

@@ -1,10 +1,11 @@
-/** A bounded number of buffers that go to the threads with a task and come back with its answer. One for each task would be
- *  given to the allocator and taken from it again thousands of times, across threads, which it answers by growing. */
+/** A bounded pool of buffers that travel to the workers with a task and come back with its
+ *  result. Allocating a buffer per task would have the allocator hand out and take back
+ *  thousands across threads, and grow. */
 
 export interface Rooms {
-  /** A buffer of `bytes`, once one is free. */
+  /** Resolves with a buffer of `bytes` bytes, once one is free. */
   take(): Promise<Uint8Array>
-  /** Gives one back; undefined when it was lost on the way. */
+  /** Returns a buffer to the pool; undefined if it was lost. */
   release(room: Uint8Array | undefined): void
 }
 

@@ -1,5 +1,5 @@
-/** An artifact's entries as a download needs them: their canonical text, and what is asked of each in columns. A path is
- *  made a string only when it is asked for. */
+/** An artifact's entries in the form that a download needs: their canonical text, and columns of
+ *  facts about each. A path becomes a string only on request. */
 import type { Digest } from '../../core/digest.ts'
 import { comparePaths, type EntryKind, parseEntryPath } from '../../core/entry.ts'
 import { storeError } from '../../core/errors.ts'
@@ -16,26 +16,28 @@ import { compilePathGlobs } from '../../core/path-glob.ts'
 
 export interface FetchedTree {
   readonly count: number
-  /** Canonical text without its first line. */
+  /** Canonical text without its first line, in pieces. */
   readonly text: readonly Buffer[]
   kind(ordinal: number): EntryKind
   path(ordinal: number): string
-  /** Where in the text the line of each begins, and the last one ends. */
+  /** Where each line begins in the text, and where the last one ends. */
   lineStarts(): Uint32Array
-  /** Whether two entries lie in the same directory. */
+  /** Whether two entries are in the same directory. */
   areBeside(ordinal: number, other: number): boolean
   mode(ordinal: number): number
   sizeBytes(ordinal: number): number
   digest(ordinal: number): Digest
   digestBytes(ordinal: number): Buffer
-  /** Whether its digest is what `bytes` has at `at`; makes no object, since a download asks for each file. */
+  /** Whether the digest equals the bytes of `bytes` at `at`. Allocates nothing, since a download
+   *  calls it for each file. */
   hasDigest(ordinal: number, bytes: Uint8Array, at: number): boolean
   linkTarget(ordinal: number): string
-  /** Whole seconds; null where the upload carried none. */
+  /** Whole seconds; null when the upload had none. */
   modifiedAt(ordinal: number): number | null
 }
 
-/** Where in the tree, or among `ordinals` of it, the first path stands that does not come before `path`. */
+/** Returns the index, in the tree or in `ordinals`, of the first path that does not sort before
+ *  `path`. */
 export function firstFrom(
   tree: Pick<FetchedTree, 'count' | 'path'>,
   path: string,
@@ -51,7 +53,8 @@ export function firstFrom(
   return low
 }
 
-/** Ordinals of the entries whose paths match one of the globs; none takes all. Errors: invalid_request (a glob). */
+/** Returns the ordinals of entries whose paths match one of the globs; without globs all.
+ *  Errors: invalid_request (a glob). */
 export function selectEntries(tree: FetchedTree, globs: readonly string[] = []): number[] {
   const all: number[] = []
   for (let ordinal = 0; ordinal < tree.count; ordinal++) all.push(ordinal)
@@ -60,21 +63,24 @@ export function selectEntries(tree: FetchedTree, globs: readonly string[] = []):
   return all.filter((ordinal) => matches(tree.path(ordinal)))
 }
 
-/** That `selectEntries` found none. A glob stands for whole paths, never for what lies below them. */
+/** The error when `selectEntries` finds nothing. A glob matches whole paths, never what lies
+ *  below them. */
 export function nothingMatches(globs: readonly string[]): Error {
   const plain = globs.find((glob) => !/[*?[{]/.test(glob))
-  const hint = plain === undefined ? '' : `; what a directory holds is ${plain}/**`
-  const reason = `no path of it matches ${globs.join(', ')}${hint}`
+  const hint = plain === undefined ? '' : ` (for everything in a directory, use ${plain}/**)`
+  const reason = `no path in the artifact matches ${globs.join(', ')}${hint}`
   return storeError('no_files', reason, { patterns: [...globs] })
 }
 
 export interface TreeColumns extends FetchedTree {
-  /** Adds lines. The digest of the whole vouches for the form of each; only paths are judged.
+  /** Adds lines. The digest of the whole text vouches for the form of each line; only paths are
+   *  validated.
    *  Errors: unsafe_path, duplicate_path, RangeError. */
   addLines(text: Buffer): void
-  /** Adds lines whose paths were judged before, in this order. Errors: RangeError. */
+  /** Adds lines whose paths have been validated in this order. Errors: RangeError. */
   addJudgedLines(text: Buffer): void
-  /** Adds times of the next `count` entries, as `encodeTimes` makes them; empty where there are none. */
+  /** Adds times of the next `count` entries, as encoded by `encodeTimes`; empty when there are
+   *  none. */
   addTimes(bytes: Buffer, count: number): void
 }
 
@@ -82,12 +88,12 @@ const kinds: readonly EntryKind[] = ['file', 'directory', 'symlink']
 const fileKind = kinds.indexOf('file')
 const lineFeed = 0x0a
 const slash = 0x2f
-/** Of a digest as text; it stands before the path, with a space between them. */
+/** Length of a digest as text; it precedes the path, separated by a space. */
 const hexBytes = 64
 
 interface Columns {
   kinds: Uint8Array
-  /** Where the text of an entry is in `text`, and its path in that. */
+  /** For each entry the index of its buffer in `text`, and the range of its path there. */
   texts: Uint32Array
   pathsAt: Uint32Array
   pathEnds: Uint32Array
@@ -118,7 +124,7 @@ export function createTreeColumns(): TreeColumns {
   const text: Buffer[] = []
   const targets = new Map<number, string>()
   const times = createTimes()
-  // A file below a link would be written wherever the link points.
+  // A file below a symlink would be written wherever the symlink points.
   const check = createLineCheck()
   let capacity = 1024
   let columns = columnsFor(capacity)
@@ -159,13 +165,14 @@ export function createTreeColumns(): TreeColumns {
     text.push(lines)
     for (let at = 0; at < lines.length;) {
       const end = lines.indexOf(lineFeed, at)
-      if (end < 0) throw new RangeError('the text of a manifest does not end with a line')
+      if (end < 0) throw new RangeError('the manifest text does not end with a line feed')
       addLine(lines, { at, end, isJudged })
       at = end + 1
     }
   }
 
-  /** Digests stay where they are: 32 bytes more an entry are much where there are hundreds of thousands. */
+  /** Digests stay in the text: 32 more bytes per entry would add up with hundreds of thousands
+   *  of entries. */
   const hexOf = (ordinal: number): string => {
     const pathAt = columns.pathsAt[ordinal]!
     return text[columns.texts[ordinal]!]!.toString('latin1', pathAt - hexBytes - 1, pathAt - 1)
@@ -226,17 +233,17 @@ export function createTreeColumns(): TreeColumns {
   }
 }
 
-/** Times stay as they came until one of their page is asked for; then those of the page are kept. */
+/** Pages of times stay encoded until a time of the page is read; then the decoded page is kept. */
 function createTimes(): {
   add(bytes: Buffer, count: number): void
   at(ordinal: number): number | null
 } {
   let encoded: { first: number; count: number; bytes: Buffer }[] = []
   let end = 0
-  /** NaN where there is none. */
+  /** NaN for an entry without a time. */
   let seconds = new Float64Array()
   let unread = new Map<number, (typeof encoded)[number]>()
-  /** Entries of a page, but for the last. */
+  /** Entries per page; the last page may have fewer. */
   let pageEntries = 1
   const open = (): void => {
     seconds = new Float64Array(end).fill(Number.NaN)

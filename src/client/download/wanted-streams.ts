@@ -1,32 +1,34 @@
-/** How what a download wants is divided into requests, as a server answers for a bounded number of stored streams at once. */
+/** Divides what a download wants into requests, since a server serves a bounded number of stored
+ *  streams per request. */
 import { wantsMediaType } from '../../api/negotiation.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { encodeWants, type Want } from '../../core/blob-exchange.ts'
 import { limits } from '../../core/limits.ts'
 import type { ApiRequest } from '../transport/http.ts'
 
-/** What is wanted of an artifact: entries, ascending, and of some of them only these parts. */
+/** What is wanted of an artifact: entries, ascending, and for some of them only these parts. */
 export interface Wants {
   ordinals: readonly number[]
   parts: ReadonlyMap<number, number[]>
 }
 
-/** Entries of one request: the server holds about a kilobyte for each while it answers. */
+/** Entries per request: the server holds about a kilobyte for each while it responds. */
 const wantsPerRequest = 2048
-/** Stored streams of one request; a server takes twice as many. */
+/** Stored streams per request; the server's limit is twice that. */
 export const streamsPerRequest = 100_000
 
-/** No file is stored as more streams than this: all parts but the last have at least the shortest length. */
+/** Upper bound on the stored streams of a file: all parts but the last have at least the minimum
+ *  length. */
 export function streamsMaxOf(sizeBytes: number): number {
   const coarseBytes = Math.max(0, sizeBytes - limits.coarseAfterBytes)
   const fine = Math.floor((sizeBytes - coarseBytes) / limits.chunkMinBytes) + 1
   return coarseBytes === 0 ? fine : fine + Math.floor(coarseBytes / limits.coarseChunkMinBytes) + 1
 }
 
-/** Made when its turn comes, since part numbers of a large file take a megabyte. */
+/** Built when its turn comes, since the part numbers of a large file take a megabyte. */
 export type WantsRequest = () => Want[]
 
-/** A request about what is wanted of an artifact: for its parts, or for stored streams. */
+/** The request for the parts, or for the stored streams, of what is wanted of an artifact. */
 export function askFor(
   what: 'parts' | 'fetch',
   { artifactId, signal }: { artifactId: number; signal: AbortSignal },
@@ -43,7 +45,8 @@ export function askFor(
   }
 }
 
-/** Few enough to be answered, and enough to keep all connections busy. */
+/** Yields requests that are small enough for the server and numerous enough to keep all
+ *  connections busy. */
 export function* requestsOf(
   { ordinals, parts }: Wants,
   sizeBytes: (ordinal: number) => number,
@@ -72,7 +75,8 @@ export function* requestsOf(
   if (own.length > 0) yield take()
 }
 
-/** Of one large file; `wanted` null: all of its parts, however many of `count` there are. */
+/** Requests for one large file; `wanted` null: all its parts, of which there are at most
+ *  `count`. */
 function* rangesOf(
   ordinal: number,
   wanted: readonly number[] | null,

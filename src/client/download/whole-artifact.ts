@@ -1,4 +1,4 @@
-/** Artifacts sent and saved in one piece: a file that stays a file, an archive that stays packed. */
+/** Uploads and downloads artifacts in one piece: a raw file, or an archive that stays packed. */
 import { createReadStream } from 'node:fs'
 import type { WireArtifactDetail } from '../../api/messages.ts'
 import { archivePath, uploadPath } from '../../api/paths.ts'
@@ -11,9 +11,9 @@ export interface FileUpload {
   /** `owner/repo`. */
   project: string
   run: number
-  /** Of the artifact, and of the file in it. */
+  /** Name of the artifact, and of the file in it. */
   name: string
-  /** Absolute. */
+  /** Absolute path. */
   sourcePath: string
   /** Undefined: the server's default. */
   retentionDays: number | undefined
@@ -21,7 +21,7 @@ export interface FileUpload {
   signal: AbortSignal
 }
 
-/** Uploads one file as an artifact that is no archive. Errors: name_taken, and those of `openAnswer`. */
+/** Uploads one file as a raw artifact. Errors: name_taken, and those of `openAnswer`. */
 export async function uploadFile(
   server: ServerAccess,
   upload: FileUpload,
@@ -31,7 +31,7 @@ export async function uploadFile(
     method: 'PUT' as const,
     path: uploadPath(project, run, name),
     query: { filename: name, retentionDays, overwrite },
-    // A declared archive would be taken apart.
+    // An archive type would make the server unpack it.
     headers: { 'content-type': 'application/octet-stream' },
     body: () => createReadStream(sourcePath),
     signal,
@@ -39,8 +39,8 @@ export async function uploadFile(
   return await requestJson(server, request, ['id', 'state'])
 }
 
-/** An artifact's archive, or of it what `paths` match, as a stream. Errors: invalid_request and too_large (the globs), those of
- *  `readResumed`. */
+/** Streams an artifact's archive, or the part of it that `paths` match. Errors: invalid_request
+ *  and too_large (the globs), those of `readResumed`. */
 export function readArchive(
   server: ServerAccess,
   {
@@ -50,7 +50,7 @@ export function readArchive(
   }: { artifactId: number; format: 'zip' | 'tar.gz'; paths: readonly string[] },
   signal: AbortSignal,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  // What is wrong with them is told before a URL of any length is sent.
+  // Reports bad globs before a URL of any length is sent.
   compilePathGlobs(paths)
   const [first, ...others] = paths
   const path = first === undefined ? undefined : joinPathGlobs([first, ...others])
@@ -62,7 +62,7 @@ export function readArchive(
   return readResumed(server, request, signal)
 }
 
-/** Writes an artifact's zip to a file. Errors: those of `saveAs` and `readResumed`. */
+/** Saves an artifact's zip to a file. Errors: those of `saveAs` and `readResumed`. */
 export async function saveZip(
   server: ServerAccess,
   artifactId: number,
