@@ -1,5 +1,6 @@
-/** Composition of all routes, and what every request goes through: an id, a log line, counters, the refusal of new
- *  work during a stop, a drained body before the answer, and the error boundary. */
+/** Composes all routes and the middleware of every request: request id, log line, counters,
+ *  rejection of new work during a stop, draining the body before the response, and the error
+ *  boundary. */
 import { Hono, type MiddlewareHandler } from 'hono'
 import { randomBytes } from 'node:crypto'
 import { azureErrorResponse } from '../actions/azure-error.ts'
@@ -43,7 +44,7 @@ export function createApp(context: AppContext, renderer: Renderer): Hono<AppEnv>
   app.route('/', createDownloadRoutes(context))
   app.route('/', createRestRoutes(context))
   app.route('/', createNativeRoutes(context))
-  // Before the pages, whose `/:owner/:repo` would take some of these.
+  // Before the pages: their `/:owner/:repo` would match some of these paths.
   app.all('/api/*', (c) => failureResponse(c, noRoute(app, c)))
   app.route('/', pages.routes)
   app.notFound(async (c) => {
@@ -58,20 +59,21 @@ function noRoute(app: Hono<AppEnv>, c: AppRequest): Error {
   const what = `${c.req.method} ${c.req.path}`
   const allowed = methodsOf(app, c.req.path)
   if (allowed.length > 0) {
-    const message = `there is no route ${what}; the path takes ${allowed.join(', ')}`
+    const message = `there is no route ${what}; this path accepts ${allowed.join(', ')}`
     return storeError('method_not_allowed', message, { allowed })
   }
   const isPage = isOfBrowser(c)
   const missing = isPage ? `there is no page ${c.req.path}` : `there is no route ${what}`
-  // Where somebody has put the name of a project in subgroups as it is.
+  // The path may contain a project in subgroups with its slashes unreplaced.
   const remedy =
     c.req.path.startsWith(`${apiRoot}/projects/`) || isPage
-      ? '; a project has two segments there, such as acme~platform/api'
+      ? '; a project takes two path segments there, such as acme~platform/api'
       : ''
   return storeError('not_found', `${missing}${remedy}`, { what })
 }
 
-/** Methods for which the path has a route. Below `/api/` the routes of pages, which match there too, are out of reach. */
+/** Returns the methods for which the path has a route. Page routes also match paths below
+ *  `/api/`, but are never reached there, so they do not count. */
 function methodsOf({ router }: Hono<AppEnv>, path: string): string[] {
   const isReached = (route: string): boolean =>
     route.startsWith('/api/') === path.startsWith('/api/')
@@ -83,26 +85,28 @@ function methodsOf({ router }: Hono<AppEnv>, path: string): string[] {
   return methods.includes('GET') ? ['HEAD', ...methods] : methods
 }
 
-/** Whether somebody looks for a page. */
+/** Whether the request comes from a browser that expects a page. */
 function isOfBrowser(c: AppRequest): boolean {
   return c.req.method === 'GET' && c.req.header('accept')?.includes('text/html') === true
 }
 
-/** Paths whose clients read failures in a form of their own. Pages have theirs. */
+/** Paths whose clients expect errors in a format other than problem+json. Pages render their
+ *  own. */
 const surfaces: readonly [paths: RegExp, render: FailureRenderer][] = [
   [/^\/twirp(?:\/|$)/, twirpErrorResponse],
   [/^\/blob(?:\/|$)/, azureErrorResponse],
   [/^\/(?:repos|api\/v3)(?:\/|$)/, restErrorResponse],
 ]
 
-/** What fails anywhere but in a page, in the form that the clients of its path read. */
+/** Renders an error outside of pages, in the format that clients of the path expect. */
 function failureResponse(c: AppRequest, error: unknown): Response {
   const failure = noteFailure(c, error)
   const [, render] = surfaces.find(([paths]) => paths.test(c.req.path)) ?? [null, problemResponse]
   return render(failure, c.get('requestId'))
 }
 
-/** nginx's number for a client that left before its answer; nobody gets it, and it is no failure of ours. */
+/** nginx's status for a client that closed the connection before the response. Used in logs and
+ *  metrics only, and not counted as a failure of ours. */
 const clientGone = 499
 
 function identify(context: AppContext): MiddlewareHandler<AppEnv> {
@@ -116,7 +120,8 @@ function identify(context: AppContext): MiddlewareHandler<AppEnv> {
     try {
       await next()
     } catch (error) {
-      // Only an `Error` comes to `onError`, and the adapter gives text as the reason why a client's signal is aborted.
+      // `onError` receives only `Error`s, but the adapter aborts a client's signal with a string as
+      // its reason.
       c.res = failureResponse(c, error)
     }
     c.res.headers.set('x-request-id', requestId)
@@ -125,7 +130,8 @@ function identify(context: AppContext): MiddlewareHandler<AppEnv> {
     const failure = c.get('failure')
     const status = failure === 'aborted' ? clientGone : c.res.status
     context.metrics.end(group, status, { durationMs, failure })
-    // The path and never the query: a signed URL is a credential. Documents have theirs in the path.
+    // Never the query: a signed URL is a credential. `loggedPath` redacts content URLs, which have
+    // theirs in the path.
     const path = loggedPath(c.req.path)
     const fields = { method: c.req.method, path, status, durationMs }
     const log = c.get('log')
@@ -134,7 +140,7 @@ function identify(context: AppContext): MiddlewareHandler<AppEnv> {
   }
 }
 
-/** What the socket took for this request, headers and framing included. */
+/** Counts the bytes written to the socket for this request, headers and framing included. */
 function countSent(context: AppContext, c: AppRequest): void {
   const socket = incomingOf(c)?.socket
   const before = socket?.bytesWritten ?? 0
@@ -150,7 +156,8 @@ function groupOf(path: string): RouteGroup {
   return path.startsWith('/api/') ? 'api' : 'page'
 }
 
-/** GITHUB-PROTOCOL §1.21: an answer that comes before the body was read reaches clients as ECONNRESET. */
+/** GITHUB-PROTOCOL §1.21: clients see a response that was sent before the body was read as
+ *  ECONNRESET. */
 const drainUnread: MiddlewareHandler<AppEnv> = async (c, next) => {
   await next()
   const isDrained = await drainBody(c)
@@ -162,7 +169,7 @@ const secure: MiddlewareHandler<AppEnv> = async (c, next) => {
   const { headers } = c.res
   headers.set('x-content-type-options', 'nosniff')
   if (headers.get('content-type')?.startsWith('text/html') !== true) return
-  // Documents of artifacts are framed by our pages, and bring a policy that says who may.
+  // Documents of artifacts are framed by our pages; their own policy says who may frame them.
   if (!c.req.path.startsWith('/content/')) headers.set('x-frame-options', 'DENY')
   if (!headers.has('referrer-policy')) headers.set('referrer-policy', 'same-origin')
   if (!headers.has('content-security-policy')) headers.set('content-security-policy', pagePolicy)
@@ -182,14 +189,15 @@ function refuseWhileStopping(context: AppContext): MiddlewareHandler<AppEnv> {
   }
 }
 
-/** Requests that bring bytes, or announce them. Everything else goes on when the disk is nearly full. */
+/** Requests that upload bytes or announce them. All others still work when the disk is nearly
+ *  full. */
 const bringsBytes: readonly [method: string, path: RegExp][] = [
   ['PUT', /^\/(?:blob|api\/v1\/projects)\//],
   ['POST', /^\/twirp\/.*\/CreateArtifact$/],
   ['POST', /^\/api\/v1\/uploads(?:\/[0-9a-f]+\/(?!commit$).*)?$/],
 ]
 
-/** Refused before the body is read: a client that hears it early has not sent for nothing. */
+/** Rejects uploads before the body is read, so that clients do not send it in vain. */
 function refuseWithoutRoom(context: AppContext): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     const { method, path } = c.req

@@ -1,22 +1,23 @@
-/** How many connections a server has at once. Each is an open file, and anybody can open them, without a token: unbounded they
- *  take those that packs and uploads need. */
+/** Bounds the number of connections. Each is an open file and needs no token, so without a bound
+ *  connections could use up the files that packs and uploads need. */
 import { readFile } from 'node:fs/promises'
 import type { RequestListener, Server } from 'node:http'
 import type { Socket } from 'node:net'
 import { limits } from '../core/limits.ts'
 
 export interface Connections {
-  /** All that are open. */
+  /** All open connections. */
   readonly open: ReadonlySet<Socket>
-  /** Knows the connection of a request as busy until its answer has gone. */
+  /** Marks the connection of a request as busy until the response is sent. */
   whileBusy(listener: RequestListener): RequestListener
-  /** With `max` of them, the one that has been idle for longest makes room for the next. Where none is, the next is refused. */
+  /** Limits the server to `max` connections. At the limit, the one idle for longest is closed to
+   *  make room for the next. If none is idle, the next is rejected. */
   bound(server: Server, max: number): void
 }
 
 export function createConnections(): Connections {
   const open = new Set<Socket>()
-  /** Those on which nothing is answered, also as no request is complete yet; the longest first. */
+  /** Connections without a complete request in progress, the one idle for longest first. */
   const idle = new Set<Socket>()
   return {
     open,
@@ -48,13 +49,14 @@ export function createConnections(): Connections {
   }
 }
 
-/** A third of the files that the process may open: another is left to what their requests read and write, and one to threads, packs
- *  and the database. */
+/** A third of the files that the process may open. Another third is for what requests read and
+ *  write, and the last for threads, packs and the database. */
 export async function connectionsMax(): Promise<number> {
   return Math.min(limits.connectionsMax, Math.floor((await openFilesMax()) / 3))
 }
 
-/** Without bound where the system does not tell: `process.report` would, and takes longer than all of a start. */
+/** Infinity where the system has no cheap way to ask: `process.report` takes longer than the
+ *  rest of the start. */
 async function openFilesMax(): Promise<number> {
   if (process.platform !== 'linux') return Infinity
   const [, files] =

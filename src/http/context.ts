@@ -1,4 +1,5 @@
-/** What every route is given: the parts that `server.ts` has put together, and the variables of one request. */
+/** The context of every route: the parts that `server.ts` assembled, and the variables of one
+ *  request. */
 import type { HttpBindings } from '@hono/node-server'
 import type { Context } from 'hono'
 import type { AttestationKeys } from '../auth/attestation-keys.ts'
@@ -28,7 +29,7 @@ export interface AppContext {
   keys: Keys
   attestationKeys: AttestationKeys
   revocations: Revocations
-  /** Null where no issuer is trusted. */
+  /** Null when no issuer is trusted. */
   idTokens: IdTokenVerifier | null
   space: DiskSpace
   clock: Pick<ClockWatch, 'look'>
@@ -39,23 +40,23 @@ export interface AppContext {
   log: Log
   metrics: RequestMetrics
   arrivals: Arrivals
-  /** Aborted once the server has begun to stop: new work is refused, running work goes on. */
+  /** Aborted once the server has begun to stop: new work is rejected, running work continues. */
   stopping: AbortSignal
-  /** Aborted when running work has had its time during a stop: bodies still being sent end as failures do. */
+  /** Aborted when the grace period of a stop is over: bodies still being sent end as failures. */
   graceOver: AbortSignal
-  /** Named moments at which tests stop the process; absent otherwise. */
+  /** Called at named steps, where tests pause or kill the process; absent otherwise. */
   checkpoint?: ((step: string) => void | Promise<void>) | undefined
 }
 
 export interface AppEnv {
   Bindings: HttpBindings
   Variables: {
-    /** Also in the `x-request-id` header of the answer and in every log line of the request. */
+    /** Also in the `x-request-id` response header and in every log line of the request. */
     requestId: string
     log: Log
     /** Set by `access/authenticate.ts` once a token was verified. */
     principal?: Principal
-    /** Error code of the answer, for the log line of the request. */
+    /** Error code of the response, for the log line of the request. */
     failure?: string
   }
 }
@@ -64,12 +65,12 @@ export type AppRequest = Context<AppEnv>
 
 export type Outgoing = HttpBindings['outgoing']
 
-/** Where the answer is written. Absent when the app is called without a server. */
+/** The response being written. Undefined when the app is called without a server. */
 export function outgoingOf(c: AppRequest): Outgoing | undefined {
   return bindingsOf(c)?.outgoing
 }
 
-/** Where the request comes from. Absent when the app is called without a server. */
+/** The incoming request. Undefined when the app is called without a server. */
 export function incomingOf(c: AppRequest): HttpBindings['incoming'] | undefined {
   return bindingsOf(c)?.incoming
 }
@@ -78,12 +79,12 @@ function bindingsOf(c: AppRequest): Partial<HttpBindings> | undefined {
   return c.env
 }
 
-/** Origin for links: the configured one, else the one the request was sent to. */
+/** Origin for links: the configured one, else that of the request's URL. */
 export function publicOrigin(context: Pick<AppContext, 'config'>, c: AppRequest): string {
   return context.config.publicUrl ?? new URL(c.req.url).origin
 }
 
-/** Whether a proxy says that it passes the request on. Some say nothing. */
+/** Whether a proxy header shows that the request was forwarded. Not every proxy sends one. */
 export function isForwarded(c: AppRequest): boolean {
   return ['via', 'forwarded', 'x-forwarded-for', 'x-real-ip'].some(
     (name) => c.req.header(name) !== undefined,

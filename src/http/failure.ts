@@ -1,9 +1,10 @@
-/** The outermost boundary of every surface: tells expected failures from bugs and hang-ups, and logs each once. How a
- *  failure looks on the wire is the surface's own table. */
+/** The outermost error boundary of every surface: separates expected failures from bugs and
+ *  hang-ups, and logs each once. Each surface has its own table of how failures look on the
+ *  wire. */
 import { asError, StoreError, type ErrorCode } from '../core/errors.ts'
 import type { AppRequest } from './context.ts'
 
-/** Failures that the operator should see even though a client caused none of them. */
+/** Codes that the operator should see in the log, although no client caused them. */
 const operatorCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'storage_full',
   'busy',
@@ -11,14 +12,15 @@ const operatorCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'session_ended',
 ])
 
-/** How a surface words a failure. Of a bug (undefined) it tells nothing but `bugText`. */
+/** Renders a failure for one surface. For a bug (undefined) the response contains only
+ *  `bugText`. */
 export type FailureRenderer = (failure: StoreError | undefined, requestId: string) => Response
 
 export function bugText(requestId: string): string {
-  return `an internal error happened; the log has it under request ${requestId}`
+  return `internal error; see request ${requestId} in the server's log`
 }
 
-/** The failure to render; undefined for a bug, of which the caller may show nothing. */
+/** Returns the failure to render; undefined for a bug, whose details must not be shown. */
 export function noteFailure(c: AppRequest, error: unknown): StoreError | undefined {
   const log = c.get('log')
   if (error instanceof StoreError) {

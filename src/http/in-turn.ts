@@ -1,22 +1,24 @@
-/** Requests of a connection, one after the other. A client may send the next ones before it has its answer (RFC 9112 §9.3.2), and
- *  Node begins whatever a packet brings at once: a thousand small requests, of anybody and without a token, before others get
- *  their turn, and any number while the first takes long. */
+/** Handles the requests of a connection one after the other. A client may send further requests
+ *  before it has a response (RFC 9112 §9.3.2), and Node starts all of them at once: a packet of
+ *  a thousand small requests, sent without a token, would be handled before other connections
+ *  get a turn, and any number of them while the first is slow. */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { limits } from '../core/limits.ts'
 
 type Exchange = [request: IncomingMessage, response: ServerResponse]
 
-/** A connection on which more than `limits.requestsAheadMax` wait is closed: no client that is known sends any ahead. */
+/** Closes a connection on which more than `limits.requestsAheadMax` requests wait. No known
+ *  client pipelines any. */
 export function inTurn(listener: RequestListener): RequestListener {
-  /** Those that wait, of connections that have a request under way. */
+  /** Waiting requests, for each connection with a request in progress. */
   const waiting = new WeakMap<Socket, Exchange[]>()
   const begin = (socket: Socket, exchange: Exchange): void => {
     const [, response] = exchange
     response.once('close', () => {
       const next = waiting.get(socket)?.shift()
       if (next === undefined || socket.destroyed) waiting.delete(socket)
-      // Others have their turn between.
+      // Gives other connections a turn in between.
       else setImmediate(begin, socket, next)
     })
     listener(...exchange)

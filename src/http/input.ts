@@ -1,4 +1,4 @@
-/** Parameters and bodies, parsed once where they enter. */
+/** Parses parameters and bodies, once, at the boundary. */
 import type { z } from 'zod'
 import { type Digest, parseWireDigest } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
@@ -12,7 +12,7 @@ export function parseQuery<Schema extends z.ZodType>(
   c: AppRequest,
   schema: Schema,
 ): z.infer<Schema> {
-  // Without a prototype, whose names would count as given.
+  // No prototype, whose property names would count as given.
   const given = Object.create(null) as Record<string, string>
   for (const [name, value] of new URL(c.req.url).searchParams) {
     if (name in given) {
@@ -23,7 +23,8 @@ export function parseQuery<Schema extends z.ZodType>(
   return parseInput(schema, given, 'query')
 }
 
-/** The body, JSON of that schema. Errors: invalid_request, naming the field; those of reading it. */
+/** Parses the body as JSON of that schema. Errors: invalid_request, naming the field; those of
+ *  reading the body. */
 export async function parseBody<Schema extends z.ZodType>(
   context: BodyContext,
   c: AppRequest,
@@ -47,50 +48,53 @@ export function parseInput<Schema extends z.ZodType>(
 }
 
 function reasonOf({ code, path, message }: z.core.$ZodIssue, input: unknown): string {
-  if (code === 'unrecognized_keys') return 'there is no such field'
+  if (code === 'unrecognized_keys') return 'unknown field'
   const given = path.reduce<unknown>(
     (value, key) => (value as Record<PropertyKey, unknown>)[key],
     input,
   )
-  if (code === 'too_small' && given === '') return 'it is empty'
-  return code === 'invalid_type' && given === undefined ? 'it is missing' : message
+  if (code === 'too_small' && given === '') return 'must not be empty'
+  return code === 'invalid_type' && given === undefined ? 'is required' : message
 }
 
-/** A number in the path of a route, such as its `{run}`. Errors: invalid_request. */
+/** Parses a number in the path of a route, such as `{run}`. Errors: invalid_request. */
 export function numberParameter(c: AppRequest, name: string): number {
   return parsePositiveInteger(c.req.param(name) ?? '', name)
 }
 
-/** A digest in its wire form. Errors: invalid_request. */
+/** Parses a digest in its wire form. Errors: invalid_request. */
 export function digestField(text: string, field: string): Digest {
   const digest = parseWireDigest(text)
   if (digest !== undefined) return digest
-  const reason = `${field} must be sha256: and 64 lower-case hex digits`
+  const reason = `${field} must be sha256: followed by 64 lower-case hex digits`
   throw storeError('invalid_request', reason, { field })
 }
 
-/** The `{owner}/{repo}` of a route. Errors: invalid_name. */
+/** Parses the `{owner}/{repo}` of a route. Errors: invalid_name. */
 export function projectParameter(c: AppRequest): ProjectName {
   return parseProjectPath(c.req.param('owner') ?? '', c.req.param('repo') ?? '')
 }
 
-/** What follows so many segments of the path, decoded. Counted and not measured, since their escapes may be longer than
- *  what they stand for. Errors: invalid_request for a broken escape. */
+/** Returns the decoded rest of the path after that many segments. Segments are counted rather
+ *  than measured, since an escaped segment may be longer than its value. Errors: invalid_request
+ *  (malformed escape). */
 export function restOfPath(c: AppRequest, segments: number): string {
   const [, ...all] = new URL(c.req.url).pathname.split('/')
   try {
     return decodeURIComponent(all.slice(segments).join('/'))
   } catch {
-    throw storeError('invalid_request', 'the path has a broken percent escape', { field: 'path' })
+    throw storeError('invalid_request', 'the path has a malformed percent escape', {
+      field: 'path',
+    })
   }
 }
 
-/** An opaque cursor. */
+/** Formats an opaque cursor. */
 export function formatCursor(position: number | string | number[]): string {
   return Buffer.from(JSON.stringify(position)).toString('base64url')
 }
 
-/** Errors: invalid_request for text that `formatCursor` did not make of a number. */
+/** Errors: invalid_request for text that is not a cursor made of a number. */
 export function parseOffsetCursor(cursor: string | undefined): number {
   if (cursor === undefined) return 0
   const position = decodeCursor(cursor)
@@ -99,7 +103,7 @@ export function parseOffsetCursor(cursor: string | undefined): number {
   return position
 }
 
-/** Errors: invalid_request for text that `formatCursor` did not make of so many numbers. */
+/** Errors: invalid_request for text that is not a cursor made of `count` numbers. */
 export function parseNumbersCursor(cursor: string, count: number): number[] {
   const position = decodeCursor(cursor)
   const isOne = Array.isArray(position) && position.length === count
@@ -108,7 +112,7 @@ export function parseNumbersCursor(cursor: string, count: number): number[] {
   return position as number[]
 }
 
-/** Errors: invalid_request for text that `formatCursor` did not make of a string. */
+/** Errors: invalid_request for text that is not a cursor made of a string. */
 export function parsePathCursor(cursor: string | undefined): string | null {
   if (cursor === undefined) return null
   const position = decodeCursor(cursor)
@@ -130,7 +134,8 @@ function badCursor(): Error {
   })
 }
 
-/** RFC 8288: the same request with the next cursor, in the `Link` header of the answer; nothing at the end. */
+/** RFC 8288: sets the `Link` header to the same request with the next cursor; no header at the
+ *  end. */
 export function linkNext(
   context: Pick<AppContext, 'config'>,
   c: AppRequest,

@@ -1,4 +1,5 @@
-/** Failures as `application/problem+json` (RFC 9457), rendered from one table that is total over the error codes. */
+/** Failures as `application/problem+json` (RFC 9457), rendered from one table that is total over
+ *  the error codes. */
 import { retryableCodes, type ErrorCode, type StoreError } from '../core/errors.ts'
 import { bugText } from './failure.ts'
 
@@ -54,12 +55,12 @@ const titles: Record<(typeof statusOf)[ErrorCode] | 500, string> = {
   507: 'Insufficient Storage',
 }
 
-/** Status that stands for a code on the native API and on pages. */
+/** The status of an error code on the native API and on pages. */
 export function problemStatus(code: ErrorCode): number {
   return statusOf[code]
 }
 
-/** The failure with the facts it carries; instants among them become ISO 8601, digests their wire form. */
+/** Renders the failure with its details; instants become ISO 8601, digests their wire form. */
 export function problemResponse(error: StoreError | undefined, requestId: string): Response {
   if (error === undefined) return internalProblem(requestId)
   const status = statusOf[error.code]

@@ -1,4 +1,5 @@
-/** What runners tell of their runs, and what is known of a run: jobs, steps, logs. */
+/** Records runs as runners report them, and returns what is recorded of a run: jobs, steps,
+ *  logs. */
 import { Hono } from 'hono'
 import { type WireRunDetail, runEventsSchema } from '../api/run-record.ts'
 import { apiRoot, jobLogPath, runArchivePath, runPagePath } from '../api/paths.ts'
@@ -51,7 +52,7 @@ async function readRun(context: AppContext, c: AppRequest): Promise<Response> {
   return c.json(runMessage(run, record, publicOrigin(context, c)))
 }
 
-/** The job of the route's `{job}`. Errors: not_found. */
+/** Returns the job of the route's `{job}`. Errors: not_found. */
 async function readJob(
   { metadata, now }: AppContext,
   c: AppRequest,
@@ -67,7 +68,8 @@ async function readJob(
   return { record, job }
 }
 
-/** Whoever still tells of a job would be refused from then on, so it must have ended, or fallen silent. */
+/** The job must have ended or stopped reporting, because a recorder still reporting a deleted
+ *  job is rejected. */
 async function deleteJob(context: AppContext, c: AppRequest): Promise<Response> {
   const principal = await requirePrincipal(context, c)
   const run = await readableRun(context, c, principal, parseQuery(c, runQuery))
@@ -81,7 +83,7 @@ async function deleteJob(context: AppContext, c: AppRequest): Promise<Response> 
   return c.body(null, 204)
 }
 
-/** As text, a page of the stored log at a time. */
+/** Sends the log as text, one stored page at a time. */
 async function readLog(context: AppContext, c: AppRequest): Promise<Response> {
   const principal = await requirePrincipal(context, c)
   const run = await readableRun(context, c, principal, parseQuery(c, runQuery))

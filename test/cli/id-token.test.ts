@@ -103,7 +103,7 @@ test('GitHub: an ID token is asked for, made out to the server', async () => {
   expect([project, String(run)]).toEqual([gitHubClaims.repository, gitHubClaims.run_id])
   expect(await trove(['list'], { ...job, TROVE_URL: server.url })).toMatchObject({
     status: 5,
-    stderr: expect.stringContaining(`made out to ${url}`),
+    stderr: expect.stringContaining(`issued for the audience ${url}`),
   })
   const stranger = { ...job, ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'other' }
   expect(await trove(['list'], stranger)).toMatchObject({
@@ -128,6 +128,6 @@ test('a token that is given comes first', async () => {
   expect(await trove(['list'], job)).toMatchObject({ status: 0 })
   expect(await trove(['list'], { TROVE_ID_TOKEN: 'not.a.token' })).toMatchObject({
     status: 5,
-    stderr: expect.stringContaining('no ID token'),
+    stderr: expect.stringContaining('not an ID token'),
   })
 })

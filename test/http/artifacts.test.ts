@@ -122,7 +122,7 @@ describe('a list', () => {
 
   test.each(['brnach', 'toString', '__proto__'])('%s is no parameter', async (name) => {
     const { body } = await problemOf(await server.send(`/api/v1/artifacts?${name}=1`))
-    expect(body['detail']).toBe(`${name}: there is no such field`)
+    expect(body['detail']).toBe(`${name}: unknown field`)
   })
 
   test('of all projects is for administrators only', async () => {

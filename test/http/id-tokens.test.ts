@@ -82,12 +82,12 @@ test('GitLab tokens of subgroups are of their project, where the issuer is trust
 
 describe('is refused', () => {
   const cases: [string, () => Promise<string>, string][] = [
-    ['what is no token', async () => await Promise.resolve('a.b.c'), 'no ID token'],
+    ['what is no token', async () => await Promise.resolve('a.b.c'), 'not an ID token'],
     [
       'a token whose issuer is no text',
       async () =>
         await Promise.resolve(`e30.${Buffer.from('{"iss":5}').toString('base64url')}.c2ln`),
-      'no ID token',
+      'not an ID token',
     ],
     [
       'an issuer that is not trusted',
@@ -102,7 +102,7 @@ describe('is refused', () => {
     [
       'a token for somebody else',
       async () => await issuer.sign(gitHubClaims, { audience: 'https://other.example.com' }),
-      `made out to ${publicUrl}`,
+      `issued for the audience ${publicUrl}`,
     ],
     [
       'an old token',
@@ -212,7 +212,9 @@ test('keys that would come over a network unprotected are not asked for', async 
     const answer = await own.send(path, { method: 'POST', token: null, json })
     expect([answer.status, await answer.json()]).toMatchObject([
       503,
-      { detail: expect.stringContaining('it has its keys at http://keys.invalid/, without https') },
+      {
+        detail: expect.stringContaining('its keys are at http://keys.invalid/, which is not https'),
+      },
     ])
   } finally {
     issuer.keysUrl = keysUrl

@@ -133,7 +133,7 @@ describe('a server that keeps the latest', () => {
 
   test('says what is wrong with its setting', async () => {
     const refused = (): unknown => readServerConfig({}, { TROVE_KEEP_LATEST: 'main/build develop' })
-    expect(refused).toThrow(/^TROVE_KEEP_LATEST is refused: "develop" must be BRANCH\/NAME$/)
+    expect(refused).toThrow(/^TROVE_KEEP_LATEST is invalid: "develop" must be BRANCH\/NAME$/)
     expect(readServerConfig({}, { TROVE_KEEP_LATEST: ' ' }).keepLatest).toEqual([])
   })
 })

@@ -83,7 +83,7 @@ test('a round that fails is shown, counted, and the next one comes', async () =>
   expect(failed).toMatchObject({
     origin: 'schedule',
     code: 'internal',
-    error: `an internal error happened; the log has it under job ${failed.id}`,
+    error: `internal error; see job ${failed.id} in the server's log`,
   })
   expect(await pageOf(server)).toContain('badge failed')
   expect(await (await server.send('/metrics')).text()).toMatch(

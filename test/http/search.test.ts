@@ -168,10 +168,10 @@ describe('a search', () => {
 
   test('says what is missing, and what is empty', async () => {
     expect(await problemOf(await ask(''))).toMatchObject({
-      body: { detail: 'path: it is missing' },
+      body: { detail: 'path: is required' },
     })
     expect(await problemOf(await ask('path='))).toMatchObject({
-      body: { detail: 'path: it is empty' },
+      body: { detail: 'path: must not be empty' },
     })
   })
 

@@ -1,5 +1,6 @@
-/** Finds what a route names, on behalf of its caller. What a caller may not read does not exist for it (404); what it
- *  may read but not change is forbidden (403); what it may read but is over is gone (410). */
+/** Finds what a route names and checks that its caller may use it. What the caller may not read
+ *  does not exist for it (404), what it may not change is forbidden (403), and an artifact that
+ *  has ended is gone (410). */
 import {
   mayAdminister,
   mayOversee,
@@ -22,7 +23,7 @@ export interface Access {
   artifact: Artifact
 }
 
-/** The artifact of the route's `{id}`, tombstones included, when the caller may read it.
+/** Returns the artifact of the route's `{id}` if the caller may read it, tombstones included.
  *  Errors: unauthenticated, artifact_not_found. */
 export async function readableArtifact(context: AppContext, c: AppRequest): Promise<Access> {
   const principal = await requirePrincipal(context, c)
@@ -31,14 +32,15 @@ export async function readableArtifact(context: AppContext, c: AppRequest): Prom
   return { principal, artifact }
 }
 
-/** The same, when it is live. Errors: also artifact_expired, artifact_deleted. */
+/** As `readableArtifact`, for live artifacts only. Errors: also artifact_expired,
+ *  artifact_deleted. */
 export async function liveArtifact(context: AppContext, c: AppRequest): Promise<Access> {
   const access = await readableArtifact(context, c)
   assertLive(access.artifact, context.now())
   return access
 }
 
-/** The artifact that `reference` means, when `principal` may read it and it is live.
+/** Returns the artifact that `reference` means if `principal` may read it and it is live.
  *  Errors: artifact_not_found, invalid_request, artifact_expired, artifact_deleted. */
 export async function readLive(
   context: AppContext,
@@ -51,7 +53,7 @@ export async function readLive(
   return artifact
 }
 
-/** The same, tombstones included. */
+/** As `readLive`, tombstones included. */
 async function readReference(
   context: AppContext,
   principal: Principal,
@@ -69,15 +71,16 @@ async function readReference(
 
 /** Errors: forbidden. */
 export function requireReadProject(principal: Principal, project: ProjectName): void {
-  if (!mayReadProject(principal, project)) throw forbidden('this token reads only its own run')
+  if (!mayReadProject(principal, project)) throw forbidden('this token can read only its own run')
 }
 
 /** Errors: forbidden. */
 export function requireWriteProject(principal: Principal, project: ProjectName): void {
-  if (!mayWriteProject(principal, project)) throw forbidden('this needs a token of scope write')
+  if (!mayWriteProject(principal, project))
+    throw forbidden('this requires a token with scope write')
 }
 
-/** Of all projects where `project` is null. Errors: forbidden, not_found (of others). */
+/** A null `project` means all projects. Errors: forbidden; not_found (another's project). */
 export async function requireOversight(
   context: AppContext,
   principal: Principal,
@@ -85,27 +88,28 @@ export async function requireOversight(
 ): Promise<void> {
   if (mayOversee(principal, project)) return
   if (project !== null) await readProject(context, principal, project)
-  throw forbidden('this needs a token of scope write, for all projects one of admin')
+  throw forbidden('this requires a token with scope write, or scope admin for all projects')
 }
 
 /** Errors: unauthenticated, forbidden. */
 export async function requireAdmin(context: AppContext, c: AppRequest): Promise<Principal> {
   const principal = await requirePrincipal(context, c)
   if (mayAdminister(principal)) return principal
-  throw forbidden('maintenance needs a token of scope admin')
+  throw forbidden('maintenance requires a token with scope admin')
 }
 
 export function forbidden(reason: string): Error {
   return storeError('forbidden', reason, { reason })
 }
 
-/** The project that a query names, or else the token's. Null only for administrators who named none.
- *  Errors: invalid_name. */
+/** Returns the project named in a query, or else the token's. Null only for administrators who
+ *  named none. Errors: invalid_name. */
 export function projectOf(principal: Principal, named: string | undefined): ProjectName | null {
   return named === undefined ? principal.project : parseProjectName(named)
 }
 
-/** The project of `projectOf`. Errors: invalid_name, not_found; invalid_request when there is none. */
+/** The project of `projectOf`. Errors: invalid_name, not_found; invalid_request when there is
+ *  none. */
 export async function readProjectOf(
   context: AppContext,
   principal: Principal,
@@ -113,12 +117,14 @@ export async function readProjectOf(
 ): Promise<Project> {
   const name = projectOf(principal, named)
   if (name === null)
-    throw storeError('invalid_request', 'name a project: OWNER/REPO', { field: 'project' })
+    throw storeError('invalid_request', 'no project given: name one as OWNER/REPO', {
+      field: 'project',
+    })
   return await readProject(context, principal, name)
 }
 
-/** The run of the route's `{run}`, its newest attempt unless one is named, when the caller may read it.
- *  Errors: invalid_request, not_found. */
+/** Returns the run of the route's `{run}` if the caller may read it: the wanted attempt, else
+ *  the newest. Errors: invalid_request, not_found. */
 export async function readableRun(
   context: AppContext,
   c: AppRequest,
@@ -138,7 +144,7 @@ export async function readableRun(
   return run
 }
 
-/** Errors: not_found, alike for projects that are not there and projects of others. */
+/** Errors: not_found, for a missing project and for one that the caller may not read alike. */
 export async function readProject(
   context: AppContext,
   principal: Principal,
@@ -150,7 +156,7 @@ export async function readProject(
   const project = isKnown ? await context.metadata.findProject(name) : undefined
   if (project !== undefined) return project
   const reason = isKnown
-    ? `nothing has been uploaded to ${name} yet: a project is there from its first upload on`
+    ? `nothing has been uploaded to ${name} yet: a project exists from its first upload on`
     : `there is no project ${name}`
   throw storeError('not_found', reason, { what: `project ${name}` })
 }

@@ -1,4 +1,4 @@
-/** What the audit log says of whoever sends a request. */
+/** The audit log's description of a request's sender. */
 import { isJob, mayAdminister, type Principal } from '../../auth/principal.ts'
 import type { Actor, ActOrigin } from '../../core/audit.ts'
 import type { Asked } from '../../metadata/metadata.ts'

@@ -1,5 +1,5 @@
-/** Who sent a request: a token in the Authorization header, or the session cookie of a browser. Answers a principal;
- *  what it may do is `auth/principal.ts`. */
+/** Authenticates a request by a token in its Authorization header or by a browser's session
+ *  cookie. Returns a principal; `auth/principal.ts` decides what it may do. */
 import { getCookie } from 'hono/cookie'
 import { mayAdminister, type Principal } from '../../auth/principal.ts'
 import { type TokenUse, verifyToken } from '../../auth/tokens.ts'
@@ -9,25 +9,27 @@ import type { Asked, DescribedToken } from '../../metadata/metadata.ts'
 import { publicOrigin, type AppContext, type AppRequest } from '../context.ts'
 import { requireUnrevoked } from './revoked.ts'
 
-/** Its name for pages of this origin. With TLS browsers let no other host of the domain set one with the prefix (RFC 6265bis
- *  §4.1.3.2), as that of TROVE_CONTENT_URL could, where scripts of artifacts run; without TLS they take none with it. */
+/** Name of the session cookie on pages of this origin. Over TLS it has the `__Host-` prefix, so
+ *  browsers let no other host of the domain set it (RFC 6265bis §4.1.3.2). Such a host is that
+ *  of TROVE_CONTENT_URL, where scripts of artifacts run. Without TLS browsers reject cookies
+ *  with the prefix. */
 export function sessionCookie(origin: string): string {
   return origin.startsWith('https:') ? '__Host-trove_session' : 'trove_session'
 }
 
-/** The principal, by header or cookie. Errors: unauthenticated (none, or not valid), forbidden (a form of another
- *  site). */
+/** Authenticates by header or cookie. Errors: unauthenticated (no credential, or an invalid
+ *  one), forbidden (form sent from another site). */
 export async function requirePrincipal(context: AppContext, c: AppRequest): Promise<Principal> {
   return (await findBearer(context, c)) ?? (await findSession(context, c)) ?? refuseStranger()
 }
 
-/** As `requirePrincipal`, but only by header: for routes that browsers have no business with. */
+/** Authenticates by header only: for routes that browsers have no need for. */
 export async function requireBearer(context: AppContext, c: AppRequest): Promise<Principal> {
   return (await findBearer(context, c)) ?? refuseStranger()
 }
 
 function refuseStranger(): never {
-  throw storeError('unauthenticated', 'a token is needed: Authorization: Bearer TOKEN', {
+  throw storeError('unauthenticated', 'authentication required: send Authorization: Bearer TOKEN', {
     reason: 'no token',
   })
 }
@@ -53,7 +55,7 @@ async function findSession(context: AppContext, c: AppRequest): Promise<Principa
   return remember(c, principal)
 }
 
-/** What a token grants now. Errors: unauthenticated (not valid, or revoked). */
+/** Verifies a token at the current time. Errors: unauthenticated (invalid or revoked). */
 export async function principalOf(
   context: AppContext,
   token: string,
@@ -65,8 +67,9 @@ export async function principalOf(
   return principal
 }
 
-/** Makes a token void, and whatever came of it. Without `asked` the audit log is not told: who signs out takes nothing from
- *  others. Errors: too_large, storage_full (it is void until the next start). */
+/** Revokes a token and its descendants. Without `asked` nothing is written to the audit log:
+ *  signing out affects nobody else. Errors: too_large; storage_full (the token is revoked until
+ *  the next start). */
 export async function revokeToken(
   { metadata, revocations }: AppContext,
   { use, principal }: { use: TokenUse; principal: Principal },
@@ -82,11 +85,11 @@ export async function revokeToken(
     metadata.revokeToken(
       {
         id,
-        // An administrator's may name a project, and what that has is revoked without it.
+        // An administrator's token may name a project, but is not among the project's tokens.
         project: isAdmin ? null : principal.project,
         isSession,
         issuedAt,
-        // What an administrator's mints may end later than itself; sessions mint nothing.
+        // Tokens minted by an administrator's token may outlive it; sessions mint none.
         endsAt: isAdmin && !isSession ? Infinity : expiresAt,
       },
       asked && { ...asked, token },
@@ -94,14 +97,15 @@ export async function revokeToken(
   )
 }
 
-/** Of one that was minted. */
+/** Describes a token that was minted and thus has an id. */
 export function describeToken({ lineage, scope, run, job, expiresAt }: Principal): DescribedToken {
   const [id] = lineage
-  if (id === undefined) throw new Error('what was read of a token has its id')
+  if (id === undefined) throw new Error('a token that was read has an id')
   return { id, scope, run: run?.number ?? null, job, expiresAt }
 }
 
-/** Makes all tokens of the project void that were issued at `issuedUntil` or before. Errors: storage_full, as above. */
+/** Revokes all tokens of the project issued at or before `issuedUntil`. Errors: storage_full, as
+ *  in `revokeToken`. */
 export async function revokeProjectTokens(
   { metadata, revocations }: AppContext,
   project: ProjectName,
@@ -114,7 +118,8 @@ export async function revokeProjectTokens(
   )
 }
 
-/** A disk that is full, or takes nothing, is told, and no reason to let a leaked token be used meanwhile. */
+/** Revokes in memory even if the write fails because the disk is full or read-only, so that a
+ *  leaked token cannot be used meanwhile; the failure is still reported. */
 async function lastingly(revoke: () => void, written: Promise<void>): Promise<void> {
   try {
     await written
@@ -125,8 +130,9 @@ async function lastingly(revoke: () => void, written: Promise<void>): Promise<vo
   revoke()
 }
 
-/** Browsers send the cookie with any site's top-level form only for GET (SameSite=Lax); this is the second lock.
- *  Errors: forbidden. */
+/** Rejects requests whose Origin is not this server. A second defence against CSRF: with
+ *  SameSite=Lax browsers already send the cookie cross-site with top-level GETs only. Errors:
+ *  forbidden. */
 export function requireOwnOrigin(context: AppContext, c: AppRequest): void {
   const origin = c.req.header('origin')
   if (origin !== undefined && origin === publicOrigin(context, c)) return

@@ -1,5 +1,5 @@
-/** Checks ID tokens with the public keys of their issuers, which are fetched when they are first needed and kept; `jose`
- *  asks again for keys that it does not know, and not more often than twice a minute. */
+/** Verifies ID tokens with the public keys of their issuers. Keys are fetched on first use and
+ *  cached; `jose` refetches them when a token names an unknown key, at most twice a minute. */
 import { createRemoteJWKSet, decodeJwt, errors, jwtVerify, type JWTPayload } from 'jose'
 import { z } from 'zod'
 import type { Config } from '../../config.ts'
@@ -7,22 +7,22 @@ import { storeError } from '../../core/errors.ts'
 import { isProtected, type TrustedIssuer } from '../../core/trusted-issuers.ts'
 
 export interface IdTokenVerifier {
-  /** The claims of a token that a trusted issuer signed for this server, and its issuer.
-   *  Errors: unauthenticated; busy (the issuer's keys cannot be had). */
+  /** Returns the claims of a token that a trusted issuer signed for this server, and the issuer.
+   *  Errors: unauthenticated; busy (the issuer's keys cannot be fetched). */
   verify(idToken: string): Promise<{ claims: JWTPayload; trusted: TrustedIssuer }>
 }
 
 type KeySet = ReturnType<typeof createRemoteJWKSet>
 
 const fetchMs = 5000
-/** Clocks of CI systems and ours may differ by as much. */
+/** Largest accepted difference between the clocks of a CI system and ours. */
 const clockToleranceSeconds = 60
-/** Signatures with keys that can be published. */
+/** Asymmetric algorithms only: the keys are public. */
 const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'EdDSA']
 
 const discoverySchema = z.object({ issuer: z.string(), jwks_uri: z.url() })
 
-/** Null where no issuer is trusted. Tokens must be made out to this server's public URL. */
+/** Null when no issuer is trusted. The audience of ID tokens must be this server's public URL. */
 export function createIdTokenVerifier(
   { trustedIssuers, publicUrl: audience }: Pick<Config, 'trustedIssuers' | 'publicUrl'>,
   now: () => number,
@@ -63,16 +63,16 @@ export function createIdTokenVerifier(
   }
 }
 
-/** What the token says of its origin; nothing is verified. Errors: unauthenticated. */
+/** Returns the issuer that the token names, unverified. Errors: unauthenticated. */
 function issuerOf(idToken: string): string {
   try {
-    // jose's type says that it is text; nobody has looked.
+    // jose declares `iss` as text, but does not check that it is.
     const iss: unknown = decodeJwt(idToken).iss
     if (typeof iss === 'string') return iss
   } catch {
-    // Told below, without the token.
+    // Reported below, without the token.
   }
-  throw refused('that is no ID token')
+  throw refused('this is not an ID token')
 }
 
 /** OpenID Connect Discovery 1.0 §4. Errors: busy. */
@@ -83,13 +83,14 @@ async function findKeySet(issuer: string): Promise<KeySet> {
       redirect: 'error',
       signal: AbortSignal.timeout(fetchMs),
     })
-    if (!answer.ok) throw new Error(`it answered ${answer.status}`)
+    if (!answer.ok) throw new Error(`it returned status ${answer.status}`)
     const found = discoverySchema.parse(await answer.json())
     if (found.issuer.replace(/\/$/, '') !== issuer) {
-      throw new Error(`it calls itself ${JSON.stringify(found.issuer)}`)
+      throw new Error(`it names ${JSON.stringify(found.issuer)} as its issuer`)
     }
     const keysUrl = new URL(found.jwks_uri)
-    if (!isProtected(keysUrl)) throw new Error(`it has its keys at ${keysUrl.href}, without https`)
+    if (!isProtected(keysUrl))
+      throw new Error(`its keys are at ${keysUrl.href}, which is not https`)
     return createRemoteJWKSet(keysUrl, { timeoutDuration: fetchMs })
   } catch (error) {
     throw unreachable(issuer, error)
@@ -104,7 +105,7 @@ function faultOf(
   if (error instanceof errors.JWTClaimValidationFailed) {
     return refused(
       error.claim === 'aud'
-        ? `the ID token must be made out to ${audience} (TROVE_PUBLIC_URL): that is its audience`
+        ? `the ID token must be issued for the audience ${audience} (TROVE_PUBLIC_URL)`
         : `the claim ${error.claim} of the ID token is not accepted`,
     )
   }
@@ -124,7 +125,7 @@ function faultOf(
 function unreachable(issuer: string, error: unknown): Error {
   const { message, cause } = error as Error
   const reason = cause instanceof Error ? `${message}: ${cause.message}` : message
-  return storeError('busy', `the keys of ${issuer} cannot be had now: ${reason}`, {
+  return storeError('busy', `cannot fetch the keys of ${issuer}: ${reason}`, {
     what: `keys of ${issuer}`,
   })
 }

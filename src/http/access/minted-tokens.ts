@@ -1,4 +1,4 @@
-/** Tokens that the server has minted and that last: noted when they are, listed, revoked by their ids. */
+/** Long-lived tokens that the server minted: recorded when minted, listed, and revoked by id. */
 import type { WireMintedToken } from '../../api/admin-messages.ts'
 import {
   isJob,
@@ -17,8 +17,8 @@ import { instant } from '../artifact/artifact-message.ts'
 import type { AppContext } from '../context.ts'
 import { describeToken, revokeToken } from './authenticate.ts'
 
-/** Before it is handed out. What a job gets for less than a day is not listed: there is one for each job, and nobody has to
- *  stop it by hand. Errors: storage_full. */
+/** Records a token before it is handed out. Job tokens that last at most a day are not recorded:
+ *  there is one per job, and nobody needs to revoke one by hand. Errors: storage_full. */
 export async function noteToken(
   { keys, metadata }: AppContext,
   token: string,
@@ -38,18 +38,18 @@ export async function noteToken(
     lineage: [...principal.lineage],
     mintedBy: by,
   }
-  // Who signs in changes nothing that others rely on.
+  // Signing in changes nothing that others rely on, so it is not in the audit log.
   await metadata.addToken(minted, isSession ? undefined : { at, by })
 }
 
-/** A page of those of a project, or of all where that is null; and where the next one begins. */
+/** Returns a page of the tokens of a project (null: of all), and the position of the next page. */
 export async function readTokens(
   context: AppContext,
   project: ProjectName | null,
   { limit, before }: { limit: number; before: number | undefined },
 ): Promise<{ items: WireMintedToken[]; next: number | null }> {
   const { metadata } = context
-  // One more tells whether there is another page.
+  // One extra row shows whether there is another page.
   const found = await metadata.listTokens(project, { limit: limit + 1, before })
   const tokens = found.slice(0, limit)
   return {
@@ -63,7 +63,7 @@ function stateOf({ revocations, now }: AppContext, token: MintedToken): WireMint
   return revocations.has(principalOf(token)) ? 'revoked' : 'valid'
 }
 
-/** Errors: not_found (none of that id is listed, or it is of others). */
+/** Errors: not_found (no such token is listed, or the caller may not see it). */
 async function findListed(
   { metadata }: AppContext,
   principal: Principal,
@@ -84,7 +84,7 @@ export async function readListed(
   return tokenMessage(token, stateOf(context, token))
 }
 
-/** Answers what it granted. Errors: not_found, and those of `revokeToken`. */
+/** Returns the grant of the revoked token. Errors: not_found, and those of `revokeToken`. */
 export async function revokeListed(
   context: AppContext,
   principal: Principal,
@@ -97,7 +97,7 @@ export async function revokeListed(
   return revoked
 }
 
-/** As far as revocation asks. */
+/** Holds only the fields that revocation needs; the others are placeholders. */
 function principalOf({
   scope,
   project,

@@ -1,4 +1,4 @@
-/** What every look at a token, and the end of every request body, asks. */
+/** The revocation check, made whenever a token is verified and at the end of every request body. */
 import type { Principal } from '../../auth/principal.ts'
 import type { Revocations } from '../../auth/revocations.ts'
 import { storeError } from '../../core/errors.ts'

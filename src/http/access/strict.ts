@@ -1,5 +1,5 @@
-/** Strict projects: a job replaces and deletes only what it made itself, so that one step gone wrong cannot pass its bytes
- *  off as another job's. */
+/** Strict projects: a job may replace and delete only artifacts it made itself, so that one
+ *  compromised step cannot pass its bytes off as another job's. */
 import {
   isJob,
   mayDelete,
@@ -12,8 +12,8 @@ import type { Artifact, Project, Replacement } from '../../metadata/metadata.ts'
 import { forbidden } from './access.ts'
 import type { AppContext } from '../context.ts'
 
-/** Whether `principal` is a job that its project, else the server, holds to its own artifacts. `known`: the project, where it is at
- *  hand. */
+/** Whether `principal` is a job restricted to its own artifacts, by its project's setting or
+ *  else the server's. `known` saves the lookup of the project. */
 export async function isStrictFor(
   { metadata, config }: AppContext,
   principal: Principal,
@@ -24,7 +24,7 @@ export async function isStrictFor(
   return project?.strict ?? config.strict
 }
 
-/** How an upload of `principal` takes the place of the artifact that holds its name. */
+/** How an upload by `principal` replaces the artifact that has its name. */
 export async function replacementBy(
   context: AppContext,
   principal: Principal,
@@ -43,7 +43,9 @@ export async function requireDelete(
   for (const artifact of artifacts) {
     if (mayDelete(principal, artifact, strict)) continue
     if (mayDelete(principal, artifact, false)) throw heldByOtherJob(artifact)
-    throw forbidden('deleting needs a token of the run that made the artifact, or of scope write')
+    throw forbidden(
+      'deleting requires a token of the run that made the artifact, or one with scope write',
+    )
   }
 }
 
@@ -56,7 +58,7 @@ export async function requireDeleteRun(
   if (mayDeleteRun(principal, place, await isStrictFor(context, principal))) return
   throw forbidden(
     mayDeleteRun(principal, place, false)
-      ? 'this project is strict: no job deletes what others of its run made'
-      : 'deleting needs a token of the run, or of scope write',
+      ? 'this project is strict: a job cannot delete what other jobs of its run made'
+      : 'deleting requires a token of the run, or one with scope write',
   )
 }

@@ -1,5 +1,6 @@
-/** `POST /tokens`: who may do more mints tokens for jobs and people. `POST /tokens/exchange`: jobs get theirs for what
- *  their CI system signs for them. `…/tokens/revoke`: tokens become void before their end. */
+/** `POST /tokens` mints tokens for jobs and people. `POST /tokens/exchange` exchanges an ID
+ *  token, signed by a CI system for its job, for a token. `…/tokens/revoke` revokes tokens
+ *  before they expire. */
 import { Hono } from 'hono'
 import {
   idTokenRequestSchema,
@@ -43,7 +44,7 @@ export function createTokenRoutes(context: AppContext): Hono<AppEnv> {
     const grant = grantBy(principal, request, context.now())
     if (!mayMint(principal, grant)) {
       throw forbidden(
-        'minting tokens needs a token of scope admin, or for tokens of its project that do not outlive it, of scope write',
+        'minting requires a token with scope admin, or one with scope write for tokens of its project that do not outlive it',
       )
     }
     const token = await mintToken(context.keys.tokens, grant)
@@ -60,7 +61,7 @@ export function createTokenRoutes(context: AppContext): Hono<AppEnv> {
   return app
 }
 
-/** What is not asked for is as with the minter: the project, and an end that is not after theirs. */
+/** The project and the upper bound on the expiry default to those of the minting token. */
 function grantBy(principal: Principal, request: TokenRequest, now: number): Principal {
   const project = request.project ?? principal.project ?? undefined
   const { issuedAt, lineage } = principal
@@ -100,7 +101,8 @@ async function listTokens(context: AppContext, c: AppRequest): Promise<Response>
   return c.json({ items, nextCursor }, 200, { 'cache-control': 'private, no-cache' })
 }
 
-/** The token itself is enough: whoever has it could do worse. Who names it by its id must be somebody. */
+/** Revoking a token by its text needs no other credential: its holder could do worse with it.
+ *  Revoking by id requires a principal. */
 async function revoke(context: AppContext, c: AppRequest): Promise<Response> {
   const { token, id } = await parseBody(context, c, revocationRequestSchema)
   const revoked =

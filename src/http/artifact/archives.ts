@@ -53,8 +53,9 @@ const forSaving = {
   cacheControl: 'private, no-cache',
 } as const
 
-/** The live artifacts of the route's run, by name; of several attempts, the newest one's.
- *  Errors: unauthenticated, not_found, invalid_request; too_large; artifact_expired or artifact_deleted when all have ended. */
+/** Returns the live artifacts of the route's run, sorted by name; of equal names in several
+ *  attempts, that of the newest. Errors: unauthenticated, not_found, invalid_request, too_large;
+ *  artifact_expired or artifact_deleted when all have ended. */
 async function artifactsOfRun(context: AppContext, c: AppRequest): Promise<Artifact[]> {
   const principal = await requirePrincipal(context, c)
   const { project: named } = parseQuery(c, runArchiveQuery)
@@ -80,11 +81,12 @@ async function artifactsOfRun(context: AppContext, c: AppRequest): Promise<Artif
 
 function tooMany(run: number): Error {
   const limitValue = limits.artifactsPerRunMax
-  const reason = `run ${run} has more than ${limitValue} artifacts, which is more than one archive holds`
+  const reason = `run ${run} has more than ${limitValue} artifacts, the limit for one archive`
   return tooLarge('artifacts of a run', limitValue, reason)
 }
 
-/** Says how the newest of the ended artifacts ended. Errors: artifact_expired, artifact_deleted. */
+/** Reports how the newest of the run's artifacts ended, if there is one. Errors:
+ *  artifact_expired, artifact_deleted. */
 async function assertNoneEnded(
   { metadata, now }: AppContext,
   filter: { projectId: number; run: number },

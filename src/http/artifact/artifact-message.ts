@@ -8,7 +8,8 @@ import { formatMode } from '../../core/entry.ts'
 import { effectiveState } from '../../core/retention.ts'
 import type { Artifact, ComparedEntry } from '../../metadata/metadata.ts'
 
-/** `origin` begins every link; `now` decides whether an available artifact has expired. */
+/** `origin` is the prefix of every link; `now` decides whether an available artifact has
+ *  expired. */
 export function artifactMessage(
   artifact: Artifact,
   { origin, now }: { origin: string; now: number },
@@ -78,7 +79,8 @@ export function entryMessage({ entry, modifiedAt }: ComparedEntry): WireEntry {
   }
 }
 
-/** Archives can carry times that no four-digit year holds; such a time is as good as none. */
+/** Archives can carry times outside of four-digit years, which ISO 8601 cannot express; they
+ *  become null. */
 function entryInstant(epochSeconds: number): string | null {
   const isWritable = epochSeconds >= firstSecond && epochSeconds <= lastSecond
   return isWritable ? instant(epochSeconds * 1000) : null

@@ -1,4 +1,4 @@
-/** Artifacts: listing, detail, keeping and expiring. */
+/** Artifacts: listing, detail, pinning and changing the expiry. */
 import { Hono } from 'hono'
 import type { z } from 'zod'
 import { retentionChangeSchema, type WireArtifactDetail } from '../../api/messages.ts'
@@ -34,7 +34,7 @@ export function createArtifactRoutes(context: AppContext): Hono<AppEnv> {
   return app
 }
 
-/** The wire form of one artifact with what only its detail tells. */
+/** The wire form of one artifact, with the fields that only its detail has. */
 export async function artifactDetail(
   context: AppContext,
   c: AppRequest,
@@ -58,7 +58,7 @@ export async function artifactDetail(
   }
 }
 
-/** What is told of other artifacts. */
+/** The fields about other artifacts, for callers that may read the whole project. */
 async function othersOf(
   { metadata }: AppContext,
   artifact: Artifact,
@@ -93,9 +93,10 @@ async function listArtifacts(context: AppContext, c: AppRequest): Promise<Respon
   const origin = publicOrigin(context, c)
   const now = context.now()
   const { offset, total, beforeId } = placeOf(query.cursor)
-  // Newest first, those before need not be looked at again, and what others delete hides none.
+  // When sorted newest first, a page continues by id: it does not scan earlier artifacts again, and
+  // concurrent deletions make it skip none.
   const isById = query.sort === 'newest' && beforeId !== undefined
-  // One more tells whether there is another page.
+  // One extra row shows whether there is another page.
   const page = { limit: query.limit + 1, offset: isById ? 0 : offset, sort: query.sort, now }
   const asked = isById ? { ...filter, beforeId } : filter
   const found = await context.metadata.findArtifacts(asked, page)
@@ -115,7 +116,8 @@ async function listArtifacts(context: AppContext, c: AppRequest): Promise<Respon
   })
 }
 
-/** Where a page begins. The first one has counted all; to do it for each would look at all of them each time. */
+/** Decodes where a page begins. The first page counts all artifacts and puts the total into its
+ *  cursor, since a count per page would scan all of them each time. */
 function placeOf(cursor: string | undefined): {
   offset: number
   total?: number
@@ -126,8 +128,8 @@ function placeOf(cursor: string | undefined): {
   return { offset: offset!, total: total!, beforeId: beforeId! }
 }
 
-/** What a query narrows artifacts to, of those that the caller may read; null when that leaves none.
- *  Errors: invalid_name, not_found. */
+/** Returns the filter of a query, restricted to artifacts that the caller may read; null when
+ *  that leaves none. Errors: invalid_name, not_found. */
 export async function filterFor(
   context: AppContext,
   principal: Principal,
@@ -147,12 +149,12 @@ export async function filterFor(
     createdSince: since === undefined ? undefined : Date.parse(since),
   }
   if (principal.scope !== 'run' || principal.run === null) return filter
-  // A token that reads one run has that run; asked for another, it finds nothing.
+  // A token of scope `run` reads its own run; a query for another finds nothing.
   const { number } = principal.run
   return run === undefined || run === number ? { ...filter, run: number } : null
 }
 
-/** The instant that a change asks for; undefined when it asks for none. */
+/** The requested expiry; undefined when the change has none. */
 function wantedEnd(
   { expiresAt, expiresInSeconds }: z.infer<typeof retentionChangeSchema>,
   now: number,

@@ -1,4 +1,5 @@
-/** `GET /artifacts/{id}/attestation`: what the server attests of an artifact; and the keys to verify that with, which are for all. */
+/** `GET /artifacts/{id}/attestation`: the server's attestation of an artifact; and the public
+ *  keys to verify it, open to all. */
 import { Hono } from 'hono'
 import { bundleMediaType } from '../../core/attestation.ts'
 import { withoutEndSlashes } from '../../core/entry.ts'
@@ -35,7 +36,7 @@ async function attest(context: AppContext, c: AppRequest): Promise<Response> {
       yield text
     }
   })
-  // What is not there still has a status to say so.
+  // Read before the headers, so that a missing path still gets a status.
   const first = await bundle.next()
   const headers = { 'content-type': bundleMediaType, 'cache-control': 'private, no-cache' }
   if (c.req.method === 'HEAD') {

@@ -1,5 +1,5 @@
-/** What a delta download asks once it has the tree: the parts of large files, and many stored streams in one answer
- *  (api/negotiation.ts). */
+/** Requests of a delta download once it has the tree: the parts of large files, and many stored
+ *  streams in one response (api/negotiation.ts). */
 import { Hono } from 'hono'
 import { partsMediaType } from '../../api/negotiation.ts'
 import { decodeWants, type Want } from '../../core/blob-exchange.ts'

@@ -1,4 +1,4 @@
-/** `GET /compare`: which entries of two artifacts differ. */
+/** `GET /compare`: the differences between the entries of two artifacts. */
 import { Hono } from 'hono'
 import type { WireComparisonHead, WireDifference } from '../../api/comparison-messages.ts'
 import { apiRoot } from '../../api/paths.ts'
@@ -47,7 +47,7 @@ export function createCompareRoutes(context: AppContext): Hono<AppEnv> {
         differences,
       )
     }
-    // Nothing is kept between requests: each page repeats the merge, which reads no file.
+    // Nothing is kept between requests: each page repeats the merge, which reads no file contents.
     const first = parseOffsetCursor(query.cursor)
     const end = first + query.limit
     const nextCursor = end < differences.length ? formatCursor(end) : null

@@ -1,4 +1,5 @@
-/** Deleting: one artifact, many, a whole run; taking it back. Every answer says what comes back to the disk. */
+/** Deleting one artifact, many, or a whole run, and undoing it. Every response states the disk
+ *  space that is freed. */
 import { Hono } from 'hono'
 import { bulkDeletionRequestSchema, type WireBulkDeletion } from '../../api/messages.ts'
 import { apiRoot } from '../../api/paths.ts'
@@ -32,8 +33,8 @@ export function createDeletionRoutes(context: AppContext): Hono<AppEnv> {
   return app
 }
 
-/** Makes live artifacts tombstones as of `asked` that can be taken back for a while; answers those with which nobody else was
- *  faster. */
+/** Turns live artifacts into tombstones as of `asked`; they can be restored for a while. Returns
+ *  the artifacts that this call removed, without those that a concurrent call removed first. */
 export async function removeArtifacts(
   { space, metadata, config: { undoMs } }: AppContext,
   artifacts: Artifact[],
@@ -58,7 +59,7 @@ async function deleteArtifact(context: AppContext, c: AppRequest): Promise<Respo
   const asked = askedBy(context, principal, 'api')
   const now = asked.at
   if ((await removeArtifacts(context, [artifact], asked)).length === 0) {
-    // Somebody else was faster: say how it ended.
+    // A concurrent request was first: report how the artifact ended.
     const { artifact: ended } = await readableArtifact(context, c)
     assertLive(ended, now)
     throw new Error(`artifact ${artifact.id} is live but could not be removed`)
@@ -106,7 +107,7 @@ async function deleteRun(context: AppContext, c: AppRequest): Promise<Response> 
   return c.json(deletion)
 }
 
-/** All or, when one may not be deleted, none. Errors: forbidden. */
+/** Deletes all, or none if one of them may not be deleted. Errors: forbidden. */
 async function deleteAll(
   context: AppContext,
   principal: Principal,
@@ -132,7 +133,8 @@ async function deleteAll(
   }
 }
 
-/** Errors: artifact_not_found for one that is not there, not live, or of somebody else. */
+/** Errors: artifact_not_found for an artifact that does not exist, is not live, or may not be
+ *  read. */
 async function artifactsOfIds(
   context: AppContext,
   principal: Principal,
@@ -149,7 +151,7 @@ async function artifactsOfIds(
 
 type Filter = NonNullable<ReturnType<typeof bulkDeletionRequestSchema.parse>['filter']>
 
-/** What the filter matches and the caller may delete. */
+/** Returns the artifacts that match the filter and that the caller may delete. */
 async function artifactsOfFilter(
   context: AppContext,
   principal: Principal,

@@ -1,5 +1,5 @@
-/** `GET /digests/{digest}`: who holds a file. Only in what the caller can read: an answer about others would tell that they
- *  have it (invariant 10). */
+/** `GET /digests/{digest}`: the artifacts that hold a file, among those that the caller may
+ *  read. Results from others would disclose that they have it (invariant 10). */
 import { Hono } from 'hono'
 import { apiRoot } from '../../api/paths.ts'
 import { holdersQuery } from '../../api/queries.ts'
@@ -45,8 +45,8 @@ async function listHolders(context: AppContext, c: AppRequest): Promise<Response
   })
 }
 
-/** Where a file is looked for: in the project that is named, else the token's; null is everywhere.
- *  Errors: invalid_name, not_found, forbidden. */
+/** Returns the project to search: the one named, else the token's; null means all. Errors:
+ *  invalid_name, not_found, forbidden. */
 export async function searchedProject(
   context: AppContext,
   principal: Principal,
@@ -56,5 +56,5 @@ export async function searchedProject(
   if (name === null) return null
   const project = await readProject(context, principal, name)
   if (mayReadProject(principal, project.name)) return project
-  throw forbidden('finding files needs a token that reads its whole project')
+  throw forbidden('finding files requires a token that can read its whole project')
 }

@@ -1,4 +1,5 @@
-/** Single files: whole or in part, gzip as it is stored when the caller takes it. */
+/** Single files, whole or in part. Sent as gzip, from the stored stream, to clients that accept
+ *  it. */
 import { Hono } from 'hono'
 import { apiRoot } from '../../api/paths.ts'
 import { fileQuery } from '../../api/queries.ts'

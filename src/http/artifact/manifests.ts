@@ -1,4 +1,4 @@
-/** Manifests: all entries as NDJSON, pages of them, and the children of one directory. */
+/** Manifests: all entries as NDJSON, pages of entries, and the children of one directory. */
 import { Hono } from 'hono'
 import type { WireEntry } from '../../api/messages.ts'
 import { apiRoot } from '../../api/paths.ts'
@@ -24,9 +24,13 @@ export function createManifestRoutes(context: AppContext): Hono<AppEnv> {
     const query = parseQuery(c, manifestQuery)
     const isPaged = query.limit !== undefined || query.cursor !== undefined
     if (isPaged && query.under !== undefined) {
-      throw storeError('invalid_request', 'under is for NDJSON only: leave limit and cursor out', {
-        field: 'under',
-      })
+      throw storeError(
+        'invalid_request',
+        'under works with NDJSON only: leave limit and cursor out',
+        {
+          field: 'under',
+        },
+      )
     }
     if (isPaged) {
       const page = {
@@ -83,7 +87,7 @@ async function manifestStream(
   const unread = answerUnread(c, tag)
   if (unread !== undefined) return unread
   const lines = linesOf(messages(walkSubtree(context.metadata, artifact.id, directory)))
-  // What fails at once, or is not there, still has a status to say so.
+  // Read before the headers, so that an immediate failure or a missing path still gets a status.
   const first = await lines.next()
   if (first.done === true && directory !== '') throw noSuchPath(artifact, directory)
   const headers = { 'content-type': ndjsonType, ...cacheHeaders(tag) }
@@ -101,18 +105,19 @@ async function* messages(
   for await (const listed of entries) yield entryMessage(listed)
 }
 
-/** The tree digest, with a suffix for each other view of the same manifest. */
+/** The tree digest; other views of the same manifest add a suffix. */
 function etag(artifact: Artifact, view: string): string {
   return `"${formatWireDigest(artifact.treeDigest)}${view}"`
 }
 
-/** The answer that the preconditions decide, if they do. */
+/** Returns the response if the preconditions decide it, without reading any entry. */
 function answerUnread(c: AppRequest, tag: string): Response | undefined {
   const status = preconditionStatus(c, tag)
   return status && new Response(null, { status, headers: cacheHeaders(tag) })
 }
 
-/** An artifact can be deleted or expire, so every use asks again; the ETag makes that cheap. */
+/** Caches must revalidate on every use, since an artifact can expire or be deleted. The ETag
+ *  makes that cheap. */
 function cacheHeaders(tag: string): Record<string, string> {
   return { etag: tag, 'cache-control': 'private, no-cache' }
 }

@@ -1,9 +1,9 @@
-/** How long artifacts of a project are kept. */
+/** The retention policy of a project. */
 import { projectPolicy, type RetentionPolicy } from '../../core/retention.ts'
 import type { ProjectName } from '../../core/run.ts'
 import type { AppContext } from '../context.ts'
 
-/** The project's settings within the bounds of the server's. */
+/** The project's settings, limited by the server's. */
 export async function retentionOf(
   { config, metadata }: Pick<AppContext, 'config' | 'metadata'>,
   name: ProjectName,

@@ -1,4 +1,4 @@
-/** `GET /search`: paths inside artifacts, one match a line. */
+/** `GET /search`: matching paths inside artifacts, one match per line. */
 import { Hono } from 'hono'
 import type { WireSearchLine, WireSearchMatch } from '../../api/messages.ts'
 import { searchPath } from '../../api/paths.ts'
@@ -29,13 +29,14 @@ export function createSearchRoutes(context: AppContext): Hono<AppEnv> {
     const principal = await requirePrincipal(context, c)
     const { path, limit, cursor, ...narrowing } = parseQuery(c, searchQuery)
     const globs = [path]
-    // What cannot be searched for is refused, and not by the first artifact that there happens to be.
+    // Rejects an invalid pattern even when there is no artifact to search.
     compilePathGlobs(globs)
     const from = parseSearchCursor(cursor)
     const filter = await filterFor(context, principal, narrowing)
     const { idleMs } = context.config
     const { signal } = c.req.raw
-    // A search that finds nothing for long looks as if nobody took what it sends.
+    // A search that finds nothing for long looks to the idle timer like a client that stopped
+    // reading.
     const msMax = Math.min(limits.searchMs, idleMs / 2)
     const search = { globs, limit, from, msMax, signal }
     const lines =
@@ -48,7 +49,7 @@ export function createSearchRoutes(context: AppContext): Hono<AppEnv> {
   return app
 }
 
-/** Each step is sent as soon as it is there: the next match can be far away. */
+/** Sends the matches of each step at once: the next match can be far away. */
 async function* linesOf(
   { metadata, now }: AppContext,
   steps: AsyncGenerator<Matches, SearchPlace | null, undefined>,
@@ -80,7 +81,7 @@ function matchedMessage(artifact: Artifact): WireSearchMatch['artifact'] {
   return { id, name, project, run, attempt, branch, sha, workflow, event, createdAt }
 }
 
-/** Searches the artifacts that a filter lets through, the newest first, from a place on. */
+/** Searches the artifacts that match a filter, newest first, from a place on. */
 export function searchNewest(
   context: Pick<AppContext, 'metadata' | 'now'>,
   filter: ArtifactFilter,
@@ -94,7 +95,7 @@ export function searchNewest(
   })
 }
 
-/** A place as it stands in addresses. */
+/** A place as an opaque cursor for URLs. */
 export function formatSearchCursor({ artifactId, ordinal }: SearchPlace): string {
   return formatCursor([artifactId, ordinal])
 }

@@ -1,4 +1,4 @@
-/** Credentials in an artifact: telling of them, and saying that they are none. */
+/** Credentials found in an artifact: listing them and dismissing false positives. */
 import { Hono } from 'hono'
 import { apiRoot } from '../../api/paths.ts'
 import { secretDismissalSchema, type WireSecretList } from '../../api/secrets.ts'

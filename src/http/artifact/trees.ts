@@ -1,5 +1,5 @@
-/** `GET /artifacts/{id}/tree`: all entries in their compact form, or what is different from a tree that the client has
- *  (api/negotiation.ts). */
+/** `GET /artifacts/{id}/tree`: all entries in compact form, or the differences to a tree that
+ *  the client has (api/negotiation.ts). */
 import { Hono } from 'hono'
 import { Readable } from 'node:stream'
 import { constants } from 'node:zlib'
@@ -32,7 +32,8 @@ export function createTreeRoutes(context: AppContext): Hono<AppEnv> {
   return app
 }
 
-/** Undefined when there is none that the caller may read: the whole tree does as well. */
+/** Returns undefined when the base is missing or the caller may not read it; the whole tree is
+ *  sent then. */
 async function readBase(
   context: AppContext,
   { principal }: Access,
@@ -47,7 +48,7 @@ async function readBase(
   }
 }
 
-/** Streams a body of unknown length. It ends in a way that its reader knows, so a cut is seen. */
+/** Streams a body of unknown length. The body marks its own end, so a truncated one is detected. */
 function send(c: AppRequest, source: AsyncGenerator<Buffer>, mediaType: string): Response {
   const pages = Readable.from(source, { objectMode: false, highWaterMark: limits.readWindowBytes })
   const { body, encoding } = packStream(c, pages, {
@@ -63,14 +64,15 @@ function send(c: AppRequest, source: AsyncGenerator<Buffer>, mediaType: string):
   })
 }
 
-/** Each page: canonical lines, then times, as sized records; an empty record ends the tree. */
+/** For each page the canonical lines, then the times, as sized records; an empty record ends the
+ *  tree. */
 async function* treePages({ metadata }: AppContext, artifact: Artifact): AsyncGenerator<Buffer> {
   yield Buffer.from(manifestHeader)
   let ahead = metadata.readTreePage(artifact.id, 0)
   for (let number = 1; ; number++) {
     const page = await ahead
     if (page === undefined) break
-    // The next one is looked up while this one is on its way.
+    // The next page is read while this one is being sent.
     ahead = metadata.readTreePage(artifact.id, number)
     ahead.catch(() => {})
     yield records(page.lines, page.times)
@@ -78,7 +80,8 @@ async function* treePages({ metadata }: AppContext, artifact: Artifact): AsyncGe
   yield records(null)
 }
 
-/** Pages of changes, an empty one at their end; then how many entries have their times in a page, and these pages. */
+/** Pages of changes, ended by an empty page; then the number of entries per page of times, and
+ *  those pages. */
 async function* changesPages(
   { metadata }: AppContext,
   base: Artifact,
@@ -104,7 +107,7 @@ async function* changesPages(
   }
 }
 
-/** Below what a client takes for one page. A page of changes may end within a line. */
+/** Less than a client's upper bound for a page. A page of changes may end within a line. */
 const pageBytes = 64 * 1024
 const empty = Buffer.alloc(0)
 

@@ -1,4 +1,4 @@
-/** All artifacts that a filter lets through, a page of the list at a time. */
+/** Iterates over all artifacts that match a filter, one page of the list at a time. */
 import { tooLarge } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import type { Artifact, ArtifactFilter } from '../../metadata/metadata.ts'
@@ -6,7 +6,8 @@ import type { AppContext } from '../context.ts'
 
 type Sort = 'newest' | 'oldest'
 
-/** Goes on by id and not by count: what is deleted between two pages must not make it pass over another. */
+/** Continues by id rather than by offset, so that deletions between two pages make it skip no
+ *  artifact. */
 export async function* walkArtifacts(
   { metadata, now }: Pick<AppContext, 'metadata' | 'now'>,
   filter: ArtifactFilter,
@@ -14,7 +15,8 @@ export async function* walkArtifacts(
 ): AsyncGenerator<Artifact, void, undefined> {
   const page = { limit: limits.listPageMax, offset: 0, sort, now: now() } as const
   if (filter.ids !== undefined) {
-    // Whoever asks for a page of all of them has all looked at, each time.
+    // One query per slice of the ids: with all ids in the filter, every page would look all of them
+    // up again.
     for (const ids of pagesOf(filter.ids, sort))
       yield* await metadata.findArtifacts({ ...filter, ids }, page)
     return
@@ -35,7 +37,8 @@ function* pagesOf(ids: readonly number[], sort: Sort): Generator<number[], void,
     yield inOrder.slice(at, at + limits.listPageMax)
 }
 
-/** Those that are meant, as many as are dealt with at once; the oldest first. Errors: too_large beyond that. */
+/** Returns the matching artifacts that pass `isMeant`, oldest first. Errors: too_large (more
+ *  than can be handled at once). */
 export async function collectArtifacts(
   context: Pick<AppContext, 'metadata' | 'now'>,
   filter: ArtifactFilter,
@@ -52,6 +55,6 @@ export async function collectArtifacts(
 
 function tooMany(): Error {
   const limitValue = limits.bulkDeleteMax
-  const reason = `more than ${limitValue} artifacts match: narrow it`
+  const reason = `more than ${limitValue} artifacts match: narrow the filter`
   return tooLarge('artifacts at once', limitValue, reason)
 }

@@ -1,11 +1,11 @@
-/** Answers that go out gzipped to callers that take it. */
+/** Gzips responses for clients that accept it. */
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { pipeline, type Readable } from 'node:stream'
 import { promisify } from 'node:util'
 import { createGzip, gzip, type ZlibOptions } from 'node:zlib'
 import type { AppRequest } from '../context.ts'
 
-/** RFC 9110 §12.5.3: the most specific coding counts, and a weight of 0 refuses it. */
+/** RFC 9110 §12.5.3: the most specific coding counts, and a weight of 0 excludes it. */
 export function acceptsGzip(c: AppRequest): boolean {
   const weights = new Map<string, number>()
   for (const item of (c.req.header('accept-encoding') ?? '').toLowerCase().split(',')) {
@@ -33,7 +33,8 @@ export async function sendBytes(
   return c.body(packed, status, { ...headers, 'content-encoding': 'gzip' })
 }
 
-/** What to send of `source`, and the headers that say so. Whichever of the two ends, ends the other. */
+/** Returns the body to send for `source` and its encoding header. When either stream ends, so
+ *  does the other. */
 export function packStream(
   c: AppRequest,
   source: Readable,

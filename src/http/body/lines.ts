@@ -5,7 +5,7 @@ import { type AppRequest, outgoingOf } from '../context.ts'
 
 export const ndjsonType = 'application/x-ndjson'
 
-/** JSON, one value a line, in pieces of about 64 KiB. */
+/** Formats values as JSON, one per line, in pieces of about 64 KiB. */
 export async function* linesOf(
   values: AsyncIterable<object> | Iterable<object>,
 ): AsyncGenerator<Uint8Array, void, undefined> {
@@ -20,8 +20,8 @@ export async function* linesOf(
   if (pending !== '') yield encoder.encode(pending)
 }
 
-/** The length is not known before the first byte, so a failure part-way cuts the connection: chunked encoding would
- *  otherwise end as if the listing were whole. */
+/** The length is unknown before the first byte, so a failure part-way destroys the connection:
+ *  otherwise chunked encoding would end as if the listing were complete. */
 export function lineStream(
   c: AppRequest,
   first: IteratorResult<Uint8Array, void>,
@@ -30,7 +30,8 @@ export function lineStream(
   let next: IteratorResult<Uint8Array, void> | undefined = first
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
-      // Values that wait for nothing and a client that takes them at once would leave no turn to others.
+      // Values that are ready at once and a client that reads them at once would otherwise starve
+      // other requests.
       await nextTurn()
       try {
         const { value, done } = next ?? (await rest.next())
@@ -39,9 +40,9 @@ export function lineStream(
         else controller.enqueue(value)
       } catch (error) {
         const outgoing = outgoingOf(c)
-        // The client hung up: the stream is cancelled, and there is nobody to tell.
+        // The client hung up: the stream is cancelled, and nobody receives the error.
         if (outgoing?.destroyed === true) return
-        c.get('log').warn('a listing failed in mid-body', { error: asError(error) })
+        c.get('log').warn('listing failed mid-body', { error: asError(error) })
         if (outgoing === undefined) controller.error(error)
         else outgoing.destroy()
       }

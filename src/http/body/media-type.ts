@@ -1,5 +1,5 @@
-/** Media types of files in artifacts, by extension. What the uploader claims is not asked: its word would decide what a
- *  browser does with bytes of a stranger. */
+/** Media types of files in artifacts, by extension. The type that the uploader claims is
+ *  ignored: it would let a stranger decide what a browser does with the bytes. */
 import { bytesMediaType } from '../../core/media-type.ts'
 
 const byExtension: Record<string, string> = {
@@ -39,7 +39,7 @@ const byExtension: Record<string, string> = {
 const plainText =
   /^(?:bash|c|cc|cfg|conf|cpp|cs|diff|env|go|h|hpp|ini|java|jsonl|jsx|kt|lcov|lock|log|lua|md|ndjson|patch|php|pl|properties|py|rb|rs|rst|scss|sh|sql|swift|tap|toml|ts|tsx|txt|vue|yaml|yml|zig)$/
 
-/** `application/octet-stream` for whatever is not known. */
+/** `application/octet-stream` for unknown extensions. */
 export function mediaTypeOf(path: string): string {
   const name = path.slice(path.lastIndexOf('/') + 1)
   const dot = name.lastIndexOf('.')
@@ -48,7 +48,7 @@ export function mediaTypeOf(path: string): string {
   return plainText.test(extension) ? 'text/plain; charset=utf-8' : bytesMediaType
 }
 
-/** A policy for bytes of strangers shown on our own origin: an opaque origin of their own, no scripts, no forms, nothing
- *  fetched. */
+/** A policy for untrusted bytes shown on our own origin: an opaque origin, no scripts, no forms,
+ *  no fetches. */
 export const untrustedContentPolicy =
   "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"

@@ -1,4 +1,5 @@
-/** Downloads as readers: every answer that is made of stored bytes is made under a read lease, which ends with its body. */
+/** Read leases for downloads: every response made of stored bytes is built under a read lease
+ *  that ends with its body. */
 import { assertLive } from '../../browse/find-artifact.ts'
 import { openReadLease, type ReadLease } from '../../egress/read-lease.ts'
 import type { Representation } from '../../egress/representation.ts'
@@ -11,8 +12,8 @@ interface LeasedAnswer extends SendOptions {
   represent(): Promise<Representation>
 }
 
-/** Sends what `represent` makes, under a lease that is taken before it asks where anything lies.
- *  Errors: those of `underReadLease`, `represent` and `sendRepresentation`. */
+/** Sends the representation that `represent` returns, under a lease taken before any copy is
+ *  located. Errors: those of `underReadLease`, `represent` and `sendRepresentation`. */
 export async function sendUnderLease(
   context: ReadingContext & Pick<AppContext, 'graceOver'>,
   c: AppRequest,
@@ -30,8 +31,9 @@ type ReadingContext = Pick<AppContext, 'metadata' | 'now'> & {
   config: Pick<AppContext['config'], 'idleMs'>
 }
 
-/** Makes the answer under a lease of `artifacts`, taken before `answer` asks where anything lies.
- *  Errors: artifact_expired, artifact_deleted (between the caller's check and the lease), and those of `answer`. */
+/** Builds a response under a lease of `artifacts`, taken before `answer` locates any copy.
+ *  Errors: artifact_expired, artifact_deleted (between the caller's check and the lease), and
+ *  those of `answer`. */
 export async function underReadLease(
   context: ReadingContext,
   c: AppRequest,
@@ -64,11 +66,12 @@ export async function leaseOf(
     const artifact = await context.metadata.findArtifact(id)
     if (artifact !== undefined) assertLive(artifact, context.now())
   }
-  throw new Error(`artifacts ${ids.join(', ')} are live and cannot be leased`)
+  throw new Error(`artifacts ${ids.join(', ')} are live but cannot be leased`)
 }
 
-/** The same bytes; `lease` ends when they do, however that comes, and at the latest with `outgoing`: an answer whose
- *  headers cannot be sent ends without its body being read or cancelled. */
+/** Returns a stream of the same bytes that ends `lease` when it ends, fails or is cancelled, and
+ *  at the latest when `outgoing` closes: a response whose headers cannot be sent ends without
+ *  its body being read or cancelled. */
 function endingWith(
   body: ReadableStream<Uint8Array>,
   lease: ReadLease,
@@ -83,8 +86,8 @@ function endingWith(
     }
   }
   outgoing?.once('close', () => {
-    // Nobody is left to be told; what could not be ended is not renewed and runs out.
-    close(new Error('the answer is over')).catch(() => undefined)
+    // The error has no receiver. A lease that could not be ended is not renewed and expires.
+    close(new Error('the response has ended')).catch(() => undefined)
   })
   return new ReadableStream<Uint8Array>(
     {

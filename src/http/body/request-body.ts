@@ -1,5 +1,6 @@
-/** Request bodies: read straight from the socket's stream with a bound, a length check and an idle timer, and drained
- *  before an answer when nobody read them (GITHUB-PROTOCOL §8.5: else the client sees ECONNRESET, not our message). */
+/** Request bodies. They are read straight from the socket's stream with an upper bound, a length
+ *  check and an idle timer. A body that nobody read is drained before the response
+ *  (GITHUB-PROTOCOL §8.5: otherwise the client sees ECONNRESET instead of our message). */
 import { Readable } from 'node:stream'
 import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -13,34 +14,35 @@ import { type AppRequest, incomingOf } from '../context.ts'
 
 export interface BodyLimit {
   bytesMax: number
-  /** What is bounded, for the message: `bytes of a block`. */
+  /** What the limit bounds, for the message: `bytes of a block`. */
   limit: string
-  /** The variable that moves the bound; null when none does. */
+  /** The setting that changes the limit; null when none does. */
   setting: string | null
 }
 
-/** Of a whole upload. */
+/** Limit of a whole upload. */
 export function uploadLimit({ artifactBytesMax }: Pick<Config, 'artifactBytesMax'>): BodyLimit {
   const limit = 'bytes of an upload'
   return { bytesMax: artifactBytesMax, limit, setting: 'TROVE_MAX_ARTIFACT' }
 }
 
-/** Of a list of blobs, parts or times. */
+/** Limit of a list of blobs, parts or times. */
 export const listLimit: BodyLimit = {
   bytesMax: listBytesMax,
   limit: 'bytes of one list',
   setting: null,
 }
 
-/** Of what is read as fields. Routes of theirs ask who sends it first, where they have to. */
+/** Limit of a body that is parsed into fields. It is lower for unauthenticated senders, so
+ *  routes that require a principal authenticate before they read the body. */
 export function fieldsLimit(c: AppRequest, limit: string): BodyLimit {
   const isStranger = c.var.principal === undefined
   const bytesMax = isStranger ? limits.strangerBodyBytesMax : limits.jsonBodyBytesMax
   return { bytesMax, limit, setting: null }
 }
 
-/** Announced length of the body; null when it is chunked or has none.
- *  Errors: invalid_request. */
+/** Returns the announced length of the body; null when it is chunked or absent. Errors:
+ *  invalid_request. */
 export function contentLength(c: AppRequest): number | null {
   const text = c.req.header('content-length')
   if (text === undefined) return null
@@ -51,10 +53,11 @@ export function contentLength(c: AppRequest): number | null {
   })
 }
 
-/** The body as a stream of bytes, of which `bytesMax` is the bound.
- *  Errors: too_large (at once when the announced length is, else at the byte that is too many); the stream fails with
- *  incomplete_body when it ends early, with unauthenticated when the sender's token was revoked meanwhile, and with idle_timeout, the connection cut, when nothing arrives for the idle
- *  limit. */
+/** Returns the body as a stream of at most `bytesMax` bytes. Errors: too_large (at once if the
+ *  announced length exceeds the limit, else at the first byte past it). The stream fails with
+ *  incomplete_body when the body ends early, with unauthenticated when the sender's token was
+ *  revoked meanwhile, and with idle_timeout when nothing arrives for the idle limit; the
+ *  connection is then destroyed. */
 export function openRequestBody(context: BodyContext, c: AppRequest, limit: BodyLimit): Readable {
   const expectedBytes = contentLength(c)
   if (expectedBytes !== null) refuseAbove(limit, expectedBytes)
@@ -65,25 +68,27 @@ export function openRequestBody(context: BodyContext, c: AppRequest, limit: Body
       context.metrics.received(received.chunkBytes)
       refuseAbove(limit, received.totalBytes)
     },
-    // It can have taken hours.
+    // Checked again at the end, since an upload can take hours.
     onEnd: () => {
       const { principal } = c.var
       if (principal !== undefined) requireUnrevoked(context, principal)
     },
   })
   const body = Readable.from(chunks, { objectMode: false, highWaterMark: limits.readWindowBytes })
-  // It reads ahead of its reader, so it can fail after that has stopped; an error that nobody hears ends the process.
+  // The stream reads ahead, so it can fail after its consumer has stopped; an unhandled 'error'
+  // event would end the process.
   body.on('error', () => undefined)
   return body
 }
 
-/** The whole body in memory. Errors: too_large, incomplete_body, idle_timeout. */
+/** Reads the whole body into memory. Errors: too_large, incomplete_body, idle_timeout. */
 export async function readBytesBody(
   context: BodyContext,
   c: AppRequest,
   limit: BodyLimit,
 ): Promise<Buffer> {
-  // Not a list of what came: where each is of one byte, that takes a hundred times as much.
+  // A growing buffer and not a list of chunks: a list of one-byte chunks takes a hundred times the
+  // memory.
   let bytes = Buffer.alloc(0)
   let length = 0
   for await (const part of openRequestBody(context, c, limit)) {
@@ -100,8 +105,8 @@ export async function readBytesBody(
   return bytes.subarray(0, length)
 }
 
-/** The body as JSON; an empty one is an empty object. Errors: invalid_request, too_large, incomplete_body,
- *  idle_timeout. */
+/** Parses the body as JSON; an empty body yields an empty object. Errors: invalid_request,
+ *  too_large, incomplete_body, idle_timeout. */
 export async function readJsonBody(context: BodyContext, c: AppRequest): Promise<unknown> {
   const bytes = await readBytesBody(context, c, fieldsLimit(c, 'bytes of a JSON body'))
   if (bytes.length === 0) return {}
@@ -117,11 +122,12 @@ export async function readJsonBody(context: BodyContext, c: AppRequest): Promise
   }
 }
 
-/** Reads what is left of the body and throws it away, within bounds of bytes and time. True when nothing is left. */
+/** Reads and discards the rest of the body, within bounds of bytes and time. Returns true when
+ *  nothing is left. */
 export async function drainBody(c: AppRequest): Promise<boolean> {
   const incoming = incomingOf(c)
   if (incoming === undefined || incoming.readableEnded || incoming.destroyed) return true
-  // These have none as a rule, and node reads one on its own when there is.
+  // These rarely have a body, and Node discards it by itself when there is one.
   if (c.req.method === 'GET' || c.req.method === 'HEAD') return true
   return await new Promise<boolean>((resolve) => {
     let drainedBytes = 0
@@ -147,8 +153,9 @@ export async function drainBody(c: AppRequest): Promise<boolean> {
   })
 }
 
-/** With less than this, it is waited a turn for more: senders choose what chunks of HTTP hold (RFC 9112 §7.1), and ten thousand of a
- *  byte each, from one read of the socket, would be ten thousand steps for every reader behind. */
+/** After a smaller chunk, readers wait a turn of the event loop for more. The sender chooses
+ *  chunk sizes (RFC 9112 §7.1): ten thousand one-byte chunks, from one read of the socket, would
+ *  otherwise be ten thousand steps for every stage of the pipeline. */
 const gatheredBytes = 4096
 
 interface ChunkRules {
@@ -163,10 +170,11 @@ async function* readChunks(source: BodySource, rules: ChunkRules): AsyncGenerato
   let isIdle = false
   const onIdle = (): void => {
     isIdle = true
-    // GITHUB-PROTOCOL §1.23: the stalled client lives until its socket is closed.
+    // GITHUB-PROTOCOL §1.23: a stalled client does not give up until its socket is closed.
     source.cut()
   }
-  // The timer runs only while we wait for the sender: slow disks of ours are not its silence.
+  // The timer runs only while we wait for the sender, so that our own slow disks do not count as
+  // its silence.
   let timer = setTimeout(onIdle, rules.idleMs)
   try {
     for await (const chunk of source.chunks) {
@@ -174,14 +182,14 @@ async function* readChunks(source: BodySource, rules: ChunkRules): AsyncGenerato
       totalBytes += chunk.length
       rules.onChunk({ chunkBytes: chunk.length, totalBytes })
       const isWhole = totalBytes === rules.expectedBytes
-      // What comes meanwhile is read as one.
+      // Chunks that arrive meanwhile are read together.
       if (chunk.length < gatheredBytes && !isWhole) await nextTurn()
       yield chunk
       timer = setTimeout(onIdle, rules.idleMs)
     }
   } catch (error) {
     if (isIdle) {
-      const message = `no byte arrived for ${rules.idleMs} ms`
+      const message = `received no data for ${rules.idleMs} ms`
       throw storeError('idle_timeout', message, { limitMs: rules.idleMs }, { cause: error })
     }
     if (!isDisconnect(error)) throw error
@@ -204,7 +212,7 @@ function sourceOf(c: AppRequest): BodySource {
   const incoming = incomingOf(c)
   if (incoming !== undefined) {
     return {
-      // A consumer that stops early must not take the socket with it: the answer still has to go out.
+      // A consumer that stops early must not destroy the socket: the response still has to be sent.
       chunks: incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>,
       cut: () => {
         incoming.destroy()
@@ -216,22 +224,25 @@ function sourceOf(c: AppRequest): BodySource {
   return {
     chunks: stream as AsyncIterable<Buffer>,
     cut: () => {
-      stream.destroy(new Error('the body was cut'))
+      stream.destroy(new Error('the body was cut off'))
     },
   }
 }
 
 function refuseAbove({ limit, bytesMax, setting }: BodyLimit, bytes: number): void {
   if (bytes <= bytesMax) return
-  const movedBy = setting === null ? '' : ` (${setting})`
-  throw tooLarge(limit, bytesMax, `${limit} must be at most ${bytesMax}${movedBy}`, setting)
+  const changedBy = setting === null ? '' : ` (${setting})`
+  throw tooLarge(limit, bytesMax, `${limit} must be at most ${bytesMax}${changedBy}`, setting)
 }
 
 function incomplete(expectedBytes: number | null, actualBytes: number, cause?: unknown): Error {
-  const expected = expectedBytes === null ? 'its end' : `${expectedBytes} bytes`
+  const received =
+    expectedBytes === null
+      ? `${actualBytes} bytes, before its end`
+      : `${actualBytes} of ${expectedBytes} bytes`
   return storeError(
     'incomplete_body',
-    `the body broke off after ${actualBytes} bytes, before ${expected}`,
+    `the request body broke off after ${received}`,
     { expectedBytes, actualBytes },
     { cause },
   )

@@ -1,16 +1,17 @@
-/** Sends a representation: preconditions, ranges, headers, and a body that can never be taken for whole when it is not.
+/** Sends a representation: preconditions, ranges, headers, and a body that can never be mistaken
+ *  for complete when it is not.
  *
- *  A failure before the first chunk is an ordinary failure with a status. After it there is no status left, so:
- *    ranged, stock-raw  the length was announced, and the connection is cut
- *    stock-zip          chunked without a length; a tail that no zip reader accepts, then a clean end, because stock
- *                       clients take a cut for success (GITHUB-PROTOCOL §11.3) */
+ *  A failure before the first chunk has a status as usual. After it no status can be sent, so:
+ *    ranged, stock-raw  the length was announced, so the connection is destroyed
+ *    stock-zip          chunked without a length: the body ends normally after a tail that no zip reader accepts, because
+ *                       stock clients take a destroyed connection for success (GITHUB-PROTOCOL §11.3) */
 import { type ByteRange, formatContentRange, parseByteRange } from '../../core/byte-range.ts'
 import { digestToBytes } from '../../core/digest.ts'
 import { asError, storeError } from '../../core/errors.ts'
 import type { Representation } from '../../egress/representation.ts'
 import { type AppRequest, outgoingOf } from '../context.ts'
 
-/** How a body that fails half-way ends. */
+/** How a body that fails part-way ends. */
 export type SendMode = 'ranged' | 'stock-zip' | 'stock-raw'
 
 export interface SendOptions {
@@ -21,16 +22,18 @@ export interface SendOptions {
 
 /** The parts of the context that sending needs. */
 interface SendContext {
-  /** How long a client may take nothing. */
+  /** The longest that a client may read nothing. */
   config: { idleMs: number }
-  /** Aborted when running bodies must end, each as its mode says. */
+  /** Aborted when bodies still being sent must end, each according to its mode. */
   graceOver: AbortSignal
 }
 
-/** What zip readers refuse wherever it comes: inside data, a header, or between members. */
+/** Bytes that zip readers reject wherever they appear: inside data, in a header, or between
+ *  members. */
 const poison = Buffer.alloc(4096, 0xff)
 
-/** The answer to GET or HEAD. Errors: range_not_satisfiable, blob_damaged, whatever the first read throws. */
+/** Responds to GET or HEAD. Errors: range_not_satisfiable, blob_damaged, those of the first
+ *  read. */
 export async function sendRepresentation(
   context: SendContext,
   c: AppRequest,
@@ -59,7 +62,8 @@ export async function sendRepresentation(
   }
 }
 
-/** The status that the preconditions of a GET or HEAD of `etag` decide, if they do. RFC 9110 §13.2.2. */
+/** Returns the status if the preconditions of a GET or HEAD of `etag` decide it. RFC 9110
+ *  §13.2.2. */
 export function preconditionStatus(c: AppRequest, etag: string): 304 | 412 | undefined {
   const ifMatch = c.req.header('if-match')
   if (ifMatch !== undefined && !listsTag(ifMatch, etag, 'strong')) return 412
@@ -68,12 +72,12 @@ export function preconditionStatus(c: AppRequest, etag: string): 304 | 412 | und
   return undefined
 }
 
-/** The range to answer with, if the request has one that holds. RFC 9110 §14.2, §13.1.5. */
+/** Returns the range to respond with if the request has a valid one. RFC 9110 §14.2, §13.1.5. */
 function requestedPart(c: AppRequest, { etag, totalBytes }: Representation): ByteRange | undefined {
-  // RFC 9110 §14.2: Range means something for GET only.
+  // RFC 9110 §14.2: Range is defined for GET only.
   if (c.req.method !== 'GET') return undefined
   const ifRange = c.req.header('if-range')
-  // Strong comparison; a date never holds, as no Last-Modified is sent.
+  // Strong comparison. A date never matches, as no Last-Modified is sent.
   if (ifRange !== undefined && ifRange.trim() !== etag) return undefined
   const answer = parseByteRange(c.req.header('range'), totalBytes)
   if (answer.kind === 'unsatisfiable') {
@@ -83,7 +87,8 @@ function requestedPart(c: AppRequest, { etag, totalBytes }: Representation): Byt
   return answer.kind === 'part' ? answer.range : undefined
 }
 
-/** Whether an If-Match or If-None-Match field names `etag`. RFC 9110 §8.8.3.2: a weak tag never matches strongly. */
+/** Whether an If-Match or If-None-Match field names `etag`. RFC 9110 §8.8.3.2: a weak tag never
+ *  matches strongly. */
 function listsTag(field: string, etag: string, comparison: 'strong' | 'weak'): boolean {
   if (field.trim() === '*') return true
   const tags = field.match(/(?:W\/)?"[^"]*"/g) ?? []
@@ -98,15 +103,16 @@ function describe(representation: Representation, options: SendOptions): Record<
     'x-content-type-options': 'nosniff',
     ...(options.mode === 'ranged' ? { 'accept-ranges': 'bytes' } : {}),
     ...(contentEncoding === null ? {} : { 'content-encoding': contentEncoding }),
-    // RFC 9530 §3: of the whole representation, whatever part is sent.
+    // RFC 9530 §3: covers the whole representation, whatever part is sent.
     ...(digest === null
       ? {}
       : { 'repr-digest': `sha-256=:${digestToBytes(digest).toString('base64')}:` }),
   }
 }
 
-/** Both forms of the name. The plain one has nothing that stock clients cut at or decode (GITHUB-PROTOCOL §10); the
- *  other is RFC 8187, percent-encoded more strictly than it asks. */
+/** Formats the name in both forms. The plain form has no characters that stock clients cut at or
+ *  decode (GITHUB-PROTOCOL §10). The other is that of RFC 8187, percent-encoded more strictly
+ *  than required. */
 export function formatDisposition(disposition: 'attachment' | 'inline', fileName: string): string {
   const plain = fileName.replace(/[^ -~]|["\\;%']/g, '_')
   const exact = encodeURIComponent(fileName.toWellFormed()).replace(
@@ -116,7 +122,8 @@ export function formatDisposition(disposition: 'attachment' | 'inline', fileName
   return `${disposition}; filename="${plain}"; filename*=UTF-8''${exact}`
 }
 
-/** Reads the first chunk, so that what fails at once still has a status, and answers a stream of all of them. */
+/** Reads the first chunk, so that an immediate failure still has a status, and returns a stream
+ *  of all chunks. */
 async function openBody(
   { config, graceOver }: SendContext,
   c: AppRequest,
@@ -133,7 +140,7 @@ async function openBody(
     await chunks.return?.()
   }
   watchIdle(c, config.idleMs)
-  // An answer whose headers cannot be sent ends without its body being read or cancelled.
+  // A response whose headers cannot be sent ends without its body being read or cancelled.
   outgoing?.once('close', () => {
     close('the client hung up').catch(() => undefined)
   })
@@ -148,9 +155,10 @@ async function openBody(
           if (chunk.done === true) controller.close()
           else controller.enqueue(chunk.value)
         } catch (error) {
-          // The client hung up or took nothing: the stream is cancelled, and there is nobody to tell.
+          // The client hung up or stopped reading: the stream is cancelled, and nobody receives the
+          // error.
           if (outgoing?.destroyed === true) return
-          c.get('log').warn('download failed in mid-body', { error: asError(error) })
+          c.get('log').warn('download failed mid-body', { error: asError(error) })
           await close('the body failed').catch(() => undefined)
           if (mode === 'stock-zip') {
             controller.enqueue(poison)
@@ -158,8 +166,8 @@ async function openBody(
           } else if (outgoing === undefined) {
             controller.error(error)
           } else {
-            // Neither an error nor an end reaches the adapter: it would complete the message with one or the other.
-            // It cancels the stream when it sees the connection gone.
+            // The adapter must see neither an error nor an end of the stream: it would complete the
+            // message on either. It cancels the stream when the connection is gone.
             outgoing.destroy()
           }
         }
@@ -168,17 +176,18 @@ async function openBody(
         await close('the client hung up')
       },
     },
-    // A chunk is asked for only when the one before is on its way; reading ahead is the representation's own affair.
+    // A chunk is requested only once the previous one is on its way; the representation reads ahead
+    // by itself.
     { highWaterMark: 0 },
   )
 }
 
-/** Cuts a connection on which nothing of an answer moves for `idleMs`. The socket's own timer sees the progress of a large
- *  write, which the stream of chunks does not. */
+/** Destroys the connection when no byte of a response is accepted for `idleMs`. Uses the
+ *  socket's own timer, which sees the progress of a large write; the stream of chunks does not. */
 export function watchIdle(c: AppRequest, idleMs: number): void {
   const outgoing = outgoingOf(c)
   outgoing?.setTimeout(idleMs, () => {
-    c.get('log').info('download cut: the client took nothing', { idleMs })
+    c.get('log').info('download cut: the client stopped reading', { idleMs })
     outgoing.destroy()
   })
 }

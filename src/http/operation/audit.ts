@@ -1,4 +1,4 @@
-/** `GET /audit`: who took something away, or changed what others rely on. */
+/** `GET /audit`: who deleted something, or changed what others rely on. */
 import { Hono } from 'hono'
 import type { WireAct } from '../../api/audit.ts'
 import { auditPath } from '../../api/paths.ts'
@@ -46,7 +46,7 @@ async function listActs(context: AppContext, c: AppRequest): Promise<Response> {
 
 type ListActs = AppContext['metadata']['listActs']
 
-/** A page of it, and where the next one begins; null at the end. */
+/** Returns a page of the audit log, and where the next page begins; null at the end. */
 export async function readAudit(
   { metadata }: Pick<AppContext, 'metadata'>,
   {
@@ -55,7 +55,7 @@ export async function readAudit(
     before,
   }: { filter: Parameters<ListActs>[0]; limit: number; before: number | undefined },
 ): Promise<{ items: WireAct[]; next: number | null }> {
-  // One more tells whether there is another page.
+  // One extra row shows whether there is another page.
   const found = await metadata.listActs(filter, { limit: limit + 1, before })
   const acts = found.slice(0, limit)
   return {

@@ -1,6 +1,7 @@
-/** `/trove.tgz`: the commands that speak to a server, as an npm package without dependencies (`client/bundle.mjs`). So
- *  `npx SERVER/trove.tgz upload …` works wherever Node is, with a client that is as new as the server. Open to all: it is the
- *  program, and says nothing about what is stored. */
+/** `/trove.tgz`: the client commands as an npm package without dependencies
+ *  (`client/bundle.mjs`). With it `npx SERVER/trove.tgz upload …` works wherever Node is
+ *  installed, with a client of the server's own version. Open to all: it contains the program
+ *  and nothing about stored data. */
 import { Hono } from 'hono'
 import { readFile } from 'node:fs/promises'
 import { digestOf } from '../../core/digest.ts'

@@ -1,4 +1,5 @@
-/** `/admin`: collecting garbage, scrub and backup by hand. Each is a job, put in the queue and asked about. */
+/** `/admin`: garbage collection, scrub and backup on request. Each is a queued job whose state
+ *  can be polled. */
 import { Hono } from 'hono'
 import {
   backupRequestSchema,
@@ -44,7 +45,7 @@ export function createMaintenanceRoutes(context: AppContext): Hono<AppEnv> {
     const id = c.req.param('id')
     const job = context.maintenance.jobs.find(id)
     if (job === undefined)
-      throw storeError('not_found', `there is no job ${id}, or it is long over`, { what: 'job' })
+      throw storeError('not_found', `there is no job ${id}, or it ended long ago`, { what: 'job' })
     return c.json(jobMessage(job), 200, { 'cache-control': 'no-store' })
   })
   return app
@@ -55,7 +56,7 @@ export type UpkeepByHand =
   | { kind: 'scrub' }
   | { kind: 'backup'; destination: string; copies: boolean }
 
-/** Puts what somebody asks for in the queue, and what is more than a plan in the audit log before. */
+/** Queues a job on request. Records it in the audit log first, unless it is a dry run. */
 export async function startByHand(
   context: AppContext,
   asked: Asked,
@@ -79,7 +80,7 @@ export async function startByHand(
   }
 }
 
-/** What gives room back does not wait for room. */
+/** Only logs a full disk: a job that frees space must not depend on free space. */
 async function recordUpkeep(
   { space, metadata, log }: AppContext,
   asked: Asked,
@@ -95,7 +96,7 @@ async function recordUpkeep(
   }
 }
 
-/** The answer to whoever put a job in the queue. */
+/** The response to queueing a job. */
 function accepted(c: AppRequest, job: Job): Response {
   return c.json(jobMessage(job), 202, { location: jobPath(job.id), 'cache-control': 'no-store' })
 }
@@ -118,6 +119,6 @@ function failureOf({ id, error }: Job): Pick<WireJob, 'error' | 'code'> {
   if (error === null) return { error: null, code: null }
   if (error instanceof StoreError) return { error: error.message, code: error.code }
   if (error.name === 'AbortError') return { error: 'the server is stopping', code: 'shutting_down' }
-  // What is no expected failure may tell of paths.
-  return { error: `an internal error happened; the log has it under job ${id}`, code: 'internal' }
+  // Messages of unexpected errors may contain paths.
+  return { error: `internal error; see job ${id} in the server's log`, code: 'internal' }
 }

@@ -1,14 +1,16 @@
-/** Request counters of this process, and `/metrics` as Prometheus text (exposition format 0.0.4). */
+/** Request counters of this process, and `/metrics` as Prometheus text (exposition format
+ *  0.0.4). */
 import type { DiskFigures } from '../../lifecycle/disk-space.ts'
 import type { JobTally } from '../../lifecycle/jobs.ts'
 import type { StoreFigures } from '../../metadata/metadata.ts'
 
-/** Groups of routes that are counted apart; a closed set, so the number of series is bounded. */
+/** Groups of routes that are counted separately; a closed set, so the number of series is
+ *  bounded. */
 export type RouteGroup = 'actions' | 'blob' | 'api' | 'page' | 'operation'
 
 export interface RequestMetrics {
   begin(): void
-  /** `failure`: the code of the error that it ended with. */
+  /** `failure` is the error code of a failed request. */
   end(
     group: RouteGroup,
     status: number,
@@ -19,15 +21,15 @@ export interface RequestMetrics {
   render(state: MetricsState): string
 }
 
-/** What is told besides requests. */
+/** Figures other than those of requests. */
 export interface MetricsState {
   figures: StoreFigures
   disk: DiskFigures
   jobs: readonly JobTally[]
 }
 
-/** Failures and jobs that somebody may want to be woken for: they are told of as 0 from the start, since Prometheus sees no
- *  increase in what was not there before. */
+/** Failures and jobs worth an alert. They are reported as 0 from the start, since Prometheus
+ *  sees no increase in a series that just appeared. */
 const watchedFailures = ['blob_damaged', 'internal', 'quota_exceeded', 'storage_full']
 const watchedJobs = ['backup', 'gc', 'scrub']
 
@@ -73,14 +75,14 @@ export function createRequestMetrics(): RequestMetrics {
         ...metric(
           'trove_request_seconds_total',
           'counter',
-          'Time until the headers of the answer.',
+          'Time until the response headers were ready.',
           requests,
           (each) => each.durationMs / 1000,
         ),
         ...metric(
           'trove_failures_total',
           'counter',
-          'Requests that were refused or failed.',
+          'Requests that failed or were rejected.',
           new Map([...failures].map(([code, count]) => [`code="${code}"`, count])),
           (each) => each,
         ),
@@ -91,7 +93,12 @@ export function createRequestMetrics(): RequestMetrics {
           'Bytes of request bodies.',
           receivedBytes,
         ),
-        ...single('trove_sent_bytes_total', 'counter', 'Bytes of artifact bodies sent.', sentBytes),
+        ...single(
+          'trove_sent_bytes_total',
+          'counter',
+          'Bytes of responses, headers included.',
+          sentBytes,
+        ),
         ...Object.entries(figures).flatMap(([name, value]: [string, number]) =>
           single(
             `trove_store_${snakeCase(name)}`,
@@ -104,7 +111,7 @@ export function createRequestMetrics(): RequestMetrics {
         ...single(
           'trove_disk_min_free_bytes',
           'gauge',
-          'Free bytes below which uploads are refused.',
+          'Free bytes below which uploads are rejected.',
           disk.minFreeBytes,
         ),
         ...jobMetrics(jobs),
@@ -115,7 +122,7 @@ export function createRequestMetrics(): RequestMetrics {
 
 const figureHelp: Record<keyof StoreFigures, string> = {
   artifacts: 'Live artifacts.',
-  damagedArtifacts: 'Live artifacts of which files cannot be read.',
+  damagedArtifacts: 'Live artifacts with files that cannot be read.',
   files: 'Files of live artifacts.',
   logicalBytes: 'Bytes of all files of live artifacts.',
   uniqueBytes: 'Bytes of distinct files.',
@@ -136,7 +143,7 @@ function metric<Each>(
   return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...lines]
 }
 
-/** What an operator watches, so that upkeep that fails again and again is noticed. */
+/** Outcomes of jobs, so that an operator notices upkeep that keeps failing. */
 function jobMetrics(jobs: readonly JobTally[]): string[] {
   const outcome = (kind: string, word: string): string => `kind="${kind}",outcome="${word}"`
   const ends = new Map<string, number>()
@@ -149,9 +156,9 @@ function jobMetrics(jobs: readonly JobTally[]): string[] {
     ends.set(outcome(kind, 'failed'), failed)
     if (lastDoneAt !== null) times.set(`kind="${kind}"`, lastDoneAt / 1000)
   }
-  const help = 'When one last ended well since the server began, in seconds since 1970.'
+  const help = 'Time of the last successful job since the server started, in seconds since 1970.'
   return [
-    ...metric('trove_jobs_total', 'counter', 'Jobs of upkeep that ended.', ends, (each) => each),
+    ...metric('trove_jobs_total', 'counter', 'Maintenance jobs that ended.', ends, (each) => each),
     ...metric('trove_job_last_success_seconds', 'gauge', help, times, (each) => each),
   ]
 }

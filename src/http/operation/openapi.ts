@@ -1,11 +1,11 @@
-/** `/openapi.json`: open to all, since it says nothing about what is stored. */
+/** `/openapi.json`: open to all, since it discloses nothing about stored data. */
 import { Hono } from 'hono'
 import { openApiDocument } from '../../api/openapi.ts'
 import type { AppEnv } from '../context.ts'
 
 export function createOpenApiRoutes(): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
-  // Made on the first request: most servers never get one.
+  // Created on the first request: most servers never get one.
   let document: Record<string, unknown> | undefined
   app.get('/openapi.json', (c) => {
     document ??= openApiDocument()

@@ -1,4 +1,4 @@
-/** Routes for whoever operates the server: liveness, readiness, metrics. */
+/** Routes for operating the server: liveness, readiness, metrics. */
 import { Hono } from 'hono'
 import { requireBearer } from '../access/authenticate.ts'
 import {
@@ -14,7 +14,7 @@ export function createOperationRoutes(context: AppContext): Hono<AppEnv> {
 
   app.get('/healthz', (c) => c.text('ok\n'))
 
-  /** Ready while the database answers and no stop has begun. */
+  /** Ready while the database responds and no stop has begun. */
   app.get('/readyz', async (c) => {
     if (context.stopping.aborted) return c.text('stopping\n', 503)
     await context.metadata.listSessions(0, 1)
@@ -33,8 +33,8 @@ export function createOperationRoutes(context: AppContext): Hono<AppEnv> {
   return app
 }
 
-/** True for a peer on this machine that speaks for itself. A proxy here forwards others, and tells it in a header of its own or
- *  passes on the host that they asked for. */
+/** Whether the request comes directly from this machine. A local proxy, which forwards requests
+ *  of others, either sends a forwarding header or passes on the host that they asked for. */
 function isLoopback(c: AppRequest): boolean {
   const address = incomingOf(c)?.socket.remoteAddress ?? ''
   const isAskedHere = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/i

@@ -35,11 +35,11 @@ export function createProjectRoutes(context: AppContext): Hono<AppEnv> {
 }
 
 export function settingsForbidden(): Error {
-  return forbidden('project settings need a token of scope admin')
+  return forbidden('project settings require a token with scope admin')
 }
 
-/** Changes what `input` gives of a project's settings, and nothing if any of it is refused. Errors: invalid_request,
- *  naming the field. */
+/** Changes the project settings given in `input`; changes none if any is invalid. Errors:
+ *  invalid_request, naming the field. */
 export async function changeProject(
   { metadata }: Pick<AppContext, 'metadata'>,
   name: ProjectName,
@@ -49,7 +49,7 @@ export async function changeProject(
   const changes = changesOf(parseInput(projectPolicySchema, input, 'body'))
   checkOverrides({ ...((await metadata.findProject(name)) ?? noOverrides), ...changes })
   compileLatestRule(changes.keepLatest ?? [])
-  // Its first upload is to be bound by them too.
+  // Creates a project without uploads, so that its settings apply to the first one too.
   const project = await metadata.ensureProject(name, asked.at)
   await metadata.setProjectPolicy(project.id, changes, asked.at, asked)
   return (await metadata.findProject(project.name)) ?? project
@@ -89,7 +89,7 @@ export function projectMessage(project: Project): WireProject {
   }
 }
 
-/** Of some settings. */
+/** The wire form of a subset of the settings. */
 export function policyMessage({
   retentionDefaultMs,
   retentionMinMs,

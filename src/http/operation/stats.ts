@@ -1,4 +1,4 @@
-/** `GET /stats`: of the whole store for administrators, else of one project. */
+/** `GET /stats`: statistics of the whole store for administrators, else of one project. */
 import { Hono } from 'hono'
 import { apiRoot } from '../../api/paths.ts'
 import { statsQuery } from '../../api/queries.ts'
@@ -19,7 +19,8 @@ export function createStatsRoutes(context: AppContext): Hono<AppEnv> {
       return c.json(usageOfStore(await context.metadata.figures()))
     }
     const name = projectOf(principal, project)
-    if (name === null) throw forbidden('figures of the whole store need a token of scope admin')
+    if (name === null)
+      throw forbidden('statistics of the whole store require a token with scope admin')
     const found = await readProject(context, principal, name)
     requireReadProject(principal, found.name)
     return c.json(usageOfProject(await context.metadata.projectFigures(found.id)))

@@ -1,5 +1,6 @@
-/** Uploads under way, for people who look at a run meanwhile. Kept in memory only: what an upload needs to go on is in the
- *  metadata and in staging, and a server that was started anew hears of it again. */
+/** Uploads in progress, shown on the page of a run. Kept in memory only: whatever an upload
+ *  needs to continue is in the metadata and in staging, and after a restart the next request
+ *  registers it again. */
 import { limits } from '../../core/limits.ts'
 import type { BodyContext } from '../body/body-context.ts'
 
@@ -8,26 +9,28 @@ export interface Arrival {
   /** Run number, as users know it. */
   run: number
   name: string
-  /** Of bodies, deflated or not; what is known already is not sent. */
+  /** Bytes of request bodies, compressed or not. Content that the server already has is not
+   *  sent. */
   receivedBytes: number
-  /** Of bodies, where the client has said it. */
+  /** Announced bytes of request bodies; null when not announced. */
   totalBytes: number | null
   /** Epoch ms of the last byte. */
   heardAt: number
 }
 
 export interface Arrivals {
-  /** `key` names the upload in later calls. Beginning it again only notes that it was heard of. */
+  /** `key` identifies the upload in later calls. Beginning it again keeps the count and
+   *  refreshes `heardAt`. */
   begin(key: string, upload: Pick<Arrival, 'projectId' | 'run' | 'name' | 'totalBytes'>): void
-  /** The context for `openRequestBody` that counts what arrives for the upload. */
+  /** Returns a context for `openRequestBody` that counts the received bytes for the upload. */
   counting(key: string, context: BodyContext): BodyContext
-  /** It became an artifact, failed for good, or gave way to another. */
+  /** The upload became an artifact, failed for good, or was replaced by another. */
   end(key: string): void
-  /** Of one run, in the order of their begin. */
+  /** Lists the uploads of one run, in the order in which they began. */
   list(projectId: number, run: number): Arrival[]
 }
 
-/** Remembers at most `limits.arrivalsMax`, and each for `limits.leaseMs` after its last byte. */
+/** Holds at most `limits.arrivalsMax` uploads, each for `limits.leaseMs` after its last byte. */
 export function createArrivals(now: () => number): Arrivals {
   const arrivals = new Map<string, Arrival>()
 

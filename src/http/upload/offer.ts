@@ -1,4 +1,4 @@
-/** What a negotiated upload offers, checked before anything is sent: who may, how much, under which name. */
+/** Checks the offer of a negotiated upload before anything is sent: permission, size and name. */
 import { offerSchema } from '../../api/negotiation-messages.ts'
 import type { Principal } from '../../auth/principal.ts'
 import { heldByOtherJob } from '../../core/artifact.ts'
@@ -16,16 +16,16 @@ import { actorOf } from '../access/actor.ts'
 import { replacementBy } from '../access/strict.ts'
 import { uploadDestination, uploadFacts } from './upload-destination.ts'
 
-/** An offer whose sender may make it. */
+/** An offer that its sender is allowed to make. */
 export interface Offered {
   artifact: OfferedArtifact
   projectId: number
   run: number
   attempt: number
-  /** Names the session that the same command finds again. */
+  /** Identifies the session, so that repeating the same command finds it again. */
   key: Digest
   timesDigest: Digest
-  /** A tree that the client has at hand. */
+  /** A tree that the client has cached and can send changes against. */
   base: Digest | null
 }
 
@@ -90,7 +90,7 @@ export async function readOffer(
   }
 }
 
-/** Refuses an upload whose name is taken before anything of it is sent. Whether it still is, the commit decides.
+/** Rejects an upload whose name is taken before its content is sent. The commit checks again.
  *  Errors: name_taken, forbidden. */
 export async function requireFreeName(context: AppContext, offered: Offered): Promise<void> {
   const { job, name, onConflict } = offered.artifact
@@ -109,7 +109,7 @@ export async function requireFreeName(context: AppContext, offered: Offered): Pr
   })
 }
 
-/** What a commit of this offer made, whose answer may have been lost on its way. */
+/** Returns the artifact that an earlier commit of this offer made, if the response was lost. */
 export async function outcomeOf(
   context: AppContext,
   offered: Offered,
@@ -132,5 +132,5 @@ function isOffered(holder: Artifact, { artifact: { job, tree } }: Offered): bool
 }
 
 function tooMany(limit: string, limitValue: number, setting: string): Error {
-  return tooLarge(limit, limitValue, `${limit}: at most ${limitValue} (${setting})`, setting)
+  return tooLarge(limit, limitValue, `${limit} must be at most ${limitValue} (${setting})`, setting)
 }

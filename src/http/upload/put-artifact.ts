@@ -1,5 +1,6 @@
-/** `PUT /projects/{o}/{r}/runs/{run}/artifacts/{name}`: a whole upload in one request. Tars and single files stream into
- *  ingest; a zip is staged first, because its directory is at its end. */
+/** `PUT /projects/{o}/{r}/runs/{run}/artifacts/{name}`: a whole upload in one request. Tars and
+ *  single files are streamed into ingest; a zip is staged first, because its directory is at its
+ *  end. */
 import { randomBytes } from 'node:crypto'
 import { Hono } from 'hono'
 import type { z } from 'zod'
@@ -81,20 +82,26 @@ async function ingestJob(
   }
 }
 
-/** Bodies that are not what their sender means to be kept, and would be kept as they are.
- *  Errors: invalid_request. */
+/** Rejects bodies that wrap or are only part of the file, which would otherwise be stored as
+ *  they are. Errors: invalid_request. */
 function refuseWrapping(c: AppRequest): void {
   const refuse = (field: string, reason: string): never => {
     throw storeError('invalid_request', reason, { field })
   }
   if (c.req.header('content-type')?.toLowerCase().startsWith('multipart/form-data') === true)
-    refuse('content-type', 'the body must be the file and no form: curl -T FILE, not -F')
+    refuse(
+      'content-type',
+      'the body must be the file itself, not a form: use curl -T FILE instead of -F',
+    )
   const coding = c.req.header('content-encoding')
   if (coding !== undefined && coding.toLowerCase() !== 'identity')
-    refuse('content-encoding', `Content-Encoding ${coding} is not undone: send the file as it is`)
-  // RFC 9110 §14.5: `curl -C` sends the rest of a file so.
+    refuse(
+      'content-encoding',
+      `Content-Encoding ${coding} is not supported: send the file unencoded`,
+    )
+  // RFC 9110 §14.5: `curl -C` sends the rest of a file this way.
   if (c.req.header('content-range') !== undefined)
-    refuse('content-range', 'an upload cannot go on with the rest of a file: send it whole')
+    refuse('content-range', 'an upload cannot be resumed: send the whole file')
 }
 
 const tarForms = new Map<string, UploadForm>([
@@ -107,7 +114,7 @@ const tarForms = new Map<string, UploadForm>([
 function formOf(c: AppRequest): { form: UploadForm; mimeType: string | null } {
   const contentType = c.req.header('content-type') ?? null
   const essence = contentType?.split(';')[0]?.trim().toLowerCase() ?? ''
-  // What `curl --data-binary` says of every body, and so of none.
+  // `curl --data-binary` sends this type with every body, so it says nothing.
   const isUndeclared = essence === 'application/x-www-form-urlencoded'
   const form = isZipType(essence) ? 'zip' : (tarForms.get(essence) ?? 'file')
   return { form, mimeType: isUndeclared ? null : contentType }

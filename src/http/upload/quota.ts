@@ -1,10 +1,11 @@
-/** Quotas at the door: what cannot fit is refused before its bytes are sent. The commit has the last word. */
+/** Early quota check: rejects an upload that cannot fit before its bytes are sent. The commit
+ *  checks again. */
 import { quotaExceeded } from '../../core/quota.ts'
 import type { ProjectName } from '../../core/run.ts'
 import type { AppContext } from '../context.ts'
 
-/** Lets an upload begin that adds `addedBytes` logical bytes at least. Not for uploads that replace another, which may
- *  free as much as they add. Errors: quota_exceeded. */
+/** Checks whether an upload that adds at least `addedBytes` logical bytes fits. Not for uploads
+ *  that replace an artifact, which may free as much as they add. Errors: quota_exceeded. */
 export async function requireQuota(
   { config, metadata }: Pick<AppContext, 'config' | 'metadata'>,
   name: ProjectName,

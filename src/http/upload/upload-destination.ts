@@ -1,4 +1,5 @@
-/** Where an upload goes, and who may put it there: the same for uploads in one request and negotiated ones. */
+/** The destination of an upload, and the permission to write there; shared by uploads in one
+ *  request and negotiated ones. */
 import { mayReadProject, mayReadRun, mayWriteRun, type Principal } from '../../auth/principal.ts'
 import { toldFact } from '../../auth/token-request.ts'
 import { type ArtifactName, parseArtifactName } from '../../core/artifact.ts'
@@ -11,8 +12,8 @@ export interface UploadDestination extends RunIdentity {
   name: ArtifactName
 }
 
-/** A job writes under its own job id; people name one.
- *  Errors: invalid_name, forbidden, not_found (the caller may not know of the project). */
+/** A job's token uploads under its own job id; other tokens may name one. Errors: invalid_name,
+ *  forbidden, not_found (the caller may not see the project). */
 export function uploadDestination(
   principal: Principal,
   wanted: {
@@ -24,7 +25,9 @@ export function uploadDestination(
   },
 ): UploadDestination {
   if (principal.job !== null && wanted.job !== undefined && wanted.job !== principal.job) {
-    throw forbidden(`this token is of job ${principal.job} and cannot upload for job ${wanted.job}`)
+    throw forbidden(
+      `this token belongs to job ${principal.job} and cannot upload for job ${wanted.job}`,
+    )
   }
   return {
     job: principal.job ?? wanted.job ?? 'upload',
@@ -33,8 +36,8 @@ export function uploadDestination(
   }
 }
 
-/** The attempt is the token's unless one is named.
- *  Errors: forbidden, not_found (the caller may not know of the project). */
+/** The attempt defaults to the token's. Errors: forbidden, not_found (the caller may not see the
+ *  project). */
 export function runDestination(
   principal: Principal,
   wanted: { project: ProjectName; run: number; attempt?: number | undefined },
@@ -48,10 +51,10 @@ export function runDestination(
     const what = `project ${project}`
     throw storeError('not_found', `there is no ${what}`, { what })
   }
-  throw forbidden('writing needs a token of that run and attempt, or of scope write')
+  throw forbidden('writing requires a token of that run and attempt, or one with scope write')
 }
 
-/** What a token claims is trusted over what a request says. */
+/** Facts claimed by the token take precedence over those of the request. */
 export function uploadFacts(
   { facts }: Principal,
   told: { [Fact in keyof RunFacts]?: string | undefined },

@@ -1,5 +1,6 @@
-/** `/uploads`: the negotiated upload (api/negotiation.ts). A session belongs to who offered it: its id is not guessable, and
- *  whoever uses it must be allowed to read its project. Work runs in the ingest threads; here are the doors. */
+/** `/uploads`: the negotiated upload (api/negotiation.ts). A session belongs to the sender of
+ *  the offer: its id is not guessable, and every caller must be allowed to read its project.
+ *  These are the routes; the work runs in the ingest threads. */
 import { Hono } from 'hono'
 import type { Readable } from 'node:stream'
 import type { z } from 'zod'
@@ -30,7 +31,7 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
   app.post('/', async (c) => {
     const principal = await requirePrincipal(context, c)
     const offered = await readOffer(context, c, principal)
-    // Equal offers find one session, which ends with the first of them when the tree is known.
+    // Equal offers share one session, which the first of them ends when the tree is known.
     return await offers.take(offered.key, async () => await answerOffer(context, c, offered))
   })
   app.post('/:id{[0-9a-f]{32}}/manifest', async (c) => {
@@ -92,8 +93,8 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
   return app
 }
 
-/** Runs a step in the ingest threads. An upload for which there is no room ends: what it holds would keep the disk full for as
- *  long as its lease. */
+/** Runs a step in the ingest threads. Without room for the upload, ends its session: the staged
+ *  bytes would otherwise keep the disk full until the lease expires. */
 async function runStep<Job extends NegotiationJob & { projectId: number }>(
   { ingest, metadata }: AppContext,
   job: Job,
@@ -108,7 +109,7 @@ async function runStep<Job extends NegotiationJob & { projectId: number }>(
   }
 }
 
-/** Step 1. A tree that the project knows is committed at once, when its times are known too. */
+/** Step 1. Commits at once if the project has the tree and its times. */
 async function answerOffer(
   context: AppContext,
   c: AppRequest,
@@ -127,7 +128,8 @@ async function answerOffer(
     leaseMs: limits.leaseMs,
   })
   const answer = (message: z.infer<typeof offerAnswerSchema>): Response => c.json(message)
-  // What it says of its size is before anything is deflated or left out, so it is no whole of what will arrive.
+  // The announced size counts bytes before compression and deduplication, so it is not the total of
+  // what will arrive.
   context.arrivals.begin(sessionId, { projectId, run, name, totalBytes: null })
   if (known === undefined) {
     const isBased = base !== null && (await metadata.findKnownTree(projectId, base, now))
@@ -139,7 +141,8 @@ async function answerOffer(
   return answer({ state: 'done', ...publishedMessage(context, c, published) })
 }
 
-/** Commits a known tree whose times are those of an artifact that has it. Undefined when none has. */
+/** Commits a known tree whose times equal those of an artifact with that tree. Returns undefined
+ *  when there is none. */
 async function commitKnown(
   { metadata, now }: AppContext,
   sessionId: string,
@@ -149,11 +152,12 @@ async function commitKnown(
   const trees = known.artifacts.filter(({ kind }) => kind === 'tree')
   for (const { id, zipBytes, zipPages, tarGzBytes } of trees) {
     if ((await metadata.readTimesDigest(id)) !== offered.timesDigest) continue
-    // The lease on the manifest is taken where it is found, so nothing of the tree can go before the commit.
+    // Staging the manifest leases it in the same statement, so nothing of the tree can be deleted
+    // before the commit.
     const { manifestId, exists } = await metadata.stageManifest(sessionId, tree)
     if (!exists) return undefined
     await metadata.stageTimesOf(sessionId, id)
-    // Nothing holds that artifact; when its times are still whole, so is the copy.
+    // Nothing leases that artifact. If its times are still complete now, so is the staged copy.
     if ((await metadata.readTimesDigest(id)) !== offered.timesDigest) continue
     return await metadata.commitArtifact(sessionId, {
       ...artifact,
@@ -175,7 +179,7 @@ async function commit(context: AppContext, c: AppRequest, commits: Turns): Promi
   const principal = await requirePrincipal(context, c)
   const sessionId = c.req.param('id') ?? ''
   const offered = await readOffer(context, c, principal)
-  // A session stages one manifest, so a second commit would take from the first what that is staging.
+  // A session stages one manifest, so a concurrent second commit would interfere with the first.
   const published = await commits.take(
     sessionId,
     async () => await commitOnce(context, { sessionId, offered }, c.req.raw.signal),
@@ -187,7 +191,8 @@ async function commit(context: AppContext, c: AppRequest, commits: Turns): Promi
   )
 }
 
-/** A commit ends its session, so one that is repeated, since its answer was lost or is still to come, finds what came of it. */
+/** A commit ends its session. A repeated commit, sent because the response was lost or late,
+ *  returns the artifact that the first one made. */
 async function commitOnce(
   context: AppContext,
   { sessionId, offered }: { sessionId: string; offered: Offered },
@@ -198,7 +203,7 @@ async function commitOnce(
     const session = await context.metadata.findSession(sessionId)
     if (session === undefined) throw ended(sessionId)
     if (session.projectId !== projectId || session.offer !== key) {
-      const reason = 'offer is not the one that this upload began with'
+      const reason = 'offer differs from the one that began this upload'
       throw storeError('invalid_request', reason, { field: 'offer' })
     }
     return await runStep(
@@ -223,7 +228,7 @@ function publishedMessage(
   return { created, artifact: artifactMessage(artifact, { origin, now: context.now() }) }
 }
 
-/** The session of the route, when the caller may use it. Errors: session_ended, not_found. */
+/** Returns the session of the route if the caller may use it. Errors: session_ended, not_found. */
 async function sessionOf(
   context: AppContext,
   c: AppRequest,
@@ -240,7 +245,7 @@ async function sessionOf(
 }
 
 function ended(sessionId: string): Error {
-  return storeError('session_ended', `upload ${sessionId} is over: offer it again`, { sessionId })
+  return storeError('session_ended', `upload ${sessionId} has ended: offer it again`, { sessionId })
 }
 
 async function sendOrdinals(c: AppRequest, ordinals: Uint8Array): Promise<Response> {
