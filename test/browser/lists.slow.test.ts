@@ -182,10 +182,10 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     await page.goto('/octo/app/settings/retention')
     const patterns = page.getByLabel('BRANCH/NAME')
     expect(await patterns.isVisible()).toBe(false)
-    await page.getByLabel('Keep the latest').selectOption('of these')
+    await page.getByLabel('Keep the latest').selectOption('of these patterns')
     await patterns.fill('main/build')
     await page.getByRole('button', { name: 'Change' }).click()
-    await page.getByText('as this project is set').waitFor()
+    await page.getByText('set for this project').waitFor()
     expect(await patterns.inputValue()).toBe('main/build')
   })
 

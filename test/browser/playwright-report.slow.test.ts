@@ -1,5 +1,5 @@
-/** A report that Playwright itself wrote, looked at in a browser: on a shared content host, and with its traces on a host of
- *  its own. */
+/** A report that Playwright itself wrote, looked at in a browser: on a shared content host, and
+ *  with its traces on a host of its own. */
 import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -88,7 +88,7 @@ describe.skipIf(!hasChromium)("Playwright's report", () => {
       const id = await putTar(rig.server, '1/artifacts/playwright-report', files)
       const page = await (await rig.context()).newPage()
       await page.goto(`/octo/app/actions/runs/1/artifacts/${id}/blob/index.html`)
-      const own = await page.getByRole('link', { name: 'Open on its own' }).getAttribute('href')
+      const own = await page.getByRole('link', { name: 'Open in a new tab' }).getAttribute('href')
       await page.goto(own ?? '')
       await page.getByText('has a title').first().click()
       await page.locator('a[href*="trace/index.html"]').first().click()

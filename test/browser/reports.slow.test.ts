@@ -1,5 +1,6 @@
-/** Reports of many files on the content origin: their scripts run, their relative links lead on, and nothing that they do
- *  reaches the pages, the API or the session. Without such an origin no script runs, and the page says what it takes. */
+/** Reports of many files on the content origin: their scripts run, their relative links lead on,
+ *  and nothing that they do reaches the pages, the API or the session. Without such an origin no
+ *  script runs, and the page says what it takes. */
 import type { FrameLocator, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { TarEntry } from '../http/archives-of.ts'
@@ -9,8 +10,8 @@ import { putTar } from './seed.ts'
 
 if (!hasChromium) reportMissingChromium('reports on the content origin')
 
-/** What a hostile document would try, each on its own, so that none of it gets in the way of the next. Answers something
- *  where it got through. */
+/** What a hostile document would try, each on its own, so that none of it gets in the way of the
+ *  next. Answers something where it got through. */
 function trials(app: string): Record<string, string> {
   return {
     'reads a cookie': 'document.cookie',
@@ -23,8 +24,8 @@ function trials(app: string): Record<string, string> {
   }
 }
 
-/** Like what test runners and coverage tools write: scripts, modules, styles, data fetched by relative addresses, pages in
- *  directories that link up, and settings in storage. */
+/** Like what test runners and coverage tools write: scripts, modules, styles, data fetched by
+ *  relative addresses, pages in directories that link up, and settings in storage. */
 function reportFiles(app: string): TarEntry[] {
   return [
     {
@@ -137,7 +138,7 @@ describe.skipIf(!hasChromium).each([
 
   test('opened on its own is the same, away from our origin', async () => {
     await open()
-    const own = await page.getByRole('link', { name: 'Open on its own' }).getAttribute('href')
+    const own = await page.getByRole('link', { name: 'Open in a new tab' }).getAttribute('href')
     const tab = await page.context().newPage()
     await tab.goto(own ?? '')
     await tab.getByText('41 passed').waitFor()

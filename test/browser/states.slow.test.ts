@@ -73,7 +73,7 @@ describe.skipIf(!hasChromium)('an empty store', () => {
     await page.getByText('This directory is empty.').waitFor()
     expect(await page.locator('main table').count()).toBe(0)
     await page.goto(`/octo/app/actions/runs/2/artifacts/${id}/blob/nothing.txt`)
-    await page.getByText('The file is empty.').waitFor()
+    await page.getByText('This file is empty.').waitFor()
     await page.goto('/octo/app/artifacts?name=nonesuch')
     await page.getByText('No artifacts match.').waitFor()
     await page.goto('/octo/app?branch=nonesuch')
@@ -181,7 +181,7 @@ describe.skipIf(!hasChromium)('a page', () => {
     })
     sent.write(body.subarray(0, 2_000_000))
     await expect.poll(async () => (await page.goto(run))?.status(), { timeout: 10_000 }).toBe(200)
-    const row = page.getByRole('list', { name: 'Uploads under way' }).getByRole('listitem')
+    const row = page.getByRole('list', { name: 'Uploads in progress' }).getByRole('listitem')
     await row.getByText('1.9 MiB of 2.9 MiB received').waitFor()
     await page.evaluate('window.sameDocument = true')
     sent.end(body.subarray(2_000_000))
@@ -189,7 +189,7 @@ describe.skipIf(!hasChromium)('a page', () => {
     await page.getByRole('link', { name: 'slow', exact: true }).waitFor()
     expect(await row.count()).toBe(0)
     expect(await page.evaluate('window.sameDocument')).toBe(true)
-    await page.locator('#announcer', { hasText: '1 artifact, no upload under way' }).waitFor()
+    await page.locator('#announcer', { hasText: '1 artifact, no uploads in progress' }).waitFor()
   })
 
   test('of an upload that nothing is heard of says when it is cleaned up', async () => {
@@ -310,7 +310,7 @@ describe.skipIf(!hasChromium)('a page', () => {
     await expect.poll(async () => await page.locator('.code li').count()).toBeGreaterThan(before)
     expect(await note.getByRole('link', { name: 'Raw' }).getAttribute('href')).toContain('long.log')
     await page.goto(`${run}/artifacts/${id}/blob/huge.png`)
-    await page.getByText('The picture has 21.0 MiB, too much to show here.').waitFor()
+    await page.getByText('This image is too large to show here (21.0 MiB).').waitFor()
     expect(await page.locator('main img').count()).toBe(0)
   })
 
@@ -324,7 +324,7 @@ describe.skipIf(!hasChromium)('a page', () => {
       await warning.waitFor()
     }
     expect(await page.locator('iframe').count()).toBe(0)
-    await page.getByRole('link', { name: 'Show the page all the same' }).click()
+    await page.getByRole('link', { name: 'Show untrusted page' }).click()
     await page
       .frameLocator('iframe.document')
       .getByRole('heading', { name: 'Look at me' })

@@ -1,4 +1,5 @@
-/** The storage pages over days in which a project grew: charts of three lines, what is exclusive, and a forecast. */
+/** The storage pages over days in which a project grew: charts of three lines, what is
+ *  exclusive, and a forecast. */
 import { beforeAll, describe, expect, test } from 'vitest'
 import { hasChromium, reportMissingChromium } from './chromium.ts'
 import { openRig, type Rig, watchFaults } from './rig.ts'
@@ -19,7 +20,7 @@ describe.skipIf(!hasChromium)('storage', () => {
     await page.getByText('trove upload').waitFor()
     await putTar(rig.server, '1/artifacts/first', [{ name: 'a', content: 'a' }])
     await page.reload()
-    await page.getByText('A forecast needs a day of history').waitFor()
+    await page.getByText('The forecast will appear after a day').waitFor()
     expect(await page.getByText('trove upload').count()).toBe(0)
   })
 
@@ -43,11 +44,11 @@ describe.skipIf(!hasChromium)('storage', () => {
     )
     expect(newest).not.toEqual(oldest)
     await page.getByText(/^Packs grew by [\d.]+ KiB a day over the last 6 days\./).waitFor()
-    await page.getByText(/The quota of 4\.0 MiB is full in \d+ days\./).waitFor()
-    await page.getByText('What would come back if it were deleted').waitFor()
+    await page.getByText(/The quota of 4\.0 MiB will be full in \d+ days\./).waitFor()
+    await page.getByText('Disk space that deleting each of').waitFor()
     await page.goto('/octo/app/storage')
     expect(await page.locator('.chart path').count()).toBe(2)
-    await page.getByText(/The quota of 2\.0 MiB is full in \d+ days\./).waitFor()
+    await page.getByText(/The quota of 2\.0 MiB will be full in \d+ days\./).waitFor()
     expect(faults).toEqual([])
   })
 })

@@ -206,10 +206,10 @@ describe.skipIf(!hasChromium)('a visitor', () => {
 
   test('sees what is stored, and what another retention would mean', async () => {
     await page.goto('/admin/storage')
-    await page.getByText('Equal files, kept once').waitFor()
+    await page.getByText('Duplicate files').waitFor()
     expect(await page.locator('.chart path').count()).toBe(3)
     await page.goto('/octo/app/settings/retention?days=1')
-    await page.getByText(/would be gone by now; that frees/).waitFor()
+    await page.getByText(/would have expired by now, which would free/).waitFor()
   })
 
   test('browses six thousand files', async () => {

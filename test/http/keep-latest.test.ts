@@ -77,7 +77,7 @@ describe('a project that keeps the latest', () => {
     const text = async (path: string): Promise<string> =>
       (await (await server.send(path, { token })).text()).replaceAll(/<[^>]*>/g, '')
     expect(await text(page)).toContain(
-      'The latest main/docs does not expire before there is a newer one, as the server is set (TROVE_KEEP_LATEST): 0 artifacts',
+      'The latest main/docs does not expire until there is a newer one (set on the server: TROVE_KEEP_LATEST): 0 artifacts',
     )
     const change = async (form: Record<string, string>): Promise<Response> =>
       await server.send(page, {
@@ -89,7 +89,7 @@ describe('a project that keeps the latest', () => {
     const own = { latestFrom: 'project', keepLatest: ' main/build\r\n\r\nrelease/*/build ' }
     expect((await change(own)).status).toBe(303)
     expect(await text(page)).toContain(
-      'The latest main/build, release/*/build does not expire before there is a newer one, as this project is set: 1 artifact',
+      'The latest main/build, release/*/build does not expire until there is a newer one (set for this project): 1 artifact',
     )
     expect(await text('/octo/app/artifacts?pinned=latest')).toContain('when a newer one exists')
     expect(await text('/octo/app/artifacts?pinned=0')).toContain('No artifacts match')
@@ -97,7 +97,7 @@ describe('a project that keeps the latest', () => {
     expect(shown).toContain('It is kept until its branch has a newer one.')
 
     expect((await change({ latestFrom: 'project', keepLatest: '' })).status).toBe(303)
-    expect(await text(page)).toContain('Nothing is kept for being the latest, as this project')
+    expect(await text(page)).toContain('No artifacts are kept as the latest (set for this project')
     expect((await change({ ...own, keepLatest: 'build' })).status).toBe(400)
     expect((await change({ latestFrom: 'server' })).status).toBe(303)
     expect(await text(page)).toContain('The latest main/docs')

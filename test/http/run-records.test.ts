@@ -169,7 +169,7 @@ describe('the record of a run', () => {
     const html = await runPage(run)
     expect(html).not.toContain('line 0 ')
     expect(html).toContain('line 899 ')
-    expect(html).toContain('the end is shown')
+    expect(html).toContain('only the end is shown')
     const log = await server.send(`/api/v1/runs/${run}/jobs/build-1/log`)
     expect((await log.text()).match(/ line \d+ /g)).toHaveLength(900)
   })
@@ -241,7 +241,7 @@ describe('the record of a run', () => {
     const jobs = [{ ...stale, steps: [stale] }]
     expect(await record()).toMatchObject({ ...stale, jobs })
     const page = await runPage(run)
-    expect(page).toMatch(/<span class="badge stale">stale<\/span>.*, last heard of <time/)
+    expect(page).toMatch(/<span class="badge stale">stale<\/span>.*, last update <time/)
     expect(page).not.toContain('running')
     const list = await (await server.visit('/octo/app')).text()
     expect(list).toMatch(new RegExp(`>${run}</a><span class="badge stale">`))

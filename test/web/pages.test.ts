@@ -61,9 +61,9 @@ describe('pages', () => {
     expect(html.match(/<\/a><span class="quiet"> shares /g)).toHaveLength(2)
     const all = await open('/admin/storage', { project: undefined, scope: 'admin' })
     // A few bytes, which compress to nothing less than themselves.
-    expect(all.html).toMatch(/Stored, \d[^<]* of it for packing/)
-    expect(all.html).not.toContain('Compressed away')
-    expect(all.html).toContain('<a href="/">What each project holds</a>')
+    expect(all.html).toMatch(/Stored, including \d[^<]* overhead/)
+    expect(all.html).not.toContain('Saved by compression')
+    expect(all.html).toContain('<a href="/">Size of each project</a>')
   })
 
   test('carry a policy that allows no script of others, and are kept by nobody', async () => {

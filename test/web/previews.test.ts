@@ -28,7 +28,8 @@ function zipDirectoryOf(names: string[], isZip64 = false): Buffer {
   return Buffer.concat([directory, ...(isZip64 ? [end64, locator] : []), end])
 }
 
-/** A member of 5 GiB that takes 4 GiB and one byte, as ZIP64 has it; and one whose field of that has only the size. */
+/** A member of 5 GiB that takes 4 GiB and one byte, as ZIP64 has it; and one whose field of that
+ *  has only the size. */
 function largeMembers(): Buffer {
   const member = (name: string, packed: number, sizes: number[]): Buffer => {
     const head = Buffer.alloc(46)
@@ -179,9 +180,9 @@ test('a table of headings alone has no rows', async () => {
 test('a text of more lines than a page can have says so when it is asked for whole, too', async () => {
   const page = await pageOf('many-lines.log', '?bytes=1048576')
   expect(page.match(/<li id="L/g)).toHaveLength(50_000)
-  expect(page).toContain('The first 97.7 KiB of 117.2 KiB.')
+  expect(page).toContain('Showing the first 97.7 KiB of 117.2 KiB.')
   expect(page).not.toContain('Show more')
-  expect(await pageOf('fifty-thousand.log', '?bytes=1048576')).not.toContain('The first')
+  expect(await pageOf('fifty-thousand.log', '?bytes=1048576')).not.toContain('Showing the first')
 })
 
 test('a zip of very many members shows the first of them and tells how many there are', async () => {
@@ -190,7 +191,7 @@ test('a zip of very many members shows the first of them and tells how many ther
     ['very-many.zip', '100,000'],
   ] as const) {
     const page = await pageOf(name, '?bytes=1048576')
-    expect(page).toContain(`<caption>${total} members, the first 1,000 here</caption>`)
+    expect(page).toContain(`<caption>${total} members, showing the first 1,000</caption>`)
     expect(page).toContain('<th scope="row">directory/member-999.txt</th>')
   }
   expect(await pageOf('no.zip')).toContain('Not text: a zip archive')
@@ -247,7 +248,7 @@ test('UTF-16 with a byte order mark is text, as PowerShell writes it', async () 
   }
   expect(await pageOf('unicode.tsv')).toContain('<th scope="col">ü</th>')
   expect(await pageOf('long-utf16.log', '?bytes=1048576')).toContain(
-    'The first 488.3 KiB of 585.9 KiB.',
+    'Showing the first 488.3 KiB of 585.9 KiB.',
   )
   expect(await pageOf('utf32.log')).toContain('Not text')
   const compared = await pageAt(`/octo/app/compare/${laterId}...${id}?file=words.txt`)

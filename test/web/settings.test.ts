@@ -1,4 +1,5 @@
-/** Settings of a project on its pages: what they say, and that they change what `PATCH` does, by its rules. */
+/** Settings of a project on its pages: what they say, and that they change what `PATCH` does, by
+ *  its rules. */
 import { beforeEach, beforeAll, describe, expect, test } from 'vitest'
 import { openSharedServer } from '../http/open-server.ts'
 
@@ -70,12 +71,12 @@ function unescaped(html: string): string {
 describe('the settings of a project', () => {
   test('are the server’s, in words, until the project has its own', async () => {
     const of = await open(uploads)
-    expect(of.text).toContain('is refused, as the server is set (TROVE_ON_CONFLICT).')
-    expect(of.text).toContain('all artifacts of its own run, as the server is set (TROVE_STRICT).')
+    expect(of.text).toContain('is rejected (set on the server: TROVE_ON_CONFLICT).')
+    expect(of.text).toContain('all artifacts of its own run (set on the server: TROVE_STRICT).')
     expect(of.text).toContain(
-      'may hold 10.0 GiB together, each counted in full, as the server is set (TROVE_PROJECT_QUOTA)',
+      'The quota of the project is 10.0 GiB (set on the server: TROVE_PROJECT_QUOTA)',
     )
-    expect(of.text).toContain('They hold 2.0 KiB.')
+    expect(of.text).toContain('Its live artifacts hold 2.0 KiB.')
     const form = { onConflict: 'replace', strict: 'on', quotaBytes: '1.5 GiB' }
     expect((await open(uploads, { form })).status).toBe(303)
     expect(await patch({})).toMatchObject({
@@ -85,9 +86,9 @@ describe('the settings of a project', () => {
       retentionDays: null,
     })
     const own = await open(uploads)
-    expect(own.text).toContain('takes the place of the one that has it, as this project is set.')
-    expect(own.text).toContain('only artifacts that it made itself, as this project is set.')
-    expect(own.text).toContain('may hold 1.5 GiB together, each counted in full, as this project')
+    expect(own.text).toContain('replaces it (set for this project).')
+    expect(own.text).toContain('only artifacts that it made itself (set for this project).')
+    expect(own.text).toContain('The quota of the project is 1.5 GiB (set for this project)')
     expect(fieldsOf(own.html)).toEqual({
       onConflict: 'replace',
       strict: 'on',
@@ -115,7 +116,7 @@ describe('the settings of a project', () => {
       expect((await open(page, { form })).status).toBe(303)
       expect(await patch({})).toMatchObject(set)
     }
-    expect((await open(retention)).text).toContain('kept for 10 hours, as this project is set')
+    expect((await open(retention)).text).toContain('kept for 10 hours (set for this project)')
   })
 
   test.each([
@@ -165,7 +166,7 @@ describe('the settings of a project', () => {
   test('are read by those who read the project and changed by administrators', async () => {
     for (const page of [uploads, retention]) {
       const { html } = await open(page, { scope: 'write' })
-      expect(html).toContain('A token of scope admin changes this.')
+      expect(html).toContain('To change these settings, sign in with a token of scope admin.')
       expect(html).not.toContain('method="post" action="/octo')
       const form = { strict: 'on', retentionDays: '1' }
       expect((await open(page, { scope: 'write', form })).status).toBe(403)
@@ -177,10 +178,10 @@ describe('the settings of a project', () => {
 test('a project’s time that its bounds or the server’s move is told with them', async () => {
   await patch({ ...nothing, retentionMaxDays: 10 })
   expect((await open(retention)).text).toContain(
-    'All others are kept for 10 days, as the server is set (TROVE_RETENTION_DAYS) and the bounds allow.',
+    'All other artifacts are kept for 10 days (set on the server: TROVE_RETENTION_DAYS, limited by the bounds).',
   )
   await patch({ ...nothing, retentionMaxDays: 5000 })
   expect((await open(retention)).text).toMatch(
-    /to \d+ days, as this project is set and the bounds allow\./,
+    /at most \d+ days \(set for this project, limited by the bounds\)\./,
   )
 })

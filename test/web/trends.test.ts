@@ -48,7 +48,7 @@ function pointsOf(html: string): string[] {
 
 test('of a project without a branch tells how to make an upload; one that has some offers them', async () => {
   expect(await open()).toContain(
-    'None of the last uploads is of a branch (--branch). To upload an artifact',
+    'No recent upload names a branch (--branch). To upload an artifact',
   )
   await upload(2, { name: "a&'b", branch: '<i>x' })
   await upload(3, { name: 'fork', branch: 'main', query: '&event=pull_request' })
@@ -67,7 +67,7 @@ test('of a name that the branch does not have leads back to those that are there
   ]) {
     const html = await open(place)
     expect(html).toContain('No artifact has this name on this branch')
-    expect(html).toContain(`<a href="${trends}">Show others</a>`)
+    expect(html).toContain(`<a href="${trends}">Choose another</a>`)
     expect(html).toContain(`value="${place.name}"`)
   }
 })
@@ -110,7 +110,7 @@ test('ends with the last hundred', async () => {
   const runs = { project: 'octo/app', first: 100, count: 101 }
   await seedRuns(server, { ...runs, branch: 'main', name: 'many' })
   const html = await open({ name: 'many', branch: 'main' })
-  expect(html).toContain('Of the last 100 uploads')
+  expect(html).toContain('The last 100 uploads')
   expect(rowsOf(html)).toHaveLength(100)
   expect([rowsOf(html)[0]?.[0], rowsOf(html).at(-1)?.[0]]).toEqual(['200', '101'])
 })

@@ -1,5 +1,6 @@
-/** Text with terminal escapes as spans: the sixteen colours, bold, faint, italic, underline and inverse (ECMA-48 §8.3.117).
- *  Every other escape is left out, so no byte of a log can do more than colour text. */
+/** Renders text with terminal escapes as spans: sixteen colours, bold, faint, italic, underline
+ *  and inverse (ECMA-48 §8.3.117). All other escapes are dropped, so no byte of a log can do
+ *  more than style text. */
 import type { Child } from 'hono/jsx'
 
 export interface AnsiState {
@@ -27,15 +28,17 @@ export function plainAnsiState(): AnsiState {
 const escapes =
   // oxlint-disable-next-line no-control-regex -- escapes begin with a control character.
   /\u001b(?:\[([0-9;:]*)m|\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[@-_])/g
-/** A carriage return stays: pages show it as the end of a line, of text without escapes too. */
-// oxlint-disable-next-line no-control-regex -- these are what is taken out.
+/** Control characters to drop. A carriage return is kept: pages show it as a line break, also in
+ *  text without escapes. */
+// oxlint-disable-next-line no-control-regex -- these are the characters to drop.
 const controls = /[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f]/g
 
 export function hasEscapes(text: string): boolean {
   return text.includes('\u001b[')
 }
 
-/** One line, continuing in `state`, which is changed. Runs of equal style become one span. */
+/** Renders one line. `state` is the style at its start, and is updated to that at its end. Each
+ *  run of equal style becomes one span. */
 export function renderAnsiLine(line: string, state: AnsiState): Child[] {
   const children: Child[] = []
   let from = 0
@@ -88,7 +91,8 @@ function applyCode(state: AnsiState, code: number): void {
   else if (code >= 100 && code <= 107) state.background = code - 92
 }
 
-/** `5;N` or `2;R;G;B`, as the nearest of the sixteen. */
+/** Parses `5;N` or `2;R;G;B` and returns the nearest of the sixteen colours, and how many
+ *  parameters it took. */
 function extendedColor(codes: number[], at: number): { color: number | null; taken: number } {
   if (codes[at] === 5) return { color: nearestOf256(codes[at + 1] ?? 0), taken: 2 }
   if (codes[at] === 2) {

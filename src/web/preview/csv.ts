@@ -1,8 +1,9 @@
-/** Reads comma- or tab-separated values (RFC 4180, and what programs really write), up to a number of rows. */
+/** Parses comma- or tab-separated values (RFC 4180, and the variants that programs write), up to
+ *  a number of rows. */
 
 export interface CsvTable {
   rows: string[][]
-  /** False when rows were left out. */
+  /** False if there are more rows. */
   complete: boolean
 }
 

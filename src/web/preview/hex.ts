@@ -1,4 +1,5 @@
-/** The head of a file that is no text: rows of sixteen bytes, and a guess at what it is by its first bytes. */
+/** Hex dump of a binary file in rows of sixteen bytes, and a guess at its type by its first
+ *  bytes. */
 
 export interface HexRow {
   offset: string
@@ -41,7 +42,7 @@ const kinds: [number, string, string][] = [
   [0, '774f4632', 'a WOFF2 font'],
 ]
 
-/** What the first bytes say; undefined when they say nothing. */
+/** Returns the file type by its magic number; undefined if none matches. */
 export function guessKind(bytes: Uint8Array): string | undefined {
   const hex = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 512)).toString(
     'hex',

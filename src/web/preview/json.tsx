@@ -1,16 +1,18 @@
-/** JSON that folds: nested `details`, the first levels open. Bounded by nodes, so that a page stays a page. */
+/** JSON as a foldable tree: nested `details`, with the first levels open. The number of nodes is
+ *  bounded, and so is the page. */
 import { counted } from '../../core/units.ts'
 import type { Child } from 'hono/jsx'
 import type { Html } from '../parts/html.ts'
 import { cutText } from './text.ts'
 
 const nodesMax = 3000
-/** Of all lines together, which are shown folded. */
+/** Bound on the nodes of all lines of JSON Lines together, which are shown folded. */
 const nodesOfLinesMax = 20_000
 const depthMax = 64
 const textMax = 2000
 
-/** Undefined when the text is no JSON, or more than can be shown so, or has numbers that would come out as others. */
+/** Parses JSON to be shown as a tree. Undefined if the text is not JSON, if it has too many
+ *  nodes, or if it contains numbers beyond the safe integers, which would be shown rounded. */
 export function parseFoldableJson(text: string): { value: unknown } | undefined {
   try {
     const value: unknown = JSON.parse(text)
@@ -31,8 +33,8 @@ function areShowable(values: unknown[], nodes: number): boolean {
   return values.every((value) => isShowable(value, 0))
 }
 
-/** One JSON value a line, as logs have it: the first `linesMax`, and how many there are. Undefined when one is none, or when
- *  they are more than can be shown so. */
+/** Parses JSON Lines: returns the first `linesMax` values and the number of lines. Undefined
+ *  under the same conditions as for `parseFoldableJson`. */
 export function parseJsonLines(
   text: string,
   linesMax: number,

@@ -1,4 +1,4 @@
-/** How a file is shown, by its extension; what the uploader says of it is not asked. */
+/** Chooses the preview of a file by its extension. No media type from the uploader is trusted. */
 
 export type PreviewKind =
   | 'image'
@@ -26,7 +26,7 @@ const kinds: [PreviewKind, RegExp][] = [
   ['zip', /\.(zip|jar|war|whl|apk|ipa|nupkg|xpi|docx|xlsx|odt)$/i],
 ]
 
-/** `text` for all others; whether such a file is text is for its bytes to say. */
+/** Returns `text` for unknown extensions; the content then decides whether it is text. */
 export function previewKindOf(path: string): PreviewKind {
   return kinds.find(([, pattern]) => pattern.test(path))?.[0] ?? 'text'
 }

@@ -1,7 +1,8 @@
-/** The inline part of Markdown: where in a text code, links, pictures and emphasis are. Anybody can upload a text, so none
- *  may take more than linear time: a mark looks for the one that ends it, and what has been looked for is remembered, so
- *  that marks without an end do not each read the rest of the text. Regular expressions that look for both went back and
- *  forth over a few kilobytes for minutes. */
+/** Inline parser for Markdown: finds code, links, images and emphasis in a text. Anybody can
+ *  upload a text, so parsing must take linear time. Each opening mark searches for its closing
+ *  mark, and the result of a search is reused, so that unclosed marks do not each scan the rest
+ *  of the text. Regular expressions that matched both marks backtracked for minutes on a few
+ *  kilobytes. */
 
 export type Span = { start: number; end: number } & (
   | { kind: 'code' | 'strong' | 'emphasis' | 'struck'; text: string }
@@ -9,19 +10,21 @@ export type Span = { start: number; end: number } & (
   | { kind: 'address'; label: string; target: string }
 )
 
-/** In the order of the text; they do not overlap. What is inside of one is not looked into. */
+/** Yields the outermost spans in the order of the text; they do not overlap. */
 export function* findSpans(text: string): Generator<Span, void, undefined> {
   const next = createFinder(text)
   const marks = /`+|!?\[|\*|~~|<https?:\/\/|https?:\/\//g
   for (let mark = marks.exec(text); mark !== null; mark = marks.exec(text)) {
     const span = spanAt(text, next, mark[0], mark.index)
     if (span !== undefined) yield span
-    // The next mark can begin inside of one that begins nothing, but for a run of backticks.
+    // A mark that opens no span may contain the next mark; only a run of backticks is skipped as a
+    // whole.
     marks.lastIndex = span?.end ?? mark.index + (mark[0].startsWith('`') ? mark[0].length : 1)
   }
 }
 
-/** Where the next of some characters is, from `from` on; undefined when there is none. */
+/** Returns the position of the next character of a kind at or after `from`; undefined if there
+ *  is none. */
 type Finder = (what: keyof typeof sought, from: number) => number | undefined
 
 const sought = {
@@ -30,11 +33,12 @@ const sought = {
   ')': /\)/g,
   '*': /\*/g,
   '~': /~/g,
-  /** What ends an address in angle brackets. */
+  /** Ends an address in angle brackets. */
   '>': /[\s>]/g,
 }
 
-/** Asked for places further and further on, each character of the text is read once for each kind. */
+/** Creates a finder that reads each character of the text once per kind, as long as `from` only
+ *  grows. */
 function createFinder(text: string): Finder {
   const known = new Map<string, number>()
   return (what, from) => {
@@ -65,7 +69,7 @@ function spanAt(text: string, next: Finder, mark: string, start: number): Span |
   }
 }
 
-/** Ends in as many backticks as it began with; what the beginning has more is text. */
+/** A code span ends with the same number of backticks; surplus backticks at its start are text. */
 function codeAt(text: string, next: Finder, mark: string, start: number): Span | undefined {
   const from = start + mark.length
   const to = next('`', from)
@@ -76,7 +80,7 @@ function codeAt(text: string, next: Finder, mark: string, start: number): Span |
   return { kind: 'code', start: from - (end - to), end, text: text.slice(from, to) }
 }
 
-/** `[label](target "title")`, with a `!` in front a picture, whose label may be empty. */
+/** `[label](target "title")`; with a leading `!` an image, whose label may be empty. */
 function linkAt(text: string, next: Finder, mark: string, start: number): Span | undefined {
   const from = start + mark.length
   const to = next(']', from)
@@ -102,7 +106,8 @@ function starsAt(text: string, next: Finder, start: number): Span | undefined {
   return between(text, { start, marks: 1, end: next('*', start + 1), kind: 'emphasis' })
 }
 
-/** What is between two marks of the same length, where there is something and the second one is whole. */
+/** The span between two marks of equal length; undefined if it is empty or the closing mark is
+ *  incomplete. */
 function between(
   text: string,
   {

@@ -1,37 +1,40 @@
-/** Markdown as elements, never as markup: what this file does not make cannot be on the page, so there is nothing to
- *  sanitize. Headings, paragraphs, lists, quotes, code, tables, emphasis, links and pictures (CommonMark's and GitHub's
- *  everyday part); HTML in the text is shown as text. Pictures of other hosts become links, since a page loads nothing
- *  from elsewhere. */
+/** Renders Markdown as elements, never as markup: only elements that this file creates can be on
+ *  the page, so there is nothing to sanitize. Supports headings, paragraphs, lists, quotes,
+ *  code, tables, emphasis, links and images (the common part of CommonMark and GitHub's
+ *  flavour). HTML in the text is shown as text. Images on other hosts become links, since pages
+ *  load nothing from elsewhere. */
 import type { Child } from 'hono/jsx'
 import { findSpans, type Span } from './markdown-spans.ts'
 
 export interface LinkTargets {
-  /** Page of a path relative to the text's directory; undefined when it leaves the artifact. */
+  /** Page of a path relative to the text's directory; undefined if the path leaves the artifact. */
   page(path: string): string | undefined
-  /** Address of its bytes. */
+  /** Address of the file's content; undefined likewise. */
   raw(path: string): string | undefined
 }
 
-/** The blocks of a text, one after the other; undefined for one that would be more elements than a page can have. */
+/** Renders the blocks of a text in order; undefined if they have more than `elementsMax`
+ *  elements. */
 export function markdownOf(text: string, targets: LinkTargets): Child[] | undefined {
   const outline = { ...targets, level: 1, elements: 0 }
   const children = blocks(text.split(/\r?\n/), outline, 0)
   return isFull(outline) ? undefined : children
 }
 
-/** The page takes the thread that renders it, and a browser, half a second then. */
+/** At this bound, the rendering thread and the browser each take about half a second. */
 const elementsMax = 50_000
 
-/** Nothing more need be made: it will not be shown. */
+/** Whether the bound is exceeded; parsing can stop, since the result will not be shown. */
 function isFull({ elements }: Outline): boolean {
   return elements > elementsMax
 }
 
-/** The page's own heading is the first; levels that a text leaves out are closed up, so that the outline has no holes. */
+/** State of the rendering. Headings start below the page's own `h1`, and skipped levels are
+ *  closed, so that the outline has no gaps. */
 interface Outline extends LinkTargets {
-  /** Of the heading before. */
+  /** Level of the previous heading. */
   level: number
-  /** Made so far. */
+  /** Elements created so far. */
   elements: number
 }
 
@@ -84,7 +87,7 @@ const heading: Rule = (lines, at, targets) => {
   return { children: <Tag>{children}</Tag>, next: at + 1 }
 }
 
-/** CommonMark 4.2: marks that end a heading are no part of it, where a blank is before them. */
+/** CommonMark 4.2: a closing sequence of `#` is not part of the heading if a space precedes it. */
 function withoutClosingMarks(text: string): string {
   const trimmed = text.trimEnd()
   let end = trimmed.length
@@ -125,7 +128,7 @@ const list: Rule = (lines, at, targets, depth) => {
   return { children: isOrdered ? <ol>{items}</ol> : <ul>{items}</ul>, next: end }
 }
 
-/** Whether a line goes on with the item before it. */
+/** Whether a line continues the list item before it. */
 function belongs(lines: string[], at: number): boolean {
   const text = lines[at]!
   if (text.trim() === '') return /^(?: {2,}|\t)\S/.test(lines[at + 1] ?? '')
@@ -245,7 +248,8 @@ function isExternal(target: string): boolean {
   return /^https?:\/\//i.test(target)
 }
 
-/** Only the web and the artifact itself: no `javascript:`, no `data:`, nothing of the page's own. */
+/** Allows only web addresses and paths within the artifact: no `javascript:`, no `data:`, no
+ *  fragments of the page. */
 function hrefOf(target: string, targets: LinkTargets): string | undefined {
   if (isExternal(target)) return target
   if (target.startsWith('#') || target.startsWith('//') || /^[a-z][a-z0-9+.-]*:/i.test(target))

@@ -1,5 +1,6 @@
-/** A look at one file. Text, tables and trees are made element by element, in a thread; pictures, sound, film and
- *  documents are loaded by the browser from addresses that have policies of their own. */
+/** The preview of a file. Text, tables and trees are rendered as elements in a thread; the
+ *  browser loads images, audio, video and documents from addresses that have their own content
+ *  security policies. */
 import { raw } from 'hono/html'
 import { filePath } from '../../api/paths.ts'
 import { isOfPullRequest } from '../../core/run.ts'
@@ -21,7 +22,7 @@ const zipDirectoryBytesMax = 1024 * 1024
 
 export async function preview(request: PreviewRequest): Promise<Html> {
   const { file } = request
-  if (file.sizeBytes === 0) return <p class="quiet">The file is empty.</p>
+  if (file.sizeBytes === 0) return <p class="quiet">This file is empty.</p>
   const kind = previewKindOf(file.path)
   if (request.asText) return await contentPreview(request, 'text')
   switch (kind) {
@@ -44,7 +45,7 @@ export async function preview(request: PreviewRequest): Promise<Html> {
   }
 }
 
-/** Kinds that can also be read as text. */
+/** Whether the page offers to switch between the preview and the source. */
 export function hasTextForm(path: string): boolean {
   return (
     /^(document|markdown|json|jsonLines|csv)$/.test(previewKindOf(path)) || /\.svg$/i.test(path)
@@ -52,8 +53,7 @@ export function hasTextForm(path: string): boolean {
 }
 
 function imagePreview({ artifact, file }: PreviewRequest): Html {
-  if (file.sizeBytes > imageBytesMax)
-    return <TooBig file={file} artifact={artifact} what="picture" />
+  if (file.sizeBytes > imageBytesMax) return <TooBig file={file} artifact={artifact} what="image" />
   const name = file.path.slice(file.path.lastIndexOf('/') + 1)
   return (
     <figure class="picture">
@@ -72,7 +72,8 @@ function mediaPreview({ artifact, file }: PreviewRequest, kind: 'audio' | 'video
   )
 }
 
-/** HTML and PDF in a frame. Scripts run only on the content origin; without one, the page says which setting it takes. */
+/** Shows HTML and PDF in a frame. Scripts run only on the content origin; without one, the page
+ *  names the setting. */
 function documentPreview(request: PreviewRequest, what: string): Html {
   const { artifact, file } = request
   const { context } = request.web
@@ -82,8 +83,8 @@ function documentPreview(request: PreviewRequest, what: string): Html {
   const place = { artifactId: artifact.id, path: file.path, now: context.now() }
   const origin = contentOriginOf(context.config, artifact.id)
   const source = `${origin ?? ''}${contentPath(context.keys, place)}`
-  // The document's policy repeats these bounds, for when it is opened on its own.
-  const bounds =
+  // The document's own policy repeats this sandbox, for when it is opened outside the frame.
+  const sandbox =
     origin === null
       ? ''
       : 'allow-scripts allow-popups allow-forms allow-modals allow-downloads allow-same-origin'
@@ -91,32 +92,32 @@ function documentPreview(request: PreviewRequest, what: string): Html {
     <>
       {what === 'HTML' && origin === null && (
         <p class="note">
-          Shown without scripts, because the server has no separate origin for content. A report
-          that needs scripts works once <code>TROVE_CONTENT_URL</code> names one.
+          Shown without scripts, because the server has no separate origin for content. To run the
+          scripts of reports, set <code>TROVE_CONTENT_URL</code> on the server.
         </p>
       )}
       <iframe
         class="document"
         src={source}
         title={`${what} of ${file.path}`}
-        sandbox={what === 'PDF' ? undefined : bounds}
+        sandbox={what === 'PDF' ? undefined : sandbox}
         referrerpolicy="no-referrer"
       ></iframe>
       <p>
         <a href={source} rel="noreferrer" target="_blank">
-          Open on its own
+          Open in a new tab
         </a>
       </p>
     </>
   )
 }
 
-/** A page can look like anything, this one too, so it is not shown unasked. */
+/** Untrusted HTML could imitate any page, including this one, so it is shown only on request. */
 function ConfirmFirst({ artifact, file }: Pick<PreviewRequest, 'artifact' | 'file'>): Html {
   return (
     <p>
       <a class="button" href={withQuery(blobPath(artifact, file.path), { confirmed: '1' })}>
-        Show the page all the same
+        Show untrusted page
       </a>
     </p>
   )
@@ -125,13 +126,14 @@ function ConfirmFirst({ artifact, file }: Pick<PreviewRequest, 'artifact' | 'fil
 function TooBig({ artifact, file, what }: { artifact: Artifact; file: StoredFile; what: string }) {
   return (
     <p class="note">
-      The {what} has {formatSizeBytes(file.sizeBytes)}, too much to show here.{' '}
+      This {what} is too large to show here ({formatSizeBytes(file.sizeBytes)}).{' '}
       <a href={filePath(artifact.id, file.path)}>Raw</a>
     </p>
   )
 }
 
-/** Everything else is put together from the bytes of the file. */
+/** Renders the file's content in the rendering thread. A file that is not a zip despite its name
+ *  is shown as text. */
 async function contentPreview(
   { web, artifact, file, wantedBytes, signal }: PreviewRequest,
   kind: Exclude<PreviewTask['kind'], 'members'> | 'zip',
@@ -149,7 +151,7 @@ async function contentPreview(
 
 type ReadFile = (start: number, end: number) => Promise<Buffer>
 
-/** Undefined when it is no zip. */
+/** Returns the members of a zip; undefined if the file is not a zip. */
 async function readListing(sizeBytes: number, read: ReadFile): Promise<ZipListing | undefined> {
   const tail = await read(Math.max(0, sizeBytes - zipTailBytesMax), sizeBytes)
   const directory = findZipDirectory(tail, sizeBytes)

@@ -1,4 +1,4 @@
-/** What a preview is made of, and how it reads the file. */
+/** The input of a preview, and how it reads the file. */
 import { representFile } from '../../egress/egress.ts'
 import type { AppContext } from '../../http/context.ts'
 import type { Artifact, StoredFile } from '../../metadata/metadata.ts'
@@ -8,17 +8,17 @@ export interface PreviewRequest {
   web: Web
   artifact: Artifact
   file: StoredFile
-  /** Shows markup, tables and trees as the text they are. */
+  /** Show markup, tables and trees as plain text. */
   asText: boolean
-  /** The reader has been told that it is untrusted, and wants to see it all the same. */
+  /** Whether the visitor chose to see untrusted HTML. */
   isConfirmed: boolean
-  /** How many bytes to show, bounded by `textBytesMax`; 0: as much as fits on a page. */
+  /** How many bytes to show, at most `textBytesMax`; 0: as much as fits on a page. */
   wantedBytes: number
-  /** Aborted when the reader is gone. */
+  /** Aborted when the client disconnects. */
   signal: AbortSignal
 }
 
-/** Bytes of the file in memory. Errors: blob_damaged. */
+/** Reads a range of the file into memory. Errors: blob_damaged. */
 export async function readBytes(
   context: AppContext,
   { artifact, file }: Pick<PreviewRequest, 'artifact' | 'file'>,

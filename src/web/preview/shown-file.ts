@@ -1,4 +1,4 @@
-/** What is known of a file in the thread that puts its preview together. */
+/** What the rendering thread knows of the file. */
 import type { ArtifactPlace } from '../paths.ts'
 
 export interface ShownFile {
@@ -8,5 +8,5 @@ export interface ShownFile {
   wantedBytes: number
 }
 
-/** Text up to this size is shown whole, and structure looked for in it. */
+/** Files up to this size can be shown whole, and are parsed if their kind has structure. */
 export const textBytesMax: number = 1024 * 1024

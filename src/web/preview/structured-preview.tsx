@@ -1,4 +1,4 @@
-/** Files that mean more than their lines: documents, trees, and tables. */
+/** Previews of files with structure: Markdown documents, JSON trees, tables. */
 import { counted } from '../../core/units.ts'
 import type { Child } from 'hono/jsx'
 import { filePath } from '../../api/paths.ts'
@@ -16,16 +16,16 @@ const jsonLinesMax = 500
 
 export type StructuredKind = 'markdown' | 'json' | 'jsonLines' | 'csv'
 
-/** As text when it is none of that kind, or more than can be shown so. */
+/** Falls back to text if the file cannot be parsed as that kind, or is too large for it. */
 export async function structuredPreview(
   shown: ShownFile,
   kind: StructuredKind,
   bytes: Uint8Array,
 ): Promise<Html> {
-  return (await inItsForm(shown, kind, bytes)) ?? (await textPreview(shown, bytes))
+  return (await parsedPreview(shown, kind, bytes)) ?? (await textPreview(shown, bytes))
 }
 
-async function inItsForm(
+async function parsedPreview(
   shown: ShownFile,
   kind: StructuredKind,
   bytes: Uint8Array,
@@ -45,7 +45,7 @@ async function inItsForm(
   return (
     <>
       <p class="note">
-        Shown as text, because it is large.{' '}
+        Shown as text, because this file is large.{' '}
         <a href={withQuery(blobPath(artifact, file.path), query)}>
           Show it as {kind === 'markdown' ? 'a document' : 'a tree'}
         </a>
@@ -55,13 +55,13 @@ async function inItsForm(
   )
 }
 
-/** What is shown one after the other, and what is around that. */
+/** The rendered parts in order, and the element around them. */
 interface Structure {
   parts: Child[]
   frame(parts: Child): Html
 }
 
-/** Undefined for what cannot be shown so. */
+/** Undefined if the text cannot be parsed as that kind, or has too many elements. */
 function structureOf(
   kind: Exclude<StructuredKind, 'csv'>,
   text: string,
@@ -107,7 +107,7 @@ function jsonLines({ values, total }: { values: unknown[]; total: number }): Str
   }
 }
 
-/** Relative links of a text lead to pages of the same artifact, its pictures to its files. */
+/** Relative links of a text lead to pages of the same artifact, relative images to its files. */
 function linkTargets(artifact: ArtifactPlace, path: string): LinkTargets {
   const directory = path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : ''
   const resolve = (relative: string): string | undefined => resolveBelow(directory, relative)
@@ -123,7 +123,7 @@ function linkTargets(artifact: ArtifactPlace, path: string): LinkTargets {
   }
 }
 
-/** Undefined for what climbs out of the artifact, or names the root itself. */
+/** Resolves a relative path; undefined if it leaves the artifact or names its root. */
 function resolveBelow(directory: string, relative: string): string | undefined {
   const segments = relative.startsWith('/') || directory === '' ? [] : directory.split('/')
   for (const segment of relative.split('/')) {

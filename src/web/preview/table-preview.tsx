@@ -1,4 +1,4 @@
-/** Files that are tables: separated values, and the members of a zip. */
+/** Previews in form of a table: separated values, and the members of a zip. */
 import type { Child } from 'hono/jsx'
 import { formatSizeBytes, counted, formatCount } from '../../core/units.ts'
 import { renderAll, renderFitting } from '../fitting.ts'
@@ -11,11 +11,12 @@ import { cutText } from './text.ts'
 import type { ZipListing, ZipMember } from './zip-listing.ts'
 
 const csvRowsMax = 1000
-/** Of a table at first: its head and one row are on the page whatever they hold. */
+/** Bounds of a table until "Show more": its head and one row must fit on the page whatever they
+ *  contain. */
 const firstBounds = { columns: 100, characters: 100, cells: 100_000 }
-/** Of a table that is asked for whole: what is more takes the server seconds to put together. */
+/** Bounds of a table after "Show more"; a larger one takes the server seconds to render. */
 const wholeBounds = { columns: 1000, characters: Infinity, cells: 100_000 }
-/** Of a member's name at first: a name may have 64 KiB. */
+/** Longest member name until "Show more"; a name may have 64 KiB. */
 const nameCharactersMax = 300
 
 export async function csvPreview(shown: ShownFile, text: string): Promise<Html> {
@@ -51,7 +52,7 @@ function csvRow(row: string[]): Child {
   )
 }
 
-/** The rows, columns and characters that may be shown; how many columns there are. */
+/** Cuts rows, columns and cells to the bounds, and returns the original number of columns. */
 function narrowed(
   rows: string[][],
   bounds: typeof firstBounds,
@@ -83,7 +84,7 @@ export async function zipPreview(shown: ShownFile, { members, total }: ZipListin
     count: counted(total, 'member'),
     complete: total <= members.length,
     isNarrowed: first.some(({ name }, index) => name !== members[index]?.name),
-    columns: ['Name', figures('Size'), figures('Packed')],
+    columns: ['Name', figures('Size'), figures('Compressed')],
     rows: first,
     render: memberRow,
   })
@@ -103,7 +104,7 @@ function memberRow(member: ZipMember): Child {
   )
 }
 
-/** As many rows as fit, and a way to the others. */
+/** Renders as many rows as fit, and a link to more. */
 async function fittingTable<Row>(
   { artifact, file, wantedBytes }: ShownFile,
   {
@@ -116,11 +117,11 @@ async function fittingTable<Row>(
     render,
   }: {
     name: string
-    /** Of all rows, in words. */
+    /** The number of all rows, in words. */
     count: string
-    /** False when there are more than `rows`. */
+    /** False if the file has more rows than `rows`. */
     complete: boolean
-    /** Whether cells were left out of the rows, or cut. */
+    /** Whether cells of `rows` were omitted or cut. */
     isNarrowed: boolean
     columns: (string | Column)[]
     rows: Row[]
@@ -137,7 +138,7 @@ async function fittingTable<Row>(
       <Table
         name={name}
         style=""
-        caption={isAll ? count : `${count}, the first ${formatCount(fitting)} here`}
+        caption={isAll ? count : `${count}, showing the first ${formatCount(fitting)}`}
         columns={columns}
       >
         {markup}

@@ -1,4 +1,4 @@
-/** Text as numbered lines that can be linked to; what is no text as rows of bytes. */
+/** Preview of text as numbered lines with links, and of binary files as a hex dump. */
 import type { Child } from 'hono/jsx'
 import { filePath } from '../../api/paths.ts'
 import { formatSizeBytes } from '../../core/units.ts'
@@ -13,10 +13,10 @@ import { cutText, decodeText, encodedBytes } from './text.ts'
 const hexBytes = 1024
 const sniffedBytes = 4096
 const shownLinesMax = 50_000
-/** Of one line, while the whole is not asked for: programs write files of a single one. */
+/** Longer lines are cut until "Show more", since programs write files of a single line. */
 const lineCharactersMax = 8192
 
-/** As many lines as fit, or as many bytes as are asked for. */
+/** Shows as many lines as fit on a page, or `wantedBytes`. */
 export async function textPreview(
   { artifact, file, wantedBytes }: ShownFile,
   all: Uint8Array,
@@ -47,7 +47,7 @@ export async function textPreview(
       </div>
       {!(isAll && isRead) && (
         <p class="note" data-rest>
-          The first {formatSizeBytes(shownBytes)} of {formatSizeBytes(file.sizeBytes)}.{' '}
+          Showing the first {formatSizeBytes(shownBytes)} of {formatSizeBytes(file.sizeBytes)}.{' '}
           {!isAtEnd && (
             <a
               href={withQuery(blobPath(artifact, file.path), { bytes: String(textBytesMax) })}
@@ -63,7 +63,8 @@ export async function textPreview(
   )
 }
 
-/** For all lines from the first: a log's colours go on from line to line. */
+/** Returns a function that renders the lines in order, from the first: colours continue from
+ *  line to line. */
 function lineRenderer(isColoured: boolean): (text: string, index: number) => Html {
   const state = plainAnsiState()
   return (text, index) => lineOf(isColoured ? renderAnsiLine(text, state) : text, index)
@@ -87,7 +88,7 @@ function HexPreview({ bytes }: { bytes: Uint8Array }): Html {
     <>
       <p class="quiet">
         Not text{kind === undefined ? '' : `: ${kind}`}. The first{' '}
-        {formatSizeBytes(Math.min(hexBytes, bytes.length))} of it:
+        {formatSizeBytes(Math.min(hexBytes, bytes.length))}:
       </p>
       <pre class="hex" tabindex={0}>
         {hexRows(bytes.subarray(0, hexBytes))

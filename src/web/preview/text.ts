@@ -1,4 +1,4 @@
-/** What the bytes of a file are as text. */
+/** Decodes the bytes of a file as text. */
 
 type Encoding = 'utf-8' | 'utf-16le' | 'utf-16be'
 
@@ -7,9 +7,10 @@ export interface DecodedText {
   encoding: Encoding
 }
 
-/** UTF-8, or the UTF-16 that a byte order mark tells of, as browsers decide; PowerShell's `>` writes that. Undefined when
- *  its first `sniffedBytes` are no text as people edit it: no NUL, few control characters, nothing that the encoding does
- *  not have (a character cut off at the end is allowed). */
+/** Decodes UTF-8, or UTF-16 if there is a byte order mark, as browsers do; PowerShell's `>`
+ *  writes UTF-16. Returns undefined if the first `sniffedBytes` are not text: if they contain a
+ *  NUL, many control characters, or bytes that are invalid in the encoding (a character cut off
+ *  at the end is allowed). */
 export function decodeText(
   bytes: Uint8Array,
   sniffedBytes: number = bytes.length,
@@ -41,12 +42,12 @@ function isText(bytes: Uint8Array, encoding: Encoding): boolean {
   return odd <= text.length / 50
 }
 
-/** So much of a text, and a sign that more was there. */
+/** Cuts text to a length, and marks the cut with an ellipsis. */
 export function cutText(text: string, charactersMax: number): string {
   return text.length > charactersMax ? `${text.slice(0, charactersMax)}…` : text
 }
 
-/** What some of it takes in its file. */
+/** Number of bytes of `text` in that encoding. */
 export function encodedBytes(text: string, encoding: Encoding): number {
   return encoding === 'utf-8' ? Buffer.byteLength(text) : 2 * text.length
 }

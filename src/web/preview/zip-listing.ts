@@ -1,5 +1,5 @@
-/** The members of a zip from its central directory, which is found from the end of the file. For showing only: nothing is
- *  extracted by what is found here. */
+/** Lists the members of a zip from its central directory, which is found from the end of the
+ *  file. Only for display: nothing is extracted by these records. */
 import { decodeCentralHeader, decodeEnd, findEndRecord } from '../../core/zip-records.ts'
 
 export interface ZipMember {
@@ -8,22 +8,22 @@ export interface ZipMember {
   packedBytes: number
 }
 
-/** The first members of a zip, and how many it is said to have. */
+/** The first members of a zip, and the total that its end record claims. */
 export interface ZipListing {
   members: ZipMember[]
   total: number
 }
 
 export interface ZipDirectory {
-  /** Where it begins in the file. */
+  /** Offset in the file. */
   start: number
-  /** Where it ends, at the latest. */
+  /** Upper bound of its end. */
   end: number
-  /** Members that it is said to have. */
+  /** Number of members that the end record claims. */
   total: number
 }
 
-/** Undefined when the tail is not that of a zip. */
+/** Finds the central directory; undefined if `tail` is not the end of a zip. */
 export function findZipDirectory(tail: Buffer, fileBytes: number): ZipDirectory | undefined {
   const at = findEndRecord(tail)
   const found = at < 0 ? undefined : decodeEnd(tail, at, fileBytes - tail.length)
@@ -31,7 +31,8 @@ export function findZipDirectory(tail: Buffer, fileBytes: number): ZipDirectory 
   return { start: found.directoryOffset, end: found.offset, total: found.memberCount }
 }
 
-/** The first members of a directory, of which the end may be missing; undefined when it begins with none. */
+/** Reads the first members of a directory, whose end may be missing; undefined if it does not
+ *  begin with a member. */
 export function readZipMembers(directory: Buffer, membersMax: number): ZipMember[] | undefined {
   const members: ZipMember[] = []
   for (let at = 0; members.length < membersMax;) {

@@ -1,4 +1,4 @@
-/** `/`: the projects that the visitor can read, or how to make the first upload. */
+/** `/`: the projects that the visitor can read; in an empty store, how to make the first upload. */
 import { formatCount } from '../../core/units.ts'
 import { projectPagePath } from '../../api/paths.ts'
 import type { Project, Run } from '../../metadata/metadata.ts'
@@ -14,7 +14,7 @@ export interface ListedProject {
   project: Project
   artifacts: number
   logicalBytes: number
-  /** After each file and chunk is counted once. */
+  /** Bytes with each file and chunk counted once. */
   uniqueBytes: number
   lastRun: Run | undefined
   /** Logical bytes uploaded on each of the last 30 days. */
@@ -23,7 +23,7 @@ export interface ListedProject {
 
 export interface HomeView {
   projects: ListedProject[]
-  /** What their names are to contain; '' for all. */
+  /** Text that project names must contain; '' for all. */
   name: string
   pageNumber: number
   pageCount: number
@@ -60,13 +60,13 @@ export function HomePage(view: HomeView): Html {
 function ProjectTable({ projects, now }: Pick<HomeView, 'projects' | 'now'>) {
   return (
     <Table
-      name="Projects and what they hold"
+      name="Projects"
       columns={[
         'Project',
         'Last run',
         figures('Artifacts'),
         figures('Size'),
-        figures('Each byte once'),
+        figures('Unique'),
         'Uploads, 30 days',
       ]}
     >
@@ -114,34 +114,34 @@ function ProjectRow({
   )
 }
 
-/** Empty store: what makes it non-empty. Commands are complete, so that they can be pasted as they are. */
+/** The page of an empty store. Its commands are complete, so that they can be pasted as they
+ *  are. */
 export function FirstRunPage({ origin }: { origin: string }): Html {
   return (
     <>
       <h1>Nothing has been uploaded yet</h1>
       <p>
-        A project appears here with its first artifact.{' '}
+        A project appears here after its first upload.{' '}
         <span class="quiet" data-wait-for-upload>
-          Reload this page once it is there.
+          Reload this page after you upload.
         </span>
       </p>
       <h2>From a shell</h2>
       <Commands text={shellCommands(origin)} />
       <p>
-        <code>trove</code> is <code>npx trove</code> in the server’s checkout, where tokens are
-        made. On other machines <code>npx -y {origin}/trove.tgz</code> stands for it, wherever Node
-        is.
+        In the server’s checkout, run <code>trove</code> as <code>npx trove</code>; tokens are made
+        there. On any other machine with Node, run it as <code>npx -y {origin}/trove.tgz</code>.
       </p>
       <h2>From a workflow</h2>
       <p>
-        The secret is what{' '}
-        <code>trove token --project OWNER/REPO --scope write --expires 365d</code> prints.
+        Set the secret <code>TROVE_TOKEN</code> to the output of{' '}
+        <code>trove token --project OWNER/REPO --scope write --expires 365d</code>.
       </p>
       <Commands text={uploadStep(origin)} />
       <h2>From a workflow, with GitHub’s actions</h2>
       <p>
-        On runners that let a step’s <code>env</code> win, as act, Gitea’s and Forgejo’s do;
-        GitHub’s own set the address after it.
+        This works on runners where a step’s <code>env</code> takes precedence: act, Gitea’s and
+        Forgejo’s. GitHub’s own runners override the address.
       </p>
       <Commands text={stockSteps(origin)} />
     </>
@@ -164,7 +164,8 @@ function uploadStep(origin: string): string {
     TROVE_TOKEN: \${{ secrets.TROVE_TOKEN }}`
 }
 
-/** A secret is the same for all runs; the token that the actions take says of what run and job they are. */
+/** The secret is the same for all runs, but the actions need a token whose claims name run and
+ *  job, so the first step exchanges it. */
 function stockSteps(origin: string): string {
   return `- id: trove
   run: |

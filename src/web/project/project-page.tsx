@@ -13,9 +13,9 @@ import { Outcome } from '../run/run-jobs.tsx'
 
 export interface ListedRun {
   run: Run
-  /** Of live artifacts. */
+  /** Sums over its live artifacts. */
   sums: ArtifactSums
-  /** Undefined where it was not recorded. */
+  /** Undefined if no runner recorded the run. */
   progress: Progress | undefined
 }
 
@@ -26,7 +26,7 @@ export interface ProjectView {
   runs: ListedRun[]
   choices: RunChoices
   mayWrite: boolean
-  /** Address of the page of older runs; null at the end. */
+  /** Address of the page with older runs; null on the last page. */
   older: string | null
   now: number
 }

@@ -1,4 +1,4 @@
-/** The page of all projects, and that of one with its runs. */
+/** The page of all projects, and the page of one project with its runs. */
 import { Hono } from 'hono'
 import { projectPagePath } from '../../api/paths.ts'
 import { mayAdminister, type Principal } from '../../auth/principal.ts'
@@ -92,7 +92,7 @@ async function projectPage(web: Web, c: AppRequest): Promise<Response> {
   const filter: Partial<Record<RunFact, string>> = {}
   for (const [fact, { chosen }] of Object.entries(choices) as [RunFact, { chosen: string }][])
     if (chosen !== '') filter[fact] = chosen
-  // One more tells whether there are older ones.
+  // One more than shown, to know whether there are older runs.
   const found = await metadata.listRuns(project.id, {
     limit: limit + 1,
     filter,

@@ -1,4 +1,5 @@
-/** `/{o}/{r}/settings/retention`: how long artifacts are kept, as sentences, and what another length would mean. */
+/** `/{o}/{r}/settings/retention`: the retention rules as sentences, a form to change them, and a
+ *  simulation of another lifetime. */
 import { formatSizeBytes, counted, formatPeriod, formatCount } from '../../core/units.ts'
 import type { RetentionPolicy } from '../../core/retention.ts'
 import type { Artifact, ArtifactSums, Project } from '../../metadata/metadata.ts'
@@ -20,9 +21,9 @@ export interface RetentionView {
   project: Project
   policy: RetentionPolicy
   serverPolicy: RetentionPolicy
-  /** By somebody. */
+  /** Artifacts that somebody marked Keep. */
   kept: ArtifactSums
-  /** Patterns of what is kept as the latest, where the project has none of its own. */
+  /** Patterns of the artifacts to keep as the latest, used if the project has none of its own. */
   serverKeepsLatest: readonly string[]
   keptLatest: ArtifactSums
   simulation: Simulation | undefined
@@ -33,14 +34,14 @@ export interface RetentionView {
 
 export interface Simulation {
   days: number
-  /** Artifacts that would have expired by now. */
+  /** The first artifacts that would have expired by now. */
   lost: Artifact[]
-  /** Of all of them, listed or not. */
+  /** Of all such artifacts, listed or not. */
   lostCount: number
   lostBytes: number
-  /** What comes back to the disk. */
+  /** Disk space that their expiry would free. */
   freedBytes: number
-  /** False when only the oldest `limits.bulkDeleteMax` were looked at. */
+  /** False if only the oldest `limits.bulkDeleteMax` artifacts were considered. */
   complete: boolean
 }
 
@@ -52,7 +53,7 @@ export function RetentionPage(view: RetentionView): Html {
       <ProjectMenu project={project.name} current="retention" mayWrite={view.mayWrite} />
       <ol>
         <li>
-          An artifact that somebody keeps never expires: {counted(kept.artifacts, 'artifact')},{' '}
+          Artifacts marked Keep never expire: {counted(kept.artifacts, 'artifact')},{' '}
           <Size bytes={kept.logicalBytes} />.{' '}
           <a href={listPath(project.name, { pinned: '1' })}>Show them</a>
         </li>
@@ -60,18 +61,20 @@ export function RetentionPage(view: RetentionView): Html {
           <KeptLatest {...view} />
         </li>
         <li>
-          An upload that asks for a time gets it, from {formatPeriod(policy.minMs)},{' '}
-          {sourceOf(view, 'minMs')}, to {formatPeriod(policy.maxMs)}, {sourceOf(view, 'maxMs')}.
+          An upload can ask for a retention of at least {formatPeriod(policy.minMs)} (
+          {sourceOf(view, 'minMs')}) and at most {formatPeriod(policy.maxMs)} (
+          {sourceOf(view, 'maxMs')}).
         </li>
         <li>
-          All others are kept for {formatPeriod(policy.defaultMs)}, {sourceOf(view, 'defaultMs')}.
+          All other artifacts are kept for {formatPeriod(policy.defaultMs)} (
+          {sourceOf(view, 'defaultMs')}).
         </li>
       </ol>
       {view.mayChange ? <ChangeForm {...view} /> : <NoChange />}
       <h2>Simulate</h2>
       <form class="filter" method="get" action={retentionPath(project.name)}>
         <label class="inline">
-          If artifacts lived for
+          If artifacts were kept for
           <input
             name="days"
             type="number"
@@ -89,7 +92,7 @@ export function RetentionPage(view: RetentionView): Html {
   )
 }
 
-/** Whose word a length is, and whether it holds as it stands. */
+/** Which setting a length comes from, and whether the bounds changed it. */
 function sourceOf(
   { project, policy, serverPolicy }: RetentionView,
   length: keyof RetentionPolicy,
@@ -99,14 +102,14 @@ function sourceOf(
     maxMs: [project.retentionMaxMs, 'TROVE_RETENTION_MAX_DAYS'] as const,
     defaultMs: [project.retentionDefaultMs, 'TROVE_RETENTION_DAYS'] as const,
   }[length]
-  const isMoved = (own ?? serverPolicy[length]) !== policy[length]
-  return `${settingSource(own, variable)}${isMoved ? ' and the bounds allow' : ''}`
+  const isBounded = (own ?? serverPolicy[length]) !== policy[length]
+  return `${settingSource(own, variable)}${isBounded ? ', limited by the bounds' : ''}`
 }
 
 function KeptLatest({ project, serverKeepsLatest, keptLatest }: RetentionView) {
   const patterns = project.keepLatest ?? serverKeepsLatest
   const source = settingSource(project.keepLatest, 'TROVE_KEEP_LATEST')
-  if (patterns.length === 0) return <>Nothing is kept for being the latest, {source}.</>
+  if (patterns.length === 0) return <>No artifacts are kept as the latest ({source}).</>
   return (
     <>
       The latest{' '}
@@ -116,7 +119,7 @@ function KeptLatest({ project, serverKeepsLatest, keptLatest }: RetentionView) {
           <code>{pattern}</code>
         </>
       ))}{' '}
-      does not expire before there is a newer one, {source}:{' '}
+      does not expire until there is a newer one ({source}):{' '}
       {counted(keptLatest.artifacts, 'artifact')}, <Size bytes={keptLatest.logicalBytes} />.{' '}
       <a href={listPath(project.name, { pinned: 'latest' })}>Show them</a>
     </>
@@ -129,7 +132,7 @@ function ChangeForm({ project, serverPolicy, form }: RetentionView) {
       <DaysField
         form={form}
         name="retentionDays"
-        label="Days of all others"
+        label="Default, in days"
         serverMs={serverPolicy.defaultMs}
       />
       <DaysField
@@ -148,15 +151,15 @@ function ChangeForm({ project, serverPolicy, form }: RetentionView) {
         label="Keep the latest"
         name="latestFrom"
         options={[
-          ['server', 'as the server'],
-          ['project', 'of these'],
+          ['server', 'as set on the server'],
+          ['project', 'of these patterns'],
         ]}
         chosen={form.values.get('latestFrom')}
       />
       <SettingField
         form={form}
         name="keepLatest"
-        label="BRANCH/NAME, globs, one on a line"
+        label="BRANCH/NAME patterns, one per line"
         style="wide patterns"
       >
         {(attributes, value) => (
@@ -167,8 +170,8 @@ function ChangeForm({ project, serverPolicy, form }: RetentionView) {
       </SettingField>
       <button>Change</button>
       <span class="quiet">
-        Empty is as the server. Bounds lie within the server’s. Artifacts that exist keep the time
-        they have.
+        Empty fields use the server’s setting. Bounds must be within the server’s. Existing
+        artifacts keep their expiry.
       </span>
     </form>
   )
@@ -181,8 +184,8 @@ function Outcome({ simulation }: { simulation: Simulation }) {
     <>
       <p class="lead" role="status">
         {complete ? '' : 'Of the oldest artifacts, '}
-        {counted(lostCount, 'artifact')} with {formatSizeBytes(lostBytes)} would be gone by now;
-        that frees {formatSizeBytes(freedBytes)} of the disk.
+        {counted(lostCount, 'artifact')} with {formatSizeBytes(lostBytes)} would have expired by
+        now, which would free {formatSizeBytes(freedBytes)} of disk space.
       </p>
       <ul>
         {lost.map((artifact) => (

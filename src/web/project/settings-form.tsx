@@ -1,5 +1,5 @@
-/** Forms of a project's settings. Fields have the names that `PATCH` knows them by, so that its rules judge them; what it
- *  refuses is said beside the field, and what was entered stays. */
+/** Forms of a project's settings. Fields have the names that `PATCH` uses, so its rules validate
+ *  them. An error is shown beside its field, and the form keeps what was entered. */
 import type { Child } from 'hono/jsx'
 import type { WireProject } from '../../api/admin-messages.ts'
 import { type StoreError, storeError } from '../../core/errors.ts'
@@ -10,10 +10,11 @@ import type { Html } from '../parts/html.ts'
 export interface SettingsForm {
   /** Text of each field. */
   values: ReadonlyMap<string, string>
+  /** The field that was rejected, and why. */
   refused: { name: string; reason: string } | null
 }
 
-/** What a field of text says to `PATCH`. */
+/** Convert the text of a field to its value in a `PATCH` body. */
 const readers = {
   retentionDays: numberOf,
   retentionMinDays: numberOf,
@@ -28,7 +29,7 @@ const readers = {
   },
 }
 
-/** What is no number is left to `PATCH` to refuse. */
+/** Leaves text that is not a number for `PATCH` to reject. */
 function numberOf(text: string): number | string {
   const value = Number(text)
   return Number.isNaN(value) ? text : value
@@ -36,7 +37,8 @@ function numberOf(text: string): number | string {
 
 export type SettingName = keyof typeof readers | 'keepLatest'
 
-/** The body of a `PATCH` from the fields that a form has; an empty one follows the server. Errors: invalid_request. */
+/** Makes the body of a `PATCH` from the fields of a form; an empty field resets to the server's
+ *  setting. Errors: invalid_request. */
 export function policyOf(form: URLSearchParams): Record<string, unknown> {
   const policy: Record<string, unknown> = {}
   for (const [name, read] of Object.entries(readers)) {
@@ -49,7 +51,7 @@ export function policyOf(form: URLSearchParams): Record<string, unknown> {
   return policy
 }
 
-/** Names can have spaces, but no line breaks. */
+/** Names may contain spaces, but no line breaks. */
 function linesOf(text: string): string[] {
   return text
     .split('\n')
@@ -57,7 +59,8 @@ function linesOf(text: string): string[] {
     .filter(Boolean)
 }
 
-/** As the project has it; patterns of the server stand where it has none, to begin with. */
+/** A form filled with the project's settings. Without patterns of its own, it starts with those
+ *  of the server. */
 export function ownForm(project: WireProject, serverKeepsLatest: readonly string[]): SettingsForm {
   const { strict, quotaBytes, keepLatest } = project
   const values = new Map(
@@ -72,7 +75,7 @@ export function ownForm(project: WireProject, serverKeepsLatest: readonly string
   return { values, refused: null }
 }
 
-/** As it was sent; undefined where it has no field that the error is about. */
+/** The form as it was sent, with the error at its field; undefined if the form lacks that field. */
 export function enteredForm(
   entered: URLSearchParams,
   error: StoreError & { details: { field: string } },
@@ -82,7 +85,8 @@ export function enteredForm(
   return { values: new Map(entered), refused: { name, reason: error.message } }
 }
 
-/** A label, what is entered, and why it was refused. `children` gets what the element of the field needs. */
+/** A label with its field, and the reason if its value was rejected. `children` gets the
+ *  attributes of the element. */
 export function SettingField({
   form,
   name,
@@ -122,7 +126,7 @@ export function SettingField({
   )
 }
 
-/** A field of days; none follows the server. */
+/** A field for a number of days; empty means the server's setting. */
 export function DaysField({
   form,
   name,
@@ -151,7 +155,7 @@ export function DaysField({
   )
 }
 
-/** A choice between what the server has and values of the project's own. */
+/** A choice between the server's setting and values of the project's own. */
 export function ChoiceField({
   form,
   name,
@@ -162,7 +166,7 @@ export function ChoiceField({
   form: SettingsForm
   name: SettingName
   label: string
-  /** What the server is set to, in words of the choices. */
+  /** The server's setting, as the label of a choice. */
   server: string
   choices: readonly Option[]
 }): Html {
@@ -170,19 +174,19 @@ export function ChoiceField({
     <SettingField form={form} name={name} label={label}>
       {(attributes, chosen) => (
         <select {...attributes}>
-          <Options options={[['', `as the server: ${server}`], ...choices]} chosen={chosen} />
+          <Options options={[['', `server setting: ${server}`], ...choices]} chosen={chosen} />
         </select>
       )}
     </SettingField>
   )
 }
 
-/** Whose word it is. */
+/** Says where a setting comes from. */
 export function settingSource(own: unknown, variable: string): string {
-  return own === null ? `as the server is set (${variable})` : 'as this project is set'
+  return own === null ? `set on the server: ${variable}` : 'set for this project'
 }
 
-/** For those who read the rules and cannot change them. */
+/** Shown in place of the form to visitors who cannot change the settings. */
 export function NoChange(): Html {
-  return <p class="quiet">A token of scope admin changes this.</p>
+  return <p class="quiet">To change these settings, sign in with a token of scope admin.</p>
 }

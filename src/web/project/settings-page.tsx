@@ -1,4 +1,4 @@
-/** `/{o}/{r}/settings`: what uploads of a project may do, as sentences, and a form that changes it. */
+/** `/{o}/{r}/settings`: what uploads of a project may do, as sentences, and a form to change it. */
 import { formatSizeBytes } from '../../core/units.ts'
 import type { Config } from '../../config.ts'
 import type { Project } from '../../metadata/metadata.ts'
@@ -17,7 +17,7 @@ import {
 export interface SettingsView {
   project: Project
   server: Pick<Config, 'onConflict' | 'strict' | 'projectQuotaBytes'>
-  /** Of its live artifacts. */
+  /** Logical bytes of its live artifacts. */
   usedBytes: number
   form: SettingsForm
   mayWrite: boolean
@@ -34,22 +34,22 @@ export function SettingsPage(view: SettingsView): Html {
       <ProjectMenu project={project.name} current="settings" mayWrite={view.mayWrite} />
       <ol>
         <li>
-          When the name of an artifact is taken in its run, an upload of GitHub’s action{' '}
-          {replaces ? 'takes the place of the one that has it' : 'is refused'},{' '}
-          {settingSource(project.onConflict, 'TROVE_ON_CONFLICT')}. Other uploads are refused unless
-          they ask to overwrite.
+          If a run already has an artifact of the same name, an upload by GitHub’s action{' '}
+          {replaces ? 'replaces it' : 'is rejected'} (
+          {settingSource(project.onConflict, 'TROVE_ON_CONFLICT')}). Other uploads are rejected
+          unless they ask to overwrite.
         </li>
         <li>
           A job may replace and delete{' '}
-          {isStrict ? 'only artifacts that it made itself' : 'all artifacts of its own run'},{' '}
-          {settingSource(project.strict, 'TROVE_STRICT')}.
+          {isStrict ? 'only artifacts that it made itself' : 'all artifacts of its own run'} (
+          {settingSource(project.strict, 'TROVE_STRICT')}).
         </li>
         <li>
           <Quota {...view} />
         </li>
         <li>
-          How long artifacts are kept is a matter of{' '}
-          <a href={retentionPath(project.name)}>retention</a>.
+          How long artifacts are kept is set under{' '}
+          <a href={retentionPath(project.name)}>Retention</a>.
         </li>
       </ol>
       {view.mayChange ? <ChangeForm {...view} /> : <NoChange />}
@@ -63,14 +63,14 @@ function Quota({ project, server, usedBytes }: SettingsView) {
   return (
     <>
       {quota === null ? (
-        <>Live artifacts may hold as much as there is room for, {source}</>
+        <>The project has no quota ({source}).</>
       ) : (
         <>
-          Live artifacts may hold <Size bytes={quota} /> together, each counted in full, {source};
-          what would go beyond is refused
+          The quota of the project is <Size bytes={quota} /> ({source}): uploads that would exceed
+          it are rejected. It counts live artifacts in full, before deduplication.
         </>
-      )}
-      . They hold <Size bytes={usedBytes} />.
+      )}{' '}
+      Its live artifacts hold <Size bytes={usedBytes} />.
     </>
   )
 }
@@ -82,17 +82,17 @@ function ChangeForm({ project, server, form }: SettingsView) {
       <ChoiceField
         form={form}
         name="onConflict"
-        label="When a name is taken"
-        server={server.onConflict === 'reject' ? 'refuse' : 'replace'}
+        label="If a name is taken"
+        server={server.onConflict}
         choices={[
-          ['reject', 'refuse'],
+          ['reject', 'reject'],
           ['replace', 'replace'],
         ]}
       />
       <ChoiceField
         form={form}
         name="strict"
-        label="Jobs to their own artifacts"
+        label="Jobs change only their own artifacts"
         server={server.strict ? 'on' : 'off'}
         choices={[
           ['on', 'on'],

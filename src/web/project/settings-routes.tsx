@@ -1,4 +1,5 @@
-/** Settings of one project: how long its artifacts are kept, and what its uploads may do. Changes go the way of `PATCH`. */
+/** Settings of one project: retention, and what its uploads may do. Changes are validated and
+ *  applied as by `PATCH`. */
 import { Hono } from 'hono'
 import { mayAdminister } from '../../auth/principal.ts'
 import { hasCode } from '../../core/errors.ts'
@@ -85,7 +86,7 @@ async function showOwn(web: Web, c: AppRequest, page: PageOfSettings): Promise<R
   })
 }
 
-/** What is refused is shown with what was entered. */
+/** Applies a posted form. If it is rejected, shows the form again with what was entered. */
 async function change(web: Web, c: AppRequest, page: PageOfSettings): Promise<Response> {
   const { context } = web
   const { principal, project, mayWrite } = await projectOfPage(context, c)
@@ -118,7 +119,7 @@ async function send(
   })
 }
 
-/** What would have expired by now if everything that is not kept lived for `days`. */
+/** Finds what would have expired by now if artifacts that are not kept lived for `days`. */
 async function simulate(context: AppContext, project: Project, days: number): Promise<Simulation> {
   const { metadata } = context
   const now = context.now()

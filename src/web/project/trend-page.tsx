@@ -1,4 +1,5 @@
-/** `/{o}/{r}/trends`: the size of an artifact from run to run, and what each brought that was new. */
+/** `/{o}/{r}/trends`: the size of an artifact from run to run, and how many new bytes each
+ *  upload added. */
 import { runPagePath } from '../../api/paths.ts'
 import { isLive } from '../../core/retention.ts'
 import { formatSizeBytes, counted, formatDelta } from '../../core/units.ts'
@@ -11,7 +12,7 @@ import { artifactPath, comparePath, trendsPath } from '../paths.ts'
 import { ProjectMenu } from '../parts/project-menu.tsx'
 import { figures, Table } from '../parts/table.tsx'
 
-/** A name on a branch. */
+/** An artifact name on a branch. */
 export interface TrendPlace {
   name: string
   branch: string
@@ -20,9 +21,9 @@ export interface TrendPlace {
 export interface TrendView {
   project: Project
   place: TrendPlace
-  /** Oldest first; null where no place is chosen. */
+  /** Oldest first; null if no place is chosen. */
   trend: { artifacts: Artifact[]; isCut: boolean } | null
-  /** To choose from. */
+  /** Suggested places. */
   places: TrendPlace[]
   mayWrite: boolean
   now: number
@@ -54,14 +55,14 @@ function Places({ project, places }: TrendView) {
   if (places.length === 0)
     return (
       <UploadHint
-        reason="None of the last uploads is of a branch (--branch)."
+        reason="No recent upload names a branch (--branch)."
         project={project.name}
         run="RUN"
       />
     )
   return (
     <>
-      <p>Of what was uploaded last:</p>
+      <p>Recently uploaded:</p>
       <ul>
         {places.map((place) => (
           <li>
@@ -77,10 +78,10 @@ function Places({ project, places }: TrendView) {
 
 interface Point {
   artifact: Artifact
-  /** The one before. */
+  /** The previous artifact. */
   before: Artifact | undefined
   delta: number
-  /** To what changed since the one before, as long as both are there. */
+  /** Address of the comparison with the previous artifact, if both are live. */
   changes: string | undefined
 }
 
@@ -89,8 +90,8 @@ function Trend(view: TrendView & { artifacts: Artifact[]; isCut: boolean }) {
   if (artifacts.length === 0) {
     return (
       <p>
-        No artifact has this name on this branch; those of pull requests do not count.{' '}
-        <a href={trendsPath(project.name)}>Show others</a>
+        No artifact has this name on this branch, apart from pull requests.{' '}
+        <a href={trendsPath(project.name)}>Choose another</a>
       </p>
     )
   }
@@ -101,8 +102,8 @@ function Trend(view: TrendView & { artifacts: Artifact[]; isCut: boolean }) {
         <bdi>{place.name}</bdi> on <bdi>{place.branch}</bdi>
       </h2>
       <p class="quiet">
-        {isCut ? `Of the last ${artifacts.length} uploads` : counted(artifacts.length, 'upload')};
-        those of pull requests and those that were deleted are left out.
+        {isCut ? `The last ${artifacts.length} uploads` : counted(artifacts.length, 'upload')},
+        without pull requests and deleted artifacts.
       </p>
       {points.length > 1 && <Chart points={points} />}
       <Figures points={points.toReversed()} now={now} />
@@ -124,10 +125,10 @@ function Chart({ points }: { points: Point[] }) {
   return (
     <figure class="chart">
       <LinePlot
-        title="Size and new bytes from run to run"
+        title="Size and new bytes per run"
         series={[
           { name: 'Size', style: 's1' },
-          { name: 'New bytes: what the store did not have', style: 's2' },
+          { name: 'New bytes: not in the store before', style: 's2' },
         ]}
         points={points.map(({ artifact, before, delta, changes }, index) => ({
           x: index,
@@ -146,11 +147,11 @@ function Chart({ points }: { points: Point[] }) {
 function Figures({ points, now }: { points: Point[]; now: number }) {
   return (
     <Table
-      name="Size and new bytes from run to run"
+      name="Size and new bytes per run"
       columns={[
         'Run',
         figures('Size'),
-        figures('vs the one before'),
+        figures('vs previous'),
         figures('New bytes'),
         'Uploaded',
         'Commit',

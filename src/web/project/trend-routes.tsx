@@ -1,4 +1,4 @@
-/** How the size of an artifact changes from run to run. */
+/** The page of trends: how the size of an artifact changes from run to run. */
 import { Hono } from 'hono'
 import { latestBranch } from '../../core/keep-latest.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
@@ -7,9 +7,10 @@ import { crumbsOf, projectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { TrendPage, type TrendPlace, type TrendView } from './trend-page.tsx'
 
-/** Of one name on one branch. The index that finds what `latest:` means has them one after the other. */
+/** Most artifacts in a trend. The index behind `latest:` holds those of a name on a branch side
+ *  by side. */
 const pointsMax = 100
-/** Newest artifacts whose places are offered. */
+/** How many of the newest artifacts are searched for places to suggest. */
 const recentMax = 100
 
 export function createTrendPages(web: Web): Hono<AppEnv> {
@@ -38,7 +39,8 @@ async function trendPage(web: Web, c: AppRequest): Promise<Response> {
   })
 }
 
-/** Oldest first. What has expired still tells its size; what was deleted was not meant to be. */
+/** Returns the artifacts of a name on a branch, oldest first. Expired ones are included, since
+ *  their size is still known; deleted ones are not, since they were probably mistakes. */
 async function trendOf(
   { metadata, now }: AppContext,
   project: Project,
@@ -54,7 +56,7 @@ async function trendOf(
   }
 }
 
-/** Where the newest artifacts are the latest, or were. */
+/** Returns the names and branches under which the newest artifacts are, or were, the latest. */
 async function recentPlaces(
   { metadata, now }: AppContext,
   project: Project,

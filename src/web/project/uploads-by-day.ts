@@ -1,5 +1,5 @@
-/** Logical bytes uploaded on each of the last days, oldest first. Artifacts that were forgotten (limits.historyMs)
- *  are not in it. */
+/** Logical bytes uploaded on each of the last days, oldest first. Artifacts dropped from the
+ *  history (limits.historyMs) are not counted. */
 import { dayMs } from '../../core/units.ts'
 import type { DayOfUploads } from '../../metadata/metadata.ts'
 

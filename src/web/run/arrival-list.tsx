@@ -1,15 +1,15 @@
-/** Uploads under way: how far each is, and what becomes of one that nothing is heard of. */
+/** Uploads in progress: how far each is, and when a stalled one will be cleaned up. */
 import { limits } from '../../core/limits.ts'
 import type { Arrival } from '../../http/upload/arrivals.ts'
 import { Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 
-/** How long a client may pause before it is said that nothing is heard of it. */
+/** How long a client may be silent before its upload is shown as stalled. */
 const silentMs = 60_000
 
 export function ArrivalList({ arrivals, now }: { arrivals: Arrival[]; now: number }): Html {
   return (
-    <ul class="arrivals" aria-label="Uploads under way">
+    <ul class="arrivals" aria-label="Uploads in progress">
       {arrivals.map((arrival) => (
         <li>
           <strong>{arrival.name}</strong>
@@ -45,8 +45,8 @@ function Silent({ arrival: { heardAt, receivedBytes }, now }: { arrival: Arrival
     <>
       <span class="badge">upload not finished</span>
       <span class="quiet">
-        <Size bytes={receivedBytes} /> received, last heard of <Time at={heardAt} now={now} />;
-        cleaned up <Time at={heardAt + limits.leaseMs} now={now} />, unless it goes on.
+        <Size bytes={receivedBytes} /> received, last activity <Time at={heardAt} now={now} />; will
+        be cleaned up <Time at={heardAt + limits.leaseMs} now={now} /> unless it resumes.
       </span>
     </>
   )

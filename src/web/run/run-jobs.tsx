@@ -1,4 +1,4 @@
-/** The jobs of a recorded run: how they and their steps ended, how long they took, and their logs. */
+/** The jobs of a recorded run: their steps, outcomes, durations and logs. */
 import type { Child } from 'hono/jsx'
 import { jobLogPath } from '../../api/paths.ts'
 import { groupLines, type LogGroup, type ShownLog } from '../../browse/run-log.ts'
@@ -14,7 +14,7 @@ import type {
 import { takeFitting } from '../fitting.ts'
 import type { Html } from '../parts/html.ts'
 
-/** Compressed; a page of artifacts is above them. */
+/** Compressed bytes of all logs on a page, which also holds the artifacts. */
 const logsBytesMax = 12 * 1024
 
 export function RunJobs({
@@ -24,7 +24,7 @@ export function RunJobs({
 }: {
   run: Run
   record: RunRecord
-  /** By the key of the job. */
+  /** By job key. */
   logs: ReadonlyMap<string, ShownLog>
 }): Html {
   return (
@@ -38,7 +38,8 @@ export function RunJobs({
   )
 }
 
-/** The ends of logs that fit on the page together, in the order of `logs`; what does not is behind a link. */
+/** Returns the ends of the logs that fit on the page together, in the order of `logs`. A link
+ *  leads to each whole log. */
 export async function fittingLogs(
   logs: ReadonlyMap<string, ShownLog>,
 ): Promise<Map<string, ShownLog>> {
@@ -76,7 +77,7 @@ function Job({ run, job, log }: { run: Run; job: RecordedJob; log: ShownLog | un
               ? ''
               : log === undefined
                 ? ', not shown here'
-                : ', the end is shown'}
+                : ', only the end is shown'}
           </span>
         </p>
       )}
@@ -129,7 +130,8 @@ function lineOf({ kind, text }: LogGroup['lines'][number]): Child {
   return kind === 'output' ? shown : <span class={kind}>{shown}</span>
 }
 
-/** How something ended, or how far it is; in words, because a mark or a colour alone says nothing to many. */
+/** The conclusion or the state of a job or step, in words, since an icon or a colour alone is
+ *  not accessible. */
 export function Outcome({ of: { conclusion, startedAt, durationMs } }: { of: Progress }): Html {
   const state = conclusion ?? (startedAt === null ? 'waiting' : 'running')
   return (

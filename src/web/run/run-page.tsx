@@ -1,5 +1,5 @@
-/** `/{o}/{r}/actions/runs/{run}`: the artifacts of a run. Dead ones keep their row, with what became of them. Below them
- *  are its jobs, where a runner told of them. */
+/** `/{o}/{r}/actions/runs/{run}`: the artifacts of a run, and below them its jobs, if a runner
+ *  recorded them. Expired and deleted artifacts keep their row. */
 import { counted, formatCount } from '../../core/units.ts'
 import { archivePath, attemptPagePath, projectPagePath, runArchivePath } from '../../api/paths.ts'
 import { isLive } from '../../core/retention.ts'
@@ -18,22 +18,22 @@ import { Untrusted } from '../parts/untrusted.tsx'
 
 export interface RunView {
   run: Run
-  /** Undefined where nothing is known of it. */
+  /** The previous attempt; undefined if unknown. */
   attemptBefore: Run | undefined
   artifacts: Artifact[]
   total: number
-  /** Uploads under way. */
+  /** Uploads in progress. */
   arrivals: Arrival[]
-  /** The artifact of the same name in the run before on the branch, by artifact. */
+  /** By artifact id: the artifact of the same name in the previous run on the branch. */
   previous: Map<number, Artifact>
-  /** Files that are worth opening at once: a report's front page, test results. */
+  /** Files offered above the table: a report's front page, test results. */
   reports: { artifact: Artifact; path: string }[]
-  /** Undefined for a run that nobody recorded. */
+  /** Undefined if no runner recorded the run. */
   record: RunRecord | undefined
-  /** By the key of the job. */
+  /** By job key. */
   logs: ReadonlyMap<string, ShownLog>
   mayDelete: (artifact: Artifact) => boolean
-  /** Address of the next page of artifacts; null at the end. */
+  /** Address of the next page of artifacts; null on the last page. */
   more: string | null
   now: number
 }
@@ -61,15 +61,15 @@ export function RunPage(view: RunView): Html {
   )
 }
 
-/** Fetched again while something arrives, so that it turns into a row before one's eyes. */
+/** The section that scripts refresh while an upload is in progress (browser/live.ts). */
 function Artifacts(view: RunView) {
   const { run, artifacts, arrivals, now } = view
   const isArriving = arrivals.length > 0
   return (
     <div
       id="artifacts"
-      data-live={isArriving ? `${counted(arrivals.length, 'upload')} under way` : undefined}
-      data-ended={`${counted(view.total, 'artifact')}, no upload under way`}
+      data-live={isArriving ? `${counted(arrivals.length, 'upload')} in progress` : undefined}
+      data-ended={`${counted(view.total, 'artifact')}, no uploads in progress`}
     >
       <h2>Artifacts</h2>
       {isArriving && <ArrivalList arrivals={arrivals} now={now} />}
@@ -89,7 +89,7 @@ function RunFacts({ run, record, attemptBefore, now }: RunView) {
           <Outcome of={record} />
           {(record.conclusion === null || record.conclusion === 'stale') && (
             <>
-              , last heard of <Time at={record.updatedAt} now={now} />
+              , last update <Time at={record.updatedAt} now={now} />
             </>
           )}
         </Fact>
@@ -150,7 +150,7 @@ function ArtifactTable({ artifacts, total, previous, mayDelete, now }: RunView) 
         'Name',
         figures('Files'),
         figures('Size'),
-        ...(hasPrevious ? [figures('Since the run before')] : []),
+        ...(hasPrevious ? [figures('vs previous run')] : []),
         figures('New bytes'),
         'Digest',
         'Expires',
@@ -176,7 +176,7 @@ function ArtifactRow({
   now,
 }: {
   artifact: Artifact
-  /** Undefined: there is no such column. */
+  /** Undefined: the table lacks this column. */
   before: Artifact | null | undefined
   mayDelete: boolean
   now: number

@@ -20,7 +20,7 @@ import { fittingLogs } from './run-jobs.tsx'
 import { RunPage, type RunView } from './run-page.tsx'
 
 const artifactsPerPage = 50
-/** Artifacts of a run that are compared with the run before, and looked into for reports. */
+/** How many artifacts of a run are compared with the previous run, and searched for reports. */
 const comparedMax = 20
 const reportNames = [
   'index.html',
@@ -39,7 +39,7 @@ export function createRunPages(web: Web): Hono<AppEnv> {
   return app
 }
 
-/** Of the newest attempt unless one is named. Artifacts are those of all attempts. */
+/** Shows the given attempt, by default the newest. The artifacts are those of all attempts. */
 async function runPage(web: Web, c: AppRequest, attempt?: number): Promise<Response> {
   const { context } = web
   const principal = await requirePrincipal(context, c)
@@ -87,7 +87,7 @@ async function runPage(web: Web, c: AppRequest, attempt?: number): Promise<Respo
   })
 }
 
-/** What the run page says of live artifacts beside their rows. */
+/** Finds the previous artifact and the report of each live artifact. */
 async function lookInto(
   context: AppContext,
   principal: Principal,
@@ -111,7 +111,7 @@ async function lookInto(
   return { previous, reports }
 }
 
-/** The artifact that was just deleted, while that can be taken back. */
+/** Returns the artifact in `?deleted=`, if its deletion can still be undone. */
 async function deletedArtifact(
   { metadata, config, now }: AppContext,
   c: AppRequest,

@@ -1,4 +1,4 @@
-/** Where visitors without a session land. */
+/** The page to which visitors without a session are redirected. */
 import type { Html } from '../parts/html.ts'
 
 export function SignInPage({ next, problem }: { next: string; problem: string | null }): Html {
@@ -11,7 +11,7 @@ export function SignInPage({ next, problem }: { next: string; problem: string | 
         </p>
       )}
       <p>
-        Open the link that the server printed when it started, or paste a token made by{' '}
+        Open the sign-in link that the server printed when it started, or paste a token made with{' '}
         <code>trove token</code>.
       </p>
       <form method="post" action="/sign-in">

@@ -1,5 +1,6 @@
-/** Sign-in of browsers: the link that the server prints, or a token pasted into a form, becomes a session cookie. The
- *  cookie alone is trusted only for reading; forms need our own origin besides (`http/access/authenticate.ts`). */
+/** Sign-in for browsers: exchanges the link that the server prints, or a token pasted into a
+ *  form, for a session cookie. The cookie alone allows only reading; forms must also come from
+ *  our own origin (`http/access/authenticate.ts`). */
 import { Hono } from 'hono'
 import { deleteCookie, setCookie } from 'hono/cookie'
 import type { Principal } from '../../auth/principal.ts'
@@ -20,7 +21,7 @@ import { sendPage, type Web } from '../page.tsx'
 import { SignInPage } from './sign-in-page.tsx'
 
 const sessionMs = 30 * dayMs
-/** Browsers keep no cookie for longer (RFC 6265bis §5.5), and hono refuses to set one that should be. */
+/** Longest lifetime of a cookie in browsers (RFC 6265bis §5.5); hono rejects a longer one. */
 const cookieMsMax = 400 * dayMs
 
 /** `GET /sign-in?token=&next=`, `POST /sign-in` (form), `POST /sign-out`. */
@@ -30,7 +31,7 @@ export function createSignInPages(web: Web): Hono<AppEnv> {
   app.get('/sign-in', async (c) => {
     const token = c.req.query('token')
     const next = localPath(c.req.query('next'))
-    if (token === undefined) return await askForToken(web, c, { next, problem: null })
+    if (token === undefined) return await signInPage(web, c, { next, problem: null })
     return await signIn(web, c, { token, use: 'sign-in', next })
   })
   app.post('/sign-in', async (c) => {
@@ -42,15 +43,15 @@ export function createSignInPages(web: Web): Hono<AppEnv> {
   app.post('/sign-out', async (c) => {
     requireOwnOrigin(context, c)
     const origin = publicOrigin(context, c)
-    const session = deleteCookie(c, sessionCookie(origin), placeOf(origin))
+    const session = deleteCookie(c, sessionCookie(origin), cookieScope(origin))
     if (session !== undefined) await endSession(context, session)
     return c.redirect('/sign-in', 303)
   })
   return app
 }
 
-/** `problem`: why the last one was refused. */
-async function askForToken(
+/** `problem`: why the token was rejected. */
+async function signInPage(
   web: Web,
   c: AppRequest,
   view: { next: string; problem: string | null },
@@ -70,16 +71,17 @@ async function signIn(
     principal = await principalOf(context, token, use)
   } catch (error) {
     if (!hasCode(error, 'unauthenticated')) throw error
-    return await askForToken(web, c, { next, problem: error.message })
+    return await signInPage(web, c, { next, problem: error.message })
   }
-  // A link lives for minutes and a pasted token as long as it was minted for.
+  // A sign-in link expires in minutes, so its session gets a lifetime of its own; that of a pasted
+  // token ends with it.
   const wantedUntil = use === 'sign-in' ? context.now() + sessionMs : principal.expiresAt
   const expiresAt = Math.min(wantedUntil, context.now() + cookieMsMax)
   const session = await mintToken(context.keys.tokens, { ...principal, expiresAt }, 'session')
   await noteSession(context, session, principal)
   const origin = publicOrigin(context, c)
   setCookie(c, sessionCookie(origin), session, {
-    ...placeOf(origin),
+    ...cookieScope(origin),
     httpOnly: true,
     sameSite: 'Lax',
     expires: new Date(expiresAt),
@@ -87,12 +89,13 @@ async function signIn(
   return c.redirect(next, 303)
 }
 
-/** Where browsers send the cookie; whoever takes it away must say the same. */
-function placeOf(origin: string): { path: string; secure: boolean } {
+/** Attributes that must be the same when the cookie is set and when it is deleted. */
+function cookieScope(origin: string): { path: string; secure: boolean } {
   return { path: '/', secure: origin.startsWith('https:') }
 }
 
-/** Where the disk takes nothing it is not listed: whoever has to make room, or to fetch what can still be read, must get in. */
+/** Adds the session to the list of tokens. On a full disk the session is not listed, but signing
+ *  in must still work: for whoever has to free space, or fetch what can still be read. */
 async function noteSession(
   context: AppContext,
   session: string,
@@ -102,26 +105,28 @@ async function noteSession(
     const by = actorOf(principal, 'page')
     await noteToken(context, session, { at: context.now(), by })
   } catch (error) {
-    context.log.error('a session could not be listed', { error: asError(error) })
+    context.log.error('cannot add session to the list of tokens', { error: asError(error) })
   }
 }
 
-/** So that a copy of the cookie is of no use either. Errors: too_large, storage_full. */
+/** Revokes the session, so that copies of the cookie become invalid, too. Errors: too_large,
+ *  storage_full. */
 async function endSession(context: AppContext, session: string): Promise<void> {
   try {
     await revokeToken(context, await readToken(context.keys.tokens, session))
   } catch (error) {
-    // What is no session needs no end.
+    // The cookie holds no valid session, so there is nothing to revoke.
     if (!hasCode(error, 'unauthenticated')) throw error
   }
 }
 
-/** Where to go afterwards: a path of this server, never another host. */
+/** Returns the path to open after signing in: always on this server, never another host. */
 function localPath(text: string | undefined): string {
-  // Browsers drop tabs and line feeds wherever they are, and take a backslash for a slash: `/<tab>/host` is a host.
+  // Browsers remove tabs and line feeds anywhere, and treat a backslash as a slash: `/<tab>/host`
+  // names a host.
   if (text === undefined || !/^\/(?!\/)[^\\\s\p{Cc}]*$/u.test(text)) return '/'
   return URL.canParse(text, anyOrigin) && new URL(text, anyOrigin).origin === anyOrigin ? text : '/'
 }
 
-/** Whatever it is, a path stays there. */
+/** Any origin serves: a path resolved against it must stay on it. */
 const anyOrigin = 'http://localhost'

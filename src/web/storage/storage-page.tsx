@@ -1,4 +1,5 @@
-/** What is stored and what each layer saved: of the whole store at `/admin/storage`, of one project at `…/storage`. */
+/** What is stored and how much each layer saved: the whole store at `/admin/storage`, one
+ *  project at `…/storage`. */
 import { counted, formatSizeBytes } from '../../core/units.ts'
 import type { Deletion } from '../../lifecycle/deletion.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
@@ -16,7 +17,7 @@ export interface StorageView extends UsageOverTimeView {
   project: string | null
   mayWrite: boolean
   usage: Usage
-  /** What would come back if one of the largest artifacts went, most first. */
+  /** What deleting each of the costliest artifacts would free; the largest gain first. */
   exclusive: ({ artifact: Artifact } & Deletion)[]
 }
 
@@ -44,14 +45,14 @@ function Filled(view: StorageView) {
       <Layers usage={usage} />
       {project === null && (
         <p>
-          <a href="/">What each project holds</a>
+          <a href="/">Size of each project</a>
         </p>
       )}
       <Facts {...view} />
       <UsageOverTime {...view} />
       {exclusive.length > 0 && (
         <BarTable
-          caption="What would come back if it were deleted, among the artifacts that cost most"
+          caption="Disk space that deleting each of the costliest artifacts would free"
           first="Artifact"
           second="Frees"
           bars={exclusive.map(({ artifact, freedBytes, sharedBytes }) => ({
@@ -74,7 +75,7 @@ function Filled(view: StorageView) {
   )
 }
 
-/** Logical bytes, split by what became of them. */
+/** Splits the logical bytes into those that each layer saved and those that remain. */
 function Layers({ usage }: { usage: Usage }) {
   const { savedBy, logicalBytes } = usage
   const compression = savedBy.compression ?? 0
@@ -86,7 +87,7 @@ function Layers({ usage }: { usage: Usage }) {
         <Size bytes={logicalBytes} />
         {savedBy.compression === null ? (
           <>
-            ; each byte once, that is <Size bytes={left} /> before compression.
+            ; <Size bytes={left} /> after deduplication, before compression.
           </>
         ) : (
           <>
@@ -97,11 +98,11 @@ function Layers({ usage }: { usage: Usage }) {
       </p>
       <LayerBar
         parts={[
-          { name: 'Equal files, kept once', style: 'f1', bytes: savedBy.wholeFile },
-          { name: 'Equal pieces of files, kept once', style: 'f2', bytes: savedBy.chunk },
+          { name: 'Duplicate files', style: 'f1', bytes: savedBy.wholeFile },
+          { name: 'Duplicate parts of files', style: 'f2', bytes: savedBy.chunk },
           ...(savedBy.compression === null || compression < 0
             ? []
-            : [{ name: 'Compressed away', style: 'f3', bytes: compression }]),
+            : [{ name: 'Saved by compression', style: 'f3', bytes: compression }]),
           {
             name: leftName(savedBy.compression),
             style: 'f4',
@@ -113,23 +114,24 @@ function Layers({ usage }: { usage: Usage }) {
   )
 }
 
-/** What the last layer is, where compression saved so much: less than nothing where packing costs more. */
+/** Names the remaining bytes. `compression` is negative if the overhead of packs exceeds what
+ *  compression saves. */
 function leftName(compression: number | null): string {
-  if (compression === null) return 'Left, before compression'
-  return compression < 0 ? `Stored, ${formatSizeBytes(-compression)} of it for packing` : 'Stored'
+  if (compression === null) return 'Unique, before compression'
+  return compression < 0 ? `Stored, including ${formatSizeBytes(-compression)} overhead` : 'Stored'
 }
 
 function Facts({ usage, freeBytes }: StorageView) {
   return (
     <dl class="facts">
-      <Fact term="Times smaller by keeping each byte once">{usage.dedupRatio.toFixed(1)}</Fact>
+      <Fact term="Deduplication ratio">{usage.dedupRatio.toFixed(1)}</Fact>
       {usage.storedBytes !== null && (
         <Fact term="Pack files">
           <Size bytes={usage.storedBytes} /> in {counted(usage.packs ?? 0, 'pack')}
         </Fact>
       )}
       {usage.deadBytes !== null && (
-        <Fact term="Dead, comes back with maintenance">
+        <Fact term="Dead, freed by garbage collection">
           <Size bytes={usage.deadBytes} />
         </Fact>
       )}

@@ -1,4 +1,4 @@
-/** What is stored, of the whole store and of one project. */
+/** The storage pages of the whole store and of one project. */
 import { Hono } from 'hono'
 import { statfs } from 'node:fs/promises'
 import type { Config } from '../../config.ts'
@@ -40,7 +40,7 @@ async function storeStorage(web: Web, c: AppRequest): Promise<Response> {
   return await sendPage(web, c, { title: 'Storage', body: <StoragePage {...view} /> })
 }
 
-/** What packs may grow by; a bucket says of no bound. */
+/** How many bytes packs can grow; a bucket has no known bound. */
 async function freeBytes({ dataDir, packBucket }: Config): Promise<number> {
   if (packBucket !== null) return Number.POSITIVE_INFINITY
   const { bavail, bsize } = await statfs(dataDir)
@@ -69,7 +69,7 @@ async function projectStorage(web: Web, c: AppRequest): Promise<Response> {
   })
 }
 
-/** What was noted, and what is now. */
+/** The recorded usage within the window, and the current one. */
 async function usagePoints(
   { metadata }: AppContext,
   projectId: number | null,
@@ -77,7 +77,7 @@ async function usagePoints(
 ): Promise<UsagePoint[]> {
   const since = present.at - historyMs
   const noted = await metadata.listUsage(projectId, since)
-  // The point before the window says what held when the window began.
+  // The last point before the window is the value at its start.
   const inside = noted.map((point) => ({ ...point, at: Math.max(since, point.at) }))
   return [...inside.filter(({ at }) => at < present.at), present]
 }
@@ -87,7 +87,8 @@ async function mostExclusive(
   filter: ArtifactFilter,
 ): Promise<StorageView['exclusive']> {
   const at = now()
-  // What cost most when it came is where exclusive bytes are, with few exceptions.
+  // Artifacts that added the most new bytes also hold the most exclusive bytes, with few
+  // exceptions.
   const page = { limit: exclusiveShown, offset: 0, sort: 'costliest', now: at } as const
   const artifacts = await metadata.findArtifacts(filter, page)
   const exclusive: StorageView['exclusive'] = []

@@ -1,4 +1,4 @@
-/** How usage came about and where it leads: its chart, and when the disk or the quota is full. */
+/** Usage over time: its chart, and a forecast of when the disk or the quota will be full. */
 import { dayMs, formatSizeBytes, counted } from '../../core/units.ts'
 import type { UsagePoint } from '../../metadata/metadata.ts'
 import { daysUntilFull, growthOf } from '../../stats/forecast.ts'
@@ -6,11 +6,11 @@ import type { Html } from '../parts/html.ts'
 import { LineChart, type Series } from '../parts/line-chart.tsx'
 
 export interface UsageOverTimeView {
-  /** Oldest first; the last one is of `now`. */
+  /** Oldest first; the last point is the current usage. */
   points: UsagePoint[]
-  /** That packs may grow by, Infinity where nothing bounds them; null where that is not shown. */
+  /** How many bytes packs can grow; Infinity without a bound; null if packs are not shown. */
   freeBytes: number | null
-  /** Bound on the logical bytes; null is none. */
+  /** Quota on the logical bytes; null without one. */
   quotaBytes: number | null
   now: number
 }
@@ -25,7 +25,7 @@ export function UsageOverTime(view: UsageOverTimeView): Html {
   )
 }
 
-/** Of less there is nothing to see. */
+/** Shorter histories get no chart. */
 const chartFromMs = 60 * 60 * 1000
 
 function spanOf(points: UsagePoint[]): number {
@@ -35,8 +35,8 @@ function spanOf(points: UsagePoint[]): number {
 function UsageChart({ points, freeBytes }: UsageOverTimeView) {
   const hasPacks = freeBytes !== null
   const series: Series[] = [
-    { name: 'Logical: what artifacts hold', style: 's1' },
-    { name: 'Unique: each byte once', style: 's3' },
+    { name: 'Logical: size of artifacts', style: 's1' },
+    { name: 'Unique: after deduplication', style: 's3' },
     ...(hasPacks ? [{ name: 'Stored: pack files', style: 's2' }] : []),
   ]
   const valuesOf = ({ logicalBytes, chunkBytes, storedBytes }: UsagePoint): number[] => [
@@ -52,7 +52,7 @@ function UsageChart({ points, freeBytes }: UsageOverTimeView) {
       .replace('T', ' ')
   return (
     <LineChart
-      title="Bytes of artifacts, bytes that differ, and bytes on the disk"
+      title="Size of artifacts, after deduplication, and on disk"
       series={series}
       points={points.map((point) => ({
         x: point.at,
@@ -74,7 +74,7 @@ function lastOfDays(points: UsagePoint[]): UsagePoint[] {
   return points.filter((point, index) => day(points[index + 1]) !== day(point))
 }
 
-/** Said only where there is enough to go by. */
+/** Growth and forecast, once there is enough history. */
 function Forecast({ points, freeBytes, quotaBytes, now }: UsageOverTimeView) {
   const growthBy = (bytesOf: (point: UsagePoint) => number) =>
     growthOf(
@@ -84,7 +84,7 @@ function Forecast({ points, freeBytes, quotaBytes, now }: UsageOverTimeView) {
   const stored = growthBy(({ storedBytes }) => storedBytes)
   const logical = growthBy(({ logicalBytes }) => logicalBytes)
   if (stored === undefined || logical === undefined) {
-    return <p class="quiet">A forecast needs a day of history; figures are noted all along.</p>
+    return <p class="quiet">The forecast will appear after a day of recorded usage.</p>
   }
   const used = points.at(-1)?.logicalBytes ?? 0
   const over = `over the last ${counted(Math.round(logical.days), 'day')}`
@@ -113,9 +113,9 @@ function Forecast({ points, freeBytes, quotaBytes, now }: UsageOverTimeView) {
 }
 
 function fullIn(what: string, days: number | null): string {
-  if (days === null) return `${what} does not fill up at that rate.`
-  if (days > 3650) return `${what} lasts for more than ten years at that rate.`
+  if (days === null) return `${what} will not fill up at this rate.`
+  if (days > 3650) return `${what} will last more than ten years at this rate.`
   return days === 0
-    ? `${what} is full within a day.`
-    : `${what} is full in ${counted(days, 'day')}.`
+    ? `${what} will be full within a day.`
+    : `${what} will be full in ${counted(days, 'day')}.`
 }

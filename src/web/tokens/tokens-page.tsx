@@ -1,4 +1,4 @@
-/** `/admin/tokens` and `/{o}/{r}/settings/tokens`: which tokens there are, and how one is stopped. */
+/** `/admin/tokens` and `/{o}/{r}/settings/tokens`: lists the tokens and revokes them. */
 import type { WireMintedToken } from '../../api/admin-messages.ts'
 import { shortTokenId } from '../../api/audit-words.ts'
 import { projectPagePath } from '../../api/paths.ts'
@@ -11,12 +11,12 @@ import { Pager, Table } from '../parts/table.tsx'
 import { tokensPagePath } from '../paths.ts'
 
 export interface TokensView {
-  /** Null: all. */
+  /** Null: all projects. */
   project: string | null
-  /** What is asked about before it is done: one of those listed, or all of the project. */
+  /** What to ask for confirmation to revoke: a listed token, or all tokens of the project. */
   revoking: WireMintedToken | 'all' | undefined
   tokens: WireMintedToken[]
-  /** The number of the last token of the page; null where it is the last of all. */
+  /** Cursor of the next page; null on the last page. */
   next: number | null
   now: number
 }
@@ -28,25 +28,25 @@ export function TokensPage(view: TokensView): Html {
       <h1>{project === null ? 'Tokens' : `Tokens of ${project}`}</h1>
       {project !== null && <ProjectMenu project={project} current="tokens" mayWrite />}
       {revoking !== undefined && <Confirmation project={project} revoking={revoking} />}
-      {tokens.length === 0 ? <p>None is listed.</p> : <Tokens {...view} />}
+      {tokens.length === 0 ? <p>There are no tokens to list.</p> : <Tokens {...view} />}
       <Pager
         next={{
           href: next === null ? null : tokensPagePath(project, { before: String(next) }),
-          label: 'Earlier',
+          label: 'Older',
         }}
       />
       <p class="quiet">
-        Listed are tokens that this server has minted and that have not ended, and browsers that are
-        signed in, of each token the newest {limits.sessionsListedMax}. Not listed are tokens that
-        jobs get for less than a day, and those that <code>trove token</code> makes with the key of
-        the data directory: the server never hears of these. They can be revoked all the same, by{' '}
+        This list shows unexpired tokens that this server has minted, and the newest{' '}
+        {limits.sessionsListedMax} browser sessions of each token. It does not show job tokens that
+        live for less than a day, nor tokens that <code>trove token</code> made from the data
+        directory, which the server does not know about. To revoke such a token, run{' '}
         <code>trove revoke &lt; FILE</code>
-        {project !== null && ', or all at once'}.
+        {project !== null && ', or revoke all tokens at once'}.
       </p>
       {project !== null && revoking === undefined && (
         <p>
           <a class="button" href={tokensPagePath(project, { revoke: 'all' })}>
-            Revoke all until now
+            Revoke all tokens
           </a>
         </p>
       )}
@@ -69,8 +69,8 @@ function Confirmation({
       </h2>
       <p>
         {isAll
-          ? `All tokens that were made for ${project} until now are void at once, listed or not, those of running jobs too. Jobs and people need new ones.`
-          : 'It is void at once, and with it the tokens that it made and the browsers that signed in with it. It cannot be undone.'}
+          ? `All tokens made for ${project} until now become invalid immediately, listed or not, including those of running jobs. Jobs and people will need new tokens. This cannot be undone.`
+          : 'The token becomes invalid immediately, together with the tokens that were made with it and the browser sessions that it started. This cannot be undone.'}
       </p>
       <form method="post" action={tokensPagePath(project)} class="buttons">
         <button name="revoke" value={isAll ? 'all' : revoking.id} class="danger">
@@ -88,10 +88,10 @@ function Tokens({ project, tokens, now }: TokensView) {
   const columns = [
     'Token',
     ...(project === null ? ['Project'] : []),
-    'May',
-    'Made',
+    'Scope',
+    'Created',
     'By',
-    'Ends',
+    'Expires',
     'State',
   ]
   return (

@@ -1,4 +1,4 @@
-/** The tokens of the store, and of one project. */
+/** The pages of tokens of the whole store and of one project. */
 import { Hono } from 'hono'
 import type { WireMintedToken } from '../../api/admin-messages.ts'
 import type { Principal } from '../../auth/principal.ts'
@@ -18,7 +18,7 @@ const tokensShown = 50
 
 interface Place {
   principal: Principal
-  /** Null: all. */
+  /** Null: all projects. */
   project: ProjectName | null
 }
 

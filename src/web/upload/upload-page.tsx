@@ -1,12 +1,13 @@
-/** `/{o}/{r}/upload`: a folder dropped here becomes an artifact. The browser hashes it, asks what is missing, and sends
- *  only that. Without scripts one file can be sent as it is. */
+/** `/{o}/{r}/upload`: makes an artifact of a folder dropped here. The browser hashes the files,
+ *  asks the server which are missing, and sends only these. Without scripts the page shows the
+ *  equivalent command. */
 import { uploadCommand } from '../parts/commands.tsx'
 import type { Html } from '../parts/html.ts'
 import { ProjectMenu } from '../parts/project-menu.tsx'
 
 export interface UploadView {
   project: string
-  /** Suggested: one after the newest. */
+  /** Suggested run number: one after the newest. */
   run: number
   hashWorker: string
 }
@@ -27,7 +28,7 @@ export function UploadPage({ project, run, hashWorker }: UploadView): Html {
             <input name="run" type="number" min="1" required value={String(run)} />
           </label>
           <label class="check">
-            <input name="overwrite" type="checkbox" /> replace one of that name
+            <input name="overwrite" type="checkbox" /> replace an artifact of the same name
           </label>
         </div>
         <div class="drop" data-drop>
@@ -39,7 +40,7 @@ export function UploadPage({ project, run, hashWorker }: UploadView): Html {
             or files: <input type="file" multiple data-files />
           </label>
           <p data-chosen role="status">
-            Nothing is chosen yet.
+            No files selected.
           </p>
         </div>
         <div class="buttons">
@@ -61,7 +62,7 @@ export function UploadPage({ project, run, hashWorker }: UploadView): Html {
         <p data-phase role="status"></p>
       </form>
       <noscript>
-        <p>Choosing a folder takes scripts. From a shell, the same upload is</p>
+        <p>Uploading here needs JavaScript. To upload from a shell, run</p>
         <pre tabindex={0}>{uploadCommand(project, run)}</pre>
       </noscript>
     </>

@@ -1,4 +1,4 @@
-/** The page that uploads files from a browser to a run of its own. */
+/** The page that uploads files from a browser. */
 import { Hono } from 'hono'
 import { forbidden } from '../../http/access/access.ts'
 import type { AppEnv, AppRequest } from '../../http/context.ts'
