@@ -1,8 +1,8 @@
 /** Names of uploaded files: the path rules of actions/upload-artifact v7.
  *
- *    1. Several search paths: the root is their least common ancestor. Excludes do not count.
- *    2. One search path that is itself the only file found: the root is the file's directory.
- *    3. One search path otherwise: it is the root. It ends before the first wildcard. */
+ *  1. Several search paths: the root is their least common ancestor. Excludes do not count.
+ *  2. One search path that is itself the only file found: the root is the file's directory.
+ *  3. One search path otherwise: it is the root. It ends before the first wildcard. */
 import { dirname, normalize, sep } from 'node:path'
 import { leastCommonAncestor } from '../client/files/paths.ts'
 import type { UploadFile } from './artifacts.ts'
