@@ -1,9 +1,15 @@
-/** Builds a large store in minutes: its rows are written straight into the database, its packs are sparse files of zeros
- *  of which every check holds, so that anything but the digests of streams can be read, moved and removed.
+/** Builds a large store in minutes: writes its rows directly into the database and creates its
+ *  packs as
+ *  sparse files of zeros. All page checksums hold, so everything except the digests of streams can
+ *  be
+ *  read, moved and removed.
  *
- *  100 projects take turns. Artifact `i` (from 1) has 100 entries: ten blobs of its own, and those of the nine artifacts
- *  of its project before it, as a build does that changes a tenth of its files. 5,000 blobs share a pack, so the packs of
- *  the oldest artifacts die as a whole. Seeded: equal arguments make equal rows. */
+ *  100 projects take turns. Artifact `i` (from 1) has 100 entries: ten blobs of its own, and those
+ *  of
+ *  the nine artifacts before it in its project, like a build that changes a tenth of its files.
+ *  5,000
+ *  blobs share a pack, so the packs of the oldest artifacts become entirely dead. Seeded: equal
+ *  arguments produce equal rows. */
 import SqliteDatabase, { type Database } from 'better-sqlite3'
 import { createHash } from 'node:crypto'
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs'
@@ -28,12 +34,14 @@ const entriesPerArtifact = ownBlobs * generations
 const blobsPerPack = 5000
 const streamBytes = 1000
 const contentBytes = 4000
-/** Header and directory entry of a member. */
+/** Bytes of a member's header and directory entry. */
 const framingBytes = 122
 const packBytes = blobsPerPack * (streamBytes + framingBytes)
 const batch = 1000
 
-/** The oldest tenth of the artifacts has expired at `now`; the others do later, one a minute. */
+/** Builds a store whose oldest tenth of artifacts has expired at `now`. The others expire later,
+ *  one
+ *  per minute. */
 export async function buildBigStore(
   dataDir: string,
   { artifacts, now }: { artifacts: number; now: number },
@@ -44,7 +52,7 @@ export async function buildBigStore(
   const packs = await openLocalPackStore({ directory: join(dataDir, 'cas') })
   await packs.close()
   const database = new SqliteDatabase(path)
-  // Nothing is lost when a half-built store is.
+  // Durability does not matter: a half-built store is discarded.
   for (const pragma of ['synchronous = OFF', 'foreign_keys = OFF', 'cache_size = -500000']) {
     database.pragma(pragma)
   }
@@ -57,7 +65,7 @@ export async function buildBigStore(
   database.close()
 }
 
-/** Moves the times of a store that was built earlier, so that the oldest tenth has expired at `now`. */
+/** Shifts the times of a previously built store, so that the oldest tenth has expired at `now`. */
 export function ageBigStore(
   dataDir: string,
   { artifacts, now }: { artifacts: number; now: number },
@@ -143,7 +151,7 @@ function projectOf(artifact: number): number {
   return ((artifact - 1) % projectCount) + 1
 }
 
-/** Blobs of the artifact and of those before it in its project, as far as there are any. */
+/** Returns the blob ids of the artifact and of up to nine artifacts before it in its project. */
 function blobsOf(artifact: number): number[] {
   const ids: number[] = []
   for (let generation = generations - 1; generation >= 0; generation--) {

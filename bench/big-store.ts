@@ -1,5 +1,7 @@
-/** `npm run bench -- big-store`: a store of 100,000 artifacts, 1,000,000 blobs and 10,000,000 entries, of which a tenth
- *  expires while one client reads and another uploads. The store is built once and kept; each run works on a copy. */
+/** `npm run bench -- big-store`: expires a tenth of a store of 100,000 artifacts, 1,000,000 blobs
+ *  and
+ *  10,000,000 entries while one client reads and another uploads. The store is built once and kept;
+ *  each run works on a copy. */
 import { join } from 'node:path'
 import { startTrove, type TroveProcess } from '../test/clients/trove-process.ts'
 import { ageBigStore, type BigStore, buildBigStore } from './big-store-rows.ts'
@@ -28,19 +30,19 @@ async function measureExpiry(): Promise<void> {
       await measure(trove)
     } finally {
       await trove.stop()
-      // What it logs is JSON; besides that it says how to sign in.
+      // Its log lines are JSON; the other lines explain how to sign in.
       for (const line of trove.log().split('\n')) if (line.startsWith('{')) console.log(line)
     }
   })
 }
 
-/** A copy of the kept store in which a tenth of the artifacts has expired by now. */
+/** Copies the cached store and shifts its times, so that a tenth of the artifacts has expired. */
 async function copyBigStore(artifacts: number, directory: string): Promise<BigStore> {
   const kept = await once(`big-store-${artifacts}`, async (target) => {
     const built = await timed(() => buildBigStore(target, { artifacts, now: Date.now() }))
     console.log(`built in ${built.seconds.toFixed(0)} s`)
   })
-  // Its packs are holes, and stay so.
+  // The packs are sparse files and stay sparse.
   await runProgram('cp', ['-a', '--sparse=always', kept, directory])
   return ageBigStore(directory, { artifacts, now: Date.now() })
 }
@@ -102,7 +104,9 @@ async function measure(trove: TroveProcess): Promise<void> {
   console.log(formatTable(header, rows))
 }
 
-/** One reader and one uploader, each with one request at a time, until `work` is done; how long each request took. */
+/** Runs one reader and one uploader, each with one request at a time, until `work` is done. Returns
+ *  the
+ *  duration of each request. */
 async function runClients(
   trove: TroveProcess,
   token: string,
@@ -113,7 +117,7 @@ async function runClients(
   const loop = async (times: number[], act: (turn: number) => Promise<void>): Promise<void> => {
     for (let turn = 1; !isOver; turn++) {
       times.push((await timed(() => act(turn))).seconds * 1000)
-      // A client that thinks between two requests, so that the requests of both do not queue behind each other alone.
+      // Pause between requests, so that the two clients do not just queue behind each other.
       await new Promise((resolve) => {
         setTimeout(resolve, 5)
       })
@@ -144,7 +148,7 @@ async function upload(trove: TroveProcess, token: string, turn: number): Promise
   return ((await response.json()) as { id: number }).id
 }
 
-/** A file of an artifact that is there from the beginning: what it is, and its bytes. */
+/** Downloads a file of an artifact that exists throughout. */
 async function download(trove: TroveProcess, token: string): Promise<void> {
   const headers = { authorization: `Bearer ${token}` }
   const response = await fetch(`${trove.url}/api/v1/artifacts/${firstId}/files/file`, { headers })

@@ -1,5 +1,6 @@
-/** Inputs of the benches: real packages fetched by name with npm's own client, and seeded generators. Everything lands
- *  once in a cache directory (TROVE_BENCH_DIR, else below the system's temporary one) and is reused. */
+/** Inputs of the benchmarks: real packages fetched by name with npm's own client, and seeded
+ *  generators. Everything is created once in a cache directory (TROVE_BENCH_DIR, default below the
+ *  system's temporary directory) and reused. */
 import { execFile } from 'node:child_process'
 import { createCipheriv, hash } from 'node:crypto'
 import { existsSync } from 'node:fs'
@@ -10,8 +11,9 @@ import { promisify } from 'node:util'
 
 const run = promisify(execFile)
 
-/** Five consecutive releases each: what a project's nightly artifacts look like. `next` is thousands of files,
- *  `typescript` few large texts, `swc` one native binary. */
+/** Five consecutive releases each, as nightly artifacts of a project would be. `next` has thousands
+ *  of
+ *  files, `typescript` a few large text files, `swc` one native binary. */
 export const releaseSeries = {
   next: ['14.2.26', '14.2.27', '14.2.28', '14.2.29', '14.2.30'],
   typescript: ['5.6.3', '5.7.2', '5.7.3', '5.8.2', '5.8.3'],
@@ -23,14 +25,14 @@ export function corporaDirectory(): string {
   return process.env['TROVE_BENCH_DIR'] ?? join(tmpdir(), 'trove-bench')
 }
 
-/** Directories of the unpacked releases, oldest first. */
+/** Returns the directories of the unpacked releases, oldest first. */
 export async function fetchReleases(name: SeriesName): Promise<string[]> {
   const directories: string[] = []
   for (const version of releaseSeries[name]) directories.push(await fetchRelease(name, version))
   return directories
 }
 
-/** The files of one published package, without its dependencies. */
+/** Returns a directory with the files of one published package, without its dependencies. */
 export async function fetchRelease(name: string, version: string): Promise<string> {
   return await once(`${name.replaceAll('/', '+')}-${version}`, async (directory) => {
     const { stdout } = await run('npm', ['pack', `${name}@${version}`, '--silent'], {
@@ -42,7 +44,9 @@ export async function fetchRelease(name: string, version: string): Promise<strin
   })
 }
 
-/** A tree of at least 600 MB and 45,000 files as `npm install` makes them, two versions of some packages in it. */
+/** Returns a tree of at least 600 MB and 45,000 files made by `npm install`, with two versions of
+ *  some
+ *  packages. */
 export async function fetchNodeModules(): Promise<string> {
   return await once('node-modules', async (directory) => {
     const dependencies = {
@@ -68,7 +72,7 @@ export async function fetchNodeModules(): Promise<string> {
   })
 }
 
-/** `count` files of about `sizeBytes` each, all different, 250 to a directory. */
+/** Generates `count` different files of about `sizeBytes` each, 250 per directory. */
 export async function generateSmallFiles(count: number, sizeBytes: number): Promise<string> {
   return await once(`small-${count}-${sizeBytes}`, async (directory) => {
     for (let first = 0; first < count; first += 250) {
@@ -86,8 +90,9 @@ export async function generateSmallFiles(count: number, sizeBytes: number): Prom
   })
 }
 
-/** A file of which every other 64 KiB is text and the rest random, so that it deflates to about a half. Another `seed`
- *  gives another file. */
+/** Generates a file whose 64 KiB blocks are alternately text and random bytes, so that it deflates
+ *  to
+ *  about half its size. Another `seed` gives another file. */
 export async function generateBigFile(sizeBytes: number, seed = 1): Promise<string> {
   const directory = await once(`big-${sizeBytes}-${seed}`, async (target) => {
     const file = await open(join(target, 'big.bin'), 'w')
@@ -122,7 +127,9 @@ function randomSource(seed: number): (length: number) => Buffer {
   return (length) => cipher.update(Buffer.alloc(length))
 }
 
-/** The cached directory `name`; `fill` makes it in a scratch directory, which is renamed only when it is complete. */
+/** Returns the cached directory `name`. On first use `fill` creates it in a scratch directory,
+ *  which is
+ *  renamed when complete. */
 export async function once(
   name: string,
   fill: (directory: string) => Promise<void>,
@@ -137,7 +144,7 @@ export async function once(
   return directory
 }
 
-/** Regular files below `directory`: paths, and their sizes when summed. */
+/** Returns the paths of all regular files below `directory`. */
 export async function listFiles(directory: string): Promise<string[]> {
   const items = await readdir(directory, { recursive: true, withFileTypes: true })
   return items.filter((item) => item.isFile()).map((item) => join(item.parentPath, item.name))

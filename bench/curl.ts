@@ -1,8 +1,11 @@
-/** curl as the client of every HTTP measurement: a program of its own, so that our event loop is not what is timed. */
+/** curl as the client of every HTTP measurement: a separate program, so that our event loop is not
+ *  part
+ *  of the timing. */
 import type { Sample } from './measure.ts'
 import { runProgram } from './measure.ts'
 
-/** Downloads to nowhere; figures are seconds to the first byte, seconds in all, and bytes. */
+/** Downloads and discards the body. Measures seconds to the first byte, total seconds, and
+ *  bytes. */
 export async function download(url: string, headers: string[] = []): Promise<Sample> {
   const figures = '%{time_starttransfer} %{time_total} %{size_download}'
   const { stdout } = await curl(['-o', '/dev/null', '-w', figures, ...asFlags(headers), url])
@@ -10,7 +13,7 @@ export async function download(url: string, headers: string[] = []): Promise<Sam
   return { firstByteSeconds, seconds, bytes }
 }
 
-/** Sends a file; answers the seconds it took, the answer included. */
+/** Sends a file. Returns the seconds until the response is complete. */
 export async function upload(file: string, url: string, headers: string[]): Promise<number> {
   const figures = ['-o', '/dev/null', '-w', '%{time_total}']
   return Number((await curl(['-T', file, ...figures, ...asFlags(headers), url])).stdout)

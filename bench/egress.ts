@@ -1,5 +1,6 @@
-/** What downloads cost: speed of a zip beside one file piped from disk, and the time to the first byte of a zip of many
- *  entries beside the same zip made on the fly. */
+/** Cost of downloads: throughput of a zip compared with a file piped from disk, and time to the
+ *  first
+ *  byte of a zip of many entries compared with the same zip generated on the fly. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, stat } from 'node:fs/promises'
@@ -21,10 +22,10 @@ import { withScratch, withStore, type BenchStore } from './scratch.ts'
 export const egressParts: Parts = { speed: measureSpeed, 'first-byte': measureFirstByte }
 
 const rounds = 7
-/** The stock client's zips are chunked (GITHUB-PROTOCOL §11.3), so their way out is timed as well. */
+/** The stock client gets chunked zips (GITHUB-PROTOCOL §11.3), so that path is measured too. */
 const stockAgent = 'User-Agent: @actions/artifact-6.2.1'
 
-/** A stored artifact whose zip has 1 GiB, against the same bytes as one file on disk. */
+/** Compares a stored artifact whose zip has 1 GiB with the same bytes as one file on disk. */
 async function measureSpeed(): Promise<void> {
   await withScratch(async (scratch) => {
     await withStore(async (store) => {
@@ -57,14 +58,14 @@ async function measureSpeed(): Promise<void> {
           (baseline / seconds!.median).toFixed(2),
         ])
         console.log(`zip of ${megabytes(size)} MB\n`)
-        console.log(formatTable(['server', 'MB/s', 'seconds', 'of node:http'], rows))
+        console.log(formatTable(['server', 'MB/s', 'seconds', 'speed vs node:http'], rows))
         console.log(`\nserver peak RSS ${megabytes(store.peakRssBytes())} MB`)
       })
     })
   })
 }
 
-/** 50,000 small files: seconds until the first byte, and in all. */
+/** 50,000 small files: seconds to the first byte, and in total. */
 async function measureFirstByte(): Promise<void> {
   const tree = await generateSmallFiles(50_000, 1024)
   await withScratch(async (scratch) => {
@@ -87,7 +88,7 @@ async function measureFirstByte(): Promise<void> {
           formatSummary(seconds!, 2),
           megabytes(bytes!.median),
         ])
-        const header = ['server', 'seconds to first byte', 'seconds in all', 'MB']
+        const header = ['server', 'seconds to first byte', 'seconds in total', 'MB']
         console.log(formatTable(header, rows))
         console.log(`\nserver peak RSS ${megabytes(store.peakRssBytes())} MB`)
       })
@@ -95,7 +96,7 @@ async function measureFirstByte(): Promise<void> {
   })
 }
 
-/** Stores a directory as an artifact; answers its id. */
+/** Stores a directory as an artifact and returns its id. */
 async function putTree(
   store: BenchStore,
   directory: string,

@@ -1,4 +1,5 @@
-/** What uploads cost: bytes on disk and seconds, beside whole-file dedup of the same streams, restic and borg. */
+/** Cost of uploads: bytes on disk and seconds, compared with whole-file deduplication of the same
+ *  streams, restic and borg. */
 import { hash } from 'node:crypto'
 import { open, readFile, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -37,7 +38,7 @@ export const ingestParts: Parts = {
   throughput: measureThroughput,
 }
 
-/** Five releases of `next` by the published client, then the last of them again. */
+/** Uploads five releases of `next` with the published client, then the last one again. */
 async function measureStockUploads(library: StockLibrary): Promise<void> {
   const releases = await fetchReleases('next')
   await withStore(async (store) => {
@@ -71,8 +72,9 @@ async function measureStockUploads(library: StockLibrary): Promise<void> {
   })
 }
 
-/** Adds the member streams of an uploaded zip, to `unique`: digest → length. The zip is the one that was sent, or this
- *  throws. */
+/** Adds the member streams of an uploaded zip to `unique`: digest → length. Throws when the
+ *  downloaded
+ *  zip is not the one that was sent. */
 async function collectSentStreams(
   store: BenchStore,
   id: number,
@@ -84,12 +86,14 @@ async function collectSentStreams(
     const url = `${store.trove.url}/api/v1/artifacts/${id}/archive.zip`
     await save(url, path, [`Authorization: Bearer ${store.token}`])
     const actual = hash('sha256', await readFile(path), 'hex')
-    if (actual !== digest) throw new Error(`artifact ${id} changed its bytes`)
+    if (actual !== digest) throw new Error(`artifact ${id} is not the zip that was sent`)
     await collectStreams(path, unique)
   })
 }
 
-/** Five releases, each as one tar by `PUT`, against restic and borg on the same directories. */
+/** Uploads five releases, each as one tar with `PUT`, and backs up the same directories with restic
+ *  and
+ *  borg. */
 async function measureSeries(series: SeriesName): Promise<void> {
   const releases = await fetchReleases(series)
   await withScratch(async (scratch) => {
@@ -109,7 +113,7 @@ async function measureSeries(series: SeriesName): Promise<void> {
       seconds!.toFixed(1),
     ])
     console.log(`${series} ${releaseSeries[series].join(', ')}\n`)
-    const header = ['store', 'data MB', 'with metadata MB', 'of restic', 'seconds']
+    const header = ['store', 'data MB', 'with metadata MB', 'total vs restic', 'seconds']
     console.log(`${formatTable(header, rows)}\n`)
   })
 }
@@ -167,7 +171,7 @@ async function storeByBorg(releases: string[]): Promise<Sample> {
   })
 }
 
-/** How fast one `PUT` takes bytes that the store has not seen, beside a plain copy to the same disk. */
+/** Throughput of one `PUT` of unseen bytes, compared with a plain copy to the same disk. */
 async function measureThroughput(): Promise<void> {
   await withScratch(async (scratch) => {
     const nodeModules = join(scratch, 'node-modules.tar')

@@ -1,4 +1,4 @@
-/** `npm run bench -- NAME [PART…]`: runs one bench, or parts of it, and prints Markdown. */
+/** `npm run bench -- NAME [PART…]`: runs one benchmark, or parts of it, and prints Markdown. */
 import { bigStoreParts } from './big-store.ts'
 import { egressParts } from './egress.ts'
 import { ingestParts } from './ingest.ts'

@@ -1,5 +1,6 @@
-/** Timing and memory of functions and programs: medians with their spread, rivals interleaved with us in one run, so
- *  that a slow minute of the machine hits all alike. */
+/** Measures time and memory of functions and programs. Reports medians with their spread, and
+ *  interleaves the candidates in one run, so that a slow minute of the machine affects all of them
+ *  alike. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -7,10 +8,10 @@ import { readdir, stat } from 'node:fs/promises'
 import { arch, cpus, release, totalmem } from 'node:os'
 import { join } from 'node:path'
 
-/** The parts of a bench, in order; each prints its own tables. */
+/** The parts of a benchmark, in order; each prints its own tables. */
 export type Parts = Record<string, () => Promise<void>>
 
-/** One measurement: named figures, lower or higher being better as their reader knows. */
+/** One measurement: named figures. Whether higher or lower is better depends on the figure. */
 export type Sample = Record<string, number>
 
 export interface Summary {
@@ -27,8 +28,9 @@ function summarize(values: number[]): Summary {
   return { median, min: sorted[0]!, max: sorted.at(-1)! }
 }
 
-/** Runs each candidate `rounds` times in turn (after one unmeasured turn of all), every other round in reverse order.
- *  Answers the summaries of each candidate's figures. */
+/** Runs each candidate `rounds` times in turn, every other round in reverse order, after one
+ *  unmeasured
+ *  round. Returns summaries of each candidate's figures. */
 export async function interleave<Name extends string>(
   candidates: Record<Name, () => Promise<Sample>>,
   rounds: number,
@@ -51,14 +53,14 @@ export async function interleave<Name extends string>(
 
 export interface ProgramRun {
   seconds: number
-  /** Processor time of the process itself, to about a fiftieth of a second. */
+  /** CPU time of the process itself, accurate to about 1/50 s. */
   cpuSeconds: number
-  /** Highest resident size of the process itself, children not counted. */
+  /** Peak resident size of the process itself, without children. */
   peakRssBytes: number
   stdout: string
 }
 
-/** Runs a program to its end. Throws, with what it printed on stderr, when it does not end with status 0. */
+/** Runs a program until it exits. Throws with its output when the exit status is not 0. */
 export async function runProgram(
   command: string,
   args: string[],
@@ -75,8 +77,8 @@ export async function runProgram(
   const [stdout, stderr] = await Promise.all([readText(child.stdout), readText(child.stderr)])
   const [status] = await exit
   const seconds = (performance.now() - start) / 1000
-  // Without the arguments, some of which are tokens.
-  if (status !== 0) throw new Error(`${command} ended with ${status}: ${stderr}${stdout}`)
+  // The arguments are left out, since some of them are tokens.
+  if (status !== 0) throw new Error(`${command} exited with ${status}: ${stderr}${stdout}`)
   return { seconds, ...usage.stop(), stdout }
 }
 
@@ -86,7 +88,7 @@ async function readText(stream: NodeJS.ReadableStream): Promise<string> {
   return text
 }
 
-/** Follows a process's highest resident size (VmHWM, kept by Linux) and processor time until `stop`. */
+/** Samples a process's peak resident size (VmHWM, kept by Linux) and CPU time until `stop`. */
 function watchUsage(pid: number): { stop(): { peakRssBytes: number; cpuSeconds: number } } {
   let peakRssBytes = 0
   let cpuSeconds = 0
@@ -104,10 +106,10 @@ function watchUsage(pid: number): { stop(): { peakRssBytes: number; cpuSeconds: 
   }
 }
 
-/** Processor time so far, of all threads, in user and system mode; 0 once the process is gone. */
+/** CPU time so far of all threads, user and system; 0 once the process is gone. */
 export function readCpuSeconds(pid: number): number {
   try {
-    // proc(5): after the name in brackets, utime and stime are the 12th and 13th fields, in hundredths of a second.
+    // proc(5): after the name in parentheses, utime and stime are fields 12 and 13, in 1/100 s.
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')
     return (Number(fields[11]) + Number(fields[12])) / 100
   } catch {
@@ -115,7 +117,7 @@ export function readCpuSeconds(pid: number): number {
   }
 }
 
-/** Highest resident size so far; 0 once the process is gone. */
+/** Peak resident size so far; 0 once the process is gone. */
 export function readPeakRss(pid: number): number {
   try {
     const status = readFileSync(`/proc/${pid}/status`, 'utf8')
@@ -125,7 +127,7 @@ export function readPeakRss(pid: number): number {
   }
 }
 
-/** Apparent bytes of all regular files below `directory`. */
+/** Sum of the apparent sizes of all regular files below `directory`. */
 export async function directoryBytes(directory: string): Promise<number> {
   const items = await readdir(directory, { recursive: true, withFileTypes: true })
   let total = 0
@@ -141,7 +143,7 @@ export async function timed<T>(work: () => Promise<T>): Promise<{ seconds: numbe
   return { seconds: (performance.now() - start) / 1000, value }
 }
 
-/** What a reader of the figures must know: machine, system, versions, date. */
+/** Describes the conditions of the figures: machine, system, versions, date. */
 export async function describeMachine(programs: string[] = []): Promise<string> {
   const lines = [
     `date: ${new Date().toISOString().slice(0, 10)}`,
@@ -164,7 +166,7 @@ export function formatSummary({ median, min, max }: Summary, digits = 2): string
   return `${median.toFixed(digits)} (${min.toFixed(digits)}–${max.toFixed(digits)})`
 }
 
-/** A Markdown table, ready for README.md. */
+/** Formats a Markdown table for README.md. */
 export function formatTable(header: string[], rows: string[][]): string {
   const line = (cells: string[]): string => `| ${cells.join(' | ')} |`
   return [line(header), line(header.map(() => '---')), ...rows.map(line)].join('\n')

@@ -1,4 +1,4 @@
-/** The rivals of the native bench: `trove` as a client process, and restic. */
+/** The competitors of the native benchmark: `trove` as a client process, and restic. */
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { builtUrl } from '../src/program-files.ts'
@@ -6,7 +6,7 @@ import { type ProgramRun, runProgram } from './measure.ts'
 import type { BenchStore } from './scratch.ts'
 
 export const program = fileURLToPath(builtUrl('cli/main.ts'))
-/** As the first line of the program has them, which a shell heeds. */
+/** The flags in the program's first line, which apply when a shell starts it. */
 const heap = ['--max-old-space-size=512', '--max-semi-space-size=4']
 export const rounds = 3
 

@@ -15,9 +15,11 @@ import { clientOf, program, restic, rounds } from './native-client.ts'
 import { changeEveryHundredth, changeMegabyte, copyTree, fetchNativeTree } from './native-tree.ts'
 import { withScratch, withStore } from './scratch.ts'
 
-/** 3. Downloads into an empty directory, and again after one file in a hundred changed. Each goes to a directory of its
- *  own, and none is removed before the end: for minutes after a removal ext4 steps over the inodes that became free, which
- *  makes whoever comes next pay for it. Processor time is the client's and the server's. */
+/** 3. Downloads into an empty directory, and again after one file in a hundred changed. Each
+ *     download
+ *  has its own directory, and none is removed before the end: for minutes after a removal ext4
+ *  skips
+ *  the freed inodes, which slows down whatever runs next. CPU time is that of client and server. */
 export async function measureDownload(): Promise<void> {
   const tree = await fetchNativeTree()
   await withScratch(async (scratch) => {
@@ -66,9 +68,9 @@ export async function measureDownload(): Promise<void> {
         (seconds!.median / whole).toFixed(2),
         formatSummary(cpu!),
       ])
-      console.log(formatTable(['', 'seconds', 'of the full download', 'processor seconds'], rows))
+      console.log(formatTable(['', 'seconds', 'vs full download', 'CPU seconds'], rows))
       console.log(
-        `\npeak RSS client ${megabytes(peakRssBytes)}, server ${megabytes(store.peakRssBytes())} MB`,
+        `\npeak RSS client ${megabytes(peakRssBytes)} MB, server ${megabytes(store.peakRssBytes())} MB`,
       )
     })
   })
@@ -139,7 +141,7 @@ export async function measureDiff(): Promise<void> {
       const client = await clientOf(store, join(scratch, 'stat'))
       const a = (await client.upload('a', 1, tree)).report.artifactId
       const b = (await client.upload('b', 1, changed)).report.artifactId
-      // Status 1 says that they differ, which `runProgram` takes for a failure; the budget answers 0 or 11.
+      // Status 1 means that they differ, which `runProgram` would take for a failure.
       const shell = `"$0" "$1" diff id:${a} id:${b} --stat || [ $? = 1 ]`
       const token = await store.trove.token(['--project', 'octo/demo', '--scope', 'read'])
       const env = { TROVE_URL: store.trove.url, TROVE_TOKEN: token, TROVE_PROJECT: 'octo/demo' }
@@ -147,7 +149,7 @@ export async function measureDiff(): Promise<void> {
         {
           diff: async () => {
             const serverCpu = store.cpuSeconds()
-            // The shell takes the place of nothing that counts: it waits.
+            // The shell costs nothing that counts: it only waits.
             const { seconds } = await runProgram('sh', ['-c', shell, process.execPath, program], {
               env,
             })
@@ -158,7 +160,7 @@ export async function measureDiff(): Promise<void> {
       )
       const { seconds, serverCpu } = summaries.diff
       console.log(
-        `seconds ${formatSummary(seconds!)}, of which processor time of the server ${formatSummary(serverCpu!)}`,
+        `seconds ${formatSummary(seconds!)}, including server CPU seconds ${formatSummary(serverCpu!)}`,
       )
     })
   })

@@ -1,4 +1,4 @@
-/** Trees that the native client is measured with. */
+/** Trees for the measurements of the native client. */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, open, rename, stat, writeFile } from 'node:fs/promises'
@@ -8,8 +8,10 @@ import { corporaDirectory, listFiles } from './corpora.ts'
 
 const run = promisify(execFile)
 
-/** What `npm install --omit=optional` makes of these: 105,000 files, 850 MB, two versions of the larger ones. Optional
- *  dependencies are left out because they are native binaries, whose price is deflate's and has a series of its own. */
+/** Dependencies that `npm install --omit=optional` expands to 105,000 files and 850 MB, with two
+ *  versions of the larger ones. Optional dependencies are left out because they are native
+ *  binaries,
+ *  whose cost is that of deflate and is measured by a series of its own. */
 const dependencies = {
   '@mui/icons-material': '5.16.7',
   'icons-before': 'npm:@mui/icons-material@5.15.21',
@@ -42,7 +44,8 @@ export async function fetchNativeTree(): Promise<string> {
   return directory
 }
 
-/** Appends a line to every hundredth file of `directory`, in an order that is the same each time. */
+/** Appends a line to every hundredth file of `directory`, in a fixed order. Returns their
+ *  number. */
 export async function changeEveryHundredth(directory: string): Promise<number> {
   const files = (await listFiles(directory)).toSorted().filter((_, index) => index % 100 === 0)
   for (const file of files) {
@@ -53,7 +56,7 @@ export async function changeEveryHundredth(directory: string): Promise<number> {
   return files.length
 }
 
-/** Overwrites one megabyte in the middle of a file with other bytes. */
+/** Overwrites one megabyte in the middle of a file. */
 export async function changeMegabyte(file: string): Promise<void> {
   const { size } = await stat(file)
   const handle = await open(file, 'r+')
@@ -61,7 +64,7 @@ export async function changeMegabyte(file: string): Promise<void> {
   await handle.close()
 }
 
-/** A copy that may be changed. */
+/** Copies a tree, so that the copy can be changed. */
 export async function copyTree(from: string, to: string): Promise<void> {
   await cp(from, to, { recursive: true, verbatimSymlinks: true, preserveTimestamps: true })
 }

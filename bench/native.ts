@@ -1,5 +1,8 @@
-/** The native client beside restic, borg and cp: what is promised of `trove upload` and `trove download`. Rival and we
- *  take turns in one run; the server's time is part of ours, because both share the machine. */
+/** Compares the native client with restic, borg and cp: what is promised of `trove upload` and
+ *  `trove
+ *  download`. The candidates take turns in one run. The server's time counts as ours, since both
+ *  share
+ *  the machine. */
 import { rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { fetchReleases, generateSmallFiles } from './corpora.ts'
@@ -34,7 +37,7 @@ export const nativeParts: Parts = {
   many: measureManyFiles,
 }
 
-/** 1. The same tree again: with warm stat caches, and with files that must be read again. */
+/** 1. The same tree again: with a warm stat cache, and with files that must be read again. */
 async function measureReupload(): Promise<void> {
   const tree = await fetchNativeTree()
   await withScratch(async (scratch) => {
@@ -76,16 +79,16 @@ async function measureReupload(): Promise<void> {
       console.log(formatTable(['', 'seconds'], rows))
       const of = (name: keyof typeof summaries): number => summaries[name]['seconds']!.median
       console.log(
-        `\nwarm ${(of('trove, warm') / of('restic, warm')).toFixed(2)} of restic, read again ` +
-          `${(of('trove, read again') / of('restic, warm')).toFixed(2)} of restic's second backup and ` +
+        `\ntime relative to restic: warm ${(of('trove, warm') / of('restic, warm')).toFixed(2)}, read again ` +
+          `${(of('trove, read again') / of('restic, warm')).toFixed(2)} of its warm backup and ` +
           `${(of('trove, read again') / of('restic, read again')).toFixed(2)} of its forced one; ` +
-          `most bytes sent ${sentBytes}; peak RSS client ${megabytes(peakRssBytes)}, server ${megabytes(store.peakRssBytes())} MB`,
+          `at most ${sentBytes} bytes sent; peak RSS client ${megabytes(peakRssBytes)} MB, server ${megabytes(store.peakRssBytes())} MB`,
       )
     })
   })
 }
 
-/** The same tree of which one file in a hundred has changed since; with warm stat caches. */
+/** The same tree after one file in a hundred changed, with a warm stat cache. */
 async function measureChangedUpload(): Promise<void> {
   const tree = await fetchNativeTree()
   await withScratch(async (scratch) => {
@@ -122,16 +125,19 @@ async function measureChangedUpload(): Promise<void> {
         formatSummary(seconds!),
         (seconds!.median / rival).toFixed(2),
       ])
-      console.log(formatTable(['', 'seconds', 'of restic'], rows))
+      console.log(formatTable(['', 'seconds', 'time vs restic'], rows))
       console.log(
-        `\n${megabytes(sentBytes)} MB sent; peak RSS client ${megabytes(peakRssBytes)}, server ${megabytes(store.peakRssBytes())} MB`,
+        `\n${megabytes(sentBytes)} MB sent; peak RSS client ${megabytes(peakRssBytes)} MB, server ${megabytes(store.peakRssBytes())} MB`,
       )
     })
   })
 }
 
-/** 2. First uploads, each into a store that has had one other artifact, since a server is not begun for each upload: the
- *  code it runs is compiled by then. Of its content the tree has nothing. Stored bytes are those of the packs. */
+/** 2. First uploads, each into a store that has received one other artifact, so that the server's
+ *     code
+ *  is compiled, as in practice. That artifact shares no content with the tree. Stored bytes are
+ *  those
+ *  of the packs. */
 async function measureFirstUpload(): Promise<void> {
   const tree = await fetchNativeTree()
   const other = await generateSmallFiles(20_000, 4096)
@@ -175,7 +181,7 @@ async function measureFirstUpload(): Promise<void> {
   )
 }
 
-/** 2. Five releases, metadata included on all sides. */
+/** 2. Five releases, including metadata on all sides. */
 async function measureReleases(): Promise<void> {
   const releases = await fetchReleases('next')
   await withScratch(async (scratch) => {
@@ -210,7 +216,7 @@ async function measureReleases(): Promise<void> {
           (trove / (await directoryBytes(borg))).toFixed(2),
         ],
       ]
-      console.log(formatTable(['', 'MB', 'trove is'], rows))
+      console.log(formatTable(['', 'MB', 'trove relative to it'], rows))
     })
   })
 }

@@ -1,4 +1,6 @@
-/** Scratch directories and stores of a bench, on the disk that holds the corpora, gone when the bench is done. */
+/** Scratch directories and stores of a benchmark, on the disk that holds the corpora. Removed at
+ *  the
+ *  end. */
 import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startTrove, type TroveProcess } from '../test/clients/trove-process.ts'
@@ -18,20 +20,20 @@ export async function withScratch<T>(work: (directory: string) => Promise<T>): P
 export interface BenchStore {
   trove: TroveProcess
   token: string
-  /** Apparent bytes of all packs. */
+  /** Sum of the apparent sizes of all packs. */
   packBytes(): Promise<number>
-  /** The same with the database, without what is kept free for a full disk. Stops the server, whose write-ahead log is
-   *  folded in by that. */
+  /** Bytes of packs and database, without the reserve kept for a full disk. Stops the server, which
+   *  checkpoints its write-ahead log. */
   stopAndMeasure(): Promise<number>
   peakRssBytes(): number
   cpuSeconds(): number
 }
 
-/** A server of its own with an empty store. */
+/** Runs `work` with a new server and an empty store. */
 export async function withStore<T>(work: (store: BenchStore) => Promise<T>): Promise<T> {
   return await withScratch(async (directory) => {
     const data = join(directory, 'data')
-    // As `npm start` and the unit of the README have it.
+    // As in `npm start` and in the systemd unit of the README.
     const trove = await startTrove(data, { MALLOC_ARENA_MAX: '1' })
     try {
       return await work({
@@ -47,7 +49,7 @@ export async function withStore<T>(work: (store: BenchStore) => Promise<T>): Pro
         cpuSeconds: () => readCpuSeconds(trove.pid),
       })
     } catch (error) {
-      throw new Error(`the server said: ${trove.log().slice(-2000)}`, { cause: error })
+      throw new Error(`server log: ${trove.log().slice(-2000)}`, { cause: error })
     } finally {
       await trove.stop()
     }

@@ -1,9 +1,12 @@
-/** The compressed members of a zip, found by a reader that is not ours: what whole-file dedup would have to keep. */
+/** Finds the compressed members of a zip with an independent reader: what whole-file deduplication
+ *  would have to keep. */
 import { hash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import yauzl from 'yauzl'
 
-/** Adds the distinct streams of the zip at `path` to `unique`: SHA-256 → length. The zip must fit into memory. */
+/** Adds the distinct streams of the zip at `path` to `unique`: SHA-256 → length. The zip must fit
+ *  into
+ *  memory. */
 export async function collectStreams(path: string, unique: Map<string, number>): Promise<void> {
   const bytes = await readFile(path)
   const zip = await yauzl.openPromise(path)
