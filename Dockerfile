@@ -1,4 +1,4 @@
-# The server and its commands; README, "In a container".
+# The server and its commands. Usage: README, "In a container".
 ARG NODE=20
 FROM node:${NODE}-bookworm AS build
 WORKDIR /opt/trove

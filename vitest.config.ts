@@ -1,27 +1,32 @@
-/** Everyday tests: everything but `*.slow.test.ts`. */
+/** Everyday tests: all except `*.slow.test.ts`. */
 import { availableParallelism } from 'node:os'
 import { configDefaults, defineConfig } from 'vitest/config'
-import { secondTries, tellSecondTries } from './test/second-tries.ts'
+import { reportSecondTries, secondTries } from './test/second-tries.ts'
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: [...configDefaults.exclude, 'test/**/*.slow.test.ts'],
     globalSetup: ['test/global-setup.ts', 'test/temporary-memory.ts'],
-    // Processes, not threads: tests change the environment, spawn children and load a native module.
+    // Processes instead of threads: tests change the environment, spawn children and load a native
+    // module.
     pool: 'forks',
-    // Files share what a worker has loaded: for most of them loading it again takes longer than their tests.
+    // Test files share the modules of their worker: for most files, loading them again takes longer
+    // than
+    // the tests.
     isolate: false,
-    // What was made of sources that did not change since is kept: half of the time of a run of a single file.
+    // Cache transformed modules of unchanged sources: halves the time of running a single file.
     experimental: { fsModuleCache: true },
-    // One more than there are cores: tests wait for processes, disks and silence. On two cores 106 s in place of 128.
+    // One more than there are cores, since tests wait for processes, disks and silence. On two
+    // cores 106 s
+    // instead of 128.
     maxWorkers: availableParallelism() + 1,
-    // The longest take some seconds; on a machine that does much else ten times as long.
+    // The longest tests take a few seconds, on a busy machine ten times as long.
     testTimeout: 90_000,
     hookTimeout: 90_000,
-    // What a poll waits for may take long there too.
+    // Polled conditions can take long on a busy machine too.
     expect: { poll: { timeout: 10_000 } },
     retry: secondTries,
-    reporters: ['default', tellSecondTries],
+    reporters: ['default', reportSecondTries],
   },
 })

@@ -1,7 +1,8 @@
-/** The proofs that take minutes or gigabytes: `npm run test:slow`. One file at a time, since several measure memory,
- *  latency or disk use. */
+/** Tests that take minutes or gigabytes: `npm run test:slow`. One file at a time, since several
+ *  measure
+ *  memory, latency or disk use. */
 import { configDefaults, defineConfig } from 'vitest/config'
-import { secondTries, tellSecondTries } from './test/second-tries.ts'
+import { reportSecondTries, secondTries } from './test/second-tries.ts'
 
 export default defineConfig({
   test: {
@@ -12,10 +13,10 @@ export default defineConfig({
     fileParallelism: false,
     testTimeout: 15 * 60_000,
     hookTimeout: 10 * 60_000,
-    // What a poll waits for may take long on a machine that does much else.
+    // Polled conditions can take long on a busy machine.
     expect: { poll: { timeout: 10_000 } },
     retry: secondTries,
-    // One line a test: what a log of half an hour is read for.
-    reporters: ['verbose', tellSecondTries],
+    // One line per test, since the log of half an hour is read for progress.
+    reporters: ['verbose', reportSecondTries],
   },
 })

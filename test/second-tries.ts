@@ -6,14 +6,14 @@ import type { Reporter, TestModule } from 'vitest/node'
 /** Number of retries of a failed test. */
 export const secondTries: number = process.env['CI'] === undefined ? 0 : 1
 
-export const tellSecondTries: Reporter = {
+export const reportSecondTries: Reporter = {
   onTestRunEnd(modules: readonly TestModule[]) {
     for (const module of modules) {
       for (const test of module.children.allTests('passed')) {
         if (test.diagnostic()?.flaky !== true) continue
         const failures = (test.result().errors ?? []).map(({ message }) => message)
         process.stderr.write(
-          `passed at a second try: ${module.relativeModuleId} > ${test.fullName}: ${failures.join('; ')}\n`,
+          `passed on retry: ${module.relativeModuleId} > ${test.fullName}: ${failures.join('; ')}\n`,
         )
       }
     }

@@ -83,6 +83,7 @@ describe.skipIf(!hasChromium).each([
       'the question before deleting': `${artifact()}/delete`,
       ...Object.fromEntries(files.split(' ').map((path) => [path, `${artifact()}/blob/${path}`])),
       source: `${artifact()}/blob/index.html?as=text`,
+      'the history of a file': `${artifact()}/history/build.log`,
       compare,
       'a text that changed': `${compare}?file=build.log`,
       'a picture that changed': `${compare}?file=logo.png`,

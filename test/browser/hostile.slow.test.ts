@@ -131,6 +131,7 @@ function addressesOf(first: number, second: number): string[] {
     `${artifact}/tree/${query}`,
     ...blobs,
     ...blobs.map((blob) => `${blob}?as=text`),
+    ...blobs.map((blob) => blob.replace('/blob/', '/history/')),
     ...blobs.map((blob) => `${blob}?bytes=1048576`),
     compare,
     ...paths.map((path) => `${compare}?file=${encodeURIComponent(path)}`),

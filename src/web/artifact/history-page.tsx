@@ -23,6 +23,7 @@ export function HistoryPage(view: HistoryView): Html {
         <PathTrail artifact={artifact} path={path} />
       </h1>
       <p class="lead">
+        History of <a href={blobPath(artifact, path)}>this file</a>:{' '}
         {counted(history.versions.length, 'version')} in artifacts named <bdi>{artifact.name}</bdi>
         {artifact.branch !== null && (
           <>
