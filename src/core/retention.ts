@@ -122,10 +122,15 @@ function isServed(state: ArtifactState): boolean {
   return state === 'available' || state === 'damaged'
 }
 
-/** Whether a deletion can still be undone. */
+/** Reason of removal of an artifact whose name was taken by a later upload of its run. */
+export const replacedReason = 'replaced'
+
+/** Whether a deletion can still be undone. A replaced artifact cannot be restored. */
 export function isRestorable(
-  { state, removedAt }: { state: ArtifactState; removedAt: number | null },
+  removed: { state: ArtifactState; removedAt: number | null; removedReason: string | null },
   { undoMs, now }: { undoMs: number; now: number },
 ): boolean {
-  return state === 'deleted' && removedAt !== null && now < removedAt + undoMs
+  const { state, removedAt, removedReason } = removed
+  if (state !== 'deleted' || removedReason === replacedReason) return false
+  return removedAt !== null && now < removedAt + undoMs
 }

@@ -6,6 +6,7 @@ import {
   effectiveState,
   expiresAtOf,
   isExpired,
+  isRestorable,
   projectPolicy,
 } from '../../src/core/retention.ts'
 import { dayMs } from '../../src/core/units.ts'
@@ -121,4 +122,11 @@ describe('state', () => {
       seen,
     )
   })
+})
+
+test('a deletion can be undone for a while, a replacement never', () => {
+  const removed = { state: 'deleted' as const, removedAt: 1_000 }
+  const at = (removedReason: string, now: number): boolean =>
+    isRestorable({ ...removed, removedReason }, { undoMs: 500, now })
+  expect([at('api', 1_499), at('api', 1_500), at('replaced', 1_000)]).toEqual([true, false, false])
 })

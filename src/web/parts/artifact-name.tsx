@@ -1,5 +1,5 @@
 /** Names of artifacts in lists, and when they expire. */
-import { effectiveState } from '../../core/retention.ts'
+import { effectiveState, replacedReason } from '../../core/retention.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { artifactPath } from '../paths.ts'
 import { Time } from './format.tsx'
@@ -31,7 +31,7 @@ export function ArtifactName({ artifact, now }: { artifact: Artifact; now: numbe
       <a href={artifactPath(artifact)}>{artifact.name}</a>
       {state !== 'available' && (
         <span class={`badge ${state}`}>
-          {artifact.removedReason === 'replaced' ? 'replaced' : state}
+          {artifact.removedReason === replacedReason ? 'replaced' : state}
         </span>
       )}
       {artifact.secrets !== null && artifact.secrets > 0 && (

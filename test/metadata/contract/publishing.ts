@@ -222,6 +222,10 @@ export function publishingContract(store: Store): void {
       removedAt: 2_000,
       removedReason: 'replaced',
     })
+    await expect(store().restoreArtifact(held.id, 2_000)).rejects.toMatchObject({
+      code: 'artifact_deleted',
+      message: `artifact ${held.id} was replaced by a later upload, which cannot be undone`,
+    })
   })
 
   test('with `replace-own` only the job that made the holder replaces it', async () => {

@@ -1,6 +1,7 @@
 /** What happens to an artifact after its removal: the removal is undone, or its rows are
  *  released, and long after that its tombstone is deleted. */
 import { hasCode, storeError } from '../../../core/errors.ts'
+import { replacedReason } from '../../../core/retention.ts'
 import type { Metadata, ReleasePlace } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createArtifactCounting } from './artifact-counting.ts'
@@ -147,11 +148,15 @@ function createRestoring(
       })
     }
     if (row.releasableAt !== null && row.releasableAt > now) return
-    throw storeError(
-      'artifact_deleted',
-      `artifact ${artifactId} was deleted too long ago to be restored`,
-      { artifactId, deletedAt: removedAt, reason },
-    )
+    const why =
+      reason === replacedReason
+        ? 'was replaced by a later upload, which cannot be undone'
+        : 'was deleted too long ago to be restored'
+    throw storeError('artifact_deleted', `artifact ${artifactId} ${why}`, {
+      artifactId,
+      deletedAt: removedAt,
+      reason,
+    })
   }
 
   const freeName = (row: RestorableRow, now: number): void => {

@@ -8,6 +8,7 @@ import { uploadState, uploads } from '../../../../schema/stock-uploads.ts'
 import { digestToBytes } from '../../../core/digest.ts'
 import { storeError } from '../../../core/errors.ts'
 import { latestBranch } from '../../../core/keep-latest.ts'
+import { replacedReason } from '../../../core/retention.ts'
 import type { Artifact, Metadata, NewArtifact } from '../../metadata.ts'
 import { createArtifactCounting } from '../artifacts/artifact-counting.ts'
 import type { ArtifactChange } from '../artifacts/artifact-change.ts'
@@ -171,7 +172,7 @@ function createNameFreeing(
     // Repeating an upload whose artifact has damage that could not be healed in place replaces that
     // artifact.
     if (!same) refuseReplacement(wanted, holder)
-    removal.endArtifact(holder.id, { state: 'deleted', reason: 'replaced', now })
+    removal.endArtifact(holder.id, { state: 'deleted', reason: replacedReason, now })
     return { replaced: holder.id }
   }
 }
