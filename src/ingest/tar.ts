@@ -34,12 +34,14 @@ export async function ingestTar(
   feeding.catch(() => {})
   const budget = byteBudget(target.artifactBytesMax)
   try {
+    let entriesEnd = 0
     for await (const entry of parser) {
       target.signal?.throwIfAborted()
       await target.table.room(target.signal)
+      entriesEnd = endOf(entry.header)
       await addEntry(entry.header, entry as AsyncIterable<Uint8Array>, { ...target, budget })
     }
-    await feeding
+    requireEndMark(await feeding, entriesEnd)
   } catch (error) {
     parser.destroy()
     body.destroy()
@@ -51,17 +53,54 @@ export async function ingestTar(
   }
 }
 
-async function feed(source: AsyncIterable<Uint8Array>, parser: Extract): Promise<void> {
+const blockBytes = 512
+
+/** What was read of a tar. */
+interface Fed {
+  bytes: number
+  /** Zero bytes at the end, counted up to one block. */
+  trailingZeros: number
+}
+
+async function feed(source: AsyncIterable<Uint8Array>, parser: Extract): Promise<Fed> {
+  const fed: Fed = { bytes: 0, trailingZeros: 0 }
   try {
     for await (const piece of source) {
-      if (parser.destroyed) return
+      if (parser.destroyed) return fed
+      fed.bytes += piece.length
+      fed.trailingZeros = countTrailingZeros(piece, fed.trailingZeros)
       if (!parser.write(piece)) await writable(parser)
     }
     parser.end(null)
+    return fed
   } catch (error) {
     parser.destroy(asError(error))
     throw error
   }
+}
+
+function countTrailingZeros(piece: Uint8Array, before: number): number {
+  let at = piece.length
+  const from = Math.max(0, piece.length - blockBytes)
+  while (at > from && piece[at - 1] === 0) at -= 1
+  const zeros = piece.length - at
+  return at === 0 ? Math.min(blockBytes, before + zeros) : zeros
+}
+
+/** Offset in the tar at which the content of an entry ends, with its padding. */
+function endOf(header: Header): number {
+  const sizeBytes = header.type === 'directory' ? 0 : (header.size ?? 0)
+  // Set by tar-stream 3.2 to where the header ends.
+  const { byteOffset } = header as Header & { byteOffset: number }
+  return byteOffset + Math.ceil(sizeBytes / blockBytes) * blockBytes
+}
+
+/** A tar ends in blocks of zeros. One that was cut between two entries, as by a `tar` that was killed, is well-formed but for
+ *  these, also inside of a gzip, which is ended properly when its writer is another process. Errors: bad_archive. */
+function requireEndMark({ bytes, trailingZeros }: Fed, entriesEnd: number): void {
+  if (trailingZeros === blockBytes && bytes >= entriesEnd + blockBytes) return
+  const reason = 'it is cut short: the blocks of zeros that end a tar are missing'
+  throw storeError('bad_archive', `the archive is refused: ${reason}`, { reason })
 }
 
 /** Resolves when the parser takes more, or is over. */

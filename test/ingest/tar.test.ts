@@ -47,6 +47,28 @@ function random(bytes: number, seed: number): Buffer {
 }
 
 describe('a tar upload', () => {
+  test.each([
+    ['between two files', 2 * 1024],
+    ['behind a file of zeros', 3 * 1024],
+    ['behind its last file', 4 * 1024],
+    ['before its first file', 0],
+  ])('cut %s it is refused, compressed or not', async (_, bytes) => {
+    const whole = await tarOf([
+      { name: 'a', content: 'one' },
+      { name: 'b', content: 'two' },
+      { name: 'zeros', content: Buffer.alloc(512) },
+      { name: 'c', content: 'three' },
+    ])
+    const cut = whole.subarray(0, bytes)
+    const store = await openStore()
+    const refused = { code: 'bad_archive', message: expect.stringContaining('it is cut short') }
+    await expect(store.put('a', 'tar', streamOf(cut))).rejects.toMatchObject(refused)
+    await expect(store.put('a', 'tar.gz', streamOf(gzipSync(cut)))).rejects.toMatchObject(refused)
+    // One block of zeros is enough: GNU tar only warns of a lone one.
+    const { artifact } = await store.put('a', 'tar', streamOf(whole.subarray(0, 4 * 1024 + 512), 7))
+    expect(artifact).toMatchObject({ fileCount: 4 })
+  })
+
   test.each(['tar', 'tar.gz'] as const)(
     '%s: entries, modes, links and times come back',
     async (form) => {
