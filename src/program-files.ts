@@ -1,6 +1,7 @@
 /** Locates the program's own files and the user's home. The build bundles modules into few files
  *  (`bundle.mjs`), so a module cannot use paths relative to itself, only paths below `src/` or
  *  `dist/src/`. */
+import { readFileSync } from 'node:fs'
 import { homedir } from 'node:os'
 import { Worker, type WorkerOptions } from 'node:worker_threads'
 
@@ -18,6 +19,12 @@ export const builtRoot = url.endsWith('.ts') ? new URL('../dist/src/', programRo
  *  `src/`. */
 export function builtUrl(path: string): URL {
   return new URL(path.replace(/\.ts$/, '.js'), builtRoot)
+}
+
+/** The version in `package.json`, two folders above `dist/src/` and one above `src/`. */
+export function readProgramVersion(): string {
+  const path = new URL(url.endsWith('.ts') ? '../package.json' : '../../package.json', programRoot)
+  return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version
 }
 
 /** Null when there is none: HOME is unset and the user id has no passwd entry, as in containers. */

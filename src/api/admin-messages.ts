@@ -235,6 +235,20 @@ export const mintedTokenSchema = z
   })
   .meta({ id: 'MintedToken' })
 
+export const currentTokenSchema = z
+  .object({
+    id: z.string().meta({ description: 'As `GET /tokens` lists it: a digest of the token.' }),
+    scope: tokenScope,
+    project: z.string().nullable().meta({ description: 'Null for scope admin.' }),
+    run: id.nullable(),
+    attempt: id.nullable(),
+    job: z.string().nullable(),
+    session: z.boolean().meta({ description: 'Of a browser.' }),
+    expiresAt: instant,
+    serverVersion: z.string(),
+  })
+  .meta({ id: 'CurrentToken' })
+
 export const mintedTokenListSchema = z
   .object({ items: z.array(mintedTokenSchema), nextCursor: cursor })
   .meta({ id: 'MintedTokenList' })
@@ -265,6 +279,7 @@ export type WireBackupReport = z.infer<typeof backupReportSchema>
 export type WireJob = z.infer<typeof jobSchema>
 export type WireMintedToken = z.infer<typeof mintedTokenSchema>
 export type WireMintedTokenList = z.infer<typeof mintedTokenListSchema>
+export type WireCurrentToken = z.infer<typeof currentTokenSchema>
 export type WireRevokedToken = z.infer<typeof revokedTokenSchema>
 export type WireRevokedTokens = z.infer<typeof revokedTokensSchema>
 export type WireToken = z.infer<typeof tokenSchema>

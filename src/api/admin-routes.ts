@@ -2,6 +2,7 @@
 import {
   backupRequestSchema,
   collectionRequestSchema,
+  currentTokenSchema,
   jobListSchema,
   jobSchema,
   projectPolicySchema,
@@ -16,7 +17,14 @@ import {
   tokenSchema,
 } from './admin-messages.ts'
 import { auditSchema } from './audit.ts'
-import { apiRoot, auditPath, backupPath, collectionPath, scrubPath } from './paths.ts'
+import {
+  apiRoot,
+  auditPath,
+  backupPath,
+  collectionPath,
+  currentTokenPath,
+  scrubPath,
+} from './paths.ts'
 import { auditQuery, statsQuery, tokenListQuery } from './queries.ts'
 import { type ApiRoute, json } from './route.ts'
 
@@ -92,6 +100,13 @@ export const adminRoutes: readonly ApiRoute[] = [
       'Tokens that the server has minted and that have not ended, sessions of browsers too (of each token the newest 100), the newest first; not those of jobs for less than a day, nor those minted by the key of the data directory. Needs scope write, or admin for all projects.',
     query: tokenListQuery,
     responses: { 200: json('A page of tokens.', mintedTokenListSchema) },
+  },
+  {
+    method: 'get',
+    path: currentTokenPath,
+    operationId: 'readCurrentToken',
+    summary: 'What the token of the request grants and until when, and the version of the server.',
+    responses: { 200: json('The grant.', currentTokenSchema) },
   },
   {
     method: 'post',

@@ -63,6 +63,9 @@ export function uploadPath(project: string, run: number, name: string): string {
   return `${projectApiPath(project)}/runs/${run}/artifacts/${encodeURIComponent(name)}`
 }
 
+/** Describes the token of the request. */
+export const currentTokenPath = `${apiRoot}/tokens/current`
+
 /** Of one token, or of all that a project has. */
 export function revocationPath(project?: string): string {
   return `${project === undefined ? apiRoot : projectApiPath(project)}/tokens/revoke`

@@ -1,7 +1,7 @@
 /** What a `trove` command does with its arguments: finds the subcommand, loads only that, and turns its outcome into an exit
  *  status. The only place that ends the process. */
 import { setMaxListeners } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { readProgramVersion } from '../program-files.ts'
 import { ConfigError } from '../settings.ts'
 import { parseFlags, UsageError } from './arguments.ts'
 import { commandNamed, type Commands } from './client-commands.ts'
@@ -20,7 +20,7 @@ async function statusOf(
   const { stdout, stderr } = surroundings
   const [name, ...rest] = args
   if (name === 'version' || name === '--version' || name === '-V') {
-    await write(stdout, `trove ${readVersion()}\n`)
+    await write(stdout, `trove ${readProgramVersion()}\n`)
     return exitStatus.ok
   }
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
@@ -33,12 +33,6 @@ async function statusOf(
     return isAsked ? exitStatus.ok : exitStatus.usage
   }
   return await runCommand(await commandNamed(commands, name).load(), rest, surroundings)
-}
-
-/** Of the package that this file was built into: `dist/src/cli` is three folders below it. */
-function readVersion(): string {
-  const path = new URL('../../../package.json', import.meta.url)
-  return (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version
 }
 
 async function runCommand(

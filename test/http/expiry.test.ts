@@ -206,6 +206,7 @@ const rules: Record<string, Rule> = {
   [`PATCH ${api}/projects/:owner/:repo`]: { none: 'settings' },
   [`GET ${api}/audit`]: { none: 'acts; expiry is nobody’s' },
   [`GET ${api}/tokens`]: { none: 'tokens' },
+  [`GET ${api}/tokens/current`]: { none: 'tokens' },
   [`POST ${api}/tokens`]: { none: 'tokens' },
   [`POST ${api}/tokens/exchange`]: { none: 'tokens' },
   [`POST ${api}/tokens/revoke`]: { none: 'tokens' },

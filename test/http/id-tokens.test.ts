@@ -61,6 +61,19 @@ test('a job gets a token of its own run, which may write there and nowhere else'
   expect((await server.send('/api/v1/tokens', { method: 'POST', token, json })).status).toBe(403)
 })
 
+test('the token describes itself as the job that the ID token names; the ID token is no token', async () => {
+  const idToken = await issuer.sign(gitLabClaims)
+  const { token } = await exchange(idToken, { scope: 'run' })
+  const answer = await server.send('/api/v1/tokens/current', { token })
+  expect(await answer.json()).toMatchObject({
+    scope: 'run',
+    project: 'octo/app',
+    run: 739,
+    session: false,
+  })
+  expect((await server.send('/api/v1/tokens/current', { token: idToken })).status).toBe(401)
+})
+
 test('GitLab tokens name the job themselves', async () => {
   const { status, token } = await exchange(await issuer.sign(gitLabClaims), {})
   expect(status).toBe(201)

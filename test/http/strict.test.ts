@@ -111,7 +111,7 @@ describe('recording a run', () => {
   }
   const refused = {
     status: 403,
-    body: { detail: expect.stringContaining('recorded by job __record') as string },
+    body: { detail: expect.stringContaining('job __record records this run') as string },
   }
 
   test('is for the job that began to, and for persons', async () => {

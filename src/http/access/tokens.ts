@@ -6,20 +6,23 @@ import {
   idTokenRequestSchema,
   revocationRequestSchema,
   tokenRequestSchema,
+  type WireCurrentToken,
   type WireRevokedToken,
   type WireRevokedTokens,
 } from '../../api/admin-messages.ts'
-import { apiRoot } from '../../api/paths.ts'
+import { apiRoot, currentTokenPath } from '../../api/paths.ts'
 import { tokenListQuery } from '../../api/queries.ts'
 import { grantOfIdToken } from '../../auth/id-token.ts'
 import { mayAdminister, mayMint, type Principal } from '../../auth/principal.ts'
 import { grantOf, type TokenRequest } from '../../auth/token-request.ts'
 import { mintToken, readToken } from '../../auth/tokens.ts'
 import { storeError } from '../../core/errors.ts'
+import { readProgramVersion } from '../../program-files.ts'
 import { actorOf, askedBy } from './actor.ts'
 import { forbidden, projectOf, requireOversight, requireWriteProject } from './access.ts'
 import { instant } from '../artifact/artifact-message.ts'
 import {
+  describeToken,
   requireBearer,
   requirePrincipal,
   revokeProjectTokens,
@@ -52,6 +55,7 @@ export function createTokenRoutes(context: AppContext): Hono<AppEnv> {
     return answerWith(c, token, grant)
   })
   app.get(`${apiRoot}/tokens`, async (c) => await listTokens(context, c))
+  app.get(currentTokenPath, async (c) => await describeCurrent(context, c))
   app.post(`${apiRoot}/tokens/exchange`, async (c) => await exchange(context, c))
   app.post(`${apiRoot}/tokens/revoke`, async (c) => await revoke(context, c))
   app.post(
@@ -99,6 +103,26 @@ async function listTokens(context: AppContext, c: AppRequest): Promise<Response>
   const nextCursor = next === null ? null : formatCursor(next)
   linkNext(context, c, nextCursor)
   return c.json({ items, nextCursor }, 200, { 'cache-control': 'private, no-cache' })
+}
+
+/** Describes the token, or the browser session, that the request was sent with. */
+async function describeCurrent(context: AppContext, c: AppRequest): Promise<Response> {
+  const principal = await requirePrincipal(context, c)
+  const { scope, project, run, job, expiresAt } = principal
+  const message: WireCurrentToken = {
+    id: describeToken(principal).id,
+    scope,
+    // An administrator's token may name a project, which does not limit it.
+    project: mayAdminister(principal) ? null : project,
+    run: run?.number ?? null,
+    attempt: run?.attempt ?? null,
+    job,
+    // The cookie of a session counts only without this header.
+    session: c.req.header('authorization') === undefined,
+    expiresAt: instant(expiresAt),
+    serverVersion: readProgramVersion(),
+  }
+  return c.json(message, 200, { 'cache-control': 'no-store' })
 }
 
 /** Revoking a token by its text needs no other credential: its holder could do worse with it.
