@@ -1,11 +1,13 @@
-/** Puts blobs and streams of one upload into packs, each once.
+/** Writes the blobs and streams of one upload to packs, each once.
  *
- *  1. Blobs gather in a batch; a full batch is looked up in one statement, which also takes the leases.
- *  2. What is unknown is deflated on the thread pool and appended to the open pack, in order.
+ *  1. Blobs gather in a batch; a full batch is looked up in one statement, which also takes the
+ *  leases.
+ *  2. Unknown blobs are deflated on the thread pool and appended to the open pack, in order.
  *  3. A full pack is sealed (durable) and only then registered, while the next batch gathers.
- *  4. `finish`, and `settle` when many composites wait, seals the last pack and registers composites, whose parts are all
- *     known by then.
- *  Memory: two batches, one of them deflated, the records of two packs, and the composites that wait. */
+ *  4. `finish`, and `settle` when many composites are pending, seals the last pack and registers
+ *  the composites, whose parts are all known by then.
+ *  Memory: two batches, one of them deflated, the records of two packs, and the pending
+ *  composites. */
 import pLimit from 'p-limit'
 import { type BlobFacts, type StreamKey, type StreamName, streamKey } from '../core/copy.ts'
 import { crc32 } from '../core/crc32.ts'
@@ -22,22 +24,25 @@ import {
 } from './pack-filler.ts'
 
 export interface BlobWriter {
-  /** Queues a blob of at most 1 MiB; `bytes` must not change afterwards. `joins`: it will be part of a composite.
-   *  `level` 0 to 9 is the deflate level should it be new. */
+  /** Queues a blob of at most 1 MiB; `bytes` must not change afterwards. `joins`: it will be part
+   *  of a composite. `level`, from 0 to 9, is the deflate level if the blob is new. */
   add(blob: QueuedBlob): Promise<void>
-  /** Registers, at `settle`, a blob made of parts that are all added here by then. True when many wait and want that. */
+  /** Queues a blob made of parts, which `settle` registers; all parts must have been added by then.
+   *  Returns true when so many are pending that the caller should call `settle`. */
   addComposite(composite: NewComposite): boolean
   /** Resolves when everything added is durable and registered. */
   settle(): Promise<void>
-  /** Of these streams, the ones that need not be added: stored before, or added here already. At most 1,000. */
+  /** Returns which of these streams need not be added, because they are stored or were added here.
+   *  At most 1,000. */
   knownStreams(streams: Iterable<StreamName>): Promise<Map<StreamKey, BlobFacts>>
-  /** Appends a foreign stream, verified by the caller, that `knownStreams` did not answer. */
+  /** Appends a foreign stream, verified by the caller, that `knownStreams` did not return. */
   addStream(stream: NewStream, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<void>
-  /** Whether a joining stream of this blob was added that the store may not tell of yet. */
+  /** Whether a joining stream of this blob was added that the store may not know yet. */
   holdsJoining(digest: Digest): boolean
-  /** Resolves when everything added is durable and registered. Answers the pack bytes that the upload added. */
+  /** Resolves when everything added is durable and registered. Returns the pack bytes that the
+   *  upload added. */
   finish(): Promise<{ newBytes: number }>
-  /** Drops the open pack. What is registered stays until the session is aborted. */
+  /** Drops the open pack. What is already registered stays until the session is aborted. */
   abort(): Promise<void>
 }
 
@@ -53,7 +58,7 @@ interface QueuedBlob {
   joins: boolean
 }
 
-/** Deflate runs on libuv's four threads; more in flight only holds memory. */
+/** Deflate runs on libuv's four threads; more jobs in flight would only hold memory. */
 const deflateConcurrency = 4
 
 export function createBlobWriter(options: PackFillerOptions): BlobWriter {
@@ -64,7 +69,7 @@ export function createBlobWriter(options: PackFillerOptions): BlobWriter {
   let batch = emptyBatch()
   let flushing: Promise<void> = Promise.resolve()
 
-  /** Waits for the batch under way, then starts the gathered one. */
+  /** Waits for the batch in flight, then starts the gathered one. */
   const startFlush = async (): Promise<void> => {
     await flushing
     const { blobs } = batch
@@ -142,7 +147,7 @@ export function createBlobWriter(options: PackFillerOptions): BlobWriter {
   }
 }
 
-/** Looks a batch up, which takes the leases, and appends what is unknown. */
+/** Looks up a batch, which takes the leases, and appends the unknown blobs. */
 async function storeBatch(
   blobs: Map<Digest, QueuedBlob>,
   filler: PackFiller,
@@ -167,7 +172,7 @@ async function storeBatch(
   }
 }
 
-/** What is registered of a blob's joining stream. */
+/** The record to register for a blob's joining stream. */
 export function joiningStream(
   { digest, sizeBytes, crc32: crc }: BlobFacts,
   stream: Buffer,

@@ -1,17 +1,18 @@
-/** A request body on its way to a thread: chunks against credit, so that neither side holds more than `bodyCreditBytes` of it. */
+/** Transfers a request body to a thread in chunks. Flow control by credit keeps at most
+ *  `bodyCreditBytes` of it in either. */
 import { addAbortSignal, Readable } from 'node:stream'
 import type { Call } from '../worker-thread.ts'
 
-/** Bytes of one body on their way, at most. */
+/** Upper bound on the bytes of one body in transit. */
 const bodyCreditBytes = 2 * 1024 * 1024
-/** Credit is given back in steps: a message for each chunk would be as many as there are chunks. */
+/** Credit is returned in steps, to avoid a message per chunk. */
 const creditStepBytes = 256 * 1024
 
-/** What is sent of a body; null ends it. */
+/** A message with bytes of a body; null ends the body. */
 export type BodyChunk = Uint8Array | null
 
 export interface BodySender {
-  /** Reads the body only as fast as credit comes back. Errors: what it fails with. */
+  /** Reads the body only as fast as credit is returned. Errors: those of the body. */
   send(post: (chunk: BodyChunk, transfer: ArrayBuffer[]) => void): Promise<void>
   addCredit(bytes: number): void
   /** Stops reading, whatever is left. */
@@ -34,7 +35,7 @@ export function createBodySender(body: Readable): BodySender {
             })
             continue
           }
-          // A copy of its own: sending a view would send the whole buffer behind it.
+          // Copied, because sending a view would transfer the whole underlying buffer.
           const own = new Uint8Array(bytes.subarray(at, at + Math.min(credit, bytes.length - at)))
           credit -= own.length
           at += own.length
@@ -54,7 +55,7 @@ export function createBodySender(body: Readable): BodySender {
   }
 }
 
-/** In the thread: the body as a stream. Whatever is read gives credit back to the sender. */
+/** In the thread: returns the body as a stream. Reading it returns credit to the sender. */
 export function receiveBody(call: Call<number, BodyChunk>): Readable {
   const waiting: BodyChunk[] = []
   let wanted = false

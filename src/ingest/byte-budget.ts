@@ -1,14 +1,14 @@
-/** Bounds on bytes that pass by. */
+/** Upper bounds on bytes in transit. */
 import { tooLarge } from '../core/errors.ts'
 
 export interface ByteBudget {
-  /** Counts bytes that nobody sees pass. Errors: too_large. */
+  /** Counts bytes that do not pass through `bound`. Errors: too_large. */
   count(bytes: number): void
-  /** `source`, of which every byte is counted. Errors: too_large. */
+  /** Yields `source` and counts every byte. Errors: too_large. */
   bound(source: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array>
 }
 
-/** What is bounded, and the setting that moves the bound. */
+/** The bounded quantity, and the setting that moves the bound. */
 export interface BudgetLimit {
   limit: string
   setting: string | null
@@ -19,13 +19,14 @@ const ofArtifact: BudgetLimit = {
   setting: 'TROVE_MAX_ARTIFACT',
 }
 
-/** For any number of sources that share `maxBytes`. */
+/** A budget of `maxBytes` for any number of sources together. */
 export function byteBudget(maxBytes: number, of: BudgetLimit = ofArtifact): ByteBudget {
   let used = 0
   const count = (bytes: number): void => {
     used += bytes
     if (used <= maxBytes) return
-    throw tooLarge(of.limit, maxBytes, `${of.limit}: more than ${maxBytes}`, of.setting)
+    const setting = of.setting === null ? '' : ` (${of.setting})`
+    throw tooLarge(of.limit, maxBytes, `more than ${maxBytes} ${of.limit}${setting}`, of.setting)
   }
   return {
     count,

@@ -14,8 +14,8 @@ export interface CentralRecord extends CentralHeader {
   extra: Buffer
 }
 
-/** The central header at `offset`, which must end by `limit`. Its bytes are valid until the reader's next read.
- *  Throws ZipOpaque when there is none. */
+/** Reads the central header at `offset`, which must end by `limit`. Its bytes are valid until the
+ *  reader's next read. Throws ZipOpaque when there is none. */
 export async function readCentralRecord(
   reader: WindowedReader,
   offset: number,

@@ -1,5 +1,6 @@
-/** The entries of an upload under way, in compact columns (about 80 bytes and the path each), because an upload may
- *  have a million. Entries arrive in any order; `sort` puts them in manifest order and judges them as a tree. */
+/** The entries of an upload in progress, in compact columns (about 80 bytes plus the path each),
+ *  because an upload may have a million. Entries arrive in any order; `sort` puts them in manifest
+ *  order and checks that they form a tree. */
 import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts'
 import {
   type Entry,
@@ -13,9 +14,11 @@ import { checkSymlinkTarget } from '../core/manifest.ts'
 import type { TableShare } from './table-memory.ts'
 
 export interface EntryTable {
-  /** Resolves when there is memory for more entries; called before each. Errors: the signal's. */
+  /** Resolves when there is memory for more entries. Call it before adding each entry. Errors: the
+   *  signal's. */
   room(signal?: AbortSignal): Promise<void>
-  /** Errors: unsafe_path, too_large (entries, or what they take). `modifiedAt` is in whole seconds. */
+  /** Errors: unsafe_path, too_large (number of entries, or their memory). `modifiedAt` is in whole
+   *  seconds. */
   addFile(
     path: string,
     file: { mode: number; digest: Digest; sizeBytes: number; modifiedAt: number | null },
@@ -23,10 +26,10 @@ export interface EntryTable {
   addDirectory(path: string, directory: { mode: number; modifiedAt: number | null }): void
   addSymlink(path: string, link: { target: string; modifiedAt: number | null }): void
   readonly count: number
-  /** The file added under exactly this path (tar hard links name an earlier entry). */
+  /** Finds the file added under exactly this path (tar hard links name an earlier entry). */
   findFile(path: string): { digest: Digest; sizeBytes: number; mode: number } | undefined
-  /** Orders the entries and drops directories that their contents imply. Call once, after the last add.
-   *  Errors: duplicate_path (also for a file that is a directory elsewhere). */
+  /** Orders the entries and drops directories that their contents imply. Call once, after the last
+   *  add. Errors: duplicate_path (also when a path is both a file and a directory). */
   sort(): SortedEntries
 }
 
@@ -40,17 +43,17 @@ const kindFile = 0
 const kindDirectory = 1
 const kindSymlink = 2
 
-/** Columns of an entry, with the room in which they grow. */
+/** An entry's share of the columns, including spare capacity. */
 const entryBytes = 80
-/** An entry of a map. */
+/** An entry of a Map. */
 const mapEntryBytes = 64
 
-/** Memory of a string: two bytes for each character, unless all of them are plain. */
+/** Memory of a string: one byte per character if all are ASCII, otherwise two. */
 function textBytes(text: string): number {
   return Buffer.byteLength(text) === text.length ? text.length : 2 * text.length
 }
 
-/** Without a share the memory is the caller's to bound. */
+/** Without `share`, bounding the memory is up to the caller. */
 export function createEntryTable(options: { entriesMax: number; share?: TableShare }): EntryTable {
   const { share } = options
   const paths: EntryPath[] = []
@@ -70,7 +73,7 @@ export function createEntryTable(options: { entriesMax: number; share?: TableSha
     modifiedAt: number | null,
   ): number => {
     if (paths.length >= options.entriesMax) {
-      const reason = `the artifact has more than ${options.entriesMax} entries`
+      const reason = `the artifact has more than ${options.entriesMax} entries (TROVE_MAX_ENTRIES)`
       throw tooLarge('entries of one artifact', options.entriesMax, reason, 'TROVE_MAX_ENTRIES')
     }
     share?.add(entryBytes + textBytes(path) + (byPath === undefined ? 0 : mapEntryBytes))
@@ -138,7 +141,8 @@ export function createEntryTable(options: { entriesMax: number; share?: TableSha
   }
 }
 
-/** Indexes in manifest order. A directory stays when it is empty or its mode is not the usual one. */
+/** Returns the indexes in manifest order. A directory is kept when it is empty or has a mode other
+ *  than the default. */
 function sortedOrder(paths: EntryPath[], kinds: number[], modes: number[]): Uint32Array {
   const order = Uint32Array.from(paths.keys()).sort((a, b) => comparePaths(paths[a]!, paths[b]!))
   const occupied = findOccupied(paths, order)
@@ -147,7 +151,7 @@ function sortedOrder(paths: EntryPath[], kinds: number[], modes: number[]): Uint
     const before = position === 0 ? undefined : paths[order[position - 1]!]
     const isDirectory = kinds[index] === kindDirectory
     const repeats = path === before
-    // Archives that name a directory twice mean one directory.
+    // Archives may name a directory twice; it is one directory.
     if (repeats && isDirectory && kinds[order[position - 1]!] === kindDirectory) return false
     if (repeats || (!isDirectory && occupied[index] === 1)) {
       throw storeError(
@@ -160,10 +164,11 @@ function sortedOrder(paths: EntryPath[], kinds: number[], modes: number[]): Uint
   })
 }
 
-/** Marks the entries below whose path, as a directory, another entry lies. In `order` whatever begins with a path follows
- *  it without a gap, so of the entries before, those that the next one begins with are a chain. All of them but the last
- *  have been compared with the very characters that follow, in the entry before. A set of all directories would be as
- *  large as the paths are deep. */
+/** Marks the entries below whose paths other entries lie. In `order`, all paths that begin with a
+ *  certain path follow it without a gap, so the earlier entries that are prefixes of the next path
+ *  form a chain. All of these but the last were already compared with the same characters in the
+ *  previous entry. A set of all directories would be too large: it grows with the depth of the
+ *  paths. */
 function findOccupied(paths: EntryPath[], order: Uint32Array): Uint8Array {
   const occupied = new Uint8Array(paths.length)
   const chain: number[] = []
@@ -176,14 +181,14 @@ function findOccupied(paths: EntryPath[], order: Uint32Array): Uint8Array {
     const repeats = last !== undefined && path === paths[last]
     if (last !== undefined && paths[last]!.length === shared && path[shared] === '/')
       occupied[last] = 1
-    // One that comes twice is judged by its first.
+    // For a repeated path, the first occurrence is marked.
     if (!repeats) chain.push(index)
     before = path
   }
   return occupied
 }
 
-/** Characters that both begin with. */
+/** Length of the common prefix. */
 function sharedLength(a: string, b: string): number {
   const most = Math.min(a.length, b.length)
   for (let at = 0; at < most; at++) if (a.charCodeAt(at) !== b.charCodeAt(at)) return at

@@ -1,5 +1,5 @@
-/** One file of any size into blobs: a small one whole, a larger one cut by content and joined as a composite, which is
- *  still found by the digest of the whole file. */
+/** Stores one file of any size as blobs: a small one whole, a larger one as a composite of chunks,
+ *  which can still be found by the digest of the whole file. */
 import { crc32 } from '../core/crc32.ts'
 import { cutChunks, isCompressed } from '../core/chunker.ts'
 import { coarseChunkSizes } from '../core/cut-points.ts'
@@ -27,7 +27,7 @@ export async function storeFile(
   })
 }
 
-/** A file already in memory, below the chunk threshold. */
+/** Stores a file in memory, below the chunk threshold. */
 async function storeSmall(writer: BlobWriter, bytes: Buffer, level: number): Promise<StoredFile> {
   const digest = digestOf(bytes)
   await writer.add({ digest, bytes, level: isCompressed(bytes) ? 0 : level, joins: false })
@@ -68,7 +68,8 @@ async function storeLarge(
   let sizeBytes = 0
   let parts = Buffer.allocUnsafe(32 * 64)
   let count = 0
-  // Already compressed data neither deflates nor shifts by small edits: fewer, larger chunks cost less.
+  // Compressed data neither deflates nor shares chunks across edits, so fewer, larger chunks cost
+  // less.
   const sizes = options.compressed ? coarseChunkSizes : undefined
   const level = options.compressed ? 0 : options.level
   for await (const chunk of cutChunks(source, sizes)) {

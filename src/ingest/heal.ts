@@ -1,5 +1,6 @@
-/** Healing with other bytes: content that came again in another form than the one that is damaged. The same stream heals
- *  in place, when it is registered; here the blob takes a new copy, and everything that is made of it is measured anew. */
+/** Healing with other bytes: the content arrived again as a different stream than the damaged one.
+ *  (The same stream heals in place, when it is registered.) The blob takes a new copy, and every
+ *  artifact that contains it is measured again. */
 import { storeError } from '../core/errors.ts'
 import { decodeSkeletonPage } from '../core/skeleton.ts'
 import { measureRepresentations, type RepresentationLengths } from '../egress/measure.ts'
@@ -13,16 +14,16 @@ import type {
 } from '../metadata/metadata.ts'
 
 const healingsPerPage = 100
-/** An artifact that appears, goes or is healed meanwhile makes measuring start over. */
+/** An artifact that is committed, removed or healed meanwhile makes measuring start over. */
 const triesMax = 3
 
-/** Heals every blob that has a sound stream beside its damaged one; answers how many. One that an upload under way refers
- *  to is left for later: the next upload or scrub comes here again. */
+/** Heals every blob that has an intact stream besides its damaged one; returns how many. A blob
+ *  that an upload in progress refers to is skipped; the next upload or scrub tries again. */
 export async function healBlobs(metadata: Metadata): Promise<number> {
   let healed = 0
   for (let tries = 0; tries < triesMax;) {
     const outcomes = new Set<HealingOutcome>()
-    // By how much artifacts have other versions than when healings were listed.
+    // How far the versions of artifacts are ahead of when the healings were listed.
     const raised = new Map<number, number>()
     for (const listed of await metadata.listHealings(healingsPerPage)) {
       const holders = listed.holders.map((holder) => ({
@@ -38,14 +39,14 @@ export async function healBlobs(metadata: Metadata): Promise<number> {
         raised.set(artifactId, (raised.get(artifactId) ?? 0) + 1)
     }
     if (outcomes.has('changed')) tries += 1
-    // A blob that is healed can have more to heal: its copy first, then the stream by which it joins.
+    // A healed blob can need more healing: first its copy, then its joining stream.
     else if (!outcomes.has('healed')) break
   }
   return healed
 }
 
-/** Registers a composite; a damaged blob of the same content takes its parts. Errors: busy, when another upload under way
- *  depends on that blob. */
+/** Registers a composite; a damaged blob with the same content takes its parts. Errors: busy, when
+ *  another upload in progress depends on that blob. */
 export async function addComposite(
   metadata: Metadata,
   sessionId: string,
@@ -57,7 +58,7 @@ export async function addComposite(
     const outcome = await metadata.healBlob(healing, await measure(metadata, healing))
     if (outcome === 'healed') return
   }
-  throw storeError('busy', 'a damaged file of this upload is being healed; try again', {
+  throw storeError('busy', 'a damaged file of this upload is being healed; try again later', {
     what: 'healing',
   })
 }
@@ -83,7 +84,7 @@ async function measure(metadata: Metadata, healing: Healing): Promise<MeasuredHo
   return measured
 }
 
-/** Reads manifests as they will be. */
+/** Reads manifests as they will be after the healing. */
 function readingAfter(
   metadata: Metadata,
   { blobId, replacesCopy, joinedDeltas, composite }: Healing,

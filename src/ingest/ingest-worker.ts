@@ -1,4 +1,4 @@
-/** A thread that runs ingest jobs, with its own connection to the metadata and its own pack store. */
+/** A thread that runs ingest jobs, with its own metadata connection and its own pack store. */
 import { workerData } from 'node:worker_threads'
 import { openSqliteMetadata } from '../metadata/sqlite.ts'
 import { openPackStore } from '../packs/open-pack-store.ts'
@@ -24,13 +24,14 @@ await answerRequests<PoolRequest, PoolAnswer, number, BodyChunk>(async () => {
   const ports: IngestPorts = {
     metadata: {
       ...metadata,
-      // A manifest of a million files that are all stored takes no pack.
+      // Staging a manifest needs space too: one whose million files are all stored already writes
+      // no pack.
       stageManifestPage: async (...page) => {
         await requireRoom()
         return await metadata.stageManifestPage(...page)
       },
     },
-    // What goes into a bucket does not lie on this disk.
+    // A bucket's packs do not use this disk.
     packs: packPlace.kind === 'directory' ? keepingRoom(packs, requireRoom) : packs,
     settings,
     now: () => Date.now(),

@@ -1,5 +1,5 @@
-/** The shape of every upload: open a session, turn the outside form into blobs and entries, publish; on any failure
- *  take everything back. Runs in a worker thread, with ports of its own. */
+/** The outline of every upload: open a session, turn the outside form into blobs and entries,
+ *  publish; on any failure roll everything back. Runs in a worker thread, with ports of its own. */
 import type { Readable } from 'node:stream'
 import { treeOfFiles } from '../core/artifact.ts'
 import { type Digest, createDigestHasher } from '../core/digest.ts'
@@ -16,8 +16,8 @@ import { type StagedReader, openStagedReader } from './staged-reader.ts'
 import { ingestTar } from './tar.ts'
 import { ingestZip } from './zip.ts'
 
-/** Runs one job to its end. Nothing of a failed one is visible.
- *  Errors: those of the form's reader, and name_taken, length_mismatch, digest_mismatch, storage_full. */
+/** Runs one job to its end. A failed job leaves nothing visible. Errors: those of the form's
+ *  reader, and name_taken, length_mismatch, digest_mismatch, storage_full. */
 export async function ingest(
   ports: IngestPorts,
   job: IngestJob,
@@ -46,7 +46,7 @@ async function ingestStaged(session: IngestSession, reader: StagedReader): Promi
     if (job.form === 'auto' || job.form === 'file') {
       return await ingestFile(session, reader.stream(0, reader.sizeBytes))
     }
-    throw new Error(`a ${job.form} is not ingested from staging`)
+    throw new Error(`form ${job.form} cannot be ingested from staging`)
   } finally {
     await reader.close()
   }
@@ -60,7 +60,7 @@ async function ingestStream(
   const { job, settings } = session
   if (job.form === 'file') return await ingestFile(session, body)
   if (job.form !== 'tar' && job.form !== 'tar.gz')
-    throw new Error(`a ${job.form} needs staged bytes`)
+    throw new Error(`form ${job.form} needs staged bytes`)
   const table = createEntryTable({ ...settings, share: session.share })
   await ingestTar(body, job.form === 'tar.gz', {
     writer: session.writer,
@@ -78,7 +78,7 @@ async function ingestStream(
   })
 }
 
-/** One raw file; served as it was sent. */
+/** Ingests one raw file, which is served as it was sent. */
 async function ingestFile(
   session: IngestSession,
   content: AsyncIterable<Uint8Array>,
@@ -101,13 +101,13 @@ async function ingestFile(
   })
 }
 
-/** Hashes staged bytes once and holds them to what the sender announced. */
+/** Hashes staged bytes once and checks them against what the sender announced. */
 async function checkBody(session: IngestSession, reader: StagedReader): Promise<Digest> {
   const { expected } = session.job
   if (expected !== null && expected.sizeBytes !== reader.sizeBytes) {
     throw storeError(
       'length_mismatch',
-      `the upload has ${reader.sizeBytes} bytes, ${expected.sizeBytes} were announced`,
+      `the upload has ${reader.sizeBytes} bytes, but ${expected.sizeBytes} were announced`,
       { expectedBytes: expected.sizeBytes, actualBytes: reader.sizeBytes },
     )
   }
@@ -127,8 +127,9 @@ async function checkBody(session: IngestSession, reader: StagedReader): Promise<
   return actual
 }
 
-/** GITHUB-PROTOCOL §8.4: version 4 uploads of build records are not zips whatever their version says, so a zip is what
- *  is called one and begins like one (or is nothing but an end record). */
+/** GITHUB-PROTOCOL §8.4: version 4 uploads of build records are not zips, whatever their version
+ *  suggests. So an upload counts as a zip if it is declared as one and begins like one (or consists
+ *  of an end record only). */
 async function looksLikeZip(job: IngestJob, reader: StagedReader): Promise<boolean> {
   if (job.mimeType !== null && !isZipType(job.mimeType)) return false
   if (reader.sizeBytes < 4) return false

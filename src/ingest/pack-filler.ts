@@ -1,5 +1,6 @@
-/** Fills packs with the new streams of one upload: a full pack is sealed (durable) and only then registered, while the
- *  next one is filled. Calls come one at a time. Memory: the records of two packs. */
+/** Fills packs with the new streams of one upload: a full pack is sealed (durable) and only then
+ *  registered, while the next one is filled. Calls must not overlap. Memory: the records of two
+ *  packs. */
 import { type BlobFacts, type NewCopy, type StreamKey, streamKey } from '../core/copy.ts'
 import type { Digest } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
@@ -9,17 +10,17 @@ import type { PackStore } from '../packs/pack-store.ts'
 import { healBlobs } from './heal.ts'
 import { registering } from './registering.ts'
 
-/** A stream that is to be placed in a pack. */
+/** A stream to be placed in a pack. */
 export type NewStream = Omit<NewCopy, 'offset'>
 
 export interface PackFiller {
   /** Appends a stream that neither the store nor an earlier call has. */
   append(stream: NewStream, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<void>
-  /** Whether a joining stream of this blob was appended and is not registered yet. */
+  /** Whether a joining stream of this blob was appended but is not registered yet. */
   holdsJoining(digest: Digest): boolean
-  /** The blob of a foreign stream that was appended and is not registered yet. */
+  /** The blob of a foreign stream that was appended but is not registered yet. */
   heldStream(key: StreamKey): BlobFacts | undefined
-  /** Seals and registers what is left. Answers the pack bytes that all calls added. */
+  /** Seals and registers the last pack. Returns the pack bytes that all calls added. */
   finish(): Promise<{ newBytes: number }>
   /** Drops what is not sealed. Never throws. */
   abort(): Promise<void>
@@ -32,7 +33,7 @@ export interface PackFillerOptions {
   checkpoint?: ((name: string) => void | Promise<void>) | undefined
 }
 
-/** A pack being filled: its writer, and what is in it but not yet registered. */
+/** A pack being filled: its writer, and the streams in it that are not yet registered. */
 interface OpenPack {
   writer: PackWriter
   copies: NewCopy[]
@@ -51,14 +52,15 @@ export function createPackFiller(options: PackFillerOptions): PackFiller {
     sealing = undefined
   }
 
-  /** Hands the open pack to sealing; the next one can be filled meanwhile. */
+  /** Starts sealing the open pack; the next one can be filled meanwhile. */
   const rotate = async (): Promise<void> => {
     await settleSealing()
     if (open === undefined) return
     const pack = open
     open = undefined
     const done = sealAndRegister(pack, options)
-    // The failure is met by whoever awaits `sealing`; without this it would also count as unhandled.
+    // Whoever awaits `sealing` sees a failure; without this handler it would also be an unhandled
+    // rejection.
     done.catch(() => {})
     sealing = { pack, done }
   }
@@ -82,7 +84,7 @@ export function createPackFiller(options: PackFillerOptions): PackFiller {
     },
     abort: async () => {
       await sealing?.done.catch(() => {})
-      // Harmless for a pack that was sealed; one whose seal failed still has its bytes in staging.
+      // A no-op for a sealed pack; one whose seal failed still has its bytes in staging.
       await sealing?.pack.writer.abort()
       await open?.writer.abort()
     },
@@ -119,7 +121,7 @@ async function appendTo(
   else pack.streams.set(streamKey(copy), blob)
 }
 
-/** Bytes first, rows after (invariant 1). Answers the size of the pack. */
+/** Bytes first, rows after (invariant 1). Returns the size of the pack. */
 async function sealAndRegister(pack: OpenPack, options: PackFillerOptions): Promise<number> {
   const { metadata, sessionId, checkpoint } = options
   await checkpoint?.('pack-filled')
@@ -128,7 +130,7 @@ async function sealAndRegister(pack: OpenPack, options: PackFillerOptions): Prom
   await registering(options, sealed.name, async () => {
     await metadata.addPack(sessionId, sealed, pack.copies)
   })
-  // What this pack brings in another form than the damaged one must be readable before a manifest refers to it.
+  // Content that replaces a damaged stream must be readable before a manifest refers to it.
   await healBlobs(metadata)
   await checkpoint?.('pack-registered')
   return sealed.sizeBytes

@@ -1,4 +1,4 @@
-/** What the ingest pool and its threads say to each other. */
+/** Messages between the ingest pool and its threads. */
 import type { PackPlace } from '../packs/open-pack-store.ts'
 import type { IngestJob } from './job.ts'
 import type { NegotiationAnswer, NegotiationJob } from './negotiated/job.ts'
@@ -8,18 +8,18 @@ import type { IngestSettings } from './session.ts'
 export interface IngestWorkerData {
   databasePath: string
   packPlace: PackPlace
-  /** Whose free bytes uploads may not take beyond the minimum. */
+  /** The disk whose free space uploads may not reduce below the minimum. */
   disk: { directory: string; minFreeBytes: number }
-  /** Of the threads that share the database. */
+  /** Shared by all threads that use the database. */
   sharedLog: SharedArrayBuffer
   settings: IngestSettings
 }
 
-/** A whole upload, or a step of a negotiated one; each is of a project. */
+/** A whole upload, or one step of a negotiated one; each belongs to a project. */
 export type PoolJob = IngestJob | (NegotiationJob & { projectId: number })
 export type PoolAnswer = Published | NegotiationAnswer
 
-/** A body follows (`body-channel.ts`). */
+/** `hasBody`: a body follows (`body-channel.ts`). */
 export interface PoolRequest {
   job: PoolJob
   hasBody: boolean

@@ -1,22 +1,23 @@
-/** A thread of the ingest pool: how it begins, and how a job and the body that it reads get there. */
+/** A thread of the ingest pool: starting it, and sending it jobs and their bodies. */
 import type { Readable } from 'node:stream'
 import { startThread } from '../program-files.ts'
 import { type AskedThread, askThread } from '../worker-thread.ts'
 import { type BodyChunk, createBodySender } from './body-channel.ts'
 import type { IngestWorkerData, PoolAnswer, PoolJob, PoolRequest } from './pool-job.ts'
 
-/** What the entry tables of a thread may take (`limits.tableMuchBytes`, and what its other jobs have), sorting one of them, and
- *  its code. V8 lets garbage grow in proportion to its bounds, so tight ones keep threads small: at 100,000 new files the
- *  peak of the whole process fell from 249 to 159 MiB. */
+/** Heap for the entry tables of a thread (`limits.tableMuchBytes`, and the tables of its other
+ *  jobs), for sorting one of them, and for its code. V8 lets garbage grow in proportion to these
+ *  bounds, so tight ones keep threads small: at 100,000 new files the peak of the whole process
+ *  fell from 249 to 159 MiB. */
 const heapMegabytesMax = { old: 384, young: 16 }
 
 export interface PoolWorker {
   thread: AskedThread<PoolRequest, PoolAnswer, number, BodyChunk>
-  /** Those that it works on. */
+  /** The jobs that it is running. */
   jobs: Set<{ projectId: number }>
 }
 
-/** Resolves once the thread takes jobs. Errors: what keeps it from that. */
+/** Starts a thread; resolves once it accepts jobs. Errors: those of its start. */
 export async function startWorker({
   databasePath,
   packPlace,
@@ -36,7 +37,8 @@ export async function startWorker({
   return { thread, jobs: new Set() }
 }
 
-/** Runs a job to its end. What makes the body fail says more than what the job makes of it, and is told instead. */
+/** Runs a job to its end. When the body fails, throws the body's error, which is more informative
+ *  than the job's. */
 export async function runOn(
   { thread, jobs }: PoolWorker,
   {
@@ -63,8 +65,8 @@ export async function runOn(
   } finally {
     jobs.delete(running)
     sender?.close()
-    // Lets go of the request, whose rest would otherwise wait for a reader that is gone. A job can be done before the
-    // body has ended, when bytes follow the end of what is packed.
+    // Releases the request, the rest of which would otherwise wait for a reader that is gone. A job
+    // can finish before the body has ended, when bytes follow the end of an archive.
     body?.destroy()
   }
 }

@@ -1,6 +1,6 @@
-/** Runs ingest jobs in worker threads, so that hashing, inflating and deflating never block the event loop that
- *  answers requests. A job goes to the worker with the fewest; what exceeds `jobsPerWorker`, or the share of its project,
- *  waits in order. */
+/** Runs ingest jobs in worker threads, so that hashing, inflating and deflating never block the
+ *  event loop that serves requests. A job goes to the worker with the fewest jobs; jobs beyond
+ *  `jobsPerWorker`, or beyond the share of their project, are queued in order. */
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { asError, storeError } from '../core/errors.ts'
@@ -11,8 +11,9 @@ import type { NegotiationAnswers, NegotiationJob } from './negotiated/job.ts'
 import type { Published } from './publish.ts'
 
 export interface IngestPool {
-  /** Runs a job to its end; `body` is read only as fast as the job takes it, and destroyed when the job is over.
-   *  Errors: those of `ingest`, what `body` fails with, busy (too many jobs wait), shutting_down. */
+  /** Runs a job to its end; `body` is read only as fast as the job consumes it, and destroyed when
+   *  the job ends. Errors: those of `ingest`, those of `body`, busy (too many queued jobs),
+   *  shutting_down. */
   run(job: IngestJob, body?: Readable, signal?: AbortSignal): Promise<Published>
   /** Runs one step of a negotiated upload in the same way. */
   negotiate<Job extends NegotiationJob>(
@@ -20,22 +21,25 @@ export interface IngestPool {
     body?: Readable,
     signal?: AbortSignal,
   ): Promise<NegotiationAnswers[Job['step']]>
-  /** Lets running jobs finish, then ends the threads. Jobs that wait fail with shutting_down. */
+  /** Waits for running jobs, then ends the threads. Queued jobs fail with shutting_down. */
   close(): Promise<void>
 }
 
 export interface IngestPoolOptions extends IngestWorkerData {
   workers: number
-  /** Told when a thread dies, whose jobs have failed, and when none can begin in its place yet. */
+  /** Called when a thread dies, which fails its jobs, and each time its replacement fails to
+   *  start. */
   onWorkerFailure(error: Error): void
 }
 
-/** Streamed bodies wait on their senders, so a thread serves several; each may hold two ingest batches. */
+/** A thread runs several jobs, because streamed bodies wait for their senders; each may hold two
+ *  ingest batches. */
 const jobsPerWorker = 8
 const waitingMax = 1000
-/** Of these places, what one project may take: senders that are slow, on purpose too, hold theirs as long as they like. */
+/** The share of these places that one project may take: senders that are slow, even on purpose,
+ *  hold theirs as long as they like. */
 const shareOfProject = 0.75
-/** Between two tries to begin a thread in place of one that ended. */
+/** Pause between two attempts to replace a thread that ended. */
 const restartPauseMs = 1000
 
 interface WaitingJob {
@@ -50,7 +54,7 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
   const runningMax = shareOfProject * options.workers * jobsPerWorker
   let closing = false
 
-  /** The first whose project has not its share. */
+  /** Dequeues the first job whose project is below its share. */
   const takeWaiting = (): WaitingJob | undefined => {
     if (waiting.length === 0) return undefined
     const running = countByProject(workers.flatMap(({ jobs }) => [...jobs]))
@@ -78,7 +82,7 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
     workers.push(worker)
     if (closing) await worker.thread.close()
   }
-  /** Until it begins: what kept it from that may pass, and uploads wait meanwhile. */
+  /** Retries until a thread starts: the cause may be temporary, and uploads wait meanwhile. */
   const replaceWorker = async (): Promise<void> => {
     while (!closing) {
       try {
@@ -103,10 +107,10 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
     const { projectId } = job
     const ofProject = countByProject(waiting).get(projectId) ?? 0
     if (waiting.length >= waitingMax || ofProject >= shareOfProject * waitingMax) {
-      throw storeError('busy', `${waiting.length} uploads wait already`, { what: 'uploads' })
+      throw storeError('busy', `${waiting.length} uploads are already waiting`, { what: 'uploads' })
     }
     return await new Promise<PoolAnswer>((resolve, reject) => {
-      // Who has gone needs no thread, and no place among those that wait.
+      // A client that has gone needs neither a thread nor a place in the queue.
       const leave = (): void => {
         waiting.splice(waiting.indexOf(next), 1)
         next.reject(signal?.reason)

@@ -1,5 +1,6 @@
-/** From sorted entries to a visible artifact: stage the manifest (unless the project has the same one), stage times,
- *  measure the representations, commit. Everything before the commit is invisible. */
+/** From sorted entries to a visible artifact: stages the manifest (unless the project has the same
+ *  one), stages the times, measures the representations, commits. Nothing is visible before the
+ *  commit. */
 import type { ArtifactKind } from '../core/artifact.ts'
 import type { Digest } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
@@ -21,13 +22,14 @@ export interface Publication {
   mimeType: string
   fileName: string | null
   opaqueReason: string | null
-  /** `rebuilt`: that of the generated zip, computed before the commit. */
+  /** `rebuilt`: the digest of the generated zip, computed before the commit. */
   zipDigest: Digest | 'rebuilt' | null
-  /** Length of the zip when the upload decides it (`exact` and `opaque`); null measures the generated one. */
+  /** Length of the zip when the upload determines it (`exact` and `opaque`); null to measure the
+   *  generated one. */
   zipBytes: number | null
   newBytes: number
-  /** Stages what else belongs to the artifact, once its manifest is staged: whatever the manifest refers to is safe by
-   *  then and needs no row of its own. */
+  /** Stages the rest of the artifact, after its manifest is staged. What the manifest refers to is
+   *  safe by then and needs no row of its own. */
   stageContent?: () => Promise<void>
 }
 

@@ -1,5 +1,6 @@
-/** Uploads whose bytes Finalize refused: kept while the process lives, because the client may correct itself, and taken
- *  away at the next start, when nobody waits for them any more. */
+/** Stock uploads whose bytes Finalize rejected. They are kept while the process lives, because the
+ *  client may correct its request, and removed at the next start, when nobody waits for them any
+ *  more. */
 import type { Metadata } from '../metadata/metadata.ts'
 import type { Staging } from './staging.ts'
 

@@ -1,4 +1,4 @@
-/** Sealed packs on their way to their rows. */
+/** Registers sealed packs in the metadata. */
 import type { Metadata } from '../metadata/metadata.ts'
 import type { PackStore } from '../packs/pack-store.ts'
 
@@ -7,9 +7,10 @@ export interface RegisteringPorts {
   packs: Pick<PackStore, 'remove'>
 }
 
-/** Runs `register`, which tells the database of a sealed pack in one or more transactions. When it fails before the first of
- *  them, nobody will ever know the pack, so its bytes go. A pack that has a row goes the way of all packs: what the session
- *  claimed is swept, and then it is empty. */
+/** Runs `register`, which records a sealed pack in the database in one or more transactions. If
+ *  it fails before the first of them, nothing will ever refer to the pack, so its bytes are
+ *  removed. A pack that has a row is left to the collector: once the session's blobs are swept,
+ *  it is empty. */
 export async function registering<T>(
   ports: RegisteringPorts,
   packName: string,
@@ -18,7 +19,7 @@ export async function registering<T>(
   try {
     return await register()
   } catch (error) {
-    // What cannot be removed now is debris, and the failure that counts is the first.
+    // What cannot be removed now is debris; the first failure is the one to report.
     await removeUnknown(ports, packName).catch(() => {})
     throw error
   }

@@ -1,4 +1,4 @@
-/** One upload under way: its ports, its claim on blobs, its writer. */
+/** One upload in progress: its ports, its leases on blobs, its writer. */
 import type { Digest } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
 import type { Metadata, Quota } from '../metadata/metadata.ts'
@@ -12,10 +12,10 @@ export interface IngestSettings {
   artifactBytesMax: number
   /** Setting: TROVE_MAX_ENTRIES. */
   entriesMax: number
-  /** 0 to 9. */
+  /** From 0 to 9. */
   compressionLevel: number
   stockZips: 'exact' | 'rebuild'
-  /** Settings: TROVE_PROJECT_QUOTA, TROVE_STORE_QUOTA. Absent: none. */
+  /** Settings: TROVE_PROJECT_QUOTA, TROVE_STORE_QUOTA. Absent: no quota. */
   quota?: Quota
 }
 
@@ -24,24 +24,24 @@ export interface IngestPorts {
   packs: PackStore
   settings: IngestSettings
   now(): number
-  /** Of all jobs of the thread, unless a test gives another. */
+  /** Shared by all jobs of the thread, unless a test passes another. */
   tables?: TableMemory
-  /** Named steps, for tests that stop or kill here. */
+  /** Named steps at which tests stop or kill the process. */
   checkpoint?: ((name: string) => void | Promise<void>) | undefined
 }
 
-/** One upload under way. */
+/** One upload in progress. */
 export interface IngestSession extends IngestPorts {
   id: string
   job: IngestJob
   writer: BlobWriter
   share: TableShare
   signal: AbortSignal | undefined
-  /** SHA-256 of the body as sent; known for staged bodies. */
+  /** SHA-256 of the body as sent; null unless the body was staged. */
   bodyDigest: Digest | null
 }
 
-/** Opens the session that claims what the upload needs. */
+/** Opens the session that leases what the upload needs. */
 export async function beginSession(
   ports: IngestPorts,
   job: IngestJob,
@@ -58,17 +58,17 @@ export async function beginSession(
   return { ...ports, id, job, writer, share, signal, bodyDigest: null }
 }
 
-/** Takes back everything the session stored. */
+/** Rolls back everything the session stored. */
 export async function endSession(session: IngestSession): Promise<void> {
   await session.writer.abort()
   await session.metadata.abortSession(session.id)
 }
 
-/** Starts over: what the session stored is taken back, what it knows of the body stays. */
+/** Starts over: rolls back what the session stored, but keeps what is known about the body. */
 export async function restartSession(session: IngestSession): Promise<IngestSession> {
   await endSession(session)
   session.share.close()
   const fresh = await beginSession(session, session.job, session.signal)
-  // The caller's clean-up goes through the object it holds.
+  // The caller's cleanup uses the object it holds.
   return Object.assign(session, { id: fresh.id, writer: fresh.writer, share: fresh.share })
 }

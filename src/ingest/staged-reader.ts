@@ -1,4 +1,4 @@
-/** Random access to staged bytes: several files on disk read as one sequence. */
+/** Random access to staged bytes: several files on disk, read as one sequence. */
 import { type FileHandle, open } from 'node:fs/promises'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
@@ -6,12 +6,12 @@ import type { StagedBytes } from './job.ts'
 
 export interface StagedReader {
   readonly sizeBytes: number
-  /** Exactly the bytes of `[offset, offset + lengthBytes)`, in memory of their own.
-   *  Errors: incomplete_body when staging is shorter than it was, not_found when it is gone. */
+  /** Returns exactly the bytes of `[offset, offset + lengthBytes)`, in memory of their own. Errors:
+   *  incomplete_body when staging is shorter than it was, not_found when it is gone. */
   read(offset: number, lengthBytes: number): Promise<Buffer>
   /** Fills `target` with the bytes from `offset` on. Errors: as `read`. */
   readInto(target: Buffer, offset: number): Promise<void>
-  /** The same range piece by piece, each at most `limits.readWindowBytes`. */
+  /** Yields the same range in pieces of at most `limits.readWindowBytes`. */
   stream(offset: number, lengthBytes: number): AsyncGenerator<Buffer>
   close(): Promise<void>
 }
@@ -23,7 +23,7 @@ export function openStagedReader(staged: StagedBytes): StagedReader {
     starts.push(sizeBytes)
     sizeBytes += file.sizeBytes
   }
-  // Uploads have up to 50,000 blocks; only the one being read is held open.
+  // An upload may have 50,000 blocks, so only the file being read is kept open.
   let held: { index: number; handle: FileHandle } | undefined
 
   const handleOf = async (index: number): Promise<FileHandle> => {
@@ -97,22 +97,22 @@ export function openStagedReader(staged: StagedBytes): StagedReader {
   }
 }
 
-/** Staging goes when its upload is replaced, or dropped since it is too old. */
+/** Staging is removed when its upload is replaced, or has expired. */
 async function openStaged(path: string): Promise<FileHandle> {
   try {
     return await open(path, 'r')
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
-    const message = 'the bytes of the upload are gone: it is over'
+    const message = 'the staged bytes of the upload are gone: it was replaced or has expired'
     throw storeError('not_found', message, { what: 'upload' }, { cause: error })
   }
 }
 
-/** Many small reads that go forward, through one window of memory. */
+/** Serves many small forward reads from one window of memory. */
 export interface WindowedReader {
   readonly sizeBytes: number
-  /** Exactly the bytes of that range, valid only until the next call: whoever keeps them copies them.
-   *  Errors: as `StagedReader.read`. */
+  /** Returns exactly the bytes of that range, valid only until the next call: copy them to keep
+   *  them. Errors: as `StagedReader.read`. */
   read(offset: number, lengthBytes: number): Promise<Buffer>
 }
 

@@ -1,4 +1,5 @@
-/** The files of staging: their names, how bytes arrive, how an order is fixed. What an upload is, is `staging.ts`. */
+/** The files of staging: their names, receiving bytes, and fixing an order of blocks. `staging.ts`
+ *  defines what an upload is. */
 import { createHash, randomBytes } from 'node:crypto'
 import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -11,48 +12,48 @@ import type { RequireRoom } from '../packs/watermark.ts'
 
 export interface StagingArea {
   root: string
-  /** Of all bytes that one upload may hold. */
+  /** Upper bound on the bytes of one upload. */
   uploadBytesMax: number
   requireRoom: RequireRoom | undefined
   /** By upload id. */
   ledgers: Map<string, Promise<Ledger>>
 }
 
-/** What an upload's blocks take. */
+/** What an upload's blocks occupy. */
 export interface Ledger {
-  /** Of those that are arriving too. */
+  /** Bytes, including those of blocks still arriving. */
   heldBytes: number
-  /** Whole ones, each a file, however little it holds. */
+  /** Number of complete blocks; each is a file, however small. */
   blocks: number
-  /** Why it takes nothing more. */
+  /** Why the upload accepts nothing more. */
   givenUp?: StoreError
 }
 
-/** Ids of uploads are 32 lower-case hex characters. */
+/** Upload ids are 32 lower-case hex characters. */
 export const uploadIdPattern: RegExp = /^[0-9a-f]{32}$/
 
-/** A path inside the directory of an upload. */
+/** Returns a path inside the directory of an upload. */
 export function uploadPath(area: StagingArea, uploadId: string, ...rest: string[]): string {
   if (!uploadIdPattern.test(uploadId)) throw new RangeError(`not an upload id: ${uploadId}`)
   return join(area.root, uploadId, ...rest)
 }
 
-/** Makes the directory of an upload; harmless when it is there. Errors: storage_full. */
+/** Creates the directory of an upload; a no-op when it exists. Errors: storage_full. */
 export async function makeUpload(area: StagingArea, uploadId: string): Promise<void> {
   try {
-    // Not `recursive`: Node then tells a disk without room as ENOENT.
+    // Not `recursive`: with that, Node reports a full disk as ENOENT.
     await mkdir(uploadPath(area, uploadId))
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw translate(error, uploadId)
   }
 }
 
-/** Block ids are the client's and may hold anything; their hash may be a file name. */
+/** Block ids are chosen by the client and may contain anything; their hash is a safe file name. */
 export function blockFile(blockId: string): string {
   return `block-${createHash('sha256').update(blockId).digest('hex')}`
 }
 
-/** A name that is not taken, for what is still arriving. */
+/** Returns an unused name, for what is still arriving. */
 export function arrivingFile(): string {
   return `incoming-${randomBytes(8).toString('hex')}`
 }
@@ -61,7 +62,7 @@ export function ordinalFile(ordinal: number): string {
   return String(ordinal).padStart(6, '0')
 }
 
-/** What the upload holds, counted on the disk once and kept up to date since. */
+/** Returns what the upload holds, counted on disk once and kept up to date since. */
 export async function ledgerOf(area: StagingArea, uploadId: string): Promise<Ledger> {
   let ledger = area.ledgers.get(uploadId)
   if (ledger === undefined) {
@@ -71,9 +72,10 @@ export async function ledgerOf(area: StagingArea, uploadId: string): Promise<Led
   return await ledger
 }
 
-/** Writes `body` to a file of its own and shows each chunk to `observe`. Nothing stays of a body that fails.
- *  `replacedBytes`: of what it takes the place of, which is still there meanwhile; else an upload that is as large as it may
- *  be could not be sent again. Errors: not_found, too_large, storage_full, and whatever `body` fails with. */
+/** Writes `body` to a new file and passes each chunk to `observe`. Leaves nothing behind if the
+ *  body fails. `replacedBytes`: size of what the body replaces, which still exists meanwhile;
+ *  without it, an upload of the maximum size could not be sent again. Errors: not_found, too_large,
+ *  storage_full, and those of `body`. */
 export async function receive(
   area: StagingArea,
   uploadId: string,
@@ -96,8 +98,8 @@ export async function receive(
     }
   }
   try {
-    // Opened before the bytes come: a stream that opens its file by itself may make it after the body has failed, and
-    // after it has been removed below.
+    // Opened first: a stream that opens its file itself may create it after the body has failed and
+    // the file was removed below.
     const file = await open(path, 'wx')
     await pipeline(body, count, file.createWriteStream({ highWaterMark: limits.readWindowBytes }))
   } catch (error) {
@@ -110,8 +112,9 @@ export async function receive(
   return { path, sizeBytes }
 }
 
-/** Takes away what an upload holds for which there is no room: its client does not come back, and the disk would stay full for
- *  as long as such an upload lives. What it sends still fails with `reason`. Errors: not_found. */
+/** Drops the bytes of an upload that ran out of disk space: its client does not retry, and the disk
+ *  would stay full for as long as the upload lives. Later requests for it fail with `reason`.
+ *  Errors: not_found. */
 export async function giveUp(
   area: StagingArea,
   uploadId: string,
@@ -129,8 +132,8 @@ export function refuseGivenUp({ givenUp }: Ledger): void {
   if (givenUp !== undefined) throw givenUp
 }
 
-/** Links each block under its ordinal into a new directory; answers it and the sum of their sizes.
- *  Errors: unknown_block, not_found, too_large, storage_full. */
+/** Links each block under its ordinal into a new directory; returns the directory and the total
+ *  size. Errors: unknown_block, not_found, too_large, storage_full. */
 export async function linkBlocks(
   area: StagingArea,
   uploadId: string,
@@ -170,17 +173,18 @@ async function linkBlock(block: string, linked: string, blockId: string): Promis
 export function requireBlock({ blocks }: Ledger): void {
   const { stagedBlocksMax: max } = limits
   if (blocks < max) return
-  throw tooLarge('blocks of an upload', max, `an upload has at most ${max} blocks`)
+  throw tooLarge('blocks of an upload', max, `an upload may have at most ${max} blocks`)
 }
 
-/** How many links a file can have depends on the file system: 65,000 of ext4. */
+/** The maximum number of hard links depends on the file system: 65,000 on ext4. */
 async function namedTooOften(block: string, blockId: string): Promise<Error> {
   const limitValue = (await stat(block)).nlink
-  const reason = `block ${blockId} is named more than ${limitValue} times in the lists of the upload`
+  const reason = `block ${blockId} occurs more than ${limitValue} times in the block lists of the upload`
   return tooLarge('times that one block is named', limitValue, reason)
 }
 
-/** Gives a directory its final name. False when the name is taken, by a directory of the same bytes; then `path` goes. */
+/** Renames a directory to its final name. Returns false, and removes `path`, when a directory with
+ *  the same bytes has that name. */
 export async function publish(path: string, final: string): Promise<boolean> {
   try {
     await rename(path, final)
@@ -193,7 +197,7 @@ export async function publish(path: string, final: string): Promise<boolean> {
   }
 }
 
-/** Undefined when there is no such file. */
+/** Returns undefined when the file does not exist. */
 export async function sizeOf(path: string): Promise<number | undefined> {
   try {
     return (await stat(path)).size
@@ -203,7 +207,8 @@ export async function sizeOf(path: string): Promise<number | undefined> {
   }
 }
 
-/** Errors: not_found and storage_full for what the system says; all others as they are. */
+/** Awaits `work`; translates its system errors. Errors: not_found, storage_full; any other
+ *  unchanged. */
 export async function translated<T>(uploadId: string, work: Promise<T>): Promise<T> {
   try {
     return await work

@@ -1,13 +1,16 @@
-/** Staging: bytes that stock clients have sent but that are no artifact yet, on the file system of the packs.
+/** Staging: bytes that stock clients have sent but that are not an artifact yet, on the file system
+ *  of the packs.
  *
  *    <data>/cas/staging/uploads/<upload id>/incoming-<random>      a block that is arriving
- *                                          /block-<hash of its id> a whole block; the last write wins
- *                                          /list-<digest>/<nnnnnn> the accepted blocks in list order, hard links
- *                                          /refused                 Finalize found that these bytes are no artifact
+ *                                          /block-<hash of its id> a complete block; the last write
+ *                                          wins
+ *                                          /list-<digest>/<nnnnnn> the accepted blocks in list
+ *                                          order, hard links
+ *                                          /refused                 Finalize rejected these bytes
  *
- *  The links fix the bytes: a block that is sent again later replaces `block-…`, never what a list has accepted.
- *  Nothing is synced here: FinalizeArtifact checks length and digest, so bytes lost with the power cannot become an
- *  artifact. */
+ *  The links fix the bytes: sending a block again replaces `block-…`, never what a list has
+ *  accepted. Nothing is synced here: FinalizeArtifact checks length and digest, so bytes lost in a
+ *  power failure cannot become an artifact. */
 import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -34,32 +37,35 @@ import {
   uploadPath,
 } from './staging-area.ts'
 
-/** Moments at which a crash must leave nothing half done; tests stop the process there. */
+/** Steps at which a crash must leave nothing half done; tests stop the process there. */
 export type StagingStep = 'block-received' | 'block-staged' | 'list-linked' | 'list-accepted'
 
 export interface Staging {
-  /** Makes room for an upload. Harmless when it is there. Errors: storage_full. */
+  /** Creates an upload; a no-op when it exists. Errors: storage_full. */
   openUpload(uploadId: string): Promise<void>
-  /** Keeps `body` as the block of that id; an earlier one of the id is replaced. Calls for one upload may overlap.
-   *  Errors: not_found (no such upload), too_large, storage_full, and whatever `body` fails with. */
+  /** Stores `body` as the block with that id, replacing an earlier one. Calls for one upload may
+   *  overlap. Errors: not_found (no such upload), too_large, storage_full, and those of `body`. */
   writeBlock(uploadId: string, blockId: string, body: Readable): Promise<void>
-  /** Keeps `body` as all the upload's bytes; answers the digest that `readAssembled` takes.
+  /** Stores `body` as all of the upload's bytes; returns the digest to pass to `readAssembled`.
    *  Errors: as `writeBlock`. */
   writeWhole(uploadId: string, body: Readable): Promise<{ digest: Digest; sizeBytes: number }>
-  /** Fixes the upload's bytes as those blocks in that order. Repeating it changes nothing.
-   *  Errors: unknown_block, not_found, too_large, storage_full. */
+  /** Fixes the upload's bytes as those blocks in that order. Idempotent. Errors: unknown_block,
+   *  not_found, too_large, storage_full. */
   assemble(uploadId: string, blockIds: string[]): Promise<{ digest: Digest; sizeBytes: number }>
-  /** The digest that `assemble` answers for these blocks. */
+  /** The digest that `assemble` returns for these blocks. */
   listDigest(blockIds: string[]): Digest
-  /** The bytes that `assemble` or `writeWhole` fixed. Errors: not_found, storage_full. */
+  /** Returns the bytes that `assemble` or `writeWhole` fixed. Errors: not_found, storage_full. */
   readAssembled(uploadId: string, digest: Digest): Promise<StagedBytes>
-  /** After a restart: drops what was arriving, and accepted bytes too unless `isAccepted`, because then their acceptance
-   *  never reached the database. Whole blocks stay. Errors: not_found. */
+  /** After a restart: removes what was arriving, and accepted bytes too unless `isAccepted`,
+   *  because then their acceptance never reached the database. Complete blocks stay. Errors:
+   *  not_found. */
   tidyUpload(uploadId: string, upload: { isAccepted: boolean }): Promise<void>
-  /** Gives back the bytes of an upload for which there was no room; whatever it is asked for afterwards fails with `reason`,
-   *  until a restart has forgotten it. A block or body that finds no room does the same. Errors: not_found. */
+  /** Drops the bytes of an upload that ran out of disk space. All later calls for it fail with
+   *  `reason` until a restart. A block or body that runs out of space does this too. Errors:
+   *  not_found. */
   giveUp(uploadId: string, reason: StoreError): Promise<void>
-  /** Notes that the accepted bytes were refused for good, so that a restart need not keep them. */
+  /** Records that the accepted bytes were rejected for good, so that a restart need not keep
+   *  them. */
   markRefused(uploadId: string): Promise<void>
   wasRefused(uploadId: string): Promise<boolean>
   removeUpload(uploadId: string): Promise<void>
@@ -67,14 +73,14 @@ export interface Staging {
 }
 
 export interface StagingOptions {
-  /** Of all bytes that one upload may hold, and the setting that moves the bound. */
+  /** Upper bound on all bytes of one upload (TROVE_MAX_ARTIFACT). */
   uploadBytesMax: number
-  /** Asked before bytes are written. */
+  /** Called before bytes are written. */
   requireRoom?: RequireRoom
   checkpoint?: ((step: StagingStep) => void | Promise<void>) | undefined
 }
 
-/** `root` is made when it is missing, and must lie on one file system. */
+/** `root` is created if it is missing; it must lie on one file system. */
 export async function openStaging(root: string, options: StagingOptions): Promise<Staging> {
   await mkdir(root, { recursive: true })
   const { uploadBytesMax, requireRoom } = options
@@ -127,7 +133,7 @@ export async function openStaging(root: string, options: StagingOptions): Promis
     wasRefused: async (id) => (await sizeOf(uploadPath(area, id, refusedFile))) !== undefined,
     removeUpload: async (id) => {
       area.ledgers.delete(id)
-      // A block that arrives meanwhile can put a file into a directory that is being emptied.
+      // A block arriving meanwhile can add a file to the directory that is being removed.
       await rm(uploadPath(area, id), { recursive: true, force: true, maxRetries: 5 })
     },
     listUploads: async () => (await readdir(root)).filter((name) => uploadIdPattern.test(name)),
@@ -157,7 +163,7 @@ async function replaceBlock(
   if (replacedBytes === undefined) ledger.blocks += 1
   else ledger.heldBytes -= replacedBytes
   if (ledger.givenUp === undefined) return
-  // It was whole just when another found no room.
+  // The block was complete just when another one ran out of space.
   await rm(path, { force: true })
   throw ledger.givenUp
 }

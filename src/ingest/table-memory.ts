@@ -1,20 +1,22 @@
-/** Memory for the entry tables of one thread, whose heap is bounded: what does not fit ends the thread, and all of its jobs.
- *  Every job may hold a little. One at a time may hold much; others that come to need much wait for their turn, in order,
- *  with the little that they have. Since the one whose turn it is never waits, all get theirs. */
+/** Memory for the entry tables of one thread. The thread's heap is bounded, and exceeding it ends
+ *  the thread with all of its jobs. Every job may hold a little; one at a time may hold much.
+ *  Others that need much wait for their turn, in order, holding on to their little. The job whose
+ *  turn it is never waits, so all get theirs. */
 import { tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 
 export interface TableMemory {
-  /** Begins the share of a job. */
+  /** Opens the share of a job. */
   open(): TableShare
 }
 
 export interface TableShare {
-  /** Counts bytes, until the share is closed. Errors: too_large, for more than one job may hold alone. */
+  /** Counts bytes, until the share is closed. Errors: too_large, for more than a single job may
+   *  hold. */
   add(bytes: number): void
-  /** Resolves when the job may hold as much as it does, and more. Errors: the signal's. */
+  /** Resolves when the job may hold what it has and more. Errors: the signal's. */
   turn(signal?: AbortSignal): Promise<void>
-  /** Gives everything back. Harmless when repeated. */
+  /** Releases everything. Idempotent. */
   close(): void
 }
 
@@ -74,11 +76,11 @@ async function waitIn(waiting: (() => void)[], signal: AbortSignal | undefined):
 }
 
 function tooMuch(muchBytes: number): Error {
-  const reason = `the paths of the upload take more than ${muchBytes} bytes of memory: it has too many, or too long ones`
+  const reason = `the paths of the upload take more than ${muchBytes} bytes of memory: there are too many, or they are too long`
   return tooLarge('memory for the entries of one artifact', muchBytes, reason)
 }
 
-/** Of all jobs of this thread. */
+/** Shared by all jobs of this thread. */
 export const threadTables: TableMemory = createTableMemory({
   littleBytes: limits.tableLittleBytes,
   muchBytes: limits.tableMuchBytes,

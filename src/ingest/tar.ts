@@ -1,4 +1,5 @@
-/** A tar (or tar.gz) into entries, in one pass over the body: files of any size, modes, links, times. */
+/** Ingests a tar (or tar.gz) as entries, in one pass over the body: files of any size, modes,
+ *  links, times. */
 import { isUtf8 } from 'node:buffer'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
@@ -20,8 +21,8 @@ export interface TarTarget {
   signal?: AbortSignal | undefined
 }
 
-/** Reads `body` to its end. Errors: bad_archive, unsafe_path, unsupported_entry, too_large, and what `body` fails with
- *  when it fails with a StoreError. */
+/** Reads `body` to its end. Errors: bad_archive, unsafe_path, unsupported_entry, too_large, and
+ *  StoreErrors of `body`. */
 export async function ingestTar(
   body: Readable,
   compressed: boolean,
@@ -30,7 +31,7 @@ export async function ingestTar(
   const parser = extract({ filenameEncoding: bytesAsText } as object)
   const source = compressed ? inflated(body) : body
   const feeding = feed(source, parser)
-  // Met below, in whichever order the two sides fail.
+  // Handled below, whichever side fails first.
   feeding.catch(() => {})
   const budget = byteBudget(target.artifactBytesMax)
   try {
@@ -95,15 +96,16 @@ function endOf(header: Header): number {
   return byteOffset + Math.ceil(sizeBytes / blockBytes) * blockBytes
 }
 
-/** A tar ends in blocks of zeros. One that was cut between two entries, as by a `tar` that was killed, is well-formed but for
- *  these, also inside of a gzip, which is ended properly when its writer is another process. Errors: bad_archive. */
+/** Requires the block of zeros that ends a tar. An archive cut between two entries, as by a `tar`
+ *  that was killed, is otherwise well-formed, even inside a gzip, which another process ends
+ *  properly. Errors: bad_archive. */
 function requireEndMark({ bytes, trailingZeros }: Fed, entriesEnd: number): void {
   if (trailingZeros === blockBytes && bytes >= entriesEnd + blockBytes) return
   const reason = 'it is cut short: the blocks of zeros that end a tar are missing'
   throw storeError('bad_archive', `the archive is refused: ${reason}`, { reason })
 }
 
-/** Resolves when the parser takes more, or is over. */
+/** Resolves when the parser accepts more, or is destroyed. */
 async function writable(parser: Extract): Promise<void> {
   await new Promise<void>((resolve) => {
     const settle = (): void => {
@@ -138,22 +140,24 @@ async function* inflated(body: Readable): AsyncGenerator<Uint8Array> {
     producedBytes += (piece as Buffer).length
     const ratioMax = limits.inflateRatioMax
     if (producedBytes > limits.inflateFreeBytes + receivedBytes * ratioMax) {
-      const reason = `the archive inflates to more than 1:${ratioMax}`
+      const reason = `the archive inflates by more than 1:${ratioMax}`
       throw tooLarge('inflate ratio', ratioMax, reason)
     }
     yield piece as Buffer
   }
 }
 
-/** A text of which each character is a byte. */
+/** Decodes each byte as one character. */
 const bytesAsText = 'latin1'
 
-/** A name of the header, or the one that a link names. What is not UTF-8 would become another name, without a word; records
- *  of extended headers are text already, unless they say otherwise. Errors: unsafe_path. */
+/** Returns the entry's name or link target. Text that is not UTF-8 is rejected, because it would
+ *  silently become a different name. Records of extended headers are text already, unless they say
+ *  otherwise. Errors: unsafe_path. */
 function textOf(header: Header, field: 'name' | 'linkname'): string {
   const records = recordsOf(header)
   const record = records[field === 'name' ? 'path' : 'linkpath']
-  // tar-stream 3.2 gives header fields by `filenameEncoding`, and replaces them by records that are not empty.
+  // tar-stream 3.2 decodes header fields with `filenameEncoding`, and replaces them by non-empty
+  // records.
   const bytes = Buffer.from(header[field] ?? '', bytesAsText)
   const text = record ? record : bytes.toString()
   const isText = record
@@ -163,14 +167,15 @@ function textOf(header: Header, field: 'name' | 'linkname'): string {
   throw unsafePath(text, 'it is not UTF-8')
 }
 
-/** Of the extended header. */
+/** The records of the extended header. */
 function recordsOf({ pax }: Header): Partial<Record<string, string>> {
   return pax ?? {}
 }
 
-/** Null for a time that is none, as of a header with letters in its place. */
+/** Returns null for an invalid time, such as letters in its field. */
 function secondsOf(header: Header): number | null {
-  // tar-stream leaves the record aside, which is there when the field cannot say the time: before 1970, behind 2242.
+  // tar-stream ignores this record, which is present when the field cannot hold the time: before
+  // 1970 or after 2242.
   const { mtime } = recordsOf(header)
   const time = mtime ? new Date(Number(mtime) * 1000) : header.mtime
   const seconds = Math.floor(time.getTime() / 1000)
@@ -187,7 +192,7 @@ async function addEntry(
   const modifiedAt = secondsOf(header)
   if (path === '' && header.type === 'directory') return await drain(content)
   parseEntryPath(path)
-  // GNU tar, "Storing Sparse Files": what such an entry holds is a map and the pieces between the holes.
+  // GNU tar, "Storing Sparse Files": such an entry contains a map and the pieces between the holes.
   if (Object.keys(recordsOf(header)).some((key) => key.startsWith('GNU.sparse.')))
     throw unsupported(path, 'sparse file')
   switch (header.type) {
@@ -207,7 +212,7 @@ async function addEntry(
       addHardLink(path, header, modifiedAt, target)
       return await drain(content)
     default:
-      // tar-stream has no name for a sparse file of the older kind, and for others that nobody writes.
+      // tar-stream has no name for older sparse files and other rare types.
       throw unsupported(path, header.type ?? 'sparse or special file')
   }
 }
@@ -215,12 +220,13 @@ async function addEntry(
 function unsupported(path: string, kind: string): Error {
   return storeError(
     'unsupported_entry',
-    `path ${JSON.stringify(path)} is a ${kind}, which artifacts do not hold`,
+    `path ${JSON.stringify(path)} is a ${kind}, which artifacts cannot hold`,
     { path, kind },
   )
 }
 
-/** A hard link becomes a file of its own: the blob is the same, but whoever downloads it gets its bytes once more. */
+/** A hard link becomes a file of its own: the blob is stored once, but a download contains its
+ *  bytes again. */
 function addHardLink(
   path: string,
   header: Header,
@@ -229,9 +235,13 @@ function addHardLink(
 ): void {
   const linked = table.findFile(normalizeArchivePath(textOf(header, 'linkname')))
   if (linked === undefined) {
-    throw storeError('bad_archive', `hard link ${JSON.stringify(path)} names no earlier file`, {
-      reason: 'a hard link names no earlier file',
-    })
+    throw storeError(
+      'bad_archive',
+      `hard link ${JSON.stringify(path)} does not name an earlier file`,
+      {
+        reason: 'a hard link does not name an earlier file',
+      },
+    )
   }
   budget.count(linked.sizeBytes)
   table.addFile(path, { ...linked, modifiedAt })
@@ -241,18 +251,18 @@ async function drain(content: AsyncIterable<Uint8Array>): Promise<void> {
   for await (const piece of content) void piece
 }
 
-/** How all messages of tar-stream 3.2's parser begin; its errors have no code. */
+/** Prefixes of all messages of tar-stream 3.2's parser; its errors have no code. */
 const parserWords =
   /^(?:Unexpected end of data|Invalid tar header|Invalid header|Header exceeds max size)/
 
-/** tar-stream and zlib throw plain errors for archives that are cut short or no archives. */
+/** tar-stream and zlib throw plain errors for truncated archives and for anything else. */
 function asArchiveError(error: unknown): unknown {
   if (error instanceof StoreError || !(error instanceof Error)) return error
   const code = 'code' in error ? String(error.code) : ''
   if (!code.startsWith('Z_') && !parserWords.test(error.message)) return error
   const reason =
     code === 'Z_BUF_ERROR' || /Unexpected end/.test(error.message)
-      ? 'it is cut short'
+      ? 'it is truncated'
       : error.message
   return storeError(
     'bad_archive',

@@ -1,5 +1,6 @@
-/** The central directory of an uploaded zip: found, bounded and read into columns. Says why a zip cannot be taken apart
- *  (`ZipOpaque`, the zip is then kept whole) and refuses one that is cut short. */
+/** Finds, bounds and reads the central directory of an uploaded zip into columns. Throws
+ *  `ZipOpaque` with the reason when a zip cannot be taken apart (it is then kept whole), and
+ *  rejects a truncated one. */
 import { storeError, tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import {
@@ -15,7 +16,7 @@ import { ZipOpaque } from './zip-opaque.ts'
 
 export interface ZipDirectory {
   readonly count: number
-  /** Where the directory begins, and where the bytes after it begin. */
+  /** Offsets of the directory and of the bytes after it. */
   readonly start: number
   readonly end: number
   /** Columns, in directory order. */
@@ -27,11 +28,12 @@ export interface ZipDirectory {
   readonly method: Uint8Array
   /** Positions in the order of local headers. */
   readonly localOrder: Uint32Array
-  /** Whether the directory already is in that order. */
+  /** Whether the directory is already in that order. */
   readonly inLocalOrder: boolean
 }
 
-/** Errors: bad_archive (cut short, or no zip), too_large (entries, logical bytes, inflate ratio). Throws ZipOpaque. */
+/** Errors: bad_archive (truncated, or not a zip), too_large (entries, logical bytes, inflate
+ *  ratio). Throws ZipOpaque. */
 export async function readZipDirectory(
   reader: StagedReader,
   bounds: { entriesMax: number; artifactBytesMax: number },
@@ -79,20 +81,20 @@ async function findEnd(
   const tailOffset = reader.sizeBytes - tailBytes
   const tail = await reader.read(tailOffset, tailBytes)
   const at = findEndRecord(tail)
-  if (at < 0) throw cut('it has no end record, so it is cut short or no zip')
+  if (at < 0) throw cut('it has no end record: it is truncated or not a zip')
   const end = decodeEnd(tail, at, tailOffset)
   if (end === undefined) throw new ZipOpaque('its ZIP64 end record is missing or out of range')
   if (end.disk !== 0 && end.disk !== 0xffff) throw new ZipOpaque('it spans several disks')
   const { memberCount: count, directoryOffset: start } = end
   const directoryEnd = start + end.directoryBytes
-  if (directoryEnd > end.offset) throw cut('its central directory lies outside of it')
+  if (directoryEnd > end.offset) throw cut('its central directory lies outside the file')
   if (directoryEnd < end.offset) throw new ZipOpaque('its offsets do not match its positions')
   return { count, start, end: directoryEnd }
 }
 
 function checkBounds(count: number, entriesMax: number): void {
   if (count <= entriesMax) return
-  const reason = `the zip has ${count} entries, more than ${entriesMax}`
+  const reason = `the zip has ${count} entries, more than the limit of ${entriesMax} (TROVE_MAX_ENTRIES)`
   throw tooLarge('entries of one artifact', entriesMax, reason, 'TROVE_MAX_ENTRIES')
 }
 
@@ -107,7 +109,8 @@ function checkSupported(record: CentralRecord): void {
   }
 }
 
-/** Declared sizes alone already bound what inflating may cost; members are held to them one by one later. */
+/** Declared sizes alone bound the cost of inflating; each member is checked against its own
+ *  later. */
 function checkSizes(
   columns: { storedBytes: Float64Array; sizeBytes: Float64Array },
   artifactBytesMax: number,
@@ -119,7 +122,7 @@ function checkSizes(
     logical += columns.sizeBytes[index]!
   }
   if (logical > artifactBytesMax) {
-    const reason = `the zip holds ${logical} bytes, more than ${artifactBytesMax}`
+    const reason = `the zip holds ${logical} bytes, more than the limit of ${artifactBytesMax} (TROVE_MAX_ARTIFACT)`
     throw tooLarge('logical bytes of one artifact', artifactBytesMax, reason, 'TROVE_MAX_ARTIFACT')
   }
   const ratioMax = limits.inflateRatioMax
@@ -129,7 +132,8 @@ function checkSizes(
   }
 }
 
-/** No member may begin before the one before it can have ended; the exact ends are checked with the local headers. */
+/** No member may begin before the earliest possible end of the one before it; the exact ends are
+ *  checked with the local headers. */
 function checkOverlap(
   columns: { localOffset: Float64Array; storedBytes: Float64Array },
   localOrder: Uint32Array,

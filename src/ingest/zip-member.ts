@@ -1,5 +1,5 @@
-/** One member of an uploaded zip: where its bytes lie, and what its headers say it is. Headers that disagree with each
- *  other would let two readers see two different archives, so such a zip is kept whole. */
+/** One member of an uploaded zip: where its bytes are, and what its headers say. If its headers
+ *  disagree, two readers could see two different archives, so such a zip is kept whole. */
 import { defaultDirectoryMode, defaultFileMode, normalizeArchivePath } from '../core/entry.ts'
 import { expectedDescriptor } from '../core/skeleton-member.ts'
 import {
@@ -15,7 +15,7 @@ import { ZipOpaque } from './zip-opaque.ts'
 
 export type MemberKind = 'file' | 'directory' | 'symlink'
 
-/** What the central header says the member is, as an entry. */
+/** The member as an entry, according to its central header. */
 export interface MemberEntry {
   kind: MemberKind
   path: string
@@ -35,7 +35,8 @@ export interface MemberPlace {
 /** Throws ZipOpaque for a name that is not UTF-8. */
 export function memberEntry(record: CentralRecord): MemberEntry {
   const name = decodeName(record.nameBytes)
-  // APPNOTE 4.4.2.2: the upper byte says whose attributes these are; 3 is Unix, 19 is macOS.
+  // APPNOTE 4.4.2.2: the upper byte is the system that the attributes belong to; 3 is Unix, 19 is
+  // macOS.
   const system = record.madeBy >>> 8
   const unixMode = system === 3 || system === 19 ? record.externalAttributes >>> 16 : 0
   const type = unixMode & 0o170000
@@ -49,8 +50,9 @@ export function memberEntry(record: CentralRecord): MemberEntry {
   }
 }
 
-/** Reads the local header and what follows the data. `previousEnd` is where the member may begin at the earliest.
- *  Throws ZipOpaque when it overlaps, or disagrees with the central header. */
+/** Reads the local header and what follows the data. `previousEnd` is the earliest offset at
+ *  which the member may begin. Throws ZipOpaque when it overlaps, or disagrees with the central
+ *  header. */
 export async function placeMember(
   headers: WindowedReader,
   record: CentralRecord,
@@ -61,7 +63,7 @@ export async function placeMember(
   const fixed = await readWithin(headers, offset, localFixedBytes, bounds.directoryStart)
   if (fixed.readUInt32LE(0) !== zipSignature.local) throw new ZipOpaque('a local header is missing')
   const length = localFixedBytes + fixed.readUInt16LE(26) + fixed.readUInt16LE(28)
-  // A copy: the descriptor is read through the same window.
+  // Copied, because the descriptor is read through the same window.
   const local = Buffer.from(await readWithin(headers, offset, length, bounds.directoryStart))
   checkAgreement(local, record)
   const dataOffset = offset + length
@@ -84,7 +86,8 @@ async function readWithin(
   return await reader.read(offset, lengthBytes)
 }
 
-/** A descriptor of the two forms with signature; any other form stays among the bytes before the next member. */
+/** Reads a descriptor in one of the two forms with signature; any other form is left in the gap
+ *  before the next member. */
 async function readDescriptor(
   reader: WindowedReader,
   offset: number,
@@ -112,7 +115,7 @@ function checkAgreement(local: Buffer, record: CentralRecord): void {
   const crc = local.readUInt32LE(14)
   const stored = local.readUInt32LE(18)
   const size = local.readUInt32LE(22)
-  // The values follow the data, and are zero here (some writers fill them all the same).
+  // With a descriptor, these values may be zero here (some writers fill them in anyway).
   const mayBeZero = (flags & zipFlag.descriptor) !== 0
   const agrees =
     (crc === record.crc32 || (mayBeZero && crc === 0)) &&
@@ -125,13 +128,13 @@ function decodeName(bytes: Buffer): string {
   try {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
   } catch {
-    // Old tools write CP437 or a local code page without saying which; a guess would rename files.
+    // Old tools write CP437 or a local code page without saying which; a guess could rename files.
     throw new ZipOpaque('a name is not UTF-8')
   }
 }
 
 function modifiedAt(record: CentralRecord): number {
-  // Extended timestamp (0x5455), bit 0: modification time in Unix seconds, exact and without a time zone.
+  // Extended timestamp (0x5455), bit 0: modification time in Unix seconds, independent of time zones.
   const extended = findExtra(record.extra, 0x5455)
   if (extended !== undefined && extended.length >= 5 && ((extended[0] ?? 0) & 1) === 1) {
     return extended.readInt32LE(1)

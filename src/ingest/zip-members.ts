@@ -1,5 +1,6 @@
-/** First pass over an uploaded zip, in local-header order: every member becomes an entry, every stream is stored or
- *  recognized. What the second pass (the skeleton) needs is kept in columns. */
+/** First pass over an uploaded zip, in local-header order: adds every member as an entry, and
+ *  stores or recognizes every stream. Keeps what the second pass (the skeleton) needs in
+ *  columns. */
 import { isUtf8 } from 'node:buffer'
 import { digestToBytes, emptyDigest } from '../core/digest.ts'
 import { crc32 } from '../core/crc32.ts'
@@ -25,13 +26,15 @@ import {
 } from './zip-streams.ts'
 
 export interface ZipStreams {
-  /** 32 bytes per member in local order: the digest of its stream; zeros for a member without bytes. */
+  /** 32 bytes per member in local order: the digest of its stream; zeros for a member without
+   *  data. */
   digests: Buffer
-  /** Where the last member (with its descriptor) ends. */
+  /** Where the last member, with its descriptor, ends. */
   end: number
 }
 
-/** Bytes between members that a skeleton may carry: far above any alignment padding or self-extractor stub. */
+/** Upper bound on the bytes between members that a skeleton may carry: far above any alignment
+ *  padding or self-extractor stub. */
 const gapBytesMax = 8 * 1024 * 1024
 
 interface PendingMember {
@@ -44,13 +47,13 @@ interface PendingMember {
 export interface MembersTarget {
   writer: BlobWriter
   table: EntryTable
-  /** `streams` keeps members as they were deflated; `contents` inflates them and stores files as ours (deflated at this
-   *  level, large ones cut by content). */
+  /** `streams` keeps members as they were deflated; `contents` inflates them and stores files as
+   *  our own streams (deflated at this level, large ones cut into chunks). */
   store: { as: 'streams' } | { as: 'contents'; level: number }
   signal?: AbortSignal | undefined
 }
 
-/** Throws ZipOpaque; Errors: too_large, and the table's own (unsafe_path). */
+/** Errors: too_large, and the table's own (unsafe_path). Throws ZipOpaque. */
 export async function ingestMembers(
   reader: StagedReader,
   directory: ZipDirectory,

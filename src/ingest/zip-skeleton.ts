@@ -1,5 +1,5 @@
-/** Second pass over an uploaded zip, once its streams have ids: cuts the skeleton into pages and proves, member by
- *  member, that rendering them gives the uploaded bytes. */
+/** Second pass over an uploaded zip, once its streams have ids: cuts the skeleton into pages and
+ *  verifies, member by member, that rendering them reproduces the uploaded bytes. */
 import { type StreamKey, type StreamName, streamKey } from '../core/copy.ts'
 import { digestFromBytes } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
@@ -24,7 +24,8 @@ export async function stageSkeleton(
 ): Promise<void> {
   const headers = windowed(reader)
   const records = windowed(reader)
-  // The directory is rendered from the members only when it lies right behind them in their own order.
+  // The directory can be rendered from the members only if it directly follows them, in the same
+  // order.
   const directoryFollows = directory.inLocalOrder && streams.end === directory.start
   let page = 0
   let localEnd = 0
@@ -54,7 +55,7 @@ export async function stageSkeleton(
       headerBytes += record.localOffset - localEnd + place.local.length + record.raw.length
       localEnd = place.end
       if (directoryFollows) centralBytes += record.raw.length
-      // Names, extra fields and comments have up to 64 KiB each.
+      // Names, extra fields and comments can have 64 KiB each.
       if (headerBytes >= limits.skeletonPageBytes) break
     }
     const bytes = encodeMembersPage(members, facts)
@@ -103,7 +104,7 @@ async function readFacts(
     if (name === null) return { streamId: null, crc32: 0, storedBytes: 0, sizeBytes: 0 }
     const stream = known.get(streamKey(name))
     if (stream === undefined)
-      throw new Error(`stream of member ${first + index} is gone while its session lives`)
+      throw new Error(`the stream of member ${first + index} is missing, though its session lives`)
     return {
       streamId: stream.streamId,
       crc32: stream.blob.crc32,
@@ -113,10 +114,11 @@ async function readFacts(
   })
 }
 
-/** The page must render to what was uploaded; anything else is a bug that must never reach a commit. */
+/** Verifies that the page renders to the uploaded bytes; anything else is a bug that must never
+ *  reach a commit. */
 function proveExact(bytes: Buffer, members: SkeletonMember[], facts: StreamFacts[]): void {
   const decoded = decodeSkeletonPage(bytes)
-  if (decoded.kind !== 'members') throw new Error('a skeleton page of members reads back as a tail')
+  if (decoded.kind !== 'members') throw new Error('a page of members decodes as a tail')
   decoded.members.forEach((member, index) => {
     const source = members[index]!
     const fact = facts[index]!

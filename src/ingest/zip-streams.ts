@@ -1,6 +1,6 @@
-/** Takes the members of an uploaded zip as they are: each deflate stream (or stored member) is hashed, verified by
- *  inflating when it is new, and put into a pack unchanged. A stream known before is not inflated again: its row
- *  carries what inflating would find. */
+/** Stores the members of an uploaded zip as they are: each deflate stream (or stored member) is
+ *  hashed, verified by inflating if it is new, and appended to a pack unchanged. A known stream is
+ *  not inflated again: its row has the facts that inflating would yield. */
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import { type InputType, type ZlibOptions, createInflateRaw, inflateRaw } from 'node:zlib'
@@ -18,7 +18,7 @@ import type { BlobWriter } from './blob-writer.ts'
 import type { StagedReader } from './staged-reader.ts'
 import { ZipOpaque } from './zip-opaque.ts'
 
-/** A member's stored bytes, declared facts included. */
+/** The place of a member's data, with the facts declared in its headers. */
 export interface MemberData {
   name: string
   method: number
@@ -33,12 +33,12 @@ export interface VerifiedStream {
   blob: BlobFacts
 }
 
-/** What bytes of a member are, by its compression method (APPNOTE 4.4.5). */
+/** The codec for a member's compression method (APPNOTE 4.4.5). */
 export function codecOf(method: number): CopyCodec {
   return method === 8 ? 'deflate' : 'stored'
 }
 
-/** Members larger than this, stored or inflated, are streamed instead of held in memory. */
+/** Larger members, stored or inflated, are streamed instead of held in memory. */
 export const memberInMemoryMax = 4 * 1024 * 1024
 
 const inflateAsync = promisify(inflateRaw) as unknown as (
@@ -46,7 +46,8 @@ const inflateAsync = promisify(inflateRaw) as unknown as (
   options: ZlibOptions & { info: true },
 ) => Promise<{ buffer: Buffer; engine: { bytesWritten: number } }>
 
-/** A batch of small members whose `bytes` are in memory, stored or recognized in one look-up. Answers in order. */
+/** Stores or recognizes a batch of small members, whose `bytes` are in memory, with one lookup.
+ *  Returns results in order. */
 export async function storeMembers(
   writer: BlobWriter,
   members: { data: MemberData; bytes: Buffer }[],
@@ -77,7 +78,8 @@ export async function storeMembers(
   return members.map(({ data }, index) => recognized(data, names[index]!, known))
 }
 
-/** A member of any size, read from staging piece by piece: once to hash, once to inflate, once to store. */
+/** Stores a member of any size, read from staging in pieces: once to hash, once to inflate, once to
+ *  store. */
 export async function storeLargeMember(
   writer: BlobWriter,
   reader: StagedReader,
@@ -119,7 +121,8 @@ export function checkContent(data: MemberData, sizeBytes: number, crc: number): 
   if (crc !== data.crc32) throw new ZipOpaque(`the CRC of ${data.name} does not match its content`)
 }
 
-/** The member's content. Inflating stops one byte past the declared size. Throws ZipOpaque. */
+/** Returns the member's content. Inflating stops one byte past the declared size. Throws
+ *  ZipOpaque. */
 export async function inflateMember(data: MemberData, bytes: Buffer): Promise<Buffer> {
   if (data.method === 0) return bytes
   try {
@@ -145,7 +148,8 @@ async function inspectContent(
   return { digest: hasher.digest(), sizeBytes: data.sizeBytes, crc32: data.crc32 }
 }
 
-/** The member's content piece by piece, held to its declared size and CRC. Throws ZipOpaque. */
+/** Yields the member's content in pieces, checked against its declared size and CRC. Throws
+ *  ZipOpaque. */
 export async function* memberContent(
   reader: StagedReader,
   data: MemberData,
@@ -166,7 +170,7 @@ export async function* memberContent(
 async function* inflated(reader: StagedReader, data: MemberData): AsyncGenerator<Buffer> {
   const inflater = createInflateRaw({ chunkSize: 256 * 1024 })
   const feeding = pipeline(reader.stream(data.offset, data.storedBytes), inflater)
-  // A failing read ends the inflater too, and is met below.
+  // A failing read ends the inflater too, and is handled below.
   feeding.catch(() => {})
   try {
     for await (const piece of inflater) yield piece as Buffer
@@ -177,12 +181,12 @@ async function* inflated(reader: StagedReader, data: MemberData): AsyncGenerator
     throw opaqueFrom(error, data)
   } finally {
     inflater.destroy()
-    // Nothing reads from staging any more once it is settled.
+    // Once this is settled, nothing reads from staging any more.
     await feeding.catch(() => {})
   }
 }
 
-/** zlib's complaints say that the zip is odd; anything else (a failing disk) is not about the zip. */
+/** zlib's errors mean that the zip is unusual; any other (a failing disk) is not about the zip. */
 function opaqueFrom(error: unknown, data: MemberData): unknown {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   if (code === 'ERR_BUFFER_TOO_LARGE') {

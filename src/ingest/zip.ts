@@ -1,4 +1,5 @@
-/** An uploaded zip: taken apart so that it comes back byte for byte, or kept whole when that cannot be done safely. */
+/** Ingests an uploaded zip: takes it apart so that it can be reproduced byte for byte, or keeps it
+ *  whole when that is not safe. */
 import { hasCode } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { createEntryTable } from './entry-table.ts'
@@ -11,7 +12,7 @@ import { ZipOpaque } from './zip-opaque.ts'
 import { ingestMembers } from './zip-members.ts'
 import { stageSkeleton } from './zip-skeleton.ts'
 
-/** Errors: bad_archive for a zip cut short, too_large, and those of `publish`. */
+/** Errors: bad_archive for a truncated zip, too_large, and those of `publish`. */
 export async function ingestZip(session: IngestSession, reader: StagedReader): Promise<Published> {
   try {
     return await takeApart(session, reader)
@@ -22,7 +23,8 @@ export async function ingestZip(session: IngestSession, reader: StagedReader): P
   }
 }
 
-/** Paths that nobody's disk should get make a zip opaque here: its sender asked for the zip back, not for entries. */
+/** Returns why a zip must be kept whole, or undefined. Unsafe paths make a zip opaque instead of
+ *  failing: its sender wants the zip back, not its entries. */
 function opaqueReason(error: unknown): string | undefined {
   if (error instanceof ZipOpaque) return error.message
   if (hasCode(error, 'unsafe_path')) {
@@ -38,7 +40,7 @@ async function takeApart(session: IngestSession, reader: StagedReader): Promise<
   const { job, settings, writer } = session
   const directory = await readZipDirectory(reader, settings)
   const table = createEntryTable({ ...settings, share: session.share })
-  // Only stock uploads may be rebuilt: a zip that is PUT is asked back as it was (API §2 *Zips*).
+  // Only stock uploads may be rebuilt; a zip sent by PUT must come back as it was (API §2 *Zips*).
   const rebuild = settings.stockZips === 'rebuild' && job.uploadId !== null
   const streams = await ingestMembers(reader, directory, {
     writer,
@@ -91,8 +93,9 @@ async function keepWhole(
 
 const zipEnding = '.zip'
 
-/** Cut before the ending, between two characters, where both would be longer than a name may be: the artifact keeps its
- *  whole name, and to refuse one that is within its bounds would surprise only those whose zip is odd. */
+/** Appends `.zip`. When the result would be longer than a name may be, truncates the name at a
+ *  character boundary first: the artifact keeps its full name, and only opaque zips are
+ *  affected. */
 function withZipEnding(fileName: string): string {
   if (fileName.toLowerCase().endsWith(zipEnding)) return fileName
   const nameStart = fileName.lastIndexOf('/') + 1

@@ -1,30 +1,29 @@
-/** A request body as bytes taken from its front. */
+/** A request body as a buffer consumed from the front. */
 import type { Readable } from 'node:stream'
 import { storeError, tooLarge } from '../../core/errors.ts'
 
 export interface BodyBytes {
-  /** Bytes that are there already. */
+  /** Bytes that have already arrived. */
   heldBytes(): number
-  /** Waits until `count` bytes are there, or the body has ended; answers how many are. */
+  /** Waits until `count` bytes have arrived or the body has ended; returns how many there are. */
   await(count: number): Promise<number>
-  /** The next `count` bytes without taking them; there must be that many. */
+  /** Returns the next `count` bytes without consuming them; there must be that many. */
   peek(count: number): Buffer
-  /** The same, taken. */
+  /** Like `peek`, but consumes the bytes. */
   take(count: number): Buffer
 }
 
-/** What is taken is a slice of a piece that arrived, and is only copied when it lies in several: copying all of them costs
- *  as much memory again as the body has. */
+/** Results are slices of the pieces that arrived, and are copied only when they span several:
+ *  copying everything would take as much memory again as the body. */
 export function openBodyBytes(body: Readable): BodyBytes {
   const iterator = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>
   const pieces: Buffer[] = []
-  /** Of the first piece, what was taken. */
+  /** Bytes consumed from the first piece. */
   let takenBytes = 0
   let heldBytes = 0
   let ended = false
   const front = (count: number): Buffer => {
-    if (heldBytes < count)
-      throw new RangeError(`${count} bytes were asked for, ${heldBytes} are there`)
+    if (heldBytes < count) throw new RangeError(`${count} bytes requested, ${heldBytes} available`)
     const first = pieces[0]
     if (first === undefined) return emptyBytes
     if (first.length - takenBytes >= count) return first.subarray(takenBytes, takenBytes + count)
@@ -60,7 +59,7 @@ export function openBodyBytes(body: Readable): BodyBytes {
 
 const emptyBytes = Buffer.alloc(0)
 
-/** The whole body. Errors: too_large. */
+/** Reads the whole body. Errors: too_large. */
 export async function readWhole(body: Readable, bytesMax: number): Promise<Buffer> {
   const pieces: Buffer[] = []
   let bytes = 0
@@ -75,7 +74,7 @@ export async function readWhole(body: Readable, bytesMax: number): Promise<Buffe
   return Buffer.concat(pieces)
 }
 
-/** What reading past the end of a record means in a body. */
+/** Translates an error from reading past the end of a record to invalid_request. */
 export function asMalformed(error: unknown): unknown {
   if (!(error instanceof RangeError)) return error
   return storeError(

@@ -1,4 +1,5 @@
-/** Claims of blobs that a client names by their digests: what is not leased is missing (invariants 2 and 10). */
+/** Leases blobs that a client names by digest; what cannot be leased is missing (invariants 2 and
+ *  10). */
 import type { Digest } from '../../core/digest.ts'
 import { storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
@@ -10,7 +11,8 @@ export interface Claims {
   missing(): Promise<number[]>
 }
 
-/** Claims blobs in batches. Errors: length_mismatch, when a file is not as long as the blob of its digest. */
+/** Leases blobs in batches. Errors: length_mismatch, when a file's size differs from that of the
+ *  blob with its digest. */
 export function createClaims(
   { metadata }: Pick<IngestPorts, 'metadata'>,
   sessionId: string,
@@ -45,7 +47,7 @@ export function createClaims(
 function wrongLength(file: { path: string; sizeBytes: number }, actualBytes: number): Error {
   return storeError(
     'length_mismatch',
-    `${file.path} is said to have ${file.sizeBytes} bytes, its digest has ${actualBytes}`,
+    `${file.path} was announced with ${file.sizeBytes} bytes, but its digest is that of ${actualBytes} bytes`,
     {
       expectedBytes: actualBytes,
       actualBytes: file.sizeBytes,

@@ -1,5 +1,6 @@
-/** The end of a negotiated upload: large files are checked against their own digest, the manifest refers to what the
- *  session has leased, and the artifact becomes visible. Holds one page of entries at a time. */
+/** The end of a negotiated upload: checks large files against their own digests, stages a manifest
+ *  that refers to what the session has leased, and makes the artifact visible. Holds one page of
+ *  entries at a time. */
 import { treeOfFiles } from '../../core/artifact.ts'
 import { hasCode } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
@@ -41,7 +42,8 @@ export async function commitOffer(
   return published
 }
 
-/** A tree that the project knows needs no entries. The lease is taken by the statement that finds it. */
+/** Finds the manifest when the project already knows the tree; then no entries are needed. The
+ *  statement that finds it also takes the lease. */
 async function findKnownManifest(
   { metadata, now }: IngestPorts,
   { sessionId, tree }: OfferedArtifact & { sessionId: string },
@@ -50,13 +52,13 @@ async function findKnownManifest(
   const known = session && (await metadata.findKnownTree(session.projectId, tree.treeDigest, now()))
   if (known === undefined) return undefined
   const { exists, ...staged } = await metadata.stageManifest(sessionId, tree)
-  // Whatever was found has gone in between; what was staged goes with the session.
+  // The manifest was removed in between; what was staged is removed with the session.
   if (!exists) return undefined
   return { ...staged, measured: await measureRepresentations(metadata, staged.manifestId) }
 }
 
-/** Times came for as many entries as the client said then; with others nothing of the artifact could be read.
- *  Errors: upload_incomplete. */
+/** Checks that the staged times fit the number of entries, which the client announced when it sent
+ *  them; otherwise the artifact could not be read. Errors: upload_incomplete. */
 async function checkTimes(
   { metadata }: IngestPorts,
   sessionId: string,
@@ -68,7 +70,7 @@ async function checkTimes(
     try {
       readTimes(bytes, Math.min(limits.manifestPageEntries, entryCount - first))
     } catch {
-      // They could be read when they were staged, so only their number is wrong.
+      // The pages were readable when they were staged, so only their length is wrong.
       throw incomplete('times', 1)
     }
   }

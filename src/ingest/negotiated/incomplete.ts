@@ -1,10 +1,10 @@
-/** An upload that cannot be committed yet. */
+/** The error for an upload that cannot be committed yet. */
 import { storeError } from '../../core/errors.ts'
 
 export function incomplete(what: 'manifest' | 'times' | 'blobs', missing: number): Error {
   const told = {
     manifest: 'its manifest has not been sent',
-    times: 'its times are those of another number of entries',
+    times: 'its times are for a different number of entries',
     blobs: `${missing} files have not been sent`,
   }
   const message = `the upload is not complete: ${told[what]}`

@@ -1,4 +1,4 @@
-/** The steps of a negotiated upload that take work: they run in the ingest threads. Structured-cloneable. */
+/** The steps of a negotiated upload that run in the ingest threads. Structured-cloneable. */
 import type { ArtifactName } from '../../core/artifact.ts'
 import type { Actor } from '../../core/audit.ts'
 import type { Digest } from '../../core/digest.ts'
@@ -28,11 +28,11 @@ export type NegotiationJob =
   | { step: 'blobs'; sessionId: string }
   | ({ step: 'commit'; sessionId: string } & OfferedArtifact)
 
-/** How the text of a manifest is compressed on its way. */
+/** Compression of a manifest's text in transit. */
 export type ManifestEncoding = 'br' | 'gzip'
 
 export interface OfferedArtifact {
-  /** As the client says. */
+  /** As announced by the client. */
   tree: ManifestSummary
   runId: number
   job: string
@@ -44,13 +44,13 @@ export interface OfferedArtifact {
 }
 
 export interface NegotiationAnswers {
-  /** Encoded ordinals of entries. */
+  /** Encoded ordinals of the missing entries. */
   manifest: Uint8Array
-  /** The same, of those that were sent. */
+  /** Encoded ordinals of the missing entries, among those sent. */
   changes: Uint8Array
   missing: Uint8Array
   times: null
-  /** Encoded ordinals of the parts of the request. */
+  /** Encoded ordinals of the missing parts, among those of the request. */
   parts: Uint8Array
   blobs: { blobs: number; newBytes: number }
   commit: Published

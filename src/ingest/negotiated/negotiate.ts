@@ -1,4 +1,4 @@
-/** The steps of a negotiated upload, by name. */
+/** Dispatches the steps of a negotiated upload. */
 import type { Readable } from 'node:stream'
 import type { IngestPorts } from '../session.ts'
 import { commitOffer } from './commit-offer.ts'
@@ -18,7 +18,7 @@ export async function negotiate(
   if (job.step === 'missing') return await findMissing(ports, job)
   if (job.step === 'commit') return await commitOffer(ports, job, source.signal)
   const { body } = source
-  if (body === undefined) throw new Error(`the step ${job.step} needs a body`)
+  if (body === undefined) throw new Error(`step ${job.step} needs a body`)
   switch (job.step) {
     case 'manifest':
       return await receiveManifest(ports, job, body)

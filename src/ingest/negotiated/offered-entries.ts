@@ -1,4 +1,5 @@
-/** The manifest of an upload under way: kept with its session as pages of canonical lines, deflated. */
+/** The manifest of an upload in progress, kept with its session as deflated pages of canonical
+ *  lines. */
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import type { Digest } from '../../core/digest.ts'
 import type { Entry } from '../../core/entry.ts'
@@ -7,17 +8,17 @@ import { type ManifestSummary, readEntry } from '../../core/manifest.ts'
 import { type Change, parseChange } from '../../core/manifest-changes.ts'
 import type { Metadata } from '../../metadata/metadata.ts'
 
-/** A whole number of manifest pages, so that those can be made one offered page at a time. */
+/** A whole number of manifest pages, so that these can be made from one offered page at a time. */
 const offeredPageEntries: number = 8 * limits.manifestPageEntries
 
-/** A line holds two paths at most and little else. */
+/** Upper bound on a line, which holds at most two paths and little else. */
 const lineBytesMax = limits.pathBytesMax + limits.symlinkTargetBytesMax + 128
 
 export function encodeOfferedPage(lines: string): Buffer {
   return deflateRawSync(lines, { level: 1 })
 }
 
-/** Keeps lines with a session, in the place of those of that kind that it had. */
+/** Keeps lines with a session, replacing its earlier lines of the same kind. */
 export interface LineKeeper {
   add(line: string): Promise<void>
   finish(): Promise<void>
@@ -55,7 +56,7 @@ export interface OfferedPage {
   lines: string[]
 }
 
-/** The entries offered so far, a page at a time. They were judged when they were kept. */
+/** Yields the entries offered so far, a page at a time. They were checked when they were kept. */
 export async function* readOfferedPages(
   metadata: Pick<Metadata, 'readOffered'>,
   sessionId: string,
@@ -67,7 +68,7 @@ export async function* readOfferedPages(
   }
 }
 
-/** The changes offered instead of entries; `changesBytesMax` bounds them. */
+/** Returns the changes offered instead of entries; `changesBytesMax` bounds them. */
 export async function readOfferedChanges(
   metadata: Pick<Metadata, 'readOffered'>,
   sessionId: string,
@@ -93,12 +94,13 @@ async function readLines(
   return lines
 }
 
-/** A tree that was offered: whole, or by what is different from the manifest `base`, which the session has leased. */
+/** An offered tree: as a whole, or as changes to the manifest `base`, which the session has
+ *  leased. */
 export type OfferedTree =
   | (ManifestSummary & { base?: undefined })
   | { treeDigest: Digest; base: number }
 
-/** Kept once what makes the tree is there whole. */
+/** Called once everything that makes up the tree has been kept. */
 export async function keepOfferedTree(
   metadata: Pick<Metadata, 'stageOffered'>,
   sessionId: string,

@@ -1,4 +1,4 @@
-/** The text of a manifest, or of changes to one, as a client sends it. */
+/** Reads the text of a manifest, or of changes to one, as sent by a client. */
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createBrotliDecompress, createGunzip } from 'node:zlib'
@@ -7,10 +7,12 @@ import { limits } from '../../core/limits.ts'
 import { byteBudget } from '../byte-budget.ts'
 import type { ManifestEncoding } from './job.ts'
 
-/** No setting moves it: it bounds what the paths of as many entries as there may be are long, or a list of few changes. */
+/** No setting moves these bounds: they follow from the maximum number of entries and length of
+ *  paths, or from `changesBytesMax`. */
 const ofText = { limit: 'bytes of a list of entries', setting: null }
 
-/** Lines after the header, without their line feeds. Errors: invalid_request, too_large, and what `body` fails with. */
+/** Yields the lines after the header, without their line feeds. Errors: invalid_request, too_large,
+ *  and those of `body`. */
 export async function* offeredLines(
   body: Readable,
   {
@@ -33,9 +35,9 @@ export async function* offeredLines(
     )) {
       const lines = (pending + decoder.decode(piece, { stream: true })).split('\n')
       pending = lines.pop() ?? ''
-      if (pending.length > 3 * limits.pathBytesMax) throw faulty('it has a line without an end')
+      if (pending.length > 3 * limits.pathBytesMax) throw faulty('it has a line that is too long')
       for (const line of lines) {
-        if (isHead && `${line}\n` !== header) throw faulty('it does not begin as a manifest does')
+        if (isHead && `${line}\n` !== header) throw faulty('it does not begin with the header line')
         if (!isHead) yield line
         isHead = false
       }
@@ -43,15 +45,16 @@ export async function* offeredLines(
   } catch (error) {
     throw asFault(error)
   }
-  if (isHead || pending !== '') throw faulty('it is cut short')
+  if (isHead || pending !== '') throw faulty('it is truncated')
 }
 
-/** What zlib, Brotli (`ERR__ERROR_…`) and the decoder say of bytes that are not compressed UTF-8. */
+/** Translates the errors of zlib, Brotli (`ERR__ERROR_…`) and the decoder for bytes that are not
+ *  compressed UTF-8. */
 function asFault(error: unknown): unknown {
   const code = error instanceof Error && 'code' in error ? String(error.code) : ''
   const isFault = /^(?:Z_|ERR__ERROR_)/u.test(code) || code === 'ERR_ENCODING_INVALID_ENCODED_DATA'
   if (isFault) {
-    return faulty(`it is no compressed UTF-8 text (${(error as Error).message})`)
+    return faulty(`it is not compressed UTF-8 text (${(error as Error).message})`)
   }
   return error
 }

@@ -1,18 +1,19 @@
-/** Parts of large files, read back to be put together. Every stream is checked before it is used: one that is bad is
- *  marked, so that it counts as missing and the client that has it is told to send it (invariant 4). */
+/** Reads parts of large files back to assemble them. Every stream is checked before it is used: a
+ *  damaged one is marked, so that it counts as missing and the client that has it is told to send
+ *  it (invariant 4). */
 import { type Part, placeOf } from '../../core/copy.ts'
 import { arePagesIntact } from '../../packs/page-checks.ts'
 import { readNeighbours } from '../../packs/read-neighbours.ts'
 import type { IngestPorts } from '../session.ts'
 
 export interface ReadParts {
-  /** In the order of the parts, but for those that are bad. */
+  /** In the order of the parts, without the damaged ones. */
   streams: Buffer[]
-  /** Ids of streams that are bad. */
+  /** Ids of damaged streams. */
   damaged: Set<number>
 }
 
-/** The caller reads under a lease that is older than the places of `parts`. */
+/** The caller must hold a read lease that is older than the places of `parts`. */
 export async function readParts(ports: ReadPorts, parts: readonly Part[]): Promise<ReadParts> {
   const found = Array<Buffer | undefined>(parts.length)
   for (const group of groupsOf(parts)) await readGroup(ports, group, found)
@@ -34,14 +35,16 @@ type ReadPorts = Pick<IngestPorts, 'packs' | 'metadata'>
 
 interface PlacedPart {
   copy: Part['copy']
-  /** Among the parts asked for. */
+  /** Index among the requested parts. */
   index: number
 }
 
-/** What lies no further apart is read at once: a system call costs as much as reading this much. */
+/** Copies no further apart than this are read together: a system call costs as much as reading this
+ *  much. */
 const gapBytesMax = 16 * 1024
 
-/** Neighbours that one read brings. Parts of one file were mostly sent in a row, and lie so in their pack. */
+/** Groups copies that one read covers. The parts of one file were usually sent together, and so lie
+ *  together in their pack. */
 function* groupsOf(parts: readonly Part[]): Generator<PlacedPart[]> {
   const byPlace = parts
     .map(({ copy }, index) => ({ copy, index }))
@@ -63,7 +66,7 @@ function* groupsOf(parts: readonly Part[]): Generator<PlacedPart[]> {
   if (group.length > 0) yield group
 }
 
-/** One of no bytes comes before the one that begins where it lies. */
+/** An empty copy sorts before the one that begins at the same offset. */
 function compareInPack(a: Part['copy'], b: Part['copy']): number {
   return a.offset - b.offset || a.lengthBytes - b.lengthBytes
 }

@@ -1,5 +1,6 @@
-/** Blobs that a client sends, already deflated. Each is inflated and hashed, and has the digest of its bytes whatever the
- *  client had in mind, so that nobody can put other bytes under a digest. What has arrived whole is kept when the rest of the request does not arrive. */
+/** Blobs that a client sends, already deflated. Each is inflated and hashed, and gets the digest of
+ *  its bytes whatever the client intended, so that nobody can store bytes under a wrong digest.
+ *  Blobs that arrived completely are kept even if the rest of the request does not arrive. */
 import type { Readable } from 'node:stream'
 import { recordHeadBytesMax, recordKind } from '../../core/blob-exchange.ts'
 import type { BlobFacts } from '../../core/copy.ts'
@@ -24,18 +25,19 @@ import {
 import type { IngestPorts } from '../session.ts'
 import { asMalformed, type BodyBytes, openBodyBytes } from './body-bytes.ts'
 
-/** A blob that was checked. */
+/** A blob that was verified. */
 interface ReceivedBlob extends BlobFacts {
   stream: Buffer
 }
 
-/** Of a large file that is sent whole: some 16 GiB, and 16 MB of memory. */
+/** Upper bound on the parts of a large file that is sent whole: some 16 GiB, and 16 MB of
+ *  memory. */
 const partsMax = 500_000
-/** Blobs looked up and written at a time. */
+/** Stream bytes per batch of blobs that are looked up and written together. */
 const batchBytes = 2 * 1024 * 1024
 
-/** Resolves when every blob of the body is durable, registered, and leased by the session.
- *  Errors: invalid_request, storage_full, and what `body` fails with. */
+/** Resolves when every blob of the body is durable, registered, and leased by the session. Errors:
+ *  invalid_request, storage_full, and those of `body`. */
 export async function receiveBlobs(
   ports: IngestPorts,
   { sessionId }: { sessionId: string },
@@ -47,7 +49,7 @@ export async function receiveBlobs(
   try {
     await receiveRecords(openBodyBytes(body), target)
   } catch (error) {
-    // The client is told, or gone; what is whole need not be sent again.
+    // The client is told of the error, or is gone; complete blobs need not be sent again.
     await target.finish().catch(() => {})
     throw error
   }
@@ -55,11 +57,11 @@ export async function receiveBlobs(
 }
 
 interface Target {
-  /** Takes a blob; true when the batch is full and wants to be flushed. */
+  /** Adds a blob; returns true when the batch is full and should be flushed. */
   add(blob: ReceivedBlob): boolean
   flush(): Promise<void>
   composite(composite: NewComposite): Promise<void>
-  /** Leaves nothing unregistered behind when it fails. */
+  /** On failure, leaves nothing unregistered behind. */
   finish(): Promise<{ blobs: number; newBytes: number }>
 }
 
@@ -72,12 +74,14 @@ function createTarget(ports: IngestPorts, sessionId: string, writer: BlobWriter)
     batch = []
     pendingBytes = 0
     if (received.length === 0) return
-    // The bytes at hand prove possession, so whatever the store has of them is theirs to refer to.
+    // Sending the bytes proves possession, so the project may refer to whatever the store has of
+    // them.
     const digests = received.map((blob) => blob.digest)
     const known = await ports.metadata.claimBlobs(sessionId, digests)
     const joining = new Set<Digest>(known.filter((blob) => blob.joins).map((blob) => blob.digest))
     for (const blob of received) {
-      // The same blob may come twice, in a request of any length: what was written is remembered until it can be claimed.
+      // A request of any length may contain a blob twice, so what was written is remembered until
+      // it can be claimed.
       if (!joining.has(blob.digest) && !writer.holdsJoining(blob.digest))
         await writer.addStream(joiningStream(blob, blob.stream), blob.stream)
     }
@@ -112,7 +116,7 @@ const emptyContent = Buffer.alloc(0)
 
 async function receiveRecords(bytes: BodyBytes, target: Target): Promise<void> {
   const file = createWholeFile()
-  // Contents pass through one buffer, a record at a time: what is kept of them are their digests.
+  // Contents pass through one buffer, a record at a time; only their digests are kept.
   const scratch = Buffer.allocUnsafeSlow(limits.coarseChunkMaxBytes + 1)
   for (;;) {
     const available = await atLeast(bytes, recordHeadBytesMax)
@@ -135,18 +139,18 @@ async function receiveRecords(bytes: BodyBytes, target: Target): Promise<void> {
   }
 }
 
-/** The content of a stream, at the front of `target`. What is wrong with it is no damage of the store, which is watched for.
- *  Errors: invalid_request. */
+/** Inflates a stream to the front of `target`. Bad input is not damage to the store, which is
+ *  monitored, so it gets another code. Errors: invalid_request. */
 function inflate(target: Buffer, stream: Buffer, sizeBytes: number): Buffer {
   try {
     return decodeJoining(target, stream, sizeBytes)
   } catch (error) {
     if (!hasCode(error, 'blob_damaged')) throw error
-    throw malformed(`a blob is no joining stream of ${sizeBytes} bytes`)
+    throw malformed(`a blob is not a joining stream of ${sizeBytes} bytes`)
   }
 }
 
-/** Waits only when there is something to wait for: most records are there with the one before. */
+/** Waits only when necessary: most records arrive together with the one before. */
 async function atLeast(bytes: BodyBytes, count: number): Promise<number> {
   const held = bytes.heldBytes()
   return held >= count ? held : await bytes.await(count)
@@ -170,11 +174,11 @@ function readHead(bytes: Buffer): RecordHead {
     }
     const sizeBytes = reader.varint()
     const lengthBytes = reader.varint()
-    // Nothing that deflates well is longer than it was, and stored blocks add 5 bytes for each 65,535.
+    // Deflate never makes content longer than stored blocks, which add 5 bytes per 65,535.
     if (sizeBytes > limits.coarseChunkMaxBytes || lengthBytes > sizeBytes + 128) {
       throw malformed('a blob is too large')
     }
-    // Its stream is empty, and never inflated.
+    // An empty blob has an empty stream, which is never inflated.
     if (sizeBytes === 0 && lengthBytes !== 0) throw malformed('an empty blob has bytes')
     return { kind, sizeBytes, lengthBytes, headBytes: reader.position() }
   } catch (error) {
@@ -182,17 +186,20 @@ function readHead(bytes: Buffer): RecordHead {
   }
 }
 
-/** Hashes a large file while its parts go by. */
+/** Hashes a large file while its parts arrive. */
 interface WholeFile {
-  /** Without effect on a blob that belongs to none. Errors: invalid_request, when it has too many parts. */
+  /** Ignores blobs that are not part of a large file. Errors: invalid_request, when the file has
+   *  too many parts. */
   add(part: ReceivedBlob, content: Buffer, isFirst: boolean): void
-  /** The file that its parts make. Errors: invalid_request, when none has begun. */
+  /** Ends the file and returns it as a composite. Errors: invalid_request, when no file was
+   *  begun. */
   end(): NewComposite
 }
 
 function createWholeFile(): WholeFile {
   let hasher: DigestHasher | undefined
-  // Not as strings, of which 16 GiB would take as much as the heap of the thread has for eight requests.
+  // Not as strings: those of a 16 GiB file would take as much heap as eight requests of the thread
+  // may share.
   let parts = createByteWriter()
   let count = 0
   let crc = 0
@@ -215,7 +222,7 @@ function createWholeFile(): WholeFile {
       count += 1
     },
     end: () => {
-      if (hasher === undefined) throw malformed('a large file ends that has not begun')
+      if (hasher === undefined) throw malformed('a large file ends without having begun')
       const digest = hasher.digest()
       hasher = undefined
       return { digest, sizeBytes, crc32: crc, parts: parts.bytes() }

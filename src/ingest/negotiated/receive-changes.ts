@@ -1,5 +1,6 @@
-/** What is different from a tree that the project has, in place of a whole manifest. That tree stays while the session lasts,
- *  so of what is the same nothing is asked or leased; what comes out is judged at the commit. */
+/** Receives changes to a tree that the project has, instead of a whole manifest. The base tree is
+ *  leased for the duration of the session, so unchanged entries are neither queried nor leased. The
+ *  result is verified at the commit. */
 import type { Readable } from 'node:stream'
 import { encodeOrdinals } from '../../core/blob-exchange.ts'
 import type { Digest } from '../../core/digest.ts'
@@ -18,8 +19,9 @@ import type { ManifestEncoding } from './job.ts'
 import { createLineKeeper, keepOfferedTree } from './offered-entries.ts'
 import { offeredLines } from './offered-lines.ts'
 
-/** Keeps the changes with the session and answers which of the entries in them are missing, by their ordinals.
- *  Errors: not_found (the project has no such base), invalid_request, unsafe_path, duplicate_path, too_large. */
+/** Keeps the changes with the session; returns the ordinals of missing files, among the entries in
+ *  the changes. Errors: not_found (the project has no such base), invalid_request, unsafe_path,
+ *  duplicate_path, too_large. */
 export async function receiveChanges(
   ports: IngestPorts,
   job: { sessionId: string; treeDigest: Digest; base: Digest; encoding: ManifestEncoding },
@@ -30,7 +32,9 @@ export async function receiveChanges(
   const base = await metadata.leaseKnownTree(sessionId, job.base, ports.now())
   if (base === undefined) {
     const what = `tree sha256:${job.base}`
-    throw storeError('not_found', `the project has no ${what} to change`, { what })
+    throw storeError('not_found', `the project does not have ${what}, the base of the changes`, {
+      what,
+    })
   }
   await metadata.dropOffered(sessionId, 'summary', 0)
   const claims = createClaims(ports, sessionId)

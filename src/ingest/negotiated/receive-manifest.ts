@@ -1,5 +1,5 @@
-/** What a client offers, against what its project can read: the answer is what must be sent, and everything else is
- *  leased in the same statement (invariants 2 and 10). */
+/** Compares a client's offer with what its project can read. The answer lists what must be sent;
+ *  everything else is leased in the same statement (invariants 2 and 10). */
 import type { Readable } from 'node:stream'
 import { encodeOrdinals } from '../../core/blob-exchange.ts'
 import type { Digest } from '../../core/digest.ts'
@@ -25,11 +25,11 @@ import {
   readOfferedTree,
 } from './offered-entries.ts'
 
-/** Of a manifest with as many entries as there may be. */
+/** Upper bound on the text of a manifest, for the maximum number of entries. */
 const textBytesMax = limits.entriesMax * (limits.pathBytesMax / 4)
 
-/** Keeps the manifest with the session and answers the ordinals of files that are missing.
- *  Errors: invalid_request, unsafe_path, duplicate_path, too_large, digest_mismatch. */
+/** Keeps the manifest with the session; returns the ordinals of missing files. Errors:
+ *  invalid_request, unsafe_path, duplicate_path, too_large, digest_mismatch. */
 export async function receiveManifest(
   ports: IngestPorts,
   job: { sessionId: string; treeDigest: Digest; entryCount: number; encoding: ManifestEncoding },
@@ -58,7 +58,7 @@ export async function receiveManifest(
   const summary = hasher.summary()
   const { treeDigest, logicalBytes } = summary
   if (treeDigest !== job.treeDigest) {
-    const what = 'the manifest does not have the offered digest'
+    const what = 'the manifest does not match the offered digest'
     throw digestMismatch(what, job.treeDigest, treeDigest)
   }
   if (logicalBytes > settings.artifactBytesMax) throw tooManyBytes(settings.artifactBytesMax)
@@ -66,7 +66,7 @@ export async function receiveManifest(
   return encodeOrdinals(await claims.missing())
 }
 
-/** The same answer once the manifest is known. Errors: upload_incomplete. */
+/** Returns the missing files again, once the manifest is known. Errors: upload_incomplete. */
 export async function findMissing(
   ports: IngestPorts,
   { sessionId }: { sessionId: string },
@@ -76,8 +76,8 @@ export async function findMissing(
   return encodeOrdinals(await claimOffered(ports, sessionId))
 }
 
-/** Leases every file's blob that can be read; answers the ordinals of the others, among the entries that were sent.
- *  Errors: length_mismatch. */
+/** Leases the blob of every file that the project can read; returns the ordinals of the others,
+ *  among the entries sent. Errors: length_mismatch. */
 export async function claimOffered(ports: IngestPorts, sessionId: string): Promise<number[]> {
   const claims = createClaims(ports, sessionId)
   let ordinal = 0
@@ -104,11 +104,11 @@ async function* offeredEntries(
 }
 
 function tooManyEntries(entriesMax: number): Error {
-  const reason = `the artifact has more than ${entriesMax} entries`
+  const reason = `the artifact has more than ${entriesMax} entries (TROVE_MAX_ENTRIES)`
   return tooLarge('entries of one artifact', entriesMax, reason, 'TROVE_MAX_ENTRIES')
 }
 
 function tooManyBytes(bytesMax: number): Error {
-  const reason = `the upload holds more than ${bytesMax} bytes`
+  const reason = `the upload holds more than ${bytesMax} bytes (TROVE_MAX_ARTIFACT)`
   return tooLarge('logical bytes of one artifact', bytesMax, reason, 'TROVE_MAX_ARTIFACT')
 }

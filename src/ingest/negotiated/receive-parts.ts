@@ -1,4 +1,5 @@
-/** Large files as their parts: which parts must be sent. What a file's digest is worth is seen later, from its bytes. */
+/** Large files as lists of parts; the answer says which parts must be sent. A file's digest is
+ *  verified later, from its bytes. */
 import type { Readable } from 'node:stream'
 import { encodeOrdinals, listBytesMax, readComposite } from '../../core/blob-exchange.ts'
 import type { Composite } from '../../core/copy.ts'
@@ -8,8 +9,8 @@ import { createByteReader } from '../../core/varint.ts'
 import type { IngestPorts } from '../session.ts'
 import { asMalformed, readWhole } from './body-bytes.ts'
 
-/** Keeps the composites with the session and answers the ordinals, among all parts of the request, of those missing.
- *  Errors: invalid_request, too_large. */
+/** Keeps the composites with the session; returns the ordinals of missing parts, among all parts of
+ *  the request. Errors: invalid_request, too_large. */
 export async function receiveParts(
   { metadata }: IngestPorts,
   { sessionId }: { sessionId: string },

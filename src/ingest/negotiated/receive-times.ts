@@ -1,4 +1,5 @@
-/** Modification times of the artifact to come: pages as core/modification-times.ts makes them, each as a sized record. */
+/** Modification times of the artifact to be committed: pages in the form of
+ *  core/modification-times.ts, each as a sized record. */
 import type { Readable } from 'node:stream'
 import { listBytesMax } from '../../core/blob-exchange.ts'
 import { limits } from '../../core/limits.ts'
@@ -18,7 +19,7 @@ export async function receiveTimes(
   for (let first = 0, page = 0; first < entryCount; first += limits.manifestPageEntries, page++) {
     const bytes = takePage(() => {
       const page = reader.sized()
-      // Pages that cannot be read back must not get into the store.
+      // Pages that cannot be decoded must not get into the store.
       decodeTimes(page, Math.min(limits.manifestPageEntries, entryCount - first))
       return page
     })

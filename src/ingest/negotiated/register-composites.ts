@@ -1,5 +1,6 @@
-/** Large files that a client offered: each is put together from its parts and must have the digest that it was offered
- *  under, before anything can refer to it. Holds about a megabyte of streams for each of a few files. */
+/** Large files that a client offered: each is assembled from its parts and must match the digest
+ *  that it was offered under before anything can refer to it. Holds about a megabyte of streams for
+ *  each of a few files. */
 import pLimit from 'p-limit'
 import type { Composite } from '../../core/copy.ts'
 import type { Part } from '../../core/copy.ts'
@@ -16,10 +17,11 @@ import { incomplete } from './incomplete.ts'
 import { readParts } from './read-parts.ts'
 import { decodeComposites } from './receive-parts.ts'
 
-/** Registers the large files that were offered and are not known yet, once their bytes prove their digest. Parts that turn
- *  out damaged are missing from then on; all of them are looked for before the client is told, so that it sends them at once.
- *  No more is put together than an artifact may hold, since a list of parts says much in few bytes.
- *  Errors: upload_incomplete, digest_mismatch, too_large. */
+/** Registers the offered large files that are not known yet, once their bytes match their digest.
+ *  Damaged parts count as missing from then on; all of them are found before the client is told, so
+ *  that it can send them at once. Assembles no more bytes than an artifact may hold, because a
+ *  short list of parts can stand for very many. Errors: upload_incomplete, digest_mismatch,
+ *  too_large. */
 export async function registerComposites(
   ports: IngestPorts,
   sessionId: string,
@@ -36,7 +38,7 @@ export async function registerComposites(
     if (missing > 0) throw incomplete('blobs', missing)
     if (composites.length === 0) continue
     for (const { sizeBytes } of composites) budget.count(sizeBytes)
-    // One lease for all that is read back, since each waits for the disk twice.
+    // One lease for everything that is read back, because each lease waits for the disk twice.
     await withReadLease(ports, async () => {
       await eachOf(composites, async (composite) => {
         signal?.throwIfAborted()
@@ -49,7 +51,8 @@ export async function registerComposites(
   if (damaged.size > 0) throw incomplete('blobs', damaged.size)
 }
 
-/** Leases those that are known, as most are: what came whole was registered then. */
+/** Leases and removes the composites that are known. Most are: files sent whole are registered as
+ *  they arrive. */
 async function withoutKnown(
   { metadata }: IngestPorts,
   sessionId: string,
@@ -76,17 +79,18 @@ async function countMissingParts(
   return missing
 }
 
-/** Each digest once, as many at a time as a transaction takes. */
+/** Distinct digests, in batches of one transaction. */
 function* batchesOf(digests: Iterable<Digest>): Generator<Digest[]> {
   const distinct = [...new Set(digests)]
   for (let first = 0; first < distinct.length; first += limits.transactionRowsMax)
     yield distinct.slice(first, first + limits.transactionRowsMax)
 }
 
-/** Composites of which some are read while this thread inflates and hashes one. */
+/** Composites in progress: some are read while this thread inflates and hashes one. */
 const compositesAtOnce = 3
 
-/** Does `work` for a few at a time. Rejects with the first failure, once nothing is under way any more. */
+/** Runs `work` for a few items at a time. Rejects with the first failure, once nothing is in
+ *  flight. */
 async function eachOf<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
   const limit = pLimit(compositesAtOnce)
   let failure: { error: unknown } | undefined
@@ -102,11 +106,12 @@ async function eachOf<T>(items: readonly T[], work: (item: T) => Promise<void>):
 
 /** Parts looked up at a time. */
 const partsAtOnce = 64
-/** Content that is in memory of each composite. */
+/** Content of one composite that is in memory at a time. */
 const contentBytesAtOnce = 1024 * 1024
 
-/** Answers which streams of its parts are damaged; none, when it is what it was said to be.
- *  Errors: digest_mismatch, after which the composite is forgotten, so that a corrected upload can go on. */
+/** Returns the damaged streams of the composite's parts; empty when the composite is as announced.
+ *  Errors: digest_mismatch, after which the composite is dropped, so that a corrected upload can
+ *  continue. */
 async function verifyComposite(
   ports: IngestPorts,
   { sessionId, signal }: { sessionId: string; signal: AbortSignal | undefined },
@@ -116,7 +121,7 @@ async function verifyComposite(
   let crc = 0
   let sizeBytes = 0
   const damaged = new Set<number>()
-  // Once it is longer than it was said to be, it is something else, however it goes on.
+  // Once longer than announced it cannot match, whatever follows.
   for (
     let first = 0;
     first < composite.parts.length && sizeBytes <= composite.sizeBytes;
@@ -127,7 +132,7 @@ async function verifyComposite(
     for (const parts of runsOf(await ports.metadata.readJoiningParts(batch))) {
       const read = await readParts(ports, parts)
       for (const streamId of read.damaged) damaged.add(streamId)
-      // What is left of it proves nothing, but more of it may be damaged.
+      // The rest can no longer match, but more of it may be damaged.
       if (damaged.size > 0) continue
       const contentBytes = parts.reduce((sum, part) => sum + part.sizeBytes, 0)
       hasher.update(await decodeJoined(read.streams, contentBytes))
@@ -140,7 +145,7 @@ async function verifyComposite(
   if (actual === composite.digest && crc === composite.crc32 && sizeBytes === composite.sizeBytes)
     return damaged
   await ports.metadata.dropOffered(sessionId, 'composites', 0)
-  throw digestMismatch('the parts of a file do not make its digest', composite.digest, actual)
+  throw digestMismatch('the parts of a file do not match its digest', composite.digest, actual)
 }
 
 function* runsOf(parts: readonly Part[]): Generator<Part[]> {

@@ -1,5 +1,6 @@
-/** The manifest of an upload: staged page by page, referring to what the session has leased. It must have the digest that the
- *  tree was offered under. After each page other uploads of the thread get their turn. */
+/** Stages the manifest of an upload page by page, referring to what the session has leased. The
+ *  result must match the digest that the tree was offered under. Yields to other uploads of the
+ *  thread after each page. */
 import { setImmediate as turn } from 'node:timers/promises'
 import { comparePaths, type Entry } from '../../core/entry.ts'
 import { hasCode } from '../../core/errors.ts'
@@ -26,8 +27,8 @@ export interface StagedManifest {
 
 type Offer = OfferedArtifact & { sessionId: string }
 
-/** Errors: upload_incomplete, not_found (a blob of a whole manifest that the session has not leased), length_mismatch,
- *  duplicate_path. */
+/** Errors: upload_incomplete, not_found (a blob of a whole manifest that the session has not
+ *  leased), length_mismatch, duplicate_path. */
 export async function stageOfferedTree(
   ports: IngestPorts,
   offer: Offer,
@@ -61,13 +62,13 @@ async function stageWhole(
       await turn()
     }
   }
-  // Pages can be sent once more at any time, by a client that has gone wrong.
+  // A faulty client can send pages again at any time, so the digest is verified here.
   if (hasher.summary().treeDigest !== tree.treeDigest) throw incomplete('manifest', 1)
   return { ...staged, measured: meter.lengths() }
 }
 
-/** What the base has and the changes leave needs no digest to be looked up by. When anything is not as the client thought,
- *  it is asked for the whole manifest. */
+/** Merges the changes into the base. Entries that the changes leave alone need no lookup by digest.
+ *  Whenever something is not as the client assumed, the client is asked for the whole manifest. */
 async function stageChanged(
   ports: IngestPorts,
   { sessionId, tree: offered }: Offer,
@@ -121,9 +122,9 @@ async function stageChanged(
 }
 
 interface Merger {
-  /** The next entries of the base, with the changes up to the last of them. */
+  /** Returns the next entries of the base, merged with the changes up to the last of them. */
   merge(held: readonly HeldEntry[]): (Entry | HeldEntry)[]
-  /** What comes after all of the base. */
+  /** Returns the entries of changes after the end of the base. */
   rest(): Entry[]
 }
 
