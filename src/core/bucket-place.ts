@@ -10,6 +10,6 @@ export interface BucketPlace {
 }
 
 /** Formats the place as `s3://BUCKET/PREFIX`. */
-export function tellBucket({ bucket, prefix }: BucketPlace): string {
+export function formatBucket({ bucket, prefix }: BucketPlace): string {
   return `s3://${bucket}/${prefix}`.replace(/\/$/, '')
 }

@@ -68,13 +68,13 @@ export function applyChanges(base: ManifestLines, changes: Buffer): Stretch[] {
   for (let at = 0; at < changes.length;) {
     const end = lineEnd(changes, at)
     const path = [pathStart(changes, at, end), end] as const
-    const { line, isThere } = findLine(base, from, changes, path)
+    const { line, isMatch } = findLine(base, from, changes, path)
     keep(from, line)
     if (changes[at] !== removal) {
       const changed = changes.subarray(at, end + 1)
-      stretches.push({ text: changed, isKept: false, baseLine: isThere ? line : null })
+      stretches.push({ text: changed, isKept: false, baseLine: isMatch ? line : null })
     }
-    from = isThere ? line + 1 : line
+    from = isMatch ? line + 1 : line
     at = end + 1
   }
   keep(from, starts.length - 1)
@@ -115,7 +115,7 @@ function findLine(
   from: number,
   changes: Buffer,
   path: readonly [at: number, end: number],
-): { line: number; isThere: boolean } {
+): { line: number; isMatch: boolean } {
   const orderAt = (line: number): number => {
     const end = starts[line + 1]! - 1
     return text.compare(changes, path[0], path[1], pathStart(text, starts[line]!, end), end)
@@ -132,5 +132,5 @@ function findLine(
     if (orderAt(middle) < 0) low = middle + 1
     else high = middle
   }
-  return { line: low, isThere: low < count && orderAt(low) === 0 }
+  return { line: low, isMatch: low < count && orderAt(low) === 0 }
 }

@@ -112,9 +112,10 @@ export function createLineCheck(): (
     while (shared < most && text[pathAt + shared] === previous[previousAt + shared]) shared += 1
     // The shared prefix was checked before, except for its last segment, which may now end
     // differently.
-    let judged = shared
-    while (judged > 0 && text[pathAt + judged - 1] !== slash) judged -= 1
-    if (bytes > plainBytesMax || !arePlain(text, pathAt + judged, end)) judge(text, pathAt, end)
+    let checked = shared
+    while (checked > 0 && text[pathAt + checked - 1] !== slash) checked -= 1
+    if (bytes > plainBytesMax || !arePlain(text, pathAt + checked, end))
+      checkPath(text, pathAt, end)
     const isAfter =
       shared < bytes &&
       (shared === previousBytes || text[pathAt + shared]! > previous[previousAt + shared]!)
@@ -130,7 +131,7 @@ export function createLineCheck(): (
   }
 }
 
-function judge(text: Buffer, pathAt: number, end: number): void {
+function checkPath(text: Buffer, pathAt: number, end: number): void {
   const path = text.toString('utf8', pathAt, end)
   // Two paths that differ as bytes could be the same text.
   if (!Buffer.from(path).equals(text.subarray(pathAt, end)))

@@ -163,8 +163,8 @@ export function decodeEnd(tail: Buffer, at: number, tailOffset: number): ZipEnd 
   }
   const offset = readUInt64(tail, locatorAt + 8)
   const at64 = offset - tailOffset
-  const isThere = at64 >= 0 && at64 + end64FixedBytes <= locatorAt
-  if (!isThere || tail.readUInt32LE(at64) !== zipSignature.end64) return undefined
+  const isInTail = at64 >= 0 && at64 + end64FixedBytes <= locatorAt
+  if (!isInTail || tail.readUInt32LE(at64) !== zipSignature.end64) return undefined
   const place = {
     memberCount: readUInt64(tail, at64 + 32),
     directoryBytes: readUInt64(tail, at64 + 40),

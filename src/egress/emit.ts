@@ -21,7 +21,7 @@ const literalBytesMax = limits.readWindowBytes
 const windowPiecesMax = 4096
 /** A literal up to this size is added to a window even when it is full: headers of stored blocks
  *  lie between slices of the same page, which would otherwise be read again for each of them. */
-const alongBytesMax = 16
+const negligibleBytesMax = 16
 /** Gap bytes that one window reads through to merge reads; they are held as long as the window. */
 const windowGapBytesMax = limits.readWindowBytes / 4
 /** Window size when very many downloads run; a check page of a large copy can still be longer. */
@@ -82,7 +82,7 @@ async function* cutWindows(batches: AsyncIterable<PlainSegment[]>): AsyncGenerat
     for (const segment of batch) {
       for (const piece of piecesOf(segment)) {
         const limit = isCrowded() ? crowdedWindowBytes : limits.readWindowBytes
-        const isOver = windowBytes + heldBytes(piece) > limit && !goesAlong(piece, last)
+        const isOver = windowBytes + heldBytes(piece) > limit && !isNegligible(piece, last)
         if (window.length > 0 && (isOver || window.length >= windowPiecesMax)) {
           yield window
           window = []
@@ -116,8 +116,8 @@ function* piecesOf(segment: PlainSegment): Generator<Piece> {
 }
 
 /** Whether a piece adds next to nothing to the window whose last cut is `last`. */
-function goesAlong(piece: Piece, last: PageCut | undefined): boolean {
-  return Buffer.isBuffer(piece) ? piece.length <= alongBytesMax : isSamePage(piece, last)
+function isNegligible(piece: Piece, last: PageCut | undefined): boolean {
+  return Buffer.isBuffer(piece) ? piece.length <= negligibleBytesMax : isSamePage(piece, last)
 }
 
 function isSamePage(piece: Piece, last: PageCut | undefined): boolean {

@@ -7,7 +7,7 @@
 import type { PackedMember, StreamFacts } from '../core/skeleton-member.ts'
 import { decodeSkeletonPage } from '../core/skeleton.ts'
 import type { Metadata, PlacedStream, SkeletonPage } from '../metadata/metadata.ts'
-import { literal, passedOver, type Segment, wholeCopy } from './segments.ts'
+import { literal, skipped, type Segment, wholeCopy } from './segments.ts'
 
 type SkeletonReader = Pick<Metadata, 'readSkeletonPage' | 'findSkeletonPage' | 'readStreams'>
 
@@ -39,7 +39,7 @@ export async function* exactZipSegments(
   start: number,
 ): AsyncGenerator<Segment[]> {
   const entrance = await findEntrance(metadata, artifactId, start)
-  yield [passedOver(entrance.position)]
+  yield [skipped(entrance.position)]
   let page = entrance.page
   if (entrance.stretch === 'local') {
     for await (const members of memberPages(metadata, artifactId, page))

@@ -54,7 +54,7 @@ export function wholeCopy(copy: Copy, path: string | null): Slice {
 }
 
 /** A placeholder for bytes before the requested range. */
-export function passedOver(lengthBytes: number): Deferred {
+export function skipped(lengthBytes: number): Deferred {
   const open = (): never => {
     throw new Error('bytes before the range are not read')
   }

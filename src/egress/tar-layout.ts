@@ -18,7 +18,7 @@ import { createMarks, type Marks } from './remembered.ts'
 import {
   blobStream,
   literal,
-  passedOver,
+  skipped,
   type ReadParts,
   type Segment,
   storedBlocks,
@@ -101,7 +101,7 @@ export async function* tarGzSegments(
     archive.text.addNuls(mark.nuls)
     archive.nuls = mark.nuls
   }
-  yield [passedOver(position)]
+  yield [skipped(position)]
   for await (const { page, members: batch } of members(mark?.page ?? 0)) {
     if (page !== undefined) noteMark(marks, archive, { page, members: count, position })
     const segments = batch.flatMap((member) => memberSegments(archive, member, readParts))

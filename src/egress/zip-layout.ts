@@ -17,7 +17,7 @@ import { createMarks, type Marks } from './remembered.ts'
 import {
   blobStream,
   literal,
-  passedOver,
+  skipped,
   type ReadParts,
   type Segment,
   segmentBytes,
@@ -137,7 +137,7 @@ export async function* zipSegments(
 ): AsyncGenerator<Segment[]> {
   const known = marks.whole
   const isBehind = known !== undefined && start >= known.localBytes
-  if (isBehind) yield [passedOver(known.localBytes)]
+  if (isBehind) yield [skipped(known.localBytes)]
   const whole = isBehind ? known : yield* localStretch(members, { start, marks })
   yield* centralDirectory(members, { start: start - whole.localBytes, marks, whole })
   yield [literal(endRecords(whole))]
@@ -149,12 +149,12 @@ async function* localStretch(
   { start, marks }: { start: number; marks: ZipMarks },
 ): AsyncGenerator<Segment[], ZipTally> {
   const { page: first, ...tally } = markBefore(marks, (mark) => mark.localBytes <= start)
-  yield [passedOver(tally.localBytes)]
+  yield [skipped(tally.localBytes)]
   for await (const batch of members(first)) {
     const begin = tally.localBytes
     countBatch(marks, tally, batch)
     yield tally.localBytes <= start
-      ? [passedOver(tally.localBytes - begin)]
+      ? [skipped(tally.localBytes - begin)]
       : batch.members.flatMap((member) => [literal(localHeader(member)), ...member.data])
     if (tally.members === marks.whole?.members) break
   }
@@ -168,7 +168,7 @@ async function* centralDirectory(
   { start, marks, whole }: { start: number; marks: ZipMarks; whole: ZipTally },
 ): AsyncGenerator<Segment[]> {
   const before = markBefore(marks, (mark) => mark.centralBytes <= start)
-  yield [passedOver(before.centralBytes)]
+  yield [skipped(before.centralBytes)]
   let offset = before.localBytes
   for await (const batch of members(before.page)) {
     const headers = batch.members.map((member) => {

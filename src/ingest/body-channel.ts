@@ -22,7 +22,7 @@ export interface BodySender {
 export function createBodySender(body: Readable): BodySender {
   let credit = bodyCreditBytes
   let isClosed = false
-  let goOn: (() => void) | undefined
+  let resume: (() => void) | undefined
   return {
     send: async (post) => {
       for await (const piece of body.iterator({ destroyOnReturn: false })) {
@@ -31,7 +31,7 @@ export function createBodySender(body: Readable): BodySender {
           if (isClosed) return
           if (credit <= 0) {
             await new Promise<void>((resolve) => {
-              goOn = resolve
+              resume = resolve
             })
             continue
           }
@@ -46,11 +46,11 @@ export function createBodySender(body: Readable): BodySender {
     },
     addCredit: (bytes) => {
       credit += bytes
-      goOn?.()
+      resume?.()
     },
     close: () => {
       isClosed = true
-      goOn?.()
+      resume?.()
     },
   }
 }

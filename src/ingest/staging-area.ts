@@ -7,7 +7,7 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { hasCode, type StoreError, storeError, tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { hasErrno, tellErrno } from '../packs/errno.ts'
+import { hasErrno, asStoreError } from '../packs/errno.ts'
 import type { RequireRoom } from '../packs/watermark.ts'
 
 export interface StagingArea {
@@ -242,5 +242,5 @@ function translate(error: unknown, uploadId: string): unknown {
     const message = `upload ${uploadId} is not open`
     return storeError('not_found', message, { what: 'upload' }, { cause: error })
   }
-  return tellErrno(`upload ${uploadId}`, error)
+  return asStoreError(`upload ${uploadId}`, error)
 }

@@ -16,18 +16,18 @@ export async function ignoringAbsence<T>(work: () => Promise<T>): Promise<T | un
   }
 }
 
-/** Runs `work` on `what`; translates its failures with `tellErrno`. */
+/** Runs `work` on `what`; translates its failures with `asStoreError`. */
 export async function translateErrno<T>(what: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    throw tellErrno(what, error)
+    throw asStoreError(what, error)
   }
 }
 
 /** Translates a failed system call on `what` to storage_full, busy or not_found; returns any other
  *  error unchanged. */
-export function tellErrno(what: string, error: unknown): unknown {
+export function asStoreError(what: string, error: unknown): unknown {
   if (error instanceof StoreError) return error
   const cause = { cause: error }
   if (hasErrno(error, 'ENOSPC') || hasErrno(error, 'EDQUOT')) {

@@ -49,7 +49,7 @@ export async function openLocalPackStore(options: LocalPackStoreOptions): Promis
       const read = (file: PackFile): Promise<Buffer> =>
         readExactly(file, { name, offset, lengthBytes })
       return await translateErrno(`pack ${name}`, () =>
-        telling(name, () => handles.use(name, read)),
+        reportingDamage(name, () => handles.use(name, read)),
       )
     },
     linkTo: async (name, path) => {
@@ -104,7 +104,7 @@ async function readExactly(
 }
 
 /** Runs a read and reports a failing medium as damage. */
-async function telling<T>(name: PackName, read: () => Promise<T>): Promise<T> {
+async function reportingDamage<T>(name: PackName, read: () => Promise<T>): Promise<T> {
   try {
     return await read()
   } catch (error) {

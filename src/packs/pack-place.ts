@@ -6,7 +6,7 @@
  *  one bucket would delete each other's packs as debris. */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { type BucketPlace, tellBucket } from '../core/bucket-place.ts'
+import { type BucketPlace, formatBucket } from '../core/bucket-place.ts'
 import { storeError } from '../core/errors.ts'
 import { type Bucket, readMark } from './bucket.ts'
 import { ignoringAbsence } from './errno.ts'
@@ -40,10 +40,10 @@ export async function findPackPlace(
   const isElsewhere =
     claim === undefined
       ? bucket !== null && (await hasPacks(directory))
-      : bucket === null || tellBucket(claim) !== tellBucket(bucket)
+      : bucket === null || formatBucket(claim) !== formatBucket(bucket)
   if (isElsewhere) {
-    const is = claim === undefined ? directory : tellBucket(claim)
-    const asked = bucket === null ? 'is not set' : `is ${tellBucket(bucket)}`
+    const is = claim === undefined ? directory : formatBucket(claim)
+    const asked = bucket === null ? 'is not set' : `is ${formatBucket(bucket)}`
     throw refused(
       `the packs are in ${is}, but TROVE_S3_BUCKET ${asked}; move them with \`trove move-packs\` or correct the setting`,
     )
@@ -68,13 +68,13 @@ export async function currentPackPlace(
   const directory = join(dataDir, 'cas')
   const claim = await readClaim(directory, claimFile)
   if (claim === undefined) return { kind: 'directory', directory }
-  const isSame = bucket !== null && tellBucket(bucket) === tellBucket(claim)
+  const isSame = bucket !== null && formatBucket(bucket) === formatBucket(claim)
   return { kind: 'bucket', bucket: isSame ? bucket : claim }
 }
 
 /** Formats a place for messages. */
 export function tellPackPlace(place: PackPlace): string {
-  return place.kind === 'directory' ? place.directory : tellBucket(place.bucket)
+  return place.kind === 'directory' ? place.directory : formatBucket(place.bucket)
 }
 
 /** Claims `place` as the destination of a move, while a running server keeps using the current
@@ -138,7 +138,7 @@ async function claimBucket(
   { objects, file }: { objects: Bucket; file: string },
 ): Promise<void> {
   const held = await readClaim(directory, file)
-  const claim = held !== undefined && tellBucket(held) === tellBucket(bucket) ? held : undefined
+  const claim = held !== undefined && formatBucket(held) === formatBucket(bucket) ? held : undefined
   const found = await readMark(objects, ownerKey)
   if (found !== undefined && found !== claim?.owner) throw foreign(bucket)
   const owner = claim?.owner ?? randomBytes(16).toString('hex')
@@ -149,7 +149,7 @@ async function claimBucket(
 }
 
 function foreign(bucket: BucketPlace): Error {
-  const place = tellBucket(bucket)
+  const place = formatBucket(bucket)
   return refused(
     `${place} holds the packs of another store; sharing a bucket would make each delete the packs of the other. ` +
       `If the other store is gone for good, delete the object ${place}/${ownerKey}`,

@@ -4,7 +4,7 @@
  *  that need it. */
 import assert from 'node:assert'
 import type { S3Client } from '@aws-sdk/client-s3'
-import { type BucketPlace, tellBucket } from '../core/bucket-place.ts'
+import { type BucketPlace, formatBucket } from '../core/bucket-place.ts'
 import { StoreError, storeError } from '../core/errors.ts'
 import type { Bucket } from './bucket.ts'
 
@@ -44,11 +44,11 @@ export async function openS3Bucket(place: BucketPlace): Promise<Bucket> {
     Bucket: place.bucket,
     keyOf: (key) => place.prefix + key,
     withoutPrefix: (key = '') => key.slice(place.prefix.length),
-    telling: async (key, work) => {
+    translating: async (key, work) => {
       try {
         return await work()
       } catch (error) {
-        throw tellFailure(sdk, `${tellBucket(place)}/${key}`, error)
+        throw translateFailure(sdk, `${formatBucket(place)}/${key}`, error)
       }
     },
   }
@@ -62,7 +62,7 @@ interface Access {
   keyOf(key: string): string
   withoutPrefix(key: string | undefined): string
   /** Runs `work`; translates its failures to the errors of the ports. */
-  telling<T>(key: string, work: () => Promise<T>): Promise<T>
+  translating<T>(key: string, work: () => Promise<T>): Promise<T>
 }
 
 type UploadCalls = Pick<
@@ -71,7 +71,7 @@ type UploadCalls = Pick<
 >
 
 function objectCalls(access: Access): Omit<Bucket, keyof UploadCalls | 'close'> {
-  const { sdk, client, Bucket, keyOf, withoutPrefix, telling } = access
+  const { sdk, client, Bucket, keyOf, withoutPrefix, translating } = access
   const readBody = async (key: string, range: string | undefined): Promise<Buffer> => {
     const { Body } = await client.send(
       new sdk.GetObjectCommand({ Bucket, Key: keyOf(key), Range: range }),
@@ -81,26 +81,26 @@ function objectCalls(access: Access): Omit<Bucket, keyof UploadCalls | 'close'> 
   }
   return {
     sizeBytes: async (key) =>
-      await telling(key, async () => {
+      await translating(key, async () => {
         const bytes = await sizeOf(access, { Bucket, Key: keyOf(key) })
         if (bytes !== undefined) return bytes
         throw storeError('not_found', `${key} does not exist in the bucket`, { what: key })
       }),
     read: async (key, offset, lengthBytes) =>
-      await telling(key, async () => {
+      await translating(key, async () => {
         assert(offset >= 0 && lengthBytes > 0, `invalid range: ${lengthBytes} bytes at ${offset}`)
         const bytes = await readBody(key, `bytes=${offset}-${offset + lengthBytes - 1}`)
         if (bytes.length === lengthBytes) return bytes
         throw tooShort(key, { cause: undefined })
       }),
-    readAll: async (key) => await telling(key, async () => await readBody(key, undefined)),
+    readAll: async (key) => await translating(key, async () => await readBody(key, undefined)),
     write: async (key, bytes, md5) => {
       const ContentMD5 = md5.toString('base64')
       const object = { Bucket, Key: keyOf(key), Body: bytes, ContentMD5 }
-      await telling(key, async () => await client.send(new sdk.PutObjectCommand(object)))
+      await translating(key, async () => await client.send(new sdk.PutObjectCommand(object)))
     },
     writeNew: async (key, bytes) =>
-      await telling(key, async () => {
+      await translating(key, async () => {
         const object = { Bucket, Key: keyOf(key), Body: bytes }
         try {
           await client.send(new sdk.PutObjectCommand({ ...object, IfNoneMatch: '*' }))
@@ -116,13 +116,13 @@ function objectCalls(access: Access): Omit<Bucket, keyof UploadCalls | 'close'> 
         return true
       }),
     remove: async (key) => {
-      await telling(key, async () => {
+      await translating(key, async () => {
         await client.send(new sdk.DeleteObjectCommand({ Bucket, Key: keyOf(key) }))
       })
     },
     list: async function* (folder) {
       for (let from: string | undefined; ;) {
-        const page = await telling(folder, async () => {
+        const page = await translating(folder, async () => {
           const request = { Bucket, Prefix: keyOf(folder), ContinuationToken: from }
           return await client.send(new sdk.ListObjectsV2Command(request))
         })
@@ -138,17 +138,17 @@ function objectCalls(access: Access): Omit<Bucket, keyof UploadCalls | 'close'> 
 }
 
 function uploadCalls(access: Access): UploadCalls {
-  const { sdk, client, Bucket, keyOf, withoutPrefix, telling } = access
+  const { sdk, client, Bucket, keyOf, withoutPrefix, translating } = access
   return {
     beginUpload: async (key) =>
-      await telling(key, async () => {
+      await translating(key, async () => {
         const upload = await client.send(
           new sdk.CreateMultipartUploadCommand({ Bucket, Key: keyOf(key) }),
         )
         return upload.UploadId!
       }),
     writePart: async ({ key, id }, { number, bytes, md5 }) =>
-      await telling(key, async () => {
+      await translating(key, async () => {
         const { ETag } = await client.send(
           new sdk.UploadPartCommand({
             Bucket,
@@ -162,7 +162,7 @@ function uploadCalls(access: Access): UploadCalls {
         return { number, etag: ETag! }
       }),
     completeUpload: async ({ key, id }, parts) => {
-      await telling(key, async () => {
+      await translating(key, async () => {
         const Parts = parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag }))
         await client.send(
           new sdk.CompleteMultipartUploadCommand({
@@ -175,7 +175,7 @@ function uploadCalls(access: Access): UploadCalls {
       })
     },
     abortUpload: async ({ key, id }) => {
-      await telling(key, async () => {
+      await translating(key, async () => {
         await client.send(
           new sdk.AbortMultipartUploadCommand({ Bucket, Key: keyOf(key), UploadId: id }),
         )
@@ -183,7 +183,7 @@ function uploadCalls(access: Access): UploadCalls {
     },
     listUploads: async function* (folder) {
       for (let at: { KeyMarker?: string; UploadIdMarker?: string } = {}; ;) {
-        const page = await telling(folder, async () => {
+        const page = await translating(folder, async () => {
           const request = { Bucket, Prefix: keyOf(folder), ...at }
           return await client.send(new sdk.ListMultipartUploadsCommand(request))
         })
@@ -232,7 +232,7 @@ const absentNames: ReadonlySet<string> = new Set(['NoSuchKey', 'NoSuchUpload'])
 /** Transient failures with a status below 500. */
 const passingNames: ReadonlySet<string> = new Set(['SlowDown', 'RequestTimeout', 'Throttling'])
 
-function tellFailure(sdk: Sdk, what: string, error: unknown): unknown {
+function translateFailure(sdk: Sdk, what: string, error: unknown): unknown {
   if (error instanceof StoreError) return error
   if (!(error instanceof Error)) return error
   const cause = { cause: error }

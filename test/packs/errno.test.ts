@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { tellErrno } from '../../src/packs/errno.ts'
+import { asStoreError } from '../../src/packs/errno.ts'
 
 test.each([
   ['ENOSPC', 'storage_full', 'no space left on the disk for pack a'],
@@ -9,12 +9,12 @@ test.each([
   ['ENOENT', 'not_found', 'pack a does not exist'],
 ])('%s is told as %s', (errno, code, message) => {
   const cause = Object.assign(new Error('failed'), { code: errno })
-  const told = tellErrno('pack a', cause)
+  const told = asStoreError('pack a', cause)
   expect(told).toMatchObject({ code, cause })
   expect((told as Error).message).toContain(message)
 })
 
 test('other failures stay what they are', () => {
   const error = Object.assign(new Error('failed'), { code: 'EIO' })
-  expect(tellErrno('pack a', error)).toBe(error)
+  expect(asStoreError('pack a', error)).toBe(error)
 })

@@ -40,7 +40,7 @@ export async function receiveManifest(
   if (job.entryCount > settings.entriesMax) throw tooManyEntries(settings.entriesMax)
   await metadata.dropOffered(sessionId, 'summary', 0)
   const hasher = createManifestHasher()
-  const order = createTreeCheck()
+  const checkTree = createTreeCheck()
   const claims = createClaims(ports, sessionId)
   const keeper = createLineKeeper(metadata, sessionId, 'entries')
   let ordinal = 0
@@ -48,7 +48,7 @@ export async function receiveManifest(
   for await (const line of offeredLines(body, how)) {
     if (ordinal >= job.entryCount) throw faulty('it has more entries than were announced')
     const entry = parseEntry(line)
-    order(entry)
+    checkTree(entry)
     hasher.add(entry, line)
     if (entry.kind === 'file') await claims.add(ordinal, entry)
     ordinal += 1

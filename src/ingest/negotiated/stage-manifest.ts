@@ -79,7 +79,7 @@ async function stageChanged(
   const { manifestId } = staged
   if (exists) return { ...staged, measured: await measureRepresentations(metadata, manifestId) }
   const hasher = createManifestHasher()
-  const judge = createTreeCheck()
+  const checkTree = createTreeCheck()
   const meter = createRepresentationMeter()
   const merger = createMerger(await readOfferedChanges(metadata, sessionId))
   let page = 0
@@ -88,7 +88,7 @@ async function stageChanged(
     while (pending.length > leftMax) {
       const batch = pending.slice(0, limits.manifestPageEntries)
       pending = pending.slice(limits.manifestPageEntries)
-      for (const entry of batch) judge(entry)
+      for (const entry of batch) checkTree(entry)
       const placed = await metadata.stageManifestPage(sessionId, manifestId, page, batch)
       for (const entry of placed) hasher.add(entry)
       meter.add(placed)
