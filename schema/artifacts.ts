@@ -1,4 +1,4 @@
-/** Tables of artifacts: manifests and what these refer to, framing and times, and who reads. */
+/** Tables of artifacts: manifests and their references, skeletons and times, and read leases. */
 import { sql } from 'drizzle-orm'
 import {
   blob,
@@ -26,16 +26,17 @@ export const manifests = sqliteTable(
     fileCount: integer('file_count').notNull(),
     logicalBytes: integer('logical_bytes').notNull(),
     state: integer('state').notNull(),
-    /** The session that stages it; null once it is live. */
+    /** The session that stages it; null once it is published. */
     sessionId: integer('session_id'),
     pageCount: integer('page_count').notNull(),
     stagedEntries: integer('staged_entries').notNull(),
-    /** What a staged manifest has added to `unique_bytes` of the store and of the project so far. */
+    /** Bytes that a staged manifest has added so far to `unique_bytes` of the store and of the
+     *  project. */
     freshBytes: integer('fresh_bytes').notNull(),
     projectFreshBytes: integer('project_fresh_bytes').notNull(),
-    /** Version of the rules by which it was looked at for secrets; 0 before that. */
+    /** Version of the rules with which it was last scanned for secrets; 0 before the first scan. */
     secretRules: integer('secret_rules').notNull().default(0),
-    /** Files that were too large or too many for that. */
+    /** Files skipped by that scan because they were too large or too many. */
     secretsPassedOver: integer('secrets_passed_over').notNull().default(0),
   },
   (table) => [
@@ -48,7 +49,7 @@ export const manifests = sqliteTable(
     index('manifests_dying')
       .on(table.id)
       .where(sql`state = 3`),
-    // The newest first: `id DESC`.
+    // In the database `id` is descending: newest first.
     index('manifests_unlooked')
       .on(table.secretRules, table.id)
       .where(sql`state IN (1, 2)`),
@@ -125,15 +126,17 @@ export const artifacts = sqliteTable(
     removedAt: integer('removed_at'),
     removedReason: text('removed_reason'),
     version: integer('version').notNull(),
-    /** Null while live, and once it holds its rows no more. */
+    /** Null while live, and once its rows are released. */
     releasableAt: integer('releasable_at'),
-    /** The branch whose latest it can be; null where that is not known, or of a pull request. */
+    /** The branch of which it can be the latest; null when the branch is unknown or the run
+     *  belongs to a pull request. */
     latestOf: text('latest_of'),
-    /** It is that, and the project keeps it. */
+    /** It is the latest there, and the project keeps it. */
     keptLatest: integer('kept_latest', { mode: 'boolean' }).notNull().default(false),
-    /** Of the audit log, which may have forgotten it; null where nobody removed it. */
+    /** Id in the audit log, which may have deleted that act; null where nobody removed the
+     *  artifact. */
     removedAct: integer('removed_act'),
-    /** What the pages of entries come to in its zip (egress/zip-layout.ts). */
+    /** Size of each page of entries in its zip (egress/zip-layout.ts). */
     zipPages: blob('zip_pages', { mode: 'buffer' }),
   },
   (table) => [
@@ -177,7 +180,8 @@ export const artifacts = sqliteTable(
   ],
 )
 
-/** A download, fetch or backup under way, and the artifact it reads; null when it reads across artifacts. */
+/** A download, fetch or backup in progress, and the artifact it reads; null when it reads across
+ *  artifacts. */
 export const readLeases = sqliteTable(
   'read_leases',
   {

@@ -1,4 +1,5 @@
-/** Tables of what is stored: packs, the streams in them, the blobs that these give back, and what is to be looked at again. */
+/** Tables of stored bytes: packs, the streams in them, the blobs they hold, and rows to be
+ *  checked again. */
 import { sql } from 'drizzle-orm'
 import {
   type AnySQLiteColumn,
@@ -14,18 +15,19 @@ import { projects } from './runs.ts'
 
 export const packState = { filling: 0, whole: 1, dead: 2 } as const
 
-/** SQL of a whole pack's dead bytes: framing is shared evenly by its copies. */
+/** SQL for the dead bytes of a whole pack; framing is shared evenly by its copies. */
 export const packDeadBytes =
   'size_bytes - live_bytes - (size_bytes - copy_bytes) * live_count / copy_count'
 
-/** SQL that is true for packs with something alive and more than one part in `parts` dead. A query finds the partial
- *  index only by these very terms; there are two, for 2 and for 20 parts. */
+/** SQL that is true for packs with live copies of which more than one part in `parts` is dead.
+ *  SQLite uses the partial index only for exactly these terms; there are two, for 2 and for 20
+ *  parts. */
 export function isDeadBeyond(parts: 2 | 20): string {
   return `state = 1 AND live_count > 0
   AND (${packDeadBytes}) * ${parts} - size_bytes > 0`
 }
 
-/** SQL that is true for packs that are worth merging: small, and not because of many tiny members. */
+/** SQL that is true for packs worth merging: small, but not full of tiny members. */
 export const isTiny = `state = 1 AND live_count > 0 AND size_bytes < 4194304
   AND copy_count < 4096`
 
@@ -42,10 +44,10 @@ export const packs = sqliteTable(
     liveCount: integer('live_count').notNull(),
     liveBytes: integer('live_bytes').notNull(),
     createdAt: integer('created_at').notNull(),
-    /** When nothing in it was alive any more, and the newest read lease by then. */
+    /** When its last live copy was gone, and the newest read lease at that time. */
     diedAt: integer('died_at'),
     lastReader: integer('last_reader'),
-    /** When every copy was last read back and judged. */
+    /** When every copy was last read back and verified. */
     verifiedAt: integer('verified_at').notNull().default(0),
   },
   (table) => [
@@ -67,7 +69,7 @@ export const packs = sqliteTable(
   ],
 )
 
-/** The digest belongs to the one row below `filling`. */
+/** Of the rows with the same digest, only the one in a state below `filling` owns it. */
 export const blobState = { live: 0, damaged: 1, filling: 2, gone: 3, goneDamaged: 4 } as const
 
 export const blobs = sqliteTable(
@@ -78,15 +80,16 @@ export const blobs = sqliteTable(
     sizeBytes: integer('size_bytes').notNull(),
     crc32: integer('crc32').notNull(),
     state: integer('state').notNull(),
-    /** The project that brought the blob first. */
+    /** The project that first uploaded the blob. */
     projectId: integer('project_id')
       .notNull()
       .references(() => projects.id),
-    /** The serving copy: the first the blob got, so that representations keep their bytes. Null for a composite. */
+    /** The serving copy: the first copy of the blob, so that representations keep their bytes.
+     *  Null for a composite. */
     copyStreamId: integer('copy_stream_id'),
     joiningStreamId: integer('joining_stream_id'),
     partCount: integer('part_count').notNull(),
-    /** Of a composite; 0 otherwise. */
+    /** Set for a composite; 0 otherwise. */
     joinedBytes: integer('joined_bytes').notNull(),
   },
   (table) => [
@@ -156,6 +159,6 @@ export const alteredStreams = sqliteTable('altered_streams', {
   streamId: integer('stream_id')
     .primaryKey()
     .references(() => streams.id, { onDelete: 'cascade' }),
-  /** How often it has altered since then. */
+  /** How often it has changed since it was noted. */
   times: integer('times').notNull().default(1),
 })

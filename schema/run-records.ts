@@ -1,4 +1,4 @@
-/** Tables of what is recorded of runs. */
+/** Tables of run records. */
 import {
   blob,
   index,
@@ -26,7 +26,7 @@ export const runRecords = sqliteTable(
     updatedAt: integer('updated_at').notNull(),
     rowCount: integer('row_count').notNull(),
     logBytes: integer('log_bytes').notNull(),
-    /** Whose token began it; null for one of no job. */
+    /** The job whose token began the record; null for a token without a job. */
     job: text('job'),
   },
   (table) => [index('run_records_by_update').on(table.updatedAt)],

@@ -1,4 +1,4 @@
-/** Tables of projects and their runs, and of what is summed over them. */
+/** Tables of projects, runs, and sums over them. */
 import { sql } from 'drizzle-orm'
 import { index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 
@@ -15,9 +15,9 @@ export const projects = sqliteTable(
     quotaBytes: integer('quota_bytes'),
     strict: integer('strict', { mode: 'boolean' }),
     keepLatest: text('keep_latest', { mode: 'json' }).$type<string[]>(),
-    /** False from a change of the rule that it follows until its artifacts are settled by that. */
+    /** False from a change of its keep-latest rule until its artifacts are updated accordingly. */
     isLatestSettled: integer('is_latest_settled', { mode: 'boolean' }).notNull().default(true),
-    /** Stock and native; triggers count them. */
+    /** Open stock and native uploads, counted by triggers. */
     openUploads: integer('open_uploads').notNull().default(0),
   },
   (table) => [uniqueIndex('projects_name').on(table.ownerRepo)],
@@ -37,9 +37,9 @@ export const runs = sqliteTable(
     workflow: text('workflow'),
     event: text('event'),
     createdAt: integer('created_at').notNull(),
-    /** When somebody last uploaded to it or told of it, as exactly as `limits.runUseMs`. */
+    /** When it was last uploaded to or reported on, to within `limits.runUseMs`. */
     usedAt: integer('used_at').notNull().default(0),
-    /** False from when more is told of it until its artifacts are where that says. */
+    /** False from a change of its facts until its artifacts are updated accordingly. */
     isLatestSettled: integer('is_latest_settled', { mode: 'boolean' }).notNull().default(true),
   },
   (table) => [
@@ -65,15 +65,15 @@ export const totals = sqliteTable('totals', {
   liveBytes: integer('live_bytes').notNull().default(0),
 })
 
-/** One row. */
+/** Has a single row. */
 export const store = sqliteTable('store', {
   id: integer('id').primaryKey(),
-  /** When this database was made; 0 for one that is older than this table. */
+  /** When this database was created; 0 for one older than this table. */
   createdAt: integer('created_at').notNull(),
-  /** The server's rule, which projects without one of their own follow. */
+  /** The server's keep-latest rule, for projects without one of their own. */
   keepLatest: text('keep_latest', { mode: 'json' }).$type<string[]>().notNull().default([]),
-  /** How often rollups have been set right. */
+  /** How often rollups have been corrected. */
   reconciliations: integer('reconciliations').notNull().default(0),
-  /** The clock when it was last believed (lifecycle/clock-watch.ts). */
+  /** The last believed time (lifecycle/clock-watch.ts). */
   believedAt: integer('believed_at'),
 })

@@ -1,17 +1,17 @@
-/** Tables of credentials in artifacts: never what they are, only where they stand. */
+/** Tables of credentials in artifacts: only where they are, never what they are. */
 import { blob, integer, primaryKey, sqliteTable, text } from 'drizzle-orm/sqlite-core'
 import { manifests } from './artifacts.ts'
 import { blobs } from './content.ts'
 import { projects } from './runs.ts'
 
-/** Contents that were looked at. */
+/** Contents that were scanned. */
 export const lookedBlobs = sqliteTable('looked_blobs', {
   blobId: integer('blob_id')
     .primaryKey()
     .references(() => blobs.id, { onDelete: 'cascade' }),
   /** Version of the rules. */
   rules: integer('rules').notNull(),
-  /** JSON: kinds and lines; null when there are none, as of nearly all. */
+  /** JSON: kinds and lines; null when there are none, which is the usual case. */
   found: text('found'),
 })
 
@@ -24,13 +24,13 @@ export const manifestSecrets = sqliteTable(
     path: text('path').notNull(),
     line: integer('line').notNull(),
     kind: text('kind').notNull(),
-    /** Of the file. */
+    /** Digest of the file. */
     digest: blob('digest', { mode: 'buffer' }).notNull(),
   },
   (table) => [primaryKey({ columns: [table.manifestId, table.path, table.line] })],
 )
 
-/** Files of which somebody in the project said that what they hold is no secret. */
+/** Files whose findings somebody in the project has dismissed. */
 export const dismissedSecrets = sqliteTable(
   'dismissed_secrets',
   {

@@ -1,4 +1,4 @@
-/** Tables of native uploads under way: what they offer, and what they hold fast until they end. */
+/** Tables of native uploads in progress: what they offer, and what they lease until they end. */
 import { sql } from 'drizzle-orm'
 import {
   blob,
@@ -26,7 +26,7 @@ export const sessions = sqliteTable(
     state: integer('state').notNull(),
     createdAt: integer('created_at').notNull(),
     leasedUntil: integer('leased_until').notNull(),
-    /** Of a negotiated upload: what it offers. */
+    /** Identifies the offer of a negotiated upload. */
     offer: blob('offer', { mode: 'buffer' }),
   },
   (table) => [

@@ -1,4 +1,4 @@
-/** Table of what stock clients are uploading. */
+/** Table of uploads by stock clients. */
 import { sql } from 'drizzle-orm'
 import { blob, index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 import { artifacts } from './artifacts.ts'

@@ -1,16 +1,17 @@
-/** Tables of tokens that are void before their end, and of those that the server has minted and that last, to be listed. None is
- *  needed to check a token: that carries what it grants. */
+/** Tables of tokens that are void before they end, and of tokens that the server has minted and
+ *  that have not ended, for listing. Checking a token needs neither: what it grants is in the
+ *  token itself. */
 import { index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 
 export const revokedTokens = sqliteTable(
   'revoked_tokens',
   {
     id: text('id').primaryKey().notNull(),
-    /** Null for an administrator's. */
+    /** Null for an administrator's token. */
     project: text('project'),
     isSession: integer('is_session', { mode: 'boolean' }).notNull(),
     issuedAt: integer('issued_at').notNull(),
-    /** From then on it is void anyway, with whatever came of it. */
+    /** When it and every token derived from it end anyway. */
     endsAt: integer('ends_at').notNull(),
   },
   (table) => [
@@ -19,7 +20,7 @@ export const revokedTokens = sqliteTable(
   ],
 )
 
-/** All tokens of the project that were issued until then are void. */
+/** All tokens of the project issued at `issuedUntil` or before are void. */
 export const revokedProjects = sqliteTable('revoked_projects', {
   project: text('project').primaryKey().notNull(),
   issuedUntil: integer('issued_until').notNull(),
@@ -30,17 +31,17 @@ export const mintedTokens = sqliteTable(
   {
     number: integer('number').primaryKey({ autoIncrement: true }),
     id: text('id').notNull(),
-    /** Null for an administrator's. */
+    /** Null for an administrator's token. */
     project: text('project'),
     scope: text('scope').notNull(),
     run: integer('run'),
     job: text('job'),
     isSession: integer('is_session', { mode: 'boolean' }).notNull(),
     mintedAt: integer('minted_at').notNull(),
-    /** What a project's token mints is as old as that. */
+    /** A token that was minted by a project's token has the `issuedAt` of that token. */
     issuedAt: integer('issued_at').notNull(),
     endsAt: integer('ends_at').notNull(),
-    /** JSON: its id, and those of the tokens that it came of. */
+    /** JSON: its id, and the ids of the tokens it derives from. */
     lineage: text('lineage', { mode: 'json' }).$type<string[]>().notNull(),
     /** JSON. */
     mintedBy: text('minted_by', { mode: 'json' }).$type<object>().notNull(),

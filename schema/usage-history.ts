@@ -1,4 +1,4 @@
-/** Table of what was stored in the past. */
+/** Table of past usage. */
 import { integer, primaryKey, sqliteTable } from 'drizzle-orm/sqlite-core'
 
 export const usagePoints = sqliteTable(
