@@ -1,4 +1,4 @@
-/** Many artifacts of one run, and of one tree. Method: all but one are copies of its row. */
+/** Many artifacts of one run and of one tree. Method: all but one are copies of its row. */
 import SqliteDatabase from 'better-sqlite3'
 import { expect, onTestFinished, test } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
@@ -9,7 +9,7 @@ import { temporaryDatabases } from './temporary-database.ts'
 const { newDatabase } = temporaryDatabases()
 const max = limits.artifactsPerRunMax
 
-test('a run has no more artifacts than it may, however they come', async () => {
+test('a run has at most the allowed number of artifacts, however they are added', async () => {
   const path = await newDatabase()
   const metadata = openSqliteMetadata({ path })
   onTestFinished(() => metadata.close())
@@ -23,7 +23,7 @@ test('a run has no more artifacts than it may, however they come', async () => {
   await expect(upload('one more')).rejects.toMatchObject(refused)
 
   await upload('last', 'replace')
-  // Those of another attempt are not counted with them.
+  // Artifacts of another attempt do not count.
   await seedArtifact(metadata, await seedRun(metadata, { attempt: 2 }), { a: '1' })
   const end = { state: 'deleted', reason: 'user', now: 3_000, undoMs: 1_000 } as const
   expect(await metadata.removeArtifacts([first.id], end)).toEqual([first.id])
@@ -31,7 +31,7 @@ test('a run has no more artifacts than it may, however they come', async () => {
   await expect(metadata.restoreArtifact(first.id, 3_500)).rejects.toMatchObject(refused)
 })
 
-test('what has expired is not counted, even before it is swept', async () => {
+test('expired artifacts do not count, even before a sweep', async () => {
   const path = await newDatabase()
   const metadata = openSqliteMetadata({ path })
   onTestFinished(() => metadata.close())
@@ -42,8 +42,8 @@ test('what has expired is not counted, even before it is swept', async () => {
   expect(await seedArtifact(metadata, run, { a: '2' }, later)).toMatchObject({ name: 'later' })
 })
 
-// Goal: a tree that thousands of builds made is let go of without looking at all of them for each.
-test('removed artifacts of one tree are released in time that grows as their number, in any order and beside a reader', async () => {
+// Goal: releasing a tree made by thousands of builds does not examine all of them for each.
+test('releasing removed artifacts of one tree takes time linear in their number, in any order and beside a reader', async () => {
   const path = await newDatabase()
   const metadata = openSqliteMetadata({ path })
   onTestFinished(() => metadata.close())
@@ -51,7 +51,7 @@ test('removed artifacts of one tree are released in time that grows as their num
   const count = 20_000
   copyArtifact(path, count - 1)
   await metadata.openReadLeases([id], 3_000, 10_000)
-  // As pages of a list show them.
+  // In the order in which the pages of a list show them.
   for (let first = count - 1000, now = 3_000; first >= 0; first -= 1000) {
     const ids = Array.from({ length: 1000 }, (_, index) => id + first + index)
     await metadata.removeArtifacts(ids, { state: 'deleted', reason: 'user', now: now++, undoMs: 1 })
@@ -60,12 +60,13 @@ test('removed artifacts of one tree are released in time that grows as their num
   const page = { after: { at: -1, id: 0 }, limit: count }
   const told = await metadata.releaseRemoved(4_000, 4_000, page)
   expect(told).toMatchObject({ released: count - 1, waiting: [id] })
-  // The square takes a hundred.
+  // Quadratic time takes a hundred.
   expect(performance.now() - startedAt).toBeLessThan(15_000)
 })
 
-// Goal: what a removal frees is told without looking at all artifacts of a tree for each file that it shares with another.
-test('what artifacts of one tree free is told in time that grows as their number and that of its files', async () => {
+// Goal: measuring a removal does not examine all artifacts of a tree for each file shared with
+// another tree.
+test('measuring what artifacts of one tree free takes time linear in their number and in that of their files', async () => {
   const path = await newDatabase()
   const metadata = openSqliteMetadata({ path })
   onTestFinished(() => metadata.close())
@@ -88,7 +89,7 @@ test('what artifacts of one tree free is told in time that grows as their number
   const measure = async (artifactIds: number[]): Promise<number[]> => {
     const startedAt = performance.now()
     const { packs } = await metadata.measureRemoval({ ...question, artifactIds })
-    // The product takes half a minute.
+    // Time proportional to the product takes half a minute.
     expect(performance.now() - startedAt).toBeLessThan(5000)
     return packs.map((pack) => pack.dyingCount)
   }
@@ -98,8 +99,9 @@ test('what artifacts of one tree free is told in time that grows as their number
   expect((await measure([id])).toSorted((a, b) => a - b)).toEqual([1, 2000])
 })
 
-// Goal: what is told late of a run that has thousands holds up nobody. Method: artifacts that one transaction moves are counted.
-test('artifacts of a run come to its branch in short transactions', async () => {
+// Goal: facts that arrive late for a run with thousands of artifacts block nobody. Method: count
+// the artifacts moved per transaction.
+test('the artifacts of a run move to its branch in short transactions', async () => {
   const path = await newDatabase()
   const moved: number[] = []
   const trace = (sql: string): void => {
@@ -116,7 +118,7 @@ test('artifacts of a run come to its branch in short transactions', async () => 
   expect(Math.max(...moved)).toBeLessThan(count / 2)
 })
 
-/** Gives the only artifact of a database so many copies, of other names. */
+/** Copies the only artifact of a database `count` times, under other names. */
 function copyArtifact(path: string, count: number): void {
   const database = new SqliteDatabase(path)
   const columns = database

@@ -1,5 +1,6 @@
-/** Works on a database and kills itself as statement number `killAt` begins; with `late`, counted from where it tells a branch
- *  late, since how many come before depends on how fast they are. Says on stdout what was acknowledged. */
+/** Works on a database and kills itself as statement number `killAt` begins. With `late`, counts
+ *  from where it sets a branch late, since the number of statements before depends on timing.
+ *  Prints what was acknowledged to stdout. */
 import { writeSync } from 'node:fs'
 import { digestOf } from '../../dist/src/core/digest.js'
 import { createManifestHasher } from '../../dist/src/core/manifest.js'
@@ -35,10 +36,10 @@ say({ removed: first })
 await sweep()
 await abandon(['g', 'h'])
 await sweep()
-// The same name again: the second artifact is replaced.
+// The same name again: replaces the second artifact.
 await upload('second', ['a', 'e'], [])
 await sweep()
-// Its branch is told after some of its artifacts were there.
+// Sets the branch of the run after it has artifacts.
 await metadata.ensureRun({ project: 'acme/app', number: 2, attempt: 1 }, facts, 1_000)
 const late = await metadata.findRun(run.projectId, 2)
 for (const name of ['late', 'later']) await upload(name, ['b', name], [], late)
@@ -47,7 +48,7 @@ await metadata.ensureRun(late, { ...facts, branch: 'main' }, 1_600)
 await metadata.close()
 say({ statements, acts })
 
-/** Files of `contents`, and a composite file of the contents `parts`. */
+/** Uploads files of `contents`, and a composite file of the contents `parts`. */
 async function upload(name, contents, parts, of = run) {
   const session = await open()
   const copies = contents.map(copyOf)
@@ -78,7 +79,7 @@ async function upload(name, contents, parts, of = run) {
   return artifact.id
 }
 
-/** An upload that is given up after its pack and its manifest. */
+/** Abandons an upload after its pack and its manifest. */
 async function abandon(contents) {
   const session = await open()
   const copies = contents.map(copyOf)

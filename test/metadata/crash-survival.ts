@@ -1,4 +1,4 @@
-/** A process that is killed in the middle of its work on a database, and what must be true of the file afterwards. */
+/** Kills a process in the middle of its work on a database, and checks the file afterwards. */
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import SqliteDatabase from 'better-sqlite3'
@@ -10,17 +10,17 @@ import { claimPacks, sweepBlobs } from './sweep-all.ts'
 const child = fileURLToPath(new URL('crash-child.mjs', import.meta.url))
 
 interface Acknowledged {
-  /** Paths by artifact id, of artifacts whose commit was answered. */
+  /** Paths by artifact id, of artifacts whose commit was acknowledged. */
   committed: Map<number, string[]>
   removed: Set<number>
-  /** Statements of a run that was not killed. */
+  /** Number of statements of a run that was not killed. */
   statements: number | undefined
-  /** Which of them write the audit log. */
+  /** The numbers of those that write the audit log. */
   acts: number[]
 }
 
-/** Runs the child until statement `killAt`, counted from its beginning or from where it tells a branch late; Infinity lets it
- *  finish. */
+/** Runs the child until statement `killAt`, counted from its beginning or from where it sets a
+ *  branch late; with Infinity to its end. */
 export function workAndDie(path: string, killAt: number, from: '' | 'late' = ''): Acknowledged {
   const { stdout, stderr, signal, status } = spawnSync(
     process.execPath,
@@ -53,7 +53,7 @@ export function workAndDie(path: string, killAt: number, from: '' | 'late' = '')
   return acknowledged
 }
 
-/** Opens the database again, as a restarted server does, and checks it against what was acknowledged. */
+/** Reopens the database as a restarted server does, and checks it against what was acknowledged. */
 export async function checkSurvival(path: string, acknowledged: Acknowledged): Promise<void> {
   const metadata = openSqliteMetadata({ path })
   await metadata.setKeepLatest([], 2_500)
@@ -72,7 +72,8 @@ async function listLive(metadata: Metadata): Promise<number[]> {
   return artifacts.map((artifact) => artifact.id)
 }
 
-/** Acknowledged artifacts are there and whole, and so is whatever else is seen (invariants 1 and 3). */
+/** Acknowledged artifacts are there and complete, and so is everything else that is visible
+ *  (invariants 1 and 3). */
 async function checkArtifacts(metadata: Metadata, acknowledged: Acknowledged): Promise<void> {
   const live = await listLive(metadata)
   for (const id of acknowledged.committed.keys()) {
@@ -98,7 +99,8 @@ async function checkArtifacts(metadata: Metadata, acknowledged: Acknowledged): P
   }
 }
 
-/** What is not there any more was removed by the child: by hand, or by a successor that is there, acknowledged or not. */
+/** An artifact that is missing was removed by the child: explicitly, or by a successor that
+ *  exists, acknowledged or not. */
 async function checkRemoval(metadata: Metadata, id: number, live: number[]): Promise<void> {
   const gone = await metadata.findArtifact(id)
   expect(['test', 'replaced']).toContain(gone?.removedReason)
@@ -108,7 +110,7 @@ async function checkRemoval(metadata: Metadata, id: number, live: number[]): Pro
   }
 }
 
-/** Of every removal there is one act, and the other way round. */
+/** Every removal has exactly one act, and every act its removal. */
 async function checkAudit(metadata: Metadata): Promise<void> {
   const page = { limit: 100, offset: 0, sort: 'oldest', now: 3_000 } as const
   const { artifacts: gone } = await metadata.listArtifacts({ state: 'deleted' }, page)
@@ -133,7 +135,7 @@ async function sweepAll(metadata: Metadata): Promise<void> {
   for (const name of await claimPacks(metadata)) await metadata.removePackRow(name)
 }
 
-/** Nothing is lost track of: when no artifact is left, nothing else is. */
+/** Nothing leaks: once no artifact is left, nothing else is left. */
 async function removeEverything(metadata: Metadata): Promise<void> {
   const removal = { state: 'deleted', reason: 'test', now: 4_000 } as const
   await metadata.removeArtifacts(await listLive(metadata), removal)
@@ -155,12 +157,12 @@ function checkFile(path: string): void {
   const database = new SqliteDatabase(path, { readonly: true })
   expect(database.pragma('integrity_check', { simple: true })).toBe('ok')
   expect(database.pragma('foreign_key_check')).toEqual([])
-  // What is the latest of a branch is of a run of that branch, whatever was told of it when.
+  // The latest of a branch belongs to a run of that branch, whenever the branch was set.
   const strays = database.prepare(
     'SELECT count(*) FROM artifacts a JOIN runs r ON r.id = a.run_id WHERE a.latest_of IS NOT r.branch',
   )
   expect(strays.pluck().get()).toBe(0)
-  // What belongs to artifacts and sessions is gone with them.
+  // The rows of artifacts and sessions are deleted with them.
   for (const table of ['"references"', 'leases', 'manifest_leases', 'artifact_times']) {
     expect(database.prepare(`SELECT count(*) FROM ${table}`).pluck().get()).toBe(0)
   }

@@ -5,8 +5,9 @@ import { temporaryDatabases } from './temporary-database.ts'
 
 const { newDatabase, newPath } = temporaryDatabases()
 
-// Goal: kill -9 at any moment loses nothing that was acknowledged and leaves nothing that recovery does not find.
-// Method: the process kills itself as its n-th statement begins, for some n here and for every n in the slow test.
+// Goal: kill -9 at any moment loses nothing acknowledged and leaves nothing that recovery does not
+// find. Method: the process kills itself as its n-th statement begins; for some n here, for every n
+// in the slow test.
 test('a process killed at any statement leaves a store that recovers', async () => {
   const whole = await newDatabase()
   const finished = workAndDie(whole, Infinity)
@@ -19,7 +20,7 @@ test('a process killed at any statement leaves a store that recovers', async () 
   }
 })
 
-test('a process killed beside a line of the audit log leaves no act without its line, and no line without its act', async () => {
+test('a process killed around a write to the audit log leaves no act without its entry, and no entry without its act', async () => {
   const { acts } = workAndDie(await newDatabase(), Infinity)
   expect(acts).toHaveLength(2)
   for (const killAt of acts.flatMap((at) => [at, at + 1, at + 2])) {
@@ -28,8 +29,8 @@ test('a process killed beside a line of the audit log leaves no act without its 
   }
 })
 
-// The child's last work is to tell the branch of a run that has artifacts.
-test('a process killed while a branch is told late leaves no artifact elsewhere than its run says', async () => {
+// The child's last step is to set the branch of a run that has artifacts.
+test('a process killed while a branch is set late leaves every artifact where its run says', async () => {
   const last = workAndDie(await newDatabase(), Infinity, 'late').statements!
   expect(last).toBeGreaterThan(8)
   for (let killAt = 1; killAt < last; killAt += 2) {
@@ -39,7 +40,7 @@ test('a process killed while a branch is told late leaves no artifact elsewhere 
 })
 
 test.each([1, 5, 20, 60, 100])(
-  'a process killed while it makes the database, at %i',
+  'a process killed while it creates the database, at %i',
   async (killAt) => {
     const path = newPath()
     await checkSurvival(path, workAndDie(path, killAt))

@@ -1,4 +1,4 @@
-/** A process whose metadata thread ends without being asked to. */
+/** A process whose metadata thread ends unexpectedly. */
 import { Worker } from 'node:worker_threads'
 import { openMetadataWorker } from '../../dist/src/metadata/sqlite-worker.js'
 

@@ -1,4 +1,4 @@
-/** A thread that writes one transaction after the other without a rest, 20 ms each, until it is told to stop. */
+/** A thread that writes transactions of 20 ms each without a pause until it is stopped. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { openConnection } from '../../dist/src/metadata/sqlite/connection/connection.js'
 

@@ -1,6 +1,8 @@
-/** Keeping the latest, in any order of what can happen, against a model that settles everything anew after each step.
+/** Keeping the latest under any sequence of events, against a model that recomputes everything
+ *  after each step.
  *
- *  Method: a few names, branches and rules, so that they meet; time passes in days, as artifacts live. */
+ *  Method: a few names, branches and rules, so that they collide; time passes in days, the unit
+ *  of artifact lifetimes. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import SqliteDatabase from 'better-sqlite3'
 import fc from 'fast-check'
@@ -72,7 +74,7 @@ class Model {
     return this.known.filter((each) => each.deletedAt === null && !isExpired(each, this.now))
   }
 
-  /** All places anew, from the newest on. */
+  /** Recomputes all places, from the newest artifact on. */
   settle(): void {
     const isKept = compileLatestRule(this.project ?? this.server)
     const taken = new Set<string>()
@@ -169,7 +171,7 @@ class Model {
   }
 }
 
-test('whatever happens, exactly the latest are kept, and nothing else changes its end', async () => {
+test('after any sequence of events exactly the latest are kept, and nothing else changes its expiry', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 30, size: 'max' }), async (steps) => {
       const metadata = openSqliteMetadata({ path: await newDatabase() })
@@ -187,10 +189,10 @@ test('whatever happens, exactly the latest are kept, and nothing else changes it
   )
 })
 
-test('what a process did not come to the end of is settled by the next one', async () => {
+test('the next process completes an update that was interrupted', async () => {
   const path = await newDatabase()
   const first = openSqliteMetadata({ path })
-  // More places than one step settles.
+  // More places than one step covers.
   for (let number = 1; number <= 130; number++) {
     const run = await seedRun(first, { number, branch: 'main' })
     await seedArtifact(first, run, { a: `${number}` }, { name: `build-${number}` })
@@ -208,8 +210,9 @@ test('what a process did not come to the end of is settled by the next one', asy
   await next.close()
 })
 
-// Whoever ends first has settled a part by its own rule. A process that is killed then must leave the rest to the next one.
-test('of two changes at once only the end of the last one counts', async () => {
+// The update that ends first has applied its own rule to a part. If the process is then killed, the
+// next one must do the rest.
+test('of two concurrent rule changes only the end of the last one completes the update', async () => {
   const path = await newDatabase()
   const metadata = openSqliteMetadata({ path })
   const run = await seedRun(metadata, { branch: 'main' })

@@ -1,4 +1,4 @@
-/** Copies of blobs that lie nowhere. */
+/** Copies of blobs without any bytes stored. */
 import { crc32 } from 'node:zlib'
 import { digestOf } from '../../dist/src/core/digest.js'
 

@@ -45,7 +45,7 @@ function numberedFiles(count: number): PageEntry[] {
 }
 
 describe('manifest pages', () => {
-  test('decoding gives what was encoded', () => {
+  test('decoding returns what was encoded', () => {
     fc.assert(
       fc.property(page, (entries) => {
         expect(decodeManifestPage(encodeManifestPage(entries))).toEqual(entries)
@@ -53,7 +53,7 @@ describe('manifest pages', () => {
     )
   })
 
-  test('a full page of the longest paths and targets comes back', () => {
+  test('a full page of the longest paths and targets decodes', () => {
     const long = (index: number): EntryPath => {
       const name = String(index).padStart(limits.segmentBytesMax, 'x')
       return `${Array<string>(15).fill(name).join('/')}/${name}`.slice(0, 4_096) as EntryPath
@@ -72,12 +72,12 @@ describe('manifest pages', () => {
     expect(decodeManifestPage(encodeManifestPage(entries))).toEqual(entries)
   })
 
-  test('a file of a usual build takes a few bytes', () => {
+  test('a file of a typical build takes a few bytes', () => {
     const entries = numberedFiles(limits.manifestPageEntries)
     expect(encodeManifestPage(entries).length).toBeLessThan(entries.length * 3)
   })
 
-  test('bytes that are no page, or only the beginning of one, are errors', () => {
+  test('bytes that are not a page, or only the beginning of one, are errors', () => {
     const bytes = encodeManifestPage(numberedFiles(20))
     const otherVersion = Buffer.concat([Buffer.from([9]), bytes.subarray(1)])
     expect(() => decodeManifestPage(otherVersion)).toThrow('version 9')
@@ -87,8 +87,8 @@ describe('manifest pages', () => {
     }
   })
 
-  // Pages live on disk: this changes only together with the version byte.
-  test('the encoding is what it was', () => {
+  // Pages are stored on disk: the encoding changes only together with the version byte.
+  test('the encoding is stable', () => {
     const entries: PageEntry[] = [
       { kind: 'directory', path: 'bin' as EntryPath, mode: 0o700 },
       { kind: 'file', path: 'bin/run' as EntryPath, mode: 0o755, blobId: 300 },
@@ -97,7 +97,7 @@ describe('manifest pages', () => {
     ]
     const golden = Buffer.from(goldenPage, 'base64')
     expect(decodeManifestPage(golden)).toEqual(entries)
-    // Another zlib may deflate otherwise.
+    // Another version of zlib may deflate differently.
     const plain = (bytes: Buffer): Buffer => inflateRawSync(bytes.subarray(1))
     expect(plain(encodeManifestPage(entries))).toEqual(plain(golden))
   })

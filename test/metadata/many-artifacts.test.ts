@@ -1,5 +1,6 @@
-/** Lists, sums and searches of a project with more artifacts than one statement looks at. Method: rows are put into the
- *  database by hand, and what a filter and an order let through is computed from all of them. */
+/** Lists, sums and searches of a project with more artifacts than one statement covers. Method:
+ *  rows are inserted directly, and the expected result of a filter and an order is computed from
+ *  all of them. */
 import SqliteDatabase from 'better-sqlite3'
 import { copyFileSync } from 'node:fs'
 import fc from 'fast-check'
@@ -50,14 +51,14 @@ afterAll(async () => {
   await metadata.close()
 })
 
-/** Numbers that look random and are the same each time. */
+/** A number that looks random and is the same in every run. */
 function mix(number: number): number {
   return (Math.imul(number, 2_654_435_761) >>> 0) % 1_000_003
 }
 
 function branchOf(run: number): string | null {
   if (run % 7 === 0) return null
-  // One that has most runs, some that have few.
+  // One branch with most runs, others with a few.
   return run % 2 === 0 ? 'main' : `branch-${run % 400}`
 }
 
@@ -96,7 +97,7 @@ function fill(file: string): Row[] {
          staged_entries, fresh_bytes, project_fresh_bytes) VALUES (?, 1, ?, 1, 1, 1, 1, 1, 1, 0, 0)`,
     )
     for (let id = 1; id <= 4; id++) manifest.run(id, Buffer.alloc(32, id))
-    // All but the artifacts of the last manifest have the file.
+    // All artifacts except those of the last manifest have the file.
     for (let id = 1; id <= 3; id++)
       database.exec(`INSERT INTO "references" VALUES (${id}, 1, 1), (${id}, 2, 1)`)
     const run = database.prepare(
@@ -111,7 +112,7 @@ function fill(file: string): Row[] {
          @logicalBytes, @createdAt, @endsAt, @pinned, @endsAt, @removedAt, 1)`,
     )
     for (const row of all) artifact.run(row)
-    // Within a run a name is held once, and it is the name that lists are asked for.
+    // Names are unique within a run, but the test needs lists with repeated names.
     database.exec(`DROP INDEX artifacts_held_name; UPDATE artifacts SET name = substr(name, 1, instr(name, '@') - 1);
       CREATE INDEX artifacts_held_name ON artifacts (run_id, name) WHERE removed_at IS NULL`)
   })()
@@ -145,7 +146,8 @@ function passes(row: Row, filter: ArtifactFilter): boolean {
   )
 }
 
-/** `n-7` comes before `n-10`: what is not digits goes by its bytes in UTF-8, and digits by their number. */
+/** `n-7` comes before `n-10`: text compares by its bytes in UTF-8, digits by their numeric
+ *  value. */
 function byName(a: Row, b: Row): number {
   const text = ({ name }: Row): Buffer => Buffer.from(name.replace(/\d+$/, ''))
   const number = ({ name }: Row): number => Number(/\d*$/.exec(name)![0])
@@ -162,7 +164,7 @@ const orders: Record<ArtifactSort, (a: Row, b: Row) => number> = {
 }
 const sorts = Object.keys(orders) as ArtifactSort[]
 
-/** Each is asked for in some of the filters. */
+/** Values to filter by; each appears in some of the filters. */
 const values: { [Field in keyof ArtifactFilter]: NonNullable<ArtifactFilter[Field]>[] } = {
   projectId: [1, 2, 3],
   run: [1, 77, 9999],
@@ -181,7 +183,7 @@ const filters = fc.record(
   Object.fromEntries(
     Object.entries(values).map(([field, each]) => [
       field,
-      // Most filters name a project, and few things besides.
+      // Most filters name a project and little else.
       fc.oneof(
         { weight: field === 'projectId' ? 1 : 8, arbitrary: fc.constant(undefined) },
         { weight: 3, arbitrary: fc.constantFrom<unknown>(...each) },
@@ -190,7 +192,7 @@ const filters = fc.record(
   ),
 ) as fc.Arbitrary<ArtifactFilter>
 
-test('a page is that of all artifacts that pass, in its order, and sums are over them', async () => {
+test('a page holds the matching artifacts in order, and the sums cover all of them', async () => {
   const offsets = fc.oneof(fc.constantFrom(0, 9_990, 10_000, 12_000), fc.nat(artifactCount))
   const property = fc.asyncProperty(
     filters,
@@ -213,7 +215,7 @@ test('a page is that of all artifacts that pass, in its order, and sums are over
       })
     },
   )
-  // Each order once at least, however few the turns.
+  // Every order at least once, however few the runs.
   const examples = sorts.map((sort): [ArtifactFilter, ArtifactSort, number, number] => [
     {},
     sort,
@@ -223,7 +225,7 @@ test('a page is that of all artifacts that pass, in its order, and sums are over
   await fc.assert(property, { numRuns: turns(150) + sorts.length, examples })
 })
 
-// Goal: no other request waits until thousands of rows are looked at.
+// Goal: no other request waits while thousands of rows are scanned.
 test.each<[string, () => Promise<unknown>]>([
   ['a sum', () => metadata.sumArtifacts({ projectId: 1 }, now)],
   ['an order', () => page({ projectId: 1 }, 'largest')],
@@ -235,7 +237,7 @@ test.each<[string, () => Promise<unknown>]>([
   ['days', () => metadata.listUploadDays(1, 0)],
   ['workflows of runs', () => metadata.listRunFacts(1, 'workflow', 10)],
   ['runs of a workflow', () => metadata.listRuns(1, { limit: 9, filter: { workflow: 'none' } })],
-])('another call is answered while %s is looked for', async (_what, look) => {
+])('another call is served during a query for %s', async (_what, look) => {
   const order: string[] = []
   const looking = look().then(() => order.push('looking'))
   await metadata.findArtifact(1).then(() => order.push('another'))
@@ -247,8 +249,8 @@ async function page(filter: ArtifactFilter, sort: ArtifactSort, offset = 0): Pro
   return await metadata.findArtifacts(filter, { limit: 10, offset, sort, now })
 }
 
-// Goal: each statement looks at a stretch of the index along which it goes, and at nothing else.
-test('artifacts are looked through along an index by id', async () => {
+// Goal: each statement scans one stretch of the index it walks, and nothing else.
+test('artifacts are walked along an index by id', async () => {
   statements.clear()
   const each: ArtifactFilter[] = [
     {},
@@ -277,28 +279,28 @@ test('artifacts are looked through along an index by id', async () => {
     `^SEARCH artifacts USING ${index} artifacts_(live|gone|by_name|latest) \\(project_id=`,
     `^SEARCH artifacts USING ${index} artifacts_by_manifest \\(`,
     '^SEARCH artifacts USING INTEGER PRIMARY KEY \\(',
-    // Those of a few runs.
+    // Artifacts of a few runs.
     `^SEARCH artifacts USING ${index} artifacts_by_run \\(run_id=`,
     '^SEARCH runs USING INTEGER PRIMARY KEY \\(rowid=',
-    // An index of nothing else.
+    // A partial index that has nothing else.
     `^(?:SCAN|SEARCH) artifacts USING ${index} artifacts_damaged\\b`,
   ].map((pattern) => new RegExp(pattern))
   expect(steps.filter((step) => !byId.some((pattern) => pattern.test(step)))).toEqual([])
-  // Of two bounds on the same side, SQLite goes by one and looks through all that lies before the other.
+  // Of two bounds on the same side SQLite uses one, and scans everything before the other.
   const twice = /(?<!\+)"artifacts"\."id" (<|>).* (?:and|AND) \(*"artifacts"\."id" \1/
   expect([...statements].filter((sql) => twice.test(sql))).toEqual([])
 })
 
-test('a branch that nothing has built is told from the runs', async () => {
+test('a branch that no run has built is answered from the runs', async () => {
   statements.clear()
   const filter = { projectId: 1, name: 'dist', branch: 'none', state: 'any' } as const
   expect(await metadata.findNewest(filter, now)).toBeUndefined()
   expect([...statements].filter((sql) => /artifacts/.test(sql))).toEqual([])
 })
 
-// Method: a copy of the database, with a stream for the file that nearly all artifacts have, and thousands of others that are
-// damaged.
-test('damage spreads to all holders in short steps that pass over what else is damaged', async () => {
+// Method: a copy of the database, with a stream for the file that nearly all artifacts have, and
+// thousands of other damaged streams.
+test('damage spreads to all holders in short steps that skip other damage', async () => {
   const copy = await newDatabase()
   copyFileSync(path, copy)
   const database = new SqliteDatabase(copy)
@@ -338,7 +340,7 @@ test('damage spreads to all holders in short steps that pass over what else is d
   expect(searches).toEqual([])
 })
 
-test('holders of a file are found where it is in nearly all artifacts', async () => {
+test('holders of a file are found when nearly all artifacts have it', async () => {
   const held = rows.filter((row) => passes(row, { projectId: 1 }) && row.manifestId !== 4)
   const newest = held.map(({ id }) => id).reverse()
   const list = async (limit: number, beforeId?: number) =>
@@ -353,7 +355,7 @@ test('holders of a file are found where it is in nearly all artifacts', async ()
   expect((await list(50, last)).map(({ id }) => id)).toEqual(newest.slice(-2))
 })
 
-test('facts and runs of long ago are found', async () => {
+test('old facts and runs are found', async () => {
   expect(await metadata.listRunFacts(1, 'workflow', 10)).toEqual(['build', 'first'])
   const filter = { workflow: 'first' }
   expect(await metadata.listRuns(1, { limit: 9, filter })).toMatchObject([{ number: 1 }])
@@ -366,8 +368,8 @@ test('facts and runs of long ago are found', async () => {
   expect(branches).toEqual([...new Set(ofOne)].filter((branch) => branch !== null))
 })
 
-// Goal: the page of a project takes as long after ten years as after one.
-test('workflows of a project with very many runs are those of its newest', async () => {
+// Goal: the page of a project loads as fast after ten years as after one.
+test('the workflows of a project with very many runs are those of its newest runs', async () => {
   const manyPath = await newDatabase()
   const database = new SqliteDatabase(manyPath)
   database.exec(`INSERT INTO projects (id, owner_repo, created_at) VALUES (1, 'a/b', 0);
@@ -380,7 +382,7 @@ test('workflows of a project with very many runs are those of its newest', async
   expect(await many.listRunFacts(1, 'workflow', 10)).toEqual(['build', 'oldest'])
 })
 
-test('days of uploads are those of live and of removed artifacts', async () => {
+test('uploads per day include live and removed artifacts', async () => {
   const since = 20 * 1000
   const days = new Map<number, number>()
   for (const row of rows.filter(

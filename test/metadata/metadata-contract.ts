@@ -1,4 +1,4 @@
-/** What every implementation of the metadata port does. Each part of the contract is a file of `contract/`. */
+/** The contract of the metadata port. Each part is a file of `contract/`. */
 import { afterEach, beforeEach, describe } from 'vitest'
 import type { Metadata } from '../../src/metadata/metadata.ts'
 import { auditContract } from './contract/audit.ts'
@@ -47,7 +47,8 @@ const parts = {
 }
 export type ContractPart = keyof typeof parts
 
-/** `make` gives a new, empty store each time; the contract closes it. All parts, unless some are named. */
+/** `make` returns a new, empty store each time; the contract closes it. Runs all parts unless
+ *  some are named. */
 export function metadataContract(
   name: string,
   make: () => Promise<Metadata>,

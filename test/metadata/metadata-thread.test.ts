@@ -1,4 +1,4 @@
-/** What the thread adds to the contract: errors that cross, and a death that nobody misses. */
+/** What the thread adds to the contract: errors that cross threads, and a death that is noticed. */
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -21,7 +21,7 @@ import { temporaryDatabases } from './temporary-database.ts'
 
 const { newDatabase, newPath } = temporaryDatabases()
 
-/** The thread behind `metadata`, caught by what is sent to it. */
+/** The thread behind `metadata`, captured when a message is sent to it. */
 async function threadOf(metadata: Metadata): Promise<Worker> {
   const send = vi.spyOn(Worker.prototype, 'postMessage')
   await metadata.figures()
@@ -35,7 +35,7 @@ afterEach(() => {
 })
 
 describe('the metadata thread', () => {
-  test('passes expected failures on whole', async () => {
+  test('passes expected failures on with all their facts', async () => {
     const metadata = await openMetadataWorker({ path: await newDatabase() })
     const failure: unknown = await metadata
       .renewSession('none', 1, 1)
@@ -49,7 +49,7 @@ describe('the metadata thread', () => {
     await metadata.close()
   })
 
-  test('passes bugs on with their message and the stack of the place', async () => {
+  test('passes bugs on with their message and original stack', async () => {
     const metadata = await openMetadataWorker({ path: await newDatabase() })
     const session = await openSession(metadata, await seedRun(metadata))
     const bug: unknown = await metadata
@@ -62,9 +62,9 @@ describe('the metadata thread', () => {
     await metadata.close()
   })
 
-  // Goal: nobody ends the thread, and the server with it, by asking much at once.
-  // Method: directories of the longest paths and link targets that there can be.
-  test('lists many large directories at once in its bounded heap', async () => {
+  // Goal: many concurrent requests cannot end the thread, and the server with it.
+  // Method: directories of the longest possible paths and link targets.
+  test('lists many large directories concurrently in its bounded heap', async () => {
     const metadata = await openMetadataWorker({ path: await newDatabase() })
     const run = await seedRun(metadata)
     const session = await openSession(metadata, run)
@@ -84,7 +84,7 @@ describe('the metadata thread', () => {
     await metadata.close()
   })
 
-  test('answers what was asked before the end, then nothing', async () => {
+  test('answers calls made before closing, and none after', async () => {
     const metadata = await openMetadataWorker({ path: await newDatabase() })
     const session = await openSession(metadata, await seedRun(metadata))
     const contents = Array.from({ length: 3_000 }, (_, index) => `content ${index}`)
@@ -96,12 +96,12 @@ describe('the metadata thread', () => {
     await expect(metadata.figures()).rejects.toThrow('closed')
   })
 
-  test('does not begin when the database cannot be opened', async () => {
+  test('does not start when the database cannot be opened', async () => {
     const path = join(newPath(), 'no', 'such', 'directory', 'trove.db')
     await expect(openMetadataWorker({ path })).rejects.toThrow('no such file or directory')
   })
 
-  test('fails every call when it dies, and says so once', async () => {
+  test('fails every call when it dies, and reports it once', async () => {
     const deaths: Error[] = []
     const metadata = await openMetadataWorker({
       path: await newDatabase(),
@@ -111,7 +111,8 @@ describe('the metadata thread', () => {
     const session = await openSession(metadata, await seedRun(metadata))
     const contents = Array.from({ length: 20_000 }, (_, index) => `content ${index}`)
     const { pack, copies } = packOf(contents.map((content) => copyOf(content)))
-    // Registering so many takes many transactions: a short call could be answered before the end comes.
+    // Registering so many takes many transactions; a short call could be answered before the thread
+    // dies.
     const waiting = [
       metadata.addPack(session, pack, copies),
       metadata.addPack(session, pack, copies),
@@ -124,8 +125,8 @@ describe('the metadata thread', () => {
     expect(deaths.map((death) => death.message)).toEqual([expect.stringContaining('thread')])
   })
 
-  // Goal: a server whose metadata is gone does not go on as if it were there.
-  test('takes the process with it when nobody else takes the news', () => {
+  // Goal: a server without its metadata does not carry on.
+  test('takes the process down when nobody handles its death', () => {
     const child = fileURLToPath(new URL('dying-thread-child.mjs', import.meta.url))
     const { status, stderr } = spawnSync(process.execPath, [child, newPath()], { encoding: 'utf8' })
     expect(stderr).toContain('the metadata thread ended with code 1')

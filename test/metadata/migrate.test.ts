@@ -11,7 +11,7 @@ interface Journal {
   entries: { idx: number; tag: string; when: number }[]
 }
 
-/** A database as the migrations up to this one have left it, with these rows. */
+/** A database as left by the migrations up to this one, with these rows. */
 function databaseOf(newest: string, rows: string): string {
   const path = newPath()
   const database = new SqliteDatabase(path)
@@ -30,7 +30,7 @@ function databaseOf(newest: string, rows: string): string {
   return path
 }
 
-/** Migrates; answers what a query gives then. */
+/** Migrates the database; returns the results of queries afterwards. */
 async function migrated(path: string, queries: string[]): Promise<unknown[][]> {
   await openSqliteMetadata({ path }).close()
   const database = new SqliteDatabase(path, { readonly: true })
@@ -39,7 +39,7 @@ async function migrated(path: string, queries: string[]): Promise<unknown[][]> {
   return answers
 }
 
-test('packs that no session fills any more are whole', async () => {
+test('packs that no session is filling count as whole', async () => {
   const path = databaseOf(
     '0008_altered_again',
     `INSERT INTO projects (id, owner_repo, created_at) VALUES (1, 'acme/app', 0);
@@ -52,9 +52,10 @@ test('packs that no session fills any more are whole', async () => {
   expect(await migrated(path, ['SELECT state FROM packs ORDER BY name'])).toEqual([[0, 1, 1, 2]])
 })
 
-// Method: blobs 1 to 4 have a stream each, and that of 2 is damaged; 5 is made of 1 and 3, and 6 of 1 and 2. All count as
-// damaged, and so do three artifacts: one holds 1 and 5, the next 2, and the skeleton of the last names the stream of 2.
-test('what counts as damaged though its streams are sound is sound', async () => {
+// Method: blobs 1 to 4 have one stream each, and that of 2 is damaged; 5 consists of 1 and 3, and 6
+// of 1 and 2. All are marked damaged, and so are three artifacts: one holds 1 and 5, one holds 2,
+// and the skeleton of the last names the stream of 2.
+test('blobs and artifacts that were marked damaged though their streams are sound become sound', async () => {
   const blobs = [1, 2, 3, 4, 5, 6].map((id) => {
     const stream = id <= 4 ? id : 'NULL'
     const [state, parts] = [id === 4 ? 4 : 1, id <= 4 ? 0 : 2]
@@ -94,7 +95,7 @@ test('what counts as damaged though its streams are sound is sound', async () =>
   ])
 })
 
-test('runs count as used when they were made', async () => {
+test('runs count as used when they were created', async () => {
   const path = databaseOf(
     '0013_many_rows',
     `INSERT INTO projects (id, owner_repo, created_at) VALUES (1, 'acme/app', 0);
@@ -103,7 +104,7 @@ test('runs count as used when they were made', async () => {
   expect(await migrated(path, ['SELECT used_at FROM runs'])).toEqual([[5]])
 })
 
-test('uploads that are under way are counted, stock and native, and what becomes of them after that', async () => {
+test('open uploads are counted, stock and native, and the count follows them from then on', async () => {
   const path = databaseOf(
     '0019_zip_pages',
     `INSERT INTO projects (id, owner_repo, created_at) VALUES (1, 'acme/app', 0), (2, 'acme/other', 0);

@@ -1,6 +1,8 @@
-/** Uploads, removals and sweeps in any order, against a model that knows only what must be seen.
+/** Uploads, removals and sweeps in any order, against a model that knows only what must be
+ *  visible.
  *
- *  After each step every live artifact reads back whole; at the end everything goes, and nothing is left. */
+ *  After each step every live artifact reads back whole; at the end everything is removed, and
+ *  nothing is left. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type Digest, digestOf } from '../../src/core/digest.ts'
@@ -63,11 +65,11 @@ interface Upload {
   session: string
   tree: Tree
   manifestId: number | undefined
-  /** Entries that it takes from the tree of an artifact, which it has leased. */
+  /** Entries taken from the tree of an artifact, which the upload has leased. */
   held: Map<string, HeldEntry>
 }
 
-/** What must be seen: live artifacts by name. Everything else is how it came about. */
+/** What must be visible: live artifacts by name. All other state only serves to get there. */
 class Model {
   readonly live = new Map<string, { id: number; tree: Tree; treeDigest: Digest }>()
   readonly uploads = new Map<number, Upload>()
@@ -110,7 +112,8 @@ class Model {
     }
   }
 
-  /** Sends what is missing, as an ingest does: chunks first, then composites. Of what the base has nothing is asked. */
+  /** Sends what is missing, as an ingest does: chunks first, then composites. Does not ask for
+   *  what the base has. */
   async begin(number: number, files: Tree, base: string | null): Promise<void> {
     await this.abort(number)
     const session = await openSession(this.metadata, this.run)
@@ -129,7 +132,7 @@ class Model {
     this.uploads.set(number, { session, tree: files, manifestId: undefined, held })
   }
 
-  /** What a live artifact has just as the files do; leased. */
+  /** Leases the entries of a live artifact that equal the files; returns them. */
   private async leaseSame(
     session: string,
     files: Tree,
@@ -187,7 +190,7 @@ class Model {
     for (const pack of await claimPacks(this.metadata)) await this.metadata.removePackRow(pack)
   }
 
-  /** Compares everything that can be seen. */
+  /** Compares everything visible. */
   async check(): Promise<void> {
     const page = { limit: 10, offset: 0, sort: 'oldest', now: 3_000 } as const
     const listed = await this.metadata.listArtifacts({}, page)
@@ -206,7 +209,7 @@ class Model {
       logicalBytes: bytesOf(files),
     })
     expect(figures.liveBytes).toBeLessThanOrEqual(figures.storedBytes)
-    // Uploads under way may share what they brought first with artifacts that came later.
+    // Blobs that an upload in progress added first may be shared by artifacts committed later.
     if (this.uploads.size === 0) expect(figures.uniqueBytes).toBe(bytesOf(new Set(files)))
   }
 
@@ -230,7 +233,7 @@ class Model {
     }
   }
 
-  /** Lets everything go; what is left then is lost. */
+  /** Removes everything; whatever is left has leaked. */
   async finish(): Promise<void> {
     for (const number of this.uploads.keys()) await this.abort(number)
     for (const artifactName of this.live.keys()) await this.remove(artifactName)

@@ -1,4 +1,4 @@
-/** For whom upkeep rests. */
+/** Whom upkeep rests for. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { createOthersWatch } from '../../src/metadata/sqlite/connection/others-watch.ts'
 
@@ -6,7 +6,7 @@ let calls: number
 
 beforeEach(() => {
   vi.useFakeTimers({ toFake: ['performance'] })
-  // A clock that has gone on since the beginning, as it has in a server.
+  // As in a server, the clock has been running for a while.
   vi.advanceTimersByTime(10_000)
   calls = 0
 })
@@ -14,7 +14,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-test('nobody is there but upkeep, however many calls it makes and turns it takes', () => {
+test('upkeep alone does not count as others, however many calls and write turns it takes', () => {
   const others = createOthersWatch(() => calls)
   others.noteTicket(0)
   vi.advanceTimersByTime(1000)
@@ -38,7 +38,7 @@ test.each<[string, (others: ReturnType<typeof createOthersWatch>) => void]>([
     },
   ],
   ['another thread had a turn to write', (others) => others.noteTicket(3)],
-])('somebody is there for a while when %s', (_what, happen) => {
+])('others count as present for a while when %s', (_what, happen) => {
   const others = createOthersWatch(() => calls)
   others.noteTicket(1)
   vi.advanceTimersByTime(1000)
@@ -53,7 +53,7 @@ test.each<[string, (others: ReturnType<typeof createOthersWatch>) => void]>([
   expect(others.areThere()).toBe(false)
 })
 
-test('turns go on where their numbers overflow', () => {
+test('ticket numbers continue across an overflow', () => {
   const others = createOthersWatch(() => calls)
   others.noteTicket(2 ** 31 - 1)
   vi.advanceTimersByTime(1000)

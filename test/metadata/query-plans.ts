@@ -1,7 +1,7 @@
-/** How SQLite would run statements. */
+/** Query plans of statements. */
 import SqliteDatabase from 'better-sqlite3'
 
-/** The steps that visit all of a table or index, with one statement for each. */
+/** The steps that visit a whole table or index, each with one statement that has it. */
 export function findScans(
   path: string,
   statements: Iterable<string>,
@@ -29,14 +29,14 @@ export function firstSteps(path: string, statements: Iterable<string>): Set<stri
 }
 
 function planOf(database: SqliteDatabase.Database, sql: string): string[] {
-  // A bound Infinity is written in a way that SQL does not read.
+  // A bound Infinity appears in a form that SQL does not accept.
   const readable = sql.replaceAll(/\bInf\b/g, '9e999')
   database.function('name_key', { deterministic: true }, (name) => name)
   const rows = database.prepare<[], { detail: string }>(`EXPLAIN QUERY PLAN ${readable}`).all()
   return rows.map((row) => row.detail)
 }
 
-/** Statements that differ in values only have one plan. */
+/** One statement of each form: statements that differ only in values have the same plan. */
 function oneOfEachForm(statements: Iterable<string>): Iterable<string> {
   const forms = new Map<string, string>()
   for (const sql of statements) {

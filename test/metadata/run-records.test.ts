@@ -52,7 +52,7 @@ describe.each(implementations)('run records %s', (_name, open) => {
     projectId = run.projectId
   })
 
-  test('a run that goes on and one that has ended read as they were told', async () => {
+  test('a run in progress and one that has ended read back as reported', async () => {
     expect(await metadata.findRunRecord(runId, 0)).toBeUndefined()
     expect(await metadata.listRunProgress([runId], 0)).toEqual([])
     const step = { number: 1, name: 'Compile' }
@@ -99,7 +99,7 @@ describe.each(implementations)('run records %s', (_name, open) => {
     expect(await logOf()).toEqual([{ step: 1, at: 5, kind: 'output', text: 'hello' }])
   })
 
-  test('a batch told again, or in part again, is in once; a gap is refused', async () => {
+  test('a batch sent again, fully or in part, is stored once; a gap is refused', async () => {
     const batch = [named, line('one'), line('two')]
     expect(await append(0, batch)).toBe(3)
     expect(await append(0, batch)).toBe(3)
@@ -108,7 +108,7 @@ describe.each(implementations)('run records %s', (_name, open) => {
     await expect(append(5, [line('five')])).rejects.toMatchObject({ code: 'session_ended' })
   })
 
-  test('another recording takes the place of the first, which is refused from then on', async () => {
+  test('another recording replaces the first, which is refused from then on', async () => {
     await append(0, [named, line('first')])
     await expect(append(2, [line('x')], 'b')).rejects.toMatchObject({ code: 'session_ended' })
     expect(await append(0, [named, line('second')], 'b')).toBe(2)
@@ -116,14 +116,14 @@ describe.each(implementations)('run records %s', (_name, open) => {
     await expect(append(2, [line('late')])).rejects.toMatchObject({ code: 'session_ended' })
   })
 
-  test('a batch with a line of a job that nobody named is refused whole', async () => {
+  test('a batch with a line of a job that was not announced is refused as a whole', async () => {
     await expect(append(0, [named, line('x', 'other')])).rejects.toMatchObject({
       code: 'invalid_request',
     })
     expect(await metadata.findRunRecord(runId, 0)).toBeUndefined()
   })
 
-  test('lines come back in order from pages of bounded size', async () => {
+  test('lines are returned in order, in pages of bounded size', async () => {
     const texts = Array.from({ length: 2000 }, (_, index) => `${index} ${'é\u001b[0m"'.repeat(20)}`)
     await append(0, [named, ...texts.slice(0, 900).map((text) => line(text))])
     await append(
@@ -138,7 +138,7 @@ describe.each(implementations)('run records %s', (_name, open) => {
     expect(await metadata.readLogPage(1, pages)).toBeUndefined()
   })
 
-  test('a log that grows past its bound ends with a line that says so, and stays as it is', async () => {
+  test('a log that outgrows its limit ends with a line that says so, and does not change any more', async () => {
     const long = 'x'.repeat(limits.logLineCharactersMax)
     let sequence = await append(0, [named, { ...named, job: { ...job, key: 'other' } }])
     while (sequence < 300) {
@@ -157,7 +157,7 @@ describe.each(implementations)('run records %s', (_name, open) => {
     expect((await logOf('other')).map(({ text }) => text)).toEqual(['of another job'])
   })
 
-  test('a run has no more than so many jobs and steps', async () => {
+  test('the number of jobs and steps of a run is bounded', async () => {
     await append(0, [named])
     let sequence = 1
     const steps = (): RecordedEvent[] =>
@@ -175,7 +175,7 @@ describe.each(implementations)('run records %s', (_name, open) => {
     expect(await metadata.findRunRecord(runId, 0)).toBeUndefined()
   })
 
-  test('a job is forgotten with its steps and log, and gives back what it counted', async () => {
+  test('a job is deleted with its steps and log, and no longer counts towards the limits', async () => {
     const other = { ...job, key: 'other' }
     await append(0, [
       named,
@@ -191,7 +191,7 @@ describe.each(implementations)('run records %s', (_name, open) => {
     expect(record?.jobs).toMatchObject([{ key: 'other', steps: [], logLines: 1 }])
     expect((await logOf('other')).map(({ text }) => text)).toEqual(['theirs'])
     expect(await metadata.readLogPage(1, 0)).toBeUndefined()
-    // The bound on rows counts what is left.
+    // The bound on rows covers what is left.
     const steps = (count: number): RecordedEvent[] =>
       Array.from({ length: count }, (_, index) => ({
         type: 'step-started',
@@ -204,7 +204,7 @@ describe.each(implementations)('run records %s', (_name, open) => {
     expect((await metadata.findRunRecord(runId, 0))?.jobs).toEqual([])
   })
 
-  test('what was recorded goes when it is removed, or when nothing was heard for long', async () => {
+  test('a record is deleted on request, or after a long silence', async () => {
     await append(0, [named, line('x')])
     await metadata.removeRunRecords(projectId, 7)
     expect(await metadata.findRunRecord(runId, 0)).toBeUndefined()

@@ -1,4 +1,5 @@
-/** The tables as drizzle has them and the database as the migrations make it: names, types, nullability, keys, indexes. */
+/** Compares drizzle's tables with the migrated database: names, types, nullability, keys,
+ *  indexes. */
 import SqliteDatabase from 'better-sqlite3'
 import { type SQL, is } from 'drizzle-orm'
 import { SQLiteSyncDialect, SQLiteTable, getTableConfig } from 'drizzle-orm/sqlite-core'
@@ -36,7 +37,7 @@ async function openMigrated(): Promise<SqliteDatabase.Database> {
   return new SqliteDatabase(await newDatabase(), { readonly: true })
 }
 
-/** SQL text without what does not matter. */
+/** SQL text normalized for comparison. */
 function plain(sql: string): string {
   return sql
     .replaceAll(/["`\s]+/g, ' ')
@@ -78,7 +79,7 @@ describe('schema/', () => {
         rows.map((row) => ({
           name: row.name,
           type: row.type.toLowerCase(),
-          // An INTEGER PRIMARY KEY is the row's number, and that is never null.
+          // An INTEGER PRIMARY KEY is the rowid, which is never null.
           notNull: row.notnull === 1 || (row.pk === 1 && row.type === 'INTEGER'),
           key: row.pk > 0,
         })),

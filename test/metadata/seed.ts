@@ -1,4 +1,5 @@
-/** Fills a store's metadata without packs on disk: copies are made up, and nothing reads their bytes. */
+/** Fills a store's metadata without packs on disk: the copies are made up, and nobody reads
+ *  their bytes. */
 import { crc32 } from 'node:zlib'
 import { type ArtifactKind, parseArtifactName } from '../../src/core/artifact.ts'
 import type { CopyCodec, NewCopy } from '../../src/core/copy.ts'
@@ -18,13 +19,13 @@ import type {
 
 let packs = 0
 
-/** A pack name that no other call gives. */
+/** A pack name that no other call returns. */
 function newPackName(): string {
   packs += 1
   return packs.toString(16).padStart(32, '0')
 }
 
-/** A copy of `content`. Another `level` is another stream of the same blob. */
+/** A copy of `content`. Each `level` is a different stream of the same blob. */
 export function copyOf(
   content: string,
   options: { codec?: CopyCodec; level?: number; offset?: number; lengthBytes?: number } = {},
@@ -41,7 +42,7 @@ export function copyOf(
   }
 }
 
-/** A pack that holds these copies one after the other, 100 bytes of framing each. */
+/** A pack that holds these copies consecutively, with 100 bytes of framing each. */
 export function packOf(copies: NewCopy[]): {
   pack: { name: string; sizeBytes: number }
   copies: NewCopy[]
@@ -95,7 +96,8 @@ export async function openSession(metadata: Metadata, run: Run, now = 1_000): Pr
   return await metadata.openSession({ projectId: run.projectId, now, leaseMs: limits.leaseMs })
 }
 
-/** Registers joining copies of contents that are not known, as an ingest does; answers the pack's name, if any. */
+/** Registers joining copies of unknown contents, as an ingest does; returns the pack's name, if
+ *  any. */
 export async function addContents(
   metadata: Metadata,
   sessionId: string,
@@ -114,7 +116,8 @@ export async function addContents(
   return pack.name
 }
 
-/** Stages a whole manifest; answers its id. `held`: entries of a manifest that the session has leased, by their paths. */
+/** Stages a whole manifest; returns its id. `held`: entries of a manifest leased by the session,
+ *  by path. */
 export async function stageEntries(
   metadata: Metadata,
   sessionId: string,
@@ -169,7 +172,7 @@ export function newArtifact(
   }
 }
 
-/** A whole upload: session, contents, manifest, commit. */
+/** Performs a whole upload: session, contents, manifest, commit. */
 export async function seedArtifact(
   metadata: Metadata,
   run: Run,
@@ -180,7 +183,8 @@ export async function seedArtifact(
   return await seedTree(metadata, run, tree, options)
 }
 
-/** The same of entries of any kind, in order; contents of the files among them are `contents`. */
+/** The same with entries of any kind, in order; `contents` are the contents of the files among
+ *  them. */
 export async function seedTree(
   metadata: Metadata,
   run: Run,

@@ -1,4 +1,5 @@
-/** Threads that share a database take turns to write, and leave its log to a thread that keeps it short. */
+/** Threads that share a database take turns to write, and leave its log to a thread that keeps
+ *  it short. */
 import { once } from 'node:events'
 import { statSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -13,9 +14,10 @@ import { temporaryDatabases } from './temporary-database.ts'
 const { newDatabase } = temporaryDatabases()
 const greedy = fileURLToPath(new URL('greedy-thread.mjs', import.meta.url))
 
-// Goal: nobody fails with "database is locked" because others write all the time. SQLite alone asks for its lock again
-// after pauses of 100 ms and meets a transaction each time: a single wait took seconds, and an upload failed after ten.
-// Method: a thread leaves the database alone for some microseconds at a time, and another wants to write.
+// Goal: nobody fails with "database is locked" because others write all the time. SQLite alone
+// retries its lock after pauses of 100 ms and meets a transaction each time: a single wait took
+// seconds, and an upload failed after ten. Method: one thread leaves the database alone for some
+// microseconds at a time while another wants to write.
 test('a writer gets its turn beside one that never rests', { timeout: 120_000 }, async () => {
   const path = await newDatabase()
   const sharedLog = createSharedLog()
@@ -24,7 +26,8 @@ test('a writer gets its turn beside one that never rests', { timeout: 120_000 },
   await once(thread, 'message')
   const openedAt = performance.now()
   const connection = openConnection({ path, sharedLog })
-  // Opening waits for nobody: a statement that asks for the write lock outside the turns may never get it.
+  // Opening must not wait: a statement that asks for the write lock outside the turns may never get
+  // it.
   expect(performance.now() - openedAt).toBeLessThan(2000)
   const touch = connection.prepare('UPDATE totals SET packs = packs WHERE scope = 0')
   const waits: number[] = []
@@ -38,17 +41,18 @@ test('a writer gets its turn beside one that never rests', { timeout: 120_000 },
   Atomics.store(stop, 0, 1)
   await once(thread, 'exit')
   connection.close()
-  // A turn of the other takes 20 ms; the rest is a machine with other work. Without turns a single wait takes seconds.
+  // A turn of the other thread takes 20 ms; the rest allows for other load. Without turns a single
+  // wait takes seconds.
   expect(waits.toSorted((a, b) => a - b)[10]).toBeLessThan(400)
   expect(Math.max(...waits)).toBeLessThan(5000)
 })
 
-test('a transaction of many steps goes on while nobody waits, and ends after a step when somebody does', async () => {
+test('a transaction of many steps continues while nobody waits, and ends after a step when somebody does', async () => {
   const path = await newDatabase()
   const sharedLog = createSharedLog()
   const connection = openConnection({ path, sharedLog })
   const touch = connection.prepare('UPDATE totals SET packs = packs WHERE scope = 0')
-  /** Steps of 2 ms that one transaction takes, of at most `most`. */
+  /** Steps of 2 ms that one transaction takes, at most `most`. */
   const countSteps = (most: number): number => {
     let steps = 0
     connection.stageWhileFree(() => {
@@ -59,7 +63,8 @@ test('a transaction of many steps goes on while nobody waits, and ends after a s
     })
     return steps
   }
-  /** Of ten times: while others have the processor, the time of a transaction goes by without a step. */
+  /** The most of ten tries: while other processes have the CPU, a transaction's time passes
+   *  without a step. */
   const countMostSteps = (most: number): number =>
     Math.max(...Array.from({ length: 10 }, () => countSteps(most)))
   expect(countMostSteps(4)).toBe(4)
@@ -77,7 +82,7 @@ test('a transaction of many steps goes on while nobody waits, and ends after a s
   expect(beside.toSorted((a, b) => a - b)[5]).toBeLessThan(3)
 })
 
-test('a thread that dies in its turn holds the others up once', () => {
+test('a thread that dies in its turn delays the others once', () => {
   const log = joinSharedLog(createSharedLog())
   const waitMs = (): number => {
     const askedAt = performance.now()
@@ -87,7 +92,7 @@ test('a thread that dies in its turn holds the others up once', () => {
   const dead = log.enter()
   expect(waitMs()).toBeGreaterThan(1500)
   expect(waitMs()).toBeLessThan(500)
-  // It was only slow, and ends its turn after all: nobody else loses theirs by that.
+  // It was only slow and ends its turn after all: nobody else loses a turn because of that.
   const running = log.enter()
   log.leave(dead)
   expect(waitMs()).toBeGreaterThan(1500)
@@ -95,7 +100,7 @@ test('a thread that dies in its turn holds the others up once', () => {
   expect(waitMs()).toBeLessThan(500)
 })
 
-test('the log starts over though no writer makes a checkpoint', async () => {
+test('the log restarts though no writer makes a checkpoint', async () => {
   const path = await newDatabase()
   const sharedLog = createSharedLog()
   const connection = openConnection({ path, sharedLog })
@@ -118,6 +123,6 @@ test('the log starts over though no writer makes a checkpoint', async () => {
   }
   connection.close()
   await keeper.close()
-  // Ten megabytes went through it.
+  // Ten megabytes passed through the log.
   expect(peak).toBeLessThan(6_000_000)
 })

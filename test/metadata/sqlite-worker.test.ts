@@ -4,7 +4,8 @@ import { temporaryDatabases } from './temporary-database.ts'
 
 const { newDatabase } = temporaryDatabases()
 
-// Starting a thread for each test takes most of the time: these parts move values of every kind, the slow test runs all.
+// Starting a thread per test takes most of the time: these parts pass values of every kind; the
+// slow test runs all parts.
 metadataContract(
   'SQLite on a thread of its own',
   async () => await openMetadataWorker({ path: await newDatabase() }),

@@ -14,7 +14,7 @@ import { temporaryDatabases } from './temporary-database.ts'
 
 const { newDatabase } = temporaryDatabases()
 const statements = new Set<string>()
-/** Statements that changed rows without the write lock taken first. */
+/** Statements that changed rows without having taken the write lock first. */
 const unlocked = new Set<string>()
 
 metadataContract('SQLite on the calling thread', async () => {
@@ -28,7 +28,7 @@ metadataContract('SQLite on the calling thread', async () => {
   return openSqliteMetadata({ path: await newDatabase(), trace })
 })
 
-/** Temporary tables are the connection's own. */
+/** Temporary tables belong to the connection. */
 function isWrite(sql: string): boolean {
   return (
     /^\s*(INSERT|UPDATE|DELETE|REPLACE|CREATE|DROP|ALTER)\b/i.test(sql) &&
@@ -36,26 +36,26 @@ function isWrite(sql: string): boolean {
   )
 }
 
-/** Steps of a plan that walk something from end to end, and why that is bounded. */
+/** Plan steps that walk something from end to end, and why it is bounded. */
 const boundedScans: RegExp[] = [
-  // The list that the caller gave, at most a thousand long; and rows of a subquery over it.
+  // The list passed by the caller, at most a thousand long; and rows of a subquery over it.
   /^SCAN j VIRTUAL TABLE/,
   /^SCAN \(subquery/,
   // A single row.
   /^SCAN m$/,
-  // A site has few projects, and one place lists them all.
+  // There are few projects, and one place lists them all.
   /^SCAN projects USING INDEX projects_name$/,
-  // A start reads all of them.
+  // Read completely at start.
   /^SCAN revoked_(tokens|projects)/,
-  // Indexes of what is under way or waiting to be worked off.
+  // Indexes of work in progress or waiting.
   /USING (COVERING )?INDEX (manifests_staged|manifests_dying|artifacts_uncleared|runs_unsettled)/,
   /USING (COVERING )?INDEX (packs_empty|streams_damaged|blobs_damaged|artifacts_damaged|uploads_unfinished)/,
   /^SCAN altered_streams$/,
   /^SCAN sqlite_(schema|sequence)$/,
 ]
 
-// Goal: every method's cost follows from what it is asked for, not from what the store holds.
-// Method: the plans of all statements that the contract above has run.
+// Goal: every method's cost depends on what it is asked for, not on the size of the store.
+// Method: the plans of all statements run by the contract above.
 test('no statement reads a table from end to end', async () => {
   expect(statements.size).toBeGreaterThan(200)
   const scans = findScans(await newDatabase(), statements)
@@ -64,8 +64,8 @@ test('no statement reads a table from end to end', async () => {
   )
 })
 
-// Goal: whoever names a run waits for the artifacts of that run only, however many the project has.
-test('artifacts of a run are found by way of the run', async () => {
+// Goal: a query for a run examines only the artifacts of that run, however many the project has.
+test('artifacts of a run are found through the run', async () => {
   const path = await newDatabase()
   const listings = new Set<string>()
   const metadata = openSqliteMetadata({ path, trace: (sql) => listings.add(sql) })
@@ -91,14 +91,14 @@ test('artifacts of a run are found by way of the run', async () => {
     expect(step).toMatch(/^SEARCH runs .*runs_identity \(number=\? AND project_id=\?/)
 })
 
-// Goal: no transaction ever reads first and then asks for the lock: SQLite refuses that at once, however long the busy
-// timeout, when somebody has written since.
-test('no statement writes without the lock taken before', () => {
+// Goal: no transaction reads first and then requests the lock: SQLite refuses that at once,
+// whatever the busy timeout, when somebody has written in between.
+test('no statement writes without having taken the lock', () => {
   expect([...statements].filter(isWrite).length).toBeGreaterThan(50)
   expect([...unlocked]).toEqual([])
 })
 
-test('a database is only for the user who made it to read', async () => {
+test('a database is readable only for the user who created it', async () => {
   const path = await newDatabase()
   const metadata = openSqliteMetadata({ path })
   try {
@@ -109,14 +109,14 @@ test('a database is only for the user who made it to read', async () => {
   }
 })
 
-// Method: a device that has room for nothing (full(4)).
-test('a copy for which the disk has no room says so', async () => {
+// Method: a device without any room (full(4)).
+test('a copy to a full disk fails with a message that says so', async () => {
   const metadata = openSqliteMetadata({ path: await newDatabase() })
   await expect(metadata.copyTo('/dev/full')).rejects.toMatchObject({ code: 'storage_full' })
   await metadata.close()
 })
 
-test('where the disk takes nothing a reader keeps what it reads all the same', async () => {
+test('a reader on a disk that accepts no writes keeps what it reads', async () => {
   const metadata = openSqliteMetadata({ path: await newDatabase() })
   const { id } = await seedArtifact(metadata, await seedRun(metadata), { a: '1' })
   const [lease] = await whileDiskRefuses(async () => {
@@ -136,8 +136,9 @@ test('where the disk takes nothing a reader keeps what it reads all the same', a
   await metadata.close()
 })
 
-// Method: one call has counted and asks for the write lock when the other one begins, as in two threads.
-test('rollups that are found off twice at once are set right once', async () => {
+// Method: one call has counted and requests the write lock when the other begins, as in two
+// threads.
+test('rollups found wrong by two concurrent calls are corrected once', async () => {
   const path = await newDatabase()
   const others: Promise<unknown>[] = []
   const other = openSqliteMetadata({ path })
@@ -154,7 +155,8 @@ test('rollups that are found off twice at once are set right once', async () => 
   for (const each of [metadata, other]) await each.close()
 })
 
-// Method: the session ends, as by a request that another thread answers, when the second of twenty transactions begins.
+// Method: the session ends, as through a request on another thread, when the second of twenty
+// transactions begins.
 test('nothing is added to a composite whose session has ended', async () => {
   const path = await newDatabase()
   const other = openSqliteMetadata({ path })
@@ -178,8 +180,8 @@ test('nothing is added to a composite whose session has ended', async () => {
   for (const each of [metadata, other]) await each.close()
 })
 
-// Method: all but the last come as rows, since each revocation counts those before it.
-test('a project has a bounded number of tokens that are revoked one by one, and neither those of others nor sessions count', async () => {
+// Method: all but the last are inserted as rows, since each revocation counts those before it.
+test('the number of individually revoked tokens of a project is bounded, not counting those of others and sessions', async () => {
   const path = await newDatabase()
   const metadata = openSqliteMetadata({ path })
   const [project, other] = ['octo/app', 'octo/other'].map(parseProjectName)
@@ -194,7 +196,7 @@ test('a project has a bounded number of tokens that are revoked one by one, and 
   await expect(metadata.revokeToken({ ...token, id: 'one more' })).rejects.toMatchObject({
     code: 'too_large',
   })
-  // One that is revoked already needs no room.
+  // Revoking a revoked token again needs no room.
   await metadata.revokeToken({ ...token, id: '1' })
   await metadata.revokeToken({ ...token, id: 'b', project: other! })
   await metadata.revokeToken({ ...token, id: 's', isSession: true })

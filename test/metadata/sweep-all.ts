@@ -1,12 +1,12 @@
-/** Sweeping in tests, in one place. */
+/** Sweeping in tests. */
 import type { Metadata } from '../../src/metadata/metadata.ts'
 
-/** Lets all removed artifacts go that nobody reads at `now`. */
+/** Releases all removed artifacts that are not being read at `now`. */
 export async function releaseAll(metadata: Metadata, now: number): Promise<void> {
   await metadata.releaseRemoved(now, now, { after: { at: -1, id: 0 }, limit: 1_000 })
 }
 
-/** Sweeps until no blob is dead; answers how many were claimed. */
+/** Sweeps until no blob is dead; returns how many were claimed. */
 export async function sweepBlobs(metadata: Metadata, now = 3_000): Promise<number> {
   while (await metadata.clearRemoved(100)) continue
   let count = 0
@@ -18,7 +18,7 @@ export async function sweepBlobs(metadata: Metadata, now = 3_000): Promise<numbe
   }
 }
 
-/** Claims the packs in which nothing is alive; answers their names. */
+/** Claims the packs without live copies; returns their names. */
 export async function claimPacks(metadata: Metadata, now = 3_000): Promise<string[]> {
   const packs = await metadata.claimDeadPacks(now, { after: 0, limit: 1_000 })
   return packs.map((pack) => pack.name).toSorted()

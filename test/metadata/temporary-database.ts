@@ -1,4 +1,4 @@
-/** Databases of tests: each in a directory of its own, removed when the test file ends. */
+/** Databases for tests, each in a directory of its own that is removed when the test file ends. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -34,7 +34,7 @@ export function temporaryDatabases(): TemporaryDatabases {
 
 let template: Promise<Buffer> | undefined
 
-/** Makes a database at `path`; cheaper than to let each test migrate its own. */
+/** Creates a database at `path`, which is cheaper than a migration per test. */
 export async function makeEmptyDatabase(path: string): Promise<void> {
   template ??= migrateOne()
   writeFileSync(path, await template, { mode: 0o600 })

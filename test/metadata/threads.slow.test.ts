@@ -34,7 +34,7 @@ function checkFile(path: string): void {
 }
 
 describe('one database, several threads', () => {
-  test('a new database is made once, however many open it at the same moment', async () => {
+  test('a new database is created once, however many threads open it at the same moment', async () => {
     for (let round = 0; round < 3; round++) {
       const path = newPath()
       await runThreads(4, { path, uploads: 0 })
@@ -45,9 +45,9 @@ describe('one database, several threads', () => {
     }
   })
 
-  // Goal: transactions that meet wait for each other and lose nothing.
-  // Method: two threads upload overlapping contents while a third one, as the server's, reads, sweeps and lists.
-  test('threads that write at once lose nothing and fail nothing', async () => {
+  // Goal: concurrent transactions wait for each other and lose nothing. Method: two threads upload
+  // overlapping contents while a third one, like the server's, reads, sweeps and lists.
+  test('concurrent writers lose nothing and do not fail', async () => {
     const path = await newDatabase()
     const metadata = await openMetadataWorker({ path })
     let working = true
@@ -64,7 +64,8 @@ describe('one database, several threads', () => {
     }
     await writers
     const figures = await metadata.figures()
-    // Each thread made 6 artifacts of 700 files; contents 0–699 are shared, and every artifact has one of its own.
+    // Each thread made 6 artifacts of 700 files; contents 0–699 are shared, and every artifact has
+    // one of its own.
     expect(figures).toMatchObject({ artifacts: 12, files: 12 * 701 })
     const shared = Array.from({ length: 700 }, (_, index) => `shared ${index}`)
     const own = Array.from(

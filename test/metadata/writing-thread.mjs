@@ -1,4 +1,4 @@
-/** A thread that opens the database together with others, and uploads. */
+/** A thread that opens the database concurrently with others, and uploads. */
 import { workerData } from 'node:worker_threads'
 import { createManifestHasher } from '../../dist/src/core/manifest.js'
 import { openSqliteMetadata } from '../../dist/src/metadata/sqlite.js'
@@ -6,7 +6,7 @@ import { copyOf } from './made-up-copies.mjs'
 
 const { path, uploads, number, count, gate } = workerData
 
-// All threads go on at the same moment.
+// All threads start at the same moment.
 Atomics.add(gate, 0, 1)
 Atomics.notify(gate, 0)
 for (let there = Atomics.load(gate, 0); there < count; there = Atomics.load(gate, 0)) {

@@ -15,7 +15,7 @@ export function auditContract(store: Store): void {
     await store().listActs(filter, { limit: 100 })
   const kinds = async (filter: ActFilter = {}): Promise<string[]> =>
     (await acts(filter)).map(({ kind }) => kind)
-  /** Artifacts of a new run. */
+  /** Creates artifacts of a new run. */
   const seed = async (number: number, count = 1): Promise<number[]> => {
     const run = await seedRun(store(), { number })
     const ids: number[] = []
@@ -24,7 +24,7 @@ export function auditContract(store: Store): void {
     return ids
   }
 
-  test('what is done to an artifact is recorded with who asked, the newest first', async () => {
+  test('changes to an artifact are recorded with their actor, newest first', async () => {
     const [id] = (await seed(1)) as [number]
     await store().setRetention(id, { pinned: true }, asked)
     await store().setRetention(id, { pinned: false, expiresAt: 9_000 }, asked)
@@ -43,7 +43,7 @@ export function auditContract(store: Store): void {
     })
   })
 
-  test('what nobody asks for is not, nor what changes nothing', async () => {
+  test('changes without an actor, and changes without effect, are not recorded', async () => {
     const [id] = (await seed(1)) as [number]
     await store().setRetention(id, { pinned: true, expiresAt: 9_000 })
     await store().setRetention(id, { pinned: true, expiresAt: 9_000 }, asked)
@@ -57,7 +57,7 @@ export function auditContract(store: Store): void {
     expect((await store().findArtifact(id))?.removedBy).toBeNull()
   })
 
-  test('a removed artifact names who removed it, until that is taken back', async () => {
+  test('a removed artifact names who removed it, until the removal is undone', async () => {
     const [first, second] = (await seed(1, 2)) as [number, number]
     await store().removeArtifacts([first, second], removal, asked)
     expect((await store().findArtifact(first))?.removedBy).toEqual(by)
@@ -67,7 +67,7 @@ export function auditContract(store: Store): void {
     expect((await store().findArtifact(second))?.removedBy).toBeNull()
   })
 
-  test('what is done to many is one act for each transaction and project, and names the first', async () => {
+  test('a change to many artifacts is one act per transaction and project, and names the first of them', async () => {
     const many = await seed(1, 103)
     const other = await seedRun(store(), { project: 'acme/other' })
     const { id: elsewhere } = await seedArtifact(store(), other, { a: 'a' })
@@ -82,7 +82,7 @@ export function auditContract(store: Store): void {
     expect(await kinds({ project: parseProjectName('Acme/Other') })).toEqual(['delete'])
   })
 
-  test('an upload that takes the place of an artifact is recorded with what has its name now', async () => {
+  test('an upload that replaces an artifact is recorded with the id that now has the name', async () => {
     const run = await seedRun(store())
     const first = await seedArtifact(store(), run, { a: 'one' })
     const next = await seedArtifact(store(), run, { a: 'two' }, { onConflict: 'replace', by })
@@ -92,7 +92,7 @@ export function auditContract(store: Store): void {
     expect((await store().findArtifact(first.id))?.removedBy).toEqual(by)
   })
 
-  test('settings are recorded with what they were, as far as they change', async () => {
+  test('a change of settings is recorded with the old values of those that change', async () => {
     const { id } = await store().ensureProject(parseProjectName('acme/app'), 1)
     await store().setProjectPolicy(id, { strict: true, quotaBytes: null }, 2, asked)
     await store().setProjectPolicy(id, { strict: true, keepLatest: ['main/*'] }, 3, asked)
@@ -102,7 +102,7 @@ export function auditContract(store: Store): void {
     ])
   })
 
-  test('a run and a job whose records are forgotten are named, once', async () => {
+  test('deleting the records of a run or a job is recorded once', async () => {
     const [first, second] = [
       await seedRun(store(), { number: 3 }),
       await seedRun(store(), { number: 3, attempt: 2 }),
@@ -121,7 +121,7 @@ export function auditContract(store: Store): void {
     ])
   })
 
-  test('a recording that takes the place of another is an act', async () => {
+  test('a recording that replaces another is an act', async () => {
     const { id } = await seedRun(store(), { number: 3 })
     for (const recording of ['r', 'r', 's'])
       await store().appendRunEvents(id, { recording, sequence: 0, events: [] }, 1, asked)
@@ -130,7 +130,7 @@ export function auditContract(store: Store): void {
     ])
   })
 
-  test('acts are listed in pages, by kind and since when, and the old ones are forgotten', async () => {
+  test('acts are listed in pages, by kind and since an instant, and old ones are deleted', async () => {
     for (let at = 1; at <= 300; at++) {
       const kind = at % 100 === 0 ? 'gc' : 'scrub'
       await store().recordAct({ at, by: null }, { kind, project: null })

@@ -16,7 +16,7 @@ import {
 } from '../seed.ts'
 import { claimPacks } from '../sweep-all.ts'
 
-/** Sends copies as an upload would that found them missing; answers the pack's name. */
+/** Sends copies as an upload would after finding them missing; returns the pack's name. */
 async function send(metadata: Metadata, copies: NewCopy[]): Promise<string> {
   const session = await openSession(metadata, await seedRun(metadata))
   const placed = packOf(copies)
@@ -38,7 +38,7 @@ export function damageContract(store: Store): void {
     await store().abortSession(session)
     return known.length + streams.length
   }
-  /** An artifact with one composite file of these parts. */
+  /** Commits an artifact with one composite file of these parts. */
   const commitComposite = async (parts: string[], name: string): Promise<Artifact> => {
     const run = await seedRun(store())
     const session = await openSession(store(), run)
@@ -52,7 +52,7 @@ export function damageContract(store: Store): void {
     return (await store().commitArtifact(session, wanted)).artifact
   }
 
-  test('damage is told of every live artifact that holds the stream, and of no other', async () => {
+  test('damage affects every live artifact that holds the stream, and no other', async () => {
     const run = await seedRun(store())
     const one = await seedArtifact(store(), run, { a: 'x', b: 'y' }, { name: 'one' })
     const two = await seedArtifact(store(), run, { c: 'x' }, { name: 'two' })
@@ -74,7 +74,7 @@ export function damageContract(store: Store): void {
     expect((await store().figures()).damagedArtifacts).toBe(1)
   })
 
-  test('marking twice, or a stream that is not there, is harmless', async () => {
+  test('marking twice, or marking an unknown stream, is a no-op', async () => {
     const artifact = await seedArtifact(store(), await seedRun(store()), { a: 'x' })
     const copy = await copyIn('x')
     expect(await store().markDamaged(copy)).toEqual([artifact.id])
@@ -82,8 +82,9 @@ export function damageContract(store: Store): void {
     expect(await store().markDamaged({ ...copy, streamId: 999 })).toEqual([])
   })
 
-  // A slow reader looked the copy up, and comes to it when another one has found it bad and an upload has healed it.
-  test('bad bytes in a place that the copy has left say nothing of it', async () => {
+  // A slow reader that looked the copy up gets to it after another found it bad and an upload
+  // healed it.
+  test('bad bytes at a place that the copy has left do not damage it', async () => {
     const artifact = await seedArtifact(store(), await seedRun(store()), { a: 'x', b: 'y' })
     const before = await copyIn('x')
     await store().markDamaged(before)
@@ -100,19 +101,19 @@ export function damageContract(store: Store): void {
     expect(await store().markDamaged(after)).toEqual([artifact.id])
   })
 
-  test('a damaged copy counts as missing: nobody is told that it is present', async () => {
+  test('a damaged copy counts as missing and is not reported as present', async () => {
     const run = await seedRun(store())
     await seedArtifact(store(), run, { a: 'x' })
     expect(await claims('x')).toBe(2)
     await store().markDamaged(await copyIn('x'))
     expect(await claims('x')).toBe(0)
-    // Neither the tree nor the blob is known to a new upload.
+    // A new upload finds neither the tree nor the blob.
     const session = await openSession(store(), run)
     const staged = stageEntries(store(), session, entriesOf({ a: 'x' }))
     await expect(staged).rejects.toMatchObject({ code: 'not_found' })
   })
 
-  test('the same stream again heals every artifact that holds it, in its new place', async () => {
+  test('uploading the same stream again heals every artifact that holds it, in its new place', async () => {
     const run = await seedRun(store())
     const one = await seedArtifact(store(), run, { a: 'x', b: 'y' }, { name: 'one' })
     const two = await seedArtifact(store(), run, { a: 'x' }, { name: 'two' })
@@ -127,11 +128,11 @@ export function damageContract(store: Store): void {
     expect(healed?.copy).toMatchObject({ streamId: x.streamId, packName: pack, damaged: false })
     expect(await store().findArtifact(one.id)).toMatchObject({ version: 1 })
     expect(await claims('x')).toBe(2)
-    // Nothing is left in the pack whose copies went bad.
+    // No live copy is left in the pack whose copies went bad.
     expect(await claimPacks(store())).toHaveLength(1)
   })
 
-  test('a copy that an upload heals while its damage is told of is sound', async () => {
+  test('a copy that an upload heals while its damage is being processed is sound', async () => {
     const run = await seedRun(store())
     const artifact = await seedArtifact(store(), run, { a: 'content 0' })
     const session = await openSession(store(), run)
@@ -144,7 +145,7 @@ export function damageContract(store: Store): void {
     expect(await claims('content 0')).toBe(2)
   })
 
-  test('damage to a part is damage to every composite over it, and heals with it', async () => {
+  test('damage to a part damages every composite over it, and healing the part heals them', async () => {
     const one = await commitComposite(['aa', 'b'], 'one')
     const two = await commitComposite(['b', 'c'], 'two')
     const other = await commitComposite(['aa', 'c'], 'other')
@@ -159,7 +160,7 @@ export function damageContract(store: Store): void {
     expect(await claims('aab')).toBe(1)
   })
 
-  test('damage that is met between staging and commit is damage to the artifact', async () => {
+  test('damage found between staging and commit damages the artifact', async () => {
     const run = await seedRun(store())
     const session = await openSession(store(), run)
     await addContents(store(), session, ['x', 'y'])
@@ -168,14 +169,14 @@ export function damageContract(store: Store): void {
     expect(await store().markDamaged(await copyIn('x'))).toEqual([])
     const { artifact } = await store().commitArtifact(session, newArtifact(run, manifestId))
     expect(artifact.state).toBe('damaged')
-    // The same tree is not known, so an upload of it sends what is missing.
+    // The same tree does not count as known, so an upload of it sends what is missing.
     const { treeDigest } = artifact
     expect(await store().findKnownTree(run.projectId, treeDigest, 2_000)).toBeUndefined()
     await send(store(), [copyOf('x')])
     expect(await stateOf(artifact)).toBe('available')
   })
 
-  test('what waits for an upload under way hides nothing that can be healed', async () => {
+  test('a blob that waits for an upload in progress does not hide others that can be healed', async () => {
     const run = await seedRun(store())
     await seedArtifact(store(), run, { a: 'waiting', b: 'ready' }, { name: 'one' })
     const session = await openSession(store(), run)
@@ -196,7 +197,7 @@ export function damageContract(store: Store): void {
     expect(await blobsToHeal(10)).toEqual([waiting, ready])
   })
 
-  test('damage to a stream that only a skeleton names touches that artifact alone', async () => {
+  test('damage to a stream that only a skeleton names affects that artifact alone', async () => {
     const run = await seedRun(store())
     const plain = await seedArtifact(store(), run, { a: 'x' }, { name: 'plain' })
     const session = await openSession(store(), run)

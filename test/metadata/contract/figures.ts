@@ -33,10 +33,10 @@ export function figuresContract(store: Store): void {
     expect(await store().projectFigures(99)).toEqual(nothing)
   })
 
-  test('each layer counts what it keeps once', async () => {
+  test('each figure counts what is kept at its level once', async () => {
     const run = await seedRun(store())
     const session = await openSession(store(), run)
-    // 'aa' and 'bbb' are chunks of one file, 'bbb' is a file of its own too.
+    // 'aa' and 'bbb' are chunks of one file; 'bbb' is also a file of its own.
     const { pack, copies } = packOf([
       copyOf('aa', { lengthBytes: 10 }),
       copyOf('bbb', { lengthBytes: 20 }),
@@ -71,7 +71,7 @@ export function figuresContract(store: Store): void {
     })
   })
 
-  test('projects count their own, and chunks count where they came first', async () => {
+  test('projects count their own artifacts, and chunks count in the project that first uploaded them', async () => {
     const [one, two] = [await seedRun(store()), await seedRun(store(), { project: 'b/b' })]
     await seedArtifact(store(), one, { a: 'shared', b: 'x' })
     const second = await seedArtifact(store(), two, { a: 'shared', b: 'yy', c: 'shared' })
@@ -91,7 +91,7 @@ export function figuresContract(store: Store): void {
     expect(await store().figures()).toMatchObject({ uniqueBytes: 7, logicalBytes: 7 })
   })
 
-  test('a partly dead pack is partly alive, framing shared evenly', async () => {
+  test('a partly dead pack counts as partly alive, with its framing shared evenly', async () => {
     const run = await seedRun(store())
     const session = await openSession(store(), run)
     const { pack, copies } = packOf([
@@ -107,7 +107,7 @@ export function figuresContract(store: Store): void {
     expect(await store().figures()).toMatchObject({ storedBytes: 240, liveBytes: 130 })
   })
 
-  test('uploads under way are in no figure of artifacts, also when one is abandoned', async () => {
+  test('uploads in progress do not count in figures of artifacts, and neither does an aborted one', async () => {
     const run = await seedRun(store())
     await seedArtifact(store(), run, { a: 'x' })
     const before = await store().figures()

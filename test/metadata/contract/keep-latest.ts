@@ -7,7 +7,7 @@ import { seedArtifact, seedRun } from '../seed.ts'
 
 export function keepLatestContract(store: Store): void {
   let serial = 0
-  /** An artifact of a run of its own that expires a day after `now`. */
+  /** Creates an artifact of a run of its own that expires a day after `now`. */
   const make = async (
     now: number,
     run: Parameters<typeof seedRun>[1] = {},
@@ -22,7 +22,7 @@ export function keepLatestContract(store: Store): void {
     const { projectId } = await seedRun(store())
     await store().setProjectPolicy(projectId, { keepLatest: patterns }, now)
   }
-  /** Ids of what is seen long after everything that is not kept has expired. */
+  /** Ids of the artifacts still listed long after everything that is not kept has expired. */
   const kept = async (now = 1000 * dayMs): Promise<number[]> => {
     const page = { limit: 100, offset: 0, sort: 'oldest', now } as const
     return (await store().listArtifacts({}, page)).artifacts.map(({ id }) => id)
@@ -32,7 +32,7 @@ export function keepLatestContract(store: Store): void {
     expect(await store().removeArtifacts([id], removal)).toEqual([id])
   }
 
-  test('the latest of its name on its branch does not expire, what was it before does', async () => {
+  test('the latest of its name on its branch does not expire, and its predecessor does', async () => {
     await keep(['main/build'])
     const first = await make(0)
     expect(first).toMatchObject({ keptLatest: true, expiresAt: dayMs })
@@ -41,7 +41,7 @@ export function keepLatestContract(store: Store): void {
 
     const second = await make(900 * dayMs)
     expect(await kept()).toEqual([second.id])
-    // Whoever has just found the first gets to its end.
+    // Whoever has just found the predecessor can finish reading it.
     const until = 900 * dayMs + formerLatestMs
     expect(await store().findArtifact(first.id)).toMatchObject({
       keptLatest: false,
@@ -51,7 +51,7 @@ export function keepLatestContract(store: Store): void {
     expect(await store().expireArtifacts(until, 10)).toBe(1)
   })
 
-  test('time that is left counts on', async () => {
+  test('a later expiry of the predecessor still applies', async () => {
     await keep(['main/build'])
     const first = await make(0)
     await store().setRetention(first.id, { expiresAt: 50 * dayMs })
@@ -59,7 +59,7 @@ export function keepLatestContract(store: Store): void {
     expect(await store().findArtifact(first.id)).toMatchObject({ expiresAt: 50 * dayMs })
   })
 
-  test('patterns choose branches and names; others, and runs without a branch, expire', async () => {
+  test('patterns select branches and names; other artifacts, and runs without a branch, expire', async () => {
     await keep(['main/*', 'release/*/dist'])
     const expected = [
       (await make(0, { branch: 'main' }, 'build')).id,
@@ -74,7 +74,7 @@ export function keepLatestContract(store: Store): void {
     expect(await kept()).toEqual(expected)
   })
 
-  test('projects do not touch each other', async () => {
+  test('projects are independent', async () => {
     await keep(['main/build'])
     const ours = await make(0)
     const theirs = await make(0, { project: 'other/app' })
@@ -82,14 +82,14 @@ export function keepLatestContract(store: Store): void {
     expect(await kept()).toEqual([ours.id])
   })
 
-  test('a pull request whose branch has that name takes no place', async () => {
+  test('an artifact of a pull request from a branch of that name is never the latest', async () => {
     await keep(['main/build'])
     const merged = await make(0)
     expect(await make(1, { event: 'pull_request' })).toMatchObject({ keptLatest: false })
     expect(await kept()).toEqual([merged.id])
   })
 
-  test('facts that are told later count', async () => {
+  test('facts that arrive later count', async () => {
     await keep(['main/build'])
     const run = await seedRun(store(), { number: 70 })
     const early = await seedArtifact(store(), run, { a: 'early' }, { name: 'build' })
@@ -100,7 +100,7 @@ export function keepLatestContract(store: Store): void {
     expect(await kept()).toEqual([])
   })
 
-  test('when the latest is deleted the one before is it again, until that is taken back', async () => {
+  test('when the latest is deleted, its predecessor becomes the latest again until the deletion is undone', async () => {
     await keep(['main/build'])
     const first = await make(0)
     const second = await make(1)
@@ -112,7 +112,7 @@ export function keepLatestContract(store: Store): void {
     expect(await kept()).toEqual([second.id])
   })
 
-  test('what was kept when it was deleted can be taken back, though its time has passed', async () => {
+  test('an artifact that was kept when it was deleted can be restored, though its time has passed', async () => {
     await keep(['main/build'])
     const { id } = await make(0)
     await remove(id, 100 * dayMs)
@@ -120,7 +120,7 @@ export function keepLatestContract(store: Store): void {
     expect(await kept()).toEqual([id])
   })
 
-  test('replacing the latest leaves the one before alone', async () => {
+  test('replacing the latest does not affect its predecessor', async () => {
     await keep(['main/build'])
     const first = await make(0)
     const second = await make(1)
@@ -132,7 +132,7 @@ export function keepLatestContract(store: Store): void {
     expect(await store().findArtifact(first.id)).toEqual(before)
   })
 
-  test('a rule that is set, changed or taken back counts for what is there, but brings nothing back', async () => {
+  test('setting, changing or clearing a rule applies to existing artifacts, but restores none', async () => {
     const expired = await make(0, {}, 'gone')
     const build = await make(10 * dayMs)
     const docs = await make(10 * dayMs, {}, 'docs')
@@ -145,7 +145,7 @@ export function keepLatestContract(store: Store): void {
     expect(await kept()).toEqual([])
   })
 
-  test('pinning stays what it is beside it', async () => {
+  test('pinning is independent of being kept as the latest', async () => {
     await keep(['main/build'])
     const first = await make(0)
     await store().setRetention(first.id, { pinned: true })
@@ -158,7 +158,7 @@ export function keepLatestContract(store: Store): void {
     expect(await kept()).toEqual([second.id])
   })
 
-  test("the server's rule counts where the project has none, and is settled when it changes", async () => {
+  test("the server's rule applies to projects without one of their own, and is applied when it changes", async () => {
     await keep(['main/docs'])
     const build = await make(0)
     const docs = await make(0, {}, 'docs')
@@ -173,7 +173,7 @@ export function keepLatestContract(store: Store): void {
     expect(await kept()).toEqual([])
   })
 
-  test('more of them than one step settles', async () => {
+  test('a rule is applied to more places than one step covers', async () => {
     const names = Array.from({ length: 130 }, (_, index) => `build-${index}`)
     for (const name of names) await make(0, {}, name)
     await keep(['main/*'])

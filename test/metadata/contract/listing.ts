@@ -6,7 +6,7 @@ import type { Store } from '../metadata-contract.ts'
 import { openSession, seedArtifact, seedRun } from '../seed.ts'
 
 export function listingContract(store: Store): void {
-  /** Names of what is listed at `now`, in order. */
+  /** Names of the artifacts listed at `now`, in order. */
   const list = async (
     filter: ArtifactFilter,
     { sort = 'oldest', now = 3_000 }: { sort?: ArtifactSort; now?: number } = {},
@@ -26,7 +26,7 @@ export function listingContract(store: Store): void {
   ): Promise<Artifact> =>
     await seedArtifact(store(), await seedRun(store(), run), files, { ...options, name })
 
-  test('every filter filters, alone and together', async () => {
+  test('every filter works alone and combined with others', async () => {
     const one = await seed('one', { number: 1, branch: 'main' })
     const two = await seed('two', { number: 1, attempt: 2, branch: 'dev' })
     const three = await seed('three', { number: 2, branch: 'main' })
@@ -49,7 +49,7 @@ export function listingContract(store: Store): void {
     expect(await list({ ids: [] })).toEqual([])
   })
 
-  test('each order is one, with ties in the order of ids', async () => {
+  test('every sort order is total, with ties broken by id', async () => {
     await seed('b', {}, { expiresAt: 30_000 }, { a: '12' })
     await seed('a', {}, { expiresAt: 20_000 }, { a: '123' })
     await seed('c', {}, { expiresAt: 20_000 }, { a: '12' })
@@ -59,7 +59,7 @@ export function listingContract(store: Store): void {
     expect(await list({}, { sort: 'expiring' })).toEqual(['a', 'c', 'b'])
   })
 
-  test('pages follow each other and know how many there are', async () => {
+  test('consecutive pages make up the list, and each knows the total', async () => {
     for (const name of ['1', '2', '3', '4', '5']) await seed(name)
     const page = async (offset: number): Promise<[string[], number]> => {
       const options = { limit: 2, offset, sort: 'newest', now: 3_000 } as const
@@ -72,7 +72,7 @@ export function listingContract(store: Store): void {
     expect(await page(6)).toEqual([[], 5])
   })
 
-  test('names go by the numbers in them', async () => {
+  test('names sort by the numbers in them', async () => {
     const names = ['log', 'shard-1', 'shard-2', 'shard-010', 'shard-10', 'shard-10b', 'shard-100']
     for (const name of names.toReversed()) await seed(name)
     const found: string[] = []
@@ -83,7 +83,7 @@ export function listingContract(store: Store): void {
     expect(found).toEqual(names)
   })
 
-  test('what has expired is not listed from that millisecond on, whatever its row says', async () => {
+  test('an expired artifact is not listed from that millisecond on, whatever its row says', async () => {
     await seed('short', {}, { expiresAt: 5_000 })
     await seed('long', {}, { expiresAt: 9_000 })
     expect(await list({}, { now: 4_999 })).toEqual(['short', 'long'])
@@ -93,7 +93,7 @@ export function listingContract(store: Store): void {
     expect(await list({ state: 'any' }, { now: 5_000 })).toEqual(['short', 'long'])
   })
 
-  test('removed artifacts are listed by the state they are in', async () => {
+  test('removed artifacts are listed by their state', async () => {
     const [gone, over] = [await seed('gone'), await seed('over')]
     await seed('here')
     const removal = { reason: 'test', now: 2_500 }
@@ -106,7 +106,7 @@ export function listingContract(store: Store): void {
     expect(await list({ state: 'any' })).toEqual(['gone', 'over', 'here'])
   })
 
-  test('a pinned artifact does not expire until it is let go', async () => {
+  test('a pinned artifact does not expire until it is unpinned', async () => {
     const { id } = await seed('kept', {}, { expiresAt: 5_000 })
     await store().setRetention(id, { pinned: true })
     expect(await store().findArtifact(id)).toMatchObject({ pinned: true, expiresAt: 5_000 })
@@ -117,7 +117,7 @@ export function listingContract(store: Store): void {
     expect(await store().expireArtifacts(6_000, 10)).toBe(1)
   })
 
-  test('an expiry can be moved, also while pinned', async () => {
+  test('an expiry can be changed, also while pinned', async () => {
     const { id } = await seed('moved', {}, { expiresAt: 5_000 })
     await store().setRetention(id, { expiresAt: 8_000 })
     expect(await list({}, { now: 7_999 })).toEqual(['moved'])
@@ -128,7 +128,7 @@ export function listingContract(store: Store): void {
     expect(await list({}, { now: 4_000 })).toEqual([])
   })
 
-  test('the retention of many changes where they are live and unexpired', async () => {
+  test('a change of retention for many artifacts applies to those that are live and unexpired', async () => {
     const live: number[] = []
     for (let count = 0; count < 120; count++)
       live.push((await seed(`live-${count}`, {}, { expiresAt: 9_000 })).id)
@@ -144,7 +144,7 @@ export function listingContract(store: Store): void {
     expect(await list({}, { now: 8_000 })).toHaveLength(60)
   })
 
-  test('retention of what is not there cannot be changed', async () => {
+  test('changing the retention of an artifact that does not exist is an error', async () => {
     const { id } = await seed('gone')
     await store().removeArtifacts([id], { state: 'deleted', reason: 'test', now: 2_500 })
     const refused = { code: 'artifact_not_found' }
@@ -154,7 +154,7 @@ export function listingContract(store: Store): void {
     }
   })
 
-  test('artifacts whose time has passed expire, the oldest first, up to the limit', async () => {
+  test('artifacts expire once their time has passed, oldest first, up to the limit', async () => {
     await seed('b', {}, { expiresAt: 6_000 })
     await seed('a', {}, { expiresAt: 5_000 })
     await seed('c', {}, { expiresAt: 7_000 })
@@ -164,7 +164,7 @@ export function listingContract(store: Store): void {
     expect(await store().expireArtifacts(9_000, 2)).toBe(1)
   })
 
-  test('a removal is made once, and says why', async () => {
+  test('a removal happens once and records its reason', async () => {
     const { id } = await seed('gone')
     const removal = { state: 'deleted', reason: 'by hand', now: 2_500 } as const
     expect(await store().removeArtifacts([id], removal)).toEqual([id])
@@ -182,7 +182,7 @@ export function listingContract(store: Store): void {
     await seed('gone')
   })
 
-  test('an upload in progress is no artifact', async () => {
+  test('an upload in progress is not an artifact', async () => {
     const run = await seedRun(store())
     await store().openSession({ projectId: run.projectId, now: 1, leaseMs: limits.leaseMs })
     await openSession(store(), run)

@@ -29,7 +29,7 @@ export function mintedTokensContract(store: Store): void {
   const ids = async (project: MintedToken['project']): Promise<string[]> =>
     (await store().listTokens(project, { limit: 10 })).map(({ id }) => id)
 
-  test('tokens are listed by project, the newest first, a page at a time', async () => {
+  test('tokens are listed by project, newest first, page by page', async () => {
     await store().addToken(tokenOf('a'))
     await store().addToken(tokenOf('b', { project: null }))
     await store().addToken(tokenOf('c', { project: parseProjectName('Octo/App') }))
@@ -42,7 +42,7 @@ export function mintedTokensContract(store: Store): void {
     expect(await store().findToken('z')).toBeUndefined()
   })
 
-  test('a token and its line in the audit log come together, and twice there is none', async () => {
+  test('a token and its audit log entry are added together, and neither is added twice', async () => {
     const asked = { at: 5, by }
     await store().addToken(tokenOf('a'), asked)
     await expect(store().addToken(tokenOf('a'), asked)).rejects.toThrow('UNIQUE')
@@ -53,7 +53,7 @@ export function mintedTokensContract(store: Store): void {
     ])
   })
 
-  test('a token that opens session after session has the newest of them listed, and takes no place from others', async () => {
+  test('of the sessions opened by one token the newest are listed, and other tokens are unaffected', async () => {
     const session = (id: string, parent: string): MintedToken =>
       tokenOf(id, { isSession: true, scope: 'read', lineage: [id, parent] })
     await store().addToken(tokenOf('p'))
@@ -68,7 +68,7 @@ export function mintedTokensContract(store: Store): void {
     expect(await store().findToken('a1')).toBeDefined()
   })
 
-  test('tokens that have ended are forgotten, some at a time', async () => {
+  test('ended tokens are deleted in batches', async () => {
     for (const [id, endsAt] of [['a', 10] as const, ['b', 20] as const, ['c', 10] as const])
       await store().addToken(tokenOf(id, { endsAt }))
     expect(await store().purgeTokens(10, 5)).toBe(0)

@@ -21,7 +21,7 @@ export function offersContract(store: Store): void {
     await store().openOfferSession({ projectId: run.projectId, offer, now, leaseMs })
   const digestsOf = (...contents: string[]) => contents.map((content) => digestOf(content))
 
-  test('an offer finds its session again while the lease holds, and each time the lease is longer', async () => {
+  test('an offer finds its session again while the lease lasts, and extends the lease each time', async () => {
     const run = await seedRun(store())
     const first = await open(run)
     expect(first.resumed).toBe(false)
@@ -33,7 +33,7 @@ export function offersContract(store: Store): void {
     expect(later.sessionId).not.toBe(first.sessionId)
   })
 
-  test('a session that committed or was aborted is not found by its offer', async () => {
+  test('a committed or aborted session is not found by its offer', async () => {
     const run = await seedRun(store())
     const { sessionId } = await open(run)
     await store().abortSession(sessionId)
@@ -47,7 +47,7 @@ export function offersContract(store: Store): void {
     expect(await open(run)).toMatchObject({ resumed: false })
   })
 
-  test('recovery is not told of an offer whose lease goes on, and is told of one that is over', async () => {
+  test('recovery lists an offer session only once its lease is over', async () => {
     const run = await seedRun(store())
     const { sessionId } = await open(run, Date.now(), 60_000)
     const plain = await openSession(store(), run)
@@ -59,7 +59,7 @@ export function offersContract(store: Store): void {
     )
   })
 
-  test('a session knows the pack bytes that it added', async () => {
+  test('a session knows how many pack bytes it added', async () => {
     const run = await seedRun(store())
     const { sessionId } = await open(run)
     expect(await store().sessionPackBytes(sessionId)).toBe(0)
@@ -74,7 +74,7 @@ export function offersContract(store: Store): void {
     })
   })
 
-  test('only what the project refers to, or the session sent, can be claimed by its digest', async () => {
+  test('only blobs that the project refers to, or that the session sent, can be claimed by digest alone', async () => {
     const run = await seedRun(store())
     const other = await seedRun(store(), { project: 'acme/other' })
     await seedArtifact(store(), run, { a: 'mine', b: 'both' })
@@ -95,7 +95,7 @@ export function offersContract(store: Store): void {
     expect(await store().claimReadableBlobs(sessionId, [])).toEqual([])
   })
 
-  test('what was claimed stays when the artifact that had it goes', async () => {
+  test('a claimed blob stays when the artifact that had it is removed', async () => {
     const run = await seedRun(store())
     const { id } = await seedArtifact(store(), run, { a: 'one' })
     const { sessionId } = await open(run)
@@ -106,7 +106,7 @@ export function offersContract(store: Store): void {
     expect(await store().claimReadableBlobs(stranger, digestsOf('one'))).toEqual([])
   })
 
-  test('parts of a composite that the project has can be claimed, and read in order', async () => {
+  test('parts of a composite of the project can be claimed, and read in order', async () => {
     const run = await seedRun(store())
     const session = await openSession(store(), run)
     await addContents(store(), session, ['part one ', 'part two'])
@@ -140,7 +140,7 @@ export function offersContract(store: Store): void {
     })
   })
 
-  test('pages that were offered are kept by kind and number, replaced, appended and dropped', async () => {
+  test('offered pages are kept by kind and number, and can be replaced, appended and dropped', async () => {
     const run = await seedRun(store())
     const { sessionId } = await open(run)
     const stage = async (kind: 'entries' | 'composites', page: number | null, text: string) => {
@@ -167,7 +167,7 @@ export function offersContract(store: Store): void {
     await expect(stage('entries', 0, 'x')).rejects.toMatchObject({ code: 'session_ended' })
   })
 
-  test('a tree is known to the project that has it, while an artifact of it lives', async () => {
+  test('a tree is known to the project that has it, while an artifact of it is live', async () => {
     const run = await seedRun(store())
     const other = await seedRun(store(), { project: 'acme/other' })
     const facts = { expiresAt: 5_000, zipPages: Buffer.from('pages') }
@@ -183,7 +183,7 @@ export function offersContract(store: Store): void {
     expect(await store().findKnownTree(run.projectId, treeDigest, 2_600)).toBeUndefined()
   })
 
-  test('a known tree can be leased, and is there then whatever becomes of its artifacts', async () => {
+  test('a known tree can be leased, and then stays whatever happens to its artifacts', async () => {
     const run = await seedRun(store())
     const other = await seedRun(store(), { project: 'acme/other' })
     const artifact = await seedArtifact(store(), run, { a: 'one', b: 'two' }, { expiresAt: 5_000 })
@@ -215,7 +215,7 @@ export function offersContract(store: Store): void {
     const [placed] = await store().stageManifestPage(session, staged.manifestId, 0, [held[1]!])
     expect(placed).toMatchObject({ kind: 'file', path: 'b', digest: digestOf('two'), sizeBytes: 3 })
     await store().commitArtifact(session, newArtifact(run, staged.manifestId))
-    // With the session its lease ends.
+    // Its lease ends with the session.
     await sweepBlobs(store())
     expect(await store().findBlob(digestOf('one'))).toBeUndefined()
     expect(await store().findBlob(digestOf('two'))).toBeDefined()
@@ -235,7 +235,7 @@ export function offersContract(store: Store): void {
     ).rejects.toMatchObject({ code: 'not_found' })
   })
 
-  test('a tree that has damage is not known, so that it is sent again', async () => {
+  test('a tree with damage is not known, so that it is sent again', async () => {
     const run = await seedRun(store())
     const { id, treeDigest } = await seedArtifact(store(), run, { a: 'one' })
     const blob = await store().findBlob(digestOf('one'))
@@ -243,7 +243,7 @@ export function offersContract(store: Store): void {
     expect(await store().findKnownTree(run.projectId, treeDigest, 2_000)).toBeUndefined()
   })
 
-  test('times are named by a digest, and given to another artifact of the project only', async () => {
+  test('times are identified by a digest, and can be copied to another artifact of the same project only', async () => {
     const run = await seedRun(store())
     const other = await seedRun(store(), { project: 'acme/other' })
     const commit = async (owner: Run, name: string, from: number | null) => {

@@ -7,9 +7,9 @@ import { seedArtifact, seedRun } from '../seed.ts'
 
 const now = 3_000
 
-/** What pages ask across artifacts and runs. */
+/** Queries of pages across artifacts and runs. */
 export function overviewContract(store: Store): void {
-  test('sums are over what the same filter lists', async () => {
+  test('sums cover what the same filter lists', async () => {
     const run = await seedRun(store(), { number: 1, branch: 'main' })
     await seedArtifact(store(), run, { a: '12345' }, { name: 'app-Linux' })
     await seedArtifact(store(), run, { a: '123' }, { name: 'docs' })
@@ -32,7 +32,7 @@ export function overviewContract(store: Store): void {
     ])
   })
 
-  test('filters by pin, tree and age let through what they name', async () => {
+  test('filters by pin, tree and age select accordingly', async () => {
     const run = await seedRun(store(), { number: 1 })
     const one = await seedArtifact(store(), run, { a: 'same' }, { name: 'one' })
     const two = await seedArtifact(store(), run, { a: 'same' }, { name: 'two' })
@@ -48,7 +48,7 @@ export function overviewContract(store: Store): void {
     expect(await names({ beforeId: two.id })).toEqual(['one'])
   })
 
-  test('runs are filtered by their newest attempts, how far these are, and when they were made', async () => {
+  test('runs are filtered by newest attempt, by state, and by creation time', async () => {
     const recording = { recording: 'r', sequence: 0 }
     const started = { type: 'run-started', at: 1 } as const
     const runs = []
@@ -99,7 +99,7 @@ export function overviewContract(store: Store): void {
     expect(await store().findRunOfJob(job!.id + 1)).toBeUndefined()
   })
 
-  test('runs are filtered by what is known of them, and values are told most recent first', async () => {
+  test('runs are filtered by their facts, and the values of a fact are listed most recent first', async () => {
     const first = await seedRun(store(), { number: 1, branch: 'main' })
     await seedRun(store(), { number: 2, branch: 'dev' })
     await seedRun(store(), { number: 3, branch: 'main' })
@@ -111,7 +111,7 @@ export function overviewContract(store: Store): void {
     expect(await store().listRunFacts(projectId, 'branch', 1)).toEqual(['main'])
   })
 
-  test('holders of a digest are live, newest first, and of one project when one is named', async () => {
+  test('holders of a digest are live artifacts, newest first, of one project when one is given', async () => {
     const run = await seedRun(store(), { number: 1 })
     const other = await seedRun(store(), { project: 'other/repo', number: 1 })
     const one = await seedArtifact(store(), run, { a: 'wanted', b: 'more' }, { name: 'one' })
@@ -129,7 +129,7 @@ export function overviewContract(store: Store): void {
     ).toEqual([])
   })
 
-  test('days tell what was uploaded, also of what has ended', async () => {
+  test('uploads per day include artifacts that have ended', async () => {
     const run = await seedRun(store(), { number: 1 })
     const dayMs = 86_400_000
     const seed = async (name: string, createdAt: number) =>

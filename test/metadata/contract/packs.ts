@@ -6,7 +6,7 @@ import type { Store } from '../metadata-contract.ts'
 import { claimPacks, sweepBlobs } from '../sweep-all.ts'
 import { addContents, copyOf, openSession, packOf, seedRun } from '../seed.ts'
 
-/** Registers one pack of these copies; answers it. */
+/** Registers one pack of these copies; returns it. */
 async function addCopies(
   metadata: Metadata,
   sessionId: string,
@@ -29,7 +29,7 @@ function compositeOf(parts: string[]): {
 }
 
 export function packsContract(store: Store): void {
-  test('a registered copy is where the pack says', async () => {
+  test('a registered copy is found where the pack has it', async () => {
     const session = await openSession(store(), await seedRun(store()))
     const { pack, copies } = packOf([copyOf('one', { codec: 'stored' }), copyOf('two')])
     await store().addPack(session, pack, copies)
@@ -48,7 +48,7 @@ export function packsContract(store: Store): void {
     expect(await store().findBlob(digestOf('three'))).toBeUndefined()
   })
 
-  test('repeating a registration changes nothing', async () => {
+  test('registration is idempotent', async () => {
     const session = await openSession(store(), await seedRun(store()))
     const { pack, copies } = packOf([copyOf('one'), copyOf('two')])
     await store().addPack(session, pack, copies)
@@ -57,7 +57,7 @@ export function packsContract(store: Store): void {
     expect([await store().figures(), await store().findBlob(digestOf('one'))]).toEqual(before)
   })
 
-  test('a pack of thousands of copies is registered whole', async () => {
+  test('a pack of thousands of copies is registered completely', async () => {
     const session = await openSession(store(), await seedRun(store()))
     const contents = Array.from({ length: 2_500 }, (_, index) => `content ${index}`)
     await addContents(store(), session, contents)
@@ -67,15 +67,15 @@ export function packsContract(store: Store): void {
     expect(await store().figures()).toMatchObject({ packs: 1 })
   })
 
-  // Goal: what a session that ended in the middle has left is looked after like any pack, since others may have found their
-  // contents in it.
-  test('a pack whose registration was cut short is verified and compacted', async () => {
+  // Goal: a pack left by a session that ended in the middle is maintained like any other, since
+  // others may have found their contents in it.
+  test('a pack whose registration was interrupted is verified and compacted', async () => {
     const run = await seedRun(store())
     const session = await openSession(store(), run)
     const contents = Array.from({ length: 8_000 }, (_, index) => `content ${index}`)
     const { pack, copies } = packOf(contents.map((content) => copyOf(content)))
     const other = await openSession(store(), run)
-    // Asked one right after the other: whoever waited for an answer between them could find all copies registered.
+    // Both calls are made at once: awaiting one in between could let all copies be registered.
     const [added, claimed] = await Promise.allSettled([
       store().addPack(session, pack, copies),
       store().claimBlobs(other, [digestOf('content 0')]),
@@ -92,8 +92,9 @@ export function packsContract(store: Store): void {
     expect(await store().listWastefulPacks('halfDead', page)).toMatchObject([left])
   })
 
-  // Goal: a pack that was claimed, since all that was to move there first had died or was moved by somebody else, gets no copy
-  // that is alive: nobody would back it up or verify it. Nor is it registered anew, once its bytes and its row are gone.
+  // Goal: a pack that was claimed, because all copies to be moved there had died or been moved
+  // elsewhere, gets no live copy: nobody would back it up or verify it. Nor is it registered anew,
+  // once its bytes and its row are gone.
   test.each(['claimed', 'removed'])('nothing moves to a pack that has been %s', async (fate) => {
     const session = await openSession(store(), await seedRun(store()))
     const from = await addCopies(store(), session, [copyOf('one')])
@@ -114,13 +115,13 @@ export function packsContract(store: Store): void {
     expect(await store().hasPack(pack.name)).toBe(fate === 'claimed')
   })
 
-  test('a pack without copies is registered too', async () => {
+  test('a pack without copies can be registered too', async () => {
     const session = await openSession(store(), await seedRun(store()))
     await addCopies(store(), session, [])
     expect(await store().figures()).toMatchObject({ packs: 1, liveBytes: 0 })
   })
 
-  test('a blob keeps its first copy as the serving one when it gains another stream', async () => {
+  test('a blob keeps its first copy as the serving copy when it gains another stream', async () => {
     const session = await openSession(store(), await seedRun(store()))
     const [first, second] = [copyOf('one', { codec: 'deflate' }), copyOf('one')]
     await addCopies(store(), session, [first])
@@ -131,7 +132,7 @@ export function packsContract(store: Store): void {
     expect(await store().claimStreams(session, digests)).toHaveLength(2)
   })
 
-  test('two streams of one blob can come in one pack', async () => {
+  test('two streams of one blob can arrive in one pack', async () => {
     const session = await openSession(store(), await seedRun(store()))
     const copies = [1, 9].map((level) => copyOf('one', { codec: 'deflate', level }))
     await addCopies(store(), session, copies)
@@ -145,7 +146,7 @@ export function packsContract(store: Store): void {
     )
   })
 
-  test('the same stream in two packs lives in the first; in the second it is dead weight', async () => {
+  test('a stream in two packs is live in the first and dead weight in the second', async () => {
     const run = await seedRun(store())
     const sessions = [await openSession(store(), run), await openSession(store(), run)]
     const first = await addCopies(store(), sessions[0]!, [copyOf('one')])
@@ -184,7 +185,7 @@ export function packsContract(store: Store): void {
       copyOf('aaa', { lengthBytes: 30 }),
       copyOf('c', { lengthBytes: 10 }),
     ])
-    // This part has a serving copy that does not join, and a joining one beside it.
+    // This part has a serving copy that does not join, and a joining copy beside it.
     await addCopies(store(), session, [copyOf('bb', { codec: 'deflate' })])
     const late = await addCopies(store(), session, [copyOf('bb', { lengthBytes: 20 })])
     await store().addComposite(session, compositeOf(parts))
@@ -201,7 +202,7 @@ export function packsContract(store: Store): void {
     expect(await store().readParts(blob!.blobId, 4, 10)).toEqual([])
   })
 
-  test('a composite of thousands of parts is registered whole', async () => {
+  test('a composite of thousands of parts is registered completely', async () => {
     const session = await openSession(store(), await seedRun(store()))
     const parts = Array.from({ length: 2_345 }, (_, index) => `${index},`)
     await addContents(store(), session, parts)
@@ -214,13 +215,13 @@ export function packsContract(store: Store): void {
     )
   })
 
-  test('a composite that is known stays as it is', async () => {
+  test('a known composite stays as it is', async () => {
     const session = await openSession(store(), await seedRun(store()))
     await addContents(store(), session, ['ab', 'c', 'a', 'bc'])
     await store().addComposite(session, compositeOf(['ab', 'c']))
     const before = await store().findBlob(digestOf('abc'))
     await store().addComposite(session, compositeOf(['ab', 'c']))
-    // Cut elsewhere, it is the same content still.
+    // Cut elsewhere, it is still the same content.
     await store().addComposite(session, compositeOf(['a', 'bc']))
     expect(await store().findBlob(digestOf('abc'))).toEqual(before)
   })
@@ -242,7 +243,7 @@ export function packsContract(store: Store): void {
     expect(await store().claimStreams(session, [exact.streamDigest])).toHaveLength(1)
   })
 
-  test('parts that do not join, are not known or do not add up make no composite', async () => {
+  test('parts that do not join, are unknown or do not add up make no composite', async () => {
     const session = await openSession(store(), await seedRun(store()))
     await addCopies(store(), session, [copyOf('a'), copyOf('b', { codec: 'deflate' })])
     const refused = { code: 'not_found' }
@@ -259,7 +260,7 @@ export function packsContract(store: Store): void {
     }
   })
 
-  test('two sessions that register equal content at once end with one of each', async () => {
+  test('two sessions that register equal content concurrently end with one of each', async () => {
     const run = await seedRun(store())
     const parts = Array.from({ length: 1_500 }, (_, index) => `${index};`)
     const upload = async (): Promise<void> => {

@@ -18,7 +18,7 @@ import {
 const all = { limit: 10, offset: 0, sort: 'newest', now: 3_000 } as const
 
 export function publishingContract(store: Store): void {
-  /** Opens a session with everything staged but the commit. */
+  /** Opens a session with everything staged except the commit. */
   const stage = async (
     run: Run,
     files: Record<string, string>,
@@ -30,7 +30,7 @@ export function publishingContract(store: Store): void {
   const liveArtifacts = async (): Promise<Artifact[]> =>
     (await store().listArtifacts({}, all)).artifacts
 
-  test('an artifact is what was committed', async () => {
+  test('an artifact reads back as it was committed', async () => {
     const run = await seedRun(store(), { number: 12, attempt: 2, branch: 'main' })
     const { session, manifestId } = await stage(run, { a: 'one', 'b/c': 'two', d: 'one' })
     const zipDigest = digestOf('zip')
@@ -83,22 +83,22 @@ export function publishingContract(store: Store): void {
     expect(await store().findArtifact(artifact.id)).toEqual(artifact)
     expect(await store().findArtifact(artifact.id + 1)).toBeUndefined()
     expect(await store().readZipPages(artifact.id, 1)).toEqual(Buffer.from('pages'))
-    // Those of another version are others.
+    // Other versions have other zip pages.
     expect(await store().readZipPages(artifact.id, 2)).toBeNull()
   })
 
-  test('nothing is seen before the commit', async () => {
+  test('nothing is visible before the commit', async () => {
     const run = await seedRun(store())
     const { manifestId } = await stage(run, { a: 'one' })
     expect(await liveArtifacts()).toEqual([])
     expect(await store().figures()).toMatchObject({ artifacts: 0, files: 0, uniqueBytes: 0 })
-    // Another upload of the same tree is not told of a manifest that may never be committed.
+    // Another upload of the same tree does not find a manifest that may never be committed.
     const other = await stage(run, { a: 'one' })
     expect(other).toMatchObject({ exists: false })
     expect(other.manifestId).not.toBe(manifestId)
   })
 
-  test('an aborted upload leaves nothing', async () => {
+  test('an aborted upload leaves nothing behind', async () => {
     const run = await seedRun(store())
     const { session, manifestId } = await stage(run, { a: 'one' })
     const skeleton = { page: 0, localOffset: 0, centralOffset: 0, bytes: Buffer.from('s') }
@@ -112,7 +112,7 @@ export function publishingContract(store: Store): void {
     expect((await store().figures()).uniqueBytes).toBe(0)
   })
 
-  test('a committed session can do nothing more', async () => {
+  test('a committed session cannot be used any more', async () => {
     const run = await seedRun(store())
     const { session, manifestId } = await stage(run, { a: 'one' })
     await store().commitArtifact(session, newArtifact(run, manifestId))
@@ -122,7 +122,7 @@ export function publishingContract(store: Store): void {
     expect(await liveArtifacts()).toHaveLength(1)
   })
 
-  test('a tree that the project has is not staged again', async () => {
+  test('a tree that the project already has is not staged again', async () => {
     const [one, two] = [
       await seedRun(store(), { number: 1 }),
       await seedRun(store(), { number: 2 }),
@@ -137,14 +137,14 @@ export function publishingContract(store: Store): void {
     )
   })
 
-  test('another project stages its own', async () => {
+  test('another project stages a manifest of its own', async () => {
     const first = await seedArtifact(store(), await seedRun(store()), { a: 'one' })
     const other = await stage(await seedRun(store(), { project: 'other/one' }), { a: 'one' })
     expect(other.exists).toBe(false)
     expect(other.manifestId).not.toBe(first.manifestId)
   })
 
-  test('a tree that a session was told exists is there at its commit, whatever is removed meanwhile', async () => {
+  test('a tree that a session was told exists is still there at its commit, whatever is removed in between', async () => {
     const run = await seedRun(store())
     const first = await seedArtifact(store(), run, { a: 'one' })
     const { session, manifestId } = await stage(run, { a: 'one' })
@@ -154,7 +154,7 @@ export function publishingContract(store: Store): void {
     expect((await store().readEntryPage(artifact.id, 0))?.entries).toHaveLength(1)
   })
 
-  test('two uploads of one tree at once share the manifest that came first', async () => {
+  test('two concurrent uploads of one tree share the manifest that was committed first', async () => {
     const run = await seedRun(store())
     const [one, two] = [await stage(run, { a: 'one' }), await stage(run, { a: 'one' })]
     const commit = async ({ session, manifestId }: typeof one, name: string): Promise<Artifact> =>
@@ -189,7 +189,7 @@ export function publishingContract(store: Store): void {
     expect(await store().readEntryPage(artifact.id, 0)).toBeUndefined()
   })
 
-  test('a held name is refused, and the upload can go on under another', async () => {
+  test('a taken name is refused, and the upload can continue under another', async () => {
     const run = await seedRun(store())
     const held = await seedArtifact(store(), run, { a: 'one' })
     const { session, manifestId } = await stage(run, { a: 'two' })
@@ -204,7 +204,7 @@ export function publishingContract(store: Store): void {
     expect(await liveArtifacts()).toHaveLength(2)
   })
 
-  test('names are held per run and attempt, and by case', async () => {
+  test('names are unique per run and attempt, and case-sensitive', async () => {
     const run = await seedRun(store())
     await seedArtifact(store(), run, { a: 'one' })
     await seedArtifact(store(), run, { a: 'one' }, { name: 'Dist' })
@@ -212,7 +212,7 @@ export function publishingContract(store: Store): void {
     expect(await liveArtifacts()).toHaveLength(3)
   })
 
-  test('replacing removes the holder in the same moment', async () => {
+  test('replacing an artifact removes the holder of the name in the same transaction', async () => {
     const run = await seedRun(store())
     const held = await seedArtifact(store(), run, { a: 'one' })
     const next = await seedArtifact(store(), run, { a: 'two' }, { onConflict: 'replace' })
@@ -241,7 +241,7 @@ export function publishingContract(store: Store): void {
     expect(await liveArtifacts()).toEqual([artifact])
   })
 
-  test('an artifact whose time has passed makes room', async () => {
+  test('an expired artifact frees its name', async () => {
     const run = await seedRun(store())
     const held = await seedArtifact(store(), run, { a: 'one' }, { expiresAt: 2_000 })
     await seedArtifact(store(), run, { a: 'two' }, { createdAt: 2_000 })
@@ -249,7 +249,7 @@ export function publishingContract(store: Store): void {
   })
 
   test.each(['same', 'other'])(
-    'an artifact that expires during an upload makes room for it: %s tree',
+    'an artifact that expires during an upload frees its name for it: %s tree',
     async (tree) => {
       const run = await seedRun(store())
       const held = await seedArtifact(store(), run, { a: 'same' }, { expiresAt: 2_500 })
@@ -265,7 +265,7 @@ export function publishingContract(store: Store): void {
     },
   )
 
-  test('the same upload again is the artifact that is there', async () => {
+  test('repeating an upload returns the existing artifact', async () => {
     const run = await seedRun(store())
     const first = await seedArtifact(store(), run, { a: 'one' })
     const { session, manifestId } = await stage(run, { a: 'one' })
@@ -279,14 +279,17 @@ export function publishingContract(store: Store): void {
     ['job', { a: 'one' }, { job: 'other' }],
     ['kind', { a: 'one' }, { kind: 'exact' }],
     ['tree', { a: 'two' }, {}],
-  ])('another %s under the name is no repetition', async (_what, files, changes) => {
-    const run = await seedRun(store())
-    await seedArtifact(store(), run, { a: 'one' })
-    const { session, manifestId } = await stage(run, files)
-    const wanted = newArtifact(run, manifestId, { onConflict: 'same', ...changes })
-    const refused = { code: 'name_taken' }
-    await expect(store().commitArtifact(session, wanted)).rejects.toMatchObject(refused)
-  })
+  ])(
+    'an upload with another %s under the same name is not a repetition',
+    async (_what, files, changes) => {
+      const run = await seedRun(store())
+      await seedArtifact(store(), run, { a: 'one' })
+      const { session, manifestId } = await stage(run, files)
+      const wanted = newArtifact(run, manifestId, { onConflict: 'same', ...changes })
+      const refused = { code: 'name_taken' }
+      await expect(store().commitArtifact(session, wanted)).rejects.toMatchObject(refused)
+    },
+  )
 
   test('a commit whose upload is gone publishes nothing', async () => {
     const run = await seedRun(store())
@@ -316,7 +319,7 @@ export function publishingContract(store: Store): void {
     expect(await store().findUpload(upload.id)).toMatchObject(done)
   })
 
-  test('files whose blobs are not known cannot be staged', async () => {
+  test('files whose blobs are unknown cannot be staged', async () => {
     const session = await openSession(store(), await seedRun(store()))
     const entries = [fileEntry('a', 'never sent')]
     await expect(stageEntries(store(), session, entries)).rejects.toMatchObject({
@@ -348,7 +351,7 @@ export function publishingContract(store: Store): void {
     )
   })
 
-  test('a manifest or a run of somebody else cannot be committed', async () => {
+  test('a manifest or a run of another project cannot be committed', async () => {
     const [run, foreign] = [await seedRun(store()), await seedRun(store(), { project: 'x/y' })]
     const { session, manifestId } = await stage(run, { a: 'one' })
     const other = await openSession(store(), run)

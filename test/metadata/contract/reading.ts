@@ -18,7 +18,7 @@ import {
 } from '../seed.ts'
 
 export function readingContract(store: Store): void {
-  /** Commits these entries with times; contents of files are `contents`. */
+  /** Commits these entries with times; `contents` are the contents of the files. */
   const commitEntries = async (
     entries: Entry[],
     contents: string[],
@@ -34,7 +34,7 @@ export function readingContract(store: Store): void {
     }
   }
 
-  test('entries of every kind come back as they were staged, files with their places', async () => {
+  test('entries of every kind read back as staged, files with their places', async () => {
     const symlink = (path: string, target: string): Entry => {
       return { kind: 'symlink', path: parseEntryPath(path), mode: 0o777, target }
     }
@@ -85,7 +85,7 @@ export function readingContract(store: Store): void {
     expect(await store().readEntryPage(artifact.id, 4)).toBeUndefined()
   })
 
-  test('some entries are read on their own, wherever they stand', async () => {
+  test('individual entries can be read, wherever they are', async () => {
     const entries = Array.from({ length: 600 }, (_, index) =>
       fileEntry(`file-${String(index).padStart(5, '0')}`, `content ${index % 7}`),
     )
@@ -99,7 +99,7 @@ export function readingContract(store: Store): void {
     expect(await store().readEntries(artifact.id, [])).toEqual([])
   })
 
-  test('entries of many pages are answered in stretches', async () => {
+  test('entries in many pages are returned in several calls', async () => {
     const entries = Array.from({ length: 6_000 }, (_, index) =>
       fileEntry(`file-${String(index).padStart(5, '0')}`, 'content'),
     )
@@ -117,7 +117,7 @@ export function readingContract(store: Store): void {
     expect(calls).toBeGreaterThan(1)
   })
 
-  test('a manifest that is not committed is read without times', async () => {
+  test('an uncommitted manifest is read without times', async () => {
     const run = await seedRun(store())
     const session = await openSession(store(), run)
     await addContents(store(), session, ['one'])
@@ -132,7 +132,7 @@ export function readingContract(store: Store): void {
     expect(await store().readStagedEntryPage(manifestId, 0)).toEqual(page)
   })
 
-  test('any path is found on its page, or known to be absent', async () => {
+  test('any path is found on its page, or reported as absent', async () => {
     const entries = Array.from({ length: 1_100 }, (_, index) =>
       fileEntry(`d${String(index * 3).padStart(4, '0')}/é`, 'x'),
     )
@@ -184,7 +184,7 @@ export function readingContract(store: Store): void {
     expect(await store().readEntryPage(id, 1)).toBeUndefined()
   })
 
-  test('streams are answered in the order asked, as often as asked', async () => {
+  test('streams are returned in the order asked, as often as asked', async () => {
     const session = await openSession(store(), await seedRun(store()))
     const { pack, copies } = packOf([copyOf('one', { codec: 'deflate' }), copyOf('two')])
     await store().addPack(session, pack, copies)
@@ -212,7 +212,7 @@ export function readingContract(store: Store): void {
     const session = await openSession(store(), run)
     const pages: SkeletonPage[] = [0, 1, 2, 3].map((page) => ({
       page,
-      // The third page begins where the second does: its members hold no bytes.
+      // The third page begins where the second does: its members are empty.
       localOffset: [0, 1_000, 1_000, 5_000_000_000][page]!,
       centralOffset: [0, 90, 180, 180][page]!,
       bytes: Buffer.from(`page ${page}`),
@@ -237,7 +237,7 @@ export function readingContract(store: Store): void {
     expect(await find('central', 500)).toBe(3)
   })
 
-  test('an artifact without a skeleton has no page of it', async () => {
+  test('an artifact without a skeleton has no skeleton pages', async () => {
     const { id } = await seedArtifact(store(), await seedRun(store()), { a: 'one' })
     expect(await store().readSkeletonPage(id, 0)).toBeUndefined()
     expect(await store().findSkeletonPage(id, 'local', 0)).toBeUndefined()

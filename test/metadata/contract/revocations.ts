@@ -7,7 +7,7 @@ const token = { isSession: false, issuedAt: 5, endsAt: 10 }
 const other = parseProjectName('octo/other')
 
 export function revocationsContract(store: Store): void {
-  test('a revoked token is listed once, until it is forgotten some time after its end', async () => {
+  test('a revoked token is listed once, until its revocation is deleted some time after its end', async () => {
     for (const [id, endsAt] of [['b', 20] as const, ['a', 10] as const, ['a', 10] as const])
       await store().revokeToken({ ...token, id, project: null, endsAt })
     await store().revokeToken({ ...token, id: 'c', project: null, endsAt: Infinity })
@@ -18,16 +18,16 @@ export function revocationsContract(store: Store): void {
     expect(await store().listRevocations()).toEqual({ tokenIds: ['c'], projects: [] })
   })
 
-  test('what a project had until a moment takes the place of its single ones', async () => {
+  test('revoking all tokens of a project up to an instant replaces its individual revocations', async () => {
     await store().revokeToken({ ...token, id: 'a', project: app })
     await store().revokeToken({ ...token, id: 'b', project: other })
-    // Of a clock that was ahead.
+    // Issued by a clock that was ahead.
     await store().revokeToken({ ...token, id: 'c', project: app, issuedAt: 2000 })
     await store().revokeProjectTokens(parseProjectName('Octo/App'), 1000)
     const projects = [{ project: 'Octo/App', issuedUntil: 1000 }]
     const { tokenIds, ...listed } = await store().listRevocations()
     expect([tokenIds.toSorted(), listed]).toEqual([['b', 'c'], { projects }])
-    // A clock that went back takes nothing back.
+    // A clock that went back undoes nothing.
     await store().revokeProjectTokens(app, 999)
     expect((await store().listRevocations()).projects).toEqual(projects)
     await store().revokeProjectTokens(app, 1001)

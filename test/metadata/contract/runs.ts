@@ -8,7 +8,7 @@ import { seedArtifact, seedRun } from '../seed.ts'
 const noFacts = { branch: null, sha: null, workflow: null, event: null }
 
 export function runsContract(store: Store): void {
-  test('a project is found under any case, and keeps its first spelling', async () => {
+  test('a project is found in any case, and keeps its first spelling', async () => {
     const made = await store().ensureProject(parseProjectName('Acme/App'), 5)
     expect(made).toMatchObject({ name: 'Acme/App', onConflict: null, createdAt: 5 })
     expect(await store().ensureProject(parseProjectName('acme/APP'), 6)).toEqual(made)
@@ -22,7 +22,7 @@ export function runsContract(store: Store): void {
     expect(names).toEqual(['a/a', 'A/z', 'b/b'])
   })
 
-  test('a policy is set and taken back', async () => {
+  test('a policy is set and cleared', async () => {
     const { id, name } = await store().ensureProject(parseProjectName('a/b'), 1)
     await store().setProjectPolicy(id, { onConflict: 'replace' }, 2)
     expect((await store().findProject(name))?.onConflict).toBe('replace')
@@ -30,7 +30,7 @@ export function runsContract(store: Store): void {
     expect((await store().findProject(name))?.onConflict).toBeNull()
   })
 
-  test('a run is made once, with its project', async () => {
+  test('a run is created once, with its project', async () => {
     const identity = { project: parseProjectName('a/b'), number: 7, attempt: 2 }
     const run = await store().ensureRun(identity, noFacts, 3)
     expect(run).toMatchObject({ ...identity, ...noFacts, createdAt: 3 })
@@ -69,7 +69,7 @@ export function runsContract(store: Store): void {
     expect(rest).toEqual(runs.slice(2))
   })
 
-  /** Forgets a few at a time; answers the numbers of those that stay. */
+  /** Purges a few runs at a time; returns the numbers of those that stay. */
   async function runsAfter(usedBy: number): Promise<number[]> {
     for (let after: number | null = 0; after !== null;)
       after = await store().purgeRuns(usedBy, { after, limit: 1 })
@@ -78,7 +78,7 @@ export function runsContract(store: Store): void {
     return numbers.toReversed()
   }
 
-  test('a run of which nothing is kept is forgotten', async () => {
+  test('a run that has nothing left is deleted', async () => {
     for (let number = 1; number <= 120; number++) await seedRun(store(), { number })
     const [live, removed, told, promised] = [
       await seedRun(store(), { number: 201 }),
@@ -106,8 +106,8 @@ export function runsContract(store: Store): void {
     expect(await runsAfter(6000)).toEqual([201])
   })
 
-  // Whoever has just found it counts on its id until the commit.
-  test('a run that was used again is not forgotten, whenever it was made', async () => {
+  // A client that has just found the run relies on its id until the commit.
+  test('a run that was used again is not deleted, whenever it was created', async () => {
     const identity = { project: parseProjectName('acme/app'), number: 7, attempt: 1 }
     const made = await store().ensureRun(identity, noFacts, 1000)
     const later = 1000 + limits.runUseMs
@@ -118,7 +118,7 @@ export function runsContract(store: Store): void {
     expect(await store().ensureRun(identity, noFacts, later + 1)).toMatchObject({ number: 7 })
   })
 
-  test('requests that arrive together make one project and one run', async () => {
+  test('concurrent requests create one project and one run', async () => {
     const identity = { project: parseProjectName('a/b'), number: 1, attempt: 1 }
     const runs = await Promise.all(
       Array.from({ length: 8 }, () => store().ensureRun(identity, noFacts, 1)),

@@ -16,7 +16,7 @@ export function secretsContract(store: Store): void {
   const countOf = async (id: number): Promise<number | null> =>
     (await store().findArtifact(id))!.secrets
 
-  test('trees that are live wait to be looked at, the newest first, each once', async () => {
+  test('live trees wait to be scanned, newest first, each once', async () => {
     const run = await seedRun(store())
     const old = await seedArtifact(store(), run, { a: 'a' }, { name: 'old' })
     await seedArtifact(store(), run, { a: 'b' }, { name: 'ended', expiresAt: 2_500 })
@@ -30,14 +30,14 @@ export function secretsContract(store: Store): void {
     expect(await store().listUnlooked(1, { ...page, limit: 1 })).toHaveLength(1)
     await store().recordSecrets(again.manifestId, 1, { secrets: [], passedOver: 0 })
     expect(await store().listUnlooked(1, page)).toMatchObject([{ artifactId: old.id }])
-    // By rules that find more it is looked at again, behind what nobody has seen.
+    // With rules that find more it is scanned again, after trees never scanned.
     expect(await store().listUnlooked(2, page)).toMatchObject([
       { artifactId: old.id },
       { artifactId: again.id },
     ])
   })
 
-  test('what was found is told of every artifact of the tree, and counted', async () => {
+  test('findings apply to every artifact of the tree, and are counted', async () => {
     const run = await seedRun(store())
     const { id, manifestId } = await seedArtifact(store(), run, { a: 'x', b: 'y' })
     expect(await countOf(id)).toBeNull()
@@ -57,12 +57,12 @@ export function secretsContract(store: Store): void {
         ],
       })
     }
-    // Another look takes its place.
+    // Another scan replaces the result.
     await store().recordSecrets(manifestId, 2, { secrets: [], passedOver: 0 })
     expect(await countOf(id)).toBe(0)
   })
 
-  test('a content that was looked at is known, by these rules', async () => {
+  test('the result for a scanned content is known, for the rules it was scanned with', async () => {
     await seedArtifact(store(), await seedRun(store()), { a: 'x', b: 'y' })
     const [x, y, gone] = ['x', 'y', 'gone'].map((content) => digestOf(content))
     const looks = [
@@ -77,7 +77,7 @@ export function secretsContract(store: Store): void {
     expect(await store().readLooks(2, [x!, y!])).toEqual([{ digest: x, found: [] }])
   })
 
-  test('what is dismissed counts no more in its project, and stands in the audit log', async () => {
+  test('dismissed findings no longer count in their project, and the dismissal is in the audit log', async () => {
     const run = await seedRun(store())
     const other = await seedRun(store(), { project: 'acme/other' })
     const [mine, theirs] = [
@@ -96,7 +96,7 @@ export function secretsContract(store: Store): void {
     expect([await countOf(mine.id), await countOf(theirs.id)]).toEqual([1, 2])
     const { secrets } = await store().listSecrets(mine.id)
     expect(secrets).toMatchObject([{ dismissedAt: 70 }, { dismissedAt: null }])
-    // The same content elsewhere in the project as well.
+    // This holds for the same content elsewhere in the project, too.
     const next = await seedArtifact(store(), run, { c: 'x' }, { name: 'next' })
     const found = { secrets: [secretIn('c', 'x')], passedOver: 0 }
     await store().recordSecrets(next.manifestId, 1, found)
@@ -124,7 +124,7 @@ export function secretsContract(store: Store): void {
     })
   })
 
-  test('goes with the tree', async () => {
+  test('findings are deleted with the tree', async () => {
     const run = await seedRun(store())
     const { id, manifestId } = await seedArtifact(store(), run, { a: 'x' })
     const outcome = { secrets: [secretIn('a', 'x')], passedOver: 0 }
@@ -136,9 +136,9 @@ export function secretsContract(store: Store): void {
     await store().releaseRemoved(Infinity, 4_000, place)
     for (let more = true; more;) more = await store().clearRemoved(100)
     expect((await store().listSecrets(id)).secrets).toEqual([])
-    // It is not said that there were none.
+    // Null, not zero: the result is no longer known.
     expect(await countOf(id)).toBeNull()
-    // Nothing is noted of a tree that has gone.
+    // Nothing is recorded for a tree that no longer exists.
     await store().recordSecrets(manifestId, 1, outcome)
     expect((await store().listSecrets(id)).secrets).toEqual([])
     await store().removeDeadBlobs(await store().claimDeadBlobs(5_000, 10))

@@ -5,7 +5,7 @@ import type { Store } from '../metadata-contract.ts'
 import { addContents, copyOf, openSession, packOf, seedArtifact, seedRun } from '../seed.ts'
 
 export function sessionsContract(store: Store): void {
-  test('a claim answers what is known, and nothing of the rest', async () => {
+  test('a claim returns the known blobs and leaves out the rest', async () => {
     const run = await seedRun(store())
     const session = await openSession(store(), run)
     await addContents(store(), session, ['one', 'two'])
@@ -17,7 +17,7 @@ export function sessionsContract(store: Store): void {
     expect(await store().claimBlobs(session, [])).toEqual([])
   })
 
-  test('a claim of streams answers what they hold and how', async () => {
+  test('a claim of streams returns what they hold and how', async () => {
     const run = await seedRun(store())
     const session = await openSession(store(), run)
     const copy = copyOf('one', { codec: 'deflate', lengthBytes: 77 })
@@ -47,7 +47,7 @@ export function sessionsContract(store: Store): void {
     expect((await store().claimBlobs(session, [digest]))[0]?.joins).toBe(true)
   })
 
-  test('a claim of a thousand is one answer', async () => {
+  test('a thousand blobs can be claimed in one call', async () => {
     const run = await seedRun(store())
     const session = await openSession(store(), run)
     const contents = Array.from({ length: 1000 }, (_, index) => `content ${index}`)
@@ -59,7 +59,7 @@ export function sessionsContract(store: Store): void {
     expect(new Set(known.map((blob) => blob.digest)).size).toBe(1000)
   })
 
-  test('a session that has ended, or never was, can do nothing more', async () => {
+  test('a session that has ended, or never existed, cannot be used', async () => {
     const run = await seedRun(store())
     const aborted = await openSession(store(), run)
     await store().abortSession(aborted)
@@ -92,19 +92,19 @@ export function sessionsContract(store: Store): void {
     expect(await store().listSessions(Infinity, 2)).toEqual([early, middle])
     await store().renewSession(early, 1_100, 900)
     expect(await store().listSessions(1_999, 10)).toEqual([middle, late])
-    // A shorter lease than the one it has changes nothing.
+    // A lease shorter than the current one changes nothing.
     await store().renewSession(early, 1_100, 1)
     expect(await store().listSessions(1_999, 10)).toEqual([middle, late])
   })
 
-  test('sessions that committed or were aborted are not listed', async () => {
+  test('committed and aborted sessions are not listed', async () => {
     const run = await seedRun(store())
     await seedArtifact(store(), run, { a: 'x' })
     await store().abortSession(await openSession(store(), run))
     expect(await store().listSessions(Infinity, 10)).toEqual([])
   })
 
-  test('aborting is harmless when the session is unknown or over', async () => {
+  test('aborting an unknown or ended session is a no-op', async () => {
     const run = await seedRun(store())
     const session = await openSession(store(), run)
     await store().abortSession(session)
@@ -113,7 +113,7 @@ export function sessionsContract(store: Store): void {
     expect(await store().listSessions(Infinity, 10)).toEqual([])
   })
 
-  test('session ids are not to be guessed', async () => {
+  test('session ids cannot be guessed', async () => {
     const { projectId } = await seedRun(store())
     const lease = { projectId, now: 1, leaseMs: limits.leaseMs }
     const ids = [await store().openSession(lease), await store().openSession(lease)]

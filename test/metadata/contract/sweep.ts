@@ -35,7 +35,7 @@ export function sweepContract(store: Store): void {
   const abortAll = async (): Promise<void> => {
     for (const name of await store().listSessions(Infinity, 100)) await store().abortSession(name)
   }
-  /** Commits an exact artifact of one file whose skeleton names this deflate stream of it. */
+  /** Commits an exact artifact of one file whose skeleton names this deflate stream of the file. */
   const commitExact = async (run: Run, level: number, name: string): Promise<Artifact> => {
     const session = await openSession(store(), run)
     const { pack, copies } = packOf([copyOf('one', { codec: 'deflate', level })])
@@ -48,7 +48,7 @@ export function sweepContract(store: Store): void {
     return (await store().commitArtifact(session, wanted)).artifact
   }
 
-  test('what only a removed artifact held is swept; what others hold stays', async () => {
+  test('blobs held only by a removed artifact are swept; those that others hold stay', async () => {
     const run = await seedRun(store())
     const gone = await seedArtifact(store(), run, { a: 'only', b: 'shared' }, { name: 'gone' })
     const kept = await seedArtifact(store(), run, { c: 'shared', d: 'other' }, { name: 'kept' })
@@ -60,7 +60,7 @@ export function sweepContract(store: Store): void {
     expect((await store().readEntryPage(kept.id, 0))?.entries).toHaveLength(2)
   })
 
-  test('blobs of a shared manifest stay until its last artifact goes', async () => {
+  test('blobs of a shared manifest stay until its last artifact is removed', async () => {
     const run = await seedRun(store())
     const one = await seedArtifact(store(), run, { a: 'x' }, { name: 'one' })
     const two = await seedArtifact(store(), run, { a: 'x' }, { name: 'two' })
@@ -70,7 +70,7 @@ export function sweepContract(store: Store): void {
     expect(await sweepBlobs(store())).toBe(1)
   })
 
-  test('when everything has gone, every figure is zero and every pack is dead', async () => {
+  test('when everything is removed, every figure is zero and every pack is dead', async () => {
     const run = await seedRun(store())
     const parts = ['aa', 'b', 'ccc']
     const session = await openSession(store(), run)
@@ -86,7 +86,7 @@ export function sweepContract(store: Store): void {
     expect(await claimPacks(store())).toEqual([])
 
     await remove(artifact)
-    // The composite and the small file, then the parts that only the composite held.
+    // First the composite and the small file, then the parts that only the composite held.
     expect(await sweepBlobs(store())).toBe(5)
     expect(await store().figures()).toMatchObject({ ...empty, packs: 1 })
     expect(await claimPacks(store())).toEqual([pack])
@@ -97,8 +97,8 @@ export function sweepContract(store: Store): void {
     expect(await store().figures()).toEqual({ ...empty, packs: 0, storedBytes: 0 })
   })
 
-  // Goal: a round can be stopped, and a server ends soon, however much was removed.
-  test('what expired or was let go of leaves in as few steps as are asked for, and the next call goes on', async () => {
+  // Goal: a round can be stopped, and a server stops soon, however much was removed.
+  test('the rows of expired and released artifacts are deleted in as few steps as asked for, and the next call continues', async () => {
     const run = await seedRun(store())
     for (const name of ['a', 'b', 'c']) {
       const files = Object.fromEntries(
@@ -109,7 +109,7 @@ export function sweepContract(store: Store): void {
     expect(await store().expireArtifacts(2_500, 10)).toBe(2)
     let steps = 1
     while (await store().clearRemoved(1)) steps += 1
-    // Each takes some fifty rows.
+    // Each step deletes about fifty rows.
     expect(steps).toBeGreaterThan(4)
     expect(await sweepBlobs(store())).toBe(240)
 
@@ -125,7 +125,7 @@ export function sweepContract(store: Store): void {
     expect(await sweepBlobs(store())).toBe(120)
   })
 
-  test('of many, those are removed that are live', async () => {
+  test('removing many artifacts removes those that are live', async () => {
     const run = await seedRun(store())
     const ids: number[] = []
     for (let n = 0; n < 120; n++)
@@ -141,7 +141,7 @@ export function sweepContract(store: Store): void {
     expect(await sweepBlobs(store(), 9_000)).toBe(119)
   })
 
-  test('of many, those are restored that can be', async () => {
+  test('restoring many artifacts restores those that can be', async () => {
     const run = await seedRun(store())
     const ids: number[] = []
     for (let n = 0; n < 120; n++)
@@ -151,7 +151,7 @@ export function sweepContract(store: Store): void {
     await store().removeArtifacts(ids.slice(0, 119), removal)
     const holder = await seedArtifact(store(), run, { a: 'again' }, { name: 'n3' })
     const asked = [...ids, ids[5]!, 9_999]
-    // One is too old, one has lost its name, and one is live.
+    // One was removed too long ago, one has lost its name, and one is live.
     const back = ids.filter((_, n) => n !== 3 && n !== 7 && n !== 119)
     expect(await store().restoreArtifacts(asked, 3_000)).toEqual(back)
     expect(await store().figures()).toMatchObject({ artifacts: back.length + 2 })
@@ -172,7 +172,7 @@ export function sweepContract(store: Store): void {
     expect(await store().claimDeadBlobs(3_000, 10)).toEqual([])
   })
 
-  test('what a live session brought or claimed stays until the session ends', async () => {
+  test('blobs that a live session added or claimed stay until the session ends', async () => {
     const run = await seedRun(store())
     const artifact = await seedArtifact(store(), run, { a: 'claimed' })
     const session = await openSession(store(), run)
@@ -196,7 +196,7 @@ export function sweepContract(store: Store): void {
     expect(await sweepBlobs(store())).toBe(1)
   })
 
-  test('a session past its lease holds nothing, and cannot bring back what was swept', async () => {
+  test('a session past its lease holds nothing, and cannot bring back swept blobs', async () => {
     const run = await seedRun(store())
     const session = await store().openSession({
       projectId: run.projectId,
@@ -215,7 +215,7 @@ export function sweepContract(store: Store): void {
     await store().abortSession(session)
   })
 
-  test('what a staged manifest refers to stays, and the rest of what it was staged beside goes', async () => {
+  test('blobs of a staged manifest stay, and those of the removed artifact that it does not refer to are swept', async () => {
     const run = await seedRun(store())
     const artifact = await seedArtifact(store(), run, { a: 'x', b: 'y' })
     const session = await openSession(store(), run)
@@ -227,7 +227,7 @@ export function sweepContract(store: Store): void {
     expect(await isKnown('x')).toBe(true)
   })
 
-  test('a stream that a skeleton names stays, though another serves the blob', async () => {
+  test('a stream that a skeleton names stays, though another one serves the blob', async () => {
     const run = await seedRun(store())
     const first = await commitExact(run, 1, 'first')
     const second = await commitExact(run, 9, 'second')
@@ -242,7 +242,7 @@ export function sweepContract(store: Store): void {
     expect(await claimPacks(store())).toHaveLength(2)
   })
 
-  test('a stream that only a skeleton holds stays with its blob, which is in no manifest', async () => {
+  test('a stream that only a skeleton holds stays together with its blob, which no manifest refers to', async () => {
     const run = await seedRun(store())
     const session = await openSession(store(), run)
     await addContents(store(), session, ['file', 'data of a directory'])
@@ -259,7 +259,7 @@ export function sweepContract(store: Store): void {
     expect(await sweepBlobs(store())).toBe(2)
   })
 
-  test('a stream that an abandoned upload added to a blob in use goes again', async () => {
+  test('a stream that an aborted upload added to a blob in use is removed', async () => {
     const run = await seedRun(store())
     await seedArtifact(store(), run, { a: 'one' })
     const { liveBytes } = await store().figures()
@@ -273,7 +273,7 @@ export function sweepContract(store: Store): void {
     expect(await claimPacks(store())).toEqual([pack.name])
   })
 
-  test('a stream that no skeleton names any more goes, though its blob stays', async () => {
+  test('a stream that no skeleton names any more is removed, though its blob stays', async () => {
     const run = await seedRun(store())
     await commitExact(run, 1, 'first')
     const second = await commitExact(run, 9, 'second')
@@ -308,13 +308,14 @@ export function sweepContract(store: Store): void {
     expect(read.map((part) => part.copy.packName)).toEqual([joining.pack.name, pack.name])
 
     await remove(both)
-    // The composite and the part that nothing else holds; the other part keeps its serving copy only.
+    // Swept: the composite, and the part that nothing else holds. The other part keeps only its
+    // serving copy.
     expect(await sweepBlobs(store())).toBe(2)
     expect(await claimPacks(store())).toEqual([joining.pack.name])
     expect((await store().findBlob(digestOf('one')))?.copy?.codec).toBe('deflate')
   })
 
-  test('a condemned blob is claimed by nobody, and its content comes back with the next upload', async () => {
+  test('a condemned blob cannot be claimed, and its content comes back with the next upload', async () => {
     const run = await seedRun(store())
     await remove(await seedArtifact(store(), run, { a: 'x' }))
     const [old] = await store().claimDeadBlobs(3_000, 10)
@@ -334,7 +335,7 @@ export function sweepContract(store: Store): void {
     expect((await store().figures()).chunkBytes).toBe(1)
   })
 
-  test('a condemned stream that comes back beside another one is there for its skeleton', async () => {
+  test('a condemned stream that is uploaded again beside another one is available to its skeleton', async () => {
     const run = await seedRun(store())
     await remove(await seedArtifact(store(), run, { a: 'one' }))
     const old = await store().claimDeadBlobs(3_000, 10)
@@ -354,7 +355,7 @@ export function sweepContract(store: Store): void {
     expect(await store().figures()).toMatchObject({ chunkBytes: 0, liveBytes: 0 })
   })
 
-  test('a condemned composite comes back whole too', async () => {
+  test('a condemned composite can be uploaded again as a whole, too', async () => {
     const run = await seedRun(store())
     const session = await openSession(store(), run)
     await addContents(store(), session, ['a', 'b'])
@@ -375,7 +376,7 @@ export function sweepContract(store: Store): void {
     expect(await store().figures()).toMatchObject({ chunkBytes: 0, liveBytes: 0 })
   })
 
-  test('many blobs are swept in batches of the size asked for', async () => {
+  test('many blobs are swept in batches of the requested size', async () => {
     const run = await seedRun(store())
     const files = Object.fromEntries(
       Array.from({ length: 2_300 }, (_, index) => [`f${index}`, `content ${index}`]),
@@ -388,7 +389,7 @@ export function sweepContract(store: Store): void {
     expect(await store().figures()).toMatchObject(empty)
   })
 
-  test('a pack of a live session is not dead, though nothing in it is alive', async () => {
+  test('a pack of a live session is not dead, though it has no live copies', async () => {
     const run = await seedRun(store())
     const session = await openSession(store(), run)
     await addContents(store(), session, ['x'])

@@ -39,7 +39,7 @@ export function treesContract(store: Store): void {
       file(`f${String(from + index).padStart(5, '0')}`, content),
     )
 
-  test('a directory lists its children as they are, with their times, page by page', async () => {
+  test('a directory lists its children with their modes and times, page by page', async () => {
     const { id } = await commitEntries(
       'listed',
       [
@@ -49,7 +49,7 @@ export function treesContract(store: Store): void {
         link('a/link', 'one'),
         file('b', '333'),
       ],
-      // In the order of paths: a/deep/two, a/empty, a/link, a/one, b.
+      // Positions in path order: a/deep/two, a/empty, a/link, a/one, b.
       [2, 3, 4, 1, 5],
     )
     const list = async (at: string, limit = 10, from: string | null = null) =>
@@ -88,7 +88,7 @@ export function treesContract(store: Store): void {
     return Buffer.concat(pages)
   }
 
-  /** What the store tells as changes makes the one tree of the other. */
+  /** Checks that the changes returned by the store turn one tree into the other. */
   const expectChanges = async (base: Artifact, head: Artifact): Promise<void> => {
     const lines: Uint8Array[] = []
     for (let place: { base: number; head: number } | null = { base: 0, head: 0 }; place !== null;) {
@@ -100,7 +100,7 @@ export function treesContract(store: Store): void {
     expect(Buffer.concat(made.map(({ text }) => text)).equals(await textOf(head))).toBe(true)
   }
 
-  /** Everything that a whole comparison tells, as text. */
+  /** The result of a whole comparison, as text. */
   const compare = async (base: Artifact, head: Artifact) => {
     const pairs: EntryPair[] = []
     let unchanged = 0
@@ -119,7 +119,7 @@ export function treesContract(store: Store): void {
     return { told, unchanged, pairs }
   }
 
-  test('a page of a tree is its canonical lines and its times', async () => {
+  test('a page of a tree has its canonical lines and its times', async () => {
     const files = [directory('d'), file('f', 'one', 0o755), link('l', 'f')]
     const artifact = await commitEntries('a', files, [1, null, -3])
     const page = await store().readTreePage(artifact.id, 0)
@@ -130,7 +130,7 @@ export function treesContract(store: Store): void {
     expect(await store().readTreePage(artifact.id, 1)).toBeUndefined()
   })
 
-  test('times of a tree come by its pages', async () => {
+  test('times of a tree are returned by page', async () => {
     const artifact = await commitEntries(
       'a',
       many(0, 1_300),
@@ -147,7 +147,7 @@ export function treesContract(store: Store): void {
     expect(await store().readTreeTimes(empty.id, 0)).toEqual([])
   })
 
-  test('a comparison tells what differs in content, kind, target or mode, with times of both', async () => {
+  test('a comparison finds differences in content, kind, target and mode, with the times of both', async () => {
     const base = await commitEntries(
       'a',
       [
@@ -181,7 +181,7 @@ export function treesContract(store: Store): void {
     })
   })
 
-  test('trees of several pages are compared to their ends, however they are shifted', async () => {
+  test('trees of several pages are compared to their ends, even when their entries are shifted', async () => {
     const base = await commitEntries('a', many(0, 1_300))
     const shifted = await commitEntries('b', [
       file('a', 'new'),
@@ -204,7 +204,7 @@ export function treesContract(store: Store): void {
     expect(await compare(base, empty)).toMatchObject({ unchanged: 0, told: { length: 1_300 } })
   })
 
-  test('artifacts of one tree are alike, at one step', async () => {
+  test('comparing artifacts of one tree takes one step and finds no difference', async () => {
     const base = await commitEntries('a', many(0, 1_300))
     const head = await commitEntries('b', many(0, 1_300))
     const start = { base: 0, head: 0 }
@@ -217,7 +217,7 @@ export function treesContract(store: Store): void {
     expect([changes.lines.length, changes.next]).toEqual([0, null])
   })
 
-  test('what matches a pattern is found to the end, as it is stored, and goes on where it was enough', async () => {
+  test('a search finds all matches as stored, and continues after the limit was reached', async () => {
     const { id, entryCount } = await commitEntries(
       'searched',
       [
@@ -248,7 +248,7 @@ export function treesContract(store: Store): void {
       { ...link('x/c.map', 'a.map'), modifiedAt: 1_302 },
     ])
     const paths = (found: ComparedEntry[]): string[] => found.map(({ entry }) => entry.path)
-    // On both sides of where pages end.
+    // On both sides of a page boundary.
     expect(paths(await search('f0051[0-3]'))).toEqual(['f00510', 'f00511', 'f00512', 'f00513'])
     expect(await search('f*', 7)).toHaveLength(1_300)
     expect(await search('none')).toEqual([])
@@ -259,7 +259,7 @@ export function treesContract(store: Store): void {
     })
   })
 
-  test('another call is answered while many searches go on', async () => {
+  test('another call is served while many searches are running', async () => {
     const { id } = await commitEntries('searched', many(0, 100))
     const order: string[] = []
     const search = () => store().searchTree(id, ['none'], { ordinal: 0, limit: 1 })
@@ -271,7 +271,7 @@ export function treesContract(store: Store): void {
     expect(order).toEqual(['another', 'all'])
   })
 
-  test('a tree that goes while it is read fails loudly', async () => {
+  test('a tree that is removed while it is being read fails loudly', async () => {
     const { id } = await seedArtifact(store(), await seedRun(store()), { a: 'one' })
     const other = await seedArtifact(store(), await seedRun(store()), { a: 'two' }, { name: 'b' })
     await store().removeArtifacts([id], { state: 'deleted', reason: 'test', now: 2_500 })

@@ -60,7 +60,7 @@ export function uploadsContract(store: Store): void {
     })
   })
 
-  test('the same block list again is success, another is a conflict', async () => {
+  test('repeating a block list succeeds; a different one is a conflict', async () => {
     const run = await seedRun(store())
     const { upload } = await store().createUpload(newUpload(run.id))
     await store().assembleUpload(upload.id, list)
@@ -73,11 +73,11 @@ export function uploadsContract(store: Store): void {
     await expect(store().assembleUpload('none', list)).rejects.toMatchObject({ code: 'not_found' })
   })
 
-  test('a run that does not exist takes no uploads', async () => {
+  test('a run that does not exist accepts no uploads', async () => {
     await expect(store().createUpload(newUpload(99))).rejects.toMatchObject({ code: 'not_found' })
   })
 
-  test('the same job starts over: its unfinished upload is replaced', async () => {
+  test('a job that starts over replaces its unfinished upload', async () => {
     const run = await seedRun(store())
     const { upload: first } = await store().createUpload(newUpload(run.id))
     const second = await store().createUpload(newUpload(run.id))
@@ -86,7 +86,7 @@ export function uploadsContract(store: Store): void {
     expect(await store().findUploadByName(run.id, 'build', 'dist')).toEqual(second.upload)
   })
 
-  test('another job waits until the unfinished upload is old', async () => {
+  test('another job is refused until the unfinished upload is old', async () => {
     const run = await seedRun(store())
     const { upload: first } = await store().createUpload(newUpload(run.id, { now: 1_000 }))
     const soon = newUpload(run.id, { job: 'other', now: 1_500 })
@@ -98,7 +98,7 @@ export function uploadsContract(store: Store): void {
     expect(late.replacedUploadIds).toEqual([first.id])
   })
 
-  test('uploads of other names and runs do not meet', async () => {
+  test('uploads of other names and runs are independent', async () => {
     const [one, two] = [
       await seedRun(store(), { number: 1 }),
       await seedRun(store(), { number: 2 }),
@@ -111,7 +111,7 @@ export function uploadsContract(store: Store): void {
     }
   })
 
-  test('a name that an artifact holds is taken, unless it may be replaced', async () => {
+  test('a name held by an artifact is taken, unless it may be replaced', async () => {
     const run = await seedRun(store())
     const artifact = await seedArtifact(store(), run, { a: 'x' }, { expiresAt: 5_000 })
     await expect(store().createUpload(newUpload(run.id, { now: 4_999 }))).rejects.toMatchObject({
@@ -126,7 +126,7 @@ export function uploadsContract(store: Store): void {
     await expect(store().createUpload(foreign)).rejects.toMatchObject(refused)
   })
 
-  test('an artifact whose time has passed holds no name', async () => {
+  test('an expired artifact holds no name', async () => {
     const run = await seedRun(store())
     await seedArtifact(store(), run, { a: 'x' }, { expiresAt: 5_000 })
     const { upload } = await store().createUpload(newUpload(run.id, { now: 5_000 }))
@@ -146,7 +146,7 @@ export function uploadsContract(store: Store): void {
     expect(await store().findUpload(finished.id)).toMatchObject({ artifactId: artifact.id })
   })
 
-  test('live uploads are all listed, stale ones oldest first and up to the limit', async () => {
+  test('all live uploads are listed; stale ones oldest first, up to the limit', async () => {
     const run = await seedRun(store())
     const ids: string[] = []
     for (const now of [30, 10, 20]) {
@@ -160,7 +160,7 @@ export function uploadsContract(store: Store): void {
     expect(await store().listStaleUploads(31, 1)).toEqual([ids[1]])
   })
 
-  test('a removed upload is gone; removing it again is harmless', async () => {
+  test('a removed upload is gone; removing it again is a no-op', async () => {
     const run = await seedRun(store())
     const { upload } = await store().createUpload(newUpload(run.id))
     expect(await store().removeUpload(upload.id)).toBe(true)

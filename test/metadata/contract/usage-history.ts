@@ -18,7 +18,7 @@ export function usageHistoryContract(store: Store): void {
   const logical = (points: UsagePoint[]): [number, number][] =>
     points.map(({ at, logicalBytes }) => [at, logicalBytes])
 
-  test('a point stands for an hour of the store and a day of a project, and the last record counts', async () => {
+  test('a point covers an hour of the store or a day of a project, and the last record in it counts', async () => {
     const run = await seedRun(store())
     await seedArtifact(store(), run, { a: '12345' })
     await record(start + 10)
@@ -38,14 +38,14 @@ export function usageHistoryContract(store: Store): void {
     ])
   })
 
-  test('the time that was believed last is kept', async () => {
+  test('the last believed time is stored', async () => {
     expect(await store().believedTime()).toBe(null)
     await store().noteBelievedTime(start)
     await store().noteBelievedTime(start - 5)
     expect(await store().believedTime()).toBe(start - 5)
   })
 
-  test('an hour in which nothing changed has no point, and a window begins with the point before it', async () => {
+  test('an hour without changes has no point, and a window begins with the point before it', async () => {
     const run = await seedRun(store())
     await seedArtifact(store(), run, { a: '12345' })
     for (let hour = 0; hour < 5; hour++) await record(start + hour * hourMs)
@@ -53,7 +53,7 @@ export function usageHistoryContract(store: Store): void {
     expect(await store().listUsage(99, start)).toEqual([])
   })
 
-  test('old hours become days, and what is older than the history is forgotten', async () => {
+  test('old hours are thinned to days, and points older than the history are deleted', async () => {
     const run = await seedRun(store())
     for (let hour = 0; hour < 30; hour++) {
       await seedArtifact(store(), run, { a: `${hour}` }, { name: `of hour ${hour}` })
@@ -62,11 +62,11 @@ export function usageHistoryContract(store: Store): void {
     expect(await store().listUsage(null, start)).toHaveLength(30)
     await record(start + limits.usageHoursMs + 24 * hourMs)
     const thinned = await store().listUsage(null, start)
-    // The last hour of the first day, then those of the second.
+    // The last hour of the first day, then the hours of the second.
     expect(thinned[0]!.at).toBe(start + 23 * hourMs)
     expect(thinned).toHaveLength(7)
     await record(start + limits.usageHistoryMs + 40 * hourMs)
-    // What still holds is noted anew.
+    // Current figures are recorded again, though unchanged.
     const now = start + limits.usageHistoryMs + 40 * hourMs
     expect((await store().listUsage(null, start)).map(({ at }) => at)).toEqual([now])
   })
