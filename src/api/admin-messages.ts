@@ -1,4 +1,5 @@
-/** The part of the wire contract that operators use: figures, maintenance and its jobs, projects' policies, tokens. */
+/** The operators' part of the wire contract: statistics, maintenance and its jobs, project
+ *  policies, tokens. */
 import { z } from 'zod'
 import { limits } from '../core/limits.ts'
 import { actorSchema, bytes, count, cursor, id, instant } from './fields.ts'
@@ -7,21 +8,21 @@ export const statsSchema = z
   .object({
     artifacts: count,
     files: count,
-    logicalBytes: bytes.meta({ description: 'Sum over live artifacts of what their files hold.' }),
-    uniqueBytes: bytes.meta({ description: 'Each distinct file once.' }),
+    logicalBytes: bytes.meta({ description: 'Sum of the file sizes of live artifacts.' }),
+    uniqueBytes: bytes.meta({ description: 'The same, counting each distinct file once.' }),
     storedBytes: bytes.nullable().meta({
       description: 'Sum of pack file sizes; null for one project, since packs are shared.',
     }),
     dedupRatio: z.number().meta({
       description:
-        'Logical bytes over the bytes that remain once each file and each chunk is kept once.',
+        'Logical bytes divided by the bytes left after deduplication of files and chunks.',
     }),
     savedBy: z.object({
-      wholeFile: z.int().meta({ description: 'Bytes of files that were there already.' }),
-      chunk: z.int().meta({ description: 'Bytes of chunks that other files hold too.' }),
+      wholeFile: z.int().meta({ description: 'Bytes saved by storing equal files once.' }),
+      chunk: z.int().meta({ description: 'Bytes saved by storing equal chunks of files once.' }),
       compression: z.int().nullable().meta({
         description:
-          'Remaining bytes less live pack bytes: negative where packing costs more than compression saves; null for one project.',
+          'Deduplicated bytes minus live pack bytes: negative when pack overhead exceeds what compression saves; null for one project.',
       }),
     }),
     packs: count.nullable(),
@@ -33,13 +34,13 @@ export const statsSchema = z
 export const collectionRequestSchema = z
   .strictObject({
     now: z.boolean().default(false).meta({
-      description: 'Waits for no grace, and rewrites every pack more than 5 % dead.',
+      description: 'Skips all grace periods, and rewrites every pack that is more than 5 % dead.',
     }),
     dryRun: z.boolean().default(false),
   })
   .meta({ id: 'CollectionRequest' })
 
-/** The outcome of a `gc` job. */
+/** The result of a `gc` job. */
 export const collectionSchema = z
   .object({
     expired: count,
@@ -53,20 +54,22 @@ export const collectionSchema = z
   })
   .meta({ id: 'Collection' })
 
-/** The outcome of a `scrub` job. */
+/** The result of a `scrub` job. */
 export const scrubReportSchema = z
   .object({
     packs: count,
     copies: count,
     readBytes: bytes,
-    damagedCopies: count.meta({ description: 'Copies that are bad, known before or not.' }),
-    foundCopies: count.meta({ description: 'Of these, those that nobody knew of.' }),
-    healedCopies: count.meta({ description: 'Copies that were thought bad and are whole.' }),
+    damagedCopies: count.meta({ description: 'Damaged copies, including those already known.' }),
+    foundCopies: count.meta({ description: 'Damaged copies found by this scrub.' }),
+    healedCopies: count.meta({ description: 'Copies marked as damaged that proved intact.' }),
     healedBlobs: count.meta({
-      description: 'Blobs that took another stream of the store in place of a bad one.',
+      description: 'Blobs that switched from a damaged stream to another stored one.',
     }),
-    rewrittenPacks: count.meta({ description: 'Packs of which only the framing was bad.' }),
-    drifts: count.meta({ description: 'Rollups that were off and are set right.' }),
+    rewrittenPacks: count.meta({
+      description: 'Packs rewritten because only their framing was damaged.',
+    }),
+    drifts: count.meta({ description: 'Counters that had drifted and were corrected.' }),
     damagedArtifacts: count,
     damaged: z
       .array(
@@ -78,7 +81,7 @@ export const scrubReportSchema = z
           damagedFiles: z.array(z.string()),
         }),
       )
-      .meta({ description: 'The first damaged artifacts, each with the first of its files.' }),
+      .meta({ description: 'The first damaged artifacts, each with its first damaged files.' }),
   })
   .meta({ id: 'ScrubReport' })
 
@@ -88,15 +91,16 @@ export const backupRequestSchema = z
       .string()
       .regex(/^\/[^\0]*[^\0/]$/)
       .meta({
-        description: 'An absolute path of the machine that the server runs on. Must not exist.',
+        description: "An absolute path on the server's machine that does not exist yet.",
       }),
     copies: z.boolean().default(false).meta({
-      description: 'Never hard links, so that the backup shares no bytes with the store.',
+      description:
+        'Copies instead of hard-linking, so that the backup shares no bytes with the store.',
     }),
   })
   .meta({ id: 'BackupRequest' })
 
-/** The outcome of a `backup` job. */
+/** The result of a `backup` job. */
 export const backupReportSchema = z
   .object({
     path: z.string(),
@@ -104,7 +108,9 @@ export const backupReportSchema = z
     packBytes: bytes,
     linkedPacks: count,
     copiedPacks: count,
-    reusedPacks: count.meta({ description: 'Packs that an earlier try had brought.' }),
+    reusedPacks: count.meta({
+      description: 'Packs that an interrupted backup had already copied.',
+    }),
     damagedCopies: count,
     missingPacks: count,
   })
@@ -115,18 +121,18 @@ export const jobSchema = z
     id: z.string(),
     kind: z.string(),
     origin: z.enum(['schedule', 'request']).meta({
-      description: 'Whether the clock of the server or somebody asked for it.',
+      description: "Whether the server's schedule or a request started it.",
     }),
     state: z.enum(['waiting', 'running', 'done', 'failed']),
     createdAt: instant,
     endedAt: instant.nullable(),
     progress: z.record(z.string(), z.unknown()).meta({
-      description: 'What it told last; the outcome once it is done.',
+      description: 'The last progress reported; once the job is done, its result.',
     }),
-    error: z.string().nullable().meta({ description: 'Why it failed.' }),
+    error: z.string().nullable().meta({ description: 'Why it failed; null if it did not.' }),
     code: z.string().nullable().meta({
       description:
-        'The same for programs: a code of problems, or `internal`, of which the log tells more.',
+        'The error code of the failure; `internal` for an unexpected one, whose details are in the log.',
     }),
   })
   .meta({ id: 'Job' })
@@ -135,27 +141,27 @@ export const jobListSchema = z.object({ items: z.array(jobSchema) }).meta({ id: 
 
 const retentionDays = z.number().positive().max(36_500).nullable()
 
-/** Null follows the server, and so does everything that was never set. */
+/** Null means the server's setting, and is the default of every setting. */
 const projectPolicy = {
   onConflict: z.enum(['reject', 'replace']).nullable().meta({
     description: 'What CreateArtifact does when the name is taken.',
   }),
   strict: z.boolean().nullable().meta({
     description:
-      'Jobs replace and delete only artifacts that they made themselves, and record a run only where no other does.',
+      'Whether jobs may replace and delete only artifacts they made themselves, and record only runs that no other job records.',
   }),
   keepLatest: z.array(z.string().max(512)).max(limits.keepLatestMax).nullable().meta({
     description:
-      'Globs of `BRANCH/NAME`: the latest artifact that each of them means does not expire before a newer one has come.',
+      'Globs of `BRANCH/NAME`: the latest artifact that matches does not expire until a newer one is uploaded.',
   }),
-  retentionDays: retentionDays.meta({ description: 'When an upload asks for none.' }),
+  retentionDays: retentionDays.meta({ description: 'Retention of uploads that request none.' }),
   retentionMinDays: retentionDays,
-  retentionMaxDays: retentionDays.meta({ description: "At most the server's." }),
+  retentionMaxDays: retentionDays.meta({ description: "At most the server's maximum." }),
   quotaBytes: z
     .int()
     .positive()
     .nullable()
-    .meta({ description: 'Bound on the logical bytes of its live artifacts.' }),
+    .meta({ description: 'Upper bound on the logical bytes of its live artifacts.' }),
 }
 
 export const projectPolicySchema = z
@@ -171,7 +177,7 @@ export const projectSchema = z
   })
   .meta({ id: 'Project' })
 
-/** A hundred years: beyond that a token's end is no date that can be written down. */
+/** A hundred years. A much later expiry could not be formatted as a date. */
 const tokenSecondsMax = 100 * 366 * 86_400
 
 const jobName = z
@@ -200,9 +206,9 @@ export const idTokenRequestSchema = z
   .strictObject({
     idToken: z.string().max(limits.tokenCharactersMax).meta({
       description:
-        "A JWT of an issuer that the server trusts, made out to the server's public URL.",
+        "A JWT by an issuer that the server trusts, with the server's public URL as its audience.",
     }),
-    job: jobName.optional().meta({ description: 'Needed where the ID token names no job.' }),
+    job: jobName.optional().meta({ description: 'Required if the ID token names no job.' }),
     scope: z.enum(['job', 'run']).optional(),
   })
   .meta({ id: 'IdTokenRequest' })
@@ -212,22 +218,22 @@ export const tokenSchema = z.object({ token: z.string(), expiresAt: instant }).m
 export const revocationRequestSchema = z
   .strictObject({
     token: z.string().max(limits.tokenCharactersMax).optional(),
-    id: z.string().max(64).optional().meta({ description: 'Of a token that is listed.' }),
+    id: z.string().max(64).optional().meta({ description: 'The id of a listed token.' }),
   })
   .refine(({ token, id }) => (token === undefined) !== (id === undefined), {
-    message: 'give the token, or the id of one that is listed',
+    message: 'give either a token or the id of a listed token',
     path: ['token'],
   })
   .meta({ id: 'RevocationRequest' })
 
 export const mintedTokenSchema = z
   .object({
-    id: z.string().meta({ description: 'A digest of the token, which opens nothing.' }),
-    project: z.string().nullable().meta({ description: "Null for an administrator's." }),
+    id: z.string().meta({ description: 'A digest of the token; it grants no access.' }),
+    project: z.string().nullable().meta({ description: "Null for an administrator's token." }),
     scope: tokenScope,
     run: id.nullable(),
     job: z.string().nullable(),
-    session: z.boolean().meta({ description: 'Of a browser.' }),
+    session: z.boolean().meta({ description: "Whether it is a browser's session." }),
     mintedAt: instant,
     mintedBy: actorSchema,
     expiresAt: instant,
@@ -259,7 +265,7 @@ export const revokedTokenSchema = z
     project: z.string().nullable(),
     run: id.nullable(),
     job: z.string().nullable(),
-    expiresAt: instant.meta({ description: 'When it would have ended.' }),
+    expiresAt: instant.meta({ description: 'When it would have expired.' }),
   })
   .meta({ id: 'RevokedToken' })
 
@@ -267,7 +273,7 @@ export const revokedTokensSchema = z
   .object({
     project: z.string(),
     issuedUntil: instant.meta({
-      description: 'Tokens that were minted then or before are void; later ones are not.',
+      description: 'Tokens issued up to this instant are revoked; later ones are not.',
     }),
   })
   .meta({ id: 'RevokedTokens' })

@@ -1,4 +1,4 @@
-/** Routes that operators use, as data. */
+/** The operators' routes, as data. */
 import {
   backupRequestSchema,
   collectionRequestSchema,
@@ -33,23 +33,23 @@ export const adminRoutes: readonly ApiRoute[] = [
     method: 'get',
     path: `${apiRoot}/stats`,
     operationId: 'readStats',
-    summary: 'What the store, or one project, holds and what each layer saved.',
+    summary: 'Statistics of the store, or of one project, with the savings of each layer.',
     query: statsQuery,
-    responses: { 200: json('The figures.', statsSchema) },
+    responses: { 200: json('The statistics.', statsSchema) },
   },
   {
     method: 'patch',
     path: `${apiRoot}/projects/{owner}/{repo}`,
     operationId: 'changeProject',
-    summary: "Changes a project's settings, before its first upload too. Needs scope admin.",
+    summary: "Changes a project's settings, even before its first upload. Requires scope admin.",
     request: { json: projectPolicySchema },
-    responses: { 200: json('The project as it is now.', projectSchema) },
+    responses: { 200: json('The project after the change.', projectSchema) },
   },
   {
     method: 'post',
     path: collectionPath,
     operationId: 'collectGarbage',
-    summary: 'Expires, sweeps and compacts, as a job. Needs scope admin.',
+    summary: 'Expires, sweeps and compacts, as a job. Requires scope admin.',
     request: { json: collectionRequestSchema },
     responses: { 202: json('The job.', jobSchema) },
   },
@@ -57,14 +57,15 @@ export const adminRoutes: readonly ApiRoute[] = [
     method: 'post',
     path: scrubPath,
     operationId: 'scrub',
-    summary: 'Reads back and judges everything that is stored, as a job. Needs scope admin.',
+    summary: 'Verifies everything that is stored, as a job. Requires scope admin.',
     responses: { 202: json('The job.', jobSchema) },
   },
   {
     method: 'post',
     path: backupPath,
     operationId: 'backUp',
-    summary: 'Copies the store to a directory of its machine, as a job. Needs scope admin.',
+    summary:
+      "Copies the store to a directory on the server's machine, as a job. Requires scope admin.",
     request: { json: backupRequestSchema },
     responses: { 202: json('The job.', jobSchema) },
   },
@@ -73,14 +74,14 @@ export const adminRoutes: readonly ApiRoute[] = [
     path: `${apiRoot}/admin/jobs`,
     operationId: 'listJobs',
     summary:
-      'Maintenance that waits, runs or has ended lately, scheduled rounds too, the newest first. Needs scope admin.',
+      'Maintenance jobs that are waiting, running or recently ended, scheduled ones included, newest first. Requires scope admin.',
     responses: { 200: json('The jobs.', jobListSchema) },
   },
   {
     method: 'get',
     path: `${apiRoot}/admin/jobs/{id}`,
     operationId: 'readJob',
-    summary: 'How far a job is, and its outcome. Needs scope admin.',
+    summary: 'The progress of a job, or its result. Requires scope admin.',
     responses: { 200: json('The job.', jobSchema) },
   },
   {
@@ -88,16 +89,16 @@ export const adminRoutes: readonly ApiRoute[] = [
     path: auditPath,
     operationId: 'readAudit',
     summary:
-      'Who deleted, kept, replaced or changed what, minted or revoked which token, and began upkeep by hand, the newest first. Needs scope write, or admin for all projects.',
+      'The audit log: artifacts deleted, pinned or replaced, settings changed, tokens minted or revoked, maintenance started by hand; newest first. Requires scope write, or admin for all projects.',
     query: auditQuery,
-    responses: { 200: json('A page of acts.', auditSchema) },
+    responses: { 200: json('A page of audit log entries.', auditSchema) },
   },
   {
     method: 'get',
     path: `${apiRoot}/tokens`,
     operationId: 'listTokens',
     summary:
-      'Tokens that the server has minted and that have not ended, sessions of browsers too (of each token the newest 100), the newest first; not those of jobs for less than a day, nor those minted by the key of the data directory. Needs scope write, or admin for all projects.',
+      'Minted tokens that have not expired, newest first. Includes browser sessions (the newest 100 of each token); excludes job tokens that last at most a day and tokens minted with the key of the data directory. Requires scope write, or admin for all projects.',
     query: tokenListQuery,
     responses: { 200: json('A page of tokens.', mintedTokenListSchema) },
   },
@@ -113,7 +114,7 @@ export const adminRoutes: readonly ApiRoute[] = [
     path: `${apiRoot}/tokens`,
     operationId: 'mintToken',
     summary:
-      'Mints a token. Needs scope admin; scope write is enough for tokens of its project that do not outlive it.',
+      'Mints a token. Requires scope admin, or scope write for tokens of the same project that do not outlive it.',
     request: { json: tokenRequestSchema },
     responses: { 201: json('The token.', tokenSchema) },
   },
@@ -122,7 +123,7 @@ export const adminRoutes: readonly ApiRoute[] = [
     path: `${apiRoot}/tokens/exchange`,
     operationId: 'exchangeIdToken',
     summary:
-      'A token for the job that an ID token (OpenID Connect) of a trusted CI system is about. Needs no other token.',
+      'Exchanges an ID token (OpenID Connect) of a trusted CI system for a token of its job. Requires no other token.',
     isOpen: true,
     request: { json: idTokenRequestSchema },
     responses: { 201: json('The token.', tokenSchema) },
@@ -132,17 +133,21 @@ export const adminRoutes: readonly ApiRoute[] = [
     path: `${apiRoot}/tokens/revoke`,
     operationId: 'revokeToken',
     summary:
-      'Makes a token void before its end, with every token and session that came of it. Who has it may do so, and needs no other; by its id, who may list it.',
+      'Revokes a token with its descendants (all tokens and sessions minted by it). A token given in the body needs no other authorization; revoking by id requires permission to list it.',
     isOpen: true,
     request: { json: revocationRequestSchema },
-    responses: { 200: { description: 'What it was.', content: { json: revokedTokenSchema } } },
+    responses: {
+      200: { description: 'The revoked token.', content: { json: revokedTokenSchema } },
+    },
   },
   {
     method: 'post',
     path: `${apiRoot}/projects/{owner}/{repo}/tokens/revoke`,
     operationId: 'revokeProjectTokens',
     summary:
-      'Makes all tokens of the project void that were minted until now, also those of running jobs and that of the request, unless it is of scope admin. Needs scope write or admin.',
-    responses: { 200: { description: 'Which.', content: { json: revokedTokensSchema } } },
+      'Revokes all tokens of the project issued up to now, including those of running jobs and, unless it has scope admin, the token of the request. Requires scope write or admin.',
+    responses: {
+      200: { description: 'What was revoked.', content: { json: revokedTokensSchema } },
+    },
   },
 ]

@@ -38,17 +38,17 @@ import { secretDismissalSchema, secretListSchema } from './secrets.ts'
 
 const gone = [410]
 const ranged = [410, 416]
-/** What preconditions decide, without a body. */
+/** Responses that preconditions decide; they have no body. */
 const conditional: ApiRoute['responses'] = {
-  304: { description: 'The caller has it.' },
-  412: { description: 'It is not the one that the caller named.' },
+  304: { description: 'Not modified.' },
+  412: { description: 'A precondition failed.' },
 }
 
-/** What can be asked for a range of. */
+/** Responses of routes that support range requests. */
 function inPart(description: string, mediaType: string): ApiRoute['responses'] {
   return {
     200: bytes(description, mediaType),
-    206: bytes('The range asked for.', mediaType),
+    206: bytes('The requested range.', mediaType),
     ...conditional,
   }
 }
@@ -70,7 +70,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     query: artifactQuery,
     responses: {
       200: json(
-        'The artifact; without its details when `brief` was asked for.',
+        'The artifact; without its details when `brief` was requested.',
         artifactAnswerSchema,
       ),
     },
@@ -81,27 +81,27 @@ export const artifactRoutes: readonly ApiRoute[] = [
     path: `${apiRoot}/artifacts/{id}`,
     operationId: 'changeRetention',
     summary:
-      'Changes when an artifact expires, or pins it; with `dryRun` only says what that would come to. Needs scope write.',
+      'Changes the expiry of an artifact, or pins it; with `dryRun` only reports the effect. Requires scope write.',
     request: { json: retentionChangeSchema },
-    responses: { 200: json('The artifact as it is now, or would be.', artifactDetailSchema) },
+    responses: { 200: json('The artifact after the change.', artifactDetailSchema) },
     errors: gone,
   },
   {
     method: 'delete',
     path: `${apiRoot}/artifacts/{id}`,
     operationId: 'deleteArtifact',
-    summary: 'Deletes an artifact. It can be taken back for a while; then its bytes come back.',
+    summary:
+      'Deletes an artifact. The deletion can be undone for a while, after which disk space is freed.',
     query: deletionQuery,
-    responses: { 200: json('It is gone.', deletionSchema) },
+    responses: { 200: json('The deletion.', deletionSchema) },
     errors: gone,
   },
   {
     method: 'get',
     path: `${apiRoot}/artifacts/{id}/secrets`,
     operationId: 'listSecrets',
-    summary:
-      'Credentials in its files: where they stand and of what kind they are, never what they are.',
-    responses: { 200: json('What is known of them.', secretListSchema) },
+    summary: 'Credentials found in its files, by place and kind; never their values.',
+    responses: { 200: json('The findings.', secretListSchema) },
     errors: gone,
   },
   {
@@ -109,26 +109,26 @@ export const artifactRoutes: readonly ApiRoute[] = [
     path: `${apiRoot}/artifacts/{id}/secrets`,
     operationId: 'dismissSecrets',
     summary:
-      'Says that what a file holds is no secret, for every artifact of the project that has a file of that content, or that it is one after all. Needs scope write.',
+      'Marks the findings in a file as no secrets, in every artifact of the project that has a file of that content; or revokes that mark. Requires scope write.',
     request: { json: secretDismissalSchema },
-    responses: { 200: json('What is known of them now.', secretListSchema) },
+    responses: { 200: json('The findings after the change.', secretListSchema) },
     errors: gone,
   },
   {
     method: 'post',
     path: `${apiRoot}/artifacts/{id}/undelete`,
     operationId: 'undeleteArtifact',
-    summary: 'Takes a delete back while its time lasts. Needs scope write.',
-    responses: { 200: json('The artifact is back.', artifactDetailSchema) },
+    summary: 'Undoes a deletion that can still be undone. Requires scope write.',
+    responses: { 200: json('The restored artifact.', artifactDetailSchema) },
     errors: [409, 410, 413],
   },
   {
     method: 'post',
     path: `${apiRoot}/artifacts/bulk-delete`,
     operationId: 'deleteArtifacts',
-    summary: 'Deletes artifacts by ids or filter; `dryRun` says what that would free.',
+    summary: 'Deletes artifacts by ids or filter; with `dryRun` only reports the effect.',
     request: { json: bulkDeletionRequestSchema },
-    responses: { 200: json('They are gone.', bulkDeletionSchema) },
+    responses: { 200: json('The deletion.', bulkDeletionSchema) },
     errors: [413],
   },
   {
@@ -136,7 +136,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     path: `${apiRoot}/artifacts/{id}/manifest`,
     operationId: 'readManifest',
     summary:
-      'All entries, one a line; one page of them when `limit` or `cursor` is given. ETag is the tree digest.',
+      'All entries, one per line; with `limit` or `cursor`, one page. The ETag is the tree digest.',
     query: manifestQuery,
     responses: {
       200: {
@@ -160,7 +160,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     method: 'get',
     path: `${apiRoot}/artifacts/{id}/files/{path}`,
     operationId: 'readFile',
-    summary: 'One file, whole or in part; gzip when accepted. `path` may hold slashes.',
+    summary: 'One file, whole or in part; gzip if accepted. `path` may contain slashes.',
     query: fileQuery,
     responses: inPart('The file.', '*/*'),
     errors: ranged,
@@ -186,7 +186,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     path: `${apiRoot}/artifacts/{id}/attestation`,
     operationId: 'attestArtifact',
     summary:
-      'Says, signed, which run the files of an artifact, and its zip, came from: an in-toto Statement in a bundle of Sigstore.',
+      'A signed statement of which run the files of an artifact, and its zip, came from: an in-toto Statement in a Sigstore bundle.',
     query: attestationQuery,
     responses: { 200: bytes('The bundle.', bundleMediaType) },
     errors: gone,
@@ -195,7 +195,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     method: 'get',
     path: attestationKeysPath,
     operationId: 'readAttestationKeys',
-    summary: 'Public keys of attestations, as PEM, that of new ones first. Needs no token.',
+    summary: 'Public keys for verifying attestations, as PEM, newest first. Requires no token.',
     isOpen: true,
     responses: { 200: bytes('The keys.', 'application/x-pem-file') },
   },
@@ -215,7 +215,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     method: 'get',
     path: `${apiRoot}/runs/{run}/archive.zip`,
     operationId: 'readRunZip',
-    summary: 'All artifacts of a run as one zip, a folder each.',
+    summary: 'All artifacts of a run as one zip, one folder per artifact.',
     query: runArchiveQuery,
     responses: inPart('The archive.', 'application/zip'),
     errors: ranged,
@@ -225,7 +225,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     path: `${apiRoot}/projects/{owner}/{repo}/runs/{run}/artifacts/{name}`,
     operationId: 'putArtifact',
     summary:
-      'Uploads a whole artifact. Content-Type says what the body is; any other type is one file.',
+      'Uploads a whole artifact. Content-Type determines the archive format; any other type is a single file.',
     query: uploadQuery,
     request: {
       bytes: [
@@ -237,7 +237,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     },
     responses: {
       200: json(
-        'The same job had sent the same tree under this name before.',
+        'The same job had already uploaded the same tree under this name.',
         artifactDetailSchema,
       ),
       201: json('The new artifact.', artifactDetailSchema),
@@ -249,18 +249,18 @@ export const artifactRoutes: readonly ApiRoute[] = [
     path: `${apiRoot}/digests/{digest}`,
     operationId: 'findHolders',
     summary:
-      'Live artifacts that hold a file of this digest, `sha256:` and 64 hex digits; of all projects for administrators ' +
-      'who name none. Needs a token that reads the whole project.',
+      'Live artifacts that hold a file of this digest (`sha256:` and 64 hex digits). Searches all projects for ' +
+      'administrators who name none. Requires a token that can read the whole project.',
     query: holdersQuery,
-    responses: { 200: json('The newest first.', holderListSchema) },
+    responses: { 200: json('A page of artifacts, newest first.', holderListSchema) },
   },
   {
     method: 'get',
     path: searchPath,
     operationId: 'searchPaths',
     summary:
-      'Entries of live artifacts whose paths match a glob, one a line: those of the newest artifact first, and of each in ' +
-      'path order. Ends after `limit` matches, or some seconds, with the cursor to go on from.',
+      'Entries of live artifacts whose paths match a glob, one per line, newest artifact first and in path order within an ' +
+      'artifact. Ends after `limit` matches or some seconds, with a cursor to continue from.',
     query: searchQuery,
     responses: {
       200: { description: 'Matches.', content: { ndjson: searchLineSchema } },
@@ -272,8 +272,8 @@ export const artifactRoutes: readonly ApiRoute[] = [
     path: `${apiRoot}/compare`,
     operationId: 'compareArtifacts',
     summary:
-      'Entries that differ between two artifacts, given as references: a page of them, or with ' +
-      '`Accept: application/x-ndjson` all, one a line.',
+      'Entries that differ between two artifacts, given as references: one page, or with ' +
+      '`Accept: application/x-ndjson` all of them, one per line.',
     query: compareQuery,
     responses: {
       200: {

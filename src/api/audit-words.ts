@@ -1,8 +1,9 @@
-/** The audit log in the words of pages and commands. Loads no schemas. */
+/** The audit log in words, for pages and commands. Loads no schemas. */
 import { counted } from '../core/units.ts'
 import type { WireAct } from './audit.ts'
 
-/** `changed the expiry of`, and of what: `build of run 42`, and how: ` to 2026-11-29 19:28 UTC`. Together a sentence of whoever did it. */
+/** Returns the parts of a sentence about the actor: `changed the expiry of`, then what: `build
+ *  of run 42`, and how: ` to 2026-11-29 19:28 UTC`. */
 export function wordsOf(act: WireAct): { did: string; what: string; how?: string } {
   const { details } = act
   const artifacts = namesOf(act)
@@ -24,9 +25,9 @@ export function wordsOf(act: WireAct): { did: string; what: string; how?: string
     case 'replace':
       return { did: 'replaced', what: artifacts, how: ` by artifact ${details.replacedBy}` }
     case 'delete-run':
-      return { did: 'deleted', what: `what was recorded of run ${details.run}` }
+      return { did: 'deleted', what: `the record of run ${details.run}` }
     case 'delete-job':
-      return { did: 'deleted', what: `what was recorded of job ${details.job}, run ${details.run}` }
+      return { did: 'deleted', what: `the record of job ${details.job}, run ${details.run}` }
     case 'settings':
       return { did: 'changed', what: settingsOf(act) }
     case 'token':
@@ -38,11 +39,14 @@ export function wordsOf(act: WireAct): { did: string; what: string; how?: string
     case 'dismiss-secret':
       return { did: 'dismissed', what: `the secrets in ${details.path} of ${artifacts}` }
     case 'undismiss-secret':
-      return { did: 'warned again of', what: `the secrets in ${details.path} of ${artifacts}` }
+      return {
+        did: 'restored warnings about',
+        what: `the secrets in ${details.path} of ${artifacts}`,
+      }
     case 'gc':
-      return { did: 'collected garbage', what: details.now === true ? 'without any grace' : '' }
+      return { did: 'collected garbage', what: details.now === true ? 'without grace periods' : '' }
     case 'scrub':
-      return { did: 'read back', what: 'everything that is stored' }
+      return { did: 'scrubbed', what: 'the store' }
     case 'backup':
       return { did: 'backed up', what: `to ${details.destination}` }
   }
@@ -64,7 +68,7 @@ function settingsOf({ details: { before = {}, after = {} } }: WireAct): string {
     .join(', ')
 }
 
-/** Null follows the server. */
+/** Null means the server's setting. */
 function settingText(value: string | number | boolean | string[] | null | undefined): string {
   if (value === null || value === undefined) return "the server's"
   return Array.isArray(value) ? value.join(' ') || 'none' : String(value)
@@ -75,10 +79,10 @@ function tokenOf({ details: { token } }: WireAct): string {
   const { id, scope, run, job, expiresAt } = token
   const ofJob = job === null ? '' : `, job ${job}`
   const ofRun = run === null ? '' : `, run ${run}`
-  return `token ${shortTokenId(id)} of scope ${scope}${ofRun}${ofJob}, until ${minuteOf(expiresAt)}`
+  return `token ${shortTokenId(id)} with scope ${scope}${ofRun}${ofJob}, until ${minuteOf(expiresAt)}`
 }
 
-/** Enough to tell those of a project apart. */
+/** Long enough to distinguish the tokens of a project. */
 export function shortTokenId(id: string): string {
   return id.slice(0, 12)
 }

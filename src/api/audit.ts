@@ -11,7 +11,7 @@ const detailsSchema = z
     expiresAt: instant,
     replacedBy: id.meta({ description: 'The artifact that has the name now.' }),
     before: projectPolicySchema,
-    after: projectPolicySchema.meta({ description: 'Those settings that changed.' }),
+    after: projectPolicySchema.meta({ description: 'The settings that changed.' }),
     token: z.object({
       id: z.string(),
       scope: z.string(),
@@ -22,10 +22,10 @@ const detailsSchema = z
     issuedUntil: instant,
     now: z.boolean(),
     destination: z.string(),
-    path: z.string().meta({ description: 'Of the file that secrets stand in.' }),
+    path: z.string().meta({ description: 'Path of the file with the secrets.' }),
   })
   .partial()
-  .meta({ description: 'What else there is to tell, by its kind.' })
+  .meta({ description: 'Further facts; which ones depends on the kind.' })
 
 export const actSchema = z
   .object({
@@ -34,22 +34,22 @@ export const actSchema = z
     kind: z.enum(actKinds),
     project: z.string().nullable(),
     artifactIds: z.array(id).meta({
-      description: 'All that it was done to. What is done to many at once is several acts.',
+      description: 'All artifacts affected. A change to very many is split into several entries.',
     }),
     artifacts: z
       .array(z.object({ id, name: z.string(), run: id }))
-      .meta({ description: 'The first of them, as far as they are remembered.' }),
+      .meta({ description: 'The first of them, as far as they are still recorded.' }),
     details: detailsSchema,
     by: actorSchema
       .extend({
         tokenIds: z.array(z.string()).meta({
           description:
-            'Of the token and of those that it came of, its own first. An id is a digest and opens nothing.',
+            'Ids of the token and its ancestors, its own first. An id is a digest and grants no access.',
         }),
         origin: z.enum(['api', 'page', 'github']),
       })
       .nullable()
-      .meta({ description: 'Null: whoever had the token that was revoked.' }),
+      .meta({ description: 'Null: the holder of the revoked token.' }),
   })
   .meta({ id: 'Act' })
 

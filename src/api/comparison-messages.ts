@@ -1,4 +1,4 @@
-/** How two artifacts differ, in its wire form. */
+/** The wire form of comparisons. */
 import { z } from 'zod'
 import { limits } from '../core/limits.ts'
 import { bytes, count, cursor } from './fields.ts'
@@ -11,7 +11,7 @@ export const differenceSchema = z
         '`moved`: the same digest under another path. `mode`: only the permission bits differ.',
     }),
     path: z.string(),
-    from: z.string().nullable().meta({ description: 'The path in base of what was moved.' }),
+    from: z.string().nullable().meta({ description: 'The path in base; null unless moved.' }),
     before: entrySchema.nullable(),
     after: entrySchema.nullable(),
   })
@@ -20,20 +20,22 @@ export const differenceSchema = z
 const growthSchema = z
   .object({
     directories: z.array(z.object({ directory: z.string(), bytes: z.int(), files: count })).meta({
-      description: 'The twelve that changed most, of at most three levels; `/` is the root.',
+      description:
+        'The twelve with the largest change, at most three levels deep; `/` is the root.',
     }),
-    paths: z.array(differenceSchema).meta({ description: 'The twelve that changed most.' }),
+    paths: z.array(differenceSchema).meta({ description: 'The twelve with the largest change.' }),
     cause: z
       .object({ directory: z.string(), share: z.number().min(0).max(1) })
       .nullable()
       .meta({
         description:
-          'The directory, of at most two levels, that most of a growth comes from, and its share.',
+          'The directory, at most two levels deep, that accounts for most of the growth, and its share.',
       }),
   })
   .meta({
     id: 'Growth',
-    description: 'Where the change in bytes comes from: of all that differs, listed or not.',
+    description:
+      'Attributes the change in bytes to directories and files. Covers all differences, listed or not.',
   })
 
 const comparison = {
@@ -50,7 +52,7 @@ const comparison = {
     headBytes: bytes,
   }),
   complete: z.boolean().meta({
-    description: `False when more than ${limits.compareDifferencesMax} entries differ: the totals count all, the items are the first.`,
+    description: `False when more than ${limits.compareDifferencesMax} entries differ: the totals count all, but only the first are listed.`,
   }),
   growth: growthSchema,
 }
@@ -62,13 +64,13 @@ export const comparisonSchema = z
 export const comparisonHeadSchema = z
   .object({
     ...comparison,
-    differences: count.meta({ description: 'Lines that follow.' }),
+    differences: count.meta({ description: 'Number of lines that follow.' }),
   })
   .meta({ id: 'ComparisonHead' })
 
 export const comparisonLineSchema = z.union([comparisonHeadSchema, differenceSchema]).meta({
   id: 'ComparisonLine',
-  description: 'The first line is the head; every other one is a difference.',
+  description: 'The first line is the head, each further line a difference.',
 })
 
 export type WireComparison = z.infer<typeof comparisonSchema>

@@ -1,4 +1,4 @@
-/** Fields that many messages have. */
+/** Fields shared by many messages. */
 import { z } from 'zod'
 
 export const bytes = z.int().min(0)
@@ -9,8 +9,8 @@ export const digest = z.string().regex(/^sha256:[0-9a-f]{64}$/)
 export const cursor = z
   .string()
   .nullable()
-  .meta({ description: 'Give it as `cursor` to go on; null at the end.' })
-/** What is told of a run with an upload; an empty text tells nothing. */
+  .meta({ description: 'Pass it as `cursor` to get the next page; null at the end.' })
+/** Facts of a run that an upload can carry; an empty text counts as absent. */
 export const facts = {
   branch: z.string().optional(),
   sha: z.string().optional(),
@@ -18,11 +18,11 @@ export const facts = {
   event: z.string().optional(),
 }
 
-/** Who did something, as everybody may know who can read what it was done to. */
+/** Who did something, as shown to everybody who can read the object of the action. */
 export const actorSchema = z
   .object({
     kind: z.enum(['job', 'person', 'administrator']).meta({
-      description: 'By the scope of the token: job and run, read and write, admin.',
+      description: 'Derived from the scope of the token: job and run, read and write, admin.',
     }),
     run: id.nullable(),
     job: z.string().nullable(),

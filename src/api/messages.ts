@@ -1,6 +1,7 @@
-/** The native wire contract: schemas that the server validates with, that clients infer their types from, and that
- *  `/openapi.json` is generated from. This file has artifacts, their entries, and what is done with them;
- *  comparison-messages.ts has how two differ, admin-messages.ts what operators ask. Digests are `sha256:<hex>`, instants ISO 8601 in UTC, sizes whole bytes. */
+/** The native wire contract: schemas that the server validates with, that clients infer their
+ *  types from, and that `/openapi.json` is generated from. This file has artifacts, their
+ *  entries, and operations on them. comparison-messages.ts has comparisons, admin-messages.ts
+ *  the operators' part. Digests are `sha256:<hex>`, instants ISO 8601 in UTC, sizes whole bytes. */
 import { z } from 'zod'
 import { limits } from '../core/limits.ts'
 import { actorSchema, bytes, count, cursor, digest, id, instant } from './fields.ts'
@@ -9,8 +10,8 @@ export const artifactStateSchema = z.enum(['available', 'damaged', 'expired', 'd
 
 const artifactKindSchema = z.enum(['exact', 'opaque', 'raw', 'tree']).meta({
   description:
-    'How the bytes came: `exact`, a zip that comes back byte for byte; `opaque`, a zip kept whole because it cannot be ' +
-    'taken apart; `raw`, one file; `tree`, entries of a tar or of the native client, whose zip is generated.',
+    'How the artifact was uploaded: `exact`, a zip that is returned byte for byte; `opaque`, a zip kept whole because it ' +
+    'cannot be taken apart; `raw`, one file; `tree`, entries of a tar or of the native client, whose zip is generated.',
 })
 
 const linksSchema = z.object({
@@ -40,53 +41,56 @@ export const artifactSchema = z
     logicalBytes: bytes,
     newBytes: bytes.meta({ description: 'Pack bytes that this upload added.' }),
     treeDigest: digest.meta({
-      description: 'Of the manifest: what the entries are, whatever their times and archive.',
+      description:
+        'Digest of the manifest: covers the entries, but not their times or the archive format.',
     }),
     zipDigest: digest
       .nullable()
-      .meta({ description: 'Of `archive.zip`, where known without building it.' }),
+      .meta({ description: 'Digest of `archive.zip`, if known without building it.' }),
     zipBytes: bytes,
     tarGzBytes: bytes,
     createdAt: instant,
     expiresAt: instant,
     pinned: z.boolean(),
     keptLatest: z.boolean().meta({
-      description: 'Does not expire as long as it is the latest of its name on its branch.',
+      description:
+        'True while it is kept as the latest of its name on its branch: it does not expire.',
     }),
     opaqueReason: z.string().nullable(),
     secrets: count.nullable().meta({
       description:
-        'Credentials that were found in it and that nobody dismissed; null while it was not looked at.',
+        'Number of credentials found that were not dismissed; null until it is searched.',
     }),
     removedAt: instant.nullable(),
     removedReason: z.string().nullable(),
     removedBy: actorSchema.nullable().meta({
-      description: 'Null while it is live, where its time ended it, and where that is forgotten.',
+      description: 'Null while it is live, when it expired, and when the record is gone.',
     }),
     links: linksSchema,
   })
   .meta({ id: 'Artifact' })
 
 const sharedBytes = bytes.meta({
-  description: 'Pack bytes of its contents that others hold too, and that stay if it goes.',
+  description: 'Pack bytes that other artifacts hold too, which deleting this one does not free.',
 })
 
 export const artifactDetailSchema = artifactSchema
   .extend({
     exclusiveBytes: bytes.meta({
-      description: 'Pack bytes that come back if it goes: what no other artifact holds.',
+      description: 'Pack bytes that no other artifact holds, which deleting this one frees.',
     }),
     sharedBytes,
     sameTree: count.optional().meta({
       description:
-        'Other live artifacts of its project with the same tree digest; absent where the token reads only a run.',
+        'Other live artifacts of the project with the same tree digest; absent if the token can read only its run.',
     }),
     keptReason: z.string().meta({
       description:
-        'Why it is there for as long as it is, in words, such as `90 days from its upload, the default`.',
+        'Why it is kept until it expires, in words, such as `90 days from its upload, the default`.',
     }),
     expiresInSecondsMax: count.meta({
-      description: 'The longest that can be asked for from now: what is beyond ends then.',
+      description:
+        'The longest expiry that can be requested from now; longer ones are reduced to it.',
     }),
     previous: artifactSchema
       .pick({ id: true, run: true, attempt: true, createdAt: true, logicalBytes: true })
@@ -94,16 +98,16 @@ export const artifactDetailSchema = artifactSchema
       .optional()
       .meta({
         description:
-          'The newest of its name before it, on its branch, that another run made; null where none is there, absent where the token reads only a run.',
+          'The newest earlier artifact of its name, on its branch, by another run; null if there is none, absent if the token can read only its run.',
       }),
     damagedFiles: z.array(z.string()).meta({
       description:
-        'Paths whose stored bytes are bad, at most 1,000; the other files stay readable.',
+        'Paths whose stored bytes are damaged, at most 1,000; other files are still readable.',
     }),
   })
   .meta({ id: 'ArtifactDetail' })
 
-/** With its details unless they were not wanted. */
+/** Includes the details unless `brief` was requested. */
 export const artifactAnswerSchema = artifactDetailSchema
   .or(artifactSchema)
   .meta({ id: 'ArtifactAnswer' })
@@ -112,15 +116,14 @@ export const artifactListSchema = z
   .object({ items: z.array(artifactSchema), nextCursor: cursor, total: count })
   .meta({ id: 'ArtifactList' })
 
-/** Without a total: counting what holds a file would look at all of it. */
+/** Has no total: counting the holders of a file would read all of them. */
 export const holderListSchema = z
   .object({
     items: z.array(
       artifactSchema
         .extend({
           path: z.string().nullable().meta({
-            description:
-              'The first place of the file in it; null where that would take long to find.',
+            description: 'The first path of the file in it; null when it would take long to find.',
           }),
         })
         .meta({ id: 'Holder' }),
@@ -136,7 +139,7 @@ const mode = z
 const entryBase = {
   path: z.string(),
   mode,
-  modifiedAt: instant.nullable().meta({ description: 'Null where the upload carried none.' }),
+  modifiedAt: instant.nullable().meta({ description: 'Null if the upload carried none.' }),
 }
 
 export const entrySchema = z
@@ -169,7 +172,8 @@ export const historySchema = z
 export const searchMatchSchema = z
   .object({
     reference: z.string().meta({
-      description: 'Of the artifact; with `:` and the path it names the entry in commands.',
+      description:
+        'Reference of the artifact; followed by `:` and the path it names the entry in commands.',
     }),
     artifact: artifactSchema.pick({
       id: true,
@@ -192,7 +196,7 @@ export const searchLineSchema = z
   .meta({
     id: 'SearchLine',
     description:
-      'The last line says where to go on, every other one is a match. Without it the answer broke off.',
+      'Every line is a match, except the last, which has the cursor to continue from. Without it the response was truncated.',
   })
 
 export const manifestPageSchema = z
@@ -208,7 +212,7 @@ export const retentionChangeSchema = z
     expiresAt: instant.optional(),
     expiresInSeconds: count
       .optional()
-      .meta({ description: 'From now by the clock of the server, in place of `expiresAt`.' }),
+      .meta({ description: "Relative to the server's clock; an alternative to `expiresAt`." }),
     pinned: z.boolean().optional(),
     dryRun: z.boolean().default(false),
   })
@@ -219,16 +223,16 @@ export const retentionChangeSchema = z
   )
   .refine(
     ({ expiresAt, expiresInSeconds }) => expiresAt === undefined || expiresInSeconds === undefined,
-    { message: 'give expiresAt or expiresInSeconds' },
+    { message: 'give expiresAt or expiresInSeconds, not both' },
   )
   .meta({ id: 'RetentionChange' })
 
 const freedBytes = bytes.meta({
-  description: 'Pack bytes that garbage collection gives back for it: what nothing else holds.',
+  description: 'Pack bytes that garbage collection will free, as nothing else holds them.',
 })
 const undoUntil = instant
   .nullable()
-  .meta({ description: 'Until then it can be taken back. Null after a dry run.' })
+  .meta({ description: 'Until when it can be undone; null after a dry run.' })
 
 export const deletionSchema = z
   .object({
@@ -257,13 +261,13 @@ export const bulkDeletionRequestSchema = z
       .refine(
         ({ run, name, branch, createdBefore }) =>
           [run, name, branch, createdBefore].some((each) => each !== undefined),
-        { message: 'narrow it by run, name, branch or createdBefore' },
+        { message: 'filter by run, name, branch or createdBefore' },
       )
       .optional(),
     dryRun: z.boolean().default(false),
   })
   .refine(({ ids, filter }) => (ids === undefined) !== (filter === undefined), {
-    message: 'give ids or filter',
+    message: 'give either ids or filter',
   })
   .meta({ id: 'BulkDeletionRequest' })
 
@@ -277,7 +281,7 @@ export const bulkDeletionSchema = z
   })
   .meta({ id: 'BulkDeletion' })
 
-/** RFC 9457, with the code that programs act on and whether asking again can help. */
+/** RFC 9457, with an error code for programs and whether a retry can help. */
 export const problemSchema = z
   .looseObject({
     type: z.string(),

@@ -1,4 +1,4 @@
-/** The JSON of the negotiated upload (negotiation.ts says in what order). */
+/** The JSON messages of the negotiated upload; negotiation.ts has their order. */
 import { z } from 'zod'
 import { count, digest, facts, id } from './fields.ts'
 import { artifactSchema } from './messages.ts'
@@ -12,7 +12,7 @@ export const offerSchema = z
     name: z.string(),
     treeDigest: digest,
     base: digest.optional().meta({
-      description: 'A tree that the client has at hand, as it sent it before.',
+      description: 'Digest of a tree that the client has cached from an earlier upload.',
     }),
     entryCount: count,
     fileCount: count,
@@ -30,7 +30,7 @@ export const offerAnswerSchema = z
   .discriminatedUnion('state', [
     z.object({
       state: z.literal('done'),
-      created: z.boolean().meta({ description: 'False when the artifact was there already.' }),
+      created: z.boolean().meta({ description: 'False if the artifact already existed.' }),
       artifact: artifactSchema,
     }),
     z.object({
@@ -38,7 +38,7 @@ export const offerAnswerSchema = z
       id: z.string(),
       needs: z.enum(['manifest', 'changes', 'times']).meta({
         description:
-          '`changes`: the base is known, so what is different from it does for the manifest. `times`: the tree is known, its times are not.',
+          '`changes`: the base is known, so its differences suffice. `times`: the tree is known, its times are not.',
       }),
     }),
   ])
@@ -51,7 +51,7 @@ export const commitAnswerSchema = z
 export const receivedSchema = z
   .object({
     blobs: count,
-    newBytes: count.meta({ description: 'Pack bytes that the request added.' }),
+    newBytes: count.meta({ description: 'Pack bytes that this request added.' }),
   })
   .meta({ id: 'ReceivedBlobs' })
 

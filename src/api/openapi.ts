@@ -1,4 +1,5 @@
-/** OpenAPI 3.1 of the native API, generated from the route table and from the schemas that validate. */
+/** OpenAPI 3.1 document of the native API, generated from the route table and the schemas used
+ *  for validation. */
 import { z } from 'zod'
 import { problemSchema } from './messages.ts'
 import type { ApiRoute, Content } from './route.ts'
@@ -6,7 +7,7 @@ import { apiRoutes } from './routes.ts'
 
 type JsonObject = Record<string, unknown>
 
-/** Of the wire contract, not of the program. */
+/** Version of the wire contract, not of the program. */
 const apiVersion = '1.0.0'
 
 export function openApiDocument(): JsonObject {
@@ -32,7 +33,7 @@ export function openApiDocument(): JsonObject {
       securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
       responses: {
         Problem: {
-          description: 'A failure (RFC 9457).',
+          description: 'An error (RFC 9457).',
           content: { 'application/problem+json': { schema: problem } },
         },
       },
@@ -70,7 +71,7 @@ function operationOf(route: ApiRoute, schemas: JsonObject): JsonObject {
 const integerParameters: ReadonlySet<string> = new Set(['id', 'run'])
 
 const ownerDescription =
-  "What is before the last slash of the project's name, with `~` for slashes: `acme~platform` of `acme/platform/api`."
+  "The project's name up to its last slash, with `~` for slashes: `acme~platform` for `acme/platform/api`."
 
 function pathParameters(path: string): JsonObject[] {
   return [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => ({
@@ -110,10 +111,11 @@ function contentOf(content: Content, schemas: JsonObject): JsonObject {
   }
 }
 
-/** Puts a named schema, and those that it names, among the components; answers the reference. */
+/** Adds a named schema and the schemas it refers to to the components, and returns a reference
+ *  to it. */
 function referenceTo(schema: z.ZodType, schemas: JsonObject): JsonObject {
   const id = schema.meta()?.id
-  if (id === undefined) throw new TypeError('a schema of the wire contract needs an id')
+  if (id === undefined) throw new TypeError('a schema of the wire contract must have an id')
   const {
     $schema: _dialect,
     $defs = {},

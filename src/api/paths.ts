@@ -1,4 +1,4 @@
-/** Where things are: every URL path that the server, its pages, its client and its commands share. */
+/** Every URL path shared by the server, its pages, its client and its commands. */
 import { formatProjectPath } from '../core/run.ts'
 
 export const apiRoot = '/api/v1'
@@ -37,7 +37,7 @@ export function attestationPath(id: number): string {
 
 export const attestationKeysPath = `${apiRoot}/attestation-keys`
 
-/** Of GitHub's REST API; leads to a signed address. */
+/** A route of GitHub's REST API; it redirects to a signed URL. */
 export function signedDownloadPath(project: string, id: number): string {
   return `/repos/${formatProjectPath(project)}/actions/artifacts/${id}/zip`
 }
@@ -66,7 +66,7 @@ export function uploadPath(project: string, run: number, name: string): string {
 /** Describes the token of the request. */
 export const currentTokenPath = `${apiRoot}/tokens/current`
 
-/** Of one token, or of all that a project has. */
+/** Revokes one token or, with a project, all of its tokens. */
 export function revocationPath(project?: string): string {
   return `${project === undefined ? apiRoot : projectApiPath(project)}/tokens/revoke`
 }
@@ -75,7 +75,8 @@ function projectApiPath(project: string): string {
   return `${apiRoot}/projects/${formatProjectPath(project)}`
 }
 
-/** Pages. The run and artifact pages own the path that stock actions print (GITHUB-PROTOCOL §17). */
+/** Pages. The paths of the run and artifact pages are those that stock actions print
+ *  (GITHUB-PROTOCOL §17). */
 export function projectPagePath(project: string): string {
   return `/${formatProjectPath(project)}`
 }

@@ -1,5 +1,6 @@
-/** Query parameters of the native API. They arrive as text; each schema reads and bounds them. Unknown parameters are
- *  refused, because a filter that is silently ignored shows, or deletes, too much. */
+/** Query parameters of the native API. They arrive as text; each schema parses and bounds one.
+ *  Unknown parameters are rejected, because a filter that is silently ignored shows, or deletes,
+ *  too much. */
 import { z } from 'zod'
 import { actKinds } from '../core/audit.ts'
 import { limits } from '../core/limits.ts'
@@ -22,7 +23,7 @@ const flag = z
   .transform((text) => text !== '0' && text !== 'false')
   .pipe(z.boolean())
 
-/** A larger wish gets the largest page, and a cursor for the rest. */
+/** Values above the maximum page size are reduced to it; the cursor leads to the rest. */
 const limit = z
   .string()
   .regex(/^[1-9][0-9]{0,15}$/, 'must be a positive whole number')
@@ -37,30 +38,32 @@ const paging = {
 const project = z
   .string()
   .optional()
-  .meta({ description: 'OWNER/REPO; that of the token when absent.' })
+  .meta({ description: "OWNER/REPO; defaults to the token's project." })
 
-/** What artifacts can be narrowed to. */
+/** Filters of artifacts. */
 const artifactFilter = {
   project,
   run: identifier.optional(),
   name: z.string().optional(),
   branch: z.string().optional(),
   workflow: z.string().optional(),
-  since: instant.optional().meta({ description: 'Only what was uploaded then or later.' }),
+  since: instant
+    .optional()
+    .meta({ description: 'Only artifacts uploaded at or after this instant.' }),
 }
 
 export const artifactListQuery = z.strictObject({
   ...artifactFilter,
   latestOf: z.string().optional().meta({
     description:
-      'Made on this branch, and not by a pull request: the newest of them is what `latest:BRANCH/NAME` means.',
+      'Only artifacts made on this branch, and not by a pull request; `latest:BRANCH/NAME` means the newest of them.',
   }),
   state: z
     .enum([...artifactStateSchema.options, 'any'])
     .optional()
-    .meta({ description: 'Available and damaged when absent.' }),
+    .meta({ description: 'Defaults to available and damaged.' }),
   secrets: flag.default(false).meta({
-    description: 'Only those that hold credentials which nobody dismissed.',
+    description: 'Only artifacts with credentials that were not dismissed.',
   }),
   sort: z.enum(['newest', 'oldest', 'largest', 'expiring']).default('newest'),
   ...paging,
@@ -69,7 +72,7 @@ export const artifactListQuery = z.strictObject({
 export const searchQuery = z.strictObject({
   path: z.string().min(1).meta({
     description:
-      'A glob that whole paths are to match: `*` stays within a segment, `**` crosses them.',
+      'A glob that must match the whole path: `*` stays within a segment, `**` crosses segments.',
   }),
   ...artifactFilter,
   ...paging,
@@ -78,7 +81,7 @@ export const searchQuery = z.strictObject({
 export const artifactQuery = z.strictObject({
   brief: flag.default(false).meta({
     description:
-      'Leaves out what only the detail of an artifact has, some of which takes time where there are many files.',
+      'Omits the fields that only the detail has; some take time for artifacts with many files.',
   }),
 })
 
@@ -88,13 +91,13 @@ export const holdersQuery = z.strictObject({
 })
 
 export const manifestQuery = z.strictObject({
-  under: z.string().optional().meta({ description: 'Only this path and what lies below it.' }),
-  limit: limit.optional().meta({ description: 'Asks for one page of JSON in place of NDJSON.' }),
+  under: z.string().optional().meta({ description: 'Only this path and everything below it.' }),
+  limit: limit.optional().meta({ description: 'Returns one page as JSON instead of NDJSON.' }),
   cursor: paging.cursor,
 })
 
 export const directoryQuery = z.strictObject({
-  path: z.string().default('').meta({ description: 'The directory; absent for the root.' }),
+  path: z.string().default('').meta({ description: 'The directory; defaults to the root.' }),
   ...paging,
 })
 
@@ -105,20 +108,20 @@ export const historyQuery = z.strictObject({
 
 export const attestationQuery = z.strictObject({
   path: z.string().default('').meta({
-    description: 'One entry, with what lies below it; absent for all, and the zip.',
+    description: 'One entry and everything below it; defaults to all entries and the zip.',
   }),
 })
 
 export const fileQuery = z.strictObject({
   download: flag
     .default(false)
-    .meta({ description: 'Offers the file for saving under its own name.' }),
+    .meta({ description: 'Sends the file as an attachment under its own name.' }),
 })
 
 export const archiveQuery = z.strictObject({
   path: z.string().min(1).optional().meta({
     description:
-      'Only paths that this glob matches: `*` stays within a segment, `**` crosses them.',
+      'Only paths that this glob matches: `*` stays within a segment, `**` crosses segments.',
   }),
 })
 
@@ -128,11 +131,11 @@ export const runArchiveQuery = z.strictObject({
 
 export const runQuery = z.strictObject({
   project,
-  attempt: identifier.optional().meta({ description: 'The newest when absent.' }),
+  attempt: identifier.optional().meta({ description: 'Defaults to the newest attempt.' }),
 })
 
 export const recordQuery = z.strictObject({
-  attempt: identifier.optional().meta({ description: "The token's when absent." }),
+  attempt: identifier.optional().meta({ description: "Defaults to the token's attempt." }),
 })
 
 export const uploadQuery = z.strictObject({
@@ -140,8 +143,8 @@ export const uploadQuery = z.strictObject({
     .string()
     .min(1)
     .optional()
-    .meta({ description: 'Name of the single file; the artifact name when absent.' }),
-  retentionDays: integer(0, 36_500).optional().meta({ description: '0 is the default.' }),
+    .meta({ description: 'Name of the single file; defaults to the artifact name.' }),
+  retentionDays: integer(0, 36_500).optional().meta({ description: '0 means the default.' }),
   overwrite: flag.default(false),
   attempt: identifier.optional(),
   job: z.string().min(1).max(255).optional(),
@@ -149,7 +152,7 @@ export const uploadQuery = z.strictObject({
 })
 
 export const deletionQuery = z.strictObject({
-  dryRun: flag.default(false).meta({ description: 'Only says what would come back.' }),
+  dryRun: flag.default(false).meta({ description: 'Only reports what would be freed.' }),
 })
 
 export const runDeletionQuery = z.strictObject({
@@ -161,10 +164,10 @@ export const auditQuery = z.strictObject({
   project: z
     .string()
     .optional()
-    .meta({ description: 'OWNER/REPO; that of the token when absent, or all of them.' }),
+    .meta({ description: "OWNER/REPO; defaults to the token's project, else to all projects." }),
   kind: z.enum(actKinds).optional(),
-  since: instant.optional().meta({ description: 'Only what was done then or later.' }),
-  artifact: identifier.optional().meta({ description: 'Only what was done to this one.' }),
+  since: instant.optional().meta({ description: 'Only entries at or after this instant.' }),
+  artifact: identifier.optional().meta({ description: 'Only entries about this artifact.' }),
   ...paging,
 })
 
@@ -172,7 +175,7 @@ export const tokenListQuery = z.strictObject({
   project: z
     .string()
     .optional()
-    .meta({ description: 'OWNER/REPO; that of the token when absent, or all of them.' }),
+    .meta({ description: "OWNER/REPO; defaults to the token's project, else to all projects." }),
   ...paging,
 })
 
@@ -181,22 +184,21 @@ export const statsQuery = z.strictObject({ project: z.string().optional() })
 export const compareQuery = z.strictObject({
   base: z.string(),
   head: z.string(),
-  project: z
-    .string()
-    .optional()
-    .meta({ description: 'Completes references that name no project.' }),
+  project: z.string().optional().meta({ description: 'Project of references that name none.' }),
   ...paging,
 })
 
-/** `TROVE_MAX_ENTRIES` decides; this is the most that it can be. */
-const entryCount = integer(0, 10_000_000).meta({ description: 'Entries of the manifest.' })
+/** The highest value that `TROVE_MAX_ENTRIES` can have; the actual limit is the setting. */
+const entryCount = integer(0, 10_000_000).meta({
+  description: 'Number of entries of the manifest.',
+})
 
 export const manifestOfferQuery = z.strictObject({
   tree: z.string().meta({ description: 'The tree digest of the manifest.' }),
   entries: entryCount,
   base: z.string().optional().meta({
     description:
-      'The digest of a tree that the project has: the body says what is different from it.',
+      'The digest of a tree that the project has: the body then contains the changes from it.',
   }),
 })
 
@@ -204,7 +206,7 @@ export const timesOfferQuery = z.strictObject({ entries: entryCount })
 
 export const treeQuery = z.strictObject({
   base: identifier.optional().meta({
-    description: 'An artifact whose tree is at hand. Without effect when it is there no more.',
+    description: 'An artifact whose tree the client has. Ignored if the artifact no longer exists.',
   }),
 })
 

@@ -1,13 +1,13 @@
-/** What the documentation says of a route. */
+/** The description of a route in the API documentation. */
 import type { z } from 'zod'
 
-/** A body: JSON of a schema, one JSON value a line, or bytes of the media types named. */
+/** A body: JSON of a schema, one JSON value per line, or bytes of the named media types. */
 export type Content =
   | { json: z.ZodType }
   | { ndjson: z.ZodType; orJson?: z.ZodType }
   | { bytes: string[] }
 
-/** An answer of a status: what it says, and its body. */
+/** A response: its description and body. */
 export interface Answer {
   description: string
   content?: Content
@@ -23,16 +23,17 @@ export function bytes(description: string, ...mediaTypes: string[]): Answer {
 
 export interface ApiRoute {
   method: 'get' | 'put' | 'post' | 'patch' | 'delete'
-  /** With `{parameters}`, from the root. */
+  /** From the root, with `{parameters}`. */
   path: string
   operationId: string
   summary: string
-  /** It takes no token: the body is one, or the answer is for all. */
+  /** Requires no token: the body carries one, or the response is public. */
   isOpen?: true
   query?: z.ZodObject
   request?: Content
-  /** Every status that is no problem, with its body. */
+  /** Every status other than an error, with its body. */
   responses: Record<number, Answer>
-  /** Statuses of problems to expect besides 400, 401, 403 and 404; the document says that any other is one too. */
+  /** Error statuses to expect besides 400, 401, 403 and 404; the document declares all others as
+   *  possible. */
   errors?: number[]
 }

@@ -1,4 +1,5 @@
-/** The native API's routes as data: what `/openapi.json` is made of. A test checks that the server has each, and no other. */
+/** The native API's routes as data; `/openapi.json` is generated from them. A test checks that
+ *  the server has exactly these. */
 import { adminRoutes } from './admin-routes.ts'
 import { artifactRoutes } from './artifact-routes.ts'
 import type { ApiRoute } from './route.ts'

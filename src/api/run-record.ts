@@ -1,4 +1,4 @@
-/** The wire contract of what a runner tells of a run, and of what the store tells about it. */
+/** The wire contract of run records: what runners report, and what the store returns. */
 import { z } from 'zod'
 import { limits } from '../core/limits.ts'
 import { instant } from './fields.ts'
@@ -9,7 +9,7 @@ const name = z.string().max(limits.recordedNameCharactersMax)
 const key = z
   .string()
   .regex(/^[A-Za-z0-9_-]{1,255}$/)
-  .meta({ description: 'Of a job, unique in the run.' })
+  .meta({ description: 'Key of a job, unique in the run.' })
 const conclusion = z.enum(['success', 'failure', 'cancelled', 'skipped'])
 const kind = z.enum([
   'output',
@@ -23,7 +23,7 @@ const kind = z.enum([
   'cut',
 ])
 
-/** A later one could be kept, but neither shown nor listed: years have four digits. */
+/** Later instants could be stored, but not shown or listed, since years have four digits. */
 const lastInstant = Date.parse('9999-12-31T23:59:59.999Z')
 const at = milliseconds.max(lastInstant).meta({ description: 'Milliseconds since the epoch.' })
 const step = z.strictObject({ number: number.min(1), name })
@@ -59,15 +59,18 @@ export const runEventsSchema = z
       .string()
       .regex(/^[0-9a-f]{32}$/)
       .meta({
-        description: 'Random; one that begins at sequence 0 takes the place of another one.',
+        description: 'A random id. A recording that begins at sequence 0 replaces an earlier one.',
       }),
-    sequence: z.int().min(0).meta({ description: 'Number of the first event, counted from 0.' }),
+    sequence: z
+      .int()
+      .min(0)
+      .meta({ description: 'Number of the first event of the batch, from 0.' }),
     events: z.array(runEventSchema).min(1).max(limits.runEventsMax),
   })
   .meta({ id: 'RunEvents' })
 
 export const runEventsAnswerSchema = z
-  .object({ nextSequence: z.int().meta({ description: 'Events before this one are kept.' }) })
+  .object({ nextSequence: z.int().meta({ description: 'All events before this one are stored.' }) })
   .meta({ id: 'RunEventsAnswer' })
 
 const progress = {
@@ -76,7 +79,7 @@ const progress = {
     .enum([...conclusion.options, 'stale'])
     .nullable()
     .meta({
-      description: '`stale`: nothing was heard of the run for an hour, nor how this ended.',
+      description: '`stale`: it did not end, and nothing was reported of the run for an hour.',
     }),
   startedAt: instant.nullable(),
   durationMs: milliseconds.nullable(),
@@ -85,11 +88,11 @@ const progress = {
 const recordedJobSchema = z
   .object({
     key,
-    id: z.string().meta({ description: 'As the workflow file calls it.' }),
+    id: z.string().meta({ description: 'The id of the job in the workflow file.' }),
     name: z.string(),
     ...progress,
     logLines: z.int(),
-    logCut: z.boolean().meta({ description: 'The log grew past its bound and ends early.' }),
+    logCut: z.boolean().meta({ description: 'True when the log was cut off at its size limit.' }),
     logUrl: z.string(),
     steps: z.array(z.object({ number, name: z.string(), ...progress })),
   })
@@ -108,7 +111,7 @@ export const runDetailSchema = z
     record: z
       .object({ ...progress, updatedAt: instant, jobs: z.array(recordedJobSchema) })
       .nullable()
-      .meta({ description: 'Null for a run that nobody recorded.' }),
+      .meta({ description: 'Null for a run without a record.' }),
     links: z.object({ html: z.string(), archive: z.string() }),
   })
   .meta({ id: 'RunDetail' })

@@ -1,4 +1,4 @@
-/** Routes of runs and of what is recorded of them, as data. */
+/** Routes of runs and their records, as data. */
 import { bulkDeletionSchema } from './messages.ts'
 import { apiRoot } from './paths.ts'
 import { recordQuery, runDeletionQuery, runQuery } from './queries.ts'
@@ -11,16 +11,16 @@ export const runRoutes: readonly ApiRoute[] = [
     path: `${apiRoot}/runs/{run}`,
     operationId: 'deleteRun',
     summary:
-      'Deletes all artifacts of a run, and what was recorded of it; only the former can be taken back.',
+      'Deletes all artifacts of a run, and its record. Deleted artifacts can be restored for a while, the record cannot.',
     query: runDeletionQuery,
-    responses: { 200: json('They are gone.', bulkDeletionSchema) },
+    responses: { 200: json('The deletion.', bulkDeletionSchema) },
     errors: [413],
   },
   {
     method: 'get',
     path: `${apiRoot}/runs/{run}`,
     operationId: 'readRun',
-    summary: 'A run with its jobs and steps, as far as they were recorded.',
+    summary: 'A run with its jobs and steps, as far as recorded.',
     query: runQuery,
     responses: { 200: json('The run.', runDetailSchema) },
   },
@@ -37,9 +37,9 @@ export const runRoutes: readonly ApiRoute[] = [
     path: `${apiRoot}/runs/{run}/jobs/{job}`,
     operationId: 'deleteJob',
     summary:
-      'Forgets what was recorded of a job, by its key: its steps and its log. The artifacts that it made stay.',
+      'Deletes the record of a job, by its key: its steps and its log. Artifacts of the job are kept.',
     query: runQuery,
-    responses: { 204: { description: 'It is forgotten.' } },
+    responses: { 204: { description: 'The record is deleted.' } },
     errors: [503],
   },
   {
@@ -47,11 +47,11 @@ export const runRoutes: readonly ApiRoute[] = [
     path: `${apiRoot}/projects/{owner}/{repo}/runs/{run}/record`,
     operationId: 'recordRun',
     summary:
-      'Adds events of a run: jobs, steps, lines of logs. Events that are in already are passed over, so that a batch ' +
-      'can be sent again. A run of which nothing is heard for an hour counts as stale; `run-started` once more is a sign of life.',
+      'Appends events of a run: jobs, steps, log lines. Events already stored are skipped, so a batch can be sent again. ' +
+      'A run without events for an hour counts as stale; repeating `run-started` keeps it alive.',
     query: recordQuery,
     request: { json: runEventsSchema },
-    responses: { 200: json('They are kept.', runEventsAnswerSchema) },
+    responses: { 200: json('The events are stored.', runEventsAnswerSchema) },
     errors: [409, 413, 507],
   },
 ]

@@ -1,4 +1,4 @@
-/** Credentials in artifacts, in their wire form: where they stand, never what they are. */
+/** The wire form of credentials found in artifacts: their place and kind, never their values. */
 import { z } from 'zod'
 import { count, digest, id, instant } from './fields.ts'
 
@@ -7,31 +7,31 @@ export const secretListSchema = z
     artifact: id,
     searched: z.boolean().meta({
       description:
-        'Whether it was searched yet, which takes up to a minute, or longer where much is new.',
+        'Whether the artifact was searched. This takes up to a minute, or longer if much is new.',
     }),
     passedOver: count.meta({
-      description: 'Files that could hold some, but are too large, too many or damaged.',
+      description: 'Files not searched because they are too large, too many or damaged.',
     }),
     secrets: z
       .array(
         z.object({
           path: z.string(),
-          line: count.meta({ description: 'From 1 on.' }),
-          kind: z.string().meta({ description: 'Such as `github-token`.' }),
-          title: z.string().meta({ description: 'The same in words, such as `GitHub token`.' }),
-          digest: digest.meta({ description: 'Of the file.' }),
+          line: count.meta({ description: 'Line number, from 1.' }),
+          kind: z.string().meta({ description: 'The kind, such as `github-token`.' }),
+          title: z.string().meta({ description: 'The kind in words, such as `GitHub token`.' }),
+          digest: digest.meta({ description: 'Digest of the file.' }),
           dismissedAt: instant.nullable().meta({
-            description: 'When somebody said that what the file holds is no secret.',
+            description: 'When the findings in the file were dismissed.',
           }),
         }),
       )
-      .meta({ description: 'By path and line, at most 20 of a file and 1,000 in all.' }),
+      .meta({ description: 'Sorted by path and line; at most 20 per file and 1,000 in all.' }),
   })
   .meta({ id: 'SecretList' })
 
 export const secretDismissalSchema = z
   .strictObject({
-    digest: digest.meta({ description: 'Of a file that the list names.' }),
+    digest: digest.meta({ description: 'Digest of a listed file.' }),
     dismissed: z.boolean(),
   })
   .meta({ id: 'SecretDismissal' })

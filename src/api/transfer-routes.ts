@@ -1,4 +1,5 @@
-/** Routes of the negotiated upload and the delta download, as data (negotiation.ts says what their bodies are). */
+/** Routes of the negotiated upload and the delta download, as data (negotiation.ts describes
+ *  their bodies). */
 import { artifactFetchQuery, manifestOfferQuery, timesOfferQuery, treeQuery } from './queries.ts'
 import {
   changesMediaType,
@@ -19,7 +20,7 @@ import { apiRoot } from './paths.ts'
 import { type ApiRoute, bytes, json } from './route.ts'
 
 const upload = `${apiRoot}/uploads/{uploadId}`
-const missing = bytes('Ordinals of what is missing.', ordinalsMediaType)
+const missing = bytes('Ordinals of the missing items.', ordinalsMediaType)
 
 export const transferRoutes: readonly ApiRoute[] = [
   {
@@ -27,9 +28,9 @@ export const transferRoutes: readonly ApiRoute[] = [
     path: `${apiRoot}/uploads`,
     operationId: 'offerTree',
     summary:
-      'Begins a negotiated upload, or goes on with one. A tree that the project knows is done at once.',
+      'Starts or continues a negotiated upload. A tree that the project has is committed at once.',
     request: { json: offerSchema },
-    responses: { 200: json('The artifact, or the upload to go on with.', offerAnswerSchema) },
+    responses: { 200: json('The artifact, or the upload to continue.', offerAnswerSchema) },
     errors: [409, 413, 507],
   },
   {
@@ -37,7 +38,7 @@ export const transferRoutes: readonly ApiRoute[] = [
     path: `${upload}/manifest`,
     operationId: 'offerManifest',
     summary:
-      'Takes the canonical manifest, or with `base` what is different from that tree, gzipped or (`Content-Encoding: br`) by Brotli; answers the files that are missing, among the entries sent.',
+      'Sends the canonical manifest, or with `base` the changes from that tree, compressed by gzip or (`Content-Encoding: br`) Brotli. Returns the missing files among the entries sent.',
     query: manifestOfferQuery,
     request: { bytes: [manifestMediaType, changesMediaType] },
     responses: { 200: missing },
@@ -47,7 +48,8 @@ export const transferRoutes: readonly ApiRoute[] = [
     method: 'get',
     path: `${upload}/missing`,
     operationId: 'readMissing',
-    summary: 'The files that are missing now; 409 `upload_incomplete` before the manifest.',
+    summary:
+      'The files that are still missing; 409 `upload_incomplete` before the manifest was sent.',
     responses: { 200: missing },
     errors: [409],
   },
@@ -55,17 +57,17 @@ export const transferRoutes: readonly ApiRoute[] = [
     method: 'post',
     path: `${upload}/times`,
     operationId: 'offerTimes',
-    summary: 'Takes modification times, a sized record for each page of the manifest.',
+    summary: 'Sends modification times, as one sized record per page of the manifest.',
     query: timesOfferQuery,
     request: { bytes: [timesMediaType] },
-    responses: { 204: { description: 'They are kept.' } },
+    responses: { 204: { description: 'The times are stored.' } },
     errors: [409, 413],
   },
   {
     method: 'post',
     path: `${upload}/parts`,
     operationId: 'offerParts',
-    summary: 'Takes the parts of large files; answers those that are missing.',
+    summary: 'Sends the parts of large files; returns the missing ones.',
     request: { bytes: [partsMediaType] },
     responses: { 200: missing },
     errors: [409, 413],
@@ -74,9 +76,9 @@ export const transferRoutes: readonly ApiRoute[] = [
     method: 'post',
     path: `${upload}/packs`,
     operationId: 'sendBlobs',
-    summary: 'Takes missing blobs, deflated. Any number of requests may run at once.',
+    summary: 'Sends missing blobs, deflated. Any number of requests may run concurrently.',
     request: { bytes: [packMediaType] },
-    responses: { 200: json('They are kept.', receivedSchema) },
+    responses: { 200: json('The blobs are stored.', receivedSchema) },
     errors: [409, 413, 507],
   },
   {
@@ -84,10 +86,13 @@ export const transferRoutes: readonly ApiRoute[] = [
     path: `${upload}/commit`,
     operationId: 'commitUpload',
     summary:
-      'Makes the artifact. The body is the offer again; 409 `upload_incomplete` when blobs are missing.',
+      'Commits the artifact. The body is the offer again; 409 `upload_incomplete` if blobs are missing.',
     request: { json: offerSchema },
     responses: {
-      200: json('The same job had sent the same tree under this name before.', commitAnswerSchema),
+      200: json(
+        'The same job had already uploaded the same tree under this name.',
+        commitAnswerSchema,
+      ),
       201: json('The new artifact.', commitAnswerSchema),
     },
     errors: [409, 413, 507],
@@ -96,8 +101,8 @@ export const transferRoutes: readonly ApiRoute[] = [
     method: 'delete',
     path: upload,
     operationId: 'abortUpload',
-    summary: 'Gives an upload up; what it sent is let go.',
-    responses: { 204: { description: 'It is over.' } },
+    summary: 'Aborts an upload and releases what it sent.',
+    responses: { 204: { description: 'The upload is aborted.' } },
     errors: [409],
   },
   {
@@ -105,7 +110,7 @@ export const transferRoutes: readonly ApiRoute[] = [
     path: `${apiRoot}/artifacts/{id}/tree`,
     operationId: 'readTree',
     summary:
-      'All entries in their compact form: canonical text and times, a page each. With a base, only what is different from it.',
+      'All entries in compact form: canonical text and times, by pages. With a base, only the differences from it.',
     query: treeQuery,
     responses: { 200: bytes('The tree, or its changes.', manifestMediaType, changesMediaType) },
     errors: [410],
