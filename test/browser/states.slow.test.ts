@@ -137,10 +137,10 @@ describe.skipIf(!hasChromium)('a page', () => {
     })
     await page.goto(`${run}/artifacts/${id}`)
     await page.getByLabel('Go to file').fill('a')
-    await page.getByText('Reading the names of all files…').waitFor()
+    await page.getByText('Loading file names…').waitFor()
     goOn()
     // An answer that broke off half-way.
-    await page.getByText('The names of the files cannot be read now.').waitFor()
+    await page.getByText('Could not load the file names.').waitFor()
     isBroken = false
     await page.getByLabel('Go to file').fill('a.')
     await page.locator('.found').getByRole('link', { name: 'a.txt' }).waitFor()

@@ -1,4 +1,5 @@
-/** A folder from a browser becomes an artifact, byte for byte, and a second time sends next to nothing. */
+/** A folder from a browser becomes an artifact, byte for byte, and a second time sends next to
+ *  nothing. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -73,7 +74,7 @@ describe.skipIf(!hasChromium).each([
     await page.getByText('5 files').waitFor()
     await page.getByLabel('Artifact name').fill(name)
     await page.getByRole('button', { name: 'Upload' }).click()
-    const failed = page.getByText('It did not work:')
+    const failed = page.getByText('Upload failed:')
     const outcome = await Promise.race([
       page.waitForURL('**/artifacts/*').then(() => 'uploaded'),
       failed.waitFor().then(
@@ -131,7 +132,7 @@ describe.skipIf(!hasChromium).each([
     await dropFolder(page)
     await page.getByLabel('Artifact name').fill('stopped')
     await page.getByRole('button', { name: 'Upload' }).click()
-    await page.getByText('Sending what is missing…').waitFor()
+    await page.getByText('Sending missing files…').waitFor()
     expect(await page.locator('[data-hashed]').getAttribute('value')).toBe('1')
     expect(await page.locator('[data-sent]').getAttribute('value')).toBe('0')
     await page.getByRole('button', { name: 'Stop' }).click()
@@ -152,7 +153,7 @@ describe.skipIf(!hasChromium).each([
     await page.getByLabel('Artifact name').fill('seed')
     await page.locator('[data-files]').setInputFiles(join(folder, 'index.html'))
     await page.getByRole('button', { name: 'Upload' }).click()
-    const phase = page.getByText('It did not work:')
+    const phase = page.getByText('Upload failed:')
     await phase.waitFor()
     expect(await phase.textContent()).toContain('seed')
     await page.context().close()

@@ -1,4 +1,5 @@
-/** Ticking many rows: one box for all of them, a count, and a bar that shows once something is ticked. */
+/** Selection of rows for bulk actions: a checkbox for all rows, a count, and a bar that appears
+ *  with the first selected row. */
 
 export function enhanceBulk(): void {
   const form = document.querySelector<HTMLFormElement>('form[data-bulk]')
@@ -9,14 +10,14 @@ export function enhanceBulk(): void {
   const everything = form.querySelector<HTMLInputElement>('input[name=all]')
   const count = form.querySelector('[data-bulk-count]')
   const update = (): void => {
-    const ticked = boxes.filter((box) => box.checked).length
-    bar.hidden = ticked === 0
-    if (count) count.textContent = `${ticked} selected:`
+    const selected = boxes.filter((box) => box.checked).length
+    bar.hidden = selected === 0
+    if (count) count.textContent = `${selected} selected:`
     if (all) {
-      all.checked = ticked > 0 && ticked === boxes.length
-      all.indeterminate = ticked > 0 && ticked < boxes.length
+      all.checked = selected > 0 && selected === boxes.length
+      all.indeterminate = selected > 0 && selected < boxes.length
     }
-    if (ticked === 0 && everything) everything.checked = false
+    if (selected === 0 && everything) everything.checked = false
   }
   all?.addEventListener('change', () => {
     for (const box of boxes) box.checked = all.checked

@@ -1,5 +1,5 @@
-/** Files that somebody chose or dropped, under their paths inside the artifact: what was dropped as one folder is that
- *  folder's content, as with the stock action. */
+/** Files that were chosen or dropped, with their paths inside the artifact. A single folder
+ *  stands for its content, as with the stock action. */
 
 export interface ChosenFile {
   path: string
@@ -16,7 +16,7 @@ export function chosenFiles(files: Iterable<File>): ChosenFile[] {
 }
 
 export async function droppedFiles(transfer: DataTransfer): Promise<ChosenFile[]> {
-  // All entries must be taken before the first await: the transfer is emptied when the event is over.
+  // Entries must be read before the first await: the transfer is emptied after the event.
   const entries = [...transfer.items].map((item) => item.webkitGetAsEntry())
   const found: ChosenFile[] = []
   for (const entry of entries) if (entry !== null) await collect(entry, found)
@@ -33,7 +33,7 @@ async function collect(entry: FileSystemEntry, found: ChosenFile[]): Promise<voi
   }
   const reader = (entry as FileSystemDirectoryEntry).createReader()
   for (;;) {
-    // Chromium answers at most 100 entries a call, and none at the end.
+    // Chromium returns at most 100 entries per call, and an empty batch at the end.
     const batch = await new Promise<FileSystemEntry[]>((resolve, reject) => {
       reader.readEntries(resolve, reject)
     })

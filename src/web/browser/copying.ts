@@ -1,4 +1,4 @@
-/** Buttons that copy what they name. */
+/** Buttons that copy the text of their `data-copy` attribute. */
 import { announce } from './announce.ts'
 
 export function enhanceCopying(): void {
@@ -7,7 +7,7 @@ export function enhanceCopying(): void {
     const text = button?.getAttribute('data-copy')
     if (button === null || text === null || text === undefined) return
     void copy(text).then((copied) => {
-      announce(copied ? 'Copied' : 'Copying is not possible here')
+      announce(copied ? 'Copied' : 'Could not copy')
       button.classList.toggle('copied', copied)
       setTimeout(() => {
         button.classList.remove('copied')
@@ -17,7 +17,7 @@ export function enhanceCopying(): void {
 }
 
 async function copy(text: string): Promise<boolean> {
-  // Absent on plain http from another machine.
+  // Undefined on insecure origins, such as plain http from another machine.
   const clipboard = navigator.clipboard as Clipboard | undefined
   if (clipboard === undefined) return copyBySelection(text)
   try {
@@ -28,7 +28,7 @@ async function copy(text: string): Promise<boolean> {
   }
 }
 
-/** The only way on plain http. */
+/** The only way on insecure origins. */
 function copyBySelection(text: string): boolean {
   const field = document.createElement('textarea')
   field.value = text

@@ -1,5 +1,5 @@
-/** Pages that ask something, shown as a dialog above the page that one is on. The browser's own dialog keeps the focus
- *  inside, closes on Escape and gives the focus back. */
+/** Shows confirmation pages as a dialog above the current page. The native `dialog` keeps the
+ *  focus inside, closes on Escape and restores the focus. */
 import { fetchDocument } from './fetch-document.ts'
 
 export function enhanceDialogs(): void {
@@ -26,14 +26,15 @@ export function showDialog(id: string): void {
   if (dialog instanceof HTMLDialogElement && !dialog.open) dialog.showModal()
 }
 
-/** What the page says can take a moment to be counted; until it is there the dialog says so. */
+/** Shows the section `#confirm` of a page as a dialog. The server may take a moment to compute
+ *  it; until then the dialog says so. */
 async function showPage(address: string): Promise<void> {
   const dialog = document.createElement('dialog')
   const waiting = document.createElement('p')
-  waiting.textContent = 'Counting what it frees…'
+  waiting.textContent = 'Calculating freed space…'
   waiting.setAttribute('role', 'status')
   dialog.append(waiting)
-  dialog.setAttribute('aria-label', 'Before it is done')
+  dialog.setAttribute('aria-label', 'Confirmation')
   dialog.addEventListener('close', () => {
     dialog.remove()
   })

@@ -1,5 +1,5 @@
-/** What every page is better with: copying, dialogs, keys, rows, going to a file. Each part looks for its own elements and
- *  does nothing where there are none. */
+/** Enhancements of all pages: copying, dialogs, keys, rows, going to a file. Each looks for its
+ *  own elements, and is a no-op on pages without them. */
 import { enhanceBulk } from './bulk.ts'
 import { enhanceCopying } from './copying.ts'
 import { enhanceDialogs } from './dialogs.ts'

@@ -1,5 +1,6 @@
-/** A page of ours, parsed by the browser as a document of its own: nothing in it runs, and no text is turned into markup
- *  here. Null for what is no page, or when the server cannot be reached. */
+/** Fetches a page of ours. The browser parses it into a document of its own, so no script in it
+ *  runs, and no code here turns text into markup. Null if the response is not a page, or the
+ *  server cannot be reached. */
 export function fetchDocument(address: string): Promise<Document | null> {
   return new Promise((resolve) => {
     const request = new XMLHttpRequest()

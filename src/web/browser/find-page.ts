@@ -1,4 +1,5 @@
-/** Hashes a dropped or chosen file and opens the answer; the file itself stays where it is. */
+/** Hashes a dropped or chosen file and opens the page with its holders; the file itself is not
+ *  sent. */
 import { openWorkers } from './hashing.ts'
 
 const drop = document.querySelector<HTMLElement>('[data-find]')
@@ -20,7 +21,7 @@ if (drop && input) {
 
 async function find(place: HTMLElement, file: File): Promise<void> {
   const progress = place.querySelector('[data-progress]')
-  const tell = (text: string): void => {
+  const report = (text: string): void => {
     if (progress) progress.textContent = text
   }
   const workers = openWorkers(place.dataset['worker'] ?? '')
@@ -28,13 +29,11 @@ async function find(place: HTMLElement, file: File): Promise<void> {
   try {
     const digest = await workers.hash(file, (bytes) => {
       done += bytes
-      tell(`Hashing ${file.name}: ${Math.floor((done / Math.max(1, file.size)) * 100)} %`)
+      report(`Hashing ${file.name}: ${Math.floor((done / Math.max(1, file.size)) * 100)} %`)
     })
     location.assign(`/find?digest=sha256:${digest}`)
   } catch (error) {
-    tell(
-      `${file.name} could not be read: ${error instanceof Error ? error.message : String(error)}`,
-    )
+    report(`Cannot read ${file.name}: ${error instanceof Error ? error.message : String(error)}`)
   } finally {
     workers.close()
   }

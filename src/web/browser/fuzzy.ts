@@ -1,11 +1,13 @@
-/** Which paths a few typed characters mean: all of them in order, those close together and late in the path first. */
+/** Fuzzy matching of paths: a match contains all typed characters in order. Characters that are
+ *  close together and near the end of the path rank first. */
 
 export interface Match {
   path: string
   score: number
 }
 
-/** Undefined when `path` does not hold the characters in order. Both in lower case. */
+/** Scores a match; undefined if `path` does not contain the characters in order. Both must be in
+ *  lower case. */
 function scoreOf(path: string, typed: string): number | undefined {
   const whole = path.lastIndexOf(typed)
   const name = path.lastIndexOf('/') + 1
@@ -21,7 +23,7 @@ function scoreOf(path: string, typed: string): number | undefined {
   return -gaps - path.length / 100
 }
 
-/** The best `limit`, best first. */
+/** Returns at most `limit` matches, best first. */
 export function bestMatches(paths: readonly string[], typed: string, limit: number): string[] {
   const wanted = typed.toLowerCase()
   const best: Match[] = []

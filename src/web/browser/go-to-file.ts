@@ -1,4 +1,5 @@
-/** The box that narrows an artifact's files while one types. All paths are fetched once, when the box is first used. */
+/** The box "Go to file", which filters the files of an artifact while the visitor types. All
+ *  paths are fetched once, when the box is first used. */
 import { announce } from './announce.ts'
 import { bestMatches } from './fuzzy.ts'
 
@@ -12,39 +13,39 @@ export function enhanceGoToFile(): void {
   if (!form || !input || !list || address === undefined || blob === undefined) return
   let paths: Promise<string[]> | undefined
   let hasPaths = false
-  let asked = 0
+  let lastTurn = 0
   const update = async (): Promise<void> => {
-    const turn = ++asked
+    const turn = ++lastTurn
     const typed = input.value.trim()
     if (typed === '') {
       list.hidden = true
       return
     }
-    if (!hasPaths) showText(list, 'Reading the names of all files…')
+    if (!hasPaths) showText(list, 'Loading file names…')
     let all: string[]
     try {
       all = await (paths ??= fetchPaths(address))
     } catch {
       paths = undefined
-      showText(list, 'The names of the files cannot be read now.')
+      showText(list, 'Could not load the file names. Type again to retry.')
       return
     }
     const found = bestMatches(all, typed, shownMax)
     hasPaths = true
-    if (turn !== asked) return
+    if (turn !== lastTurn) return
     list.replaceChildren(...found.map((path) => itemOf(path, blob)))
     list.hidden = false
-    if (found.length === 0) showText(list, 'No file matches.')
+    if (found.length === 0) showText(list, 'No files match.')
     announce(
       found.length === 0
-        ? 'No file matches'
+        ? 'No files match'
         : found.length === 1
           ? '1 file matches'
           : `${found.length} files match`,
     )
   }
   input.addEventListener('focus', () => {
-    // Whoever types is told when it fails.
+    // A failure is reported once the visitor types.
     paths ??= fetchPaths(address)
     paths.catch(() => undefined)
   })
@@ -60,7 +61,7 @@ export function enhanceGoToFile(): void {
   })
 }
 
-/** Arrow keys go through the list, Escape leaves it. */
+/** Arrow keys move through the list, Escape closes it. */
 function moveBetween(event: KeyboardEvent, input: HTMLInputElement, list: HTMLUListElement): void {
   const step = event.key === 'ArrowDown' ? 1 : event.key === 'ArrowUp' ? -1 : 0
   if (event.key === 'Escape') {
@@ -74,15 +75,15 @@ function moveBetween(event: KeyboardEvent, input: HTMLInputElement, list: HTMLUL
   stops[(at + step + stops.length) % stops.length]?.focus()
 }
 
-/** Lines of lists; the last one is empty (artifact/path-list.ts). */
+/** Each line is an array of paths; an empty array marks the end (artifact/path-list.ts). */
 async function fetchPaths(address: string): Promise<string[]> {
   const response = await fetch(address)
-  if (!response.ok) throw new Error(`the server answered ${response.status}`)
+  if (!response.ok) throw new Error(`the server responded with ${response.status}`)
   const lists = (await response.text())
     .trimEnd()
     .split('\n')
     .map((line) => JSON.parse(line) as string[])
-  if (lists.at(-1)?.length !== 0) throw new Error('the list broke off')
+  if (lists.at(-1)?.length !== 0) throw new Error('the list is truncated')
   return lists.flat()
 }
 

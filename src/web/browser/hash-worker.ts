@@ -1,4 +1,4 @@
-/** Does what it is given, one piece of work after another. */
+/** Worker that hashes, cuts and encodes files; it performs its requests one at a time. */
 import {
   chunkSizes,
   coarseChunkSizes,
@@ -17,16 +17,16 @@ addEventListener('message', ({ data }: MessageEvent<WorkRequest>) => {
 })
 
 async function answer({ id, work }: WorkRequest): Promise<void> {
-  const tell = (message: WorkAnswer): void => {
+  const reply = (message: WorkAnswer): void => {
     postMessage(message)
   }
   try {
     const onBytes = (bytes: number): void => {
-      tell({ id, kind: 'progress', bytes })
+      reply({ id, kind: 'progress', bytes })
     }
-    tell({ id, kind: 'done', result: await perform(work, onBytes) })
+    reply({ id, kind: 'done', result: await perform(work, onBytes) })
   } catch (error) {
-    tell({ id, kind: 'failed', message: error instanceof Error ? error.message : String(error) })
+    reply({ id, kind: 'failed', message: error instanceof Error ? error.message : String(error) })
   }
 }
 
@@ -55,7 +55,7 @@ async function hashFile(file: File, onBytes: (bytes: number) => void): Promise<s
   return toHex(hasher.digest())
 }
 
-/** Holds one part and one piece of the file. */
+/** Cuts a large file into parts. Holds at most one part and one piece of the stream in memory. */
 async function cutFile(file: File, digest: string): Promise<Composite> {
   const head = new Uint8Array(await file.slice(0, 16).arrayBuffer())
   const findEnd = createFileCutFinder(hasCompressedHead(head) ? coarseChunkSizes : chunkSizes)

@@ -1,7 +1,8 @@
-/** Work on files' bytes, done in workers: hashing, cutting large files, encoding what is to be sent. */
+/** Work on the contents of files, done in workers: hashing, cutting large files, encoding what
+ *  is sent. */
 import type { Composite } from './wire.ts'
 
-/** A range of a file that is a blob. */
+/** A range of a file that is one blob. */
 export interface Piece {
   file: File
   start: number
@@ -13,7 +14,7 @@ export interface Piece {
 export type Work =
   | { kind: 'hash'; file: File }
   | { kind: 'cut'; file: File; digest: string }
-  /** `isWhole`: the pieces are all of a file, in order. */
+  /** `isWhole`: the pieces are all parts of one file, in order. */
   | { kind: 'encode'; pieces: Piece[]; isWhole: boolean }
 
 export interface WorkRequest {
@@ -27,10 +28,10 @@ export type WorkAnswer =
   | { id: number; kind: 'failed'; message: string }
 
 export interface Workers {
-  /** The SHA-256 as hex; `onBytes` is told of bytes as they are read. */
+  /** Returns the SHA-256 as hex; `onBytes` gets the number of bytes of each piece read. */
   hash(file: File, onBytes: (bytes: number) => void): Promise<string>
   cut(file: File, digest: string): Promise<Composite>
-  /** Records of a `/packs` body. */
+  /** Returns the records of a `/packs` body. */
   encode(pieces: Piece[], isWhole: boolean): Promise<Uint8Array<ArrayBuffer>>
   close(): void
 }
@@ -105,7 +106,8 @@ interface Policies {
 
 let policy: ReturnType<Policies['createPolicy']> | undefined
 
-/** The one thing that pages may turn into code: a worker of this server's own assets. */
+/** Returns the address of a worker script. These scripts, from this server's assets, are the
+ *  only ones that the pages' Trusted Types policy allows. */
 function trustedWorker(address: string): string {
   const isOurs = (given: string): boolean => /^\/assets\/[\w.-]+\.js$/.test(given)
   if (!isOurs(address)) throw new Error(`not a worker of ours: ${address}`)

@@ -1,11 +1,11 @@
-/** Blobs as the store keeps them: raw deflate that ends at a byte, without a final block, or stored blocks where that is
- *  shorter (packs/codec.ts). */
+/** Encodes blobs as the store keeps them: raw deflate that ends on a byte boundary without a
+ *  final block, or stored blocks if these are shorter (packs/codec.ts). */
 import { Deflate, deflateSync, inflateSync } from 'fflate'
 import { joined } from './wire.ts'
 
 const storedBlockBytesMax = 65_535
 
-/** A byte, deflated: what goes on behind a joining stream when that ends where it should. */
+/** One deflated byte. It can be appended to a joining stream only if that ends correctly. */
 const marker = 0x5a
 const markerStream = deflateSync(Uint8Array.of(marker))
 
@@ -23,12 +23,13 @@ function deflateToByte(bytes: Uint8Array): Uint8Array | undefined {
   const deflate = new Deflate({ level: 6 }, (piece) => {
     pieces.push(piece)
   })
-  // fflate works on what it is given.
+  // fflate modifies its input.
   deflate.push(bytes.slice(), false)
   deflate.flush(true)
-  // fflate 0.8.3 puts the lengths of the empty block that ends a flush at a wrong place when the data ends six or seven
-  // bits into a byte. Right is always the byte in which the data ends, which the block's header of three zero bits fills
-  // up or runs over from.
+  // fflate 0.8.3 writes the lengths of the empty block that ends a flush at the wrong place if the
+  // data ends six or seven bits into a byte. The byte in which the data ends is always right. The
+  // block's header of three zero bits either ends in that byte or continues into one more zero
+  // byte, so both are tried.
   const [ending = new Uint8Array(1)] = pieces.splice(-1)
   const data = joined([...pieces, ending.subarray(0, 1)])
   return [joined([data, lengths]), joined([data, Uint8Array.of(0), lengths])].find((stream) =>
@@ -36,10 +37,11 @@ function deflateToByte(bytes: Uint8Array): Uint8Array | undefined {
   )
 }
 
-/** Of an empty stored block, RFC 1951 §3.2.4. */
+/** LEN and NLEN of an empty stored block, RFC 1951 §3.2.4. */
 const lengths = Uint8Array.of(0, 0, 0xff, 0xff)
 
-/** fflate's inflate takes a broken end for an end, so something must follow it. */
+/** Whether the stream decodes to the bytes. fflate's inflate accepts a truncated stream, so the
+ *  marker is decoded after it. */
 function holds(stream: Uint8Array, bytes: Uint8Array): boolean {
   try {
     const content = inflateSync(joined([stream, markerStream]), {
@@ -55,7 +57,7 @@ function holds(stream: Uint8Array, bytes: Uint8Array): boolean {
   }
 }
 
-/** RFC 1951 §3.2.4. */
+/** Encodes as stored blocks, RFC 1951 §3.2.4. */
 function storedBlocks(bytes: Uint8Array, length: number): Uint8Array {
   const stream = new Uint8Array(length)
   const view = new DataView(stream.buffer)

@@ -1,5 +1,5 @@
-/** Single keys, for those who keep them on (WCAG 2.1.4). They never act inside fields or with Ctrl, Alt or Meta, and none
- *  of them deletes. */
+/** Single-key shortcuts, which the visitor can turn off (WCAG 2.1.4). They never act inside
+ *  fields or with Ctrl, Alt or Meta, and none of them deletes anything. */
 import { showDialog } from './dialogs.ts'
 
 const setting = 'trove-keys'
@@ -30,7 +30,7 @@ function isInField(target: EventTarget | null): boolean {
   )
 }
 
-/** Whether the key means something here. */
+/** Performs the action of a key; returns whether it has one on this page. */
 function act(key: string): boolean {
   switch (key) {
     case '?':
@@ -40,20 +40,20 @@ function act(key: string): boolean {
     case 't':
     case 'd':
     case 'y':
-      return useMarked(key)
+      return activateMarked(key)
     case 'j':
       return moveRow(1)
     case 'k':
       return moveRow(-1)
     case 'x':
-      return tickRow()
+      return toggleRow()
     default:
       return false
   }
 }
 
-/** Fields get the focus, links are followed. */
-function useMarked(key: string): boolean {
+/** Focuses the field, or follows the link, that has this `data-key`. */
+function activateMarked(key: string): boolean {
   // The page's own element before the menu's.
   const element =
     document.querySelector<HTMLElement>(`main [data-key="${key}"]`) ??
@@ -75,7 +75,7 @@ function moveRow(step: 1 | -1): boolean {
   return target !== undefined && target !== null
 }
 
-function tickRow(): boolean {
+function toggleRow(): boolean {
   const row = document.activeElement?.closest('tr')
   const box = row?.querySelector<HTMLElement>('input[type=checkbox]')
   box?.click()

@@ -1,16 +1,17 @@
-/** Line links: `#L10` and `#L10-L20` mark lines; a click with Shift extends the mark. Pictures say how large they are. */
+/** Line links: `#L10` and `#L10-L20` highlight lines; Shift-click extends the range. Also shows
+ *  the dimensions of images. */
 import { announce } from './announce.ts'
 import { fetchDocument } from './fetch-document.ts'
 
 export function enhanceLines(): void {
   for (const picture of document.querySelectorAll<HTMLImageElement>('img[data-dimensions]')) {
-    const tell = (): void => {
+    const showSize = (): void => {
       const caption = picture.closest('figure')?.querySelector('figcaption')
       if (caption && picture.naturalWidth > 0)
         caption.textContent = `${picture.naturalWidth} × ${picture.naturalHeight} pixels`
     }
-    if (picture.complete) tell()
-    else picture.addEventListener('load', tell)
+    if (picture.complete) showSize()
+    else picture.addEventListener('load', showSize)
   }
   const list = document.querySelector('[data-lines]')
   if (list === null) return
@@ -42,7 +43,8 @@ export function enhanceLines(): void {
   }
 }
 
-/** The lines that the page has left out, fetched once; with those that are there, of which long ones are cut. */
+/** Fetches the lines that the page omits, and replaces the shown ones too, since long lines
+ *  among them are cut. */
 async function showRest(list: Element): Promise<void> {
   const link = document.querySelector<HTMLAnchorElement>('a[data-more]')
   if (link === null) return
@@ -60,7 +62,7 @@ async function showRest(list: Element): Promise<void> {
   if (rest) note?.replaceWith(document.importNode(rest, true))
   else note?.remove()
   announce(`${list.childElementCount} lines`)
-  // Where one would have gone on reading.
+  // Move the focus to the first new line, where reading continues.
   const next = Math.min(shown, list.childElementCount - 1)
   list.children[next]?.querySelector('a')?.focus()
 }

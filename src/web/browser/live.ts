@@ -1,6 +1,7 @@
-/** Parts of a page that go on while somebody looks (`data-live`, with an id): fetched again and put in place, until the
- *  server says that they are over; then those that say what came of it (`data-afterwards`, with an id) once. What is said
- *  of them is told to screen readers now and then, and at the end. */
+/** Refreshes parts of a page that change while it is open (`data-live`, with an id): fetches the
+ *  page again and replaces them until the server marks them as ended, then replaces the parts
+ *  that show the result (`data-afterwards`, with an id) once. Their state is announced to screen
+ *  readers every few seconds, and at the end. */
 import { announce } from './announce.ts'
 import { fetchDocument } from './fetch-document.ts'
 
@@ -19,7 +20,7 @@ async function follow(id: string): Promise<void> {
     const shown = document.getElementById(id)
     const page = await fetchDocument(location.href)
     const fresh = page?.getElementById(id)
-    // A server that is away for a moment is asked again; a page that has lost the part has nothing more to tell.
+    // Retry while the server is unreachable; stop if the page no longer has the part.
     if (shown === null || fresh === null) return
     if (page === null || fresh === undefined) continue
     if (!fresh.isEqualNode(shown)) replace(shown, fresh)
@@ -38,7 +39,7 @@ async function follow(id: string): Promise<void> {
   }
 }
 
-/** What had the focus keeps it, when it is still there. */
+/** Replaces a part. A focused link keeps the focus if the new part contains it. */
 function replace(shown: HTMLElement, fresh: HTMLElement): void {
   const focused = shown.contains(document.activeElement) ? document.activeElement : null
   const href = focused?.getAttribute('href')

@@ -1,5 +1,5 @@
-/** SHA-256 over bytes that come in pieces (FIPS 180-4). `crypto.subtle` cannot hash a stream, and is absent on plain-http
- *  origins; this runs in workers at some 200 MB/s. */
+/** Incremental SHA-256 (FIPS 180-4). `crypto.subtle` cannot hash a stream, and is absent on
+ *  insecure origins. Runs in workers at about 200 MB/s. */
 
 const constants = /* @__PURE__ */ firstBitsOfRoots()
 
@@ -17,7 +17,7 @@ function firstBitsOfRoots(): Uint32Array {
 
 export interface Sha256 {
   update(bytes: Uint8Array): void
-  /** The 32 bytes; the hasher is spent. */
+  /** Returns the 32 bytes; the hasher cannot be used afterwards. */
   digest(): Uint8Array
 }
 

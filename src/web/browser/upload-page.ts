@@ -1,4 +1,5 @@
-/** The form that takes a folder: chooses, starts, shows progress, and opens the artifact that came of it. */
+/** The upload form: takes files, starts the upload, shows its progress, and opens the new
+ *  artifact. */
 import { formatCount } from '../../core/units.ts'
 import { announce } from './announce.ts'
 import { chosenFiles, droppedFiles, type ChosenFile } from './chosen-files.ts'
@@ -21,7 +22,7 @@ function enhance(form: HTMLFormElement): void {
     start.disabled = files.length === 0
     const bytes = files.reduce((sum, { file }) => sum + file.size, 0)
     find('[data-chosen]').textContent =
-      `${formatCount(files.length)} files, ${formatCount(bytes)} bytes are chosen.`
+      `${formatCount(files.length)} files, ${formatCount(bytes)} bytes selected.`
   }
   for (const input of form.querySelectorAll<HTMLInputElement>('input[type=file]')) {
     input.addEventListener('change', () => {
@@ -63,8 +64,8 @@ function listenForDrops(drop: HTMLElement, choose: (files: ChosenFile[]) => void
 
 const phases: Record<UploadPhase, string> = {
   hashing: 'Hashing…',
-  asking: 'Asking what is missing…',
-  sending: 'Sending what is missing…',
+  asking: 'Comparing with the server…',
+  sending: 'Sending missing files…',
   finishing: 'Finishing…',
 }
 
@@ -100,7 +101,7 @@ async function run(form: HTMLFormElement, files: ChosenFile[], signal: AbortSign
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error)
     phase.textContent = signal.aborted
-      ? 'Stopped. What was sent is kept for a day; the same upload goes on from there.'
-      : `It did not work: ${reason}`
+      ? 'Stopped. What was sent is kept for a day; upload the same files to resume.'
+      : `Upload failed: ${reason}`
   }
 }

@@ -1,5 +1,5 @@
-/** The negotiated upload (api/negotiation.ts) from a browser: hash everything, offer the tree, send what is missing. The
- *  same upload begun again finds its session and goes on where it was. */
+/** The negotiated upload (api/negotiation.ts) from a browser: hashes everything, offers the
+ *  tree, sends what is missing. Starting the same upload again finds its session and resumes it. */
 import { limits } from '../../core/limits.ts'
 import type { ChosenFile } from './chosen-files.ts'
 import { openWorkers, type Piece, type Workers } from './hashing.ts'
@@ -19,7 +19,7 @@ export interface UploadTarget {
   run: number
   name: string
   overwrite: boolean
-  /** Address of the worker. */
+  /** Address of the worker script. */
   worker: string
 }
 
@@ -36,13 +36,15 @@ interface HashedFile extends ChosenFile {
 }
 
 const root = '/api/v1/uploads'
-/** Content bytes of one request, and requests at a time. */
+/** Content bytes per request, and the number of concurrent requests. */
 const requestBytes = 4 * 1024 * 1024
 const requestsAtOnce = 3
-/** A larger file is not sent in one request; its digest is then checked from the parts when everything is there. */
+/** A larger file is split over several requests; the server then verifies its digest from the
+ *  parts at the end. */
 const wholeFileBytesMax = 32 * 1024 * 1024
 
-/** Answers the address of the artifact's page. Errors: what the server says, in its words. */
+/** Uploads the files and returns the path of the artifact's page. Throws an `Error` with the
+ *  message of the server. */
 export async function uploadTree(
   target: UploadTarget,
   chosen: ChosenFile[],
@@ -144,7 +146,8 @@ async function digestOf(workers: Workers, pieces: Uint8Array<ArrayBuffer>[]): Pr
   return `sha256:${await workers.hash(new File(pieces, ''), () => undefined)}`
 }
 
-/** By the browser itself, so that the page need not load what the workers have. */
+/** Uses the browser's built-in compression, so that the page need not load the workers' deflate
+ *  code. */
 async function compressed(
   bytes: Uint8Array<ArrayBuffer>,
   format: CompressionFormat,
@@ -170,9 +173,10 @@ interface Sending {
   listener: UploadListener
 }
 
-/** One request: pieces, and whether they are all of one large file. */
+/** The content of one request. */
 interface Unit {
   pieces: Piece[]
+  /** Whether the pieces are all parts of one large file. */
   isWhole: boolean
   bytes: number
 }
@@ -190,7 +194,7 @@ async function sendMissing(sending: Sending, missing: HashedFile[]): Promise<voi
   let sent = 0
   const queue = units.values()
   const sendNext = async (): Promise<void> => {
-    // Several loops take from one queue.
+    // The concurrent loops share this iterator, so each unit is sent once.
     for (const { pieces, isWhole, bytes } of queue) {
       listener.signal.throwIfAborted()
       await send(`${upload}/packs`, await workers.encode(pieces, isWhole), listener)
@@ -285,5 +289,5 @@ async function send(
   const response = await fetch(path, { method: 'POST', body, headers, signal })
   if (response.ok) return response
   const problem = (await response.json().catch(() => ({}))) as { detail?: string }
-  throw new Error(problem.detail ?? `the server answered ${response.status}`)
+  throw new Error(problem.detail ?? `the server responded with ${response.status}`)
 }

@@ -1,4 +1,4 @@
-/** The first-run page looks for the first upload and opens it. */
+/** Polls on the first-run page until the first upload exists, then reloads it. */
 
 const everyMs = 3000
 
@@ -6,7 +6,7 @@ export function enhanceWaiting(): void {
   const place = document.querySelector('[data-wait-for-upload]')
   if (place === null) return
   place.textContent = 'Waiting for the first upload…'
-  const look = async (): Promise<void> => {
+  const poll = async (): Promise<void> => {
     if (!document.hidden) {
       const response = await fetch('/').catch(() => undefined)
       const text = response?.ok === true ? await response.text() : ''
@@ -15,7 +15,7 @@ export function enhanceWaiting(): void {
         return
       }
     }
-    setTimeout(() => void look(), everyMs)
+    setTimeout(() => void poll(), everyMs)
   }
-  setTimeout(() => void look(), everyMs)
+  setTimeout(() => void poll(), everyMs)
 }

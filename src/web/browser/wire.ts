@@ -1,5 +1,5 @@
-/** The binary records of a negotiated upload as a browser writes them (core/blob-exchange.ts is the same for Node; both
- *  sides are tested against each other). */
+/** The binary records of a negotiated upload, written for browsers. core/blob-exchange.ts is the
+ *  version for Node; tests check both against each other. */
 
 export interface Writer {
   byte(value: number): void
@@ -53,7 +53,7 @@ function fromHex(digest: string): Uint8Array {
   )
 }
 
-/** Ascending integers, as deltas. */
+/** Decodes ascending integers from their deltas. */
 export function decodeOrdinals(bytes: Uint8Array): number[] {
   const ordinals: number[] = []
   let next = 0
@@ -68,7 +68,7 @@ export function decodeOrdinals(bytes: Uint8Array): number[] {
   return ordinals
 }
 
-/** A large file as its parts. */
+/** A large file as a list of parts. */
 export interface Composite {
   digest: string
   sizeBytes: number
@@ -84,10 +84,11 @@ export function writeComposite(out: Writer, { digest, sizeBytes, crc32, parts }:
   for (const part of parts) out.raw(fromHex(part.digest))
 }
 
-/** As in core/blob-exchange.ts. */
+/** The same values as in core/blob-exchange.ts. */
 export const recordKind = { blob: 0, firstPart: 1, fileEnd: 2 } as const
 
-/** Order of paths everywhere: by the bytes of their UTF-8, which is that of their code points. */
+/** Compares paths by their UTF-8 bytes, the order used everywhere; it equals the order of their
+ *  code points. */
 export function comparePaths(a: string, b: string): number {
   const [left, right] = [a[Symbol.iterator](), b[Symbol.iterator]()]
   for (;;) {
@@ -98,13 +99,14 @@ export function comparePaths(a: string, b: string): number {
   }
 }
 
-/** Modification times of one page of a manifest, in whole seconds, none of them missing (core/modification-times.ts). */
+/** Encodes the modification times of one page of a manifest, in whole seconds, none of them missing
+ *  (core/modification-times.ts). */
 export function encodeTimes(times: readonly number[]): Uint8Array<ArrayBuffer> {
   const out = createWriter()
   let previous = 0
   for (const time of times) {
     const delta = time - previous
-    // Zero says "none"; a delta is stored one further from zero than it is.
+    // Zero means "no time", so deltas of zero or more are stored plus one.
     out.zigzag(delta >= 0 ? delta + 1 : delta)
     previous = time
   }
