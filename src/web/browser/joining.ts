@@ -23,8 +23,7 @@ function deflateToByte(bytes: Uint8Array): Uint8Array | undefined {
   const deflate = new Deflate({ level: 6 }, (piece) => {
     pieces.push(piece)
   })
-  // fflate modifies its input.
-  deflate.push(bytes.slice(), false)
+  deflate.push(bytes, false)
   deflate.flush(true)
   // fflate 0.8.3 writes the lengths of the empty block that ends a flush at the wrong place if the
   // data ends six or seven bits into a byte. The byte in which the data ends is always right. The
