@@ -1,6 +1,6 @@
 /** The upload form: takes files, starts the upload, shows its progress, and opens the new
  *  artifact. */
-import { formatCount } from '../../core/units.ts'
+import { counted } from '../../core/units.ts'
 import { announce } from './announce.ts'
 import { chosenFiles, droppedFiles, type ChosenFile } from './chosen-files.ts'
 import { type UploadPhase, uploadTree } from './upload.ts'
@@ -22,14 +22,16 @@ function enhance(form: HTMLFormElement): void {
     start.disabled = files.length === 0
     const bytes = files.reduce((sum, { file }) => sum + file.size, 0)
     find('[data-chosen]').textContent =
-      `${formatCount(files.length)} files, ${formatCount(bytes)} bytes selected.`
+      `${counted(files.length, 'file')}, ${counted(bytes, 'byte')} selected.`
   }
   for (const input of form.querySelectorAll<HTMLInputElement>('input[type=file]')) {
     input.addEventListener('change', () => {
       choose(chosenFiles(input.files ?? []))
     })
   }
-  listenForDrops(drop, choose)
+  listenForDrops(drop, choose, (reason) => {
+    find('[data-chosen]').textContent = `Cannot read what was dropped: ${reason}`
+  })
   stop.addEventListener('click', () => {
     stopping?.abort()
   })
@@ -47,7 +49,11 @@ function enhance(form: HTMLFormElement): void {
   })
 }
 
-function listenForDrops(drop: HTMLElement, choose: (files: ChosenFile[]) => void): void {
+function listenForDrops(
+  drop: HTMLElement,
+  choose: (files: ChosenFile[]) => void,
+  fail: (reason: string) => void,
+): void {
   drop.addEventListener('dragover', (event) => {
     event.preventDefault()
     drop.classList.add('over')
@@ -58,7 +64,10 @@ function listenForDrops(drop: HTMLElement, choose: (files: ChosenFile[]) => void
   drop.addEventListener('drop', (event) => {
     event.preventDefault()
     drop.classList.remove('over')
-    if (event.dataTransfer) void droppedFiles(event.dataTransfer).then(choose)
+    if (event.dataTransfer)
+      droppedFiles(event.dataTransfer).then(choose, (error: unknown) => {
+        fail(reasonOf(error))
+      })
   })
 }
 
@@ -99,9 +108,12 @@ async function run(form: HTMLFormElement, files: ChosenFile[], signal: AbortSign
     announce('Uploaded')
     location.assign(page)
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
     phase.textContent = signal.aborted
       ? 'Stopped. What was sent is kept for a day; upload the same files to resume.'
-      : `Upload failed: ${reason}`
+      : `Upload failed: ${reasonOf(error)}`
   }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
 }
