@@ -1,4 +1,5 @@
-/** What browsers compute must be what the server computes: hashes, records, streams, cuts, order, times. */
+/** The browser's own versions of hashes, records, streams, path order and times, checked against
+ *  those of the server. */
 import fc from 'fast-check'
 import { createHash } from 'node:crypto'
 import { crc32 as nodeCrc32, deflateRawSync } from 'node:zlib'
@@ -15,7 +16,7 @@ import { createSha256, toHex } from '../../src/web/browser/sha256.ts'
 import * as wire from '../../src/web/browser/wire.ts'
 
 describe('in a browser', () => {
-  test('SHA-256 over pieces of any sizes is that of the whole', () => {
+  test('SHA-256 over pieces of any size equals that of the whole', () => {
     fc.assert(
       fc.property(fc.array(fc.uint8Array({ maxLength: 300 }), { maxLength: 12 }), (pieces) => {
         const hasher = createSha256()
@@ -27,7 +28,7 @@ describe('in a browser', () => {
     )
   })
 
-  test('a joining stream is one that the store inflates to the same bytes, and is hardly longer than they', () => {
+  test('the store inflates a joining stream to the same bytes, and the stream is hardly longer than they are', () => {
     fc.assert(
       fc.property(
         fc.uint8Array({ minLength: 1, maxLength: 100_000 }),
@@ -44,7 +45,7 @@ describe('in a browser', () => {
     )
   })
 
-  test('paths are in the order of their UTF-8', () => {
+  test('paths are sorted by their UTF-8 bytes', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), fc.string({ unit: 'grapheme' }), (a, b) => {
         expect(Math.sign(wire.comparePaths(a, b))).toBe(Math.sign(comparePaths(a, b)))
@@ -59,7 +60,7 @@ describe('in a browser', () => {
     )
   })
 
-  test('ordinals, composites and times are written and read as Node does', () => {
+  test('ordinals, composites and times are encoded as in Node', () => {
     fc.assert(
       fc.property(fc.uniqueArray(fc.nat(2 ** 40)), (numbers) => {
         const ordinals = numbers.toSorted((a, b) => a - b)
@@ -92,7 +93,7 @@ describe('in a browser', () => {
     )
   })
 
-  test('a few letters find the file that they mean', () => {
+  test('a few typed letters find the intended file', () => {
     const paths = [
       'src/web/page.tsx',
       'src/web/paths.ts',

@@ -1,4 +1,4 @@
-/** What the content origin answers, and to whom: by requests of our own, which can name any host. */
+/** What the content origin serves, and to whom. The requests set the Host header themselves. */
 import { request } from 'node:http'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { TarEntry } from '../http/archives-of.ts'
@@ -11,14 +11,14 @@ describe('a report on the content origin', () => {
     return server.close
   })
 
-  test('has no pages, no API and no sign-in', async () => {
+  test('serves no pages, no API and no sign-in', async () => {
     for (const path of ['/', '/sign-in', '/octo/app', '/api/v1/artifacts', '/healthz']) {
       const response = await hostRequest(server.url, 'content.localhost', path)
       expect([path, response.status]).toEqual([path, 404])
     }
   })
 
-  test('answers only whoever has the address, with a sandbox of its own', async () => {
+  test('serves only requests with the signed address, in a sandbox', async () => {
     const id = await server.put('1/report', {
       tar: report,
     })
@@ -54,7 +54,7 @@ const report: TarEntry[] = [
   { name: 'report.js', content: 'document.getElementById("out").textContent = "scripts ran"' },
 ]
 
-/** `fetch` does not let the Host header be chosen. */
+/** `fetch` does not allow setting the Host header. */
 async function hostRequest(
   origin: string,
   host: string,

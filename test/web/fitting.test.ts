@@ -1,4 +1,4 @@
-/** Long parts of pages are put together while others are served. */
+/** Rendering of long lists: it yields to the event loop, and stops at the size of a page. */
 import { html } from 'hono/html'
 import type { Child } from 'hono/jsx'
 import { setImmediate } from 'node:timers/promises'
@@ -7,14 +7,14 @@ import { renderAll, renderFitting, takeFitting } from '../../src/web/fitting.ts'
 
 const textOf = async (markup: Child): Promise<string> => String(await html`${markup}`)
 
-/** Each takes two milliseconds. */
+/** Renders an item, which takes two milliseconds. */
 function slowItem(item: number): string {
   const until = performance.now() + 2
   while (performance.now() < until);
   return `<${item}>`
 }
 
-test('what takes long lets others have their turn, and keeps its order', async () => {
+test('rendering many items yields to the event loop and keeps their order', async () => {
   const items = Array.from({ length: 120 }, (_, index) => index)
   let turns = 0
   let isOver = false
@@ -28,7 +28,7 @@ test('what takes long lets others have their turn, and keeps its order', async (
   expect(await textOf(all)).toBe(items.map((item) => `&lt;${item}&gt;`).join(''))
 })
 
-test('as many as fit, and one at least where there is one', async () => {
+test('as many items are rendered as fit, and at least one', async () => {
   const long = ['x', 'y'].map((letter) => letter + Math.random().toString(36).repeat(2000))
   const none = await takeFitting(long, (text) => text, 10)
   expect([none.count, await textOf(none.markup)]).toEqual([0, ''])

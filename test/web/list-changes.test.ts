@@ -1,4 +1,4 @@
-/** What is done to many artifacts from their list, while others take some of them away. */
+/** Bulk actions on the list of artifacts, while some of the artifacts are deleted concurrently. */
 import { randomBytes } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeEach, expect, test } from 'vitest'
@@ -7,7 +7,7 @@ import { formatIds, parseIds } from '../../src/web/input.ts'
 import { createRandom } from '../lifecycle/random-world.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
 
-/** Happens once it is known which are meant. */
+/** Runs after the selected artifacts have been determined. */
 let meanwhile = async (): Promise<unknown> => undefined
 let ids: number[] = []
 
@@ -41,14 +41,14 @@ async function post(
   return { status: response.status, html: await response.text(), location }
 }
 
-/** Posts the list's form with these ticked; answers the list that follows. */
+/** Posts the list's form with these artifacts selected; returns the page that follows. */
 async function change(action: string, ticked: number[], more = ''): Promise<string> {
   const { status, html, location } = await post(action, ticked, more)
   expect([status, html]).toEqual([303, ''])
   return await (await server.visit(location ?? '')).text()
 }
 
-test('what several share among them is freed with them, and not said to stay', async () => {
+test('bytes that only the selected artifacts share are counted as freed, not as shared', async () => {
   const body = randomBytes(60_000)
   const twins = [await server.put('2/twin', { body }), await server.put('3/twin', { body })]
   const { html } = await post('delete', twins)
@@ -76,7 +76,7 @@ test.each([
     '&days=5',
     'Changed the expiry of 3 artifacts. 1 skipped: same expiry already, or no longer live.',
   ],
-])('%s passes over what has ended meanwhile, and says so', async (action, more, said) => {
+])('%s skips artifacts that were deleted meanwhile, and says so', async (action, more, said) => {
   if (action === 'release') await change('keep', ids)
   meanwhile = removeSecond
   const before = await artifact(ids[3])
@@ -87,7 +87,7 @@ test.each([
   expect(after['expiresAt'] === before['expiresAt']).toBe(action !== 'extend')
 })
 
-test('what had ended before counts too, as does what is kept already; where all are changed nothing is said of others', async () => {
+test('artifacts that were already deleted or kept count as skipped; if none was skipped, the notice does not mention it', async () => {
   await removeSecond()
   await change('keep', ids.slice(3))
   expect(await change('keep', ids)).toContain('Kept 2 artifacts. 2 skipped: already kept')
@@ -96,7 +96,7 @@ test('what had ended before counts too, as does what is kept already; where all 
   expect(page).not.toContain('skipped')
 })
 
-test('a confirmation has all ids in little room, and deletes those', async () => {
+test('a confirmation holds all ids in one field, and deletes these artifacts', async () => {
   const { html } = await post('delete', ids.slice(1))
   const fields = [...html.matchAll(/type="hidden" name="([^"]+)" value="([^"]*)"/g)]
   expect(fields.filter(([, name]) => name === 'id')).toEqual([])
@@ -109,7 +109,7 @@ test('a confirmation has all ids in little room, and deletes those', async () =>
   expect((await artifact(ids[0]))['state']).toBe('available')
 })
 
-test('as many ids as can be dealt with at once fit on a page', () => {
+test('the ids of the largest bulk action fit on a page', () => {
   const random = createRandom(1)
   let last = 123_456
   const many = Array.from(
@@ -121,7 +121,7 @@ test('as many ids as can be dealt with at once fit on a page', () => {
   expect(() => parseIds('1,-1')).toThrow('ids')
 })
 
-test('deleting tells how many it deleted, and offers those back', async () => {
+test('a deletion reports how many artifacts it deleted, and offers to restore these', async () => {
   meanwhile = removeSecond
   const page = await change('delete-confirmed', ids)
   expect(page).toContain('Deleted 3 artifacts. 1 skipped: no longer live.')
@@ -130,7 +130,7 @@ test('deleting tells how many it deleted, and offers those back', async () => {
   expect(new Set(offered.map(([, id]) => Number(id)))).toEqual(new Set(ids.toSpliced(1, 1)))
 })
 
-test('restoring passes over a name that is taken again', async () => {
+test('a restore skips an artifact whose name is taken again', async () => {
   await change('delete-confirmed', ids)
   meanwhile = async () => await server.put('1/b')
   const page = await change('restore', ids)

@@ -1,4 +1,4 @@
-/** The list of a project's artifacts as CSV: all of them, in the order that was chosen. */
+/** The list of a project's artifacts as CSV: all of them, in the chosen order. */
 import { beforeAll, expect, test } from 'vitest'
 import { openSharedServer } from '../http/open-server.ts'
 
@@ -18,7 +18,7 @@ beforeAll(async () => {
 })
 
 test.each(['newest', 'oldest', 'largest', 'costliest', 'expiring', 'name'])(
-  'sorted by %s is in the order of the list',
+  'sorted by %s, the CSV has the order of the page',
   async (sort) => {
     const page = await (await server.send(`/octo/app/artifacts?sort=${sort}`)).text()
     const listed = [...page.matchAll(/<input[^>]*name="id"[^>]*value="(\d+)"/g)].map(([, id]) => id)
@@ -30,7 +30,7 @@ test.each(['newest', 'oldest', 'largest', 'costliest', 'expiring', 'name'])(
   },
 )
 
-test('what a spreadsheet would take for a formula is text, and commas and quotes stay within a cell', async () => {
+test('text that looks like a formula is escaped, and commas and quotes stay within a cell', async () => {
   const upload = async (run: number, name: string, branch: string): Promise<void> => {
     const query = new URLSearchParams({ branch }).toString()
     const path = `/api/v1/projects/octo/app/runs/${run}/artifacts/${encodeURIComponent(name)}`

@@ -1,4 +1,4 @@
-/** All artifacts of a project's list at once: for a table to download, and for what is done to many. */
+/** Collecting all artifacts of a project's list, as the CSV and bulk actions do. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { ArtifactSort } from '../../src/core/artifact-order.ts'
 import { limits } from '../../src/core/limits.ts'
@@ -33,11 +33,11 @@ afterAll(async () => {
   await metadata.close()
 })
 
-/** A context in which something happens once the first page of a list is read. */
-function contextIn(happens: () => Promise<unknown>): Parameters<typeof collectArtifacts>[0] {
+/** A context that runs `then` after each page of a list has been read. */
+function contextIn(then: () => Promise<unknown>): Parameters<typeof collectArtifacts>[0] {
   const findArtifacts: Metadata['findArtifacts'] = async (...asked) => {
     const page = await metadata.findArtifacts(...asked)
-    await happens()
+    await then()
     return page
   }
   return { metadata: { ...metadata, findArtifacts }, now: () => now }
@@ -46,7 +46,7 @@ function contextIn(happens: () => Promise<unknown>): Parameters<typeof collectAr
 const quiet = async (): Promise<void> => undefined
 
 test.each(['newest', 'oldest', 'largest', 'costliest', 'expiring', 'name'] as const)(
-  'they are in the order that the pages have: %s',
+  'all artifacts have the order of the pages: %s',
   async (sort: ArtifactSort) => {
     const paged: number[] = []
     for (let offset = 0; offset <= limits.listPageMax; offset += limits.listPageMax) {
@@ -60,7 +60,7 @@ test.each(['newest', 'oldest', 'largest', 'costliest', 'expiring', 'name'] as co
   },
 )
 
-test('those that many ids name are asked for as many at a time as a page has', async () => {
+test('artifacts named by many ids are read in batches of the size of a page', async () => {
   const ids = artifacts.map(({ id }) => id)
   const asked: number[] = []
   const findArtifacts: Metadata['findArtifacts'] = async (filter, page) => {
@@ -73,13 +73,13 @@ test('those that many ids name are asked for as many at a time as a page has', a
   expect(asked).toEqual([limits.listPageMax, ids.length - limits.listPageMax])
 })
 
-test('one whose time is over is told as expired, swept or not', async () => {
+test('an artifact whose time is over is listed as expired before it is swept', async () => {
   const [, second] = artifacts
   expect(listAsCsv([second!], now)).toContain(',available,')
   expect(listAsCsv([second!], Number.MAX_SAFE_INTEGER)).toContain(',expired,')
 })
 
-test('none is there twice or missing when others come and go between two pages', async () => {
+test('no artifact is missing or listed twice when others are added or deleted between two pages', async () => {
   const ids = artifacts.map(({ id }) => id)
   const run = await seedRun(metadata, { number: 2 })
   const context = contextIn(async () => {
@@ -96,7 +96,7 @@ test('none is there twice or missing when others come and go between two pages',
   expect(found.map(({ id }) => id)).toEqual(ids)
 })
 
-test('from the oldest on, too, where those that were seen go', async () => {
+test('nor when artifacts are read from the oldest on, and one that was read is deleted', async () => {
   const ids = artifacts.map(({ id }) => id)
   let isFirst = true
   const context = contextIn(async () => {

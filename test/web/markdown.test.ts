@@ -1,4 +1,4 @@
-/** Markdown of strangers: what it means, and that none takes long. */
+/** Markdown: how it is parsed, and that no input takes more than linear time. */
 import { html } from 'hono/html'
 import { describe, expect, test } from 'vitest'
 import { markdownOf } from '../../src/web/preview/markdown.tsx'
@@ -29,7 +29,8 @@ describe('inline marks', () => {
     expect(spans(text)).toEqual(expected)
   })
 
-  // Each made the expressions that were here before go back and forth, for minutes or for ever at this length.
+  // At this length, each of these made the former regular expressions backtrack for minutes or for
+  // ever.
   test.each([
     '![](a',
     '[a](x',
@@ -44,7 +45,7 @@ describe('inline marks', () => {
     '~~a~',
     '<http://a',
     'http://',
-  ])('of which none ends are read in a moment: %j again and again', (mark) => {
+  ])('unclosed marks are parsed quickly: %j repeated over 1 MiB', (mark) => {
     const text = mark.repeat((1024 * 1024) / mark.length)
     const begunAt = performance.now()
     const found = [...findSpans(`${text}\u0000`)]
@@ -54,7 +55,7 @@ describe('inline marks', () => {
 })
 
 describe('blocks', () => {
-  test('headings lose the marks that end them, and nothing else', async () => {
+  test('headings lose their closing marks, and nothing else', async () => {
     expect(await render('# One #\n## C#\n### #')).toBe('<h2>One</h2><h3>C#</h3><h4></h4>')
   })
 
@@ -65,9 +66,9 @@ describe('blocks', () => {
   test.each([
     ['a heading', `# a${' '.repeat(500_000)}b`],
     ['a heading', `# a${'#'.repeat(500_000)}b`],
-    ['what may be a table', `a|b\n-${' '.repeat(500_000)}x`],
-    ['what may be a table', `a|b\n${' '.repeat(500_000)}x`],
-  ])('%s with much of the same in it is read in a moment', async (_, text) => {
+    ['a possible table', `a|b\n-${' '.repeat(500_000)}x`],
+    ['a possible table', `a|b\n${' '.repeat(500_000)}x`],
+  ])('%s with a character repeated 500,000 times is parsed quickly', async (_, text) => {
     const begunAt = performance.now()
     expect(await render(text)).toBeDefined()
     expect(performance.now() - begunAt).toBeLessThan(5000)
@@ -78,7 +79,7 @@ describe('blocks', () => {
     'a\n\n'.repeat(60_000),
     '- a\n'.repeat(60_000),
     `a|b\n-|-\n${'|'.repeat(60_000)}`,
-  ])('a text of very many elements is none that a page shows so', async (text) => {
+  ])('a text with too many elements is not rendered', async (text) => {
     expect(await render(text)).toBeUndefined()
   })
 })

@@ -1,3 +1,4 @@
+/** What pages show and to whom: projects, runs, artifacts, deletions, maintenance. */
 import { readFile } from 'node:fs/promises'
 import { beforeAll, describe, expect, test } from 'vitest'
 import type { TarEntry } from '../http/archives-of.ts'
@@ -32,7 +33,7 @@ const runPage = '/octo/app/actions/runs/7'
 const artifactPage = (): string => `${runPage}/artifacts/${id}`
 
 describe('pages', () => {
-  test('send visitors without a session, or with a bad one, to sign in and back', async () => {
+  test('redirect visitors without a valid session to the sign-in page, which leads back', async () => {
     for (const path of ['/', '/octo/app', runPage, artifactPage()]) {
       for (const headers of [{}, { cookie: 'trove_session=forged' }]) {
         const response = await server.send(path, { token: null, headers })
@@ -44,7 +45,7 @@ describe('pages', () => {
     }
   })
 
-  test('open for whoever follows the printed link', async () => {
+  test('open for a visitor who follows the printed link', async () => {
     const signedIn = await server.send(server.signInUrl, { token: null })
     expect(signedIn.status).toBe(303)
     const cookie = signedIn.headers.get('set-cookie')?.split(';')[0] ?? ''
@@ -52,7 +53,7 @@ describe('pages', () => {
     expect(await home.text()).toContain('<a href="/octo/app">octo/app</a>')
   })
 
-  test('of storage tell of what frees nothing what it shares, and who holds what', async () => {
+  test('of storage show how much an artifact shares even if deleting it frees nothing, and link to the projects', async () => {
     const project = 'octo/twins'
     const token = await server.token({ project })
     for (const run of [1, 2])
@@ -60,13 +61,13 @@ describe('pages', () => {
     const { html } = await open('/octo/twins/storage', { project })
     expect(html.match(/<\/a><span class="quiet"> shares /g)).toHaveLength(2)
     const all = await open('/admin/storage', { project: undefined, scope: 'admin' })
-    // A few bytes, which compress to nothing less than themselves.
+    // A few bytes do not get shorter by compression.
     expect(all.html).toMatch(/Stored, including \d[^<]* overhead/)
     expect(all.html).not.toContain('Saved by compression')
     expect(all.html).toContain('<a href="/">Size of each project</a>')
   })
 
-  test('carry a policy that allows no script of others, and are kept by nobody', async () => {
+  test('have a policy that allows only our own scripts, and are not cached', async () => {
     const response = await server.visit(artifactPage())
     expect(Object.fromEntries(response.headers)).toMatchObject({
       'content-type': expect.stringMatching(/^text\/html/),
@@ -88,7 +89,7 @@ describe('pages', () => {
     expect(html).not.toMatch(/<style|\sstyle=|\son\w+="/)
   })
 
-  test('share a style sheet and scripts that anybody may have, named by their content and kept for ever', async () => {
+  test('share a style sheet and scripts that are public, named by their content and cached for ever', async () => {
     const html = await (await server.send('/sign-in', { token: null })).text()
     const addresses = [...html.matchAll(/(?:href|src)="(\/assets\/[^"]+)"/g)].map(
       (match) => match[1]!,
@@ -107,19 +108,19 @@ describe('pages', () => {
 describe('the address of the newest artifact', () => {
   const newest = `/octo/app/latest/${encodeURIComponent('<b>main')}/${encodeURIComponent(hostileName)}`
 
-  test('leads on to a file of it, whatever is escaped', async () => {
+  test('redirects to a file of it, however the path is escaped', async () => {
     for (const path of ['/dir/inner.txt', '/d%69r/inner.txt']) {
       const response = await server.visit(newest + path)
       expect(response.headers.get('location')).toBe(`${artifactPage()}/blob/dir/inner.txt`)
     }
   })
 
-  test('with a broken escape is refused', async () => {
+  test('is rejected if an escape is malformed', async () => {
     expect((await open(`${newest}/dir/%E0%A4%A`)).status).toBe(400)
   })
 })
 
-test('what is shown for a shell takes no name for a flag', async () => {
+test('shell commands on pages do not mistake a name for a flag', async () => {
   const dashed = await server.put('77/-n', { tar: [{ name: 'a', content: 'a' }] })
   const page = `/octo/app/actions/runs/77/artifacts/${dashed}`
   expect((await open(page)).html).toContain(`trove download id:${dashed} ./-n\n`)
@@ -128,7 +129,7 @@ test('what is shown for a shell takes no name for a flag', async () => {
   )
 })
 
-test('the details of an artifact hand out its attestation, and tell how to check it', async () => {
+test('the details of an artifact link to its attestation, and show how to verify it', async () => {
   const { html } = await open(`${artifactPage()}/details`)
   const [, shown = ''] =
     /<summary>Verify its files later[^]*?<pre[^>]*>([^]*?)<\/pre>/.exec(html) ?? []
@@ -143,12 +144,12 @@ test('the details of an artifact hand out its attestation, and tell how to check
   expect(await (await server.visit(href)).json()).toHaveProperty('dsseEnvelope')
 })
 
-test('a page whose query cannot be understood leads to the one without it', async () => {
+test('a page whose query is invalid links to the page without it', async () => {
   const { status, html } = await open('/octo/app/artifacts?run=abc')
   expect([status, html]).toEqual([400, expect.stringContaining('<a class="button" href="?">')])
 })
 
-test('an address of no page is told as such', async () => {
+test('the error page names the unknown address', async () => {
   const response = await server.send('/octo/app/none', { headers: { accept: 'text/html' } })
   expect([response.status, await response.text()]).toEqual([
     404,
@@ -157,13 +158,13 @@ test('an address of no page is told as such', async () => {
 })
 
 describe('the home page', () => {
-  test('of a store without projects tells how to make the first upload', async () => {
+  test('shows how to make the first upload if there are no projects', async () => {
     const { html } = await open('/', { project: 'octo/none' })
     expect(html).toContain('Nothing has been uploaded yet')
     expect(html).toContain(`export TROVE_URL=${server.url}`)
   })
 
-  test('and from a workflow, as the README does', async () => {
+  test('shows the same workflow steps as the README', async () => {
     const { html } = await open('/', { project: 'octo/none' })
     const [, ...steps] = [...html.matchAll(/<pre[^>]*>([^]*?)<\/pre>/g)].map(([, shown]) =>
       shown!
@@ -177,7 +178,7 @@ describe('the home page', () => {
     for (const step of steps) expect(readme).toContain(`\`\`\`yaml\n${step}\n\`\`\``)
   })
 
-  test('narrows the projects to those whose names contain something', async () => {
+  test('filters projects by a part of their name', async () => {
     const token = await server.token({ project: 'octo/library', scope: 'write' })
     await server.put('/api/v1/projects/octo/library/runs/1/artifacts/x', { token })
     const admin = { project: undefined, scope: 'admin' } as const
@@ -189,7 +190,7 @@ describe('the home page', () => {
     )
   })
 
-  test('shows a project only to those who read it', async () => {
+  test('shows a project only to visitors who can read it', async () => {
     expect((await open('/')).html).toContain('href="/octo/app"')
     expect((await open('/', { project: 'other/app' })).html).not.toContain('href="/octo/app"')
     expect((await open('/', { project: undefined, scope: 'admin' })).html).toContain(
@@ -199,20 +200,20 @@ describe('the home page', () => {
 })
 
 describe('a project page', () => {
-  test('lists runs with what is known of them, as text', async () => {
+  test('lists runs with their facts, escaped', async () => {
     const { html } = await open('/octo/app')
     expect(html).toContain(`<a href="${runPage}/attempts/1">7</a>`)
     expect(html).toContain('&lt;b&gt;main')
     expect(html).not.toMatch(/<b>main|<i>ci/)
   })
 
-  test('of others is not found, and neither is what does not exist', async () => {
+  test('is not found if it belongs to others or does not exist, and forbidden to tokens of a run', async () => {
     expect((await open('/octo/app', { project: 'other/app' })).status).toBe(404)
     expect((await open('/octo/nope')).status).toBe(404)
     expect((await open('/octo/app', { scope: 'run', run: 7, job: 'j' })).status).toBe(403)
   })
 
-  test('that look for a file say that a project has none before they say that a token may not', async () => {
+  test('for finding a file reports an empty project, and a token without access', async () => {
     const address = `/find?digest=${'0'.repeat(64)}`
     const none = await open(address, { scope: 'read', project: 'octo/new' })
     expect(none.status).toBe(404)
@@ -222,7 +223,7 @@ describe('a project page', () => {
   })
 })
 
-test('an address of no page is told of by one, and to programs as before', async () => {
+test('an unknown address gets an error page in browsers, and problem+json elsewhere', async () => {
   const path = '/acme/platform/api'
   const headers = { accept: 'text/html,application/xhtml+xml,*/*;q=0.8' }
   const page = await server.send(path, { token: null, headers })
@@ -237,8 +238,8 @@ test('an address of no page is told of by one, and to programs as before', async
   })
 })
 
-describe('a page of a list beyond its end', () => {
-  test('is the last one, and not the page of what is empty', async () => {
+describe('a page number beyond the end of a list', () => {
+  test('leads to the last page, not to that of an empty list', async () => {
     const first = await open('/', { project: undefined, scope: 'admin' })
     expect(await open('/?page=9', { project: undefined, scope: 'admin' })).toEqual({
       ...first,
@@ -256,7 +257,7 @@ describe('a page of a list beyond its end', () => {
     expect(compared.html).toContain('Entries that differ')
   })
 
-  test('has no link to it from a list that is exactly full', async () => {
+  test('is not linked from a list that is exactly full', async () => {
     const project = 'octo/fifty'
     await seedRuns(server, { project, first: 1, count: 50, name: 'a' })
     expect((await open(`/${project}`, { project })).html).not.toContain('before=')
@@ -269,7 +270,7 @@ describe('a page of a list beyond its end', () => {
 })
 
 describe('a run page', () => {
-  test('has a row for each artifact with links to its forms', async () => {
+  test('has a row for each artifact with links to its archives', async () => {
     const { html } = await open(runPage)
     expect(html).toContain(`href="/api/v1/artifacts/${id}/archive.zip"`)
     expect(html).toContain(`href="/api/v1/artifacts/${id}/archive.tar.gz"`)
@@ -277,7 +278,7 @@ describe('a run page', () => {
     expect(html).toContain('x&amp;y &#39;1&#39; #2')
   })
 
-  test('keeps the row of a deleted artifact and says so, without a download', async () => {
+  test('keeps the row of a deleted artifact, marked as deleted and without a download', async () => {
     const dead = await server.put('8/dead')
     await server.send(`/api/v1/artifacts/${dead}`, { method: 'DELETE' })
     const { html } = await open('/octo/app/actions/runs/8')
@@ -285,14 +286,14 @@ describe('a run page', () => {
     expect(html).not.toContain('archive.zip')
   })
 
-  test('of a run that never was is not found', async () => {
+  test('is not found for a run that does not exist or that the token cannot read', async () => {
     expect((await open('/octo/app/actions/runs/12345')).status).toBe(404)
     expect((await open(runPage, { scope: 'run', run: 8, job: 'j' })).status).toBe(404)
   })
 })
 
 describe('an artifact page', () => {
-  test('shows names of strangers as text and links to their files', async () => {
+  test('escapes file names and links to the files', async () => {
     const { status, html } = await open(artifactPage())
     expect(status).toBe(200)
     expect(html).not.toContain('<img')
@@ -303,7 +304,7 @@ describe('an artifact page', () => {
     expect(html).toContain(`href="${artifactPage()}/tree/dir"`)
   })
 
-  test('shows what would turn the direction of text as a sign that turns nothing, and sends it as it is', async () => {
+  test('shows bidirectional control characters as U+FFFD, and leaves them in values that forms send', async () => {
     const name = 'x\u2069\u202ey'
     const turned = encodeURIComponent(name)
     const place = `${turned}?branch=${turned}&workflow=${turned}&filename=${turned}.txt`
@@ -328,19 +329,19 @@ describe('an artifact page', () => {
     expect(html).toContain(`value="${name}"`)
   })
 
-  test('of a directory lists that directory', async () => {
+  test('lists a directory', async () => {
     const { html } = await open(`${artifactPage()}/tree/dir`)
     expect(html).toContain(`/blob/dir/inner.txt"`)
     expect((await open(`${artifactPage()}/tree/nope`)).status).toBe(404)
   })
 
-  test('answers only under its own run and project', async () => {
+  test('exists only under its own run and project', async () => {
     expect((await open(`/octo/app/actions/runs/8/artifacts/${id}`)).status).toBe(404)
     expect((await open(`/octo/other/actions/runs/7/artifacts/${id}`)).status).toBe(404)
     expect((await open(`/OCTO/App/actions/runs/7/artifacts/${id}`)).status).toBe(200)
   })
 
-  test('compared under another project leads to its own', async () => {
+  test('redirects a comparison under another project to its own', async () => {
     const admin = { project: undefined, scope: 'admin' } as const
     const later = await server.put('8/later')
     const there = `/octo/other/compare/${id}...${later}?file=dir%2Finner.txt`
@@ -352,7 +353,7 @@ describe('an artifact page', () => {
     expect((await open(`/OCTO/app/compare/${id}...${later}`, admin)).status).toBe(200)
   })
 
-  test('of what was deleted or has expired says what became of it', async () => {
+  test('says when and why the artifact was deleted, expired or replaced', async () => {
     const deleted = await server.put('9/deleted')
     await server.send(`/api/v1/artifacts/${deleted}`, { method: 'DELETE' })
     expect(await open(`/octo/app/actions/runs/9/artifacts/${deleted}`)).toMatchObject({
@@ -363,7 +364,7 @@ describe('an artifact page', () => {
     })
     const { html } = await open(`/octo/app/actions/runs/9/artifacts/${deleted}`)
     expect(html).toContain('<button>Restore</button>')
-    expect(html).not.toContain('Its files are gone')
+    expect(html).not.toContain('no longer available')
     const expired = await server.put('9/expired?retentionDays=1')
     server.clock.now += 86_400_000
     expect(await open(`/octo/app/actions/runs/9/artifacts/${expired}`)).toMatchObject({
@@ -381,8 +382,8 @@ describe('an artifact page', () => {
   })
 })
 
-// A fork can call its branch `main`.
-test('the artifact before one, and the newest in place of one, are not what a pull request made', async () => {
+// A fork can name its branch `main`.
+test('artifacts of pull requests are neither previous nor newest artifacts of a branch', async () => {
   const upload = async (run: number, event: string): Promise<number> =>
     await server.put(`${run}/same?branch=main&event=${event}`, { body: `${run}` })
   const before = await upload(20, 'push')
@@ -399,7 +400,7 @@ test('the artifact before one, and the newest in place of one, are not what a pu
   expect(changes.html).toContain(`/compare/${before}...${fork}"`)
 })
 
-test('what another attempt of a run made is not the run before', async () => {
+test('another attempt of a run does not count as its previous run', async () => {
   const upload = async (run: number, attempt: number): Promise<number> =>
     await server.put(`${run}/tried?branch=main&attempt=${attempt}`, { body: `${run} ${attempt}` })
   const before = await upload(25, 1)
@@ -415,7 +416,7 @@ test('what another attempt of a run made is not the run before', async () => {
     expect(html).toContain(`<a href="${page}/attempts/${attempt}">26</a>`)
 })
 
-test('whoever reads one run is told nothing of the artifacts of others', async () => {
+test('a token that reads one run reveals nothing of the artifacts of other runs', async () => {
   const upload = async (run: number): Promise<number> =>
     await server.put(`${run}/narrow?branch=main`, {
       body: `${run}`,
@@ -443,7 +444,7 @@ describe('deleting from a page', () => {
     return await server.visit(path, visitor, { method: 'POST', headers })
   }
 
-  test('needs a form of this very server', async () => {
+  test('requires a form of our own origin', async () => {
     const kept = await server.put('10/kept')
     for (const headers of [{}, { origin: 'https://evil.example' }]) {
       expect((await post(kept, headers)).status).toBe(403)
@@ -451,7 +452,7 @@ describe('deleting from a page', () => {
     expect((await open(`/octo/app/actions/runs/10/artifacts/${kept}`)).status).toBe(200)
   })
 
-  test('says of a form that is too large what to do', async () => {
+  test('reports a form that is too large', async () => {
     const response = await server.visit('/octo/app/artifacts', undefined, {
       method: 'POST',
       headers: { origin: server.url },
@@ -461,7 +462,7 @@ describe('deleting from a page', () => {
     expect(await response.text()).toContain('Too much at once')
   })
 
-  test('works for writers and is not offered to readers', async () => {
+  test('works for writers, and is not offered to readers', async () => {
     const doomed = await server.put('10/doomed')
     const page = `/octo/app/actions/runs/10/artifacts/${doomed}`
     expect((await open(`${page}/delete`)).html).toContain('Delete <bdi>doomed</bdi>?')
@@ -477,7 +478,7 @@ describe('deleting from a page', () => {
   })
 })
 
-test('maintenance says that it waits for a clock that has jumped', async () => {
+test('the maintenance page says that automatic runs are on hold after the clock jumped', async () => {
   const own = await openServer()
   try {
     const look = async (): Promise<string> => {

@@ -1,11 +1,11 @@
-/** Files that are large in an odd way, as pages show them. */
+/** Previews of files that are unusually large or odd. */
 import { gzipSync } from 'node:zlib'
 import { beforeAll, expect, test } from 'vitest'
 import { openSharedServer } from '../http/open-server.ts'
 
 const many = 100_000
 
-/** The directory of a zip, which is all that a listing reads. */
+/** The central directory of a zip, which is all that a listing reads. */
 function zipDirectoryOf(names: string[], isZip64 = false): Buffer {
   const members = names.map((name) => {
     const head = Buffer.alloc(46)
@@ -28,8 +28,8 @@ function zipDirectoryOf(names: string[], isZip64 = false): Buffer {
   return Buffer.concat([directory, ...(isZip64 ? [end64, locator] : []), end])
 }
 
-/** A member of 5 GiB that takes 4 GiB and one byte, as ZIP64 has it; and one whose field of that
- *  has only the size. */
+/** ZIP64: a member of 5 GiB that is compressed to 4 GiB and one byte; one whose extra field has
+ *  only the size; and one whose extra field is empty. */
 function largeMembers(): Buffer {
   const member = (name: string, packed: number, sizes: number[]): Buffer => {
     const head = Buffer.alloc(46)
@@ -37,7 +37,7 @@ function largeMembers(): Buffer {
     head.writeUInt32LE(packed, 20)
     head.writeUInt32LE(0xffffffff, 24)
     head.writeUInt16LE(name.length, 28)
-    // Another field before, as programs write times of Unix.
+    // Preceded by another extra field: programs also write Unix times there.
     const field = Buffer.alloc(4 + 8 * sizes.length)
     field.writeUInt16LE(1, 0)
     field.writeUInt16LE(8 * sizes.length, 2)
@@ -60,7 +60,7 @@ function largeMembers(): Buffer {
 const memberNames = Array.from({ length: many }, (_, index) => `directory/member-${index}.txt`)
 const longName = cell(3).slice(0, 30_000)
 
-/** Each took the event loop a tenth of a second and more. */
+/** Each of these once blocked the event loop for a tenth of a second or more. */
 const slowFiles = {
   'list.md': Array.from({ length: 45_000 }, (_, index) => `- item ${index}`).join('\n'),
   'table.md': `a|b\n-|-\n${'1|2\n'.repeat(20_000)}`,
@@ -101,12 +101,12 @@ const files = {
   ...slowFiles,
 }
 
-/** With its mark, little end first. */
+/** Little-endian, with a byte order mark. */
 function utf16(text: string): Buffer {
   return Buffer.from(`\ufeff${text}`, 'utf16le')
 }
 
-/** Hard to deflate. */
+/** Text that hardly compresses. */
 function cell(seed: number): string {
   return Array.from({ length: 8000 }, (_, index) =>
     ((index * index * seed) % 999_983).toString(36),
@@ -139,7 +139,7 @@ async function pageAt(path: string): Promise<string> {
   return await response.text()
 }
 
-test('a table of very many columns shows the first of them, and more when it is asked to', async () => {
+test('a table with very many columns shows the first ones, and more on request', async () => {
   const first = await pageOf('wide.csv')
   expect(first.match(/<th scope="col">column</g)).toHaveLength(100)
   expect(first.match(/<td>1</g)).toHaveLength(100)
@@ -151,7 +151,7 @@ test('a table of very many columns shows the first of them, and more when it is 
   expect(more).not.toContain('Show more')
 })
 
-test('cells are cut where a table is shown first', async () => {
+test('long cells are cut until more is requested', async () => {
   const first = await pageOf('long-cells.csv')
   expect(gzipSync(first).length).toBeLessThan(30 * 1024)
   expect(first).toContain(`<td>${cell(2).slice(0, 100)}…</td>`)
@@ -160,7 +160,7 @@ test('cells are cut where a table is shown first', async () => {
 })
 
 test.each(['deep.jsonl', 'wide.jsonl'] as const)(
-  'lines of JSON that are more than a page can fold are shown as text: %s',
+  'JSON Lines with too many or too deep nodes are shown as text: %s',
   async (name) => {
     for (const query of ['', '?bytes=1048576']) {
       const html = await pageOf(name, query)
@@ -173,11 +173,11 @@ test.each(['deep.jsonl', 'wide.jsonl'] as const)(
   },
 )
 
-test('a table of headings alone has no rows', async () => {
+test('a table with only a heading has no rows', async () => {
   expect(await pageOf('headings.csv')).toContain('<caption>0 rows</caption>')
 })
 
-test('a text of more lines than a page can have says so when it is asked for whole, too', async () => {
+test('a text with more lines than a page may have says so even when all of it is requested', async () => {
   const page = await pageOf('many-lines.log', '?bytes=1048576')
   expect(page.match(/<li id="L/g)).toHaveLength(50_000)
   expect(page).toContain('Showing the first 97.7 KiB of 117.2 KiB.')
@@ -185,7 +185,7 @@ test('a text of more lines than a page can have says so when it is asked for who
   expect(await pageOf('fifty-thousand.log', '?bytes=1048576')).not.toContain('Showing the first')
 })
 
-test('a zip of very many members shows the first of them and tells how many there are', async () => {
+test('a zip with very many members shows the first ones and their total number', async () => {
   for (const [name, total] of [
     ['many.zip', '60,000'],
     ['very-many.zip', '100,000'],
@@ -197,7 +197,7 @@ test('a zip of very many members shows the first of them and tells how many ther
   expect(await pageOf('no.zip')).toContain('Not text: a zip archive')
 })
 
-test('members above 4 GiB have the sizes that ZIP64 tells', async () => {
+test('members above 4 GiB have the sizes of their ZIP64 fields', async () => {
   const page = await pageOf('large-members.zip')
   const rows = [...page.matchAll(/<th scope="row">(.*?)<\/th><td[^>]*>(.*?)<\/td><td[^>]*>(.*?)</g)]
   expect(rows.map(([, ...cells]) => cells)).toEqual([
@@ -207,7 +207,7 @@ test('members above 4 GiB have the sizes that ZIP64 tells', async () => {
   ])
 })
 
-test('names of members are cut where a zip is shown first', async () => {
+test('long member names are cut until more is requested', async () => {
   const first = await pageOf('long-name.zip')
   expect(gzipSync(first).length).toBeLessThan(10 * 1024)
   expect(first).toContain('<caption>2 members</caption>')
@@ -217,30 +217,30 @@ test('names of members are cut where a zip is shown first', async () => {
   expect(more).not.toContain('Show more')
 })
 
-test('numbers that would come out as others are shown as they are in the file', async () => {
+test('JSON with numbers that parsing would change is shown as text', async () => {
   expect(await pageOf('numbers.json')).toContain('12345678901234567890')
   expect(await pageOf('numbers.jsonl')).toContain('1e400')
 })
 
-test('a carriage return ends a row of a table, and does not run what it parts together', async () => {
+test('a carriage return ends a row of a table, and separates text within a line', async () => {
   expect(await pageOf('old-mac.csv')).toContain('<tr><td>1</td><td>2</td></tr>')
   expect(await pageOf('progress.log')).toContain('<span>10 %\r<span class="fg2">done</span></span>')
 })
 
-test('members and items of JSON are counted in words', async () => {
+test('folded JSON shows its number of members or items', async () => {
   const page = await pageOf('counts.json')
   expect(page).toContain('<span class="quiet">1 member</span>')
   expect(page).toContain('<span class="quiet">1,200 items</span>')
 })
 
-test('a log with colours has them in a comparison, too', async () => {
+test('a comparison shows the colours of a log', async () => {
   const compared = await pageAt(`/octo/app/compare/${laterId}...${id}?file=colours.log`)
   expect(compared).toContain('<span class="fg1">failed</span> 1 s</td>')
   expect(compared).toContain('<span class="fg2">ok</span> 1 s</td>')
   expect(compared).not.toContain('\u001b')
 })
 
-test('UTF-16 with a byte order mark is text, as PowerShell writes it', async () => {
+test('UTF-16 with a byte order mark, as PowerShell writes it, is text', async () => {
   for (const name of ['little.log', 'big.log'] as const) {
     const page = await pageOf(name)
     expect(page).toContain('<span>first ä 😀</span>')
@@ -257,7 +257,7 @@ test('UTF-16 with a byte order mark is text, as PowerShell writes it', async () 
 })
 
 test.each(Object.keys(slowFiles) as (keyof typeof slowFiles)[])(
-  'others are served while what takes long is put together: %s',
+  'rendering a slow preview does not block the event loop: %s',
   async (name) => {
     const path =
       name === 'changed.txt'

@@ -1,4 +1,4 @@
-/** The thread that puts previews together: its turns, and its end. */
+/** The thread that renders previews: its queue, and its end. */
 import { afterEach, expect, test } from 'vitest'
 import { createRenderer, type Renderer } from '../../src/web/renderer.ts'
 import type { PreviewTask } from '../../src/web/rendering.tsx'
@@ -23,7 +23,7 @@ function textTask(text: string): PreviewTask {
   }
 }
 
-test('each is answered with its own', async () => {
+test('each request gets its own result', async () => {
   renderer = createRenderer()
   await Promise.all(
     ['one', 'two', 'three'].map(async (text) => {
@@ -33,7 +33,7 @@ test('each is answered with its own', async () => {
   )
 })
 
-test('what cannot be read, and whoever has gone, costs nobody a turn', async () => {
+test('a task that fails to read its input, or whose client has gone, does not hold up the next one', async () => {
   renderer = createRenderer()
   const unreadable = renderer.render(async () => {
     throw new Error('on purpose')
@@ -45,9 +45,9 @@ test('what cannot be read, and whoever has gone, costs nobody a turn', async () 
   expect(await next).toContain('next')
 })
 
-test('a thread that ends fails its task, and the next has another', async () => {
+test('a thread that ends fails its task, and the next task gets a new thread', async () => {
   renderer = createRenderer()
-  // Sooner than it can begin.
+  // The thread ends before it can start the task.
   const ended = renderer.render(async () => {
     setImmediate(() => void renderer?.close())
     return textTask('lost')
@@ -56,13 +56,13 @@ test('a thread that ends fails its task, and the next has another', async () => 
   expect(await renderer.render(async () => textTask('found'), signal)).toContain('found')
 })
 
-test('those that wait have read nothing, and more than may wait are refused', async () => {
+test('waiting tasks have not read their input, and a full queue rejects more', async () => {
   renderer = createRenderer()
   let reads = 0
-  let goOn = (): void => {}
+  let release = (): void => {}
   const held = renderer.render(async () => {
     await new Promise<void>((resolve) => {
-      goOn = resolve
+      release = resolve
     })
     return textTask('held')
   }, signal)
@@ -77,7 +77,7 @@ test('those that wait have read nothing, and more than may wait are refused', as
   await expect(others.at(-1)).rejects.toMatchObject({ code: 'busy' })
   expect(reads).toBe(0)
   stop.abort()
-  goOn()
+  release()
   expect(await held).toContain('held')
   expect((await outcomes).every(({ status }) => status === 'rejected')).toBe(true)
 })

@@ -36,14 +36,14 @@ const linksOf = (html: string): string[] =>
 
 const place = (run: number): string => `/octo/app/actions/runs/${run}/artifacts/${ids[2 - run]}`
 
-test('is found on the list of artifacts, and says what to type', async () => {
+test('the search form is on the list of artifacts too, and its page explains patterns', async () => {
   expect(await open('/octo/app/artifacts')).toContain('action="/octo/app/search"')
   const html = await open('/octo/app/search')
   expect(html).toContain('The pattern must match the whole path')
   expect(html).not.toContain('match</p>')
 })
 
-test('takes no more into its fields than an address can hold, and only a number as run', async () => {
+test('the fields accept no more than an address can hold, and only a number as the run', async () => {
   const html = await open('/octo/app/search')
   const field = (name: string): string =>
     new RegExp(`<input[^>]*name="${name}"[^>]*>`).exec(html)?.[0] ?? ''
@@ -56,7 +56,7 @@ test('takes no more into its fields than an address can hold, and only a number 
   expect(['1', '42', 'abc', '0', '#4'].filter((text) => run.test(text))).toEqual(['1', '42'])
 })
 
-test('leads from each match to its page', async () => {
+test('each match links to its page', async () => {
   const html = await search({ path: 'logs/*1[0-9]>.log', branch: 'b2' })
   expect(html).toContain('10 matches, newest artifacts first.')
   expect(linksOf(html)[0]).toBe(`${place(2)}/blob/logs/%3C10%3E.log`)
@@ -66,7 +66,7 @@ test('leads from each match to its page', async () => {
   expect(others).toContain('newest <span class="quiet">→ logs</span>')
 })
 
-test('shows a page of them and leads to the rest', async () => {
+test('a page holds 50 matches and links to the rest', async () => {
   const first = await search({ path: '**/*.log' })
   expect(linksOf(first)).toHaveLength(50)
   expect(first).toContain('The first 50 matches, newest artifacts first.')
@@ -78,7 +78,7 @@ test('shows a page of them and leads to the rest', async () => {
   expect(new Set([...linksOf(first), ...linksOf(second)]).size).toBe(60)
 })
 
-test('says that nothing matches, and why a pattern is refused', async () => {
+test('the page says that nothing matches, and why a pattern is invalid', async () => {
   const none = await search({ path: 'none' })
   expect(none).toContain('No path matches.')
   expect(none).not.toContain('Search all artifacts')
@@ -91,7 +91,7 @@ test('says that nothing matches, and why a pattern is refused', async () => {
   expect(refused).toContain('value="!none"')
 })
 
-test('says that there is more to search where that takes long', async () => {
+test('an incomplete search says so and offers to continue', async () => {
   const view = { matches: [], isFull: false, onward: '/on', isLater: true, widened: null, now: 0 }
   const html = String(await SearchResultList(view))
   expect(html).toContain('No other path matches so far: older artifacts are not searched yet.')

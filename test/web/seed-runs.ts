@@ -1,10 +1,11 @@
-/** Artifacts of many runs, put into the database of a server at work: to upload so many takes a second. */
+/** Writes artifacts of many runs directly to the database of a running server, since uploading
+ *  as many takes a second. */
 import { join } from 'node:path'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import type { TestServer } from '../http/open-server.ts'
 import { seedArtifact, seedRun } from '../metadata/seed.ts'
 
-/** One artifact for each of `count` runs from `first` on. */
+/** Adds one artifact to each of `count` runs, numbered from `first`. */
 export async function seedRuns(
   { dataDir, clock: { now } }: TestServer,
   {

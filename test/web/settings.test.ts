@@ -1,5 +1,5 @@
-/** Settings of a project on its pages: what they say, and that they change what `PATCH` does, by
- *  its rules. */
+/** The settings pages of a project: their texts, and that their forms change the same settings as
+ *  `PATCH`, by the same rules. */
 import { beforeEach, beforeAll, describe, expect, test } from 'vitest'
 import { openSharedServer } from '../http/open-server.ts'
 
@@ -46,7 +46,7 @@ async function open(
   return { status: response.status, html, text: html.replace(/<[^>]+>/g, '') }
 }
 
-/** What a browser would send of the form as the page shows it. */
+/** The fields that a browser would send if the form is submitted unchanged. */
 function fieldsOf(html: string): Record<string, string> {
   const [form = ''] = /<form class="filter" method="post".*?<\/form>/s.exec(html) ?? []
   const fields: Record<string, string> = {}
@@ -69,7 +69,7 @@ function unescaped(html: string): string {
 }
 
 describe('the settings of a project', () => {
-  test('are the server’s, in words, until the project has its own', async () => {
+  test('are those of the server until the project has its own, and are described in words', async () => {
     const of = await open(uploads)
     expect(of.text).toContain('is rejected (set on the server: TROVE_ON_CONFLICT).')
     expect(of.text).toContain('all artifacts of its own run (set on the server: TROVE_STRICT).')
@@ -100,8 +100,8 @@ describe('the settings of a project', () => {
     expect(await patch({})).toMatchObject(nothing)
   })
 
-  // A form that changes what nobody touched loses what `PATCH` has set.
-  test('are what they were when the form is sent as it came', async () => {
+  // Otherwise submitting a form would lose settings made with `PATCH`.
+  test('do not change when the form is submitted unchanged', async () => {
     const set = {
       ...nothing,
       strict: false,
@@ -146,7 +146,7 @@ describe('the settings of a project', () => {
     [uploads, 'quotaBytes', { strict: 'on', quotaBytes: '0' }, 'expected number to be >0'],
     [uploads, 'onConflict', { strict: 'on', onConflict: 'merge' }, 'Invalid option'],
   ])(
-    'at %s, a bad %s is told beside it, and nothing is changed or lost',
+    'at %s, an invalid %s is reported beside its field, and nothing is changed or lost',
     async (page, name, form: Record<string, string>, reason) => {
       const refused = await open(page, { form })
       expect(refused.status).toBe(400)
@@ -163,7 +163,7 @@ describe('the settings of a project', () => {
     },
   )
 
-  test('are read by those who read the project and changed by administrators', async () => {
+  test('can be read by anyone who reads the project, and changed only by administrators', async () => {
     for (const page of [uploads, retention]) {
       const { html } = await open(page, { scope: 'write' })
       expect(html).toContain('To change these settings, sign in with a token of scope admin.')
@@ -175,7 +175,7 @@ describe('the settings of a project', () => {
   })
 })
 
-test('a project’s time that its bounds or the server’s move is told with them', async () => {
+test('the page says when bounds limit a retention', async () => {
   await patch({ ...nothing, retentionMaxDays: 10 })
   expect((await open(retention)).text).toContain(
     'All other artifacts are kept for 10 days (set on the server: TROVE_RETENTION_DAYS, limited by the bounds).',

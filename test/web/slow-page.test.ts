@@ -1,4 +1,4 @@
-/** Pages that are sent in two parts. */
+/** Pages whose slow part is sent after the rest. */
 import { Hono } from 'hono'
 import { jsx } from 'hono/jsx'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,8 +11,8 @@ import { loadAssets } from '../../src/web/assets.ts'
 import { createRenderer } from '../../src/web/renderer.ts'
 import { sendSlowPage } from '../../src/web/slow-page.tsx'
 
-describe.each(['gzip', 'identity'])('a late part that cannot be put together (%s)', (encoding) => {
-  test('is told where it would be, logged, and ends the page', async () => {
+describe.each(['gzip', 'identity'])('a late part that fails to render (%s)', (encoding) => {
+  test('is replaced by an error, is logged, and the page is complete', async () => {
     const logged: unknown[] = []
     const log = { error: (_: string, { error }: { error: unknown }) => logged.push(error) }
     const context = { config: readServerConfig({ data: '/nowhere' }, {}) } as AppContext

@@ -1,5 +1,5 @@
-/** The size of an artifact from run to run: what counts, what a point leads to, and what is said
- *  where there is none. */
+/** The page of trends: which artifacts it shows, where its points link to, and its text if there
+ *  are none. */
 import { beforeAll, expect, test } from 'vitest'
 import { dayMs } from '../../src/core/units.ts'
 import { openSharedServer } from '../http/open-server.ts'
@@ -30,7 +30,7 @@ async function open(query: Record<string, string> = {}): Promise<string> {
   return await response.text()
 }
 
-/** Text of the cells of each row. */
+/** The text of the cells of each row. */
 function rowsOf(html: string): string[][] {
   const [body = ''] = /<tbody>.*?<\/tbody>/s.exec(html.split('<main')[1] ?? '') ?? []
   return [...body.matchAll(/<tr>(.*?)<\/tr>/gs)].map(([, row = '']) =>
@@ -46,7 +46,7 @@ function pointsOf(html: string): string[] {
   )
 }
 
-test('of a project without a branch tells how to make an upload; one that has some offers them', async () => {
+test('a project without branches shows how to upload; one with branches suggests them', async () => {
   expect(await open()).toContain(
     'No recent upload names a branch (--branch). To upload an artifact',
   )
@@ -60,7 +60,7 @@ test('of a project without a branch tells how to make an upload; one that has so
   expect(Object.fromEntries(searchParams)).toEqual({ name: "a&'b", branch: '<i>x' })
 })
 
-test('of a name that the branch does not have leads back to those that are there', async () => {
+test('for a name that the branch does not have, the page links to the suggestions', async () => {
   for (const place of [
     { name: 'nonesuch', branch: 'main' },
     { name: 'fork', branch: 'main' },
@@ -72,7 +72,7 @@ test('of a name that the branch does not have leads back to those that are there
   }
 })
 
-test('shows each upload with its difference, and leads to what it comes from while both are there', async () => {
+test('each upload is shown with its change in size, which links to the comparison while both are live', async () => {
   const first = await upload(10, { query: '&retentionDays=1' })
   expect(await open({ name: 'build', branch: 'main' })).not.toContain('<figure')
   const second = await upload(11, { bytes: 3000 })
@@ -106,7 +106,7 @@ test('shows each upload with its difference, and leads to what it comes from whi
   expect(later).toContain(compare(second, third))
 })
 
-test('ends with the last hundred', async () => {
+test('only the last hundred uploads are shown', async () => {
   const runs = { project: 'octo/app', first: 100, count: 101 }
   await seedRuns(server, { ...runs, branch: 'main', name: 'many' })
   const html = await open({ name: 'many', branch: 'main' })

@@ -1,5 +1,5 @@
-/** No page is heavier than 30 KiB as it is sent, and its scripts than 15 KiB, whatever it shows: lists at their longest,
- *  files that are large or do not deflate, logs, and names as long as they may be. */
+/** No page exceeds 30 KiB as sent, nor its scripts 15 KiB, whatever it shows: the longest lists,
+ *  files that are large or incompressible, logs, and the longest names. */
 import { gunzipSync } from 'node:zlib'
 import { get } from 'node:http'
 import { beforeAll, expect, test } from 'vitest'
@@ -14,7 +14,7 @@ const scriptBytesMax = 15 * 1024
 const random = createRandom(1)
 const sharedText = 'the same in all of them'
 
-/** Hard to deflate, as digests and ids in logs are. */
+/** Text that hardly compresses, like digests and ids in logs. */
 function words(count: number): string {
   return Array.from({ length: count }, () => Math.floor(random() * 1e9).toString(36)).join(' ')
 }
@@ -73,7 +73,7 @@ beforeAll(async () => {
     ])
     await put('octo/app', `${100 + index}/artifacts/a`, [{ name: 'a', content: words(4) }])
   }
-  // What is done to several at a time names the first of them.
+  // A bulk action lists the first of its artifacts in the audit log.
   for (let index = 0; index + 4 <= named.length; index += 2) {
     const ids = named.slice(index, index + 4).map((id): [string, string] => ['id', `${id}`])
     const answer = await server.visit('/octo/app/artifacts', undefined, {
@@ -104,7 +104,7 @@ beforeAll(async () => {
     sequence += batch.length
   }
 }, 120_000)
-/** As a browser asks: compressed. */
+/** Requests gzip, as browsers do. */
 async function fetchPage(path: string): Promise<Buffer> {
   return await new Promise((resolve, reject) => {
     const headers = { cookie, 'accept-encoding': 'gzip' }
@@ -119,7 +119,7 @@ async function fetchPage(path: string): Promise<Buffer> {
   })
 }
 
-test('every page keeps its weight', async () => {
+test('no page exceeds its weight', async () => {
   const artifact = `/octo/app/actions/runs/2/artifacts/${head}`
   const compare = `/octo/app/compare/${base}...${head}`
   const shared = digestOf(sharedText)
@@ -162,12 +162,12 @@ test('every page keeps its weight', async () => {
   }
   const heavy = Object.entries(weights).filter(([, bytes]) => bytes > pageBytesMax)
   expect(heavy).toEqual([])
-  // Cut only where it has to be.
+  // A page is not cut more than necessary.
   const log = weights[`${artifact}/blob/long-lines.log`] ?? 0
   expect(log).toBeGreaterThan(pageBytesMax / 2)
 })
 
-test('no page loads more script than its budget, workers included', async () => {
+test('no page loads more script than its budget, including workers', async () => {
   const scripts: Record<string, number> = {}
   for (const path of ['/octo/app', '/octo/app/upload', '/find', '/admin/maintenance']) {
     const html = gunzipSync(await fetchPage(path)).toString()
