@@ -14,7 +14,7 @@ function problemsOf(read: () => unknown): readonly string[] {
     if (error instanceof ConfigError) return error.problems
     throw error
   }
-  throw new Error('it was accepted')
+  throw new Error('the settings were accepted')
 }
 
 test('an empty environment gives the documented defaults', () => {
@@ -166,7 +166,7 @@ test('contradictory retention bounds are rejected', () => {
   ])
 })
 
-test('client settings prefer flags, then TROVE_ variables, then those of the CI job', () => {
+test('client settings prefer flags, then TROVE_ variables, then variables of the CI job', () => {
   const env = {
     TROVE_RUN: '7',
     GITHUB_RUN_ID: '8',
@@ -217,7 +217,7 @@ test('a token may end in a line feed but hold no other character that is invalid
   }
 })
 
-test('a malformed project names the variable it came from', () => {
+test('a malformed project is reported with the variable it came from', () => {
   const [problem] = problemsOf(() => readClientConfig({}, { GITHUB_REPOSITORY: 'no-slash' }))
   expect(problem).toContain('GITHUB_REPOSITORY')
 })

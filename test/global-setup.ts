@@ -13,7 +13,7 @@ export function setup(): void {
     return
   }
   const build = spawnSync('npm', ['run', '--silent', 'build'], { cwd: root, encoding: 'utf8' })
-  if (build.status !== 0) process.stderr.write(`build: ${build.stdout}${build.stderr}\n`)
+  if (build.status !== 0) process.stderr.write(`build failed: ${build.stdout}${build.stderr}\n`)
 }
 
 /** Epoch milliseconds of the last change to a file below `folder`; 0 when there are no files. */

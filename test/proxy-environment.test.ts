@@ -40,7 +40,6 @@ test.each<[string, string, Environment, string | undefined]>([
     { http_proxy: 'http://p:1', REQUEST_METHOD: 'GET' },
     'http://p:1/ http_proxy',
   ],
-  ['one for all', 'https://store.lan', { ALL_PROXY: 'http://p:1' }, 'http://p:1/ ALL_PROXY'],
   [
     'https_proxy takes precedence over all_proxy',
     'https://store.lan',
@@ -57,19 +56,26 @@ test.each<[string, string, Environment, string | undefined]>([
   ['loopback by name', 'https://localhost:7878', { https_proxy: 'http://p:1' }, undefined],
   ['IPv6 loopback', 'http://[::1]:7878', { http_proxy: 'http://p:1' }, undefined],
   [
-    'a name that looks like loopback',
+    'localhost is never proxied',
+    'https://localhost:7878',
+    { https_proxy: 'http://p:1' },
+    undefined,
+  ],
+  ['IPv6 loopback is never proxied', 'http://[::1]:7878', { http_proxy: 'http://p:1' }, undefined],
+  [
+    'a name that looks like loopback is proxied',
     'http://127.example.org',
     { http_proxy: 'http://p:1' },
     'http://p:1/ http_proxy',
   ],
   [
-    'no_proxy names the server',
+    'no_proxy exempts the server',
     'https://store.lan',
     { https_proxy: 'http://p:1', no_proxy: 'store.lan', NO_PROXY: 'other.lan' },
     undefined,
   ],
   [
-    'NO_PROXY names another server',
+    'NO_PROXY exempts another server',
     'https://store.lan',
     { https_proxy: 'http://p:1', NO_PROXY: 'other.lan' },
     'http://p:1/ https_proxy',

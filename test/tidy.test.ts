@@ -9,13 +9,13 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const notOurs = new Set(['node_modules', 'dist', 'data', '.git'])
 
 interface SourceFile {
-  /** Relative to the root of the project. */
+  /** Relative to the project root. */
   path: string
   text: string
   imports: Import[]
 }
 interface Import {
-  /** A file of ours relative to the root, or a package's name. */
+  /** A file of ours, relative to the root, or the name of a package. */
   target: string
   ours: boolean
   /** True for a thread started from this file; the thread's module may import types of its
@@ -161,17 +161,17 @@ describe('every file', () => {
   })
 
   test.each([
-    ['an open end', /\b(TODO|FIXME|XXX|HACK)\b/],
+    ['a TODO', /\b(TODO|FIXME|XXX|HACK)\b/],
     ['a default export', /^export default\b/m],
-    ['a test that is skipped or alone', /\b(test|it|describe)\.(skip|only|todo|fails)\b/],
-    ['a type check switched off', /@ts-(ignore|nocheck|expect-error)/],
-    ['one of our modules mocked', /\bvi\.mock\(/],
-  ])('has no trace of %s', (_name, pattern) => {
+    ['a skipped or exclusive test', /\b(test|it|describe)\.(skip|only|todo|fails)\b/],
+    ['a disabled type check', /@ts-(ignore|nocheck|expect-error)/],
+    ['a mock of our own modules', /\bvi\.mock\(/],
+  ])('does not contain %s', (_name, pattern) => {
     const files = code.filter(({ path }) => path !== 'test/tidy.test.ts')
     expect(files.filter(({ text }) => pattern.test(text)).map(({ path }) => path)).toEqual([])
   })
 
-  test('leaves the environment to config.ts and the end of the process to the command line', () => {
+  test('only config.ts reads the environment and only the command line ends the process', () => {
     const holders = (pattern: RegExp): string[] =>
       shipped.filter(({ text }) => pattern.test(withoutComments(text))).map(({ path }) => path)
     expect(holders(/\bprocess\.env\b/)).toEqual(['src/config.ts'])
@@ -253,7 +253,7 @@ function filesBelow(folder: string): string[] {
 
 function readSource(path: string): SourceFile {
   const text = readFileSync(join(root, path), 'utf8')
-  // `import … from 'x'`, `export … from 'x'`, `import 'x'`, `import('x')` and our workers.
+  // `import … from 'x'`, `export … from 'x'`, `import 'x'`, `import('x')` and our worker threads.
   const pattern =
     /(?:^(?:import|export)\b[^'"`;]*?\bfrom\s+|^import\s+|\bimport\(\s*)'([^'\n]+)'|\b(?:builtUrl|startThread)\('([^'\n]+\.ts)'/gm
   const imports = [...text.matchAll(pattern)].map((match) => {
@@ -301,7 +301,7 @@ function isAllowed(table: Map<string, string[]>, from: string, to: string): bool
   return allowed.some((name) => name === '' || isWithin(imported, name))
 }
 
-/** Whether a file is `name` or lies below it. */
+/** Whether a file is `name` or is below it. */
 function isWithin(path: string, name: string): boolean {
   const below = path.replace(/^src\//, '')
   return below === name || below.startsWith(`${name}/`)
