@@ -1,4 +1,5 @@
-/** The client that a server hands out: `npx` starts it from there, and it needs no other package. */
+/** The client package that a server provides: `npx` starts it directly from the server, without any
+ *  other package. */
 import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -30,7 +31,7 @@ async function npx(args: string[]): Promise<{ stdout: string; stderr: string }> 
       HOME: folder,
       TROVE_URL: server.url,
       TROVE_TOKEN: token,
-      // Whatever is not on this machine would have to come from here.
+      // Anything that is not on this machine would have to come from here.
       npm_config_registry: 'http://127.0.0.1:9/',
     },
   })
@@ -50,7 +51,7 @@ test('npx runs it: upload, list, download, verify, attest', async () => {
   expect((await npx(['shasum', '7/greeting'])).stdout).toMatch(/^[0-9a-f]{64} {2}hello\.txt\n$/)
 })
 
-test('in a checkout npx starts what is built, and builds nothing for it', async () => {
+test('in a checkout npx starts the existing build and builds nothing', async () => {
   const checkout = fileURLToPath(new URL('../../', import.meta.url))
   const built = async (): Promise<number> =>
     (await stat(join(checkout, 'dist/src/cli/main.js'))).mtimeMs
@@ -62,7 +63,7 @@ test('in a checkout npx starts what is built, and builds nothing for it', async 
   expect(await built()).toBe(before)
 })
 
-test('it has the commands that need a server, and says so of others', async () => {
+test('it has the commands that need a server, and rejects others by name', async () => {
   const { stdout } = await npx(['--help'])
   expect(stdout).toContain('upload ')
   expect(stdout).not.toContain('serve ')
@@ -72,7 +73,7 @@ test('it has the commands that need a server, and says so of others', async () =
   })
 })
 
-test('it is answered to everybody, and not again to who has it', async () => {
+test('it needs no token, and is not sent again to a client that has it', async () => {
   const answer = await server.send('/trove.tgz', { token: null })
   expect(answer.status).toBe(200)
   const etag = answer.headers.get('etag')!

@@ -1,4 +1,5 @@
-/** curl against a running server: whole uploads in one request, and downloads that were cut and go on. */
+/** curl against a running server: complete uploads in one request, and interrupted downloads that
+ *  resume. */
 import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -13,7 +14,7 @@ const run = promisify(execFile)
 let store: Store
 let scratch: string
 let token: string
-/** Ids by name: `tree` came as a tar, `exact` as a zip that another program made. */
+/** Artifact ids by name: `tree` was uploaded as a tar, `exact` as a zip made by another program. */
 const ids: Record<string, number> = {}
 
 beforeAll(async () => {
@@ -45,16 +46,16 @@ async function put(name: string, file: string, type: string): Promise<number> {
 
 const representations: [string, () => string][] = [
   ['a zip as it was sent', () => `/artifacts/${ids['exact']}/archive.zip`],
-  ['a zip made of a tar', () => `/artifacts/${ids['tree']}/archive.zip`],
+  ['a zip generated from a tar', () => `/artifacts/${ids['tree']}/archive.zip`],
   ['a tar.gz', () => `/artifacts/${ids['tree']}/archive.tar.gz`],
-  ['a tar.gz of a zip', () => `/artifacts/${ids['exact']}/archive.tar.gz`],
-  ['a part of an artifact', () => `/artifacts/${ids['tree']}/archive.zip?path=large.*`],
+  ['a tar.gz generated from a zip', () => `/artifacts/${ids['exact']}/archive.tar.gz`],
+  ['part of an artifact', () => `/artifacts/${ids['tree']}/archive.zip?path=large.*`],
   ['one file', () => `/artifacts/${ids['tree']}/files/large.bin`],
   ['all artifacts of a run', () => '/runs/1/archive.zip?project=octo/demo'],
 ]
 
 test.each(representations)(
-  '%s that was cut goes on to the same bytes with curl -C -',
+  '%s that was interrupted resumes to the same bytes with curl -C -',
   async (_name, path) => {
     const url = `${store.url}/api/v1${path()}`
     const whole = join(scratch, 'whole')
@@ -70,7 +71,7 @@ test.each(representations)(
   },
 )
 
-test('a file that is sent compressed goes on to the same bytes', async () => {
+test('a file sent compressed resumes to the same bytes', async () => {
   const url = `${store.url}/api/v1/artifacts/${ids['tree']}/files/assets/app.js`
   const gzip = ['-H', 'Accept-Encoding: gzip']
   const whole = join(scratch, 'app.js.gz')
@@ -83,7 +84,7 @@ test('a file that is sent compressed goes on to the same bytes', async () => {
   expect(stdout).toBe(smallTree['assets/app.js'])
 })
 
-test('a range that curl asks for is that part of the whole', async () => {
+test('a range requested by curl is that part of the whole', async () => {
   const url = `${store.url}/api/v1/artifacts/${ids['exact']}/archive.zip`
   const zip = await readFile(join(scratch, 'exact.zip'))
   const part = join(scratch, 'part')
@@ -93,7 +94,7 @@ test('a range that curl asks for is that part of the whole', async () => {
   expect((await readFile(part)).equals(zip.subarray(-22))).toBe(true)
 })
 
-test('what a tar brought is what unzip and tar take out again', async () => {
+test('unzip and tar extract exactly what was uploaded as a tar', async () => {
   const expected = await readDigests(join(scratch, 'root'))
   for (const [format, command, args] of [
     ['zip', 'unzip', ['-q']],

@@ -1,5 +1,6 @@
-/** GitHub's command, which reads runs and artifacts of a host of one's own over HTTPS, at port 443 and nowhere else: a proxy
- *  takes it from there to a server behind TLS. */
+/** GitHub's command line client, which reads runs and artifacts of a GitHub Enterprise host only
+ *  over
+ *  HTTPS at port 443. A proxy forwards it from there to a server behind TLS. */
 import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -16,7 +17,7 @@ let store: Store
 let scratch: string
 let certificate: string
 
-/** Run 1 failed and has an artifact of each kind; of run 2 nothing is known but its number. */
+/** Run 1 failed and has an artifact of each kind. Of run 2 only the number is known. */
 beforeAll(async () => {
   scratch = await mkdtemp(join(tmpdir(), 'trove-gh-'))
   certificate = join(scratch, 'store.pem')
@@ -50,7 +51,7 @@ interface Ended {
   stderr: string
 }
 
-/** As the README says to set it up. */
+/** Runs gh with the setup from the README. */
 async function openGh(): Promise<(...args: string[]) => Promise<Ended>> {
   const tls = await startTls(store.url)
   const proxy = await startForwardingProxy({ hosts: { 'store.test': tls.url } })
@@ -73,7 +74,7 @@ async function openGh(): Promise<(...args: string[]) => Promise<Ended>> {
   }
 }
 
-test('gh lists runs, and finds them by what is known of them', async () => {
+test('gh lists runs and filters them by their properties', async () => {
   const gh = await openGh()
   const listed = async (...filter: string[]): Promise<unknown> => {
     const fields = 'databaseId,workflowName,status,conclusion,url'
@@ -105,7 +106,7 @@ test('gh lists runs, and finds them by what is known of them', async () => {
   })
 })
 
-test('gh shows a run with its jobs, steps and artifacts, and one of which nothing is known', async () => {
+test('gh shows a run with its jobs, steps and artifacts, and a run about which nothing is known', async () => {
   const gh = await openGh()
   const shown = await gh('run', 'view', '1', '--verbose')
   expect(shown.code).toBe(0)
@@ -126,7 +127,7 @@ test('gh shows a run with its jobs, steps and artifacts, and one of which nothin
   expect(await gh('run', 'view', '2')).toMatchObject({ code: 0 })
 })
 
-test('gh downloads the artifacts of a run, a single file too', async () => {
+test('gh downloads the artifacts of a run, including a single file', async () => {
   const gh = await openGh()
   expect(await gh('run', 'download', '1', '--dir', 'all')).toMatchObject({ code: 0, stderr: '' })
   expect(await readFile(join(scratch, 'all/site/index.html'), 'utf8')).toBe('<p>')

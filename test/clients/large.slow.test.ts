@@ -1,5 +1,6 @@
-/** Sizes that break what was meant for small ones, over the wire with curl: many entries, one huge file, a zip past the
- *  32-bit limits; and that the server keeps its memory and its manners meanwhile. */
+/** Large sizes over the wire with curl: many entries, one huge file, a zip beyond the 32-bit
+ *  limits. The
+ *  server must keep its memory bounded and stay responsive. */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
@@ -32,7 +33,7 @@ afterAll(async () => {
   await rm(scratch, { recursive: true, force: true })
 })
 
-/** Uploads a file by `PUT`; answers the artifact's id. */
+/** Uploads a file with `PUT` and returns the artifact's id. */
 async function put(file: string, name: string, type: string): Promise<number> {
   const url = `${trove.url}/api/v1/projects/octo/demo/runs/1/artifacts/${name}`
   const { stdout } = await curl(['-T', file, '-H', `Content-Type: ${type}`, url])
@@ -61,7 +62,7 @@ async function digestOfFile(path: string): Promise<string> {
   return digest.digest('hex')
 }
 
-test('a zip of 100,000 entries goes in and comes out, as it was and as a tar', async () => {
+test('a zip of 100,000 entries is downloaded as it was sent, and as a tar', async () => {
   const tree = await generateSmallFiles(100_000, 1024)
   const zip = join(scratch, 'many.zip')
   await run('zip', ['-qr', zip, '.'], { cwd: tree })
@@ -76,7 +77,7 @@ test('a zip of 100,000 entries goes in and comes out, as it was and as a tar', a
   await rm(out, { recursive: true })
 })
 
-test('a generated zip of 100,000 entries is one that unzip and Python accept', async () => {
+test('unzip and Python accept a generated zip of 100,000 entries', async () => {
   const tree = await generateSmallFiles(100_000, 1024)
   const tar = join(scratch, 'many.tar')
   await run('tar', ['-cf', tar, '-C', tree, '.'])
@@ -88,7 +89,7 @@ test('a generated zip of 100,000 entries is one that unzip and Python accept', a
   expect((await run('python3', ['-c', script, zip])).stdout.trim()).toBe('100000')
 })
 
-test('a file of 5 GiB goes in and comes out, whole and in a zip', async () => {
+test('a file of 5 GiB is downloaded unchanged, directly and in a zip', async () => {
   const file = await generateBigFile(5 * gibibyte)
   const id = await put(file, 'five', 'application/octet-stream')
   const digest = await digestOfFile(file)
@@ -102,7 +103,7 @@ test('a file of 5 GiB goes in and comes out, whole and in a zip', async () => {
   await rm(join(scratch, 'five'), { recursive: true })
 })
 
-test('a zip of more than 4 GiB goes in and comes out byte for byte', async () => {
+test('a zip of more than 4 GiB is downloaded byte for byte', async () => {
   const file = await generateBigFile(5 * gibibyte)
   const zip = join(scratch, 'huge.zip')
   await run('zip', ['-q0', zip, basename(file)], { cwd: dirname(file) })
@@ -115,7 +116,7 @@ test('a zip of more than 4 GiB goes in and comes out byte for byte', async () =>
   await rm(fetched)
 })
 
-test('health is answered within 50 ms at p99 while 20,000 members are being finalized', async () => {
+test('/healthz responds within 50 ms at p99 while 20,000 members are being finalized', async () => {
   const tree = join(scratch, 'tree')
   await symlink(await generateSmallFiles(20_000, 1024), tree)
   const client = await openStockClient({ url: trove.url, token })
@@ -134,14 +135,14 @@ test('health is answered within 50 ms at p99 while 20,000 members are being fina
   }
 })
 
-// Last: the peak covers everything above.
-test('the server never held 300 MiB', () => {
+// Must be last: the peak covers all tests above.
+test('the peak memory of the server is below 300 MiB', () => {
   expect(readPeakRss(trove.pid)).toBeLessThan(300 * 1024 ** 2)
 })
 
 const agent = new Agent({ keepAlive: true })
 
-/** Milliseconds that one `GET /healthz` took. */
+/** Returns the milliseconds that one `GET /healthz` took. */
 async function askHealth(): Promise<number> {
   const start = performance.now()
   const status = await new Promise<number | undefined>((resolve, reject) => {

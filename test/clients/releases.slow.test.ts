@@ -1,5 +1,7 @@
-/** Five consecutive releases of a real package through the published client: what was sent comes back, and hardly more
- *  is kept than is new. The server is the built one, in a process of its own. */
+/** Five consecutive releases of a real package through the published client: downloads equal what
+ *  was
+ *  sent, and the store keeps little more than what is new. The server is the built one, in its own
+ *  process. */
 import { execFile } from 'node:child_process'
 import { hash } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
@@ -57,7 +59,7 @@ describe.each(stockLibraries)('five releases by %s', (library) => {
   const packBytes = async (): Promise<number> =>
     await directoryBytes(join(scratch, 'data/cas/packs'))
 
-  test('each is listed with the digest that the client computed, and downloads equal under diff -r', async () => {
+  test('each is listed with the digest that the client computed, and its download is equal under diff -r', async () => {
     const { artifacts } = await client.listArtifacts()
     for (const { name, id, size, digest, directory } of sent) {
       expect(artifacts).toContainEqual(expect.objectContaining({ name, id, size }))
@@ -71,7 +73,7 @@ describe.each(stockLibraries)('five releases by %s', (library) => {
     }
   })
 
-  test('the zip that curl fetches is bit-identical to what was sent', async () => {
+  test('the zip that curl downloads is identical to what was sent', async () => {
     for (const { id, size, digest } of sent) {
       const zip = await readFile(await fetchZip(id))
       expect(zip.length).toBe(size)
@@ -79,7 +81,7 @@ describe.each(stockLibraries)('five releases by %s', (library) => {
     }
   })
 
-  test('all of them take no more room than whole-file dedup of the same streams and 3 %', async () => {
+  test('all of them take at most 3 % more space than whole-file deduplication of the same streams', async () => {
     const unique = new Map<string, number>()
     for (const { id } of sent) await collectStreams(await fetchZip(id), unique)
     const needed = [...unique.values()].reduce((sum, bytes) => sum + bytes, 0)
@@ -93,7 +95,7 @@ describe.each(stockLibraries)('five releases by %s', (library) => {
     expect(added).toBeLessThan(0.02 * sent.at(-1)!.size)
   })
 
-  test('trove stats agrees with the disk to within 1 %', async () => {
+  test('trove stats matches the disk to within 1 %', async () => {
     const admin = await trove.token(['--scope', 'admin'])
     const stats = await runTrove(['stats', '--json'], { TROVE_URL: trove.url, TROVE_TOKEN: admin })
     const { storedBytes } = JSON.parse(stats) as { storedBytes: number }
@@ -109,7 +111,7 @@ describe.each(stockLibraries)('five releases by %s', (library) => {
     for (const zip of zips) await run('unzip', ['-tqq', join(packs, zip)])
   })
 
-  test('deleting and uploading under the same name leaves the new one', async () => {
+  test('deleting an artifact and uploading one with the same name leaves the new one', async () => {
     const [first, second] = sent
     await client.deleteArtifact(first!.name)
     await upload(first!.name, second!.directory)
@@ -120,7 +122,7 @@ describe.each(stockLibraries)('five releases by %s', (library) => {
 })
 
 describe('five releases as tars by curl', () => {
-  test("take no more than 0.85 of restic's repository for the same directories", async () => {
+  test("take at most 0.85 times the size of restic's repository for the same directories", async () => {
     const scratch = await mkdtemp(join(tmpdir(), 'trove-releases-'))
     const data = join(scratch, 'data')
     const trove = await startTrove(data)

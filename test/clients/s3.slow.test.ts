@@ -1,5 +1,6 @@
-/** A whole server with its packs in a bucket: of an imitated service, which can fail, and of the real one that
- *  `TROVE_TEST_S3` names. */
+/** A complete server with its packs in a bucket: of a fake service, which can fail, and of the real
+ *  one
+ *  that `TROVE_TEST_S3` names. */
 import { randomBytes } from 'node:crypto'
 import { cp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -21,7 +22,7 @@ const quiet = { TROVE_GC_INTERVAL: 'off', TROVE_MIN_FREE: '0', TROVE_LOG_LEVEL: 
 
 interface Site {
   data: string
-  /** Of a server and of commands. */
+  /** Environment of servers and commands. */
   environment: Record<string, string>
   serve(): Promise<TroveProcess>
   run(args: string[], environment?: Record<string, string>): Promise<Outcome>
@@ -61,7 +62,7 @@ async function clientOf(server: TroveProcess): Promise<Client> {
   return createClient({ url: server.url, token, cacheDir: null })
 }
 
-/** Something of every kind, and more than fits one part. */
+/** Creates entries of every kind, and a file that needs more than one part. */
 async function makeSource(): Promise<string> {
   const root = await makeDirectory()
   await makeHardTree(root)
@@ -98,7 +99,7 @@ if (real !== undefined) {
 }
 
 describe.each(places)('a store in a bucket, %s', (_, open) => {
-  test('what goes in comes out, after a restart too, and its space comes back', async () => {
+  test('downloads equal uploads, also after a restart, and deleted space is freed', async () => {
     const site = await open()
     const source = await makeSource()
     const first = await site.serve()
@@ -118,7 +119,7 @@ describe.each(places)('a store in a bucket, %s', (_, open) => {
     expect(JSON.parse(stats.text)).toMatchObject({ copies: 0 })
   })
 
-  test('a backup of it is a data directory that needs no bucket', async () => {
+  test('its backup is a data directory that needs no bucket', async () => {
     const site = await open()
     const source = await makeSource()
     const server = await site.serve()
@@ -157,7 +158,7 @@ describe.each(places)('a store in a bucket, %s', (_, open) => {
     await expectSame(await clientOf(server), uploaded, source)
     await server.stop()
     expect((await site.run(['move-packs'])).text).toMatch(/already\n$/)
-    // A move that was killed before it had removed the last one.
+    // A move that was killed before it had removed the local packs.
     await cp(kept, join(site.data, 'cas', 'packs'), { recursive: true })
     expect((await site.run(['move-packs'])).text).toContain(
       `removed ${local.length} that were left`,
@@ -179,7 +180,7 @@ describe.each(places)('a store in a bucket, %s', (_, open) => {
   })
 })
 
-test('a bucket is of one store, and a store of one bucket', async () => {
+test('a bucket belongs to one store, and a store to one bucket', async () => {
   const { fake, site } = await imitated()
   await (await site.serve()).stop()
   const other = await siteIn(placeIn(fake))
@@ -191,7 +192,7 @@ test('a bucket is of one store, and a store of one bucket', async () => {
   )
 })
 
-test('a service that is away for a while costs a try, and no data', async () => {
+test('a temporary outage of the service fails requests but loses no data', async () => {
   const { fake, site } = await imitated()
   const source = await makeSource()
   const server = await site.serve()
@@ -209,7 +210,7 @@ test('a service that is away for a while costs a try, and no data', async () => 
   expect(JSON.parse((await site.run(['scrub', '--json'])).text)).toMatchObject({ damagedCopies: 0 })
 })
 
-test('a server that is killed while a pack is on its way leaves no part of it', async () => {
+test('a server killed while it uploads a pack leaves no parts behind', async () => {
   const { fake, site } = await imitated()
   const source = await makeSource()
   const server = await site.serve()

@@ -1,5 +1,7 @@
-/** Two promises to operators, kept from outside: with the stock client and with `trove`, through a running server.
- *  What a delete and a dry run announce comes back to the disk; and one bad byte costs one file, until it is sent again. */
+/** Two promises to operators, tested from outside with the stock client and with `trove` against a
+ *  running server. Space that a delete and a dry run announce is actually freed on disk. One bad
+ *  byte
+ *  costs one file, until the file is sent again. */
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,7 +25,7 @@ afterEach(async () => {
 interface Site {
   server: TroveProcess
   data: string
-  /** `trove` as somebody who may do everything, in this project. */
+  /** `trove` with an admin token, in this project. */
   trove(...args: string[]): Promise<Outcome>
 }
 
@@ -95,13 +97,14 @@ async function packBytes({ data }: Site): Promise<number> {
   return await sumSizes(await packPaths(join(data, 'cas')))
 }
 
-/** All that the store takes on disk but for its reserve; ends the server, which folds its log in. */
+/** Bytes of the store on disk without its reserve. Stops the server, which checkpoints its log. */
 async function diskBytes(site: Site): Promise<number> {
   await site.server.stop()
   return (await packBytes(site)) + (await stat(join(site.data, 'trove.db'))).size
 }
 
-/** Build `number`: a third of its small files and a piece of its large one differ from the build before. */
+/** Returns build `number`: a third of its small files and a piece of its large file differ from the
+ *  build before. */
 function build(number: number): Tree {
   const tree: Tree = {}
   for (let file = 0; file < 30; file++) {
@@ -118,7 +121,7 @@ const kept = [1, 3, 5, 7, 9]
 const deleted = [2, 4, 6, 8, 10]
 
 describe.each(senders)('ten builds sent by %s, five deleted, trove gc --now', (_by, send) => {
-  test('take what the other five alone take, and give back what was announced', async () => {
+  test('take the space of the other five alone, and free what was announced', async () => {
     const site = await openSite()
     for (let number = 1; number <= 10; number++) await send(site, number, build(number))
 
@@ -142,7 +145,8 @@ describe.each(senders)('ten builds sent by %s, five deleted, trove gc --now', (_
     const cameBack = before - (await packBytes(site))
     expect(cameBack).toBeGreaterThan(1_000_000)
     expect(done).toMatchObject({ freedBytes: cameBack, waitingBytes: 0, deletedArtifacts: 5 })
-    // Framing is shared evenly by the copies of a pack, which is exact but for its end.
+    // Framing is divided evenly among the copies of a pack, which is exact except for the end of
+    // the pack.
     for (const bytes of [plan.freedBytes, announced, foretold.freedBytes])
       expect(Math.abs(bytes - cameBack)).toBeLessThan(cameBack / 100)
 
@@ -171,18 +175,19 @@ const good: Tree = {
 }
 const bad = 'dir/b.bin'
 
-/** Bytes that do not deflate lie in a pack as they are, whoever deflated them. */
+/** Flips a byte of the bad file. Incompressible bytes are stored as they are, whoever deflated
+ *  them. */
 async function spoilBad({ data }: Site): Promise<void> {
   const needle = (good[bad] as Buffer).subarray(4000, 4100)
   for (const path of await packPaths(join(data, 'cas'))) {
     const offset = (await readFile(path)).indexOf(needle)
     if (offset >= 0) return await flipByte(path, offset + 50)
   }
-  throw new Error('no pack holds it')
+  throw new Error('no pack holds the file')
 }
 
 describe.each(senders)('one flipped byte in a pack of what %s sent', (_by, send) => {
-  test('is found by scrub, named, costs one file, and heals when the same is sent again', async () => {
+  test('is found by scrub, reported by path, costs one file, and heals when the same content is sent again', async () => {
     const site = await openSite()
     await send(site, 1, good)
     const [{ id }] = jsonOf<[{ id: number }]>(await site.trove('list', '--json'))

@@ -1,5 +1,7 @@
-/** Drives the published artifact client, unmodified: `@actions/artifact` as its newest release, `artifact-v2` as the one
- *  of upload-artifact v4.6. Each client is a child process with the environment that a runner would give it. */
+/** Drives the published artifact client unmodified: `@actions/artifact` is the newest release,
+ *  `artifact-v2` the one in upload-artifact v4.6. Each client is a child process with the
+ *  environment
+ *  that a runner would give it. */
 import type { ArtifactClient } from '@actions/artifact'
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -8,24 +10,24 @@ import { fileURLToPath } from 'node:url'
 export type StockLibrary = '@actions/artifact' | 'artifact-v2'
 export const stockLibraries: StockLibrary[] = ['@actions/artifact', 'artifact-v2']
 
-/** What a runner tells a job. */
+/** What a runner passes to a job. */
 export interface StockPlace {
   /** ACTIONS_RESULTS_URL: origin of the server. */
   url: string
   /** ACTIONS_RUNTIME_TOKEN. */
   token: string
-  /** GITHUB_SERVER_URL; only its host is looked at, and it must be one that the client accepts. */
+  /** GITHUB_SERVER_URL. The client checks only that it accepts the host. */
   serverUrl?: string
-  /** Further variables. */
+  /** Additional variables. */
   environment?: Record<string, string>
 }
 
 export interface StockClient extends ArtifactClient {
-  /** Process id of the client, to measure or to stop it. */
+  /** Process id of the client, for measuring and killing it. */
   readonly pid: number
-  /** What the client has printed so far. */
+  /** The client's output so far. */
   log(): string
-  /** Ends the process, whatever it is doing. */
+  /** Kills the process, whatever it is doing. */
   close(): Promise<void>
 }
 
@@ -35,14 +37,16 @@ interface Answer {
   error?: { name: string; message: string }
 }
 
-/** Starts a client; calls may run side by side in it, as those of one job step do. A failed call rejects with the
- *  client's own error name and message. */
+/** Starts a client. Calls may run concurrently, like those of one job step. A failed call rejects
+ *  with
+ *  the client's own error name and message. */
 export async function openStockClient(
   place: StockPlace,
   library: StockLibrary = '@actions/artifact',
 ): Promise<StockClient> {
   const child = fork(fileURLToPath(new URL('stock-client-child.mjs', import.meta.url)), [library], {
-    // Nothing is inherited but what finds programs, so that a runner around us cannot steer the client.
+    // Inherits only what is needed to find programs, so that an enclosing runner cannot affect the
+    // client.
     env: {
       PATH: process.env['PATH'],
       HOME: process.env['HOME'],
@@ -89,7 +93,7 @@ function openCalls(child: ChildProcess, log: () => string): Call {
   const waiting = new Map<number, (answer: Omit<Answer, 'call'>) => void>()
   child.on('message', ({ call, ...answer }: Answer) => waiting.get(call)?.(answer))
   child.on('exit', (code, signal) => {
-    const message = `the client ended (${signal ?? code}): ${log().slice(-2000)}`
+    const message = `the client exited (${signal ?? code}): ${log().slice(-2000)}`
     for (const settle of waiting.values()) settle({ error: { name: 'ClientExit', message } })
   })
   const call = async (method: string, args: unknown[]): Promise<unknown> => {

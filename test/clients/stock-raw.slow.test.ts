@@ -1,4 +1,6 @@
-/** Single files uploaded without a zip (`archive: false`, library 6.2 and later), as new and old clients get them. */
+/** Single files uploaded without a zip (`archive: false`, library 6.2 and later), downloaded by new
+ *  and
+ *  old clients. */
 import { hash } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -27,7 +29,7 @@ afterAll(async () => {
   await rm(scratch, { recursive: true, force: true })
 })
 
-/** Uploads one file as it is; the artifact is then called like the file. */
+/** Uploads one file as it is; the artifact then has the name of the file. */
 async function uploadRaw(name: string, content: Buffer): Promise<{ id: number; digest: string }> {
   const directory = await mkdtemp(join(scratch, 'raw-'))
   const file = join(directory, name)
@@ -42,7 +44,7 @@ test.each([
   ['empty.bin', Buffer.alloc(0)],
   ["it's 100%; größe.json", Buffer.from('{}')],
   ['report.html', Buffer.from('<p>'.repeat(200_000))],
-])('%s comes back under its name with its bytes', async (name, content) => {
+])('%s is downloaded under its name with its bytes', async (name, content) => {
   const { id, digest } = await uploadRaw(name, content)
   const path = join(scratch, `new-${id}`)
   const { digestMismatch } = await newest.downloadArtifact(id, {
@@ -57,7 +59,7 @@ test.each([
   ['short.txt', Buffer.from('abc')],
   ['longer.txt', Buffer.from('a line of text\n'.repeat(1000))],
 ])(
-  'a client that can only unzip gets %s in a zip, and no digest to stumble over',
+  'a client that can only unzip gets %s in a zip, without a digest that it would compare',
   async (name, content) => {
     const { id } = await uploadRaw(name, content)
     const { artifact } = await older.getArtifact(name)

@@ -1,5 +1,8 @@
-/** Downloads across runs: the published client with `findBy`, which is what the `github-token` and `run-id` inputs of
- *  download-artifact become. It then speaks GitHub's REST API and needs no runtime token. */
+/** Downloads across runs with the published client and `findBy`, which is how download-artifact
+ *  passes
+ *  its `github-token` and `run-id` inputs. The client then uses GitHub's REST API and needs no
+ *  runtime
+ *  token. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,5 +1,6 @@
-/** The published artifact client, newest and an older major, against a running server: what a workflow's upload and
- *  download steps do. */
+/** The published artifact client, in its newest and an older major version, against a running
+ *  server:
+ *  what the upload and download steps of a workflow do. */
 import { hash } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -26,7 +27,7 @@ describe.each(stockLibraries)('%s', (library) => {
     await rm(scratch, { recursive: true, force: true })
   })
 
-  /** Uploads `tree` under `name`; the size and digest are those that the client computed. */
+  /** Uploads `tree` as `name`; the size and digest are those that the client computed. */
   async function upload(
     name: string,
     tree: Tree,
@@ -62,14 +63,14 @@ describe.each(stockLibraries)('%s', (library) => {
     expect(await readDigests(path)).toEqual(digestsOf(tree))
   })
 
-  test('the zip that was sent comes back byte for byte', async () => {
+  test('the zip that was sent is downloaded byte for byte', async () => {
     const { id, size, digest } = await upload('exact', buildTree())
     const zip = await readArchive(id, 'zip')
     expect(zip.length).toBe(size)
     expect(hash('sha256', zip, 'hex')).toBe(digest)
   })
 
-  test.each([0, 9])('compression level %i comes back byte for byte', async (compressionLevel) => {
+  test.each([0, 9])('compression level %i is preserved byte for byte', async (compressionLevel) => {
     const root = await mkdtemp(join(scratch, 'tree-'))
     const files = await writeTree(root, smallTree)
     const name = `level-${compressionLevel}`
@@ -80,7 +81,7 @@ describe.each(stockLibraries)('%s', (library) => {
     expect(await readDigests(path)).toEqual(await readDigests(root))
   })
 
-  test('a deleted artifact is gone from the list and its name is free again', async () => {
+  test('a deleted artifact is no longer listed, and its name is free again', async () => {
     const { id } = await upload('fleeting', { 'a.txt': 'first' })
     expect(await client.deleteArtifact('fleeting')).toEqual({ id })
     await expect(client.getArtifact('fleeting')).rejects.toThrow(/Artifact not found for name/)
@@ -88,7 +89,7 @@ describe.each(stockLibraries)('%s', (library) => {
     expect(again.id).toBeGreaterThan(id)
   })
 
-  test('a taken name is refused at once, in the words that users know', async () => {
+  test('a taken name is rejected at once, with the message that users know', async () => {
     const { id, files, root } = await upload('taken', { 'a.txt': 'first' })
     await expect(client.uploadArtifact('taken', files, root)).rejects.toThrow(
       'Failed to CreateArtifact: Received non-retryable error: Failed request: (409) Conflict: ' +
@@ -107,7 +108,7 @@ describe.each(stockLibraries)('%s', (library) => {
     expect(await readDigests(path)).toEqual(digestsOf({ 'a.txt': 'new' }))
   })
 
-  test('downloads of many artifacts at once into one directory give the union of their files', async () => {
+  test('concurrent downloads of many artifacts into one directory give the union of their files', async () => {
     const trees = Array.from({ length: 8 }, (_, shard): Tree => ({
       [`shard-${shard}.txt`]: `results of shard ${shard}`,
       'common.txt': 'the same everywhere',
@@ -117,7 +118,7 @@ describe.each(stockLibraries)('%s', (library) => {
       name.startsWith('merge-'),
     )
     expect(listed).toHaveLength(8)
-    // As download-artifact does with merge-multiple: all of them started together.
+    // As download-artifact does with merge-multiple: all downloads start together.
     const path = join(scratch, 'merged')
     const downloads = await Promise.all(
       listed.map(({ id, digest }) => client.downloadArtifact(id, { path, expectedHash: digest! })),
@@ -126,8 +127,9 @@ describe.each(stockLibraries)('%s', (library) => {
     expect(await readDigests(path)).toEqual(digestsOf(Object.assign({}, ...trees) as Tree))
   })
 
-  test('merging artifacts, as the merge action does, leaves one with all files in their place', async () => {
-    // GITHUB-PROTOCOL §12: list, download all at once, upload the result, delete what was merged.
+  test('merging artifacts, as the merge action does, leaves one artifact with all files in place', async () => {
+    // GITHUB-PROTOCOL §12: list, download all at once, upload the result, delete the merged
+    // artifacts.
     const trees: Tree[] = [{ 'a.txt': 'a' }, { 'b.txt': 'b' }, { 'sub/c.txt': 'c' }]
     for (const [part, tree] of trees.entries()) await upload(`part-${part}`, tree)
     const parts = (await client.listArtifacts()).artifacts.filter(({ name }) =>
@@ -147,7 +149,7 @@ describe.each(stockLibraries)('%s', (library) => {
     expect(await readDigests(out)).toEqual(digestsOf(merged))
   })
 
-  test('file modes that the upload carried are kept for those who can restore them', async () => {
+  test('uploaded file modes are kept for clients that can restore them', async () => {
     const { id } = await upload('modes', smallTree)
     const response = await fetch(`${store.url}/api/v1/artifacts/${id}/manifest`, {
       headers: { authorization: `Bearer ${await store.token()}` },
@@ -159,8 +161,8 @@ describe.each(stockLibraries)('%s', (library) => {
     expect(modes.get('index.html')).toBe('0644')
   })
 
-  // ArtiPACKED: a job uploads its checkout, and with it the token that the checkout has kept.
-  test('the credential of a checkout is told of, and the zip stays as it is', async () => {
+  // ArtiPACKED: a job uploads its checkout, including the token that the checkout has stored.
+  test('the credential of a checkout is reported, and the zip stays unchanged', async () => {
     const { id, digest } = await upload('checkout', { '.git/config': checkoutConfig(), a: 'a' })
     const headers = { authorization: `Bearer ${await store.token()}` }
     const path = `${store.url}/api/v1/artifacts/${id}`
@@ -176,7 +178,7 @@ describe.each(stockLibraries)('%s', (library) => {
     expect(hash('sha256', await readArchive(id, 'zip'), 'hex')).toBe(digest)
   }, 660_000)
 
-  test('a token of another run sees nothing of this one and cannot write to it', async () => {
+  test('a token of another run sees nothing of this run and cannot write to it', async () => {
     await upload('private', { 'a.txt': 'of run 1' })
     const token = await store.token({ run: 2 })
     const other = await openStockClient({ url: store.url, token }, library)
@@ -189,7 +191,7 @@ describe.each(stockLibraries)('%s', (library) => {
     expect((await client.getArtifact('private')).artifact.name).toBe('private')
   })
 
-  test('a token with a foreign signature is refused without retries', async () => {
+  test('a token with a foreign signature is rejected without retries', async () => {
     const [header, claims] = (await store.token()).split('.')
     const forged = `${header}.${claims}.${Buffer.alloc(32).toString('base64url')}`
     const other = await openStockClient({ url: store.url, token: forged }, library)

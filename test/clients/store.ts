@@ -1,4 +1,6 @@
-/** A running server with a directory of its own, and tokens for it: what the tests of real clients start from. */
+/** A running server with its own data directory, and tokens for it: the basis of the tests with
+ *  real
+ *  clients. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,7 +15,7 @@ import { startServer } from '../../src/server.ts'
 export interface Store {
   url: string
   dataDir: string
-  /** Token of a job of run 1 of `octo/demo`, or what is asked for. */
+  /** Returns a token of a job of run 1 of `octo/demo`, or the requested one. */
   token(request?: TokenRequest): Promise<string>
   /** Stops the server and removes its directory. */
   close(): Promise<void>

@@ -1,4 +1,4 @@
-/** Directories to upload, and what came out of a download, compared file by file. */
+/** Directories to upload, and the comparison of downloads file by file. */
 import { hash, randomBytes } from 'node:crypto'
 import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
@@ -6,7 +6,7 @@ import { dirname, join, relative } from 'node:path'
 /** Content by path below the root. */
 export type Tree = Record<string, string | Buffer>
 
-/** A build output in small: text, an empty file, a script, a name outside ASCII. */
+/** A small build output: text, an empty file, a script, a non-ASCII name. */
 export const smallTree: Tree = {
   'index.html': '<!doctype html><title>demo</title>',
   'assets/app.js': 'console.log("hello")\n'.repeat(500),
@@ -15,12 +15,12 @@ export const smallTree: Tree = {
   'docs/größe ✓.txt': 'a name that is not ASCII',
 }
 
-/** The same with so many random bytes that the client sends more than one block of 8 MiB. */
+/** The same, plus enough random bytes that the client sends more than one block of 8 MiB. */
 export function buildTree(): Tree {
   return { ...smallTree, 'large.bin': randomBytes(9 * 1024 * 1024) }
 }
 
-/** Writes the files below `root` and answers their paths. Scripts are made executable. */
+/** Writes the files below `root` and returns their paths. Scripts become executable. */
 export async function writeTree(root: string, tree: Tree): Promise<string[]> {
   const paths: string[] = []
   for (const [name, content] of Object.entries(tree)) {
@@ -33,7 +33,7 @@ export async function writeTree(root: string, tree: Tree): Promise<string[]> {
   return paths
 }
 
-/** SHA-256 by path, of a tree in memory. */
+/** Returns the SHA-256 by path of a tree in memory. */
 export function digestsOf(tree: Tree): Record<string, string> {
   const digests = Object.entries(tree).map(([path, content]) => [
     path,
@@ -42,7 +42,7 @@ export function digestsOf(tree: Tree): Record<string, string> {
   return Object.fromEntries(digests) as Record<string, string>
 }
 
-/** SHA-256 by path, of the regular files below `root`. */
+/** Returns the SHA-256 by path of the regular files below `root`. */
 export async function readDigests(root: string): Promise<Record<string, string>> {
   const digests: Record<string, string> = {}
   for (const item of await readdir(root, { recursive: true, withFileTypes: true })) {

@@ -1,4 +1,4 @@
-/** The built `trove` as a process of its own: what is measured, killed and restarted. */
+/** The built `trove` as a separate process, which can be measured, killed and restarted. */
 import { execFile, spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
@@ -7,19 +7,20 @@ import { promisify } from 'node:util'
 import { builtUrl } from '../../src/program-files.ts'
 
 const run = promisify(execFile)
-/** Started as a program, because its first line gives flags to Node. */
+/** Started as a program, because its first line passes flags to Node. */
 const program = fileURLToPath(builtUrl('cli/main.ts'))
 
 export interface TroveProcess {
   url: string
   pid: number
-  /** Runs `trove token --data …` with further flags; a job token of run 1 of `octo/demo` by default. */
+  /** Runs `trove token --data …` with these flags; by default a job token of run 1 of
+   *  `octo/demo`. */
   token(flags?: string[]): Promise<string>
-  /** Ends it as an operator does, and waits; answers the exit status. */
+  /** Stops the server with SIGTERM and waits. Returns the exit status. */
   stop(): Promise<number | null>
-  /** `kill -9`, and waits. */
+  /** Kills the server with SIGKILL and waits. */
   kill(): Promise<void>
-  /** What it wrote on stderr so far. */
+  /** Its stderr so far. */
   log(): string
 }
 
@@ -50,7 +51,7 @@ export async function startTrove(
   }
 }
 
-/** Runs one command of the built program; throws when it does not end with status 0. */
+/** Runs one command of the built program. Throws when its exit status is not 0. */
 export async function runTrove(
   args: string[],
   environment: Record<string, string> = {},
@@ -69,13 +70,13 @@ async function mintToken(
   return (await runTrove(['token', '--data', dataDir, ...flags])).trim()
 }
 
-/** Waits for the ready line, which is all that `trove serve` writes to stdout. */
+/** Waits for the ready line, the only output of `trove serve` on stdout. */
 async function readUrl(child: ChildProcess, log: () => string): Promise<string> {
   for await (const line of createInterface({ input: child.stdout! })) {
     const [, url] = /^listening on (\S+)$/.exec(line) ?? []
     if (url !== undefined) return url
   }
-  throw new Error(`trove serve ended before it listened: ${log()}`)
+  throw new Error(`trove serve exited before it listened: ${log()}`)
 }
 
 async function end(child: ChildProcess, signal: 'SIGTERM' | 'SIGKILL'): Promise<void> {

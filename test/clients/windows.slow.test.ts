@@ -1,5 +1,6 @@
-/** The client that a server hands out, in Node for Windows: its paths, its names, its want of modes. Wine's file system is
- *  this machine's, seen as Windows sees one: small and capital letters are the same. */
+/** The client package in Node for Windows: its paths, its names, its lack of modes. Wine shows the
+ *  file
+ *  system of this machine as Windows would: case-insensitive. */
 import { execFile, execFileSync } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -57,14 +58,14 @@ describe.runIf(hasWine)('trove on Windows', () => {
     return root
   }
 
-  /** An artifact that was made elsewhere. */
+  /** Uploads an artifact from this machine. */
   async function uploadHere(name: string, directory: string): Promise<void> {
     const client = createClient({ url: server.url, token })
     const source = { kind: 'patterns', patterns: ['.'], directory } as const
     await client.upload({ project: 'octo/app', run: 7, name, source })
   }
 
-  /** Told here, which takes a tenth of the time. */
+  /** Lists on this machine, which takes a tenth of the time. */
   async function list(name: string): Promise<string[]> {
     const env = { ...process.env, ...environment() }
     const args = [program, 'ls', '-R', `7/${name}`]
@@ -72,7 +73,7 @@ describe.runIf(hasWine)('trove on Windows', () => {
     return stdout.split('\n').filter(Boolean)
   }
 
-  test('an upload has paths with slashes, usual modes, and directories only where they are empty', async () => {
+  test('an upload has paths with slashes, default modes, and directories only where they are empty', async () => {
     const root = await makeTree({ 'a.txt': 'a', 'sub/deep/b.js': 'b', 'sub/c.log': 'c' })
     await chmod(join(root, 'a.txt'), 0o755)
     await mkdir(join(root, 'empty'))
@@ -91,7 +92,7 @@ describe.runIf(hasWine)('trove on Windows', () => {
     ])
   })
 
-  test('patterns are written as on Windows or with slashes, relative or from a drive on', async () => {
+  test('patterns can have backslashes or slashes, and be relative or start at a drive', async () => {
     const root = await makeTree({ 'out/a.JS': 'a', 'out/lib/b.js': 'b', 'out/lib/c.map': 'c' })
     const windowsRoot = `Z:${root.replaceAll('/', '\\')}`
     for (const [index, patterns] of [
@@ -101,7 +102,7 @@ describe.runIf(hasWine)('trove on Windows', () => {
       [`${root}/out/**/*.js`],
       ['out\\', '!out\\lib\\*.map'],
       ['out', '--exclude', 'lib\\*.map'],
-      // Below a drive's own directory; and one directory in several spellings.
+      // Relative to the current directory of a drive; and one directory in several spellings.
       ['Z:out\\a.*', `${windowsRoot.replace('Z:', 'z:')}\\Out\\**\\b.js`, 'OUT\\lib\\*.js'],
     ].entries()) {
       const { status, stderr } = await trove(['upload', `p${index}`, ...patterns], root)
@@ -110,14 +111,14 @@ describe.runIf(hasWine)('trove on Windows', () => {
     }
   })
 
-  test('what did not change is not sent again', async () => {
+  test('unchanged files are not sent again', async () => {
     const root = await makeTree({ 'a.txt': 'a'.repeat(100_000) })
     await trove(['upload', 'again', '.'], root)
     const { stderr } = await trove(['upload', 'again', '.', '--overwrite'], root)
     expect(stderr).toContain('sent 0 B')
   })
 
-  test('a download brings all but modes, which are no differences, and once only', async () => {
+  test('a download restores everything except modes, which verify ignores, and fetches nothing twice', async () => {
     const root = await makeTree({ tool: 'x', 'sub/data': 'd', 'sub/fixed': 'f' })
     await chmod(join(root, 'tool'), 0o755)
     await chmod(join(root, 'sub/fixed'), 0o444)
@@ -125,7 +126,7 @@ describe.runIf(hasWine)('trove on Windows', () => {
     await uploadHere('modes', root)
     expect(await trove(['download', '7/modes', 'back'])).toMatchObject({ status: 0 })
     expect(await readFile(join(folder, 'back/sub/data'), 'utf8')).toBe('d')
-    // Read-only it could not be replaced.
+    // A read-only file could not be replaced.
     expect((await stat(join(folder, 'back/sub/fixed'))).mode & 0o200).toBe(0o200)
     expect((await trove(['verify', '7/modes', 'back'])).stderr).toContain('all the same')
     expect((await trove(['download', '7/modes', 'back'])).stderr).toContain('0 of 3 files written')
@@ -136,7 +137,7 @@ describe.runIf(hasWine)('trove on Windows', () => {
     execFileSync('diff', ['-r', root, join(folder, 'back')])
   })
 
-  test('what is there under a name with other letters is replaced, and no stranger', async () => {
+  test('a file whose name differs only in case is replaced, and does not count as extra', async () => {
     await uploadHere(
       'letters',
       await makeTree({ 'readme.md': 'new', 'docs/a': 'a', 'docs/b': 'b' }),
@@ -145,7 +146,7 @@ describe.runIf(hasWine)('trove on Windows', () => {
     const { status, stderr } = await trove(['download', '7/letters', back])
     expect(status, stderr).toBe(0)
     expect(stderr).toContain('2 of 3 files written')
-    // On Wine it keeps its name.
+    // On Wine the file keeps its name.
     expect(await readFile(join(back, 'README.md'), 'utf8')).toBe('new')
     expect((await readdir(join(back, 'Docs'))).toSorted()).toEqual(['B', 'a', 'own'])
     const { stderr: told } = await trove(['download', '7/letters', back, '--delete'])
@@ -154,14 +155,14 @@ describe.runIf(hasWine)('trove on Windows', () => {
     expect((await readdir(join(back, 'Docs'))).toSorted()).toEqual(['B', 'a'])
   })
 
-  test('files are replaced that are read-only, or open for a while', async () => {
+  test('files that are read-only, or open for a while, are replaced', async () => {
     const names = Array.from({ length: 12 }, (_, index) => `file-${index}`)
     const contents = (word: string): Record<string, string> =>
       Object.fromEntries(names.map((name) => [name, `${word} ${name}`]))
     await uploadHere('replaced', await makeTree(contents('new')))
     const back = await makeTree(contents('old'))
     await chmod(join(back, 'file-3'), 0o444)
-    // As a scanner for viruses would, until a second after new files are there.
+    // Holds a file open as a virus scanner would, until a second after the new files are staged.
     const scanner = join(folder, 'scanner.mjs')
     await writeFile(
       scanner,
@@ -185,7 +186,7 @@ describe.runIf(hasWine)('trove on Windows', () => {
     ['sub/aux.txt', 'it is the name of a Windows device'],
     ['end.', 'Windows does not allow names that end in a dot or a space'],
   ])(
-    'a name that Windows does not have is refused before anything is written: %s',
+    'a name that is invalid on Windows is rejected before anything is written: %s',
     async (path, reason) => {
       const name = `odd-${made}`
       await uploadHere(name, await makeTree({ fine: 'f', [path]: 'evil' }))
@@ -196,7 +197,7 @@ describe.runIf(hasWine)('trove on Windows', () => {
     },
   )
 
-  test('two names that differ in letters are refused, and both are named', async () => {
+  test('two names that differ only in case are rejected, and both are reported', async () => {
     await uploadHere('alike', await makeTree({ Makefile: '1', makefile: '2' }))
     const { status, stderr } = await trove(['download', '7/alike', 'alike'])
     expect(status).not.toBe(0)

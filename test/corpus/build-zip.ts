@@ -1,23 +1,24 @@
-/** Zips made by hand, honest by default, with a knob for every lie a reader has to notice. */
+/** Builds zips by hand: correct by default, with an option for every kind of lie that a reader must
+ *  detect. */
 import { deflateRawSync } from 'node:zlib'
 import { crc32 } from '../../src/core/crc32.ts'
 
 export interface ZipMemberSpec {
   name: string | Buffer
   content?: Buffer | string
-  /** 8 unless said. */
+  /** Default 8. */
   method?: number
-  /** General purpose flags; bit 3 writes a descriptor and zeros in the local header. */
+  /** General purpose flags. Bit 3 writes a descriptor, and zeros in the local header. */
   flags?: number
   mode?: number
   madeBy?: number
-  /** Stored bytes instead of the content's own. */
+  /** Stored bytes that replace the content's own. */
   stored?: Buffer
-  /** What headers claim instead of the truth. */
+  /** Wrong values for both headers. */
   claims?: { crc32?: number; storedBytes?: number; sizeBytes?: number; localOffset?: number }
-  /** What the local header alone claims. */
+  /** Wrong values for the local header only. */
   localClaims?: { crc32?: number; storedBytes?: number; sizeBytes?: number; name?: string }
-  /** Literal bytes before the local header. */
+  /** Arbitrary bytes before the local header. */
   gap?: Buffer
   localExtra?: Buffer
   centralExtra?: Buffer
@@ -27,10 +28,10 @@ export interface ZipMemberSpec {
 
 export interface ZipSpec {
   members: ZipMemberSpec[]
-  /** Order of central headers; local order unless said. */
+  /** Order of central headers; default: the order of local headers. */
   centralOrder?: number[]
   comment?: string
-  /** Bytes between the last member and the directory. */
+  /** Bytes between the last member and the central directory. */
   beforeDirectory?: Buffer
   count?: number
 }

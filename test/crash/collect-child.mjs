@@ -1,5 +1,7 @@
-/** Collects garbage as `gc --now` does and kills its own process with SIGKILL at the nth named step it passes (-1: never).
- *  Arguments: data directory, n, the instant. Prints each step that it passes. Runs compiled code, as a server does. */
+/** Collects garbage like `gc --now` and kills its own process with SIGKILL at the nth named step
+ *  (-1:
+ *  never). Arguments: data directory, n, current time. Prints each step. Runs compiled code, like a
+ *  server. */
 import { writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { limits } from '../../dist/src/core/limits.js'

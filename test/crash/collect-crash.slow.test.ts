@@ -1,4 +1,6 @@
-/** kill -9 at every step of garbage collections of many stores: expire, sweep, compact. TROVE_KILLS: how many at least. */
+/** kill -9 at every step of the garbage collections of many stores: expire, sweep, compact.
+ *  TROVE_KILLS:
+ *  minimum number of kills. */
 import { rm } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { buildCrashStore, killAt, stepsOf } from './collect-crash.ts'
@@ -6,7 +8,7 @@ import { buildCrashStore, killAt, stepsOf } from './collect-crash.ts'
 const killsMin = Number(process.env['TROVE_KILLS'] ?? 300)
 
 test(
-  'no kill at any step loses an artifact or leaves anything over',
+  'no kill at any step loses an artifact or leaves debris',
   { timeout: 30 * 60_000 },
   async () => {
     const killed = new Map<string, number>()

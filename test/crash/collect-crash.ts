@@ -1,5 +1,7 @@
-/** A store that needs every step of a garbage collection, and what must hold of it after the process died at any of them:
- *  live artifacts are whole, and the next collection leaves nothing over (invariants 1–3, 5). */
+/** A store that needs every step of a garbage collection, and the checks after its process died at
+ *  any
+ *  of them: live artifacts are intact, and the next collection leaves no debris (invariants 1–3,
+ *  5). */
 import { execFile } from 'node:child_process'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -30,7 +32,9 @@ export interface CrashStore {
   kept: Map<number, string>
 }
 
-/** Artifacts that stay, expire, and are deleted, with and without the time to undo, sharing files in many packs. */
+/** Builds a store with artifacts that stay, expire and are deleted, with and without time to undo,
+ *  and
+ *  that share files in many packs. */
 export async function buildCrashStore(seed: number): Promise<CrashStore> {
   const directory = await mkdtemp(join(tmpdir(), 'trove-collect-'))
   const random = createRandom(seed)
@@ -69,7 +73,7 @@ export async function buildCrashStore(seed: number): Promise<CrashStore> {
   return { directory, kept }
 }
 
-/** Collects in a process of its own that dies at the `nth` step; answers the steps it passed. */
+/** Runs a collection in a process that dies at the `nth` step. Returns the steps it passed. */
 async function collectAndDie(directory: string, nth: number): Promise<string[]> {
   const argv = [child, directory, String(nth), String(collectedAt)]
   return await new Promise((resolve, reject) => {
@@ -80,12 +84,13 @@ async function collectAndDie(directory: string, nth: number): Promise<string[]> 
   })
 }
 
-/** All steps of a collection of this store, in order. */
+/** Returns all steps of a collection of this store, in order. */
 export async function stepsOf(store: CrashStore): Promise<string[]> {
   return await withCopy(store, async (directory) => await collectAndDie(directory, -1))
 }
 
-/** Kills a collection at the nth step, starts again, and looks. Answers the name of the step. */
+/** Kills a collection at the nth step, opens the store again and checks it. Returns the name of the
+ *  step. */
 export async function killAt(store: CrashStore, nth: number): Promise<string> {
   return await withCopy(store, async (directory) => {
     const steps = await collectAndDie(directory, nth)

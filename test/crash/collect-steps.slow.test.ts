@@ -1,4 +1,4 @@
-/** kill -9 at each named step of a garbage collection, once. */
+/** kill -9 once at each named step of a garbage collection. */
 import { rm } from 'node:fs/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { buildCrashStore, type CrashStore, killAt, stepsOf } from './collect-crash.ts'
@@ -31,7 +31,7 @@ afterAll(async () => {
   await rm(store.directory, { recursive: true, force: true })
 })
 
-test('a collection passes the steps that are tested, and no other', () => {
+test('a collection passes exactly the steps that are tested', () => {
   expect(new Set(steps)).toEqual(new Set(names))
 })
 

@@ -1,5 +1,8 @@
-/** ENOSPC for real, on a small tmpfs: whatever stage meets it, the answer is a clear 507, nothing that was acknowledged is
- *  lost, reads and deletes go on, and the store works again once there is room. Needs the right to mount. */
+/** Real ENOSPC on a small tmpfs. Whichever stage hits it, the response is a clear 507, nothing that
+ *  was
+ *  acknowledged is lost, reads and deletes still work, and uploads work again once there is room.
+ *  Needs
+ *  the right to mount. */
 import SqliteDatabase from 'better-sqlite3'
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -27,7 +30,7 @@ function tryMount(at: string, options: string): boolean {
     execFileSync('mount', ['-t', 'tmpfs', '-o', options, 'tmpfs', at])
     return true
   } catch (error) {
-    process.stdout.write(`a disk of its own cannot be mounted: ${String(error)}\n`)
+    process.stdout.write(`cannot mount a tmpfs: ${String(error)}\n`)
     return false
   }
 }
@@ -76,7 +79,7 @@ async function freeBytes(): Promise<number> {
   return bavail * bsize
 }
 
-/** Takes the disk's room but for `left` bytes. */
+/** Fills the disk except for `left` bytes. */
 async function fillDisk(left: number): Promise<string> {
   const path = join(directory, 'ballast')
   await rm(path, { force: true })
@@ -88,10 +91,10 @@ async function fillDisk(left: number): Promise<string> {
 }
 
 test.each([0, 64, 200, 600, 1500, 3000, 5000])(
-  'a disk that has %i KiB left refuses what does not fit and loses nothing',
+  'with %i KiB left, uploads that do not fit are rejected and nothing is lost',
   async (leftKiB) => {
     const dataDir = join(directory, `data-${leftKiB}`)
-    // No minimum: the disk really gets full, and there is no reserve to help.
+    // No minimum: the disk really fills up, and there is no reserve.
     const trove = await startTrove(dataDir, { TROVE_MIN_FREE: '0', TROVE_GC_INTERVAL: 'off' })
     onTestFinished(async () => {
       await trove.stop()
@@ -138,7 +141,7 @@ test.each([0, 64, 200, 600, 1500, 3000, 5000])(
   },
 )
 
-test('deleting and collecting make room on a full disk, with the help of the reserve', async () => {
+test('deleting and collecting free space on a full disk, with the help of the reserve', async () => {
   const dataDir = join(directory, 'data-reserve')
   const trove = await startTrove(dataDir, { TROVE_MIN_FREE: '8MiB', TROVE_GC_INTERVAL: 'off' })
   onTestFinished(async () => {
@@ -150,7 +153,7 @@ test('deleting and collecting make room on a full disk, with the help of the res
   const kept = randomBytes(100_000)
   const { body: small } = await client.put('small', kept)
   const ballast = await fillDisk(0)
-  // The guard asks the system at most once a second.
+  // The guard reads the free space at most once a second.
   let refused = await client.put('more', randomBytes(1000))
   for (let turn = 0; refused.status === 201 && turn < 30; turn++) {
     refused = await client.put(`more-${turn}`, randomBytes(1000))
@@ -190,7 +193,7 @@ async function startFull(name: string): Promise<{ trove: TroveProcess; dataDir: 
 }
 
 test.each([0, 40, 150, 400, 1000, 2500])(
-  'the stock protocol with %i KiB left: each step is done or refused with 507, and may be repeated later',
+  'the stock protocol with %i KiB left: each step succeeds or gets 507, and can be repeated later',
   async (leftKiB) => {
     const { trove } = await startFull(`data-stock-${leftKiB}`)
     const job = callerOf(trove.url, await trove.token(), '@actions/artifact-2.3.2')
@@ -229,7 +232,7 @@ test.each([0, 40, 150, 400, 1000, 2500])(
   },
 )
 
-/** Create, one block, the block list, Finalize; false when one of them was refused for want of room. */
+/** Create, one block, the block list, Finalize. Returns false when one of them gets 507. */
 async function uploadByHand(
   job: ReturnType<typeof callerOf>,
   name: string,
@@ -264,7 +267,7 @@ async function uploadByHand(
   return true
 }
 
-/** The least that is free of the disk while `work` goes on. */
+/** Returns the lowest free space on the disk while `work` runs. */
 async function leastFree(work: () => Promise<void>): Promise<number> {
   let least = await freeBytes()
   let isOver = false
@@ -294,10 +297,11 @@ async function startWithMinimum(name: string): Promise<TroveProcess> {
 
 const nearlyFull = /nearly full: .* free, and uploads must leave 16\.0 MiB \(TROVE_MIN_FREE\)/
 
-// Goal: a body that is longer than what uploads may take of the disk, and several at once, end with the answer that one at the
-// door has; the database keeps its room, and nothing of them stays.
+// Goal: a body larger than the space that uploads may use, and several at once, end with the same
+// response as one rejected before its body. The database keeps its room, and nothing of the bodies
+// stays.
 test.each(['application/octet-stream', 'application/zip', 'application/x-tar'])(
-  'bodies of %s that take the disk below its minimum are refused on their way',
+  'bodies of %s that take the disk below its minimum are rejected in flight',
   async (type) => {
     const trove = await startWithMinimum('data-minimum')
     const client = await clientOf(trove)
@@ -317,7 +321,7 @@ test.each(['application/octet-stream', 'application/zip', 'application/x-tar'])(
   },
 )
 
-test('a stock upload for which there is no room gives back what it has sent, and says why to what it sends still', async () => {
+test('a stock upload without room frees what it has sent, and its later requests get the reason', async () => {
   const trove = await startWithMinimum('data-stock-minimum')
   const job = callerOf(trove.url, await trove.token(), 'test')
   const before = await freeBytes()
@@ -338,7 +342,7 @@ test('a stock upload for which there is no room gives back what it has sent, and
   await job.upload('small', buildZip({ members: [{ name: 'x', content: randomBytes(1000) }] }))
 })
 
-test('a stock upload that fits as it was sent, but not twice, gives its room back when it is finalized', async () => {
+test('a stock upload that fits once but not twice frees its space when it is finalized', async () => {
   const trove = await startWithMinimum('data-twice')
   const job = callerOf(trove.url, await trove.token(), 'test')
   const before = await freeBytes()
@@ -354,7 +358,7 @@ test('a stock upload that fits as it was sent, but not twice, gives its room bac
   expect(await freeBytes()).toBeGreaterThan(before - MiB)
 })
 
-test('a native upload that fills the disk to its minimum holds nothing that the next round does not free', async () => {
+test('a native upload that fills the disk to its minimum leaves nothing that the next gc does not free', async () => {
   const trove = await startWithMinimum('data-native-minimum')
   const tree = mkdtempSync(join(tmpdir(), 'trove-minimum-tree-'))
   onTestFinished(() => {
@@ -378,7 +382,7 @@ test('a native upload that fills the disk to its minimum holds nothing that the 
   expect(await freeBytes()).toBeGreaterThan(before - MiB)
 })
 
-test('trove upload and backup say that the disk is full, and work once it is not', async () => {
+test('trove upload and backup report a full disk, and work once there is room', async () => {
   const { trove, dataDir } = await startFull('data-native')
   const tree = mkdtempSync(join(tmpdir(), 'trove-full-tree-'))
   onTestFinished(() => {
@@ -424,7 +428,7 @@ test('trove upload and backup say that the disk is full, and work once it is not
 })
 
 test.each([0, 36, 40, 44, 64])(
-  'a start with %i KiB left, after a kill during a download, serves what is there or says that the disk is full',
+  'a start with %i KiB left, after a kill during a download, serves what is stored or reports the full disk',
   { timeout: 60_000 },
   async (leftKiB) => {
     const { trove, dataDir } = await startFull(`data-restart-${leftKiB}`)
@@ -436,7 +440,7 @@ test.each([0, 36, 40, 44, 64])(
     await reader.read()
     await trove.kill()
     await reader.cancel().catch(() => undefined)
-    // Closing takes the log away, whose pages would be room to write in.
+    // Closing the database removes the write-ahead log, whose pages would be room to write in.
     const database = new SqliteDatabase(join(dataDir, 'trove.db'))
     expect(database.prepare('SELECT count(*) AS leases FROM read_leases').get()).toEqual({
       leases: 1,
@@ -458,9 +462,9 @@ test.each([0, 36, 40, 44, 64])(
   },
 )
 
-// Method: a file system of few files, each of which takes a place, as does every link of one.
+// Method: a file system with few inodes. Each file takes one, and so does each link.
 test.each([0, 1, 2, 3])(
-  'a stock upload on a disk with places for %i more files is refused for want of them',
+  'a stock upload on a disk with %i inodes left is rejected for lack of them',
   async (left) => {
     const small = mkdtempSync(join(tmpdir(), 'trove-few-files-'))
     expect(tryMount(small, 'size=1m,nr_inodes=40')).toBe(true)

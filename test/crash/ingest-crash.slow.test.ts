@@ -1,6 +1,8 @@
-/** kill -9 at every named step of an upload. Goal: what was acknowledged is intact, what was not is invisible, and the
- *  next start collects every byte of debris (invariants 1–3). Method: a child process kills itself at the step; the
- *  parent opens the store as a starting server does, recovers, and looks. */
+/** kill -9 at every named step of an upload. Goal: acknowledged artifacts are intact, others are
+ *  invisible, and the next start collects all debris (invariants 1–3). Method: a child process
+ *  kills
+ *  itself at the step; the parent opens the store like a starting server, recovers it, and checks
+ *  it. */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
@@ -121,7 +123,7 @@ async function checkAfter(directory: string, form: 'zip' | 'tar', step: string):
         expect(createHash('sha256').update(zip).digest('hex')).toBe(artifact.zipDigest)
       await readAll(await representTarGz(reader, artifact))
     }
-    // Nothing on disk but packs with rows, and nothing in them but what artifacts hold.
+    // Only packs with rows are on disk, and they hold only what artifacts reference.
     const figures = await metadata.figures()
     expect(await packFiles(directory)).toEqual({ count: figures.packs, bytes: figures.storedBytes })
     expect(figures.artifacts).toBe(artifacts.length)
@@ -146,7 +148,7 @@ describe.each(['zip', 'tar'] as const)('an upload of a %s', (form) => {
       await checkAfter(directory, form, step)
       if (step !== 'committed') {
         expect(await packFiles(directory)).toEqual(before)
-        // The same command works afterwards.
+        // The same upload works afterwards.
         const again = await runChild(directory, {
           form,
           body: second[form],

@@ -1,4 +1,6 @@
-/** Hundreds of power losses, with nothing left that was not synced and with some of it. TROVE_KILLS: how many at least. */
+/** Hundreds of power losses, which keep nothing or some of the unsynced data. TROVE_KILLS: minimum
+ *  number
+ *  of losses. */
 import { expect, test } from 'vitest'
 import { runPowerLosses } from './power-loss.ts'
 
@@ -24,7 +26,7 @@ const everyStep = [
   'compact-moved',
 ]
 
-test('power that goes at any step takes nothing that was acknowledged', async () => {
+test('a power loss at any step loses nothing that was acknowledged', async () => {
   const steps = new Map<string, number>()
   let losses = 0
   for (let seed = 100; losses < lossesMin; seed++) {
@@ -33,7 +35,7 @@ test('power that goes at any step takes nothing that was acknowledged', async ()
     for (const [step, count] of run.steps) steps.set(step, (steps.get(step) ?? 0) + count)
   }
   process.stdout.write(`${losses} losses: ${JSON.stringify(Object.fromEntries(steps))}\n`)
-  // A shortened run may miss some.
+  // A shortened run may miss some steps.
   expect([...steps.keys()]).toEqual(
     expect.arrayContaining(
       lossesMin < 600 ? ['commit-next', 'released', 'pack-removed'] : everyStep,

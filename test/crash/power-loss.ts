@@ -1,10 +1,15 @@
-/** A store whose power may go at any moment. Uploads, deletes, undoing, expiry, garbage collections and backups go on over
- *  a file system and a database that know what of them is durable; again and again that much is opened as after a power
- *  loss. What must hold then (invariants 1, 3 and 5): what was acknowledged is whole, nothing else is seen, and nothing
- *  is left over.
+/** A store that can lose power at any moment. Uploads, deletes, undos, expiry, garbage collections
+ *  and
+ *  backups run over a file system and a database that track which of their data is durable. Again
+ *  and
+ *  again that durable state is opened as after a power loss. Then (invariants 1, 3 and 5):
+ *  acknowledged
+ *  artifacts are intact, nothing else is visible, and there is no debris.
  *
- *  Durable of the database is its log as of the last transaction that was synced. SQLite syncs a commit only under
- *  `synchronous = FULL`, and only when it changed something (sqlite.org/pragma.html#pragma_synchronous). */
+ *  The durable state of the database is its log as of the last synced transaction. SQLite syncs a
+ *  commit
+ *  only under `synchronous = FULL`, and only when it changed something
+ *  (sqlite.org/pragma.html#pragma_synchronous). */
 import { readFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -35,20 +40,20 @@ import {
 } from '../packs/forgetful-file-system.ts'
 
 interface DurableDatabase {
-  /** Takes every statement before it runs. */
+  /** Called with every statement before it runs. */
   trace(sql: string): void
-  /** Writes what is durable into `directory`. */
+  /** Writes the durable state into `directory`. */
   loseTo(directory: string): Promise<void>
 }
 
-/** Watches the database at `path`, which a connection with this `trace` has open. */
+/** Tracks the database at `path`, which is open in a connection with this `trace`. */
 function watchDatabase(path: string): DurableDatabase {
   let mode = ''
   let logBefore: Buffer | undefined
   let isCommitting = false
   let durable: { database: Buffer; log: Buffer } | undefined
   const readLog = (): Buffer => readFileSync(`${path}-wal`)
-  /** After a commit has run, and before anything else does. */
+  /** Called after a commit, before the next statement runs. */
   const settle = (): void => {
     if (!isCommitting) return
     isCommitting = false
@@ -81,18 +86,18 @@ interface Known {
   tarGz: string
 }
 
-/** What the outside may rely on at a moment. */
+/** What clients can rely on at a given moment. */
 interface Promises {
-  /** Acknowledged and not given up. */
+  /** Acknowledged, and neither deleted nor expired. */
   kept: Map<number, Known>
-  /** Under way: may be there or not. */
+  /** Being removed: may or may not be there. */
   doubtful: Set<number>
 }
 
 export interface PowerLosses {
-  /** Moments at which the power went. */
+  /** Number of power losses. */
   losses: number
-  /** Steps at which it went, and how often. */
+  /** Number of losses by step. */
   steps: Map<string, number>
 }
 
@@ -109,11 +114,11 @@ interface Site extends Promises {
   clock: { now: number }
 }
 
-/** Steps that come often; losses are to come at the others too. */
+/** Frequent steps, at which power fails less often, so that the other steps get their share. */
 const isFrequent =
   /^(?:session|pack-(?!claimed|removed|row)|blobs-registered|skeleton|manifest|commit|between|backup-pack-)/
 
-/** Works until the power has gone `lossesMin` times. */
+/** Works until the power has failed at least `lossesMin` times. */
 export async function runPowerLosses(seed: number, lossesMin: number): Promise<PowerLosses> {
   const random = createRandom(seed)
   const result: PowerLosses = { losses: 0, steps: new Map() }
@@ -216,7 +221,7 @@ async function digestsOf(
   }
 }
 
-/** Deletes, or moves the expiry to this moment. */
+/** Deletes an artifact, or moves its expiry to now. */
 async function remove(site: Site): Promise<void> {
   const { kept, doubtful, metadata, random, clock } = site
   const id = [...kept.keys()][Math.floor(random() * kept.size)]!
@@ -241,7 +246,7 @@ async function remove(site: Site): Promise<void> {
   doubtful.delete(id)
 }
 
-/** A backup that was acknowledged is as durable as the store. */
+/** Makes a backup and checks that it is as durable as the store once acknowledged. */
 async function keepBackup(site: Site, serial: number): Promise<void> {
   const destination = join(site.root, `backup-${serial}`)
   const promised = new Map(site.kept)
@@ -274,7 +279,7 @@ async function checkLoss(site: Site, random: (() => number) | undefined): Promis
   }
 }
 
-/** Starts on `data` as a server does, and looks. */
+/** Opens `data` like a starting server and checks it. */
 async function checkStore(
   data: string,
   { clock }: Pick<Site, 'clock'>,
@@ -292,7 +297,7 @@ async function checkStore(
     const found = artifacts.map(({ id }) => id)
     expect(found).toEqual(expect.arrayContaining([...kept.keys()]))
     const isNew = (id: number): boolean => !kept.has(id) && !doubtful.has(id)
-    // One upload may have been committed and not yet acknowledged.
+    // One upload may be committed but not yet acknowledged.
     expect(found.filter(isNew).length).toBeLessThanOrEqual(1)
     for (const { id, state } of artifacts) {
       expect(state).toBe('available')
@@ -304,7 +309,7 @@ async function checkStore(
     await recover({ metadata, packs, staging, now })
     await expectWhole()
     expect((await metadata.figures()).storedBytes).toBe(await diskBytes(data))
-    // Readers that the power ended hold nothing by then.
+    // By then the leases of readers that the power loss ended have expired.
     await collectNow({ metadata, packs, now: () => clock.now + 2 * hour })
     await expectWhole()
     expect((await metadata.figures()).storedBytes).toBe(await diskBytes(data))

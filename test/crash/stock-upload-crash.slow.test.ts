@@ -1,5 +1,8 @@
-/** The server is killed at each step of a stock upload. After a restart the client does what it would do, tries the same
- *  request again, and the upload must end well; what was acknowledged is intact; staging holds no debris. */
+/** Kills the server at each step of a stock upload. After a restart the client repeats the same
+ *  request,
+ *  as the stock client does, and the upload must succeed. What was acknowledged is intact, and
+ *  staging
+ *  holds no debris. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readdir } from 'node:fs/promises'
@@ -18,7 +21,8 @@ const blocks: [string, Buffer][] = [
   ['Yg==', bytes.subarray(half)],
 ]
 
-/** Runs the upload until a request fails because the server died; answers which requests were acknowledged. */
+/** Runs the upload until a request fails because the server died. Returns the acknowledged
+ *  requests. */
 async function uploadUntilDeath(
   job: Caller,
 ): Promise<{ target: string | null; acknowledged: string[] }> {
@@ -39,14 +43,14 @@ async function uploadUntilDeath(
     const { status } = await job.finalize('site', bytes)
     if (status === 200) acknowledged.push('finalize')
   } catch (error) {
-    // What fetch throws when the connection breaks.
+    // fetch throws this when the connection breaks.
     if (!(error instanceof TypeError)) throw error
   }
   return { target, acknowledged }
 }
 
 test.each(steps)(
-  'killed at %s, the upload goes on after a restart as if nothing had happened',
+  'killed at %s, the upload continues after a restart as if nothing had happened',
   async (step) => {
     const dataDir = await mkdtemp(join(tmpdir(), 'trove-crash-'))
     const script = fileURLToPath(new URL('server-child.mjs', import.meta.url))
@@ -55,7 +59,7 @@ test.each(steps)(
     })
     const exited = once(child, 'exit')
     const died = exited.then(([code]) => {
-      throw new Error(`the server ended with ${String(code)} before it listened`)
+      throw new Error(`the server exited with ${String(code)} before it listened`)
     })
     died.catch(() => undefined)
     const [line] = (await Promise.race([once(child.stdout, 'data'), died])) as [Buffer]
@@ -73,7 +77,7 @@ test.each(steps)(
       )
       expect(leftovers).toEqual([])
       const { pathname, search } = new URL(target ?? '')
-      // A client repeats what was not acknowledged, and nothing else.
+      // A client repeats exactly what was not acknowledged.
       for (const [id, part] of blocks) {
         if (!acknowledged.includes(id))
           expect((await putBlock(rig.url + pathname + search, id, part)).status).toBe(201)

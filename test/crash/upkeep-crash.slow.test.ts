@@ -1,5 +1,6 @@
-/** kill -9 at every step of scrubs and backups of many stores, and of a rebuild. TROVE_KILLS: how many scrubs and backups die
- *  at least. */
+/** kill -9 at every step of scrubs and backups of many stores, and of one rebuild. TROVE_KILLS:
+ *  minimum
+ *  number of killed scrubs and backups. */
 import { rm } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { buildUpkeepStore, killAt, stepsOf, tasks } from './upkeep-crash.ts'
@@ -7,7 +8,7 @@ import { buildUpkeepStore, killAt, stepsOf, tasks } from './upkeep-crash.ts'
 const killsMin = Number(process.env['TROVE_KILLS'] ?? 220)
 
 test(
-  'no kill at any step loses an artifact, shows half a backup, or leaves anything over',
+  'no kill at any step loses an artifact, exposes a partial backup, or leaves debris',
   { timeout: 30 * 60_000 },
   async () => {
     const kills = { scrub: 0, backup: 0, rebuild: 0 }

@@ -1,5 +1,7 @@
-/** A damaged store, and what must hold of it after a scrub, a backup or a rebuild died at any step: what is whole stays
- *  whole, what is damaged is named and heals, a backup is whole or not there, and nothing is left over. */
+/** A damaged store, and the checks after a scrub, a backup or a rebuild died at any step: intact
+ *  data
+ *  stays intact, damage is reported and heals, a backup is complete or absent, and there is no
+ *  debris. */
 import { execFile } from 'node:child_process'
 import { cp, mkdtemp, rename, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -43,7 +45,7 @@ interface Open extends LifecyclePorts {
   packs: PackStore
 }
 
-/** Stock zips of random files, a pack each. */
+/** Builds a store of stock zips of random files, one pack each. */
 export async function buildUpkeepStore(seed: number): Promise<UpkeepStore> {
   const directory = await mkdtemp(join(tmpdir(), 'trove-upkeep-'))
   const random = createRandom(seed)
@@ -91,12 +93,13 @@ async function withOpen<T>(directory: string, work: (store: Open) => Promise<T>)
   }
 }
 
-/** Steps of a whole run, in order. */
+/** Returns all steps of a complete run, in order. */
 export async function stepsOf(store: UpkeepStore, task: UpkeepTask): Promise<string[]> {
   return await withCopy(store, task, async (directory) => await runAndDie(task, directory, -1))
 }
 
-/** Kills a run at its nth step, starts again, and looks. Answers the name of the step. */
+/** Kills a run at its nth step, opens the store again and checks it. Returns the name of the
+ *  step. */
 export async function killAt(store: UpkeepStore, task: UpkeepTask, nth: number): Promise<string> {
   return await withCopy(store, task, async (directory) => {
     const steps = await runAndDie(task, directory, nth)
@@ -108,7 +111,9 @@ export async function killAt(store: UpkeepStore, task: UpkeepTask, nth: number):
   })
 }
 
-/** A copy of the store as the task meets it: damaged for scrub, without its database for a rebuild. */
+/** Runs `work` on a copy of the store, prepared for the task: damaged for scrub, without its
+ *  database for
+ *  rebuild. */
 async function withCopy<T>(
   { directory }: UpkeepStore,
   task: UpkeepTask,
@@ -126,7 +131,7 @@ async function withCopy<T>(
   }
 }
 
-/** A bad copy in the first pack, bad framing in the second. */
+/** Damages a copy in the first pack and the framing of the second. */
 async function damage(directory: string): Promise<void> {
   const [first, second] = await packPaths(join(directory, 'cas'))
   await withOpen(directory, async ({ metadata }) => {
@@ -175,7 +180,7 @@ async function checkScrub(directory: string, zips: Buffer[]): Promise<void> {
   expect(leftovers(join(directory, 'trove.db'))).toEqual({})
 }
 
-/** Answers the ids of artifacts that cannot be read whole; the others are what was uploaded. */
+/** Returns the ids of damaged artifacts, and checks that the others equal what was uploaded. */
 async function expectZips(store: Open, zips: Buffer[]): Promise<number[]> {
   const damaged: number[] = []
   for (const [index, zip] of zips.entries()) {
@@ -196,7 +201,7 @@ async function checkBackup(directory: string, zips: Buffer[]): Promise<void> {
       () => false,
     )
     if (!isThere) await backUp(store, { destination, copies: true, files: [] })
-    // Whoever died holds what it read for an hour.
+    // The killed process's lease on what it read lasts an hour.
     await collectNow({ ...store, now: () => Date.now() + 2 * 60 * 60 * 1000 })
     expect((await store.metadata.figures()).storedBytes).toBe(await diskBytes(directory))
   })

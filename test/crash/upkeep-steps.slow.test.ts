@@ -1,4 +1,4 @@
-/** kill -9 at each named step of scrub, backup and rebuild, once. */
+/** kill -9 once at each named step of scrub, backup and rebuild. */
 import { rm } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildUpkeepStore, killAt, stepsOf, type UpkeepStore } from './upkeep-crash.ts'
@@ -47,7 +47,7 @@ describe.each(['scrub', 'backup', 'rebuild'] as const)('%s', (task) => {
     steps = await stepsOf(store, task)
   })
 
-  test('passes the steps that are tested, and no other', () => {
+  test('passes exactly the steps that are tested', () => {
     expect(new Set(steps)).toEqual(new Set(names[task]))
   })
 
