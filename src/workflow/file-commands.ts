@@ -150,10 +150,10 @@ async function readBounded(path: string, bytesMax: number): Promise<string> {
   })
   if (file === undefined) return ''
   try {
-    const facts = await file.stat()
-    if (!facts.isFile() && !facts.isCharacterDevice()) throw new Error('not a file')
-    if (facts.size > bytesMax)
-      throw new Error(`the file has ${facts.size} bytes, the limit is ${bytesMax}`)
+    const stats = await file.stat()
+    if (!stats.isFile() && !stats.isCharacterDevice()) throw new Error('not a file')
+    if (stats.size > bytesMax)
+      throw new Error(`the file has ${stats.size} bytes, the limit is ${bytesMax}`)
     const bytes = await buffer(file.createReadStream({ end: bytesMax, autoClose: false }))
     if (bytes.length > bytesMax)
       throw new Error(`the file has more than ${bytesMax} bytes, the limit`)

@@ -28,22 +28,22 @@ async function search(
     if (await isFile(path)) files.push(path)
   }
   const below = (path: string): boolean => searchPaths.some((searched) => path.startsWith(searched))
-  const ours = [...lost].filter(below)
-  for (const path of ours) lost.delete(path)
-  return { kind: 'search', files, searchPaths, lost: ours }
+  const found = [...unreadable].filter(below)
+  for (const path of found) unreadable.delete(path)
+  return { kind: 'search', files, searchPaths, unreadable: found }
 }
 
 /** Paths that a search found in a directory listing but could not stat: a name that is not UTF-8
  *  was
  *  decoded with U+FFFD. The library takes them for broken links and skips them. */
-const lost = new Set<string>()
+const unreadable = new Set<string>()
 const { stat } = fs.promises
 fs.promises.stat = (async (path: string): Promise<fs.Stats> => {
   try {
     return await stat(path)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT' && path.includes('\u{fffd}'))
-      lost.add(path)
+      unreadable.add(path)
     throw error
   }
 }) as typeof stat
@@ -71,10 +71,10 @@ async function hashFiles(
 /** Returns false for a directory. Throws an Error for pipes, sockets and devices: reading them may
  *  never end. */
 async function isFile(path: string): Promise<boolean> {
-  const facts = await stat(path)
-  if (facts.isFile()) return true
-  if (facts.isDirectory()) return false
-  const kind = facts.isFIFO() ? 'a pipe' : facts.isSocket() ? 'a socket' : 'a device'
+  const stats = await stat(path)
+  if (stats.isFile()) return true
+  if (stats.isDirectory()) return false
+  const kind = stats.isFIFO() ? 'a pipe' : stats.isSocket() ? 'a socket' : 'a device'
   throw new Error(`${path} is ${kind}, not a regular file`)
 }
 

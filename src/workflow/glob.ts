@@ -17,7 +17,7 @@ export interface SearchResult {
   searchPaths: string[]
   /** Paths that contain a name that is not UTF-8 and so cannot be opened, as far as they can be
    *  shown. */
-  lost: string[]
+  unreadable: string[]
 }
 
 export interface Globber {

@@ -71,11 +71,11 @@ export async function runJobInstance(engine: Engine, instance: JobInstance): Pro
   const stepsExpected = planned.steps.length
   engine.emit({ type: 'job-started', job: reference, needs, matrix, stepsExpected })
   const signals = openSignals(instance.cancel, engine.kill)
-  let ran: Ran
+  let ran: JobRun
   try {
     ran = await openAndRun(engine, instance, signals)
   } catch (error) {
-    complain(engine, reference, 'error', asError(error).message)
+    annotateJob(engine, reference, 'error', asError(error).message)
     ran = { status: 'failure', outputs: {}, steps: [] }
   } finally {
     signals.close()
@@ -88,7 +88,7 @@ export async function runJobInstance(engine: Engine, instance: JobInstance): Pro
   return { reference, matrix, conclusion, outputs, steps, startedAt, finishedAt }
 }
 
-interface Ran {
+interface JobRun {
   status: Conclusion
   outputs: Record<string, string>
   steps: StepSummary[]
@@ -98,7 +98,7 @@ async function openAndRun(
   engine: Engine,
   instance: JobInstance,
   signals: JobSignals,
-): Promise<Ran> {
+): Promise<JobRun> {
   const job = await openJob(engine, instance, signals)
   const scope = jobScope(job)
   const progress: Progress = { job, scope, steps: [] }
@@ -122,10 +122,10 @@ async function prepare(
 ): Promise<void> {
   const { engine, reference } = job
   const { job: definition } = instance.planned
-  const asked = (await evaluateNumber(definition.timeoutMinutes, instance.expressions)) ?? 0
-  const minutes = asked > 0 ? asked : bounds.jobMinutesDefault
+  const requested = (await evaluateNumber(definition.timeoutMinutes, instance.expressions)) ?? 0
+  const minutes = requested > 0 ? requested : bounds.jobMinutesDefault
   const message = `The job has exceeded the maximum execution time of ${minutes} minutes.`
-  signals.expireAfter(minutes * 60_000, () => complain(engine, reference, 'error', message))
+  signals.expireAfter(minutes * 60_000, () => annotateJob(engine, reference, 'error', message))
   await warnOfForeignSystem(job, definition.runsOn, instance.expressions)
   const expressions = (): Scope => stepExpressions(job, scope, '', job.env, job.kill)
   Object.assign(job.env, await evaluateTextMap(engine.workflowEnv, expressions()))
@@ -142,9 +142,9 @@ async function warnOfForeignSystem(
   if (runsOn === undefined) return
   const labels = JSON.stringify(await evaluateTemplate(runsOn, scope))
   const system = /"(windows|macos|ubuntu|linux)\b/i.exec(labels)?.[1]?.toLowerCase()
-  const asked = system === 'ubuntu' ? 'linux' : system
-  if (asked === undefined || asked === job.runner['os']?.toLowerCase()) return
-  complain(
+  const requested = system === 'ubuntu' ? 'linux' : system
+  if (requested === undefined || requested === job.runner['os']?.toLowerCase()) return
+  annotateJob(
     job.engine,
     job.reference,
     'warning',
@@ -170,7 +170,7 @@ async function readDefaults(
 }
 
 /** Emits an annotation about the job as a whole. */
-export function complain(
+export function annotateJob(
   engine: Engine,
   job: JobReference,
   level: AnnotationLevel,
@@ -255,7 +255,7 @@ async function readOutputs(
   const values = await evaluateTextMap(outputs, stepExpressions(job, scope, '', job.env, job.kill))
   const kept = Object.entries(values).filter(([name, value]) => {
     if (engine.masker.mask(value) === value) return true
-    complain(engine, reference, 'warning', `Skip output '${name}' since it may contain secret.`)
+    annotateJob(engine, reference, 'warning', `Skip output '${name}' since it may contain secret.`)
     return false
   })
   return Object.fromEntries(kept)

@@ -93,10 +93,10 @@ async function planJob(
   options: PlanOptions,
 ): Promise<{ job: PlannedJob; problems: Problem[] }> {
   const problems = await strategyProblems(job)
-  const foreign = job.unsupported.map(({ what, position }) =>
+  const unsupported = job.unsupported.map(({ what, position }) =>
     problemAt(position, `job '${job.id}': trove run does not support ${what}`),
   )
-  if (foreign.length > 0 && !options.skipUnknown) problems.push(...foreign)
+  if (unsupported.length > 0 && !options.skipUnknown) problems.push(...unsupported)
   const steps: PlannedStep[] = []
   for (const step of job.steps) {
     const found = await stepProblems(step, options, 0)
@@ -108,7 +108,7 @@ async function planJob(
     if (!options.skipUnknown) problems.push(...named)
     steps.push({ step, skipReason: reasonOf(named) })
   }
-  return { job: { job, steps, skipReason: reasonOf(foreign) }, problems }
+  return { job: { job, steps, skipReason: reasonOf(unsupported) }, problems }
 }
 
 /** A matrix that contains expressions is checked only when its job starts. */
@@ -133,17 +133,17 @@ function reasonOf(problems: Problem[]): string | undefined {
 async function stepProblems(step: Step, options: PlanOptions, depth: number): Promise<Problem[]> {
   if (step.kind === 'run') return []
   const resolved = resolveUses(step.uses, options.actions)
-  const wrong = (reason: string): Problem[] => [
+  const unavailable = (reason: string): Problem[] => [
     problemAt(step.position, `cannot run '${step.uses}': ${reason}`),
   ]
   switch (resolved.kind) {
     case 'built-in':
       return []
     case 'unsupported':
-      return wrong(resolved.reason)
+      return unavailable(resolved.reason)
     case 'directory': {
       const parsed = await findAction(resolved.directory)
-      if (parsed === undefined) return wrong(`no action.yml in ${resolved.directory}`)
+      if (parsed === undefined) return unavailable(`no action.yml in ${resolved.directory}`)
       return await actionProblems(parsed, step, options, depth)
     }
     case 'workspace': {

@@ -64,13 +64,13 @@ export async function runProcess(options: ProcessOptions): Promise<ProcessResult
   let listening = true
   const reading: Reading = { bytes: 0, room: undefined }
   const flushes = [child.stdout, child.stderr].map((stream) => {
-    limitReading(stream, reading, () => (listening ? options.room() : undefined))
+    pauseWithoutRoom(stream, reading, () => (listening ? options.room() : undefined))
     return readLines(stream, options.safeCut, (line) => {
       if (listening) options.onLine(line)
     })
   })
-  const disarm = endOnAbort(child, options)
-  endWithProgram(child)
+  const disarm = stopOnAbort(child, options)
+  killAtExit(child)
   try {
     const exited = new Promise<ProcessResult>((resolve, reject) => {
       child.once('error', reject)
@@ -80,7 +80,7 @@ export async function runProcess(options: ProcessOptions): Promise<ProcessResult
     const result = await exited
     // A cancelled group ends as a whole: a child may have ignored the signal that ended its parent.
     if (options.stop.aborted) signalGroup(child.pid, 'SIGKILL')
-    if (!(await within(closed, bounds.drainMs))) await readRest(reading, options.kill)
+    if (!(await within(closed, bounds.drainMs))) await drain(reading, options.kill)
     for (const flush of flushes) flush()
     return result
   } finally {
@@ -97,7 +97,7 @@ const groups = new Set<number>()
 
 /** A separate process group outlives this program, so kill what still runs when the program
  *  exits. */
-function endWithProgram(child: ChildProcess): void {
+function killAtExit(child: ChildProcess): void {
   const { pid } = child
   if (pid === undefined) return
   if (groups.size === 0) process.on('exit', killGroups)
@@ -125,7 +125,7 @@ async function within(promise: Promise<void>, limitMs: number): Promise<boolean>
 
 /** Reads until two turns of the event loop bring nothing. By then everything has been read that was
  *  buffered when the process exited. */
-async function readRest(reading: Reading, kill: AbortSignal): Promise<void> {
+async function drain(reading: Reading, kill: AbortSignal): Promise<void> {
   const killed = new Promise<void>((resolve) => {
     if (kill.aborted) resolve()
     else kill.addEventListener('abort', () => resolve(), { once: true })
@@ -144,7 +144,7 @@ async function readRest(reading: Reading, kill: AbortSignal): Promise<void> {
 }
 
 /** Pauses reading while the consumer has no room. */
-function limitReading(stream: Readable, reading: Reading, ask: Room): void {
+function pauseWithoutRoom(stream: Readable, reading: Reading, ask: Room): void {
   stream.on('data', (chunk: Buffer) => {
     reading.bytes += chunk.length
     const room = ask()
@@ -200,7 +200,7 @@ function readLines(
 /** Stops the group when `stop` or `kill` is aborted. Returns a function that removes the listeners
  *  and
  *  timers. */
-function endOnAbort(child: ChildProcess, options: ProcessOptions): () => void {
+function stopOnAbort(child: ChildProcess, options: ProcessOptions): () => void {
   const timers: NodeJS.Timeout[] = []
   const onStop = (): void => {
     signalGroup(child.pid, 'SIGINT')

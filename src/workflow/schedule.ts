@@ -5,7 +5,7 @@ import pLimit, { type LimitFunction } from 'p-limit'
 import type { Engine } from './engine.ts'
 import type { Conclusion, JobReference } from './events.ts'
 import { textOf, type Json, type Scope } from './expression.ts'
-import { complain, runJobInstance, type JobInstance, type JobResult } from './job.ts'
+import { annotateJob, runJobInstance, type JobInstance, type JobResult } from './job.ts'
 import { nameInstance, referenceOf } from './job-reference.ts'
 import type { Combination } from './matrix.ts'
 import type { PlannedJob } from './plan.ts'
@@ -30,7 +30,7 @@ export async function runJobs(
   jobs: PlannedJob[],
   jobsMax: number,
 ): Promise<JobOutcome[]> {
-  const slots = pLimit(jobsMax)
+  const runLimit = pLimit(jobsMax)
   const outcomes = new Map<string, Promise<JobOutcome>>()
   const ids = new Set(jobs.map(({ job }) => job.id))
   const groups = new Map<string, LimitFunction>()
@@ -43,7 +43,9 @@ export async function runJobs(
     })
     outcomes.set(
       planned.job.id,
-      Promise.all(needs).then((met) => runJob({ engine, planned, slots, ids, groups }, met)),
+      Promise.all(needs).then((needed) =>
+        runJob({ engine, planned, runLimit, ids, groups }, needed),
+      ),
     )
   }
   const settled = await Promise.allSettled(outcomes.values())
@@ -57,7 +59,7 @@ export async function runJobs(
 interface JobSetting {
   engine: Engine
   planned: PlannedJob
-  slots: LimitFunction
+  runLimit: LimitFunction
   /** Ids of all jobs of the run. */
   ids: ReadonlySet<string>
   /** Changes: one limiter per concurrency group. */
@@ -68,21 +70,21 @@ interface JobSetting {
 }
 
 async function runJob(
-  given: Pick<JobSetting, 'engine' | 'planned' | 'slots' | 'ids' | 'groups'>,
-  met: JobOutcome[],
+  given: Pick<JobSetting, 'engine' | 'planned' | 'runLimit' | 'ids' | 'groups'>,
+  needed: JobOutcome[],
 ): Promise<JobOutcome> {
   const { engine, planned } = given
   const ancestors = new Map(
-    met.flatMap((outcome) => [...outcome.ancestors, [outcome.id, outcome.result] as const]),
+    needed.flatMap((outcome) => [...outcome.ancestors, [outcome.id, outcome.result] as const]),
   )
   const needs = Object.fromEntries(
-    met.map(({ id, result, outputs }) => [id, { result, outputs: { ...outputs } }]),
+    needed.map(({ id, result, outputs }) => [id, { result, outputs: { ...outputs } }]),
   )
   const scope = jobExpressions(engine, needs, ancestors)
   const setting: JobSetting = { ...given, needs, scope, ancestors }
   const reference = referenceOf(planned.job)
   if (planned.skipReason !== undefined) {
-    complain(engine, reference, 'warning', `skipped: ${planned.skipReason}`)
+    annotateJob(engine, reference, 'warning', `skipped: ${planned.skipReason}`)
     return finishUnstarted(setting, 'skipped')
   }
   try {
@@ -92,7 +94,7 @@ async function runJob(
     return await runInstances(setting)
   } catch (error) {
     if (!(error instanceof EvaluationError)) throw error
-    complain(engine, reference, 'error', error.message)
+    annotateJob(engine, reference, 'error', error.message)
     return finishUnstarted(setting, 'failure')
   }
 }
@@ -105,7 +107,7 @@ function jobExpressions(
   needs: JobSetting['needs'],
   ancestors: Map<string, Conclusion>,
 ): Scope {
-  const asked = (names: string[]): Conclusion[] =>
+  const resultsOf = (names: string[]): Conclusion[] =>
     names.length === 0
       ? [...ancestors.values()]
       : names.map((name) => ancestors.get(name) ?? 'skipped')
@@ -118,8 +120,8 @@ function jobExpressions(
     },
     status: {
       success: (names) =>
-        !engine.cancel.aborted && asked(names).every((result) => result === 'success'),
-      failure: (names) => !engine.cancel.aborted && asked(names).includes('failure'),
+        !engine.cancel.aborted && resultsOf(names).every((result) => result === 'success'),
+      failure: (names) => !engine.cancel.aborted && resultsOf(names).includes('failure'),
       cancelled: () => engine.cancel.aborted,
     },
   }
@@ -141,13 +143,13 @@ async function readGroup(
   // Group names are case-insensitive.
   const name = (textOf(group ?? '') ?? '').toLowerCase()
   if (name === '') return undefined
-  const turns = groups.get(name) ?? pLimit(1)
-  groups.set(name, turns)
-  return turns
+  const limit = groups.get(name) ?? pLimit(1)
+  groups.set(name, limit)
+  return limit
 }
 
 async function runInstances(setting: JobSetting): Promise<JobOutcome> {
-  const { engine, planned, scope, slots } = setting
+  const { engine, planned, scope, runLimit } = setting
   const strategy = await readStrategy(planned.job.strategy, scope)
   // Fail-fast cancels the instances. So does a cancelled run, unless their condition also holds
   // then.
@@ -161,7 +163,7 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
   }
   // A job that starts in a cancelled run has a condition that allows it, so it is not cancelled.
   if (!engine.cancel.aborted) engine.cancel.addEventListener('abort', onCancel, { once: true })
-  const turns = pLimit(strategy.instancesMax)
+  const matrixLimit = pLimit(strategy.instancesMax)
   const tolerated = new Set<string>()
   const runs = strategy.combinations.map(async (entry, index) => {
     const matrix = entry?.values ?? null
@@ -178,7 +180,7 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
       { suffix: entry?.suffix ?? null, index },
       expressions,
     )
-    const alone = await readGroup(setting, expressions)
+    const groupLimit = await readGroup(setting, expressions)
     const tolerates = await evaluateBoolean(planned.job.continueOnError, expressions)
     const instance: JobInstance = {
       planned,
@@ -190,7 +192,7 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
       cancel,
     }
     const inSlot = async (): Promise<JobResult> =>
-      await slots(async () => {
+      await runLimit(async () => {
         if (cancel.aborted || engine.kill.aborted)
           return unstarted(engine, reference, matrix, 'cancelled')
         const result = await runJobInstance(engine, instance)
@@ -203,7 +205,9 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
     // Take the slots of the matrix and of the group first: waiting for them must not hold a slot of
     // the
     // run.
-    return await turns(async () => await (alone === undefined ? inSlot() : alone(inSlot)))
+    return await matrixLimit(
+      async () => await (groupLimit === undefined ? inSlot() : groupLimit(inSlot)),
+    )
   })
   const settled = await Promise.allSettled(runs)
   engine.cancel.removeEventListener('abort', onCancel)

@@ -78,25 +78,27 @@ export async function perform(place: StepPlace, work: StepWork): Promise<StepRes
   const stop = AbortSignal.any([stopper.signal, job.kill])
   const expressions = (): Scope => stepExpressions(job, scope, id, env, stop)
   const wasCancelled = scope.cancel.aborted
-  let wanted = false
-  let fault: unknown
+  let shouldRun = false
+  let evaluationError: unknown
   try {
     Object.assign(env, await evaluateTextMap(work.env, expressions()))
-    wanted = !job.kill.aborted && (await evaluateCondition(place.condition, expressions()))
+    shouldRun = !job.kill.aborted && (await evaluateCondition(place.condition, expressions()))
   } catch (error) {
-    fault = error
+    evaluationError = error
   }
   const name = await work.name(expressions())
   const shownName = work.prefix + name
-  if (!wanted && fault === undefined) {
+  if (!shouldRun && evaluationError === undefined) {
     const conclusion = job.kill.aborted ? 'cancelled' : 'skipped'
     return { name: shownName, outcome: conclusion, conclusion, outputs: {} }
   }
   const log = place.openLog(shownName)
   const body = createBody(place, work, { name, env, expressions: expressions(), log, stop })
-  if (fault !== undefined) explain(log, fault)
+  if (evaluationError !== undefined) logError(log, evaluationError)
   const outcome =
-    fault === undefined ? await runWork(place, work, body, { stopper, wasCancelled }) : 'failure'
+    evaluationError === undefined
+      ? await runWork(place, work, body, { stopper, wasCancelled })
+      : 'failure'
   const conclusion = await conclude(work, body, outcome)
   return { name: shownName, outcome, conclusion, outputs: body.outputs }
 }
@@ -197,7 +199,7 @@ async function runWork(
   } catch (error) {
     const stopped = outcomeOf(reason, body, minutes)
     if (stopped !== undefined) return stopped
-    explain(body.log, error)
+    logError(body.log, error)
     return 'failure'
   } finally {
     clearTimeout(timer)
@@ -223,7 +225,7 @@ function outcomeOf(
 /** Logs why a step failed. Errors other than StepFailure come from the file system, the store or
  *  the
  *  action; they fail the step, not the run. */
-function explain(log: StepLog, error: unknown): void {
+function logError(log: StepLog, error: unknown): void {
   const message = asError(error).message
   if (error instanceof StepFailure && message === '') return
   log.annotate({ level: 'error', message })
@@ -238,7 +240,7 @@ async function conclude(work: StepWork, body: StepBody, outcome: Conclusion): Pr
     try {
       if (await evaluateBoolean(work.continueOnError, body.expressions)) conclusion = 'success'
     } catch (error) {
-      explain(body.log, error)
+      logError(body.log, error)
     }
   }
   if (conclusion === 'failure') body.scope.status = 'failure'

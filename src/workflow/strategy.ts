@@ -34,8 +34,8 @@ export async function readStrategy(
         `the matrix has ${combinations.length} combinations, the limit is ${bounds.matrixJobsMax}`,
       )
     }
-    const asked = Number(strategy['max-parallel'] ?? combinations.length)
-    const instancesMax = asked >= 1 ? Math.floor(asked) : combinations.length
+    const requested = Number(strategy['max-parallel'] ?? combinations.length)
+    const instancesMax = requested >= 1 ? Math.floor(requested) : combinations.length
     return {
       combinations,
       failFast: strategy['fail-fast'] !== false && strategy['fail-fast'] !== 'false',

@@ -149,7 +149,7 @@ function readJob(file: string, raw: MappingToken, job: ParsedJob): Job {
     if (token !== undefined) unsupported.push({ what, position: positionOf(file, token) })
   }
   const steps = [...(raw.find('steps')?.assertSequence('steps') ?? [])] as MappingToken[]
-  for (const step of steps.filter(isForeign)) {
+  for (const step of steps.filter(isUnsupportedStep)) {
     unsupported.push({ what: 'parallel steps', position: positionOf(file, step) })
   }
   return {
@@ -176,7 +176,7 @@ function readJob(file: string, raw: MappingToken, job: ParsedJob): Job {
 }
 
 /** True for steps without `run` or `uses`: `parallel`, and whatever GitHub's schema may add. */
-function isForeign(step: MappingToken): boolean {
+function isUnsupportedStep(step: MappingToken): boolean {
   return step.find('run') === undefined && step.find('uses') === undefined
 }
 
@@ -185,7 +185,7 @@ function isForeign(step: MappingToken): boolean {
 function readSteps(file: string, items: MappingToken[], converted: ParsedStep[]): Step[] {
   return items.flatMap((item, index) => {
     const step = converted[index]
-    if (step === undefined || isForeign(item)) return []
+    if (step === undefined || isUnsupportedStep(item)) return []
     const expression = 'if' in step ? step.if?.expression : undefined
     return [readStep(file, item, step.id, expression)]
   })

@@ -256,10 +256,10 @@ test('files whose names are not UTF-8 are reported when they match', async () =>
   await writeFile(latin('out/sub/caf\xe9.txt'), '')
   await mkdir(latin('out/d\xff'))
   const roots = { directory, home: undefined, includeHidden: false }
-  const lost = async (patterns: string): Promise<string[]> =>
-    (await globber.search(patterns, roots, never)).lost.toSorted()
+  const unreadable = async (patterns: string): Promise<string[]> =>
+    (await globber.search(patterns, roots, never)).unreadable.toSorted()
   const both = [`${directory}/out/d\ufffd`, `${directory}/out/sub/caf\ufffd.txt`]
-  expect(await lost('out')).toEqual(both)
-  expect(await lost('out/sub/*.txt')).toEqual(both.slice(1))
-  expect(await lost('out/sub/p*')).toEqual([])
+  expect(await unreadable('out')).toEqual(both)
+  expect(await unreadable('out/sub/*.txt')).toEqual(both.slice(1))
+  expect(await unreadable('out/sub/p*')).toEqual([])
 })

@@ -207,14 +207,14 @@ async function copyFiles(from: string, to: string, paths: string[]): Promise<voi
       limit(async () => {
         const source = toPath(join(from, path))
         const target = toPath(join(to, path))
-        const facts = await lstat(source).catch(() => undefined)
-        if (facts === undefined) return
-        if (facts.isDirectory()) {
+        const stats = await lstat(source).catch(() => undefined)
+        if (stats === undefined) return
+        if (stats.isDirectory()) {
           await mkdir(target, { recursive: true })
-        } else if (facts.isSymbolicLink()) {
+        } else if (stats.isSymbolicLink()) {
           await rm(target, { force: true })
           await symlink(await readlink(source, 'buffer'), target)
-        } else if (facts.isFile()) {
+        } else if (stats.isFile()) {
           await copyFile(source, target, constants.COPYFILE_FICLONE)
         }
       }),

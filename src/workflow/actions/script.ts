@@ -22,8 +22,8 @@ export async function runScript(body: StepBody, step: RunStep): Promise<void> {
       : await evaluateText(step.workingDirectory, expressions)
   const at = resolve(workspace, directory ?? '')
   // Checked here because spawning would fail with ENOENT, which reads as if the shell were missing.
-  const facts = await stat(at).catch(() => undefined)
-  if (facts?.isDirectory() !== true)
+  const stats = await stat(at).catch(() => undefined)
+  if (stats?.isDirectory() !== true)
     throw new StepFailure(`The working directory '${at}' does not exist or is not a directory`)
   const plan = await planShell(shell, text, processEnvironment(body))
   const path = join(temporary, `${randomUUID()}${plan.extension}`)

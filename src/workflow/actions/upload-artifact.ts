@@ -64,8 +64,8 @@ export async function runUpload(body: StepBody, step: UsesStep): Promise<void> {
 }
 
 /** Warns about files whose name is not UTF-8. GitHub's action skips them silently. */
-function warnOfUnreadableNames({ log }: StepBody, { lost }: SearchResult): void {
-  for (const path of lost) {
+function warnOfUnreadableNames({ log }: StepBody, { unreadable }: SearchResult): void {
+  for (const path of unreadable) {
     log.annotate({ level: 'warning', message: `Skipped ${path}: its name is not valid UTF-8` })
   }
 }
