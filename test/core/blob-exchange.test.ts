@@ -7,7 +7,7 @@ const ascending = fc
   .uniqueArray(fc.nat(1_000_000), { maxLength: 50 })
   .map((numbers) => numbers.toSorted((a, b) => a - b))
 
-test('wants come back', () => {
+test('wants survive a round trip', () => {
   fc.assert(
     fc.property(ascending, fc.array(fc.option(ascending), { maxLength: 50 }), (ordinals, parts) => {
       const wants = ordinals.map((ordinal, at) => ({ ordinal, parts: parts[at] ?? null }))
@@ -16,7 +16,7 @@ test('wants come back', () => {
   )
 })
 
-test('more files and parts than one request may name are refused, as many are not', () => {
+test('a request that names too many files and parts is rejected, and one at the limit is accepted', () => {
   const details = expect.objectContaining({ limitValue: limits.fetchedStreamsMax }) as unknown
   const refused = expect.objectContaining({ code: 'too_large', details }) as Error
   const files = (count: number): Buffer =>

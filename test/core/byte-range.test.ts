@@ -15,23 +15,23 @@ describe('a range of 1000 bytes', () => {
     ['bytes=0-0', part(0, 1)],
     ['bytes=999-', part(999, 1000)],
     ['bytes=-1', part(999, 1000)],
-    // The end is cut to what there is.
+    // The end is clamped to the length.
     ['bytes=10-99999', part(10, 1000)],
     ['bytes=-5000', part(0, 1000)],
     ['bytes=0-99999999999999999999999999', part(0, 1000)],
-    // The unit is case-insensitive, blanks and empty elements are allowed.
+    // The unit is case-insensitive; blanks and empty elements are allowed.
     ['BYTES=5-6', part(5, 7)],
     ['  bytes= 5-6 ', part(5, 7)],
     ['bytes=,5-6,', part(5, 7)],
     ['bytes=005-006', part(5, 7)],
-    // Nothing of it exists.
+    // Entirely beyond the end.
     ['bytes=1000-', unsatisfiable],
     ['bytes=1000-2000', unsatisfiable],
     ['bytes=-0', unsatisfiable],
     ['bytes=99999999999999999999999998-99999999999999999999999999', unsatisfiable],
     // Several ranges: the whole.
     ['bytes=0-1,5-6', whole],
-    // Invalid: as if it were not there.
+    // Invalid: ignored.
     [undefined, whole],
     ['', whole],
     ['bytes', whole],
@@ -54,7 +54,7 @@ describe('a range of 1000 bytes', () => {
   })
 })
 
-test('of nothing there is no part', () => {
+test('an empty representation has no part', () => {
   expect(parseByteRange('bytes=0-', 0)).toEqual(unsatisfiable)
   expect(parseByteRange('bytes=-5', 0)).toEqual(whole)
   expect(parseByteRange('bytes=-0', 0)).toEqual(unsatisfiable)
@@ -62,7 +62,7 @@ test('of nothing there is no part', () => {
 
 const position = fc.oneof(fc.integer({ min: 0, max: 50 }), fc.maxSafeNat())
 
-test('first and last position mean the bytes from first to last', () => {
+test('a range from first to last covers the bytes from first to last', () => {
   fc.assert(
     fc.property(position, position, position, (a, b, totalBytes) => {
       const [first, last] = a <= b ? [a, b] : [b, a]
@@ -73,7 +73,7 @@ test('first and last position mean the bytes from first to last', () => {
   )
 })
 
-test('a part is never empty, lies within the whole, and its Content-Range reads back as itself', () => {
+test('a part is never empty, lies within the whole, and its Content-Range describes it', () => {
   const text = fc.oneof(
     fc.tuple(position, position).map(([a, b]) => `bytes=${a}-${b}`),
     position.map((a) => `bytes=${a}-`),

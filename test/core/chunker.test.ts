@@ -7,10 +7,10 @@ import { type ChunkSizes, chunkSizes, coarseChunkSizes } from '../../src/core/cu
 import { digestOf } from '../../src/core/digest.ts'
 import { limits } from '../../src/core/limits.ts'
 
-/** Small enough that a property sees many cuts of every sort. */
+/** Small enough that a property sees many cuts of every kind. */
 const small: ChunkSizes = { minBytes: 64, averageBytes: 256, maxBytes: 1024 }
 
-/** The same bytes for the same seed, on every machine. */
+/** Returns the same bytes for the same seed, on every machine. */
 function seededBytes(seed: string, sizeBytes: number): Buffer {
   return createHash('shake256', { outputLength: sizeBytes }).update(seed).digest()
 }
@@ -44,8 +44,9 @@ const contents = fc.oneof(
   fc.tuple(fc.nat(255), fc.nat(20_000)).map(([byte, size]) => Buffer.alloc(size, byte)),
 )
 
-// Where cuts fall decides what dedups with what is on disk already. When this test fails, old chunks have become useless.
-test('cut points are those of the chunks on disk', () => {
+// Cut points decide what deduplicates against stored chunks. If this test fails, chunks on disk no
+// longer match new ones.
+test('cut points match those of the chunks on disk', () => {
   const bytes = seededBytes('golden', 2 * 1024 * 1024)
   const lengths = (sizes: ChunkSizes): number[] =>
     cutWhole(bytes, sizes).map((chunk) => chunk.length)
@@ -126,7 +127,7 @@ test('cut points are those of the chunks on disk', () => {
   )
 })
 
-test('chunks in a row are the content, and do not depend on how it came', async () => {
+test('chunks concatenate to the content and do not depend on how it was split', async () => {
   await fc.assert(
     fc.asyncProperty(
       contents,
@@ -143,7 +144,7 @@ test('chunks in a row are the content, and do not depend on how it came', async 
   )
 })
 
-test('chunks keep their bounds, but for a last one that may be short', () => {
+test('chunks keep to their bounds, except that the last one may be short', () => {
   fc.assert(
     fc.property(contents, (bytes) => {
       const chunks = cutWhole(bytes, small)
@@ -156,7 +157,7 @@ test('chunks keep their bounds, but for a last one that may be short', () => {
   )
 })
 
-test('the average chunk of random content is near the average asked for', () => {
+test('the average chunk size of random content is near the requested average', () => {
   const bytes = seededBytes('average', 24 * 1024 * 1024)
   for (const [sizes, low, high] of [
     [chunkSizes, 28, 44],
@@ -168,7 +169,8 @@ test('the average chunk of random content is near the average asked for', () => 
   }
 })
 
-// What content-defined cutting is for: an edit costs the chunks around it, not all that follow.
+// The purpose of content-defined chunking: an edit changes the chunks around it, not all that
+// follow.
 test('an insertion changes few chunks', () => {
   const before = seededBytes('edit', 8 * 1024 * 1024)
   const after = Buffer.concat([
@@ -187,7 +189,7 @@ test('content without cut points is cut at the maximum', () => {
   expect(lengths).toEqual([128, 128, 128, 128, 88])
 })
 
-test('far behind in a file chunks are coarse, wherever the pieces end', () => {
+test('far into a file chunks are coarse, wherever the pieces end', () => {
   const bytes = seededBytes('far', 6 * 1024 * 1024)
   const cut = (pieceBytes: number): Buffer[] => {
     const chunker = createChunker(chunkSizes, 1_000_000)
@@ -224,14 +226,14 @@ test('a chunk owns its memory, so the pieces may be reused', async () => {
   for (const chunk of chunks) expect(chunk.buffer.byteLength).toBe(chunk.length)
 })
 
-test('no content has no chunks, whether it comes as nothing or as empty pieces', async () => {
+test('empty content has no chunks, whether it comes as no pieces or as empty ones', async () => {
   expect(await collect(cutChunks(inPieces(Buffer.alloc(0), [1])))).toEqual([])
   const chunker = createChunker()
   expect(chunker.push(Buffer.alloc(0))).toEqual([])
   expect(chunker.finish()).toBeUndefined()
 })
 
-test('a chunker can cut the next content after finishing one', () => {
+test('a chunker can be reused after finish', () => {
   const bytes = seededBytes('again', 5000)
   const chunker = createChunker(small)
   const cut = (): number[] =>
@@ -241,7 +243,7 @@ test('a chunker can cut the next content after finishing one', () => {
   expect(cut()).toEqual(first)
 })
 
-test('sizes that cannot be kept are refused', () => {
+test('impossible chunk sizes are rejected', () => {
   for (const sizes of [
     { ...small, averageBytes: 300 },
     { ...small, minBytes: 16 },
@@ -252,12 +254,12 @@ test('sizes that cannot be kept are refused', () => {
   }
 })
 
-test('every coarse chunk fits one check page even as stored blocks', () => {
+test('every coarse chunk fits one check page, even as stored blocks', () => {
   const blocks = Math.ceil(coarseChunkSizes.maxBytes / 65_535)
   expect(coarseChunkSizes.maxBytes + 5 * blocks).toBeLessThanOrEqual(limits.checkPageBytes)
 })
 
-test('compressed data is recognized by its first bytes', () => {
+test('compressed data is recognized by its magic number', () => {
   const text = Buffer.from('plain text that deflates well '.repeat(100))
   expect(isCompressed(gzipSync(text))).toBe(true)
   for (const [at, magic] of [
@@ -275,14 +277,14 @@ test('compressed data is recognized by its first bytes', () => {
   }
 })
 
-test('compressed data is recognized by not deflating', () => {
+test('compressed data is recognized because it does not deflate', () => {
   const text = Buffer.from(
     Array.from({ length: 20_000 }, (_, line) => `${line * line} text\n`).join(''),
   )
   expect(isCompressed(text)).toBe(false)
   expect(isCompressed(deflateRawSync(text))).toBe(true)
   expect(isCompressed(randomBytes(100_000))).toBe(true)
-  // A thirtieth of zeros is a saving of just over 3 %.
+  // Zeros in 3,000 of 65,536 bytes save more than 3 %.
   const bytes = randomBytes(64 * 1024)
   expect(isCompressed(bytes.fill(0, 0, 3000))).toBe(false)
   expect(isCompressed(Buffer.alloc(0))).toBe(false)

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { combineCrc32, crc32 } from '../../src/core/crc32.ts'
 
-test('the CRC-32 of the standard check string is the published one', () => {
+test('the CRC-32 of the standard check string is the published value', () => {
   expect(crc32(Buffer.from('123456789'))).toBe(0xcbf43926)
   expect(crc32(new Uint8Array())).toBe(0)
 })
@@ -15,7 +15,7 @@ test('a CRC continues from a seed', () => {
   )
 })
 
-test('the CRC of a concatenation follows from the CRCs of its parts', () => {
+test('the CRC of a concatenation is computed from the CRCs of its parts', () => {
   fc.assert(
     fc.property(fc.array(fc.uint8Array({ maxLength: 700 })), (parts) => {
       const combined = parts.reduce((sum, part) => combineCrc32(sum, crc32(part), part.length), 0)
@@ -36,20 +36,20 @@ test('combining is associative for lengths far beyond memory', () => {
   )
 })
 
-test('lengths of one byte more than a table row are combined exactly', () => {
+test('lengths around the rows of the table are combined exactly', () => {
   for (const length of [255, 256, 257, 65_535, 65_536, 65_537, 16_777_216]) {
     const zeros = Buffer.alloc(length)
     expect(combineCrc32(0x12345678, crc32(zeros), length)).toBe(crc32(zeros, 0x12345678))
   }
 })
 
-test('a length that is not one is refused', () => {
+test('an invalid length is rejected', () => {
   for (const length of [-1, 0.5, Number.NaN, 2 ** 53]) {
     expect(() => combineCrc32(1, 2, length)).toThrow(RangeError)
   }
 })
 
-test('combining 80,000 parts takes a fraction of a second of the processor', () => {
+test('combining 80,000 parts takes a fraction of a second of processor time', () => {
   const before = process.cpuUsage()
   let sum = 0
   for (let index = 0; index < 80_000; index++)

@@ -7,7 +7,7 @@ interface Listed {
   path: EntryPath
 }
 
-/** Pages of `size` entries, and how many of them were read. */
+/** Pages of `size` entries that count how many of them are read. */
 function pagesOf(paths: string[], size: number): ManifestPages<Listed> & { pagesRead: number } {
   const entries = paths.toSorted(comparePaths).map((path) => ({ path: path as EntryPath }))
   const pages = {
@@ -45,7 +45,7 @@ async function listAll(paths: string[], directory: string, limit: number): Promi
 const segment = fc.constantFrom('a', 'a-b', 'a0', 'b', '!', 'é', '😀', '\uff01')
 const path = fc.array(segment, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/'))
 
-/** Paths as a manifest may hold them: some directories named and others implied. */
+/** Paths as in a manifest: some directories have entries, others are implied. */
 const manifest = fc.uniqueArray(path, { maxLength: 30 }).chain((paths) =>
   fc.infiniteStream(fc.boolean()).map((named) =>
     paths.filter((each) => {
@@ -76,7 +76,7 @@ describe('a directory', () => {
     )
   })
 
-  test('says where each named child is, and nothing of an implied one', async () => {
+  test('returns the place of each child with an entry, and none for an implied one', async () => {
     const { children } = await listChildren(pagesOf(['a/x', 'b', 'c', 'd'], 3), {
       directory: '',
       limit: 10,
@@ -97,7 +97,7 @@ describe('a directory', () => {
     expect(await listChildren(pagesOf([], 3), root)).toEqual({ children: [], next: null })
   })
 
-  test('with large subtrees steps over them', async () => {
+  test('skips large subtrees', async () => {
     const paths = ['a', 'b', 'c'].flatMap((top) =>
       Array.from({ length: 10_000 }, (_, index) => `${top}/${String(index).padStart(5, '0')}`),
     )

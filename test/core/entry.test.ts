@@ -1,4 +1,4 @@
-/** Judging and ordering paths, and the canonical lines of entries. */
+/** Checking and ordering paths, and the canonical lines of entries. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
@@ -18,20 +18,20 @@ import {
   readEntry,
 } from '../../src/core/manifest.ts'
 
-/** Pieces that paths can go wrong with, and some that they are made of. */
+/** Pieces that make paths invalid, and some ordinary ones. */
 const pieces = ['a', 'Z', '0', '-', '_', '.', '..', '/', '//', ' ', '@', '~', '+', ':', '\\', '\n']
 const odd = ['\u007f', 'ä', '\u{1f600}', '\ud800', '\uffff', 'x'.repeat(200), 'ü'.repeat(120)]
 const piece = fc.constantFrom(...pieces, ...odd)
 const anyPath = fc.array(piece, { maxLength: 12 }).map((chosen) => chosen.join(''))
 
-/** Whether a path may be stored, said once more and as plainly as possible. */
+/** The rules for paths, restated as plainly as possible. */
 function isSafe(path: string): boolean {
   const segments = path.split('/')
   return (
     Buffer.byteLength(path) <= limits.pathBytesMax &&
     path.isWellFormed() &&
     !/^[A-Za-z]:/.test(path) &&
-    // oxlint-disable-next-line no-control-regex -- control characters are exactly what is refused.
+    // oxlint-disable-next-line no-control-regex -- control characters are exactly what is rejected.
     !/[\u0000-\u001f\u007f]/.test(path) &&
     !path.split(/[\\/]/).includes('..') &&
     segments.every(
@@ -42,7 +42,7 @@ function isSafe(path: string): boolean {
 }
 
 describe('a path', () => {
-  test('is refused exactly when it could hurt', () => {
+  test('is rejected exactly when it is unsafe', () => {
     fc.assert(
       fc.property(anyPath, (path) => {
         expect(pathFault(path) === undefined).toBe(isSafe(path))
@@ -51,7 +51,7 @@ describe('a path', () => {
     )
   })
 
-  test('is ordered by the bytes of its UTF-8', () => {
+  test('is ordered by its UTF-8 bytes', () => {
     const text = fc.array(fc.constantFrom('a', 'b', '/', '.', 'ä', '\ue000', '\uffff', '\u{1f600}'))
     fc.assert(
       fc.property(text, text, (left, right) => {
@@ -63,7 +63,7 @@ describe('a path', () => {
     )
   })
 
-  test('loses the slashes at its end, however many are inside', () => {
+  test('loses its trailing slashes in linear time', () => {
     expect(['', '/', 'a', 'a/', 'a/b//', '//a'].map(withoutEndSlashes)).toEqual([
       '',
       '',
@@ -72,7 +72,7 @@ describe('a path', () => {
       'a/b',
       '//a',
     ])
-    // A pattern takes a minute for them.
+    // A regular expression takes a minute for these.
     const many = `${'/'.repeat(200_000)}a`
     expect(withoutEndSlashes(`${many}/`) === many).toBe(true)
   })
@@ -100,7 +100,7 @@ const entry: fc.Arbitrary<Entry> = fc.oneof(
 )
 
 describe('a line of a manifest', () => {
-  test('is read back as what was written', () => {
+  test('survives a round trip', () => {
     fc.assert(
       fc.property(entry, (written) => {
         const line = formatEntry(written).slice(0, -1)
@@ -112,31 +112,31 @@ describe('a line of a manifest', () => {
 
   test.each([
     ['a negative size', (line: string) => line.replace(/^f 644 \d+/, 'f 644 -1')],
-    ['a size with a zero in front', (line: string) => line.replace(/^f 644 /, 'f 644 0')],
-    ['a size in another notation', (line: string) => line.replace(/^f 644 \d+/, 'f 644 1e3')],
+    ['a size with a leading zero', (line: string) => line.replace(/^f 644 /, 'f 644 0')],
+    ['a size in exponent notation', (line: string) => line.replace(/^f 644 \d+/, 'f 644 1e3')],
     ['an empty size', (line: string) => line.replace(/^f 644 \d+/, 'f 644 ')],
     [
-      'a size that is no safe integer',
+      'a size that is not a safe integer',
       (line: string) => line.replace(/ \d+ /, ' 9007199254740993 '),
     ],
-    ['a mode in decimal', (line: string) => line.replace('644', '648')],
+    ['a digit that is not octal in the mode', (line: string) => line.replace('644', '648')],
     [
       'a digest in upper case',
       (line: string) => line.replace(/[0-9a-f]{64}/, (h) => h.toUpperCase()),
     ],
     ['a short digest', (line: string) => line.replace(/[0-9a-f]{64}/, (h) => h.slice(1))],
     ['two spaces', (line: string) => line.replace(' 644 ', ' 644  ')],
-    ['another kind', (line: string) => line.replace('f ', 'g ')],
+    ['an unknown kind', (line: string) => line.replace('f ', 'g ')],
     ['no path', (line: string) => line.slice(0, -'name'.length)],
     ['nothing', () => ''],
-  ])('with %s is refused', (_, change) => {
+  ])('with %s is rejected', (_, change) => {
     const [path, digest] = ['name' as EntryPath, digestOf('a content whose digest has letters')]
     const line = formatEntry({ kind: 'file', path, mode: 0o644, digest, sizeBytes: 34 }).trimEnd()
     expect(parseEntry(line).path).toBe(path)
     expect(() => parseEntry(change(line))).toThrow(/not a line of a manifest|is refused/)
   })
 
-  test('gives the same digest whether it is formatted or handed over', () => {
+  test('yields the same digest whether it is formatted or passed in', () => {
     const [formatted, given] = [createManifestHasher(), createManifestHasher()]
     for (const path of ['a', 'a/b', 'b'] as EntryPath[]) {
       const directory = { kind: 'directory' as const, path, mode: 0o700 }
@@ -147,7 +147,7 @@ describe('a line of a manifest', () => {
   })
 })
 
-test('a tree has nothing below a file, however far the file is behind', () => {
+test('a tree has nothing below a file, however far away the file is', () => {
   const file = (path: string): Entry => ({
     kind: 'file',
     path: path as EntryPath,

@@ -1,4 +1,4 @@
-/** What is said of an artifact's time and room. */
+/** Sentences about an artifact's lifetime and size. */
 import { expect, test } from 'vitest'
 import { freedSentence, keepingReason } from '../../src/core/explanation.ts'
 
@@ -17,20 +17,23 @@ test.each([
   ],
   [10, 130, 0, 'Frees 130 B.'],
   [10, 130, 120, 'Frees 130 B; 120 B is shared and stays.'],
-])('of %d B that free %d B and share %d B', (logicalBytes, freedBytes, sharedBytes, said) => {
-  expect(freedSentence(logicalBytes, { freedBytes, sharedBytes })).toBe(said)
-})
+])(
+  'deleting %d B that frees %d B and shares %d B',
+  (logicalBytes, freedBytes, sharedBytes, said) => {
+    expect(freedSentence(logicalBytes, { freedBytes, sharedBytes })).toBe(said)
+  },
+)
 
 test.each([
   [90 * day, 90 * day, '90 days from its upload, the default'],
   [36 * hour, 90 * day, '36 hours from its upload; the default is 90 days'],
   [hour, null, '1 hour from its upload'],
-])('a time of %d ms where the default is %o', (timeMs, defaultMs, said) => {
+])('a lifetime of %d ms where the default is %o', (timeMs, defaultMs, said) => {
   const artifact = { createdAt: 1000, expiresAt: 1000 + timeMs, pinned: false, keptLatest: false }
   expect(keepingReason(artifact, defaultMs)).toBe(said)
 })
 
-test('what is kept has no time', () => {
+test('a kept artifact has no lifetime', () => {
   const artifact = { createdAt: 0, expiresAt: day, pinned: true, keptLatest: true }
   expect(keepingReason(artifact, day)).toBe('kept until somebody lets it go')
   expect(keepingReason({ ...artifact, pinned: false }, day)).toBe(

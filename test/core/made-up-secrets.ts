@@ -1,17 +1,17 @@
-/** Credentials that open nothing, put together here: written out, they would alarm whoever looks through this repository
- *  for leaks. */
+/** Credentials that open nothing, assembled here: written out, they would trigger scanners that
+ *  look for leaks in this repository. */
 import { createHash } from 'node:crypto'
 import { crc32 } from '../../src/core/crc32.ts'
 
 const base62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 
-/** Of that many letters and digits, the same for the same seed. */
+/** Returns `length` letters and digits, the same for the same seed. */
 export function randomText(length: number, seed = 'trove'): string {
   const bytes = createHash('shake256', { outputLength: length }).update(seed).digest()
   return Array.from(bytes, (byte) => base62[byte % 62]).join('')
 }
 
-/** As GitHub's and npm's tokens end. */
+/** Appends a checksum as in GitHub's and npm's tokens. */
 export function withChecksum(text: string): string {
   let rest = crc32(Buffer.from(text))
   let digits = ''
@@ -26,7 +26,7 @@ export function githubToken(seed?: string): string {
   return `ghs_${withChecksum(randomText(30, seed))}`
 }
 
-/** What actions/checkout leaves in `.git/config`; the token stands in line 7. */
+/** The `.git/config` that actions/checkout leaves behind; the token is in line 7. */
 export function checkoutConfig(token = githubToken()): string {
   const credential = Buffer.from(`x-access-token:${token}`).toString('base64')
   return `[core]

@@ -1,4 +1,5 @@
-/** Lines of manifests judged as bytes, against what judges them as strings; and changes between two manifests. */
+/** Manifest lines checked as bytes, compared with the check as strings; and changes between two
+ *  manifests. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
@@ -14,24 +15,24 @@ import { createLineCheck } from '../../src/core/manifest-text.ts'
 import { linesOf } from './manifest-lines.ts'
 import { turns } from '../turns.ts'
 
-/** What a judge says of each path until it refuses one. */
+/** The verdict on each path, up to the first one rejected. */
 function verdicts(judge: (path: Buffer, isDirectory: boolean) => void, paths: Judged[]): string[] {
-  const told: string[] = []
+  const messages: string[] = []
   for (const { path, isDirectory } of paths) {
     try {
       judge(Buffer.from(path), isDirectory)
-      told.push('ok')
+      messages.push('ok')
     } catch (error) {
-      told.push((error as Error).message)
+      messages.push((error as Error).message)
       break
     }
   }
-  return told
+  return messages
 }
 
 function byBytes(): (path: Buffer, isDirectory: boolean) => void {
   const check = createLineCheck()
-  // Each path lies somewhere in a text of its own.
+  // Each path lies somewhere within a larger text.
   return (path, isDirectory) => {
     const text = Buffer.concat([Buffer.from('f 644 '), path, Buffer.from('\n')])
     check(text, 6, 6 + path.length, isDirectory)
@@ -60,7 +61,7 @@ const paths = fc.array(segments, { minLength: 1, maxLength: 4 }).map((each) => e
 const judged: fc.Arbitrary<Judged[]> = fc
   .array(fc.record({ path: paths, isDirectory: fc.boolean() }), { maxLength: 8 })
   .chain((list) =>
-    // Mostly in order, since that is what most lists are refused for.
+    // Mostly in order, because lists out of order are rejected early.
     fc.constantFrom(
       list.toSorted((a, b) => comparePaths(a.path, b.path)),
       list,
@@ -68,7 +69,7 @@ const judged: fc.Arbitrary<Judged[]> = fc
   )
 
 describe('paths of lines', () => {
-  test('are judged as bytes as they are as strings', () => {
+  test('are judged as bytes exactly as they are as strings', () => {
     fc.assert(
       fc.property(judged, (list) => {
         expect(verdicts(byBytes(), list)).toEqual(verdicts(byStrings(), list))
@@ -77,14 +78,14 @@ describe('paths of lines', () => {
     )
   })
 
-  test('may be as long as paths can be', () => {
+  test('may be as long as a path can be', () => {
     const long = `${'x'.repeat(255)}/`.repeat(16).slice(0, 4095)
     expect(verdicts(byBytes(), [{ path: long, isDirectory: false }])).toEqual(['ok'])
-    const [told] = verdicts(byBytes(), [{ path: `${long}yy`, isDirectory: false }])
-    expect(told).toContain('longer than')
+    const [message] = verdicts(byBytes(), [{ path: `${long}yy`, isDirectory: false }])
+    expect(message).toContain('longer than')
   })
 
-  test('that are no UTF-8 are refused: two of them could be one name', () => {
+  test('that are not UTF-8 are rejected, because two of them could be the same name', () => {
     const judge = byBytes()
     expect(() => judge(Buffer.from([0x61, 0xff]), false)).toThrow(/not valid UTF-8/)
   })
@@ -122,7 +123,7 @@ function textOf(tree: ReadonlyMap<string, Entry>): string {
     .join('')
 }
 
-/** A stretch says where in the base it stands, or whose place it takes. */
+/** Checks where in the base a stretch lies, or which line it replaces. */
 function checkPlace(
   { text, isKept, baseLine }: Stretch,
   held: ManifestLines,
@@ -139,7 +140,7 @@ function checkPlace(
 }
 
 describe('changes', () => {
-  test('make one manifest of another', () => {
+  test('turn one manifest into the other', () => {
     fc.assert(
       fc.property(trees, trees, (base, head) => {
         const changes = [...new Set([...base.keys(), ...head.keys()])]
@@ -158,7 +159,7 @@ describe('changes', () => {
     )
   })
 
-  test('that break off within a line cannot be read', () => {
+  test('that end within a line cannot be parsed', () => {
     const base = linesOf(Buffer.from('d 755 a\n'))
     expect(() => applyChanges(base, Buffer.from('- a'))).toThrow(RangeError)
   })

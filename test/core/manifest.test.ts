@@ -25,8 +25,8 @@ function read(line: Buffer, at = 0): { file: unknown; digest: Buffer } {
   return { file, digest }
 }
 
-describe('the line of a file, read from bytes', () => {
-  test('gives what was written, wherever it lies', () => {
+describe('a file line read from bytes', () => {
+  test('yields what was written, wherever it lies', () => {
     fc.assert(
       fc.property(files, fc.nat(50), (entry, before) => {
         const line = formatEntry(entry).slice(0, -1)
@@ -40,11 +40,11 @@ describe('the line of a file, read from bytes', () => {
     )
   })
 
-  test('is refused, or means what the strict reader says, when a byte of it is another', () => {
+  test('with one byte changed is rejected, or means what the strict parser says', () => {
     fc.assert(
       fc.property(files, fc.nat(), fc.nat(255), (entry, place, byte) => {
         const line = Buffer.from(formatEntry(entry).slice(0, -1))
-        // The first byte says that it is a file, and was looked at before.
+        // The first byte is the kind, which the caller has already checked.
         line[1 + (place % (line.length - 1))] = byte
         let found: ReturnType<typeof read>
         try {
@@ -53,7 +53,7 @@ describe('the line of a file, read from bytes', () => {
           return
         }
         const strict = orUndefined(() => parseEntry(line.toString()))
-        // What only the strict reader refuses is another way to write the same: leading zeros.
+        // What only the strict parser rejects is another spelling of the same entry: leading zeros.
         if (strict === undefined) expect(line.toString()).toMatch(/^f \d{3} 0\d/)
         else expect(found.file).toMatchObject({ path: strict.path, mode: strict.mode })
       }),
@@ -68,7 +68,7 @@ describe('the line of a file, read from bytes', () => {
     'f 644 1 ',
     `f 644 1 ${'0'.repeat(64)}`,
     `f 644  ${'0'.repeat(64)} a`,
-  ])('is refused when it is cut short: %s', (line) => {
+  ])('is rejected when it is truncated: %s', (line) => {
     expect(() => read(Buffer.from(line))).toThrow(RangeError)
   })
 })

@@ -1,12 +1,12 @@
 import { expect, test } from 'vitest'
 import { isZipType, servedMediaType } from '../../src/core/media-type.ts'
 
-test('a declared media type is served as it is', () => {
+test('a declared media type is served unchanged', () => {
   for (const type of ['text/plain', 'text/plain; charset="utf-8"', 'zip'])
     expect(servedMediaType(type)).toBe(type)
 })
 
-test('what no header can carry, and what is absent, is served as plain bytes', () => {
+test('a media type that is absent, or that no header can carry, is served as plain bytes', () => {
   const odd = [
     '',
     ' ',
@@ -20,7 +20,7 @@ test('what no header can carry, and what is absent, is served as plain bytes', (
     expect([type, servedMediaType(type)]).toEqual([type, 'application/octet-stream'])
 })
 
-test('a zip is known by each of its names, whatever follows them', () => {
+test('a zip type is recognized by each of its names, whatever follows', () => {
   for (const type of ['zip', 'application/zip', 'Application/X-Zip-Compressed; charset=binary'])
     expect([type, isZipType(type)]).toEqual([type, true])
   for (const type of ['', 'application/gzip', 'application/zip+json', 'text/zip'])

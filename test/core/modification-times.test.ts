@@ -6,7 +6,7 @@ import { decodeTimes, encodeTimes } from '../../src/core/modification-times.ts'
 const farthest = 2 ** 50
 const time = fc.option(fc.integer({ min: -farthest, max: farthest }))
 
-test('times come back, however far apart', () => {
+test('times survive a round trip, however far apart', () => {
   fc.assert(
     fc.property(fc.array(time, { maxLength: 600 }), (times) => {
       expect(decodeTimes(encodeTimes(times), times.length)).toEqual(times)
@@ -15,7 +15,7 @@ test('times come back, however far apart', () => {
   )
 })
 
-test('what inflates to more than its times take is refused', () => {
+test('a page that inflates to more than its times can take is rejected', () => {
   const bomb = deflateRawSync(Buffer.alloc(64 * 1024 * 1024))
   expect(() => decodeTimes(bomb, 512)).toThrow(RangeError)
 })

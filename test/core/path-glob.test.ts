@@ -7,7 +7,7 @@ import { turns } from '../turns.ts'
 
 const matches = (pattern: string, path: string): boolean => compilePathGlobs([pattern])(path)
 
-describe('meaning', () => {
+describe('semantics', () => {
   test.each([
     ['*.txt', 'a.txt', true],
     ['*.txt', 'd/a.txt', false],
@@ -39,13 +39,13 @@ describe('meaning', () => {
     expect(matches(pattern, path)).toBe(answer)
   })
 
-  test('a path needs to match one of several', () => {
+  test('a path needs to match only one of several patterns', () => {
     const filter = compilePathGlobs(['*.js', 'docs/**'])
     expect(['a.js', 'docs/x', 'a.ts'].map(filter)).toEqual([true, true, false])
   })
 })
 
-test('random patterns of the supported syntax mean what minimatch says', () => {
+test('random patterns of the supported syntax match exactly what minimatch matches', () => {
   const piece = fc.constantFrom(
     'a',
     'b',
@@ -76,7 +76,7 @@ test('random patterns of the supported syntax mean what minimatch says', () => {
     fc.property(pattern, path, fc.nat(70), (shortGlob, shortPath, count) => {
       const prefix = count < 20 ? '' : `${'x'.repeat(count)}/`
       const [glob, subject] = [prefix + shortGlob, prefix + shortPath]
-      // Segments that are `.` or `..` mean directories to minimatch; entry paths have none.
+      // To minimatch, the segments `.` and `..` are directories; entry paths have none.
       fc.pre(!glob.split('/').some((text) => /^\.{1,2}$/.test(text)))
       fc.pre(glob.split('{').length <= (prefix === '' ? 5 : 3))
       expect(matches(glob, subject)).toBe(minimatch(subject, glob, { dot: true, nocomment: true }))
@@ -85,7 +85,7 @@ test('random patterns of the supported syntax mean what minimatch says', () => {
   )
 })
 
-test('joined patterns match what one of them does, whatever commas, braces and backslashes they have', () => {
+test('joined patterns match what any of them matches, whatever commas, braces and backslashes they contain', () => {
   const piece = fc.constantFrom('a', 'b', '*', ',', '{', '}', '{a,b}', '{,b}', '[,{]', '\\', '\\,')
   const pattern = fc.array(piece, { minLength: 1, maxLength: 5 }).map((pieces) => pieces.join(''))
   const patterns = fc.tuple(pattern, pattern, pattern)
@@ -98,7 +98,7 @@ test('joined patterns match what one of them does, whatever commas, braces and b
   )
 })
 
-test('syntax that is not supported is refused, not misread', () => {
+test('unsupported syntax is rejected, not misread', () => {
   expect(compilePathGlobs(['secrets/{,old}/**'])('secrets/key')).toBe(true)
   const stray = ['/', '/a', 'a/', './', '**/', 'a//b']
   for (const pattern of ['!a', '+(a|b)', 'x/@(a)', '{1..3}', '[[:alpha:]]', ...stray]) {
@@ -113,20 +113,20 @@ test('syntax that is not supported is refused, not misread', () => {
   }
 })
 
-test('patterns that expand without end are refused', () => {
+test('patterns that expand to too much are rejected', () => {
   expect(() => compilePathGlobs(['{a,b}'.repeat(30)])).toThrow('characters')
-  // To nothing, many times over.
+  // Expands to empty patterns, a million of them.
   expect(() => compilePathGlobs(['{,}'.repeat(20)])).toThrow('characters')
   expect(() => compilePathGlobs(['a'.repeat(5000)])).toThrow('characters')
 })
 
-// Goal: nobody waits for what somebody else looks for, whatever the patterns.
-test('a path is read once', () => {
+// Goal: no pattern can delay other users.
+test('a path is read only once', () => {
   const startedAt = performance.now()
   const long = compilePathGlobs([`*[${'b'.repeat(4080)}a]b`])
   for (let turn = 0; turn < 50; turn++) expect(long('a'.repeat(4096))).toBe(false)
   expect(matches(`${'*a'.repeat(60)}*b`, 'a'.repeat(255))).toBe(false)
   expect(matches(`${'**/a/'.repeat(60)}b`, 'a/'.repeat(1000) + 'a')).toBe(false)
-  // A backtracking matcher does not come back at all.
+  // A backtracking matcher would not return.
   expect(performance.now() - startedAt).toBeLessThan(2000)
 })

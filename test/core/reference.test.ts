@@ -27,7 +27,7 @@ const reference: fc.Arbitrary<Reference> = fc.oneof(
 const path = fc.string({ unit: 'grapheme', maxLength: 30 }).map((text) => text.replace(/\/+$/, ''))
 
 describe('references', () => {
-  test('every reference reads back from its text', () => {
+  test('every reference survives a round trip', () => {
     fc.assert(
       fc.property(reference, (wanted) => {
         expect(parseReference(formatReference(wanted))).toEqual(wanted)
@@ -35,7 +35,7 @@ describe('references', () => {
     )
   })
 
-  test('every reference with a path reads back from its text, whatever the path holds', () => {
+  test('every reference with a path survives a round trip, whatever the path contains', () => {
     fc.assert(
       fc.property(reference, path, (wanted, inside) => {
         const text = formatReference(wanted) + (inside === '' ? '' : `:${inside}`)
@@ -44,7 +44,7 @@ describe('references', () => {
     )
   })
 
-  test('any text is either read or refused with a code that says so', () => {
+  test('any text is either parsed or rejected with a matching code', () => {
     const nearly = fc.stringMatching(/^(id:|latest:)?[a@:/0-9.]{0,12}$/)
     fc.assert(
       fc.property(fc.oneof(fc.string(), nearly), (text) => {
@@ -83,11 +83,11 @@ describe('references', () => {
     'a~b/c@42/build',
     'id:',
     'id:x',
-  ])('%j is refused', (text) => {
+  ])('%j is rejected', (text) => {
     expect(() => parseReference(text)).toThrow(expect.objectContaining({ name: 'StoreError' }))
   })
 
-  test('a path is refused where only an artifact is meant', () => {
+  test('a path is rejected where only an artifact is expected', () => {
     expect(() => parseReference('42/build:dist/app.js')).toThrow(/path is not allowed/)
   })
 

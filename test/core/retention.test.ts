@@ -16,7 +16,7 @@ const policy = { defaultMs: 90 * dayMs, minMs: hourMs, maxMs: 400 * dayMs }
 const instant = fc.integer({ min: 0, max: 4e12 })
 
 describe('expiry of a new artifact', () => {
-  test('is within the bounds of the policy, whatever is asked for', () => {
+  test('is within the bounds of the policy, whatever is requested', () => {
     const request = fc.oneof(
       fc.constant(null),
       fc.record({ days: fc.nat(1_000_000) }),
@@ -32,17 +32,17 @@ describe('expiry of a new artifact', () => {
   })
 
   test.each([
-    ['nothing is asked', null, 90 * dayMs],
+    ['nothing requested means the default', null, 90 * dayMs],
     ['0 days mean the default', { days: 0 }, 90 * dayMs],
-    ['days within the bounds are taken as they are', { days: 7 }, 7 * dayMs],
+    ['days within the bounds are used unchanged', { days: 7 }, 7 * dayMs],
     ['too many days become the maximum', { days: 5000 }, 400 * dayMs],
-    ['an instant within the bounds is taken as it is', { expiresAt: 1000 + 3 * dayMs }, 3 * dayMs],
+    ['an instant within the bounds is used unchanged', { expiresAt: 1000 + 3 * dayMs }, 3 * dayMs],
     ['an instant in the past becomes the minimum', { expiresAt: 0 }, hourMs],
   ])('%s', (_, asked, keptMs) => {
     expect(expiresAtOf(asked, policy, 1000)).toBe(1000 + keptMs)
   })
 
-  test.each([-1, 1.5, Number.NaN])('%d days are refused', (days) => {
+  test.each([-1, 1.5, Number.NaN])('%d days are rejected', (days) => {
     expect(() => expiresAtOf({ days }, policy, 0)).toThrow(
       expect.objectContaining({ code: 'invalid_request' }),
     )
@@ -57,7 +57,7 @@ describe('the policy of a project', () => {
     retentionMaxMs: length,
   })
 
-  test('lies within that of the server, whatever is set', () => {
+  test('lies within that of the server, whatever its overrides', () => {
     fc.assert(
       fc.property(overrides, (own) => {
         const { defaultMs, minMs, maxMs } = projectPolicy(policy, own)
@@ -69,7 +69,7 @@ describe('the policy of a project', () => {
     )
   })
 
-  test('is what is set, where that does not contradict itself or the server', () => {
+  test('is what its overrides say, unless they contradict each other or the server', () => {
     const [low, middle, high] = [2 * dayMs, 7 * dayMs, 30 * dayMs]
     const own = { retentionMinMs: low, retentionDefaultMs: middle, retentionMaxMs: high }
     expect(projectPolicy(policy, own)).toEqual({ minMs: low, defaultMs: middle, maxMs: high })
@@ -83,7 +83,7 @@ describe('the policy of a project', () => {
     ['retentionMinDays', { retentionMinMs: 2, retentionMaxMs: 1, retentionDefaultMs: null }],
     ['retentionDays', { retentionMinMs: null, retentionMaxMs: 1, retentionDefaultMs: 2 }],
     ['retentionDays', { retentionMinMs: 2, retentionMaxMs: null, retentionDefaultMs: 1 }],
-  ])('names %s when %j contradict each other', (field, own) => {
+  ])('an error names %s when the overrides %j contradict each other', (field, own) => {
     expect(() => checkOverrides(own)).toThrow(
       expect.objectContaining({ code: 'invalid_request', details: { field } }),
     )
@@ -105,10 +105,13 @@ describe('state', () => {
     expect(isExpired(artifact, 1000)).toBe(true)
   })
 
-  test.each([{ pinned: true }, { keptLatest: true }])('never while it is kept: %o', (kept) => {
-    const artifact = { expiresAt: 1000, pinned: false, keptLatest: false, ...kept }
-    expect(isExpired(artifact, 1e15)).toBe(false)
-  })
+  test.each([{ pinned: true }, { keptLatest: true }])(
+    'a kept artifact never expires: %o',
+    (kept) => {
+      const artifact = { expiresAt: 1000, pinned: false, keptLatest: false, ...kept }
+      expect(isExpired(artifact, 1e15)).toBe(false)
+    },
+  )
 
   test.each([
     ['available', 999, 'available'],

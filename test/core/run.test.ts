@@ -9,8 +9,8 @@ const project = fc
   .array(segment, { minLength: 2, maxLength: 19 })
   .map((segments) => parseProjectName(segments.join('/')))
 
-describe('a project in paths of URLs', () => {
-  test('has two segments, which need no escapes and are read as the same project', () => {
+describe('a project in URL paths', () => {
+  test('has two segments, which need no escaping and parse to the same project', () => {
     fc.assert(
       fc.property(project, (name) => {
         const path = formatProjectPath(name)
@@ -22,7 +22,7 @@ describe('a project in paths of URLs', () => {
     )
   })
 
-  test('has one path: what is read is what is written, or refused', () => {
+  test('has one spelling: a path either formats back to itself or is rejected', () => {
     const part = fc.oneof(segment, fc.stringMatching(/^[a~/.]{0,6}$/))
     fc.assert(
       fc.property(part, part, (owner, repo) => {
@@ -35,13 +35,13 @@ describe('a project in paths of URLs', () => {
     )
   })
 
-  test('of two segments is its name', () => {
+  test('with two segments is unchanged', () => {
     expect(formatProjectPath('octo/app.js')).toBe('octo/app.js')
     expect(formatProjectPath('acme/platform/api')).toBe('acme~platform/api')
   })
 })
 
-describe('the name of a project', () => {
+describe('a project name', () => {
   const deep = 'a/'.repeat(21) + 'a'
   const long = `${'a'.repeat(127)}/${'b'.repeat(127)}`
 
@@ -66,7 +66,7 @@ describe('the name of a project', () => {
     ['acme/platform~api', 'write acme/platform/api'],
     [`a/${deep}`, 'more than 22 segments'],
     [`${long}b`, 'more than 255 characters'],
-  ])('is not %s', (text, reason) => {
+  ])('%s is rejected', (text, reason) => {
     expect(() => parseProjectName(text)).toThrow(reason)
   })
 })

@@ -87,7 +87,7 @@ const samples: Record<SecretKind, string[]> = {
   ],
 }
 
-/** As ssh-keygen begins one; what follows the cipher is of no interest here. */
+/** The beginning of a key as ssh-keygen writes it; what follows the cipher does not matter here. */
 function openSshKey(cipher: string): string {
   const head = Buffer.concat([
     Buffer.from('openssh-key-v1\0'),
@@ -97,15 +97,16 @@ function openSshKey(cipher: string): string {
   return `-----BEGIN OPENSSH PRIVATE KEY-----\n${body.toString('base64')}\n-----END OPENSSH PRIVATE KEY-----\n`
 }
 
-describe('what is a secret', () => {
+describe('secrets', () => {
   test.each(Object.entries(samples))('%s', (kind, texts) => {
     for (const text of texts)
       expect(find(`first\n${text}\nlast\n`), text).toEqual([{ kind, line: 2 }])
     expect(secretTitle(kind as SecretKind)).not.toBe('')
   })
 
-  // https://github.com/therootcompany/base62-token.js publishes these: expired, and halved here for those who look for them.
-  test('tokens that GitHub has issued have the checksum', () => {
+  // Published at https://github.com/therootcompany/base62-token.js: expired, and split here to hide
+  // them from scanners.
+  test('tokens issued by GitHub have the checksum', () => {
     for (const [head, tail] of [
       ['zQWBuTSOoRi4A9spHc', 'VY5ncnsDkxkJ0mLq17'],
       ['adE7dp8rHP6gUTuPwx', 'LTZjZdtya3sV0UQzQM'],
@@ -113,7 +114,7 @@ describe('what is a secret', () => {
       expect(find(`ghp_${head}${tail}`)).toEqual([{ kind: 'github-token', line: 1 }])
   })
 
-  test('of a line one, in the order of lines, and not more than twenty', () => {
+  test('findings are one per line, in line order, and at most twenty', () => {
     const token = githubToken()
     expect(find(`GITHUB_TOKEN=${token} ${token}\n\n//a.dev/:_authToken=${randomText(36)}`)).toEqual(
       [
@@ -124,26 +125,29 @@ describe('what is a secret', () => {
     expect(find(`${token}\n`.repeat(100))).toHaveLength(20)
   })
 
-  test('what Windows has written as UTF-16 is read, bytes are not', () => {
+  test('UTF-16 as written by Windows is scanned, binary data is not', () => {
     const text = `\ufeffone\r\n${githubToken()}\r\n`
     expect(findSecrets(Buffer.from(text, 'utf16le'))).toEqual([{ kind: 'github-token', line: 2 }])
     expect(find(`\0${githubToken()}`)).toEqual([])
   })
 })
 
-describe('what is none', () => {
+describe('not secrets', () => {
   test.each([
-    ['a checksum that is wrong', `ghp_${'a'.repeat(30)}AAAAAA`],
-    ['a longer word', `x${githubToken()}`],
+    ['a wrong checksum', `ghp_${'a'.repeat(30)}AAAAAA`],
+    ['part of a longer word', `x${githubToken()}`],
     ['a placeholder', 'github_pat_' + 'x'.repeat(22) + '_' + 'x'.repeat(59)],
     ['a variable of .npmrc', '//npm.acme.dev/:_authToken=${NODE_AUTH_TOKEN}'],
-    ['what a log has masked', 'extraheader = AUTHORIZATION: basic ***'],
+    ['a value masked by a log', 'extraheader = AUTHORIZATION: basic ***'],
     ['a checkout without a token', checkoutConfig('***')],
-    ['the key of the manual', 'aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY'],
-    ['the id of a key', `aws_access_key_id = AKIA${'ABCDEFGH23456723'}`],
+    [
+      'the example key of the manual',
+      'aws_secret_access_key = wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY',
+    ],
+    ['an access key id', `aws_access_key_id = AKIA${'ABCDEFGH23456723'}`],
     ['a digest', `secret_access_key: ${'0123456789abcdef0123456789abcdef01234567'}`],
     [
-      'a webhook of the manual',
+      'the example webhook of the manual',
       `https://hooks.slack.com/services/T00000000/B00000000/${'X'.repeat(24)}`,
     ],
     [
@@ -151,7 +155,7 @@ describe('what is none', () => {
       rsa.export({ type: 'pkcs8', format: 'pem' }).toString().replaceAll('PRIVATE', 'PUBLIC'),
     ],
     [
-      'words in place of a key',
+      'text in place of a key',
       `-----BEGIN PRIVATE KEY-----\n${'MIIEvQ...\n'.repeat(10)}-----END PRIVATE KEY-----`,
     ],
     [
@@ -160,30 +164,30 @@ describe('what is none', () => {
         .export({ type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' })
         .toString(),
     ],
-    ['one of OpenSSH with a passphrase', openSshKey('aes256-ctr')],
+    ['an OpenSSH key with a passphrase', openSshKey('aes256-ctr')],
     [
-      'one of old',
+      'a PKCS #1 key with a passphrase',
       rsa
         .export({ type: 'pkcs1', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'x' })
         .toString(),
     ],
-    ['the JWT of somebody else', jwt({ iss: 'https://accounts.google.com' })],
+    ["another issuer's JWT", jwt({ iss: 'https://accounts.google.com' })],
     [
-      'the key of an emulator',
+      'the key of the Azure emulator',
       `AccountKey=Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6${'IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=='}`,
     ],
     ['a certificate', `client-key-data: ${base64(pkcs8.replaceAll('PRIVATE KEY', 'CERTIFICATE'))}`],
-    ['a login to fill in', 'machine github.com login you password <your-token-here>'],
+    ['a placeholder login', 'machine github.com login you password <your-token-here>'],
     ['a setting', 'TOKEN_LIFETIME=3600\nAPI_KEY=\nSECRET_KEY=change-me-please-now-1'],
-    ['what browsers may know', `NEXT_PUBLIC_API_KEY=${randomText(32)}7a`],
+    ['a variable that is public by its prefix', `NEXT_PUBLIC_API_KEY=${randomText(32)}7a`],
     ['a path', 'TLS_PRIVATE_KEY=/etc/ssl/private/acme2024.key'],
   ])('%s', (_what, text) => {
     expect(find(text)).toEqual([])
   })
 })
 
-test('no text takes long, whoever has made it', () => {
-  // Each would take minutes with a pattern that looks at what it has seen again and again; these take a second in all.
+test('no text takes long to scan, even if crafted', () => {
+  // Each would take minutes with a backtracking pattern; together they take a second.
   const pieces = [
     'eyJ',
     '-eyJ',
@@ -219,7 +223,7 @@ test('what was passed over is said where there is any', () => {
   ])
 })
 
-test('where secrets are looked for', () => {
+test('the paths that are scanned', () => {
   for (const path of [
     '.git/config',
     'app/.git/config',
@@ -243,7 +247,7 @@ test('where secrets are looked for', () => {
     expect(isCredentialPath(path) || isTextPath(path), path).toBe(false)
 })
 
-test('keys of tests, and variables elsewhere than in .env, do not count', () => {
+test('test keys, and variables outside of .env files, do not count', () => {
   for (const path of [
     'test/server.key',
     'pkg/fixtures/a.pem',

@@ -18,7 +18,7 @@ const factsOf: fc.Arbitrary<StreamFacts> = fc.record({
   sizeBytes: fc.oneof(fc.integer({ min: 0, max: 1e6 }), fc.constant(6e9)),
 })
 
-/** A CRC-and-sizes field: as expected, zero (a descriptor follows), or anything at all. */
+/** A CRC-and-sizes field: as expected, zero (a descriptor follows), or arbitrary. */
 function tripleOf(facts: StreamFacts): fc.Arbitrary<Buffer> {
   const expected = Buffer.alloc(12)
   expected.writeUInt32LE(facts.crc32, 0)
@@ -121,7 +121,7 @@ const page = fc
   .chain((facts) => fc.tuple(fc.constant(facts), fc.tuple(...facts.map((fact) => memberOf(fact)))))
 
 describe('skeleton pages', () => {
-  test('members of any layout render to the bytes they were made of', () => {
+  test('members of any layout render to the bytes they were made from', () => {
     fc.assert(
       fc.property(page, ([facts, members]) => {
         const decoded = decodeSkeletonPage(encodeMembersPage(members, facts))
@@ -142,7 +142,7 @@ describe('skeleton pages', () => {
     )
   })
 
-  test('a tail page gives its bytes back', () => {
+  test('a tail page returns its bytes', () => {
     fc.assert(
       fc.property(bytes(0, 200), (tail) => {
         const decoded = decodeSkeletonPage(encodeTailPage(tail))
@@ -151,8 +151,8 @@ describe('skeleton pages', () => {
     )
   })
 
-  // GITHUB-PROTOCOL §14: what the stock client writes repeats itself but for name and length, so a member should cost
-  // little more than its share of a front-coded name.
+  // GITHUB-PROTOCOL §14: the stock client's headers repeat themselves except for name and length,
+  // so a member should cost little more than its share of a front-coded name.
   test('a member of a stock client costs a few bytes', () => {
     const facts: StreamFacts[] = []
     const members: SkeletonMember[] = []

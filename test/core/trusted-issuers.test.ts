@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { parseTrustedIssuers } from '../../src/core/trusted-issuers.ts'
 
-test('issuers speak for the projects that stand beside them', () => {
+test('issuers speak for the projects listed with them', () => {
   const text =
     ' https://a.example.com/=octo/*  https://b.example.com/x=octo/app https://a.example.com=ACME/t?'
   const issuers = parseTrustedIssuers(text)
@@ -51,10 +51,10 @@ test.each([
   'a.example.com=octo/*',
   'https://a.example.com?x=octo/*',
   '=octo/*',
-])('%s is refused', (text) => {
+])('%s is rejected', (text) => {
   expect(() => parseTrustedIssuers(text)).toThrow('must be ISSUER=OWNER/REPO')
 })
 
-test('an issuer of this machine needs no certificate', () => {
+test('an issuer on this machine needs no certificate', () => {
   expect(parseTrustedIssuers('http://127.0.0.1:3000=octo/*')).toHaveLength(1)
 })

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { formatCount, formatExactSize, parseSizeBytes } from '../../src/core/units.ts'
 
-test('a size is read back from how it is written out', () => {
+test('a size survives a round trip through its exact form', () => {
   fc.assert(
     fc.property(
       fc.oneof(
@@ -22,7 +22,7 @@ test('a size is read back from how it is written out', () => {
   ])
 })
 
-test('counts are grouped as in English, without asking what is known of languages', () => {
+test('counts are grouped as in English, without loading locale data', () => {
   fc.assert(
     fc.property(fc.oneof(fc.nat(20_000), fc.maxSafeNat()), (count) => {
       expect(formatCount(count)).toBe(count.toLocaleString('en'))

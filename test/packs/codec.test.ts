@@ -16,7 +16,8 @@ import { haltingStream } from './halting-stream.ts'
 import { turns } from '../turns.ts'
 
 const level = fc.integer({ min: 0, max: 9 })
-/** Content that deflates, content that does not, and content beyond one stored block and beyond the hand-over. */
+/** Content that deflates, content that does not, and content larger than one stored block and than
+ *  the thread pool threshold. */
 const content = fc.oneof(
   fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
   fc
@@ -36,7 +37,7 @@ async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
   return Buffer.concat(all)
 }
 
-test('joining streams in a row, ended once, are one deflate stream of the contents in a row', async () => {
+test('concatenated joining streams with one end are a deflate stream of the concatenated contents', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.tuple(content, level), { maxLength: 6 }), async (parts) => {
       const streams = await Promise.all(parts.map(([bytes, at]) => encodeJoining(bytes, at)))
@@ -49,7 +50,7 @@ test('joining streams in a row, ended once, are one deflate stream of the conten
   )
 })
 
-test('a joining stream is never longer than stored blocks, and no bytes have an empty one', async () => {
+test('a joining stream is never longer than stored blocks, and that of no bytes is empty', async () => {
   await fc.assert(
     fc.asyncProperty(content, level, async (bytes, at) => {
       const stream = await encodeJoining(bytes, at)
@@ -59,7 +60,7 @@ test('a joining stream is never longer than stored blocks, and no bytes have an 
   expect(await encodeJoining(new Uint8Array(), 6)).toEqual(Buffer.alloc(0))
 })
 
-test('a stream is the same whichever thread makes it', async () => {
+test('a stream is the same whether it is made on the pool or on the calling thread', async () => {
   await fc.assert(
     fc.asyncProperty(content, level, async (bytes, at) => {
       expect(encodeJoiningSync(bytes, at).equals(await encodeJoining(bytes, at))).toBe(true)
@@ -71,7 +72,7 @@ test('a stream is the same whichever thread makes it', async () => {
   }
 })
 
-test('random bytes become stored blocks, byte for byte as RFC 1951 has them', async () => {
+test('random bytes become stored blocks exactly as RFC 1951 specifies', async () => {
   const bytes = randomBytes(65_536)
   const stream = await encodeJoining(bytes, 9)
   expect(stream.subarray(0, 5)).toEqual(Buffer.from([0, 0xff, 0xff, 0, 0]))
@@ -82,9 +83,9 @@ test('random bytes become stored blocks, byte for byte as RFC 1951 has them', as
   expect(await encodeJoining(bytes, 0)).toEqual(stream)
 })
 
-test('the longest part that there is becomes a stream at every level, whatever it holds', async () => {
+test('the longest possible part can be encoded at every level, whatever its content', async () => {
   const random = randomBytes(limits.coarseChunkMaxBytes)
-  // Blocks of both kinds take turns.
+  // Blocks of both kinds alternate.
   const mixed = Buffer.concat(
     Array.from({ length: 31 }, (_, index) =>
       index % 2 === 0 ? random.subarray(index * 30_000, (index + 1) * 30_000) : Buffer.alloc(3000),
@@ -133,7 +134,7 @@ test('a copy decodes to its content, in memory and in pieces of any size', async
   )
 })
 
-test('a copy of another size than announced is damaged, in memory and in pieces', async () => {
+test('a copy whose size differs from the announced one is damaged, in memory and in pieces', async () => {
   await fc.assert(
     fc.asyncProperty(
       codec,
@@ -152,7 +153,7 @@ test('a copy of another size than announced is damaged, in memory and in pieces'
   )
 })
 
-test('bytes after the end, and a missing end, are damage', async () => {
+test('bytes after the end, or a missing end, are damage', async () => {
   const bytes = Buffer.from('content '.repeat(1000))
   for (const name of ['joining', 'deflate'] as const) {
     const stream = await encode(name, bytes)
@@ -226,7 +227,7 @@ test('a reader that stops early closes the source', async () => {
   }
 })
 
-test('joining copies one after the other are inflated as one, and nothing else passes for it', async () => {
+test('concatenated joining copies are decoded in one run, and anything else is damage', async () => {
   const contents = [Buffer.from('one '.repeat(9000)), Buffer.alloc(0), randomBytes(70_000)]
   const streams = contents.map((bytes, index) => encodeJoiningSync(bytes, index * 3))
   const whole = Buffer.concat(contents)

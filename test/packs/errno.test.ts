@@ -7,14 +7,14 @@ test.each([
   ['EMFILE', 'busy', 'too many open files for pack a'],
   ['ENFILE', 'busy', 'too many open files for pack a'],
   ['ENOENT', 'not_found', 'pack a does not exist'],
-])('%s is told as %s', (errno, code, message) => {
+])('%s is translated to %s', (errno, code, message) => {
   const cause = Object.assign(new Error('failed'), { code: errno })
-  const told = asStoreError('pack a', cause)
-  expect(told).toMatchObject({ code, cause })
-  expect((told as Error).message).toContain(message)
+  const translated = asStoreError('pack a', cause)
+  expect(translated).toMatchObject({ code, cause })
+  expect((translated as Error).message).toContain(message)
 })
 
-test('other failures stay what they are', () => {
+test('other failures are returned unchanged', () => {
   const error = Object.assign(new Error('failed'), { code: 'EIO' })
   expect(asStoreError('pack a', error)).toBe(error)
 })

@@ -1,5 +1,6 @@
-/** As much of an S3 service as packs need, in memory, for tests that have no real one or want one that fails. Signatures are
- *  not judged. What it answers was compared with Ceph's gateway. */
+/** An in-memory imitation of an S3 service, as far as packs need it, for tests that have no real
+ *  one or need it to fail. Does not verify signatures. Its responses were compared with Ceph's
+ *  gateway. */
 import { createHash, randomBytes } from 'node:crypto'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -12,13 +13,13 @@ import { openS3PackStore } from '../../src/packs/s3.ts'
 
 export interface FakeS3 {
   endpoint: string
-  /** What was asked, such as `PUT packs/ab/….zip?partNumber&uploadId`, in order. */
+  /** The requests, such as `PUT packs/ab/….zip?partNumber&uploadId`, in order. */
   requests: string[]
   objects: Map<string, { bytes: Buffer; modifiedAt: number }>
   uploads: Map<string, { key: string; begunAt: number; parts: Map<number, Buffer> }>
-  /** Called before each request; may answer it itself, or act and let it go on. */
+  /** Called before each request; may answer the request itself, or act and let it continue. */
   before: (request: string, response: ServerResponse) => Promise<'answered' | undefined>
-  /** Called when a request was carried out and before it is answered. */
+  /** Called after a request was carried out, before it is answered. */
   after: (request: string, response: ServerResponse) => Promise<'answered' | undefined>
   close(): Promise<void>
 }
@@ -27,14 +28,14 @@ export function placeIn({ endpoint }: FakeS3): BucketPlace {
   return { bucket: 'store', prefix: 'ci/', region: 'us-east-1', endpoint }
 }
 
-/** The bucket that `TROVE_TEST_S3` names; undefined: none. */
+/** The bucket that `TROVE_TEST_S3` names; undefined when it is not set. */
 export function realPlace(): BucketPlace | undefined {
   const { origin, pathname } = new URL(process.env['TROVE_TEST_S3'] ?? 'none:')
   if (origin === 'null') return undefined
   return { bucket: pathname.slice(1), prefix: '', region: 'us-east-1', endpoint: origin }
 }
 
-/** A store in an imitated bucket, both gone when the test ends. */
+/** A store in an imitated bucket; both are closed when the test ends. */
 export async function openFake(): Promise<{ fake: FakeS3; store: PackStore }> {
   const fake = await startFakeS3()
   const store = await openS3PackStore(await openS3Bucket(placeIn(fake)))
@@ -46,7 +47,7 @@ export async function openFake(): Promise<{ fake: FakeS3; store: PackStore }> {
   return { fake, store }
 }
 
-/** Answers with a status, as a service in trouble does. */
+/** Answers with an error status. */
 export function answering(status: number, code: string): FakeS3['before'] {
   return async (_, response) => {
     response.writeHead(status).end(code === '' ? '' : `<Error><Code>${code}</Code></Error>`)
@@ -74,10 +75,10 @@ export function keyOf(name: string): string {
   return `ci/packs/${name.slice(0, 2)}/${name}.zip`
 }
 
-/** Objects of a listing that come at once. */
+/** Objects on one page of a listing. */
 const pageObjects = 7
 
-/** Gives this process credentials, if it has none. */
+/** Also gives this process credentials, if it has none. */
 export async function startFakeS3(): Promise<FakeS3> {
   process.env['AWS_ACCESS_KEY_ID'] ??= 'key'
   process.env['AWS_SECRET_ACCESS_KEY'] ??= 'secret'
@@ -115,15 +116,15 @@ async function answer(
 ): Promise<void> {
   const url = new URL(request.url ?? '/', fake.endpoint)
   const key = decodeURIComponent(url.pathname).replace(/^\/[^/]+\/?/, '')
-  const told = `${request.method} ${key}${[...url.searchParams.keys()]
+  const summary = `${request.method} ${key}${[...url.searchParams.keys()]
     .filter((name) => name !== 'x-id')
     .map((name, at) => (at === 0 ? '?' : '&') + name)
     .join('')}`
   const body = await buffer(request)
-  fake.requests.push(told)
-  if ((await fake.before(told, response)) === 'answered') return
+  fake.requests.push(summary)
+  if ((await fake.before(summary, response)) === 'answered') return
   const { status, headers = {}, body: text = '' } = perform(fake, request, { url, key, body })
-  if ((await fake.after(told, response)) === 'answered') return
+  if ((await fake.after(summary, response)) === 'answered') return
   response.writeHead(status, { 'content-length': Buffer.byteLength(text), ...headers })
   response.end(request.method === 'HEAD' ? undefined : text)
 }
@@ -179,8 +180,8 @@ function listObjects({ objects }: FakeS3, query: URLSearchParams): Answer {
     return `<Contents><Key>${key}</Key><Size>${bytes.length}</Size><LastModified>${seconds}</LastModified></Contents>`
   })
   const next = isTruncated ? `<NextContinuationToken>${page.at(-1)}</NextContinuationToken>` : ''
-  const told = `<IsTruncated>${isTruncated}</IsTruncated>${next}${contents.join('')}`
-  return { status: 200, body: `<ListBucketResult>${told}</ListBucketResult>` }
+  const content = `<IsTruncated>${isTruncated}</IsTruncated>${next}${contents.join('')}`
+  return { status: 200, body: `<ListBucketResult>${content}</ListBucketResult>` }
 }
 
 function performUpload(
@@ -195,10 +196,10 @@ function performUpload(
   if (id === null) {
     const begun = randomBytes(8).toString('hex')
     uploads.set(begun, { key, begunAt: Date.now(), parts: new Map() })
-    const told = `<UploadId>${begun}</UploadId>`
+    const content = `<UploadId>${begun}</UploadId>`
     return {
       status: 200,
-      body: `<InitiateMultipartUploadResult>${told}</InitiateMultipartUploadResult>`,
+      body: `<InitiateMultipartUploadResult>${content}</InitiateMultipartUploadResult>`,
     }
   }
   const upload = uploads.get(id)
@@ -217,17 +218,17 @@ function performUpload(
 }
 
 function listUploads(uploads: FakeS3['uploads']): Answer {
-  const told = [...uploads].map(
+  const items = [...uploads].map(
     ([id, { key, begunAt }]) =>
       `<Upload><Key>${key}</Key><UploadId>${id}</UploadId><Initiated>${new Date(begunAt).toISOString()}</Initiated></Upload>`,
   )
   return {
     status: 200,
-    body: `<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>${told.join('')}</ListMultipartUploadsResult>`,
+    body: `<ListMultipartUploadsResult><IsTruncated>false</IsTruncated>${items.join('')}</ListMultipartUploadsResult>`,
   }
 }
 
-/** Packs say what they are checked by; the few bytes that are written only where nothing is do not. */
+/** Verifies the MD5 that packs send; the small objects written with `If-None-Match` have none. */
 function isWhole({ headers }: IncomingMessage, body: Buffer): boolean {
   const md5 = createHash('md5').update(body).digest('base64')
   return headers['content-md5'] === md5 || headers['if-none-match'] !== undefined

@@ -1,19 +1,20 @@
-/** The real file system, which remembers what would survive a power loss: of a file what it held at its last sync, of a
- *  directory the entries that it had at its last sync. Everything else is a promise that nobody made. */
+/** The real file system, with a record of what would survive a power loss: of a file its content at
+ *  its last sync, of a directory its entries at its last sync. Nothing else is guaranteed. */
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, sep } from 'node:path'
 import type { BackupFileSystem } from '../../src/lifecycle/backup.ts'
 import { type PackFile, nodeFileSystem } from '../../src/packs/file-system.ts'
 
 export interface ForgetfulFileSystem extends BackupFileSystem {
-  /** Writes what is left after a power loss at this moment into a new directory. Without `random` nothing that was not
-   *  synced is left. With it each such change is or is not, on its own; files may have grown or been cut at any length. */
+  /** Writes what remains after a power loss at this moment to a new directory. Without `random`,
+   *  nothing unsynced remains. With it, each unsynced change independently does or does not; files
+   *  may have any part of their new length. */
   loseTo(directory: string, random?: () => number): Promise<void>
 }
 
 interface FileNode {
   kind: 'file'
-  /** Where it really is. */
+  /** Its current path. */
   path: string
   /** Null before the first sync. */
   durable: Buffer | null
@@ -32,7 +33,7 @@ function newDirectory(): DirectoryNode {
   return { kind: 'directory', durable: new Map(), current: new Map() }
 }
 
-/** Of what lies below `root`, which exists, is empty, and is durable itself. */
+/** Tracks what is below `root`, which must exist, be empty, and be durable itself. */
 export function createForgetfulFileSystem(root: string): ForgetfulFileSystem {
   const top = newDirectory()
 
@@ -56,7 +57,7 @@ export function createForgetfulFileSystem(root: string): ForgetfulFileSystem {
     parentOf(path).current.set(basename(path), node)
     return node
   }
-  /** What others wrote, which sync their files themselves. */
+  /** Adopts files that other code wrote; that code syncs them itself. */
   const adoptStrangers = async (path: string, node: DirectoryNode): Promise<void> => {
     for (const entry of await readdir(path, { withFileTypes: true })) {
       if (node.current.has(entry.name) || !entry.isFile()) continue
@@ -120,7 +121,7 @@ export function createForgetfulFileSystem(root: string): ForgetfulFileSystem {
   }
 }
 
-/** A directory that is renamed takes its files with it. */
+/** Updates the paths of the files in a renamed directory. */
 function moveFiles(node: Node, to: string): void {
   if (node.kind === 'file') node.path = to
   else for (const [name, child] of node.current) moveFiles(child, join(to, name))

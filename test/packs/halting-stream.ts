@@ -1,17 +1,18 @@
-/** A deflate stream that has given all of its content and stops within its last block, whose code for the end is what
- *  `03 00` begins with: so ours seems to follow it well, and nothing else does. */
+/** A crafted deflate stream that has yielded all of its content but stops within its last block,
+ *  whose code for the end of the block begins like `03 00`. So our final block seems to end it
+ *  correctly, but nothing else can follow it. */
 
 const endOfBlock = 256
 const symbols = 286
 /** RFC 1951 §3.2.7. */
 const lengthOrder = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15]
 
-/** `content` must end with some equal bytes: as many as it takes to stop at the end of a byte. */
+/** `content` must end with several equal bytes: as many as it takes to stop at a byte boundary. */
 export function haltingStream(content: Buffer): Buffer {
   const last = content.at(-1)!
   const lengths = codeLengths(last)
   const block = createBits()
-  // Final, with codes of its own: 286 for literals and lengths, one for distances.
+  // A final block with its own codes: 286 for literals and lengths, one for distances.
   block.number(1, 1)
   block.number(2, 2)
   block.number(symbols - 257, 5)
@@ -29,7 +30,8 @@ export function haltingStream(content: Buffer): Buffer {
   return Buffer.concat([storedBlock(before), block.bytes()])
 }
 
-/** One bit for `last`, `110000000` for the end of the block, and what makes the codes whole. */
+/** One bit for `last`, `110000000` for the end of the block, and enough others to make the code
+ *  complete. */
 function codeLengths(last: number): number[] {
   const lengths = Array<number>(symbols).fill(0)
   lengths[last] = 1

@@ -21,8 +21,9 @@ test('engines are kept on this version of Node', () => {
   expect(keepsEngines()).toBe(true)
 })
 
-// Not the same bytes: at the fast levels zlib finds other matches after a reset, about once in 10,000 blobs.
-test('what a kept engine makes is whole and as short as what a new one makes, whatever it made before', () => {
+// Not the same bytes: at the fast levels zlib finds other matches after a reset, in about one blob
+// of 10,000.
+test('a kept engine makes a complete stream, as short as that of a new engine, whatever it made before', () => {
   fc.assert(
     fc.property(content, fc.integer({ min: 1, max: 9 }), (bytes, level) => {
       const options = { level, finishFlush: constants.Z_SYNC_FLUSH, chunkSize: bytes.length + 100 }
@@ -34,10 +35,11 @@ test('what a kept engine makes is whole and as short as what a new one makes, wh
   )
 })
 
-/** What one match and its codes take at most, with room for a block that they make the shorter choice of. */
+/** Upper bound on the size of one match and its codes, with room for a different choice of
+ *  block. */
 const matchBytesMax = 16
 
-test('an engine that met a bad stream inflates the next one', () => {
+test('an engine inflates correctly after a bad stream', () => {
   fc.assert(
     fc.property(content, fc.uint8Array({ maxLength: 500 }), (bytes, noise) => {
       const target = Buffer.alloc(bytes.length + 1)
@@ -48,22 +50,22 @@ test('an engine that met a bad stream inflates the next one', () => {
   )
 })
 
-test('what is wrong with a stream is told', () => {
+test('the fault of a stream is reported', () => {
   const bytes = Buffer.from('content '.repeat(1000))
   const stream = deflated(bytes, 6)
   const target = Buffer.alloc(20_000)
-  const judge = (changed: Uint8Array, sizeBytes = bytes.length): unknown =>
+  const inflate = (changed: Uint8Array, sizeBytes = bytes.length): unknown =>
     inflateJoiningInto(target, changed, sizeBytes)
-  expect(judge(stream)).toBeUndefined()
-  expect(judge(stream, bytes.length - 1)).toBe('too long')
-  expect(judge(stream, bytes.length + 1)).toBe('too short')
-  expect(judge(Buffer.concat([deflateRawSync(bytes), Buffer.from('x')]))).toBe('has more')
-  // A final block of its own ends it too early for ours to follow.
-  expect(judge(deflateRawSync(bytes))).toBe('corrupt')
-  expect(judge(stream.subarray(0, stream.length - 3))).toBe('corrupt')
-  expect(judge(Buffer.from([0xff, 0xff, 0xff]))).toBe('corrupt')
+  expect(inflate(stream)).toBeUndefined()
+  expect(inflate(stream, bytes.length - 1)).toBe('too long')
+  expect(inflate(stream, bytes.length + 1)).toBe('too short')
+  expect(inflate(Buffer.concat([deflateRawSync(bytes), Buffer.from('x')]))).toBe('has more')
+  // Its own final block ends it too early for the follower.
+  expect(inflate(deflateRawSync(bytes))).toBe('corrupt')
+  expect(inflate(stream.subarray(0, stream.length - 3))).toBe('corrupt')
+  expect(inflate(Buffer.from([0xff, 0xff, 0xff]))).toBe('corrupt')
 })
 
-test('a target without room is refused', () => {
+test('a target that is too short is an error', () => {
   expect(() => deflateInto(Buffer.alloc(10), randomBytes(1000), 6)).toThrow(/too short/)
 })

@@ -18,10 +18,10 @@ const run = promisify(execFile)
 const MiB = 1024 * 1024
 const count = 4100
 
-// One member of more than 4 GiB stored, one of more than 4 GiB content in few stored bytes, and one after both, so that
-// every field that ZIP64 widens is wide somewhere.
+// One member with more than 4 GiB stored, one with more than 4 GiB of content in few stored bytes,
+// and one after both, so that every field that ZIP64 widens is wide somewhere.
 test(
-  'members, contents and offsets beyond 4 GiB are read by every reader',
+  'every reader reads members, contents and offsets beyond 4 GiB',
   { timeout: 300_000 },
   async () => {
     const root = await mkdtemp(join(tmpdir(), 'trove-large-'))
@@ -90,7 +90,8 @@ test(
   },
 )
 
-/** What a program prints; `absent` when it is not on this machine. Throws when it finds a fault. */
+/** Returns a program's output; `absent` when the program is not installed. Throws when it reports a
+ *  fault. */
 async function outputIfPresent(program: string, args: string[], absent: string): Promise<string> {
   try {
     return (await run(program, args)).stdout

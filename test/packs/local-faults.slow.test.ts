@@ -1,4 +1,4 @@
-/** Every call of the file system fails once, in turn: what the local store then says is true. */
+/** Each file system call fails once, in turn; what the local store then reports must be true. */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -7,7 +7,8 @@ import type { PackStore } from '../../src/packs/pack-store.ts'
 import { makeTempDirectory } from './temp-directory.ts'
 import { type WatchedFileSystem, watchFileSystem } from './watched-file-system.ts'
 
-/** The life of two packs; answers what the store said was durable, removed, and what it refused. */
+/** Runs the life cycle of two packs; returns what the store reported as durable and as removed, and
+ *  its errors. */
 async function livePacks(
   store: PackStore,
 ): Promise<{ sealed: string[]; removed: string[]; errors: unknown[] }> {
@@ -43,7 +44,7 @@ async function livePacks(
   })
   const [first] = sealed
   if (first !== undefined) {
-    // Claimed before it is tried: a removal that fails may have removed.
+    // Recorded before the attempt: a removal that fails may have removed the pack.
     removed.push(first)
     await attempt(() => store.remove(first))
   }
@@ -56,14 +57,14 @@ interface Fault {
   times: number
 }
 
-/** Lets the `turn`-th call fail; answers the call, or undefined when there are not so many. */
+/** Makes the `turn`-th call fail; returns that call, or undefined when there are fewer calls. */
 async function checkFault(turn: number, { code, times }: Fault): Promise<string | undefined> {
   const root = await makeTempDirectory()
   const fileSystem = watchFileSystem({ root, transferBytesMax: 5 })
   fileSystem.failAt(turn, code, times)
-  const told = await withStore(root, fileSystem, livePacks)
-  for (const error of told.errors) checkError(error, code, fileSystem)
-  if (times === 1) expect(told.errors.length).toBeLessThanOrEqual(1)
+  const outcome = await withStore(root, fileSystem, livePacks)
+  for (const error of outcome.errors) checkError(error, code, fileSystem)
+  if (times === 1) expect(outcome.errors.length).toBeLessThanOrEqual(1)
   expect(fileSystem.openFiles).toBe(0)
 
   // As the next process finds it.
@@ -73,15 +74,16 @@ async function checkFault(turn: number, { code, times }: Fault): Promise<string 
     visible.set(name, (await store.read(name, 0, sizeBytes)).toString())
   }
   for (const content of visible.values()) expect(content).toBe('first second')
-  for (const name of told.sealed)
-    expect(visible.has(name) || told.removed.includes(name)).toBe(true)
+  for (const name of outcome.sealed)
+    expect(visible.has(name) || outcome.removed.includes(name)).toBe(true)
   await store.removeUnsealed(Number.POSITIVE_INFINITY)
   expect(await readdir(join(root, 'staging', 'packs'))).toEqual([])
   await store.close()
   return fileSystem.failedCall
 }
 
-/** Every failure is told as the port says, with its cause, and those it has no word for as they are. */
+/** Every failure must be translated as the port specifies, with its cause; any other is passed on
+ *  unchanged. */
 function checkError(error: unknown, code: string, { failedCall = '' }: WatchedFileSystem): void {
   const readsPack = /^(read|open-read) packs\/..\/.*zip$/.test(failedCall)
   if (code === 'ENOSPC' || code === 'EDQUOT') {
@@ -106,9 +108,9 @@ async function withStore(
   } catch (error) {
     return { sealed: [], removed: [], errors: [error] }
   }
-  const told = await use(store)
+  const outcome = await use(store)
   await store.close()
-  return told
+  return outcome
 }
 
 for (const code of ['ENOSPC', 'EDQUOT', 'EIO', 'EMFILE']) {
@@ -119,7 +121,7 @@ for (const code of ['ENOSPC', 'EDQUOT', 'EIO', 'EMFILE']) {
       if (call === undefined) break
       failed.add(call.replace(/ .*/, ''))
     }
-    // Every sort of call was made to fail, so faults do reach them.
+    // Every kind of call failed at least once, so the faults do reach them.
     const sorts = [
       'mkdir',
       'open-create',
@@ -136,7 +138,7 @@ for (const code of ['ENOSPC', 'EDQUOT', 'EIO', 'EMFILE']) {
   })
 }
 
-test('a disk that is full from some call on loses nothing that was sealed', async () => {
+test('a disk that becomes full at some call loses nothing that was sealed', async () => {
   let turns = 0
   const fault = { code: 'ENOSPC', times: Number.POSITIVE_INFINITY }
   while ((await checkFault(turns + 1, fault)) !== undefined) turns++

@@ -19,7 +19,7 @@ packStoreContract('local', async () => {
   }
 })
 
-packStoreContract('local, on a file system that moves few bytes at once', async () => {
+packStoreContract('local, on a file system with short reads and writes', async () => {
   const root = await mkdtemp(join(tmpdir(), 'trove-packs-'))
   const fileSystem = watchFileSystem({ root, transferBytesMax: 65_000 })
   return {
@@ -38,7 +38,8 @@ async function sealOne(store: PackStore, content = 'content'): Promise<string> {
   return (await sink.seal()).name
 }
 
-// A killed process keeps its page cache, so only the order of calls can show what survives a power loss.
+// A killed process keeps its page cache, so only the order of calls shows what survives a power
+// loss.
 test('a pack is synced, renamed into a durable directory, and that directory synced, in this order', async () => {
   const root = await makeTempDirectory()
   const fileSystem = watchFileSystem({ root })
@@ -73,7 +74,7 @@ test('a pack is synced, renamed into a durable directory, and that directory syn
   await store.close()
 })
 
-test('no seal renames before a directory that another seal is making is durable', async () => {
+test('a seal renames only after a directory that another seal is creating is durable', async () => {
   const root = await makeTempDirectory()
   const fileSystem = watchFileSystem({ root })
   const store = await openLocalPackStore({ directory: root, fileSystem })
@@ -114,7 +115,7 @@ test('a removal is durable when it resolves', async () => {
   await store.close()
 })
 
-test('a new directory is durable before its format is, and everything is made once', async () => {
+test('a new directory is durable before its format file, which is written only once', async () => {
   const root = await makeTempDirectory()
   const fileSystem = watchFileSystem({ root })
   const directory = join(root, 'data', 'cas')
@@ -145,7 +146,7 @@ test('a new directory is durable before its format is, and everything is made on
   expect(fileSystem.calls.filter((call) => /^(rename|write)/.test(call))).toEqual([])
 })
 
-test('a directory of another format is refused and left as it is', async () => {
+test('a directory with another format is rejected and left unchanged', async () => {
   const directory = await makeTempDirectory()
   await writeFile(join(directory, 'format'), 'trove-cas 2\n')
   await expect(openLocalPackStore({ directory })).rejects.toMatchObject({
@@ -155,7 +156,7 @@ test('a directory of another format is refused and left as it is', async () => {
   expect(await readdir(directory)).toEqual(['format'])
 })
 
-test('packs without a format are refused', async () => {
+test('packs without a format file are rejected', async () => {
   const directory = await makeTempDirectory()
   const store = await openLocalPackStore({ directory })
   await sealOne(store)
@@ -164,7 +165,7 @@ test('packs without a format are refused', async () => {
   await expect(openLocalPackStore({ directory })).rejects.toThrow(/has packs but no file "format"/)
 })
 
-test('files that are no packs are neither listed nor touched', async () => {
+test('files that are not packs are neither listed nor changed', async () => {
   const directory = await makeTempDirectory()
   const store = await openLocalPackStore({ directory })
   const name = await sealOne(store)
@@ -177,7 +178,7 @@ test('files that are no packs are neither listed nor touched', async () => {
   await store.close()
 })
 
-test('open files stay within their bound, and reading goes on beyond it', async () => {
+test('open files stay within their bound, and more packs than that can be read', async () => {
   const root = await makeTempDirectory()
   const fileSystem = watchFileSystem({ root })
   const store = await openLocalPackStore({ directory: root, fileSystem })
@@ -199,7 +200,7 @@ test('open files stay within their bound, and reading goes on beyond it', async 
   expect(fileSystem.openFiles).toBe(0)
 })
 
-/** Waits, by turns of the event loop, for something that is under way already. */
+/** Yields to the event loop until `condition`, which work in flight will fulfil. */
 async function settled(condition: () => boolean): Promise<void> {
   for (let turn = 0; turn < 10_000 && !condition(); turn++) {
     await new Promise((resolve) => setImmediate(resolve))
@@ -219,7 +220,8 @@ test('a removed pack is closed once the last read has ended', async () => {
   await store.close()
 })
 
-// Each thread has a store of its own, and the disk keeps the bytes of a removed file while anybody has it open.
+// Each thread has its own store, and the disk keeps a removed file's bytes while anybody has it
+// open.
 test('a pack that was removed through another store is closed after a while', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   onTestFinished(() => {

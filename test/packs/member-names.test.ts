@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { digestFromBytes } from '../../src/core/digest.ts'
 import { createMemberNames } from '../../src/packs/member-names.ts'
 
-test('every name is another, whatever the digests and however many there are', () => {
+test('names are unique, whatever the digests and however many there are', () => {
   const names = createMemberNames()
   const given = new Set<string>()
   const distinct = Array.from({ length: 20_000 }, () => digestFromBytes(randomBytes(32)))
@@ -27,7 +27,7 @@ test('digests that share their first bytes still get different names', () => {
   expect(new Set(given).size).toBe(3)
 })
 
-test('a reader accepts exactly the names that a writer gives', () => {
+test('a reader accepts exactly the names that a writer assigns', () => {
   const writer = createMemberNames()
   const reader = createMemberNames()
   const digest = digestFromBytes(randomBytes(32))

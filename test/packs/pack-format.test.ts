@@ -56,7 +56,8 @@ async function writePack(members: Member[]): Promise<{ sealed: SealedPack; offse
   const counted = writer.bytesWritten
   const sealed = await writer.seal()
   expect(writer.name).toBe(sealed.name)
-  // Little but the end record comes after what the writer had counted: a final block, the list of what shares a member.
+  // Little follows what the writer had counted: the end record, a final block, and the list of a
+  // joined member.
   const left = sealed.sizeBytes - counted
   expect(left).toBeGreaterThanOrEqual(22)
   expect(left).toBeLessThanOrEqual(22 + 400 + 50 * members.length)
@@ -95,7 +96,7 @@ const members = fc.array(
   { minLength: 1, maxLength: 12 },
 )
 
-test('what is appended is where the writer says, and the directory says the same', async () => {
+test('appended copies are where the writer and the directory say', async () => {
   await fc.assert(
     fc.asyncProperty(members, async (drawn) => {
       const made = await Promise.all(drawn.map(({ codec, content }) => makeMember(codec, content)))
@@ -137,7 +138,7 @@ async function yauzlContents(path: string): Promise<Map<string, Buffer>> {
   return contents
 }
 
-/** What a person does with an unpacked pack: the names and lengths are in the lists. */
+/** Splits an unpacked pack as a person would: the names and lengths are in the lists. */
 function splitByLists(unpacked: Map<string, Buffer>): Map<string, Buffer> {
   const contents = new Map<string, Buffer>()
   for (const [name, bytes] of unpacked) {
@@ -177,7 +178,7 @@ test('other zip readers find the same contents under the same names', async () =
   )
 })
 
-/** Whether a program is on this machine; `unzip` and Python judge packs only where they are. */
+/** Whether a program is installed; `unzip` and Python check packs only where they are. */
 async function isPresent(program: string): Promise<boolean> {
   return await run(program, [program === 'unzip' ? '-v' : '--version']).then(
     () => true,
@@ -213,7 +214,7 @@ test.runIf(await isPresent('python3'))("Python's zipfile finds no fault with a p
   expect(stdout.trim()).toBe('None 8')
 })
 
-test('a member is named by 22 characters of its digest, and gets a number when the name is taken', async () => {
+test('a member is named by 22 characters of its digest, with a number if the name is taken', async () => {
   const content = Buffer.from('the same')
   const made = await Promise.all([
     makeMember('joining', content),
@@ -232,8 +233,8 @@ test('a member is named by 22 characters of its digest, and gets a number when t
   ])
 })
 
-// A change here makes packs that older readers may not know, and that older packs do not equal.
-test('a pack is these bytes', async () => {
+// Changing these bytes makes packs that older versions may not read.
+test('golden: the bytes of a pack never change', async () => {
   const made = [
     await makeMember('joining', Buffer.from('aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa')),
     await makeMember('stored', Buffer.from('bb')),
@@ -252,7 +253,7 @@ test('a pack is these bytes', async () => {
   `)
 })
 
-test('a member costs 76 bytes and its name twice, and a copy that shares one about 20 bytes', async () => {
+test('a member costs 76 bytes and its name twice, and a copy in a joined member about 20 bytes', async () => {
   const costs: number[] = []
   for (const codec of ['stored', 'joining'] as const) {
     const members = await Promise.all(
@@ -267,7 +268,7 @@ test('a member costs 76 bytes and its name twice, and a copy that shares one abo
   expect(costs[1]).toBeLessThan(22)
 })
 
-test('members that copies share are bounded in copies and bytes', async () => {
+test('joined members are bounded in copies and bytes', async () => {
   const small = Array.from({ length: 3000 }, (_, index) => Buffer.from(`text ${index}`))
   const large = Array.from({ length: 30 }, () => randomBytes(60_000))
   const contents = [...small, ...large, randomBytes(limits.joinedMemberBytes / 4)]
@@ -275,7 +276,7 @@ test('members that copies share are bounded in copies and bytes', async () => {
   const { sealed } = await writePack(made)
   const read = await readAll(store, sealed)
   const lists = read.filter(({ kind }) => kind === 'list')
-  // What fits no more begins the next; the last is too long to share.
+  // A copy that does not fit begins the next one; the last is too long to join.
   expect(lists.map(({ copies }) => copies.length)).toEqual([1024, 1024, 960, 8, 8, 6])
   expect(read.at(-1)).toMatchObject({ kind: 'single' })
   for (const { kind, member } of read) {
@@ -318,8 +319,9 @@ function holding(bytes: Buffer): Pick<PackStore, 'read'> {
   }
 }
 
-// The directory and the end are the only bytes that the reader sees, and each of them counts.
-test('any change to a directory or to its end is damage', async () => {
+// The directory and the end record are the only bytes that the reader sees, and every one of them
+// matters.
+test('any change to a directory or to the end record is damage', async () => {
   const made = await mixedMembers()
   const { sealed } = await writePack(made)
   const bytes = await readFile(pathOf(sealed))
@@ -330,7 +332,7 @@ test('any change to a directory or to its end is damage', async () => {
       const changed = Buffer.from(bytes)
       changed[at]! ^= flip
       const answer = await readAll(holding(changed), sealed).catch((error: unknown) => error)
-      // A name, a CRC or a size says something of the content alone, so only the content can contradict it.
+      // A name, a CRC or a size describes the content, so only the content can contradict it.
       if (Array.isArray(answer)) {
         expect(answer).not.toEqual(expected)
         expect(answer.map(placeOf)).toEqual(expected.map(placeOf))
@@ -343,7 +345,7 @@ function placeOf({ member: { method, offset, storedBytes } }: ReadMember): numbe
   return [method, offset, storedBytes]
 }
 
-test('a pack that is cut short or has bytes added is damage', async () => {
+test('a pack that is truncated or has bytes added is damaged', async () => {
   const { sealed } = await writePack(await mixedMembers())
   const bytes = await readFile(pathOf(sealed))
   for (const changed of [
@@ -362,7 +364,7 @@ test('a pack that is cut short or has bytes added is damage', async () => {
   }
 })
 
-test('random bytes are no pack, and say so', async () => {
+test('random bytes are reported as a damaged pack', async () => {
   await fc.assert(
     fc.asyncProperty(fc.uint8Array({ maxLength: 300 }), async (drawn) => {
       const bytes = Buffer.from(drawn)

@@ -1,4 +1,4 @@
-/** Copies to put into packs. */
+/** Copies to append to packs. */
 import { deflateRawSync } from 'node:zlib'
 import type { CopyCodec } from '../../src/core/copy.ts'
 import { crc32 } from '../../src/core/crc32.ts'

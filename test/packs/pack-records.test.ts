@@ -17,7 +17,7 @@ import {
 } from '../../src/packs/pack-records.ts'
 
 const large = 0xffffffff
-/** Values about the point where ZIP64 begins as often as any others. */
+/** Sizes around the ZIP64 threshold as often as any others. */
 const size = fc.oneof(fc.nat(1000), fc.integer({ min: large - 2, max: large + 2 }), fc.maxSafeNat())
 const facts: fc.Arbitrary<ZipHeaderFacts> = fc.record({
   name: fc.stringMatching(/^[A-Za-z0-9_-]{22}(\.[1-9])?$/),
@@ -39,7 +39,7 @@ function encodeLocal(member: ZipHeaderFacts): Buffer {
   return bytes
 }
 
-test('a central header is decoded as it was encoded, wherever it stands', () => {
+test('a central header is decoded as it was encoded, wherever it begins', () => {
   fc.assert(
     fc.property(facts, size, fc.nat(50), fc.nat(50), (member, localOffset, before, after) => {
       const bytes = Buffer.concat([
@@ -53,7 +53,7 @@ test('a central header is decoded as it was encoded, wherever it stands', () => 
   )
 })
 
-test('a central header that is not whole is none', () => {
+test('an incomplete central header is not decoded', () => {
   fc.assert(
     fc.property(facts, size, fc.nat(), (member, localOffset, cut) => {
       const bytes = encodeCentral(member, localOffset)
@@ -80,7 +80,7 @@ test('a local header has the announced length, and both sizes in its ZIP64 field
   )
 })
 
-test('the end is decoded as it was encoded, and has ZIP64 records only where a value needs them', () => {
+test('the end record is decoded as it was encoded, and has ZIP64 records only where a value needs them', () => {
   const count = fc.oneof(fc.integer({ min: 0xfffd, max: 0x10001 }), fc.maxSafeNat())
   fc.assert(
     fc.property(
@@ -102,7 +102,7 @@ test('the end is decoded as it was encoded, and has ZIP64 records only where a v
   )
 })
 
-test('an end with any bit changed is no end, or another one', () => {
+test('an end record with any bit changed is invalid or a different one', () => {
   const directories = [
     { memberCount: 3, directoryBytes: 300, directoryOffset: 5000 },
     { memberCount: 70_000, directoryBytes: 9_000_000, directoryOffset: 2 ** 33 },
@@ -118,7 +118,7 @@ test('an end with any bit changed is no end, or another one', () => {
   }
 })
 
-test('records of ones, as flash reads where it was erased, are damage and no fault of ours', () => {
+test('records of all ones, as erased flash reads, are damage and not a crash', () => {
   expect(decodeEnd(Buffer.alloc(endBytesMax, 0xff), 0)).toBeUndefined()
   const member = {
     name: 'abcdefghijklmnopqrstuv',
@@ -136,8 +136,8 @@ test('records of ones, as flash reads where it was erased, are damage and no fau
   expect(decodeEnd(end.fill(0xff, 24, 56), 1)).toBeUndefined()
 })
 
-// Scrub takes what this program would not have written for damage.
-test('golden: the headers and the end of a pack never change', () => {
+// Scrub treats anything that this program would not have written as damage.
+test('golden: the headers and the end record of a pack never change', () => {
   const sizes = [0, 1, large - 1, large, large + 1, 2 ** 40 + 5]
   const members = ['abcdefghijklmnopqrstuv', 'joined-000000000000042.txt'].flatMap((name) =>
     ([0, 8] as const).flatMap((method) =>

@@ -1,4 +1,5 @@
-/** What every pack store promises (`packs/pack-store.ts`), as tests that run for each implementation. */
+/** The contract of every pack store (`packs/pack-store.ts`), as tests that run for each
+ *  implementation. */
 import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { afterEach, describe, expect, test } from 'vitest'
@@ -8,9 +9,10 @@ export interface PackStoreUnderTest {
   store: PackStore
   /** Opens the same place again, as a new process would. */
   reopen: () => Promise<PackStore>
-  /** Takes the place itself away; `store` is closed already. */
+  /** Removes the place itself; `store` is already closed. */
   dispose: () => Promise<void>
-  /** Of an unsealed pack that outlives its process; fewer may go with it. Default: 1. */
+  /** Size at which an unsealed pack survives its process; smaller ones may be lost with it.
+   *  Default: 1. */
   unsealedBytes?: number
 }
 
@@ -66,7 +68,7 @@ export function packStoreContract(name: string, make: () => Promise<PackStoreUnd
       expect(await store.read(pack, 0, 50)).toEqual(expected)
     })
 
-    test('a large pack comes back whole, and from another opening of the store', async () => {
+    test('a large pack is read back whole, also after the store is reopened', async () => {
       const { store, reopen } = await open()
       const bytes = randomBytes(5_000_000)
       const sealed = await write(store, [bytes.subarray(0, 1), bytes.subarray(1)])
@@ -76,7 +78,7 @@ export function packStoreContract(name: string, make: () => Promise<PackStoreUnd
       await second.close()
     })
 
-    test('names are 32 hex characters, each another', async () => {
+    test('names are 32 hex characters, and unique', async () => {
       const { store } = await open()
       const names = new Set<string>()
       for (let turn = 0; turn < 5; turn++) {
@@ -110,7 +112,7 @@ export function packStoreContract(name: string, make: () => Promise<PackStoreUnd
       }
     })
 
-    test('an aborted pack is gone, and so is one aborted twice', async () => {
+    test('an aborted pack is gone, also after a second abort', async () => {
       const { store } = await open()
       const sink = await store.create()
       await sink.write(Buffer.from('dropped'))
@@ -122,7 +124,7 @@ export function packStoreContract(name: string, make: () => Promise<PackStoreUnd
       await expect(sink.seal()).rejects.toThrow(sink.name)
     })
 
-    test('an abort after sealing leaves the pack as it is', async () => {
+    test('an abort after sealing leaves the pack unchanged', async () => {
       const { store } = await open()
       const sink = await store.create()
       await sink.write(Buffer.from('kept'))
@@ -131,7 +133,7 @@ export function packStoreContract(name: string, make: () => Promise<PackStoreUnd
       expect(await store.read(pack, 0, 4)).toEqual(Buffer.from('kept'))
     })
 
-    test('an abort while sealing waits for it and leaves the pack as it is', async () => {
+    test('an abort during a seal waits for it and leaves the pack unchanged', async () => {
       const { store } = await open()
       const sink = await store.create()
       await sink.write(Buffer.from('kept'))
@@ -141,7 +143,7 @@ export function packStoreContract(name: string, make: () => Promise<PackStoreUnd
       expect(await store.read(pack, 0, 4)).toEqual(Buffer.from('kept'))
     })
 
-    test('a pack is sealed once and takes nothing afterwards', async () => {
+    test('a pack is sealed once and accepts nothing afterwards', async () => {
       const { store } = await open()
       const sink = await store.create()
       await sink.write(Buffer.from('all'))
@@ -156,7 +158,7 @@ export function packStoreContract(name: string, make: () => Promise<PackStoreUnd
       await expect(store.read(unknownName, 0, 1)).rejects.toEqual(notFound)
     })
 
-    test('a name that is none is refused, so that no path is made of it', async () => {
+    test('an invalid name is rejected before it becomes part of a path', async () => {
       const { store } = await open()
       for (const bad of ['', '../../etc/passwd', unknownName.toUpperCase(), `${unknownName}0`]) {
         await expect(store.read(bad, 0, 1)).rejects.toThrow(/32 hex/)
@@ -192,7 +194,7 @@ export function packStoreContract(name: string, make: () => Promise<PackStoreUnd
       await second.close()
     })
 
-    test('what a killed process left unsealed is removed by age', async () => {
+    test('unsealed packs of a killed process are removed by age', async () => {
       const { store, reopen, unsealedBytes = 1 } = await open()
       const sealed = await write(store, [Buffer.from('sealed')])
       const sinks = [await store.create(), await store.create()]
@@ -210,7 +212,7 @@ export function packStoreContract(name: string, make: () => Promise<PackStoreUnd
       expect(await listed(store)).toEqual([sealed])
     })
 
-    test('many packs at once are written and read without mixing', async () => {
+    test('many concurrent packs are written and read without mixing', async () => {
       const { store } = await open()
       const contents = Array.from({ length: 100 }, (_, index) => randomBytes(1000 + index))
       const packs = await Promise.all(contents.map((bytes) => write(store, [bytes])))
@@ -222,7 +224,7 @@ export function packStoreContract(name: string, make: () => Promise<PackStoreUnd
       await Promise.all(reads)
     })
 
-    test('reads in flight survive a removal and a closing', async () => {
+    test('reads in flight survive a removal and a close', async () => {
       const { store } = await open()
       const bytes = randomBytes(2_000_000)
       const first = await write(store, [bytes])

@@ -1,4 +1,4 @@
-/** The writer as its callers meet it: order of calls, failures, sizes of writes. */
+/** The pack writer as its callers use it: order of calls, failures, sizes of writes. */
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -46,7 +46,7 @@ function countingSink(writes: number[]): PackSink {
   }
 }
 
-test('what is to share a member leaves in few large writes too', async () => {
+test('copies in joined members are gathered into few large writes too', async () => {
   const writes: number[] = []
   const member = await makeMember('joining', randomBytes(500))
   const writer = await openPackWriter({ create: async () => countingSink(writes) })
@@ -57,7 +57,7 @@ test('what is to share a member leaves in few large writes too', async () => {
   expect(Math.max(...writes)).toBeLessThanOrEqual(limits.packWriteBytes)
 })
 
-test('a body of another length than announced is refused, and the pack can only be aborted', async () => {
+test('a body of the wrong length is rejected, and the pack can only be aborted', async () => {
   const member = await makeMember('stored', Buffer.from('0123456789'))
   const longer = Buffer.from('0123456789+')
   for (const body of [
@@ -89,7 +89,7 @@ test('a body that fails leaves a pack that can only be aborted', async () => {
   await writer.abort()
 })
 
-test('two calls at once, a call after the end, and an empty pack are refused', async () => {
+test('overlapping calls, a call after the end, and an empty pack are rejected', async () => {
   const member = await makeMember('stored', Buffer.from('content'))
   const writer = await openPackWriter(store)
   const first = writer.append(member, split(member.stream, 2))
@@ -103,7 +103,7 @@ test('two calls at once, a call after the end, and an empty pack are refused', a
   await empty.abort()
 })
 
-test('an abort in the middle of an append has the last word', async () => {
+test('an abort in the middle of an append takes precedence', async () => {
   const member = await makeMember('stored', Buffer.from('content'))
   const writer = await openPackWriter(store)
   const append = writer.append(member, split(member.stream, 2))
@@ -112,7 +112,7 @@ test('an abort in the middle of an append has the last word', async () => {
   await expect(writer.append(member, member.stream)).rejects.toThrow(/is over/)
 })
 
-test('a failing store leaves nothing visible and passes its error on', async () => {
+test('a failing store leaves nothing visible, and its error is passed on', async () => {
   const cause = new Error('no more')
   const member = await makeMember('stored', randomBytes(limits.packWriteBytes))
   let writesLeft = 2

@@ -4,7 +4,7 @@ import { crc32 } from '../../src/core/crc32.ts'
 import { limits } from '../../src/core/limits.ts'
 import { arePagesIntact, checksOf, createCheckWriter } from '../../src/packs/page-checks.ts'
 
-test('checks are the little-endian CRC-32 of each page, however the stream came', () => {
+test('checks are the little-endian CRC-32 of each page, however the stream is split', () => {
   const page = limits.checkPageBytes
   for (const size of [0, 1, page - 1, page, page + 1, 2 * page + 5]) {
     const bytes = randomBytes(size)
@@ -21,7 +21,7 @@ test('checks are the little-endian CRC-32 of each page, however the stream came'
   }
 })
 
-test('any whole pages of a stream pass, and one flipped bit does not', () => {
+test('any whole pages of an intact stream match, and a page with one flipped bit does not', () => {
   const page = limits.checkPageBytes
   const bytes = randomBytes(3 * page + 77)
   const checks = checksOf(bytes)

@@ -11,7 +11,7 @@ interface Files {
   openNow: number
 }
 
-/** Opens files that know whether they are open, how many are, and fail when they are read closed. */
+/** Opens fake files that count how many are open, and fail when they are read after their close. */
 function createFiles(): Files {
   const files: Files = {
     opened: 0,
@@ -64,7 +64,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 2, arbitrary: fc.record({ do: fc.constant('turn' as const) }) },
 )
 
-// Any mix of uses and drops in flight at once: no use may see its file closed, and nothing may stay open.
+// Any mix of concurrent uses and drops: no use may see its file closed, and nothing may stay open.
 test('a use always has an open file, files are closed once, and none stays open', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 60 }), async (steps) => {
@@ -89,7 +89,7 @@ async function expectUse(handles: ReadHandles, name: string): Promise<void> {
   expect(await handles.use(name, readTwice)).toBe(2 * name.length)
 }
 
-test('a file in use is opened once for all that want it', async () => {
+test('concurrent uses of a file open it once', async () => {
   const files = createFiles()
   const handles = createReadHandles(files.open, 3)
   await Promise.all(Array.from({ length: 10 }, () => handles.use('a', readTwice)))
@@ -98,7 +98,7 @@ test('a file in use is opened once for all that want it', async () => {
   await handles.close()
 })
 
-test('the least recently used file goes first', async () => {
+test('the least recently used file is closed first', async () => {
   const files = createFiles()
   const handles = createReadHandles(files.open, 3)
   for (const name of ['a', 'b', 'c', 'a', 'd', 'a', 'c', 'd']) await handles.use(name, readTwice)
@@ -108,7 +108,7 @@ test('the least recently used file goes first', async () => {
   await handles.close()
 })
 
-test('a file that is not used for a while is closed, however often others are', async () => {
+test('an idle file is closed after a while, however often others are used', async () => {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
   onTestFinished(() => {
     vi.useRealTimers()
@@ -141,7 +141,7 @@ test('a file that is not used for a while is closed, however often others are', 
   expect(vi.getTimerCount()).toBe(0)
 })
 
-test('after a failed opening or reading the file is opened anew', async () => {
+test('a file is opened again after it failed to open or to read', async () => {
   const files = createFiles()
   const handles = createReadHandles(files.open, 3)
   await expect(handles.use('missing', readTwice)).rejects.toThrow('no such file')
@@ -154,7 +154,7 @@ test('after a failed opening or reading the file is opened anew', async () => {
   expect(files.openNow).toBe(0)
 })
 
-test('closing waits for uses in flight and refuses new ones', async () => {
+test('close waits for uses in flight and rejects new ones', async () => {
   const files = createFiles()
   const handles = createReadHandles(files.open, 3)
   const uses = Promise.all([handles.use('a', readTwice), handles.use('b', readTwice)])

@@ -1,5 +1,6 @@
-/** What every pack store promises, of packs in a bucket: of our own imitation of a service, and of the real one that
- *  `TROVE_TEST_S3` names (`ORIGIN/BUCKET`, with credentials as all programs of Amazon's find them). */
+/** The contract of every pack store, for packs in a bucket: in the imitated service, and in the
+ *  real one that `TROVE_TEST_S3` names (`ORIGIN/BUCKET`, with credentials where Amazon's client
+ *  finds them). */
 import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
 import type { BucketPlace } from '../../src/core/bucket-place.ts'
@@ -41,7 +42,7 @@ if (real !== undefined) {
   })
 }
 
-/** Does so with the request of this number, from 0. */
+/** Acts on the request with this number, counted from 0 from now on; lets all others pass. */
 function nth(fake: FakeS3, at: number, act: FakeS3['before']): FakeS3['before'] {
   const number = fake.requests.length + at
   return async (request, response) =>
@@ -51,10 +52,10 @@ function nth(fake: FakeS3, at: number, act: FakeS3['before']): FakeS3['before'] 
 const long = Buffer.alloc(2 * partBytes + 1, 'x')
 
 test.each([
-  ['says that it is overrun', answering(503, 'SlowDown')],
+  ['reports overload', answering(503, 'SlowDown')],
   ['fails', answering(500, 'InternalError')],
   ['cuts the connection', cutting],
-])('any one request at which a service %s is made good', async (_, act) => {
+])('a store retries any single request at which a service %s', async (_, act) => {
   for (let at = 0; at < 5; at++) {
     const { fake, store } = await openFake()
     fake.before = nth(fake, at, act)

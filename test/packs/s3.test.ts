@@ -1,5 +1,5 @@
-/** Packs in a bucket whose service fails in one way each. What every pack store promises is asked of it in
- *  `s3.slow.test.ts`. */
+/** Packs in a bucket whose service fails in various ways. `s3.slow.test.ts` tests the contract of
+ *  every pack store. */
 import { afterAll, expect, test, vi } from 'vitest'
 import type { PackStore } from '../../src/packs/pack-store.ts'
 import { openS3Bucket } from '../../src/packs/s3-bucket.ts'
@@ -7,7 +7,7 @@ import { partBytes } from '../../src/packs/s3-sink.ts'
 import { openS3PackStore } from '../../src/packs/s3.ts'
 import { answering, cutting, keyOf, openFake, placeIn, seal } from './fake-s3.ts'
 
-// The service's own client waits before it tries again: a random part of a time that doubles.
+// Amazon's client waits before a retry: a random part of a delay that doubles.
 const random = vi.spyOn(Math, 'random').mockReturnValue(0)
 afterAll(() => {
   random.mockRestore()
@@ -16,7 +16,7 @@ afterAll(() => {
 const short = Buffer.from('short')
 const long = Buffer.alloc(2 * partBytes + 1, 'x')
 
-test('a short pack is one request, a long one parts and their end', async () => {
+test('a short pack takes one request, a long one a multipart upload', async () => {
   const { fake, store } = await openFake()
   const one = await seal(store, short)
   expect(fake.requests).toEqual([`PUT ${keyOf(one)}`])
@@ -32,7 +32,7 @@ test('a short pack is one request, a long one parts and their end', async () => 
 })
 
 test.each(['?uploads', '?partNumber&uploadId', '?uploadId', '.zip'])(
-  'a service that stays in trouble at %s is busy, and nothing of the pack is left',
+  'a service that keeps failing at %s is busy, and nothing of the pack is left',
   async (end) => {
     const { fake, store } = await openFake()
     const failing = answering(503, 'SlowDown')
@@ -47,7 +47,7 @@ test.each(['?uploads', '?partNumber&uploadId', '?uploadId', '.zip'])(
   },
 )
 
-test('a lost answer to the end of a pack is not a lost pack', async () => {
+test('a lost response to the end of a pack does not lose the pack', async () => {
   const { fake, store } = await openFake()
   let lost = 0
   fake.after = async (request, response) => {
@@ -61,7 +61,7 @@ test('a lost answer to the end of a pack is not a lost pack', async () => {
   expect((await store.read(name, 0, long.length)).equals(long)).toBe(true)
 })
 
-test('a pack whose writing was told as failed does not turn up later', async () => {
+test('a pack whose seal was reported as failed does not appear later', async () => {
   const { fake, store } = await openFake()
   fake.after = async (request, response) => {
     if (!request.startsWith('PUT')) return undefined
@@ -72,14 +72,14 @@ test('a pack whose writing was told as failed does not turn up later', async () 
   expect([...fake.objects.keys()]).toEqual(['ci/format'])
 })
 
-// A pack that seems to be gone is a pack whose copies count as lost.
+// If a pack seems to be missing, its copies count as lost.
 test.each([
-  ['refuses the key', answering(403, 'AccessDenied'), /cannot access .*: AccessDenied/],
+  ['rejects the credentials', answering(403, 'AccessDenied'), /cannot access .*: AccessDenied/],
   ['has lost the bucket', answering(404, 'NoSuchBucket'), /cannot access .*: NoSuchBucket/],
-  ['is a proxy that has lost its way', answering(404, ''), /cannot access/],
-  ['answers in another language', answering(200, 'Hello'), /ends before the requested range/],
-  ['does not answer', cutting, /does not respond/],
-])('a service that %s has not lost packs', async (_, act, message) => {
+  ['is hidden by a misconfigured proxy', answering(404, ''), /cannot access/],
+  ['sends something else', answering(200, 'Hello'), /ends before the requested range/],
+  ['does not respond', cutting, /does not respond/],
+])('a service that %s does not make packs look lost', async (_, act, message) => {
   const { fake, store } = await openFake()
   const name = await seal(store, short)
   fake.before = act
@@ -90,13 +90,13 @@ test.each([
   expect(await store.read(name, 0, 5)).toEqual(short)
 })
 
-test('a full bucket is told as one', async () => {
+test('a full bucket is reported as storage_full', async () => {
   const { fake, store } = await openFake()
   fake.before = answering(403, 'QuotaExceeded')
   await expect(seal(store, short)).rejects.toMatchObject({ code: 'storage_full' })
 })
 
-test('a bucket of another format, and packs without one, are refused and left as they are', async () => {
+test('a bucket with another format, or with packs but no format, is rejected and left unchanged', async () => {
   const { fake, store } = await openFake()
   const name = await seal(store, short)
   const open = async (): Promise<PackStore> =>

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 
-/** A directory of the test that is running, gone when it ends. */
+/** Creates a directory for the current test, removed when it ends. */
 export async function makeTempDirectory(): Promise<string> {
   const directory = await mkdtemp(join(tmpdir(), 'trove-packs-'))
   onTestFinished(async () => {

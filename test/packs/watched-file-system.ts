@@ -1,22 +1,23 @@
-/** The real file system, watched: tells each call in order, can do less than asked, and can fail any one call. */
+/** The real file system, instrumented: records calls in order, can transfer less than asked, and
+ *  can make any call fail. */
 import { relative } from 'node:path'
 import { type PackFile, type PackFileSystem, nodeFileSystem } from '../../src/packs/file-system.ts'
 
 export interface WatchedFileSystem extends PackFileSystem {
-  /** Calls so far, as `sync packs/ab`: the call, and the path below `root`. */
+  /** The calls so far, such as `sync packs/ab`: the call, and the path below `root`. */
   readonly calls: string[]
-  /** Files that are open now. */
+  /** Number of open files. */
   readonly openFiles: number
-  /** Makes `times` calls fail with `code`, the first of them the `turn`-th from now on (from 1). Calls that fail have no
-   *  effect. */
+  /** Makes `times` calls fail with `code`, beginning with the `turn`-th from now on (from 1). A
+   *  failing call has no effect. */
   failAt(turn: number, code: string, times: number): void
-  /** The first call that `failAt` made fail, if it has come. */
+  /** The first call that `failAt` made fail, if any. */
   readonly failedCall: string | undefined
 }
 
 export interface WatchedFileSystemOptions {
   root: string
-  /** The most bytes that one read or write moves. */
+  /** Upper bound on the bytes of one read or write. */
   transferBytesMax?: number
 }
 
@@ -50,7 +51,7 @@ export function watchFileSystem(options: WatchedFileSystemOptions): WatchedFileS
       await file.sync()
     },
     close: async () => {
-      // A failing close has closed the file all the same (close(2), NOTES).
+      // A failing close has closed the file nevertheless (close(2), NOTES).
       openFiles--
       await file.close()
       enter('close', path)
