@@ -1,4 +1,5 @@
-/** ListArtifacts, GetSignedArtifactURL and DeleteArtifact: what a run has, for all its jobs and attempts. */
+/** ListArtifacts, GetSignedArtifactURL and DeleteArtifact. They cover all jobs and attempts of a
+ *  run. */
 import { mayReadRun, type Principal } from '../auth/principal.ts'
 import { signTarget } from '../auth/signed-urls.ts'
 import { storeError } from '../core/errors.ts'
@@ -15,7 +16,8 @@ import { runPlaceOf, type RunPlace } from './job-place.ts'
 import type { ListRequest, NameRequest } from './messages.ts'
 import { parseHandle } from './stock-view.ts'
 
-/** Live artifacts of the token's run, from every job and attempt, newest attempt first. Errors: forbidden. */
+/** Returns the live artifacts of the token's run, from every job and attempt, newest attempt
+ *  first. Errors: forbidden. */
 export async function listRunArtifacts(
   context: AppContext,
   principal: Principal,
@@ -29,8 +31,8 @@ export async function listRunArtifacts(
   return artifacts.sort((a, b) => b.attempt - a.attempt || b.id - a.id)
 }
 
-/** The artifact that a Get or Delete means: by the handle that a list gave out, else the newest of that name.
- *  Errors: forbidden, artifact_not_found. */
+/** Returns the artifact that a Get or Delete means: by the handle of an earlier list, else the
+ *  newest of that name. Errors: forbidden, artifact_not_found. */
 export async function readNamedArtifact(
   context: AppContext,
   principal: Principal,
@@ -60,7 +62,8 @@ export async function readNamedArtifact(
   return found
 }
 
-/** Path and query under which the artifact can be fetched without a token for a while. */
+/** Returns the path and query of a URL that downloads the artifact without a token until it
+ *  expires. */
 export function signDownload(context: AppContext, artifact: Artifact): string {
   const target = { access: 'read', route: 'artifact', id: String(artifact.id) } as const
   const expiresAt = context.now() + context.config.downloadUrlMs
@@ -91,7 +94,8 @@ export async function deleteArtifact(
   await removeArtifacts(context, [artifact], askedBy(context, principal, 'github'))
 }
 
-/** All of a run's artifacts that match, in no order; a run has at most `limits.artifactsPerRunMax` live ones. */
+/** Returns all matching artifacts of a run, unordered. A run has at most
+ *  `limits.artifactsPerRunMax` live ones. */
 export async function readRunArtifacts(
   context: AppContext,
   place: Pick<RunPlace, 'project' | 'runNumber'>,
@@ -108,7 +112,7 @@ export async function readRunArtifacts(
 function readablePlace(principal: Principal, ids: { run: string; job: string }): RunPlace {
   const place = runPlaceOf(principal, ids)
   if (!mayReadRun(principal, place))
-    throw forbidden(`a token of scope ${principal.scope} may not read the run`)
+    throw forbidden(`a token with scope ${principal.scope} may not read this run`)
   return place
 }
 

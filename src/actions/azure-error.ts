@@ -1,9 +1,10 @@
-/** Failures as Azure XML, from one table total over the error codes. `<Message>` becomes the text of the failed step;
- *  the SDK tries again on 500 and 503 only (GITHUB-PROTOCOL §8.5), so overload is 503 and never 429. */
+/** Errors as Azure XML, from one table that is total over the error codes. `<Message>` becomes
+ *  the text of the failed step. The SDK retries on 500 and 503 only (GITHUB-PROTOCOL §8.5), so
+ *  overload is 503 and never 429. */
 import type { ErrorCode, StoreError } from '../core/errors.ts'
 import { bugText } from '../http/failure.ts'
 
-/** Name and status of each code. */
+/** Azure code and status of each error code. */
 const azureErrors = {
   invalid_request: ['InvalidInput', 400],
   invalid_name: ['InvalidInput', 400],

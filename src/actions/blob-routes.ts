@@ -1,5 +1,5 @@
-/** The part of Azure's block blob protocol that clients of the artifact service use (GITHUB-PROTOCOL §8). The signed URL
- *  is the credential. Success is exactly 201. */
+/** The part of Azure's block blob protocol that clients of the artifact service use
+ *  (GITHUB-PROTOCOL §8). The signed URL is the credential. Success is exactly 201. */
 import { Hono } from 'hono'
 import { verifyTarget } from '../auth/signed-urls.ts'
 import { storeError } from '../core/errors.ts'
@@ -28,7 +28,7 @@ export function createBlobRoutes(context: AppContext): Hono<AppEnv> {
   })
 
   app.all('/blob/*', () => {
-    throw storeError('not_found', 'uploads are PUT to the URL that CreateArtifact gave', {
+    throw storeError('not_found', 'uploads must be PUT to the URL that CreateArtifact returned', {
       what: 'route',
     })
   })
@@ -45,7 +45,7 @@ async function openUpload(context: AppContext, c: AppRequest): Promise<Upload> {
   if (upload !== undefined) return upload
   throw storeError(
     'not_found',
-    `upload ${id} is over: another took its name, or it was left for too long`,
+    `upload ${id} has ended: another upload took its name, or it was idle for too long`,
     {
       what: 'upload',
     },
@@ -56,7 +56,8 @@ async function putBlock(context: AppContext, c: AppRequest, upload: Upload): Pro
   const blockId = c.req.query('blockid') ?? ''
   if (blockId === '' || blockId.length > 128)
     throw invalid('blockid', 'must have 1 to 128 characters')
-  // GITHUB-PROTOCOL §8.6: a late retry is success and changes nothing; its body is drained with the answer.
+  // GITHUB-PROTOCOL §8.6: a late retry succeeds and changes nothing; its body is drained with the
+  // response.
   if (upload.state !== 'open') return
   await context.staging.writeBlock(
     upload.id,
@@ -79,7 +80,7 @@ async function putBlockList(context: AppContext, c: AppRequest, upload: Upload):
   await context.checkpoint?.('list-accepted')
 }
 
-/** A whole blob in one request, as docker's build records are sent (GITHUB-PROTOCOL §8.4). */
+/** A whole blob in one request; docker's build records are sent this way (GITHUB-PROTOCOL §8.4). */
 async function putBlob(context: AppContext, c: AppRequest, upload: Upload): Promise<void> {
   if (c.req.header('x-ms-blob-type') !== 'BlockBlob')
     throw invalid('x-ms-blob-type', 'must be BlockBlob')
@@ -107,7 +108,7 @@ function blockLimit({ config }: AppContext): BodyLimit {
 function conflict(upload: Upload): Error {
   return storeError(
     'block_list_conflict',
-    `the bytes of ${upload.name} are fixed by another block list already`,
+    `the content of ${upload.name} was already fixed by another block list`,
     {
       uploadId: upload.id,
     },

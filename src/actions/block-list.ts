@@ -1,9 +1,9 @@
-/** The body of Put Block List: an XML document of one shape, read by a parser that knows only that shape. */
+/** Parses the body of Put Block List, an XML document of one shape; no other XML is understood. */
 import { storeError, tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 
-/** Block ids in the order of the bytes. Errors: invalid_request, too_large, unknown_block (a `<Committed>` block: a blob
- *  here is committed once, so there is none). */
+/** Returns the block ids in the order of the bytes. Errors: invalid_request, too_large,
+ *  unknown_block (a `<Committed>` block: blobs are committed only once here, so there is none). */
 export function parseBlockList(xml: string): string[] {
   const root =
     /^\uFEFF?\s*(?:<\?xml[^<>]*\?>\s*)?(?:<BlockList\s*\/>|<BlockList>([^]*)<\/BlockList>)\s*$/.exec(
@@ -15,14 +15,14 @@ export function parseBlockList(xml: string): string[] {
 
 function parseItems(content: string): string[] {
   const blockIds: string[] = []
-  // Sticky, so that nothing between two elements goes unread.
+  // Sticky, so that no text between two elements is skipped.
   const item = /\s*<(Latest|Uncommitted|Committed)>\s*([A-Za-z0-9+/=]{1,128})\s*<\/\1>\s*/y
   while (item.lastIndex < content.length) {
     const start = item.lastIndex
     const match = item.exec(content)
     if (match === null) {
       if (content.slice(start).trim() === '') break
-      throw malformed(`it has something else than block ids at character ${start} of its content`)
+      throw malformed(`unexpected content at character ${start} of the list`)
     }
     const [, kind, blockId] = match as unknown as [string, string, string]
     if (kind === 'Committed') {
@@ -37,13 +37,13 @@ function parseItems(content: string): string[] {
 }
 
 function malformed(reason: string): Error {
-  return storeError('invalid_request', `the block list cannot be read: ${reason}`, {
+  return storeError('invalid_request', `malformed block list: ${reason}`, {
     field: 'BlockList',
   })
 }
 
 function tooLong(): Error {
   const limitValue = limits.blocksMax
-  const reason = `a block list has at most ${limitValue} blocks`
+  const reason = `a block list can have at most ${limitValue} blocks`
   return tooLarge('blocks of a block list', limitValue, reason)
 }

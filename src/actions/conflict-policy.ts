@@ -1,10 +1,10 @@
-/** What an upload under a taken name does. */
+/** What an upload does when its name is taken. */
 import type { Principal } from '../auth/principal.ts'
 import type { AppContext } from '../http/context.ts'
 import { replacementBy } from '../http/access/strict.ts'
 import type { Replacement, Run } from '../metadata/metadata.ts'
 
-/** The project's policy, else the server's. */
+/** The project's policy, or else the server's. */
 export async function conflictPolicyOf(
   context: AppContext,
   principal: Principal,

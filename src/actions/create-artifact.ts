@@ -1,4 +1,4 @@
-/** CreateArtifact: reserves a name and answers where its bytes go. */
+/** CreateArtifact: reserves a name and returns the URL to upload to. */
 import { randomBytes } from 'node:crypto'
 import { mayWriteRun, type Principal } from '../auth/principal.ts'
 import { signTarget } from '../auth/signed-urls.ts'
@@ -14,8 +14,9 @@ import type { FinalizeQueue } from './finalize-artifact.ts'
 import { jobPlaceOf } from './job-place.ts'
 import type { CreateRequest } from './messages.ts'
 
-/** Answers the path and query of the upload URL. An unfinished upload of the name gives way (GITHUB-PROTOCOL §6.1).
- *  Errors: forbidden, invalid_name, name_taken, too_large, quota_exceeded. */
+/** Returns the path and query of the upload URL. Replaces an unfinished upload of the same name
+ *  (GITHUB-PROTOCOL §6.1). Errors: forbidden, invalid_name, name_taken, too_large,
+ *  quota_exceeded. */
 export async function createArtifact(
   context: AppContext,
   queue: FinalizeQueue,
@@ -25,14 +26,14 @@ export async function createArtifact(
   const place = jobPlaceOf(principal, request)
   const name = parseArtifactName(request.name)
   if (!mayWriteRun(principal, place))
-    throw forbidden(`a token of scope ${principal.scope} may not upload`)
+    throw forbidden(`a token with scope ${principal.scope} may not upload`)
   const now = context.now()
   const identity = { project: place.project, number: place.runNumber, attempt: place.attempt }
   const run = await context.metadata.ensureRun(identity, place.facts, now)
   const onConflict = await conflictPolicyOf(context, principal, run)
   if (onConflict === 'reject') {
     await refuseRunaway(context, run, now)
-    // Nothing is said of its size, but one byte is the least that it can add.
+    // The request does not state the size; the upload adds at least one byte.
     await requireQuota(context, run.project, 1)
   }
   const id = randomBytes(16).toString('hex')
@@ -58,7 +59,7 @@ export async function createArtifact(
   }
   const target = { access: 'write', route: 'upload', id } as const
   const { se, sig } = signTarget(context.keys.signedUrls, target, now + context.config.uploadUrlMs)
-  // GITHUB-PROTOCOL §8.1: two segments or more, nothing that needs escaping.
+  // GITHUB-PROTOCOL §8.1: at least two segments, and nothing that needs escaping.
   return `/blob/artifacts/${id}?se=${se}&sig=${sig}`
 }
 

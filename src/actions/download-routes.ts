@@ -1,5 +1,5 @@
-/** Signed downloads of stock clients and of those of the REST API: the URL is the credential, and the client's abilities decide between a
- *  raw file and a zip (GITHUB-PROTOCOL §10, §11). */
+/** Signed downloads of stock clients and REST API clients. The URL is the credential; the
+ *  client's abilities decide between a raw file and a zip (GITHUB-PROTOCOL §10, §11). */
 import { Hono } from 'hono'
 import { verifyTarget } from '../auth/signed-urls.ts'
 import { assertLive, readArtifact } from '../browse/find-artifact.ts'
@@ -52,7 +52,7 @@ async function represent(
     : await representRaw(context, artifact)
 }
 
-/** How a body that fails half-way must end, so that the client notices (GITHUB-PROTOCOL §11.3). */
+/** How a body that fails part-way must end, so that the client notices (GITHUB-PROTOCOL §11.3). */
 function modeFor(artifact: Artifact, client: ClientKind): SendMode {
   if (client === 'stock-zip-only') return 'stock-zip'
   if (client === 'stock') return artifact.kind === 'raw' ? 'stock-raw' : 'stock-zip'

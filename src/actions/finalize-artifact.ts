@@ -1,4 +1,5 @@
-/** FinalizeArtifact: staged bytes become an artifact, once, however often the client asks. */
+/** FinalizeArtifact: turns staged bytes into an artifact, exactly once even if the client
+ *  repeats the request. */
 import { mayWriteRun, type Principal } from '../auth/principal.ts'
 import type { Digest } from '../core/digest.ts'
 import { hasCode, StoreError, storeError } from '../core/errors.ts'
@@ -16,10 +17,11 @@ import { jobPlaceOf } from './job-place.ts'
 import type { FinalizeRequest } from './messages.ts'
 import { stockFormOf } from './stock-view.ts'
 
-/** Finalizations under way in this process, so that a repeated request waits for the first instead of racing it. */
+/** Finalizations in progress in this process. A repeated request waits for the first instead of
+ *  racing it. */
 export interface FinalizeQueue {
-  /** Answers the artifact's id. Errors: forbidden, not_found, invalid_request, length_mismatch, digest_mismatch,
-   *  bad_archive, too_large, name_taken, storage_full. */
+  /** Returns the artifact's id. Errors: forbidden, not_found, invalid_request, length_mismatch,
+   *  digest_mismatch, bad_archive, too_large, name_taken, storage_full. */
   finalize(principal: Principal, request: FinalizeRequest): Promise<number>
   /** Drops the staged bytes of an upload, after its finalization if one is running. */
   dropUpload(uploadId: string): Promise<void>
@@ -33,7 +35,7 @@ export function createFinalizeQueue(context: AppContext): FinalizeQueue {
       const named = await context.metadata.findUploadByName(run.id, job, request.name)
       if (named === undefined) throw noUpload(job, request.name)
       return await turns.take(named.id, async () => {
-        // By its id, since the name may be another upload's by now.
+        // Looked up by id, since another upload may have the name by now.
         const upload = await context.metadata.findUpload(named.id)
         if (upload === undefined) throw noUpload(job, request.name)
         return await finalizeUpload(context, principal, { run, upload }, request)
@@ -55,7 +57,7 @@ async function findRun(
 ): Promise<{ run: Run; job: string }> {
   const place = jobPlaceOf(principal, request)
   if (!mayWriteRun(principal, place))
-    throw forbidden(`a token of scope ${principal.scope} may not upload`)
+    throw forbidden(`a token with scope ${principal.scope} may not upload`)
   const identity = { project: place.project, number: place.runNumber, attempt: place.attempt }
   const run = await context.metadata.ensureRun(identity, place.facts, context.now())
   return { run, job: place.job }
@@ -67,7 +69,8 @@ function noUpload(job: string, name: string): Error {
   })
 }
 
-/** The answer to a Finalize that came true before: the same id for the same bytes, a mismatch for others. */
+/** Responds to a Finalize that already succeeded: the same id for the same bytes, an error for
+ *  others. */
 async function repeatedAnswer(
   context: AppContext,
   upload: Upload,
@@ -76,16 +79,18 @@ async function repeatedAnswer(
   const artifact =
     upload.artifactId === null ? undefined : await context.metadata.findArtifact(upload.artifactId)
   if (artifact === undefined) {
-    throw storeError('not_found', `the artifact ${upload.name} is gone`, { what: 'artifact' })
+    throw storeError('not_found', `the artifact ${upload.name} no longer exists`, {
+      what: 'artifact',
+    })
   }
   refuseLength(upload, request)
   const form = await stockFormOf(context.metadata, artifact, 'other')
-  // A zip that was rebuilt has a digest of its own, which says nothing about what was sent.
+  // A rebuilt zip has a digest of its own, so what was sent cannot be compared.
   const sent: Digest | null = artifact.kind === 'tree' ? null : form.digest
   if (sent !== null && request.digest !== null && sent !== request.digest) {
     throw storeError(
       'digest_mismatch',
-      `${upload.name} holds sha256:${sent}, the request says sha256:${request.digest}`,
+      `${upload.name} has digest sha256:${sent}, but the request says sha256:${request.digest}`,
       {
         expected: request.digest,
         actual: sent,
@@ -103,13 +108,9 @@ async function finalizeUpload(
 ): Promise<number> {
   if (upload.state === 'done') return await repeatedAnswer(context, upload, request)
   if (upload.blockListDigest === null) {
-    throw storeError(
-      'invalid_request',
-      `the blocks of ${upload.name} were never put together by a block list`,
-      {
-        field: 'name',
-      },
-    )
+    throw storeError('invalid_request', `no block list was uploaded for ${upload.name}`, {
+      field: 'name',
+    })
   }
   try {
     refuseLength(upload, request)
@@ -128,7 +129,8 @@ async function finalizeUpload(
     return artifact.id
   } catch (error) {
     if (hasCode(error, 'storage_full')) await context.staging.giveUp(upload.id, error)
-    // Only the client can cure these, by another request; after a restart nobody waits for that any more.
+    // Only the client can fix the other errors, with another request. The mark lets the next start
+    // drop the staged bytes, since no client waits for them any more.
     else if (error instanceof StoreError && !isCurable(error))
       await context.staging.markRefused(upload.id)
     throw error
@@ -151,7 +153,8 @@ function jobOf(
     mimeType: mimeTypeOf(upload),
     fileName: upload.name,
     createdAt,
-    // GITHUB-PROTOCOL §7: the client's clock is not to be trusted, so its wish is moved into the bounds.
+    // GITHUB-PROTOCOL §7: the client's clock is not trusted, so the requested expiry is clamped to
+    // the bounds.
     expiresAt: expiresAtOf(wanted === null ? null : { expiresAt: wanted }, retention, createdAt),
     uploadId: upload.id,
   }
@@ -169,19 +172,21 @@ function refuseLength(upload: Upload, request: FinalizeRequest): void {
   if (upload.sizeBytes === request.sizeBytes) return
   throw storeError(
     'length_mismatch',
-    `${upload.name}: the request says ${request.sizeBytes} bytes, ${upload.sizeBytes ?? 0} were received`,
+    `${upload.name}: the request says ${request.sizeBytes} bytes, but ${upload.sizeBytes ?? 0} were received`,
     { expectedBytes: request.sizeBytes, actualBytes: upload.sizeBytes ?? 0 },
   )
 }
 
-/** What the client says its bytes are. Library < 6.2 calls every zip `zip` (GITHUB-PROTOCOL §8.3). */
+/** The type that the client declares. Library < 6.2 calls every zip `zip` (GITHUB-PROTOCOL
+ *  §8.3). */
 function mimeTypeOf(upload: Upload): string | null {
   const declared = upload.mimeType ?? upload.contentType
   return declared === 'zip' ? 'application/zip' : declared
 }
 
-/** Only clients that send a `mime_type` mean it. One that names another type than zip stays one file even when its bytes
- *  are a zip (`.jar`); without it the bytes decide, since docker's records come as if they were zips (§8.4). */
+/** Only clients that send a `mime_type` declare the form deliberately. With a type other than
+ *  zip the upload stays one file, even if its bytes are a zip (`.jar`). Without a `mime_type`
+ *  the bytes decide, since docker's records are declared as zips (§8.4). */
 function uploadFormOf(upload: Upload): UploadForm {
   if (upload.mimeType === null) return 'auto'
   return isZipType(upload.mimeType) ? 'zip' : 'file'

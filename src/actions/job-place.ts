@@ -1,4 +1,5 @@
-/** Which run and job a stock client speaks for. Only the token is believed; the ids in a message must agree with it. */
+/** The run and job that a stock client acts for. Only the token is trusted; the ids in a message
+ *  must agree with it. */
 import type { Principal } from '../auth/principal.ts'
 import { backendJobId } from '../auth/tokens.ts'
 import type { ProjectName, RunFacts } from '../core/run.ts'
@@ -12,7 +13,8 @@ export interface RunPlace {
   facts: RunFacts
 }
 
-/** The run of the token. Errors: forbidden (the token is of no run, or the message names another). */
+/** Returns the run of the token. Errors: forbidden (the token has no run, or the message names
+ *  another). */
 export function runPlaceOf(principal: Principal, ids: BackendIds): RunPlace {
   const { project, run, facts } = principal
   if (project === null || run === null) {
@@ -20,20 +22,20 @@ export function runPlaceOf(principal: Principal, ids: BackendIds): RunPlace {
   }
   if (ids.run !== String(run.number)) {
     throw forbidden(
-      `the token belongs to run ${run.number}, the request names run ${JSON.stringify(ids.run)}`,
+      `the token belongs to run ${run.number}, but the request names run ${JSON.stringify(ids.run)}`,
     )
   }
   return { project, runNumber: run.number, attempt: run.attempt, facts }
 }
 
-/** The run and job of the token. Errors: forbidden. */
+/** Returns the run and job of the token. Errors: forbidden. */
 export function jobPlaceOf(principal: Principal, ids: BackendIds): RunPlace & { job: string } {
   const place = runPlaceOf(principal, ids)
   const { job } = principal
   if (job === null) throw forbidden('the token belongs to no job; mint one with --job')
   if (ids.job !== backendJobId(job)) {
     throw forbidden(
-      `the token belongs to job ${job}, the request names job ${JSON.stringify(ids.job)}`,
+      `the token belongs to job ${job}, but the request names job ${JSON.stringify(ids.job)}`,
     )
   }
   return { ...place, job }

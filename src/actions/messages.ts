@@ -1,10 +1,11 @@
-/** Twirp messages. Requests are read tolerantly: snake_case or camelCase, int64 as text or number, absent defaults,
- *  unknown fields ignored (GITHUB-PROTOCOL §1.4: strict parsing broke another server). Answers are snake_case, because
- *  only then the client masks signed URLs in logs (§1.13). */
+/** Twirp messages. Requests are parsed leniently: snake_case or camelCase, int64 as text or
+ *  number, defaults left out, unknown fields ignored (GITHUB-PROTOCOL §1.4: strict parsing broke
+ *  another server). Responses are snake_case, because the client masks signed URLs in logs only
+ *  then (§1.13). */
 import { parseWireDigest, type Digest } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
 
-/** Whose turn it is: the ids that a client repeats from its token or from a list. */
+/** The sender's ids, which a client repeats from its token or from a list. */
 export interface BackendIds {
   run: string
   job: string
@@ -50,13 +51,13 @@ export function parseFinalizeRequest(body: unknown): FinalizeRequest {
   if (digest === undefined) {
     throw invalid(
       'hash',
-      `must be "sha256:" and 64 lower-case hex digits, got ${JSON.stringify(hash)}`,
+      `must be "sha256:" followed by 64 lower-case hex digits, got ${JSON.stringify(hash)}`,
     )
   }
   return {
     ...backendIds(message),
     name: message.text('name') ?? '',
-    // GITHUB-PROTOCOL §6.2: the default value 0 is left out.
+    // GITHUB-PROTOCOL §6.2: the default value 0 is omitted.
     sizeBytes: message.integer('size') ?? 0,
     digest,
   }
@@ -83,7 +84,7 @@ function backendIds(message: Message): BackendIds {
   }
 }
 
-/** Reads the fields of one message; an empty string is a default and counts as absent. */
+/** Reads the fields of one message. An empty string is a default and counts as absent. */
 class Message {
   readonly #fields: Record<string, unknown>
 

@@ -1,4 +1,5 @@
-/** What a REST route is about, when its caller may read it. Whatever others own is not there, as at GitHub. */
+/** Looks up the object of a REST route if its caller may read it. Objects of others are reported
+ *  as not found, as at GitHub. */
 import { mayReadProject, mayReadRun } from '../auth/principal.ts'
 import { storeError } from '../core/errors.ts'
 import { parsePositiveInteger } from '../core/run.ts'
@@ -7,8 +8,8 @@ import type { AppContext, AppRequest } from '../http/context.ts'
 import { projectParameter } from '../http/input.ts'
 import type { Project, Run } from '../metadata/metadata.ts'
 
-/** Undefined while nothing was uploaded to it; to GitHub the repository is there all the same. Errors: unauthenticated,
- *  not_found. */
+/** Returns undefined while the project has no uploads; GitHub's clients expect the repository to
+ *  exist then too. Errors: unauthenticated, not_found. */
 export async function findReadableProject(
   context: AppContext,
   c: AppRequest,
@@ -19,7 +20,8 @@ export async function findReadableProject(
   return await context.metadata.findProject(name)
 }
 
-/** The run of the route, its newest attempt unless the route names one. Errors: unauthenticated, not_found. */
+/** Returns the run of the route: the attempt that the route names, else the newest. Errors:
+ *  unauthenticated, not_found. */
 export async function readRun(context: AppContext, c: AppRequest): Promise<Run> {
   const principal = await requireBearer(context, c)
   const name = projectParameter(c)
@@ -31,10 +33,10 @@ export async function readRun(context: AppContext, c: AppRequest): Promise<Run> 
   const run = project && (await context.metadata.findRun(project.id, number, attempt))
   if (run !== undefined) return run
   const what = attempt === undefined ? `run ${number}` : `attempt ${attempt} of run ${number}`
-  throw notFound('run', `nothing is known of ${what}`)
+  throw notFound('run', `there is no ${what}`)
 }
 
-/** GitHub's words, for what is not there and for what is not the caller's. */
+/** GitHub's wording, both for missing objects and for those of others. */
 export function notFound(what: string, reason?: string): Error {
   const message = reason === undefined ? 'Not Found' : `Not Found: ${reason}`
   return storeError('not_found', message, { what })

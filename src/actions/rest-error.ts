@@ -1,4 +1,4 @@
-/** Failures as GitHub's REST API words them: JSON with `message`, which its clients show. */
+/** Errors in the format of GitHub's REST API: JSON with a `message`, which its clients show. */
 import type { StoreError } from '../core/errors.ts'
 import { bugText } from '../http/failure.ts'
 import { problemStatus } from '../http/problem.ts'
@@ -10,7 +10,7 @@ export function restErrorResponse(error: StoreError | undefined, requestId: stri
 
 function restMessage(error: StoreError): string {
   switch (error.code) {
-    // GITHUB-PROTOCOL §16: shown once and not tried again.
+    // GITHUB-PROTOCOL §16: shown once and not retried.
     case 'artifact_expired':
       return 'Artifact has expired'
     case 'artifact_deleted':

@@ -1,4 +1,4 @@
-/** Jobs in GitHub's REST API ("REST API endpoints for workflow jobs"): those of recorded runs. */
+/** Jobs in GitHub's REST API ("REST API endpoints for workflow jobs"), for recorded runs. */
 import type { Hono } from 'hono'
 import { attemptPagePath, jobLogPath } from '../api/paths.ts'
 import { mayReadRun } from '../auth/principal.ts'
@@ -17,7 +17,7 @@ export function addJobRoutes(app: Hono<AppEnv>, context: AppContext, repository:
     app.get(`${repository}/actions/${route}`, async (c) => {
       const run = await readRun(context, c)
       if (c.req.query('filter') === 'all') {
-        const reason = 'jobs are listed of one attempt: ask for /attempts/NUMBER/jobs'
+        const reason = 'only the jobs of one attempt can be listed: use /attempts/NUMBER/jobs'
         throw storeError('invalid_request', reason, { field: 'filter' })
       }
       const record = await context.metadata.findRunRecord(run.id, context.now())

@@ -1,4 +1,4 @@
-/** Absolute URLs in answers of the REST subset: they stay below the base that the request came by. */
+/** Absolute URLs in responses of the REST subset; they keep the base path of the request. */
 import { formatProjectPath } from '../core/run.ts'
 import { publicOrigin, type AppContext, type AppRequest } from '../http/context.ts'
 import { linkHeader, parsePageRequest, type PageRequest } from './rest-paging.ts'
@@ -12,14 +12,14 @@ export function pageRequestOf(c: AppRequest): PageRequest {
   return parsePageRequest({ page: c.req.query('page'), perPage: c.req.query('per_page') })
 }
 
-/** The page of `items` that is asked for, and where the others are. */
+/** Returns the requested page of `items`, and sets the links to the others. */
 export function takePage<Item>(context: AppContext, c: AppRequest, items: Item[]): Item[] {
   setPageLinks(context, c, items.length)
   const { page, perPage } = pageRequestOf(c)
   return items.slice((page - 1) * perPage, page * perPage)
 }
 
-/** Tells of the pages around the one that is asked for. */
+/** Sets the `Link` header to the pages around the requested one. */
 export function setPageLinks(context: AppContext, c: AppRequest, total: number): void {
   const { pathname, search } = new URL(c.req.url)
   const url = new URL(pathname + search, publicOrigin(context, c))

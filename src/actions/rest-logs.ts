@@ -1,5 +1,6 @@
-/** The logs of a recorded run as GitHub's REST API gives them: a zip with a folder for each job and in it a file for each step,
- *  `test/2_npm test.txt`. `gh run view --log` finds them by these names. */
+/** The logs of a recorded run in the form of GitHub's REST API: a zip with a folder per job and
+ *  a file per step, such as `test/2_npm test.txt`. `gh run view --log` finds them by these
+ *  names. */
 import { Zip, ZipPassThrough } from 'fflate'
 import type { Hono } from 'hono'
 import { formatLogLine } from '../browse/run-log.ts'
@@ -26,7 +27,7 @@ export function addLogRoutes(app: Hono<AppEnv>, context: AppContext, repository:
   }
 }
 
-/** Not compressed, a job at a time. */
+/** Uncompressed, one job at a time. */
 async function* zipOfLogs(
   metadata: Metadata,
   jobs: RecordedJob[],
@@ -62,8 +63,8 @@ async function* zipOfLogs(
   yield* take()
 }
 
-/** The log of a job by steps, which can be mixed; so all of it is held, `limits.jobLogBytesMax` at most. Lines of steps that were
- *  not told of are the job's own. */
+/** Splits the log of a job by step. Lines of different steps can be mixed, so the whole log is
+ *  held, at most `limits.jobLogBytesMax`. Lines of unknown steps count as the job's own. */
 async function readSteps(
   metadata: Metadata,
   job: RecordedJob,
@@ -82,7 +83,7 @@ async function readSteps(
   return found
 }
 
-/** Jobs can have one name. */
+/** Several jobs can have the same name. */
 function folderOf(job: RecordedJob, taken: Set<string>): string {
   const name = fileNameOf(job.name)
   const folder = taken.has(name) ? `${name} (${job.id})` : name
@@ -90,12 +91,13 @@ function folderOf(job: RecordedJob, taken: Set<string>): string {
   return folder
 }
 
-/** At most 90 UTF-16 units, without slashes, colons and what is no text: by these rules `gh` looks for the folder of a job. */
+/** At most 90 UTF-16 units, without slashes, colons and control characters: the rules by which
+ *  `gh` looks for the folder of a job. */
 function fileNameOf(name: string): string {
   const plain = name
     .replaceAll(/[/\\:]|\p{Cc}/gu, '')
     .slice(0, 90)
     .trim()
-  // No path leads out of where the zip is extracted.
+  // `.` and `..` could lead out of the directory that the zip is extracted to.
   return /^\.*$/.test(plain) ? 'job' : plain
 }

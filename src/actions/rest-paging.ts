@@ -1,4 +1,5 @@
-/** Pages of GitHub's REST API: `per_page` and `page`, answered with a `Link` header of absolute URLs. */
+/** Paging of GitHub's REST API: `per_page` and `page` in the request, a `Link` header of
+ *  absolute URLs in the response. */
 
 export interface PageRequest {
   /** From 1. */
@@ -10,7 +11,7 @@ const perPageDefault = 30
 const perPageMax = 100
 const pageMax = 1_000_000
 
-/** Values that make no sense are replaced, never refused, as GitHub does. */
+/** Replaces invalid values with defaults instead of rejecting them, as GitHub does. */
 export function parsePageRequest(query: {
   page: string | undefined
   perPage: string | undefined
@@ -21,8 +22,8 @@ export function parsePageRequest(query: {
   }
 }
 
-/** The `Link` header for one page of `total` items; undefined when one page holds them all. `url` is the absolute URL of
- *  the request. */
+/** Returns the `Link` header for one page of `total` items; undefined when one page holds them
+ *  all. `url` is the absolute URL of the request. */
 export function linkHeader(
   url: URL,
   { page, perPage }: PageRequest,

@@ -1,8 +1,8 @@
-/** How far something is, in the words of GitHub's REST API. */
+/** Progress fields of GitHub's REST API. */
 import { instant } from '../http/artifact/artifact-message.ts'
 import type { Progress } from '../metadata/metadata.ts'
 
-/** All null for what was not recorded. */
+/** All fields are null for what was not recorded. */
 export function progressFields(progress: Progress | undefined): {
   status: string | null
   conclusion: string | null

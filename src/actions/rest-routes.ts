@@ -1,5 +1,5 @@
-/** The part of GitHub's REST API that clients use for artifacts (GITHUB-PROTOCOL §16), at the root and below
- *  `/api/v3`, where `gh` looks for it on other hosts than github.com. */
+/** The part of GitHub's REST API that clients use for artifacts (GITHUB-PROTOCOL §16), at the
+ *  root and below `/api/v3`, where `gh` expects it on hosts other than github.com. */
 import { Hono } from 'hono'
 import { mayReadRun, type Principal } from '../auth/principal.ts'
 import { assertLive } from '../browse/find-artifact.ts'
@@ -35,8 +35,8 @@ export function createRestRoutes(context: AppContext): Hono<AppEnv> {
   for (const unknown of ['/repos/*', '/api/v3/*']) {
     app.all(unknown, (c) => {
       const { method, path } = c.req
-      // Clients show the message and nothing else, and many think that their run or token is at fault.
-      const message = `Not Found: of GitHub's REST API this server has the routes of artifacts and runs, but no ${method} ${path}`
+      // Clients show only the message, and many blame the run or the token for a 404.
+      const message = `Not Found: this server implements only the artifact and run routes of GitHub's REST API, not ${method} ${path}`
       throw storeError('not_found', message, { what: 'route' })
     })
   }
@@ -84,7 +84,8 @@ function addArtifactRoutes(app: Hono<AppEnv>, context: AppContext, base: string)
     return c.json(await artifactObject(context, c, artifact))
   })
 
-  /** GITHUB-PROTOCOL §1.20: exactly 302, absolute; permission is checked before the signed URL is made. */
+  /** GITHUB-PROTOCOL §1.20: exactly 302, absolute; permission is checked before the signed URL
+   *  is made. */
   app.get(`${base}/artifacts/:id/zip`, async (c) => {
     const { artifact } = await readArtifact(context, c)
     assertLive(artifact, context.now())
@@ -100,7 +101,8 @@ function addArtifactRoutes(app: Hono<AppEnv>, context: AppContext, base: string)
   })
 }
 
-/** The artifact of the route, tombstones too. Errors: unauthenticated, not_found (also for what others own). */
+/** Returns the artifact of the route, tombstones included. Errors: unauthenticated, not_found
+ *  (also for those of others). */
 async function readArtifact(
   context: AppContext,
   c: AppRequest,

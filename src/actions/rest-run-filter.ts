@@ -1,10 +1,10 @@
-/** By what a query of GitHub's REST API tells runs apart. */
+/** Parses the run filters of a query of GitHub's REST API. */
 import { storeError } from '../core/errors.ts'
 import { dayMs } from '../core/units.ts'
 import type { AppRequest } from '../http/context.ts'
 import type { RunFilter, RunState } from '../metadata/metadata.ts'
 
-/** Passed over, these would find other runs than were meant. */
+/** Filters that are rejected: ignoring them would return runs that were not meant. */
 const unknownFilters = ['actor', 'check_suite_id']
 
 const states: readonly RunState[] = [
@@ -17,7 +17,7 @@ const states: readonly RunState[] = [
   'skipped',
   'stale',
 ]
-/** In which no run is here. */
+/** States of GitHub that no run has here. */
 const foreignStates: readonly string[] = [
   'action_required',
   'neutral',
@@ -28,11 +28,11 @@ const foreignStates: readonly string[] = [
   'waiting',
 ]
 
-/** Undefined for what no run comes up to. Errors: invalid_request. */
+/** Returns undefined when no run can match. Errors: invalid_request. */
 export function runFilterOf(c: AppRequest, now: number): RunFilter | undefined {
   const { branch, event, head_sha: sha, status, created, ...others } = c.req.query()
   const unknown = unknownFilters.find((name) => others[name] !== undefined)
-  if (unknown !== undefined) throw refused(unknown, `runs cannot be told apart by ${unknown} here`)
+  if (unknown !== undefined) throw refused(unknown, `filtering runs by ${unknown} is not supported`)
   const state = states.find((each) => each === status)
   if (status !== undefined && state === undefined) {
     if (foreignStates.includes(status)) return undefined
@@ -49,8 +49,8 @@ export function runFilterOf(c: AppRequest, now: number): RunFilter | undefined {
 
 type Creation = Pick<RunFilter, 'createdSince' | 'createdBefore'>
 
-/** GitHub's "Query for dates": `2026-11-29`, `>=2026-11-29`, `2026-11-01..2026-11-29`, `2026-11-29T10:00:00Z..*`.
- *  Errors: invalid_request. */
+/** GitHub's "Query for dates": `2026-11-29`, `>=2026-11-29`, `2026-11-01..2026-11-29`,
+ *  `2026-11-29T10:00:00Z..*`. Errors: invalid_request. */
 function createdWithin(text: string): Creation {
   const [first = '', last] = text.split('..')
   if (last !== undefined) {
@@ -75,14 +75,14 @@ function createdWithin(text: string): Creation {
   }
 }
 
-/** The day, or the second, that a date stands for. */
+/** The day or second that a date denotes. */
 function spanOf(date: string): { from: number; to: number } {
   const parts = /^\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d))?$/.exec(date)
   const from = Date.parse(date)
   if (parts === null || Number.isNaN(from)) {
     throw refused(
       'created',
-      `${JSON.stringify(date)} is no date such as 2026-11-29 or 2026-11-29T10:00:00Z`,
+      `${JSON.stringify(date)} is not a date such as 2026-11-29 or 2026-11-29T10:00:00Z`,
     )
   }
   return { from, to: from + (parts[1] === undefined ? dayMs : 1000) }

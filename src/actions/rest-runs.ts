@@ -1,6 +1,7 @@
-/** Runs in GitHub's REST API ("REST API endpoints for workflow runs"), for what looks for a run before it asks for its artifacts:
- *  `dawidd6/action-download-artifact`, `gh run`. What the store was not told is null: how a run ended, unless it was recorded,
- *  and GitHub's number of it within its workflow. */
+/** Runs in GitHub's REST API ("REST API endpoints for workflow runs"), for clients that look for
+ *  a run before they ask for its artifacts: `dawidd6/action-download-artifact`, `gh run`.
+ *  Unknown facts are null: how an unrecorded run ended, and GitHub's number of a run within its
+ *  workflow. */
 import type { Hono } from 'hono'
 import { runPagePath } from '../api/paths.ts'
 import { formatProjectPath, isOfPullRequest } from '../core/run.ts'
@@ -14,7 +15,7 @@ import { progressFields } from './rest-progress.ts'
 import { runFilterOf } from './rest-run-filter.ts'
 import { workflowFields } from './rest-workflow-fields.ts'
 
-/** As many as GitHub finds by a filter. */
+/** As many as GitHub returns with a filter. */
 const foundMax = 1000
 
 export function addRunRoutes(app: Hono<AppEnv>, context: AppContext, repository: string): void {
@@ -30,7 +31,7 @@ export function addRunRoutes(app: Hono<AppEnv>, context: AppContext, repository:
     })
   }
 
-  /** A branch of which there is a run. The action takes what answers 404 for a commit. */
+  /** A branch that has a run. On a 404 the action takes the name for a commit instead. */
   app.get(`${repository}/branches/:branch`, async (c) => {
     const project = await findReadableProject(context, c)
     const name = c.req.param('branch')
@@ -43,7 +44,8 @@ export function addRunRoutes(app: Hono<AppEnv>, context: AppContext, repository:
   })
 }
 
-/** Those of the route that the query lets through. Attempts are no runs of their own to GitHub. */
+/** Lists the runs of the route that match the query. GitHub does not list attempts as runs of
+ *  their own. */
 export async function listRunsAnswer(
   context: AppContext,
   c: AppRequest,
@@ -64,7 +66,8 @@ async function runObjects(context: AppContext, c: AppRequest, runs: Run[]): Prom
   const ids = runs.map(({ id }) => id)
   const recorded = await context.metadata.listRunProgress(ids, context.now())
   const progress = new Map(recorded.map((each) => [each.runId, each]))
-  // As the caller spells it: the action compares it with what it has of the runner, to the letter.
+  // In the caller's spelling: the action compares it, case-sensitively, with the repository that
+  // the runner gave it.
   const asked = projectParameter(c)
   const names = {
     repository: repositoryUrl(context, c, asked),
@@ -101,7 +104,8 @@ function runObject(
     updated_at: instant(progress?.updatedAt ?? run.createdAt),
     run_started_at: runStartedAt,
     repository: { id: run.projectId, full_name: fullName },
-    // A pull request can come from a fork, of which nothing is told. The action passes over what is not the repository's own.
+    // A pull request may come from a fork whose name is unknown. The action skips runs whose head
+    // is not the repository itself.
     head_repository: { full_name: isOfPullRequest(run) ? null : fullName },
   }
 }

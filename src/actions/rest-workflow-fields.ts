@@ -1,7 +1,8 @@
-/** What GitHub's REST API tells of a workflow, from the name under which runs of it are known. */
+/** Workflow fields of GitHub's REST API, derived from the name under which runs are recorded. */
 import { digestOf } from '../core/digest.ts'
 
-/** GITHUB_WORKFLOW is the path of the file where that gives no name; with a name, the file is not known. */
+/** GITHUB_WORKFLOW is the path of the workflow file if that sets no name. If it does, the path
+ *  is unknown. */
 export function workflowFields(name: string | null): {
   workflow_id: number | null
   path: string | null
@@ -10,7 +11,8 @@ export function workflowFields(name: string | null): {
   return { workflow_id: workflowNumber(name), path: /\/[^/]+\.ya?ml$/.test(name) ? name : null }
 }
 
-/** The store has no rows of workflows, and `gh` takes nothing but numbers: the first 48 bits of the name's SHA-256. */
+/** Workflows are not stored, but `gh` accepts only numbers as ids: returns the first 48 bits of
+ *  the SHA-256 of the name. */
 export function workflowNumber(name: string): number {
   return Number.parseInt(digestOf(name).slice(0, 12), 16)
 }

@@ -1,4 +1,5 @@
-/** Workflows in GitHub's REST API: those of which runs are known. `gh` looks up the names of all before it shows a run. */
+/** Workflows in GitHub's REST API: those with known runs. `gh` looks up the names of all
+ *  workflows before it shows a run. */
 import type { Hono } from 'hono'
 import type { AppContext, AppEnv } from '../http/context.ts'
 import { projectParameter } from '../http/input.ts'
@@ -8,9 +9,9 @@ import { repositoryUrl, takePage } from './rest-links.ts'
 import { listRunsAnswer } from './rest-runs.ts'
 import { workflowFields, workflowNumber } from './rest-workflow-fields.ts'
 
-/** The most recently used ones. */
+/** The most recently used workflows. */
 const workflowsMax = 1000
-/** Of them an error names so many. */
+/** How many of them an error message lists. */
 const namedMax = 20
 
 export function addWorkflowRoutes(
@@ -34,7 +35,8 @@ export function addWorkflowRoutes(
     const project = await findReadableProject(context, c)
     const asked = c.req.param('workflow')
     const url = `${repositoryUrl(context, c, projectParameter(c))}/actions/workflows`
-    // `gh` reads as 0 the number of the workflow of a run of which that is not known, and without an answer shows no run at all.
+    // `gh` reads an unknown workflow id of a run as 0, and shows no run at all if that workflow is
+    // not found.
     const workflow = asked === '0' ? null : await readWorkflow(context, project, asked)
     return c.json(workflowObject(url, workflow))
   })
@@ -46,8 +48,8 @@ export function addWorkflowRoutes(
   })
 }
 
-/** `asked` is the name under which runs of it are known, the last part of it where that is the path of its file, or its number.
- *  Errors: not_found. */
+/** `asked` is the name under which runs are recorded, the file name if that name is a path, or
+ *  the workflow's number. Errors: not_found. */
 async function readWorkflow(
   context: AppContext,
   project: Project | undefined,
@@ -59,14 +61,14 @@ async function readWorkflow(
     known.find((name) => name.endsWith(`/${asked}`) || String(workflowNumber(name)) === asked)
   if (workflow !== undefined) return workflow
   if (project !== undefined) {
-    // One that has not run for long.
+    // A workflow that is not among the most recently used.
     const filter = { workflow: asked }
     const [run] = await context.metadata.listRuns(project.id, { limit: 1, filter })
     if (run !== undefined) return asked
   }
   const others = known.slice(0, namedMax).join(', ')
   const reason = `no run of a workflow ${JSON.stringify(asked)} is known`
-  throw notFound('workflow', others === '' ? reason : `${reason}; workflows are known as ${others}`)
+  throw notFound('workflow', others === '' ? reason : `${reason}; known workflows: ${others}`)
 }
 
 async function listWorkflows(
@@ -79,6 +81,6 @@ async function listWorkflows(
 
 function workflowObject(url: string, name: string | null): object {
   const { workflow_id: id, path } = workflowFields(name)
-  // `gh` looks among the active ones only. Here none is ever disabled.
+  // `gh` considers only active workflows. Here none is ever disabled.
   return { id: id ?? 0, name, path, state: 'active', url: `${url}/${id ?? 0}` }
 }

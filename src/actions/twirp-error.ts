@@ -1,9 +1,10 @@
-/** Failures as Twirp JSON, from one table total over the error codes. The client shows `msg` and the status; statuses
- *  429, 500, 502, 503 and 504 make it try five times (GITHUB-PROTOCOL §5), so only failures that can pass use them. */
+/** Errors as Twirp JSON, from one table that is total over the error codes. The client shows
+ *  `msg` and the status, and tries up to five times on statuses 429, 500, 502, 503 and 504
+ *  (GITHUB-PROTOCOL §5), so only transient errors use these. */
 import type { ErrorCode, StoreError } from '../core/errors.ts'
 import { bugText } from '../http/failure.ts'
 
-/** Name and status of each code. */
+/** Twirp code and status of each error code. */
 export const twirpErrors = {
   invalid_request: ['invalid_argument', 400],
   invalid_name: ['invalid_argument', 400],
@@ -26,7 +27,7 @@ export const twirpErrors = {
   not_found: ['not_found', 404],
   method_not_allowed: ['bad_route', 404],
   artifact_not_found: ['not_found', 404],
-  // Tombstones are invisible here: to these clients what is gone never was.
+  // Tombstones are invisible here: to these clients an ended artifact never existed.
   artifact_expired: ['not_found', 404],
   artifact_deleted: ['not_found', 404],
   name_taken: ['already_exists', 409],
@@ -41,7 +42,7 @@ export const twirpErrors = {
   shutting_down: ['unavailable', 503],
 } as const satisfies Record<ErrorCode, readonly [string, number]>
 
-/** GITHUB-PROTOCOL §6.1: the words that users know and search for. */
+/** GITHUB-PROTOCOL §6.1: GitHub's wording, which users know and search for. */
 const nameTakenText = 'an artifact with this name already exists on the workflow run'
 
 export function twirpErrorResponse(error: StoreError | undefined, requestId: string): Response {

@@ -1,5 +1,5 @@
-/** Twirp at the root of the origin (GITHUB-PROTOCOL §1.1), JSON only. Every answer is JSON, errors too: anything else is
- *  taken for a passing fault and tried five times (§1.5). */
+/** Twirp at the root of the origin (GITHUB-PROTOCOL §1.1), JSON only. Every response is JSON,
+ *  errors included: clients take anything else for a transient fault and try five times (§1.5). */
 import { Hono } from 'hono'
 import { formatWireDigest } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
@@ -97,7 +97,7 @@ async function listItem(
   }
 }
 
-/** Answers hold credentials. */
+/** Not cached, since responses hold credentials. */
 function answer(body: object): Response {
   return Response.json(body, { headers: { 'cache-control': 'no-store' } })
 }

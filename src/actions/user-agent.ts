@@ -1,8 +1,9 @@
-/** Which client asks, where its abilities decide the answer (GITHUB-PROTOCOL §2, §11). */
+/** Identifies clients whose abilities affect the response (GITHUB-PROTOCOL §2, §11). */
 
-/** `stock-zip-only`: a stock library that unzips whatever it gets (GITHUB-PROTOCOL §1.15). `stock`: one that tells files
- *  from zips by their type. `rest`: those of the REST API, which asks for a zip by name, and which take it apart unseen: GitHub's
- *  command and what uses Octokit. `other`: everybody else. */
+/** `stock-zip-only`: a stock library that unzips whatever it receives (GITHUB-PROTOCOL §1.15).
+ *  `stock`: one that distinguishes files from zips by their type. `rest`: REST API clients
+ *  (GitHub's command, and Octokit with what uses it), which request a zip by name and unpack the
+ *  response without checking it. `other`: everything else. */
 export type ClientKind = 'stock-zip-only' | 'stock' | 'rest' | 'other'
 
 export function clientKindOf(userAgent: string | undefined): ClientKind {
@@ -14,7 +15,7 @@ export function clientKindOf(userAgent: string | undefined): ClientKind {
   return /^GitHub CLI |\boctokit-core\.js\//.test(userAgent) ? 'rest' : 'other'
 }
 
-/** True for clients that can do nothing with a raw file. */
+/** Whether the client cannot handle a raw file. */
 export function needsZip(client: ClientKind): boolean {
   return client === 'stock-zip-only' || client === 'rest'
 }

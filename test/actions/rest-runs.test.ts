@@ -1,4 +1,5 @@
-/** Runs and workflows over GitHub's REST API, by the requests that `dawidd6/action-download-artifact` and `gh run` make. */
+/** Runs and workflows over GitHub's REST API, by the requests that
+ *  `dawidd6/action-download-artifact` and `gh run` make. */
 import { beforeAll, expect, test } from 'vitest'
 import type { RecordedEvent } from '../../src/core/run-record.ts'
 import { zipOf } from './archives.ts'
@@ -12,7 +13,8 @@ const sha = 'c'.repeat(40)
 const base = '/repos/octo/demo'
 const workflows = `${base}/actions/workflows`
 
-/** Oldest first. Runs 3 and 4 are of one commit, 4 of a pull request whose branch calls itself `main`; 2 has two attempts. */
+/** Oldest first. Runs 3 and 4 are of one commit, 4 of a pull request whose branch calls itself
+ *  `main`; 2 has two attempts. */
 beforeAll(async () => {
   rig = await openRig()
   const facts = { workflow: 'CI', branch: 'main', event: 'push' }
@@ -81,7 +83,7 @@ test('a workflow without a name is found by its file, and an unknown one names t
     expect(await numbersOf(`${workflows}/${name}/runs`)).toEqual([1])
   const response = await reader.rest(`${workflows}/ci.yml/runs`)
   const message =
-    'Not Found: no run of a workflow "ci.yml" is known; workflows are known as CI, .github/workflows/release.yml'
+    'Not Found: no run of a workflow "ci.yml" is known; known workflows: CI, .github/workflows/release.yml'
   expect([response.status, await response.json()]).toEqual([404, { message, status: '404' }])
 })
 
@@ -211,7 +213,7 @@ test('an earlier attempt of a run is asked for by its number', async () => {
   expect(await (await attempt(1)).json()).toMatchObject({ run_attempt: 1, conclusion: 'failure' })
   expect(await (await attempt(2)).json()).toMatchObject({ run_attempt: 2, conclusion: 'success' })
   const missing = await attempt(3)
-  const message = 'Not Found: nothing is known of attempt 3 of run 2'
+  const message = 'Not Found: there is no attempt 3 of run 2'
   expect([missing.status, await missing.json()]).toEqual([404, { message, status: '404' }])
 })
 
@@ -222,9 +224,9 @@ test('a branch is there when a run of it is', async () => {
 })
 
 test.each([
-  ['actor=octocat', 'runs cannot be told apart by actor here'],
+  ['actor=octocat', 'filtering runs by actor is not supported'],
   ['status=sucess', 'there is no status "sucess"'],
-  ['created=yesterday', '"yesterday" is no date such as 2026-11-29 or 2026-11-29T10:00:00Z'],
+  ['created=yesterday', '"yesterday" is not a date such as 2026-11-29 or 2026-11-29T10:00:00Z'],
 ])('a filter that says nothing here is refused, not passed over: %s', async (query, message) => {
   const response = await reader.rest(`${base}/actions/runs?${query}`)
   expect([response.status, await response.json()]).toEqual([400, { message, status: '400' }])

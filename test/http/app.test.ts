@@ -193,7 +193,7 @@ test('unknown REST routes answer as GitHub does, and say that they are unknown',
   for (const path of ['/api/v3/repos/octo/demo/pulls', '/repos/octo/demo/pulls/1']) {
     const response = await visit(path)
     expect(response.status).toBe(404)
-    const message = `Not Found: of GitHub's REST API this server has the routes of artifacts and runs, but no GET ${path}`
+    const message = `Not Found: this server implements only the artifact and run routes of GitHub's REST API, not GET ${path}`
     expect(await response.json()).toEqual({ message, status: '404' })
   }
 })
