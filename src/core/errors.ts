@@ -45,7 +45,7 @@ export interface ErrorDetails {
   /** Stored bytes that no longer match their digest. */
   blob_damaged: { digest: Digest | null; paths: string[] }
   range_not_satisfiable: { totalBytes: number }
-  /** An upload whose patterns match nothing. */
+  /** Patterns that match nothing: of an upload, or of the paths to download. */
   no_files: { patterns: string[] }
   /** Credentials found in files to be uploaded; `paths` holds the first few. */
   secrets_found: { paths: string[] }

@@ -29,6 +29,15 @@ export function compilePathGlobs(patterns: readonly string[]): (path: string) =>
   return createGlobMatcher(alternatives)
 }
 
+/** The error for globs that match no path of an artifact. */
+export function nothingMatches(globs: readonly string[]): Error {
+  // A glob matches whole paths, never what lies below them.
+  const plain = globs.find((glob) => !/[*?[{]/.test(glob))
+  const hint = plain === undefined ? '' : ` (for everything in a directory, use ${plain}/**)`
+  const reason = `no path in the artifact matches ${globs.join(', ')}${hint}`
+  return storeError('no_files', reason, { patterns: [...globs] })
+}
+
 const straySlash =
   'paths have single slashes, and none at either end; to match all below a directory write "directory/**"'
 

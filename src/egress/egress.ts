@@ -10,14 +10,14 @@ import type { Digest } from '../core/digest.ts'
 import { digestOf } from '../core/digest.ts'
 import { bytesMediaType, servedMediaType } from '../core/media-type.ts'
 import { limits } from '../core/limits.ts'
-import { compilePathGlobs } from '../core/path-glob.ts'
 import type { Artifact, StoredFile } from '../metadata/metadata.ts'
 import { verifyEntries, verifyFile, verifyMembers } from './damage.ts'
 import { emit } from './emit.ts'
-import { type PathFilter, tarMembers, zipMembers } from './entries.ts'
+import { tarMembers, zipMembers } from './entries.ts'
 import { type Batch, entryPages } from './entry-pages.ts'
 import { exactZipSegments } from './exact-zip.ts'
 import { gzipFileSegments, gzipFormatVersion, once, readFileContent } from './file-layout.ts'
+import { pathFilter, requireMatch, type Selection } from './path-filter.ts'
 import type { Reader } from './reader.ts'
 import { createMemory } from './remembered.ts'
 import type { Representation } from './representation.ts'
@@ -42,13 +42,6 @@ import {
   zipSegments,
 } from './zip-layout.ts'
 
-export interface ArchiveOptions {
-  /** Globs of the paths to include (`core/path-glob.ts`); none includes all. */
-  paths?: readonly string[]
-  /** Aborted when the client no longer waits for the archive. */
-  signal?: AbortSignal
-}
-
 export interface FileOptions {
   /** Serve the gzip form, for a client that accepts it. */
   gzip?: boolean
@@ -58,11 +51,11 @@ export interface FileOptions {
 const zipType = 'application/zip'
 const gzipType = 'application/gzip'
 
-/** Errors: invalid_request and too_large (a path glob). */
+/** Errors: invalid_request and too_large (a path glob), no_files (no path matches). */
 export async function representZip(
   reader: Reader,
   artifact: Artifact,
-  options: ArchiveOptions = {},
+  options: Selection = {},
 ): Promise<Representation> {
   const filter = pathFilter(options)
   if (filter !== undefined || artifact.kind === 'tree') {
@@ -75,9 +68,11 @@ export async function representZip(
       const pages = await reader.metadata.readZipPages(artifact.id, artifact.version)
       if (pages !== null) recallPages(marks, pages)
     }
+    const totalBytes = filter === undefined ? artifact.zipBytes : await measureZip(members, marks)
+    if (filter !== undefined) requireMatch(marks.whole, options)
     return generatedZip(reader, members, marks, {
       fileName: `${artifact.name}.zip`,
-      totalBytes: filter === undefined ? artifact.zipBytes : await measureZip(members, marks),
+      totalBytes,
       etag: name,
       digest: filter === undefined ? artifact.zipDigest : null,
       verifyReadable: () => verifyEntries(reader, artifact, filter),
@@ -93,21 +88,23 @@ export async function representZip(
   }
 }
 
-/** Errors: invalid_request and too_large (a path glob). */
+/** Errors: invalid_request and too_large (a path glob), no_files (no path matches). */
 export async function representTarGz(
   reader: Reader,
   artifact: Artifact,
-  options: ArchiveOptions = {},
+  options: Selection = {},
 ): Promise<Representation> {
   const filter = pathFilter(options)
   const name = etag('tgz', tarGzFormatVersion, artifactFacts(artifact), options.paths)
   const members: TarMembersFrom = (firstPage) => tarMembers(reader, artifact, filter, firstPage)
   const marks = tarMarksOf(reader.metadata, name)
   const { readParts } = reader.metadata
+  const totalBytes = filter === undefined ? artifact.tarGzBytes : await measureTarGz(members, marks)
+  if (filter !== undefined) requireMatch(marks.whole, options)
   return {
     contentType: gzipType,
     fileName: `${artifact.name}.tar.gz`,
-    totalBytes: filter === undefined ? artifact.tarGzBytes : await measureTarGz(members, marks),
+    totalBytes,
     etag: name,
     digest: null,
     contentEncoding: null,
@@ -276,12 +273,6 @@ async function readOnlyFile(reader: Reader, artifact: Artifact): Promise<StoredF
     if (file !== undefined) return file
   }
   throw new Error(`artifact ${artifact.id} is ${artifact.kind} and has no file`)
-}
-
-function pathFilter(options: ArchiveOptions): PathFilter | undefined {
-  const { paths, signal } = options
-  if (paths === undefined || paths.length === 0) return undefined
-  return { matches: compilePathGlobs(paths), signal }
 }
 
 /** The facts that determine the bytes of an artifact's generated forms: the tree, the modification

@@ -31,7 +31,7 @@ const statusOf = {
   range_not_satisfiable: 416,
   storage_full: 507,
   session_ended: 409,
-  no_files: 400,
+  no_files: 404,
   secrets_found: 422,
   upload_incomplete: 409,
   busy: 503,

@@ -282,6 +282,15 @@ describe('trove download as an archive', () => {
     expect(listed).toEqual(['VERSION', 'bin/sub/x'])
   })
 
+  test('is not written when no path matches', async () => {
+    const args = ['download', '42/build', '-o', 'nothing.zip', '--path', 'nope/**']
+    expect(await trove(args)).toMatchObject({
+      status: 12,
+      stderr: expect.stringContaining('nope/**') as string,
+    })
+    await expect(readFile(join(root, 'nothing.zip'))).rejects.toThrow('ENOENT')
+  })
+
   test('goes on where a connection broke', async () => {
     await server.put('43/large', {
       tar: [{ name: 'noise', content: pseudoRandom(4_000_000, 'large') }],

@@ -247,7 +247,7 @@ test('the paths that are scanned', () => {
     expect(isCredentialPath(path) || isTextPath(path), path).toBe(false)
 })
 
-test('test keys, and variables outside of .env files, do not count', () => {
+test('keys, and variables outside of .env files, do not count', () => {
   for (const path of [
     'test/server.key',
     'pkg/fixtures/a.pem',

@@ -214,9 +214,8 @@ describe('patterns that take long on long paths', () => {
     const timer = setInterval(() => {
       turns += 1
     }, 1)
-    const zip = await representZip(store.reader, artifact, { paths })
+    await expect(representZip(store.reader, artifact, { paths })).rejects.toThrow(/no path/)
     clearInterval(timer)
-    expect(zip.totalBytes).toBe(22)
     expect(turns).toBeGreaterThan(10)
   })
 

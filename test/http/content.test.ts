@@ -256,6 +256,12 @@ describe('an archive', () => {
     expect(await names('d/*.log')).toEqual(['d/build.log'])
     expect(await names('**/*.txt')).toEqual([tricky, 'd/e/deep.txt'])
     expect((await at('/archive.zip?path=!x')).status).toBe(400)
+    for (const format of ['zip', 'tar.gz'])
+      expect(await problemOf(await at(`/archive.${format}?path=d/*.nope`))).toMatchObject({
+        status: 404,
+        code: 'no_files',
+        body: { detail: expect.stringContaining('d/*.nope') as string },
+      })
   })
 
   test('as tar.gz is a gzip of a tar', async () => {

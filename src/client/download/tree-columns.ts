@@ -2,7 +2,6 @@
  *  facts about each. A path becomes a string only on request. */
 import type { Digest } from '../../core/digest.ts'
 import { comparePaths, type EntryKind, parseEntryPath } from '../../core/entry.ts'
-import { storeError } from '../../core/errors.ts'
 import { readEntry } from '../../core/manifest.ts'
 import {
   createLineCheck,
@@ -61,15 +60,6 @@ export function selectEntries(tree: FetchedTree, globs: readonly string[] = []):
   if (globs.length === 0) return all
   const matches = compilePathGlobs(globs)
   return all.filter((ordinal) => matches(tree.path(ordinal)))
-}
-
-/** The error when `selectEntries` finds nothing. A glob matches whole paths, never what lies
- *  below them. */
-export function nothingMatches(globs: readonly string[]): Error {
-  const plain = globs.find((glob) => !/[*?[{]/.test(glob))
-  const hint = plain === undefined ? '' : ` (for everything in a directory, use ${plain}/**)`
-  const reason = `no path in the artifact matches ${globs.join(', ')}${hint}`
-  return storeError('no_files', reason, { patterns: [...globs] })
 }
 
 export interface TreeColumns extends FetchedTree {

@@ -4,18 +4,14 @@ import { readlinkSync, type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { defaultDirectoryMode, formatMode } from '../../core/entry.ts'
 import { storeError } from '../../core/errors.ts'
+import { nothingMatches } from '../../core/path-glob.ts'
 import { digestBytes } from '../../core/digest.ts'
 import { type Destination, examineDestination, kindOf, place } from '../download/destination.ts'
 import { directoriesOf, saidModes } from '../download/directory-modes.ts'
 import { fetchTree, type TreeSource } from '../download/fetched-tree.ts'
 import { hashPresent } from '../download/hash-present.ts'
 import { refuseNames } from '../download/refused-names.ts'
-import {
-  type FetchedTree,
-  firstFrom,
-  nothingMatches,
-  selectEntries,
-} from '../download/tree-columns.ts'
+import { type FetchedTree, firstFrom, selectEntries } from '../download/tree-columns.ts'
 import { FileError } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import { hashColumns } from '../files/file-tasks.ts'
