@@ -1,4 +1,4 @@
-/** Stored streams of a delta download: each once, in the order in which they are stored. */
+/** The stored streams of a delta download: each once, in storage order. */
 import { expect, test } from 'vitest'
 import { readFetchedHead } from '../../src/core/blob-exchange.ts'
 import type { BlobPlacement } from '../../src/core/copy.ts'
@@ -10,7 +10,7 @@ import type { StoredEntry } from '../../src/metadata/metadata.ts'
 import { createMemoryStore, type MemoryStore } from './memory-store.ts'
 import { readAll } from './read-all.ts'
 
-/** Ordinals of the streams that are sent when all of `blobs` are wanted. */
+/** Returns the ordinals of the streams that are sent when all of `blobs` are wanted. */
 async function fetchAll(store: MemoryStore, blobs: readonly BlobPlacement[]): Promise<number[]> {
   const entryAt = (ordinal: number): StoredEntry => {
     const blob = blobs[ordinal]!
@@ -35,7 +35,7 @@ async function fetchAll(store: MemoryStore, blobs: readonly BlobPlacement[]): Pr
   return ordinals
 }
 
-test('streams come a pack after the other, each in the order of its bytes', async () => {
+test('streams are sent pack by pack, and in offset order within a pack', async () => {
   const store = createMemoryStore({ packBytes: 400 })
   const stored = Array.from({ length: 40 }, (_, index) =>
     store.addFile(Buffer.from(`content ${index}`), 'joining'),
@@ -54,9 +54,10 @@ test('streams come a pack after the other, each in the order of its bytes', asyn
   expect(isBack).toBe(false)
 })
 
-/** What is sorted at once has a bound, so that the event loop is not stopped. Method: two copies, wanted in turn more often
- *  than a pack has copies; what lies behind the bound is put in order by itself. */
-test('no more is put in order at once than a pack holds', async () => {
+/** Bounds how many streams are sorted at once, so that the event loop is not blocked. Method:
+ *  two copies are wanted alternately, more often than the bound; what exceeds it is sorted
+ *  separately. */
+test('no more streams are sorted at once than a pack holds', async () => {
   const store = createMemoryStore()
   const first = store.addFile(Buffer.from('one'), 'joining')
   const second = store.addFile(Buffer.from('two'), 'joining')

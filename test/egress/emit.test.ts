@@ -1,4 +1,5 @@
-/** What leaves is verified, what cannot be read fails visibly, and memory is bounded by the window. */
+/** What is sent is verified, what cannot be read fails visibly, and memory is bounded by the
+ *  window. */
 import { randomBytes } from 'node:crypto'
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
@@ -34,7 +35,7 @@ async function fileOf(store: MemoryStore, artifact: Artifact, path: string): Pro
 }
 
 describe('reading', () => {
-  test('neighbours in a pack are one read, and a large copy is read a check page at a time', async () => {
+  test('neighbours in a pack are one read, and a large copy is read one check page at a time', async () => {
     const store = createMemoryStore()
     const small = Array.from({ length: 20 }, () =>
       wholeCopy(store.store(randomBytes(10_000), 'stored'), null),
@@ -56,7 +57,7 @@ describe('reading', () => {
     ])
   })
 
-  test('a gap wider than the limit is not read over', async () => {
+  test('a gap wider than the limit is not read through', async () => {
     const store = createMemoryStore()
     const first = store.store(randomBytes(100), 'stored')
     store.store(randomBytes(limits.readGapBytes), 'stored')
@@ -66,7 +67,7 @@ describe('reading', () => {
     expect(store.reads.map((read) => read.lengthBytes)).toEqual([100, 100])
   })
 
-  test('bytes read over in one window stay below a quarter of it', async () => {
+  test('the gap bytes read in one window stay below a quarter of it', async () => {
     const store = createMemoryStore()
     const wanted: Segment[] = []
     for (let index = 0; index < 200; index++) {
@@ -78,7 +79,7 @@ describe('reading', () => {
     expect(read).toBeLessThanOrEqual(20_000 + limits.readWindowBytes / 4)
   })
 
-  test('a stored member in a tar.gz is read once, though it is cut into blocks', async () => {
+  test('a stored member in a tar.gz is read once, although it is split into blocks', async () => {
     const store = createMemoryStore()
     const content = randomBytes(5 * MiB)
     const artifact = store.addArtifact([{ kind: 'file', path: 'a', content, form: 'stored' }])
@@ -87,7 +88,7 @@ describe('reading', () => {
     expect(store.reads.map((read) => read.lengthBytes)).toEqual([MiB, MiB, MiB, MiB, MiB])
   })
 
-  test('at most two windows are loaded before their bytes are taken', async () => {
+  test('at most two windows are loaded before their bytes are consumed', async () => {
     const store = createMemoryStore()
     const copy = store.store(randomBytes(10 * MiB), 'stored')
     const chunks = emit(store.reader, batches([wholeCopy(copy, null)]), { start: 0, end: 10 * MiB })
@@ -99,7 +100,7 @@ describe('reading', () => {
     expect((await chunks.next()).done).toBe(true)
   })
 
-  test('a range in the middle reads the check pages that hold it and nothing else', async () => {
+  test('a range in the middle reads only the check pages that contain it', async () => {
     const store = createMemoryStore()
     const bytes = randomBytes(10 * MiB)
     const copy = store.store(bytes, 'stored')
@@ -114,7 +115,7 @@ describe('reading', () => {
     ])
   })
 
-  test('a signal ends it before the next read', async () => {
+  test('an abort signal stops the download before the next read', async () => {
     const store = createMemoryStore()
     const copy = store.store(randomBytes(10 * MiB), 'stored')
     const stop = new AbortController()
@@ -130,7 +131,7 @@ describe('reading', () => {
     expect(store.reads.length).toBeLessThanOrEqual(2)
   })
 
-  test('a consumer that stops leaves no read behind', async () => {
+  test('no read outlives a consumer that stops', async () => {
     const store = createMemoryStore()
     const copy = store.store(randomBytes(10 * MiB), 'stored')
     let running = 0
@@ -148,7 +149,7 @@ describe('reading', () => {
     expect(store.reads.length).toBeLessThanOrEqual(2)
   })
 
-  test('segments that do not add up to what was announced are a failure', async () => {
+  test('segments that do not add up to the announced length are an error', async () => {
     const source = async function* (): AsyncGenerator<Buffer[]> {
       yield [Buffer.alloc(10)]
     }
@@ -160,7 +161,7 @@ describe('reading', () => {
     await expect(drain(10)).resolves.toBeUndefined()
   })
 
-  test('literals of any size pass in pieces of at most 1 MiB', async () => {
+  test('literals of any size are passed on in pieces of at most 1 MiB', async () => {
     const bytes = randomBytes(2 * MiB + 7)
     const chunks: Buffer[] = []
     const { reader } = createMemoryStore()
@@ -175,7 +176,7 @@ describe('reading', () => {
   })
 })
 
-test('inflating a large file leaves the event loop its turns', async () => {
+test('inflating a large file does not block the event loop', async () => {
   const store = createMemoryStore()
   const content = Buffer.alloc(64 * MiB)
   const artifact = store.addArtifact([{ kind: 'file', path: 'zeros', content, form: 'deflate' }])
@@ -195,11 +196,11 @@ test('inflating a large file leaves the event loop its turns', async () => {
   for await (const chunk of representation.read(0, content.length)) received += chunk.length
   counting = false
   expect(received).toBe(content.length)
-  // zlib gives 256 KiB at a time, each from another thread.
+  // zlib yields 256 KiB at a time, each from another thread.
   expect(turns).toBeGreaterThan(64)
 })
 
-describe('patterns that take long on long paths', () => {
+describe('patterns that are slow on long paths', () => {
   const name = 'a'.repeat(250)
   const specs = Array.from({ length: 400 }, (_, index): EntrySpec => {
     const path = `${`${name}/`.repeat(15)}${index}`
@@ -207,7 +208,7 @@ describe('patterns that take long on long paths', () => {
   })
   const paths = Array.from({ length: 16 }, (_, index) => `**/*${'a'.repeat(200 + index)}b`)
 
-  test('leave the event loop its turns', async () => {
+  test('do not block the event loop', async () => {
     const store = createMemoryStore()
     const artifact = store.addArtifact(specs)
     let turns = 0
@@ -219,7 +220,7 @@ describe('patterns that take long on long paths', () => {
     expect(turns).toBeGreaterThan(10)
   })
 
-  test('are given up when nobody waits', async () => {
+  test('stop matching when the client has gone', async () => {
     const store = createMemoryStore()
     const artifact = store.addArtifact(specs)
     const signal = AbortSignal.abort(new Error('the client hung up'))
@@ -230,7 +231,8 @@ describe('patterns that take long on long paths', () => {
   })
 })
 
-/** Flips one bit of every copy in turn; whatever is emitted must be a prefix of what is emitted of the whole store. */
+/** Flips one bit of every copy in turn; what is emitted must be a prefix of what the intact store
+ *  emits. */
 describe('damage', () => {
   const specs: EntrySpec[] = [
     { kind: 'file', path: 'a', content: repetitive(9000), form: 'joining' },
@@ -265,7 +267,7 @@ describe('damage', () => {
     ]
   }
 
-  test('a damaged page is never emitted, is named, and is marked', async () => {
+  test('a damaged page is never emitted, and is named and marked', async () => {
     const store = createMemoryStore()
     const artifact = store.addArtifact(specs)
     const forms = await formsOf(store, artifact)
@@ -305,7 +307,7 @@ describe('damage', () => {
     expect(store.marked).toEqual([placeOf(file.blob.copy!)])
   })
 
-  test('a pack that is gone fails the transfer and marks nothing', async () => {
+  test('a missing pack fails the transfer and marks nothing', async () => {
     const store = createMemoryStore()
     const zip = await representZip(store.reader, store.addArtifact(specs))
     await readAll(zip)
@@ -316,7 +318,7 @@ describe('damage', () => {
     expect(store.marked).toEqual([])
   })
 
-  test('each read of a pack that fails once makes the transfer fail visibly', async () => {
+  test('any single failed read of a pack makes the transfer fail visibly', async () => {
     const store = createMemoryStore({ packBytes: 400_000 })
     const artifact = store.addArtifact(fullTree())
     for (const form of [
@@ -345,7 +347,7 @@ describe('damage', () => {
     }
   })
 
-  test('content that is not what its CRC-32 says is not given whole', async () => {
+  test('content that does not match its CRC-32 is not sent completely', async () => {
     const store = createMemoryStore()
     const artifact = store.addArtifact([
       { kind: 'file', path: 'a', content: repetitive(9000), form: 'joining' },
@@ -357,7 +359,7 @@ describe('damage', () => {
     expect(bytes.length).toBeLessThan(9000)
   })
 
-  test('verifyReadable names what is known to be damaged, within what is asked for', async () => {
+  test('verifyReadable names the paths known to be damaged, among those requested', async () => {
     const store = createMemoryStore()
     const available = store.addArtifact(specs)
     const damaged = { ...available, state: 'damaged' as const }

@@ -1,5 +1,5 @@
-/** A file of any size whose bytes are made when they are read: 1 MiB of noise over and over, so that every check page is
- *  the same and nothing is held. */
+/** A file of any size whose bytes are generated on read: the same 1 MiB of noise repeated, so that
+ *  every check page is the same and nothing is held. */
 import { randomFillSync } from 'node:crypto'
 import type { BlobPlacement, CopyCodec } from '../../src/core/copy.ts'
 import { combineCrc32, crc32 } from '../../src/core/crc32.ts'
@@ -11,14 +11,14 @@ const pageBytes = 1024 * 1024
 const noise = randomFillSync(Buffer.alloc(pageBytes))
 const noiseCrc = crc32(noise)
 
-/** The bytes of the file from `offset` on. */
+/** Returns the bytes of the file from `offset` on. */
 export function endlessBytes(offset: number, lengthBytes: number): Buffer {
   const bytes = Buffer.alloc(lengthBytes)
   for (let at = 0; at < lengthBytes;) at += noise.copy(bytes, at, (offset + at) % pageBytes)
   return bytes
 }
 
-/** The file as an entry with one `stored` copy, which is the whole of the pack `endless`. */
+/** The file as an entry with one `stored` copy, which is the entire pack `endless`. */
 export function endlessFile(
   path: string,
   sizeBytes: number,

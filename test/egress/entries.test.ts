@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { tarMembers } from '../../src/egress/entries.ts'
 import { createMemoryStore } from './memory-store.ts'
 
-test('come in order, some at a time, and leave turns to others in between', async () => {
+test('members are yielded in order, a few at a time, with turns of the event loop in between', async () => {
   const store = createMemoryStore()
   const paths = Array.from({ length: 1200 }, (_, index) => `d${10_000 + index}`)
   const specs = paths.map((path) => ({ kind: 'directory', path }) as const)

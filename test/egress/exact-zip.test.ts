@@ -1,4 +1,4 @@
-/** Zips taken apart here, as ingest does it, come back byte for byte, whole and in ranges. */
+/** Zips taken apart here, as ingest does it, are reproduced byte for byte, whole and in ranges. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
@@ -12,8 +12,9 @@ import { createMemoryStore, type MemoryStore } from './memory-store.ts'
 import { readAll } from './read-all.ts'
 import { turns } from '../turns.ts'
 
-/** Cuts `zip` into streams and skeleton pages of `pageMembers` members. `inOrder`: its directory follows the members in
- *  their order, so that pages hold it; otherwise the tail does. */
+/** Cuts `zip` into streams and skeleton pages of `pageMembers` members. `inOrder`: the zip's
+ *  directory has the order of the members, so that member pages hold it; otherwise the tail
+ *  does. */
 function keepExact(
   store: MemoryStore,
   zip: Buffer,
@@ -128,7 +129,7 @@ const checkExact = async (
   }
 }
 
-test('any zip taken apart comes back, and any ranges of it join to it', async () => {
+test('any zip that was taken apart is reproduced, and any ranges of it concatenate to it', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(member, { maxLength: 12 }),
@@ -143,7 +144,7 @@ test('any zip taken apart comes back, and any ranges of it join to it', async ()
   )
 })
 
-test('a range near the end reads only the streams and pages it needs', async () => {
+test('a range near the end reads only the streams and pages that it needs', async () => {
   const specs = Array.from({ length: 3000 }, (_, index) => ({
     name: `file-${index}`,
     content: `content ${index}`,
@@ -164,7 +165,7 @@ test('a range near the end reads only the streams and pages it needs', async () 
   expect(pagesRead.every((page) => page === 0 || page >= 5)).toBe(true)
 })
 
-test('a damaged stream is named by its member, before a status is sent', async () => {
+test('a damaged stream is reported by its member before a status is sent', async () => {
   const specs = ['a', 'b', 'c'].map((name) => ({ name, content: `content of ${name}` }))
   const store = createMemoryStore()
   const artifact = keepExact(store, buildZip({ members: specs }), {

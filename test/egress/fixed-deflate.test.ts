@@ -14,7 +14,7 @@ const bytes = fc
   )
   .map((pieces) => Buffer.concat(pieces))
 
-test('a final block inflates to its bytes', () => {
+test('a final block inflates to its input', () => {
   fc.assert(
     fc.property(bytes, (content) => {
       expect(inflateRawSync(encodeFixedBlock(content, 'final')).equals(content)).toBe(true)
@@ -23,14 +23,14 @@ test('a final block inflates to its bytes', () => {
   )
 })
 
-test('every length of a run of NULs has its code', () => {
+test('a run of NULs of any length is encoded correctly', () => {
   for (let length = 0; length < 600; length++) {
     const content = Buffer.alloc(length)
     expect(inflateRawSync(encodeFixedBlock(content, 'final')).equals(content)).toBe(true)
   }
 })
 
-test('open blocks join, before each other and before anything else that begins at a byte', () => {
+test('open blocks can be followed by each other and by anything else that begins at a byte', () => {
   fc.assert(
     fc.property(fc.array(bytes, { maxLength: 5 }), (contents) => {
       const open = Buffer.concat(contents.map((content) => encodeFixedBlock(content, 'open')))
@@ -43,7 +43,7 @@ test('open blocks join, before each other and before anything else that begins a
   )
 })
 
-test('the length does not depend on which digits there are', () => {
+test('the length does not depend on the digits', () => {
   const digits = fc.stringMatching(/^[0-7]{11}$/)
   fc.assert(
     fc.property(digits, digits, (a, b) => {
@@ -54,14 +54,14 @@ test('the length does not depend on which digits there are', () => {
   )
 })
 
-test('the length of a block can be told without making it, piece by piece', () => {
+test('the length of a block can be computed piece by piece without encoding it', () => {
   const piece = bytes.map((content) => Buffer.concat([Buffer.from('n'), content]))
   const run = fc.integer({ min: 0, max: 1200 })
   const endings = fc.constantFrom('open' as const, 'final' as const)
   fc.assert(
     fc.property(fc.array(fc.oneof(piece, run), { maxLength: 8 }), endings, (pieces, ending) => {
       const meter = createFixedMeter()
-      // What a block leaves behind must not count for the next.
+      // The previous block must not affect the next.
       meter.add(measureFixed(Buffer.from('before\0\0')))
       meter.takeBlock('open')
       for (const each of pieces) {

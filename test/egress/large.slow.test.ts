@@ -1,4 +1,4 @@
-/** Archives beyond what 32 bits can say, read by the tools that people have. Bytes are made while they are read. */
+/** Archives beyond 32-bit limits, read by common tools. Bytes are generated on read. */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createWriteStream, mkdtempSync, rmSync } from 'node:fs'
@@ -15,7 +15,7 @@ import { createMemoryStore, type EntrySpec, type MemoryStore } from './memory-st
 
 const GiB = 1024 ** 3
 
-/** An artifact of `a`, a file `b` of `sizeBytes`, and `c`. */
+/** Returns an artifact of `a`, a file `b` of `sizeBytes`, and `c`. */
 function largeArtifact(sizeBytes: number): { store: MemoryStore; artifact: Artifact } {
   const store = createMemoryStore()
   const file = (path: string): EntrySpec => ({
@@ -37,7 +37,7 @@ function largeArtifact(sizeBytes: number): { store: MemoryStore; artifact: Artif
   return { store, artifact }
 }
 
-test('unzip and Python test a zip with a member of 4.5 GiB and one behind it', async () => {
+test('unzip and Python accept a zip with a member of 4.5 GiB and one after it', async () => {
   const { store, artifact } = largeArtifact(4.5 * GiB)
   const zip = await representZip(store.reader, artifact, { paths: ['*'] })
   const dir = mkdtempSync(join(tmpdir(), 'trove-large-'))

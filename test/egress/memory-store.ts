@@ -1,4 +1,5 @@
-/** An artifact in memory: both ports as far as egress reads them, over packs that a test can look into and damage. */
+/** An in-memory artifact: both ports as far as egress reads them, over packs that a test can
+ *  inspect and damage. */
 import { constants, deflateRawSync } from 'node:zlib'
 import type { ArtifactKind, ArtifactName } from '../../src/core/artifact.ts'
 import type { BlobPlacement, Copy, CopyCodec, Part, StreamPlace } from '../../src/core/copy.ts'
@@ -34,14 +35,14 @@ export type EntrySpec =
 
 export interface MemoryStore {
   reader: Reader
-  /** Pack name → its bytes; change them to damage it. */
+  /** Pack name to its bytes; change these to damage the pack. */
   packs: Map<string, Buffer>
   /** Every read of a pack, in order. */
   reads: { packName: string; offset: number; lengthBytes: number }[]
   marked: StreamPlace[]
   /** Called before each read; may throw. */
   beforeRead: (count: number) => Promise<void> | void
-  /** Writes `bytes` to the current pack as a copy. */
+  /** Appends `bytes` to the current pack as a copy. */
   store(bytes: Buffer, codec: CopyCodec): Copy
   addFile(content: Buffer, form: FileForm): BlobPlacement
   addArtifact(specs: EntrySpec[], facts?: Partial<Artifact>): Artifact
@@ -52,7 +53,8 @@ export interface MemoryStore {
 const joined = (content: Buffer): Buffer =>
   deflateRawSync(content, { finishFlush: constants.Z_SYNC_FLUSH })
 
-/** `packBytes`: a new pack is begun once the current one is longer; small ones scatter an artifact over many. */
+/** `packBytes`: size at which a new pack is begun; a small one scatters an artifact over many
+ *  packs. */
 export function createMemoryStore(options: { packBytes?: number } = {}): MemoryStore {
   const packBytes = options.packBytes ?? 64 * 1024 * 1024
   const packs = new Map<string, Buffer>()
@@ -83,7 +85,7 @@ export function createMemoryStore(options: { packBytes?: number } = {}): MemoryS
         packName = `pack-${nextId}`
         packLength = 0
       }
-      // Something between copies, as the headers of a pack are.
+      // Separates copies, as the headers in a pack do.
       pieces.push(Buffer.alloc(37, 0xee), bytes)
       const offset = packLength + 37
       packLength = offset + bytes.length
@@ -196,7 +198,7 @@ export function createMemoryStore(options: { packBytes?: number } = {}): MemoryS
   return store
 }
 
-/** CRC-32 of each check page. */
+/** The CRC-32 of each check page. */
 function checksOf(bytes: Buffer): Buffer {
   const pages = Math.ceil(bytes.length / limits.checkPageBytes)
   const checks = Buffer.alloc(pages * 4)

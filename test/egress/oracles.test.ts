@@ -1,4 +1,5 @@
-/** Our archives as others read them. Tools that a machine may lack (unzip, tar, python3) are used when present. */
+/** Our archives as other programs read them. Tools that may be missing (unzip, tar, python3) are
+ *  used when present. */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import {
@@ -53,7 +54,7 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }))
 const sha = (bytes: Uint8Array): string =>
   createHash('sha256').update(bytes).digest('hex').slice(0, 16)
 
-/** One line for each entry: what an archive must say of it. */
+/** One line per entry: what an archive must contain. */
 function describeSpecs(list: EntrySpec[], withMode: boolean): string[] {
   return list
     .map((spec) => {
@@ -84,23 +85,26 @@ function extractedTree(root: string): string[] {
     .sort()
 }
 
-/** Directories that the archive does not name are made by every extractor. */
+/** Drops directories that the archive does not name, which every extractor creates. */
 function withoutImplied(lines: string[]): string[] {
   const named = new Set(describeSpecs(specs, true))
   return lines.filter((line) => !/\/ \d+ $/.test(line) || named.has(line))
 }
 
 describe('a generated zip', () => {
-  test.skipIf(!has('unzip', '-v'))('is whole to unzip, which restores modes and links', () => {
-    execFileSync('unzip', ['-tqq', zipPath])
-    const out = join(dir, 'unzip')
-    execFileSync('unzip', ['-qq', zipPath, '-d', out], {
-      env: { ...process.env, LC_ALL: 'C.UTF-8' },
-    })
-    expect(withoutImplied(extractedTree(out))).toEqual(describeSpecs(specs, true))
-  })
+  test.skipIf(!has('unzip', '-v'))(
+    "passes unzip's test, and unzip restores modes and links",
+    () => {
+      execFileSync('unzip', ['-tqq', zipPath])
+      const out = join(dir, 'unzip')
+      execFileSync('unzip', ['-qq', zipPath, '-d', out], {
+        env: { ...process.env, LC_ALL: 'C.UTF-8' },
+      })
+      expect(withoutImplied(extractedTree(out))).toEqual(describeSpecs(specs, true))
+    },
+  )
 
-  test.skipIf(!python)("means the same to Python's zipfile", () => {
+  test.skipIf(!python)("reads the same in Python's zipfile", () => {
     const script = `
 import sys, zipfile, hashlib, json
 z = zipfile.ZipFile(sys.argv[1])
@@ -120,7 +124,7 @@ for i in z.infolist():
     expect(read.sort()).toEqual(describeSpecs(specs, true))
   })
 
-  test('means the same to fflate', () => {
+  test('reads the same in fflate', () => {
     const files = unzipSync(zip)
     const read = Object.entries(files).map(([path, bytes]) => [path, sha(bytes)])
     const expected = specs.map((spec) => {
@@ -130,11 +134,11 @@ for i in z.infolist():
     expect(Object.fromEntries(read)).toEqual(Object.fromEntries(expected))
   })
 
-  test('means the same to yauzl, which checks sizes and names', async () => {
+  test('reads the same in yauzl, which checks sizes and names', async () => {
     expect(await readWithYauzl(zip)).toEqual(describeSpecs(specs, true))
   })
 
-  test("comes apart in the stock client's streaming extractor, whatever the pieces it arrives in", async () => {
+  test("is extracted by the stock client's streaming extractor, however it is split", async () => {
     for (const size of [zip.length, 65_536, 1009]) {
       const read = await readWithUnzipStream(zip, size)
       const expected = specs.map((spec) => {
@@ -145,7 +149,7 @@ for i in z.infolist():
     }
   })
 
-  test('of a run has a folder for each artifact, and of one file wraps it', async () => {
+  test('of a run has a folder per artifact, and that of one file wraps it', async () => {
     const store = createMemoryStore()
     const one = store.addArtifact(specs, { name: 'ones' as never })
     const file: EntrySpec = {
@@ -173,7 +177,7 @@ for i in z.infolist():
 
 describe('a tar.gz', () => {
   test.skipIf(!has('tar', '--version'))(
-    'is whole to gzip and GNU tar, which restores modes and links',
+    'passes the test of gzip, and GNU tar restores modes and links',
     () => {
       execFileSync('gzip', ['-t', tarPath])
       const out = mkdtempSync(join(dir, 'tar-'))
@@ -184,7 +188,7 @@ describe('a tar.gz', () => {
     },
   )
 
-  test.skipIf(!python)("means the same to Python's tarfile", () => {
+  test.skipIf(!python)("reads the same in Python's tarfile", () => {
     const script = `
 import sys, tarfile, hashlib, json
 t = tarfile.open(sys.argv[1], 'r:gz')
@@ -201,7 +205,7 @@ for i in t:
     expect(read.sort()).toEqual(describeSpecs(specs, true))
   })
 
-  test("means the same to tar-stream behind Node's gunzip", async () => {
+  test("reads the same in tar-stream after Node's gunzip", async () => {
     const read: string[] = []
     const sink = extract()
     sink.on('entry', (header, stream, next) => {
@@ -222,7 +226,7 @@ for i in t:
     expect(read.sort()).toEqual(describeSpecs(specs, true))
   })
 
-  test('takes less than 110 bytes and its name for an entry without content', async () => {
+  test('takes less than 110 bytes plus the name for a tiny entry', async () => {
     const store = createMemoryStore()
     const many: EntrySpec[] = Array.from({ length: 1000 }, (_, index) => ({
       kind: 'file',
@@ -268,7 +272,7 @@ async function readWithYauzl(bytes: Buffer): Promise<string[]> {
   })
 }
 
-/** unzip-stream has no types and belongs to @actions/artifact. */
+/** Reads with unzip-stream, a dependency of @actions/artifact that has no types. */
 async function readWithUnzipStream(bytes: Buffer, pieceBytes: number): Promise<string[]> {
   const client = new URL('../../node_modules/@actions/artifact/package.json', import.meta.url)
   const require = createRequire(client)

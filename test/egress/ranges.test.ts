@@ -1,4 +1,5 @@
-/** Ranges of generated archives: what is remembered of an archive changes how they are found, and no byte of them. */
+/** Ranges of generated archives: what is cached about an archive affects how ranges are found, but
+ *  no byte of them. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import type { ArtifactName } from '../../src/core/artifact.ts'
@@ -29,8 +30,8 @@ const forms: Record<string, (reader: Reader, artifact: Artifact) => Promise<Repr
 }
 const formNames = Object.keys(forms)
 
-/** Metadata of one artifact, of which nothing is remembered yet; counts the pages that are asked for. `knowsPages`: what each
- *  comes to in a zip was kept when it was committed. */
+/** Metadata of one artifact about which nothing is cached; counts the pages that are read.
+ *  `knowsPages`: the page sizes of its zip were recorded when it was committed. */
 function readerOf(
   store: MemoryStore,
   made: () => Artifact,
@@ -56,7 +57,8 @@ const file = (index: number, form: FileForm, length = 1 + (index % 700)): EntryS
 })
 const fileForms: FileForm[] = ['joining', 'deflate', 'stored', { partBytes: 100 }]
 
-/** Runs of entries of one kind, so that pages begin behind contents, headers and foreign streams alike. */
+/** Runs of entries of one kind, so that pages begin after contents, headers and foreign streams
+ *  alike. */
 const kinds = fc.constantFrom('file', 'foreign', 'empty', 'directory', 'symlink')
 const trees = fc
   .array(fc.tuple(kinds, fc.oneof(fc.integer({ min: 1, max: 60 }), fc.constant(pageEntries))), {
@@ -81,7 +83,7 @@ const trees = fc
     ),
   )
 
-/** The same contents with their streams in another form, as healing leaves them. */
+/** The same contents with some streams in another form, as healing leaves them. */
 function healed(specs: readonly EntrySpec[]): EntrySpec[] {
   return specs.map((spec, index) =>
     spec.kind === 'file' && index % 5 === 0 ? { ...spec, form: 'stored' } : spec,
@@ -103,12 +105,12 @@ async function expectSlices(
     const end = Math.min(start + length, whole.length)
     const bytes = await readAll(archive, start, end)
     if (!bytes.equals(whole.subarray(start, end)))
-      throw new Error(`bytes ${start} to ${end} of ${whole.length} are others`)
+      throw new Error(`bytes ${start} to ${end} of ${whole.length} differ`)
   }
 }
 
 test.each(formNames)(
-  'any range of a %s is that slice of it, whatever was read before and after it healed',
+  'any range of a %s is that slice of it, whatever was read before, also after healing',
   async (form) => {
     const represent = forms[form]!
     const ranges = fc.tuple(fractions, fractions)
@@ -140,7 +142,7 @@ test.each(formNames)(
   },
 )
 
-/** Of twenty pages, and only read. */
+/** Twenty pages, which the tests only read. */
 const longStore = createMemoryStore()
 const longArtifact = longStore.addArtifact(
   Array.from({ length: 20 * pageEntries }, (_, index) => file(index, 'joining', 20)),
@@ -148,26 +150,26 @@ const longArtifact = longStore.addArtifact(
 
 const unmeasured = 'zip that was committed by an older version'
 
-test.each([...formNames, unmeasured])('ranges far behind of a %s are found', async (form) => {
+test.each([...formNames, unmeasured])('ranges far into a %s are found', async (form) => {
   const represent = forms[form] ?? representZip
   const { reader, pages } = readerOf(longStore, () => longArtifact, form !== unmeasured)
   const read = async (fraction: number): Promise<number> => {
     pages.length = 0
-    // Each request makes it anew.
+    // Each request creates the representation anew.
     const archive = await represent(reader, longArtifact)
     const start = Math.floor(fraction * (archive.totalBytes - 100))
     await readAll(archive, start, start + 100)
     return pages.length
   }
-  // All pages once, and those that the range is made of; to know how long a tar.gz of some paths is takes all pages too. What
-  // those of a zip come to is kept with the artifact.
+  // All pages once, and those of the range; measuring a tar.gz of some paths takes all pages as
+  // well. The page sizes of a zip are kept with the artifact.
   const most = { zip: 3, 'tar.gz of some paths': 44, 'zip of a run': 45 }[form] ?? 25
   expect(await read(1)).toBeLessThanOrEqual(most)
   expect(await read(1)).toBeLessThanOrEqual(3)
   expect(await read(0.5)).toBeLessThanOrEqual(3)
 })
 
-test('a download that breaks off leaves what the next one goes on from', async () => {
+test('an interrupted download leaves marks from which the next one resumes', async () => {
   for (const form of formNames) {
     const { reader, pages } = readerOf(longStore, () => longArtifact)
     const archive = await forms[form]!(reader, longArtifact)
@@ -179,7 +181,7 @@ test('a download that breaks off leaves what the next one goes on from', async (
   }
 })
 
-test('of any number of pages a bounded number of marks is kept, which stand evenly', () => {
+test('the number of marks is bounded however many pages there are, and they are evenly spaced', () => {
   const marks = createMarks<{ page: number }>()
   for (let page = 0; page < 100_000; page++) marks.note({ page })
   let kept = 0

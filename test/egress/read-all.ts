@@ -1,7 +1,7 @@
-/** Reading representations whole or in part. */
+/** Reads representations, whole or in part. */
 import type { Representation } from '../../src/egress/representation.ts'
 
-/** The bytes of `[start, end)`; without a range, all of them. */
+/** Returns the bytes of `[start, end)`; without a range, all of them. */
 export async function readAll(
   representation: Representation,
   start = 0,

@@ -1,5 +1,5 @@
-/** What holds for every representation: the announced length is the emitted one, any range is that range of the whole,
- *  and chunks have the promised sizes. */
+/** Properties of every representation: the announced length is the emitted one, any range is that
+ *  slice of the whole, and chunks have the documented sizes. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import {
@@ -56,7 +56,7 @@ async function check(specs: EntrySpec[], cuts: number[], packBytes: number): Pro
     await checkRanges(representation, cuts)
 }
 
-test('any ranges of any representation join to the whole, which has the announced length', async () => {
+test('any ranges of any representation concatenate to the whole, which has the announced length', async () => {
   const cuts = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 4 })
   await fc.assert(fc.asyncProperty(tree, cuts, fc.constantFrom(500, 20_000, 1_000_000), check), {
     numRuns: 30,
@@ -71,7 +71,7 @@ test('an artifact without entries is an empty zip and an empty tar', async () =>
   await check([], [0.5], 1000)
 })
 
-test('modification times change bytes, never a length', async () => {
+test('modification times change bytes but never a length', async () => {
   await fc.assert(
     fc.asyncProperty(tree, fc.integer({ min: -1e9, max: 1e11 }), async (specs, modifiedAt) => {
       const store = createMemoryStore()
@@ -86,7 +86,7 @@ test('modification times change bytes, never a length', async () => {
   )
 })
 
-test('chunks are between 16 KiB and 1 MiB, the last excepted', async () => {
+test('chunks are between 16 KiB and 1 MiB, except the last', async () => {
   const store = createMemoryStore()
   for (const representation of await everyForm(store, store.addArtifact(fullTree()))) {
     const sizes: number[] = []
@@ -97,13 +97,13 @@ test('chunks are between 16 KiB and 1 MiB, the last excepted', async () => {
   }
 })
 
-test('the same artifact has the same tags; another version, subset or encoding has others', async () => {
+test('the same artifact has the same ETags, and another version, subset or encoding has different ones', async () => {
   const store = createMemoryStore()
   const artifact = store.addArtifact(fullTree())
   const tags = (forms: Representation[]): string[] => forms.map(({ etag }) => etag)
   const first = tags(await everyForm(store, artifact))
   expect(tags(await everyForm(store, artifact))).toEqual(first)
-  // All but the contents of files, whose digests name them; two small files of the tree could share nothing else.
+  // Except for contents of files, whose ETags are their digests.
   expect(new Set(first).size).toBe(first.length)
   const healed = tags(await everyForm(store, { ...artifact, version: 2 }))
   const kept = healed.filter((tag) => first.includes(tag))

@@ -1,4 +1,4 @@
-/** Random trees for properties, and one tree that has everything. */
+/** Random trees for properties, and one tree with everything. */
 import fc from 'fast-check'
 import { randomBytes } from 'node:crypto'
 import type { EntrySpec, FileForm } from './memory-store.ts'
@@ -114,7 +114,7 @@ const entry: fc.Arbitrary<EntrySpec> = fc.oneof(
   },
 )
 
-/** Distinct paths; none is below another that is not a directory. */
+/** Distinct paths; none lies below a path that is not a directory. */
 export const tree: fc.Arbitrary<EntrySpec[]> = fc
   .uniqueArray(entry, { maxLength: 25, selector: (spec) => spec.path })
   .map((specs) =>

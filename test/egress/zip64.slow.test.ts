@@ -1,4 +1,4 @@
-/** ZIP64 wherever counts, sizes or offsets need it, and nowhere else. */
+/** ZIP64 is used wherever counts, sizes or offsets need it, and nowhere else. */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -77,7 +77,7 @@ function manyFiles(count: number): EntrySpec[] {
   }))
 }
 
-test('70,000 entries need ZIP64 end records, which others read', async () => {
+test('70,000 entries need ZIP64 end records, which other programs read', async () => {
   const store = createMemoryStore()
   const zip = await representZip(store.reader, store.addArtifact(manyFiles(70_000)))
   const bytes = await readAll(zip)
@@ -107,7 +107,7 @@ test('65,534 entries do not need ZIP64, one more does', () => {
   )
 })
 
-/** Replaces the second entry of an artifact with a file too large to keep. */
+/** Replaces the second entry of an artifact with a file too large to store. */
 function replaceSecond(store: MemoryStore, id: number, file: StoredFile): void {
   const { read } = store.reader.packs
   store.reader.packs.read = async (name, offset, lengthBytes) =>
@@ -125,7 +125,7 @@ test.each([
   { sizeBytes: 0xffffffff, wide: true },
   { sizeBytes: 0xffffffff - 1, wide: false },
 ])(
-  'a file of $sizeBytes bytes, and one behind it, are found by ranges',
+  'a file of $sizeBytes bytes, and one after it, are found by ranges',
   async ({ sizeBytes, wide }) => {
     const store = createMemoryStore()
     const file = (path: string): EntrySpec => ({

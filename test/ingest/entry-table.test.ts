@@ -1,4 +1,5 @@
-/** The entries of an upload, judged as a tree, in memory that their number and the length of their paths bound. */
+/** The entries of an upload, checked to form a tree, in memory bounded by their number and the
+ *  length of their paths. */
 import { once } from 'node:events'
 import { Worker } from 'node:worker_threads'
 import fc from 'fast-check'
@@ -15,7 +16,7 @@ interface Given {
   mode: number
 }
 
-/** Names that sort before, at and after the slash, short enough to meet often. */
+/** Names that sort before, at and after the slash, and are short enough to collide often. */
 const segment = fc.constantFrom('a', 'aa', 'a-', 'a0', 'b', '\u{1f600}', '\ufffd')
 const given: fc.Arbitrary<Given> = fc.record({
   path: fc.array(segment, { minLength: 1, maxLength: 4 }).map((segments) => segments.join('/')),
@@ -23,7 +24,7 @@ const given: fc.Arbitrary<Given> = fc.record({
   mode: fc.constantFrom(0o755, 0o700),
 })
 
-/** By the definition, at any cost; undefined when the paths do not make a tree. */
+/** The definition, regardless of cost; undefined when the paths do not form a tree. */
 function keptPaths(entries: Given[]): string[] | undefined {
   const kept = new Map<string, Given>()
   for (const entry of entries) {
@@ -41,7 +42,7 @@ function keptPaths(entries: Given[]): string[] | undefined {
     .toSorted(comparePaths)
 }
 
-test('what is kept of any entries, and what is refused, is what makes a tree', () => {
+test('exactly the entries that form a tree are kept, and everything else is rejected', () => {
   fc.assert(
     fc.property(fc.array(given, { maxLength: 12 }), (entries) => {
       const table = createEntryTable({ entriesMax: 100 })
@@ -62,8 +63,8 @@ test('what is kept of any entries, and what is refused, is what makes a tree', (
   )
 })
 
-// 5,000 paths of 4 KB, each with two thousand directories of its own: 20 MB of characters.
-test('paths that are deep take no more memory than their characters', async () => {
+// 5,000 paths of 4 KB with two thousand directories each: 20 MB of characters.
+test('deep paths take no more memory than their characters', async () => {
   const code = `
     import(${JSON.stringify(builtUrl('ingest/entry-table.ts').href)}).then(({ createEntryTable }) => {
       const table = createEntryTable({ entriesMax: 5000 })

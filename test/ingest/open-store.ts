@@ -1,4 +1,4 @@
-/** A store in a directory of its own, with ingest running in the test's thread. */
+/** A store in its own directory, with ingest running in the test's thread. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -41,7 +41,7 @@ export interface TestStore {
     content: Buffer | Readable,
     more?: Partial<IngestJob>,
   ): Promise<Published>
-  /** Sum of pack file sizes on disk. */
+  /** Sum of the sizes of pack files on disk. */
   packBytes(): Promise<number>
 }
 
@@ -109,7 +109,7 @@ export function jobOf(run: Run, name: string, form: UploadForm, now: number): In
   }
 }
 
-/** Ingests a zip from a file in `directory`, which stays there, and anything else as a stream. */
+/** Ingests a zip from a file in `directory`, which is left there, and anything else as a stream. */
 export async function ingestBody(
   ports: IngestPorts,
   directory: string,

@@ -1,4 +1,4 @@
-/** The threads that ingest: one that ends is replaced, however long that takes. */
+/** The ingest threads: one that ends is replaced, however long that takes. */
 import { rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
@@ -29,7 +29,7 @@ async function openPool(
   return pool
 }
 
-test('an upload waits while no thread can begin in place of one that ended, and then is done', async () => {
+test('an upload waits while no thread can replace one that ended, and then completes', async () => {
   const { directory, ports, run } = await openStore()
   const threads: Worker[] = []
   const seen = (thread: Worker): void => {
@@ -46,7 +46,7 @@ test('an upload waits while no thread can begin in place of one that ended, and 
     return (await pool.run(job, Readable.from([Buffer.from(name)]))).artifact.name
   }
   expect(await upload('before')).toBe('before')
-  // Nothing can be opened where a file lies.
+  // No pack store can be opened where a file is.
   const packs = join(directory, 'cas')
   await rename(packs, `${packs}.away`)
   await writeFile(packs, '')
@@ -59,7 +59,7 @@ test('an upload waits while no thread can begin in place of one that ended, and 
   expect(failures[0]).toContain('ended with code')
 })
 
-test('an upload whose sender goes while it waits leaves at once, and its place is free', async () => {
+test('a queued upload whose sender goes away fails at once, and its place is free', async () => {
   const store = await openStore()
   const pool = await openPool(store, () => undefined)
   const job = (name: string): IngestJob => jobOf(store.run, name, 'file', Date.now())
@@ -82,7 +82,7 @@ test('an upload whose sender goes while it waits leaves at once, and its place i
   expect(artifacts).toHaveLength(9)
 })
 
-test('slow senders of one project leave places to others', async () => {
+test('slow senders of one project leave places for others', async () => {
   const store = await openStore()
   const pool = await openPool(store, () => undefined)
   const other = await store.metadata.ensureRun(

@@ -1,5 +1,5 @@
-/** Packs that are sealed and cannot be registered: what nobody will ever know leaves no bytes, what the database knows keeps
- *  them. */
+/** Packs that are sealed but cannot be registered: bytes that nothing can refer to are removed, and
+ *  those known to the database stay. */
 import { randomBytes } from 'node:crypto'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ import { packPaths } from '../lifecycle/stored-bytes.ts'
 import { openStore } from './open-store.ts'
 import { openSession, record } from './negotiated/open-session.ts'
 
-// Of 50 blobs the second batch is full, of 25 it is what is left at the end.
+// With 50 blobs the second batch is a full one, with 25 it is the remainder at the end.
 test.each([50, 25])(
   'a session that is ended while it receives %i blobs leaves no pack behind',
   async (count) => {
@@ -20,7 +20,7 @@ test.each([50, 25])(
       ...metadata,
       claimBlobs: async (sessionId, digests) => {
         batches += 1
-        // The batch before is in the pack by then.
+        // The previous batch is in the pack by then.
         if (batches === 2) await metadata.abortSession(sessionId)
         return await metadata.claimBlobs(sessionId, digests)
       },
@@ -37,7 +37,7 @@ test.each([50, 25])(
   },
 )
 
-test('a pack of which some rows are there stays until they are swept', async () => {
+test('a pack that is partly registered stays until its rows are swept', async () => {
   const store = await openStore()
   const { metadata } = store
   const half: typeof metadata = {
@@ -58,7 +58,7 @@ test('a pack of which some rows are there stays until they are swept', async () 
   expect(await store.packBytes()).toBe(0)
 })
 
-test('bytes stay where the database cannot be asked', async () => {
+test('bytes stay when the database cannot be queried', async () => {
   const store = await openStore()
   const fail = async (): Promise<never> => {
     throw new Error('the database is gone')

@@ -1,4 +1,4 @@
-/** Staging: which bytes an upload has, whatever order its blocks came in. */
+/** Staging: which bytes an upload has, whatever the order of its blocks. */
 import { link, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -32,7 +32,7 @@ async function assembled(staging: Staging, digest: Digest): Promise<string> {
   return texts.join('')
 }
 
-test('the list decides the order, whatever the order of arrival, and a block sent twice counts once with its last bytes', async () => {
+test('the list decides the order, whatever the order of arrival, and a block sent twice has its last bytes', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c', '../x'), fc.string({ maxLength: 9 })), {
@@ -59,7 +59,7 @@ test('the list decides the order, whatever the order of arrival, and a block sen
   )
 })
 
-test('blocks that arrive at the same time are all kept', async () => {
+test('blocks that arrive concurrently are all kept', async () => {
   const { staging } = await fresh()
   const blocks = Array.from({ length: 40 }, (_, at) => `block ${at}`)
   await Promise.all(blocks.map((block) => put(staging, block, `<${block}>`)))
@@ -77,7 +77,7 @@ test('a block that is sent again after the list changes nothing', async () => {
   expect(await assembled(staging, digest)).toBe('first')
 })
 
-test('a list with a block that never came is refused and leaves no trace', async () => {
+test('a list with a block that was never sent is rejected and leaves no trace', async () => {
   const { root, staging } = await fresh()
   await put(staging, 'a', 'x')
   await expect(staging.assemble(id, ['a', 'b'])).rejects.toMatchObject({
@@ -103,7 +103,7 @@ test('a whole body is named by its content and may be sent again', async () => {
   }
 })
 
-test('a body that breaks leaves neither a block nor a file, and its bytes do not count', async () => {
+test('a body that fails leaves neither a block nor a file, and its bytes do not count', async () => {
   const { root, staging } = await fresh(10)
   const broken = Readable.from(
     (async function* () {
@@ -116,7 +116,7 @@ test('a body that breaks leaves neither a block nor a file, and its bytes do not
   await put(staging, 'a', '1234567890')
 })
 
-test('all blocks together stay within the limit, replaced ones do not count, and a restart remembers', async () => {
+test('all blocks together stay within the limit, replaced ones do not count, also after a restart', async () => {
   const { root, staging } = await fresh(10)
   await put(staging, 'a', '123456')
   await put(staging, 'a', '1234')
@@ -127,12 +127,12 @@ test('all blocks together stay within the limit, replaced ones do not count, and
   })
   const again = await openStaging(root, { uploadBytesMax: 10 })
   await expect(put(again, 'c', '1')).rejects.toMatchObject({ code: 'too_large' })
-  // One block may be listed often: the list counts what it says.
+  // A list may name a block several times, and counts it each time.
   await expect(staging.assemble(id, ['b', 'b'])).rejects.toMatchObject({ code: 'too_large' })
 })
 
-// That `writeBlock` asks is not tested: it takes a hundred thousand files.
-test('blocks are files, of which an upload has a bounded number, though nothing is in them', async () => {
+// That `writeBlock` checks this is not tested: it takes a hundred thousand files.
+test('the number of blocks of an upload is bounded, even if they are empty', async () => {
   const { root, staging } = await fresh()
   for (const block of ['a', 'b', 'a']) await put(staging, block, '')
   const ledger = await ledgerOf(
@@ -147,7 +147,7 @@ test('blocks are files, of which an upload has a bounded number, though nothing 
   )
 })
 
-test('an upload that is as large as it may be can be sent again, block by block or whole', async () => {
+test('an upload of the maximum size can be sent again, block by block or whole', async () => {
   const { staging } = await fresh(10)
   await put(staging, 'a', '123456')
   for (let turn = 0; turn < 3; turn += 1) await put(staging, 'b', '7890')
@@ -160,12 +160,12 @@ test('an upload that is as large as it may be can be sent again, block by block 
     await whole.staging.writeWhole(id, Readable.from([Buffer.from(text)]))
   for (let turn = 0; turn < 3; turn += 1) await send('1234567890')
   await expect(send('12345678901')).rejects.toMatchObject({ code: 'too_large' })
-  // What is another whole takes room of its own, of which there is as much again.
+  // A different whole body takes space of its own, for which there is as much again.
   await send('0987654321')
   await expect(send('x')).rejects.toMatchObject({ code: 'too_large' })
 })
 
-test('an upload that is gone takes no blocks', async () => {
+test('an upload that was removed accepts no blocks', async () => {
   const { staging } = await fresh()
   await put(staging, 'a', 'x')
   await staging.removeUpload(id)
@@ -190,7 +190,7 @@ test('tidying drops what was arriving, and accepted bytes whose acceptance was n
   expect(await assembled(staging, digest)).toBe('x')
 })
 
-test('a refusal is remembered across a restart and goes with the upload', async () => {
+test('a rejection is remembered across a restart and removed with the upload', async () => {
   const { root, staging } = await fresh()
   expect(await staging.wasRefused(id)).toBe(false)
   await staging.markRefused(id)

@@ -1,5 +1,5 @@
-/** Large uploads at once: each comes to its end, one after the other where they need much, and none takes more than there
- *  is. */
+/** Concurrent large uploads: all complete, one after another where they need much memory, and none
+ *  takes more than there is. */
 import { Readable } from 'node:stream'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -12,8 +12,9 @@ const turn = async (): Promise<void> => {
   await new Promise((resolve) => setImmediate(resolve))
 }
 
-// Jobs of any sizes in any interleaving, of which some are given up: at no time does more than one hold much.
-test('one job at a time holds much, and every job comes to its end', async () => {
+// Jobs of any sizes in any interleaving, some of them aborted: at no time does more than one hold
+// much.
+test('only one job at a time holds much memory, and every job completes', async () => {
   const job = fc.record({ needs: fc.integer({ min: 1, max: 100 }), isGivenUp: fc.boolean() })
   await fc.assert(
     fc.asyncProperty(fc.array(job, { maxLength: 12 }), fc.scheduler(), async (jobs, scheduler) => {
@@ -50,7 +51,7 @@ test('one job at a time holds much, and every job comes to its end', async () =>
   )
 })
 
-test('a job that would take more than one may hold alone is refused, with what and how much', () => {
+test('a job that needs more than one job may hold is rejected with the limit', () => {
   const share = createTableMemory({ littleBytes: 10, muchBytes: 5000 }).open()
   const table = createEntryTable({ entriesMax: 1000, share })
   const add = (): void => {
@@ -70,7 +71,7 @@ test('a job that would take more than one may hold alone is refused, with what a
   expect(table.count).toBeGreaterThan(20)
 })
 
-test('uploads that need much wait for one another, and small ones for nobody', async () => {
+test('uploads that need much memory wait for each other, and small ones for nobody', async () => {
   const store = await openStore()
   store.ports.tables = createTableMemory({ littleBytes: 3000, muchBytes: 100_000 })
   const tarWith = async (count: number): Promise<Buffer> =>
@@ -94,7 +95,7 @@ test('uploads that need much wait for one another, and small ones for nobody', a
     isSecondDone = true
     return published
   })
-  // Time enough for the second, if it did not wait.
+  // Time enough for the second one to complete, if it did not wait.
   for (let number = 0; number < 5; number++) {
     const small = Readable.from([await tarWith(20 + number)])
     expect(await store.put(`small-${number}`, 'tar', small)).toMatchObject({ created: true })

@@ -11,7 +11,7 @@ import { type TestStore, openStore, readAll } from './open-store.ts'
 
 const mtime = new Date(1_700_000_000_000)
 
-/** In pieces of an odd size, as a socket would give it. */
+/** Splits bytes into pieces of an odd size, as from a socket. */
 function streamOf(bytes: Buffer, pieceBytes = 10_007): Readable {
   return Readable.from(
     (function* pieces() {
@@ -70,7 +70,7 @@ describe('a tar upload', () => {
   })
 
   test.each(['tar', 'tar.gz'] as const)(
-    '%s: entries, modes, links and times come back',
+    '%s: entries, modes, links and times survive a round trip',
     async (form) => {
       const store = await openStore()
       const big = random(900_000, 7)
@@ -111,14 +111,14 @@ describe('a tar upload', () => {
     },
   )
 
-  test('an entry whose time is no number has none, and the others keep theirs', async () => {
+  test('an entry with an invalid time has none, and the others keep theirs', async () => {
     const store = await openStore()
     const tar = await tarOf([
       { name: 'a', mtime, content: 'a' },
       { name: 'b', mtime, content: 'b' },
       { name: 'c', mtime, content: 'c' },
     ])
-    // POSIX ustar: mtime at 136, the checksum over a header that has spaces in its place at 148.
+    // POSIX ustar: mtime is at 136; the checksum at 148 is computed with spaces in its place.
     const header = tar.subarray(1024, 1024 + 512)
     header.write('soon'.padEnd(11, ' '), 136, 'latin1')
     header.fill(' ', 148, 156)
@@ -129,7 +129,7 @@ describe('a tar upload', () => {
     expect(page?.modifiedAt).toEqual([1_700_000_000, null, 1_700_000_000])
   })
 
-  test('a time in an extended header counts, in whole seconds', async () => {
+  test('a time in an extended header is used, in whole seconds', async () => {
     const store = await openStore()
     const times = ['1700000001.75', '-1.5', '8589934593', '1e300', 'soon']
     const tar = await tarOf(
@@ -140,7 +140,7 @@ describe('a tar upload', () => {
     expect(page?.modifiedAt).toEqual([1_700_000_001, -2, 8_589_934_593, null, null])
   })
 
-  test('a large file is cut by content, so that a changed copy costs its changed chunks', async () => {
+  test('a large file is cut into chunks, so that a changed copy costs only its changed chunks', async () => {
     const store = await openStore()
     const first = random(8 * 1024 * 1024, 1)
     const second = Buffer.from(first)
@@ -156,7 +156,7 @@ describe('a tar upload', () => {
     expect(back.get('blob')?.content.equals(second)).toBe(true)
   })
 
-  test('the same tree by tar and by zip has one tree digest and one copy of each file', async () => {
+  test('the same tree as tar and as zip has one tree digest and one copy of each file', async () => {
     const store = await openStore()
     const tar = await store.put(
       'tar',
@@ -206,14 +206,14 @@ describe('a tar upload', () => {
       [{ name: 'a', content: 'x', pax: { 'GNU.sparse.major': '1', 'GNU.sparse.minor': '0' } }],
       { code: 'unsupported_entry', details: { path: 'a', kind: 'sparse file' } },
     ],
-    ['a length that is no number', [{ name: 'a', pax: { size: 'x' } }], { code: 'bad_archive' }],
+    ['a length that is not a number', [{ name: 'a', pax: { size: 'x' } }], { code: 'bad_archive' }],
     [
       'a name in an extended header that is not UTF-8',
       [{ name: 'a', content: 'x', pax: { hdrcharset: 'BINARY', path: 'caf\ufffd' } }],
       { code: 'unsafe_path', details: { path: 'caf\ufffd' } },
     ],
     ['a control character', [{ name: 'a\u001bb', content: 'x' }], { code: 'unsafe_path' }],
-  ])('%s is refused and nothing stays', async (_title, entries, failure) => {
+  ])('%s is rejected, and nothing is kept', async (_title, entries, failure) => {
     const store = await openStore()
     await expect(store.put('tree', 'tar', streamOf(await tarOf(entries)))).rejects.toMatchObject(
       failure,
@@ -222,13 +222,13 @@ describe('a tar upload', () => {
   })
 
   test.each(['name', 'linkname'])(
-    'a %s that is not UTF-8 is refused, and not renamed',
+    'a %s that is not UTF-8 is rejected, not renamed',
     async (field) => {
       const store = await openStore()
       const isLink = field === 'linkname'
       const entry: TarEntry = isLink ? { name: 'l', type: 'symlink' } : { name: 'f', content: 'x' }
       const tar = await tarOf([{ ...entry, [field]: 'caf?' }])
-      // As a tar made where names are Latin-1.
+      // As in a tar made where names are Latin-1.
       const at = tar.indexOf('caf?') + 3
       tar[at] = 0xe9
       tar.write(' '.repeat(8), 148)
@@ -242,7 +242,7 @@ describe('a tar upload', () => {
     },
   )
 
-  test('names of any characters come through as they are, in short and in long headers', async () => {
+  test('names of any characters are kept unchanged, in short and in long headers', async () => {
     const store = await openStore()
     const names = [
       'grün',
@@ -263,7 +263,7 @@ describe('a tar upload', () => {
   test
     .skipIf(!isGnuTar)
     .each(['--format=gnu', '--format=pax --sparse-version=0.0', '--format=pax'])(
-    'a file that tar has written without its holes is refused (%s)',
+    'a sparse file written by tar is rejected (%s)',
     async (format) => {
       const store = await openStore()
       await writeFile(join(store.directory, 'holes'), '')
@@ -277,7 +277,7 @@ describe('a tar upload', () => {
     },
   )
 
-  test('what hard links hold counts as often as it is named', async () => {
+  test('the content of a file counts again for every hard link', async () => {
     const file: TarEntry = { name: 'a', content: Buffer.alloc(600) }
     const link: TarEntry = { name: 'b', type: 'link', linkname: 'a' }
     const tar = await tarOf([file, link])
@@ -293,7 +293,7 @@ describe('a tar upload', () => {
     })
   })
 
-  test('a header of megabytes is refused and nothing stays', async () => {
+  test('a header of megabytes is rejected, and nothing is kept', async () => {
     const store = await openStore()
     const tar = await tarOf([{ name: 'a', content: Buffer.alloc(5 * 1024 * 1024) }])
     const kind = 156
@@ -309,7 +309,7 @@ describe('a tar upload', () => {
     await expectNothing(store)
   })
 
-  test('a body that stops half-way is refused and nothing stays', async () => {
+  test('a truncated body is rejected, and nothing is kept', async () => {
     const store = await openStore()
     const tar = await tarOf([{ name: 'a', content: random(500_000, 3) }])
     await expect(

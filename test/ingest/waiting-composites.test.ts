@@ -1,4 +1,4 @@
-/** Large files that wait to be registered: only so many, whatever an upload holds. */
+/** The number of large files pending registration is bounded, whatever an upload contains. */
 import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
 import { fileEndRecord } from '../../src/core/blob-exchange.ts'
@@ -25,7 +25,7 @@ test('large files are registered while others of their request arrive', async ()
   const count = limits.compositesWaitingMax
   const body = Readable.from(
     (async function* records() {
-      // One more, since the head of the record behind is awaited with each.
+      // One more, because each record is read together with the head of the next.
       for (let index = 1; index <= count + 1; index++) yield fileOf(`${index}`)
       await expect.poll(() => registered, { timeout: 20_000 }).toBe(count)
       yield fileOf('last')

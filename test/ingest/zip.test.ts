@@ -22,7 +22,7 @@ import { buildZip, type ZipMemberSpec, type ZipSpec } from '../corpus/build-zip.
 import { openStore, readAll, type TestStore } from './open-store.ts'
 import { turns } from '../turns.ts'
 
-/** A zip as the stock client writes it (GITHUB-PROTOCOL §14). */
+/** Makes a zip as the stock client writes it (GITHUB-PROTOCOL §14). */
 async function stockZip(
   files: { name: string; content: Buffer; mode?: number }[],
   level = 6,
@@ -49,7 +49,7 @@ async function entriesOf(store: TestStore, artifactId: number): Promise<string[]
   )
 }
 
-/** Puts the zip, reads it back, and expects the same bytes, whatever became of it inside. */
+/** Uploads the zip, reads it back, and expects the same bytes, however it was stored. */
 async function roundTrip(
   store: TestStore,
   zip: Buffer,
@@ -64,7 +64,7 @@ async function roundTrip(
 }
 
 describe('a zip that is taken apart', () => {
-  test('a stock zip comes back byte for byte, with modes and names in the manifest', async () => {
+  test('a stock zip is reproduced byte for byte, with modes and names in the manifest', async () => {
     const store = await openStore()
     const zip = await stockZip([
       { name: 'b/run.sh', content: Buffer.from('#!/bin/sh\n'), mode: 0o755 },
@@ -84,7 +84,7 @@ describe('a zip that is taken apart', () => {
     expect(page?.modifiedAt[0]).toBe(Date.UTC(2026, 0, 2, 3, 4, 6) / 1000)
   })
 
-  test.each([0, 1, 6, 9])('level %i comes back byte for byte', async (level) => {
+  test.each([0, 1, 6, 9])('level %i is reproduced byte for byte', async (level) => {
     const store = await openStore()
     const zip = await stockZip(
       [
@@ -96,7 +96,7 @@ describe('a zip that is taken apart', () => {
     expect((await roundTrip(store, zip)).kind).toBe('exact')
   })
 
-  test('zips of Info-ZIP and Python, with directories and links, come back byte for byte', async () => {
+  test('zips of Info-ZIP and Python, with directories and links, are reproduced byte for byte', async () => {
     const root = mkdtempSync(join(tmpdir(), 'trove-zips-'))
     onTestFinished(() => {
       rmSync(root, { recursive: true, force: true })
@@ -123,8 +123,9 @@ describe('a zip that is taken apart', () => {
     expect((await roundTrip(store, readFileSync(join(root, 'py.zip')), 'py')).kind).toBe('exact')
   })
 
-  // Whatever an honest writer may do with the framing: gaps, extras, comments, orders, descriptors, methods.
-  test('any honest layout comes back byte for byte', async () => {
+  // Anything a valid writer may do with the framing: gaps, extras, comments, orders, descriptors,
+  // methods.
+  test('any valid layout is reproduced byte for byte', async () => {
     const store = await openStore()
     const extra = fc.constantFrom(Buffer.alloc(0), Buffer.from('feca040001020304', 'hex'))
     const member: fc.Arbitrary<Omit<ZipMemberSpec, 'name'>> = fc.record({
@@ -162,9 +163,10 @@ describe('a zip that is taken apart', () => {
     )
   })
 
-  // `03 00` is both an empty file, deflated, and two bytes that a file can have.
+  // `03 00` is both the deflate stream of an empty file and the possible content of a two-byte
+  // file.
   test.each(['in one zip', 'in two zips', 'in two zips, the other first'])(
-    'a file that holds what is the deflate stream of another comes back byte for byte, %s',
+    'a file whose content is the deflate stream of another is reproduced byte for byte, %s',
     async (order) => {
       const store = await openStore()
       const text = Buffer.from('some text, some text, some text')
@@ -248,19 +250,19 @@ describe('a zip that is taken apart', () => {
 })
 
 describe('a zip that cannot be taken apart safely is kept whole', () => {
-  /** More than is held in memory of a member. */
+  /** More than the part of a member that is held in memory. */
   const large = noise(5 * 1024 * 1024)
   const file = (name: string, more: Partial<ZipMemberSpec> = {}): ZipMemberSpec => ({
     name,
     content: 'some content, some content',
     ...more,
   })
-  /** As headers have it whose ZIP64 field has the size. */
+  /** A header whose size is in the ZIP64 field. */
   const escapedSize = { claims: { sizeBytes: 0xffffffff } }
   test.each<[string, ZipSpec, RegExp]>([
     ['encrypted', { members: [file('a', { flags: 1 })] }, /encrypted/],
     [
-      'an odd method',
+      'an unsupported method',
       { members: [file('a', { method: 12, stored: Buffer.from('bz') })] },
       /method 12/,
     ],
@@ -269,7 +271,7 @@ describe('a zip that cannot be taken apart safely is kept whole', () => {
       { members: [file('a'), file('b', { claims: { localOffset: 0 } })] },
       /overlap/,
     ],
-    ['a name twice', { members: [file('a'), file('a')] }, /twice/],
+    ['a repeated name', { members: [file('a'), file('a')] }, /twice/],
     ['a file that is a directory', { members: [file('a'), file('a/b')] }, /twice/],
     ['a climbing name', { members: [file('../../etc/passwd')] }, /"\.\." segment/],
     ['an absolute name', { members: [file('/etc/passwd')] }, /absolute/],
@@ -328,17 +330,17 @@ describe('a zip that cannot be taken apart safely is kept whole', () => {
       /after its deflate stream/,
     ],
     [
-      'a large stream that is cut',
+      'a large stream that is truncated',
       { members: [{ name: 'a', content: large, stored: deflateRawSync(large).subarray(0, -9) }] },
       /is broken/,
     ],
     [
-      'a ZIP64 field that lacks the size',
+      'a ZIP64 field without the size',
       { members: [file('a', { ...escapedSize, centralExtra: Buffer.from([1, 0, 2, 0, 7, 7]) })] },
       /ZIP64 field/,
     ],
     [
-      'a ZIP64 field of a size that no number holds',
+      'a ZIP64 field with a size that is not a safe integer',
       {
         members: [
           file('a', {
@@ -350,7 +352,7 @@ describe('a zip that cannot be taken apart safely is kept whole', () => {
       /ZIP64 field/,
     ],
     [
-      'a locator of a ZIP64 end record that is not there',
+      'a locator that points to no ZIP64 end record',
       { members: [file('a', { comment: `PK\u0006\u0007${'\0'.repeat(12)}\u0001\0\0\0` })] },
       /ZIP64 end record/,
     ],
@@ -365,10 +367,10 @@ describe('a zip that cannot be taken apart safely is kept whole', () => {
 })
 
 test.each([
-  ['as it is where there is room for the ending', 'a'.repeat(251), 'a'.repeat(251)],
-  ['cut by a byte', 'a'.repeat(252), 'a'.repeat(251)],
-  ['cut to the length of a name', 'a'.repeat(255), 'a'.repeat(251)],
-  ['cut between characters', '\u{1f4e6}'.repeat(63), '\u{1f4e6}'.repeat(62)],
+  ['unchanged where there is room for the ending', 'a'.repeat(251), 'a'.repeat(251)],
+  ['shortened by a byte', 'a'.repeat(252), 'a'.repeat(251)],
+  ['shortened to the maximum length of a name', 'a'.repeat(255), 'a'.repeat(251)],
+  ['shortened at a character boundary', '\u{1f4e6}'.repeat(63), '\u{1f4e6}'.repeat(62)],
 ])('a zip that is kept whole has the name of its artifact, %s', async (_how, name, kept) => {
   const store = await openStore()
   const { id, kind } = await roundTrip(store, buildZip({ members: [{ name: '../up' }] }), name)
@@ -377,7 +379,7 @@ test.each([
   expect(await store.metadata.findArtifact(id)).toMatchObject({ name, fileName: `${kept}.zip` })
 })
 
-describe('a zip that is refused leaves nothing behind', () => {
+describe('a zip that is rejected leaves nothing behind', () => {
   async function refused(
     store: TestStore,
     zip: Buffer,
@@ -393,7 +395,7 @@ describe('a zip that is refused leaves nothing behind', () => {
     expect(await store.metadata.listSessions(Number.POSITIVE_INFINITY, 10)).toEqual([])
   }
 
-  test('cut short', async () => {
+  test('truncated', async () => {
     const store = await openStore()
     const zip = await stockZip([{ name: 'a', content: Buffer.alloc(100_000, 'ab') }])
     for (const length of [zip.length - 1, zip.length - 30, 50, 3, 0]) {
@@ -422,7 +424,7 @@ describe('a zip that is refused leaves nothing behind', () => {
     )
   })
 
-  test('a bomb that says what it is', async () => {
+  test('a bomb with honest sizes', async () => {
     const store = await openStore()
     const bomb = buildZip({
       members: [{ name: 'zeros', content: Buffer.alloc(100 * 1024 * 1024) }],

@@ -1,4 +1,4 @@
-/** A tree that is offered by what is different from an earlier one is the same as one that is offered whole. */
+/** A tree offered as changes to an earlier one is the same as one offered whole. */
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -17,7 +17,7 @@ import { openStore, type TestStore } from '../open-store.ts'
 import { openSession, record, type Session } from './open-session.ts'
 import { turns } from '../../turns.ts'
 
-/** Content of a file; `->` begins the target of a link. */
+/** Path to content; `->` begins the target of a symlink. */
 type Tree = Record<string, string>
 
 function entriesOf(tree: Tree): Entry[] {
@@ -67,7 +67,7 @@ async function commit(session: Session, tree: ManifestSummary) {
   return await session.step({ step: 'commit', tree, ...session.target })
 }
 
-/** Sends what is asked for. */
+/** Sends the requested files. */
 async function send(session: Session, changed: readonly Entry[], missing: number[], tree: Tree) {
   if (missing.length === 0) return
   const contents = missing.map((at) => Buffer.from(tree[changed[at]!.path]!))
@@ -92,7 +92,7 @@ async function uploadChanges(store: TestStore, base: Tree, head: Tree) {
   return { missing, ...(await commit(session, summaryOf(head))) }
 }
 
-/** What is stored of an artifact. */
+/** Returns what is stored of an artifact. */
 async function storedOf(store: TestStore, id: number): Promise<unknown> {
   const entries: unknown[] = []
   for (let page = 0; ; page++) {
@@ -116,7 +116,7 @@ const trees = fc
     return Object.fromEntries(Object.entries(tree).filter(([name]) => !isBelow(name)))
   })
 
-test('any tree comes of any other, and holds what it would hold sent whole', async () => {
+test('any tree can be made from any other, and holds what it would hold if sent whole', async () => {
   await fc.assert(
     fc.asyncProperty(trees, trees, async (base, head) => {
       const store = await openStore()
@@ -128,7 +128,7 @@ test('any tree comes of any other, and holds what it would hold sent whole', asy
       )
       expect(missing).toEqual(fresh)
       expect(artifact.treeDigest).toBe(summaryOf(head).treeDigest)
-      // The base goes, and with it what only it had.
+      // Removing the base must remove what only the base had.
       const now = 5_000_000_000_000
       await store.metadata.removeArtifacts([before.id], { state: 'deleted', reason: 'test', now })
       if (artifact.id !== before.id) {
@@ -147,7 +147,7 @@ test('any tree comes of any other, and holds what it would hold sent whole', asy
   )
 })
 
-test('pages are full although entries are added and taken away', async () => {
+test('pages stay full when entries are added and removed', async () => {
   const store = await openStore()
   const size = limits.manifestPageEntries
   const numbered = (index: number): string => `f${`${index}`.padStart(6, '0')}`
@@ -170,7 +170,7 @@ describe('changes', () => {
   ]
   const lines = changesOf(base, head).lines
 
-  test('of a tree that only another project has are refused', async () => {
+  test('to a tree that only another project has are rejected', async () => {
     const store = await openStore()
     await uploadWhole(store, base, 'other/app')
     const session = await openSession(store, 'mine/app')
@@ -179,7 +179,7 @@ describe('changes', () => {
     })
   })
 
-  test('that are in no order, unsafe or no lines are refused', async () => {
+  test('that are out of order, unsafe or malformed are rejected', async () => {
     const store = await openStore()
     await uploadWhole(store, base)
     const session = await openSession(store, 'mine/app')
@@ -197,7 +197,7 @@ describe('changes', () => {
     }
   })
 
-  test('longer than they may be are refused', async () => {
+  test('that are longer than the bound are rejected', async () => {
     const store = await openStore()
     await uploadWhole(store, base)
     const session = await openSession(store, 'mine/app')
@@ -211,21 +211,21 @@ describe('changes', () => {
   })
 
   test.each([
-    ['another tree', { ...summaryOf(head), treeDigest: digestOf('x') }],
-    ['another number of entries', { ...summaryOf(head), entryCount: 3 }],
-    ['another number of files', { ...summaryOf(head), fileCount: 1 }],
-    ['another size', { ...summaryOf(head), logicalBytes: 1 }],
-  ])('that do not make what was offered, but %s, are no artifact', async (_, told) => {
+    ['a different tree', { ...summaryOf(head), treeDigest: digestOf('x') }],
+    ['a different number of entries', { ...summaryOf(head), entryCount: 3 }],
+    ['a different number of files', { ...summaryOf(head), fileCount: 1 }],
+    ['a different size', { ...summaryOf(head), logicalBytes: 1 }],
+  ])('that yield something other than what was offered (%s) are not committed', async (_, announced) => {
     const store = await openStore()
     await uploadWhole(store, base)
     const session = await openSession(store, 'mine/app')
-    expect(await offer(session, summaryOf(base), told, lines)).toEqual([0])
+    expect(await offer(session, summaryOf(base), announced, lines)).toEqual([0])
     await send(session, changesOf(base, head).changed, [0], head)
-    await expect(commit(session, told)).rejects.toMatchObject({
+    await expect(commit(session, announced)).rejects.toMatchObject({
       code: 'upload_incomplete',
       details: { what: 'manifest' },
     })
-    // The whole manifest makes good for it.
+    // Sending the whole manifest corrects it.
     const whole = `trove manifest 1\n${entriesOf(head).map(formatEntry).join('')}`
     const { treeDigest, entryCount } = summaryOf(head)
     const job = { step: 'manifest', treeDigest, entryCount, encoding: 'gzip' } as const
@@ -233,7 +233,7 @@ describe('changes', () => {
     expect(await commit(session, summaryOf(head))).toMatchObject({ created: true })
   })
 
-  test('that put an entry below a file are no artifact', async () => {
+  test('that put an entry below a file are not committed', async () => {
     const store = await openStore()
     await uploadWhole(store, base)
     const session = await openSession(store, 'mine/app')
@@ -244,7 +244,7 @@ describe('changes', () => {
     })
   })
 
-  test('whose files were not sent are not complete', async () => {
+  test('whose files were not sent are incomplete', async () => {
     const store = await openStore()
     await uploadWhole(store, base)
     const session = await openSession(store, 'mine/app')
@@ -258,7 +258,7 @@ describe('changes', () => {
     expect(await commit(session, summaryOf(head))).toMatchObject({ created: true })
   })
 
-  test('keep what the base has while they are under way', async () => {
+  test('keep what the base has while they are in progress', async () => {
     const store = await openStore()
     const { id } = await uploadWhole(store, base)
     const session = await openSession(store, 'mine/app')

@@ -1,4 +1,5 @@
-/** Lists of parts that say of large files what nobody could hold: a part may be named as often as one likes. */
+/** Lists of parts that claim sizes nobody could store: a list may name one part any number of
+ *  times. */
 import { expect, test } from 'vitest'
 import { negotiate } from '../../../src/ingest/negotiated/negotiate.ts'
 import type { IngestPorts } from '../../../src/ingest/session.ts'
@@ -8,9 +9,9 @@ import { compositeOf, encoded, manifestOf, openSession, record } from './open-se
 const part = Buffer.alloc(200_000, 'part ')
 const small = Buffer.from('small')
 
-/** Commits a small file beside a large one of `count` parts; `told` is what is said of its length. */
+/** Commits a small file beside a large one of `count` parts; `announced` is its announced length. */
 async function commitWith(
-  { count, told }: { count: number; told: number },
+  { count, announced }: { count: number; announced: number },
   settings: Parameters<typeof openStore>[0] = {},
   onRead: (abort: () => void) => void = () => undefined,
 ): Promise<{ committing: Promise<unknown>; reads: () => number }> {
@@ -18,7 +19,7 @@ async function commitWith(
   const session = await openSession(store, 'mine/app')
   await session.step({ step: 'blobs' }, Buffer.concat([record(part), record(small)]))
   const parts = Array.from({ length: count }, () => part)
-  const composite = { ...compositeOf([part]), parts: compositeOf(parts).parts, sizeBytes: told }
+  const composite = { ...compositeOf([part]), parts: compositeOf(parts).parts, sizeBytes: announced }
   await session.step({ step: 'parts' }, encoded({ ...composite, digest: 'f'.repeat(64) as never }))
   await session.offer({ small })
   let reads = 0
@@ -45,15 +46,15 @@ async function commitWith(
   return { committing, reads: () => reads }
 }
 
-test('a file that is longer than it was said to be is not read to its end', async () => {
-  const { committing, reads } = await commitWith({ count: 640, told: 300_000 })
+test('a file longer than announced is not read to its end', async () => {
+  const { committing, reads } = await commitWith({ count: 640, announced: 300_000 })
   await expect(committing).rejects.toMatchObject({ code: 'digest_mismatch' })
   expect(reads()).toBeLessThan(20)
 })
 
-test('nobody reads on for a client that has gone', async () => {
+test('reading stops when the client has gone', async () => {
   const { committing, reads } = await commitWith(
-    { count: 640, told: 640 * part.length },
+    { count: 640, announced: 640 * part.length },
     {},
     (go) => {
       go()
@@ -65,7 +66,7 @@ test('nobody reads on for a client that has gone', async () => {
 
 test('files longer than an artifact may be are not read at all', async () => {
   const { committing, reads } = await commitWith(
-    { count: 3, told: 600_000 },
+    { count: 3, announced: 600_000 },
     { artifactBytesMax: 599_999 },
   )
   await expect(committing).rejects.toMatchObject({

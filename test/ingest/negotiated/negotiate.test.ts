@@ -1,5 +1,5 @@
-/** The server's side of a negotiated upload: what it believes (bytes only), and to whom it says "present" (only to those
- *  who can read it, invariant 10). */
+/** The server's side of a negotiated upload: what it trusts (only bytes), and to whom it answers
+ *  "present" (only to those who can read it, invariant 10). */
 import { rm, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { brotliCompressSync, deflateRawSync, gzipSync } from 'node:zlib'
@@ -34,7 +34,7 @@ const small = Buffer.from('small content')
 const partA = Buffer.alloc(200_000, 'part a ')
 const partB = Buffer.alloc(200_000, 'part b ')
 
-/** Project `mine/app` holds a small file and a large one of two parts. */
+/** Returns a store where project `mine/app` has a small file and a large one of two parts. */
 async function storeWithSecrets(): Promise<{ store: TestStore; files: Files }> {
   const store = await openStore()
   const owner = await openSession(store, 'mine/app')
@@ -49,7 +49,7 @@ async function storeWithSecrets(): Promise<{ store: TestStore; files: Files }> {
 }
 
 describe('possession', () => {
-  test('a digest that another project has is missing, and cannot be committed', async () => {
+  test('a digest that only another project has is missing, and cannot be committed', async () => {
     const { store, files } = await storeWithSecrets()
     const thief = await openSession(store, 'other/app')
     expect(await thief.offer(files)).toEqual([0, 1])
@@ -61,7 +61,7 @@ describe('possession', () => {
     ).toBeUndefined()
   })
 
-  test('neither whole files nor parts are stolen by naming parts', async () => {
+  test('neither whole files nor parts can be stolen by naming parts', async () => {
     const { store, files } = await storeWithSecrets()
     const thief = await openSession(store, 'other/app')
     const wanted = { large: files['large']! }
@@ -69,7 +69,7 @@ describe('possession', () => {
     const missing = await thief.step({ step: 'parts' }, encoded(compositeOf([partA, partB])))
     expect(decodeOrdinals(missing)).toEqual([0, 1])
     await expect(thief.commit(wanted)).rejects.toMatchObject({ code: 'upload_incomplete' })
-    // A composite of the thief's own with a part that it has not got.
+    // A composite of the thief's own, with a part that it does not have.
     const mine = Buffer.alloc(200_000, 'mine ')
     await thief.step({ step: 'blobs' }, record(mine))
     const mixed = compositeOf([mine, partA])
@@ -79,7 +79,7 @@ describe('possession', () => {
     await expect(thief.commit(file)).rejects.toMatchObject({ code: 'upload_incomplete' })
   })
 
-  test('who sends the bytes may refer to them, and the store keeps one copy', async () => {
+  test('a project that sends the bytes may refer to them, and the store keeps one copy', async () => {
     const { store, files } = await storeWithSecrets()
     const before = await store.packBytes()
     const other = await openSession(store, 'other/app')
@@ -90,7 +90,7 @@ describe('possession', () => {
     expect(files['small']).toBe(small)
   })
 
-  test('the own project need not send: files, and parts of its large files in other files', async () => {
+  test('the owning project need not send its files again, nor their parts in other files', async () => {
     const { store, files } = await storeWithSecrets()
     const session = await openSession(store, 'mine/app')
     expect(await session.offer(files)).toEqual([])
@@ -102,8 +102,8 @@ describe('possession', () => {
   })
 })
 
-describe('what is believed', () => {
-  test('a blob is what its bytes are: sent for another, it leaves that one missing', async () => {
+describe('trust', () => {
+  test('a blob is what its bytes are: sent in place of another, it leaves the other missing', async () => {
     const store = await openStore()
     const session = await openSession(store, 'mine/app')
     const good = Buffer.from('good')
@@ -114,7 +114,7 @@ describe('what is believed', () => {
     expect(await store.metadata.findBlob(digestOf('good'))).toBeUndefined()
   })
 
-  test('bytes that do not inflate to what they announce are refused, and what came before is kept', async () => {
+  test('bytes that do not inflate to the announced size are rejected, and earlier blobs are kept', async () => {
     const store = await openStore()
     const session = await openSession(store, 'mine/app')
     const bad = record(partA)
@@ -126,7 +126,7 @@ describe('what is believed', () => {
     expect(await session.offer({ small })).toEqual([])
   })
 
-  test('content whose stream spoils what comes behind it is not kept, for nobody', async () => {
+  test('content whose stream would corrupt what follows it is not kept for anybody', async () => {
     const store = await openStore()
     const session = await openSession(store, 'other/app')
     const content = Buffer.from('what others will send' + '\n'.repeat(8))
@@ -139,7 +139,7 @@ describe('what is believed', () => {
     expect(await store.metadata.findBlob(digestOf(content))).toBeUndefined()
   })
 
-  test('an empty blob brings no bytes with it, which nobody would check', async () => {
+  test('an empty blob may not carry bytes, which nothing would check', async () => {
     const store = await openStore()
     const session = await openSession(store, 'mine/app')
     const stream = encodeJoiningSync(small, 6)
@@ -151,7 +151,7 @@ describe('what is believed', () => {
     expect(await session.offer({ empty: Buffer.alloc(0) })).toEqual([0])
   })
 
-  test('a large file ends only where one has begun', async () => {
+  test('a large file can end only after it has begun', async () => {
     const store = await openStore()
     const session = await openSession(store, 'mine/app')
     const whole = [record(partA, 'firstPart'), fileEndRecord]
@@ -163,13 +163,13 @@ describe('what is believed', () => {
     expect(await session.offer({ small, partA })).toEqual([])
   })
 
-  test('a large file whose parts do not make its digest is refused, however it is sent', async () => {
+  test('a large file whose parts do not match its digest is rejected, however it is sent', async () => {
     const store = await openStore()
     const session = await openSession(store, 'mine/app')
     const lie = compositeOf([partA, partB], { digest: digestOf('another file') })
     const body = [record(partA, 'firstPart'), record(partB), fileEndRecord]
     await session.step({ step: 'blobs' }, Buffer.concat(body))
-    // The file is what its bytes are.
+    // The file has the digest of its bytes.
     expect(await store.metadata.findBlob(compositeOf([partA, partB]).digest)).toBeDefined()
     expect(await store.metadata.findBlob(lie.digest)).toBeUndefined()
     const entry = {
@@ -200,7 +200,7 @@ describe('what is believed', () => {
     expect(await store.metadata.findBlob(lie.digest)).toBeUndefined()
   })
 
-  test('a large file may have a part of no bytes, wherever that lies', async () => {
+  test('a large file may have an empty part, wherever it lies', async () => {
     const store = await openStore()
     const session = await openSession(store, 'mine/app')
     const empty = Buffer.alloc(0)
@@ -212,7 +212,7 @@ describe('what is believed', () => {
     expect(await session.commit(file)).toMatchObject({ created: true })
   })
 
-  test('a large file has parts', async () => {
+  test('a large file must have parts', async () => {
     const store = await openStore()
     const session = await openSession(store, 'mine/app')
     const empty = Buffer.alloc(0)
@@ -224,7 +224,7 @@ describe('what is believed', () => {
     expect(await session.commit({ empty })).toMatchObject({ created: true })
   })
 
-  test('a manifest is what its digest says, in order, and safe', async () => {
+  test('a manifest must match its digest, be in order, and be safe', async () => {
     const store = await openStore()
     const session = await openSession(store, 'mine/app')
     const line = (path: string): string => `f 644 5 ${digestOf('x')} ${path}\n`
@@ -265,7 +265,7 @@ describe('what is believed', () => {
     }
   })
 
-  test('times that inflate to more than they can be are refused, and none of them is kept', async () => {
+  test('times that inflate to more than they can be are rejected, and none of them is kept', async () => {
     const store = await openStore()
     const session = await openSession(store, 'mine/app')
     await session.offer({ small })
@@ -302,7 +302,7 @@ describe('what is believed', () => {
     })
   })
 
-  test('a request that ends within a record keeps the blobs that arrived whole', async () => {
+  test('a request that ends within a record keeps the blobs that arrived completely', async () => {
     const store = await openStore()
     const session = await openSession(store, 'mine/app')
     const body = Buffer.concat([record(small), record(partA)]).subarray(0, -5)
@@ -315,13 +315,13 @@ describe('what is believed', () => {
 })
 
 describe('a commit', () => {
-  /** More than one page of a manifest. */
+  /** More than one manifest page. */
   const many: Files = Object.fromEntries(
     Array.from({ length: 600 }, (_, index) => [`f${1000 + index}`, Buffer.from(`file ${index}`)]),
   )
   const contents = Object.values(many)
 
-  test('that comes too early tells how much is missing, and leaves nothing behind', async () => {
+  test('that comes too early reports how much is missing, and leaves nothing behind', async () => {
     const store = await openStore()
     const session = await openSession(store, 'mine/app')
     for (const early of [session.commit(many), session.step({ step: 'missing' })]) {
@@ -353,7 +353,7 @@ describe('a commit', () => {
     expect(await store.metadata.projectFigures(artifact.projectId)).toMatchObject({ uniqueBytes })
   })
 
-  test('takes what another upload of the project has brought meanwhile', async () => {
+  test('uses what another upload of the project has brought meanwhile', async () => {
     const store = await openStore()
     const [first, second] = [
       await openSession(store, 'mine/app'),
@@ -367,17 +367,17 @@ describe('a commit', () => {
     expect(await first.commit({ one: small, two: partA })).toMatchObject({ created: true })
   })
 
-  describe('of a large file of which parts are damaged, unknown to anybody,', () => {
+  describe('of a large file with damage in its parts that nobody has noticed yet', () => {
     const parts = Array.from({ length: 5 }, (_, index) => pseudoRandom(120_000, `part ${index}`))
     const before = { large: Buffer.concat(parts) }
     const turned = parts.toReversed()
     const after = { large: Buffer.concat(turned) }
 
     test.each([
-      ['bytes that have changed', [0, 4]],
-      ['a pack that ends early', [3, 4]],
-      ['a pack that is gone', [0, 1, 2, 3, 4]],
-    ])('tells how many are missing, and takes them again: %s', async (damage, bad) => {
+      ['changed bytes', [0, 4]],
+      ['a truncated pack', [3, 4]],
+      ['a missing pack', [0, 1, 2, 3, 4]],
+    ])('reports how many are missing, and accepts them again: %s', async (damage, bad) => {
       const store = await openStore()
       const cas = join(store.directory, 'cas')
       const first = await openSession(store, 'mine/app')
@@ -386,9 +386,9 @@ describe('a commit', () => {
       await first.step({ step: 'blobs' }, Buffer.concat([...sent, fileEndRecord]))
       const { artifact } = await first.commit(before)
       const [pack] = await packPaths(cas)
-      if (damage.endsWith('changed'))
+      if (damage === 'changed bytes')
         for (const index of bad) await spoil(cas, parts[index]!.subarray(1000, 2000))
-      else if (damage.endsWith('early')) await truncate(pack!, 450_000)
+      else if (damage === 'a truncated pack') await truncate(pack!, 450_000)
       else await rm(pack!)
 
       const session = await openSession(store, 'mine/app')
@@ -408,7 +408,7 @@ describe('a commit', () => {
     })
   })
 
-  test('of a manifest that was replaced by another one is refused', async () => {
+  test('of a manifest that was replaced by another one is rejected', async () => {
     const store = await openStore()
     const session = await openSession(store, 'mine/app')
     await session.offer({ small })
@@ -422,7 +422,7 @@ describe('a commit', () => {
       code: 'upload_incomplete',
       details: { what: 'manifest' },
     })
-    // As when two clients of one upload send at once: the page of one beside the summary of the other.
+    // As if two clients of one upload sent at once: a page of one with the summary of the other.
     const page = encodeOfferedPage(text.slice(manifestHeader.length))
     await session.offer({ small })
     await store.metadata.stageOffered(session.id, 'entries', 0, page)
@@ -431,7 +431,7 @@ describe('a commit', () => {
     expect(await session.commit({ small })).toMatchObject({ created: true })
   })
 
-  test('of a file that is not as long as it was said to be is refused', async () => {
+  test('of a file whose length differs from the announced one is rejected', async () => {
     const store = await openStore()
     const session = await openSession(store, 'mine/app')
     const digest = digestOf(small)

@@ -49,14 +49,14 @@ export function record(content: Buffer, kind: 'blob' | 'firstPart' = 'blob'): Bu
   return Buffer.concat([encodeBlobRecordHead(head), stream])
 }
 
-export function compositeOf(parts: Buffer[], told: Partial<Composite> = {}): Composite {
+export function compositeOf(parts: Buffer[], overrides: Partial<Composite> = {}): Composite {
   const whole = Buffer.concat(parts)
   return {
     digest: digestOf(whole),
     sizeBytes: whole.length,
     crc32: crc32(whole),
     parts: parts.map((part) => digestOf(part)),
-    ...told,
+    ...overrides,
   }
 }
 
@@ -76,10 +76,10 @@ export interface Session {
   projectId: number
   id: string
   step<Name extends StepName>(job: StepOf<Name>, body?: Buffer): Promise<NegotiationAnswers[Name]>
-  /** Offers files' manifest; answers the missing ordinals. */
+  /** Offers the manifest of the files; returns the missing ordinals. */
   offer(files: Files): Promise<number[]>
   commit(files: Files): Promise<NegotiationAnswers['commit']>
-  /** What a commit needs beside the tree. */
+  /** What a commit needs in addition to the tree. */
   target: Omit<StepOf<'commit'>, 'step' | 'tree'>
 }
 
