@@ -6,7 +6,7 @@ import { formatPeriod, formatSizeBytes } from './units.ts'
 
 /** What keeps an artifact from expiring; null when nothing does. */
 export function whyKept({ pinned, keptLatest }: Omit<Ending, 'expiresAt'>): string | null {
-  if (pinned) return 'kept until somebody lets it go'
+  if (pinned) return 'kept until it is released'
   return keptLatest ? 'kept until its branch has a newer one' : null
 }
 
@@ -53,7 +53,7 @@ export function freedSentence(
   const rest = [
     ...(sharedBytes > 0 ? [`${formatSizeBytes(sharedBytes)} is shared and stays`] : []),
     ...(savedBytes > 0
-      ? [`${formatSizeBytes(savedBytes)} is compressed away or kept only once`]
+      ? [`${formatSizeBytes(savedBytes)} is saved by compression and deduplication`]
       : []),
   ]
   const freed = `Frees ${formatSizeBytes(freedBytes)}`

@@ -7,7 +7,7 @@
 import { crc32 } from './crc32.ts'
 
 export interface SecretRule {
-  /** As it reads in a sentence after an article. */
+  /** As shown to people. */
   title: string
   /** Every match contains at least one of these strings. Most texts contain none, so a quick search
    *  rules out the rule. */
@@ -24,7 +24,7 @@ export const secretRules = {
   // Left behind by actions/checkout (v1 to v5; by v6 in a file of its own), the leak known as
   // ArtiPACKED, https://unit42.paloaltonetworks.com/github-repo-artifacts-leak-tokens/
   'git-authorization': {
-    title: 'git credential of a checkout',
+    title: 'git credential left by a checkout',
     marks: ['xtraheader', 'EXTRAHEADER'],
     pattern:
       /extraheader[ \t]{0,8}=[ \t]{0,8}["']?authorization:[ \t]{0,8}basic[ \t]{1,8}([\w+/-]{16,8192}={0,2})/gi,
@@ -69,7 +69,7 @@ export const secretRules = {
   // https://docs.npmjs.com/cli/configuring-npm/npmrc#auth-related-configuration; `${NAME}` is a
   // variable.
   'registry-password': {
-    title: 'password of a package registry',
+    title: 'package registry password',
     marks: [':_authToken', ':_auth', ':_password', 'npmAuthToken'],
     pattern:
       /^[ \t]{0,8}(?:\/\/[\w.:@/~-]{1,255}:_(?:authToken|auth|password)[ \t]{0,8}=|npmAuthToken:)[ \t]{0,8}["']?([^\s"'$<{]{16,4096})/gm,
@@ -121,7 +121,7 @@ export const secretRules = {
   // https://kubernetes.io/docs/reference/config-api/kubeconfig.v1/#AuthInfo: a PEM key,
   // base64-encoded.
   'kubernetes-key': {
-    title: 'private key of a kubeconfig',
+    title: 'private key in a kubeconfig',
     marks: ['client-key-data'],
     pattern: /client-key-data["']?:[ \t]{1,8}["']?(LS0tLS1CRUdJTi[A-Za-z0-9+/]{60,16384}={0,2})/g,
     holds: (encoded) => {
@@ -133,7 +133,7 @@ export const secretRules = {
   // https://learn.microsoft.com/azure/storage/common/storage-configure-connection-string: 64 bytes.
   // The emulator's key, which that page publishes, is not secret.
   'azure-storage-key': {
-    title: 'key of an Azure storage account',
+    title: 'Azure storage account key',
     marks: ['AccountKey='],
     pattern: /(?<!\w)AccountKey=([A-Za-z0-9+/]{86}==)/g,
     holds: (key) =>
@@ -141,7 +141,7 @@ export const secretRules = {
   },
   // https://www.gnu.org/software/inetutils/manual/html_node/The-_002enetrc-file.html
   'netrc-password': {
-    title: 'password of a .netrc file',
+    title: 'password in a .netrc file',
     marks: ['machine'],
     pattern:
       /(?<!\w)machine\s{1,16}[\w.:-]{1,255}\s{1,16}login\s{1,16}[^\s]{1,255}\s{1,16}password\s{1,16}([^\s<$]{8,1024})/g,
@@ -158,14 +158,14 @@ export const secretRules = {
   },
   // https://docs.docker.com/reference/cli/docker/login/#default-behavior
   'docker-password': {
-    title: 'password of a container registry',
+    title: 'container registry password',
     marks: ['"auth"'],
     pattern: /"auth"\s{0,32}:\s{0,32}"([A-Za-z0-9+/]{12,8192}={0,2})"/g,
     holds: isUserAndPassword,
   },
   // A token of Trove, or of a job's runner (`scp`), from which the actions read their ids.
   'job-token': {
-    title: 'token of a CI job or of Trove',
+    title: 'CI job or Trove token',
     marks: ['eyJ'],
     pattern: /(?<![\w.-])(eyJ[\w-]{5,4096}\.eyJ[\w-]{5,8192}\.[\w-]{20,1024})(?![\w-])/g,
     holds: (token) => {
@@ -176,7 +176,7 @@ export const secretRules = {
   // These have no form of their own, so they are matched by variable name and only in files of
   // private variables.
   'env-secret': {
-    title: 'secret of an .env file',
+    title: 'secret in an .env file',
     marks: ['SECRET', 'TOKEN', 'PASSW', 'KEY'],
     pattern:
       /^(?:export[ \t]{1,4})?(?!(?:NEXT|NUXT|EXPO|VITE|REACT|GATSBY|PUBLIC)_)[A-Z0-9_]{0,40}(?:SECRET|TOKEN|PASSWORD|PASSWD|API_?KEY|PRIVATE_?KEY)[A-Z0-9_]{0,40}[ \t]{0,4}=[ \t]{0,4}["']?([\w+/=.~!@%^&*-]{16,512})["']?[ \t\r]{0,8}$/gm,

@@ -69,7 +69,7 @@ export function secretTitle(kind: SecretKind): string {
 /** The end of a sentence about findings: how many files were not scanned. */
 export function passedOverPart(files: number): string {
   if (files === 0) return ''
-  return `; ${counted(files, 'file')} passed over, being too large, too many or damaged`
+  return `; ${counted(files, 'file')} skipped (too large, too many or damaged)`
 }
 
 /** Decodes as Latin-1, in which everything the rules match reads the same as in UTF-8; or as

@@ -119,7 +119,7 @@ describe.skipIf(!hasChromium)('by keyboard alone', () => {
     await page.goto(artifact())
     await tabTo(/^Keep$/)
     await press('Enter')
-    await page.getByText('Kept until somebody lets it go.').waitFor()
+    await page.getByText('Kept until it is released.').waitFor()
     await tabTo(/^Stop keeping$/)
     await press('Space')
     await page.getByRole('button', { name: 'Keep' }).waitFor()

@@ -148,7 +148,7 @@ describe.skipIf(!hasChromium)('a visitor', () => {
   test('keeps an artifact and lets it go', async () => {
     await page.goto(artifact())
     await page.getByRole('button', { name: 'Keep' }).click()
-    await page.getByText('Kept until somebody lets it go.').waitFor()
+    await page.getByText('Kept until it is released.').waitFor()
     await page.getByRole('button', { name: 'Stop keeping' }).click()
     await page.getByText('Expires').first().waitFor()
     expect(await page.getByRole('button', { name: 'Keep' }).count()).toBe(1)

@@ -185,7 +185,7 @@ describe('trove keep', () => {
   test('outlasts every retention, until it is released', async () => {
     const run = await putArtifact()
     expect((await trove('keep', `${run}/build`)).stderr).toMatch(
-      /^id:\d+ build is kept until somebody lets it go\n$/,
+      /^id:\d+ build is kept until it is released\n$/,
     )
     server.clock.now += 1000 * 86_400_000
     const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }

@@ -25,7 +25,7 @@ test('places and kinds are listed, and can be dismissed', async () => {
   expect(found).toMatchObject({ status: 14, stderr: '2 secrets found\n' })
   expect(found.text.split('\n').map((line) => line.replaceAll(/ {2,}/g, '|'))).toEqual([
     'PLACE|KIND|SAID OF IT',
-    '.git/config:7|git credential of a checkout',
+    '.git/config:7|git credential left by a checkout',
     'ci.log:1|GitHub token',
     '',
   ])

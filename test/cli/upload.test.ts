@@ -130,7 +130,7 @@ describe('trove upload of credentials', () => {
       ],
     })
     expect(stderr).toContain(
-      'trove: warning: the upload holds 2 secrets\n  .env:2: secret of an .env file\n  .git/config:7: git credential',
+      'trove: warning: the upload holds 2 secrets\n  .env:2: secret in an .env file\n  .git/config:7: git credential',
     )
     expect(text + stderr).not.toContain(randomText(20))
   })

@@ -43,7 +43,7 @@ describe('trove why', () => {
       '',
       expect.stringMatching(/^Its upload added 0 B to the store; its zip has 68\.\d KiB\.$/),
       expect.stringMatching(
-        /^Deleting it: Frees 0 B of 69\.4 KiB; 68\.\d KiB is shared and stays, 9\d\d B is compressed away or kept only once\.$/,
+        /^Deleting it: Frees 0 B of 69\.4 KiB; 68\.\d KiB is shared and stays, 9\d\d B is saved by compression and deduplication\.$/,
       ),
       '1 other artifact has exactly these files.',
       '',
@@ -101,7 +101,7 @@ describe('trove why', () => {
     await server.put('45/build?branch=kept')
     expect((await linesOf('45/build')).at(-2)).toBe('It is kept until its branch has a newer one.')
     await server.send(`/api/v1/artifacts/${short}`, { method: 'PATCH', json: { pinned: true } })
-    expect((await linesOf('44/build')).at(-2)).toBe('It is kept until somebody lets it go.')
+    expect((await linesOf('44/build')).at(-2)).toBe('It is kept until it is released.')
   })
 
   test('--json has the same in fields, of which those of others are not for all', async () => {

@@ -7,13 +7,13 @@ const day = 24 * hour
 
 test.each([
   [1000, 1000, 0, 'Frees 1000 B.'],
-  [1000, 400, 0, 'Frees 400 B of 1000 B; 600 B is compressed away or kept only once.'],
+  [1000, 400, 0, 'Frees 400 B of 1000 B; 600 B is saved by compression and deduplication.'],
   [1000, 0, 1000, 'Frees 0 B of 1000 B; 1000 B is shared and stays.'],
   [
     1000,
     300,
     500,
-    'Frees 300 B of 1000 B; 500 B is shared and stays, 200 B is compressed away or kept only once.',
+    'Frees 300 B of 1000 B; 500 B is shared and stays, 200 B is saved by compression and deduplication.',
   ],
   [10, 130, 0, 'Frees 130 B.'],
   [10, 130, 120, 'Frees 130 B; 120 B is shared and stays.'],
@@ -35,7 +35,7 @@ test.each([
 
 test('a kept artifact has no lifetime', () => {
   const artifact = { createdAt: 0, expiresAt: day, pinned: true, keptLatest: true }
-  expect(keepingReason(artifact, day)).toBe('kept until somebody lets it go')
+  expect(keepingReason(artifact, day)).toBe('kept until it is released')
   expect(keepingReason({ ...artifact, pinned: false }, day)).toBe(
     'kept until its branch has a newer one',
   )

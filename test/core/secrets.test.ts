@@ -215,11 +215,11 @@ test('no text takes long to scan, even if crafted', () => {
   expect(performance.now() - startedAt).toBeLessThan(30_000)
 })
 
-test('what was passed over is said where there is any', () => {
+test('skipped files are reported if there are any', () => {
   expect([0, 1, 2].map(passedOverPart)).toEqual([
     '',
-    '; 1 file passed over, being too large, too many or damaged',
-    '; 2 files passed over, being too large, too many or damaged',
+    '; 1 file skipped (too large, too many or damaged)',
+    '; 2 files skipped (too large, too many or damaged)',
   ])
 })
 
@@ -247,7 +247,7 @@ test('the paths that are scanned', () => {
     expect(isCredentialPath(path) || isTextPath(path), path).toBe(false)
 })
 
-test('keys, and variables outside of .env files, do not count', () => {
+test('keys for tests, and variables outside of .env files, do not count', () => {
   for (const path of [
     'test/server.key',
     'pkg/fixtures/a.pem',
