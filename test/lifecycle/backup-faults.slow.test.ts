@@ -1,4 +1,4 @@
-/** Every call to the file system that a backup makes fails once. */
+/** Every file system call that a backup makes fails once. */
 import { copyFile, readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -6,7 +6,7 @@ import { watchFileSystem } from '../packs/watched-file-system.ts'
 import { exists, expectWhole, newDestination, openFilled, runBackup } from './backup-rig.ts'
 
 test.each(['EIO', 'ENOSPC'])(
-  'a backup of which any one call fails with %s leaves nothing visible, and can be repeated',
+  'a backup in which any one call fails with %s leaves nothing visible, and can be repeated',
   async (code) => {
     const filled = await openFilled()
     const failed = new Set<string>()
@@ -25,7 +25,7 @@ test.each(['EIO', 'ENOSPC'])(
       const wasRenamed = await exists(destination)
       if (outcome instanceof Error && !wasRenamed)
         await runBackup(filled, destination, { copies: true })
-      // Only its durability may be in doubt when the failure comes after the rename.
+      // If the failure comes after the rename, only durability may be in doubt.
       if (outcome instanceof Error && wasRenamed) expect(watched.failedCall).toContain(' ..')
       await expectWhole(destination, filled.zips)
       expect(await readdir(join(destination, 'cas', 'staging', 'packs'))).toEqual([])

@@ -1,4 +1,4 @@
-/** A small store, backups of it, and a look at what is in them. */
+/** A small store, backups of it, and checks of what is in them. */
 import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,4 +1,4 @@
-/** Backups of a store on disk: what is in them, what they refuse, and that they go on where they stopped. */
+/** Backups of a store on disk: their contents, what they refuse, and how they resume. */
 import { rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -11,7 +11,7 @@ import { exists, expectWhole, newDestination, openFilled, runBackup } from './ba
 import { collectNow, day } from './collection.ts'
 import { packPaths, spoil } from './stored-bytes.ts'
 
-/** More packs than a crash can leave without a row. */
+/** Uploads more packs than a crash can leave without a row. */
 async function uploadMany({ put }: TestStore): Promise<void> {
   for (let number = 0; number <= limits.unknownPacksMax; number++) {
     const tar = await tarOf([{ name: 'new.txt', content: `new ${number}` }])
@@ -34,13 +34,13 @@ describe('a backup', () => {
       })
       await expectWhole(destination, filled.zips)
       expect(await exists(`${destination}.partial`)).toBe(false)
-      // Nobody else is to read there, or where it is put back, what takes a token here.
+      // Nobody else may read in it, or where it is restored: reading from the server takes a token.
       expect((await stat(destination)).mode & 0o777).toBe(0o700)
       expect((await stat(join(destination, 'trove.db'))).mode & 0o777).toBe(0o600)
     },
   )
 
-  test('shares no bytes with the store when it is made of copies', async () => {
+  test('shares no bytes with the store when it consists of copies', async () => {
     const filled = await openFilled()
     const destination = await newDestination()
     await runBackup(filled, destination, { copies: true })
@@ -49,7 +49,7 @@ describe('a backup', () => {
     await expectWhole(destination, filled.zips)
   })
 
-  test('has what the store had, though all of it is deleted and collected meanwhile', async () => {
+  test('has what the store had, though all of it is deleted and collected in the meantime', async () => {
     const filled = await openFilled()
     const destination = await newDestination()
     const { metadata, packs, now } = filled.store.ports
@@ -67,7 +67,7 @@ describe('a backup', () => {
   })
 
   test.each(['backup-metadata-copied', 'backup-packs-brought'])(
-    'that slept longer than packs are kept for it, after %s, is none',
+    'fails when it slept longer than packs are kept for it, after %s',
     async (asleep) => {
       const filled = await openFilled()
       const { ports } = filled.store
@@ -88,8 +88,9 @@ describe('a backup', () => {
     },
   )
 
-  // Every small upload is a pack, and a start takes many that it does not know for those of a lost database.
-  test('leaves out what was uploaded after its metadata was copied', async () => {
+  // Every small upload is a pack, and a start takes many unknown packs for those of a lost
+  // database.
+  test('leaves out uploads made after its metadata was copied', async () => {
     const filled = await openFilled()
     const destination = await newDestination()
     const report = await runBackup(filled, destination, {
@@ -101,7 +102,7 @@ describe('a backup', () => {
     expect(report.packs).toBe(2)
   })
 
-  test('never overwrites, and takes no directory for its own that is not', async () => {
+  test('never overwrites, and does not adopt a directory that is not an unfinished backup', async () => {
     const filled = await openFilled()
     const destination = await newDestination()
     await writeFile(destination, 'mine')
@@ -114,12 +115,12 @@ describe('a backup', () => {
     })
   })
 
-  test('of a place where nothing can be made says so', async () => {
+  test('reports a destination where nothing can be created', async () => {
     const refusal = { code: 'invalid_request', message: expect.stringContaining('cannot create') }
     await expect(runBackup(await openFilled(), '/dev/null/backup')).rejects.toMatchObject(refusal)
   })
 
-  test('goes on from the packs that it has got', async () => {
+  test('reuses the packs of an earlier attempt', async () => {
     const filled = await openFilled()
     const destination = await newDestination()
     const stopped = runBackup(filled, destination, {
@@ -138,7 +139,7 @@ describe('a backup', () => {
     await expectWhole(destination, filled.zips)
   })
 
-  test('of a damaged store has the rest, and says so', async () => {
+  test('of a damaged store has the rest, and reports the damage', async () => {
     const filled = await openFilled()
     const cas = join(filled.store.directory, 'cas')
     await spoil(cas, encodeJoiningSync(Buffer.from('beta '.repeat(500)), 6))

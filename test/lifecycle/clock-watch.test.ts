@@ -1,4 +1,5 @@
-/** Clocks that jump, while the server runs and between two starts. Both clocks are the test's own. */
+/** Clocks that jump, while the server runs and between two starts. The test controls both
+ *  clocks. */
 import { Readable } from 'node:stream'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { storeError } from '../../src/core/errors.ts'
@@ -17,11 +18,11 @@ const day = 24 * hour
 const year = 365 * day
 
 interface Machine {
-  /** What the store keeps from start to start. */
+  /** What the store keeps between starts. */
   stored: number | null
-  /** Lets time pass, which both clocks see. */
+  /** Lets time pass on both clocks. */
   pass(ms: number): void
-  /** Sets the clock. */
+  /** Sets the wall clock. */
   jump(ms: number): void
   start(): Promise<ClockWatch>
   now(): number
@@ -64,7 +65,7 @@ function machine(): Machine {
   return made
 }
 
-/** How long the watch keeps doubting from now on, looking each minute. */
+/** How long the watch keeps doubting from now on, checked every minute. */
 function doubtMs(watch: ClockWatch, { pass }: Machine): number {
   for (let waited = 0; ; waited += minute) {
     if (watch.look() === null) return waited
@@ -73,7 +74,7 @@ function doubtMs(watch: ClockWatch, { pass }: Machine): number {
   }
 }
 
-test('a clock that goes as time does is believed, however seldom somebody looks', async () => {
+test('a clock that keeps pace with time is believed, however rarely it is checked', async () => {
   const host = machine()
   const watch = await host.start()
   for (const ms of [1, hour, 30 * day]) {
@@ -103,7 +104,7 @@ test.each([
   ])
 })
 
-test('a clock that goes back to where it was is believed at once, and one set back says nothing ends', async () => {
+test('a clock that returns to the expected time is believed at once, and one set back ends nothing', async () => {
   const host = machine()
   const watch = await host.start()
   host.jump(20 * year)
@@ -113,12 +114,12 @@ test('a clock that goes back to where it was is believed at once, and one set ba
   expect(watch.look()).toBe(null)
   host.jump(-30 * year)
   expect(watch.look()).toBe(null)
-  // Set right, as after a boot without a battery: nothing to wait for.
+  // Corrected, as after a boot without a battery: no reason to wait.
   host.jump(30 * year)
   expect(watch.look()).toBe(null)
 })
 
-test('a second jump begins the wait anew', async () => {
+test('a second jump restarts the wait', async () => {
   const host = machine()
   const watch = await host.start()
   host.jump(hour)
@@ -128,7 +129,7 @@ test('a second jump begins the wait anew', async () => {
   expect(doubtMs(watch, host)).toBe(hour)
 })
 
-test('a clock that was set back is the one to go by after a while', async () => {
+test('a clock that was set back is believed after a while', async () => {
   const host = machine()
   const watch = await host.start()
   host.jump(-20 * year)
@@ -139,7 +140,7 @@ test('a clock that was set back is the one to go by after a while', async () => 
   expect(watch.look()).toMatchObject({ aheadMs: year })
 })
 
-test('a start compares with what the store saw last; a restart waits for nothing', async () => {
+test('a start compares the clock with the last believed time, and a quick restart does not wait', async () => {
   const host = machine()
   await (await host.start()).stop()
   host.pass(minute)
@@ -149,11 +150,11 @@ test('a start compares with what the store saw last; a restart waits for nothing
   expect(wrong.look()).toMatchObject({ waitMs: 12 * hour })
   host.pass(hour)
   await wrong.stop()
-  // What was not believed is not what the next start compares with.
+  // A time that was not believed is not what the next start compares with.
   expect((await host.start()).look()).toMatchObject({ aheadMs: 20 * year + hour })
 })
 
-test('a disk that is full keeps nobody from looking', async () => {
+test('a full disk does not prevent checks', async () => {
   const host = machine()
   host.isFull = true
   const watch = await host.start()
@@ -161,7 +162,7 @@ test('a disk that is full keeps nobody from looking', async () => {
   await watch.stop()
 })
 
-test('while the clock is doubted no round expires, forgets or notes anything, and one by hand only expires', async () => {
+test('while the clock is doubted no scheduled round expires, deletes or records anything, and a requested one only expires', async () => {
   const store = await openStore()
   const { artifact } = await store.put('build', 'file', Readable.from([Buffer.from('content')]))
   const host = machine()

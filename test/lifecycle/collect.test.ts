@@ -1,4 +1,5 @@
-/** What garbage collection promises: announced bytes are freed bytes, and the disk is as if the rest had never been. */
+/** The promises of garbage collection: announced bytes are freed, and the disk is as if the rest
+ *  had never existed. */
 import SqliteDatabase from 'better-sqlite3'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -18,7 +19,8 @@ import { collectInBackground, collectNow, day, hour, planNow } from './collectio
 
 const start = Date.UTC(2026, 0, 2)
 
-/** A build of 30 small files and a large one: two thirds stay from one build to the next. */
+/** A build of 30 small files and a large one, two thirds of which stay the same from one build
+ *  to the next. */
 function build(number: number): Buffer {
   const members = Array.from({ length: 30 }, (_, index) => ({
     name: `lib/${index}`,
@@ -85,7 +87,7 @@ describe('ten builds, five deleted, gc --now', () => {
 })
 
 test.each(['before', 'after'])(
-  'a compaction that fails %s its rows have moved loses nothing and leaves nothing over',
+  'a compaction that fails %s its rows have moved loses nothing and leaves nothing behind',
   async (when) => {
     const store = await openStore()
     const artifacts = await upload(store, [1, 2])
@@ -105,9 +107,9 @@ test.each(['before', 'after'])(
   },
 )
 
-// Goal: a file that its disk or bucket does not let go of keeps no other from going, and no server from starting; and the round says
-// so once it has done all the rest.
-test('a dead pack that cannot be removed keeps no other', async () => {
+// Goal: a file that its disk or bucket does not delete does not prevent the deletion of others, nor
+// a start; and the round reports it once everything else is done.
+test('a dead pack that cannot be removed does not prevent the removal of others', async () => {
   const store = await openStore()
   const artifacts = await upload(store, [1, 2, 3])
   for (const artifact of artifacts.values()) await remove(store.metadata, artifact)
@@ -133,7 +135,7 @@ test('a dead pack that cannot be removed keeps no other', async () => {
   expect(await store.packBytes()).toBe(0)
 })
 
-test('a pack that is lost ends no round, and what it held is known as damaged', async () => {
+test('a lost pack does not end a round, and its contents are known to be damaged', async () => {
   const store = await openStore()
   const artifacts = await upload(store, [1, 2])
   await remove(store.metadata, artifacts.get(1)!)
@@ -145,7 +147,7 @@ test('a pack that is lost ends no round, and what it held is known as damaged', 
   expect(await store.metadata.figures()).toMatchObject({ damagedArtifacts: 1 })
 })
 
-test('what expired is gone, and its bytes with it', async () => {
+test('an expired artifact is gone, and so are its bytes', async () => {
   const store = await openStore()
   await upload(store, [1])
   const later = { ...store.ports, now: () => start + 91 * day }
@@ -156,7 +158,7 @@ test('what expired is gone, and its bytes with it', async () => {
   expect(await store.packBytes()).toBe(0)
 })
 
-test('a round of the schedule leaves a deleted artifact its time, and a dead pack its grace', async () => {
+test('a scheduled round leaves a deleted artifact its undo period, and a dead pack its grace period', async () => {
   const store = await openStore()
   const artifact = (await upload(store, [1])).get(1)!
   await remove(store.metadata, artifact, { undoMs: hour })
@@ -179,7 +181,7 @@ test('a round of the schedule leaves a deleted artifact its time, and a dead pac
   expect(await store.packBytes()).toBe(0)
 })
 
-test('a dry run announces what a round of the schedule frees of dead packs, and changes nothing', async () => {
+test('a dry run announces how many bytes of dead packs a scheduled round frees, and changes nothing', async () => {
   const store = await openStore()
   await remove(store.metadata, (await upload(store, [1])).get(1)!)
   await sweepBlobs(store.ports)
@@ -197,7 +199,7 @@ test('a dry run announces what a round of the schedule frees of dead packs, and 
   database.close()
 })
 
-test('a pack that died before the clock was set back goes at once when nobody is to wait', async () => {
+test('a pack that died before the clock was set back is removed at once when nothing needs to wait', async () => {
   const store = await openStore()
   const artifact = (await upload(store, [1])).get(1)!
   await remove(store.metadata, artifact)
@@ -237,8 +239,8 @@ describe('a reader', () => {
     expect(await store.packBytes()).toBe(0)
   })
 
-  // Each page of the skeleton is looked up when it is its turn.
-  test('of a long exact zip reads to the end what is deleted meanwhile', async () => {
+  // Each page of the skeleton is looked up when it is needed.
+  test('of a long exact zip reads it to the end, though it is deleted meanwhile', async () => {
     const store = await openStore()
     const count = 2 * limits.skeletonPageMembers + 1
     const members = Array.from({ length: count }, (_, n) => ({
@@ -279,12 +281,12 @@ describe('a reader', () => {
     expect(await store.packBytes()).toBe(0)
   })
 
-  test('is not waited for by a start when rounds left more to sweep than a start should take', async () => {
+  test('does not delay a start when rounds left more to sweep than a start should do', async () => {
     const store = await openStore()
     const staging = await openStaging(join(store.directory, 'uploads'), { uploadBytesMax: 1e9 })
     const metadata: Metadata = {
       ...store.metadata,
-      // Of a round that was stopped on its way through millions.
+      // As after a round that was stopped on its way through millions of rows.
       clearRemoved: async () => true,
       claimDeadBlobs: async (_now, limit) => Array.from({ length: limit }, (_, id) => 1000 + id),
     }
@@ -293,14 +295,14 @@ describe('a reader', () => {
     expect(removedBlobs).toBeLessThan(2 * limits.recoveryBlobsMax)
   })
 
-  test('of a process that ended is left to its own end when a full disk keeps it', async () => {
+  test('of a process that ended keeps its lease until that ends by itself when the disk is full', async () => {
     const store = await openStore()
     const artifact = (await upload(store, [1])).get(1)!
     await store.metadata.openReadLeases([artifact.id], start, hour)
     let tries = 0
     const metadata: Metadata = {
       ...store.metadata,
-      // What it does where no row can be written or removed.
+      // What it does when no row can be written or removed.
       closeReadLeases: async () => {
         tries += 1
         if (tries > 3) throw new Error('recovery goes on for ever')
@@ -316,7 +318,7 @@ describe('a reader', () => {
     expect(await store.packBytes()).toBe(0)
   })
 
-  test('is refused an artifact that is gone', async () => {
+  test('of a removed artifact is refused', async () => {
     const store = await openStore()
     const artifact = (await upload(store, [1])).get(1)!
     await remove(store.metadata, artifact, { undoMs: hour })
@@ -328,7 +330,7 @@ describe('a reader', () => {
 })
 
 describe('undo', () => {
-  test('is refused when the name is taken, the time is over, or the artifact has expired meanwhile', async () => {
+  test('is refused when the name is taken, the undo period is over, or the artifact has expired meanwhile', async () => {
     const store = await openStore()
     const artifact = (await upload(store, [1])).get(1)!
     await remove(store.metadata, artifact, { undoMs: 100 * day })
@@ -344,7 +346,7 @@ describe('undo', () => {
     })
   })
 
-  test('brings the figures back too', async () => {
+  test('restores the figures, too', async () => {
     const store = await openStore()
     const artifact = (await upload(store, [1, 2])).get(1)!
     const before = await store.metadata.figures()
@@ -354,7 +356,7 @@ describe('undo', () => {
   })
 })
 
-test('tiny packs are merged, and what was read from them before is read after', async () => {
+test('tiny packs are merged, and reads begun before still succeed', async () => {
   const store = await openStore()
   const contents = Array.from({ length: 20 }, (_, index) => pseudoRandom(5000, `file ${index}`))
   const artifacts: Artifact[] = []
@@ -380,7 +382,7 @@ async function zipOf(store: TestStore, artifact: Artifact): Promise<string> {
   return digestOf(await readAll(await representZip(store.reader, artifact)))
 }
 
-test('tombstones are forgotten after their time', async () => {
+test('tombstones are deleted after their time', async () => {
   const store = await openStore()
   const artifact = (await upload(store, [1])).get(1)!
   await remove(store.metadata, artifact)

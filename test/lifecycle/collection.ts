@@ -31,7 +31,7 @@ export async function planNow(ports: LifecyclePorts): Promise<Collection> {
   return await planCollection(ports, { reach: 'now' })
 }
 
-/** A round of the schedule. */
+/** A scheduled round. */
 export async function collectInBackground(
   ports: LifecyclePorts,
   options: Partial<CollectOptions> = {},

@@ -1,4 +1,4 @@
-/** What compaction makes of bytes that are bad: it moves them as they are, and nothing else suffers. */
+/** How compaction treats bad bytes: it moves them unchanged, and affects nothing else. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -12,7 +12,7 @@ import { tarOf } from '../http/archives-of.ts'
 import { openStore } from '../ingest/open-store.ts'
 import { packPaths, spoil } from './stored-bytes.ts'
 
-test('a bad copy gets a member of its own, so that unzip still reads what lay beside it', async () => {
+test('a bad copy gets a member of its own, so that unzip can still read its former neighbours', async () => {
   const store = await openStore()
   const [first, bad, last] = ['alpha ', 'beta ', 'gamma '].map((word) => word.repeat(500))
   const files = [first!, bad!, last!].map((content, index) => ({ name: `${index}`, content }))

@@ -1,4 +1,4 @@
-/** Damage and healing against a map, a few seeds; more in the slow tests. */
+/** Damage and healing against a map, for a few seeds; the slow test runs more. */
 import { expect, test } from 'vitest'
 import { turns } from '../turns.ts'
 import { runDamageModel } from './damage-model.ts'

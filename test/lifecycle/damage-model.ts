@@ -1,7 +1,10 @@
-/** A store whose bytes go bad at random, against a plain map. `runDamageModel` makes random steps from a seed: uploads of
- *  random trees as tars (at several levels) and stock zips, flipped bytes, scrubs, deletes, collections. What must hold:
- *    1. a file reads as it was uploaded or fails as damaged, and an available artifact reads whole in every form;
- *    2. one ETag never stands for two bodies (invariant 6), and an exact zip is what was sent (invariant 7);
+/** A store whose bytes go bad at random, against a plain map. `runDamageModel` makes random
+ *  steps from a seed: uploads of random trees as tars (at several levels) and stock zips,
+ *  flipped bytes, scrubs, deletes, collections. Invariants:
+ *    1. a file reads as it was uploaded or fails as damaged, and an available artifact reads whole in
+ *       every form;
+ *    2. one ETag never stands for two bodies (invariant 6), and an exact zip is what was sent
+ *       (invariant 7);
  *    3. rollups never drift;
  *    4. at the end everything heals once it is uploaded again, and nothing is left over. */
 import { mkdtemp, rm, stat } from 'node:fs/promises'
@@ -42,7 +45,7 @@ interface Store {
 
 const fileCount = 14
 
-/** Content `which`: most small, some cut into chunks. */
+/** Content number `which`: most are small, some are cut into chunks. */
 function contentOf(which: number): Buffer {
   const random = createRandom(which + 1)
   const words = Math.floor(which % 5 === 0 ? 60_000 : 20 + random() * 300)
@@ -146,7 +149,7 @@ function createModel(
         const artifact = (await store.metadata.findArtifact(id))!
         expect(`${id} ${artifact.state}`).toBe(`${id} available`)
       }
-      // Readers of scrub that were open hold nothing by then.
+      // Late enough that read leases left by scrub have ended.
       await collectNow({ ...store, now: () => store.now() + 2 * hour })
       const figures = await store.metadata.figures()
       expect(figures.storedBytes).toBe(await diskBytes(store.directory))
@@ -215,7 +218,8 @@ async function checkArchives(
   )
 }
 
-/** The body, or undefined when it fails as damaged. Whoever has seen this ETag has seen these bytes. */
+/** The body, or undefined when it fails as damaged. Checks that equal ETags always come with
+ *  equal bytes. */
 async function bodyOf(
   representation: Representation,
   bodies: Map<string, Digest>,

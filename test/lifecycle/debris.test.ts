@@ -1,4 +1,4 @@
-/** Packs that nobody will ever register go while the server runs, and no other ones. */
+/** Packs that will never be registered are removed while the server runs, and no others. */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -13,7 +13,7 @@ async function sealUnregistered({ packs }: TestStore): Promise<void> {
   await sink.seal()
 }
 
-test('a pack without a row goes after a grace, those with one stay', async () => {
+test('a pack without a row is removed after a grace period; packs with a row stay', async () => {
   const store = await openStore()
   let elapsed = 0
   const removeDebris = createDebrisRemoval({ ...store.ports, now: () => 0 }, () => elapsed)
@@ -32,7 +32,7 @@ test('a pack without a row goes after a grace, those with one stay', async () =>
   expect(await packPaths(join(store.directory, 'cas'))).toEqual(kept)
 })
 
-test('a pack that is registered between two looks stays', async () => {
+test('a pack that is registered between two checks stays', async () => {
   const store = await openStore()
   let elapsed = 0
   const removeDebris = createDebrisRemoval({ ...store.ports, now: () => 0 }, () => elapsed)
@@ -48,7 +48,7 @@ test('a pack that is registered between two looks stays', async () => {
   expect(await packPaths(join(store.directory, 'cas'))).toHaveLength(1)
 })
 
-test('packs that were there before are not judged', async () => {
+test('packs from before the start are left alone', async () => {
   const store = await openStore()
   await sealUnregistered(store)
   let elapsed = 0
@@ -60,7 +60,7 @@ test('packs that were there before are not judged', async () => {
   expect(await packPaths(join(store.directory, 'cas'))).toHaveLength(1)
 })
 
-test('an unsealed pack goes when nobody has written to it for the grace', async () => {
+test('an unsealed pack is removed when it was not written to for the grace period', async () => {
   const store = await openStore()
   const sink = await store.packs.create()
   await sink.write(Buffer.from('the thread that wrote this has died'))

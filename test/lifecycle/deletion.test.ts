@@ -1,4 +1,5 @@
-/** What deleting artifacts would come to: what it frees and what stays for others, each stored byte counted once. */
+/** What deleting artifacts frees, and what other artifacts still hold; each stored byte counts
+ *  once. */
 import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
 import { explainDeletion } from '../../src/lifecycle/deletion.ts'
@@ -8,7 +9,7 @@ import { openStore } from '../ingest/open-store.ts'
 
 const now = Date.UTC(2026, 0, 2)
 
-/** In kilobytes, rounded to tens: packs have some framing besides. */
+/** In kilobytes, rounded to tens, since packs have some framing. */
 interface Told {
   freed: number
   shared: number
@@ -37,7 +38,7 @@ function tens(bytes: number): number {
   return Math.round(bytes / 10_000) * 10
 }
 
-test('what another holds is shared, until both are deleted', async () => {
+test('content that another artifact holds counts as shared, until both are deleted', async () => {
   const { put, explain } = await openBuilds()
   const common = pseudoRandom(60_000, 'common')
   const a = await put('a', { common, own: pseudoRandom(20_000, 'a') })
@@ -47,7 +48,7 @@ test('what another holds is shared, until both are deleted', async () => {
   expect(await explain(a, b)).toEqual({ freed: 110, shared: 0 })
 })
 
-test('of the same tree twice all is shared, and nothing when both go', async () => {
+test('of two artifacts with the same tree everything is shared, and nothing when both are deleted', async () => {
   const { put, explain } = await openBuilds()
   const files = { small: pseudoRandom(50_000, 's'), large: pseudoRandom(300_000, 'l') }
   const a = await put('a', files)
@@ -56,12 +57,13 @@ test('of the same tree twice all is shared, and nothing when both go', async () 
   expect(await explain(a, b)).toEqual({ freed: 350, shared: 0 })
 })
 
-/** Text that takes about this many bytes when it is deflated; what does not deflate is cut into larger chunks. */
+/** Text that deflates to about this many bytes; content that does not deflate is cut into larger
+ *  chunks. */
 function text(storedBytes: number, seed: string): Buffer {
   return Buffer.from(pseudoRandom(storedBytes, seed).toString('base64'))
 }
 
-test('what is in an artifact more than once is not shared', async () => {
+test('content that an artifact holds more than once is not shared', async () => {
   const { put, explain } = await openBuilds()
   const content = pseudoRandom(80_000, 'twice')
   const block = text(400_000, 'block')
@@ -69,7 +71,7 @@ test('what is in an artifact more than once is not shared', async () => {
   const { freed, shared } = await explain(id)
   expect(shared).toBe(0)
   expect(freed).toBeGreaterThanOrEqual(480)
-  // Where the blocks meet, chunks are cut anew.
+  // Where the blocks meet, chunks are cut differently.
   expect(freed).toBeLessThan(700)
 })
 

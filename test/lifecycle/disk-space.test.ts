@@ -1,5 +1,5 @@
-/** Room on the disk: who is refused when, and the reserve that lets a full disk be cleaned. The disk is a number here;
- *  test/crash/full-disk.slow.test.ts has a real one. */
+/** Room on the disk: when uploads are refused, and the reserve that allows cleaning up a full
+ *  disk. The disk is simulated by a number; test/crash/full-disk.slow.test.ts uses a real one. */
 import { mkdtemp, rm, stat, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { setImmediate } from 'node:timers/promises'
@@ -51,7 +51,7 @@ test('below the minimum an upload is refused, with both sizes and the setting', 
   expect(await space.measure()).toEqual({ freeBytes: 99 * MiB, minFreeBytes: 100 * MiB })
 })
 
-test('at the minimum it passes, and the system is not asked for every request', async () => {
+test('at the minimum it is accepted, and the system is not asked for every request', async () => {
   freeBytes = 100 * MiB
   const space = await openWith(100 * MiB)
   const before = asked
@@ -59,7 +59,7 @@ test('at the minimum it passes, and the system is not asked for every request', 
   expect(asked - before).toBe(1)
 })
 
-test('an answer of the system is trusted for a second and no longer', async () => {
+test('a reading of the system is trusted for a second and no longer', async () => {
   const space = await openWith(100 * MiB)
   await space.requireRoom()
   freeBytes = 0
@@ -72,7 +72,7 @@ test('an answer of the system is trusted for a second and no longer', async () =
   await expect(space.requireRoom()).rejects.toMatchObject({ code: 'storage_full' })
 })
 
-test('room that came back is seen at once', async () => {
+test('room that becomes free again is noticed at once', async () => {
   freeBytes = 99 * MiB
   const space = await openWith(100 * MiB)
   await expect(space.requireRoom()).rejects.toMatchObject({ code: 'storage_full' })
@@ -89,9 +89,10 @@ test('without a setting the minimum is 1 GiB, or a hundredth of a small disk', a
   await (await openWith(null, 10_000 * MiB)).requireRoom()
 })
 
-// Goal: bodies that arrive at once do not add up past the minimum between two looks at the disk, of which there are few.
-// Method: each writer writes what it asked for a turn later, as if through a queue of the system.
-test('many that write at once leave the minimum, but for the piece that each had in its hands', async () => {
+// Goal: bodies that arrive concurrently do not add up past the minimum between two of the rare
+// readings of the disk. Method: each writer writes what it asked for a turn later, as if through a
+// queue of the system.
+test('many concurrent writers stop at the minimum, except for the piece that each has in flight', async () => {
   const space = await openWith(100 * MiB)
   freeBytes = 1000 * MiB
   const before = asked
@@ -111,19 +112,19 @@ test('many that write at once leave the minimum, but for the piece that each had
   expect(asked - before).toBeLessThan(400)
 })
 
-test('a minimum of nothing asks for nothing', async () => {
+test('a minimum of zero disables the check', async () => {
   const space = await openWith(0)
   freeBytes = 0
   await expect(space.requireRoom(MiB)).resolves.toBeUndefined()
 })
 
-test('upkeep may write down to half of the minimum, so that it can free what uploads may not use', async () => {
+test('upkeep may write down to half of the minimum, so that it can free space when uploads may not write', async () => {
   freeBytes = 100 * MiB
   const space = await openWith(100 * MiB)
   expect([await space.hasRoom(50 * MiB), await space.hasRoom(50 * MiB + 1)]).toEqual([true, false])
 })
 
-test('a reserve is kept, given up when the disk is nearly full, and put back when there is room', async () => {
+test('a reserve is kept, deleted when the disk is nearly full, and restored when there is room', async () => {
   const space = await openWith(4 * MiB)
   expect(await reserveBytes()).toBe(MiB)
   expect((await stat(join(directory, 'reserve'))).blocks * 512).toBeGreaterThanOrEqual(MiB)
@@ -143,9 +144,9 @@ test('a reserve is kept, given up when the disk is nearly full, and put back whe
   expect(await reserveBytes()).toBe(MiB)
 })
 
-// Goal: what the system counts as free a user's quota may refuse, or others may have taken meanwhile.
-// Method: the reserve is a device that takes nothing, while the disk is said to have room.
-test('a reserve for which there is no room after all is done without', async () => {
+// Goal: a disk quota, or other writers, may refuse what the system counts as free.
+// Method: the reserve is a device that accepts no writes, while the disk reports room.
+test('a reserve that cannot be written is left out', async () => {
   await symlink('/dev/full', join(directory, 'reserve'))
   await (await openWith(4 * MiB)).requireRoom()
   expect(await reserveBytes()).toBeUndefined()

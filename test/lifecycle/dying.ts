@@ -1,4 +1,5 @@
-/** A process that dies at a named step, without a process: from then on every call that it makes fails and changes nothing. */
+/** Simulates a process that dies at a named step: from then on every call that it makes fails
+ *  and changes nothing. */
 import type { Metadata } from '../../src/metadata/metadata.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
 
@@ -11,7 +12,8 @@ export interface MortalPorts {
 
 class Died extends Error {}
 
-/** Runs `work` with ports that die at the `nth` named step that it passes (from 0). Answers whether they did. */
+/** Runs `work` with ports that die at the `nth` named step passed (from 0). Returns whether they
+ *  died. */
 export async function runDying(
   { metadata, packs, nth, now }: Omit<MortalPorts, 'checkpoint'> & { nth: number },
   work: (ports: MortalPorts) => Promise<unknown>,

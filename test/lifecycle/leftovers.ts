@@ -1,9 +1,10 @@
-/** What must be true of a store at rest: nothing on disk without a row, and no row that nothing needs. */
+/** What must be true of a store at rest: nothing on disk without a row, and no row that nothing
+ *  needs. */
 import SqliteDatabase from 'better-sqlite3'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** Rows that nothing needs, by what they are; none in a store that was collected. */
+/** Rows that nothing needs, by kind; none in a store after a collection. */
 export function leftovers(path: string): Record<string, number> {
   return countRows(path, {
     'blobs without a holder': `SELECT count(*) AS n FROM blobs b
@@ -32,7 +33,7 @@ export function leftovers(path: string): Record<string, number> {
   })
 }
 
-/** Rows that are left of artifacts and runs; none where all have ended and been forgotten. */
+/** Rows left of artifacts and runs; none once all have ended and their history is deleted. */
 export function unforgotten(path: string): Record<string, number> {
   const tables = [
     'artifacts',

@@ -1,4 +1,5 @@
-/** What is committed is looked at for credentials: each content once, whoever holds it, and nothing is left out unsaid. */
+/** Committed artifacts are scanned for credentials: each content once, whoever holds it, and
+ *  what is skipped is counted. */
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
@@ -30,7 +31,7 @@ const placesOf = async ({ metadata }: TestStore, id: number): Promise<string[]> 
   (await metadata.listSecrets(id)).secrets.map(({ path, line, kind }) => `${path}:${line} ${kind}`)
 
 describe('secrets', () => {
-  test("of a checkout that a stock client's zip carries along (ArtiPACKED) are found", async () => {
+  test("of a checkout that a stock client's zip includes (ArtiPACKED) are found", async () => {
     const store = await openStore()
     const zip = zipOf({ '.git/config': checkoutConfig(), 'dist/app.js': 'app', 'a.md': 'a' })
     const { artifact } = await store.put('workspace', 'zip', zip)
@@ -40,7 +41,7 @@ describe('secrets', () => {
     expect(await look(store)).toMatchObject({ trees: 0, readFiles: 0 })
   })
 
-  test('are found in any file of text, also one that was cut, and not where they do not count', async () => {
+  test('are found in any text file, even a truncated one, and not where they do not count', async () => {
     const store = await openStore()
     const token = githubToken()
     const log = `${Array.from({ length: 9000 }, (_, n) => `line ${n} ${randomText(30, `${n}`)}\n`).join('')}token ${token}\n`
@@ -51,7 +52,7 @@ describe('secrets', () => {
     expect(await placesOf(store, id)).toEqual(['ci/build.log:9001 github-token'])
   })
 
-  test('of a content that was looked at before are known without reading it', async () => {
+  test('of a content that was scanned before are known without reading it', async () => {
     const store = await openStore()
     const files = { 'one.txt': `x\n${githubToken()}`, 'two.txt': 'nothing' }
     await putTar(store, 'first', files)
@@ -61,7 +62,7 @@ describe('secrets', () => {
     expect(await placesOf(store, id)).toEqual(['sub/one.txt:2 github-token'])
   })
 
-  test('in files that are made for them are found, however many others there are', async () => {
+  test('in files meant for them are found, however many other files there are', async () => {
     const store = await openStore()
     const files = Object.fromEntries(
       Array.from({ length: limits.secretFilesMax + 20 }, (_, n) => [`a/${n}.txt`, 'the same']),
@@ -73,7 +74,7 @@ describe('secrets', () => {
   })
 })
 
-describe('what is passed over is counted', () => {
+describe('the count of skipped files includes', () => {
   test('files that are too large', async () => {
     const store = await openStore()
     const large = `${githubToken()}\n`.padEnd(limits.secretFileBytesMax + 1, 'x')
@@ -82,7 +83,7 @@ describe('what is passed over is counted', () => {
     expect(await store.metadata.listSecrets(id)).toMatchObject({ isLookedAt: true, passedOver: 1 })
   })
 
-  test('files that are damaged, which keep no other from being looked at', async () => {
+  test('damaged files, which do not prevent the scan of others', async () => {
     const store = await openStore()
     const bad = await putTar(store, 'bad', { 'bad.txt': githubToken() })
     const good = await putTar(store, 'good', { 'good.txt': `good ${githubToken()}` })
@@ -105,7 +106,7 @@ async function spoil({ metadata, directory }: TestStore, artifactId: number): Pr
   )
 }
 
-test('a round ends when it is stopped, and the next one goes on', async () => {
+test('a round ends when it is stopped, and the next one continues', async () => {
   const store = await openStore()
   for (const name of ['a', 'b']) await putTar(store, name, { 'x.txt': name })
   const stop = new AbortController()
@@ -114,7 +115,7 @@ test('a round ends when it is stopped, and the next one goes on', async () => {
   expect(await look(store)).toMatchObject({ trees: 2 })
 })
 
-test('a tree that cannot be looked at keeps no other back, and is tried again', async () => {
+test('a tree that cannot be scanned does not delay others, and is retried', async () => {
   const store = await openStore()
   const [older, newer] = [
     await putTar(store, 'older', { 'x.txt': githubToken() }),

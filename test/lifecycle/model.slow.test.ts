@@ -1,4 +1,4 @@
-/** The model for thousands of steps a seed. MODEL_SEED runs one seed again. */
+/** The model for thousands of steps per seed. MODEL_SEED reruns one seed. */
 import { expect, test } from 'vitest'
 import { runModel } from './model.ts'
 

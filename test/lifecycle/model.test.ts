@@ -1,4 +1,4 @@
-/** The model for as long as an everyday run allows; `model.slow.test.ts` goes on for thousands of steps. */
+/** The model for as long as a normal run allows; `model.slow.test.ts` runs thousands of steps. */
 import { expect, test } from 'vitest'
 import { turns } from '../turns.ts'
 import { runModel } from './model.ts'

@@ -1,8 +1,10 @@
-/** A store and a plain map that must agree. `runModel` makes random steps from a seed: uploads of every form (new, equal,
- *  sharing files), overwriting, deleting, undoing, keeping, time passing, reading under a lease, collecting, bytes going bad
- *  with the scrub that finds them and the uploads that heal them, and the process dying at any named step of an upload, a
- *  collection or a scrub. What has ended is forgotten after some days, and its run with it. At the end nothing may be lost and
- *  nothing left over. damage-model.ts has damage that stays. */
+/** A store and a plain map that must agree. `runModel` makes random steps from a seed: uploads
+ *  of every form (new, equal, sharing files), overwriting, deleting, undoing, keeping, time
+ *  passing, reading under a lease, collecting, bytes going bad with the scrub that finds them
+ *  and the uploads that heal them, and the process dying at any named step of an upload, a
+ *  collection or a scrub. The history of ended artifacts is deleted after some days, and their
+ *  runs with it. At the end nothing may be lost or left over. damage-model.ts covers damage that
+ *  stays. */
 import { mkdtemp, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -34,7 +36,7 @@ import { diskBytes, leftovers, unforgotten } from './leftovers.ts'
 import { contentOf, createRandom } from './random-world.ts'
 import { flipByte, packPaths } from './stored-bytes.ts'
 
-/** What the map knows of an artifact. */
+/** What the map knows about an artifact. */
 interface Known {
   id: number
   name: ArtifactName
@@ -49,7 +51,7 @@ interface Known {
   expiresAt: number
   pinned: boolean
   keptLatest: false
-  /** Until when a delete can be taken back; null while it is live. */
+  /** Until when a delete can be undone; null while it is live. */
   undoUntil: number | null
 }
 
@@ -126,7 +128,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
   const oneOf = <T>(items: T[]): T | undefined => items[pick(items.length)]
   const holderOf = (name: string): Known | undefined => live().find((each) => each.name === name)
 
-  /** Most files are of a small set, so that uploads share them. */
+  /** Most files come from a small set, so that uploads share them. */
   function files(): { name: string; content: Buffer }[] {
     const chosen = new Map<string, Buffer>()
     for (let count = 1 + pick(8); count > 0; count--) {
@@ -155,7 +157,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
     const onConflict = holder !== undefined && random() < 0.5 ? 'replace' : 'reject'
     const expiresAt = now + (1 + pick(20)) * day
     let committed: { id: number } | undefined
-    // A few die on the way.
+    // Some uploads die on the way.
     const nth = random() < 0.1 ? pick(12) : Infinity
     const asked = { form, body: content, name, onConflict, expiresAt } as const
     try {
@@ -169,7 +171,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
       )
       return
     }
-    // What died after its commit is there all the same.
+    // An upload that died after its commit exists all the same.
     const filter = { projectId: store.projectId, name }
     const { artifacts } = await store.metadata.listArtifacts(filter, {
       limit: 1,
@@ -200,7 +202,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
     })
   }
 
-  /** One upload; answers the artifact. */
+  /** Uploads once; returns the artifact. */
   async function send(
     ports: Omit<IngestPorts, 'settings'>,
     asked: Pick<Known, 'form' | 'body' | 'name' | 'expiresAt'> & {
@@ -208,7 +210,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
     },
   ): Promise<{ id: number }> {
     const { form, body: content, name, expiresAt, onConflict } = asked
-    // Each name has its run, and some are used seldom enough to be forgotten meanwhile.
+    // Each name has its run, and some runs are used rarely enough to be deleted in between.
     const identity = { project, number: 1 + (Number(name.split('-')[1]) % 20), attempt: 1 }
     const run = await ports.metadata.ensureRun(identity, noFacts, now)
     const job = { ...jobOf(run, name, form, now), expiresAt, onConflict }
@@ -216,7 +218,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
     return (await ingestBody(ingestPorts, directory, job, content)).artifact
   }
 
-  /** Digests of the zip, of what is in it, and of the tar.gz. */
+  /** Digests of the zip, of its files, and of the tar.gz. */
   async function read(id: number): Promise<Pick<Known, 'zip' | 'tarGz' | 'files'>> {
     const artifact = (await store.metadata.findArtifact(id))!
     const zip = await readAll(await representZip(store, artifact))
@@ -243,7 +245,8 @@ async function openModel(directory: string, seed: number): Promise<Model> {
     expect(await read(each.id)).toEqual({ zip, tarGz, files: inZip })
   }
 
-  /** Reads half of an artifact, or nothing yet, lets everything else happen that could take it away, and reads the rest. */
+  /** Reads half of an artifact, or nothing yet, lets everything happen that could take it away,
+   *  and reads the rest. */
   async function readSlowly(): Promise<void> {
     const each = oneOf(live())
     if (each === undefined) return
@@ -312,7 +315,8 @@ async function openModel(directory: string, seed: number): Promise<Model> {
     const done = await collectNow(ports, { historyMs })
     const after = await diskBytes(directory)
     expect(before - after).toBe(done.freedBytes)
-    // Merging tiny packs gives back some framing that is not announced: of members that are shared then, and of packs.
+    // Merging tiny packs frees some framing that is not announced: of members that are then shared,
+    // and of packs.
     const slack = 250 * (done.rewrittenPacks + 1) + done.freedBytes / 100
     expect(Math.abs(plan.freedBytes - done.freedBytes)).toBeLessThanOrEqual(slack)
     expect([plan.expired, plan.deletedArtifacts]).toEqual([done.expired, done.deletedArtifacts])
@@ -322,21 +326,22 @@ async function openModel(directory: string, seed: number): Promise<Model> {
   async function dieCollecting(): Promise<void> {
     const collectSome = random() < 0.5 ? collectNow : collectInBackground
     await dying(pick(30), (ports) => collectSome(ports, { historyMs }))
-    // What let go before the end cannot be undone any more; nobody can tell from outside.
+    // Artifacts released before the step died cannot be restored any more, which cannot be seen
+    // from outside.
     for (const each of known.values()) if (each.undoUntil !== null) known.delete(each.id)
     await reopen()
   }
 
   async function scrubAll(): Promise<void> {
-    // A pass is later than the one before.
+    // A pass must be later than the one before.
     now += 1
     const report = await scrub({ ...store, now: () => now }, everything)
     expect(report.drifts).toBe(0)
   }
 
-  /** Bytes go bad, a scrub that may die finds it, and what is damaged is sent again. */
+  /** Damages bytes, has a scrub that may die find it, and uploads the damaged artifacts again. */
   async function corrupt(): Promise<void> {
-    // What can still be undone would come back damaged.
+    // An artifact that can still be restored would come back damaged.
     await collectNow({ ...store, now: () => now })
     forgetUndoable()
     for (let flips = 1 + pick(3); flips > 0; flips--) {
@@ -347,7 +352,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
     now += 1
     if (await dying(random() < 0.4 ? pick(15) : Infinity, (ports) => scrub(ports, everything))) {
       await reopen()
-      // Whoever died holds what it read until then.
+      // Read leases of a process that died last until then.
       now += 2 * hour
     }
     await scrubAll()
@@ -364,7 +369,8 @@ async function openModel(directory: string, seed: number): Promise<Model> {
     for (const each of live()) await checkHealed(each)
   }
 
-  /** Healed by another stream, an artifact has a new version: other archives, but the same files; an exact zip stays. */
+  /** Healed by another stream, an artifact has a new version: other archives, but the same
+   *  files; an exact zip stays. */
   async function checkHealed(each: Known): Promise<void> {
     const { version } = (await store.metadata.findArtifact(each.id))!
     if (version === each.version) return await check(each)
@@ -375,7 +381,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
     await check(each)
   }
 
-  /** `gc --now` waits for no undo. */
+  /** `gc --now` does not wait for undo periods. */
   function forgetUndoable(): void {
     for (const each of known.values()) if (each.undoUntil !== null) known.delete(each.id)
   }
@@ -430,7 +436,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
       expect(artifacts.map((each) => each.id)).toEqual(expected)
       const figures = await store.metadata.figures()
       expect(figures.storedBytes).toBe(await diskBytes(directory))
-      // The end of everything is an empty store.
+      // Finally everything is removed, and the store must be empty.
       await close()
       expect(leftovers(join(directory, 'trove.db'))).toEqual({})
       store = await open()
@@ -441,7 +447,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
       const empty = await store.metadata.figures()
       expect(Object.values(empty).every((figure) => figure === 0)).toBe(true)
       await close()
-      // What became of the last ones is forgotten too.
+      // The history of the last artifacts is deleted, too.
       store = await open()
       await collectNow({ ...store, now: () => now + 200 * day })
       await close()

@@ -1,4 +1,5 @@
-/** Moving packs to another place: stopped anywhere, every pack is whole in the place that counts. */
+/** Moving packs to another place: wherever the move stops, every pack is complete in the current
+ *  place. */
 import { randomBytes } from 'node:crypto'
 import { expect, onTestFinished, test } from 'vitest'
 import { movePacks, removeMoved } from '../../src/lifecycle/move-packs.ts'
@@ -12,7 +13,7 @@ async function openPlace(): Promise<PackStore> {
   return store
 }
 
-/** More than one read each. */
+/** Fills the store with packs of more than one read each. */
 async function fill(store: PackStore, count: number): Promise<Map<string, Buffer>> {
   const packs = new Map<string, Buffer>()
   for (let index = 0; index < count; index++) {
@@ -38,7 +39,7 @@ async function expectAll(store: PackStore, packs: Map<string, Buffer>): Promise<
 
 const quiet = { onProgress: () => {}, signal: new AbortController().signal }
 
-test('all packs are in the new place before it counts, and then none in the old one', async () => {
+test('all packs are in the new place before the switch, and afterwards none in the old one', async () => {
   const [from, to] = [await openPlace(), await openPlace()]
   const packs = await fill(from, 3)
   const progress: number[] = []
@@ -59,7 +60,7 @@ test('all packs are in the new place before it counts, and then none in the old 
   expect(await namesIn(from)).toEqual([])
 })
 
-test('stopped after any pack it goes on from there', async () => {
+test('a move stopped after any pack resumes from there', async () => {
   const [from, to] = [await openPlace(), await openPlace()]
   const packs = await fill(from, 3)
   const stop = new AbortController()
@@ -78,7 +79,7 @@ test('stopped after any pack it goes on from there', async () => {
   await expectAll(to, packs)
 })
 
-test('a place that does not keep what is written does not count', async () => {
+test('the store does not switch to a place that does not return what was written', async () => {
   const [from, to] = [await openPlace(), await openPlace()]
   const packs = await fill(from, 1)
   const forgetful: PackStore = {
@@ -101,7 +102,7 @@ test('a place that does not keep what is written does not count', async () => {
   await expectAll(from, packs)
 })
 
-test('what is left in the old place goes, and what the new one lacks stays', async () => {
+test('packs left in the old place are removed, except those that the new one lacks', async () => {
   const [from, to] = [await openPlace(), await openPlace()]
   const packs = await fill(from, 2)
   const failing: PackStore = {

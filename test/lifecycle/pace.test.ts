@@ -22,7 +22,7 @@ describe('a pace', () => {
     vi.useRealTimers()
   })
 
-  /** How long it takes to move these amounts one after the other, in ms of the fake clock. */
+  /** How long it takes to move these amounts consecutively, in ms of the fake clock. */
   async function timeOf(
     pace: (bytes: number) => Promise<void>,
     amounts: number[],
@@ -38,24 +38,24 @@ describe('a pace', () => {
     return performance.now() - startedAt
   }
 
-  test('keeps to its rate on average, in large pieces and in small ones', async () => {
+  test('keeps to its rate on average, in large and in small pieces', async () => {
     const second = 1000
     for (const amounts of [[1000], Array.from({ length: 1000 }, () => 1)]) {
       const took = await timeOf(createPace(1000), [...amounts, ...amounts, ...amounts])
-      // Debts of less than 50 ms are left to the next call.
+      // Debts of less than 50 ms are carried over to the next call.
       expect(took).toBeGreaterThan(2.9 * second)
       expect(took).toBeLessThan(3.1 * second)
     }
   })
 
-  test('saves nothing up while nothing moves', async () => {
+  test('accumulates no credit while nothing moves', async () => {
     const pace = createPace(1000)
     await timeOf(pace, [1])
     await vi.advanceTimersByTimeAsync(60_000)
     expect(await timeOf(pace, [2000])).toBeGreaterThan(1900)
   })
 
-  test('that is no bound waits for nothing', async () => {
+  test('without a bound never waits', async () => {
     expect(await timeOf(createPace(null), [1e12])).toBeLessThan(20)
   })
 })
@@ -69,7 +69,7 @@ async function putNoise(store: TestStore, name: string): Promise<number> {
 }
 
 describe('within a budget', () => {
-  test('scrub takes the time for what it reads', async () => {
+  test('scrub takes the time allotted for what it reads', async () => {
     const store = await openStore()
     await putNoise(store, 'a')
     const startedAt = performance.now()
@@ -82,9 +82,9 @@ describe('within a budget', () => {
     expect(performance.now() - startedAt).toBeGreaterThan(400)
   })
 
-  test('compaction takes the time for what it reads and writes', async () => {
+  test('compaction takes the time allotted for what it reads and writes', async () => {
     const store = await openStore()
-    // Half of the pack dies with the first of two artifacts, and a little of it lives on.
+    // Half of the pack dies with the first of two artifacts, and a small part of it stays alive.
     const shared = { name: 'shared', content: randomBytes(80_000) }
     const alone = { name: 'alone', content: randomBytes(200_000) }
     const first = await store.put('a', 'tar', Readable.from([await tarOf([shared, alone])]))
@@ -104,12 +104,12 @@ describe('within a budget', () => {
   })
 })
 
-test('scrub reads what was verified longest ago first, and nothing that is not due', async () => {
+test('scrub reads the least recently verified packs first, and none that are not due', async () => {
   const store = await openStore()
   for (const name of ['a', 'b', 'c', 'd', 'e']) await putNoise(store, name)
   const names = (await packPaths(join(store.directory, 'cas'))).map((path) => path.slice(-36, -4))
   const now = store.ports.now()
-  // The clock was set back since the last was verified.
+  // The clock was set back since the last pack was verified.
   const ages = [3 * hour, 9 * hour, hour, 6 * hour, -9 * hour]
   const database = new SqliteDatabase(join(store.directory, 'trove.db'))
   const set = database.prepare('UPDATE packs SET created_at = 1, verified_at = ? WHERE name = ?')

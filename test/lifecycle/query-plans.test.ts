@@ -1,5 +1,6 @@
-/** No statement of maintenance, of reading or of an upload scans a whole table: the cost of each follows from what it is
- *  asked for, not from what else is stored. Method: every statement that runs is noted and its plan asked for. */
+/** No statement of maintenance, reading or uploading scans a whole table: the cost of each
+ *  depends on what it is asked for, not on what else is stored. Method: record every statement
+ *  that runs and look up its plan. */
 import SqliteDatabase from 'better-sqlite3'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -12,17 +13,19 @@ import type { PackStore } from '../../src/packs/pack-store.ts'
 import { openSession, seedArtifact, seedRun } from '../metadata/seed.ts'
 import { collectInBackground, collectNow, planNow } from './collection.ts'
 
-/** Walks that are bounded by something other than a key: each by a partial index that holds only what is to be done. */
+/** Walks bounded by something other than a key: each uses a partial index that holds only
+ *  pending work. */
 const worklists =
   /USING (?:COVERING )?INDEX (?:packs_empty|packs_half_dead|packs_partly_dead|packs_tiny|manifests_dying|manifests_staged|artifacts_uncleared|artifacts_releasable|artifacts_removed|streams_damaged|blobs_damaged|artifacts_damaged)\b/
-/** Tables that hold only what is to be done, temporary ones, and rows of a subquery, whose own steps are told too. */
+/** Tables that hold only pending work, temporary tables, and rows of a subquery, whose own steps
+ *  are listed too. */
 const worktables =
   /^SCAN (?:\(subquery-\d+\)|t|touched_blobs|altered_streams|sqlite_sequence|sqlite_schema|g|d)(?!\w)/
 
 test('no statement scans a table', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'trove-plans-'))
   const path = join(directory, 'trove.db')
-  // Migrations look at what they change, once.
+  // Migrations scan what they change, once.
   await openSqliteMetadata({ path }).close()
   const statements = new Set<string>()
   const metadata = openSqliteMetadata({ path, trace: (sql) => statements.add(sql) })
@@ -87,7 +90,7 @@ test('no statement scans a table', async () => {
     /^\s*(?:SELECT|INSERT|UPDATE|DELETE|WITH)/i.test(sql),
   )
   for (const traced of explained) {
-    // SQLite writes infinity as a word that it does not read.
+    // SQLite writes infinity in a form that it does not read back.
     const sql = traced.replaceAll(/\bInf\b/g, '9e999')
     const plan = database.prepare(`EXPLAIN QUERY PLAN ${sql}`).all() as { detail: string }[]
     for (const { detail } of plan) {
@@ -100,15 +103,16 @@ test('no statement scans a table', async () => {
   await rm(directory, { recursive: true, force: true })
   expect(explained.length).toBeGreaterThan(60)
   expect(scans).toEqual([])
-  // Who holds a file is found among its newest manifests, without a list of all of them; those that go are passed over by one
-  // look-up each.
+  // Holders of a file are searched among its newest manifests, without a list of all of them; those
+  // that would be gone are skipped by one lookup each.
   const steps = [...holderSteps]
   expect(steps).toContain('SEARCH h USING PRIMARY KEY (question=? AND manifest_id=?)')
   expect(steps.filter((step) => step.includes('TEMP B-TREE'))).toEqual([])
 })
 
-// Goal: the cost grows with what the artifacts refer to, and not with its square where each build has the same files.
-test('whether a file would die is asked once, however many of the artifacts have it', async () => {
+// Goal: the cost grows with the number of references, not with its square when every build has the
+// same files.
+test('whether a file would die is checked once, however many of the artifacts have it', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'trove-plans-'))
   onTestFinished(() => rm(directory, { recursive: true, force: true }))
   const asked: number[] = []
@@ -129,7 +133,7 @@ test('whether a file would die is asked once, however many of the artifacts have
   }
   expect(await measureDeletion(metadata, ids.slice(0, 15), 5000)).toBeGreaterThan(0)
   await metadata.close()
-  // In all, in half, in the others, and 15 of their own.
+  // In all artifacts, in half, in the others, and 15 of their own.
   expect(asked.length).toBe(18)
   expect(new Set(asked).size).toBe(18)
 })

@@ -1,5 +1,5 @@
-/** Two actors, one stopped at a named point while the other runs, in both orders. Goal: whatever the order, an artifact
- *  that was committed is whole, and nothing that it needs was taken. */
+/** Two actors, one stopped at a named point while the other runs, in both orders. Goal: in any
+ *  order, a committed artifact is complete, and nothing it needs was deleted. */
 import { Readable } from 'node:stream'
 import { unzipSync } from 'fflate'
 import { describe, expect, test } from 'vitest'
@@ -40,7 +40,7 @@ interface Pause {
   go(): void
 }
 
-/** Stops whoever reaches `step` for the first time, until `go`. */
+/** Stops whoever first reaches `step`, until `go` is called. */
 function pauseAt(step: string): Pause {
   let arrive = (): void => {}
   let go = (): void => {}
@@ -96,7 +96,7 @@ async function expectWhole(store: TestStore, artifact: Artifact): Promise<void> 
   expect(digestOf(await readAll(await representZip(store.reader, found)))).toBe(digestOf(zip))
 }
 
-describe('an upload of what is being swept', () => {
+describe('an upload of content that is being swept', () => {
   test.each([
     'session-opened',
     'pack-filled',
@@ -106,12 +106,12 @@ describe('an upload of what is being swept', () => {
     'manifest-staged',
     'skeleton-staged',
     'commit-next',
-  ])('sweeps while the upload stands at %s', async (step) => {
+  ])('survives a sweep while it is stopped at %s', async (step) => {
     const store = await openStore()
     await remove(store, await upload(store, 'old'))
     const pause = pauseAt(step)
     const uploading = upload(store, 'new', pause.checkpoint)
-    // An upload of known content makes no pack, so some steps are never reached.
+    // An upload of known content makes no pack, so it never reaches some steps.
     await Promise.race([pause.reached, uploading])
     await sweepAll(store)
     pause.go()
@@ -119,7 +119,7 @@ describe('an upload of what is being swept', () => {
   })
 
   test.each(['blobs-claimed', 'blobs-removed', 'pack-claimed', 'pack-removed'])(
-    'uploads while the sweep stands at %s',
+    'succeeds while the sweep is stopped at %s',
     async (step) => {
       const store = await openStore()
       await remove(store, await upload(store, 'old'))
@@ -133,7 +133,7 @@ describe('an upload of what is being swept', () => {
     },
   )
 
-  test('a claim keeps a blob that sweep has condemned but not removed from being answered', async () => {
+  test('cannot claim a blob that sweep has condemned but not yet removed', async () => {
     const store = await openStore()
     const content = Buffer.alloc(1000, 'x')
     const { artifact } = await store.put('old', 'file', content)
@@ -145,7 +145,7 @@ describe('an upload of what is being swept', () => {
     expect(await store.metadata.claimBlobs(id, [digestOf(content)])).toEqual([])
   })
 
-  test('a claim that comes first keeps the blob from sweep', async () => {
+  test('keeps the blob from sweep when it claims it first', async () => {
     const store = await openStore()
     const content = Buffer.alloc(1000, 'x')
     const { artifact } = await store.put('old', 'file', content)
@@ -159,7 +159,7 @@ describe('an upload of what is being swept', () => {
   })
 })
 
-describe('an offer of a tree whose only artifact goes', () => {
+describe('an offer of a tree whose only artifact is removed', () => {
   const files = [
     { name: 'a', content: 'alpha '.repeat(900) },
     { name: 'b', content: 'beta '.repeat(900) },
@@ -195,7 +195,7 @@ describe('an offer of a tree whose only artifact goes', () => {
     expect(await stage()).toMatchObject({ exists: false })
   })
 
-  test('after the lease commits it whole, and sweep takes it when that goes too', async () => {
+  test('after the lease commits it whole, and sweep deletes it once that artifact is removed too', async () => {
     const store = await openStore()
     const { artifact, sessionId, stage } = await offerOf(store)
     const { manifestId, exists } = await stage()
@@ -226,7 +226,7 @@ describe('a download and a compaction', () => {
     members: [{ name: 'other', content: Buffer.alloc(200_000, Buffer.from(digestOf('other'))) }],
   })
 
-  /** An artifact in a pack that is mostly dead. */
+  /** A store with an artifact in a pack that is mostly dead. */
   async function wastefulStore(): Promise<{
     store: TestStore
     artifact: Artifact
@@ -277,7 +277,7 @@ describe('a download and a compaction', () => {
     },
   )
 
-  test('a copy that dies while it is being moved stays dead, one that is healed meanwhile stays where it is', async () => {
+  test('a copy that dies while it is being moved stays dead, and one that is healed meanwhile stays where it is', async () => {
     const { store, artifact, dead } = await wastefulStore()
     await remove(store, dead)
     const pause = pauseAt('compact-sealed')
@@ -294,9 +294,9 @@ describe('a download and a compaction', () => {
   })
 })
 
-describe('twice at once', () => {
+describe('two at once', () => {
   test.each(['blobs-registered', 'manifest-staged', 'skeleton-staged', 'commit-next'])(
-    'two equal uploads, the first standing at %s',
+    'two equal uploads, the first stopped at %s',
     async (step) => {
       const store = await openStore()
       const pause = pauseAt(step)
@@ -315,7 +315,7 @@ describe('twice at once', () => {
   )
 
   test.each(['blobs-claimed', 'blobs-removed', 'pack-claimed', 'pack-removed', 'pack-row-removed'])(
-    'two sweeps, the first standing at %s',
+    'two sweeps, the first stopped at %s',
     async (step) => {
       const store = await openStore()
       await remove(store, await upload(store, 'old'))
@@ -341,8 +341,8 @@ describe('twice at once', () => {
   })
 })
 
-describe('an upload that is dropped since it is too old', () => {
-  /** One whose bytes are there; `finalize` makes them an artifact. */
+describe('an upload that is dropped because it is too old', () => {
+  /** An upload whose bytes are complete; `finalize` turns them into an artifact. */
   const assembled = async (
     store: TestStore,
   ): Promise<{
@@ -381,7 +381,7 @@ describe('an upload that is dropped since it is too old', () => {
   })
 
   test.each(['session-opened', 'blobs-registered', 'commit-next'])(
-    'is over, and no artifact, while it stands at %s',
+    'fails and makes no artifact while it is stopped at %s',
     async (step) => {
       const store = await openStore()
       const { staging, find, finalize } = await assembled(store)
@@ -397,7 +397,7 @@ describe('an upload that is dropped since it is too old', () => {
     },
   )
 
-  test('is known by its artifact when that was committed first', async () => {
+  test('keeps its artifact when that was committed first', async () => {
     const store = await openStore()
     const { staging, find, finalize } = await assembled(store)
     const ports = later(store, staging)

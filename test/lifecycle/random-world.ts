@@ -1,7 +1,7 @@
-/** Numbers and files that are random and the same for the same seed: what models are made of. */
+/** Numbers and files that are random but reproducible from a seed: the material of the models. */
 import { createHash } from 'node:crypto'
 
-/** Uniform in [0, 1); the same seed gives the same numbers. */
+/** Uniform in [0, 1); the same seed returns the same numbers. */
 export function createRandom(seed: number): () => number {
   let state = seed >>> 0
   return () => {
@@ -12,7 +12,7 @@ export function createRandom(seed: number): () => number {
   }
 }
 
-/** File `which` of the world: most small, a few cut by content, some compressible. */
+/** File number `which`: most are small, a few are cut by content, some are compressible. */
 export function contentOf(which: number): Buffer {
   const sizes = [0, 10, 700, 4000, 30_000, which % 7 === 0 ? 400_000 : 9000]
   const bytes = sizes[which % sizes.length]!

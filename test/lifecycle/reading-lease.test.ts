@@ -1,4 +1,5 @@
-/** The lease of maintenance that reads in a thread of its own, beside the one in which garbage is collected. */
+/** The lease of maintenance that reads on a thread of its own, beside the thread that collects
+ *  garbage. */
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { openReadingLease } from '../../src/lifecycle/reading-lease.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
@@ -21,9 +22,10 @@ async function openBoth(): Promise<{ collector: Metadata; reader: Metadata }> {
   return { collector, reader }
 }
 
-// Goal: a backup or scrub never goes on with a claim that the collector does not know of, or a pack that it is still to read may
-// go; and it does not end for a moment in which nothing could be written.
-test('a lease that cannot be renewed ends its reader while the collector still holds to it', async () => {
+// Goal: a backup or scrub never continues with a lease that the collector does not know, or after
+// packs it still has to read may have been deleted; and it does not fail because nothing could be
+// written for a moment.
+test('a lease that cannot be renewed ends its reader while the collector still honours it', async () => {
   const { collector, reader } = await openBoth()
   const start = 1_000_000
   let elapsed = 0
@@ -41,13 +43,14 @@ test('a lease that cannot be renewed ends its reader while the collector still h
   expect(await collector.listReadLeases(start + elapsed, 1)).toMatchObject([{ id: lease.id }])
 })
 
-// Goal: a machine that was asleep, by clocks of which one stood still or not, does not go on with what the collector took meanwhile.
+// Goal: after a machine slept, whichever of its clocks stood still, a reader does not continue
+// after the collector could delete.
 test.each([
   ['asleep', 0, 'before'],
   ['asleep', leaseMs * 0.3, 'while it is renewed'],
   ['stopped', leaseMs, 'before'],
 ])(
-  'a lease whose end passed while its reader was %s (%d ms of it measured, %s) is not taken up again',
+  'a lease whose end passed while its reader was %s (%d ms of it measured, %s) is not resumed',
   async (_how, measuredMs, when) => {
     const { collector, reader } = await openBoth()
     let at = 1_000_000
@@ -67,7 +70,7 @@ test.each([
   },
 )
 
-test('a lease that cannot be written is none', async () => {
+test('a lease that cannot be written is refused', async () => {
   const { reader } = await openBoth()
   const opening = whileDiskRefuses(() =>
     openReadingLease({ metadata: reader, now: () => 0 }, leaseMs),

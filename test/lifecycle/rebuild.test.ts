@@ -1,4 +1,4 @@
-/** A lost database: what packs give back, and that nothing deletes them before. */
+/** A lost database: what can be recovered from packs, and that nothing deletes them before. */
 import { randomBytes } from 'node:crypto'
 import { readFile, rename, stat, truncate, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -43,7 +43,7 @@ async function putBoth(store: TestStore): Promise<void> {
   )
 }
 
-/** The same packs under an empty database. */
+/** Opens the same packs with an empty database. */
 async function loseDatabase(store: TestStore): Promise<TestStore> {
   const path = join(store.directory, 'new.db')
   const metadata: Metadata = openSqliteMetadata({ path })
@@ -75,7 +75,7 @@ describe('a start with a lost database', () => {
     expect(await packPaths(join(store.directory, 'cas'))).toEqual(before)
   })
 
-  test('goes on once the packs are taken in, and keeps all of them', async () => {
+  test('succeeds once the packs are imported, and keeps all of them', async () => {
     const store = await openStore()
     await putBoth(store)
     const lost = await loseDatabase(store)
@@ -101,7 +101,7 @@ describe('a start with a lost database', () => {
 const everything = { olderThanMs: null, bytesPerSecond: null, rollups: true } as const
 
 describe('a rebuild', () => {
-  test('finds every content, and the same upload finds all of it in either form', async () => {
+  test('finds every content, and repeating an upload in either form finds all of it', async () => {
     const store = await openStore()
     await putBoth(store)
     const lost = await loseDatabase(store)
@@ -117,7 +117,7 @@ describe('a rebuild', () => {
     )
     const session = await metadata.openSession({ projectId, now: lost.ports.now(), leaseMs: 1e9 })
     const contents = Object.values(files).map((content) => Buffer.from(content))
-    // The foreign stream of no content is our own without a byte, and taken for it.
+    // The foreign stream of empty content equals our own empty stream.
     const streams = contents
       .filter((content) => content.length > 0)
       .map((content) => digestOf(deflateRawSync(content)))
@@ -129,7 +129,7 @@ describe('a rebuild', () => {
     expect(await metadata.claimStreams(session, streams)).toHaveLength(streams.length)
   })
 
-  test('is the same when it is done again', async () => {
+  test('can be repeated with the same result', async () => {
     const store = await openStore()
     await putBoth(store)
     const lost = await loseDatabase(store)
@@ -137,7 +137,7 @@ describe('a rebuild', () => {
     expect(await rebuild(lost)).toMatchObject({ packs: 0, knownPacks: 2 })
   })
 
-  test('goes on after a crash between any two steps', async () => {
+  test('resumes after a crash between any two steps', async () => {
     const store = await openStore()
     await putBoth(store)
     const lost = await loseDatabase(store)
@@ -149,7 +149,7 @@ describe('a rebuild', () => {
     expect(await rebuild(lost)).toMatchObject({ packs: 2, knownPacks: 0 })
   })
 
-  test('that was interrupted goes on days later', async () => {
+  test('that was interrupted resumes days later', async () => {
     const store = await openStore()
     await putBoth(store)
     const lost = await loseDatabase(store)
@@ -179,7 +179,7 @@ describe('a rebuild', () => {
     })
   })
 
-  test('names packs that give nothing, without which a start goes on', async () => {
+  test('lists packs without readable copies, and a start succeeds without these', async () => {
     const store = await openStore()
     await putBoth(store)
     const [path, other] = await packPaths(join(store.directory, 'cas'))
@@ -197,7 +197,7 @@ describe('a rebuild', () => {
 })
 
 describe('copies that share a member', () => {
-  test('are found again one by one, but for a damaged one', async () => {
+  test('are found one by one, except a damaged one', async () => {
     const store = await openStore()
     const contents = Array.from({ length: 50 }, (_, index) => Buffer.from(`content ${index}`))
     const { name, sizeBytes } = await packOf(store, contents)
@@ -222,7 +222,7 @@ describe('copies that share a member', () => {
     expect(found.map((copy) => copy?.blob.digest)).toEqual(many.slice(1024).map(digestOf))
   })
 
-  test('take no other form of a content with them, nor what a medium reads around their list', async () => {
+  test('are not mistaken for another form of a content, whatever a medium returns around their list', async () => {
     const store = await openStore()
     const content = Buffer.from('twice in the pack')
     const others = Array.from({ length: 100 }, (_, index) => Buffer.from(`content ${index}`))
@@ -276,8 +276,8 @@ describe('copies that share a member', () => {
   }
 })
 
-describe('what a member is', () => {
-  test('is found out from its bytes: joining streams and foreign ones', async () => {
+describe('the kind of a member', () => {
+  test('is detected from its bytes: joining streams and foreign ones', async () => {
     const store = await openStore()
     await fc.assert(
       fc.asyncProperty(

@@ -1,4 +1,5 @@
-/** Upkeep by the clock: jittered, one round at a time, and alive whatever a round does. Timers are the test's own. */
+/** Scheduled upkeep: jittered, one round at a time, and alive whatever a round does. Timers are
+ *  faked. */
 import SqliteDatabase from 'better-sqlite3'
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -56,7 +57,7 @@ describe('a schedule', () => {
     [0, 0.9],
     [0.5, 1],
     [1 - 1e-9, 1.1],
-  ])('waits its interval, a tenth more or less (draw %d: %d of it)', async (draw, share) => {
+  ])('waits for its interval, a tenth more or less (draw %d: %d of it)', async (draw, share) => {
     vi.spyOn(Math, 'random').mockReturnValue(draw)
     let rounds = 0
     schedule(async () => ({ rounds: ++rounds }))
@@ -68,7 +69,7 @@ describe('a schedule', () => {
     }
   })
 
-  test('draws anew for each round, so that many servers do not keep in step', async () => {
+  test('draws a new delay for each round, so that many servers do not synchronize', async () => {
     const draws = vi.spyOn(Math, 'random')
     schedule(async () => ({}))
     await vi.advanceTimersByTimeAsync(5 * 1.1 * hour)
@@ -105,7 +106,7 @@ describe('a schedule', () => {
         throw new Error('the disk is gone')
       },
     ],
-  ])('logs a round that %s, and the next one comes all the same', async (_how, fail) => {
+  ])('logs a round that %s, and runs the next one all the same', async (_how, fail) => {
     let rounds = 0
     const { lines } = schedule(() => {
       rounds += 1
@@ -120,13 +121,13 @@ describe('a schedule', () => {
     ])
   })
 
-  test('says nothing of a round that did nothing', async () => {
+  test('logs nothing for a round that did nothing', async () => {
     const { lines } = schedule(async () => ({ freedBytes: 0 }))
     await vi.advanceTimersByTimeAsync(5 * hour)
     expect(lines).toEqual([])
   })
 
-  test('ends with the round under way, and no other comes', async () => {
+  test('ends with the running round, and starts no other', async () => {
     let rounds = 0
     let finish = (): void => {}
     const started = schedule(async () => {
@@ -198,7 +199,7 @@ async function startFailing(): Promise<{
   }
 }
 
-/** Lets the hour pass, and the round that comes with it end. */
+/** Lets an hour pass, and the round that it triggers end. */
 async function passRound({ jobs }: Maintenance): Promise<void> {
   const before = jobs.list().length
   await vi.advanceTimersByTimeAsync(1.1 * hour)
@@ -206,7 +207,7 @@ async function passRound({ jobs }: Maintenance): Promise<void> {
   await settle(() => jobs.list()[0]!.endedAt !== null)
 }
 
-/** Waits, by turns of the event loop, for something that is under way already. */
+/** Waits, turn by turn of the event loop, for something already in progress. */
 async function settle(isSettled: () => boolean): Promise<void> {
   for (let turn = 0; turn < 10_000 && !isSettled(); turn++) {
     await new Promise((resolve) => setImmediate(resolve))
@@ -215,8 +216,8 @@ async function settle(isSettled: () => boolean): Promise<void> {
   await new Promise((resolve) => setImmediate(resolve))
 }
 
-describe('scrub by the clock', () => {
-  test('reads what is due, logs damage, and is shown as a job', async () => {
+describe('scheduled scrub', () => {
+  test('reads what is due, logs damage, and appears as a job', async () => {
     vi.useRealTimers()
     const store = await openStore()
     await store.put('build', 'file', Readable.from([randomBytes(5000)]))
@@ -263,8 +264,8 @@ describe('scrub by the clock', () => {
   })
 })
 
-describe('secrets by the clock', () => {
-  test('are looked for where something is new, and told to the log', async () => {
+describe('the scheduled scan for secrets', () => {
+  test('runs when something is new, and logs its findings', async () => {
     vi.useRealTimers()
     const store = await openStore()
     await store.put('build', 'file', Readable.from([Buffer.from(githubToken())]), {
@@ -290,13 +291,13 @@ describe('secrets by the clock', () => {
     await vi.waitFor(() => expect(lines).toMatchObject([{ message: 'secrets', secrets: 1 }]), {
       timeout: 20_000,
     })
-    // It was noted at once; there is nothing to do after that.
+    // The result was recorded at once; there is nothing to do after that.
     await vi.advanceTimersByTimeAsync(5 * limits.secretRoundMs)
     expect(lines).toHaveLength(1)
   })
 })
 
-test('a job that cannot be done as it was asked for is told without a stack, and sets off no alarm', async () => {
+test('a job whose request was invalid is logged without a stack, and not as an error', async () => {
   const { maintenance, lines } = await startFailing()
   const refuse = async (): Promise<never> => {
     throw storeError('invalid_request', '/x already exists; choose a new name', {
@@ -319,8 +320,8 @@ test('a job that cannot be done as it was asked for is told without a stack, and
   expect(maintenance.jobs.tallies()).toEqual([])
 })
 
-describe('garbage collection by the clock', () => {
-  test('that fails is logged, shown, counted, and tried again', async () => {
+describe('scheduled garbage collection', () => {
+  test('that fails is logged, shown, counted, and retried', async () => {
     const { maintenance, lines, heal } = await startFailing()
     await passRound(maintenance)
     expect(lines).toMatchObject([
@@ -340,7 +341,7 @@ describe('garbage collection by the clock', () => {
     ])
   })
 
-  test('waits for one that somebody asked for, and the other way round', async () => {
+  test('waits for a requested one, and the other way round', async () => {
     const { maintenance, heal } = await startFailing()
     heal()
     const asked = [

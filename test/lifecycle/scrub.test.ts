@@ -1,4 +1,5 @@
-/** Scrub over a real store on disk: what it finds, what it says of artifacts, and how they heal. */
+/** Scrub over a real store on disk: what it finds, what it reports about artifacts, and how they
+ *  heal. */
 import { readFile, truncate, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -48,7 +49,7 @@ async function putZip(
   return (await store.put(name, 'zip', buildZip({ members }))).artifact.id
 }
 
-/** The clock of the store stands still; a pass is later than the one before. */
+/** The clock of the store stands still, but a pass must be later than the one before. */
 function tickingPorts(store: TestStore): TestStore['ports'] {
   passes += 1
   const now = store.ports.now() + passes
@@ -67,7 +68,7 @@ async function scrubAll(store: TestStore): Promise<ScrubReport & { findings: Scr
   return { ...report, findings }
 }
 
-/** As `scrubAll`, but ends before a pack is written anew. */
+/** As `scrubAll`, but stops before a pack is rewritten. */
 async function findFirst(store: TestStore): Promise<{ findings: ScrubFinding[] }> {
   const findings: ScrubFinding[] = []
   const stop = new AbortController()
@@ -102,7 +103,7 @@ async function zipOf(store: TestStore, id: number): Promise<Buffer> {
 }
 
 describe('a scrub', () => {
-  test('of a whole store finds nothing, and reads every live copy', async () => {
+  test('of a sound store finds nothing, and reads every live copy', async () => {
     const store = await openStore()
     await putTar(store, 'tree')
     await putZip(store, 'stock')
@@ -118,7 +119,7 @@ describe('a scrub', () => {
     expect(report.readBytes).toBeGreaterThan(0)
   })
 
-  test('of a store whose clock was set back passes over nothing', async () => {
+  test('of a store whose clock was set back skips nothing', async () => {
     const store = await openStore()
     await putTar(store, 'tree')
     const options = { olderThanMs: null, bytesPerSecond: null, rollups: false }
@@ -142,7 +143,7 @@ describe('a scrub', () => {
     await expect(zipOf(store, id)).rejects.toMatchObject({ code: 'blob_damaged' })
   })
 
-  test('says the same of damage that is known already', async () => {
+  test('reports known damage again', async () => {
     const store = await openStore()
     await putTar(store, 'tree')
     await spoil(casOf(store), joiningOf(files['b.txt']))
@@ -151,7 +152,7 @@ describe('a scrub', () => {
     expect(again).toMatchObject({ damagedCopies: 1, foundCopies: 0, damagedArtifacts: 1 })
   })
 
-  test('takes a copy back that is whole again', async () => {
+  test('restores a copy that is sound again', async () => {
     const store = await openStore()
     const id = await putTar(store, 'tree')
     const [path] = await packPaths(casOf(store))
@@ -167,7 +168,7 @@ describe('a scrub', () => {
   test.each([
     ['gone', async (path: string) => await unlink(path), 3],
     ['cut short', async (path: string) => await truncate(path, 60), 3],
-  ])('takes a pack that is %s for damage of its copies', async (_what, spoilPack, copies) => {
+  ])('treats a pack that is %s as damage to its copies', async (_what, spoilPack, copies) => {
     const store = await openStore()
     const id = await putTar(store, 'tree')
     const [path] = await packPaths(casOf(store))
@@ -181,7 +182,7 @@ describe('a scrub', () => {
     )
   })
 
-  test('writes a pack anew of which only the framing is bad', async () => {
+  test('rewrites a pack when only its framing is bad', async () => {
     const store = await openStore()
     const id = await putTar(store, 'tree')
     const [path] = await packPaths(casOf(store))
@@ -204,7 +205,8 @@ describe('a scrub', () => {
     const kinds = new Set<string>()
     for (let at = 0; at < bytes.length; at += stride) {
       await flipByte(path!, at)
-      // What is written in place of a pack does not depend on which byte of its framing is bad, so a few will do.
+      // How a pack is rewritten does not depend on which byte of its framing is bad, so a few are
+      // enough.
       const isWrittenAnew = at % 25 === 0
       const { findings } = isWrittenAnew ? await scrubAll(store) : await findFirst(store)
       expect(findings, `byte ${at} of ${bytes.length}`).toHaveLength(1)
@@ -212,7 +214,7 @@ describe('a scrub', () => {
       kinds.add(kind)
       if (kind === 'copy' || !isWrittenAnew) await writeFile(path!, bytes)
       else {
-        // The pack that was written in its place has the same bytes.
+        // The rewritten pack has the same bytes.
         await unlink(path!)
         ;[path] = await packPaths(casOf(store))
         expect(await readFile(path!)).toEqual(bytes)
@@ -221,7 +223,7 @@ describe('a scrub', () => {
     expect([...kinds].toSorted()).toEqual(['copy', 'framing'])
   })
 
-  test('takes a pack that the medium does not read for damage, as a download does, and fails neither', async () => {
+  test('treats a pack that the medium cannot read as damaged, as a download does, and neither fails', async () => {
     const store = await openStore()
     const id = await putTar(store, 'tree')
     const watched = watchFileSystem({ root: casOf(store) })
@@ -244,7 +246,7 @@ describe('a scrub', () => {
     await packs.close()
   })
 
-  test('goes on behind a pack that it may not read, finds what is damaged there, and fails at the end', async () => {
+  test('continues after a pack that it may not read, finds further damage, and fails at the end', async () => {
     const store = await openStore()
     await putTar(store, 'kept from it', { x: 'not to be read' })
     const denied = (await packPaths(casOf(store)))[0]!.slice(-36, -4)
@@ -265,7 +267,7 @@ describe('a scrub', () => {
     expect(await stateOf(store, id)).toBe('damaged')
   })
 
-  test('goes on where it stopped, and passes over what is verified since', async () => {
+  test('resumes where it stopped, and skips what was verified since', async () => {
     const store = await openStore()
     await putTar(store, 'one')
     await putZip(store, 'two')
@@ -281,7 +283,7 @@ describe('a scrub', () => {
     expect(await scrub(later, due)).toMatchObject({ packs: 0 })
   })
 
-  test('sets a rollup right that has drifted, and names it', async () => {
+  test('corrects a rollup that has drifted, and names it', async () => {
     const store = await openStore()
     await putTar(store, 'tree')
     const whole = await store.metadata.figures()
@@ -303,7 +305,7 @@ describe('a scrub', () => {
 })
 
 describe('damage heals', () => {
-  test('behind an empty file, which lies where the healed one begins', async () => {
+  test('after an empty file, which begins at the same offset as the healed one', async () => {
     const store = await openStore()
     const id = await putTar(store, 'first', { 'b.txt': files['b.txt'] })
     await spoil(casOf(store), joiningOf(files['b.txt']))
@@ -384,14 +386,14 @@ describe('damage heals', () => {
     expect(unzipped(await zipOf(store, id))).toEqual(many)
   })
 
-  test('of two files of a tree at once, with the length that both give it', async () => {
+  test('of two files of a tree at once, with the length that results from both', async () => {
     const store = await openStore()
     const { metadata } = store
     const id = await putTar(store, 'tree')
     for (const path of ['a.txt', 'b.txt'] as const)
       await spoil(casOf(store), joiningOf(files[path]))
     await scrubAll(store)
-    // Ends after its streams are stored.
+    // This upload ends once its streams are stored.
     store.ports.metadata = { ...metadata, healBlob: async () => 'busy' }
     await expect(putZip(store, 'stock')).rejects.toThrow('no readable blob')
     const later = async (): Promise<Healing[]> => (await metadata.listHealings(2)).slice(1)
@@ -411,7 +413,7 @@ describe('damage heals', () => {
     expect(unzipped(await zipOf(store, id))).toEqual(files)
   })
 
-  test('of the files of an exact zip by a tar, of the zip itself by its own streams only', async () => {
+  test('of the files of an exact zip by a tar, of the zip itself only by its own streams', async () => {
     const store = await openStore()
     const id = await putZip(store, 'stock')
     const before = await zipOf(store, id)
@@ -465,7 +467,7 @@ describe('damage heals', () => {
     expect(await scrubAll(store)).toMatchObject({ damagedArtifacts: 0, drifts: 0 })
   })
 
-  test('by a stream that the store has already', async () => {
+  test('by a stream that the store already has', async () => {
     const store = await openStore()
     const id = await putTar(store, 'tree')
     await putZip(store, 'stock')

@@ -1,4 +1,4 @@
-/** Packs on disk, found and spoiled: what tests of damage start from. */
+/** Finds and damages packs on disk, for tests of damage. */
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
@@ -12,7 +12,7 @@ export async function packPaths(casDirectory: string): Promise<string[]> {
     .toSorted()
 }
 
-/** Inverts one byte. Packs are never written again, so nobody has it open for writing. */
+/** Inverts one byte. Packs are never rewritten, so nobody has it open for writing. */
 export async function flipByte(path: string, offset: number): Promise<void> {
   const bytes = await readFile(path)
   bytes[offset] = bytes[offset]! ^ 0xff
