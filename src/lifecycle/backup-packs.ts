@@ -29,7 +29,7 @@ export interface BackupReport {
 
 const packsPerPage = 500
 
-export interface Bringing {
+export interface PackBackup {
   fileSystem: PackFileSystem
   /** The final place of the backup, for the report. */
   destination: string
@@ -49,8 +49,8 @@ export interface Bringing {
 /** Adds every pack that the metadata of the backup needs, and removes packs of an earlier
  *  attempt that it does not need; durable when it resolves. Errors: storage_full,
  *  digest_mismatch (the destination does not return what was written). */
-export async function bringPacks(ports: LifecyclePorts, bringing: Bringing): Promise<BackupReport> {
-  const { fileSystem, paths, store, destination, lease, newestPack } = bringing
+export async function addPacks(ports: LifecyclePorts, backup: PackBackup): Promise<BackupReport> {
+  const { fileSystem, paths, store, destination, lease, newestPack } = backup
   const report: BackupReport = {
     path: destination,
     packs: 0,
@@ -78,11 +78,11 @@ export async function bringPacks(ports: LifecyclePorts, bringing: Bringing): Pro
       await lease.renew()
       directories.add(paths.fanOut(pack.name))
       if (present.get(pack.name) === pack.sizeBytes) report.reusedPacks += 1
-      else await bringIfThere(ports, bringing, pack, report)
+      else await addPackIfPresent(ports, backup, pack, report)
       present.delete(pack.name)
       report.packs += 1
       report.packBytes += pack.sizeBytes
-      bringing.onProgress?.({ ...report })
+      backup.onProgress?.({ ...report })
       await ports.checkpoint?.('backup-pack-brought')
     }
     if (page.length < packsPerPage) break
@@ -94,9 +94,9 @@ export async function bringPacks(ports: LifecyclePorts, bringing: Bringing): Pro
   return report
 }
 
-async function bringIfThere(...args: Parameters<typeof bringPack>): Promise<void> {
+async function addPackIfPresent(...args: Parameters<typeof addPack>): Promise<void> {
   try {
-    await bringPack(...args)
+    await addPack(...args)
   } catch (error) {
     if (!hasCode(error, 'not_found')) throw error
     const [, , , report] = args
@@ -105,30 +105,30 @@ async function bringIfThere(...args: Parameters<typeof bringPack>): Promise<void
 }
 
 /** Errors: not_found, storage_full. */
-async function bringPack(
+async function addPack(
   ports: LifecyclePorts,
-  bringing: Bringing,
+  backup: PackBackup,
   pack: SealedPack & { id: number },
   report: BackupReport,
 ): Promise<void> {
-  const { fileSystem, paths, copies } = bringing
+  const { fileSystem, paths, copies } = backup
   const target = paths.sealedPack(pack.name)
-  await bringing.ensureFanOut(pack.name)
+  await backup.ensureFanOut(pack.name)
   // A pack of another size was truncated by the medium after an earlier attempt.
   await ignoringAbsence(() => fileSystem.unlink(target))
   if (!copies && (await ports.packs.linkTo?.(pack.name, target)) === true) {
     report.linkedPacks += 1
     return
   }
-  await copyPack(ports, bringing, pack)
-  report.damagedCopies += await countDamaged(ports, bringing, pack)
+  await copyPack(ports, backup, pack)
+  report.damagedCopies += await countDamaged(ports, backup, pack)
   report.copiedPacks += 1
 }
 
 /** Writes the pack under a temporary name, reads it back, and only then renames it. */
 async function copyPack(
   { packs, signal }: LifecyclePorts,
-  { fileSystem, paths, lease }: Bringing,
+  { fileSystem, paths, lease }: PackBackup,
   { name, sizeBytes }: SealedPack,
 ): Promise<void> {
   const staged = paths.stagedPack(name)
@@ -188,7 +188,7 @@ async function readOrZeros(
 
 async function countDamaged(
   { metadata, signal }: LifecyclePorts,
-  { store }: Bringing,
+  { store }: PackBackup,
   pack: { id: number; name: string },
 ): Promise<number> {
   let damaged = 0

@@ -20,7 +20,7 @@ import {
 } from '../packs/file-system.ts'
 import { openLocalPackStore } from '../packs/local.ts'
 import { createFanOut, createLocalPaths } from '../packs/local-layout.ts'
-import { type BackupReport, bringPacks } from './backup-packs.ts'
+import { type BackupReport, addPacks } from './backup-packs.ts'
 import type { LifecyclePorts } from './ports.ts'
 import { type ReadingLease, openReadingLease } from './reading-lease.ts'
 
@@ -137,7 +137,7 @@ async function fillPartial(ports: LifecyclePorts, filling: Filling): Promise<Bac
   try {
     const paths = createLocalPaths(directory)
     const ensureFanOut = createFanOut(paths, fileSystem)
-    const report = await bringPacks(ports, { ...filling, newestPack, store, paths, ensureFanOut })
+    const report = await addPacks(ports, { ...filling, newestPack, store, paths, ensureFanOut })
     await ports.checkpoint?.('backup-packs-brought')
     await syncDirectory(partial, fileSystem)
     return report

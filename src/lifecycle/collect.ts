@@ -119,34 +119,34 @@ export async function collect(ports: LifecyclePorts, options: CollectOptions): P
   const isNow = options.reach === 'now'
   const graceMs = graceOf(options.reach)
   const result = emptyCollection()
-  const tell = (): void => options.onProgress?.({ ...result })
-  const telling =
+  const report = (): void => options.onProgress?.({ ...result })
+  const reporting =
     (figure: 'expired' | 'deletedArtifacts' | 'removedBlobs') =>
     (count: number): void => {
       result[figure] = count
-      tell()
+      report()
     }
 
   await endSessions(ports, now())
-  await expire(ports, telling('expired'))
+  await expire(ports, reporting('expired'))
   const by = isNow ? Number.POSITIVE_INFINITY : now()
-  const { waiting } = await releaseRemoved(ports, by, telling('deletedArtifacts'))
+  const { waiting } = await releaseRemoved(ports, by, reporting('deletedArtifacts'))
   await ports.checkpoint?.('released')
   // Rows left by a round that was stopped.
   await clearRemoved(ports)
-  await sweepBlobs(ports, { onProgress: telling('removedBlobs') })
+  await sweepBlobs(ports, { onProgress: reporting('removedBlobs') })
   // Packs that are dead as a whole go before anything is written, so that a full disk gains room.
-  take(result, await removeDeadPacks(ports, graceMs))
-  tell()
+  addRemoved(result, await removeDeadPacks(ports, graceMs))
+  report()
   const { rewrittenPacks, writtenBytes } = await compact(ports, options)
   result.rewrittenPacks = rewrittenPacks
   result.freedBytes -= writtenBytes
   const last = await removeDeadPacks(ports, graceMs)
-  take(result, last)
+  addRemoved(result, last)
   await addHeld(ports, result, { artifactIds: waiting, by })
   await forgetHistory(ports, { now: options.believedNow(), historyMs: options.historyMs })
   await returnPages(ports)
-  tell()
+  report()
   // Reported, so that it is logged, once everything else is done.
   if (last.failures.length > 0) throw last.failures[0]
   return result
@@ -170,7 +170,7 @@ function emptyCollection(): Collection {
   }
 }
 
-function take(result: Collection, packs: RemovedPacks): void {
+function addRemoved(result: Collection, packs: RemovedPacks): void {
   for (const sizeBytes of packs.removed.values()) result.freedBytes += sizeBytes
   result.removedPacks += packs.removed.size
   result.waitingPacks = packs.waiting

@@ -94,7 +94,7 @@ export function createJobs({
       const run = async (): Promise<Job> => {
         change({ state: 'running' })
         try {
-          const progress = await work((told) => change({ progress: told }))
+          const progress = await work((reported) => change({ progress: reported }))
           count(kind, ({ done }) => ({ done: done + 1, lastDoneAt: now() }))
           return change({ state: 'done', progress, endedAt: now() })
         } catch (error) {

@@ -17,7 +17,7 @@ import {
   secretRulesVersion,
 } from '../core/secrets.ts'
 import { readFileContent } from '../egress/file-layout.ts'
-import type { Look, SecretInTree, StoredFile, UnlookedTree } from '../metadata/metadata.ts'
+import type { Scan, SecretInTree, StoredFile, UnscannedTree } from '../metadata/metadata.ts'
 import { createPace, type Pace } from './compact.ts'
 import type { LifecyclePorts } from './ports.ts'
 import { openReadingLease } from './reading-lease.ts'
@@ -64,10 +64,10 @@ export async function lookForSecrets(
   const round = { ports, report, pace: createPace(bytesPerSecond) }
   const page = { now: ports.now(), limit: limits.secretTreesPerRound }
   let failure: Error | undefined
-  for (const tree of await ports.metadata.listUnlooked(secretRulesVersion, page)) {
+  for (const tree of await ports.metadata.listUnscanned(secretRulesVersion, page)) {
     ports.signal?.throwIfAborted()
     try {
-      await lookAtTree(round, tree)
+      await scanTree(round, tree)
     } catch (error) {
       ports.signal?.throwIfAborted()
       if (!isGone(error)) failure ??= asError(error)
@@ -86,14 +86,14 @@ function isGone(error: unknown): boolean {
   )
 }
 
-async function lookAtTree(round: Round, tree: UnlookedTree): Promise<void> {
+async function scanTree(round: Round, tree: UnscannedTree): Promise<void> {
   const { ports, report } = round
   const { candidates, passedOver } = await findCandidates(ports, tree.artifactId)
   const secrets: SecretInTree[] = []
   let unreadable = 0
   for (let at = 0; at < candidates.length; at += batchFiles) {
     const batch = candidates.slice(at, at + batchFiles)
-    const known = await lookAtContents(round, tree.artifactId, batch)
+    const known = await scanContents(round, tree.artifactId, batch)
     for (const { path, digest } of batch) {
       const found = known.get(digest)
       if (found === undefined) unreadable += 1
@@ -149,23 +149,23 @@ async function findCandidates(
 }
 
 /** Findings by the digest of the content; contents that cannot be read are left out. */
-async function lookAtContents(
+async function scanContents(
   round: Round,
   artifactId: number,
   batch: readonly Candidate[],
 ): Promise<Map<Digest, FoundSecret[]>> {
   const { metadata } = round.ports
-  const looks = await metadata.readLooks(
+  const scans = await metadata.readScans(
     secretRulesVersion,
     batch.map(({ digest }) => digest),
   )
-  const known = new Map(looks.map(({ digest, found }) => [digest, found]))
+  const known = new Map(scans.map(({ digest, found }) => [digest, found]))
   const unknown = new Map(
     batch.filter(({ digest }) => !known.has(digest)).map((each) => [each.digest, each]),
   )
   if (unknown.size === 0) return known
   const fresh = await readContents(round, artifactId, [...unknown.values()])
-  await metadata.recordLooks(secretRulesVersion, fresh)
+  await metadata.recordScans(secretRulesVersion, fresh)
   for (const { digest, found } of fresh) known.set(digest, found)
   return known
 }
@@ -174,10 +174,10 @@ async function readContents(
   { ports, report, pace }: Round,
   artifactId: number,
   candidates: readonly Candidate[],
-): Promise<Look[]> {
+): Promise<Scan[]> {
   const { metadata, packs, signal } = ports
   const ordinals = candidates.map(({ ordinal }) => ordinal).toSorted((a, b) => a - b)
-  const looks: Look[] = []
+  const scans: Scan[] = []
   const lease = await openReadingLease(ports, leaseMs)
   try {
     for (let done = 0; done < ordinals.length;) {
@@ -189,12 +189,12 @@ async function readContents(
         await pace(file.sizeBytes)
         const bytes = await readWhole({ metadata, packs }, file, signal)
         if (bytes === undefined) continue
-        looks.push({ digest: file.digest, found: findSecrets(bytes) })
+        scans.push({ digest: file.digest, found: findSecrets(bytes) })
         report.readFiles += 1
         report.readBytes += bytes.length
       }
     }
-    return looks
+    return scans
   } finally {
     await lease.close()
   }

@@ -71,22 +71,22 @@ export async function rebuildFromPacks(
   for await (const pack of packs.list()) {
     options.signal?.throwIfAborted()
     run ??= await metadata.ensureRun(identity, facts, now())
-    await takeIn(ports, { pack, run, options, report })
+    await importPack(ports, { pack, run, options, report })
     options.onProgress?.({ ...report })
   }
   return report
 }
 
-interface Taking {
+interface PackImport {
   pack: SealedPack
   run: Run
   options: RebuildOptions
   report: RebuildReport
 }
 
-async function takeIn(ports: IngestPorts, taking: Taking): Promise<void> {
+async function importPack(ports: IngestPorts, packImport: PackImport): Promise<void> {
   const { metadata, now, checkpoint } = ports
-  const { pack, run, options, report } = taking
+  const { pack, run, options, report } = packImport
   const isKnown = await metadata.hasPack(pack.name)
   // An offer session outlives the process. If the process ends in between, the blobs stay for the
   // next attempt, however late: without the session the pack would count as known, and a start
@@ -102,7 +102,7 @@ async function takeIn(ports: IngestPorts, taking: Taking): Promise<void> {
     report.knownPacks += 1
     return
   }
-  const copies = await recognizeAll(ports, taking)
+  const copies = await recognizeAll(ports, packImport)
   if (copies.length === 0) {
     await metadata.abortSession(sessionId)
     if (report.unreadablePacks.length < limits.packsNamedMax) report.unreadablePacks.push(pack.name)
@@ -110,7 +110,7 @@ async function takeIn(ports: IngestPorts, taking: Taking): Promise<void> {
   }
   await metadata.addPack(sessionId, { name: pack.name, sizeBytes: pack.sizeBytes }, copies)
   await checkpoint?.('rebuild-pack-registered')
-  report.blobs += await publishBlobs(ports, { ...taking, sessionId, copies })
+  report.blobs += await publishBlobs(ports, { ...packImport, sessionId, copies })
   report.packs += 1
   report.packBytes += pack.sizeBytes
   report.copies += copies.length
@@ -119,7 +119,7 @@ async function takeIn(ports: IngestPorts, taking: Taking): Promise<void> {
 
 async function recognizeAll(
   { packs }: IngestPorts,
-  { pack, report, options }: Taking,
+  { pack, report, options }: PackImport,
 ): Promise<NewCopy[]> {
   const { copies, isComplete } = await readCopies(packs, pack.name, pack.sizeBytes)
   if (!isComplete) report.damagedPacks += 1
@@ -158,7 +158,7 @@ async function keepStreams(
 /** Commits the artifact that holds the pack's contents; returns their number. */
 async function publishBlobs(
   ports: IngestPorts,
-  { pack, run, options, sessionId, copies }: Taking & { sessionId: string; copies: NewCopy[] },
+  { pack, run, options, sessionId, copies }: PackImport & { sessionId: string; copies: NewCopy[] },
 ): Promise<number> {
   const share = threadTables.open()
   const table = createEntryTable({ entriesMax: copies.length, share })

@@ -29,7 +29,7 @@ export interface UpkeepOptions {
   /** Shared by the threads that use the database. */
   sharedLog: SharedArrayBuffer
   jobs: Jobs
-  metadata: Pick<Metadata, 'listUnverifiedPacks' | 'listUnlooked'>
+  metadata: Pick<Metadata, 'listUnverifiedPacks' | 'listUnscanned'>
   log: Log
   /** Maximum age of a verification; null scrubs only on request. */
   scrubIntervalMs: number | null
@@ -89,7 +89,7 @@ export function startUpkeep(options: UpkeepOptions): Upkeep {
         log,
         round: async () => {
           const page = { now: Date.now(), limit: 1 }
-          if ((await options.metadata.listUnlooked(secretRulesVersion, page)).length === 0)
+          if ((await options.metadata.listUnscanned(secretRulesVersion, page)).length === 0)
             return {}
           const task = {
             kind: 'secrets',

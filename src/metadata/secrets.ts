@@ -5,13 +5,13 @@ import type { FoundSecret } from '../core/secrets.ts'
 import type { Asked } from './audit.ts'
 
 /** A tree that was not scanned with these rules, and its newest live artifact. */
-export interface UnlookedTree {
+export interface UnscannedTree {
   manifestId: number
   artifactId: number
 }
 
 /** The scan result of one content. */
-export interface Look {
+export interface Scan {
   digest: Digest
   found: FoundSecret[]
 }
@@ -36,12 +36,12 @@ export interface SecretList {
 
 export interface SecretMetadata {
   /** Newest first; trees never scanned come before those scanned with older rules. */
-  listUnlooked(rules: number, page: { now: number; limit: number }): Promise<UnlookedTree[]>
+  listUnscanned(rules: number, page: { now: number; limit: number }): Promise<UnscannedTree[]>
   /** Results for contents scanned with these rules; others are left out. At most 1,000. */
-  readLooks(rules: number, digests: Digest[]): Promise<Look[]>
+  readScans(rules: number, digests: Digest[]): Promise<Scan[]>
   /** Skips contents that no longer exist. Not durable at once: what a power loss drops is
    *  scanned again. At most 1,000. */
-  recordLooks(rules: number, looks: Look[]): Promise<void>
+  recordScans(rules: number, scans: Scan[]): Promise<void>
   /** Replaces the results for that tree, unless it no longer exists. Not durable at once either. */
   recordSecrets(
     manifestId: number,

@@ -133,5 +133,5 @@ test('a tree that cannot be scanned does not delay others, and is retried', asyn
   await expect(lookForSecrets(ports, { bytesPerSecond: null })).rejects.toThrow('no luck')
   expect(await placesOf(store, older)).toHaveLength(1)
   expect(await look(store)).toMatchObject({ trees: 1 })
-  expect(await metadata.readLooks(1, [digestOf('y')])).toHaveLength(1)
+  expect(await metadata.readScans(1, [digestOf('y')])).toHaveLength(1)
 })

@@ -24,7 +24,7 @@ test('upkeep alone does not count as others, however many calls and write turns 
       others.noteOwnCall()
     }
     others.noteTicket(ticket)
-    expect(others.areThere()).toBe(false)
+    expect(others.arePresent()).toBe(false)
   }
 })
 
@@ -44,13 +44,13 @@ test.each<[string, (others: ReturnType<typeof createOthersWatch>) => void]>([
   vi.advanceTimersByTime(1000)
   calls += 1
   others.noteOwnCall()
-  expect(others.areThere()).toBe(false)
+  expect(others.arePresent()).toBe(false)
   happen(others)
-  expect(others.areThere()).toBe(true)
+  expect(others.arePresent()).toBe(true)
   vi.advanceTimersByTime(100)
-  expect(others.areThere()).toBe(true)
+  expect(others.arePresent()).toBe(true)
   vi.advanceTimersByTime(1000)
-  expect(others.areThere()).toBe(false)
+  expect(others.arePresent()).toBe(false)
 })
 
 test('ticket numbers continue across an overflow', () => {
@@ -58,5 +58,5 @@ test('ticket numbers continue across an overflow', () => {
   others.noteTicket(2 ** 31 - 1)
   vi.advanceTimersByTime(1000)
   others.noteTicket(-(2 ** 31))
-  expect(others.areThere()).toBe(false)
+  expect(others.arePresent()).toBe(false)
 })

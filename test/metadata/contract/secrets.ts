@@ -23,15 +23,15 @@ export function secretsContract(store: Store): void {
     const first = await seedArtifact(store(), run, { a: 'c' }, { name: 'first' })
     const again = await seedArtifact(store(), run, { a: 'c' }, { name: 'again' })
     expect(again.manifestId).toBe(first.manifestId)
-    expect(await store().listUnlooked(1, page)).toEqual([
+    expect(await store().listUnscanned(1, page)).toEqual([
       { manifestId: again.manifestId, artifactId: again.id },
       { manifestId: old.manifestId, artifactId: old.id },
     ])
-    expect(await store().listUnlooked(1, { ...page, limit: 1 })).toHaveLength(1)
+    expect(await store().listUnscanned(1, { ...page, limit: 1 })).toHaveLength(1)
     await store().recordSecrets(again.manifestId, 1, { secrets: [], passedOver: 0 })
-    expect(await store().listUnlooked(1, page)).toMatchObject([{ artifactId: old.id }])
+    expect(await store().listUnscanned(1, page)).toMatchObject([{ artifactId: old.id }])
     // With rules that find more it is scanned again, after trees never scanned.
-    expect(await store().listUnlooked(2, page)).toMatchObject([
+    expect(await store().listUnscanned(2, page)).toMatchObject([
       { artifactId: old.id },
       { artifactId: again.id },
     ])
@@ -65,16 +65,16 @@ export function secretsContract(store: Store): void {
   test('the result for a scanned content is known, for the rules it was scanned with', async () => {
     await seedArtifact(store(), await seedRun(store()), { a: 'x', b: 'y' })
     const [x, y, gone] = ['x', 'y', 'gone'].map((content) => digestOf(content))
-    const looks = [
+    const scans = [
       { digest: x!, found: [{ kind: 'npm-token' as const, line: 4 }] },
       { digest: y!, found: [] },
     ]
-    await store().recordLooks(1, [...looks, { digest: gone!, found: [] }])
-    const known = await store().readLooks(1, [x!, y!, gone!])
-    expect(known.toSorted((a, b) => b.found.length - a.found.length)).toEqual(looks)
-    expect(await store().readLooks(2, [x!, y!])).toEqual([])
-    await store().recordLooks(2, [{ digest: x!, found: [] }])
-    expect(await store().readLooks(2, [x!, y!])).toEqual([{ digest: x, found: [] }])
+    await store().recordScans(1, [...scans, { digest: gone!, found: [] }])
+    const known = await store().readScans(1, [x!, y!, gone!])
+    expect(known.toSorted((a, b) => b.found.length - a.found.length)).toEqual(scans)
+    expect(await store().readScans(2, [x!, y!])).toEqual([])
+    await store().recordScans(2, [{ digest: x!, found: [] }])
+    expect(await store().readScans(2, [x!, y!])).toEqual([{ digest: x, found: [] }])
   })
 
   test('dismissed findings no longer count in their project, and the dismissal is in the audit log', async () => {
@@ -129,7 +129,7 @@ export function secretsContract(store: Store): void {
     const { id, manifestId } = await seedArtifact(store(), run, { a: 'x' })
     const outcome = { secrets: [secretIn('a', 'x')], passedOver: 0 }
     await store().recordSecrets(manifestId, 1, outcome)
-    await store().recordLooks(1, [{ digest: digestOf('x'), found: [] }])
+    await store().recordScans(1, [{ digest: digestOf('x'), found: [] }])
     const removal = { state: 'deleted', reason: 'deleted', now: 3_000, undoMs: 0 } as const
     await store().removeArtifacts([id], removal)
     const place = { after: { at: -1, id: -1 }, limit: 10 }
@@ -142,6 +142,6 @@ export function secretsContract(store: Store): void {
     await store().recordSecrets(manifestId, 1, outcome)
     expect((await store().listSecrets(id)).secrets).toEqual([])
     await store().removeDeadBlobs(await store().claimDeadBlobs(5_000, 10))
-    expect(await store().readLooks(1, [digestOf('x')])).toEqual([])
+    expect(await store().readScans(1, [digestOf('x')])).toEqual([])
   })
 }

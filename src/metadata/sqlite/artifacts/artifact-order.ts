@@ -59,7 +59,7 @@ function createFirstFinder(
     const isById = by === 'id'
     const walkOrder = { direction, after: isById ? after?.id : undefined }
     const isBehind = after && !isById ? comesAfter(order, after) : undefined
-    const isMeant = and(matching(filter, now), isBehind)
+    const isMatch = and(matching(filter, now), isBehind)
     let first: Ranked[] = []
     await walk(filter, walkOrder, (stretch) => {
       const worst = !isById && first.length === count ? first.at(-1) : undefined
@@ -67,15 +67,15 @@ function createFirstFinder(
         .select({ id: artifacts.id, key: keyOf(by) })
         .from(artifacts)
         .innerJoin(runs, eq(runs.id, artifacts.runId))
-        .where(and(isMeant, stretch, worst && comesBefore(order, worst)))
+        .where(and(isMatch, stretch, worst && comesBefore(order, worst)))
         .orderBy(...sorting(order))
         .limit(count)
         .all()
       if (rows.length > 0) first = [...first, ...rows].sort(compare).slice(0, count)
       // Ordered by id, the rest of this index comes after the last match in it.
       const last = rows.at(-1)
-      const isOver = isById && last !== undefined && first.length === count
-      return !isOver || compare(last, first.at(-1)!) < 0
+      const isDone = isById && last !== undefined && first.length === count
+      return !isDone || compare(last, first.at(-1)!) < 0
     })
     return first
   }

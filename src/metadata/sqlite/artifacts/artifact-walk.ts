@@ -29,10 +29,10 @@ export interface WalkOrder {
 
 /** Examines the artifacts that meet a condition; returns whether the walk continues along this
  *  index. */
-export type Look = (stretch: SQL | undefined) => boolean
+export type Visit = (stretch: SQL | undefined) => boolean
 
 /** Walks all artifacts that can match a filter, one index after the other where it takes two. */
-export type Walk = (filter: ArtifactFilter, order: WalkOrder, look: Look) => Promise<void>
+export type Walk = (filter: ArtifactFilter, order: WalkOrder, visit: Visit) => Promise<void>
 
 /** Upper bound on the runs of a branch that are queried for their artifacts directly, when these
  *  are at most one stretch. */
@@ -42,13 +42,13 @@ export function createWalk(connection: Connection): Walk {
   const { orm } = connection
   const findFew = createFewFinder(connection)
 
-  return async (filter, { direction, after }, look) => {
+  return async (filter, { direction, after }, visit) => {
     const [isBehind, isUpTo, order] = direction === 'up' ? [gt, lte, asc] : [lt, gte, desc]
     const behind = (id: number | undefined): SQL | undefined =>
       id === undefined ? undefined : isBehind(artifacts.id, id)
     const few = findFew(filter)
     if (few !== undefined) {
-      for (const condition of few) look(and(condition, behind(after)))
+      for (const condition of few) visit(and(condition, behind(after)))
       return
     }
     for (const index of indexesFor(filter)) {
@@ -68,8 +68,10 @@ export function createWalk(connection: Connection): Walk {
             .limit(1)
             .offset(rows - 1)
             .get()?.id,
-        look: (last, end) =>
-          look(and(index, behind(last), end === undefined ? undefined : isUpTo(artifacts.id, end))),
+        visit: (last, end) =>
+          visit(
+            and(index, behind(last), end === undefined ? undefined : isUpTo(artifacts.id, end)),
+          ),
       })
     }
   }
@@ -116,14 +118,14 @@ function indexesFor(filter: ArtifactFilter): (SQL | undefined)[] {
   // Written out: SQLite does not consider bound values when it chooses a partial index.
   if (state === 'damaged') return [sql`${artifacts.state} = 'damaged'`]
   if (projectId === undefined) return [undefined]
-  const isIts = eq(artifacts.projectId, projectId)
+  const inProject = eq(artifacts.projectId, projectId)
   if (name !== undefined) {
-    const isOn = latestOf === undefined ? undefined : eq(artifacts.latestOf, latestOf)
-    return [and(isIts, eq(artifacts.name, name), isOn)]
+    const onBranch = latestOf === undefined ? undefined : eq(artifacts.latestOf, latestOf)
+    return [and(inProject, eq(artifacts.name, name), onBranch)]
   }
   const [live, removed] = [
-    and(isIts, isNull(artifacts.removedAt)),
-    and(isIts, isNotNull(artifacts.removedAt)),
+    and(inProject, isNull(artifacts.removedAt)),
+    and(inProject, isNotNull(artifacts.removedAt)),
   ]
   if (state === 'deleted') return [removed]
   return state === 'any' || state === 'expired' ? [live, removed] : [live]

@@ -148,7 +148,7 @@ function createArtifactSumming(connection: Connection): Metadata['sumArtifacts']
   const walk = createWalk(connection)
   return async (filter, now) => {
     const sums = { artifacts: 0, logicalBytes: 0, newBytes: 0 }
-    const isMeant = matching(filter, now)
+    const isMatch = matching(filter, now)
     await walk(filter, { direction: 'down' }, (stretch) => {
       const part = orm
         .select({
@@ -158,7 +158,7 @@ function createArtifactSumming(connection: Connection): Metadata['sumArtifacts']
         })
         .from(artifacts)
         .innerJoin(runs, eq(runs.id, artifacts.runId))
-        .where(and(isMeant, stretch))
+        .where(and(isMatch, stretch))
         .get()!
       sums.artifacts += part.artifacts
       sums.logicalBytes += part.logicalBytes

@@ -96,7 +96,7 @@ function createKeeping({ prepare }: Connection): Keeping {
   const keep = prepare<[number]>(
     `UPDATE artifacts SET kept_latest = 1, ends_at = ${endOfTime} WHERE id = ?`,
   )
-  const letGo = prepare<[number, number, number]>(
+  const unkeep = prepare<[number, number, number]>(
     `UPDATE artifacts SET kept_latest = 0, expires_at = max(expires_at, ?),
        ends_at = CASE WHEN pinned THEN ends_at ELSE max(expires_at, ?) END
      WHERE id = ?`,
@@ -104,7 +104,7 @@ function createKeeping({ prepare }: Connection): Keeping {
   return (latestId, { projectId, name, latestOf }, now) => {
     const kept = listKept.all(projectId, name, latestOf).map(({ id }) => id)
     const until = now + formerLatestMs
-    for (const id of kept) if (id !== latestId) letGo.run(until, until, id)
+    for (const id of kept) if (id !== latestId) unkeep.run(until, until, id)
     if (latestId !== undefined && !kept.includes(latestId)) keep.run(latestId)
   }
 }

@@ -62,7 +62,7 @@ export function createReadLeaseMethods(
   const { prepare, stage } = connection
   /** Decides on an error of writing a lease: returns if the lease can be kept in memory, else
    *  throws. */
-  const requireUnwritten = (error: unknown): void => {
+  const throwUnlessKeptInMemory = (error: unknown): void => {
     if (!isRefusedByDisk(error)) throw error
     if (isCollector) return
     const reason = 'the disk of the metadata accepts no writes: it is full, or has failed'
@@ -99,7 +99,7 @@ export function createReadLeaseMethods(
           return { leases: insert.all(now, until, held).map((row) => row.id), gone }
         })
       } catch (error) {
-        requireUnwritten(error)
+        throwUnlessKeptInMemory(error)
         const lease = unwritten.hold(until)
         const gone = find()
         if (gone.length === 0) return { leases: [lease], gone }
@@ -114,7 +114,7 @@ export function createReadLeaseMethods(
       try {
         stage(() => renew.run(until, JSON.stringify(written)))
       } catch (error) {
-        requireUnwritten(error)
+        throwUnlessKeptInMemory(error)
         // Nobody drops this lease: it bridges the time until the next renewal.
         unwritten.hold(until)
       }

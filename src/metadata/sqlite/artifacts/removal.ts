@@ -156,20 +156,20 @@ function createArtifactEnding(
   onRelease: () => void,
 ): Pick<Removal, 'endArtifact' | 'releaseArtifact' | 'releaseManifest'> {
   const { prepare } = connection
-  const bury = prepare<[string, number, string, number, number], BuriedRow>(
+  const markRemoved = prepare<[string, number, string, number, number], RemovedRow>(
     `UPDATE artifacts SET state = ?, removed_at = ?, removed_reason = ?, releasable_at = ?
      WHERE id = ? AND removed_at IS NULL
      RETURNING project_id AS projectId, manifest_id AS manifestId`,
   )
   const count = createArtifactCounting(connection)
-  const letGo = prepare<[number, number], { manifestId: number }>(
+  const releaseRows = prepare<[number, number], { manifestId: number }>(
     `UPDATE artifacts AS a SET releasable_at = NULL
      WHERE a.id = ? AND a.releasable_at IS NOT NULL AND NOT ${isBeingRead}
      RETURNING manifest_id AS manifestId`,
   )
   // `artifacts_holding` skips artifacts already released: thousands of builds can have made the
   // same tree.
-  const release = prepare<[number]>(
+  const markDying = prepare<[number]>(
     `UPDATE manifests SET state = ${manifestState.dying}
      WHERE id = ? AND state IN (1, 2)
        AND NOT EXISTS (SELECT 1 FROM artifacts a INDEXED BY artifacts_holding WHERE a.manifest_id = manifests.id
@@ -177,10 +177,10 @@ function createArtifactEnding(
        AND NOT EXISTS (SELECT 1 FROM manifest_leases l WHERE l.manifest_id = manifests.id)`,
   )
   const releaseManifest = (manifestId: number): void => {
-    if (release.run(manifestId).changes > 0) onRelease()
+    if (markDying.run(manifestId).changes > 0) onRelease()
   }
   const releaseArtifact = (artifactId: number, now: number): boolean => {
-    const released = unwritten.anyAt(now) ? undefined : letGo.get(artifactId, now)
+    const released = unwritten.anyAt(now) ? undefined : releaseRows.get(artifactId, now)
     if (released === undefined) return false
     releaseManifest(released.manifestId)
     onRelease()
@@ -190,16 +190,16 @@ function createArtifactEnding(
     releaseManifest,
     releaseArtifact,
     endArtifact: (artifactId, { state, reason, now, undoMs = 0 }) => {
-      const buried = bury.get(state, now, reason, now + undoMs, artifactId)
-      if (!buried) return false
-      count(buried, -1)
+      const ended = markRemoved.get(state, now, reason, now + undoMs, artifactId)
+      if (!ended) return false
+      count(ended, -1)
       if (undoMs === 0) releaseArtifact(artifactId, now)
       return true
     },
   }
 }
 
-interface BuriedRow {
+interface RemovedRow {
   projectId: number
   manifestId: number
 }

@@ -83,12 +83,12 @@ function createActList(connection: Connection): AuditMetadata['listActs'] {
   const { orm } = connection
   const withNames = createNaming(connection)
   return async ({ project, kind, since, artifactId }, { limit, before }) => {
-    const ahead = (last: number | undefined): SQL | undefined =>
+    const olderThan = (last: number | undefined): SQL | undefined =>
       and(
         project === undefined ? undefined : eq(auditLog.project, project),
         last === undefined ? gt(auditLog.id, 0) : lt(auditLog.id, last),
       )
-    const isMeant = and(
+    const isMatch = and(
       kind === undefined ? undefined : eq(auditLog.kind, kind),
       since === undefined ? undefined : gte(sql`+${auditLog.at}`, since),
       artifactId === undefined
@@ -102,16 +102,16 @@ function createActList(connection: Connection): AuditMetadata['listActs'] {
         orm
           .select({ id: auditLog.id })
           .from(auditLog)
-          .where(ahead(last))
+          .where(olderThan(last))
           .orderBy(desc(auditLog.id))
           .limit(1)
           .offset(rows - 1)
           .get()?.id,
-      look: (last, end) => {
+      visit: (last, end) => {
         const rows = orm
           .select()
           .from(auditLog)
-          .where(and(ahead(last), gte(auditLog.id, end ?? 0), isMeant))
+          .where(and(olderThan(last), gte(auditLog.id, end ?? 0), isMatch))
           .orderBy(desc(auditLog.id))
           .limit(limit - found.length)
           .all()

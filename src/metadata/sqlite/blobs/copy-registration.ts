@@ -93,12 +93,12 @@ function keepStream(rows: CopyRows, batch: Batch, copy: NewCopy, stream: KnownSt
   if (blob?.id === stream.blobId) return blob
   // The stream's blob is being swept, so nothing holds it. The blob that has the digest now takes
   // over the stream.
-  const taker = blob ?? insertBlob(rows, batch, copy, stream.id)
-  rows.giveStream(stream.id, taker.id)
-  stream.blobId = taker.id
-  if (copy.codec !== 'joining' || taker.joiningState !== null) return taker
-  rows.setJoining(taker.id, stream.id)
-  return { ...taker, joiningState: streamState.live }
+  const newOwner = blob ?? insertBlob(rows, batch, copy, stream.id)
+  rows.reassignStream(stream.id, newOwner.id)
+  stream.blobId = newOwner.id
+  if (copy.codec !== 'joining' || newOwner.joiningState !== null) return newOwner
+  rows.setJoining(newOwner.id, stream.id)
+  return { ...newOwner, joiningState: streamState.live }
 }
 
 /** The stream is new: adds it to its blob, creating the blob if needed. */

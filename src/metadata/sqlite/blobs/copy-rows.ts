@@ -20,7 +20,7 @@ export interface CopyRows {
     packId: number,
     copy: NewCopy,
   ): void
-  giveStream(streamId: number, blobId: number): void
+  reassignStream(streamId: number, blobId: number): void
 }
 
 export function createCopyRows(connection: Connection, damage: Damage): CopyRows {
@@ -45,7 +45,7 @@ export function createCopyRows(connection: Connection, damage: Damage): CopyRows
   const moveStream = prepare<[number, number, Uint8Array, number, number]>(
     `UPDATE streams SET pack_id = ?, "offset" = ?, checks = ?, verified_at = ?, state = 0 WHERE id = ?`,
   )
-  const giveStream = prepare<[number, number]>('UPDATE streams SET blob_id = ? WHERE id = ?')
+  const reassignStream = prepare<[number, number]>('UPDATE streams SET blob_id = ? WHERE id = ?')
   return {
     nextStreamId: () => (lastStream.get()?.seq ?? 0) + 1,
     insertStream: ({ id, blobId, packId }, copy) => {
@@ -80,8 +80,8 @@ export function createCopyRows(connection: Connection, damage: Damage): CopyRows
       moveStream.run(packId, offset, checks, now(), stream.id)
       damage.note(stream.id)
     },
-    giveStream: (streamId, blobId) => {
-      giveStream.run(blobId, streamId)
+    reassignStream: (streamId, blobId) => {
+      reassignStream.run(blobId, streamId)
     },
   }
 }

@@ -136,7 +136,7 @@ export function openConnection(options: ConnectionOptions): Connection {
   }
   const rest = async (): Promise<void> => {
     await nextTurn()
-    if (others.areThere() && heldMs >= restMsMin)
+    if (others.arePresent() && heldMs >= restMsMin)
       await sleep(Math.min(heldMs * restPerWork, restMsMax))
     for (let pausedMs = 0; log?.isLong() === true && pausedMs < pauseMsMax;) {
       await sleep(restMsMax)

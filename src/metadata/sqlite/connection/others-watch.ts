@@ -11,7 +11,7 @@ export interface OthersWatch {
   /** Marks the last call as made by upkeep, which makes one at a time. */
   noteOwnCall(): void
   /** Whether another thread wrote, or another call arrived, recently. */
-  areThere(): boolean
+  arePresent(): boolean
 }
 
 /** `callCount`: the number of calls this thread has received. */
@@ -30,7 +30,7 @@ export function createOthersWatch(callCount: () => number): OthersWatch {
       nextTicket = (ticket + 1) | 0
     },
     noteOwnCall: () => noteCalls(1),
-    areThere: () => {
+    arePresent: () => {
       noteCalls(0)
       return performance.now() - seenAt < othersStayMs
     },

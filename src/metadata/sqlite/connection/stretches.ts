@@ -15,13 +15,13 @@ export async function inStretches(
     /** The id of the row `rows` rows after an id; undefined when fewer rows follow. */
     findEnd(after: number | undefined, rows: number): number | undefined
     /** Examines the rows after one id, up to and including another; returns whether to continue. */
-    look(after: number | undefined, end: number | undefined): boolean
+    visit(after: number | undefined, end: number | undefined): boolean
   },
 ): Promise<void> {
   let { after } = walk
   for (let rows = rowsFirst; ; rows = Math.min(rows * 2, stretchRowsMax)) {
     const end = walk.findEnd(after, rows)
-    if (!walk.look(after, end) || end === undefined) return
+    if (!walk.visit(after, end) || end === undefined) return
     after = end
     await turn()
   }

@@ -19,13 +19,13 @@ export function createRunList(connection: Connection): Metadata['listRuns'] {
   const { orm } = connection
   return async (projectId, { limit, before, filter = {} }) => {
     const { branch } = filter
-    const ahead = (last: number | undefined): SQL | undefined =>
+    const olderThan = (last: number | undefined): SQL | undefined =>
       and(
         eq(runs.projectId, projectId),
         branch === undefined ? undefined : eq(runs.branch, branch),
         last === undefined ? undefined : lt(runs.id, last),
       )
-    const isMeant = conditionOf(filter)
+    const isMatch = conditionOf(filter)
     const found: Run[] = []
     await inStretches(connection, {
       after: before,
@@ -33,17 +33,17 @@ export function createRunList(connection: Connection): Metadata['listRuns'] {
         orm
           .select({ id: runs.id })
           .from(runs)
-          .where(ahead(last))
+          .where(olderThan(last))
           .orderBy(desc(runs.id))
           .limit(1)
           .offset(rows - 1)
           .get()?.id,
-      look: (last, end) => {
+      visit: (last, end) => {
         const rows = orm
           .select()
           .from(runs)
           .innerJoin(projects, eq(projects.id, runs.projectId))
-          .where(and(ahead(last), end === undefined ? undefined : gte(runs.id, end), isMeant))
+          .where(and(olderThan(last), end === undefined ? undefined : gte(runs.id, end), isMatch))
           .orderBy(desc(runs.id))
           .limit(limit - found.length)
           .all()

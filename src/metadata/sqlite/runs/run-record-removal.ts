@@ -79,7 +79,7 @@ export function createJobRemoval({
   const dropJob = prepare<[number], { logBytes: number }>(
     'DELETE FROM run_jobs WHERE id = ? RETURNING log_bytes AS logBytes',
   )
-  const giveBack = prepare<[number, number, number]>(
+  const uncount = prepare<[number, number, number]>(
     `UPDATE run_records SET row_count = row_count - ?, log_bytes = max(0, log_bytes - ?)
      WHERE run_id = ?`,
   )
@@ -92,12 +92,12 @@ export function createJobRemoval({
     })
     await stageInSteps(() => {
       const { changes } = dropSteps.run(id, id, stepBatch)
-      giveBack.run(changes, 0, runId)
+      uncount.run(changes, 0, runId)
       return changes === stepBatch
     })
     return stage(() => {
       const dropped = dropJob.get(id)
-      if (dropped !== undefined) giveBack.run(1, dropped.logBytes, runId)
+      if (dropped !== undefined) uncount.run(1, dropped.logBytes, runId)
       return dropped !== undefined
     })
   }

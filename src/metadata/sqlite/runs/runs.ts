@@ -71,7 +71,7 @@ export function createRunMethods(
       .from(runs)
       .where(sql`${runs.isLatestSettled} = 0`)
       .all()
-  const theStore = eq(store.id, 1)
+  const isStoreRow = eq(store.id, 1)
   const setProject = (id: number, values: Partial<typeof projects.$inferInsert>): void => {
     write(() => orm.update(projects).set(values).where(eq(projects.id, id)).run())
   }
@@ -117,10 +117,10 @@ export function createRunMethods(
       if (settles) await settleLatest(projectId, now)
     },
     setKeepLatest: async (keepLatest, now) => {
-      const before = orm.select().from(store).where(theStore).get()!
+      const before = orm.select().from(store).where(isStoreRow).get()!
       if (!isDeepStrictEqual(before.keepLatest, keepLatest)) {
         write(() => {
-          orm.update(store).set({ keepLatest }).where(theStore).run()
+          orm.update(store).set({ keepLatest }).where(isStoreRow).run()
           for (const { id, keepLatest: own } of allProjects())
             if (own === null) setProject(id, { isLatestSettled: false })
         })

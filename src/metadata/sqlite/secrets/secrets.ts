@@ -6,12 +6,12 @@ import { storeError } from '../../../core/errors.ts'
 import type { ProjectName } from '../../../core/run.ts'
 import type { SecretKind } from '../../../core/secret-rules.ts'
 import type { FoundSecret } from '../../../core/secrets.ts'
-import type { SecretMetadata, UnlookedTree } from '../../metadata.ts'
+import type { SecretMetadata, UnscannedTree } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Connection } from '../connection/connection.ts'
 
 /** SQL: artifacts have the manifest. SQLite uses the index only for exactly these terms. */
-function isThere(table: string): string {
+function hasArtifacts(table: string): string {
   return `${table}.state IN (${manifestState.live}, ${manifestState.retired})`
 }
 
@@ -23,12 +23,12 @@ interface SecretRow extends FoundSecret {
 
 export function createSecretMethods(connection: Connection, audit: AuditLog): SecretMetadata {
   const { prepare, read } = connection
-  const unlooked = prepare<[number, number, number], UnlookedTree>(
+  const unscanned = prepare<[number, number, number], UnscannedTree>(
     `SELECT m.id AS manifestId, (
        SELECT max(a.id) FROM artifacts a
        WHERE a.manifest_id = m.id AND a.removed_at IS NULL AND a.ends_at > ?) AS artifactId
      FROM manifests m INDEXED BY manifests_unlooked
-     WHERE ${isThere('m')} AND m.secret_rules < ? AND artifactId IS NOT NULL
+     WHERE ${hasArtifacts('m')} AND m.secret_rules < ? AND artifactId IS NOT NULL
      ORDER BY m.secret_rules, m.id DESC LIMIT ?`,
   )
   const findTree = prepare<[number], { rules: number; passedOver: number }>(
@@ -42,8 +42,8 @@ export function createSecretMethods(connection: Connection, audit: AuditLog): Se
      WHERE a.id = ? ORDER BY s.path, s.line`,
   )
   return {
-    listUnlooked: async (rules, { now, limit }) => unlooked.all(now, rules, limit),
-    ...createLooks(connection),
+    listUnscanned: async (rules, { now, limit }) => unscanned.all(now, rules, limit),
+    ...createScans(connection),
     listSecrets: async (artifactId) =>
       read(() => {
         const { rules, passedOver } = findTree.get(artifactId) ?? { rules: 0, passedOver: 0 }
@@ -56,38 +56,38 @@ export function createSecretMethods(connection: Connection, audit: AuditLog): Se
   }
 }
 
-function createLooks({
+function createScans({
   prepare,
   stage,
   rest,
-}: Connection): Pick<SecretMetadata, 'readLooks' | 'recordLooks' | 'recordSecrets'> {
-  const looks = prepare<[string, number], { digest: Digest; found: string | null }>(
+}: Connection): Pick<SecretMetadata, 'readScans' | 'recordScans' | 'recordSecrets'> {
+  const scans = prepare<[string, number], { digest: Digest; found: string | null }>(
     `SELECT lower(hex(b.digest)) AS digest, l.found
      FROM json_each(?) j CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
      CROSS JOIN looked_blobs l ON l.blob_id = b.id AND l.rules = ?`,
   )
-  const addLook = prepare<[number, string | null, Buffer]>(
+  const addScan = prepare<[number, string | null, Buffer]>(
     `INSERT OR REPLACE INTO looked_blobs (blob_id, rules, found)
      SELECT id, ?, ? FROM blobs WHERE digest = ? AND state < 2`,
   )
   const setTree = prepare<[number, number, number]>(
     `UPDATE manifests SET secret_rules = ?, secrets_passed_over = ?
-     WHERE id = ? AND ${isThere('manifests')}`,
+     WHERE id = ? AND ${hasArtifacts('manifests')}`,
   )
   const dropOld = prepare<[number]>('DELETE FROM manifest_secrets WHERE manifest_id = ?')
   const add = prepare<[number, string, number, SecretKind, Buffer]>(
     'INSERT INTO manifest_secrets (manifest_id, path, line, kind, digest) VALUES (?, ?, ?, ?, ?)',
   )
   return {
-    readLooks: async (rules, digests) =>
-      looks.all(JSON.stringify(digests), rules).map(({ digest, found }) => ({
+    readScans: async (rules, digests) =>
+      scans.all(JSON.stringify(digests), rules).map(({ digest, found }) => ({
         digest,
         found: found === null ? [] : (JSON.parse(found) as FoundSecret[]),
       })),
-    recordLooks: async (rules, each) => {
+    recordScans: async (rules, each) => {
       stage(() => {
         for (const { digest, found } of each)
-          addLook.run(
+          addScan.run(
             rules,
             found.length === 0 ? null : JSON.stringify(found),
             digestToBytes(digest),
@@ -120,7 +120,7 @@ function createDismissal(
   const dismiss = prepare<[number, Buffer, number]>(
     'INSERT OR IGNORE INTO dismissed_secrets (project_id, digest, dismissed_at) VALUES (?, ?, ?)',
   )
-  const warnAgain = prepare<[number, Buffer]>(
+  const undismiss = prepare<[number, Buffer]>(
     'DELETE FROM dismissed_secrets WHERE project_id = ? AND digest = ?',
   )
   return async (artifactId, { digest, dismissed }, asked) => {
@@ -134,7 +134,7 @@ function createDismissal(
       const { projectId, path } = found
       const { changes } = dismissed
         ? dismiss.run(projectId, bytes, asked.at)
-        : warnAgain.run(projectId, bytes)
+        : undismiss.run(projectId, bytes)
       const kind = dismissed ? 'dismiss-secret' : 'undismiss-secret'
       if (changes > 0) audit.recordOf([artifactId], asked, { kind, details: { path } })
     })

@@ -68,16 +68,16 @@ function createEntryMethods(connection: Connection): EntryMethods {
     readEntries: async (artifactId, ordinals) =>
       read(() => {
         const source = findSource(artifactId)
-        const there = ordinals.filter((ordinal) => ordinal < source.entryCount)
+        const existing = ordinals.filter((ordinal) => ordinal < source.entryCount)
         const entries: PageEntry[] = []
-        for (const [page, indexes] of byPage(there)) {
+        for (const [page, indexes] of byPage(existing)) {
           const found = pages.find(source.manifestId, page, indexes)
           if (found === undefined) throw removedError(source)
           entries.push(...found)
         }
         const placed = pages.place(entries)
         if (placed === undefined) throw removedError(source)
-        return placed.length < there.length ? placed : ordinals.map((_, at) => placed[at])
+        return placed.length < existing.length ? placed : ordinals.map((_, at) => placed[at])
       }),
     readStagedEntryPage: async (manifestId, page) =>
       read(() => {
@@ -218,7 +218,7 @@ function createSkeletonMethods(connection: Connection): SkeletonMethods {
     )
   const findBefore = { local: before('local_offset'), central: before('central_offset') }
 
-  const findWhole = (artifactId: number): Source => {
+  const findUnreleased = (artifactId: number): Source => {
     const source = findSource(artifactId)
     if (source.isReleased) throw removedError(source)
     return source
@@ -226,8 +226,8 @@ function createSkeletonMethods(connection: Connection): SkeletonMethods {
 
   return {
     readSkeletonPage: async (artifactId, page) =>
-      read(() => findPage.get(findWhole(artifactId).contentId, page)),
+      read(() => findPage.get(findUnreleased(artifactId).contentId, page)),
     findSkeletonPage: async (artifactId, side, offset) =>
-      read(() => findBefore[side].get(findWhole(artifactId).contentId, offset)?.page),
+      read(() => findBefore[side].get(findUnreleased(artifactId).contentId, offset)?.page),
   }
 }

@@ -166,13 +166,13 @@ function createPackRemoval(
 ): Pick<Metadata, 'claimDeadPacks' | 'listDeadPacks' | 'removePackRow'> {
   // The counter finds candidates; the stream rows decide. Packs claimed before a crash are listed
   // again.
-  const isOver = `NOT EXISTS (SELECT 1 FROM streams s WHERE s.pack_id = p.id)
+  const isDead = `NOT EXISTS (SELECT 1 FROM streams s WHERE s.pack_id = p.id)
     AND NOT EXISTS (SELECT 1 FROM sessions n WHERE n.id = p.session_id AND n.state = 0)`
   const claim = prepare<[number, number]>(
     `UPDATE packs SET state = ${packState.dead}, died_at = ?, last_reader = ${newestReadLease}
      WHERE id IN
        (SELECT p.id FROM packs p INDEXED BY packs_empty
-        WHERE p.live_count = 0 AND p.died_at IS NULL AND ${isOver} LIMIT ?)`,
+        WHERE p.live_count = 0 AND p.died_at IS NULL AND ${isDead} LIMIT ?)`,
   )
   const listWhere = (condition: string) =>
     prepare<[number, number, number, number], DeadPackRow>(
@@ -183,7 +183,7 @@ function createPackRemoval(
        WHERE p.live_count = 0 AND (${condition}) AND p.id > ? ORDER BY p.id LIMIT ?`,
     )
   const claimed = listWhere('p.died_at IS NOT NULL')
-  const claimable = listWhere(`p.died_at IS NOT NULL OR (${isOver})`)
+  const claimable = listWhere(`p.died_at IS NOT NULL OR (${isDead})`)
   const remove = prepare<[string], { sizeBytes: number }>(
     `DELETE FROM packs WHERE name = ? AND state = ${packState.dead} RETURNING size_bytes AS sizeBytes`,
   )

@@ -60,7 +60,7 @@ function createOfferSessions(connection: Connection, checkOpen: OpenUploadsCheck
     'UPDATE sessions SET leased_until = max(leased_until, ?) WHERE name = ?',
   )
   // A session past its lease may have lost blobs, so it is not resumed; recovery deletes it.
-  const forgetOver = prepare<[Buffer, number]>(
+  const dropExpired = prepare<[Buffer, number]>(
     'UPDATE sessions SET offer = NULL WHERE offer = ? AND leased_until <= ?',
   )
   const insert = prepare<[string, number, number, number, Buffer]>(
@@ -78,7 +78,7 @@ function createOfferSessions(connection: Connection, checkOpen: OpenUploadsCheck
     openOfferSession: async ({ projectId, offer, now, leaseMs }) =>
       stage(() => {
         const key = digestToBytes(offer)
-        forgetOver.run(key, now)
+        dropExpired.run(key, now)
         const known = findByOffer.get(key, projectId)
         if (known) {
           renew.run(now + leaseMs, known.name)

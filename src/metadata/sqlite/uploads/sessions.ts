@@ -46,7 +46,7 @@ export function createSessionMethods(connection: Connection, removal: Removal): 
     'UPDATE sessions SET leased_until = max(leased_until, ?) WHERE name = ? AND state = 0',
   )
   // Ended sessions that still have rows have a lease of 0, so this finds them too.
-  const listOver = prepare<[number, number, number], { name: string }>(
+  const listExpired = prepare<[number, number, number], { name: string }>(
     `SELECT name FROM sessions
      WHERE leased_until <= ? AND (offer IS NULL OR leased_until <= ?) ORDER BY leased_until LIMIT ?`,
   )
@@ -102,7 +102,7 @@ export function createSessionMethods(connection: Connection, removal: Removal): 
       await removal.endSession(name)
     },
     listSessions: async (expiredAt, limit, now = connection.now()) =>
-      listOver.all(expiredAt, Math.min(expiredAt, now), limit).map((row) => row.name),
+      listExpired.all(expiredAt, Math.min(expiredAt, now), limit).map((row) => row.name),
   }
 }
 

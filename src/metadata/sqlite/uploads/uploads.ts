@@ -63,11 +63,12 @@ function createUploadCreation(
         ),
       )
       .all()
-    const isOver = (rival: (typeof rivals)[number]): boolean =>
+    const isReplaceable = (rival: (typeof rivals)[number]): boolean =>
       rival.job === wanted.job || rival.createdAt + wanted.takeoverMs < wanted.now
     // With `replace`, jobs that race for a name all continue, and the last commit wins.
-    if (wanted.onConflict !== 'replace' && !rivals.every(isOver)) throw nameTaken(wanted.name, null)
-    const ids = rivals.filter(isOver).map((rival) => rival.id)
+    if (wanted.onConflict !== 'replace' && !rivals.every(isReplaceable))
+      throw nameTaken(wanted.name, null)
+    const ids = rivals.filter(isReplaceable).map((rival) => rival.id)
     if (ids.length > 0) orm.delete(uploads).where(inArray(uploads.id, ids)).run()
     return ids
   }
