@@ -1,9 +1,11 @@
 /** Backup: a consistent copy of a running store, in the form of a data directory.
  *
  *    1. Take a read lease, so that no pack is deleted before the end.
- *    2. Copy the metadata as of one instant to `DEST.partial`. Every pack it needs exists from now on.
- *    3. Add those packs: as hard links where possible (packs never change, so a link protects as well as a copy against
- *       every mistake, though not against a bad disk), else as copies that are synced, read back and verified.
+ *    2. Copy the metadata as of one instant to `DEST.partial`. Every pack it needs exists from now
+ *       on.
+ *    3. Add those packs: as hard links where possible (packs never change, so a link protects as
+ *       well as a copy against every mistake, though not against a bad disk), else as copies that
+ *       are synced, read back and verified.
  *    4. Sync everything and rename `DEST.partial` to `DEST`.
  *  So `DEST` is complete or absent. A repeated backup reuses the packs of one that was
  *  interrupted. */

@@ -1,9 +1,12 @@
 /** Compaction: appends the live copies of packs that are mostly dead, or tiny, to new packs.
  *
- *    1. Read the live copies of a pack in the order of their offsets; append their bytes unchanged to an open pack.
+ *    1. Read the live copies of a pack in the order of their offsets; append their bytes unchanged
+ *       to an open pack.
  *    2. Seal it: the bytes are durable from here on.
- *    3. Move the rows, in short transactions, each only if it still points at the place that was copied.
- *    4. The old pack has no live copies left and is removed like any dead one, once no reader can know the old place.
+ *    3. Move the rows, in short transactions, each only if it still points at the place that was
+ *       copied.
+ *    4. The old pack has no live copies left and is removed like any dead one, once no reader can
+ *       know the old place.
  *
  *  Bytes are never changed, so streams keep their digests and representations their bytes
  *  (invariant 6). A crash leaves a sealed pack without a row, which recovery removes, or copies

@@ -1,8 +1,10 @@
 /** Scans committed artifacts for credentials, in the background:
  *
- *    1. From a tree not yet scanned with these rules, take the files that are meant to hold credentials, then text files.
+ *    1. From a tree not yet scanned with these rules, take the files that are meant to hold
+ *       credentials, then text files.
  *    2. Contents that were scanned before, in any project, have known results; read the others.
- *    3. Record the findings with the tree, and how many files were skipped: too large, too many, or damaged.
+ *    3. Record the findings with the tree, and how many files were skipped: too large, too many, or
+ *       damaged.
  *  Uploads do not wait for this. A tree that cannot be scanned is retried in the next round. */
 import { limits } from '../core/limits.ts'
 import { asError, hasCode } from '../core/errors.ts'

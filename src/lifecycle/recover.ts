@@ -1,13 +1,15 @@
 /** Cleans up the store at start, before the first request, while only this process has it open:
  *
- *  0. Unknown packs that no crash explains stop everything: the database is not theirs, and nothing may be deleted.
- *  1. End the sessions and read leases of the previous process, which died with it, and delete what the sessions staged. A
- *     restored backup has those of the store it was made from.
- *  2. Remove unsealed packs and packs without a row, which were never committed. A pack without a row that cannot be
- *     removed does not prevent the start; the next start tries again.
- *  3. Keep the blocks of stock uploads that may still be finished; delete every other staging directory.
- *  4. Sweep what step 1 left unreferenced. A round that was stopped can leave millions of rows, for which nobody should
- *     wait: after some seconds of work the rest is left for the next round. */
+ *  0. Unknown packs that no crash explains stop everything: the database is not theirs, and nothing
+ *     may be deleted.
+ *  1. End the sessions and read leases of the previous process, which died with it, and delete what
+ *     the sessions staged. A restored backup has those of the store it was made from.
+ *  2. Remove unsealed packs and packs without a row, which were never committed. A pack without a
+ *     row that cannot be removed does not prevent the start; the next start tries again.
+ *  3. Keep the blocks of stock uploads that may still be finished; delete every other staging
+ *     directory.
+ *  4. Sweep what step 1 left unreferenced. A round that was stopped can leave millions of rows, for
+ *     which nobody should wait: after some seconds of work the rest is left for the next round. */
 import type { Staging } from '../ingest/staging.ts'
 import { asError, storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'

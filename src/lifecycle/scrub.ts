@@ -1,11 +1,13 @@
 /** Scrub: reads back what is stored, least recently verified packs first.
  *
  *    1. Take a read lease, so that no pack is deleted while it is being read.
- *    2. Read and verify every live copy of a pack. A bad one counts as missing from then on, and its artifacts as damaged;
- *       one marked bad that is sound again (a disk that came back) is restored.
+ *    2. Read and verify every live copy of a pack. A bad one counts as missing from then on, and
+ *       its artifacts as damaged; one marked bad that is sound again (a disk that came back) is
+ *       restored.
  *    3. Rewrite a pack whose copies are sound but whose framing is not, as compaction does.
  *    4. Record the pack as verified, so that a scrub that was killed resumes after it.
- *    5. A full pass ends with the rollups: those that do not match their rows are corrected and reported.
+ *    5. A full pass ends with the rollups: those that do not match their rows are corrected and
+ *       reported.
  *  A pack that is missing or truncated damages every copy in it. One that cannot be read for
  *  another reason, such as permissions, is not judged: the pass goes on, and fails at its end. */
 import { asError, hasCode } from '../core/errors.ts'

@@ -2,9 +2,12 @@
  *  hold here too.
  *
  *  How an upload becomes visible (invariants 1–3):
- *    1. `openSession`; 2. `claimStreams`/`claimBlobs` lease what is known; 3. packs are sealed, then `addPack` registers
- *    them with their blobs; `addComposite` registers composites; 4. `stageManifest*`, `stageTimes`, `stageSkeleton*`
- *    put rows that nobody reads; 5. `commitArtifact` publishes all of it in one short transaction.
+ *    1. `openSession`.
+ *    2. `claimStreams` and `claimBlobs` lease what is known.
+ *    3. Packs are sealed, then `addPack` registers them with their blobs; `addComposite` registers
+ *       composites.
+ *    4. `stageManifest*`, `stageTimes` and `stageSkeleton*` add rows that nobody reads yet.
+ *    5. `commitArtifact` publishes all of it in one short transaction.
  *  Rows left by a session that dies are deleted by `abortSession` or by recovery. */
 import type { ArtifactKind, ArtifactName } from '../core/artifact.ts'
 import type { Actor } from '../core/audit.ts'
@@ -19,13 +22,11 @@ import type { Artifact, SkeletonPage, StoredEntry } from './reading.ts'
 /** Which artifacts an upload may replace: any, or only those of its own job. */
 export type Replacement = 'replace' | 'replace-own'
 
-// ---- stock uploads (Azure block protocol)
-// ------------------------------------------------------------------------
-
 /** `open`: blocks may arrive. `assembled`: the block list fixed the bytes. `done`: the upload
  *  became an artifact. */
 export type UploadState = 'open' | 'assembled' | 'done'
 
+/** An upload by a stock client (Azure block protocol). */
 export interface Upload {
   /** 32 lower-case hex characters; also the name of the staging directory. */
   id: string
@@ -44,9 +45,6 @@ export interface Upload {
   artifactId: number | null
   createdAt: number
 }
-
-// ---- ingest
-// ------------------------------------------------------------------------------------------------------
 
 export interface KnownStream extends Pick<
   NewCopy,

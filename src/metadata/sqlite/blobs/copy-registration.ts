@@ -1,8 +1,9 @@
 /** Registers copies, a batch per transaction. For each copy:
- *    1. If its stream is known, the bytes in this pack are dead weight. But if the known stream is damaged, it moves to
- *       this pack, and everything that holds it is healed.
- *    2. Else if its blob is known, the blob gains the stream. A blob whose serving copy is damaged keeps the new stream
- *       beside it, because the representations made from it would change (invariant 6); `healBlob` of healing.ts switches.
+ *    1. If its stream is known, the bytes in this pack are dead weight. But if the known stream is
+ *       damaged, it moves to this pack, and everything that holds it is healed.
+ *    2. Else if its blob is known, the blob gains the stream. A blob whose serving copy is damaged
+ *       keeps the new stream beside it, because the representations made from it would change
+ *       (invariant 6); `healBlob` of healing.ts switches.
  *    3. Else blob and stream are new, and the stream is the blob's serving copy. */
 import { blobState, streamState } from '../../../../schema/content.ts'
 import { type NewCopy, type StreamKey, streamKey } from '../../../core/copy.ts'

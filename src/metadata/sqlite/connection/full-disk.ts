@@ -1,7 +1,8 @@
 import SqliteDatabase from 'better-sqlite3'
 import { storeError } from '../../../core/errors.ts'
 
-/** Runs `work` and reports a full disk as `storage_full`, naming the disk. SQLite rolls the transaction back. */
+/** Runs `work` and reports a full disk as `storage_full`, naming the disk. SQLite rolls the
+ *  transaction back. */
 export function reportingFullDisk<Result>(
   work: () => Result,
   disk = 'the disk of the metadata',

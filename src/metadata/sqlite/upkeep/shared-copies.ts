@@ -2,7 +2,8 @@
  *  Runs after dying-copies.ts, which has recorded in temporary tables which blobs were checked
  *  and which of them die.
  *
- *    1. Record the blobs not checked yet: those of manifests that stay, and parts of composites that stay.
+ *    1. Record the blobs not checked yet: those of manifests that stay, and parts of composites
+ *       that stay.
  *    2. Sum up all recorded blobs that do not die, each copy once. */
 import type { Connection } from '../connection/connection.ts'
 import type { Question } from './holding.ts'
