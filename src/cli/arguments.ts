@@ -1,15 +1,15 @@
-/** Command lines: flags and operands of one command, parsed strictly. */
+/** Parses the command line of one command, strictly: flags and operands. */
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { withSlashes } from '../client/files/paths.ts'
 import { limits } from '../core/limits.ts'
 import { parsePositiveInteger } from '../core/run.ts'
 import { suggestion } from './suggestion.ts'
 
-/** A flag: how it is written, and what its value is called in help; null for one that takes none. */
+/** A flag. `value` is the name of its value in help; null for a flag without a value. */
 interface Flag {
   value: string | null
   short?: string
-  /** May be given several times; its values come as a list. */
+  /** The flag may be repeated; its values are collected in a list. */
   repeats?: true
   help: string
 }
@@ -18,24 +18,26 @@ export type Flags = Record<string, Flag>
 export type FlagValues<F extends Flags> = {
   [Name in keyof F]: FlagValue<F[Name]['value'], F[Name]['repeats']>
 }
-/** Distributes, so that the values of any command are values of commands in general. */
+/** A distributive conditional type, so that the flag values of any command are assignable to
+ *  those of commands in general. */
 type FlagValue<V, R> = R extends true ? string[] : V extends null ? boolean : string | undefined
 
-/** A command line that cannot be understood; exit status 2. */
+/** An invalid command line; exit status 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }
 
-/** Flags that every command takes. */
+/** Flags of every command. */
 export const commonFlags = {
   help: { value: null, short: 'h', help: 'show this help' },
 } as const satisfies Flags
 
-/** Flags that name a server and who asks. A token is never a flag, since command lines are public. */
+/** Flags that select a server and the project. A token is never a flag, since command lines are
+ *  public. */
 export const serverFlags = {
   url: {
     value: 'URL',
-    help: 'server (TROVE_URL, ACTIONS_RESULTS_URL; default http://127.0.0.1:7878); HTTPS_PROXY, HTTP_PROXY and NO_PROXY count',
+    help: 'server (TROVE_URL, ACTIONS_RESULTS_URL; default http://127.0.0.1:7878); HTTPS_PROXY, HTTP_PROXY and NO_PROXY apply',
   },
   project: { value: 'O/R', help: 'project (TROVE_PROJECT, GITHUB_REPOSITORY, CI_PROJECT_PATH)' },
   json: { value: null, help: 'print JSON' },
@@ -43,7 +45,7 @@ export const serverFlags = {
 
 export const limitFlag = {
   value: 'N',
-  help: `at most this many (default ${limits.listPageDefault})`,
+  help: `show at most N (default ${limits.listPageDefault})`,
 } satisfies Flag
 
 /** Errors: invalid_request. */
@@ -53,15 +55,16 @@ export function limitOf({ limit }: { limit: string | undefined }): number {
 
 export const jobsFlag = {
   value: 'N',
-  help: 'threads; one for each processor by default',
+  help: 'number of threads (default: one per processor)',
 } satisfies Flag
 
-/** As calls of the client take it. Errors: UsageError. */
+/** In the form that calls of the client take. Errors: UsageError. */
 export function jobsOf({ jobs }: { jobs: string | undefined }): { jobs?: number } {
   return jobs === undefined ? {} : { jobs: integer(jobs, '--jobs', 1, 64) }
 }
 
-/** What the help calls values of which an empty one would be taken for another: the working directory, every address. */
+/** Values that may not be empty, by their name in help: an empty one would mean something else,
+ *  such as the working directory or every address. */
 const neverEmpty: ReadonlySet<string | null> = new Set(['DIR', 'FILE', 'HOST'])
 
 /** Errors: UsageError. */
@@ -79,11 +82,11 @@ export function parseFlags<F extends Flags>(
     }
   }
   const { values, positionals } = parse({ args, options, strict: true, allowPositionals: true })
-  // `trove download 42/build "$DEST" --delete` would empty the working directory when DEST is not set.
-  if (positionals.includes('')) throw new UsageError('an argument is empty; is a variable not set?')
+  // With DEST unset, `trove download 42/build "$DEST" --delete` would empty the working directory.
+  if (positionals.includes('')) throw new UsageError('empty argument (is a variable unset?)')
   for (const [name, { value }] of Object.entries(flags)) {
     if (neverEmpty.has(value) && values[name] === '')
-      throw new UsageError(`--${name} is empty; is a variable not set?`)
+      throw new UsageError(`--${name} is empty (is a variable unset?)`)
   }
   const filled = Object.entries(flags).map(([name, { value, repeats }]) => {
     if (repeats === true) return [name, listOf(value, values[name])]
@@ -96,7 +99,7 @@ export function parseFlags<F extends Flags>(
   }
 }
 
-/** Globs are of entry paths, which have slashes. */
+/** Globs match entry paths, which have slashes on every system. */
 function listOf(value: string | null, texts: unknown): string[] {
   const list = (texts ?? []) as string[]
   return value === 'GLOB' ? list.map(withSlashes) : list
@@ -106,18 +109,19 @@ function parse(config: ParseArgsConfig): ReturnType<typeof parseArgs> {
   try {
     return parseArgs(config)
   } catch (error) {
-    // The parser's own messages end in advice about its API.
+    // The parser's messages end with advice about its API.
     if (!(error instanceof TypeError)) throw error
-    const [told = error.message] = error.message.split('. ')
-    const [, unknown] = /^Unknown option '--([^']+)'/.exec(told) ?? []
+    const [reason = error.message] = error.message.split('. ')
+    const [, unknown] = /^Unknown option '--([^']+)'/.exec(reason) ?? []
     const meant = unknown && suggestion(unknown, Object.keys(config.options ?? {}), '--')
-    throw new UsageError(meant ? `${told}; ${meant}` : told)
+    throw new UsageError(meant ? `${reason}; ${meant}` : reason)
   }
 }
 
 type Texts<Names extends readonly string[], Text> = { [Index in keyof Names]: Text }
 
-/** The operands as exactly the `names`d ones, which may be followed by those that are `optional`. Errors: UsageError. */
+/** Returns the operands `names`, all required, followed by the `optional` ones. Errors:
+ *  UsageError. */
 export function takeOperands<
   const Names extends readonly string[],
   const Optional extends readonly string[] = [],

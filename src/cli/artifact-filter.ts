@@ -1,18 +1,18 @@
-/** Flags that narrow down artifacts, as the commands that go through many have them. */
+/** Flags that filter artifacts, shared by the commands that list or search them. */
 import type { ListOptions } from '../client/artifacts.ts'
 import { parsePositiveInteger } from '../core/run.ts'
 import { parseDurationMs } from '../core/units.ts'
 import { type FlagValues, UsageError } from './arguments.ts'
 
 export const filterFlags = {
-  run: { value: 'ID', help: 'only of this run' },
-  name: { value: 'NAME', help: 'only of exactly this name' },
-  branch: { value: 'B', help: 'only of runs on this branch' },
-  workflow: { value: 'W', help: 'only of runs of this workflow' },
-  since: { value: 'TIME', help: 'only uploaded since then, such as 7d or 2026-11-29' },
+  run: { value: 'ID', help: 'only artifacts of this run' },
+  name: { value: 'NAME', help: 'only artifacts with exactly this name' },
+  branch: { value: 'B', help: 'only artifacts of runs on this branch' },
+  workflow: { value: 'W', help: 'only artifacts of runs of this workflow' },
+  since: { value: 'TIME', help: 'only artifacts uploaded since then, such as 7d or 2026-11-29' },
 } as const
 
-/** As the server is asked. Errors: UsageError, invalid_request. */
+/** Converts the flags to query parameters. Errors: UsageError, invalid_request. */
 export function filterOf({
   run,
   name,
@@ -29,16 +29,18 @@ export function filterOf({
   }
 }
 
-/** By the clock of this machine, and in its zone where none is given. Errors: UsageError. */
+/** Uses this machine's clock, and its time zone when the text has none. Errors: UsageError. */
 export function parseSince(text: string): string {
   const ageMs = parseDurationMs(text)
   const [, day] = /^(\d{4}-\d{2}-\d{2})(?:[T ].+)?$/.exec(text) ?? []
-  // Of a day alone `Date` would take the midnight of UTC.
+  // `Date` takes a bare day as midnight UTC.
   const written = day === text ? `${text}T00:00` : text
   const at = new Date(
     ageMs !== undefined ? Date.now() - ageMs : day === undefined ? Number.NaN : written,
   )
   if (Number.isNaN(at.getTime()))
-    throw new UsageError(`--since must be such as 7d or 2026-11-29, got ${JSON.stringify(text)}`)
+    throw new UsageError(
+      `--since must be a duration or date such as 7d or 2026-11-29, got ${JSON.stringify(text)}`,
+    )
   return at.toISOString()
 }

@@ -1,4 +1,5 @@
-/** What `trove verify --attestation` compares with: read from a file, verified, and about what was asked for. */
+/** Reads and verifies the attestation that `trove verify --attestation` compares with, and
+ *  checks what it is about. */
 import { readFile } from 'node:fs/promises'
 import { attestationKeysPath } from '../api/paths.ts'
 import { namedFileError } from '../client/files/file-error.ts'
@@ -17,16 +18,18 @@ import type { ServerContext } from './server-access.ts'
 
 interface Attested {
   attestation: string
-  /** Undefined: the server's, which is asked for them. */
+  /** File of public keys; undefined: fetch the server's. */
   key: string | undefined
-  /** What it must be about; undefined: anything of the project. */
+  /** Artifact that it must be about; undefined: any of the project. */
   reference: string | undefined
-  /** As the command line has it. That of the environment completes a reference, and says nothing of files by itself. */
+  /** As given on the command line. The project of the environment completes a reference, but is
+   *  no requirement by itself. */
   project: string | undefined
   allowUntrusted: boolean
 }
 
-/** Errors: UsageError, FileError, AttestationError, invalid_request and invalid_name; of a server that is asked those of `openAnswer`. */
+/** Errors: UsageError, FileError, AttestationError, invalid_request and invalid_name; when a
+ *  server is asked, those of `openAnswer`. */
 export async function readAttested(
   { server, project }: ServerContext,
   { reference, allowUntrusted, ...given }: Attested,
@@ -46,11 +49,11 @@ export async function readAttested(
 function placeOf(text: string, project: ProjectName | null): AttestedPlace {
   const reference = parseReference(text)
   if (reference.kind === 'latest')
-    throw new UsageError('only a server knows what is the latest: write O/R@RUN/NAME')
+    throw new UsageError('latest: needs a server to resolve it; use O/R@RUN/NAME')
   if (reference.kind === 'id') return { id: reference.id }
   const { run, name } = reference
   const named = reference.project ?? project
-  if (named === null) throw new UsageError(`name the project: O/R@${text}, or --project`)
+  if (named === null) throw new UsageError(`missing project: use O/R@${text} or --project`)
   return { project: named, run, name }
 }
 
@@ -62,14 +65,14 @@ async function readText(path: string): Promise<string> {
   }
 }
 
-/** In a line, of which all comes from strangers. */
+/** Describes an attestation in one line, made printable because all of it is untrusted text. */
 export function tellAttestation({ receipt, keyId }: Attestation): string {
   const { name, project, run, attempt, job, branch, sha, receivedAt, untrusted } = receipt
   const facts = [
     `${name} of run ${run} (attempt ${attempt}, job ${job}) of ${project}`,
     ...(sha === null ? [] : [`commit ${sha}`]),
     ...(branch === null ? [] : [`branch ${branch}`]),
-    ...(untrusted ? ['of a pull request'] : []),
+    ...(untrusted ? ['from a pull request'] : []),
     `received ${receivedAt}`,
     `key ${keyId.slice(0, 16)}`,
   ]

@@ -1,5 +1,6 @@
-/** The commands that need nothing but a server, by name. Most share all but their last hundred lines and are in one file with
- *  the entry point (bundle.mjs), so they are there; others are loaded when they are asked for. */
+/** The commands that need only a server, by name. Most share all but their last hundred lines
+ *  and are bundled in one file with the entry point (bundle.mjs), so they are imported here; the
+ *  others are loaded on demand. */
 import { UsageError } from './arguments.ts'
 import type { Command } from './command.ts'
 import { catCommand } from './commands/cat.ts'
@@ -29,55 +30,55 @@ export type Commands = Readonly<Record<string, Listed>>
 
 export const clientCommands = {
   token: {
-    summary: 'mints a token',
+    summary: 'mint a token, or list minted tokens',
     load: async () => (await import('./commands/token.ts')).tokenCommand,
   },
   revoke: {
-    summary: 'makes tokens void before their end',
+    summary: 'revoke tokens',
     load: async () => (await import('./commands/revoke.ts')).revokeCommand,
   },
   list: {
-    summary: 'lists artifacts',
+    summary: 'list artifacts',
     load: () => Promise.resolve(listCommand),
   },
   ls: {
-    summary: 'lists the entries of an artifact',
+    summary: 'list the entries of an artifact',
     load: () => Promise.resolve(lsCommand),
   },
   cat: {
-    summary: 'writes one file of an artifact to stdout',
+    summary: 'write one file of an artifact to stdout',
     load: () => Promise.resolve(catCommand),
   },
   upload: {
-    summary: 'uploads files and directories; sends only what the server lacks',
+    summary: 'upload files and directories, sending only what the server lacks',
     load: () => Promise.resolve(uploadCommand),
   },
   download: {
-    summary: 'brings a directory to what an artifact holds',
+    summary: 'make a directory match an artifact, or save an archive',
     load: () => Promise.resolve(downloadCommand),
   },
   verify: {
-    summary: 'compares a directory with what an artifact holds, or a file with its zip',
+    summary: 'compare a directory with an artifact, or a file with its zip',
     load: () => Promise.resolve(verifyCommand),
   },
   attest: {
-    summary: 'fetches what a server attests of an artifact: which run its files came from',
+    summary: 'fetch a signed attestation of which run an artifact came from',
     load: async () => (await import('./commands/attest.ts')).attestCommand,
   },
   shasum: {
-    summary: 'prints digests of the files of an artifact, as sha256sum does',
+    summary: 'print digests of the files of an artifact, like sha256sum',
     load: () => Promise.resolve(shasumCommand),
   },
   url: {
-    summary: 'prints the address of an artifact, or of a file of it',
+    summary: 'print the URL of an artifact, or of a file in it',
     load: () => Promise.resolve(urlCommand),
   },
   find: {
-    summary: 'tells which artifacts hold a file',
+    summary: 'find the artifacts that contain a file',
     load: () => Promise.resolve(findCommand),
   },
   search: {
-    summary: 'finds paths inside artifacts',
+    summary: 'search paths inside artifacts',
     load: () => Promise.resolve(searchCommand),
   },
   history: {
@@ -85,43 +86,43 @@ export const clientCommands = {
     load: () => Promise.resolve(historyCommand),
   },
   rm: {
-    summary: 'deletes artifacts',
+    summary: 'delete artifacts',
     load: () => Promise.resolve(rmCommand),
   },
   keep: {
-    summary: 'keeps an artifact for ever',
+    summary: 'keep an artifact forever',
     load: () => Promise.resolve(keepCommand),
   },
   expire: {
-    summary: 'changes when an artifact expires',
+    summary: 'change when an artifact expires',
     load: () => Promise.resolve(expireCommand),
   },
   diff: {
-    summary: 'shows what differs between two artifacts',
+    summary: 'show the differences between two artifacts',
     load: () => Promise.resolve(diffCommand),
   },
   why: {
-    summary: 'explains what an artifact grew by, what it takes, and how long it is kept',
+    summary: 'explain how an artifact grew, what space it takes, and how long it is kept',
     load: () => Promise.resolve(whyCommand),
   },
   secrets: {
-    summary: 'tells which files of an artifact hold credentials',
+    summary: 'list files of an artifact that contain credentials',
     load: async () => (await import('./commands/secrets.ts')).secretsCommand,
   },
   audit: {
-    summary: 'tells who deleted or changed what',
+    summary: 'show who deleted or changed what',
     load: async () => (await import('./commands/audit.ts')).auditCommand,
   },
   stats: {
-    summary: 'shows what the store holds and what was saved',
+    summary: 'show what the store holds and how much was saved',
     load: async () => (await import('./commands/stats.ts')).statsCommand,
   },
 } satisfies Commands
 
-/** Errors: UsageError, with the name that was probably meant. */
+/** Errors: UsageError, which suggests the name that was probably meant. */
 export function commandNamed(commands: Commands, name: string): Listed {
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (command !== undefined) return command
-  const meant = suggestion(name, Object.keys(commands)) ?? '`trove help` lists them'
-  throw new UsageError(`there is no command ${JSON.stringify(name)}; ${meant}`)
+  const meant = suggestion(name, Object.keys(commands)) ?? 'see `trove help`'
+  throw new UsageError(`unknown command ${JSON.stringify(name)}; ${meant}`)
 }

@@ -1,5 +1,6 @@
 #!/usr/bin/env -S node --max-old-space-size=512 --max-semi-space-size=4
-/** `trove` as servers hand it out (`http/operation/client-package.ts`): the commands that speak to one, which need no other package. */
+/** The `trove` command that servers serve (`http/operation/client-package.ts`): the commands
+ *  that talk to a server, without dependencies. */
 import { clientCommands } from './client-commands.ts'
 import { runProgram } from './program.ts'
 

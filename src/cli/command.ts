@@ -1,4 +1,4 @@
-/** What a command is, and its help. */
+/** The interface of a command, and its help text. */
 import { commonFlags, type Flags, type FlagValues, serverFlags } from './arguments.ts'
 import { exitStatusMeaning, type ExitStatus } from './exit-status.ts'
 
@@ -13,14 +13,14 @@ export interface Invocation<F extends Flags = Flags> {
 
 export interface Command<F extends Flags = Flags> {
   name: string
-  /** Operands as help shows them, such as `REF:PATH`. */
+  /** Operands as shown in help, such as `REF:PATH`. */
   operands: string
   summary: string
   flags: F
   examples: string[]
-  /** Beside 0, 1, 2 and 130, which every command has. */
+  /** Exit statuses in addition to 0, 1, 2 and 130, which every command has. */
   exitStatuses: ExitStatus[]
-  /** What status 1 means beside a failure. */
+  /** What status 1 means besides a failure. */
   oneMeans?: string
   run(invocation: Invocation<F>): Promise<ExitStatus>
 }
@@ -56,11 +56,11 @@ export function formatHelp(command: Omit<Command, 'run'>): string {
 }
 
 const referenceForms =
-  'A REF names an artifact: RUN/NAME, O/R@RUN/NAME, latest:BRANCH/NAME or id:123, which `trove list` shows.'
+  'REF is RUN/NAME, O/R@RUN/NAME, latest:BRANCH/NAME or id:123; `trove list` shows run, name and id.'
 
 const sharedFlags: ReadonlySet<string> = new Set(Object.keys({ ...serverFlags, ...commonFlags }))
 
-/** The command's own first, then those that most commands share. */
+/** The command's own flags first, then the shared ones. */
 function flagRows(own: Flags): [string, string][] {
   const all = Object.entries<Flags[string]>({ ...own, ...commonFlags })
   const ordered = [
@@ -69,11 +69,11 @@ function flagRows(own: Flags): [string, string][] {
   ]
   return ordered.map(([name, { value, short, repeats, help }]) => [
     `${short === undefined ? '    ' : `-${short}, `}--${name}${value === null ? '' : ` ${value}`}`,
-    repeats === true ? `${help}; repeatable` : help,
+    repeats === true ? `${help} (repeatable)` : help,
   ])
 }
 
-/** Two columns, indented, the first as wide as its widest. */
+/** Formats two indented columns, the first as wide as its widest cell. */
 export function formatColumns(rows: [string, string][]): string[] {
   const width = Math.max(0, ...rows.map(([first]) => first.length))
   return rows.map(([first, second]) => `  ${first.padEnd(width)}  ${second}`)

@@ -1,7 +1,7 @@
-/** When an artifact ends, in few words. */
+/** When an artifact expires, in a few words. */
 import type { WireArtifact } from '../api/messages.ts'
 
-/** When it ends, for a cell of a table. */
+/** Text for a table cell. */
 export function endingCell(artifact: WireArtifact): string {
   if (artifact.pinned) return 'kept'
   return artifact.keptLatest ? 'kept as latest' : artifact.expiresAt.slice(0, 10)

@@ -1,4 +1,4 @@
-/** Exit statuses: one table, total over the error codes (API §1). */
+/** Exit statuses: one table that covers every error code (API §1). */
 import { NetworkError } from '../client/transport/network-error.ts'
 import { ProxiedNetworkError, ProxyRefusal } from '../client/transport/proxy-error.ts'
 import { ConfigError } from '../settings.ts'
@@ -33,14 +33,14 @@ export const exitStatusMeaning: Record<ExitStatus, string> = {
   3: 'not found',
   4: 'expired or deleted',
   5: 'not authenticated',
-  6: 'forbidden, or an attestation that is refused',
+  6: 'forbidden, or attestation rejected',
   7: 'name taken',
   8: 'damaged, or digest mismatch',
-  9: 'quota, or too large',
-  10: 'network, after retries',
+  9: 'quota exceeded, or too large',
+  10: 'network failure, after retries',
   11: 'over budget',
   12: 'no files matched',
-  13: 'another process works on the data directory',
+  13: 'data directory in use by another process',
   14: 'secrets found',
   130: 'interrupted',
 }
@@ -82,17 +82,17 @@ const statusOfCode = {
 
 const hints: Partial<Record<ErrorCode, string>> = {
   unauthenticated:
-    'Set TROVE_TOKEN, or TROVE_TOKEN_FILE; on the machine of the server `trove token --data DIR` mints one.',
-  forbidden: 'What a token may do follows from its `--scope`, `--run` and `--job` (`trove token`).',
-  name_taken: 'Choose another name, or replace it with `trove upload --overwrite`.',
-  artifact_not_found: '`trove list` shows what there is.',
+    "Set TROVE_TOKEN or TROVE_TOKEN_FILE. On the server's machine, `trove token --data DIR` mints a token.",
+  forbidden: "A token's permissions are set by `--scope`, `--run` and `--job` of `trove token`.",
+  name_taken: 'Choose another name, or replace the artifact with `trove upload --overwrite`.',
+  artifact_not_found: 'Run `trove list` to see the available artifacts.',
   shutting_down: 'The server is stopping; try again shortly.',
-  quota_exceeded: '`trove rm` makes room; an administrator can raise the quota.',
-  secrets_found: 'Leave them out with `--exclude`, or upload without `--fail-on-secrets`.',
-  storage_full: 'The disk of the server is full.',
+  quota_exceeded: 'Delete artifacts with `trove rm`, or ask an administrator to raise the quota.',
+  secrets_found: 'Exclude these files with `--exclude`, or upload without `--fail-on-secrets`.',
+  storage_full: "The server's disk is full.",
 }
 
-/** What an error means to a script. Codes of a newer server count as other failures. */
+/** Maps an error to an exit status. Unknown codes, from a newer server, are failures. */
 export function exitStatusOf(error: unknown): ExitStatus {
   if (error instanceof StoreError) return statusOfCode[error.code] ?? exitStatus.failure
   if (error instanceof UsageError || error instanceof ConfigError) return exitStatus.usage
@@ -103,45 +103,47 @@ export function exitStatusOf(error: unknown): ExitStatus {
   return exitStatus.failure
 }
 
-/** One sentence on what to do, where there is something to say. */
+/** One sentence on what to do next, if there is something to say. */
 export function hintFor(error: unknown): string | undefined {
   if (error instanceof StoreError) return hints[error.code]
   if (isOfTrust(error))
-    return 'NODE_EXTRA_CA_CERTS names a file of certificates (PEM) whose authorities are trusted too.'
+    return 'Set NODE_EXTRA_CA_CERTS to a PEM file of additional certificate authorities to trust.'
   if (error instanceof ProxiedNetworkError || error instanceof ProxyRefusal)
-    return 'Are that variable and TROVE_URL (or --url) right? NO_PROXY lists hosts that are reached without a proxy.'
+    return 'Check that variable and TROVE_URL (or --url). NO_PROXY lists hosts to reach without a proxy.'
   if (error instanceof NetworkError)
-    return 'Is the server running, and is TROVE_URL (or --url) right?'
+    return 'Check that the server is running and that TROVE_URL (or --url) is correct.'
   if (isNamed(error, 'AnswerError')) {
     return 'status' in error && error.status === 413
-      ? 'A proxy in front of the server bounds what is uploaded, as nginx does without `client_max_body_size 0`.'
-      : 'Is there a Trove server at TROVE_URL (or --url)?'
+      ? 'A proxy in front of the server limits the size of uploads; for nginx, set `client_max_body_size 0`.'
+      : 'Check that TROVE_URL (or --url) is the address of a Trove server.'
   }
-  if (isLocked(error)) return 'Stop the server that runs on it, or wait for the command that does.'
+  if (isLocked(error)) return 'Stop the server that uses it, or wait for the command that does.'
   if (isNamed(error, 'NewerDatabaseError'))
-    return 'Start that version again, or put back the backup from before the upgrade.'
+    return 'Start that version again, or restore the backup from before the upgrade.'
   if (isNamed(error, 'UnusableDatabaseError'))
     return 'isDamaged' in error && error.isDamaged === true
-      ? 'Put a backup in its place, or move it away with its -wal and -shm and run `trove recover --from-packs`.'
-      : 'May the user who runs this write to that directory and to what is in it, and has its disk inodes left (df -i)?'
-  if (isOfListening(error)) return '--host and --port (TROVE_HOST, TROVE_PORT) say where to listen.'
+      ? 'Restore a backup, or move the file away with its -wal and -shm files and run `trove recover --from-packs`.'
+      : 'Check that this user may write to that directory and the files in it, and that its disk has free inodes (df -i).'
+  if (isOfListening(error))
+    return 'Set where to listen with --host and --port (TROVE_HOST, TROVE_PORT).'
   if (isOfPermission(error))
-    return 'Run it as a user who may; on the data directory of a server that is the user of the server.'
+    return "Run it as a user with permission; for a server's data directory, that is the server's user."
   return undefined
 }
 
-/** Whether a certificate was shown that nobody vouches for, by the server or by a proxy that looks into what it passes on. */
+/** Whether TLS failed because the certificate has no trusted issuer, be it the server's or that
+ *  of an intercepting proxy. */
 function isOfTrust(error: unknown): boolean {
   const cause = error instanceof NetworkError ? (error.cause as NodeJS.ErrnoException | null) : null
   return /SELF_SIGNED_CERT|^UNABLE_TO_(?:GET_ISSUER_CERT|VERIFY_LEAF)/.test(cause?.code ?? '')
 }
 
-/** Of files of clients the same comes as FileError. */
+/** Clients report such an error on their files as FileError. */
 function isOfPermission(error: unknown): boolean {
   return ['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException | null)?.code ?? '')
 }
 
-/** Of clients the same comes as NetworkError. */
+/** Clients report such an error as NetworkError. */
 function isOfListening(error: unknown): boolean {
   const call = (error as NodeJS.ErrnoException | null)?.syscall
   return call === 'listen' || call === 'getaddrinfo'
@@ -151,7 +153,7 @@ function isLocked(error: unknown): boolean {
   return isNamed(error, 'DataLockedError')
 }
 
-/** By name, so that no command loads what only a few need. */
+/** Compares names, so that no command loads the classes that only a few need. */
 function isNamed(error: unknown, name: string): error is Error {
   return error instanceof Error && error.name === name
 }

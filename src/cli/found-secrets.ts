@@ -1,4 +1,4 @@
-/** What an upload says of credentials in its files. */
+/** Messages of `trove upload` about credentials in the files. */
 import type { SecretInFile, WireArtifact } from '../client/client.ts'
 import { secretTitle } from '../core/secrets.ts'
 import { counted } from '../core/units.ts'
@@ -7,9 +7,9 @@ import { printable } from './output.ts'
 const namedMax = 10
 
 const advice =
-  'Whoever may read the artifact can use them: leave these files out (--exclude), and revoke what has been uploaded.'
+  'Anyone who can read the artifact can use them: exclude these files (--exclude) and revoke credentials that were uploaded.'
 
-/** How many, and a line for each of the first. */
+/** The number of secrets, and a line for each of the first ten. */
 export function describeSecrets(found: readonly SecretInFile[]): string {
   const named = found
     .slice(0, namedMax)
@@ -18,23 +18,25 @@ export function describeSecrets(found: readonly SecretInFile[]): string {
   return `${counted(found.length, 'secret')}\n${named.join('')}${others > 0 ? `  and ${others} more\n` : ''}`
 }
 
-/** Of what was found before it was sent, or else of what the server knows of that tree. Empty where there is nothing. */
+/** Describes secrets that were found before sending, or else those that the server knows of in
+ *  this tree. Empty when there are none. */
 export function secretsText(found: readonly SecretInFile[], artifact?: WireArtifact): string {
   if (found.length > 0) return `${describeSecrets(found)}  ${advice}`
-  // An older server tells nothing of them.
+  // Absent from responses of older servers.
   const known = artifact?.secrets ?? 0
   if (artifact === undefined || known === 0) return ''
-  return `${counted(known, 'secret')}, as the server knows from before: \`trove secrets id:${artifact.id}\` lists them`
+  return `${counted(known, 'secret')}, known to the server from an earlier upload; list them with \`trove secrets id:${artifact.id}\``
 }
 
 export function secretsWarning(text: string): string {
-  return `trove: warning: the upload holds ${text}\n`
+  return `trove: warning: the upload contains ${text}\n`
 }
 
-/** The same as an annotation of a GitHub-style job, which is read off the log:
+/** The same as a workflow command of a GitHub-style job, which the runner turns into an
+ *  annotation:
  *  https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#setting-a-warning-message */
 export function secretsAnnotation(name: string, text: string): string {
-  const message = `Artifact ${name} holds ${text}`
+  const message = `Artifact ${name} contains ${text}`
   const escaped = message.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
   return `::warning title=Secrets in an artifact::${escaped}\n`
 }

@@ -1,13 +1,13 @@
-/** What a command leaves with a GitHub-style job: outputs of the step, and lines of the job's summary. Outside of a job
- *  there are no such files, and nothing happens. */
+/** Reports results to a GitHub-style job: outputs of the step, and rows of the job's summary. A
+ *  no-op outside a job, where these files do not exist. */
 import { randomUUID } from 'node:crypto'
 import { appendFile } from 'node:fs/promises'
 import type { ClientConfig } from '../client-config.ts'
 
 type JobFiles = Pick<ClientConfig, 'outputFile' | 'summaryFile'>
 
-/** Values of one line are written plainly, others between two delimiters that nobody can guess: what comes after a line
- *  feed would be read as an output of its own. */
+/** Single-line values are written plainly, others between delimiters that cannot be guessed: a
+ *  line feed would otherwise let the rest of a value set another output. */
 export async function writeOutputs(
   { outputFile }: JobFiles,
   outputs: Record<string, string>,
@@ -21,7 +21,7 @@ export async function writeOutputs(
   await appendFile(outputFile, lines.join(''))
 }
 
-/** A Markdown table of two columns under a heading. */
+/** Appends a two-column Markdown table under a heading. */
 export async function writeSummary(
   { summaryFile }: JobFiles,
   heading: string,
@@ -33,6 +33,6 @@ export async function writeSummary(
 }
 
 function escapeCell(text: string): string {
-  // A backslash takes what follows it as it is, and is gone, as in `D:\_temp`.
+  // Markdown consumes a backslash and takes the next character literally, as in `D:\_temp`.
   return text.replaceAll(/[\\|]/g, String.raw`\$&`).replaceAll('\n', ' ')
 }

@@ -1,5 +1,5 @@
-/** The store of a data directory without a server: for maintenance by hand. Takes the directory's lock, so it never works
- *  beside a server. */
+/** Opens the store of a data directory without a server, for maintenance by hand. Takes the
+ *  directory's lock, so it never runs beside a server. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Config } from '../config.ts'
@@ -17,12 +17,13 @@ export interface LocalStore {
   ports: LifecyclePorts
   space: DiskSpace
   config: Config
-  /** Nobody watches the clock here: it is believed up to where a server left it. */
+  /** The current time, but no later than where a server left its clock: nothing here checks the
+   *  system clock. */
   believedNow(): number
 }
 
-/** Runs `work` on the store, put in order as at the start of a server.
- *  Errors: UsageError (there is none), DataLockedError, and those of `work`. */
+/** Runs `work` on the store after the recovery that a server does at start.
+ *  Errors: UsageError (no store), DataLockedError, and those of `work`. */
 export async function withLocalStore<T>(
   config: Config,
   signal: AbortSignal,
@@ -31,7 +32,7 @@ export async function withLocalStore<T>(
   const { dataDir: directory, minFreeBytes } = config
   const database = join(directory, 'trove.db')
   if (!existsSync(database) && !wasEverLocked(directory))
-    throw new UsageError(`there is no store in ${directory}`)
+    throw new UsageError(`no store in ${directory}`)
   const lock = lockDataDir(directory)
   try {
     const space = await openDiskSpace({ directory, minFreeBytes })
@@ -45,7 +46,7 @@ export async function withLocalStore<T>(
       const ports = { metadata, packs, now: Date.now, signal }
       const believed = (await metadata.believedTime()) ?? Infinity
       const believedNow = (): number => Math.min(Date.now(), believed)
-      // Of what could not be removed the next start of a server tells.
+      // The next start of a server reports what could not be removed.
       await recover({ ...ports, staging, now: believedNow })
       return await work({ ports, space, config, believedNow })
     } finally {

@@ -1,6 +1,7 @@
 #!/usr/bin/env -S node --max-old-space-size=512 --max-semi-space-size=4
 /** The `trove` command. */
-// The bounds in the first line keep V8 from letting garbage grow with the machine's memory; no command holds that much.
+// The limits in the first line keep V8 from letting garbage grow with the machine's memory; no
+// command needs more.
 import { commands } from './command-list.ts'
 import { runProgram } from './program.ts'
 

@@ -1,4 +1,5 @@
-/** Maintenance by command: as a job of the server that runs on a store, or on the store itself when none does. */
+/** Maintenance by command: as a job of the server that runs on a store, or on the store itself
+ *  when none does. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ZodType } from 'zod'
 import type { WireJob } from '../api/admin-messages.ts'
@@ -18,8 +19,9 @@ export interface MaintenanceFlags {
   data: string | undefined
 }
 
-/** With `--data` works on that directory, and when a server holds it, asks that server, with a token of the directory's
- *  own key. Without it asks the server that flags and environment name. Errors: those of `local` and `remote`. */
+/** With `--data`, works on that directory; when a server holds it, asks that server, with a
+ *  token minted by the directory's key. Without, asks the server that flags and environment
+ *  select. Errors: those of `local` and `remote`. */
 export async function runMaintenance<T>(
   { url, data }: MaintenanceFlags,
   signal: AbortSignal,
@@ -37,25 +39,27 @@ export async function runMaintenance<T>(
     if (!(error instanceof DataLockedError)) throw error
     const named = url === undefined ? error.serverUrl : null
     return await askHolder(error, async () => {
-      // What holds a directory is on this machine.
+      // The process that holds a directory is on this machine.
       const holder = { ...server, ...(named !== null && { url: named, token: null, proxy: null }) }
       return await work.remote(await withOwnToken(holder, server.token, config.dataDir))
     })
   }
 }
 
-/** Who holds a directory may be a command, or a server elsewhere than we were told. */
+/** The directory may be held by another command, or by a server at another address than the
+ *  given one. */
 async function askHolder<T>(locked: DataLockedError, ask: () => Promise<T>): Promise<T> {
   try {
     return await ask()
   } catch (error) {
     if (!(error instanceof NetworkError)) throw error
-    const reason = `${locked.message}, and no server answers for it: ${error.message}`
+    const reason = `${locked.message}, and no server responds for it: ${error.message}`
     throw new DataLockedError(reason, { cause: error, serverUrl: locked.serverUrl })
   }
 }
 
-/** With a token of the directory's key where there is none, or with `given` when the key cannot be read. */
+/** Mints a token with the directory's key when there is none, or uses `given` when the key
+ *  cannot be read. */
 async function withOwnToken(
   server: ServerAccess,
   given: string | null,
@@ -69,16 +73,16 @@ async function withOwnToken(
 }
 
 const tokenLifeMs = 24 * 60 * 60 * 1000
-const askEveryMs = 500
+const pollMs = 500
 
-/** Starts a job and waits for its end; `onProgress` hears how far it is. Errors: those of the request; when the job fails, a
- *  StoreError with the server's code and words. */
+/** Starts a job and waits until it ends, reporting progress. Errors: those of the request; when
+ *  the job fails, a StoreError with the server's code and message. */
 export async function runJob<Report>(
   server: ServerAccess,
   job: {
     path: string
     json: unknown
-    /** Of the outcome, and of what it tells before. */
+    /** Schema of the result, and of progress reports. */
     schema: ZodType<Report>
     signal: AbortSignal
     onProgress(report: Report): void
@@ -90,15 +94,16 @@ export async function runJob<Report>(
   for (;;) {
     if (state.state === 'done') return schema.parse(state.progress)
     if (state.state === 'failed') throw failureOf(state)
-    // Nothing is told before the first.
-    const told = schema.safeParse(state.progress)
-    if (told.success) onProgress(told.data)
-    await sleep(askEveryMs, undefined, { signal })
+    // There is no progress before the first report.
+    const report = schema.safeParse(state.progress)
+    if (report.success) onProgress(report.data)
+    await sleep(pollMs, undefined, { signal })
     state = await requestJson(server, { path: jobPath(state.id), signal }, fields)
   }
 }
 
-/** The facts stay with the server; its words have them. Codes of a newer server are readable as text. */
+/** The response has the message but not the details of the error. Codes of a newer server are
+ *  readable as text. */
 function failureOf({ kind, code, error }: WireJob): StoreError {
   const details = {} as StoreError['details']
   return new StoreError((code ?? 'internal') as ErrorCode, error ?? `the ${kind} failed`, details)

@@ -1,8 +1,9 @@
-/** What commands print: data on stdout, talk on stderr. Text of others is made harmless before a terminal sees it. */
+/** Output of commands: data on stdout, messages on stderr. Untrusted text is made harmless
+ *  before a terminal sees it. */
 import { turningMarks } from '../core/turning-marks.ts'
 
-/** Resolves once the stream has taken the text. A reader that went away (`trove list | head`) ends the command; talk that
- *  nobody reads, or that cannot be kept, is no failure of what it is about. */
+/** Resolves when the stream has taken the text. Rejects on stdout when its reader is gone
+ *  (`trove list | head`); a message that cannot be written to stderr is no failure. */
 export async function write(
   stream: NodeJS.WritableStream,
   bytes: string | Uint8Array,
@@ -15,13 +16,14 @@ export async function write(
   })
 }
 
-/** Resolves once the stream has taken all that was written, or its reader is gone. */
+/** Resolves when the stream has taken everything written, or its reader is gone. */
 export async function flush(stream: NodeJS.WritableStream): Promise<void> {
-  // What keeps a stream from taking text is told by its `error` event.
+  // A failure of the stream is reported by its `error` event.
   await write(stream, '').catch(() => undefined)
 }
 
-/** Answers whether a stream wants its writer to wait, and if so, for how long: undefined while it takes more. */
+/** Returns a function that returns a promise to wait for while the stream is full, and undefined
+ *  while it accepts more. */
 export function createRoom(stream: NodeJS.WriteStream): () => Promise<void> | undefined {
   let room: Promise<void> | undefined
   return () => {
@@ -34,7 +36,7 @@ export function createRoom(stream: NodeJS.WriteStream): () => Promise<void> | un
   }
 }
 
-/** Writes many short texts, some tens of kilobytes at a time. */
+/** Writes many short texts in batches of some tens of kilobytes. */
 export async function writeAll(
   stream: NodeJS.WritableStream,
   texts: Iterable<string> | AsyncIterable<string>,
@@ -53,7 +55,7 @@ export async function writeJson(stream: NodeJS.WritableStream, value: unknown): 
   await write(stream, `${formatJson(value, 2)}\n`)
 }
 
-/** A JSON array, an element a line, without holding it. */
+/** Streams a JSON array, one element per line. */
 export async function* jsonArrayOf(
   items: Iterable<unknown> | AsyncIterable<unknown>,
 ): AsyncGenerator<string> {
@@ -65,7 +67,7 @@ export async function* jsonArrayOf(
   yield before === '[' ? '[]\n' : '\n]\n'
 }
 
-/** `head`, and last of its fields `items`, which are not held. */
+/** Streams the JSON object `head` with `items` as its last field. */
 export async function* jsonWithItems(
   head: object,
   items: Iterable<unknown> | AsyncIterable<unknown>,
@@ -77,7 +79,7 @@ export async function* jsonWithItems(
 
 export type Align = 'left' | 'right'
 
-/** Rows under a header, columns padded; nothing at all for no rows. */
+/** Formats rows under a header, with padded columns; returns an empty string for no rows. */
 export function formatTable(header: string[], align: Align[], rows: string[][]): string {
   if (rows.length === 0) return ''
   const cells = [header, ...rows.map((row) => row.map(printable))]
@@ -96,22 +98,23 @@ export function formatTable(header: string[], align: Align[], rows: string[][]):
   return `${lines.join('\n')}\n`
 }
 
-/** What a terminal, or the log of a job, would follow in place of showing it: control characters, ends of lines, marks that turn
- *  the direction of text, and what makes a line a command to GitHub's runner (`::` at its start, `##[` anywhere) or to Azure's. */
-const followed = new RegExp(
+/** Characters that a terminal or a job's log would act on instead of showing: control
+ *  characters, line ends, marks that change text direction, and sequences that make a line a
+ *  command to GitHub's runner (`::` at its start, `##[` anywhere) or to Azure's. */
+const active = new RegExp(
   String.raw`[\u0000-\u001f\u007f-\u009f\u2028\u2029]|(?<=^\s*):(?=:)|#(?=#(?:vso)?\[)|${turningMarks.source}`,
   'g',
 )
 
-/** Names in artifacts come from strangers. */
+/** Makes untrusted text safe to print; names in artifacts are chosen by others. */
 export function printable(text: string): string {
-  return text.replaceAll(followed, '\ufffd')
+  return text.replaceAll(active, '\ufffd')
 }
 
-/** JSON that says the same, and has none of that either. */
+/** Formats JSON with such characters escaped. */
 export function formatJson(value: unknown, indent?: number): string {
   const json = JSON.stringify(value, null, indent)
-  return json.replaceAll(followed, (each) =>
+  return json.replaceAll(active, (each) =>
     each === '\n' ? each : `\\u${each.charCodeAt(0).toString(16).padStart(4, '0')}`,
   )
 }

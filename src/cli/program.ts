@@ -1,5 +1,5 @@
-/** What a `trove` command does with its arguments: finds the subcommand, loads only that, and turns its outcome into an exit
- *  status. The only place that ends the process. */
+/** Runs the `trove` command: finds the subcommand, loads only that, and turns its outcome into
+ *  an exit status. The only place that ends the process. */
 import { setMaxListeners } from 'node:events'
 import { readProgramVersion } from '../program-files.ts'
 import { ConfigError } from '../settings.ts'
@@ -9,7 +9,7 @@ import { type Command, formatColumns, formatHelp, type Invocation } from './comm
 import { type ExitStatus, exitStatus, exitStatusOf, hintFor, isAbort } from './exit-status.ts'
 import { printable, write } from './output.ts'
 
-/** Where a command talks, and what interrupts it. */
+/** Where a command writes, and what interrupts it. */
 export type Surroundings = Pick<Invocation, 'stdout' | 'stderr' | 'signal'>
 
 async function statusOf(
@@ -48,7 +48,8 @@ async function runCommand(
   return await command.run({ flags: values, operands, ...surroundings })
 }
 
-/** Aborted by the first SIGINT, SIGTERM or SIGHUP (the terminal was closed). A second one ends the process at once. */
+/** A signal aborted by the first SIGINT, SIGTERM or SIGHUP (terminal closed). A second one ends
+ *  the process at once. */
 function interruption(): AbortSignal {
   const controller = new AbortController()
   setMaxListeners(0, controller.signal)
@@ -67,7 +68,7 @@ function overview(commands: Commands): string {
     summary,
   ])
   return [
-    'Trove keeps the artifacts of CI runs, every byte once.',
+    'Trove stores the artifacts of CI runs, every byte once.',
     '',
     'Usage:',
     '  trove COMMAND [FLAGS]',
@@ -75,12 +76,12 @@ function overview(commands: Commands): string {
     'Commands:',
     ...formatColumns(rows),
     '',
-    '`trove COMMAND --help` shows flags, examples and exit statuses of one, `trove --version` the version.',
+    'Run `trove COMMAND --help` for its flags, examples and exit statuses, `trove --version` for the version.',
     '',
   ].join('\n')
 }
 
-/** Says on stderr what went wrong, in one or two lines; bugs with their stack. */
+/** Reports an error on stderr in one or two lines; bugs with their stack. */
 async function report(
   commands: Commands,
   [name]: string[],
@@ -93,24 +94,25 @@ async function report(
     .map((line) => `trove: ${printable(line)}`)
   const hint = hintFor(error)
   if (hint !== undefined) lines.push(`hint: ${hint}`)
-  // What is wrong with a variable says what it accepts.
+  // Problems of a variable already say what it accepts.
   const isOfFlags =
     error instanceof ConfigError && error.problems.some((problem) => problem.startsWith('--'))
   if (error instanceof UsageError || isOfFlags) {
     const isCommand = name !== undefined && Object.hasOwn(commands, name)
-    lines.push(`hint: \`trove ${isCommand ? `${name} ` : ''}--help\` shows what is accepted.`)
+    lines.push(`hint: \`trove ${isCommand ? `${name} ` : ''}--help\` shows the accepted flags.`)
   }
   await write(stderr, `${lines.join('\n')}\n`)
 }
 
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
-  // What the system refuses (a taken port, a missing directory) is no bug, and its message says it all.
+  // A refusal by the system (a port in use, a missing directory) is no bug, and its message is
+  // complete.
   const isExpected = expectedErrors.has(error.name) || 'syscall' in error
   return isExpected ? error.message : (error.stack ?? error.message)
 }
 
-/** By name, so that no command loads what only another needs. */
+/** Names, so that no command loads classes that only another needs. */
 const expectedErrors: ReadonlySet<string> = new Set([
   'StoreError',
   'FileError',
@@ -129,20 +131,21 @@ function isReaderGone(error: unknown): boolean {
   return (error as NodeJS.ErrnoException | null)?.code === 'EPIPE'
 }
 
-/** Runs what `args` name, tells on stderr of a failure, and answers the exit status. */
+/** Runs the command that `args` name, reports a failure on stderr, and returns the exit status. */
 export async function runArguments(
   commands: Commands,
   args: string[],
   surroundings: Surroundings,
 ): Promise<ExitStatus> {
   const { stdout, stderr } = surroundings
-  // A reader that has seen enough (`trove list | head`) is no failure; `write` reports it to the command as well.
+  // A reader that has seen enough (`trove list | head`) is no failure; `write` reports it to the
+  // command as well.
   const broken = new Promise<never>((_, reject) => {
     stdout.on('error', (error) => {
       if (!isReaderGone(error)) reject(error)
     })
   })
-  // Talk that nobody reads, or that a full disk does not take, ends nothing, a server least of all.
+  // Messages that nobody reads, or that a full disk rejects, end nothing, least of all a server.
   stderr.on('error', () => {})
   try {
     return await Promise.race([statusOf(commands, args, surroundings), broken])
@@ -153,7 +156,7 @@ export async function runArguments(
   }
 }
 
-/** Runs the command that the arguments of the process name, and ends the process. */
+/** Runs the command that the process arguments name, and ends the process. */
 export async function runProgram(commands: Commands): Promise<never> {
   const { stdout, stderr, argv } = process
   const surroundings = { stdout, stderr, signal: interruption() }

@@ -1,25 +1,25 @@
-/** What a long command tells while it works: bars on a terminal, one line for each phase elsewhere, and there a line of
- *  progress every ten seconds at most. All of it on stderr. */
+/** Progress of a long command, on stderr: bars on a terminal; elsewhere a line per phase, and at
+ *  most one progress line every ten seconds. */
 import { formatSizeBytes } from '../core/units.ts'
 import { printable } from './output.ts'
 
 export interface Bar {
   label: string
   doneBytes: number
-  /** 0 while it is not known. */
+  /** 0 while unknown. */
   totalBytes: number
-  /** Said after the amounts. */
+  /** Shown after the amounts. */
   note?: string
 }
 
 export interface Progress {
-  /** Shows these bars from now on; the last one has the rate and the time left. */
+  /** Shows these bars from now on; the last one also shows the rate and the time left. */
   show(bars: Bar[]): void
-  /** Says that a phase is over, once: a line where there are no bars. */
+  /** Reports once that a phase has ended: prints a line where there are no bars. */
   phase(line: string): void
-  /** Says that something went wrong and is tried again. */
+  /** Reports a failure that is about to be retried. */
   retrying(failure: unknown): void
-  /** Takes the bars away. */
+  /** Removes the bars. */
   finish(): void
 }
 
@@ -49,7 +49,7 @@ function createBars(stderr: NodeJS.WriteStream): Progress {
       clear()
       const width = Math.max(20, stderr.columns - 1)
       const lines = bars.map((bar, index) =>
-        formatBar(bar, index === bars.length - 1 ? rate.told(bar) : ''),
+        formatBar(bar, index === bars.length - 1 ? rate.text(bar) : ''),
       )
       stderr.write(lines.map((line) => `${line.slice(0, width)}\n`).join(''))
       drawnLines = lines.length
@@ -81,27 +81,27 @@ function createLines(stderr: NodeJS.WriteStream): Progress {
   }
 }
 
-/** Says how far work has come whose end is not known: a line every ten seconds at most. */
+/** Reports progress of work whose end is unknown: at most one line every ten seconds. */
 export function createProgressLines(stderr: NodeJS.WritableStream): (line: () => string) => void {
-  let toldAt = performance.now()
+  let printedAt = performance.now()
   return (line) => {
     const now = performance.now()
-    if (now - toldAt < lineIntervalMs) return
-    toldAt = now
+    if (now - printedAt < lineIntervalMs) return
+    printedAt = now
     stderr.write(`${line()}\n`)
   }
 }
 
 function formatRetry(failure: unknown): string {
-  const told = failure instanceof Error ? failure.message : String(failure)
-  return `trove: ${printable(told)}; trying again\n`
+  const reason = failure instanceof Error ? failure.message : String(failure)
+  return `trove: ${printable(reason)}; retrying\n`
 }
 
-function formatBar(bar: Bar, told: string): string {
+function formatBar(bar: Bar, suffix: string): string {
   const share = bar.totalBytes === 0 ? 0 : Math.min(1, bar.doneBytes / bar.totalBytes)
   const filled = Math.round(share * barWidth)
   const drawn = '#'.repeat(filled) + '.'.repeat(barWidth - filled)
-  return `${bar.label.padEnd(10)} ${drawn} ${formatAmounts(bar)}${told}`
+  return `${bar.label.padEnd(10)} ${drawn} ${formatAmounts(bar)}${suffix}`
 }
 
 function formatAmounts({ doneBytes, totalBytes, note }: Bar): string {
@@ -112,10 +112,10 @@ function formatAmounts({ doneBytes, totalBytes, note }: Bar): string {
   return note === undefined ? amounts : `${amounts}, ${note}`
 }
 
-/** Bytes a second over the last few seconds. */
+/** Bytes per second over the last few seconds. */
 function createRate(): {
   note(label: string, bytes: number, now: number): void
-  told(bar: Bar): string
+  text(bar: Bar): string
 } {
   const windowMs = 5000
   let label = ''
@@ -133,7 +133,7 @@ function createRate(): {
       if (points.length > 200) points = points.filter((_, index) => index % 2 === 0)
       while (points.length > 2 && now - points[0]!.at > windowMs) points.shift()
     },
-    told: ({ doneBytes, totalBytes }) => {
+    text: ({ doneBytes, totalBytes }) => {
       const rate = bytesPerSecond()
       if (rate <= 0) return ''
       const seconds = Math.ceil((totalBytes - doneBytes) / rate)

@@ -1,5 +1,6 @@
-/** Tells the server of a run as it goes on, so that its page shows jobs, steps and logs beside the artifacts. Events wait
- *  in a bounded queue while one request is under way; whatever fails here never fails the run. */
+/** Reports a run to the server as it goes on, so that its page shows jobs, steps and logs.
+ *  Events wait in a bounded queue while one request is in flight. A failure here never fails the
+ *  run. */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { runRecordPath } from '../api/paths.ts'
@@ -13,45 +14,45 @@ import type { JobReference, RunEvent, RunSink, StepReference } from '../workflow
 
 export interface RunRecorder {
   sink: RunSink
-  /** Sends what is left; resolves when nothing is, or when recording has failed: nothing has been taken for `patienceMs`,
-   *  or `signal` is aborted. Never rejects. */
+  /** Sends the remaining events. Resolves when all are sent or recording has failed: nothing was
+   *  accepted for `patienceMs`, or `signal` is aborted. Never rejects. */
   finish(signal: AbortSignal): Promise<void>
 }
 
 export interface RecorderOptions {
-  /** With a token of the run, to write. */
+  /** The server, with a token that may write to the run. */
   access: ServerAccess
   project: string
   run: number
   attempt: number
-  /** Called at most once, with why nothing can be sent for now. It is tried again. */
+  /** Called at most once, when nothing can be sent for now; sending is retried. */
   onTrouble(error: unknown): void
-  /** Called at most once, with why the run is not recorded from there on. */
+  /** Called at most once, when the rest of the run will not be recorded. */
   onFailure(error: unknown): void
-  /** How long a server may be away when the run has ended. Default: longer than one takes to be started again. */
+  /** How long the server may be away after the run's end. Default: longer than a restart takes. */
   patienceMs?: number
 }
 
-/** A request carries at most this much, unless one event alone is longer: it is deflated in one go. */
+/** Upper bound on a request, unless one event is longer; it is compressed in one go. */
 const batchBytesMax = 128 * 1024
-/** Lines that come while the queue is fuller than this are left out, and counted: twice what is kept of one job. */
+/** Lines beyond this are dropped and counted: twice what is kept of one job. */
 const queueBytesMax = 32 * 1024 * 1024
-/** How long events are gathered before they are sent: what a page is behind. */
+/** How long events are collected before they are sent, which is how far a page lags behind. */
 const gatherMs = 300
-/** A server that is silent for this long does not answer. */
+/** Longest silence before a server counts as away. */
 const requestMs = 30_000
-/** Between the tries while a server is away; each of them asks several times within some seconds. */
+/** Pause between attempts while the server is away; each retries several times by itself. */
 const pauseMs = 2_000
 const patienceMsDefault = 30_000
 const interruptedMs = 5_000
-/** A step may be quiet for hours, and the server takes silence for the end. */
+/** A step may be quiet for hours, and the server takes silence for the end of the run. */
 const lifeSignMs = limits.recordSilenceMs / 6
 
 interface Queue {
   /** Events as JSON, in order. */
   items: string[]
   bytes: number
-  /** Number of the first item. */
+  /** Sequence number of the first item. */
   sequence: number
 }
 
@@ -77,7 +78,7 @@ export function createRunRecorder(options: RecorderOptions): RunRecorder {
   }
   const send = async (): Promise<void> => {
     do await trySend()
-    // Short of a whole batch it is better to gather again than to send every line on its own.
+    // Below a full batch it is better to collect again than to send every line by itself.
     while (queue.items.length > 0 && (queue.bytes >= batchBytesMax || isFinishing))
     sending = undefined
     if (queue.items.length > 0) sendSoon()
@@ -106,7 +107,7 @@ export function createRunRecorder(options: RecorderOptions): RunRecorder {
   return {
     sink: (event) => {
       tell(event)
-      // Told again it changes nothing, but when the run was heard of last.
+      // Repeating this event changes nothing but the time when the run was last heard of.
       if (event.type === 'run-started') lifeSign = setInterval(tell, lifeSignMs, event)
     },
     finish: async (signal) => {
@@ -121,16 +122,16 @@ export function createRunRecorder(options: RecorderOptions): RunRecorder {
   }
 }
 
-/** What a recorder has of it with a server that is away. */
+/** Decides how long to wait for a server that is away. */
 interface Patience {
-  /** Aborted when nothing is waited for any more. */
+  /** Aborted when waiting is over. */
   giveUp: AbortSignal
-  /** The server has taken something. */
+  /** Called when the server has accepted something. */
   renew(): void
-  /** Waits before the next try; false when there is none. */
+  /** Waits before the next attempt; returns false when there is none. */
   endure(error: unknown): Promise<boolean>
-  /** The run has ended: patience has too, some time after the server was last seen, or as soon as `signal` is aborted.
-   *  Answers a function that takes timer and listener away. */
+  /** Ends the patience some time after the server was last seen, or when `signal` is aborted.
+   *  Called when the run has ended; returns a function that removes timer and listener. */
   limit(signal: AbortSignal): () => void
 }
 
@@ -141,10 +142,10 @@ function createPatience({
 }: RecorderOptions): Patience {
   const controller = new AbortController()
   const giveUp = controller.signal
-  const leave = (): void => controller.abort(new Error(`${url} does not answer`))
+  const leave = (): void => controller.abort(new Error(`${url} does not respond`))
   let timer: NodeJS.Timeout | undefined
   let awaySince: number | undefined
-  let hasTold = false
+  let hasReported = false
   return {
     giveUp,
     renew: () => {
@@ -155,13 +156,13 @@ function createPatience({
       awaySince ??= Date.now()
       const isLate = timer !== undefined && Date.now() - awaySince >= patienceMs
       if (!isPassing(error) || isLate || giveUp.aborted) return false
-      if (!hasTold) onTrouble(error)
-      hasTold = true
+      if (!hasReported) onTrouble(error)
+      hasReported = true
       await sleep(pauseMs, undefined, { signal: giveUp }).catch(() => undefined)
       return true
     },
     limit: (signal) => {
-      // Whoever has interrupted the run wants to see its end, not that of the server's absence.
+      // A user who has interrupted the run should not have to wait for an absent server.
       timer = setTimeout(leave, Math.min(patienceMs, signal.aborted ? interruptedMs : patienceMs))
       signal.addEventListener('abort', leave, { once: true })
       return () => {
@@ -172,7 +173,7 @@ function createPatience({
   }
 }
 
-/** Sends the first events of the queue and, once they are kept, takes them out of it. */
+/** Sends the first events of the queue, and removes them once the server has stored them. */
 async function sendBatch(
   options: RecorderOptions,
   { recording, giveUp }: { recording: string; giveUp: AbortSignal },
@@ -203,17 +204,17 @@ async function sendBatch(
   queue.sequence += count
 }
 
-/** Whether it can be otherwise a moment later: the server is started again, or too busy to answer. */
+/** Whether a retry can succeed: the server is restarting, or too busy to respond. */
 function isPassing(error: unknown): boolean {
   if (error instanceof StoreError) return retryableCodes.has(error.code)
   const isSilent = error instanceof DOMException && error.name === 'TimeoutError'
   return isSilent || error instanceof NetworkError
 }
 
-/** From what the engine tells to what is kept: each job is named once, before anything of it. */
+/** Translates events of the engine. Each job is named once, before any other event of it. */
 function createTranslator(push: (event: RecordedEvent) => void, isFull: () => boolean): RunSink {
   const named = new Set<string>()
-  /** Lines left out, by job. */
+  /** Number of dropped lines, by job. */
   const missing = new Map<string, number>()
 
   const name = ({ key, id, name: shown }: JobReference, at: number): void => {
@@ -264,7 +265,7 @@ function translate(event: RunEvent, push: (event: RecordedEvent) => void, line: 
     case 'group-finished':
       return line(event, 'endgroup', '')
     case 'annotation':
-      // The log of a step has shown it already.
+      // Already shown in the log of its step.
       return event.step === null
         ? line(event, event.annotation.level, event.annotation.message)
         : undefined

@@ -1,4 +1,4 @@
-/** An artifact as one archive, in a file or on stdout. */
+/** Saves an artifact as one archive, to a file or stdout. */
 import { resolve } from 'node:path'
 import { saveAs } from '../client/files/save-as.ts'
 import { readArtifact } from '../client/find-artifact.ts'
@@ -22,7 +22,8 @@ interface Saving {
   signal: AbortSignal
 }
 
-/** A file gets its name only when it is whole. Errors: FileError, invalid_name (a server that lies), those of `readArtifact` and `readArchive`. */
+/** The file gets its name only when it is complete. Errors: FileError, invalid_name (from a
+ *  misbehaving server), and those of `readArtifact` and `readArchive`. */
 export async function saveArchive(
   { server, project, config }: ServerContext,
   { flags: given, stdout, stderr, signal }: Saving,
@@ -41,7 +42,8 @@ export async function saveArchive(
   }
   try {
     if (given.output === '-') {
-      // Each piece is waited for: whoever ends the process must not cut what the pipe has not taken yet.
+      // Waits for each piece, so that ending the process does not cut off what the pipe has not
+      // taken.
       for await (const chunk of body()) await write(stdout, chunk)
       return exitStatus.ok
     }

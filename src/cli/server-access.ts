@@ -1,4 +1,4 @@
-/** Which server a command talks to, and as whom. */
+/** Selects the server that a command talks to, and its token. */
 import { type Client, createClient } from '../client/client.ts'
 import { exchangeIdToken } from '../client/id-token.ts'
 import type { ServerAccess } from '../client/transport/http.ts'
@@ -13,14 +13,14 @@ export interface ServerContext {
   project: ProjectName | null
 }
 
-/** As flags and environment say. Errors: ConfigError. */
+/** Follows flags and environment. Errors: ConfigError. */
 export function serverContext(flags: ClientFlags): ServerContext {
   const config = readClientConfig(flags)
   const client = createClient(config)
   return { server: client.server, client, config, project: config.project }
 }
 
-/** The same, with a token for the ID token of the CI job that this runs in, where nothing names a token.
+/** Like `serverContext`, but when no token is set, exchanges the ID token of the CI job for one.
  *  Errors: ConfigError, those of `exchangeIdToken`. */
 export async function connect(flags: ClientFlags, signal: AbortSignal): Promise<ServerContext> {
   const context = serverContext(flags)

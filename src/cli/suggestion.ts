@@ -1,9 +1,10 @@
-/** What somebody meant who mistyped a word. */
+/** Suggests what a mistyped word was meant to be. */
 
-/** Changes that still count as a slip of the finger. */
+/** Upper bound on edits that still count as a typo. */
 const slipsMax = 2
 
-/** `did you mean X?` for the nearest of `words`, with `prefix` before it; undefined when none is near. */
+/** Returns `did you mean X?` for the nearest of `words`, with `prefix` before it; undefined when
+ *  none is near. */
 export function suggestion(
   typed: string,
   words: readonly string[],
@@ -12,14 +13,15 @@ export function suggestion(
   let nearest: { word: string; slips: number } | undefined
   for (const word of words) {
     const slips = word.startsWith(typed) && typed.length > 2 ? 1 : slipsBetween(typed, word)
-    // Of a short word two changes leave nothing.
+    // Two edits can change all of a short word.
     const isNear = slips <= slipsMax && slips < word.length / 2
     if (isNear && slips < (nearest?.slips ?? Infinity)) nearest = { word, slips }
   }
   return nearest && `did you mean ${prefix}${nearest.word}?`
 }
 
-/** Letters added, left out, changed, or swapped with their neighbour (optimal string alignment). */
+/** Number of letters added, omitted, changed, or swapped with their neighbour (optimal string
+ *  alignment). */
 function slipsBetween(a: string, b: string): number {
   let before: number[] = []
   let above = Array.from({ length: b.length + 1 }, (_, column) => column)

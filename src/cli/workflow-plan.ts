@@ -1,4 +1,4 @@
-/** How a workflow that is about to run is shown. */
+/** Formats a workflow that is about to run. */
 import { describeStep, type PlannedJob } from '../workflow/plan.ts'
 import type { IgnoredKey } from '../workflow/workflow-file.ts'
 
@@ -7,10 +7,10 @@ export function formatIgnored(parts: { ignored: IgnoredKey[] }[]): string {
   const keys = parts.flatMap(({ ignored }) =>
     ignored.map(({ key, position }) => `${key} (line ${position.line})`),
   )
-  return keys.length === 0 ? '' : `without effect here: ${keys.join(', ')}\n`
+  return keys.length === 0 ? '' : `ignored keys: ${keys.join(', ')}\n`
 }
 
-/** What `--dry-run` shows: each job with its steps. */
+/** The output of `--dry-run`: each job with its steps. */
 export function formatPlan(jobs: PlannedJob[]): string {
   return jobs
     .map(({ job, steps, skipReason }) => {
@@ -18,9 +18,9 @@ export function formatPlan(jobs: PlannedJob[]): string {
       const lines = steps.map(({ step, skipReason: reason }) =>
         reason === undefined
           ? `  ${describeStep(step)}`
-          : `  ${describeStep(step)}  (left out: ${reason})`,
+          : `  ${describeStep(step)}  (skipped: ${reason})`,
       )
-      const left = skipReason === undefined ? '' : `  (left out: ${skipReason})`
+      const left = skipReason === undefined ? '' : `  (skipped: ${skipReason})`
       return `${[`${job.id}${needs}${left}`, ...lines].join('\n')}\n`
     })
     .join('')

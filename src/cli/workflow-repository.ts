@@ -1,4 +1,5 @@
-/** The repository that a workflow runs on, as git tells it; all of it can be missing. */
+/** Facts that git knows about the repository that a workflow runs on; all of them can be
+ *  missing. */
 import { execFile } from 'node:child_process'
 import { userInfo } from 'node:os'
 import { basename, dirname, resolve } from 'node:path'
@@ -7,24 +8,24 @@ import { inheritedEnvironment } from '../config.ts'
 
 const runFile = promisify(execFile)
 
-/** What a workflow is told in place of a commit where there is none. */
+/** Used as the commit where there is none. */
 export const noCommit = '0'.repeat(40)
 
 export interface Repository {
-  /** The work tree, or the workflow's own surroundings where there is none. Absolute. */
+  /** Absolute path of the work tree, or of the workflow's project directory when there is none. */
   directory: string
-  /** Name of the remote `origin`, such as `owner/repo`, else `local/` and the directory's name. */
+  /** Name of the remote `origin`, such as `owner/repo`; else `local/` and the directory's name. */
   project: string
-  /** `refs/heads/main`, `refs/tags/v1`. */
+  /** Such as `refs/heads/main` or `refs/tags/v1`. */
   ref: string
   /** 40 hex digits, or `noCommit`. */
   sha: string
   actor: string
 }
 
-/** Reads what git knows of the directory that holds `workflowFile`. A CI job has its commit checked out without a branch and
- *  tells the branch itself (`toldBranch`); where nobody does, it is `HEAD`, as git calls it: a commit of anything must not
- *  pass for one of `main`. */
+/** Reads what git knows of the directory that contains `workflowFile`. A CI job checks out its
+ *  commit without a branch and names the branch itself (`toldBranch`). Without that name the
+ *  branch is `HEAD`, as git calls it: an arbitrary commit must not pass for one of `main`. */
 export async function readRepository(
   workflowFile: string,
   toldBranch: string | null,
@@ -32,10 +33,10 @@ export async function readRepository(
   const at = dirname(resolve(workflowFile))
   const env = inheritedEnvironment()
   const git = async (...args: string[]): Promise<string | undefined> =>
-    // The repository may belong to another user, as in containers; it is the user's own choice to run it.
+    // The repository may belong to another user, as in containers; the user chose to run it.
     await runFile('git', ['-c', 'safe.directory=*', ...args], { cwd: at, env }).then(
       ({ stdout }) => stdout.trim() || undefined,
-      // No repository, no commit, no remote, no git: each is an answer, not a failure.
+      // A missing repository, commit, remote or git is no failure.
       () => undefined,
     )
   const directory = (await git('rev-parse', '--show-toplevel')) ?? surroundingsOf(at)
@@ -56,13 +57,13 @@ export async function readRepository(
   }
 }
 
-/** `.github/workflows/ci.yml` belongs to the directory that holds `.github`. */
+/** The project directory of `.github/workflows/ci.yml` is the one that contains `.github`. */
 function surroundingsOf(directory: string): string {
   return /^(.*)\/\.github\/workflows$/.exec(directory)?.[1] ?? directory
 }
 
-/** From `git@host:owner/repo.git` or `https://host/owner/repo`, where the owner may be several groups; else from the last two
- *  names of a directory. */
+/** Parses `git@host:owner/repo.git` or `https://host/owner/repo`, where the owner may be several
+ *  groups; else takes the last two names of a path. */
 function projectOf(remote: string | undefined): string | undefined {
   const onHost = /^(?:[^/:]+:\/\/[^/]+\/|[^/:]+:)([^/].*)\/([^/]+?)(?:\.git)?\/?$/
   const anywhere = /[/:]([^/:]+)\/([^/]+?)(?:\.git)?\/?$/
@@ -72,7 +73,7 @@ function projectOf(remote: string | undefined): string | undefined {
     : [...owner.split(/\/+/), repo].map(plainName).join('/')
 }
 
-/** Only what a project's name may hold. */
+/** Replaces characters that a project's name may not contain. */
 function plainName(text: string): string {
   return text.replaceAll(/[^A-Za-z0-9_.-]+/g, '-') || 'repository'
 }

@@ -1,4 +1,5 @@
-/** The secrets that a workflow run gets: from a file, and from variables that are named one by one. */
+/** Reads the secrets of a workflow run: from a file, and from environment variables named one by
+ *  one. */
 import { readFile } from 'node:fs/promises'
 import { namedFileError } from '../client/files/file-error.ts'
 import { PairsError, parsePairs } from '../workflow/file-commands.ts'
@@ -12,15 +13,15 @@ export async function readSecrets(
   const secrets = file === undefined ? {} : await readFilePairs(file)
   for (const name of names) {
     const value = environment[name]
-    // A value on the command line would be public.
+    // Values are not accepted on the command line, which is public.
     if (value === undefined)
-      throw new UsageError(`--secret ${name}: there is no variable of that name in the environment`)
+      throw new UsageError(`--secret ${name}: no environment variable has that name`)
     secrets[name] = value
   }
   return secrets
 }
 
-/** What cannot be read is not shown: a line of this file is a piece of a secret. */
+/** Errors do not quote the file: its lines are pieces of secrets. */
 async function readFilePairs(file: string): Promise<Record<string, string>> {
   const text = await readFile(file, 'utf8').catch((error: unknown) => {
     throw namedFileError(file, error)
@@ -30,7 +31,7 @@ async function readFilePairs(file: string): Promise<Record<string, string>> {
   } catch (error) {
     if (!(error instanceof PairsError)) throw error
     throw new UsageError(
-      `--secrets-file ${file}, line ${error.line}: neither NAME=VALUE nor the beginning of a block NAME<<END that ends with END`,
+      `--secrets-file ${file}, line ${error.line}: expected NAME=VALUE, or a block from NAME<<END to END`,
     )
   }
 }

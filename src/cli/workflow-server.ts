@@ -1,4 +1,5 @@
-/** The server that a workflow run keeps its artifacts in: one that is running, or one for the length of the run. */
+/** The server that stores the artifacts of a workflow run: a running one, or one started for the
+ *  run. */
 import type { WireToken } from '../api/admin-messages.ts'
 import { apiRoot } from '../api/paths.ts'
 import { findKeys, openKeys, type Keys } from '../auth/key.ts'
@@ -15,27 +16,28 @@ import { startServer, type RunningServer } from '../server.ts'
 export interface RunServer {
   /** Origin, without a trailing slash. */
   url: string
-  /** What it is reached through. */
+  /** Proxy to go through; null: a direct connection. */
   proxy: HttpProxy | null
-  /** The longest that an artifact can be kept. A project of the server may have less, which it sees to itself. */
+  /** Longest retention. A project may have a shorter one, which the server enforces itself. */
   retentionDaysMax: number
   mint: (request: TokenRequest) => Promise<string>
   close: () => Promise<void>
 }
 
 export interface RunServerOptions {
-  /** The server that flags or the environment name, and a token that may mint those of jobs. */
+  /** The server that flags or environment select, with a token that may mint tokens for jobs. */
   access: ServerAccess
-  /** True when that server is meant, whatever lies on this machine. */
+  /** Whether to use that server, whatever is on this machine. */
   isGiven: boolean
   data: string | undefined
 }
 
-/** What a server has whose operator says nothing else: none tells. */
+/** The default of a server, since no server reports its setting. */
 const retentionDaysMaxUsual = 400
 
-/** Uses the given server; else starts one on the data directory; else, when the directory is in use, the server that
- *  uses it. Errors: ConfigError, those of the system when it cannot listen, DataLockedError. */
+/** Uses the given server; else starts one on the data directory; else, when the directory is in
+ *  use, uses the server that holds it. Errors: ConfigError, those of the system when it cannot
+ *  listen, DataLockedError. */
 export async function openRunServer({
   access,
   isGiven,
@@ -67,7 +69,8 @@ export async function openRunServer({
   }
 }
 
-/** On its usual port, so that links keep their meaning for `trove serve` later; on any other when that one is taken. */
+/** Uses the default port, so that links still work with `trove serve` later; any free port when
+ *  that one is taken. */
 async function startFreely(data: string | undefined): Promise<RunningServer> {
   const config = readServerConfig({ data })
   const log = createLog(config.logLevel === 'info' ? 'warn' : config.logLevel)

@@ -1,4 +1,5 @@
-/** `trove attest`, and `trove verify --attestation`, which knows only files of this machine. */
+/** `trove attest`, and `trove verify --attestation`, which compares local files without a
+ *  server. */
 import { generateKeyPairSync } from 'node:crypto'
 import { appendFile, chmod, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -27,7 +28,7 @@ async function trove(...args: string[]): Promise<Outcome> {
   return await runTroveInside(args, { ...access, TROVE_CACHE_DIR: join(root, '.cache') }, root)
 }
 
-/** Where no server answers. */
+/** Runs against an address where no server listens. */
 async function offline(...args: string[]): Promise<Outcome> {
   return await runTroveInside(args, { TROVE_URL: 'http://127.0.0.1:9' }, root)
 }
@@ -35,7 +36,8 @@ async function offline(...args: string[]): Promise<Outcome> {
 const verify = async (...args: string[]): Promise<Outcome> =>
   await offline('verify', ...args, '--attestation', 'attestation.json', '--key', 'trove.pub')
 
-/** `tree` as artifact `build` of a new run, what is attested of it, and the key. */
+/** Uploads `tree` as artifact `build` of a new run, and saves its attestation and the public
+ *  key. */
 async function attestTree(part = ''): Promise<string> {
   const run = String(lastRun)
   expect(await trove('upload', 'build', 'tree', '--include-hidden', '--run', run)).toMatchObject({
@@ -54,7 +56,7 @@ async function attest(reference: string): Promise<void> {
 }
 
 describe('a directory', () => {
-  test('with names of all kinds is what is attested, also when the artifact is gone', async () => {
+  test('with unusual names matches its attestation even after the artifact is deleted', async () => {
     await makeHardTree(tree)
     await makeTree(tree, { '-n': 'n', 'back\\slash/a\\b': 'b', ' blank ': 'b' })
     const reference = await attestTree()
@@ -65,12 +67,12 @@ describe('a directory', () => {
     expect(verified.stderr).toMatch(
       new RegExp(
         `^build of run ${lastRun} \\(attempt 1, job upload\\) of octo/app, received 20\\S+Z, key [0-9a-f]{16}\\n` +
-          `build {2}\\d+ files, .*: all the same {2}\\S+tree\\n$`,
+          `build {2}\\d+ files, .*: identical {2}\\S+tree\\n$`,
       ),
     )
   })
 
-  test('is compared in every kind of difference', async () => {
+  test('shows every kind of difference', async () => {
     await makeTree(tree, { 'bin/app': 'app', gone: 'g', link: '-> gone', empty: null, mode: 'm' })
     const reference = await attestTree()
     await rm(join(tree, 'gone'))
@@ -94,20 +96,22 @@ describe('a directory', () => {
     })
   })
 
-  test('can be a part of what is attested, and not more than a part that is', async () => {
+  test('may be checked against an attestation of a part, without --extra', async () => {
     await makeTree(tree, { 'bin/app': 'app', 'lib/a': 'a' })
     await attestTree(':bin')
     await rm(join(tree, 'lib'), { recursive: true })
     expect(await verify('tree')).toMatchObject({ status: 0 })
     expect(await verify('tree', '--extra')).toMatchObject({
       status: 2,
-      stderr: expect.stringContaining('--extra needs an attestation of the whole, not of bin'),
+      stderr: expect.stringContaining(
+        '--extra needs an attestation of the whole artifact, not of bin',
+      ),
     })
   })
 })
 
 describe('a file', () => {
-  test('is any of those that are attested, or the zip', async () => {
+  test('matches any attested file, or the zip', async () => {
     const zip = Buffer.from(zipOf({ 'bin/app': 'the app', other: 'o' }))
     const headers = { 'content-type': 'application/zip' }
     await server.put(`${lastRun}/zipped?sha=abc&branch=main`, { headers, body: zip })
@@ -115,12 +119,12 @@ describe('a file', () => {
     await writeFile(join(root, 'a.zip'), zip)
     await writeFile(join(root, 'mine'), 'the app')
     const told = expect.stringMatching(
-      /^zipped of run .*, commit abc, branch main, .*\nzipped {2}7 B: the same as bin\/app {2}\S+mine\n$/,
+      /^zipped of run .*, commit abc, branch main, .*\nzipped {2}7 B: identical as bin\/app {2}\S+mine\n$/,
     ) as string
     expect(await verify('mine')).toMatchObject({ status: 0, text: '', stderr: told })
     expect(await verify('a.zip')).toMatchObject({
       status: 0,
-      stderr: expect.stringContaining(': the same as zipped.zip  '),
+      stderr: expect.stringContaining(': identical as zipped.zip  '),
     })
     const found = `sha256:${digestOf('the app')}`
     const { text } = await verify('mine', '--json')
@@ -130,7 +134,7 @@ describe('a file', () => {
     expect(await verify('mine')).toMatchObject({ status: 1, text: other })
   })
 
-  test('of a part is all that a part attests', async () => {
+  test('matches an attestation of a part only if it belongs to the part', async () => {
     await makeTree(tree, { 'bin/app': 'app', 'lib/a': 'a' })
     await attestTree(':bin/app')
     expect(await verify('tree/bin/app')).toMatchObject({ status: 0 })
@@ -202,7 +206,7 @@ describe('an attestation', () => {
     ],
     ['no envelope', 'it has no in-toto envelope', () => ({ dsseEnvelope: null })],
     ['no object', 'it has no in-toto envelope', () => []],
-  ])('with %s is refused', async (_, reason, edit) => {
+  ])('with %s is rejected', async (_, reason, edit) => {
     await makeTree(tree, { a: 'a' })
     await attestTree()
     expect(await verify('tree')).toMatchObject({ status: 0 })
@@ -211,14 +215,14 @@ describe('an attestation', () => {
     expect(await verify('tree')).toMatchObject({ status: 6, text: '', stderr })
   })
 
-  test('is its envelope, whatever is around that', async () => {
+  test('is accepted as a bare envelope', async () => {
     await makeTree(tree, { a: 'a' })
     await attestTree()
     await change(({ dsseEnvelope }) => dsseEnvelope)
     expect(await verify('tree')).toMatchObject({ status: 0 })
   })
 
-  test('is of one of the keys that are given, else of the server’s', async () => {
+  test("is verified with the given keys, else with the server's keys", async () => {
     await makeTree(tree, { a: 'a' })
     await attestTree()
     const own = await readFile(join(root, 'trove.pub'), 'utf8')
@@ -238,7 +242,7 @@ describe('an attestation', () => {
     expect(await offline(...unaided)).toMatchObject({ status: 10 })
   })
 
-  test('of a pull request counts only when that is said', async () => {
+  test('of a pull request is accepted only with --allow-untrusted', async () => {
     await makeTree(tree, { a: 'a' })
     const tar = [{ name: 'a', content: 'a' }]
     await server.put(`${lastRun}/build?event=pull_request`, { tar })
@@ -250,11 +254,11 @@ describe('an attestation', () => {
     })
     expect(await verify('tree', '--allow-untrusted')).toMatchObject({
       status: 0,
-      stderr: expect.stringContaining(', of a pull request, '),
+      stderr: expect.stringContaining(', from a pull request, '),
     })
   })
 
-  test('must be about what is named', async () => {
+  test('must be about the named artifact', async () => {
     await makeTree(tree, { a: 'a' })
     const reference = await attestTree()
     const { artifactId } = JSON.parse((await verify('tree', '--json')).text) as {
@@ -287,7 +291,7 @@ describe('an attestation', () => {
   })
 })
 
-test('what may not be read cannot be attested', async () => {
+test('a token that may not read an artifact cannot get an attestation of it', async () => {
   await server.put(`${lastRun}/build`)
   const token = await server.token({ project: 'eve/own' })
   const access = { TROVE_URL: server.url, TROVE_TOKEN: token, TROVE_PROJECT: 'octo/app' }
@@ -298,7 +302,7 @@ test('what may not be read cannot be attested', async () => {
 test.each([
   [['attest'], 2, 'REF is missing'],
   [['attest', '1/a', '--public-key'], 2, 'unexpected argument "1/a"'],
-  [['verify', '1/a', '--key', 'k'], 2, '--key and --allow-untrusted go with --attestation'],
+  [['verify', '1/a', '--key', 'k'], 2, '--key and --allow-untrusted need --attestation'],
   [['verify', '--attestation', 'a'], 2, 'DIR|FILE is missing'],
   [['verify', 'tree', '--attestation', 'nowhere', '--key', 'k'], 1, 'does not exist'],
 ])('%j ends with %d', async (args, status, reason) => {

@@ -1,4 +1,4 @@
-/** `trove audit`, and what commands say of an artifact that somebody removed. */
+/** `trove audit`, and what other commands report about an artifact that somebody deleted. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -24,7 +24,7 @@ async function trove(args: string[], as: TokenRequest = {}): Promise<Outcome> {
   return await runTroveInside(args, environment)
 }
 
-test('who replaced, kept and deleted what is told as a table and as JSON', async () => {
+test('shows who replaced, kept and deleted what, as a table and as JSON', async () => {
   const file = join(directory, 'a')
   const job = { scope: 'job', run: 7, job: 'build' } as const
   for (const content of ['one', 'two']) {
@@ -37,7 +37,7 @@ test('who replaced, kept and deleted what is told as a table and as JSON', async
   const { status, text } = await trove(['audit'])
   expect(status).toBe(0)
   const [header, ...lines] = text.trimEnd().split('\n')
-  expect(header).toMatch(/^WHEN +PROJECT +WHO +TOKEN +BY WAY OF +WHAT$/)
+  expect(header).toMatch(/^WHEN +PROJECT +WHO +TOKEN +VIA +WHAT$/)
   expect(lines.map((line) => line.replaceAll(/ {2,}/g, '|').slice(21))).toEqual([
     expect.stringMatching(/^octo\/app\|a person\|[0-9a-f]{12}\|API\|deleted site of run 7$/),
     expect.stringMatching(/^octo\/app\|a person\|[0-9a-f]{12}\|API\|kept site of run 7$/),
@@ -54,19 +54,15 @@ test('who replaced, kept and deleted what is told as a table and as JSON', async
   expect(gone.stderr).toContain('artifact site was deleted by a person at ')
 })
 
-test('says how to see more, and that there is nothing', async () => {
+test('says how to see more entries, and when there are none', async () => {
   const two = await trove(['audit', '--limit', '2'])
   expect(two.text.split('\n')).toHaveLength(1 + 2 + 1)
-  expect(two.stderr).toBe('there are earlier ones; --limit shows more\n')
+  expect(two.stderr).toBe('there are older entries; use --limit to show more\n')
   const none = await trove(['audit', '--artifact', '99'])
-  expect([none.status, none.text, none.stderr]).toEqual([
-    0,
-    '',
-    'nothing of that kind is remembered\n',
-  ])
+  expect([none.status, none.text, none.stderr]).toEqual([0, '', 'no matching entries\n'])
 })
 
-test('names the kinds that there are, and is for those who may write', async () => {
+test('rejects unknown kinds and tokens that may only read', async () => {
   expect(await trove(['audit', '--kind', 'deleted'])).toMatchObject({ status: 2 })
   expect(await trove(['audit'], { scope: 'read' })).toMatchObject({ status: 6 })
 })

@@ -1,4 +1,4 @@
-/** The commands as scripts see them: stdout, stderr, exit status. */
+/** The commands as scripts see them: stdout, stderr and exit status. */
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -43,7 +43,7 @@ describe('trove list', () => {
     expect(JSON.parse(json.text)).toMatchObject([{ id, name: 'build', files: 3 }])
   })
 
-  test('that finds nothing says so on stderr and is no failure', async () => {
+  test('that finds nothing says so on stderr and succeeds', async () => {
     expect(await trove(['list', '--name', 'none'])).toMatchObject({
       status: 0,
       text: '',
@@ -55,7 +55,7 @@ describe('trove list', () => {
     })
   })
 
-  test('of a project that nobody has uploaded to says just that', async () => {
+  test('of a project without uploads says so', async () => {
     const own = await server.token({ project: 'octo/new' })
     expect(await trove(['list'], { TROVE_TOKEN: own })).toMatchObject({
       status: 3,
@@ -67,16 +67,16 @@ describe('trove list', () => {
     })
   })
 
-  test('goes on past one page of the server, and says what it left out', async () => {
+  test('reads several pages, and says how many artifacts it left out', async () => {
     for (const name of 'abc') await server.put(`50/${name}`)
     const some = await trove(['list', '--run', '50', '--limit', '2'])
     expect(some.text.trim().split('\n')).toHaveLength(3)
-    expect(some.stderr).toBe('2 of 3 shown; --limit shows more\n')
+    expect(some.stderr).toBe('showing 2 of 3; use --limit to show more\n')
   })
 })
 
 describe('trove ls', () => {
-  test('lists a directory, by any kind of reference', async () => {
+  test('lists a directory for every kind of reference', async () => {
     for (const reference of ['42/build', 'octo/app@42/build', 'latest:main/build', `id:${id}`]) {
       expect(await trove(['ls', reference])).toMatchObject({
         status: 0,
@@ -87,7 +87,7 @@ describe('trove ls', () => {
     expect((await trove(['ls', '42/build:VERSION'])).text).toBe('VERSION\n')
   })
 
-  test('-l adds mode, size and time; -R goes down', async () => {
+  test('-l adds mode, size and time; -R lists recursively', async () => {
     const { text } = await trove(['ls', '-lR', '42/build'])
     expect(
       text
@@ -102,7 +102,7 @@ describe('trove ls', () => {
     ])
   })
 
-  test('--json gives an array of entries', async () => {
+  test('--json prints an array of entries', async () => {
     const { text } = await trove(['ls', '--json', '42/build:bin'])
     expect(JSON.parse(text)).toMatchObject([
       { kind: 'directory', path: 'bin/sub' },
@@ -119,7 +119,7 @@ describe('trove cat', () => {
   })
 
   test.each(['42/build:bin', '42/build:nope', '42/build:link'])(
-    '%s is no file: not found',
+    '%s is not a file: not found',
     async (target) => {
       expect(await trove(['cat', target])).toMatchObject({
         status: 3,
@@ -143,7 +143,7 @@ describe('trove stats', () => {
     })
   })
 
-  test('says what packing costs where nothing compresses', async () => {
+  test('shows the cost of packing when nothing compresses', async () => {
     const own = await openServer()
     onTestFinished(own.close)
     await own.put('1/tiny', { body: 'x' })
@@ -154,7 +154,7 @@ describe('trove stats', () => {
   })
 })
 
-test('by a token of all projects what several have is not taken for one another', async () => {
+test('with a token for all projects, a reference that several projects have is ambiguous', async () => {
   const access = {
     TROVE_TOKEN: await server.token({ project: undefined, scope: 'admin' }),
   }
@@ -198,7 +198,7 @@ describe('trove token', () => {
     expect((await trove(['list'], { TROVE_TOKEN: job.text.trim() })).status).toBe(0)
   })
 
-  test("a person's token is of no run but one that flags name, whatever job surrounds the command", async () => {
+  test('a token for a person takes its run only from flags, not from the surrounding job', async () => {
     const job = await server.token({ run: 1, job: 'build', branch: 'main' })
     const around = { TROVE_TOKEN: job, GITHUB_RUN_ID: '7', GITHUB_REF_NAME: 'fix' }
     const mint = async (...args: string[]): Promise<object> => {
@@ -220,7 +220,7 @@ describe('trove token', () => {
     expect(await mint('--job', 'test')).toMatchObject({ run: 7, job: 'test', branch: 'fix' })
   })
 
-  test('mints through a server for administrators, and not for readers', async () => {
+  test('mints through a server with an admin token, but not with a read token', async () => {
     const admin = await server.token({ project: undefined, scope: 'admin' })
     const args = [
       'token',
@@ -240,7 +240,7 @@ describe('trove token', () => {
     expect(await trove(args, { TROVE_TOKEN: reader })).toMatchObject({ status: 6, text: '' })
   })
 
-  test('asks a server that is elsewhere, whatever key lies on this machine', async () => {
+  test('asks a remote server even when this machine has a key', async () => {
     const elsewhere = server.url.replace('127.0.0.1', '0.0.0.0')
     const other = join(await makeDirectory(), 'data')
     const minting = ['token', '--project', 'octo/app']
@@ -252,12 +252,12 @@ describe('trove token', () => {
     expect((await trove(['list'], { TROVE_TOKEN: minted.text.trim() })).status).toBe(0)
   })
 
-  test('says that a directory which is named has no server yet', async () => {
+  test('warns that no server uses the named directory yet', async () => {
     const data = join(await makeDirectory(), 'typo')
     const args = ['token', '--data', data, '--project', 'o/r']
     const first = await runTroveInside(args)
     expect(first.stderr).toBe(
-      `trove: warning: ${data} held no key, and got one: no server runs there\n`,
+      `trove: warning: ${data} had no key, so one was created: no server runs there\n`,
     )
     expect(await runTroveInside(args)).toMatchObject({ status: 0, stderr: '' })
   })
@@ -300,16 +300,19 @@ describe('exit statuses', () => {
 
   test.each([
     [['list', '--sort', 'foo'], '--sort must be newest, oldest, largest or expiring, got "foo"'],
-    [['list', '--state', 'foo'], '--state must be available, damaged, expired, deleted or any'],
+    [
+      ['list', '--state', 'foo'],
+      '--state must be available, damaged, expired, deleted or any, got "foo"',
+    ],
     [['ls', 'id:abc'], '"id:abc" is not a reference: write id:123'],
-  ])('%j is told by what it takes', async (args, told) => {
+  ])('%j is rejected with the accepted values', async (args, told) => {
     const outcome = await trove(args)
     expect(outcome).toMatchObject({ status: 2, stderr: expect.stringContaining(`trove: ${told}`) })
   })
 
-  test('what the system does not permit is told with who may', () => {
+  test('a permission error hints at the user to run as', () => {
     const refused = { code: 'EACCES', syscall: 'open' }
-    expect(hintFor(Object.assign(new Error(), refused))).toContain('the user of the server')
+    expect(hintFor(Object.assign(new Error(), refused))).toContain("the server's user")
     expect(hintFor(Object.assign(new Error(), refused, { syscall: 'listen' }))).toContain('--port')
   })
 
@@ -319,7 +322,7 @@ describe('exit statuses', () => {
     expect(await trove(['ls', '60/dead'])).toMatchObject({ status: 4, text: '' })
   })
 
-  test('no server there is 10, after retries', async () => {
+  test('an unreachable server is 10, after retries', async () => {
     const outcome = await trove(['list'], { TROVE_URL: 'http://127.0.0.1:9' })
     expect(outcome).toMatchObject({
       status: 10,
@@ -328,30 +331,33 @@ describe('exit statuses', () => {
   })
 })
 
-const isThereOne = 'Is there a Trove server at TROVE_URL (or --url)?'
+const isThereOne = 'Check that TROVE_URL (or --url) is the address of a Trove server.'
 const isBounded =
-  'A proxy in front of the server bounds what is uploaded, as nginx does without `client_max_body_size 0`.'
+  'A proxy in front of the server limits the size of uploads; for nginx, set `client_max_body_size 0`.'
 test.each([
   [200, 'sent a response that this version cannot read: not a JSON object', isThereOne],
   [404, 'responded 404', isThereOne],
   [413, 'responded 413', isBounded],
-])('a sign-in page or a proxy that answers %i is told in two lines', async (status, told, hint) => {
-  const other = createServer((_, response) => {
-    response.writeHead(status, { 'content-type': 'text/html' }).end('<html>Welcome</html>')
-  })
-  other.listen(0, '127.0.0.1')
-  await once(other, 'listening')
-  const TROVE_URL = `http://127.0.0.1:${(other.address() as AddressInfo).port}`
-  const outcome = await trove(['list'], { TROVE_URL })
-  other.close()
-  expect(outcome).toMatchObject({
-    status: 1,
-    stderr: `trove: ${TROVE_URL} ${told}\nhint: ${hint}\n`,
-  })
-})
+])(
+  'a sign-in page or a proxy that responds %i is reported in two lines',
+  async (status, told, hint) => {
+    const other = createServer((_, response) => {
+      response.writeHead(status, { 'content-type': 'text/html' }).end('<html>Welcome</html>')
+    })
+    other.listen(0, '127.0.0.1')
+    await once(other, 'listening')
+    const TROVE_URL = `http://127.0.0.1:${(other.address() as AddressInfo).port}`
+    const outcome = await trove(['list'], { TROVE_URL })
+    other.close()
+    expect(outcome).toMatchObject({
+      status: 1,
+      stderr: `trove: ${TROVE_URL} ${told}\nhint: ${hint}\n`,
+    })
+  },
+)
 
-describe('a command that is cut short', () => {
-  test('by a reader that has seen enough ends quietly', async () => {
+describe('an interrupted command', () => {
+  test('ends quietly when its reader has gone', async () => {
     const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }
     const child = startTrove(['cat', '42/build:bin/tool'], access)
     const stderr = buffer(child.stderr)
@@ -366,8 +372,8 @@ describe('a command that is cut short', () => {
 
   test.each([
     [['list'], /^$/],
-    [['download', '1/a', 'd'], /^trove: interrupted; .* the same command goes on with them\n$/],
-  ])('by Ctrl-C while it waits for the server ends with 130: %j', async (args, told) => {
+    [['download', '1/a', 'd'], /^trove: interrupted; .* the same command resumes with them\n$/],
+  ])('ends with 130 after Ctrl-C while it waits for the server: %j', async (args, told) => {
     const silent = createServer()
     const asked = once(silent, 'request')
     silent.listen(0, '127.0.0.1')
@@ -399,7 +405,7 @@ describe('help', () => {
     },
   )
 
-  test('without a command lists all of them', async () => {
+  test('without a command lists all commands', async () => {
     const { status, text } = await runTroveInside(['--help'])
     expect(status).toBe(0)
     for (const name of ['serve', 'token', 'list', 'ls', 'cat', 'stats'])

@@ -35,7 +35,7 @@ async function diff(...args: string[]): Promise<Outcome> {
 const counts = '1 added, 1 removed, 1 changed, 1 moved, 1 mode only, 1 unchanged; +100 B\n'
 
 describe('trove diff', () => {
-  test('shows what differs, a line each, and the sums on stderr; status 1 says that it differs', async () => {
+  test('prints one line per difference, totals on stderr, and exits with 1', async () => {
     const outcome = await diff('1/build', 'latest:b2/build')
     expect(outcome.status).toBe(1)
     expect(outcome.text.split('\n').map((line) => line.replaceAll(/ +/g, ' ').trim())).toEqual([
@@ -49,7 +49,7 @@ describe('trove diff', () => {
     expect(outcome.stderr).toBe(counts)
   })
 
-  test('of the same is status 0 and nothing on stdout', async () => {
+  test('of identical artifacts prints nothing on stdout and exits with 0', async () => {
     expect(await diff('1/build', '1/build')).toMatchObject({
       status: 0,
       text: '',
@@ -57,13 +57,13 @@ describe('trove diff', () => {
     })
   })
 
-  test('--name-only gives paths alone, --stat sums alone', async () => {
+  test('--name-only prints only paths, --stat only totals', async () => {
     const names = await diff('1/build', '2/build', '--name-only')
     expect(names).toMatchObject({ status: 1, text: 'changed\ngone\nmode\nnew\nto\n', stderr: '' })
     expect(await diff('1/build', '2/build', '--stat')).toMatchObject({ text: counts, stderr: '' })
   })
 
-  test('--json gives both', async () => {
+  test('--json prints both', async () => {
     const { text } = await diff('1/build', '2/build', '--json')
     expect(JSON.parse(text)).toMatchObject({
       base: { run: 1, name: 'build' },
@@ -95,13 +95,14 @@ describe('trove diff', () => {
     ['99', 11],
     ['+100B', 1],
     ['+1KiB', 1],
-  ])('--fail-over %s, grown by 100 B or 9.9 %%, ends with %d', async (limit, status) => {
+  ])('--fail-over %s with a growth of 100 B or 9.9 %% ends with %d', async (limit, status) => {
     const outcome = await diff('1/build', '2/build', '--stat', '--fail-over', limit)
     expect(outcome.status).toBe(status)
-    if (status === 11) expect(outcome.stderr).toMatch(/build of run 2 against run 1 grew by 100 B/)
+    if (status === 11)
+      expect(outcome.stderr).toMatch(/build of run 2 compared with run 1 grew by 100 B/)
   })
 
-  test('what became smaller is never over budget', async () => {
+  test('an artifact that shrank is never over budget', async () => {
     expect((await diff('2/build', '1/build', '--fail-over', '0%')).status).toBe(1)
   })
 

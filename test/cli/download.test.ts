@@ -53,10 +53,10 @@ async function pathsIn(directory: string): Promise<string[]> {
 }
 
 describe('trove download', () => {
-  test('makes DEST what the artifact holds, and the second time writes nothing', async () => {
+  test('makes DEST match the artifact, and writes nothing the second time', async () => {
     const first = await trove(['download', '42/build', 'dist'])
     expect(first).toMatchObject({ status: 0, text: '' })
-    expect(first.stderr).toMatch(/^0 B of 683\.6 KiB are in place\n/)
+    expect(first.stderr).toMatch(/^0 B of 683\.6 KiB already in place\n/)
     expect(first.stderr).toMatch(/^build {2}3 of 3 files written, 6\d\d\.\d KiB received for /m)
     expect(await describeTree(join(root, 'dist'))).toMatchObject({
       bin: 'directory 755',
@@ -76,17 +76,17 @@ describe('trove download', () => {
     })
   })
 
-  test('goes to the working directory when no DEST is named', async () => {
+  test('uses the working directory when DEST is omitted', async () => {
     await trove(['download', `id:${id}`, '--path', 'VERSION'])
     expect(await readFile(join(root, 'VERSION'), 'utf8')).toBe('1.2.3\n')
   })
 
-  test('--path takes what matches one of several', async () => {
+  test('--path downloads entries that match any of several globs', async () => {
     await trove(['download', '42/build', 'd', '--path', 'bin/*', '--path', 'V*'])
     expect(await pathsIn('d')).toEqual(['VERSION', 'bin', 'bin/tool'])
   })
 
-  test('--path that matches nothing is no success', async () => {
+  test('--path that matches nothing fails', async () => {
     const none = await trove(['download', '42/build', 'none', '--path', 'bin/*.js', '--path', 'x'])
     expect(none).toMatchObject({
       status: 12,
@@ -127,7 +127,7 @@ describe('trove download', () => {
     ])
   })
 
-  test('a dry run makes no DEST', async () => {
+  test('a dry run does not create DEST', async () => {
     const { text } = await trove(['download', '42/build', 'new', '-n', '--json'])
     expect(JSON.parse(text)).toMatchObject({
       writtenFiles: 3,
@@ -136,24 +136,24 @@ describe('trove download', () => {
     expect(await readdir(root)).not.toContain('new')
   })
 
-  test('a DEST that is a file is told by its name', async () => {
+  test('a DEST that is a file is named in the error', async () => {
     await writeFile(join(root, 'file'), '')
     const outcome = await trove(['download', '42/build', 'file'])
-    // What the user can mend is told without where in the code it was met.
+    // Errors that the user can fix are reported without a stack.
     expect(outcome).toMatchObject({
       status: 1,
       stderr: `trove: ${join(root, 'file')} is not a directory\n`,
     })
   })
 
-  test('a DEST that cannot be made is told, where Node would try to make it for ever', async () => {
+  test('a DEST that cannot be created is an error, where Node would retry forever', async () => {
     expect(await trove(['download', '42/build', '/proc/dist'])).toMatchObject({
       status: 1,
       stderr: expect.stringMatching(/^trove: \/proc\/dist cannot be created: ENOENT/),
     })
   })
 
-  test('a link at DEST itself is where the user wants it; one below is not followed', async () => {
+  test('a symlink at DEST itself is followed; one below DEST is not', async () => {
     await mkdir(join(root, 'real'))
     await mkdir(join(root, 'outside'))
     await symlink('real', join(root, 'dest'))
@@ -165,7 +165,7 @@ describe('trove download', () => {
 })
 
 describe('trove download --pattern', () => {
-  test('gives each artifact of the run a folder, or with --merge-multiple none', async () => {
+  test('downloads each artifact of the run into its own directory, or all into DEST with --merge-multiple', async () => {
     const { status, text } = await trove([
       'download',
       '--run',
@@ -196,17 +196,17 @@ describe('trove download --pattern', () => {
     expect(await readFile(output, 'utf8')).toBe(`download-path=${join(root, 'm')}\n`)
   })
 
-  test('writes through no link in the place of a folder', async () => {
+  test('does not write through a symlink in the place of a directory', async () => {
     await makeTree(root, { 'l/logs-b': '-> ../outside', outside: null })
     const outcome = await trove(['download', '--run', '42', '--pattern', 'logs-*', 'l'])
     expect(outcome).toMatchObject({
       status: 1,
-      stderr: expect.stringContaining(`${join(root, 'l/logs-b')} is a link`) as string,
+      stderr: expect.stringContaining(`${join(root, 'l/logs-b')} is a symlink`) as string,
     })
     expect(await readdir(join(root, 'outside'))).toEqual([])
   })
 
-  test('and archives go nowhere else, whatever a server calls an artifact', async () => {
+  test('and archives stay inside DEST, whatever name a server sends', async () => {
     const lying = createServer((request, response) => {
       const artifact = { id: 1, name: '..', treeDigest: `sha256:${'0'.repeat(64)}` }
       const list = { items: [artifact], nextCursor: null, total: 1 }
@@ -230,14 +230,14 @@ describe('trove download --pattern', () => {
       })
   })
 
-  test('that matches nothing is status 3', async () => {
+  test('that matches nothing exits with 3', async () => {
     const outcome = await trove(['download', '--run', '42', '--pattern', 'none-*', 'l'])
     expect(outcome).toMatchObject({ status: 3, stderr: expect.stringContaining('42/none-*') })
   })
 })
 
 describe('trove download as an archive', () => {
-  test('is a zip or tar.gz that other programs read, in a file or on stdout', async () => {
+  test('writes a zip or tar.gz that other programs read, to a file or stdout', async () => {
     expect((await trove(['download', '42/build', '-o', 'b.zip'])).status).toBe(0)
     expect(execFileSync('unzip', ['-p', 'b.zip', 'VERSION'], { cwd: root }).toString()).toBe(
       '1.2.3\n',
@@ -262,7 +262,7 @@ describe('trove download as an archive', () => {
     expect((await readdir(root)).filter((name) => name.endsWith('.partial'))).toEqual([])
   })
 
-  test('that cannot be written is told by its name', async () => {
+  test('that cannot be written is named in the error', async () => {
     expect(await trove(['download', '42/build', '-o', 'none/build.zip'])).toMatchObject({
       status: 1,
       stderr: expect.stringMatching(
@@ -271,7 +271,7 @@ describe('trove download as an archive', () => {
     })
   })
 
-  test('holds what one of several --path matches', async () => {
+  test('contains entries that match any of several --path', async () => {
     // No file is called "bin,link", and one is called "link".
     const paths = ['V*', 'bin/sub/*', 'bin,link'].flatMap((glob) => ['--path', glob])
     await trove(['download', '42/build', '-o', 'p.zip', ...paths])
@@ -291,14 +291,14 @@ describe('trove download as an archive', () => {
     await expect(readFile(join(root, 'nothing.zip'))).rejects.toThrow('ENOENT')
   })
 
-  test('goes on where a connection broke', async () => {
+  test('resumes where a connection broke', async () => {
     await server.put('43/large', {
       tar: [{ name: 'noise', content: pseudoRandom(4_000_000, 'large') }],
     })
     const proxy = await startFlakyProxy(server.url)
     const cuts = [800_000, 1_200_000, 1_000_000]
     await trove(['download', '43/large', '-o', 'whole.zip'])
-    // The first connection looks the artifact up; it is cut in the middle of the archive.
+    // The first connection looks the artifact up; later ones are cut in the middle of the archive.
     proxy.cutNext(3, () => cuts.pop() ?? Number.POSITIVE_INFINITY, 'close')
     const outcome = await trove(['download', '43/large', '-o', 'cut.zip'], { TROVE_URL: proxy.url })
     expect(outcome.status).toBe(0)
@@ -307,7 +307,7 @@ describe('trove download as an archive', () => {
       ['whole.zip', 'cut.zip'].map((name) => readFile(join(root, name))),
     )
     expect(cut!.equals(whole!)).toBe(true)
-    // Begun anew it would be 1.75 times the archive.
+    // Starting over would take 1.75 times the archive.
     expect(proxy.receivedBytes()).toBeLessThan(1.05 * whole!.length)
   })
 })
@@ -316,24 +316,24 @@ test.each([
   [['download'], /REF \(or --pattern GLOB\) is missing/],
   [['download', '42/build', 'a', 'b'], /unexpected argument "b"/],
   [['download', '42/build', '--format', 'rar'], /--format must be/],
-  [['download', '42/build', '-o', '-'], /--output takes an archive/],
+  [['download', '42/build', '-o', '-'], /--output writes an archive/],
   [['download', '42/build', 'dest', '--format', 'zip'], /unexpected argument "dest"/],
-  [['download', '42/build', '-o', 'x.zip', '--delete'], /--delete works with --format dir only/],
-  [['download', '42/build', '--delete', '--path', 'x'], /--delete and --path exclude/],
+  [['download', '42/build', '-o', 'x.zip', '--delete'], /--delete works only with --format dir/],
+  [['download', '42/build', '--delete', '--path', 'x'], /--delete and --path cannot be combined/],
   [['download', '42/build', '--merge-multiple'], /--merge-multiple needs --pattern/],
-  [['download', '42/build', '-'], /-o - writes an archive to stdout/],
-  [['download', '--pattern', '*'], /a run is missing/],
+  [['download', '42/build', '-'], /use -o - to write an archive to stdout/],
+  [['download', '--pattern', '*'], /the run is missing/],
   [
     ['download', '--pattern', '*', '--run', '42', '--delete', '--merge-multiple'],
-    /exclude each other/,
+    /cannot be combined/,
   ],
   [['download', '42/build', '--path', '@(a|b)'], /path pattern/],
-])('%j is a mistake in usage', async (args, message) => {
+])('%j is a usage error', async (args, message) => {
   const outcome = await trove(args)
   expect(outcome).toMatchObject({ status: 2, text: '', stderr: expect.stringMatching(message) })
 })
 
-test('expired, unknown and damaged are told apart by the status', async () => {
+test('deleted and unknown artifacts have different exit statuses', async () => {
   const dead = await server.put('60/dead')
   await server.send(`/api/v1/artifacts/${dead}`, { method: 'DELETE' })
   expect((await trove(['download', '60/dead', 'd'])).status).toBe(4)

@@ -1,4 +1,4 @@
-/** `trove find`: from a file of this machine to the runs that made it. */
+/** `trove find`: from a local file to the runs that produced it. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -43,7 +43,7 @@ async function access(): Promise<Record<string, string>> {
   return { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }
 }
 
-test('names the artifacts, the newest first, and where the file is in them', async () => {
+test('lists the artifacts that contain the file, newest first, with its path', async () => {
   const found = await find([file])
   expect(found).toMatchObject({ status: 0, stderr: '' })
   const [header, ...rows] = found.text.trimEnd().split('\n')
@@ -61,7 +61,7 @@ test('names the artifacts, the newest first, and where the file is in them', asy
   )
 })
 
-test('takes a digest, with its name or without, and stdin', async () => {
+test('accepts a digest with or without its prefix, and stdin', async () => {
   const digest = digestOf(program)
   const ofFile = await find([file])
   expect(await find([`sha256:${digest}`])).toEqual(ofFile)
@@ -78,14 +78,14 @@ test('says when there are more than --limit', async () => {
     { id: ids[0], path: 'bin/app-3' },
     { id: ids[1], path: 'bin/app-2' },
   ])
-  expect(stderr).toBe('the newest 2 shown; --limit shows more\n')
+  expect(stderr).toBe('showing the newest 2; use --limit to show more\n')
   expect((await find([file, '--limit', '3'])).stderr).toBe('')
 })
 
-test('a file that no artifact holds is not found, one that is not there is named', async () => {
+test('a file that no artifact contains is not found; a missing file is an error', async () => {
   const other = join(folder, 'other')
   await writeFile(other, 'nobody has this')
-  const reason = expect.stringContaining(`holds sha256:${digestOf('nobody has this')}`)
+  const reason = expect.stringContaining(`contains sha256:${digestOf('nobody has this')}`)
   expect(await find([other])).toMatchObject({ status: 3, text: '', stderr: reason })
   expect(await find([other, '--json'])).toMatchObject({ status: 3, text: '[]\n' })
   const nowhere = join(folder, 'nowhere')
@@ -94,7 +94,10 @@ test('a file that no artifact holds is not found, one that is not there is named
     stderr: expect.stringContaining(`${nowhere} does not exist`),
   })
   const short = await find(['sha256:abc'])
-  expect(short).toMatchObject({ status: 2, stderr: expect.stringContaining('64 digits') })
+  expect(short).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining('64 lowercase hex digits'),
+  })
   expect(await find([folder])).toMatchObject({
     status: 1,
     stderr: expect.stringContaining(`${folder} is a directory`),

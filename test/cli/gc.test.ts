@@ -1,4 +1,5 @@
-/** `trove gc` through a server and without one; what all that works as a job of the server has in common. */
+/** `trove gc` with and without a server; and what commands that run as a job of the server have
+ *  in common. */
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
@@ -24,7 +25,7 @@ async function deletedArtifact(): Promise<void> {
   await server.send(`/api/v1/artifacts/${id}`, { method: 'DELETE' })
 }
 
-test('says beforehand what it then frees, in text and as JSON', async () => {
+test('a dry run shows what gc then frees, as text and as JSON', async () => {
   await deletedArtifact()
   const token = await server.token({ scope: 'admin' })
   const environment = { TROVE_URL: server.url, TROVE_TOKEN: token }
@@ -34,16 +35,16 @@ test('says beforehand what it then frees, in text and as JSON', async () => {
   expect(JSON.parse(done.text)).toMatchObject({ expired: 0, deletedArtifacts: 1, waitingBytes: 0 })
 })
 
-test('what was written anew while the old waits is no negative number, and graces have no names', async () => {
+test('rewritten packs do not count as negative freed bytes, and waiting packs are not named', async () => {
   for (let run = 1; run <= limits.tinyPacksMin; run++) {
     await server.put(`${run}/tiny`, { body: randomBytes(1000) })
   }
   const environment = { TROVE_URL: server.url, TROVE_TOKEN: await server.token({ scope: 'admin' }) }
   const { text: shown } = await runTroveInside(['gc'], environment)
-  expect(shown).toMatch(/\nfreed 0 B\nwaiting for readers or a grace: [1-9]\S* \w+\n$/)
+  expect(shown).toMatch(/\nfreed 0 B\nwaiting for readers or a grace period: [1-9]\S* \w+\n$/)
 })
 
-test('on a data directory that a server holds asks that server, with the key of the directory', async () => {
+test("on a data directory held by a server, asks that server, using the directory's key", async () => {
   await deletedArtifact()
   const args = ['gc', '--now', '--json', '--data', server.dataDir, '--url', server.url]
   const done = await runTroveInside(args)
@@ -52,18 +53,18 @@ test('on a data directory that a server holds asks that server, with the key of 
 })
 
 test.each([['gc'], ['scrub'], ['recover', '--from-packs'], ['backup', 'copy']])(
-  '%s of a directory without a store makes none',
+  '%s on a directory without a store does not create one',
   async (...args) => {
     const root = await makeDirectory()
     expect(await runTroveInside([...args, '--data', 'typo'], {}, root)).toMatchObject({
       status: 2,
-      stderr: expect.stringMatching(/there (is no store|are no packs) in \S+typo\n/),
+      stderr: expect.stringMatching(/no (store|packs) in \S+typo\n/),
     })
     expect(await readdir(root)).toEqual([])
   },
 )
 
-test('is for administrators', async () => {
+test('requires an admin token', async () => {
   const token = await server.token()
   const refused = await runTroveInside(['gc'], { TROVE_URL: server.url, TROVE_TOKEN: token })
   expect(refused.status).toBe(6)
@@ -99,12 +100,12 @@ test.each([
     'backup',
     backupCommand,
     backupReportSchema.parse(backingUp),
-    '3 packs, 2.0 KiB: 2 linked, 1 copied, 0 there before',
+    '3 packs, 2.0 KiB: 2 linked, 1 copied, 0 already there',
   ],
-])('%s says how far the server is, when it takes long', async (kind, command, report, told) => {
+])('%s reports progress of the server when it takes long', async (kind, command, report, told) => {
   vi.useFakeTimers({ toFake: ['performance'] })
   onTestFinished(() => void vi.useRealTimers())
-  // Nothing is told at first, then the same, five seconds apart, and then it is over.
+  // No progress at first, then the same report every five seconds, then the job is done.
   let asked = 0
   const slow = createServer((_, response) => {
     asked += 1

@@ -1,4 +1,4 @@
-/** Commands in a CI job that has an ID token and no secret. */
+/** Commands in a CI job that has an ID token but no secret. */
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer, type Server } from 'node:net'
@@ -15,8 +15,8 @@ import type { Outcome } from './run-trove.ts'
 let issuer: Issuer
 let server: TestServer
 let home: string
-/** Where the server is reached: an address that is known before it starts, since ID tokens are
- *  made out to that. */
+/** Relays to the server from an address that is known before the server starts, since ID tokens
+ *  name that as audience. */
 let door: Server
 let url: string
 beforeAll(async () => {
@@ -47,7 +47,7 @@ async function trove(args: string[], environment: Record<string, string>): Promi
   return await runTroveInside(args, { ...place, ...environment })
 }
 
-test('GitLab: `trove upload` and the rest work with what the job has been given', async () => {
+test("GitLab: `trove upload` and other commands work with the job's ID token", async () => {
   const job = { TROVE_ID_TOKEN: await issuer.sign(gitLabClaims) }
   const sent = await trove(['upload', 'readme', 'README.md', '--json'], job)
   expect(sent).toMatchObject({ status: 0 })
@@ -58,7 +58,7 @@ test('GitLab: `trove upload` and the rest work with what the job has been given'
   expect(await trove(['rm', '739/readme'], job)).toMatchObject({ status: 0 })
 })
 
-test('GitLab: a project of subgroups has its name in commands, and one address', async () => {
+test('GitLab: a project in subgroups keeps its name in commands and has one URL', async () => {
   const project = 'acme/platform/api'
   const claims = { ...gitLabClaims, project_path: project }
   const job = {
@@ -81,7 +81,7 @@ test('GitLab: a project of subgroups has its name in commands, and one address',
   expect(await trove(['rm', '739/readme'], job)).toMatchObject({ status: 0 })
 })
 
-test('the address of a project is no name of it', async () => {
+test('the URL form of a project is not accepted as its name', async () => {
   const outcome = await trove(['list', '--project', 'acme~platform/api'], {})
   expect(outcome).toMatchObject({
     status: 2,
@@ -91,7 +91,7 @@ test('the address of a project is no name of it', async () => {
   })
 })
 
-test('GitHub: an ID token is asked for, made out to the server', async () => {
+test('GitHub: an ID token is requested with the server as audience', async () => {
   const job = {
     ACTIONS_ID_TOKEN_REQUEST_URL: issuer.requestUrl,
     ACTIONS_ID_TOKEN_REQUEST_TOKEN: issuer.requestToken,
@@ -112,7 +112,7 @@ test('GitHub: an ID token is asked for, made out to the server', async () => {
   })
 })
 
-test('`trove token` gives a job what stock actions need', async () => {
+test('`trove token` mints what stock actions in a job need', async () => {
   const job = { TROVE_ID_TOKEN: await issuer.sign(gitLabClaims) }
   const minted = await trove(['token', '--job', 'build'], job)
   expect(minted.status).toBe(0)
@@ -123,7 +123,7 @@ test('`trove token` gives a job what stock actions need', async () => {
   })
 })
 
-test('a token that is given comes first', async () => {
+test('a given token takes precedence over an ID token', async () => {
   const job = { TROVE_ID_TOKEN: 'not.a.token', TROVE_TOKEN: await server.token() }
   expect(await trove(['list'], job)).toMatchObject({ status: 0 })
   expect(await trove(['list'], { TROVE_ID_TOKEN: 'not.a.token' })).toMatchObject({

@@ -1,4 +1,5 @@
-/** Quotas and a disk that is nearly full, as somebody meets them who uploads, reads and deletes with `trove`. */
+/** Quotas and a nearly full disk, as users of `trove` meet them when uploading, reading and
+ *  deleting. */
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -31,7 +32,7 @@ async function open(
   return { server, trove: async (...args) => await runTrove(args, access) }
 }
 
-test('a quota refuses what does not fit with 9, naming sizes and setting; rm makes room at once', async () => {
+test('an upload over quota fails with 9, naming sizes and setting; rm makes room at once', async () => {
   const { trove } = await open({ TROVE_PROJECT_QUOTA: '100KB', TROVE_MIN_FREE: '0' })
   await writeFile(join(tree, 'file'), randomBytes(60_000))
   expect((await trove('upload', 'a', tree, '--run', '1')).status).toBe(0)
@@ -41,18 +42,19 @@ test('a quota refuses what does not fit with 9, naming sizes and setting; rm mak
   expect(refused.stderr).toMatch(
     /project octo\/app exceeded: 117\.2 KiB of 97\.7 KiB \(TROVE_PROJECT_QUOTA\)\n.*trove rm/s,
   )
-  // The same file once more is as many logical bytes, stored or not.
+  // The same file counts as many logical bytes, whether it is stored again or not.
   const again = await trove('upload', 'a', tree, '--run', '3')
   expect(again.status).toBe(9)
   expect((await trove('rm', '1/a')).status).toBe(0)
   expect((await trove('upload', 'b', tree, '--run', '2')).status).toBe(0)
-  // A delete is taken back within it too, or deletes, uploads and undos would come to any multiple.
+  // An undo counts against the quota too; otherwise deletes, uploads and undos could exceed it any
+  // number of times.
   expect((await trove('rm', '--undo', '1/a')).status).toBe(9)
   expect((await trove('rm', '2/b')).status).toBe(0)
   expect((await trove('rm', '--undo', '1/a')).status).toBe(0)
 })
 
-test('below the minimum of free disk uploads are refused early with 9, while all else goes on', async () => {
+test('below the free-space minimum uploads fail early with 9, while everything else works', async () => {
   const roomy = await open({ TROVE_MIN_FREE: '0' })
   const content = randomBytes(5000)
   await writeFile(join(tree, 'file'), content)

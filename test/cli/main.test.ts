@@ -1,4 +1,4 @@
-/** `trove` itself: help, version, and what it says to who mistypes. */
+/** `trove` itself: help, version, and errors for mistyped commands. */
 import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { commands } from '../../src/cli/command-list.ts'
@@ -7,7 +7,7 @@ import { suggestion } from '../../src/cli/suggestion.ts'
 import { runTroveInside } from './run-inside.ts'
 import { runTrove } from './run-trove.ts'
 
-test('help goes to stdout when it is asked for, else to stderr with status 2', async () => {
+test('help goes to stdout when requested, else to stderr with status 2', async () => {
   const asked = await runTroveInside(['--help'])
   expect(asked).toMatchObject({ status: 0, stderr: '' })
   expect(asked.text).toContain('  upload    ')
@@ -19,35 +19,31 @@ test('help goes to stdout when it is asked for, else to stderr with status 2', a
   expect(long.text).toBe(short.text)
 })
 
-test.each(Object.entries(commands))(
-  'help of %s is like that of all others',
-  async (name, listed) => {
-    const command = await listed.load()
-    const text = formatHelp(command)
-    expect(command.name).toBe(name)
-    for (const example of command.examples)
-      expect(example).toMatch(new RegExp(`\\btrove ${name}\\b`))
-    // What a stranger must know to name an artifact.
-    expect(text.includes('id:123')).toBe(/\bREF\b|\bA B\b/.test(command.operands))
-    const flags = [...text.matchAll(/^ {2}(?:-\w,| {3}) --([\w-]+)/gm)].map(([, flag]) => flag!)
-    expect(flags.toSorted()).toEqual([...Object.keys(command.flags), 'help'].toSorted())
-    const shared = ['url', 'project', 'json', 'help']
-    const firstShared = flags.findIndex((flag) => shared.includes(flag))
-    expect(flags.slice(firstShared)).toEqual(shared.filter((flag) => flags.includes(flag)))
-  },
-)
+test.each(Object.entries(commands))('help of %s has the common form', async (name, listed) => {
+  const command = await listed.load()
+  const text = formatHelp(command)
+  expect(command.name).toBe(name)
+  for (const example of command.examples) expect(example).toMatch(new RegExp(`\\btrove ${name}\\b`))
+  // Help must explain how to name an artifact.
+  expect(text.includes('id:123')).toBe(/\bREF\b|\bA B\b/.test(command.operands))
+  const flags = [...text.matchAll(/^ {2}(?:-\w,| {3}) --([\w-]+)/gm)].map(([, flag]) => flag!)
+  expect(flags.toSorted()).toEqual([...Object.keys(command.flags), 'help'].toSorted())
+  const shared = ['url', 'project', 'json', 'help']
+  const firstShared = flags.findIndex((flag) => shared.includes(flag))
+  expect(flags.slice(firstShared)).toEqual(shared.filter((flag) => flags.includes(flag)))
+})
 
-test('help says which flags can be given several times, and what else status 1 means', async () => {
+test('help marks repeatable flags, and says what else status 1 means', async () => {
   const [verify, list] = await Promise.all([
     runTroveInside(['help', 'verify']),
     runTroveInside(['help', 'list']),
   ])
-  expect(verify.text).toMatch(/--path GLOB .*; repeatable$/m)
+  expect(verify.text).toMatch(/--path GLOB .* \(repeatable\)$/m)
   expect(verify.text).toMatch(/^ {2}1 +they differ, or other failure$/m)
   expect(list.text).toMatch(/^ {2}1 +other failure$/m)
 })
 
-test('the version is the package’s', async () => {
+test("the version is the package's", async () => {
   const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string }
   for (const word of ['--version', '-V', 'version']) {
     expect(await runTrove([word])).toMatchObject({
@@ -59,35 +55,32 @@ test('the version is the package’s', async () => {
 })
 
 test.each([
-  [['uplaod', 'x'], 'there is no command "uplaod"; did you mean upload?'],
-  [['help', 'lst'], 'there is no command "lst"; did you mean list?'],
-  [['purge'], 'there is no command "purge"; `trove help` lists them'],
-  // What drives a terminal is not repeated, whoever it comes from.
-  [['x\u009b2J'], 'there is no command "x\ufffd2J"; `trove help` lists them'],
+  [['uplaod', 'x'], 'unknown command "uplaod"; did you mean upload?'],
+  [['help', 'lst'], 'unknown command "lst"; did you mean list?'],
+  [['purge'], 'unknown command "purge"; see `trove help`'],
+  // Terminal control sequences are not echoed.
+  [['x\u009b2J'], 'unknown command "x\ufffd2J"; see `trove help`'],
   [['upload', '--overwrit', 'x', 'y'], "Unknown option '--overwrit'; did you mean --overwrite?"],
   [['upload', '--colour', 'x', 'y'], "Unknown option '--colour'"],
-])('%j is answered with what was meant', async (words, message) => {
+])('%j suggests what was meant', async (words, message) => {
   const { status, text, stderr } = await runTroveInside(words)
   expect({ status, text }).toEqual({ status: 2, text: '' })
   expect(stderr.split('\n')[0]).toBe(`trove: ${message}`)
 })
 
 test.each([
-  [['serve', '--host', '', '--port', '0'], '--host'],
-  [['serve', '--data', '', '--port', '0'], '--data'],
-  [['download', '1/docs', ''], 'an argument'],
-])(
-  '%j is refused: as a variable that is not set it would mean another thing',
-  async (words, what) => {
-    const { status, stderr } = await runTroveInside(words)
-    expect({ status, stderr }).toMatchObject({
-      status: 2,
-      stderr: expect.stringContaining(`trove: ${what} is empty; is a variable not set?\n`),
-    })
-  },
-)
+  [['serve', '--host', '', '--port', '0'], '--host is empty'],
+  [['serve', '--data', '', '--port', '0'], '--data is empty'],
+  [['download', '1/docs', ''], 'empty argument'],
+])('%j is rejected: an unset variable would change its meaning', async (words, what) => {
+  const { status, stderr } = await runTroveInside(words)
+  expect({ status, stderr }).toMatchObject({
+    status: 2,
+    stderr: expect.stringContaining(`trove: ${what} (is a variable unset?)\n`),
+  })
+})
 
-test('what is nearest is suggested, and nothing that is far', () => {
+test('suggests the nearest word, and nothing when none is near', () => {
   const words = ['list', 'ls', 'rm', 'run', 'download']
   expect(suggestion('dwonload', words)).toBe('did you mean download?')
   expect(suggestion('down', words)).toBe('did you mean download?')

@@ -1,5 +1,6 @@
-/** `trove gc`, `scrub`, `backup` and `recover` as an operator runs them: on a server, on a data directory, and on one that
- *  another process holds. The restore is what the README says, word by word. */
+/** `trove gc`, `scrub`, `backup` and `recover` as an operator runs them: through a server, on a
+ *  data directory, and on one that another process holds. The restore test runs the README's
+ *  commands literally. */
 import { execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -44,7 +45,7 @@ async function serve(): Promise<TroveProcess> {
   return server
 }
 
-/** PUTs to run 1 of octo/demo; answers the id. */
+/** PUTs to run 1 of octo/demo; returns the id. */
 async function put(
   server: TroveProcess,
   name: string,
@@ -70,7 +71,7 @@ async function admin(server: TroveProcess, args: string[]): Promise<Outcome> {
   return await runTrove(args, { TROVE_URL: server.url, TROVE_TOKEN: token })
 }
 
-/** On the data directory, with nothing else in the environment than where a server would be. */
+/** Works on the data directory, with only TROVE_URL in the environment. */
 async function local(args: string[], url = 'http://127.0.0.1:9'): Promise<Outcome> {
   return await runTrove([...args, '--data', data], { TROVE_URL: url, TROVE_MIN_FREE: '0' })
 }
@@ -91,7 +92,7 @@ async function storedBytes(): Promise<number> {
 }
 
 describe('trove gc on a data directory without a server', () => {
-  test('announces with --dry-run what --now then frees', async () => {
+  test('--dry-run shows what --now then frees', async () => {
     const server = await serve()
     await put(server, 'gone', randomBytes(50_000))
     await put(server, 'kept', randomBytes(50_000))
@@ -110,11 +111,11 @@ describe('trove gc on a data directory without a server', () => {
     expect(done).toMatchObject({ deletedArtifacts: 1, freedBytes: before - (await storedBytes()) })
     expect(Math.abs(plan.freedBytes - done.freedBytes)).toBeLessThan(done.freedBytes / 100)
     expect((await local(['gc', '--now'])).text).toBe(
-      'expired 0 artifacts, 0 deleted ones let go\nfreed 0 B\n',
+      'expired 0 artifacts\nremoved 0 deleted artifacts\nfreed 0 B\n',
     )
   })
 
-  test('forgets no revocation and no upload by a clock that is ahead of where the server left it', async () => {
+  test('does not drop revocations or uploads because of a clock ahead of where the server left it', async () => {
     const server = await serve()
     await put(server, 'of a run', randomBytes(10))
     await server.stop()
@@ -133,17 +134,17 @@ describe('trove gc on a data directory without a server', () => {
 })
 
 describe('trove scrub', () => {
-  test('ends with 8 when anything is damaged and names it, with 0 when all is well or healed', async () => {
+  test('ends with 8 and names what is damaged, with 0 when all is intact or healed', async () => {
     const server = await serve()
     const id = await putFiles(server, 'build')
     const well = await admin(server, ['scrub'])
     expect([well.status, well.stderr]).toEqual([0, ''])
-    expect(well.text).toMatch(/^read 1 packs, 2 copies, .*\nno copy is damaged\n$/)
+    expect(well.text).toMatch(/^read 1 packs, 2 copies, .*\nno damaged copies\n$/)
 
     await spoil(join(data, 'cas'), encodeJoiningSync(Buffer.from(files['b.txt']), 6))
     const bad = await admin(server, ['scrub'])
     expect(bad.status).toBe(8)
-    expect(bad.text).toContain('damaged copies: 1, of which 1 were not known')
+    expect(bad.text).toContain('damaged copies: 1, 1 of them new')
     expect(bad.text).toContain(`  id:${id}  octo/demo@1/build\n    b.txt\n`)
     const known = await admin(server, ['scrub', '--json'])
     expect(known.status).toBe(8)
@@ -179,7 +180,7 @@ describe('trove backup', () => {
         return await local(args)
       },
     ],
-  ])('%s makes a data directory that serves the same bytes', async (_how, backUp) => {
+  ])('%s creates a data directory that serves the same bytes', async (_how, backUp) => {
     const server = await serve()
     const id = await putFiles(server, 'build')
     const zip = await archiveOf(server, id)
@@ -199,18 +200,18 @@ describe('trove backup', () => {
     expect(await archiveOf(await serve(), id)).toEqual(zip)
   })
 
-  test('of a damaged store has the rest, and ends with 8', async () => {
+  test('of a damaged store copies the rest, and ends with 8', async () => {
     const server = await serve()
     await putFiles(server, 'build')
     await spoil(join(data, 'cas'), encodeJoiningSync(Buffer.from(files['b.txt']), 6))
     const done = await admin(server, ['backup', join(root, 'backup'), '--copies'])
     expect([done.status, done.text]).toEqual([
       8,
-      expect.stringContaining('damaged copies in it: 1'),
+      expect.stringContaining('damaged copies in the backup: 1'),
     ])
   })
 
-  test('is restored by the commands of the README', async () => {
+  test("is restored by the README's commands", async () => {
     const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
     const [, text = ''] =
       /\*\*Restore\.\*\*[^\n]*\n(?:[^\n]+\n)*\n((?: {4}[^\n]*\n)+)/.exec(readme) ?? []
@@ -244,7 +245,7 @@ describe('trove backup', () => {
     const url = line.replace('listening on ', '')
     const get = async (path: string): Promise<Response> =>
       await fetch(`${url}/api/v1${path}`, { headers: { authorization: `Bearer ${token}` } })
-    // With the same key: tokens that were minted before still work.
+    // The key is the same, so tokens minted before still work.
     expect(Buffer.from(await (await get(`/artifacts/${id}/archive.zip`)).arrayBuffer())).toEqual(
       zip,
     )
@@ -259,7 +260,7 @@ describe('trove backup', () => {
 })
 
 describe('trove recover', () => {
-  test('brings contents back of which the database is lost, as the start of a server says', async () => {
+  test('recovers contents after the database is lost, as `trove serve` advises', async () => {
     const server = await serve()
     await putFiles(server, 'build')
     await server.stop()
@@ -275,7 +276,7 @@ describe('trove recover', () => {
     expect((await local(['recover'])).status).toBe(2)
     const done = await local(['recover', '--from-packs'])
     expect([done.status, done.stderr]).toEqual([0, ''])
-    expect(done.text).toMatch(/^took in 1 packs, .*: 2 copies of 2 contents\nsee artifacts pack-/)
+    expect(done.text).toMatch(/^imported 1 packs, .*: 2 copies of 2 contents\nsee artifacts pack-/)
 
     const again = await serve()
     const token = await again.token(['--project', 'recovered/packs', '--scope', 'read'])
@@ -292,7 +293,7 @@ describe('trove recover', () => {
 })
 
 describe('a data directory that another process holds', () => {
-  test('is left alone by what must have it for itself, with a hint', async () => {
+  test('is not touched by commands that need it exclusively, with a hint', async () => {
     await serve()
     for (const args of [
       ['recover', '--from-packs', '--data', data],
@@ -301,7 +302,7 @@ describe('a data directory that another process holds', () => {
       expect(await runTrove(args)).toMatchObject({
         status: 13,
         text: '',
-        stderr: `trove: another trove process works on ${data}\nhint: Stop the server that runs on it, or wait for the command that does.\n`,
+        stderr: `trove: another trove process works on ${data}\nhint: Stop the server that uses it, or wait for the command that does.\n`,
       })
     }
   })
@@ -310,12 +311,12 @@ describe('a data directory that another process holds', () => {
     ['gc', ['gc']],
     ['scrub', ['scrub']],
     ['backup', ['backup', '/nowhere/at/all']],
-  ])('by a command, or a server that does not answer: %s says so', async (_name, args) => {
+  ])('by a command or an unresponsive server is reported by %s', async (_name, args) => {
     const expectRefusal = async (more: string[]): Promise<void> => {
       const outcome = await local([...args, ...more])
       expect(outcome).toMatchObject({ status: 13, text: '' })
       expect(outcome.stderr).toContain(
-        `another trove process works on ${data}, and no server answers`,
+        `another trove process works on ${data}, and no server responds`,
       )
       expect(outcome.stderr).toContain('hint: ')
     }
@@ -326,9 +327,9 @@ describe('a data directory that another process holds', () => {
     await expectRefusal(['--url', 'http://127.0.0.1:9'])
   })
 
-  // Goal: no backup counts as made that goes with the server.
-  // Method: what answers for the directory has made it in a /tmp of its own.
-  test('by a server with a /tmp of its own is told where a backup went', async () => {
+  // Goal: a backup does not count as made when it disappears with the server.
+  // Method: the server that holds the directory has written it to a /tmp of its own.
+  test('by a server with a private /tmp: a backup there is rejected', async () => {
     const path = join(root, 'copy')
     const figures = { packs: 1, packBytes: 1, linkedPacks: 0, copiedPacks: 1, reusedPacks: 0 }
     const progress = { path, ...figures, damagedCopies: 0, missingPacks: 0 }
@@ -346,13 +347,13 @@ describe('a data directory that another process holds', () => {
     expect(await local(['backup', path])).toMatchObject({
       status: 2,
       text: '',
-      stderr: expect.stringContaining(`trove: ${path} is where only the server sees it`),
+      stderr: expect.stringContaining(`trove: ${path} exists only for the server`),
     })
     await mkdir(path)
     expect(await local(['backup', path])).toMatchObject({ status: 0, stderr: '' })
   })
 
-  test('is asked for through the server that holds it, wherever the environment points', async () => {
+  test('is maintained through the server that holds it, wherever the environment points', async () => {
     const server = await serve()
     await putFiles(server, 'build')
     for (const args of [['gc'], ['scrub'], ['backup', join(root, 'copy')]]) {
@@ -366,7 +367,7 @@ describe('a data directory that another process holds', () => {
   })
 })
 
-test('upkeep that the server refuses ends as its code says', async () => {
+test('maintenance that the server rejects ends with the status of its code', async () => {
   const server = await serve()
   const token = await server.token()
   for (const args of [['gc'], ['scrub'], ['backup', join(root, 'x')]]) {

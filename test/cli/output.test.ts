@@ -1,20 +1,20 @@
-/** Text of strangers, as a terminal, a reader of logs and a CI system's runner get it. */
+/** Untrusted text as terminals, readers of logs and CI runners see it. */
 import { describe, expect, test } from 'vitest'
 import { formatJson, formatTable, printable } from '../../src/cli/output.ts'
 
-describe('what a name would do', () => {
+describe('a name that would', () => {
   const cases: [string, name: string, shown: string][] = [
-    ['drive the terminal', 'a\u001b[2J\u009b2J', 'a\ufffd[2J\ufffd2J'],
-    ['begin a line', 'a\nb\u2028c\u2029d\r', 'a\ufffdb\ufffdc\ufffdd\ufffd'],
-    ['turn what follows', 'a\u202egpj.exe\u2066\u2069', 'a\ufffdgpj.exe\ufffd\ufffd'],
+    ['control the terminal', 'a\u001b[2J\u009b2J', 'a\ufffd[2J\ufffd2J'],
+    ['start a line', 'a\nb\u2028c\u2029d\r', 'a\ufffdb\ufffdc\ufffdd\ufffd'],
+    ['reverse the text that follows', 'a\u202egpj.exe\u2066\u2069', 'a\ufffdgpj.exe\ufffd\ufffd'],
     [
       'set an output of the step',
       '::set-output name=tag::evil',
       '\ufffd:set-output name=tag::evil',
     ],
-    ['do so behind blanks, which runners pass over', '  ::error::x', '  \ufffd:error::x'],
+    ['do so after blanks, which runners skip', '  ::error::x', '  \ufffd:error::x'],
     [
-      'do so anywhere in a line',
+      'do so in the middle of a line',
       'a ##[set-output name=tag;]evil',
       'a \ufffd#[set-output name=tag;]evil',
     ],
@@ -23,7 +23,7 @@ describe('what a name would do', () => {
       'a##vso[task.setvariable variable=x]y',
       'a\ufffd#vso[task.setvariable variable=x]y',
     ],
-    ['nothing', 'src/a::b/## c [d]/\u05d0\u200f.txt', 'src/a::b/## c [d]/\u05d0\u200f.txt'],
+    ['do nothing', 'src/a::b/## c [d]/\u05d0\u200f.txt', 'src/a::b/## c [d]/\u05d0\u200f.txt'],
   ]
 
   test.each(cases)('%s', (_what, name, shown) => {

@@ -1,4 +1,4 @@
-/** What long commands say while they work, on a terminal and elsewhere. */
+/** Progress output of long commands, on a terminal and elsewhere. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
@@ -7,7 +7,7 @@ import { writeOutputs, writeSummary } from '../../src/cli/job-report.ts'
 import { createProgress, createProgressLines } from '../../src/cli/progress.ts'
 import { makeDirectory } from '../client/tree.ts'
 
-/** Standard error as the command sees it. */
+/** A stand-in for stderr. */
 function openStderr(isTTY: boolean, columns = 80): { stream: NodeJS.WriteStream; text(): string } {
   let text = ''
   const stream = new Writable({
@@ -35,7 +35,7 @@ describe('progress', () => {
   test.each([
     ['without a terminal', false, true],
     ['in a CI job that pretends to have one', true, false],
-  ])('%s is a line for each phase, and one every ten seconds at most', (_, isTTY, bars) => {
+  ])('%s is one line per phase, and at most one every ten seconds', (_, isTTY, bars) => {
     const { stream, text } = openStderr(isTTY)
     const progress = createProgress(stream, { bars })
     for (let second = 0; second < 35; second++) {
@@ -55,7 +55,7 @@ describe('progress', () => {
     )
   })
 
-  test('of work without a known end is a line every ten seconds at most', () => {
+  test('of work without a known end is at most one line every ten seconds', () => {
     const { stream, text } = openStderr(false)
     const tell = createProgressLines(stream)
     for (let second = 0; second < 25; second++) {
@@ -65,31 +65,34 @@ describe('progress', () => {
     expect(text()).toBe('10 are gone\n20 are gone\n')
   })
 
-  test.each([80, 40])('on a terminal of %d columns is bars that fit, and go away', (columns) => {
-    const { stream, text } = openStderr(true, columns)
-    const progress = createProgress(stream, { bars: true })
-    for (let second = 0; second <= 4; second++) {
-      progress.show([
-        { label: 'Hashing', doneBytes: 40 * MiB, totalBytes: 40 * MiB, note: '9 files' },
-        { label: 'Sending', doneBytes: second * 5 * MiB, totalBytes: 40 * MiB },
-      ])
-      vi.advanceTimersByTime(1000)
-    }
-    const drawn = text().split('\u001b[2A\u001b[0J').at(-1)!
-    const [hashing, sending] = drawn.split('\n')
-    const whole = [
-      'Hashing    #################### 40.0 MiB of 40.0 MiB, 9 files',
-      'Sending    ##########.......... 20.0 MiB of 40.0 MiB  5.0 MiB/s  eta 4 s',
-    ]
-    expect([hashing, sending]).toEqual(whole.map((line) => line.slice(0, columns - 1)))
-    progress.phase('nothing is said of phases')
-    progress.finish()
-    expect(text().endsWith('\u001b[2A\u001b[0J')).toBe(true)
-  })
+  test.each([80, 40])(
+    'on a terminal of %d columns is bars that fit, and that are removed at the end',
+    (columns) => {
+      const { stream, text } = openStderr(true, columns)
+      const progress = createProgress(stream, { bars: true })
+      for (let second = 0; second <= 4; second++) {
+        progress.show([
+          { label: 'Hashing', doneBytes: 40 * MiB, totalBytes: 40 * MiB, note: '9 files' },
+          { label: 'Sending', doneBytes: second * 5 * MiB, totalBytes: 40 * MiB },
+        ])
+        vi.advanceTimersByTime(1000)
+      }
+      const drawn = text().split('\u001b[2A\u001b[0J').at(-1)!
+      const [hashing, sending] = drawn.split('\n')
+      const whole = [
+        'Hashing    #################### 40.0 MiB of 40.0 MiB, 9 files',
+        'Sending    ##########.......... 20.0 MiB of 40.0 MiB  5.0 MiB/s  eta 4 s',
+      ]
+      expect([hashing, sending]).toEqual(whole.map((line) => line.slice(0, columns - 1)))
+      progress.phase('nothing is said of phases')
+      progress.finish()
+      expect(text().endsWith('\u001b[2A\u001b[0J')).toBe(true)
+    },
+  )
 })
 
-describe('a job', () => {
-  test('gets outputs, those of several lines between delimiters, and a table that cells cannot break', async () => {
+describe('a job report', () => {
+  test('writes outputs, multi-line ones between delimiters, and a table that cells cannot break', async () => {
     const directory = await makeDirectory()
     const files = { outputFile: join(directory, 'o'), summaryFile: join(directory, 's') }
     await writeOutputs(files, { plain: 'a=b', evil: 'x\nother=1' })
@@ -104,7 +107,7 @@ describe('a job', () => {
     )
   })
 
-  test('that is none gets nothing', async () => {
+  test('writes nothing outside a job', async () => {
     const files = { outputFile: null, summaryFile: null }
     await expect(writeOutputs(files, { a: '1' })).resolves.toBeUndefined()
     await expect(writeSummary(files, 'x', [])).resolves.toBeUndefined()

@@ -12,7 +12,7 @@ async function trove(...args: string[]): Promise<Outcome> {
   return await runTroveInside(args, { TROVE_URL: server.url, TROVE_TOKEN: await server.token() })
 }
 
-/** An artifact in a run of its own; answers the run. */
+/** Puts an artifact into a new run; returns the run. */
 async function putArtifact(body: Uint8Array = randomBytes(50_000)): Promise<number> {
   runs += 1
   await server.put(`${runs}/build`, { body })
@@ -30,7 +30,7 @@ function removedOf({ text }: Outcome): Removed {
 }
 
 describe('trove rm', () => {
-  test('says before and after what it frees, and how to take it back', async () => {
+  test('shows before and after what it frees, and how to undo it', async () => {
     const run = await putArtifact()
     const dry = await trove('rm', '-n', `${run}/build`)
     expect([dry.status, dry.text]).toEqual([0, ''])
@@ -40,12 +40,12 @@ describe('trove rm', () => {
     expect((await trove('ls', `${run}/build`)).status).toBe(0)
     const done = await trove('rm', `${run}/build`)
     expect(done.stderr).toMatch(
-      /^deleted id:\d+ build .*\nfrees 4\d\.\d KiB; `trove rm --undo` by a token of scope write takes it back until 20\S+Z\n$/,
+      /^deleted id:\d+ build .*\nfrees 4\d\.\d KiB; `trove rm --undo` with a token of scope write restores it until 20\S+Z\n$/,
     )
     expect((await trove('ls', `${run}/build`)).status).toBe(4)
   })
 
-  test('counts what several share once, and what others hold not at all', async () => {
+  test('counts content shared by several once, and content that others hold not at all', async () => {
     const shared = randomBytes(80_000)
     const [a, b, other] = [
       await putArtifact(shared),
@@ -64,7 +64,7 @@ describe('trove rm', () => {
     expect(all.freedBytes).toBeLessThan(81_000)
   })
 
-  test('tells of one that is named twice once', async () => {
+  test('reports an artifact that is named twice only once', async () => {
     const run = await putArtifact()
     const twice = [`${run}/build`, `${run}/build`]
     const removed = await trove('rm', ...twice, '--json')
@@ -73,17 +73,17 @@ describe('trove rm', () => {
     const back = await trove('rm', '--undo', ...twice)
     expect(back).toMatchObject({
       status: 0,
-      stderr: expect.stringMatching(/^id:\d+ build is back\n$/),
+      stderr: expect.stringMatching(/^id:\d+ build restored\n$/),
     })
   })
 
-  test('deletes nothing when one of several is not there', async () => {
+  test('deletes nothing when one of several does not exist', async () => {
     const run = await putArtifact()
     expect((await trove('rm', `${run}/build`, `${run}/nope`)).status).toBe(3)
     expect((await trove('ls', `${run}/build`)).status).toBe(0)
   })
 
-  test('--undo takes it back by name or id, while that can be done', async () => {
+  test('--undo restores by name or id, within the undo period', async () => {
     const run = await putArtifact()
     expect(await trove('rm', '--undo', `${run}/build`)).toMatchObject({
       status: 3,
@@ -105,14 +105,14 @@ describe('trove rm', () => {
     })
   })
 
-  test('--undo of what has another in its place says so', async () => {
+  test('--undo fails when another artifact has taken the name', async () => {
     const run = await putArtifact()
     await trove('rm', `${run}/build`)
     await server.put(`${run}/build`)
     expect((await trove('rm', '--undo', `${run}/build`)).status).toBe(7)
   })
 
-  test('needs a token that may', async () => {
+  test('requires permission to delete', async () => {
     const run = await putArtifact()
     const environment = {
       TROVE_URL: server.url,
@@ -124,7 +124,7 @@ describe('trove rm', () => {
 })
 
 describe('trove expire', () => {
-  test('moves the end, to this moment too, and says when it is', async () => {
+  test('changes the expiry, even to now, and reports it', async () => {
     const run = await putArtifact()
     const later = await trove('expire', `${run}/build`, '--in', '7d')
     expect(later.stderr).toMatch(/^id:\d+ build expires at 20\S+Z\n$/)
@@ -139,19 +139,20 @@ describe('trove expire', () => {
     })
   })
 
-  test('goes no further than the longest retention', async () => {
+  test('is limited to the longest retention', async () => {
     const run = await putArtifact()
     const far = await trove('expire', `${run}/build`, '--in', '3650d', '--json')
     const { expiresAt } = JSON.parse(far.text) as { expiresAt: string }
     expect(Date.parse(expiresAt)).toBe(server.clock.now + 400 * 86_400_000)
-    expect(far.stderr).toMatch(/ expires at 20\S+Z, in 400 days: no more is allowed\n$/)
+    expect(far.stderr).toMatch(/ expires at 20\S+Z, in 400 days, the longest allowed\n$/)
     expect((await trove('expire', `${run}/build`, '--in', '400d')).stderr).toMatch(/Z\n$/)
     const dry = await trove('expire', `${run}/build`, '--in', '5000d', '-n', '--json')
     expect(JSON.parse(dry.text)).toMatchObject({ expiresAt })
   })
 
-  // The server's clock is two hours ahead: what a laptop with a late clock would reckon has passed there.
-  test('goes by the clock of the server', async () => {
+  // The server's clock is two hours ahead: a time computed by a client with a slow clock would have
+  // passed there.
+  test("uses the server's clock", async () => {
     const run = await putArtifact()
     const hourMs = 3_600_000
     const ahead = 2 * hourMs
@@ -162,7 +163,7 @@ describe('trove expire', () => {
     server.clock.now -= ahead
   })
 
-  test('is tried only by who may do it', async () => {
+  test('--dry-run also requires permission', async () => {
     const run = await putArtifact()
     const reading = { TROVE_URL: server.url, TROVE_TOKEN: await server.token({ scope: 'read' }) }
     expect(
@@ -172,17 +173,17 @@ describe('trove expire', () => {
 })
 
 describe('trove keep', () => {
-  test('is told by whoever would let it expire', async () => {
+  test('is mentioned by `trove expire`', async () => {
     const run = await putArtifact()
     await trove('keep', `${run}/build`)
     for (const more of [['-n'], []]) {
       const outcome = await trove('expire', `${run}/build`, '--in', '0s', ...more)
-      expect(outcome.stderr).toMatch(/^id:\d+ build .*`trove keep --release` .*: it is kept\n$/)
+      expect(outcome.stderr).toMatch(/^id:\d+ build .*`trove keep --release`: it is kept\n$/)
     }
     expect((await trove('ls', `${run}/build`)).status).toBe(0)
   })
 
-  test('outlasts every retention, until it is released', async () => {
+  test('outlasts every retention until the artifact is released', async () => {
     const run = await putArtifact()
     expect((await trove('keep', `${run}/build`)).stderr).toMatch(
       /^id:\d+ build is kept until it is released\n$/,

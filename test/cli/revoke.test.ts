@@ -23,7 +23,7 @@ async function isRefused(token: string): Promise<boolean> {
   return (await server.send('/api/v1/artifacts', { token })).status === 401
 }
 
-test('the token on stdin, and no other', async () => {
+test('revokes the token on stdin, and no other', async () => {
   const token = await server.token({ scope: 'job', run: 7, job: 'build' })
   const twin = await server.token({ scope: 'job', run: 7, job: 'build' })
   const outcome = await revoke(`${token}\n`)
@@ -32,13 +32,13 @@ test('the token on stdin, and no other', async () => {
   expect([await isRefused(token), await isRefused(twin)]).toEqual([true, false])
 })
 
-test('what is no token is refused', async () => {
+test('rejects input that is not a token', async () => {
   expect(await revoke('')).toMatchObject({ status: 2 })
   expect(await revoke('x'.repeat(20_000))).toMatchObject({ status: 2 })
   expect(await revoke('x')).toMatchObject({ status: 5 })
 })
 
-test('all that a project has, by who may write it', async () => {
+test('revokes all tokens of a project, with permission to write to it', async () => {
   const environment = { TROVE_URL: server.url }
   const args = ['revoke', '--project', 'octo/app', '--json']
   const reader = await server.token({ scope: 'read' })
@@ -51,8 +51,8 @@ test('all that a project has, by who may write it', async () => {
   expect([await isRefused(reader), await isRefused(writer)]).toEqual([true, true])
 })
 
-test('one that `trove token list` names, by its id', async () => {
-  // What was issued before the last revocation is void.
+test('revokes a token by the id that `trove token list` shows', async () => {
+  // Tokens issued before the last revocation are invalid.
   server.clock.now += 1
   const environment = { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }
   const minting = ['token', '--url', server.url, '--scope', 'read', '--expires', '1h']

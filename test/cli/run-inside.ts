@@ -1,12 +1,13 @@
-/** Runs `trove` in the process of the test: a fifth of the time that a process of its own takes. What is about processes
- *  (signals, pipes, stdin, the build) takes those of `run-trove.ts`. */
+/** Runs `trove` within the test process, in a fifth of the time of a separate process. Tests of
+ *  process behaviour (signals, pipes, stdin, the build) use `run-trove.ts`. */
 import { Writable } from 'node:stream'
 import { commands } from '../../src/cli/command-list.ts'
 import { runArguments } from '../../src/cli/program.ts'
 import { type Outcome, runTrove } from './run-trove.ts'
 
-/** As `runTrove`. Calls take turns, since environment and directory are those of the process. Where `CI` is set each is a
- *  process of its own after all, so that the build of every command is tested as well. */
+/** Like `runTrove`. Calls are serialized, since environment and working directory belong to the
+ *  process. With `CI` set each call is a separate process after all, so that the build of every
+ *  command is tested too. */
 export async function runTroveInside(
   args: string[],
   environment: Record<string, string> = {},
@@ -50,7 +51,7 @@ async function runHere(
   }
 }
 
-/** Like a pipe it is no terminal. */
+/** A stream that, like a pipe, is not a terminal. */
 function streamInto(chunks: Buffer[]): NodeJS.WriteStream {
   const stream = new Writable({
     write: (chunk: Buffer, _, done) => {

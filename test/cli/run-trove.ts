@@ -1,4 +1,4 @@
-/** Runs the built `trove` as users do: a process of its own, with an environment of its own. */
+/** Runs the built `trove` as users do: in a process with its own environment. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { buffer } from 'node:stream/consumers'

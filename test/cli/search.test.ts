@@ -1,4 +1,4 @@
-/** `trove search`: from a pattern to paths that other commands take. */
+/** `trove search`: from a pattern to paths that other commands accept. */
 import { beforeAll, expect, test } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import { tarOf } from '../http/archives-of.ts'
@@ -22,7 +22,7 @@ async function trove(args: string[]): Promise<Outcome> {
   return await runTroveInside(args, { TROVE_URL: server.url, TROVE_TOKEN: await server.token() })
 }
 
-test('lists what matches, the newest first, so that `trove cat` takes it', async () => {
+test('lists matches, newest first, in the form that `trove cat` accepts', async () => {
   const found = await trove(['search', '**/*.html', '--run', '2'])
   expect(found).toMatchObject({ status: 0, stderr: '' })
   const [header, first = '', second = '', ...rest] = found.text.trimEnd().split('\n')
@@ -34,7 +34,7 @@ test('lists what matches, the newest first, so that `trove cat` takes it', async
   expect((await trove(['cat', reference])).text).toBe('report.html of 2')
 })
 
-test('takes several patterns, filters, and --json', async () => {
+test('accepts several patterns, filters, and --json', async () => {
   const globs = ['report.html', 'no*s.{txt,md}']
   const { status, text } = await trove(['search', ...globs, '--branch', 'b3', '--json'])
   expect(status).toBe(0)
@@ -49,24 +49,27 @@ test('takes several patterns, filters, and --json', async () => {
 test('says when there are more than --limit', async () => {
   const cut = await trove(['search', '**/*.html', '--limit', '5'])
   expect(cut.text.trimEnd().split('\n')).toHaveLength(6)
-  expect(cut).toMatchObject({ status: 0, stderr: 'the newest 5 shown; --limit shows more\n' })
+  expect(cut).toMatchObject({
+    status: 0,
+    stderr: 'showing the newest 5; use --limit to show more\n',
+  })
   expect((await trove(['search', '**/*.html', '--limit', '6'])).stderr).toBe('')
 })
 
-test('nothing found is status 1, unless that is fine', async () => {
+test('exits with 1 when nothing is found, unless --allow-empty is set', async () => {
   const none = await trove(['search', 'port*'])
   expect(none).toMatchObject({ status: 1, text: '' })
   expect(none.stderr).toBe(
-    "no path in any artifact that was searched matches; '**/port*' looks in all directories\n",
+    "no path in the searched artifacts matches; use '**/port*' to search all directories\n",
   )
   expect(await trove(['search', 'a/b', '--allow-empty', '--json'])).toMatchObject({
     status: 0,
     text: '[]\n',
-    stderr: 'no path in any artifact that was searched matches\n',
+    stderr: 'no path in the searched artifacts matches\n',
   })
 })
 
-test('refuses what cannot be searched for', async () => {
+test('rejects invalid patterns and flags', async () => {
   expect(await trove(['search'])).toMatchObject({
     status: 2,
     stderr: expect.stringContaining('GLOB is missing'),
@@ -77,7 +80,9 @@ test('refuses what cannot be searched for', async () => {
   })
   expect(await trove(['search', 'a', '--since', 'lately'])).toMatchObject({
     status: 2,
-    stderr: expect.stringContaining('--since must be such as 7d or 2026-11-29, got "lately"'),
+    stderr: expect.stringContaining(
+      '--since must be a duration or date such as 7d or 2026-11-29, got "lately"',
+    ),
   })
   expect(await trove(['search', 'a', '--nmae', 'b'])).toMatchObject({
     status: 2,
@@ -85,7 +90,7 @@ test('refuses what cannot be searched for', async () => {
   })
 })
 
-test('a program gets all, however many answers they take', async () => {
+test('the client library yields all matches, however many responses they take', async () => {
   const files = Array.from({ length: 450 }, (_, index) => ({ name: `many/${index}.bin` }))
   const path = '/api/v1/projects/octo/many/runs/1/artifacts/many'
   const token = await server.token({ project: 'octo/many' })

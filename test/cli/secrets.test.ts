@@ -1,4 +1,4 @@
-/** `trove secrets` as people and gates use it. */
+/** `trove secrets` as people and CI gates use it. */
 import { expect, test } from 'vitest'
 import type { WireSecretList } from '../../src/api/secrets.ts'
 import { zipOf } from '../actions/archives.ts'
@@ -15,16 +15,16 @@ async function trove(...args: string[]): Promise<Outcome> {
   return await runTroveInside(args, { TROVE_URL: server.url, TROVE_TOKEN: await server.token() })
 }
 
-test('places and kinds are listed, and can be dismissed', async () => {
+test('lists secrets with place and kind, and dismisses them', async () => {
   const body = zipOf({ '.git/config': checkoutConfig(), 'ci.log': githubToken() })
   await server.put('7/site', { headers: { 'content-type': 'application/zip' }, body })
   const early = await trove('secrets', '7/site')
-  expect(early).toMatchObject({ status: 1, stderr: expect.stringContaining('looked at it yet') })
+  expect(early).toMatchObject({ status: 1, stderr: expect.stringContaining('not searched yet') })
   await lookNow(server)
   const found = await trove('secrets', '7/site')
   expect(found).toMatchObject({ status: 14, stderr: '2 secrets found\n' })
   expect(found.text.split('\n').map((line) => line.replaceAll(/ {2,}/g, '|'))).toEqual([
-    'PLACE|KIND|SAID OF IT',
+    'PLACE|KIND|STATUS',
     '.git/config:7|git credential left by a checkout',
     'ci.log:1|GitHub token',
     '',
@@ -44,7 +44,7 @@ test('places and kinds are listed, and can be dismissed', async () => {
   expect(await trove('secrets', '7/site', '--dismiss', 'other')).toMatchObject({ status: 3 })
 })
 
-test('an upload of a tree that the server has looked at before tells what it found', async () => {
+test('an upload of a tree that the server has already searched reports its secrets', async () => {
   const directory = await makeDirectory()
   await makeTree(directory, { 'ci.log': githubToken('again') })
   const upload = async (name: string): Promise<string> =>
@@ -52,6 +52,6 @@ test('an upload of a tree that the server has looked at before tells what it fou
   expect(await upload('first')).not.toContain('warning')
   await lookNow(server)
   expect(await upload('second')).toMatch(
-    /^trove: warning: the upload holds 1 secret, as the server knows .* `trove secrets id:\d+` lists them$/m,
+    /^trove: warning: the upload contains 1 secret, known to the server .* `trove secrets id:\d+`$/m,
   )
 })

@@ -17,14 +17,14 @@ afterEach(async () => {
   await rm(dataDir, { recursive: true, force: true })
 })
 
-/** The lines of stdout so far, growing. */
+/** Returns the lines of stdout, which grow. */
 function readLines(child: ChildProcessWithoutNullStreams): string[] {
   const lines: string[] = []
   createInterface({ input: child.stdout }).on('line', (line) => lines.push(line))
   return lines
 }
 
-/** The first line of stdout; '' when the process ends without one. */
+/** The first line of stdout; '' when the process ends without any. */
 async function firstLine(child: ChildProcessWithoutNullStreams): Promise<string> {
   return await new Promise((resolve) => {
     createInterface({ input: child.stdout }).once('line', resolve)
@@ -36,7 +36,7 @@ async function firstLine(child: ChildProcessWithoutNullStreams): Promise<string>
 
 describe('trove serve', () => {
   test.each(['SIGTERM', 'SIGINT'] as const)(
-    'prints one line once it is ready, and stops with 0 on %s',
+    'prints one line when it is ready, and stops with 0 on %s',
     async (signal) => {
       const child = startTrove(['serve', '--data', dataDir, '--port', '0'])
       const lines = readLines(child)
@@ -51,7 +51,7 @@ describe('trove serve', () => {
     },
   )
 
-  test('outlives whoever reads its log', async () => {
+  test('keeps running when the reader of its log goes away', async () => {
     const child = startTrove(['serve', '--data', dataDir, '--port', '0'])
     const lines = readLines(child)
     child.stderr.destroy()
@@ -64,7 +64,7 @@ describe('trove serve', () => {
     expect(child.exitCode).toBe(0)
   })
 
-  test('refuses a directory that another server works on', async () => {
+  test('rejects a directory that another server uses', async () => {
     const first = startTrove(['serve', '--data', dataDir, '--port', '0'])
     await firstLine(first)
     const second = await runTrove(['serve', '--data', dataDir, '--port', '0'])
@@ -77,7 +77,7 @@ describe('trove serve', () => {
     await once(first, 'close')
   })
 
-  test('names every bad setting at once', async () => {
+  test('reports all bad settings at once', async () => {
     const outcome = await runTrove(['serve', '--data', dataDir, '--port', 'x'], {
       TROVE_WORKERS: '0',
     })
@@ -86,7 +86,7 @@ describe('trove serve', () => {
     expect(outcome.stderr).toMatch(/TROVE_WORKERS must be/)
   })
 
-  test('that cannot listen says what decides where', async () => {
+  test('that cannot listen hints at the settings', async () => {
     const first = startTrove(['serve', '--data', dataDir, '--port', '0'])
     const port = (await firstLine(first)).split(':').at(-1)!
     const other = join(dataDir, 'other')
@@ -94,43 +94,45 @@ describe('trove serve', () => {
     const unknown = await runTrove(['serve', '--data', other, '--host', 'no.such.invalid'])
     for (const { status, stderr } of [taken, unknown]) {
       expect(status).toBe(1)
-      expect(stderr).toMatch(/^trove: .*\nhint: --host and --port \(TROVE_HOST, TROVE_PORT\) /)
+      expect(stderr).toMatch(
+        /^trove: .*\nhint: Set where to listen with --host and --port \(TROVE_HOST, TROVE_PORT\)/,
+      )
     }
     first.kill('SIGTERM')
     await once(first, 'close')
   })
 
-  test('tells in its log of what looks like a setting and is none, and of its end', async () => {
+  test('logs variables that look like settings but are not, and its end', async () => {
     const child = startTrove(['serve', '--data', dataDir, '--port', '0'], { TROVE_QUOTA: '1GB' })
     const stderr = buffer(child.stderr)
     await firstLine(child)
     child.kill('SIGTERM')
     await once(child, 'close')
     const text = (await stderr).toString()
-    expect(text).toContain('"level":"warn","message":"TROVE_QUOTA is no setting of a server"')
+    expect(text).toContain('"level":"warn","message":"TROVE_QUOTA is not a setting of the server"')
     expect(text).toContain('"message":"stopping"')
     expect(text).toContain('"message":"stopped"')
   })
 
-  test('tells in two lines of a database that is none, or not to be written', async () => {
+  test('reports an invalid or unwritable database in two lines', async () => {
     const path = join(dataDir, 'trove.db')
     await writeFile(path, 'this is no database, however long one looks at it\n'.repeat(100))
     const refused = await runTrove(['serve', '--data', dataDir, '--port', '0'])
     expect(refused).toMatchObject({ status: 1, text: '' })
     expect(refused.stderr).toBe(
       `trove: ${path} cannot be opened: file is not a database (SQLITE_NOTADB)\n` +
-        'hint: Put a backup in its place, or move it away with its -wal and -shm and run `trove recover --from-packs`.\n',
+        'hint: Restore a backup, or move the file away with its -wal and -shm files and run `trove recover --from-packs`.\n',
     )
     await rm(path)
     await mkdir(path)
     const { stderr } = await runTrove(['serve', '--data', dataDir, '--port', '0'])
     expect(stderr).toBe(
       `trove: ${path} cannot be opened: unable to open database file (SQLITE_CANTOPEN)\n` +
-        'hint: May the user who runs this write to that directory and to what is in it, and has its disk inodes left (df -i)?\n',
+        'hint: Check that this user may write to that directory and the files in it, and that its disk has free inodes (df -i).\n',
     )
   })
 
-  test('names a key that is none', async () => {
+  test('reports an invalid key', async () => {
     const path = join(dataDir, 'secret.key')
     await writeFile(path, 'short')
     expect(await runTrove(['serve', '--data', dataDir, '--port', '0'])).toMatchObject({
@@ -139,7 +141,7 @@ describe('trove serve', () => {
     })
   })
 
-  test('leaves a database alone that a newer version wrote, and says what to do', async () => {
+  test('does not touch a database written by a newer version, and says what to do', async () => {
     const child = startTrove(['serve', '--data', dataDir, '--port', '0'])
     await firstLine(child)
     child.kill()
@@ -156,7 +158,7 @@ describe('trove serve', () => {
     expect(refused.text).toBe('')
     expect(refused.stderr).toBe(
       `trove: ${path} was written by a newer version of Trove and was left unchanged\n` +
-        'hint: Start that version again, or put back the backup from before the upgrade.\n',
+        'hint: Start that version again, or restore the backup from before the upgrade.\n',
     )
   })
 })

@@ -1,4 +1,4 @@
-/** `trove shasum`, judged by `sha256sum -c`. */
+/** `trove shasum`, checked with `sha256sum -c`. */
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -26,7 +26,7 @@ async function trove(args: string[], cwd?: string): Promise<Outcome> {
   return await runTroveInside(args, { ...access, HOME: '/nonexistent' }, cwd)
 }
 
-/** As artifact `1/NAME`. */
+/** Uploads as artifact `1/NAME`. */
 async function upload(directory: string, name: string): Promise<void> {
   const args = ['upload', name, directory, '--run', '1', '--include-hidden']
   expect(await trove(args)).toMatchObject({ status: 0 })
@@ -36,7 +36,7 @@ function sha256sum(args: string[], cwd: string, input?: string | Buffer): string
   return execFileSync('sha256sum', args, { cwd, input, encoding: 'utf8' })
 }
 
-test('names of all kinds and large files pass sha256sum -c where the artifact was downloaded to', async () => {
+test('output for unusual names and large files passes sha256sum -c in the downloaded directory', async () => {
   const root = await makeDirectory()
   const tree = join(root, 'tree')
   await makeHardTree(tree)
@@ -61,7 +61,7 @@ test('names of all kinds and large files pass sha256sum -c where the artifact wa
   expect(listed.text).not.toMatch(/dangling|link|absolute|empty-directory/)
 })
 
-test('of a path: the file, or what lies below, named from the root; JSON has sizes', async () => {
+test('for a path prints the file, or the files below it, with paths from the root; JSON has sizes', async () => {
   const root = await makeDirectory()
   await makeTree(root, {
     'bin/app': 'app',
@@ -102,7 +102,7 @@ test('of a path: the file, or what lies below, named from the root; JSON has siz
   })
 })
 
-test('--zip is of the file that a download saves, or says why it is not known; --tree is of the tree', async () => {
+test('--zip prints the digest of the downloaded zip, or says why it is unknown; --tree prints the tree digest', async () => {
   const root = await makeDirectory()
   const known = await trove(['shasum', '1/zipped', '--zip'])
   expect(known).toMatchObject({ status: 0, text: `${digestOf(zip)}  zipped.zip\n`, stderr: '' })
@@ -132,15 +132,15 @@ test('--zip is of the file that a download saves, or says why it is not known; -
 
 test.each([
   [['shasum'], 'REF is missing'],
-  [['shasum', '1/zipped', '--zip', '--tree'], '--zip and --tree exclude each other'],
-  [['shasum', '1/zipped:a', '--zip'], '--zip is of the whole'],
-  [['shasum', '1/zipped:a', '--tree'], '--tree is of the whole'],
-])('%j is refused', async (args, reason) => {
+  [['shasum', '1/zipped', '--zip', '--tree'], '--zip and --tree cannot be combined'],
+  [['shasum', '1/zipped:a', '--zip'], '--zip applies to the whole artifact'],
+  [['shasum', '1/zipped:a', '--tree'], '--tree applies to the whole artifact'],
+])('%j is rejected', async (args, reason) => {
   const stderr = expect.stringContaining(reason) as string
   expect(await trove(args)).toMatchObject({ status: 2, text: '', stderr })
 })
 
-test('a server that lies puts no line and no way out into the list', async () => {
+test('a misbehaving server cannot inject lines or paths outside the directory', async () => {
   for (const path of [`a\n${'0'.repeat(64)}  b`, '../b', '/b']) {
     const entry = {
       kind: 'file',

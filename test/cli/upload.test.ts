@@ -49,11 +49,15 @@ describe('trove upload selects', () => {
       ['dist/sub', 'logs'],
       ['dist/sub/b.js', 'logs/x.log'],
     ],
-    ['a glob below what comes before its first wildcard', ['dist/**/*.js'], ['a.js', 'sub/b.js']],
-    ['what no ! takes away', ['**/*.log', '!node_modules/**'], ['logs/x.log']],
-    ['a directory without what ! takes away', ['dist', '!dist/sub'], ['a.js', 'a.js.map']],
     [
-      'without --exclude, several times',
+      'a glob relative to the part before its first wildcard',
+      ['dist/**/*.js'],
+      ['a.js', 'sub/b.js'],
+    ],
+    ['paths that no ! excludes', ['**/*.log', '!node_modules/**'], ['logs/x.log']],
+    ['a directory without what ! excludes', ['dist', '!dist/sub'], ['a.js', 'a.js.map']],
+    [
+      'without what several --exclude match',
       ['dist', '--exclude', '**/*.map', '--exclude', 'sub'],
       ['a.js'],
     ],
@@ -65,17 +69,17 @@ describe('trove upload selects', () => {
   ])('%s', async (_, args, paths) => {
     expect(await trove(['upload', 'build', ...args])).toMatchObject({ status: 0, text: '' })
     expect(await pathsOf('build')).toEqual(paths)
-    // A dry run says the same beforehand.
+    // A dry run lists the same paths beforehand.
     const planned = await trove(['upload', 'build', ...args, '--dry-run'])
     expect(planned.text.trim().split('\n')).toEqual(paths)
   })
 
-  test('directories of which nothing is left, which a dry run tells from files', async () => {
+  test('directories left empty, which a dry run marks as such', async () => {
     const args = ['upload', 'bare', 'dist', '--exclude', 'sub/*', '--exclude', '*.map']
     expect((await trove([...args, '--dry-run'])).text).toBe('a.js\nsub/\n')
   })
 
-  test('links as links, or what they lead to with --symlinks follow', async () => {
+  test('symlinks as symlinks, or their targets with --symlinks follow', async () => {
     await symlink('a.js', join(root, 'dist/link'))
     await symlink('nowhere', join(root, 'dist/dangling'))
     await trove(['upload', 'kept', 'dist'])
@@ -120,7 +124,7 @@ describe('trove upload of credentials', () => {
     })
   })
 
-  test('names them by path, line and kind, and never by what they are', async () => {
+  test('reports path, line and kind, but never the secret itself', async () => {
     const { status, text, stderr } = await trove([...checkout, '--json'])
     expect(status).toBe(0)
     expect(JSON.parse(text)).toMatchObject({
@@ -130,17 +134,17 @@ describe('trove upload of credentials', () => {
       ],
     })
     expect(stderr).toContain(
-      'trove: warning: the upload holds 2 secrets\n  .env:2: secret in an .env file\n  .git/config:7: git credential',
+      'trove: warning: the upload contains 2 secrets\n  .env:2: secret in an .env file\n  .git/config:7: git credential',
     )
     expect(text + stderr).not.toContain(randomText(20))
   })
 
-  test('is said before anything is sent with --dry-run, and to a job as an annotation', async () => {
+  test('warns with --dry-run before anything is sent, and annotates a job', async () => {
     const planned = await trove([...checkout, '--dry-run'])
     expect(planned).toMatchObject({ status: 0, stderr: expect.stringContaining('.env:2: secret') })
     const job = await trove(checkout, { GITHUB_STEP_SUMMARY: join(root, '.cache/summary') })
     expect(job.stderr).toMatch(
-      /^::warning title=Secrets in an artifact::Artifact build holds 2 secrets%0A {2}\.env:2: .*uploaded\.$/m,
+      /^::warning title=Secrets in an artifact::Artifact build contains 2 secrets%0A {2}\.env:2: .*uploaded\.$/m,
     )
   })
 
@@ -148,7 +152,7 @@ describe('trove upload of credentials', () => {
     for (const args of [checkout, [...checkout, '--dry-run']]) {
       const refused = await trove([...args, '--fail-on-secrets'])
       expect(refused).toMatchObject({ status: 14, text: '' })
-      expect(refused.stderr).toContain('nothing was sent, since it holds 2 secrets')
+      expect(refused.stderr).toContain('nothing was sent: the upload contains 2 secrets')
     }
     expect(await trove(['ls', `${run}/build`])).toMatchObject({ status: 3 })
     const without = ['--exclude', '.git/**', '--exclude', '.env', '--fail-on-secrets']
@@ -156,7 +160,7 @@ describe('trove upload of credentials', () => {
   })
 })
 
-describe('trove upload tells', () => {
+describe('trove upload reports', () => {
   test('a summary on stderr, and with --json the result on stdout', async () => {
     const first = await trove(['upload', 'build', 'dist', '--retention-days', '7'])
     expect(first).toMatchObject({ status: 0, text: '' })
@@ -167,7 +171,9 @@ describe('trove upload tells', () => {
     expect(first.stderr).toContain(`${server.url}/octo/app/actions/runs/${run}/artifacts/`)
     expect(first.stderr).not.toContain('warning')
     const long = await trove(['upload', 'long', 'dist', '--retention-days', '999'])
-    expect(long.stderr).toMatch(/\ntrove: warning: it is kept for 400 days, not for 999 days\n$/)
+    expect(long.stderr).toMatch(
+      /\ntrove: warning: the artifact is kept for 400 days, not 999 days\n$/,
+    )
     const second = await trove(['upload', 'other', 'dist', '--json'])
     const result = JSON.parse(second.text) as Record<string, unknown>
     expect(Object.keys(result)).toEqual([
@@ -192,19 +198,19 @@ describe('trove upload tells', () => {
     })
   })
 
-  test('the same upload again that it was there already', async () => {
+  test('that an identical upload already exists', async () => {
     await trove(['upload', 'build', 'dist'])
     const again = await trove(['upload', 'build', 'dist'])
     expect(again).toMatchObject({
       status: 0,
-      stderr: expect.stringContaining('it was there already'),
+      stderr: expect.stringContaining('already uploaded'),
     })
   })
 
-  test('a taken name with status 7, unless it may overwrite', async () => {
+  test('a taken name with status 7, unless --overwrite is set', async () => {
     await trove(['upload', 'build', 'dist'])
     const refused = await trove(['upload', 'build', 'logs'])
-    // It is told before anything is sent.
+    // Reported before anything is sent.
     expect(refused.stderr).not.toContain('sent')
     expect(refused).toMatchObject({
       status: 7,
@@ -214,17 +220,17 @@ describe('trove upload tells', () => {
     expect(await pathsOf('build')).toEqual(['x.log'])
   })
 
-  test('an unreadable file by its name', async () => {
+  test('an unreadable file by name', async () => {
     const file = join(root, 'dist/a.js')
     await chmod(file, 0o000)
     const outcome = await trove(['upload', 'build', 'dist'])
-    // Root reads everything.
+    // Root can read every file.
     if (process.getuid?.() === 0) expect(outcome.status).toBe(0)
     else expect(outcome).toMatchObject({ status: 1, stderr: expect.stringContaining(file) })
   })
 })
 
-test('--compression-level and --jobs are heeded, and say what they accept', async () => {
+test('--compression-level and --jobs take effect, and report the accepted values', async () => {
   const sent = async (level: string): Promise<number> => {
     await makeTree(root, { 'text/t': lines(50_000 + Number(level)) })
     const args = ['upload', `level-${level}`, 'text', '--compression-level', level, '--jobs', '1']
@@ -252,12 +258,12 @@ test.each([
   [['build'], /PATH is missing/],
   [['bad/name', 'dist'], /bad\/name/],
   [['build', 'dist', '--bogus'], /--bogus/],
-])('upload %j is a mistake in usage', async (args, message) => {
+])('upload %j is a usage error', async (args, message) => {
   const outcome = await trove(['upload', ...args])
   expect(outcome).toMatchObject({ status: 2, text: '', stderr: expect.stringMatching(message) })
 })
 
-test('without a home nothing is remembered, least of all in the working directory', async () => {
+test('without a home directory nothing is cached, least of all in the working directory', async () => {
   const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token(), HOME: '' }
   const before = await readdir(root)
   const outcome = await runTroveInside(
@@ -270,7 +276,7 @@ test('without a home nothing is remembered, least of all in the working director
 })
 
 describe('inside a GitHub-style job', () => {
-  test('outputs and a summary are left for the job, without a flag', async () => {
+  test('writes outputs and a summary for the job, without a flag', async () => {
     const output = join(root, 'output')
     const summary = join(root, 'summary')
     const token = await server.token({ scope: 'job', run, job: 'build', branch: 'main' })
@@ -296,14 +302,14 @@ describe('inside a GitHub-style job', () => {
     expect(await readFile(summary, 'utf8')).toMatch(
       /^### Artifact build\n\n\| \| \|\n\|---\|---\|\n\| files \| 3 \|\n[\s\S]*\| page \| http/,
     )
-    // A phase a line, and no bars.
+    // One line per phase, and no bars.
     expect(uploaded.stderr).toMatch(/^hashed 3 files, .*\nsent .*\nbuild {2}3 files/)
     const back = join(root, 'back')
     const downloaded = await runTroveInside(['download', `${run}/build`, back], job, root)
     expect(downloaded.status).toBe(0)
     expect(await readFile(output, 'utf8')).toMatch(new RegExp(`\ndownload-path=${back}\n$`))
     expect(await readFile(summary, 'utf8')).toMatch(
-      /### Downloaded build\n[\s\S]*3, of which 3 were written/,
+      /### Downloaded build\n[\s\S]*3, 3 of them written/,
     )
     const archive = join(root, 'build.zip')
     expect(
@@ -319,7 +325,7 @@ describe('inside a GitHub-style job', () => {
     ['upload', 'build', 'dist'],
     ['download', '1/left', 'back'],
     ['download', '1/left', '-o', 'left.zip'],
-  ])('%s leaves its outputs also where nobody reads what it prints', async (...args) => {
+  ])('%s writes its outputs even when nobody reads stdout', async (...args) => {
     const output = join(root, 'output')
     const access = {
       TROVE_URL: server.url,
@@ -336,7 +342,7 @@ describe('inside a GitHub-style job', () => {
     expect(await readFile(output, 'utf8')).toMatch(/^(artifact-id|download-path)=/)
   })
 
-  test('what it leaves does not depend on who reads its talk', async () => {
+  test('outputs are written even when nobody reads stderr', async () => {
     const output = join(root, 'output')
     const access = {
       TROVE_URL: server.url,
@@ -356,7 +362,7 @@ describe('inside a GitHub-style job', () => {
     expect(taken.exitCode).toBe(7)
   })
 
-  test('tells that a server cannot be reached while it is tried again', async () => {
+  test('reports an unreachable server while retrying', async () => {
     const access = {
       TROVE_URL: 'http://127.0.0.1:1',
       TROVE_TOKEN: await server.token(),
@@ -372,14 +378,14 @@ describe('inside a GitHub-style job', () => {
       told += chunk.toString()
     })
     const wanted =
-      'trove: http://127.0.0.1:1 cannot be reached: connect ECONNREFUSED 127.0.0.1:1; trying again\n'
+      'trove: http://127.0.0.1:1 cannot be reached: connect ECONNREFUSED 127.0.0.1:1; retrying\n'
     await expect.poll(() => told, { timeout: 20_000 }).toContain(wanted)
     child.kill('SIGINT')
     await once(child, 'close')
     expect(child.exitCode).toBe(130)
   })
 
-  test('the token alone says project and run; flags and variables win over it', async () => {
+  test('project and run come from the token; flags and variables override it', async () => {
     const token = await server.token({ scope: 'job', run, job: 'build' })
     const environment = { TROVE_TOKEN: token, TROVE_RUN: '', TROVE_CACHE_DIR: join(root, '.cache') }
     const access = { TROVE_URL: server.url, TROVE_TOKEN: token }

@@ -1,4 +1,4 @@
-/** `trove url`: what it prints leads to what was meant. */
+/** `trove url`: the printed URLs lead to what was meant. */
 import { beforeAll, expect, test } from 'vitest'
 import { openSharedServer } from '../http/open-server.ts'
 import { runTroveInside } from './run-inside.ts'
@@ -26,13 +26,13 @@ async function url(...args: string[]): Promise<Outcome> {
   })
 }
 
-/** Status of the address, and where it leads to. */
+/** Status of the URL, and where it redirects to. */
 async function follow({ text }: Outcome): Promise<[number, string | null]> {
   const response = await server.send(text.trim())
   return [response.status, response.headers.get('location')]
 }
 
-test('is of the page: by id, or what stays the newest of its branch unless --immutable', async () => {
+test('prints the page by id, or the latest of a branch unless --immutable is set', async () => {
   const page = `/octo/app/actions/runs/42/artifacts/${id}`
   for (const args of [['42/build'], [`id:${id}`], ['latest:feature/x/build', '--immutable']]) {
     expect(await url(...args)).toMatchObject({
@@ -60,14 +60,14 @@ test('is of the page: by id, or what stays the newest of its branch unless --imm
   expect(json).toEqual({ artifactId: id, name: 'build', url: server.url + page })
 })
 
-test('--download is of the zip, or of the bytes of a file', async () => {
+test("--download prints the URL of the zip or of a file's bytes", async () => {
   const zip = await url('latest:feature/x/build', '--download')
   expect(zip.text).toBe(`${server.url}/api/v1/artifacts/${id}/archive.zip\n`)
   const response = await server.send((await url(`42/build:${odd}`, '--download')).text.trim())
   expect(await response.text()).toBe('odd')
 })
 
-test('--sign is for whoever has no token, and says until when', async () => {
+test('--sign prints a URL that needs no token, and says how long it is valid', async () => {
   const signed = await url('42/build', '--sign')
   expect(signed).toMatchObject({ status: 0 })
   const response = await server.send(signed.text.trim(), { token: null })
@@ -76,7 +76,7 @@ test('--sign is for whoever has no token, and says until when', async () => {
     (await url('42/raw', '--sign', '--json')).text,
   ) as { url: string; expiresAt: string }
   expect(await (await server.send(address, { token: null })).text()).toBe('raw')
-  const [, told] = /^works without a token until (\S+)\n$/.exec(signed.stderr)!
+  const [, told] = /^valid without a token until (\S+)\n$/.exec(signed.stderr)!
   expect(Math.abs(Date.parse(told!) - Date.parse(expiresAt))).toBeLessThan(60_000)
   server.clock.now = Date.parse(expiresAt) + 1000
   expect((await server.send(address, { token: null })).status).toBe(403)
@@ -88,8 +88,8 @@ test.each([
   [['latest:feature/x/build:nowhere'], 3, 'has no "nowhere"'],
   [['42/build:link'], 3, 'it is a symlink to bin/app'],
   [['42/build:bin', '--download'], 3, 'it is a directory'],
-  [['42/build:bin/app', '--sign'], 2, '--sign is of the whole'],
-  [['42/build', '--sign', '--download'], 2, '--sign and --download exclude each other'],
+  [['42/build:bin/app', '--sign'], 2, '--sign applies to the whole artifact'],
+  [['42/build', '--sign', '--download'], 2, '--sign and --download cannot be combined'],
   [[], 2, 'REF is missing'],
 ])('%j ends with %d', async (args, status, reason) => {
   const stderr = expect.stringContaining(reason) as string

@@ -1,4 +1,4 @@
-/** `trove verify`: a directory against the artifact that it was, a file against what a server hands out. */
+/** `trove verify`: a directory against its artifact, and a file against what a server serves. */
 import { execFileSync } from 'node:child_process'
 import {
   chmod,
@@ -48,7 +48,8 @@ async function trove(...args: string[]): Promise<Outcome> {
   return await runTroveInside(args, access, root)
 }
 
-/** All of `tree` as artifact `1/NAME`, and downloaded to `there`, which is then remembered. */
+/** Uploads all of `tree` as artifact `1/NAME`, and downloads it to `there`, which is then
+ *  cached. */
 async function uploadAndFetch(name: string): Promise<string> {
   const uploaded = await trove('upload', name, 'tree', '--run', '1', '--include-hidden')
   expect(uploaded).toMatchObject({ status: 0 })
@@ -57,7 +58,7 @@ async function uploadAndFetch(name: string): Promise<string> {
 }
 
 describe('a directory', () => {
-  test('with names of all kinds is the same after a download, and stays as it is', async () => {
+  test('with unusual names is identical after a download, and is not changed', async () => {
     await makeHardTree(tree)
     await makeTree(tree, { '-n': 'n', 'back\\slash/a\\b': 'b', ' blank ': 'b', large })
     const there = await uploadAndFetch('hard')
@@ -65,10 +66,10 @@ describe('a directory', () => {
     expect(await trove('verify', '1/hard', 'there', '--extra')).toMatchObject({
       status: 0,
       text: '',
-      stderr: expect.stringMatching(/^hard {2}18 files, \d+\.\d MiB: all the same {2}\S+there\n$/),
+      stderr: expect.stringMatching(/^hard {2}18 files, \d+\.\d MiB: identical {2}\S+there\n$/),
     })
     expect(await describeTree(there)).toEqual(before)
-    // One byte, with size and time as they were.
+    // One byte changes; size and time stay.
     const { atime, mtime } = await stat(join(there, 'large'))
     const changed = Buffer.from(large)
     changed[8_500_000]! ^= 1
@@ -81,7 +82,7 @@ describe('a directory', () => {
     })
   })
 
-  test('every kind of difference is told, in order of paths', async () => {
+  test('shows every kind of difference, in path order', async () => {
     await makeTree(tree, {
       'a/gone': 'g',
       'a/kept': 'k',
@@ -142,10 +143,10 @@ describe('a directory', () => {
     expect(answer.items[0]).toEqual({ kind: 'mode', path: 'a', expected: '0755', found: '0750' })
   })
 
-  test('is never left through a link', async () => {
+  test('is never left through a symlink', async () => {
     await makeTree(tree, { 'a/b/file': 'f', other: 'o' })
     const there = await uploadAndFetch('links')
-    // What it leads to holds the very same.
+    // The symlink's target has identical content.
     await rename(join(there, 'a/b'), join(root, 'outside'))
     await symlink(join(root, 'outside'), join(there, 'a/b'))
     await rename(join(there, 'other'), join(root, 'other'))
@@ -155,12 +156,12 @@ describe('a directory', () => {
       1,
       'kind       a/b (symlink, not directory)\nmissing    a/b/file\nkind       other (symlink, not file)\n',
     ])
-    // DIR itself may be one.
+    // DIR itself may be a symlink.
     await symlink('tree', join(root, 'alias'))
     expect(await trove('verify', '1/links', 'alias')).toMatchObject({ status: 0 })
   })
 
-  test('names cannot drive the terminal', async () => {
+  test('names cannot control the terminal', async () => {
     await makeTree(tree, { a: 'a' })
     const there = await uploadAndFetch('plain')
     await writeFile(join(there, 'x\n\u001b[2Jmissing    y'), '')
@@ -169,7 +170,7 @@ describe('a directory', () => {
     )
   })
 
-  test('--path takes a part; one that matches nothing vouches for nothing', async () => {
+  test('--path compares a part; one that matches nothing fails', async () => {
     await makeTree(tree, { 'bin/a': 'a', 'lib/b': 'b' })
     const there = await uploadAndFetch('parts')
     await rm(join(there, 'lib'), { recursive: true })
@@ -185,14 +186,14 @@ describe('a directory', () => {
 })
 
 describe('a file', () => {
-  test('is compared with the zip that is served, where its digest is known', async () => {
+  test('is compared with the served zip, when its digest is known', async () => {
     const zip = Buffer.from(zipOf({ a: 'content' }))
     await server.put('1/zipped', { headers: { 'content-type': 'application/zip' }, body: zip })
     expect(await trove('download', '1/zipped', '-o', 'a.zip')).toMatchObject({ status: 0 })
     expect(await trove('verify', '1/zipped', 'a.zip')).toMatchObject({
       status: 0,
       text: '',
-      stderr: expect.stringContaining('the same'),
+      stderr: expect.stringContaining(': identical'),
     })
     const cut = (await readFile(join(root, 'a.zip'))).subarray(1)
     await writeFile(join(root, 'a.zip'), cut)
@@ -211,7 +212,7 @@ describe('a file', () => {
     })
   })
 
-  test('is compared with the file that an artifact is', async () => {
+  test('is compared with the file of a raw artifact', async () => {
     await server.put('1/raw?filename=x', { body: 'raw' })
     await writeFile(join(root, 'file'), 'raw')
     expect(await trove('verify', '1/raw', 'file')).toMatchObject({ status: 0 })
@@ -223,15 +224,15 @@ describe('a file', () => {
 test.each([
   [['verify'], 2, 'REF is missing'],
   [['verify', '1/a', 'b', 'c'], 2, 'unexpected argument "c"'],
-  [['verify', '1/a', '--extra', '--path', 'x'], 2, '--extra and --path exclude each other'],
-  [['verify', '1/a', process.execPath, '--extra'], 2, '--extra works with a directory only'],
+  [['verify', '1/a', '--extra', '--path', 'x'], 2, '--extra and --path cannot be combined'],
+  [['verify', '1/a', process.execPath, '--extra'], 2, '--extra works only with a directory'],
   [['verify', '1/nothing', '.'], 3, 'there is no artifact 1/nothing'],
 ])('%j ends with %d', async (args, status, reason) => {
   const stderr = expect.stringContaining(reason) as string
   expect(await trove(...args)).toMatchObject({ status, text: '', stderr })
 })
 
-test('DIR that is not there is an error, not a missing artifact', async () => {
+test('a missing DIR is an error, not a missing artifact', async () => {
   await makeTree(tree, { a: 'a' })
   await uploadAndFetch('somewhere')
   expect(await trove('verify', '1/somewhere', 'nowhere')).toMatchObject({

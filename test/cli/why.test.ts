@@ -17,7 +17,7 @@ beforeAll(async () => {
   await server.put('41/build?branch=main', { tar: [app, native(50_000, 'a')] })
   const tar = [app, { name: 'dist/new.js', content: 'x'.repeat(1024) }, native(70_000, 'b')]
   await server.put('42/build?branch=main&retentionDays=7', { tar })
-  // A second try is not compared with the first.
+  // A later attempt of the same run is not compared with the first.
   await server.put('42/build?branch=main&attempt=2', { tar })
 })
 
@@ -33,7 +33,7 @@ async function linesOf(...args: string[]): Promise<string[]> {
 }
 
 describe('trove why', () => {
-  test('says what it grew by, what room it takes and how long it is kept', async () => {
+  test('shows growth, space, and how long the artifact is kept', async () => {
     expect(await linesOf('latest:main/build')).toEqual([
       expect.stringMatching(/^id:\d+ build of run 42 on main: 3 files, 69\.4 KiB$/),
       '',
@@ -41,7 +41,7 @@ describe('trove why', () => {
       '  +19.5 KiB  changed  node_modules/sharp/lib/a.node',
       '   +1.0 KiB  added    dist/new.js',
       '',
-      expect.stringMatching(/^Its upload added 0 B to the store; its zip has 68\.\d KiB\.$/),
+      expect.stringMatching(/^Its upload added 0 B to the store; its zip is 68\.\d KiB\.$/),
       expect.stringMatching(
         /^Deleting it: Frees 0 B of 69\.4 KiB; 68\.\d KiB is shared and stays, 9\d\d B is saved by compression and deduplication\.$/,
       ),
@@ -52,7 +52,7 @@ describe('trove why', () => {
     ])
   })
 
-  test('compares with another where that is asked for, and adds directories up', async () => {
+  test('compares with --against, and totals directories', async () => {
     await server.put('43/build?branch=topic', { tar: [native(70_000, 'b')] })
     const lines = await linesOf('43/build', '--against', 'latest:main/build')
     expect(lines[2]).toMatch(/^−1\.0 KiB since id:\d+ of run 42 \(2 of 3 entries differ\)\.$/)
@@ -68,11 +68,11 @@ describe('trove why', () => {
       /^\+50 B since id:\d+ of run 43 \(1 of 2 entries differ\), 100 % of it from files at the root\.$/,
     )
     expect((await linesOf('42/build', '--against', '42/build'))[2]).toMatch(
-      /^Identical to id:\d+ of run 42: the same 3 entries, byte for byte\.$/,
+      /^Identical to id:\d+ of run 42: 3 entries, byte for byte\.$/,
     )
   })
 
-  test('of a run tells each of its artifacts, by name', async () => {
+  test('of a run explains each of its artifacts, by name', async () => {
     for (const name of ['shard-10', 'shard-2']) await server.put(`60/${name}`)
     const heads = (await linesOf('@60')).filter((line) => line.startsWith('id:'))
     expect(heads.map((line) => line.split(' ')[1])).toEqual(['shard-2', 'shard-10'])
@@ -85,15 +85,15 @@ describe('trove why', () => {
     expect(await why(['@60', '--against', '42/build'])).toMatchObject({ status: 2, text: '' })
   })
 
-  test('of the first of its name says so', async () => {
+  test('of the first artifact with its name says so', async () => {
     const lines = await linesOf('41/build')
     expect(lines[2]).toBe(
-      'Nothing to compare with: this is the first live artifact called build on main.',
+      'Nothing to compare with: this is the first live artifact named build on main.',
     )
     expect(lines[3]).toBe('')
   })
 
-  test('tells who or what keeps it, and a time that is not the default', async () => {
+  test('says who or what keeps it, and when the retention is not the default', async () => {
     const short = await server.put('44/build?branch=short&retentionDays=7')
     expect((await linesOf(`id:${short}`)).at(-2)).toMatch(
       /^Expires at 20\S+Z \(7 days from its upload; the default is 90 days\)\.$/,
@@ -104,7 +104,7 @@ describe('trove why', () => {
     expect((await linesOf('44/build')).at(-2)).toBe('It is kept until it is released.')
   })
 
-  test('--json has the same in fields, of which those of others are not for all', async () => {
+  test('--json has the same as fields; a run token does not see facts about other artifacts', async () => {
     const { text } = await why(['42/build', '--json'])
     expect(JSON.parse(text)).toEqual({
       artifact: { id: expect.any(Number), name: 'build', run: 42, branch: 'main', files: 3 },
@@ -138,11 +138,11 @@ describe('trove why', () => {
       },
     })
     const narrow = await why(['42/build'], { scope: 'run', run: 42, job: 'build' })
-    expect(narrow.text).toContain('is not told to a token that reads only a run')
+    expect(narrow.text).toContain('is not shown to a token that may read only one run')
     expect(narrow.text).not.toMatch(/run 41|other artifact/)
   })
 
-  test('of what is gone says when and by what rule, with the status of that', async () => {
+  test('of an ended artifact says when and by what rule, with its exit status', async () => {
     const deleted = await server.put('50/build')
     await server.send(`/api/v1/artifacts/${deleted}`, { method: 'DELETE' })
     await server.put('51/build?retentionDays=1')

@@ -27,11 +27,12 @@ async function createRepository(): Promise<{
   return { workflow, git }
 }
 
-/** Git refuses to look into what another user owns. Unseen, a run would be one of another project, on `main`. */
-test('a repository that belongs to another user is read as any other', async () => {
+/** Git refuses to read a repository that another user owns. Without it a run would belong to
+ *  another project, on `main`. */
+test('a repository that belongs to another user is read like any other', async () => {
   const { workflow, git } = await createRepository()
   const sha = await git('rev-parse', 'HEAD')
-  // A variable of git's own tests.
+  // A variable from git's own tests.
   vi.stubEnv('GIT_TEST_ASSUME_DIFFERENT_OWNER', '1')
   onTestFinished(() => void vi.unstubAllEnvs())
   await expect(git('status')).rejects.toThrow('dubious ownership')
@@ -49,13 +50,13 @@ test.each([
   ['git@git.example:/srv/git/octo/demo.git', 'octo/demo'],
   ['file:///srv/git/octo/demo.git', 'octo/demo'],
   ['/srv/git/octo/demo', 'octo/demo'],
-])('%s is of %s', async (remote, project) => {
+])('%s names project %s', async (remote, project) => {
   const { workflow, git } = await createRepository()
   await git('remote', 'set-url', 'origin', remote)
   expect(await readRepository(workflow, null)).toMatchObject({ project })
 })
 
-test('a commit without a branch, as CI jobs check it out, is of the branch that the job tells, never of main by itself', async () => {
+test('a detached commit, as in CI jobs, gets the branch that the job names, and never main by default', async () => {
   const { workflow, git } = await createRepository()
   const refOf = async (told: string | null): Promise<string> =>
     (await readRepository(workflow, told)).ref

@@ -192,7 +192,7 @@ test('rerunning an older attempt prints that the page shows another attempt', as
     const args = ['--project', 'octo/demo', '--run', '42', '--attempt', number]
     return (await trove('on: push\njobs:\n  a: {runs-on: x, steps: [{run: echo}]}\n', args)).stderr
   }
-  const line = 'trove: this is attempt 1; the page of the run shows attempt 2\n'
+  const line = "trove: this is attempt 1; the run's page shows attempt 2\n"
   expect(await attempt('2')).toMatch(/^run 42 .*\n$/)
   expect(await attempt('2')).toMatch(/^run 42 .*\n$/)
   expect(await attempt('1')).toContain(line)

@@ -331,7 +331,7 @@ test('an unresponsive server is given up some time after the end, or at once on 
   const patient = recorderFor(silent.url)
   patient.recorder.sink(line('x'))
   await patient.recorder.finish(never)
-  expect(patient.failures).toEqual([new Error(`${silent.url} does not answer`)])
+  expect(patient.failures).toEqual([new Error(`${silent.url} does not respond`)])
   const asked = new AbortController()
   const interrupted = recorderFor(silent.url, 3_600_000)
   interrupted.recorder.sink(line('x'))

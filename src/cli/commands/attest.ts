@@ -1,4 +1,5 @@
-/** `trove attest`: what the server says, signed, of where the files of an artifact came from; and the key to verify it with. */
+/** `trove attest`: fetches the server's signed statement of where an artifact's files came from,
+ *  or the key to verify it with. */
 import { resolve } from 'node:path'
 import { attestationKeysPath, attestationPath } from '../../api/paths.ts'
 import { saveAs } from '../../client/files/save-as.ts'
@@ -14,10 +15,10 @@ import { connect, type ServerContext, serverContext } from '../server-access.ts'
 const { json: _noJson, ...shared } = serverFlags
 const flags = {
   ...shared,
-  output: { value: 'FILE', short: 'o', help: 'where it goes; stdout by default, as for -' },
+  output: { value: 'FILE', short: 'o', help: 'file to write; - is stdout (default)' },
   'public-key': {
     value: null,
-    help: 'the key that `trove verify --key` takes; needs no REF and no token',
+    help: 'fetch the key for `trove verify --key`; needs no REF and no token',
   },
 } as const
 
@@ -25,7 +26,7 @@ export const attestCommand: Command<typeof flags> = {
   name: 'attest',
   operands: 'REF[:PATH]',
   summary:
-    'Fetches what the server attests of an artifact, or of a file or directory in it: which run it came from.',
+    'Fetch a signed attestation of which run an artifact, or a file or directory in it, came from.',
   flags,
   examples: [
     'trove attest 42/build -o build.attestation.json',

@@ -1,4 +1,4 @@
-/** `trove audit`: who took something away, or changed what others rely on; the newest first. */
+/** `trove audit`: who deleted something, or changed what others rely on; newest first. */
 import { originWords, shortTokenId, minuteOf, wordsOf } from '../../api/audit-words.ts'
 import type { WireAct, WireAudit } from '../../api/audit.ts'
 import { auditPath } from '../../api/paths.ts'
@@ -17,11 +17,11 @@ const flags = {
   ...serverFlags,
   project: {
     value: 'O/R',
-    help: "only of this project (default: the token's, or all for scope admin)",
+    help: "only acts on this project (default: the token's, or all for scope admin)",
   },
-  kind: { value: 'KIND', help: `only ${actKinds.join(', ')}` },
-  artifact: { value: 'ID', help: 'only what was done to this artifact' },
-  since: { value: 'TIME', help: 'only since then, such as 7d or 2026-11-29' },
+  kind: { value: 'KIND', help: `only acts of this kind: ${actKinds.join(', ')}` },
+  artifact: { value: 'ID', help: 'only acts on this artifact' },
+  since: { value: 'TIME', help: 'only acts since then, such as 7d or 2026-11-29' },
   limit: limitFlag,
 } as const
 
@@ -29,7 +29,7 @@ export const auditCommand: Command<typeof flags> = {
   name: 'audit',
   operands: '',
   summary:
-    'Tells who deleted, kept, replaced or changed what, minted or revoked which token, and began upkeep by hand; the newest first.',
+    'Show who deleted, kept, replaced or changed what, minted or revoked tokens, or started maintenance by hand; newest first.',
   flags,
   examples: [
     'trove audit --project octo/app',
@@ -69,15 +69,15 @@ export const auditCommand: Command<typeof flags> = {
       return exitStatus.ok
     }
     await write(stdout, actTable(items))
-    if (items.length === 0) await write(stderr, 'nothing of that kind is remembered\n')
-    if (cursor !== null) await write(stderr, 'there are earlier ones; --limit shows more\n')
+    if (items.length === 0) await write(stderr, 'no matching entries\n')
+    if (cursor !== null) await write(stderr, 'there are older entries; use --limit to show more\n')
     return exitStatus.ok
   },
 }
 
 function actTable(items: WireAct[]): string {
   return formatTable(
-    ['WHEN', 'PROJECT', 'WHO', 'TOKEN', 'BY WAY OF', 'WHAT'],
+    ['WHEN', 'PROJECT', 'WHO', 'TOKEN', 'VIA', 'WHAT'],
     ['left', 'left', 'left', 'left', 'left', 'left'],
     items.map((act) => {
       const { by } = act
@@ -85,7 +85,7 @@ function actTable(items: WireAct[]): string {
       return [
         minuteOf(act.at),
         act.project ?? '',
-        by === null ? 'whoever had the token' : formatActor(by),
+        by === null ? 'holder of the token' : formatActor(by),
         shortTokenId(by?.tokenIds[0] ?? ''),
         originWords[by?.origin ?? 'api'],
         `${did} ${what}${how}`,

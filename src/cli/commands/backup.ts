@@ -1,4 +1,4 @@
-/** `trove backup`: a copy of a store, running or not, that is a data directory itself. */
+/** `trove backup`: copies a store, running or not, into a new data directory. */
 import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { backupReportSchema, type WireBackupReport } from '../../api/admin-messages.ts'
@@ -15,8 +15,14 @@ import { createProgressLines } from '../progress.ts'
 
 const flags = {
   url: serverFlags.url,
-  data: { value: 'DIR', help: 'back up this data directory; the server on it does it if one runs' },
-  copies: { value: null, help: 'no hard links: the backup shares no bytes with the store' },
+  data: {
+    value: 'DIR',
+    help: 'back up this data directory (through its server if one is running)',
+  },
+  copies: {
+    value: null,
+    help: 'copy instead of hard-linking, so that the backup shares no bytes with the store',
+  },
   json: serverFlags.json,
 } as const
 
@@ -24,7 +30,7 @@ export const backupCommand: Command<typeof flags> = {
   name: 'backup',
   operands: 'DEST',
   summary:
-    'Copies a store to the new directory DEST, of the machine that the server runs on. Restore: `trove serve --data DEST`.',
+    "Copy a store to the new directory DEST on the server's machine. To restore, run `trove serve --data DEST`.",
   flags,
   examples: [
     'trove backup /mnt/backup/trove-2026-07-01',
@@ -54,10 +60,10 @@ export const backupCommand: Command<typeof flags> = {
           onProgress,
         }),
     })
-    // With --data this is the server's machine.
+    // With --data, this is the server's machine.
     if (given.data !== undefined && (await isAbsent(report.path))) {
       throw new UsageError(
-        `${report.path} is where only the server sees it, as in a /tmp of its own (PrivateTmp), which goes when it stops: give another place`,
+        `${report.path} exists only for the server, as in a private /tmp (PrivateTmp), which is deleted when it stops: choose another DEST`,
       )
     }
     if (given.json) await writeJson(stdout, report)
@@ -67,7 +73,7 @@ export const backupCommand: Command<typeof flags> = {
   },
 }
 
-/** What this user may not look at is not known to be absent. */
+/** Returns false for a path that this user may not examine. */
 async function isAbsent(path: string): Promise<boolean> {
   try {
     await stat(path)
@@ -79,12 +85,12 @@ async function isAbsent(path: string): Promise<boolean> {
 
 function describeProgress(report: WireBackupReport): string {
   const { packs, packBytes, linkedPacks, copiedPacks, reusedPacks } = report
-  return `${packs} packs, ${formatSizeBytes(packBytes)}: ${linkedPacks} linked, ${copiedPacks} copied, ${reusedPacks} there before`
+  return `${packs} packs, ${formatSizeBytes(packBytes)}: ${linkedPacks} linked, ${copiedPacks} copied, ${reusedPacks} already there`
 }
 
 function describe(report: WireBackupReport): string {
   const lines = [report.path, describeProgress(report)]
-  if (report.damagedCopies > 0) lines.push(`damaged copies in it: ${report.damagedCopies}`)
-  if (report.missingPacks > 0) lines.push(`packs that the store has lost: ${report.missingPacks}`)
+  if (report.damagedCopies > 0) lines.push(`damaged copies in the backup: ${report.damagedCopies}`)
+  if (report.missingPacks > 0) lines.push(`packs missing from the store: ${report.missingPacks}`)
   return `${lines.join('\n')}\n`
 }

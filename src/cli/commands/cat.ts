@@ -1,4 +1,4 @@
-/** `trove cat`: one file to stdout. */
+/** `trove cat`: writes one file to stdout. */
 import { readArtifact } from '../../client/find-artifact.ts'
 import { findFile } from '../../client/find-entry.ts'
 import { readFile } from '../../client/read-file.ts'
@@ -14,14 +14,14 @@ const { json: _noJson, ...flags } = serverFlags
 export const catCommand: Command<typeof flags> = {
   name: 'cat',
   operands: 'REF:PATH',
-  summary: 'Writes one file of an artifact to stdout, and checks its digest.',
+  summary: 'Write one file of an artifact to stdout and check its digest.',
   flags,
   examples: ['trove cat 42/build:dist/app.js', 'trove cat latest:main/build:VERSION'],
   exitStatuses: [3, 4, 5, 6, 8, 10],
   async run({ flags: given, operands, stdout, signal }) {
     const [target] = takeOperands(operands, ['REF:PATH'])
     const { reference, path } = parseEntryReference(target)
-    if (path === '') throw new UsageError('a path is missing: write REF:PATH')
+    if (path === '') throw new UsageError('the path is missing: use REF:PATH')
     const { server, project } = await connect(given, signal)
     const artifact = await readArtifact(server, reference, { project, signal })
     const { digest } = await findFile(server, artifact, path, signal)

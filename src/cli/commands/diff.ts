@@ -1,4 +1,5 @@
-/** `trove diff`: what differs between two artifacts. The server compares; only what differs travels. */
+/** `trove diff`: shows the differences between two artifacts. The server compares; only
+ *  differences are transferred. */
 import type { WireComparisonHead, WireDifference } from '../../api/comparison-messages.ts'
 import type { WireEntry } from '../../api/messages.ts'
 import { type ReceivedComparison, readComparison } from '../../client/comparison.ts'
@@ -12,11 +13,11 @@ import { connect } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
-  stat: { value: null, help: 'only counts and sizes' },
-  'name-only': { value: null, help: 'only the paths that differ' },
+  stat: { value: null, help: 'show only counts and sizes' },
+  'name-only': { value: null, help: 'show only the paths that differ' },
   'fail-over': {
     value: 'LIMIT',
-    help: 'exit 11 when B is larger than A by more, such as +5% or +1MiB',
+    help: 'exit 11 when B is larger than A by more than LIMIT, such as +5% or +1MiB',
   },
 } as const
 
@@ -24,7 +25,7 @@ export const diffCommand: Command<typeof flags> = {
   name: 'diff',
   operands: 'A B',
   summary:
-    'Shows what differs between two artifacts, each a REF: added, removed, changed, moved, mode-only.',
+    'Show the differences between two artifacts, each given as REF: entries added, removed, changed, moved, or with another mode.',
   flags,
   examples: [
     'trove diff 41/build 42/build',
@@ -46,22 +47,25 @@ export const diffCommand: Command<typeof flags> = {
     const growthBytes = totals.headBytes - totals.baseBytes
     const limitBytes = budget?.(totals.baseBytes)
     if (limitBytes !== undefined && growthBytes > limitBytes) {
-      const told = `grew by ${formatSizeBytes(growthBytes)}, ${formatSizeBytes(limitBytes)} were allowed`
-      const than = `${printable(head.name)} of run ${head.run} against run ${base.run}`
-      await write(stderr, `trove: ${than} ${told}\n`)
+      const growth = `grew by ${formatSizeBytes(growthBytes)}; the limit is ${formatSizeBytes(limitBytes)}`
+      const what = `${printable(head.name)} of run ${head.run} compared with run ${base.run}`
+      await write(stderr, `trove: ${what} ${growth}\n`)
       return exitStatus.overBudget
     }
     return compared.head.differences === 0 ? exitStatus.ok : exitStatus.failure
   },
 }
 
-/** Answers a function from the size of A to the bytes that B may be larger. Errors: UsageError. */
+/** Returns a function from the size of A to the bytes that B may be larger by. Errors:
+ *  UsageError. */
 function parseBudget(text: string): (baseBytes: number) => number {
   const percent = /^\+?(\d+(?:\.\d+)?)%$/.exec(text)?.[1]
   if (percent !== undefined) return (baseBytes) => (baseBytes * Number(percent)) / 100
   const bytes = parseSizeBytes(text.replace(/^\+/, ''))
   if (bytes === undefined)
-    throw new UsageError(`--fail-over must be such as +5% or +1MiB, got ${JSON.stringify(text)}`)
+    throw new UsageError(
+      `--fail-over must be a limit such as +5% or +1MiB, got ${JSON.stringify(text)}`,
+    )
   return () => bytes
 }
 

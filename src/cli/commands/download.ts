@@ -1,4 +1,5 @@
-/** `trove download`: brings a directory to what an artifact holds, fetching only what it lacks; or saves an archive. */
+/** `trove download`: makes a directory match an artifact, fetching only what the directory
+ *  lacks; or saves an archive. */
 import { lstatSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { WireArtifact } from '../../api/messages.ts'
@@ -24,18 +25,28 @@ const flags = {
   ...serverFlags,
   run: {
     value: 'ID',
-    help: 'run whose artifacts --pattern chooses from (TROVE_RUN, GITHUB_RUN_ID, CI_PIPELINE_ID)',
+    help: 'run to which --pattern applies (TROVE_RUN, GITHUB_RUN_ID, CI_PIPELINE_ID)',
   },
-  pattern: { value: 'GLOB', help: 'artifacts of the run whose names match, in place of REF' },
-  path: { value: 'GLOB', repeats: true, help: 'only entries whose paths match' },
+  pattern: {
+    value: 'GLOB',
+    help: 'download all artifacts of the run whose names match; replaces REF',
+  },
+  path: { value: 'GLOB', repeats: true, help: 'download only entries whose paths match' },
   'merge-multiple': {
     value: null,
-    help: 'with --pattern: all into DEST itself, not into a folder each',
+    help: 'with --pattern: download into DEST itself, not into one directory per artifact',
   },
-  delete: { value: null, help: 'remove from DEST what the artifact does not have' },
-  'dry-run': { value: null, short: 'n', help: 'list what would be written and deleted' },
-  format: { value: 'FORM', help: 'dir (default), zip or tar.gz; told by FILE where it ends so' },
-  output: { value: 'FILE', short: 'o', help: 'where the archive goes (NAME.FORM); - is stdout' },
+  delete: { value: null, help: 'delete paths in DEST that the artifact does not have' },
+  'dry-run': {
+    value: null,
+    short: 'n',
+    help: 'list what would be written and deleted, and change nothing',
+  },
+  format: {
+    value: 'FORM',
+    help: 'dir (default), zip or tar.gz; inferred from the extension of FILE',
+  },
+  output: { value: 'FILE', short: 'o', help: 'archive to write (default: NAME.FORM); - is stdout' },
   jobs: jobsFlag,
 } as const
 
@@ -45,7 +56,7 @@ export const downloadCommand: Command<DownloadFlags> = {
   name: 'download',
   operands: 'REF [DEST]',
   summary:
-    'Brings a directory to what an artifact holds; fetches only what it lacks, and checks every file.',
+    'Make a directory match an artifact, fetching only what it lacks and checking every file; or save an archive.',
   flags,
   examples: [
     'trove download 42/build dist',
@@ -61,7 +72,7 @@ export const downloadCommand: Command<DownloadFlags> = {
     const format = formatOf(given)
     const context = await connect(given, signal)
     if (given.delete && given.path.length > 0)
-      throw new UsageError('--delete and --path exclude each other')
+      throw new UsageError('--delete and --path cannot be combined')
     if (format !== 'dir') {
       refuseForArchives(given)
       const [text] = takeOperands(operands, ['REF'])
@@ -71,7 +82,7 @@ export const downloadCommand: Command<DownloadFlags> = {
     const [text, target] = takeOperands(operands, ['REF (or --pattern GLOB)'], ['DEST'])
     if (given['merge-multiple']) throw new UsageError('--merge-multiple needs --pattern')
     if (target === '-')
-      throw new UsageError('DEST is a directory; -o - writes an archive to stdout')
+      throw new UsageError('DEST is a directory; use -o - to write an archive to stdout')
     const { server, project } = context
     const reference = parseReference(text)
     const result = await downloadOne(context, invocation, {
@@ -93,11 +104,11 @@ function formatOf({
   format: string | undefined
   output: string | undefined
 }): Format {
-  const told = archiveFormats.find((each) => output?.endsWith(`.${each}`) === true)
-  const found = choice(format, ['dir', ...archiveFormats], '--format') ?? told ?? 'dir'
+  const inferred = archiveFormats.find((each) => output?.endsWith(`.${each}`) === true)
+  const found = choice(format, ['dir', ...archiveFormats], '--format') ?? inferred ?? 'dir'
   if (found === 'dir' && output !== undefined)
     throw new UsageError(
-      '--output takes an archive: add --format zip or tar.gz, or name DEST instead',
+      '--output writes an archive: add --format zip or tar.gz, or use DEST for a directory',
     )
   return found
 }
@@ -106,7 +117,7 @@ function formatOf({
 function refuseForArchives(given: Invocation<DownloadFlags>['flags']): void {
   for (const flag of ['delete', 'dry-run', 'merge-multiple', 'pattern'] as const) {
     if (given[flag] !== undefined && given[flag] !== false)
-      throw new UsageError(`--${flag} works with --format dir only`)
+      throw new UsageError(`--${flag} works only with --format dir`)
   }
 }
 
@@ -122,15 +133,15 @@ async function downloadMatching(
   const { flags: given, operands, signal } = invocation
   const { server, client, config, project } = context
   const [target] = takeOperands(operands, [], ['DEST'])
-  if (config.run === null) throw new UsageError('a run is missing: --run or TROVE_RUN')
+  if (config.run === null) throw new UsageError('the run is missing: set --run or TROVE_RUN')
   const matches = compilePathGlobs([given.pattern ?? '*'])
   if (given.delete && given['merge-multiple'])
-    throw new UsageError('--delete and --merge-multiple exclude each other')
+    throw new UsageError('--delete and --merge-multiple cannot be combined')
   const root = resolve(target ?? '.')
   const results: Downloaded[] = []
   const names = new Set<string>()
   for await (const artifact of client.list({ project, run: config.run, signal })) {
-    // The newest attempt comes first; older ones of the same name are history.
+    // Newest attempt first; older ones with the same name are superseded.
     if (names.has(artifact.name) || !matches(artifact.name)) continue
     names.add(artifact.name)
     const destination = given['merge-multiple'] ? root : folderOf(root, artifact)
@@ -139,7 +150,7 @@ async function downloadMatching(
   }
   if (results.length === 0) {
     const reference = `${config.run}/${given.pattern}`
-    throw storeError('artifact_not_found', `no artifact of ${server.url} matches ${reference}`, {
+    throw storeError('artifact_not_found', `no artifact on ${server.url} matches ${reference}`, {
       reference,
     })
   }
@@ -147,12 +158,13 @@ async function downloadMatching(
   return exitStatus.ok
 }
 
-/** Of one of several artifacts; nothing that a server calls them, or that lies in DEST, leads out of that.
+/** Directory of one of several artifacts. Neither an artifact's name nor a symlink in DEST may
+ *  lead out of DEST.
  *  Errors: invalid_name, FileError. */
 function folderOf(root: string, { name }: WireArtifact): string {
   const folder = join(root, parseArtifactName(name))
   if (lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink() === true)
-    throw new FileError(folder, 'is a link, through which nothing is written')
+    throw new FileError(folder, 'is a symlink; downloads do not write through symlinks')
   return folder
 }
 
@@ -177,7 +189,7 @@ async function downloadOne(
       onProgress: (now) => {
         if (now.phase !== phase && now.phase === 'fetching') {
           progress.phase(
-            `${formatSizeBytes(now.doneBytes)} of ${formatSizeBytes(now.totalBytes)} are in place`,
+            `${formatSizeBytes(now.doneBytes)} of ${formatSizeBytes(now.totalBytes)} already in place`,
           )
         }
         phase = now.phase
@@ -199,7 +211,7 @@ async function downloadOne(
 }
 
 const interruptedText =
-  'trove: interrupted; whole files that had come are kept, and the same command goes on with them\n'
+  'trove: interrupted; complete files are kept, and the same command resumes with them\n'
 
 async function tell(
   { config }: ServerContext,
@@ -208,7 +220,7 @@ async function tell(
 ): Promise<void> {
   const dryRun = given['dry-run']
   if (!dryRun) {
-    // First, whether or not anybody reads the rest.
+    // Before any output, whether or not anybody reads that.
     await writeOutputs(config, { 'download-path': root })
     for (const result of results) await summarize(config, result)
   }
@@ -248,7 +260,7 @@ function summaryOf(result: Downloaded, dryRun: boolean): string {
 
 async function summarize(config: ServerContext['config'], result: Downloaded): Promise<void> {
   await writeSummary(config, `Downloaded ${result.artifact.name}`, [
-    ['files', `${result.files}, of which ${result.writtenFiles} were written`],
+    ['files', `${result.files}, ${result.writtenFiles} of them written`],
     ['size', formatSizeBytes(result.logicalBytes)],
     ['received', formatSizeBytes(result.fetchedBytes)],
     ['to', result.destination],

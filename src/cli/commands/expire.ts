@@ -11,14 +11,14 @@ import { connect } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
-  in: { value: 'TIME', help: 'from now, such as 7d, 12h or 0s' },
-  'dry-run': { value: null, short: 'n', help: 'say when it would expire, and change nothing' },
+  in: { value: 'TIME', help: 'time from now, such as 7d, 12h or 0s' },
+  'dry-run': { value: null, short: 'n', help: 'show when it would expire, and change nothing' },
 } as const
 
 export const expireCommand: Command<typeof flags> = {
   name: 'expire',
   operands: 'REF --in TIME',
-  summary: 'Changes when an artifact expires.',
+  summary: 'Change when an artifact expires.',
   flags,
   examples: ['trove expire 42/build --in 7d', 'trove expire id:7 --in 0s'],
   exitStatuses: [3, 4, 5, 6, 10],
@@ -27,24 +27,28 @@ export const expireCommand: Command<typeof flags> = {
     if (given.in === undefined) throw new UsageError('--in TIME is missing')
     const delayMs = parseDurationMs(given.in)
     if (delayMs === undefined)
-      throw new UsageError(`--in must be a time such as 7d or 12h, got ${JSON.stringify(given.in)}`)
+      throw new UsageError(
+        `--in must be a duration such as 7d or 12h, got ${JSON.stringify(given.in)}`,
+      )
     const { server, client, project } = await connect(given, signal)
     const found = await readArtifact(server, parseReference(text), { project, signal })
     const dryRun = given['dry-run']
-    // By the server's clock: one that is late here would end at once what cannot be taken back.
+    // Relative to the server's clock: with a slow clock here, an absolute time could expire the
+    // artifact at once, which cannot be undone.
     const change = { expiresInSeconds: Math.floor(delayMs / 1000), dryRun }
     const artifact = await client.retain(found.id, change, signal)
     if (given.json) await writeJson(stdout, artifact)
     const verb = dryRun ? 'would expire' : 'expires'
     const longestMs = artifact.expiresInSecondsMax * 1000
-    const longest = delayMs > longestMs ? `, in ${formatPeriod(longestMs)}: no more is allowed` : ''
-    const told = `${printable(artifact.name)} ${verb} at ${artifact.expiresAt}${longest}${heldUpBy(artifact)}`
-    await write(stderr, `id:${artifact.id} ${told}\n`)
+    const longest =
+      delayMs > longestMs ? `, in ${formatPeriod(longestMs)}, the longest allowed` : ''
+    const summary = `${printable(artifact.name)} ${verb} at ${artifact.expiresAt}${longest}${heldUpBy(artifact)}`
+    await write(stderr, `id:${artifact.id} ${summary}\n`)
     return exitStatus.ok
   },
 }
 
 function heldUpBy({ pinned, keptLatest }: WireArtifact): string {
-  if (pinned) return ' once `trove keep --release` lets it: it is kept'
-  return keptLatest ? ' once its branch has a newer one: it is kept as the latest' : ''
+  if (pinned) return ' once released with `trove keep --release`: it is kept'
+  return keptLatest ? ' once its branch has a newer artifact: it is kept as the latest' : ''
 }

@@ -1,4 +1,5 @@
-/** `trove find`: which artifacts hold a file, by its digest. Of a file of this machine only the digest is sent. */
+/** `trove find`: finds the artifacts that contain a file, by its digest. Of a local file only
+ *  the digest is sent. */
 import type { WireHolder } from '../../api/messages.ts'
 import { listHolders } from '../../client/artifacts.ts'
 import { digestOfFile } from '../../client/files/digest-of-file.ts'
@@ -18,7 +19,7 @@ const flags = {
 export const findCommand: Command<typeof flags> = {
   name: 'find',
   operands: 'FILE|DIGEST',
-  summary: 'Tells which artifacts hold a file, newest first; only its SHA-256 is sent.',
+  summary: 'Find the artifacts that contain a file, newest first; only its SHA-256 is sent.',
   flags,
   examples: [
     'trove find ./app',
@@ -41,20 +42,20 @@ export const findCommand: Command<typeof flags> = {
     if (given.json) await writeJson(stdout, found)
     else await write(stdout, holderTable(found))
     if (found.length === 0) {
-      const reason = `no artifact that you can read holds sha256:${digest}`
+      const reason = `no artifact that you can read contains sha256:${digest}`
       throw storeError('not_found', reason, { what: target })
     }
-    if (isCut) await write(stderr, `the newest ${wanted} shown; --limit shows more\n`)
+    if (isCut) await write(stderr, `showing the newest ${wanted}; use --limit to show more\n`)
     return exitStatus.ok
   },
 }
 
-/** Errors: UsageError for one that is cut short, which no file is called. */
+/** Errors: UsageError for a malformed digest, which cannot be meant as a file name. */
 function digestGiven(target: string): Digest | undefined {
   const digest = parseWireDigest(target) ?? parseDigest(target)
   if (digest !== undefined || !target.startsWith('sha256:')) return digest
   throw new UsageError(
-    `a digest is sha256: and 64 digits of 0-9 and a-f, got ${JSON.stringify(target)}`,
+    `a digest is sha256: followed by 64 lowercase hex digits, got ${JSON.stringify(target)}`,
   )
 }
 

@@ -1,4 +1,4 @@
-/** `trove gc`: expires, sweeps and compacts, now and by hand. */
+/** `trove gc`: expires artifacts, sweeps and compacts, by hand and immediately. */
 import { collectionSchema, type WireCollection } from '../../api/admin-messages.ts'
 import { collectionPath } from '../../api/paths.ts'
 import { formatSizeBytes, counted } from '../../core/units.ts'
@@ -13,16 +13,22 @@ import { createProgressLines } from '../progress.ts'
 
 const flags = {
   url: serverFlags.url,
-  data: { value: 'DIR', help: 'work on this data directory; the server on it does it if one runs' },
-  'dry-run': { value: null, short: 'n', help: 'say what would come back, and change nothing' },
-  now: { value: null, help: 'wait for no grace, and rewrite every pack more than 5 % dead' },
+  data: {
+    value: 'DIR',
+    help: 'work on this data directory (through its server if one is running)',
+  },
+  'dry-run': { value: null, short: 'n', help: 'show what would be freed, and change nothing' },
+  now: {
+    value: null,
+    help: 'skip grace periods, and rewrite every pack that is more than 5 % dead',
+  },
   json: serverFlags.json,
 } as const
 
 export const gcCommand: Command<typeof flags> = {
   name: 'gc',
   operands: '',
-  summary: 'Gives the bytes of expired and deleted artifacts back to the disk.',
+  summary: 'Free the space of expired and deleted artifacts.',
   flags,
   examples: ['trove gc', 'trove gc --dry-run --now', 'trove gc --now --data /srv/trove --json'],
   exitStatuses: [5, 6, 9, 10, 13],
@@ -70,10 +76,11 @@ async function collectLocally(
 
 function describeProgress(collection: WireCollection): string {
   const { expired, deletedArtifacts, removedBlobs } = collection
-  return `${counted(expired + deletedArtifacts, 'artifact')} and ${counted(removedBlobs, 'blob')} are gone, ${freed(collection)} freed`
+  return `${counted(expired + deletedArtifacts, 'artifact')} and ${counted(removedBlobs, 'blob')} removed, ${freed(collection)} freed`
 }
 
-/** Less than nothing where packs were written anew and what they replace waits: that is told as what waits. */
+/** Negative when packs were rewritten and the packs they replace still wait to be removed: those
+ *  are reported as waiting. */
 function freed({ freedBytes }: WireCollection): string {
   return formatSizeBytes(Math.max(0, freedBytes))
 }
@@ -84,12 +91,13 @@ function describe(
 ): string {
   const { expired, deletedArtifacts, waitingBytes, waitingPacks } = collection
   const lines = [
-    `${dryRun ? 'would expire' : 'expired'} ${counted(expired, 'artifact')}, ${deletedArtifacts} deleted ones let go`,
+    `${dryRun ? 'would expire' : 'expired'} ${counted(expired, 'artifact')}`,
+    `${dryRun ? 'would remove' : 'removed'} ${counted(deletedArtifacts, 'deleted artifact')}`,
     `${dryRun ? 'would free' : 'freed'} ${freed(collection)}`,
   ]
   if (waitingBytes > 0) {
-    lines.push(`waiting for readers or a grace: ${formatSizeBytes(waitingBytes)}`)
-    // Without `--now` each pack that died has its grace, which nobody can do anything about.
+    lines.push(`waiting for readers or a grace period: ${formatSizeBytes(waitingBytes)}`)
+    // Without `--now` each dead pack waits for its grace period, and nothing can be done about it.
     if (now) lines.push(...waitingPacks.map((name) => `  pack ${name}`))
   }
   return `${lines.join('\n')}\n`

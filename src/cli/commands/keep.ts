@@ -1,4 +1,4 @@
-/** `trove keep`: an artifact that is kept does not expire. */
+/** `trove keep`: keeps an artifact from expiring. */
 import { readArtifact } from '../../client/find-artifact.ts'
 import { whyKept } from '../../core/explanation.ts'
 import { parseReference } from '../../core/reference.ts'
@@ -10,13 +10,13 @@ import { connect } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
-  release: { value: null, help: 'let it expire again' },
+  release: { value: null, help: 'let the artifact expire again' },
 } as const
 
 export const keepCommand: Command<typeof flags> = {
   name: 'keep',
   operands: 'REF',
-  summary: 'Keeps an artifact for ever, or lets it expire again.',
+  summary: 'Keep an artifact forever, or let it expire again.',
   flags,
   examples: ['trove keep 42/build', 'trove keep latest:main/build', 'trove keep id:7 --release'],
   exitStatuses: [3, 4, 5, 6, 10],

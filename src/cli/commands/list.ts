@@ -1,4 +1,4 @@
-/** `trove list`: artifacts, newest first. */
+/** `trove list`: lists artifacts, newest first. */
 import type { WireArtifact, WireArtifactList } from '../../api/messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { requestJson } from '../../client/transport/http.ts'
@@ -18,8 +18,11 @@ const orders = ['newest', 'oldest', 'largest', 'expiring'] as const
 const flags = {
   ...serverFlags,
   ...filterFlags,
-  state: { value: 'STATE', help: 'available, damaged, expired, deleted or any' },
-  secrets: { value: null, help: 'only those that hold credentials which nobody dismissed' },
+  state: {
+    value: 'STATE',
+    help: 'only artifacts in this state: available, damaged, expired, deleted or any',
+  },
+  secrets: { value: null, help: 'only artifacts that contain credentials not yet dismissed' },
   sort: { value: 'ORDER', help: 'newest (default), oldest, largest or expiring' },
   limit: limitFlag,
 } as const
@@ -27,7 +30,7 @@ const flags = {
 export const listCommand: Command<typeof flags> = {
   name: 'list',
   operands: '',
-  summary: 'Lists artifacts.',
+  summary: 'List artifacts.',
   flags,
   examples: ['trove list', 'trove list --branch main --name build', 'trove list --run 42 --json'],
   exitStatuses: [3, 5, 6, 10],
@@ -68,7 +71,7 @@ export const listCommand: Command<typeof flags> = {
     await write(stdout, artifactTable(items, project === null))
     if (items.length === 0) await write(stderr, 'no artifacts match\n')
     if (items.length < total)
-      await write(stderr, `${items.length} of ${total} shown; --limit shows more\n`)
+      await write(stderr, `showing ${items.length} of ${total}; use --limit to show more\n`)
     return exitStatus.ok
   },
 }

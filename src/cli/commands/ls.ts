@@ -1,4 +1,4 @@
-/** `trove ls`: the entries of an artifact, or of a directory in it. */
+/** `trove ls`: lists the entries of an artifact, or of a directory in it. */
 import type { WireDirectoryPage, WireEntry } from '../../api/messages.ts'
 import { directoryPath } from '../../api/paths.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
@@ -15,14 +15,14 @@ import { connect } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
-  long: { value: null, short: 'l', help: 'mode, size and time as well' },
-  recursive: { value: null, short: 'R', help: 'everything below, with paths from the root' },
+  long: { value: null, short: 'l', help: 'also show mode, size and time' },
+  recursive: { value: null, short: 'R', help: 'list everything below, with paths from the root' },
 } as const
 
 export const lsCommand: Command<typeof flags> = {
   name: 'ls',
   operands: 'REF[:DIR]',
-  summary: 'Lists the entries of an artifact, or of a directory in it.',
+  summary: 'List the entries of an artifact, or of a directory in it.',
   flags,
   examples: ['trove ls 42/build', 'trove ls -l latest:main/build:dist', 'trove ls -R id:7 --json'],
   exitStatuses: [3, 4, 5, 6, 10],
@@ -62,7 +62,7 @@ async function* listChildren(
       cursor = page.nextCursor
     } while (cursor !== null)
   } catch (error) {
-    // As with ls(1), a file may be named as well.
+    // Like ls(1), also accepts a file.
     if (!hasCode(error, 'not_found')) throw error
     yield* readEntries(server, artifactId, { under: path, signal })
   }
@@ -78,7 +78,7 @@ function formatEntry(entry: WireEntry, prefix: string, isLong: boolean): string 
   return `${modeText(entry)}  ${size.padStart(12)}  ${time.padEnd(16)}  ${shown}${target}`
 }
 
-/** As ls(1) writes it: `-rwxr-xr-x`. */
+/** Formats a mode like ls(1): `-rwxr-xr-x`. */
 function modeText(entry: WireEntry): string {
   const kind = { file: '-', directory: 'd', symlink: 'l' }[entry.kind]
   const bits = Number.parseInt(entry.mode, 8)

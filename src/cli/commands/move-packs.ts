@@ -1,4 +1,5 @@
-/** `trove move-packs`: from the data directory into a bucket, back, or to another bucket. */
+/** `trove move-packs`: moves packs from the data directory into a bucket, back, or to another
+ *  bucket. */
 import { join } from 'node:path'
 import { readServerConfig } from '../../config.ts'
 import { formatSizeBytes } from '../../core/units.ts'
@@ -20,7 +21,7 @@ import { write, writeJson } from '../output.ts'
 import { createProgress, type Progress } from '../progress.ts'
 
 const flags = {
-  data: { value: 'DIR', help: 'the data directory (TROVE_DATA); no server may run on it' },
+  data: { value: 'DIR', help: 'data directory (TROVE_DATA); no server may be running on it' },
   json: serverFlags.json,
 } as const
 
@@ -28,7 +29,7 @@ export const movePacksCommand: Command<typeof flags> = {
   name: 'move-packs',
   operands: '',
   summary:
-    'Moves all packs to where TROVE_S3_BUCKET says, or into the data directory when it is not set. Stopped, it goes on when it is called again.',
+    'Move all packs to the bucket TROVE_S3_BUCKET, or into the data directory when it is not set. An interrupted move resumes when run again.',
   flags,
   examples: [
     'TROVE_S3_BUCKET=ci-artifacts trove move-packs --data /srv/trove',
@@ -38,7 +39,7 @@ export const movePacksCommand: Command<typeof flags> = {
   async run({ flags: given, operands, stdout, stderr, signal }) {
     takeOperands(operands, [])
     const { dataDir, packBucket } = readServerConfig({ data: given.data })
-    if (!wasEverLocked(dataDir)) throw new UsageError(`there is no store in ${dataDir}`)
+    if (!wasEverLocked(dataDir)) throw new UsageError(`no store in ${dataDir}`)
     const lock = lockDataDir(dataDir)
     try {
       const from = await currentPackPlace(dataDir, packBucket)
@@ -93,7 +94,7 @@ async function move(
   }
 }
 
-/** What a move that was stopped has left where packs were; answers how many packs went. */
+/** Removes packs that an interrupted move has left in the old place; returns their number. */
 async function removeLeft(dataDir: string, to: PackPlace): Promise<number> {
   const from = await leftPackPlace(dataDir, to)
   if (from === undefined) return 0
@@ -110,8 +111,9 @@ async function removeLeft(dataDir: string, to: PackPlace): Promise<number> {
 }
 
 function describeLeft(to: string, left: number): string {
-  const removed = left > 0 ? `; removed ${left} that were left where they had been` : ''
-  return `the packs are in ${to} already${removed}\n`
+  const removed =
+    left > 0 ? `; removed ${left} that an interrupted move had left in the old place` : ''
+  return `the packs are already in ${to}${removed}\n`
 }
 
 function describe(

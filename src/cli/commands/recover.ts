@@ -1,4 +1,5 @@
-/** `trove recover`: metadata from packs, when the database is lost or older than they are. */
+/** `trove recover`: rebuilds metadata from packs, when the database is lost or older than they
+ *  are. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { readServerConfig } from '../../config.ts'
@@ -15,8 +16,8 @@ import { exitStatus } from '../exit-status.ts'
 import { write, writeJson } from '../output.ts'
 
 const flags = {
-  'from-packs': { value: null, help: 'take in every pack that the database does not know' },
-  data: { value: 'DIR', help: 'the data directory (TROVE_DATA); no server may run on it' },
+  'from-packs': { value: null, help: 'import every pack that the database does not know' },
+  data: { value: 'DIR', help: 'data directory (TROVE_DATA); no server may be running on it' },
   json: serverFlags.json,
 } as const
 
@@ -24,13 +25,14 @@ export const recoverCommand: Command<typeof flags> = {
   name: 'recover',
   operands: '',
   summary:
-    'Rebuilds lost metadata from packs. Contents come back, named by digest; paths, runs and chunked files do not.',
+    'Rebuild lost metadata from packs. Contents are recovered under their digests; paths, runs and chunked files are not.',
   flags,
   examples: ['trove recover --from-packs --data /srv/trove'],
   exitStatuses: [8, 9, 13],
   async run({ flags: given, operands, stdout, signal }) {
     takeOperands(operands, [])
-    if (!given['from-packs']) throw new UsageError('--from-packs is missing: there is no other way')
+    if (!given['from-packs'])
+      throw new UsageError('--from-packs is missing: it is the only way to recover')
     const report = await recoverDirectory(given.data, signal)
     if (given.json) await writeJson(stdout, report)
     else await write(stdout, describe(report))
@@ -39,7 +41,8 @@ export const recoverCommand: Command<typeof flags> = {
   },
 }
 
-/** Not put in order first, as a start of the server would: that deletes what it cannot account for. */
+/** Skips the recovery that a server does at start, since that deletes what the database does not
+ *  know. */
 async function recoverDirectory(
   data: string | undefined,
   signal: AbortSignal,
@@ -47,7 +50,7 @@ async function recoverDirectory(
   const config = readServerConfig({ data })
   const { dataDir, artifactBytesMax, entriesMax, compressionLevel, stockZips, retention } = config
   if (config.packBucket === null && !existsSync(join(dataDir, 'cas')))
-    throw new UsageError(`there are no packs in ${dataDir}`)
+    throw new UsageError(`no packs in ${dataDir}`)
   const lock = lockDataDir(dataDir)
   try {
     const packs = await openPackStore(await findPackPlace(dataDir, config.packBucket))
@@ -71,14 +74,14 @@ async function recoverDirectory(
 function describe(report: RebuildReport): string {
   const { packs, packBytes, copies, blobs, knownPacks, damagedCopies, damagedPacks } = report
   const lines = [
-    `took in ${packs} packs, ${formatSizeBytes(packBytes)}: ${copies} copies of ${blobs} contents`,
+    `imported ${packs} packs, ${formatSizeBytes(packBytes)}: ${copies} copies of ${blobs} contents`,
   ]
-  if (knownPacks > 0) lines.push(`known already: ${knownPacks} packs`)
-  if (damagedCopies > 0) lines.push(`damaged copies, left out: ${damagedCopies}`)
+  if (knownPacks > 0) lines.push(`already known: ${knownPacks} packs`)
+  if (damagedCopies > 0) lines.push(`damaged copies, skipped: ${damagedCopies}`)
   if (damagedPacks > 0)
-    lines.push(`packs with a bad directory, read as far as they go: ${damagedPacks}`)
+    lines.push(`packs with a damaged zip directory, read as far as possible: ${damagedPacks}`)
   if (report.unreadablePacks.length > 0) {
-    lines.push('nothing can be read of these packs; a server starts once they are moved away:')
+    lines.push('unreadable packs; move them away before starting a server:')
     for (const name of report.unreadablePacks) lines.push(`  cas/${sealedPackPath(name)}`)
   }
   if (packs > 0) lines.push('see artifacts pack-… of project recovered/packs, run 1')

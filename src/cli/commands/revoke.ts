@@ -1,4 +1,4 @@
-/** `trove revoke`: makes a token void before its end, or all that a project has. */
+/** `trove revoke`: revokes one token, or all tokens of a project. */
 import type { WireRevokedToken, WireRevokedTokens } from '../../api/admin-messages.ts'
 import { revocationPath } from '../../api/paths.ts'
 import { requestJson, type ServerAccess } from '../../client/transport/http.ts'
@@ -11,15 +11,15 @@ import { connect, serverContext } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
-  id: { value: 'ID', help: 'the one of this id, as `trove token list` tells' },
-  project: { value: 'O/R', help: 'all tokens of this project that were minted until now' },
+  id: { value: 'ID', help: 'revoke the token with this id, as shown by `trove token list`' },
+  project: { value: 'O/R', help: 'revoke all tokens of this project minted until now' },
 } as const
 
 export const revokeCommand: Command<typeof flags> = {
   name: 'revoke',
   operands: '',
   summary:
-    'Makes a token void before its end, with all that came of it: the one on stdin or of --id, or with --project all that a project has, those of running jobs too.',
+    'Revoke a token and all tokens derived from it: the token on stdin or of --id, or with --project all tokens of a project, including those of running jobs.',
   flags,
   examples: [
     'trove revoke < leaked-token.txt',
@@ -29,27 +29,27 @@ export const revokeCommand: Command<typeof flags> = {
   exitStatuses: [3, 5, 6, 9, 10],
   async run({ flags: given, operands, stdout, stderr, signal }) {
     takeOperands(operands, [])
-    const { revoked, told } = await revoke(given, signal)
+    const { revoked, summary } = await revoke(given, signal)
     if (given.json) await writeJson(stdout, revoked)
-    await write(stderr, `${told}\n`)
+    await write(stderr, `${summary}\n`)
     return exitStatus.ok
   },
 }
 
 interface Outcome {
   revoked: WireRevokedToken | WireRevokedTokens
-  told: string
+  summary: string
 }
 
 async function revoke(given: FlagValues<typeof flags>, signal: AbortSignal): Promise<Outcome> {
   const { id, project } = given
   if (id !== undefined) {
-    if (project !== undefined) throw new UsageError('--id and --project do not go together')
+    if (project !== undefined) throw new UsageError('--id and --project cannot be combined')
     const { server } = await connect(given, signal)
     return await revokeOne(server, { id }, signal)
   }
   if (project !== undefined) return await revokeAll(given, signal)
-  // Needs no other token: whoever has one may end it.
+  // Needs no other token: the holder of a token may revoke it.
   const server = { ...serverContext(given).server, token: null }
   return await revokeOne(server, { token: await readTokenFrom(process.stdin) }, signal)
 }
@@ -76,8 +76,8 @@ async function revokeOne(
     run !== null && `, run ${run}`,
     job !== null && `, job ${printable(job)}`,
   ]
-  const told = `revoked a token of scope ${scope}${of.filter(Boolean).join('')}, which would have ended at ${expiresAt}`
-  return { revoked, told }
+  const summary = `revoked a token of scope ${scope}${of.filter(Boolean).join('')}, valid until ${expiresAt}`
+  return { revoked, summary }
 }
 
 async function revokeAll(given: FlagValues<typeof flags>, signal: AbortSignal): Promise<Outcome> {
@@ -88,22 +88,22 @@ async function revokeAll(given: FlagValues<typeof flags>, signal: AbortSignal): 
     { method: 'POST', path: revocationPath(project), signal },
     ['project', 'issuedUntil'],
   )
-  const told = `revoked all tokens of ${revoked.project} that were minted at ${revoked.issuedUntil} or before`
-  return { revoked, told }
+  const summary = `revoked all tokens of ${revoked.project} that were minted at ${revoked.issuedUntil} or before`
+  return { revoked, summary }
 }
 
 /** Errors: UsageError. */
 async function readTokenFrom(stdin: NodeJS.ReadStream): Promise<string> {
   if (stdin.isTTY) {
-    throw new UsageError('the token comes on stdin: trove revoke < FILE; or give --project O/R')
+    throw new UsageError('pass the token on stdin (trove revoke < FILE), or use --id or --project')
   }
   let text = ''
   for await (const piece of stdin.setEncoding('utf8')) {
     text += piece
     if (text.length > limits.tokenCharactersMax)
-      throw new UsageError('what came on stdin is no token')
+      throw new UsageError('stdin does not contain a token')
   }
   const token = text.trim()
-  if (token === '') throw new UsageError('no token came on stdin')
+  if (token === '') throw new UsageError('stdin is empty, expected a token')
   return token
 }

@@ -1,4 +1,4 @@
-/** `trove rm`: deletes artifacts, or takes that back. */
+/** `trove rm`: deletes artifacts, or undoes that. */
 import type { WireArtifact } from '../../client/client.ts'
 import { findDeleted, readArtifact } from '../../client/find-artifact.ts'
 import { parseReference, type Reference } from '../../core/reference.ts'
@@ -11,8 +11,8 @@ import { connect, type ServerContext } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
-  'dry-run': { value: null, short: 'n', help: 'say what would be freed, and delete nothing' },
-  undo: { value: null, help: 'take a delete back, while that can be done (TROVE_UNDO)' },
+  'dry-run': { value: null, short: 'n', help: 'show what would be freed, and delete nothing' },
+  undo: { value: null, help: 'restore deleted artifacts, within the undo period (TROVE_UNDO)' },
 } as const
 
 type RmInvocation = Invocation<typeof flags>
@@ -20,7 +20,8 @@ type RmInvocation = Invocation<typeof flags>
 export const rmCommand: Command<typeof flags> = {
   name: 'rm',
   operands: 'REF...',
-  summary: 'Deletes artifacts and says how many bytes that frees. It can be undone for a while.',
+  summary:
+    'Delete artifacts and show how many bytes that frees. A deletion can be undone for a while.',
   flags,
   examples: [
     'trove rm 42/build',
@@ -32,7 +33,8 @@ export const rmCommand: Command<typeof flags> = {
   async run(invocation) {
     const { flags: given, operands } = invocation
     if (operands.length === 0) throw new UsageError('REF is missing')
-    if (given.undo && given['dry-run']) throw new UsageError('--undo has no dry run')
+    if (given.undo && given['dry-run'])
+      throw new UsageError('--undo and --dry-run cannot be combined')
     const references = operands.map(parseReference)
     const context = await connect(given, invocation.signal)
     await (given.undo ? restore : remove)(invocation, context, references)
@@ -46,7 +48,7 @@ async function remove(
   references: Reference[],
 ): Promise<void> {
   const found = new Map<number, WireArtifact>()
-  // All of them are looked up before the first goes, so that a mistyped one deletes nothing.
+  // Looks up all of them before deleting any, so that a mistyped one deletes nothing.
   for (const reference of references) {
     const artifact = await readArtifact(server, reference, { project, signal })
     found.set(artifact.id, artifact)
@@ -62,9 +64,9 @@ async function remove(
     const verb = dryRun ? 'would delete' : 'deleted'
     await write(stderr, `${verb} id:${id} ${printable(name)} (${size})\n`)
   }
-  // Jobs may delete, and not undo: that is for people.
-  const undo = '`trove rm --undo` by a token of scope write'
-  const until = undoUntil === null ? '' : `; ${undo} takes it back until ${undoUntil}`
+  // Jobs may delete but not undo, which is for people.
+  const undo = '`trove rm --undo` with a token of scope write'
+  const until = undoUntil === null ? '' : `; ${undo} restores it until ${undoUntil}`
   const verb = dryRun ? 'would free' : 'frees'
   const shared = sharedBytes > 0 ? `; ${formatSizeBytes(sharedBytes)} is shared and stays` : ''
   await write(stderr, `${verb} ${formatSizeBytes(freedBytes)}${shared}${until}\n`)
@@ -90,7 +92,7 @@ async function restore(
   for (const id of ids) {
     const artifact = await client.restore(id, signal)
     restored.push(artifact)
-    await write(stderr, `id:${id} ${printable(artifact.name)} is back\n`)
+    await write(stderr, `id:${id} ${printable(artifact.name)} restored\n`)
   }
   if (given.json) await writeJson(stdout, restored)
 }

@@ -1,4 +1,4 @@
-/** `trove run`: a workflow on this machine, with Trove as its artifact service. */
+/** `trove run`: runs a workflow on this machine, with Trove as its artifact service. */
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, relative, resolve } from 'node:path'
@@ -31,56 +31,60 @@ const flags = {
   ...serverFlags,
   data: {
     value: 'DIR',
-    help: 'data directory of the server that is started for the run (TROVE_DATA)',
+    help: 'data directory of the server started for the run (TROVE_DATA)',
   },
-  job: { value: 'ID', repeats: true, help: 'run only this job and what it needs' },
+  job: { value: 'ID', repeats: true, help: 'run only this job and the jobs it needs' },
   event: {
     value: 'E',
-    help: 'the event to run on (default: push, or the first that the workflow names)',
+    help: 'event to simulate (default: push, or the first one of the workflow)',
   },
   input: {
     value: 'NAME=VALUE',
     repeats: true,
-    help: 'an input of workflow_dispatch or workflow_call',
+    help: 'input of workflow_dispatch or workflow_call',
   },
-  var: { value: 'NAME=VALUE', repeats: true, help: 'a variable of the `vars` context' },
-  secret: { value: 'NAME', repeats: true, help: 'a secret, its value taken from the environment' },
+  var: { value: 'NAME=VALUE', repeats: true, help: 'variable of the `vars` context' },
+  secret: {
+    value: 'NAME',
+    repeats: true,
+    help: 'secret whose value is taken from the environment',
+  },
   'secrets-file': {
     value: 'FILE',
-    help: 'secrets as lines NAME=VALUE, or blocks as in $GITHUB_ENV',
+    help: 'file of secrets: lines NAME=VALUE, or blocks as in $GITHUB_ENV',
   },
   action: {
     value: 'OWNER/REPO@REF=DIR',
     repeats: true,
-    help: 'where an action lies; without @REF any version. Comes before the built-in actions',
+    help: 'directory of an action, for any version without @REF; overrides built-in actions',
   },
   'skip-unknown': {
     value: null,
-    help: 'leave out what cannot run here instead of refusing the workflow',
+    help: 'skip what cannot run here instead of rejecting the workflow',
   },
-  parallel: { value: 'N', help: 'jobs at a time (default: one for each processor)' },
-  run: { value: 'ID', help: 'the run id (TROVE_RUN, GITHUB_RUN_ID; default: a new one)' },
+  parallel: { value: 'N', help: 'number of concurrent jobs (default: one per processor)' },
+  run: { value: 'ID', help: 'run id (TROVE_RUN, GITHUB_RUN_ID; default: a new one)' },
   attempt: { value: 'N', help: 'attempt of the run (GITHUB_RUN_ATTEMPT; default 1)' },
-  keep: { value: null, help: "keep the jobs' directories, and tell where they are" },
+  keep: { value: null, help: "keep the jobs' directories, and print where they are" },
   debug: { value: null, help: 'show debug lines, as with ACTIONS_STEP_DEBUG' },
   'dry-run': {
     value: null,
     short: 'n',
-    help: 'check the workflow, show its jobs and steps, run nothing',
+    help: 'check the workflow and show its jobs and steps, without running it',
   },
-  json: { value: null, help: 'print events, one JSON object a line, instead of the log' },
+  json: { value: null, help: 'print events as one JSON object per line instead of the log' },
 } as const
 
 type RunFlags = FlagValues<typeof flags>
 
-/** A run whose directory is yet to be made. */
+/** The options of a run whose work directory has not been created yet. */
 type PlannedRun = Omit<RunOptions, 'workDirectory'>
 
 export const runCommand: Command<typeof flags> = {
   name: 'run',
   operands: 'WORKFLOW.yml',
   summary:
-    'Runs a workflow on this machine. Its artifacts go to the server of --url, or to one started for the run.',
+    'Run a workflow on this machine. Artifacts go to the server of --url, or to a server started for the run.',
   flags,
   examples: [
     'trove run .github/workflows/ci.yml',
@@ -129,7 +133,8 @@ async function runOrShow(
     const claims = claimsOf(options, workflow.name)
     const recorder = await openRecord(server, claims, (text) => void stderr.write(text))
     const sinks = [sinkOf(given, config, stdout), recorder.sink]
-    // Its own, whatever runs under this id at the same time, and closed to others: scripts hold secrets.
+    // A directory of its own, even when a run with the same id is in progress, and private: scripts
+    // can contain secrets.
     const workDirectory = await mkdtemp(join(tmpdir(), `trove-run-${runId}-`))
     if (given.keep) await write(stderr, `job directories: ${workDirectory}\n`)
     const bound = {
@@ -171,7 +176,7 @@ async function optionsOf(
   const parallel = given.parallel === undefined ? undefined : Number(given.parallel)
   if (parallel !== undefined && !(Number.isSafeInteger(parallel) && parallel >= 1)) {
     throw new UsageError(
-      `--parallel must be a whole number from 1, got ${JSON.stringify(given.parallel)}`,
+      `--parallel must be a whole number of at least 1, got ${JSON.stringify(given.parallel)}`,
     )
   }
   return {
@@ -211,8 +216,8 @@ async function optionsOf(
 function claimsOf({ facts }: PlannedRun, workflow: string): RunClaims {
   const { repository, runId, runAttempt, ref, sha, event } = facts
   const branch = ref.replace(/^refs\/(?:heads|tags)\//, '')
-  const told = { branch, sha: sha === noCommit ? undefined : sha, workflow, event }
-  return { project: repository, run: runId, attempt: runAttempt, ...told }
+  const details = { branch, sha: sha === noCommit ? undefined : sha, workflow, event }
+  return { project: repository, run: runId, attempt: runAttempt, ...details }
 }
 
 function withServer(options: PlannedRun, server: RunServer, claims: RunClaims): PlannedRun {

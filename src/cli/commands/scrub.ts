@@ -1,4 +1,4 @@
-/** `trove scrub`: reads back everything that is stored. */
+/** `trove scrub`: reads back and checks everything that is stored. */
 import { scrubReportSchema, type WireScrubReport } from '../../api/admin-messages.ts'
 import { scrubPath } from '../../api/paths.ts'
 import { formatSizeBytes } from '../../core/units.ts'
@@ -13,15 +13,17 @@ import { createProgressLines } from '../progress.ts'
 
 const flags = {
   url: serverFlags.url,
-  data: { value: 'DIR', help: 'work on this data directory; the server on it does it if one runs' },
+  data: {
+    value: 'DIR',
+    help: 'work on this data directory (through its server if one is running)',
+  },
   json: serverFlags.json,
 } as const
 
 export const scrubCommand: Command<typeof flags> = {
   name: 'scrub',
   operands: '',
-  summary:
-    'Reads back and judges everything that is stored. Exit status 8 when anything is damaged.',
+  summary: 'Read back and check everything that is stored. Exits with 8 when anything is damaged.',
   flags,
   examples: ['trove scrub', 'trove scrub --json', 'trove scrub --data /srv/trove'],
   exitStatuses: [5, 6, 8, 10, 13],
@@ -69,9 +71,9 @@ function findingText(finding: ScrubFinding): string {
     case 'framing':
       return finding.fault
     case 'unjudged':
-      return `pack ${finding.packName} could not be judged: ${finding.fault}`
+      return `pack ${finding.packName} could not be checked: ${finding.fault}`
     case 'drift':
-      return `${finding.what} was ${finding.stored} and is set to ${finding.counted}`
+      return `${finding.what} was ${finding.stored}, corrected to ${finding.counted}`
   }
 }
 
@@ -84,15 +86,15 @@ function describe(report: WireScrubReport): string {
   const lines = [
     describeProgress(report),
     damagedCopies === 0
-      ? 'no copy is damaged'
-      : `damaged copies: ${damagedCopies}, of which ${foundCopies} were not known`,
+      ? 'no damaged copies'
+      : `damaged copies: ${damagedCopies}, ${foundCopies} of them new`,
   ]
   const healed = report.healedCopies + report.healedBlobs
   if (healed > 0) lines.push(`healed: ${healed}`)
   if (report.rewrittenPacks > 0) {
-    lines.push(`packs written anew because of their framing: ${report.rewrittenPacks}`)
+    lines.push(`packs rewritten because of damaged framing: ${report.rewrittenPacks}`)
   }
-  if (report.drifts > 0) lines.push(`rollups set right: ${report.drifts}`)
+  if (report.drifts > 0) lines.push(`rollups corrected: ${report.drifts}`)
   if (report.damagedArtifacts > 0) lines.push(`damaged artifacts: ${report.damagedArtifacts}`)
   for (const { id, project, run, name, damagedFiles } of report.damaged) {
     lines.push(printable(`  id:${id}  ${project}@${run}/${name}`))

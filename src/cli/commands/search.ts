@@ -1,4 +1,4 @@
-/** `trove search`: paths inside artifacts. */
+/** `trove search`: searches paths inside artifacts. */
 import type { WireSearchMatch } from '../../api/messages.ts'
 import { searchPaths } from '../../client/search.ts'
 import { compilePathGlobs } from '../../core/path-glob.ts'
@@ -14,13 +14,14 @@ const flags = {
   ...serverFlags,
   ...filterFlags,
   limit: limitFlag,
-  'allow-empty': { value: null, help: 'exit 0 when nothing is found' },
+  'allow-empty': { value: null, help: 'exit with 0 when nothing is found' },
 } as const
 
 export const searchCommand: Command<typeof flags> = {
   name: 'search',
   operands: 'GLOB...',
-  summary: 'Finds paths inside artifacts, those of the newest first; each as `trove cat` takes it.',
+  summary:
+    'Search paths inside artifacts, newest artifact first. Results have the form that `trove cat` accepts.',
   flags,
   examples: [
     "trove search '**/*.map'",
@@ -48,9 +49,9 @@ export const searchCommand: Command<typeof flags> = {
     }
     if (given.json) await writeAll(stdout, jsonArrayOf(shown()))
     else for await (const line of linesOf(shown())) await write(stdout, line)
-    if (isCut) await write(stderr, `the newest ${wanted} shown; --limit shows more\n`)
+    if (isCut) await write(stderr, `showing the newest ${wanted}; use --limit to show more\n`)
     if (count > 0) return exitStatus.ok
-    await write(stderr, `no path in any artifact that was searched matches${adviceOn(globs)}\n`)
+    await write(stderr, `no path in the searched artifacts matches${adviceOn(globs)}\n`)
     return given['allow-empty'] ? exitStatus.ok : exitStatus.failure
   },
 }
@@ -59,7 +60,7 @@ function isSome(globs: string[]): globs is [string, ...string[]] {
   return globs.length > 0
 }
 
-/** A line as soon as it is there, so columns are as wide as what is in them mostly is. */
+/** Yields each line as soon as it is known, so columns have fixed widths that fit most values. */
 async function* linesOf(matches: AsyncIterable<WireSearchMatch>): AsyncGenerator<string> {
   let header = `${'SIZE'.padStart(10)}  ${'UPLOADED'.padEnd(10)}  ${'BRANCH'.padEnd(16)}  REF:PATH\n`
   for await (const { reference, artifact, entry } of matches) {
@@ -71,8 +72,8 @@ async function* linesOf(matches: AsyncIterable<WireSearchMatch>): AsyncGenerator
   }
 }
 
-/** Who writes only a name mostly means it in any directory. */
+/** A bare name usually means a file in any directory. */
 function adviceOn(globs: readonly string[]): string {
   const bare = globs.find((glob) => !glob.includes('/') && glob !== '**')
-  return bare === undefined ? '' : `; '**/${printable(bare)}' looks in all directories`
+  return bare === undefined ? '' : `; use '**/${printable(bare)}' to search all directories`
 }

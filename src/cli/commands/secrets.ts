@@ -1,4 +1,4 @@
-/** `trove secrets`: credentials in an artifact, and saying that they are none. */
+/** `trove secrets`: lists credentials in an artifact, and dismisses false alarms. */
 import type { WireSecretList } from '../../api/secrets.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
 import { dismissSecrets, listSecrets } from '../../client/secrets.ts'
@@ -14,15 +14,18 @@ import { connect } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
-  dismiss: { value: 'PATH', help: 'what this file holds is no secret, in the whole project' },
-  undismiss: { value: 'PATH', help: 'it is one after all' },
+  dismiss: {
+    value: 'PATH',
+    help: 'mark what was found in this file as no secret, in the whole project',
+  },
+  undismiss: { value: 'PATH', help: 'undo --dismiss' },
 } as const
 
 export const secretsCommand: Command<typeof flags> = {
   name: 'secrets',
   operands: 'REF',
   summary:
-    'Tells which files of an artifact hold credentials, in which lines and of what kind; status 14 when there are any that nobody dismissed.',
+    'List the files of an artifact that contain credentials, with line and kind. Exits with 14 when any has not been dismissed.',
   flags,
   examples: [
     'trove secrets latest:main/build',
@@ -34,7 +37,7 @@ export const secretsCommand: Command<typeof flags> = {
     const [text] = takeOperands(operands, ['REF'])
     const { dismiss, undismiss } = given
     if (dismiss !== undefined && undismiss !== undefined)
-      throw new UsageError('--dismiss and --undismiss exclude each other')
+      throw new UsageError('--dismiss and --undismiss cannot be combined')
     const { server, project } = await connect(given, signal)
     const { id } = await readArtifact(server, parseReference(text), { project, signal })
     let list = await listSecrets(server, id, signal)
@@ -70,10 +73,10 @@ function tableOf({ secrets }: WireSecretList): string {
     title,
     dismissedAt === null ? '' : `dismissed ${dismissedAt.slice(0, 10)}`,
   ])
-  return formatTable(['PLACE', 'KIND', 'SAID OF IT'], [], rows)
+  return formatTable(['PLACE', 'KIND', 'STATUS'], [], rows)
 }
 
 function summaryOf({ searched, passedOver, secrets }: WireSecretList): string {
-  if (!searched) return 'nobody has looked at it yet: the server does so in the background\n'
+  if (!searched) return 'not searched yet; the server does that in the background\n'
   return `${counted(secrets.length, 'secret')} found${passedOverPart(passedOver)}\n`
 }

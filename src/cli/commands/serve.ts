@@ -1,4 +1,4 @@
-/** `trove serve`: the server, until a signal ends it. */
+/** `trove serve`: runs the server until a signal stops it. */
 import { once } from 'node:events'
 import { readServerConfig } from '../../config.ts'
 import { createLog } from '../../log.ts'
@@ -11,7 +11,7 @@ import { write } from '../output.ts'
 const flags = {
   data: {
     value: 'DIR',
-    help: 'where everything is kept (TROVE_DATA; ./data in a checkout, else with the user)',
+    help: "data directory (TROVE_DATA; default ./data in a checkout, else in the user's data directory)",
   },
   host: { value: 'HOST', help: 'address to listen on (TROVE_HOST; default 127.0.0.1)' },
   port: { value: 'PORT', help: 'port to listen on (TROVE_PORT; default 7878; 0 picks a free one)' },
@@ -21,7 +21,7 @@ export const serveCommand: Command<typeof flags> = {
   name: 'serve',
   operands: '',
   summary:
-    'Starts the server. Prints where it listens on stdout, and a sign-in link on stderr. All other settings are variables, which README.md lists.',
+    'Start the server. Prints its address on stdout and a sign-in link on stderr. All other settings are environment variables, listed in README.md.',
   flags,
   examples: ['trove serve', 'trove serve --data /srv/trove --host 0.0.0.0 --port 8080'],
   exitStatuses: [13],
@@ -29,7 +29,7 @@ export const serveCommand: Command<typeof flags> = {
     takeOperands(operands, [])
     const config = readServerConfig(given)
     const log = createLog(config.logLevel)
-    for (const name of config.unknownVariables) log.warn(`${name} is no setting of a server`)
+    for (const name of config.unknownVariables) log.warn(`${name} is not a setting of the server`)
     const server = await startServer(config, { log })
     await write(stdout, `listening on ${server.url}\n`)
     await write(stderr, `sign in: ${server.signInUrl}\n`)

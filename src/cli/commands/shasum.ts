@@ -1,4 +1,5 @@
-/** `trove shasum`: digests that `sha256sum -c` takes, as they are stored; nothing is downloaded for them. */
+/** `trove shasum`: prints stored digests in the format of `sha256sum -c`, without downloading
+ *  anything. */
 import type { WireArtifact } from '../../api/messages.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
 import { noFile, type WireFile } from '../../client/find-entry.ts'
@@ -19,15 +20,18 @@ const flags = {
   ...serverFlags,
   zip: {
     value: null,
-    help: 'of the zip, as it is downloaded; known of what was uploaded as one',
+    help: 'print the digest of the zip; known only for artifacts uploaded as a zip',
   },
-  tree: { value: null, help: 'of the tree: the same for the same paths, modes and contents' },
+  tree: {
+    value: null,
+    help: 'print the tree digest, which is equal for equal paths, modes and contents',
+  },
 } as const
 
 export const shasumCommand: Command<typeof flags> = {
   name: 'shasum',
   operands: 'REF[:PATH]',
-  summary: 'Prints the SHA-256 of the files of an artifact, as `sha256sum` does.',
+  summary: 'Print the SHA-256 of the files of an artifact, like `sha256sum`.',
   flags,
   examples: [
     'trove shasum 42/build | (cd dist && sha256sum -c)',
@@ -39,10 +43,10 @@ export const shasumCommand: Command<typeof flags> = {
   async run({ flags: given, operands, stdout, stderr, signal }) {
     const [target] = takeOperands(operands, ['REF'])
     const { reference, path } = parseEntryReference(target)
-    if (given.zip && given.tree) throw new UsageError('--zip and --tree exclude each other')
+    if (given.zip && given.tree) throw new UsageError('--zip and --tree cannot be combined')
     if ((given.zip || given.tree) && path !== '')
       throw new UsageError(
-        `--${given.zip ? 'zip' : 'tree'} is of the whole: write REF without :PATH`,
+        `--${given.zip ? 'zip' : 'tree'} applies to the whole artifact: use REF without :PATH`,
       )
     const { server, project } = await connect(given, signal)
     const artifact = await readArtifact(server, reference, { project, signal })
@@ -78,8 +82,8 @@ export const shasumCommand: Command<typeof flags> = {
   },
 }
 
-/** All files, or the file at `path`, or those below it. Errors: not_found (a path with no file), unsafe_path (a server that
- *  lies), those of `readEntries`. */
+/** Yields all files, or the file at `path`, or the files below it. Errors: not_found (a path
+ *  without files), unsafe_path (from a misbehaving server), and those of `readEntries`. */
 async function* filesOf(
   server: ServerAccess,
   artifact: WireArtifact,
@@ -98,8 +102,8 @@ async function* filesOf(
   if (count === 0 && path !== '') throw noFile(artifact, other, path)
 }
 
-/** As coreutils write it: a name with a backslash is escaped, which the line says at its front. A file called `-` would mean
- *  stdin; line feeds no path has. */
+/** Formats a line like coreutils: a backslash in the name is escaped, which a leading backslash
+ *  marks. A file named `-` would mean stdin; paths contain no line feeds. */
 function checksumLine(wireDigest: string, path: string): string {
   const digest = parseWireDigest(wireDigest)
   if (digest === undefined) throw new TypeError(`not a digest: ${wireDigest}`)

@@ -1,4 +1,4 @@
-/** `trove stats`: what the store holds and what each layer saved. */
+/** `trove stats`: shows what the store holds and how much each layer saved. */
 import type { WireStats } from '../../api/admin-messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { requestJson } from '../../client/transport/http.ts'
@@ -12,7 +12,7 @@ import { connect } from '../server-access.ts'
 export const statsCommand: Command<typeof serverFlags> = {
   name: 'stats',
   operands: '',
-  summary: 'Shows what the store holds and what deduplication and compression saved.',
+  summary: 'Show what the store holds and how much deduplication and compression saved.',
   flags: {
     ...serverFlags,
     project: {
@@ -37,7 +37,7 @@ export const statsCommand: Command<typeof serverFlags> = {
   },
 }
 
-/** Where nothing compresses, packing costs more than is saved. */
+/** With incompressible data, packing costs more than compression saves. */
 function compressionRow(saved: number | null): [string, number | null] {
   return saved !== null && saved < 0 ? ['  cost: packing', -saved] : ['  saved: compression', saved]
 }

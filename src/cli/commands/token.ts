@@ -1,5 +1,5 @@
-/** `trove token`: mints a token, with the key of a data directory or through a server, which wants a token that may do
- *  more, or the ID token of a CI job. */
+/** `trove token`: mints a token, with the key of a data directory or through a server. The
+ *  server requires a token with more permissions, or the ID token of a CI job. */
 import type { WireMintedToken, WireMintedTokenList, WireToken } from '../../api/admin-messages.ts'
 import { minuteOf } from '../../api/audit-words.ts'
 import { apiRoot } from '../../api/paths.ts'
@@ -25,20 +25,20 @@ const flags = {
   ...serverFlags,
   data: {
     value: 'DIR',
-    help: "the server's data directory; its key mints the token and no server is needed",
+    help: "server's data directory; mints with its key, without a server",
   },
-  run: { value: 'ID', help: 'of this run (TROVE_RUN, GITHUB_RUN_ID, CI_PIPELINE_ID)' },
-  attempt: { value: 'N', help: 'of this attempt (GITHUB_RUN_ATTEMPT; default 1)' },
-  job: { value: 'ID', help: 'of this job (TROVE_JOB, GITHUB_JOB, CI_JOB_NAME)' },
-  branch: { value: 'B', help: 'the branch of the run' },
-  sha: { value: 'SHA', help: 'the commit of the run' },
-  workflow: { value: 'W', help: 'the workflow of the run' },
-  event: { value: 'E', help: 'the event that started the run' },
+  run: { value: 'ID', help: 'run of the token (TROVE_RUN, GITHUB_RUN_ID, CI_PIPELINE_ID)' },
+  attempt: { value: 'N', help: 'attempt of the run (GITHUB_RUN_ATTEMPT; default 1)' },
+  job: { value: 'ID', help: 'job of the token (TROVE_JOB, GITHUB_JOB, CI_JOB_NAME)' },
+  branch: { value: 'B', help: 'branch of the run' },
+  sha: { value: 'SHA', help: 'commit of the run' },
+  workflow: { value: 'W', help: 'workflow of the run' },
+  event: { value: 'E', help: 'event that started the run' },
   scope: {
     value: 'SCOPE',
-    help: `${scopes.join(', ')} (default: job with a run and a job, else read); the last three are of no run, branch or event but what flags say`,
+    help: `${scopes.join(', ')} (default: job if run and job are known, else read); the last three ignore run, branch and event of the environment`,
   },
-  expires: { value: 'TIME', help: 'how long it is valid, such as 90s, 6h (default) or 30d' },
+  expires: { value: 'TIME', help: 'lifetime, such as 90s, 6h (default) or 30d' },
 } as const
 
 type TokenFlags = FlagValues<typeof flags>
@@ -47,13 +47,13 @@ export const tokenCommand: Command<typeof flags> = {
   name: 'token',
   operands: '[list]',
   summary:
-    'Mints a token. With a run and a job it is also an ACTIONS_RUNTIME_TOKEN. `list` tells which ones a server has minted and that last.',
+    'Mint a token. With a run and a job it also serves as ACTIONS_RUNTIME_TOKEN. `list` shows the tokens that a server has minted and that have not expired.',
   flags,
   examples: [
     'trove token --project octo/app --run 42 --job build',
     'trove token --project octo/app --scope write --expires 30d',
     'trove token --scope admin --data /srv/trove',
-    'trove token --url https://store.example.com   # by TROVE_TOKEN, or the ID token of the CI job',
+    'trove token --url https://store.example.com   # with TROVE_TOKEN, or the ID token of the CI job',
     'trove token list --project octo/app',
   ],
   exitStatuses: [3, 5, 6, 10],
@@ -71,7 +71,7 @@ export const tokenCommand: Command<typeof flags> = {
   },
 }
 
-/** All of them: what nobody knows of cannot be stopped. */
+/** Lists all tokens, without a limit: a token that is not shown cannot be revoked. */
 async function listTokens({
   flags: given,
   stdout,
@@ -93,7 +93,7 @@ async function listTokens({
   } while (cursor !== null)
   if (given.json) await writeJson(stdout, items)
   else await write(stdout, tokenTable(items))
-  if (items.length === 0) await write(stderr, 'none is listed\n')
+  if (items.length === 0) await write(stderr, 'no tokens\n')
   return exitStatus.ok
 }
 
@@ -129,7 +129,9 @@ async function mint(invocation: Invocation<typeof flags>): Promise<Minted> {
     const scope = choice(given.scope, scopes, '--scope')
     const isOfJob = scope === undefined || scope === 'job' || scope === 'run'
     if (!isOfJob || given.expires !== undefined) {
-      throw new UsageError('for an ID token there are only tokens of scope job or run, for 6h')
+      throw new UsageError(
+        'an ID token can only be exchanged for a token of scope job or run, valid for 6h',
+      )
     }
     return await exchangeIdToken(server, config.idToken, { job: config.job, scope, signal })
   }
@@ -153,8 +155,8 @@ function requestOf(given: TokenFlags, config: ClientConfig): TokenRequest {
     scope === undefined
       ? config.run !== null && config.job !== null
       : scope === 'job' || scope === 'run'
-  // A person's token, which lives longer, is not of the run that surrounds this, or that TROVE_TOKEN is of, unless flags say so:
-  // what it claims would be believed of all that is uploaded by it.
+  // A person's token lives longer, so it does not take its run from the environment or from
+  // TROVE_TOKEN, only from flags: its claims would be believed of everything uploaded with it.
   const claimed = isOfJob ? config : readClientConfig(given, {})
   const request: TokenRequest = {
     project: given.project ?? (scope === 'admin' ? null : config.project) ?? undefined,
@@ -176,30 +178,31 @@ function requestOf(given: TokenFlags, config: ClientConfig): TokenRequest {
   return request
 }
 
-/** Undefined when the token is to come from a server. Errors: UsageError when there is neither key nor server. */
+/** Returns undefined when the token is to come from a server. Errors: UsageError when there is
+ *  neither a key nor a server. */
 async function keysFor({
   flags: given,
   stderr,
 }: Invocation<typeof flags>): Promise<Keys | undefined> {
   const { config } = serverContext(given)
-  // A key of this machine is of no use to a server that is elsewhere.
+  // A key on this machine is useless for a server elsewhere.
   const isElsewhere = given.url !== undefined || !isLoopback(new URL(config.url).hostname)
   if (isElsewhere && given.data === undefined) return undefined
   const { dataDir } = readServerConfig({ data: given.data })
   const keys = await findKeys(dataDir)
   if (keys !== undefined) return keys
   if (given.data !== undefined) {
-    // A directory that is named may be new: the server that starts on it later will know the token.
+    // A named directory may be new: a server that starts on it later will accept the token.
     const made = await openKeys(dataDir)
     await write(
       stderr,
-      `trove: warning: ${dataDir} held no key, and got one: no server runs there\n`,
+      `trove: warning: ${dataDir} had no key, so one was created: no server runs there\n`,
     )
     return made
   }
   if (config.token !== null || config.idToken !== null) return undefined
   throw new UsageError(
-    `${dataDir} holds no key: give --data DIR, or --url URL and a token of scope write or admin in TROVE_TOKEN`,
+    `no key in ${dataDir}: use --data DIR, or --url URL with a token of scope write or admin in TROVE_TOKEN`,
   )
 }
 

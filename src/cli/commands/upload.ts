@@ -1,4 +1,5 @@
-/** `trove upload`: files, directories and globs as one artifact; only what the server lacks travels. */
+/** `trove upload`: uploads files, directories and globs as one artifact, sending only what the
+ *  server lacks. */
 import type { SecretInFile, UploadProgress, UploadResult } from '../../client/client.ts'
 import type { UploadTarget } from '../../client/upload/upload.ts'
 import { parseArtifactName } from '../../core/artifact.ts'
@@ -24,21 +25,24 @@ import { connect, type ServerContext } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
-  run: { value: 'ID', help: 'run (TROVE_RUN, GITHUB_RUN_ID, CI_PIPELINE_ID)' },
+  run: { value: 'ID', help: 'run id (TROVE_RUN, GITHUB_RUN_ID, CI_PIPELINE_ID)' },
   attempt: { value: 'N', help: 'attempt of the run (GITHUB_RUN_ATTEMPT)' },
   job: { value: 'ID', help: 'job (TROVE_JOB, GITHUB_JOB, CI_JOB_NAME)' },
   branch: { value: 'B', help: 'branch (GITHUB_HEAD_REF, GITHUB_REF_NAME, CI_COMMIT_REF_NAME)' },
   sha: { value: 'SHA', help: 'commit (GITHUB_SHA, CI_COMMIT_SHA)' },
-  exclude: { value: 'GLOB', repeats: true, help: 'leave out entry paths that match' },
-  'include-hidden': { value: null, help: 'files and directories that begin with a dot as well' },
-  'if-no-files-found': { value: 'WHAT', help: 'warn (default), error or ignore' },
-  'retention-days': { value: 'N', help: 'days until it expires; 0 is the server default' },
-  overwrite: { value: null, help: 'take the place of an artifact of that name in this run' },
-  symlinks: { value: 'HOW', help: 'keep (default) or follow' },
-  'compression-level': { value: '0..9', help: 'of what is sent (default: 5)' },
+  exclude: { value: 'GLOB', repeats: true, help: 'exclude entry paths that match' },
+  'include-hidden': {
+    value: null,
+    help: 'include files and directories whose names begin with a dot',
+  },
+  'if-no-files-found': { value: 'WHAT', help: 'what to do then: warn (default), error or ignore' },
+  'retention-days': { value: 'N', help: "days until it expires; 0 is the server's default" },
+  overwrite: { value: null, help: 'replace an artifact with this name in this run' },
+  symlinks: { value: 'HOW', help: 'keep (default) or follow symlinks' },
+  'compression-level': { value: '0..9', help: 'compression level of sent files (default: 5)' },
   'fail-on-secrets': {
     value: null,
-    help: 'send nothing when a file like .git/config or .env holds a credential',
+    help: 'send nothing when a file such as .git/config or .env contains a credential',
   },
   jobs: jobsFlag,
   'dry-run': { value: null, short: 'n', help: 'list what would be uploaded, and send nothing' },
@@ -51,7 +55,7 @@ export const uploadCommand: Command<UploadFlags> = {
   name: 'upload',
   operands: 'NAME PATH...',
   summary:
-    'Uploads files, directories and globs as one artifact; sends only what the server lacks.',
+    'Upload files, directories and globs as one artifact, sending only what the server lacks.',
   flags,
   examples: [
     'trove upload build dist',
@@ -78,7 +82,7 @@ export const uploadCommand: Command<UploadFlags> = {
     } as const
     const whenNone = async (error: unknown): Promise<ExitStatus> => {
       if (!hasCode(error, 'no_files') || whenEmpty === 'error') throw error
-      const hint = given['include-hidden'] ? '' : ' (hidden files count only with --include-hidden)'
+      const hint = given['include-hidden'] ? '' : ' (use --include-hidden to include hidden files)'
       if (whenEmpty === 'warn')
         await write(stderr, `trove: warning: no files match ${patterns.join(' ')}${hint}\n`)
       if (given.json) await writeJson(stdout, null)
@@ -107,7 +111,7 @@ export const uploadCommand: Command<UploadFlags> = {
       })
       progress.finish()
       const elapsedMs = performance.now() - startedAt
-      // First, whether or not anybody reads the rest.
+      // Before any output, whether or not anybody reads that.
       await report(config, result)
       if (given.json) await writeJson(stdout, jsonOf(result, secrets))
       await write(stderr, warningOf(context, secretsText(secrets, result.artifact), name))
@@ -121,11 +125,11 @@ export const uploadCommand: Command<UploadFlags> = {
 }
 
 function secretsFound(found: readonly SecretInFile[]): Error {
-  const message = `nothing was sent, since it holds ${describeSecrets(found).trimEnd()}`
+  const message = `nothing was sent: the upload contains ${describeSecrets(found).trimEnd()}`
   return storeError('secrets_found', message, { paths: found.map(({ path }) => path) })
 }
 
-/** `text` as those read it who read the log: people, or the runner of a GitHub-style job. */
+/** Formats `text` for the reader of the log: a person, or the runner of a GitHub-style job. */
 function warningOf({ config }: ServerContext, text: string, name: string): string {
   if (text === '') return ''
   return config.summaryFile === null ? secretsWarning(text) : secretsAnnotation(name, text)
@@ -163,8 +167,9 @@ function uploadTarget(
   name: string,
   given: Given,
 ): UploadTarget {
-  if (project === null) throw new UsageError('a project is missing: --project or TROVE_PROJECT')
-  if (config.run === null) throw new UsageError('a run is missing: --run or TROVE_RUN')
+  if (project === null)
+    throw new UsageError('the project is missing: set --project or TROVE_PROJECT')
+  if (config.run === null) throw new UsageError('the run is missing: set --run or TROVE_RUN')
   const { run, attempt, job, branch, sha, workflow, event } = config
   const days = given['retention-days']
   return {
@@ -187,7 +192,7 @@ function levelOf({ 'compression-level': level }: Given): { compressionLevel?: nu
   return { compressionLevel: integer(level, '--compression-level', 0, 9) }
 }
 
-/** Two bars, hashed and sent; what the server has counts as sent. */
+/** Shows two bars, for hashing and sending; content that the server already has counts as sent. */
 function showUpload(progress: Progress): (now: UploadProgress) => void {
   let phase: UploadProgress['phase'] = 'hashing'
   return (now) => {
@@ -238,11 +243,12 @@ function jsonOf(
   }
 }
 
-/** Bounds of the project move what is asked for, and what was there already keeps its time. */
+/** The project's bounds override the requested retention, and an artifact that was already there
+ *  keeps its own. */
 function otherRetention({ artifact }: UploadResult, { retentionDays = 0 }: UploadTarget): string {
   const time = lifeOf(artifact)
   if (retentionDays === 0 || time === formatPeriod(retentionDays * dayMs)) return ''
-  return `trove: warning: it is kept for ${time}, not for ${counted(retentionDays, 'day')}\n`
+  return `trove: warning: the artifact is kept for ${time}, not ${counted(retentionDays, 'day')}\n`
 }
 
 function lifeOf({ createdAt, expiresAt }: UploadResult['artifact']): string {
@@ -261,7 +267,7 @@ function summaryOf(result: UploadResult, elapsedMs: number): string {
       `saved: ${formatSizeBytes(reusedBytes)} unchanged, ${formatSizeBytes(compressed)} compression  ` +
       `${(elapsedMs / 1000).toFixed(1)} s`,
     `  tree ${artifact.treeDigest}  ${ending}`,
-    `  ${artifact.links.html}${result.created ? '' : '  (it was there already)'}`,
+    `  ${artifact.links.html}${result.created ? '' : '  (already uploaded)'}`,
     '',
   ].join('\n')
 }

@@ -1,4 +1,5 @@
-/** `trove url`: where a browser, or a program with a token, finds an artifact or a file of it. */
+/** `trove url`: prints the URL of an artifact or of a file in it, for a browser or for a program
+ *  with a token. */
 import type { WireArtifact } from '../../api/messages.ts'
 import { filePath } from '../../api/paths.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
@@ -15,18 +16,24 @@ import { connect } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
-  immutable: { value: null, help: 'of the page by id, where REF is latest:BRANCH/NAME' },
+  immutable: {
+    value: null,
+    help: 'print the permanent URL, by id, when REF is latest:BRANCH/NAME',
+  },
   download: {
     value: null,
-    help: 'of the zip, or of the bytes of the file; who asks sends a token',
+    help: 'print the URL of the zip or of the file itself; requests need a token',
   },
-  sign: { value: null, help: 'of the zip, for anybody, until TROVE_DOWNLOAD_URL_TTL is over' },
+  sign: {
+    value: null,
+    help: 'print a URL of the zip that needs no token and expires after TROVE_DOWNLOAD_URL_TTL',
+  },
 } as const
 
 export const urlCommand: Command<typeof flags> = {
   name: 'url',
   operands: 'REF[:PATH]',
-  summary: 'Prints the address of the page of an artifact, or of a file or directory in it.',
+  summary: 'Print the URL of the page of an artifact, or of a file or directory in it.',
   flags,
   examples: [
     'trove url 42/build',
@@ -40,10 +47,10 @@ export const urlCommand: Command<typeof flags> = {
     const { reference, path } = parseEntryReference(target)
     if (given.sign && (given.download || given.immutable))
       throw new UsageError(
-        `--sign and --${given.download ? 'download' : 'immutable'} exclude each other`,
+        `--sign and --${given.download ? 'download' : 'immutable'} cannot be combined`,
       )
     if (given.sign && path !== '')
-      throw new UsageError('--sign is of the whole: write REF without :PATH')
+      throw new UsageError('--sign applies to the whole artifact: use REF without :PATH')
     const { server, project } = await connect(given, signal)
     const artifact = await readArtifact(server, reference, { project, signal })
     const { id: artifactId, name } = artifact
@@ -53,7 +60,7 @@ export const urlCommand: Command<typeof flags> = {
     if (given.json) await writeJson(stdout, { artifactId, name, ...found })
     else await write(stdout, `${found.url}\n`)
     if ('expiresAt' in found)
-      await write(stderr, `works without a token until ${found.expiresAt}\n`)
+      await write(stderr, `valid without a token until ${found.expiresAt}\n`)
     return exitStatus.ok
   },
 }

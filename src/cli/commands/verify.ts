@@ -1,4 +1,4 @@
-/** `trove verify`: whether what lies on this machine is what an artifact holds. */
+/** `trove verify`: compares local files with an artifact. */
 import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { WireArtifact } from '../../api/messages.ts'
@@ -15,15 +15,15 @@ import { connect, type ServerContext, serverContext } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
-  path: { value: 'GLOB', repeats: true, help: 'only entries whose paths match' },
-  extra: { value: null, help: 'tell what DIR has and the artifact does not have as well' },
+  path: { value: 'GLOB', repeats: true, help: 'compare only entries whose paths match' },
+  extra: { value: null, help: 'also report paths in DIR that the artifact does not have' },
   jobs: jobsFlag,
   attestation: {
     value: 'FILE',
-    help: 'compare with what `trove attest` fetched; then REF may be left out, else the attestation must be about it',
+    help: 'compare with an attestation fetched by `trove attest`, which must be about REF if given',
   },
-  key: { value: 'FILE', help: 'that it is signed by; no server is asked then' },
-  'allow-untrusted': { value: null, help: 'also what is attested of the run of a pull request' },
+  key: { value: 'FILE', help: 'public key that signed the attestation; no server is asked then' },
+  'allow-untrusted': { value: null, help: 'accept attestations of runs of pull requests' },
 } as const
 
 type VerifyInvocation = Invocation<typeof flags>
@@ -32,7 +32,7 @@ export const verifyCommand: Command<typeof flags> = {
   name: 'verify',
   operands: 'REF [DIR|FILE]',
   summary:
-    'Compares a directory with what an artifact holds, or a file with its zip; reads every byte, changes nothing.',
+    'Compare a directory with an artifact, or a file with its zip. Reads every byte and changes nothing.',
   flags,
   examples: [
     'trove verify 42/build dist',
@@ -48,15 +48,15 @@ export const verifyCommand: Command<typeof flags> = {
     const { flags: given, operands } = invocation
     const { attestation } = given
     if (given.extra && given.path.length > 0)
-      throw new UsageError('--extra and --path exclude each other')
+      throw new UsageError('--extra and --path cannot be combined')
     if (attestation === undefined) {
       if (given.key !== undefined || given['allow-untrusted'])
-        throw new UsageError('--key and --allow-untrusted go with --attestation')
+        throw new UsageError('--key and --allow-untrusted need --attestation')
       const [text, target = '.'] = takeOperands(operands, ['REF'], ['DIR|FILE'])
       const reference = parseReference(text)
       return await compare(invocation, target, () => namedArtifact(invocation, reference))
     }
-    // What is attested says itself what it is about.
+    // The attestation itself says what it is about.
     const [first, second] = takeOperands(operands, ['DIR|FILE'], ['DIR|FILE'])
     const reference = second === undefined ? undefined : first
     const asked = { attestation, reference }
@@ -72,7 +72,7 @@ async function compare(
   const { extra, path } = invocation.flags
   const isFile = isFileAt(target)
   if (isFile && (extra || path.length > 0))
-    throw new UsageError(`--${extra ? 'extra' : 'path'} works with a directory only`)
+    throw new UsageError(`--${extra ? 'extra' : 'path'} works only with a directory`)
   const place = { ...(await find()), path: resolve(target) }
   return await (isFile ? compareFile : compareDirectory)(invocation, place)
 }
@@ -96,12 +96,13 @@ async function attestedArtifact(
   const artifact = await readAttested(context, { ...asked, key, project, allowUntrusted }, signal)
   const { path } = artifact.receipt
   if (given.extra && path !== '')
-    throw new UsageError(`--extra needs an attestation of the whole, not of ${path}`)
+    throw new UsageError(`--extra needs an attestation of the whole artifact, not of ${path}`)
   await write(stderr, `${tellAttestation(artifact)}\n`)
   return { context, artifact }
 }
 
-/** Whatever else is there, or cannot be seen, is told by who wants a directory. */
+/** Anything else that is there, or cannot be examined, is reported by the comparison of
+ *  directories. */
 function isFileAt(path: string): boolean {
   try {
     return statSync(path).isFile()
@@ -116,11 +117,11 @@ interface Compared {
 }
 
 interface Place extends Compared {
-  /** Absolute. */
+  /** Absolute path. */
   path: string
 }
 
-/** What JSON says of what is compared with. */
+/** Fields of the JSON output that say what was compared with. */
 function headOf(artifact: Compared['artifact']): object {
   const { id: artifactId, name } = artifact
   if (!('receipt' in artifact)) return { artifactId, name }
@@ -170,8 +171,8 @@ function summaryOf({ files, logicalBytes, missing, changed, extra }: VerifyResul
     [changed, 'changed'],
     [extra, 'extra'],
   ] as const
-  const told = counts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`)
-  const outcome = told.length === 0 ? 'all the same' : told.join(', ')
+  const parts = counts.filter(([count]) => count > 0).map(([count, what]) => `${count} ${what}`)
+  const outcome = parts.length === 0 ? 'identical' : parts.join(', ')
   return `${counted(files, 'file')}, ${formatSizeBytes(logicalBytes)}: ${outcome}`
 }
 
@@ -195,7 +196,7 @@ async function compareFile(
   else if (expected !== found)
     await write(stdout, lineOf({ kind: 'content', path, expected, found }))
   const what = name === undefined ? '' : ` as ${printable(name)}`
-  const outcome = expected === found ? `the same${what}` : 'not the same'
+  const outcome = expected === found ? `identical${what}` : 'different'
   await write(
     stderr,
     `${printable(artifact.name)}  ${formatSizeBytes(totalBytes)}: ${outcome}  ${printable(path)}\n`,

@@ -1,4 +1,5 @@
-/** `trove why`: what an artifact grew by, what room it takes, and why it is kept until when, in the words of its page. */
+/** `trove why`: explains how an artifact grew, what space it takes, and why and until when it is
+ *  kept, in the words of its page. */
 import type { WireComparison, WireDifference } from '../../api/comparison-messages.ts'
 import type { WireArtifact, WireArtifactDetail } from '../../api/messages.ts'
 import { readGrowth } from '../../client/comparison.ts'
@@ -27,17 +28,17 @@ import { connect, type ServerContext } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
-  against: { value: 'REF', help: 'what it grew by against this one; else the one before it' },
+  against: { value: 'REF', help: 'artifact to compare with (default: the previous one)' },
 } as const
 
-/** Of directories, and of paths. */
+/** Maximum number of directories, and of paths. */
 const rowsShown = 5
 
 export const whyCommand: Command<typeof flags> = {
   name: 'why',
   operands: 'REF|@RUN',
   summary:
-    'Explains an artifact, or each of a run: what it grew by since the one of its name before it on its branch, what deleting it frees, and why it is kept until when.',
+    'Explain an artifact, or each of a run: how it grew since the previous one with its name and branch, what deleting it frees, and why and until when it is kept.',
   flags,
   examples: [
     'trove why latest:main/build',
@@ -66,7 +67,8 @@ export const whyCommand: Command<typeof flags> = {
   },
 }
 
-/** What lives of a run, by name. Errors: UsageError (of several projects), not_found, and those of `openAnswer`. */
+/** Returns the live artifacts of a run, by name. Errors: UsageError (several projects have the
+ *  run), not_found, and those of `openAnswer`. */
 async function artifactsOf(
   { client, project }: ServerContext,
   asked: RunReference,
@@ -78,7 +80,7 @@ async function artifactsOf(
   if (found.length === 0)
     throw storeError('not_found', `run ${asked.run} has no artifacts`, { what: `@${asked.run}` })
   if (found.some((each) => each.project !== found[0]!.project))
-    throw new UsageError(`several projects have a run ${asked.run}: say which, by --project`)
+    throw new UsageError(`several projects have a run ${asked.run}; choose one with --project`)
   return found
     .map(({ id, name }) => ({ id, key: nameKey(name) }))
     .sort(comparison(artifactOrders.name))
@@ -103,7 +105,7 @@ async function explain(
 
 interface Why {
   artifact: WireArtifactDetail
-  /** What it is compared with: null where there is none, undefined where the token may not know. */
+  /** What it is compared with: null when there is none, undefined when the token may not know. */
   base: Pick<WireArtifactDetail, 'id' | 'run'> | null | undefined
   compared: Pick<WireComparison, 'totals' | 'growth'> | null | undefined
 }
@@ -126,17 +128,17 @@ function textOf(why: Why, isChosen: boolean): string {
 }
 
 function growthSentence({ artifact: { name, branch }, base, compared }: Why, isChosen: boolean) {
-  if (base === undefined) return 'What it grew by is not told to a token that reads only a run.'
+  if (base === undefined) return 'Its growth is not shown to a token that may read only one run.'
   if (!base || !compared) {
     const place = branch === null ? '' : ` on ${printable(branch)}`
-    return `Nothing to compare with: this is the first live artifact called ${printable(name)}${place}.`
+    return `Nothing to compare with: this is the first live artifact named ${printable(name)}${place}.`
   }
   const { totals, growth } = compared
   const { added, removed, changed, moved, mode, unchanged, baseBytes, headBytes } = totals
   const differing = added + removed + changed + moved + mode
   const whom = isChosen ? `id:${base.id} of run ${base.run}` : `run ${base.run}`
   if (differing === 0)
-    return `Identical to ${whom}: the same ${counted(unchanged, 'entry', 'entries')}, byte for byte.`
+    return `Identical to ${whom}: ${counted(unchanged, 'entry', 'entries')}, byte for byte.`
   const all = counted(differing + unchanged, 'entry', 'entries')
   const { cause } = growth
   const from = cause && `, ${formatShare(cause.share, 1)} of it from ${placeOf(cause)}`
@@ -171,7 +173,7 @@ function spaceLines(artifact: WireArtifactDetail): string[] {
   const freed = freedSentence(logicalBytes, { freedBytes: exclusiveBytes, sharedBytes })
   const have = sameTree === 1 ? 'has' : 'have'
   return [
-    `Its upload added ${formatSizeBytes(newBytes)} to the store; its zip has ${formatSizeBytes(zipBytes)}.`,
+    `Its upload added ${formatSizeBytes(newBytes)} to the store; its zip is ${formatSizeBytes(zipBytes)}.`,
     `Deleting it: ${freed}`,
     ...(sameTree > 0
       ? [`${counted(sameTree, 'other artifact')} ${have} exactly these files.`]
