@@ -1,6 +1,5 @@
-/** Reports a run to the server as it goes on, so that its page shows jobs, steps and logs.
- *  Events wait in a bounded queue while one request is in flight. A failure here never fails the
- *  run. */
+/** Reports a run to the server as it goes on, so that its page shows jobs, steps and logs. Events
+ *  wait in a bounded queue while one request is in flight. A failure never fails the run. */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { runRecordPath } from '../api/paths.ts'

@@ -1,4 +1,5 @@
-/** An upload of a directory that was uploaded before sends what is different only, and the same comes of it. */
+/** A repeated upload of a directory sends only what changed, with the same result as a full
+ *  upload. */
 import { chmod, readdir, rm, truncate, utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -15,7 +16,7 @@ const { trove, token } = await startSharedServer()
 const count = 1500
 const nameOf = (index: number): string => `d${index % 40}/file-${index}.js`
 
-/** A directory of files that are old enough to be remembered. `salt` makes them its own. */
+/** A directory of files that are old enough to be cached. `salt` makes their contents unique. */
 async function makeSource(salt: string): Promise<string> {
   const root = await makeDirectory()
   const names = Array.from({ length: count }, (_, index) => nameOf(index))
@@ -29,7 +30,7 @@ async function change(root: string): Promise<void> {
   await writeFile(join(root, 'd3/added'), 'added')
   await chmod(join(root, nameOf(9)), 0o755)
   await rm(join(root, nameOf(11)))
-  // Touched, and as it was.
+  // Touched, but with the same content.
   await utimes(join(root, nameOf(13)), 1_700_000_000, 1_700_000_000)
 }
 
@@ -50,8 +51,8 @@ const refused = {
   },
 }
 
-describe('an upload of what was uploaded before', () => {
-  test('sends what is different only, over and over', async () => {
+describe('a repeated upload', () => {
+  test('sends only what changed, every time', async () => {
     const root = await makeSource('often')
     const client = createClient({ url: trove.url, token, cacheDir: await makeDirectory() })
     const first = await uploadDirectory(client, root)
@@ -71,7 +72,7 @@ describe('an upload of what was uploaded before', () => {
     await expectSame(client, root, third.artifact)
   })
 
-  test('sends the whole list where the server has the earlier tree no more', async () => {
+  test('sends the whole manifest when the server no longer has the earlier tree', async () => {
     const root = await makeSource('gone')
     const client = createClient({ url: trove.url, token, cacheDir: await makeDirectory() })
     const { artifact } = await uploadDirectory(client, root)
@@ -82,7 +83,7 @@ describe('an upload of what was uploaded before', () => {
     await expectSame(client, root, second.artifact)
   })
 
-  test('does so too when that goes in the very moment', async () => {
+  test('also when the earlier tree is deleted during the upload', async () => {
     const root = await makeSource('moment')
     const cacheDir = await makeDirectory()
     const direct = createClient({ url: trove.url, token, cacheDir })
@@ -100,7 +101,7 @@ describe('an upload of what was uploaded before', () => {
     await expectSame(direct, root, second.artifact)
   })
 
-  test('offers the whole list when the server cannot make the tree of changes', async () => {
+  test('offers the whole manifest when the server cannot apply the changes', async () => {
     const root = await makeSource('cannot')
     const cacheDir = await makeDirectory()
     const direct = createClient({ url: trove.url, token, cacheDir })
@@ -122,7 +123,7 @@ describe('an upload of what was uploaded before', () => {
     await expectSame(direct, root, second.artifact)
   })
 
-  test('offers changes again after one that was not committed', async () => {
+  test('offers changes again after an upload that was not committed', async () => {
     const root = await makeSource('again')
     const cacheDir = await makeDirectory()
     const direct = createClient({ url: trove.url, token, cacheDir })
@@ -136,18 +137,18 @@ describe('an upload of what was uploaded before', () => {
     const again = await uploadDirectory(direct, root)
     expect(again.sentBytes).toBeLessThan(4_000)
     await expectSame(direct, root, again.artifact)
-    // The tree that was committed is the one that is known now.
+    // The cache now holds the tree that was committed.
     expect((await uploadDirectory(direct, root)).sentBytes).toBe(0)
   })
 
-  test('remembers at once what would take long to read again', async () => {
+  test('caches the tree at once when changed files would take long to read again', async () => {
     const root = await makeSource('long')
     const cacheDir = await makeDirectory()
     await uploadDirectory(createClient({ url: trove.url, token, cacheDir }), root)
     const large = join(root, nameOf(7))
     await truncate(large, 256 * 1024 * 1024 + 1)
     await utimes(large, 1_600_000_000, 1_600_000_000.5)
-    // What has just changed may change again without showing it, so it is not remembered.
+    // A file that has just changed can change again unnoticed, so it is not cached.
     await pause(200)
     const url = await startSeeingProxy(trove.url, async (path) =>
       path.endsWith('/uploads') ? refused : undefined,

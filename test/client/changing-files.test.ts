@@ -1,4 +1,4 @@
-/** Files that change, or may not be touched, while the client works on them. */
+/** Files that change, or may not be modified, while the client works on them. */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, renameSync, symlinkSync } from 'node:fs'
@@ -36,7 +36,7 @@ type Uploaded = Awaited<ReturnType<typeof uploadDirectory>>
 const largeBytes = 400_000
 const large = (seed: string): Buffer => pseudoRandom(largeBytes, seed)
 
-describe('a large file that is touched between being hashed and being cut', () => {
+describe('a large file that is touched after hashing and before cutting', () => {
   const touching = async (root: string, touch: () => Promise<void>): Promise<Client> => {
     await makeTree(root, { large: large(root) })
     const url = await startSeeingProxy(trove.url, async (path) => {
@@ -46,7 +46,7 @@ describe('a large file that is touched between being hashed and being cut', () =
     return createClient({ url, token, cacheDir: null })
   }
 
-  test('is refused by name when it changed, whether or not it is as long as before', async () => {
+  test('fails the upload by name if it changed, with the same length or another', async () => {
     const root = await makeDirectory()
     const told = `${join(root, 'large')} changed during the upload`
     const growing = await touching(root, () => appendFile(join(root, 'large'), 'more'))
@@ -56,21 +56,21 @@ describe('a large file that is touched between being hashed and being cut', () =
     await expect(uploadDirectory(turning, root)).rejects.toThrow(told)
   })
 
-  test('is sent when it has the same content', async () => {
+  test('is sent if its content is the same', async () => {
     const root = await makeDirectory()
     const client = await touching(root, () => utimes(join(root, 'large'), 1, 1))
     expect((await uploadDirectory(client, root)).logicalBytes).toBe(largeBytes)
   })
 })
 
-/** What may take the place of a file. */
+/** What may replace a file. */
 const others = {
   directory: async (path: string) => await mkdir(path),
   pipe: async (path: string) => await run('mkfifo', [path]),
   link: async (path: string) => await symlink(movedFrom(path), path),
 }
 
-/** Where the file is brought to, as it is. */
+/** Where the original file is moved to. */
 function movedFrom(path: string): string {
   return `${dirname(path)}.moved`
 }
@@ -82,7 +82,7 @@ test.each([
   ['pipe', 'large', 'cannot be read'],
   ['link', 'small', 'became a symlink during the upload'],
   ['link', 'large', 'became a symlink during the upload'],
-] as const)('a %s in the place of a %s file is told by its path', async (kind, name, told) => {
+] as const)('a %s that replaces a %s file is reported by path', async (kind, name, told) => {
   const root = await makeDirectory()
   await makeTree(root, { large: large(root), small: root })
   const path = join(root, name)
@@ -96,7 +96,7 @@ test.each([
   await expect(uploadDirectory(client, root)).rejects.toThrow(`${path} ${told}`)
 })
 
-test('a pipe that the caller has chosen is no file, and is not waited for', async () => {
+test('a pipe chosen by the caller is rejected without waiting for it', async () => {
   const pipe = join(await makeDirectory(), 'pipe')
   await others.pipe(pipe)
   const files = [{ absolutePath: pipe, entryPath: 'pipe' }]
@@ -109,27 +109,24 @@ test.each([
   ['vanishes', undefined],
   ['becomes a directory', others.directory],
   ['becomes a pipe', others.pipe],
-])(
-  'an older version of a large file that %s before it is used is done without',
-  async (_, make) => {
-    const root = await makeDirectory()
-    await makeTree(root, { large: Buffer.concat([large('a'), large('b')]) })
-    const { artifact } = await uploadDirectory(direct, root)
-    const back = await makeDirectory()
-    await makeTree(back, { large: Buffer.concat([large('a'), large('c')]) })
-    const url = await startSeeingProxy(trove.url, async (path) => {
-      if (!path.includes('/blobs/parts')) return undefined
-      await rm(join(back, 'large'))
-      await make?.(join(back, 'large'))
-      return undefined
-    })
-    const client = createClient({ url, token, cacheDir: null })
-    await client.download({ artifact, destination: back })
-    expect(await describeTree(back)).toEqual(await describeTree(root))
-  },
-)
+])('an older version of a large file that %s before it is used is ignored', async (_, make) => {
+  const root = await makeDirectory()
+  await makeTree(root, { large: Buffer.concat([large('a'), large('b')]) })
+  const { artifact } = await uploadDirectory(direct, root)
+  const back = await makeDirectory()
+  await makeTree(back, { large: Buffer.concat([large('a'), large('c')]) })
+  const url = await startSeeingProxy(trove.url, async (path) => {
+    if (!path.includes('/blobs/parts')) return undefined
+    await rm(join(back, 'large'))
+    await make?.(join(back, 'large'))
+    return undefined
+  })
+  const client = createClient({ url, token, cacheDir: null })
+  await client.download({ artifact, destination: back })
+  expect(await describeTree(back)).toEqual(await describeTree(root))
+})
 
-test('of two downloads into one directory at a time, the second is refused and the first unharmed', async () => {
+test('of two concurrent downloads into one directory the second fails and the first is unharmed', async () => {
   const [one, two] = [await makeDirectory(), await makeDirectory()]
   await makeTree(one, { one: large('one') })
   await makeTree(two, { two: large('two') })
@@ -148,7 +145,7 @@ test('of two downloads into one directory at a time, the second is refused and t
   expect(await describeTree(back)).toEqual(await describeTree(one))
 })
 
-test('a download from under which its partial root is removed fails, and the next one brings the rest', async () => {
+test('a download whose partial root is removed fails, and the next one fetches the rest', async () => {
   const root = await makeDirectory()
   await makeTree(root, Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`${i}`, `of ${i}`])))
   const { artifact } = await uploadDirectory(direct, root)
@@ -174,7 +171,7 @@ test('a download from under which its partial root is removed fails, and the nex
   expect(await describeTree(back)).toEqual(await describeTree(root))
 })
 
-test('an artifact that would come to where downloads do their work is refused before anything is done', async () => {
+test('an artifact with entries in the partial root is rejected before anything is changed', async () => {
   const root = await makeDirectory()
   await makeTree(root, { a: 'a', 'z/.trove-partial/x': 'x' })
   const files = ['a', '.trove-partial/x'].map((entryPath) => ({
@@ -191,7 +188,7 @@ test('an artifact that would come to where downloads do their work is refused be
 })
 
 test.each([{ delete: true }, { delete: false }])(
-  'nothing is removed or written through a link that took the place of a directory meanwhile (%o)',
+  'nothing is removed or written through a symlink that replaced a directory during the download (%o)',
   async (options) => {
     const root = await makeDirectory()
     await makeTree(root, { 'a/b/new': 'new', 'a/b/same': 'same' })
@@ -213,7 +210,7 @@ test.each([{ delete: true }, { delete: false }])(
   },
 )
 
-test('two downloads of one program bring large files into the same directory', async () => {
+test('two successive downloads of one process write large files into the same directory', async () => {
   const [one, two] = [await makeDirectory(), await makeDirectory()]
   await makeTree(one, { one: large('one') })
   await makeTree(two, { two: large('two') })
@@ -223,8 +220,8 @@ test('two downloads of one program bring large files into the same directory', a
   expect((await readdir(back)).toSorted()).toEqual(['one', 'two'])
 })
 
-describe('what its owner may not write', () => {
-  /** As whoever is not root has it: without the right to pass over modes. */
+describe('read-only files and directories', () => {
+  /** Drops root's capability to ignore modes. */
   const trust = ['--bounding-set', '-dac_override,-dac_read_search,-fowner']
   const program = fileURLToPath(builtUrl('cli/main.ts'))
   const download = async ({ artifact }: Uploaded, ...args: string[]): Promise<string> => {
@@ -249,7 +246,7 @@ describe('what its owner may not write', () => {
     return `${status} ${status === 0 ? '' : Buffer.concat(told).toString()}`.trim()
   }
 
-  test('equal large files that are only for reading come each to their place', async () => {
+  test('equal read-only large files are each written', async () => {
     const root = await makeDirectory()
     await makeTree(root, { 'x/one': large('same'), 'y/two': large('same') })
     await chmod(join(root, 'x/one'), 0o444)
@@ -260,7 +257,7 @@ describe('what its owner may not write', () => {
     expect(await describeTree(back)).toEqual(await describeTree(root))
   })
 
-  test('is removed from directories that may not be written, and these stay so', async () => {
+  test('are removed from read-only directories, which stay read-only', async () => {
     const root = await makeDirectory()
     await makeTree(root, { 'kept/file': 'x', 'kept/gone': 'y', 'gone/deep/file': 'z' })
     const modes = [
@@ -281,13 +278,13 @@ describe('what its owner may not write', () => {
   })
 })
 
-describe('who interrupts what reads large files need not wait for it', () => {
-  /** Takes no disk, and some seconds to hash. */
+describe('an interruption does not wait for large files to be read', () => {
+  /** A sparse file, which takes no disk but some seconds to hash. */
   const makeHuge = async (path: string): Promise<void> => {
     await writeFile(path, '')
     await truncate(path, 6 * 1024 ** 3)
   }
-  /** Milliseconds until `work` has ended when it is aborted soon after it began. */
+  /** Returns the milliseconds until `work` ends after it is aborted shortly after its start. */
   const interrupt = async (work: (signal: AbortSignal) => Promise<unknown>): Promise<number> => {
     const stop = new AbortController()
     const working = work(stop.signal)
@@ -300,7 +297,7 @@ describe('who interrupts what reads large files need not wait for it', () => {
   }
   const soonMs = 3000
 
-  test('when they are uploaded', async () => {
+  test('during an upload', async () => {
     const root = await makeDirectory()
     await makeHuge(join(root, 'huge'))
     const source = { kind: 'patterns', patterns: ['.'], directory: root } as const
@@ -309,7 +306,7 @@ describe('who interrupts what reads large files need not wait for it', () => {
     expect(took).toBeLessThan(soonMs)
   })
 
-  test('when they lie where a download goes', async () => {
+  test('during a download into a directory that holds them', async () => {
     const root = await makeDirectory()
     await makeTree(root, { huge: large('small') })
     const { artifact } = await uploadDirectory(direct, root)

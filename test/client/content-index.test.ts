@@ -5,7 +5,7 @@ import { createContentIndex } from '../../src/client/content-index.ts'
 
 const digestOf = (content: number): Buffer => createHash('sha256').update(`${content}`).digest()
 
-test('the first file of each content is found, as a map would find it', () => {
+test('finds the first file of each content, like a map', () => {
   fc.assert(
     fc.property(fc.array(fc.nat({ max: 40 }), { maxLength: 200 }), (contents) => {
       const digests = contents.map(digestOf)
@@ -19,7 +19,7 @@ test('the first file of each content is found, as a map would find it', () => {
   )
 })
 
-test('contents whose digests begin alike are told apart, in a full table too', () => {
+test('distinguishes contents whose digests begin alike, even in a full table', () => {
   const digests = Array.from({ length: 16 }, (_, index) => Buffer.alloc(32).fill(index, 31))
   const index = createContentIndex(digests.length, (ordinal) => digests[ordinal]!)
   for (const turn of [0, 1]) {

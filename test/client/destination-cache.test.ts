@@ -1,4 +1,4 @@
-/** What is remembered of a download's directory comes back, or nothing does. */
+/** The cache of a download's directory is either read back correctly or ignored. */
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import fc from 'fast-check'
@@ -33,13 +33,13 @@ const file = (path: string, content = path, mode = 0o644): Entry => ({
 function treeOf(entries: readonly Entry[]): TreeColumns {
   const tree = createTreeColumns()
   const lines = entries.toSorted((a, b) => comparePaths(a.path, b.path)).map(formatEntry)
-  // Pages, as a fetched tree has them.
+  // In pages, like a fetched tree.
   for (let at = 0; at < lines.length; at += 3)
     tree.addLines(Buffer.from(lines.slice(at, at + 3).join('')))
   return tree
 }
 
-/** Of each entry four numbers that tell it from the others. */
+/** Four numbers for each entry, unique to it. */
 function statsOf({ count }: TreeColumns): Float64Array {
   return Float64Array.from({ length: count * 4 }, (_, at) => 2 ** 41 + at / 2)
 }
@@ -55,7 +55,7 @@ async function newPath(): Promise<string> {
 
 const some = [file('a'), file('b/c'), { ...file('d'), kind: 'directory' } as Entry, file('é')]
 
-test('what was remembered comes back', async () => {
+test('reads back what was saved', async () => {
   const tree = treeOf(some)
   const cache = await remember(await newPath(), tree)
   expect(cache).toMatchObject({ ...origin, count: 4 })
@@ -67,18 +67,18 @@ test('what was remembered comes back', async () => {
   expect(lines).toEqual(some.map(formatEntry))
 })
 
-test('a tree of nothing is remembered too', async () => {
+test('an empty tree can be saved', async () => {
   expect(await remember(await newPath(), treeOf([]))).toMatchObject({ ...origin, count: 0 })
 })
 
-test('text of many pieces and blocks is put together', async () => {
+test('text of many pieces and blocks is joined', async () => {
   const tree = treeOf(Array.from({ length: 30_000 }, (_, index) => file(`some/file-${index}`)))
   const cache = await remember(await newPath(), tree)
   expect(cache.text.length).toBeGreaterThan(2 * 1024 * 1024)
   expect(cache.text.equals(Buffer.concat([...tree.text]))).toBe(true)
 })
 
-test('what says the same stays; anything else takes its place, and nothing is left beside it', async () => {
+test('an identical cache is kept; a different one replaces it without leftovers', async () => {
   const path = await newPath()
   const tree = treeOf(some)
   const cache = await remember(path, tree)
@@ -94,7 +94,7 @@ test('what says the same stays; anything else takes its place, and nothing is le
   expect(await readdir(dirname(path))).toHaveLength(1)
 })
 
-test('a place where nothing can be written is no failure', async () => {
+test('an unwritable cache path is no failure', async () => {
   const blocked = `${await makeDirectory()}/file`
   await writeFile(blocked, '')
   const tree = treeOf(some)
@@ -104,7 +104,7 @@ test('a place where nothing can be written is no failure', async () => {
   expect(await readDestinationCache(`${blocked}/destination/x`)).toBeNull()
 })
 
-test('one that is damaged or cut short is nothing', async () => {
+test('a damaged or truncated cache is ignored', async () => {
   const path = await newPath()
   await remember(path, treeOf(some))
   const bytes = await readFile(path)
@@ -133,15 +133,15 @@ const trees = fc
     ),
   )
 
-describe('what is known of the entries of a newer tree', () => {
-  test('is what both have, whether the tree came as changes or whole', async () => {
+describe('files known in a newer tree', () => {
+  test('are those in both trees, whether the newer tree was fetched as changes or whole', async () => {
     const path = await newPath()
     await fc.assert(
       fc.asyncProperty(trees, trees, fc.nat(), async (base, head, lost) => {
         const cache = await remember(path, treeOf(base))
         const modes = Uint16Array.from(base, () => 0o644)
         const older = base.toSorted((a, b) => comparePaths(a.path, b.path))
-        // Of links nothing is known, and one file is not as it was.
+        // Symlinks are never known, and one file has changed.
         for (const [line, { kind }] of older.entries())
           if (kind !== 'file' || line === lost % 11) modes[line] = unverified
         const lookedAt = { cache, modes, directories: new Map() }
@@ -166,7 +166,7 @@ describe('what is known of the entries of a newer tree', () => {
   })
 })
 
-/** As `fetchTree` puts one together. */
+/** Builds a tree like `fetchTree`. */
 function changedTree(
   cache: DestinationCache,
   older: readonly Entry[],

@@ -1,4 +1,4 @@
-/** What the threads' pool does when a thread ends of itself, as one does that runs out of memory. */
+/** The file pool when a worker dies by itself, as one does that runs out of memory. */
 import { once } from 'node:events'
 import type { Worker } from 'node:worker_threads'
 import { expect, onTestFinished, test } from 'vitest'
@@ -24,16 +24,16 @@ async function runFive(pool: FilePool): Promise<string[]> {
   return await Promise.all(tasks)
 }
 
-test('tasks that a thread had, and those that waited, fail with what it ended with; no more are taken', async () => {
+test('running and waiting tasks fail with the error that killed the worker, and later tasks are rejected', async () => {
   const { pool, thread } = await openPool(1)
   const told = runFive(pool)
-  // Sooner than it can begin.
+  // Before the worker has started.
   await thread.terminate()
   for (const reason of [...(await told), ...(await runFive(pool))])
     expect(reason).toMatch(/^Error: the file thread ended with code [01]$/)
 })
 
-test('tasks that are under way or wait when the pool is closed fail', async () => {
+test('running and waiting tasks fail when the pool is closed', async () => {
   const { pool } = await openPool(2)
   const told = runFive(pool)
   await pool.close()

@@ -1,4 +1,5 @@
-/** A TCP proxy between client and server that can cut connections, be pointed elsewhere, and tell what passed. */
+/** A TCP proxy between client and server that can cut connections, switch the server, and count
+ *  what passed. */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { onTestFinished } from 'vitest'
@@ -8,12 +9,14 @@ export interface FlakyProxy {
   /** Bytes that clients have sent and received. */
   sentBytes(): number
   receivedBytes(): number
-  /** Cuts each of the next `count` connections after some bytes, in either direction, that `bytes` gives in turn.
-   *  `reset` loses what the client has not read yet; `close` lets it have all that passed. */
+  /** Cuts each of the next `count` connections after a number of bytes in either direction,
+   *  taken from `bytes` for each connection.
+   *  `reset` loses what the client has not read yet; `close` delivers everything that passed. */
   cutNext(count: number, bytes: () => number, how?: 'reset' | 'close'): void
-  /** Resolves once clients have sent (or received) that many bytes more. */
+  /** Resolves when clients have sent (or received) that many more bytes. */
   passed(direction: 'sent' | 'received', bytes: number): Promise<void>
-  /** Passes no more to clients once they have received that many bytes more; answers what lets it go on. */
+  /** Stops passing data to clients after they have received that many more bytes; returns a
+   *  function that resumes. */
   stallAfter(bytes: number): () => void
   pointTo(url: string): void
 }
@@ -49,7 +52,7 @@ export async function startFlakyProxy(target: string): Promise<FlakyProxy> {
       from.on('data', (chunk: Buffer) => {
         if (left < 0) return
         left -= chunk.length
-        // What comes with the cut does not pass, and is not counted, where the rest is to arrive.
+        // With `close`, the chunk that triggers the cut is neither passed nor counted.
         if (left >= 0 || cutHow === 'reset') note(direction, chunk.length)
         if (left < 0 && cutHow === 'close') {
           client.end(() => upstream.destroy())

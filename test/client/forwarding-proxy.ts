@@ -1,5 +1,5 @@
-/** An HTTP proxy as companies have it: forwards requests for `http`, opens tunnels for `https`, and alone knows where the
- *  hosts of its network are. */
+/** An HTTP proxy like those of companies: it forwards `http` requests, opens tunnels for
+ *  `https`, and is the only one that can resolve the hosts of its network. */
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, request } from 'node:http'
 import { createServer as createSecureServer } from 'node:https'
@@ -10,18 +10,18 @@ import { storeCertificate, storeKey } from './store-certificate.ts'
 
 export interface ForwardingProxy {
   url: string
-  /** Such as `GET http://store.test/` and `CONNECT store.test:443`, in order. */
+  /** Requests such as `GET http://store.test/` and `CONNECT store.test:443`, in order. */
   asked: string[]
-  /** What came with each in Proxy-Authorization. */
+  /** The Proxy-Authorization header of each request. */
   credentials: (string | undefined)[]
-  /** That clients have opened. */
+  /** Number of connections that clients have opened. */
   connections(): number
 }
 
 export interface ForwardingOptions {
-  /** Where hosts are: `store.test` → `http://127.0.0.1:1234`. */
+  /** Addresses of hosts: `store.test` → `http://127.0.0.1:1234`. */
   hosts?: Record<string, string>
-  /** A status to refuse a request with, undefined for none. */
+  /** Returns a status to refuse a request with, or undefined. */
   refuse?: (asked: string, credentials: string | undefined) => number | undefined
   isSecure?: boolean
 }
@@ -96,7 +96,7 @@ export async function startForwardingProxy({
   return { url, asked, credentials, connections: () => connections }
 }
 
-/** TLS before a server, as a proxy on its side has it. Answers its address, and how many requests came. */
+/** Starts a TLS terminator in front of a server. Returns its URL and its request count. */
 export async function startTls(target: string): Promise<{ url: string; requests(): number }> {
   let requests = 0
   const server = createSecureServer({ key: storeKey, cert: storeCertificate }, (incoming, out) => {

@@ -1,11 +1,11 @@
-/** How files of a directory are shared out among threads. */
+/** How the files of a directory are distributed over worker threads. */
 import { expect, test } from 'vitest'
 import { hashPresent } from '../../src/client/download/hash-present.ts'
 import { createTreeColumns } from '../../src/client/download/tree-columns.ts'
 import type { FilePool } from '../../src/client/files/file-pool.ts'
 import { digestOf } from '../../src/core/digest.ts'
 
-/** Files of these sizes, in order; answers how many a task got. */
+/** Hashes files of these sizes, in order; returns the number of files per task. */
 async function tasksOf(sizes: number[]): Promise<number[]> {
   const tree = createTreeColumns()
   const name = (index: number): string => String(index).padStart(4, '0')
@@ -24,7 +24,7 @@ async function tasksOf(sizes: number[]): Promise<number[]> {
   return tasks
 }
 
-test('many small files make one task, large ones do not keep one thread busy while others wait', async () => {
+test('small files share tasks, and large files are spread over tasks', async () => {
   expect(await tasksOf(Array.from({ length: 300 }, () => 1000))).toEqual([128, 128, 44])
   expect(await tasksOf([1e9, 1e9, 5, 1e9])).toEqual([1, 1, 2])
   expect(await tasksOf([])).toEqual([])

@@ -1,4 +1,5 @@
-/** A server that lies must not make a download write outside of DEST, nor leave other content than it announced. */
+/** A misbehaving server cannot make a download write outside DEST, or leave content other than
+ *  announced. */
 import { once } from 'node:events'
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -34,7 +35,7 @@ interface Sent {
   sizeBytes?: number
 }
 
-/** A page of lines without times. */
+/** One page of lines without times. */
 function treeOf(lines: string[]): Buffer {
   const tree = createByteWriter()
   tree.raw(Buffer.from(manifestHeader))
@@ -44,7 +45,7 @@ function treeOf(lines: string[]): Buffer {
   return tree.bytes()
 }
 
-/** Answers with these lines as the tree and, whatever is asked for, these streams. */
+/** Responds with these lines as the tree and, whatever is requested, with these streams. */
 function answering(
   lines: string[],
   sent: Sent[],
@@ -75,7 +76,7 @@ function answering(
   }
 }
 
-/** Answers its address. */
+/** Returns its URL. */
 async function listen(server: Server): Promise<string> {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -86,7 +87,8 @@ async function listen(server: Server): Promise<string> {
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
-/** Downloads into DEST beside a file that must stay as it is; answers the failure and what is below DEST. */
+/** Downloads into DEST next to a file that must not change; returns the error and what is below
+ *  DEST. */
 async function download(
   lines: string[],
   sent: Sent[] = [],
@@ -112,28 +114,36 @@ async function download(
   return { error, left }
 }
 
-test('a truthful answer is what this server can give', async () => {
+test('the test server can also respond correctly', async () => {
   const { error, left } = await download([file('a/b')], [{ ordinal: 0 }])
   expect([error, left]).toEqual([undefined, ['dest/a', 'dest/a/b']])
 })
 
 test.each([
-  ['climbs', [file('../victim')], 'unsafe_path'],
-  ['climbs on its way', [file('a/../../victim')], 'unsafe_path'],
+  ['leads out of DEST', [file('../victim')], 'unsafe_path'],
+  ['leads out of DEST in the middle', [file('a/../../victim')], 'unsafe_path'],
   ['is absolute', [file('/tmp/trove-hostile')], 'unsafe_path'],
   ['is DEST itself', [file('.')], 'unsafe_path'],
   ['has a NUL', [file('a\0b')], 'unsafe_path'],
-  ['goes through a link of the same tree', [link('a', '..'), file('a/victim')], 'duplicate_path'],
+  [
+    'passes through a symlink of the same tree',
+    [link('a', '..'), file('a/victim')],
+    'duplicate_path',
+  ],
   ['lies below a file', [file('a'), file('a/b')], 'duplicate_path'],
-  ['comes twice, as a link and as a file', [link('a', '../victim'), file('a')], 'duplicate_path'],
+  [
+    'occurs twice, as a symlink and as a file',
+    [link('a', '../victim'), file('a')],
+    'duplicate_path',
+  ],
   ['is out of order', [file('b'), file('a')], 'duplicate_path'],
-])('a path that %s is refused before anything is written', async (_, lines, code) => {
+])('a path that %s is rejected before anything is written', async (_, lines, code) => {
   const { error, left } = await download(lines, [{ ordinal: 0 }, { ordinal: 1 }])
   expect(error).toMatchObject({ code })
   expect(left).toEqual([])
 })
 
-test('links that lead out are made as links, and nothing goes through them', async () => {
+test('symlinks that lead out of DEST are created, and nothing is written through them', async () => {
   const { error, left } = await download([link('a', '..'), link('b', '/etc')], [])
   expect(error).toBeUndefined()
   expect(left).toEqual(['dest/a', 'dest/b'])
@@ -147,19 +157,19 @@ test.each([
   ],
   ['is longer than announced', [{ ordinal: 0, sizeBytes: 5 }], 'blob_damaged'],
   ['is shorter than announced', [{ ordinal: 0, sizeBytes: 500 }], 'blob_damaged'],
-])('a file that %s does not get its name', async (_, sent, code) => {
+])('a file that %s never gets its final name', async (_, sent, code) => {
   const { error, left } = await download([file('a')], sent)
   expect(error).toMatchObject({ code })
   expect(left).toEqual([])
 })
 
-test('streams that nobody asked for are refused', async () => {
+test('streams that were not asked for are rejected', async () => {
   const { error, left } = await download([file('a')], [{ ordinal: 7 }])
   expect(error).toMatchObject({ message: expect.stringContaining('not asked for') as string })
   expect(left).toEqual([])
 })
 
-test('an answer whose end comes late keeps no connection', async () => {
+test('a response whose end arrives late does not hold on to its connection', async () => {
   let connections = 0
   const server = createServer(answering([file('a')], [{ ordinal: 0 }], { endsAfterMs: 100 }))
   server.on('connection', () => (connections += 1))
@@ -176,7 +186,8 @@ test('an answer whose end comes late keeps no connection', async () => {
   expect(counts).toEqual([2, 2])
 })
 
-/** Many files, and then what became of them: both as changes and, since whoever is lied to asks again, as a whole. */
+/** Downloads many files, and then a second tree: as changes and, since an unusable response is
+ *  requested again, as a whole. */
 async function downloadTwice(
   changes: string[],
   lines: string[],
@@ -186,7 +197,7 @@ async function downloadTwice(
   told.raw(Buffer.from(changesHeader))
   told.sized(Buffer.from(changes.join('')))
   told.byte(0)
-  // Times: none of any entry.
+  // Times: no entry has any.
   told.varint(10_000)
   told.byte(0)
   const [first, second] = [answering(before, [{ ordinal: 0 }]), answering(lines, [])]
@@ -220,17 +231,17 @@ async function downloadTwice(
 
 const kept = Array.from({ length: 300 }, (_, index) => file(`d/${1000 + index}`))
 
-test('changes of a truthful server are all that is asked for', async () => {
+test('correct changes are the only request', async () => {
   const { error, asked } = await downloadTwice(['- d/1007\n'], kept.toSpliced(7, 1))
   expect([error, asked]).toEqual([undefined, ['2/tree?base=1']])
 })
 
 test.each([
-  ['a line that lies below a file', file('d/1007/x'), kept.toSpliced(8, 0, file('d/1007/x'))],
-  ['a path that climbs', file('d/../../x'), [file('d/../../x'), ...kept]],
+  ['an entry below a file', file('d/1007/x'), kept.toSpliced(8, 0, file('d/1007/x'))],
+  ['a path that leads out of DEST', file('d/../../x'), [file('d/../../x'), ...kept]],
   ['a line without a mode', file('d/1007').replace('644', '6!4'), null],
   ['a line without a digest', file('d/1007').replace(digest, 'x'.repeat(64)), null],
-])('%s is refused among changes too', async (_, change, whole) => {
+])('%s is also rejected in changes', async (_, change, whole) => {
   const { error, asked } = await downloadTwice([change], whole ?? kept.with(7, change))
   expect(asked).toEqual(['2/tree?base=1', '2/tree'])
   expect(error).toBeInstanceOf(Error)

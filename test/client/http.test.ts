@@ -1,4 +1,4 @@
-/** The client against servers that misbehave in one way each. */
+/** The client against servers that each misbehave in one way. */
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, createServer as createSilentServer } from 'node:net'
@@ -27,7 +27,8 @@ afterEach(async () => {
 
 type Handler = (request: IncomingMessage, response: ServerResponse, attempt: number) => void
 
-/** A server that answers each request with `handler`, told which one it is, from 1. */
+/** A server that handles each request with `handler`, which gets the number of the request, from
+ *  1. */
 async function serve(handler: Handler): Promise<ServerAccess & { requests: IncomingMessage[] }> {
   const requests: IncomingMessage[] = []
   const server = createServer((request, response) => {
@@ -60,7 +61,7 @@ const fields = ['fine'] as const
 const never = new AbortController().signal
 
 describe('a request', () => {
-  test('carries the token, and query parameters that are set', async () => {
+  test('carries the token and the defined query parameters', async () => {
     const server = await serve((_, response) => response.end('{"fine":true}'))
     const request = { path: '/x', query: { a: 1, b: undefined, c: null, d: 'ä&' } }
     expect(await requestJson(server, request, fields)).toEqual({ fine: true })
@@ -68,14 +69,14 @@ describe('a request', () => {
     expect(server.requests[0]?.headers.authorization).toBe('Bearer secret')
   })
 
-  test('ends when the server is silent for longer than is said', async () => {
+  test('fails when the server is silent for longer than the timeout', async () => {
     const { url } = await serve(() => undefined)
     const config = readClientConfig({ url }, { TROVE_IDLE_TIMEOUT: '1s' })
     const asking = requestJson(createClient(config).server, { method: 'POST', path: '/x' }, fields)
     await expect(asking).rejects.toThrow('no data received for 1 s')
   })
 
-  test('is sent again when the server is busy or the connection breaks', async () => {
+  test('is retried when the server is busy or the connection breaks', async () => {
     const server = await serve((request, response, attempt) => {
       if (attempt === 1) problem(response, 503, 'busy')
       else if (attempt === 2) request.socket.destroy()
@@ -85,7 +86,7 @@ describe('a request', () => {
     expect(server.requests).toHaveLength(3)
   })
 
-  test('is sent again when its answer breaks off', async () => {
+  test('is retried when its response breaks off', async () => {
     const server = await serve((_, response, attempt) => {
       if (attempt > 1) response.end('{"fine":true}')
       else response.write('{"fine', () => response.destroy())
@@ -94,7 +95,7 @@ describe('a request', () => {
     expect(server.requests).toHaveLength(2)
   })
 
-  test('that deletes has done so although its first answer was lost', async () => {
+  test('that deletes succeeds on retry after its first response was lost', async () => {
     const server = await serve((request, response, attempt) => {
       if (attempt === 1) request.socket.destroy()
       else problem(response, 410, 'artifact_deleted', { artifactId: 7 })
@@ -103,7 +104,7 @@ describe('a request', () => {
     expect(server.requests.map(({ method }) => method)).toEqual(['DELETE', 'DELETE'])
   })
 
-  test('is not sent again when that could do a thing twice', async () => {
+  test('is not retried when it is not idempotent', async () => {
     const server = await serve((_, response, attempt) => {
       if (attempt === 1) problem(response, 503, 'busy')
       else response.write('{"fine', () => response.destroy())
@@ -115,13 +116,13 @@ describe('a request', () => {
     expect(server.requests).toHaveLength(2)
   })
 
-  test('that keeps failing ends as what the last answer was', async () => {
+  test('that keeps failing throws the last error', async () => {
     const server = await serve((request) => request.socket.destroy())
     await expect(requestJson(server, { path: '/' }, fields)).rejects.toBeInstanceOf(NetworkError)
     expect(server.requests).toHaveLength(4)
   })
 
-  test('stops when it is told to, between tries too', async () => {
+  test('stops when aborted, also between attempts', async () => {
     const stop = new AbortController()
     const server = await serve((_, response) => {
       problem(response, 503, 'busy')
@@ -133,7 +134,7 @@ describe('a request', () => {
     expect(server.requests).toHaveLength(1)
   })
 
-  test('that is refused throws the server’s own error with its facts', async () => {
+  test("that is rejected throws the server's error with its details", async () => {
     const server = await serve((_, response) => {
       problem(response, 410, 'artifact_expired', { artifactId: 7 })
     })
@@ -150,14 +151,17 @@ describe('a request', () => {
     ['{"fin":true}', 'missing field "fine"'],
     ['<html>', 'not a JSON object'],
     ['null', 'not a JSON object'],
-  ])('that is answered with %s names the server and what it misses', async (body, reason) => {
-    const server = await serve((_, response) => response.end(body))
-    await expect(requestJson(server, { path: '/' }, fields)).rejects.toThrow(
-      `${server.url} sent a response that this version cannot read: ${reason}`,
-    )
-  })
+  ])(
+    'with the response %s fails with an error that names the server and the problem',
+    async (body, reason) => {
+      const server = await serve((_, response) => response.end(body))
+      await expect(requestJson(server, { path: '/' }, fields)).rejects.toThrow(
+        `${server.url} sent a response that this version cannot read: ${reason}`,
+      )
+    },
+  )
 
-  test('does not follow a redirect with the token in hand', async () => {
+  test('does not follow a redirect, which would pass on the token', async () => {
     const server = await serve((_, response) =>
       response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end(),
     )
@@ -170,7 +174,7 @@ describe('a request', () => {
     [404, { name: 'AnswerError' }],
     [500, { name: 'NetworkError' }],
   ])(
-    'an answer of something that is no Trove, %d, is told by its status',
+    'an error response that is not from Trove, %d, is classified by its status',
     async (status, wanted) => {
       const server = await serve((_, response) =>
         response.writeHead(status).end('<html>proxy</html>'),
@@ -186,7 +190,7 @@ describe('a body', () => {
     body: () => AsyncIterable<Uint8Array>,
   ): Promise<unknown> => await requestJson(server, { method: 'POST', path: '/', body }, fields)
 
-  test('is sent no further when the answer comes before its end', async () => {
+  test('is not sent further when the response comes first', async () => {
     const server = await serve((request, response) => {
       request.once('data', () => problem(response, 413, 'too_large'))
     })
@@ -208,14 +212,14 @@ describe('a body', () => {
 
   test('that fails ends the request with its own error', async () => {
     const server = await serve((request) => request.resume())
-    // oxlint-disable-next-line require-yield -- it fails before it has anything.
+    // oxlint-disable-next-line require-yield -- it fails before it yields anything.
     async function* failing(): AsyncGenerator<Uint8Array> {
       throw new RangeError('the file is gone')
     }
     await expect(send(server, failing)).rejects.toThrow(RangeError)
   })
 
-  test('is taken only as fast as the server reads it', async () => {
+  test('is pulled only as fast as the server reads it', async () => {
     const server = await serve((request, response) => {
       setTimeout(() => {
         request.resume().once('end', () => response.end('{"fine":true}'))
@@ -230,12 +234,12 @@ describe('a body', () => {
       }
     }
     expect(await send(server, large)).toEqual({ fine: true })
-    // What the sockets of both sides hold, and no more.
+    // No more than the socket buffers of both sides hold.
     expect(ahead).toBeLessThan(32)
   })
 })
 
-describe('an answer', () => {
+describe('a response', () => {
   const get = async (server: ServerAccess): Promise<Buffer> =>
     await requestBytes(server, { path: '/', headers: { 'accept-encoding': 'gzip' } })
 
@@ -246,7 +250,7 @@ describe('an answer', () => {
     expect((await get(server)).toString()).toBe('told')
   })
 
-  test('that breaks off is asked for again, within bounds', async () => {
+  test('that breaks off is requested again, a bounded number of times', async () => {
     const server = await serve((_, response, attempt) => {
       response.writeHead(200, { 'content-length': 10 })
       response.write('12345', () => {
@@ -267,7 +271,7 @@ describe('an answer', () => {
     expect(cut.requests).toHaveLength(4)
   })
 
-  test('waits for a connection, with its handshake, no longer than it should', async () => {
+  test('times out while connecting, including the handshake', async () => {
     const silent = createSilentServer((socket) => socket.resume())
     silent.listen(0, '127.0.0.1')
     await once(silent, 'listening')
@@ -284,7 +288,7 @@ describe('an answer', () => {
     expect((await answer.bytes()).toString()).toBe('x')
   })
 
-  test('of a server that nobody answers for names it', async () => {
+  test('from an unreachable server fails with an error that names it', async () => {
     const gone = { url: 'http://127.0.0.1:1', token: null }
     await expect(requestBytes(gone, { method: 'POST', path: '/' })).rejects.toThrow(
       /^http:\/\/127\.0\.0\.1:1 cannot be reached: connect ECONNREFUSED/,
@@ -296,7 +300,7 @@ describe('a file', () => {
   const content = Buffer.from('0123456789'.repeat(10_000))
   const file = { artifactId: 1, path: 'a b', digest: formatWireDigest(digestOf(content)) }
 
-  /** Sends `content` from the range asked for, but only `lengths[n]` bytes at the n-th request. */
+  /** Sends `content` from the requested range, but only `lengths[n]` bytes for the n-th request. */
   const cutting =
     (lengths: number[]): Handler =>
     (request, response, attempt) => {
@@ -310,14 +314,14 @@ describe('a file', () => {
       })
     }
 
-  test('whose transfer breaks is taken up where it broke', async () => {
+  test('whose transfer breaks is resumed where it broke', async () => {
     const server = await serve(cutting([30_000, 25_000]))
     expect(await buffer(readFile(server, file, never))).toEqual(content)
     expect(server.requests).toHaveLength(3)
     expect(server.requests[0]?.url).toBe('/api/v1/artifacts/1/files/a%20b')
   })
 
-  test('is gone on with after the server was away for longer than a request is tried', async () => {
+  test('is resumed after the server was away for longer than the retries of a request', async () => {
     const cut = cutting([30_000])
     const server = await serve((request, response, attempt) => {
       if (attempt === 1 || attempt > 5) cut(request, response, attempt)
@@ -327,7 +331,7 @@ describe('a file', () => {
     expect(server.requests).toHaveLength(6)
   })
 
-  test('is whole where the connection breaks behind its last byte, before the end of the body is told', async () => {
+  test('is complete when the connection breaks after its last byte but before the end of the body', async () => {
     const server = await serve((request, response) => {
       if (request.headers.range !== undefined) {
         expect(request.headers).toMatchObject({ range: 'bytes=100000-', 'if-range': '"v1"' })
@@ -341,7 +345,7 @@ describe('a file', () => {
     expect(server.requests).toHaveLength(2)
   })
 
-  test('that never gets further is given up', async () => {
+  test('that makes no progress fails', async () => {
     const server = await serve(cutting([1000, 0, 0, 0, 0, 0, 0]))
     const request = { path: '/file', label: 'the file' }
     const reading = readResumed(server, request, never, async () => {})
@@ -351,7 +355,7 @@ describe('a file', () => {
     expect(server.requests).toHaveLength(6)
   })
 
-  test('that changed meanwhile is not joined to what was read', async () => {
+  test('that changed during the transfer is not joined to what was read', async () => {
     const server = await serve((_, response, attempt) => {
       response.writeHead(200, { etag: `"v${attempt}"`, 'content-length': content.length })
       response.write(content.subarray(0, 10), () => response.destroy())
@@ -359,7 +363,7 @@ describe('a file', () => {
     await expect(buffer(readFile(server, file, never))).rejects.toThrow(/changed while it was read/)
   })
 
-  test('of other content than announced is a digest mismatch', async () => {
+  test('with other content than announced is a digest mismatch', async () => {
     const server = await serve((_, response) =>
       response.writeHead(200, { etag: '"v1"' }).end('other'),
     )
@@ -378,7 +382,7 @@ describe('entries', () => {
     return paths
   }
 
-  test('arrive however the lines are cut', async () => {
+  test('are parsed however the lines are split', async () => {
     const text = `${JSON.stringify(entry)}\n${JSON.stringify({ ...entry, path: 'ä' })}\n`
     const server = await serve((_, response) => {
       for (const byte of Buffer.from(text)) response.write(Buffer.of(byte))

@@ -1,5 +1,5 @@
-/** Whatever is cut or killed half-way: the same command again succeeds, sends only what is missing, and nothing that was
- *  acknowledged, or lies under its final name, is ever wrong. */
+/** Whatever is cut or killed half-way: the same command then succeeds and sends only what is
+ *  missing, and nothing that was acknowledged, or that has its final name, is ever wrong. */
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { lstat, mkdtemp, rm } from 'node:fs/promises'
@@ -22,7 +22,8 @@ interface Setting {
   client: Client
 }
 
-/** A server behind a proxy, and a tree of about 24 MB that does not deflate: small files and a large one. */
+/** A server behind a proxy, and an incompressible tree of about 24 MB: small files and a large
+ *  one. */
 async function prepare(): Promise<Setting> {
   const data = await mkdtemp(join(tmpdir(), 'trove-cut-'))
   const server = await startTrove(data)
@@ -43,7 +44,7 @@ async function prepare(): Promise<Setting> {
 }
 
 const treeBytes = 24_000_000
-/** Manifest, heads of requests and of streams: what is sent beside contents. */
+/** Upper bound on what is sent besides contents: manifest, heads of requests and streams. */
 const talkBytes = 150_000
 
 function uploadOf({ root }: Setting): Parameters<Client['upload']>[0] {
@@ -55,7 +56,7 @@ function uploadOf({ root }: Setting): Parameters<Client['upload']>[0] {
   }
 }
 
-/** Paths of what a partial tree has just as the whole one does. */
+/** Paths of files in a partial tree that are identical in the whole one. */
 async function wholeFiles(partial: string, whole: Record<string, string>): Promise<string[]> {
   if (!existsSync(partial)) return []
   const held = Object.entries(await describeTree(partial))
@@ -73,7 +74,7 @@ async function expectWhole(
   expect(await describeTree(back)).toEqual(await describeTree(root))
 }
 
-test('a network that cuts connections at random delays an upload and a download, and harms neither', async () => {
+test('random connection cuts delay an upload and a download but harm neither', async () => {
   const setting = await prepare()
   const { proxy, client, root } = setting
   let seed = 7
@@ -83,7 +84,7 @@ test('a network that cuts connections at random delays an upload and a download,
   }
   proxy.cutNext(8, () => 200_000 + random() * 6_000_000)
   const { artifact } = await client.upload(uploadOf(setting))
-  // What was whole when a connection was cut was not sent again.
+  // What was complete when a connection was cut was not sent again.
   expect(proxy.sentBytes()).toBeLessThan(2.5 * treeBytes)
   proxy.cutNext(6, () => 200_000 + random() * 6_000_000)
   const back = await makeDirectory()
@@ -92,7 +93,7 @@ test('a network that cuts connections at random delays an upload and a download,
   expect(proxy.receivedBytes()).toBeLessThan(2.5 * treeBytes)
 })
 
-test('an upload that sends much of which nothing arrives is given up', async () => {
+test('an upload that sends much but makes no progress fails', async () => {
   const setting = await prepare()
   const { server, token } = setting
   let tries = 0
@@ -101,7 +102,7 @@ test('an upload that sends much of which nothing arrives is given up', async () 
     if (path.includes('/manifest?')) tries += 1
     if (tries > 10) stop.abort()
     if (!path.endsWith('/packs')) return undefined
-    return { status: 502, body: 'as a proxy says it whose server takes too long' }
+    return { status: 502, body: 'as from a proxy whose server takes too long' }
   })
   const client = createClient({ url, token, cacheDir: null })
   const uploading = client.upload({ ...uploadOf(setting), signal: stop.signal })
@@ -109,7 +110,7 @@ test('an upload that sends much of which nothing arrives is given up', async () 
   expect(tries).toBe(6)
 })
 
-test('a server that is killed in mid-upload has kept what it acknowledged; the same upload sends the rest', async () => {
+test('a server killed in mid-upload keeps what it acknowledged; the same upload sends the rest', async () => {
   const setting = await prepare()
   const { proxy, client, server, data } = setting
   const stop = new AbortController()
@@ -126,7 +127,7 @@ test('a server that is killed in mid-upload has kept what it acknowledged; the s
   proxy.pointTo(again.url)
   const before = proxy.sentBytes()
   const { artifact, logicalBytes, reusedBytes } = await client.upload(uploadOf(setting))
-  // Most had arrived when the server died; nothing of what it had kept is sent again.
+  // Most had arrived when the server was killed; nothing that it had stored is sent again.
   expect(reusedBytes).toBeGreaterThan(0.2 * treeBytes)
   expect(proxy.sentBytes() - before).toBeLessThan(logicalBytes - reusedBytes + talkBytes)
   await expectWhole(setting, artifact)
@@ -134,7 +135,7 @@ test('a server that is killed in mid-upload has kept what it acknowledged; the s
   expect(third).toMatchObject({ sentBytes: 0, reusedBytes: logicalBytes })
 })
 
-test('a server that is killed while an upload sends what changed goes on from the tree of before', async () => {
+test('after a server was killed, an upload of changes continues from the earlier tree', async () => {
   const setting = await prepare()
   const { proxy, server, data, root, token } = setting
   const client = createClient({ url: proxy.url, token, cacheDir: await makeDirectory() })
@@ -161,7 +162,7 @@ test('a server that is killed while an upload sends what changed goes on from th
   expect(third.sentBytes).toBe(0)
 })
 
-test('a client that is killed in mid-upload leaves its blobs; the same command sends the rest', async () => {
+test('a client killed in mid-upload leaves its blobs; the same command sends the rest', async () => {
   const setting = await prepare()
   const { proxy, token, root, client } = setting
   const environment = {
@@ -185,7 +186,7 @@ test('a client that is killed in mid-upload leaves its blobs; the same command s
     await expectWhole(setting, artifact)
 })
 
-test('a download that is killed leaves no torn file under a final name, and goes on with what it has', async () => {
+test('a killed download leaves no torn file under a final name, and resumes with what it has', async () => {
   const setting = await prepare()
   const { proxy, token, root, client } = setting
   const { artifact } = await client.upload(uploadOf(setting))
@@ -201,7 +202,7 @@ test('a download that is killed leaves no torn file under a final name, and goes
   const goOn = proxy.stallAfter(16_000_000)
   const child = startCommand(args, environment)
   child.stdin.end()
-  // Files of 0.1 MB each: some of what passed is on the disk then, the rest can still come.
+  // Files have 0.1 MB each: some of what passed is on disk by then, and the rest can still arrive.
   await expect
     .poll(async () => (await wholeFiles(partialTree, whole)).length, { timeout: 20_000 })
     .toBeGreaterThan(30)
@@ -212,7 +213,7 @@ test('a download that is killed leaves no torn file under a final name, and goes
     ([path]) => !path.startsWith('.trove-partial'),
   )
   for (const [path, told] of left) expect(told).toBe(whole[path])
-  // What lies whole in the partial tree is not fetched again.
+  // Files that are complete in the partial tree are not fetched again.
   const kept = await wholeFiles(partialTree, whole)
   const sizes = await Promise.all(kept.map(async (path) => (await lstat(join(root, path))).size))
   const keptBytes = sizes.reduce((sum, size) => sum + size, 0)

@@ -1,4 +1,5 @@
-/** A download that trusts what it knows of DEST leaves DEST as one does that looks at everything. */
+/** A download that trusts its cache of DEST has the same outcome as one that examines
+ *  everything. */
 import { chmod, mkdir, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -23,8 +24,8 @@ const directories = ['', 'a', 'a/b', 'a/b/c', 'a-b', 'd', 'd/e']
 const filesEach = 5
 const bulk = Array.from({ length: 200 }, (_, index) => `bulk/f${index}`)
 
-/** A few files in each of some directories, and many in one where nothing happens, so that most of them stay known; three
- *  links, two empty directories. */
+/** A few files in each of some directories, and many in a directory where nothing happens, so
+ *  that most stay known; three symlinks, two empty directories. */
 function treeOf(random: Random): TreeSpec {
   const names = directories.flatMap((directory) =>
     Array.from({ length: filesEach }, (_, index) => join(directory, `f${index}`)),
@@ -48,7 +49,7 @@ async function upload(
 ): Promise<Awaited<ReturnType<Client['upload']>>['artifact']> {
   const root = await makeDirectory()
   await makeTree(root, spec)
-  // What is younger than the look at it is not remembered.
+  // A file whose mtime is too recent is not cached.
   for (const [path, content] of Object.entries(spec)) {
     if (content !== null && !String(content).startsWith('-> '))
       await utimes(join(root, path), 1_700_000_000, 1_700_000_000)
@@ -56,7 +57,8 @@ async function upload(
   return (await uploadDirectory(client, root)).artifact
 }
 
-/** What users and programs do to a directory; each is done to two directories alike. */
+/** What users and programs may do to a directory; each is applied to two directories in the same
+ *  way. */
 const mishaps: ((root: string, random: Random, outside: string) => Promise<void>)[] = [
   async (root, random) => await rm(anyFile(root, random)),
   async (root, random) => await writeFile(anyFile(root, random), 'other content'),
@@ -105,7 +107,7 @@ function anyDirectory(random: Random): string {
   return directories[1 + random(directories.length - 1)]!
 }
 
-/** The very files are still seen at their old paths, through the link. */
+/** The same files are still visible at their old paths, through the symlink. */
 async function replaceByLink(path: string, outside: string): Promise<void> {
   const moved = join(outside, basename(path))
   await rename(path, moved)
@@ -115,12 +117,12 @@ async function replaceByLink(path: string, outside: string): Promise<void> {
 async function damage(root: string, seed: number, outside: string): Promise<void> {
   const random = randomOf(seed)
   for (let count = 1 + random(3); count > 0; count--) {
-    // Whatever an earlier one took away cannot be changed any more.
+    // Fails harmlessly when an earlier step has removed its path.
     await mishaps[random(mishaps.length)]!(root, random, outside).catch(() => {})
   }
 }
 
-describe('after whatever happened to DEST', () => {
+describe('after arbitrary changes to DEST', () => {
   const seeds = Array.from({ length: 24 }, (_, index) => index + 1)
 
   test.each(seeds)('the outcome is the same, seed %d', async (seed) => {
@@ -137,7 +139,7 @@ describe('after whatever happened to DEST', () => {
         const destination = await makeDirectory()
         const outside = await makeDirectory()
         await client.download({ artifact: before, destination })
-        // The second time it has nothing to read: all is known from then on.
+        // The second download reads nothing and makes everything known.
         await client.download({ artifact: before, destination })
         await damage(destination, seed, outside)
         const outsideBefore = await describeTree(outside)
@@ -154,7 +156,7 @@ describe('after whatever happened to DEST', () => {
   })
 })
 
-/** Links that lead to a test's own directory are told alike. */
+/** Normalizes symlinks that lead to a test's own directory. */
 function withoutPlace(told: Record<string, string>, outside: string): Record<string, string> {
   return Object.fromEntries(
     Object.entries(told)

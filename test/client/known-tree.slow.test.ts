@@ -1,4 +1,4 @@
-/** What a download does with what it knows of the tree that DEST has, also where that is damaged. */
+/** How a download uses the cached tree of DEST, also when the cache is damaged. */
 import { readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -9,7 +9,7 @@ import { describeTree, makeDirectory, makeTree, type TreeSpec } from './tree.ts'
 
 const { trove, token } = await startSharedServer()
 
-describe('a download of a tree of which an earlier version is known', () => {
+describe('a download of a tree with an earlier version in the cache', () => {
   const replacing =
     (from: string, to: string) =>
     (bytes: Buffer): Buffer =>
@@ -18,7 +18,7 @@ describe('a download of a tree of which an earlier version is known', () => {
   const treeOf = (change: string): TreeSpec =>
     Object.fromEntries(names.map((name, index) => [name, index === 77 ? change : name]))
 
-  /** Two versions in the store, the first of them in DEST too, and a client whose bytes are counted. */
+  /** Two versions in the store, the first also in DEST, and a client whose bytes are counted. */
   const prepare = async () => {
     const [one, two] = [await makeDirectory(), await makeDirectory()]
     await makeTree(one, treeOf('one'))
@@ -39,7 +39,7 @@ describe('a download of a tree of which an earlier version is known', () => {
     return { one, two, first, second, destination, receive, cacheDir }
   }
 
-  test('receives what is different only, forth and back', async () => {
+  test('receives only what changed, forth and back', async () => {
     const { one, two, first, second, destination, receive } = await prepare()
     expect(await receive(second)).toBeLessThan(8_000)
     expect(await describeTree(destination)).toEqual(await describeTree(two))
@@ -47,7 +47,7 @@ describe('a download of a tree of which an earlier version is known', () => {
     expect(await describeTree(destination)).toEqual(await describeTree(one))
   })
 
-  test('receives all where the earlier version is there no more', async () => {
+  test('receives everything when the earlier version no longer exists', async () => {
     const { two, first, second, destination, receive } = await prepare()
     await createClient({ url: trove.url, token, cacheDir: null }).remove(first.id)
     expect(await receive(second)).toBeGreaterThan(60_000)
@@ -55,9 +55,9 @@ describe('a download of a tree of which an earlier version is known', () => {
   })
 
   test.each([
-    ['cut short', (bytes: Buffer) => bytes.subarray(0, 50_000)],
+    ['truncated', (bytes: Buffer) => bytes.subarray(0, 50_000)],
     [
-      'of other bytes',
+      'corrupted',
       (bytes: Buffer) =>
         Buffer.concat([bytes.subarray(0, 90_000), Buffer.from('x'), bytes.subarray(90_001)]),
     ],
@@ -65,8 +65,8 @@ describe('a download of a tree of which an earlier version is known', () => {
     ['of broken lines', replacing('file-1000\n', 'file-1\n00\n')],
     ['of joined lines', replacing('file-1000\n', 'file-10001')],
     ['empty', () => Buffer.alloc(0)],
-    ['of another form', () => Buffer.from('trove destination 2\n'.repeat(9))],
-  ])('receives all where what is known of it is %s', async (_, damage) => {
+    ['of another format', () => Buffer.from('trove destination 2\n'.repeat(9))],
+  ])('receives everything when the cache is %s', async (_, damage) => {
     const { two, second, destination, receive, cacheDir } = await prepare()
     const [name = ''] = await readdir(join(cacheDir, 'destination'))
     const path = join(cacheDir, 'destination', name)

@@ -1,4 +1,4 @@
-/** Large files: asked for in ranges of parts, and gone on with where they broke off. */
+/** Large files: requested in ranges of parts, and resumed where they broke off. */
 import { readdir, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -67,9 +67,9 @@ async function fetched(
   }
 }
 
-test('parts are listed and fetched by range; what is not there is left out', async () => {
+test('parts are listed and fetched by range; missing parts are left out', async () => {
   const root = await makeDirectory()
-  // As text, since what does not deflate is cut into larger parts.
+  // As text, since incompressible content is cut into larger parts.
   const large = Buffer.from(pseudoRandom(500_000, 'ranges').toString('hex'))
   await makeTree(root, { large, small: 'small' })
   const artifact = await upload(root)
@@ -93,14 +93,14 @@ test('parts are listed and fetched by range; what is not there is left out', asy
     expect(await fetched(artifact, 0, wanted)).toEqual([])
   }
   expect(await fetched(artifact, 0, null)).toEqual(offsets)
-  // A file of one piece is its only part.
+  // A file that is not cut has one part.
   expect(await fetched(artifact, 1, [0, 1])).toEqual([0])
   expect(await fetched(artifact, 1, [1])).toEqual([])
 })
 
 const largeBytes = 16_000_000
 
-test('a large file whose transfer breaks is gone on with, by the same download and by the next one', async () => {
+test('a large file whose transfer breaks is resumed, by the same download and by the next one', async () => {
   const root = await makeDirectory()
   await makeTree(root, { large: pseudoRandom(largeBytes, 'broken') })
   const artifact = await upload(root)
@@ -114,7 +114,7 @@ test('a large file whose transfer breaks is gone on with, by the same download a
   stop.abort()
   await expect(interrupted).rejects.toMatchObject({ name: 'AbortError' })
   expect(await readdir(destination)).toEqual(['.trove-partial'])
-  // The next one is broken off twice.
+  // The next download is cut twice.
   let cuts = 0
   proxy.cutNext(8, () => (++cuts % 4 === 3 ? 4_000_000 : Number.POSITIVE_INFINITY), 'close')
   const before = proxy.receivedBytes()
@@ -127,16 +127,16 @@ test('a large file whose transfer breaks is gone on with, by the same download a
 
 describe.each([
   ['lists', true],
-  ['does not list any more', false],
+  ['no longer lists', false],
 ])('of an older version whose parts the server %s', (_, isThere) => {
-  test('only parts that it does not have are fetched', async () => {
+  test('only missing parts are fetched', async () => {
     const root = await makeDirectory()
     const file = join(root, 'large')
     const version = async (seed: string): Promise<Artifact> => {
-      // As text, since what does not deflate is cut into larger parts.
+      // As text, since incompressible content is cut into larger parts.
       const content = [pseudoRandom(500_000, 'same'), pseudoRandom(50_000, seed)]
       await makeTree(root, { large: Buffer.concat(content).toString('hex') })
-      // What is younger than the look at it is not remembered.
+      // A file whose mtime is too recent is not cached.
       await utimes(file, 1_700_000_000, 1_700_000_000)
       return await upload(root)
     }

@@ -1,9 +1,9 @@
-/** Large files that have more parts than can be listed. */
+/** Large files with more parts than can be listed. */
 import { expect, test } from 'vitest'
 import { largeUnits } from '../../src/client/upload/large-units.ts'
 import { listBytesMax } from '../../src/core/blob-exchange.ts'
 
-test('a file with more parts than a list can name is refused by its name, before anything is asked', async () => {
+test('a file with more parts than a list can hold is rejected by name, before any request', async () => {
   const parts = listBytesMax / 32 - 1
   const cut = {
     stats: {},

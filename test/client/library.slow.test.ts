@@ -1,4 +1,5 @@
-/** What programs see of the package: they can import `trove/client`, and nothing else of the client. */
+/** The package as programs see it: they can import `trove/client`, and nothing else of the
+ *  client. */
 import { execFile } from 'node:child_process'
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -13,7 +14,7 @@ const checkout = fileURLToPath(new URL('../..', import.meta.url))
 
 const { trove, token } = await startSharedServer()
 
-/** Runs a module as one of a program whose package is this one. */
+/** Runs a module as part of a program that depends on this package. */
 async function runModule(text: string): Promise<string> {
   const env = { ...process.env, TROVE_URL: trove.url, TROVE_TOKEN: token }
   const args = ['--input-type=module', '--eval', text]
@@ -25,7 +26,7 @@ async function programOfReadme(): Promise<string> {
   return /```js\n(import \{ createClient.*?)```/s.exec(readme)![1]!
 }
 
-test('the program of the README uploads and downloads, and tells a taken name apart', async () => {
+test("the README's program uploads and downloads, and detects a taken name", async () => {
   const root = await makeDirectory()
   await makeTree(root, { 'src/a': 'one' })
   const program = `process.chdir(${JSON.stringify(root)})\n${await programOfReadme()}`
@@ -35,7 +36,7 @@ test('the program of the README uploads and downloads, and tells a taken name ap
   expect(await runModule(program)).toMatch(/^artifact \d+ has that name\n$/)
 })
 
-test('what else goes wrong is told apart by class', async () => {
+test('other errors are distinguished by class', async () => {
   const told = await runModule(`
     import { createClient, FileError, NetworkError, StoreError } from 'trove/client'
     const { TROVE_URL: url, TROVE_TOKEN: token } = process.env
@@ -52,7 +53,7 @@ test('what else goes wrong is told apart by class', async () => {
   expect(told).toBe('true,true,true\n')
 })
 
-test('a download whose artifact is still being looked up ends with its signal', async () => {
+test('a download whose artifact is still being resolved can be aborted', async () => {
   const destination = join(await makeDirectory(), 'dest')
   const told = await runModule(`
     import { createClient } from 'trove/client'
@@ -66,8 +67,9 @@ test('a download whose artifact is still being looked up ends with its signal', 
   expect(told).toBe('true\n')
 })
 
-// A program that lives long has one signal for its end. Whatever is left in it by a call, it keeps for all its life.
-test('one signal serves any number of calls, at once too, and keeps nothing of them', async () => {
+// A long-running program uses one signal for its whole life, so a call must not leave anything
+// attached to it.
+test('one signal serves any number of calls, even concurrently, without leaking', async () => {
   const root = await makeDirectory()
   await makeTree(root, { 'src/a': 'one' })
   const told = await runModule(`
@@ -93,7 +95,7 @@ test('one signal serves any number of calls, at once too, and keeps nothing of t
 })
 
 test(
-  'a strict TypeScript program can name what it gives and gets',
+  'a strict TypeScript program can name all argument and result types',
   { timeout: 60_000 },
   async () => {
     const root = await makeDirectory()

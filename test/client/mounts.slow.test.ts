@@ -1,4 +1,4 @@
-/** A download into a DEST of which a part, or all, is another file system. Needs the right to mount. */
+/** Downloads into a DEST that is, or contains, another file system. Needs permission to mount. */
 import { execFileSync } from 'node:child_process'
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -28,7 +28,7 @@ let back: string
 
 beforeEach(async ({ skip }) => {
   const root = await makeDirectory()
-  skip(!mount(root), 'needs the right to mount')
+  skip(!mount(root), 'needs permission to mount')
   await makeTree(root, {
     'here/file': 'f',
     'there/file': 'g',
@@ -47,7 +47,7 @@ async function bringTo(directory: string): Promise<void> {
 }
 
 test.each(['there', '.trove-partial'])(
-  'files come to their places where %s is a mount point',
+  'files are moved into place when %s is a mount point',
   async (name) => {
     await mkdir(join(back, name))
     mount(join(back, name))
@@ -61,7 +61,7 @@ test.each(['there', '.trove-partial'])(
   },
 )
 
-test('a copy that finds no room is told by its place and leaves nothing, and what was fetched serves again', async () => {
+test('a copy without enough space is reported by path and leaves nothing, and fetched files are reused', async () => {
   await mkdir(join(back, 'there'))
   mount(join(back, 'there'), '-o', 'size=64k')
   await expect(bringTo(back)).rejects.toThrow(
@@ -74,7 +74,7 @@ test('a copy that finds no room is told by its place and leaves nothing, and wha
   expect(await describeTree(back)).toMatchObject({ 'there/large': wanted['there/large'] })
 })
 
-test('a DEST for reading only is enough when it has everything, and else told as what it is', async () => {
+test('a read-only DEST works when it is complete, and is reported as read-only otherwise', async () => {
   mount(back)
   await bringTo(back)
   execFileSync('mount', ['-o', 'remount,ro', back])

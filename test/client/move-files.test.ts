@@ -1,4 +1,4 @@
-/** Files take the place of others, whether the disk frees these fast or not. */
+/** Files replace others, whether the disk frees these fast or slowly. */
 import { execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, readdirSync, statSync } from 'node:fs'
 import { chmod, readFile, rm, utimes } from 'node:fs/promises'
@@ -27,7 +27,7 @@ async function makeBoth(): Promise<{ root: string; paths: string[] }> {
 
 const openFiles = (): number => readdirSync('/proc/self/fd').length
 
-/** Each look at the clock is so much later. */
+/** A clock that advances by `stepMs` with each reading. */
 function clock(stepMs: number): () => number {
   let now = 0
   return () => (now += stepMs)
@@ -37,7 +37,7 @@ describe.each([
   ['fast', 0],
   ['slow', 1],
 ])('on a %s disk', (_, stepMs) => {
-  test('all are moved, and nothing stays open', async () => {
+  test('all files are moved, and nothing stays open', async () => {
     const { root, paths } = await makeBoth()
     const before = openFiles()
     await moveFiles(
@@ -50,7 +50,7 @@ describe.each([
     expect(readdirSync(join(root, 'from'))).toEqual([])
   })
 
-  test('one that cannot be moved is named, and nothing stays open', async () => {
+  test('a file that cannot be moved is named, and nothing stays open', async () => {
     const { root, paths } = await makeBoth()
     const missing = join(root, 'to', '15')
     await rm(join(root, 'from', '15'))
@@ -65,7 +65,7 @@ describe.each([
     expect(await readFile(missing, 'utf8')).toBe('to 15')
   })
 
-  test('what took the place of a file meanwhile is not waited for', async () => {
+  test('a pipe that replaced a file does not block', async () => {
     const { root, paths } = await makeBoth()
     await rm(join(root, 'to', '18'))
     await run('mkfifo', [join(root, 'to', '18')])
@@ -77,12 +77,12 @@ describe.each([
   })
 })
 
-test('to another file system come copies with modes, times and links', async ({ skip }) => {
+test('moves across file systems keep modes, times and symlinks', async ({ skip }) => {
   const root = await makeDirectory()
   const place = ['/dev/shm', '/var/tmp'].find(
     (path) => existsSync(path) && statSync(path).dev !== statSync(root).dev,
   )
-  if (place === undefined) return skip('there is no other')
+  if (place === undefined) return skip('no other file system')
   const other = mkdtempSync(`${place}/trove-`)
   onTestFinished(async () => {
     await rm(other, { recursive: true })

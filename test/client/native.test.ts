@@ -1,4 +1,5 @@
-/** The native client against a real server: what goes in comes back, and only what is missing travels. */
+/** The native client against a real server: uploads come back intact, and only what is missing
+ *  is transferred. */
 import { randomBytes } from 'node:crypto'
 import { chmod, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -16,7 +17,7 @@ function clientWith(cacheDir: string | null): Client {
 }
 
 describe('an upload', () => {
-  test('comes back with modes, links, empty directories and names of all kinds', async () => {
+  test('comes back with modes, symlinks, empty directories and unusual names', async () => {
     const root = await makeDirectory()
     const back = join(await makeDirectory(), 'back')
     await makeHardTree(root)
@@ -29,7 +30,7 @@ describe('an upload', () => {
     await chmod(join(back, 'forbidding'), 0o755)
   })
 
-  test('sends nothing when the project knows the tree, whatever its name', async () => {
+  test('sends nothing when the project has the tree under any name', async () => {
     const root = await makeDirectory()
     await makeHardTree(root)
     const client = clientWith(null)
@@ -51,7 +52,7 @@ describe('an upload', () => {
     await chmod(join(root, 'forbidding'), 0o755)
   })
 
-  test('of a known tree with other times sends the times only, and gives them back', async () => {
+  test('of a known tree with other times sends only the times, and restores them', async () => {
     const root = await makeDirectory()
     const back = await makeDirectory()
     await makeTree(root, { a: lines(50_000), b: 'b' })
@@ -68,7 +69,7 @@ describe('an upload', () => {
     expect((await stat(join(back, 'a'))).mtimeMs).toBe(1_600_000_000_000)
   })
 
-  test('of a tree in which little changed sends little', async () => {
+  test('of a tree with few changes sends little', async () => {
     const root = await makeDirectory()
     await makeTree(root, { big: lines(600_000), random: pseudoRandom(2_000_000, 'x'), small: 's' })
     const client = clientWith(null)
@@ -85,9 +86,10 @@ describe('an upload', () => {
     expect(await readFile(join(back, 'big'), 'utf8')).toBe(text)
   })
 
-  // The part is compressed by level 9 in place of 5, so it comes again as another stream than the one that is damaged.
-  test.each(['as it was', 'compressed anew', 'as a change of the tree of last time'])(
-    'sends what is damaged of a changed file again, and so heals it: %s',
+  // The part is compressed with level 9 instead of 5, so it is sent as another stream than the
+  // damaged one.
+  test.each(['as it was', 'recompressed', 'as a change of the last tree'])(
+    'sends the damaged parts of a changed file again, which heals them: %s',
     async (how) => {
       const root = await makeDirectory()
       const content = Buffer.from(Array.from({ length: 60_000 }, (_, at) => `${how} ${at}`).join())
@@ -100,7 +102,7 @@ describe('an upload', () => {
       content.write('changed', content.length - 100)
       await makeTree(root, { big: content })
       const second = await uploadDirectory(client, root, {
-        ...(how === 'compressed anew' && { compressionLevel: 9 }),
+        ...(how === 'recompressed' && { compressionLevel: 9 }),
       })
       expect(second.created).toBe(true)
       for (const { artifact } of [first, second]) {
@@ -112,7 +114,7 @@ describe('an upload', () => {
     },
   )
 
-  test('of other content under a taken name is a conflict, unless it may overwrite', async () => {
+  test('of other content under a taken name is a conflict, unless overwrite is set', async () => {
     const root = await makeDirectory()
     await makeTree(root, { a: '1' })
     const client = clientWith(null)
@@ -126,7 +128,7 @@ describe('an upload', () => {
     expect(replaced.artifact.id).not.toBe(artifact.id)
   })
 
-  test('of nothing is refused with the patterns', async () => {
+  test('of nothing fails and reports the patterns', async () => {
     const root = await makeDirectory()
     const source = { kind: 'patterns', patterns: ['*.none'], directory: root } as const
     await expect(uploadDirectory(clientWith(null), root, { source })).rejects.toMatchObject({
@@ -135,7 +137,7 @@ describe('an upload', () => {
     })
   })
 
-  test('takes files that the caller has chosen, under the names that it gives them', async () => {
+  test('accepts files chosen by the caller, with entry paths of their own', async () => {
     const root = await makeDirectory()
     const back = await makeDirectory()
     await makeTree(root, { x: 'x', 'y/z': 'z' })
@@ -149,7 +151,7 @@ describe('an upload', () => {
     expect(Object.keys(await describeTree(back)).toSorted()).toEqual(['a.txt', 'b', 'b/z.txt'])
   })
 
-  test('sees a change that keeps size and time, because its inode tells', async () => {
+  test('detects a change that keeps size and mtime, by other stats of the inode', async () => {
     const root = await makeDirectory()
     const { utimes } = await import('node:fs/promises')
     const write = async (content: string): Promise<void> => {
@@ -166,7 +168,7 @@ describe('an upload', () => {
 })
 
 describe('a download', () => {
-  test('into a directory that has most of it fetches the rest only', async () => {
+  test('into a directory that has most files fetches only the rest', async () => {
     const root = await makeDirectory()
     const back = await makeDirectory()
     await makeTree(root, { big: lines(600_000), keep: pseudoRandom(1_000_000, 'k'), change: 'new' })
@@ -192,7 +194,7 @@ describe('a download', () => {
     expect(await describeTree(back)).toEqual(await describeTree(root))
   })
 
-  test('replaces and adds files in directories that may not be written, and leaves these so', async () => {
+  test('replaces and adds files in read-only directories, which stay read-only', async () => {
     const [one, two] = [await makeDirectory(), await makeDirectory()]
     const lock = async (root: string, mode: number): Promise<void> => {
       for (const directory of ['locked', 'locked/in']) await chmod(join(root, directory), mode)
@@ -215,7 +217,7 @@ describe('a download', () => {
     for (const root of [one, two, back]) await lock(root, 0o755)
   })
 
-  test('corrects a mode and a link without fetching', async () => {
+  test('corrects a mode and a symlink without fetching', async () => {
     const root = await makeDirectory()
     const back = await makeDirectory()
     await makeTree(root, { run: 'x', link: '-> run' })
@@ -229,7 +231,7 @@ describe('a download', () => {
     expect(await describeTree(back)).toEqual(await describeTree(root))
   })
 
-  test('takes only paths that match', async () => {
+  test('fetches only paths that match', async () => {
     const root = await makeDirectory()
     const back = await makeDirectory()
     await makeTree(root, { 'bin/a': 'a', 'doc/b': 'b', 'bin/x/c': 'c' })
@@ -244,7 +246,7 @@ describe('a download', () => {
     ])
   })
 
-  test('of some paths gives the directories on their way the modes that the artifact says', async () => {
+  test('of some paths sets the modes of their parent directories', async () => {
     const root = await makeDirectory()
     await makeTree(root, { 'private/deep/a': 'a', 'private/b': 'b' })
     await chmod(join(root, 'private/deep'), 0o710)
@@ -260,18 +262,18 @@ describe('a download', () => {
     expect(await describeTree(part)).toEqual(wanted)
   })
 
-  test('goes on with whole files that an interrupted one left, in directories that are there and others', async () => {
+  test('resumes with complete files of an interrupted download, in existing and new directories', async () => {
     const root = await makeDirectory()
     const back = await makeDirectory()
     const paths = ['old/a', 'old/b', 'old/c', 'new/d', 'new/e']
-    // Of random bytes, so that each one that is fetched shows.
+    // Random content, so that each fetched file shows in the byte count.
     await makeTree(root, Object.fromEntries(paths.map((path) => [path, randomBytes(50_000)])))
     const client = clientWith(null)
     const { artifact } = await uploadDirectory(client, root)
     await makeTree(back, { 'old/a': 'another' })
     const partial = join(back, '.trove-partial')
     await makeTree(partial, {
-      // By their place in the order of paths.
+      // Named by their ordinals.
       'files/3/3': await readFile(join(root, 'old/b')),
       'files/4/4': 'torn',
       'files/3/99': 'of another artifact',
@@ -284,7 +286,7 @@ describe('a download', () => {
     expect(await describeTree(back)).toEqual(await describeTree(root))
   })
 
-  test('asks for the tree again when it breaks off, by a reset or as by an end', async () => {
+  test('requests the tree again when it breaks off, by a reset or a premature end', async () => {
     const root = await makeDirectory()
     const names = Array.from({ length: 2000 }, (_, index) => [`directory/file-${index}`, 'x'])
     await makeTree(root, Object.fromEntries(names))
@@ -299,13 +301,13 @@ describe('a download', () => {
       const back = await makeDirectory()
       const proxy = await startFlakyProxy(trove.url)
       proxy.cutNext(2, () => 100_000, how)
-      // Of each answer that is cut a third comes at least: a socket brings up to 64 KiB at a time.
+      // At least a third of each cut response arrives: a socket delivers up to 64 KiB at a time.
       expect(await download(proxy, back), how).toBeGreaterThan(wholeBytes + 60_000)
       expect(await describeTree(back), how).toEqual(await describeTree(root))
     }
   })
 
-  test('brings nothing into DEST of what an interrupted download of another artifact left', async () => {
+  test('moves nothing into DEST that an interrupted download of another artifact left', async () => {
     const root = await makeDirectory()
     const back = await makeDirectory()
     await makeTree(root, { 'new/file': 'f', 'old/file': 'g' })
@@ -326,7 +328,7 @@ describe('a download', () => {
     expect(await describeTree(back)).toEqual(await describeTree(root))
   })
 
-  test('never writes through a link, wherever it lies in the way', async () => {
+  test('never writes through a symlink, wherever it is', async () => {
     const root = await makeDirectory()
     const back = await makeDirectory()
     const outside = await makeDirectory()
@@ -372,7 +374,7 @@ describe('a download', () => {
     }
   })
 
-  test('keeps a directory of the user that a file would replace, unless it may delete', async () => {
+  test("keeps a user's directory that a file would replace, unless delete is set", async () => {
     const root = await makeDirectory()
     const back = await makeDirectory()
     await makeTree(root, { other: 'o', thing: 'a file' })

@@ -1,4 +1,4 @@
-/** One download at a time works in a directory, and none is in the way once it is gone. */
+/** One download at a time works in a directory, and dead ones do not block it. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -11,7 +11,7 @@ import { ownPartial } from '../../src/client/download/partial-owner.ts'
 import { partialName } from '../../src/client/partial-name.ts'
 import { makeDirectory } from './tree.ts'
 
-test('whoever comes second is refused until the first is done, and nothing is left', async () => {
+test('a second owner is rejected until the first is done, and nothing is left behind', async () => {
   const root = await makeDirectory()
   const owned = await ownPartial(root)
   const told = `${root} is in use by another download (process ${process.pid})`
@@ -23,7 +23,7 @@ test('whoever comes second is refused until the first is done, and nothing is le
   expect(await readdir(root)).toEqual([])
 })
 
-test('of those that begin at once one begins, and who waits for it is next', async () => {
+test('of several that start at once one wins, and one that waits is next', async () => {
   const root = await makeDirectory()
   const begun = await Promise.allSettled(Array.from({ length: 4 }, () => ownPartial(root, 500)))
   const owners = begun.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []))
@@ -35,7 +35,7 @@ test('of those that begin at once one begins, and who waits for it is next', asy
   expect(await readdir(root)).toEqual([])
 })
 
-test('what a download leaves for the next one stays', async () => {
+test('files left for the next download are kept', async () => {
   const root = await makeDirectory()
   const owned = await ownPartial(root)
   await writeFile(join(root, partialName, 'left'), 'x')
@@ -43,7 +43,7 @@ test('what a download leaves for the next one stays', async () => {
   expect(await readdir(join(root, partialName))).toEqual(['left'])
 })
 
-test('processes that are gone, that have got the number of one, or of another host are no owners', async () => {
+test('dead processes, reused process numbers and other hosts do not count as owners', async () => {
   const root = await makeDirectory()
   const gone = spawn('true')
   await once(gone, 'close')
@@ -62,10 +62,10 @@ test('processes that are gone, that have got the number of one, or of another ho
   expect(await readdir(root)).toEqual([])
 })
 
-test('a process that was killed and that nobody has waited for is no owner', async () => {
+test('a zombie does not count as an owner', async () => {
   const root = await makeDirectory()
   await mkdir(join(root, partialName))
-  // The shell becomes another program, which never asks for its child.
+  // The shell is replaced by another program, which never waits for its child.
   const parent = spawn('sh', ['-c', 'sleep 60 & echo $!; exec sleep 61'])
   onTestFinished(() => {
     parent.kill('SIGKILL')
@@ -84,7 +84,7 @@ test('a process that was killed and that nobody has waited for is no owner', asy
   expect(await readdir(root)).toEqual([])
 })
 
-test('a link or a file in the place of the partial root is removed, not followed', async () => {
+test('a symlink or file in place of the partial root is removed, not followed', async () => {
   const [root, outside] = [await makeDirectory(), await makeDirectory()]
   await symlink(outside, join(root, partialName))
   ;(await ownPartial(root)).end()
@@ -93,11 +93,11 @@ test('a link or a file in the place of the partial root is removed, not followed
   expect([await readdir(root), await readdir(outside)]).toEqual([[], []])
 })
 
-describe('where nobody tells when a process began', () => {
+describe('where start times of processes are unknown', () => {
   const own = async (root: string) => await ownPartial(root, 20, () => 0)
   const minuteMs = 60_000
 
-  test('a killed download is in the way for some minutes, whoever has its number now', async () => {
+  test('a killed download blocks for some minutes while its process number is in use', async () => {
     const root = await makeDirectory()
     const path = join(root, partialName, `owner_0_${process.ppid}_1_${hostname()}`)
     await mkdir(join(root, partialName))
@@ -110,7 +110,7 @@ describe('where nobody tells when a process began', () => {
     expect(await readdir(root)).toEqual([])
   })
 
-  test('one that takes long keeps its place, and says nothing more once it is done', async () => {
+  test('a long download stays the owner, and stops its timer when it is done', async () => {
     vi.useFakeTimers({ toFake: ['Date', 'setInterval', 'clearInterval'] })
     onTestFinished(() => void vi.useRealTimers())
     const root = await makeDirectory()

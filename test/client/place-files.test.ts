@@ -1,4 +1,4 @@
-/** What threads say of files that they cannot write. */
+/** Errors of worker threads that cannot write files. */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
@@ -8,7 +8,7 @@ import { copyPieces, patchFile, sealFile } from '../../src/client/files/patch-fi
 import { placeFiles } from '../../src/client/files/place-files.ts'
 import { makeDirectory, makeTree } from './tree.ts'
 
-// Nothing can be made below a file, whoever asks.
+// Nothing can be created below a file, even by root.
 const path = '/dev/null/below'
 const refused = { name: 'FileError', path, message: /^\/dev\/null\/below cannot be written: E/ }
 
@@ -21,7 +21,7 @@ function failureOf(work: () => unknown): unknown {
   }
 }
 
-test('a file that cannot be written is told by its path', () => {
+test('a file that cannot be written is reported by path', () => {
   const content = Buffer.from('content')
   const digest = digestOf(content)
   const place = failureOf(() =>
@@ -40,7 +40,7 @@ test('a file that cannot be written is told by its path', () => {
     expect(failure).toMatchObject({ ...refused, message: expect.stringMatching(refused.message) })
 })
 
-test('a part of an older file that is not what it was is not copied', async () => {
+test('a part of an older file that has changed is not copied', async () => {
   const directory = await makeDirectory()
   const [from, to] = [join(directory, 'from'), join(directory, 'to')]
   await makeTree(directory, { from: 'older', to: '-----' })

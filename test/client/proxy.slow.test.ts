@@ -1,4 +1,5 @@
-/** The client through an HTTP proxy: to a server of `http` and to one of `https`, whose names only the proxy knows. */
+/** The client through an HTTP proxy, to an `http` and an `https` server whose names only the
+ *  proxy can resolve. */
 import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
@@ -24,7 +25,7 @@ beforeAll(async () => {
 const password = 'hunter2'
 const secret = { 'p@ss': `user:p%40ss${password}`, header: `user:p@ss${password}` }
 const basic = `Basic ${Buffer.from(secret.header).toString('base64')}`
-/** With user and password, escaped. */
+/** Adds user and password, escaped. */
 const withSecret = (url: string): string => url.replace('//', `//${secret['p@ss']}@`)
 
 async function makeFiles(count: number): Promise<string> {
@@ -45,7 +46,7 @@ async function certificateFile(): Promise<string> {
   return path
 }
 
-/** A port where nothing answers as a proxy: each connection is kept open. */
+/** The URL of a port where nothing responds as a proxy: connections are kept open. */
 async function startSilent(): Promise<string> {
   const silent = createSilentServer((socket) => socket.resume().on('error', () => {}))
   silent.listen(0, '127.0.0.1')
@@ -57,7 +58,7 @@ async function startSilent(): Promise<string> {
 }
 
 describe('commands', () => {
-  test('upload and download through a proxy that forwards, which gets user and password', async () => {
+  test('upload and download through a forwarding proxy, which gets user and password', async () => {
     const proxy = await startForwardingProxy({
       hosts: { 'store.test': server.url },
       refuse: (_asked, given) => (given === basic ? undefined : 407),
@@ -78,7 +79,7 @@ describe('commands', () => {
     expect(proxy.connections()).toBeLessThan(proxy.asked.length)
   })
 
-  test('upload and download through a tunnel, in which the certificate is that of the server', async () => {
+  test("upload and download through a tunnel, checking the server's certificate", async () => {
     const tls = await startTls(server.url)
     const proxy = await startForwardingProxy({
       hosts: { 'store.test': tls.url },
@@ -102,7 +103,7 @@ describe('commands', () => {
     expect(untrusted).toMatchObject({
       status: 10,
       stderr: expect.stringMatching(
-        /^trove: https:\/\/store\.test cannot be reached through the proxy 127\.0\.0\.1:\d+ \(https_proxy\): self-signed certificate\nhint: NODE_EXTRA_CA_CERTS /,
+        /^trove: https:\/\/store\.test cannot be reached through the proxy 127\.0\.0\.1:\d+ \(https_proxy\): self-signed certificate\nhint: Set NODE_EXTRA_CA_CERTS /,
       ),
     })
   })
@@ -117,12 +118,12 @@ describe('commands', () => {
     expect(proxy.asked).toHaveLength(2)
   })
 
-  test('reach what NO_PROXY names, and this machine, without the proxy', async () => {
+  test('reach hosts of NO_PROXY, and this machine, without the proxy', async () => {
     const proxy = await startForwardingProxy({ refuse: () => 403 })
     const environment = { HTTP_PROXY: proxy.url, NO_PROXY: 'store.test' }
     const direct = await trove(['list'], { ...environment, TROVE_URL: server.url })
     expect(direct).toMatchObject({ status: 0 })
-    // The same port by an address that is not on loopback.
+    // The same port at an address that is not loopback.
     const TROVE_URL = server.url.replace('127.0.0.1', '0.0.0.0')
     const through = await trove(['list'], { ...environment, TROVE_URL })
     expect(through).toMatchObject({ status: 10 })
@@ -132,7 +133,7 @@ describe('commands', () => {
     expect(proxy.asked).toHaveLength(1)
   })
 
-  test('say which proxy refuses, and keep its password to themselves', async () => {
+  test('say which proxy refuses, without revealing its password', async () => {
     const refuse = (asked: string): number => (asked.includes('wants') ? 407 : 403)
     const proxy = await startForwardingProxy({ refuse })
     const port = new URL(proxy.url).port
@@ -160,7 +161,7 @@ describe('commands', () => {
     expect(await told('http://other.test')).toBe(
       'trove: http://other.test responded 403 through the proxy PROXY (HTTP_PROXY)',
     )
-    // A refusal is not asked for again.
+    // A refusal is not retried.
     expect(proxy.asked).toHaveLength(5)
     expect(await told('https://store.test', { https_proxy: 'http://127.0.0.1:1' })).toBe(
       'trove: https://store.test cannot be reached through the proxy 127.0.0.1:1 (https_proxy): connect ECONNREFUSED 127.0.0.1:1',
@@ -168,7 +169,7 @@ describe('commands', () => {
   })
 
   test.each(['http', 'https'])(
-    'that take a web server for their proxy end soon, to a server of %s',
+    'fail soon when the proxy is a web server, for %s',
     async (scheme) => {
       const site = createServer((_, response) => response.end('<html>Welcome</html>'))
       site.listen(0, '127.0.0.1')
@@ -185,7 +186,7 @@ describe('commands', () => {
   )
 })
 
-test('an upload and a download go on when a proxy that opens tunnels cuts them', async () => {
+test('an upload and a download resume when a proxy cuts tunnels', async () => {
   const root = await makeDirectory()
   const spec: Record<string, Buffer> = {}
   for (let index = 0; index < 40; index++) spec[`f${index}`] = pseudoRandom(100_000, String(index))
@@ -215,7 +216,7 @@ test('an upload and a download go on when a proxy that opens tunnels cuts them',
 })
 
 describe('the library', () => {
-  test('goes through the proxy that it is given, and keeps its connection', async () => {
+  test('uses the given proxy and keeps its connection', async () => {
     const proxy = await startForwardingProxy({ hosts: { '127.0.0.1': server.url } })
     const client = createClient({
       url: server.url,
@@ -231,7 +232,7 @@ describe('the library', () => {
     expect(proxy.connections()).toBe(1)
   })
 
-  test('refuses what is no proxy without telling its password', async () => {
+  test('rejects a URL that is not a proxy without revealing its password', async () => {
     const proxy = { url: `socks5://user:${password}@proxy.test` }
     const client = createClient({ url: server.url, token, cacheDir: null, proxy })
     await expect(client.remove(1)).rejects.toThrow(
@@ -240,7 +241,7 @@ describe('the library', () => {
   })
 
   test.each(['http', 'https'])(
-    'waits for a proxy that hangs no longer than for a server, of %s, and not when it is told to stop',
+    'stops waiting for a hanging proxy when aborted, for %s',
     async (scheme) => {
       const silent = await startSilent()
       const asked = {
@@ -259,7 +260,7 @@ describe('the library', () => {
     },
   )
 
-  test('waits for a tunnel no longer than it should', async () => {
+  test('times out while waiting for a tunnel', async () => {
     const silent = await startSilent()
     const asked = {
       url: new URL('https://store.test'),
@@ -274,7 +275,7 @@ describe('the library', () => {
     )
   })
 
-  test('asks again when the proxy does not reach the server at first', async () => {
+  test('retries when the proxy cannot reach the server at first', async () => {
     let count = 0
     const refuse = (): number | undefined => (++count < 3 ? 503 : undefined)
     const proxy = await startForwardingProxy({ hosts: { 'store.test': server.url }, refuse })

@@ -9,7 +9,7 @@ import type { EntryPath } from '../../src/core/entry.ts'
 import { formatEntry } from '../../src/core/manifest.ts'
 
 test.each(['a/b.txt', 'con', 'Auxiliary', 'com10', '.hidden', 'a..b', 'a b', 'nul', 'ä+=;,!'])(
-  'on Windows, %s is a name unless it is one of its devices',
+  'on Windows, %s is a valid name unless it is a device',
   (path) => {
     const isDevice = path === 'con' || path === 'nul'
     expect(whyNotOnWindows(path)).toBe(isDevice ? 'it is the name of a Windows device' : undefined)
@@ -26,7 +26,7 @@ test.each([
   ['a/last.', 'end in a dot or a space'],
   ['a/NUL.tar.gz', 'device'],
   ['Com1/a', 'device'],
-])('Windows does not have %j', (path, reason) => {
+])('Windows does not allow %j', (path, reason) => {
   expect(whyNotOnWindows(path)).toContain(reason)
 })
 
@@ -55,16 +55,16 @@ function treeOf(paths: string[]): FetchedTree {
 const allOf = (tree: FetchedTree): number[] =>
   Array.from({ length: tree.count }, (_, index) => index)
 
-test('names that differ in letters are fine where a file system tells them apart', async () => {
+test('names that differ only in case are accepted on a case-sensitive file system', async () => {
   const destination = await makeDestination()
   await mkdir(join(destination, '.trove-partial'))
   const tree = treeOf(['A', 'a'])
   expect(() => refuseAlike(destination, tree, allOf(tree))).not.toThrow()
 })
 
-test('where it does not, two of them are refused, of which both are wanted', async () => {
+test('on other file systems two such names are rejected if both are wanted', async () => {
   const destination = await makeDestination()
-  // What a look at `.trove-partial` in capital letters finds there.
+  // What looking up `.trove-partial` in upper case finds there.
   await mkdir(join(destination, '.TROVE-PARTIAL'))
   const refuse = (paths: string[], wanted?: number[]): void => {
     const tree = treeOf(paths)
@@ -75,7 +75,7 @@ test('where it does not, two of them are refused, of which both are wanted', asy
   expect(() => refuse(['A/x', 'B', 'a/X'])).toThrow(
     '"a/X" is refused: the file system of DEST cannot distinguish it from "A/x"',
   )
-  // What lies in one of two directories would be taken for what the other lacks, and deleted.
+  // Files in one of the two directories would look like extra files of the other, and be deleted.
   expect(() => refuse(['A/a', 'B', 'a/b'])).toThrow(
     '"a" is refused: the file system of DEST cannot distinguish it from "A"',
   )

@@ -1,6 +1,6 @@
-/** The tree that comes back is the tree that went in, however it comes back: through the client, and through `tar` and
- *  `unzip` of the system. Two judges: `diff -r --no-dereference`, which is not ours, for names, contents and links; and a
- *  description with modes. */
+/** The tree that comes back is the tree that went in, by every way back: the client, and the
+ *  system's `tar` and `unzip`. Two judges: `diff -r --no-dereference`, which is not ours, for
+ *  names, contents and symlinks; and a description with modes. */
 import { execFile } from 'node:child_process'
 import { chmod, lstat, rm, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -16,7 +16,7 @@ const run = promisify(execFile)
 const { trove, token } = await startSharedServer()
 const client = createClient({ url: trove.url, token, cacheDir: null })
 
-/** Ways back. Archives are saved by the command and taken out by programs of the system. */
+/** Ways back. Archives are saved by the command and extracted by system programs. */
 const ways = {
   native: async (id: number, back: string): Promise<void> => {
     const { treeDigest } = await detailOf(id)
@@ -29,7 +29,7 @@ const ways = {
   },
   zip: async (id: number, back: string): Promise<void> => {
     await save(id, `${back}.zip`)
-    // It asks for the terminal's encoding, which is all that tells it to write names as they are.
+    // Without a UTF-8 locale, `unzip` changes names.
     const env = { ...process.env, LC_ALL: 'C.UTF-8' }
     await run('unzip', ['-q', `${back}.zip`, '-d', back], { env })
     await rm(`${back}.zip`)
@@ -50,19 +50,19 @@ async function save(id: number, file: string): Promise<void> {
 }
 
 async function expectSame(root: string, back: string): Promise<void> {
-  // Ends with status 1, and so fails, when anything differs.
+  // Exits with 1, and so throws, when anything differs.
   const { stdout } = await run('diff', ['-r', '--no-dereference', root, back])
   expect(stdout).toBe('')
   expect(await describeTree(back)).toEqual(await describeTree(root))
 }
 
-/** So that it can be removed by whoever is not root. */
+/** Lets users other than root remove it. */
 async function open(...roots: string[]): Promise<void> {
   for (const root of roots) await chmod(join(root, 'forbidding'), 0o755)
 }
 
 describe.each(wayNames)('through %s', (way) => {
-  test('come modes, links, empty things, names in NFC and NFD, of 255 bytes, and hidden ones', async () => {
+  test('modes, symlinks, empty files and directories, and names in NFC and NFD, of 255 bytes, and hidden, are kept', async () => {
     const [root, back] = [await makeDirectory(), await makeDirectory()]
     await makeHardTree(root)
     await makeTree(root, {
@@ -83,7 +83,7 @@ describe.each(wayNames)('through %s', (way) => {
     await open(root, back)
   })
 
-  test('come deep paths, long ones, and directories of many files', async () => {
+  test('deep and long paths, and directories of many files, are kept', async () => {
     const [root, back] = [await makeDirectory(), await makeDirectory()]
     await makeTree(root, {
       [`${'d/'.repeat(200)}bottom`]: 'deep',
@@ -97,7 +97,7 @@ describe.each(wayNames)('through %s', (way) => {
     await expectSame(root, back)
   })
 
-  test('come every permission of files and of directories', async () => {
+  test('all permissions of files and directories are kept', async () => {
     const [root, back] = [await makeDirectory(), await makeDirectory()]
     const modes = [
       0o400, 0o444, 0o600, 0o640, 0o644, 0o664, 0o666, 0o700, 0o711, 0o755, 0o775, 0o777,
@@ -115,7 +115,7 @@ describe.each(wayNames)('through %s', (way) => {
     await expectSame(root, back)
   })
 
-  test('come contents of all sizes around those where they are cut or deflated otherwise', async () => {
+  test('contents of all sizes around the thresholds of cutting and compression are kept', async () => {
     const [root, back] = [await makeDirectory(), await makeDirectory()]
     const sizes = [
       0, 1, 2, 4095, 4096, 65_535, 65_536, 131_071, 131_072, 131_073, 1_048_576, 3_000_001,
@@ -135,8 +135,8 @@ describe.each(wayNames)('through %s', (way) => {
     await expectSame(root, back)
   })
 
-  // The times of a zip are of two seconds.
-  test('come modification times, to the second or what zip has of it', async () => {
+  // Times in a zip have a resolution of two seconds.
+  test('modification times are kept, to the second or to the resolution of zip', async () => {
     const tickMs = way === 'zip' ? 2000 : 1000
     const [root, back] = [await makeDirectory(), await makeDirectory()]
     await makeTree(root, { old: 'o', new: 'n' })

@@ -1,4 +1,4 @@
-/** A file that is saved is whole or not there, whatever lies in its way. */
+/** A saved file is complete or absent, whatever is in its way. */
 import { execFile } from 'node:child_process'
 import { lstat, readdir, readFile, symlink } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -9,7 +9,7 @@ import { makeDirectory, makeTree } from './tree.ts'
 
 const run = promisify(execFile)
 
-/** Sends its first piece, and the rest once `until` resolves. */
+/** Yields its first piece, and the rest once `until` resolves. */
 async function* slowly(
   pieces: readonly string[],
   until: Promise<void>,
@@ -20,7 +20,7 @@ async function* slowly(
   }
 }
 
-test('of two that are saved under one name at once, each is whole when it is told to be', async () => {
+test('of two concurrent saves under one name, each is complete when it is reported done', async () => {
   const directory = await makeDirectory()
   const target = join(directory, 'f'.repeat(255))
   let goOn = (): void => {}
@@ -37,7 +37,7 @@ test('of two that are saved under one name at once, each is whole when it is tol
   expect(await readdir(directory)).toEqual([basename(target)])
 })
 
-test('nothing is written through a link that lies beside it', async () => {
+test('nothing is written through a symlink beside the target', async () => {
   const directory = await makeDirectory()
   await makeTree(directory, { victim: 'untouched' })
   await symlink('victim', join(directory, 'file.partial'))

@@ -1,4 +1,4 @@
-/** A proxy that lets a test act on each request before it goes on. */
+/** A proxy that lets a test act on each request before it is passed on. */
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { onTestFinished } from 'vitest'
@@ -9,7 +9,8 @@ export interface OwnAnswer {
   body: unknown
 }
 
-/** Passes requests on to `url`; `seen` may act before that, or answer one itself. Answers its own address. */
+/** Passes requests on to `url`. `seen` may act first, or return a response of its own. Returns
+ *  the proxy's URL. */
 export async function startSeeingProxy(
   url: string,
   seen: (path: string, body: Buffer) => Promise<OwnAnswer | undefined>,

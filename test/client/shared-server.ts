@@ -1,4 +1,4 @@
-/** A server that the tests of one file share, and what they send it. */
+/** A server shared by the tests of one file, and uploads to it. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,11 +12,11 @@ import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
 export interface SharedServer {
   data: string
   trove: TroveProcess
-  /** Of a person who may write to `octo/demo`. */
+  /** Belongs to a person who may write to `octo/demo`. */
   token: string
 }
 
-/** Called at the top of a test file; the server goes with the file's last test. */
+/** Called at the top of a test file; the server is stopped after its last test. */
 export async function startSharedServer(): Promise<SharedServer> {
   const data = await mkdtemp(join(tmpdir(), 'trove-shared-'))
   const trove = await startTrove(data)
@@ -32,7 +32,7 @@ export async function startSharedServer(): Promise<SharedServer> {
 
 let lastRun = 100
 
-/** All of a directory, as artifact `build` of a run of its own unless `more` says otherwise. */
+/** Uploads a directory as artifact `build` of a new run, unless `more` says otherwise. */
 export async function uploadDirectory(
   client: Client,
   directory: string,

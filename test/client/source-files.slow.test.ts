@@ -1,4 +1,5 @@
-/** Files that cannot be read, vanish, or change while they are uploaded; and what the stat cache may believe. */
+/** Files that cannot be read, disappear, or change during an upload; and what the stat cache may
+ *  trust. */
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import {
@@ -48,7 +49,8 @@ async function upload(
   })
 }
 
-/** Does something once, when sending begins: after files were hashed and before they are read again. */
+/** Calls `act` once, when sending begins: after files were hashed and before they are read
+ *  again. */
 function beforeSending(act: () => Promise<void>): (progress: UploadProgress) => void {
   let acted = false
   return ({ phase, totalBytes }) => {
@@ -58,19 +60,19 @@ function beforeSending(act: () => Promise<void>): (progress: UploadProgress) => 
   }
 }
 
-describe('an upload tells by its path a file that', () => {
+describe('an upload reports by path a file that', () => {
   test('cannot be read', async () => {
     const root = await makeDirectory()
     await makeTree(root, { fine: 'f', 'sub/memory': '-> /proc/self/mem' })
     await expect(upload(root, { symlinks: 'follow' })).rejects.toMatchObject({
       name: 'FileError',
-      // Of what a followed link leads to.
+      // The target of the followed symlink.
       path: `/proc/${process.pid}/mem`,
       message: expect.stringMatching(/\/mem cannot be read: .*EIO/) as string,
     })
   })
 
-  test('was there for the walk and vanished', async () => {
+  test('disappeared after the walk', async () => {
     const root = await makeDirectory()
     const source = { absolutePath: join(root, 'gone'), entryPath: 'gone' }
     const client = createClient({ url: trove.url, token, cacheDir: null })
@@ -81,16 +83,16 @@ describe('an upload tells by its path a file that', () => {
   })
 
   test.each([
-    ['vanishes', async (file: string) => await unlink(file), /vanished/],
+    ['disappears', async (file: string) => await unlink(file), /disappeared/],
     ['becomes shorter', async (file: string) => await truncate(file, 10), /changed/],
     [
       'is written to',
       async (file: string) => await writeFile(file, randomBytes(50_000)),
       /changed/,
     ],
-  ])('%s between hashing and sending, and makes no artifact', async (_, act, message) => {
+  ])('%s between hashing and sending, and creates no artifact', async (_, act, message) => {
     const root = await makeDirectory()
-    // Enough before it that it is not read at once.
+    // Enough files before it that it is not read at once.
     const others = Array.from({ length: 400 }, (_each, index) => [
       `a/${index}`,
       randomBytes(50_000),
@@ -134,7 +136,7 @@ describe('an upload tells by its path a file that', () => {
 })
 
 describe('the stat cache', () => {
-  test('keeps what is settled, and believes in no file as young as the look at it', async () => {
+  test('keeps settled files, but not files modified as recently as they were examined', async () => {
     const root = await makeDirectory()
     const cacheDir = await makeDirectory()
     await makeTree(root, { old: 'settled', young: 'young' })
@@ -148,8 +150,8 @@ describe('the stat cache', () => {
     expect([0, 4].map((at) => Number.isNaN(cache.stats[at]))).toEqual([false, true])
   })
 
-  // The worst case: same size, same inode, and a clock whose ticks are longer than an upload takes.
-  test('never takes a file for unchanged that was rewritten in the moment after it was hashed', async () => {
+  // The worst case: same size, same inode, and a clock whose ticks are longer than an upload.
+  test('never treats a file as unchanged that was rewritten right after it was hashed', async () => {
     const root = await makeDirectory()
     const cacheDir = await makeDirectory()
     const file = join(root, 'f')
@@ -162,11 +164,11 @@ describe('the stat cache', () => {
     expect(digests.size).toBe(12)
   })
 
-  test('sees one that is made while a large file is read, whose modification time is put back', async () => {
+  test('detects a change made while a large file is read, even when its mtime is reset', async () => {
     const root = await makeDirectory()
     const cacheDir = await makeDirectory()
     const file = join(root, 'f')
-    // What is read first is changed later; a hole takes no disk.
+    // The part that is read first is changed later; a sparse file takes no disk.
     await writeFile(file, 'one')
     await truncate(file, 1024 ** 3)
     await utimes(file, 1_600_000_000.5, 1_600_000_000.5)
@@ -186,7 +188,7 @@ describe('the stat cache', () => {
     expect(third.artifact.treeDigest).toBe(honest.artifact.treeDigest)
   })
 
-  test('sees a change that keeps size and modification time', async () => {
+  test('detects a change that keeps size and modification time', async () => {
     const root = await makeDirectory()
     const cacheDir = await makeDirectory()
     const file = join(root, 'f')
@@ -201,7 +203,7 @@ describe('the stat cache', () => {
     expect(after.artifact.treeDigest).not.toBe(before.artifact.treeDigest)
   })
 
-  test('that is damaged costs time and changes nothing', async () => {
+  test('that is damaged costs time but changes nothing', async () => {
     const root = await makeDirectory()
     const cacheDir = await makeDirectory()
     await makeTree(root, { f: 'content' })

@@ -27,7 +27,7 @@ async function newPath(): Promise<string> {
   return cacheFilePath(await makeDirectory(), 'stat', 'tree')
 }
 
-test('what was remembered comes back', async () => {
+test('reads back what was saved', async () => {
   const path = await newPath()
   await remember(path, ['a', 'b/c', 'é'])
   const cache = (await readStatCache(path))!
@@ -37,7 +37,7 @@ test('what was remembered comes back', async () => {
   expect(cache.stats[11]).toBe(2 ** 41 + 5.5)
 })
 
-test('a cache that is absent, cut short or damaged anywhere is nothing', async () => {
+test('an absent, truncated or damaged cache is ignored', async () => {
   const path = await newPath()
   expect(await readStatCache(null)).toBeNull()
   expect(await readStatCache(path)).toBeNull()
@@ -55,7 +55,7 @@ test('a cache that is absent, cut short or damaged anywhere is nothing', async (
   expect(await readStatCache(path)).toBeNull()
 })
 
-test('a new cache takes the place of the old one and leaves nothing beside it', async () => {
+test('a new cache replaces the old one without leftovers', async () => {
   const directory = await makeDirectory()
   const path = cacheFilePath(directory, 'stat', 'tree')
   await remember(path, ['a', 'b'])
@@ -65,7 +65,7 @@ test('a new cache takes the place of the old one and leaves nothing beside it', 
   expect(await readdir(join(directory, 'stat'))).toHaveLength(1)
 })
 
-test('what waits for a commit is remembered once that is done, and not when it fails', async () => {
+test('a tree that waits for a commit is saved after it, and not if the commit fails', async () => {
   const directory = await makeDirectory()
   const path = cacheFilePath(directory, 'stat', 'tree')
   const told = async (): Promise<string> => (await readStatCache(path))!.text.toString()
@@ -85,7 +85,7 @@ test('what waits for a commit is remembered once that is done, and not when it f
   expect(await readdir(join(directory, 'stat'))).toHaveLength(1)
 })
 
-test('a time as young as the look at it is racy; whole seconds are taken for a coarse clock', () => {
+test('an mtime as recent as the examination is racy; whole seconds count as a coarse clock', () => {
   expect(isRacy(1_000_000.5, 1_000_010)).toBe(true)
   expect(isRacy(1_000_000.5, 1_000_100)).toBe(false)
   expect(isRacy(1_000_000, 1_001_000)).toBe(true)

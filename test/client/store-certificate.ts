@@ -1,4 +1,5 @@
-/** What a server called `store.test`, or at 127.0.0.1, shows over TLS until the year 2120: signed by itself. */
+/** Self-signed TLS certificate of a server called `store.test`, or at 127.0.0.1, valid until
+ *  2120. */
 
 export const storeKey = `-----BEGIN PRIVATE KEY-----
 MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgkEk95mebbtbt7583

@@ -1,4 +1,4 @@
-/** A fetched tree tells of each entry what its lines say, however these came. */
+/** A fetched tree reports what its lines say, however they arrived. */
 import { expect, test } from 'vitest'
 import { createTreeColumns } from '../../src/client/download/tree-columns.ts'
 import { digestOf, digestToBytes } from '../../src/core/digest.ts'
@@ -27,13 +27,13 @@ test.each(
     [pageEntries, 'addLines'] as const,
     [pageEntries, 'addJudgedLines'] as const,
   ]),
-)('in pages of %d entries by %s', (pageEntries, add) => {
+)('reads pages of %d entries by %s', (pageEntries, add) => {
   const columns = createTreeColumns()
   for (let at = 0; at < tree.length; at += pageEntries) {
     const page = tree.slice(at, at + pageEntries)
     columns[add](Buffer.from(page.map(formatEntry).join('')))
     const own = times.slice(at, at + pageEntries)
-    // A page without any time carries nothing.
+    // A page without any time is empty.
     const isEmpty = own.every((time) => time === null)
     columns.addTimes(isEmpty ? Buffer.alloc(0) : encodeTimes(own), own.length)
   }
@@ -68,6 +68,6 @@ test('a tree without times has none', () => {
   expect(columns.modifiedAt(0)).toBeNull()
 })
 
-test('text that does not end with a line is refused', () => {
+test('text that does not end with a line feed is rejected', () => {
   expect(() => createTreeColumns().addLines(Buffer.from('d 755 a'))).toThrow(RangeError)
 })

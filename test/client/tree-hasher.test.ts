@@ -1,4 +1,4 @@
-/** What an upload knows of its tree is the same whether much of it was remembered or nothing. */
+/** The hashed tree of an upload is the same whether much of it was cached or nothing. */
 import { chmod, mkdir, rm, symlink, utimes, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import fc from 'fast-check'
@@ -41,7 +41,7 @@ async function hash(
   return { tree: await hasher.finish(source), read }
 }
 
-/** All that is told of a tree. */
+/** Everything that a hashed tree reports. */
 function toldOf(tree: HashedTree): unknown {
   const files = Array.from({ length: tree.source.count }, (_, ordinal) =>
     tree.source.kind(ordinal) === 'file'
@@ -52,7 +52,7 @@ function toldOf(tree: HashedTree): unknown {
   return { text, files, summary: tree.summary, times: tree.timesDigest }
 }
 
-/** Long ago, so that it is settled. */
+/** Sets an old mtime, so that the file is settled. */
 async function age(path: string, seconds = 1_600_000_000.5): Promise<void> {
   await utimes(path, seconds, seconds)
 }
@@ -82,7 +82,7 @@ async function change(root: string, list: [string, { kind: string; content: stri
   }
 }
 
-test('after any changes, and remembered over and over', async () => {
+test('is the same after any changes with repeated caching', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(changes, { minLength: 1, maxLength: 4 }), async (rounds) => {
       const root = await makeDirectory()
@@ -101,7 +101,7 @@ test('after any changes, and remembered over and over', async () => {
   )
 })
 
-test('only what changed is read, and what did not change is not remembered anew', async () => {
+test('only changed files are read, and an unchanged tree is not saved again', async () => {
   const root = await makeDirectory()
   const cachePath = cacheFilePath(await makeDirectory(), 'stat', 'tree')
   const names = Array.from({ length: 300 }, (_, index) => `d${index % 7}/${index}`)
@@ -125,7 +125,7 @@ test('only what changed is read, and what did not change is not remembered anew'
   expect(toldOf(changed.tree)).toEqual(toldOf((await hash(root, null)).tree))
 })
 
-test('a file that changed its mode is read again', async () => {
+test('a file whose mode changed is read again', async () => {
   const root = await makeDirectory()
   const cachePath = cacheFilePath(await makeDirectory(), 'stat', 'tree')
   await makeTree(root, { f: 'x', g: 'y' })
@@ -137,7 +137,7 @@ test('a file that changed its mode is read again', async () => {
   expect(Buffer.concat([...tree.text()]).toString()).toMatch(/^f 755 1 \w+ f\nf 644 1 \w+ g\n$/)
 })
 
-test('files below a link that is followed are remembered', async () => {
+test('files below a followed symlink are cached', async () => {
   const [root, elsewhere] = [await makeDirectory(), await makeDirectory()]
   const cachePath = cacheFilePath(await makeDirectory(), 'stat', 'tree')
   await makeTree(elsewhere, { f: 'x' })
@@ -148,7 +148,7 @@ test('files below a link that is followed are remembered', async () => {
   expect([tree.source.paths, read]).toEqual([['link', 'link/f', 'own'], 0])
 })
 
-test('files that the caller names are below their root only when all are', () => {
+test('a list of files has a common root only if all files are below it', () => {
   const named = (absolutePath: string, entryPath: string) => ({ absolutePath, entryPath })
   const below = listSources([named('/w/a', 'a'), named('/w/b/c', 'b/c')])
   expect(below).toMatchObject({ root: '/w', isBelowRoot: true })

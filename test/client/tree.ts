@@ -1,4 +1,4 @@
-/** Trees on disk for tests of the client. */
+/** Directory trees for tests of the client. */
 import { createCipheriv, createHash } from 'node:crypto'
 import {
   chmod,
@@ -24,7 +24,7 @@ export async function makeDirectory(): Promise<string> {
   return directory
 }
 
-/** Content of a file, `-> TARGET` for a link, null for an empty directory. */
+/** Content of a file, `-> TARGET` for a symlink, null for an empty directory. */
 export type TreeSpec = Record<string, string | Buffer | null>
 
 export async function makeTree(root: string, spec: TreeSpec): Promise<void> {
@@ -38,7 +38,7 @@ export async function makeTree(root: string, spec: TreeSpec): Promise<void> {
   }
 }
 
-/** Every path below `root` with its mode and what it holds, so that two trees are equal when this is. */
+/** Describes every path below `root` with its mode and content; equal results mean equal trees. */
 export async function describeTree(root: string): Promise<Record<string, string>> {
   const told: Record<string, string> = {}
   for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
@@ -56,7 +56,7 @@ export async function describeTree(root: string): Promise<Record<string, string>
   return told
 }
 
-/** A tree with everything that is hard: modes, links, empty things, names of all kinds. */
+/** A tree with difficult cases: modes, symlinks, empty files and directories, unusual names. */
 export async function makeHardTree(root: string): Promise<void> {
   await makeTree(root, {
     'a.txt': 'hello',
@@ -89,7 +89,7 @@ export function lines(count: number): string {
   return Array.from({ length: count }, (_, index) => `line ${index}`).join('\n')
 }
 
-/** Bytes that do not deflate, the same for the same seed. */
+/** Incompressible bytes, the same for the same seed. */
 export function pseudoRandom(length: number, seed: string): Buffer {
   const key = createHash('sha256').update(seed).digest()
   return createCipheriv('aes-256-ctr', key, Buffer.alloc(16)).update(Buffer.alloc(length))

@@ -12,7 +12,7 @@ async function* unitsOf(...sizes: number[]): AsyncGenerator<SendUnit> {
   for (const size of sizes) yield unitOf(size)
 }
 
-test('connections that take in turn get each unit once, in order', async () => {
+test('connections that take in turn get every unit once, in order', async () => {
   const sizes = Array.from({ length: 50 }, (_, index) => index + 1)
   const queue = createUnitQueue(unitsOf(...sizes), never)
   const taken: number[] = []
@@ -26,7 +26,7 @@ test('connections that take in turn get each unit once, in order', async () => {
   expect(await queue.takeSoon(100)).toBeUndefined()
 })
 
-test('a unit that is not there yet is not waited for, and not lost', async () => {
+test('takeSoon does not wait for a unit that is not ready, and does not lose it', async () => {
   let open = (): void => {}
   const gate = new Promise<void>((resolve) => {
     open = resolve
@@ -45,7 +45,7 @@ test('a unit that is not there yet is not waited for, and not lost', async () =>
   expect(await queue.take()).toBeUndefined()
 })
 
-test('a unit that brings more than there is room for stays for the next request', async () => {
+test('a unit that does not fit stays for the next request', async () => {
   const queue = createUnitQueue(unitsOf(5, 8, 1), never)
   expect(await queue.takeSoon(10)).toEqual(unitOf(5))
   expect(await queue.takeSoon(7)).toBeUndefined()
@@ -53,7 +53,7 @@ test('a unit that brings more than there is room for stays for the next request'
   expect(await queue.takeSoon(1)).toEqual(unitOf(1))
 })
 
-test('a failure of the units is met by everybody who takes', async () => {
+test('a failure of the source is thrown to every taker', async () => {
   async function* failing(): AsyncGenerator<SendUnit> {
     yield unitOf(1)
     throw new Error('cannot be cut')
@@ -64,7 +64,7 @@ test('a failure of the units is met by everybody who takes', async () => {
   await expect(queue.takeSoon(100)).rejects.toThrow('cannot be cut')
 })
 
-test('whoever waits is told that all is over', async () => {
+test('waiting takers are rejected when the signal is aborted', async () => {
   const stop = new AbortController()
   async function* silent(): AsyncGenerator<SendUnit> {
     await new Promise(() => {})

@@ -1,4 +1,4 @@
-/** What an upload selects, judged by GitHub's own package where patterns are concerned. */
+/** What an upload selects, compared with GitHub's own package for patterns. */
 import { create } from '@actions/glob'
 import fc from 'fast-check'
 import { chmod, symlink, writeFile } from 'node:fs/promises'
@@ -96,28 +96,32 @@ describe('patterns', () => {
   })
 
   test.each([
-    ['one directory is its contents', ['dist'], ['a.js', 'sub/b.js']],
-    ['one file is its name', ['dist/a.js'], ['a.js']],
+    ['one directory means its contents', ['dist'], ['a.js', 'sub/b.js']],
+    ['one file means its name', ['dist/a.js'], ['a.js']],
     [
-      'several paths begin at their least common ancestor',
+      'several paths are relative to their least common ancestor',
       ['dist/sub', 'dist/a.js'],
       ['a.js', 'sub/b.js'],
     ],
-    ['a glob begins before its first wildcard', ['dist/**/*.js'], ['a.js', 'sub/b.js']],
-    ['what is taken away has no part in the root', ['dist', '!dist/sub'], ['a.js']],
+    [
+      'a glob is relative to the part before its first wildcard',
+      ['dist/**/*.js'],
+      ['a.js', 'sub/b.js'],
+    ],
+    ['exclusions do not affect the root', ['dist', '!dist/sub'], ['a.js']],
   ])('%s', async (_rule, patterns, paths) => {
     const root = await treeOf({ 'dist/a.js': '', 'dist/sub/b.js': '', 'other/x': '' })
     expect((await walk(root, patterns)).paths).toEqual(paths)
   })
 
-  test('a name with wildcards that exists is that file', async () => {
+  test('an existing name with wildcards means that file', async () => {
     const root = await treeOf({ 'pages/[id].js': '', 'pages/i.js': '' })
     expect((await walk(root, ['pages/[id].js'])).paths).toEqual(['[id].js'])
   })
 })
 
 describe('the walk', () => {
-  test('has a bound of its own, which no setting of the server moves', () => {
+  test("has a limit of its own, independent of the server's settings", () => {
     const tree = createGrowingTree('/')
     const add = (index: number): void => {
       const path = String(index).padStart(7, '0')
@@ -150,7 +154,7 @@ describe('the walk', () => {
     expect(paths).toEqual([...paths].toSorted(comparePaths))
   })
 
-  test('leaves hidden files out, unless asked for them, and what is excluded', async () => {
+  test('leaves out hidden files, unless requested, and excluded paths', async () => {
     const root = await treeOf({
       '.git/x': '',
       a: '',
@@ -164,9 +168,10 @@ describe('the walk', () => {
     expect(paths).toEqual(['a', 'b'])
   })
 
-  test('a directory is not entered when all that lies below is excluded', async () => {
+  test('a directory is not read when everything below it is excluded', async () => {
     const root = await treeOf({ a: '', 'd/locked/b': '', 'd/c': '' })
-    // Stands for a directory that may not be read, which root may: what has this name is refused when it is seen.
+    // Stands for an unreadable directory, which root could read: a file with this name is rejected
+    // when it is seen.
     await writeFile(Buffer.concat([Buffer.from(`${root}/d/locked/`), Buffer.from([0xff])]), '')
     await expect(walk(root, ['.'])).rejects.toMatchObject({ code: 'unsafe_path' })
     for (const glob of ['d/locked/**', '**/locked/**', 'd/l*/**'])
@@ -175,7 +180,7 @@ describe('the walk', () => {
     expect(paths).toEqual(['a', 'd/c'])
   })
 
-  test('a link to what is not UTF-8 is refused, as it would come back as another', async () => {
+  test('a symlink whose target is not UTF-8 is rejected, since it would come back changed', async () => {
     const root = await treeOf({ a: '' })
     await symlink(Buffer.from([0x61, 0xff]), join(root, 'link'))
     await expect(walk(root, ['.'])).rejects.toMatchObject({
@@ -184,7 +189,7 @@ describe('the walk', () => {
     })
   })
 
-  test('leave out what a killed download left, hidden files or not', async () => {
+  test('leaves out leftovers of a killed download, even with hidden files', async () => {
     const root = await treeOf({
       '.trove-partial/1': 'half',
       'dist/.trove-partial/2': 'half',
@@ -194,7 +199,7 @@ describe('the walk', () => {
     expect((await walk(root, ['.'], { includeHidden: true })).paths).toEqual(['a', 'dist/.x'])
   })
 
-  test('find a name as it is written, with its blanks, and nothing below a file', async () => {
+  test('finds a name exactly as written, with blanks, and nothing below a file', async () => {
     const root = await treeOf({ ' a ': '', 'd /b': '', c: '' })
     expect((await walk(root, [' a '])).paths).toEqual([' a '])
     expect((await walk(root, ['d '])).paths).toEqual(['b'])
@@ -203,7 +208,7 @@ describe('the walk', () => {
       expect((await walk(root, [pattern])).count).toBe(0)
   })
 
-  test('keeps links, or follows them without going round in circles', async () => {
+  test('keeps symlinks, or follows them without endless loops', async () => {
     const root = await treeOf({ 'd/f': 'x', link: '-> d', dangling: '-> none', 'd/up': '-> ..' })
     const kept = await walk(root, ['.'])
     expect(kept.paths.map((path, ordinal) => `${path} ${kept.kind(ordinal)}`)).toEqual([
@@ -218,7 +223,7 @@ describe('the walk', () => {
     expect(followed.paths.every((_, ordinal) => followed.kind(ordinal) !== 'symlink')).toBe(true)
   })
 
-  test('a link to itself, or on below a file, leads to nothing', async () => {
+  test('a symlink to itself, or to a path below a file, is dangling', async () => {
     const root = await treeOf({ f: 'x', self: '-> self', below: '-> f/g' })
     expect((await walk(root, ['.'], { symlinks: 'follow' })).paths).toEqual(['f'])
     expect((await walk(root, ['self', 'below'])).paths).toEqual(['below', 'self'])
@@ -226,7 +231,7 @@ describe('the walk', () => {
     expect((await walk(root, ['self/on'])).count).toBe(0)
   })
 
-  test('reads a link that is followed from where it leads to', async () => {
+  test('reads a followed symlink from its target', async () => {
     const root = await treeOf({ 'd/f': 'x', one: '-> two', two: '-> d/f' })
     const all = await walk(root, ['.'], { symlinks: 'follow' })
     const sources = all.paths.map((path, ordinal) => `${path} ${all.sourceOf(ordinal)}`)

@@ -1,4 +1,5 @@
-/** Requests of a download: all that is wanted, once, and no more at a time than a server answers. */
+/** Requests of a download: everything wanted, once, and no more per request than a server
+ *  allows. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import {
@@ -18,7 +19,7 @@ const wanted = fc.record({
   every: fc.option(fc.integer({ min: 1, max: 50_000 })),
 })
 
-test('a file has no more parts than is reckoned', () => {
+test('a file has no more parts than the upper bound', () => {
   for (const sizeBytes of [0, 1, limits.chunkMinBytes - 1, limits.chunkMinBytes, 1_000_000])
     expect(streamsMaxOf(sizeBytes)).toBe(Math.floor(sizeBytes / limits.chunkMinBytes) + 1)
   const fine = limits.coarseAfterBytes / limits.chunkMinBytes
@@ -26,7 +27,7 @@ test('a file has no more parts than is reckoned', () => {
   expect(streamsMaxOf(limits.coarseAfterBytes + 10 * limits.coarseChunkMinBytes)).toBe(fine + 12)
 })
 
-test('every entry and part is asked for once, in requests that a server answers', () => {
+test("every entry and part is requested once, in requests within the server's limits", () => {
   fc.assert(
     fc.property(
       fc.array(wanted, { maxLength: 20 }),

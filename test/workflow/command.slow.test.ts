@@ -245,7 +245,7 @@ test('an invalid secrets file is reported by line number, without its content', 
   await writeFile(file, 'GOOD=x\nKEY=-----BEGIN KEY-----\nTUlJRXBBSUJBQUtDQVFFQQ\n')
   const shown = await trove(twoJobs, ['--secrets-file', file])
   expect(shown.status).toBe(2)
-  expect(shown.stderr).toContain(`--secrets-file ${file}, line 3: neither NAME=VALUE nor`)
+  expect(shown.stderr).toContain(`--secrets-file ${file}, line 3: expected NAME=VALUE, or`)
   expect(shown.stderr).not.toContain('TUlJ')
   await writeFile(file, 'KEY<<END\nTUlJRXBBSUJBQUtDQVFFQQ\n')
   const open = await trove(twoJobs, ['--secrets-file', file])
