@@ -9,13 +9,13 @@ import { openSharedServer } from '../http/open-server.ts'
 const server = await openSharedServer()
 
 describe('/openapi.json', () => {
-  test('is OpenAPI 3.1, open to all, and the document that the schemas give', async () => {
+  test('is OpenAPI 3.1, needs no token, and is generated from the schemas', async () => {
     const response = await server.send('/openapi.json', { token: null })
     expect(response.status).toBe(200)
     expect(await response.json()).toEqual(openApiDocument())
   })
 
-  test('refers only to components that it has, and has none that nothing refers to', () => {
+  test('refers only to existing components, and refers to every component', () => {
     const document = openApiDocument() as {
       openapi: string
       components: { schemas: Record<string, unknown> }
@@ -30,7 +30,7 @@ describe('/openapi.json', () => {
     expect(text).not.toContain('"$schema"')
   })
 
-  test('tells of what preconditions decide, of files of any type, and that whatever else comes is a problem', async () => {
+  test('describes responses to preconditions and files of any type, and declares every other response a problem', async () => {
     const { paths } = openApiDocument() as {
       paths: Record<string, { get: { responses: Record<string, object> } }>
     }
@@ -51,7 +51,7 @@ describe('/openapi.json', () => {
     ])
   })
 
-  test('gives every operation an id of its own and at least one success', () => {
+  test('gives every operation a unique id and at least one success response', () => {
     const ids = apiRoutes.map((route) => route.operationId)
     expect(new Set(ids).size).toBe(ids.length)
     for (const route of apiRoutes) {
@@ -59,8 +59,8 @@ describe('/openapi.json', () => {
     }
   })
 
-  test('has every route of the native API that the server has, and no other', () => {
-    // Nothing of the context is read before a request comes.
+  test("has exactly the routes of the server's native API", () => {
+    // The context is not used before the first request.
     const mounted = createNativeRoutes({} as AppContext)
       .routes.filter(({ path }) => path.startsWith(`${apiRoot}/`))
       .map(({ method, path }) => `${method} ${path.replaceAll(/:\w+(?:\{[^}/]+\}+)?|\*/g, '{}')}`)
@@ -70,12 +70,13 @@ describe('/openapi.json', () => {
     expect(new Set(mounted)).toEqual(new Set(told))
   })
 
-  // A route that the server lacks would answer 404 `not_found`; without a token every one of ours answers 401.
+  // For a route that the server lacks the status would be 404 `not_found`; its own routes require a
+  // token and return 401.
   test.each(
     apiRoutes
       .filter(({ isOpen }) => isOpen !== true)
       .map((route) => [route.method.toUpperCase(), route.path] as const),
-  )('%s %s is a route of the server, and closed to strangers', async (method, path) => {
+  )('%s %s is a route of the server and requires a token', async (method, path) => {
     const address = path
       .replace('{id}', '1')
       .replace('{run}', '1')
@@ -88,7 +89,7 @@ describe('/openapi.json', () => {
     ])
   })
 
-  test('needs no token where the body is one, or the answer is for all', async () => {
+  test('requires no token for routes that take one in the body or are public', async () => {
     const open = apiRoutes.filter(({ isOpen }) => isOpen === true)
     expect(open.map(({ path }) => path)).toEqual([
       `${apiRoot}/attestation-keys`,

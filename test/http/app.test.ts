@@ -1,4 +1,5 @@
-/** What all routes share: ids, headers, sign-in, operation routes, unknown routes. */
+/** Behaviour shared by all routes: request ids, headers, sign-in, operation routes, unknown
+ *  routes. */
 import { once } from 'node:events'
 import { statfs } from 'node:fs/promises'
 import http from 'node:http'
@@ -30,12 +31,12 @@ function cookieOf(response: Response): string {
   return response.headers.get('set-cookie')?.split(';')[0] ?? ''
 }
 
-test('liveness and readiness are open to everybody', async () => {
+test('liveness and readiness require no token', async () => {
   expect((await visit('/healthz')).status).toBe(200)
   expect((await visit('/readyz')).status).toBe(200)
 })
 
-test('metrics are Prometheus text, open on loopback, and closed to what a proxy forwards without a token', async () => {
+test('metrics are Prometheus text; they require a token unless the request comes directly from loopback', async () => {
   await visit('/healthz')
   const response = await visit('/metrics')
   expect(response.headers.get('content-type')).toContain('version=0.0.4')
@@ -44,7 +45,7 @@ test('metrics are Prometheus text, open on loopback, and closed to what a proxy 
   expect(text).toMatch(/^trove_store_stored_bytes \d+$/m)
   for (const line of text.trimEnd().split('\n'))
     expect(line).toMatch(/^(# (HELP|TYPE) \w+ .+|\w+(\{[^}]+\})? [\d.e+-]+)$/)
-  // There before anything has happened, or no alarm could see it happen first.
+  // Present before the first event, or an alert would miss that event.
   for (const sample of [
     'trove_failures_total{code="quota_exceeded"} 0',
     'trove_failures_total{code="storage_full"} 0',
@@ -62,7 +63,7 @@ test('metrics are Prometheus text, open on loopback, and closed to what a proxy 
   expect((await visit('/metrics', { headers: { ...headers, authorization } })).status).toBe(200)
 })
 
-test('metrics are closed to who asked a proxy that passes on no more than the host', async () => {
+test('metrics require a token behind a proxy that passes on only the host', async () => {
   const statusFor = async (host: string): Promise<number | undefined> => {
     const request = http.get(`${rig.url}/metrics`, { headers: { host }, agent: false })
     const [response] = (await once(request, 'response')) as [http.IncomingMessage]
@@ -75,7 +76,7 @@ test('metrics are closed to who asked a proxy that passes on no more than the ho
     expect([host, await statusFor(host)]).toEqual([host, 401])
 })
 
-test('failures are counted by their code', async () => {
+test('failures are counted by code', async () => {
   const count = async (): Promise<number> =>
     Number(
       /^trove_failures_total\{code="unauthenticated"\} (\d+)$/m.exec(
@@ -88,7 +89,7 @@ test('failures are counted by their code', async () => {
   expect(await count()).toBe(before + 2)
 })
 
-test('every answer has a request id, which the log line of the request has too', async () => {
+test("every response has a request id, which is also in the request's log line", async () => {
   const response = await visit('/api/v1/artifacts')
   const id = response.headers.get('x-request-id')
   expect(id).toMatch(/^[0-9a-f]{16}$/)
@@ -104,7 +105,7 @@ test('every answer has a request id, which the log line of the request has too',
 })
 
 test.each([undefined, 'application/x-tar', 'application/zip'])(
-  'an upload whose client hangs up has its line in the log, and is under way no more (%s)',
+  'an upload whose client hangs up is logged and no longer counted as in flight (%s)',
   async (contentType) => {
     const path = '/api/v1/projects/octo/demo/runs/1/artifacts/half'
     const request = http.request(rig.url + path, {
@@ -117,7 +118,7 @@ test.each([undefined, 'application/x-tar', 'application/zip'])(
     })
     request.on('error', () => undefined)
     const seen = rig.logLines.length
-    // The first half of a header is no bad tar yet.
+    // Half a header is not yet an invalid tar.
     request.write(Buffer.alloc(256))
     const arriving = async (): Promise<boolean> =>
       (await (await visit('/metrics')).text()).includes('trove_requests_in_flight 2')
@@ -140,7 +141,7 @@ interface Failed {
   status: number
 }
 
-test('no credential of an address is in the log, be it in the query or, as those of documents are, in the path', async () => {
+test('no credential of a URL is logged, neither from the query nor from the path of a document', async () => {
   const keys = await openKeys(rig.dataDir)
   const document = contentPath(keys, { artifactId: 7, path: 'a/index.html', now: Date.now() })
   for (const path of [document, document.replaceAll('.', '%2E'), '/content/x?sig=y', '/content/'])
@@ -157,7 +158,7 @@ test('no credential of an address is in the log, be it in the query or, as those
   for (const line of rig.logLines) expect(line).not.toContain(secret)
 })
 
-test('unknown routes below /api are problems, whoever asks', async () => {
+test('unknown routes below /api return problem+json to every client', async () => {
   for (const path of ['/api/v1', '/api/v1/nothing', '/api/x']) {
     const response = await visit(path, { headers: { accept: 'text/html' } })
     expect([path, response.status, response.headers.get('content-type')]).toEqual([
@@ -169,7 +170,7 @@ test('unknown routes below /api are problems, whoever asks', async () => {
   }
 })
 
-test('a method that a path does not take is told with those that it takes', async () => {
+test('a method that a path does not support is rejected with the supported ones', async () => {
   for (const [method, path, allow] of [
     ['DELETE', '/api/v1/stats', 'HEAD, GET'],
     ['DELETE', '/api/v1/tokens', 'HEAD, GET, POST'],
@@ -185,11 +186,11 @@ test('a method that a path does not take is told with those that it takes', asyn
     headers: { accept: 'text/html' },
   })
   expect([page.status, page.headers.get('allow')]).toEqual([405, 'POST'])
-  // `/:owner/:repo/upload` is a page, which nobody gets to below `/api`.
+  // `/:owner/:repo/upload` is a page, but it is not reachable below `/api`.
   expect((await visit('/api/v1/upload', { method: 'POST' })).status).toBe(404)
 })
 
-test('unknown REST routes answer as GitHub does, and say that they are unknown', async () => {
+test("unknown REST routes respond in GitHub's format and say that the route is unknown", async () => {
   for (const path of ['/api/v3/repos/octo/demo/pulls', '/repos/octo/demo/pulls/1']) {
     const response = await visit(path)
     expect(response.status).toBe(404)
@@ -198,7 +199,7 @@ test('unknown REST routes answer as GitHub does, and say that they are unknown',
   }
 })
 
-test('the printed link signs a browser in, and the cookie is for pages of this host only', async () => {
+test('the printed link signs a browser in, with a cookie for the pages of this host only', async () => {
   const response = await visit(rig.server.signInUrl)
   expect(response.status).toBe(303)
   expect(response.headers.get('location')).toBe('/')
@@ -214,7 +215,7 @@ test('the printed link signs a browser in, and the cookie is for pages of this h
   expect((await visit('/api/v1/artifacts', { headers: { cookie } })).status).toBe(200)
 })
 
-test('with TLS no other host of the domain can set the cookie of a session', async () => {
+test('over TLS no other host of the domain can set the session cookie', async () => {
   const publicUrl = 'https://store.example.com'
   const other = await openRig({ environment: { TROVE_PUBLIC_URL: publicUrl } })
   onTestFinished(other.close)
@@ -235,7 +236,7 @@ test('with TLS no other host of the domain can set the cookie of a session', asy
   expect(await statusWith(headers.cookie)).toBe(302)
 })
 
-test('a sign-in link of a server that listens everywhere leads to this machine', async () => {
+test('the sign-in link of a server that listens on all addresses leads to this machine', async () => {
   const config = readServerConfig({ data: await makeDirectory(), host: '0.0.0.0', port: '0' }, {})
   const server = await startServer(config, { log: createLog('error') })
   onTestFinished(async () => await server.close())
@@ -243,7 +244,7 @@ test('a sign-in link of a server that listens everywhere leads to this machine',
   expect(new URL(server.signInUrl).hostname).toBe('127.0.0.1')
 })
 
-test('a sign-in link is no API token, an API token no link, and a session neither', async () => {
+test('sign-in links, API tokens and sessions are not accepted in place of each other', async () => {
   const link = new URL(rig.server.signInUrl).searchParams.get('token') ?? ''
   const api = await rig.token({ scope: 'admin' })
   const session = cookieOf(await visit(rig.server.signInUrl)).slice('trove_session='.length)
@@ -259,7 +260,7 @@ test('a sign-in link is no API token, an API token no link, and a session neithe
   ).toBe(401)
 })
 
-test('a sign-in link ends after an hour', async () => {
+test('a sign-in link expires after an hour', async () => {
   const other = await openRig()
   try {
     other.advance(61 * 60 * 1000)
@@ -269,7 +270,7 @@ test('a sign-in link ends after an hour', async () => {
   }
 })
 
-test('a pasted token signs in with just its rights, from a form of ours only', async () => {
+test('a pasted token signs in with its own rights only, and only from our own form', async () => {
   const body = new URLSearchParams({
     token: await rig.token({ scope: 'read' }),
     next: '/octo/demo',
@@ -288,7 +289,7 @@ test('a pasted token signs in with just its rights, from a form of ours only', a
   }
 })
 
-test('whoever has not signed in yet sends no more than a token', async () => {
+test('a request without a session can send no more than a token', async () => {
   const body = new URLSearchParams({ token: 'x'.repeat(limits.strangerBodyBytesMax) })
   const refused = await visit('/sign-in', { method: 'POST', body, headers: { origin: rig.url } })
   expect([refused.status, await refused.text()]).toEqual([
@@ -300,7 +301,7 @@ test('whoever has not signed in yet sends no more than a token', async () => {
   expect([answer.status, await answer.json()]).toMatchObject([413, { code: 'too_large' }])
 })
 
-test('a token minted for years signs in for as long as a browser keeps a cookie', async () => {
+test('the session of a long-lived token lasts as long as browsers keep a cookie', async () => {
   const body = new URLSearchParams({
     token: await rig.token({ scope: 'read', expiresInSeconds: 5 * 365 * 86_400 }),
   })
@@ -312,7 +313,7 @@ test('a token minted for years signs in for as long as a browser keeps a cookie'
   expect((await visit('/', { headers: { cookie: cookieOf(response) } })).status).toBe(200)
 })
 
-test('after signing in nobody is sent to another host', async () => {
+test('signing in never redirects to another host', async () => {
   const outside = ['//evil.example', 'http://evil.example', '/\\evil.example', '\\evil', 'x']
   const hidden = ['\t', '\n', '\r', ' ', '\0', '\u0085', '\u00a0'].map(
     (gap) => `/${gap}/evil.example`,
@@ -327,7 +328,7 @@ test('after signing in nobody is sent to another host', async () => {
   expect(inside.headers.get('location')).toBe('/octo/demo?page=2')
 })
 
-test('the cookie alone changes nothing: a state-changing request needs our own origin', async () => {
+test('the cookie alone changes nothing: state-changing requests need our own origin', async () => {
   const cookie = cookieOf(await visit(rig.server.signInUrl))
   const remove = async (headers: Record<string, string>): Promise<number> =>
     (await visit('/api/v1/artifacts/999999', { method: 'DELETE', headers: { cookie, ...headers } }))
@@ -337,7 +338,7 @@ test('the cookie alone changes nothing: a state-changing request needs our own o
   expect(await remove({ origin: rig.url })).toBe(404)
 })
 
-test('signing out takes the cookie away', async () => {
+test('signing out removes the cookie', async () => {
   const headers = { origin: rig.url, cookie: cookieOf(await visit(rig.server.signInUrl)) }
   const response = await visit('/sign-out', { method: 'POST', headers })
   expect(response.headers.get('set-cookie')).toMatch(/trove_session=;.*Max-Age=0/)

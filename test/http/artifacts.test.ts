@@ -6,7 +6,7 @@ const server = await openSharedServer()
 
 const dayMs = 86_400_000
 let lastProject = 0
-/** A project that no other test touches. */
+/** A project that no other test uses. */
 function freshProject(): string {
   lastProject += 1
   return `octo/p${lastProject}`
@@ -34,7 +34,7 @@ async function list(
 const names = (items: WireArtifact[]): string[] => items.map((each) => `${each.run}/${each.name}`)
 
 describe('a list', () => {
-  test('has the artifacts of the token’s project, newest first', async () => {
+  test("contains the artifacts of the token's project, newest first", async () => {
     const project = freshProject()
     await put(project, '1/a')
     server.clock.now += 1000
@@ -45,7 +45,7 @@ describe('a list', () => {
     expect({ total, nextCursor }).toEqual({ total: 2, nextCursor: null })
   })
 
-  test('is filtered by run, name, branch and state, and sorted', async () => {
+  test('can be filtered by run, name, branch and state, and sorted', async () => {
     const project = freshProject()
     await put(project, '1/a', '?branch=main', 'x'.repeat(10))
     server.clock.now += 1000
@@ -89,7 +89,7 @@ describe('a list', () => {
     expect(seen.join('')).toBe(order)
   })
 
-  test('hides none when others are deleted between two pages', async () => {
+  test('skips no artifact when others are deleted between two pages', async () => {
     const project = freshProject()
     for (const name of 'abcd') await put(project, `1/${name}`)
     const first = await list(project, 'limit=2')
@@ -99,7 +99,7 @@ describe('a list', () => {
     expect(names([...first.items, ...next.items])).toEqual(['1/d', '1/c', '1/b', '1/a'])
   })
 
-  test('asked for more than 200 gives no error', async () => {
+  test('accepts a limit above 200 and reduces it', async () => {
     const project = freshProject()
     await put(project, '1/a')
     expect((await list(project, 'limit=100000')).items).toHaveLength(1)
@@ -114,18 +114,18 @@ describe('a list', () => {
     ['sort=best', 'sort'],
     ['brnach=main', 'brnach'],
     ['run=1&run=2', 'run'],
-  ])('%s is refused, naming the parameter', async (query, field) => {
+  ])('%s is rejected, naming the parameter', async (query, field) => {
     await put('octo/app', '1/a')
     const problem = await problemOf(await server.send(`/api/v1/artifacts?${query}`))
     expect(problem).toMatchObject({ status: 400, code: 'invalid_request', body: { field } })
   })
 
-  test.each(['brnach', 'toString', '__proto__'])('%s is no parameter', async (name) => {
+  test.each(['brnach', 'toString', '__proto__'])('%s is not a parameter', async (name) => {
     const { body } = await problemOf(await server.send(`/api/v1/artifacts?${name}=1`))
     expect(body['detail']).toBe(`${name}: unknown field`)
   })
 
-  test('of all projects is for administrators only', async () => {
+  test('covers all projects for administrators only', async () => {
     const project = freshProject()
     await put(project, '77/only')
     const admin = await server.token({ project: undefined, scope: 'admin' })
@@ -133,7 +133,7 @@ describe('a list', () => {
     expect(names((await list('', `project=${project}`, admin)).items)).toEqual(['77/only'])
   })
 
-  test('of a project of others, or of none, is the same 404', async () => {
+  test('returns the same 404 for a project of others and for one that does not exist', async () => {
     const project = freshProject()
     await put(project, '1/a')
     const token = await server.token({ project: 'octo/app' })
@@ -147,7 +147,7 @@ describe('a list', () => {
     expect((await ask(project)).status).toBe(404)
   })
 
-  test('of a token that reads one run has that run only', async () => {
+  test("contains only the token's run if the token can read only that", async () => {
     const project = freshProject()
     await put(project, '1/a')
     await put(project, '2/b')
@@ -158,7 +158,7 @@ describe('a list', () => {
 })
 
 describe('one artifact', () => {
-  test('tells what it is and where its forms are', async () => {
+  test('returns its fields and the links to its representations', async () => {
     const project = freshProject()
     const id = await put(project, '5/a b', '?filename=x.txt&branch=main', 'hello')
     const token = await server.token({ project })
@@ -192,7 +192,7 @@ describe('one artifact', () => {
     expect(tarGz.byteLength).toBe(artifact.tarGzBytes)
   })
 
-  test('is not there for a token of another project, and needs a token at all', async () => {
+  test('is not found with a token of another project, and requires a token', async () => {
     const id = await put(freshProject(), '1/a')
     for (const path of [
       '',
@@ -210,7 +210,7 @@ describe('one artifact', () => {
     expect((await server.send(`/api/artifacts/${id}/download`)).status).toBe(404)
   })
 
-  test('an id that was never given is 404; one that is no number has no route', async () => {
+  test('an unknown id is 404; an id that is not a number has no route', async () => {
     expect(await problemOf(await server.send('/api/v1/artifacts/999999'))).toMatchObject({
       status: 404,
       code: 'artifact_not_found',
@@ -221,7 +221,7 @@ describe('one artifact', () => {
     })
   })
 
-  test('a token past its time, or of another server, is refused', async () => {
+  test('an expired token and a token of another server are rejected', async () => {
     const old = await server.token({ expiresInSeconds: 60 })
     server.clock.now += 61_000
     expect((await server.send('/api/v1/artifacts', { token: old })).status).toBe(401)
@@ -229,8 +229,8 @@ describe('one artifact', () => {
   })
 })
 
-describe('an artifact whose time has passed', () => {
-  test('is gone on the very next read, in every form, and says since when', async () => {
+describe('an expired artifact', () => {
+  test('is gone on the very next read, in every form, with the instant of its expiry', async () => {
     const project = freshProject()
     const id = await put(project, '1/a', '?retentionDays=1&filename=f')
     const other = await put(project, '1/b', '?retentionDays=2')
@@ -269,7 +269,7 @@ describe('PATCH', () => {
     return await server.send(`/api/v1/artifacts/${id}`, { method: 'PATCH', json, ...request })
   }
 
-  test('moves the expiry, at most to the maximum from now', async () => {
+  test('changes the expiry, at most to the maximum from now', async () => {
     const project = freshProject()
     const id = await put(project, '1/a')
     const token = await server.token({ project })
@@ -282,7 +282,7 @@ describe('PATCH', () => {
     expect(await far.json()).toMatchObject({ expiresAt: latest })
   })
 
-  test('a pinned artifact outlives its expiry, and goes when it is let go', async () => {
+  test('a pinned artifact outlives its expiry and expires when it is unpinned', async () => {
     const project = freshProject()
     const id = await put(project, '1/a', '?retentionDays=1')
     const token = await server.token({ project, expiresInSeconds: 100 * 86_400 })
@@ -295,7 +295,7 @@ describe('PATCH', () => {
     expect((await server.send(`/api/v1/artifacts/${id}`, { token })).status).toBe(410)
   })
 
-  test('is refused for jobs and readers, for dead artifacts, and for bodies that say nothing', async () => {
+  test('is rejected for jobs and readers, for ended artifacts, and for invalid or empty changes', async () => {
     const project = freshProject()
     const id = await put(project, '1/a')
     const job = await server.token({ project, scope: 'job', run: 1, job: 'j' })
@@ -315,7 +315,7 @@ describe('PATCH', () => {
 })
 
 describe('DELETE', () => {
-  test('ends an artifact at once and leaves a tombstone that says so', async () => {
+  test('ends an artifact at once and leaves a tombstone with the reason', async () => {
     const project = freshProject()
     const id = await put(project, '1/a')
     const token = await server.token({ project })
@@ -353,7 +353,7 @@ describe('DELETE', () => {
     expect(await put(project, '1/a', '', 'new')).not.toBe(id)
   })
 
-  test('is for the run that made it and for writers', async () => {
+  test('is allowed to the run that made it and to writers', async () => {
     const project = freshProject()
     const id = await put(project, '1/a')
     const remove = async (request: Parameters<TestServer['token']>[0]) => {

@@ -1,4 +1,4 @@
-/** What the server attests of artifacts, verified by OpenSSL, which knows nothing of us. */
+/** Attestations of artifacts, verified independently by OpenSSL. */
 import { execFileSync } from 'node:child_process'
 import { createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
@@ -31,7 +31,7 @@ function statementOf({ dsseEnvelope }: Bundle): Statement {
 const keysOf = async ({ send }: TestServer): Promise<string> =>
   await (await send('/api/v1/attestation-keys', { token: null })).text()
 
-/** As https://github.com/secure-systems-lab/dsse says it. */
+/** As defined by https://github.com/secure-systems-lab/dsse. */
 async function isVerified({ dsseEnvelope }: Bundle, key: string): Promise<boolean> {
   const { payload, payloadType, signatures } = dsseEnvelope
   const root = await makeDirectory()
@@ -55,7 +55,7 @@ async function isVerified({ dsseEnvelope }: Bundle, key: string): Promise<boolea
 }
 
 describe('an attestation', () => {
-  test('names every file, every other entry, and the run that they came from', async () => {
+  test('names every file, every other entry, and the run they came from', async () => {
     const id = await server.put('7/build?branch=main&sha=0123abc&workflow=ci&event=push&job=make', {
       tar: [
         { name: 'bin/app', content: 'app', mode: 0o755 },
@@ -100,7 +100,7 @@ describe('an attestation', () => {
     const pem = await keysOf(server)
     const der = createPublicKey(pem).export({ type: 'spki', format: 'der' })
     expect(attestation.verificationMaterial.publicKey.hint).toBe(digestOf(der))
-    // cosign passes over a signature whose `keyid` is not what it calls the key.
+    // cosign skips a signature whose `keyid` differs from its own id of the key.
     expect(attestation.dsseEnvelope.signatures).toEqual([{ sig: expect.any(String) }])
     expect(await isVerified(attestation, pem)).toBe(true)
     const { publicKey: other } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
@@ -112,13 +112,13 @@ describe('an attestation', () => {
     expect(await isVerified(attestation, pem)).toBe(false)
   })
 
-  test('says the same each time', async () => {
+  test('has the same payload each time', async () => {
     const id = await server.put('8/build')
     const [first, second] = [await attestationOf(id), await attestationOf(id)]
     expect(first.dsseEnvelope.payload).toBe(second.dsseEnvelope.payload)
   })
 
-  test('names the zip of what was uploaded as one, once', async () => {
+  test('names the zip of a zip upload, once', async () => {
     const zip = Buffer.from(zipOf({ 'a.txt': 'a' }))
     const headers = { 'content-type': 'application/zip' }
     const taken = await server.put('9/zipped', { headers, body: zip })
@@ -130,7 +130,7 @@ describe('an attestation', () => {
     })
     expect(subject.map(({ name }) => name)).toEqual(['zipped.zip', 'a.txt'])
     expect(predicate.zipDigest).toBe(`sha256:${digestOf(zip)}`)
-    // What cannot be taken apart is its only file.
+    // A zip that cannot be taken apart is its own only file.
     const odd = Buffer.concat([Buffer.from('before'), zip])
     const whole = await server.put('9/odd?filename=odd.zip', { headers, body: odd })
     expect(statementOf(await attestationOf(whole)).subject).toMatchObject([
@@ -138,7 +138,7 @@ describe('an attestation', () => {
     ])
   })
 
-  test('can be of a file or directory alone', async () => {
+  test('can cover a single file or directory', async () => {
     const id = await server.put('10/build', {
       tar: [
         { name: 'a', content: 'a' },
@@ -159,12 +159,12 @@ describe('an attestation', () => {
     expect(await problemOf(none)).toMatchObject({ status: 404, code: 'not_found' })
   })
 
-  test('says what a pull request made', async () => {
+  test('marks artifacts of pull requests', async () => {
     const id = await server.put('11/build?event=pull_request')
     expect(statementOf(await attestationOf(id)).predicate.untrusted).toBe(true)
   })
 
-  test('is of what is there, and for those who may read it', async () => {
+  test('requires a live artifact, an existing path and permission to read', async () => {
     const id = await server.put('12/build')
     const path = `/api/v1/artifacts/${id}/attestation`
     const stranger = await server.token({ project: 'eve/own', scope: 'admin' })
@@ -179,7 +179,7 @@ describe('an attestation', () => {
   })
 })
 
-test('a key that was retired is told behind the one that signs, and verifies what it signed', async () => {
+test('a retired key is published after the signing key, and verifies what it signed', async () => {
   const [old, next] = ['', ''].map(() =>
     generateKeyPairSync('ec', { namedCurve: 'P-256' })
       .privateKey.export({ type: 'pkcs8', format: 'pem' })

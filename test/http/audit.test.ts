@@ -1,5 +1,5 @@
-/** The audit log: who did what by way of every route that takes something away or changes what others rely on, and who may
- *  read that. */
+/** The audit log: every route that removes something or changes what others rely on is recorded
+ *  with its actor, and only permitted tokens read the log. */
 import { rm } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import type { WireAct } from '../../src/api/audit.ts'
@@ -17,7 +17,7 @@ interface Page {
   nextCursor: string | null
 }
 
-/** As an administrator sees it, the newest first. */
+/** The log as an administrator reads it, newest entry first. */
 async function readAudit(query = ''): Promise<Page> {
   const token = await server.token(admin)
   const answer = await server.send(`/api/v1/audit?${query}`, { token })
@@ -29,7 +29,7 @@ async function newest(): Promise<WireAct> {
   return (await readAudit('limit=1')).items[0]!
 }
 
-/** An artifact in a run of its own, by default. */
+/** Uploads an artifact, by default in a run of its own. */
 async function put(inRun = ++run, request: SendRequest = {}): Promise<number> {
   return await server.put(`${inRun}/build`, { body: `${Math.random()}`, ...request })
 }
@@ -53,7 +53,7 @@ const page = (id: number, rest: string): string =>
   `/octo/app/actions/runs/${run}/artifacts/${id}${rest}`
 const twirp = '/twirp/github.actions.results.api.v1.ArtifactService/DeleteArtifact'
 
-/** What is done, and what the log then says of one artifact besides its kind and origin. */
+/** Actions on one artifact, each with the kind and origin of its log entry. */
 const ofArtifacts: [kind: string, origin: string, act: (id: number) => Promise<void>][] = [
   ['keep', 'api', (id) => ok(path(id), { method: 'PATCH', json: { pinned: true } })],
   [
@@ -121,7 +121,7 @@ const ofArtifacts: [kind: string, origin: string, act: (id: number) => Promise<v
   ],
 ]
 
-test.each(ofArtifacts)('%s by %s is recorded with who did it', async (kind, origin, act) => {
+test.each(ofArtifacts)('%s by %s is recorded with its actor', async (kind, origin, act) => {
   const id = await put()
   const { items: before } = await readAudit()
   await act(id)
@@ -136,7 +136,7 @@ test.each(ofArtifacts)('%s by %s is recorded with who did it', async (kind, orig
   expect(before.map((each) => each.id)).not.toContain(last.id)
 })
 
-test('what jobs replace and delete is recorded as theirs', async () => {
+test('replacements and deletions by jobs are recorded as theirs', async () => {
   const token = await server.token(job)
   const first = await put(1, { token })
   const overwriting = '/api/v1/projects/octo/app/runs/1/artifacts/build?overwrite=1'
@@ -167,7 +167,7 @@ test('what jobs replace and delete is recorded as theirs', async () => {
   expect(shown).toContain(`/octo/app/settings/audit?artifact=${second}`)
 })
 
-test('a job that records a run anew is recorded as who took the other record away', async () => {
+test('a job that records a run anew is recorded as deleting the other record', async () => {
   const events = [{ type: 'job-named', at: 1, job: { key: 'a', id: 'a', name: 'a' } }]
   const record = async (token: string, recording: string): Promise<void> =>
     await ok('/api/v1/projects/octo/app/runs/7/record', {
@@ -184,7 +184,7 @@ test('a job that records a run anew is recorded as who took the other record awa
   })
 })
 
-test('settings are recorded in the words of the API, as far as they change', async () => {
+test('changed settings are recorded in the fields of the API', async () => {
   const token = await server.token(admin)
   const change = { method: 'PATCH', token, json: { strict: false, retentionDays: 7 } }
   await ok('/api/v1/projects/octo/app', change)
@@ -209,7 +209,7 @@ test('settings are recorded in the words of the API, as far as they change', asy
   })
 })
 
-test('tokens that last, and those that are revoked, are recorded by their ids', async () => {
+test('long-lived and revoked tokens are recorded by id', async () => {
   const minter = await server.token({ expiresInSeconds: 40 * 86_400 })
   const mint = async (json: object): Promise<string> => {
     const answer = await server.send('/api/v1/tokens', { method: 'POST', token: minter, json })
@@ -223,7 +223,7 @@ test('tokens that last, and those that are revoked, are recorded by their ids', 
     details: { token: { scope: 'read', run: null, job: null } },
     by: { ...person, origin: 'api' },
   })
-  // Of a job, for as long as that may run: one of thousands a day.
+  // A short-lived job token is not recorded: there are thousands a day.
   await mint({ run: 5, job: 'test' })
   expect((await newest()).id).toBe(minted.id)
   await mint({ run: 5, job: 'test', expiresInSeconds: 2 * 86_400 })
@@ -239,12 +239,12 @@ test('tokens that last, and those that are revoked, are recorded by their ids', 
     token: await server.token({ project: 'octo/other' }),
   })
   expect(await newest()).toMatchObject({ kind: 'revoke-all', project: 'octo/other', by: person })
-  // Neither a token nor a part of one.
+  // Neither a token nor a part of one is in the log.
   const all = JSON.stringify(await readAudit('limit=200'))
   expect(all).not.toContain(token.slice(0, 20))
 })
 
-test('upkeep by hand is recorded, and what only looks is not', async () => {
+test('maintenance by hand is recorded, dry runs are not', async () => {
   const token = await server.token(admin)
   const { id: before } = await newest()
   await ok('/api/v1/admin/gc', { method: 'POST', token, json: { dryRun: true } })
@@ -263,7 +263,7 @@ test('upkeep by hand is recorded, and what only looks is not', async () => {
   await rm(destination, { recursive: true, force: true })
 })
 
-test('it is read in pages, and by project, kind, artifact and time', async () => {
+test('the log is read in pages, and filtered by project, kind, artifact and time', async () => {
   const id = await put()
   await ok(path(id), { method: 'PATCH', json: { pinned: true } })
   server.clock.now += dayMs
@@ -283,7 +283,7 @@ test('it is read in pages, and by project, kind, artifact and time', async () =>
   expect((await server.send('/api/v1/audit?kind=none', { token })).status).toBe(400)
 })
 
-test('a project’s log is for those who may write it, that of all for administrators', async () => {
+test('the log of a project is for its writers, that of all projects for administrators', async () => {
   const ask = async (request: object, address = '/api/v1/audit'): Promise<number> =>
     (await server.send(address, { token: await server.token(request) })).status
   expect(await ask({})).toBe(200)
@@ -306,7 +306,7 @@ test('a project’s log is for those who may write it, that of all for administr
     expect([address, (await server.visit(address, visitor)).status]).toEqual([address, status])
 })
 
-test('its page links what was changed, and not to what', async () => {
+test('its page links the changed artifact, and not the new value', async () => {
   const id = await put()
   await ok(path(id), { method: 'PATCH', json: { expiresInSeconds: 86_400 } })
   await server.put(`${run}/build?overwrite`, { body: 'another' })
@@ -315,7 +315,7 @@ test('its page links what was changed, and not to what', async () => {
   expect(text).toMatch(/replaced <a [^>]+>build of run \d+<\/a> by artifact \d+/)
 })
 
-test('a page of it names who, what and by which way, and leads to earlier ones', async () => {
+test('its page names actor, artifact and origin, and links to earlier entries', async () => {
   const id = await put()
   for (let count = 0; count < 51; count++)
     await ok(path(id), { method: 'PATCH', json: { pinned: count % 2 === 0 } })

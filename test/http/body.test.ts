@@ -1,4 +1,5 @@
-/** What a client sees of a representation: over `app.request()` for meaning, over a socket for how bodies end. */
+/** How clients see a representation: over `app.request()` for meaning, over a socket for how
+ *  bodies end. */
 import { type ServerType, serve } from '@hono/node-server'
 import { Hono } from 'hono'
 import { createHash, randomBytes } from 'node:crypto'
@@ -21,11 +22,11 @@ const MiB = 1024 * 1024
 
 interface Served {
   app: Hono<AppEnv>
-  /** Chunks that were asked for. */
+  /** Number of chunks requested so far. */
   chunks(): number
-  /** Aborts that reached the reader, and whether its generator was closed. */
+  /** Resolves with the abort reason, once the reader's generator is closed. */
   ended: Promise<unknown>
-  /** Lines of the log. */
+  /** The log lines. */
   logged: string[]
 }
 
@@ -40,7 +41,8 @@ function appWith(
     unreadable?: boolean
     representation?: Partial<Representation>
     onChunk?: (count: number) => void
-    /** A middleware sets a header afterwards, as ours do; node-server then sends the body in another way. */
+    /** Whether a middleware sets a header afterwards, as ours do; node-server then sends the
+     *  body on another code path. */
     touched?: boolean
   } = {},
 ): Served {
@@ -109,7 +111,7 @@ async function listen(app: Hono<AppEnv>): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-/** What a client gets: the whole body with how it ended. */
+/** What a client receives: the body, and how it ended. */
 async function download(
   port: number,
   headers: Record<string, string> = {},
@@ -118,7 +120,7 @@ async function download(
   const [response] = (await once(request, 'response')) as [http.IncomingMessage]
   const chunks: Buffer[] = []
   response.on('data', (chunk: Buffer) => chunks.push(chunk))
-  // `error` comes with `close`; only `complete` tells whether the message ended.
+  // `error` is emitted with `close`; only `complete` shows whether the message ended.
   response.on('error', () => undefined)
   await new Promise((resolve) => response.once('close', resolve))
   const { statusCode = 0, complete } = response
@@ -132,7 +134,7 @@ describe('headers', () => {
     options: Parameters<typeof appWith>[1] = {},
   ): Promise<Response> => await appWith(bytes, options).app.request('/', { headers })
 
-  test('of a whole body', async () => {
+  test('describe a whole body', async () => {
     const response = await get()
     expect(response.status).toBe(200)
     expect(Object.fromEntries(response.headers)).toEqual({
@@ -148,7 +150,7 @@ describe('headers', () => {
     expect(await response.text()).toBe('0123456789')
   })
 
-  test('HEAD has those of GET, and reads nothing', async () => {
+  test('of HEAD equal those of GET, and nothing is read', async () => {
     const served = appWith(bytes)
     const head = await served.app.request('/', { method: 'HEAD', headers: { range: 'bytes=1-2' } })
     expect([head.status, head.headers.get('content-length')]).toEqual([200, '10'])
@@ -187,12 +189,12 @@ describe('headers', () => {
     },
   )
 
-  test('a range outside of it is refused with its length', async () => {
+  test('for a range outside of the body give its length, with status 416', async () => {
     const response = await get({ range: 'bytes=10-' })
     expect(await response.text()).toBe('range_not_satisfiable')
   })
 
-  test('stock clients get no ranges; a zip has no length', async () => {
+  test('offer stock clients no ranges, and give no length for a zip', async () => {
     const zip = await get({ range: 'bytes=2-4' }, { mode: 'stock-zip' })
     expect([
       zip.status,
@@ -203,13 +205,13 @@ describe('headers', () => {
     expect([raw.status, raw.headers.get('content-length')]).toEqual([200, '10'])
   })
 
-  test('the gzip form says so, and has no digest where none is known', async () => {
+  test('describe the gzip form, without a digest if none is known', async () => {
     const response = await get({}, { representation: { contentEncoding: 'gzip', digest: null } })
     expect(response.headers.get('content-encoding')).toBe('gzip')
     expect(response.headers.has('repr-digest')).toBe(false)
   })
 
-  test('an empty body is a whole body', async () => {
+  test('describe an empty body as a whole body', async () => {
     const response = await appWith(Buffer.alloc(0)).app.request('/')
     expect([
       response.status,
@@ -218,7 +220,7 @@ describe('headers', () => {
     ]).toEqual([200, '0', ''])
   })
 
-  test('names come back from the extended form, and the plain form has nothing that clients trip over', () => {
+  test('carry the exact name in the extended form, and in the plain form nothing that breaks clients', () => {
     for (const name of [
       "it's.txt",
       'a;b.txt',
@@ -241,7 +243,7 @@ describe('headers', () => {
 describe('bodies over a socket', () => {
   const bytes = randomBytes(3 * MiB)
 
-  test('arrive whole, or the range that was asked for', async () => {
+  test('arrive whole, or as the requested range', async () => {
     const port = await listen(appWith(bytes).app)
     const whole = await download(port)
     expect([whole.status, whole.complete, whole.body.equals(bytes)]).toEqual([200, true, true])
@@ -256,7 +258,7 @@ describe('bodies over a socket', () => {
     response.resume()
   })
 
-  test('that cannot be read are refused with a status', async () => {
+  test('that cannot be read are rejected with a status', async () => {
     for (const options of [{ unreadable: true }, { failAt: 1 }]) {
       for (const mode of ['ranged', 'stock-raw', 'stock-zip'] as const) {
         const { status, body, complete } = await download(
@@ -268,7 +270,7 @@ describe('bodies over a socket', () => {
   })
 
   test.each(['ranged', 'stock-raw'] as const)(
-    '%s: a failure part-way cuts the connection, adding nothing',
+    '%s: a failure part-way destroys the connection and adds nothing',
     async (mode) => {
       for (const touched of [false, true])
         for (const failAt of [70_000, 140_000, 210_000, MiB, bytes.length - 1]) {
@@ -281,7 +283,7 @@ describe('bodies over a socket', () => {
     },
   )
 
-  test('stock-zip: a failure part-way ends the message cleanly, with a tail that no zip reader takes', async () => {
+  test('stock-zip: a failure part-way ends the message normally, with a tail that no zip reader accepts', async () => {
     for (const touched of [false, true])
       for (const failAt of [70_000, 140_000, 210_000, MiB, bytes.length - 1]) {
         const port = await listen(appWith(bytes, { mode: 'stock-zip', failAt, touched }).app)
@@ -295,7 +297,7 @@ describe('bodies over a socket', () => {
       }
   })
 
-  test('are ended by `cut`, each in its way', async () => {
+  test('are ended by `graceOver`, each according to its mode', async () => {
     for (const mode of ['ranged', 'stock-zip'] as const) {
       const cut = new AbortController()
       const onChunk = (count: number): void => {
@@ -310,7 +312,7 @@ describe('bodies over a socket', () => {
   })
 
   test.each(['the chunk comes', 'the read fails'])(
-    'whose client hangs up are no failure for the log, when %s afterwards',
+    'whose client hangs up are not logged as failures, when %s afterwards',
     async (outcome) => {
       let settle: () => void = () => undefined
       const settled = new Promise<void>((resolve) => {
@@ -321,7 +323,7 @@ describe('bodies over a socket', () => {
           read: async function* (_start, _stop, signal) {
             yield bytes.subarray(0, 1)
             await once(signal!, 'abort')
-            // The adapter cancels the stream in a later turn.
+            // The adapter cancels the stream in a later turn of the event loop.
             await new Promise((resolve) => setImmediate(resolve))
             setImmediate(settle)
             if (outcome === 'the read fails') throw new Error('aborted')
@@ -340,7 +342,7 @@ describe('bodies over a socket', () => {
     },
   )
 
-  test('stop being read when the client hangs up', async () => {
+  test('are no longer read once the client hangs up', async () => {
     const large = Buffer.alloc(64 * MiB)
     const served = appWith(large, { chunkBytes: MiB })
     const port = await listen(served.app)
@@ -354,7 +356,7 @@ describe('bodies over a socket', () => {
   })
 
   test.each(['text/plain\u0001', 'text/\nplain', 'text/\u4e2d'])(
-    'stop being read when their headers cannot be sent: %j',
+    'are no longer read if their headers cannot be sent: %j',
     async (contentType) => {
       for (const touched of [false, true]) {
         const representation = { contentType }
@@ -365,7 +367,7 @@ describe('bodies over a socket', () => {
     },
   )
 
-  test('are cut when the client takes nothing for the idle limit', async () => {
+  test('are cut when the client reads nothing for the idle limit', async () => {
     const large = Buffer.alloc(64 * MiB)
     const served = appWith(large, { chunkBytes: MiB, idleMs: 150 })
     const port = await listen(served.app)
@@ -400,7 +402,7 @@ describe('bodies over a socket', () => {
     expect(ports.size).toBe(1)
   })
 
-  test('are pulled no faster than they are taken', async () => {
+  test('are read no faster than the client reads them', async () => {
     const served = appWith(Buffer.alloc(64 * MiB), { chunkBytes: MiB })
     const port = await listen(served.app)
     const request = http.get({ port, host: '127.0.0.1', agent: false })
@@ -409,7 +411,7 @@ describe('bodies over a socket', () => {
     let received = 0
     for await (const chunk of response) {
       received += (chunk as Buffer).length
-      // Kernel buffers of both sides hold some; the process may hold two chunks more.
+      // Kernel buffers of both sides hold some chunks; the process may hold two more.
       expect(served.chunks() * MiB - received).toBeLessThan(16 * MiB)
     }
     expect(received).toBe(64 * MiB)

@@ -1,4 +1,5 @@
-/** Deleting more artifacts than one page of a list has, while others delete some of them. */
+/** Bulk deletion of more artifacts than one page of a list holds, while others delete some of
+ *  them. */
 import { Hono } from 'hono'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -34,7 +35,7 @@ afterAll(async () => {
   await rm(directory, { recursive: true })
 })
 
-test('what matches is deleted, each once and many at a time, although others are deleted between two pages', async () => {
+test('every match is deleted exactly once and in batches, even if others are deleted between two pages', async () => {
   const run = await seedRun(metadata)
   const ids: number[] = []
   for (let index = 0; index < limits.listPageMax + 2; index++)
@@ -68,6 +69,6 @@ test('what matches is deleted, each once and many at a time, although others are
   })
   const { items } = bulkDeletionSchema.parse(await answer.json())
   expect(items.map(({ id }) => id)).toEqual(ids.slice(1, -1))
-  // Each waits for the disk.
+  // Each deletion waits for the disk.
   expect(transactions).toBeLessThan(30)
 })

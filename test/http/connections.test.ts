@@ -1,4 +1,4 @@
-/** More connections than a server holds. */
+/** More connections than a server accepts. */
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -12,7 +12,7 @@ import { createConnections } from '../../src/http/connections.ts'
 
 async function openRig(max: number) {
   const connections = createConnections()
-  /** What has begun and is not answered, by path. */
+  /** Requests in progress, by path. */
   const begun = new Map<string, ServerResponse>()
   const server = createServer(
     connections.whileBusy(({ url = '' }, response) => void begun.set(url, response)),
@@ -47,7 +47,7 @@ async function openRig(max: number) {
 
 const areClosed = (...sockets: Socket[]): boolean[] => sockets.map(({ closed }) => closed)
 
-test('the one that has been idle for longest makes room, and none that is answered', async () => {
+test('the connection idle for longest is closed to make room, and never a busy one', async () => {
   const { connections, open, ask, answer } = await openRig(4)
   const busy = await open()
   await ask(busy, '/busy')
@@ -68,7 +68,7 @@ test('the one that has been idle for longest makes room, and none that is answer
   await ask(busy, '/again')
 })
 
-test('where all are busy, whoever comes is refused until one is not', async () => {
+test('while all connections are busy, new ones are rejected', async () => {
   const { open, ask, answer } = await openRig(2)
   const first = await open()
   await ask(first, '/first')
@@ -77,13 +77,13 @@ test('where all are busy, whoever comes is refused until one is not', async () =
   const third = await open()
   await expect.poll(() => areClosed(first, second, third)).toEqual([false, false, true])
   await answer('/first')
-  // It makes room for whoever tries again.
+  // It is closed to make room for the next attempt.
   const refused = await open()
   await expect.poll(() => areClosed(first, second, refused)).toEqual([true, false, true])
   await ask(await open(), '/next')
 })
 
-test('those of strangers leave the files that an upload needs', async () => {
+test('unauthenticated connections leave enough files for an upload', async () => {
   const dataDir = await mkdtemp(join(tmpdir(), 'trove-'))
   onTestFinished(async () => {
     await rm(dataDir, { recursive: true, force: true })
@@ -99,7 +99,8 @@ test('those of strangers leave the files that an upload needs', async () => {
     const config = readServerConfig({ data: process.argv[1], port: '0' }, { TROVE_WORKERS: '1' })
     const server = await startServer(config, { log: createLog('error') })
     const { port } = new URL(server.url)
-    // Of modules Node opens hundreds at once, so there must be more; each connection takes one at this end, too.
+    // Node opens hundreds of module files at once, so the limit must be higher; each connection
+    // also takes a file on this side.
     let held = 0
     for (let index = 0; index < 300; index++) {
       const socket = connect(Number(port), '127.0.0.1').on('close', () => held--).on('error', () => {})

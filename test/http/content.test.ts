@@ -1,4 +1,4 @@
-/** What is inside an artifact, over a socket: manifest, directories, single files, archives. */
+/** Contents of an artifact, over a socket: manifest, directories, single files, archives. */
 import { createHash } from 'node:crypto'
 import { unzipSync } from 'fflate'
 import { gunzipSync } from 'node:zlib'
@@ -32,7 +32,7 @@ beforeAll(async () => {
   treeDigest = artifactDetailSchema.parse(await (await at('')).json()).treeDigest
 })
 
-/** fetch undoes gzip on its own and asks for it, so tests say what they accept. */
+/** fetch decodes gzip by itself and asks for it, so tests set Accept-Encoding explicitly. */
 async function at(
   path: string,
   headers: Record<string, string> = {},
@@ -45,7 +45,7 @@ async function at(
 }
 
 describe('the manifest', () => {
-  test('is one entry a line in path order, under the tree digest as its ETag', async () => {
+  test('is one entry per line in path order, with the tree digest as its ETag', async () => {
     const response = await at('/manifest')
     expect(response.headers.get('content-type')).toBe('application/x-ndjson')
     expect(response.headers.get('etag')).toBe(`"${treeDigest}"`)
@@ -71,7 +71,7 @@ describe('the manifest', () => {
     expect([head.status, await head.text()]).toEqual([200, ''])
   })
 
-  test('of a part has that directory and what is below, or a file, or is not there', async () => {
+  test('of a part contains that directory and everything below it, or a file, or is not found', async () => {
     const paths = async (under: string) => {
       const text = await (await at(`/manifest?under=${under}`)).text()
       return text
@@ -87,7 +87,7 @@ describe('the manifest', () => {
     })
   })
 
-  test('comes in pages when a limit is given', async () => {
+  test('is paged when a limit is given', async () => {
     const paths: string[] = []
     let cursor = ''
     do {
@@ -102,7 +102,7 @@ describe('the manifest', () => {
 })
 
 describe('a directory', () => {
-  test('has its children, directories without an entry of their own included', async () => {
+  test('lists its children, including directories without an entry of their own', async () => {
     const list = async (query: string) =>
       directoryPageSchema.parse(await (await at(`/directory${query}`)).json())
     expect((await list('')).items.map((each) => `${each.kind} ${each.path}`)).toEqual([
@@ -122,7 +122,7 @@ describe('a directory', () => {
     ])
   })
 
-  test.each(['nope', 'zero', 'd/buil'])('%s is none', async (path) => {
+  test.each(['nope', 'zero', 'd/buil'])('%s is not a directory', async (path) => {
     expect(await problemOf(await at(`/directory?path=${path}`))).toMatchObject({
       status: 404,
       code: 'not_found',
@@ -131,7 +131,7 @@ describe('a directory', () => {
 })
 
 describe('a file', () => {
-  test('is its bytes, under its digest as ETag, never to be guessed at or run', async () => {
+  test('is its bytes, with its digest as ETag, and is never sniffed or executed', async () => {
     const response = await at('/files/d/page.html')
     expect(await response.text()).toBe('<script>alert(1)</script>')
     const digest = createHash('sha256').update('<script>alert(1)</script>').digest('hex')
@@ -146,7 +146,7 @@ describe('a file', () => {
     })
   })
 
-  test('whose name needs escapes is found by them, and offered under that name', async () => {
+  test('with a name that needs escapes is found by it, and sent under that name', async () => {
     const response = await at(
       `/files/${tricky.split('/').map(encodeURIComponent).join('/')}?download=1`,
     )
@@ -164,14 +164,14 @@ describe('a file', () => {
       log.slice(-3),
       `bytes ${log.length - 3}-${log.length - 1}/${log.length}`,
     ],
-  ])('%s of it is exactly that', async (range, wanted, contentRange) => {
+  ])('%s of it is exactly that range', async (range, wanted, contentRange) => {
     const response = await at('/files/d/build.log', { range })
     expect(response.status).toBe(206)
     expect(response.headers.get('content-range')).toBe(contentRange)
     expect(await response.text()).toBe(wanted)
   })
 
-  test('a range past its end is refused with its length; a stale If-Range gives the whole', async () => {
+  test('a range past its end is rejected with the length; a stale If-Range returns the whole file', async () => {
     const past = await at('/files/d/build.log', { range: `bytes=${log.length}-` })
     expect(past.headers.get('content-range')).toBe(`bytes */${log.length}`)
     expect(await problemOf(past)).toMatchObject({ status: 416, code: 'range_not_satisfiable' })
@@ -179,7 +179,7 @@ describe('a file', () => {
     expect([stale.status, (await stale.text()).length]).toEqual([200, log.length])
   })
 
-  test('comes gzipped when that is accepted and smaller, under another ETag', async () => {
+  test('is sent gzipped if that is accepted and smaller, with another ETag', async () => {
     const plain = await at('/files/d/build.log')
     await plain.text()
     const gzipped = await at('/files/d/build.log', { 'accept-encoding': 'br, gzip;q=0.5' })
@@ -198,7 +198,7 @@ describe('a file', () => {
     }
   })
 
-  test('that is known is not sent again, and HEAD sends none', async () => {
+  test('is not sent again to a client that has it, and HEAD sends no body', async () => {
     const head = await at('/files/d/build.log', {}, 'HEAD')
     expect(head.headers.get('content-length')).toBe(String(log.length))
     const etag = head.headers.get('etag') ?? ''
@@ -206,13 +206,13 @@ describe('a file', () => {
   })
 
   test.each(['d', 'link', 'nope', 'd%2Fe', '..%2F..%2Fetc%2Fpasswd', ''])(
-    '%j is none',
+    '%j is not a file',
     async (path) => {
       expect(await problemOf(await at(`/files/${path}`))).toMatchObject({ status: 404 })
     },
   )
 
-  test('is found by its path however the parts of the route before it are escaped', async () => {
+  test("is found by its path however the route's segments before it are escaped", async () => {
     const escaped = String(id).replace(/\d/g, '%3$&')
     const response = await server.send(`/api/v1/artifacts/${escaped}/files/d/e/deep.txt`)
     expect([response.status, await response.text()]).toEqual([200, 'deep'])
@@ -220,7 +220,7 @@ describe('a file', () => {
     expect((await server.send(page)).status).toBe(200)
   })
 
-  test('a broken escape is a bad request', async () => {
+  test('a malformed escape is a bad request', async () => {
     expect(await problemOf(await at('/files/%E0%A4'))).toMatchObject({
       status: 400,
       code: 'invalid_request',
@@ -229,7 +229,7 @@ describe('a file', () => {
 })
 
 describe('an archive', () => {
-  test('as zip holds every file, and any range of it is that range of its bytes', async () => {
+  test('as zip contains every file, and any range of it is that range of its bytes', async () => {
     const whole = await at('/archive.zip')
     const bytes = Buffer.from(await whole.arrayBuffer())
     expect(Object.keys(unzipSync(bytes)).sort()).toEqual(
@@ -244,7 +244,7 @@ describe('an archive', () => {
     expect(head.headers.get('content-length')).toBe(String(bytes.length))
   })
 
-  test('of a part has what the glob matches', async () => {
+  test('of a part contains what the glob matches', async () => {
     const names = async (glob: string) =>
       Object.keys(
         unzipSync(
@@ -272,7 +272,7 @@ describe('an archive', () => {
     expect(tar.includes('line 4999')).toBe(true)
   })
 
-  test('is where the short address leads, once it is clear who asks', async () => {
+  test('is what the short URL redirects to, for authenticated callers only', async () => {
     const response = await server.send(`/api/artifacts/${id}/download`)
     expect([response.status, response.headers.get('location')]).toEqual([
       302,
@@ -283,7 +283,7 @@ describe('an archive', () => {
 })
 
 describe('the archive of a run', () => {
-  test('has a folder for each live artifact, of the newest attempt', async () => {
+  test('has a folder per live artifact, from the newest attempt', async () => {
     const put = async (name: string, query: string, body: string) =>
       await server.put(`9/${name}?filename=f&${query}`, {
         body,
@@ -301,7 +301,7 @@ describe('the archive of a run', () => {
     expect(texts.sort()).toEqual(['a/=', 'a/f=new', 'b/=', 'b/f=only'])
   })
 
-  test('of a run without artifacts, or of others, is not there', async () => {
+  test('of a run without artifacts, or of others, is not found', async () => {
     expect(await problemOf(await server.send('/api/v1/runs/12345/archive.zip'))).toMatchObject({
       status: 404,
     })

@@ -1,4 +1,4 @@
-/** Damage from a flipped byte to its end, as callers of the API see it. */
+/** Damage from a flipped byte to its repair, as seen by callers of the API. */
 import { deflateRawSync } from 'node:zlib'
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
@@ -25,7 +25,7 @@ afterEach(async () => {
   await server.close()
 })
 
-/** `native`: as a tar, whose files we deflate. `stock`: as a zip, kept as it is. */
+/** `native`: as a tar, whose files the server deflates. `stock`: as a zip, kept as it is. */
 async function put(form: 'native' | 'stock', name: string): Promise<number> {
   const entries = Object.entries(files)
   return await server.put(
@@ -69,7 +69,7 @@ const cas = (): string => join(server.dataDir, 'cas')
 
 describe('one flipped byte in a pack', () => {
   test.each(['native', 'stock'] as const)(
-    'of a %s upload is found by scrub, named, confined to its file, and healed by the same upload',
+    'of a %s upload is found by scrub, reported, confined to its file, and healed by the same upload',
     async (form) => {
       const id = await put(form, 'build')
       const zip = await download(id, 'archive.zip')
@@ -101,7 +101,7 @@ describe('one flipped byte in a pack', () => {
     },
   )
 
-  test('that a download meets first fails it, and is known from then on', async () => {
+  test('found by a download fails that download, and is known from then on', async () => {
     const id = await put('native', 'build')
     await spoil(cas(), encodeJoiningSync(Buffer.from(files['b.txt']), 6))
     expect(await download(id, 'archive.zip')).toBe(500)
@@ -109,7 +109,8 @@ describe('one flipped byte in a pack', () => {
   })
 })
 
-/** Opens, and fails every read with EIO, as a bad sector does (proc_pid_mem(5): nothing is mapped at the first pages). */
+/** A file that opens, but fails every read with EIO, like a bad sector (proc_pid_mem(5): nothing
+ *  is mapped at the first pages). */
 const failingMedium = '/proc/self/mem'
 
 describe.skipIf(!existsSync(failingMedium))(
@@ -135,7 +136,7 @@ describe.skipIf(!existsSync(failingMedium))(
 
     test.each(['archive.zip', 'archive.tar.gz', 'files/b'])('%s fails visibly', async (what) => {
       const answer = await server.send(`/api/v1/artifacts/${id}/${what}`)
-      // What fails before the first byte still has a status; then only the connection is left.
+      // A failure before the first byte has a status; after that only the connection can show it.
       if (answer.status === 200) await expect(answer.arrayBuffer()).rejects.toThrow('terminated')
       else expect(await answer.json()).toMatchObject({ code: 'blob_damaged' })
       expect(answer.status).toBe(what === 'files/b' ? 500 : 200)
@@ -143,7 +144,7 @@ describe.skipIf(!existsSync(failingMedium))(
       expect(large.equals((await download(id, 'files/a')) as Buffer)).toBe(true)
     })
 
-    test('the zip of a stock client ends in bytes that no reader takes', async () => {
+    test('the zip of a stock client ends in bytes that no reader accepts', async () => {
       const ids = { workflow_run_backend_id: '1', workflow_job_run_backend_id: 'build' }
       const token = await server.token({ run: 1, job: 'build', scope: 'job' })
       const service = '/twirp/github.actions.results.api.v1.ArtifactService'
@@ -165,7 +166,7 @@ describe.skipIf(!existsSync(failingMedium))(
 )
 
 describe('a pack written anew', () => {
-  test('serves what the one with bad framing did', async () => {
+  test('serves the same bytes as the one with damaged framing', async () => {
     const id = await put('native', 'build')
     const zip = await download(id, 'archive.zip')
     const [pack] = await packPaths(cas())

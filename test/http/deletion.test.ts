@@ -1,4 +1,4 @@
-/** Deleting, undoing, collecting, and the bounds on what a store holds, as callers of the API see them. */
+/** Deletion, undo, garbage collection and quotas, as seen by callers of the API. */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
@@ -12,7 +12,7 @@ let projects = 0
 
 const server = await openSharedServer({ TROVE_MIN_FREE: '0' })
 
-/** A project of its own, so that no test sees another's artifacts. */
+/** A project of its own, so that no test sees artifacts of another. */
 function freshProject(): string {
   projects += 1
   return `octo/deletion-${projects}`
@@ -62,14 +62,14 @@ async function ownServer(environment: Environment = {}): Promise<TestServer> {
 }
 
 describe('DELETE /artifacts/{id}', () => {
-  test('says beforehand and afterwards what it frees: what nothing else holds', async () => {
+  test('reports beforehand and afterwards what it frees: bytes that nothing else holds', async () => {
     const { put, send } = await senderOf(freshProject())
     const shared = randomBytes(20_000)
     const id = await put('1/a', Buffer.concat([shared]))
     const copy = await put('1/b', shared)
     expect(await jsonOf(await send('GET', `/artifacts/${id}`))).toMatchObject({ exclusiveBytes: 0 })
     await send('DELETE', `/artifacts/${copy}`)
-    // A deleted artifact that can still be taken back counts as gone.
+    // A deleted artifact that can still be restored counts as gone.
     const dry = await jsonOf(await send('DELETE', `/artifacts/${id}?dryRun`))
     expect(dry).toMatchObject({ id, state: 'available', deletedAt: null, dryRun: true })
     expect(dry['freedBytes']).toBeGreaterThan(20_000)
@@ -81,7 +81,7 @@ describe('DELETE /artifacts/{id}', () => {
 })
 
 describe('undelete', () => {
-  test('brings the artifact back, content and all, while its time lasts', async () => {
+  test('restores the artifact with its content, as long as undo is possible', async () => {
     const { put, send } = await senderOf(freshProject())
     const id = await put('1/a', 'content')
     await send('DELETE', `/artifacts/${id}`)
@@ -96,7 +96,7 @@ describe('undelete', () => {
     expect(late).toMatchObject({ status: 410, code: 'artifact_deleted' })
   })
 
-  test('is refused when the name is taken meanwhile, and to those who may not write', async () => {
+  test('is rejected when the name was taken meanwhile, and for tokens that may not write', async () => {
     const project = freshProject()
     const { put, send } = await senderOf(project)
     const id = await put('1/a', 'old')
@@ -111,7 +111,7 @@ describe('undelete', () => {
 })
 
 describe('bulk-delete', () => {
-  test('by ids: all of them or, when one is not there, none', async () => {
+  test('by ids: deletes all of them or, if one is missing, none', async () => {
     const { put, send } = await senderOf(freshProject())
     const ids = [await put('1/a', randomBytes(3000)), await put('1/b', randomBytes(3000))]
     const wrong = await send('POST', '/artifacts/bulk-delete', { ids: [...ids, 999_999] })
@@ -125,7 +125,7 @@ describe('bulk-delete', () => {
     for (const id of ids) expect((await send('GET', `/artifacts/${id}`)).status).toBe(410)
   })
 
-  test('by filter, which must narrow and must be understood', async () => {
+  test('by filter, which must restrict the result and have known fields only', async () => {
     const { put, send } = await senderOf(freshProject())
     const old = await put('1/a', 'one')
     server.clock.now += 1000
@@ -156,7 +156,7 @@ test('deleting a run deletes the artifacts of all its attempts, and nothing else
   expect((await send('GET', `/artifacts/${stays}`)).status).toBe(200)
 })
 
-test('deleting a job forgets its steps and log, and leaves its artifacts', async () => {
+test('deleting a job deletes its steps and log, but not its artifacts', async () => {
   const { project, put, send } = await senderOf(freshProject())
   const id = await put('1/a', 'content', '?job=build')
   const tell = async (sequence: number, ...events: object[]): Promise<void> => {
@@ -190,7 +190,7 @@ test('deleting a job forgets its steps and log, and leaves its artifacts', async
   expect(await (await send('GET', `/artifacts/${id}/files/a`)).text()).toBe('content')
 })
 
-test('a job of which nothing was heard for an hour can be deleted though it never ended', async () => {
+test('a job without reports for an hour can be deleted even though it never ended', async () => {
   const { project, send } = await senderOf(freshProject())
   const job = { key: 'build', id: 'build', name: 'build' }
   await send('PUT', `/projects/${project}/runs/1/record`, {
@@ -227,10 +227,10 @@ describe('gc', () => {
     ],
   ]
 
-  test.each(readers)('leaves %s under way what it reads, whatever the mode', async (_, read) => {
+  test.each(readers)('keeps what %s in progress reads, in every mode', async (_, read) => {
     const project = freshProject()
     const { put, send } = await senderOf(project, own)
-    // More than connections take in ahead.
+    // More than connections buffer.
     const content = Buffer.alloc(24 * 1024 * 1024, randomBytes(1024 * 1024))
     const id = await put('1/a', content)
     const download = await read(own, id, await own.token({ project }))
@@ -241,7 +241,7 @@ describe('gc', () => {
     expect(plan).toMatchObject({ freedBytes: 0, waitingBytes: await diskBytes(own.dataDir) })
     const held = await collect(own, { now: true })
     expect(held).toMatchObject({ deletedArtifacts: 0, freedBytes: 0 })
-    // It says what waits, and where it is.
+    // It reports what waits, and in which packs.
     expect(held['waitingBytes']).toBe(await diskBytes(own.dataDir))
     expect(held['waitingPacks']).toHaveLength(1)
     for (let next = await reader.read(); !next.done; next = await reader.read()) {
@@ -254,7 +254,7 @@ describe('gc', () => {
     expect(await diskBytes(own.dataDir)).toBe(0)
   })
 
-  test('frees what its dry run and the delete announced', async () => {
+  test('frees what its dry run and the deletion announced', async () => {
     const { put, send } = await senderOf(freshProject(), own)
     const id = await put('1/a', randomBytes(300_000))
     await put('1/b', randomBytes(300_000))
@@ -269,7 +269,7 @@ describe('gc', () => {
     expect(Math.abs(done['freedBytes']! - (freedBytes as number))).toBeLessThan(3000)
   })
 
-  test('needs an administrator', async () => {
+  test('requires an administrator', async () => {
     const { send } = await senderOf(freshProject())
     expect((await send('POST', '/admin/gc', {})).status).toBe(403)
     expect((await send('GET', `/admin/jobs/${'0'.repeat(32)}`)).status).toBe(403)
@@ -280,7 +280,7 @@ describe('gc', () => {
 })
 
 describe('expiry', () => {
-  test('is the end on every route from that very millisecond on', async () => {
+  test('takes effect on every route in that very millisecond', async () => {
     const { project, put, send } = await senderOf(freshProject())
     const id = await put('1/a', 'content', '?retentionDays=1')
     const expiresAt = server.clock.now + 86_400_000
@@ -316,7 +316,7 @@ describe('expiry', () => {
     expect((await server.send(`${rest}/zip`, { token: repo })).status).toBe(410)
   })
 
-  test('follows the project within the bounds of the server', async () => {
+  test("follows the project's setting within the bounds of the server", async () => {
     const { project, put, send } = await senderOf(freshProject())
     await put('1/first', 'x')
     const token = await server.token({ scope: 'admin' })
@@ -334,8 +334,8 @@ describe('expiry', () => {
   })
 })
 
-// The clock goes on while what it frees is counted.
-test('says when it happened and until when it can be taken back, to the millisecond', async () => {
+// The clock advances while the freed bytes are counted.
+test('a deletion reports its instant and the end of undo to the millisecond', async () => {
   const own = await ownServer()
   const ids = [await own.put('1/a'), await own.put('1/b')]
   const token = await own.token({ expiresInSeconds: 3600 })
@@ -359,7 +359,7 @@ describe('retention', () => {
     return (Date.parse(String(expiresAt)) - Date.parse(String(createdAt))) / 86_400_000
   }
 
-  test('lies within the bounds of the server, and counts from the upload, not from the run', async () => {
+  test('is within the bounds of the server, and counts from the upload, not from the start of the run', async () => {
     const own = await ownServer({
       TROVE_RETENTION_MIN: '3d',
       TROVE_RETENTION_DAYS: '5',
@@ -376,7 +376,7 @@ describe('retention', () => {
     expect(Date.parse(String(createdAt))).toBe(own.clock.now)
   })
 
-  test('of a project binds its first upload when it was set before', async () => {
+  test('of a project applies to its first upload if set before', async () => {
     const { project, put, send } = await senderOf(freshProject())
     const path = `/api/v1/projects/${project}`
     const json = { retentionMinDays: 10, retentionMaxDays: 30 }
@@ -391,7 +391,7 @@ describe('retention', () => {
     expect(await daysOf(send, await put('1/short', 'a', '?retentionDays=2'))).toBe(10)
   })
 
-  test('of a project has a minimum too, and settings that contradict each other are refused', async () => {
+  test('of a project has a minimum too, and contradictory settings are rejected', async () => {
     const { project, put, send } = await senderOf(freshProject())
     await put('1/first', 'x')
     const token = await server.token({ scope: 'admin' })
@@ -414,7 +414,7 @@ describe('retention', () => {
 })
 
 describe('quotas', () => {
-  test('of a project bound its live logical bytes; deleting makes room at once', async () => {
+  test('of a project limit its live logical bytes; deleting frees quota at once', async () => {
     const own = await ownServer({ TROVE_PROJECT_QUOTA: '100KB' })
     const { project, put, send } = await senderOf(freshProject(), own)
     const id = await put('1/a', randomBytes(60_000))
@@ -429,7 +429,7 @@ describe('quotas', () => {
       body: { limitBytes: 100_000, usedBytes: 120_000, setting: 'TROVE_PROJECT_QUOTA' },
     })
     expect(await jsonOf(await send('GET', '/artifacts'))).toMatchObject({ total: 1 })
-    // A stock client hears it before it sends anything, when nothing more fits at all.
+    // When nothing more fits, a stock client is told before it sends anything.
     const adminToken = await own.token({ scope: 'admin' })
     const full = { method: 'PATCH', json: { quotaBytes: 60_000 }, token: adminToken }
     await own.send(`/api/v1/projects/${project}`, full)
@@ -443,7 +443,7 @@ describe('quotas', () => {
 
     await send('DELETE', `/artifacts/${id}`)
     expect((await upload()).status).toBe(201)
-    // A delete cannot be taken back when its room has been used meanwhile.
+    // A deletion cannot be undone when its quota has been used meanwhile.
     const undone = await problemOf(await send('POST', `/artifacts/${id}/undelete`))
     expect(undone).toMatchObject({
       status: 413,
@@ -459,7 +459,7 @@ describe('quotas', () => {
     await put('1/c', randomBytes(60_000))
   })
 
-  test('of the store bound all projects together', async () => {
+  test('of the store limit all projects together', async () => {
     const own = await ownServer({ TROVE_STORE_QUOTA: '100KB' })
     await (await senderOf('octo/one', own)).put('1/a', randomBytes(60_000))
     const two = await own.token({ project: 'octo/two' })
@@ -472,7 +472,7 @@ describe('quotas', () => {
   })
 })
 
-test('below the minimum of free disk uploads are refused while reads and deletes go on', async () => {
+test('below the minimum of free disk space, uploads are rejected while reads and deletions work', async () => {
   const full = await ownServer({ TROVE_MIN_FREE: '1000TiB' })
   const token = await full.token()
   const path = '/api/v1/projects/octo/app/runs/1/artifacts/a'

@@ -1,6 +1,7 @@
-/** Expired means gone on the very next read, whatever the route (invariant 9). The table below has every route of the server,
- *  and the first test compares it with what is mounted, so that a new one must say what it does with an expired artifact.
- *  Each request is made twice: in the last millisecond, when it must work, and one later. */
+/** Expired means gone on the very next read, on every route (invariant 9). The table below has
+ *  every route of the server, and the first test compares it with the mounted routes, so a new
+ *  route must declare what it does with an expired artifact. Each request is made twice: in the
+ *  last millisecond, when it must work, and one millisecond later. */
 import { beforeAll, describe, expect, test } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
 import { encodeWants } from '../../src/core/blob-exchange.ts'
@@ -14,17 +15,17 @@ import { openSharedServer, type SendRequest } from './open-server.ts'
 
 const hour = 60 * 60 * 1000
 const project = 'octo/app'
-/** Nothing else on any page has this word. */
+/** A word that is nowhere else on any page. */
 const name = 'perishable'
 const fileText = 'the only file with this text'
 const fileDigest = `sha256:${digestOf(fileText)}`
 
 interface Fixture {
   id: number
-  /** Lives on. */
+  /** An artifact that does not expire. */
   other: number
   expiresAt: number
-  /** Given out while the artifact lived. */
+  /** A URL returned while the artifact was live. */
   signedUrl: string
   contentUrl: string
   treeDigest: string
@@ -37,19 +38,20 @@ interface Ask extends SendRequest {
 type Asking = (fixture: Fixture) => Ask
 
 type Rule =
-  /** 410 with when and why, as a problem. */
+  /** 410 with the instant and reason, as problem+json. */
   | { problem: Asking }
-  /** 410 with when and why, as a page. */
+  /** 410 with the instant and reason, as a page. */
   | { page: Asking }
-  /** 410 in the words of GitHub's REST API. */
+  /** 410 in the format of GitHub's REST API. */
   | { rest: Asking }
-  /** A success that has `text` (the name when absent) while the artifact lives, and lacks it then. */
+  /** A success that contains `text` (default: the name) while the artifact is live, and no
+   *  longer afterwards. */
   | { list: Asking; text?: string }
-  /** A page that goes on naming it, as expired. */
+  /** A page that still names the artifact, as expired. */
   | { shown: Asking }
-  /** A success before, and this status after, which says nothing of it. */
+  /** A success before, and afterwards this status, without mentioning the artifact. */
   | { after: Asking; status: number }
-  /** Why it can tell nothing of an artifact. */
+  /** The reason why the route discloses nothing about an artifact. */
   | { none: string }
 
 const api = '/api/v1'
@@ -104,7 +106,7 @@ const repository = (base: string): Record<string, Rule> => {
       rest: ({ id }) => ({ path: `${path}/artifacts/${id}/zip` }),
     },
     [`DELETE ${base}/repos/:owner/:repo/actions/artifacts/:id`]: {
-      none: 'deleting what is over answers 404; below',
+      none: 'deleting an ended artifact returns 404; tested below',
     },
     ...Object.fromEntries(
       [
@@ -122,7 +124,7 @@ const repository = (base: string): Record<string, Rule> => {
         'jobs/:job/logs',
       ].map((route) => [
         `GET ${base}/repos/:owner/:repo/actions/${route}`,
-        { none: 'runs and what was recorded of them' },
+        { none: 'runs and their records' },
       ]),
     ),
     [`GET ${base}/repos/:owner/:repo/branches/:branch`]: { none: 'the commit of its newest run' },
@@ -137,7 +139,7 @@ const rules: Record<string, Rule> = {
     problem: artifact('', { method: 'PATCH', json: { pinned: false } }),
   },
   [`DELETE ${one}`]: { problem: artifact('?dryRun', { method: 'DELETE' }) },
-  [`POST ${one}/undelete`]: { none: 'a live artifact cannot be taken back either; below' },
+  [`POST ${one}/undelete`]: { none: 'a live artifact cannot be restored either; tested below' },
   [`POST ${api}/artifacts/bulk-delete`]: {
     list: () => ({
       path: `${api}/artifacts/bulk-delete`,
@@ -156,7 +158,9 @@ const rules: Record<string, Rule> = {
   [`GET ${one}/attestation`]: { problem: artifact('/attestation') },
   [`GET ${api}/attestation-keys`]: { none: 'keys' },
   [`GET ${one}/secrets`]: { problem: artifact('/secrets') },
-  [`PATCH ${one}/secrets`]: { none: 'a live artifact without secrets has none to dismiss; below' },
+  [`PATCH ${one}/secrets`]: {
+    none: 'a live artifact without secrets has none to dismiss; tested below',
+  },
   [`GET ${one}/archive.zip`]: { problem: artifact('/archive.zip') },
   [`GET ${one}/archive.tar.gz`]: { problem: artifact('/archive.tar.gz') },
   [`GET ${api}/runs/:run{[0-9]+}/archive.zip`]: { problem: at(`${api}/runs/1/archive.zip`) },
@@ -170,11 +174,11 @@ const rules: Record<string, Rule> = {
   },
   [`GET ${api}/digests/:digest`]: { list: at(`${api}/digests/${fileDigest}`) },
   [`GET ${api}/search`]: { list: at(`${api}/search?path=**/index.html`) },
-  [`GET ${api}/stats`]: { none: 'figures; expired artifacts leave them with the next round' },
-  [`GET ${api}/runs/:run{[0-9]+}`]: { none: 'jobs and steps; artifacts are not in it' },
+  [`GET ${api}/stats`]: { none: 'statistics; expired artifacts leave them with the next round' },
+  [`GET ${api}/runs/:run{[0-9]+}`]: { none: 'jobs and steps; it lists no artifacts' },
   [`GET ${api}/runs/:run{[0-9]+}/jobs/:job/log`]: { none: 'a log' },
   [`DELETE ${api}/runs/:run{[0-9]+}/jobs/:job`]: { none: 'steps and a log' },
-  // "You need not send this": an expired tree is not known any more.
+  // "You need not send this" must not be said for an expired tree.
   [`POST ${api}/uploads`]: {
     list: ({ treeDigest }) => ({
       path: `${api}/uploads`,
@@ -193,18 +197,18 @@ const rules: Record<string, Rule> = {
     text: '"needs":"times"',
   },
   [`POST ${uploads}/manifest`]: { none: 'bytes in' },
-  [`GET ${uploads}/missing`]: { none: 'of a session, which holds leases of its own' },
+  [`GET ${uploads}/missing`]: { none: 'about a session, which holds its own leases' },
   [`POST ${uploads}/times`]: { none: 'bytes in' },
   [`POST ${uploads}/parts`]: { none: 'bytes in' },
   [`POST ${uploads}/packs`]: { none: 'bytes in' },
   [`POST ${uploads}/commit`]: { none: 'makes a new artifact' },
   [`DELETE ${uploads}`]: { none: 'ends a session' },
   [`PUT ${api}/projects/:owner/:repo/runs/:run/artifacts/:name`]: {
-    none: 'makes a new artifact; below',
+    none: 'makes a new artifact; tested below',
   },
   [`PUT ${api}/projects/:owner/:repo/runs/:run{[0-9]+}/record`]: { none: 'events in' },
   [`PATCH ${api}/projects/:owner/:repo`]: { none: 'settings' },
-  [`GET ${api}/audit`]: { none: 'acts; expiry is nobody’s' },
+  [`GET ${api}/audit`]: { none: 'audit log entries; expiry has no actor' },
   [`GET ${api}/tokens`]: { none: 'tokens' },
   [`GET ${api}/tokens/current`]: { none: 'tokens' },
   [`POST ${api}/tokens`]: { none: 'tokens' },
@@ -223,7 +227,9 @@ const rules: Record<string, Rule> = {
     after: call('GetSignedArtifactURL', { name }),
     status: 404,
   },
-  [`POST ${twirp}/DeleteArtifact`]: { none: 'deleting what is over answers 404; below' },
+  [`POST ${twirp}/DeleteArtifact`]: {
+    none: 'deleting an ended artifact returns 404; tested below',
+  },
   [`POST ${twirp}/CreateArtifact`]: { none: 'bytes in' },
   [`POST ${twirp}/FinalizeArtifact`]: { none: 'bytes in' },
   'PUT /blob/artifacts/:id': { none: 'bytes in' },
@@ -246,10 +252,12 @@ const rules: Record<string, Rule> = {
   [`GET ${pages}/details`]: { page: page('/details') },
   [`GET ${pages}/delete`]: { page: page('/delete') },
   [`POST ${pages}/keep`]: { page: page('/keep', 'pinned=0') },
-  [`POST ${pages}/secrets`]: { none: 'a live artifact without secrets has none to dismiss; below' },
-  [`POST ${pages}/expire`]: { none: 'would change what is tested; below' },
-  [`POST ${pages}/delete`]: { none: 'would change what is tested; below' },
-  [`POST ${pages}/undo`]: { none: 'a live artifact cannot be taken back either; below' },
+  [`POST ${pages}/secrets`]: {
+    none: 'a live artifact without secrets has none to dismiss; tested below',
+  },
+  [`POST ${pages}/expire`]: { none: 'would change the tested artifact; tested below' },
+  [`POST ${pages}/delete`]: { none: 'would change the tested artifact; tested below' },
+  [`POST ${pages}/undo`]: { none: 'a live artifact cannot be restored either; tested below' },
   'GET /content/:credential/*': { page: ({ contentUrl }) => ({ path: contentUrl }) },
   'GET /:owner/:repo/actions/runs/:run{[0-9]+}': { shown: at(`/${project}/actions/runs/1`) },
   'GET /:owner/:repo/actions/runs/:run{[0-9]+}/attempts/:attempt{[0-9]+}': {
@@ -257,7 +265,7 @@ const rules: Record<string, Rule> = {
   },
   'GET /:owner/:repo/artifacts': { list: at(`/${project}/artifacts`) },
   'POST /:owner/:repo/artifacts': { none: 'changes many; below' },
-  'GET /:owner/:repo/compare': { none: 'leads to the page of the pair' },
+  'GET /:owner/:repo/compare': { none: 'redirects to the page of the pair' },
   'GET /:owner/:repo/compare/:pair': {
     page: ({ id, other }) => ({ path: `/${project}/compare/${other}...${id}` }),
   },
@@ -267,14 +275,16 @@ const rules: Record<string, Rule> = {
   },
   'GET /:owner/:repo/search': { list: at(`/${project}/search?path=index.html`) },
   'GET /find': { list: at(`/find?digest=${fileDigest}`) },
-  'GET /': { none: 'projects and figures' },
-  'GET /:owner/:repo': { none: 'runs and figures' },
+  'GET /': { none: 'projects and statistics' },
+  'GET /:owner/:repo': { none: 'runs and statistics' },
   'GET /:owner/:repo/upload': { none: 'a form' },
   'GET /:owner/:repo/storage': { none: 'figures' },
   'GET /:owner/:repo/settings': { none: 'settings' },
   'POST /:owner/:repo/settings': { none: 'settings' },
-  'GET /:owner/:repo/trends': { none: 'sizes, also of what has expired' },
-  'GET /:owner/:repo/settings/retention': { none: 'settings, and what is still to expire' },
+  'GET /:owner/:repo/trends': { none: 'sizes, including those of expired artifacts' },
+  'GET /:owner/:repo/settings/retention': {
+    none: 'settings, and artifacts that are still to expire',
+  },
   'POST /:owner/:repo/settings/retention': { none: 'settings' },
   'GET /admin/storage': { none: 'figures' },
   'GET /admin/maintenance': { none: 'upkeep' },
@@ -282,8 +292,8 @@ const rules: Record<string, Rule> = {
   'POST /admin/tokens': { none: 'tokens' },
   'GET /:owner/:repo/settings/tokens': { none: 'tokens' },
   'POST /:owner/:repo/settings/tokens': { none: 'tokens' },
-  'GET /admin/audit': { none: 'acts; expiry is nobody’s' },
-  'GET /:owner/:repo/settings/audit': { none: 'acts; expiry is nobody’s' },
+  'GET /admin/audit': { none: 'audit log entries; expiry has no actor' },
+  'GET /:owner/:repo/settings/audit': { none: 'audit log entries; expiry has no actor' },
   'POST /admin/maintenance': { none: 'upkeep' },
   'GET /sign-in': { none: 'a form' },
   'POST /sign-in': { none: 'tokens' },
@@ -329,7 +339,7 @@ async function fill(): Promise<Fixture> {
   return { id, other, expiresAt, signedUrl: pathname + search, contentUrl, treeDigest }
 }
 
-/** As a job of the run for stock clients, else as somebody who may write. */
+/** Sends stock clients' requests as a job of the run, others as a writer. */
 async function send(asking: Asking): Promise<Response> {
   const { path, ...request } = asking(fixture)
   const isJob = path.startsWith('/twirp/')
@@ -341,8 +351,8 @@ async function send(asking: Asking): Promise<Response> {
 
 const cases = Object.entries(rules).filter(([, rule]) => !('none' in rule))
 
-test('the table has every route that the server has, and no other', () => {
-  // Nothing of the context is read before a request comes.
+test('the table has exactly the routes of the server', () => {
+  // The context is not used before the first request.
   const mounted = createApp({ config: {} } as AppContext, createRenderer())
     .routes.filter(({ method }) => method !== 'ALL')
     .map(({ method, path }) => `${method} ${path}`)
@@ -363,15 +373,15 @@ describe('in the last millisecond', () => {
   })
 })
 
-describe('one later', () => {
+describe('one millisecond later', () => {
   beforeAll(() => {
     server.clock.now = fixture.expiresAt
   })
 
-  test.each(cases)('%s is over', async (_route, rule) => {
+  test.each(cases)('%s no longer works', async (_route, rule) => {
     const answer = await send(askingOf(rule))
     const text = await answer.text()
-    // Nothing of what it held, whatever the answer.
+    // No response contains anything of the artifact.
     expect(text).not.toContain(fileText)
     const when = new Date(fixture.expiresAt).toISOString()
     if ('problem' in rule) {
@@ -429,14 +439,14 @@ describe('one later', () => {
         headers: { 'content-type': 'application/x-www-form-urlencoded' },
       }),
     ],
-  ])('%s does not bring it back', async (_route, asking) => {
+  ])('%s does not restore it', async (_route, asking) => {
     const answer = await send(asking)
     await answer.text()
     const detail = await send(artifact(''))
     expect([detail.status, await detail.json()]).toMatchObject([410, { code: 'artifact_expired' }])
   })
 
-  test('its name is free, and the same content sent again is a new artifact', async () => {
+  test('its name is free, and uploading the same content again makes a new artifact', async () => {
     const body = await tarOf([
       { name: 'index.html', content: fileText },
       { name: 'sub/x', content: 'x' },

@@ -1,4 +1,4 @@
-/** `POST /tokens/exchange`: a job's ID token becomes a token of ours, and nothing else does. */
+/** `POST /tokens/exchange`: exchanges a job's ID token, and nothing else, for a token. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readTokenClaims } from '../../src/core/token-claims.ts'
 import { gitHubClaims, gitLabClaims, type Issuer, openIssuer } from './issuer.ts'
@@ -34,7 +34,7 @@ async function exchange(idToken: string, further: object = { job: 'build' }): Pr
   return { status: answer.status, ...((await answer.json()) as Omit<Exchanged, 'status'>) }
 }
 
-test('a job gets a token of its own run, which may write there and nowhere else', async () => {
+test('a job gets a token that may write to its own run and nowhere else', async () => {
   const { status, token } = await exchange(await issuer.sign(gitHubClaims))
   expect(status).toBe(201)
   expect(readTokenClaims(token)).toEqual({ project: 'octo/app', run: 22_259_804_324 })
@@ -82,7 +82,7 @@ test('GitLab tokens name the job themselves', async () => {
   expect(unnamed).toMatchObject({ status: 400, code: 'invalid_request' })
 })
 
-test('GitLab tokens of subgroups are of their project, where the issuer is trusted for what is below a group', async () => {
+test('GitLab tokens of subgroups belong to their project, if the issuer is trusted for everything below a group', async () => {
   const project = 'acme/platform/api'
   const nested = { ...gitLabClaims, project_path: project }
   const { status, token } = await exchange(await issuer.sign(nested), {})
@@ -93,11 +93,11 @@ test('GitLab tokens of subgroups are of their project, where the issuer is trust
   expect((await server.send(path, put)).status).toBe(201)
 })
 
-describe('is refused', () => {
+describe('is rejected', () => {
   const cases: [string, () => Promise<string>, string][] = [
-    ['what is no token', async () => await Promise.resolve('a.b.c'), 'not an ID token'],
+    ['text that is not a token', async () => await Promise.resolve('a.b.c'), 'not an ID token'],
     [
-      'a token whose issuer is no text',
+      'a token whose issuer is not text',
       async () =>
         await Promise.resolve(`e30.${Buffer.from('{"iss":5}').toString('base64url')}.c2ln`),
       'not an ID token',
@@ -108,17 +108,17 @@ describe('is refused', () => {
       'https://evil.example.com are not trusted',
     ],
     [
-      'a signature of somebody else',
+      'a signature by somebody else',
       async () => await issuer.sign(gitHubClaims, { by: 'a stranger' }),
       'was not signed by',
     ],
     [
-      'a token for somebody else',
+      'a token for another audience',
       async () => await issuer.sign(gitHubClaims, { audience: 'https://other.example.com' }),
       `issued for the audience ${publicUrl}`,
     ],
     [
-      'an old token',
+      'an expired token',
       async () => await issuer.sign(gitHubClaims, { now: Date.now() - 3_600_000 }),
       'expired',
     ],
@@ -136,7 +136,7 @@ describe('is refused', () => {
       'was not signed by',
     ],
     [
-      'a token that is signed with the published key as a secret',
+      'a token signed with the published key as a shared secret',
       async () => {
         const [, payload] = (await issuer.sign(gitHubClaims)).split('.')
         return `${Buffer.from('{"alg":"HS256"}').toString('base64url')}.${payload}.c2ln`
@@ -144,7 +144,7 @@ describe('is refused', () => {
       'was not signed by',
     ],
     [
-      'a token that does not say which of the keys signed it',
+      'a token that does not name its key',
       async () => {
         const [, payload] = (await issuer.sign(gitHubClaims)).split('.')
         return `${Buffer.from('{"alg":"RS256"}').toString('base64url')}.${payload}.c2ln`
@@ -166,12 +166,12 @@ describe('is refused', () => {
       status: 403,
       detail: expect.stringContaining('not trusted for octo/other'),
     })
-    // `octo/a*` is of one level.
+    // `octo/a*` matches a single level.
     const nested = { ...gitLabClaims, project_path: 'octo/app/deeper' }
     expect(await exchange(await issuer.sign(nested))).toMatchObject({ code: 'forbidden' })
   })
 
-  test('more than a job may have', async () => {
+  test('a request for more rights than a job may have', async () => {
     const idToken = await issuer.sign(gitHubClaims)
     expect((await exchange(idToken, { job: 'build', scope: 'write' })).status).toBe(400)
     expect((await exchange(idToken, { job: 'build', project: 'octo/app' })).status).toBe(400)
@@ -181,7 +181,7 @@ describe('is refused', () => {
     )
   })
 
-  test('everything, where no issuer is trusted', async () => {
+  test('every token, if no issuer is trusted', async () => {
     const plain = await openServer()
     try {
       const json = { idToken: await issuer.sign(gitHubClaims), job: 'build' }
@@ -194,7 +194,7 @@ describe('is refused', () => {
   })
 })
 
-test('keys are kept, and asked for again when the issuer has a new one', async () => {
+test('keys are cached, and fetched again when the issuer has a new one', async () => {
   const own = await openServer({ TROVE_PUBLIC_URL: publicUrl, TROVE_OIDC: `${issuer.url}=*/*` })
   const send = async (): Promise<number> => {
     const json = { idToken: await issuer.sign(gitHubClaims), job: 'build' }
@@ -216,7 +216,7 @@ test('keys are kept, and asked for again when the issuer has a new one', async (
   }
 })
 
-test('keys that would come over a network unprotected are not asked for', async () => {
+test('keys are not fetched over an unprotected connection', async () => {
   const own = await openServer({ TROVE_PUBLIC_URL: publicUrl, TROVE_OIDC: `${issuer.url}=*/*` })
   const { keysUrl } = issuer
   try {
@@ -235,7 +235,7 @@ test('keys that would come over a network unprotected are not asked for', async 
   }
 })
 
-test('an ID token from before all tokens of its project were revoked is exchanged for nothing', async () => {
+test('a token exchanged for an ID token issued before all tokens of its project were revoked is revoked too', async () => {
   const statusBy = async (idToken: string): Promise<number> => {
     const json = { idToken, job: 'build' }
     const answer = await server.send(path, { method: 'POST', token: null, json })

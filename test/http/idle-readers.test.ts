@@ -1,4 +1,4 @@
-/** Answers of unknown length whose client takes nothing, or has gone: they end like downloads. */
+/** Responses of unknown length whose client stops reading or hangs up: they end like downloads. */
 import { type ServerType, serve } from '@hono/node-server'
 import { Hono } from 'hono'
 import { once } from 'node:events'
@@ -25,10 +25,11 @@ const directory = await mkdtemp(join(tmpdir(), 'trove-'))
 let server: ServerType
 let token = ''
 const config = { idleMs: 300, publicUrl: null }
-/** Steps of searches so far. */
+/** Search steps so far. */
 let searched = 0
 
-/** Without an end, as kernels hold much of what a client does not take; a comparison of as many differences as there may be. */
+/** Metadata with endless results, since the kernel buffers much of what a client does not read;
+ *  comparisons have as many differences as allowed. */
 async function endlessMetadata(): Promise<Partial<Metadata>> {
   const store = createMemoryStore()
   const path = (index: number): string => `${'d'.repeat(200)}/${'f'.repeat(200)}${index}`
@@ -103,7 +104,7 @@ test.each([
   ['/api/v1/artifacts/1/tree?base=2'],
   ['/api/v1/compare?base=id:1&head=id:2'],
   ['/api/v1/runs/1/jobs/build/log?project=octo/demo'],
-])('%s is cut when its client takes nothing', async (path) => {
+])('%s is cut when its client stops reading', async (path) => {
   const connected = once(server, 'connection')
   const client = net.connect((server.address() as AddressInfo).port, '127.0.0.1')
   const [socket] = (await connected) as [net.Socket]
@@ -125,7 +126,7 @@ async function search(signal?: AbortSignal): Promise<Response> {
   return answer
 }
 
-test('a search that finds nothing for long says where to go on, and is not cut', async () => {
+test('a search without matches for long returns a cursor and is not cut', async () => {
   config.idleMs = 3000
   const answer = await search()
   config.idleMs = 300
@@ -140,7 +141,7 @@ test('a search ends with its connection', async () => {
   const begun = searched
   await vi.waitFor(() => expect(searched).toBeGreaterThan(begun))
   client.abort()
-  // By itself it would go on for ten seconds.
+  // Otherwise it would run for ten seconds.
   await vi.waitFor(
     async () => {
       const before = searched

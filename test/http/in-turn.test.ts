@@ -1,4 +1,4 @@
-/** Requests that come before the answer to the one before them. */
+/** Requests that arrive before the previous one of their connection was answered. */
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
@@ -11,7 +11,7 @@ const server = await openSharedServer()
 
 interface Rig {
   socket: Socket
-  /** What has begun and is not answered; the test answers it. */
+  /** Requests in progress, which the test answers. */
   begun: { path: string; response: ServerResponse }[]
   paths: string[]
 }
@@ -41,7 +41,7 @@ const requests = (count: number, first = 0): string =>
     (_, index) => `GET /${first + index} HTTP/1.1\r\nHost: x\r\n\r\n`,
   ).join('')
 
-test('they are answered one after the other', async () => {
+test('requests of a connection are handled one after the other', async () => {
   const { socket, begun, paths } = await open()
   socket.write(requests(limits.requestsAheadMax + 1))
   const answers: string[] = []
@@ -56,12 +56,12 @@ test('they are answered one after the other', async () => {
   const all = Array.from({ length: limits.requestsAheadMax + 1 }, (_, index) => `/${index}`)
   await expect.poll(() => answers).toEqual(all.map((path) => `[${path}]`))
   expect(paths).toEqual(all)
-  // The connection is as good as new.
+  // The connection can be used again.
   socket.write(requests(1, 99))
   await expect.poll(() => begun.map(({ path }) => path)).toEqual(['/99'])
 })
 
-test('a connection on which more wait is closed, and what waits is never begun', async () => {
+test('a connection with too many waiting requests is closed, and those never start', async () => {
   const { socket, begun } = await open()
   socket.write(requests(limits.requestsAheadMax + 2))
   await once(socket, 'close')
@@ -71,7 +71,7 @@ test('a connection on which more wait is closed, and what waits is never begun',
   expect(begun.map(({ path }) => path)).toEqual(['/0'])
 })
 
-test('the server answers so, with or without a token', async () => {
+test('the server does so with and without a token', async () => {
   const { hostname, port } = new URL(server.url)
   const answersOf = async (count: number): Promise<number> => {
     const socket = connect(Number(port), hostname)

@@ -1,4 +1,5 @@
-/** A CI system that signs ID tokens: what GitHub's and GitLab's issuers publish, and the address that jobs ask for one. */
+/** A CI system that signs ID tokens: the published documents of GitHub's and GitLab's issuers,
+ *  and the URL at which jobs request a token. */
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -6,18 +7,18 @@ import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
 
 export interface Issuer {
   url: string
-  /** What has been asked for, such as `/keys`. */
+  /** Paths requested so far, such as `/keys`. */
   requests: string[]
-  /** Claims of the job that asks at `requestUrl`. */
+  /** Claims of the job that requests a token at `requestUrl`. */
   job: JWTPayload
-  /** For ACTIONS_ID_TOKEN_REQUEST_URL; wants `requestToken`. */
+  /** For ACTIONS_ID_TOKEN_REQUEST_URL; requires `requestToken`. */
   requestUrl: string
   requestToken: string
-  /** Where it says that its keys are. */
+  /** The published URL of its keys. */
   keysUrl: string
-  /** Answers everything with this status, when it is set. */
+  /** If set, every response has this status. */
   failure: number | undefined
-  /** An ID token, valid for five minutes from `now`. */
+  /** Returns an ID token that is valid for five minutes from `now`. */
   sign(
     claims: JWTPayload,
     options?: { audience?: string; issuer?: string; now?: number; by?: 'a stranger' },
@@ -27,10 +28,10 @@ export interface Issuer {
   close(): Promise<void>
 }
 
-/** `audience`: whom tokens are made out to, unless `sign` says otherwise. */
+/** `audience` is the default audience of tokens. */
 export async function openIssuer(audience: string): Promise<Issuer> {
   const stranger = await generateKeyPair('RS256')
-  /** Published beside the one that signs, as by those that change theirs. */
+  /** Published next to the signing key, as by issuers that rotate keys. */
   const retired = await generateKeyPair('RS256')
   let serial = 1
   let keys = await generateKeyPair('RS256')
@@ -99,7 +100,7 @@ export async function openIssuer(audience: string): Promise<Issuer> {
   return issuer
 }
 
-/** Claims as GitHub's issuer makes them (GitHub Docs, "OpenID Connect reference"). */
+/** Claims in the form of GitHub's issuer (GitHub Docs, "OpenID Connect reference"). */
 export const gitHubClaims = {
   sub: 'repo:octo/app:ref:refs/heads/main',
   repository: 'octo/app',
@@ -117,7 +118,8 @@ export const gitHubClaims = {
   runner_environment: 'github-hosted',
 }
 
-/** Claims as GitLab makes them (GitLab Docs, "OpenID Connect (OIDC) authentication using ID tokens"). */
+/** Claims in the form of GitLab's issuer (GitLab Docs, "OpenID Connect (OIDC) authentication
+ *  using ID tokens"). */
 export const gitLabClaims = {
   sub: 'project_path:octo/app:ref_type:branch:ref:main',
   namespace_path: 'octo',

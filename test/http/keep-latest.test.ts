@@ -1,5 +1,5 @@
-/** Keeping the latest, from the setting to what users see (test/metadata/keep-latest.test.ts has
- *  what may happen). */
+/** Keeping the latest artifacts, from the setting to what users see
+ *  (test/metadata/keep-latest.test.ts covers the rules). */
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,7 +18,8 @@ async function start(environment: Environment = {}, dataDir?: string): Promise<v
 }
 
 let runs = 0
-/** What a job on that branch makes under that name, in a run of its own; answers the artifact. */
+/** Uploads an artifact of that name as a job on that branch, in a run of its own; returns the
+ *  artifact. */
 async function upload(branch = 'main', name = 'build'): Promise<{ id: number }> {
   runs += 1
   const token = await server.token({ scope: 'job', run: runs, job: 'build', branch })
@@ -40,7 +41,7 @@ const later = (days: number): void => {
 const read = async (path: string): Promise<unknown> => await (await server.send(path)).json()
 
 describe('a project that keeps the latest', () => {
-  test('serves it past its time, and what was it before for a day', async () => {
+  test('serves it past its expiry, and the previous latest for a day', async () => {
     await start()
     const first = await upload()
     const set = await setPolicy({ keepLatest: ['main/build'] })
@@ -69,7 +70,7 @@ describe('a project that keeps the latest', () => {
     })
   })
 
-  test('tells its pages, where it can be changed', async () => {
+  test('shows the setting on its pages, where it can be changed', async () => {
     await start({ TROVE_KEEP_LATEST: 'main/docs' })
     const { id } = await upload()
     const token = await server.token({ project: undefined, scope: 'admin' })
@@ -103,7 +104,7 @@ describe('a project that keeps the latest', () => {
     expect(await text(page)).toContain('The latest main/docs')
   })
 
-  test('refuses patterns that can match nothing or are no globs, and leaves what it has', async () => {
+  test('rejects patterns that can match nothing or are not globs, and keeps its setting', async () => {
     await start()
     await upload()
     await setPolicy({ keepLatest: ['main/*'] })
@@ -121,7 +122,7 @@ describe('a project that keeps the latest', () => {
 })
 
 describe('a server that keeps the latest', () => {
-  test('does so from its next start on, for what is there too', async () => {
+  test('applies the setting from its next start on, to existing artifacts too', async () => {
     const dataDir = await mkdtemp(join(tmpdir(), 'trove-'))
     const metadata = openSqliteMetadata({ path: join(dataDir, 'trove.db') })
     const run = await seedRun(metadata, { project: 'octo/app', branch: 'release/2' })
@@ -131,7 +132,7 @@ describe('a server that keeps the latest', () => {
     expect(await read(`/api/v1/artifacts/${id}`)).toMatchObject({ keptLatest: true })
   })
 
-  test('says what is wrong with its setting', async () => {
+  test('reports an invalid setting', async () => {
     const refused = (): unknown => readServerConfig({}, { TROVE_KEEP_LATEST: 'main/build develop' })
     expect(refused).toThrow(/^TROVE_KEEP_LATEST is invalid: "develop" must be BRANCH\/NAME$/)
     expect(readServerConfig({}, { TROVE_KEEP_LATEST: ' ' }).keepLatest).toEqual([])

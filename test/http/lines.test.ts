@@ -1,4 +1,5 @@
-/** The framing of listings, one JSON value a line: what the server writes is what the client reads, however it is cut. */
+/** The framing of listings, one JSON value per line: the client reads what the server writes,
+ *  however the body is split. */
 import { serve } from '@hono/node-server'
 import fc from 'fast-check'
 import { Hono } from 'hono'
@@ -21,7 +22,7 @@ async function written(values: object[]): Promise<Buffer> {
   return Buffer.concat(pieces)
 }
 
-/** An answer whose body arrives in pieces of these lengths, in turn. */
+/** A response whose body arrives in pieces of these lengths, repeated. */
 function cut(bytes: Buffer, lengths: number[]): Answer {
   return {
     status: 200,
@@ -44,7 +45,7 @@ async function read(answer: Answer): Promise<unknown[]> {
   return values
 }
 
-describe('one value a line', () => {
+describe('one value per line', () => {
   const value = fc.record({
     path: fc.oneof(
       fc.string({ unit: 'binary' }),
@@ -53,14 +54,14 @@ describe('one value a line', () => {
     size: fc.maxSafeNat(),
   })
 
-  test('comes back as it went, wherever the body is cut', async () => {
+  test('is read as written, wherever the body is split', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(value, { maxLength: 40 }),
         fc.array(fc.integer({ min: 1, max: 50 }), { minLength: 1, maxLength: 8 }),
         async (values, lengths) => {
           const bytes = await written(values)
-          // A line feed ends each value and stands nowhere else.
+          // A line feed ends each value and occurs nowhere else.
           expect(bytes.filter((byte) => byte === 0x0a)).toHaveLength(values.length)
           expect(await read(cut(bytes, lengths))).toEqual(values)
         },
@@ -80,7 +81,7 @@ describe('one value a line', () => {
     expect(largest).toBeLessThan(70_000)
   })
 
-  test('leaves a turn to others before each piece, however fast it is taken', async () => {
+  test('yields to the event loop before each piece, however fast it is read', async () => {
     let turns = 0
     const count = (): void => {
       turns += 1
@@ -101,20 +102,20 @@ describe('one value a line', () => {
     expect(turns).toBeGreaterThanOrEqual(pieces - 2)
   })
 
-  test('that ends within a value is a failure', async () => {
+  test('that ends within a value is an error', async () => {
     const bytes = await written([{ path: 'a' }, { path: 'b' }])
     for (const end of [1, bytes.length - 1]) {
       await expect(read(cut(bytes.subarray(0, end), [3]))).rejects.toThrow(/broke off/)
     }
   })
 
-  test('without an end is given up instead of being held', async () => {
+  test('without an end is rejected instead of being buffered', async () => {
     const endless = Buffer.alloc(1024 * 1024, 'x')
     await expect(read(cut(endless, [65_536]))).rejects.toThrow(RangeError)
   })
 })
 
-test('a client that hangs up is no failure for the log', async () => {
+test('a client that hangs up is not logged as a failure', async () => {
   const logged: string[] = []
   const app = new Hono<AppEnv>()
   const first = { value: Buffer.from('{}\n'), done: false } as const
@@ -148,7 +149,7 @@ test('a client that hangs up is no failure for the log', async () => {
   expect(logged).toEqual([])
 })
 
-test('a comparison that has fewer lines than its head counts is a failure', async () => {
+test('a comparison with fewer lines than its head counts is an error', async () => {
   const trove = await openServer()
   onTestFinished(async () => {
     await trove.close()

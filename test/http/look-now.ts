@@ -1,4 +1,4 @@
-/** What the background does within a minute. */
+/** Runs the search for secrets now, which the background does within a minute. */
 import { join } from 'node:path'
 import { lookForSecrets, type SecretsReport } from '../../src/lifecycle/look-for-secrets.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'

@@ -1,4 +1,4 @@
-/** Upkeep of a running server, by the clock and by hand: what operators are shown of it. */
+/** Maintenance of a running server, scheduled and by hand, as operators see it. */
 import { randomBytes } from 'node:crypto'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -24,7 +24,7 @@ async function jobsOf(server: TestServer): Promise<WireJob[]> {
   return ((await answer.json()) as { items: WireJob[] }).items
 }
 
-/** The newest job that has ended and `isMeant`, as soon as there is one. */
+/** Returns the newest ended job that passes `isMeant`, as soon as there is one. */
 async function waitForJob(
   server: TestServer,
   isMeant: (job: WireJob) => boolean,
@@ -37,7 +37,7 @@ async function waitForJob(
     if (job !== undefined) return job
     await pause(20)
   }
-  throw new Error(`it has not come: ${JSON.stringify((await jobsOf(server)).slice(0, 5))}`)
+  throw new Error(`there was no such job: ${JSON.stringify((await jobsOf(server)).slice(0, 5))}`)
 }
 
 async function pageOf(server: TestServer): Promise<string> {
@@ -45,11 +45,11 @@ async function pageOf(server: TestServer): Promise<string> {
   return await (await server.send('/admin/maintenance', { token })).text()
 }
 
-test('rounds come by themselves, free what has expired, and are shown', async () => {
+test('scheduled rounds run, free expired artifacts, and are shown', async () => {
   const server = await openServer({ TROVE_GC_INTERVAL: '1s', TROVE_MIN_FREE: '0' })
   onTestFinished(() => server.close())
   await server.put('1/a?retentionDays=1', { body: randomBytes(50_000) })
-  // A dead pack keeps a grace of hours; its round comes, and says what waits.
+  // A dead pack has a grace period of hours; the round runs and reports what waits.
   server.clock.now += 2 * 86_400_000
   const expired = await waitForJob(server, ({ progress }) => progress['expired'] === 1)
   expect(expired).toMatchObject({ kind: 'gc', origin: 'schedule', error: null })
@@ -66,11 +66,11 @@ test('rounds come by themselves, free what has expired, and are shown', async ()
   expect(metrics).toMatch(/^trove_job_last_success_seconds\{kind="gc"\} [\d.]+$/m)
 })
 
-test('a round that fails is shown, counted, and the next one comes', async () => {
+test('a failed round is shown and counted, and the next one runs', async () => {
   const server = await openServer({ TROVE_GC_INTERVAL: '1s', TROVE_MIN_FREE: '0' })
   onTestFinished(() => server.close())
   await server.put('1/a', { body: randomBytes(50_000) })
-  // A directory where the pack was cannot be unlinked, whoever runs this.
+  // Nobody, not even root, can unlink a directory in the place of the pack.
   const [pack] = await packPaths(join(server.dataDir, 'cas'))
   await server.send('/api/v1/artifacts/1', { method: 'DELETE' })
   await rm(pack!)
@@ -95,7 +95,7 @@ test('a round that fails is shown, counted, and the next one comes', async () =>
   expect(freed).toMatchObject({ origin: 'schedule', state: 'done' })
 })
 
-test('without a clock nothing runs until somebody asks', async () => {
+test('without a schedule nothing runs until requested', async () => {
   const server = await openServer({ TROVE_GC_INTERVAL: 'off' })
   onTestFinished(() => server.close())
   expect(await jobsOf(server)).toEqual([])

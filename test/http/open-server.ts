@@ -1,4 +1,4 @@
-/** A server with a directory of its own and a clock that tests move: what tests of the native API start from. */
+/** A server with its own directory and a settable clock, for tests of the native API. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,15 +17,18 @@ export interface TestServer {
   url: string
   dataDir: string
   signInUrl: string
-  /** Epoch ms of the server's clock; tokens are minted by it too. Moving `now` lets time pass, but for what the clock jumped. */
+  /** Epoch ms of the server's clock, also used to mint tokens. Increasing `now` lets time pass;
+   *  the part in `jumpedMs` counts as a clock jump instead. */
   clock: { now: number; jumpedMs: number }
-  /** Of project `octo/app`, scope `write`, unless asked for otherwise. */
+  /** Mints a token; defaults to project `octo/app` and scope `write`. */
   token(request?: TokenRequest, use?: TokenUse): Promise<string>
-  /** Sends a request as `token` (the default one when absent; null sends none). Redirects are not followed. */
+  /** Sends a request with `token` (absent: the default one; null: none). Does not follow
+   *  redirects. */
   send(path: string, request?: SendRequest): Promise<Response>
-  /** The same by the browser of somebody who is signed in; `visitor` says who. */
+  /** The same as a signed-in browser; `visitor` is the grant of its session. */
   visit(path: string, visitor?: TokenRequest, request?: SendRequest): Promise<Response>
-  /** PUTs an artifact of `octo/app`, named as `RUN/NAME` with its query, or by a whole path; answers its id. */
+  /** PUTs an artifact of `octo/app`, given as `RUN/NAME` with its query or as a whole path;
+   *  returns its id. */
   put(place: string, request?: SendRequest): Promise<number>
   close(): Promise<void>
 }
@@ -40,7 +43,8 @@ export interface SendRequest {
   tar?: TarEntry[]
 }
 
-/** In a new directory, or on `existing`, which goes with the server. `checkpoint` is awaited at named steps. */
+/** Opens a new directory, or `existing`, which is removed with the server. `checkpoint` is
+ *  awaited at named steps. */
 export async function openServer(
   environment: Environment = {},
   existing?: string,
@@ -109,14 +113,14 @@ export async function openServer(
   }
 }
 
-/** For all tests of a file, at whose top it is called; closed behind the last. */
+/** Opens a server for all tests of a file; must be called at its top level. */
 export async function openSharedServer(environment: Environment = {}): Promise<TestServer> {
   const server = await openServer(environment)
   afterAll(server.close)
   return server
 }
 
-/** The parts of a problem that tests look at. */
+/** The parts of a problem that tests check. */
 export async function problemOf(
   response: Response,
 ): Promise<{ status: number; code: string; body: Record<string, unknown> }> {

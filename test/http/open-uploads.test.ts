@@ -1,4 +1,4 @@
-/** How many uploads of a project may be under way: stock and native ones count together, until
+/** The limit on uploads in progress per project. Stock and native uploads count together until
  *  they end. */
 import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
@@ -15,7 +15,7 @@ async function stock(project: string, job = 'build'): Promise<Caller> {
   return callerOf(server.url, await server.token({ project, run: 1, job, scope: 'job' }), 'test')
 }
 
-/** Offers a tree that nobody has. */
+/** Offers a tree that the server does not have. */
 async function offer(project: string): Promise<Response> {
   const json = {
     project,
@@ -44,7 +44,7 @@ async function expectRefused(project: string): Promise<void> {
   })
 }
 
-test('a project with as many uploads under way as it may have begins no other, until one ends', async () => {
+test('a project at its limit of open uploads can start no other until one ends', async () => {
   const project = 'octo/many'
   const job = await stock(project)
   const zip = zipOf({ a: '1' })
@@ -53,7 +53,7 @@ test('a project with as many uploads under way as it may have begins no other, u
   const native = await offer(project)
   const { id } = (await native.json()) as { id: string }
   await expectRefused(project)
-  // Others may, as may whole uploads, and the same once more.
+  // Other projects still can, as can whole uploads and repeated offers.
   await (await stock('octo/other')).create('elsewhere')
   expect(
     await server.put(`/api/v1/projects/${project}/runs/1/artifacts/whole`, {
@@ -74,7 +74,7 @@ test('a project with as many uploads under way as it may have begins no other, u
   await expectRefused(project)
 })
 
-test('uploads that were left count until the round after their day', async () => {
+test('abandoned uploads count until the first round after a day', async () => {
   const project = 'octo/left'
   const job = await stock(project)
   for (const name of ['a', 'b', 'c']) await job.create(name)

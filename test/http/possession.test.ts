@@ -1,5 +1,5 @@
-/** Invariant 10 over HTTP: whoever knows a digest, a tree, an artifact's id or a session gets nothing of another project
- *  for it. */
+/** Invariant 10 over HTTP: knowing a digest, a tree, an artifact's id or a session gives no
+ *  access to another project's data. */
 import { gzipSync } from 'node:zlib'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { Offer } from '../../src/api/negotiation-messages.ts'
@@ -38,7 +38,7 @@ beforeAll(async () => {
   const client = createClient({ url: server.url, token: await server.token(), cacheDir: null })
   const source = { kind: 'patterns', patterns: ['.'], directory } as const
   const { artifact } = await client.upload({ project: 'octo/app', run: 1, name: 'own', source })
-  // What the thief will offer is that very tree.
+  // The thief offers exactly this tree.
   expect(artifact.treeDigest).toBe(offer.treeDigest)
   artifactId = artifact.id
 })
@@ -51,8 +51,8 @@ async function post(path: string, body: Uint8Array | object, token = thief): Pro
   return await server.send(`/api/v1${path}`, { method: 'POST', token, ...request })
 }
 
-describe('somebody of another project', () => {
-  test('who offers the digests of tree and times is asked for the manifest, then for every file', async () => {
+describe('a caller of another project', () => {
+  test('that offers the digests of tree and times is asked for the manifest, then for every file', async () => {
     const known = await post(
       '/uploads',
       { ...offer, project: 'octo/app', name: 'again' },
@@ -73,7 +73,7 @@ describe('somebody of another project', () => {
     ).toBe(true)
   })
 
-  test('who names the project of others is told of nothing', async () => {
+  test('that names the other project learns nothing', async () => {
     expect((await post('/uploads', { ...offer, project: 'octo/app' })).status).toBe(404)
   })
 
@@ -96,7 +96,7 @@ describe('somebody of another project', () => {
     else expect(response.status).toBe(404)
   })
 
-  test('who learns of a session cannot use it', async () => {
+  test('that knows a session id cannot use the session', async () => {
     const owner = await server.token()
     const own = {
       ...offer,

@@ -1,4 +1,4 @@
-/** Interim answers: a client that waits for long hears something, and still gets the final status. */
+/** Interim responses: a waiting client hears something, and still gets the final status. */
 import { createAdaptorServer } from '@hono/node-server'
 import { Hono } from 'hono'
 import { once } from 'node:events'
@@ -8,7 +8,7 @@ import { expect, test } from 'vitest'
 import type { AppEnv } from '../../src/http/context.ts'
 import { sayProcessing } from '../../src/http/body/processing.ts'
 
-/** A server whose only answer waits for `release`. */
+/** A server whose only response waits for `release`. */
 async function openSlowServer(): Promise<{ port: number; release(): void; close(): void }> {
   let release: () => void = () => undefined
   const released = new Promise<void>((resolve) => {
@@ -34,7 +34,7 @@ async function openSlowServer(): Promise<{ port: number; release(): void; close(
   }
 }
 
-test('a waiting client gets interim answers and then the real one', async () => {
+test('a waiting client gets interim responses and then the final one', async () => {
   const server = await openSlowServer()
   const request = get({ port: server.port, host: '127.0.0.1' })
   const [first] = (await once(request, 'information')) as [{ statusCode: number }]
@@ -60,7 +60,7 @@ test.each([
   socket.setEncoding('utf8').on('data', (text: string) => {
     seen += text
   })
-  // Several times as long as the interval.
+  // Several times the interval.
   setTimeout(() => {
     server.release()
   }, 60)

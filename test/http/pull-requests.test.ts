@@ -1,5 +1,4 @@
-/** What comes from a pull request: it does not pass for the project's own, and pages say what it
- *  is. */
+/** Artifacts of pull requests are not mistaken for the project's own, and pages mark them. */
 import { expect, test } from 'vitest'
 import { isOfPullRequest } from '../../src/core/run.ts'
 import { runTroveInside } from '../cli/run-inside.ts'
@@ -31,26 +30,26 @@ async function pageOf(path: string): Promise<string> {
   return await (await server.visit(path)).text()
 }
 
-test('events of code that nobody has merged', () => {
+test('events of code that was not merged', () => {
   const told = (event: string | null): boolean => isOfPullRequest({ event })
   const ofPullRequests = ['pull_request', 'pull_request_target', 'merge_request_event']
   expect(ofPullRequests.map(told)).toEqual([true, true, true])
   expect(['push', 'schedule', null].map(told)).toEqual([false, false, false])
 })
 
-test('the latest of a branch is the project’s own, whatever a pull request calls its branch', async () => {
+test("the latest of a branch is the project's own, whatever branch name a pull request uses", async () => {
   const own = await put(1, 'build', { branch: 'main', event: 'push' })
   const foreign = await put(2, 'build', { branch: 'main', event: 'pull_request' })
   expect(foreign).toBeGreaterThan(own)
   expect(await latest('main', 'build')).toEqual({ id: own, status: 302 })
-  // Once it is gone, that is what is said; a pull request does not step in.
+  // When it is deleted, that is reported; no artifact of a pull request replaces it.
   await server.send(`/api/v1/artifacts/${own}`, { method: 'DELETE' })
   expect((await latest('main', 'build')).status).toBe(410)
   const manual = await put(3, 'build', { branch: 'main' })
   expect(await latest('main', 'build')).toEqual({ id: manual, status: 302 })
 })
 
-test('commands mean the same by `latest`, what is deleted included', async () => {
+test('commands use the same meaning of `latest`, also for deleted artifacts', async () => {
   const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }
   const trove = async (...args: string[]): Promise<string> => {
     const { status, text, stderr } = await runTroveInside(args, access)
@@ -70,12 +69,12 @@ test('commands mean the same by `latest`, what is deleted included', async () =>
   expect(await trove('cat', 'latest:topic/site:notes.txt')).toBe('0 of run 9')
 })
 
-test('a branch that only pull requests have built is read from them', async () => {
+test('a branch built only by pull requests is read from them', async () => {
   const first = await put(4, 'build', { branch: 'feature', event: 'pull_request' })
   expect(await latest('feature', 'build')).toEqual({ id: first, status: 302 })
 })
 
-test('pages say that it is untrusted, and show a page of it only when asked again', async () => {
+test('pages mark it as untrusted, and show its HTML only after a confirmation', async () => {
   const foreign = await put(5, 'report', { branch: 'feature', event: 'pull_request' })
   const own = await put(6, 'report', { branch: 'main', event: 'push' })
   const at = (run: number, id: number, rest = ''): string =>

@@ -18,7 +18,7 @@ const server = await openSharedServer({
 
 const dayMs = 86_400_000
 let lastRun = 0
-/** The address of an artifact in a run of its own. */
+/** The path of an artifact in a run of its own. */
 function fresh(name = 'build', project = 'octo/app'): string {
   lastRun += 1
   return `/api/v1/projects/${project}/runs/${lastRun}/artifacts/${name}`
@@ -81,7 +81,7 @@ describe('PUT', () => {
     expect(gzipped.newBytes).toBe(0)
   })
 
-  test('a zip comes back byte for byte, and leaves nothing in staging', async () => {
+  test('a zip is returned byte for byte, and leaves nothing in staging', async () => {
     const body = zipOf({ 'a.txt': 'one', 'd/b.txt': 'two' })
     const headers = { 'content-type': 'application/zip' }
     const id = await server.put(fresh(), { headers, body })
@@ -94,7 +94,7 @@ describe('PUT', () => {
     expect(await readdir(join(server.dataDir, 'cas/staging/uploads'))).toEqual([])
   })
 
-  test('any other type is one file, under the name it is given', async () => {
+  test('any other type is a single file, under the name given', async () => {
     const id = await server.put(`${fresh()}?filename=report.txt`, {
       headers: { 'content-type': 'text/plain' },
     })
@@ -102,7 +102,7 @@ describe('PUT', () => {
     expect(await file.text()).toBe('content')
   })
 
-  test('so is one that is called like what every object of JavaScript has', async () => {
+  test('a file may have the name of a property of every JavaScript object', async () => {
     for (const type of ['constructor', '__proto__']) {
       const response = await server.send(fresh(), {
         method: 'PUT',
@@ -113,7 +113,7 @@ describe('PUT', () => {
     }
   })
 
-  test('an empty variable of a script tells nothing of the run', async () => {
+  test('an empty variable of a script sets no fact of the run', async () => {
     const path = `${fresh()}?branch=&sha=&workflow=&event=`
     const response = await server.send(path, { method: 'PUT', body: 'content' })
     expect([response.status, await response.json()]).toMatchObject([
@@ -125,7 +125,7 @@ describe('PUT', () => {
   test.each([
     ['a zip cut short', 'application/zip', zipOf({ a: 'one' }).subarray(0, 40), 400, 'bad_archive'],
     ['a tar cut short', 'application/x-tar', Buffer.alloc(700, 'x'), 400, 'bad_archive'],
-  ])('%s is refused and nothing is visible', async (_, type, body, status, code) => {
+  ])('%s is rejected and nothing becomes visible', async (_, type, body, status, code) => {
     const path = fresh()
     const headers = { 'content-type': type }
     expect(
@@ -137,14 +137,14 @@ describe('PUT', () => {
     expect(await readdir(join(server.dataDir, 'cas/staging/uploads'))).toEqual([])
   })
 
-  test('a tar with a path that climbs out is refused, naming the path', async () => {
+  test('a tar with a path that leads outside is rejected, naming the path', async () => {
     const body = await tarOf([{ name: '../evil', content: 'x' }])
     const headers = { 'content-type': 'application/x-tar' }
     const problem = await problemOf(await server.send(fresh(), { method: 'PUT', headers, body }))
     expect(problem).toMatchObject({ status: 422, code: 'unsafe_path', body: { path: '../evil' } })
   })
 
-  test('a file name that is a path out is refused', async () => {
+  test('a file name that leads outside is rejected', async () => {
     const response = await server.send(`${fresh()}?filename=..%2Fevil`, {
       method: 'PUT',
       body: 'x',
@@ -156,7 +156,7 @@ describe('PUT', () => {
     ['content-type', 'multipart/form-data; boundary=x'],
     ['content-encoding', 'gzip'],
     ['content-range', 'bytes 3-6/7'],
-  ])('a body that is not the file itself is refused (%s)', async (field, value) => {
+  ])('a body that is not the file itself is rejected (%s)', async (field, value) => {
     const path = fresh()
     const refused = await server.send(path, {
       method: 'PUT',
@@ -172,7 +172,7 @@ describe('PUT', () => {
     expect((await server.send(path, { method: 'PUT', headers, body: 'x' })).status).toBe(201)
   })
 
-  test('a body above the limit is refused, naming limit and setting', async () => {
+  test('a body above the limit is rejected, naming limit and setting', async () => {
     const response = await server.send(fresh(), {
       method: 'PUT',
       body: Buffer.alloc(1024 * 1024 + 1),
@@ -185,12 +185,12 @@ describe('PUT', () => {
     })
   })
 
-  test('an artifact name that clients cannot write is refused', async () => {
+  test('an artifact name that clients cannot write is rejected', async () => {
     const response = await server.send(fresh('a%3Ab'), { method: 'PUT', body: 'x' })
     expect(await problemOf(response)).toMatchObject({ status: 422, code: 'invalid_name' })
   })
 
-  test('retention is the default, the wish, or the nearest bound', async () => {
+  test('retention is the default, the requested value, or the nearest bound', async () => {
     const keptDays = async (query: string) => {
       const id = await server.put(fresh() + query)
       const { createdAt, expiresAt } = artifactDetailSchema.parse(
@@ -210,7 +210,7 @@ describe('PUT', () => {
   })
 })
 
-describe('a body that stops half-way', () => {
+describe('a body that stops part-way', () => {
   test.each(['application/zip', 'application/x-tar', 'text/plain'])(
     'leaves nothing visible and nothing in staging: %s',
     async (type) => {
@@ -235,7 +235,7 @@ describe('a body that stops half-way', () => {
   )
 })
 
-describe('bytes behind the end of a tar.gz', () => {
+describe('bytes after the end of a tar.gz', () => {
   /** More than a body reads ahead. */
   const behindBytes = 4 * limits.readWindowBytes
   let roomy: TestServer
@@ -244,7 +244,7 @@ describe('bytes behind the end of a tar.gz', () => {
     return roomy.close
   })
 
-  /** Sends a tar.gz and the first of the bytes behind it; resolves once the artifact is there. */
+  /** Sends a tar.gz and the first of the bytes after it; resolves once the artifact exists. */
   async function putAndGoOn(): Promise<{ socket: Socket; body: Buffer }> {
     const path = fresh()
     const body = await tarGzOf([{ name: 'a', content: 'content' }])
@@ -266,7 +266,7 @@ describe('bytes behind the end of a tar.gz', () => {
     return Number(new RegExp(`^${name} (\\d+)$`, 'm').exec(text)?.[1])
   }
 
-  test('are taken and forgotten, and the connection stays good', async () => {
+  test('are read and discarded, and the connection stays usable', async () => {
     const { socket } = await putAndGoOn()
     socket.write(Buffer.alloc(behindBytes - 1))
     expect(String(await once(socket, 'data'))).toMatch(/^HTTP\/1\.1 201 /)
@@ -275,7 +275,7 @@ describe('bytes behind the end of a tar.gz', () => {
     socket.destroy()
   })
 
-  test('end no process when the connection is reset in the midst of them', async () => {
+  test('do not end the process when the connection is reset among them', async () => {
     const uncaught: unknown[] = []
     const note = (error: unknown): void => {
       uncaught.push(error)
@@ -288,15 +288,15 @@ describe('bytes behind the end of a tar.gz', () => {
       .poll(async () => await metric('trove_received_bytes_total'))
       .toBe(before + body.length + 2)
     socket.resetAndDestroy()
-    // This request for the number is the one that is left.
+    // The request for this figure is the only one left in flight.
     await expect.poll(async () => await metric('trove_requests_in_flight')).toBe(1)
     process.off('uncaughtException', note)
     expect(uncaught).toEqual([])
   })
 })
 
-describe('a name that is taken', () => {
-  test('by the same job with the same tree is success and the same artifact', async () => {
+describe('a taken name', () => {
+  test('is a success with the same artifact for the same job and tree', async () => {
     const path = fresh()
     const first = await server.send(path, { method: 'PUT', body: 'same' })
     const again = await server.send(path, { method: 'PUT', body: 'same' })
@@ -304,7 +304,7 @@ describe('a name that is taken', () => {
     expect(await again.json()).toMatchObject({ id: ((await first.json()) as { id: number }).id })
   })
 
-  test('with other content is a conflict that names the artifact, unless it is to be replaced', async () => {
+  test('is a conflict that names the artifact for other content, unless it is to be replaced', async () => {
     const path = fresh()
     const id = await server.put(path, { body: 'old' })
     const refused = await problemOf(await server.send(path, { method: 'PUT', body: 'new' }))
@@ -316,10 +316,10 @@ describe('a name that is taken', () => {
   })
 })
 
-test('a name whose holder expires while an upload is under way is free at its end', async () => {
+test('a name whose holder expires during an upload is free at its end', async () => {
   const path = fresh()
   const id = await server.put(path, { body: 'same' })
-  // The clock of requests stands still since the server was started; that of commits goes on.
+  // The clock of requests is frozen; that of commits advances.
   const json = { expiresAt: new Date(server.clock.now + 1).toISOString() }
   await server.send(`/api/v1/artifacts/${id}`, { method: 'PATCH', json })
   const again = await server.send(path, { method: 'PUT', body: 'same' })
@@ -327,28 +327,28 @@ test('a name whose holder expires while an upload is under way is free at its en
   expect(await again.json()).not.toMatchObject({ id })
 })
 
-describe('who may upload', () => {
-  test('nobody without a token', async () => {
+describe('permission to upload', () => {
+  test('requires a token', async () => {
     const response = await server.send(fresh(), { method: 'PUT', token: null, body: 'x' })
     expect(await problemOf(response)).toMatchObject({ status: 401, code: 'unauthenticated' })
     expect(response.headers.get('www-authenticate')).toMatch(/^Bearer/)
   })
 
-  test('a reader of the project is forbidden', async () => {
+  test('is denied to a reader of the project', async () => {
     const token = await server.token({ scope: 'read' })
     expect(
       await problemOf(await server.send(fresh(), { method: 'PUT', token, body: 'x' })),
     ).toMatchObject({ status: 403 })
   })
 
-  test('for a token of another project the project does not exist', async () => {
+  test('with a token of another project is not found', async () => {
     const token = await server.token({ project: 'other/app' })
     expect(
       await problemOf(await server.send(fresh(), { method: 'PUT', token, body: 'x' })),
     ).toMatchObject({ status: 404 })
   })
 
-  test('a job writes to its own run and attempt, under its own job and branch', async () => {
+  test('of a job covers its own run and attempt, under its own job and branch', async () => {
     lastRun += 1
     const token = await server.token({
       scope: 'job',

@@ -1,4 +1,4 @@
-/** Leases of readers: whatever becomes of an answer, the claim on what it reads ends with it. */
+/** Read leases: a lease ends with its response, however that ends. */
 import { type ServerType, serve } from '@hono/node-server'
 import { Hono } from 'hono'
 import { once } from 'node:events'
@@ -53,7 +53,7 @@ test('the lease ends when the client hangs up', async () => {
   expect(endedBodies).toBe(1)
 })
 
-test('the lease and the body end when the headers of the answer cannot be sent', async () => {
+test('the lease and the body end when the response headers cannot be sent', async () => {
   endedBodies = 0
   const answer = await fetch(`${url}/%01`)
   expect(answer.status).toBe(500)

@@ -1,4 +1,5 @@
-/** Request bodies over real sockets: bounds, broken senders, silence, and answers that reach a client still sending. */
+/** Request bodies over real sockets: limits, broken senders, silence, and responses to a client
+ *  that is still sending. */
 import { createAdaptorServer } from '@hono/node-server'
 import { Hono } from 'hono'
 import { once } from 'node:events'
@@ -13,7 +14,7 @@ import type { AppEnv } from '../../src/http/context.ts'
 import { drainBody, openRequestBody, readJsonBody } from '../../src/http/body/request-body.ts'
 
 const context: BodyContext = {
-  // Longer than a busy machine holds up a sender.
+  // Longer than a busy machine delays a sender.
   config: { idleMs: 10_000 },
   metrics: {
     received: (bytes) => {
@@ -106,13 +107,13 @@ async function failure(): Promise<StoreError> {
   return failures[0] as StoreError
 }
 
-test('a body is read whole, counted, and may be exactly as long as the bound', async () => {
+test('a body is read whole, counted, and may have exactly the size of the limit', async () => {
   expect(await send('/read/10000', Buffer.alloc(1000))).toBe('200 1000')
   expect(await send('/read/10000', '')).toBe('200 0')
   expect(receivedBytes).toBe(1000)
 })
 
-test('a body that announces too much is refused before it is read', async () => {
+test('a body that announces too much is rejected before it is read', async () => {
   expect(await send('/read/10000', Buffer.alloc(1001))).toBe('400 too_large')
   expect(receivedBytes).toBe(0)
   expect(failures[0]?.details).toEqual({
@@ -122,7 +123,7 @@ test('a body that announces too much is refused before it is read', async () => 
   })
 })
 
-test('a chunked body is refused at the byte that is too many', async () => {
+test('a chunked body is rejected at the first byte past the limit', async () => {
   const socket = open('PUT /read/10000 HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n')
   socket.write(`3e8\r\n${'x'.repeat(1000)}\r\n`)
   socket.write('1\r\nx\r\n0\r\n\r\n')
@@ -131,7 +132,7 @@ test('a chunked body is refused at the byte that is too many', async () => {
   socket.destroy()
 })
 
-/** Each byte of `text` a chunk of its own; answers what the server says. */
+/** Sends each byte of `text` as a chunk of its own; returns the server's response. */
 async function sendByBytes(path: string, text: string): Promise<string> {
   const head = 'Host: x\r\nConnection: close\r\nTransfer-Encoding: chunked'
   const socket = open(`PUT ${path} HTTP/1.1\r\n${head}\r\n\r\n`)
@@ -139,14 +140,14 @@ async function sendByBytes(path: string, text: string): Promise<string> {
   return await readText(socket)
 }
 
-test('chunks of a byte each are read many at a time', async () => {
+test('one-byte chunks are read many at a time', async () => {
   const [, parts] = /of (\d+)/.exec(await sendByBytes('/parts', 'x'.repeat(50_000)))!
   expect(Number(parts)).toBeLessThan(500)
   const text = JSON.stringify({ a: 'b'.repeat(9000) })
   expect(await sendByBytes('/json', text)).toContain(text)
 })
 
-test('a sender that breaks off is an incomplete body with both lengths', async () => {
+test('a sender that breaks off causes incomplete_body with both lengths', async () => {
   const socket = open(
     'PUT /read/10000 HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n0123456789',
   )
@@ -158,7 +159,7 @@ test('a sender that breaks off is an incomplete body with both lengths', async (
   })
 })
 
-test('a sender that breaks off after its reader has left harms nobody', async () => {
+test('a sender that breaks off after its reader has stopped causes no error', async () => {
   const uncaught: unknown[] = []
   const note = (error: unknown): void => {
     uncaught.push(error)
@@ -172,7 +173,7 @@ test('a sender that breaks off after its reader has left harms nobody', async ()
   expect(uncaught).toEqual([])
 })
 
-test('a sender that falls silent is cut off after the idle limit', async () => {
+test('a silent sender is disconnected after the idle limit', async () => {
   const socket = open('PUT /read/150 HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n0123456789')
   const closed = once(socket, 'close')
   const startedAt = performance.now()
@@ -181,8 +182,8 @@ test('a sender that falls silent is cut off after the idle limit', async () => {
   expect(performance.now() - startedAt).toBeGreaterThan(140)
 })
 
-test('a slow sender that keeps sending is not cut off', async () => {
-  // Twice the limit altogether; a pause is far enough below it for a machine that is busy.
+test('a slow sender that keeps sending is not disconnected', async () => {
+  // Twice the limit in total; each pause is far enough below it for a busy machine.
   const socket = open('PUT /read/2000 HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n')
   for (const byte of 'abcde') {
     await new Promise((resolve) => setTimeout(resolve, 800))
@@ -193,13 +194,13 @@ test('a slow sender that keeps sending is not cut off', async () => {
   socket.destroy()
 })
 
-test('a refusal reaches a client that is still sending a large body, and the connection stays good', async () => {
+test('a rejection reaches a client that is still sending a large body, and the connection stays usable', async () => {
   const body = Buffer.alloc(32 * 1024 * 1024)
   for (let turn = 0; turn < 3; turn += 1) expect(await send('/refuse', body)).toBe('403 refused')
   expect(await send('/part', body)).toBe('200 enough')
 })
 
-test('JSON is read, absent JSON is an empty object, broken JSON is refused', async () => {
+test('JSON is parsed, an absent body is an empty object, malformed JSON is rejected', async () => {
   expect(await send('/json', '{"a":1}')).toBe('200 {"a":1}')
   expect(await send('/json', '')).toBe('200 {}')
   expect(await send('/json', '{"a":')).toBe('400 invalid_request')

@@ -1,4 +1,4 @@
-/** The archive of a run that has very many artifacts, or loses some while they are listed. */
+/** The archive of a run with very many artifacts, or with deletions while they are listed. */
 import { unzipSync } from 'fflate'
 import { Hono } from 'hono'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -21,7 +21,8 @@ afterAll(async () => {
   await rm(directory, { recursive: true })
 })
 
-/** Asks for the archive of a run that has `live`, by id. `onPage` is called after each page of them. */
+/** Requests the archive of a run whose artifacts are `live`, by id. `onPage` is called after
+ *  each page of them. */
 async function archiveOf(live: Artifact[], onPage: () => void = () => undefined) {
   const keys = await openKeys(directory)
   const { packs, metadata: entries } = createMemoryStore().reader
@@ -62,7 +63,7 @@ function artifactsOf(count: number, nameOf: (index: number) => string): Artifact
   )
 }
 
-test('one that is deleted while they are listed hides no other', async () => {
+test('an artifact deleted while the run is listed makes it skip no other', async () => {
   const live = artifactsOf(limits.listPageMax + 50, String)
   const { bytes } = await archiveOf(live, () => {
     live.splice(100, 1)
@@ -71,7 +72,7 @@ test('one that is deleted while they are listed hides no other', async () => {
   expect(folders).toEqual(expect.arrayContaining(live.map(({ name }) => `${name}/`)))
 })
 
-test('the newest attempt is taken, however many artifacts the others left', async () => {
+test('the newest attempt is used, however many artifacts the others have', async () => {
   const count = limits.artifactsPerRunMax + 10
   const live = artifactsOf(count, (index) => (index < 10 ? 'old' : `a${index % 1000}`))
   live.at(-1)!.name = 'new' as ArtifactName
@@ -79,7 +80,7 @@ test('the newest attempt is taken, however many artifacts the others left', asyn
   expect(Object.keys(unzipSync(bytes))).toContain('new/')
 })
 
-test('more artifacts than a run may have are refused, not left out', async () => {
+test('more artifacts than a run may have are rejected, not left out', async () => {
   const { status, bytes } = await archiveOf(artifactsOf(limits.artifactsPerRunMax + 1, String))
   expect([status, bytes.toString()]).toEqual([500, 'too_large'])
 })

@@ -1,4 +1,4 @@
-/** What runners tell of their runs, over HTTP and on pages. */
+/** Records of runs, over HTTP and on pages. */
 import { describe, expect, test } from 'vitest'
 import { runDetailSchema } from '../../src/api/run-record.ts'
 import { limits } from '../../src/core/limits.ts'
@@ -44,7 +44,7 @@ const beginning: RecordedEvent[] = [
 ]
 
 describe('the record of a run', () => {
-  test('is told in batches that may come twice, and read with jobs, steps and log', async () => {
+  test('is sent in batches that may be repeated, and returned with jobs, steps and log', async () => {
     const run = lastRun++
     expect(await (await tell(run, 0, beginning)).json()).toEqual({ nextSequence: 4 })
     const rest = [
@@ -86,7 +86,7 @@ describe('the record of a run', () => {
     )
   })
 
-  test('shows on the page of the run, escaped, without escape sequences, beside the artifacts', async () => {
+  test('is shown on the page of the run, escaped and without escape sequences, next to the artifacts', async () => {
     const run = lastRun++
     await server.put(`${run}/dist`)
     expect(await runPage(run)).not.toContain('id="jobs"')
@@ -121,7 +121,7 @@ describe('the record of a run', () => {
     expect(html).not.toContain('\u001b')
   })
 
-  test('has a page for each attempt, which leads to the one before', async () => {
+  test('has a page per attempt, which links to the previous one', async () => {
     const run = lastRun++
     const log = (attempt: number): string =>
       `/api/v1/runs/${run}/jobs/build-1/log?project=octo%2Fapp&amp;attempt=${attempt}`
@@ -139,7 +139,7 @@ describe('the record of a run', () => {
     expect((await server.visit(`${path}/3`)).status).toBe(404)
   })
 
-  test('tells in the list of runs how each has ended, of those that were recorded', async () => {
+  test('shows in the list of runs how each recorded run ended', async () => {
     const [ended, going, unknown] = [lastRun++, lastRun++, lastRun++]
     await tell(ended, 0, [
       ...beginning,
@@ -159,7 +159,7 @@ describe('the record of a run', () => {
     expect(badgesOf(unknown)).toEqual([])
   })
 
-  test('of a long log shows its end on the page and has all of it as text', async () => {
+  test('of a long log shows its end on the page and all of it as text', async () => {
     const run = lastRun++
     const lines = Array.from({ length: 900 }, (_, index) =>
       line(`line ${index} ${'x'.repeat(800)}`),
@@ -174,7 +174,7 @@ describe('the record of a run', () => {
     expect((await log.text()).match(/ line \d+ /g)).toHaveLength(900)
   })
 
-  test('is written only by its run and attempt, or with scope write', async () => {
+  test('can be written only by its run and attempt, or with scope write', async () => {
     const run = lastRun++
     const may = async (request: Parameters<TestServer['token']>[0]): Promise<number> =>
       (await tell(run, 0, beginning, { token: await server.token(request) })).status
@@ -194,7 +194,7 @@ describe('the record of a run', () => {
     expect(first.status).toBe(404)
   })
 
-  test('refuses what is not an event, a gap, and more than one request may carry', async () => {
+  test('rejects invalid events, a gap, and more than one request may carry', async () => {
     const run = lastRun++
     expect((await tell(run, 0, [{ type: 'rumour', at: 1 }])).status).toBe(400)
     expect((await tell(run, 0, [])).status).toBe(400)
@@ -208,7 +208,7 @@ describe('the record of a run', () => {
     expect((await server.send(`/api/v1/runs/${run}/jobs/other/log`)).status).toBe(404)
   })
 
-  test('takes the last instant that can be shown, and refuses the one after it', async () => {
+  test('accepts the last instant that can be shown, and rejects the next', async () => {
     const run = lastRun++
     const last = Date.parse('9999-12-31T23:59:59.999Z')
     for (const at of [last + 1, 8.64e15 + 1]) {
@@ -227,7 +227,7 @@ describe('the record of a run', () => {
     expect(await log.text()).toBe('9999-12-31T23:59:59.999Z x\n')
   })
 
-  test('of which nothing was heard for an hour is stale, until something is', async () => {
+  test('without events for an hour is stale, until there is another', async () => {
     const run = lastRun++
     await tell(run, 0, beginning)
     const record = async (): Promise<unknown> => {
@@ -245,12 +245,12 @@ describe('the record of a run', () => {
     expect(page).not.toContain('running')
     const list = await (await server.visit('/octo/app')).text()
     expect(list).toMatch(new RegExp(`>${run}</a><span class="badge stale">`))
-    // What `trove run` gives as a sign of life.
+    // The keep-alive of `trove run`.
     await tell(run, 4, beginning.slice(0, 1))
     expect(await record()).toMatchObject({ state: 'running', jobs: [{ state: 'running' }] })
   })
 
-  test('goes when the run is deleted, but not with a dry run', async () => {
+  test('is deleted with the run, but not by a dry run', async () => {
     const run = lastRun++
     await tell(run, 0, beginning)
     const record = async (): Promise<unknown> => {
@@ -266,7 +266,7 @@ describe('the record of a run', () => {
     expect(await record()).toBeNull()
   })
 
-  test('goes with its run in garbage collection, once nothing was heard of that for 90 days', async () => {
+  test('is removed with its run by garbage collection, 90 days after the last event', async () => {
     const run = lastRun++
     await tell(run, 0, beginning)
     const collect = async (): Promise<void> => {

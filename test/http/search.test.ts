@@ -1,4 +1,4 @@
-/** `GET /search`: paths inside artifacts, in what the caller may read. */
+/** `GET /search`: paths inside the artifacts that the caller may read. */
 import { beforeAll, describe, expect, test } from 'vitest'
 import {
   artifactListSchema,
@@ -56,7 +56,7 @@ async function search(
     .split('\n')
     .map((line): WireSearchLine => searchLineSchema.parse(JSON.parse(line)))
   const end = lines.pop()
-  if (end === undefined || !('nextCursor' in end)) throw new Error('the answer has no end')
+  if (end === undefined || !('nextCursor' in end)) throw new Error('the response has no last line')
   return { matches: lines as WireSearchMatch[], nextCursor: end.nextCursor }
 }
 
@@ -70,7 +70,7 @@ describe('a search', () => {
   test('finds paths in the newest artifact first, and names each as commands do', async () => {
     const found = await search('path=**/app.js')
     expect(found.nextCursor).toBeNull()
-    // The first attempt of run 2 is not what its name means any more.
+    // The name of run 2 no longer means the artifact of its first attempt.
     expect(places(found)).toEqual([
       'octo/app@2/dist:app.js',
       'octo/app@3/logs:deep/er/app.js',
@@ -104,7 +104,7 @@ describe('a search', () => {
     ['workflow=ci&branch=topic', ['2/dist#2', '2/dist']],
     ['name=dist&run=2', ['2/dist#2', '2/dist']],
     ['run=99', []],
-  ])('is narrowed as the list is: %s', async (query, wanted) => {
+  ])('has the filters of the list: %s', async (query, wanted) => {
     const { matches } = await search(`path=**/app.js&${query}`)
     const searched = [...new Set(matches.map(({ artifact }) => artifact.id))]
     expect(searched).toEqual(wanted.map((place) => ids[place]))
@@ -113,7 +113,7 @@ describe('a search', () => {
     expect(items.map(({ id }) => id)).toEqual(searched)
   })
 
-  test('takes only what was uploaded since an instant', async () => {
+  test('can be restricted to artifacts uploaded since an instant', async () => {
     const since = (at: number): string => new Date(at).toISOString()
     expect((await search(`path=app.js&since=${since(startedAt + day)}`)).matches).toHaveLength(2)
     expect((await search(`path=app.js&since=${since(startedAt + day + 1)}`)).matches).toHaveLength(
@@ -123,7 +123,7 @@ describe('a search', () => {
     expect(artifactListSchema.parse(await list.json()).items).toHaveLength(1)
   })
 
-  test('goes on where its limit ended it', async () => {
+  test('continues where its limit ended it', async () => {
     const whole = await search('path=**/app.js')
     const parts: string[] = []
     let cursor: string | null = ''
@@ -136,7 +136,7 @@ describe('a search', () => {
     expect(parts).toEqual(places(whole))
   })
 
-  test('reads only what its caller may read', async () => {
+  test('covers only what its caller may read', async () => {
     const run = await server.token({ run: 1, job: 'b', scope: 'run' })
     expect(places(await search('path=app.js', run))).toEqual(['octo/app@1/dist:app.js'])
     expect(places(await search('path=app.js&run=2', run))).toEqual([])
@@ -159,14 +159,14 @@ describe('a search', () => {
     ['path=a&nmae=b'],
     ['path=a&since=yesterday'],
     ['path=a&cursor=none'],
-  ])('refuses %j, whether or not there is anything to search', async (query) => {
+  ])('rejects %j, whether or not there is anything to search', async (query) => {
     for (const narrowed of ['', '&run=99']) {
       const problem = await problemOf(await ask(query + narrowed))
       expect(problem).toMatchObject({ status: 400, code: 'invalid_request' })
     }
   })
 
-  test('says what is missing, and what is empty', async () => {
+  test('distinguishes missing from empty parameters', async () => {
     expect(await problemOf(await ask(''))).toMatchObject({
       body: { detail: 'path: is required' },
     })
@@ -175,7 +175,7 @@ describe('a search', () => {
     })
   })
 
-  test('refuses a pattern that would take too long', async () => {
+  test('rejects a pattern that would take too long', async () => {
     const problem = await problemOf(await ask(`path=${'a'.repeat(limits.globCharactersMax + 1)}`))
     expect(problem).toMatchObject({ status: 413, code: 'too_large' })
   })

@@ -1,4 +1,4 @@
-/** Credentials in artifacts, as those are told who may read them: API, pages, audit log. */
+/** Credentials in artifacts, as shown by the API, pages and audit log. */
 import { describe, expect, test } from 'vitest'
 import type { WireAct } from '../../src/api/audit.ts'
 import type { WireArtifact } from '../../src/api/messages.ts'
@@ -8,12 +8,12 @@ import { checkoutConfig, githubToken } from '../core/made-up-secrets.ts'
 import { lookNow } from './look-now.ts'
 import { openSharedServer, problemOf, type SendRequest } from './open-server.ts'
 
-// Looks are by hand here.
+// The tests run the search themselves.
 const server = await openSharedServer({ TROVE_SECRETS: 'off' })
 const form = { 'content-type': 'application/x-www-form-urlencoded' }
 let run = 0
 
-/** A checkout, as a stock client's zip has it, in a run of its own. */
+/** Uploads a checkout, as a stock client's zip, in a run of its own. */
 async function putCheckout(token = githubToken(), more: SendRequest = {}): Promise<number> {
   run += 1
   const body = zipOf({
@@ -47,7 +47,7 @@ async function pageOf(id: number, tab = '', scope: 'read' | 'write' = 'write'): 
 }
 
 describe('the API', () => {
-  test('counts them once they were looked for, and says where they stand but not what they are', async () => {
+  test('counts them once searched, and returns their place but not their value', async () => {
     const token = githubToken('told')
     const id = await putCheckout(token)
     expect(await listOf(id)).toEqual({ artifact: id, searched: false, passedOver: 0, secrets: [] })
@@ -71,7 +71,7 @@ describe('the API', () => {
     expect(JSON.stringify(list)).not.toContain(token)
   })
 
-  test('tells nobody who may not read the artifact', async () => {
+  test('requires permission to read the artifact', async () => {
     const id = await putCheckout()
     await lookNow(server)
     for (const request of [
@@ -84,7 +84,7 @@ describe('the API', () => {
     }
   })
 
-  test('takes it from people of the project that it is none, and back again', async () => {
+  test('lets writers of the project dismiss them, and undo that', async () => {
     const id = await putCheckout(githubToken('dismissed'))
     await lookNow(server)
     const { digest } = (await listOf(id)).secrets[0]!
@@ -114,7 +114,7 @@ describe('the API', () => {
 })
 
 describe('pages', () => {
-  test('warn above everything, by path and kind, and take a dismissal', async () => {
+  test('warn above everything else, by path and kind, and accept a dismissal', async () => {
     const id = await putCheckout(githubToken('page'))
     expect(await pageOf(id)).not.toContain('This artifact contains')
     expect(await pageOf(id, '/details')).toContain('not looked for yet')

@@ -16,8 +16,8 @@ async function putTree(run: number, entries: TarEntry[], project = 'octo/app'): 
   })
 }
 
-describe('figures', () => {
-  test('add up: what was saved is what lies between logical and stored', async () => {
+describe('statistics', () => {
+  test('add up: the savings are the difference between logical and stored bytes', async () => {
     const text = 'a line that compresses\n'.repeat(2000)
     await putTree(1, [{ name: 'a', content: text }])
     await putTree(2, [{ name: 'b', content: text }], 'octo/other')
@@ -39,7 +39,7 @@ describe('figures', () => {
     expect(stats.storedBytes).toBeLessThan(text.length)
   })
 
-  test('of one project leave out what packs share; the whole store is for administrators', async () => {
+  test('of one project leave out what packs share; those of the whole store are for administrators', async () => {
     const mine = statsSchema.parse(await (await server.send('/api/v1/stats')).json())
     expect(mine).toMatchObject({ artifacts: 1, storedBytes: null, packs: null })
     expect(await problemOf(await server.send('/api/v1/stats?project=octo/other'))).toMatchObject({
@@ -54,7 +54,7 @@ describe('figures', () => {
 describe('a comparison', () => {
   const compare = async (query: string) => await server.send(`/api/v1/compare?${query}`)
 
-  test('names what differs between two references, and totals', async () => {
+  test('lists the differences between two references, and their totals', async () => {
     await putTree(11, [
       { name: 'gone', content: '1' },
       { name: 'old/name', content: 'moving' },
@@ -105,7 +105,7 @@ describe('a comparison', () => {
     expect(paths).toEqual(['f0', 'f1', 'f2', 'f3', 'f4'])
   })
 
-  test('is one difference a line after a head that counts them, for those who accept that', async () => {
+  test('is one difference per line after a head that counts them, for clients that accept NDJSON', async () => {
     const files = Array.from({ length: 1500 }, (_, index) => ({
       name: `f${String(index).padStart(4, '0')}`,
       content: `${index}`,
@@ -124,7 +124,7 @@ describe('a comparison', () => {
     )
   })
 
-  test('needs two live artifacts that the caller may read', async () => {
+  test('requires two live artifacts that the caller may read', async () => {
     expect(await problemOf(await compare('base=1/build'))).toMatchObject({
       status: 400,
       body: { field: 'head' },
@@ -165,7 +165,7 @@ describe('holders of a digest', () => {
     return holderListSchema.parse(await answer.json()).items.map(({ id }) => id)
   }
 
-  test('are those that the caller may read, the newest first', async () => {
+  test('are those that the caller may read, newest first', async () => {
     expect(await holders('')).toEqual(mine)
     const admin = await server.token({ project: undefined, scope: 'admin' })
     expect(await holders('', admin)).toEqual([theirs, ...mine])
@@ -175,7 +175,7 @@ describe('holders of a digest', () => {
     expect((await server.send(path, { token: narrow })).status).toBe(403)
   })
 
-  test('say where the file is, once for each tree', async () => {
+  test('have the path of the file, found once per tree', async () => {
     const again = await putTree(64, [{ name: 'b/deep', content: 'two places, one tree' }])
     const both = await putTree(65, [{ name: 'b/deep', content: 'two places, one tree' }])
     const digest = digestOf('two places, one tree')
@@ -200,7 +200,7 @@ describe('holders of a digest', () => {
     expect(found).toEqual(mine)
   })
 
-  test('are none for an unknown digest, and a malformed one is refused', async () => {
+  test('are none for an unknown digest, and a malformed digest is rejected', async () => {
     const unknown = await server.send(`/api/v1/digests/sha256:${'0'.repeat(64)}`)
     expect(await unknown.json()).toEqual({ items: [], nextCursor: null })
     expect(await problemOf(await server.send('/api/v1/digests/abc'))).toMatchObject({
@@ -211,7 +211,7 @@ describe('holders of a digest', () => {
 })
 
 describe('project settings', () => {
-  test('are for administrators, and are kept', async () => {
+  test('can be changed by administrators, and are kept', async () => {
     const patch = async (json: unknown, token?: string) =>
       await server.send('/api/v1/projects/octo/app', {
         method: 'PATCH',
@@ -225,7 +225,7 @@ describe('project settings', () => {
     expect((await patch({ onConflict: 'maybe' }, admin)).status).toBe(400)
   })
 
-  test('of a project without uploads are set by administrators; others see no such project', async () => {
+  test('of a project without uploads can be set by administrators; others get not found', async () => {
     const admin = await server.token({ project: undefined, scope: 'admin' })
     const patch = async (token: string): Promise<number> => {
       const json = { onConflict: 'replace' }
@@ -250,7 +250,7 @@ describe('tokens', () => {
     expect(await list.json()).toMatchObject({ total: 1 })
   })
 
-  test('of a project are minted for whoever may write there, with less and for no longer', async () => {
+  test('of a project are minted for its writers, with no more rights and no longer life than theirs', async () => {
     const writer = await server.token({ scope: 'write', expiresInSeconds: 3600 })
     const post = async (json: object): Promise<Response> =>
       await server.send('/api/v1/tokens', { method: 'POST', token: writer, json })
@@ -268,7 +268,7 @@ describe('tokens', () => {
       expect((await post(json)).status).toBe(403)
   })
 
-  test('are refused to others, and when they would be of nothing', async () => {
+  test('are rejected for others, and without a project', async () => {
     const post = async (json: unknown, token?: string) =>
       (
         await server.send('/api/v1/tokens', {

@@ -1,4 +1,4 @@
-/** Strict projects: a job replaces and deletes only what it made itself, whichever way it asks. */
+/** Strict projects: a job may replace and delete only its own artifacts, on every route. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -12,7 +12,7 @@ let projects = 0
 
 interface StrictProject {
   project: string
-  /** What job `build` made in run 1, under the name `dist`. */
+  /** The artifact `dist`, made by job `build` in run 1. */
   held: number
   tokenOf(job: string): Promise<string>
   put(name: string, token: string, query?: string): Promise<Response>
@@ -48,7 +48,7 @@ const refusal = (id: number): object => ({
 })
 
 describe('replacing', () => {
-  test('by the job that made it and by a person, not by another job of the run', async () => {
+  test('is allowed to the job that made it and to a person, but not to another job of the run', async () => {
     const { project, held, tokenOf, put } = await strictProject()
     const other = await put('dist', await tokenOf('test'), '?overwrite=true')
     expect(await problemOf(other)).toMatchObject(refusal(held))
@@ -58,7 +58,7 @@ describe('replacing', () => {
     expect(person.status).toBe(201)
   })
 
-  test('by `trove upload --overwrite` is refused before anything is sent', async () => {
+  test('with `trove upload --overwrite` is rejected before anything is sent', async () => {
     const { project, held, tokenOf } = await strictProject()
     const directory = await mkdtemp(join(tmpdir(), 'trove-strict-'))
     try {
@@ -82,7 +82,7 @@ describe('replacing', () => {
     }
   })
 
-  test('by stock clients, where the project replaces names', async () => {
+  test('is restricted for stock clients too, if the project replaces names', async () => {
     const { tokenOf } = await strictProject({ strict: true, onConflict: 'replace' })
     const create = async (job: string) =>
       await callerOf(server.url, await tokenOf(job), 'test').twirp('CreateArtifact', {
@@ -114,13 +114,13 @@ describe('recording a run', () => {
     body: { detail: expect.stringContaining('job __record records this run') as string },
   }
 
-  test('is for the job that began to, and for persons', async () => {
+  test('is allowed to the job that began it, and to persons', async () => {
     const { project, tokenOf, record } = await recorder()
     const own = await tokenOf('__record')
     expect(await record(own, 'a')).toMatchObject({ status: 200 })
     const other = await tokenOf('test')
     expect(await record(other, 'b')).toMatchObject(refused)
-    // Nor does it add to what it has found out the name of.
+    // Nor may it append to a recording whose id it found out.
     expect(await record(other, 'a', 1)).toMatchObject(refused)
     expect(await record(own, 'a', 1)).toMatchObject({ status: 200 })
     expect(await record(own, 'c')).toMatchObject({ status: 200 })
@@ -131,7 +131,7 @@ describe('recording a run', () => {
     })
   })
 
-  test('is for all jobs of the run where the project is not strict', async () => {
+  test('is allowed to all jobs of the run if the project is not strict', async () => {
     const { tokenOf, record } = await recorder({ strict: false })
     expect(await record(await tokenOf('__record'), 'a')).toMatchObject({ status: 200 })
     expect(await record(await tokenOf('test'), 'b')).toMatchObject({ status: 200 })
@@ -139,13 +139,13 @@ describe('recording a run', () => {
 })
 
 describe('deleting', () => {
-  test('one artifact: by its own job, not by another', async () => {
+  test('one artifact is allowed to its own job, but not to another', async () => {
     const { held, tokenOf, remove } = await strictProject()
     expect(await problemOf(await remove(held, await tokenOf('test')))).toMatchObject(refusal(held))
     expect((await remove(held, await tokenOf('build'))).status).toBe(200)
   })
 
-  test('by the stock client that overwrites', async () => {
+  test('is restricted for the stock client that overwrites', async () => {
     const { tokenOf } = await strictProject()
     const remove = async (job: string) =>
       await callerOf(server.url, await tokenOf(job), 'test').twirp('DeleteArtifact', {
@@ -155,7 +155,7 @@ describe('deleting', () => {
     expect(await remove('build')).toMatchObject({ status: 200 })
   })
 
-  test('what matches a filter leaves the others out, and a run is for persons', async () => {
+  test('by filter leaves out what other jobs made, and deleting a run requires a person', async () => {
     const { project, held, tokenOf, put } = await strictProject()
     const token = await tokenOf('test')
     const own = ((await (await put('report', token)).json()) as { id: number }).id
@@ -173,7 +173,7 @@ describe('deleting', () => {
   })
 })
 
-test('a project that is not strict lets jobs of a run merge and overwrite; null follows the server', async () => {
+test("a project that is not strict lets jobs of a run merge and overwrite; null means the server's setting", async () => {
   const { held, tokenOf, put, remove } = await strictProject({ strict: null })
   expect((await put('dist', await tokenOf('test'), '?overwrite=true')).status).toBe(201)
   const gone = await problemOf(await remove(held, await tokenOf('test')))

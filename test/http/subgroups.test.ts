@@ -1,4 +1,5 @@
-/** Projects in subgroups, as GitLab has them: one name everywhere, one address for it, and nothing of the groups above. */
+/** Projects in subgroups, as on GitLab: one name everywhere, one address, and no access from the
+ *  groups above. */
 import { createHash } from 'node:crypto'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { openSharedServer, problemOf } from './open-server.ts'
@@ -8,10 +9,10 @@ const above = 'acme/platform'
 const content = 'what the job made'
 
 let id: number
-/** Of the run before. */
+/** Run number of the last upload. */
 let idBefore: number
 const server = await openSharedServer()
-/** Of scope `write`, for `project` and for what looks like the group above it. */
+/** Tokens with scope `write`, for `project` and for what looks like the group above it. */
 let own: string
 let foreign: string
 beforeAll(async () => {
@@ -30,7 +31,7 @@ async function read(path: string, token = own): Promise<unknown> {
 }
 
 describe('the API', () => {
-  test('has the name as it is in what it says and is asked, and the address in links', async () => {
+  test('uses the name in messages and parameters, and the address in links', async () => {
     const links = { html: `${server.url}/acme~platform/api/actions/runs/12/artifacts/${id}` }
     expect(await read(`/api/v1/artifacts?project=${project}`)).toMatchObject({
       items: [
@@ -46,14 +47,14 @@ describe('the API', () => {
     expect(await read(compare)).toMatchObject({ base: { id: idBefore }, head: { id } })
   })
 
-  test('finds files by their digest in the project alone', async () => {
+  test('finds files by digest in that project alone', async () => {
     const digest = createHash('sha256').update(content).digest('hex')
     const path = `/api/v1/digests/sha256:${digest}`
     for (const query of ['', `?project=${project}`])
       expect(await read(path + query)).toMatchObject({ items: [{ id, project }] })
   })
 
-  test("of GitHub's clients has its address in two segments, in links too", async () => {
+  test("of GitHub's clients has the address in two segments, in links too", async () => {
     const base = '/repos/acme~platform/api/actions'
     const url = `${server.url}${base}/artifacts/${id}`
     expect(await read(`${base}/runs/12/artifacts`)).toMatchObject({
@@ -63,7 +64,7 @@ describe('the API', () => {
     expect((await server.send(`${base}/artifacts/${id}/zip`, { token: own })).status).toBe(302)
   })
 
-  test('changes its settings, and its quota binds', async () => {
+  test('changes its settings, and its quota applies', async () => {
     const admin = await server.token({ scope: 'admin' })
     const path = '/api/v1/projects/acme~platform/limited'
     const limited = await server.token({ project: 'acme/platform/limited' })
@@ -91,7 +92,7 @@ describe('the API', () => {
     expect(await read('/api/v1/artifacts', token)).toMatchObject({ total: 0 })
   })
 
-  test('refuses a second way to write a name', async () => {
+  test('rejects other spellings of the name', async () => {
     for (const path of [
       'stats?project=acme~platform/api',
       'artifacts?project=acme~platform/api',
@@ -114,7 +115,7 @@ describe('the API', () => {
       status: 404,
       body: { detail: expect.stringContaining('acme~platform/api') as string },
     })
-    // The same characters, as every reader of URLs has them.
+    // Escaped, but the same characters to every URL parser.
     await server.put('/api/v1/projects/acme%7Eplatform/api/runs/13/artifacts/x', { token: own })
   })
 })
@@ -122,7 +123,7 @@ describe('the API', () => {
 test.each([
   ['the group above', above, 'acme~platform/api', project],
   ['a project below', project, 'acme/platform', above],
-])('a token of %s is no use', async (_, held, place, name) => {
+])('a token of %s gives no access', async (_, held, place, name) => {
   const token = await server.token({ project: held })
   const job = await server.token({ project: held, run: 12, job: 'build', scope: 'job' })
   for (const bearer of [token, job]) {
@@ -153,7 +154,7 @@ describe('pages', () => {
     return { status: response.status, text: await response.text(), headers: response.headers }
   }
 
-  test('show the name, and link to each other by its address', async () => {
+  test('show the name, and link to each other by the address', async () => {
     const waiting = ['/', root]
     const seen = new Set<string>()
     while (waiting.length > 0) {
@@ -182,7 +183,7 @@ describe('pages', () => {
     for (const path of ['/', root, artifact]) expect((await open(path)).text).toContain(project)
   })
 
-  test('lead to the newest of a branch, and give a list of which a file can be made', async () => {
+  test('lead to the newest of a branch, and offer a list that can be saved as a file', async () => {
     const latest = await open(`${root}/latest/main/dist`)
     expect(latest.headers.get('location')).toBe(`${root}/actions/runs/12/artifacts/${id}`)
     const csv = await open(`${root}/artifacts?format=csv`)

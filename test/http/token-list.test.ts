@@ -1,4 +1,4 @@
-/** Which tokens are listed, who sees them, and how one is revoked by its id. */
+/** Listed tokens: which ones, who sees them, and revoking one by id. */
 import { expect, test } from 'vitest'
 import type { WireMintedToken } from '../../src/api/admin-messages.ts'
 import type { TokenRequest } from '../../src/auth/token-request.ts'
@@ -34,7 +34,7 @@ async function revokeById(id: string, as: TokenRequest): Promise<number> {
   return (await server.send(path, { method: 'POST', token, json: { id } })).status
 }
 
-test('what lasts is listed with who made it, and no token stands in the list', async () => {
+test('long-lived tokens are listed with who minted them, and the list contains no token', async () => {
   await mint({ run: 5, job: 'short' })
   await mint({ run: 5, job: 'long', expiresInSeconds: days(2) })
   const token = await mint({ scope: 'read', expiresInSeconds: days(30) })
@@ -56,7 +56,7 @@ test('what lasts is listed with who made it, and no token stands in the list', a
   expect(await list({}, `?limit=1&cursor=${nextCursor}`)).toMatchObject([{ job: 'long' }])
 })
 
-/** Answers the cookie. */
+/** Returns the cookie. */
 async function signIn(): Promise<string> {
   const token = await server.token({ scope: 'read', expiresInSeconds: days(3) })
   const answer = await server.send('/sign-in', {
@@ -69,12 +69,12 @@ async function signIn(): Promise<string> {
   return answer.headers.get('set-cookie')?.split(';')[0] ?? ''
 }
 
-test('a browser is signed in, and not listed, where the disk takes nothing', async () => {
+test('signing in works but is not listed while the disk accepts no writes', async () => {
   const cookie = await whileDiskRefuses(signIn)
   expect((await server.send('/octo/app', { token: null, headers: { cookie } })).status).toBe(200)
 })
 
-test('a browser that is signed in is listed, until that ends', async () => {
+test('a signed-in browser is listed until its session ends', async () => {
   const cookie = await signIn()
   const [session] = await list()
   expect(session).toMatchObject({ session: true, scope: 'read', state: 'valid' })
@@ -86,7 +86,7 @@ test('a browser that is signed in is listed, until that ends', async () => {
   expect((await list())[0]).toMatchObject({ id: session!.id, state: 'revoked' })
 })
 
-test('tokens are seen and revoked by those who may write their project', async () => {
+test('tokens are seen and revoked by writers of their project', async () => {
   const token = await mint({ scope: 'write', expiresInSeconds: days(30) })
   const [{ id } = { id: '' }] = await list()
   const other = { project: 'octo/other' }
@@ -115,7 +115,7 @@ test('tokens are seen and revoked by those who may write their project', async (
   })
 })
 
-test('a token that came of a revoked one is told as revoked, an ended one is forgotten', async () => {
+test('descendants of a revoked token are listed as revoked, and ended tokens are removed', async () => {
   const parent = await mint({ scope: 'write', expiresInSeconds: days(50) })
   const answer = await server.send('/api/v1/tokens', {
     method: 'POST',

@@ -1,4 +1,4 @@
-/** Tokens that are revoked: what is void then, what is not, and who may. */
+/** Revoking tokens: what is revoked, what is not, and who may revoke. */
 import { once } from 'node:events'
 import { type IncomingMessage, request } from 'node:http'
 import { cp, mkdtemp } from 'node:fs/promises'
@@ -46,7 +46,7 @@ async function revokeAll(token: string, project = 'octo/app'): Promise<Response>
   return await server.send(path, { method: 'POST', token })
 }
 
-/** The cookie of whoever signs in with a token. */
+/** Signs in with a token and returns the cookie. */
 async function signIn(token: string): Promise<string> {
   const answer = await server.send('/sign-in', {
     method: 'POST',
@@ -61,7 +61,7 @@ async function pageWith(cookie: string): Promise<number> {
   return (await server.send('/octo/app', { token: null, headers: { cookie } })).status
 }
 
-test('a revoked token is void, with what came of it, and nothing else is', async () => {
+test('a revoked token and its descendants are rejected, and no others', async () => {
   const leaked = await server.token({ expiresInSeconds: 3600 })
   const twin = await server.token({ expiresInSeconds: 3600 })
   const child = await mintWith(leaked)
@@ -78,12 +78,12 @@ test('a revoked token is void, with what came of it, and nothing else is', async
   })
   expect(await pageWith(session)).toBe(302)
   expect(await statusWith(twin)).toBe(200)
-  // Once more, as by a client that did not hear the answer.
+  // Repeated, as by a client that lost the response.
   expect((await revoke(leaked)).status).toBe(200)
   expect(await signIn(leaked)).toBe('')
 })
 
-test('a revocation that the disk does not take is told as failed, and holds until the next start', async () => {
+test('a revocation that cannot be written is reported as failed, and holds until the next start', async () => {
   const [leaked, all] = [await server.token(), await server.token({ project: 'octo/third' })]
   const admin = await server.token({ scope: 'admin' })
   const answers = await whileDiskRefuses(async () => [
@@ -95,12 +95,12 @@ test('a revocation that the disk does not take is told as failed, and holds unti
   expect(await statusWith(all, '/api/v1/artifacts?project=octo/third')).toBe(401)
 })
 
-test('what is no token of this server is not revoked', async () => {
+test('a token of another server cannot be revoked', async () => {
   expect((await revoke('a.b.c')).status).toBe(401)
   expect((await revoke('')).status).toBe(401)
 })
 
-test('all tokens of a project are void at once, those of jobs too, and later ones are not', async () => {
+test('all tokens of a project are revoked at once, those of jobs too, but not later ones', async () => {
   const job = await server.token({ scope: 'job', run: 1, job: 'build' })
   const person = await server.token({ project: 'Octo/App', scope: 'read' })
   const session = await signIn(person)
@@ -125,28 +125,31 @@ test('all tokens of a project are void at once, those of jobs too, and later one
 })
 
 test.each([
-  ['a token that is being minted', 'POST', '/api/v1/tokens', ['{"scope":', '"write"}']],
-  ['what is being uploaded', 'PUT', '/api/v1/projects/octo/app/runs/2/artifacts/b', ['a', 'b']],
-])('%s while its own is revoked is refused', async (_what, method, path, [first, rest]) => {
-  const own = await server.token({ expiresInSeconds: 3600 })
-  const headers = { authorization: `Bearer ${own}`, 'content-type': 'application/json' }
-  const slow = request(new URL(path, server.url), { method, headers })
-  const answered = once(slow, 'response')
-  slow.write(first)
-  // Let in before: another request that came after its first bytes has been answered.
-  await expect.poll(() => slow.socket?.bytesWritten ?? 0).toBeGreaterThan(0)
-  expect(await statusWith(own)).toBe(200)
-  expect((await revoke(own)).status).toBe(200)
-  slow.end(rest)
-  const [answer] = (await answered) as [IncomingMessage]
-  expect([answer.statusCode, await text(answer)]).toEqual([
-    401,
-    expect.stringContaining('the token was revoked'),
-  ])
-  expect(await liveNames()).toEqual(['a'])
-})
+  ['a token being minted', 'POST', '/api/v1/tokens', ['{"scope":', '"write"}']],
+  ['an upload in progress', 'PUT', '/api/v1/projects/octo/app/runs/2/artifacts/b', ['a', 'b']],
+])(
+  '%s is rejected when the token of the request is revoked meanwhile',
+  async (_what, method, path, [first, rest]) => {
+    const own = await server.token({ expiresInSeconds: 3600 })
+    const headers = { authorization: `Bearer ${own}`, 'content-type': 'application/json' }
+    const slow = request(new URL(path, server.url), { method, headers })
+    const answered = once(slow, 'response')
+    slow.write(first)
+    // The request has been authenticated: another one, sent after its first bytes, got a response.
+    await expect.poll(() => slow.socket?.bytesWritten ?? 0).toBeGreaterThan(0)
+    expect(await statusWith(own)).toBe(200)
+    expect((await revoke(own)).status).toBe(200)
+    slow.end(rest)
+    const [answer] = (await answered) as [IncomingMessage]
+    expect([answer.statusCode, await text(answer)]).toEqual([
+      401,
+      expect.stringContaining('the token was revoked'),
+    ])
+    expect(await liveNames()).toEqual(['a'])
+  },
+)
 
-test('a session that was signed out is void, wherever its cookie is', async () => {
+test('the session of a browser that signed out is revoked, wherever its cookie is', async () => {
   const token = await server.token()
   const [session, elsewhere] = [await signIn(token), await signIn(token)]
   const headers = { cookie: session, origin: server.url }
@@ -157,7 +160,7 @@ test('a session that was signed out is void, wherever its cookie is', async () =
   expect(await statusWith(token)).toBe(200)
 })
 
-/** Stops the server, and starts another on what it leaves, at the same time. */
+/** Stops the server and starts another on its directory, at the same time. */
 async function startAgain(): Promise<void> {
   const copy = await mkdtemp(join(tmpdir(), 'trove-'))
   await cp(server.dataDir, copy, { recursive: true })
@@ -167,7 +170,7 @@ async function startAgain(): Promise<void> {
   server.clock.now = now
 }
 
-test('what was revoked stays so when the server starts again', async () => {
+test('revocations survive a restart', async () => {
   const [single, ofProject] = [await server.token(), await server.token({ project: 'octo/other' })]
   await revoke(single)
   await revokeAll(ofProject, 'octo/other')
@@ -177,12 +180,12 @@ test('what was revoked stays so when the server starts again', async () => {
   expect(await statusWith(await server.token())).toBe(200)
 })
 
-test("an administrator's token is not of the project that it names, and takes along what outlives it", async () => {
+test("an administrator's token does not belong to the project it names, and revoking it revokes descendants that outlive it", async () => {
   const admin = await server.token({ scope: 'admin', expiresInSeconds: 60 })
   const child = await mintWith(admin, { scope: 'admin', expiresInSeconds: 1000 * 86_400 })
   expect((await revoke(admin)).status).toBe(200)
   expect((await revokeAll(await server.token())).status).toBe(200)
-  // Until whatever else is revoked is forgotten.
+  // Long enough for other revocations to be forgotten.
   for (let day = 0; day < 2; day++) server.clock.now += 200 * 86_400_000
   const json = { now: true }
   const token = await server.token({ scope: 'admin' })

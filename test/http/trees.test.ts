@@ -1,4 +1,4 @@
-/** What is different from a tree that the client has, by `GET /artifacts/{id}/tree?base=`. */
+/** Differences from a tree that the client has, by `GET /artifacts/{id}/tree?base=`. */
 import { describe, expect, test } from 'vitest'
 import { changesMediaType, manifestMediaType } from '../../src/api/negotiation.ts'
 import { changesHeader } from '../../src/core/manifest-changes.ts'
@@ -21,7 +21,7 @@ async function putTree(entries: TarEntry[], project = 'octo/app'): Promise<numbe
 const tree = async (id: number, base: number | string): Promise<Response> =>
   await server.send(`/api/v1/artifacts/${id}/tree?base=${base}`)
 
-/** Lines of the changes, and the times of all entries of the head. */
+/** Returns the lines of the changes, and the times of all entries of the head. */
 async function changesOf(response: Response, count: number) {
   expect(response.headers.get('content-type')).toBe(changesMediaType)
   const body = Buffer.from(await response.arrayBuffer())
@@ -47,7 +47,7 @@ const many = (count: number): TarEntry[] =>
   }))
 
 describe('the changes of a tree', () => {
-  test('are lines that are new or other, and paths that are gone, with all times', async () => {
+  test('are the new or changed lines and the removed paths, with all times', async () => {
     const base = await putTree([
       { name: 'edit', content: '1' },
       { name: 'gone', content: '2' },
@@ -68,13 +68,13 @@ describe('the changes of a tree', () => {
     expect(times.slice(-2)).toEqual([1_600_001_498, 1_600_001_499])
   })
 
-  test('are none of a tree that is the same', async () => {
+  test('are empty for an equal tree', async () => {
     const [base, head] = [await putTree(many(3)), await putTree(many(3))]
     expect((await changesOf(await tree(head, base), 3)).lines).toEqual([])
     expect((await changesOf(await tree(head, head), 3)).lines).toEqual([])
   })
 
-  test('are many where everything is other', async () => {
+  test('may cover every entry', async () => {
     const base = await putTree(many(2500))
     const head = await putTree(
       many(2500).map((entry) => ({ ...entry, content: `new ${entry.name}` })),
@@ -83,7 +83,7 @@ describe('the changes of a tree', () => {
   })
 })
 
-describe('the whole tree comes', () => {
+describe('the whole tree is sent', () => {
   test.each(['gone', 'deleted', "another's", 'expired'])('when the base is %s', async (how) => {
     const head = await putTree(many(2))
     let base = 999_999
@@ -106,7 +106,7 @@ describe('the whole tree comes', () => {
     await response.arrayBuffer()
   })
 
-  test('not when the base is nonsense', async () => {
+  test('except for a malformed base, which is rejected', async () => {
     const head = await putTree(many(1))
     expect(await problemOf(await tree(head, 'x'))).toMatchObject({ status: 400 })
   })

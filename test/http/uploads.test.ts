@@ -1,4 +1,4 @@
-/** The negotiated upload as a protocol: what a client may ask twice. */
+/** The protocol of negotiated uploads: requests that a client may repeat. */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -27,13 +27,13 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true })
 })
 
-/** Of a time that no artifact has, or the offer would be done at once. */
+/** Uses a time that no artifact has, since the offer would be done at once otherwise. */
 function offerOf(name: string, seconds: number): Offer {
   const timesDigest = `sha256:${digestOf(encodeTimes([seconds]))}`
   return { project: 'octo/app', run: 1, name, ...known, timesDigest }
 }
 
-/** A session in which nothing but the commit is left to do. */
+/** Opens a session in which only the commit is left to do. */
 async function begin(offer: Offer, seconds: number): Promise<string> {
   const opened = await server.send('/api/v1/uploads', { method: 'POST', json: offer })
   const { id, needs } = (await opened.json()) as { id: string; needs: string }
@@ -58,7 +58,7 @@ interface Committed {
 test.each([
   [false, 10],
   [true, 20],
-])('a commit that is repeated answers what it made (overwrite: %s)', async (overwrite, seconds) => {
+])('a repeated commit returns what it made (overwrite: %s)', async (overwrite, seconds) => {
   const offer = { ...offerOf(`twice-${seconds}`, seconds), overwrite }
   const id = await begin(offer, seconds)
   const first = await commit(id, offer)
@@ -69,7 +69,7 @@ test.each([
   expect(await second.json()).toMatchObject({ created: false, artifact: { id: artifact.id } })
 })
 
-test('equal offers at once of a tree that is known are all done, with one artifact', async () => {
+test('concurrent equal offers of a known tree are all done, with one artifact', async () => {
   const first = offerOf('offered', 25)
   expect((await commit(await begin(first, 25), first)).status).toBe(201)
   // Now the times are known too.
@@ -85,7 +85,7 @@ test('equal offers at once of a tree that is known are all done, with one artifa
   expect(new Set(answers.map(({ artifact }) => artifact.id)).size).toBe(1)
 })
 
-test('commits that race answer one artifact', async () => {
+test('concurrent commits return one artifact', async () => {
   const offer = offerOf('race', 30)
   const id = await begin(offer, 30)
   const answers = await Promise.all([1, 2, 3].map(async () => await commit(id, offer)))
@@ -96,7 +96,7 @@ test('commits that race answer one artifact', async () => {
   expect(answers.map(({ status }) => status).sort((a, b) => a - b)).toEqual([200, 200, 201])
 })
 
-test('commits that race while they stage a long manifest answer one artifact', async () => {
+test('concurrent commits return one artifact while they stage a long manifest', async () => {
   const files = Object.fromEntries(
     Array.from({ length: 3000 }, (_, index) => [`f${10_000 + index}`, Buffer.from(`${index}`)]),
   )
@@ -123,13 +123,13 @@ test('commits that race while they stage a long manifest answer one artifact', a
   expect(answers.map(({ status }) => status).sort((a, b) => a - b)).toEqual([200, 200, 201])
 })
 
-test('a commit of a session that is over does not take another artifact for its own', async () => {
+test('a commit of an ended session does not return an artifact that it did not make', async () => {
   const over = '0'.repeat(32)
   const offer = offerOf('other', 40)
   const refused = { code: 'session_ended' }
   expect(await problemOf(await commit(over, offer))).toMatchObject(refused)
   expect((await commit(await begin(offer, 40), offer)).status).toBe(201)
-  // Same tree, other times: what holds the name is not what this commit would have made.
+  // Same tree, other times: the artifact with the name is not what this commit would have made.
   expect(await problemOf(await commit(over, offerOf('other', 50)))).toMatchObject(refused)
   const foreign = { ...offer, job: 'another' }
   expect(await problemOf(await commit(over, foreign))).toMatchObject(refused)
