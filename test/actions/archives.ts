@@ -1,7 +1,7 @@
-/** Zips as a stock client writes them, near enough for the server: made by an independent writer. */
+/** Zips similar to those of a stock client, written by an independent library. */
 import { zipSync } from 'fflate'
 
-/** A zip of text files. `level` 0 stores. */
+/** Builds a zip of text files. `level` 0 stores them. */
 export function zipOf(files: Record<string, string | Uint8Array>, level: 0 | 6 = 6): Buffer {
   const entries = Object.fromEntries(
     Object.entries(files).map(([path, content]) => [
@@ -12,7 +12,7 @@ export function zipOf(files: Record<string, string | Uint8Array>, level: 0 | 6 =
   return Buffer.from(zipSync(entries, { level, mtime: new Date('2026-01-02T03:04:06Z') }))
 }
 
-/** Bytes that do not deflate, the same for the same seed. */
+/** Returns incompressible bytes, always the same for a seed. */
 export function noise(sizeBytes: number, seed = 1): Buffer {
   const bytes = Buffer.alloc(sizeBytes)
   let state = seed >>> 0

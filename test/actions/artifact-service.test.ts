@@ -1,4 +1,5 @@
-/** The artifact service beyond its rules of form: names, conflicts, re-runs, retention, Finalize, permissions. */
+/** The artifact service beyond the protocol rules: names, conflicts, re-runs, retention,
+ *  Finalize, permissions. */
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
@@ -14,7 +15,7 @@ beforeAll(async () => {
   return rig.close
 })
 
-/** Every test has a run of its own. */
+/** Each test has a run of its own. */
 function freshRun(): { run: number } {
   runs += 1
   return { run: runs }
@@ -24,7 +25,7 @@ async function stagingDirs(of: Rig): Promise<string[]> {
   return await readdir(join(of.dataDir, 'cas/staging/uploads'))
 }
 
-test('a zip comes back byte for byte, listed with its digest and size, and leaves nothing in staging', async () => {
+test('a zip is returned byte for byte and listed with its digest and size, and staging is left empty', async () => {
   const job = await rig.as(freshRun())
   const bytes = zipOf({ 'a.txt': 'hello', 'dir/b.txt': 'world' })
   const before = await stagingDirs(rig)
@@ -36,7 +37,7 @@ test('a zip comes back byte for byte, listed with its digest and size, and leave
   expect(await stagingDirs(rig)).toEqual(before)
 })
 
-test('a taken name is 409 in the known words, for every job of the attempt', async () => {
+test('a taken name is 409 with the known message, for every job of the attempt', async () => {
   const run = freshRun()
   const build = await rig.as(run)
   await build.upload('site', zipOf({ a: '1' }))
@@ -51,7 +52,7 @@ test('a taken name is 409 in the known words, for every job of the attempt', asy
   }
 })
 
-test('another attempt may use the name; reads see both and prefer the newest', async () => {
+test('another attempt may use the same name; reads see both and prefer the newest', async () => {
   const run = freshRun()
   const first = await rig.as(run)
   const firstId = await first.upload('site', zipOf({ a: 'first' }))
@@ -59,7 +60,7 @@ test('another attempt may use the name; reads see both and prefer the newest', a
   const secondId = await second.upload('site', zipOf({ a: 'second' }))
   const items = await second.list({ name_filter: 'site' })
   expect(items.map((item) => Number(item['database_id']))).toEqual([secondId, firstId])
-  // Both have one name: only the handle in the job id tells which is meant.
+  // Both have the same name; only the handle in the job id distinguishes them.
   const urls = await Promise.all(items.map((item) => second.signedUrl(item)))
   expect(urls.map((url) => new URL(url).pathname)).toEqual([
     `/artifacts/download/${secondId}/artifact.zip`,
@@ -69,7 +70,7 @@ test('another attempt may use the name; reads see both and prefer the newest', a
   expect(String(newest.body['signed_url'])).toContain(`/${secondId}/`)
 })
 
-test('overwriting is list, delete, create; the deleted one is gone from every view', async () => {
+test('overwriting is list, delete, create; the deleted artifact disappears from every view', async () => {
   const job = await rig.as(freshRun())
   const oldId = await job.upload('site', zipOf({ a: 'old' }))
   const [item] = await job.list({ name_filter: 'site' })
@@ -85,7 +86,7 @@ test('overwriting is list, delete, create; the deleted one is gone from every vi
   expect(newId).toBeGreaterThan(oldId)
 })
 
-test('the policy replace lets a second upload supersede the first when it is finalized, not before', async () => {
+test('with the policy replace, a second upload supersedes the first when finalized, not before', async () => {
   const replacing = await openRig({ environment: { TROVE_ON_CONFLICT: 'replace' } })
   try {
     const job = await replacing.as()
@@ -102,7 +103,7 @@ test('the policy replace lets a second upload supersede the first when it is fin
   }
 })
 
-test('an unfinished upload gives way to its own job at once and to another job after a while', async () => {
+test('an unfinished upload is replaced by its own job at once and by another job after a while', async () => {
   const run = freshRun()
   const build = await rig.as(run)
   const abandoned = await build.create('site')
@@ -118,7 +119,7 @@ test('an unfinished upload gives way to its own job at once and to another job a
   expect((await again.twirp('CreateArtifact', { name: 'site' })).status).toBe(200)
 })
 
-test('Finalize is idempotent: at once, at the same time, and long after', async () => {
+test('Finalize is idempotent: repeated at once, concurrently, and much later', async () => {
   const job = await rig.as(freshRun())
   const bytes = zipOf({ a: 'x', b: 'y' })
   await putBlocks(await job.create('site'), [['YQ==', bytes]])
@@ -131,7 +132,7 @@ test('Finalize is idempotent: at once, at the same time, and long after', async 
   expect(await job.list()).toHaveLength(1)
 })
 
-test('a repeated Finalize that waits is about its own upload, whatever begins under the name meanwhile', async () => {
+test('a repeated Finalize that waits applies to its own upload, even if another starts under the name meanwhile', async () => {
   let reach: () => void = () => undefined
   let release: () => void = () => undefined
   const reached = new Promise<void>((resolve) => {
@@ -155,7 +156,7 @@ test('a repeated Finalize that waits is about its own upload, whatever begins un
     const first = job.finalize('site', bytes)
     await reached
     const repeated = job.finalize('site', bytes)
-    // It has found the upload once another request of the same kind has been answered.
+    // Once another request of the same kind has been answered, it has found the upload.
     expect((await job.finalize('other', bytes)).status).toBe(404)
     const next = zipOf({ a: 'a longer second' })
     await putBlocks(await job.create('site'), [['YQ==', next]])
@@ -167,7 +168,7 @@ test('a repeated Finalize that waits is about its own upload, whatever begins un
   }
 })
 
-test('a Finalize that says another length or hash is 400 with both values, before and after the artifact exists', async () => {
+test('a Finalize with another length or hash is 400 with both values, before and after the artifact exists', async () => {
   const job = await rig.as(freshRun())
   const bytes = zipOf({ a: 'x' })
   const other = Buffer.concat([bytes, Buffer.from('!')])
@@ -189,7 +190,7 @@ test('a Finalize that says another length or hash is 400 with both values, befor
   expect(await job.list()).toHaveLength(1)
 })
 
-test('Finalize without a block list, or without an upload, says so', async () => {
+test('Finalize without a block list, or without an upload, reports that', async () => {
   const job = await rig.as(freshRun())
   const target = await job.create('site')
   await putBlock(target, 'YQ==', Buffer.from('x'))
@@ -199,7 +200,7 @@ test('Finalize without a block list, or without an upload, says so', async () =>
   expect((await job.finalize('nothing', Buffer.from('x'))).status).toBe(404)
 })
 
-test('a zip cut short is refused and nothing of it is visible', async () => {
+test('a truncated zip is rejected and nothing of it becomes visible', async () => {
   const job = await rig.as(freshRun())
   const bytes = zipOf({ a: 'x'.repeat(500), b: 'y' }).subarray(0, -30)
   await putBlocks(await job.create('site', { mime_type: 'application/zip' }), [['YQ==', bytes]])
@@ -208,7 +209,7 @@ test('a zip cut short is refused and nothing of it is visible', async () => {
   expect(await job.list()).toEqual([])
 })
 
-test('refused uploads leave staging with the next start, good ones in progress stay', async () => {
+test('rejected uploads are removed from staging at the next start, valid ones in progress are kept', async () => {
   const first = await openRig()
   const job = await first.as()
   const bytes = zipOf({ a: 'x' })
@@ -227,7 +228,7 @@ test('refused uploads leave staging with the next start, good ones in progress s
   }
 })
 
-test('the expiry a client asks for is moved into the bounds, and expired means gone', async () => {
+test('the expiry that a client requests is clamped to the bounds, and an expired artifact is gone', async () => {
   const timed = await openRig({ environment: { TROVE_RETENTION_MAX_DAYS: '100' } })
   try {
     const job = await timed.as({ expiresInSeconds: 86_400 * 365 })
@@ -252,7 +253,7 @@ test('the expiry a client asks for is moved into the bounds, and expired means g
   }
 })
 
-test('a list is of the whole run and of nothing else; its filters really filter', async () => {
+test('a list covers the whole run and nothing else, and its filters take effect', async () => {
   const run = freshRun()
   const build = await rig.as(run)
   const id = await build.upload('one', zipOf({ a: '1' }))
@@ -281,7 +282,7 @@ test('an id of another run, as filter or as handle, finds nothing', async () => 
   expect(await theirs.list()).toHaveLength(1)
 })
 
-test('messages that name another run or job than the token are forbidden', async () => {
+test("messages that name a run or job other than the token's are forbidden", async () => {
   const job = await rig.as(freshRun())
   const foreignRun = { workflow_run_backend_id: '99', name: 'x' }
   const foreignJob = { workflow_job_run_backend_id: 'test', name: 'x' }
@@ -299,7 +300,7 @@ test('messages that name another run or job than the token are forbidden', async
   }
 })
 
-test('a token that may only read lists and downloads, and can neither upload nor delete', async () => {
+test('a read-only token can list and download, but neither upload nor delete', async () => {
   const run = freshRun()
   await (await rig.as(run)).upload('site', zipOf({ a: '1' }))
   const reader = await rig.as({ ...run, scope: 'read' })
@@ -309,7 +310,7 @@ test('a token that may only read lists and downloads, and can neither upload nor
   expect((await reader.twirp('DeleteArtifact', { ...item })).status).toBe(403)
 })
 
-test('a block list that differs from the accepted one is refused, the same one again is fine', async () => {
+test('a block list that differs from the accepted one is rejected, the same list again is accepted', async () => {
   const job = await rig.as(freshRun())
   const bytes = zipOf({ a: 'x' })
   const target = await job.create('site')
@@ -326,7 +327,7 @@ test('a block list that differs from the accepted one is refused, the same one a
   expect(Buffer.from(await downloaded.arrayBuffer())).toEqual(bytes)
 })
 
-test('an unknown block in the list is 400 and names it', async () => {
+test('an unknown block in the list is 400 with its id', async () => {
   const job = await rig.as(freshRun())
   const target = await job.create('site')
   await putBlock(target, 'YQ==', Buffer.from('x'))
@@ -335,7 +336,7 @@ test('an unknown block in the list is 400 and names it', async () => {
   expect(await response.text()).toMatch(/<Code>InvalidBlockList<\/Code><Message>.*Yg==/)
 })
 
-test('signed URLs hold for their upload, their second, and their bytes only', async () => {
+test('signed URLs are valid only for their upload, until their second, and unmodified', async () => {
   const job = await rig.as(freshRun())
   const target = new URL(await job.create('one'))
   const other = new URL(await job.create('two'))
@@ -357,7 +358,7 @@ test('signed URLs hold for their upload, their second, and their bytes only', as
   expect(await put(target)).toContain('403 the signed URL expired at')
 })
 
-test('secrets of URLs stay out of the log', async () => {
+test('secrets in URLs are not logged', async () => {
   const job = await rig.as(freshRun())
   const sig = new URL(await job.create('one')).searchParams.get('sig') ?? ''
   await putBlock(await job.create('two'), 'YQ==', Buffer.from('x'))

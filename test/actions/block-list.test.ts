@@ -1,4 +1,4 @@
-/** The block list parser: reads what the SDKs write, refuses everything else. */
+/** The block list parser accepts what the SDKs write and rejects everything else. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { parseBlockList } from '../../src/actions/block-list.ts'
@@ -6,7 +6,7 @@ import { limits } from '../../src/core/limits.ts'
 
 const declaration = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
 
-test('any list is read in its order', () => {
+test('any list is read in order', () => {
   const id = fc.base64String({ minLength: 4, maxLength: 88 })
   fc.assert(
     fc.property(fc.array(id), fc.constantFrom('', '\n', '  '), (ids, blank) => {
@@ -25,7 +25,7 @@ test('an empty list has three spellings', () => {
   }
 })
 
-test('uncommitted blocks are like latest ones, committed ones do not exist', () => {
+test('uncommitted blocks count as latest, committed ones do not exist', () => {
   expect(
     parseBlockList('<BlockList><Uncommitted>YQ==</Uncommitted><Latest>Yg==</Latest></BlockList>'),
   ).toEqual(['YQ==', 'Yg=='])
@@ -34,7 +34,7 @@ test('uncommitted blocks are like latest ones, committed ones do not exist', () 
   )
 })
 
-test('anything else is refused', () => {
+test('anything else is rejected', () => {
   const wrong = [
     '',
     'x',
@@ -54,14 +54,14 @@ test('anything else is refused', () => {
   for (const xml of wrong) expect(() => parseBlockList(xml)).toThrow('malformed block list')
 })
 
-test('as many blocks as Azure knows are read, one more is too many', () => {
+test('as many blocks as Azure allows are accepted, one more is too many', () => {
   const list = (count: number): string =>
     `<BlockList>${'<Latest>YWJj</Latest>'.repeat(count)}</BlockList>`
   expect(parseBlockList(list(limits.blocksMax))).toHaveLength(limits.blocksMax)
   expect(() => parseBlockList(list(limits.blocksMax + 1))).toThrow('at most 50000')
 })
 
-test('hostile lengths of blank and of almost-ends are read in linear time', () => {
+test('very long blanks and unfinished end tags are parsed in linear time', () => {
   const size = 4 * 1024 * 1024
   const startedAt = performance.now()
   for (const xml of [

@@ -1,4 +1,4 @@
-/** What the stock clients are told, rule by rule of their retry behaviour. */
+/** Error responses to stock clients, according to their retry behaviour. */
 import { expect, test } from 'vitest'
 import { azureErrorResponse } from '../../src/actions/azure-error.ts'
 import { twirpErrorResponse } from '../../src/actions/twirp-error.ts'
@@ -19,7 +19,7 @@ async function twirp(error: StoreError): Promise<{ status: number; body: unknown
   return { status: response.status, body: await response.json() }
 }
 
-test('a taken name has the words that users search for', async () => {
+test('a taken name has the message that users search for', async () => {
   expect(await twirp(taken)).toEqual({
     status: 409,
     body: {
@@ -29,14 +29,14 @@ test('a taken name has the words that users search for', async () => {
   })
 })
 
-test('only failures that can pass have a Twirp status that is tried again', async () => {
+test('only transient errors have a Twirp status that is retried', async () => {
   expect((await twirp(busy)).status).toBe(503)
   expect((await twirp(full)).status).toBe(507)
   const expired = { artifactId: 1, expiredAt: 0, reason: 'retention' }
   expect(await twirp(storeError('artifact_expired', 'x', expired))).toMatchObject({ status: 404 })
 })
 
-test('overload on blob routes is 503, and messages survive XML', async () => {
+test('overload on blob routes is 503, and messages are escaped for XML', async () => {
   const response = azureErrorResponse(busy, 'r')
   expect(response.status).toBe(503)
   expect(response.headers.get('x-ms-error-code')).toBe('ServerBusy')
@@ -49,7 +49,7 @@ test('overload on blob routes is 503, and messages survive XML', async () => {
   )
 })
 
-test('a problem carries its code, its facts in wire form, and whether asking again can help', async () => {
+test('a problem has its code, its details in wire form, and whether a retry can help', async () => {
   const response = problemResponse(
     storeError('artifact_expired', 'gone', { artifactId: 3, expiredAt: 0, reason: 'retention' }),
     'r1',
@@ -70,7 +70,7 @@ test('a problem carries its code, its facts in wire form, and whether asking aga
   })
 })
 
-test('a problem names the limit and the setting that moves it', async () => {
+test('a problem names the limit and the setting that changes it', async () => {
   const error = storeError('too_large', 'x', {
     limit: 'bytes',
     limitValue: 5,
@@ -83,17 +83,17 @@ test('a problem names the limit and the setting that moves it', async () => {
   })
 })
 
-test('an unauthenticated problem says how to authenticate', () => {
+test('an unauthenticated problem names the authentication scheme', () => {
   const response = problemResponse(storeError('unauthenticated', 'x', { reason: 'no token' }), 'r')
   expect(response.headers.get('www-authenticate')).toContain('Bearer')
 })
 
-/** What no route has caught, here because the disk cannot even be asked for its room. */
+/** An error that no route handles: here even the free disk space cannot be determined. */
 test.each([
   ['POST', '/twirp/x/CreateArtifact', { code: 'internal', msg: expect.any(String) as string }],
   ['PUT', '/blob/artifacts/x', '<Code>InternalError</Code>'],
   ['PUT', '/api/v1/projects/a/b', { code: 'internal', detail: expect.any(String) as string }],
-])('a bug that %s %s meets is told as its clients read it', async (method, path, told) => {
+])('a bug met by %s %s is reported in the format of its clients', async (method, path, told) => {
   const context = {
     config: { contentUrl: null },
     log: createLog('error', () => {}),

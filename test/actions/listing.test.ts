@@ -1,4 +1,4 @@
-/** Runs of more artifacts than one page has, listed while others delete. */
+/** Listing runs with more artifacts than one page, during deletions. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { readRunArtifacts } from '../../src/actions/artifact-service.ts'
 import type { AppContext } from '../../src/http/context.ts'
@@ -27,7 +27,7 @@ async function largeRun(): Promise<{ run: Run; artifacts: Artifact[] }> {
   return { run, artifacts }
 }
 
-/** A context in which somebody deletes `victim` once the first page of a list is read. */
+/** Returns a context in which `victim` is deleted once the first page of a list is read. */
 function contextWith(victim: Artifact): AppContext {
   const findArtifacts: Metadata['findArtifacts'] = async (...asked) => {
     const page = await metadata.findArtifacts(...asked)
@@ -43,7 +43,7 @@ function contextWith(victim: Artifact): AppContext {
   return { metadata: { findArtifacts, findProject }, now: () => now } as unknown as AppContext
 }
 
-test('none is missing when another one is deleted between two pages', async () => {
+test('a deletion between two pages makes a list skip no other artifact', async () => {
   const { run, artifacts } = await largeRun()
   const place = { project: run.project, runNumber: run.number }
   const listed = await readRunArtifacts(contextWith(artifacts.at(-1)!), place, {})

@@ -1,4 +1,4 @@
-/** Twirp requests are read as tolerantly as the clients write them. */
+/** Twirp requests are parsed as leniently as clients need. */
 import { expect, test } from 'vitest'
 import {
   parseCreateRequest,
@@ -9,7 +9,7 @@ import {
 const ids = { workflow_run_backend_id: '1', workflow_job_run_backend_id: 'build' }
 const digest = 'a'.repeat(64)
 
-test('snake_case and camelCase mean the same', () => {
+test('snake_case and camelCase are equivalent', () => {
   const snake = parseCreateRequest({
     ...ids,
     name: 'a',
@@ -39,7 +39,7 @@ test('an int64 may be text or a number, and is absent when it is 0', () => {
   }
 })
 
-test('fields that nobody knows are ignored, absent ones take their defaults', () => {
+test('unknown fields are ignored, absent ones have their defaults', () => {
   expect(parseListRequest({ ...ids, name_filter: '', future: { nested: [1] } })).toEqual({
     run: '1',
     job: 'build',
@@ -49,7 +49,7 @@ test('fields that nobody knows are ignored, absent ones take their defaults', ()
   expect(parseListRequest({})).toMatchObject({ run: '', job: '' })
 })
 
-test('a hash is taken only in its exact form', () => {
+test('a hash is accepted only in its exact form', () => {
   const digestOf = (hash: unknown): unknown =>
     parseFinalizeRequest({ ...ids, name: 'a', hash }).digest
   expect(digestOf(`sha256:${digest}`)).toBe(digest)
@@ -65,7 +65,7 @@ test('a hash is taken only in its exact form', () => {
   }
 })
 
-test('what is no object, or has a field of another type, is refused with its name', () => {
+test('a message that is not an object, or a field of another type, is rejected by name', () => {
   for (const body of [null, [], 'x', 1])
     expect(() => parseListRequest(body)).toThrow('body must be a JSON object')
   expect(() => parseCreateRequest({ ...ids, name: 5 })).toThrow('name must be a string')

@@ -1,5 +1,6 @@
-/** The 23 rules of GITHUB-PROTOCOL §1, one test each and named after it. What is a rule about the client is tested with
- *  the published clients, what is a rule about the server by hand, so that each field and status is seen. */
+/** The 23 rules of GITHUB-PROTOCOL §1, one test each, named after it. Rules about the client are
+ *  tested with the published clients, rules about the server by hand, so that each field and
+ *  status is checked. */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { once } from 'node:events'
@@ -73,7 +74,7 @@ async function file(name: string, content: string | Buffer): Promise<string> {
 }
 
 describe('Twirp', () => {
-  test('rule 1: it lives at the root of the origin, whatever path ACTIONS_RESULTS_URL has', async () => {
+  test('rule 1: it is at the root of the origin, whatever path ACTIONS_RESULTS_URL has', async () => {
     const path = await file('one.txt', 'one')
     const upload = await withClient((client) => client.uploadArtifact('one', [path], folder), {
       place: { url: `${rig.url}/some/path/` },
@@ -81,7 +82,7 @@ describe('Twirp', () => {
     expect(upload.id).toBeGreaterThan(0)
   })
 
-  test('rule 2: with github.com as server the client comes to us; with our own host it never would', async () => {
+  test('rule 2: the client uses our server with github.com or *.localhost as server URL, but not with our own host', async () => {
     const path = await file('two.txt', 'two')
     const lines = rig.logLines.length
     const attempt = withClient((client) => client.uploadArtifact('two', [path], folder), {
@@ -94,7 +95,7 @@ describe('Twirp', () => {
     })
   })
 
-  test('rule 3: a minted token is one the client can read, whatever the job is called', async () => {
+  test('rule 3: the client can parse a minted token, whatever the name of the job', async () => {
     const path = await file('three.txt', 'three')
     const job = 'größe (ubuntu, 20.x): 100%'
     const upload = await withClient((client) => client.uploadArtifact('three', [path], folder), {
@@ -103,7 +104,7 @@ describe('Twirp', () => {
     expect(upload.id).toBeGreaterThan(0)
   })
 
-  test('rule 4: requests are read in either case with numbers as text or not; defaults may be absent, strangers are ignored', async () => {
+  test('rule 4: requests are read in either case and with numbers as text or not; defaults may be absent, unknown fields are ignored', async () => {
     const job = await freshJob()
     const bytes = zipOf({ a: 'x' })
     const created = await job.twirp('CreateArtifact', {
@@ -123,7 +124,7 @@ describe('Twirp', () => {
     expect(await job.list({ name_filter: null, id_filter: null })).toHaveLength(1)
   })
 
-  test('rule 5: every answer is JSON with code and msg, whatever is wrong with the request', async () => {
+  test('rule 5: every response is JSON with code and msg, whatever is wrong with the request', async () => {
     const authorization = `Bearer ${await rig.token()}`
     const send = async (path: string, init: RequestInit): Promise<string> => {
       const response = await fetch(rig.url + path, init)
@@ -156,7 +157,7 @@ describe('Twirp', () => {
     )
   })
 
-  test('rule 6: only failures that can pass by themselves have a status that is tried again', () => {
+  test('rule 6: only transient errors have a status that is retried', () => {
     const retried = [429, 500, 502, 503, 504]
     const statuses = allCodes().map(
       (code) => [code, twirpErrorResponse(failure(code), 'r').status] as const,
@@ -164,7 +165,7 @@ describe('Twirp', () => {
     const againThere = statuses
       .filter(([, status]) => retried.includes(status))
       .map(([code]) => code)
-    // A damaged copy can be healed by another upload, an ended session is replaced by the next try.
+    // Another upload can heal a damaged copy, and the next try replaces an ended session.
     expect(againThere.sort()).toEqual(['blob_damaged', 'busy', 'session_ended', 'shutting_down'])
   })
 })
@@ -188,17 +189,17 @@ describe('blob uploads', () => {
     expect([...statuses, whole.status]).toEqual([201, 201, 201, 201, 201, 201])
   })
 
-  test('rule 8: overload is 503, and no failure has a status that the SDK takes for final although it can pass', () => {
+  test('rule 8: overload is 503, and no transient error has a status that the SDK considers final', () => {
     for (const code of allCodes()) {
       const { status } = azureErrorResponse(failure(code), 'r')
       expect([408, 429, 502, 504]).not.toContain(status)
-      // A full disk does not empty itself within the 16 s that the SDK tries.
+      // A full disk does not recover within the 16 s in which the SDK retries.
       if (retryableCodes.has(code) && code !== 'storage_full') expect([500, 503]).toContain(status)
     }
     expect(azureErrorResponse(failure('busy'), 'r').status).toBe(503)
   })
 
-  test('rule 9: a block sent again replaces the first, also while the first is still arriving', async () => {
+  test('rule 9: a block sent again replaces the first, even while the first is still arriving', async () => {
     const job = await freshJob()
     const target = await job.create('a')
     const path = new URL(target)
@@ -215,7 +216,7 @@ describe('blob uploads', () => {
     expect((await job.finalize('a', bytes)).status).toBe(200)
   })
 
-  test('rule 10: blocks arrive at once and in any order; the list decides', async () => {
+  test('rule 10: blocks may arrive concurrently and in any order; the list determines the content', async () => {
     const job = await freshJob()
     const target = await job.create('a')
     const bytes = zipOf({ a: noise(900_000) }, 0)
@@ -245,7 +246,7 @@ describe('blob uploads', () => {
     })
   })
 
-  test('rule 12: the signed upload URL has the shape that every SDK accepts', async () => {
+  test('rule 12: the signed upload URL has a form that every SDK accepts', async () => {
     const url = new URL(await (await freshJob()).create('a'))
     expect(url.pathname).toMatch(/^(\/[A-Za-z0-9-]+){2,}$/)
     const keys = [...url.searchParams.keys()]
@@ -270,7 +271,7 @@ describe('blob uploads', () => {
 })
 
 describe('downloads', () => {
-  test('rule 14: a zip is called a zip by type and path, a raw file by neither', async () => {
+  test('rule 14: a zip has the type and file name of a zip, a raw file has neither', async () => {
     const job = await freshJob({ userAgent: '@actions/artifact-6.2.1' })
     await job.upload('zip', zipOf({ a: 'x' }))
     await job.upload('notes.txt', Buffer.from('text'), { version: 7, mime_type: 'text/plain' })
@@ -317,7 +318,7 @@ describe('downloads', () => {
     expect(await listing('@actions/artifact-6.1.0')).toHaveProperty('digest')
   })
 
-  test('rule 16: a zip for a stock client that fails half-way ends in a poison tail and a clean end', async () => {
+  test('rule 16: a zip for a stock client that fails part-way ends in a poison tail and a normal end', async () => {
     const job = await freshJob()
     const bytes = zipOf(
       Object.fromEntries(
@@ -338,7 +339,7 @@ describe('downloads', () => {
     expect(body.subarray(-4096)).toEqual(Buffer.alloc(4096, 0xff))
   })
 
-  test('rule 17: bodies are never encoded, whatever the request would accept', async () => {
+  test('rule 17: bodies are never encoded, whatever the request accepts', async () => {
     const job = await freshJob()
     await job.upload('zip', zipOf({ a: 'x'.repeat(10_000) }))
     await job.upload('notes.txt', Buffer.from('x'.repeat(10_000)), {
@@ -355,7 +356,7 @@ describe('downloads', () => {
     }
   })
 
-  test('rule 18: the digest is of the very bytes that are sent, for every client', async () => {
+  test('rule 18: for every client the digest is that of the bytes it is sent', async () => {
     for (const userAgent of ['@actions/artifact-2.3.2', '@actions/artifact-6.2.1', 'curl/8']) {
       const job = await freshJob({ userAgent })
       await job.upload('zip', zipOf({ a: 'x', b: 'y' }))
@@ -377,7 +378,7 @@ describe('downloads', () => {
     }
   })
 
-  test('rule 19: sixty downloads that start at once all arrive', async () => {
+  test('rule 19: sixty concurrent downloads all succeed', async () => {
     const job = await freshJob()
     const expected = new Map<string, string>()
     await Promise.all(
@@ -400,7 +401,7 @@ describe('downloads', () => {
     expect(new Map(seen)).toEqual(expected)
   })
 
-  test('rule 20: REST answers JSON, and its zip is exactly 302 with an absolute location that needs no token', async () => {
+  test('rule 20: REST returns JSON, and its zip is exactly 302 with an absolute location that needs no token', async () => {
     const job = await freshJob()
     const bytes = zipOf({ a: 'x' })
     const id = await job.upload('site', bytes)
@@ -423,7 +424,7 @@ describe('downloads', () => {
 })
 
 describe('both', () => {
-  test('rule 21: a refusal is sent after the body was read, so that its words arrive', async () => {
+  test('rule 21: an error is sent after the body was read, so that its message arrives', async () => {
     const target = new URL(await (await freshJob()).create('a'))
     target.searchParams.set('sig', 'wrong')
     const lines = rig.logLines.length
@@ -439,7 +440,7 @@ describe('both', () => {
     ).toHaveLength(3)
   })
 
-  test('rule 22: names that the client lets through are refused here', async () => {
+  test('rule 22: names that the client accepts are rejected here', async () => {
     const job = await freshJob()
     for (const name of [
       '',
@@ -469,7 +470,7 @@ describe('both', () => {
     }
   })
 
-  test('rule 23: a body that falls silent is cut off, and the same upload can go on', async () => {
+  test('rule 23: a silent body is cut off, and the same upload can continue', async () => {
     const impatient = await openRig({ environment: { TROVE_IDLE_TIMEOUT: '1s' } })
     try {
       const job = await impatient.as()
@@ -491,7 +492,7 @@ describe('both', () => {
   })
 })
 
-/** Every code there is: the table is total over them. */
+/** All error codes, taken from the table, which is total over them. */
 const allCodes = (): ErrorCode[] => Object.keys(twirpErrors) as ErrorCode[]
 
 function failure(code: ErrorCode): StoreError {

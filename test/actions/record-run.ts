@@ -1,8 +1,8 @@
-/** What a runner tells of a run of `octo/demo`. */
+/** Records a run of `octo/demo` as a runner does. */
 import { expect } from 'vitest'
 import type { RecordedEvent } from '../../src/core/run-record.ts'
 
-/** All of it at once; the token says of which attempt it is. */
+/** Sends all events in one batch; the token determines the attempt. */
 export async function recordRun(
   { url, token }: { url: string; token: string },
   run: number,
@@ -16,7 +16,8 @@ export async function recordRun(
   expect([response.status, run]).toEqual([200, run])
 }
 
-/** A job `test` that failed in its second step after two seconds, and a job `deploy` that was passed over. */
+/** A job `test` that failed in its second step after two seconds, and a job `deploy` that was
+ *  skipped. */
 export const failedRun: RecordedEvent[] = [
   { type: 'run-started', at: 1000 },
   { type: 'job-named', at: 1000, job: { key: 'test', id: 'test', name: 'test / unit' } },

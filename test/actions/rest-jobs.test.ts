@@ -1,4 +1,4 @@
-/** Jobs over GitHub's REST API, by the requests that `gh run view` makes. */
+/** Jobs in GitHub's REST API, with the requests of `gh run view`. */
 import { strFromU8, unzipSync } from 'fflate'
 import { beforeAll, expect, test } from 'vitest'
 import type { RecordedEvent } from '../../src/core/run-record.ts'
@@ -11,7 +11,7 @@ let reader: Caller
 
 const base = '/repos/octo/demo/actions'
 
-/** Run 1 failed, and is tried again; of run 2 nothing is recorded. */
+/** Run 1 failed and has a second attempt; run 2 has no record. */
 beforeAll(async () => {
   rig = await openRig()
   await recordRun({ url: rig.url, token: await rig.token({ workflow: 'CI' }) }, 1, failedRun)
@@ -34,7 +34,7 @@ async function jobsOf(path: string): Promise<Listed> {
   return (await response.json()) as Listed
 }
 
-test('the jobs of a run are told with their steps, how they ended and when', async () => {
+test('the jobs of a run are listed with their steps, conclusions and times', async () => {
   const { total_count, jobs } = await jobsOf('runs/1/attempts/1/jobs')
   const at = (second: number): string => `1970-01-01T00:00:0${second}.000Z`
   const done = { status: 'completed', started_at: at(1) }
@@ -66,7 +66,7 @@ test('the jobs of a run are told with their steps, how they ended and when', asy
   ])
 })
 
-test('without an attempt the jobs are those of the newest one, and there are none of what was not recorded', async () => {
+test('without an attempt the jobs of the newest one are listed, and an unrecorded run has none', async () => {
   const { jobs } = await jobsOf('runs/1/jobs?filter=latest')
   expect(jobs).toMatchObject([{ name: 'again', run_attempt: 2, status: 'queued' }])
   expect(await jobsOf('runs/2/jobs')).toEqual({ total_count: 0, jobs: [] })
@@ -74,7 +74,7 @@ test('without an attempt the jobs are those of the newest one, and there are non
   expect((await reader.rest(`${base}/runs/1/jobs?filter=all`)).status).toBe(400)
 })
 
-test('jobs come in pages', async () => {
+test('jobs are paged', async () => {
   const response = await reader.rest(`${base}/runs/1/attempts/1/jobs?per_page=1&page=2`)
   expect(await response.json()).toMatchObject({ total_count: 2, jobs: [{ name: 'deploy' }] })
   expect(response.headers.get('link')).toContain('rel="prev"')
@@ -90,7 +90,7 @@ test('a job is found by its id, and its log is text', async () => {
   expect((await reader.rest(`${base}/jobs/99`)).status).toBe(404)
 })
 
-/** The members of the zip of logs and their texts, without instants. */
+/** The members of the zip of logs with their texts, without timestamps. */
 async function logsOf(path: string): Promise<Record<string, string>> {
   const response = await reader.rest(`${base}/${path}`)
   expect([path, response.status]).toEqual([path, 200])
@@ -100,7 +100,7 @@ async function logsOf(path: string): Promise<Record<string, string>> {
   )
 }
 
-test('the logs of a run are a zip with a folder for each job and a file for each step', async () => {
+test('the logs of a run are a zip with a folder per job and a file per step', async () => {
   expect(await logsOf('runs/1/attempts/1/logs')).toEqual({
     'test  unit/1_npm ci.txt': 'this is npm ci\n',
     'test  unit/2_npm test.txt': 'this is npm test\n',
@@ -109,7 +109,7 @@ test('the logs of a run are a zip with a folder for each job and a file for each
   expect((await reader.rest(`${base}/runs/2/logs`)).status).toBe(404)
 })
 
-test('logs of many pages are whole, whatever jobs are called and however their steps are mixed', async () => {
+test('logs of many pages are complete, whatever the names of jobs and however their steps are mixed', async () => {
   const texts: Record<string, string> = { 1: '', 2: '' }
   const named = (key: string, name: string): RecordedEvent => ({
     type: 'job-named',
@@ -152,7 +152,7 @@ test('logs of many pages are whole, whatever jobs are called and however their s
   })
 })
 
-test('who may not read a run learns nothing of its jobs', async () => {
+test('a caller who may not read a run learns nothing of its jobs', async () => {
   const [job] = (await jobsOf('runs/1/jobs')).jobs
   const stranger = await rig.as({ project: 'octo/other' })
   const ofOtherRun = await rig.as({ run: 2, scope: 'run' })

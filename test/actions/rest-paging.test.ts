@@ -1,4 +1,4 @@
-/** Pages of the REST subset: following `next` visits everything once. */
+/** Paging of the REST subset: following `next` visits every item once. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { linkHeader, parsePageRequest } from '../../src/actions/rest-paging.ts'
@@ -41,7 +41,7 @@ test('a list that fits has no links, a middle page has all four', () => {
   ])
 })
 
-test('values without sense are replaced and never refused', () => {
+test('invalid values are replaced and never rejected', () => {
   expect(parsePageRequest({ page: 'x', perPage: '0' })).toEqual({ page: 1, perPage: 30 })
   expect(parsePageRequest({ page: '-1', perPage: '1000' })).toEqual({ page: 1, perPage: 100 })
 })

@@ -1,5 +1,5 @@
-/** Runs and workflows over GitHub's REST API, by the requests that
- *  `dawidd6/action-download-artifact` and `gh run` make. */
+/** Runs and workflows in GitHub's REST API, with the requests of
+ *  `dawidd6/action-download-artifact` and `gh run`. */
 import { beforeAll, expect, test } from 'vitest'
 import type { RecordedEvent } from '../../src/core/run-record.ts'
 import { zipOf } from './archives.ts'
@@ -13,8 +13,8 @@ const sha = 'c'.repeat(40)
 const base = '/repos/octo/demo'
 const workflows = `${base}/actions/workflows`
 
-/** Oldest first. Runs 3 and 4 are of one commit, 4 of a pull request whose branch calls itself
- *  `main`; 2 has two attempts. */
+/** Oldest first. Runs 3 and 4 have the same commit; 4 is of a pull request whose branch is
+ *  called `main`; 2 has two attempts. */
 beforeAll(async () => {
   rig = await openRig()
   const facts = { workflow: 'CI', branch: 'main', event: 'push' }
@@ -70,7 +70,7 @@ async function numbersOf(path: string): Promise<number[]> {
   return (await runsOf(path)).map(({ id }) => id)
 }
 
-test('the runs of a workflow are found by branch, commit and event, newest first', async () => {
+test('the runs of a workflow can be filtered by branch, commit and event, newest first', async () => {
   expect(await numbersOf(`${workflows}/CI/runs`)).toEqual([4, 3, 2])
   expect(await numbersOf(`${workflows}/CI/runs?branch=main&event=push`)).toEqual([3, 2])
   expect(await numbersOf(`${workflows}/CI/runs?head_sha=${sha}`)).toEqual([4, 3])
@@ -78,7 +78,7 @@ test('the runs of a workflow are found by branch, commit and event, newest first
   expect(await numbersOf(`${base}/actions/runs?branch=none`)).toEqual([])
 })
 
-test('a workflow without a name is found by its file, and an unknown one names those that are known', async () => {
+test('a workflow without a name is found by its file, and the error for an unknown one lists the known ones', async () => {
   for (const name of ['release.yml', encodeURIComponent('.github/workflows/release.yml')])
     expect(await numbersOf(`${workflows}/${name}/runs`)).toEqual([1])
   const response = await reader.rest(`${workflows}/ci.yml/runs`)
@@ -95,7 +95,7 @@ interface Workflow {
   url: string
 }
 
-test('workflows that runs are known of have numbers, by which they and their runs are found', async () => {
+test('workflows with known runs have numbers, which find them and their runs', async () => {
   const response = await reader.rest(workflows)
   const listed = (await response.json()) as { total_count: number; workflows: Workflow[] }
   const path = '.github/workflows/release.yml'
@@ -119,26 +119,26 @@ test('workflows that runs are known of have numbers, by which they and their run
   expect((await reader.rest(`${workflows}/7`)).status).toBe(404)
 })
 
-// `gh` reads null as 0, and shows no run as long as one workflow is not found.
-test('the workflow of runs of which that is not known has no name', async () => {
+// `gh` reads null as 0, and shows no run if one workflow is not found.
+test('the workflow of runs with an unknown workflow has no name', async () => {
   const response = await reader.rest(`${workflows}/0`)
   expect(await response.json()).toMatchObject({ id: 0, name: null, path: null })
   expect((await reader.rest(`${workflows}/0/runs`)).status).toBe(404)
 })
 
-test('runs are found by how they ended and how far they are, in the newest attempt', async () => {
+test('runs can be filtered by conclusion and progress, in the newest attempt', async () => {
   const byStatus = async (status: string): Promise<number[]> =>
     await numbersOf(`${base}/actions/runs?status=${status}`)
   expect(await byStatus('success')).toEqual([2])
   expect(await byStatus('completed')).toEqual([2])
   expect(await byStatus('in_progress')).toEqual([3])
   expect(await byStatus('queued')).toEqual([])
-  // Of an attempt that was tried again.
+  // The conclusion of an attempt that was repeated does not count.
   expect(await byStatus('failure')).toEqual([])
   expect(await byStatus('timed_out')).toEqual([])
 })
 
-test('runs are found by when they were made', async () => {
+test('runs can be filtered by creation time', async () => {
   const made = await runsOf(`${base}/actions/runs`)
   const [newest, oldest] = [made[0]!.created_at, made.at(-1)!.created_at]
   const within = async (created: string): Promise<number[]> =>
@@ -156,14 +156,14 @@ test('runs are found by when they were made', async () => {
   expect(await within(day(newest, 1))).toEqual([])
 })
 
-test('a run is listed once, as its newest attempt, and ends as was recorded of it, if anything was', async () => {
+test('a run is listed once, as its newest attempt, with the recorded conclusion, if any', async () => {
   const [of4, of3, of2] = await runsOf(`${workflows}/CI/runs`)
   expect(of2).toMatchObject({ run_attempt: 2, status: 'completed', conclusion: 'success' })
   expect(of3).toMatchObject({ run_attempt: 1, status: 'in_progress', conclusion: null })
   expect(of4).toMatchObject({ status: null, conclusion: null })
 })
 
-test('of a pull request the repository is not told, since it can be a fork', async () => {
+test('the head repository of a pull request is unknown, since it can be a fork', async () => {
   const runs = await runsOf(`${base}/actions/runs`)
   expect(runs.map(({ id, head_repository }) => [id, head_repository.full_name])).toEqual([
     [4, null],
@@ -171,7 +171,7 @@ test('of a pull request the repository is not told, since it can be a fork', asy
     [2, 'octo/demo'],
     [1, 'octo/demo'],
   ])
-  // The action compares it with what it has of the runner, to the letter.
+  // The action compares it, case-sensitively, with the runner's repository name.
   const [first] = await runsOf('/repos/Octo/Demo/actions/runs?branch=release%2F1')
   expect(first).toMatchObject({ head_repository: { full_name: 'Octo/Demo' } })
 })
@@ -190,7 +190,7 @@ test('pages link to each other', async () => {
   expect(seen).toEqual([4, 3, 2, 1])
 })
 
-test('one run tells of which workflow it is, below either base', async () => {
+test('one run names its workflow, below either base path', async () => {
   for (const prefix of ['', '/api/v3']) {
     const response = await reader.rest(`${prefix}${base}/actions/runs/3`)
     expect(await response.json()).toMatchObject({
@@ -207,7 +207,7 @@ test('one run tells of which workflow it is, below either base', async () => {
   expect((await reader.rest(`${base}/actions/runs/99`)).status).toBe(404)
 })
 
-test('an earlier attempt of a run is asked for by its number', async () => {
+test('an earlier attempt of a run can be requested by number', async () => {
   const attempt = async (number: number): Promise<Response> =>
     await reader.rest(`${base}/actions/runs/2/attempts/${number}`)
   expect(await (await attempt(1)).json()).toMatchObject({ run_attempt: 1, conclusion: 'failure' })
@@ -217,7 +217,7 @@ test('an earlier attempt of a run is asked for by its number', async () => {
   expect([missing.status, await missing.json()]).toEqual([404, { message, status: '404' }])
 })
 
-test('a branch is there when a run of it is', async () => {
+test('a branch exists if it has a run', async () => {
   const response = await reader.rest(`${base}/branches/release%2F1`)
   expect(await response.json()).toMatchObject({ name: 'release/1' })
   expect((await reader.rest(`${base}/branches/${sha}`)).status).toBe(404)
@@ -227,12 +227,12 @@ test.each([
   ['actor=octocat', 'filtering runs by actor is not supported'],
   ['status=sucess', 'there is no status "sucess"'],
   ['created=yesterday', '"yesterday" is not a date such as 2026-11-29 or 2026-11-29T10:00:00Z'],
-])('a filter that says nothing here is refused, not passed over: %s', async (query, message) => {
+])('a filter that is not supported is rejected, not ignored: %s', async (query, message) => {
   const response = await reader.rest(`${base}/actions/runs?${query}`)
   expect([response.status, await response.json()]).toEqual([400, { message, status: '400' }])
 })
 
-test('who may not read a project learns nothing of its runs', async () => {
+test('a caller who may not read a project learns nothing of its runs', async () => {
   const stranger = await rig.as({ project: 'octo/other' })
   const ofOneRun = await rig.as({ run: 3, scope: 'run' })
   for (const path of [
@@ -250,7 +250,7 @@ test('who may not read a project learns nothing of its runs', async () => {
   expect((await fetch(`${rig.url}${base}/actions/runs`)).status).toBe(401)
 })
 
-test('a project without uploads has no runs, for those who may read it', async () => {
+test('a project without uploads has no runs, for callers who may read it', async () => {
   const fresh = await rig.as({ project: 'octo/fresh' })
   const response = await fresh.rest('/repos/octo/fresh/actions/runs')
   expect(await response.json()).toEqual({ total_count: 0, workflow_runs: [] })

@@ -1,4 +1,4 @@
-/** GitHub's REST subset: what its clients and `gh` read, and who may. */
+/** GitHub's REST subset: the fields that its clients and `gh` read, and permissions. */
 import SqliteDatabase from 'better-sqlite3'
 import { unzipSync } from 'fflate'
 import { join } from 'node:path'
@@ -54,7 +54,7 @@ test('a run is listed newest first, in pages that link to each other', async () 
   expect(named.artifacts.map(({ name }) => name)).toEqual(['part 3'])
 })
 
-test('a project without uploads has an empty list, for those who may read it', async () => {
+test('a project without uploads has an empty list, for callers who may read it', async () => {
   const reader = await rig.as({ project: 'octo/fresh' })
   for (const list of ['artifacts', 'runs/1/artifacts']) {
     const path = `/repos/octo/fresh/actions/${list}`
@@ -63,7 +63,7 @@ test('a project without uploads has an empty list, for those who may read it', a
   }
 })
 
-test('one artifact has the fields that clients read, and its links stay below the base they came from', async () => {
+test('one artifact has the fields that clients read, with links below the base path of the request', async () => {
   const run = { run: (runs += 1) }
   const bytes = zipOf({ a: 'x' })
   const job = await rig.as({ ...run, branch: 'main', sha: 'c'.repeat(40) })
@@ -82,7 +82,7 @@ test('one artifact has the fields that clients read, and its links stay below th
   }
 })
 
-test('deleting answers 204 once; the artifact is gone from lists and its zip is 410', async () => {
+test('deleting returns 204 once; the artifact disappears from lists and its zip is 410', async () => {
   const run = { run: (runs += 1) }
   const job = await rig.as(run)
   const path = `/repos/octo/demo/actions/artifacts/${await job.upload('site', zipOf({ a: 'x' }))}`
@@ -94,7 +94,7 @@ test('deleting answers 204 once; the artifact is gone from lists and its zip is 
   expect(list).toEqual({ total_count: 0, artifacts: [] })
 })
 
-test('what expired is marked so in its run, and its zip says it in the known words', async () => {
+test('an expired artifact is marked in its run, and its zip has the known message', async () => {
   const timed = await openRig({ environment: { TROVE_RETENTION_DAYS: '1' } })
   try {
     const job = await timed.as({ expiresInSeconds: 86_400 * 10 })
@@ -113,7 +113,7 @@ test('what expired is marked so in its run, and its zip says it in the known wor
   }
 })
 
-test('nobody learns of what another project has', async () => {
+test("a caller learns nothing of other projects' artifacts", async () => {
   const run = { run: (runs += 1) }
   const id = await (await rig.as(run)).upload('site', zipOf({ a: 'x' }))
   const stranger = await rig.as({ ...run, project: 'octo/other' })
@@ -122,7 +122,7 @@ test('nobody learns of what another project has', async () => {
     '/repos/octo/demo/actions/artifacts',
     `/repos/octo/demo/actions/artifacts/${id}`,
     `/repos/octo/demo/actions/artifacts/${id}/zip`,
-    // The id is right and the project is the stranger's own, but the artifact is not in it.
+    // The id exists and the project is the stranger's own, but the artifact is in another.
     `/repos/octo/other/actions/artifacts/${id}/zip`,
   ]) {
     const response = await stranger.rest(path)
@@ -140,7 +140,7 @@ test('nobody learns of what another project has', async () => {
   expect(removal.status).toBe(403)
 })
 
-test('gh and octokit are given a zip of a raw file, a browser the file', async () => {
+test('gh and octokit get a raw file in a zip, a browser gets the file', async () => {
   const job = await rig.as({ run: (runs += 1) })
   const content = noise(5000)
   const id = await job.upload('tool.bin', content, {
@@ -159,7 +159,7 @@ test('gh and octokit are given a zip of a raw file, a browser the file', async (
   expect(Buffer.from(await forCurl.arrayBuffer())).toEqual(content)
 })
 
-test('a media type that no header can carry is that of plain bytes, in new and in older artifacts', async () => {
+test('a media type that is invalid in a header is replaced by application/octet-stream, in new and older artifacts', async () => {
   const job = await rig.as({ run: (runs += 1) })
   const content = noise(5000)
   const download = async (id: number): Promise<string | null> => {
@@ -179,7 +179,7 @@ test('a media type that no header can carry is that of plain bytes, in new and i
   expect(await download(older)).toBe('application/octet-stream')
 })
 
-test('under the policy replace two jobs that race for a name both succeed, and the later one stays', async () => {
+test('with the policy replace two concurrent jobs both get a name, and the later one keeps it', async () => {
   const replacing = await openRig({ environment: { TROVE_ON_CONFLICT: 'replace' } })
   try {
     const [first, second] = [await replacing.as({ job: 'a' }), await replacing.as({ job: 'b' })]

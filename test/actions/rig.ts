@@ -1,4 +1,5 @@
-/** A server whose clock the test holds, and the calls of GitHub's protocol made by hand over real sockets. */
+/** A server with a settable clock, and the calls of GitHub's protocol made by hand over real
+ *  sockets. */
 import { mkdtemp, open, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -16,13 +17,13 @@ export interface Rig {
   dataDir: string
   logLines: string[]
   server: RunningServer
-  /** Moves the server's clock. */
+  /** Advances the server's clock. */
   advance(ms: number): void
-  /** A token of job `build` of run 1 of `octo/demo`, or what is asked for. */
+  /** Mints a token; defaults to job `build` of run 1 of `octo/demo`. */
   token(request?: TokenRequest): Promise<string>
-  /** A signed-in caller. */
+  /** Returns an authenticated caller. */
   as(request?: TokenRequest, options?: { userAgent?: string }): Promise<Caller>
-  /** Stops the server; the directory stays, for `openRig` to start on it again. */
+  /** Stops the server; its directory is kept, so that `openRig` can start on it again. */
   stop(): Promise<void>
   /** Stops the server and removes its directory. */
   close(): Promise<void>
@@ -36,13 +37,13 @@ export interface TwirpAnswer {
 export interface Caller {
   ids: { workflow_run_backend_id: string; workflow_job_run_backend_id: string }
   twirp(method: string, message: object): Promise<TwirpAnswer>
-  /** CreateArtifact; the signed URL. */
+  /** CreateArtifact; returns the signed URL. */
   create(name: string, message?: object): Promise<string>
-  /** The whole of an upload; the artifact's id. */
+  /** A whole upload; returns the artifact's id. */
   upload(name: string, bytes: Buffer, message?: object): Promise<number>
   finalize(name: string, bytes: Buffer): Promise<TwirpAnswer>
   list(filter?: object): Promise<Record<string, string>[]>
-  /** GetSignedArtifactURL as the client does it: with the ids that the list gave. */
+  /** GetSignedArtifactURL as clients call it, with the ids from the list. */
   signedUrl(item: Record<string, string>): Promise<string>
   rest(path: string, init?: RequestInit): Promise<Response>
 }
@@ -90,7 +91,8 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
   }
 }
 
-/** A token of job `build` of run 1 of `octo/demo`, or what is asked for, by the key of a data directory. */
+/** Mints a token with the key of a data directory; defaults to job `build` of run 1 of
+ *  `octo/demo`. */
 export async function tokenFor(
   dataDir: string,
   request: TokenRequest = {},
@@ -103,7 +105,7 @@ export async function tokenFor(
 
 export const service = '/twirp/github.actions.results.api.v1.ArtifactService'
 
-/** The calls of one client, by hand. */
+/** The calls of one client, made by hand. */
 export function callerOf(url: string, token: string, userAgent: string): Caller {
   const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString()) as {
     scp?: string
@@ -184,7 +186,7 @@ export async function putBlockList(
   })
 }
 
-/** Puts blocks and their list; throws unless all of it was created. */
+/** Puts blocks and their list; throws unless every request returns 201. */
 export async function putBlocks(
   target: string,
   blocks: [id: string, bytes: Buffer][],
@@ -203,7 +205,7 @@ async function expectCreated(response: Response): Promise<void> {
   if (response.status !== 201) throw new Error(`${response.status} ${text}`)
 }
 
-/** Flips bits near the end of the largest pack, where a download arrives last. */
+/** Flips bits near the end of the largest pack, which a download reads last. */
 export async function damageLastPack(rig: Rig): Promise<void> {
   const root = join(rig.dataDir, 'cas/packs')
   const packs: { path: string; size: number }[] = []

@@ -1,4 +1,4 @@
-/** Which clients can take a raw file. */
+/** Which clients can handle a raw file. */
 import { expect, test } from 'vitest'
 import { clientKindOf } from '../../src/actions/user-agent.ts'
 
