@@ -74,14 +74,14 @@ export function askThread<Request, Answer, News = never, More = never>(
   const opened = answerTo(openingId)
   // The rejection may have no other handler.
   opened.catch(() => {})
-  let tellDeath!: (error: Error) => void
+  let resolveDied!: (error: Error) => void
   const died = new Promise<Error>((resolve) => {
-    tellDeath = resolve
+    resolveDied = resolve
   })
   const die = (error: Error): void => {
     if (death !== undefined) return
     death = error
-    if (!isClosing) tellDeath(error)
+    if (!isClosing) resolveDied(error)
     failAll(error)
   }
 

@@ -44,13 +44,13 @@ export async function readNamedArtifact(
     handle === undefined
       ? await newestOf(context, principal, request)
       : await context.metadata.findArtifact(handle)
-  const isMeant =
+  const matches =
     found !== undefined &&
     found.name === request.name &&
     found.runNumber === place.runNumber &&
     isSameProject(found.project, place.project) &&
     isLive(found, context.now())
-  if (!isMeant) {
+  if (!matches) {
     throw storeError(
       'artifact_not_found',
       `run ${place.runNumber} has no artifact called ${JSON.stringify(request.name)}`,

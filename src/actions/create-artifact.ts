@@ -32,7 +32,7 @@ export async function createArtifact(
   const run = await context.metadata.ensureRun(identity, place.facts, now)
   const onConflict = await conflictPolicyOf(context, principal, run)
   if (onConflict === 'reject') {
-    await refuseRunaway(context, run, now)
+    await requireArtifactsLeft(context, run, now)
     // The request does not state the size; the upload adds at least one byte.
     await requireQuota(context, run.project, 1)
   }
@@ -63,7 +63,7 @@ export async function createArtifact(
   return `/blob/artifacts/${id}?se=${se}&sig=${sig}`
 }
 
-async function refuseRunaway(context: AppContext, run: Run, now: number): Promise<void> {
+async function requireArtifactsLeft(context: AppContext, run: Run, now: number): Promise<void> {
   const filter = { projectId: run.projectId, run: run.number, attempt: run.attempt }
   const { total } = await context.metadata.listArtifacts(filter, {
     limit: 1,

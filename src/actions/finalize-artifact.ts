@@ -71,7 +71,7 @@ function noUpload(job: string, name: string): Error {
 
 /** Responds to a Finalize that already succeeded: the same id for the same bytes, an error for
  *  others. */
-async function repeatedAnswer(
+async function repeatedResult(
   context: AppContext,
   upload: Upload,
   request: FinalizeRequest,
@@ -83,7 +83,7 @@ async function repeatedAnswer(
       what: 'artifact',
     })
   }
-  refuseLength(upload, request)
+  requireLength(upload, request)
   const form = await stockFormOf(context.metadata, artifact, 'other')
   // A rebuilt zip has a digest of its own, so what was sent cannot be compared.
   const sent: Digest | null = artifact.kind === 'tree' ? null : form.digest
@@ -106,14 +106,14 @@ async function finalizeUpload(
   { run, upload }: { run: Run; upload: Upload },
   request: FinalizeRequest,
 ): Promise<number> {
-  if (upload.state === 'done') return await repeatedAnswer(context, upload, request)
+  if (upload.state === 'done') return await repeatedResult(context, upload, request)
   if (upload.blockListDigest === null) {
     throw storeError('invalid_request', `no block list was uploaded for ${upload.name}`, {
       field: 'name',
     })
   }
   try {
-    refuseLength(upload, request)
+    requireLength(upload, request)
     const staged = await context.staging.readAssembled(upload.id, upload.blockListDigest)
     const onConflict = await conflictPolicyOf(context, principal, run)
     const { artifact } = await context.ingest.run({
@@ -131,7 +131,7 @@ async function finalizeUpload(
     if (hasCode(error, 'storage_full')) await context.staging.giveUp(upload.id, error)
     // Only the client can fix the other errors, with another request. The mark lets the next start
     // drop the staged bytes, since no client waits for them any more.
-    else if (error instanceof StoreError && !isCurable(error))
+    else if (error instanceof StoreError && !isTransient(error))
       await context.staging.markRefused(upload.id)
     throw error
   }
@@ -164,11 +164,11 @@ function expectedOf(request: FinalizeRequest): Pick<IngestJob, 'expected'> {
   return { expected: { sizeBytes: request.sizeBytes, digest: request.digest } }
 }
 
-function isCurable(error: StoreError): boolean {
+function isTransient(error: StoreError): boolean {
   return hasCode(error, 'busy') || hasCode(error, 'shutting_down')
 }
 
-function refuseLength(upload: Upload, request: FinalizeRequest): void {
+function requireLength(upload: Upload, request: FinalizeRequest): void {
   if (upload.sizeBytes === request.sizeBytes) return
   throw storeError(
     'length_mismatch',

@@ -59,7 +59,7 @@ function addArtifactRoutes(app: Hono<AppEnv>, context: AppContext, base: string)
     const listed = artifacts.filter((each) => each.state !== 'deleted').sort((a, b) => b.id - a.id)
     if (c.req.query('direction') === 'asc') listed.reverse()
     const { page, perPage } = pageRequestOf(c)
-    return await listAnswer(
+    return await listResponse(
       context,
       c,
       listed.slice((page - 1) * perPage, page * perPage),
@@ -69,14 +69,14 @@ function addArtifactRoutes(app: Hono<AppEnv>, context: AppContext, base: string)
 
   app.get(`${base}/artifacts`, async (c) => {
     const project = await findReadableProject(context, c)
-    if (project === undefined) return await listAnswer(context, c, [], 0)
+    if (project === undefined) return await listResponse(context, c, [], 0)
     const name = c.req.query('name')
     const { page, perPage } = pageRequestOf(c)
     const { artifacts, total } = await context.metadata.listArtifacts(
       { projectId: project.id, name },
       { limit: perPage, offset: (page - 1) * perPage, sort: 'newest', now: context.now() },
     )
-    return await listAnswer(context, c, artifacts, total)
+    return await listResponse(context, c, artifacts, total)
   })
 
   app.get(`${base}/artifacts/:id`, async (c) => {
@@ -117,7 +117,7 @@ async function readArtifact(
   return { principal, artifact }
 }
 
-async function listAnswer(
+async function listResponse(
   context: AppContext,
   c: AppRequest,
   artifacts: Artifact[],

@@ -21,7 +21,7 @@ const foundMax = 1000
 export function addRunRoutes(app: Hono<AppEnv>, context: AppContext, repository: string): void {
   app.get(`${repository}/actions/runs`, async (c) => {
     const project = await findReadableProject(context, c)
-    return await listRunsAnswer(context, c, project, {})
+    return await runListResponse(context, c, project, {})
   })
 
   for (const route of ['runs/:run', 'runs/:run/attempts/:attempt']) {
@@ -46,7 +46,7 @@ export function addRunRoutes(app: Hono<AppEnv>, context: AppContext, repository:
 
 /** Lists the runs of the route that match the query. GitHub does not list attempts as runs of
  *  their own. */
-export async function listRunsAnswer(
+export async function runListResponse(
   context: AppContext,
   c: AppRequest,
   project: Project | undefined,

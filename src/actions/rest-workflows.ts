@@ -6,7 +6,7 @@ import { projectParameter } from '../http/input.ts'
 import type { Project } from '../metadata/metadata.ts'
 import { findReadableProject, notFound } from './rest-access.ts'
 import { repositoryUrl, takePage } from './rest-links.ts'
-import { listRunsAnswer } from './rest-runs.ts'
+import { runListResponse } from './rest-runs.ts'
 import { workflowFields, workflowNumber } from './rest-workflow-fields.ts'
 
 /** The most recently used workflows. */
@@ -44,7 +44,7 @@ export function addWorkflowRoutes(
   app.get(`${workflows}/:workflow/runs`, async (c) => {
     const project = await findReadableProject(context, c)
     const workflow = await readWorkflow(context, project, c.req.param('workflow'))
-    return await listRunsAnswer(context, c, project, { workflow })
+    return await runListResponse(context, c, project, { workflow })
   })
 }
 

@@ -5,7 +5,7 @@ import { formatWireDigest } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
 import { requireBearer } from '../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv } from '../http/context.ts'
-import { sayProcessing } from '../http/body/processing.ts'
+import { sendProcessing } from '../http/body/processing.ts'
 import { readJsonBody } from '../http/body/request-body.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import {
@@ -36,18 +36,18 @@ export function createTwirpRoutes(context: AppContext): Hono<AppEnv> {
     const principal = await requireBearer(context, c)
     const request = parseCreateRequest(await readJsonBody(context, c))
     const path = await createArtifact(context, queue, principal, request)
-    return answer({ ok: true, signed_upload_url: publicOrigin(context, c) + path })
+    return jsonResponse({ ok: true, signed_upload_url: publicOrigin(context, c) + path })
   })
 
   app.post(`${service}/FinalizeArtifact`, async (c) => {
     const principal = await requireBearer(context, c)
     const request = parseFinalizeRequest(await readJsonBody(context, c))
-    const stopSaying = sayProcessing(c, limits.processingMs)
+    const stopSending = sendProcessing(c, limits.processingMs)
     try {
       const id = await queue.finalize(principal, request)
-      return answer({ ok: true, artifact_id: String(id) })
+      return jsonResponse({ ok: true, artifact_id: String(id) })
     } finally {
-      stopSaying()
+      stopSending()
     }
   })
 
@@ -59,21 +59,21 @@ export function createTwirpRoutes(context: AppContext): Hono<AppEnv> {
     for (const artifact of await listRunArtifacts(context, principal, request)) {
       artifacts.push(await listItem(context, artifact, client))
     }
-    return answer({ artifacts })
+    return jsonResponse({ artifacts })
   })
 
   app.post(`${service}/GetSignedArtifactURL`, async (c) => {
     const principal = await requireBearer(context, c)
     const request = parseNameRequest(await readJsonBody(context, c))
     const artifact = await readNamedArtifact(context, principal, request)
-    return answer({ signed_url: publicOrigin(context, c) + signDownload(context, artifact) })
+    return jsonResponse({ signed_url: publicOrigin(context, c) + signDownload(context, artifact) })
   })
 
   app.post(`${service}/DeleteArtifact`, async (c) => {
     const principal = await requireBearer(context, c)
     const request = parseNameRequest(await readJsonBody(context, c))
     const artifact = await deleteNamedArtifact(context, principal, request)
-    return answer({ ok: true, artifact_id: String(artifact.id) })
+    return jsonResponse({ ok: true, artifact_id: String(artifact.id) })
   })
 
   app.all('/twirp/*', (c) => twirpBadRoute(c.req.path))
@@ -98,6 +98,6 @@ async function listItem(
 }
 
 /** Not cached, since responses hold credentials. */
-function answer(body: object): Response {
+function jsonResponse(body: object): Response {
   return Response.json(body, { headers: { 'cache-control': 'no-store' } })
 }

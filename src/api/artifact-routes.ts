@@ -45,7 +45,7 @@ const conditional: ApiRoute['responses'] = {
 }
 
 /** Responses of routes that support range requests. */
-function inPart(description: string, mediaType: string): ApiRoute['responses'] {
+function rangeResponses(description: string, mediaType: string): ApiRoute['responses'] {
   return {
     200: bytes(description, mediaType),
     206: bytes('The requested range.', mediaType),
@@ -162,7 +162,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     operationId: 'readFile',
     summary: 'One file, whole or in part; gzip if accepted. `path` may contain slashes.',
     query: fileQuery,
-    responses: inPart('The file.', '*/*'),
+    responses: rangeResponses('The file.', '*/*'),
     errors: ranged,
   },
   {
@@ -207,7 +207,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
       operationId: format === 'zip' ? 'readZip' : 'readTarGz',
       summary: `The artifact as ${format}, whole or in part.`,
       query: archiveQuery,
-      responses: inPart('The archive.', type),
+      responses: rangeResponses('The archive.', type),
       errors: ranged,
     }
   }),
@@ -217,7 +217,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     operationId: 'readRunZip',
     summary: 'All artifacts of a run as one zip, one folder per artifact.',
     query: runArchiveQuery,
-    responses: inPart('The archive.', 'application/zip'),
+    responses: rangeResponses('The archive.', 'application/zip'),
     errors: ranged,
   },
   {

@@ -30,10 +30,10 @@ export function grantOf(request: TokenRequest, now: number): Principal {
     run: request.run === undefined ? null : { number: request.run, attempt: request.attempt ?? 1 },
     job: request.job ?? null,
     facts: {
-      branch: toldFact(request.branch),
-      sha: toldFact(request.sha),
-      workflow: toldFact(request.workflow),
-      event: toldFact(request.event),
+      branch: factOrNull(request.branch),
+      sha: factOrNull(request.sha),
+      workflow: factOrNull(request.workflow),
+      event: factOrNull(request.event),
     },
     issuedAt: now,
     expiresAt: now + (request.expiresInSeconds ?? tokenLifeSeconds) * 1000,
@@ -42,6 +42,6 @@ export function grantOf(request: TokenRequest, now: number): Principal {
 }
 
 /** Treats an empty value as absent: scripts pass on variables that are empty. */
-export function toldFact(fact: string | undefined): string | null {
+export function factOrNull(fact: string | undefined): string | null {
   return fact === undefined || fact === '' ? null : fact
 }

@@ -34,8 +34,8 @@ export function createApp(context: AppContext, renderer: Renderer): Hono<AppEnv>
     drainUnread,
     secure,
     onlyContentOnItsHost(context),
-    refuseWhileStopping(context),
-    refuseWithoutRoom(context),
+    rejectWhileStopping(context),
+    rejectWithoutRoom(context),
   )
   app.route('/', createOperationRoutes(context))
   app.route('/', createClientPackageRoutes())
@@ -45,24 +45,24 @@ export function createApp(context: AppContext, renderer: Renderer): Hono<AppEnv>
   app.route('/', createRestRoutes(context))
   app.route('/', createNativeRoutes(context))
   // Before the pages: their `/:owner/:repo` would match some of these paths.
-  app.all('/api/*', (c) => failureResponse(c, noRoute(app, c)))
+  app.all('/api/*', (c) => failureResponse(c, routeNotFound(app, c)))
   app.route('/', pages.routes)
   app.notFound(async (c) => {
-    const failure = noRoute(app, c)
-    return isOfBrowser(c) ? await pages.sendProblem(c, failure) : failureResponse(c, failure)
+    const failure = routeNotFound(app, c)
+    return expectsPage(c) ? await pages.sendProblem(c, failure) : failureResponse(c, failure)
   })
   app.onError((error, c) => failureResponse(c, error))
   return app
 }
 
-function noRoute(app: Hono<AppEnv>, c: AppRequest): Error {
+function routeNotFound(app: Hono<AppEnv>, c: AppRequest): Error {
   const what = `${c.req.method} ${c.req.path}`
   const allowed = methodsOf(app, c.req.path)
   if (allowed.length > 0) {
     const message = `there is no route ${what}; this path accepts ${allowed.join(', ')}`
     return storeError('method_not_allowed', message, { allowed })
   }
-  const isPage = isOfBrowser(c)
+  const isPage = expectsPage(c)
   const missing = isPage ? `there is no page ${c.req.path}` : `there is no route ${what}`
   // The path may contain a project in subgroups with its slashes unreplaced.
   const remedy =
@@ -86,7 +86,7 @@ function methodsOf({ router }: Hono<AppEnv>, path: string): string[] {
 }
 
 /** Whether the request comes from a browser that expects a page. */
-function isOfBrowser(c: AppRequest): boolean {
+function expectsPage(c: AppRequest): boolean {
   return c.req.method === 'GET' && c.req.header('accept')?.includes('text/html') === true
 }
 
@@ -107,7 +107,7 @@ function failureResponse(c: AppRequest, error: unknown): Response {
 
 /** nginx's status for a client that closed the connection before the response. Used in logs and
  *  metrics only, and not counted as a failure of ours. */
-const clientGone = 499
+const clientClosedRequest = 499
 
 function identify(context: AppContext): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
@@ -128,7 +128,7 @@ function identify(context: AppContext): MiddlewareHandler<AppEnv> {
     const durationMs = Math.round((performance.now() - startedAt) * 10) / 10
     const group = groupOf(c.req.path)
     const failure = c.get('failure')
-    const status = failure === 'aborted' ? clientGone : c.res.status
+    const status = failure === 'aborted' ? clientClosedRequest : c.res.status
     context.metrics.end(group, status, { durationMs, failure })
     // Never the query: a signed URL is a credential. `loggedPath` redacts content URLs, which have
     // theirs in the path.
@@ -180,7 +180,7 @@ const pagePolicy =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; " +
   "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
 
-function refuseWhileStopping(context: AppContext): MiddlewareHandler<AppEnv> {
+function rejectWhileStopping(context: AppContext): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     if (context.stopping.aborted && groupOf(c.req.path) !== 'operation') {
       throw storeError('shutting_down', 'the server is stopping', {})
@@ -191,17 +191,17 @@ function refuseWhileStopping(context: AppContext): MiddlewareHandler<AppEnv> {
 
 /** Requests that upload bytes or announce them. All others still work when the disk is nearly
  *  full. */
-const bringsBytes: readonly [method: string, path: RegExp][] = [
+const uploadRoutes: readonly [method: string, path: RegExp][] = [
   ['PUT', /^\/(?:blob|api\/v1\/projects)\//],
   ['POST', /^\/twirp\/.*\/CreateArtifact$/],
   ['POST', /^\/api\/v1\/uploads(?:\/[0-9a-f]+\/(?!commit$).*)?$/],
 ]
 
 /** Rejects uploads before the body is read, so that clients do not send it in vain. */
-function refuseWithoutRoom(context: AppContext): MiddlewareHandler<AppEnv> {
+function rejectWithoutRoom(context: AppContext): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     const { method, path } = c.req
-    if (bringsBytes.some(([each, pattern]) => each === method && pattern.test(path))) {
+    if (uploadRoutes.some(([each, pattern]) => each === method && pattern.test(path))) {
       await context.space.requireRoom()
     }
     await next()

@@ -6,7 +6,7 @@ import { get, type Server } from 'node:http'
 import { connect, type AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
 import type { AppEnv } from '../../src/http/context.ts'
-import { sayProcessing } from '../../src/http/body/processing.ts'
+import { sendProcessing } from '../../src/http/body/processing.ts'
 
 /** A server whose only response waits for `release`. */
 async function openSlowServer(): Promise<{ port: number; release(): void; close(): void }> {
@@ -16,7 +16,7 @@ async function openSlowServer(): Promise<{ port: number; release(): void; close(
   })
   const app = new Hono<AppEnv>()
   app.get('/', async (c) => {
-    const stopSaying = sayProcessing(c, 5)
+    const stopSaying = sendProcessing(c, 5)
     await released
     stopSaying()
     return c.text('late', 409)

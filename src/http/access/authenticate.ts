@@ -20,15 +20,15 @@ export function sessionCookie(origin: string): string {
 /** Authenticates by header or cookie. Errors: unauthenticated (no credential, or an invalid
  *  one), forbidden (form sent from another site). */
 export async function requirePrincipal(context: AppContext, c: AppRequest): Promise<Principal> {
-  return (await findBearer(context, c)) ?? (await findSession(context, c)) ?? refuseStranger()
+  return (await findBearer(context, c)) ?? (await findSession(context, c)) ?? throwUnauthenticated()
 }
 
 /** Authenticates by header only: for routes that browsers have no need for. */
 export async function requireBearer(context: AppContext, c: AppRequest): Promise<Principal> {
-  return (await findBearer(context, c)) ?? refuseStranger()
+  return (await findBearer(context, c)) ?? throwUnauthenticated()
 }
 
-function refuseStranger(): never {
+function throwUnauthenticated(): never {
   throw storeError('unauthenticated', 'authentication required: send Authorization: Bearer TOKEN', {
     reason: 'no token',
   })
@@ -80,7 +80,7 @@ export async function revokeToken(
   const { issuedAt, expiresAt } = principal
   const isSession = use === 'session'
   const isAdmin = mayAdminister(principal)
-  await lastingly(
+  await revokeDurably(
     () => revocations.addToken(id),
     metadata.revokeToken(
       {
@@ -112,7 +112,7 @@ export async function revokeProjectTokens(
   issuedUntil: number,
   asked: Asked,
 ): Promise<void> {
-  await lastingly(
+  await revokeDurably(
     () => revocations.addProject(project, issuedUntil),
     metadata.revokeProjectTokens(project, issuedUntil, asked),
   )
@@ -120,7 +120,7 @@ export async function revokeProjectTokens(
 
 /** Revokes in memory even if the write fails because the disk is full or read-only, so that a
  *  leaked token cannot be used meanwhile; the failure is still reported. */
-async function lastingly(revoke: () => void, written: Promise<void>): Promise<void> {
+async function revokeDurably(revoke: () => void, written: Promise<void>): Promise<void> {
   try {
     await written
   } catch (error) {

@@ -57,7 +57,7 @@ export function createIdTokenVerifier(
         })
         return { claims: payload, trusted }
       } catch (error) {
-        throw faultOf(error, { issuer, audience })
+        throw verificationError(error, { issuer, audience })
       }
     },
   }
@@ -97,7 +97,7 @@ async function findKeySet(issuer: string): Promise<KeySet> {
   }
 }
 
-function faultOf(
+function verificationError(
   error: unknown,
   { issuer, audience }: { issuer: string; audience: string },
 ): Error {

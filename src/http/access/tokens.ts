@@ -52,7 +52,7 @@ export function createTokenRoutes(context: AppContext): Hono<AppEnv> {
     }
     const token = await mintToken(context.keys.tokens, grant)
     await noteToken(context, token, { at: context.now(), by: actorOf(principal, 'api') })
-    return answerWith(c, token, grant)
+    return tokenResponse(c, token, grant)
   })
   app.get(`${apiRoot}/tokens`, async (c) => await listTokens(context, c))
   app.get(currentTokenPath, async (c) => await describeCurrent(context, c))
@@ -90,7 +90,7 @@ async function exchange(context: AppContext, c: AppRequest): Promise<Response> {
     const reason = `ID tokens of ${trusted.issuer} are not trusted for ${grant.project} (TROVE_OIDC)`
     throw forbidden(reason)
   }
-  return answerWith(c, await mintToken(context.keys.tokens, grant), grant)
+  return tokenResponse(c, await mintToken(context.keys.tokens, grant), grant)
 }
 
 async function listTokens(context: AppContext, c: AppRequest): Promise<Response> {
@@ -131,8 +131,8 @@ async function revoke(context: AppContext, c: AppRequest): Promise<Response> {
   const { token, id } = await parseBody(context, c, revocationRequestSchema)
   const revoked =
     id === undefined
-      ? await revokeHeld(context, token ?? '')
-      : await revokeNamed(context, await requirePrincipal(context, c), id)
+      ? await revokeByText(context, token ?? '')
+      : await revokeById(context, await requirePrincipal(context, c), id)
   const { scope, project, run, job, expiresAt } = revoked
   const message: WireRevokedToken = {
     scope,
@@ -144,13 +144,13 @@ async function revoke(context: AppContext, c: AppRequest): Promise<Response> {
   return c.json(message)
 }
 
-async function revokeHeld(context: AppContext, token: string): Promise<Principal> {
+async function revokeByText(context: AppContext, token: string): Promise<Principal> {
   const read = await readToken(context.keys.tokens, token)
   await revokeToken(context, read, { at: context.now(), by: null })
   return read.principal
 }
 
-async function revokeNamed(
+async function revokeById(
   context: AppContext,
   principal: Principal,
   id: string,
@@ -170,7 +170,7 @@ async function revokeAll(context: AppContext, c: AppRequest): Promise<Response> 
   return c.json(message)
 }
 
-function answerWith(c: AppRequest, token: string, grant: Principal): Response {
+function tokenResponse(c: AppRequest, token: string, grant: Principal): Response {
   c.header('cache-control', 'no-store')
   return c.json({ token, expiresAt: instant(grant.expiresAt) }, 201)
 }

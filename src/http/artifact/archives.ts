@@ -28,7 +28,7 @@ export function createArchiveRoutes(context: AppContext): Hono<AppEnv> {
       return await sendUnderLease(context, c, {
         artifacts: [artifact],
         represent: () => represent(context, artifact, options),
-        ...forSaving,
+        ...asAttachment,
       })
     })
   }
@@ -37,7 +37,7 @@ export function createArchiveRoutes(context: AppContext): Hono<AppEnv> {
     return await sendUnderLease(context, c, {
       artifacts,
       represent: () => representRunZip(context, artifacts),
-      ...forSaving,
+      ...asAttachment,
     })
   })
   app.get('/api/artifacts/:id{[0-9]+}/download', async (c) => {
@@ -47,7 +47,7 @@ export function createArchiveRoutes(context: AppContext): Hono<AppEnv> {
   return app
 }
 
-const forSaving = {
+const asAttachment = {
   mode: 'ranged',
   disposition: 'attachment',
   cacheControl: 'private, no-cache',

@@ -54,12 +54,12 @@ export async function artifactDetail(
     keptReason: keepingReason(artifact, defaultMs),
     expiresInSecondsMax: Math.floor(maxMs / 1000),
     damagedFiles,
-    ...(isOpen && (await othersOf(context, artifact, now))),
+    ...(isOpen && (await relatedFields(context, artifact, now))),
   }
 }
 
 /** The fields about other artifacts, for callers that may read the whole project. */
-async function othersOf(
+async function relatedFields(
   { metadata }: AppContext,
   artifact: Artifact,
   now: number,
@@ -155,7 +155,7 @@ export async function filterFor(
 }
 
 /** The requested expiry; undefined when the change has none. */
-function wantedEnd(
+function requestedExpiry(
   { expiresAt, expiresInSeconds }: z.infer<typeof retentionChangeSchema>,
   now: number,
 ): number | undefined {
@@ -170,7 +170,7 @@ async function changeRetention(context: AppContext, c: AppRequest): Promise<Resp
   const retention = await retentionOf(context, artifact.project)
   const now = context.now()
   const { pinned } = change
-  const wantedAt = wantedEnd(change, now)
+  const wantedAt = requestedExpiry(change, now)
   const ending = {
     ...(pinned !== undefined && { pinned }),
     ...(wantedAt !== undefined && { expiresAt: changedExpiresAt(wantedAt, retention, now) }),

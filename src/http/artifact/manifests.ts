@@ -63,7 +63,7 @@ async function manifestPage(
   { limit, first }: { limit: number; first: number },
 ): Promise<Response> {
   const tag = etag(artifact, `;${first}+${limit}`)
-  const unread = answerUnread(c, tag)
+  const unread = preconditionResponse(c, tag)
   if (unread !== undefined) return unread
   const items: ListedEntry[] = []
   for await (const listed of walkEntries(context.metadata, artifact.id, first)) {
@@ -84,7 +84,7 @@ async function manifestStream(
 ): Promise<Response> {
   const directory = withoutEndSlashes(under)
   const tag = etag(artifact, directory === '' ? '' : `;${encodeURIComponent(directory)}`)
-  const unread = answerUnread(c, tag)
+  const unread = preconditionResponse(c, tag)
   if (unread !== undefined) return unread
   const lines = linesOf(messages(walkSubtree(context.metadata, artifact.id, directory)))
   // Read before the headers, so that an immediate failure or a missing path still gets a status.
@@ -111,7 +111,7 @@ function etag(artifact: Artifact, view: string): string {
 }
 
 /** Returns the response if the preconditions decide it, without reading any entry. */
-function answerUnread(c: AppRequest, tag: string): Response | undefined {
+function preconditionResponse(c: AppRequest, tag: string): Response | undefined {
   const status = preconditionStatus(c, tag)
   return status && new Response(null, { status, headers: cacheHeaders(tag) })
 }

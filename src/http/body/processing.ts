@@ -4,7 +4,7 @@ import { type AppRequest, incomingOf, isForwarded, type Outgoing, outgoingOf } f
 /** Sends an interim `102 Processing` (RFC 2518 §10.1) every `intervalMs` until the returned
  *  function is called. It keeps clients that time out on a silent socket from giving up, and
  *  leaves the final status open. */
-export function sayProcessing(c: AppRequest, intervalMs: number): () => void {
+export function sendProcessing(c: AppRequest, intervalMs: number): () => void {
   const timer = setInterval(() => {
     const outgoing = listening(c)
     if (outgoing !== undefined && !outgoing.headersSent && !outgoing.destroyed) {

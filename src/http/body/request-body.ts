@@ -60,13 +60,13 @@ export function contentLength(c: AppRequest): number | null {
  *  connection is then destroyed. */
 export function openRequestBody(context: BodyContext, c: AppRequest, limit: BodyLimit): Readable {
   const expectedBytes = contentLength(c)
-  if (expectedBytes !== null) refuseAbove(limit, expectedBytes)
+  if (expectedBytes !== null) requireAtMost(limit, expectedBytes)
   const chunks = readChunks(sourceOf(c), {
     expectedBytes,
     idleMs: context.config.idleMs,
     onChunk: (received) => {
       context.metrics.received(received.chunkBytes)
-      refuseAbove(limit, received.totalBytes)
+      requireAtMost(limit, received.totalBytes)
     },
     // Checked again at the end, since an upload can take hours.
     onEnd: () => {
@@ -229,7 +229,7 @@ function sourceOf(c: AppRequest): BodySource {
   }
 }
 
-function refuseAbove({ limit, bytesMax, setting }: BodyLimit, bytes: number): void {
+function requireAtMost({ limit, bytesMax, setting }: BodyLimit, bytes: number): void {
   if (bytes <= bytesMax) return
   const changedBy = setting === null ? '' : ` (${setting})`
   throw tooLarge(limit, bytesMax, `${limit} must be at most ${bytesMax}${changedBy}`, setting)

@@ -55,7 +55,7 @@ async function ingestJob(
 ): Promise<IngestJob> {
   const now = context.now()
   const days = query.retentionDays
-  refuseWrapping(c)
+  rejectWrappedBody(c)
   const { form, mimeType } = formOf(c)
   const fileName = query.filename ?? destination.name
   if (form === 'file') parseEntryPath(fileName)
@@ -84,7 +84,7 @@ async function ingestJob(
 
 /** Rejects bodies that wrap or are only part of the file, which would otherwise be stored as
  *  they are. Errors: invalid_request. */
-function refuseWrapping(c: AppRequest): void {
+function rejectWrappedBody(c: AppRequest): void {
   const refuse = (field: string, reason: string): never => {
     throw storeError('invalid_request', reason, { field })
   }

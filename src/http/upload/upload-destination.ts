@@ -1,7 +1,7 @@
 /** The destination of an upload, and the permission to write there; shared by uploads in one
  *  request and negotiated ones. */
 import { mayReadProject, mayReadRun, mayWriteRun, type Principal } from '../../auth/principal.ts'
-import { toldFact } from '../../auth/token-request.ts'
+import { factOrNull } from '../../auth/token-request.ts'
 import { type ArtifactName, parseArtifactName } from '../../core/artifact.ts'
 import { storeError } from '../../core/errors.ts'
 import type { ProjectName, RunFacts, RunIdentity } from '../../core/run.ts'
@@ -60,9 +60,9 @@ export function uploadFacts(
   told: { [Fact in keyof RunFacts]?: string | undefined },
 ): RunFacts {
   return {
-    branch: facts.branch ?? toldFact(told.branch),
-    sha: facts.sha ?? toldFact(told.sha),
-    workflow: facts.workflow ?? toldFact(told.workflow),
-    event: facts.event ?? toldFact(told.event),
+    branch: facts.branch ?? factOrNull(told.branch),
+    sha: facts.sha ?? factOrNull(told.sha),
+    workflow: facts.workflow ?? factOrNull(told.workflow),
+    event: facts.event ?? factOrNull(told.event),
   }
 }

@@ -32,7 +32,7 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
     const principal = await requirePrincipal(context, c)
     const offered = await readOffer(context, c, principal)
     // Equal offers share one session, which the first of them ends when the tree is known.
-    return await offers.take(offered.key, async () => await answerOffer(context, c, offered))
+    return await offers.take(offered.key, async () => await handleOffer(context, c, offered))
   })
   app.post('/:id{[0-9a-f]{32}}/manifest', async (c) => {
     const session = await sessionOf(context, c)
@@ -110,7 +110,7 @@ async function runStep<Job extends NegotiationJob & { projectId: number }>(
 }
 
 /** Step 1. Commits at once if the project has the tree and its times. */
-async function answerOffer(
+async function handleOffer(
   context: AppContext,
   c: AppRequest,
   offered: Offered,
