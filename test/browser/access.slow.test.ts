@@ -1,5 +1,5 @@
-/** Pages for everybody: axe finds nothing on any of them, in either colour scheme, wide or narrow, in any state; and none is
- *  wider than the screen. */
+/** Accessibility: axe finds no violation on any page, in either colour scheme, on a wide or
+ *  narrow screen, in any state; and no page is wider than the screen. */
 import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
@@ -25,7 +25,7 @@ const run = '/octo/app/actions/runs/42'
 const rules = '["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22a", "wcag22aa", "best-practice"]'
 
 describe.skipIf(!hasChromium).each([
-  ['light, on a desk,', 'light', { width: 1280, height: 800 }],
+  ['light, on a desktop,', 'light', { width: 1280, height: 800 }],
   ['dark, on a phone,', 'dark', { width: 360, height: 800 }],
 ] as const)('pages, %s', (_, colorScheme, viewport) => {
   let rig: Rig
@@ -51,15 +51,15 @@ describe.skipIf(!hasChromium).each([
     const found = (await on.evaluate(
       `axe.run(document, { runOnly: ${rules} }).then((r) => r.violations)`,
     )) as Violation[]
-    const told = found.map(
+    const violations = found.map(
       ({ id, nodes }) => `${id}: ${nodes[0]?.html} ${nodes[0]?.failureSummary}`,
     )
-    expect(told, where).toEqual([])
+    expect(violations, where).toEqual([])
   }
 
   const artifact = (): string => `${run}/artifacts/${seeded.site}`
 
-  test('show axe nothing to complain about', async () => {
+  test('have no violations', async () => {
     const files =
       'build.log config.json README.md sizes.csv logo.png pack.zip bin/tool index.html events.ndjson'
     const compare = `/octo/app/compare/${seeded.before}...${seeded.site}`
@@ -73,20 +73,20 @@ describe.skipIf(!hasChromium).each([
       search: '/octo/app/search',
       'paths that match': '/octo/app/search?path=**',
       'no path matches': '/octo/app/search?path=none',
-      'a pattern that is refused': '/octo/app/search?path=!none',
+      'an invalid pattern': '/octo/app/search?path=!none',
       run,
       artifact: artifact(),
       'a directory': `${artifact()}/tree/assets`,
       changes: `${artifact()}/changes`,
       'where used': `${artifact()}/used`,
       details: `${artifact()}/details`,
-      'the question before deleting': `${artifact()}/delete`,
+      'the confirmation of a deletion': `${artifact()}/delete`,
       ...Object.fromEntries(files.split(' ').map((path) => [path, `${artifact()}/blob/${path}`])),
       source: `${artifact()}/blob/index.html?as=text`,
       'the history of a file': `${artifact()}/history/build.log`,
       compare,
       'a text that changed': `${compare}?file=build.log`,
-      'a picture that changed': `${compare}?file=logo.png`,
+      'an image that changed': `${compare}?file=logo.png`,
       upload: '/octo/app/upload',
       'storage of a project': '/octo/app/storage',
       trends: '/octo/app/trends',
@@ -96,17 +96,17 @@ describe.skipIf(!hasChromium).each([
       retention: '/octo/app/settings/retention?days=1',
       'the audit log': '/admin/audit',
       'the audit log of a project': '/octo/app/settings/audit',
-      'an audit log with nothing of a kind': '/octo/app/settings/audit?kind=backup',
+      'an audit log without matching entries': '/octo/app/settings/audit?kind=backup',
       tokens: '/admin/tokens',
       'tokens of a project': '/octo/app/settings/tokens',
-      'the question before revoking': '/octo/app/settings/tokens?revoke=all',
+      'the confirmation of a revocation': '/octo/app/settings/tokens?revoke=all',
       storage: '/admin/storage',
       maintenance: '/admin/maintenance',
       find: '/find',
       'no digest': '/find?digest=none',
-      nowhere: '/nowhere/at-all',
+      'an unknown address': '/nowhere/at-all',
       'sign in': '/sign-in',
-      'a token that is none': '/sign-in?token=none',
+      'an invalid token': '/sign-in?token=none',
       ...addresses,
     }
     for (const [name, address] of Object.entries(all)) {
@@ -117,15 +117,15 @@ describe.skipIf(!hasChromium).each([
     }
   }, 240_000)
 
-  test('show none in dialogs, lists and results that scripts open', async () => {
+  test('have none in dialogs, lists and results that scripts open', async () => {
     await page.goto(artifact())
     await page.getByRole('link', { name: 'Delete…' }).click()
     await page.getByRole('dialog').getByRole('heading').waitFor()
-    await expectNoViolations('the dialog before deleting')
+    await expectNoViolations('the dialog that confirms a deletion')
     await page.keyboard.press('Escape')
     await page.keyboard.press('?')
     await page.getByRole('dialog').waitFor()
-    await expectNoViolations('the list of keys')
+    await expectNoViolations('the list of keyboard shortcuts')
     await page.keyboard.press('Escape')
     await page.keyboard.press('t')
     await page.keyboard.type('mod04')
@@ -133,10 +133,10 @@ describe.skipIf(!hasChromium).each([
     await expectNoViolations('matching files')
     await page.goto('/octo/app/artifacts')
     await page.getByLabel('Select all').check()
-    await expectNoViolations('ticked artifacts')
+    await expectNoViolations('selected artifacts')
     await page.getByRole('button', { name: 'Delete…' }).click()
     await page.getByRole('heading', { name: /^Delete \d+ artifacts\?/ }).waitFor()
-    await expectNoViolations('the question before deleting many')
+    await expectNoViolations('the confirmation of a bulk deletion')
     await page.goto('/find')
     await page.locator('[data-find] input').setInputFiles({
       name: 'any',
@@ -149,7 +149,7 @@ describe.skipIf(!hasChromium).each([
     await page.getByLabel('Quota').fill('much')
     await page.getByRole('button', { name: 'Change' }).click()
     await page.getByText('quotaBytes must be a size').waitFor()
-    await expectNoViolations('a setting that is refused')
+    await expectNoViolations('an invalid setting')
     await page.goto('/octo/app/upload')
     await page.locator('[data-files]').setInputFiles({
       name: 'any',
@@ -167,16 +167,16 @@ describe.skipIf(!hasChromium).each([
     await page.goto(`${run}/artifacts/${seeded.report}/delete`)
     await page.getByRole('button', { name: 'Delete report' }).click()
     await page.getByText('Deleted report.').waitFor()
-    await expectNoViolations('what was just deleted')
+    await expectNoViolations('the notice after a deletion')
     const reader = await (
       await rig.context({ scope: 'read', colorScheme, bypassCSP: true })
     ).newPage()
     await reader.goto(`${artifact()}/delete`)
-    await expectNoViolations('what is not allowed', reader)
+    await expectNoViolations('an action that is not allowed', reader)
   }, 120_000)
 })
 
-/** Artifacts and runs in states that last; addresses by what they show. */
+/** Creates artifacts and runs in various states; returns the address of each by what it shows. */
 async function putStates({ server }: Rig): Promise<Record<string, string>> {
   await seedDays(server, 4)
   const place = (number: number, id: number): string =>
@@ -234,15 +234,15 @@ async function putStates({ server }: Rig): Promise<Record<string, string>> {
   expect(recorded.status).toBe(200)
   return {
     'an artifact with secrets': place(7, leaking),
-    'secrets that were dismissed': `${place(7, leaking)}/details`,
+    'dismissed secrets': `${place(7, leaking)}/details`,
     'artifacts with secrets': '/octo/app/artifacts?state=secrets',
-    'what has expired': place(1, brief),
-    'what was deleted': place(2, gone),
-    'the run of what was deleted': `/octo/app/actions/runs/2?deleted=${gone}`,
-    'what is damaged': place(3, damaged),
-    'a file that is damaged': `${place(3, damaged)}/blob/bad.bin`,
-    'names that are long': place(6, second),
-    'a choice among names that are long': `${place(6, second)}/changes`,
-    'a run that was recorded': '/octo/app/actions/runs/4',
+    'an expired artifact': place(1, brief),
+    'a deleted artifact': place(2, gone),
+    'the run of a deleted artifact': `/octo/app/actions/runs/2?deleted=${gone}`,
+    'a damaged artifact': place(3, damaged),
+    'a damaged file': `${place(3, damaged)}/blob/bad.bin`,
+    'long names': place(6, second),
+    'a choice among long names': `${place(6, second)}/changes`,
+    'a recorded run': '/octo/app/actions/runs/4',
   }
 }

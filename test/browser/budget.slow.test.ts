@@ -1,4 +1,4 @@
-/** A page of an artifact with 100,000 files: how soon it begins, how much it weighs, and whether it stays usable. */
+/** Pages of an artifact with 100,000 files: time to first byte, weight, and responsiveness. */
 import { gunzipSync } from 'node:zlib'
 import { get } from 'node:http'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -34,7 +34,7 @@ describe.skipIf(!hasChromium)('with 100,000 files', () => {
     await rig.close()
   })
 
-  /** Compressed, as a browser asks for it. */
+  /** Requests gzip, as browsers do. */
   async function fetchPage(path: string): Promise<{ firstByteMs: number; bytes: Buffer }> {
     return await new Promise((resolve, reject) => {
       const startedAt = performance.now()
@@ -50,7 +50,7 @@ describe.skipIf(!hasChromium)('with 100,000 files', () => {
     })
   }
 
-  test('a page begins within 200 ms and stays within its weight', async () => {
+  test('the first byte of a page arrives within 200 ms, and its weight is bounded', async () => {
     const figures: Record<string, string> = {}
     for (const path of [
       artifact,
@@ -68,7 +68,7 @@ describe.skipIf(!hasChromium)('with 100,000 files', () => {
         times.push(page.firstByteMs)
         bytes = page.bytes
       }
-      // The quickest round: what else runs on the machine can only add to it.
+      // The fastest round: other load on the machine can only add to it.
       const quickest = Math.min(...times)
       const { user, system } = process.cpuUsage(before)
       const cpuMs = (user + system) / 1000 / roundsMax
@@ -91,7 +91,7 @@ describe.skipIf(!hasChromium)('with 100,000 files', () => {
     }
   })
 
-  test('a directory of 100,000 is paged through and scrolled without stalls', async () => {
+  test('a directory of 100,000 files can be paged through and scrolled without stalls', async () => {
     const context = await rig.context()
     const page = await context.newPage()
     await page.goto(`${flat}/tree/all`)
@@ -110,7 +110,7 @@ describe.skipIf(!hasChromium)('with 100,000 files', () => {
     await context.close()
   })
 
-  test('going to a file answers while one types', async () => {
+  test('the box "Go to file" shows matches quickly while typing', async () => {
     const context = await rig.context()
     const page = await context.newPage()
     await page.goto(artifact)
@@ -125,7 +125,8 @@ describe.skipIf(!hasChromium)('with 100,000 files', () => {
     for (const name of ['file-012345', 'file-054321', 'file-077777'])
       nextMs.push(await findMs(name))
     process.stderr.write(`matches after ${[firstMs, ...nextMs].map(Math.round).join(', ')} ms\n`)
-    // The first one fetches all paths. Of the others the quickest: what else runs on the machine can only add to it.
+    // The first search fetches all paths. Of the others only the fastest counts: other load on the
+    // machine can only add to it.
     expect(firstMs).toBeLessThan(10_000)
     expect(Math.min(...nextMs)).toBeLessThan(2000)
     await context.close()

@@ -1,5 +1,5 @@
-/** Debian's Chromium, driven by playwright-core. Where it is missing the tests that need it say so and are passed over,
- *  unless TROVE_CHROMIUM_REQUIRED is set (as CI does), when its absence is a failure. */
+/** Debian's Chromium, driven by playwright-core. If it is missing, the tests that need it report
+ *  that and are skipped; if TROVE_CHROMIUM_REQUIRED is set, as in CI, they fail. */
 import { type Browser, chromium } from 'playwright-core'
 import { existsSync } from 'node:fs'
 
@@ -13,7 +13,7 @@ export function reportMissingChromium(what: string): void {
   process.stderr.write(`skipped: ${what} (${advice})\n`)
 }
 
-/** Nothing in the background asks the network: every request is one of the pages under test. */
+/** Disables background traffic, so that every request comes from the pages under test. */
 export async function launchChromium(args: string[] = []): Promise<Browser> {
   return await chromium.launch({
     executablePath: chromiumPath,

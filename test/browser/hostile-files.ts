@@ -1,5 +1,5 @@
-/** An artifact built to do harm. Each payload, if it ran, would say so in the console, change the title, call the API or ask
- *  for something of the trap, a server that notes who comes. */
+/** A malicious artifact. Each payload, if it ran, would write to the console, change the title,
+ *  call the API or send a request to the trap, a server that records its requests. */
 import { strToU8, zipSync } from 'fflate'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -9,7 +9,7 @@ import { png } from './seed.ts'
 
 export interface Trap {
   url: string
-  /** Method, path and cookie of everything that came. */
+  /** Method, path and cookie of each request. */
   visits: string[]
   close(): void
 }
@@ -26,7 +26,7 @@ export async function openTrap(): Promise<Trap> {
   return { url: `http://127.0.0.1:${port}`, visits, close: () => server.close() }
 }
 
-/** For every place that takes a short text: a name, a branch, a step. */
+/** For places that take a short text: a name, a branch, a step. */
 export const hostileText = `"><img src=x onerror=console.log('owned',self.origin)><script>console.log('owned',self.origin)</script>`
 
 export function hostileFiles(trap: string): TarEntry[] {

@@ -1,5 +1,6 @@
-/** An artifact built to do harm (hostile-files.ts), opened on every page that shows it, and used there. Nothing of it runs
- *  on the origin of the pages, asks the API, or reaches anybody else, and no page meets its own policy. */
+/** A malicious artifact (hostile-files.ts), opened and used on every page that shows it. None of
+ *  its scripts runs on the origin of the pages, none of its requests reaches the API or another
+ *  server, and no page violates its own policy. */
 import type { BrowserContext, Frame, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { hasChromium, reportMissingChromium } from './chromium.ts'
@@ -12,20 +13,21 @@ if (!hasChromium) reportMissingChromium('hostile artifacts')
 interface Watched {
   /** Scripts of the artifact that ran, with the origin that they ran on. */
   ran: string[]
-  /** What met the policy of a page of ours; documents of the artifact have policies of their own, which they do meet. */
+  /** Policy violations on our own pages. Documents of the artifact may violate the policies that
+   *  they are served with. */
   violations: string[]
-  /** What pages threw. */
+  /** Errors thrown by pages. */
   faults: string[]
-  /** Requests that a page made beyond itself and what it shows. */
-  asked: string[]
+  /** Requests for anything but pages, their assets and the images that they show. */
+  requests: string[]
 }
 
-/** Documents of the artifact are below `/content/`, on whatever origin. */
+/** Documents of the artifact are below `/content/`, on any origin. */
 function isContent(address: string): boolean {
   return new URL(address, 'http://none').pathname.startsWith('/content/')
 }
 
-/** All frames are of the artifact, and so is a page that is one of its files. */
+/** Frames belong to the artifact, and so does a page that is one of its files. */
 function isOfArtifact(frame: Frame): boolean {
   return frame.parentFrame() !== null || isContent(frame.url()) || isRaw(frame.url())
 }
@@ -35,7 +37,7 @@ function isRaw(address: string): boolean {
 }
 
 async function watch(context: BrowserContext, page: Page, origin: string): Promise<Watched> {
-  const watched: Watched = { ran: [], violations: [], faults: [], asked: [] }
+  const watched: Watched = { ran: [], violations: [], faults: [], requests: [] }
   await context.exposeBinding('noteViolation', ({ frame }, violation: string) => {
     if (!isOfArtifact(frame)) watched.violations.push(violation)
   })
@@ -57,7 +59,7 @@ async function watch(context: BrowserContext, page: Page, origin: string): Promi
     const isPage = request.isNavigationRequest() && request.frame() === page.mainFrame()
     const isPart = pathname.startsWith('/assets/')
     const isPicture = request.resourceType() === 'image' && isRaw(request.url())
-    if (to !== origin || !(isPage || isPart || isPicture)) watched.asked.push(request.url())
+    if (to !== origin || !(isPage || isPart || isPicture)) watched.requests.push(request.url())
   })
   return watched
 }
@@ -69,14 +71,14 @@ async function putHostile(rig: Rig, trap: string, run: number): Promise<number> 
   const query = `branch=${encodeURIComponent(hostileText)}&workflow=${encodeURIComponent(hostileText)}&event=${encodeURIComponent(hostileText)}`
   const place = `${run}/artifacts/${encodeURIComponent(name)}`
   const id = await putTar(rig.server, place, hostileFiles(trap), query)
-  // For the audit log to name it.
+  // So that the audit log names it.
   const change = { method: 'PATCH', json: { expiresInSeconds: 86_400 } }
   expect((await rig.server.send(`/api/v1/artifacts/${id}`, change)).status).toBe(200)
   return id
 }
 
-/** Jobs, steps and lines of a log that carry the same text. */
-async function tellOfRun(rig: Rig, run: number): Promise<void> {
+/** Records jobs, steps and log lines that contain the hostile text. */
+async function recordRun(rig: Rig, run: number): Promise<void> {
   const at = 1000
   const job = { key: 'job', id: hostileText, name: hostileText }
   const step = { number: 1, name: hostileText }
@@ -152,11 +154,11 @@ describe.skipIf(!hasChromium).each([
   [
     'with a content origin',
     { TROVE_CONTENT_URL: 'http://content.localhost' },
-    // Where it may: an opaque origin on a host that knows no cookie and serves nothing else.
+    // Scripts may run here: an opaque origin, on a host without cookies that serves nothing else.
     ['null'],
   ],
   [
-    'with a content origin of its own',
+    'with a content origin per artifact',
     { TROVE_CONTENT_URL: 'http://*.content.localhost' },
     ['null', 'http://a2.content.localhost'],
   ],
@@ -173,7 +175,7 @@ describe.skipIf(!hasChromium).each([
     rig = await openRig(environment)
     first = await putHostile(rig, trap.url, 1)
     second = await putHostile(rig, `${trap.url}/2`, 2)
-    await tellOfRun(rig, 2)
+    await recordRun(rig, 2)
     context = await rig.context()
     page = await context.newPage()
     watched = await watch(context, page, rig.server.url)
@@ -185,32 +187,33 @@ describe.skipIf(!hasChromium).each([
 
   function expectNoHarm(allowed: readonly string[]): void {
     expect([...new Set(watched.ran)].filter((place) => !allowed.includes(place))).toEqual([])
-    // A document whose scripts may run can lead its own frame away; the page around it then stops that.
+    // A document whose scripts may run can navigate its own frame; the policy of the page around it
+    // blocks that.
     const stopped = allowed.length > 0 ? `frame-src ${trap.url}` : ''
     expect(watched.violations.filter((violation) => violation !== stopped)).toEqual([])
     expect(watched.faults).toEqual([])
     expect(trap.visits).toEqual([])
   }
 
-  test('runs nothing, asks nobody and meets no policy, on any page', async () => {
+  test('runs no scripts, sends no requests and violates no policy, on any page', async () => {
     const everyPage = addressesOf(first, second)
-    // Only documents differ where there is a content origin.
+    // With a content origin only documents behave differently.
     const visited =
       places.length === 0 ? everyPage : everyPage.filter((each) => /\.(html|svg)$/.test(each))
     for (const address of visited) {
-      // Documents in frames get time to try; pages have none to wait for.
+      // Documents in frames get time to do harm; other pages need no waiting.
       const waitUntil = /\.(html|svg)(\?|$)/.test(address) ? 'networkidle' : 'load'
       await page.goto(address, { waitUntil })
       expect(await page.title(), address).toMatch(/ · Trove$/)
       expect(await page.locator('main').count(), address).toBe(1)
     }
     expectNoHarm(places)
-    expect(watched.asked).toEqual([])
-    // That it would be noticed.
+    expect(watched.requests).toEqual([])
+    // Proves that scripts which run are noticed.
     expect(watched.ran.length > 0).toBe(places.length > 0)
   }, 120_000)
 
-  test('stays harmless when its page is used: searched, copied from, clicked, asked to be deleted', async () => {
+  test('stays harmless when its pages are used: searching, opening, deleting, undoing', async () => {
     const artifact = `/octo/app/actions/runs/2/artifacts/${second}`
     await page.goto(artifact)
     await page.getByLabel('Go to file').fill('x')
@@ -235,7 +238,7 @@ describe.skipIf(!hasChromium).each([
     expectNoHarm(places)
   })
 
-  test('does nothing when its files are opened raw, or as documents of their own', async () => {
+  test('does no harm when its files are opened raw, or as documents of their own', async () => {
     const html = await rig.server.visit(
       `/octo/app/actions/runs/2/artifacts/${second}/blob/index.html`,
     )
@@ -243,7 +246,7 @@ describe.skipIf(!hasChromium).each([
       /src="(?:http:\/\/[^/]+)?(\/content\/[^"]+)"/.exec(await html.text()) ?? []
     for (const file of ['index.html', 'evil.svg', 'polyglot.png', 'README.md', 'data.json']) {
       await page.goto(`/api/v1/artifacts/${second}/files/${file}`, { waitUntil: 'networkidle' })
-      // The same credential opens each file of the artifact, on our own origin too.
+      // The credential is valid for all files of the artifact, also on our own origin.
       await page.goto(path.replace(/[^/]+$/, file), { waitUntil: 'networkidle' })
     }
     expectNoHarm(places)

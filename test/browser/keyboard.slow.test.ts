@@ -1,5 +1,5 @@
-/** Everything that pages do, done without a pointer: only keys are sent, and what has the focus
- *  is found by going there. */
+/** Everything that pages offer, done with the keyboard only: elements are reached by Tab and
+ *  single-key shortcuts. */
 import { readFile } from 'node:fs/promises'
 import type { BrowserContext, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -10,10 +10,10 @@ import { putTar, type Seeded, seedProject } from './seed.ts'
 if (!hasChromium) reportMissingChromium('the keyboard')
 
 const run = '/octo/app/actions/runs/42'
-/** More stops than any page has. */
+/** More tab stops than any page has. */
 const stopsMax = 150
 
-describe.skipIf(!hasChromium)('by keyboard alone', () => {
+describe.skipIf(!hasChromium)('with the keyboard only', () => {
   let rig: Rig
   let seeded: Seeded
   let context: BrowserContext
@@ -33,7 +33,7 @@ describe.skipIf(!hasChromium)('by keyboard alone', () => {
 
   const artifact = (): string => `${run}/artifacts/${seeded.site}`
 
-  /** What a screen reader would call the element that has the focus. */
+  /** The accessible name of the focused element, approximately. */
   async function focused(on: Page = page): Promise<string> {
     return (await on.evaluate(
       `(() => {
@@ -45,7 +45,7 @@ describe.skipIf(!hasChromium)('by keyboard alone', () => {
     )) as string
   }
 
-  /** Tabs until the focus is on what is called so, and sees that it shows. */
+  /** Tabs to the element of that name, and checks that its focus is visible. */
   async function tabTo(name: RegExp, on: Page = page): Promise<void> {
     const passed: string[] = []
     for (let stop = 0; stop < stopsMax; stop++) {
@@ -64,14 +64,14 @@ describe.skipIf(!hasChromium)('by keyboard alone', () => {
       expect(style, `outline of ${at}`).toMatch(/^[1-9]/)
       return
     }
-    throw new Error(`no stop is called ${name}; passed ${passed.join(' | ')}`)
+    throw new Error(`no tab stop is named ${name}; passed ${passed.join(' | ')}`)
   }
 
   async function press(...keys: string[]): Promise<void> {
     for (const key of keys) await page.keyboard.press(key)
   }
 
-  test('one signs in, skips to the content, and goes from the projects to a file', async () => {
+  test('a visitor signs in, skips to the content, and goes from the projects to a directory', async () => {
     const fresh = await rig.browser.newContext({ baseURL: rig.server.url })
     const entry = await fresh.newPage()
     await entry.goto(run)
@@ -99,7 +99,7 @@ describe.skipIf(!hasChromium)('by keyboard alone', () => {
     await page.waitForURL('**/tree/assets')
   })
 
-  test('one goes to a file, downloads it and copies its address', async () => {
+  test('a visitor goes to a file, downloads it and copies its address', async () => {
     await page.goto(artifact())
     await press('t')
     await page.keyboard.type('sizes')
@@ -115,14 +115,14 @@ describe.skipIf(!hasChromium)('by keyboard alone', () => {
     await page.locator('#announcer', { hasText: 'Copied' }).waitFor()
   })
 
-  test('one keeps an artifact and lets it go', async () => {
+  test('a visitor keeps an artifact, stops keeping it and changes its expiry', async () => {
     await page.goto(artifact())
     await tabTo(/^Keep$/)
     await press('Enter')
     await page.getByText('Kept until it is released.').waitFor()
     await tabTo(/^Stop keeping$/)
     await press('Space')
-    await page.getByRole('button', { name: 'Keep' }).waitFor()
+    await page.getByRole('button', { name: 'Keep', exact: true }).waitFor()
     await page.goto(`${artifact()}/details`)
     await tabTo(/^Expires in/)
     await press('Control+a')
@@ -131,7 +131,7 @@ describe.skipIf(!hasChromium)('by keyboard alone', () => {
     expect(await page.locator('.lead').textContent()).toMatch(/Expires in [23] days/)
   })
 
-  test('one deletes, after a question that is left by Escape, and takes it back', async () => {
+  test('a visitor deletes an artifact, after closing the dialog once with Escape, and undoes that', async () => {
     const doomed = await putTar(rig.server, '42/artifacts/doomed', [{ name: 'a', content: 'a' }])
     await page.goto(`${run}/artifacts/${doomed}`)
     await tabTo(/^Delete…$/)
@@ -143,7 +143,7 @@ describe.skipIf(!hasChromium)('by keyboard alone', () => {
     expect(await focused()).toBe('Delete…')
     await press('Enter')
     await expect.poll(() => focused()).toBe('Cancel')
-    // The focus stays inside.
+    // The focus stays inside the dialog.
     await press('Tab')
     expect(await focused()).toBe('Delete doomed')
     await press('Enter')
@@ -153,7 +153,7 @@ describe.skipIf(!hasChromium)('by keyboard alone', () => {
     await page.waitForURL(`**/artifacts/${doomed}`)
   })
 
-  test('one compares, narrows to a kind, and sees what changed in a file', async () => {
+  test('a visitor compares artifacts, filters by kind, and sees what changed in a file', async () => {
     await page.goto(artifact())
     await tabTo(/^Changes$/)
     await press('Enter')
@@ -171,7 +171,7 @@ describe.skipIf(!hasChromium)('by keyboard alone', () => {
     await page.waitForURL('**/compare/**')
   })
 
-  test('one filters, ticks rows, keeps and deletes many, and restores them', async () => {
+  test('a visitor filters and selects artifacts, deletes them and restores them', async () => {
     for (const name of ['bulk-1', 'bulk-2'])
       await putTar(rig.server, `50/artifacts/${name}`, [{ name: 'x', content: name }])
     await page.goto('/octo/app')
@@ -201,8 +201,8 @@ describe.skipIf(!hasChromium)('by keyboard alone', () => {
     expect(await page.getByRole('row', { name: /bulk-/ }).count()).toBe(2)
   })
 
-  test('one uploads files', async () => {
-    // The dialog of the system is not the page's; what it answers is.
+  test('a visitor uploads files', async () => {
+    // The system's file dialog is outside the page, so only its answer is given.
     const buffer = Buffer.from('by keyboard')
     page.once('filechooser', (chooser) => {
       void chooser.setFiles([{ name: 'a.txt', mimeType: 'text/plain', buffer }])
@@ -217,7 +217,7 @@ describe.skipIf(!hasChromium)('by keyboard alone', () => {
     expect(await page.getByRole('link', { name: 'a.txt' }).count()).toBe(1)
   })
 
-  test('one finds a file, simulates a retention and starts maintenance', async () => {
+  test('a visitor finds a file, simulates a retention and starts maintenance', async () => {
     await page.goto('/')
     await press('/')
     await page.waitForURL('**/find')
@@ -238,7 +238,7 @@ describe.skipIf(!hasChromium)('by keyboard alone', () => {
     expect(await page.locator('#job dd').count()).toBeGreaterThan(3)
   })
 
-  test('single keys can be turned off', async () => {
+  test('single-key shortcuts can be turned off', async () => {
     await page.goto(artifact())
     await press('?')
     await page.getByRole('dialog').waitFor()

@@ -1,5 +1,5 @@
-/** Numbers and pictures that pages show, against what was uploaded: the list of artifacts with
- *  its sums, comparisons by kind, the question before deleting, both colour schemes. */
+/** What pages show, checked against what was uploaded: the list of artifacts with its sums,
+ *  comparisons by kind, the confirmation of a deletion, both colour schemes, narrow screens. */
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { noise } from '../actions/archives.ts'
@@ -53,7 +53,7 @@ describe.skipIf(!hasChromium)('a visitor', () => {
   const names = async (): Promise<string[]> =>
     await page.locator('main table.rows tbody th a').allTextContents()
 
-  test('filters and sorts all artifacts of a project, and sees the sums of what is left', async () => {
+  test('filters and sorts all artifacts of a project, and sees the sums of those that match', async () => {
     await page.goto('/octo/app/artifacts')
     expect(await names()).toEqual(['notes', 'build', 'build'])
     await page.getByLabel('Sort').selectOption('largest first')
@@ -82,10 +82,10 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     expect(await names()).toEqual(['build'])
   })
 
-  test('keeps many at once, finds them by that, and gives them another time', async () => {
+  test('keeps many artifacts at once, filters by that, and changes their expiry', async () => {
     await page.goto('/octo/app/artifacts')
     await page.getByLabel('Select all').check()
-    await page.getByRole('button', { name: 'Keep' }).click()
+    await page.getByRole('button', { name: 'Keep', exact: true }).click()
     await page.locator('.badge.kept').first().waitFor()
     await page.goto('/octo/app/artifacts?pinned=1')
     expect(await names()).toHaveLength(3)
@@ -100,8 +100,8 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     expect(await page.locator('.badge.kept').count()).toBe(0)
   })
 
-  // A form is sent by its first button when Enter is pressed in a field of it.
-  test('who presses Enter after typing a time gives it; where no script runs, or on a box, it does nothing', async () => {
+  // Enter in a field of a form presses its first button.
+  test('sets an expiry by pressing Enter in its field; without scripts, or on a checkbox, Enter changes nothing', async () => {
     await page.goto('/octo/app/artifacts?name=notes')
     await page.getByLabel('Select notes of run 3').check()
     await page.getByLabel('Expire in').fill('4')
@@ -114,7 +114,7 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     for (const field of [box, plain.getByLabel('Expire in')]) {
       await box.check()
       await field.press('Enter')
-      await plain.getByText('Choose what to do.').waitFor()
+      await plain.getByText('Choose an action.').waitFor()
       await plain.goto('/octo/app/artifacts?name=notes')
     }
     expect(await plain.locator('.badge.kept').count()).toBe(0)
@@ -149,21 +149,21 @@ describe.skipIf(!hasChromium)('a visitor', () => {
       .toEqual([20, 40])
   })
 
-  test('is told before deleting what comes back and what others keep', async () => {
+  test('sees before a deletion what it frees and what other artifacts share', async () => {
     await page.goto(`/octo/app/actions/runs/2/artifacts/${after}`)
     await page.getByRole('link', { name: 'Delete…' }).click()
-    const said =
+    const shown =
       (await page
         .getByRole('dialog')
         .getByText(/^6 files/)
         .textContent()) ?? ''
-    // Its own 100 KB come back; the 200 KB that the run before holds too stay.
-    expect(said).toMatch(/Frees (9[89]|10\d)\.\d KiB of 29\d\.\d KiB/)
-    expect(said).toMatch(/19\d\.\d KiB is shared and stays/)
+    // Its own 100 KB are freed; the 200 KB that the previous run also holds stay.
+    expect(shown).toMatch(/Frees (9[89]|10\d)\.\d KiB of 29\d\.\d KiB/)
+    expect(shown).toMatch(/19\d\.\d KiB is shared and stays/)
     await page.keyboard.press('Escape')
   })
 
-  test('has light pages in a light scheme and dark ones in a dark one', async () => {
+  test('sees light pages in the light colour scheme and dark pages in the dark one', async () => {
     const brightness = async (colorScheme: 'light' | 'dark'): Promise<number> => {
       const context = await rig.context({ colorScheme })
       const each = await context.newPage()
@@ -178,7 +178,7 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     expect(await brightness('dark')).toBeLessThan(60)
   })
 
-  test('is asked for patterns of the latest where the project is to have its own', async () => {
+  test('sees the field for patterns of the latest only if the project is to have its own', async () => {
     await page.goto('/octo/app/settings/retention')
     const patterns = page.getByLabel('BRANCH/NAME')
     expect(await patterns.isVisible()).toBe(false)
@@ -189,7 +189,7 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     expect(await patterns.inputValue()).toBe('main/build')
   })
 
-  test('on a phone sees more of a list than a long name', async () => {
+  test('on a phone sees other columns of a list beside a long name', async () => {
     const name = 'a-long-name-'.repeat(12)
     await putTar(rig.server, `4/artifacts/${name}`, [{ name: 'n.txt', content: 'notes' }])
     const phone = await rig.context({ viewport: { width: 360, height: 740 } })
@@ -203,7 +203,7 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     await phone.close()
   })
 
-  test('on a phone sees names without a place to break them within the page', async () => {
+  test('on a phone never sees a page wider than the screen, even with long unbreakable names', async () => {
     const name = 'n'.repeat(255)
     const id = await putTar(rig.server, `5/artifacts/${name}`, [{ name: 'n.txt', content: 'n' }])
     await putTar(rig.server, `6/artifacts/${name}`, [{ name: 'index.html', content: '<p>n' }])
@@ -227,7 +227,7 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     await phone.close()
   })
 
-  test('sees a short digest on one line, whatever stands before it', async () => {
+  test('sees a short digest on one line, however long the name before it is', async () => {
     const long = [{ name: `${'n'.repeat(250)}.txt`, content: 'n' }]
     const id = await putTar(rig.server, '8/artifacts/long', long)
     await page.goto(`/octo/app/actions/runs/8/artifacts/${id}`)

@@ -1,5 +1,5 @@
-/** The maintenance page: what it starts, that one can watch it without doing anything, and what
- *  it says at the end. */
+/** The maintenance page: it starts jobs, shows their progress without a reload, and reports their
+ *  outcome. */
 import { mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,7 +18,7 @@ describe.skipIf(!hasChromium)('maintenance', () => {
   let page: Page
   let faults: string[]
   let directory: string
-  /** A garbage collection waits for it half-way, a scrub before its first pack. */
+  /** Holds garbage collections half-way, and scrubs before their first pack. */
   let pause: Promise<void> | undefined
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), 'trove-'))
@@ -35,22 +35,22 @@ describe.skipIf(!hasChromium)('maintenance', () => {
     await rm(directory, { recursive: true, force: true })
   })
 
-  /** Answers how to let them go on. */
+  /** Holds jobs; returns the function that releases them. */
   function holdJobs(): () => void {
-    let goOn = (): void => undefined
+    let release = (): void => undefined
     pause = new Promise((resolve) => {
-      goOn = resolve
+      release = resolve
     })
     return () => {
-      goOn()
+      release()
     }
   }
 
   const fact = (name: string) =>
     page.locator('#job dl > div').filter({ hasText: name }).locator('dd')
 
-  test('of a job that goes on shows how far it is, and how it ended, without a reload', async () => {
-    const goOn = holdJobs()
+  test('shows the progress and the outcome of a job without a reload', async () => {
+    const release = holdJobs()
     const brief = await putTar(
       rig.server,
       '2/artifacts/brief',
@@ -65,7 +65,7 @@ describe.skipIf(!hasChromium)('maintenance', () => {
     await fact('Artifacts expired').getByText('1', { exact: true }).waitFor()
     await page.evaluate('window.sameDocument = true')
     await page.locator('#announcer', { hasText: 'Garbage collection running' }).waitFor()
-    goOn()
+    release()
     await page.locator('#job .badge.done').waitFor()
     expect(await page.evaluate('window.sameDocument')).toBe(true)
     expect(await fact('Freed').textContent()).toMatch(/^19\d\.\d KiB$/)
@@ -74,7 +74,7 @@ describe.skipIf(!hasChromium)('maintenance', () => {
     expect(gone.status).toBe(410)
   })
 
-  test('tells beforehand what a collection would do, and does nothing', async () => {
+  test('a dry run shows what a collection would do, and does nothing', async () => {
     const id = await putTar(rig.server, '3/artifacts/doomed', [
       { name: 'c.bin', content: noise(100_000, 3) },
     ])
@@ -91,14 +91,14 @@ describe.skipIf(!hasChromium)('maintenance', () => {
       .waitFor()
   })
 
-  test('reads everything back, and names the files that are damaged', async () => {
-    const goOn = holdJobs()
+  test('a scrub reads everything back, and names the damaged files', async () => {
+    const release = holdJobs()
     await page.goto('/admin/maintenance')
     await page.getByRole('button', { name: 'Read everything back' }).click()
     await page.locator('#job .badge.running').waitFor()
     const verifiedAt = async () => await page.locator('#verified time').getAttribute('datetime')
     const before = await verifiedAt()
-    goOn()
+    release()
     await page.locator('#job .badge.done').waitFor()
     await expect.poll(verifiedAt).not.toBe(before)
     expect(await fact('Damaged copies').textContent()).toBe('0')
@@ -111,7 +111,7 @@ describe.skipIf(!hasChromium)('maintenance', () => {
     await page.getByRole('alert').getByRole('link', { name: 'a.bin' }).waitFor()
   })
 
-  test('makes a backup, and says why it made none', async () => {
+  test('makes a backup, and says why one failed', async () => {
     const destination = join(directory, 'copy')
     await page.goto('/admin/maintenance')
     await page.getByLabel('New directory on the server').fill(destination)
@@ -126,7 +126,7 @@ describe.skipIf(!hasChromium)('maintenance', () => {
       .waitFor()
   })
 
-  test('of a job that is forgotten says so, and to others than operators nothing', async () => {
+  test('reports an unknown job, and is forbidden to everyone but administrators', async () => {
     await page.goto('/admin/maintenance?job=00000000000000000000000000000000')
     await page.getByText('This job is no longer known').waitFor()
     const other = await (await rig.context({ scope: 'write' })).newPage()
@@ -135,13 +135,13 @@ describe.skipIf(!hasChromium)('maintenance', () => {
     await other.getByRole('heading', { name: 'Not allowed' }).waitFor()
   })
 
-  test('works without scripts: a link looks again', async () => {
-    const goOn = holdJobs()
+  test('works without scripts: a link refreshes the status', async () => {
+    const release = holdJobs()
     const plain = await (await rig.context({ javaScriptEnabled: false })).newPage()
     await plain.goto('/admin/maintenance')
     await plain.getByRole('button', { name: 'Collect', exact: true }).click()
     await plain.locator('#job .badge.running, #job .badge.waiting').waitFor()
-    goOn()
+    release()
     await expect
       .poll(async () => {
         const link = plain.getByRole('link', { name: 'Refresh' })

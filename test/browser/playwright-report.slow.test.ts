@@ -1,5 +1,5 @@
-/** A report that Playwright itself wrote, looked at in a browser: on a shared content host, and
- *  with its traces on a host of its own. */
+/** A report written by Playwright itself, opened in a browser: on a shared content host, and with
+ *  its traces on a host of its own. */
 import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
@@ -33,7 +33,7 @@ async function writeReport(directory: string): Promise<TarEntry[]> {
      test('fails to add', () => { expect(1 + 1).toBe(3) })`,
   )
   await writeFile(join(directory, 'package.json'), '{"type":"module"}')
-  // One test fails on purpose, and so does the run.
+  // One test fails on purpose, so the run fails too.
   await new Promise<void>((resolve) => {
     const cli = require.resolve('@playwright/test/cli')
     execFile(process.execPath, [cli, 'test'], { cwd: directory }, () => {
@@ -92,7 +92,7 @@ describe.skipIf(!hasChromium)("Playwright's report", () => {
       await page.goto(own ?? '')
       await page.getByText('has a title').first().click()
       await page.locator('a[href*="trace/index.html"]').first().click()
-      // The state after a step is a frame in the viewer, put together by its service worker.
+      // The viewer shows the state after a step in a frame, which its service worker serves.
       await page.getByText('Set content').first().click()
       const snapshots = async (): Promise<string> =>
         (await Promise.all(page.frames().map((frame) => frame.content().catch(() => '')))).join('')

@@ -1,15 +1,16 @@
-/** Files that the browser itself shows, made by it from real bytes: a document, sound, film; and text longer than a page. */
+/** Previews of files that the browser itself shows: PDF, audio and video, all real; and of text
+ *  longer than a page. */
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { hasChromium, reportMissingChromium } from './chromium.ts'
 import { openRig, type Rig, watchFaults } from './rig.ts'
 import { putTar } from './seed.ts'
 
-if (!hasChromium) reportMissingChromium('previews of documents, sound and film')
+if (!hasChromium) reportMissingChromium('previews of PDF, audio and video')
 
 const linesTotal = 30_000
 
-/** What the tests use of elements in the browser. */
+/** The parts of browser elements that the tests use. */
 interface Media {
   muted: boolean
   currentTime: number
@@ -19,7 +20,7 @@ interface Placed {
   getBoundingClientRect(): { top: number }
 }
 
-/** A second of a tone, as PCM in a RIFF file. */
+/** One second of a tone, as PCM in a RIFF file. */
 function wav(): Buffer {
   const samples = 8000
   const head = Buffer.alloc(44)
@@ -83,15 +84,15 @@ describe.skipIf(!hasChromium)('a preview', () => {
     await rig.close()
   })
 
-  test('of a PDF is shown by the viewer of the browser', async () => {
+  test('of a PDF uses the viewer of the browser', async () => {
     await page.goto(`${artifact}/blob/paper.pdf`)
-    // The viewer is a page of the browser's own inside the frame.
+    // The viewer is a page of the browser inside the frame.
     await expect
       .poll(() => page.frames().map((frame) => new URL(frame.url()).protocol), { timeout: 15_000 })
       .toContain('chrome-extension:')
   })
 
-  test('of sound and film plays', async () => {
+  test('of audio and video plays', async () => {
     for (const [name, element] of [
       ['tone.wav', 'audio'],
       ['film.webm', 'video'],
@@ -108,7 +109,7 @@ describe.skipIf(!hasChromium)('a preview', () => {
     }
   })
 
-  test('of a long text goes on where it ends, and a link to a line far down leads there', async () => {
+  test('of a long text can be extended, and a link to a line beyond its end works', async () => {
     await page.goto(`${artifact}/blob/long.log`)
     const lines = page.locator('.code li')
     const first = await lines.count()
@@ -128,7 +129,7 @@ describe.skipIf(!hasChromium)('a preview', () => {
       .toBeLessThan(800)
   })
 
-  test('of a long line is shown whole on demand', async () => {
+  test('of a long line can be extended', async () => {
     await page.goto(`${artifact}/blob/one-line.js`)
     expect(await page.locator('#L1').textContent()).not.toContain('the end')
     await page.getByRole('link', { name: 'Show more' }).click()
@@ -137,7 +138,7 @@ describe.skipIf(!hasChromium)('a preview', () => {
     expect(await page.evaluate("document.activeElement?.closest('li')?.id")).toBe('L1')
   })
 
-  test('without scripts, more is a page of its own', async () => {
+  test('is extended by a page of its own without scripts', async () => {
     const plain = await (await rig.context({ javaScriptEnabled: false })).newPage()
     await plain.goto(`${artifact}/blob/long.log`)
     await plain.getByRole('link', { name: 'Show more' }).click()

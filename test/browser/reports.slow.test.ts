@@ -1,6 +1,6 @@
-/** Reports of many files on the content origin: their scripts run, their relative links lead on,
- *  and nothing that they do reaches the pages, the API or the session. Without such an origin no
- *  script runs, and the page says what it takes. */
+/** Reports of many files on the content origin: their scripts run, their relative links work,
+ *  and nothing that they do reaches the pages, the API or the session. Without a content origin
+ *  no script runs, and the page names the setting. */
 import type { FrameLocator, Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { TarEntry } from '../http/archives-of.ts'
@@ -10,8 +10,8 @@ import { putTar } from './seed.ts'
 
 if (!hasChromium) reportMissingChromium('reports on the content origin')
 
-/** What a hostile document would try, each on its own, so that none of it gets in the way of the
- *  next. Answers something where it got through. */
+/** What a hostile document would try, each in a document of its own. Each expression yields a
+ *  non-empty text if it succeeds. */
 function trials(app: string): Record<string, string> {
   return {
     'reads a cookie': 'document.cookie',
@@ -24,8 +24,8 @@ function trials(app: string): Record<string, string> {
   }
 }
 
-/** Like what test runners and coverage tools write: scripts, modules, styles, data fetched by
- *  relative addresses, pages in directories that link up, and settings in storage. */
+/** A report as test runners and coverage tools write it: scripts, modules, styles, data fetched by
+ *  relative addresses, pages in directories with links to the parent, and settings in storage. */
 function reportFiles(app: string): TarEntry[] {
   return [
     {
@@ -68,7 +68,7 @@ function reportFiles(app: string): TarEntry[] {
   ]
 }
 
-/** Every request that goes to the app from the frame of a document. */
+/** Collects the requests that frames send to the app. */
 function watchFrames(page: Page, app: string): string[] {
   const reached: string[] = []
   page.on('requestfinished', (request) => {
@@ -79,8 +79,8 @@ function watchFrames(page: Page, app: string): string[] {
 }
 
 describe.skipIf(!hasChromium).each([
-  ['one host for all', 'http://content.localhost'],
-  ['a host for each artifact', 'http://*.content.localhost'],
+  ['one host for all artifacts', 'http://content.localhost'],
+  ['one host per artifact', 'http://*.content.localhost'],
 ])('with a content origin, %s, a report', (_, contentUrl) => {
   let rig: Rig
   let page: Page
@@ -103,7 +103,7 @@ describe.skipIf(!hasChromium).each([
   const textOf = async (frame: FrameLocator, selector: string): Promise<string | null> =>
     await frame.locator(selector).textContent()
 
-  test('runs its scripts, loads what belongs to it and follows its relative links', async () => {
+  test('runs its scripts, loads its parts and follows its relative links', async () => {
     const faults = watchFaults(page)
     const frame = await open()
     await frame.getByText('a module ran').waitFor()
@@ -120,7 +120,7 @@ describe.skipIf(!hasChromium).each([
     expect(faults).toEqual([])
   })
 
-  test.each(Object.keys(trials('')))('that %s is refused, and sends no cookie', async (name) => {
+  test.each(Object.keys(trials('')))('that %s is stopped, and sends no cookie', async (name) => {
     const reached = watchFrames(page, rig.server.url)
     const cookies: Promise<string | undefined>[] = []
     page.on('requestfinished', (request) => {
@@ -136,7 +136,7 @@ describe.skipIf(!hasChromium).each([
     expect(await Promise.all(cookies)).toEqual(cookies.map(() => undefined))
   })
 
-  test('opened on its own is the same, away from our origin', async () => {
+  test('opened in a tab of its own works as well, away from our origin', async () => {
     await open()
     const own = await page.getByRole('link', { name: 'Open in a new tab' }).getAttribute('href')
     const tab = await page.context().newPage()
@@ -149,7 +149,7 @@ describe.skipIf(!hasChromium).each([
 })
 
 describe.skipIf(!hasChromium)('without a content origin', () => {
-  test('a report is shown without scripts, and the page names the setting that lets them run', async () => {
+  test('a report is shown without scripts, and the page names the setting that allows them', async () => {
     const rig = await openRig()
     try {
       const id = await putTar(rig.server, '1/artifacts/report', reportFiles(rig.server.url))
@@ -158,11 +158,11 @@ describe.skipIf(!hasChromium)('without a content origin', () => {
       await page.goto(`/octo/app/actions/runs/1/artifacts/${id}/blob/html/index.html`, {
         waitUntil: 'networkidle',
       })
-      await page.getByText(/works once TROVE_CONTENT_URL names one/).waitFor()
+      await page.getByText(/set TROVE_CONTENT_URL on the server/).waitFor()
       const frame = page.frameLocator('iframe')
       expect(await frame.locator('#plain').textContent()).toBe('no script ran')
       expect(await frame.locator('#module').textContent()).toBe('no module')
-      // Its own style sheet still comes, by a path that is the credential, and its links lead on.
+      // Its style sheet still loads, since the path contains the credential, and its links work.
       expect(
         await frame.locator('h1').evaluate('getComputedStyle(document.querySelector("h1")).color'),
       ).toBe('rgb(1, 2, 3)')

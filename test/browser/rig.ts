@@ -1,4 +1,4 @@
-/** A server with real uploads, and browsers that are signed in to it. */
+/** A server, and a browser with contexts that are signed in to it. */
 import type { Browser, BrowserContext, BrowserContextOptions, Page } from 'playwright-core'
 import { openServer, type TestServer } from '../http/open-server.ts'
 import { launchChromium } from './chromium.ts'
@@ -6,24 +6,26 @@ import { launchChromium } from './chromium.ts'
 export interface Rig {
   server: TestServer
   browser: Browser
-  /** A context that is signed in with a token of the given scope (default: admin, or write where a project is named). */
+  /** Opens a context signed in with a token of the given scope (default: admin, or write if a
+   *  project is named). */
   context(
     options?: BrowserContextOptions & { scope?: 'admin' | 'write' | 'read'; project?: string },
   ): Promise<BrowserContext>
   close(): Promise<void>
 }
 
-/** A name of the server that is not of this machine, so that browsers take plain http to it for what it is: insecure. */
+/** A name for the server that browsers do not take for the local machine, so that plain http to
+ *  it is an insecure origin. */
 export const insecureHost = 'trove.test'
 
-/** `checkpoint`: as of `openServer`. */
+/** `checkpoint`: see `openServer`. */
 export async function openRig(
   environment: Record<string, string> = {},
   checkpoint?: (step: string) => void | Promise<void>,
 ): Promise<Rig> {
   const server = await openServer(environment, undefined, checkpoint)
   const { port } = new URL(server.url)
-  // `http://content.localhost` is a name of the server, without the port that nobody knows beforehand.
+  // These names lead to the server without its port, which is not known in advance.
   const toServer = ['content.localhost', '*.content.localhost', insecureHost].map(
     (name) => `MAP ${name} 127.0.0.1:${port}`,
   )
@@ -54,7 +56,7 @@ export async function openRig(
   }
 }
 
-/** What a page must not do: throw, or meet its own policy. */
+/** Collects errors that the page throws or logs; policy violations are among the latter. */
 export function watchFaults(page: Page): string[] {
   const faults: string[] = []
   page.on('pageerror', (error) => faults.push(`error: ${error.message}`))

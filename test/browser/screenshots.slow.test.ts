@@ -1,5 +1,5 @@
-/** Pictures of the main pages from real data, which are packages that this checkout has installed: `npm run screenshots`
- *  writes them where the README shows them from. */
+/** Screenshots of the main pages with real data: packages that this checkout has installed. `npm
+ *  run screenshots` writes them to the folder from which the README shows them. */
 import { mkdir, readdir, readFile } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -37,7 +37,8 @@ const shas = ['8c1f0ab1', '0d52e7f3', 'b7e19c44', '4f1d2c3b', 'e21a90d7', '59c3b
 const facts = (run: number, branch = 'main'): string =>
   `branch=${encodeURIComponent(branch)}&workflow=CI&event=${branch === 'main' ? 'push' : 'pull_request'}&sha=${shas[run % 6]}5a69788796a5b4c3d2e1f00112233445`
 
-/** Three weeks of a project: builds that share most of what they hold, a log, a report, a picture. */
+/** Three weeks of a project: builds that share most of their files, with a log, a report and an
+ *  image. */
 async function seedWeeks(rig: Rig): Promise<Pictured> {
   const { server } = rig
   const [hono, fflate, zod, drizzle] = await Promise.all([
@@ -106,7 +107,7 @@ async function openPages(
   }
 }
 
-describe.skipIf(!hasChromium)('pictures', () => {
+describe.skipIf(!hasChromium)('screenshots', () => {
   test('of every main page can be taken, light and dark, desktop and phone', async () => {
     const rig = await openRig({ TROVE_STORE_QUOTA: '256MiB' })
     try {
@@ -127,7 +128,7 @@ describe.skipIf(!hasChromium)('pictures', () => {
               ...(directory !== undefined && { path: join(directory, file) }),
             })
             expect(image.length, file).toBeGreaterThan(5000)
-            // A page may be long, but never wider than what shows it.
+            // A page may be long, but never wider than the screen.
             expect(
               await page.evaluate('document.documentElement.scrollWidth <= innerWidth'),
               file,

@@ -1,4 +1,4 @@
-/** Real uploads of every kind that pages show. */
+/** Uploads of all kinds of content that pages show. */
 import { strToU8, zipSync } from 'fflate'
 import { join } from 'node:path'
 import { deflateSync } from 'node:zlib'
@@ -12,7 +12,7 @@ import type { TestServer } from '../http/open-server.ts'
 const facts = 'branch=main&workflow=CI&event=push&sha=4f1d2c3b5a69788796a5b4c3d2e1f00112233445'
 
 export interface Seeded {
-  /** `site` of runs 41 and 42. */
+  /** Artifact `site` of run 41; `site` below is that of run 42. */
   before: number
   site: number
   report: number
@@ -47,8 +47,8 @@ export async function seedProject(server: TestServer): Promise<Seeded> {
   return { before, site, report }
 }
 
-/** As many days of a project that grows: each day an upload that shares most of its files with the one before, and the
- *  figures noted as the server notes them. */
+/** Days of a growing project: each day an upload that shares most of its files with the previous
+ *  one, and a sample of the usage. */
 export async function seedDays(server: TestServer, days: number): Promise<void> {
   for (let day = 0; day < days; day++) {
     const files = siteFiles(1 + Math.floor(day / 6)).map((file) =>
@@ -60,7 +60,7 @@ export async function seedDays(server: TestServer, days: number): Promise<void> 
   }
 }
 
-/** As the server does by the hour. */
+/** Records a sample of the usage, as the server does every hour. */
 export async function noteUsage(server: TestServer): Promise<void> {
   const metadata = openSqliteMetadata({ path: join(server.dataDir, 'trove.db') })
   try {
@@ -70,7 +70,7 @@ export async function noteUsage(server: TestServer): Promise<void> {
   }
 }
 
-/** What a build says, in the colours that it says it in. */
+/** A build log with ANSI colours. */
 export function buildLog(run: number): string {
   const steps = ['install', 'types', 'lint', 'build', 'test', 'pack']
   const lines = Array.from({ length: 240 }, (_, index) => {
@@ -157,7 +157,7 @@ export function manyFiles(count: number): TarEntry[] {
   }))
 }
 
-/** A picture without a library: one colour and its alpha. */
+/** A PNG image of a single translucent colour, made without a library. */
 export function png(side: number): Buffer {
   const chunk = (type: string, data: Buffer): Buffer => {
     const body = Buffer.concat([Buffer.from(type), data])

@@ -1,5 +1,5 @@
-/** What pages show when there is nothing, not yet, no more, or not for everybody: each state as
- *  a visitor meets it. */
+/** The states of pages: empty, loading, uploading, expired, deleted, damaged, forbidden, too large,
+ *  untrusted. */
 import { execFile } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
@@ -32,7 +32,7 @@ describe.skipIf(!hasChromium)('an empty store', () => {
     await rm(folder, { recursive: true, force: true })
   })
 
-  /** As a shell beside the server would, where `trove` is on the path. */
+  /** Runs commands in a shell on the server's machine, with `trove` on the path. */
   async function pasteIntoShell(commands: string): Promise<string> {
     const main = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))
     await chmod(main, 0o755)
@@ -51,7 +51,7 @@ describe.skipIf(!hasChromium)('an empty store', () => {
     return stdout
   }
 
-  test('shows commands that fill it as they are, and opens the first project by itself', async () => {
+  test('shows commands that work as pasted, and shows the first project without a reload', async () => {
     const page = await (await rig.context()).newPage()
     const faults = watchFaults(page)
     await page.goto('/')
@@ -63,7 +63,7 @@ describe.skipIf(!hasChromium)('an empty store', () => {
     expect(faults).toEqual([])
   }, 60_000)
 
-  test('of artifacts, of runs, of matches and of files says so, and what to do', async () => {
+  test('an empty directory, an empty file and a list without matches say so', async () => {
     const page = await (await rig.context()).newPage()
     const id = await putTar(rig.server, '2/artifacts/hollow', [
       { name: 'nothing.txt', content: '' },
@@ -87,7 +87,7 @@ describe.skipIf(!hasChromium)('a page', () => {
   let rig: Rig
   let page: Page
   let faults: string[]
-  /** Comparisons wait for it. */
+  /** Holds comparisons. */
   let pause: Promise<void> | undefined
   beforeEach(async () => {
     pause = undefined
@@ -98,36 +98,36 @@ describe.skipIf(!hasChromium)('a page', () => {
     faults = watchFaults(page)
   }, 60_000)
   afterEach(async () => {
-    // A browser logs every answer of 400 and above; those that are asked for are no faults.
-    const asked = /status of (403|404|410|500)/
-    expect(faults.filter((fault) => !asked.test(fault))).toEqual([])
+    // Browsers log every response of 400 and above; these are expected.
+    const expected = /status of (403|404|410|500)/
+    expect(faults.filter((fault) => !expected.test(fault))).toEqual([])
     await rig.close()
   })
 
-  test('that takes long comes at once, with what it waits for, and goes on without a script', async () => {
+  test('with a slow part is sent at once with a sentence in its place, and completed without scripts', async () => {
     const base = await putTar(rig.server, '1/artifacts/site', [{ name: 'a.txt', content: 'one' }])
     const head = await putTar(rig.server, '2/artifacts/site', [{ name: 'a.txt', content: 'two' }])
     const plain = await (await rig.context({ javaScriptEnabled: false })).newPage()
     for (const each of [page, plain]) {
-      let goOn = (): void => undefined
+      let release = (): void => undefined
       pause = new Promise((resolve) => {
-        goOn = resolve
+        release = resolve
       })
       await each.goto(`/octo/app/compare/${base}...${head}`, { waitUntil: 'commit' })
       await each.getByText('Comparing 1 file with 1…').waitFor()
       expect(await each.getByRole('heading', { name: 'Compare' }).isVisible()).toBe(true)
       expect(await each.locator('main table').count()).toBe(0)
-      goOn()
+      release()
       await each.getByText('1 changed').first().waitFor()
       await each.getByText('Comparing 1 file with 1…').waitFor({ state: 'hidden' })
     }
   })
 
-  test('that goes to a file says that it reads the names, and that it cannot', async () => {
+  test('says that it loads file names, and that it could not', async () => {
     const id = await putTar(rig.server, '1/artifacts/site', [{ name: 'a.txt', content: 'one' }])
-    let goOn = (): void => undefined
+    let release = (): void => undefined
     const held = new Promise<void>((resolve) => {
-      goOn = resolve
+      release = resolve
     })
     let isBroken = true
     await page.route('**/paths', async (route) => {
@@ -138,8 +138,8 @@ describe.skipIf(!hasChromium)('a page', () => {
     await page.goto(`${run}/artifacts/${id}`)
     await page.getByLabel('Go to file').fill('a')
     await page.getByText('Loading file names…').waitFor()
-    goOn()
-    // An answer that broke off half-way.
+    release()
+    // The response is truncated.
     await page.getByText('Could not load the file names.').waitFor()
     isBroken = false
     await page.getByLabel('Go to file').fill('a.')
@@ -147,7 +147,7 @@ describe.skipIf(!hasChromium)('a page', () => {
     expect(await page.locator('.found a').count()).toBe(1)
   })
 
-  test('whose late part fails says so in its place', async () => {
+  test('whose late part fails shows the error in its place', async () => {
     const base = await putTar(rig.server, '1/artifacts/site', [{ name: 'a.txt', content: 'one' }])
     const head = await putTar(rig.server, '2/artifacts/site', [{ name: 'a.txt', content: 'two' }])
     let fail = (): void => undefined
@@ -163,7 +163,7 @@ describe.skipIf(!hasChromium)('a page', () => {
     expect(await page.content()).not.toContain('on purpose')
   })
 
-  test('of a run shows an upload that is under way, and its artifact once it is whole', async () => {
+  test('of a run shows an upload in progress, and its artifact once it is complete', async () => {
     const body = await tarOf([{ name: 'big.bin', content: noise(3_000_000, 1) }])
     const sent = request(
       new URL(`/api/v1/projects/octo/app/runs/1/artifacts/slow`, rig.server.url),
@@ -192,7 +192,7 @@ describe.skipIf(!hasChromium)('a page', () => {
     await page.locator('#announcer', { hasText: '1 artifact, no uploads in progress' }).waitFor()
   })
 
-  test('of an upload that nothing is heard of says when it is cleaned up', async () => {
+  test('of a run shows when a stalled upload will be cleaned up', async () => {
     const offer = {
       project: 'octo/app',
       run: 1,
@@ -215,7 +215,7 @@ describe.skipIf(!hasChromium)('a page', () => {
     await page.getByText('trove upload NAME PATH --project octo/app --run 1').waitFor()
   })
 
-  test('of what has expired says when and why, keeps its row, and leads to what lives', async () => {
+  test('of an expired artifact says so and links to the newest version; the run keeps its row', async () => {
     const brief = await putTar(
       rig.server,
       '1/artifacts/site',
@@ -238,7 +238,7 @@ describe.skipIf(!hasChromium)('a page', () => {
     expect(await row.getByRole('link', { name: /Download/ }).count()).toBe(0)
   })
 
-  test('of what was deleted offers it back as long as it can be had', async () => {
+  test('of a deleted artifact offers to restore it as long as that is possible', async () => {
     const id = await putTar(rig.server, '1/artifacts/site', [{ name: 'x', content: 'x' }])
     await rig.server.send(`/api/v1/artifacts/${id}`, { method: 'DELETE' })
     await page.goto(`${run}/artifacts/${id}`)
@@ -251,14 +251,14 @@ describe.skipIf(!hasChromium)('a page', () => {
     expect(await page.getByRole('button', { name: 'Restore' }).count()).toBe(0)
   })
 
-  test('of a damaged artifact names the files, and the others stay', async () => {
+  test('of a damaged artifact names the damaged files; the others stay readable', async () => {
     const bad = noise(100_000, 1)
     const id = await putTar(rig.server, '1/artifacts/site', [
       { name: 'bad.bin', content: bad },
       { name: 'good.txt', content: 'good' },
     ])
     await spoil(join(rig.server.dataDir, 'cas'), bad.subarray(50_000, 50_016))
-    // A download that meets the damage makes it known.
+    // A download that reads the damaged bytes reports them.
     await rig.server.send(`/api/v1/artifacts/${id}/files/bad.bin`)
     await page.goto(run)
     await page.locator('.badge.damaged').waitFor()
@@ -274,7 +274,7 @@ describe.skipIf(!hasChromium)('a page', () => {
     expect(await page.getByRole('alert').count()).toBe(0)
   })
 
-  test('that one may not see is like one that does not exist, and leads to another sign-in', async () => {
+  test('that the visitor may not see looks like one that does not exist, and links to the sign-in page', async () => {
     const id = await putTar(rig.server, '1/artifacts/site', [{ name: 'x', content: 'x' }])
     const context = await rig.context({ scope: 'read' })
     const reader = await context.newPage()
@@ -296,7 +296,7 @@ describe.skipIf(!hasChromium)('a page', () => {
     }
   })
 
-  test('of a file that is too big to preview shows its beginning, or says so', async () => {
+  test('of a file too large to preview shows its beginning, or says so', async () => {
     const lines = Array.from({ length: 200_000 }, (_, line) => `line ${line} of a long log`)
     const id = await putTar(rig.server, '1/artifacts/site', [
       { name: 'long.log', content: lines.join('\n') },
@@ -304,7 +304,7 @@ describe.skipIf(!hasChromium)('a page', () => {
     ])
     await page.goto(`${run}/artifacts/${id}/blob/long.log`)
     await page.getByText('line 0 of a long log').waitFor()
-    const note = page.locator('.note', { hasText: 'The first' })
+    const note = page.locator('.note', { hasText: 'Showing the first' })
     const before = await page.locator('.code li').count()
     await note.getByRole('link', { name: 'Show more' }).click()
     await expect.poll(async () => await page.locator('.code li').count()).toBeGreaterThan(before)
@@ -314,7 +314,7 @@ describe.skipIf(!hasChromium)('a page', () => {
     expect(await page.locator('main img').count()).toBe(0)
   })
 
-  test('of what a pull request made says that it is untrusted, and shows HTML only on demand', async () => {
+  test('of an artifact of a pull request says that it is untrusted, and shows HTML only on demand', async () => {
     const files = [{ name: 'index.html', content: '<h1>Look at me</h1>' }]
     const facts = 'branch=main&event=pull_request'
     const id = await putTar(rig.server, '90/artifacts/site', files, facts)

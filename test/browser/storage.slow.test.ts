@@ -1,5 +1,5 @@
-/** The storage pages over days in which a project grew: charts of three lines, what is
- *  exclusive, and a forecast. */
+/** The storage pages of a project that grew over days: charts, what deletions would free, and the
+ *  forecast. */
 import { beforeAll, describe, expect, test } from 'vitest'
 import { hasChromium, reportMissingChromium } from './chromium.ts'
 import { openRig, type Rig, watchFaults } from './rig.ts'
@@ -14,7 +14,7 @@ describe.skipIf(!hasChromium)('storage', () => {
     return rig.close
   }, 60_000)
 
-  test('of an empty store says what fills it, and of its first day when a forecast comes', async () => {
+  test('of an empty store shows how to upload, and on the first day when a forecast will appear', async () => {
     const page = await (await rig.context()).newPage()
     await page.goto('/admin/storage')
     await page.getByText('trove upload').waitFor()
@@ -24,14 +24,14 @@ describe.skipIf(!hasChromium)('storage', () => {
     expect(await page.getByText('trove upload').count()).toBe(0)
   })
 
-  test('draws logical, unique and stored bytes over time and says when disk and quota are full', async () => {
+  test('draws logical, unique and stored bytes over time, and forecasts when the quota will be full', async () => {
     await seedDays(rig.server, 6)
     const page = await (await rig.context()).newPage()
     const faults = watchFaults(page)
     await page.goto('/admin/storage')
     const lines = page.locator('.chart path')
     expect(await lines.count()).toBe(3)
-    // Each day is a step up of every line.
+    // Every line has a step up per day.
     for (const line of await lines.all())
       expect((await line.getAttribute('d'))?.split('V').length).toBeGreaterThan(5)
     await page.getByText('Figures').click()

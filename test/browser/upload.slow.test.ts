@@ -1,5 +1,5 @@
-/** A folder from a browser becomes an artifact, byte for byte, and a second time sends next to
- *  nothing. */
+/** Uploads of a folder from a browser: the artifact equals it byte for byte, and a second upload
+ *  sends only what changed. */
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -14,7 +14,7 @@ if (!hasChromium) reportMissingChromium('uploads from a browser')
 
 describe.skipIf(!hasChromium).each([
   ['over a secure origin', null],
-  // Where crypto.subtle and the clipboard are missing.
+  // Here crypto.subtle and the clipboard are missing.
   ['over plain http from another machine', `http://${insecureHost}`],
 ])('a folder, %s,', (_, origin) => {
   let rig: Rig
@@ -48,7 +48,7 @@ describe.skipIf(!hasChromium).each([
     return await context.newPage()
   }
 
-  /** As a file manager would: with the folder itself, whose content the page has to find. */
+  /** Drops the folder as a file manager does; the page has to read its content. */
   async function dropFolder(page: Page): Promise<void> {
     const box = await page.locator('[data-drop]').boundingBox()
     const session = await page.context().newCDPSession(page)
@@ -88,7 +88,7 @@ describe.skipIf(!hasChromium).each([
     return { id, sentBytes, faults }
   }
 
-  test('arrives whole', async () => {
+  test('arrives complete', async () => {
     const { id, faults, sentBytes } = await upload('site')
     for (const [path, content] of Object.entries(files)) {
       const response = await rig.server.send(
@@ -102,7 +102,7 @@ describe.skipIf(!hasChromium).each([
     expect(faults).toEqual([])
   })
 
-  test('is not sent twice, and of a file that changed a little only the change', async () => {
+  test('is not sent twice, and of a changed file only the changed parts are sent', async () => {
     const chosen = await upload('again', async (page) => {
       await page.locator('[data-folder]').setInputFiles(folder)
     })
@@ -115,17 +115,17 @@ describe.skipIf(!hasChromium).each([
     expect(sentBytes).toBeLessThan(600_000)
   })
 
-  test('shows how far it is, and when it is stopped goes on from there', async () => {
+  test('shows its progress, and resumes after it was stopped', async () => {
     const content = noise(600_000, 5)
     await writeFile(join(folder, 'big.bin'), content)
     const page = await openPage()
-    let goOn = (): void => undefined
+    let release = (): void => undefined
     const held = new Promise<void>((resolve) => {
-      goOn = resolve
+      release = resolve
     })
     await page.route('**/packs', async (route) => {
       await held
-      // Whoever stopped it waits for no answer.
+      // The stopped upload has cancelled its requests.
       await route.continue().catch(() => undefined)
     })
     await page.goto('/octo/app/upload')
@@ -137,7 +137,7 @@ describe.skipIf(!hasChromium).each([
     expect(await page.locator('[data-sent]').getAttribute('value')).toBe('0')
     await page.getByRole('button', { name: 'Stop' }).click()
     await page.getByText('Stopped. What was sent is kept for a day').waitFor()
-    goOn()
+    release()
     await page.getByRole('button', { name: 'Upload' }).click()
     await page.waitForURL('**/artifacts/*')
     const id = new URL(page.url()).pathname.split('/').at(-1)
@@ -146,7 +146,7 @@ describe.skipIf(!hasChromium).each([
     await page.context().close()
   })
 
-  test('under a name that is taken says so', async () => {
+  test('under a name that is taken fails with a message that names it', async () => {
     const page = await openPage()
     await page.goto('/octo/app/upload')
     await page.getByLabel('Run').fill('1')

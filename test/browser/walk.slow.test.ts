@@ -1,4 +1,4 @@
-/** People's way through the pages, in a real browser, against a server that holds real uploads. */
+/** A visitor's tasks on the pages, in a real browser, on a server with real uploads. */
 import { readFile } from 'node:fs/promises'
 import type { BrowserContext, Page } from 'playwright-core'
 import { unzipSync } from 'fflate'
@@ -83,7 +83,7 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     expect(await page.getByText('export const module42').count()).toBe(1)
   })
 
-  test('sees each kind of file as what it is', async () => {
+  test('sees a preview of each kind of file', async () => {
     const open = async (path: string): Promise<void> => {
       await page.goto(`${artifact()}/blob/${path}`)
     }
@@ -145,16 +145,16 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     expect(await page.locator('.side-by-side img').count()).toBe(2)
   })
 
-  test('keeps an artifact and lets it go', async () => {
+  test('keeps an artifact and stops keeping it', async () => {
     await page.goto(artifact())
     await page.getByRole('button', { name: 'Keep' }).click()
     await page.getByText('Kept until it is released.').waitFor()
     await page.getByRole('button', { name: 'Stop keeping' }).click()
     await page.getByText('Expires').first().waitFor()
-    expect(await page.getByRole('button', { name: 'Keep' }).count()).toBe(1)
+    expect(await page.getByRole('button', { name: 'Keep', exact: true }).count()).toBe(1)
   })
 
-  test('deletes with a dialog that says what it frees, and takes it back', async () => {
+  test('deletes with a dialog that says what is freed, and undoes it', async () => {
     const doomed = await putTar(rig.server, '42/artifacts/doomed', [
       { name: 'a.txt', content: 'only here, and nowhere else '.repeat(50) },
     ])
@@ -162,7 +162,7 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     await page.getByRole('link', { name: 'Delete…' }).click()
     const dialog = page.getByRole('dialog')
     await dialog.getByText(/Frees \d+ B of 1\.4 KiB/).waitFor()
-    // The safe answer has the focus; Escape closes.
+    // The safe choice has the focus; Escape closes the dialog.
     expect(await page.evaluate('document.activeElement.textContent')).toBe('Cancel')
     await page.keyboard.press('Escape')
     await page.getByRole('link', { name: 'Delete…' }).click()
@@ -173,7 +173,7 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     await page.getByRole('link', { name: 'a.txt' }).waitFor()
   })
 
-  test('deals with many artifacts at once', async () => {
+  test('deletes many artifacts at once', async () => {
     for (const name of ['bulk-1', 'bulk-2', 'bulk-3'])
       await putTar(rig.server, `50/artifacts/${name}`, [{ name: 'x', content: name }])
     await page.goto('/octo/app/artifacts?name=bulk')
@@ -204,7 +204,7 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     expect(posted).toEqual([])
   })
 
-  test('sees what is stored, and what another retention would mean', async () => {
+  test('sees what is stored, and simulates another retention', async () => {
     await page.goto('/admin/storage')
     await page.getByText('Duplicate files').waitFor()
     expect(await page.locator('.chart path').count()).toBe(3)
@@ -220,7 +220,7 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     expect(await page.locator('table.files tbody tr').count()).toBe(101)
   })
 
-  test('is told what became of what is gone', async () => {
+  test('follows the address of the latest artifact, and sees that another has expired', async () => {
     await page.goto('/octo/app/latest/main/site')
     await page.waitForURL(`**${artifact()}`)
     const expired = await putTar(
@@ -233,7 +233,7 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     const answer = await page.goto(`/octo/app/actions/runs/70/artifacts/${expired}`)
     expect(answer?.status()).toBe(410)
     await page.getByRole('heading', { name: 'This artifact has expired' }).waitFor()
-    // The browser logs every answer of 400 and above; this one was asked for.
+    // Browsers log every response of 400 and above; this one is expected.
     expect(faults.splice(0).every((fault) => fault.includes('410'))).toBe(true)
   })
 })
