@@ -146,9 +146,11 @@ test.each([
   expect(read).toThrow(/^HTTPS_PROXY must be the URL of an HTTP proxy(?!.*hunter2)/)
 })
 
-test('a proxy is described by its host, its port and the setting that names it', () => {
-  const told = (url: string): string => tellProxy({ url, setting: 'HTTPS_PROXY' })
-  expect(told('http://user:hunter2@proxy.lan:3128')).toBe('the proxy proxy.lan:3128 (HTTPS_PROXY)')
-  expect(told('http://proxy.lan')).toBe('the proxy proxy.lan:80 (HTTPS_PROXY)')
+test('a proxy is described by its host, its port and its setting', () => {
+  const describe = (url: string): string => tellProxy({ url, setting: 'HTTPS_PROXY' })
+  expect(describe('http://user:hunter2@proxy.lan:3128')).toBe(
+    'the proxy proxy.lan:3128 (HTTPS_PROXY)',
+  )
+  expect(describe('http://proxy.lan')).toBe('the proxy proxy.lan:80 (HTTPS_PROXY)')
   expect(tellProxy({ url: 'https://proxy.lan' })).toBe('the proxy proxy.lan:443 (proxy)')
 })

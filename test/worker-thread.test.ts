@@ -32,19 +32,19 @@ test('each request gets its own answer, in any order', async () => {
 
 test('messages of a request go to its caller, before the answer', async () => {
   const thread = start()
-  const heard: unknown[] = []
+  const received: unknown[] = []
   await Promise.all(
     ['a', 'b'].map(async (value) => {
-      const onNews = (news: string): number => heard.push([value, news])
-      heard.push(await thread.ask({ kind: 'tellTwice', value }, { onNews }))
+      const onNews = (news: string): number => received.push([value, news])
+      received.push(await thread.ask({ kind: 'tellTwice', value }, { onNews }))
     }),
   )
-  expect(heard.filter((each) => String(each).startsWith('a'))).toEqual([
+  expect(received.filter((each) => String(each).startsWith('a'))).toEqual([
     ['a', 'a 1'],
     ['a', 'a 2'],
     'a',
   ])
-  expect(heard).toHaveLength(6)
+  expect(received).toHaveLength(6)
 })
 
 test('messages sent after a request go to that request', async () => {
@@ -157,9 +157,9 @@ test('a terminated thread fails its requests, and does not count as dead', async
 
 test('a thread that fails to start fails its requests with the reason', async () => {
   const refusing = start('refuses')
-  const asked = refusing.ask({ kind: 'echo' }).catch((error: unknown) => error)
+  const answer = refusing.ask({ kind: 'echo' }).catch((error: unknown) => error)
   await expect(refusing.opened).rejects.toMatchObject({ code: 'busy', message: 'not now' })
-  expect(await asked).toBeInstanceOf(StoreError)
+  expect(await answer).toBeInstanceOf(StoreError)
   const breaking = start('breaks')
   // The CLI derives hints from fields other than the message.
   await expect(breaking.opened).rejects.toMatchObject({ message: 'broken', isDamaged: true })

@@ -103,7 +103,7 @@ async function uploadTree(
     signal,
   })
   const [logical, sent, reused] = [logicalBytes, sentBytes, reusedBytes].map(formatSizeBytes)
-  const remark = `${logical}, ${sent} sent, ${reused} already on the server or sent once for several files`
+  const remark = `${logical}, ${sent} sent, ${reused} not sent (already on the server, or a duplicate)`
   // The zip of a tree is generated on download, so its digest is not known.
   const digest = artifact.zipDigest === null ? null : hexOf(artifact.zipDigest)
   return { ...uploadedOf(artifact), digest, remark }

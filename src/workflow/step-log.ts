@@ -47,7 +47,7 @@ interface CommandState {
   log: StepLog
   masker: Masker
   set: LoggedCommands
-  /** The token that resumes command processing; undefined while it is not stopped. */
+  /** The token that resumes command processing; undefined unless commands are stopped. */
   resumeToken: string | undefined
   echo: boolean
 }

@@ -378,16 +378,16 @@ jobs:
     },
   )
   expect(run.conclusion).toBe('success')
-  const told = JSON.stringify(place.events)
+  const recorded = JSON.stringify(place.events)
   for (const hidden of [
     'hunter2-hunter2',
     'first-line-of-key',
     'second-line-of-key',
     Buffer.from('hunter2-hunter2').toString('base64').slice(0, 18),
   ]) {
-    expect(told).not.toContain(hidden)
+    expect(recorded).not.toContain(hidden)
   }
-  expect(told).toContain('x *** y')
+  expect(recorded).toContain('x *** y')
   expect(run.jobs[0]?.outputs).toEqual({ fine: 'ok' })
-  expect(told).toContain("Skip output 'leak' since it may contain secret.")
+  expect(recorded).toContain("Skip output 'leak' since it may contain secret.")
 })

@@ -42,17 +42,17 @@ test('an invalid expression is rejected with the position of the error', async (
 })
 
 test('hashFiles runs once per set of patterns, and never in a branch that is not taken', async () => {
-  const asked: string[][] = []
+  const requested: string[][] = []
   const withFiles: Scope = {
     ...scope,
     hashFiles: (patterns) => {
-      asked.push(patterns)
+      requested.push(patterns)
       return Promise.resolve(`hash-of-${patterns.join('+')}`)
     },
   }
   const expression = "format('{0} {1} {2}', hashFiles('a'), hashFiles('b', 'c'), hashFiles('a'))"
   expect(await evaluateExpression(expression, withFiles)).toBe('hash-of-a hash-of-b+c hash-of-a')
-  expect(asked).toEqual([['a'], ['b', 'c']])
+  expect(requested).toEqual([['a'], ['b', 'c']])
   expect(await evaluateExpression("false && hashFiles('z')", withFiles)).toBe(false)
   expect(
     await evaluateExpression(
@@ -60,7 +60,7 @@ test('hashFiles runs once per set of patterns, and never in a branch that is not
       withFiles,
     ),
   ).toBe('hash-of-d')
-  expect(asked.slice(2)).toEqual([['e'], ['d']])
+  expect(requested.slice(2)).toEqual([['e'], ['d']])
 })
 
 test('truthiness follows JavaScript, and every object is true', () => {

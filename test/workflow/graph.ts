@@ -40,8 +40,10 @@ export function watchStarts(): { sink: RunSink; waits: Map<string, number> } {
       })
     }
     if (event.type === 'job-started' && event.needs.length > 0) {
-      const met = event.needs.map((need) => finishedIn.get(need) ?? Number.NEGATIVE_INFINITY)
-      waits.set(event.job.id, turn - Math.max(...met))
+      const needsFinishedIn = event.needs.map(
+        (need) => finishedIn.get(need) ?? Number.NEGATIVE_INFINITY,
+      )
+      waits.set(event.job.id, turn - Math.max(...needsFinishedIn))
     }
   }
   return { sink, waits }

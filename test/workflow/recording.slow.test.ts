@@ -20,7 +20,7 @@ import { createPlayground, oneJob, type Playground } from './playground.ts'
 
 const server = await openSharedServer()
 
-const never = new AbortController().signal
+const noAbort = new AbortController().signal
 const dayMs = 86_400_000
 
 /** Runs a workflow whose artifacts and record go to the server. */
@@ -43,7 +43,7 @@ async function runRecorded(
   })
   const sinks = [(event: RunEvent) => void place.events.push(event), recorder.sink]
   const { conclusion } = await place.run(workflow, { ...bound, sinks, ...options })
-  await recorder.finish(never)
+  await recorder.finish(noAbort)
   expect(failures).toEqual([])
   return { run, page: await runPage(run), conclusion }
 }
@@ -303,13 +303,13 @@ test('a run that is quiet for long sends heartbeats until it ends', async () => 
   onTestFinished(() => void vi.useRealTimers())
   const stub = await stubServer(() => Promise.resolve(200))
   const { recorder } = recorderFor(stub.url)
-  const told = (): string[] =>
+  const sentTypes = (): string[] =>
     stub.bodies.flatMap(({ events }) => events.map(({ type }) => String(type)))
   recorder.sink({ type: 'run-started', at: 1 } as RunEvent)
   vi.advanceTimersByTime(limits.recordSilenceMs / 2)
-  await recorder.finish(never)
-  expect(told().length).toBeGreaterThan(2)
-  expect(new Set(told())).toEqual(new Set(['run-started']))
+  await recorder.finish(noAbort)
+  expect(sentTypes().length).toBeGreaterThan(2)
+  expect(new Set(sentTypes())).toEqual(new Set(['run-started']))
   expect(vi.getTimerCount()).toBe(0)
 })
 
@@ -319,7 +319,7 @@ test('a failing store is reported once, is waited for only for a bounded time, a
   const place = await createPlayground()
   const sinks = [recorder.sink]
   const result = await place.run(oneJob('- run: seq 50000\n- run: echo done'), { sinks })
-  await recorder.finish(never)
+  await recorder.finish(noAbort)
   expect(result.conclusion).toBe('success')
   expect(troubles).toHaveLength(1)
   expect(failures).toHaveLength(1)
@@ -330,13 +330,13 @@ test('an unresponsive server is given up some time after the end, or at once on 
   const silent = await stubServer(() => new Promise(() => {}))
   const patient = recorderFor(silent.url)
   patient.recorder.sink(line('x'))
-  await patient.recorder.finish(never)
+  await patient.recorder.finish(noAbort)
   expect(patient.failures).toEqual([new Error(`${silent.url} does not respond`)])
-  const asked = new AbortController()
+  const interrupt = new AbortController()
   const interrupted = recorderFor(silent.url, 3_600_000)
   interrupted.recorder.sink(line('x'))
-  globalThis.setTimeout(() => asked.abort(), 100)
-  await interrupted.recorder.finish(asked.signal)
+  globalThis.setTimeout(() => interrupt.abort(), 100)
+  await interrupted.recorder.finish(interrupt.signal)
   expect(interrupted.failures).toHaveLength(1)
 })
 
@@ -344,7 +344,7 @@ test('a permanent error is not retried', async () => {
   const stub = await stubServer(() => Promise.resolve(401))
   const { recorder, troubles, failures } = recorderFor(stub.url, 3_600_000)
   recorder.sink(line('x'))
-  await recorder.finish(never)
+  await recorder.finish(noAbort)
   expect([troubles.length, failures.length, stub.bodies.length]).toEqual([0, 1, 1])
 })
 
@@ -362,7 +362,7 @@ test('a restart of the server, during a run or at its end, loses nothing of the 
     })
     if (when === 'during') await expect.poll(() => stub.bodies.length, { timeout: 20_000 }).toBe(2)
   }
-  await recorder.finish(never)
+  await recorder.finish(noAbort)
   expect(failures).toEqual([])
   expect(troubles).toHaveLength(1)
   expect(stub.bodies.map(({ sequence }) => sequence)).toEqual([0, 2, 3])
@@ -385,7 +385,7 @@ test('while a store is slow, one request is in flight, and lines beyond the queu
   await expect.poll(() => stub.bodies.length).toBeGreaterThan(50)
   recorder.sink(line('the last'))
   recorder.sink({ type: 'run-finished', at: 2, conclusion: 'success', durationMs: 1 })
-  await recorder.finish(never)
+  await recorder.finish(noAbort)
   expect(failures).toEqual([])
   expect(stub.busiest).toBe(1)
   let sequence = 0
@@ -411,7 +411,7 @@ test('the end of a run is sent once, however long the server takes', async () =>
   })
   const { recorder, failures } = recorderFor(stub.url, 60_000)
   recorder.sink(line('the last'))
-  await recorder.finish(never)
+  await recorder.finish(noAbort)
   expect(failures).toEqual([])
   // Longer than the time for which events are batched.
   expect(stub.bodies.map(({ sequence }) => sequence)).toEqual([0])
@@ -422,7 +422,7 @@ test('a line longer than a request may carry is sent in pieces', async () => {
   const { recorder } = recorderFor(stub.url)
   const long = '\u001b'.repeat(2.5 * limits.logLineCharactersMax)
   recorder.sink(line(long))
-  await recorder.finish(never)
+  await recorder.finish(noAbort)
   const pieces = stub.bodies.flatMap(({ events }) => events.flatMap((event) => event.text ?? []))
   expect(pieces).toHaveLength(3)
   expect(pieces.join('')).toBe(long)

@@ -10,7 +10,7 @@ import { uploadFiles } from '../../src/workflow/upload-paths.ts'
 
 const run = promisify(execFile)
 
-const never = new AbortController().signal
+const noAbort = new AbortController().signal
 let root: string
 let globber: Globber
 
@@ -43,7 +43,7 @@ async function entries(
       home,
       includeHidden: options.includeHidden ?? false,
     },
-    never,
+    noAbort,
   )
   return uploadFiles(search)
     .map((file) => file.entryPath)
@@ -157,7 +157,7 @@ test('directories are not entries, so empty ones disappear', async () => {
   const search = await globber.search(
     'a',
     { directory, home: undefined, includeHidden: false },
-    never,
+    noAbort,
   )
   expect(uploadFiles(search).map((file) => file.entryPath)).toEqual(['file'])
 })
@@ -173,7 +173,7 @@ test('symlinks are followed, and dangling ones are skipped', async () => {
   const search = await globber.search(
     'out',
     { directory, home: undefined, includeHidden: false },
-    never,
+    noAbort,
   )
   expect(
     uploadFiles(search)
@@ -213,12 +213,12 @@ test('hashFiles agrees with the runner: search order, only files of the workspac
   const { createHash } = await import('node:crypto')
   const sha = (bytes: string | Buffer): Buffer => createHash('sha256').update(bytes).digest()
   const both = createHash('sha256').update(sha('one')).update(sha('two')).digest('hex')
-  expect(await globber.hashFiles(['**/package-lock.json'], roots, never)).toBe(both)
+  expect(await globber.hashFiles(['**/package-lock.json'], roots, noAbort)).toBe(both)
   expect(
-    await globber.hashFiles(['--follow-symbolic-links', '**/package-lock.json'], roots, never),
+    await globber.hashFiles(['--follow-symbolic-links', '**/package-lock.json'], roots, noAbort),
   ).toBe(both)
-  expect(await globber.hashFiles(['**/none'], roots, never)).toBe('')
-  expect(await globber.hashFiles(['/etc/hostname'], roots, never)).toBe('')
+  expect(await globber.hashFiles(['**/none'], roots, noAbort)).toBe('')
+  expect(await globber.hashFiles(['/etc/hostname'], roots, noAbort)).toBe('')
 })
 
 test('a pipe among the matches is rejected by name instead of blocking, and other pipes are ignored', async () => {
@@ -229,11 +229,11 @@ test('a pipe among the matches is rejected by name instead of blocking, and othe
   await symlink('/dev/zero', join(directory, 'endless'))
   const roots = { directory, home: undefined, includeHidden: false }
   const fault = `${directory}/out/pipe is a pipe, not a regular file`
-  await expect(globber.search('out', roots, never)).rejects.toThrow(fault)
-  await expect(globber.hashFiles(['out/*'], roots, never)).rejects.toThrow(fault)
+  await expect(globber.search('out', roots, noAbort)).rejects.toThrow(fault)
+  await expect(globber.hashFiles(['out/*'], roots, noAbort)).rejects.toThrow(fault)
   const endless = ['--follow-symbolic-links', 'endless']
-  await expect(globber.hashFiles(endless, roots, never)).rejects.toThrow('endless is a device')
-  expect((await globber.search('out/f*', roots, never)).files).toEqual([`${directory}/out/file`])
+  await expect(globber.hashFiles(endless, roots, noAbort)).rejects.toThrow('endless is a device')
+  expect((await globber.search('out/f*', roots, noAbort)).files).toEqual([`${directory}/out/file`])
 })
 
 test('hashing can be cancelled, however long the file is', async () => {
@@ -257,7 +257,7 @@ test('files whose names are not UTF-8 are reported when they match', async () =>
   await mkdir(latin('out/d\xff'))
   const roots = { directory, home: undefined, includeHidden: false }
   const unreadable = async (patterns: string): Promise<string[]> =>
-    (await globber.search(patterns, roots, never)).unreadable.toSorted()
+    (await globber.search(patterns, roots, noAbort)).unreadable.toSorted()
   const both = [`${directory}/out/d\ufffd`, `${directory}/out/sub/caf\ufffd.txt`]
   expect(await unreadable('out')).toEqual(both)
   expect(await unreadable('out/sub/*.txt')).toEqual(both.slice(1))
