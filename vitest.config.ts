@@ -12,14 +12,12 @@ export default defineConfig({
     // module.
     pool: 'forks',
     // Test files share the modules of their worker: for most files, loading them again takes longer
-    // than
-    // the tests.
+    // than the tests.
     isolate: false,
     // Cache transformed modules of unchanged sources: halves the time of running a single file.
     experimental: { fsModuleCache: true },
     // One more than there are cores, since tests wait for processes, disks and silence. On two
-    // cores 106 s
-    // instead of 128.
+    // cores 106 s instead of 128.
     maxWorkers: availableParallelism() + 1,
     // The longest tests take a few seconds, on a busy machine ten times as long.
     testTimeout: 90_000,

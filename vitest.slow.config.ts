@@ -1,6 +1,5 @@
 /** Tests that take minutes or gigabytes: `npm run test:slow`. One file at a time, since several
- *  measure
- *  memory, latency or disk use. */
+ *  measure memory, latency or disk use. */
 import { configDefaults, defineConfig } from 'vitest/config'
 import { reportSecondTries, secondTries } from './test/second-tries.ts'
 

@@ -1,15 +1,11 @@
 /** Builds a large store in minutes: writes its rows directly into the database and creates its
- *  packs as
- *  sparse files of zeros. All page checksums hold, so everything except the digests of streams can
- *  be
- *  read, moved and removed.
+ *  packs as sparse files of zeros. All page checksums hold, so everything except the digests of
+ *  streams can be read, moved and removed.
  *
  *  100 projects take turns. Artifact `i` (from 1) has 100 entries: ten blobs of its own, and those
- *  of
- *  the nine artifacts before it in its project, like a build that changes a tenth of its files.
- *  5,000
- *  blobs share a pack, so the packs of the oldest artifacts become entirely dead. Seeded: equal
- *  arguments produce equal rows. */
+ *  of the nine artifacts before it in its project, like a build that changes a tenth of its files.
+ *  5,000 blobs share a pack, so the packs of the oldest artifacts become entirely dead. Seeded:
+ *  equal arguments produce equal rows. */
 import SqliteDatabase, { type Database } from 'better-sqlite3'
 import { createHash } from 'node:crypto'
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs'
@@ -40,8 +36,7 @@ const packBytes = blobsPerPack * (streamBytes + framingBytes)
 const batch = 1000
 
 /** Builds a store whose oldest tenth of artifacts has expired at `now`. The others expire later,
- *  one
- *  per minute. */
+ *  one per minute. */
 export async function buildBigStore(
   dataDir: string,
   { artifacts, now }: { artifacts: number; now: number },

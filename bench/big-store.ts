@@ -1,7 +1,6 @@
 /** `npm run bench -- big-store`: expires a tenth of a store of 100,000 artifacts, 1,000,000 blobs
- *  and
- *  10,000,000 entries while one client reads and another uploads. The store is built once and kept;
- *  each run works on a copy. */
+ *  and 10,000,000 entries while one client reads and another uploads. The store is built once and
+ *  kept; each run works on a copy. */
 import { join } from 'node:path'
 import { startTrove, type TroveProcess } from '../test/clients/trove-process.ts'
 import { ageBigStore, type BigStore, buildBigStore } from './big-store-rows.ts'
@@ -105,8 +104,7 @@ async function measure(trove: TroveProcess): Promise<void> {
 }
 
 /** Runs one reader and one uploader, each with one request at a time, until `work` is done. Returns
- *  the
- *  duration of each request. */
+ *  the duration of each request. */
 async function runClients(
   trove: TroveProcess,
   token: string,

@@ -12,8 +12,7 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 
 /** Five consecutive releases each, as nightly artifacts of a project would be. `next` has thousands
- *  of
- *  files, `typescript` a few large text files, `swc` one native binary. */
+ *  of files, `typescript` a few large text files, `swc` one native binary. */
 export const releaseSeries = {
   next: ['14.2.26', '14.2.27', '14.2.28', '14.2.29', '14.2.30'],
   typescript: ['5.6.3', '5.7.2', '5.7.3', '5.8.2', '5.8.3'],
@@ -45,8 +44,7 @@ export async function fetchRelease(name: string, version: string): Promise<strin
 }
 
 /** Returns a tree of at least 600 MB and 45,000 files made by `npm install`, with two versions of
- *  some
- *  packages. */
+ *  some packages. */
 export async function fetchNodeModules(): Promise<string> {
   return await once('node-modules', async (directory) => {
     const dependencies = {
@@ -91,8 +89,7 @@ export async function generateSmallFiles(count: number, sizeBytes: number): Prom
 }
 
 /** Generates a file whose 64 KiB blocks are alternately text and random bytes, so that it deflates
- *  to
- *  about half its size. Another `seed` gives another file. */
+ *  to about half its size. Another `seed` gives another file. */
 export async function generateBigFile(sizeBytes: number, seed = 1): Promise<string> {
   const directory = await once(`big-${sizeBytes}-${seed}`, async (target) => {
     const file = await open(join(target, 'big.bin'), 'w')
@@ -128,8 +125,7 @@ function randomSource(seed: number): (length: number) => Buffer {
 }
 
 /** Returns the cached directory `name`. On first use `fill` creates it in a scratch directory,
- *  which is
- *  renamed when complete. */
+ *  which is renamed when complete. */
 export async function once(
   name: string,
   fill: (directory: string) => Promise<void>,

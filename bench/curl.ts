@@ -1,6 +1,5 @@
 /** curl as the client of every HTTP measurement: a separate program, so that our event loop is not
- *  part
- *  of the timing. */
+ *  part of the timing. */
 import type { Sample } from './measure.ts'
 import { runProgram } from './measure.ts'
 

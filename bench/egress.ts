@@ -1,6 +1,5 @@
 /** Cost of downloads: throughput of a zip compared with a file piped from disk, and time to the
- *  first
- *  byte of a zip of many entries compared with the same zip generated on the fly. */
+ *  first byte of a zip of many entries compared with the same zip generated on the fly. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, stat } from 'node:fs/promises'

@@ -73,8 +73,7 @@ async function measureStockUploads(library: StockLibrary): Promise<void> {
 }
 
 /** Adds the member streams of an uploaded zip to `unique`: digest → length. Throws when the
- *  downloaded
- *  zip is not the one that was sent. */
+ *  downloaded zip is not the one that was sent. */
 async function collectSentStreams(
   store: BenchStore,
   id: number,
@@ -92,8 +91,7 @@ async function collectSentStreams(
 }
 
 /** Uploads five releases, each as one tar with `PUT`, and backs up the same directories with restic
- *  and
- *  borg. */
+ *  and borg. */
 async function measureSeries(series: SeriesName): Promise<void> {
   const releases = await fetchReleases(series)
   await withScratch(async (scratch) => {

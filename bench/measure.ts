@@ -29,8 +29,7 @@ function summarize(values: number[]): Summary {
 }
 
 /** Runs each candidate `rounds` times in turn, every other round in reverse order, after one
- *  unmeasured
- *  round. Returns summaries of each candidate's figures. */
+ *  unmeasured round. Returns summaries of each candidate's figures. */
 export async function interleave<Name extends string>(
   candidates: Record<Name, () => Promise<Sample>>,
   rounds: number,

@@ -18,8 +18,8 @@ import { withScratch, withStore } from './scratch.ts'
 /** 3. Downloads into an empty directory, and again after one file in a hundred changed. Each
  *     download
  *  has its own directory, and none is removed before the end: for minutes after a removal ext4
- *  skips
- *  the freed inodes, which slows down whatever runs next. CPU time is that of client and server. */
+ *  skips the freed inodes, which slows down whatever runs next. CPU time is that of client and
+ *  server. */
 export async function measureDownload(): Promise<void> {
   const tree = await fetchNativeTree()
   await withScratch(async (scratch) => {

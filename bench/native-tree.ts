@@ -10,8 +10,7 @@ const run = promisify(execFile)
 
 /** Dependencies that `npm install --omit=optional` expands to 105,000 files and 850 MB, with two
  *  versions of the larger ones. Optional dependencies are left out because they are native
- *  binaries,
- *  whose cost is that of deflate and is measured by a series of its own. */
+ *  binaries, whose cost is that of deflate and is measured by a series of its own. */
 const dependencies = {
   '@mui/icons-material': '5.16.7',
   'icons-before': 'npm:@mui/icons-material@5.15.21',

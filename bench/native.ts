@@ -1,8 +1,6 @@
 /** Compares the native client with restic, borg and cp: what is promised of `trove upload` and
- *  `trove
- *  download`. The candidates take turns in one run. The server's time counts as ours, since both
- *  share
- *  the machine. */
+ *  `trove download`. The candidates take turns in one run. The server's time counts as ours, since
+ *  both share the machine. */
 import { rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { fetchReleases, generateSmallFiles } from './corpora.ts'
@@ -136,8 +134,7 @@ async function measureChangedUpload(): Promise<void> {
 /** 2. First uploads, each into a store that has received one other artifact, so that the server's
  *     code
  *  is compiled, as in practice. That artifact shares no content with the tree. Stored bytes are
- *  those
- *  of the packs. */
+ *  those of the packs. */
 async function measureFirstUpload(): Promise<void> {
   const tree = await fetchNativeTree()
   const other = await generateSmallFiles(20_000, 4096)

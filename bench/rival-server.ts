@@ -1,6 +1,6 @@
-/** The servers that downloads are compared with, run as a separate process: `file PATH` pipes one
- *  file
- *  from disk, `fflate DIRECTORY` zips a directory on the fly. Prints its URL once it listens. */
+/** The servers that downloads are compared with, run as a separate process: `file PATH` pipes
+ *  one file from disk, `fflate DIRECTORY` zips a directory on the fly. Prints its URL once it
+ *  listens. */
 import { Zip, ZipDeflate } from 'fflate'
 import { createReadStream, statSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'

@@ -1,6 +1,5 @@
 /** Scratch directories and stores of a benchmark, on the disk that holds the corpora. Removed at
- *  the
- *  end. */
+ *  the end. */
 import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { startTrove, type TroveProcess } from '../test/clients/trove-process.ts'

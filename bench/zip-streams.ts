@@ -5,8 +5,7 @@ import { readFile } from 'node:fs/promises'
 import yauzl from 'yauzl'
 
 /** Adds the distinct streams of the zip at `path` to `unique`: SHA-256 → length. The zip must fit
- *  into
- *  memory. */
+ *  into memory. */
 export async function collectStreams(path: string, unique: Map<string, number>): Promise<void> {
   const bytes = await readFile(path)
   const zip = await yauzl.openPromise(path)

@@ -1,8 +1,6 @@
 /** The artifact store as artifact steps see it: the one port of this folder, implemented by the
- *  native
- *  client in a real run. Each method is one complete operation. Rejections carry a message fit for
- *  the
- *  log. */
+ *  native client in a real run. Each method is one complete operation. Rejections carry a message
+ *  fit for the log. */
 
 /** An artifact in the listing of its run. */
 export interface ListedArtifact {
@@ -47,8 +45,7 @@ export interface UploadedArtifact {
   id: number
   url: string
   /** SHA-256 in hex of the zip or single file that a download returns, as in GitHub's REST API;
-   *  null
-   *  when not known. */
+   *  null when not known. */
   digest: string | null
   treeDigest: string
   /** One line for the log about what was transferred; null for none. */
@@ -76,8 +73,7 @@ export interface DownloadedArtifact {
 export interface ArtifactStore {
   upload(request: UploadRequest): Promise<UploadedArtifact>
   /** Lists the finished, unexpired artifacts of a run, one per name: the newest. For the current
-   *  run
-   *  (undefined), an artifact of the current attempt takes precedence. */
+   *  run (undefined), an artifact of the current attempt takes precedence. */
   list(from: OtherRun | undefined): Promise<ListedArtifact[]>
   download(request: DownloadRequest): Promise<DownloadedArtifact>
   /** Deletes an artifact of the current run. */

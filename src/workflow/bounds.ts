@@ -20,8 +20,7 @@ export const bounds = {
   /** Total time for the steps that still run after a cancellation (`if: always()`). */
   cancelledJobMs: 5 * 60_000,
   /** How long output is still read after a step's process has exited, while a background process
-   *  holds
-   *  it open. */
+   *  holds it open. */
   drainMs: 1_000,
   /** Upper bound on the output read after that time, if it is already buffered; more than a pipe
    *  holds. */

@@ -84,8 +84,7 @@ export function githubOfJob(job: { id: string; directories: JobDirectories; toke
 }
 
 /** Keys of the `github` context that a runner does not export as variables: secrets, and values
- *  that
- *  are not text. */
+ *  that are not text. */
 const unexported = new Set(['event', 'token', 'repositoryUrl', 'secret_source'])
 
 /** Returns the GITHUB_* variables of a context that includes the step's additions. */

@@ -87,8 +87,7 @@ export type RunEvent =
   | (At & { type: 'run-finished'; conclusion: Conclusion; durationMs: number })
 
 /** Called for each event, in order, never concurrently. When a sink throws, it is not called again
- *  and
- *  the run ends. */
+ *  and the run ends. */
 export type RunSink = (event: RunEvent) => void
 
 type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never
@@ -102,8 +101,7 @@ export interface EmitOptions {
   mask: (text: string) => string
   now: () => number
   /** Aborted with the first error of a sink. The error is not thrown where the event was emitted,
-   *  which
-   *  may be in the middle of a process's output. */
+   *  which may be in the middle of a process's output. */
   broken: AbortController
 }
 
@@ -120,8 +118,7 @@ export function createEmit({ sinks, mask, now, broken }: EmitOptions): Emit {
 }
 
 /** Identifiers that link events are not masked: a secret that happens to equal a job's key would
- *  break
- *  the links and reveal nothing. */
+ *  break the links and reveal nothing. */
 const kept = new Set([
   'type',
   'key',

@@ -1,8 +1,6 @@
 /** Expressions, evaluated by GitHub's own evaluator: contexts in, a JSON value out. The evaluator
- *  is
- *  synchronous but `hashFiles` reads files. So the first call with given patterns throws, is
- *  computed,
- *  and the expression is evaluated again. */
+ *  is synchronous but `hashFiles` reads files. So the first call with given patterns throws, is
+ *  computed, and the expression is evaluated again. */
 import { data, Evaluator, Lexer, Parser } from '@actions/expressions'
 import { TokenType, type Token } from '@actions/expressions/lexer'
 import type { FunctionDefinition } from '@actions/expressions/funcs/info'

@@ -1,6 +1,5 @@
 /** File commands: files that a step writes to set outputs, environment, path, state and its
- *  summary.
- *  Each step gets new, empty files; they are read once, after it ends. */
+ *  summary. Each step gets new, empty files; they are read once, after it ends. */
 import { asError } from '../core/errors.ts'
 import { randomUUID } from 'node:crypto'
 import { constants } from 'node:fs'
@@ -140,8 +139,7 @@ function trimBreak(line: string): string {
 }
 
 /** Returns '' when the step removed the file. The step may have replaced it with anything: opening
- *  a
- *  named pipe must not block, and a device may never end. */
+ *  a named pipe must not block, and a device may never end. */
 async function readBounded(path: string, bytesMax: number): Promise<string> {
   const flags = constants.O_RDONLY | constants.O_NONBLOCK
   const file = await open(path, flags).catch((error: NodeJS.ErrnoException) => {

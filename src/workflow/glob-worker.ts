@@ -1,8 +1,6 @@
 /** Runs `@actions/glob` in a worker thread. The library prints a `::debug::` line to standard
- *  output
- *  for every step, and standard output is reserved for the program's results; the owner captures
- *  the
- *  thread's own output. */
+ *  output for every step, and standard output is reserved for the program's results; the owner
+ *  captures the thread's own output. */
 import { createHash } from 'node:crypto'
 import fs, { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
@@ -34,8 +32,7 @@ async function search(
 }
 
 /** Paths that a search found in a directory listing but could not stat: a name that is not UTF-8
- *  was
- *  decoded with U+FFFD. The library takes them for broken links and skips them. */
+ *  was decoded with U+FFFD. The library takes them for broken links and skips them. */
 const unreadable = new Set<string>()
 const { stat } = fs.promises
 fs.promises.stat = (async (path: string): Promise<fs.Stats> => {

@@ -29,10 +29,8 @@ export interface Globber {
     signal: AbortSignal,
   ): Promise<SearchResult>
   /** The `hashFiles` function: SHA-256 of the files' SHA-256, '' when nothing matches. Files
-   *  outside
-   *  `roots.directory` are ignored. If the first pattern is `--follow-symbolic-links`, it is an
-   *  option,
-   *  as on a runner. */
+   *  outside `roots.directory` are ignored. If the first pattern is `--follow-symbolic-links`, it
+   *  is an option, as on a runner. */
   hashFiles(patterns: string[], roots: PatternRoots, signal: AbortSignal): Promise<string>
   close(): Promise<void>
 }

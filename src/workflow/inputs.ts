@@ -15,8 +15,7 @@ export interface RunInputs {
 }
 
 /** `scope` evaluates defaults, which may be expressions. Problems about undeclared inputs are
- *  reported
- *  at `workflow`. */
+ *  reported at `workflow`. */
 export async function readInputs(
   declared: WorkflowInput[],
   given: Readonly<Record<string, string>>,

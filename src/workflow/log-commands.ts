@@ -10,9 +10,8 @@ export interface LogCommand {
 }
 
 /** Parses `::name key=value,…::data`, or the older `##[name key=value;…]data`. Returns undefined
- *  for an
- *  ordinary line. Runs on every line of output, so it looks for the delimiters one by one in linear
- *  time. */
+ *  for an ordinary line. Runs on every line of output, so it looks for the delimiters one by one in
+ *  linear time. */
 export function parseLogCommand(line: string): LogCommand | undefined {
   return parseCurrent(line.trimStart()) ?? parseOlder(line)
 }

@@ -1,12 +1,10 @@
 /** Masking: keeps secrets out of logs, annotations and records. A masker replaces known values and
  *  their usual encodings with `***`. All jobs of a run share it, so a value that one job masks at
- *  run
- *  time is hidden in the others too. */
+ *  run time is hidden in the others too. */
 
 export interface Masker {
   /** Masks `secret` from now on: as it is, line by line, and encoded (base64 at each offset, hex,
-   *  JSON,
-   *  URL, XML). */
+   *  JSON, URL, XML). */
   add: (secret: string) => void
   mask: (text: string) => string
   /** Returns the largest position, at most `limit`, at which `text` can be cut without splitting a
@@ -77,8 +75,8 @@ function findSpans(text: string, values: Iterable<string>): { start: number; end
 }
 
 /** GitHub's runner registers these encodings too, except hex (its ValueEncoders). Lines of a
- *  multi-line
- *  secret count only from three characters on, since shorter ones would mask ordinary text. */
+ *  multi-line secret count only from three characters on, since shorter ones would mask ordinary
+ *  text. */
 function formsOf(secret: string): Set<string> {
   const forms = new Set<string>()
   const trimmed = secret.trim()
@@ -126,11 +124,9 @@ function escapedForms(value: string): string[] {
   ]
 }
 
-/** The base64 form of a secret inside other data depends on its offset modulo three bytes, so
- *  there is
- *  one form per offset. Characters that share bits with neighbouring data are left out. Values
- *  under 6
- *  bytes are too short for these forms to be distinctive; only their own complete encoding
+/** The base64 form of a secret inside other data depends on its offset modulo three bytes, so there
+ *  is one form per offset. Characters that share bits with neighbouring data are left out. Values
+ *  under 6 bytes are too short for these forms to be distinctive; only their own complete encoding
  *  counts. */
 function base64Forms(value: string): string[] {
   const bytes = Buffer.from(value)
@@ -158,8 +154,7 @@ function hexForms(value: string): string[] {
 }
 
 /** The pieces that PowerShell shows of a command it cannot run: it breaks after the last `&`, or
- *  after
- *  `&+` with the next letter in colour. */
+ *  after `&+` with the next letter in colour. */
 function powerShellParts(value: string): string[] {
   const plus = value.indexOf('&+')
   const end = plus < 0 ? value.lastIndexOf('&') + 1 : plus + 2
@@ -169,8 +164,7 @@ function powerShellParts(value: string): string[] {
 }
 
 /** Lines of wrapped text, as in `base64` output, PEM files and `xxd`. A short last line is left
- *  out,
- *  since it would occur in other text. */
+ *  out, since it would occur in other text. */
 function wrapLines(text: string, width: number): string[] {
   if (text.length <= width) return []
   const lines = text.match(new RegExp(`.{1,${width}}`, 'g')) ?? []

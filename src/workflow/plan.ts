@@ -128,8 +128,7 @@ function reasonOf(problems: Problem[]): string | undefined {
 }
 
 /** Returns what prevents a step from running here: an unavailable action, or one used by its
- *  composite
- *  action. */
+ *  composite action. */
 async function stepProblems(step: Step, options: PlanOptions, depth: number): Promise<Problem[]> {
   if (step.kind === 'run') return []
   const resolved = resolveUses(step.uses, options.actions)

@@ -24,8 +24,7 @@ export function formatProblem(problem: Problem): string {
 }
 
 /** A workflow that cannot be run as it is. Thrown before anything has run. The message has one line
- *  per
- *  problem. */
+ *  per problem. */
 export class WorkflowError extends Error {
   override readonly name = 'WorkflowError'
   readonly problems: Problem[]

@@ -1,6 +1,5 @@
 /** Processes of steps: each starts in its own process group, is read line by line, and is stopped
- *  as a
- *  group with a bounded grace period. */
+ *  as a group with a bounded grace period. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
@@ -24,8 +23,7 @@ export interface ProcessOptions {
   safeCut: (text: string, limit: number) => number
   onLine: (line: string) => void
   /** Called after each chunk of output. Returns a promise to pause reading until it resolves,
-   *  undefined
-   *  to go on. */
+   *  undefined to go on. */
   room: Room
 }
 
@@ -50,10 +48,8 @@ interface Reading {
 }
 
 /** Runs a process until it exits. Rejects when it cannot be started. Reads all its output, however
- *  long
- *  that takes. A background process that keeps the output open is waited for at most
- *  `bounds.drainMs`;
- *  it keeps running, and its later output is read and discarded. */
+ *  long that takes. A background process that keeps the output open is waited for at most
+ *  `bounds.drainMs`; it keeps running, and its later output is read and discarded. */
 export async function runProcess(options: ProcessOptions): Promise<ProcessResult> {
   const child = spawn(options.command, options.args, {
     cwd: options.directory,
@@ -159,8 +155,7 @@ function pauseWithoutRoom(stream: Readable, reading: Reading, ask: Room): void {
 }
 
 /** Splits a stream into lines without their line breaks. Returns a function that emits the rest, if
- *  it
- *  has no line break. */
+ *  it has no line break. */
 function readLines(
   stream: Readable,
   safeCut: ProcessOptions['safeCut'],
@@ -178,8 +173,7 @@ function readLines(
     rest = rest.slice(start)
     while (rest.length > bounds.lineCharactersMax) {
       // A secret as long as the buffer leaves no place to cut. Then buffer until the secret is
-      // complete and
-      // the line can be cut where the secret starts.
+      // complete and the line can be cut where the secret starts.
       const cut = safeCut(rest, bounds.lineCharactersMax)
       if (cut === 0) return
       onLine(rest.slice(0, cut))
@@ -198,8 +192,7 @@ function readLines(
 }
 
 /** Stops the group when `stop` or `kill` is aborted. Returns a function that removes the listeners
- *  and
- *  timers. */
+ *  and timers. */
 function stopOnAbort(child: ChildProcess, options: ProcessOptions): () => void {
   const timers: NodeJS.Timeout[] = []
   const onStop = (): void => {
@@ -237,9 +230,8 @@ function sendSignal(pid: number, signal: NodeJS.Signals): void {
 }
 
 /** Kills the processes that a job left running in the background: those whose environment
- *  contains
- *  `marker`, a unique value. Only Linux exposes environments (`/proc`); elsewhere nothing is
- *  found. */
+ *  contains `marker`, a unique value. Only Linux exposes environments (`/proc`); elsewhere
+ *  nothing is found. */
 export async function killMarked(marker: string): Promise<void> {
   const entries = await readdir('/proc').catch(() => [])
   for (const entry of entries.filter((name) => /^\d+$/.test(name))) {

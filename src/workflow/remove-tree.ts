@@ -5,8 +5,7 @@ import { join } from 'node:path'
 const options = { recursive: true, force: true } as const
 
 /** Removes a file or a directory with everything in it, including the content of read-only
- *  directories,
- *  as in Go's module cache. */
+ *  directories, as in Go's module cache. */
 export async function removeTree(path: string): Promise<void> {
   try {
     await rm(path, options)

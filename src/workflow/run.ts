@@ -28,8 +28,7 @@ export interface RunOptions {
   /** What checkout copies, and where `./` actions are looked up before the run. Absolute. */
   repositoryDirectory: string
   /** Parent of the job directories. Created when missing; everything the run creates is removed at
-   *  the
-   *  end. Absolute. */
+   *  the end. Absolute. */
   workDirectory: string
   keepWorkDirectory?: boolean
   /** Facts about the run. Default of `event`: `push` if the workflow has it, else its first
@@ -115,8 +114,7 @@ export async function runWorkflow(options: RunOptions): Promise<RunResult> {
 }
 
 /** Runs when the program exits before the run has ended. Removes its processes and its scripts,
- *  which
- *  may contain secrets. */
+ *  which may contain secrets. */
 function cleanUpNow(engine: Engine): void {
   killMarkedNow(engine.marker)
   if (engine.keepWorkDirectory) return

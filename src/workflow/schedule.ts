@@ -1,6 +1,5 @@
 /** Runs the jobs in the order of their needs. Every job awaits the promises of the jobs it needs,
- *  so it
- *  starts in the same turn in which the last of them ends; nothing polls. */
+ *  so it starts in the same turn in which the last of them ends; nothing polls. */
 import pLimit, { type LimitFunction } from 'p-limit'
 import type { Engine } from './engine.ts'
 import type { Conclusion, JobReference } from './events.ts'
@@ -100,8 +99,7 @@ async function runJob(
 }
 
 /** Status functions of a job consider all jobs it needs, indirect ones included: a skipped job
- *  skips
- *  everything after it, unless a condition says otherwise. */
+ *  skips everything after it, unless a condition says otherwise. */
 function jobExpressions(
   engine: Engine,
   needs: JobSetting['needs'],
@@ -128,8 +126,7 @@ function jobExpressions(
 }
 
 /** Returns the limiter of the job's concurrency group, one job at a time; undefined without a
- *  group.
- *  Only jobs of this run are considered, and none is cancelled in favour of another. Errors:
+ *  group. Only jobs of this run are considered, and none is cancelled in favour of another. Errors:
  *  EvaluationError. */
 async function readGroup(
   { planned, groups }: JobSetting,
@@ -203,8 +200,7 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
         return result
       })
     // Take the slots of the matrix and of the group first: waiting for them must not hold a slot of
-    // the
-    // run.
+    // the run.
     return await matrixLimit(
       async () => await (groupLimit === undefined ? inSlot() : groupLimit(inSlot)),
     )

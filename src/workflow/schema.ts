@@ -1,11 +1,8 @@
 /** GitHub's schemas of workflow and action files, and reading YAML files against them.
  *  `@actions/workflow-parser` loads its schemas with a JSON import without an import attribute,
- *  which
- *  Node rejects (`ERR_IMPORT_ASSERTION_TYPE_MISSING`), so its published entry point cannot be
- *  imported
- *  (0.3.61). Its parts can: the readers are imported from their own files, and the schemas, which
- *  are
- *  data beside them, are read from disk. */
+ *  which Node rejects (`ERR_IMPORT_ASSERTION_TYPE_MISSING`), so its published entry point cannot be
+ *  imported (0.3.61). Its parts can: the readers are imported from their own files, and the
+ *  schemas, which are data beside them, are read from disk. */
 import { readFileSync } from 'node:fs'
 import { JSONObjectReader } from '@actions/workflow-parser/templates/json-object-reader'
 import type { ObjectReader } from '@actions/workflow-parser/templates/object-reader'
@@ -56,9 +53,8 @@ export interface ReadFile {
  *
  *  The file is read twice. For a multi-line string with an expression the parser (0.3.61) takes the
  *  text from the YAML source: indented, escaped and unfolded. That gives the right positions, so
- *  the
- *  first pass reports the problems. The second pass hides the source from the parser and gives the
- *  right values. */
+ *  the first pass reports the problems. The second pass hides the source from the parser and gives
+ *  the right values. */
 export function readYaml(kind: FileKind, file: string, text: string): ReadFile {
   const first = readOnce(kind, file, text, (reader) => reader)
   return first.context.errors.count > 0 ? first : readOnce(kind, file, text, withoutSource)

@@ -1,6 +1,5 @@
 /** Shells: turns the script of a `run:` step into a command line, with the options that GitHub's
- *  runner
- *  passes to each shell. */
+ *  runner passes to each shell. */
 import { access, constants } from 'node:fs/promises'
 import { delimiter, isAbsolute, join } from 'node:path'
 
@@ -25,9 +24,8 @@ const shells: Record<string, Omit<ShellCommand, 'script'>> = {
 }
 
 /** Returns the command for `script`, to be completed by `placeScript`. `shell` is a name in the
- *  table or
- *  a custom command with `{0}`; undefined means bash without pipefail, or sh if there is no bash.
- *  Throws an Error that names the shell when it is not installed. */
+ *  table or a custom command with `{0}`; undefined means bash without pipefail, or sh if there is
+ *  no bash. Throws an Error that names the shell when it is not installed. */
 export async function planShell(
   shell: string | undefined,
   script: string,
@@ -52,8 +50,7 @@ export async function planShell(
 }
 
 /** Adapts the script to a program of the table, also when it is called by a custom command:
- *  PowerShell
- *  runs only files named `.ps1`. */
+ *  PowerShell runs only files named `.ps1`. */
 function fitScript(name: string, script: string): Pick<ShellCommand, 'extension' | 'script'> {
   const extension = shells[name]?.extension ?? ''
   return { extension, script: name === 'pwsh' ? wrapPowerShell(script) : script }

@@ -1,6 +1,5 @@
 /** Everything that the work of one step gets: its scope, environment, log, and the signals that end
- *  it.
- *  Shared by all kinds of steps. Also runs a process for a step, with its file commands. */
+ *  it. Shared by all kinds of steps. Also runs a process for a step, with its file commands. */
 import { delimiter } from 'node:path'
 import { githubVariables, runnerVariables } from './contexts.ts'
 import type { JobState, StepResult, StepScope } from './engine.ts'
@@ -86,8 +85,7 @@ export interface StepProcess {
 }
 
 /** Runs a process as this step's work: logs its output and applies its file commands, also when
- *  it
- *  fails. Returns its exit status and the state it saved. Errors: StepFailure for invalid
+ *  it fails. Returns its exit status and the state it saved. Errors: StepFailure for invalid
  *  commands. */
 export async function runStepProcess(
   body: StepBody,

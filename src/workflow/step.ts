@@ -1,7 +1,6 @@
 /** One step from its condition to its conclusion: environment, condition, timeout, cancellation,
  *  continue-on-error. The work itself is one of the bodies: a script, a built-in action, or an
- *  action
- *  in a directory. */
+ *  action in a directory. */
 import { asError } from '../core/errors.ts'
 import { runAction } from './actions/action.ts'
 import { runScript } from './actions/script.ts'
@@ -155,8 +154,7 @@ function createBody(
 interface Stopping {
   stopper: AbortController
   /** Whether the job was already cancelled when the condition was evaluated; if so, the condition
-   *  allows
-   *  for that. */
+   *  allows for that. */
   wasCancelled: boolean
 }
 
@@ -174,8 +172,7 @@ async function runWork(
   }
   const onKill = (): void => stop('cancelled')
   // As on a runner, evaluate the condition again: a step whose condition holds in a cancelled job
-  // goes
-  // on.
+  // goes on.
   const onCancel = (): void => {
     const expressions = stepExpressions(job, scope, place.id, body.env, body.stop)
     evaluateCondition(condition, expressions).then(
@@ -223,8 +220,7 @@ function outcomeOf(
 }
 
 /** Logs why a step failed. Errors other than StepFailure come from the file system, the store or
- *  the
- *  action; they fail the step, not the run. */
+ *  the action; they fail the step, not the run. */
 function logError(log: StepLog, error: unknown): void {
   const message = asError(error).message
   if (error instanceof StepFailure && message === '') return
@@ -232,8 +228,7 @@ function logError(log: StepLog, error: unknown): void {
 }
 
 /** Returns the conclusion: a failure that `continue-on-error` allows is a success, any other sets
- *  the
- *  scope's status. */
+ *  the scope's status. */
 async function conclude(work: StepWork, body: StepBody, outcome: Conclusion): Promise<Conclusion> {
   let conclusion = outcome
   if (outcome === 'failure') {

@@ -1,7 +1,6 @@
 /** Evaluates values of a workflow file when they are needed: tokens, which may contain
- *  expressions,
- *  become JSON or text. A value that cannot be evaluated is an `EvaluationError` with its
- *  position. */
+ *  expressions, become JSON or text. A value that cannot be evaluated is an `EvaluationError`
+ *  with its position. */
 import { asError } from '../core/errors.ts'
 import type {
   BasicExpressionToken,
@@ -170,8 +169,7 @@ async function evaluateExpressionToken(
 }
 
 /** Splits text into literal parts and expressions, in order. `}}` inside single quotes does not end
- *  an
- *  expression. */
+ *  an expression. */
 function splitExpressions(text: string): (string | { expression: string })[] {
   const pieces: (string | { expression: string })[] = []
   let done = 0

@@ -20,8 +20,7 @@ export type ResolvedUses =
   | { kind: 'unsupported'; reason: string }
 
 /** Resolves `uses`. `map` holds directories by `owner/repo@ref` or `owner/repo` (any version). It
- *  takes
- *  precedence over the built-in actions, so that the published ones can be run unmodified. */
+ *  takes precedence over the built-in actions, so that the published ones can be run unmodified. */
 export function resolveUses(uses: string, map: ReadonlyMap<string, string>): ResolvedUses {
   if (uses.startsWith('docker://'))
     return { kind: 'unsupported', reason: 'trove run does not support container actions' }

@@ -1,6 +1,5 @@
 /** Workflow files: parses YAML into a `Workflow`, or into problems with their positions. Values
- *  that may
- *  contain expressions stay tokens of GitHub's parser until a job or step needs them. */
+ *  that may contain expressions stay tokens of GitHub's parser until a job or step needs them. */
 import { convertJobs } from '@actions/workflow-parser/model/converter/jobs'
 import type {
   Job as ParsedJob,

@@ -1,6 +1,5 @@
 /** GitHub's command line client, which reads runs and artifacts of a GitHub Enterprise host only
- *  over
- *  HTTPS at port 443. A proxy forwards it from there to a server behind TLS. */
+ *  over HTTPS at port 443. A proxy forwards it from there to a server behind TLS. */
 import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

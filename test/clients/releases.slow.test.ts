@@ -1,7 +1,6 @@
 /** Five consecutive releases of a real package through the published client: downloads equal what
- *  was
- *  sent, and the store keeps little more than what is new. The server is the built one, in its own
- *  process. */
+ *  was sent, and the store keeps little more than what is new. The server is the built one, in its
+ *  own process. */
 import { execFile } from 'node:child_process'
 import { hash } from 'node:crypto'
 import { mkdir, mkdtemp, readdir, readFile, rm } from 'node:fs/promises'

@@ -1,6 +1,5 @@
 /** A complete server with its packs in a bucket: of a fake service, which can fail, and of the real
- *  one
- *  that `TROVE_TEST_S3` names. */
+ *  one that `TROVE_TEST_S3` names. */
 import { randomBytes } from 'node:crypto'
 import { cp, readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -1,7 +1,6 @@
 /** Two promises to operators, tested from outside with the stock client and with `trove` against a
  *  running server. Space that a delete and a dry run announce is actually freed on disk. One bad
- *  byte
- *  costs one file, until the file is sent again. */
+ *  byte costs one file, until the file is sent again. */
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,7 +1,6 @@
 /** Drives the published artifact client unmodified: `@actions/artifact` is the newest release,
  *  `artifact-v2` the one in upload-artifact v4.6. Each client is a child process with the
- *  environment
- *  that a runner would give it. */
+ *  environment that a runner would give it. */
 import type { ArtifactClient } from '@actions/artifact'
 import { fork, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
@@ -38,8 +37,7 @@ interface Answer {
 }
 
 /** Starts a client. Calls may run concurrently, like those of one job step. A failed call rejects
- *  with
- *  the client's own error name and message. */
+ *  with the client's own error name and message. */
 export async function openStockClient(
   place: StockPlace,
   library: StockLibrary = '@actions/artifact',

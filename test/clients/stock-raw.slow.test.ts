@@ -1,6 +1,5 @@
 /** Single files uploaded without a zip (`archive: false`, library 6.2 and later), downloaded by new
- *  and
- *  old clients. */
+ *  and old clients. */
 import { hash } from 'node:crypto'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -1,8 +1,6 @@
 /** Downloads across runs with the published client and `findBy`, which is how download-artifact
- *  passes
- *  its `github-token` and `run-id` inputs. The client then uses GitHub's REST API and needs no
- *  runtime
- *  token. */
+ *  passes its `github-token` and `run-id` inputs. The client then uses GitHub's REST API and needs
+ *  no runtime token. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -1,6 +1,5 @@
 /** The published artifact client, in its newest and an older major version, against a running
- *  server:
- *  what the upload and download steps of a workflow do. */
+ *  server: what the upload and download steps of a workflow do. */
 import { hash } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -1,6 +1,5 @@
 /** A running server with its own data directory, and tokens for it: the basis of the tests with
- *  real
- *  clients. */
+ *  real clients. */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'

@@ -47,8 +47,7 @@ export async function openWindowsNode(): Promise<WindowsNode> {
   await mkdir(wineEnv.XDG_RUNTIME_DIR, { mode: 0o700 })
   const run: WindowsNode['run'] = async (args, { cwd, env = {} }) => {
     // Files instead of pipes, since Node on Wine does not support the sockets that Node here
-    // creates for the
-    // output of a child.
+    // creates for the output of a child.
     const [stdout, stderr] = [join(home, 'stdout'), join(home, 'stderr')]
     const streams = [await open(stdout, 'w'), await open(stderr, 'w')]
     const child = spawn(winePath, [program, ...args], {

@@ -1,6 +1,5 @@
 /** The client package in Node for Windows: its paths, its names, its lack of modes. Wine shows the
- *  file
- *  system of this machine as Windows would: case-insensitive. */
+ *  file system of this machine as Windows would: case-insensitive. */
 import { execFile, execFileSync } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -1,7 +1,6 @@
 /** Collects garbage like `gc --now` and kills its own process with SIGKILL at the nth named step
- *  (-1:
- *  never). Arguments: data directory, n, current time. Prints each step. Runs compiled code, like a
- *  server. */
+ *  (-1: never). Arguments: data directory, n, current time. Prints each step. Runs compiled code,
+ *  like a server. */
 import { writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { limits } from '../../dist/src/core/limits.js'

@@ -1,6 +1,5 @@
 /** kill -9 at every step of the garbage collections of many stores: expire, sweep, compact.
- *  TROVE_KILLS:
- *  minimum number of kills. */
+ *  TROVE_KILLS: minimum number of kills. */
 import { rm } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { buildCrashStore, killAt, stepsOf } from './collect-crash.ts'

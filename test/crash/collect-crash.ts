@@ -1,7 +1,6 @@
 /** A store that needs every step of a garbage collection, and the checks after its process died at
- *  any
- *  of them: live artifacts are intact, and the next collection leaves no debris (invariants 1–3,
- *  5). */
+ *  any of them: live artifacts are intact, and the next collection leaves no debris (invariants
+ *  1–3, 5). */
 import { execFile } from 'node:child_process'
 import { cp, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -33,8 +32,7 @@ export interface CrashStore {
 }
 
 /** Builds a store with artifacts that stay, expire and are deleted, with and without time to undo,
- *  and
- *  that share files in many packs. */
+ *  and that share files in many packs. */
 export async function buildCrashStore(seed: number): Promise<CrashStore> {
   const directory = await mkdtemp(join(tmpdir(), 'trove-collect-'))
   const random = createRandom(seed)

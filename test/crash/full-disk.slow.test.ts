@@ -1,8 +1,6 @@
 /** Real ENOSPC on a small tmpfs. Whichever stage hits it, the response is a clear 507, nothing that
- *  was
- *  acknowledged is lost, reads and deletes still work, and uploads work again once there is room.
- *  Needs
- *  the right to mount. */
+ *  was acknowledged is lost, reads and deletes still work, and uploads work again once there is
+ *  room. Needs the right to mount. */
 import SqliteDatabase from 'better-sqlite3'
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'

@@ -1,8 +1,6 @@
 /** Ingests an upload and kills its own process with SIGKILL at a named step (none: runs to
- *  completion).
- *  Arguments: data directory, form, path of the body, artifact name, step. Runs compiled code, like
- *  a
- *  server. */
+ *  completion). Arguments: data directory, form, path of the body, artifact name, step. Runs
+ *  compiled code, like a server. */
 import { createReadStream, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { ingest } from '../../dist/src/ingest/ingest.js'

@@ -1,8 +1,7 @@
 /** kill -9 at every named step of an upload. Goal: acknowledged artifacts are intact, others are
  *  invisible, and the next start collects all debris (invariants 1–3). Method: a child process
- *  kills
- *  itself at the step; the parent opens the store like a starting server, recovers it, and checks
- *  it. */
+ *  kills itself at the step; the parent opens the store like a starting server, recovers it, and
+ *  checks it. */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'

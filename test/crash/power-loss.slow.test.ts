@@ -1,6 +1,5 @@
 /** Hundreds of power losses, which keep nothing or some of the unsynced data. TROVE_KILLS: minimum
- *  number
- *  of losses. */
+ *  number of losses. */
 import { expect, test } from 'vitest'
 import { runPowerLosses } from './power-loss.ts'
 

@@ -1,6 +1,5 @@
 /** Power losses in an everyday run. power-loss.slow.test.ts has hundreds, and checks that they
- *  occur at
- *  every step. */
+ *  occur at every step. */
 import { expect, test } from 'vitest'
 import { turns } from '../turns.ts'
 import { runPowerLosses } from './power-loss.ts'

@@ -1,14 +1,10 @@
 /** A store that can lose power at any moment. Uploads, deletes, undos, expiry, garbage collections
- *  and
- *  backups run over a file system and a database that track which of their data is durable. Again
- *  and
- *  again that durable state is opened as after a power loss. Then (invariants 1, 3 and 5):
- *  acknowledged
- *  artifacts are intact, nothing else is visible, and there is no debris.
+ *  and backups run over a file system and a database that track which of their data is durable.
+ *  Again and again that durable state is opened as after a power loss. Then (invariants 1, 3 and
+ *  5): acknowledged artifacts are intact, nothing else is visible, and there is no debris.
  *
  *  The durable state of the database is its log as of the last synced transaction. SQLite syncs a
- *  commit
- *  only under `synchronous = FULL`, and only when it changed something
+ *  commit only under `synchronous = FULL`, and only when it changed something
  *  (sqlite.org/pragma.html#pragma_synchronous). */
 import { readFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { readFileSync } from 'node:fs'

@@ -1,8 +1,6 @@
 /** Kills the server at each step of a stock upload. After a restart the client repeats the same
- *  request,
- *  as the stock client does, and the upload must succeed. What was acknowledged is intact, and
- *  staging
- *  holds no debris. */
+ *  request, as the stock client does, and the upload must succeed. What was acknowledged is intact,
+ *  and staging holds no debris. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readdir } from 'node:fs/promises'

@@ -1,7 +1,6 @@
 /** Runs a scrub, a backup or a rebuild from packs and kills its own process with SIGKILL at the nth
- *  named
- *  step (-1: never). Arguments: task, data directory, n, destination of the backup. Prints each
- *  step. */
+ *  named step (-1: never). Arguments: task, data directory, n, destination of the backup. Prints
+ *  each step. */
 import { writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { backUp } from '../../dist/src/lifecycle/backup.js'

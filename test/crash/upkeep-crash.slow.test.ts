@@ -1,6 +1,5 @@
 /** kill -9 at every step of scrubs and backups of many stores, and of one rebuild. TROVE_KILLS:
- *  minimum
- *  number of killed scrubs and backups. */
+ *  minimum number of killed scrubs and backups. */
 import { rm } from 'node:fs/promises'
 import { expect, test } from 'vitest'
 import { buildUpkeepStore, killAt, stepsOf, tasks } from './upkeep-crash.ts'

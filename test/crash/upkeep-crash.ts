@@ -1,6 +1,5 @@
 /** A damaged store, and the checks after a scrub, a backup or a rebuild died at any step: intact
- *  data
- *  stays intact, damage is reported and heals, a backup is complete or absent, and there is no
+ *  data stays intact, damage is reported and heals, a backup is complete or absent, and there is no
  *  debris. */
 import { execFile } from 'node:child_process'
 import { cp, mkdtemp, rename, rm, stat } from 'node:fs/promises'
@@ -112,8 +111,7 @@ export async function killAt(store: UpkeepStore, task: UpkeepTask, nth: number):
 }
 
 /** Runs `work` on a copy of the store, prepared for the task: damaged for scrub, without its
- *  database for
- *  rebuild. */
+ *  database for rebuild. */
 async function withCopy<T>(
   { directory }: UpkeepStore,
   task: UpkeepTask,

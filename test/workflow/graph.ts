@@ -3,8 +3,7 @@
 import type { RunSink } from '../../src/workflow/events.ts'
 
 /** Returns a workflow of `layers` × `width` jobs; each downloads the artifacts of two jobs of the
- *  layer
- *  before. */
+ *  layer before. */
 export function graphWorkflow(layers: number, width: number): string {
   const jobs = Array.from({ length: layers * width }, (_, n) => {
     const layer = Math.floor(n / width)
@@ -25,8 +24,7 @@ ${downloads.join('')}      - run: echo ${n} > out.txt
 }
 
 /** Measures in turns of the event loop how long after the end of its last need each job starts.
- *  Time
- *  would measure the load of the machine instead. */
+ *  Time would measure the load of the machine instead. */
 export function watchStarts(): { sink: RunSink; waits: Map<string, number> } {
   let turn = 0
   const finishedIn = new Map<string, number>()

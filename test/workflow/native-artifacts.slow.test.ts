@@ -1,6 +1,5 @@
 /** Interoperability of artifact steps with the published client in both directions; merge,
- *  patterns,
- *  single files. */
+ *  patterns, single files. */
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { openRig, type Rig } from '../actions/rig.ts'

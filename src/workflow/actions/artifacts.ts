@@ -62,8 +62,7 @@ export async function uploadTo(
 }
 
 /** Downloads into `directory` (isCommon) or into one subdirectory per artifact. Returns the names
- *  of
- *  artifacts whose content did not match its digest. */
+ *  of artifacts whose content did not match its digest. */
 export async function downloadAll(
   body: StepBody,
   artifacts: readonly ListedArtifact[],

@@ -1,8 +1,7 @@
 /** actions/checkout: copies this repository into the workspace as it is on disk now, including
  *  uncommitted changes but not ignored files. A `ref` that names another commit is checked out as
  *  committed. Where git is available the workspace is a clone, so `git describe` and similar
- *  commands
- *  work in it. */
+ *  commands work in it. */
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { constants, copyFile, lstat, mkdir, readdir, readlink, rm, symlink } from 'node:fs/promises'
@@ -99,8 +98,7 @@ export async function runCheckout(body: StepBody, step: UsesStep): Promise<void>
 }
 
 /** Creates the directory. Empties it, unless it is a clone and `clean` is false. Returns true when
- *  an
- *  existing clone was kept. */
+ *  an existing clone was kept. */
 async function prepareTarget(target: string, clean: boolean): Promise<boolean> {
   if (!clean && existsSync(join(target, '.git'))) return true
   await removeTree(target)
@@ -177,8 +175,7 @@ function createGit(body: StepBody): Git {
 }
 
 /** Lists every file below a directory that is not a repository, except below `except`, where the
- *  jobs
- *  of this run work. One byte per character. */
+ *  jobs of this run work. One byte per character. */
 async function listTree(directory: string, except: string): Promise<string[]> {
   const found: string[] = []
   const walk = async (at: string): Promise<void> => {
@@ -196,8 +193,7 @@ async function listTree(directory: string, except: string): Promise<string[]> {
 
 /** Copies files and symlinks with their modes. Skips files that no longer exist (deleted but still
  *  tracked). A directory in the list is a submodule and becomes an empty directory, as with git.
- *  Paths
- *  have one byte per character. */
+ *  Paths have one byte per character. */
 async function copyFiles(from: string, to: string, paths: string[]): Promise<void> {
   const limit = pLimit(bounds.copiesMax)
   const directories = new Set(paths.map((path) => dirname(join(to, path))))

@@ -27,8 +27,7 @@ export async function runComposite(
     status: 'success',
     inputs: use.inputs,
     // Only what the enclosing steps add. Job variables are read afresh, since an inner step may
-    // change
-    // them.
+    // change them.
     env: Object.fromEntries(
       Object.entries(body.env).filter(([name, value]) => job.env[name] !== value),
     ),

@@ -61,8 +61,7 @@ function downloadPath(body: StepBody, path: string): string {
 }
 
 /** Returns the run that the inputs name, or undefined for the current one: `run-id` and
- *  `repository`
- *  count only with a token. Errors: StepFailure. */
+ *  `repository` count only with a token. Errors: StepFailure. */
 function readOtherRun(inputs: Inputs): OtherRun | undefined {
   const token = inputs.text('github-token')
   if (token === '') return undefined

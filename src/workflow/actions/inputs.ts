@@ -11,8 +11,7 @@ export interface Inputs {
   /** Errors: StepFailure. */
   required(name: string): string
   /** Accepts the booleans of the YAML 1.2 core schema, as `getBooleanInput` of the toolkit does.
-   *  Errors:
-   *  StepFailure. */
+   *  Errors: StepFailure. */
   boolean(name: string): boolean
   /** Parsed by JavaScript's parseInt; undefined when absent. Errors: StepFailure. */
   integer(name: string): number | undefined
@@ -91,8 +90,7 @@ export async function readActionInputs(
 }
 
 /** Returns the INPUT_* variables: names in upper case, spaces replaced by underscores, everything
- *  else
- *  unchanged. */
+ *  else unchanged. */
 export function inputVariables(inputs: Record<string, string>): Record<string, string> {
   return Object.fromEntries(
     Object.entries(inputs).map(([name, value]) => [

@@ -47,8 +47,7 @@ export async function runMerge(body: StepBody, step: UsesStep): Promise<void> {
       keepArchive: false,
     })
     // Going on would leave files out of the merged artifact, and `delete-merged` would delete
-    // content
-    // that may still be healed.
+    // content that may still be healed.
     if (mismatched.length > 0)
       throw new StepFailure(`Digest validation failed for artifact(s): ${mismatched.join(', ')}.`)
     const roots = { directory, home: undefined, includeHidden }
