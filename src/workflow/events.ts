@@ -131,11 +131,22 @@ const kept = new Set([
   'event',
 ])
 
-function maskTexts(value: unknown, mask: (text: string) => string): unknown {
+/** Fields whose keys come from the workflow: a matrix may have an axis called `id`. */
+const authored = new Set(['matrix', 'outputs'])
+const none: ReadonlySet<string> = new Set()
+
+function maskTexts(
+  value: unknown,
+  mask: (text: string) => string,
+  identifiers: ReadonlySet<string> = kept,
+): unknown {
   if (typeof value === 'string') return mask(value)
-  if (Array.isArray(value)) return value.map((item) => maskTexts(item, mask))
+  if (Array.isArray(value)) return value.map((item) => maskTexts(item, mask, identifiers))
   if (value === null || typeof value !== 'object') return value
   return Object.fromEntries(
-    Object.entries(value).map(([key, item]) => [key, kept.has(key) ? item : maskTexts(item, mask)]),
+    Object.entries(value).map(([key, item]) => [
+      key,
+      identifiers.has(key) ? item : maskTexts(item, mask, authored.has(key) ? none : identifiers),
+    ]),
   )
 }

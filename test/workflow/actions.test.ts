@@ -391,3 +391,23 @@ jobs:
   expect(run.jobs[0]?.outputs).toEqual({ fine: 'ok' })
   expect(recorded).toContain("Skip output 'leak' since it may contain secret.")
 })
+
+test('a secret is masked in a matrix, even as the value of an axis with the name of an event field', async () => {
+  const place = await createPlayground()
+  const run = await place.run(
+    `
+on: push
+jobs:
+  job:
+    runs-on: x
+    strategy: {matrix: {id: ['\${{ vars.WHO }}'], event: [{key: '\${{ vars.WHO }}'}]}}
+    steps: [{run: 'true'}]
+`,
+    { secrets: { PASSWORD: 'hunter2-hunter2' }, vars: { WHO: 'hunter2-hunter2' } },
+  )
+  expect(run.conclusion).toBe('success')
+  expect(JSON.stringify(place.events)).not.toContain('hunter2-hunter2')
+  expect(place.events.find(({ type }) => type === 'job-started')).toMatchObject({
+    matrix: { id: '***', event: { key: '***' } },
+  })
+})
