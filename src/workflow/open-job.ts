@@ -1,11 +1,12 @@
 /** Prepares a job for its first step: directories, token, contexts, and the signals that end it. */
 import { randomUUID } from 'node:crypto'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { bounds } from './bounds.ts'
 import { githubOfJob, runnerContext, type JobDirectories } from './contexts.ts'
 import type { Engine, JobState, StepScope } from './engine.ts'
 import type { JobReference } from './events.ts'
+import { removeTree } from './remove-tree.ts'
 
 /** The fields that a job's state copies from its instance. */
 type OpenedInstance = Pick<JobState, 'reference' | 'needs' | 'matrix' | 'strategy'>
@@ -100,7 +101,7 @@ async function createDirectories(engine: Engine, reference: JobReference): Promi
     toolCache: join(engine.workDirectory, '_tool'),
     eventPath: join(temporary, '_github_workflow', 'event.json'),
   }
-  await rm(root, { recursive: true, force: true })
+  await removeTree(root)
   await mkdir(directories.workspace, { recursive: true })
   await mkdir(join(temporary, '_github_workflow'), { recursive: true })
   await mkdir(directories.toolCache, { recursive: true })

@@ -298,6 +298,22 @@ test('a merge of a damaged artifact fails and deletes nothing', async () => {
   expect(place.artifacts.stored.map(({ name }) => name)).toEqual(['one', 'two'])
 })
 
+test('a merge removes what it downloaded, read-only directories included', async () => {
+  const place = await createPlayground()
+  const stored = join(place.root, 'artifacts/1001/d')
+  const run = await place.run(
+    oneJob(`
+- run: mkdir d && echo one > d/one && echo two > two
+- {uses: actions/upload-artifact@v7, with: {name: one, path: "d\\ntwo"}}
+- run: chmod 555 ${stored}
+- {name: merge, uses: actions/upload-artifact/merge@v7}
+- run: ls $RUNNER_TEMP; chmod 755 ${stored}
+`),
+  )
+  expect(run.steps('job')).toMatchObject({ merge: 'success' })
+  expect(run.log('job')).not.toContain('merge-artifact')
+})
+
 test('skip-decompress keeps the archive, ~ is the home directory, and a token gives access to another run', async () => {
   const place = await createPlayground()
   const run = await place.run(`

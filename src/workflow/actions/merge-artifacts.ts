@@ -1,7 +1,8 @@
 /** actions/upload-artifact/merge with the inputs and outputs of v7. */
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Minimatch } from 'minimatch'
+import { removeTree } from '../remove-tree.ts'
 import { StepFailure, type StepBody } from '../step-body.ts'
 import { uploadFiles } from '../upload-paths.ts'
 import type { UsesStep } from '../workflow-file.ts'
@@ -65,6 +66,6 @@ export async function runMerge(body: StepBody, step: UsesStep): Promise<void> {
     for (const artifact of artifacts) await store.remove(artifact)
     log.say(`The ${artifacts.length} artifact(s) have been deleted`)
   } finally {
-    await rm(directory, { recursive: true, force: true })
+    await removeTree(directory)
   }
 }
