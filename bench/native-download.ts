@@ -15,8 +15,7 @@ import { clientOf, program, restic, rounds } from './native-client.ts'
 import { changeEveryHundredth, changeMegabyte, copyTree, fetchNativeTree } from './native-tree.ts'
 import { withScratch, withStore } from './scratch.ts'
 
-/** 3. Downloads into an empty directory, and again after one file in a hundred changed. Each
- *     download
+/** Downloads into an empty directory, and again after one file in a hundred changed. Each download
  *  has its own directory, and none is removed before the end: for minutes after a removal ext4
  *  skips the freed inodes, which slows down whatever runs next. CPU time is that of client and
  *  server. */
@@ -76,7 +75,7 @@ export async function measureDownload(): Promise<void> {
   })
 }
 
-/** 3. A 2 GiB file of which one megabyte changed. */
+/** A 2 GiB file of which one megabyte changed. */
 export async function measureBigFile(): Promise<void> {
   const source = await generateBigFile(2 * 1024 ** 3)
   await withScratch(async (scratch) => {
@@ -130,7 +129,7 @@ export async function measureBigFile(): Promise<void> {
   })
 }
 
-/** 7. `trove diff` of two artifacts of 50,000 entries. */
+/** `trove diff` of two artifacts of 50,000 entries. */
 export async function measureDiff(): Promise<void> {
   const tree = await generateSmallFiles(50_000, 1024)
   await withScratch(async (scratch) => {
@@ -166,7 +165,7 @@ export async function measureDiff(): Promise<void> {
   })
 }
 
-/** 4. Memory with 300,000 files. */
+/** Memory with 300,000 files. */
 export async function measureManyFiles(): Promise<void> {
   const tree = await generateSmallFiles(300_000, 512)
   await withScratch(async (scratch) => {

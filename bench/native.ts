@@ -35,7 +35,7 @@ export const nativeParts: Parts = {
   many: measureManyFiles,
 }
 
-/** 1. The same tree again: with a warm stat cache, and with files that must be read again. */
+/** The same tree again: with a warm stat cache, and with files that must be read again. */
 async function measureReupload(): Promise<void> {
   const tree = await fetchNativeTree()
   await withScratch(async (scratch) => {
@@ -131,8 +131,7 @@ async function measureChangedUpload(): Promise<void> {
   })
 }
 
-/** 2. First uploads, each into a store that has received one other artifact, so that the server's
- *     code
+/** First uploads, each into a store that has received one other artifact, so that the server's code
  *  is compiled, as in practice. That artifact shares no content with the tree. Stored bytes are
  *  those of the packs. */
 async function measureFirstUpload(): Promise<void> {
@@ -178,7 +177,7 @@ async function measureFirstUpload(): Promise<void> {
   )
 }
 
-/** 2. Five releases, including metadata on all sides. */
+/** Five releases, including metadata on all sides. */
 async function measureReleases(): Promise<void> {
   const releases = await fetchReleases('next')
   await withScratch(async (scratch) => {
