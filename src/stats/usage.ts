@@ -11,8 +11,8 @@ export interface Usage {
   logicalBytes: number
   uniqueBytes: number
   storedBytes: number | null
-  /** Logical bytes divided by the bytes that remain once each file and each chunk is kept once; 1
-   *  for an empty store. */
+  /** Logical bytes divided by the bytes that remain once each file and each chunk is kept once; at
+   *  least 1. */
   dedupRatio: number
   savedBy: { wholeFile: number; chunk: number; compression: number | null }
   packs: number | null
@@ -21,28 +21,38 @@ export interface Usage {
 }
 
 export function usageOfStore(figures: StoreFigures): Usage {
-  const { storedBytes, packs, liveBytes } = figures
-  const usage = usageOfProject(figures)
+  const { storedBytes, packs, liveBytes, chunkBytes } = figures
+  const usage = usageOf(figures)
   return {
     ...usage,
     storedBytes,
     // Negative when incompressible data dominates, because of the overhead of framing.
-    savedBy: { ...usage.savedBy, compression: figures.chunkBytes - liveBytes },
+    savedBy: { ...usage.savedBy, compression: chunkBytes - liveBytes },
     packs,
     liveBytes,
     deadBytes: storedBytes - liveBytes,
   }
 }
 
+/** A chunk counts for the project that brought it, for as long as any project holds it, and a removed artifact counts in
+ *  `uniqueBytes` until its undo is over. Neither is bounded by what the project holds now, so both are here. */
 export function usageOfProject(figures: ProjectFigures): Usage {
+  const uniqueBytes = Math.min(figures.uniqueBytes, figures.logicalBytes)
+  const chunkBytes = Math.min(figures.chunkBytes, uniqueBytes)
+  return usageOf({ ...figures, uniqueBytes, chunkBytes })
+}
+
+function usageOf(figures: ProjectFigures): Usage {
   const { artifacts, files, logicalBytes, uniqueBytes, chunkBytes } = figures
+  // A project can hold nothing but chunks that others brought.
+  const leftBytes = chunkBytes === 0 ? uniqueBytes : chunkBytes
   return {
     artifacts,
     files,
     logicalBytes,
     uniqueBytes,
     storedBytes: null,
-    dedupRatio: chunkBytes === 0 ? 1 : logicalBytes / chunkBytes,
+    dedupRatio: leftBytes === 0 ? 1 : Math.max(1, logicalBytes / leftBytes),
     savedBy: {
       wholeFile: logicalBytes - uniqueBytes,
       chunk: uniqueBytes - chunkBytes,
