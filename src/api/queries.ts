@@ -119,10 +119,15 @@ export const fileQuery = z.strictObject({
 })
 
 export const archiveQuery = z.strictObject({
-  path: z.string().min(1).optional().meta({
-    description:
-      'Only paths that this glob matches: `*` stays within a segment, `**` crosses segments.',
-  }),
+  path: z
+    .string()
+    .min(1)
+    .optional()
+    .meta({
+      description:
+        'Only paths that this glob matches: `*` stays within a segment, `**` crosses segments. ' +
+        'Fails with `no_files` when none does.',
+    }),
 })
 
 export const runArchiveQuery = z.strictObject({

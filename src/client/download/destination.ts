@@ -226,6 +226,16 @@ export function createOpenedDirectories(root: string): OpenedDirectories {
   }
 }
 
+/** Rejects a deletion that would remove a Git repository. Uploads leave `.git` out by default, so an
+ *  artifact of a checkout does not have it, and unpushed work would be lost. Errors: FileError. */
+export function refuseRepositories({ root, strangers }: Destination): void {
+  const repository = strangers.find((path) => path === '.git' || path.endsWith('/.git'))
+  if (repository === undefined) return
+  const reason =
+    'is a Git repository, which --delete would remove: remove it first, or download to another directory'
+  throw new FileError(join(root, repository), reason)
+}
+
 /** Removes what the tree does not have. Returns the number of paths, a directory counting as
  *  one. Errors: FileError. */
 export function removeStrangers(

@@ -17,6 +17,7 @@ import {
   place,
   recallDestination,
   refuseReplacing,
+  refuseRepositories,
   removeStrangers,
 } from './destination.ts'
 import {
@@ -174,7 +175,8 @@ async function compare(
   const destination = isMostlyKnown
     ? recallDestination(options.destination, tree, unknown)
     : examineDestination(options.destination, tree, wanted)
-  if (options.delete !== true) refuseReplacing(destination, tree, wanted)
+  if (options.delete === true) refuseRepositories(destination)
+  else refuseReplacing(destination, tree, wanted)
   const downloading: Downloading = { ...wanting, destination }
   const present = sorted.unknown.filter((ordinal) => destination.places[ordinal] === place.same)
   const pathOf = (ordinal: number): string => `${destination.root}/${tree.path(ordinal)}`

@@ -215,23 +215,26 @@ describe('changes', () => {
     ['a different number of entries', { ...summaryOf(head), entryCount: 3 }],
     ['a different number of files', { ...summaryOf(head), fileCount: 1 }],
     ['a different size', { ...summaryOf(head), logicalBytes: 1 }],
-  ])('that yield something other than what was offered (%s) are not committed', async (_, announced) => {
-    const store = await openStore()
-    await uploadWhole(store, base)
-    const session = await openSession(store, 'mine/app')
-    expect(await offer(session, summaryOf(base), announced, lines)).toEqual([0])
-    await send(session, changesOf(base, head).changed, [0], head)
-    await expect(commit(session, announced)).rejects.toMatchObject({
-      code: 'upload_incomplete',
-      details: { what: 'manifest' },
-    })
-    // Sending the whole manifest corrects it.
-    const whole = `trove manifest 1\n${entriesOf(head).map(formatEntry).join('')}`
-    const { treeDigest, entryCount } = summaryOf(head)
-    const job = { step: 'manifest', treeDigest, entryCount, encoding: 'gzip' } as const
-    expect(decodeOrdinals(await session.step(job, gzipSync(whole)))).toEqual([])
-    expect(await commit(session, summaryOf(head))).toMatchObject({ created: true })
-  })
+  ])(
+    'that yield something other than what was offered (%s) are not committed',
+    async (_, announced) => {
+      const store = await openStore()
+      await uploadWhole(store, base)
+      const session = await openSession(store, 'mine/app')
+      expect(await offer(session, summaryOf(base), announced, lines)).toEqual([0])
+      await send(session, changesOf(base, head).changed, [0], head)
+      await expect(commit(session, announced)).rejects.toMatchObject({
+        code: 'upload_incomplete',
+        details: { what: 'manifest' },
+      })
+      // Sending the whole manifest corrects it.
+      const whole = `trove manifest 1\n${entriesOf(head).map(formatEntry).join('')}`
+      const { treeDigest, entryCount } = summaryOf(head)
+      const job = { step: 'manifest', treeDigest, entryCount, encoding: 'gzip' } as const
+      expect(decodeOrdinals(await session.step(job, gzipSync(whole)))).toEqual([])
+      expect(await commit(session, summaryOf(head))).toMatchObject({ created: true })
+    },
+  )
 
   test('that put an entry below a file are not committed', async () => {
     const store = await openStore()

@@ -19,7 +19,11 @@ async function commitWith(
   const session = await openSession(store, 'mine/app')
   await session.step({ step: 'blobs' }, Buffer.concat([record(part), record(small)]))
   const parts = Array.from({ length: count }, () => part)
-  const composite = { ...compositeOf([part]), parts: compositeOf(parts).parts, sizeBytes: announced }
+  const composite = {
+    ...compositeOf([part]),
+    parts: compositeOf(parts).parts,
+    sizeBytes: announced,
+  }
   await session.step({ step: 'parts' }, encoded({ ...composite, digest: 'f'.repeat(64) as never }))
   await session.offer({ small })
   let reads = 0
