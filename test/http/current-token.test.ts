@@ -74,7 +74,7 @@ test('no token, an expired one and one for another use are refused with the reas
   const expired = await server.token({ expiresInSeconds: -1 })
   const session = await server.token({}, 'session')
   for (const [token, reason] of [
-    [null, 'a token is needed'],
+    [null, 'authentication required'],
     ['nonsense', 'not issued by this server'],
     [expired, 'the token expired at'],
     [session, 'a session token is not accepted here'],

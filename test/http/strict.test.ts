@@ -127,7 +127,7 @@ describe('recording a run', () => {
     expect(await record(await server.token({ project }), 'd')).toMatchObject({ status: 200 })
     expect(await record(own, 'e')).toMatchObject({
       status: 403,
-      body: { detail: expect.stringContaining('recorded by a token of no job') as string },
+      body: { detail: expect.stringContaining('a token without a job records this run') as string },
     })
   })
 
