@@ -55,7 +55,8 @@ export interface Stretch {
 }
 
 /** Applies `changes`, without their header line. The result is not validated: callers compare its
- *  digest. Errors: RangeError when a line cannot be parsed. */
+ *  digest.
+ *  Errors: RangeError when a line cannot be parsed. */
 export function applyChanges(base: ManifestLines, changes: Buffer): Stretch[] {
   const { text, starts } = base
   const stretches: Stretch[] = []

@@ -33,7 +33,8 @@ interface FileLine {
 }
 
 /** Reads a file's line, from `at` to its line feed at `end`. Accepts some spellings that
- *  `parseEntry` rejects, all of which mean the same entry. Errors: RangeError. */
+ *  `parseEntry` rejects, all of which mean the same entry.
+ *  Errors: RangeError. */
 export function readFileLine(text: Uint8Array, at: number, end: number): FileLine {
   let mode = 0
   for (let index = at + 2; index < at + 5; index++) {
@@ -92,8 +93,8 @@ function arePlain(text: Uint8Array, at: number, end: number): boolean {
 
 /** Returns a function that checks the paths of lines, given in order, as `parseEntryPath` and
  *  `createTreeCheck` do: each is safe to write to a disk, none occurs twice, and nothing lies below
- *  a file or a symlink. A line's text must stay unchanged until the next is checked. Errors:
- *  unsafe_path, duplicate_path. */
+ *  a file or a symlink. A line's text must stay unchanged until the next is checked.
+ *  Errors: unsafe_path, duplicate_path. */
 export function createLineCheck(): (
   text: Buffer,
   pathAt: number,

@@ -31,7 +31,8 @@ export function formatEntry(entry: Entry): string {
 }
 
 /** Parses a canonical line, without its line feed; rejects anything that `formatEntry` would not
- *  have written. Errors: unsafe_path, invalid_request. */
+ *  have written.
+ *  Errors: unsafe_path, invalid_request. */
 export function parseEntry(line: string): Entry {
   const entry = entryOf(line, parseEntryPath)
   if (entry === undefined || formatEntry(entry) !== `${line}\n`) {
@@ -47,8 +48,8 @@ export function parseEntry(line: string): Entry {
 }
 
 /** Parses a line that is known to be canonical: the manifest's digest vouches for it, or
- *  `parseEntry` accepted it before, in which case its path needs no new check either. Errors: those
- *  of `pathOf`. */
+ *  `parseEntry` accepted it before, in which case its path needs no new check either.
+ *  Errors: those of `pathOf`. */
 export function readEntry(
   line: string,
   pathOf: (text: string) => EntryPath = (path) => path as EntryPath,
@@ -132,7 +133,8 @@ export function createManifestHasher(): {
 }
 
 /** Returns a function that checks that entries, given in order, form a tree: no path twice, nothing
- *  below a file or a symlink. Errors: duplicate_path. */
+ *  below a file or a symlink.
+ *  Errors: duplicate_path. */
 export function createTreeCheck(): (entry: Pick<Entry, 'kind' | 'path'>) => void {
   // Only paths that begin with `a` sort between `a` and `a/b`, so the possible parents are a short
   // stack.
@@ -161,8 +163,8 @@ export function belowFile(path: string): Error {
 }
 
 /** A symlink may point anywhere (dangling and absolute targets are kept); only text that would
- *  break a listing is rejected. Code that extracts must not follow it out of its directory. Errors:
- *  unsafe_path. */
+ *  break a listing is rejected. Code that extracts must not follow it out of its directory.
+ *  Errors: unsafe_path. */
 export function checkSymlinkTarget(path: string, target: string): void {
   // oxlint-disable-next-line no-control-regex -- control characters are exactly what is rejected.
   const bad = target === '' || /[\u0000-\u001f\u007f]/.test(target) || !target.isWellFormed()

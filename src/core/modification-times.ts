@@ -30,8 +30,8 @@ export function decodeTimes(bytes: Uint8Array, count: number): (number | null)[]
   return Array.from(readTimes(bytes, count), (time) => (Number.isNaN(time) ? null : time))
 }
 
-/** Like `decodeTimes`, with NaN for entries without a time. Errors: RangeError when the bytes
- *  inflate to more than `count` times can take. */
+/** Like `decodeTimes`, with NaN for entries without a time.
+ *  Errors: RangeError when the bytes inflate to more than `count` times can take. */
 export function readTimes(bytes: Uint8Array, count: number): Float64Array {
   const reader = createByteReader(
     inflateRawSync(bytes, { maxOutputLength: count * timeBytesMax + spareBytes }),

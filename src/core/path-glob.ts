@@ -10,8 +10,8 @@ import { storeError, tooLarge } from './errors.ts'
 import { createGlobMatcher, globstar, type SegmentPattern, type Token } from './glob-automaton.ts'
 import { limits } from './limits.ts'
 
-/** Returns a function that reports whether a path matches at least one of `patterns`. Errors:
- *  invalid_request, too_large. */
+/** Returns a function that reports whether a path matches at least one of `patterns`.
+ *  Errors: invalid_request, too_large. */
 export function compilePathGlobs(patterns: readonly string[]): (path: string) => boolean {
   const alternatives: SegmentPattern[][] = []
   let characters = 0

@@ -38,8 +38,8 @@ export function parseReference(text: string): Reference {
   return reference
 }
 
-/** Parses `@RUN` or `O/R@RUN`; returns undefined for any other form. Errors: invalid_request,
- *  invalid_name. */
+/** Parses `@RUN` or `O/R@RUN`; returns undefined for any other form.
+ *  Errors: invalid_request, invalid_name. */
 export function parseRunOnly(text: string): RunReference | undefined {
   const [, project, run] = /^([^@:]*)@([0-9]+)$/.exec(text) ?? []
   if (project === undefined || run === undefined) return undefined
@@ -50,8 +50,8 @@ export function parseRunOnly(text: string): RunReference | undefined {
   }
 }
 
-/** Parses `REF[:PATH]`. Trailing slashes of the path are dropped. Errors: invalid_request,
- *  invalid_name. */
+/** Parses `REF[:PATH]`. Trailing slashes of the path are dropped.
+ *  Errors: invalid_request, invalid_name. */
 export function parseEntryReference(text: string): EntryReference {
   const { reference, path } = splitReference(text)
   return { reference, path: withoutEndSlashes(path ?? '') }

@@ -32,7 +32,8 @@ export function projectPolicy(
 
 /** Rejects overrides that contradict each other, which `projectPolicy` would silently clamp to
  *  something nobody asked for. Bounds outside the server's are allowed: they take effect when the
- *  server's change. Errors: invalid_request. */
+ *  server's change.
+ *  Errors: invalid_request. */
 export function checkOverrides({
   retentionDefaultMs,
   retentionMinMs,
@@ -54,8 +55,8 @@ export function checkOverrides({
 export type RetentionRequest = { days: number } | { expiresAt: number } | null
 
 /** The instant at which an artifact made at `createdAt` expires. Requests outside the bounds are
- *  clamped, never rejected: a job whose clock is wrong still gets its artifact. Errors:
- *  invalid_request for a number of days that is negative or not whole. */
+ *  clamped, never rejected: a job whose clock is wrong still gets its artifact.
+ *  Errors: invalid_request for a number of days that is negative or not whole. */
 export function expiresAtOf(
   request: RetentionRequest,
   policy: RetentionPolicy,

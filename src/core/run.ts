@@ -84,7 +84,8 @@ export function formatProjectPath(project: string): string {
 }
 
 /** Parses a project from two percent-decoded path segments. Accepts only what `formatProjectPath`
- *  writes, so that a project has one address. Errors: invalid_name. */
+ *  writes, so that a project has one address.
+ *  Errors: invalid_name. */
 export function parseProjectPath(owner: string, repo: string): ProjectName {
   const segments = `${owner}/${repo}`
   if (owner.includes('/') || repo.includes('/')) {
@@ -94,8 +95,8 @@ export function parseProjectPath(owner: string, repo: string): ProjectName {
   return parseProjectName(`${owner.replaceAll(addressSlash, '/')}/${repo}`)
 }
 
-/** Parses a positive integer below 2^53, such as a run id or an attempt. Errors:
- *  invalid_request. */
+/** Parses a positive integer below 2^53, such as a run id or an attempt.
+ *  Errors: invalid_request. */
 export function parsePositiveInteger(text: string, field: string): number {
   const value = Number(text)
   if (!/^[0-9]{1,16}$/.test(text) || !Number.isSafeInteger(value) || value < 1) {

@@ -12,7 +12,8 @@ export interface TrustedIssuer {
 
 /** Parses `ISSUER=PROJECTS` items separated by spaces, such as `https://gitlab.example.com=octo/*`.
  *  PROJECTS is a glob of core/path-glob.ts, so `octo/**` includes subgroups. An issuer may occur
- *  several times. Errors: invalid_request, too_large. */
+ *  several times.
+ *  Errors: invalid_request, too_large. */
 export function parseTrustedIssuers(text: string): TrustedIssuer[] {
   const globs = new Map<string, string[]>()
   for (const item of text.split(/\s+/).filter((each) => each !== '')) {

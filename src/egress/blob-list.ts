@@ -117,7 +117,8 @@ function createShelves(): Shelves {
 }
 
 /** Lists the parts of the wanted files that are composites: all of them, or the requested ones that
- *  exist. Errors: invalid_request, too_large. */
+ *  exist.
+ *  Errors: invalid_request, too_large. */
 export async function listParts(
   metadata: Pick<Metadata, 'readEntries' | 'readPartDigests'>,
   artifactId: number,

@@ -54,7 +54,8 @@ async function damagedEntries(
 }
 
 /** Checks the streams that an exact zip names: a blob can be intact while one of its streams is
- *  not. Errors: blob_damaged. */
+ *  not.
+ *  Errors: blob_damaged. */
 export async function verifyMembers(reader: Reader, artifact: Artifact): Promise<void> {
   if (artifact.state === 'available') return
   const names = await damagedMembers(reader.metadata, artifact.id, limits.damagedPathsMax)

@@ -1,9 +1,9 @@
 /** Turns segments into bytes. Four steps, each a generator that consumes the one before:
  *    1. `cutWindows` gathers pieces (literals, and pages of copies) up to one read window;
  *    2. `loadWindow` reads the pages of a window, grouped by pack, sorted by offset and merged when
- *    close together, and checks each against its stored CRC;
+ *       close together, and checks each against its stored CRC;
  *    3. `loadAhead` loads the next window while the current one is being consumed, so at most two
- *    windows are held (one, when very many downloads run at once);
+ *       windows are held (one, when very many downloads run at once);
  *    4. `coalesce` makes chunks that are worth a system call.
  *  A copy is read in whole check pages, so that every byte is verified before it is sent. */
 import { type Copy, placeOf } from '../core/copy.ts'
@@ -57,8 +57,8 @@ function isCrowded(): boolean {
 }
 
 /** Yields the bytes `[start, end)` of `batches` in chunks of 128 KiB to 1 MiB (the last may be
- *  shorter), each verified before it is yielded. Ends early only by throwing. Errors: blob_damaged
- *  (the copy is marked first). */
+ *  shorter), each verified before it is yielded. Ends early only by throwing.
+ *  Errors: blob_damaged (the copy is marked first). */
 export async function* emit(
   reader: Reader,
   batches: SegmentBatches,

@@ -8,8 +8,8 @@ import { storeError } from '../core/errors.ts'
 const outputBytes = 256 * 1024
 
 /** Yields the content of the raw deflate stream `source`. A joining stream has no final block;
- *  where it ends, its content ends. Errors: blob_damaged (not deflate), whatever `source`
- *  throws. */
+ *  where it ends, its content ends.
+ *  Errors: blob_damaged (not deflate), whatever `source` throws. */
 export async function* inflate(source: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
   const inflater = createInflateRaw({ chunkSize: outputBytes, finishFlush: constants.Z_SYNC_FLUSH })
   const fed = pipeline(source, inflater)

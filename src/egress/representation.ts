@@ -15,10 +15,12 @@ export interface Representation {
   /** `gzip` for the gzip form of a single file. */
   contentEncoding: 'gzip' | null
   /** Checks, before a status is sent, that the metadata lists every copy that the representation
-   *  needs as present and undamaged. Errors: blob_damaged, with the paths. */
+   *  needs as present and undamaged.
+   *  Errors: blob_damaged, with the paths. */
   verifyReadable(): Promise<void>
   /** Yields the bytes of `[start, end)`, in order, in chunks of 16 KiB to 1 MiB (the last may be
    *  shorter), each checked against its stored CRC first. Holds at most two read windows. Ends
-   *  early only by throwing. Errors: blob_damaged. */
+   *  early only by throwing.
+   *  Errors: blob_damaged. */
   read(start: number, end: number, signal?: AbortSignal): AsyncIterable<Buffer>
 }

@@ -1,11 +1,11 @@
 /** Writes the blobs and streams of one upload to packs, each once.
  *
  *  1. Blobs gather in a batch; a full batch is looked up in one statement, which also takes the
- *  leases.
+ *     leases.
  *  2. Unknown blobs are deflated on the thread pool and appended to the open pack, in order.
  *  3. A full pack is sealed (durable) and only then registered, while the next batch gathers.
  *  4. `finish`, and `settle` when many composites are pending, seals the last pack and registers
- *  the composites, whose parts are all known by then.
+ *     the composites, whose parts are all known by then.
  *  Memory: two batches, one of them deflated, the records of two packs, and the pending
  *  composites. */
 import pLimit from 'p-limit'

@@ -14,8 +14,8 @@ import { checkSymlinkTarget } from '../core/manifest.ts'
 import type { TableShare } from './table-memory.ts'
 
 export interface EntryTable {
-  /** Resolves when there is memory for more entries. Call it before adding each entry. Errors: the
-   *  signal's. */
+  /** Resolves when there is memory for more entries. Call it before adding each entry.
+   *  Errors: the signal's. */
   room(signal?: AbortSignal): Promise<void>
   /** Errors: unsafe_path, too_large (number of entries, or their memory). `modifiedAt` is in whole
    *  seconds. */
@@ -29,7 +29,8 @@ export interface EntryTable {
   /** Finds the file added under exactly this path (tar hard links name an earlier entry). */
   findFile(path: string): { digest: Digest; sizeBytes: number; mode: number } | undefined
   /** Orders the entries and drops directories that their contents imply. Call once, after the last
-   *  add. Errors: duplicate_path (also when a path is both a file and a directory). */
+   *  add.
+   *  Errors: duplicate_path (also when a path is both a file and a directory). */
   sort(): SortedEntries
 }
 

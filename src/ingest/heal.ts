@@ -45,8 +45,8 @@ export async function healBlobs(metadata: Metadata): Promise<number> {
   return healed
 }
 
-/** Registers a composite; a damaged blob with the same content takes its parts. Errors: busy, when
- *  another upload in progress depends on that blob. */
+/** Registers a composite; a damaged blob with the same content takes its parts.
+ *  Errors: busy, when another upload in progress depends on that blob. */
 export async function addComposite(
   metadata: Metadata,
   sessionId: string,

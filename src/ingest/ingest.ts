@@ -16,8 +16,9 @@ import { type StagedReader, openStagedReader } from './staged-reader.ts'
 import { ingestTar } from './tar.ts'
 import { ingestZip } from './zip.ts'
 
-/** Runs one job to its end. A failed job leaves nothing visible. Errors: those of the form's
- *  reader, and name_taken, length_mismatch, digest_mismatch, storage_full. */
+/** Runs one job to its end. A failed job leaves nothing visible.
+ *  Errors: those of the form's reader, and name_taken, length_mismatch, digest_mismatch,
+ *  storage_full. */
 export async function ingest(
   ports: IngestPorts,
   job: IngestJob,

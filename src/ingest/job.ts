@@ -34,8 +34,8 @@ export interface IngestJob {
   by?: Actor
   /** The stock upload that this job finishes. */
   uploadId: string | null
-  /** What the sender announced; checked before anything becomes visible. Errors: length_mismatch,
-   *  digest_mismatch. */
+  /** What the sender announced; checked before anything becomes visible.
+   *  Errors: length_mismatch, digest_mismatch. */
   expected: { sizeBytes: number; digest: Digest | null } | null
   /** Bytes on disk; null when the body is streamed to the job (tar, tar.gz and file only). */
   staged: StagedBytes | null

@@ -12,8 +12,8 @@ import type { Published } from './publish.ts'
 
 export interface IngestPool {
   /** Runs a job to its end; `body` is read only as fast as the job consumes it, and destroyed when
-   *  the job ends. Errors: those of `ingest`, those of `body`, busy (too many queued jobs),
-   *  shutting_down. */
+   *  the job ends.
+   *  Errors: those of `ingest`, those of `body`, busy (too many queued jobs), shutting_down. */
   run(job: IngestJob, body?: Readable, signal?: AbortSignal): Promise<Published>
   /** Runs one step of a negotiated upload in the same way. */
   negotiate<Job extends NegotiationJob>(

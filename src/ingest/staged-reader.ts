@@ -6,8 +6,8 @@ import type { StagedBytes } from './job.ts'
 
 export interface StagedReader {
   readonly sizeBytes: number
-  /** Returns exactly the bytes of `[offset, offset + lengthBytes)`, in memory of their own. Errors:
-   *  incomplete_body when staging is shorter than it was, not_found when it is gone. */
+  /** Returns exactly the bytes of `[offset, offset + lengthBytes)`, in memory of their own.
+   *  Errors: incomplete_body when staging is shorter than it was, not_found when it is gone. */
   read(offset: number, lengthBytes: number): Promise<Buffer>
   /** Fills `target` with the bytes from `offset` on. Errors: as `read`. */
   readInto(target: Buffer, offset: number): Promise<void>
@@ -112,7 +112,8 @@ async function openStaged(path: string): Promise<FileHandle> {
 export interface WindowedReader {
   readonly sizeBytes: number
   /** Returns exactly the bytes of that range, valid only until the next call: copy them to keep
-   *  them. Errors: as `StagedReader.read`. */
+   *  them.
+   *  Errors: as `StagedReader.read`. */
   read(offset: number, lengthBytes: number): Promise<Buffer>
 }
 

@@ -74,8 +74,8 @@ export async function ledgerOf(area: StagingArea, uploadId: string): Promise<Led
 
 /** Writes `body` to a new file and passes each chunk to `observe`. Leaves nothing behind if the
  *  body fails. `replacedBytes`: size of what the body replaces, which still exists meanwhile;
- *  without it, an upload of the maximum size could not be sent again. Errors: not_found, too_large,
- *  storage_full, and those of `body`. */
+ *  without it, an upload of the maximum size could not be sent again.
+ *  Errors: not_found, too_large, storage_full, and those of `body`. */
 export async function receive(
   area: StagingArea,
   uploadId: string,
@@ -133,7 +133,8 @@ export function refuseGivenUp({ givenUp }: Ledger): void {
 }
 
 /** Links each block under its ordinal into a new directory; returns the directory and the total
- *  size. Errors: unknown_block, not_found, too_large, storage_full. */
+ *  size.
+ *  Errors: unknown_block, not_found, too_large, storage_full. */
 export async function linkBlocks(
   area: StagingArea,
   uploadId: string,
@@ -207,8 +208,8 @@ export async function sizeOf(path: string): Promise<number | undefined> {
   }
 }
 
-/** Awaits `work`; translates its system errors. Errors: not_found, storage_full; any other
- *  unchanged. */
+/** Awaits `work`; translates its system errors.
+ *  Errors: not_found, storage_full; any other unchanged. */
 export async function translated<T>(uploadId: string, work: Promise<T>): Promise<T> {
   try {
     return await work

@@ -1,16 +1,14 @@
 /** Staging: bytes that stock clients have sent but that are not an artifact yet, on the file system
  *  of the packs.
  *
- *    <data>/cas/staging/uploads/<upload id>/incoming-<random>      a block that is arriving
- *                                          /block-<hash of its id> a complete block; the last write
- *                                          wins
- *                                          /list-<digest>/<nnnnnn> the accepted blocks in list
- *                                          order, hard links
- *                                          /refused                 Finalize rejected these bytes
+ *    <data>/cas/staging/uploads/<upload id>/incoming-<random>        a block that is arriving
+ *                                          /block-<hash of its id>   a block; the last write wins
+ *                                          /list-<digest>/<nnnnnn>   links to the accepted blocks
+ *                                          /refused                  Finalize rejected the bytes
  *
- *  The links fix the bytes: sending a block again replaces `block-…`, never what a list has
- *  accepted. Nothing is synced here: FinalizeArtifact checks length and digest, so bytes lost in a
- *  power failure cannot become an artifact. */
+ *  The links, which are hard links in list order, fix the bytes: sending a block again replaces
+ *  `block-…`, never what a list has accepted. Nothing is synced here: FinalizeArtifact checks length
+ *  and digest, so bytes lost in a power failure cannot become an artifact. */
 import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
@@ -44,25 +42,26 @@ export interface Staging {
   /** Creates an upload; a no-op when it exists. Errors: storage_full. */
   openUpload(uploadId: string): Promise<void>
   /** Stores `body` as the block with that id, replacing an earlier one. Calls for one upload may
-   *  overlap. Errors: not_found (no such upload), too_large, storage_full, and those of `body`. */
+   *  overlap.
+   *  Errors: not_found (no such upload), too_large, storage_full, and those of `body`. */
   writeBlock(uploadId: string, blockId: string, body: Readable): Promise<void>
   /** Stores `body` as all of the upload's bytes; returns the digest to pass to `readAssembled`.
    *  Errors: as `writeBlock`. */
   writeWhole(uploadId: string, body: Readable): Promise<{ digest: Digest; sizeBytes: number }>
-  /** Fixes the upload's bytes as those blocks in that order. Idempotent. Errors: unknown_block,
-   *  not_found, too_large, storage_full. */
+  /** Fixes the upload's bytes as those blocks in that order. Idempotent.
+   *  Errors: unknown_block, not_found, too_large, storage_full. */
   assemble(uploadId: string, blockIds: string[]): Promise<{ digest: Digest; sizeBytes: number }>
   /** The digest that `assemble` returns for these blocks. */
   listDigest(blockIds: string[]): Digest
   /** Returns the bytes that `assemble` or `writeWhole` fixed. Errors: not_found, storage_full. */
   readAssembled(uploadId: string, digest: Digest): Promise<StagedBytes>
   /** After a restart: removes what was arriving, and accepted bytes too unless `isAccepted`,
-   *  because then their acceptance never reached the database. Complete blocks stay. Errors:
-   *  not_found. */
+   *  because then their acceptance never reached the database. Complete blocks stay.
+   *  Errors: not_found. */
   tidyUpload(uploadId: string, upload: { isAccepted: boolean }): Promise<void>
   /** Drops the bytes of an upload that ran out of disk space. All later calls for it fail with
-   *  `reason` until a restart. A block or body that runs out of space does this too. Errors:
-   *  not_found. */
+   *  `reason` until a restart. A block or body that runs out of space does this too.
+   *  Errors: not_found. */
   giveUp(uploadId: string, reason: StoreError): Promise<void>
   /** Records that the accepted bytes were rejected for good, so that a restart need not keep
    *  them. */

@@ -11,8 +11,8 @@ export interface TableMemory {
 }
 
 export interface TableShare {
-  /** Counts bytes, until the share is closed. Errors: too_large, for more than a single job may
-   *  hold. */
+  /** Counts bytes, until the share is closed.
+   *  Errors: too_large, for more than a single job may hold. */
   add(bytes: number): void
   /** Resolves when the job may hold what it has and more. Errors: the signal's. */
   turn(signal?: AbortSignal): Promise<void>

@@ -21,8 +21,8 @@ export interface TarTarget {
   signal?: AbortSignal | undefined
 }
 
-/** Reads `body` to its end. Errors: bad_archive, unsafe_path, unsupported_entry, too_large, and
- *  StoreErrors of `body`. */
+/** Reads `body` to its end.
+ *  Errors: bad_archive, unsafe_path, unsupported_entry, too_large, and StoreErrors of `body`. */
 export async function ingestTar(
   body: Readable,
   compressed: boolean,
@@ -152,7 +152,8 @@ const bytesAsText = 'latin1'
 
 /** Returns the entry's name or link target. Text that is not UTF-8 is rejected, because it would
  *  silently become a different name. Records of extended headers are text already, unless they say
- *  otherwise. Errors: unsafe_path. */
+ *  otherwise.
+ *  Errors: unsafe_path. */
 function textOf(header: Header, field: 'name' | 'linkname'): string {
   const records = recordsOf(header)
   const record = records[field === 'name' ? 'path' : 'linkpath']

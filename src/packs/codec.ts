@@ -115,7 +115,8 @@ function writeStoredBlocks(stream: Buffer, bytes: Uint8Array): number {
 
 /** Decodes a copy in memory, on the calling thread: for copies of about 1 MiB; `inflateStream` is
  *  for larger ones. Allocates little more than `sizeBytes`. The result may share memory with
- *  `stored`. Errors: blob_damaged, when the stream does not decode to exactly `sizeBytes`. */
+ *  `stored`.
+ *  Errors: blob_damaged, when the stream does not decode to exactly `sizeBytes`. */
 export function decodeCopy(codec: CopyCodec, stored: Uint8Array, sizeBytes: number): Buffer {
   if (codec === 'joining')
     return decodeJoining(Buffer.allocUnsafe(sizeBytes + 1), stored, sizeBytes)
@@ -145,7 +146,8 @@ export function decodeJoining(target: Buffer, stored: Uint8Array, sizeBytes: num
 }
 
 /** Decodes consecutive joining copies, `sizeBytes` of content in all, in one run on the thread
- *  pool. The caller must check the digest of the whole. Errors: blob_damaged. */
+ *  pool. The caller must check the digest of the whole.
+ *  Errors: blob_damaged. */
 export async function decodeJoined(
   streams: readonly Uint8Array[],
   sizeBytes: number,
@@ -195,8 +197,9 @@ function inflateAll(stream: Uint8Array, sizeBytes: number): Buffer {
 
 /** Yields the content of a copy of any size in pieces, inflated on the thread pool. Holds a few
  *  pieces of input and output. Errors of `source` pass through. Closes `source` when the reader
- *  stops early. Errors: blob_damaged, at the latest instead of the end, when the stream does not
- *  decode to exactly `sizeBytes`. */
+ *  stops early.
+ *  Errors: blob_damaged, at the latest instead of the end, when the stream does not decode to
+ *  exactly `sizeBytes`. */
 export async function* inflateStream(
   codec: CopyCodec,
   source: AsyncIterable<Uint8Array>,

@@ -11,7 +11,8 @@ import type { PackName, PackStore } from './pack-store.ts'
 
 /** Finds what is wrong with the framing of a sealed pack of `sizeBytes`; null when nothing is.
  *  `unended` holds the offsets of joining streams that are not followed by a final block, which is
- *  correct only where another stream of the same member follows. Errors: not_found. */
+ *  correct only where another stream of the same member follows.
+ *  Errors: not_found. */
 export async function findFramingFault(
   store: Pick<PackStore, 'read'>,
   name: PackName,

@@ -4,9 +4,9 @@
  *  each:
  *
  *      joined-000000000000042        the contents, concatenated
- *      joined-000000000000042.txt for each: name (as of a member of its own), content bytes, stream
- *      bytes
+ *      joined-000000000000042.txt    a line per copy: name, content bytes, stream bytes
  *
+ *  A copy's name in the list is the one that it would have as a member of its own.
  *  So `unzip` and `head -c` are enough to extract every content. The store itself takes places from
  *  the metadata and reads the list only to check for damage or to rebuild lost metadata. */
 import { constants, deflateRawSync, inflateRawSync } from 'node:zlib'

@@ -41,8 +41,9 @@ export function createLocalPaths(directory: string): LocalPaths {
   }
 }
 
-/** Creates the directory and its format file if they are missing, durably. Errors: invalid_request,
- *  when the format is a different one, or when there are packs but no format file. */
+/** Creates the directory and its format file if they are missing, durably.
+ *  Errors: invalid_request, when the format is a different one, or when there are packs but no
+ *  format file. */
 export async function ensureLayout(paths: LocalPaths, fileSystem: PackFileSystem): Promise<void> {
   const found = await readFormat(paths.format, fileSystem)
   if (found !== undefined && found !== packFormat) {

@@ -37,8 +37,8 @@ export interface ReadMember {
   copies: PackCopyEntry[]
 }
 
-/** Yields the copies of a sealed pack of `sizeBytes`, in offset order. Errors: not_found,
- *  blob_damaged. */
+/** Yields the copies of a sealed pack of `sizeBytes`, in offset order.
+ *  Errors: not_found, blob_damaged. */
 export async function* readPackDirectory(
   store: Store,
   name: PackName,
@@ -49,7 +49,8 @@ export async function* readPackDirectory(
 }
 
 /** Adds their copies to the given members, which must be in pack order. Strict, like
- *  `readPackMembers`. Errors: not_found, blob_damaged. */
+ *  `readPackMembers`.
+ *  Errors: not_found, blob_damaged. */
 export async function* withCopies(
   store: Store,
   packName: PackName,
@@ -68,7 +69,8 @@ export async function* withCopies(
 }
 
 /** Like `withCopies`, but for salvaging a damaged pack: a damaged list has undefined copies, and
- *  names are not checked. Errors: not_found, blob_damaged (the medium failed to read a list). */
+ *  names are not checked.
+ *  Errors: not_found, blob_damaged (the medium failed to read a list). */
 export async function* listCopies(
   store: Store,
   packName: PackName,
@@ -115,8 +117,8 @@ function damagedPack(name: PackName, what: string): StoreError {
 
 /** Yields the members of a sealed pack of `sizeBytes`, in offset order, reading its directory in
  *  windows. Strict: anything that this program would not have written is damage, including gaps and
- *  overlaps, the last of which is detected only at the end. Does not read local headers. Errors:
- *  not_found, blob_damaged. */
+ *  overlaps, the last of which is detected only at the end. Does not read local headers.
+ *  Errors: not_found, blob_damaged. */
 export async function* readPackMembers(
   store: Store,
   name: PackName,

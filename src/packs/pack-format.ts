@@ -21,13 +21,14 @@ export interface PackWriter {
   readonly copyCount: number
   /** Appends a copy whose stream is `body`; returns the offset in the pack of the stream's first
    *  byte. The caller may reuse `body` afterwards. A body of another length than announced is a bug
-   *  in the caller and fails an assertion. Errors: storage_full. */
+   *  in the caller and fails an assertion.
+   *  Errors: storage_full. */
   append(
     member: PackMember,
     body: Uint8Array | AsyncIterable<Uint8Array>,
   ): Promise<{ offset: number }>
-  /** Writes the directory and makes the pack durable. The pack must have members. Errors:
-   *  storage_full. */
+  /** Writes the directory and makes the pack durable. The pack must have members.
+   *  Errors: storage_full. */
   seal(): Promise<SealedPack>
   /** Drops the pack. Never throws; a no-op after `seal` or a failure. */
   abort(): Promise<void>
@@ -36,7 +37,8 @@ export interface PackWriter {
 type WriterState = 'ready' | 'busy' | 'over'
 
 /** Opens a pack for appending. Holds one write (`limits.packWriteBytes`) and at most 120 bytes per
- *  copy. Errors: storage_full. */
+ *  copy.
+ *  Errors: storage_full. */
 export async function openPackWriter(store: Pick<PackStore, 'create'>): Promise<PackWriter> {
   const sink = await store.create()
   const output = createPackOutput(sink)

@@ -27,8 +27,9 @@ const lastFile = 'bucket.last'
 const claimBytesMax = 64 * 1024
 
 /** Returns the place of the packs. `bucket`: the one in the settings, or null. A bucket is claimed
- *  on first use. Errors: invalid_request, when the packs are elsewhere or the bucket belongs to
- *  another store; those of the bucket. */
+ *  on first use.
+ *  Errors: invalid_request, when the packs are elsewhere or the bucket belongs to another store;
+ *  those of the bucket. */
 export async function findPackPlace(
   dataDir: string,
   bucket: BucketPlace | null,
@@ -78,8 +79,8 @@ export function tellPackPlace(place: PackPlace): string {
 }
 
 /** Claims `place` as the destination of a move, while a running server keeps using the current
- *  one. Idempotent. Errors: invalid_request (the bucket belongs to another store); those of the
- *  bucket. */
+ *  one. Idempotent.
+ *  Errors: invalid_request (the bucket belongs to another store); those of the bucket. */
 export async function prepareMove(dataDir: string, place: PackPlace): Promise<void> {
   if (place.kind === 'directory') return
   const objects = await openBucket(place.bucket)

@@ -13,10 +13,12 @@ export interface SealedPack {
 export interface PackSink {
   readonly name: PackName
   /** Appends `bytes` in order; resolves when more may be written. The caller may reuse `bytes`
-   *  afterwards. Errors: storage_full. */
+   *  afterwards.
+   *  Errors: storage_full. */
   write(bytes: Uint8Array): Promise<void>
   /** Makes everything written durable under the pack's final name: when this resolves, the pack
-   *  survives a power loss. Errors: storage_full. */
+   *  survives a power loss.
+   *  Errors: storage_full. */
   seal(): Promise<SealedPack>
   /** Drops what was written. Never throws; a no-op after `seal` or a failure. */
   abort(): Promise<void>
@@ -28,12 +30,14 @@ export interface PackStore {
   /** Opens a new pack, invisible to `read` and `list` until it is sealed. `name`: set when a pack
    *  moves here from another store. */
   create(name?: PackName): Promise<PackSink>
-  /** Returns exactly the `lengthBytes` bytes at `offset`. Errors: not_found (no such pack),
-   *  blob_damaged (the pack ends earlier, or the medium fails to read). */
+  /** Returns exactly the `lengthBytes` bytes at `offset`.
+   *  Errors: not_found (no such pack), blob_damaged (the pack ends earlier, or the medium fails to
+   *  read). */
   read(name: PackName, offset: number, lengthBytes: number): Promise<Buffer>
   /** Creates a hard link `path` to a sealed pack, which survives the pack's removal; returns false
    *  where that is impossible, such as across file systems. Not durable until the directory of
-   *  `path` is synced. Errors: not_found. */
+   *  `path` is synced.
+   *  Errors: not_found. */
   linkTo?(name: PackName, path: string): Promise<boolean>
   /** Removes a sealed pack, durably. Absence is success: a repeated removal finds nothing. */
   remove(name: PackName): Promise<void>

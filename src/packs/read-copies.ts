@@ -26,8 +26,8 @@ export interface PackCopies {
   isComplete: boolean
 }
 
-/** Returns the copies of a pack of `sizeBytes`, in order. Holds about 200 bytes per copy. Errors:
- *  not_found. */
+/** Returns the copies of a pack of `sizeBytes`, in order. Holds about 200 bytes per copy.
+ *  Errors: not_found. */
 export async function readCopies(
   store: Store,
   name: PackName,

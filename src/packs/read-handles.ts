@@ -6,8 +6,8 @@ import { storeError } from '../core/errors.ts'
 import type { PackFile } from './file-system.ts'
 
 export interface ReadHandles {
-  /** Runs `work` with the open file of that name. Errors: those of opening and of `work`;
-   *  shutting_down after `close`. */
+  /** Runs `work` with the open file of that name.
+   *  Errors: those of opening and of `work`; shutting_down after `close`. */
   use<T>(name: string, work: (file: PackFile) => Promise<T>): Promise<T>
   /** Drops a file: the next use opens it again. Resolves when it is closed, which waits for uses in
    *  flight. */

@@ -12,8 +12,9 @@ const formatKey = 'format'
 /** Object times are truncated to whole seconds. */
 const clockGrainMs = 999
 
-/** Takes ownership of `bucket`. Errors: invalid_request, when it has a different format, or packs
- *  but no format object; those of the bucket. */
+/** Takes ownership of `bucket`.
+ *  Errors: invalid_request, when it has a different format, or packs but no format object; those of
+ *  the bucket. */
 export async function openS3PackStore(bucket: Bucket): Promise<PackStore> {
   await ensureFormat(bucket)
   const reading = createReading()

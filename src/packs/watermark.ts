@@ -5,8 +5,8 @@ import { storeError } from '../core/errors.ts'
 import { formatSizeBytes } from '../core/units.ts'
 import type { PackSink, PackStore } from './pack-store.ts'
 
-/** Called before `bytes` are written; without an argument, checks whether any may be. Errors:
- *  storage_full. */
+/** Called before `bytes` are written; without an argument, checks whether any may be.
+ *  Errors: storage_full. */
 export type RequireRoom = (bytes?: number) => Promise<void>
 
 /** How long a reading is used while it shows enough free space. */

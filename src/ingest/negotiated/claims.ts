@@ -11,8 +11,8 @@ export interface Claims {
   missing(): Promise<number[]>
 }
 
-/** Leases blobs in batches. Errors: length_mismatch, when a file's size differs from that of the
- *  blob with its digest. */
+/** Leases blobs in batches.
+ *  Errors: length_mismatch, when a file's size differs from that of the blob with its digest. */
 export function createClaims(
   { metadata }: Pick<IngestPorts, 'metadata'>,
   sessionId: string,

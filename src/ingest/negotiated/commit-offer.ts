@@ -58,7 +58,8 @@ async function findKnownManifest(
 }
 
 /** Checks that the staged times fit the number of entries, which the client announced when it sent
- *  them; otherwise the artifact could not be read. Errors: upload_incomplete. */
+ *  them; otherwise the artifact could not be read.
+ *  Errors: upload_incomplete. */
 async function checkTimes(
   { metadata }: IngestPorts,
   sessionId: string,

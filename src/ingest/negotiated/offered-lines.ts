@@ -11,8 +11,8 @@ import type { ManifestEncoding } from './job.ts'
  *  paths, or from `changesBytesMax`. */
 const ofText = { limit: 'bytes of a list of entries', setting: null }
 
-/** Yields the lines after the header, without their line feeds. Errors: invalid_request, too_large,
- *  and those of `body`. */
+/** Yields the lines after the header, without their line feeds.
+ *  Errors: invalid_request, too_large, and those of `body`. */
 export async function* offeredLines(
   body: Readable,
   {

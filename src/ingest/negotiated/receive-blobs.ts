@@ -36,8 +36,8 @@ const partsMax = 500_000
 /** Stream bytes per batch of blobs that are looked up and written together. */
 const batchBytes = 2 * 1024 * 1024
 
-/** Resolves when every blob of the body is durable, registered, and leased by the session. Errors:
- *  invalid_request, storage_full, and those of `body`. */
+/** Resolves when every blob of the body is durable, registered, and leased by the session.
+ *  Errors: invalid_request, storage_full, and those of `body`. */
 export async function receiveBlobs(
   ports: IngestPorts,
   { sessionId }: { sessionId: string },
@@ -140,7 +140,8 @@ async function receiveRecords(bytes: BodyBytes, target: Target): Promise<void> {
 }
 
 /** Inflates a stream to the front of `target`. Bad input is not damage to the store, which is
- *  monitored, so it gets another code. Errors: invalid_request. */
+ *  monitored, so it gets another code.
+ *  Errors: invalid_request. */
 function inflate(target: Buffer, stream: Buffer, sizeBytes: number): Buffer {
   try {
     return decodeJoining(target, stream, sizeBytes)
@@ -188,11 +189,11 @@ function readHead(bytes: Buffer): RecordHead {
 
 /** Hashes a large file while its parts arrive. */
 interface WholeFile {
-  /** Ignores blobs that are not part of a large file. Errors: invalid_request, when the file has
-   *  too many parts. */
+  /** Ignores blobs that are not part of a large file.
+   *  Errors: invalid_request, when the file has too many parts. */
   add(part: ReceivedBlob, content: Buffer, isFirst: boolean): void
-  /** Ends the file and returns it as a composite. Errors: invalid_request, when no file was
-   *  begun. */
+  /** Ends the file and returns it as a composite.
+   *  Errors: invalid_request, when no file was begun. */
   end(): NewComposite
 }
 

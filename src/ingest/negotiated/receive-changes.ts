@@ -20,8 +20,9 @@ import { createLineKeeper, keepOfferedTree } from './offered-entries.ts'
 import { offeredLines } from './offered-lines.ts'
 
 /** Keeps the changes with the session; returns the ordinals of missing files, among the entries in
- *  the changes. Errors: not_found (the project has no such base), invalid_request, unsafe_path,
- *  duplicate_path, too_large. */
+ *  the changes.
+ *  Errors: not_found (the project has no such base), invalid_request, unsafe_path, duplicate_path,
+ *  too_large. */
 export async function receiveChanges(
   ports: IngestPorts,
   job: { sessionId: string; treeDigest: Digest; base: Digest; encoding: ManifestEncoding },

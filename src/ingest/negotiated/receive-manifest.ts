@@ -28,8 +28,8 @@ import {
 /** Upper bound on the text of a manifest, for the maximum number of entries. */
 const textBytesMax = limits.entriesMax * (limits.pathBytesMax / 4)
 
-/** Keeps the manifest with the session; returns the ordinals of missing files. Errors:
- *  invalid_request, unsafe_path, duplicate_path, too_large, digest_mismatch. */
+/** Keeps the manifest with the session; returns the ordinals of missing files.
+ *  Errors: invalid_request, unsafe_path, duplicate_path, too_large, digest_mismatch. */
 export async function receiveManifest(
   ports: IngestPorts,
   job: { sessionId: string; treeDigest: Digest; entryCount: number; encoding: ManifestEncoding },
@@ -77,7 +77,8 @@ export async function findMissing(
 }
 
 /** Leases the blob of every file that the project can read; returns the ordinals of the others,
- *  among the entries sent. Errors: length_mismatch. */
+ *  among the entries sent.
+ *  Errors: length_mismatch. */
 export async function claimOffered(ports: IngestPorts, sessionId: string): Promise<number[]> {
   const claims = createClaims(ports, sessionId)
   let ordinal = 0

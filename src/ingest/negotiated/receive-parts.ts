@@ -10,7 +10,8 @@ import type { IngestPorts } from '../session.ts'
 import { asMalformed, readWhole } from './body-bytes.ts'
 
 /** Keeps the composites with the session; returns the ordinals of missing parts, among all parts of
- *  the request. Errors: invalid_request, too_large. */
+ *  the request.
+ *  Errors: invalid_request, too_large. */
 export async function receiveParts(
   { metadata }: IngestPorts,
   { sessionId }: { sessionId: string },

@@ -20,8 +20,8 @@ import { decodeComposites } from './receive-parts.ts'
 /** Registers the offered large files that are not known yet, once their bytes match their digest.
  *  Damaged parts count as missing from then on; all of them are found before the client is told, so
  *  that it can send them at once. Assembles no more bytes than an artifact may hold, because a
- *  short list of parts can stand for very many. Errors: upload_incomplete, digest_mismatch,
- *  too_large. */
+ *  short list of parts can stand for very many.
+ *  Errors: upload_incomplete, digest_mismatch, too_large. */
 export async function registerComposites(
   ports: IngestPorts,
   sessionId: string,
