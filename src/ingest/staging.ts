@@ -7,8 +7,8 @@
  *                                          /refused                  Finalize rejected the bytes
  *
  *  The links, which are hard links in list order, fix the bytes: sending a block again replaces
- *  `block-…`, never what a list has accepted. Nothing is synced here: FinalizeArtifact checks length
- *  and digest, so bytes lost in a power failure cannot become an artifact. */
+ *  `block-…`, never what a list has accepted. Nothing is synced here: FinalizeArtifact checks
+ *  length and digest, so bytes lost in a power failure cannot become an artifact. */
 import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'

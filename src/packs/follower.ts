@@ -2,8 +2,8 @@
  *  stream could make a known follower decode correctly (by stopping within a block whose own codes
  *  give the follower's bits their meaning) while everything else behind it is lost. So the
  *  follower's content is random, in one block of fixed codes (RFC 1951 §3.2.6) that ends with the
- *  first bit of its last byte. No code of 286 symbols contains all the fixed codes, so only a decoder
- *  at the start of a block decodes these bytes to this content. */
+ *  first bit of its last byte. No code of 286 symbols contains all the fixed codes, so only a
+ *  decoder at the start of a block decodes these bytes to this content. */
 import { randomInt } from 'node:crypto'
 import { constants, deflateRawSync } from 'node:zlib'
 

@@ -19,7 +19,7 @@ import type {
   StoredEntry,
 } from '../../src/metadata/metadata.ts'
 
-export type FileForm = Exclude<CopyCodec, never> | { partBytes: number }
+export type FileForm = CopyCodec | { partBytes: number }
 
 export type EntrySpec =
   | {

@@ -9,7 +9,7 @@ import { compositeOf, encoded, manifestOf, openSession, record } from './open-se
 const part = Buffer.alloc(200_000, 'part ')
 const small = Buffer.from('small')
 
-/** Commits a small file beside a large one of `count` parts; `announced` is its announced length. */
+/** Commits a small file and a large one of `count` parts; `announced` is the latter's length. */
 async function commitWith(
   { count, announced }: { count: number; announced: number },
   settings: Parameters<typeof openStore>[0] = {},
