@@ -5,6 +5,7 @@
  *  Contents are untrusted, so each pattern must run in linear time: every repetition is bounded, or
  *  ends where the next match can begin. */
 import { crc32 } from './crc32.ts'
+import { jwtPayload } from './token-claims.ts'
 
 export interface SecretRule {
   /** As shown to people. */
@@ -42,7 +43,7 @@ export const secretRules = {
     title: 'GitHub token',
     marks: ['ghs_'],
     pattern: /(?<![\w-])ghs_\d{1,20}_(eyJ[\w-]{5,4096}\.eyJ[\w-]{5,8192}\.[\w-]{40,1024})/g,
-    holds: (token) => payloadOf(token) !== undefined,
+    holds: (token) => jwtPayload(token) !== undefined,
   },
   // https://docs.github.com/en/authentication/keeping-your-account-and-data-secure/about-authentication-to-github
   'github-fine-grained-token': {
@@ -169,7 +170,7 @@ export const secretRules = {
     marks: ['eyJ'],
     pattern: /(?<![\w.-])(eyJ[\w-]{5,4096}\.eyJ[\w-]{5,8192}\.[\w-]{20,1024})(?![\w-])/g,
     holds: (token) => {
-      const { iss, scp } = payloadOf(token) ?? {}
+      const { iss, scp } = jwtPayload(token) ?? {}
       return iss === 'trove' || (typeof scp === 'string' && scp.includes('Actions.'))
     },
   },
@@ -238,15 +239,4 @@ function isUnlockedKey(body: string): boolean {
   const [short, long] = [key[1]!, key[1]! - 0x80]
   if (short < 0x80) return key.length === 2 + short
   return long <= 2 && key.length === 2 + long + key.readUIntBE(2, Math.max(long, 1))
-}
-
-/** The claims of a JWT; undefined when they cannot be decoded. */
-function payloadOf(token: string): Record<string, unknown> | undefined {
-  const [, payload = ''] = token.split('.')
-  try {
-    const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString())
-    return typeof claims === 'object' && claims !== null ? { ...claims } : undefined
-  } catch {
-    return undefined
-  }
 }

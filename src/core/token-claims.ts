@@ -8,21 +8,21 @@ export interface TokenClaims {
 
 /** Fields are null where the token does not say, and for anything that is not a JWT of ours. */
 export function readTokenClaims(token: string | null): TokenClaims {
-  const claims = payloadOf(token ?? '')
-  const { project, run } = claims
+  // A token of another system need not be a JWT; whether it is valid is for the server to say.
+  const { project, run } = jwtPayload(token ?? '') ?? {}
   return {
     project: typeof project === 'string' ? project : null,
     run: typeof run === 'number' && Number.isSafeInteger(run) && run > 0 ? run : null,
   }
 }
 
-function payloadOf(token: string): Record<string, unknown> {
+/** The payload of a JWT, not verified; undefined when it cannot be decoded. */
+export function jwtPayload(token: string): Record<string, unknown> | undefined {
   const [, payload = ''] = token.split('.')
   try {
     const claims: unknown = JSON.parse(Buffer.from(payload, 'base64url').toString())
-    return typeof claims === 'object' && claims !== null ? { ...claims } : {}
+    return typeof claims === 'object' && claims !== null ? { ...claims } : undefined
   } catch {
-    // Somebody else's token; the server will reject it if it is invalid.
-    return {}
+    return undefined
   }
 }
