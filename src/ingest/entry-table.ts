@@ -155,11 +155,8 @@ function sortedOrder(paths: EntryPath[], kinds: number[], modes: number[]): Uint
     // Archives may name a directory twice; it is one directory.
     if (repeats && isDirectory && kinds[order[position - 1]!] === kindDirectory) return false
     if (repeats || (!isDirectory && occupied[index] === 1)) {
-      throw storeError(
-        'duplicate_path',
-        `path ${JSON.stringify(path)} occurs twice in the upload`,
-        { path },
-      )
+      const reason = repeats ? 'occurs twice in the upload' : 'is both a file and a directory'
+      throw storeError('duplicate_path', `path ${JSON.stringify(path)} ${reason}`, { path })
     }
     return !isDirectory || occupied[index] === 0 || modes[index] !== defaultDirectoryMode
   })

@@ -170,18 +170,22 @@ describe('a tar upload', () => {
 
   test.each<[string, TarEntry[], object]>([
     [
-      'a climbing name',
+      'a name that leaves the directory',
       [{ name: '../up', content: 'x' }],
       { code: 'unsafe_path', details: { path: '../up' } },
     ],
     ['an absolute name', [{ name: '/etc/passwd', content: 'x' }], { code: 'unsafe_path' }],
     [
-      'a name twice',
+      'a repeated name',
       [
         { name: 'a', content: 'x' },
         { name: './a', content: 'y' },
       ],
-      { code: 'duplicate_path', details: { path: 'a' } },
+      {
+        code: 'duplicate_path',
+        message: 'path "a" occurs twice in the upload',
+        details: { path: 'a' },
+      },
     ],
     [
       'a file that is a directory',
@@ -189,7 +193,7 @@ describe('a tar upload', () => {
         { name: 'a', content: 'x' },
         { name: 'a/b', content: 'y' },
       ],
-      { code: 'duplicate_path' },
+      { code: 'duplicate_path', message: 'path "a" is both a file and a directory' },
     ],
     [
       'a pipe',
