@@ -63,7 +63,8 @@ export function readPageColumns(bytes: Uint8Array): PageColumns {
   const plain = inflateRawSync(bytes.subarray(1), { maxOutputLength: plainBytesMax })
   const reader = createByteReader(plain)
   const count = reader.varint()
-  if (count > plain.length) throw new RangeError(`a manifest page of ${count} entries`)
+  if (count > plain.length)
+    throw new RangeError(`a manifest page claims ${count} entries in ${plain.length} bytes`)
   const columns = {
     count,
     kinds: new Uint8Array(count),
@@ -126,7 +127,9 @@ export function readNames(
   for (let index = 0; index < count; index++) {
     const [shared, own] = [reader.varint(), reader.varint()]
     if (shared + own > limits.pathBytesMax)
-      throw new RangeError('a path of the manifest page is longer than paths can be')
+      throw new RangeError(
+        `a path in the manifest page is longer than ${limits.pathBytesMax} bytes`,
+      )
     lengths[2 * index] = shared
     lengths[2 * index + 1] = own
     pathBytes += own
@@ -140,7 +143,7 @@ export function readNames(
   for (let index = 0; index < count; index++) {
     const shared = lengths[2 * index]!
     if (shared > length)
-      throw new RangeError('a path of the manifest page shares more than there is')
+      throw new RangeError('a path in the manifest page shares more than the previous path has')
     length = shared + lengths[2 * index + 1]!
     for (let byte = shared; byte < length; byte++) path[byte] = suffixes[at++]!
     if (indexes[paths.length] === index) paths.push(path.toString('utf8', 0, length) as EntryPath)

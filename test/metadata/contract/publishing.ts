@@ -347,7 +347,7 @@ export function publishingContract(store: Store): void {
     await add(session, 0, directories.slice(88, 600))
     await expect(add(session, 1, directories.slice(0, 88))).rejects.toThrow('order')
     await expect(store().commitArtifact(session, newArtifact(run, manifestId))).rejects.toThrow(
-      'not complete',
+      'incomplete',
     )
   })
 
@@ -356,7 +356,9 @@ export function publishingContract(store: Store): void {
     const { session, manifestId } = await stage(run, { a: 'one' })
     const other = await openSession(store(), run)
     const wanted = newArtifact(run, manifestId)
-    await expect(store().commitArtifact(other, wanted)).rejects.toThrow('is not the session')
+    await expect(store().commitArtifact(other, wanted)).rejects.toThrow(
+      'is not staged by the session',
+    )
     const elsewhere = newArtifact(foreign, manifestId)
     await expect(store().commitArtifact(session, elsewhere)).rejects.toThrow('not in the project')
   })

@@ -65,9 +65,10 @@ export function createCompositeMethods(connection: Connection): Pick<Metadata, '
 
   const finish = (
     sessionName: string,
-    { digest, parts }: Composite,
-    { id, joinedBytes }: Filled,
+    { digest, sizeBytes, parts }: Composite,
+    { id, partBytes, joinedBytes }: Filled,
   ): Healing | undefined => {
+    assert.equal(partBytes, sizeBytes, `the parts of ${digest} do not add up to its size`)
     const session = findSession(sessionName)
     // An equal upload was faster; this row is swept once the session no longer leases it.
     if (leaseKnown(session.id, digest)) {
@@ -96,7 +97,7 @@ export function createCompositeMethods(connection: Connection): Pick<Metadata, '
 
   return {
     addComposite: async (sessionName, composite) => {
-      const { digest, sizeBytes, parts } = composite
+      const { parts } = composite
       assert(parts.length > 0, 'a composite has parts')
       // Nearly all composites fit one transaction, so these steps share one.
       const first = stage((): { filled?: Filled; healing?: Healing | undefined } => {
@@ -104,14 +105,8 @@ export function createCompositeMethods(connection: Connection): Pick<Metadata, '
         if (id === undefined) return {}
         const begun: Filled = { id, partBytes: 0, joinedBytes: 0 }
         addPartsOf(composite, begun, 0)
-        if (parts.length <= limits.transactionRowsMax) {
-          assert.equal(
-            begun.partBytes,
-            sizeBytes,
-            `the parts of ${digest} are not as long as it is`,
-          )
+        if (parts.length <= limits.transactionRowsMax)
           return { healing: finish(sessionName, composite, begun) }
-        }
         return { filled: begun }
       })
       const { filled } = first
@@ -125,7 +120,6 @@ export function createCompositeMethods(connection: Connection): Pick<Metadata, '
         })
         next += limits.transactionRowsMax
       }
-      assert.equal(filled.partBytes, sizeBytes, `the parts of ${digest} are not as long as it is`)
       return stage(() => finish(sessionName, composite, filled))
     },
   }

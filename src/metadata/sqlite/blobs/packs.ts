@@ -62,7 +62,7 @@ function createPackOpening({
   )
   return (session, { name, sizeBytes }, copies) => {
     const known = find.get(name)
-    if (known?.state === packState.dead) throw new Error(`pack ${name} has been deleted already`)
+    if (known?.state === packState.dead) throw new Error(`pack ${name} has already been deleted`)
     if (known) return known.id
     const copyBytes = copies.reduce((sum, copy) => sum + copy.lengthBytes, 0)
     count.run(sizeBytes)

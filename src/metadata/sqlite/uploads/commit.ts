@@ -113,8 +113,12 @@ function createManifestPublication({ prepare }: Connection): {
       const manifest = findById.get(manifestId)
       assert(manifest?.projectId === session.projectId, `no manifest ${manifestId} in the project`)
       if (manifest.state === manifestState.staged) {
-        assert.equal(manifest.sessionId, session.id, `manifest ${manifestId} is not the session's`)
-        assert.equal(manifest.stagedEntries, manifest.entryCount, 'the manifest is not complete')
+        assert.equal(
+          manifest.sessionId,
+          session.id,
+          `manifest ${manifestId} is not staged by the session`,
+        )
+        assert.equal(manifest.stagedEntries, manifest.entryCount, 'the manifest is incomplete')
       } else {
         assert(isLeased.get(session.id, manifestId), `manifest ${manifestId} is not leased`)
       }

@@ -119,7 +119,7 @@ function createPageStaging(connection: Connection): Pick<Metadata, 'stageManifes
           manifest?.state === manifestState.staged && manifest.sessionId === session.id,
           `manifest ${manifestId} is not staged by this session`,
         )
-        assert.equal(page, manifest.pageCount, 'pages come in order')
+        assert.equal(page, manifest.pageCount, 'pages must be staged in order')
         // Only the last page may be partly filled, so that an entry's page follows from its
         // position.
         assert.equal(manifest.stagedEntries, page * limits.manifestPageEntries)
