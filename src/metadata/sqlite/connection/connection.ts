@@ -48,7 +48,7 @@ export interface Connection {
   /** Yields to other calls of this thread between two steps of a long one. */
   turn(): Promise<void>
   /** Yields between two steps of background work. While others use the database, also sleeps for
-   *  four times as long as the last step held the write lock. */
+   *  four times as long as the last step held the write lock. Pauses while the log is too long. */
   rest(): Promise<void>
   close(): void
 }
@@ -74,8 +74,7 @@ const pagesPerStep = 8
 /** Upper bound on how long a download waits for a step: about half the time of its whole
  *  response. */
 const stepMsMax = 2
-/** Upper bound for a transaction of background work, so that whoever arrives at its end does not
- *  wait long either. */
+/** Upper bound on a transaction while no other thread waits, which also keeps its commit short. */
 const unawaitedMsMax = 30
 /** Bounds of a sleep. Timers are no finer than a millisecond, and one slow step is no reason to
  *  sleep long. */

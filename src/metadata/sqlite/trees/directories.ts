@@ -2,19 +2,12 @@
  *  here; only what is listed is described and leaves this thread. */
 import pLimit from 'p-limit'
 import { type DirectoryChild, listChildren, type ManifestPages } from '../../../core/directory.ts'
-import { comparePaths, defaultDirectoryMode } from '../../../core/entry.ts'
-import { limits } from '../../../core/limits.ts'
+import { defaultDirectoryMode } from '../../../core/entry.ts'
 import type { PageEntry } from '../../manifest-page.ts'
 import type { ComparedEntry, TreeMetadata } from '../../trees.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createDescribing } from './describing.ts'
-import {
-  createPages,
-  createSourceFinder,
-  isPast,
-  removedError,
-  type Source,
-} from './manifest-source.ts'
+import { createPages, createSourceFinder, removedError, type Source } from './manifest-source.ts'
 
 /** Upper bound on interleaved listings. Each holds up to three pages, which with the longest
  *  paths and link targets have 4 MB each, in a thread whose heap is bounded. Other calls have
@@ -53,13 +46,7 @@ function createManifestOpener(
     /** The page being walked, and the page examined for an entry of a directory. */
     let recent: [page: number, entries: PageEntry[]][] = []
     return {
-      findPage: async (path) => {
-        const located = read(() => pages.locate(source, path))
-        if (!located) return source.entryCount > 0 ? 0 : undefined
-        const isInside = comparePaths(path, located.lastPath.toString()) <= 0
-        const page = isInside ? located.page : located.page + 1
-        return isPast(source.entryCount, page) ? undefined : page
-      },
+      findPage: async (path) => read(() => pages.findFrom(source, path)),
       readPage: async (page) => {
         const known = recent.find(([number]) => number === page)
         if (known !== undefined) return known[1]
@@ -85,23 +72,16 @@ function createChildDescribing(
 ): (source: Source, children: DirectoryChild<PageEntry>[]) => ComparedEntry[] {
   const pages = createPages(connection)
   const describe = createDescribing(connection)
-  const size = limits.manifestPageEntries
   return (source, children) => {
     const named = children.flatMap(({ found }) => (found === null ? [] : [found.entry]))
     const entries = describe(named)
     if (entries === undefined) throw removedError(source)
     const byPath = new Map(entries.map((entry) => [entry.path, entry]))
-    const times = new Map<number, (number | null)[]>()
-    const timesOf = (page: number): (number | null)[] => {
-      const count = Math.min(size, source.entryCount - page * size)
-      const known = times.get(page) ?? pages.timesOf(source.contentId, page, count)
-      times.set(page, known)
-      return known
-    }
+    const timeOf = pages.createTimeReader(source)
     return children.map(({ path, found }) =>
       found === null
         ? { entry: { kind: 'directory', path, mode: defaultDirectoryMode }, modifiedAt: null }
-        : { entry: byPath.get(path)!, modifiedAt: timesOf(found.page)[found.index] ?? null },
+        : { entry: byPath.get(path)!, modifiedAt: timeOf(found.page, found.index) },
     )
   }
 }

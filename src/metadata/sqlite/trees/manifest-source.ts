@@ -1,4 +1,5 @@
 /** What an artifact consists of, and the stored pages of its manifest. */
+import { comparePaths } from '../../../core/entry.ts'
 import { storeError } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
 import { decodeTimes } from '../../../core/modification-times.ts'
@@ -72,11 +73,16 @@ interface Pages {
   stored(manifestId: number, page: number): Buffer | undefined
   /** The page where `path` is or would be; undefined when it would come before the first one. */
   locate(source: Source, path: string): { page: number; lastPath: Buffer } | undefined
+  /** The page that holds the first entry at or after `path`; undefined when the manifest ends
+   *  before it. */
+  findFrom(source: Source, path: string): number | undefined
   /** Entries with the places of their files; undefined when a blob no longer exists, and so
    *  neither does the manifest. */
   place(entries: PageEntry[]): StoredEntry[] | undefined
   timesOf(contentId: number | null, page: number, count: number): (number | null)[]
-  /** The same as stored. */
+  /** Returns a function that looks up the time of one entry, and decodes each page of times once. */
+  createTimeReader(source: Source): (page: number, index: number) => number | null
+  /** Times of a page as stored. */
   encodedTimes(contentId: number | null, page: number): Buffer | undefined
 }
 
@@ -99,15 +105,27 @@ export function createPages(connection: Connection): Pages {
     `FROM json_each(?) j CROSS JOIN blobs b ON b.id = j.value ${placementJoin}`,
   )
 
+  const timesOf: Pages['timesOf'] = (contentId, page, count) => {
+    const times = findTimes.get(contentId, page)
+    return times ? decodeTimes(times.bytes, count) : Array<null>(count).fill(null)
+  }
+  const locate: Pages['locate'] = (source, path) => {
+    const isCleared = source.isReleased && !findPage.get(source.manifestId, 0)
+    if (isCleared && source.entryCount > 0) throw removedError(source)
+    return pageBefore.get(source.manifestId, Buffer.from(path))
+  }
   return {
     find: (manifestId, page, indexes) => {
       const row = findPage.get(manifestId, page)
       return row && decodeManifestPage(row.bytes, indexes)
     },
-    locate: (source, path) => {
-      const isCleared = source.isReleased && !findPage.get(source.manifestId, 0)
-      if (isCleared && source.entryCount > 0) throw removedError(source)
-      return pageBefore.get(source.manifestId, Buffer.from(path))
+    locate,
+    findFrom: (source, path) => {
+      const located = locate(source, path)
+      if (!located) return source.entryCount > 0 ? 0 : undefined
+      const isInside = comparePaths(path, located.lastPath.toString()) <= 0
+      const page = isInside ? located.page : located.page + 1
+      return isPast(source.entryCount, page) ? undefined : page
     },
     place: (entries) => {
       const ids = new Set<number>()
@@ -124,9 +142,16 @@ export function createPages(connection: Connection): Pages {
     },
     stored: (manifestId, page) => findPage.get(manifestId, page)?.bytes,
     encodedTimes: (contentId, page) => findTimes.get(contentId, page)?.bytes,
-    timesOf: (contentId, page, count) => {
-      const times = findTimes.get(contentId, page)
-      return times ? decodeTimes(times.bytes, count) : Array<null>(count).fill(null)
+    timesOf,
+    createTimeReader: (source) => {
+      const decoded = new Map<number, (number | null)[]>()
+      return (page, index) => {
+        const first = page * limits.manifestPageEntries
+        const count = Math.min(limits.manifestPageEntries, source.entryCount - first)
+        const times = decoded.get(page) ?? timesOf(source.contentId, page, count)
+        decoded.set(page, times)
+        return times[index] ?? null
+      }
     },
   }
 }

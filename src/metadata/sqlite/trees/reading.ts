@@ -1,7 +1,6 @@
 /** Reading: from an artifact to its entries, and from entries to places in packs. Each method
  *  sees one snapshot. */
 import { type Digest, digestToBytes } from '../../../core/digest.ts'
-import { comparePaths } from '../../../core/entry.ts'
 import { storeError } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
 import type { PageEntry } from '../../manifest-page.ts'
@@ -101,14 +100,7 @@ function createEntryMethods(connection: Connection): EntryMethods {
         return { entry: placed[0]!, modifiedAt: times[index] ?? null }
       }),
     findEntryPage: async (artifactId, path) =>
-      read(() => {
-        const source = findSource(artifactId)
-        const located = pages.locate(source, path)
-        if (!located) return source.entryCount > 0 ? 0 : undefined
-        const isInside = comparePaths(path, located.lastPath.toString()) <= 0
-        const page = isInside ? located.page : located.page + 1
-        return isPast(source.entryCount, page) ? undefined : page
-      }),
+      read(() => pages.findFrom(findSource(artifactId), path)),
   }
 }
 

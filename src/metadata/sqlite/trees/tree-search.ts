@@ -66,17 +66,14 @@ function createMatchDescribing(
 ): (source: Source, matches: readonly Match[]) => ComparedEntry[] {
   const pages = createPages(connection)
   const describe = createDescribing(connection)
-  const size = limits.manifestPageEntries
   return (source, matches) => {
     if (matches.length === 0) return []
     const entries = describe(matches.map(({ entry }) => entry))
     if (entries === undefined) throw removedError(source)
-    const times = new Map<number, (number | null)[]>()
-    return matches.map(({ page, index }, at) => {
-      const count = Math.min(size, source.entryCount - page * size)
-      const ofPage = times.get(page) ?? pages.timesOf(source.contentId, page, count)
-      times.set(page, ofPage)
-      return { entry: entries[at]!, modifiedAt: ofPage[index] ?? null }
-    })
+    const timeOf = pages.createTimeReader(source)
+    return matches.map(({ page, index }, at) => ({
+      entry: entries[at]!,
+      modifiedAt: timeOf(page, index),
+    }))
   }
 }
