@@ -66,7 +66,7 @@ async function readText(path: string): Promise<string> {
 }
 
 /** Describes an attestation in one line, made printable because all of it is untrusted text. */
-export function tellAttestation({ receipt, keyId }: Attestation): string {
+export function describeAttestation({ receipt, keyId }: Attestation): string {
   const { name, project, run, attempt, job, branch, sha, receivedAt, untrusted } = receipt
   const facts = [
     `${name} of run ${run} (attempt ${attempt}, job ${job}) of ${project}`,

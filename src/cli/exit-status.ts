@@ -27,9 +27,9 @@ export const exitStatus = {
 export type ExitStatus = (typeof exitStatus)[keyof typeof exitStatus]
 
 export const exitStatusMeaning: Record<ExitStatus, string> = {
-  0: 'ok',
+  0: 'success',
   1: 'other failure',
-  2: 'usage',
+  2: 'usage error',
   3: 'not found',
   4: 'expired or deleted',
   5: 'not authenticated',
@@ -106,7 +106,7 @@ export function exitStatusOf(error: unknown): ExitStatus {
 /** One sentence on what to do next, if there is something to say. */
 export function hintFor(error: unknown): string | undefined {
   if (error instanceof StoreError) return hints[error.code]
-  if (isOfTrust(error))
+  if (isUntrustedCertificate(error))
     return 'Set NODE_EXTRA_CA_CERTS to a PEM file of additional certificate authorities to trust.'
   if (error instanceof ProxiedNetworkError || error instanceof ProxyRefusal)
     return 'Check that variable and TROVE_URL (or --url). NO_PROXY lists hosts to reach without a proxy.'
@@ -124,27 +124,27 @@ export function hintFor(error: unknown): string | undefined {
     return 'isDamaged' in error && error.isDamaged === true
       ? 'Restore a backup, or move the file away with its -wal and -shm files and run `trove recover --from-packs`.'
       : 'Check that this user may write to that directory and the files in it, and that its disk has free inodes (df -i).'
-  if (isOfListening(error))
+  if (isListenError(error))
     return 'Set where to listen with --host and --port (TROVE_HOST, TROVE_PORT).'
-  if (isOfPermission(error))
+  if (isPermissionError(error))
     return "Run it as a user with permission; for a server's data directory, that is the server's user."
   return undefined
 }
 
 /** Whether TLS failed because the certificate has no trusted issuer, be it the server's or that
  *  of an intercepting proxy. */
-function isOfTrust(error: unknown): boolean {
+function isUntrustedCertificate(error: unknown): boolean {
   const cause = error instanceof NetworkError ? (error.cause as NodeJS.ErrnoException | null) : null
   return /SELF_SIGNED_CERT|^UNABLE_TO_(?:GET_ISSUER_CERT|VERIFY_LEAF)/.test(cause?.code ?? '')
 }
 
 /** Clients report such an error on their files as FileError. */
-function isOfPermission(error: unknown): boolean {
+function isPermissionError(error: unknown): boolean {
   return ['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException | null)?.code ?? '')
 }
 
 /** Clients report such an error as NetworkError. */
-function isOfListening(error: unknown): boolean {
+function isListenError(error: unknown): boolean {
   const call = (error as NodeJS.ErrnoException | null)?.syscall
   return call === 'listen' || call === 'getaddrinfo'
 }

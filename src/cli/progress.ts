@@ -64,14 +64,14 @@ function createBars(stderr: NodeJS.WriteStream): Progress {
 }
 
 function createLines(stderr: NodeJS.WriteStream): Progress {
-  let tell = createProgressLines(stderr)
+  let printLine = createProgressLines(stderr)
   return {
     show: (bars) => {
       const bar = bars.at(-1)
-      if (bar !== undefined) tell(() => `${bar.label} ${formatAmounts(bar)}`)
+      if (bar !== undefined) printLine(() => `${bar.label} ${formatAmounts(bar)}`)
     },
     phase: (line) => {
-      tell = createProgressLines(stderr)
+      printLine = createProgressLines(stderr)
       stderr.write(`${line}\n`)
     },
     retrying: (failure) => {

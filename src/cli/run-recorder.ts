@@ -97,7 +97,7 @@ export function createRunRecorder(options: RecorderOptions): RunRecorder {
     queue.bytes += Buffer.byteLength(item)
   }
   const record = createTranslator(push, () => queue.bytes > queueBytesMax)
-  const tell: RunSink = (event) => {
+  const enqueue: RunSink = (event) => {
     if (hasFailed) return
     record(event)
     sendSoon()
@@ -105,9 +105,9 @@ export function createRunRecorder(options: RecorderOptions): RunRecorder {
   let lifeSign: NodeJS.Timeout | undefined
   return {
     sink: (event) => {
-      tell(event)
+      enqueue(event)
       // Repeating this event changes nothing but the time when the run was last heard of.
-      if (event.type === 'run-started') lifeSign = setInterval(tell, lifeSignMs, event)
+      if (event.type === 'run-started') lifeSign = setInterval(enqueue, lifeSignMs, event)
     },
     finish: async (signal) => {
       clearInterval(lifeSign)

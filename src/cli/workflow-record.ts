@@ -20,7 +20,7 @@ const answerMs = 5_000
 export async function openRecord(
   server: RunServer,
   claims: RunClaims,
-  tell: (text: string) => void,
+  warn: (text: string) => void,
 ): Promise<RunRecorder> {
   const { project, run, attempt } = claims
   // Belongs to no job of the workflow: it only reports on them.
@@ -35,7 +35,7 @@ export async function openRecord(
   const access = { url: server.url, proxy: server.proxy, token }
   const newest = await newestAttempt(access, claims)
   if (newest > attempt)
-    tell(`trove: this is attempt ${attempt}; the run's page shows attempt ${newest}\n`)
+    warn(`trove: this is attempt ${attempt}; the run's page shows attempt ${newest}\n`)
   const reason = (error: unknown): string => asError(error).message
   return createRunRecorder({
     access,
@@ -43,9 +43,9 @@ export async function openRecord(
     run,
     attempt,
     onTrouble: (error) =>
-      tell(`trove: the run's page cannot be updated for now; retrying: ${reason(error)}\n`),
+      warn(`trove: the run's page cannot be updated for now; retrying: ${reason(error)}\n`),
     onFailure: (error) =>
-      tell(`trove: the run's page will not show the rest of this run: ${reason(error)}\n`),
+      warn(`trove: the run's page will not show the rest of this run: ${reason(error)}\n`),
   })
 }
 

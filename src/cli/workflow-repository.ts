@@ -24,11 +24,11 @@ export interface Repository {
 }
 
 /** Reads what git knows of the directory that contains `workflowFile`. A CI job checks out its
- *  commit without a branch and names the branch itself (`toldBranch`). Without that name the
+ *  commit without a branch and names the branch itself (`jobBranch`). Without that name the
  *  branch is `HEAD`, as git calls it: an arbitrary commit must not pass for one of `main`. */
 export async function readRepository(
   workflowFile: string,
-  toldBranch: string | null,
+  jobBranch: string | null,
 ): Promise<Repository> {
   const at = dirname(resolve(workflowFile))
   const env = inheritedEnvironment()
@@ -50,7 +50,7 @@ export async function readRepository(
       `local/${plainName(basename(directory))}`,
     ref:
       tag === undefined
-        ? `refs/heads/${branch ?? toldBranch ?? (sha === undefined ? 'main' : 'HEAD')}`
+        ? `refs/heads/${branch ?? jobBranch ?? (sha === undefined ? 'main' : 'HEAD')}`
         : `refs/tags/${tag}`,
     sha: sha ?? noCommit,
     actor: (await git('config', 'user.name')) ?? userInfo().username,

@@ -95,14 +95,14 @@ async function findNewest(
       const [newest] = items
       const other = items.find(({ project: each }) => each !== newest?.project)
       if (newest !== undefined && other !== undefined)
-        throw ofSeveral(reference, [newest.project, other.project])
+        throw ambiguous(reference, [newest.project, other.project])
       if (newest !== undefined) return newest
     }
   }
   return undefined
 }
 
-function ofSeveral(reference: Reference, projects: string[]): Error {
+function ambiguous(reference: Reference, projects: string[]): Error {
   const found = `${formatReference(reference)} exists in ${projects.join(' and in ')}`
   const message = `${found}; choose one with --project`
   return storeError('invalid_request', message, { field: 'project' })

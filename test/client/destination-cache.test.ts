@@ -144,7 +144,7 @@ describe('files known in a newer tree', () => {
         // Symlinks are never known, and one file has changed.
         for (const [line, { kind }] of older.entries())
           if (kind !== 'file' || line === lost % 11) modes[line] = unverified
-        const lookedAt = { cache, modes, directories: new Map() }
+        const checked = { cache, modes, directories: new Map() }
         const newer = head.toSorted((a, b) => comparePaths(a.path, b.path))
         const lines = newer.map((entry) => {
           const line = older.findIndex((each) => each.path === entry.path)
@@ -156,7 +156,7 @@ describe('files known in a newer tree', () => {
         })
         const changed = changedTree(cache, older, newer)
         for (const known of [changed.known, null]) {
-          const found = findKnown(lookedAt, changed.tree, known)
+          const found = findKnown(checked, changed.tree, known)
           expect([...found.lines]).toEqual(lines)
           expect([...found.isSame].map(Boolean)).toEqual(isSame)
         }

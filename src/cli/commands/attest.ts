@@ -35,9 +35,9 @@ export const attestCommand: Command<typeof flags> = {
   ],
   exitStatuses: [3, 4, 5, 6, 10],
   async run({ flags: given, operands, stdout, signal }) {
-    const isOfKey = given['public-key']
-    const [target] = isOfKey ? takeOperands(operands, []) : takeOperands(operands, ['REF'])
-    const context = isOfKey ? serverContext(given) : await connect(given, signal)
+    const wantsKey = given['public-key']
+    const [target] = wantsKey ? takeOperands(operands, []) : takeOperands(operands, ['REF'])
+    const context = wantsKey ? serverContext(given) : await connect(given, signal)
     const request =
       target === undefined
         ? { path: attestationKeysPath, signal }

@@ -41,8 +41,9 @@ export const backupCommand: Command<typeof flags> = {
     const [target] = takeOperands(operands, ['DEST'])
     const { copies } = given
     const destination = resolve(target)
-    const tell = createProgressLines(stderr)
-    const onProgress = (progress: WireBackupReport): void => tell(() => describeProgress(progress))
+    const printLine = createProgressLines(stderr)
+    const onProgress = (progress: WireBackupReport): void =>
+      printLine(() => describeProgress(progress))
     const report = await runMaintenance<WireBackupReport>(given, signal, {
       local: async ({ ports, config: { dataDir } }) =>
         await backUp(ports, {

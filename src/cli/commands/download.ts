@@ -89,7 +89,7 @@ export const downloadCommand: Command<DownloadFlags> = {
       find: async () => await readArtifact(server, reference, { project, signal }),
       destination: resolve(target ?? '.'),
     })
-    await tell(context, invocation, { results: [result], root: result.destination })
+    await printResults(context, invocation, { results: [result], root: result.destination })
     return exitStatus.ok
   },
 }
@@ -154,7 +154,7 @@ async function downloadMatching(
       reference,
     })
   }
-  await tell(context, invocation, { results, root })
+  await printResults(context, invocation, { results, root })
   return exitStatus.ok
 }
 
@@ -213,7 +213,7 @@ async function downloadOne(
 const interruptedText =
   'trove: interrupted; complete files are kept, and the same command resumes with them\n'
 
-async function tell(
+async function printResults(
   { config }: ServerContext,
   { flags: given, stdout, stderr }: Invocation<DownloadFlags>,
   { results, root }: { results: Downloaded[]; root: string },

@@ -35,8 +35,9 @@ export const gcCommand: Command<typeof flags> = {
   async run({ flags: given, operands, stdout, stderr, signal }) {
     takeOperands(operands, [])
     const asked = { now: given.now, dryRun: given['dry-run'] }
-    const tell = createProgressLines(stderr)
-    const onProgress = (progress: WireCollection): void => tell(() => describeProgress(progress))
+    const printLine = createProgressLines(stderr)
+    const onProgress = (progress: WireCollection): void =>
+      printLine(() => describeProgress(progress))
     const collection = await runMaintenance<WireCollection>(given, signal, {
       local: async (store) => await collectLocally(store, { ...asked, onProgress }),
       remote: async (server) =>

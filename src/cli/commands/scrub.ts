@@ -29,8 +29,9 @@ export const scrubCommand: Command<typeof flags> = {
   exitStatuses: [5, 6, 8, 10, 13],
   async run({ flags: given, operands, stdout, stderr, signal }) {
     takeOperands(operands, [])
-    const tell = createProgressLines(stderr)
-    const onProgress = (progress: WireScrubReport): void => tell(() => describeProgress(progress))
+    const printLine = createProgressLines(stderr)
+    const onProgress = (progress: WireScrubReport): void =>
+      printLine(() => describeProgress(progress))
     const report = await runMaintenance<WireScrubReport>(given, signal, {
       local: async (store) => await scrubLocally(store, { stderr, onProgress }),
       remote: async (server) =>

@@ -35,7 +35,10 @@ const flags = {
     value: null,
     help: 'include files and directories whose names begin with a dot',
   },
-  'if-no-files-found': { value: 'WHAT', help: 'what to do then: warn (default), error or ignore' },
+  'if-no-files-found': {
+    value: 'WHAT',
+    help: 'when no files match: warn (default), error or ignore',
+  },
   'retention-days': { value: 'N', help: "days until it expires; 0 is the server's default" },
   overwrite: { value: null, help: 'replace an artifact with this name in this run' },
   symlinks: { value: 'HOW', help: 'keep (default) or follow symlinks' },

@@ -91,13 +91,13 @@ async function attestedArtifact(
   asked: { attestation: string; reference: string | undefined },
 ): Promise<Compared> {
   const context = serverContext(given)
-  const { readAttested, tellAttestation } = await import('../attested.ts')
+  const { readAttested, describeAttestation } = await import('../attested.ts')
   const { key, project, 'allow-untrusted': allowUntrusted } = given
   const artifact = await readAttested(context, { ...asked, key, project, allowUntrusted }, signal)
   const { path } = artifact.receipt
   if (given.extra && path !== '')
     throw new UsageError(`--extra needs an attestation of the whole artifact, not of ${path}`)
-  await write(stderr, `${tellAttestation(artifact)}\n`)
+  await write(stderr, `${describeAttestation(artifact)}\n`)
   return { context, artifact }
 }
 

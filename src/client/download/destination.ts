@@ -20,7 +20,7 @@ export interface Destination {
   readonly places: Uint8Array
   /** Paths in DEST that are not in the tree, or that are directories only in DEST; for a
    *  directory, nothing below it is listed. Empty after `recallDestination`. */
-  readonly strangers: readonly string[]
+  readonly extras: readonly string[]
   /** Whether DEST has a directory at that path (`''` is DEST). */
   hasDirectory(path: string): boolean
 }
@@ -33,13 +33,13 @@ export function examineDestination(
 ): Destination {
   const places = new Uint8Array(tree.count)
   const directories = new Set<string>()
-  const strangers: string[] = []
-  walk(root, tree, wanted, { places, directories, strangers })
+  const extras: string[] = []
+  walk(root, tree, wanted, { places, directories, extras })
   return {
     root,
     partialRoot: join(root, partialName),
     places,
-    strangers,
+    extras,
     hasDirectory: (path) => directories.has(path),
   }
 }
@@ -59,7 +59,7 @@ export function recallDestination(
     root,
     partialRoot: join(root, partialName),
     places,
-    strangers: [],
+    extras: [],
     hasDirectory: isReal,
   }
 }
@@ -85,8 +85,8 @@ function walk(
   {
     places,
     directories,
-    strangers,
-  }: { places: Uint8Array; directories: Set<string>; strangers: string[] },
+    extras,
+  }: { places: Uint8Array; directories: Set<string>; extras: string[] },
 ): void {
   const enter = (path: string, first: number, end: number): void => {
     directories.add(path)
@@ -101,7 +101,7 @@ function walk(
       const below = path === '' ? name : `${path}/${name}`
       const child = known.get(name)
       if (child === undefined) {
-        strangers.push(below)
+        extras.push(below)
         continue
       }
       const { ordinal } = child
@@ -109,7 +109,7 @@ function walk(
       const isSame = ordinal === null ? own.isDirectory() : kindOf(own) === tree.kind(ordinal)
       if (ordinal !== null) places[ordinal] = isSame ? place.same : place.other
       if (isSame && own.isDirectory()) enter(below, child.first, child.end)
-      else if (own.isDirectory()) strangers.push(below)
+      else if (own.isDirectory()) extras.push(below)
     }
   }
   enter('', 0, wanted.length)
@@ -228,8 +228,8 @@ export function createOpenedDirectories(root: string): OpenedDirectories {
 
 /** Rejects a deletion that would remove a Git repository. Uploads leave `.git` out by default, so an
  *  artifact of a checkout does not have it, and unpushed work would be lost. Errors: FileError. */
-export function refuseRepositories({ root, strangers }: Destination): void {
-  const repository = strangers.find((path) => path === '.git' || path.endsWith('/.git'))
+export function refuseRepositories({ root, extras }: Destination): void {
+  const repository = extras.find((path) => path === '.git' || path.endsWith('/.git'))
   if (repository === undefined) return
   const reason =
     'is a Git repository, which --delete would remove: remove it first, or download to another directory'
@@ -238,13 +238,13 @@ export function refuseRepositories({ root, strangers }: Destination): void {
 
 /** Removes what the tree does not have. Returns the number of paths, a directory counting as
  *  one. Errors: FileError. */
-export function removeStrangers(
-  { root, strangers }: Destination,
+export function removeExtras(
+  { root, extras }: Destination,
   directories: OpenedDirectories,
 ): number {
-  for (const path of strangers) {
+  for (const path of extras) {
     directories.open(parentOf(path))
     removeWhole(join(root, path))
   }
-  return strangers.length
+  return extras.length
 }

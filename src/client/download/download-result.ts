@@ -38,9 +38,9 @@ export function plannedResult(
   deletes: boolean,
 ): DownloadResult {
   const { tree, destination } = downloading
-  const strangers = deletes ? destination.strangers : []
+  const extras = deletes ? destination.extras : []
   return {
-    ...doneResult(downloading, missing, strangers.length),
-    planned: { write: missing.map((ordinal) => tree.path(ordinal)), delete: strangers },
+    ...doneResult(downloading, missing, extras.length),
+    planned: { write: missing.map((ordinal) => tree.path(ordinal)), delete: extras },
   }
 }

@@ -18,7 +18,7 @@ import {
   recallDestination,
   refuseReplacing,
   refuseRepositories,
-  removeStrangers,
+  removeExtras,
 } from './destination.ts'
 import {
   type DestinationCache,
@@ -45,7 +45,7 @@ import {
 } from './findings.ts'
 import { refuseAlike, refuseNames } from './refused-names.ts'
 import type { ServerAccess } from '../transport/http.ts'
-import { lookAtKnown, type LookedAt } from '../cache/look-at-known.ts'
+import { checkCached, type CheckedCache } from '../cache/check-cached.ts'
 import { earlierFiles, findKnown, type KnownFiles } from './known-files.ts'
 import { type Ownership, ownPartial } from './partial-owner.ts'
 import { moveIntoPlace, prepareLeaves } from './partial-tree.ts'
@@ -109,7 +109,7 @@ export async function downloadArtifact(
 /** What is wanted, and how much of it DEST has. */
 interface Comparison {
   downloading: Downloading
-  lookedAt: LookedAt<DestinationCache>
+  checked: CheckedCache<DestinationCache>
   known: KnownFiles
   sorted: SortedEntries
   /** Files that no cache covers and in whose place DEST has a file, with any content. */
@@ -132,23 +132,23 @@ async function compare(
   const exists = existsSync(options.destination)
   if (exists) await prepare()
   const cache = await readDestinationCache(await cachePathOf(options))
-  const looking = lookAtKnown(pool, options.destination, cache, {
+  const checking = checkCached(pool, options.destination, cache, {
     // A file that is reached through a symlink is not in DEST.
     throughLinks: false,
     isFree: Promise.resolve(),
     signal,
   })
   // A rejection is handled below, unless fetching the tree fails first.
-  looking.catch(() => {})
+  checking.catch(() => {})
   const artifact = await untilAborted(finding, signal)
   const base = cache?.url === server.url && cache.text.length >= baseBytesMin ? cache : null
   const { tree, known: knownLines } = await fetchTree(server, artifact, { base, signal })
-  const lookedAt = await looking
+  const checked = await checking
   const wanted = selectEntries(tree, options.paths)
   refuseNames(tree, wanted)
   if (!exists) await prepare()
   refuseAlike(options.destination, tree, wanted)
-  const known = findKnown(lookedAt, tree, knownLines)
+  const known = findKnown(checked, tree, knownLines)
   const progress: DownloadProgress = {
     phase: 'comparing',
     files: 0,
@@ -162,14 +162,14 @@ async function compare(
     artifactId: artifact.id,
     tree,
     wanted,
-    earlier: earlierFiles(lookedAt, known, server.url),
+    earlier: earlierFiles(checked, known, server.url),
     findings: createFindings(tree.count),
     progress,
     signal,
-    tell: () => options.onProgress?.(progress),
-    tellRetry: (failure: unknown) => options.onRetry?.(failure),
+    reportProgress: () => options.onProgress?.(progress),
+    reportRetry: (failure: unknown) => options.onRetry?.(failure),
   }
-  const sorted = sortEntries(wanting, lookedAt, known)
+  const sorted = sortEntries(wanting, checked, known)
   const unknown = [...sorted.unknown, ...sorted.others]
   const isMostlyKnown = options.delete !== true && unknown.length < unknownShare * wanted.length
   const destination = isMostlyKnown
@@ -183,7 +183,7 @@ async function compare(
   await checkFiles(downloading, present, pathOf)
   const absent = sorted.unknown.filter((ordinal) => !isThere(downloading.findings, ordinal))
   const missing = inOrder(absent, sorted.changed)
-  return { downloading, lookedAt, known, sorted, present, missing }
+  return { downloading, checked, known, sorted, present, missing }
 }
 
 /** Merges two lists, one of which is usually empty. */
@@ -200,18 +200,18 @@ const unknownShare = 0.1
 
 /** Returns the number of deleted paths. `checkOwnership` throws if the partial tree was removed. */
 async function fetchAndPlace(
-  { downloading, lookedAt, known, sorted, present, missing }: Comparison,
+  { downloading, checked, known, sorted, present, missing }: Comparison,
   options: CallOptions,
   checkOwnership: () => void,
 ): Promise<number> {
   const { server, pool, tree, wanted, destination, progress } = downloading
   progress.phase = 'fetching'
   // Reports once before fetching, with what was already there.
-  downloading.tell()
+  downloading.reportProgress()
   const origin = { artifactId: downloading.artifactId, url: server.url }
   // DEST may not have existed before.
   const cachePath = await cachePathOf(options)
-  const remembering = rememberDestination(cachePath, origin, tree, lookedAt.cache)
+  const remembering = rememberDestination(cachePath, origin, tree, checked.cache)
   try {
     const fetching = fetchMissing(downloading, missing)
     // A rejection is handled below. The work until then overlaps with the server's response and
@@ -222,21 +222,21 @@ async function fetchAndPlace(
       tree,
       wanted,
       others: sorted.others,
-      seen: lookedAt.directories,
+      seen: checked.directories,
       unseen: [...sorted.unknown, ...sorted.others],
     })
     await fetching
     checkOwnership()
     progress.phase = 'placing'
-    downloading.tell()
+    downloading.reportProgress()
     const mayDelete = options.delete === true
     const directories = createOpenedDirectories(destination.root)
-    const deletedPaths = mayDelete ? removeStrangers(destination, directories) : 0
+    const deletedPaths = mayDelete ? removeExtras(destination, directories) : 0
     prepareLeaves(destination, tree, sorted.others)
     const moving = moveIntoPlace(pool, destination, tree, { modes, mayDelete, directories })
     // A rejection is handled below; a worker thread moves files meanwhile.
     moving.catch(() => {})
-    keepSettled(downloading, lookedAt, {
+    keepSettled(downloading, checked, {
       ...known,
       unsettled: [...sorted.unknown, ...sorted.changed],
     })

@@ -37,7 +37,7 @@ export interface Downloading {
   findings: Findings
   progress: DownloadProgress
   signal: AbortSignal
-  tell(): void
+  reportProgress(): void
   /** Reports a failure that is about to be retried. */
-  tellRetry(failure: unknown): void
+  reportRetry(failure: unknown): void
 }

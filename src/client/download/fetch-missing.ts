@@ -25,7 +25,7 @@ export async function fetchMissing(
   downloading: Downloading,
   missing: readonly number[],
 ): Promise<void> {
-  const { tree, progress, signal, findings, tellRetry: onRetry } = downloading
+  const { tree, progress, signal, findings, reportRetry: onRetry } = downloading
   const doneBefore = progress.doneBytes
   const thereBytes = (): number =>
     missing.reduce(
@@ -96,8 +96,17 @@ async function fetchFiles(
   missing: readonly number[],
   { unfinished, onHeld }: { unfinished: ReadonlySet<number>; onHeld(bytes: number): void },
 ): Promise<void> {
-  const { server, pool, tree, destination, artifactId, findings, progress, signal, tell } =
-    downloading
+  const {
+    server,
+    pool,
+    tree,
+    destination,
+    artifactId,
+    findings,
+    progress,
+    signal,
+    reportProgress,
+  } = downloading
   const { firsts, others } = groupByContent(tree, missing)
   const target = (ordinal: number): PlaceTarget => ({
     path: partialPath(destination, tree, ordinal),
@@ -137,7 +146,7 @@ async function fetchFiles(
     onFetched: ({ bytes, contentBytes }) => {
       progress.fetchedBytes += bytes
       progress.doneBytes += contentBytes
-      tell()
+      reportProgress()
     },
     onPlaced: (ordinals, stats) => {
       for (const [index, ordinal] of ordinals.entries())

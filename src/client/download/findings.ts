@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import type { Downloading, Findings } from './downloading.ts'
 import type { FetchedTree } from './tree-columns.ts'
 import { hashColumns } from '../files/file-tasks.ts'
-import type { LookedAt } from '../cache/look-at-known.ts'
+import type { CheckedCache } from '../cache/check-cached.ts'
 import type { DestinationCache } from './destination-cache.ts'
 import { notKnown, type KnownFiles } from './known-files.ts'
 import { isRacy } from '../files/racy.ts'
@@ -38,7 +38,7 @@ export interface SortedEntries {
  *  small body: loops are compiled separately, and an uncompiled one takes ten times as long. */
 export function sortEntries(
   { tree, wanted, findings, progress }: Omit<Downloading, 'destination'>,
-  { cache, modes }: LookedAt<DestinationCache>,
+  { cache, modes }: CheckedCache<DestinationCache>,
   { lines, isSame }: KnownFiles,
 ): SortedEntries {
   const sorted: SortedEntries = { unknown: [], changed: [], inOtherMode: [], others: [] }
@@ -68,7 +68,7 @@ export function sortEntries(
 /** Hashes files; records those that have the wanted digest as present.
  *  Errors: the signal's. */
 export async function checkFiles(
-  { pool, tree, findings, progress, signal, tell }: Downloading,
+  { pool, tree, findings, progress, signal, reportProgress }: Downloading,
   ordinals: readonly number[],
   pathOf: (ordinal: number) => string,
 ): Promise<void> {
@@ -83,7 +83,7 @@ export async function checkFiles(
       findings.settled[ordinal] = settled[index]!
       progress.doneBytes += tree.sizeBytes(ordinal)
     }
-    tell()
+    reportProgress()
   })
 }
 
@@ -123,7 +123,7 @@ export function correctModes(
  *  examined again. Works in place, since a copy would take 32 bytes per entry. */
 export function keepSettled(
   { tree, wanted, findings }: Downloading,
-  { cache }: LookedAt<DestinationCache>,
+  { cache }: CheckedCache<DestinationCache>,
   { lines, isSame, unsettled }: KnownFiles & { unsettled: readonly number[] },
 ): void {
   for (const ordinal of unsettled)

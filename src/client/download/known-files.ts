@@ -4,7 +4,7 @@ import { readFileLine, skimFileLine } from '../../core/manifest-text.ts'
 import type { DestinationCache } from './destination-cache.ts'
 import type { KnownLines } from './fetched-tree.ts'
 import { unverified } from '../files/file-tasks.ts'
-import type { LookedAt } from '../cache/look-at-known.ts'
+import type { CheckedCache } from '../cache/check-cached.ts'
 import { createTreeColumns, type FetchedTree } from './tree-columns.ts'
 
 /** For each entry of a tree, what the cache knows of the file at its path. */
@@ -27,7 +27,7 @@ export interface EarlierFiles {
 
 /** Null when it is not known what `url` has. */
 export function earlierFiles(
-  { cache }: LookedAt<DestinationCache>,
+  { cache }: CheckedCache<DestinationCache>,
   { lines }: KnownFiles,
   url: string,
 ): EarlierFiles | null {
@@ -43,7 +43,7 @@ export function earlierFiles(
 
 /** `known`: null when the whole tree was fetched, so that paths must be compared. */
 export function findKnown(
-  { cache, modes }: LookedAt<DestinationCache>,
+  { cache, modes }: CheckedCache<DestinationCache>,
   tree: FetchedTree,
   known: readonly KnownLines[] | null,
 ): KnownFiles {

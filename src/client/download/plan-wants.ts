@@ -79,7 +79,7 @@ export async function planWants(
 
 /** Returns the parts that are not in place. */
 async function notInPlace(
-  { pool, tree, destination, progress, tell }: Downloading,
+  { pool, tree, destination, progress, reportProgress }: Downloading,
   { ordinal, parts }: ListedParts,
   heldBytes: (bytes: number) => void,
 ): Promise<number[]> {
@@ -92,7 +92,7 @@ async function notInPlace(
   const held = parts.reduce((sum, part, index) => sum + isThere[index]! * part.sizeBytes, 0)
   heldBytes(held)
   progress.doneBytes += held
-  tell()
+  reportProgress()
   return [...parts.keys()].filter((index) => isThere[index] === 0)
 }
 
@@ -125,7 +125,7 @@ interface SharedParts {
 
 /** Returns the parts that `from` does not have. Errors: FileError. */
 async function copyShared(
-  { pool, progress, tell }: Downloading,
+  { pool, progress, reportProgress }: Downloading,
   { from, to, parts, offsets }: SharedParts,
   wanted: readonly number[],
 ): Promise<number[]> {
@@ -143,7 +143,7 @@ async function copyShared(
   }
   await pool.run({ kind: 'copy', from, to, pieces })
   progress.doneBytes += pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0)
-  tell()
+  reportProgress()
   return missing
 }
 

@@ -36,7 +36,7 @@ export function checkFiles({ paths }: CheckTask): HashAnswer {
 
 function eachFile(
   paths: string,
-  look: (path: string, index: number, answer: HashAnswer) => void,
+  hashOne: (path: string, index: number, answer: HashAnswer) => void,
 ): HashAnswer {
   const list = paths.split('\0')
   list.pop()
@@ -46,12 +46,12 @@ function eachFile(
     settled: new Uint8Array(list.length),
     readBytes: 0,
   }
-  for (const [index, path] of list.entries()) look(path, index, answer)
+  for (const [index, path] of list.entries()) hashOne(path, index, answer)
   return answer
 }
 
 function readOne(path: string, index: number, answer: HashAnswer): void {
-  const lookedAt = Date.now()
+  const examinedAt = Date.now()
   const descriptor = openToRead(path)
   try {
     const { digest, sizeBytes } = digestOfOpen(descriptor)
@@ -60,7 +60,7 @@ function readOne(path: string, index: number, answer: HashAnswer): void {
     if (stats.size !== sizeBytes || !stats.isFile()) throw new Error('it changed while being read')
     writeStats(answer.stats, index, stats)
     answer.digests.set(digest, index * digestBytes)
-    answer.settled[index] = isRacy(changedAt(stats), lookedAt) ? 0 : 1
+    answer.settled[index] = isRacy(changedAt(stats), examinedAt) ? 0 : 1
     answer.readBytes += sizeBytes
   } finally {
     closeSync(descriptor)

@@ -82,13 +82,13 @@ export function finishFile(
     const time = fileTime(target.modifiedAt)
     futimesSync(descriptor, time, time)
   }
-  const lookedAt = Date.now()
+  const examinedAt = Date.now()
   let stats = fstatSync(descriptor)
   if (!isMode(stats.mode, target.mode)) {
     fchmodSync(descriptor, target.mode)
     stats = fstatSync(descriptor)
   }
-  if (isRacy(stats.mtimeMs, lookedAt)) return [Number.NaN, 0, 0, 0]
+  if (isRacy(stats.mtimeMs, examinedAt)) return [Number.NaN, 0, 0, 0]
   return [stats.size, stats.mtimeMs, stats.ctimeMs, stats.ino]
 }
 

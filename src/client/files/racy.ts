@@ -6,8 +6,8 @@
 const fineTickMs = 50
 const coarseTickMs = 2000
 
-/** Whether a file with this mtime, examined no earlier than `lookedAt`, can change without a
+/** Whether a file with this mtime, examined no earlier than `examinedAt`, can change without a
  *  change of its mtime. */
-export function isRacy(mtimeMs: number, lookedAt: number): boolean {
-  return mtimeMs + (Number.isInteger(mtimeMs / 1000) ? coarseTickMs : fineTickMs) > lookedAt
+export function isRacy(mtimeMs: number, examinedAt: number): boolean {
+  return mtimeMs + (Number.isInteger(mtimeMs / 1000) ? coarseTickMs : fineTickMs) > examinedAt
 }

@@ -20,7 +20,7 @@ export async function saveAs(
   body: AsyncIterable<Uint8Array>,
   signal?: AbortSignal,
 ): Promise<void> {
-  await refuseOthers(target)
+  await requireReplaceable(target)
   const partial = partialBeside(target)
   try {
     const file = createWriteStream(partial, { flags: 'wx' })
@@ -35,7 +35,7 @@ export async function saveAs(
 }
 
 /** A rename would replace a device such as /dev/null with a file. Errors: FileError. */
-async function refuseOthers(target: string): Promise<void> {
+async function requireReplaceable(target: string): Promise<void> {
   const held = await stat(target).catch(() => undefined)
   if (held !== undefined && !held.isFile())
     throw new FileError(target, 'is not a regular file, so it cannot be replaced')

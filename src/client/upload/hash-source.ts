@@ -36,11 +36,11 @@ export async function hashSource(
   options: {
     cacheDir: string | null
     signal: AbortSignal
-    tell(change: Partial<HashProgress>): void
+    reportProgress(change: Partial<HashProgress>): void
     onSecrets?: ((found: readonly SecretInFile[]) => void) | undefined
   },
 ): Promise<HashedTree> {
-  const { cacheDir, signal, tell, onSecrets } = options
+  const { cacheDir, signal, reportProgress, onSecrets } = options
   const open = async (isBelowRoot: boolean): Promise<TreeHasher> =>
     await openTreeHasher(pool, {
       cachePath:
@@ -50,11 +50,11 @@ export async function hashSource(
       followsLinks: source.kind === 'files' || source.symlinks === 'follow',
       signal,
       onProgress: ({ files, bytes }) => {
-        tell({ hashedFiles: files, hashedBytes: bytes })
+        reportProgress({ hashedFiles: files, hashedBytes: bytes })
       },
     })
   // Runs while worker threads hash the files found.
-  const look = (tree: SourceTree): void => {
+  const searchForSecrets = (tree: SourceTree): void => {
     const found = onSecrets === undefined ? [] : lookForSecrets(tree)
     if (found.length > 0) onSecrets?.(found)
   }
@@ -62,8 +62,8 @@ export async function hashSource(
     const tree = listSources(source.files)
     const hasher = await open(tree.isBelowRoot)
     hasher.add(0, tree.count, tree)
-    tell({ files: tree.count })
-    look(tree)
+    reportProgress({ files: tree.count })
+    searchForSecrets(tree)
     return await hasher.finish(tree)
   }
   const hasher = await open(true)
@@ -74,11 +74,11 @@ export async function hashSource(
     exclude: source.exclude ?? [],
     signal,
     onFiles: (from, to, found) => {
-      tell({ files: to })
+      reportProgress({ files: to })
       hasher.add(from, to, found)
     },
   })
-  look(tree)
+  searchForSecrets(tree)
   return await hasher.finish(tree)
 }
 

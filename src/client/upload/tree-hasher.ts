@@ -5,7 +5,7 @@ import { hashColumns } from '../files/file-tasks.ts'
 import { untilAborted } from '../files/until-aborted.ts'
 import { createHashColumns } from './hash-columns.ts'
 import { type HashedTree, finishTree } from './hashed-tree.ts'
-import { lookAtKnown, type LookedAt } from '../cache/look-at-known.ts'
+import { checkCached, type CheckedCache } from '../cache/check-cached.ts'
 import { createLineMatcher, dropChanged, notKept } from './kept-lines.ts'
 import type { SourceTree } from './source-tree.ts'
 import { readStatCache, type StatCache } from './stat-cache.ts'
@@ -45,16 +45,16 @@ export async function openTreeHasher(pool: FilePool, options: HasherOptions): Pr
   const batches: Promise<void>[] = []
   const progress: Hashed = { files: 0, bytes: 0 }
   let failure: { error: unknown } | undefined
-  let looking: Promise<LookedAt<StatCache>> | undefined
+  let checking: Promise<CheckedCache<StatCache>> | undefined
   let tellWalked: () => void = () => {}
   const walked = new Promise<void>((resolve) => {
     tellWalked = resolve
   })
 
-  const look = (tree: SourceTree): Promise<LookedAt<StatCache>> => {
+  const check = (tree: SourceTree): Promise<CheckedCache<StatCache>> => {
     // The walk keeps the main thread busy until then.
     const how = { throughLinks: followsLinks, isFree: walked, signal }
-    const looked = lookAtKnown(pool, tree.root, cache, how)
+    const looked = checkCached(pool, tree.root, cache, how)
     // A rejection is handled in `finish`.
     looked.catch(() => {})
     return looked
@@ -92,15 +92,15 @@ export async function openTreeHasher(pool: FilePool, options: HasherOptions): Pr
 
   return {
     add: (from, to, tree) => {
-      looking ??= look(tree)
+      checking ??= check(tree)
       for (let ordinal = from; ordinal < to; ordinal++) lines.push(match(tree.paths[ordinal]!))
       // After a failure the rest is not read; `finish` reports it.
       if (failure === undefined) hash(from, to, tree)
     },
     finish: async (tree) => {
       tellWalked()
-      if (cache !== null && looking !== undefined) {
-        const { modes } = await looking
+      if (cache !== null && checking !== undefined) {
+        const { modes } = await checking
         const { changed, kept } = dropChanged(lines, tree, cache, modes)
         progress.files += kept.files
         progress.bytes += kept.bytes

@@ -72,7 +72,7 @@ export async function verifyDirectory(
     const reason = 'extra paths can only be found when all paths are compared'
     throw storeError('invalid_request', reason, { field: 'paths' })
   }
-  refuseOthers(directory)
+  requireDirectory(directory)
   const { tree } =
     'tree' in artifact ? artifact : await fetchTree(server, artifact, { base: null, signal })
   const wanted = selectEntries(tree, paths)
@@ -107,7 +107,7 @@ export async function verifyDirectory(
 }
 
 /** Errors: FileError. */
-function refuseOthers(path: string): void {
+function requireDirectory(path: string): void {
   let found: Stats | undefined
   try {
     found = statSync(path, { throwIfNoEntry: false })
@@ -203,8 +203,8 @@ async function compareDirectories(
   }
 }
 
-function addExtra({ strangers }: Destination, tree: FetchedTree, differences: Differences): void {
-  for (const path of strangers) {
+function addExtra({ extras }: Destination, tree: FetchedTree, differences: Differences): void {
+  for (const path of extras) {
     const ordinal = firstFrom(tree, path)
     // A directory in place of another kind of entry has been recorded already.
     if (ordinal < tree.count && tree.path(ordinal) === path) continue

@@ -9,7 +9,7 @@ import { createVerifier } from '../files/verify-files.ts'
 import type { TreeCache } from './tree-cache.ts'
 
 /** Result of checking a directory against its cached tree. */
-export interface LookedAt<Cache extends TreeCache> {
+export interface CheckedCache<Cache extends TreeCache> {
   readonly cache: Cache | null
   /** Permission bits of the file of each line; `unverified` for one that is not as cached. */
   readonly modes: Uint16Array
@@ -26,7 +26,7 @@ const sliceMs = 1
 /** Checks the files below `root` that the cache lists. The main thread helps once `isFree`
  *  resolves. With `throughLinks`, a file that is reached through a symlinked directory counts as
  *  unchanged too. */
-export async function lookAtKnown<Cache extends TreeCache>(
+export async function checkCached<Cache extends TreeCache>(
   pool: FilePool,
   root: string,
   cache: Cache | null,
@@ -35,7 +35,7 @@ export async function lookAtKnown<Cache extends TreeCache>(
     isFree,
     signal,
   }: { throughLinks: boolean; isFree: Promise<unknown>; signal: AbortSignal },
-): Promise<LookedAt<Cache>> {
+): Promise<CheckedCache<Cache>> {
   const modes = new Uint16Array(new SharedArrayBuffer(2 * (cache?.count ?? 0))).fill(unverified)
   const directories = new Map<string, number>()
   if (cache === null) return { cache, modes, directories }
