@@ -63,6 +63,9 @@ test('says how to see more entries, and when there are none', async () => {
 })
 
 test('rejects unknown kinds and tokens that may only read', async () => {
-  expect(await trove(['audit', '--kind', 'deleted'])).toMatchObject({ status: 2 })
+  expect(await trove(['audit', '--kind', 'deleted'])).toMatchObject({
+    status: 2,
+    stderr: expect.stringMatching(/--kind must be .*, got "deleted"/),
+  })
   expect(await trove(['audit'], { scope: 'read' })).toMatchObject({ status: 6 })
 })

@@ -6,7 +6,7 @@ import { requestJson } from '../../client/transport/http.ts'
 import { actKinds, formatActor } from '../../core/audit.ts'
 import { limits } from '../../core/limits.ts'
 import { parsePositiveInteger } from '../../core/run.ts'
-import { limitFlag, limitOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import { choice, limitFlag, limitOf, serverFlags, takeOperands } from '../arguments.ts'
 import { parseSince } from '../artifact-filter.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
@@ -39,11 +39,9 @@ export const auditCommand: Command<typeof flags> = {
   exitStatuses: [3, 5, 6, 10],
   async run({ flags: given, operands, stdout, stderr, signal }) {
     takeOperands(operands, [])
-    if (given.kind !== undefined && !actKinds.some((kind) => kind === given.kind))
-      throw new UsageError(`--kind must be one of ${actKinds.join(', ')}`)
     const narrowing = {
       project: given.project,
-      kind: given.kind,
+      kind: choice(given.kind, actKinds, '--kind'),
       artifact:
         given.artifact === undefined
           ? undefined

@@ -213,5 +213,3 @@ async function mintWith(keys: Keys, request: TokenRequest): Promise<Minted> {
     expiresAt: new Date(grant.expiresAt).toISOString(),
   }
 }
-
-/** By the token that there is, or else by what the CI system says of this job. */

@@ -17,5 +17,5 @@ export async function* linesOf(answer: Answer): AsyncGenerator<string, void, und
     yield* lines
     if (pending.length > lineLengthMax) throw new RangeError('the server sent an overlong line')
   }
-  if (pending !== '') throw new NetworkError('the listing broke off within a line')
+  if (pending !== '') throw new NetworkError('the server sent an incomplete listing')
 }
