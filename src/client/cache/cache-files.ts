@@ -39,7 +39,7 @@ export async function readCacheFile(path: string | null): Promise<Buffer | undef
   }
 }
 
-/** A new file that atomically replaces the previous one when it is finished. */
+/** A new file that replaces the previous one as a whole when it is finished. */
 export interface CacheFile {
   write(bytes: Uint8Array, at: number): Promise<void>
   /** A reader between the removal of the old file and the rename finds no file. */

@@ -3,7 +3,7 @@ import { limits } from '../../core/limits.ts'
 import type { Answer } from './answer.ts'
 import { NetworkError } from './network-error.ts'
 
-/** A line holds at most two entries: paths, link targets and little else, with at most six bytes
+/** A line holds at most two entries: paths, symlink targets and little else, with at most six bytes
  *  of JSON per character. */
 const lineLengthMax = 16 * (limits.pathBytesMax + limits.symlinkTargetBytesMax)
 

@@ -9,7 +9,7 @@ export interface TreeDifference {
    *  comparison. `extra`: not in the artifact; for a directory this covers everything in it. */
   kind: 'missing' | 'kind' | 'content' | 'target' | 'mode' | 'unreadable' | 'extra'
   path: string
-  /** What the artifact has, and what the directory has: a kind, a link target or a mode; null
+  /** What the artifact has, and what the directory has: a kind, a symlink target or a mode; null
    *  for other differences. */
   expected: string | null
   found: string | null
