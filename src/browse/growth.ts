@@ -24,7 +24,7 @@ export interface GrowthSum {
   /** Must be called in path order, before moves are matched: a moved file counts as removed from
    *  one directory and added to another. */
   addToDirectories(difference: Difference): void
-  /** May be called in any order, after moves are matched. */
+  /** May be called in any order; a matched move counts as one difference. */
   addToPaths(difference: Difference): void
   growth(): Growth
 }

@@ -1,4 +1,4 @@
-/** Failures as `application/problem+json` (RFC 9457), rendered from one table that is total over
+/** Errors as `application/problem+json` (RFC 9457), rendered from one table that is total over
  *  the error codes. */
 import { retryableCodes, type ErrorCode, type StoreError } from '../core/errors.ts'
 import { bugText } from './failure.ts'

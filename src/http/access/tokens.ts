@@ -65,7 +65,8 @@ export function createTokenRoutes(context: AppContext): Hono<AppEnv> {
   return app
 }
 
-/** The project and the upper bound on the expiry default to those of the minting token. */
+/** The project defaults to that of the minting token. If no lifetime is requested, the grant
+ *  expires no later than the minting token. */
 function grantBy(principal: Principal, request: TokenRequest, now: number): Principal {
   const project = request.project ?? principal.project ?? undefined
   const { issuedAt, lineage } = principal

@@ -3,8 +3,9 @@
  *
  *  A failure before the first chunk has a status as usual. After it no status can be sent, so:
  *    ranged, stock-raw  the length was announced, so the connection is destroyed
- *    stock-zip          chunked without a length: the body ends normally after a tail that no zip reader accepts, because
- *                       stock clients take a destroyed connection for success (GITHUB-PROTOCOL §11.3) */
+ *    stock-zip          chunked without a length: the body ends normally, after a tail that no
+ *                       zip reader accepts, because stock clients take a destroyed connection
+ *                       for success (GITHUB-PROTOCOL §11.3) */
 import { type ByteRange, formatContentRange, parseByteRange } from '../../core/byte-range.ts'
 import { digestToBytes } from '../../core/digest.ts'
 import { asError, storeError } from '../../core/errors.ts'
