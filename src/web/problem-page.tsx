@@ -165,7 +165,7 @@ export function describeProblem(failure: StoreError | undefined, status: number)
       return failure?.code === 'blob_damaged'
         ? problem(
             'This file is damaged',
-            'The stored bytes do not match their checksum. The next upload of the same content repairs them. Other files are not affected.',
+            'The stored bytes do not match their checksum. The next upload of the same content heals them. Other files are not affected.',
           )
         : problem(
             'Something went wrong',

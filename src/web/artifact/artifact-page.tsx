@@ -110,7 +110,7 @@ function Damage({ artifact, paths }: { artifact: Artifact; paths: string[] }) {
     <div class="note" role="alert">
       <p>
         {counted(paths.length, 'file')} cannot be read, because the stored bytes are damaged. All
-        other files are intact. The next upload of the same content repairs the damage.
+        other files are intact. The next upload of the same content heals them.
       </p>
       <ul>
         {paths.slice(0, 20).map((path) => (

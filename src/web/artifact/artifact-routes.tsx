@@ -140,7 +140,7 @@ async function filePage(web: Web, c: AppRequest, path: string): Promise<Response
 function damagedFile(): Html {
   return (
     <p class="note" role="alert">
-      The stored bytes of this file are damaged. The next upload of the same content repairs it.
+      The stored bytes of this file are damaged. The next upload of the same content heals it.
     </p>
   )
 }

@@ -104,12 +104,12 @@ export async function changeMany(web: Web, c: AppRequest): Promise<Response> {
     return c.redirect(address, 303)
   }
   const ids = artifacts.map(({ id }) => id)
-  const thoseOf = (changed: number[]): Artifact[] => {
+  const withIds = (changed: number[]): Artifact[] => {
     const known = new Set(changed)
     return artifacts.filter(({ id }) => known.has(id))
   }
   const retain = async (change: RetentionChange): Promise<Artifact[]> =>
-    thoseOf(await metadata.setRetentionOfMany(ids, change, context.now(), asked))
+    withIds(await metadata.setRetentionOfMany(ids, change, context.now(), asked))
   switch (action) {
     case 'keep':
     case 'release':
@@ -129,7 +129,7 @@ export async function changeMany(web: Web, c: AppRequest): Promise<Response> {
       return back(gone, 'delete', { state: 'deleted', deleted: deleted.join(',') })
     }
     case 'restore':
-      return back(thoseOf(await metadata.restoreArtifacts(ids, now, asked)), action, { state: '' })
+      return back(withIds(await metadata.restoreArtifacts(ids, now, asked)), action, { state: '' })
     default:
       throw storeError('invalid_request', 'choose an action', { field: 'action' })
   }

@@ -62,7 +62,7 @@ function Damaged({ damaged, damagedTotal }: MaintenanceView) {
     <div class="note" role="alert">
       <p>
         Stored bytes of {counted(damagedTotal, 'artifact')} are damaged. The next upload of the same
-        content repairs them.
+        content heals them.
       </p>
       <ul>
         {damaged.map((artifact) => (

@@ -56,8 +56,8 @@ async function maintenancePage(web: Web, c: AppRequest): Promise<Response> {
   return await sendPage(web, c, { title: 'Maintenance', body: <MaintenancePage {...view} /> })
 }
 
-/** When the pack that has waited longest for a scrub was last verified; null if the store has no
- *  packs. */
+/** When the pack that has waited longest for a scrub was last verified, where writing a pack counts
+ *  as verifying it; null if no pack holds live data. */
 async function oldestVerification({ metadata }: AppContext): Promise<number | null> {
   const [oldest] = await metadata.listUnverifiedPacks({
     since: Number.MAX_SAFE_INTEGER,
