@@ -66,7 +66,7 @@ export function ProblemPage({
         </p>
       )}
       <p class="quiet">
-        Request <code>{requestId}</code>
+        Request id <code>{requestId}</code>
       </p>
     </>
   )
@@ -85,7 +85,7 @@ export function ProblemSection({
       <h2>{title}</h2>
       <p>{detail}</p>
       <p class="quiet">
-        {advice} Request <code>{requestId}</code>
+        {advice} Request id <code>{requestId}</code>
       </p>
     </section>
   )

@@ -273,7 +273,7 @@ function ExpiryForm({ artifact }: { artifact: Artifact }) {
     <form method="post" action={actionPath(artifact, 'expire')} class="filter">
       <label class="inline">
         Expires in
-        <input name="days" type="number" min="0" max="36500" value="30" required /> days from now
+        <input name="days" type="number" min="0" max="36500" value="30" required /> days
       </label>
       <button>Change</button>
     </form>

@@ -196,7 +196,7 @@ async function changesPage(web: Web, c: AppRequest): Promise<Response> {
     frame: (part) => (
       <ArtifactFrame head={head} tab="changes">
         <p>
-          Since <a href={artifactPath(base)}>run {base.runNumber}</a>,{' '}
+          Compared with <a href={artifactPath(base)}>run {base.runNumber}</a>,{' '}
           <Time at={base.createdAt} now={now} />.{' '}
           <a href={comparePath(artifact.project, base.id, artifact.id)}>Full comparison</a>
           {branch !== null && (

@@ -104,7 +104,7 @@ export function FilterFields({
           value={query.run}
           inputmode="numeric"
           pattern="[1-9][0-9]{0,14}"
-          title="The number of a run"
+          title="A run number"
           size={8}
         />
       </label>

@@ -167,8 +167,8 @@ function Backup() {
           <input name="destination" required pattern="/.*[^\/]" placeholder="/mnt/backup/trove" />
         </label>
         <label class="check">
-          <input type="checkbox" name="copies" value="1" /> share no bytes with the store (no hard
-          links)
+          <input type="checkbox" name="copies" value="1" /> copy all bytes (no hard links to the
+          store)
         </label>
         <div class="buttons">
           <button name="action" value="backup">

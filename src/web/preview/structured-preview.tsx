@@ -98,7 +98,7 @@ function jsonLines({ values, total }: { values: unknown[]; total: number }): Str
       <>
         {total > values.length && (
           <p class="quiet">
-            The first {values.length} of {counted(total, 'value')}.
+            Showing the first {values.length} of {counted(total, 'value')}.
           </p>
         )}
         <ol class="json">{items}</ol>

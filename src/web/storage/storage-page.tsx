@@ -136,7 +136,7 @@ function Facts({ usage, freeBytes }: StorageView) {
         </Fact>
       )}
       {freeBytes !== null && Number.isFinite(freeBytes) && (
-        <Fact term="Free on the disk">
+        <Fact term="Free disk space">
           <Size bytes={freeBytes} />
         </Fact>
       )}
