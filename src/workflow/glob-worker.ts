@@ -1,6 +1,7 @@
 /** Runs `@actions/glob` in a worker thread. The library prints a `::debug::` line to standard
  *  output for every step, and standard output is reserved for the program's results; the owner
  *  captures the thread's own output. */
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { createHash } from 'node:crypto'
 import fs, { createReadStream } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
@@ -21,26 +22,26 @@ async function search(
   })
   const searchPaths = globber.getSearchPaths()
   const files: string[] = []
-  for await (const path of globber.globGenerator()) {
-    signal.throwIfAborted()
-    if (await isFile(path)) files.push(path)
-  }
-  const below = (path: string): boolean => searchPaths.some((searched) => path.startsWith(searched))
-  const found = [...unreadable].filter(below)
-  for (const path of found) unreadable.delete(path)
-  return { kind: 'search', files, searchPaths, unreadable: found }
+  const unreadable = new Set<string>()
+  await unreadableOfSearch.run(unreadable, async () => {
+    for await (const path of globber.globGenerator()) {
+      signal.throwIfAborted()
+      if (await isFile(path)) files.push(path)
+    }
+  })
+  return { kind: 'search', files, searchPaths, unreadable: [...unreadable] }
 }
 
-/** Paths that a search found in a directory listing but could not stat: a name that is not UTF-8
- *  was decoded with U+FFFD. The library takes them for broken links and skips them. */
-const unreadable = new Set<string>()
+/** Paths that the current search found in a directory listing but could not stat: a name that is
+ *  not UTF-8 was decoded with U+FFFD. The library takes them for broken links and skips them. */
+const unreadableOfSearch = new AsyncLocalStorage<Set<string>>()
 const { stat } = fs.promises
 fs.promises.stat = (async (path: string): Promise<fs.Stats> => {
   try {
     return await stat(path)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT' && path.includes('\u{fffd}'))
-      unreadable.add(path)
+      unreadableOfSearch.getStore()?.add(path)
     throw error
   }
 }) as typeof stat
