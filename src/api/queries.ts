@@ -118,6 +118,9 @@ export const fileQuery = z.strictObject({
     .meta({ description: 'Sends the file as an attachment under its own name.' }),
 })
 
+/** Of requests whose parameters are in the body. */
+export const bodyQuery = z.strictObject({ dryRun: flag.default(false) })
+
 export const archiveQuery = z.strictObject({
   path: z
     .string()

@@ -3,6 +3,7 @@ import type { z } from 'zod'
 import { type Digest, parseWireDigest } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
 import { type ProjectName, parsePositiveInteger, parseProjectPath } from '../core/run.ts'
+import { bodyQuery } from '../api/queries.ts'
 import type { BodyContext } from './body/body-context.ts'
 import { readJsonBody } from './body/request-body.ts'
 import { type AppContext, type AppRequest, publicOrigin } from './context.ts'
@@ -23,14 +24,18 @@ export function parseQuery<Schema extends z.ZodType>(
   return parseInput(schema, given, 'query')
 }
 
-/** Parses the body as JSON of that schema. Errors: invalid_request, naming the field; those of
- *  reading the body. */
+/** Parses the body as JSON of that schema. `?dryRun` stands for the field, as it does for requests
+ *  without a body. Any other parameter is an error, since a request must not do more than its
+ *  sender meant. Errors: invalid_request, naming the field; those of reading the body. */
 export async function parseBody<Schema extends z.ZodType>(
   context: BodyContext,
   c: AppRequest,
   schema: Schema,
 ): Promise<z.infer<Schema>> {
-  return parseInput(schema, await readJsonBody(context, c), 'body')
+  const { dryRun } = parseQuery(c, bodyQuery)
+  const body = await readJsonBody(context, c)
+  const isObject = typeof body === 'object' && body !== null && !Array.isArray(body)
+  return parseInput(schema, isObject && dryRun ? { ...body, dryRun } : body, 'body')
 }
 
 /** Errors: invalid_request, naming the field. */

@@ -295,6 +295,26 @@ describe('PATCH', () => {
     expect((await server.send(`/api/v1/artifacts/${id}`, { token })).status).toBe(410)
   })
 
+  test('?dryRun changes nothing, and a parameter that does not exist is an error', async () => {
+    const project = freshProject()
+    const id = await put(project, '1/a')
+    const token = await server.token({ project })
+    const path = `/api/v1/artifacts/${id}`
+    const json = { expiresAt: new Date(server.clock.now).toISOString() }
+    const dry = await server.send(`${path}?dryRun`, { method: 'PATCH', json, token })
+    expect([dry.status, await dry.json()]).toMatchObject([200, json])
+    const wrong = await server.send(`${path}?dry-run=1`, { method: 'PATCH', json, token })
+    expect(await problemOf(wrong)).toMatchObject({ code: 'invalid_request', status: 400 })
+    const deletion = { method: 'POST', json: { ids: [id] }, token }
+    const bulk = await server.send('/api/v1/artifacts/bulk-delete?dryRun=1', deletion)
+    expect(await bulk.json()).toMatchObject({ dryRun: true })
+    expect(await (await server.send(path, { token })).json()).toMatchObject({ state: 'available' })
+    const admin = await server.token({ scope: 'admin' })
+    const settings = { method: 'PATCH', json: { strict: true }, token: admin }
+    const policy = await server.send(`/api/v1/projects/${project}?dryRun`, settings)
+    expect(await problemOf(policy)).toMatchObject({ code: 'invalid_request', status: 400 })
+  })
+
   test('is rejected for jobs and readers, for ended artifacts, and for invalid or empty changes', async () => {
     const project = freshProject()
     const id = await put(project, '1/a')

@@ -1,6 +1,6 @@
 /** Settings of one project. */
 import { Hono } from 'hono'
-import type { z } from 'zod'
+import { z } from 'zod'
 import { projectPolicySchema, type WireProject } from '../../api/admin-messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { mayAdminister } from '../../auth/principal.ts'
@@ -15,8 +15,7 @@ import { instant } from '../artifact/artifact-message.ts'
 import { askedBy } from '../access/actor.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import type { AppContext, AppEnv } from '../context.ts'
-import { parseInput, projectParameter } from '../input.ts'
-import { readJsonBody } from '../body/request-body.ts'
+import { parseBody, parseInput, projectParameter } from '../input.ts'
 
 export function createProjectRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -27,7 +26,7 @@ export function createProjectRoutes(context: AppContext): Hono<AppEnv> {
       await readProject(context, principal, name)
       throw settingsForbidden()
     }
-    const input = await readJsonBody(context, c)
+    const input = await parseBody(context, c, z.unknown())
     const project = await changeProject(context, name, input, askedBy(context, principal, 'api'))
     return c.json(projectMessage(project))
   })
