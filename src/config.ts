@@ -11,8 +11,9 @@ import type { ConflictPolicy } from './core/project-policy.ts'
 import type { RetentionPolicy } from './core/retention.ts'
 import type { TrustedIssuer } from './core/trusted-issuers.ts'
 import { dayMs, formatExactDuration } from './core/units.ts'
-import { defaultDataDir } from './default-directories.ts'
+import { defaultDataDir, loginsFile } from './default-directories.ts'
 import { inheritedOf } from './inherited-environment.ts'
+import { type Logins, readLogins } from './logins.ts'
 import { type Environment, Settings } from './settings.ts'
 
 /** The settings of the server. */
@@ -256,6 +257,21 @@ export function readClientConfig(
   env: Environment = process.env,
 ): ClientConfig {
   return clientConfigOf(flags, env)
+}
+
+/** The same for a command of a user: what `trove login` stored counts where neither flags nor environment name a server or a
+ *  token. Errors: ConfigError, also for a logins file that is needed and cannot be used. */
+export function readCommandConfig(
+  flags: ClientFlags = {},
+  env: Environment = process.env,
+): ClientConfig {
+  let logins: Logins | undefined
+  return clientConfigOf(flags, env, () => (logins ??= readLogins(loginsFile(env))))
+}
+
+/** Where `trove login` stores tokens. Null without a home. */
+export function readLoginsFile(env: Environment = process.env): string | null {
+  return loginsFile(env)
 }
 
 function readDataDir(source: Settings, flag: string | undefined, env: Environment): string {

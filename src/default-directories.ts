@@ -1,6 +1,6 @@
 /** Default locations of data and cache. */
 import { existsSync } from 'node:fs'
-import { isAbsolute, join } from 'node:path'
+import { isAbsolute, join, posix, win32 } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { builtRoot, homeDirectory, programRoot } from './program-files.ts'
 import type { Environment } from './settings.ts'
@@ -16,6 +16,26 @@ export function defaultDataDir(env: Environment): string | null {
 /** Null without a home directory. */
 export function defaultCacheDir(env: Environment): string | null {
   return xdg(env, 'XDG_CACHE_HOME', '.cache')
+}
+
+/** The file in which `trove login` stores tokens; null without a home directory. `place` defaults to
+ *  that of the process. */
+export function loginsFile(
+  env: Environment,
+  place: { platform: string; home: string | null } = {
+    platform: process.platform,
+    home: homeDirectory(),
+  },
+): string | null {
+  const { platform, home } = place
+  const isWindows = platform === 'win32'
+  const path = isWindows ? win32 : posix
+  const named = env[isWindows ? 'APPDATA' : 'XDG_CONFIG_HOME']
+  const fallback = isWindows ? ['AppData', 'Roaming'] : ['.config']
+  // XDG base directory specification: relative paths must be ignored.
+  const isUsable = named !== undefined && path.isAbsolute(named)
+  if (isUsable) return path.join(named, 'trove', 'logins.json')
+  return home === null ? null : path.join(home, ...fallback, 'trove', 'logins.json')
 }
 
 /** Our directory below one of the user's XDG directories. */

@@ -2,7 +2,7 @@
  *  and are bundled in one file with the entry point (bundle.mjs), so they are imported here; the
  *  others are loaded on demand. */
 import { UsageError } from './arguments.ts'
-import type { Command } from './command.ts'
+import type { Commands, Listed } from './command.ts'
 import { catCommand } from './commands/cat.ts'
 import { diffCommand } from './commands/diff.ts'
 import { downloadCommand } from './commands/download.ts'
@@ -21,13 +21,6 @@ import { verifyCommand } from './commands/verify.ts'
 import { whyCommand } from './commands/why.ts'
 import { suggestion } from './suggestion.ts'
 
-export interface Listed {
-  summary: string
-  load(): Promise<Command>
-}
-
-export type Commands = Readonly<Record<string, Listed>>
-
 export const clientCommands = {
   token: {
     summary: 'mint a token, or list minted tokens',
@@ -36,6 +29,18 @@ export const clientCommands = {
   revoke: {
     summary: 'revoke tokens',
     load: async () => (await import('./commands/revoke.ts')).revokeCommand,
+  },
+  login: {
+    summary: 'stores a token for a server, so that commands need no variables',
+    load: async () => (await import('./commands/login.ts')).loginCommand,
+  },
+  logout: {
+    summary: 'forgets the stored token of a server',
+    load: async () => (await import('./commands/logout.ts')).logoutCommand,
+  },
+  whoami: {
+    summary: 'shows which server and token commands use, and what the token may do',
+    load: async () => (await import('./commands/whoami.ts')).whoamiCommand,
   },
   list: {
     summary: 'list artifacts',

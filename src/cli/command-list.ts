@@ -1,6 +1,7 @@
 /** All commands by name, in the order of help. Commands that work on a store, or run one, are
  *  loaded on demand. */
-import { clientCommands, type Commands } from './client-commands.ts'
+import { clientCommands } from './client-commands.ts'
+import type { Commands } from './command.ts'
 
 export const commands: Commands = {
   serve: {

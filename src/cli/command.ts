@@ -2,11 +2,21 @@
 import { commonFlags, type Flags, type FlagValues, serverFlags } from './arguments.ts'
 import { exitStatusMeaning, type ExitStatus } from './exit-status.ts'
 
+/** A command by its name, loaded when it is asked for. */
+export interface Listed {
+  summary: string
+  load(): Promise<Command>
+}
+
+export type Commands = Readonly<Record<string, Listed>>
+
 export interface Invocation<F extends Flags = Flags> {
   flags: FlagValues<F>
   operands: string[]
   stdout: NodeJS.WriteStream
   stderr: NodeJS.WriteStream
+  /** All commands of this program. */
+  commands: Commands
   /** Aborted by the first SIGINT, SIGTERM or SIGHUP. */
   signal: AbortSignal
 }

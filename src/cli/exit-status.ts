@@ -82,8 +82,8 @@ const statusOfCode = {
 
 const hints: Partial<Record<ErrorCode, string>> = {
   unauthenticated:
-    "Set TROVE_TOKEN or TROVE_TOKEN_FILE. On the server's machine, `trove token --data DIR` mints a token.",
-  forbidden: "A token's permissions are set by `--scope`, `--run` and `--job` of `trove token`.",
+    "Store a token with `trove login`, or set TROVE_TOKEN or TROVE_TOKEN_FILE. `trove token` mints one, with `--data DIR` on the server's machine.",
+  forbidden: '`trove whoami` shows the scope, project and run of the token.',
   name_taken: 'Choose another name, or replace the artifact with `trove upload --overwrite`.',
   artifact_not_found: 'Run `trove list` to see the available artifacts.',
   shutting_down: 'The server is stopping; try again shortly.',

@@ -30,7 +30,8 @@ export async function runMaintenance<T>(
     remote(server: ServerAccess): Promise<T>
   },
 ): Promise<T> {
-  const { server } = serverContext({ url })
+  // A login must not decide which server is sent a token of the directory's key.
+  const { server } = serverContext({ url }, { logins: data === undefined })
   if (data === undefined) return await work.remote(server)
   const config = readServerConfig({ data })
   try {

@@ -4,8 +4,14 @@ import { setMaxListeners } from 'node:events'
 import { readProgramVersion } from '../program-files.ts'
 import { ConfigError } from '../settings.ts'
 import { parseFlags, UsageError } from './arguments.ts'
-import { commandNamed, type Commands } from './client-commands.ts'
-import { type Command, formatColumns, formatHelp, type Invocation } from './command.ts'
+import { commandNamed } from './client-commands.ts'
+import {
+  type Command,
+  type Commands,
+  formatColumns,
+  formatHelp,
+  type Invocation,
+} from './command.ts'
 import { type ExitStatus, exitStatus, exitStatusOf, hintFor, isAbort } from './exit-status.ts'
 import { printable, write } from './output.ts'
 
@@ -32,13 +38,14 @@ async function statusOf(
     await write(isAsked ? stdout : stderr, text)
     return isAsked ? exitStatus.ok : exitStatus.usage
   }
-  return await runCommand(await commandNamed(commands, name).load(), rest, surroundings)
+  const command = await commandNamed(commands, name).load()
+  return await runCommand(command, rest, { commands, ...surroundings })
 }
 
 async function runCommand(
   command: Command,
   args: string[],
-  surroundings: Surroundings,
+  surroundings: Surroundings & Pick<Invocation, 'commands'>,
 ): Promise<ExitStatus> {
   const { values, operands, help } = parseFlags(command.flags, args)
   if (help) {

@@ -3,7 +3,7 @@ import { type Client, createClient } from '../client/client.ts'
 import { exchangeIdToken } from '../client/id-token.ts'
 import type { ServerAccess } from '../client/transport/http.ts'
 import type { ClientConfig, ClientFlags } from '../client-config.ts'
-import { readClientConfig } from '../config.ts'
+import { readClientConfig, readCommandConfig } from '../config.ts'
 import type { ProjectName } from '../core/run.ts'
 
 export interface ServerContext {
@@ -13,9 +13,9 @@ export interface ServerContext {
   project: ProjectName | null
 }
 
-/** Follows flags and environment. Errors: ConfigError. */
-export function serverContext(flags: ClientFlags): ServerContext {
-  const config = readClientConfig(flags)
+/** Follows flags, environment and, unless `logins` is false, `trove login`. Errors: ConfigError. */
+export function serverContext(flags: ClientFlags, { logins = true } = {}): ServerContext {
+  const config = logins ? readCommandConfig(flags) : readClientConfig(flags)
   const client = createClient(config)
   return { server: client.server, client, config, project: config.project }
 }

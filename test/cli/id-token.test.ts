@@ -131,3 +131,21 @@ test('a given token takes precedence over an ID token', async () => {
     stderr: expect.stringContaining('not an ID token'),
   })
 })
+
+test('`trove whoami` names the ID token, and what it is exchanged for', async () => {
+  const job = { TROVE_ID_TOKEN: await issuer.sign(gitLabClaims) }
+  const shown = await trove(['whoami', '--json'], job)
+  expect(shown).toMatchObject({ status: 0, stderr: '' })
+  expect(JSON.parse(shown.text)).toMatchObject({
+    tokenFrom: 'ID token',
+    scope: 'job',
+    project: 'octo/app',
+    run: 739,
+  })
+  expect(await trove(['whoami'], { TROVE_ID_TOKEN: 'not.a.token' })).toMatchObject({
+    status: 5,
+    stderr: expect.stringContaining(
+      '(exchanged for the ID token of this job): that is no ID token',
+    ),
+  })
+})

@@ -21,7 +21,8 @@ export function startTrove(
   const { PATH = '', HOME = '' } = process.env
   return spawn(process.execPath, [mainProgram, ...args], {
     cwd,
-    env: { PATH, HOME, ...environment },
+    // Whoever runs the tests may be logged in somewhere.
+    env: { PATH, HOME, XDG_CONFIG_HOME: '/nonexistent', ...environment },
   })
 }
 

@@ -93,7 +93,7 @@ async function revokeAll(given: FlagValues<typeof flags>, signal: AbortSignal): 
 }
 
 /** Errors: UsageError. */
-async function readTokenFrom(stdin: NodeJS.ReadStream): Promise<string> {
+export async function readTokenFrom(stdin: NodeJS.ReadStream): Promise<string> {
   if (stdin.isTTY) {
     throw new UsageError('pass the token on stdin (trove revoke < FILE), or use --id or --project')
   }

@@ -110,12 +110,11 @@ async function runOrShow(
   workflowFile: string,
 ): Promise<ExitStatus> {
   const { flags: given, stdout, stderr, signal } = invocation
-  const { config, server: access } = serverContext({
-    url: given.url,
-    project: given.project,
-    run: given.run,
-    attempt: given.attempt,
-  })
+  // A login alone must not send the record of a run to a server.
+  const { config, server: access } = serverContext(
+    { url: given.url, project: given.project, run: given.run, attempt: given.attempt },
+    { logins: given.url !== undefined },
+  )
   const asked = await optionsOf(given, config, workflowFile)
   const { workflow, jobs, event } = await prepareWorkflow(asked)
   const options = { ...asked, facts: { ...asked.facts, event } }

@@ -122,7 +122,7 @@ interface Minted {
 
 async function mint(invocation: Invocation<typeof flags>): Promise<Minted> {
   const { flags: given, signal } = invocation
-  const { server, config } = serverContext(given)
+  const { server, config } = serverContext(given, { logins: given.data === undefined })
   const keys = await keysFor(invocation)
   if (keys !== undefined) return await mintWith(keys, requestOf(given, config))
   if (server.token === null && config.idToken !== null) {
@@ -184,7 +184,7 @@ async function keysFor({
   flags: given,
   stderr,
 }: Invocation<typeof flags>): Promise<Keys | undefined> {
-  const { config } = serverContext(given)
+  const { config } = serverContext(given, { logins: given.data === undefined })
   // A key on this machine is useless for a server elsewhere.
   const isElsewhere = given.url !== undefined || !isLoopback(new URL(config.url).hostname)
   if (isElsewhere && given.data === undefined) return undefined

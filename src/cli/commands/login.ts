@@ -1,0 +1,114 @@
+/** `trove login`: stores a token for a server, so that commands on this machine need no variables. */
+import type { WireCurrentToken } from '../../api/admin-messages.ts'
+import type { ClientConfig } from '../../client-config.ts'
+import { readCommandConfig } from '../../config.ts'
+import { isLoopback } from '../../core/loopback.ts'
+import { readLogins } from '../../logins.ts'
+import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import type { Command, Invocation } from '../command.ts'
+import { describeGrant, readCurrentToken, refusedToken } from '../current-token.ts'
+import { exitStatus } from '../exit-status.ts'
+import { readHiddenLine } from '../hidden-input.ts'
+import { changeLogins, requireLoginsFile, withLogin } from '../login-store.ts'
+import { namedServer } from '../named-server.ts'
+import { write } from '../output.ts'
+import { readTokenFrom } from './revoke.ts'
+
+const flags = { url: serverFlags.url } as const
+
+export const loginCommand: Command<typeof flags> = {
+  name: 'login',
+  operands: '[URL]',
+  summary:
+    'Asks for a token, or reads it from stdin, checks it at the server and stores it for this user. Commands then use it, and this server, where no flag or variable names another.',
+  flags,
+  examples: [
+    'trove login https://store.example.com',
+    'trove login https://store.example.com < token.txt',
+  ],
+  exitStatuses: [3, 5, 10],
+  async run({ flags: given, operands, stderr, signal }) {
+    const [operand] = takeOperands(operands, [], ['URL'])
+    const config = readCommandConfig({ url: namedServer(operand, given.url) })
+    const { url, proxy, idleMs } = config
+    const path = requireLoginsFile()
+    // A file that cannot be used is reported before anybody types.
+    readLogins(path)
+    await write(stderr, introduction(config))
+    const token = await readToken(url, { stderr, signal })
+    const current = await currentToken({ url, token, proxy, idleMs }, signal)
+    const { scope, project, expiresAt } = current
+    const login = { token, scope, project: project ?? null, expiresAt }
+    await changeLogins(path, (logins) => withLogin(logins, url, login), signal)
+    const grant = describeGrant(current, Date.now())
+    await write(
+      stderr,
+      `logged in to ${url}: ${grant}\nstored in ${path}; this is the default server now\n${precedence(url)}`,
+    )
+    return exitStatus.ok
+  },
+}
+
+/** What may have named another server than the user means, and what anybody on the way can read. */
+function introduction({ url, urlFrom }: ClientConfig): string {
+  const from = { '--url': '', login: ' (the default server)', default: ' (the default)' }
+  const named = urlFrom in from ? from[urlFrom as keyof typeof from] : ` (${urlFrom})`
+  const { protocol, hostname } = new URL(url)
+  const isExposed = protocol === 'http:' && !isLoopback(hostname)
+  const warning = `trove: warning: the connection to ${url} is not encrypted: others on the network can read the token\n`
+  return `logging in to ${url}${named}\n${isExposed ? warning : ''}`
+}
+
+async function readToken(
+  url: string,
+  { stderr, signal }: Pick<Invocation, 'stderr' | 'signal'>,
+): Promise<string> {
+  const { stdin } = process
+  const text = stdin.isTTY
+    ? await askForToken(url, stdin, { stderr, signal })
+    : await readTokenFrom(stdin)
+  // Three parts in base64url. A password that was pasted by mistake is sent to nobody.
+  if (/^[\w-]+\.[\w-]+\.[\w-]+$/.test(text)) return text
+  throw new UsageError('that is no token of a Trove server; it was not sent')
+}
+
+async function askForToken(
+  url: string,
+  stdin: NodeJS.ReadStream,
+  { stderr, signal }: Pick<Invocation, 'stderr' | 'signal'>,
+): Promise<string> {
+  const question = [
+    'Tokens come from an administrator, or from whoever may write to your project:',
+    `  trove token --url ${url} --project OWNER/REPO --scope read --expires 90d`,
+    'Token (not shown): ',
+  ].join('\n')
+  try {
+    const line = await readHiddenLine(stdin, async () => await write(stderr, question), signal)
+    return line.trim()
+  } finally {
+    await write(stderr, '\n')
+  }
+}
+
+/** Errors: those of `readCurrentToken`. */
+async function currentToken(
+  server: Parameters<typeof readCurrentToken>[0],
+  signal: AbortSignal,
+): Promise<WireCurrentToken> {
+  try {
+    return await readCurrentToken(server, signal)
+  } catch (error) {
+    throw refusedToken(error, `${server.url} refuses the token`)
+  }
+}
+
+/** What keeps commands from using the login; nothing for most. */
+function precedence(url: string): string {
+  const used = readCommandConfig()
+  if (used.ci) return 'trove: warning: CI is set, so commands ignore logins here\n'
+  if (used.url !== url)
+    return `trove: warning: ${used.urlFrom} names ${used.url}, which commands use instead\n`
+  if (used.tokenFrom !== 'login')
+    return `trove: warning: ${used.tokenFrom ?? 'the ID token of the job'} is set and takes precedence over the login\n`
+  return ''
+}

@@ -1,0 +1,92 @@
+/** `trove whoami`: which server and token commands use, where both come from, and what the token may do. */
+import type { WireCurrentToken } from '../../api/admin-messages.ts'
+import type { ClientConfig, TokenSource, UrlSource } from '../../client-config.ts'
+import { storeError } from '../../core/errors.ts'
+import { isSameProject, type ProjectName } from '../../core/run.ts'
+import { serverFlags, takeOperands } from '../arguments.ts'
+import type { Command } from '../command.ts'
+import { expiryWords, permissionWords, readCurrentToken, refusedToken } from '../current-token.ts'
+import { exitStatus } from '../exit-status.ts'
+import { printable, write, writeJson } from '../output.ts'
+import { connect, serverContext } from '../server-access.ts'
+
+const flags = serverFlags
+
+export const whoamiCommand: Command<typeof flags> = {
+  name: 'whoami',
+  operands: '',
+  summary:
+    'Shows which server and token commands use, where both come from, and what the token may do: why a command is refused.',
+  flags,
+  examples: ['trove whoami', 'trove whoami --url https://store.example.com --json'],
+  exitStatuses: [3, 5, 6, 10],
+  async run({ flags: given, operands, stdout, stderr, signal }) {
+    takeOperands(operands, [])
+    const from = { url: given.url, project: given.project }
+    const { config: told } = serverContext(from)
+    const where = `${told.url} (${urlWords[told.urlFrom]})`
+    if (told.token === null && told.idToken === null) {
+      const reason = `there is no token for ${where}`
+      throw storeError('unauthenticated', reason, { reason })
+    }
+    const tokenFrom = told.tokenFrom ?? 'ID token'
+    try {
+      const { server, config } = await connect(from, signal)
+      const current = await readCurrentToken(server, signal)
+      if (given.json) await writeJson(stdout, jsonOf(config, current))
+      else await write(stdout, textOf(config, current))
+      await write(stderr, mismatches(config, current))
+      return exitStatus.ok
+    } catch (error) {
+      throw refusedToken(error, `${where} refuses the token (${tokenWords(tokenFrom)})`)
+    }
+  },
+}
+
+const urlWords: Record<UrlSource, string> = {
+  '--url': 'from --url',
+  TROVE_URL: 'from TROVE_URL',
+  ACTIONS_RESULTS_URL: 'from ACTIONS_RESULTS_URL',
+  login: 'the default server of `trove login`',
+  default: 'the default: nothing names a server',
+}
+
+function tokenWords(from: TokenSource): string {
+  if (from === 'login') return 'stored by `trove login`'
+  return from === 'ID token' ? 'exchanged for the ID token of this job' : `from ${from}`
+}
+
+function jsonOf(config: ClientConfig, current: WireCurrentToken): object {
+  const { url, urlFrom, tokenFrom, project: used, projectFrom } = config
+  const { id, scope, project, run, attempt, job, expiresAt, serverVersion } = current
+  const token = { id, scope, project, run, attempt, job, expiresAt }
+  return { url, urlFrom, serverVersion, tokenFrom, ...token, used: { project: used, projectFrom } }
+}
+
+function textOf({ url, urlFrom, tokenFrom }: ClientConfig, current: WireCurrentToken): string {
+  const rows = [
+    ['server', `${url}, ${urlWords[urlFrom]}`],
+    ['version', current.serverVersion],
+    ['token', tokenWords(tokenFrom ?? 'ID token')],
+    ['id', current.id],
+    ['may', permissionWords(current)],
+    ['project', current.project ?? 'all'],
+    ['expires', expiryWords(current, Date.now())],
+  ]
+  return rows.map(([name, text]) => `${name!.padEnd(9)}${printable(text!)}\n`).join('')
+}
+
+/** Where flags or variables name a project or run that the token does not cover. */
+function mismatches(config: ClientConfig, current: WireCurrentToken): string {
+  const { project, projectFrom, run, attempt } = config
+  const lines: string[] = []
+  const isOther = (own: string): boolean =>
+    project !== null && !isSameProject(project, own as ProjectName)
+  if (current.project !== null && isOther(current.project))
+    lines.push(`${projectFrom} names ${project}, but the token is of ${current.project}`)
+  if (current.run !== null && run !== null && run !== current.run)
+    lines.push(`commands use run ${run}, but the token is of run ${current.run}`)
+  else if (current.attempt !== null && attempt !== null && attempt !== current.attempt)
+    lines.push(`commands use attempt ${attempt}, but the token is of attempt ${current.attempt}`)
+  return lines.map((line) => `trove: warning: ${printable(line)}\n`).join('')
+}

@@ -1,0 +1,90 @@
+/** What a server says of the token of a command, and that in words. */
+import type { WireCurrentToken } from '../api/admin-messages.ts'
+import { minuteOf } from '../api/audit-words.ts'
+import { currentTokenPath } from '../api/paths.ts'
+import { requestJson, type ServerAccess } from '../client/transport/http.ts'
+import { unreadableAnswer } from '../client/transport/proxy-error.ts'
+import { hasCode, storeError } from '../core/errors.ts'
+import { counted } from '../core/units.ts'
+import { printable } from './output.ts'
+
+/** Errors: unauthenticated; not_found (a server that is too old to tell); those of `requestJson`. */
+export async function readCurrentToken(
+  server: ServerAccess,
+  signal: AbortSignal,
+): Promise<WireCurrentToken> {
+  const fields = ['id', 'scope', 'expiresAt', 'serverVersion'] as const
+  try {
+    const request = { path: currentTokenPath, signal }
+    const token = await requestJson<WireCurrentToken>(server, request, fields)
+    return checked(server, token)
+  } catch (error) {
+    if (!hasCode(error, 'not_found')) throw error
+    const what = 'description of tokens'
+    throw storeError('not_found', `${server.url} runs an older version, without ${what}`, { what })
+  }
+}
+
+/** For a refused token an error that says which one is refused, and by whom, before the server's reason; others as they are. */
+export function refusedToken(error: unknown, what: string): unknown {
+  if (!hasCode(error, 'unauthenticated')) return error
+  return storeError('unauthenticated', `${what}: ${error.message}`, error.details)
+}
+
+/** The fields become text on a terminal and in a file. Errors: AnswerError, ProxyRefusal. */
+function checked(server: ServerAccess, token: WireCurrentToken): WireCurrentToken {
+  const { id, scope, project, run, attempt, job, expiresAt, serverVersion } = token
+  const texts = [id, scope, expiresAt, serverVersion, project ?? '', job ?? '']
+  const numbers = [run ?? 0, attempt ?? 0]
+  const isReadable =
+    texts.every((each) => typeof each === 'string') &&
+    numbers.every((each) => typeof each === 'number') &&
+    !Number.isNaN(Date.parse(expiresAt))
+  if (isReadable) return token
+  throw unreadableAnswer(server, 'its description of the token')
+}
+
+/** `scope write of octo/app, expires 2026-12-30 03:00 UTC (in 30 days)`. Harmless on a terminal. */
+export function describeGrant(token: WireCurrentToken, now: number): string {
+  const { scope, project, run, job } = token
+  const grant = [
+    `scope ${scope}`,
+    project !== null && ` of ${project}`,
+    run !== null && `, run ${run}`,
+    job !== null && `, job ${job}`,
+  ]
+  return printable(`${grant.filter(Boolean).join('')}, expires ${expiryWords(token, now)}`)
+}
+
+export function expiryWords({ expiresAt }: { expiresAt: string }, now: number): string {
+  const at = Date.parse(expiresAt)
+  return `${minuteOf(new Date(at).toISOString())} (${fromNow(at - now)})`
+}
+
+/** `in 5 hours`, `3 days ago`: the nearest whole number of the largest unit of which there are at least two. */
+function fromNow(ms: number): string {
+  const seconds = Math.round(Math.abs(ms) / 1000)
+  const unit = units.find(([, length]) => seconds >= 2 * length) ?? units.at(-1)!
+  const text = counted(Math.round(seconds / unit[1]), unit[0])
+  return ms < 0 ? `${text} ago` : `in ${text}`
+}
+
+const units: [noun: string, seconds: number][] = [
+  ['day', 86_400],
+  ['hour', 3600],
+  ['minute', 60],
+  ['second', 1],
+]
+
+/** What the token may do. A scope of a newer server is named and not explained. Harmless on a terminal. */
+export function permissionWords({ scope, project, run, attempt, job }: WireCurrentToken): string {
+  const place = `run ${run}, attempt ${attempt}, as job ${job}`
+  const words: Record<string, string> = {
+    job: `uploads to ${place}; deletes and replaces artifacts of that run; reads ${project}`,
+    run: `uploads to ${place}; reads, deletes and replaces artifacts of that run only`,
+    read: `reads ${project}`,
+    write: `reads, uploads, deletes, keeps and expires artifacts of ${project}; mints tokens for it`,
+    admin: 'everything in every project',
+  }
+  return printable(Object.hasOwn(words, scope) ? `${scope}: ${words[scope]}` : scope)
+}
