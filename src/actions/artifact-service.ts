@@ -112,7 +112,7 @@ export async function readRunArtifacts(
 function readablePlace(principal: Principal, ids: { run: string; job: string }): RunPlace {
   const place = runPlaceOf(principal, ids)
   if (!mayReadRun(principal, place))
-    throw forbidden(`a token with scope ${principal.scope} may not read this run`)
+    throw forbidden(`a token of scope ${principal.scope} may not read this run`)
   return place
 }
 

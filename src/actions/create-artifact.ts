@@ -26,7 +26,7 @@ export async function createArtifact(
   const place = jobPlaceOf(principal, request)
   const name = parseArtifactName(request.name)
   if (!mayWriteRun(principal, place))
-    throw forbidden(`a token with scope ${principal.scope} may not upload`)
+    throw forbidden(`a token of scope ${principal.scope} may not upload`)
   const now = context.now()
   const identity = { project: place.project, number: place.runNumber, attempt: place.attempt }
   const run = await context.metadata.ensureRun(identity, place.facts, now)

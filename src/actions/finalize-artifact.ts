@@ -57,7 +57,7 @@ async function findRun(
 ): Promise<{ run: Run; job: string }> {
   const place = jobPlaceOf(principal, request)
   if (!mayWriteRun(principal, place))
-    throw forbidden(`a token with scope ${principal.scope} may not upload`)
+    throw forbidden(`a token of scope ${principal.scope} may not upload`)
   const identity = { project: place.project, number: place.runNumber, attempt: place.attempt }
   const run = await context.metadata.ensureRun(identity, place.facts, context.now())
   return { run, job: place.job }

@@ -15,7 +15,7 @@ export function wordsOf(act: WireAct): { did: string; what: string; how?: string
     case 'keep':
       return { did: 'kept', what: artifacts }
     case 'release':
-      return { did: 'let go of', what: artifacts }
+      return { did: 'stopped keeping', what: artifacts }
     case 'expire':
       return {
         did: 'changed the expiry of',
@@ -79,7 +79,7 @@ function tokenOf({ details: { token } }: WireAct): string {
   const { id, scope, run, job, expiresAt } = token
   const ofJob = job === null ? '' : `, job ${job}`
   const ofRun = run === null ? '' : `, run ${run}`
-  return `token ${shortTokenId(id)} with scope ${scope}${ofRun}${ofJob}, until ${minuteOf(expiresAt)}`
+  return `token ${shortTokenId(id)} of scope ${scope}${ofRun}${ofJob}, until ${minuteOf(expiresAt)}`
 }
 
 /** Long enough to distinguish the tokens of a project. */

@@ -329,6 +329,6 @@ test('its page names actor, artifact and origin, and links to earlier entries', 
   const [, earlier = ''] = /href="([^"]+)" rel="next"/.exec(text) ?? []
   const older = await (await server.visit(earlier.replaceAll('&amp;', '&'))).text()
   expect(older.match(/kept <a /g)).toHaveLength(1)
-  expect(older.match(/let go of <a /g)).toHaveLength(1)
+  expect(older.match(/stopped keeping <a /g)).toHaveLength(1)
   expect(older).not.toContain('rel="next"')
 })

@@ -12,7 +12,7 @@ let id: number
 /** Run number of the last upload. */
 let idBefore: number
 const server = await openSharedServer()
-/** Tokens with scope `write`, for `project` and for what looks like the group above it. */
+/** Tokens of scope `write`, for `project` and for what looks like the group above it. */
 let own: string
 let foreign: string
 beforeAll(async () => {

@@ -150,7 +150,7 @@ test('an unusable token or server is reported before anything runs', async () =>
   }
   const refused = await to(server.url, { project: 'local/project', scope: 'read' })
   expect(refused).toMatchObject({ status: 6, text: '' })
-  expect(refused.stderr).toContain('requires a token with scope admin')
+  expect(refused.stderr).toContain('requires a token of scope admin')
   const absent = await to('http://127.0.0.1:1', { scope: 'admin' })
   expect(absent).toMatchObject({ status: 10, text: '' })
   for (const grant of [{ scope: 'admin' }, { project: 'local/project', scope: 'write' }] as const) {

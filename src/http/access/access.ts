@@ -76,8 +76,7 @@ export function requireReadProject(principal: Principal, project: ProjectName): 
 
 /** Errors: forbidden. */
 export function requireWriteProject(principal: Principal, project: ProjectName): void {
-  if (!mayWriteProject(principal, project))
-    throw forbidden('this requires a token with scope write')
+  if (!mayWriteProject(principal, project)) throw forbidden('this requires a token of scope write')
 }
 
 /** A null `project` means all projects. Errors: forbidden; not_found (another's project). */
@@ -88,14 +87,14 @@ export async function requireOversight(
 ): Promise<void> {
   if (mayOversee(principal, project)) return
   if (project !== null) await readProject(context, principal, project)
-  throw forbidden('this requires a token with scope write, or scope admin for all projects')
+  throw forbidden('this requires a token of scope write, or of scope admin for all projects')
 }
 
 /** Errors: unauthenticated, forbidden. */
 export async function requireAdmin(context: AppContext, c: AppRequest): Promise<Principal> {
   const principal = await requirePrincipal(context, c)
   if (mayAdminister(principal)) return principal
-  throw forbidden('maintenance requires a token with scope admin')
+  throw forbidden('maintenance requires a token of scope admin')
 }
 
 export function forbidden(reason: string): Error {

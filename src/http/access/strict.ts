@@ -44,7 +44,7 @@ export async function requireDelete(
     if (mayDelete(principal, artifact, strict)) continue
     if (mayDelete(principal, artifact, false)) throw heldByOtherJob(artifact)
     throw forbidden(
-      'deleting requires a token of the run that made the artifact, or one with scope write',
+      'deleting requires a token of the run that made the artifact, or one of scope write',
     )
   }
 }
@@ -59,6 +59,6 @@ export async function requireDeleteRun(
   throw forbidden(
     mayDeleteRun(principal, place, false)
       ? 'this project is strict: a job cannot delete what other jobs of its run made'
-      : 'deleting requires a token of the run, or one with scope write',
+      : 'deleting requires a token of the run, or one of scope write',
   )
 }

@@ -47,7 +47,7 @@ export function createTokenRoutes(context: AppContext): Hono<AppEnv> {
     const grant = grantBy(principal, request, context.now())
     if (!mayMint(principal, grant)) {
       throw forbidden(
-        'minting requires a token with scope admin, or one with scope write for tokens of its project that do not outlive it',
+        'minting requires a token of scope admin, or one of scope write for tokens of its project that do not outlive it',
       )
     }
     const token = await mintToken(context.keys.tokens, grant)

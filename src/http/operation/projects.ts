@@ -34,7 +34,7 @@ export function createProjectRoutes(context: AppContext): Hono<AppEnv> {
 }
 
 export function settingsForbidden(): Error {
-  return forbidden('project settings require a token with scope admin')
+  return forbidden('project settings require a token of scope admin')
 }
 
 /** Changes the project settings given in `input`; changes none if any is invalid. Errors:

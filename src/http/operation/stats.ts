@@ -20,7 +20,7 @@ export function createStatsRoutes(context: AppContext): Hono<AppEnv> {
     }
     const name = projectOf(principal, project)
     if (name === null)
-      throw forbidden('statistics of the whole store require a token with scope admin')
+      throw forbidden('statistics of the whole store require a token of scope admin')
     const found = await readProject(context, principal, name)
     requireReadProject(principal, found.name)
     return c.json(usageOfProject(await context.metadata.projectFigures(found.id)))

@@ -51,7 +51,7 @@ export function runDestination(
     const what = `project ${project}`
     throw storeError('not_found', `there is no ${what}`, { what })
   }
-  throw forbidden('writing requires a token of that run and attempt, or one with scope write')
+  throw forbidden('writing requires a token of that run and attempt, or one of scope write')
 }
 
 /** Facts claimed by the token take precedence over those of the request. */
