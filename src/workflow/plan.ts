@@ -93,20 +93,21 @@ async function planJob(
   options: PlanOptions,
 ): Promise<{ job: PlannedJob; problems: Problem[] }> {
   const problems = await strategyProblems(job)
+  // Skip reasons are shown beside their job or step, so only problems name it.
+  const report = (found: Problem[], subject: string): void => {
+    if (options.skipUnknown) return
+    for (const problem of found)
+      problems.push({ ...problem, message: `${subject}: ${problem.message}` })
+  }
   const unsupported = job.unsupported.map(({ what, position }) =>
-    problemAt(position, `job '${job.id}': trove run does not support ${what}`),
+    problemAt(position, `trove run does not support ${what}`),
   )
-  if (unsupported.length > 0 && !options.skipUnknown) problems.push(...unsupported)
+  report(unsupported, `job '${job.id}'`)
   const steps: PlannedStep[] = []
   for (const step of job.steps) {
     const found = await stepProblems(step, options, 0)
-    const subject = `job '${job.id}', step '${describeStep(step)}'`
-    const named = found.map((problem) => ({
-      ...problem,
-      message: `${subject}: ${problem.message}`,
-    }))
-    if (!options.skipUnknown) problems.push(...named)
-    steps.push({ step, skipReason: reasonOf(named) })
+    report(found, `job '${job.id}', step '${describeStep(step)}'`)
+    steps.push({ step, skipReason: reasonOf(found) })
   }
   return { job: { job, steps, skipReason: reasonOf(unsupported) }, problems }
 }
@@ -138,8 +139,12 @@ async function stepProblems(step: Step, options: PlanOptions, depth: number): Pr
   switch (resolved.kind) {
     case 'built-in':
       return []
-    case 'unsupported':
-      return unavailable(resolved.reason)
+    case 'unsupported': {
+      const { reason, advice } = resolved
+      if (advice === undefined) return unavailable(reason)
+      const skip = options.skipUnknown ? '' : ', or skip it with --skip-unknown'
+      return unavailable(`${reason}; ${advice}${skip}`)
+    }
     case 'directory': {
       const parsed = await findAction(resolved.directory)
       if (parsed === undefined) return unavailable(`no action.yml in ${resolved.directory}`)

@@ -17,7 +17,7 @@ export type ResolvedUses =
   | { kind: 'built-in'; name: BuiltInName }
   | { kind: 'directory'; directory: string; repository: string; ref: string }
   | { kind: 'workspace'; path: string }
-  | { kind: 'unsupported'; reason: string }
+  | { kind: 'unsupported'; reason: string; advice?: string }
 
 /** Resolves `uses`. `map` holds directories by `owner/repo@ref` or `owner/repo` (any version). It
  *  takes precedence over the built-in actions, so that the published ones can be run unmodified. */
@@ -51,6 +51,7 @@ export function resolveUses(uses: string, map: ReadonlyMap<string, string>): Res
   if (name !== undefined) return { kind: 'built-in', name }
   return {
     kind: 'unsupported',
-    reason: `trove run does not download actions; pass its directory with --action ${repository}${subPath}@${ref}=DIR, or skip it with --skip-unknown`,
+    reason: 'trove run does not download actions',
+    advice: `pass its directory with --action ${repository}${subPath}@${ref}=DIR`,
   }
 }

@@ -107,6 +107,10 @@ test('with skipUnknown the rest runs, and skipped jobs and steps are reported', 
   )
   expect(warnings).toHaveLength(7)
   expect(warnings.filter((warning) => warning.includes('\n'))).toEqual([])
+  expect(warnings.join('\n')).not.toContain('--skip-unknown')
+  expect(warnings).toContainEqual(
+    expect.stringMatching(/^skipped: .*ci\.yml:5:16: trove run does not support job containers$/),
+  )
 })
 
 test('an error in an action file is reported with its position in that file', async () => {

@@ -36,7 +36,9 @@ export async function runAction(body: StepBody, step: UsesStep): Promise<void> {
       await runDirectory(body, step, join(body.job.directories.workspace, resolved.path), undefined)
       return
     case 'unsupported':
-      throw new StepFailure(`Cannot run '${step.uses}': ${resolved.reason}`)
+      throw new StepFailure(
+        `Cannot run '${step.uses}': ${[resolved.reason, resolved.advice].filter(Boolean).join('; ')}`,
+      )
   }
 }
 
