@@ -96,7 +96,7 @@ export interface ManifestSummary {
 }
 
 /** Computes a manifest's summary entry by entry. `line`: the entry's canonical line, if the caller
- *  has it. Entries must be added in order; violating it is a bug in the caller. */
+ *  has it. Entries must be added in order; anything else is a bug in the caller. */
 export function createManifestHasher(): {
   add(entry: Entry, line?: string): void
   summary(): ManifestSummary

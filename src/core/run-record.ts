@@ -17,7 +17,7 @@ export type LogKind =
   | 'endgroup'
   | 'cut'
 
-/** Prefixes shown before such lines, as on GitHub: color alone is not accessible to everyone. */
+/** Prefixes shown before such lines, as on GitHub: colour alone is not accessible to everyone. */
 export const linePrefixes: Readonly<Partial<Record<LogKind, string>>> = {
   error: 'Error: ',
   warning: 'Warning: ',

@@ -3,9 +3,9 @@ import { storeError } from './errors.ts'
 import { limits } from './limits.ts'
 
 declare const projectBrand: unique symbol
-/** `owner/repo`, or `group/subgroup/repo` with any number of groups, as in GitLab. Access to a
- *  group's name implies nothing for the projects below it. Compared ignoring ASCII case, as GitHub
- *  and GitLab do. Made by `parseProjectName`. */
+/** `owner/repo`, or `group/subgroup/repo` with any number of groups, as in GitLab. Names are flat: a
+ *  project inherits nothing from the groups above it. Compared ignoring ASCII case, as GitHub and
+ *  GitLab do. Made by `parseProjectName`. */
 export type ProjectName = string & { readonly [projectBrand]: true }
 
 /** A run of a project. `number` is the value of GITHUB_RUN_ID; `attempt` counts re-runs from 1. */

@@ -1,5 +1,5 @@
 /** Transfers a request body to a thread in chunks. Flow control by credit keeps at most
- *  `bodyCreditBytes` of it in either. */
+ *  `bodyCreditBytes` of it on either side. */
 import { addAbortSignal, Readable } from 'node:stream'
 import type { Call } from '../worker-thread.ts'
 

@@ -157,7 +157,7 @@ const bytesAsText = 'latin1'
 function textOf(header: Header, field: 'name' | 'linkname'): string {
   const records = recordsOf(header)
   const record = records[field === 'name' ? 'path' : 'linkpath']
-  // tar-stream 3.2 decodes header fields with `filenameEncoding`, and replaces them by non-empty
+  // tar-stream 3.2 decodes header fields with `filenameEncoding`, and overrides them with non-empty
   // records.
   const bytes = Buffer.from(header[field] ?? '', bytesAsText)
   const text = record ? record : bytes.toString()

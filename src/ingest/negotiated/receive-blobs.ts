@@ -175,7 +175,7 @@ function readHead(bytes: Buffer): RecordHead {
     }
     const sizeBytes = reader.varint()
     const lengthBytes = reader.varint()
-    // Deflate never makes content longer than stored blocks, which add 5 bytes per 65,535.
+    // A good encoder never exceeds the length of stored blocks, which add 5 bytes per 65,535.
     if (sizeBytes > limits.coarseChunkMaxBytes || lengthBytes > sizeBytes + 128) {
       throw malformed('a blob is too large')
     }

@@ -51,8 +51,8 @@ export async function registerComposites(
   if (damaged.size > 0) throw incomplete('blobs', damaged.size)
 }
 
-/** Leases and removes the composites that are known. Most are: files sent whole are registered as
- *  they arrive. */
+/** Returns the composites that are not known yet, and leases the others. Most are known, because
+ *  files sent whole are registered as they arrive. */
 async function withoutKnown(
   { metadata }: IngestPorts,
   sessionId: string,
