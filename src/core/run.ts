@@ -3,8 +3,8 @@ import { storeError } from './errors.ts'
 import { limits } from './limits.ts'
 
 declare const projectBrand: unique symbol
-/** `owner/repo`, or `group/subgroup/repo` with any number of groups, as in GitLab. Names are flat: a
- *  project inherits nothing from the groups above it. Compared ignoring ASCII case, as GitHub and
+/** `owner/repo`, or `group/subgroup/repo` with any number of groups, as in GitLab. Names are flat:
+ *  a project inherits nothing from the groups above it. Compared ignoring ASCII case, as GitHub and
  *  GitLab do. Made by `parseProjectName`. */
 export type ProjectName = string & { readonly [projectBrand]: true }
 
