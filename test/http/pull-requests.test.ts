@@ -64,7 +64,7 @@ test('commands use the same meaning of `latest`, also for deleted artifacts', as
   expect(await trove('cat', 'latest:main/site:notes.txt')).toMatch(
     /^4 .*was deleted by a person at/,
   )
-  expect(await trove('rm', '--undo', 'latest:main/site')).toMatch(`0 id:${own} site is back`)
+  expect(await trove('rm', '--undo', 'latest:main/site')).toMatch(`0 id:${own} site restored`)
   await put(9, 'site', { branch: 'topic', event: 'pull_request' })
   expect(await trove('cat', 'latest:topic/site:notes.txt')).toBe('0 of run 9')
 })
