@@ -11,6 +11,8 @@ interface Flag {
   short?: string
   /** The flag may be repeated; its values are collected in a list. */
   repeats?: true
+  /** All values that it takes, where those are few. */
+  choices?: readonly string[]
   help: string
 }
 export type Flags = Record<string, Flag>

@@ -122,6 +122,10 @@ export const clientCommands = {
     summary: 'show what the store holds and how much was saved',
     load: async () => (await import('./commands/stats.ts')).statsCommand,
   },
+  completion: {
+    summary: 'prints completion for bash, zsh or fish',
+    load: async () => (await import('./commands/completion.ts')).completionCommand,
+  },
 } satisfies Commands
 
 /** Errors: UsageError, which suggests the name that was probably meant. */

@@ -19,7 +19,11 @@ const flags = {
     value: 'O/R',
     help: "only acts on this project (default: the token's, or all for scope admin)",
   },
-  kind: { value: 'KIND', help: `only acts of this kind: ${actKinds.join(', ')}` },
+  kind: {
+    value: 'KIND',
+    choices: actKinds,
+    help: `only acts of this kind: ${actKinds.join(', ')}`,
+  },
   artifact: { value: 'ID', help: 'only acts on this artifact' },
   since: { value: 'TIME', help: 'only acts since then, such as 7d or 2026-11-29' },
   limit: limitFlag,

@@ -21,6 +21,8 @@ import { createProgress } from '../progress.ts'
 import { archiveFormats, type ArchiveFormat, saveArchive } from '../save-archive.ts'
 import { connect, type ServerContext } from '../server-access.ts'
 
+const formats = ['dir', ...archiveFormats] as const
+
 const flags = {
   ...serverFlags,
   run: {
@@ -44,6 +46,7 @@ const flags = {
   },
   format: {
     value: 'FORM',
+    choices: formats,
     help: 'dir (default), zip or tar.gz; inferred from the extension of FILE',
   },
   output: { value: 'FILE', short: 'o', help: 'archive to write (default: NAME.FORM); - is stdout' },
@@ -105,7 +108,7 @@ function formatOf({
   output: string | undefined
 }): Format {
   const inferred = archiveFormats.find((each) => output?.endsWith(`.${each}`) === true)
-  const found = choice(format, ['dir', ...archiveFormats], '--format') ?? inferred ?? 'dir'
+  const found = choice(format, formats, '--format') ?? inferred ?? 'dir'
   if (found === 'dir' && output !== undefined)
     throw new UsageError(
       '--output writes an archive: add --format zip or tar.gz, or use DEST for a directory',

@@ -20,10 +20,11 @@ const flags = {
   ...filterFlags,
   state: {
     value: 'STATE',
+    choices: states,
     help: 'only artifacts in this state: available, damaged, expired, deleted or any',
   },
   secrets: { value: null, help: 'only artifacts that contain credentials not yet dismissed' },
-  sort: { value: 'ORDER', help: 'newest (default), oldest, largest or expiring' },
+  sort: { value: 'ORDER', choices: orders, help: 'newest (default), oldest, largest or expiring' },
   limit: limitFlag,
 } as const
 

@@ -36,6 +36,7 @@ const flags = {
   event: { value: 'E', help: 'event that started the run' },
   scope: {
     value: 'SCOPE',
+    choices: scopes,
     help: `${scopes.join(', ')} (default: job if run and job are known, else read); the last three ignore run, branch and event of the environment`,
   },
   expires: { value: 'TIME', help: 'lifetime, such as 90s, 6h (default) or 30d' },

@@ -37,11 +37,16 @@ const flags = {
   },
   'if-no-files-found': {
     value: 'WHAT',
+    choices: ['warn', 'error', 'ignore'],
     help: 'when no files match: warn (default), error or ignore',
   },
   'retention-days': { value: 'N', help: "days until it expires; 0 is the server's default" },
   overwrite: { value: null, help: 'replace an artifact with this name in this run' },
-  symlinks: { value: 'HOW', help: 'keep (default) or follow symlinks' },
+  symlinks: {
+    value: 'HOW',
+    choices: ['keep', 'follow'],
+    help: 'keep (default) or follow symlinks',
+  },
   'compression-level': { value: '0..9', help: 'compression level of sent files (default: 5)' },
   'fail-on-secrets': {
     value: null,
@@ -73,14 +78,17 @@ export const uploadCommand: Command<UploadFlags> = {
     if (patterns.length === 0) throw new UsageError('PATH is missing')
     parseArtifactName(name)
     const whenEmpty =
-      choice(given['if-no-files-found'], ['warn', 'error', 'ignore'], '--if-no-files-found') ??
-      'warn'
+      choice(
+        given['if-no-files-found'],
+        flags['if-no-files-found'].choices,
+        '--if-no-files-found',
+      ) ?? 'warn'
     const source = {
       kind: 'patterns',
       patterns,
       directory: process.cwd(),
       includeHidden: given['include-hidden'],
-      symlinks: choice(given.symlinks, ['keep', 'follow'], '--symlinks') ?? 'keep',
+      symlinks: choice(given.symlinks, flags.symlinks.choices, '--symlinks') ?? 'keep',
       exclude: given.exclude,
     } as const
     const whenNone = async (error: unknown): Promise<ExitStatus> => {

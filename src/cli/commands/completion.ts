@@ -1,0 +1,36 @@
+/** `trove completion`: a script for a shell, which then completes commands, flags and their values. */
+import { choice, takeOperands } from '../arguments.ts'
+import type { Command } from '../command.ts'
+import { bashCompletion } from '../completion/bash.ts'
+import { type CommandShape, commandShapes } from '../completion/command-shape.ts'
+import { fishCompletion } from '../completion/fish.ts'
+import { zshCompletion } from '../completion/zsh.ts'
+import { exitStatus } from '../exit-status.ts'
+import { write } from '../output.ts'
+
+const shells = ['bash', 'zsh', 'fish'] as const
+
+const scripts: Record<(typeof shells)[number], (commands: CommandShape[]) => string> = {
+  bash: bashCompletion,
+  zsh: zshCompletion,
+  fish: fishCompletion,
+}
+
+export const completionCommand: Command<Record<never, never>> = {
+  name: 'completion',
+  operands: 'bash|zsh|fish',
+  summary: 'Prints a script that makes a shell complete commands, flags and their values.',
+  flags: {},
+  examples: [
+    'source <(trove completion bash)   # in ~/.bashrc; bash 3.2 needs: eval "$(trove completion bash)"',
+    'source <(trove completion zsh)    # in ~/.zshrc, after compinit',
+    'trove completion fish > ~/.config/fish/completions/trove.fish',
+  ],
+  exitStatuses: [],
+  async run({ operands, commands, stdout }) {
+    const [operand] = takeOperands(operands, ['bash, zsh or fish'])
+    const shell = choice(operand, shells, 'the shell')!
+    await write(stdout, scripts[shell](await commandShapes(commands)))
+    return exitStatus.ok
+  },
+}
