@@ -31,15 +31,15 @@ export const clientCommands = {
     load: async () => (await import('./commands/revoke.ts')).revokeCommand,
   },
   login: {
-    summary: 'stores a token for a server, so that commands need no variables',
+    summary: 'store a token for a server, so that commands need no variables',
     load: async () => (await import('./commands/login.ts')).loginCommand,
   },
   logout: {
-    summary: 'forgets the stored token of a server',
+    summary: 'forget the stored token of a server',
     load: async () => (await import('./commands/logout.ts')).logoutCommand,
   },
   whoami: {
-    summary: 'shows which server and token commands use, and what the token may do',
+    summary: 'show which server and token are used, and what the token may do',
     load: async () => (await import('./commands/whoami.ts')).whoamiCommand,
   },
   list: {
@@ -87,7 +87,7 @@ export const clientCommands = {
     load: () => Promise.resolve(searchCommand),
   },
   history: {
-    summary: 'lists the versions of a file, and since which run each has been there',
+    summary: 'list the versions of a file, and the run in which each appeared',
     load: () => Promise.resolve(historyCommand),
   },
   rm: {
@@ -123,7 +123,7 @@ export const clientCommands = {
     load: async () => (await import('./commands/stats.ts')).statsCommand,
   },
   completion: {
-    summary: 'prints completion for bash, zsh or fish',
+    summary: 'print shell completion for bash, zsh or fish',
     load: async () => (await import('./commands/completion.ts')).completionCommand,
   },
 } satisfies Commands

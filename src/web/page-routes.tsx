@@ -68,7 +68,7 @@ export function createPages(context: AppContext, renderer: Renderer): Pages {
   return { routes, sendProblem }
 }
 
-/** File names change with the content, so browsers may cache an asset for ever. */
+/** File names change with the content, so browsers may cache an asset forever. */
 function sendAsset({ assets }: Web, c: AppRequest): Response {
   const asset = assets.find(c.req.param('file') ?? '')
   if (asset === undefined) return c.body('no such file', 404)

@@ -28,7 +28,7 @@ const members: ZipMemberFacts[] = ['a.txt', 'directory/', 'ä/ö.bin'].flatMap((
   ),
 )
 
-// Invariant 6: one artifact yields the same zip bytes for ever.
+// Invariant 6: one artifact yields the same zip bytes forever.
 test('golden: the headers and end records of a zip never change', () => {
   const local = Buffer.concat(members.map(localHeader))
   expect(digestOf(local)).toMatchInlineSnapshot(

@@ -305,7 +305,7 @@ describe('a reader', () => {
       // What it does when no row can be written or removed.
       closeReadLeases: async () => {
         tries += 1
-        if (tries > 3) throw new Error('recovery goes on for ever')
+        if (tries > 3) throw new Error('recovery goes on forever')
       },
     }
     const staging = await openStaging(join(store.directory, 'uploads'), { uploadBytesMax: 1e9 })

@@ -89,7 +89,7 @@ describe('pages', () => {
     expect(html).not.toMatch(/<style|\sstyle=|\son\w+="/)
   })
 
-  test('share a style sheet and scripts that are public, named by their content and cached for ever', async () => {
+  test('share a style sheet and scripts that are public, named by their content and cached forever', async () => {
     const html = await (await server.send('/sign-in', { token: null })).text()
     const addresses = [...html.matchAll(/(?:href|src)="(\/assets\/[^"]+)"/g)].map(
       (match) => match[1]!,

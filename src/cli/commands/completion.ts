@@ -19,7 +19,7 @@ const scripts: Record<(typeof shells)[number], (commands: CommandShape[]) => str
 export const completionCommand: Command<Record<never, never>> = {
   name: 'completion',
   operands: 'bash|zsh|fish',
-  summary: 'Prints a script that makes a shell complete commands, flags and their values.',
+  summary: 'Print a script that makes a shell complete commands, flags and their values.',
   flags: {},
   examples: [
     'source <(trove completion bash)   # in ~/.bashrc; bash 3.2 needs: eval "$(trove completion bash)"',

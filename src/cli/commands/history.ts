@@ -21,7 +21,7 @@ export const historyCommand: Command<typeof flags> = {
   name: 'history',
   operands: 'REF:PATH',
   summary:
-    'Lists the versions of a file, newest first: in this artifact and those before it with its name and branch.',
+    'List the versions of a file, newest first, in this artifact and earlier ones with its name and branch.',
   flags,
   examples: [
     'trove history latest:main/build:dist/app.js',

@@ -20,7 +20,7 @@ export const loginCommand: Command<typeof flags> = {
   name: 'login',
   operands: '[URL]',
   summary:
-    'Asks for a token, or reads it from stdin, checks it at the server and stores it for this user. Commands then use it, and this server, where no flag or variable names another.',
+    'Ask for a token or read it from stdin, check it with the server, and store it for this user. Commands then use this server and token unless a flag or variable names another.',
   flags,
   examples: [
     'trove login https://store.example.com',

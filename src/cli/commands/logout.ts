@@ -21,7 +21,7 @@ export const logoutCommand: Command<typeof flags> = {
   name: 'logout',
   operands: '[URL]',
   summary:
-    'Forgets the token that `trove login` stored for a server. The token stays valid for others who have it, unless --revoke is given.',
+    'Forget the token that `trove login` stored for a server. The token stays valid for others who have it, unless --revoke is given.',
   flags,
   examples: [
     'trove logout',

@@ -15,8 +15,7 @@ const flags = serverFlags
 export const whoamiCommand: Command<typeof flags> = {
   name: 'whoami',
   operands: '',
-  summary:
-    'Shows which server and token commands use, where both come from, and what the token may do: why a command is refused.',
+  summary: 'Show which server and token are used, where they come from, and what the token may do.',
   flags,
   examples: ['trove whoami', 'trove whoami --url https://store.example.com --json'],
   exitStatuses: [3, 5, 6, 10],
