@@ -10,14 +10,14 @@ import { openStore } from '../ingest/open-store.ts'
 const now = Date.UTC(2026, 0, 2)
 
 /** In kilobytes, rounded to tens, since packs have some framing. */
-interface Told {
+interface Explained {
   freed: number
   shared: number
 }
 
 async function openBuilds(): Promise<{
   put(name: string, files: Record<string, Buffer>): Promise<number>
-  explain(...ids: number[]): Promise<Told>
+  explain(...ids: number[]): Promise<Explained>
 }> {
   const store = await openStore()
   return {

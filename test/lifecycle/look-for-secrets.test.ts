@@ -12,7 +12,7 @@ import { tarOf } from '../http/archives-of.ts'
 import { openStore, type TestStore } from '../ingest/open-store.ts'
 import { flipByte, packPaths } from './stored-bytes.ts'
 
-async function look({ ports, packs }: TestStore, signal?: AbortSignal): Promise<SecretsReport> {
+async function scan({ ports, packs }: TestStore, signal?: AbortSignal): Promise<SecretsReport> {
   const { metadata, now } = ports
   return await lookForSecrets({ metadata, packs, now, signal }, { bytesPerSecond: null })
 }
@@ -35,10 +35,10 @@ describe('secrets', () => {
     const store = await openStore()
     const zip = zipOf({ '.git/config': checkoutConfig(), 'dist/app.js': 'app', 'a.md': 'a' })
     const { artifact } = await store.put('workspace', 'zip', zip)
-    expect(await look(store)).toMatchObject({ trees: 1, readFiles: 1, secrets: 1 })
+    expect(await scan(store)).toMatchObject({ trees: 1, readFiles: 1, secrets: 1 })
     expect(await placesOf(store, artifact.id)).toEqual(['.git/config:7 git-authorization'])
     expect(await store.metadata.findArtifact(artifact.id)).toMatchObject({ secrets: 1 })
-    expect(await look(store)).toMatchObject({ trees: 0, readFiles: 0 })
+    expect(await scan(store)).toMatchObject({ trees: 0, readFiles: 0 })
   })
 
   test('are found in any text file, even a truncated one, and not where they do not count', async () => {
@@ -48,7 +48,7 @@ describe('secrets', () => {
     expect(log.length).toBeGreaterThan(2 * limits.chunkThresholdBytes)
     const files = { 'ci/build.log': log, '.env.test': `A_TOKEN=${randomText(30)}1`, 'a.js': token }
     const id = await putTar(store, 'logs', files)
-    await look(store)
+    await scan(store)
     expect(await placesOf(store, id)).toEqual(['ci/build.log:9001 github-token'])
   })
 
@@ -56,9 +56,9 @@ describe('secrets', () => {
     const store = await openStore()
     const files = { 'one.txt': `x\n${githubToken()}`, 'two.txt': 'nothing' }
     await putTar(store, 'first', files)
-    expect(await look(store)).toMatchObject({ readFiles: 2, secrets: 1 })
+    expect(await scan(store)).toMatchObject({ readFiles: 2, secrets: 1 })
     const id = await putTar(store, 'second', { 'sub/one.txt': files['one.txt'], 'new.txt': 'new' })
-    expect(await look(store)).toMatchObject({ trees: 1, readFiles: 1, secrets: 1 })
+    expect(await scan(store)).toMatchObject({ trees: 1, readFiles: 1, secrets: 1 })
     expect(await placesOf(store, id)).toEqual(['sub/one.txt:2 github-token'])
   })
 
@@ -68,7 +68,7 @@ describe('secrets', () => {
       Array.from({ length: limits.secretFilesMax + 20 }, (_, n) => [`a/${n}.txt`, 'the same']),
     )
     const id = await putTar(store, 'many', { ...files, 'z/.git/config': checkoutConfig() })
-    expect(await look(store)).toMatchObject({ readFiles: 2, passedOverFiles: 21 })
+    expect(await scan(store)).toMatchObject({ readFiles: 2, passedOverFiles: 21 })
     expect(await placesOf(store, id)).toEqual(['z/.git/config:7 git-authorization'])
     expect((await store.metadata.listSecrets(id)).passedOver).toBe(21)
   })
@@ -79,7 +79,7 @@ describe('the count of skipped files includes', () => {
     const store = await openStore()
     const large = `${githubToken()}\n`.padEnd(limits.secretFileBytesMax + 1, 'x')
     const id = await putTar(store, 'large', { 'large.log': large, 'small.log': 'x' })
-    expect(await look(store)).toMatchObject({ readFiles: 1, secrets: 0, passedOverFiles: 1 })
+    expect(await scan(store)).toMatchObject({ readFiles: 1, secrets: 0, passedOverFiles: 1 })
     expect(await store.metadata.listSecrets(id)).toMatchObject({ isLookedAt: true, passedOver: 1 })
   })
 
@@ -88,7 +88,7 @@ describe('the count of skipped files includes', () => {
     const bad = await putTar(store, 'bad', { 'bad.txt': githubToken() })
     const good = await putTar(store, 'good', { 'good.txt': `good ${githubToken()}` })
     await spoil(store, bad)
-    expect(await look(store)).toMatchObject({ trees: 2, passedOverFiles: 1 })
+    expect(await scan(store)).toMatchObject({ trees: 2, passedOverFiles: 1 })
     expect(await store.metadata.listSecrets(bad)).toMatchObject({ passedOver: 1, secrets: [] })
     expect(await placesOf(store, good)).toEqual(['good.txt:1 github-token'])
   })
@@ -111,8 +111,8 @@ test('a round ends when it is stopped, and the next one continues', async () => 
   for (const name of ['a', 'b']) await putTar(store, name, { 'x.txt': name })
   const stop = new AbortController()
   stop.abort(new DOMException('stopped', 'AbortError'))
-  await expect(look(store, stop.signal)).rejects.toThrow('stopped')
-  expect(await look(store)).toMatchObject({ trees: 2 })
+  await expect(scan(store, stop.signal)).rejects.toThrow('stopped')
+  expect(await scan(store)).toMatchObject({ trees: 2 })
 })
 
 test('a tree that cannot be scanned does not delay others, and is retried', async () => {
@@ -132,6 +132,6 @@ test('a tree that cannot be scanned does not delay others, and is retried', asyn
   const ports = { metadata: failing, packs: store.packs, now }
   await expect(lookForSecrets(ports, { bytesPerSecond: null })).rejects.toThrow('no luck')
   expect(await placesOf(store, older)).toHaveLength(1)
-  expect(await look(store)).toMatchObject({ trees: 1 })
+  expect(await scan(store)).toMatchObject({ trees: 1 })
   expect(await metadata.readScans(1, [digestOf('y')])).toHaveLength(1)
 })

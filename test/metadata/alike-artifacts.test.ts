@@ -58,8 +58,8 @@ test('releasing removed artifacts of one tree takes time linear in their number,
   }
   const startedAt = performance.now()
   const page = { after: { at: -1, id: 0 }, limit: count }
-  const told = await metadata.releaseRemoved(4_000, 4_000, page)
-  expect(told).toMatchObject({ released: count - 1, waiting: [id] })
+  const outcome = await metadata.releaseRemoved(4_000, 4_000, page)
+  expect(outcome).toMatchObject({ released: count - 1, waiting: [id] })
   // Quadratic time takes a hundred.
   expect(performance.now() - startedAt).toBeLessThan(15_000)
 })

@@ -115,8 +115,8 @@ async function checkAudit(metadata: Metadata): Promise<void> {
   const page = { limit: 100, offset: 0, sort: 'oldest', now: 3_000 } as const
   const { artifacts: gone } = await metadata.listArtifacts({ state: 'deleted' }, page)
   const acts = await metadata.listActs({}, { limit: 100 })
-  const told = acts.flatMap(({ kind, artifactIds }) => artifactIds.map((id) => ({ id, kind })))
-  expect(told.toSorted((a, b) => a.id - b.id)).toEqual(
+  const recorded = acts.flatMap(({ kind, artifactIds }) => artifactIds.map((id) => ({ id, kind })))
+  expect(recorded.toSorted((a, b) => a.id - b.id)).toEqual(
     gone.map(({ id, removedReason }) => {
       return { id, kind: removedReason === 'replaced' ? 'replace' : 'delete' }
     }),

@@ -229,8 +229,8 @@ test('a page holds the matching artifacts in order, and the sums cover all of th
 test.each<[string, () => Promise<unknown>]>([
   ['a sum', () => metadata.sumArtifacts({ projectId: 1 }, now)],
   ['an order', () => page({ projectId: 1 }, 'largest')],
-  ['what is hard to find', () => page({ projectId: 1, nameContains: 'none' }, 'newest')],
-  ['what is gone', () => page({ projectId: 1, state: 'deleted' }, 'name')],
+  ['a name that nothing has', () => page({ projectId: 1, nameContains: 'none' }, 'newest')],
+  ['deleted artifacts', () => page({ projectId: 1, state: 'deleted' }, 'name')],
   ['a branch with many runs', () => page({ projectId: 1, branch: 'main' }, 'oldest')],
   ['a tree', () => page({ manifestId: 1 }, 'newest', 3000)],
   ['the whole store', () => page({}, 'costliest')],
@@ -332,9 +332,9 @@ test('damage spreads to all holders in short steps that skip other damage', asyn
   }
   const store = openSqliteMetadata({ path: copy, trace })
   const live = rows.filter(({ removedAt, manifestId }) => removedAt === null && manifestId !== 4)
-  const told = await store.markDamaged({ streamId: 1, offset: 1, packName: 'p' })
+  const affected = await store.markDamaged({ streamId: 1, offset: 1, packName: 'p' })
   await store.close()
-  expect(told).toEqual(live.map(({ id }) => id))
+  expect(affected).toEqual(live.map(({ id }) => id))
   expect(transactions).toBeGreaterThan(4)
   const searches = [...traced].filter((sql) => /blobs_damaged\s+CROSS JOIN/.test(sql))
   expect(searches).toEqual([])
@@ -391,6 +391,6 @@ test('uploads per day include live and removed artifacts', async () => {
     const day = Math.floor(row.createdAt / dayMs)
     days.set(day, (days.get(day) ?? 0) + row.logicalBytes)
   }
-  const told = await metadata.listUploadDays(1, since)
-  expect(new Map(told.map(({ day, logicalBytes }) => [day, logicalBytes]))).toEqual(days)
+  const found = await metadata.listUploadDays(1, since)
+  expect(new Map(found.map(({ day, logicalBytes }) => [day, logicalBytes]))).toEqual(days)
 })

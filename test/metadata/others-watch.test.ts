@@ -29,9 +29,9 @@ test('upkeep alone does not count as others, however many calls and write turns 
 })
 
 test.each<[string, (others: ReturnType<typeof createOthersWatch>) => void]>([
-  ['another call comes meanwhile', () => (calls += 1)],
+  ['another call arrives', () => (calls += 1)],
   [
-    'another call came before that of upkeep',
+    'another call arrived before the one of upkeep',
     (others) => {
       calls += 2
       others.noteOwnCall()

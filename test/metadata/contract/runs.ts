@@ -80,7 +80,7 @@ export function runsContract(store: Store): void {
 
   test('a run that has nothing left is deleted', async () => {
     for (let number = 1; number <= 120; number++) await seedRun(store(), { number })
-    const [live, removed, told, promised] = [
+    const [live, removed, reported, promised] = [
       await seedRun(store(), { number: 201 }),
       await seedRun(store(), { number: 202 }),
       await seedRun(store(), { number: 203 }),
@@ -89,7 +89,7 @@ export function runsContract(store: Store): void {
     await seedArtifact(store(), live, { a: 'a' })
     const { id } = await seedArtifact(store(), removed, { a: 'a' })
     await store().removeArtifacts([id], { state: 'deleted', reason: 'deleted', now: 5000 })
-    await store().appendRunEvents(told.id, { recording: 'a', sequence: 0, events: [] }, 5000)
+    await store().appendRunEvents(reported.id, { recording: 'a', sequence: 0, events: [] }, 5000)
     const upload = { id: 'u', runId: promised.id, job: 'build', name: parseArtifactName('dist') }
     await store().createUpload({
       ...upload,

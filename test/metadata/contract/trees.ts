@@ -111,12 +111,12 @@ export function treesContract(store: Store): void {
       place = stretch.next
     }
     await expectChanges(base, head)
-    const told = pairs.map(({ before, after }) =>
+    const differences = pairs.map(({ before, after }) =>
       before === null
         ? `+ ${after.entry.path}`
         : `${after === null ? '-' : '!'} ${before.entry.path}`,
     )
-    return { told, unchanged, pairs }
+    return { differences, unchanged, pairs }
   }
 
   test('a page of a tree has its canonical lines and its times', async () => {
@@ -172,8 +172,8 @@ export function treesContract(store: Store): void {
       ],
       [10, 20, 30, 40, 50, 60],
     )
-    const { told, unchanged, pairs } = await compare(base, head)
-    expect(told).toEqual(['+ added', '! content', '- gone', '! kind', '! mode', '! target'])
+    const { differences, unchanged, pairs } = await compare(base, head)
+    expect(differences).toEqual(['+ added', '! content', '- gone', '! kind', '! mode', '! target'])
     expect(unchanged).toBe(1)
     expect(pairs[1]).toEqual({
       before: { entry: fileEntry('content', '2'), modifiedAt: 2 },
@@ -189,19 +189,25 @@ export function treesContract(store: Store): void {
       ...many(701, 1_300),
     ])
     expect(await compare(base, shifted)).toMatchObject({
-      told: ['+ a', '- f00700'],
+      differences: ['+ a', '- f00700'],
       unchanged: 1_299,
     })
     expect(await compare(shifted, base)).toMatchObject({
-      told: ['- a', '+ f00700'],
+      differences: ['- a', '+ f00700'],
       unchanged: 1_299,
     })
     const longer = await commitEntries('c', [...many(0, 1_300), ...many(1_300, 1_310, 'y')])
-    const { told, unchanged } = await compare(base, longer)
-    expect([told.length, told[0], unchanged]).toEqual([10, '+ f01300', 1_300])
+    const { differences, unchanged } = await compare(base, longer)
+    expect([differences.length, differences[0], unchanged]).toEqual([10, '+ f01300', 1_300])
     const empty = await commitEntries('d', [])
-    expect(await compare(empty, base)).toMatchObject({ unchanged: 0, told: { length: 1_300 } })
-    expect(await compare(base, empty)).toMatchObject({ unchanged: 0, told: { length: 1_300 } })
+    expect(await compare(empty, base)).toMatchObject({
+      unchanged: 0,
+      differences: { length: 1_300 },
+    })
+    expect(await compare(base, empty)).toMatchObject({
+      unchanged: 0,
+      differences: { length: 1_300 },
+    })
   })
 
   test('comparing artifacts of one tree takes one step and finds no difference', async () => {
