@@ -86,8 +86,8 @@ async function fill(path: string, bytes: number): Promise<void> {
   const file = await open(path, 'w')
   try {
     const zeros = Buffer.alloc(1024 * 1024)
-    for (let at = 0; at < bytes; at += zeros.length) {
-      await file.write(zeros, 0, Math.min(zeros.length, bytes - at))
+    for (let at = 0; at < bytes;) {
+      at += (await file.write(zeros, 0, Math.min(zeros.length, bytes - at))).bytesWritten
     }
     await file.sync()
   } finally {

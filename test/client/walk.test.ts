@@ -1,7 +1,7 @@
 /** What an upload selects, compared with GitHub's own package for patterns. */
 import { create } from '@actions/glob'
 import fc from 'fast-check'
-import { chmod, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
 import { comparePaths } from '../../src/core/entry.ts'
@@ -170,14 +170,30 @@ describe('the walk', () => {
 
   test('a directory is not read when everything below it is excluded', async () => {
     const root = await treeOf({ a: '', 'd/locked/b': '', 'd/c': '' })
-    // Stands for an unreadable directory, which root could read: a file with this name is rejected
-    // when it is seen.
     await writeFile(Buffer.concat([Buffer.from(`${root}/d/locked/`), Buffer.from([0xff])]), '')
     await expect(walk(root, ['.'])).rejects.toMatchObject({ code: 'unsafe_path' })
     for (const glob of ['d/locked/**', '**/locked/**', 'd/l*/**'])
       expect((await walk(root, ['.'], { exclude: [glob] })).paths).toEqual(['a', 'd/c', 'd/locked'])
     const { paths } = await walk(root, ['.'], { exclude: ['d/locked'] })
     expect(paths).toEqual(['a', 'd/c'])
+  })
+
+  test('a name that is not UTF-8 is rejected only when it would be sent', async () => {
+    const root = await treeOf({ 'a.log': '', 'd/b': '' })
+    const bad = (name: string): Buffer =>
+      Buffer.concat([Buffer.from(`${root}/${name}`), Buffer.from([0xff])])
+    await writeFile(bad('f'), '')
+    const message = expect.stringContaining('not valid UTF-8; rename it, or exclude it')
+    await expect(walk(root, ['.'])).rejects.toMatchObject({ code: 'unsafe_path', message })
+    expect((await walk(root, ['*.log'])).paths).toEqual(['a.log'])
+    expect((await walk(root, ['.'], { exclude: ['f*'] })).paths).toEqual(['a.log', 'd/b'])
+    await mkdir(bad('d/sub'))
+    await expect(walk(root, ['d'])).rejects.toMatchObject({ code: 'unsafe_path', message })
+    await symlink('a.log', bad('link'))
+    const exclude = ['f*', 'd/**']
+    await expect(walk(root, ['.'], { exclude, symlinks: 'follow' })).rejects.toMatchObject({
+      message,
+    })
   })
 
   test('a symlink whose target is not UTF-8 is rejected, since it would come back changed', async () => {

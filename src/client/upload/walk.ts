@@ -138,6 +138,8 @@ interface Child {
   isDirectory: boolean
   entry: Stats | Dirent
   source?: Found['source']
+  /** Its name is not UTF-8, so `path` does not lead to it. */
+  isUnreadable?: true
 }
 
 interface Walker {
@@ -162,9 +164,11 @@ function createWalker(
 ): Walker {
   const follows = options.symlinks === 'follow'
 
-  function findLeaf({ path, entry, source }: Child): Found | undefined {
+  function findLeaf(child: Child): Found | undefined {
+    const { path, entry, source } = child
     const entryPath = entryPathOf(path)
     if ((!patterns.isPlain && !patterns.match(path).asLeaf) || excluded(entryPath)) return undefined
+    refuseUnreadable(child)
     if (entry.isFile())
       return { path: entryPath, kind: 'file', stats: undefined, target: undefined, source }
     if (entry.isSymbolicLink()) {
@@ -199,6 +203,7 @@ function createWalker(
         yield inside.first
         yield* inside.rest
       } else if (isOfInterest(child.path)) {
+        refuseUnreadable(child)
         const rest = content(child.path, chain)
         const { value: first, done } = rest.next()
         if (done !== true) begun.set(child, { first, rest })
@@ -231,6 +236,13 @@ function inOrder(children: readonly Child[]): { child: Child; isContent: boolean
   return places.sort((a, b) => comparePaths(a.key, b.key))
 }
 
+/** Applies to what would be sent; an excluded or unmatched file may have any name. Errors:
+ *  unsafe_path. */
+function refuseUnreadable({ path, isUnreadable }: Child): void {
+  if (isUnreadable === true)
+    throw unsafePath(path, 'its name is not valid UTF-8; rename it, or exclude it')
+}
+
 /** Returns visible children, unordered. Where symlinks are followed, dangling ones are left out. */
 function readChildren(path: string, options: WalkOptions): Child[] {
   let entries: Dirent[]
@@ -245,10 +257,16 @@ function readChildren(path: string, options: WalkOptions): Child[] {
     const { name } = entry
     // Leftovers of a killed download are not content.
     if (isHidden(name, options) || name === partialName) continue
-    // Node decodes names as UTF-8 and substitutes this character for invalid bytes; such a file
-    // could not be opened again.
-    if (name.includes('\ufffd')) throw unsafePath(prefix + name, 'its name is not valid UTF-8')
-    if (options.symlinks === 'follow' && entry.isSymbolicLink()) {
+    if (name.includes('\ufffd')) {
+      // Node decodes names as UTF-8 and substitutes this character for invalid bytes; such a file
+      // could not be opened again.
+      children.push({
+        path: prefix + name,
+        isDirectory: entry.isDirectory(),
+        entry,
+        isUnreadable: true,
+      })
+    } else if (options.symlinks === 'follow' && entry.isSymbolicLink()) {
       const child = throughLink(prefix + name, lookThrough(prefix + name))
       if (child !== undefined) children.push(child)
     } else {
