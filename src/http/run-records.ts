@@ -13,7 +13,8 @@ import { askedBy } from './access/actor.ts'
 import { requirePrincipal } from './access/authenticate.ts'
 import { watchIdle } from './body/send-representation.ts'
 import { type AppContext, type AppEnv, type AppRequest, publicOrigin } from './context.ts'
-import { numberParameter, parseBody, parseQuery, projectParameter } from './input.ts'
+import { numberParameter, parseInput, parseQuery, projectParameter } from './input.ts'
+import { readJsonBody } from './body/request-body.ts'
 import { lineStream } from './body/lines.ts'
 import { isStrictFor, requireDeleteRun } from './access/strict.ts'
 import { runDestination, uploadFacts } from './upload/upload-destination.ts'
@@ -35,7 +36,7 @@ async function appendEvents(context: AppContext, c: AppRequest): Promise<Respons
   const { attempt } = parseQuery(c, recordQuery)
   const run = numberParameter(c, 'run')
   const identity = runDestination(principal, { project: projectParameter(c), run, attempt })
-  const batch = await parseBody(context, c, runEventsSchema)
+  const batch = parseInput(runEventsSchema, await readJsonBody(context, c), 'body')
   const { metadata } = context
   const asked = askedBy(context, principal, 'api')
   const { id } = await metadata.ensureRun(identity, uploadFacts(principal, {}), asked.at)

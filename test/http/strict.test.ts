@@ -101,7 +101,7 @@ describe('recording a run', () => {
     const { project, tokenOf } = await strictProject(policy)
     const record = async (token: string, recording: string, sequence = 0) =>
       await problemOf(
-        await server.send(`/api/v1/projects/${project}/runs/1/record`, {
+        await server.send(`/api/v1/projects/${project}/runs/1/record?attempt=1`, {
           method: 'PUT',
           token,
           json: { recording: recording.repeat(32), sequence, events },
