@@ -145,7 +145,7 @@ test('`trove whoami` names the ID token, and what it is exchanged for', async ()
   expect(await trove(['whoami'], { TROVE_ID_TOKEN: 'not.a.token' })).toMatchObject({
     status: 5,
     stderr: expect.stringContaining(
-      '(exchanged for the ID token of this job): that is no ID token',
+      '(exchanged for the ID token of this job): this is not an ID token',
     ),
   })
 })

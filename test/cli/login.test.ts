@@ -73,6 +73,14 @@ test('a token from stdin is checked and stored for the user alone; commands then
   expect((await trove(['ls', '1/mine'])).text).toBe('a.txt\n')
 })
 
+test('one login takes the place of another for the same server, and says of which', async () => {
+  await logIn({ scope: 'read' })
+  const stdin = await server.token({ project: 'octo/other' })
+  const outcome = await trove(['login', server.url], { stdin })
+  expect(outcome.stderr).toContain('this replaces a token of scope read of octo/app')
+  expect(await whoami()).toMatchObject({ project: 'octo/other', tokenFrom: 'login' })
+})
+
 test('whoami says where server and token come from, what the token may do, and until when', async () => {
   await logIn({ scope: 'read', expiresInSeconds: 5 * 3600 })
   const shown = await trove(['whoami'])
@@ -203,7 +211,7 @@ test('a redirect is not followed, so no other server sees the token', async () =
   })
   const token = await server.token()
   const outcome = await trove(['login', leading.url], { stdin: token })
-  expect(outcome).toMatchObject({ status: 10, stderr: expect.stringContaining('leads to') })
+  expect(outcome).toMatchObject({ status: 10, stderr: expect.stringContaining('a redirect to') })
   expect([leading.seen.length > 0, evil.seen.length]).toEqual([true, 0])
   await expect(stat(storePath())).rejects.toThrow('ENOENT')
 })

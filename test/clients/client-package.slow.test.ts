@@ -73,6 +73,20 @@ test('it has the commands that need a server, and rejects others by name', async
   })
 })
 
+test('it logs in, tells who that is, and completes the commands that it has', async () => {
+  const token = await server.token({ scope: 'read' })
+  await writeFile(join(folder, 'token'), token)
+  const { PATH = '' } = process.env
+  const env = { PATH, HOME: folder, npm_config_registry: 'http://127.0.0.1:9/' }
+  const program = `npx --yes ${server.url}/trove.tgz`
+  const login = `${program} login ${server.url} < token && ${program} whoami --json`
+  const { stdout } = await run('sh', ['-c', login], { cwd: folder, env })
+  expect(JSON.parse(stdout)).toMatchObject({ urlFrom: 'login', scope: 'read' })
+  const completion = (await npx(['completion', 'bash'])).stdout
+  expect(completion).toContain('upload')
+  expect(completion).not.toContain('serve')
+})
+
 test('it needs no token, and is not sent again to a client that has it', async () => {
   const answer = await server.send('/trove.tgz', { token: null })
   expect(answer.status).toBe(200)

@@ -105,7 +105,7 @@ describe('one value per line', () => {
   test('that ends within a value is an error', async () => {
     const bytes = await written([{ path: 'a' }, { path: 'b' }])
     for (const end of [1, bytes.length - 1]) {
-      await expect(read(cut(bytes.subarray(0, end), [3]))).rejects.toThrow(/broke off/)
+      await expect(read(cut(bytes.subarray(0, end), [3]))).rejects.toThrow(/incomplete listing/)
     }
   })
 

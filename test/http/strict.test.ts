@@ -111,7 +111,7 @@ describe('recording a run', () => {
   }
   const refused = {
     status: 403,
-    body: { detail: expect.stringContaining('job __record records this run') as string },
+    body: { detail: expect.stringContaining('recorded by job __record') as string },
   }
 
   test('is allowed to the job that began it, and to persons', async () => {
@@ -127,7 +127,7 @@ describe('recording a run', () => {
     expect(await record(await server.token({ project }), 'd')).toMatchObject({ status: 200 })
     expect(await record(own, 'e')).toMatchObject({
       status: 403,
-      body: { detail: expect.stringContaining('a token without a job records this run') as string },
+      body: { detail: expect.stringContaining('recorded by a token without a job') as string },
     })
   })
 

@@ -3,7 +3,7 @@ import type { WireCurrentToken } from '../../api/admin-messages.ts'
 import type { ClientConfig } from '../../client-config.ts'
 import { readCommandConfig } from '../../config.ts'
 import { isLoopback } from '../../core/loopback.ts'
-import { readLogins } from '../../logins.ts'
+import { type Login, readLogins } from '../../logins.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { describeGrant, readCurrentToken, refusedToken } from '../current-token.ts'
@@ -11,7 +11,7 @@ import { exitStatus } from '../exit-status.ts'
 import { readHiddenLine } from '../hidden-input.ts'
 import { changeLogins, requireLoginsFile, withLogin } from '../login-store.ts'
 import { namedServer } from '../named-server.ts'
-import { write } from '../output.ts'
+import { printable, write } from '../output.ts'
 import { readTokenFrom } from './revoke.ts'
 
 const flags = { url: serverFlags.url } as const
@@ -33,18 +33,19 @@ export const loginCommand: Command<typeof flags> = {
     const { url, proxy, idleMs } = config
     const path = requireLoginsFile()
     // A file that cannot be used is reported before anybody types.
-    readLogins(path)
+    const replaced = readLogins(path).byUrl.get(url)
     await write(stderr, introduction(config))
     const token = await readToken(url, { stderr, signal })
     const current = await currentToken({ url, token, proxy, idleMs }, signal)
     const { scope, project, expiresAt } = current
     const login = { token, scope, project: project ?? null, expiresAt }
     await changeLogins(path, (logins) => withLogin(logins, url, login), signal)
-    const grant = describeGrant(current, Date.now())
-    await write(
-      stderr,
-      `logged in to ${url}: ${grant}\nstored in ${path}; this is the default server now\n${precedence(url)}`,
-    )
+    const lines = [
+      `logged in to ${url}: ${describeGrant(current, Date.now())}`,
+      ...(replaced === undefined ? [] : [replacement(replaced)]),
+      `stored in ${path}; this is the default server now`,
+    ]
+    await write(stderr, `${lines.join('\n')}\n${precedence(url)}`)
     return exitStatus.ok
   },
 }
@@ -100,6 +101,11 @@ async function currentToken(
   } catch (error) {
     throw refusedToken(error, `${server.url} refuses the token`)
   }
+}
+
+function replacement({ scope, project }: Login): string {
+  const of = project === null ? '' : ` of ${project}`
+  return printable(`this replaces a token of scope ${scope}${of}, which stays valid for others`)
 }
 
 /** What keeps commands from using the login; nothing for most. */
