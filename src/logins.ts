@@ -1,6 +1,6 @@
 /** Tokens that `trove login` stored, in a file of the user: one per server, keyed by its origin. Reading only; `cli/login-store.ts`
  *  changes the file. */
-import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs'
+import { closeSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
 import { ConfigError } from './settings.ts'
 
 export interface Login {
@@ -52,11 +52,20 @@ function readPrivateFile(path: string, hasModes: boolean): string | undefined {
     return readFileSync(file, 'utf8')
   } catch (error) {
     if (!(error instanceof Error && 'syscall' in error)) throw error
-    // Services often run with a home such as /dev/null, which can hold nothing.
-    if ('code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')) return undefined
+    if (!isVisible(path)) return undefined
     throw refused(path, `cannot be read: ${error.message}`)
   } finally {
     if (file !== undefined) closeSync(file)
+  }
+}
+
+/** Not where the directory is closed to this user, either: services and containers often run with the home of somebody else, or
+ *  with /dev/null. */
+function isVisible(path: string): boolean {
+  try {
+    return statSync(path, { throwIfNoEntry: false }) !== undefined
+  } catch {
+    return false
   }
 }
 

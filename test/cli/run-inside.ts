@@ -30,7 +30,7 @@ async function runHere(
   const stderr: Buffer[] = []
   const before = { env: process.env, cwd: process.cwd() }
   const { PATH, HOME } = before.env
-  process.env = { PATH, HOME, XDG_CONFIG_HOME: '/nonexistent', ...environment }
+  process.env = { PATH, HOME, XDG_CONFIG_HOME: '/dev/null', ...environment }
   if (cwd !== undefined) process.chdir(cwd)
   try {
     const status = await runArguments(commands, args, {

@@ -22,7 +22,7 @@ export function startTrove(
   return spawn(process.execPath, [mainProgram, ...args], {
     cwd,
     // Whoever runs the tests may be logged in somewhere.
-    env: { PATH, HOME, XDG_CONFIG_HOME: '/nonexistent', ...environment },
+    env: { PATH, HOME, XDG_CONFIG_HOME: '/dev/null', ...environment },
   })
 }
 
