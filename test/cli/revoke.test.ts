@@ -2,6 +2,8 @@
 import { once } from 'node:events'
 import { buffer } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
+import { openRunServer } from '../../src/cli/workflow-server.ts'
+import { startFlakyProxy } from '../client/flaky-proxy.ts'
 import { openSharedServer } from '../http/open-server.ts'
 import { runTrove, startTrove } from './run-trove.ts'
 
@@ -68,4 +70,24 @@ test('revokes a token by the id that `trove token list` shows', async () => {
   expect(await isRefused(minted.text.trim())).toBe(true)
   expect(await runTrove(['revoke', '--id', 'none'], environment)).toMatchObject({ status: 3 })
   expect(await runTrove(['token', 'lists'], environment)).toMatchObject({ status: 2 })
+})
+
+test('a token is minted though connections break', async () => {
+  server.clock.now += 1
+  const flaky = await startFlakyProxy(server.url)
+  const environment = { TROVE_TOKEN: await server.token() }
+  const args = ['token', '--url', flaky.url, '--scope', 'read', '--project', 'octo/app']
+  flaky.cutNext(2, () => 0)
+  const minted = await runTrove(args, environment)
+  expect(minted).toMatchObject({ status: 0 })
+  expect(await isRefused(minted.text.trim())).toBe(false)
+})
+
+test('`trove run` gets the tokens of its jobs though connections break', async () => {
+  const flaky = await startFlakyProxy(server.url)
+  const access = { url: flaky.url, token: await server.token() }
+  const { mint } = await openRunServer({ access, isGiven: true, data: undefined })
+  flaky.cutNext(2, () => 0)
+  const token = await mint({ project: 'octo/app', run: 8, job: 'test', scope: 'job' })
+  expect(await isRefused(token)).toBe(false)
 })

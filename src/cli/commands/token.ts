@@ -138,7 +138,13 @@ async function mint(invocation: Invocation<typeof flags>): Promise<Minted> {
   }
   return await requestJson<WireToken>(
     server,
-    { method: 'POST', path: `${apiRoot}/tokens`, json: requestOf(given, config), signal },
+    {
+      method: 'POST',
+      path: `${apiRoot}/tokens`,
+      json: requestOf(given, config),
+      repeatable: true,
+      signal,
+    },
     ['token', 'expiresAt'],
   )
 }
