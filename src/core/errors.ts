@@ -51,7 +51,8 @@ export interface ErrorDetails {
   secrets_found: { paths: string[] }
   /** The disk that holds packs and metadata is full. */
   storage_full: { neededBytes: number | null }
-  /** The upload session has ended (committed, aborted, or its lease expired). */
+  /** The session behind this work has ended (committed, aborted, or past its lease): of an upload,
+   *  of a recording of a run, or the read lease of maintenance. */
   session_ended: { sessionId: string }
   /** A negotiated upload that cannot be committed yet: the manifest, the times or `missing` blobs
    *  have not been sent. */

@@ -153,7 +153,8 @@ export const limits = {
   /** The idle limit of our client, which must not give up before the server does. Setting of
    *  commands: TROVE_IDLE_TIMEOUT. */
   idleExchangeMs: 300_000,
-  /** How often a client gets a sign of life; stock clients give up after 180 s of silence. */
+  /** How often a waiting client is told that its request is still being processed; stock clients
+   *  give up after 180 s of silence. */
   processingMs: 30_000,
   /** How much of an unwanted body is read before its request is rejected: the largest that stock
    *  clients send in one request (GITHUB-PROTOCOL §8.4). Beyond it the connection closes with the

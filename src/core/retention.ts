@@ -31,8 +31,8 @@ export function projectPolicy(
 }
 
 /** Rejects overrides that contradict each other, which `projectPolicy` would silently clamp to
- *  something nobody asked for. Bounds outside the server's are allowed: they take effect when the
- *  server's change.
+ *  something nobody asked for. Bounds outside the server's are allowed: they take effect once the
+ *  server's bounds include them.
  *  Errors: invalid_request. */
 export function checkOverrides({
   retentionDefaultMs,

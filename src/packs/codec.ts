@@ -27,7 +27,7 @@ const inflateOnPool: (stream: Uint8Array, options: ZlibOptions) => Promise<Buffe
  *  header. */
 export const storedBlockBytesMax = 65_535
 export const storedHeaderBytes = 5
-/** Below this size, handing the work to another thread costs more than the work itself: 44 against
+/** Up to this size, handing the work to another thread costs more than the work itself: 44 against
  *  25 µs for 1 KiB. */
 const handOverBytes = 4096
 /** Size of the pieces that inflating yields. */

@@ -34,8 +34,9 @@ export function usageOfStore(figures: StoreFigures): Usage {
   }
 }
 
-/** A chunk counts for the project that brought it, for as long as any project holds it, and a removed artifact counts in
- *  `uniqueBytes` until its undo is over. Neither is bounded by what the project holds now, so both are here. */
+/** A chunk counts for the project that uploaded it first, for as long as any project holds it,
+ *  and a removed artifact counts in `uniqueBytes` until its undo period is over. So neither
+ *  figure is bounded by what the project holds now, and both are clamped here. */
 export function usageOfProject(figures: ProjectFigures): Usage {
   const uniqueBytes = Math.min(figures.uniqueBytes, figures.logicalBytes)
   const chunkBytes = Math.min(figures.chunkBytes, uniqueBytes)
@@ -44,7 +45,7 @@ export function usageOfProject(figures: ProjectFigures): Usage {
 
 function usageOf(figures: ProjectFigures): Usage {
   const { artifacts, files, logicalBytes, uniqueBytes, chunkBytes } = figures
-  // A project can hold nothing but chunks that others brought.
+  // A project may hold only chunks that others uploaded first.
   const leftBytes = chunkBytes === 0 ? uniqueBytes : chunkBytes
   return {
     artifacts,
