@@ -101,7 +101,7 @@ function endOf(header: Header): number {
  *  properly. Errors: bad_archive. */
 function requireEndMark({ bytes, trailingZeros }: Fed, entriesEnd: number): void {
   if (trailingZeros === blockBytes && bytes >= entriesEnd + blockBytes) return
-  const reason = 'it is cut short: the blocks of zeros that end a tar are missing'
+  const reason = 'it is truncated: the blocks of zeros that end a tar are missing'
   throw storeError('bad_archive', `the archive is refused: ${reason}`, { reason })
 }
 
@@ -256,7 +256,8 @@ async function drain(content: AsyncIterable<Uint8Array>): Promise<void> {
 const parserWords =
   /^(?:Unexpected end of data|Invalid tar header|Invalid header|Header exceeds max size)/
 
-/** tar-stream and zlib throw plain errors for truncated archives and for anything else. */
+/** tar-stream and zlib throw plain errors for truncated archives and for bytes that are not an
+ *  archive. */
 function asArchiveError(error: unknown): unknown {
   if (error instanceof StoreError || !(error instanceof Error)) return error
   const code = 'code' in error ? String(error.code) : ''

@@ -134,7 +134,7 @@ function decodeName(bytes: Buffer): string {
 }
 
 function modifiedAt(record: CentralRecord): number {
-  // Extended timestamp (0x5455), bit 0: modification time in Unix seconds, in no time zone.
+  // Extended timestamp (0x5455), bit 0: modification time in Unix seconds, exact and in UTC.
   const extended = findExtra(record.extra, 0x5455)
   if (extended !== undefined && extended.length >= 5 && ((extended[0] ?? 0) & 1) === 1) {
     return extended.readInt32LE(1)
