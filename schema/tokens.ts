@@ -1,6 +1,6 @@
 /** Tables of tokens that are void before they end, and of tokens that the server has minted and
- *  that have not ended, for listing. Checking a token needs neither: what it grants is in the
- *  token itself. */
+ *  that have not ended. The latter are only listed: checking a token does not need its row, because
+ *  the token itself says what it grants. */
 import { index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 
 export const revokedTokens = sqliteTable(

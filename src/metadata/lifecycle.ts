@@ -164,12 +164,12 @@ export interface LifecycleMetadata {
    *  in one transaction. Returns how many. `clearRemoved` deletes their rows. */
   expireArtifacts(now: number, limit: number): Promise<number>
   /** Undoes a removal within its `undoMs`. Errors: artifact_not_found (no such artifact, or a
-   *  live one), artifact_expired, artifact_deleted (too long ago), name_taken, quota_exceeded,
-   *  too_large (artifacts of the run). */
+   *  live one), artifact_expired, artifact_deleted (too long ago, or replaced), name_taken,
+   *  quota_exceeded, too_large (artifacts of the run). */
   restoreArtifact(artifactId: number, now: number, asked?: Asked): Promise<void>
   /** The same for many, in a few durable transactions; returns the ids of those restored. Skips
-   *  those that had expired and those whose name is taken. Errors: quota_exceeded, too_large:
-   *  what earlier transactions restored stays. */
+   *  those that can no longer be restored and those whose name is taken. Errors: quota_exceeded,
+   *  too_large: what earlier transactions restored stays. */
   restoreArtifacts(artifactIds: number[], now: number, asked?: Asked): Promise<number[]>
   /** Lets removed artifacts whose undo period ended by `by` (Infinity: all) give up their rows,
    *  which `clearRemoved` then deletes. Examines `limit` of them after a place. Returns how many
@@ -285,8 +285,9 @@ export interface LifecycleMetadata {
   /** Begins reading: one lease per artifact, or a single lease without an artifact for an empty
    *  list. Must precede the first lookup of a place in a pack. `gone`: artifacts that are not
    *  live; then no lease is taken. A lease does not survive a power loss, and neither does its
-   *  holder. On a full disk the lease is known to this connection only and its id is negative.
-   *  Errors: storage_full, when another connection collects garbage. */
+   *  holder. On a disk that is full, or has become read-only, the lease is known to this
+   *  connection only and its id is negative. Errors: storage_full, when another connection
+   *  collects garbage. */
   openReadLeases(
     artifactIds: number[],
     now: number,

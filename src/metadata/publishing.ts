@@ -58,9 +58,9 @@ export interface KnownBlob extends BlobFacts {
   joins: boolean
 }
 
-/** What the client of a negotiated upload sent so far: canonical lines of its manifest,
- *  composites, and the summary of a manifest that the store already has whole. Opaque to the
- *  store. */
+/** What the client of a negotiated upload sent so far: canonical lines of its manifest or of
+ *  changes to one, composites, and, once the manifest has arrived whole, its summary. Opaque to
+ *  the store. */
 export type OfferedKind = 'entries' | 'composites' | 'summary' | 'changes'
 
 /** A tree that a project can read whole: no part is missing, damaged, expired or being deleted. */

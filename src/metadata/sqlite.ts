@@ -53,8 +53,8 @@ export interface StoreOptions extends ConnectionOptions {
   quota?: Quota | undefined
   /** Limit per project. Setting: TROVE_MAX_OPEN_UPLOADS. */
   openUploadsMax?: number | undefined
-  /** False on a thread other than the server's metadata thread, where garbage is collected: the
-   *  collector would not know the read leases that such a thread cannot write. */
+  /** False on every thread but the server's metadata thread, which collects the garbage: a lease
+   *  that another thread could not write would be unknown to the collector. */
   isCollector?: boolean | undefined
 }
 

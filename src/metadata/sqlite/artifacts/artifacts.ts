@@ -177,8 +177,7 @@ const countedSecrets = sql<number | null>`CASE WHEN ${manifests.secretRules} > 0
   SELECT count(*) FROM ${manifestSecrets} s WHERE s.manifest_id = ${manifests.id} AND NOT EXISTS (
     SELECT 1 FROM ${dismissedSecrets} d WHERE d.project_id = ${manifests.projectId} AND d.digest = s.digest)) END`
 
-// oxlint-disable-next-line typescript/explicit-function-return-type -- drizzle's inferred type is
-// the row's shape.
+// oxlint-disable-next-line typescript/explicit-function-return-type -- inferred by drizzle.
 function selectArtifacts(orm: Connection['orm']) {
   return orm
     .select({

@@ -113,7 +113,7 @@ export function createRunRecordMethods(connection: Connection, audit: AuditLog):
 function refuseForeign(record: RecordRow | undefined, job: string | null): void {
   if (record === undefined || record.job === job) return
   const recorder = record.job === null ? 'a token without a job' : `job ${record.job}`
-  const reason = `this run is recorded by ${recorder}; in a strict project no other job may add to its record`
+  const reason = `this run is recorded by ${recorder}, and this project is strict: only the recorder or a person may add to the record`
   throw storeError('forbidden', reason, { reason })
 }
 

@@ -1,5 +1,6 @@
-/** Figures, read from the rollups. Unique bytes that only uploads in progress refer to are left
- *  out approximately; the figure is exact while there is no such upload. */
+/** Figures, read from the rollups. Unique bytes that uploads in progress have added are subtracted,
+ *  even those of content that another artifact holds by now. The figure is exact while no upload is
+ *  in progress. */
 import type { Metadata, StoreFigures } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 

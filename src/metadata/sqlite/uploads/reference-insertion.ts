@@ -116,7 +116,7 @@ function placeFile(
   if (sizeBytes !== blob.sizeBytes) {
     throw storeError(
       'length_mismatch',
-      `${path} was declared with ${sizeBytes} bytes, but its digest belongs to ${blob.sizeBytes} bytes`,
+      `${path} was announced with ${sizeBytes} bytes, but its digest is that of ${blob.sizeBytes} bytes`,
       { expectedBytes: blob.sizeBytes, actualBytes: sizeBytes },
     )
   }
