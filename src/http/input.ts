@@ -94,6 +94,16 @@ export function restOfPath(c: AppRequest, segments: number): string {
   }
 }
 
+/** Cuts `found`, which was requested with a limit of `limit + 1`, to one page. `last` is the last
+ *  item of the page, or undefined when no other page follows. */
+export function cutPage<Item>(
+  found: Item[],
+  limit: number,
+): { items: Item[]; last: Item | undefined } {
+  const items = found.slice(0, limit)
+  return { items, last: found.length > limit ? items.at(-1) : undefined }
+}
+
 /** Formats an opaque cursor. */
 export function formatCursor(position: number | string | number[]): string {
   return Buffer.from(JSON.stringify(position)).toString('base64url')

@@ -15,6 +15,7 @@ import { dayMs } from '../../core/units.ts'
 import type { Asked, MintedToken } from '../../metadata/metadata.ts'
 import { instant } from '../artifact/artifact-message.ts'
 import type { AppContext } from '../context.ts'
+import { cutPage } from '../input.ts'
 import { describeToken, revokeToken } from './authenticate.ts'
 
 /** Records a token before it is handed out. Job tokens that last at most a day are not recorded:
@@ -48,13 +49,11 @@ export async function readTokens(
   project: ProjectName | null,
   { limit, before }: { limit: number; before: number | undefined },
 ): Promise<{ items: WireMintedToken[]; next: number | null }> {
-  const { metadata } = context
-  // One extra row shows whether there is another page.
-  const found = await metadata.listTokens(project, { limit: limit + 1, before })
-  const tokens = found.slice(0, limit)
+  const found = await context.metadata.listTokens(project, { limit: limit + 1, before })
+  const { items, last } = cutPage(found, limit)
   return {
-    items: tokens.map((token) => tokenMessage(token, stateOf(context, token))),
-    next: found.length > limit ? tokens.at(-1)!.number : null,
+    items: items.map((token) => tokenMessage(token, stateOf(context, token))),
+    next: last?.number ?? null,
   }
 }
 

@@ -17,7 +17,14 @@ import { askedBy } from '../access/actor.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import { retentionOf } from './retention.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
-import { formatCursor, linkNext, parseBody, parseNumbersCursor, parseQuery } from '../input.ts'
+import {
+  cutPage,
+  formatCursor,
+  linkNext,
+  parseBody,
+  parseNumbersCursor,
+  parseQuery,
+} from '../input.ts'
 
 export function createArtifactRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>().basePath(`${apiRoot}/artifacts`)
@@ -96,21 +103,19 @@ async function listArtifacts(context: AppContext, c: AppRequest): Promise<Respon
   // When sorted newest first, a page continues by id: it does not scan earlier artifacts again, and
   // concurrent deletions make it skip none.
   const isById = query.sort === 'newest' && beforeId !== undefined
-  // One extra row shows whether there is another page.
   const page = { limit: query.limit + 1, offset: isById ? 0 : offset, sort: query.sort, now }
   const asked = isById ? { ...filter, beforeId } : filter
   const found = await context.metadata.findArtifacts(asked, page)
-  const artifacts = found.slice(0, query.limit)
-  const isMore = found.length > query.limit
-  const end = offset + artifacts.length
-  const isCounted = !isMore && offset === 0
+  const { items, last } = cutPage(found, query.limit)
+  const end = offset + items.length
+  const isCounted = last === undefined && offset === 0
   const all =
     total ?? (isCounted ? end : (await context.metadata.sumArtifacts(filter, now)).artifacts)
-  const nextCursor = isMore ? formatCursor([end, all, artifacts.at(-1)!.id]) : null
+  const nextCursor = last === undefined ? null : formatCursor([end, all, last.id])
   linkNext(context, c, nextCursor)
   c.header('cache-control', 'private, no-cache')
   return c.json({
-    items: artifacts.map((each) => artifactMessage(each, { origin, now })),
+    items: items.map((each) => artifactMessage(each, { origin, now })),
     nextCursor,
     total: all,
   })

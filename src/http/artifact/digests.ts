@@ -10,7 +10,14 @@ import { forbidden, projectOf, readProject } from '../access/access.ts'
 import { artifactMessage } from './artifact-message.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
-import { digestField, formatCursor, linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
+import {
+  cutPage,
+  digestField,
+  formatCursor,
+  linkNext,
+  parseOffsetCursor,
+  parseQuery,
+} from '../input.ts'
 
 export function createDigestRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -31,8 +38,8 @@ async function listHolders(context: AppContext, c: AppRequest): Promise<Response
     limit: query.limit + 1,
     ...(beforeId > 0 && { beforeId }),
   })
-  const items = found.slice(0, query.limit)
-  const nextCursor = found.length > items.length ? formatCursor(items.at(-1)!.artifact.id) : null
+  const { items, last } = cutPage(found, query.limit)
+  const nextCursor = last === undefined ? null : formatCursor(last.artifact.id)
   const origin = publicOrigin(context, c)
   linkNext(context, c, nextCursor)
   c.header('cache-control', 'private, no-cache')

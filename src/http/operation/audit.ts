@@ -8,7 +8,7 @@ import { projectOf, requireOversight } from '../access/access.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import { instant } from '../artifact/artifact-message.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
-import { formatCursor, linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
+import { cutPage, formatCursor, linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
 import { policyMessage } from './projects.ts'
 
 export function createAuditRoutes(context: AppContext): Hono<AppEnv> {
@@ -55,13 +55,9 @@ export async function readAudit(
     before,
   }: { filter: Parameters<ListActs>[0]; limit: number; before: number | undefined },
 ): Promise<{ items: WireAct[]; next: number | null }> {
-  // One extra row shows whether there is another page.
   const found = await metadata.listActs(filter, { limit: limit + 1, before })
-  const acts = found.slice(0, limit)
-  return {
-    items: acts.map(actMessage),
-    next: found.length > limit ? acts.at(-1)!.id : null,
-  }
+  const { items, last } = cutPage(found, limit)
+  return { items: items.map(actMessage), next: last?.id ?? null }
 }
 
 function actMessage({ at, by, details, ...act }: Act): WireAct {

@@ -7,6 +7,7 @@ import { parsePositiveInteger } from '../../core/run.ts'
 import { dayMs } from '../../core/units.ts'
 import { requirePrincipal } from '../../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../../http/context.ts'
+import { cutPage } from '../../http/input.ts'
 import type { Project, Run, RunFact } from '../../metadata/metadata.ts'
 import { FirstRunPage, HomePage, type ListedProject } from './home-page.tsx'
 import { pageOfQuery } from '../input.ts'
@@ -92,23 +93,21 @@ async function projectPage(web: Web, c: AppRequest): Promise<Response> {
   const filter: Partial<Record<RunFact, string>> = {}
   for (const [fact, { chosen }] of Object.entries(choices) as [RunFact, { chosen: string }][])
     if (chosen !== '') filter[fact] = chosen
-  // One more than shown, to know whether there are older runs.
   const found = await metadata.listRuns(project.id, {
     limit: limit + 1,
     filter,
     ...(before !== undefined && { before: parsePositiveInteger(before, 'before') }),
   })
-  const shown = found.slice(0, limit)
-  const last = shown.at(-1)
+  const { items, last } = cutPage(found, limit)
   const view = {
     project,
-    runs: await listedRuns(web.context, shown),
+    runs: await listedRuns(web.context, items),
     choices,
     mayWrite,
     older:
-      found.length > limit && last !== undefined
-        ? withQuery(projectPagePath(project.name), { ...filter, before: String(last.id) })
-        : null,
+      last === undefined
+        ? null
+        : withQuery(projectPagePath(project.name), { ...filter, before: String(last.id) }),
     now: now(),
   }
   const crumbs = crumbsOf({ project: project.name })
