@@ -4,8 +4,7 @@
 import { Zip, ZipPassThrough } from 'fflate'
 import type { Hono } from 'hono'
 import { formatLogLine } from '../browse/run-log.ts'
-import { lineStream } from '../http/body/lines.ts'
-import { watchIdle } from '../http/body/send-representation.ts'
+import { sendPieces } from '../http/body/lines.ts'
 import type { AppContext, AppEnv } from '../http/context.ts'
 import type { Metadata, RecordedJob } from '../metadata/metadata.ts'
 import { notFound, readRun } from './rest-access.ts'
@@ -17,12 +16,8 @@ export function addLogRoutes(app: Hono<AppEnv>, context: AppContext, repository:
       const record = await context.metadata.findRunRecord(run.id, context.now())
       if (record === undefined) throw notFound('logs', `run ${run.number} was not recorded`)
       const bytes = zipOfLogs(context.metadata, record.jobs, context.now())
-      const first = await bytes.next()
-      watchIdle(c, context.config.idleMs)
-      return c.body(lineStream(c, first, bytes), 200, {
-        'content-type': 'application/zip',
-        'cache-control': 'private, no-cache',
-      })
+      const headers = { 'content-type': 'application/zip', 'cache-control': 'private, no-cache' }
+      return await sendPieces(c, bytes, { idleMs: context.config.idleMs, headers })
     })
   }
 }

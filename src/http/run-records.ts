@@ -11,11 +11,10 @@ import { readableRun } from './access/access.ts'
 import { instant } from './artifact/artifact-message.ts'
 import { askedBy } from './access/actor.ts'
 import { requirePrincipal } from './access/authenticate.ts'
-import { watchIdle } from './body/send-representation.ts'
 import { type AppContext, type AppEnv, type AppRequest, publicOrigin } from './context.ts'
 import { numberParameter, parseInput, parseQuery, projectParameter } from './input.ts'
 import { readJsonBody } from './body/request-body.ts'
-import { lineStream } from './body/lines.ts'
+import { sendPieces } from './body/lines.ts'
 import { isStrictFor, requireDeleteRun } from './access/strict.ts'
 import { runDestination, uploadFacts } from './upload/upload-destination.ts'
 
@@ -89,13 +88,12 @@ async function readLog(context: AppContext, c: AppRequest): Promise<Response> {
   const principal = await requirePrincipal(context, c)
   const run = await readableRun(context, c, principal, parseQuery(c, runQuery))
   const { job } = await readJob(context, c, run)
-  const pages = logPages(context.metadata, job)
-  const first = await pages.next()
-  watchIdle(c, context.config.idleMs)
-  return c.body(lineStream(c, first, pages), 200, {
+  const headers = {
     'content-type': 'text/plain; charset=utf-8',
     'cache-control': 'private, no-cache',
-  })
+  }
+  const { idleMs } = context.config
+  return await sendPieces(c, logPages(context.metadata, job), { idleMs, headers })
 }
 
 async function* logPages(

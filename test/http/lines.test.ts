@@ -12,7 +12,7 @@ import { readComparison } from '../../src/client/comparison.ts'
 import { linesOf as readLines } from '../../src/client/transport/lines.ts'
 import { parseReference } from '../../src/core/reference.ts'
 import type { AppEnv } from '../../src/http/context.ts'
-import { lineStream, linesOf as writeLines } from '../../src/http/body/lines.ts'
+import { linesOf as writeLines, sendPieces } from '../../src/http/body/lines.ts'
 import { createLog } from '../../src/log.ts'
 import { openServer } from './open-server.ts'
 
@@ -90,8 +90,7 @@ describe('one value per line', () => {
     const app = new Hono<AppEnv>()
     const many = Array.from({ length: 100_000 }, (_, index) => ({ path: `file ${index}` }))
     app.get('/', async (c) => {
-      const lines = writeLines(many)
-      return c.body(lineStream(c, await lines.next(), lines))
+      return await sendPieces(c, writeLines(many), { idleMs: 60_000, headers: {} })
     })
     const response = await app.request('/')
     let next = setImmediate(count)
@@ -118,21 +117,21 @@ describe('one value per line', () => {
 test('a client that hangs up is not logged as a failure', async () => {
   const logged: string[] = []
   const app = new Hono<AppEnv>()
-  const first = { value: Buffer.from('{}\n'), done: false } as const
   const hungUp = new AbortController()
   const settled = new AbortController()
-  const rest = (async function* () {
+  const pieces = (async function* () {
+    yield Buffer.from('{}\n')
     await once(hungUp.signal, 'abort')
     setImmediate(() => settled.abort())
     yield Buffer.from('{}\n')
   })()
-  app.get('/', (c) => {
+  app.get('/', async (c) => {
     c.set(
       'log',
       createLog('info', (line) => logged.push(line)),
     )
     c.env.outgoing.once('close', () => setImmediate(() => hungUp.abort()))
-    return c.body(lineStream(c, first, rest))
+    return await sendPieces(c, pieces, { idleMs: 60_000, headers: {} })
   })
   const server = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' })
   if (!server.listening) await once(server, 'listening')

@@ -8,8 +8,7 @@ import { attestationQuery } from '../../api/queries.ts'
 import { signStatement } from '../../auth/sign-statement.ts'
 import { statementOf } from '../../browse/statement.ts'
 import { liveArtifact } from '../access/access.ts'
-import { lineStream } from '../body/lines.ts'
-import { watchIdle } from '../body/send-representation.ts'
+import { sendPieces } from '../body/lines.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { parseQuery } from '../input.ts'
 
@@ -36,13 +35,6 @@ async function attest(context: AppContext, c: AppRequest): Promise<Response> {
       yield text
     }
   })
-  // Read before the headers, so that a missing path still gets a status.
-  const first = await bundle.next()
   const headers = { 'content-type': bundleMediaType, 'cache-control': 'private, no-cache' }
-  if (c.req.method === 'HEAD') {
-    await bundle.return()
-    return new Response(null, { headers })
-  }
-  watchIdle(c, context.config.idleMs)
-  return new Response(lineStream(c, first, bundle), { headers })
+  return await sendPieces(c, bundle, { idleMs: context.config.idleMs, headers })
 }

@@ -9,10 +9,9 @@ import { parseReference } from '../../core/reference.ts'
 import { projectOf, readLive } from '../access/access.ts'
 import { artifactMessage, entryMessage } from './artifact-message.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
-import { watchIdle } from '../body/send-representation.ts'
-import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
+import { publicOrigin, type AppContext, type AppEnv } from '../context.ts'
 import { formatCursor, linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
-import { linesOf, lineStream, ndjsonType } from '../body/lines.ts'
+import { linesOf, ndjsonType, sendPieces } from '../body/lines.ts'
 
 export function createCompareRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -40,12 +39,11 @@ export function createCompareRoutes(context: AppContext): Hono<AppEnv> {
     c.header('cache-control', 'private, no-cache')
     c.header('vary', 'Accept')
     if (c.req.header('accept')?.includes(ndjsonType) === true) {
-      watchIdle(c, context.config.idleMs)
-      return await comparisonStream(
-        c,
-        { ...comparison, differences: differences.length },
-        differences,
-      )
+      const head = { ...comparison, differences: differences.length }
+      return await sendPieces(c, linesOf(comparisonLines(head, differences)), {
+        idleMs: context.config.idleMs,
+        headers: { 'content-type': ndjsonType },
+      })
     }
     // Nothing is kept between requests: each page repeats the merge, which reads no file contents.
     const first = parseOffsetCursor(query.cursor)
@@ -58,17 +56,12 @@ export function createCompareRoutes(context: AppContext): Hono<AppEnv> {
   return app
 }
 
-async function comparisonStream(
-  c: AppRequest,
+function* comparisonLines(
   head: WireComparisonHead,
   differences: readonly Difference[],
-): Promise<Response> {
-  const messages = function* (): Generator<WireComparisonHead | WireDifference> {
-    yield head
-    for (const difference of differences) yield differenceMessage(difference)
-  }
-  const lines = linesOf(messages())
-  return c.body(lineStream(c, await lines.next(), lines), 200, { 'content-type': ndjsonType })
+): Generator<WireComparisonHead | WireDifference> {
+  yield head
+  for (const difference of differences) yield differenceMessage(difference)
 }
 
 function differenceMessage({ kind, before, after }: Difference): WireDifference {

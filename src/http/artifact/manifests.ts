@@ -12,9 +12,9 @@ import { limits } from '../../core/limits.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { liveArtifact } from '../access/access.ts'
 import { entryMessage } from './artifact-message.ts'
-import { preconditionStatus, watchIdle } from '../body/send-representation.ts'
+import { preconditionStatus } from '../body/send-representation.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
-import { linesOf, lineStream, ndjsonType } from '../body/lines.ts'
+import { linesOf, ndjsonType, sendPieces } from '../body/lines.ts'
 import { formatCursor, linkNext, parseOffsetCursor, parsePathCursor, parseQuery } from '../input.ts'
 
 export function createManifestRoutes(context: AppContext): Hono<AppEnv> {
@@ -86,23 +86,23 @@ async function manifestStream(
   const tag = etag(artifact, directory === '' ? '' : `;${encodeURIComponent(directory)}`)
   const unread = preconditionResponse(c, tag)
   if (unread !== undefined) return unread
-  const lines = linesOf(messages(walkSubtree(context.metadata, artifact.id, directory)))
-  // Read before the headers, so that an immediate failure or a missing path still gets a status.
-  const first = await lines.next()
-  if (first.done === true && directory !== '') throw noSuchPath(artifact, directory)
   const headers = { 'content-type': ndjsonType, ...cacheHeaders(tag) }
-  if (c.req.method === 'HEAD') {
-    await lines.return()
-    return new Response(null, { headers })
-  }
-  watchIdle(c, context.config.idleMs)
-  return new Response(lineStream(c, first, lines), { headers })
+  const lines = linesOf(messagesOf(context, artifact, directory))
+  return await sendPieces(c, lines, { idleMs: context.config.idleMs, headers })
 }
 
-async function* messages(
-  entries: AsyncIterable<ListedEntry>,
+/** Errors: not_found, in place of the first entry. */
+async function* messagesOf(
+  { metadata }: AppContext,
+  artifact: Artifact,
+  directory: string,
 ): AsyncGenerator<WireEntry, void, undefined> {
-  for await (const listed of entries) yield entryMessage(listed)
+  let isMissing = directory !== ''
+  for await (const listed of walkSubtree(metadata, artifact.id, directory)) {
+    isMissing = false
+    yield entryMessage(listed)
+  }
+  if (isMissing) throw noSuchPath(artifact, directory)
 }
 
 /** The tree digest; other views of the same manifest add a suffix. */

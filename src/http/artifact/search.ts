@@ -17,10 +17,9 @@ import type { Artifact, ArtifactFilter } from '../../metadata/metadata.ts'
 import { entryMessage, instant } from './artifact-message.ts'
 import { filterFor } from './artifacts.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
-import { watchIdle } from '../body/send-representation.ts'
 import type { AppContext, AppEnv } from '../context.ts'
 import { formatCursor, parseNumbersCursor, parseQuery } from '../input.ts'
-import { lineStream, ndjsonType } from '../body/lines.ts'
+import { ndjsonType, sendPieces } from '../body/lines.ts'
 import { walkArtifacts } from './walk-artifacts.ts'
 
 export function createSearchRoutes(context: AppContext): Hono<AppEnv> {
@@ -41,10 +40,8 @@ export function createSearchRoutes(context: AppContext): Hono<AppEnv> {
     const search = { globs, limit, from, msMax, signal }
     const lines =
       filter === null ? end(null) : linesOf(context, searchNewest(context, filter, search))
-    const first = await lines.next()
-    watchIdle(c, idleMs)
     const headers = { 'content-type': ndjsonType, 'cache-control': 'private, no-cache' }
-    return c.body(lineStream(c, first, lines), 200, headers)
+    return await sendPieces(c, lines, { idleMs, headers })
   })
   return app
 }

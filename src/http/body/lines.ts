@@ -1,7 +1,8 @@
-/** Listings as NDJSON bodies of unknown length. */
+/** Bodies of unknown length, most of them NDJSON listings. */
 import { asError } from '../../core/errors.ts'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { type AppRequest, outgoingOf } from '../context.ts'
+import { watchIdle } from './send-representation.ts'
 
 export const ndjsonType = 'application/x-ndjson'
 
@@ -20,9 +21,25 @@ export async function* linesOf(
   if (pending !== '') yield encoder.encode(pending)
 }
 
-/** The length is unknown before the first byte, so a failure part-way destroys the connection:
- *  otherwise chunked encoding would end as if the listing were complete. */
-export function lineStream(
+/** Sends pieces as they are made. Reads the first one before sending headers, so that an immediate
+ *  failure still gets a status. */
+export async function sendPieces(
+  c: AppRequest,
+  pieces: AsyncGenerator<Uint8Array, void, undefined>,
+  { idleMs, headers }: { idleMs: number; headers: Record<string, string> },
+): Promise<Response> {
+  const first = await pieces.next()
+  if (c.req.method === 'HEAD') {
+    await pieces.return()
+    return c.body(null, 200, headers)
+  }
+  watchIdle(c, idleMs)
+  return c.body(streamOf(c, first, pieces), 200, headers)
+}
+
+/** A failure part-way destroys the connection: otherwise chunked encoding would end as if the body
+ *  were complete. */
+function streamOf(
   c: AppRequest,
   first: IteratorResult<Uint8Array, void>,
   rest: AsyncGenerator<Uint8Array, void, undefined>,
