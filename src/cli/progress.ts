@@ -92,7 +92,8 @@ export function createProgressLines(stderr: NodeJS.WritableStream): (line: () =>
   }
 }
 
-function formatRetry(failure: unknown): string {
+/** A line that reports an error after which the operation is retried. */
+export function formatRetry(failure: unknown): string {
   const reason = failure instanceof Error ? failure.message : String(failure)
   return `trove: ${printable(reason)}; retrying\n`
 }

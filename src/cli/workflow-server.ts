@@ -6,7 +6,10 @@ import { findKeys, openKeys, type Keys } from '../auth/key.ts'
 import { grantOf, type TokenRequest } from '../auth/token-request.ts'
 import { mintToken } from '../auth/tokens.ts'
 import { requestJson, type ServerAccess } from '../client/transport/http.ts'
+import { NetworkError } from '../client/transport/network-error.ts'
+import { untilThrough } from '../client/transport/retry.ts'
 import { readServerConfig } from '../config.ts'
+import { hasCode } from '../core/errors.ts'
 import type { HttpProxy } from '../core/http-proxy.ts'
 import { dayMs } from '../core/units.ts'
 import { createLog } from '../log.ts'
@@ -93,4 +96,20 @@ function mintThrough(server: ServerAccess): RunServer['mint'] {
     const asked = { method: 'POST' as const, path, json: request, repeatable: true }
     return (await requestJson<WireToken>(server, asked, ['token'])).token
   }
+}
+
+/** Returns a `mint` that waits for a server that is restarting, usually for some twenty seconds, so
+ *  that a restart does not fail the job that starts just then. Errors: those of `server.mint`, the
+ *  signal's. */
+export function mintAcrossRestarts(
+  server: Pick<RunServer, 'mint'>,
+  { signal, onRetry }: { signal: AbortSignal; onRetry(error: unknown): void },
+): RunServer['mint'] {
+  return async (request) =>
+    await untilThrough(async () => await server.mint(request), {
+      isPassing: (error) =>
+        error instanceof NetworkError || hasCode(error, 'shutting_down') || hasCode(error, 'busy'),
+      onRetry,
+      signal,
+    })
 }

@@ -19,13 +19,14 @@ import { type FlagValues, serverFlags, takeOperands, UsageError } from '../argum
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
 import { createRoom, flush, formatJson, write } from '../output.ts'
+import { formatRetry } from '../progress.ts'
 import type { RunRecorder } from '../run-recorder.ts'
 import { serverContext } from '../server-access.ts'
 import { formatIgnored, formatPlan } from '../workflow-plan.ts'
 import { openRecord, type RunClaims } from '../workflow-record.ts'
 import { noCommit, readRepository } from '../workflow-repository.ts'
 import { readSecrets } from '../workflow-secrets.ts'
-import { openRunServer, type RunServer } from '../workflow-server.ts'
+import { mintAcrossRestarts, openRunServer, type RunServer } from '../workflow-server.ts'
 
 const flags = {
   ...serverFlags,
@@ -136,9 +137,13 @@ async function runOrShow(
     // can contain secrets.
     const workDirectory = await mkdtemp(join(tmpdir(), `trove-run-${runId}-`))
     if (given.keep) await write(stderr, `job directories: ${workDirectory}\n`)
+    const mint = mintAcrossRestarts(server, {
+      signal,
+      onRetry: (error) => void stderr.write(formatRetry(error)),
+    })
     const bound = {
       workDirectory,
-      ...withServer(options, server, claims),
+      ...withServer(options, { ...server, mint }, claims),
       sinks,
       room: createRoom(stdout),
       signal,
