@@ -19,9 +19,9 @@ export const packState = { filling: 0, whole: 1, dead: 2 } as const
 export const packDeadBytes =
   'size_bytes - live_bytes - (size_bytes - copy_bytes) * live_count / copy_count'
 
-/** SQL that is true for packs with live copies of which more than one part in `parts` is dead.
- *  SQLite uses the partial index only for exactly these terms; there are two, for 2 and for 20
- *  parts. */
+/** SQL that is true for packs with live copies whose dead bytes are more than one part in `parts`
+ *  of the pack. SQLite uses a partial index only for exactly these terms; there is one for 2 parts
+ *  and one for 20. */
 export function isDeadBeyond(parts: 2 | 20): string {
   return `state = 1 AND live_count > 0
   AND (${packDeadBytes}) * ${parts} - size_bytes > 0`

@@ -115,7 +115,7 @@ export const limits = {
   /** Stored streams, and named files and parts, of one delta request: about 300 bytes each. */
   fetchedStreamsMax: 200_000,
 
-  /** Newest runs of a project scanned for workflows, events and branches to offer: 15 ms a list. */
+  /** Newest runs of a project scanned for workflows, events and branches to offer, 15 ms each. */
   runFactsLookedAt: 16_384,
   listPageDefault: 50,
   listPageMax: 200,

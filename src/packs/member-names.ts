@@ -7,7 +7,7 @@ import { type Digest, digestToBytes } from '../core/digest.ts'
 export const memberNameBytesMax = 30
 
 const prefixBytes = 16
-/** A slot has three words: two words of the digest and the number of occurrences (0: the slot is
+/** A slot is three words, 12 bytes: two of the digest and the number of occurrences (0: the slot is
  *  free). */
 const slotWords = 3
 
