@@ -152,7 +152,7 @@ const projectPolicy = {
   }),
   keepLatest: z.array(z.string().max(512)).max(limits.keepLatestMax).nullable().meta({
     description:
-      'Globs of `BRANCH/NAME`: the latest artifact that matches does not expire until a newer one is uploaded.',
+      'Globs of `BRANCH/NAME`: the latest artifact of each matching branch and name does not expire until a newer one is uploaded.',
   }),
   retentionDays: retentionDays.meta({ description: 'Retention of uploads that request none.' }),
   retentionMinDays: retentionDays,
@@ -249,7 +249,7 @@ export const currentTokenSchema = z
     run: id.nullable(),
     attempt: id.nullable(),
     job: z.string().nullable(),
-    session: z.boolean().meta({ description: 'Of a browser.' }),
+    session: z.boolean().meta({ description: "Whether it is a browser's session." }),
     expiresAt: instant,
     serverVersion: z.string(),
   })

@@ -89,7 +89,7 @@ export const adminRoutes: readonly ApiRoute[] = [
     path: auditPath,
     operationId: 'readAudit',
     summary:
-      'The audit log: artifacts deleted, pinned or replaced, settings changed, tokens minted or revoked, maintenance started by hand; newest first. Requires scope write, or admin for all projects.',
+      'The audit log: who deleted, kept, replaced or changed what, minted or revoked which token, or started maintenance by hand; newest first. Requires scope write, or admin for all projects.',
     query: auditQuery,
     responses: { 200: json('A page of audit log entries.', auditSchema) },
   },

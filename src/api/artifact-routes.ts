@@ -170,8 +170,8 @@ export const artifactRoutes: readonly ApiRoute[] = [
     path: `${apiRoot}/artifacts/{id}/history`,
     operationId: 'readFileHistory',
     summary:
-      'Versions of one file in this artifact and those before it with its name and branch. Needs a token that reads the ' +
-      'whole project.',
+      'Versions of one file in this artifact and those before it with its name and branch. Requires a token that ' +
+      'can read the whole project.',
     query: historyQuery,
     responses: {
       200: json(
@@ -195,7 +195,8 @@ export const artifactRoutes: readonly ApiRoute[] = [
     method: 'get',
     path: attestationKeysPath,
     operationId: 'readAttestationKeys',
-    summary: 'Public keys for verifying attestations, as PEM, newest first. Requires no token.',
+    summary:
+      'Public keys for verifying attestations, as PEM, that of the current signing key first. Requires no token.',
     isOpen: true,
     responses: { 200: bytes('The keys.', 'application/x-pem-file') },
   },

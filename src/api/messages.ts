@@ -157,7 +157,7 @@ export const historySchema = z
       z
         .object({
           entry: entrySchema.nullable().meta({
-            description: 'A file or symlink; null where the artifacts have neither at the path.',
+            description: 'A file or symlink; null if the artifacts have neither at the path.',
           }),
           newest: artifactSchema,
           oldest: artifactSchema.meta({ description: 'The artifact in which it appeared.' }),

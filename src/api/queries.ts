@@ -118,7 +118,7 @@ export const fileQuery = z.strictObject({
     .meta({ description: 'Sends the file as an attachment under its own name.' }),
 })
 
-/** Of requests whose parameters are in the body. */
+/** The query of requests that carry their other parameters in the body. */
 export const bodyQuery = z.strictObject({ dryRun: flag.default(false) })
 
 export const archiveQuery = z.strictObject({
