@@ -1,5 +1,5 @@
 /** Bundles browser modules and the style sheet into `dist/src/web/assets`. Each file name
- *  contains a hash of the content, so browsers may cache it for ever; `manifest.json` maps
+ *  contains a hash of the content, so browsers may cache it forever; `manifest.json` maps
  *  source names to file names. */
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'

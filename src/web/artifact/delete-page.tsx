@@ -37,7 +37,7 @@ const freelyDeletedMax = 100
 /** Why a word must be typed to delete these artifacts; undefined where it need not. */
 function whyWord(artifacts: Artifact[]): string | undefined {
   if (artifacts.length > freelyDeletedMax)
-    return `These are more than ${freelyDeletedMax} artifacts.`
+    return `More than ${freelyDeletedMax} artifacts are selected.`
   if (!artifacts.some(({ pinned }) => pinned)) return undefined
   return artifacts.length === 1 ? 'This artifact is marked Keep.' : 'Some are marked Keep.'
 }

@@ -39,7 +39,7 @@ export function AuditPage(view: AuditView): Html {
       />
       <p class="quiet">
         Entries are kept for {historyDays} days (TROVE_HISTORY_DAYS). Artifacts that expire are not
-        listed, since nobody acted; nor are job tokens that live for less than a day.
+        listed, since nobody acted; nor are job tokens that live for at most a day.
       </p>
     </>
   )

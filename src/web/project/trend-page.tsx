@@ -90,7 +90,7 @@ function Trend(view: TrendView & { artifacts: Artifact[]; isCut: boolean }) {
   if (artifacts.length === 0) {
     return (
       <p>
-        No artifact has this name on this branch, apart from pull requests.{' '}
+        No artifact has this name on this branch; artifacts of pull requests do not count.{' '}
         <a href={trendsPath(project.name)}>Choose another</a>
       </p>
     )
