@@ -153,8 +153,7 @@ async function readBounded(path: string, bytesMax: number): Promise<string> {
     if (stats.size > bytesMax)
       throw new Error(`the file has ${stats.size} bytes, the limit is ${bytesMax}`)
     const bytes = await buffer(file.createReadStream({ end: bytesMax, autoClose: false }))
-    if (bytes.length > bytesMax)
-      throw new Error(`the file has more than ${bytesMax} bytes, the limit`)
+    if (bytes.length > bytesMax) throw new Error(`the file exceeds the limit of ${bytesMax} bytes`)
     return bytes.toString()
   } finally {
     await file.close()

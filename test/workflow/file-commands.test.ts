@@ -84,7 +84,7 @@ test('reading neither blocks nor runs forever when a step replaces its files', a
   const commands = await readCommandFiles(files)
   expect(commands.path).toEqual([])
   expect(commands.faults).toEqual([
-    `Unable to process file command 'GITHUB_ENV': the file has more than ${bounds.commandFileBytesMax} bytes, the limit`,
+    `Unable to process file command 'GITHUB_ENV': the file exceeds the limit of ${bounds.commandFileBytesMax} bytes`,
     "Unable to process file command 'GITHUB_OUTPUT': not a file",
     "Unable to process file command 'GITHUB_STATE': not a file",
   ])
