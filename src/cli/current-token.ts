@@ -1,4 +1,4 @@
-/** What a server says of the token of a command, and that in words. */
+/** Asks a server about the token of a command, and puts the answer into words. */
 import type { WireCurrentToken } from '../api/admin-messages.ts'
 import { minuteOf } from '../api/audit-words.ts'
 import { currentTokenPath } from '../api/paths.ts'
@@ -8,7 +8,8 @@ import { hasCode, storeError } from '../core/errors.ts'
 import { counted } from '../core/units.ts'
 import { printable } from './output.ts'
 
-/** Errors: unauthenticated; not_found (a server that is too old to tell); those of `requestJson`. */
+/** Errors: unauthenticated; not_found if the server is too old to answer; those of
+ *  `requestJson`. */
 export async function readCurrentToken(
   server: ServerAccess,
   signal: AbortSignal,
@@ -25,13 +26,14 @@ export async function readCurrentToken(
   }
 }
 
-/** For a refused token an error that says which one is refused, and by whom, before the server's reason; others as they are. */
+/** Puts `what` (which token was refused, and by whom) before the server's reason, if the error is a
+ *  refused token. Returns other errors unchanged. */
 export function refusedToken(error: unknown, what: string): unknown {
   if (!hasCode(error, 'unauthenticated')) return error
   return storeError('unauthenticated', `${what}: ${error.message}`, error.details)
 }
 
-/** The fields become text on a terminal and in a file. Errors: AnswerError, ProxyRefusal. */
+/** Checks the fields that are printed or stored. Errors: AnswerError, ProxyRefusal. */
 function checked(server: ServerAccess, token: WireCurrentToken): WireCurrentToken {
   const { id, scope, project, run, attempt, job, expiresAt, serverVersion } = token
   const texts = [id, scope, expiresAt, serverVersion, project ?? '', job ?? '']
@@ -61,7 +63,7 @@ export function expiryWords({ expiresAt }: { expiresAt: string }, now: number): 
   return `${minuteOf(new Date(at).toISOString())} (${fromNow(at - now)})`
 }
 
-/** `in 5 hours`, `3 days ago`: the nearest whole number of the largest unit of which there are at least two. */
+/** `in 5 hours`, `3 days ago`: rounded, in the largest unit of which there are at least two. */
 function fromNow(ms: number): string {
   const seconds = Math.round(Math.abs(ms) / 1000)
   const unit = units.find(([, length]) => seconds >= 2 * length) ?? units.at(-1)!
@@ -76,7 +78,8 @@ const units: [noun: string, seconds: number][] = [
   ['second', 1],
 ]
 
-/** What the token may do. A scope of a newer server is named and not explained. Harmless on a terminal. */
+/** What the token may do. An unknown scope, from a newer server, is named without an explanation.
+ *  Harmless on a terminal. */
 export function permissionWords({ scope, project, run, attempt, job }: WireCurrentToken): string {
   const place = `run ${run}, attempt ${attempt}, as job ${job}`
   const words: Record<string, string> = {

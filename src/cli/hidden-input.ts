@@ -9,8 +9,9 @@ const eraseCharacter = ['\b', '\u007f']
 /** Ctrl-U and Ctrl-W: a token has no words. */
 const eraseLine = ['\u0015', '\u0017']
 
-/** The line that is typed or pasted. The terminal is in raw mode meanwhile, so keys arrive as characters and Ctrl-C sends no
- *  signal. Errors: AbortError, also for Ctrl-C; UsageError for a line that is too long or absent. */
+/** Returns the line that is typed or pasted. The terminal is in raw mode meanwhile: keys arrive as
+ *  characters, and Ctrl-C sends no signal. Errors: AbortError, also for Ctrl-C; UsageError for a
+ *  line that is too long or absent. */
 export async function readHiddenLine(
   stdin: NodeJS.ReadStream,
   ask: () => Promise<void>,

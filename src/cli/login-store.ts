@@ -1,6 +1,6 @@
-/** Changes the file that `trove login` stores tokens in. As git changes its index: whoever creates `logins.json.lock` may
- *  write, writes the new content into it, and renames it into place. The steps take milliseconds, and nobody waits for a network
- *  while holding the lock. */
+/** Changes the file in which `trove login` stores tokens, the way git changes its index: whoever
+ *  creates `logins.json.lock` may write, writes the new content into it, and renames it into place.
+ *  The lock is held for milliseconds, never during a request. */
 import { chmodSync, closeSync, fsyncSync, openSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -11,11 +11,12 @@ import { formatLogins, type Login, type Logins, readLogins } from '../logins.ts'
 import { makeDirectories } from '../make-directories.ts'
 import { ConfigError } from '../settings.ts'
 
-/** A lock this old was left by a process that was killed. Windows may need 10 s for a rename (`client/files/system.ts`). */
+/** A lock this old was left by a process that was killed. A rename may take 10 s on Windows
+ *  (`client/files/system.ts`). */
 const staleMs = 15_000
 const pauseMs = 20
 
-/** Where logins are stored. Errors: ConfigError without a home. */
+/** Where logins are stored. Errors: ConfigError without a home directory. */
 export function requireLoginsFile(path: string | null = readLoginsFile()): string {
   if (path !== null) return path
   throw new ConfigError([
@@ -25,8 +26,9 @@ export function requireLoginsFile(path: string | null = readLoginsFile()): strin
   ])
 }
 
-/** Replaces what `path` stores by what `change` makes of it, readable only by the user; no two calls at once lose each other's
- *  changes. Removes the file when no login is left. Errors: FileError, those of `readLogins`. */
+/** Replaces the logins in `path` by those that `change` returns. Only the user can read the
+ *  file; it is removed when no login is left. Concurrent calls do not lose each other's changes.
+ *  Errors: FileError, those of `readLogins`. */
 export async function changeLogins(
   path: string,
   change: (before: Logins) => Logins,
@@ -52,7 +54,7 @@ export async function changeLogins(
   }
 }
 
-/** Whether a login is left. Closes `file`. */
+/** Returns whether a login is left. Closes `file`. */
 function writeChange(path: string, file: number, change: (before: Logins) => Logins): boolean {
   try {
     const after = change(readLogins(path))
@@ -65,12 +67,13 @@ function writeChange(path: string, file: number, change: (before: Logins) => Log
   }
 }
 
-/** With the login of a server added or replaced, which becomes the default. */
+/** Adds or replaces the login of a server, which becomes the default. */
 export function withLogin({ byUrl }: Logins, url: string, login: Login): Logins {
   return { defaultUrl: url, byUrl: new Map([...byUrl, [url, login]]) }
 }
 
-/** Without the login of a server. If it was the default, the last one that is left becomes the default. */
+/** Removes the login of a server. If that was the default and one other is left, the other becomes
+ *  the default. */
 export function withoutLogin({ defaultUrl, byUrl }: Logins, url: string): Logins {
   const left = new Map(byUrl)
   left.delete(url)

@@ -1,4 +1,5 @@
-/** `trove completion`: a script for a shell, which then completes commands, flags and their values. */
+/** `trove completion`: prints a script with which a shell completes commands, flags and their
+ *  values. */
 import { choice, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { bashCompletion } from '../completion/bash.ts'

@@ -1,4 +1,5 @@
-/** `trove login`: stores a token for a server, so that commands on this machine need no variables. */
+/** `trove login`: stores a token for a server, so that commands on this machine need no
+ *  variables. */
 import type { WireCurrentToken } from '../../api/admin-messages.ts'
 import type { ClientConfig } from '../../client-config.ts'
 import { readCommandConfig } from '../../config.ts'

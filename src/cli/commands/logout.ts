@@ -81,7 +81,8 @@ async function forgetAll(invocation: Invocation<typeof flags>, path: string): Pr
   if (failures.length > 0) throw failures[0]
 }
 
-/** What to say of it. Errors: those of `requestJson`; not when the server no longer knows the token. */
+/** Returns the words to print. A token that the server no longer knows is no error. Errors:
+ *  those of `requestJson`. */
 async function revoke(url: string, token: string, signal: AbortSignal): Promise<string> {
   const { proxy, idleMs } = readCommandConfig({ url })
   const path = revocationPath()

@@ -76,7 +76,7 @@ async function revokeOne(
     run !== null && `, run ${run}`,
     job !== null && `, job ${printable(job)}`,
   ]
-  const summary = `revoked a token of scope ${scope}${of.filter(Boolean).join('')}, valid until ${expiresAt}`
+  const summary = `revoked a token of scope ${scope}${of.filter(Boolean).join('')}, which would have expired at ${expiresAt}`
   return { revoked, summary }
 }
 

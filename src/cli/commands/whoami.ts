@@ -1,4 +1,5 @@
-/** `trove whoami`: which server and token commands use, where both come from, and what the token may do. */
+/** `trove whoami`: which server and token commands use, where both come from, and what the token
+ *  may do. */
 import type { WireCurrentToken } from '../../api/admin-messages.ts'
 import type { ClientConfig, TokenSource, UrlSource } from '../../client-config.ts'
 import { storeError } from '../../core/errors.ts'

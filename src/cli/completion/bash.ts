@@ -7,8 +7,9 @@ import {
   valuedFlags,
 } from './command-shape.ts'
 
-/** Words are taken from the line, since bash cuts its own at `=`, `:` and `@`, which flags and REFs contain. Files are left to
- *  readline, which quotes them: `-o default` completes them where a function finds nothing, unless `compopt` (bash 4) forbids it. */
+/** The script splits the line itself, since bash also splits words at `=`, `:` and `@`, which flags
+ *  and REFs contain. It leaves files to readline, which quotes them: with `-o default`, readline
+ *  completes files when the function finds nothing, unless `compopt` (bash 4) turns that off. */
 export function bashCompletion(commands: CommandShape[]): string {
   const names = commands.map(({ name }) => name)
   return `# Completion of trove for bash, made by \`trove completion bash\`.

@@ -1,8 +1,9 @@
-/** What the completion of a shell must know of each command, read from its definition. */
+/** What shell completion needs to know of each command, read from its definition. */
 import { commonFlags, type Flags } from '../arguments.ts'
 import type { Command, Commands } from '../command.ts'
 
-/** What a word may be: one of `words`, a path, a directory, or (null) nothing that a shell can know, such as a REF. */
+/** What a word may be: one of `words`, a path, a directory, or (null) something a shell cannot
+ *  know, such as a REF. */
 export type Completion = { words: readonly string[] } | 'files' | 'directories' | null
 
 export interface FlagShape {
@@ -31,7 +32,7 @@ export interface CommandShape {
   operands: OperandShape[]
 }
 
-/** Loads every command. In the order of help. */
+/** Loads every command. The order is that of help. */
 export async function commandShapes(commands: Commands): Promise<CommandShape[]> {
   return await Promise.all(
     Object.entries(commands).map(async ([name, { summary, load }]) => {
@@ -55,7 +56,7 @@ function flagShapes(own: Flags): FlagShape[] {
   }))
 }
 
-/** Reads `NAME PATH...`, `REF [DIR|FILE]`, `REF --in TIME`: flags that are named there are no operands. */
+/** Reads `NAME PATH...`, `REF [DIR|FILE]`, `REF --in TIME`. Flags in this text are not operands. */
 function operandShapes(operands: Command['operands']): OperandShape[] {
   const words = operands.replaceAll(/--\S+ \S+/g, '').match(/\S+/g) ?? []
   return words.map((word) => {
@@ -73,7 +74,7 @@ function operandShapes(operands: Command['operands']): OperandShape[] {
 const fileLabels: ReadonlySet<string> = new Set(['FILE', 'WORKFLOW.yml'])
 const directoryLabels: ReadonlySet<string> = new Set(['DIR', 'DEST'])
 
-/** By how help calls it. Words in small letters stand for themselves. */
+/** Goes by the label in help. Lower-case words stand for themselves. */
 function ofLabel(label: string): Completion {
   const alternatives = label.split('|')
   if (alternatives.every((each) => /^[a-z-]+$/.test(each))) return { words: alternatives }
@@ -81,7 +82,7 @@ function ofLabel(label: string): Completion {
   return alternatives.some((each) => directoryLabels.has(each)) ? 'directories' : null
 }
 
-/** The spellings of flags that a value follows. */
+/** The spellings of flags that take a value. */
 export function valuedFlags({ flags }: CommandShape): string[] {
   return flags.filter(({ value }) => value !== undefined).flatMap(spellings)
 }
@@ -90,5 +91,5 @@ export function spellings({ short, long }: FlagShape): string[] {
   return short === undefined ? [long] : [short, long]
 }
 
-/** Words that stand in the place of a command. */
+/** Words that can stand in the place of a command. */
 export const furtherWords = ['help', 'version'] as const
