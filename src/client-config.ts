@@ -79,8 +79,8 @@ export function clientConfigOf(
   const source = new Settings(env)
   const number = (flag: string, text: string | undefined, ...names: string[]): number | null =>
     source.positiveInteger(flag, text, names)
-  // An empty flag counts as absent: a job without a branch may still pass `--branch
-  // "$BRANCH_NAME"`.
+  // An empty flag counts as absent: a job without a branch may still pass
+  // `--branch "$BRANCH_NAME"`.
   const first = (flag: string | undefined, ...names: string[]): string | null =>
     (flag === '' ? undefined : flag) ??
     names.map((name) => source.text(name)).find((text) => text !== undefined) ??

@@ -259,8 +259,9 @@ export function readClientConfig(
   return clientConfigOf(flags, env)
 }
 
-/** The same for a command of a user: what `trove login` stored counts where neither flags nor environment name a server or a
- *  token. Errors: ConfigError, also for a logins file that is needed and cannot be used. */
+/** Like `readClientConfig`, for commands that users run: without a server or token in flags and
+ *  environment, it uses what `trove login` stored. Errors: ConfigError, also for a logins file that
+ *  is needed and cannot be used. */
 export function readCommandConfig(
   flags: ClientFlags = {},
   env: Environment = process.env,
@@ -269,7 +270,7 @@ export function readCommandConfig(
   return clientConfigOf(flags, env, () => (logins ??= readLogins(loginsFile(env))))
 }
 
-/** Where `trove login` stores tokens. Null without a home. */
+/** Where `trove login` stores tokens. Null without a home directory. */
 export function readLoginsFile(env: Environment = process.env): string | null {
   return loginsFile(env)
 }

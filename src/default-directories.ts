@@ -1,4 +1,4 @@
-/** Default locations of data and cache. */
+/** Default locations of data, cache and logins. */
 import { existsSync } from 'node:fs'
 import { isAbsolute, join, posix, win32 } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -18,8 +18,8 @@ export function defaultCacheDir(env: Environment): string | null {
   return xdg(env, 'XDG_CACHE_HOME', '.cache')
 }
 
-/** The file in which `trove login` stores tokens; null without a home directory. `place` defaults to
- *  that of the process. */
+/** The file in which `trove login` stores tokens; null without a home directory. `place` defaults
+ *  to this process. */
 export function loginsFile(
   env: Environment,
   place: { platform: string; home: string | null } = {

@@ -1,5 +1,5 @@
-/** Tokens that `trove login` stored, in a file of the user: one per server, keyed by its origin. Reading only; `cli/login-store.ts`
- *  changes the file. */
+/** Reads the tokens that `trove login` stored in a file of the user: one per server, keyed by its
+ *  origin. `cli/login-store.ts` changes the file. */
 import { closeSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
 import { ConfigError } from './settings.ts'
 
@@ -15,7 +15,7 @@ export interface Login {
 export interface Logins {
   /** Origin of the server that commands use when no flag and no variable names one. */
   readonly defaultUrl: string | null
-  /** By origin, without a trailing slash. A token is only ever sent to the origin it is stored under. */
+  /** By origin, without a trailing slash. A token is sent only to the origin it is stored under. */
   readonly byUrl: ReadonlyMap<string, Login>
 }
 
@@ -24,8 +24,9 @@ export const noLogins: Logins = { defaultUrl: null, byUrl: new Map() }
 const formatVersion = 1
 const fileBytesMax = 1024 * 1024
 
-/** No logins where there is no file, or no directory for one (`path` null). On Windows files have no mode to check; its
- *  profile directories are private. Errors: ConfigError that names the file: unreadable, malformed, or readable by others. */
+/** Returns no logins if there is no file, or no directory for one (`path` null). On Windows, files
+ *  have no mode to check; profile directories there are private. Errors: ConfigError that names the
+ *  file: it is unreadable, malformed, or accessible to others. */
 export function readLogins(path: string | null, platform: string = process.platform): Logins {
   if (path === null) return noLogins
   const text = readPrivateFile(path, platform !== 'win32')
@@ -88,7 +89,8 @@ function parseLogins(path: string, text: string): Logins {
   return { defaultUrl, byUrl }
 }
 
-/** Undefined for what is no JSON. The parser's message is dropped, because it quotes the text, which holds tokens. */
+/** Undefined for text that is not JSON. The parser's message is dropped, because it quotes the
+ *  text, which holds tokens. */
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)

@@ -1,4 +1,5 @@
-/** The history of a path: which versions of a file the artifacts of one name had, and since when. */
+/** The history of a path: the versions of a file in the artifacts of one name, each with its first
+ *  artifact. */
 import { hasCode, storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Artifact, ComparedEntry, Metadata } from '../metadata/metadata.ts'
@@ -8,7 +9,7 @@ import { sameNameAs } from './previous.ts'
 
 /** Consecutive artifacts with the same content and mode at the path. */
 export interface FileVersion {
-  /** A file or symlink; null where the artifacts have neither at the path. */
+  /** A file or symlink; null if the artifacts have neither at the path. */
   found: ComparedEntry | null
   newest: Artifact
   /** The artifact with which the version appeared, as far as live artifacts tell. */

@@ -226,8 +226,8 @@ export function createOpenedDirectories(root: string): OpenedDirectories {
   }
 }
 
-/** Rejects a deletion that would remove a Git repository. Uploads leave `.git` out by default, so an
- *  artifact of a checkout does not have it, and unpushed work would be lost. Errors: FileError. */
+/** Rejects a deletion that would remove a Git repository. Uploads leave out `.git` by default,
+ *  so the artifact of a checkout lacks it, and unpushed work would be lost. Errors: FileError. */
 export function refuseRepositories({ root, extras }: Destination): void {
   const repository = extras.find((path) => path === '.git' || path.endsWith('/.git'))
   if (repository === undefined) return
