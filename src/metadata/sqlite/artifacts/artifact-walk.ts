@@ -1,20 +1,6 @@
 /** Walks artifacts. The number to walk grows with the store even when a filter matches only a
  *  few, so the walk goes in stretches. */
-import {
-  type SQL,
-  and,
-  asc,
-  desc,
-  eq,
-  gt,
-  gte,
-  inArray,
-  isNotNull,
-  isNull,
-  lt,
-  lte,
-  sql,
-} from 'drizzle-orm'
+import { type SQL, and, eq, gt, inArray, isNotNull, isNull, lt, sql } from 'drizzle-orm'
 import { artifacts } from '../../../../schema/artifacts.ts'
 import { runs } from '../../../../schema/runs.ts'
 import type { ArtifactFilter } from '../../metadata.ts'
@@ -39,40 +25,19 @@ export type Walk = (filter: ArtifactFilter, order: WalkOrder, visit: Visit) => P
 const runsMax = 50
 
 export function createWalk(connection: Connection): Walk {
-  const { orm } = connection
   const findFew = createFewFinder(connection)
 
   return async (filter, { direction, after }, visit) => {
-    const [isBehind, isUpTo, order] = direction === 'up' ? [gt, lte, asc] : [lt, gte, desc]
-    const behind = (id: number | undefined): SQL | undefined =>
-      id === undefined ? undefined : isBehind(artifacts.id, id)
     const few = findFew(filter)
     if (few !== undefined) {
-      for (const condition of few) visit(and(condition, behind(after)))
+      const isBehind = direction === 'up' ? gt : lt
+      const rest = after === undefined ? undefined : isBehind(artifacts.id, after)
+      for (const condition of few) visit(and(condition, rest))
       return
     }
+    const first = after ?? (direction === 'up' ? filter.afterId : filter.beforeId)
     for (const index of indexesFor(filter)) {
-      await inStretches(connection, {
-        // Always after some id, so that SQLite walks by id where there is no other condition.
-        after:
-          after ??
-          (direction === 'up'
-            ? (filter.afterId ?? 0)
-            : (filter.beforeId ?? Number.MAX_SAFE_INTEGER)),
-        findEnd: (last, rows) =>
-          orm
-            .select({ id: artifacts.id })
-            .from(artifacts)
-            .where(and(index, behind(last)))
-            .orderBy(order(artifacts.id))
-            .limit(1)
-            .offset(rows - 1)
-            .get()?.id,
-        visit: (last, end) =>
-          visit(
-            and(index, behind(last), end === undefined ? undefined : isUpTo(artifacts.id, end)),
-          ),
-      })
+      await inStretches(connection, { table: artifacts, index, direction, after: first, visit })
     }
   }
 }

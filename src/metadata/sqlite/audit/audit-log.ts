@@ -1,6 +1,6 @@
 /** The audit log: one row per transaction that performs somebody's act, written by that
  *  transaction, so that neither exists without the other. */
-import { type SQL, and, desc, eq, gt, gte, inArray, lt, lte, sql } from 'drizzle-orm'
+import { and, desc, eq, gte, inArray, lte, sql } from 'drizzle-orm'
 import { auditLog } from '../../../../schema/audit.ts'
 import type { ActKind, Actor } from '../../../core/audit.ts'
 import { limits } from '../../../core/limits.ts'
@@ -83,11 +83,6 @@ function createActList(connection: Connection): AuditMetadata['listActs'] {
   const { orm } = connection
   const withNames = createNaming(connection)
   return async ({ project, kind, since, artifactId }, { limit, before }) => {
-    const olderThan = (last: number | undefined): SQL | undefined =>
-      and(
-        project === undefined ? undefined : eq(auditLog.project, project),
-        last === undefined ? gt(auditLog.id, 0) : lt(auditLog.id, last),
-      )
     const isMatch = and(
       kind === undefined ? undefined : eq(auditLog.kind, kind),
       since === undefined ? undefined : gte(sql`+${auditLog.at}`, since),
@@ -97,21 +92,15 @@ function createActList(connection: Connection): AuditMetadata['listActs'] {
     )
     const found: (typeof auditLog.$inferSelect)[] = []
     await inStretches(connection, {
+      table: auditLog,
+      index: project === undefined ? undefined : eq(auditLog.project, project),
+      direction: 'down',
       after: before,
-      findEnd: (last, rows) =>
-        orm
-          .select({ id: auditLog.id })
-          .from(auditLog)
-          .where(olderThan(last))
-          .orderBy(desc(auditLog.id))
-          .limit(1)
-          .offset(rows - 1)
-          .get()?.id,
-      visit: (last, end) => {
+      visit: (stretch) => {
         const rows = orm
           .select()
           .from(auditLog)
-          .where(and(olderThan(last), gte(auditLog.id, end ?? 0), isMatch))
+          .where(and(stretch, isMatch))
           .orderBy(desc(auditLog.id))
           .limit(limit - found.length)
           .all()

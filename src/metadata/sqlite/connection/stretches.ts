@@ -1,27 +1,44 @@
 /** Scans many rows in statements of a millisecond or two, yielding to other calls between them. */
+import { type SQL, and, asc, desc, gt, gte, lt, lte } from 'drizzle-orm'
+import type { SQLiteColumn, SQLiteTable } from 'drizzle-orm/sqlite-core'
 import type { Connection } from './connection.ts'
 
 /** Rows of the first stretch, which is often enough, and of the longest. */
 const rowsFirst = 256
 export const stretchRowsMax = 4096
 
-/** Walks an index in which rows are ordered by id. Rows that appear or disappear during the walk
- *  may be missed or seen. */
+/** Walks the rows of `table` that meet `index`, in the order of their ids. `index` must select rows
+ *  that an index of the table has in this order. Rows that appear or disappear during the walk may
+ *  be missed or seen. */
 export async function inStretches(
-  { turn }: Pick<Connection, 'turn'>,
+  { orm, turn }: Pick<Connection, 'orm' | 'turn'>,
   walk: {
-    /** Starts after this id. */
+    table: SQLiteTable & { id: SQLiteColumn }
+    index: SQL | undefined
+    direction: 'up' | 'down'
+    /** Starts after this id; undefined starts at the first row. */
     after: number | undefined
-    /** The id of the row `rows` rows after an id; undefined when fewer rows follow. */
-    findEnd(after: number | undefined, rows: number): number | undefined
-    /** Examines the rows after one id, up to and including another; returns whether to continue. */
-    visit(after: number | undefined, end: number | undefined): boolean
+    /** Examines the rows that meet a condition; returns whether to continue. */
+    visit(stretch: SQL | undefined): boolean
   },
 ): Promise<void> {
-  let { after } = walk
+  const { table, index, direction } = walk
+  const { id } = table
+  const [isBehind, isUpTo, order] = direction === 'up' ? [gt, lte, asc] : [lt, gte, desc]
+  // Always after some id, so that SQLite walks by id where there is no other condition.
+  let after = walk.after ?? (direction === 'up' ? 0 : Number.MAX_SAFE_INTEGER)
   for (let rows = rowsFirst; ; rows = Math.min(rows * 2, stretchRowsMax)) {
-    const end = walk.findEnd(after, rows)
-    if (!walk.visit(after, end) || end === undefined) return
+    const rest = and(index, isBehind(id, after))
+    const query = orm.select({ id }).from(table).where(rest).orderBy(order(id))
+    const end = query
+      .limit(1)
+      .offset(rows - 1)
+      .get()?.id as number | undefined
+    if (end === undefined) {
+      walk.visit(rest)
+      return
+    }
+    if (!walk.visit(and(rest, isUpTo(id, end)))) return
     after = end
     await turn()
   }

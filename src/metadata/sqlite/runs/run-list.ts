@@ -19,31 +19,22 @@ export function createRunList(connection: Connection): Metadata['listRuns'] {
   const { orm } = connection
   return async (projectId, { limit, before, filter = {} }) => {
     const { branch } = filter
-    const olderThan = (last: number | undefined): SQL | undefined =>
-      and(
-        eq(runs.projectId, projectId),
-        branch === undefined ? undefined : eq(runs.branch, branch),
-        last === undefined ? undefined : lt(runs.id, last),
-      )
     const isMatch = conditionOf(filter)
     const found: Run[] = []
     await inStretches(connection, {
+      table: runs,
+      index: and(
+        eq(runs.projectId, projectId),
+        branch === undefined ? undefined : eq(runs.branch, branch),
+      ),
+      direction: 'down',
       after: before,
-      findEnd: (last, rows) =>
-        orm
-          .select({ id: runs.id })
-          .from(runs)
-          .where(olderThan(last))
-          .orderBy(desc(runs.id))
-          .limit(1)
-          .offset(rows - 1)
-          .get()?.id,
-      visit: (last, end) => {
+      visit: (stretch) => {
         const rows = orm
           .select()
           .from(runs)
           .innerJoin(projects, eq(projects.id, runs.projectId))
-          .where(and(olderThan(last), end === undefined ? undefined : gte(runs.id, end), isMatch))
+          .where(and(stretch, isMatch))
           .orderBy(desc(runs.id))
           .limit(limit - found.length)
           .all()
