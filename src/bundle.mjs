@@ -1,6 +1,7 @@
-/** Puts the command, and each thread, together into few files, in place of what the compiler made of these modules: many
- *  small modules take longer to find and to open than a small command runs (decision 32 in README.md). All other modules
- *  stay as they were compiled, for programs that import the library, and for tests. */
+/** Bundles the command and each worker thread into a few files, which replace the compiled modules:
+ *  finding and opening many small modules takes longer than a small command runs (decision 32 in
+ *  README.md). All other modules stay as compiled, for programs that import the library and for
+ *  tests. */
 import { chmodSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,8 +10,8 @@ import { build } from 'esbuild'
 const here = dirname(fileURLToPath(import.meta.url))
 const output = join(here, '..', 'dist', 'src')
 const command = join('cli', 'main')
-/** Started by their place (`program-files.ts`). The modules that start them stay as they are: programs that import those must
- *  know their errors. */
+/** Worker threads, started by file path (`program-files.ts`). The modules that start them stay
+ *  unbundled, because programs that import those must recognize their errors. */
 const threads = [
   'client/files/file-worker.ts',
   'ingest/ingest-worker.ts',
@@ -21,8 +22,8 @@ const threads = [
   'workflow/glob-worker.ts',
 ].map((path) => join(here, path))
 
-/** Native, so not put together. By `require`: Node looks through CommonJS that is imported for its exports first, in each
- *  thread anew, which takes half as long as to load it. */
+/** A native module, which cannot be bundled. Loaded by `require`: when CommonJS is imported, Node
+ *  first scans it for exports, in each thread, which takes half as long as loading it. */
 const native = 'better-sqlite3'
 const requireNative = {
   name: 'require native',
@@ -42,9 +43,9 @@ const options = {
   absWorkingDir: here,
   bundle: true,
   plugins: [requireNative],
-  // These look for files beside themselves, or are loaded by few.
+  // These read files next to themselves, or are rarely loaded.
   external: ['@actions/*', '@aws-sdk/*'],
-  // CommonJS asks for what is not here by it.
+  // CommonJS modules in the bundle load what is not bundled through `require`.
   banner: {
     js: "import { createRequire as requireFrom } from 'node:module'; const require = requireFrom(import.meta.url);",
   },
@@ -57,10 +58,11 @@ const options = {
   logLevel: 'warning',
 }
 
-// Their names hold a hash of the content, so those of the build before would stay.
+// Chunk names contain a content hash, so chunks of earlier builds would accumulate.
 rmSync(join(output, 'chunks'), { recursive: true, force: true })
 await Promise.all([
-  // Commands that are loaded when they are asked for share modules with it, which are then files of their own.
+  // Commands that are loaded on demand share modules with the entry point; shared modules become
+  // chunks.
   build({
     ...options,
     entryPoints: [join(here, `${command}.ts`)],

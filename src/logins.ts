@@ -60,8 +60,8 @@ function readPrivateFile(path: string, hasModes: boolean): string | undefined {
   }
 }
 
-/** Not where the directory is closed to this user, either: services and containers often run with the home of somebody else, or
- *  with /dev/null. */
+/** Not where the directory is closed to this user, either: services and containers often run
+ *  with the home of somebody else, or with /dev/null. */
 function isVisible(path: string): boolean {
   try {
     return statSync(path, { throwIfNoEntry: false }) !== undefined

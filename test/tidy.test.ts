@@ -160,6 +160,13 @@ describe('every file', () => {
     expect(long.map(({ path }) => path)).toEqual([])
   })
 
+  test('has comments of at most 100 columns, as the formatter wraps code', () => {
+    const isLong = (line: string): boolean =>
+      line.length > 100 && /^\s*(\/\/|\/?\*)/.test(line) && !line.includes('https://')
+    const long = code.filter(({ text }) => text.split('\n').some(isLong))
+    expect(long.map(({ path }) => path)).toEqual([])
+  })
+
   test.each([
     ['a TODO', /\b(TODO|FIXME|XXX|HACK)\b/],
     ['a default export', /^export default\b/m],

@@ -1,5 +1,6 @@
-/** `trove completion`, in the shells themselves: lines are typed with tabs, and a stand-in for `trove` shows what it was called
- *  with. bash is everywhere; zsh and fish are tried where they are installed. */
+/** `trove completion`, in the shells themselves: lines are typed with tabs, and a stand-in for
+ *  `trove` shows what it was called with. bash is everywhere; zsh and fish are tried where they
+ *  are installed. */
 import { execFile, execFileSync, spawnSync } from 'node:child_process'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -84,7 +85,8 @@ test.runIf(has('bash'))('bash completes commands, flags, their values, and files
 
 test.runIf(has('zsh'))('zsh does so too', async () => {
   const setup = `autoload -Uz compinit; compinit -u -D; source ${scriptOf('zsh')}`
-  // It joins a flag and its value by `=`, and takes the slash of a directory away when the line ends there.
+  // It joins a flag and its value by `=`, and takes the slash of a directory away when the line
+  // ends there.
   const ofZsh = expected.map((args) =>
     args.replace('[--state][', '[--state=').replaceAll('/]', ']'),
   )

@@ -1,8 +1,8 @@
 /** A store whose bytes go bad at random, against a plain map. `runDamageModel` makes random
  *  steps from a seed: uploads of random trees as tars (at several levels) and stock zips,
  *  flipped bytes, scrubs, deletes, collections. Invariants:
- *    1. a file reads as it was uploaded or fails as damaged, and an available artifact reads whole in
- *       every form;
+ *    1. a file reads as it was uploaded or fails as damaged, and an available artifact reads whole
+ *       in every form;
  *    2. one ETag never stands for two bodies (invariant 6), and an exact zip is what was sent
  *       (invariant 7);
  *    3. rollups never drift;

@@ -80,7 +80,8 @@ interface Pages {
    *  neither does the manifest. */
   place(entries: PageEntry[]): StoredEntry[] | undefined
   timesOf(contentId: number | null, page: number, count: number): (number | null)[]
-  /** Returns a function that looks up the time of one entry, and decodes each page of times once. */
+  /** Returns a function that looks up the time of one entry, and decodes each page of times
+   *  once. */
   createTimeReader(source: Source): (page: number, index: number) => number | null
   /** Times of a page as stored. */
   encodedTimes(contentId: number | null, page: number): Buffer | undefined
