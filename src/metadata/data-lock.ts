@@ -35,8 +35,8 @@ export function wasEverLocked(dataDir: string): boolean {
   return existsSync(join(dataDir, lockFile))
 }
 
-/** Takes the lock of `dataDir`, creating the directory if missing. Errors: DataLockedError,
- *  UnusableDatabaseError. */
+/** Takes the lock of `dataDir`, creating the directory if missing.
+ *  Errors: DataLockedError, UnusableDatabaseError. */
 export function lockDataDir(dataDir: string): DataLock {
   makeDirectories(dataDir, 0o700)
   const urlPath = join(dataDir, 'server.url')

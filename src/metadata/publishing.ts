@@ -140,7 +140,8 @@ export interface PublishingMetadata {
    *  only the name). */
   findUploadByName(runId: number, job: string, name: string): Promise<Upload | undefined>
   /** open → assembled. Repeating the same digest succeeds; another digest is
-   *  block_list_conflict. Errors: not_found. */
+   *  block_list_conflict.
+   *  Errors: not_found. */
   assembleUpload(
     id: string,
     list: { digest: Digest; contentType: string | null; sizeBytes: number },
@@ -177,7 +178,8 @@ export interface PublishingMetadata {
    *  already leases it (invariant 10). */
   claimReadableBlobs(sessionId: string, digests: Digest[]): Promise<KnownBlob[]>
   /** Blobs that the caller has claimed as parts, with their joining copies, in the order asked.
-   *  A part that was found damaged since then is marked so. At most 1,000. Errors: not_found. */
+   *  A part that was found damaged since then is marked so. At most 1,000.
+   *  Errors: not_found. */
   readJoiningParts(digests: Digest[]): Promise<Part[]>
   /** Digests and sizes of parts `first` to `first + limit` of a composite, in order. `limit` at
    *  most 2,000. */
@@ -202,8 +204,8 @@ export interface PublishingMetadata {
   /** Finds such a tree of the session's project and leases its manifest, so that it stays
    *  whatever happens to its artifacts. Returns the manifest's id. */
   leaseKnownTree(sessionId: string, treeDigest: Digest, now: number): Promise<number | undefined>
-  /** The entries of a page of a manifest leased by the session; undefined past the end. Errors:
-   *  not_found. */
+  /** The entries of a page of a manifest leased by the session; undefined past the end.
+   *  Errors: not_found. */
   readLeasedPage(
     sessionId: string,
     manifestId: number,
@@ -245,8 +247,8 @@ export interface PublishingMetadata {
   ): Promise<{ manifestId: number; entryCount: number; exists: boolean }>
   /** Adds the next page: at most `limits.manifestPageEntries` entries, in order, after those of
    *  earlier pages. Returns them with the places of their files. The session must lease each
-   *  file: directly, or, for held entries, through the manifest they were read from. Errors:
-   *  not_found, length_mismatch. */
+   *  file: directly, or, for held entries, through the manifest they were read from.
+   *  Errors: not_found, length_mismatch. */
   stageManifestPage(
     sessionId: string,
     manifestId: number,
@@ -261,8 +263,8 @@ export interface PublishingMetadata {
   readStagedTimes(sessionId: string, page: number): Promise<Uint8Array | undefined>
   stageSkeletonPage(sessionId: string, page: SkeletonPage, streamIds: number[]): Promise<void>
   /** Publishes: when this resolves, the artifact is visible and survives a power loss. Ends the
-   *  session. Errors: name_taken, session_ended, quota_exceeded, too_large (artifacts of the
-   *  run). */
+   *  session.
+   *  Errors: name_taken, session_ended, quota_exceeded, too_large (artifacts of the run). */
   commitArtifact(
     sessionId: string,
     artifact: NewArtifact,

@@ -49,10 +49,10 @@ export interface RunRecordMetadata {
    *  is the number of the first event, from 0. A `recording` that begins at 0 replaces another,
    *  which is the act that `asked` records. `isStrict`: the caller is a job, which may continue
    *  only what it began. Log lines past `limits.jobLogBytesMax` and `runLogBytesMax` are dropped
-   *  after a line that says so. At most `limits.runEventsMax` events. Errors: forbidden (another
-   *  job, or a person, began it), session_ended (another recording replaced it, or earlier
-   *  events are missing), invalid_request (a job that was not announced), too_large (more than
-   *  `limits.runRowsMax` jobs and steps). */
+   *  after a line that says so. At most `limits.runEventsMax` events.
+   *  Errors: forbidden (another job, or a person, began it), session_ended (another recording
+   *  replaced it, or earlier events are missing), invalid_request (a job that was not announced),
+   *  too_large (more than `limits.runRowsMax` jobs and steps). */
   appendRunEvents(
     runId: number,
     batch: { recording: string; sequence: number; events: RecordedEvent[]; isStrict?: boolean },

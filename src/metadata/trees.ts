@@ -65,8 +65,8 @@ export interface SearchedStretch {
 export interface TreeMetadata {
   /** At most `limit` children of `directory` ('' is the root), starting at `from` (the `next` of
    *  the previous page). Undefined when there is no such directory. The cost is proportional to
-   *  what is listed, not to what lies below. Errors: artifact_not_found, artifact_expired,
-   *  artifact_deleted. */
+   *  what is listed, not to what lies below.
+   *  Errors: artifact_not_found, artifact_expired, artifact_deleted. */
   listDirectory(
     artifactId: number,
     place: { directory: string; limit: number; from: string | null },
@@ -74,19 +74,21 @@ export interface TreeMetadata {
   /** Undefined past the end. Errors: artifact_not_found, artifact_expired, artifact_deleted. */
   readTreePage(artifactId: number, page: number): Promise<TreePage | undefined>
   /** Times of entries by manifest page, from `page` on, for some hundreds of pages; null for
-   *  pages without any. Empty past the end. Errors: artifact_not_found, artifact_expired,
-   *  artifact_deleted. */
+   *  pages without any. Empty past the end.
+   *  Errors: artifact_not_found, artifact_expired, artifact_deleted. */
   readTreeTimes(artifactId: number, page: number): Promise<(Uint8Array | null)[]>
   /** What turns the tree of `baseId` into that of `headId`, as lines (core/manifest-changes.ts),
-   *  one step at a time. May name entries that did not change. Errors: artifact_not_found,
-   *  artifact_expired, artifact_deleted. */
+   *  one step at a time. May name entries that did not change.
+   *  Errors: artifact_not_found, artifact_expired, artifact_deleted. */
   readTreeChanges(baseId: number, headId: number, from: ComparePlace): Promise<ChangedStretch>
   /** Entries of two artifacts that differ in kind, content, link target or mode, one step at a
-   *  time. Errors: artifact_not_found, artifact_expired, artifact_deleted. */
+   *  time.
+   *  Errors: artifact_not_found, artifact_expired, artifact_deleted. */
   readDifferences(baseId: number, headId: number, from: ComparePlace): Promise<ComparedStretch>
   /** Entries from an ordinal on whose paths match one of `globs` (core/path-glob.ts), at most
-   *  `limit`. Examines entries for about two milliseconds, and at least one entry. Errors:
-   *  artifact_not_found, artifact_expired, artifact_deleted, those of `compilePathGlobs`. */
+   *  `limit`. Examines entries for about two milliseconds, and at least one entry.
+   *  Errors: artifact_not_found, artifact_expired, artifact_deleted, those of
+   *  `compilePathGlobs`. */
   searchTree(
     artifactId: number,
     globs: readonly string[],

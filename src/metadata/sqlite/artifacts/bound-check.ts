@@ -6,8 +6,8 @@ import type { Quota } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 
 /** Compares the usage of a run, a project and the store with their limits, inside the
- *  transaction that has just counted one more artifact; throwing rolls that back. Errors:
- *  quota_exceeded, too_large. */
+ *  transaction that has just counted one more artifact; throwing rolls that back.
+ *  Errors: quota_exceeded, too_large. */
 export type BoundCheck = (owner: { runId: number; projectId: number }, now: number) => void
 
 export function createBoundCheck(

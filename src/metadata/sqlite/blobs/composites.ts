@@ -125,8 +125,8 @@ export function createCompositeMethods(connection: Connection): Pick<Metadata, '
   }
 }
 
-/** Returns a function that adds the parts from ordinal `first` on. Errors: not_found (a part
- *  that does not join). */
+/** Returns a function that adds the parts from ordinal `first` on.
+ *  Errors: not_found (a part that does not join). */
 function createPartInsertion({
   prepare,
 }: Connection): (compositeId: number, first: number, parts: Digest[]) => PartRow[] {

@@ -19,8 +19,8 @@ class NewerDatabaseError extends Error {
   }
 }
 
-/** A no-op when the database is up to date, which is detected without writing. Errors:
- *  NewerDatabaseError. */
+/** A no-op when the database is up to date, which is detected without writing.
+ *  Errors: NewerDatabaseError. */
 export function migrateDatabase(database: Database): void {
   const migrations = readMigrationFiles({ migrationsFolder })
   const newest = Math.max(...migrations.map((migration) => migration.folderMillis))

@@ -45,8 +45,8 @@ interface Side {
   stored: Buffer | undefined
 }
 
-/** Returns a function that pairs the rest of two pages from a place on. Errors:
- *  artifact_expired, artifact_deleted. */
+/** Returns a function that pairs the rest of two pages from a place on.
+ *  Errors: artifact_expired, artifact_deleted. */
 export function createPairing(
   connection: Connection,
 ): (base: Source, head: Source, from: ComparePlace) => PagePair {

@@ -136,7 +136,8 @@ function createManifestPublication({ prepare }: Connection): {
 
 /** Returns a function that frees the name of an artifact. It returns the id of the existing
  *  artifact that already equals the upload (`same`), or of the one that was removed
- *  (`replaced`). Errors: name_taken, forbidden. */
+ *  (`replaced`).
+ *  Errors: name_taken, forbidden. */
 function createNameFreeing(
   { orm }: Connection,
   removal: Removal,

@@ -3,8 +3,8 @@
 import { tooLarge } from '../../../core/errors.ts'
 import type { Connection } from '../connection/connection.ts'
 
-/** Runs inside the transaction that created an upload; throwing rolls it back. Errors:
- *  too_large. */
+/** Runs inside the transaction that created an upload; throwing rolls it back.
+ *  Errors: too_large. */
 export type OpenUploadsCheck = (projectId: number) => void
 
 export function createOpenUploadsCheck({ prepare }: Connection, max: number): OpenUploadsCheck {

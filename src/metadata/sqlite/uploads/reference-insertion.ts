@@ -19,8 +19,9 @@ type FileEntry = Extract<Entry, { kind: 'file' }>
 type HeldFile = Extract<HeldEntry, { kind: 'file' }>
 
 /** Returns a function that makes a staged manifest refer to the blobs of entries, and returns
- *  the entries with the places of these blobs. Errors: not_found (a blob that cannot be read, or
- *  that the session has not leased), length_mismatch. */
+ *  the entries with the places of these blobs.
+ *  Errors: not_found (a blob that cannot be read, or that the session has not leased),
+ *  length_mismatch. */
 export function createReferenceInsertion(
   connection: Connection,
 ): (session: SessionRow, manifestId: number, entries: (Entry | HeldEntry)[]) => StoredEntry[] {
