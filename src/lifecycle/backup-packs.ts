@@ -47,8 +47,8 @@ export interface PackBackup {
 }
 
 /** Adds every pack that the metadata of the backup needs, and removes packs of an earlier
- *  attempt that it does not need; durable when it resolves. Errors: storage_full,
- *  digest_mismatch (the destination does not return what was written). */
+ *  attempt that it does not need; durable when it resolves.
+ *  Errors: storage_full, digest_mismatch (the destination does not return what was written). */
 export async function addPacks(ports: LifecyclePorts, backup: PackBackup): Promise<BackupReport> {
   const { fileSystem, paths, store, destination, lease, newestPack } = backup
   const report: BackupReport = {

@@ -57,9 +57,10 @@ const marker = 'trove-backup 1\n'
 const databaseFile = 'trove.db'
 
 /** Creates a backup. Damage to the store is reported, not thrown: the backup has what can be
- *  read. Errors: invalid_request (the destination exists or cannot be created, or its `.partial`
- *  is not a backup), storage_full, session_ended (the process slept for longer than packs are
- *  kept for it). */
+ *  read.
+ *  Errors: invalid_request (the destination exists or cannot be created, or its `.partial` is
+ *  not a backup), storage_full, session_ended (the process slept for longer than packs are kept
+ *  for it). */
 export async function backUp(ports: LifecyclePorts, options: BackupOptions): Promise<BackupReport> {
   const { destination, fileSystem = nodeBackupFileSystem } = options
   const partial = `${destination}.partial`

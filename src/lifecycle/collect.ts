@@ -112,8 +112,9 @@ export async function planCollection(
   }
 }
 
-/** Runs a round. Errors: the abort reason of `ports.signal`; storage_full when the disk has no
- *  room even to delete; the first error of removing a pack. */
+/** Runs a round.
+ *  Errors: the abort reason of `ports.signal`; storage_full when the disk has no room even to
+ *  delete; the first error of removing a pack. */
 export async function collect(ports: LifecyclePorts, options: CollectOptions): Promise<Collection> {
   const { now } = ports
   const isNow = options.reach === 'now'

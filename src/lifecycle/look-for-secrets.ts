@@ -56,8 +56,8 @@ const batchFiles = 256
 /** Renewed with every file; pacing can delay the renewal. */
 const leaseMs = 4 * limits.readLeaseSlackMs
 
-/** Runs a round. Errors: the abort reason of `ports.signal`; the first error of a tree, once all
- *  were scanned. */
+/** Runs a round.
+ *  Errors: the abort reason of `ports.signal`; the first error of a tree, once all were scanned. */
 export async function lookForSecrets(
   ports: LifecyclePorts,
   { bytesPerSecond }: SecretsOptions,

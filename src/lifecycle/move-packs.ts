@@ -22,9 +22,9 @@ export interface Move {
   signal: AbortSignal
 }
 
-/** Moves the packs. An interrupted move can be repeated, and resumes. Errors: digest_mismatch
- *  (the new place does not return what was written), blob_damaged (a pack cannot be read), those
- *  of the stores. */
+/** Moves the packs. An interrupted move can be repeated, and resumes.
+ *  Errors: digest_mismatch (the new place does not return what was written), blob_damaged (a pack
+ *  cannot be read), those of the stores. */
 export async function movePacks(move: Move): Promise<MoveReport> {
   const { from, to, signal } = move
   await to.removeUnsealed(Number.POSITIVE_INFINITY)

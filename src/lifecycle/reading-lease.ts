@@ -5,14 +5,14 @@ import type { LifecyclePorts } from './ports.ts'
 
 export interface ReadingLease {
   readonly id: number
-  /** Extends the lease; cheap soon after the last renewal. Errors: session_ended, when it had
-   *  ended before; those of opening it. */
+  /** Extends the lease; cheap soon after the last renewal.
+   *  Errors: session_ended, when it had ended before; those of opening it. */
   renew(): Promise<void>
   close(): Promise<void>
 }
 
-/** Takes a lease that ends `leaseMs` after its last renewal if its holder dies. Errors:
- *  storage_full, when it cannot be written, or cannot be renewed for half of its time: the
+/** Takes a lease that ends `leaseMs` after its last renewal if its holder dies.
+ *  Errors: storage_full, when it cannot be written, or cannot be renewed for half of its time: the
  *  collector does not know of it then. */
 export async function openReadingLease(
   { metadata, now }: Pick<LifecyclePorts, 'metadata' | 'now'>,

@@ -49,7 +49,8 @@ export interface RebuildOptions {
 const project = 'recovered/packs'
 
 /** Imports every pack that the metadata does not know. A pack whose import was interrupted is
- *  imported again as a whole. Errors: the abort reason of `signal`, storage_full. */
+ *  imported again as a whole.
+ *  Errors: the abort reason of `signal`, storage_full. */
 export async function rebuildFromPacks(
   ports: IngestPorts,
   options: RebuildOptions,

@@ -81,7 +81,8 @@ const clockGrainMs = 50
 
 /** Sealed packs without a row, which a crash leaves between sealing and registering. More than a
  *  crash explains, or any that are older than the database, belong to lost metadata, and none of
- *  them may be deleted. Errors: invalid_request. */
+ *  them may be deleted.
+ *  Errors: invalid_request. */
 async function findUnknownPacks({ metadata, packs }: LifecyclePorts): Promise<string[]> {
   const unknown: string[] = []
   const bornAt = await metadata.bornAt()

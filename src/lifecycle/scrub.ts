@@ -85,9 +85,9 @@ const packsPerPage = 100
  *  take long. */
 const failuresMax = 100
 
-/** Runs a pass and returns what it found; damage is reported, not thrown. Errors: the abort
- *  reason of `ports.signal`, failures of the metadata; the first error of a pack, once all were
- *  tried. */
+/** Runs a pass and returns what it found; damage is reported, not thrown.
+ *  Errors: the abort reason of `ports.signal`, failures of the metadata; the first error of a pack,
+ *  once all were tried. */
 export async function scrub(ports: LifecyclePorts, options: ScrubOptions): Promise<ScrubReport> {
   const report = emptyReport()
   const since = ports.now() - (options.olderThanMs ?? 0)
