@@ -86,8 +86,8 @@ export function createFileCutFinder(
   }
 }
 
-/** A mask of the highest `count` bits, except the top one, which is lost when the hash is shifted
- *  by two at once. */
+/** A mask of the `count` bits below the top one, which is lost when the hash is shifted by two at
+ *  once. */
 function highBits(count: number): number {
   if (count < 1 || count > 30) throw new RangeError(`mask bits must be from 1 to 30, got ${count}`)
   return 0x7fffffff & (-1 << (31 - count))

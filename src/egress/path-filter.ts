@@ -21,7 +21,8 @@ export function pathFilter({ paths, signal }: Selection): PathFilter | undefined
 }
 
 /** Rejects a selection of nothing: an empty archive would hide a mistyped glob. `measured` is
- *  undefined before anything was measured. Errors: no_files. */
+ *  undefined before anything was measured.
+ *  Errors: no_files. */
 export function requireMatch(
   measured: { members: number } | undefined,
   { paths = [] }: Selection,

@@ -98,7 +98,8 @@ function endOf(header: Header): number {
 
 /** Requires the block of zeros that ends a tar. An archive cut between two entries, as by a `tar`
  *  that was killed, is otherwise well-formed, even inside a gzip, which another process ends
- *  properly. Errors: bad_archive. */
+ *  properly.
+ *  Errors: bad_archive. */
 function requireEndMark({ bytes, trailingZeros }: Fed, entriesEnd: number): void {
   if (trailingZeros === blockBytes && bytes >= entriesEnd + blockBytes) return
   const reason = 'it is truncated: the blocks of zeros that end a tar are missing'
