@@ -165,7 +165,7 @@ function expectedOf(request: FinalizeRequest): Pick<IngestJob, 'expected'> {
 }
 
 function isTransient(error: StoreError): boolean {
-  return hasCode(error, 'busy') || hasCode(error, 'shutting_down')
+  return hasCode(error, 'busy', 'shutting_down')
 }
 
 function requireLength(upload: Upload, request: FinalizeRequest): void {

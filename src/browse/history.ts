@@ -1,6 +1,6 @@
 /** The history of a path: the versions of a file in the artifacts of one name, each with its first
  *  artifact. */
-import { hasCode, storeError } from '../core/errors.ts'
+import { isArtifactGone, storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Artifact, ComparedEntry, Metadata } from '../metadata/metadata.ts'
 import { contentOf } from './difference.ts'
@@ -102,8 +102,7 @@ async function findFile(
     const found = await metadata.findEntry(artifact.id, path)
     return found === undefined || found.entry.kind === 'directory' ? null : found
   } catch (error) {
-    const codes = ['artifact_not_found', 'artifact_deleted', 'artifact_expired'] as const
-    if (codes.some((code) => hasCode(error, code))) return 'gone'
+    if (isArtifactGone(error)) return 'gone'
     throw error
   }
 }

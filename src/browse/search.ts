@@ -1,6 +1,6 @@
 /** Searches artifacts for paths, in steps: other requests run between two steps, and the search
  *  can be aborted there. */
-import { hasCode } from '../core/errors.ts'
+import { isArtifactGone } from '../core/errors.ts'
 import { isLive } from '../core/retention.ts'
 import type { Artifact, ComparedEntry, Metadata, SearchedStretch } from '../metadata/metadata.ts'
 
@@ -83,11 +83,7 @@ async function searchLive(
   try {
     return await reader.searchTree(id, globs, from)
   } catch (error) {
-    const isGone =
-      hasCode(error, 'artifact_expired') ||
-      hasCode(error, 'artifact_deleted') ||
-      hasCode(error, 'artifact_not_found')
-    if (isGone) return undefined
+    if (isArtifactGone(error)) return undefined
     throw error
   }
 }

@@ -110,11 +110,17 @@ export function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown))
 }
 
+/** Reports whether `error` is an expected failure with one of these codes. */
 export function hasCode<C extends ErrorCode>(
   error: unknown,
-  code: C,
+  ...codes: C[]
 ): error is StoreError & { code: C; details: ErrorDetails[C] } {
-  return error instanceof StoreError && error.code === code
+  return error instanceof StoreError && codes.some((code) => error.code === code)
+}
+
+/** Reports whether a read failed because its artifact was removed, or never existed. */
+export function isArtifactGone(error: unknown): boolean {
+  return hasCode(error, 'artifact_not_found', 'artifact_deleted', 'artifact_expired')
 }
 
 /** Codes for which the same request can succeed later without any change. */

@@ -36,8 +36,7 @@ function compile(patterns: readonly string[]): (path: string) => boolean {
     return compilePathGlobs(patterns)
   } catch (error) {
     // The original errors name a field `path`, which the caller never set.
-    if (hasCode(error, 'invalid_request') || hasCode(error, 'too_large'))
-      throw refused(error.message)
+    if (hasCode(error, 'invalid_request', 'too_large')) throw refused(error.message)
     throw error
   }
 }

@@ -102,7 +102,7 @@ async function whileBeginning(destination: string, work: () => Promise<void>): P
   try {
     await work()
   } catch (error) {
-    if (error instanceof Error && refusals.some((code) => hasErrno(error, code)))
+    if (error instanceof Error && hasErrno(error, ...refusals))
       throw refused(`cannot create ${destination}: ${error.message}`)
     throw error
   }

@@ -54,7 +54,7 @@ export async function openDiskSpace({
     } catch (error) {
       // A disk quota, or writes of others in the meantime. A server starts and collects garbage
       // without a reserve too.
-      if (!hasErrno(error, 'ENOSPC') && !hasErrno(error, 'EDQUOT')) throw error
+      if (!hasErrno(error, 'ENOSPC', 'EDQUOT')) throw error
       await rm(reserve, { force: true })
     }
   }

@@ -7,7 +7,7 @@
  *       damaged.
  *  Uploads do not wait for this. A tree that cannot be scanned is retried in the next round. */
 import { limits } from '../core/limits.ts'
-import { asError, hasCode } from '../core/errors.ts'
+import { asError, hasCode, isArtifactGone } from '../core/errors.ts'
 import type { Digest } from '../core/digest.ts'
 import { readEntry } from '../core/manifest.ts'
 import {
@@ -72,20 +72,11 @@ export async function lookForSecrets(
       await scanTree(round, tree)
     } catch (error) {
       ports.signal?.throwIfAborted()
-      if (!isGone(error)) failure ??= asError(error)
+      if (!isArtifactGone(error)) failure ??= asError(error)
     }
   }
   if (failure !== undefined) throw failure
   return report
-}
-
-/** Whether the artifact was removed in the meantime. */
-function isGone(error: unknown): boolean {
-  return (
-    hasCode(error, 'artifact_deleted') ||
-    hasCode(error, 'artifact_expired') ||
-    hasCode(error, 'artifact_not_found')
-  )
 }
 
 async function scanTree(round: Round, tree: UnscannedTree): Promise<void> {

@@ -1,9 +1,9 @@
 /** Failed system calls, and their translation to the errors of the ports. */
 import { StoreError, storeError } from '../core/errors.ts'
 
-/** Reports whether `error` is a failed system call with this code. */
-export function hasErrno(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
+/** Reports whether `error` is a failed system call with one of these codes. */
+export function hasErrno(error: unknown, ...codes: string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.some((code) => error.code === code)
 }
 
 /** Runs `work`; returns undefined when it fails because a file or directory does not exist. */
@@ -30,7 +30,7 @@ export async function translateErrno<T>(what: string, work: () => Promise<T>): P
 export function asStoreError(what: string, error: unknown): unknown {
   if (error instanceof StoreError) return error
   const cause = { cause: error }
-  if (hasErrno(error, 'ENOSPC') || hasErrno(error, 'EDQUOT')) {
+  if (hasErrno(error, 'ENOSPC', 'EDQUOT')) {
     return storeError(
       'storage_full',
       `no space left on the disk for ${what}`,
@@ -39,7 +39,7 @@ export function asStoreError(what: string, error: unknown): unknown {
     )
   }
   // Retryable: other requests soon close their files.
-  if (hasErrno(error, 'EMFILE') || hasErrno(error, 'ENFILE')) {
+  if (hasErrno(error, 'EMFILE', 'ENFILE')) {
     const message = `too many open files for ${what}: raise the limit of the process (ulimit -n, LimitNOFILE)`
     return storeError('busy', message, { what: 'open files' }, cause)
   }

@@ -83,8 +83,7 @@ async function whereLinksWork(link: () => Promise<void>): Promise<boolean> {
     await link()
     return true
   } catch (error) {
-    if (['EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'ENOSYS'].some((code) => hasErrno(error, code)))
-      return false
+    if (hasErrno(error, 'EXDEV', 'EPERM', 'EMLINK', 'ENOTSUP', 'ENOSYS')) return false
     throw error
   }
 }

@@ -41,7 +41,7 @@ export async function readOr(
   try {
     return await store.read(packName, offset, lengthBytes)
   } catch (error) {
-    if (hasCode(error, 'blob_damaged') || hasCode(error, 'not_found')) return undefined
+    if (hasCode(error, 'blob_damaged', 'not_found')) return undefined
     throw error
   }
 }

@@ -94,10 +94,9 @@ async function problemPage(web: Web, c: AppRequest, error: unknown): Promise<Res
   const status = shownStatuses.find((each) => each === code) ?? 500
   if (hasCode(error, 'method_not_allowed')) c.header('allow', error.details.allowed.join(', '))
   const problem = describeProblem(failure, status)
-  const gone =
-    hasCode(error, 'artifact_deleted') || hasCode(error, 'artifact_expired')
-      ? await goneView(web.context, c, error.details.artifactId)
-      : undefined
+  const gone = hasCode(error, 'artifact_deleted', 'artifact_expired')
+    ? await goneView(web.context, c, error.details.artifactId)
+    : undefined
   // Without a principal the address is no page at all, and no other token would change that.
   const otherTokenMayHelp = c.get('principal') !== undefined && (status === 403 || status === 404)
   const signIn = otherTokenMayHelp ? signInPath(c) : null

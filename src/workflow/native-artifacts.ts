@@ -162,7 +162,7 @@ async function download(client: Client, request: DownloadRequest): Promise<Downl
     const remark = `${formatSizeBytes(result.logicalBytes)}, ${formatSizeBytes(result.fetchedBytes)} fetched`
     return { digestMatches: true, remark }
   } catch (error) {
-    if (!hasCode(error, 'digest_mismatch') && !hasCode(error, 'blob_damaged')) throw error
+    if (!hasCode(error, 'digest_mismatch', 'blob_damaged')) throw error
     return { digestMatches: false, remark: error.message }
   }
 }

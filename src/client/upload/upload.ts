@@ -169,15 +169,8 @@ export async function uploadArtifact(
 
 /** Whether a retry of the same upload can succeed after this error. */
 function isPassing(error: unknown): boolean {
-  return (
-    error instanceof NetworkError ||
-    hasCode(error, 'session_ended') ||
-    hasCode(error, 'upload_incomplete') ||
-    hasCode(error, 'incomplete_body') ||
-    hasCode(error, 'idle_timeout') ||
-    hasCode(error, 'busy') ||
-    hasCode(error, 'shutting_down')
-  )
+  if (error instanceof NetworkError || hasCode(error, 'busy', 'shutting_down')) return true
+  return hasCode(error, 'session_ended', 'upload_incomplete', 'incomplete_body', 'idle_timeout')
 }
 
 /** One attempt. `onHeld` is called with content bytes that the server turns out to have. */

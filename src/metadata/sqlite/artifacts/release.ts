@@ -197,7 +197,7 @@ function createRestoring(
           restore(id, now)
           return true
         } catch (error) {
-          if (refusals.some((code) => hasCode(error, code))) return false
+          if (hasCode(error, ...refusals)) return false
           throw error
         }
       }
