@@ -26,7 +26,7 @@ import { startClockWatch } from './lifecycle/clock-watch.ts'
 import { openDiskSpace } from './lifecycle/disk-space.ts'
 import { startMaintenance } from './lifecycle/maintenance.ts'
 import { recover } from './lifecycle/recover.ts'
-import { startUpkeep } from './lifecycle/upkeep.ts'
+import { startBackgroundJobs } from './lifecycle/background-jobs.ts'
 import { startUsageHistory } from './lifecycle/usage-history.ts'
 import type { Log } from './log.ts'
 import { startLogKeeper } from './metadata/log-keeper.ts'
@@ -197,7 +197,7 @@ async function openContext(
   cleanups.push(() => maintenance.close())
   const { scrubIntervalMs, scrubBytesPerSecond, secrets } = config
   const { jobs } = maintenance
-  const upkeep = startUpkeep({
+  const backgroundJobs = startBackgroundJobs({
     dataDir: directory,
     packPlace,
     sharedLog,
@@ -208,7 +208,7 @@ async function openContext(
     scrubBytesPerSecond,
     secrets,
   })
-  cleanups.push(() => upkeep.close())
+  cleanups.push(() => backgroundJobs.close())
   const history = await startUsageHistory({ metadata, now, clock, log })
   cleanups.push(() => history.stop())
   const metrics = createRequestMetrics()
@@ -218,7 +218,7 @@ async function openContext(
     space,
     clock,
     maintenance,
-    upkeep,
+    backgroundJobs,
     ingest,
     keys,
     attestationKeys,

@@ -12,7 +12,7 @@ import type { Staging } from '../ingest/staging.ts'
 import type { ClockWatch } from '../lifecycle/clock-watch.ts'
 import type { DiskSpace } from '../lifecycle/disk-space.ts'
 import type { Maintenance } from '../lifecycle/maintenance.ts'
-import type { Upkeep } from '../lifecycle/upkeep.ts'
+import type { BackgroundJobs } from '../lifecycle/background-jobs.ts'
 import type { Log } from '../log.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { PackStore } from '../packs/pack-store.ts'
@@ -34,7 +34,7 @@ export interface AppContext {
   space: DiskSpace
   clock: Pick<ClockWatch, 'look'>
   maintenance: Maintenance
-  upkeep: Upkeep
+  backgroundJobs: BackgroundJobs
   /** Epoch ms. */
   now(): number
   log: Log

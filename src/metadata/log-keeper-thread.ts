@@ -10,7 +10,7 @@ import type { LogKeeperData } from './log-keeper.ts'
 const quietMs = 100
 /** or this long after the first write. */
 const patienceMs = 1000
-/** Log size in pages (96 MiB) beyond which the log must restart, and upkeep pauses its writes
+/** Log size in pages (96 MiB) beyond which the log must restart, and maintenance pauses its writes
  *  until it has. A restart costs two syncs during which nobody writes. At 32 MiB every fortieth
  *  upload met one during expiry (2.1 times the idle latency at the 99th percentile), now fewer
  *  than every hundredth does (1.4; bench/big-store). */
@@ -47,7 +47,7 @@ function waitForQuiet(first: number): number {
 }
 
 /** The log restarts only when all of it is copied and nobody has written in the meantime. Under
- *  steady writing this creates that moment: upkeep pauses, the bulk is copied beside the other
+ *  steady writing this creates that moment: maintenance pauses, the bulk is copied beside the other
  *  writers, and the rest in a turn of our own. */
 function copyBack(): void {
   if (checkpointer.run() < logPagesMax) return

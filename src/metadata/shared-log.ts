@@ -7,7 +7,7 @@
  *  thread that dies in its turn delays the others by `turnMsMax` once, and no longer.
  *
  *  Write-ahead log: the log keeper (log-keeper.ts) is notified of every transaction, and tells
- *  upkeep when to pause. */
+ *  maintenance when to pause. */
 
 export interface SharedLog {
   /** Waits for the turn to write, first come, first served; at most about `turnMsMax`. Blocks

@@ -118,7 +118,7 @@ test('a minimum of zero disables the check', async () => {
   await expect(space.requireRoom(MiB)).resolves.toBeUndefined()
 })
 
-test('upkeep may write down to half of the minimum, so that it can free space when uploads may not write', async () => {
+test('maintenance may write down to half of the minimum, so that it can free space when uploads may not write', async () => {
   freeBytes = 100 * MiB
   const space = await openWith(100 * MiB)
   expect([await space.hasRoom(50 * MiB), await space.hasRoom(50 * MiB + 1)]).toEqual([true, false])

@@ -1,4 +1,4 @@
-/** Upkeep within its budget: how fast it may move bytes, and what it takes first. */
+/** Maintenance within its budget: how fast it may move bytes, and what it takes first. */
 import SqliteDatabase from 'better-sqlite3'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'

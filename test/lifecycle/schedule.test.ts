@@ -1,5 +1,5 @@
-/** Scheduled upkeep: jittered, one round at a time, and alive whatever a round does. Timers are
- *  faked. */
+/** Scheduled maintenance: jittered, one round at a time, and alive whatever a round does. Timers
+ *  are faked. */
 import SqliteDatabase from 'better-sqlite3'
 import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -14,7 +14,7 @@ import { openDiskSpace } from '../../src/lifecycle/disk-space.ts'
 import { createJobs } from '../../src/lifecycle/jobs.ts'
 import { type Maintenance, startMaintenance } from '../../src/lifecycle/maintenance.ts'
 import { type Schedule, startSchedule } from '../../src/lifecycle/schedule.ts'
-import { startUpkeep } from '../../src/lifecycle/upkeep.ts'
+import { startBackgroundJobs } from '../../src/lifecycle/background-jobs.ts'
 import { createLog, type Log } from '../../src/log.ts'
 import { createSharedLog } from '../../src/metadata/shared-log.ts'
 import { githubToken } from '../core/made-up-secrets.ts'
@@ -234,7 +234,7 @@ describe('scheduled scrub', () => {
       onFailure: (_job, error) => failures.push(error),
       onRefusal: () => {},
     })
-    const upkeep = startUpkeep({
+    const backgroundJobs = startBackgroundJobs({
       dataDir: store.directory,
       packPlace: { kind: 'directory', directory: join(store.directory, 'cas') },
       sharedLog: createSharedLog(),
@@ -245,7 +245,7 @@ describe('scheduled scrub', () => {
       scrubBytesPerSecond: null,
       secrets: false,
     })
-    onTestFinished(() => upkeep.close())
+    onTestFinished(() => backgroundJobs.close())
     await vi.advanceTimersByTimeAsync(1.1 * limits.scrubRoundMs)
     await vi.waitFor(() => expect(jobs.list()).toMatchObject([{ endedAt: expect.any(Number) }]), {
       timeout: 20_000,
@@ -275,7 +275,7 @@ describe('the scheduled scan for secrets', () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const { log, lines } = keptLog()
     const jobs = createJobs({ now: Date.now, onFailure: () => {}, onRefusal: () => {} })
-    const upkeep = startUpkeep({
+    const backgroundJobs = startBackgroundJobs({
       dataDir: store.directory,
       packPlace: { kind: 'directory', directory: join(store.directory, 'cas') },
       sharedLog: createSharedLog(),
@@ -286,7 +286,7 @@ describe('the scheduled scan for secrets', () => {
       scrubBytesPerSecond: null,
       secrets: true,
     })
-    onTestFinished(() => upkeep.close())
+    onTestFinished(() => backgroundJobs.close())
     await vi.advanceTimersByTimeAsync(1.1 * limits.secretRoundMs)
     await vi.waitFor(() => expect(lines).toMatchObject([{ message: 'secrets', secrets: 1 }]), {
       timeout: 20_000,

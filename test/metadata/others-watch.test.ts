@@ -1,4 +1,4 @@
-/** Whom upkeep rests for. */
+/** For whom maintenance rests. */
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { createOthersWatch } from '../../src/metadata/sqlite/connection/others-watch.ts'
 
@@ -14,7 +14,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-test('upkeep alone does not count as others, however many calls and write turns it takes', () => {
+test('maintenance alone does not count as others, however many calls and write turns it takes', () => {
   const others = createOthersWatch(() => calls)
   others.noteTicket(0)
   vi.advanceTimersByTime(1000)
@@ -31,7 +31,7 @@ test('upkeep alone does not count as others, however many calls and write turns 
 test.each<[string, (others: ReturnType<typeof createOthersWatch>) => void]>([
   ['another call arrives', () => (calls += 1)],
   [
-    'another call arrived before the one of upkeep',
+    'another call arrived before the one of maintenance',
     (others) => {
       calls += 2
       others.noteOwnCall()

@@ -19,7 +19,7 @@ import { parseBody } from '../input.ts'
 
 export function createMaintenanceRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
-  const start = async (principal: Principal, wanted: UpkeepByHand): Promise<Job> =>
+  const start = async (principal: Principal, wanted: MaintenanceByHand): Promise<Job> =>
     await startByHand(context, askedBy(context, principal, 'api'), wanted)
   app.post(collectionPath, async (c) => {
     const principal = await requireAdmin(context, c)
@@ -51,7 +51,7 @@ export function createMaintenanceRoutes(context: AppContext): Hono<AppEnv> {
   return app
 }
 
-export type UpkeepByHand =
+export type MaintenanceByHand =
   | { kind: 'gc'; now: boolean; dryRun: boolean }
   | { kind: 'scrub' }
   | { kind: 'backup'; destination: string; copies: boolean }
@@ -60,28 +60,28 @@ export type UpkeepByHand =
 export async function startByHand(
   context: AppContext,
   asked: Asked,
-  wanted: UpkeepByHand,
+  wanted: MaintenanceByHand,
 ): Promise<Job> {
-  const { maintenance, upkeep } = context
+  const { maintenance, backgroundJobs } = context
   switch (wanted.kind) {
     case 'gc': {
       const { now, dryRun } = wanted
-      if (!dryRun) await recordUpkeep(context, asked, { kind: 'gc', details: { now } })
+      if (!dryRun) await recordMaintenance(context, asked, { kind: 'gc', details: { now } })
       return maintenance.collect({ reach: now ? 'now' : 'background', dryRun })
     }
     case 'scrub':
-      await recordUpkeep(context, asked, { kind: 'scrub' })
-      return upkeep.scrub()
+      await recordMaintenance(context, asked, { kind: 'scrub' })
+      return backgroundJobs.scrub()
     case 'backup': {
       const { destination } = wanted
-      await recordUpkeep(context, asked, { kind: 'backup', details: { destination } })
-      return upkeep.backUp(wanted)
+      await recordMaintenance(context, asked, { kind: 'backup', details: { destination } })
+      return backgroundJobs.backUp(wanted)
     }
   }
 }
 
 /** Only logs a full disk: a job that frees space must not depend on free space. */
-async function recordUpkeep(
+async function recordMaintenance(
   { space, metadata, log }: AppContext,
   asked: Asked,
   act: Omit<NewAct, 'project'>,

@@ -143,7 +143,7 @@ function metric<Each>(
   return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...lines]
 }
 
-/** Outcomes of jobs, so that an operator notices upkeep that keeps failing. */
+/** Outcomes of jobs, so that an operator notices maintenance that keeps failing. */
 function jobMetrics(jobs: readonly JobTally[]): string[] {
   const outcome = (kind: string, word: string): string => `kind="${kind}",outcome="${word}"`
   const ends = new Map<string, number>()

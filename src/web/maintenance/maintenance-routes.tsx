@@ -7,7 +7,7 @@ import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import { parseInput } from '../../http/input.ts'
 import { askedBy } from '../../http/access/actor.ts'
 import { requireAdmin } from '../../http/access/access.ts'
-import { startByHand, type UpkeepByHand } from '../../http/operation/maintenance.ts'
+import { startByHand, type MaintenanceByHand } from '../../http/operation/maintenance.ts'
 import { usageOfStore } from '../../stats/usage.ts'
 import { readForm } from '../input.ts'
 import { MaintenancePage } from './maintenance-page.tsx'
@@ -76,7 +76,7 @@ async function startMaintenance({ context }: Web, c: AppRequest): Promise<Respon
   return c.redirect(maintenancePath(job.id), 303)
 }
 
-function wantedBy(form: URLSearchParams): UpkeepByHand {
+function wantedBy(form: URLSearchParams): MaintenanceByHand {
   switch (form.get('action')) {
     case 'plan':
       return { kind: 'gc', now: false, dryRun: true }

@@ -4,7 +4,7 @@
  *  may have moved it. */
 import { packState, streamState } from '../../../../schema/content.ts'
 import type { Metadata, UnverifiedPack } from '../../metadata.ts'
-import { occupancyColumns } from '../upkeep/compaction.ts'
+import { occupancyColumns } from '../maintenance/compaction.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Damage } from './damage.ts'
 

@@ -58,8 +58,8 @@ export interface ConnectionOptions {
   /** Of threads that share the database; their log keeper makes the checkpoints (shared-log.ts). */
   sharedLog?: SharedArrayBuffer | undefined
   now?: () => number
-  /** Number of calls this thread has received: upkeep rests between its steps while calls other
-   *  than its own arrive. */
+  /** Number of calls this thread has received: maintenance rests between its steps while calls
+   *  other than its own arrive. */
   callCount?: () => number
   /** Called with each statement as it runs, with its parameters filled in. */
   trace?: (sql: string) => void
@@ -81,8 +81,8 @@ const unawaitedMsMax = 30
 const restMsMin = 1
 const restMsMax = 20
 /** With as much rest as work, readers and uploads waited 2.2 and 2.3 times as long at the 99th
- *  percentile as without upkeep; now it is 1.2 and 1.4, and expiring 10,000 of 100,000 artifacts
- *  takes 42 s instead of 21 (bench/big-store). */
+ *  percentile as without maintenance; now it is 1.2 and 1.4, and expiring 10,000 of 100,000
+ *  artifacts takes 42 s instead of 21 (bench/big-store). */
 const restPerWork = 4
 /** How long background work pauses at most to let the log keeper shorten the log. */
 const pauseMsMax = 2000
@@ -93,7 +93,7 @@ const cacheKiB = 16 * 1024
 const checkpointPages = { alone: 8192, kept: 65_536 } as const
 const unawaited = { isAwaited: false }
 /** Size to which the log file is truncated after a checkpoint: what it reaches under steady
- *  upkeep, so that the file is not regrown each time. */
+ *  maintenance, so that the file is not regrown each time. */
 const journalBytesMax = 128 * 1024 * 1024
 
 /** Opens the database at `path`, creating and migrating it where needed; several threads may do

@@ -1,5 +1,6 @@
-/** Detects whether anybody but upkeep uses the database: other threads that write, or callers of
- *  this one. Upkeep rests between its steps only for them; rests take four fifths of its time. */
+/** Detects whether anybody but maintenance uses the database: other threads that write, or
+ *  callers of this one. Maintenance rests between its steps only for them; rests take four
+ *  fifths of its time. */
 
 /** How long others count as present after using the database. */
 const othersStayMs = 250
@@ -8,7 +9,7 @@ export interface OthersWatch {
   /** The write ticket that this connection has drawn; tickets skipped since the last one belong
    *  to other threads. */
   noteTicket(ticket: number): void
-  /** Marks the last call as made by upkeep, which makes one at a time. */
+  /** Marks the last call as made by maintenance, which makes one at a time. */
   noteOwnCall(): void
   /** Whether another thread wrote, or another call arrived, recently. */
   arePresent(): boolean

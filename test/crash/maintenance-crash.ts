@@ -29,12 +29,12 @@ import { createRandom } from '../lifecycle/random-world.ts'
 import { flipByte, packPaths } from '../lifecycle/stored-bytes.ts'
 
 export const tasks = ['scrub', 'backup', 'rebuild'] as const
-export type UpkeepTask = (typeof tasks)[number]
+export type MaintenanceTask = (typeof tasks)[number]
 
-const child = fileURLToPath(new URL('upkeep-child.mjs', import.meta.url))
+const child = fileURLToPath(new URL('maintenance-child.mjs', import.meta.url))
 const everything = { olderThanMs: null, bytesPerSecond: null, rollups: true } as const
 
-export interface UpkeepStore {
+export interface MaintenanceStore {
   directory: string
   zips: Buffer[]
 }
@@ -45,8 +45,8 @@ interface Open extends LifecyclePorts {
 }
 
 /** Builds a store of stock zips of random files, one pack each. */
-export async function buildUpkeepStore(seed: number): Promise<UpkeepStore> {
-  const directory = await mkdtemp(join(tmpdir(), 'trove-upkeep-'))
+export async function buildMaintenanceStore(seed: number): Promise<MaintenanceStore> {
+  const directory = await mkdtemp(join(tmpdir(), 'trove-maintenance-'))
   const random = createRandom(seed)
   const zips = Array.from({ length: 5 }, (_, number) => {
     const members = Array.from({ length: 5 }, (__, index) => ({
@@ -93,13 +93,17 @@ async function withOpen<T>(directory: string, work: (store: Open) => Promise<T>)
 }
 
 /** Returns all steps of a complete run, in order. */
-export async function stepsOf(store: UpkeepStore, task: UpkeepTask): Promise<string[]> {
+export async function stepsOf(store: MaintenanceStore, task: MaintenanceTask): Promise<string[]> {
   return await withCopy(store, task, async (directory) => await runAndDie(task, directory, -1))
 }
 
 /** Kills a run at its nth step, opens the store again and checks it. Returns the name of the
  *  step. */
-export async function killAt(store: UpkeepStore, task: UpkeepTask, nth: number): Promise<string> {
+export async function killAt(
+  store: MaintenanceStore,
+  task: MaintenanceTask,
+  nth: number,
+): Promise<string> {
   return await withCopy(store, task, async (directory) => {
     const steps = await runAndDie(task, directory, nth)
     expect(steps).toHaveLength(nth + 1)
@@ -113,11 +117,11 @@ export async function killAt(store: UpkeepStore, task: UpkeepTask, nth: number):
 /** Runs `work` on a copy of the store, prepared for the task: damaged for scrub, without its
  *  database for rebuild. */
 async function withCopy<T>(
-  { directory }: UpkeepStore,
-  task: UpkeepTask,
+  { directory }: MaintenanceStore,
+  task: MaintenanceTask,
   work: (copy: string) => Promise<T>,
 ): Promise<T> {
-  const parent = await mkdtemp(join(tmpdir(), 'trove-upkeep-copy-'))
+  const parent = await mkdtemp(join(tmpdir(), 'trove-maintenance-copy-'))
   const copy = join(parent, 'data')
   try {
     await cp(directory, copy, { recursive: true, preserveTimestamps: true })
@@ -142,7 +146,7 @@ async function damage(directory: string): Promise<void> {
   await flipByte(second!, (await stat(second!)).size - 3)
 }
 
-async function runAndDie(task: UpkeepTask, directory: string, nth: number): Promise<string[]> {
+async function runAndDie(task: MaintenanceTask, directory: string, nth: number): Promise<string[]> {
   const argv = [child, task, directory, String(nth), `${directory}-backup`]
   return await new Promise((resolve, reject) => {
     execFile(process.execPath, argv, (error, stdout, stderr) => {

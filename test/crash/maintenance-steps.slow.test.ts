@@ -1,7 +1,12 @@
 /** kill -9 once at each named step of scrub, backup and rebuild. */
 import { rm } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { buildUpkeepStore, killAt, stepsOf, type UpkeepStore } from './upkeep-crash.ts'
+import {
+  buildMaintenanceStore,
+  killAt,
+  stepsOf,
+  type MaintenanceStore,
+} from './maintenance-crash.ts'
 
 const sealing = ['pack-written', 'pack-synced', 'pack-renamed', 'pack-directory-synced']
 const names = {
@@ -33,9 +38,9 @@ const names = {
   ],
 } as const
 
-let store: UpkeepStore
+let store: MaintenanceStore
 beforeAll(async () => {
-  store = await buildUpkeepStore(1)
+  store = await buildMaintenanceStore(1)
 })
 afterAll(async () => {
   await rm(store.directory, { recursive: true, force: true })

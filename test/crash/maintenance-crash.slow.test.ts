@@ -2,7 +2,7 @@
  *  minimum number of killed scrubs and backups. */
 import { rm } from 'node:fs/promises'
 import { expect, test } from 'vitest'
-import { buildUpkeepStore, killAt, stepsOf, tasks } from './upkeep-crash.ts'
+import { buildMaintenanceStore, killAt, stepsOf, tasks } from './maintenance-crash.ts'
 
 const killsMin = Number(process.env['TROVE_KILLS'] ?? 220)
 
@@ -12,7 +12,7 @@ test(
   async () => {
     const kills = { scrub: 0, backup: 0, rebuild: 0 }
     for (let seed = 100; kills.scrub + kills.backup < killsMin; seed++) {
-      const store = await buildUpkeepStore(seed)
+      const store = await buildMaintenanceStore(seed)
       try {
         for (const task of tasks) {
           if (task === 'rebuild' && kills.rebuild > 0) continue

@@ -14,7 +14,7 @@ import type { Job, JobOrigin, Jobs } from './jobs.ts'
 import { startSchedule } from './schedule.ts'
 import type { ScrubFinding, ScrubReport } from './scrub.ts'
 
-export interface Upkeep {
+export interface BackgroundJobs {
   /** Queues a scrub of everything. The outcome is a `ScrubReport`. */
   scrub(): Job
   /** Queues a backup to a new directory on this machine. The outcome is a `BackupReport`. */
@@ -23,7 +23,7 @@ export interface Upkeep {
   close(): Promise<void>
 }
 
-export interface UpkeepOptions {
+export interface BackgroundJobsOptions {
   dataDir: string
   packPlace: PackPlace
   /** Shared by the threads that use the database. */
@@ -41,7 +41,7 @@ export interface UpkeepOptions {
 /** How often the background reconciles the rollups with their rows, which reads every row. */
 const rollupsIntervalMs = 24 * 60 * 60 * 1000
 
-export function startUpkeep(options: UpkeepOptions): Upkeep {
+export function startBackgroundJobs(options: BackgroundJobsOptions): BackgroundJobs {
   const { dataDir, jobs, log, scrubIntervalMs, scrubBytesPerSecond } = options
   const stop = new AbortController()
   const places = {
@@ -130,7 +130,7 @@ export function startUpkeep(options: UpkeepOptions): Upkeep {
 
 type ScrubTask = Extract<BackgroundTask, { kind: 'scrub' }>
 
-async function isDue({ metadata }: UpkeepOptions, olderThanMs: number): Promise<boolean> {
+async function isDue({ metadata }: BackgroundJobsOptions, olderThanMs: number): Promise<boolean> {
   const now = Date.now()
   const since = now - olderThanMs
   const after = { verifiedAt: -1, id: 0 }
