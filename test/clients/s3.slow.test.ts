@@ -203,7 +203,7 @@ test('a temporary outage of the service fails requests but loses no data', async
   const file = `${server.url}/api/v1/artifacts/${uploaded.id}/files/large/file`
   expect((await fetch(file, { headers })).status).toBe(503)
   await makeTree(source, { 'large/second': pseudoRandom(1_000_000, 'second') })
-  await expect(upload(client, source, 2)).rejects.toThrow(/does not answer/)
+  await expect(upload(client, source, 2)).rejects.toThrow(/does not respond/)
   fake.before = async () => undefined
   await expectSame(client, await upload(client, source, 2), source)
   expect(JSON.parse((await site.run(['scrub', '--json'])).text)).toMatchObject({ damagedCopies: 0 })

@@ -122,8 +122,8 @@ describe('pages', () => {
     const page = await pageOf(id)
     expect(page).toMatch(/role="alert".*This artifact contains 3 secrets.*Revoke/s)
     expect(page).toContain('GitHub token in line 1, GitHub token in line 2')
-    expect(page).toContain('No secret</button>')
-    expect(await pageOf(id, '', 'read')).not.toContain('No secret</button>')
+    expect(page).toContain('Not a secret</button>')
+    expect(await pageOf(id, '', 'read')).not.toContain('Not a secret</button>')
     const { links } = await readJson<WireArtifact>(`/api/v1/artifacts/${id}`)
     const { secrets } = await listOf(id)
     for (const { digest } of secrets) {

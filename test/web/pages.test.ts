@@ -489,7 +489,7 @@ test('the maintenance page says that automatic runs are on hold after the clock 
     own.clock.jumpedMs = 20 * 365 * 86_400_000
     own.clock.now += own.clock.jumpedMs
     expect(await look()).toContain(
-      'The server’s clock is 7,300 days ahead of the time that is known to have passed: the clock was set, or the server was down. To lose nothing to a wrong clock, automatic runs are on hold for another 12 hours.',
+      'The server’s clock is 7,300 days ahead of the time known to have passed: the clock was set, or the server was down. To lose nothing to a wrong clock, automatic runs are on hold for another 12 hours.',
     )
   } finally {
     await own.close()

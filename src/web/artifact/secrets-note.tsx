@@ -75,7 +75,7 @@ function Dismissal({ head, secret }: { head: Head; secret: Secret }) {
     <form method="post" action={actionPath(head.artifact, 'secrets')}>
       <input type="hidden" name="digest" value={formatWireDigest(secret.digest)} />
       <input type="hidden" name="dismissed" value={isDismissed ? '0' : '1'} />
-      <button>{isDismissed ? 'Warn again' : 'No secret'}</button>
+      <button>{isDismissed ? 'Warn again' : 'Not a secret'}</button>
     </form>
   )
 }

@@ -89,9 +89,9 @@ function Schedule({ everyMs, setting }: { everyMs: number | null; setting: strin
 function WaitsForClock({ doubt: { aheadMs, waitMs } }: { doubt: ClockDoubt }) {
   return (
     <p class="note" role="status">
-      The server’s clock is {formatPeriod(aheadMs)} ahead of the time that is known to have passed:
-      the clock was set, or the server was down. To lose nothing to a wrong clock, automatic runs
-      are on hold for another {formatPeriod(waitMs)}.
+      The server’s clock is {formatPeriod(aheadMs)} ahead of the time known to have passed: the
+      clock was set, or the server was down. To lose nothing to a wrong clock, automatic runs are on
+      hold for another {formatPeriod(waitMs)}.
     </p>
   )
 }

@@ -14,7 +14,7 @@ export function createUploadPages(web: Web): Hono<AppEnv> {
 
 async function uploadPage(web: Web, c: AppRequest): Promise<Response> {
   const { project, mayWrite } = await projectOfPage(web.context, c)
-  if (!mayWrite) throw forbidden('uploading needs a token of scope write')
+  if (!mayWrite) throw forbidden('uploading requires a token of scope write')
   const [last] = await web.context.metadata.listRuns(project.id, { limit: 1 })
   return await sendPage(web, c, {
     title: `Upload · ${project.name}`,
