@@ -1,8 +1,9 @@
 /** State shared by all jobs of a run, and by all steps of a job. Mutable fields are marked
  *  "Changes". */
+import type { Conclusion } from '../core/run-record.ts'
 import type { ArtifactStore } from './artifacts.ts'
 import type { JobDirectories, RunFacts } from './contexts.ts'
-import type { Conclusion, Emit, JobReference } from './events.ts'
+import type { Emit, JobReference } from './events.ts'
 import type { Json } from './expression.ts'
 import type { Globber } from './glob.ts'
 import type { Masker } from './mask.ts'

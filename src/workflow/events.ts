@@ -1,9 +1,7 @@
 /** Events of a run, emitted as they happen. Sinks receive them in order: one draws them on the
  *  terminal, one records them. All text is masked before a sink sees it. */
+import type { Conclusion } from '../core/run-record.ts'
 import type { Combination } from './matrix.ts'
-
-/** Named as by GitHub. `skipped` jobs and steps never started. */
-export type Conclusion = 'success' | 'failure' | 'cancelled' | 'skipped'
 
 /** One job instance; a matrix has several with the same `id`. */
 export interface JobReference {

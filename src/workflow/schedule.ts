@@ -1,8 +1,9 @@
 /** Runs the jobs in the order of their needs. Every job awaits the promises of the jobs it needs,
  *  so it starts in the same turn in which the last of them ends; nothing polls. */
 import pLimit, { type LimitFunction } from 'p-limit'
+import type { Conclusion } from '../core/run-record.ts'
 import type { Engine } from './engine.ts'
-import type { Conclusion, JobReference } from './events.ts'
+import type { JobReference } from './events.ts'
 import { textOf, type Json, type Scope } from './expression.ts'
 import { annotateJob, runJobInstance, type JobInstance, type JobResult } from './job.ts'
 import { nameInstance, referenceOf } from './job-reference.ts'

@@ -2,11 +2,11 @@
  *  continue-on-error. The work itself is one of the bodies: a script, a built-in action, or an
  *  action in a directory. */
 import { asError } from '../core/errors.ts'
+import type { Conclusion } from '../core/run-record.ts'
 import { runAction } from './actions/action.ts'
 import { runScript } from './actions/script.ts'
 import { bounds } from './bounds.ts'
 import type { JobState, OpenLog, StepResult, StepScope } from './engine.ts'
-import type { Conclusion } from './events.ts'
 import type { Scope } from './expression.ts'
 import { firstLine } from './plan.ts'
 import { StepFailure, stepExpressions, type StepBody } from './step-body.ts'
