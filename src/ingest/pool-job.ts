@@ -1,8 +1,8 @@
 /** Messages between the ingest pool and its threads. */
 import type { PackPlace } from '../packs/open-pack-store.ts'
+import type { Published } from '../metadata/metadata.ts'
 import type { IngestJob } from './job.ts'
 import type { NegotiationAnswer, NegotiationJob } from './negotiated/job.ts'
-import type { Published } from './publish.ts'
 import type { IngestSettings } from './session.ts'
 
 export interface IngestWorkerData {

@@ -4,11 +4,11 @@
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { asError, storeError } from '../core/errors.ts'
+import type { Published } from '../metadata/metadata.ts'
 import type { IngestJob } from './job.ts'
 import type { IngestWorkerData, PoolAnswer, PoolJob } from './pool-job.ts'
 import { type PoolWorker, runOn, startWorker } from './pool-worker.ts'
 import type { NegotiationAnswers, NegotiationJob } from './negotiated/job.ts'
-import type { Published } from './publish.ts'
 
 export interface IngestPool {
   /** Runs a job to its end; `body` is read only as fast as the job consumes it, and destroyed when

@@ -13,7 +13,7 @@ import {
   type RepresentationLengths,
 } from '../egress/measure.ts'
 import { withReadLease } from '../egress/read-lease.ts'
-import type { Artifact } from '../metadata/metadata.ts'
+import type { Published } from '../metadata/metadata.ts'
 import type { SortedEntries } from './entry-table.ts'
 import type { IngestSession } from './session.ts'
 
@@ -31,11 +31,6 @@ export interface Publication {
   /** Stages the rest of the artifact, after its manifest is staged. What the manifest refers to is
    *  safe by then and needs no row of its own. */
   stageContent?: () => Promise<void>
-}
-
-export interface Published {
-  artifact: Artifact
-  created: boolean
 }
 
 /** Errors: name_taken, session_ended. */

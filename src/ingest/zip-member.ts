@@ -1,6 +1,11 @@
 /** One member of an uploaded zip: where its bytes are, and what its headers say. If its headers
  *  disagree, two readers could see two different archives, so such a zip is kept whole. */
-import { defaultDirectoryMode, defaultFileMode, normalizeArchivePath } from '../core/entry.ts'
+import {
+  defaultDirectoryMode,
+  defaultFileMode,
+  type EntryKind,
+  normalizeArchivePath,
+} from '../core/entry.ts'
 import { expectedDescriptor } from '../core/skeleton-member.ts'
 import {
   escaped32,
@@ -13,11 +18,9 @@ import type { CentralRecord } from './central-record.ts'
 import type { WindowedReader } from './staged-reader.ts'
 import { ZipOpaque } from './zip-opaque.ts'
 
-export type MemberKind = 'file' | 'directory' | 'symlink'
-
 /** The member as an entry, according to its central header. */
 export interface MemberEntry {
-  kind: MemberKind
+  kind: EntryKind
   path: string
   mode: number
   /** Whole seconds since the epoch. */

@@ -2,9 +2,10 @@
  *  whole when that is not safe. */
 import { hasCode } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
+import type { Published } from '../metadata/metadata.ts'
 import { createEntryTable } from './entry-table.ts'
 import { storeFile } from './file-blobs.ts'
-import { type Published, publish } from './publish.ts'
+import { publish } from './publish.ts'
 import { type IngestSession, restartSession } from './session.ts'
 import type { StagedReader } from './staged-reader.ts'
 import { readZipDirectory } from './zip-directory.ts'

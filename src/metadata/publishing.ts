@@ -71,6 +71,12 @@ export interface KnownTree {
     Pick<NewArtifact, 'zipBytes' | 'zipPages' | 'tarGzBytes'>)[]
 }
 
+export interface Published {
+  artifact: Artifact
+  /** False when the run already had an equal artifact of this name. */
+  created: boolean
+}
+
 export interface NewArtifact {
   runId: number
   job: string
@@ -265,10 +271,7 @@ export interface PublishingMetadata {
   /** Publishes: when this resolves, the artifact is visible and survives a power loss. Ends the
    *  session.
    *  Errors: name_taken, session_ended, quota_exceeded, too_large (artifacts of the run). */
-  commitArtifact(
-    sessionId: string,
-    artifact: NewArtifact,
-  ): Promise<{ artifact: Artifact; created: boolean }>
+  commitArtifact(sessionId: string, artifact: NewArtifact): Promise<Published>
   /** Discards everything the session staged. A no-op for an unknown session. */
   abortSession(sessionId: string): Promise<void>
   /** Sessions past their lease at `expiredAt`. With Infinity (recovery of a single-process

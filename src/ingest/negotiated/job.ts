@@ -3,8 +3,7 @@ import type { ArtifactName } from '../../core/artifact.ts'
 import type { Actor } from '../../core/audit.ts'
 import type { Digest } from '../../core/digest.ts'
 import type { ManifestSummary } from '../../core/manifest.ts'
-import type { Replacement } from '../../metadata/metadata.ts'
-import type { Published } from '../publish.ts'
+import type { Published, Replacement } from '../../metadata/metadata.ts'
 
 /** `manifest`, `changes`, `times`, `parts` and `blobs` have a body. */
 export type NegotiationJob =

@@ -9,7 +9,7 @@ import { digestToBytes } from '../../../core/digest.ts'
 import { storeError } from '../../../core/errors.ts'
 import { latestBranch } from '../../../core/keep-latest.ts'
 import { replacedReason } from '../../../core/retention.ts'
-import type { Artifact, Metadata, NewArtifact } from '../../metadata.ts'
+import type { Metadata, NewArtifact, Published } from '../../metadata.ts'
 import { createArtifactCounting } from '../artifacts/artifact-counting.ts'
 import type { ArtifactChange } from '../artifacts/artifact-change.ts'
 import { createArtifactFinder } from '../artifacts/artifacts.ts'
@@ -40,7 +40,7 @@ export function createCommitMethods(
   const finishUpload = createUploadFinishing(connection)
   const findArtifact = createArtifactFinder(connection)
 
-  const publish = (session: SessionRow, wanted: NewArtifact): Committed => {
+  const publish = (session: SessionRow, wanted: NewArtifact): Published => {
     const manifest = manifestRows.find(session, wanted.manifestId)
     // After a clock was set back, what had already expired for the uploader stays expired.
     const now = Math.max(wanted.now, wanted.createdAt)
@@ -75,11 +75,6 @@ export function createCommitMethods(
       return committed
     },
   }
-}
-
-interface Committed {
-  artifact: Artifact
-  created: boolean
 }
 
 function createManifestPublication({ prepare }: Connection): {
