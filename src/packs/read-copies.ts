@@ -97,22 +97,27 @@ export async function recognizeCopy(
   entry: PackCopyEntry,
 ): Promise<NewCopy | undefined> {
   const isSmall = entry.lengthBytes <= inMemoryBytesMax && entry.sizeBytes <= 4 * inMemoryBytesMax
-  const copy = await (isSmall ? recognizeSmall : recognizeLarge)(store, name, entry)
-  if (copy === undefined || copy.blob.crc32 !== (entry.crc32 ?? copy.blob.crc32)) return undefined
-  return entry.name.startsWith(memberNamePrefix(copy.blob.digest)) ? copy : undefined
+  try {
+    const copy = await (isSmall ? recognizeSmall : recognizeLarge)(store, name, entry)
+    const { digest, crc32: actual } = copy.blob
+    const isNamed = entry.name.startsWith(memberNamePrefix(digest))
+    return isNamed && actual === (entry.crc32 ?? actual) ? copy : undefined
+  } catch (error) {
+    if (hasCode(error, 'blob_damaged')) return undefined
+    throw error
+  }
 }
 
+/** Errors: blob_damaged. */
 async function recognizeSmall(
   store: Store,
   name: PackName,
   entry: PackCopyEntry,
-): Promise<NewCopy | undefined> {
-  const data = await readOr(store, name, entry)
-  if (data === undefined) return undefined
+): Promise<NewCopy> {
+  const data = await store.read(name, entry.offset, entry.lengthBytes)
   const foreign: CopyCodec = entry.method === 0 ? 'stored' : 'deflate'
   const isJoined = entry.crc32 === null
-  const content = decodeOr(isJoined ? 'joining' : foreign, data, entry.sizeBytes)
-  if (content === undefined) return undefined
+  const content = decodeCopy(isJoined ? 'joining' : foreign, data, entry.sizeBytes)
   const hasEnd = !isJoined && foreign === 'deflate' && isJoining(data, content)
   const stream = hasEnd ? data.subarray(0, data.length - joiningEnd.length) : data
   return {
@@ -131,14 +136,20 @@ function isJoining(data: Buffer, content: Buffer): boolean {
   const end = data.length - joiningEnd.length
   if (end < 0 || data.length > joiningBytesMax || !data.subarray(end).equals(joiningEnd))
     return false
-  return decodeOr('joining', data.subarray(0, end), content.length)?.equals(content) === true
+  try {
+    return decodeCopy('joining', data.subarray(0, end), content.length).equals(content)
+  } catch (error) {
+    if (hasCode(error, 'blob_damaged')) return false
+    throw error
+  }
 }
 
+/** Errors: blob_damaged. */
 async function recognizeLarge(
   store: Store,
   name: PackName,
   { offset, lengthBytes, sizeBytes, method }: PackCopyEntry,
-): Promise<NewCopy | undefined> {
+): Promise<NewCopy> {
   const stored = createDigestHasher()
   const checks = createCheckWriter()
   const content = createDigestHasher()
@@ -153,14 +164,9 @@ async function recognizeLarge(
       yield page
     }
   }
-  try {
-    for await (const piece of inflateStream(codec, stream(), sizeBytes)) {
-      content.update(piece)
-      crc = crc32(piece, crc)
-    }
-  } catch (error) {
-    if (hasCode(error, 'blob_damaged')) return undefined
-    throw error
+  for await (const piece of inflateStream(codec, stream(), sizeBytes)) {
+    content.update(piece)
+    crc = crc32(piece, crc)
   }
   return {
     blob: { digest: content.digest(), sizeBytes, crc32: crc },
@@ -179,15 +185,6 @@ async function readOr(
 ): Promise<Buffer | undefined> {
   try {
     return await store.read(name, offset, lengthBytes)
-  } catch (error) {
-    if (hasCode(error, 'blob_damaged')) return undefined
-    throw error
-  }
-}
-
-function decodeOr(codec: CopyCodec, data: Buffer, sizeBytes: number): Buffer | undefined {
-  try {
-    return decodeCopy(codec, data, sizeBytes)
   } catch (error) {
     if (hasCode(error, 'blob_damaged')) return undefined
     throw error
