@@ -69,22 +69,19 @@ export function createRequestMetrics(): RequestMetrics {
           'trove_requests_total',
           'counter',
           'Requests answered.',
-          requests,
-          (each) => each.count,
+          [...requests].map(([labels, { count }]) => [labels, count]),
         ),
         ...metric(
           'trove_request_seconds_total',
           'counter',
           'Time until the response headers were ready.',
-          requests,
-          (each) => each.durationMs / 1000,
+          [...requests].map(([labels, { durationMs }]) => [labels, durationMs / 1000]),
         ),
         ...metric(
           'trove_failures_total',
           'counter',
           'Requests that failed or were rejected.',
-          new Map([...failures].map(([code, count]) => [`code="${code}"`, count])),
-          (each) => each,
+          [...failures].map(([code, count]) => [`code="${code}"`, count]),
         ),
         ...single('trove_requests_in_flight', 'gauge', 'Requests being answered.', inFlight),
         ...single(
@@ -132,14 +129,14 @@ const figureHelp: Record<keyof StoreFigures, string> = {
   liveBytes: 'Pack bytes that hold live blobs.',
 }
 
-function metric<Each>(
+/** `series` are pairs of labels and values. */
+function metric(
   name: string,
   type: string,
   help: string,
-  series: Map<string, Each>,
-  valueOf: (each: Each) => number,
+  series: Iterable<[string, number]>,
 ): string[] {
-  const lines = [...series].map(([labels, each]) => `${name}{${labels}} ${valueOf(each)}`)
+  const lines = Array.from(series, ([labels, value]) => `${name}{${labels}} ${value}`)
   return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...lines]
 }
 
@@ -158,8 +155,8 @@ function jobMetrics(jobs: readonly JobTally[]): string[] {
   }
   const help = 'Time of the last successful job since the server started, in seconds since 1970.'
   return [
-    ...metric('trove_jobs_total', 'counter', 'Maintenance jobs that ended.', ends, (each) => each),
-    ...metric('trove_job_last_success_seconds', 'gauge', help, times, (each) => each),
+    ...metric('trove_jobs_total', 'counter', 'Maintenance jobs that ended.', ends),
+    ...metric('trove_job_last_success_seconds', 'gauge', help, times),
   ]
 }
 
