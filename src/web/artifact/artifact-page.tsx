@@ -11,6 +11,7 @@ import {
 import { formatReference } from '../../core/reference.ts'
 import { effectiveState, isKept } from '../../core/retention.ts'
 import type { Artifact, SecretList } from '../../metadata/metadata.ts'
+import { OnBranch } from '../parts/artifact-name.tsx'
 import { Commands } from '../parts/commands.tsx'
 import { CopyButton, Fact, Size, Time, WholeDigest } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
@@ -61,13 +62,7 @@ export function ArtifactFrame({
       <p class="lead">
         {counted(artifact.fileCount, 'file')}, <Size bytes={artifact.logicalBytes} />, from{' '}
         <a href={runPagePath(artifact.project, artifact.runNumber)}>run {artifact.runNumber}</a>
-        {artifact.branch !== null && (
-          <>
-            {' '}
-            on <bdi>{artifact.branch}</bdi>
-          </>
-        )}
-        .{' '}
+        <OnBranch artifact={artifact} />.{' '}
         {isKept(artifact) ? (
           <>It is {keptReason}.</>
         ) : (

@@ -10,7 +10,7 @@ import { forbidden } from '../../http/access/access.ts'
 import type { AppEnv, AppRequest } from '../../http/context.ts'
 import { explainDeletion } from '../../lifecycle/deletion.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
-import { ArtifactLink } from '../parts/artifact-name.tsx'
+import { ArtifactLink, OnBranch } from '../parts/artifact-name.tsx'
 import { ArtifactFrame, type ArtifactHead, DetailsTab } from './artifact-page.tsx'
 import { CompareChooser } from '../compare/compare-chooser.tsx'
 import { slowDifferences } from '../compare/comparison.tsx'
@@ -177,13 +177,7 @@ async function changesPage(web: Web, c: AppRequest): Promise<Response> {
       <ArtifactFrame head={head} tab="changes">
         <p>
           Nothing to compare with: this is the first live artifact named <bdi>{artifact.name}</bdi>
-          {artifact.branch !== null && (
-            <>
-              {' '}
-              on <bdi>{artifact.branch}</bdi>
-            </>
-          )}
-          .
+          <OnBranch artifact={artifact} />.
         </p>
         {chooser}
       </ArtifactFrame>

@@ -2,7 +2,8 @@
 import type { FileVersion, History } from '../../browse/history.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { counted } from '../../core/units.ts'
-import { mode, ShortDigest, Size, Time } from '../parts/format.tsx'
+import { OnBranch } from '../parts/artifact-name.tsx'
+import { mode, ShortDigest, Size, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { figures, Table } from '../parts/table.tsx'
 import { blobPath, comparePath, historyPagePath, withQuery } from '../paths.ts'
@@ -25,14 +26,8 @@ export function HistoryPage(view: HistoryView): Html {
       <p class="lead">
         History of <a href={blobPath(artifact, path)}>this file</a>:{' '}
         {counted(history.versions.length, 'version')} in artifacts named <bdi>{artifact.name}</bdi>
-        {artifact.branch !== null && (
-          <>
-            {' '}
-            on <bdi>{artifact.branch}</bdi>
-          </>
-        )}
-        , up to run {artifact.runNumber}. Artifacts that have expired or were deleted are not
-        included.
+        <OnBranch artifact={artifact} />, up to run {artifact.runNumber}. Artifacts that have
+        expired or were deleted are not included.
       </p>
       <Table
         name={`Versions of ${path}`}
@@ -78,9 +73,7 @@ function VersionRow({
   const isComparable = entry?.kind === 'file' && older?.found?.entry.kind === 'file'
   return (
     <tr>
-      <td>
-        <Time at={oldest.createdAt} now={now} />
-      </td>
+      <TimeCell at={oldest.createdAt} now={now} />
       <th scope="row">
         {entry?.kind === 'file' ? (
           <a href={blobPath(oldest, path)}>{oldest.runNumber}</a>

@@ -5,7 +5,7 @@ import { originWords, shortTokenId, wordsOf } from '../../api/audit-words.ts'
 import { artifactPagePath, projectPagePath } from '../../api/paths.ts'
 import { actKinds, formatActor } from '../../core/audit.ts'
 import { anyOf, Choice, type Option } from '../parts/form.tsx'
-import { Time, shortened } from '../parts/format.tsx'
+import { shortened, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { ProjectMenu } from '../parts/project-menu.tsx'
 import { Pager, Table } from '../parts/table.tsx'
@@ -79,9 +79,7 @@ function Acts({ project, acts, now }: AuditView) {
     <Table name="Audit log entries" columns={columns}>
       {acts.map((act) => (
         <tr>
-          <td>
-            <Time at={Date.parse(act.at)} now={now} />
-          </td>
+          <TimeCell at={Date.parse(act.at)} now={now} />
           {project === null && (
             <td>
               {act.project !== null && <a href={projectPagePath(act.project)}>{act.project}</a>}

@@ -7,7 +7,7 @@ import { type Difference, deltaOf, sizeOf } from '../../browse/difference.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { ArtifactLink } from '../parts/artifact-name.tsx'
 import { BarTable } from '../parts/charts.tsx'
-import { Delta, mode, Size, Time } from '../parts/format.tsx'
+import { Delta, mode, Size, Time, SizeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { blobPath, comparePath, withQuery } from '../paths.ts'
 import { figures, Pager, Table } from '../parts/table.tsx'
@@ -241,9 +241,7 @@ function DifferenceRow({
           </span>
         )}
       </th>
-      <td class="number">
-        <Size bytes={sizeOf(after ?? before)} />
-      </td>
+      <SizeCell bytes={sizeOf(after ?? before)} />
       <td class="number">
         <Delta bytes={deltaOf(difference)} />
       </td>

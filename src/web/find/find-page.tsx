@@ -3,7 +3,7 @@
 import { counted } from '../../core/units.ts'
 import type { Holder } from '../../browse/holders.ts'
 import type { Digest } from '../../core/digest.ts'
-import { Size, Time } from '../parts/format.tsx'
+import { Time, SizeCell, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { artifactPath, blobPath } from '../paths.ts'
 import { figures, Table } from '../parts/table.tsx'
@@ -100,12 +100,8 @@ function Holders({ holders, isCut, now }: FindView) {
             <td>{artifact.runNumber}</td>
             <td>{artifact.branch ?? '–'}</td>
             <td class="digest">{artifact.sha?.slice(0, 12) ?? '–'}</td>
-            <td class="number">
-              <Size bytes={artifact.logicalBytes} />
-            </td>
-            <td>
-              <Time at={artifact.createdAt} now={now} />
-            </td>
+            <SizeCell bytes={artifact.logicalBytes} />
+            <TimeCell at={artifact.createdAt} now={now} />
           </tr>
         ))}
       </Table>

@@ -2,7 +2,7 @@
 import { counted } from '../../core/units.ts'
 import type { Matches } from '../../browse/search.ts'
 import type { Artifact, ComparedEntry } from '../../metadata/metadata.ts'
-import { Size, Time } from '../parts/format.tsx'
+import { Size, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { FilterFields, PathField } from '../list/list-page.tsx'
 import type { ListQuery } from '../list/list-view.ts'
@@ -131,9 +131,7 @@ function Row({
       </td>
       <td>{artifact.runNumber}</td>
       <td>{artifact.branch ?? '–'}</td>
-      <td>
-        <Time at={artifact.createdAt} now={now} />
-      </td>
+      <TimeCell at={artifact.createdAt} now={now} />
     </tr>
   )
 }

@@ -6,7 +6,7 @@ import { endReason, keepingReason } from '../../core/explanation.ts'
 import { isLive, isRestorable } from '../../core/retention.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { HiddenFields } from '../parts/form.tsx'
-import { Size, Time } from '../parts/format.tsx'
+import { SizeCell, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { filterFields, type ListView } from './list-view.ts'
 import { listPath } from '../paths.ts'
@@ -136,15 +136,9 @@ function Row({
       </th>
       <td>{artifact.runNumber}</td>
       <td>{artifact.branch ?? '–'}</td>
-      <td class="number">
-        <Size bytes={artifact.logicalBytes} />
-      </td>
-      <td class="number">
-        <Size bytes={artifact.newBytes} />
-      </td>
-      <td>
-        <Time at={artifact.createdAt} now={now} />
-      </td>
+      <SizeCell bytes={artifact.logicalBytes} />
+      <SizeCell bytes={artifact.newBytes} />
+      <TimeCell at={artifact.createdAt} now={now} />
       <td>
         <Expiry artifact={artifact} now={now} />
       </td>

@@ -5,7 +5,7 @@ import type { ClockDoubt } from '../../lifecycle/clock-watch.ts'
 import type { Job } from '../../lifecycle/jobs.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { WholeArtifactLink } from '../parts/artifact-name.tsx'
-import { Size, Time } from '../parts/format.tsx'
+import { Size, Time, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { JobState, JobStatus, jobTitle, outcomeOf } from './job-status.tsx'
 import { maintenancePath } from '../paths.ts'
@@ -206,9 +206,7 @@ function RecentTable({ jobs, now }: { jobs: Job[]; now: number }) {
           <td>
             <JobState job={job} />
           </td>
-          <td>
-            <Time at={job.createdAt} now={now} />
-          </td>
+          <TimeCell at={job.createdAt} now={now} />
           <td>{outcomeOf(job)}</td>
         </tr>
       ))}

@@ -44,6 +44,17 @@ export function ArtifactName({ artifact, now }: { artifact: Artifact; now: numbe
   )
 }
 
+/** The branch, after the name of an artifact in a sentence. */
+export function OnBranch({ artifact }: { artifact: Pick<Artifact, 'branch'> }): Html {
+  if (artifact.branch === null) return <></>
+  return (
+    <>
+      {' '}
+      on <bdi>{artifact.branch}</bdi>
+    </>
+  )
+}
+
 export function Expiry({ artifact, now }: { artifact: Artifact; now: number }): Html {
   if (artifact.removedAt !== null) {
     return (

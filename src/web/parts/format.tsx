@@ -8,6 +8,14 @@ export function Size({ bytes }: { bytes: number }): Html {
   return <span title={`${formatCount(bytes)} bytes`}>{formatSizeBytes(bytes)}</span>
 }
 
+export function SizeCell({ bytes }: { bytes: number }): Html {
+  return (
+    <td class="number">
+      <Size bytes={bytes} />
+    </td>
+  )
+}
+
 export function Delta({ bytes }: { bytes: number }): Html {
   const kind = bytes > 0 ? 'grew' : bytes < 0 ? 'shrank' : 'quiet'
   return (
@@ -109,4 +117,12 @@ const charactersMax = 200
 /** Cuts long text: a few artifact names, or the name of a job, could fill a page. */
 export function shortened(text: string): string {
   return text.length > charactersMax ? `${text.slice(0, charactersMax).toWellFormed()}…` : text
+}
+
+export function TimeCell(time: { at: number; now: number }): Html {
+  return (
+    <td>
+      <Time {...time} />
+    </td>
+  )
 }

@@ -4,7 +4,7 @@ import { projectPagePath } from '../../api/paths.ts'
 import type { Project, Run } from '../../metadata/metadata.ts'
 import { Sparkline } from '../parts/charts.tsx'
 import { NameField } from '../parts/form.tsx'
-import { Size, Time } from '../parts/format.tsx'
+import { Time, SizeCell } from '../parts/format.tsx'
 import { Commands } from '../parts/commands.tsx'
 import type { Html } from '../parts/html.ts'
 import { withQuery } from '../paths.ts'
@@ -101,12 +101,8 @@ function ProjectRow({
         )}
       </td>
       <td class="number">{formatCount(artifacts)}</td>
-      <td class="number">
-        <Size bytes={logicalBytes} />
-      </td>
-      <td class="number">
-        <Size bytes={uniqueBytes} />
-      </td>
+      <SizeCell bytes={logicalBytes} />
+      <SizeCell bytes={uniqueBytes} />
       <td>
         <Sparkline values={days} label={`Bytes uploaded to ${project.name} by day`} />
       </td>

@@ -3,7 +3,7 @@ import { formatCount } from '../../core/units.ts'
 import { attemptPagePath, projectPagePath } from '../../api/paths.ts'
 import type { ArtifactSums, Project, Run, RunFact, Progress } from '../../metadata/metadata.ts'
 import { anyOf, Choice } from '../parts/form.tsx'
-import { Size, Time } from '../parts/format.tsx'
+import { SizeCell, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { ProjectMenu } from '../parts/project-menu.tsx'
 import { UploadHint } from '../parts/commands.tsx'
@@ -119,15 +119,9 @@ function RunRow({ run, sums, progress, now }: ListedRun & { now: number }) {
       <td class="digest">{run.sha?.slice(0, 12) ?? '–'}</td>
       <td>{filter('event')}</td>
       <td class="number">{formatCount(sums.artifacts)}</td>
-      <td class="number">
-        <Size bytes={sums.logicalBytes} />
-      </td>
-      <td class="number">
-        <Size bytes={sums.newBytes} />
-      </td>
-      <td>
-        <Time at={run.createdAt} now={now} />
-      </td>
+      <SizeCell bytes={sums.logicalBytes} />
+      <SizeCell bytes={sums.newBytes} />
+      <TimeCell at={run.createdAt} now={now} />
     </tr>
   )
 }

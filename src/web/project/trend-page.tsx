@@ -5,7 +5,7 @@ import { isLive } from '../../core/retention.ts'
 import { formatSizeBytes, counted, formatDelta } from '../../core/units.ts'
 import type { Artifact, Project } from '../../metadata/metadata.ts'
 import { UploadHint } from '../parts/commands.tsx'
-import { Delta, Size, Time } from '../parts/format.tsx'
+import { Delta, SizeCell, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { LinePlot } from '../parts/line-chart.tsx'
 import { artifactPath, comparePath, trendsPath } from '../paths.ts'
@@ -164,9 +164,7 @@ function Figures({ points, now }: { points: Point[]; now: number }) {
             <a href={runPagePath(artifact.project, artifact.runNumber)}>{artifact.runNumber}</a>
             {artifact.attempt > 1 && <span class="badge">attempt {artifact.attempt}</span>}
           </th>
-          <td class="number">
-            <Size bytes={artifact.logicalBytes} />
-          </td>
+          <SizeCell bytes={artifact.logicalBytes} />
           <td class="number">
             {before === undefined ? (
               '–'
@@ -178,12 +176,8 @@ function Figures({ points, now }: { points: Point[]; now: number }) {
               </a>
             )}
           </td>
-          <td class="number">
-            <Size bytes={artifact.newBytes} />
-          </td>
-          <td>
-            <Time at={artifact.createdAt} now={now} />
-          </td>
+          <SizeCell bytes={artifact.newBytes} />
+          <TimeCell at={artifact.createdAt} now={now} />
           <td class="digest">{artifact.sha?.slice(0, 12) ?? '–'}</td>
           <td>
             <a href={artifactPath(artifact)}>{artifact.id}</a>

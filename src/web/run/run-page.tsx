@@ -8,7 +8,7 @@ import type { ShownLog } from '../../browse/run-log.ts'
 import type { Artifact, Run, RunRecord } from '../../metadata/metadata.ts'
 import { ArtifactName, Expiry } from '../parts/artifact-name.tsx'
 import { UploadHint } from '../parts/commands.tsx'
-import { Delta, Fact, ShortDigest, Size, Time } from '../parts/format.tsx'
+import { Delta, Fact, ShortDigest, Time, SizeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { Outcome, RunJobs } from './run-jobs.tsx'
 import { ArrivalList } from './arrival-list.tsx'
@@ -187,17 +187,13 @@ function ArtifactRow({
         <ArtifactName artifact={artifact} now={now} />
       </th>
       <td class="number">{formatCount(artifact.fileCount)}</td>
-      <td class="number">
-        <Size bytes={artifact.logicalBytes} />
-      </td>
+      <SizeCell bytes={artifact.logicalBytes} />
       {before !== undefined && (
         <td class="number">
           {before === null ? <>–</> : <Since artifact={artifact} before={before} />}
         </td>
       )}
-      <td class="number">
-        <Size bytes={artifact.newBytes} />
-      </td>
+      <SizeCell bytes={artifact.newBytes} />
       <td>
         <ShortDigest digest={artifact.zipDigest ?? artifact.treeDigest} />
       </td>

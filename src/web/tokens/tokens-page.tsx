@@ -4,7 +4,7 @@ import { shortTokenId } from '../../api/audit-words.ts'
 import { projectPagePath } from '../../api/paths.ts'
 import { formatActor } from '../../core/audit.ts'
 import { limits } from '../../core/limits.ts'
-import { Time, shortened } from '../parts/format.tsx'
+import { shortened, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { ProjectMenu } from '../parts/project-menu.tsx'
 import { Pager, Table } from '../parts/table.tsx'
@@ -111,13 +111,9 @@ function Tokens({ project, tokens, now }: TokensView) {
             </td>
           )}
           <td>{shortened(grantOf(token))}</td>
-          <td>
-            <Time at={Date.parse(token.mintedAt)} now={now} />
-          </td>
+          <TimeCell at={Date.parse(token.mintedAt)} now={now} />
           <td>{shortened(formatActor(token.mintedBy))}</td>
-          <td>
-            <Time at={Date.parse(token.expiresAt)} now={now} />
-          </td>
+          <TimeCell at={Date.parse(token.expiresAt)} now={now} />
           <td>
             {token.state === 'valid' ? (
               <a href={tokensPagePath(project, { revoke: token.id })}>Revoke</a>
