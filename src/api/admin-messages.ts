@@ -284,7 +284,6 @@ export type WireScrubReport = z.infer<typeof scrubReportSchema>
 export type WireBackupReport = z.infer<typeof backupReportSchema>
 export type WireJob = z.infer<typeof jobSchema>
 export type WireMintedToken = z.infer<typeof mintedTokenSchema>
-export type WireMintedTokenList = z.infer<typeof mintedTokenListSchema>
 export type WireCurrentToken = z.infer<typeof currentTokenSchema>
 export type WireRevokedToken = z.infer<typeof revokedTokenSchema>
 export type WireRevokedTokens = z.infer<typeof revokedTokensSchema>

@@ -304,5 +304,4 @@ export type WireFileVersion = WireFileHistory['items'][number]
 export type WireEntry = z.infer<typeof entrySchema>
 export type WireSearchMatch = z.infer<typeof searchMatchSchema>
 export type WireSearchLine = z.infer<typeof searchLineSchema>
-export type WireDirectoryPage = z.infer<typeof directoryPageSchema>
 export type WireBulkDeletion = z.infer<typeof bulkDeletionSchema>

@@ -9,6 +9,7 @@ import type {
 import { apiRoot, artifactPath, historyPath } from '../api/paths.ts'
 import { type Digest, formatWireDigest } from '../core/digest.ts'
 import { hasCode } from '../core/errors.ts'
+import { listItems } from './list-items.ts'
 import { openAnswer, requestJson, type ServerAccess } from './transport/http.ts'
 
 export interface ListOptions {
@@ -39,14 +40,12 @@ export interface RetentionChange {
   dryRun?: boolean
 }
 
-const pageItems = 200
-
 /** Errors: those of `openAnswer`. */
 export async function* listArtifacts(
   server: ServerAccess,
   { signal, ...filter }: ListOptions,
 ): AsyncGenerator<WireArtifact, void, undefined> {
-  yield* itemsOf<WireArtifact>(server, `${apiRoot}/artifacts`, filter, signal)
+  yield* listItems<WireArtifact>(server, `${apiRoot}/artifacts`, filter, signal)
 }
 
 /** Yields live artifacts that hold a file with this digest, newest first.
@@ -57,7 +56,7 @@ export async function* listHolders(
   { signal, ...filter }: HolderOptions,
 ): AsyncGenerator<WireHolder, void, undefined> {
   const path = `${apiRoot}/digests/${formatWireDigest(digest)}`
-  yield* itemsOf<WireHolder>(server, path, filter, signal)
+  yield* listItems<WireHolder>(server, path, filter, signal)
 }
 
 /** Yields the versions of the file at `path` in that artifact and those before it with its name
@@ -68,7 +67,7 @@ export async function* listVersions(
   { path, signal }: { path: string; signal?: AbortSignal },
 ): AsyncGenerator<WireFileVersion, void, undefined> {
   let last: WireFileVersion | undefined
-  for await (const version of itemsOf<WireFileVersion>(
+  for await (const version of listItems<WireFileVersion>(
     server,
     historyPath(artifactId),
     { path },
@@ -90,26 +89,6 @@ function isSameVersion({ entry: a }: WireFileVersion, { entry: b }: WireFileVers
   if (a.mode !== b.mode) return false
   if (a.kind === 'file') return b.kind === 'file' && a.digest === b.digest
   return a.kind === 'symlink' && b.kind === 'symlink' && a.target === b.target
-}
-
-/** Yields the items of a paged list, fetching pages as needed. */
-async function* itemsOf<Item>(
-  server: ServerAccess,
-  path: string,
-  filter: Record<string, string | number | null | undefined>,
-  signal: AbortSignal | undefined,
-): AsyncGenerator<Item, void, undefined> {
-  let cursor: string | null = null
-  do {
-    const query = { ...filter, limit: pageItems, cursor }
-    const page: { items: Item[]; nextCursor: string | null } = await requestJson(
-      server,
-      { path, query, signal },
-      ['items', 'nextCursor'],
-    )
-    yield* page.items
-    cursor = page.nextCursor
-  } while (cursor !== null)
 }
 
 /** Deletes an artifact; a no-op when it is already deleted. Errors: artifact_not_found,

@@ -1,11 +1,11 @@
 /** `trove ls`: lists the entries of an artifact, or of a directory in it. */
-import type { WireDirectoryPage, WireEntry } from '../../api/messages.ts'
+import type { WireEntry } from '../../api/messages.ts'
 import { directoryPath } from '../../api/paths.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
-import { requestJson, type ServerAccess } from '../../client/transport/http.ts'
+import { listItems } from '../../client/list-items.ts'
+import type { ServerAccess } from '../../client/transport/http.ts'
 import { readEntries } from '../../client/read-entries.ts'
 import { hasCode } from '../../core/errors.ts'
-import { limits } from '../../core/limits.ts'
 import { parseEntryReference } from '../../core/reference.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
@@ -52,15 +52,8 @@ async function* listChildren(
   artifactId: number,
   { path, signal }: { path: string; signal: AbortSignal },
 ): AsyncGenerator<WireEntry, void, undefined> {
-  let cursor: string | null = null
   try {
-    do {
-      const query: Record<string, string | number | null> = { limit: limits.listPageMax, cursor }
-      const request = { path: directoryPath(artifactId, path), query, signal }
-      const page: WireDirectoryPage = await requestJson(server, request, ['items', 'nextCursor'])
-      yield* page.items
-      cursor = page.nextCursor
-    } while (cursor !== null)
+    yield* listItems<WireEntry>(server, directoryPath(artifactId, path), {}, signal)
   } catch (error) {
     // Like ls(1), also accepts a file.
     if (!hasCode(error, 'not_found')) throw error

@@ -1,6 +1,6 @@
 /** `trove token`: mints a token, with the key of a data directory or through a server. The
  *  server requires a token with more permissions, or the ID token of a CI job. */
-import type { WireMintedToken, WireMintedTokenList, WireToken } from '../../api/admin-messages.ts'
+import type { WireMintedToken, WireToken } from '../../api/admin-messages.ts'
 import { minuteOf } from '../../api/audit-words.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { findKeys, openKeys, type Keys } from '../../auth/key.ts'
@@ -8,11 +8,11 @@ import { scopes } from '../../auth/principal.ts'
 import { grantOf, type TokenRequest } from '../../auth/token-request.ts'
 import { mintToken } from '../../auth/tokens.ts'
 import { exchangeIdToken } from '../../client/id-token.ts'
+import { listItems } from '../../client/list-items.ts'
 import { requestJson } from '../../client/transport/http.ts'
 import type { ClientConfig } from '../../client-config.ts'
 import { readClientConfig, readServerConfig } from '../../config.ts'
 import { formatActor } from '../../core/audit.ts'
-import { limits } from '../../core/limits.ts'
 import { isLoopback } from '../../core/loopback.ts'
 import { parseDurationMs } from '../../core/units.ts'
 import { choice, type FlagValues, serverFlags, takeOperands, UsageError } from '../arguments.ts'
@@ -80,18 +80,10 @@ async function listTokens({
   signal,
 }: Invocation<typeof flags>): Promise<ExitStatus> {
   const { server } = await connect({ url: given.url, project: given.project }, signal)
+  const filter = { project: given.project }
+  const tokens = listItems<WireMintedToken>(server, `${apiRoot}/tokens`, filter, signal)
   const items: WireMintedToken[] = []
-  let cursor: string | null = null
-  do {
-    const query = { project: given.project, limit: limits.listPageMax, cursor }
-    const page: WireMintedTokenList = await requestJson(
-      server,
-      { path: `${apiRoot}/tokens`, query, signal },
-      ['items', 'nextCursor'],
-    )
-    items.push(...page.items)
-    cursor = page.nextCursor
-  } while (cursor !== null)
+  for await (const token of tokens) items.push(token)
   if (given.json) await writeJson(stdout, items)
   else await write(stdout, tokenTable(items))
   if (items.length === 0) await write(stderr, 'no tokens\n')
