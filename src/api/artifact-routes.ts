@@ -1,5 +1,6 @@
 /** Routes of artifacts and their contents, as data. */
 import { comparisonLineSchema, comparisonSchema } from './comparison-messages.ts'
+import { historySchema } from './history-messages.ts'
 import {
   artifactAnswerSchema,
   artifactDetailSchema,
@@ -9,7 +10,6 @@ import {
   deletionSchema,
   directoryPageSchema,
   entrySchema,
-  historySchema,
   holderListSchema,
   manifestPageSchema,
   retentionChangeSchema,

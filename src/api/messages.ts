@@ -1,7 +1,7 @@
 /** The native wire contract: schemas that the server validates with, that clients infer their
  *  types from, and that `/openapi.json` is generated from. This file has artifacts, their
- *  entries, and operations on them. comparison-messages.ts has comparisons, admin-messages.ts
- *  the operators' part. Digests are `sha256:<hex>`, instants ISO 8601 in UTC, sizes whole bytes. */
+ *  entries, and operations on them. comparison-messages.ts has comparisons, history-messages.ts
+ *  the versions of a file, admin-messages.ts the operators' part. Digests are `sha256:<hex>`, instants ISO 8601 in UTC, sizes whole bytes. */
 import { z } from 'zod'
 import { limits } from '../core/limits.ts'
 import { actorSchema, bytes, count, cursor, digest, id, instant } from './fields.ts'
@@ -150,25 +150,6 @@ export const entrySchema = z
   ])
   .meta({ id: 'Entry' })
 
-export const historySchema = z
-  .object({
-    path: z.string(),
-    items: z.array(
-      z
-        .object({
-          entry: entrySchema.nullable().meta({
-            description: 'A file or symlink; null if the artifacts have neither at the path.',
-          }),
-          newest: artifactSchema,
-          oldest: artifactSchema.meta({ description: 'The artifact in which it appeared.' }),
-          artifacts: count.meta({ description: 'Consecutive artifacts with this version.' }),
-        })
-        .meta({ id: 'FileVersion' }),
-    ),
-    nextCursor: cursor,
-  })
-  .meta({ id: 'FileHistory' })
-
 export const searchMatchSchema = z
   .object({
     reference: z.string().meta({
@@ -299,8 +280,6 @@ export type WireArtifactDetail = z.infer<typeof artifactDetailSchema>
 export type WireArtifactList = z.infer<typeof artifactListSchema>
 export type WireHolder = WireHolderList['items'][number]
 export type WireHolderList = z.infer<typeof holderListSchema>
-export type WireFileHistory = z.infer<typeof historySchema>
-export type WireFileVersion = WireFileHistory['items'][number]
 export type WireEntry = z.infer<typeof entrySchema>
 export type WireSearchMatch = z.infer<typeof searchMatchSchema>
 export type WireSearchLine = z.infer<typeof searchLineSchema>

@@ -3,9 +3,9 @@ import type {
   WireArtifact,
   WireArtifactDetail,
   WireBulkDeletion,
-  WireFileVersion,
   WireHolder,
 } from '../api/messages.ts'
+import type { WireFileVersion } from '../api/history-messages.ts'
 import { apiRoot, artifactPath, historyPath } from '../api/paths.ts'
 import { type Digest, formatWireDigest } from '../core/digest.ts'
 import { hasCode } from '../core/errors.ts'

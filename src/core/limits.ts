@@ -15,8 +15,7 @@ export const limits = {
    *  GitHub's names are shorter. */
   projectCharactersMax: 255,
   projectSegmentsMax: 22,
-  /** Declared media types: RFC 6838 §4.2 allows 127 characters each for type and subtype, and
-   *  parameters may follow. */
+  /** Media types: RFC 6838 §4.2 allows 127 characters each for type and subtype, plus parameters. */
   mediaTypeCharactersMax: 512,
   /** All path patterns of one request, with braces expanded. Every 32 characters cost some ten
    *  microseconds per path of 4 KB. */
@@ -38,9 +37,8 @@ export const limits = {
 
   /** Smaller files are one blob; larger ones are cut into chunks. */
   chunkThresholdBytes: 128 * KiB,
-  /** Smaller chunks find more duplicates and cost more rows: five patch releases of a JavaScript
-   *  package take 9 % less than with an average of 64 KiB; an average of 16 KiB saves as much
-   *  again, for twice the rows. */
+  /** Smaller chunks find more duplicates but cost more rows: five releases of a package take 9 %
+   *  less than with an average of 64 KiB; 16 KiB saves as much again, for twice the rows. */
   chunkMinBytes: 8 * KiB,
   chunkAverageBytes: 32 * KiB,
   chunkMaxBytes: 128 * KiB,

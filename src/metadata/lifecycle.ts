@@ -1,6 +1,5 @@
-/** Port: expiry, deletion, garbage collection and damage; the part of `Metadata` that
- *  maintenance uses. The rules of metadata.ts hold here too: each method is one whole
- *  transaction, or a few short ones. */
+/** Port: expiry, deletion, garbage collection and damage; the part of `Metadata` that maintenance
+ *  uses. As in metadata.ts, each method is one whole transaction, or a few short ones. */
 import type { Asked } from './audit.ts'
 import type { ArtifactKind } from '../core/artifact.ts'
 import type { NewCopy, StreamPlace } from '../core/copy.ts'

@@ -1,6 +1,6 @@
 /** `GET /artifacts/{id}/history`, the command that prints it, and its page. */
 import { beforeAll, describe, expect, test } from 'vitest'
-import { historySchema } from '../../src/api/messages.ts'
+import { historySchema } from '../../src/api/history-messages.ts'
 import { runTroveInside } from '../cli/run-inside.ts'
 import type { Outcome } from '../cli/run-trove.ts'
 import { openSharedServer, problemOf } from './open-server.ts'

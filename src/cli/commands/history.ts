@@ -1,6 +1,6 @@
 /** `trove history`: the versions of one file over the artifacts of a name, and since which run each
  *  has been there. */
-import type { WireFileVersion } from '../../api/messages.ts'
+import type { WireFileVersion } from '../../api/history-messages.ts'
 import { listVersions } from '../../client/artifacts.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
 import { parseEntryPath } from '../../core/entry.ts'

@@ -23,6 +23,8 @@ import { printable, write, writeJson } from '../output.ts'
 import { createProgress, type Progress } from '../progress.ts'
 import { connect, type ServerContext } from '../server-access.ts'
 
+const emptyRules = ['warn', 'error', 'ignore'] as const
+
 const flags = {
   ...serverFlags,
   run: { value: 'ID', help: 'run id (TROVE_RUN, GITHUB_RUN_ID, CI_PIPELINE_ID)' },
@@ -37,16 +39,12 @@ const flags = {
   },
   'if-no-files-found': {
     value: 'WHAT',
-    choices: ['warn', 'error', 'ignore'],
+    choices: emptyRules,
     help: 'when no files match: warn (default), error or ignore',
   },
   'retention-days': { value: 'N', help: "days until it expires; 0 is the server's default" },
   overwrite: { value: null, help: 'replace an artifact with this name in this run' },
-  symlinks: {
-    value: 'HOW',
-    choices: ['keep', 'follow'],
-    help: 'keep (default) or follow symlinks',
-  },
+  symlinks: { value: 'HOW', choices: ['keep', 'follow'], help: 'keep (default) or follow them' },
   'compression-level': { value: '0..9', help: 'compression level of sent files (default: 5)' },
   'fail-on-secrets': {
     value: null,
@@ -78,11 +76,7 @@ export const uploadCommand: Command<UploadFlags> = {
     if (patterns.length === 0) throw new UsageError('PATH is missing')
     parseArtifactName(name)
     const whenEmpty =
-      choice(
-        given['if-no-files-found'],
-        flags['if-no-files-found'].choices,
-        '--if-no-files-found',
-      ) ?? 'warn'
+      choice(given['if-no-files-found'], emptyRules, '--if-no-files-found') ?? 'warn'
     const source = {
       kind: 'patterns',
       patterns,
