@@ -149,15 +149,17 @@ function badCursor(): Error {
   })
 }
 
-/** RFC 8288: sets the `Link` header to the same request with the next cursor; no header at the
- *  end. */
+/** Returns the cursor of the page that begins at `next`, and sets the `Link` header (RFC 8288) to
+ *  the same request with it. At the end of the list, where `next` is null: null, and no header. */
 export function linkNext(
   context: Pick<AppContext, 'config'>,
   c: AppRequest,
-  cursor: string | null,
-): void {
-  if (cursor === null) return
+  next: Parameters<typeof formatCursor>[0] | null,
+): string | null {
+  if (next === null) return null
+  const cursor = formatCursor(next)
   const url = new URL(c.req.url)
   url.searchParams.set('cursor', cursor)
   c.header('link', `<${publicOrigin(context, c)}${url.pathname}${url.search}>; rel="next"`)
+  return cursor
 }

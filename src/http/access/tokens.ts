@@ -29,14 +29,7 @@ import {
   revokeToken,
 } from './authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
-import {
-  formatCursor,
-  linkNext,
-  parseBody,
-  parseOffsetCursor,
-  parseQuery,
-  projectParameter,
-} from '../input.ts'
+import { linkNext, parseBody, parseOffsetCursor, parseQuery, projectParameter } from '../input.ts'
 import { noteToken, readTokens, revokeListed } from './minted-tokens.ts'
 
 export function createTokenRoutes(context: AppContext): Hono<AppEnv> {
@@ -101,8 +94,7 @@ async function listTokens(context: AppContext, c: AppRequest): Promise<Response>
   await requireOversight(context, principal, project)
   const before = cursor === undefined ? undefined : parseOffsetCursor(cursor)
   const { items, next } = await readTokens(context, project, { limit, before })
-  const nextCursor = next === null ? null : formatCursor(next)
-  linkNext(context, c, nextCursor)
+  const nextCursor = linkNext(context, c, next)
   return c.json({ items, nextCursor }, 200, { 'cache-control': 'private, no-cache' })
 }
 

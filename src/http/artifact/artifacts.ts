@@ -17,14 +17,7 @@ import { askedBy } from '../access/actor.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import { retentionOf } from './retention.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
-import {
-  cutPage,
-  formatCursor,
-  linkNext,
-  parseBody,
-  parseNumbersCursor,
-  parseQuery,
-} from '../input.ts'
+import { cutPage, linkNext, parseBody, parseNumbersCursor, parseQuery } from '../input.ts'
 
 export function createArtifactRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>().basePath(`${apiRoot}/artifacts`)
@@ -111,8 +104,7 @@ async function listArtifacts(context: AppContext, c: AppRequest): Promise<Respon
   const isCounted = last === undefined && offset === 0
   const all =
     total ?? (isCounted ? end : (await context.metadata.sumArtifacts(filter, now)).artifacts)
-  const nextCursor = last === undefined ? null : formatCursor([end, all, last.id])
-  linkNext(context, c, nextCursor)
+  const nextCursor = linkNext(context, c, last === undefined ? null : [end, all, last.id])
   c.header('cache-control', 'private, no-cache')
   return c.json({
     items: items.map((each) => artifactMessage(each, { origin, now })),

@@ -10,7 +10,7 @@ import { projectOf, readLive } from '../access/access.ts'
 import { artifactMessage, entryMessage } from './artifact-message.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv } from '../context.ts'
-import { formatCursor, linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
+import { linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
 import { linesOf, ndjsonType, sendPieces } from '../body/lines.ts'
 
 export function createCompareRoutes(context: AppContext): Hono<AppEnv> {
@@ -48,8 +48,7 @@ export function createCompareRoutes(context: AppContext): Hono<AppEnv> {
     // Nothing is kept between requests: each page repeats the merge, which reads no file contents.
     const first = parseOffsetCursor(query.cursor)
     const end = first + query.limit
-    const nextCursor = end < differences.length ? formatCursor(end) : null
-    linkNext(context, c, nextCursor)
+    const nextCursor = linkNext(context, c, end < differences.length ? end : null)
     const items = differences.slice(first, end).map(differenceMessage)
     return c.json({ ...comparison, items, nextCursor })
   })

@@ -10,14 +10,7 @@ import { forbidden, projectOf, readProject } from '../access/access.ts'
 import { artifactMessage } from './artifact-message.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
-import {
-  cutPage,
-  digestField,
-  formatCursor,
-  linkNext,
-  parseOffsetCursor,
-  parseQuery,
-} from '../input.ts'
+import { cutPage, digestField, linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
 
 export function createDigestRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -39,9 +32,8 @@ async function listHolders(context: AppContext, c: AppRequest): Promise<Response
     ...(beforeId > 0 && { beforeId }),
   })
   const { items, last } = cutPage(found, query.limit)
-  const nextCursor = last === undefined ? null : formatCursor(last.artifact.id)
+  const nextCursor = linkNext(context, c, last?.artifact.id ?? null)
   const origin = publicOrigin(context, c)
-  linkNext(context, c, nextCursor)
   c.header('cache-control', 'private, no-cache')
   return c.json({
     items: items.map(({ artifact, path }) => ({

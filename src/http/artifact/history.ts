@@ -7,7 +7,7 @@ import { readHistory } from '../../browse/history.ts'
 import { withoutEndSlashes } from '../../core/entry.ts'
 import { forbidden, liveArtifact } from '../access/access.ts'
 import { publicOrigin, type AppContext, type AppEnv } from '../context.ts'
-import { formatCursor, linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
+import { linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
 import { artifactMessage, entryMessage } from './artifact-message.ts'
 
 export function createHistoryRoutes(context: AppContext): Hono<AppEnv> {
@@ -27,9 +27,8 @@ export function createHistoryRoutes(context: AppContext): Hono<AppEnv> {
       now,
       signal: c.req.raw.signal,
     })
-    const nextCursor = next === null ? null : formatCursor(next)
+    const nextCursor = linkNext(context, c, next)
     const links = { origin: publicOrigin(context, c), now }
-    linkNext(context, c, nextCursor)
     c.header('cache-control', 'private, no-cache')
     return c.json({
       path,

@@ -15,7 +15,7 @@ import { entryMessage } from './artifact-message.ts'
 import { preconditionStatus } from '../body/send-representation.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { linesOf, ndjsonType, sendPieces } from '../body/lines.ts'
-import { formatCursor, linkNext, parseOffsetCursor, parsePathCursor, parseQuery } from '../input.ts'
+import { linkNext, parseOffsetCursor, parsePathCursor, parseQuery } from '../input.ts'
 
 export function createManifestRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>().basePath(`${apiRoot}/artifacts/:id{[0-9]+}`)
@@ -48,8 +48,7 @@ export function createManifestRoutes(context: AppContext): Hono<AppEnv> {
     const from = parsePathCursor(cursor)
     const listing = await context.metadata.listDirectory(artifact.id, { directory, limit, from })
     if (listing === undefined) throw noSuchPath(artifact, directory)
-    const nextCursor = listing.next === null ? null : formatCursor(listing.next)
-    linkNext(context, c, nextCursor)
+    const nextCursor = linkNext(context, c, listing.next)
     c.header('cache-control', 'private, no-cache')
     return c.json({ path: directory, items: listing.children.map(entryMessage), nextCursor })
   })
@@ -71,8 +70,7 @@ async function manifestPage(
     if (items.length === limit) break
   }
   const end = first + items.length
-  const nextCursor = end < artifact.entryCount ? formatCursor(end) : null
-  linkNext(context, c, nextCursor)
+  const nextCursor = linkNext(context, c, end < artifact.entryCount ? end : null)
   return c.json({ items: items.map(entryMessage), nextCursor }, 200, cacheHeaders(tag))
 }
 

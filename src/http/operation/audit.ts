@@ -8,7 +8,7 @@ import { projectOf, requireOversight } from '../access/access.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import { instant } from '../artifact/artifact-message.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
-import { cutPage, formatCursor, linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
+import { cutPage, linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
 import { policyMessage } from './projects.ts'
 
 export function createAuditRoutes(context: AppContext): Hono<AppEnv> {
@@ -39,8 +39,7 @@ async function listActs(context: AppContext, c: AppRequest): Promise<Response> {
     limit,
     before: cursor === undefined ? undefined : parseOffsetCursor(cursor),
   })
-  const nextCursor = page.next === null ? null : formatCursor(page.next)
-  linkNext(context, c, nextCursor)
+  const nextCursor = linkNext(context, c, page.next)
   return c.json({ items: page.items, nextCursor }, 200, { 'cache-control': 'private, no-cache' })
 }
 
