@@ -15,7 +15,7 @@ export const limits = {
    *  GitHub's names are shorter. */
   projectCharactersMax: 255,
   projectSegmentsMax: 22,
-  /** Media types: RFC 6838 §4.2 allows 127 characters each for type and subtype, plus parameters. */
+  /** RFC 6838 §4.2: 127 characters each for type and subtype, and parameters may follow. */
   mediaTypeCharactersMax: 512,
   /** All path patterns of one request, with braces expanded. Every 32 characters cost some ten
    *  microseconds per path of 4 KB. */
