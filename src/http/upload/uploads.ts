@@ -40,47 +40,34 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
     const body = openRequestBody(context, c, uploadLimit(context.config))
     const encoding = c.req.header('content-encoding') === 'br' ? 'br' : 'gzip'
     const job = { ...session, treeDigest, encoding } as const
-    const { signal } = c.req.raw
-    return await sendOrdinals(
-      c,
+    const step =
       base === undefined
-        ? await runStep(context, { step: 'manifest', ...job, entryCount }, body, signal)
-        : await runStep(
-            context,
-            { step: 'changes', ...job, base: digestField(base, 'base') },
-            body,
-            signal,
-          ),
-    )
+        ? ({ step: 'manifest', ...job, entryCount } as const)
+        : ({ step: 'changes', ...job, base: digestField(base, 'base') } as const)
+    return await sendOrdinals(c, await runStep(context, c, step, body))
   })
   app.get('/:id{[0-9a-f]{32}}/missing', async (c) => {
     const session = await sessionOf(context, c)
-    return await sendOrdinals(
-      c,
-      await runStep(context, { step: 'missing', ...session }, undefined, c.req.raw.signal),
-    )
+    return await sendOrdinals(c, await runStep(context, c, { step: 'missing', ...session }))
   })
   app.post('/:id{[0-9a-f]{32}}/times', async (c) => {
     const session = await sessionOf(context, c)
     const { entries: entryCount } = parseQuery(c, timesOfferQuery)
     const body = openRequestBody(context, c, listLimit)
     const job = { step: 'times', ...session, entryCount } as const
-    await runStep(context, job, body, c.req.raw.signal)
+    await runStep(context, c, job, body)
     return c.body(null, 204)
   })
   app.post('/:id{[0-9a-f]{32}}/parts', async (c) => {
     const session = await sessionOf(context, c)
     const body = openRequestBody(context, c, listLimit)
-    return await sendOrdinals(
-      c,
-      await runStep(context, { step: 'parts', ...session }, body, c.req.raw.signal),
-    )
+    return await sendOrdinals(c, await runStep(context, c, { step: 'parts', ...session }, body))
   })
   app.post('/:id{[0-9a-f]{32}}/packs', async (c) => {
     const session = await sessionOf(context, c)
     const counting = context.arrivals.counting(session.sessionId, context)
     const body = openRequestBody(counting, c, uploadLimit(context.config))
-    return c.json(await runStep(context, { step: 'blobs', ...session }, body, c.req.raw.signal))
+    return c.json(await runStep(context, c, { step: 'blobs', ...session }, body))
   })
   app.post('/:id{[0-9a-f]{32}}/commit', async (c) => await commit(context, c, commits))
   app.delete('/:id{[0-9a-f]{32}}', async (c) => {
@@ -96,12 +83,12 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
  *  bytes would otherwise keep the disk full until the lease expires. */
 async function runStep<Job extends NegotiationJob & { projectId: number }>(
   { ingest, metadata }: AppContext,
+  c: AppRequest,
   job: Job,
-  body: Readable | undefined,
-  signal: AbortSignal,
+  body?: Readable,
 ): Promise<NegotiationAnswers[Job['step']]> {
   try {
-    return await ingest.negotiate(job, body, signal)
+    return await ingest.negotiate(job, body, c.req.raw.signal)
   } catch (error) {
     if (hasCode(error, 'storage_full')) await metadata.abortSession(job.sessionId)
     throw error
@@ -181,7 +168,7 @@ async function commit(context: AppContext, c: AppRequest, commits: Turns): Promi
   // A session stages one manifest, so a concurrent second commit would interfere with the first.
   const published = await commits.take(
     sessionId,
-    async () => await commitOnce(context, { sessionId, offered }, c.req.raw.signal),
+    async () => await commitOnce(context, c, { sessionId, offered }),
   )
   context.arrivals.end(sessionId)
   return c.json(
@@ -194,8 +181,8 @@ async function commit(context: AppContext, c: AppRequest, commits: Turns): Promi
  *  returns the artifact that the first one made. */
 async function commitOnce(
   context: AppContext,
+  c: AppRequest,
   { sessionId, offered }: { sessionId: string; offered: Offered },
-  signal: AbortSignal,
 ): Promise<Published> {
   const { projectId, key, artifact } = offered
   try {
@@ -205,12 +192,7 @@ async function commitOnce(
       const reason = 'offer differs from the one that began this upload'
       throw storeError('invalid_request', reason, { field: 'offer' })
     }
-    return await runStep(
-      context,
-      { step: 'commit', sessionId, projectId, ...artifact },
-      undefined,
-      signal,
-    )
+    return await runStep(context, c, { step: 'commit', sessionId, projectId, ...artifact })
   } catch (error) {
     const made = hasCode(error, 'session_ended') ? await outcomeOf(context, offered) : undefined
     if (made === undefined) throw error
