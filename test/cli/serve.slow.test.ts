@@ -137,7 +137,7 @@ describe('trove serve', () => {
     await writeFile(path, 'short')
     expect(await runTrove(['serve', '--data', dataDir, '--port', '0'])).toMatchObject({
       status: 2,
-      stderr: `trove: ${path} must hold 32 bytes, it holds 5\n`,
+      stderr: `trove: ${path} must hold 32 bytes, but holds 5\n`,
     })
   })
 

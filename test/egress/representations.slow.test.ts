@@ -9,6 +9,7 @@ import {
   representWrappedZip,
   representZip,
 } from '../../src/egress/egress.ts'
+import { compilePathGlobs } from '../../src/core/path-glob.ts'
 import type { Representation } from '../../src/egress/representation.ts'
 import type { Artifact } from '../../src/metadata/metadata.ts'
 import { createMemoryStore, type EntrySpec, type MemoryStore } from './memory-store.ts'
@@ -19,18 +20,26 @@ async function everyForm(store: MemoryStore, artifact: Artifact): Promise<Repres
   const { reader } = store
   const forms = [
     await representZip(reader, artifact),
-    await representZip(reader, artifact, { paths: ['**/*.txt', 'bin/*'] }),
     await representTarGz(reader, artifact),
-    await representTarGz(reader, artifact, { paths: ['*'] }),
     await representRunZip(reader, [artifact, artifact]),
   ]
-  const page = await reader.metadata.readEntryPage(artifact.id, 0)
-  for (const entry of page?.entries ?? []) {
+  const entries = (await reader.metadata.readEntryPage(artifact.id, 0))?.entries ?? []
+  for (const [represent, paths] of [
+    [representZip, ['**/*.txt', 'bin/*']],
+    [representTarGz, ['*']],
+  ] as const) {
+    const matches = compilePathGlobs(paths)
+    const part = represent(reader, artifact, { paths })
+    if (entries.some(({ path }) => matches(path))) forms.push(await part)
+    else await expect(part).rejects.toMatchObject({ code: 'no_files' })
+  }
+  for (const entry of entries) {
     if (entry.kind !== 'file') continue
     forms.push(await representFile(reader, artifact, entry))
     forms.push(await representFile(reader, artifact, entry, { gzip: true }))
   }
-  if (forms.length > 5) forms.push(await representWrappedZip(reader, artifact))
+  if (entries.some(({ kind }) => kind === 'file'))
+    forms.push(await representWrappedZip(reader, artifact))
   return forms
 }
 
