@@ -3,12 +3,15 @@ import { Hono } from 'hono'
 import { apiRoot } from '../../api/paths.ts'
 import { historyQuery } from '../../api/queries.ts'
 import { mayReadProject } from '../../auth/principal.ts'
-import { readHistory } from '../../browse/history.ts'
+import { type History, historyFilter, readHistory } from '../../browse/history.ts'
+import { noSuchPath } from '../../browse/no-such-path.ts'
 import { withoutEndSlashes } from '../../core/entry.ts'
+import type { Artifact } from '../../metadata/metadata.ts'
 import { forbidden, liveArtifact } from '../access/access.ts'
-import { publicOrigin, type AppContext, type AppEnv } from '../context.ts'
+import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
 import { linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
 import { artifactMessage, entryMessage } from './artifact-message.ts'
+import { walkArtifacts } from './walk-artifacts.ts'
 
 export function createHistoryRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -19,20 +22,15 @@ export function createHistoryRoutes(context: AppContext): Hono<AppEnv> {
       throw forbidden('the history of a file needs a token that reads its whole project')
     const query = parseQuery(c, historyQuery)
     const path = withoutEndSlashes(query.path)
-    const beforeId = parseOffsetCursor(query.cursor)
-    const now = context.now()
-    const { versions, next } = await readHistory(context.metadata, artifact, path, {
-      limit: query.limit,
-      beforeId: beforeId > 0 ? beforeId : undefined,
-      now,
-      signal: c.req.raw.signal,
-    })
-    const nextCursor = linkNext(context, c, next)
-    const links = { origin: publicOrigin(context, c), now }
+    // A first page has the cursor 0.
+    const beforeId = parseOffsetCursor(query.cursor) || undefined
+    const history = await pathHistory(context, c, { artifact, path, beforeId, limit: query.limit })
+    const nextCursor = linkNext(context, c, history.next)
+    const links = { origin: publicOrigin(context, c), now: context.now() }
     c.header('cache-control', 'private, no-cache')
     return c.json({
       path,
-      items: versions.map(({ found, newest, oldest, artifacts }) => ({
+      items: history.versions.map(({ found, newest, oldest, artifacts }) => ({
         entry: found && entryMessage(found),
         newest: artifactMessage(newest, links),
         oldest: artifactMessage(oldest, links),
@@ -42,4 +40,20 @@ export function createHistoryRoutes(context: AppContext): Hono<AppEnv> {
     })
   })
   return app
+}
+
+/** A page of the history of a path. Without `beforeId` it starts with `artifact` itself. Errors:
+ *  not_found (no file or symlink there in any of the artifacts), invalid_request (`beforeId`). */
+export async function pathHistory(
+  context: AppContext,
+  c: AppRequest,
+  asked: { artifact: Artifact; path: string; beforeId: number | undefined; limit: number },
+): Promise<History> {
+  const { artifact, path, beforeId, limit } = asked
+  const artifacts = walkArtifacts(context, historyFilter(artifact, beforeId))
+  const { signal } = c.req.raw
+  const history = await readHistory(context.metadata, artifacts, path, { limit, signal })
+  const isNowhere = history.next === null && history.versions.every(({ found }) => found === null)
+  if (beforeId === undefined && isNowhere) throw noSuchPath(artifact, path)
+  return history
 }

@@ -1,9 +1,9 @@
 /** The page of a file's history. */
 import { Hono } from 'hono'
-import { readHistory } from '../../browse/history.ts'
 import { limits } from '../../core/limits.ts'
 import { parsePositiveInteger } from '../../core/run.ts'
 import { forbidden } from '../../http/access/access.ts'
+import { pathHistory } from '../../http/artifact/history.ts'
 import type { AppEnv, AppRequest } from '../../http/context.ts'
 import { crumbsOf, entryPathOf, headOfPage, seesProject } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
@@ -21,12 +21,9 @@ async function historyPage(web: Web, c: AppRequest): Promise<Response> {
   if (!seesProject(c, artifact)) throw forbidden('this token reads only its own run')
   const path = entryPathOf(c)
   const before = c.req.query('before')
-  const history = await readHistory(web.context.metadata, artifact, path, {
-    limit: limits.listPageDefault,
-    beforeId: before === undefined ? undefined : parsePositiveInteger(before, 'before'),
-    now,
-    signal: c.req.raw.signal,
-  })
+  const beforeId = before === undefined ? undefined : parsePositiveInteger(before, 'before')
+  const limit = limits.listPageDefault
+  const history = await pathHistory(web.context, c, { artifact, path, beforeId, limit })
   return await sendPage(web, c, {
     title: `History of ${path} · ${artifact.name}`,
     crumbs: crumbsOf({ project: artifact.project, artifact }),
