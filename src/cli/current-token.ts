@@ -46,18 +46,21 @@ function checked(server: ServerAccess, token: WireCurrentToken): WireCurrentToke
   throw unreadableAnswer(server, 'its description of the token')
 }
 
-/** `scope write of octo/app, expires 2026-12-30 03:00 UTC (in 30 days)`. Harmless on a terminal. */
-export function describeGrant(token: WireCurrentToken, now: number): string {
-  const { scope, project, run, job } = token
-  const grant = [
+/** Any scope, since a newer server may have others. */
+type Grant = { scope: string } & Pick<WireCurrentToken, 'project' | 'run' | 'job'>
+
+/** `scope job of octo/app, run 7, job build`. Harmless on a terminal. */
+export function describeGrant({ scope, project, run, job }: Grant): string {
+  const parts = [
     `scope ${scope}`,
     project !== null && ` of ${project}`,
     run !== null && `, run ${run}`,
     job !== null && `, job ${job}`,
   ]
-  return printable(`${grant.filter(Boolean).join('')}, expires ${expiryWords(token, now)}`)
+  return printable(parts.filter(Boolean).join(''))
 }
 
+/** `2026-12-30 03:00 UTC (in 30 days)`. */
 export function expiryWords({ expiresAt }: { expiresAt: string }, now: number): string {
   const at = Date.parse(expiresAt)
   return `${minuteOf(new Date(at).toISOString())} (${fromNow(at - now)})`

@@ -7,13 +7,13 @@ import { isLoopback } from '../../core/loopback.ts'
 import { type Login, readLogins } from '../../logins.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
-import { describeGrant, readCurrentToken, refusedToken } from '../current-token.ts'
+import { describeGrant, expiryWords, readCurrentToken, refusedToken } from '../current-token.ts'
 import { exitStatus } from '../exit-status.ts'
 import { readHiddenLine } from '../hidden-input.ts'
 import { changeLogins, requireLoginsFile, withLogin } from '../login-store.ts'
 import { namedServer } from '../named-server.ts'
-import { printable, write } from '../output.ts'
-import { readTokenFrom } from './revoke.ts'
+import { write } from '../output.ts'
+import { readTokenFrom } from '../token-input.ts'
 
 const flags = { url: serverFlags.url } as const
 
@@ -42,7 +42,7 @@ export const loginCommand: Command<typeof flags> = {
     const login = { token, scope, project: project ?? null, expiresAt }
     await changeLogins(path, (logins) => withLogin(logins, url, login), signal)
     const lines = [
-      `logged in to ${url}: ${describeGrant(current, Date.now())}`,
+      `logged in to ${url}: ${describeGrant(current)}, expires ${expiryWords(current, Date.now())}`,
       ...(replaced === undefined ? [] : [replacement(replaced)]),
       `stored in ${path}; this is the default server now`,
     ]
@@ -105,8 +105,8 @@ async function currentToken(
 }
 
 function replacement({ scope, project }: Login): string {
-  const of = project === null ? '' : ` of ${project}`
-  return printable(`this replaces a token of scope ${scope}${of}, which stays valid for others`)
+  const grant = describeGrant({ scope, project, run: null, job: null })
+  return `this replaces a token of ${grant}, which stays valid for others`
 }
 
 /** What keeps commands from using the login; nothing for most. */

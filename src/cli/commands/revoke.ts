@@ -2,12 +2,13 @@
 import type { WireRevokedToken, WireRevokedTokens } from '../../api/admin-messages.ts'
 import { revocationPath } from '../../api/paths.ts'
 import { requestJson, type ServerAccess } from '../../client/transport/http.ts'
-import { limits } from '../../core/limits.ts'
 import { type FlagValues, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
+import { describeGrant } from '../current-token.ts'
 import { exitStatus } from '../exit-status.ts'
-import { printable, write, writeJson } from '../output.ts'
+import { write, writeJson } from '../output.ts'
 import { connect, serverContext } from '../server-access.ts'
+import { readTokenFrom } from '../token-input.ts'
 
 const flags = {
   ...serverFlags,
@@ -51,6 +52,8 @@ async function revoke(given: FlagValues<typeof flags>, signal: AbortSignal): Pro
   if (project !== undefined) return await revokeAll(given, signal)
   // Needs no other token: the holder of a token may revoke it.
   const server = { ...serverContext(given).server, token: null }
+  if (process.stdin.isTTY)
+    throw new UsageError('pass the token on stdin (trove revoke < FILE), or use --id or --project')
   return await revokeOne(server, { token: await readTokenFrom(process.stdin) }, signal)
 }
 
@@ -71,12 +74,8 @@ async function revokeOne(
     ['scope', 'project', 'run', 'job', 'expiresAt'],
   )
   const { scope, project, run, job, expiresAt } = revoked
-  const of = [
-    project !== null && ` of ${project}`,
-    run !== null && `, run ${run}`,
-    job !== null && `, job ${printable(job)}`,
-  ]
-  const summary = `revoked a token of scope ${scope}${of.filter(Boolean).join('')}, which would have expired at ${expiresAt}`
+  const grant = describeGrant({ scope, project, run, job })
+  const summary = `revoked a token of ${grant}, which would have expired at ${expiresAt}`
   return { revoked, summary }
 }
 
@@ -90,20 +89,4 @@ async function revokeAll(given: FlagValues<typeof flags>, signal: AbortSignal): 
   )
   const summary = `revoked all tokens of ${revoked.project} that were minted at ${revoked.issuedUntil} or before`
   return { revoked, summary }
-}
-
-/** Errors: UsageError. */
-export async function readTokenFrom(stdin: NodeJS.ReadStream): Promise<string> {
-  if (stdin.isTTY) {
-    throw new UsageError('pass the token on stdin (trove revoke < FILE), or use --id or --project')
-  }
-  let text = ''
-  for await (const piece of stdin.setEncoding('utf8')) {
-    text += piece
-    if (text.length > limits.tokenCharactersMax)
-      throw new UsageError('stdin does not contain a token')
-  }
-  const token = text.trim()
-  if (token === '') throw new UsageError('stdin is empty, expected a token')
-  return token
 }
