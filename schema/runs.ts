@@ -63,6 +63,8 @@ export const totals = sqliteTable('totals', {
   storedBytes: integer('stored_bytes').notNull().default(0),
   packs: integer('packs').notNull().default(0),
   liveBytes: integer('live_bytes').notNull().default(0),
+  /** Logical bytes of removed artifacts whose rows are still kept. */
+  removedBytes: integer('removed_bytes').notNull().default(0),
 })
 
 /** Has a single row. */

@@ -9,20 +9,26 @@ export const statsSchema = z
     artifacts: count,
     files: count,
     logicalBytes: bytes.meta({ description: 'Sum of the file sizes of live artifacts.' }),
-    uniqueBytes: bytes.meta({ description: 'The same, counting each distinct file once.' }),
+    removedBytes: bytes.meta({
+      description:
+        'The same of deleted artifacts that still hold their content, because they can be restored or are being read.',
+    }),
+    uniqueBytes: bytes.meta({
+      description: 'Bytes of both, counting each distinct file once.',
+    }),
     storedBytes: bytes.nullable().meta({
       description: 'Sum of pack file sizes; null for one project, since packs are shared.',
     }),
     dedupRatio: z.number().meta({
       description:
-        'Logical bytes divided by the bytes left after deduplication of files and chunks.',
+        'Logical and removed bytes divided by the bytes left after deduplication of files and chunks.',
     }),
     savedBy: z.object({
       wholeFile: z.int().meta({ description: 'Bytes saved by storing equal files once.' }),
       chunk: z.int().meta({ description: 'Bytes saved by storing equal chunks of files once.' }),
       compression: z.int().nullable().meta({
         description:
-          'Deduplicated bytes minus live pack bytes: negative when pack overhead exceeds what compression saves; null for one project.',
+          'Deduplicated bytes minus live pack bytes: negative when pack overhead and uploads in progress exceed what compression saves; null for one project.',
       }),
     }),
     packs: count.nullable(),

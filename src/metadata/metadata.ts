@@ -36,6 +36,9 @@ export interface StoreFigures {
   files: number
   /** Sum of the file sizes of live artifacts. */
   logicalBytes: number
+  /** The same of removed artifacts that are not released yet, because their deletion can be undone
+   *  or somebody reads them. Their content counts in all figures below. */
+  removedBytes: number
   /** Each distinct file counted once. */
   uniqueBytes: number
   /** Each distinct chunk or unchunked file counted once, before compression. */

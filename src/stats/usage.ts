@@ -1,6 +1,7 @@
 /** What the store holds and how much each layer saved:
  *
- *    logical − wholeFile = unique − chunk = chunks − compression = live;   live + dead = stored */
+ *    logical + removed − wholeFile = unique;   unique − chunk = chunks
+ *    chunks − compression = live;              live + dead = stored */
 import type { ProjectFigures, StoreFigures } from '../metadata/metadata.ts'
 
 /** All figures are bytes unless named otherwise. Figures about packs are null for a single project,
@@ -9,11 +10,16 @@ export interface Usage {
   artifacts: number
   files: number
   logicalBytes: number
+  /** Logical bytes of deleted artifacts that still hold their content, because they can be restored
+   *  or are being read. */
+  removedBytes: number
   uniqueBytes: number
   storedBytes: number | null
-  /** Logical bytes divided by the bytes that remain once each file and each chunk is kept once; at
-   *  least 1. */
+  /** Logical and removed bytes divided by the bytes that remain once each file and each chunk is
+   *  kept once; at least 1. */
   dedupRatio: number
+  /** Never negative, except `compression`: where incompressible data dominates, framing costs more
+   *  than compression saves, and content of uploads in progress is in packs already. */
   savedBy: { wholeFile: number; chunk: number; compression: number | null }
   packs: number | null
   liveBytes: number | null
@@ -21,41 +27,40 @@ export interface Usage {
 }
 
 export function usageOfStore(figures: StoreFigures): Usage {
-  const { storedBytes, packs, liveBytes, chunkBytes } = figures
-  const usage = usageOf(figures)
+  const { storedBytes, packs, liveBytes } = figures
+  const usage = usageOfProject(figures)
+  const { wholeFile, chunk } = usage.savedBy
+  const leftBytes = usage.logicalBytes + usage.removedBytes - wholeFile - chunk
   return {
     ...usage,
     storedBytes,
-    // Negative when incompressible data dominates, because of the overhead of framing.
-    savedBy: { ...usage.savedBy, compression: chunkBytes - liveBytes },
+    savedBy: { wholeFile, chunk, compression: leftBytes - liveBytes },
     packs,
     liveBytes,
     deadBytes: storedBytes - liveBytes,
   }
 }
 
-/** A chunk counts for the project that uploaded it first, for as long as any project holds it,
- *  and a removed artifact counts in `uniqueBytes` until its undo period is over. So neither
- *  figure is bounded by what the project holds now, and both are clamped here. */
+/** Unique and chunk bytes are clamped. Content counts as unique until garbage collection has cleared
+ *  the rows of a released artifact. Chunks count while uploads are in progress, and in the project that
+ *  uploaded them first for as long as any project holds them. */
 export function usageOfProject(figures: ProjectFigures): Usage {
-  const uniqueBytes = Math.min(figures.uniqueBytes, figures.logicalBytes)
+  const { artifacts, files, logicalBytes, removedBytes } = figures
+  const heldBytes = logicalBytes + removedBytes
+  const uniqueBytes = Math.min(figures.uniqueBytes, heldBytes)
   const chunkBytes = Math.min(figures.chunkBytes, uniqueBytes)
-  return usageOf({ ...figures, uniqueBytes, chunkBytes })
-}
-
-function usageOf(figures: ProjectFigures): Usage {
-  const { artifacts, files, logicalBytes, uniqueBytes, chunkBytes } = figures
   // A project may hold only chunks that others uploaded first.
   const leftBytes = chunkBytes === 0 ? uniqueBytes : chunkBytes
   return {
     artifacts,
     files,
     logicalBytes,
+    removedBytes,
     uniqueBytes,
     storedBytes: null,
-    dedupRatio: leftBytes === 0 ? 1 : Math.max(1, logicalBytes / leftBytes),
+    dedupRatio: leftBytes === 0 ? 1 : Math.max(1, heldBytes / leftBytes),
     savedBy: {
-      wholeFile: logicalBytes - uniqueBytes,
+      wholeFile: heldBytes - uniqueBytes,
       chunk: uniqueBytes - chunkBytes,
       compression: null,
     },

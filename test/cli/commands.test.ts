@@ -149,7 +149,7 @@ describe('trove stats', () => {
     await own.put('1/tiny', { body: 'x' })
     const token = await own.token({ project: undefined, scope: 'admin' })
     const { text } = await trove(['stats'], { TROVE_URL: own.url, TROVE_TOKEN: token })
-    expect(text).toMatch(/^ {2} {2}cost: packing +\d+ B$/m)
+    expect(text).toMatch(/^ {2} {2}added: packing, uploads +\d+ B$/m)
     expect(text).not.toMatch(/compression|-\d/)
   })
 })

@@ -144,6 +144,7 @@ async function removeEverything(metadata: Metadata): Promise<void> {
     artifacts: 0,
     files: 0,
     logicalBytes: 0,
+    removedBytes: 0,
     uniqueBytes: 0,
     chunkBytes: 0,
     storedBytes: 0,

@@ -1,5 +1,5 @@
-/** Uploads, removals and sweeps in any order, against a model that knows only what must be
- *  visible.
+/** Uploads, removals, restorations and sweeps in any order, against a model that knows only what
+ *  must be visible.
  *
  *  After each step every live artifact reads back whole; at the end everything is removed, and
  *  nothing is left. */
@@ -17,7 +17,7 @@ import {
   seedRun,
   stageEntries,
 } from './seed.ts'
-import { claimPacks, sweepBlobs } from './sweep-all.ts'
+import { claimPacks, releaseAll, sweepBlobs } from './sweep-all.ts'
 import { temporaryDatabases } from './temporary-database.ts'
 import { turns } from '../turns.ts'
 
@@ -33,6 +33,9 @@ type Step =
   | { do: 'commit'; slot: number; name: string }
   | { do: 'abort'; slot: number }
   | { do: 'remove'; name: string }
+  | { do: 'delete'; name: string }
+  | { do: 'restore'; name: string }
+  | { do: 'release' }
   | { do: 'sweep' }
   | { do: 'claim' }
   | { do: 'finishSweep' }
@@ -55,6 +58,9 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ do: fc.constant('commit' as const), slot, name }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('abort' as const), slot }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('remove' as const), name }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('delete' as const), name }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('restore' as const), name }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('release' as const) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('sweep' as const) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('claim' as const) }) },
   { weight: 2, arbitrary: fc.record({ do: fc.constant('finishSweep' as const) }) },
@@ -69,9 +75,20 @@ interface Upload {
   held: Map<string, HeldEntry>
 }
 
-/** What must be visible: live artifacts by name. All other state only serves to get there. */
+interface Artifact {
+  id: number
+  tree: Tree
+  treeDigest: Digest
+}
+
+const now = 2_500
+const undoEnds = 3_500
+
+/** What must be visible: live artifacts by name, and what can be restored. All other state only
+ *  serves to get there. */
 class Model {
-  readonly live = new Map<string, { id: number; tree: Tree; treeDigest: Digest }>()
+  readonly live = new Map<string, Artifact>()
+  readonly deleted = new Set<Artifact & { name: string }>()
   readonly uploads = new Map<number, Upload>()
   /** Blobs claimed for deletion and not removed yet. */
   condemned: number[] = []
@@ -96,6 +113,15 @@ class Model {
         return await this.abort(action.slot)
       case 'remove':
         return await this.remove(action.name)
+      case 'delete':
+        return await this.delete(action.name)
+      case 'restore':
+        return await this.restore(action.name)
+      case 'release':
+        await releaseAll(this.metadata, undoEnds)
+        while (await this.metadata.clearRemoved(100)) continue
+        this.deleted.clear()
+        return
       case 'sweep':
         await sweepBlobs(this.metadata)
         return await this.dropPacks()
@@ -181,9 +207,32 @@ class Model {
   async remove(artifactName: string): Promise<void> {
     const artifact = this.live.get(artifactName)
     if (!artifact) return
-    const removal = { state: 'deleted', reason: 'test', now: 2_500 } as const
+    const removal = { state: 'deleted', reason: 'test', now } as const
     expect(await this.metadata.removeArtifacts([artifact.id], removal)).toEqual([artifact.id])
     this.live.delete(artifactName)
+  }
+
+  /** In a way that can be undone. */
+  async delete(artifactName: string): Promise<void> {
+    const artifact = this.live.get(artifactName)
+    if (!artifact) return
+    const removal = { state: 'deleted', reason: 'test', now, undoMs: undoEnds - now } as const
+    await this.metadata.removeArtifacts([artifact.id], removal)
+    this.live.delete(artifactName)
+    this.deleted.add({ ...artifact, name: artifactName })
+  }
+
+  async restore(artifactName: string): Promise<void> {
+    const artifact = [...this.deleted].find(({ name: each }) => each === artifactName)
+    if (!artifact) return
+    const restoring = this.metadata.restoreArtifact(artifact.id, now)
+    if (this.live.has(artifactName)) {
+      await expect(restoring).rejects.toMatchObject({ code: 'name_taken' })
+      return
+    }
+    await restoring
+    this.deleted.delete(artifact)
+    this.live.set(artifactName, artifact)
   }
 
   async dropPacks(): Promise<void> {
@@ -199,18 +248,23 @@ class Model {
       listed.artifacts.map(({ name: n, id }): [string, number] => [n, id]).toSorted(byName),
     ).toEqual([...this.live].map(([n, { id }]): [string, number] => [n, id]).toSorted(byName))
     for (const artifact of this.live.values()) await this.checkArtifact(artifact)
-    const trees = [...this.live.values()].map((artifact) => artifact.tree)
-    const files = trees.flatMap((files) => Object.values(files))
+    const filesOf = (artifacts: Iterable<Artifact>): string[] =>
+      [...artifacts].flatMap((artifact) => Object.values(artifact.tree))
+    const files = filesOf(this.live.values())
+    const deleted = filesOf(this.deleted)
     const bytesOf = (list: Iterable<string>): number => [...list].join('').length
     const figures = await this.metadata.figures()
     expect(figures).toMatchObject({
       artifacts: this.live.size,
       files: files.length,
       logicalBytes: bytesOf(files),
+      removedBytes: bytesOf(deleted),
     })
+    expect(await this.metadata.reconcileRollups()).toEqual([])
     expect(figures.liveBytes).toBeLessThanOrEqual(figures.storedBytes)
     // Blobs that an upload in progress added first may be shared by artifacts committed later.
-    if (this.uploads.size === 0) expect(figures.uniqueBytes).toBe(bytesOf(new Set(files)))
+    if (this.uploads.size === 0)
+      expect(figures.uniqueBytes).toBe(bytesOf(new Set([...files, ...deleted])))
   }
 
   private async checkArtifact({ id, tree: files }: { id: number; tree: Tree }): Promise<void> {
@@ -237,6 +291,7 @@ class Model {
   async finish(): Promise<void> {
     for (const number of this.uploads.keys()) await this.abort(number)
     for (const artifactName of this.live.keys()) await this.remove(artifactName)
+    await releaseAll(this.metadata, undoEnds)
     await sweepBlobs(this.metadata)
     await this.dropPacks()
     const figures = await this.metadata.figures()
@@ -245,7 +300,7 @@ class Model {
   }
 }
 
-test('whatever the order of uploads, removals and sweeps, live artifacts are whole and nothing leaks', async () => {
+test('whatever the order of uploads, removals, restorations and sweeps, live artifacts are whole and nothing leaks', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 5, maxLength: 40 }), async (steps) => {
       const model = new Model(await newDatabase())

@@ -37,9 +37,12 @@ export const statsCommand: Command<typeof serverFlags> = {
   },
 }
 
-/** With incompressible data, packing costs more than compression saves. */
+/** Negative if framing of incompressible data, or uploads in progress, take more than compression
+ *  saves. */
 function compressionRow(saved: number | null): [string, number | null] {
-  return saved !== null && saved < 0 ? ['  cost: packing', -saved] : ['  saved: compression', saved]
+  return saved !== null && saved < 0
+    ? ['  added: packing, uploads', -saved]
+    : ['  saved: compression', saved]
 }
 
 function statRows(stats: WireStats): [string, string][] {
@@ -48,6 +51,7 @@ function statRows(stats: WireStats): [string, string][] {
     ['artifacts', formatCount(stats.artifacts)],
     ['files', formatCount(stats.files)],
     ['logical', stats.logicalBytes],
+    ['  deleted, not yet free', stats.removedBytes === 0 ? null : stats.removedBytes],
     ['  saved: whole files', savedBy.wholeFile],
     ['unique files', stats.uniqueBytes],
     ['  saved: chunks', savedBy.chunk],

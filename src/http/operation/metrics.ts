@@ -122,6 +122,7 @@ const figureHelp: Record<keyof StoreFigures, string> = {
   damagedArtifacts: 'Live artifacts with files that cannot be read.',
   files: 'Files of live artifacts.',
   logicalBytes: 'Bytes of all files of live artifacts.',
+  removedBytes: 'Bytes of all files of deleted artifacts that still hold their content.',
   uniqueBytes: 'Bytes of distinct files.',
   chunkBytes: 'Bytes of distinct chunks and unchunked files.',
   storedBytes: 'Bytes of pack files.',

@@ -77,14 +77,19 @@ function Filled(view: StorageView) {
 
 /** Splits the logical bytes into those that each layer saved and those that remain. */
 function Layers({ usage }: { usage: Usage }) {
-  const { savedBy, logicalBytes } = usage
+  const { savedBy, logicalBytes, removedBytes } = usage
   const compression = savedBy.compression ?? 0
-  const left = logicalBytes - savedBy.wholeFile - savedBy.chunk - compression
+  const left = logicalBytes + removedBytes - savedBy.wholeFile - savedBy.chunk - compression
   return (
     <>
       <p class="lead">
         {counted(usage.artifacts, 'artifact')} with {counted(usage.files, 'file')} hold{' '}
         <Size bytes={logicalBytes} />
+        {removedBytes > 0 && (
+          <>
+            , and deleted artifacts that can still be restored <Size bytes={removedBytes} />
+          </>
+        )}
         {savedBy.compression === null ? (
           <>
             ; <Size bytes={left} /> after deduplication, before compression.
@@ -118,7 +123,9 @@ function Layers({ usage }: { usage: Usage }) {
  *  compression saves. */
 function leftName(compression: number | null): string {
   if (compression === null) return 'Unique, before compression'
-  return compression < 0 ? `Stored, including ${formatSizeBytes(-compression)} overhead` : 'Stored'
+  return compression < 0
+    ? `Stored, including ${formatSizeBytes(-compression)} of overhead and uploads in progress`
+    : 'Stored'
 }
 
 function Facts({ usage, freeBytes }: StorageView) {

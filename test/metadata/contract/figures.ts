@@ -21,6 +21,7 @@ export function figuresContract(store: Store): void {
       damagedArtifacts: 0,
       files: 0,
       logicalBytes: 0,
+      removedBytes: 0,
       uniqueBytes: 0,
       chunkBytes: 0,
       storedBytes: 0,
@@ -28,7 +29,8 @@ export function figuresContract(store: Store): void {
       liveBytes: 0,
     })
     const { projectId } = await seedRun(store())
-    const nothing = { artifacts: 0, files: 0, logicalBytes: 0, uniqueBytes: 0, chunkBytes: 0 }
+    const none = { logicalBytes: 0, removedBytes: 0, uniqueBytes: 0, chunkBytes: 0 }
+    const nothing = { artifacts: 0, files: 0, ...none }
     expect(await store().projectFigures(projectId)).toEqual(nothing)
     expect(await store().projectFigures(99)).toEqual(nothing)
   })
@@ -49,7 +51,7 @@ export function figuresContract(store: Store): void {
     const files = { big: 'aabbb', copy: 'aabbb', part: 'bbb', small: 'c' }
     const { manifestId } = await stageEntries(store(), session, entriesOf(files))
     await store().commitArtifact(session, newArtifact(run, manifestId))
-    const counted = { files: 4, logicalBytes: 14, uniqueBytes: 9, chunkBytes: 6 }
+    const counted = { files: 4, logicalBytes: 14, removedBytes: 0, uniqueBytes: 9, chunkBytes: 6 }
     const { sizeBytes: storedBytes } = pack
     const whole = {
       ...counted,
@@ -75,12 +77,20 @@ export function figuresContract(store: Store): void {
     const [one, two] = [await seedRun(store()), await seedRun(store(), { project: 'b/b' })]
     await seedArtifact(store(), one, { a: 'shared', b: 'x' })
     const second = await seedArtifact(store(), two, { a: 'shared', b: 'yy', c: 'shared' })
-    const figures = { artifacts: 1, files: 2, logicalBytes: 7, uniqueBytes: 7, chunkBytes: 7 }
+    const figures = {
+      artifacts: 1,
+      files: 2,
+      logicalBytes: 7,
+      removedBytes: 0,
+      uniqueBytes: 7,
+      chunkBytes: 7,
+    }
     expect(await store().projectFigures(one.projectId)).toEqual(figures)
     expect(await store().projectFigures(two.projectId)).toEqual({
       artifacts: 1,
       files: 3,
       logicalBytes: 14,
+      removedBytes: 0,
       uniqueBytes: 8,
       chunkBytes: 2,
     })
@@ -89,6 +99,38 @@ export function figuresContract(store: Store): void {
     const nothing = { artifacts: 0, files: 0, logicalBytes: 0, uniqueBytes: 0 }
     expect(await store().projectFigures(two.projectId)).toMatchObject(nothing)
     expect(await store().figures()).toMatchObject({ uniqueBytes: 7, logicalBytes: 7 })
+  })
+
+  test('a deleted artifact counts as removed until it is restored or released', async () => {
+    const run = await seedRun(store())
+    await seedArtifact(store(), run, { a: 'xyz' })
+    const { id } = await seedArtifact(store(), run, { a: 'xyz', b: 'more' }, { name: 'second' })
+    const figures = async (): Promise<object[]> => {
+      const [whole, project] = [
+        await store().figures(),
+        await store().projectFigures(run.projectId),
+      ]
+      return [whole, project].map(({ logicalBytes, removedBytes, uniqueBytes }) => ({
+        logicalBytes,
+        removedBytes,
+        uniqueBytes,
+      }))
+    }
+    const twice = (counts: object): object[] => [counts, counts]
+    const remove = async (undoMs: number): Promise<unknown> =>
+      await store().removeArtifacts([id], { state: 'deleted', reason: 'test', now: 2_500, undoMs })
+    const live = await figures()
+    expect(live).toEqual(twice({ logicalBytes: 10, removedBytes: 0, uniqueBytes: 7 }))
+    await remove(1_000)
+    const removed = twice({ logicalBytes: 3, removedBytes: 7, uniqueBytes: 7 })
+    expect(await figures()).toEqual(removed)
+    await store().restoreArtifact(id, 3_000)
+    expect(await figures()).toEqual(live)
+    await remove(1_000)
+    await store().releaseRemoved(3_500, 3_500, { after: { at: 0, id: 0 }, limit: 10 })
+    await store().clearRemoved(100)
+    const released = twice({ logicalBytes: 3, removedBytes: 0, uniqueBytes: 3 })
+    expect(await figures()).toEqual(released)
   })
 
   test('a partly dead pack counts as partly alive, with its framing shared evenly', async () => {

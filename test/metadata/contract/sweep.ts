@@ -20,6 +20,7 @@ const empty = {
   damagedArtifacts: 0,
   files: 0,
   logicalBytes: 0,
+  removedBytes: 0,
   uniqueBytes: 0,
   chunkBytes: 0,
   liveBytes: 0,

@@ -177,7 +177,7 @@ function createRestoring(
     refuseEnded(row, now)
     freeName(row, now)
     revive.run(artifactId)
-    count(row, 1)
+    count(row, { live: 1, removed: -1 })
     checkBounds(row, now)
     // Covers damage and healing while the artifact was removed.
     damage.judge(artifactId)

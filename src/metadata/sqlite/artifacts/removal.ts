@@ -162,10 +162,10 @@ function createArtifactEnding(
      RETURNING project_id AS projectId, manifest_id AS manifestId`,
   )
   const count = createArtifactCounting(connection)
-  const releaseRows = prepare<[number, number], { manifestId: number }>(
+  const releaseRows = prepare<[number, number], RemovedRow>(
     `UPDATE artifacts AS a SET releasable_at = NULL
      WHERE a.id = ? AND a.releasable_at IS NOT NULL AND NOT ${isBeingRead}
-     RETURNING manifest_id AS manifestId`,
+     RETURNING project_id AS projectId, manifest_id AS manifestId`,
   )
   // `artifacts_holding` skips artifacts already released: thousands of builds can have made the
   // same tree.
@@ -182,6 +182,7 @@ function createArtifactEnding(
   const releaseArtifact = (artifactId: number, now: number): boolean => {
     const released = unwritten.anyAt(now) ? undefined : releaseRows.get(artifactId, now)
     if (released === undefined) return false
+    count(released, { removed: -1 })
     releaseManifest(released.manifestId)
     onRelease()
     return true
@@ -192,7 +193,7 @@ function createArtifactEnding(
     endArtifact: (artifactId, { state, reason, now, undoMs = 0 }) => {
       const ended = markRemoved.get(state, now, reason, now + undoMs, artifactId)
       if (!ended) return false
-      count(ended, -1)
+      count(ended, { live: -1, removed: 1 })
       if (undoMs === 0) releaseArtifact(artifactId, now)
       return true
     },

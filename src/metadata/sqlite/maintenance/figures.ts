@@ -9,7 +9,7 @@ export function createFigureMethods(
 ): Pick<Metadata, 'figures' | 'projectFigures'> {
   const { prepare, read } = connection
   const totals = prepare<[number], Omit<StoreFigures, 'damagedArtifacts'>>(
-    `SELECT artifacts, files, logical_bytes AS logicalBytes, unique_bytes AS uniqueBytes,
+    `SELECT artifacts, files, logical_bytes AS logicalBytes, removed_bytes AS removedBytes, unique_bytes AS uniqueBytes,
        chunk_bytes AS chunkBytes, stored_bytes AS storedBytes, packs, live_bytes AS liveBytes
      FROM totals WHERE scope = ?`,
   )
@@ -33,9 +33,15 @@ export function createFigureMethods(
     projectFigures: async (projectId) =>
       read(() => {
         const row = totals.get(projectId)
-        const { artifacts = 0, files = 0, logicalBytes = 0, chunkBytes = 0 } = row ?? {}
+        const {
+          artifacts = 0,
+          files = 0,
+          logicalBytes = 0,
+          removedBytes = 0,
+          chunkBytes = 0,
+        } = row ?? {}
         const uniqueBytes = (row?.uniqueBytes ?? 0) - projectFresh.get(projectId)!.bytes
-        return { artifacts, files, logicalBytes, uniqueBytes, chunkBytes }
+        return { artifacts, files, logicalBytes, removedBytes, uniqueBytes, chunkBytes }
       }),
   }
 }

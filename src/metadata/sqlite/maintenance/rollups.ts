@@ -9,6 +9,7 @@ const columns = {
   artifacts: 'artifacts',
   files: 'files',
   logicalBytes: 'logical_bytes',
+  removedBytes: 'removed_bytes',
   uniqueBytes: 'unique_bytes',
   chunkBytes: 'chunk_bytes',
   storedBytes: 'stored_bytes',
@@ -119,6 +120,11 @@ function createCounting(
      FROM artifacts a CROSS JOIN manifests m ON m.id = a.manifest_id
      WHERE a.id > ? AND a.removed_at IS NULL ORDER BY a.id LIMIT ?`,
   )
+  const removed = prepare<[], { scope: number; removedBytes: number }>(
+    `SELECT a.project_id AS scope, sum(m.logical_bytes) AS removedBytes
+     FROM artifacts a INDEXED BY artifacts_releasable CROSS JOIN manifests m ON m.id = a.manifest_id
+     WHERE a.releasable_at IS NOT NULL GROUP BY a.project_id`,
+  )
   const blobs = prepare<[number, number], BlobRow>(
     `SELECT b.id, b.project_id AS scope, b.size_bytes AS sizeBytes,
        b.copy_stream_id IS NOT NULL AS hasCopy,
@@ -141,6 +147,9 @@ function createCounting(
     }
     for (const { scope, files, logicalBytes } of inPages(artifacts.all.bind(artifacts))) {
       for (const each of [0, scope]) add(each, { artifacts: 1, files, logicalBytes })
+    }
+    for (const { scope, removedBytes } of removed.all()) {
+      for (const each of [0, scope]) add(each, { removedBytes })
     }
     for (const row of inPages(blobs.all.bind(blobs))) {
       const projects = JSON.parse(row.projects) as number[]

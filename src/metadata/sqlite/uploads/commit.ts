@@ -187,7 +187,7 @@ function createArtifactInsertion(
     assert(run?.projectId === session.projectId, `run ${wanted.runId} is not in the project`)
     const { onConflict: _onConflict, uploadId: _uploadId, by: _by, now: _now, ...columns } = wanted
     const manifest = orm.select().from(manifests).where(eq(manifests.id, manifestId)).get()
-    count({ manifestId, projectId: session.projectId }, 1)
+    count({ manifestId, projectId: session.projectId }, { live: 1 })
     const row = orm
       .insert(artifacts)
       .values({
