@@ -52,16 +52,17 @@ export function mayWriteRun(principal: Principal, place: RunPlace & { attempt: n
   return mayWriteProject(principal, place.project)
 }
 
-/** May delete or replace the artifact. A job may do so in its whole run, earlier attempts
- *  included, because merging and overwriting need it. In a `strict` project, a job may do so
- *  only to artifacts it made itself. */
+/** May delete the artifact. A job may do so in its whole run, earlier attempts included, because
+ *  merging and overwriting need it, but not to an artifact that a person keeps. In a `strict`
+ *  project, a job may do so only to artifacts it made itself. */
 export function mayDelete(
   principal: Principal,
-  artifact: RunPlace & { job: string },
+  artifact: RunPlace & { job: string; pinned: boolean },
   strict: boolean,
 ): boolean {
   if (!isJob(principal)) return mayWriteProject(principal, artifact.project)
-  return isOwnRun(principal, artifact) && (!strict || principal.job === artifact.job)
+  if (artifact.pinned || (strict && principal.job !== artifact.job)) return false
+  return isOwnRun(principal, artifact)
 }
 
 /** May delete the run, or the records of its jobs. */

@@ -49,6 +49,12 @@ export function heldByOtherJob({ id, job }: { id: number; job: string }): Error 
   return storeError('forbidden', reason, { reason })
 }
 
+/** The error when an upload, or a job, tries to take away an artifact that somebody keeps. */
+export function heldAsKept({ id }: { id: number }): Error {
+  const reason = `artifact ${id} is kept: it must be released before an upload replaces it or a job deletes it (\`trove keep --release id:${id}\`)`
+  return storeError('forbidden', reason, { reason })
+}
+
 /** Errors: invalid_name. */
 export function parseArtifactName(name: string): ArtifactName {
   const fault = artifactNameFault(name)

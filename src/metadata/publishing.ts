@@ -103,9 +103,9 @@ export interface NewArtifact {
   now: number
   expiresAt: number
   /** `reject`: name_taken when the name is held. `replace`: the holder is deleted (reason
-   *  `replaced`) in the same transaction. `replace-own`: the same if the holder has the same
-   *  job, else forbidden. `same`: when the holder has the same job, manifest and kind, it is
-   *  returned and nothing is committed; otherwise as `reject`. */
+   *  `replaced`) in the same transaction. `replace-own`: the same if the holder has the same job,
+   *  else forbidden. Both: forbidden when the holder is kept. `same`: when the holder has the same
+   *  job, manifest and kind, it is returned and nothing is committed; otherwise as `reject`. */
   onConflict: 'reject' | Replacement | 'same'
   /** The stock upload that this commit finishes, if any; it becomes `done`. */
   uploadId: string | null
@@ -128,7 +128,7 @@ export interface PublishingMetadata {
   // of another job is replaced once it is older than `takeoverMs`, else name_taken. When an
   // artifact holds the name: name_taken. With `onConflict` `replace` neither error occurs: uploads
   // of several jobs proceed concurrently and the last to commit wins. With `replace-own` an
-  // artifact of another job is forbidden. too_large: the project has reached its limit of open
+  // artifact of another job is forbidden, with either one that is kept. too_large: the project has reached its limit of open
   // uploads.
   createUpload(upload: {
     id: string

@@ -39,7 +39,7 @@ test.each([
   const named = parseProjectName(other)
   for (const scope of ['job', 'run', 'read', 'write'] as const) {
     const holder = { ...principal(scope), project: parseProjectName(held) }
-    const run = { project: named, runNumber: 1, attempt: 2, job: 'build' }
+    const run = { project: named, runNumber: 1, attempt: 2, job: 'build', pinned: false }
     expect([
       mayReadProject(holder, named),
       mayReadRun(holder, run),
@@ -99,17 +99,19 @@ const rows: [string, (principal: Principal) => boolean, Record<Scope, boolean>][
   ],
   [
     'delete from its run',
-    (p) => mayDelete(p, { ...place, job: 'test' }, false) && mayDeleteRun(p, place, false),
+    (p) =>
+      mayDelete(p, { ...place, job: 'test', pinned: false }, false) &&
+      mayDeleteRun(p, place, false),
     { job: true, run: true, read: false, write: true, admin: true },
   ],
   [
     'delete what its own job made, strictly',
-    (p) => mayDelete(p, { ...place, job: 'build' }, true),
+    (p) => mayDelete(p, { ...place, job: 'build', pinned: false }, true),
     { job: true, run: true, read: false, write: true, admin: true },
   ],
   [
     'delete what another job made, strictly',
-    (p) => mayDelete(p, { ...place, job: 'test' }, true),
+    (p) => mayDelete(p, { ...place, job: 'test', pinned: false }, true),
     { job: false, run: false, read: false, write: true, admin: true },
   ],
   [
@@ -118,8 +120,13 @@ const rows: [string, (principal: Principal) => boolean, Record<Scope, boolean>][
     { job: false, run: false, read: false, write: true, admin: true },
   ],
   [
+    'delete what somebody keeps',
+    (p) => mayDelete(p, { ...place, job: 'build', pinned: true }, false),
+    { job: false, run: false, read: false, write: true, admin: true },
+  ],
+  [
     'delete from another run',
-    (p) => mayDelete(p, { ...place, job: 'build', runNumber: 9 }, false),
+    (p) => mayDelete(p, { ...place, job: 'build', pinned: false, runNumber: 9 }, false),
     { job: false, run: false, read: false, write: true, admin: true },
   ],
   [

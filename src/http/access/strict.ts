@@ -7,7 +7,7 @@ import {
   type Principal,
   type RunPlace,
 } from '../../auth/principal.ts'
-import { heldByOtherJob } from '../../core/artifact.ts'
+import { heldAsKept, heldByOtherJob } from '../../core/artifact.ts'
 import type { Artifact, Project, Replacement } from '../../metadata/metadata.ts'
 import { forbidden } from './access.ts'
 import type { AppContext } from '../context.ts'
@@ -42,7 +42,8 @@ export async function requireDelete(
   const strict = await isStrictFor(context, principal)
   for (const artifact of artifacts) {
     if (mayDelete(principal, artifact, strict)) continue
-    if (mayDelete(principal, artifact, false)) throw heldByOtherJob(artifact)
+    if (mayDelete(principal, { ...artifact, pinned: false }, strict)) throw heldAsKept(artifact)
+    if (mayDelete(principal, { ...artifact, pinned: false }, false)) throw heldByOtherJob(artifact)
     throw forbidden(
       'deleting requires a token of the run that made the artifact, or one of scope write',
     )

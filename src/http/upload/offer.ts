@@ -1,7 +1,7 @@
 /** Checks the offer of a negotiated upload before anything is sent: permission, size and name. */
 import { offerSchema } from '../../api/negotiation-messages.ts'
 import type { Principal } from '../../auth/principal.ts'
-import { heldByOtherJob } from '../../core/artifact.ts'
+import { heldAsKept, heldByOtherJob } from '../../core/artifact.ts'
 import { type Digest, digestOf } from '../../core/digest.ts'
 import { storeError, tooLarge } from '../../core/errors.ts'
 import { expiresAtOf } from '../../core/retention.ts'
@@ -94,12 +94,12 @@ export async function readOffer(
  *  Errors: name_taken, forbidden. */
 export async function requireFreeName(context: AppContext, offered: Offered): Promise<void> {
   const { job, name, onConflict } = offered.artifact
-  if (onConflict === 'replace') return
   const holder = await holderOf(context, offered)
   if (holder === undefined) return
-  if (onConflict === 'replace-own') {
-    if (holder.job === job) return
-    throw heldByOtherJob(holder)
+  if (onConflict === 'replace-own' && holder.job !== job) throw heldByOtherJob(holder)
+  if (onConflict === 'replace' || onConflict === 'replace-own') {
+    if (holder.pinned) throw heldAsKept(holder)
+    return
   }
   if (isOffered(holder, offered)) return
   const { id } = holder

@@ -242,6 +242,23 @@ export function publishingContract(store: Store): void {
     expect(await liveArtifacts()).toEqual([artifact])
   })
 
+  test('an artifact that is kept is not replaced until it is released', async () => {
+    const run = await seedRun(store())
+    const held = await seedArtifact(store(), run, { a: 'one' })
+    await store().setRetention(held.id, { pinned: true })
+    for (const onConflict of ['replace', 'replace-own'] as const) {
+      const replacing = seedArtifact(store(), run, { a: 'two' }, { onConflict })
+      await expect(replacing).rejects.toMatchObject({
+        code: 'forbidden',
+        message: expect.stringContaining(`artifact ${held.id} is kept`) as string,
+      })
+    }
+    expect((await liveArtifacts()).map(({ id }) => id)).toEqual([held.id])
+    await store().setRetention(held.id, { pinned: false })
+    const next = await seedArtifact(store(), run, { a: 'two' }, { onConflict: 'replace' })
+    expect(await liveArtifacts()).toEqual([next])
+  })
+
   test('an expired artifact frees its name', async () => {
     const run = await seedRun(store())
     const held = await seedArtifact(store(), run, { a: 'one' }, { expiresAt: 2_000 })
@@ -274,6 +291,20 @@ export function publishingContract(store: Store): void {
     const answer = await store().commitArtifact(session, wanted)
     expect(answer).toEqual({ artifact: first, created: false })
     expect(await store().listSessions(Infinity, 10)).toEqual([])
+  })
+
+  test('repeating the upload of a kept artifact with damage replaces it by one that is kept', async () => {
+    const run = await seedRun(store())
+    const held = await seedArtifact(store(), run, { a: 'one' })
+    await store().setRetention(held.id, { pinned: true })
+    const { session, manifestId } = await stage(run, { a: 'one' })
+    await store().markDamaged((await store().findBlob(digestOf('one')))!.copy!)
+    const wanted = newArtifact(run, manifestId, { onConflict: 'same' })
+    const { artifact } = await store().commitArtifact(session, wanted)
+    expect(artifact).toMatchObject({ pinned: true })
+    expect(artifact.id).not.toBe(held.id)
+    await store().expireArtifacts(artifact.expiresAt, 10)
+    expect((await liveArtifacts()).map(({ id }) => id)).toEqual([artifact.id])
   })
 
   test.each<[string, Record<string, string>, Parameters<typeof newArtifact>[2]]>([

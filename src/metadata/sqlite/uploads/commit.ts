@@ -12,6 +12,7 @@ import { replacedReason } from '../../../core/retention.ts'
 import type { Metadata, NewArtifact, Published } from '../../metadata.ts'
 import { createArtifactCounting } from '../artifacts/artifact-counting.ts'
 import type { ArtifactChange } from '../artifacts/artifact-change.ts'
+import { endOfTime } from '../artifacts/latest.ts'
 import { createArtifactFinder } from '../artifacts/artifacts.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Removal } from '../artifacts/removal.ts'
@@ -26,6 +27,12 @@ interface ManifestRow {
   stagedEntries: number
   state: number
   sessionId: number | null
+}
+
+interface FreedName {
+  same?: number
+  replaced?: number
+  pinned?: boolean
 }
 
 export function createCommitMethods(
@@ -44,9 +51,10 @@ export function createCommitMethods(
     const manifest = manifestRows.find(session, wanted.manifestId)
     // After a clock was set back, what had already expired for the uploader stays expired.
     const now = Math.max(wanted.now, wanted.createdAt)
-    const { same, replaced } = freeName(wanted, manifest.treeDigest, now)
+    const { same, replaced, pinned = false } = freeName(wanted, manifest.treeDigest, now)
     const artifactId =
-      same ?? insertArtifact(session, manifestRows.publish(session, manifest), wanted)
+      same ??
+      insertArtifact(session, manifestRows.publish(session, manifest), { ...wanted, pinned })
     if (same === undefined) {
       checkBounds({ runId: wanted.runId, projectId: session.projectId }, now)
       // Damage found since the manifest was staged was not attributed to this artifact.
@@ -131,12 +139,12 @@ function createManifestPublication({ prepare }: Connection): {
 
 /** Returns a function that frees the name of an artifact. It returns the id of the existing
  *  artifact that already equals the upload (`same`), or of the one that was removed
- *  (`replaced`).
+ *  (`replaced`), and whether that one was kept, which a repetition of its upload inherits.
  *  Errors: name_taken, forbidden. */
 function createNameFreeing(
   { orm }: Connection,
   removal: Removal,
-): (wanted: NewArtifact, treeDigest: Buffer, now: number) => { same?: number; replaced?: number } {
+): (wanted: NewArtifact, treeDigest: Buffer, now: number) => FreedName {
   const findHolder = (wanted: NewArtifact): typeof artifacts.$inferSelect | undefined =>
     orm
       .select()
@@ -173,13 +181,13 @@ function createNameFreeing(
     // artifact.
     if (!same) refuseReplacement(wanted, holder)
     removal.endArtifact(holder.id, { state: 'deleted', reason: replacedReason, now })
-    return { replaced: holder.id }
+    return { replaced: holder.id, pinned: holder.pinned }
   }
 }
 
 function createArtifactInsertion(
   connection: Connection,
-): (session: SessionRow, manifestId: number, wanted: NewArtifact) => number {
+): (session: SessionRow, manifestId: number, wanted: NewArtifact & { pinned: boolean }) => number {
   const { orm } = connection
   const count = createArtifactCounting(connection)
   return (session, manifestId, wanted) => {
@@ -199,9 +207,8 @@ function createArtifactInsertion(
         zipDigest: wanted.zipDigest && digestToBytes(wanted.zipDigest),
         zipPages: wanted.zipPages && Buffer.from(wanted.zipPages),
         logicalBytes: manifest!.logicalBytes,
-        pinned: false,
         latestOf: latestBranch(run),
-        endsAt: wanted.expiresAt,
+        endsAt: wanted.pinned ? endOfTime : wanted.expiresAt,
         version: 1,
       })
       .returning({ id: artifacts.id })

@@ -3,7 +3,7 @@ import { and, asc, desc, eq, inArray, lt, ne, sql } from 'drizzle-orm'
 import { artifacts } from '../../../../schema/artifacts.ts'
 import { runs } from '../../../../schema/runs.ts'
 import { uploadState, uploads } from '../../../../schema/stock-uploads.ts'
-import { type ArtifactName, heldByOtherJob } from '../../../core/artifact.ts'
+import { type ArtifactName, heldAsKept, heldByOtherJob } from '../../../core/artifact.ts'
 import { digestFromBytes, digestToBytes } from '../../../core/digest.ts'
 import { storeError } from '../../../core/errors.ts'
 import type { Metadata, NewArtifact, Upload, UploadState } from '../../metadata.ts'
@@ -42,7 +42,7 @@ function createUploadCreation(
 ): Pick<Metadata, 'createUpload'> {
   const checkNameFree = (wanted: CreateUpload): void => {
     const holder = orm
-      .select({ id: artifacts.id, job: artifacts.job })
+      .select({ id: artifacts.id, job: artifacts.job, pinned: artifacts.pinned })
       .from(artifacts)
       .where(
         and(eq(artifacts.runId, wanted.runId), eq(artifacts.name, wanted.name), isHeld(wanted.now)),
@@ -186,13 +186,15 @@ function createUploadLists({
   }
 }
 
-/** Errors: name_taken, forbidden; none when the upload may replace the holder. */
+/** Errors: name_taken, forbidden; none when the upload may replace the holder. A replaced artifact
+ *  cannot be restored, so one that is kept is never replaced. */
 export function refuseReplacement(
   { name, job, onConflict }: Pick<NewArtifact, 'name' | 'job' | 'onConflict'>,
-  holder: { id: number; job: string },
+  holder: { id: number; job: string; pinned: boolean },
 ): void {
-  if (onConflict === 'replace' || (onConflict === 'replace-own' && holder.job === job)) return
-  throw onConflict === 'replace-own' ? heldByOtherJob(holder) : nameTaken(name, holder.id)
+  if (onConflict === 'reject' || onConflict === 'same') throw nameTaken(name, holder.id)
+  if (onConflict === 'replace-own' && holder.job !== job) throw heldByOtherJob(holder)
+  if (holder.pinned) throw heldAsKept(holder)
 }
 
 /** The error for a name held by an artifact or, with null, by an upload in progress. */
