@@ -128,8 +128,8 @@ export interface PublishingMetadata {
   // of another job is replaced once it is older than `takeoverMs`, else name_taken. When an
   // artifact holds the name: name_taken. With `onConflict` `replace` neither error occurs: uploads
   // of several jobs proceed concurrently and the last to commit wins. With `replace-own` an
-  // artifact of another job is forbidden, with either one that is kept. too_large: the project has reached its limit of open
-  // uploads.
+  // artifact of another job is forbidden, with either one that is kept. too_large: the project has
+  // reached its limit of open uploads.
   createUpload(upload: {
     id: string
     runId: number
