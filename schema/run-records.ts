@@ -48,6 +48,7 @@ export const runJobs = sqliteTable(
     logBytes: integer('log_bytes').notNull(),
     logLines: integer('log_lines').notNull(),
     logCut: integer('log_cut', { mode: 'boolean' }).notNull(),
+    summaryBytes: integer('summary_bytes').notNull().default(0),
   },
   (table) => [uniqueIndex('run_jobs_key').on(table.runId, table.key)],
 )
@@ -78,4 +79,39 @@ export const logPages = sqliteTable(
     bytes: blob('bytes', { mode: 'buffer' }).notNull(),
   },
   (table) => [primaryKey({ columns: [table.jobId, table.page] })],
+)
+
+export const annotations = sqliteTable(
+  'annotations',
+  {
+    jobId: integer('job_id')
+      .notNull()
+      .references(() => runJobs.id, { onDelete: 'cascade' }),
+    number: integer('number').notNull(),
+    step: integer('step').notNull(),
+    level: text('level', { enum: ['error', 'warning', 'notice'] }).notNull(),
+    message: text('message').notNull(),
+    title: text('title'),
+    file: text('file'),
+    line: integer('line'),
+    endLine: integer('end_line'),
+    column: integer('column'),
+    endColumn: integer('end_column'),
+  },
+  (table) => [primaryKey({ columns: [table.jobId, table.number] })],
+)
+
+export const summaryPages = sqliteTable(
+  'summary_pages',
+  {
+    jobId: integer('job_id')
+      .notNull()
+      .references(() => runJobs.id, { onDelete: 'cascade' }),
+    step: integer('step').notNull(),
+    page: integer('page').notNull(),
+    textBytes: integer('text_bytes').notNull(),
+    isCut: integer('is_cut', { mode: 'boolean' }).notNull(),
+    bytes: blob('bytes', { mode: 'buffer' }).notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.jobId, table.step, table.page] })],
 )

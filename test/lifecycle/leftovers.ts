@@ -43,6 +43,8 @@ export function unforgotten(path: string): Record<string, number> {
     'run_records',
     'run_jobs',
     'log_pages',
+    'annotations',
+    'summary_pages',
   ]
   return countRows(
     path,
