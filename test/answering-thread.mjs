@@ -19,7 +19,7 @@ const answers = {
     await new Promise((resolve) => stop.signal.addEventListener('abort', resolve))
     throw new Error('stopped')
   },
-  tellTwice: (value, { tell }) => {
+  answerTwice: (value, { tell }) => {
     tell(`${value} 1`)
     tell(`${value} 2`)
     return value

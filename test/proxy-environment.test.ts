@@ -1,7 +1,7 @@
 /** Selecting a server's proxy from the environment. */
 import { expect, test } from 'vitest'
 import { readClientConfig } from '../src/config.ts'
-import { tellProxy } from '../src/core/http-proxy.ts'
+import { describeProxy } from '../src/core/http-proxy.ts'
 import { isExempt } from '../src/proxy-environment.ts'
 import { ConfigError, type Environment } from '../src/settings.ts'
 
@@ -147,10 +147,10 @@ test.each([
 })
 
 test('a proxy is described by its host, its port and its setting', () => {
-  const describe = (url: string): string => tellProxy({ url, setting: 'HTTPS_PROXY' })
+  const describe = (url: string): string => describeProxy({ url, setting: 'HTTPS_PROXY' })
   expect(describe('http://user:hunter2@proxy.lan:3128')).toBe(
     'the proxy proxy.lan:3128 (HTTPS_PROXY)',
   )
   expect(describe('http://proxy.lan')).toBe('the proxy proxy.lan:80 (HTTPS_PROXY)')
-  expect(tellProxy({ url: 'https://proxy.lan' })).toBe('the proxy proxy.lan:443 (proxy)')
+  expect(describeProxy({ url: 'https://proxy.lan' })).toBe('the proxy proxy.lan:443 (proxy)')
 })

@@ -36,7 +36,7 @@ test('messages of a request go to its caller, before the answer', async () => {
   await Promise.all(
     ['a', 'b'].map(async (value) => {
       const onNews = (news: string): number => received.push([value, news])
-      received.push(await thread.ask({ kind: 'tellTwice', value }, { onNews }))
+      received.push(await thread.ask({ kind: 'answerTwice', value }, { onNews }))
     }),
   )
   expect(received.filter((each) => String(each).startsWith('a'))).toEqual([

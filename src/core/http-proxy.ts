@@ -2,7 +2,7 @@
 
 export interface HttpProxy {
   /** `http://` or `https://`, with user and password where the proxy requires them. Never print it;
-   *  print `tellProxy` instead. */
+   *  print `describeProxy` instead. */
   readonly url: string
   /** The variable or option that sets it, for messages. Default: `proxy`. */
   readonly setting?: string
@@ -33,7 +33,7 @@ export function portOf({ port, protocol }: URL): number {
 }
 
 /** Host and setting of a proxy for messages, without user and password. */
-export function tellProxy({ url, setting = 'proxy' }: HttpProxy): string {
+export function describeProxy({ url, setting = 'proxy' }: HttpProxy): string {
   const address = parseProxyUrl(url)
   const host = address === undefined ? '' : ` ${address.hostname}:${portOf(address)}`
   return `the proxy${host} (${setting})`

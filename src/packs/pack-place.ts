@@ -74,7 +74,7 @@ export async function currentPackPlace(
 }
 
 /** Formats a place for messages. */
-export function tellPackPlace(place: PackPlace): string {
+export function formatPackPlace(place: PackPlace): string {
   return place.kind === 'directory' ? place.directory : formatBucket(place.bucket)
 }
 

@@ -125,16 +125,16 @@ const options: ClientOptions = { url: 'http://store.example.com', token: null, p
 const client: Client = createClient(options)
 const source: UploadSource = { kind: 'files', files: [{ absolutePath: '/a', entryPath: 'a' }] }
 const signal = AbortSignal.timeout(1000)
-const tellUpload = (progress: UploadProgress): void => console.log(progress.phase)
-const tellDownload = (progress: DownloadProgress): void => console.log(progress.phase)
-const upload: UploadOptions = { project: 'o/r', run: 1, name: 'a', source, signal, onProgress: tellUpload }
+const reportUpload = (progress: UploadProgress): void => console.log(progress.phase)
+const reportDownload = (progress: DownloadProgress): void => console.log(progress.phase)
+const upload: UploadOptions = { project: 'o/r', run: 1, name: 'a', source, signal, onProgress: reportUpload }
 const listing: ListOptions = { project: 'o/r', state: 'any' }
 const change: RetentionChange = { pinned: true }
 const holding: HolderOptions = { project: null, signal }
 
 try {
   const { artifact }: UploadResult = await client.upload(upload)
-  const download: DownloadOptions = { artifact, destination: 'b', onProgress: tellDownload }
+  const download: DownloadOptions = { artifact, destination: 'b', onProgress: reportDownload }
   const { planned }: DownloadResult = await client.download(download)
   const digest: Digest | undefined = parseDigest('00') ?? parseWireDigest(artifact.treeDigest)
   const holders: WireHolder[] = []

@@ -8,11 +8,11 @@ import { lockDataDir, wasEverLocked } from '../../metadata/data-lock.ts'
 import { openPackStore, type PackPlace } from '../../packs/open-pack-store.ts'
 import {
   currentPackPlace,
+  formatPackPlace,
   leftPackPlace,
   prepareMove,
   releasePlace,
   switchPackPlace,
-  tellPackPlace,
 } from '../../packs/pack-place.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
@@ -47,7 +47,7 @@ export const movePacksCommand: Command<typeof flags> = {
         packBucket === null
           ? { kind: 'directory', directory: join(dataDir, 'cas') }
           : { kind: 'bucket', bucket: packBucket }
-      const places = { from: tellPackPlace(from), to: tellPackPlace(to) }
+      const places = { from: formatPackPlace(from), to: formatPackPlace(to) }
       if (places.from === places.to) {
         const left = await removeLeft(dataDir, to)
         if (given.json) await writeJson(stdout, { ...places, packs: 0, packBytes: 0, left })

@@ -11,7 +11,7 @@ import {
 import { Agent as SecureAgent, request as secureRequest } from 'node:https'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
-import { type HttpProxy, tellProxy } from '../../core/http-proxy.ts'
+import { describeProxy, type HttpProxy } from '../../core/http-proxy.ts'
 import { limits } from '../../core/limits.ts'
 import { NetworkError } from './network-error.ts'
 import { ProxiedNetworkError, ProxyRefusal } from './proxy-error.ts'
@@ -110,7 +110,9 @@ export async function exchange(
 function unreachable(url: URL, proxy: Exchange['proxy'], cause: unknown): NetworkError {
   const what = `${url.origin} cannot be reached`
   return proxy
-    ? new ProxiedNetworkError(`${what} through ${tellProxy(proxy)}: ${reasonOf(cause)}`, { cause })
+    ? new ProxiedNetworkError(`${what} through ${describeProxy(proxy)}: ${reasonOf(cause)}`, {
+        cause,
+      })
     : new NetworkError(`${what}: ${reasonOf(cause)}`, { cause })
 }
 

@@ -1,5 +1,10 @@
 /** Errors caused by a proxy. Messages name the proxy's host and the setting that chose it. */
-import { credentialsOf, type HttpProxy, parseProxyUrl, tellProxy } from '../../core/http-proxy.ts'
+import {
+  credentialsOf,
+  describeProxy,
+  type HttpProxy,
+  parseProxyUrl,
+} from '../../core/http-proxy.ts'
 import { AnswerError, NetworkError } from './network-error.ts'
 
 /** Address of a server, and the proxy to reach it through. */
@@ -31,7 +36,7 @@ function credentialsRefused(proxy: HttpProxy): ProxyRefusal {
   const url = parseProxyUrl(proxy.url)
   const has = url !== undefined && credentialsOf(url) !== ''
   const problem = has ? 'rejected the user and password' : 'requires a user and password'
-  return new ProxyRefusal(`${tellProxy(proxy)} ${problem} in its URL`)
+  return new ProxyRefusal(`${describeProxy(proxy)} ${problem} in its URL`)
 }
 
 /** The error for an error response that did not come from Trove; undefined when no proxy can
@@ -39,13 +44,13 @@ function credentialsRefused(proxy: HttpProxy): ProxyRefusal {
  *  itself. */
 export function foreignAnswer({ url, proxy }: ServerAddress, status: number): Error | undefined {
   if (!proxy || !url.startsWith('http:')) return undefined
-  return proxyFailure(proxy, status, `${url} responded ${status} through ${tellProxy(proxy)}`)
+  return proxyFailure(proxy, status, `${url} responded ${status} through ${describeProxy(proxy)}`)
 }
 
 /** The error for an unreadable response, which a proxy can have sent, as above. */
 export function unreadableAnswer({ url, proxy }: ServerAddress, reason: string): Error {
   const message = `${url} sent a response that this version cannot read: ${reason}`
   return proxy && url.startsWith('http:')
-    ? new ProxyRefusal(`${message} (it came through ${tellProxy(proxy)})`)
+    ? new ProxyRefusal(`${message} (it came through ${describeProxy(proxy)})`)
     : new AnswerError(message)
 }

@@ -14,10 +14,10 @@ import { isIP, type Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import {
   credentialsOf,
+  describeProxy,
   type HttpProxy,
   parseProxyUrl,
   portOf,
-  tellProxy,
 } from '../../core/http-proxy.ts'
 import { proxyFailure } from './proxy-error.ts'
 
@@ -134,7 +134,7 @@ async function openTunnel(
       return socket
     }
     socket.destroy()
-    const message = `${tellProxy(proxy)} did not connect to ${target}: it responded ${statusCode}`
+    const message = `${describeProxy(proxy)} did not connect to ${target}: it responded ${statusCode}`
     throw proxyFailure(proxy, statusCode, message)
   } finally {
     clearTimeout(late)

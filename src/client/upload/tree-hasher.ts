@@ -4,7 +4,7 @@ import type { FilePool } from '../files/file-pool.ts'
 import { hashColumns } from '../files/file-tasks.ts'
 import { untilAborted } from '../files/until-aborted.ts'
 import { createHashColumns } from './hash-columns.ts'
-import { type HashedTree, finishTree } from './hashed-tree.ts'
+import { finishTree, type HashedTree } from './hashed-tree.ts'
 import { checkCached, type CheckedCache } from '../cache/check-cached.ts'
 import { createLineMatcher, dropChanged, notKept } from './kept-lines.ts'
 import type { SourceTree } from './source-tree.ts'
@@ -46,9 +46,9 @@ export async function openTreeHasher(pool: FilePool, options: HasherOptions): Pr
   const progress: Hashed = { files: 0, bytes: 0 }
   let failure: { error: unknown } | undefined
   let checking: Promise<CheckedCache<StatCache>> | undefined
-  let tellWalked: () => void = () => {}
+  let markWalked: () => void = () => {}
   const walked = new Promise<void>((resolve) => {
-    tellWalked = resolve
+    markWalked = resolve
   })
 
   const check = (tree: SourceTree): Promise<CheckedCache<StatCache>> => {
@@ -98,7 +98,7 @@ export async function openTreeHasher(pool: FilePool, options: HasherOptions): Pr
       if (failure === undefined) hash(from, to, tree)
     },
     finish: async (tree) => {
-      tellWalked()
+      markWalked()
       if (cache !== null && checking !== undefined) {
         const { modes } = await checking
         const { changed, kept } = dropChanged(lines, tree, cache, modes)
