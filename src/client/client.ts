@@ -64,7 +64,7 @@ export type {
   WireSearchMatch,
 }
 export type { UploadSource } from './upload/hash-source.ts'
-export type { SecretInFile } from './upload/look-for-secrets.ts'
+export type { SecretInFile } from './upload/source-secrets.ts'
 export type { UploadOptions, UploadProgress, UploadResult } from './upload/upload.ts'
 export type { TreeDifference, VerifyFileOptions, VerifyFileResult, VerifyOptions, VerifyResult }
 

@@ -114,7 +114,7 @@ export const limits = {
   fetchedStreamsMax: 200_000,
 
   /** Newest runs of a project scanned for workflows, events and branches to offer, 15 ms each. */
-  runFactsLookedAt: 16_384,
+  runFactsScannedMax: 16_384,
   listPageDefault: 50,
   listPageMax: 200,
   /** Artifacts whose version of a file one request compares: about a second. */

@@ -6,7 +6,7 @@ import { openPackStore } from '../packs/open-pack-store.ts'
 import { answerRequests } from '../worker-thread.ts'
 import { backUp } from './backup.ts'
 import type { BackgroundNews, BackgroundPlaces, BackgroundTask } from './background.ts'
-import { lookForSecrets } from './look-for-secrets.ts'
+import { scanForSecrets } from './secret-scan.ts'
 import { type ScrubFinding, scrub } from './scrub.ts'
 
 await answerRequests<BackgroundTask, object, BackgroundNews>(async () => {
@@ -17,7 +17,7 @@ await answerRequests<BackgroundTask, object, BackgroundNews>(async () => {
     answer: async ({ kind, options }, { stop, tell }) => {
       const ports = { metadata, packs, now: Date.now, signal: stop.signal }
       const onProgress = (progress: object): void => tell({ progress })
-      if (kind === 'secrets') return await lookForSecrets(ports, options)
+      if (kind === 'secrets') return await scanForSecrets(ports, options)
       if (kind === 'backup') return await backUp(ports, { ...options, onProgress })
       const onFinding = (finding: ScrubFinding): void => tell({ finding })
       return await scrub(ports, { ...options, onProgress, onFinding })

@@ -6,7 +6,7 @@ import { startThread } from '../program-files.ts'
 import { askThread } from '../worker-thread.ts'
 import type { BackupOptions } from './backup.ts'
 import type { BackupReport } from './backup-packs.ts'
-import type { SecretsOptions, SecretsReport } from './look-for-secrets.ts'
+import type { SecretsOptions, SecretsReport } from './secret-scan.ts'
 import type { ScrubFinding, ScrubOptions, ScrubReport } from './scrub.ts'
 
 /** The options that are sent to the thread. */

@@ -57,7 +57,7 @@ export interface ProjectMetadata {
     projectId: number,
     page: { limit: number; before?: number; filter?: RunFilter },
   ): Promise<Run[]>
-  /** Distinct values among the newest `limits.runFactsLookedAt` runs of a project, most recently
+  /** Distinct values among the newest `limits.runFactsScannedMax` runs of a project, most recently
    *  used first. */
   listRunFacts(projectId: number, fact: RunFact, limit: number): Promise<string[]>
   /** Deletes runs not used since `usedBy` that have nothing left: no artifact or tombstone, no

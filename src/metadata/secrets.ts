@@ -24,7 +24,7 @@ export interface SecretInTree extends FoundSecret {
 
 export interface SecretList {
   /** Whether it was scanned, with any rules. */
-  isLookedAt: boolean
+  isScanned: boolean
   /** Number of files skipped because they were too large or too many. */
   passedOver: number
   /** Ordered by path and line. */

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { digestOf, formatWireDigest } from '../../src/core/digest.ts'
 import { noise } from '../actions/archives.ts'
 import { checkoutConfig, githubToken } from '../core/made-up-secrets.ts'
-import { lookNow } from '../http/look-now.ts'
+import { scanNow } from '../http/scan-now.ts'
 import { spoil } from '../lifecycle/stored-bytes.ts'
 import { hasChromium, reportMissingChromium } from './chromium.ts'
 import { openRig, type Rig } from './rig.ts'
@@ -206,7 +206,7 @@ async function putStates({ server }: Rig): Promise<Record<string, string>> {
     { name: '.git/config', content: checkoutConfig() },
     { name: `${long}/ci.log`, content: `${githubToken()}\n`.repeat(3) },
   ])
-  await lookNow(server)
+  await scanNow(server)
   await server.send(`/api/v1/artifacts/${leaking}/secrets`, {
     method: 'PATCH',
     json: { digest: formatWireDigest(digestOf(checkoutConfig())), dismissed: true },

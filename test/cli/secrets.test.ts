@@ -4,7 +4,7 @@ import type { WireSecretList } from '../../src/api/secrets.ts'
 import { zipOf } from '../actions/archives.ts'
 import { makeDirectory, makeTree } from '../client/tree.ts'
 import { checkoutConfig, githubToken } from '../core/made-up-secrets.ts'
-import { lookNow } from '../http/look-now.ts'
+import { scanNow } from '../http/scan-now.ts'
 import { openSharedServer } from '../http/open-server.ts'
 import { runTroveInside } from './run-inside.ts'
 import type { Outcome } from './run-trove.ts'
@@ -20,7 +20,7 @@ test('lists secrets with place and kind, and dismisses them', async () => {
   await server.put('7/site', { headers: { 'content-type': 'application/zip' }, body })
   const early = await trove('secrets', '7/site')
   expect(early).toMatchObject({ status: 1, stderr: expect.stringContaining('not searched yet') })
-  await lookNow(server)
+  await scanNow(server)
   const found = await trove('secrets', '7/site')
   expect(found).toMatchObject({ status: 14, stderr: '2 secrets found\n' })
   expect(found.text.split('\n').map((line) => line.replaceAll(/ {2,}/g, '|'))).toEqual([
@@ -50,7 +50,7 @@ test('an upload of a tree that the server has already searched reports its secre
   const upload = async (name: string): Promise<string> =>
     (await trove('upload', name, directory, '--run', '8')).stderr
   expect(await upload('first')).not.toContain('warning')
-  await lookNow(server)
+  await scanNow(server)
   expect(await upload('second')).toMatch(
     /^trove: warning: the upload contains 1 secret, known to the server .* `trove secrets id:\d+`$/m,
   )

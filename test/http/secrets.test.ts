@@ -5,7 +5,7 @@ import type { WireArtifact } from '../../src/api/messages.ts'
 import type { WireSecretList } from '../../src/api/secrets.ts'
 import { zipOf } from '../actions/archives.ts'
 import { checkoutConfig, githubToken } from '../core/made-up-secrets.ts'
-import { lookNow } from './look-now.ts'
+import { scanNow } from './scan-now.ts'
 import { openSharedServer, problemOf, type SendRequest } from './open-server.ts'
 
 // The tests run the search themselves.
@@ -52,7 +52,7 @@ describe('the API', () => {
     const id = await putCheckout(token)
     expect(await listOf(id)).toEqual({ artifact: id, searched: false, passedOver: 0, secrets: [] })
     expect(await readJson(`/api/v1/artifacts/${id}`)).toMatchObject({ secrets: null })
-    await lookNow(server)
+    await scanNow(server)
     expect(await readJson(`/api/v1/artifacts/${id}`)).toMatchObject({ secrets: 3 })
     const { items } = await readJson<{ items: WireArtifact[] }>(`/api/v1/artifacts?run=${run}`)
     expect(items).toMatchObject([{ id, secrets: 3 }])
@@ -73,7 +73,7 @@ describe('the API', () => {
 
   test('requires permission to read the artifact', async () => {
     const id = await putCheckout()
-    await lookNow(server)
+    await scanNow(server)
     for (const request of [
       {},
       { method: 'PATCH', json: { digest: `sha256:${'0'.repeat(64)}`, dismissed: true } },
@@ -86,7 +86,7 @@ describe('the API', () => {
 
   test('lets writers of the project dismiss them, and undo that', async () => {
     const id = await putCheckout(githubToken('dismissed'))
-    await lookNow(server)
+    await scanNow(server)
     const { digest } = (await listOf(id)).secrets[0]!
     const path = `/api/v1/artifacts/${id}/secrets`
     const change = async (dismissed: boolean, request: SendRequest = {}): Promise<Response> =>
@@ -118,7 +118,7 @@ describe('pages', () => {
     const id = await putCheckout(githubToken('page'))
     expect(await pageOf(id)).not.toContain('This artifact contains')
     expect(await pageOf(id, '/details')).toContain('not looked for yet')
-    await lookNow(server)
+    await scanNow(server)
     const page = await pageOf(id)
     expect(page).toMatch(/role="alert".*This artifact contains 3 secrets.*Revoke/s)
     expect(page).toContain('GitHub token in line 1, GitHub token in line 2')
@@ -143,7 +143,7 @@ describe('pages', () => {
     const list = async (): Promise<string> =>
       await (await server.visit(`/octo/app/artifacts?run=${run}`)).text()
     expect(await list()).not.toContain('badge secrets')
-    await lookNow(server)
+    await scanNow(server)
     expect(await list()).toContain('badge secrets')
     const found = await server.visit('/octo/app/artifacts?state=secrets')
     expect(await found.text()).toContain(`/artifacts/${id}"`)

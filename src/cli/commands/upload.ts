@@ -3,7 +3,7 @@
 import type { SecretInFile, UploadProgress, UploadResult } from '../../client/client.ts'
 import type { UploadTarget } from '../../client/upload/upload.ts'
 import { parseArtifactName } from '../../core/artifact.ts'
-import { lookForSecrets } from '../../client/upload/look-for-secrets.ts'
+import { findSourceSecrets } from '../../client/upload/source-secrets.ts'
 import { type WalkOptions, walkSources } from '../../client/upload/walk.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
 import { whyKept } from '../../core/explanation.ts'
@@ -150,7 +150,7 @@ async function listSource(
     throw storeError('no_files', 'no files found to upload', {
       patterns: [...source.patterns],
     })
-  const secrets = lookForSecrets(tree)
+  const secrets = findSourceSecrets(tree)
   if (secrets.length > 0 && given['fail-on-secrets']) throw secretsFound(secrets)
   if (given.json) await writeJson(stdout, tree.paths)
   else {

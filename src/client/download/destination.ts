@@ -6,7 +6,7 @@ import { FileError } from '../files/file-error.ts'
 import type { FetchedTree } from './tree-columns.ts'
 import { partialName } from '../partial-name.ts'
 import { foldName } from './refused-names.ts'
-import { createRealDirectories, lookAt, parentOf } from '../files/real-directories.ts'
+import { createRealDirectories, parentOf, tryLstat } from '../files/real-directories.ts'
 import { entryAt } from '../files/system.ts'
 import { makeWritable, removeWhole } from '../files/writable.ts'
 
@@ -54,7 +54,7 @@ export function recallDestination(
 ): Destination {
   const places = new Uint8Array(tree.count).fill(place.same)
   const isReal = createRealDirectories(root)
-  for (const ordinal of unknown) places[ordinal] = lookAtPlace(root, tree, ordinal, isReal)
+  for (const ordinal of unknown) places[ordinal] = comparePlace(root, tree, ordinal, isReal)
   return {
     root,
     partialRoot: join(root, partialName),
@@ -64,14 +64,14 @@ export function recallDestination(
   }
 }
 
-function lookAtPlace(
+function comparePlace(
   root: string,
   tree: FetchedTree,
   ordinal: number,
   isReal: (path: string) => boolean,
 ): number {
   const path = tree.path(ordinal)
-  const found = isReal(parentOf(path)) ? lookAt(join(root, path)) : undefined
+  const found = isReal(parentOf(path)) ? tryLstat(join(root, path)) : undefined
   if (found === undefined) return place.absent
   return kindOf(found) === tree.kind(ordinal) ? place.same : place.other
 }
@@ -169,7 +169,7 @@ function createSpeller(
     spellings ??= new Map([...known.keys()].map((own) => [foldName(own), own]))
     const own = spellings.get(foldName(name))
     if (own === undefined || entries.some((entry) => entry.name === own)) return name
-    return lookAt(join(directory, own)) === undefined ? name : own
+    return tryLstat(join(directory, own)) === undefined ? name : own
   }
 }
 
@@ -189,7 +189,7 @@ export function refuseReplacing(
   for (const ordinal of wanted) {
     if (places[ordinal] !== place.other) continue
     const path = join(root, tree.path(ordinal))
-    if (lookAt(path)?.isDirectory() === true) refuseFull(path)
+    if (tryLstat(path)?.isDirectory() === true) refuseFull(path)
   }
 }
 

@@ -4,7 +4,7 @@ import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
 import { defaultDirectoryMode } from '../../core/entry.ts'
-import { lookAt, parentOf } from '../files/real-directories.ts'
+import { parentOf, tryLstat } from '../files/real-directories.ts'
 import { isMode, setMode } from '../files/system.ts'
 import type { FetchedTree } from './tree-columns.ts'
 
@@ -51,7 +51,7 @@ export async function compareDirectoryModes(
   let looks = 0
   for (const path of unseenPaths) {
     if (seen.has(path)) continue
-    const found = lookAt(join(root, path))
+    const found = tryLstat(join(root, path))
     if (found?.isDirectory() !== true || !isMode(found.mode, modeOf(path))) odd.push(path)
     looks += 1
     if (looks % looksAtOnce === 0) await setImmediate()

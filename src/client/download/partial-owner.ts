@@ -17,7 +17,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { asWriteError, FileError } from '../files/file-error.ts'
-import { lookAt } from '../files/real-directories.ts'
+import { tryLstat } from '../files/real-directories.ts'
 import { makeDirectories } from '../../make-directories.ts'
 import { partialName } from '../partial-name.ts'
 
@@ -74,7 +74,7 @@ export async function ownPartial(
   let beat: NodeJS.Timeout | undefined
   const ownership = {
     check: () => {
-      if (lookAt(join(partialRoot, name)) === undefined)
+      if (tryLstat(join(partialRoot, name)) === undefined)
         throw new FileError(partialRoot, 'was removed during the download')
     },
     end: () => {

@@ -12,7 +12,7 @@ export function createRealDirectories(
     const known = seen.get(path)
     if (known !== undefined) return known
     const parent = parentOf(path)
-    const found = isReal(parent) ? lookAt(`${root}/${path}`) : undefined
+    const found = isReal(parent) ? tryLstat(`${root}/${path}`) : undefined
     const isDirectory = found?.isDirectory() === true
     if (isDirectory) onReal(path, found)
     seen.set(path, isDirectory)
@@ -28,7 +28,7 @@ export function parentOf(path: string): string {
 
 /** lstat that returns undefined when the path does not exist or cannot be examined, as in a
  *  directory without search permission. */
-export function lookAt(path: string): Stats | undefined {
+export function tryLstat(path: string): Stats | undefined {
   try {
     return lstatSync(path, { throwIfNoEntry: false })
   } catch {

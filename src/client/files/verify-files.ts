@@ -1,7 +1,7 @@
 /** Checks whether files are unchanged by their stats; opens none. */
 import type { Stats } from 'node:fs'
 import { unverified, type VerifyAnswer, type VerifyTask } from './file-tasks.ts'
-import { createRealDirectories, lookAt, parentOf } from './real-directories.ts'
+import { createRealDirectories, parentOf, tryLstat } from './real-directories.ts'
 import { modeOf } from './system.ts'
 import { statColumns } from '../cache/tree-cache.ts'
 
@@ -33,7 +33,7 @@ export function createVerifier(
     // `f MODE SIZE SHA256 PATH`, as core/manifest.ts writes it.
     const path = line.slice(line.indexOf(' ', 6) + 66)
     const isThere = throughLinks || isReal(parentOf(path))
-    const found = isThere ? lookAt(`${root}/${path}`) : undefined
+    const found = isThere ? tryLstat(`${root}/${path}`) : undefined
     const isSame =
       found?.isFile() === true &&
       found.size === stats[at] &&

@@ -3,7 +3,7 @@ import { cacheFilePath } from '../cache/cache-files.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import type { HashedTree } from './hashed-tree.ts'
 import { listSources } from './list-sources.ts'
-import { lookForSecrets, type SecretInFile } from './look-for-secrets.ts'
+import { findSourceSecrets, type SecretInFile } from './source-secrets.ts'
 import type { SourceFile, SourceTree } from './source-tree.ts'
 import { openTreeHasher, type TreeHasher } from './tree-hasher.ts'
 import { walkSources } from './walk.ts'
@@ -55,7 +55,7 @@ export async function hashSource(
     })
   // Runs while worker threads hash the files found.
   const searchForSecrets = (tree: SourceTree): void => {
-    const found = onSecrets === undefined ? [] : lookForSecrets(tree)
+    const found = onSecrets === undefined ? [] : findSourceSecrets(tree)
     if (found.length > 0) onSecrets?.(found)
   }
   if (source.kind === 'files') {

@@ -1,7 +1,7 @@
 /** The source tree of files that the caller has chosen. */
 import { comparePaths } from '../../core/entry.ts'
 import { createGrowingTree } from './growing-tree.ts'
-import { lookFor, targetOf } from './look-for.ts'
+import { findLstat, targetOf } from './source-stats.ts'
 import type { SourceFile, SourceTree } from './source-tree.ts'
 
 /** Returns a tree like that of `walkSources`; symlinks are followed. Errors: unsafe_path,
@@ -10,7 +10,7 @@ export function listSources(files: readonly SourceFile[]): SourceTree {
   const sorted = files.toSorted((a, b) => comparePaths(a.entryPath, b.entryPath))
   const tree = createGrowingTree(commonRoot(sorted[0]))
   for (const { entryPath, absolutePath } of sorted) {
-    const source = lookFor(absolutePath)?.isSymbolicLink() ? targetOf(absolutePath) : absolutePath
+    const source = findLstat(absolutePath)?.isSymbolicLink() ? targetOf(absolutePath) : absolutePath
     tree.add({ path: entryPath, kind: 'file', stats: undefined, target: undefined, source })
   }
   return tree

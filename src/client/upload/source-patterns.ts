@@ -15,7 +15,7 @@ import {
   withSlashes,
 } from '../files/paths.ts'
 import { isWindows } from '../files/system.ts'
-import { lookFor } from './look-for.ts'
+import { findLstat } from './source-stats.ts'
 
 /** How a path matches a list of patterns. A path may match only as a directory (a pattern with a
  *  trailing slash), or only as something else (when such a pattern excludes it). */
@@ -61,7 +61,7 @@ export function compileSourcePatterns(
 ): SourcePatterns {
   const explicit = patterns.flatMap((text) => {
     // An existing name may begin or end with blanks.
-    const own = text !== '' && lookFor(resolve(directory, text)) ? text : text.trim()
+    const own = text !== '' && findLstat(resolve(directory, text)) ? text : text.trim()
     return own === '' ? [] : [compilePattern(own, directory)]
   })
   const compiled = explicit.flatMap((pattern) => [pattern, ...descendantsOf(pattern)])
@@ -146,7 +146,7 @@ function descendantsOf(pattern: Pattern): Pattern[] {
 
 function absolutePattern(pattern: string, directory: string): string {
   const path = withSlashes(resolve(directory, pattern))
-  if (lookFor(path)) return escapePath(pattern.endsWith('/') ? slashed(path) : path)
+  if (findLstat(path)) return escapePath(pattern.endsWith('/') ? slashed(path) : path)
   // On Windows the drive may be omitted.
   if (pattern.startsWith('/')) return rootOf(path) + pattern.slice(1)
   if (isAbsolute(pattern)) return pattern

@@ -54,10 +54,10 @@ export async function openTreeHasher(pool: FilePool, options: HasherOptions): Pr
   const check = (tree: SourceTree): Promise<CheckedCache<StatCache>> => {
     // The walk keeps the main thread busy until then.
     const how = { throughLinks: followsLinks, isFree: walked, signal }
-    const looked = checkCached(pool, tree.root, cache, how)
+    const checked = checkCached(pool, tree.root, cache, how)
     // A rejection is handled in `finish`.
-    looked.catch(() => {})
-    return looked
+    checked.catch(() => {})
+    return checked
   }
 
   const run = (ordinals: number[], tree: SourceTree): void => {

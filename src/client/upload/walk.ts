@@ -20,7 +20,7 @@ import { createGrowingTree, type Found } from './growing-tree.ts'
 import { partialName } from '../partial-name.ts'
 import { leastCommonAncestor, slashed, withSlashes } from '../files/paths.ts'
 import { entryAt, modeOf } from '../files/system.ts'
-import { lookFor, lookThrough, targetOf } from './look-for.ts'
+import { findLstat, findStat, targetOf } from './source-stats.ts'
 import { type SourcePatterns, compileSourcePatterns } from './source-patterns.ts'
 import type { SourceTree } from './source-tree.ts'
 
@@ -77,12 +77,12 @@ function uploadRoot({ searchPaths }: SourcePatterns): string {
   const [first, ...others] = searchPaths
   if (first === undefined)
     throw storeError('invalid_request', 'no path to upload given', { field: 'PATH' })
-  if (others.length === 0) return !lookFor(first) || isDirectory(first) ? first : dirname(first)
+  if (others.length === 0) return !findLstat(first) || isDirectory(first) ? first : dirname(first)
   return leastCommonAncestor(searchPaths)
 }
 
 function isDirectory(path: string): boolean {
-  return lookThrough(path)?.isDirectory() === true
+  return findStat(path)?.isDirectory() === true
 }
 
 function* walkBelow(
@@ -113,9 +113,9 @@ function* walkBelow(
 
 /** A symlink that the user names is followed if it leads to a directory, as `cp -rH` does. */
 function operand(path: string, { symlinks }: WalkOptions): Child | undefined {
-  const own = lookFor(path)
+  const own = findLstat(path)
   if (own === undefined) return undefined
-  const target = own.isSymbolicLink() ? lookThrough(path) : undefined
+  const target = own.isSymbolicLink() ? findStat(path) : undefined
   if (symlinks === 'follow' && own.isSymbolicLink()) return throughLink(path, target)
   const entry = target?.isDirectory() === true ? target : own
   return { path, isDirectory: entry.isDirectory(), entry }
@@ -267,7 +267,7 @@ function readChildren(path: string, options: WalkOptions): Child[] {
         isUnreadable: true,
       })
     } else if (options.symlinks === 'follow' && entry.isSymbolicLink()) {
-      const child = throughLink(prefix + name, lookThrough(prefix + name))
+      const child = throughLink(prefix + name, findStat(prefix + name))
       if (child !== undefined) children.push(child)
     } else {
       const own = entryAt(prefix + name, entry)

@@ -15,7 +15,7 @@ import { type FetchedTree, firstFrom, selectEntries } from '../download/tree-col
 import { FileError } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import { hashColumns } from '../files/file-tasks.ts'
-import { lookAt, parentOf } from '../files/real-directories.ts'
+import { parentOf, tryLstat } from '../files/real-directories.ts'
 import { withSlashes } from '../files/paths.ts'
 import { isMode } from '../files/system.ts'
 import type { ServerAccess } from '../transport/http.ts'
@@ -166,7 +166,7 @@ function compareLink(
 
 /** Also handles a path that has disappeared a moment ago. */
 function kindAt(path: string): string {
-  const found = lookAt(path)
+  const found = tryLstat(path)
   return found === undefined ? 'other' : kindOf(found)
 }
 
@@ -184,7 +184,7 @@ async function compareDirectories(
     if (tree.kind(ordinal) === 'directory') directories.add(tree.path(ordinal))
   for (const path of directories) {
     const isReached = hasDirectory(parentOf(path))
-    const found = isReached ? lookAt(join(root, path)) : undefined
+    const found = isReached ? tryLstat(join(root, path)) : undefined
     if (found === undefined) {
       if (said.has(path)) differences.add({ kind: 'missing', path, expected: null, found: null })
       continue

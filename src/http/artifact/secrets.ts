@@ -29,10 +29,10 @@ export function createSecretRoutes(context: AppContext): Hono<AppEnv> {
 }
 
 async function secretList({ metadata }: AppContext, artifactId: number): Promise<WireSecretList> {
-  const { isLookedAt, passedOver, secrets } = await metadata.listSecrets(artifactId)
+  const { isScanned, passedOver, secrets } = await metadata.listSecrets(artifactId)
   return {
     artifact: artifactId,
-    searched: isLookedAt,
+    searched: isScanned,
     passedOver,
     secrets: secrets.map(({ path, line, kind, digest, dismissedAt }) => ({
       path,

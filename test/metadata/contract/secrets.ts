@@ -41,14 +41,14 @@ export function secretsContract(store: Store): void {
     const run = await seedRun(store())
     const { id, manifestId } = await seedArtifact(store(), run, { a: 'x', b: 'y' })
     expect(await countOf(id)).toBeNull()
-    expect(await store().listSecrets(id)).toEqual({ isLookedAt: false, passedOver: 0, secrets: [] })
+    expect(await store().listSecrets(id)).toEqual({ isScanned: false, passedOver: 0, secrets: [] })
     const secrets = [secretIn('b', 'y'), secretIn('a', 'x', 3), secretIn('a', 'x', 2)]
     await store().recordSecrets(manifestId, 1, { secrets, passedOver: 2 })
     const later = await seedArtifact(store(), run, { a: 'x', b: 'y' }, { name: 'later' })
     for (const each of [id, later.id]) {
       expect(await countOf(each)).toBe(3)
       expect(await store().listSecrets(each)).toMatchObject({
-        isLookedAt: true,
+        isScanned: true,
         passedOver: 2,
         secrets: [
           { ...secretIn('a', 'x', 2), dismissedAt: null },

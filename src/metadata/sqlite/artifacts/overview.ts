@@ -58,11 +58,11 @@ function createFactList({ prepare, turn }: Connection): Metadata['listRunFacts']
   return async (projectId, fact, limit) => {
     const found = new Set<string>()
     let before = Number.MAX_SAFE_INTEGER
-    for (let looked = factRuns; ; looked += factRuns) {
+    for (let scanned = factRuns; ; scanned += factRuns) {
       const rows = stretches[fact].all(projectId, before)
       for (const { value } of rows) if (value !== null) found.add(value)
       const isLast = rows.reduce((sum, { runs }) => sum + runs, 0) < factRuns
-      if (isLast || looked >= limits.runFactsLookedAt || found.size >= limit)
+      if (isLast || scanned >= limits.runFactsScannedMax || found.size >= limit)
         return [...found].slice(0, limit)
       before = Math.min(...rows.map(({ oldestId }) => oldestId))
       await turn()

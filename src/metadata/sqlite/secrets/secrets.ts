@@ -50,7 +50,7 @@ export function createSecretMethods(connection: Connection, audit: AuditLog): Se
         const secrets = list
           .all(artifactId)
           .map((row) => ({ ...row, digest: digestFromBytes(row.digest) }))
-        return { isLookedAt: rules > 0, passedOver, secrets }
+        return { isScanned: rules > 0, passedOver, secrets }
       }),
     dismissSecrets: createDismissal(connection, audit),
   }

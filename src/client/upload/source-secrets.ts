@@ -1,6 +1,6 @@
 /** Searches for credentials before anything is sent, only in the few files whose purpose is to
  *  hold them. The server searches other text files after the upload
- *  (lifecycle/look-for-secrets.ts): reading them here would slow down every upload. */
+ *  (lifecycle/secret-scan.ts): reading them here would slow down every upload. */
 import { closeSync, fstatSync, readSync } from 'node:fs'
 import { limits } from '../../core/limits.ts'
 import { countsAt, findSecrets, type FoundSecret, isCredentialPath } from '../../core/secrets.ts'
@@ -13,7 +13,7 @@ export interface SecretInFile extends FoundSecret {
 }
 
 /** Returns findings in path order. Errors: FileError. */
-export function lookForSecrets(tree: SourceTree): SecretInFile[] {
+export function findSourceSecrets(tree: SourceTree): SecretInFile[] {
   const found: SecretInFile[] = []
   for (const [ordinal, path] of tree.paths.entries()) {
     if (!isCredentialPath(path) || tree.kind(ordinal) !== 'file') continue

@@ -1,16 +1,16 @@
 /** Runs the search for secrets now, which the background does within a minute. */
 import { join } from 'node:path'
-import { lookForSecrets, type SecretsReport } from '../../src/lifecycle/look-for-secrets.ts'
+import { scanForSecrets, type SecretsReport } from '../../src/lifecycle/secret-scan.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import { openLocalPackStore } from '../../src/packs/local.ts'
 import type { TestServer } from './open-server.ts'
 
-export async function lookNow({ dataDir, clock }: TestServer): Promise<SecretsReport> {
+export async function scanNow({ dataDir, clock }: TestServer): Promise<SecretsReport> {
   const metadata = openSqliteMetadata({ path: join(dataDir, 'trove.db') })
   const packs = await openLocalPackStore({ directory: join(dataDir, 'cas') })
   try {
     const ports = { metadata, packs, now: () => clock.now }
-    return await lookForSecrets(ports, { bytesPerSecond: null })
+    return await scanForSecrets(ports, { bytesPerSecond: null })
   } finally {
     await packs.close()
     await metadata.close()

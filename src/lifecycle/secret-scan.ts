@@ -58,7 +58,7 @@ const leaseMs = 4 * limits.readLeaseSlackMs
 
 /** Runs a round.
  *  Errors: the abort reason of `ports.signal`; the first error of a tree, once all were scanned. */
-export async function lookForSecrets(
+export async function scanForSecrets(
   ports: LifecyclePorts,
   { bytesPerSecond }: SecretsOptions,
 ): Promise<SecretsReport> {

@@ -5,7 +5,7 @@ import { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
 import { limits } from '../../src/core/limits.ts'
-import { lookForSecrets, type SecretsReport } from '../../src/lifecycle/look-for-secrets.ts'
+import { scanForSecrets, type SecretsReport } from '../../src/lifecycle/secret-scan.ts'
 import { zipOf } from '../actions/archives.ts'
 import { checkoutConfig, githubToken, randomText } from '../core/made-up-secrets.ts'
 import { tarOf } from '../http/archives-of.ts'
@@ -14,7 +14,7 @@ import { flipByte, packPaths } from './stored-bytes.ts'
 
 async function scan({ ports, packs }: TestStore, signal?: AbortSignal): Promise<SecretsReport> {
   const { metadata, now } = ports
-  return await lookForSecrets({ metadata, packs, now, signal }, { bytesPerSecond: null })
+  return await scanForSecrets({ metadata, packs, now, signal }, { bytesPerSecond: null })
 }
 
 async function putTar(
@@ -80,7 +80,7 @@ describe('the count of skipped files includes', () => {
     const large = `${githubToken()}\n`.padEnd(limits.secretFileBytesMax + 1, 'x')
     const id = await putTar(store, 'large', { 'large.log': large, 'small.log': 'x' })
     expect(await scan(store)).toMatchObject({ readFiles: 1, secrets: 0, passedOverFiles: 1 })
-    expect(await store.metadata.listSecrets(id)).toMatchObject({ isLookedAt: true, passedOver: 1 })
+    expect(await store.metadata.listSecrets(id)).toMatchObject({ isScanned: true, passedOver: 1 })
   })
 
   test('damaged files, which do not prevent the scan of others', async () => {
@@ -130,7 +130,7 @@ test('a tree that cannot be scanned does not delay others, and is retried', asyn
     },
   }
   const ports = { metadata: failing, packs: store.packs, now }
-  await expect(lookForSecrets(ports, { bytesPerSecond: null })).rejects.toThrow('no luck')
+  await expect(scanForSecrets(ports, { bytesPerSecond: null })).rejects.toThrow('no luck')
   expect(await placesOf(store, older)).toHaveLength(1)
   expect(await scan(store)).toMatchObject({ trees: 1 })
   expect(await metadata.readScans(1, [digestOf('y')])).toHaveLength(1)

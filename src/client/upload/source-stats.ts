@@ -5,21 +5,21 @@ import { withSlashes } from '../files/paths.ts'
 
 /** lstat of a path; undefined when nothing is or can be there. Errors: FileError, when the path
  *  may not be examined. */
-export function lookFor(path: string): Stats | undefined {
-  return lookBy(path, lstatSync)
+export function findLstat(path: string): Stats | undefined {
+  return findBy(path, lstatSync)
 }
 
 /** stat of a path, following symlinks; undefined when it leads nowhere, as a symlink to itself
  *  does. Errors: FileError, when the path may not be examined. */
-export function lookThrough(path: string): Stats | undefined {
-  return lookBy(path, statSync)
+export function findStat(path: string): Stats | undefined {
+  return findBy(path, statSync)
 }
 
 const leadsNowhere = new Set(['ENOTDIR', 'ENAMETOOLONG', 'ELOOP'])
 
-function lookBy(path: string, look: typeof lstatSync): Stats | undefined {
+function findBy(path: string, stat: typeof lstatSync): Stats | undefined {
   try {
-    return look(path, { throwIfNoEntry: false })
+    return stat(path, { throwIfNoEntry: false })
   } catch (error) {
     if (leadsNowhere.has((error as NodeJS.ErrnoException).code ?? '')) return undefined
     throw fileError(path, error)
