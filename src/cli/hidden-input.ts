@@ -14,14 +14,14 @@ const eraseLine = ['\u0015', '\u0017']
  *  line that is too long or absent. */
 export async function readHiddenLine(
   stdin: NodeJS.ReadStream,
-  ask: () => Promise<void>,
+  prompt: () => Promise<void>,
   signal: AbortSignal,
 ): Promise<string> {
   signal.throwIfAborted()
-  // Before the question, so that nothing of an early paste is shown.
+  // Before the prompt, so that nothing of an early paste is shown.
   stdin.setRawMode(true)
   try {
-    await ask()
+    await prompt()
     return await lineOf(stdin.setEncoding('utf8'), signal)
   } finally {
     stdin.setRawMode(false)

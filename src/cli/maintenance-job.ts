@@ -39,7 +39,7 @@ export async function runMaintenance<T>(
   } catch (error) {
     if (!(error instanceof DataLockedError)) throw error
     const named = url === undefined ? error.serverUrl : null
-    return await askHolder(error, async () => {
+    return await requestFromHolder(error, async () => {
       // The process that holds a directory is on this machine.
       const holder = { ...server, ...(named !== null && { url: named, token: null, proxy: null }) }
       return await work.remote(await withOwnToken(holder, server.token, config.dataDir))
@@ -49,9 +49,12 @@ export async function runMaintenance<T>(
 
 /** The directory may be held by another command, or by a server at another address than the
  *  given one. */
-async function askHolder<T>(locked: DataLockedError, ask: () => Promise<T>): Promise<T> {
+async function requestFromHolder<T>(
+  locked: DataLockedError,
+  request: () => Promise<T>,
+): Promise<T> {
   try {
-    return await ask()
+    return await request()
   } catch (error) {
     if (!(error instanceof NetworkError)) throw error
     const reason = `${locked.message}, and no server responds for it: ${error.message}`

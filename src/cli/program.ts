@@ -30,13 +30,13 @@ async function statusOf(
     return exitStatus.ok
   }
   if (name === undefined || name === 'help' || name === '--help' || name === '-h') {
-    const isAsked = name !== undefined
+    const isRequested = name !== undefined
     const text =
       rest[0] === undefined
         ? overview(commands)
         : formatHelp(await commandNamed(commands, rest[0]).load())
-    await write(isAsked ? stdout : stderr, text)
-    return isAsked ? exitStatus.ok : exitStatus.usage
+    await write(isRequested ? stdout : stderr, text)
+    return isRequested ? exitStatus.ok : exitStatus.usage
   }
   const command = await commandNamed(commands, name).load()
   return await runCommand(command, rest, { commands, ...surroundings })

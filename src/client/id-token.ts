@@ -18,7 +18,7 @@ export async function exchangeIdToken(
   }: { job: string | null; scope?: 'job' | 'run' | undefined; signal: AbortSignal },
 ): Promise<WireToken> {
   const idToken =
-    source.kind === 'given' ? source.idToken : await askForIdToken(source, server.url, signal)
+    source.kind === 'given' ? source.idToken : await requestIdToken(source, server.url, signal)
   return await requestJson<WireToken>(
     { ...server, token: null },
     {
@@ -33,7 +33,7 @@ export async function exchangeIdToken(
 }
 
 /** Works like `getIDToken` of GitHub's toolkit (`@actions/core`, oidc-utils). */
-async function askForIdToken(
+async function requestIdToken(
   { url, token, proxy }: IdTokenSource & { kind: 'asked' },
   audience: string,
   signal: AbortSignal,

@@ -67,7 +67,7 @@ export function secretTitle(kind: SecretKind): string {
 }
 
 /** The end of a sentence about findings: how many files were not scanned. */
-export function passedOverPart(files: number): string {
+export function skippedFilesPart(files: number): string {
   if (files === 0) return ''
   return `; ${counted(files, 'file')} skipped (too large, too many or damaged)`
 }

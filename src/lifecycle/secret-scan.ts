@@ -34,7 +34,7 @@ export interface SecretsReport {
   readFiles: number
   readBytes: number
   secrets: number
-  passedOverFiles: number
+  skippedFiles: number
 }
 
 /** A file that may hold credentials. */
@@ -62,7 +62,7 @@ export async function scanForSecrets(
   ports: LifecyclePorts,
   { bytesPerSecond }: SecretsOptions,
 ): Promise<SecretsReport> {
-  const report = { trees: 0, readFiles: 0, readBytes: 0, secrets: 0, passedOverFiles: 0 }
+  const report = { trees: 0, readFiles: 0, readBytes: 0, secrets: 0, skippedFiles: 0 }
   const round = { ports, report, pace: createPace(bytesPerSecond) }
   const page = { now: ports.now(), limit: limits.secretTreesPerRound }
   let failure: Error | undefined
@@ -101,7 +101,7 @@ async function scanTree(round: Round, tree: UnscannedTree): Promise<void> {
   await ports.metadata.recordSecrets(tree.manifestId, secretRulesVersion, outcome)
   report.trees += 1
   report.secrets += outcome.secrets.length
-  report.passedOverFiles += outcome.passedOver
+  report.skippedFiles += outcome.passedOver
 }
 
 /** Files worth scanning; those meant to hold credentials come first. */

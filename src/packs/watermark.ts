@@ -10,11 +10,11 @@ import type { PackSink, PackStore } from './pack-store.ts'
 export type RequireRoom = (bytes?: number) => Promise<void>
 
 /** How long a reading is used while it shows enough free space. */
-const askEveryMs = 1000
+const refreshMs = 1000
 /** Share of the free space above the minimum that may be written before the next reading. Each
  *  thread has this share to itself, and does not know what other threads and processes write
  *  meanwhile. */
-const shareOfLook = 1 / 16
+const shareOfReading = 1 / 16
 
 /** Free and total bytes, as available to this process, of the disk that holds `directory`. */
 export async function readDisk(
@@ -32,28 +32,28 @@ export function createWatermark(
   readFreeBytes: () => Promise<number>,
 ): RequireRoom {
   let last: { at: number; freeBytes: number } | undefined
-  let asking: Promise<number> | undefined
+  let reading: Promise<number> | undefined
   /** Bytes written since the last reading. */
   let writtenBytes = 0
 
-  const ask = async (): Promise<number> => {
+  const read = async (): Promise<number> => {
     writtenBytes = 0
     try {
       const freeBytes = await readFreeBytes()
       last = { at: performance.now(), freeBytes }
       return freeBytes
     } finally {
-      asking = undefined
+      reading = undefined
     }
   }
-  const askNow = async (): Promise<number> => await (asking ??= ask())
+  const refresh = async (): Promise<number> => await (reading ??= read())
 
   return async (bytes = 0) => {
     if (minFreeBytes === 0) return
-    const isFresh = last !== undefined && performance.now() - last.at <= askEveryMs
-    let freeBytes = isFresh ? last!.freeBytes : await askNow()
-    const trustedBytes = (freeBytes - minFreeBytes) * shareOfLook
-    if (isFresh && writtenBytes + bytes > trustedBytes) freeBytes = await askNow()
+    const isFresh = last !== undefined && performance.now() - last.at <= refreshMs
+    let freeBytes = isFresh ? last!.freeBytes : await refresh()
+    const trustedBytes = (freeBytes - minFreeBytes) * shareOfReading
+    if (isFresh && writtenBytes + bytes > trustedBytes) freeBytes = await refresh()
     if (freeBytes - writtenBytes - bytes < minFreeBytes) throw nearlyFull(freeBytes, minFreeBytes)
     writtenBytes += bytes
   }

@@ -122,9 +122,9 @@ test('/healthz responds within 50 ms at p99 while 20,000 members are being final
   try {
     const upload = client.uploadArtifact('members', await listFiles(`${tree}/`), tree)
     const finished = upload.then(() => true)
-    while (!client.log().includes('Finalizing artifact upload')) await askHealth()
+    while (!client.log().includes('Finalizing artifact upload')) await measureHealth()
     const latencies: number[] = []
-    do latencies.push(await askHealth())
+    do latencies.push(await measureHealth())
     while (!(await Promise.race([finished, pause(10)])))
     const sorted = latencies.toSorted((a, b) => a - b)
     expect(sorted.length).toBeGreaterThan(20)
@@ -142,7 +142,7 @@ test('the peak memory of the server is below 300 MiB', () => {
 const agent = new Agent({ keepAlive: true })
 
 /** Returns the milliseconds that one `GET /healthz` took. */
-async function askHealth(): Promise<number> {
+async function measureHealth(): Promise<number> {
   const start = performance.now()
   const status = await new Promise<number | undefined>((resolve, reject) => {
     get(`${trove.url}/healthz`, { agent }, (response) => {

@@ -5,8 +5,8 @@ import {
   findSecrets,
   isCredentialPath,
   isTextPath,
-  passedOverPart,
   secretTitle,
+  skippedFilesPart,
 } from '../../src/core/secrets.ts'
 import type { SecretKind } from '../../src/core/secret-rules.ts'
 import { checkoutConfig, githubToken, randomText, withChecksum } from './made-up-secrets.ts'
@@ -216,7 +216,7 @@ test('no text takes long to scan, even if crafted', () => {
 })
 
 test('skipped files are reported if there are any', () => {
-  expect([0, 1, 2].map(passedOverPart)).toEqual([
+  expect([0, 1, 2].map(skippedFilesPart)).toEqual([
     '',
     '; 1 file skipped (too large, too many or damaged)',
     '; 2 files skipped (too large, too many or damaged)',

@@ -68,7 +68,7 @@ describe('secrets', () => {
       Array.from({ length: limits.secretFilesMax + 20 }, (_, n) => [`a/${n}.txt`, 'the same']),
     )
     const id = await putTar(store, 'many', { ...files, 'z/.git/config': checkoutConfig() })
-    expect(await scan(store)).toMatchObject({ readFiles: 2, passedOverFiles: 21 })
+    expect(await scan(store)).toMatchObject({ readFiles: 2, skippedFiles: 21 })
     expect(await placesOf(store, id)).toEqual(['z/.git/config:7 git-authorization'])
     expect((await store.metadata.listSecrets(id)).passedOver).toBe(21)
   })
@@ -79,7 +79,7 @@ describe('the count of skipped files includes', () => {
     const store = await openStore()
     const large = `${githubToken()}\n`.padEnd(limits.secretFileBytesMax + 1, 'x')
     const id = await putTar(store, 'large', { 'large.log': large, 'small.log': 'x' })
-    expect(await scan(store)).toMatchObject({ readFiles: 1, secrets: 0, passedOverFiles: 1 })
+    expect(await scan(store)).toMatchObject({ readFiles: 1, secrets: 0, skippedFiles: 1 })
     expect(await store.metadata.listSecrets(id)).toMatchObject({ isScanned: true, passedOver: 1 })
   })
 
@@ -88,7 +88,7 @@ describe('the count of skipped files includes', () => {
     const bad = await putTar(store, 'bad', { 'bad.txt': githubToken() })
     const good = await putTar(store, 'good', { 'good.txt': `good ${githubToken()}` })
     await spoil(store, bad)
-    expect(await scan(store)).toMatchObject({ trees: 2, passedOverFiles: 1 })
+    expect(await scan(store)).toMatchObject({ trees: 2, skippedFiles: 1 })
     expect(await store.metadata.listSecrets(bad)).toMatchObject({ passedOver: 1, secrets: [] })
     expect(await placesOf(store, good)).toEqual(['good.txt:1 github-token'])
   })

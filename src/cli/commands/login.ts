@@ -67,14 +67,14 @@ async function readToken(
 ): Promise<string> {
   const { stdin } = process
   const text = stdin.isTTY
-    ? await askForToken(url, stdin, { stderr, signal })
+    ? await promptForToken(url, stdin, { stderr, signal })
     : await readTokenFrom(stdin)
   // Three parts in base64url. A password that was pasted by mistake is sent to nobody.
   if (/^[\w-]+\.[\w-]+\.[\w-]+$/.test(text)) return text
   throw new UsageError('that is no token of a Trove server; it was not sent')
 }
 
-async function askForToken(
+async function promptForToken(
   url: string,
   stdin: NodeJS.ReadStream,
   { stderr, signal }: Pick<Invocation, 'stderr' | 'signal'>,

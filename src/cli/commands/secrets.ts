@@ -4,7 +4,7 @@ import { readArtifact } from '../../client/find-artifact.ts'
 import { dismissSecrets, listSecrets } from '../../client/secrets.ts'
 import { storeError } from '../../core/errors.ts'
 import { parseReference } from '../../core/reference.ts'
-import { passedOverPart } from '../../core/secrets.ts'
+import { skippedFilesPart } from '../../core/secrets.ts'
 import { counted } from '../../core/units.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
@@ -78,5 +78,5 @@ function tableOf({ secrets }: WireSecretList): string {
 
 function summaryOf({ searched, passedOver, secrets }: WireSecretList): string {
   if (!searched) return 'not searched yet; the server does that in the background\n'
-  return `${counted(secrets.length, 'secret')} found${passedOverPart(passedOver)}\n`
+  return `${counted(secrets.length, 'secret')} found${skippedFilesPart(passedOver)}\n`
 }

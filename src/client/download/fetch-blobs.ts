@@ -17,7 +17,7 @@ import { connectionsFor } from '../transport/connections.ts'
 import { openAnswer, type ServerAccess } from '../transport/http.ts'
 import type { PlaceSource } from './place-batch.ts'
 import { createRooms, type Rooms } from './rooms.ts'
-import { askFor, requestsOf, type Wants, type WantsRequest } from './wanted-streams.ts'
+import { requestsOf, streamsRequest, type Wants, type WantsRequest } from './wanted-streams.ts'
 
 export interface FetchOptions {
   artifactId: number
@@ -79,7 +79,7 @@ async function fetchSome(
   wants: readonly Want[],
   options: FetchOptions & { rooms: Rooms },
 ): Promise<void> {
-  const answer = await openAnswer(server, askFor('fetch', options, wants))
+  const answer = await openAnswer(server, streamsRequest('fetch', options, wants))
   await readBody(answer, async (body) => await writeFetched(pool, body, wants.length, options))
 }
 

@@ -2,7 +2,13 @@
 import { type ListedParts, readListedParts, type Want } from '../../core/blob-exchange.ts'
 import { createByteReader } from '../../core/varint.ts'
 import { requestBytes, type ServerAccess } from '../transport/http.ts'
-import { askFor, partRange, requestsOf, streamsMaxOf, streamsPerRequest } from './wanted-streams.ts'
+import {
+  partRange,
+  requestsOf,
+  streamsMaxOf,
+  streamsPerRequest,
+  streamsRequest,
+} from './wanted-streams.ts'
 
 export interface ListedArtifact {
   server: ServerAccess
@@ -42,7 +48,7 @@ async function listLong(artifact: ListedArtifact, ordinal: number): Promise<List
 }
 
 async function ask(artifact: ListedArtifact, wants: readonly Want[]): Promise<ListedParts[]> {
-  const bytes = await requestBytes(artifact.server, askFor('parts', artifact, wants))
+  const bytes = await requestBytes(artifact.server, streamsRequest('parts', artifact, wants))
   const reader = createByteReader(bytes)
   const listed: ListedParts[] = []
   while (!reader.atEnd()) listed.push(readListedParts(reader))

@@ -29,7 +29,7 @@ export function streamsMaxOf(sizeBytes: number): number {
 export type WantsRequest = () => Want[]
 
 /** The request for the parts, or for the stored streams, of what is wanted of an artifact. */
-export function askFor(
+export function streamsRequest(
   what: 'parts' | 'fetch',
   { artifactId, signal }: { artifactId: number; signal: AbortSignal },
   wants: readonly Want[],

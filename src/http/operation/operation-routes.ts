@@ -37,10 +37,10 @@ export function createOperationRoutes(context: AppContext): Hono<AppEnv> {
  *  of others, either sends a forwarding header or passes on the host that they asked for. */
 function isLoopback(c: AppRequest): boolean {
   const address = incomingOf(c)?.socket.remoteAddress ?? ''
-  const isAskedHere = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/i
+  const loopbackHost = /^(?:localhost|127\.\d+\.\d+\.\d+|\[::1\])(?::\d+)?$/i
   return (
     !isForwarded(c) &&
-    isAskedHere.test(c.req.header('host') ?? '') &&
+    loopbackHost.test(c.req.header('host') ?? '') &&
     /^(?:::1|(?:::ffff:)?127\.\d+\.\d+\.\d+)$/.test(address)
   )
 }

@@ -1,6 +1,6 @@
 /** Warns of credentials in an artifact, and offers to dismiss false alarms. */
 import { formatWireDigest } from '../../core/digest.ts'
-import { passedOverPart, secretTitle } from '../../core/secrets.ts'
+import { secretTitle, skippedFilesPart } from '../../core/secrets.ts'
 import { counted } from '../../core/units.ts'
 import type { Artifact, SecretList } from '../../metadata/metadata.ts'
 import type { Html } from '../parts/html.ts'
@@ -41,7 +41,7 @@ export function SecretsFact(head: Head): Html {
   return (
     <>
       {counted(secrets.length - dismissed.length, 'secret')} found
-      {passedOverPart(passedOver)}
+      {skippedFilesPart(passedOver)}
       {dismissed.length > 0 && (
         <>
           ; {dismissed.length} dismissed

@@ -8,7 +8,7 @@
  *    4. Of the blobs that stay, add the streams named only by skeletons of the gone artifacts. */
 import type { Connection } from '../connection/connection.ts'
 import { isHeld, isManifestHeld, isNamed, type Question } from './holding.ts'
-import { createAsking, createNoting, createPaging } from './question-walks.ts'
+import { createNoting, createPaging, createUncheckedPaging } from './question-walks.ts'
 import { isIdle } from './sweep.ts'
 
 /** Rows deleted per statement, which takes a few milliseconds. */
@@ -65,10 +65,10 @@ function createGathering(connection: Connection): DyingCopies['gather'] {
   const addStreams = createStreamGathering(connection)
   const page = createPaging(connection)
   const noteManifests = createManifestNoting(connection)
-  const ask = createAsking(connection)
-  const askReferenced = ask('"references"', 'manifest_id', 'blob_id')
-  const askTouched = ask('touched_blobs', null, 'blob_id')
-  const askParts = ask('composite_parts', 'composite_id', 'ordinal', 'part_id')
+  const pageUnchecked = createUncheckedPaging(connection)
+  const uncheckedReferenced = pageUnchecked('"references"', 'manifest_id', 'blob_id')
+  const uncheckedTouched = pageUnchecked('touched_blobs', null, 'blob_id')
+  const uncheckedParts = pageUnchecked('composite_parts', 'composite_id', 'ordinal', 'part_id')
   const touched = page('touched_blobs', null, 'blob_id')
   const parts = page('composite_parts', 'composite_id', 'ordinal', 'part_id')
   const named = page('skeleton_streams', 'content_id', 'stream_id')
@@ -76,16 +76,16 @@ function createGathering(connection: Connection): DyingCopies['gather'] {
   return async (parameters, { manifests, contents, garbage }, dying) => {
     const composites: number[] = []
     for (const manifest of await noteManifests(parameters, [...manifests])) {
-      for await (const ids of askReferenced(parameters, manifest)) {
+      for await (const ids of uncheckedReferenced(parameters, manifest)) {
         composites.push(...(await addBlobs(parameters, ids, dying)))
       }
     }
     if (garbage) {
-      for await (const ids of askTouched(parameters, null))
+      for await (const ids of uncheckedTouched(parameters, null))
         composites.push(...(await addBlobs(parameters, ids, dying)))
     }
     for (const composite of composites) {
-      for await (const ids of askParts(parameters, composite))
+      for await (const ids of uncheckedParts(parameters, composite))
         await addBlobs(parameters, ids, dying)
     }
     for (const content of contents) {

@@ -8,7 +8,7 @@ import type { Question } from './holding.ts'
 const step = 250
 /** References per statement, mostly to blobs that were checked before: about half a microsecond
  *  each. */
-const askedAtOnce = 2000
+const referencesAtOnce = 2000
 /** The batch grows while a statement takes less than this: files common to all builds can be in
  *  thousands of manifests, others in one. */
 const statementMs = 1
@@ -40,11 +40,11 @@ export function createNoting(
 /** Returns a function that walks the rows of a table in pages, by a key below an owner. It
  *  yields the blobs of a column that were not checked before: the result for a blob is the same
  *  whichever reference leads to it. */
-export function createAsking({ prepare, turn }: Connection) {
+export function createUncheckedPaging({ prepare, turn }: Connection) {
   return (table: string, owner: string | null, key: string, column = key) => {
     const isBehind = `${owner === null ? '' : `${owner} = @owner AND`} ${key} > @after`
     const findEnd = prepare<[object], { key: number }>(
-      `SELECT ${key} AS key FROM ${table} WHERE ${isBehind} ORDER BY ${key} LIMIT 1 OFFSET ${askedAtOnce - 1}`,
+      `SELECT ${key} AS key FROM ${table} WHERE ${isBehind} ORDER BY ${key} LIMIT 1 OFFSET ${referencesAtOnce - 1}`,
     )
     const note = prepare<[object], { id: number }>(
       `INSERT OR IGNORE INTO temp.asked_blobs (question, blob_id)

@@ -7,7 +7,7 @@
  *    2. Sum up all recorded blobs that do not die, each copy once. */
 import type { Connection } from '../connection/connection.ts'
 import type { Question } from './holding.ts'
-import { createAsking, createPaging } from './question-walks.ts'
+import { createPaging, createUncheckedPaging } from './question-walks.ts'
 
 /** Returns a function that sums the bytes that the manifests of a question hold and that would
  *  stay. */
@@ -15,10 +15,10 @@ export function createSharedCopies(
   connection: Connection,
 ): (parameters: Question, manifests: Iterable<number>) => Promise<number> {
   const { prepare } = connection
-  const ask = createAsking(connection)
-  const askReferenced = ask('"references"', 'manifest_id', 'blob_id')
-  const askParts = ask('composite_parts', 'composite_id', 'ordinal', 'part_id')
-  const asked = createPaging(connection)('temp.asked_blobs', 'question', 'blob_id')
+  const pageUnchecked = createUncheckedPaging(connection)
+  const uncheckedReferenced = pageUnchecked('"references"', 'manifest_id', 'blob_id')
+  const uncheckedParts = pageUnchecked('composite_parts', 'composite_id', 'ordinal', 'part_id')
+  const checked = createPaging(connection)('temp.asked_blobs', 'question', 'blob_id')
   const composites = prepare<[string], { id: number }>(
     'SELECT b.id FROM json_each(?) j CROSS JOIN blobs b ON b.id = j.value WHERE b.part_count > 0',
   )
@@ -30,12 +30,13 @@ export function createSharedCopies(
   )
   return async (parameters, manifests) => {
     const { question } = parameters
-    for (const manifest of manifests) await walk(askReferenced(parameters, manifest))
-    for await (const ids of asked(question)) {
-      for (const { id } of composites.all(JSON.stringify(ids))) await walk(askParts(parameters, id))
+    for (const manifest of manifests) await walk(uncheckedReferenced(parameters, manifest))
+    for await (const ids of checked(question)) {
+      for (const { id } of composites.all(JSON.stringify(ids)))
+        await walk(uncheckedParts(parameters, id))
     }
     let bytes = 0
-    for await (const ids of asked(question))
+    for await (const ids of checked(question))
       bytes += staying.get({ question, ids: JSON.stringify(ids) })!.bytes
     return bytes
   }
