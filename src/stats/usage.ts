@@ -41,9 +41,9 @@ export function usageOfStore(figures: StoreFigures): Usage {
   }
 }
 
-/** Unique and chunk bytes are clamped. Content counts as unique until garbage collection has cleared
- *  the rows of a released artifact. Chunks count while uploads are in progress, and in the project that
- *  uploaded them first for as long as any project holds them. */
+/** Unique and chunk bytes are clamped. Content counts as unique until garbage collection has
+ *  cleared the rows of a released artifact. Chunks count while uploads are in progress, and in
+ *  the project that uploaded them first for as long as any project holds them. */
 export function usageOfProject(figures: ProjectFigures): Usage {
   const { artifacts, files, logicalBytes, removedBytes } = figures
   const heldBytes = logicalBytes + removedBytes
