@@ -12,14 +12,14 @@ type ToThread =
 type FromThread =
   | { id: number; answer: unknown }
   | { id: number; failure: ErrorMessage }
-  | { id: number; news: unknown }
+  | { id: number; notice: unknown }
 
 /** Id of the message that reports that the thread has started; no request has it. */
 const openingId = 0
 
-/** `News`: messages sent for a request before its answer. `More`: messages sent to the thread
+/** `Notice`: messages sent for a request before its answer. `More`: messages sent to the thread
  *  after the request. */
-export interface AskedThread<Request, Answer, News = never, More = never> {
+export interface ThreadClient<Request, Answer, Notice = never, More = never> {
   /** Resolves when the thread has started. Requests need not wait for it. Errors: those that
    *  kept it from starting. */
   readonly opened: Promise<unknown>
@@ -27,34 +27,34 @@ export interface AskedThread<Request, Answer, News = never, More = never> {
   readonly died: Promise<Error>
   /** Errors: those of the request; the abort reason of `signal` if the request fails after the
    *  abort; the cause of the thread's end. */
-  ask(request: Request, options?: AskOptions<News, More>): Promise<Answer>
+  request(request: Request, options?: RequestOptions<Notice, More>): Promise<Answer>
   /** Lets the thread finish its requests, then ends it. Errors: that which the thread died of. */
   close(): Promise<void>
   /** Ends the thread; requests in flight fail. */
   terminate(): Promise<void>
 }
 
-interface AskOptions<News, More> {
+interface RequestOptions<Notice, More> {
   transfer?: Transferable[]
   signal?: AbortSignal
-  onNews?: (news: News) => void
+  onNotice?: (notice: Notice) => void
   /** Called once the request was sent. */
   onSent?: (send: (more: More, transfer: Transferable[]) => void) => void
 }
 
-interface Waiting<Answer, News> {
+interface Waiting<Answer, Notice> {
   resolve(answer: Answer): void
   reject(error: Error): void
-  onNews: ((news: News) => void) | undefined
+  onNotice: ((notice: Notice) => void) | undefined
 }
 
 /** The thread keeps the process alive only while it has requests in flight. `name` is used in
  *  messages. */
-export function askThread<Request, Answer, News = never, More = never>(
+export function createThreadClient<Request, Answer, Notice = never, More = never>(
   worker: Worker,
   name: string,
-): AskedThread<Request, Answer, News, More> {
-  const waiting = new Map<number, Waiting<Answer, News>>()
+): ThreadClient<Request, Answer, Notice, More> {
+  const waiting = new Map<number, Waiting<Answer, Notice>>()
   let lastId = openingId
   let death: Error | undefined
   let isClosing = false
@@ -62,9 +62,9 @@ export function askThread<Request, Answer, News = never, More = never>(
   const post = (message: ToThread, transfer?: Transferable[]): void => {
     worker.postMessage(message, transfer)
   }
-  const answerTo = (id: number, onNews?: (news: News) => void): Promise<Answer> =>
+  const answerTo = (id: number, onNotice?: (notice: Notice) => void): Promise<Answer> =>
     new Promise((resolve, reject) => {
-      waiting.set(id, { resolve, reject, onNews })
+      waiting.set(id, { resolve, reject, onNotice })
     })
   const failAll = (error: Error): void => {
     for (const { reject } of waiting.values()) reject(error)
@@ -86,9 +86,9 @@ export function askThread<Request, Answer, News = never, More = never>(
   }
 
   worker.on('message', (message: FromThread) => {
-    const asked = waiting.get(message.id)
-    if ('news' in message) {
-      asked?.onNews?.(message.news as News)
+    const pending = waiting.get(message.id)
+    if ('notice' in message) {
+      pending?.onNotice?.(message.notice as Notice)
       return
     }
     if ('failure' in message && message.id === openingId) {
@@ -98,8 +98,8 @@ export function askThread<Request, Answer, News = never, More = never>(
     }
     waiting.delete(message.id)
     if (waiting.size === 0 && !isClosing) worker.unref()
-    if ('answer' in message) asked?.resolve(message.answer as Answer)
-    else asked?.reject(decodeError(message.failure))
+    if ('answer' in message) pending?.resolve(message.answer as Answer)
+    else pending?.reject(decodeError(message.failure))
   })
   worker.on('error', die)
   // Attached from the start: the last answer and the exit can arrive in the same turn of the event
@@ -115,7 +115,7 @@ export function askThread<Request, Answer, News = never, More = never>(
   return {
     opened,
     died,
-    ask: async (request, { transfer, signal, onNews, onSent } = {}) => {
+    request: async (request, { transfer, signal, onNotice, onSent } = {}) => {
       signal?.throwIfAborted()
       if (death !== undefined) throw death
       if (isClosing) throw isClosed()
@@ -126,7 +126,7 @@ export function askThread<Request, Answer, News = never, More = never>(
       const stop = (): void => post({ id, stop: true })
       signal?.addEventListener('abort', stop, { once: true })
       try {
-        return await answerTo(id, onNews)
+        return await answerTo(id, onNotice)
       } catch (error) {
         signal?.throwIfAborted()
         throw error
@@ -151,35 +151,35 @@ export function askThread<Request, Answer, News = never, More = never>(
 }
 
 /** The implementation of a thread. */
-export interface Answering<Request, Answer, News, More> {
+export interface Answering<Request, Answer, Notice, More> {
   /** A buffer that is the answer, or a field of it, must have no other user: it is transferred. */
-  answer(request: Request, call: Call<News, More>): Answer | Promise<Answer>
+  answer(request: Request, call: Call<Notice, More>): Answer | Promise<Answer>
   /** Called when all requests are answered and no more will come. */
   close?(): Promise<void>
 }
 
-export interface Call<News, More> {
+export interface Call<Notice, More> {
   /** Its signal is aborted when the caller no longer waits for the answer. The signal is created
    *  on first access, because creating it takes longer than many answers. */
   readonly stop: Pick<AbortController, 'signal'>
-  tell(news: News): void
+  notify(notice: Notice): void
   /** Must be set before the first await. */
   onMore?: (more: More) => void
 }
 
-/** Runs in the thread: answers the requests of `askThread`, each as soon as it arrives. Errors:
- *  those of `open`, except StoreErrors, which are sent to the caller. */
-export async function answerRequests<Request, Answer, News = never, More = never>(
+/** Runs in the thread: answers the requests of `createThreadClient`, each as soon as it arrives.
+ *  Errors: those of `open`, except StoreErrors, which are sent to the caller. */
+export async function answerRequests<Request, Answer, Notice = never, More = never>(
   open: () =>
-    | Answering<Request, Answer, News, More>
-    | Promise<Answering<Request, Answer, News, More>>,
+    | Answering<Request, Answer, Notice, More>
+    | Promise<Answering<Request, Answer, Notice, More>>,
 ): Promise<void> {
   const port = parentPort
   if (port === null) throw new Error('this file is the code of a worker thread')
   const post = (message: FromThread, transfer?: ArrayBuffer[]): void => {
     port.postMessage(message, transfer)
   }
-  let answering: Answering<Request, Answer, News, More>
+  let answering: Answering<Request, Answer, Notice, More>
   try {
     answering = await open()
   } catch (error) {
@@ -190,7 +190,7 @@ export async function answerRequests<Request, Answer, News = never, More = never
     return
   }
 
-  const running = new Map<number, Call<News, More> & { stop: AbortController }>()
+  const running = new Map<number, Call<Notice, More> & { stop: AbortController }>()
   let isClosing = false
   const endWhenAnswered = async (): Promise<void> => {
     if (!isClosing || running.size > 0) return
@@ -199,8 +199,8 @@ export async function answerRequests<Request, Answer, News = never, More = never
     port.close()
   }
   const run = async (id: number, request: Request): Promise<void> => {
-    const tell = (news: News): void => post({ id, news })
-    const call = { stop: new AbortController(), tell }
+    const notify = (notice: Notice): void => post({ id, notice })
+    const call = { stop: new AbortController(), notify }
     running.set(id, call)
     try {
       const answer = await answering.answer(request, call)

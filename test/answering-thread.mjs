@@ -19,9 +19,9 @@ const answers = {
     await new Promise((resolve) => stop.signal.addEventListener('abort', resolve))
     throw new Error('stopped')
   },
-  answerTwice: (value, { tell }) => {
-    tell(`${value} 1`)
-    tell(`${value} 2`)
+  answerTwice: (value, { notify }) => {
+    notify(`${value} 1`)
+    notify(`${value} 2`)
     return value
   },
   /** Sums the numbers sent after the request, up to null. */

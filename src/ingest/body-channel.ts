@@ -67,7 +67,7 @@ export function receiveBody(call: Call<number, BodyChunk>): Readable {
       if (chunk === null) return
       readBytes += chunk.length
       if (readBytes < creditStepBytes) continue
-      call.tell(readBytes)
+      call.notify(readBytes)
       readBytes = 0
     }
   }

@@ -1,7 +1,7 @@
 /** A thread of the ingest pool: starting it, and sending it jobs and their bodies. */
 import type { Readable } from 'node:stream'
 import { startThread } from '../program-files.ts'
-import { type AskedThread, askThread } from '../worker-thread.ts'
+import { createThreadClient, type ThreadClient } from '../worker-thread.ts'
 import { type BodyChunk, createBodySender } from './body-channel.ts'
 import type { IngestWorkerData, PoolAnswer, PoolJob, PoolRequest } from './pool-job.ts'
 
@@ -12,7 +12,7 @@ import type { IngestWorkerData, PoolAnswer, PoolJob, PoolRequest } from './pool-
 const heapMegabytesMax = { old: 384, young: 16 }
 
 export interface PoolWorker {
-  thread: AskedThread<PoolRequest, PoolAnswer, number, BodyChunk>
+  thread: ThreadClient<PoolRequest, PoolAnswer, number, BodyChunk>
   /** The jobs that it is running. */
   jobs: Set<{ projectId: number }>
 }
@@ -32,7 +32,7 @@ export async function startWorker({
       maxYoungGenerationSizeMb: heapMegabytesMax.young,
     },
   })
-  const thread: PoolWorker['thread'] = askThread(worker, 'ingest')
+  const thread: PoolWorker['thread'] = createThreadClient(worker, 'ingest')
   await thread.opened
   return { thread, jobs: new Set() }
 }
@@ -52,11 +52,11 @@ export async function runOn(
   const sender = body && createBodySender(body)
   const failed = new AbortController()
   try {
-    return await thread.ask(
+    return await thread.request(
       { job, hasBody: sender !== undefined },
       {
         signal: signal ? AbortSignal.any([signal, failed.signal]) : failed.signal,
-        onNews: (bytes) => sender?.addCredit(bytes),
+        onNotice: (bytes) => sender?.addCredit(bytes),
         onSent: (send) => {
           sender?.send(send).catch((error: unknown) => failed.abort(error))
         },

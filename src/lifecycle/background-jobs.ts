@@ -55,7 +55,11 @@ export function startBackgroundJobs(options: BackgroundJobsOptions): BackgroundJ
     signal: stop.signal,
   })
   const startScrub = (task: ScrubTask, options: { lane: string; origin: JobOrigin }): Job =>
-    jobs.start('scrub', (tell) => runInBackground({ ...places, task }, background(tell)), options)
+    jobs.start(
+      'scrub',
+      (onProgress) => runInBackground({ ...places, task }, background(onProgress)),
+      options,
+    )
 
   let reconciledAt = performance.now() - rollupsIntervalMs + limits.scrubRoundMs
   const round = async (olderThanMs: number): Promise<Record<string, number>> => {
@@ -117,7 +121,7 @@ export function startBackgroundJobs(options: BackgroundJobsOptions): BackgroundJ
       const task = { kind: 'backup', options: { destination, copies, files } } as const
       return jobs.start(
         'backup',
-        (tell) => runInBackground({ ...places, task }, background(tell)),
+        (onProgress) => runInBackground({ ...places, task }, background(onProgress)),
         { lane: 'backup', origin: 'request' },
       )
     },

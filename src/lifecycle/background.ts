@@ -3,7 +3,7 @@
  *  the task. */
 import type { PackPlace } from '../packs/open-pack-store.ts'
 import { startThread } from '../program-files.ts'
-import { askThread } from '../worker-thread.ts'
+import { createThreadClient } from '../worker-thread.ts'
 import type { BackupOptions } from './backup.ts'
 import type { BackupReport } from './backup-packs.ts'
 import type { SecretsOptions, SecretsReport } from './secret-scan.ts'
@@ -24,7 +24,7 @@ export interface BackgroundPlaces {
   sharedLog?: SharedArrayBuffer
 }
 
-export type BackgroundNews = { progress: object } | { finding: ScrubFinding }
+export type BackgroundNotice = { progress: object } | { finding: ScrubFinding }
 
 export interface BackgroundOptions {
   onProgress(progress: object): void
@@ -59,13 +59,13 @@ export async function runInBackground(
     workerData: places satisfies BackgroundPlaces,
     resourceLimits: { maxOldGenerationSizeMb: heapMiB },
   })
-  const thread = askThread<BackgroundTask, object, BackgroundNews>(worker, task.kind)
-  const onNews = (news: BackgroundNews): void => {
-    if ('finding' in news) onFinding(news.finding)
-    else onProgress(news.progress)
+  const thread = createThreadClient<BackgroundTask, object, BackgroundNotice>(worker, task.kind)
+  const onNotice = (notice: BackgroundNotice): void => {
+    if ('finding' in notice) onFinding(notice.finding)
+    else onProgress(notice.progress)
   }
   try {
-    return await thread.ask(task, { signal, onNews })
+    return await thread.request(task, { signal, onNotice })
   } finally {
     // Resolves once the thread has closed the store.
     await thread.close()

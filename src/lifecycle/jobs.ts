@@ -39,7 +39,7 @@ export interface Jobs {
    *  one `lane` run one at a time, those of different lanes concurrently. */
   start(
     kind: string,
-    work: (tell: (progress: object) => void) => Promise<object>,
+    work: (onProgress: (progress: object) => void) => Promise<object>,
     options: { lane?: string; origin: JobOrigin },
   ): Job
   find(id: string): Job | undefined

@@ -49,11 +49,11 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
   const removeDebris = createDebrisRemoval(ports)
   const run = async (
     reach: CompactionReach,
-    tell: (progress: object) => void,
+    onProgress: (progress: object) => void,
   ): Promise<Collection> => {
     await space.makeRoom()
     await dropStaleUploads(ports)
-    const result = await collect(ports, collectOptions(options, reach, tell))
+    const result = await collect(ports, collectOptions(options, reach, onProgress))
     const debris = await removeDebris(stop.signal)
     if (debris > 0) log.warn('removed packs that were never registered', { packs: debris })
     await space.restoreReserve()
@@ -65,7 +65,8 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
   ): Job =>
     jobs.start(
       'gc',
-      async (tell) => (dryRun ? await planCollection(ports, { reach }) : await run(reach, tell)),
+      async (onProgress) =>
+        dryRun ? await planCollection(ports, { reach }) : await run(reach, onProgress),
       { origin },
     )
 

@@ -2,7 +2,7 @@
  *  that serves requests. A call is a method name and arguments; the answer carries the value or
  *  the error. */
 import { startThread } from '../program-files.ts'
-import { askThread } from '../worker-thread.ts'
+import { createThreadClient } from '../worker-thread.ts'
 import type { Metadata, Quota } from './metadata.ts'
 
 type Method = Exclude<keyof Metadata, 'close'>
@@ -172,13 +172,13 @@ export async function openMetadataWorker(options: {
     // A young generation of this size keeps garbage of large listings from piling up.
     resourceLimits: { maxOldGenerationSizeMb: heapMiB, maxYoungGenerationSizeMb: 16 },
   })
-  const thread = askThread<MetadataCall, unknown>(worker, 'metadata')
+  const thread = createThreadClient<MetadataCall, unknown>(worker, 'metadata')
   await thread.opened
   void thread.died.then((cause) => onDeath(new Error('the metadata thread died', { cause })))
   const port = Object.fromEntries(
     Object.keys(methods).map((name) => {
       const method = name as Method
-      return [method, async (...args: unknown[]) => await thread.ask({ method, args })]
+      return [method, async (...args: unknown[]) => await thread.request({ method, args })]
     }),
   ) as unknown as Omit<Metadata, 'close'>
   return { ...port, close: thread.close }

@@ -3,7 +3,7 @@
 import pLimit from 'p-limit'
 import { storeError } from '../core/errors.ts'
 import { startThread } from '../program-files.ts'
-import { type AskedThread, askThread } from '../worker-thread.ts'
+import { createThreadClient, type ThreadClient } from '../worker-thread.ts'
 import type { Rendered, RenderTask } from './rendering.tsx'
 
 export interface Renderer {
@@ -24,7 +24,7 @@ const heapMiB = 128
 /** An idle thread ends after this time, since it keeps the heap that past renderings needed. */
 const idleMs = 10_000
 
-type RenderThread = AskedThread<RenderTask, Rendered<RenderTask>>
+type RenderThread = ThreadClient<RenderTask, Rendered<RenderTask>>
 
 export function createRenderer(): Renderer {
   const inTurn = pLimit(1)
@@ -36,7 +36,7 @@ export function createRenderer(): Renderer {
       name: 'renderer',
       resourceLimits: { maxOldGenerationSizeMb: heapMiB },
     })
-    const started: RenderThread = askThread(worker, 'render')
+    const started: RenderThread = createThreadClient(worker, 'render')
     void started.died.then(() => {
       if (thread === started) thread = undefined
     })
@@ -53,7 +53,7 @@ export function createRenderer(): Renderer {
     clearTimeout(idle)
     thread ??= start()
     try {
-      return await thread.ask(task)
+      return await thread.request(task)
     } finally {
       idle = setTimeout(() => void end(), idleMs).unref()
     }

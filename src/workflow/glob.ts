@@ -1,6 +1,6 @@
 /** Finds files by pattern with `@actions/glob`, in a worker thread that starts on first use. */
 import { startThread } from '../program-files.ts'
-import { type AskedThread, askThread } from '../worker-thread.ts'
+import { createThreadClient, type ThreadClient } from '../worker-thread.ts'
 import { absolutePatterns, type PatternRoots } from './glob-patterns.ts'
 
 /** Patterns are absolute, one per line. */
@@ -36,18 +36,18 @@ export interface Globber {
 }
 
 export function createGlobber(): Globber {
-  let thread: AskedThread<GlobRequest, GlobAnswer> | undefined
-  const start = (): AskedThread<GlobRequest, GlobAnswer> => {
+  let thread: ThreadClient<GlobRequest, GlobAnswer> | undefined
+  const start = (): ThreadClient<GlobRequest, GlobAnswer> => {
     const worker = startThread('workflow/glob-worker.ts', { stdout: true })
     worker.stdout.resume()
-    const started = askThread<GlobRequest, GlobAnswer>(worker, 'glob')
+    const started = createThreadClient<GlobRequest, GlobAnswer>(worker, 'glob')
     void started.died.then(() => {
       thread = undefined
     })
     return started
   }
   const ask = async (request: GlobRequest, signal: AbortSignal): Promise<GlobAnswer> =>
-    await (thread ??= start()).ask(request, { signal })
+    await (thread ??= start()).request(request, { signal })
 
   return {
     search: async (patterns, { includeHidden, ...roots }, signal) => {

@@ -57,9 +57,9 @@ describe('progress', () => {
 
   test('of work without a known end is at most one line every ten seconds', () => {
     const { stream, text } = openStderr(false)
-    const tell = createProgressLines(stream)
+    const report = createProgressLines(stream)
     for (let second = 0; second < 25; second++) {
-      tell(() => `${second} are gone`)
+      report(() => `${second} are gone`)
       vi.advanceTimersByTime(1000)
     }
     expect(text()).toBe('10 are gone\n20 are gone\n')

@@ -4,7 +4,7 @@
  *  starting one takes 0.1 s of processor time. */
 import { availableParallelism } from 'node:os'
 import { startThread } from '../../program-files.ts'
-import { type AskedThread, askThread } from '../../worker-thread.ts'
+import { createThreadClient, type ThreadClient } from '../../worker-thread.ts'
 import { FileError } from './file-error.ts'
 import type { FileAnswers, FileTask } from './file-tasks.ts'
 
@@ -36,7 +36,7 @@ interface Waiting {
 }
 
 interface Thread {
-  asked: AskedThread<FileTask, FileReply>
+  client: ThreadClient<FileTask, FileReply>
   /** Tasks handed to the worker and not yet finished. */
   tasks: number
 }
@@ -64,9 +64,9 @@ export function openFilePool(jobs: number | null): FilePool {
       resourceLimits: { maxYoungGenerationSizeMb: youngMegabytesMax },
       tracesSource: false,
     })
-    const asked: Thread['asked'] = askThread(worker, 'file')
-    void asked.died.then(end)
-    const thread = { asked, tasks: 0 }
+    const client: Thread['client'] = createThreadClient(worker, 'file')
+    void client.died.then(end)
+    const thread = { client, tasks: 0 }
     threads.push(thread)
     return thread
   }
@@ -76,7 +76,7 @@ export function openFilePool(jobs: number | null): FilePool {
       if (next === undefined) return
       const { task, transfer, resolve } = next
       thread.tasks += 1
-      const answer = thread.asked.ask(task, { transfer }).finally(() => {
+      const answer = thread.client.request(task, { transfer }).finally(() => {
         thread.tasks -= 1
         give(thread)
       })
@@ -108,7 +108,7 @@ export function openFilePool(jobs: number | null): FilePool {
     },
     close: async () => {
       end(new Error('the file pool is closed'))
-      await Promise.all(threads.map(async ({ asked }) => await asked.terminate()))
+      await Promise.all(threads.map(async ({ client }) => await client.terminate()))
     },
   }
 }
