@@ -20,6 +20,7 @@ import { createLatestRoutes } from './artifact/latest-routes.ts'
 import { createListPages } from './list/list-routes.tsx'
 import { createMaintenancePages } from './maintenance/maintenance-routes.tsx'
 import { type PageStatus, sendPage, type Web } from './page.tsx'
+import { crumbsOf } from './page-access.ts'
 import { describeProblem, type GoneView, ProblemPage } from './problem-page.tsx'
 import { createProjectPages } from './project/project-routes.tsx'
 import type { Renderer } from './renderer.ts'
@@ -111,7 +112,9 @@ async function problemPage(web: Web, c: AppRequest, error: unknown): Promise<Res
       queryMayBeWrong={queryMayBeWrong}
     />
   )
-  return await sendPage(web, c, { title: problem.title, body, status })
+  const crumbs =
+    gone === undefined ? [] : crumbsOf({ project: gone.artifact.project, artifact: gone.artifact })
+  return await sendPage(web, c, { title: problem.title, crumbs, body, status })
 }
 
 /** Returns the address of the sign-in page, which leads back to the page that was requested. */

@@ -1,4 +1,5 @@
 /** Error pages: not found, expired or deleted, not allowed, failed. */
+import { runPagePath } from '../api/paths.ts'
 import type { StoreError } from '../core/errors.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { ShortDigest, Size, Time } from './parts/format.tsx'
@@ -95,8 +96,10 @@ function Gone({ artifact, successor, mayUndo, mayWrite, now }: GoneView) {
   return (
     <>
       <p>
-        It belonged to run {artifact.runNumber} and held <Size bytes={artifact.logicalBytes} />.
-        Tree digest: <ShortDigest digest={artifact.treeDigest} />
+        It belonged to{' '}
+        <a href={runPagePath(artifact.project, artifact.runNumber)}>run {artifact.runNumber}</a> and
+        held <Size bytes={artifact.logicalBytes} />. Tree digest:{' '}
+        <ShortDigest digest={artifact.treeDigest} />
       </p>
       <div class="buttons">
         {successor !== undefined && (

@@ -365,6 +365,7 @@ describe('an artifact page', () => {
     const { html } = await open(`/octo/app/actions/runs/9/artifacts/${deleted}`)
     expect(html).toContain('<button>Restore</button>')
     expect(html).not.toContain('no longer available')
+    expect(html).toContain('<a href="/octo/app/actions/runs/9">Run 9</a>')
     const expired = await server.put('9/expired?retentionDays=1')
     server.clock.now += 86_400_000
     expect(await open(`/octo/app/actions/runs/9/artifacts/${expired}`)).toMatchObject({
