@@ -31,7 +31,7 @@ export const mintedTokens = sqliteTable(
   {
     number: integer('number').primaryKey({ autoIncrement: true }),
     id: text('id').notNull(),
-    /** Null for an administrator's token. */
+    /** Null for an administrator's token, and for one of several projects. */
     project: text('project'),
     scope: text('scope').notNull(),
     run: integer('run'),
@@ -45,6 +45,11 @@ export const mintedTokens = sqliteTable(
     lineage: text('lineage', { mode: 'json' }).$type<string[]>().notNull(),
     /** JSON. */
     mintedBy: text('minted_by', { mode: 'json' }).$type<object>().notNull(),
+    /** JSON: the projects of a token for several. */
+    access: text('access', { mode: 'json' })
+      .$type<{ scope: 'read' | 'write'; projects: string }[]>()
+      .notNull()
+      .default([]),
   },
   (table) => [
     uniqueIndex('minted_tokens_id').on(table.id),

@@ -193,9 +193,20 @@ const jobName = z
 
 const tokenScope = z.enum(['job', 'run', 'read', 'write', 'admin'])
 
+const projectAccess = z
+  .array(z.object({ scope: z.enum(['read', 'write']), projects: z.string() }))
+  .meta({
+    description:
+      'What a token for several projects may do in which: `projects` is a glob. Else empty.',
+  })
+
 export const tokenRequestSchema = z
   .strictObject({
     project: z.string().optional(),
+    projects: z.string().optional().meta({
+      description:
+        'Globs of projects, separated by blanks, in place of `project`: for tokens of scope read or write, minted by scope admin.',
+    }),
     run: id.optional(),
     attempt: id.optional(),
     job: jobName.optional(),
@@ -235,7 +246,10 @@ export const revocationRequestSchema = z
 export const mintedTokenSchema = z
   .object({
     id: z.string().meta({ description: 'A digest of the token; it grants no access.' }),
-    project: z.string().nullable().meta({ description: "Null for an administrator's token." }),
+    project: z.string().nullable().meta({
+      description: "Null for an administrator's token, and for one that has `access`.",
+    }),
+    access: projectAccess,
     scope: tokenScope,
     run: id.nullable(),
     job: z.string().nullable(),
@@ -251,7 +265,10 @@ export const currentTokenSchema = z
   .object({
     id: z.string().meta({ description: 'As `GET /tokens` lists it: a digest of the token.' }),
     scope: tokenScope,
-    project: z.string().nullable().meta({ description: 'Null for scope admin.' }),
+    project: z.string().nullable().meta({
+      description: 'Null for scope admin, and for a token that has `access`.',
+    }),
+    access: projectAccess,
     run: id.nullable(),
     attempt: id.nullable(),
     job: z.string().nullable(),

@@ -52,6 +52,7 @@ export function grantOfIdToken(claims: unknown, request: IdTokenRequest, now: nu
   return {
     scope: request.scope ?? 'job',
     project: parseProjectName(project),
+    access: [],
     run: {
       number: parsePositiveInteger(run, 'the run of the ID token'),
       attempt: parsePositiveInteger(attempt, 'the attempt of the ID token'),

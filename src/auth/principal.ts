@@ -1,5 +1,7 @@
 /** Who is asking, and what they may do. Every permission decision is one of the pure predicates
  *  below. */
+import type { ProjectAccess } from '../core/project-access.ts'
+import { compileProjectGlobs } from '../core/project-globs.ts'
 import { isSameProject, type ProjectName, type RunFacts } from '../core/run.ts'
 
 /** `job`: writes to its own run under its own job, reads its project. `run`: the same, but reads
@@ -9,11 +11,18 @@ export type Scope = 'job' | 'run' | 'read' | 'write' | 'admin'
 
 export const scopes: readonly Scope[] = ['job', 'run', 'read', 'write', 'admin']
 
+export function strongestOf(access: readonly ProjectAccess[]): ProjectAccess['scope'] {
+  return access.some(({ scope }) => scope === 'write') ? 'write' : 'read'
+}
+
 /** The bearer of a token: the grant a token is minted for, and the result of verifying one. */
 export interface Principal {
   scope: Scope
-  /** Null only for `admin` tokens that are not bound to a project. */
+  /** Null for `admin` tokens that are not bound to a project, and for those with `access`. */
   project: ProjectName | null
+  /** Empty unless a token of scope `read` or `write` is for several projects. Its scope is then the
+   *  strongest of these. */
+  access: readonly ProjectAccess[]
   /** Run number and attempt; null when the token is not bound to a run. */
   run: { number: number; attempt: number } | null
   job: string | null
@@ -52,6 +61,11 @@ export function mayWriteRun(principal: Principal, place: RunPlace & { attempt: n
   return mayWriteProject(principal, place.project)
 }
 
+/** May send data for an upload to this project that is in progress. */
+export function maySendTo(principal: Principal, project: ProjectName): boolean {
+  return isJob(principal) ? holdsProject(principal, project) : mayWriteProject(principal, project)
+}
+
 /** May delete the artifact. A job may do so in its whole run, earlier attempts included, because
  *  merging and overwriting need it, but not to an artifact that a person keeps. In a `strict`
  *  project, a job may do so only to artifacts it made itself. */
@@ -74,7 +88,7 @@ export function mayDeleteRun(principal: Principal, place: RunPlace, strict: bool
 /** May keep, expire and restore artifacts of the project. */
 export function mayWriteProject(principal: Principal, project: ProjectName): boolean {
   const { scope } = principal
-  return (scope === 'write' || scope === 'admin') && holdsProject(principal, project)
+  return (scope === 'write' || scope === 'admin') && holdsProject(principal, project, 'write')
 }
 
 /** May mint such a token. A writer of a project may pass on its rights in that project for no
@@ -108,9 +122,33 @@ export function isJob(principal: Principal): boolean {
   return principal.scope === 'job' || principal.scope === 'run'
 }
 
-function holdsProject(principal: Principal, project: ProjectName): boolean {
+/** Whether the token is for this project, possibly among others. `access`: the least that counts
+ *  where it says what it may do in each. */
+function holdsProject(
+  principal: Principal,
+  project: ProjectName,
+  access: ProjectAccess['scope'] = 'read',
+): boolean {
   if (principal.scope === 'admin') return true
-  return principal.project !== null && isSameProject(principal.project, project)
+  if (principal.project !== null) return isSameProject(principal.project, project)
+  return matcherOf(principal.access)[access](project)
+}
+
+type AccessMatcher = Record<ProjectAccess['scope'], (project: string) => boolean>
+
+/** Compiled once per request, since pages check many projects. */
+const matchers = new WeakMap<readonly ProjectAccess[], AccessMatcher>()
+
+function matcherOf(access: readonly ProjectAccess[]): AccessMatcher {
+  const known = matchers.get(access)
+  if (known !== undefined) return known
+  const globsOf = (list: readonly ProjectAccess[]): string[] => list.map((each) => each.projects)
+  const matcher = {
+    read: compileProjectGlobs(globsOf(access)),
+    write: compileProjectGlobs(globsOf(access.filter(({ scope }) => scope === 'write'))),
+  }
+  matchers.set(access, matcher)
+  return matcher
 }
 
 function isOwnRun(principal: Principal, place: RunPlace): boolean {

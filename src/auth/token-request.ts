@@ -1,10 +1,15 @@
 /** Turns the options of `trove token` or the fields of `POST /tokens` into a grant, with the
  *  defaults of both. */
+import { storeError } from '../core/errors.ts'
+import type { ProjectAccess } from '../core/project-access.ts'
+import { parseProjectGlobs } from '../core/project-globs.ts'
 import { type ProjectName, parseProjectName } from '../core/run.ts'
 import type { Principal, Scope } from './principal.ts'
 
 export interface TokenRequest {
   project?: string | undefined
+  /** Globs separated by blanks, in place of `project`. */
+  projects?: string | undefined
   run?: number | undefined
   attempt?: number | undefined
   job?: string | undefined
@@ -19,7 +24,8 @@ export interface TokenRequest {
 /** The longest that a job may run on GitHub. */
 export const tokenLifeSeconds: number = 6 * 60 * 60
 
-/** The default scope is `job` if a run and a job are given, else `read`. Errors: invalid_name. */
+/** The default scope is `job` if a run and a job are given, else `read`.
+ *  Errors: invalid_name, invalid_request. */
 export function grantOf(request: TokenRequest, now: number): Principal {
   const project: ProjectName | null =
     request.project === undefined ? null : parseProjectName(request.project)
@@ -27,6 +33,7 @@ export function grantOf(request: TokenRequest, now: number): Principal {
   return {
     scope: request.scope ?? (isOfJob ? 'job' : 'read'),
     project,
+    access: accessOf(request),
     run: request.run === undefined ? null : { number: request.run, attempt: request.attempt ?? 1 },
     job: request.job ?? null,
     facts: {
@@ -39,6 +46,17 @@ export function grantOf(request: TokenRequest, now: number): Principal {
     expiresAt: now + (request.expiresInSeconds ?? tokenLifeSeconds) * 1000,
     lineage: [],
   }
+}
+
+function accessOf({ projects, project, run, scope = 'read' }: TokenRequest): ProjectAccess[] {
+  if (projects === undefined) return []
+  if (project !== undefined || run !== undefined || (scope !== 'read' && scope !== 'write')) {
+    const reason = 'a token for several projects has scope read or write, and no run'
+    throw storeError('invalid_request', reason, { field: 'projects' })
+  }
+  const globs = parseProjectGlobs(projects)
+  if (globs.length > 0) return globs.map((glob) => ({ scope, projects: glob }))
+  throw storeError('invalid_request', '`projects` must name at least one', { field: 'projects' })
 }
 
 /** Treats an empty value as absent: scripts pass on variables that are empty. */

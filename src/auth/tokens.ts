@@ -7,7 +7,7 @@ import { z } from 'zod'
 import { storeError, tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { parseProjectName, type RunFacts } from '../core/run.ts'
-import { scopes, type Principal, type Scope } from './principal.ts'
+import { scopes, strongestOf, type Principal, type Scope } from './principal.ts'
 
 /** A token's use; a token is accepted for its own use only. `api`: the Authorization header.
  *  `sign-in`: the link that the server prints, which is only good for opening a session.
@@ -21,6 +21,7 @@ export function adminGrant(now: number, lifeMs: number): Principal {
   return {
     scope: 'admin',
     project: null,
+    access: [],
     run: null,
     job: null,
     facts: noFacts,
@@ -32,7 +33,11 @@ export function adminGrant(now: number, lifeMs: number): Principal {
 
 /** Returns what is wrong with a grant, or undefined. */
 function grantFault(grant: Principal, use: TokenUse): string | undefined {
-  if (grant.project === null && grant.scope !== 'admin') return 'a token needs a project'
+  const { scope, project, access } = grant
+  if (access.length > 0) {
+    if (project !== null) return 'a token is for one project, or for those it lists'
+    if (scope !== strongestOf(access)) return 'a token for several projects has scope read or write'
+  } else if (project === null && scope !== 'admin') return 'a token needs a project'
   if (
     (grant.scope === 'job' || grant.scope === 'run') &&
     (grant.run === null || grant.job === null)
@@ -68,6 +73,7 @@ export async function mintToken(
     exp: Math.floor(grant.expiresAt / 1000),
     ...(grant.lineage.length > 0 && { by: grant.lineage }),
     ...(grant.project !== null && { project: grant.project }),
+    ...(grant.access.length > 0 && { access: grant.access }),
     ...(run !== null && { run: run.number, attempt: run.attempt }),
     ...(job !== null && { job }),
     ...(facts.branch !== null && { branch: facts.branch }),
@@ -101,6 +107,7 @@ const claimsSchema = z.object({
   exp: z.number(),
   by: z.array(z.string()).default([]),
   project: z.string().optional(),
+  access: z.array(z.object({ scope: z.enum(['read', 'write']), projects: z.string() })).default([]),
   run: z.number().int().positive().optional(),
   attempt: z.number().int().positive().optional(),
   job: z.string().optional(),
@@ -136,6 +143,7 @@ export async function readToken(
   const principal: Principal = {
     scope: data.scope,
     project: data.project === undefined ? null : parseProjectName(data.project),
+    access: data.access,
     run: data.run === undefined ? null : { number: data.run, attempt: data.attempt ?? 1 },
     job: data.job ?? null,
     facts: {

@@ -12,14 +12,22 @@ export interface Holder {
 /** Upper bound on the entries scanned for paths, summed over all holders of one result. */
 const pathSearchMax = 200_000
 
+type HolderPage = Omit<Parameters<Metadata['listHolders']>[1], 'projectId'>
+
 /** Returns at most `limit` holders, newest first, with paths for as many as `pathSearchMax`
- *  allows. A null `projectId` means all projects. */
+ *  allows. Null `projectIds` means all projects. */
 export async function findHolders(
   metadata: EntryReader & Pick<Metadata, 'listHolders'>,
   digest: Digest,
-  filter: Parameters<Metadata['listHolders']>[1],
+  { projectIds, ...page }: HolderPage & { projectIds: readonly number[] | null },
 ): Promise<Holder[]> {
-  const artifacts = await metadata.listHolders(digest, filter)
+  const lists: Artifact[][] = []
+  for (const projectId of projectIds ?? [null])
+    lists.push(await metadata.listHolders(digest, { ...page, projectId }))
+  const artifacts = lists
+    .flat()
+    .toSorted((a, b) => b.id - a.id)
+    .slice(0, page.limit)
   const pathsOfTrees = new Map<Digest, string | null>()
   let left = pathSearchMax
   const holders: Holder[] = []

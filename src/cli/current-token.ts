@@ -5,6 +5,7 @@ import { currentTokenPath } from '../api/paths.ts'
 import { requestJson, type ServerAccess } from '../client/transport/http.ts'
 import { unreadableAnswer } from '../client/transport/proxy-error.ts'
 import { hasCode, storeError } from '../core/errors.ts'
+import { formatAccess, type ProjectAccess } from '../core/project-access.ts'
 import { counted } from '../core/units.ts'
 import { printable } from './output.ts'
 
@@ -36,24 +37,30 @@ export function refusedToken(error: unknown, what: string): unknown {
 /** Checks the fields that are printed or stored. Errors: AnswerError, ProxyRefusal. */
 function checked(server: ServerAccess, token: WireCurrentToken): WireCurrentToken {
   const { id, scope, project, run, attempt, job, expiresAt, serverVersion } = token
-  const texts = [id, scope, expiresAt, serverVersion, project ?? '', job ?? '']
+  const access = token.access ?? []
+  const globs = Array.isArray(access) ? access.flatMap((each) => [each.scope, each.projects]) : [0]
+  const texts = [id, scope, expiresAt, serverVersion, project ?? '', job ?? '', ...globs]
   const numbers = [run ?? 0, attempt ?? 0]
   const isReadable =
     texts.every((each) => typeof each === 'string') &&
     numbers.every((each) => typeof each === 'number') &&
     !Number.isNaN(Date.parse(expiresAt))
-  if (isReadable) return token
+  if (isReadable) return { ...token, access }
   throw unreadableAnswer(server, 'its description of the token')
 }
 
 /** Any scope, since a newer server may have others. */
-type Grant = { scope: string } & Pick<WireCurrentToken, 'project' | 'run' | 'job'>
+type Grant = { scope: string; access?: ProjectAccess[] } & Pick<
+  WireCurrentToken,
+  'project' | 'run' | 'job'
+>
 
 /** `scope job of octo/app, run 7, job build`. Harmless on a terminal. */
-export function describeGrant({ scope, project, run, job }: Grant): string {
+export function describeGrant({ scope, project, access = [], run, job }: Grant): string {
   const parts = [
     `scope ${scope}`,
     project !== null && ` of ${project}`,
+    access.length > 0 && ` of ${formatAccess(access)}`,
     run !== null && `, run ${run}`,
     job !== null && `, job ${job}`,
   ]
@@ -83,7 +90,9 @@ const units: [noun: string, seconds: number][] = [
 
 /** What the token may do. An unknown scope, from a newer server, is named without an explanation.
  *  Harmless on a terminal. */
-export function permissionWords({ scope, project, run, attempt, job }: WireCurrentToken): string {
+export function permissionWords(token: WireCurrentToken): string {
+  const { scope, access, run, attempt, job } = token
+  const project = token.project ?? formatAccess(access)
   const place = `run ${run}, attempt ${attempt}, as job ${job}`
   const words: Record<string, string> = {
     job: `uploads to ${place}; deletes and replaces artifacts of that run; reads ${project}`,

@@ -1,7 +1,7 @@
 /** Trusted issuers of ID tokens, each for certain projects. Anybody can obtain a token from a
  *  public CI system, so an issuer is never trusted without a list of projects. */
 import { storeError } from './errors.ts'
-import { compilePathGlobs } from './path-glob.ts'
+import { compileProjectGlobs } from './project-globs.ts'
 
 export interface TrustedIssuer {
   /** The value of the `iss` claim: a URL without a trailing slash. */
@@ -11,7 +11,7 @@ export interface TrustedIssuer {
 }
 
 /** Parses `ISSUER=PROJECTS` items separated by spaces, such as `https://gitlab.example.com=octo/*`.
- *  PROJECTS is a glob of core/path-glob.ts, so `octo/**` includes subgroups. An issuer may occur
+ *  PROJECTS is a glob of project-globs.ts, so `octo/**` includes subgroups. An issuer may occur
  *  several times.
  *  Errors: invalid_request, too_large. */
 export function parseTrustedIssuers(text: string): TrustedIssuer[] {
@@ -21,12 +21,12 @@ export function parseTrustedIssuers(text: string): TrustedIssuer[] {
     const issuer = item.slice(0, Math.max(at, 0)).replace(/\/$/, '')
     const projects = item.slice(at + 1)
     if (!isIssuer(issuer) || !/^[^/~]+(?:\/[^/~]+)+$/.test(projects)) throw refused(item)
-    globs.set(issuer, [...(globs.get(issuer) ?? []), projects.toLowerCase()])
+    globs.set(issuer, [...(globs.get(issuer) ?? []), projects])
   }
-  return [...globs].map(([issuer, patterns]) => {
-    const matches = compilePathGlobs(patterns)
-    return { issuer, speaksFor: (project) => matches(project.toLowerCase()) }
-  })
+  return [...globs].map(([issuer, patterns]) => ({
+    issuer,
+    speaksFor: compileProjectGlobs(patterns),
+  }))
 }
 
 function isIssuer(text: string): boolean {

@@ -1,14 +1,17 @@
 /** Port: tokens that the server has minted and that have not ended, for listing. What a token
  *  grants is in the token itself. */
 import type { Actor } from '../core/audit.ts'
+import type { ProjectAccess } from '../core/project-access.ts'
 import type { ProjectName } from '../core/run.ts'
 import type { Asked } from './audit.ts'
 
 export interface MintedToken {
   /** The token id of `auth/tokens.ts`. */
   id: string
-  /** Null for an administrator's token. */
+  /** Null for an administrator's token, and for one with `access`. */
   project: ProjectName | null
+  /** The projects of a token for several; else empty. */
+  access: ProjectAccess[]
   scope: string
   run: number | null
   job: string | null

@@ -15,6 +15,7 @@ import type { BlobFacts, Composite, NewCopy, Part } from '../core/copy.ts'
 import type { Digest } from '../core/digest.ts'
 import type { Entry } from '../core/entry.ts'
 import type { ManifestSummary } from '../core/manifest.ts'
+import type { ProjectName } from '../core/run.ts'
 import type { Healing } from './lifecycle.ts'
 import type { PageEntry } from './manifest-page.ts'
 import type { Artifact, SkeletonPage, StoredEntry } from './reading.ts'
@@ -176,7 +177,9 @@ export interface PublishingMetadata {
     leaseMs: number
   }): Promise<{ sessionId: string; resumed: boolean }>
   /** The session, if live. */
-  findSession(sessionId: string): Promise<{ projectId: number; offer: Digest | null } | undefined>
+  findSession(
+    sessionId: string,
+  ): Promise<{ projectId: number; project: ProjectName; offer: Digest | null } | undefined>
   /** Pack bytes added by the session. */
   sessionPackBytes(sessionId: string): Promise<number>
   /** As `claimBlobs`, for callers that only name a digest: returns and leases a blob only when

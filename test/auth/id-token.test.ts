@@ -17,6 +17,7 @@ describe('the claims of GitHub', () => {
       facts: { branch: 'main', sha: gitHubClaims.sha, workflow: 'CI', event: 'push' },
       issuedAt: 1000,
       expiresAt: 1000 + tokenLifeSeconds * 1000,
+      access: [],
       lineage: [],
     })
     expect(() => grantOf(gitHubClaims)).toThrow('names no job')
@@ -61,6 +62,7 @@ describe('the claims of GitLab', () => {
       facts: { branch: 'main', sha: gitLabClaims.sha, workflow: null, event: 'push' },
       issuedAt: 1000,
       expiresAt: 1000 + tokenLifeSeconds * 1000,
+      access: [],
       lineage: [],
     })
     expect(grantOf(gitLabClaims, 'build').job).toBe('build')

@@ -26,6 +26,7 @@ function principal(scope: Scope): Principal {
     facts: { branch: null, sha: null, workflow: null, event: null },
     issuedAt: 0,
     expiresAt: 0,
+    access: [],
     lineage: [],
   }
 }

@@ -21,6 +21,7 @@ const grant: Principal = {
   facts: { branch: 'main', sha: 'a'.repeat(40), workflow: 'CI', event: 'push' },
   issuedAt: now,
   expiresAt: now + 60_000,
+  access: [],
   lineage: [],
 }
 

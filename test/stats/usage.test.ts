@@ -4,7 +4,8 @@ import { usageOfProject, usageOfStore } from '../../src/stats/usage.ts'
 const artifacts = { artifacts: 1, files: 1 }
 
 test.each([
-  // Logical, removed, unique and chunk bytes; then what whole files and chunks saved, and the ratio.
+  // Logical, removed, unique and chunk bytes; then what whole files and chunks saved, and the
+  // ratio.
   ['uploaded all that it holds', [300, 0, 200, 100], [100, 100, 3]],
   ['deleted what another project still holds', [0, 0, 0, 500], [0, 0, 1]],
   ['holds less than what it deleted and others still hold', [60, 0, 30, 500], [30, 0, 2]],

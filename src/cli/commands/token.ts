@@ -13,6 +13,7 @@ import { requestJson } from '../../client/transport/http.ts'
 import type { ClientConfig } from '../../client-config.ts'
 import { readClientConfig, readServerConfig } from '../../config.ts'
 import { formatActor } from '../../core/audit.ts'
+import { formatAccess } from '../../core/project-access.ts'
 import { isLoopback } from '../../core/loopback.ts'
 import { parseDurationMs } from '../../core/units.ts'
 import { choice, type FlagValues, serverFlags, takeOperands, UsageError } from '../arguments.ts'
@@ -26,6 +27,10 @@ const flags = {
   data: {
     value: 'DIR',
     help: "server's data directory; mints with its key, without a server",
+  },
+  projects: {
+    value: 'GLOBS',
+    help: "in place of --project, for scope read or write: several projects, as 'octo/* acme/app'; needs scope admin",
   },
   run: { value: 'ID', help: 'run of the token (TROVE_RUN, GITHUB_RUN_ID, CI_PIPELINE_ID)' },
   attempt: { value: 'N', help: 'attempt of the run (GITHUB_RUN_ATTEMPT; default 1)' },
@@ -53,6 +58,7 @@ export const tokenCommand: Command<typeof flags> = {
   examples: [
     'trove token --project octo/app --run 42 --job build',
     'trove token --project octo/app --scope write --expires 30d',
+    "trove token --projects 'octo/* acme/**' --scope read --expires 30d",
     'trove token --scope admin --data /srv/trove',
     'trove token --url https://store.example.com   # with TROVE_TOKEN, or the ID token of the CI job',
     'trove token list --project octo/app',
@@ -96,7 +102,7 @@ function tokenTable(items: WireMintedToken[]): string {
     ['left', 'left', 'left', 'right', 'left', 'left', 'left', 'left', 'left'],
     items.map((each) => [
       each.id,
-      each.project ?? '',
+      each.project ?? formatAccess(each.access),
       each.session ? `${each.scope} (browser)` : each.scope,
       each.run === null ? '' : String(each.run),
       each.job ?? '',
@@ -150,15 +156,18 @@ function requestOf(given: TokenFlags, config: ClientConfig): TokenRequest {
       `--expires must be a duration such as 90s, 6h or 30d, got ${JSON.stringify(given.expires)}`,
     )
   }
+  const { projects } = given
   const isOfJob =
     scope === undefined
-      ? config.run !== null && config.job !== null
+      ? projects === undefined && config.run !== null && config.job !== null
       : scope === 'job' || scope === 'run'
   // A person's token lives longer, so it does not take its run from the environment or from
   // TROVE_TOKEN, only from flags: its claims would be believed of everything uploaded with it.
   const claimed = isOfJob ? config : readClientConfig(given, {})
+  const isAnyProject = scope === 'admin' || projects !== undefined
   const request: TokenRequest = {
-    project: given.project ?? (scope === 'admin' ? null : config.project) ?? undefined,
+    project: given.project ?? (isAnyProject ? null : config.project) ?? undefined,
+    projects,
     run: claimed.run ?? undefined,
     attempt: claimed.attempt ?? undefined,
     job: claimed.job ?? undefined,
@@ -169,7 +178,7 @@ function requestOf(given: TokenFlags, config: ClientConfig): TokenRequest {
     scope,
     expiresInSeconds: lifeMs === undefined ? undefined : Math.floor(lifeMs / 1000),
   }
-  if (request.project === undefined && scope !== 'admin') {
+  if (request.project === undefined && !isAnyProject) {
     throw new UsageError(
       '--project is missing (or TROVE_PROJECT, GITHUB_REPOSITORY, CI_PROJECT_PATH)',
     )

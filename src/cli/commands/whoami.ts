@@ -3,6 +3,7 @@
 import type { WireCurrentToken } from '../../api/admin-messages.ts'
 import type { ClientConfig, TokenSource, UrlSource } from '../../client-config.ts'
 import { storeError } from '../../core/errors.ts'
+import { formatAccess } from '../../core/project-access.ts'
 import { isSameProject, type ProjectName } from '../../core/run.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
@@ -58,8 +59,8 @@ function tokenWords(from: TokenSource): string {
 
 function jsonOf(config: ClientConfig, current: WireCurrentToken): object {
   const { url, urlFrom, tokenFrom, project: used, projectFrom } = config
-  const { id, scope, project, run, attempt, job, expiresAt, serverVersion } = current
-  const token = { id, scope, project, run, attempt, job, expiresAt }
+  const { id, scope, project, access, run, attempt, job, expiresAt, serverVersion } = current
+  const token = { id, scope, project, access, run, attempt, job, expiresAt }
   return { url, urlFrom, serverVersion, tokenFrom, ...token, used: { project: used, projectFrom } }
 }
 
@@ -70,10 +71,14 @@ function textOf({ url, urlFrom, tokenFrom }: ClientConfig, current: WireCurrentT
     ['token', tokenWords(tokenFrom ?? 'ID token')],
     ['id', current.id],
     ['may', permissionWords(current)],
-    ['project', current.project ?? 'all'],
+    ['project', projectWords(current)],
     ['expires', expiryWords(current, Date.now())],
   ]
   return rows.map(([name, text]) => `${name!.padEnd(9)}${printable(text!)}\n`).join('')
+}
+
+function projectWords({ project, access }: WireCurrentToken): string {
+  return project ?? (access.length === 0 ? 'all' : formatAccess(access))
 }
 
 /** Where flags or variables name a project or run that the token does not cover. */

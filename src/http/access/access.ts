@@ -101,10 +101,32 @@ export function forbidden(reason: string): Error {
   return storeError('forbidden', reason, { reason })
 }
 
-/** Returns the project named in a query, or else the token's. Null only for administrators who
- *  named none. Errors: invalid_name. */
+/** Returns the project named in a query, or else the token's. Null, which means all projects, only
+ *  for administrators who named none. Errors: invalid_name; invalid_request (the token is for
+ *  several projects, and none is named). */
 export function projectOf(principal: Principal, named: string | undefined): ProjectName | null {
-  return named === undefined ? principal.project : parseProjectName(named)
+  if (named !== undefined) return parseProjectName(named)
+  if (principal.project === null && !mayAdminister(principal)) throw noProject()
+  return principal.project
+}
+
+function noProject(): Error {
+  return storeError('invalid_request', 'no project given: name one as OWNER/REPO', {
+    field: 'project',
+  })
+}
+
+/** Returns the projects that the caller may read, by name; those of one run's token included. */
+export async function readableProjects(
+  { metadata }: AppContext,
+  principal: Principal,
+): Promise<Project[]> {
+  if (principal.project === null || mayAdminister(principal)) {
+    const projects = await metadata.listProjects()
+    return projects.filter(({ name }) => mayReadProject(principal, name))
+  }
+  const project = await metadata.findProject(principal.project)
+  return project === undefined ? [] : [project]
 }
 
 /** The project of `projectOf`. Errors: invalid_name, not_found; invalid_request when there is
@@ -115,10 +137,7 @@ export async function readProjectOf(
   named: string | undefined,
 ): Promise<Project> {
   const name = projectOf(principal, named)
-  if (name === null)
-    throw storeError('invalid_request', 'no project given: name one as OWNER/REPO', {
-      field: 'project',
-    })
+  if (name === null) throw noProject()
   return await readProject(context, principal, name)
 }
 

@@ -32,6 +32,7 @@ export async function noteToken(
   const minted: MintedToken = {
     ...described,
     project: mayAdminister(principal) ? null : principal.project,
+    access: [...principal.access],
     isSession,
     mintedAt: at,
     issuedAt: principal.issuedAt,
@@ -109,6 +110,7 @@ function principalOf({
   return {
     scope: scope as Scope,
     project,
+    access: [],
     run: run === null ? null : { number: run, attempt: 1 },
     job,
     facts: { branch: null, sha: null, workflow: null, event: null },
@@ -119,12 +121,13 @@ function principalOf({
 }
 
 function tokenMessage(
-  { id, project, scope, run, job, isSession, mintedAt, endsAt, mintedBy }: MintedToken,
+  { id, project, access, scope, run, job, isSession, mintedAt, endsAt, mintedBy }: MintedToken,
   state: WireMintedToken['state'],
 ): WireMintedToken {
   return {
     id,
     project,
+    access,
     scope: scope as Scope,
     run,
     job,

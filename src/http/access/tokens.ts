@@ -61,11 +61,13 @@ export function createTokenRoutes(context: AppContext): Hono<AppEnv> {
 /** The project defaults to that of the minting token. If no lifetime is requested, the grant
  *  expires no later than the minting token. */
 function grantBy(principal: Principal, request: TokenRequest, now: number): Principal {
-  const project = request.project ?? principal.project ?? undefined
+  const own = request.projects === undefined ? (principal.project ?? undefined) : undefined
+  const project = request.project ?? own
   const { issuedAt, lineage } = principal
   const grant = {
     ...grantOf({ ...request, ...(request.scope !== 'admin' && { project }) }, now),
-    ...(!mayAdminister(principal) && { issuedAt }),
+    // Revoking the tokens of a project does not cover those that are for several.
+    ...(principal.project !== null && !mayAdminister(principal) && { issuedAt }),
     lineage,
   }
   if (request.expiresInSeconds !== undefined) return grant
@@ -101,12 +103,13 @@ async function listTokens(context: AppContext, c: AppRequest): Promise<Response>
 /** Describes the token, or the browser session, that the request was sent with. */
 async function describeCurrent(context: AppContext, c: AppRequest): Promise<Response> {
   const principal = await requirePrincipal(context, c)
-  const { scope, project, run, job, expiresAt } = principal
+  const { scope, project, access, run, job, expiresAt } = principal
   const message: WireCurrentToken = {
     id: describeToken(principal).id,
     scope,
     // An administrator's token may name a project, which does not limit it.
     project: mayAdminister(principal) ? null : project,
+    access: [...access],
     run: run?.number ?? null,
     attempt: run?.attempt ?? null,
     job,

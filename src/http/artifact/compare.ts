@@ -6,7 +6,8 @@ import { compareQuery } from '../../api/queries.ts'
 import { compareEntries } from '../../browse/compare.ts'
 import type { Difference } from '../../browse/difference.ts'
 import { parseReference } from '../../core/reference.ts'
-import { projectOf, readLive } from '../access/access.ts'
+import { parseProjectName } from '../../core/run.ts'
+import { readLive } from '../access/access.ts'
 import { artifactMessage, entryMessage } from './artifact-message.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv } from '../context.ts'
@@ -18,7 +19,7 @@ export function createCompareRoutes(context: AppContext): Hono<AppEnv> {
   app.get(`${apiRoot}/compare`, async (c) => {
     const principal = await requirePrincipal(context, c)
     const query = parseQuery(c, compareQuery)
-    const project = projectOf(principal, query.project)
+    const project = query.project === undefined ? null : parseProjectName(query.project)
     const base = await readLive(context, principal, parseReference(query.base), project)
     const head = await readLive(context, principal, parseReference(query.head), project)
     const now = context.now()

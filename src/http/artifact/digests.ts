@@ -3,10 +3,9 @@
 import { Hono } from 'hono'
 import { apiRoot } from '../../api/paths.ts'
 import { holdersQuery } from '../../api/queries.ts'
-import { mayReadProject, type Principal } from '../../auth/principal.ts'
+import { mayAdminister, mayReadProject, type Principal } from '../../auth/principal.ts'
 import { findHolders } from '../../browse/holders.ts'
-import type { Project } from '../../metadata/metadata.ts'
-import { forbidden, projectOf, readProject } from '../access/access.ts'
+import { forbidden, readableProjects, readProjectOf } from '../access/access.ts'
 import { artifactMessage } from './artifact-message.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
@@ -22,11 +21,11 @@ async function listHolders(context: AppContext, c: AppRequest): Promise<Response
   const principal = await requirePrincipal(context, c)
   const query = parseQuery(c, holdersQuery)
   const digest = digestField(c.req.param('digest') ?? '', 'digest')
-  const project = await searchedProject(context, principal, query.project)
+  const projectIds = await searchedProjects(context, principal, query.project)
   const now = context.now()
   const beforeId = parseOffsetCursor(query.cursor)
   const found = await findHolders(context.metadata, digest, {
-    projectId: project?.id ?? null,
+    projectIds,
     now,
     limit: query.limit + 1,
     ...(beforeId > 0 && { beforeId }),
@@ -44,16 +43,18 @@ async function listHolders(context: AppContext, c: AppRequest): Promise<Response
   })
 }
 
-/** Returns the project to search: the one named, else the token's; null means all. Errors:
- *  invalid_name, not_found, forbidden. */
-export async function searchedProject(
+/** Returns the ids of the projects to search: the one named, else those of the token; null means
+ *  all. Errors: invalid_name, not_found, forbidden. */
+export async function searchedProjects(
   context: AppContext,
   principal: Principal,
   named: string | undefined,
-): Promise<Project | null> {
-  const name = projectOf(principal, named)
-  if (name === null) return null
-  const project = await readProject(context, principal, name)
-  if (mayReadProject(principal, project.name)) return project
+): Promise<number[] | null> {
+  if (named === undefined && principal.project === null) {
+    if (mayAdminister(principal)) return null
+    return (await readableProjects(context, principal)).map(({ id }) => id)
+  }
+  const project = await readProjectOf(context, principal, named)
+  if (mayReadProject(principal, project.name)) return [project.id]
   throw forbidden('finding files requires a token that can read its whole project')
 }

@@ -13,8 +13,8 @@ import { hasCode, storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import type { NegotiationAnswers, NegotiationJob } from '../../ingest/negotiated/job.ts'
 import type { KnownTree, Published } from '../../metadata/metadata.ts'
-import { readProject } from '../access/access.ts'
 import { artifactMessage } from '../artifact/artifact-message.ts'
+import { maySendTo } from '../../auth/principal.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
 import { sendBytes } from '../body/gzip.ts'
@@ -209,7 +209,7 @@ function publishedMessage(
   return { created, artifact: artifactMessage(artifact, { origin, now: context.now() }) }
 }
 
-/** Returns the session of the route if the caller may use it. Errors: session_ended, not_found. */
+/** Returns the session of the route if the caller may use it. Errors: session_ended. */
 async function sessionOf(
   context: AppContext,
   c: AppRequest,
@@ -218,10 +218,7 @@ async function sessionOf(
   const sessionId = c.req.param('id') ?? ''
   const session = await context.metadata.findSession(sessionId)
   if (session === undefined || session.offer === null) throw ended(sessionId)
-  if (principal.project !== null) {
-    const project = await readProject(context, principal, principal.project)
-    if (project.id !== session.projectId) throw ended(sessionId)
-  }
+  if (!maySendTo(principal, session.project)) throw ended(sessionId)
   return { sessionId, projectId: session.projectId }
 }
 

@@ -1,9 +1,9 @@
 /** Finding a file by its digest. */
 import { Hono } from 'hono'
-import { mayAdminister, type Principal } from '../../auth/principal.ts'
+import type { Principal } from '../../auth/principal.ts'
 import { findHolders, type Holder } from '../../browse/holders.ts'
 import { type Digest, parseWireDigest } from '../../core/digest.ts'
-import { searchedProject } from '../../http/artifact/digests.ts'
+import { searchedProjects } from '../../http/artifact/digests.ts'
 import { requirePrincipal } from '../../http/access/authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import { FindPage } from './find-page.tsx'
@@ -46,11 +46,8 @@ async function readableHolders(
   principal: Principal,
   digest: Digest,
 ): Promise<Holder[]> {
-  const project = mayAdminister(principal)
-    ? null
-    : await searchedProject(context, principal, undefined)
   return await findHolders(context.metadata, digest, {
-    projectId: project?.id ?? null,
+    projectIds: await searchedProjects(context, principal, undefined),
     now: context.now(),
     limit: holdersMax,
   })

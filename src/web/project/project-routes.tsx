@@ -1,10 +1,10 @@
 /** The page of all projects, and the page of one project with its runs. */
 import { Hono } from 'hono'
 import { projectPagePath } from '../../api/paths.ts'
-import { mayAdminister, type Principal } from '../../auth/principal.ts'
 import { limits } from '../../core/limits.ts'
 import { parsePositiveInteger } from '../../core/run.ts'
 import { dayMs } from '../../core/units.ts'
+import { readableProjects } from '../../http/access/access.ts'
 import { requirePrincipal } from '../../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../../http/context.ts'
 import { cutPage } from '../../http/input.ts'
@@ -72,16 +72,6 @@ async function listedProject(
     lastRun,
     days: uploadsByDay(days, { now, length }),
   }
-}
-
-async function readableProjects(
-  { metadata }: AppContext,
-  principal: Principal,
-): Promise<Project[]> {
-  if (mayAdminister(principal)) return await metadata.listProjects()
-  const project =
-    principal.project === null ? undefined : await metadata.findProject(principal.project)
-  return project === undefined ? [] : [project]
 }
 
 async function projectPage(web: Web, c: AppRequest): Promise<Response> {

@@ -3,6 +3,7 @@ import type { WireMintedToken } from '../../api/admin-messages.ts'
 import { shortTokenId } from '../../api/audit-words.ts'
 import { projectPagePath } from '../../api/paths.ts'
 import { formatActor } from '../../core/audit.ts'
+import { formatAccess } from '../../core/project-access.ts'
 import { limits } from '../../core/limits.ts'
 import { shortened, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
@@ -105,7 +106,9 @@ function Tokens({ project, tokens, now }: TokensView) {
           </td>
           {project === null && (
             <td>
-              {token.project !== null && (
+              {token.project === null ? (
+                shortened(formatAccess(token.access))
+              ) : (
                 <a href={projectPagePath(token.project)}>{token.project}</a>
               )}
             </td>

@@ -19,6 +19,7 @@ function tokenOf(id: string, more: Partial<MintedToken> = {}): MintedToken {
     mintedAt: 5,
     issuedAt: 4,
     endsAt: 10,
+    access: [],
     lineage: [id, 'm'],
     mintedBy: by,
     ...more,

@@ -25,7 +25,11 @@ export function offersContract(store: Store): void {
     const run = await seedRun(store())
     const first = await open(run)
     expect(first.resumed).toBe(false)
-    expect(await store().findSession(first.sessionId)).toEqual({ projectId: run.projectId, offer })
+    expect(await store().findSession(first.sessionId)).toEqual({
+      projectId: run.projectId,
+      project: run.project,
+      offer,
+    })
     expect(await open(run, 1_400)).toEqual({ sessionId: first.sessionId, resumed: true })
     expect(await open(run, 1_899)).toEqual({ sessionId: first.sessionId, resumed: true })
     const later = await open(run, 9_000)

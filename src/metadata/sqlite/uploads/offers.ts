@@ -10,6 +10,7 @@ import {
   digestToBytes,
 } from '../../../core/digest.ts'
 import { storeError } from '../../../core/errors.ts'
+import type { ProjectName } from '../../../core/run.ts'
 import type { KnownTree, Metadata } from '../../metadata.ts'
 import { codecs } from '../connection/codecs.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -67,8 +68,9 @@ function createOfferSessions(connection: Connection, checkOpen: OpenUploadsCheck
     `INSERT INTO sessions (name, project_id, state, created_at, leased_until, offer)
      VALUES (?, ?, ${sessionState.live}, ?, ?, ?)`,
   )
-  const find = prepare<[string], { projectId: number; offer: Buffer | null }>(
-    'SELECT project_id AS projectId, offer FROM sessions WHERE name = ? AND state = 0',
+  const find = prepare<[string], { projectId: number; project: ProjectName; offer: Buffer | null }>(
+    `SELECT s.project_id AS projectId, p.owner_repo AS project, s.offer
+     FROM sessions s JOIN projects p ON p.id = s.project_id WHERE s.name = ? AND s.state = 0`,
   )
   const packBytes = prepare<[number], { bytes: number }>(
     'SELECT coalesce(sum(size_bytes), 0) AS bytes FROM packs WHERE session_id = ?',
@@ -91,7 +93,7 @@ function createOfferSessions(connection: Connection, checkOpen: OpenUploadsCheck
       }),
     findSession: async (name) => {
       const row = find.get(name)
-      return row && { projectId: row.projectId, offer: row.offer && digestFromBytes(row.offer) }
+      return row && { ...row, offer: row.offer && digestFromBytes(row.offer) }
     },
     sessionPackBytes: async (name) => packBytes.get(findLive(name).id)!.bytes,
   }
