@@ -34,7 +34,12 @@ import {
   uploadQuery,
 } from './queries.ts'
 import { type ApiRoute, bytes, json } from './route.ts'
-import { secretDismissalSchema, secretListSchema } from './secrets.ts'
+import {
+  dismissedAnswerSchema,
+  dismissedQuestionSchema,
+  secretDismissalSchema,
+  secretListSchema,
+} from './secrets.ts'
 
 const gone = [410]
 const ranged = [410, 416]
@@ -113,6 +118,15 @@ export const artifactRoutes: readonly ApiRoute[] = [
     request: { json: secretDismissalSchema },
     responses: { 200: json('The findings after the change.', secretListSchema) },
     errors: gone,
+  },
+  {
+    method: 'post',
+    path: `${apiRoot}/projects/{owner}/{repo}/dismissed-secrets`,
+    operationId: 'listDismissedSecrets',
+    summary:
+      'Which of these files, named by their digests, have findings that somebody in the project dismissed. Changes nothing.',
+    request: { json: dismissedQuestionSchema },
+    responses: { 200: json('The digests among them.', dismissedAnswerSchema) },
   },
   {
     method: 'post',

@@ -15,6 +15,10 @@ export function secretsPath(id: number): string {
   return `${artifactPath(id)}/secrets`
 }
 
+export function dismissedPath(project: string): string {
+  return `${projectApiPath(project)}/dismissed-secrets`
+}
+
 export function directoryPath(id: number, directory: string): string {
   return `${artifactPath(id)}/directory${directory === '' ? '' : `?path=${encodeURIComponent(directory)}`}`
 }

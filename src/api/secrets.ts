@@ -1,5 +1,6 @@
 /** The wire form of credentials found in artifacts: their place and kind, never their values. */
 import { z } from 'zod'
+import { limits } from '../core/limits.ts'
 import { count, digest, id, instant } from './fields.ts'
 
 export const secretListSchema = z
@@ -36,5 +37,21 @@ export const secretDismissalSchema = z
   })
   .meta({ id: 'SecretDismissal' })
 
+export const dismissedQuestionSchema = z
+  .strictObject({
+    digests: z
+      .array(digest)
+      .max(limits.dismissedDigestsMax)
+      .meta({ description: 'Digests of files.' }),
+  })
+  .meta({ id: 'DismissedQuestion' })
+
+export const dismissedAnswerSchema = z
+  .object({
+    digests: z.array(digest).meta({ description: 'Those whose findings are dismissed.' }),
+  })
+  .meta({ id: 'DismissedAnswer' })
+
+export type WireDismissedAnswer = z.infer<typeof dismissedAnswerSchema>
 export type WireSecretList = z.infer<typeof secretListSchema>
 export type WireSecretDismissal = z.infer<typeof secretDismissalSchema>

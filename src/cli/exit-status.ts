@@ -88,7 +88,8 @@ const hints: Partial<Record<ErrorCode, string>> = {
   artifact_not_found: 'Run `trove list` to see the available artifacts.',
   shutting_down: 'The server is stopping; try again shortly.',
   quota_exceeded: 'Delete artifacts with `trove rm`, or ask an administrator to raise the quota.',
-  secrets_found: 'Exclude these files with `--exclude`, or upload without `--fail-on-secrets`.',
+  secrets_found:
+    'Exclude these files with `--exclude`; or upload without `--fail-on-secrets`, and dismiss what is no secret with `trove secrets REF --dismiss PATH`.',
   storage_full: "The server's disk is full.",
 }
 

@@ -28,6 +28,10 @@ export function secretsText(found: readonly SecretInFile[], artifact?: WireArtif
   return `${counted(known, 'secret')}, known to the server from an earlier upload; list them with \`trove secrets id:${artifact.id}\``
 }
 
+export function unknownDismissals(reason: string): string {
+  return `This includes what the project may have dismissed: ${printable(reason)}`
+}
+
 export function secretsWarning(text: string): string {
   return `trove: warning: the upload contains ${text}\n`
 }

@@ -233,6 +233,9 @@ export const limits = {
   secretFileBytesMax: 4 * MiB,
   /** Secrets recorded for one artifact; more are not an accident of a few files. */
   secretsMax: 1000,
+  /** Files whose dismissal is asked about at once: more than any tree has of those that an upload
+   *  checks. */
+  dismissedDigestsMax: 1000,
   /** How often the background checks for trees to scan, how many it scans per round, and bytes of
    *  files per second. */
   secretRoundMs: 30_000,

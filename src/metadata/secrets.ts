@@ -50,6 +50,8 @@ export interface SecretMetadata {
   ): Promise<void>
   /** The artifact must exist. */
   listSecrets(artifactId: number): Promise<SecretList>
+  /** Returns those of the digests whose findings are dismissed in the project. At most 1,000. */
+  listDismissed(projectId: number, digests: Digest[]): Promise<Digest[]>
   /** Dismisses the findings in a file of an artifact for the whole project, or restores them.
    *  Errors: not_found (the artifact has no secret in such a file). */
   dismissSecrets(

@@ -150,6 +150,7 @@ const methods: Record<Method, true> = {
   recordScans: true,
   recordSecrets: true,
   listSecrets: true,
+  listDismissed: true,
   dismissSecrets: true,
   figures: true,
   projectFigures: true,

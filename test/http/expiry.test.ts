@@ -208,6 +208,7 @@ const rules: Record<string, Rule> = {
   },
   [`PUT ${api}/projects/:owner/:repo/runs/:run{[0-9]+}/record`]: { none: 'events in' },
   [`PATCH ${api}/projects/:owner/:repo`]: { none: 'settings' },
+  [`POST ${api}/projects/:owner/:repo/dismissed-secrets`]: { none: 'dismissals' },
   [`GET ${api}/audit`]: { none: 'audit log entries; expiry has no actor' },
   [`GET ${api}/tokens`]: { none: 'tokens' },
   [`GET ${api}/tokens/current`]: { none: 'tokens' },

@@ -1,5 +1,5 @@
 /** `trove secrets`: lists credentials in an artifact, and dismisses false alarms. */
-import type { WireSecretList } from '../../api/secrets.ts'
+import type { WireSecretDismissal, WireSecretList } from '../../api/secrets.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
 import { dismissSecrets, listSecrets } from '../../client/secrets.ts'
 import { storeError } from '../../core/errors.ts'
@@ -9,7 +9,7 @@ import { counted } from '../../core/units.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { formatTable, write, writeJson } from '../output.ts'
+import { formatTable, printable, write, writeJson } from '../output.ts'
 import { connect } from '../server-access.ts'
 
 const flags = {
@@ -45,6 +45,7 @@ export const secretsCommand: Command<typeof flags> = {
     if (path !== undefined) {
       const change = { digest: digestOf(list, path), dismissed: dismiss !== undefined }
       list = await dismissSecrets(server, id, change, signal)
+      await write(stderr, changeOf(list, path, change))
     }
     if (given.json) await writeJson(stdout, list)
     else if (list.secrets.length > 0) await write(stdout, tableOf(list))
@@ -76,7 +77,23 @@ function tableOf({ secrets }: WireSecretList): string {
   return formatTable(['PLACE', 'KIND', 'STATUS'], [], rows)
 }
 
+/** What a change applies to: also files of the artifact with the same content. */
+function changeOf(
+  { secrets }: WireSecretList,
+  path: string,
+  { digest, dismissed }: WireSecretDismissal,
+): string {
+  const same = secrets.filter((secret) => secret.digest === digest)
+  const others = new Set(same.map((secret) => secret.path)).size - 1
+  const also = others > 0 ? ` and ${counted(others, 'other file')} with the same content` : ''
+  const verb = dismissed ? 'dismissed' : 'restored'
+  return `${verb} ${counted(same.length, 'finding')} in ${printable(path)}${also}\n`
+}
+
 function summaryOf({ searched, passedOver, secrets }: WireSecretList): string {
   if (!searched) return 'not searched yet; the server does that in the background\n'
-  return `${counted(secrets.length, 'secret')} found${skippedFilesPart(passedOver)}\n`
+  const dismissed = secrets.filter(({ dismissedAt }) => dismissedAt !== null).length
+  const number = dismissed === secrets.length ? 'all' : String(dismissed)
+  const part = dismissed === 0 ? '' : `, ${number} dismissed`
+  return `${counted(secrets.length, 'secret')} found${part}${skippedFilesPart(passedOver)}\n`
 }

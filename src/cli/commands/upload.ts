@@ -18,6 +18,7 @@ import {
   secretsAnnotation,
   secretsText,
   secretsWarning,
+  unknownDismissals,
 } from '../found-secrets.ts'
 import { printable, write, writeJson } from '../output.ts'
 import { createProgress, type Progress } from '../progress.ts'
@@ -48,7 +49,7 @@ const flags = {
   'compression-level': { value: '0..9', help: 'compression level of sent files (default: 5)' },
   'fail-on-secrets': {
     value: null,
-    help: 'send nothing when a file such as .git/config or .env contains a credential',
+    help: 'send nothing when a file such as .git/config or .env contains a credential that the project has not dismissed (`trove secrets`)',
   },
   jobs: jobsFlag,
   'dry-run': { value: null, short: 'n', help: 'list what would be uploaded, and send nothing' },
@@ -109,8 +110,9 @@ export const uploadCommand: Command<UploadFlags> = {
         signal,
         onProgress: showUpload(progress),
         onRetry: progress.retrying,
-        onSecrets: (found) => {
-          if (given['fail-on-secrets']) throw secretsFound(found)
+        onSecrets: (found, failure) => {
+          if (given['fail-on-secrets'])
+            throw secretsFound(found, failure && unknownDismissals(failure.message))
           secrets = found
         },
       })
@@ -129,8 +131,9 @@ export const uploadCommand: Command<UploadFlags> = {
   },
 }
 
-function secretsFound(found: readonly SecretInFile[]): Error {
-  const message = `nothing was sent: the upload contains ${describeSecrets(found).trimEnd()}`
+function secretsFound(found: readonly SecretInFile[], note: string | null): Error {
+  const text = describeSecrets(found).trimEnd()
+  const message = `nothing was sent: the upload contains ${text}${note === null ? '' : `\n  ${note}`}`
   return storeError('secrets_found', message, { paths: found.map(({ path }) => path) })
 }
 
@@ -151,7 +154,8 @@ async function listSource(
       patterns: [...source.patterns],
     })
   const secrets = findSourceSecrets(tree)
-  if (secrets.length > 0 && given['fail-on-secrets']) throw secretsFound(secrets)
+  if (secrets.length > 0 && given['fail-on-secrets'])
+    throw secretsFound(secrets, unknownDismissals('a dry run does not ask the server'))
   if (given.json) await writeJson(stdout, tree.paths)
   else {
     const lines = tree.paths.map(

@@ -3,7 +3,7 @@ import { cacheFilePath } from '../cache/cache-files.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import type { HashedTree } from './hashed-tree.ts'
 import { listSources } from './list-sources.ts'
-import { findSourceSecrets, type SecretInFile } from './source-secrets.ts'
+import { findSourceSecrets, type SecretInEntry } from './source-secrets.ts'
 import type { SourceFile, SourceTree } from './source-tree.ts'
 import { openTreeHasher, type TreeHasher } from './tree-hasher.ts'
 import { walkSources } from './walk.ts'
@@ -29,7 +29,8 @@ export interface HashProgress {
   hashedBytes: number
 }
 
-/** Errors: those of `walkSources` and `listSources`, FileError, the signal's. */
+/** Looks for credentials if `wantsSecrets`. Errors: those of `walkSources` and `listSources`,
+ *  FileError, the signal's. */
 export async function hashSource(
   pool: FilePool,
   source: UploadSource,
@@ -37,10 +38,10 @@ export async function hashSource(
     cacheDir: string | null
     signal: AbortSignal
     reportProgress(change: Partial<HashProgress>): void
-    onSecrets?: ((found: readonly SecretInFile[]) => void) | undefined
+    wantsSecrets: boolean
   },
-): Promise<HashedTree> {
-  const { cacheDir, signal, reportProgress, onSecrets } = options
+): Promise<{ tree: HashedTree; secrets: SecretInEntry[] }> {
+  const { cacheDir, signal, reportProgress, wantsSecrets } = options
   const open = async (isBelowRoot: boolean): Promise<TreeHasher> =>
     await openTreeHasher(pool, {
       cachePath:
@@ -54,17 +55,15 @@ export async function hashSource(
       },
     })
   // Runs while worker threads hash the files found.
-  const searchForSecrets = (tree: SourceTree): void => {
-    const found = onSecrets === undefined ? [] : findSourceSecrets(tree)
-    if (found.length > 0) onSecrets?.(found)
-  }
+  const searchForSecrets = (tree: SourceTree): SecretInEntry[] =>
+    wantsSecrets ? findSourceSecrets(tree) : []
   if (source.kind === 'files') {
     const tree = listSources(source.files)
     const hasher = await open(tree.isBelowRoot)
     hasher.add(0, tree.count, tree)
     reportProgress({ files: tree.count })
-    searchForSecrets(tree)
-    return await hasher.finish(tree)
+    const secrets = searchForSecrets(tree)
+    return { tree: await hasher.finish(tree), secrets }
   }
   const hasher = await open(true)
   const tree = await walkSources(source.patterns, {
@@ -78,8 +77,8 @@ export async function hashSource(
       hasher.add(from, to, found)
     },
   })
-  searchForSecrets(tree)
-  return await hasher.finish(tree)
+  const secrets = searchForSecrets(tree)
+  return { tree: await hasher.finish(tree), secrets }
 }
 
 /** The cache is keyed by everything that selects the files; two uploads with one key would

@@ -12,13 +12,16 @@ export interface SecretInFile extends FoundSecret {
   path: string
 }
 
+/** A finding with the number of its entry in the tree. */
+export type SecretInEntry = SecretInFile & { ordinal: number }
+
 /** Returns findings in path order. Errors: FileError. */
-export function findSourceSecrets(tree: SourceTree): SecretInFile[] {
-  const found: SecretInFile[] = []
+export function findSourceSecrets(tree: SourceTree): SecretInEntry[] {
+  const found: SecretInEntry[] = []
   for (const [ordinal, path] of tree.paths.entries()) {
     if (!isCredentialPath(path) || tree.kind(ordinal) !== 'file') continue
     for (const secret of findSecrets(readHead(tree.sourceOf(ordinal))))
-      if (countsAt(secret.kind, path)) found.push({ path, ...secret })
+      if (countsAt(secret.kind, path)) found.push({ ordinal, path, ...secret })
   }
   return found
 }

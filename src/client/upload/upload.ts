@@ -23,6 +23,7 @@ import { hashSource, type HashProgress, type UploadSource } from './hash-source.
 import type { HashedTree } from './hashed-tree.ts'
 import { largeUnits } from './large-units.ts'
 import type { SecretInFile } from './source-secrets.ts'
+import { withoutDismissed } from './without-dismissed.ts'
 import { sendUnits } from './send-units.ts'
 import type { SourceChanges } from './source-changes.ts'
 import { planSmall, type SendUnit, splitMissing } from './upload-plan.ts'
@@ -61,9 +62,10 @@ export interface UploadOptions extends UploadTarget {
   onProgress?(progress: UploadProgress): void
   /** Called with each failure that is about to be retried. */
   onRetry?(failure: unknown): void
-  /** Called before anything is sent, if files whose purpose is to hold credentials contain any.
-   *  An error that it throws ends the upload. */
-  onSecrets?(found: readonly SecretInFile[]): void
+  /** Called before anything is sent, if files whose purpose is to hold credentials contain any
+   *  that the project has not dismissed. `failure`: why the server did not say which are dismissed;
+   *  then all are given. An error that it throws ends the upload. */
+  onSecrets?(found: readonly SecretInFile[], failure: Error | null): void
 }
 
 export interface UploadProgress extends HashProgress {
@@ -139,12 +141,16 @@ export async function uploadArtifact(
   const reportProgress = (change: Partial<UploadProgress>): void => {
     onProgress?.(Object.assign(progress, change))
   }
-  const tree = await hashSource(pool, source, { cacheDir, signal, reportProgress, onSecrets })
+  const wantsSecrets = onSecrets !== undefined
+  const hashing = { cacheDir, signal, reportProgress, wantsSecrets }
+  const { tree, secrets } = await hashSource(pool, source, hashing)
   const { fileCount: files, logicalBytes, entryCount } = tree.summary
   if (entryCount === 0) {
     const patterns = source.kind === 'patterns' ? [...source.patterns] : []
     throw storeError('no_files', 'no files found to upload', { patterns })
   }
+  const open = await withoutDismissed(server, tree, { project: target.project, secrets, signal })
+  if (open.found.length > 0) onSecrets?.(open.found, open.failure)
   reportProgress({ phase: 'sending', totalBytes: logicalBytes })
   const level = compressionLevel ?? defaultCompressionLevel
   const changes = tree.changes()

@@ -168,13 +168,21 @@ export async function readProject(
   principal: Principal,
   name: ProjectName,
 ): Promise<Project> {
+  const project = await findProject(context, principal, name)
+  if (project !== undefined) return project
+  const reason = `nothing has been uploaded to ${name} yet: a project exists from its first upload on`
+  throw storeError('not_found', reason, { what: `project ${name}` })
+}
+
+/** Returns undefined for a project without uploads. Errors: not_found (the caller may not read
+ *  it). */
+export async function findProject(
+  { metadata }: AppContext,
+  principal: Principal,
+  name: ProjectName,
+): Promise<Project | undefined> {
   const { project: own, run } = principal
   const isOwn = run !== null && own !== null && isSameProject(own, name)
-  const isKnown = isOwn || mayReadProject(principal, name)
-  const project = isKnown ? await context.metadata.findProject(name) : undefined
-  if (project !== undefined) return project
-  const reason = isKnown
-    ? `nothing has been uploaded to ${name} yet: a project exists from its first upload on`
-    : `there is no project ${name}`
-  throw storeError('not_found', reason, { what: `project ${name}` })
+  if (isOwn || mayReadProject(principal, name)) return await metadata.findProject(name)
+  throw storeError('not_found', `there is no project ${name}`, { what: `project ${name}` })
 }

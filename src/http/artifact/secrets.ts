@@ -1,29 +1,49 @@
-/** Credentials found in an artifact: listing them and dismissing false positives. */
+/** Credentials found in an artifact: listing them and dismissing false positives, and which files
+ *  of a project are dismissed. */
 import { Hono } from 'hono'
 import { apiRoot } from '../../api/paths.ts'
-import { secretDismissalSchema, type WireSecretList } from '../../api/secrets.ts'
+import {
+  dismissedQuestionSchema,
+  secretDismissalSchema,
+  type WireDismissedAnswer,
+  type WireSecretList,
+} from '../../api/secrets.ts'
 import { formatWireDigest } from '../../core/digest.ts'
 import { secretTitle } from '../../core/secrets.ts'
-import { liveArtifact, requireWriteProject } from '../access/access.ts'
+import { findProject, liveArtifact, requireWriteProject } from '../access/access.ts'
 import { askedBy } from '../access/actor.ts'
+import { requirePrincipal } from '../access/authenticate.ts'
 import type { AppContext, AppEnv } from '../context.ts'
-import { digestField, parseBody } from '../input.ts'
+import { digestField, parseBody, projectParameter } from '../input.ts'
 import { instant } from './artifact-message.ts'
 
+const ofArtifact = '/artifacts/:id{[0-9]+}/secrets'
+
 export function createSecretRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>().basePath(`${apiRoot}/artifacts/:id{[0-9]+}/secrets`)
-  app.get('/', async (c) => {
+  const app = new Hono<AppEnv>().basePath(apiRoot)
+  app.get(ofArtifact, async (c) => {
     const { artifact } = await liveArtifact(context, c)
     c.header('cache-control', 'private, no-cache')
     return c.json(await secretList(context, artifact.id))
   })
-  app.patch('/', async (c) => {
+  app.patch(ofArtifact, async (c) => {
     const { principal, artifact } = await liveArtifact(context, c)
     requireWriteProject(principal, artifact.project)
     const { digest, dismissed } = await parseBody(context, c, secretDismissalSchema)
     const change = { digest: digestField(digest, 'digest'), dismissed }
     await context.metadata.dismissSecrets(artifact.id, change, askedBy(context, principal, 'api'))
     return c.json(await secretList(context, artifact.id))
+  })
+  // Every uploader may ask, also with a token that reads only its run. The answer does not say
+  // whether the project has such a file, only that somebody dismissed it.
+  app.post('/projects/:owner/:repo/dismissed-secrets', async (c) => {
+    const principal = await requirePrincipal(context, c)
+    const project = await findProject(context, principal, projectParameter(c))
+    const { digests } = await parseBody(context, c, dismissedQuestionSchema)
+    const asked = digests.map((digest) => digestField(digest, 'digests'))
+    const dismissed = project ? await context.metadata.listDismissed(project.id, asked) : []
+    const answer: WireDismissedAnswer = { digests: dismissed.map(formatWireDigest) }
+    return c.json(answer)
   })
   return app
 }

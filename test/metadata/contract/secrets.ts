@@ -96,6 +96,9 @@ export function secretsContract(store: Store): void {
     expect([await countOf(mine.id), await countOf(theirs.id)]).toEqual([1, 2])
     const { secrets } = await store().listSecrets(mine.id)
     expect(secrets).toMatchObject([{ dismissedAt: 70 }, { dismissedAt: null }])
+    const dismissed = async ({ projectId }: { projectId: number }): Promise<string[]> =>
+      await store().listDismissed(projectId, [digest, digestOf('y'), digestOf('unknown')])
+    expect([await dismissed(run), await dismissed(other)]).toEqual([[digest], []])
     // This holds for the same content elsewhere in the project, too.
     const next = await seedArtifact(store(), run, { c: 'x' }, { name: 'next' })
     const found = { secrets: [secretIn('c', 'x')], passedOver: 0 }

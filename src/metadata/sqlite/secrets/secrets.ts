@@ -41,6 +41,10 @@ export function createSecretMethods(connection: Connection, audit: AuditLog): Se
      LEFT JOIN dismissed_secrets d ON d.project_id = a.project_id AND d.digest = s.digest
      WHERE a.id = ? ORDER BY s.path, s.line`,
   )
+  const dismissed = prepare<[string, number], { digest: Digest }>(
+    `SELECT j.value AS digest FROM json_each(?) j
+     CROSS JOIN dismissed_secrets d ON d.project_id = ? AND d.digest = unhex(j.value)`,
+  )
   return {
     listUnscanned: async (rules, { now, limit }) => unscanned.all(now, rules, limit),
     ...createScans(connection),
@@ -52,6 +56,8 @@ export function createSecretMethods(connection: Connection, audit: AuditLog): Se
           .map((row) => ({ ...row, digest: digestFromBytes(row.digest) }))
         return { isScanned: rules > 0, passedOver, secrets }
       }),
+    listDismissed: async (projectId, digests) =>
+      dismissed.all(JSON.stringify(digests), projectId).map(({ digest }) => digest),
     dismissSecrets: createDismissal(connection, audit),
   }
 }
