@@ -161,6 +161,19 @@ describe('trove upload of credentials', () => {
 })
 
 describe('trove upload reports', () => {
+  test('which facts of the run it ignored, because they are set once', async () => {
+    const first = await trove(['upload', 'one', 'dist', '--branch', 'main', '--sha', 'abc'])
+    expect(first).toMatchObject({ status: 0 })
+    expect(first.stderr).not.toContain('warning')
+    const same = await trove(['upload', 'two', 'dist', '--branch', 'main'])
+    expect(same.stderr).not.toContain('warning')
+    const other = await trove(['upload', 'three', 'dist', '--branch', 'next', '--sha', 'def'])
+    expect(other).toMatchObject({ status: 0 })
+    expect(other.stderr).toContain(
+      `trove: warning: ignored branch next, sha def: the token or the first upload of run ${run} set branch main, sha abc\n`,
+    )
+  })
+
   test('a summary on stderr, and with --json the result on stdout', async () => {
     const first = await trove(['upload', 'build', 'dist', '--retention-days', '7'])
     expect(first).toMatchObject({ status: 0, text: '' })

@@ -7,7 +7,7 @@ import { findSourceSecrets } from '../../client/upload/source-secrets.ts'
 import { type WalkOptions, walkSources } from '../../client/upload/walk.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
 import { whyKept } from '../../core/explanation.ts'
-import { counted, dayMs, formatPeriod, formatSizeBytes } from '../../core/units.ts'
+import { counted, formatSizeBytes } from '../../core/units.ts'
 import { choice, integer, jobsFlag, jobsOf, serverFlags, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
@@ -23,6 +23,7 @@ import {
 import { printable, write, writeJson } from '../output.ts'
 import { createProgress, type Progress } from '../progress.ts'
 import { connect, type ServerContext } from '../server-access.ts'
+import { lifeOf, unmetText } from '../unmet-wishes.ts'
 
 const emptyRules = ['warn', 'error', 'ignore'] as const
 
@@ -122,7 +123,7 @@ export const uploadCommand: Command<UploadFlags> = {
       await report(config, result)
       if (given.json) await writeJson(stdout, jsonOf(result, secrets))
       await write(stderr, warningOf(context, secretsText(secrets, result.artifact), name))
-      await write(stderr, summaryOf(result, elapsedMs) + otherRetention(result, target))
+      await write(stderr, summaryOf(result, elapsedMs) + unmetText(result.artifact, target))
       return exitStatus.ok
     } catch (error) {
       progress.finish()
@@ -250,18 +251,6 @@ function jsonOf(
     url: artifact.links.html,
     secrets,
   }
-}
-
-/** The project's bounds override the requested retention, and an artifact that was already there
- *  keeps its own. */
-function otherRetention({ artifact }: UploadResult, { retentionDays = 0 }: UploadTarget): string {
-  const time = lifeOf(artifact)
-  if (retentionDays === 0 || time === formatPeriod(retentionDays * dayMs)) return ''
-  return `trove: warning: the artifact is kept for ${time}, not ${counted(retentionDays, 'day')}\n`
-}
-
-function lifeOf({ createdAt, expiresAt }: UploadResult['artifact']): string {
-  return formatPeriod(Date.parse(expiresAt) - Date.parse(createdAt))
 }
 
 function summaryOf(result: UploadResult, elapsedMs: number): string {

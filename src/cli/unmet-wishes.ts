@@ -1,0 +1,36 @@
+/** Warnings of `trove upload` about what the server made of an artifact against the request. */
+import type { WireArtifact } from '../client/client.ts'
+import type { UploadTarget } from '../client/upload/upload.ts'
+import { counted, dayMs, formatPeriod } from '../core/units.ts'
+import { printable } from './output.ts'
+
+/** A line for each wish that was not met. */
+export function unmetText(artifact: WireArtifact, wanted: UploadTarget): string {
+  return [...otherFacts(artifact, wanted), ...otherRetention(artifact, wanted)]
+    .map((text) => `trove: warning: ${text}\n`)
+    .join('')
+}
+
+export function lifeOf({ createdAt, expiresAt }: WireArtifact): string {
+  return formatPeriod(Date.parse(expiresAt) - Date.parse(createdAt))
+}
+
+/** The facts of a run are set once, so that a later job cannot pass its artifacts off as those of
+ *  another branch; what the token says comes first. */
+function otherFacts(artifact: WireArtifact, wanted: UploadTarget): string[] {
+  const other = (['branch', 'sha', 'workflow', 'event'] as const).filter(
+    (fact) => wanted[fact] !== undefined && wanted[fact] !== artifact[fact],
+  )
+  if (other.length === 0) return []
+  const ignored = other.map((fact) => `${fact} ${printable(wanted[fact]!)}`).join(', ')
+  const kept = other.map((fact) => `${fact} ${printable(artifact[fact] ?? 'unknown')}`).join(', ')
+  return [`ignored ${ignored}: the token or the first upload of run ${artifact.run} set ${kept}`]
+}
+
+/** The project's bounds override the requested retention, and an artifact that was already there
+ *  keeps its own. */
+function otherRetention(artifact: WireArtifact, { retentionDays = 0 }: UploadTarget): string[] {
+  const time = lifeOf(artifact)
+  if (retentionDays === 0 || time === formatPeriod(retentionDays * dayMs)) return []
+  return [`the artifact is kept for ${time}, not ${counted(retentionDays, 'day')}`]
+}
