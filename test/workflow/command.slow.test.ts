@@ -366,6 +366,39 @@ jobs:
   expect(await runDirectories()).toEqual([])
 })
 
+test('Ctrl-C exits with 130 also when a job that always runs fails afterwards', async () => {
+  await writeFile(
+    workflow,
+    `
+on: push
+jobs:
+  a:
+    runs-on: x
+    steps: [{run: 'echo ready; sleep 60'}]
+  b:
+    needs: a
+    if: always()
+    runs-on: x
+    steps: [{run: 'echo reporting; exit 3'}]
+`,
+  )
+  const child = startTrove(['run', workflow, '--data', join(root, 'data')], environment)
+  const lines: string[] = []
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    lines.push(line)
+    if (line.endsWith('  ready')) child.kill('SIGINT')
+  })
+  await once(child, 'close')
+  expect(child.exitCode).toBe(130)
+  expect(lines.join('\n')).toContain('reporting')
+})
+
+test('--parallel must be a number, as other flags say it', async () => {
+  const refused = await trove(twoJobs, ['--parallel', '0x2'])
+  expect(refused).toMatchObject({ status: 2 })
+  expect(refused.stderr).toContain('--parallel must be a whole number from 1 to 256, got "0x2"')
+})
+
 test('closing the terminal ends the run with all its processes', async () => {
   await writeFile(
     workflow,

@@ -15,7 +15,7 @@ import {
   type RunResult,
 } from '../../workflow/run.ts'
 import { createTerminalSink } from '../../workflow/terminal.ts'
-import { type FlagValues, serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import { type FlagValues, integer, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
 import { createRoom, flush, formatJson, write } from '../output.ts'
@@ -150,7 +150,7 @@ async function runOrShow(
     }
     const result = await runRecorded(bound, recorder, signal)
     await flush(stdout)
-    return statusOf(result)
+    return statusOf(result, signal)
   } finally {
     await server.close()
   }
@@ -177,12 +177,7 @@ async function optionsOf(
   const repository = await readRepository(workflowFile, config.branch)
   const environment = inheritedEnvironment()
   const runId = config.run ?? Date.now()
-  const parallel = given.parallel === undefined ? undefined : Number(given.parallel)
-  if (parallel !== undefined && !(Number.isSafeInteger(parallel) && parallel >= 1)) {
-    throw new UsageError(
-      `--parallel must be a whole number of at least 1, got ${JSON.stringify(given.parallel)}`,
-    )
-  }
+  const { parallel } = given
   return {
     workflowFile,
     repositoryDirectory: repository.directory,
@@ -213,7 +208,7 @@ async function optionsOf(
     actions: new Map(given.action.map((text) => readAction(text))),
     skipUnknown: given['skip-unknown'],
     debug: given.debug,
-    ...(parallel !== undefined && { jobsMax: parallel }),
+    ...(parallel !== undefined && { jobsMax: integer(parallel, '--parallel', 1, 256) }),
   }
 }
 
@@ -258,9 +253,11 @@ function sinkOf(given: RunFlags, config: ClientConfig, stdout: NodeJS.WriteStrea
   return createTerminalSink({ write: (text) => void stdout.write(text), color })
 }
 
-function statusOf({ conclusion }: RunResult): ExitStatus {
-  if (conclusion === 'failure') return exitStatus.failure
-  return conclusion === 'cancelled' ? exitStatus.interrupted : exitStatus.ok
+/** A job that still runs after an interruption, and fails, does not hide the interruption. */
+function statusOf({ conclusion }: RunResult, { aborted }: AbortSignal): ExitStatus {
+  if (conclusion === 'cancelled') return exitStatus.interrupted
+  if (conclusion === 'failure') return aborted ? exitStatus.interrupted : exitStatus.failure
+  return exitStatus.ok
 }
 
 function readPair(flag: string, text: string): [name: string, value: string] {
