@@ -72,6 +72,22 @@ describe('a directory', () => {
     )
   })
 
+  test('is compared with a given key whatever the file of logins contains', async () => {
+    await makeTree(tree, { a: 'a' })
+    const reference = await attestTree()
+    await makeTree(root, { 'config/trove/logins.json': 'torn' })
+    const environment = { XDG_CONFIG_HOME: join(root, 'config') }
+    const compare = async (...args: string[]): Promise<Outcome> => {
+      const given = ['--attestation', 'attestation.json', '--key', 'trove.pub']
+      return await runTroveInside(['verify', ...args, ...given], environment, root)
+    }
+    await chmod(join(root, 'config/trove/logins.json'), 0o600)
+    expect(await compare('tree')).toMatchObject({ status: 0 })
+    expect(await compare(reference, 'tree')).toMatchObject({ status: 0 })
+    // A login could complete this one.
+    expect(await compare(`${lastRun}/build`, 'tree')).toMatchObject({ status: 2 })
+  })
+
   test('shows every kind of difference', async () => {
     await makeTree(tree, { 'bin/app': 'app', gone: 'g', link: '-> gone', empty: null, mode: 'm' })
     const reference = await attestTree()

@@ -86,13 +86,21 @@ async function namedArtifact(
   return { context, artifact: await readArtifact(server, reference, { project, signal }) }
 }
 
+function lacksProject(text: string | undefined): boolean {
+  if (text === undefined) return false
+  const reference = parseReference(text)
+  return reference.kind === 'run' && reference.project === null
+}
+
 async function attestedArtifact(
   { flags: given, stderr, signal }: VerifyInvocation,
   asked: { attestation: string; reference: string | undefined },
 ): Promise<Compared> {
-  const context = serverContext(given)
-  const { readAttested, describeAttestation } = await import('../attested.ts')
   const { key, project, 'allow-untrusted': allowUntrusted } = given
+  // With a key no server is asked; a login can then only complete a REF without a project.
+  const logins = key === undefined || (project === undefined && lacksProject(asked.reference))
+  const context = serverContext(given, { logins })
+  const { readAttested, describeAttestation } = await import('../attested.ts')
   const artifact = await readAttested(context, { ...asked, key, project, allowUntrusted }, signal)
   const { path } = artifact.receipt
   if (given.extra && path !== '')
