@@ -41,6 +41,10 @@ export const runs = sqliteTable(
     usedAt: integer('used_at').notNull().default(0),
     /** False from a change of its facts until its artifacts are updated accordingly. */
     isLatestSettled: integer('is_latest_settled', { mode: 'boolean' }).notNull().default(true),
+    ordinal: integer('ordinal'),
+    pullRequest: integer('pull_request'),
+    headSha: text('head_sha'),
+    actor: text('actor'),
   },
   (table) => [
     uniqueIndex('runs_identity').on(table.number, table.projectId, table.attempt),

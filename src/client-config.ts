@@ -5,11 +5,12 @@ import type { HttpProxy } from './core/http-proxy.ts'
 import type { IdTokenSource } from './core/id-token-source.ts'
 import { hasCode } from './core/errors.ts'
 import { limits } from './core/limits.ts'
-import { parseProjectName, type ProjectName } from './core/run.ts'
+import { parseProjectName, type ProjectName, type RunFacts } from './core/run.ts'
 import { readTokenClaims } from './core/token-claims.ts'
 import { defaultCacheDir } from './default-directories.ts'
 import { type Login, type Logins, noLogins } from './logins.ts'
 import { readProxy } from './proxy-environment.ts'
+import { type FactFlags, readRunFacts } from './run-facts.ts'
 import { type Environment, Settings } from './settings.ts'
 
 /** `login`: the default server of `trove login`. `default`: nothing names one. */
@@ -41,10 +42,7 @@ export interface ClientConfig {
   readonly run: number | null
   readonly attempt: number | null
   readonly job: string | null
-  readonly branch: string | null
-  readonly sha: string | null
-  readonly workflow: string | null
-  readonly event: string | null
+  readonly facts: RunFacts
   readonly cacheDir: string | null
   /** True when NO_COLOR is set to anything. */
   readonly noColor: boolean
@@ -55,17 +53,13 @@ export interface ClientConfig {
   readonly summaryFile: string | null
 }
 
-export interface ClientFlags {
+export interface ClientFlags extends FactFlags {
   url?: string | undefined
   token?: string | undefined
   project?: string | undefined
   run?: string | undefined
   attempt?: string | undefined
   job?: string | undefined
-  branch?: string | undefined
-  sha?: string | undefined
-  workflow?: string | undefined
-  event?: string | undefined
 }
 
 /** Project and run fall back to the token's claims. `readLogins` is called only if a server or a
@@ -79,12 +73,6 @@ export function clientConfigOf(
   const source = new Settings(env)
   const number = (flag: string, text: string | undefined, ...names: string[]): number | null =>
     source.positiveInteger(flag, text, names)
-  // An empty flag counts as absent: a job without a branch may still pass
-  // `--branch "$BRANCH_NAME"`.
-  const first = (flag: string | undefined, ...names: string[]): string | null =>
-    (flag === '' ? undefined : flag) ??
-    names.map((name) => source.text(name)).find((text) => text !== undefined) ??
-    null
   const ci = source.text('CI') !== undefined || source.text('GITHUB_ACTIONS') !== undefined
   const idToken = readIdToken(source)
   const loginsOf = ci || idToken !== null ? () => noLogins : readLogins
@@ -104,12 +92,8 @@ export function clientConfigOf(
     projectFrom,
     run: number('--run', flags.run, 'TROVE_RUN', 'GITHUB_RUN_ID', 'CI_PIPELINE_ID') ?? claims.run,
     attempt: number('--attempt', flags.attempt, 'GITHUB_RUN_ATTEMPT'),
-    job: first(flags.job, 'TROVE_JOB', 'GITHUB_JOB', 'CI_JOB_NAME'),
-    // A pull request's GITHUB_REF_NAME is `17/merge`; its branch is the head.
-    branch: first(flags.branch, 'GITHUB_HEAD_REF', 'GITHUB_REF_NAME', 'CI_COMMIT_REF_NAME'),
-    sha: first(flags.sha, 'GITHUB_SHA', 'CI_COMMIT_SHA'),
-    workflow: first(flags.workflow, 'GITHUB_WORKFLOW'),
-    event: first(flags.event, 'GITHUB_EVENT_NAME', 'CI_PIPELINE_SOURCE'),
+    job: source.first(flags.job, ['TROVE_JOB', 'GITHUB_JOB', 'CI_JOB_NAME']) ?? null,
+    facts: readRunFacts(flags, source),
     cacheDir: readCacheDir(source, env),
     noColor: source.text('NO_COLOR') !== undefined,
     ci,

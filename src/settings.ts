@@ -48,6 +48,12 @@ export class Settings {
     return value === undefined || value === '' ? undefined : value
   }
 
+  /** Returns the flag, else the first variable that is set. An empty flag counts as absent: a job
+   *  without a branch may still pass `--branch "$BRANCH_NAME"`. */
+  first(flag: string | undefined, names: readonly string[]): string | undefined {
+    return flag || names.map((name) => this.text(name)).find((text) => text !== undefined)
+  }
+
   /** Returns the value of the first variable that is set, or for a name ending in _FILE, the
    *  contents of that file. */
   token(names: readonly string[]): string | null {

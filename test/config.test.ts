@@ -185,12 +185,68 @@ test('client settings prefer flags, then TROVE_ variables, then variables of the
     run: 7,
     attempt: 2,
     job: 'test',
-    branch: 'feature',
+    facts: { branch: 'feature' },
   })
   // As from `--branch "$BRANCH_NAME"` with an unset variable.
   expect(readClientConfig({ branch: '', sha: '' }, env)).toMatchObject({
-    branch: 'feature',
-    sha: null,
+    facts: { branch: 'feature', sha: null },
+  })
+})
+
+const eventFile = join(mkdtempSync(join(tmpdir(), 'trove-event-')), 'event.json')
+const gitHubJob = {
+  GITHUB_EVENT_PATH: eventFile,
+  GITHUB_SHA: 'merge',
+  GITHUB_RUN_NUMBER: '12',
+  GITHUB_ACTOR: 'octocat',
+}
+
+test.each([
+  ['pull_request', 'refs/pull/34/merge', { pullRequest: 34, headSha: 'head' }],
+  ['pull_request', 'refs/pull/35/head', { pullRequest: 35, headSha: 'head' }],
+  ['pull_request_target', 'refs/heads/main', { pullRequest: 34, headSha: 'head' }],
+  // The payload of another event can be about a pull request that it does not build.
+  ['push', 'refs/heads/main', { pullRequest: null, headSha: null }],
+])('the facts of a %s on %s are read from the job of GitHub', (event, ref, found) => {
+  writeFileSync(eventFile, JSON.stringify({ pull_request: { number: 34, head: { sha: 'head' } } }))
+  const env = { ...gitHubJob, GITHUB_EVENT_NAME: event, GITHUB_REF: ref }
+  const facts = { event, sha: 'merge', ordinal: 12, actor: 'octocat', ...found }
+  expect(readClientConfig({}, env).facts).toMatchObject(facts)
+})
+
+test('without a usable file of the event, the number of a pull request is that of the ref', () => {
+  const job = { ...gitHubJob, GITHUB_EVENT_NAME: 'pull_request', GITHUB_REF: 'refs/pull/34/merge' }
+  for (const [path, text] of [
+    [`${eventFile}.absent`, ''],
+    [eventFile, 'not JSON'],
+    [eventFile, 'null'],
+    [eventFile, '{"pull_request":{"number":"35","head":7}}'],
+  ] as const) {
+    writeFileSync(eventFile, text)
+    const { facts } = readClientConfig({}, { ...job, GITHUB_EVENT_PATH: path })
+    expect([path, text, facts]).toMatchObject([path, text, { pullRequest: 34, headSha: null }])
+  }
+})
+
+test('the facts of a merge request are read from the job of GitLab', () => {
+  const env = {
+    CI_PIPELINE_SOURCE: 'merge_request_event',
+    CI_PIPELINE_IID: '12',
+    CI_MERGE_REQUEST_IID: '34',
+    CI_MERGE_REQUEST_SOURCE_BRANCH_SHA: 'head',
+    CI_COMMIT_REF_NAME: 'topic',
+    CI_COMMIT_SHA: 'merge',
+    GITLAB_USER_LOGIN: 'tanuki',
+  }
+  expect(readClientConfig({}, env).facts).toEqual({
+    branch: 'topic',
+    sha: 'merge',
+    workflow: null,
+    event: 'merge_request_event',
+    ordinal: 12,
+    pullRequest: 34,
+    headSha: 'head',
+    actor: 'tanuki',
   })
 })
 

@@ -3,7 +3,7 @@ import type { Hono } from 'hono'
 import { attemptPagePath, jobLogPath } from '../api/paths.ts'
 import { mayReadRun } from '../auth/principal.ts'
 import { storeError } from '../core/errors.ts'
-import { isSameProject, parsePositiveInteger } from '../core/run.ts'
+import { headShaOf, isSameProject, parsePositiveInteger } from '../core/run.ts'
 import { requireBearer } from '../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../http/context.ts'
 import { projectParameter } from '../http/input.ts'
@@ -65,7 +65,7 @@ function jobObject(context: AppContext, c: AppRequest, run: Run, job: RecordedJo
     run_attempt: run.attempt,
     workflow_name: run.workflow,
     head_branch: run.branch,
-    head_sha: run.sha,
+    head_sha: headShaOf(run),
     url: `${actions}/jobs/${job.id}`,
     html_url: publicOrigin(context, c) + attemptPagePath(run.project, run.number, run.attempt),
     name: job.name,

@@ -6,7 +6,7 @@ import { assertLive } from '../browse/find-artifact.ts'
 import { formatWireDigest } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
 import { isLive } from '../core/retention.ts'
-import { isSameProject, parsePositiveInteger } from '../core/run.ts'
+import { headShaOf, isSameProject, parsePositiveInteger } from '../core/run.ts'
 import { requireBearer } from '../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../http/context.ts'
 import { projectParameter } from '../http/input.ts'
@@ -17,6 +17,7 @@ import { findReadableProject, notFound } from './rest-access.ts'
 import { addJobRoutes } from './rest-jobs.ts'
 import { addLogRoutes } from './rest-logs.ts'
 import { pageRequestOf, repositoryUrl, setPageLinks } from './rest-links.ts'
+import { addPullRoutes } from './rest-pulls.ts'
 import { addRunRoutes } from './rest-runs.ts'
 import { addWorkflowRoutes } from './rest-workflows.ts'
 import { stockFormOf } from './stock-view.ts'
@@ -28,6 +29,7 @@ export function createRestRoutes(context: AppContext): Hono<AppEnv> {
     const repository = `${base}/repos/:owner/:repo`
     addArtifactRoutes(app, context, `${repository}/actions`)
     addRunRoutes(app, context, repository)
+    addPullRoutes(app, context, repository)
     addWorkflowRoutes(app, context, repository)
     addJobRoutes(app, context, repository)
     addLogRoutes(app, context, repository)
@@ -157,7 +159,7 @@ async function artifactObject(
       repository_id: artifact.projectId,
       head_repository_id: artifact.projectId,
       head_branch: artifact.branch,
-      head_sha: artifact.sha,
+      head_sha: headShaOf(artifact),
     },
   }
 }

@@ -5,7 +5,7 @@ import type { AppRequest } from '../http/context.ts'
 import type { RunFilter, RunState } from '../metadata/metadata.ts'
 
 /** Filters that are rejected: ignoring them would return runs that were not meant. */
-const unknownFilters = ['actor', 'check_suite_id']
+const unknownFilters = ['check_suite_id']
 
 const states: readonly RunState[] = [
   'queued',
@@ -30,7 +30,7 @@ const foreignStates: readonly string[] = [
 
 /** Returns undefined when no run can match. Errors: invalid_request. */
 export function runFilterOf(c: AppRequest, now: number): RunFilter | undefined {
-  const { branch, event, head_sha: sha, status, created, ...others } = c.req.query()
+  const { actor, branch, event, head_sha: headSha, status, created, ...others } = c.req.query()
   const unknown = unknownFilters.find((name) => others[name] !== undefined)
   if (unknown !== undefined) throw refused(unknown, `filtering runs by ${unknown} is not supported`)
   const state = states.find((each) => each === status)
@@ -39,9 +39,10 @@ export function runFilterOf(c: AppRequest, now: number): RunFilter | undefined {
     throw refused('status', `there is no status ${JSON.stringify(status)}`)
   }
   return {
+    ...(actor !== undefined && { actor }),
     ...(branch !== undefined && { branch }),
     ...(event !== undefined && { event }),
-    ...(sha !== undefined && { sha }),
+    ...(headSha !== undefined && { headSha }),
     ...(state !== undefined && { state: { is: state, now } }),
     ...(created !== undefined && createdWithin(created)),
   }

@@ -1,16 +1,16 @@
 /** Runs in GitHub's REST API ("REST API endpoints for workflow runs"), for clients that look for
  *  a run before they ask for its artifacts: `dawidd6/action-download-artifact`, `gh run`.
- *  Unknown facts are null: how an unrecorded run ended, and GitHub's number of a run within its
- *  workflow. */
+ *  Unknown facts are null. */
 import type { Hono } from 'hono'
 import { runPagePath } from '../api/paths.ts'
-import { formatProjectPath, isOfPullRequest } from '../core/run.ts'
+import { formatProjectPath, headShaOf, isOfPullRequest } from '../core/run.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../http/context.ts'
 import { instant } from '../http/artifact/artifact-message.ts'
 import { projectParameter } from '../http/input.ts'
 import type { Project, Run, RunFilter, RunProgress } from '../metadata/metadata.ts'
 import { findReadableProject, notFound, readRun } from './rest-access.ts'
 import { repositoryUrl, takePage } from './rest-links.ts'
+import { pullObject } from './rest-pulls.ts'
 import { progressFields } from './rest-progress.ts'
 import { runFilterOf } from './rest-run-filter.ts'
 import { workflowFields } from './rest-workflow-fields.ts'
@@ -40,7 +40,7 @@ export function addRunRoutes(app: Hono<AppEnv>, context: AppContext, repository:
       project === undefined ? [] : await context.metadata.listRuns(project.id, { limit: 1, filter })
     if (run === undefined)
       throw notFound('branch', `no run of branch ${JSON.stringify(name)} is known`)
-    return c.json({ name, commit: { sha: run.sha } })
+    return c.json({ name, commit: { sha: headShaOf(run) } })
   })
 }
 
@@ -73,12 +73,13 @@ async function runObjects(context: AppContext, c: AppRequest, runs: Run[]): Prom
     repository: repositoryUrl(context, c, asked),
     fullName: formatProjectPath(asked),
     origin: publicOrigin(context, c),
+    excludesPulls: c.req.query('exclude_pull_requests') === 'true',
   }
   return runs.map((run) => runObject(names, run, progress.get(run.id)))
 }
 
 function runObject(
-  names: { repository: string; fullName: string; origin: string },
+  names: { repository: string; fullName: string; origin: string; excludesPulls: boolean },
   run: Run,
   progress: RunProgress | undefined,
 ): object {
@@ -90,9 +91,13 @@ function runObject(
     name: run.workflow,
     ...workflowFields(run.workflow),
     head_branch: run.branch,
-    head_sha: run.sha,
+    head_sha: headShaOf(run),
     event: run.event,
-    run_number: null,
+    actor: run.actor === null ? null : { login: run.actor },
+    triggering_actor: run.actor === null ? null : { login: run.actor },
+    pull_requests:
+      run.pullRequest === null || names.excludesPulls ? [] : [pullObject(repository, run)],
+    run_number: run.ordinal,
     run_attempt: run.attempt,
     status,
     conclusion,

@@ -2,7 +2,7 @@
  *  policies, tokens. */
 import { z } from 'zod'
 import { limits } from '../core/limits.ts'
-import { actorSchema, bytes, count, cursor, id, instant } from './fields.ts'
+import { actorSchema, bytes, count, cursor, id, instant, toldFacts } from './fields.ts'
 
 export const statsSchema = z
   .object({
@@ -210,10 +210,7 @@ export const tokenRequestSchema = z
     run: id.optional(),
     attempt: id.optional(),
     job: jobName.optional(),
-    branch: z.string().optional(),
-    sha: z.string().optional(),
-    workflow: z.string().optional(),
-    event: z.string().optional(),
+    ...toldFacts,
     scope: tokenScope.optional(),
     expiresInSeconds: z.int().min(1).max(tokenSecondsMax).optional(),
   })
@@ -227,6 +224,7 @@ export const idTokenRequestSchema = z
     }),
     job: jobName.optional().meta({ description: 'Required if the ID token names no job.' }),
     scope: z.enum(['job', 'run']).optional(),
+    ...toldFacts,
   })
   .meta({ id: 'IdTokenRequest' })
 

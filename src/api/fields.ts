@@ -1,5 +1,6 @@
 /** Fields shared by many messages. */
 import { z } from 'zod'
+import { limits } from '../core/limits.ts'
 
 export const bytes = z.int().min(0)
 export const count = z.int().min(0)
@@ -10,12 +11,40 @@ export const cursor = z
   .string()
   .nullable()
   .meta({ description: 'Pass it as `cursor` to get the next page; null at the end.' })
-/** Facts of a run that an upload can carry; an empty text counts as absent. */
-export const facts = {
+const words = {
+  ordinal: 'Number of the run within its workflow: GITHUB_RUN_NUMBER, CI_PIPELINE_IID.',
+  pullRequest: 'Number of the pull request, or merge request, that the run is about.',
+  headSha:
+    'Newest commit of the pull request, if `sha` is another: often its merge into the target.',
+  actor: 'Login of whoever started the run.',
+}
+
+/** Facts of a run that a request can carry; an empty text counts as absent. */
+export const toldFacts = {
   branch: z.string().optional(),
   sha: z.string().optional(),
   workflow: z.string().optional(),
   event: z.string().optional(),
+  ordinal: id.optional().meta({ description: words.ordinal }),
+  pullRequest: id.optional().meta({ description: words.pullRequest }),
+  headSha: z
+    .string()
+    .max(limits.actorCharactersMax)
+    .optional()
+    .meta({ description: words.headSha }),
+  actor: z.string().max(limits.actorCharactersMax).optional().meta({ description: words.actor }),
+}
+
+/** Facts of a run in a response; null where unknown. */
+export const runFacts = {
+  branch: z.string().nullable(),
+  sha: z.string().nullable(),
+  workflow: z.string().nullable(),
+  event: z.string().nullable(),
+  ordinal: id.nullable().meta({ description: words.ordinal }),
+  pullRequest: id.nullable().meta({ description: words.pullRequest }),
+  headSha: z.string().nullable().meta({ description: words.headSha }),
+  actor: z.string().nullable().meta({ description: words.actor }),
 }
 
 /** Who did something, as shown to everybody who can read the object of the action. */

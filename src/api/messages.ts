@@ -5,7 +5,7 @@
  *  instants ISO 8601 in UTC, sizes whole bytes. */
 import { z } from 'zod'
 import { limits } from '../core/limits.ts'
-import { actorSchema, bytes, count, cursor, digest, id, instant } from './fields.ts'
+import { actorSchema, bytes, count, cursor, digest, id, instant, runFacts } from './fields.ts'
 
 export const artifactStateSchema = z.enum(['available', 'damaged', 'expired', 'deleted'])
 
@@ -31,10 +31,7 @@ export const artifactSchema = z
     run: id,
     attempt: id,
     job: z.string(),
-    branch: z.string().nullable(),
-    sha: z.string().nullable(),
-    workflow: z.string().nullable(),
-    event: z.string().nullable(),
+    ...runFacts,
     state: artifactStateSchema,
     kind: artifactKindSchema,
     mimeType: z.string(),

@@ -1,6 +1,6 @@
 /** The JSON messages of the negotiated upload; negotiation.ts has their order. */
 import { z } from 'zod'
-import { count, digest, facts, id } from './fields.ts'
+import { count, digest, id, toldFacts } from './fields.ts'
 import { artifactSchema } from './messages.ts'
 
 export const offerSchema = z
@@ -22,7 +22,7 @@ export const offerSchema = z
     }),
     retentionDays: z.int().min(0).max(36_500).optional(),
     overwrite: z.boolean().default(false),
-    ...facts,
+    ...toldFacts,
   })
   .meta({ id: 'Offer' })
 

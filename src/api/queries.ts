@@ -4,7 +4,7 @@
 import { z } from 'zod'
 import { actKinds } from '../core/audit.ts'
 import { limits } from '../core/limits.ts'
-import { facts, instant } from './fields.ts'
+import { instant, toldFacts } from './fields.ts'
 import { artifactStateSchema } from './messages.ts'
 
 function integer(min: number, max: number) {
@@ -156,7 +156,9 @@ export const uploadQuery = z.strictObject({
   overwrite: flag.default(false),
   attempt: identifier.optional(),
   job: z.string().min(1).max(255).optional(),
-  ...facts,
+  ...toldFacts,
+  ordinal: identifier.optional().meta(toldFacts.ordinal.meta()!),
+  pullRequest: identifier.optional().meta(toldFacts.pullRequest.meta()!),
 })
 
 export const deletionQuery = z.strictObject({

@@ -1,7 +1,7 @@
 /** The wire contract of run records: what runners report, and what the store returns. */
 import { z } from 'zod'
 import { limits } from '../core/limits.ts'
-import { instant } from './fields.ts'
+import { instant, runFacts } from './fields.ts'
 
 const milliseconds = z.int().min(0)
 const number = z.int().min(0).max(1_000_000)
@@ -103,10 +103,7 @@ export const runDetailSchema = z
     number: z.int(),
     project: z.string(),
     attempt: z.int(),
-    branch: z.string().nullable(),
-    sha: z.string().nullable(),
-    workflow: z.string().nullable(),
-    event: z.string().nullable(),
+    ...runFacts,
     createdAt: instant,
     record: z
       .object({ ...progress, updatedAt: instant, jobs: z.array(recordedJobSchema) })

@@ -3,12 +3,21 @@
  *  `http/access/issuer-keys.ts` has the keys and checks the signatures. */
 import { z } from 'zod'
 import { storeError } from '../core/errors.ts'
-import { parsePositiveInteger, parseProjectName, type RunFacts } from '../core/run.ts'
+import {
+  completeFacts,
+  factsOf,
+  parsePositiveInteger,
+  parseProjectName,
+  pullRequestOfRef,
+  type RunFacts,
+  type ToldFacts,
+} from '../core/run.ts'
 import type { Principal } from './principal.ts'
 import { tokenLifeSeconds } from './token-request.ts'
 
-/** Fields that the job adds to its token: GitHub's tokens do not name the job within the run. */
-export interface IdTokenRequest {
+/** Fields that the job adds to its token: GitHub's tokens do not name the job within the run, nor
+ *  the head of a pull request. Facts count only where the ID token lacks them, as in uploads. */
+export interface IdTokenRequest extends ToldFacts {
   job?: string | undefined
   scope?: 'job' | 'run' | undefined
 }
@@ -26,10 +35,12 @@ const gitHubClaims = z.object({
   sha: text.optional(),
   workflow: text.optional(),
   event_name: text.optional(),
+  run_number: z.string().optional(),
+  actor: z.string().optional(),
 })
 
 /** GitLab Docs, "OpenID Connect (OIDC) authentication using ID tokens". For a merge request from
- *  a fork, `project_path` is the fork. */
+ *  a fork, `project_path` is the fork. Neither it nor the pipeline's IID is named. */
 const gitLabClaims = z.object({
   project_path: text,
   pipeline_id: text,
@@ -37,6 +48,7 @@ const gitLabClaims = z.object({
   ref: text.optional(),
   sha: text.optional(),
   pipeline_source: text.optional(),
+  user_login: z.string().nullish(),
 })
 
 /** Returns the grant of a job whose ID token has these verified claims. `now` is in epoch ms.
@@ -58,7 +70,7 @@ export function grantOfIdToken(claims: unknown, request: IdTokenRequest, now: nu
       attempt: parsePositiveInteger(attempt, 'the attempt of the ID token'),
     },
     job: named,
-    facts,
+    facts: completeFacts(facts, request),
     issuedAt: Math.min(now, issuedAtOf(claims) ?? now),
     expiresAt: now + tokenLifeSeconds * 1000,
     lineage: [],
@@ -83,16 +95,19 @@ function placeOf(claims: unknown): Place {
   const gitHub = gitHubClaims.safeParse(claims)
   if (gitHub.success) {
     const { repository, run_id, run_attempt = '1', ref, head_ref, ...rest } = gitHub.data
-    const { sha = null, workflow = null, event_name: event = null } = rest
+    const { sha, workflow, event_name: event, run_number, actor } = rest
     // Same rule as the runner's: GITHUB_HEAD_REF, or GITHUB_REF_NAME when that is empty.
     const branch = head_ref || ref?.replace(/^refs\/(?:heads|tags|pull)\//, '') || null
-    const facts = { branch, sha, workflow, event }
+    const pullRequest = pullRequestOfRef(ref)
+    const ordinal = /^[1-9][0-9]{0,14}$/.test(run_number ?? '') ? Number(run_number) : null
+    const facts = factsOf({ branch, sha, workflow, event, ordinal, pullRequest, actor })
     return { project: repository, run: run_id, attempt: run_attempt, job: null, facts }
   }
   const gitLab = gitLabClaims.safeParse(claims)
   if (gitLab.success) {
-    const { project_path, pipeline_id, job_id, ref: branch = null, sha = null } = gitLab.data
-    const facts = { branch, sha, workflow: null, event: gitLab.data.pipeline_source ?? null }
+    const { project_path, pipeline_id, job_id, ref: branch, sha, ...rest } = gitLab.data
+    const { pipeline_source: event, user_login: actor } = rest
+    const facts = factsOf({ branch, sha, event, actor })
     return { project: project_path, run: pipeline_id, attempt: '1', job: job_id, facts }
   }
   const reason =

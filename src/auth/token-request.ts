@@ -3,20 +3,16 @@
 import { storeError } from '../core/errors.ts'
 import type { ProjectAccess } from '../core/project-access.ts'
 import { parseProjectGlobs } from '../core/project-globs.ts'
-import { type ProjectName, parseProjectName } from '../core/run.ts'
+import { factsOf, type ProjectName, parseProjectName, type ToldFacts } from '../core/run.ts'
 import type { Principal, Scope } from './principal.ts'
 
-export interface TokenRequest {
+export interface TokenRequest extends ToldFacts {
   project?: string | undefined
   /** Globs separated by blanks, in place of `project`. */
   projects?: string | undefined
   run?: number | undefined
   attempt?: number | undefined
   job?: string | undefined
-  branch?: string | undefined
-  sha?: string | undefined
-  workflow?: string | undefined
-  event?: string | undefined
   scope?: Scope | undefined
   expiresInSeconds?: number | undefined
 }
@@ -36,12 +32,7 @@ export function grantOf(request: TokenRequest, now: number): Principal {
     access: accessOf(request),
     run: request.run === undefined ? null : { number: request.run, attempt: request.attempt ?? 1 },
     job: request.job ?? null,
-    facts: {
-      branch: factOrNull(request.branch),
-      sha: factOrNull(request.sha),
-      workflow: factOrNull(request.workflow),
-      event: factOrNull(request.event),
-    },
+    facts: factsOf(request),
     issuedAt: now,
     expiresAt: now + (request.expiresInSeconds ?? tokenLifeSeconds) * 1000,
     lineage: [],
@@ -57,9 +48,4 @@ function accessOf({ projects, project, run, scope = 'read' }: TokenRequest): Pro
   const globs = parseProjectGlobs(projects)
   if (globs.length > 0) return globs.map((glob) => ({ scope, projects: glob }))
   throw storeError('invalid_request', '`projects` must name at least one', { field: 'projects' })
-}
-
-/** Treats an empty value as absent: scripts pass on variables that are empty. */
-export function factOrNull(fact: string | undefined): string | null {
-  return fact === undefined || fact === '' ? null : fact
 }

@@ -6,15 +6,13 @@ import { sign, verify } from 'hono/jwt'
 import { z } from 'zod'
 import { storeError, tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { parseProjectName, type RunFacts } from '../core/run.ts'
+import { factsOf, knownFacts, noFacts, parseProjectName } from '../core/run.ts'
 import { scopes, strongestOf, type Principal, type Scope } from './principal.ts'
 
 /** A token's use; a token is accepted for its own use only. `api`: the Authorization header.
  *  `sign-in`: the link that the server prints, which is only good for opening a session.
  *  `session`: a browser's cookie. */
 export type TokenUse = 'api' | 'sign-in' | 'session'
-
-const noFacts: RunFacts = { branch: null, sha: null, workflow: null, event: null }
 
 /** An administrator's grant, which needs no project. */
 export function adminGrant(now: number, lifeMs: number): Principal {
@@ -76,10 +74,7 @@ export async function mintToken(
     ...(grant.access.length > 0 && { access: grant.access }),
     ...(run !== null && { run: run.number, attempt: run.attempt }),
     ...(job !== null && { job }),
-    ...(facts.branch !== null && { branch: facts.branch }),
-    ...(facts.sha !== null && { sha: facts.sha }),
-    ...(facts.workflow !== null && { workflow: facts.workflow }),
-    ...(facts.event !== null && { event: facts.event }),
+    ...knownFacts(facts),
     ...(run !== null &&
       job !== null && { scp: `Actions.Results:${run.number}:${backendJobId(job)}` }),
   }
@@ -115,6 +110,10 @@ const claimsSchema = z.object({
   sha: z.string().optional(),
   workflow: z.string().optional(),
   event: z.string().optional(),
+  ordinal: z.number().int().positive().optional(),
+  pullRequest: z.number().int().positive().optional(),
+  headSha: z.string().optional(),
+  actor: z.string().optional(),
 })
 
 /** Errors: unauthenticated (malformed, wrong signature, another use, expired). */
@@ -146,12 +145,7 @@ export async function readToken(
     access: data.access,
     run: data.run === undefined ? null : { number: data.run, attempt: data.attempt ?? 1 },
     job: data.job ?? null,
-    facts: {
-      branch: data.branch ?? null,
-      sha: data.sha ?? null,
-      workflow: data.workflow ?? null,
-      event: data.event ?? null,
-    },
+    facts: factsOf(data),
     issuedAt: Math.round(data.iat * 1000),
     expiresAt: data.exp * 1000,
     lineage: [tokenId(token), ...data.by],

@@ -24,8 +24,8 @@ export function serverContext(flags: ClientFlags, { logins = true } = {}): Serve
  *  Errors: ConfigError, those of `exchangeIdToken`. */
 export async function connect(flags: ClientFlags, signal: AbortSignal): Promise<ServerContext> {
   const context = serverContext(flags)
-  const { token, idToken, job } = context.config
+  const { token, idToken, job, facts } = context.config
   if (token !== null || idToken === null) return context
-  const minted = await exchangeIdToken(context.server, idToken, { job, signal })
+  const minted = await exchangeIdToken(context.server, idToken, { job, facts, signal })
   return serverContext({ ...flags, token: minted.token })
 }

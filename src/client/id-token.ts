@@ -3,9 +3,10 @@
 import type { WireToken } from '../api/admin-messages.ts'
 import { apiRoot } from '../api/paths.ts'
 import type { IdTokenSource } from '../core/id-token-source.ts'
+import { knownFacts, type RunFacts } from '../core/run.ts'
 import { requestJson, type ServerAccess } from './transport/http.ts'
 
-/** `job` names the job within its run, when the ID token does not.
+/** `job` and `facts` count where the ID token does not name them.
  *  Errors: unauthenticated, forbidden, and those of `requestJson`, also for the request to the
  *  CI system. */
 export async function exchangeIdToken(
@@ -13,9 +14,15 @@ export async function exchangeIdToken(
   source: IdTokenSource,
   {
     job,
+    facts,
     scope,
     signal,
-  }: { job: string | null; scope?: 'job' | 'run' | undefined; signal: AbortSignal },
+  }: {
+    job: string | null
+    facts: RunFacts
+    scope?: 'job' | 'run' | undefined
+    signal: AbortSignal
+  },
 ): Promise<WireToken> {
   const idToken =
     source.kind === 'given' ? source.idToken : await requestIdToken(source, server.url, signal)
@@ -24,7 +31,12 @@ export async function exchangeIdToken(
     {
       method: 'POST',
       path: `${apiRoot}/tokens/exchange`,
-      json: { idToken, ...(job !== null && { job }), ...(scope !== undefined && { scope }) },
+      json: {
+        idToken,
+        ...(job !== null && { job }),
+        ...(scope !== undefined && { scope }),
+        ...knownFacts(facts),
+      },
       repeatable: true,
       signal,
     },

@@ -10,10 +10,10 @@ export const limits = {
   segmentBytesMax: 255,
   symlinkTargetBytesMax: 4096,
   artifactNameBytesMax: 255,
-  /** For a project with its groups, GitLab's bounds (`Route`,
-   *  `Namespace::NUMBER_OF_ANCESTORS_ALLOWED`): a group, 20 levels of subgroups, and the project.
-   *  GitHub's names are shorter. */
+  /** GitLab's bounds (`Route`, `Namespace::NUMBER_OF_ANCESTORS_ALLOWED`): a group, 20 levels of
+   *  subgroups, and the project. GitHub's names are shorter, also those of users. */
   projectCharactersMax: 255,
+  actorCharactersMax: 255,
   projectSegmentsMax: 22,
   /** RFC 6838 §4.2: 127 characters each for type and subtype, and parameters may follow. */
   mediaTypeCharactersMax: 512,
@@ -270,8 +270,7 @@ export const limits = {
   auditNamesMax: 3,
   /** Longest chain of tokens minted from one another; each carries the ids of its ancestors. */
   tokenGenerationsMax: 8,
-  /** Sessions of one token that are listed, newest first: a token that can only read can still sign
-   *  in any number of times. */
+  /** Sessions of one token that are listed, newest first: even a reader signs in at will. */
   sessionsListedMax: 100,
   /** Finished jobs whose outcome can still be queried. */
   jobsKept: 100,

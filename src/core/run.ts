@@ -15,12 +15,67 @@ export interface RunIdentity {
   attempt: number
 }
 
-/** Other facts about a run, from token claims or flags. */
+/** Other facts about a run, from token claims or flags; null where unknown. */
 export interface RunFacts {
   branch: string | null
+  /** The commit that was checked out: of a pull request, usually its merge into the target. */
   sha: string | null
   workflow: string | null
   event: string | null
+  /** Number of the run within its workflow: GITHUB_RUN_NUMBER. */
+  ordinal: number | null
+  /** Number of the pull request, or merge request, within the project. */
+  pullRequest: number | null
+  /** Newest commit of the pull request, if that is not `sha`. */
+  headSha: string | null
+  /** Login of whoever started the run. */
+  actor: string | null
+}
+
+/** A missing fact is unknown, and so is an empty text: scripts pass on variables that are empty. */
+export type ToldFacts = { [Fact in keyof RunFacts]?: RunFacts[Fact] | undefined }
+
+/** Takes the facts from an object that may have further fields. */
+export function factsOf(told: ToldFacts): RunFacts {
+  return {
+    branch: told.branch || null,
+    sha: told.sha || null,
+    workflow: told.workflow || null,
+    event: told.event || null,
+    ordinal: told.ordinal ?? null,
+    pullRequest: told.pullRequest ?? null,
+    headSha: told.headSha || null,
+    actor: told.actor || null,
+  }
+}
+
+export const noFacts: Readonly<RunFacts> = factsOf({})
+export const factNames: readonly (keyof RunFacts)[] = Object.keys(noFacts) as (keyof RunFacts)[]
+
+/** Returns the known facts, for objects that leave out unknown ones. */
+export function knownFacts(facts: RunFacts): {
+  [Fact in keyof RunFacts]?: NonNullable<RunFacts[Fact]>
+} {
+  return Object.fromEntries(
+    factNames.map((name) => [name, facts[name]]).filter(([, fact]) => fact !== null),
+  )
+}
+
+/** Completes facts with those of a less trusted source. */
+export function completeFacts(facts: RunFacts, told: ToldFacts): RunFacts {
+  return factsOf({ ...told, ...knownFacts(facts) })
+}
+
+/** The commit that a run is about: its head in GitHub's API. */
+export function headShaOf({ headSha, sha }: Pick<RunFacts, 'headSha' | 'sha'>): string | null {
+  return headSha ?? sha
+}
+
+/** Parses the number of a pull request from `refs/pull/34/merge`, or from `refs/pull/34/head`, as
+ *  Gitea and Forgejo have it. */
+export function pullRequestOfRef(ref: string | null | undefined): number | null {
+  const [, number] = /^refs\/pull\/([1-9][0-9]{0,14})\/(?:merge|head)$/.exec(ref ?? '') ?? []
+  return number === undefined ? null : Number(number)
 }
 
 /** Events whose runs build unmerged code, possibly from a fork, which can give its branch any name.

@@ -6,6 +6,7 @@ import { apiRoot, jobLogPath, runArchivePath, runPagePath } from '../api/paths.t
 import { recordQuery, runQuery } from '../api/queries.ts'
 import { formatLogLine } from '../browse/run-log.ts'
 import { storeError } from '../core/errors.ts'
+import { factsOf } from '../core/run.ts'
 import type { Metadata, Progress, RecordedJob, Run, RunRecord } from '../metadata/metadata.ts'
 import { readableRun } from './access/access.ts'
 import { instant } from './artifact/artifact-message.ts'
@@ -16,7 +17,7 @@ import { numberParameter, parseInput, parseQuery, projectParameter } from './inp
 import { readJsonBody } from './body/request-body.ts'
 import { sendPieces } from './body/lines.ts'
 import { isStrictFor, requireDeleteRun } from './access/strict.ts'
-import { runDestination, uploadFacts } from './upload/upload-destination.ts'
+import { runDestination } from './upload/upload-destination.ts'
 
 export function createRunRecordRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -38,7 +39,7 @@ async function appendEvents(context: AppContext, c: AppRequest): Promise<Respons
   const batch = parseInput(runEventsSchema, await readJsonBody(context, c), 'body')
   const { metadata } = context
   const asked = askedBy(context, principal, 'api')
-  const { id } = await metadata.ensureRun(identity, uploadFacts(principal, {}), asked.at)
+  const { id } = await metadata.ensureRun(identity, principal.facts, asked.at)
   const isStrict = await isStrictFor(context, principal)
   const nextSequence = await metadata.appendRunEvents(id, { ...batch, isStrict }, asked.at, asked)
   return c.json({ nextSequence })
@@ -108,15 +109,12 @@ async function* logPages(
 }
 
 function runMessage(run: Run, record: RunRecord | undefined, origin: string): WireRunDetail {
-  const { number, project, attempt, branch, sha, workflow, event } = run
+  const { number, project, attempt } = run
   return {
     number,
     project,
     attempt,
-    branch,
-    sha,
-    workflow,
-    event,
+    ...factsOf(run),
     createdAt: instant(run.createdAt),
     record: record === undefined ? null : recordMessage(run, record, origin),
     links: {

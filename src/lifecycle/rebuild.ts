@@ -12,7 +12,7 @@ import type { NewCopy } from '../core/copy.ts'
 import { digestOf } from '../core/digest.ts'
 import { limits } from '../core/limits.ts'
 import { encodeTailPage } from '../core/skeleton.ts'
-import { parseProjectName } from '../core/run.ts'
+import { noFacts, parseProjectName } from '../core/run.ts'
 import { createBlobWriter } from '../ingest/blob-writer.ts'
 import { createEntryTable } from '../ingest/entry-table.ts'
 import { threadTables } from '../ingest/table-memory.ts'
@@ -67,11 +67,10 @@ export async function rebuildFromPacks(
     unreadablePacks: [],
   }
   const identity = { project: parseProjectName(project), number: 1, attempt: 1 }
-  const facts = { branch: null, sha: null, workflow: null, event: null }
   let run: Run | undefined
   for await (const pack of packs.list()) {
     options.signal?.throwIfAborted()
-    run ??= await metadata.ensureRun(identity, facts, now())
+    run ??= await metadata.ensureRun(identity, noFacts, now())
     await importPack(ports, { pack, run, options, report })
     options.onProgress?.({ ...report })
   }

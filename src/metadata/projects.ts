@@ -17,8 +17,12 @@ export interface Run extends RunIdentity, RunFacts {
 }
 
 /** Facts that runs can be filtered by. */
-export type RunFact = 'branch' | 'workflow' | 'event'
-export interface RunFilter extends Partial<Record<RunFact | 'sha', string>> {
+export type RunFact = 'branch' | 'workflow' | 'event' | 'actor'
+/** `actor` compares without regard to ASCII case. */
+export interface RunFilter extends Partial<Record<RunFact, string>> {
+  /** Only runs with this head (`headShaOf`). */
+  headSha?: string
+  pullRequest?: number
   /** How the run ended, or its progress. Unknown for runs that were not recorded. */
   state?: { is: RunState; now: number }
   /** Only runs first seen at this instant or later. */

@@ -6,19 +6,15 @@ import type { BlobPlacement, Copy, Part } from '../core/copy.ts'
 import type { Actor } from '../core/audit.ts'
 import type { Digest } from '../core/digest.ts'
 import type { Entry } from '../core/entry.ts'
-import type { ProjectName } from '../core/run.ts'
+import type { ProjectName, RunFacts } from '../core/run.ts'
 
-export interface Artifact {
+export interface Artifact extends RunFacts {
   id: number
   projectId: number
   project: ProjectName
   runId: number
   runNumber: number
   attempt: number
-  branch: string | null
-  sha: string | null
-  workflow: string | null
-  event: string | null
   job: string
   name: ArtifactName
   /** As stored; `core/retention.ts` decides whether an `available` artifact has expired. */

@@ -200,6 +200,8 @@ test('one run names its workflow, below either base path', async () => {
       head_sha: sha,
       event: 'push',
       run_number: null,
+      actor: null,
+      pull_requests: [],
       artifacts_url: `${rig.url}${prefix}${base}/actions/runs/3/artifacts`,
       html_url: `${rig.url}/octo/demo/actions/runs/3`,
     })
@@ -224,7 +226,7 @@ test('a branch exists if it has a run', async () => {
 })
 
 test.each([
-  ['actor=octocat', 'filtering runs by actor is not supported'],
+  ['check_suite_id=7', 'filtering runs by check_suite_id is not supported'],
   ['status=sucess', 'there is no status "sucess"'],
   ['created=yesterday', '"yesterday" is not a date such as 2026-11-29 or 2026-11-29T10:00:00Z'],
 ])('a filter that is not supported is rejected, not ignored: %s', async (query, message) => {
@@ -243,6 +245,7 @@ test('a caller who may not read a project learns nothing of its runs', async () 
     'actions/runs/4',
     'actions/runs/4/attempts/1',
     'branches/main',
+    'pulls/4',
   ])
     for (const caller of [stranger, ofOneRun])
       expect([path, (await caller.rest(`${base}/${path}`)).status]).toEqual([path, 404])

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { grantOfIdToken } from '../../src/auth/id-token.ts'
 import { tokenLifeSeconds } from '../../src/auth/token-request.ts'
 import { latestBranch } from '../../src/core/keep-latest.ts'
-import { isOfPullRequest } from '../../src/core/run.ts'
+import { isOfPullRequest, noFacts } from '../../src/core/run.ts'
 import { gitHubClaims, gitLabClaims } from '../http/issuer.ts'
 
 const grantOf = (claims: object, job?: string) => grantOfIdToken(claims, { job }, 1000)
@@ -14,7 +14,15 @@ describe('the claims of GitHub', () => {
       project: 'octo/app',
       run: { number: 22_259_804_324, attempt: 2 },
       job: 'build',
-      facts: { branch: 'main', sha: gitHubClaims.sha, workflow: 'CI', event: 'push' },
+      facts: {
+        ...noFacts,
+        branch: 'main',
+        sha: gitHubClaims.sha,
+        workflow: 'CI',
+        event: 'push',
+        ordinal: 42,
+        actor: 'octocat',
+      },
       issuedAt: 1000,
       expiresAt: 1000 + tokenLifeSeconds * 1000,
       access: [],
@@ -41,6 +49,18 @@ describe('the claims of GitHub', () => {
     }
   })
 
+  test('name the pull request by its ref, and the job adds its head', () => {
+    const claims = { ...gitHubClaims, event_name: 'pull_request', ref: 'refs/pull/34/merge' }
+    const told = { pullRequest: 35, headSha: 'head', actor: 'mallory', event: 'push' }
+    const { facts } = grantOfIdToken(claims, { job: 'build', ...told }, 1000)
+    expect(facts).toMatchObject({
+      pullRequest: 34,
+      headSha: 'head',
+      actor: 'octocat',
+      event: 'pull_request',
+    })
+  })
+
   test.each([
     { run_id: '0' },
     { run_id: '1e3' },
@@ -59,7 +79,13 @@ describe('the claims of GitLab', () => {
       project: 'octo/app',
       run: { number: 739, attempt: 1 },
       job: '10215',
-      facts: { branch: 'main', sha: gitLabClaims.sha, workflow: null, event: 'push' },
+      facts: {
+        ...noFacts,
+        branch: 'main',
+        sha: gitLabClaims.sha,
+        event: 'push',
+        actor: 'tanuki',
+      },
       issuedAt: 1000,
       expiresAt: 1000 + tokenLifeSeconds * 1000,
       access: [],

@@ -11,7 +11,7 @@ import {
   type Principal,
   type Scope,
 } from '../../src/auth/principal.ts'
-import { parseProjectName } from '../../src/core/run.ts'
+import { parseProjectName, noFacts } from '../../src/core/run.ts'
 
 const project = parseProjectName('octo/app')
 const foreign = parseProjectName('octo/other')
@@ -23,7 +23,7 @@ function principal(scope: Scope): Principal {
     project: scope === 'admin' ? null : parseProjectName('Octo/App'),
     run: { number: 1, attempt: 2 },
     job: 'build',
-    facts: { branch: null, sha: null, workflow: null, event: null },
+    facts: noFacts,
     issuedAt: 0,
     expiresAt: 0,
     access: [],

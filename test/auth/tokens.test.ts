@@ -9,7 +9,7 @@ import { type Principal, scopes } from '../../src/auth/principal.ts'
 import { grantOf } from '../../src/auth/token-request.ts'
 import { adminGrant, backendJobId, mintToken, verifyToken } from '../../src/auth/tokens.ts'
 import { limits } from '../../src/core/limits.ts'
-import { parseProjectName } from '../../src/core/run.ts'
+import { noFacts, parseProjectName } from '../../src/core/run.ts'
 
 const { tokens: key } = deriveKeys(Buffer.alloc(32, 1))
 const now = Date.UTC(2026, 0, 1)
@@ -18,7 +18,16 @@ const grant: Principal = {
   project: parseProjectName('octo/app'),
   run: { number: 42, attempt: 2 },
   job: 'build',
-  facts: { branch: 'main', sha: 'a'.repeat(40), workflow: 'CI', event: 'push' },
+  facts: {
+    branch: 'main',
+    sha: 'a'.repeat(40),
+    workflow: 'CI',
+    event: 'pull_request',
+    ordinal: 12,
+    pullRequest: 34,
+    headSha: 'b'.repeat(40),
+    actor: 'octocat',
+  },
   issuedAt: now,
   expiresAt: now + 60_000,
   access: [],
@@ -40,12 +49,7 @@ async function check(token: string, at = now): Promise<Principal> {
 
 test('an empty fact of a request is not claimed, so that an upload can still supply it', () => {
   const facts = { branch: '', sha: '', workflow: '', event: '' }
-  expect(grantOf({ project: 'octo/app', ...facts }, now).facts).toEqual({
-    branch: null,
-    sha: null,
-    workflow: null,
-    event: null,
-  })
+  expect(grantOf({ project: 'octo/app', ...facts, actor: '' }, now).facts).toEqual(noFacts)
 })
 
 test('verifying a token returns what was granted', async () => {

@@ -200,7 +200,12 @@ describe('trove token', () => {
 
   test('a token for a person takes its run only from flags, not from the surrounding job', async () => {
     const job = await server.token({ run: 1, job: 'build', branch: 'main' })
-    const around = { TROVE_TOKEN: job, GITHUB_RUN_ID: '7', GITHUB_REF_NAME: 'fix' }
+    const around = {
+      TROVE_TOKEN: job,
+      GITHUB_RUN_ID: '7',
+      GITHUB_REF_NAME: 'fix',
+      GITHUB_ACTOR: 'you',
+    }
     const mint = async (...args: string[]): Promise<object> => {
       const { text } = await trove(['token', '--data', server.dataDir, ...args], around)
       return JSON.parse(Buffer.from(text.split('.')[1] ?? '', 'base64url').toString()) as object
@@ -217,7 +222,9 @@ describe('trove token', () => {
       expect(await mint('--scope', scope)).toEqual({ ...claims, scope })
     expect(await mint()).toEqual({ ...claims, scope: 'read' })
     expect(await mint('--scope', 'read', '--run', '3')).toMatchObject({ run: 3 })
-    expect(await mint('--job', 'test')).toMatchObject({ run: 7, job: 'test', branch: 'fix' })
+    const told = ['--ordinal', '12', '--pull-request', '34', '--head-sha', 'head', '--actor', 'me']
+    const facts = { branch: 'fix', ordinal: 12, pullRequest: 34, headSha: 'head', actor: 'me' }
+    expect(await mint('--job', 'test', ...told)).toMatchObject({ run: 7, job: 'test', ...facts })
   })
 
   test('mints through a server with an admin token, but not with a read token', async () => {

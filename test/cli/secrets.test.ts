@@ -59,7 +59,7 @@ test('--fail-on-secrets passes over what the project has dismissed, by content',
   const gate = '--fail-on-secrets'
   expect(await upload(20, gate, '--project', 'octo/app')).toMatchObject({ status: 14 })
   expect(await upload(20)).toMatchObject({ status: 0 })
-  await lookNow(server)
+  await scanNow(server)
   await trove('secrets', '20/env', '--dismiss', '.env')
   const refused = await upload(21, gate)
   expect(refused).toMatchObject({ status: 14 })

@@ -1,6 +1,6 @@
 /** `trove upload` as scripts and CI jobs use it. */
 import { once } from 'node:events'
-import { chmod, readdir, readFile, rm, symlink } from 'node:fs/promises'
+import { chmod, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, test } from 'vitest'
 import { lines, makeDirectory, makeTree } from '../client/tree.ts'
@@ -396,6 +396,21 @@ describe('inside a GitHub-style job', () => {
     child.kill('SIGINT')
     await once(child, 'close')
     expect(child.exitCode).toBe(130)
+  })
+
+  test('the facts of its run are read from the variables of the job', async () => {
+    const event = join(root, 'event.json')
+    await writeFile(event, '{"pull_request":{"number":34,"head":{"sha":"head"}}}')
+    const job = {
+      GITHUB_EVENT_NAME: 'pull_request_target',
+      GITHUB_EVENT_PATH: event,
+      GITHUB_RUN_NUMBER: '12',
+      GITHUB_ACTOR: 'octocat',
+    }
+    expect(await trove(['upload', 'told', 'dist'], job)).toMatchObject({ status: 0 })
+    const { text } = await trove(['list', '--name', 'told', '--json'])
+    const facts = { ordinal: 12, pullRequest: 34, headSha: 'head', actor: 'octocat' }
+    expect(JSON.parse(text)).toMatchObject([{ event: 'pull_request_target', ...facts }])
   })
 
   test('project and run come from the token; flags and variables override it', async () => {

@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
 import { limits } from '../../src/core/limits.ts'
-import { parseProjectName } from '../../src/core/run.ts'
+import { parseProjectName, noFacts } from '../../src/core/run.ts'
 import { representZip } from '../../src/egress/egress.ts'
 import { openStaging } from '../../src/ingest/staging.ts'
 import { recover } from '../../src/lifecycle/recover.ts'
@@ -39,8 +39,7 @@ export async function buildCrashStore(seed: number): Promise<CrashStore> {
   const metadata = openSqliteMetadata({ path: join(directory, 'trove.db') })
   const packs = await openLocalPackStore({ directory: join(directory, 'cas') })
   const identity = { project: parseProjectName('acme/app'), number: 7, attempt: 1 }
-  const facts = { branch: null, sha: null, workflow: null, event: null }
-  const run = await metadata.ensureRun(identity, facts, uploadedAt)
+  const run = await metadata.ensureRun(identity, noFacts, uploadedAt)
   const kept = new Map<number, string>()
   for (let number = 0; number < 18; number++) {
     const members = Array.from({ length: 6 }, (_, index) => {

@@ -4,6 +4,7 @@
 import { createReadStream, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { ingest } from '../../dist/src/ingest/ingest.js'
+import { noFacts } from '../../dist/src/core/run.js'
 import { openSqliteMetadata } from '../../dist/src/metadata/sqlite.js'
 import { openLocalPackStore } from '../../dist/src/packs/local.js'
 
@@ -17,11 +18,7 @@ function checkpoint(reached) {
 const metadata = openSqliteMetadata({ path: join(directory, 'trove.db') })
 const packs = await openLocalPackStore({ directory: join(directory, 'cas'), checkpoint })
 const now = Date.UTC(2026, 0, 2)
-const run = await metadata.ensureRun(
-  { project: 'acme/app', number: 7, attempt: 1 },
-  { branch: null, sha: null, workflow: null, event: null },
-  now,
-)
+const run = await metadata.ensureRun({ project: 'acme/app', number: 7, attempt: 1 }, noFacts, now)
 const staged =
   form === 'zip' ? { files: [{ path: bodyPath, sizeBytes: statSync(bodyPath).size }] } : null
 const { artifact } = await ingest(

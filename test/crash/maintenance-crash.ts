@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
-import { parseProjectName } from '../../src/core/run.ts'
+import { parseProjectName, noFacts } from '../../src/core/run.ts'
 import { damagedPaths } from '../../src/egress/damage.ts'
 import { representZip } from '../../src/egress/egress.ts'
 import { openStaging } from '../../src/ingest/staging.ts'
@@ -73,7 +73,7 @@ async function upload(
 ): Promise<void> {
   const run = await metadata.ensureRun(
     { project: parseProjectName('acme/app'), number: 7, attempt: 1 },
-    { branch: null, sha: null, workflow: null, event: null },
+    noFacts,
     Date.now(),
   )
   const ports = { metadata, packs, settings: ingestSettings, now: Date.now }

@@ -14,7 +14,7 @@ import { expect } from 'vitest'
 import { digestOf } from '../../src/core/digest.ts'
 import { hasCode } from '../../src/core/errors.ts'
 import { limits } from '../../src/core/limits.ts'
-import { parseProjectName } from '../../src/core/run.ts'
+import { parseProjectName, noFacts } from '../../src/core/run.ts'
 import { representTarGz, representZip } from '../../src/egress/egress.ts'
 import { openStaging } from '../../src/ingest/staging.ts'
 import { backUp } from '../../src/lifecycle/backup.ts'
@@ -161,7 +161,7 @@ async function openSite(
   const packs = await openLocalPackStore({ directory: join(data, 'cas'), fileSystem, checkpoint })
   const run = await metadata.ensureRun(
     { project: parseProjectName('acme/app'), number: 7, attempt: 1 },
-    { branch: null, sha: null, workflow: null, event: null },
+    noFacts,
     clock.now,
   )
   return Object.assign(site, {

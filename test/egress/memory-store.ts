@@ -8,7 +8,7 @@ import { digestOf } from '../../src/core/digest.ts'
 import { comparePaths, parseEntryPath } from '../../src/core/entry.ts'
 import { storeError } from '../../src/core/errors.ts'
 import { limits } from '../../src/core/limits.ts'
-import type { ProjectName } from '../../src/core/run.ts'
+import { noFacts, type ProjectName } from '../../src/core/run.ts'
 import { createRepresentationMeter, type RepresentationLengths } from '../../src/egress/measure.ts'
 import type { Reader } from '../../src/egress/reader.ts'
 import type {
@@ -238,10 +238,7 @@ function blankArtifact(id: number): Artifact {
     runId: 1,
     runNumber: 7,
     attempt: 1,
-    branch: null,
-    sha: null,
-    workflow: null,
-    event: null,
+    ...noFacts,
     job: 'build',
     name: `artifact-${id}` as ArtifactName,
     state: 'available',

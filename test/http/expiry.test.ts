@@ -128,6 +128,7 @@ const repository = (base: string): Record<string, Rule> => {
       ]),
     ),
     [`GET ${base}/repos/:owner/:repo/branches/:branch`]: { none: 'the commit of its newest run' },
+    [`GET ${base}/repos/:owner/:repo/pulls/:pull`]: { none: 'the head of its newest run' },
   }
 }
 

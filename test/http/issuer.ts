@@ -115,6 +115,7 @@ export const gitHubClaims = {
   run_id: '22259804324',
   run_number: '42',
   run_attempt: '2',
+  actor: 'octocat',
   runner_environment: 'github-hosted',
 }
 
@@ -127,6 +128,7 @@ export const gitLabClaims = {
   pipeline_id: '739',
   pipeline_source: 'push',
   job_id: '10215',
+  user_login: 'tanuki',
   ref: 'main',
   ref_type: 'branch',
   ref_path: 'refs/heads/main',

@@ -10,6 +10,7 @@ import { limits } from '../../src/core/limits.ts'
 import { zipOf } from '../actions/archives.ts'
 import { tarGzOf, tarOf } from './archives-of.ts'
 import { openServer, openSharedServer, problemOf, type TestServer } from './open-server.ts'
+import { noFacts } from '../../src/core/run.ts'
 
 const server = await openSharedServer({
   TROVE_MAX_ARTIFACT: '1MiB',
@@ -114,13 +115,29 @@ describe('PUT', () => {
   })
 
   test('an empty variable of a script sets no fact of the run', async () => {
-    const path = `${fresh()}?branch=&sha=&workflow=&event=`
+    const path = `${fresh()}?branch=&sha=&workflow=&event=&headSha=&actor=`
     const response = await server.send(path, { method: 'PUT', body: 'content' })
-    expect([response.status, await response.json()]).toMatchObject([
-      201,
-      { branch: null, sha: null, workflow: null, event: null },
-    ])
+    expect([response.status, await response.json()]).toMatchObject([201, noFacts])
   })
+
+  test('the facts of the run are those of the token, completed by the request', async () => {
+    const token = await server.token({ run: 77, job: 'build', ordinal: 12, actor: 'octocat' })
+    const told = 'ordinal=1&pullRequest=34&headSha=head&actor=mallory'
+    const path = `/api/v1/projects/octo/app/runs/77/artifacts/facts?${told}`
+    const response = await server.send(path, { method: 'PUT', token, body: 'content' })
+    const facts = { ordinal: 12, pullRequest: 34, headSha: 'head', actor: 'octocat' }
+    expect([response.status, await response.json()]).toMatchObject([201, facts])
+    const run = await server.send('/api/v1/runs/77?project=octo/app')
+    expect(await run.json()).toMatchObject({ number: 77, ...facts })
+  })
+
+  test.each(['ordinal=0', 'pullRequest=34a', `actor=${'a'.repeat(256)}`])(
+    'a fact that none can be is rejected: %s',
+    async (told) => {
+      const response = await server.send(`${fresh()}?${told}`, { method: 'PUT', body: 'content' })
+      expect(response.status).toBe(400)
+    },
+  )
 
   test.each([
     ['a zip cut short', 'application/zip', zipOf({ a: 'one' }).subarray(0, 40), 400, 'bad_archive'],

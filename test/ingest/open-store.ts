@@ -6,7 +6,7 @@ import { Readable } from 'node:stream'
 import { onTestFinished } from 'vitest'
 import { type ArtifactName, parseArtifactName } from '../../src/core/artifact.ts'
 import { limits } from '../../src/core/limits.ts'
-import { parseProjectName } from '../../src/core/run.ts'
+import { noFacts, parseProjectName } from '../../src/core/run.ts'
 import type { Reader } from '../../src/egress/reader.ts'
 import type { Representation } from '../../src/egress/representation.ts'
 import { ingest } from '../../src/ingest/ingest.ts'
@@ -58,7 +58,7 @@ export async function openStore(settings: Partial<IngestSettings> = {}): Promise
   const now = Date.UTC(2026, 0, 2)
   const run = await metadata.ensureRun(
     { project: parseProjectName('acme/app'), number: 7, attempt: 1 },
-    { branch: 'main', sha: null, workflow: 'ci', event: 'push' },
+    { ...noFacts, branch: 'main', workflow: 'ci', event: 'push' },
     now,
   )
   const ports: IngestPorts = {

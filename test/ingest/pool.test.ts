@@ -5,7 +5,7 @@ import { PassThrough, Readable } from 'node:stream'
 import type { Worker } from 'node:worker_threads'
 import { expect, onTestFinished, test } from 'vitest'
 import type { IngestJob } from '../../src/ingest/job.ts'
-import { parseProjectName } from '../../src/core/run.ts'
+import { parseProjectName, noFacts } from '../../src/core/run.ts'
 import { type IngestPool, openIngestPool } from '../../src/ingest/pool.ts'
 import { createSharedLog } from '../../src/metadata/shared-log.ts'
 import { jobOf, openStore, type TestStore } from './open-store.ts'
@@ -87,7 +87,7 @@ test('slow senders of one project leave places for others', async () => {
   const pool = await openPool(store, () => undefined)
   const other = await store.metadata.ensureRun(
     { project: parseProjectName('octo/other'), number: 1, attempt: 1 },
-    { branch: null, sha: null, workflow: null, event: null },
+    noFacts,
     Date.now(),
   )
   const bodies = Array.from({ length: 20 }, () => new PassThrough())

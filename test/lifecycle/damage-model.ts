@@ -14,7 +14,7 @@ import { unzipSync } from 'fflate'
 import { expect } from 'vitest'
 import { type Digest, digestOf } from '../../src/core/digest.ts'
 import { hasCode } from '../../src/core/errors.ts'
-import { parseProjectName } from '../../src/core/run.ts'
+import { parseProjectName, noFacts } from '../../src/core/run.ts'
 import { damagedPaths } from '../../src/egress/damage.ts'
 import { representFile, representTarGz, representZip } from '../../src/egress/egress.ts'
 import type { Representation } from '../../src/egress/representation.ts'
@@ -62,7 +62,7 @@ export async function runDamageModel(seed: number, steps: number): Promise<Map<s
   try {
     const run = await metadata.ensureRun(
       { project: parseProjectName('acme/app'), number: 7, attempt: 1 },
-      { branch: null, sha: null, workflow: null, event: null },
+      noFacts,
       Date.now(),
     )
     let clock = Date.now()

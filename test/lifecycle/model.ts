@@ -16,7 +16,7 @@ import { digestOf } from '../../src/core/digest.ts'
 import { hasCode } from '../../src/core/errors.ts'
 import { limits } from '../../src/core/limits.ts'
 import { isExpired } from '../../src/core/retention.ts'
-import { parseProjectName } from '../../src/core/run.ts'
+import { parseProjectName, noFacts } from '../../src/core/run.ts'
 import { representTarGz, representZip } from '../../src/egress/egress.ts'
 import type { UploadForm } from '../../src/ingest/job.ts'
 import type { IngestPorts } from '../../src/ingest/session.ts'
@@ -86,7 +86,6 @@ export async function runModel(seed: number, steps: number): Promise<Map<string,
 
 const historyMs = 5 * day
 const project = parseProjectName('acme/app')
-const noFacts = { branch: null, sha: null, workflow: null, event: null }
 const everything = { olderThanMs: null, bytesPerSecond: null, rollups: true } as const
 
 async function openModel(directory: string, seed: number): Promise<Model> {

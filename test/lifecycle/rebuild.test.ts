@@ -25,6 +25,7 @@ import { type TestStore, openStore } from '../ingest/open-store.ts'
 import { day } from './collection.ts'
 import { flipByte, packPaths, spoil } from './stored-bytes.ts'
 import { turns } from '../turns.ts'
+import { noFacts } from '../../src/core/run.ts'
 
 const files = {
   'a.txt': 'alpha '.repeat(500),
@@ -112,7 +113,7 @@ describe('a rebuild', () => {
     const { metadata, run } = lost
     const { projectId } = await metadata.ensureRun(
       { project: run.project, number: 1, attempt: 1 },
-      { branch: null, sha: null, workflow: null, event: null },
+      noFacts,
       lost.ports.now(),
     )
     const session = await metadata.openSession({ projectId, now: lost.ports.now(), leaseMs: 1e9 })

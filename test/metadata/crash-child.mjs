@@ -5,6 +5,7 @@ import { writeSync } from 'node:fs'
 import { digestOf } from '../../dist/src/core/digest.js'
 import { createManifestHasher } from '../../dist/src/core/manifest.js'
 import { encodeTimes } from '../../dist/src/core/modification-times.js'
+import { noFacts } from '../../dist/src/core/run.js'
 import { openSqliteMetadata } from '../../dist/src/metadata/sqlite.js'
 import { copyOf } from './made-up-copies.mjs'
 
@@ -27,8 +28,7 @@ const by = { kind: 'job', run: 1, job: 'build', tokenIds: ['a'], origin: 'api' }
 const asked = { at: 2_000, by }
 const say = (event) => writeSync(1, `${JSON.stringify(event)}\n`)
 
-const facts = { branch: null, sha: null, workflow: null, event: null }
-const run = await metadata.ensureRun({ project: 'acme/app', number: 1, attempt: 1 }, facts, 1_000)
+const run = await metadata.ensureRun({ project: 'acme/app', number: 1, attempt: 1 }, noFacts, 1_000)
 const first = await upload('first', ['a', 'b', 'cc', 'dd'], ['cc', 'dd'])
 await upload('second', ['b', 'e', 'cc', 'ff'], ['cc', 'ff'])
 await metadata.removeArtifacts([first], { state: 'deleted', reason: 'test', now: 2_000 }, asked)
@@ -40,7 +40,7 @@ await sweep()
 await upload('second', ['a', 'e'], [])
 await sweep()
 // Sets the branch of the run after it has artifacts.
-await metadata.ensureRun({ project: 'acme/app', number: 2, attempt: 1 }, facts, 1_000)
+await metadata.ensureRun({ project: 'acme/app', number: 2, attempt: 1 }, noFacts, 1_000)
 const late = await metadata.findRun(run.projectId, 2)
 for (const name of ['late', 'later']) await upload(name, ['b', name], [], late)
 if (isLate) statements = 0

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
 import type { LogLine, RecordedEvent } from '../../src/core/run-record.ts'
-import { parseProjectName } from '../../src/core/run.ts'
+import { parseProjectName, noFacts } from '../../src/core/run.ts'
 import type { Metadata } from '../../src/metadata/metadata.ts'
 import { openMetadataWorker } from '../../src/metadata/sqlite-worker.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
@@ -46,8 +46,7 @@ describe.each(implementations)('run records %s', (_name, open) => {
       await rm(directory, { recursive: true, force: true })
     })
     const project = parseProjectName('octo/app')
-    const facts = { branch: null, sha: null, workflow: null, event: null }
-    const run = await metadata.ensureRun({ project, number: 7, attempt: 1 }, facts, 1)
+    const run = await metadata.ensureRun({ project, number: 7, attempt: 1 }, noFacts, 1)
     runId = run.id
     projectId = run.projectId
   })

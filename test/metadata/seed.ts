@@ -8,7 +8,7 @@ import { type Entry, comparePaths, parseEntryPath } from '../../src/core/entry.t
 import { limits } from '../../src/core/limits.ts'
 import { createManifestHasher } from '../../src/core/manifest.ts'
 import { encodeTimes } from '../../src/core/modification-times.ts'
-import { parseProjectName } from '../../src/core/run.ts'
+import { factsOf, parseProjectName, type ToldFacts } from '../../src/core/run.ts'
 import type {
   Artifact,
   HeldEntry,
@@ -80,14 +80,12 @@ export async function seedRun(
     project?: string
     number?: number
     attempt?: number
-    branch?: string
-    event?: string
-  } = {},
+  } & ToldFacts = {},
 ): Promise<Run> {
-  const { project = 'acme/app', number = 1, attempt = 1, branch = null, event = null } = options
+  const { project = 'acme/app', number = 1, attempt = 1, ...told } = options
   return await metadata.ensureRun(
     { project: parseProjectName(project), number, attempt },
-    { branch, sha: null, workflow: null, event },
+    factsOf(told),
     1_000,
   )
 }

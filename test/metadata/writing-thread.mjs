@@ -1,6 +1,7 @@
 /** A thread that opens the database concurrently with others, and uploads. */
 import { workerData } from 'node:worker_threads'
 import { createManifestHasher } from '../../dist/src/core/manifest.js'
+import { noFacts } from '../../dist/src/core/run.js'
 import { openSqliteMetadata } from '../../dist/src/metadata/sqlite.js'
 import { copyOf } from './made-up-copies.mjs'
 
@@ -14,8 +15,7 @@ for (let there = Atomics.load(gate, 0); there < count; there = Atomics.load(gate
 }
 
 const metadata = openSqliteMetadata({ path })
-const facts = { branch: null, sha: null, workflow: null, event: null }
-const run = await metadata.ensureRun({ project: 'acme/app', number: 1, attempt: 1 }, facts, 1_000)
+const run = await metadata.ensureRun({ project: 'acme/app', number: 1, attempt: 1 }, noFacts, 1_000)
 for (let upload = 0; upload < uploads; upload++) await uploadOne(upload)
 await metadata.close()
 

@@ -174,7 +174,7 @@ async function optionsOf(
   config: ClientConfig,
   workflowFile: string,
 ): Promise<PlannedRun> {
-  const repository = await readRepository(workflowFile, config.branch)
+  const repository = await readRepository(workflowFile, config.facts.branch)
   const environment = inheritedEnvironment()
   const runId = config.run ?? Date.now()
   const { parallel } = given
@@ -213,9 +213,9 @@ async function optionsOf(
 }
 
 function claimsOf({ facts }: PlannedRun, workflow: string): RunClaims {
-  const { repository, runId, runAttempt, ref, sha, event } = facts
+  const { repository, runId, runAttempt, ref, sha, event, actor } = facts
   const branch = ref.replace(/^refs\/(?:heads|tags)\//, '')
-  const details = { branch, sha: sha === noCommit ? undefined : sha, workflow, event }
+  const details = { branch, sha: sha === noCommit ? undefined : sha, workflow, event, actor }
   return { project: repository, run: runId, attempt: runAttempt, ...details }
 }
 

@@ -15,6 +15,7 @@ import { readClientConfig, readServerConfig } from '../../config.ts'
 import { formatActor } from '../../core/audit.ts'
 import { formatAccess } from '../../core/project-access.ts'
 import { isLoopback } from '../../core/loopback.ts'
+import { knownFacts } from '../../core/run.ts'
 import { parseDurationMs } from '../../core/units.ts'
 import { choice, type FlagValues, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
@@ -39,10 +40,17 @@ const flags = {
   sha: { value: 'SHA', help: 'commit of the run' },
   workflow: { value: 'W', help: 'workflow of the run' },
   event: { value: 'E', help: 'event that started the run' },
+  ordinal: { value: 'N', help: 'number of the run within its workflow' },
+  'pull-request': { value: 'N', help: 'number of the pull request of the run' },
+  'head-sha': {
+    value: 'SHA',
+    help: 'newest commit of the pull request, if that is not the commit of the run',
+  },
+  actor: { value: 'NAME', help: 'who started the run' },
   scope: {
     value: 'SCOPE',
     choices: scopes,
-    help: `${scopes.join(', ')} (default: job if run and job are known, else read); the last three ignore run, branch and event of the environment`,
+    help: `${scopes.join(', ')} (default: job if run and job are known, else read); the last three ignore what the environment tells of a run`,
   },
   expires: { value: 'TIME', help: 'lifetime, such as 90s, 6h (default) or 30d' },
 } as const
@@ -132,7 +140,8 @@ async function mint(invocation: Invocation<typeof flags>): Promise<Minted> {
         'an ID token can only be exchanged for a token of scope job or run, valid for 6h',
       )
     }
-    return await exchangeIdToken(server, config.idToken, { job: config.job, scope, signal })
+    const { job, facts } = config
+    return await exchangeIdToken(server, config.idToken, { job, facts, scope, signal })
   }
   return await requestJson<WireToken>(
     server,
@@ -171,10 +180,7 @@ function requestOf(given: TokenFlags, config: ClientConfig): TokenRequest {
     run: claimed.run ?? undefined,
     attempt: claimed.attempt ?? undefined,
     job: claimed.job ?? undefined,
-    branch: claimed.branch ?? undefined,
-    sha: claimed.sha ?? undefined,
-    workflow: claimed.workflow ?? undefined,
-    event: claimed.event ?? undefined,
+    ...knownFacts(claimed.facts),
     scope,
     expiresInSeconds: lifeMs === undefined ? undefined : Math.floor(lifeMs / 1000),
   }

@@ -7,6 +7,7 @@ import { findSourceSecrets } from '../../client/upload/source-secrets.ts'
 import { type WalkOptions, walkSources } from '../../client/upload/walk.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
 import { whyKept } from '../../core/explanation.ts'
+import { knownFacts } from '../../core/run.ts'
 import { counted, formatSizeBytes } from '../../core/units.ts'
 import { choice, integer, jobsFlag, jobsOf, serverFlags, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
@@ -180,7 +181,7 @@ function uploadTarget(
   if (project === null)
     throw new UsageError('the project is missing: set --project or TROVE_PROJECT')
   if (config.run === null) throw new UsageError('the run is missing: set --run or TROVE_RUN')
-  const { run, attempt, job, branch, sha, workflow, event } = config
+  const { run, attempt, job, facts } = config
   const days = given['retention-days']
   return {
     project,
@@ -189,10 +190,7 @@ function uploadTarget(
     overwrite: given.overwrite,
     ...(attempt !== null && { attempt }),
     ...(job !== null && { job }),
-    ...(branch !== null && { branch }),
-    ...(sha !== null && { sha }),
-    ...(workflow !== null && { workflow }),
-    ...(event !== null && { event }),
+    ...knownFacts(facts),
     ...(days !== undefined && { retentionDays: integer(days, '--retention-days', 0, 36_500) }),
   }
 }

@@ -15,6 +15,7 @@ import type { WireArtifact } from '../../api/messages.ts'
 import type { CommitAnswer, Offer } from '../../api/negotiation-messages.ts'
 import { formatWireDigest } from '../../core/digest.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
+import type { RunFacts } from '../../core/run.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import type { ServerAccess } from '../transport/http.ts'
 import { NetworkError } from '../transport/network-error.ts'
@@ -39,17 +40,7 @@ import {
 /** Destination of an upload; absent fields come from the token or the server's defaults. */
 export type UploadTarget = Pick<
   Offer,
-  | 'project'
-  | 'run'
-  | 'attempt'
-  | 'job'
-  | 'name'
-  | 'retentionDays'
-  | 'overwrite'
-  | 'branch'
-  | 'sha'
-  | 'workflow'
-  | 'event'
+  'project' | 'run' | 'attempt' | 'job' | 'name' | 'retentionDays' | 'overwrite' | keyof RunFacts
 >
 
 export interface UploadOptions extends UploadTarget {

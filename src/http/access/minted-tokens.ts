@@ -10,7 +10,7 @@ import {
 import { readToken } from '../../auth/tokens.ts'
 import type { Actor } from '../../core/audit.ts'
 import { storeError } from '../../core/errors.ts'
-import type { ProjectName } from '../../core/run.ts'
+import { noFacts, type ProjectName } from '../../core/run.ts'
 import { dayMs } from '../../core/units.ts'
 import type { Asked, MintedToken } from '../../metadata/metadata.ts'
 import { instant } from '../artifact/artifact-message.ts'
@@ -113,7 +113,7 @@ function principalOf({
     access: [],
     run: run === null ? null : { number: run, attempt: 1 },
     job,
-    facts: { branch: null, sha: null, workflow: null, event: null },
+    facts: noFacts,
     issuedAt,
     expiresAt: endsAt,
     lineage,

@@ -5,6 +5,7 @@ import { archivePath, artifactPagePath, artifactPath, manifestPath } from '../..
 import type { Actor } from '../../core/audit.ts'
 import { formatWireDigest } from '../../core/digest.ts'
 import { formatMode } from '../../core/entry.ts'
+import { factsOf } from '../../core/run.ts'
 import { effectiveState } from '../../core/retention.ts'
 import type { Artifact, ComparedEntry } from '../../metadata/metadata.ts'
 
@@ -21,10 +22,7 @@ export function artifactMessage(
     run: artifact.runNumber,
     attempt: artifact.attempt,
     job: artifact.job,
-    branch: artifact.branch,
-    sha: artifact.sha,
-    workflow: artifact.workflow,
-    event: artifact.event,
+    ...factsOf(artifact),
     state: effectiveState(artifact, now),
     kind: artifact.kind,
     mimeType: artifact.mimeType,

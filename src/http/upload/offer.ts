@@ -5,7 +5,7 @@ import { heldAsKept, heldByOtherJob } from '../../core/artifact.ts'
 import { type Digest, digestOf } from '../../core/digest.ts'
 import { storeError, tooLarge } from '../../core/errors.ts'
 import { expiresAtOf } from '../../core/retention.ts'
-import { parseProjectName } from '../../core/run.ts'
+import { completeFacts, parseProjectName } from '../../core/run.ts'
 import type { OfferedArtifact } from '../../ingest/negotiated/job.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import type { AppContext, AppRequest } from '../context.ts'
@@ -14,7 +14,7 @@ import { requireQuota } from './quota.ts'
 import { retentionOf } from '../artifact/retention.ts'
 import { actorOf } from '../access/actor.ts'
 import { replacementBy } from '../access/strict.ts'
-import { uploadDestination, uploadFacts } from './upload-destination.ts'
+import { uploadDestination } from './upload-destination.ts'
 
 /** An offer that its sender is allowed to make. */
 export interface Offered {
@@ -53,7 +53,7 @@ export async function readOffer(
   const { project, number, attempt, job, name } = destination
   const run = await context.metadata.ensureRun(
     { project, number, attempt },
-    uploadFacts(principal, message),
+    completeFacts(principal.facts, message),
     now,
   )
   if (!message.overwrite && c.req.path.endsWith('/uploads')) {

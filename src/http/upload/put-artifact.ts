@@ -11,6 +11,7 @@ import { parseEntryPath } from '../../core/entry.ts'
 import { storeError } from '../../core/errors.ts'
 import { isZipType } from '../../core/media-type.ts'
 import { expiresAtOf } from '../../core/retention.ts'
+import { completeFacts } from '../../core/run.ts'
 import type { IngestJob, UploadForm } from '../../ingest/job.ts'
 import type { Published } from '../../metadata/metadata.ts'
 import { artifactDetail } from '../artifact/artifacts.ts'
@@ -21,7 +22,7 @@ import { numberParameter, parseQuery, projectParameter } from '../input.ts'
 import { retentionOf } from '../artifact/retention.ts'
 import { contentLength, openRequestBody, uploadLimit } from '../body/request-body.ts'
 import { replacementBy } from '../access/strict.ts'
-import { uploadDestination, type UploadDestination, uploadFacts } from './upload-destination.ts'
+import { uploadDestination, type UploadDestination } from './upload-destination.ts'
 
 type UploadQuery = z.infer<typeof uploadQuery>
 
@@ -62,7 +63,7 @@ async function ingestJob(
   const { project, number, attempt } = destination
   const retention = await retentionOf(context, project)
   const expiresAt = expiresAtOf(days === undefined ? null : { days }, retention, now)
-  const facts = uploadFacts(principal, query)
+  const facts = completeFacts(principal.facts, query)
   const run = await context.metadata.ensureRun({ project, number, attempt }, facts, now)
   return {
     form,

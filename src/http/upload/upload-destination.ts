@@ -1,10 +1,9 @@
 /** The destination of an upload, and the permission to write there; shared by uploads in one
  *  request and negotiated ones. */
 import { mayReadProject, mayReadRun, mayWriteRun, type Principal } from '../../auth/principal.ts'
-import { factOrNull } from '../../auth/token-request.ts'
 import { type ArtifactName, parseArtifactName } from '../../core/artifact.ts'
 import { storeError } from '../../core/errors.ts'
-import type { ProjectName, RunFacts, RunIdentity } from '../../core/run.ts'
+import type { ProjectName, RunIdentity } from '../../core/run.ts'
 import { forbidden } from '../access/access.ts'
 
 export interface UploadDestination extends RunIdentity {
@@ -52,17 +51,4 @@ export function runDestination(
     throw storeError('not_found', `there is no ${what}`, { what })
   }
   throw forbidden('writing requires a token of that run and attempt, or one of scope write')
-}
-
-/** Facts claimed by the token take precedence over those of the request. */
-export function uploadFacts(
-  { facts }: Principal,
-  told: { [Fact in keyof RunFacts]?: string | undefined },
-): RunFacts {
-  return {
-    branch: facts.branch ?? factOrNull(told.branch),
-    sha: facts.sha ?? factOrNull(told.sha),
-    workflow: facts.workflow ?? factOrNull(told.workflow),
-    event: facts.event ?? factOrNull(told.event),
-  }
 }

@@ -5,6 +5,7 @@ import type { ArtifactSums, Project, Run, RunFact, Progress } from '../../metada
 import { anyOf, Choice } from '../parts/form.tsx'
 import { SizeCell, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
+import { Ordinal, PullRequest } from '../parts/run-facts.tsx'
 import { ProjectMenu } from '../parts/project-menu.tsx'
 import { UploadHint } from '../parts/commands.tsx'
 import { withQuery } from '../paths.ts'
@@ -19,7 +20,10 @@ export interface ListedRun {
   progress: Progress | undefined
 }
 
-export type RunChoices = Record<RunFact, { chosen: string; values: string[] }>
+export type RunChoices = Record<RunFact, { chosen: string; values: string[] }> & {
+  /** Number of a pull request; empty for any. */
+  pullRequest: string
+}
 
 export interface ProjectView {
   project: Project
@@ -33,7 +37,8 @@ export interface ProjectView {
 
 export function ProjectPage(view: ProjectView): Html {
   const { project, runs, choices, older, now } = view
-  const isFiltered = Object.values(choices).some(({ chosen }) => chosen !== '')
+  const { pullRequest, ...facts } = choices
+  const isFiltered = pullRequest !== '' || Object.values(facts).some(({ chosen }) => chosen !== '')
   return (
     <>
       <h1>{project.name}</h1>
@@ -49,12 +54,19 @@ export function ProjectPage(view: ProjectView): Html {
   )
 }
 
-const labels: Record<RunFact, string> = { branch: 'Branch', workflow: 'Workflow', event: 'Event' }
+const labels: Record<RunFact, string> = {
+  workflow: 'Workflow',
+  branch: 'Branch',
+  event: 'Event',
+  actor: 'Started by',
+}
 
 function RunFilter({ project, choices }: { project: string; choices: RunChoices }) {
+  const isOffered = (fact: RunFact): boolean =>
+    fact !== 'actor' || choices.actor.values.length > 0 || choices.actor.chosen !== ''
   return (
     <form class="filter" method="get" action={projectPagePath(project)}>
-      {(['branch', 'workflow', 'event'] as const).map((fact) => (
+      {(Object.keys(labels) as RunFact[]).filter(isOffered).map((fact) => (
         <Choice
           label={labels[fact]}
           name={fact}
@@ -62,6 +74,17 @@ function RunFilter({ project, choices }: { project: string; choices: RunChoices 
           chosen={choices[fact].chosen}
         />
       ))}
+      <label>
+        Pull request
+        <input
+          name="pull-request"
+          value={choices.pullRequest}
+          inputmode="numeric"
+          pattern="[1-9][0-9]{0,14}"
+          title="The number of a pull request"
+          size={8}
+        />
+      </label>
       <button>Filter</button>
     </form>
   )
@@ -78,6 +101,7 @@ function NoRuns({ project, isFiltered }: { project: string; isFiltered: boolean 
 }
 
 function RunTable({ runs, now }: { runs: ListedRun[]; now: number }) {
+  const hasActors = runs.some(({ run }) => run.actor !== null)
   return (
     <Table
       name="Runs"
@@ -88,6 +112,7 @@ function RunTable({ runs, now }: { runs: ListedRun[]; now: number }) {
         'Branch',
         'Commit',
         'Event',
+        ...(hasActors ? ['Started by'] : []),
         figures('Artifacts'),
         figures('Size'),
         figures('New bytes'),
@@ -95,13 +120,19 @@ function RunTable({ runs, now }: { runs: ListedRun[]; now: number }) {
       ]}
     >
       {runs.map((each) => (
-        <RunRow {...each} now={now} />
+        <RunRow {...each} hasActors={hasActors} now={now} />
       ))}
     </Table>
   )
 }
 
-function RunRow({ run, sums, progress, now }: ListedRun & { now: number }) {
+function RunRow({
+  run,
+  sums,
+  progress,
+  hasActors,
+  now,
+}: ListedRun & { hasActors: boolean; now: number }) {
   const filter = (fact: RunFact) => {
     const value = run[fact]
     if (value === null) return <>–</>
@@ -114,10 +145,19 @@ function RunRow({ run, sums, progress, now }: ListedRun & { now: number }) {
         {run.attempt > 1 && <span class="badge">attempt {run.attempt}</span>}
         {progress !== undefined && <Outcome of={progress} />}
       </th>
-      <td>{filter('workflow')}</td>
-      <td>{filter('branch')}</td>
+      <td>
+        {filter('workflow')}
+        {run.ordinal !== null && ' '}
+        <Ordinal run={run} />
+      </td>
+      <td>
+        {filter('branch')}
+        {run.pullRequest !== null && ' '}
+        <PullRequest run={run} />
+      </td>
       <td class="digest">{run.sha?.slice(0, 12) ?? '–'}</td>
       <td>{filter('event')}</td>
+      {hasActors && <td>{filter('actor')}</td>}
       <td class="number">{formatCount(sums.artifacts)}</td>
       <SizeCell bytes={sums.logicalBytes} />
       <SizeCell bytes={sums.newBytes} />

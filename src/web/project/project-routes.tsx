@@ -80,12 +80,16 @@ async function projectPage(web: Web, c: AppRequest): Promise<Response> {
   const limit = limits.listPageDefault
   const before = c.req.query('before')
   const choices = await runChoices(web.context, project.id, c)
+  const { pullRequest, ...facts } = choices
   const filter: Partial<Record<RunFact, string>> = {}
-  for (const [fact, { chosen }] of Object.entries(choices) as [RunFact, { chosen: string }][])
+  for (const [fact, { chosen }] of Object.entries(facts) as [RunFact, { chosen: string }][])
     if (chosen !== '') filter[fact] = chosen
+  const ofPullRequest = pullRequest !== '' && {
+    pullRequest: parsePositiveInteger(pullRequest, 'pull-request'),
+  }
   const found = await metadata.listRuns(project.id, {
     limit: limit + 1,
-    filter,
+    filter: { ...filter, ...ofPullRequest },
     ...(before !== undefined && { before: parsePositiveInteger(before, 'before') }),
   })
   const { items, last } = cutPage(found, limit)
@@ -97,7 +101,11 @@ async function projectPage(web: Web, c: AppRequest): Promise<Response> {
     older:
       last === undefined
         ? null
-        : withQuery(projectPagePath(project.name), { ...filter, before: String(last.id) }),
+        : withQuery(projectPagePath(project.name), {
+            ...filter,
+            ...(pullRequest !== '' && { 'pull-request': pullRequest }),
+            before: String(last.id),
+          }),
     now: now(),
   }
   const crumbs = crumbsOf({ project: project.name })
@@ -113,12 +121,13 @@ async function runChoices(
     chosen: c.req.query(fact) ?? '',
     values: await metadata.listRunFacts(projectId, fact, factChoicesMax),
   })
-  const [branch, workflow, event] = await Promise.all([
+  const [branch, workflow, event, actor] = await Promise.all([
     choice('branch'),
     choice('workflow'),
     choice('event'),
+    choice('actor'),
   ])
-  return { branch, workflow, event }
+  return { branch, workflow, event, actor, pullRequest: c.req.query('pull-request') ?? '' }
 }
 
 async function listedRuns({ metadata, now }: AppContext, runs: Run[]): Promise<ListedRun[]> {

@@ -13,6 +13,7 @@ import type { Html } from '../parts/html.ts'
 import { Outcome, RunJobs } from './run-jobs.tsx'
 import { ArrivalList } from './arrival-list.tsx'
 import { actionPath, blobPath, comparePath, withQuery } from '../paths.ts'
+import { Ordinal, PullRequest } from '../parts/run-facts.tsx'
 import { figures, Pager, Table } from '../parts/table.tsx'
 import { Untrusted } from '../parts/untrusted.tsx'
 
@@ -94,10 +95,19 @@ function RunFacts({ run, record, attemptBefore, now }: RunView) {
           )}
         </Fact>
       )}
-      {run.workflow !== null && <Fact term="Workflow">{run.workflow}</Fact>}
+      {(run.workflow !== null || run.ordinal !== null) && (
+        <Fact term="Workflow">
+          {run.workflow} <Ordinal run={run} />
+        </Fact>
+      )}
       {run.branch !== null && (
         <Fact term="Branch">
           <a href={withQuery(projectPagePath(run.project), { branch: run.branch })}>{run.branch}</a>
+        </Fact>
+      )}
+      {run.pullRequest !== null && (
+        <Fact term="Pull request">
+          <PullRequest run={run} />
         </Fact>
       )}
       {run.sha !== null && (
@@ -105,6 +115,14 @@ function RunFacts({ run, record, attemptBefore, now }: RunView) {
           <span class="digest" title={run.sha}>
             {run.sha.slice(0, 12)}
           </span>
+          {run.headSha !== null && run.headSha !== run.sha && (
+            <>
+              , head{' '}
+              <span class="digest" title={run.headSha}>
+                {run.headSha.slice(0, 12)}
+              </span>
+            </>
+          )}
         </Fact>
       )}
       {run.event !== null && <Fact term="Event">{run.event}</Fact>}
@@ -123,6 +141,12 @@ function RunFacts({ run, record, attemptBefore, now }: RunView) {
       )}
       <Fact term="Started">
         <Time at={run.createdAt} now={now} />
+        {run.actor !== null && (
+          <>
+            {' by '}
+            <a href={withQuery(projectPagePath(run.project), { actor: run.actor })}>{run.actor}</a>
+          </>
+        )}
       </Fact>
     </dl>
   )

@@ -13,7 +13,7 @@ import { type Digest, digestOf } from '../../../src/core/digest.ts'
 import { parseEntryPath } from '../../../src/core/entry.ts'
 import { limits } from '../../../src/core/limits.ts'
 import { formatEntry, manifestHeader, type ManifestSummary } from '../../../src/core/manifest.ts'
-import { parseProjectName } from '../../../src/core/run.ts'
+import { parseProjectName, noFacts } from '../../../src/core/run.ts'
 import { createByteWriter } from '../../../src/core/varint.ts'
 import type { NegotiationAnswers, NegotiationJob } from '../../../src/ingest/negotiated/job.ts'
 import { negotiate } from '../../../src/ingest/negotiated/negotiate.ts'
@@ -88,7 +88,7 @@ let offers = 0
 export async function openSession(store: TestStore, project: string): Promise<Session> {
   const run = await store.metadata.ensureRun(
     { project: parseProjectName(project), number: 1, attempt: 1 },
-    { branch: null, sha: null, workflow: null, event: null },
+    noFacts,
     store.ports.now(),
   )
   offers += 1

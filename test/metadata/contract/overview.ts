@@ -90,6 +90,21 @@ export function overviewContract(store: Store): void {
     expect(await numbers({ createdBefore: createdAt })).toEqual([])
   })
 
+  test('runs are filtered by pull request, by its head, and by who started them', async () => {
+    const merged = { pullRequest: 34, sha: 'merge', headSha: 'head', actor: 'OctoCat' }
+    const { projectId } = await seedRun(store(), { number: 1, ...merged })
+    await seedRun(store(), { number: 2, sha: 'head', actor: 'hubot' })
+    await seedRun(store(), { number: 3, sha: 'merge' })
+    const numbers = async (filter: RunFilter): Promise<number[]> =>
+      (await store().listRuns(projectId, { limit: 10, filter })).map(({ number }) => number)
+    expect(await numbers({ pullRequest: 34 })).toEqual([1])
+    expect(await numbers({ headSha: 'head' })).toEqual([2, 1])
+    // The merge of a pull request is not its head.
+    expect(await numbers({ headSha: 'merge' })).toEqual([3])
+    expect(await numbers({ actor: 'octocat' })).toEqual([1])
+    expect(await store().listRunFacts(projectId, 'actor', 10)).toEqual(['hubot', 'OctoCat'])
+  })
+
   test('the run of a recorded job is found', async () => {
     const run = await seedRun(store(), { number: 1 })
     const named = { type: 'job-named', at: 1, job: { key: 'k', id: 'j', name: 'n' } } as const

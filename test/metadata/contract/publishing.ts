@@ -2,6 +2,7 @@ import { expect, test } from 'vitest'
 import { parseArtifactName } from '../../../src/core/artifact.ts'
 import { digestOf } from '../../../src/core/digest.ts'
 import type { Entry } from '../../../src/core/entry.ts'
+import { noFacts } from '../../../src/core/run.ts'
 import type { Artifact, Run } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
 import {
@@ -50,10 +51,8 @@ export function publishingContract(store: Store): void {
       runId: run.id,
       runNumber: 12,
       attempt: 2,
+      ...noFacts,
       branch: 'main',
-      sha: null,
-      workflow: null,
-      event: null,
       job: 'build',
       name: 'dist',
       state: 'available',

@@ -1,11 +1,9 @@
 import { expect, test } from 'vitest'
 import { parseArtifactName } from '../../../src/core/artifact.ts'
 import { limits } from '../../../src/core/limits.ts'
-import { parseProjectName } from '../../../src/core/run.ts'
+import { parseProjectName, noFacts } from '../../../src/core/run.ts'
 import type { Store } from '../metadata-contract.ts'
 import { seedArtifact, seedRun } from '../seed.ts'
-
-const noFacts = { branch: null, sha: null, workflow: null, event: null }
 
 export function runsContract(store: Store): void {
   test('a project is found in any case, and keeps its first spelling', async () => {
@@ -45,6 +43,11 @@ export function runsContract(store: Store): void {
     const run = await store().ensureRun(identity, later, 2)
     expect(run).toMatchObject({ branch: 'main', sha: 'abc', event: 'push', workflow: null })
     expect(await store().findRun(run.projectId, 7)).toEqual(run)
+    const ofPullRequest = { ordinal: 12, pullRequest: 34, headSha: 'def', actor: 'octocat' }
+    const told = await store().ensureRun(identity, { ...noFacts, ...ofPullRequest }, 3)
+    expect(told).toEqual({ ...run, ...ofPullRequest })
+    const others = { ordinal: 1, pullRequest: 1, headSha: '', actor: 'mallory' }
+    expect(await store().ensureRun(identity, { ...noFacts, ...others }, 4)).toEqual(told)
   })
 
   test('without an attempt the newest one is found', async () => {

@@ -9,7 +9,7 @@ import type { ArtifactName } from '../../../core/artifact.ts'
 import type { Actor } from '../../../core/audit.ts'
 import { digestFromBytes } from '../../../core/digest.ts'
 import { storeError } from '../../../core/errors.ts'
-import type { ProjectName } from '../../../core/run.ts'
+import { factsOf, type ProjectName } from '../../../core/run.ts'
 import type { Artifact, Asked, Metadata, RetentionChange } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import { matching } from './artifact-filter.ts'
@@ -225,10 +225,7 @@ function toArtifact({
     project: projectName as ProjectName,
     runNumber: run.number,
     attempt: run.attempt,
-    branch: run.branch,
-    sha: run.sha,
-    workflow: run.workflow,
-    event: run.event,
+    ...factsOf(run),
     treeDigest: digestFromBytes(manifest.treeDigest),
     entryCount: manifest.entryCount,
     fileCount: manifest.fileCount,

@@ -54,6 +54,7 @@ function createFactList({ prepare, turn }: Connection): Metadata['listRunFacts']
     branch: prepareStretch('branch'),
     workflow: prepareStretch('workflow'),
     event: prepareStretch('event'),
+    actor: prepareStretch('actor'),
   }
   return async (projectId, fact, limit) => {
     const found = new Set<string>()

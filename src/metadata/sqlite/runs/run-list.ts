@@ -50,7 +50,9 @@ export function createRunList(connection: Connection): Metadata['listRuns'] {
 function conditionOf({
   workflow,
   event,
-  sha,
+  actor,
+  headSha,
+  pullRequest,
   state,
   createdSince,
   createdBefore,
@@ -59,7 +61,9 @@ function conditionOf({
   return and(
     workflow === undefined ? undefined : eq(runs.workflow, workflow),
     event === undefined ? undefined : eq(runs.event, event),
-    sha === undefined ? undefined : eq(runs.sha, sha),
+    actor === undefined ? undefined : sql`lower(${runs.actor}) = lower(${actor})`,
+    headSha === undefined ? undefined : sql`coalesce(${runs.headSha}, ${runs.sha}) = ${headSha}`,
+    pullRequest === undefined ? undefined : eq(runs.pullRequest, pullRequest),
     state === undefined
       ? undefined
       : sql`EXISTS (SELECT 1 FROM run_records t WHERE t.run_id = ${runs.id} AND ${recordedAs(state.is, silentSince(state.now))})`,

@@ -4,7 +4,7 @@ import { and, asc, desc, eq, sql } from 'drizzle-orm'
 import { projects, runs, store, totals } from '../../../../schema/runs.ts'
 import { limits } from '../../../core/limits.ts'
 import type { ProjectPolicy } from '../../../core/project-policy.ts'
-import type { ProjectName, RunFacts } from '../../../core/run.ts'
+import { factNames, type ProjectName, type RunFacts } from '../../../core/run.ts'
 import type { Asked, Metadata, Project } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -170,10 +170,12 @@ function upsertRun(orm: Connection['orm'], values: typeof runs.$inferInsert): vo
       target: [runs.number, runs.projectId, runs.attempt],
       // Facts are set once: a known value stays, whatever a later caller claims.
       set: {
-        branch: sql`coalesce(${runs.branch}, excluded.branch)`,
-        sha: sql`coalesce(${runs.sha}, excluded.sha)`,
-        workflow: sql`coalesce(${runs.workflow}, excluded.workflow)`,
-        event: sql`coalesce(${runs.event}, excluded.event)`,
+        ...Object.fromEntries(
+          factNames.map((fact) => {
+            const told = sql.raw(`excluded.${runs[fact].name}`)
+            return [fact, sql`coalesce(${runs[fact]}, ${told})`]
+          }),
+        ),
         usedAt: sql`excluded.used_at`,
         isLatestSettled: sql`excluded.is_latest_settled`,
       },
@@ -208,9 +210,7 @@ function createRunPurge({ prepare, stageInSteps }: Connection): Metadata['purgeR
 }
 
 function addsFacts(run: FoundRun['runs'], facts: RunFacts): boolean {
-  return (['branch', 'sha', 'workflow', 'event'] as const).some(
-    (fact) => run[fact] === null && facts[fact] !== null,
-  )
+  return factNames.some((fact) => run[fact] === null && facts[fact] !== null)
 }
 
 function toProject({
