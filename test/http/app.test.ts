@@ -191,7 +191,7 @@ test('a method that a path does not support is rejected with the supported ones'
 })
 
 test("unknown REST routes respond in GitHub's format and say that the route is unknown", async () => {
-  for (const path of ['/api/v3/repos/octo/demo/pulls', '/repos/octo/demo/pulls/1']) {
+  for (const path of ['/api/v3/repos/octo/demo/pulls', '/repos/octo/demo/issues/1']) {
     const response = await visit(path)
     expect(response.status).toBe(404)
     const message = `Not Found: this server implements only the artifact and run routes of GitHub's REST API, not GET ${path}`

@@ -1,0 +1,49 @@
+/** What pages show of runs, and how their list is filtered. */
+import { beforeAll, expect, test } from 'vitest'
+import { openSharedServer } from '../http/open-server.ts'
+
+const server = await openSharedServer()
+const ofPull = 'branch=topic&event=pull_request&pullRequest=34&sha=merge&headSha=head'
+
+beforeAll(async () => {
+  await server.put('1/a?branch=main&event=push&workflow=CI&ordinal=11')
+  await server.put(`2/a?${ofPull}&workflow=CI&ordinal=12&actor=%3Ci%3Emallory`)
+  await server.put(`3/a?${ofPull}&ordinal=13&actor=octocat`)
+})
+
+async function open(path: string): Promise<string> {
+  const token = await server.token({ scope: 'read', run: undefined, job: undefined })
+  const response = await server.send(path, { token, headers: { accept: 'text/html' } })
+  return await response.text()
+}
+
+async function listed(query: string): Promise<number[]> {
+  const html = await open(`/octo/app?${query}`)
+  return [...html.matchAll(/attempts\/1">(\d+)<\/a>/g)].map(([, run]) => Number(run))
+}
+
+test('the list of runs shows their numbers, pull requests and who started them, escaped', async () => {
+  const html = await open('/octo/app')
+  expect(html).toContain('CI</a> <span class="quiet">#11</span>')
+  expect(html).toContain('<a class="badge" href="/octo/app?pull-request=34">PR #34</a>')
+  expect(html).toContain('<a href="/octo/app?actor=octocat">octocat</a>')
+  expect(html).toContain('&lt;i&gt;mallory')
+  expect(html).not.toContain('<i>mallory')
+})
+
+test('runs are filtered by pull request and by who started them', async () => {
+  expect(await listed('')).toEqual([3, 2, 1])
+  expect(await listed('pull-request=34')).toEqual([3, 2])
+  expect(await listed('pull-request=35')).toEqual([])
+  expect(await listed('pull-request=34&actor=octocat')).toEqual([3])
+  expect(await open('/octo/app?pull-request=x')).toContain('<a class="button" href="?">')
+})
+
+test('the page of a run has its number, pull request, head commit, and who started it', async () => {
+  const html = await open('/octo/app/actions/runs/3')
+  expect(html).toContain('<span class="quiet">#13</span>')
+  expect(html).toContain('>PR #34</a>')
+  expect(html).toContain('<span class="digest" title="head">head</span>')
+  expect(html).toContain(' by <a href="/octo/app?actor=octocat">octocat</a>')
+  expect(html).toContain('untrusted')
+})
