@@ -23,7 +23,7 @@ beforeAll(async () => {
   await writeFile(certificate, storeCertificate)
   store = await openStore({ TROVE_PUBLIC_URL: 'https://store.test' })
   const facts = { workflow: 'CI', branch: 'main', event: 'push', sha: 'c'.repeat(40) }
-  const token = await store.token({ run: 1, ...facts })
+  const token = await store.token({ run: 1, ordinal: 12, actor: 'octocat', ...facts })
   await recordRun({ url: store.url, token }, 1, failedRun)
   await put(token, '1/artifacts/site', 'application/zip', zipOf({ 'index.html': '<p>' }))
   await put(token, '1/artifacts/notes?filename=notes.txt', 'text/plain', Buffer.from('one file'))
@@ -76,15 +76,17 @@ async function openGh(): Promise<(...args: string[]) => Promise<Ended>> {
 test('gh lists runs and filters them by their properties', async () => {
   const gh = await openGh()
   const listed = async (...filter: string[]): Promise<unknown> => {
-    const fields = 'databaseId,workflowName,status,conclusion,url'
+    const fields = 'databaseId,number,workflowName,status,conclusion,url'
     const { code, stdout, stderr } = await gh('run', 'list', '--json', fields, ...filter)
     expect([code, stderr]).toEqual([0, ''])
     return JSON.parse(stdout)
   }
   const page = 'https://store.test/octo/demo/actions/runs'
-  const unknown = { databaseId: 2, workflowName: '', status: '', conclusion: '', url: `${page}/2` }
+  const nothing = { number: 0, workflowName: '', status: '', conclusion: '' }
+  const unknown = { databaseId: 2, ...nothing, url: `${page}/2` }
   const failed = {
     databaseId: 1,
+    number: 12,
     workflowName: 'CI',
     status: 'completed',
     conclusion: 'failure',
@@ -95,6 +97,7 @@ test('gh lists runs and filters them by their properties', async () => {
     ['--workflow', 'CI'],
     ['--branch', 'main', '--event', 'push'],
     ['--commit', 'c'.repeat(40)],
+    ['--user', 'octocat'],
     ['--status', 'failure', '--created', '>=2026-01-01'],
   ])
     expect(await listed(...filter)).toEqual([failed])
