@@ -8,7 +8,7 @@ const number = z.int().min(0).max(1_000_000)
 const name = z.string().max(limits.recordedNameCharactersMax)
 const key = z
   .string()
-  .regex(/^[A-Za-z0-9_-]{1,255}$/)
+  .regex(/^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254}$/)
   .meta({ description: 'Key of a job, unique in the run.' })
 const conclusion = z.enum(['success', 'failure', 'cancelled', 'skipped'])
 const kind = z.enum([

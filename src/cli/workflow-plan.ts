@@ -1,27 +1,48 @@
 /** Formats a workflow that is about to run. */
-import { describeStep, type PlannedJob } from '../workflow/plan.ts'
+import { basename } from 'node:path'
+import { describeStep, type PlannedJob, type PlannedWorkflow } from '../workflow/plan.ts'
 import type { IgnoredKey } from '../workflow/workflow-file.ts'
 
 /** One line, as most workflows have some of these keys. */
-export function formatIgnored(parts: { ignored: IgnoredKey[] }[]): string {
-  const keys = parts.flatMap(({ ignored }) =>
-    ignored.map(({ key, position }) => `${key} (line ${position.line})`),
+export function formatIgnored(planned: PlannedWorkflow): string {
+  const { file } = planned.workflow
+  const keys = new Set(
+    ignoredIn(planned).map(({ key, position }) =>
+      position.file === file
+        ? `${key} (line ${position.line})`
+        : `${key} (${basename(position.file)}, line ${position.line})`,
+    ),
   )
-  return keys.length === 0 ? '' : `ignored keys: ${keys.join(', ')}\n`
+  return keys.size === 0 ? '' : `ignored keys: ${[...keys].join(', ')}\n`
 }
 
-/** The output of `--dry-run`: each job with its steps. */
+function ignoredIn({ workflow, jobs }: PlannedWorkflow): IgnoredKey[] {
+  const inJobs = jobs.flatMap(({ job, called }) => [
+    ...job.ignored,
+    ...(called === undefined ? [] : ignoredIn(called)),
+  ])
+  return [...workflow.ignored, ...inJobs]
+}
+
+/** The output of `--dry-run`: each job with its steps, or with the jobs that it calls. */
 export function formatPlan(jobs: PlannedJob[]): string {
   return jobs
-    .map(({ job, steps, skipReason }) => {
-      const needs = job.needs.length === 0 ? '' : `  needs ${job.needs.join(', ')}`
-      const lines = steps.map(({ step, skipReason: reason }) =>
-        reason === undefined
-          ? `  ${describeStep(step)}`
-          : `  ${describeStep(step)}  (skipped: ${reason})`,
-      )
-      const left = skipReason === undefined ? '' : `  (skipped: ${skipReason})`
-      return `${[`${job.id}${needs}${left}`, ...lines].join('\n')}\n`
-    })
+    .flatMap(linesOf)
+    .map((line) => `${line}\n`)
     .join('')
+}
+
+function linesOf({ job, steps, called, skipReason }: PlannedJob): string[] {
+  const needs = job.needs.length === 0 ? '' : `  needs ${job.needs.join(', ')}`
+  const calls = job.call === undefined ? '' : `  calls ${job.call.ref.value}`
+  const within = [
+    ...steps.map(({ step, skipReason: reason }) => describeStep(step) + formatSkip(reason)),
+    ...(called?.jobs ?? []).flatMap(linesOf),
+  ]
+  const title = `${job.id}${calls}${needs}${formatSkip(skipReason)}`
+  return [title, ...within.map((line) => `  ${line}`)]
+}
+
+function formatSkip(reason: string | undefined): string {
+  return reason === undefined ? '' : `  (skipped: ${reason})`
 }

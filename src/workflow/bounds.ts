@@ -9,6 +9,13 @@ export const bounds = {
   summaryBytesMax: 1024 * 1024,
   /** Nesting depth of composite actions; GitHub's limit. */
   compositeDepthMax: 10,
+  /** Levels of workflows that call each other, the first one included; GitHub's limit. */
+  workflowDepthMax: 10,
+  /** Different workflows that a run can call; GitHub's limit. */
+  calledWorkflowsMax: 50,
+  /** Jobs of a run before matrices are expanded; workflows that call others several times multiply
+   *  them. */
+  plannedJobsMax: 10_000,
   /** Combinations of one matrix; GitHub's limit. */
   matrixJobsMax: 256,
   /** Combinations before `exclude` is applied. */

@@ -1,8 +1,10 @@
-/** State shared by all jobs of a run, and by all steps of a job. Mutable fields are marked
+/** State shared by all jobs of a workflow, and by all steps of a job. Mutable fields are marked
  *  "Changes". */
+import type { LimitFunction } from 'p-limit'
 import type { Conclusion } from '../core/run-record.ts'
 import type { ArtifactStore } from './artifacts.ts'
 import type { JobDirectories, RunFacts } from './contexts.ts'
+import type { Groups } from './concurrency.ts'
 import type { Emit, JobReference } from './events.ts'
 import type { Json } from './expression.ts'
 import type { Globber } from './glob.ts'
@@ -21,7 +23,16 @@ export interface ArtifactEndpoint {
   runtimeToken: (job: JobReference) => Promise<string>
 }
 
+/** The job that calls the workflow in question. */
+export interface Caller extends Pick<JobReference, 'key' | 'name'> {
+  /** Names of the concurrency groups that this job and its own callers hold. */
+  groups: ReadonlySet<string>
+}
+
+/** A called workflow has an engine of its own; what is not its own it shares with its caller. */
 export interface Engine {
+  /** Undefined for the workflow of the run. */
+  caller: Caller | undefined
   facts: RunFacts
   /** The `github` context without the additions of a job. */
   githubOfRun: { [key: string]: Json }
@@ -47,10 +58,14 @@ export interface Engine {
   grace: Grace
   masker: Masker
   emit: Emit
+  /** Slots of the job instances of the whole run. */
+  slots: LimitFunction
+  /** Concurrency groups of the whole run. */
+  groups: Groups
   room: Room
   globber: Globber
   now: () => number
-  /** Cancels the run; steps with `always()` still run. */
+  /** Cancels the workflow; steps with `always()` still run. */
   cancel: AbortSignal
   /** Stops everything immediately. */
   kill: AbortSignal

@@ -5,12 +5,12 @@ import type { Combination } from './matrix.ts'
 
 /** One job instance; a matrix has several with the same `id`. */
 export interface JobReference {
-  /** Unique in the run. Contains only letters, digits, `-` and `_`, so it is a valid directory
-   *  name. */
+  /** Unique in the run. Contains only letters, digits, `-`, `_` and inner dots, so it is a valid
+   *  directory name. */
   key: string
-  /** The key under `jobs:`. */
+  /** The key under `jobs:`; not unique when workflows call others. */
   id: string
-  /** Display name, including matrix values. */
+  /** Display name, including matrix values and the names of the jobs that call its workflow. */
   name: string
 }
 

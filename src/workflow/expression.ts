@@ -29,6 +29,7 @@ const contextNames = [
   'vars',
   'secrets',
   'job',
+  'jobs',
   'steps',
   'needs',
   'matrix',

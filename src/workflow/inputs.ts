@@ -1,9 +1,12 @@
-/** Inputs of a run on `workflow_dispatch` or `workflow_call`: values from the caller, else the
- *  workflow's defaults, converted to the declared types. Invalid values are rejected, as on
- *  GitHub. */
-import type { Json, Scope } from './expression.ts'
+/** Inputs of a run on `workflow_dispatch` or `workflow_call`, and of a workflow that a job calls:
+ *  given values, else the workflow's defaults, in the declared types. Invalid values are rejected,
+ *  as on GitHub. */
+import type { ReusableWorkflowJob } from '@actions/workflow-parser/model/workflow-template'
+import { textOf, type Json, type Scope } from './expression.ts'
 import { EvaluationError, problemAt, type Position, type Problem } from './problem.ts'
-import { evaluateText } from './template.ts'
+import { positionOf } from './schema.ts'
+import { evaluateTemplate, evaluateText, isLiteral } from './template.ts'
+import type { Template } from './template.ts'
 import type { WorkflowInput } from './triggers.ts'
 
 export interface RunInputs {
@@ -63,4 +66,73 @@ function faultOf(
 function typed({ type }: WorkflowInput, text: string): Json {
   if (type === 'boolean') return text === 'true'
   return type === 'number' && text !== '' ? Number(text) : text
+}
+
+/** An input that a job passes to the workflow it calls. */
+interface PassedInput {
+  input: WorkflowInput
+  value: Template
+}
+
+/** Names are case-insensitive. Leaves out undeclared inputs, which the parser reports. */
+function passedInputs(
+  declared: WorkflowInput[],
+  call: ReusableWorkflowJob,
+  file: string,
+): PassedInput[] {
+  return [...(call['input-values'] ?? [])].flatMap(({ key, value }) => {
+    const name = key.toString().toLowerCase()
+    const input = declared.find((each) => each.name.toLowerCase() === name)
+    return input === undefined ? [] : [{ input, value: { token: value, file } }]
+  })
+}
+
+/** Unlike the text given to a run, values of a call are not converted to booleans or numbers.
+ *  Errors: EvaluationError. */
+async function evaluatePassed({ input, value }: PassedInput, scope: Scope): Promise<Json> {
+  const evaluated = await evaluateTemplate(value, scope)
+  const { name, type } = input
+  if (type === 'string') {
+    const text = textOf(evaluated)
+    if (text !== undefined) return text
+  } else if (typeof evaluated === type) return evaluated
+  const message = `input '${name}' must be a ${type}, got ${JSON.stringify(evaluated)}`
+  throw new EvaluationError(problemAt(positionOf(value.file, value.token), message))
+}
+
+/** Returns what is wrong with the values that are known before the run. */
+export async function findPassedFaults(
+  declared: WorkflowInput[],
+  call: ReusableWorkflowJob,
+  file: string,
+): Promise<Problem[]> {
+  const problems: Problem[] = []
+  for (const passed of passedInputs(declared, call, file)) {
+    if (!isLiteral(passed.value)) continue
+    try {
+      await evaluatePassed(passed, { contexts: {} })
+    } catch (error) {
+      if (!(error instanceof EvaluationError)) throw error
+      problems.push(error.problem)
+    }
+  }
+  return problems
+}
+
+/** Returns the `inputs` context of a called workflow. `scope` evaluates the values, `defaults` the
+ *  workflow's defaults. Errors: EvaluationError. */
+export async function readPassedInputs(
+  declared: WorkflowInput[],
+  { call, file }: { call: ReusableWorkflowJob; file: string },
+  { scope, defaults }: { scope: Scope; defaults: Scope },
+): Promise<{ [key: string]: Json }> {
+  const passed = passedInputs(declared, call, file)
+  const given = new Set(passed.map(({ input }) => input))
+  const absent = declared.filter((input) => !given.has(input))
+  const start = { file, line: 1, column: 1 }
+  const { values, problems } = await readInputs(absent, {}, { scope: defaults, workflow: start })
+  const [problem] = problems
+  if (problem !== undefined) throw new EvaluationError(problem)
+  for (const each of passed) values[each.input.name] = await evaluatePassed(each, scope)
+  return values
 }

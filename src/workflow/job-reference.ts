@@ -1,5 +1,7 @@
-/** Names of a job and its instances: a key that is unique in the run, and a display name. */
-import type { Engine } from './engine.ts'
+/** Names of a job and its instances: a key that is unique in the run, and a display name. Both of a
+ *  job in a called workflow start with those of the job that calls it. */
+import { createHash } from 'node:crypto'
+import type { Caller, Engine } from './engine.ts'
 import type { JobReference } from './events.ts'
 import type { Scope } from './expression.ts'
 import type { PlannedJob } from './plan.ts'
@@ -7,8 +9,22 @@ import { evaluateText, sourceOf } from './template.ts'
 import type { Job } from './workflow-file.ts'
 
 /** Reference of a job as a whole, before its name can be evaluated. */
-export function referenceOf(job: Job): JobReference {
-  return { key: job.id, id: job.id, name: job.name === undefined ? job.id : sourceOf(job.name) }
+export function referenceOf({ caller }: Engine, { id, name }: Job): JobReference {
+  const shown = name === undefined ? id : sourceOf(name)
+  return { key: keyIn(caller, id), id, name: nameIn(caller, shown) }
+}
+
+/** Ids have no dots, so keys of different workflows differ. A key that is too long for a directory
+ *  or the run's record becomes its hash. */
+function keyIn(caller: Caller | undefined, key: string): string {
+  if (caller === undefined) return key
+  const full = `${caller.key}.${key}`
+  return full.length <= 255 ? full : createHash('sha256').update(full).digest('hex')
+}
+
+/** `caller / job`, as on GitHub. */
+function nameIn(caller: Caller | undefined, name: string): string {
+  return caller === undefined ? name : `${caller.name} / ${name}`
 }
 
 /** Names one instance. `suffix` shows its matrix combination; null without a matrix. Errors:
@@ -18,13 +34,14 @@ export async function nameInstance(
   { suffix, index }: { suffix: string | null; index: number },
   scope: Scope,
 ): Promise<JobReference> {
-  const { masker } = engine
+  const { caller, masker } = engine
   const { id, name } = planned.job
   const key = suffix === null ? id : instanceKey(id, index, ids)
   const text = name === undefined ? id : await evaluateText(name, scope)
   // A name without expressions is the same for all combinations, so their values are appended.
   const isShared = name === undefined || text === sourceOf(name)
-  return { key, id, name: masker.mask(isShared ? text + (suffix ?? '') : text) }
+  const shown = masker.mask(isShared ? text + (suffix ?? '') : text)
+  return { key: keyIn(caller, key), id, name: nameIn(caller, shown) }
 }
 
 /** `build-1`, or `1-build` when another job is called `build-1`: two jobs with the same key would

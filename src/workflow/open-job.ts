@@ -65,8 +65,7 @@ export async function openJob(
 ): Promise<JobState> {
   const { reference } = instance
   const directories = await createDirectories(engine, reference)
-  const runtimeToken = (await engine.endpoint?.runtimeToken(reference)) ?? ''
-  if (runtimeToken !== '') engine.masker.add(runtimeToken)
+  const runtimeToken = await mintRuntimeToken(engine, reference)
   const token = engine.secrets['GITHUB_TOKEN'] ?? runtimeToken
   return {
     engine,
@@ -89,6 +88,14 @@ export async function openJob(
     postSteps: [],
     uses: new Map(),
   }
+}
+
+/** Returns the token of a job, masked from now on; '' without a service. Errors: those of the
+ *  callback. */
+export async function mintRuntimeToken(engine: Engine, reference: JobReference): Promise<string> {
+  const token = (await engine.endpoint?.runtimeToken(reference)) ?? ''
+  if (token !== '') engine.masker.add(token)
+  return token
 }
 
 async function createDirectories(engine: Engine, reference: JobReference): Promise<JobDirectories> {

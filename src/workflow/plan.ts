@@ -1,18 +1,22 @@
 /** Planning: decides what a run will execute and checks it before anything runs. Pure, except for
- *  reading action files. */
+ *  reading the files of actions and called workflows. */
+import { realpath } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { ReusableWorkflowJob } from '@actions/workflow-parser/model/workflow-template'
 import { findAction, type ParsedAction } from './action-file.ts'
 import { bounds } from './bounds.ts'
+import { findCalled, type WorkflowSource } from './called-file.ts'
 import { EvaluationError, formatProblem, problemAt, type Problem } from './problem.ts'
-import { isLiteral, readStrategy } from './strategy.ts'
+import { readStrategy } from './strategy.ts'
+import { positionOf } from './schema.ts'
 import { resolveUses } from './uses.ts'
-import { sourceOf } from './template.ts'
+import { isLiteral, sourceOf } from './template.ts'
 import type { Job, Step, Workflow } from './workflow-file.ts'
 
 export interface PlanOptions {
   /** Ids of the jobs to run, together with what they need; empty means all. */
   jobs: string[]
-  /** Where `./` actions are looked up before the run. */
+  /** Where `./` actions and workflows are looked up before the run. */
   repositoryDirectory: string
   actions: ReadonlyMap<string, string>
   /** Skips jobs and steps that cannot run here instead of rejecting the workflow. */
@@ -28,7 +32,26 @@ export interface PlannedStep {
 export interface PlannedJob {
   job: Job
   steps: PlannedStep[]
+  /** The workflow that the job calls, which it does instead of running steps. */
+  called: PlannedWorkflow | undefined
   skipReason: string | undefined
+}
+
+export interface PlannedWorkflow {
+  workflow: Workflow
+  /** Each after the jobs it needs. */
+  jobs: PlannedJob[]
+}
+
+/** State of planning one run. */
+interface Planning {
+  options: PlanOptions
+  /** Changes: without duplicates, which arise when a workflow is called several times. */
+  problems: Map<string, Problem>
+  /** Changes: real paths of the called workflows. */
+  called: Set<string>
+  /** Changes: how many jobs have been planned. */
+  jobs: number
 }
 
 /** The jobs to run, each after the jobs it needs. */
@@ -37,14 +60,24 @@ export type Plan = { jobs: PlannedJob[] } | { problems: Problem[] }
 export async function planWorkflow(workflow: Workflow, options: PlanOptions): Promise<Plan> {
   const selected = selectJobs(workflow, options.jobs)
   if ('problems' in selected) return selected
-  const problems: Problem[] = []
-  const jobs: PlannedJob[] = []
-  for (const job of inOrderOfNeeds(selected.jobs)) {
-    const planned = await planJob(job, options)
-    problems.push(...planned.problems)
-    jobs.push(planned.job)
+  const planning: Planning = { options, problems: new Map(), called: new Set(), jobs: 0 }
+  const source = {
+    workflow,
+    directory: options.repositoryDirectory,
+    chain: [await realpath(workflow.file)],
   }
-  return problems.length > 0 ? { problems } : { jobs }
+  const jobs = await planJobs(selected.jobs, source, planning)
+  return planning.problems.size > 0 ? { problems: [...planning.problems.values()] } : { jobs }
+}
+
+async function planJobs(
+  jobs: Job[],
+  source: WorkflowSource,
+  planning: Planning,
+): Promise<PlannedJob[]> {
+  const planned: PlannedJob[] = []
+  for (const job of inOrderOfNeeds(jobs)) planned.push(await planJob(job, source, planning))
+  return planned
 }
 
 function selectJobs(
@@ -88,39 +121,68 @@ function inOrderOfNeeds(jobs: Job[]): Job[] {
   return ordered
 }
 
-async function planJob(
-  job: Job,
-  options: PlanOptions,
-): Promise<{ job: PlannedJob; problems: Problem[] }> {
-  const problems = await strategyProblems(job)
-  // Skip reasons are shown beside their job or step, so only problems name it.
-  const report = (found: Problem[], subject: string): void => {
-    if (options.skipUnknown) return
-    for (const problem of found)
-      problems.push({ ...problem, message: `${subject}: ${problem.message}` })
+async function planJob(job: Job, source: WorkflowSource, planning: Planning): Promise<PlannedJob> {
+  const { options } = planning
+  const report = (found: Problem[], subject = `job '${job.id}'`): void => {
+    for (const problem of found) {
+      const named = { ...problem, message: `${subject}: ${problem.message}` }
+      planning.problems.set(formatProblem(named), named)
+    }
   }
+  // Skip reasons are shown beside their job or step, so only problems name it.
+  const reportUnlessSkipped = (found: Problem[], subject?: string): void => {
+    if (!options.skipUnknown) report(found, subject)
+  }
+  report(await strategyProblems(job))
   const unsupported = job.unsupported.map(({ what, position }) =>
     problemAt(position, `trove run does not support ${what}`),
   )
-  report(unsupported, `job '${job.id}'`)
+  let called: PlannedWorkflow | undefined
+  if (job.call !== undefined) {
+    const found = await planCall(job.call, source, planning)
+    if ('problems' in found) report(found.problems)
+    else if ('unavailable' in found) unsupported.push(found.unavailable)
+    else called = found
+  }
+  reportUnlessSkipped(unsupported)
   const steps: PlannedStep[] = []
   for (const step of job.steps) {
     const found = await stepProblems(step, options, 0)
-    report(found, `job '${job.id}', step '${describeStep(step)}'`)
+    reportUnlessSkipped(found, `job '${job.id}', step '${describeStep(step)}'`)
     steps.push({ step, skipReason: reasonOf(found) })
   }
-  return { job: { job, steps, skipReason: reasonOf(unsupported) }, problems }
+  return { job, steps, called, skipReason: reasonOf(unsupported) }
+}
+
+async function planCall(
+  call: ReusableWorkflowJob,
+  caller: WorkflowSource,
+  planning: Planning,
+): Promise<PlannedWorkflow | { problems: Problem[] } | { unavailable: Problem }> {
+  const found = await findCalled(call, caller, planning.options.actions)
+  if (!('workflow' in found)) return found
+  planning.called.add(found.chain.at(-1) ?? '')
+  planning.jobs += found.workflow.jobs.length
+  const excess =
+    planning.called.size > bounds.calledWorkflowsMax
+      ? `the run calls more than ${bounds.calledWorkflowsMax} different workflows`
+      : planning.jobs > bounds.plannedJobsMax
+        ? `called workflows add more than ${bounds.plannedJobsMax} jobs to the run`
+        : undefined
+  if (excess !== undefined)
+    return { problems: [problemAt(positionOf(caller.workflow.file, call.ref), excess)] }
+  return { workflow: found.workflow, jobs: await planJobs(found.workflow.jobs, found, planning) }
 }
 
 /** A matrix that contains expressions is checked only when its job starts. */
-async function strategyProblems({ id, strategy }: Job): Promise<Problem[]> {
+async function strategyProblems({ strategy }: Job): Promise<Problem[]> {
   if (strategy === undefined || !isLiteral(strategy)) return []
   try {
     await readStrategy(strategy, { contexts: {} })
     return []
   } catch (error) {
     if (!(error instanceof EvaluationError)) throw error
-    return [{ ...error.problem, message: `job '${id}': ${error.problem.message}` }]
+    return [error.problem]
   }
 }
 

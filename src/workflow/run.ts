@@ -4,17 +4,20 @@ import { randomUUID } from 'node:crypto'
 import { rmSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
+import pLimit from 'p-limit'
 import { namedFileError } from '../client/files/file-error.ts'
 import type { Conclusion } from '../core/run-record.ts'
 import type { ArtifactStore } from './artifacts.ts'
 import { makeDirectories } from '../make-directories.ts'
 import { bounds } from './bounds.ts'
+import { createGroups } from './concurrency.ts'
 import { githubContext, type RunFacts } from './contexts.ts'
 import type { ArtifactEndpoint, Engine } from './engine.ts'
 import { createEmit, type JobReference, type RunSink } from './events.ts'
 import { createGlobber } from './glob.ts'
 import { readInputs, type RunInputs } from './inputs.ts'
 import type { JobResult } from './job.ts'
+import { concludeJobs } from './job-outcome.ts'
 import { createMasker } from './mask.ts'
 import { planWorkflow, type PlannedJob } from './plan.ts'
 import { killMarkedNow, type Grace, type Room } from './process.ts'
@@ -94,15 +97,8 @@ export async function runWorkflow(options: RunOptions): Promise<RunResult> {
   })
   try {
     makeDirectories(options.workDirectory)
-    const outcomes = await runJobs(
-      engine,
-      jobs,
-      options.jobsMax ?? Math.max(2, availableParallelism()),
-    )
-    const conclusion = conclude(
-      outcomes.map((outcome) => outcome.result),
-      engine.cancel.aborted,
-    )
+    const outcomes = await runJobs(engine, jobs)
+    const conclusion = concludeJobs(outcomes, engine.cancel)
     const durationMs = now() - startedAt
     engine.emit({ type: 'run-finished', conclusion, durationMs })
     broken.signal.throwIfAborted()
@@ -227,6 +223,7 @@ function createEngine(
   const payload = event === 'workflow_dispatch' ? { ...given, inputs: inputs.texts } : given
   const facts: RunFacts = { ...options.facts, event, payload }
   return {
+    caller: undefined,
     facts,
     githubOfRun: githubContext(facts, workflow.name),
     workflowName: workflow.name,
@@ -250,6 +247,8 @@ function createEngine(
       terminateMs: bounds.terminateGraceMs,
     },
     masker,
+    slots: pLimit(options.jobsMax ?? Math.max(2, availableParallelism())),
+    groups: createGroups(),
     emit: createEmit({ sinks: options.sinks ?? [], mask: masker.mask, now, broken }),
     room: options.room ?? (() => undefined),
     globber: createGlobber(),
@@ -258,10 +257,4 @@ function createEngine(
     kill:
       options.kill === undefined ? broken.signal : AbortSignal.any([options.kill, broken.signal]),
   }
-}
-
-function conclude(results: Conclusion[], cancelled: boolean): Conclusion {
-  if (results.includes('failure')) return 'failure'
-  if (cancelled || results.includes('cancelled')) return 'cancelled'
-  return results.includes('success') ? 'success' : 'skipped'
 }

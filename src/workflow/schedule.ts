@@ -1,39 +1,32 @@
 /** Runs the jobs in the order of their needs. Every job awaits the promises of the jobs it needs,
  *  so it starts in the same turn in which the last of them ends; nothing polls. */
-import pLimit, { type LimitFunction } from 'p-limit'
+import pLimit from 'p-limit'
+import { asError } from '../core/errors.ts'
 import type { Conclusion } from '../core/run-record.ts'
+import { openCall, readCallOutputs } from './call.ts'
+import { readGroup } from './concurrency.ts'
 import type { Engine } from './engine.ts'
 import type { JobReference } from './events.ts'
-import { textOf, type Json, type Scope } from './expression.ts'
+import type { Json, Scope } from './expression.ts'
 import { annotateJob, runJobInstance, type JobInstance, type JobResult } from './job.ts'
+import {
+  combineInstances,
+  concludeJobs,
+  endedAs,
+  type EndedInstance,
+  type JobOutcome,
+} from './job-outcome.ts'
 import { nameInstance, referenceOf } from './job-reference.ts'
 import type { Combination } from './matrix.ts'
-import type { PlannedJob } from './plan.ts'
+import type { PlannedJob, PlannedWorkflow } from './plan.ts'
 import { EvaluationError } from './problem.ts'
 import { readStrategy } from './strategy.ts'
-import { evaluateBoolean, evaluateCondition, evaluateTemplate } from './template.ts'
+import { evaluateBoolean, evaluateCondition } from './template.ts'
 
-/** A job with all its instances. */
-export interface JobOutcome {
-  id: string
-  /** Value of `needs.<id>.result`: a failure tolerated by `continue-on-error` counts as success. */
-  result: Conclusion
-  outputs: Record<string, string>
-  instances: JobResult[]
-  /** Results of all jobs that this one needs, directly or indirectly, by id. */
-  ancestors: Map<string, Conclusion>
-}
-
-/** Runs all jobs, at most `jobsMax` instances at a time. Outcomes are in the order of the plan. */
-export async function runJobs(
-  engine: Engine,
-  jobs: PlannedJob[],
-  jobsMax: number,
-): Promise<JobOutcome[]> {
-  const runLimit = pLimit(jobsMax)
+/** Runs all jobs of a workflow. Outcomes are in the order of the plan. */
+export async function runJobs(engine: Engine, jobs: PlannedJob[]): Promise<JobOutcome[]> {
   const outcomes = new Map<string, Promise<JobOutcome>>()
   const ids = new Set(jobs.map(({ job }) => job.id))
-  const groups = new Map<string, LimitFunction>()
   for (const planned of jobs) {
     const needs = planned.job.needs.map((need) => {
       const outcome = outcomes.get(need)
@@ -43,9 +36,7 @@ export async function runJobs(
     })
     outcomes.set(
       planned.job.id,
-      Promise.all(needs).then((needed) =>
-        runJob({ engine, planned, runLimit, ids, groups }, needed),
-      ),
+      Promise.all(needs).then((needed) => runJob({ engine, planned, ids }, needed)),
     )
   }
   const settled = await Promise.allSettled(outcomes.values())
@@ -59,18 +50,15 @@ export async function runJobs(
 interface JobSetting {
   engine: Engine
   planned: PlannedJob
-  runLimit: LimitFunction
-  /** Ids of all jobs of the run. */
+  /** Ids of all jobs of the workflow. */
   ids: ReadonlySet<string>
-  /** Changes: one limiter per concurrency group. */
-  groups: Map<string, LimitFunction>
   needs: { [key: string]: Json }
   scope: Scope
   ancestors: Map<string, Conclusion>
 }
 
 async function runJob(
-  given: Pick<JobSetting, 'engine' | 'planned' | 'runLimit' | 'ids' | 'groups'>,
+  given: Pick<JobSetting, 'engine' | 'planned' | 'ids'>,
   needed: JobOutcome[],
 ): Promise<JobOutcome> {
   const { engine, planned } = given
@@ -82,7 +70,7 @@ async function runJob(
   )
   const scope = jobExpressions(engine, needs, ancestors)
   const setting: JobSetting = { ...given, needs, scope, ancestors }
-  const reference = referenceOf(planned.job)
+  const reference = referenceOf(engine, planned.job)
   if (planned.skipReason !== undefined) {
     annotateJob(engine, reference, 'warning', `skipped: ${planned.skipReason}`)
     return finishUnstarted(setting, 'skipped')
@@ -126,28 +114,8 @@ function jobExpressions(
   }
 }
 
-/** Returns the limiter of the job's concurrency group, one job at a time; undefined without a
- *  group. Only jobs of this run are considered, and none is cancelled in favour of another. Errors:
- *  EvaluationError. */
-async function readGroup(
-  { planned, groups }: JobSetting,
-  scope: Scope,
-): Promise<LimitFunction | undefined> {
-  const template = planned.job.concurrency
-  if (template === undefined) return undefined
-  const value = await evaluateTemplate(template, scope)
-  const group =
-    value !== null && typeof value === 'object' && 'group' in value ? value.group : value
-  // Group names are case-insensitive.
-  const name = (textOf(group ?? '') ?? '').toLowerCase()
-  if (name === '') return undefined
-  const limit = groups.get(name) ?? pLimit(1)
-  groups.set(name, limit)
-  return limit
-}
-
 async function runInstances(setting: JobSetting): Promise<JobOutcome> {
-  const { engine, planned, scope, runLimit } = setting
+  const { engine, planned, scope } = setting
   const strategy = await readStrategy(planned.job.strategy, scope)
   // Fail-fast cancels the instances. So does a cancelled run, unless their condition also holds
   // then.
@@ -178,7 +146,7 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
       { suffix: entry?.suffix ?? null, index },
       expressions,
     )
-    const groupLimit = await readGroup(setting, expressions)
+    const group = await readGroup(planned.job.concurrency, expressions)
     const tolerates = await evaluateBoolean(planned.job.continueOnError, expressions)
     const instance: JobInstance = {
       planned,
@@ -189,58 +157,84 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
       expressions,
       cancel,
     }
-    const inSlot = async (): Promise<JobResult> =>
-      await runLimit(async () => {
-        if (cancel.aborted || engine.kill.aborted)
-          return unstarted(engine, reference, matrix, 'cancelled')
-        const result = await runJobInstance(engine, instance)
-        if (result.conclusion === 'failure') {
-          if (tolerates) tolerated.add(reference.key)
-          else if (strategy.failFast) failing.abort()
-        }
-        return result
-      })
+    const run = async (): Promise<EndedInstance> => {
+      if (cancel.aborted || engine.kill.aborted)
+        return endedAs(unstarted(engine, reference, matrix, 'cancelled'))
+      const ended =
+        planned.called === undefined
+          ? endedAs(await runJobInstance(engine, instance))
+          : await runCall(engine, planned.called, instance, group)
+      if (ended.result.conclusion === 'failure') {
+        if (tolerates) tolerated.add(reference.key)
+        else if (strategy.failFast) failing.abort()
+      }
+      return ended
+    }
+    // Called jobs take slots of their own.
+    const inSlot = async (): Promise<EndedInstance> =>
+      planned.called === undefined ? await engine.slots(run) : await run()
     // Take the slots of the matrix and of the group first: waiting for them must not hold a slot of
     // the run.
-    return await matrixLimit(
-      async () => await (groupLimit === undefined ? inSlot() : groupLimit(inSlot)),
-    )
+    return await matrixLimit(async () => await inGroup(engine, instance, group, inSlot))
   })
   const settled = await Promise.allSettled(runs)
   engine.cancel.removeEventListener('abort', onCancel)
-  const instances = settled.map((run) => {
+  const ended = settled.map((run) => {
     if (run.status === 'rejected') throw run.reason
     return run.value
   })
-  return outcomeOf(setting, instances, tolerated)
+  return combineInstances(setting, ended, tolerated)
 }
 
-const severity: Conclusion[] = ['skipped', 'success', 'cancelled', 'failure']
-
-function outcomeOf(
-  setting: JobSetting,
-  instances: JobResult[],
-  tolerated: ReadonlySet<string>,
-): JobOutcome {
-  const results = instances.map(({ reference, conclusion }) =>
-    tolerated.has(reference.key) ? 'success' : conclusion,
-  )
-  const result =
-    results.toSorted((a, b) => severity.indexOf(b) - severity.indexOf(a))[0] ?? 'skipped'
-  const outputs: Record<string, string> = {}
-  // When several instances set the same output, the last to finish with a value wins.
-  for (const instance of instances.toSorted((a, b) => a.finishedAt - b.finishedAt)) {
-    for (const [name, value] of Object.entries(instance.outputs)) {
-      if (value !== '' || !(name in outputs)) outputs[name] = value
-    }
+/** Runs the workflow that an instance calls. An error that prevents it fails only this instance. */
+async function runCall(
+  engine: Engine,
+  { workflow, jobs }: PlannedWorkflow,
+  instance: JobInstance,
+  group: string | undefined,
+): Promise<EndedInstance> {
+  const { reference, matrix, cancel } = instance
+  const startedAt = engine.now()
+  let instances: JobResult[] = []
+  try {
+    const inner = await openCall(engine, workflow, instance, group)
+    const outcomes = await runJobs(inner, jobs)
+    instances = outcomes.flatMap((outcome) => outcome.instances)
+    const conclusion = concludeJobs(outcomes, cancel)
+    const outputs = await readCallOutputs(inner, workflow, outcomes)
+    const finishedAt = engine.now()
+    const result = { reference, matrix, conclusion, outputs, steps: [], startedAt, finishedAt }
+    return { result, instances }
+  } catch (error) {
+    annotateJob(engine, reference, 'error', asError(error).message)
+    const result = unstarted(engine, reference, matrix, 'failure')
+    return { result, instances: [...instances, result] }
   }
-  return { id: setting.planned.job.id, result, outputs, instances, ancestors: setting.ancestors }
+}
+
+/** Runs an instance when no other job of its group runs. Cancels it when the group never becomes
+ *  free, with GitHub's message. */
+async function inGroup(
+  engine: Engine,
+  { reference, matrix }: JobInstance,
+  group: string | undefined,
+  run: () => Promise<EndedInstance>,
+): Promise<EndedInstance> {
+  if (group === undefined) return await run()
+  const { caller, groups } = engine
+  const held = caller?.groups ?? new Set()
+  if (caller === undefined || !groups.wouldDeadlock(group, held))
+    return await groups.run(group, held, run)
+  const between = `between '${caller.name}' and '${reference.name}'`
+  const message = `Canceling since a deadlock for concurrency group '${group}' was detected ${between}`
+  annotateJob(engine, reference, 'error', message)
+  return endedAs(unstarted(engine, reference, matrix, 'cancelled'))
 }
 
 function finishUnstarted(setting: JobSetting, conclusion: Conclusion): JobOutcome {
-  const reference = referenceOf(setting.planned.job)
+  const reference = referenceOf(setting.engine, setting.planned.job)
   const instance = unstarted(setting.engine, reference, null, conclusion)
-  return outcomeOf(setting, [instance], new Set())
+  return combineInstances(setting, [endedAs(instance)], new Set())
 }
 
 function unstarted(

@@ -60,17 +60,22 @@ export function readYaml(kind: FileKind, file: string, text: string): ReadFile {
   return first.context.errors.count > 0 ? first : readOnce(kind, file, text, withoutSource)
 }
 
+/** A context of the parser, which collects problems. */
+export function createContext(kind: FileKind): TemplateContext {
+  return new TemplateContext(
+    new TemplateValidationErrors(),
+    schemaOf(kind),
+    new NoOperationTraceWriter(),
+  )
+}
+
 function readOnce(
   kind: FileKind,
   file: string,
   text: string,
   adapt: (reader: YamlObjectReader) => ObjectReader,
 ): ReadFile {
-  const context = new TemplateContext(
-    new TemplateValidationErrors(),
-    schemaOf(kind),
-    new NoOperationTraceWriter(),
-  )
+  const context = createContext(kind)
   const fileId = context.getFileId(file)
   const reader = new YamlObjectReader(fileId, text)
   const [fault] = reader.errors

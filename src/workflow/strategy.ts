@@ -1,6 +1,5 @@
 /** `strategy` of a job: its combinations and how they run. */
 import { asError } from '../core/errors.ts'
-import { TemplateToken } from '@actions/workflow-parser/templates/tokens/index'
 import { bounds } from './bounds.ts'
 import { isObject, type Scope } from './expression.ts'
 import { expandMatrix, type MatrixEntry } from './matrix.ts'
@@ -44,9 +43,4 @@ export async function readStrategy(
   } catch (error) {
     throw new EvaluationError(problemAt(position, asError(error).message), { cause: error })
   }
-}
-
-/** Returns whether the template contains no expressions. */
-export function isLiteral({ token }: Template): boolean {
-  return [...TemplateToken.traverse(token)].every(([, part]) => !part.isExpression)
 }

@@ -2,10 +2,10 @@
  *  expressions, become JSON or text. A value that cannot be evaluated is an `EvaluationError`
  *  with its position. */
 import { asError } from '../core/errors.ts'
-import type {
-  BasicExpressionToken,
-  MappingToken,
+import {
   TemplateToken,
+  type BasicExpressionToken,
+  type MappingToken,
 } from '@actions/workflow-parser/templates/tokens/index'
 import {
   isBasicExpression,
@@ -110,6 +110,11 @@ export async function evaluateBoolean(
 /** Errors: EvaluationError. */
 export async function evaluateCondition(condition: Condition, scope: Scope): Promise<boolean> {
   return isTruthy(await evaluateAt(condition.expression, condition.position, scope))
+}
+
+/** Returns whether the template contains no expressions. */
+export function isLiteral({ token }: Template): boolean {
+  return [...TemplateToken.traverse(token)].every(([, part]) => !part.isExpression)
 }
 
 /** The value as written in the file, expressions included. */

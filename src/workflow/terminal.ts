@@ -62,8 +62,8 @@ function draw(drawing: Drawing, event: RunEvent): void {
       drawing.options.write(`${style(event.workflow, 'bold')} on ${event.event}\n`)
       return
     case 'job-started':
-      // A matrix is known only once its job starts.
-      drawing.severalJobs ||= event.matrix !== null
+      // Instances of a matrix and jobs of called workflows are known only once they start.
+      drawing.severalJobs ||= event.job.key !== event.job.id
       line(drawing, event.job, style(`▶ ${event.job.name}`, 'bold'))
       return
     case 'step-started':

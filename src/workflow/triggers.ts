@@ -1,4 +1,4 @@
-/** `on:` of a workflow: the events it runs on, and the inputs and secrets that two of them
+/** `on:` of a workflow: the events it runs on, and the inputs, secrets and outputs that two of them
  *  declare. */
 import type { KeyValuePair, TemplateToken } from '@actions/workflow-parser/templates/tokens/index'
 import { isMapping, isSequence } from '@actions/workflow-parser/templates/tokens/type-guards'
@@ -69,6 +69,19 @@ export function requiredSecretsOf(file: string, on: TemplateToken | undefined): 
   return declaredBy(on, 'workflow_call', 'secrets')
     .filter(({ value }) => textIn(value, 'required') === 'true')
     .map(({ key }) => ({ name: key.toString(), position: positionOf(file, key) }))
+}
+
+/** Values of the outputs of `workflow_call`, by name. */
+export function outputsOf(
+  file: string,
+  on: TemplateToken | undefined,
+): ReadonlyMap<string, Template> {
+  return new Map(
+    declaredBy(on, 'workflow_call', 'outputs').flatMap(({ key, value }) => {
+      const token = propertyOf(value, 'value')
+      return token === undefined ? [] : [[key.toString(), { token, file }]]
+    }),
+  )
 }
 
 function declaredBy(on: TemplateToken | undefined, event: string, key: string): KeyValuePair[] {

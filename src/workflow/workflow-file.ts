@@ -2,8 +2,9 @@
  *  that may contain expressions stay tokens of GitHub's parser until a job or step needs them. */
 import { convertJobs } from '@actions/workflow-parser/model/converter/jobs'
 import type {
-  Job as ParsedJob,
+  ReusableWorkflowJob,
   Step as ParsedStep,
+  WorkflowJob,
 } from '@actions/workflow-parser/model/workflow-template'
 import type { MappingToken, TemplateToken } from '@actions/workflow-parser/templates/tokens/index'
 import { isString } from '@actions/workflow-parser/templates/tokens/type-guards'
@@ -13,6 +14,7 @@ import type { Condition, Template } from './template.ts'
 import {
   eventsOf,
   inputsOf,
+  outputsOf,
   requiredSecretsOf,
   type RequiredSecret,
   type WorkflowInput,
@@ -65,8 +67,9 @@ export interface Job {
   continueOnError: Template | undefined
   concurrency: Template | undefined
   steps: Step[]
-  /** Features of this job that are not supported here: a container, service containers, another
-   *  workflow. */
+  /** The workflow that the job calls, which it does instead of running steps. */
+  call: ReusableWorkflowJob | undefined
+  /** Features of this job that are not supported here: a container, service containers. */
   unsupported: { what: string; position: Position }[]
   ignored: IgnoredKey[]
 }
@@ -86,9 +89,12 @@ export interface Workflow {
   /** Declared inputs, keyed by event. */
   inputs: ReadonlyMap<string, WorkflowInput[]>
   requiredSecrets: RequiredSecret[]
+  /** Outputs for the job that calls it, by name. */
+  outputs: ReadonlyMap<string, Template>
   env: Template | undefined
   defaults: RunDefaults
   jobs: Job[]
+  root: MappingToken
   ignored: IgnoredKey[]
 }
 
@@ -112,9 +118,11 @@ export function parseWorkflow(file: string, text: string): ParsedWorkflow {
       events: on === undefined ? [] : eventsOf(on),
       inputs: inputsOf(file, on),
       requiredSecrets: requiredSecretsOf(file, on),
+      outputs: outputsOf(file, on),
       env: template(file, read.root.find('env')),
       defaults: readDefaults(file, read.root.find('defaults')),
-      jobs: converted.map((job) => readJob(file, mappingIn(jobs, job.id.value), job as ParsedJob)),
+      jobs: converted.map((job) => readJob(file, mappingIn(jobs, job.id.value), job)),
+      root: read.root,
       ignored: ignoredIn(file, read.root, ['run-name', 'permissions', 'concurrency']),
     },
   }
@@ -136,12 +144,11 @@ function mappingIn(parent: TemplateToken, key: string): MappingToken {
   )
 }
 
-function readJob(file: string, raw: MappingToken, job: ParsedJob): Job {
+function readJob(file: string, raw: MappingToken, job: WorkflowJob): Job {
   const unsupported: Job['unsupported'] = []
   for (const [key, what] of [
     ['container', 'job containers'],
     ['services', 'service containers'],
-    ['uses', 'reusable workflows'],
     ['snapshot', 'runner image snapshots'],
   ] as const) {
     const token = raw.find(key)
@@ -168,7 +175,8 @@ function readJob(file: string, raw: MappingToken, job: ParsedJob): Job {
     timeoutMinutes: template(file, raw.find('timeout-minutes')),
     continueOnError: template(file, raw.find('continue-on-error')),
     concurrency: template(file, raw.find('concurrency')),
-    steps: readSteps(file, steps, job.steps),
+    steps: readSteps(file, steps, job.type === 'job' ? job.steps : []),
+    call: job.type === 'reusableWorkflowJob' ? job : undefined,
     unsupported,
     ignored: ignoredIn(file, raw, ['environment', 'permissions', 'cancel-timeout-minutes']),
   }

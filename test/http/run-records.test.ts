@@ -198,6 +198,10 @@ describe('the record of a run', () => {
     const run = lastRun++
     expect((await tell(run, 0, [{ type: 'rumour', at: 1 }])).status).toBe(400)
     expect((await tell(run, 0, [])).status).toBe(400)
+    for (const key of ['', '.', '..', '.a', 'a/b', 'x'.repeat(256)]) {
+      const named: RecordedEvent = { type: 'job-named', at: 1, job: { ...job, key } }
+      expect((await tell(run, 0, [named])).status).toBe(400)
+    }
     const many = Array.from({ length: limits.runEventsMax + 1 }, () => line('x'))
     expect((await tell(run, 0, many)).status).toBe(400)
     await tell(run, 0, beginning)

@@ -53,7 +53,7 @@ test('unsupported features are reported with file, line, job and step before any
   expect(messages.map((message) => message.replace('.github/workflows/', ''))).toEqual([
     "ci.yml:5:16: job 'image': trove run does not support job containers",
     "ci.yml:11:7: job 'database': trove run does not support service containers",
-    "ci.yml:15:11: job 'other': trove run does not support reusable workflows",
+    "ci.yml:15:11: job 'other': cannot call './.github/workflows/other.yml': no file .github/workflows/other.yml",
     "ci.yml:18:15: job 'picture': trove run does not support runner image snapshots",
     "ci.yml:21:9: job 'picture': trove run does not support parallel steps",
     "ci.yml:28:15: job 'build', step 'Set up': cannot run 'actions/setup-node@v4': trove run does not download actions; pass its directory with --action actions/setup-node@v4=DIR, or skip it with --skip-unknown",

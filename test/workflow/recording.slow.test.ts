@@ -172,6 +172,51 @@ test('the workflow of the original request on an npm project is listed, stored, 
   expect(await runPage(run)).toContain('<span class="badge expired">expired</span>')
 })
 
+test('jobs of a called workflow are recorded under the names of their callers, and store artifacts', async () => {
+  const place = await createPlayground()
+  await place.write(
+    '.github/workflows/called.yml',
+    `on:
+  workflow_call:
+    inputs: {name: {type: string}}
+    secrets: {token: }
+jobs:
+  build:
+    runs-on: x
+    steps:
+      - run: echo "\${{ secrets.token }}" > out.txt && echo "made by \${{ inputs.name }}"
+      - {uses: actions/upload-artifact@v4, with: {name: '\${{ inputs.name }}', path: out.txt}}
+`,
+  )
+  const { run, page, conclusion } = await runRecorded(
+    place,
+    `on: push
+jobs:
+  call:
+    strategy: {matrix: {name: [one, two]}}
+    uses: ./.github/workflows/called.yml
+    with: {name: '\${{ matrix.name }}'}
+    secrets: {token: '\${{ github.token }}'}
+  skipped: {if: false, uses: ./.github/workflows/called.yml}
+`,
+  )
+  expect(conclusion).toBe('success')
+  for (const text of ['call (one) / build', 'call (two) / build', 'made by one', 'made by two'])
+    expect(page).toContain(text)
+  const record = await asVisitor(`/api/v1/runs/${run}?project=octo/demo`)
+  expect(await record.json()).toMatchObject({
+    record: {
+      jobs: [
+        { key: 'skipped', conclusion: 'skipped' },
+        { key: 'call-1.build', id: 'build', conclusion: 'success' },
+        { key: 'call-2.build', id: 'build', conclusion: 'success' },
+      ],
+    },
+  })
+  const jobs = openDatabase().prepare('SELECT DISTINCT job FROM artifacts ORDER BY job').pluck().all()
+  expect(jobs).toEqual(['call-1.build', 'call-2.build'])
+})
+
 test('a masked secret appears in no log, on no page and nowhere in the database', async () => {
   const place = await createPlayground()
   const secret = 'hunter2-and-more'

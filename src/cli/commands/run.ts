@@ -57,7 +57,7 @@ const flags = {
   action: {
     value: 'OWNER/REPO@REF=DIR',
     repeats: true,
-    help: 'directory of an action, for any version without @REF; overrides built-in actions',
+    help: 'directory of an action, or of a repository whose workflows are called; for any version without @REF; overrides built-in actions',
   },
   'skip-unknown': {
     value: null,
@@ -119,7 +119,7 @@ async function runOrShow(
   const asked = await optionsOf(given, config, workflowFile)
   const { workflow, jobs, event } = await prepareWorkflow(asked)
   const options = { ...asked, facts: { ...asked.facts, event } }
-  await write(stderr, formatIgnored([workflow, ...jobs.map(({ job }) => job)]))
+  await write(stderr, formatIgnored({ workflow, jobs }))
   if (given['dry-run']) {
     await write(stdout, formatPlan(jobs))
     return exitStatus.ok
