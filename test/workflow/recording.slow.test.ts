@@ -213,7 +213,10 @@ jobs:
       ],
     },
   })
-  const jobs = openDatabase().prepare('SELECT DISTINCT job FROM artifacts ORDER BY job').pluck().all()
+  const jobs = openDatabase()
+    .prepare('SELECT DISTINCT job FROM artifacts ORDER BY job')
+    .pluck()
+    .all()
   expect(jobs).toEqual(['call-1.build', 'call-2.build'])
 })
 
