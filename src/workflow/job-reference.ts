@@ -10,7 +10,8 @@ import type { Job } from './workflow-file.ts'
 
 /** Reference of a job as a whole, before its name can be evaluated. */
 export function referenceOf({ caller }: Engine, { id, name }: Job): JobReference {
-  const shown = name === undefined ? id : sourceOf(name)
+  const source = name === undefined ? '' : sourceOf(name)
+  const shown = source === '' ? id : source
   return { key: keyIn(caller, id), id, name: nameIn(caller, shown) }
 }
 
@@ -40,7 +41,7 @@ export async function nameInstance(
   const text = name === undefined ? id : await evaluateText(name, scope)
   // A name without expressions is the same for all combinations, so their values are appended.
   const isShared = name === undefined || text === sourceOf(name)
-  const shown = masker.mask(isShared ? text + (suffix ?? '') : text)
+  const shown = masker.mask((text === '' ? id : text) + (isShared ? (suffix ?? '') : ''))
   return { key: keyIn(caller, key), id, name: nameIn(caller, shown) }
 }
 

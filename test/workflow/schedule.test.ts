@@ -142,3 +142,15 @@ jobs:
   expect(run.log('build (1)')).toMatch(/^build$/m)
   expect(run.log('build-1')).toMatch(/^other$/m)
 })
+
+test('a job whose name is empty is shown by its id', async () => {
+  const place = await createPlayground()
+  const run = await place.run(`
+on: push
+jobs:
+  literal: {runs-on: x, name: '', strategy: {matrix: {n: [1]}}, steps: [{run: 'true'}]}
+  evaluated: {runs-on: x, name: '\${{ vars.ABSENT }}', steps: [{run: 'true'}]}
+  skipped: {runs-on: x, if: false, name: '', steps: [{run: 'true'}]}
+`)
+  expect(Object.keys(run.conclusions)).toEqual(['literal (1)', 'evaluated', 'skipped'])
+})
