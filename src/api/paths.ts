@@ -50,13 +50,28 @@ export function runArchivePath(run: number, project: string): string {
   return `${apiRoot}/runs/${run}/archive.zip?project=${encodeURIComponent(project)}`
 }
 
-export function jobLogPath(
+/** A job of one attempt of a run, by its key. */
+interface JobPlace {
+  job: string
+  attempt: number
+}
+
+export function jobLogPath(run: number, project: string, place: JobPlace): string {
+  return jobPartPath(run, project, place, 'log')
+}
+
+export function jobSummaryPath(run: number, project: string, place: JobPlace): string {
+  return jobPartPath(run, project, place, 'summary')
+}
+
+function jobPartPath(
   run: number,
   project: string,
-  { job, attempt }: { job: string; attempt: number },
+  { job, attempt }: JobPlace,
+  part: 'log' | 'summary',
 ): string {
   const query = `project=${encodeURIComponent(project)}&attempt=${attempt}`
-  return `${apiRoot}/runs/${run}/jobs/${encodeURIComponent(job)}/log?${query}`
+  return `${apiRoot}/runs/${run}/jobs/${encodeURIComponent(job)}/${part}?${query}`
 }
 
 export function runRecordPath(project: string, run: number): string {

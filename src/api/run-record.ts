@@ -1,6 +1,7 @@
 /** The wire contract of run records: what runners report, and what the store returns. */
 import { z } from 'zod'
 import { limits } from '../core/limits.ts'
+import { formatSizeBytes } from '../core/units.ts'
 import { instant, runFacts } from './fields.ts'
 
 const milliseconds = z.int().min(0)
@@ -27,6 +28,12 @@ const kind = z.enum([
 const lastInstant = Date.parse('9999-12-31T23:59:59.999Z')
 const at = milliseconds.max(lastInstant).meta({ description: 'Milliseconds since the epoch.' })
 const step = z.strictObject({ number: number.min(1), name })
+const stepNumber = number.meta({ description: 'Number of the step; 0 for the job itself.' })
+const annotationLevel = z.enum(['error', 'warning', 'notice'])
+const message = z.string().max(limits.annotationCharactersMax)
+const file = z.string().max(limits.pathBytesMax)
+/** Of lines and columns. */
+const position = z.int().min(1)
 const ended = { conclusion, durationMs: milliseconds }
 
 const runEventSchema = z
@@ -43,10 +50,39 @@ const runEventSchema = z
       type: z.literal('line'),
       at,
       job: key,
-      step: number.meta({ description: 'Number of the step; 0 for the job itself.' }),
+      step: stepNumber,
       kind,
       text: z.string().max(limits.logLineCharactersMax),
     }),
+    z
+      .strictObject({
+        type: z.literal('annotation'),
+        at,
+        job: key,
+        step: stepNumber,
+        level: annotationLevel,
+        message,
+        title: name.optional(),
+        file: file.optional(),
+        line: position.optional(),
+        endLine: position.optional(),
+        column: position.optional(),
+        endColumn: position.optional(),
+      })
+      .meta({
+        description: `A message that is listed beside the log: at most ${limits.annotationsPerStepMax} of a level per step, ${limits.annotationsPerJobMax} per job and ${limits.annotationsPerRunMax} per run; more are ignored.`,
+      }),
+    z
+      .strictObject({
+        type: z.literal('summary'),
+        at,
+        job: key,
+        step: number.min(1),
+        text: z.string().max(limits.logLineCharactersMax),
+      })
+      .meta({
+        description: `Markdown that is appended to the summary of a step: at most ${formatSizeBytes(limits.stepSummaryBytesMax)} per step, of ${limits.summariesPerJobMax} steps per job.`,
+      }),
     z.strictObject({ type: z.literal('step-finished'), at, job: key, step, ...ended }),
     z.strictObject({ type: z.literal('job-finished'), at, job: key, ...ended }),
     z.strictObject({ type: z.literal('run-finished'), at, ...ended }),
@@ -94,6 +130,23 @@ const recordedJobSchema = z
     logLines: z.int(),
     logCut: z.boolean().meta({ description: 'True when the log was cut off at its size limit.' }),
     logUrl: z.string(),
+    summaryUrl: z
+      .string()
+      .nullable()
+      .meta({ description: 'The summaries of its steps; null if there are none.' }),
+    annotations: z.array(
+      z.object({
+        step: stepNumber,
+        level: annotationLevel,
+        message: z.string(),
+        title: z.string().nullable(),
+        file: z.string().nullable(),
+        line: position.nullable(),
+        endLine: position.nullable(),
+        column: position.nullable(),
+        endColumn: position.nullable(),
+      }),
+    ),
     steps: z.array(z.object({ number, name: z.string(), ...progress })),
   })
   .meta({ id: 'RecordedJob' })

@@ -20,7 +20,7 @@ export const runRoutes: readonly ApiRoute[] = [
     method: 'get',
     path: `${apiRoot}/runs/{run}`,
     operationId: 'readRun',
-    summary: 'A run with its jobs and steps, as far as recorded.',
+    summary: 'A run with its jobs, steps and annotations, as far as recorded.',
     query: runQuery,
     responses: { 200: json('The run.', runDetailSchema) },
   },
@@ -33,11 +33,19 @@ export const runRoutes: readonly ApiRoute[] = [
     responses: { 200: bytes('The log.', 'text/plain') },
   },
   {
+    method: 'get',
+    path: `${apiRoot}/runs/{run}/jobs/{job}/summary`,
+    operationId: 'readJobSummary',
+    summary: 'What the steps of a job wrote to GITHUB_STEP_SUMMARY, by the key of the job.',
+    query: runQuery,
+    responses: { 200: bytes('The summaries, in the order of the steps.', 'text/markdown') },
+  },
+  {
     method: 'delete',
     path: `${apiRoot}/runs/{run}/jobs/{job}`,
     operationId: 'deleteJob',
     summary:
-      'Deletes the record of a job, by its key: its steps and its log. Artifacts of the job are kept.',
+      'Deletes the record of a job, by its key: its steps, log, annotations and summary. Artifacts of the job are kept.',
     query: runQuery,
     responses: { 204: { description: 'The record is deleted.' } },
     errors: [503],
@@ -47,7 +55,7 @@ export const runRoutes: readonly ApiRoute[] = [
     path: `${apiRoot}/projects/{owner}/{repo}/runs/{run}/record`,
     operationId: 'recordRun',
     summary:
-      'Appends events of a run: jobs, steps, log lines. Events already stored are skipped, so a batch can be sent again. ' +
+      'Appends events of a run: jobs, steps, log lines, annotations, summaries. Events already stored are skipped, so a batch can be sent again. ' +
       'A run without events for an hour counts as stale; repeating `run-started` keeps it alive.',
     query: recordQuery,
     request: { json: runEventsSchema },

@@ -1,5 +1,6 @@
-/** Reports a run to the server as it goes on, so that its page shows jobs, steps and logs. Events
- *  wait in a bounded queue while one request is in flight. A failure never fails the run. */
+/** Reports a run to the server as it goes on, so that its page shows jobs, steps, logs, annotations
+ *  and summaries. Events wait in a bounded queue while one request is in flight. A failure never
+ *  fails the run. */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { runRecordPath } from '../api/paths.ts'
@@ -8,8 +9,9 @@ import { requestJson, type ServerAccess } from '../client/transport/http.ts'
 import { NetworkError } from '../client/transport/network-error.ts'
 import { retryableCodes, StoreError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import type { LogKind, RecordedEvent } from '../core/run-record.ts'
-import type { JobReference, RunEvent, RunSink, StepReference } from '../workflow/events.ts'
+import type { RecordedEvent } from '../core/run-record.ts'
+import type { RunSink } from '../workflow/events.ts'
+import { createTranslator } from './record-translation.ts'
 
 export interface RunRecorder {
   sink: RunSink
@@ -208,93 +210,4 @@ function isPassing(error: unknown): boolean {
   if (error instanceof StoreError) return retryableCodes.has(error.code)
   const isSilent = error instanceof DOMException && error.name === 'TimeoutError'
   return isSilent || error instanceof NetworkError
-}
-
-/** Translates events of the engine. Each job is named once, before any other event of it. */
-function createTranslator(push: (event: RecordedEvent) => void, isFull: () => boolean): RunSink {
-  const named = new Set<string>()
-  /** Number of dropped lines, by job. */
-  const missing = new Map<string, number>()
-
-  const name = ({ key, id, name: shown }: JobReference, at: number): void => {
-    if (named.has(key)) return
-    named.add(key)
-    push({ type: 'job-named', at, job: { key, id: shorten(id), name: shorten(shown) } })
-  }
-  const line: PushLine = ({ job, step, at }, kind, text) => {
-    const lost = missing.get(job.key) ?? 0
-    if (isFull()) {
-      missing.set(job.key, lost + 1)
-      return
-    }
-    const place = { type: 'line', at, job: job.key, step: step?.number ?? 0 } as const
-    if (lost > 0) {
-      missing.delete(job.key)
-      push({ ...place, kind: 'cut', text: `${lost} lines came too fast and were not kept.` })
-    }
-    for (let start = 0; start === 0 || start < text.length; start += limits.logLineCharactersMax) {
-      push({ ...place, kind, text: text.slice(start, start + limits.logLineCharactersMax) })
-    }
-  }
-  return (event) => {
-    if ('job' in event) name(event.job, event.at)
-    translate(event, push, line)
-  }
-}
-
-type PushLine = (
-  place: { job: JobReference; step: StepReference | null; at: number },
-  kind: LogKind,
-  text: string,
-) => void
-
-function translate(event: RunEvent, push: (event: RecordedEvent) => void, line: PushLine): void {
-  const { at } = event
-  switch (event.type) {
-    case 'run-started':
-      return push({ type: event.type, at })
-    case 'job-started':
-      return push({ type: event.type, at, job: event.job.key })
-    case 'step-started':
-      return push({ type: event.type, at, job: event.job.key, step: stepOf(event.step) })
-    case 'line':
-      return line(event, event.kind, event.text)
-    case 'group-started':
-      return line(event, 'group', event.title)
-    case 'group-finished':
-      return line(event, 'endgroup', '')
-    case 'annotation':
-      // Already shown in the log of its step.
-      return event.step === null
-        ? line(event, event.annotation.level, event.annotation.message)
-        : undefined
-    case 'summary':
-      return undefined
-    case 'step-finished': {
-      const step = stepOf(event.step)
-      return push({ type: event.type, at, job: event.job.key, step, ...ended(event) })
-    }
-    case 'job-finished':
-      return push({ type: event.type, at, job: event.job.key, ...ended(event) })
-    case 'run-finished':
-      return push({ type: event.type, at, ...ended(event) })
-  }
-}
-
-function ended({
-  conclusion,
-  durationMs,
-}: Extract<RunEvent, { type: 'run-finished' | 'job-finished' | 'step-finished' }>): {
-  conclusion: typeof conclusion
-  durationMs: number
-} {
-  return { conclusion, durationMs: Math.max(0, Math.round(durationMs)) }
-}
-
-function stepOf({ number, name }: StepReference): { number: number; name: string } {
-  return { number, name: shorten(name) }
-}
-
-function shorten(name: string): string {
-  return name.slice(0, limits.recordedNameCharactersMax)
 }

@@ -1,4 +1,5 @@
 /** Every bound in the system, with its reason. Settings may change those that `config.ts` lists. */
+import { recordLimits } from './record-limits.ts'
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -279,24 +280,5 @@ export const limits = {
   /** Artifacts of one bulk delete. */
   bulkDeleteMax: 10_000,
 
-  /** Jobs and steps recorded for one run: what a page can show. A matrix has at most 256 jobs. */
-  runRowsMax: 10_000,
-  /** Events in one request. */
-  runEventsMax: 1000,
-  /** Longer log lines are split; counted in UTF-16 units. */
-  logLineCharactersMax: 64 * KiB,
-  /** Names of jobs and steps; an unnamed script step is named after its first line. */
-  recordedNameCharactersMax: 1024,
-  /** Bytes of one job's log and of all logs of one run, before compression; a log that reaches the
-   *  bound ends with a line that says so. Enough for hours of a verbose build, while a loop that
-   *  prints costs the store no more than an artifact. */
-  jobLogBytesMax: 16 * MiB,
-  runLogBytesMax: 64 * MiB,
-  /** A log page is closed once it holds this much, which is what adding a batch of lines inflates
-   *  and deflates again. */
-  logPageBytes: 64 * KiB,
-  /** Bytes of logs that a run page shows; the rest is behind a link. */
-  shownLogBytesMax: 1 * MiB,
-  /** A run silent for this long is stale, whatever it reported. `trove run` sends heartbeats. */
-  recordSilenceMs: 60 * 60 * 1000,
+  ...recordLimits,
 } as const

@@ -1,5 +1,5 @@
-/** What a runner reports about a run in progress: its jobs, their steps, how they ended, and every
- *  line of their logs. */
+/** What a runner reports about a run in progress: its jobs, their steps, how they ended, every line
+ *  of their logs, their annotations and summaries. */
 
 /** GitHub's names. `skipped` jobs and steps never started. */
 export type Conclusion = 'success' | 'failure' | 'cancelled' | 'skipped'
@@ -33,6 +33,20 @@ export interface LogLine {
   text: string
 }
 
+export type AnnotationLevel = 'error' | 'warning' | 'notice'
+
+/** A message that is kept beside the log, with its place in a file if given. */
+export interface Annotation {
+  level: AnnotationLevel
+  message: string
+  title?: string | undefined
+  file?: string | undefined
+  line?: number | undefined
+  endLine?: number | undefined
+  column?: number | undefined
+  endColumn?: number | undefined
+}
+
 interface At {
   at: number
 }
@@ -54,6 +68,10 @@ export type RecordedEvent =
   | (At & InJob & { type: 'job-started' })
   | (At & OfStep & { type: 'step-started' })
   | (InJob & LogLine & { type: 'line' })
+  /** `step` is 0 for the job itself. */
+  | (At & InJob & Annotation & { type: 'annotation'; step: number })
+  /** Adds Markdown to the summary of a step. */
+  | (At & InJob & { type: 'summary'; step: number; text: string })
   | (Ended & OfStep & { type: 'step-finished' })
   | (Ended & InJob & { type: 'job-finished' })
   | (Ended & { type: 'run-finished' })

@@ -2,12 +2,19 @@
  *  logs. */
 import { Hono } from 'hono'
 import { type WireRunDetail, runEventsSchema } from '../api/run-record.ts'
-import { apiRoot, jobLogPath, runArchivePath, runPagePath } from '../api/paths.ts'
+import { apiRoot, jobLogPath, jobSummaryPath, runArchivePath, runPagePath } from '../api/paths.ts'
 import { recordQuery, runQuery } from '../api/queries.ts'
 import { formatLogLine } from '../browse/run-log.ts'
 import { storeError } from '../core/errors.ts'
 import { factsOf } from '../core/run.ts'
-import type { Metadata, Progress, RecordedJob, Run, RunRecord } from '../metadata/metadata.ts'
+import type {
+  Metadata,
+  Progress,
+  RecordedAnnotation,
+  RecordedJob,
+  Run,
+  RunRecord,
+} from '../metadata/metadata.ts'
 import { readableRun } from './access/access.ts'
 import { instant } from './artifact/artifact-message.ts'
 import { askedBy } from './access/actor.ts'
@@ -27,6 +34,9 @@ export function createRunRecordRoutes(context: AppContext): Hono<AppEnv> {
   )
   app.get(`${apiRoot}/runs/:run{[0-9]+}`, async (c) => await readRun(context, c))
   app.get(`${apiRoot}/runs/:run{[0-9]+}/jobs/:job/log`, async (c) => await readLog(context, c))
+  app.get(`${apiRoot}/runs/:run{[0-9]+}/jobs/:job/summary`, async (c) => {
+    return await readSummary(context, c)
+  })
   app.delete(`${apiRoot}/runs/:run{[0-9]+}/jobs/:job`, async (c) => await deleteJob(context, c))
   return app
 }
@@ -48,9 +58,11 @@ async function appendEvents(context: AppContext, c: AppRequest): Promise<Respons
 async function readRun(context: AppContext, c: AppRequest): Promise<Response> {
   const principal = await requirePrincipal(context, c)
   const run = await readableRun(context, c, principal, parseQuery(c, runQuery))
-  const record = await context.metadata.findRunRecord(run.id, context.now())
+  const { metadata } = context
+  const record = await metadata.findRunRecord(run.id, context.now())
+  const annotations = record === undefined ? [] : await metadata.listAnnotations(run.id)
   c.header('cache-control', 'private, no-cache')
-  return c.json(runMessage(run, record, publicOrigin(context, c)))
+  return c.json(runMessage(run, record, annotations, publicOrigin(context, c)))
 }
 
 /** Returns the job of the route's `{job}`. Errors: not_found. */
@@ -84,23 +96,35 @@ async function deleteJob(context: AppContext, c: AppRequest): Promise<Response> 
   return c.body(null, 204)
 }
 
-/** Sends the log as text, one stored page at a time. */
 async function readLog(context: AppContext, c: AppRequest): Promise<Response> {
+  return await sendPages(context, c, 'text/plain', logPages)
+}
+
+async function readSummary(context: AppContext, c: AppRequest): Promise<Response> {
+  return await sendPages(context, c, 'text/markdown', summaryPages)
+}
+
+type Pages = AsyncGenerator<Uint8Array, void, undefined>
+
+/** Sends text about the job of the route, one stored page at a time. */
+async function sendPages(
+  context: AppContext,
+  c: AppRequest,
+  type: string,
+  pagesOf: (metadata: Metadata, job: RecordedJob) => Pages,
+): Promise<Response> {
   const principal = await requirePrincipal(context, c)
   const run = await readableRun(context, c, principal, parseQuery(c, runQuery))
   const { job } = await readJob(context, c, run)
   const headers = {
-    'content-type': 'text/plain; charset=utf-8',
+    'content-type': `${type}; charset=utf-8`,
     'cache-control': 'private, no-cache',
   }
   const { idleMs } = context.config
-  return await sendPieces(c, logPages(context.metadata, job), { idleMs, headers })
+  return await sendPieces(c, pagesOf(context.metadata, job), { idleMs, headers })
 }
 
-async function* logPages(
-  metadata: Metadata,
-  job: RecordedJob,
-): AsyncGenerator<Uint8Array, void, undefined> {
+async function* logPages(metadata: Metadata, job: RecordedJob): Pages {
   for (let page = 0; ; page++) {
     const lines = await metadata.readLogPage(job.id, page)
     if (lines === undefined) return
@@ -108,7 +132,24 @@ async function* logPages(
   }
 }
 
-function runMessage(run: Run, record: RunRecord | undefined, origin: string): WireRunDetail {
+/** A blank line separates the summaries of steps. */
+async function* summaryPages(metadata: Metadata, job: RecordedJob): Pages {
+  let step: number | undefined
+  for (let page = 0; ; page++) {
+    const found = await metadata.readSummaryPage(job.id, page)
+    if (found === undefined) return
+    const separator = step === undefined || step === found.step ? '' : '\n\n'
+    step = found.step
+    yield Buffer.from(separator + found.text)
+  }
+}
+
+function runMessage(
+  run: Run,
+  record: RunRecord | undefined,
+  annotations: RecordedAnnotation[],
+  origin: string,
+): WireRunDetail {
   const { number, project, attempt } = run
   return {
     number,
@@ -116,7 +157,7 @@ function runMessage(run: Run, record: RunRecord | undefined, origin: string): Wi
     attempt,
     ...factsOf(run),
     createdAt: instant(run.createdAt),
-    record: record === undefined ? null : recordMessage(run, record, origin),
+    record: record === undefined ? null : recordMessage(run, record, annotations, origin),
     links: {
       html: origin + runPagePath(project, number),
       archive: origin + runArchivePath(number, project),
@@ -127,6 +168,7 @@ function runMessage(run: Run, record: RunRecord | undefined, origin: string): Wi
 function recordMessage(
   run: Run,
   record: RunRecord,
+  annotations: RecordedAnnotation[],
   origin: string,
 ): NonNullable<WireRunDetail['record']> {
   return {
@@ -140,6 +182,14 @@ function recordMessage(
       logLines: job.logLines,
       logCut: job.isLogCut,
       logUrl: origin + jobLogPath(run.number, run.project, { job: job.key, attempt: run.attempt }),
+      summaryUrl:
+        job.summaryBytes === 0
+          ? null
+          : origin +
+            jobSummaryPath(run.number, run.project, { job: job.key, attempt: run.attempt }),
+      annotations: annotations
+        .filter(({ jobId }) => jobId === job.id)
+        .map(({ jobId: _jobId, ...each }) => each),
       steps: job.steps.map((step) => ({
         number: step.number,
         name: step.name,

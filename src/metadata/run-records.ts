@@ -1,7 +1,7 @@
 /** Port: what is recorded of runs besides their artifacts, the part of `Metadata` that run pages
  *  read. The rules of metadata.ts hold here too. */
 import type { Asked } from './audit.ts'
-import type { Conclusion, LogLine, RecordedEvent } from '../core/run-record.ts'
+import type { AnnotationLevel, Conclusion, LogLine, RecordedEvent } from '../core/run-record.ts'
 
 /** The state of a job, a step or a run. All null while it has neither started nor ended. */
 export interface Progress {
@@ -30,8 +30,30 @@ export interface RecordedJob extends Progress {
   /** Size of the pages before compression. */
   logBytes: number
   isLogCut: boolean
+  /** Size of the summaries of its steps. */
+  summaryBytes: number
   /** Ordered by number. */
   steps: RecordedStep[]
+}
+
+export interface RecordedAnnotation {
+  jobId: number
+  /** 0 for the job itself. */
+  step: number
+  level: AnnotationLevel
+  message: string
+  title: string | null
+  file: string | null
+  line: number | null
+  endLine: number | null
+  column: number | null
+  endColumn: number | null
+}
+
+/** Part of the summary of a step. */
+export interface SummaryPage {
+  step: number
+  text: string
 }
 
 export interface RunProgress extends Progress {
@@ -49,7 +71,9 @@ export interface RunRecordMetadata {
    *  is the number of the first event, from 0. A `recording` that begins at 0 replaces another,
    *  which is the act that `asked` records. `isStrict`: the caller is a job, which may continue
    *  only what it began. Log lines past `limits.jobLogBytesMax` and `runLogBytesMax` are dropped
-   *  after a line that says so. At most `limits.runEventsMax` events.
+   *  after a line that says so, and so is Markdown past `limits.stepSummaryBytesMax`. Annotations
+   *  and summaries past their numbers in `limits` are ignored. At most `limits.runEventsMax`
+   *  events.
    *  Errors: forbidden (another job, or a person, began it), session_ended (another recording
    *  replaced it, or earlier events are missing), invalid_request (a job that was not announced),
    *  too_large (more than `limits.runRowsMax` jobs and steps). */
@@ -64,11 +88,17 @@ export interface RunRecordMetadata {
   listRunProgress(runIds: number[], now: number): Promise<(RunProgress & { runId: number })[]>
   /** Page `page` of a job's log, from 0: about `limits.logPageBytes`. Undefined past the end. */
   readLogPage(jobId: number, page: number): Promise<LogLine[] | undefined>
-  /** Deletes the records of all attempts of a run, in steps, logs first. A no-op when there are
-   *  none. */
+  /** All annotations of a run: those of a job in order, jobs in the order in which they were
+   *  announced. */
+  listAnnotations(runId: number): Promise<RecordedAnnotation[]>
+  /** Page `page` of the summaries of a job, from 0, in the order of steps: at most 256 KiB.
+   *  Undefined past the end. */
+  readSummaryPage(jobId: number, page: number): Promise<SummaryPage | undefined>
+  /** Deletes the records of all attempts of a run, in steps, logs and summaries first. A no-op when
+   *  there are none. */
   removeRunRecords(projectId: number, number: number, asked?: Asked): Promise<void>
-  /** Deletes one job with its steps and its log, in steps, the log first; false when there is no
-   *  such job. The job's artifacts stay. */
+  /** Deletes one job with all that was reported of it, in steps, the log first; false when there is
+   *  no such job. The job's artifacts stay. */
   removeRunJob(runId: number, key: string, asked?: Asked): Promise<boolean>
   /** Deletes at most `limit` records that have been silent since `updatedBy`; returns how many. */
   purgeRunRecords(updatedBy: number, limit: number): Promise<number>

@@ -32,6 +32,8 @@ const methods: Record<Method, true> = {
   findRunRecord: true,
   listRunProgress: true,
   readLogPage: true,
+  listAnnotations: true,
+  readSummaryPage: true,
   removeRunRecords: true,
   removeRunJob: true,
   purgeRunRecords: true,

@@ -1,6 +1,6 @@
 /** Events of a run, emitted as they happen. Sinks receive them in order: one draws them on the
  *  terminal, one records them. All text is masked before a sink sees it. */
-import type { Conclusion } from '../core/run-record.ts'
+import type { Annotation, AnnotationLevel, Conclusion } from '../core/run-record.ts'
 import type { Combination } from './matrix.ts'
 
 /** One job instance; a matrix has several with the same `id`. */
@@ -20,20 +20,6 @@ export interface StepReference {
   /** The id in the workflow, or a generated one that starts with `__`. */
   id: string
   name: string
-}
-
-export type AnnotationLevel = 'error' | 'warning' | 'notice'
-
-/** A message that is kept beside the log, with its place in a file if given. */
-export interface Annotation {
-  level: AnnotationLevel
-  message: string
-  title?: string
-  file?: string
-  line?: number
-  endLine?: number
-  column?: number
-  endColumn?: number
 }
 
 /** `command` lines come from the engine and show what the step is about to do. `debug` lines occur

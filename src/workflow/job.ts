@@ -1,11 +1,11 @@
 /** One job instance: its workspace, its steps in order, the post steps of its actions, its
  *  outputs. */
 import { asError } from '../core/errors.ts'
-import type { Conclusion } from '../core/run-record.ts'
+import type { AnnotationLevel, Conclusion } from '../core/run-record.ts'
 import { findPre } from './actions/action.ts'
 import { bounds } from './bounds.ts'
 import type { Engine, JobState, OpenLog, StepResult, StepScope } from './engine.ts'
-import type { AnnotationLevel, JobReference, StepReference } from './events.ts'
+import type { JobReference, StepReference } from './events.ts'
 import type { Json, Scope } from './expression.ts'
 import type { Combination } from './matrix.ts'
 import { describeStep, type PlannedJob, type PlannedStep } from './plan.ts'

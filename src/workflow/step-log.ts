@@ -1,12 +1,6 @@
 /** A step's log: turns lines of output into events and executes the commands among them. */
-import type {
-  Annotation,
-  AnnotationLevel,
-  Emit,
-  JobReference,
-  LineKind,
-  StepReference,
-} from './events.ts'
+import type { Annotation, AnnotationLevel } from '../core/run-record.ts'
+import type { Emit, JobReference, LineKind, StepReference } from './events.ts'
 import { parseLogCommand, type LogCommand } from './log-commands.ts'
 import type { Masker } from './mask.ts'
 

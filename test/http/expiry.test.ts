@@ -178,6 +178,7 @@ const rules: Record<string, Rule> = {
   [`GET ${api}/stats`]: { none: 'statistics; expired artifacts leave them with the next round' },
   [`GET ${api}/runs/:run{[0-9]+}`]: { none: 'jobs and steps; it lists no artifacts' },
   [`GET ${api}/runs/:run{[0-9]+}/jobs/:job/log`]: { none: 'a log' },
+  [`GET ${api}/runs/:run{[0-9]+}/jobs/:job/summary`]: { none: 'Markdown of a job' },
   [`DELETE ${api}/runs/:run{[0-9]+}/jobs/:job`]: { none: 'steps and a log' },
   // "You need not send this" must not be said for an expired tree.
   [`POST ${api}/uploads`]: {

@@ -244,7 +244,7 @@ jobs:
           printf '\${{ secrets.PASSWORD }}' | base64
           echo "::endgroup::"
           echo "::error title=\${{ secrets.PASSWORD }}::\${{ secrets.PASSWORD }} $late"
-          echo "\${{ secrets.PASSWORD }}" >> "$GITHUB_STEP_SUMMARY"
+          echo "summed-word \${{ secrets.PASSWORD }} $late" >> "$GITHUB_STEP_SUMMARY"
   broken:
     name: \${{ fromJSON('["x"]')[0] }} in vain
     needs: job
@@ -257,8 +257,11 @@ jobs:
     vars: { SHOWN: 'shown-word' },
   })
   const database = openDatabase()
-  const pages = database.prepare('SELECT bytes FROM log_pages').pluck().all() as Buffer[]
-  const logs = pages.map((bytes) => inflateRawSync(bytes).toString()).join('')
+  const textOf = (table: string): string => {
+    const pages = database.prepare(`SELECT bytes FROM ${table}`).pluck().all() as Buffer[]
+    return pages.map((bytes) => inflateRawSync(bytes).toString()).join('')
+  }
+  const [logs, summaries] = [textOf('log_pages'), textOf('summary_pages')]
   const files = await Promise.all(
     (await readdir(server.dataDir))
       .filter((name) => name.startsWith('trove.db'))
@@ -267,12 +270,14 @@ jobs:
   const detail = await server.send(`/api/v1/runs/${run}?project=octo/demo`, {
     token: await server.token({ project: 'octo/demo' }),
   })
-  const places = { page, logs, database: files.join(''), api: await detail.text() }
+  const places = { page, logs, summaries, database: files.join(''), api: await detail.text() }
   // Text that is not secret is found in the same places, which proves that the search works.
   expect(places.page).toContain('visible-word')
   expect(places.logs).toContain('visible-word')
+  expect(places.summaries).toBe('summed-word *** ***\n')
   expect(places.database).toContain('plain-word')
   expect(places.api).toContain('plain-word')
+  expect(places.api).toContain('"title":"***"')
   for (const [where, content] of Object.entries(places)) {
     for (const hidden of [secret, 'added-later-secret', btoa(secret).slice(0, -4)]) {
       expect([where, content.includes(hidden)]).toEqual([where, false])

@@ -4,34 +4,57 @@ import type { Asked } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Connection } from '../connection/connection.ts'
 
-/** Rows per step; a log page is up to 64 KiB. */
+/** Rows per step; a page of a log or a summary is up to 64 KiB. */
 const pageBatch = 5
 const stepBatch = 50
 
-/** Returns a function that deletes the record of a run. Logs are up to a thousand pages, jobs
- *  and steps up to ten thousand rows: too many for one transaction. `onStep` is called in each
- *  transaction that deletes pages. */
-export function createRecordRemoval({
-  prepare,
-  stage,
-  stageInSteps,
-}: Connection): (runId: number, onStep?: () => void) => Promise<void> {
-  const ofRun = '(SELECT id FROM run_jobs WHERE run_id = ?)'
-  const dropPages = prepare<[number, number]>(
-    `DELETE FROM log_pages WHERE (job_id, page) IN
-       (SELECT job_id, page FROM log_pages WHERE job_id IN ${ofRun} LIMIT ?)`,
-  )
-  const dropSteps = prepare<[number, number]>(
-    `DELETE FROM run_steps WHERE (job_id, number) IN
-       (SELECT job_id, number FROM run_steps WHERE job_id IN ${ofRun} LIMIT ?)`,
+/** Rows of a job, in the order in which they are deleted, and how many of them one step deletes.
+ *  `run_steps` count as rows of the record. */
+const partsOfJobs = [
+  { table: 'log_pages', key: 'job_id, page', batch: pageBatch },
+  { table: 'summary_pages', key: 'job_id, step, page', batch: pageBatch },
+  { table: 'annotations', key: 'job_id, number', batch: stepBatch },
+  { table: 'run_steps', key: 'job_id, number', batch: stepBatch },
+] as const
+
+/** Returns a function that deletes all parts of the jobs that `condition` selects by one id.
+ *  `onStep` is called in each transaction, with the number of deleted steps. */
+function createPartRemoval(
+  { prepare, stageInSteps }: Connection,
+  condition: string,
+): (id: number, onStep?: (steps: number) => void) => Promise<void> {
+  const parts = partsOfJobs.map(({ table, key, batch }) => ({
+    table,
+    batch,
+    drop: prepare<[number, number]>(
+      `DELETE FROM ${table} WHERE (${key}) IN (SELECT ${key} FROM ${table} WHERE ${condition} LIMIT ?)`,
+    ),
+  }))
+  return async (id, onStep) => {
+    for (const { table, batch, drop } of parts) {
+      await stageInSteps(() => {
+        const { changes } = drop.run(id, batch)
+        onStep?.(table === 'run_steps' ? changes : 0)
+        return changes === batch
+      })
+    }
+  }
+}
+
+/** Returns a function that deletes the record of a run. Logs and summaries are up to a thousand
+ *  pages, jobs and steps up to ten thousand rows: too many for one transaction. `onStep` is called
+ *  in each transaction but the last. */
+export function createRecordRemoval(
+  connection: Connection,
+): (runId: number, onStep?: () => void) => Promise<void> {
+  const { prepare, stage } = connection
+  const removeParts = createPartRemoval(
+    connection,
+    'job_id IN (SELECT id FROM run_jobs WHERE run_id = ?)',
   )
   const dropRecord = prepare<[number]>('DELETE FROM run_records WHERE run_id = ?')
   return async (runId, onStep) => {
-    await stageInSteps(() => {
-      onStep?.()
-      return dropPages.run(runId, pageBatch).changes === pageBatch
-    })
-    await stageInSteps(() => dropSteps.run(runId, stepBatch).changes === stepBatch)
+    await removeParts(runId, () => onStep?.())
     stage(() => dropRecord.run(runId))
   }
 }
@@ -59,25 +82,17 @@ export function createRemovalRecording(
 }
 
 /** Returns a function that deletes a job and subtracts its share of the run's limits. `onStep`
- *  is called in each transaction that deletes pages. */
-export function createJobRemoval({
-  prepare,
-  stage,
-  stageInSteps,
-}: Connection): (runId: number, key: string, onStep: () => void) => Promise<boolean> {
+ *  is called in each transaction but the last. */
+export function createJobRemoval(
+  connection: Connection,
+): (runId: number, key: string, onStep: () => void) => Promise<boolean> {
+  const { prepare, stage } = connection
   const find = prepare<[number, string], { id: number }>(
     'SELECT id FROM run_jobs WHERE run_id = ? AND key = ?',
   )
-  const dropPages = prepare<[number, number, number]>(
-    `DELETE FROM log_pages WHERE job_id = ? AND page IN
-       (SELECT page FROM log_pages WHERE job_id = ? LIMIT ?)`,
-  )
-  const dropSteps = prepare<[number, number, number]>(
-    `DELETE FROM run_steps WHERE job_id = ? AND number IN
-       (SELECT number FROM run_steps WHERE job_id = ? LIMIT ?)`,
-  )
-  const dropJob = prepare<[number], { logBytes: number }>(
-    'DELETE FROM run_jobs WHERE id = ? RETURNING log_bytes AS logBytes',
+  const removeParts = createPartRemoval(connection, 'job_id = ?')
+  const dropJob = prepare<[number], { bytes: number }>(
+    'DELETE FROM run_jobs WHERE id = ? RETURNING log_bytes + summary_bytes AS bytes',
   )
   const uncount = prepare<[number, number, number]>(
     `UPDATE run_records SET row_count = row_count - ?, log_bytes = max(0, log_bytes - ?)
@@ -86,18 +101,13 @@ export function createJobRemoval({
   return async (runId, key, onStep) => {
     const id = find.get(runId, key)?.id
     if (id === undefined) return false
-    await stageInSteps(() => {
+    await removeParts(id, (steps) => {
       onStep()
-      return dropPages.run(id, id, pageBatch).changes === pageBatch
-    })
-    await stageInSteps(() => {
-      const { changes } = dropSteps.run(id, id, stepBatch)
-      uncount.run(changes, 0, runId)
-      return changes === stepBatch
+      if (steps > 0) uncount.run(steps, 0, runId)
     })
     return stage(() => {
       const dropped = dropJob.get(id)
-      if (dropped !== undefined) uncount.run(1, dropped.logBytes, runId)
+      if (dropped !== undefined) uncount.run(1, dropped.bytes, runId)
       return dropped !== undefined
     })
   }

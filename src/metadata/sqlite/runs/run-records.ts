@@ -1,21 +1,19 @@
 /** What runners reported about their runs. A batch is one transaction; log-appender.ts stores
- *  the logs. */
-import { and, eq, getTableColumns, sql, inArray } from 'drizzle-orm'
-import { logPages, runJobs, runRecords, runSteps } from '../../../../schema/run-records.ts'
+ *  the logs, step-reports.ts annotations and summaries. */
 import { storeError, tooLarge } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
 import type { Conclusion, LogLine, RecordedEvent } from '../../../core/run-record.ts'
-import { inflateLogPage, parseLogLines } from '../../log-page.ts'
-import type { Metadata, Progress, RecordedJob, RunProgress } from '../../metadata.ts'
+import type { Metadata } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createLogAppender, type LogAppender } from './log-appender.ts'
+import { createRecordReading } from './record-reading.ts'
 import {
   createJobRemoval,
   createRecordRemoval,
   createRemovalRecording,
 } from './run-record-removal.ts'
-import { progressAt } from './silence.ts'
+import { createReportStore, type ReportStore } from './step-reports.ts'
 
 type RunRecordMethods = Pick<
   Metadata,
@@ -23,6 +21,8 @@ type RunRecordMethods = Pick<
   | 'findRunRecord'
   | 'listRunProgress'
   | 'readLogPage'
+  | 'listAnnotations'
+  | 'readSummaryPage'
   | 'removeRunRecords'
   | 'removeRunJob'
   | 'purgeRunRecords'
@@ -44,7 +44,7 @@ interface Target {
   jobs: Map<string, number>
 }
 
-type StoredEvent = Exclude<RecordedEvent, { type: 'line' }>
+type StoredEvent = Exclude<RecordedEvent, { type: 'line' | 'annotation' | 'summary' }>
 type Store = (target: Target, event: StoredEvent) => void
 
 export function createRunRecordMethods(connection: Connection, audit: AuditLog): RunRecordMethods {
@@ -72,6 +72,7 @@ export function createRunRecordMethods(connection: Connection, audit: AuditLog):
   const noting = createRemovalRecording(connection, audit)
   const store = createEventStore(connection)
   const logs = createLogAppender(connection)
+  const reports = createReportStore(connection)
   return {
     appendRunEvents: async (runId, batch, now, asked) => {
       const { recording, sequence, events, isStrict } = batch
@@ -88,7 +89,7 @@ export function createRunRecordMethods(connection: Connection, audit: AuditLog):
         const fresh = events.slice(next - sequence)
         if (fresh.length === 0) return next
         const target = { runId, rowCount: record?.rowCount ?? 0, jobs: new Map<string, number>() }
-        storeAll(target, fresh, store, logs)
+        storeAll(target, fresh, store, { logs, reports })
         advance.run(next + fresh.length, target.rowCount, now, runId)
         return next + fresh.length
       })
@@ -127,20 +128,36 @@ function nextOf(record: RecordRow | undefined, recording: string, sequence: numb
   throw storeError('session_ended', reason, { sessionId: recording })
 }
 
-/** Groups lines by job, so that each log is opened once. */
+/** Groups lines by job and Markdown by step, so that each log and summary is opened once. */
 function storeAll(
   target: Target,
   events: RecordedEvent[],
   store: EventStore,
-  logs: LogAppender,
+  { logs, reports }: { logs: LogAppender; reports: ReportStore },
 ): void {
   const lines = new Map<string, LogLine[]>()
+  const summaries = new Map<string, Map<number, string[]>>()
   for (const event of events) {
-    if (event.type !== 'line') store.event(target, event)
-    else if (lines.has(event.job)) lines.get(event.job)?.push(event)
-    else lines.set(event.job, [event])
+    if (event.type === 'line') addTo(lines, event.job, event)
+    else if (event.type === 'annotation')
+      reports.annotate(target.runId, store.jobId(target, event.job), event)
+    else if (event.type === 'summary') {
+      const ofJob = summaries.get(event.job) ?? new Map<number, string[]>()
+      addTo(ofJob, event.step, event.text)
+      summaries.set(event.job, ofJob)
+    } else store.event(target, event)
   }
   for (const [key, ofJob] of lines) logs.append(target.runId, store.jobId(target, key), ofJob)
+  for (const [key, ofJob] of summaries) {
+    for (const [step, texts] of ofJob)
+      reports.summarize(target.runId, store.jobId(target, key), { step, texts })
+  }
+}
+
+function addTo<Key, Item>(groups: Map<Key, Item[]>, key: Key, item: Item): void {
+  const group = groups.get(key)
+  if (group === undefined) groups.set(key, [item])
+  else group.push(item)
 }
 
 interface EventStore {
@@ -230,64 +247,4 @@ function countRows(target: Target, added: number): void {
   const limitValue = limits.runRowsMax
   const reason = `a run has at most ${limitValue} jobs and steps`
   throw tooLarge('jobs and steps of one run', limitValue, reason)
-}
-
-function createRecordReading({
-  orm,
-  read,
-}: Connection): Pick<Metadata, 'findRunRecord' | 'listRunProgress' | 'readLogPage'> {
-  const pageCount = sql<number>`(SELECT count(*) FROM log_pages p WHERE p.job_id = ${runJobs.id})`
-  const jobsOf = (runId: number): RecordedJob[] => {
-    const jobs = orm
-      .select({ ...getTableColumns(runJobs), logPages: pageCount })
-      .from(runJobs)
-      .where(eq(runJobs.runId, runId))
-      .orderBy(runJobs.id)
-      .all()
-    return jobs.map(({ runId: _runId, logCut: isLogCut, ...job }) => ({
-      ...job,
-      isLogCut,
-      steps: [],
-    }))
-  }
-  const stepsOf = (runId: number): (typeof runSteps.$inferSelect)[] =>
-    orm
-      .select(getTableColumns(runSteps))
-      .from(runSteps)
-      .innerJoin(runJobs, eq(runJobs.id, runSteps.jobId))
-      .where(eq(runJobs.runId, runId))
-      .orderBy(runSteps.jobId, runSteps.number)
-      .all()
-  return {
-    findRunRecord: async (runId, now) =>
-      read(() => {
-        const record = orm.select().from(runRecords).where(eq(runRecords.runId, runId)).get()
-        if (record === undefined) return undefined
-        const jobs = new Map(jobsOf(runId).map((job) => [job.id, job]))
-        for (const { jobId, ...step } of stepsOf(runId)) jobs.get(jobId)?.steps.push(step)
-        const { conclusion, startedAt, durationMs, updatedAt } = record
-        const atNow = <Known extends Progress>(each: Known): Known =>
-          progressAt(each, updatedAt, now)
-        return {
-          ...atNow({ conclusion, startedAt, durationMs }),
-          updatedAt,
-          jobs: [...jobs.values()].map((job) => ({ ...atNow(job), steps: job.steps.map(atNow) })),
-        }
-      }),
-    listRunProgress: async (runIds, now) => {
-      const { runId, conclusion, startedAt, durationMs, updatedAt } = runRecords
-      const progress = { runId, conclusion, startedAt, durationMs, updatedAt }
-      const found: (RunProgress & { runId: number })[] = orm
-        .select(progress)
-        .from(runRecords)
-        .where(inArray(runId, runIds))
-        .all()
-      return found.map((each) => progressAt(each, each.updatedAt, now))
-    },
-    readLogPage: async (jobId, page) => {
-      const place = and(eq(logPages.jobId, jobId), eq(logPages.page, page))
-      const row = orm.select().from(logPages).where(place).get()
-      return row && parseLogLines(inflateLogPage(row.bytes))
-    },
-  }
 }

@@ -1,0 +1,124 @@
+/** Stores what steps report besides their logs: annotations, and summaries in pages like those of
+ *  logs. */
+import { limits } from '../../../core/limits.ts'
+import type { Annotation } from '../../../core/run-record.ts'
+import { formatSizeBytes } from '../../../core/units.ts'
+import { deflateLogPage, inflateLogPage } from '../../log-page.ts'
+import type { Connection } from '../connection/connection.ts'
+
+/** Its methods take part in the enclosing transaction. */
+export interface ReportStore {
+  /** Ignores what exceeds the numbers in `limits`. */
+  annotate(runId: number, jobId: number, annotation: Annotation & { step: number }): void
+  /** Appends to the summary of a step. What exceeds the limits is replaced by a sentence that says
+   *  so. Ignores the summaries of further steps once `limits.summariesPerJobMax` have one. */
+  summarize(runId: number, jobId: number, summary: { step: number; texts: string[] }): void
+}
+
+/** Bytes of a step's summary, and of all logs and summaries of the run. */
+interface Size {
+  stepBytes: number
+  runBytes: number
+}
+
+interface LastPage {
+  page: number
+  textBytes: number
+  isCut: 0 | 1
+  bytes: Buffer
+}
+
+export function createReportStore(connection: Connection): ReportStore {
+  return { annotate: createAnnotate(connection), summarize: createSummarize(connection) }
+}
+
+function createAnnotate({ prepare }: Connection): ReportStore['annotate'] {
+  const count = prepare<[number, string, number], { ofJob: number; ofStep: number; last: number }>(
+    `SELECT count(*) AS ofJob, count(*) FILTER (WHERE step = ? AND level = ?) AS ofStep,
+       coalesce(max(number), 0) AS last
+     FROM annotations WHERE job_id = ?`,
+  )
+  const countRun = prepare<[number], { ofRun: number }>(
+    `SELECT count(*) AS ofRun FROM run_jobs j JOIN annotations a ON a.job_id = j.id
+     WHERE j.run_id = ?`,
+  )
+  const insert = prepare<(number | string | null)[]>(
+    `INSERT INTO annotations
+       (job_id, number, step, level, message, title, file, line, end_line, "column", end_column)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+  )
+  return (runId, jobId, { step, level, message, title, file, ...place }) => {
+    const { ofJob, ofStep, last } = count.get(step, level, jobId)!
+    if (ofStep >= limits.annotationsPerStepMax || ofJob >= limits.annotationsPerJobMax) return
+    if (countRun.get(runId)!.ofRun >= limits.annotationsPerRunMax) return
+    const { line, endLine, column, endColumn } = place
+    const where = [title, file, line, endLine, column, endColumn].map((each) => each ?? null)
+    insert.run(jobId, last + 1, step, level, message, ...where)
+  }
+}
+
+function createSummarize({ prepare }: Connection): ReportStore['summarize'] {
+  const findLast = prepare<[number, number], LastPage>(
+    `SELECT page, text_bytes AS textBytes, is_cut AS isCut, bytes FROM summary_pages
+     WHERE job_id = ? AND step = ? ORDER BY page DESC LIMIT 1`,
+  )
+  const countSteps = prepare<[number], { steps: number }>(
+    'SELECT count(DISTINCT step) AS steps FROM summary_pages WHERE job_id = ?',
+  )
+  const measure = prepare<[number, number, number], Size>(
+    `SELECT (SELECT coalesce(sum(text_bytes), 0) FROM summary_pages WHERE job_id = ? AND step = ?)
+       AS stepBytes, log_bytes AS runBytes
+     FROM run_records WHERE run_id = ?`,
+  )
+  const put = prepare<[number, number, number, number, number, Buffer]>(
+    `INSERT INTO summary_pages (job_id, step, page, text_bytes, is_cut, bytes)
+     VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
+     SET text_bytes = excluded.text_bytes, is_cut = excluded.is_cut, bytes = excluded.bytes`,
+  )
+  const countJob = prepare<[number, number]>(
+    'UPDATE run_jobs SET summary_bytes = summary_bytes + ? WHERE id = ?',
+  )
+  const countRun = prepare<[number, number]>(
+    'UPDATE run_records SET log_bytes = ? WHERE run_id = ?',
+  )
+  const putPage = (jobId: number, step: number, page: number, text: string, isCut: 0 | 1): void => {
+    put.run(jobId, step, page, Buffer.byteLength(text), isCut, deflateLogPage(text))
+  }
+  return (runId, jobId, { step, texts }) => {
+    const last = findLast.get(jobId, step)
+    if (last?.isCut === 1) return
+    if (last === undefined && countSteps.get(jobId)!.steps >= limits.summariesPerJobMax) return
+    const { stepBytes, runBytes } = measure.get(jobId, step, runId)!
+    const size = { stepBytes, runBytes }
+    const fills = last !== undefined && last.textBytes < limits.logPageBytes
+    let page = fills ? last.page : (last?.page ?? -1) + 1
+    let shown = fills ? inflateLogPage(last.bytes) : ''
+    let reason: string | undefined
+    for (const text of texts) {
+      reason = cutReason(size, Buffer.byteLength(text))
+      const added = reason === undefined ? text : `\n\n${reason}\n`
+      shown += added
+      size.stepBytes += Buffer.byteLength(added)
+      size.runBytes += Buffer.byteLength(added)
+      if (reason !== undefined) break
+      if (Buffer.byteLength(shown) < limits.logPageBytes) continue
+      putPage(jobId, step, page, shown, 0)
+      page += 1
+      shown = ''
+    }
+    if (shown !== '') putPage(jobId, step, page, shown, reason === undefined ? 0 : 1)
+    countJob.run(size.stepBytes - stepBytes, jobId)
+    countRun.run(size.runBytes, runId)
+  }
+}
+
+/** Why Markdown of that length is not kept; undefined when it is. */
+function cutReason({ stepBytes, runBytes }: Size, addedBytes: number): string | undefined {
+  if (stepBytes + addedBytes > limits.stepSummaryBytesMax) {
+    return `The summary was cut here: ${formatSizeBytes(limits.stepSummaryBytesMax)} of one step are kept.`
+  }
+  if (runBytes + addedBytes > limits.runLogBytesMax) {
+    return `The summary was cut here: ${formatSizeBytes(limits.runLogBytesMax)} of logs and summaries of one run are kept.`
+  }
+  return undefined
+}
