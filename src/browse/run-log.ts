@@ -80,7 +80,7 @@ export function groupLines(lines: LogLine[]): Map<number, LogGroup[]> {
   return bySteps
 }
 
-function plainText(text: string): string {
-  // Keeps tabs; removes whatever a terminal would interpret or not show.
+/** Keeps tabs; removes whatever a terminal would interpret or not show. */
+export function plainText(text: string): string {
   return stripVTControlCharacters(text).replaceAll(/(?!\t)\p{Cc}/gu, '')
 }

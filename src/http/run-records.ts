@@ -66,7 +66,7 @@ async function readRun(context: AppContext, c: AppRequest): Promise<Response> {
 }
 
 /** Returns the job of the route's `{job}`. Errors: not_found. */
-async function readJob(
+export async function recordedJob(
   { metadata, now }: AppContext,
   c: AppRequest,
   run: Run,
@@ -87,7 +87,7 @@ async function deleteJob(context: AppContext, c: AppRequest): Promise<Response> 
   const principal = await requirePrincipal(context, c)
   const run = await readableRun(context, c, principal, parseQuery(c, runQuery))
   await requireDeleteRun(context, principal, { project: run.project, runNumber: run.number })
-  const { record, job } = await readJob(context, c, run)
+  const { record, job } = await recordedJob(context, c, run)
   if (job.conclusion === null && record.conclusion === null) {
     const what = `job ${job.key}`
     throw storeError('busy', `${what} is still running`, { what })
@@ -115,7 +115,7 @@ async function sendPages(
 ): Promise<Response> {
   const principal = await requirePrincipal(context, c)
   const run = await readableRun(context, c, principal, parseQuery(c, runQuery))
-  const { job } = await readJob(context, c, run)
+  const { job } = await recordedJob(context, c, run)
   const headers = {
     'content-type': `${type}; charset=utf-8`,
     'cache-control': 'private, no-cache',

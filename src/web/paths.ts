@@ -1,5 +1,5 @@
 /** Addresses of pages, except those that the native API also uses (api/paths.ts). */
-import { artifactPagePath, encodePath, projectPagePath } from '../api/paths.ts'
+import { artifactPagePath, attemptPagePath, encodePath, projectPagePath } from '../api/paths.ts'
 
 /** What the address of an artifact's pages is made of. */
 export interface ArtifactPlace {
@@ -103,6 +103,14 @@ export function uploadPagePath(project: string): string {
 /** `job`: the maintenance job to show, if any. */
 export function maintenancePath(job: string = ''): string {
   return withQuery('/admin/maintenance', { job })
+}
+
+/** Page of a job, by its key: its annotations and its summary. */
+export function jobPagePath(
+  { project, number, attempt }: { project: string; number: number; attempt: number },
+  key: string,
+): string {
+  return `${attemptPagePath(project, number, attempt)}/jobs/${encodeURIComponent(key)}`
 }
 
 /** Appends the query; omits empty values. */

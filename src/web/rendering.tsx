@@ -1,5 +1,5 @@
-/** What is rendered in a thread (`renderer.ts`): everything made of the contents of files.
- *  Anybody can upload a file, and parsing or rendering it can take a second. */
+/** What is rendered in a thread (`renderer.ts`): everything made of the contents of files, and job
+ *  summaries. Anybody can upload a file, and parsing or rendering it can take a second. */
 import { html } from 'hono/html'
 import { type DiffTask, type RenderedDiff, renderDiff } from './compare/file-diff.tsx'
 import type { Html } from './parts/html.ts'
@@ -8,19 +8,25 @@ import { structuredPreview, type StructuredKind } from './preview/structured-pre
 import { zipPreview } from './preview/table-preview.tsx'
 import { textPreview } from './preview/text-preview.tsx'
 import type { ZipListing } from './preview/zip-listing.ts'
+import { type RenderedSummary, renderSummaries, type SummaryTask } from './run/summary-markup.tsx'
 
 export type PreviewTask =
   | { kind: 'members'; shown: ShownFile; listing: ZipListing }
   /** `bytes`: the beginning of the file, at most `textBytesMax`. */
   | { kind: 'text' | StructuredKind; shown: ShownFile; bytes: Uint8Array }
 
-export type RenderTask = PreviewTask | DiffTask
+export type RenderTask = PreviewTask | DiffTask | SummaryTask
 
 /** The result of a task; for a preview its markup. */
-export type Rendered<Task extends RenderTask> = Task extends DiffTask ? RenderedDiff : string
+export type Rendered<Task extends RenderTask> = Task extends DiffTask
+  ? RenderedDiff
+  : Task extends SummaryTask
+    ? RenderedSummary[]
+    : string
 
 export async function renderTask(task: RenderTask): Promise<Rendered<RenderTask>> {
   if (task.kind === 'diff') return await renderDiff(task)
+  if (task.kind === 'summaries') return await renderSummaries(task)
   return String(await html`${await previewOf(task)}`)
 }
 

@@ -224,6 +224,24 @@ async function putStates({ server }: Rig): Promise<Record<string, string>> {
     { ...line, kind: 'warning', text: 'old' },
     { ...line, kind: 'endgroup', text: '' },
     { ...line, kind: 'error', text: 'no rule' },
+    ...(['error', 'warning', 'notice'] as const).map((level) => ({
+      type: 'annotation',
+      at,
+      job: 'job',
+      step: 1,
+      level,
+      title: 'Make',
+      file: 'src/a.c',
+      line: 3,
+      message: 'no rule\nto make it',
+    })),
+    {
+      type: 'summary',
+      at,
+      job: 'job',
+      step: 1,
+      text: '# Tests\n\n| test | ms |\n|---|---|\n| `a` | 3 |\n\n- [x] done\n\n```\nlog\n```\n',
+    },
     { type: 'job-finished', at, job: 'job', conclusion: 'failure', durationMs: 9000 },
   ]
   const json = { recording: '0'.repeat(32), sequence: 0, events }
@@ -244,5 +262,6 @@ async function putStates({ server }: Rig): Promise<Record<string, string>> {
     'long names': place(6, second),
     'a choice among long names': `${place(6, second)}/changes`,
     'a recorded run': '/octo/app/actions/runs/4',
+    'a recorded job': '/octo/app/actions/runs/4/attempts/1/jobs/job',
   }
 }

@@ -77,12 +77,13 @@ async function putHostile(rig: Rig, trap: string, run: number): Promise<number> 
   return id
 }
 
-/** Records jobs, steps and log lines that contain the hostile text. */
-async function recordRun(rig: Rig, run: number): Promise<void> {
+/** Records jobs, steps, log lines, annotations and a summary that contain hostile text. */
+async function recordRun(rig: Rig, run: number, trap: string): Promise<void> {
   const at = 1000
   const job = { key: 'job', id: hostileText, name: hostileText }
   const step = { number: 1, name: hostileText }
   const line = { type: 'line', at, job: 'job', step: 1 }
+  const markdown = hostileFiles(trap).find((file) => file.name === 'README.md')?.content
   const events = [
     { type: 'run-started', at },
     { type: 'job-named', at, job },
@@ -91,6 +92,18 @@ async function recordRun(rig: Rig, run: number): Promise<void> {
     { ...line, kind: 'group', text: hostileText },
     { ...line, kind: 'output', text: `\u001b]8;;javascript:alert(1)\u0007${hostileText}` },
     { ...line, kind: 'error', text: hostileText },
+    {
+      type: 'annotation',
+      at,
+      job: 'job',
+      step: 1,
+      level: 'error',
+      line: 1,
+      message: hostileText,
+      title: hostileText,
+      file: hostileText,
+    },
+    { type: 'summary', at, job: 'job', step: 1, text: markdown },
     { type: 'job-finished', at, job: 'job', conclusion: 'failure', durationMs: 1 },
   ]
   const answer = await rig.server.send(`/api/v1/projects/octo/app/runs/${run}/record`, {
@@ -124,6 +137,7 @@ function addressesOf(first: number, second: number): string[] {
     '/octo/app/settings/audit',
     '/octo/app/upload',
     '/octo/app/actions/runs/2',
+    '/octo/app/actions/runs/2/attempts/1/jobs/job',
     artifact,
     `${artifact}/changes`,
     `${artifact}/used`,
@@ -175,7 +189,7 @@ describe.skipIf(!hasChromium).each([
     rig = await openRig(environment)
     first = await putHostile(rig, trap.url, 1)
     second = await putHostile(rig, `${trap.url}/2`, 2)
-    await recordRun(rig, 2)
+    await recordRun(rig, 2, trap.url)
     context = await rig.context()
     page = await context.newPage()
     watched = await watch(context, page, rig.server.url)

@@ -266,6 +266,9 @@ const rules: Record<string, Rule> = {
   'GET /:owner/:repo/actions/runs/:run{[0-9]+}/attempts/:attempt{[0-9]+}': {
     shown: at(`/${project}/actions/runs/1/attempts/1`),
   },
+  'GET /:owner/:repo/actions/runs/:run{[0-9]+}/attempts/:attempt{[0-9]+}/jobs/:job': {
+    none: 'annotations and the summary of a job',
+  },
   'GET /:owner/:repo/artifacts': { list: at(`/${project}/artifacts`) },
   'POST /:owner/:repo/artifacts': { none: 'changes many; below' },
   'GET /:owner/:repo/compare': { none: 'redirects to the page of the pair' },

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
 import type { AnnotationLevel, RecordedEvent } from '../../src/core/run-record.ts'
-import { parseProjectName } from '../../src/core/run.ts'
+import { noFacts, parseProjectName } from '../../src/core/run.ts'
 import type { Metadata, SummaryPage } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 
@@ -24,8 +24,7 @@ beforeEach(async () => {
     await rm(directory, { recursive: true, force: true })
   })
   const project = parseProjectName('octo/app')
-  const facts = { branch: null, sha: null, workflow: null, event: null }
-  const run = await metadata.ensureRun({ project, number: 7, attempt: 1 }, facts, 1)
+  const run = await metadata.ensureRun({ project, number: 7, attempt: 1 }, noFacts, 1)
   runId = run.id
   projectId = run.projectId
 })

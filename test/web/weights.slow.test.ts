@@ -92,6 +92,14 @@ beforeAll(async () => {
       { type: 'job-started', at, job: key },
       { type: 'step-started', at, job: key, step: { number: 1, name: words(6) } },
       ...lines(300, 8).split('\n').map(line),
+      ...Array.from({ length: 10 }, (_, step) => {
+        const annotation = { type: 'annotation', level: 'error', file: words(4), title: words(6) }
+        return { ...annotation, at, job: key, step, message: words(500) }
+      }),
+      ...Array.from({ length: 5 }, (_, step) => {
+        const text = `# ${words(6)}\n\n| a | b |\n|---|---|\n${lines(400, 6).replaceAll(' ', '|')}\n\n${words(3000)}\n`
+        return { type: 'summary', at, job: key, step: step + 1, text: text.slice(0, 30_000) }
+      }),
       { type: 'job-finished', at, job: key, conclusion: 'failure', durationMs: 1 },
     ]
   })
@@ -135,6 +143,7 @@ test('no page exceeds its weight', async () => {
     '/octo/app/settings/audit',
     '/octo/app/upload',
     '/octo/app/actions/runs/3',
+    '/octo/app/actions/runs/3/attempts/1/jobs/job-7',
     artifact,
     `${artifact}/tree/${'long/'.repeat(10)}`,
     `${artifact}/changes`,
@@ -165,6 +174,8 @@ test('no page exceeds its weight', async () => {
   // A page is not cut more than necessary.
   const log = weights[`${artifact}/blob/long-lines.log`] ?? 0
   expect(log).toBeGreaterThan(pageBytesMax / 2)
+  const job = weights['/octo/app/actions/runs/3/attempts/1/jobs/job-7'] ?? 0
+  expect(job).toBeGreaterThan(pageBytesMax / 2)
 })
 
 test('no page loads more script than its budget, including workers', async () => {

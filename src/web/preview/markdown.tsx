@@ -13,10 +13,10 @@ export interface LinkTargets {
   raw(path: string): string | undefined
 }
 
-/** Renders the blocks of a text in order; undefined if they have more than `elementsMax`
- *  elements. */
-export function markdownOf(text: string, targets: LinkTargets): Child[] | undefined {
-  const outline = { ...targets, level: 1, elements: 0 }
+/** Renders the blocks of a text in order, below a heading of level `above`; undefined if they have
+ *  more than `elementsMax` elements. */
+export function markdownOf(text: string, targets: LinkTargets, above = 1): Child[] | undefined {
+  const outline = { ...targets, above, level: above, elements: 0 }
   const children = blocks(text.split(/\r?\n/), outline, 0)
   return isFull(outline) ? undefined : children
 }
@@ -29,9 +29,11 @@ function isFull({ elements }: Outline): boolean {
   return elements > elementsMax
 }
 
-/** State of the rendering. Headings start below the page's own `h1`, and skipped levels are
- *  closed, so that the outline has no gaps. */
+/** State of the rendering. Headings start below the page's own, and skipped levels are closed, so
+ *  that the outline has no gaps. */
 interface Outline extends LinkTargets {
+  /** Level of the page's heading above the text. */
+  above: number
   /** Level of the previous heading. */
   level: number
   /** Elements created so far. */
@@ -81,7 +83,7 @@ const heading: Rule = (lines, at, targets) => {
   const [whole, marks] = /^ {0,3}(#{1,6})\s+/.exec(lines[at]!) ?? []
   if (whole === undefined || marks === undefined) return undefined
   const children = inline(withoutClosingMarks(lines[at]!.slice(whole.length)), targets)
-  const level = Math.min(6, marks.length + 1, targets.level + 1)
+  const level = Math.min(6, marks.length + targets.above, targets.level + 1)
   targets.level = level
   const Tag = `h${level}` as 'h3'
   return { children: <Tag>{children}</Tag>, next: at + 1 }

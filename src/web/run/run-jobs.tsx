@@ -13,9 +13,7 @@ import type {
 } from '../../metadata/metadata.ts'
 import { takeFitting } from '../fitting.ts'
 import type { Html } from '../parts/html.ts'
-
-/** Compressed bytes of all logs on a page, which also holds the artifacts. */
-const logsBytesMax = 12 * 1024
+import { jobPagePath } from '../paths.ts'
 
 export function RunJobs({
   run,
@@ -38,13 +36,14 @@ export function RunJobs({
   )
 }
 
-/** Returns the ends of the logs that fit on the page together, in the order of `logs`. A link
- *  leads to each whole log. */
+/** Returns the ends of the logs that fit together into that many compressed bytes, in the order of
+ *  `logs`. A link leads to each whole log. */
 export async function fittingLogs(
   logs: ReadonlyMap<string, ShownLog>,
+  bytesMax: number,
 ): Promise<Map<string, ShownLog>> {
   const fitting = new Map<string, ShownLog>()
-  let leftBytes = logsBytesMax
+  let leftBytes = bytesMax
   for (const [key, { lines, isWhole }] of logs) {
     const { count, bytes } = await takeFitting(lines.toReversed(), lineOf, leftBytes)
     leftBytes -= bytes
@@ -67,6 +66,11 @@ function Job({ run, job, log }: { run: Run; job: RecordedJob; log: ShownLog | un
         <Step step={step} groups={groups.get(step.number) ?? []} />
       ))}
       {ofJob.length > 0 && <Groups groups={ofJob} />}
+      {job.summaryBytes > 0 && (
+        <p>
+          <a href={jobPagePath(run, job.key)}>Summary of {job.name}</a>
+        </p>
+      )}
       {job.logLines > 0 && (
         <p>
           <a href={href}>Log of {job.name} as text</a>

@@ -1,5 +1,6 @@
-/** `/{o}/{r}/actions/runs/{run}`: the artifacts of a run, and below them its jobs, if a runner
- *  recorded them. Expired and deleted artifacts keep their row. */
+/** `/{o}/{r}/actions/runs/{run}`: the artifacts of a run and, if a runner recorded it, its
+ *  annotations above them, and its summaries and jobs below. Expired and deleted artifacts keep
+ *  their row. */
 import { counted, formatCount } from '../../core/units.ts'
 import { archivePath, attemptPagePath, projectPagePath, runArchivePath } from '../../api/paths.ts'
 import { isLive } from '../../core/retention.ts'
@@ -11,6 +12,7 @@ import { UploadHint } from '../parts/commands.tsx'
 import { Delta, Fact, ShortDigest, Time, SizeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { Outcome, RunJobs } from './run-jobs.tsx'
+import { Annotations, type ShownReports, Summaries } from './run-reports.tsx'
 import { ArrivalList } from './arrival-list.tsx'
 import { actionPath, blobPath, comparePath, withQuery } from '../paths.ts'
 import { Ordinal, PullRequest } from '../parts/run-facts.tsx'
@@ -33,6 +35,8 @@ export interface RunView {
   record: RunRecord | undefined
   /** By job key. */
   logs: ReadonlyMap<string, ShownLog>
+  /** Undefined if no runner recorded the run. */
+  reported: ShownReports | undefined
   mayDelete: (artifact: Artifact) => boolean
   /** Address of the next page of artifacts; null on the last page. */
   more: string | null
@@ -40,7 +44,7 @@ export interface RunView {
 }
 
 export function RunPage(view: RunView): Html {
-  const { run, artifacts, more, now, reports, record } = view
+  const { run, artifacts, more, now, reports, record, reported } = view
   const isAnyLive = artifacts.some((each) => isLive(each, now))
   return (
     <>
@@ -48,6 +52,7 @@ export function RunPage(view: RunView): Html {
       <RunFacts {...view} />
       <Untrusted run={run} />
       {reports.length > 0 && <Reports reports={reports} />}
+      {reported !== undefined && <Annotations {...reported} />}
       <Artifacts {...view} />
       <Pager next={{ href: more, label: 'More artifacts' }} />
       {isAnyLive && (
@@ -57,6 +62,7 @@ export function RunPage(view: RunView): Html {
           </a>
         </p>
       )}
+      {reported !== undefined && <Summaries run={run} reports={reported} />}
       {record !== undefined && <RunJobs {...view} record={record} />}
     </>
   )

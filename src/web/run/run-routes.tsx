@@ -4,24 +4,46 @@ import { attemptPagePath, runPagePath } from '../../api/paths.ts'
 import { mayDelete, mayReadProject, mayWriteProject, type Principal } from '../../auth/principal.ts'
 import { previousOf } from '../../browse/previous.ts'
 import { readShownLogs } from '../../browse/run-log.ts'
+import { limits } from '../../core/limits.ts'
 import { isLive, isRestorable } from '../../core/retention.ts'
 import { readableRun } from '../../http/access/access.ts'
 import { requirePrincipal } from '../../http/access/authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import { numberParameter, projectParameter } from '../../http/input.ts'
 import { isStrictFor } from '../../http/access/strict.ts'
+import { recordedJob } from '../../http/run-records.ts'
 import type { Artifact, Run } from '../../metadata/metadata.ts'
 import { DeletedNotice } from '../artifact/delete-page.tsx'
 import { pageOfQuery } from '../input.ts'
 import { crumbsOf } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { withQuery } from '../paths.ts'
+import { JobPage } from './job-page.tsx'
 import { fittingLogs } from './run-jobs.tsx'
 import { RunPage, type RunView } from './run-page.tsx'
+import { type ReportLimits, showReports } from './run-reports.tsx'
 
 const artifactsPerPage = 50
 /** How many artifacts of a run are compared with the previous run, and searched for reports. */
 const comparedMax = 20
+
+/** Compressed bytes of annotations, summaries and logs on the page of a run, which also holds the
+ *  artifacts. */
+const recordBytesMax = 12 * 1024
+const reportsOfRun: ReportLimits = {
+  annotationsBytesMax: 2.5 * 1024,
+  summariesBytesMax: 5 * 1024,
+  messageCharactersMax: 500,
+  level: 3,
+}
+/** On the page of a job, which holds nothing else. */
+const reportsOfJob: ReportLimits = {
+  annotationsBytesMax: 8 * 1024,
+  summariesBytesMax: 15 * 1024,
+  messageCharactersMax: limits.annotationCharactersMax,
+  level: 2,
+}
+
 const reportNames = [
   'index.html',
   'playwright-report/index.html',
@@ -36,6 +58,7 @@ export function createRunPages(web: Web): Hono<AppEnv> {
   app.get(`${route}/attempts/:attempt{[0-9]+}`, async (c) => {
     return await runPage(web, c, numberParameter(c, 'attempt'))
   })
+  app.get(`${route}/attempts/:attempt{[0-9]+}/jobs/:job`, async (c) => await jobPage(web, c))
   return app
 }
 
@@ -59,12 +82,20 @@ async function runPage(web: Web, c: AppRequest, attempt?: number): Promise<Respo
     return c.redirect(withQuery(path, last), 302)
   }
   const record = await context.metadata.findRunRecord(run.id, now)
+  const reported =
+    record &&
+    (await showReports(web, { run, jobs: record.jobs, signal: c.req.raw.signal }, reportsOfRun))
+  const logsBytesMax = recordBytesMax - (reported?.bytes ?? 0)
   const strict = await isStrictFor(context, principal)
   const view: RunView = {
     run,
     attemptBefore: await context.metadata.findRun(projectId, number, run.attempt - 1),
     record,
-    logs: await fittingLogs(await readShownLogs(context.metadata, record?.jobs ?? [])),
+    reported,
+    logs: await fittingLogs(
+      await readShownLogs(context.metadata, record?.jobs ?? []),
+      logsBytesMax,
+    ),
     artifacts,
     total,
     arrivals: context.arrivals.list(projectId, number),
@@ -84,6 +115,22 @@ async function runPage(web: Web, c: AppRequest, attempt?: number): Promise<Respo
         <RunPage {...view} />
       </>
     ),
+  })
+}
+
+/** Shows the annotations and the summary of one job. */
+async function jobPage(web: Web, c: AppRequest): Promise<Response> {
+  const { context } = web
+  const principal = await requirePrincipal(context, c)
+  const place = { project: projectParameter(c), attempt: numberParameter(c, 'attempt') }
+  const run = await readableRun(context, c, principal, place)
+  const { job } = await recordedJob(context, c, run)
+  const { signal } = c.req.raw
+  const reports = await showReports(web, { run, jobs: [job], signal }, reportsOfJob)
+  return await sendPage(web, c, {
+    title: `${job.name} · Run ${run.number} · ${run.project}`,
+    crumbs: crumbsOf({ project: run.project, run: run.number }),
+    body: <JobPage run={run} job={job} reports={reports} />,
   })
 }
 

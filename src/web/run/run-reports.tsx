@@ -1,0 +1,159 @@
+/** What the jobs of a recorded run report besides their logs: annotations and summaries. */
+import type { Child } from 'hono/jsx'
+import { raw } from 'hono/html'
+import { bySeverity, placeOf, readSummaries } from '../../browse/run-reports.ts'
+import { plainText } from '../../browse/run-log.ts'
+import { counted } from '../../core/units.ts'
+import type { RecordedAnnotation, RecordedJob, Run } from '../../metadata/metadata.ts'
+import { takeFitting } from '../fitting.ts'
+import type { Web } from '../page.tsx'
+import type { Html } from '../parts/html.ts'
+import { jobPagePath } from '../paths.ts'
+import { cutText } from '../preview/text.ts'
+
+/** A page shows as much of each as fits in its share of the compressed bytes. */
+export interface ReportLimits {
+  annotationsBytesMax: number
+  summariesBytesMax: number
+  messageCharactersMax: number
+  /** Level of the heading above each summary. */
+  level: number
+}
+
+export interface ShownSummary {
+  job: RecordedJob
+  markup: string
+  isWhole: boolean
+}
+
+export interface ShownReports {
+  annotations: { markup: Child; shown: number; total: number }
+  summaries: ShownSummary[]
+  /** Jobs whose summary does not fit on the page at all. */
+  left: number
+  /** Compressed size of all of it. */
+  bytes: number
+}
+
+/** Reads and renders the annotations and summaries of these jobs. Errors: busy. */
+export async function showReports(
+  { context: { metadata }, renderer }: Web,
+  { run, jobs, signal }: { run: Run; jobs: RecordedJob[]; signal: AbortSignal },
+  { annotationsBytesMax, summariesBytesMax, messageCharactersMax, level }: ReportLimits,
+): Promise<ShownReports> {
+  const byId = new Map(jobs.map((job) => [job.id, job]))
+  const annotations = (await metadata.listAnnotations(run.id)).filter((each) =>
+    byId.has(each.jobId),
+  )
+  const list = await takeFitting(
+    bySeverity(annotations),
+    (each) => (
+      <AnnotationItem annotation={each} job={byId.get(each.jobId)!} max={messageCharactersMax} />
+    ),
+    annotationsBytesMax,
+  )
+  const read = await readSummaries(metadata, jobs)
+  const found = jobs.flatMap((job) => {
+    const summary = read.get(job.key)
+    return summary === undefined ? [] : [{ job, summary }]
+  })
+  const rendered =
+    found.length === 0
+      ? []
+      : await renderer.render(async () => {
+          const texts = found.map(({ summary }) => summary.steps)
+          return { kind: 'summaries' as const, jobs: texts, level, bytesMax: summariesBytesMax }
+        }, signal)
+  const summaries = found.flatMap(({ job, summary }, index) => {
+    const { markup, isWhole } = rendered[index]!
+    return markup === '' ? [] : [{ job, markup, isWhole: isWhole && summary.isWhole }]
+  })
+  return {
+    annotations: { markup: list.markup, shown: list.count, total: annotations.length },
+    summaries,
+    left: jobs.filter((job) => job.summaryBytes > 0).length - summaries.length,
+    bytes: rendered.reduce((sum, { bytes }) => sum + bytes, list.bytes),
+  }
+}
+
+/** Nothing, if there are none. */
+export function Annotations({ annotations: { markup, shown, total } }: ShownReports): Html {
+  if (total === 0) return <></>
+  return (
+    <section aria-labelledby="annotations">
+      <h2 id="annotations">Annotations</h2>
+      <ul class="annotations">{markup}</ul>
+      {shown < total && (
+        <p class="quiet">
+          {counted(total - shown, 'more annotation')} {total - shown === 1 ? 'is' : 'are'} in the
+          logs.
+        </p>
+      )}
+    </section>
+  )
+}
+
+/** Nothing, if there are none. */
+export function Summaries({ run, reports }: { run: Run; reports: ShownReports }): Html {
+  const { summaries, left } = reports
+  if (summaries.length + left === 0) return <></>
+  return (
+    <section aria-labelledby="summaries">
+      <h2 id="summaries">Summaries</h2>
+      {summaries.map((summary) => (
+        <>
+          <h3>{summary.job.name}</h3>
+          <SummaryText {...summary} />
+          {!summary.isWhole && (
+            <p>
+              <a href={jobPagePath(run, summary.job.key)}>
+                More of the summary of {summary.job.name}
+              </a>
+            </p>
+          )}
+        </>
+      ))}
+      {left > 0 && (
+        <p class="quiet">
+          {counted(left, 'more job')} {left === 1 ? 'has a summary' : 'have summaries'}, linked in
+          the list of jobs.
+        </p>
+      )}
+    </section>
+  )
+}
+
+export function SummaryText({ markup }: Pick<ShownSummary, 'markup'>): Html {
+  return <div class="prose summary">{raw(markup)}</div>
+}
+
+function AnnotationItem({
+  annotation,
+  job,
+  max,
+}: {
+  annotation: RecordedAnnotation
+  job: RecordedJob
+  max: number
+}): Html {
+  const { level, message, title, step } = annotation
+  const place = placeOf(annotation)
+  const name = job.steps.find(({ number }) => number === step)?.name
+  return (
+    <li>
+      <span class={`badge ${level}`}>{level}</span>
+      {title !== null && title !== '' && <strong>{plainText(title)}</strong>}
+      {place !== '' && <code>{plainText(place)}</code>}
+      <span class="quiet">
+        {job.name}
+        {name === undefined ? '' : `: ${name}`}
+      </span>
+      <p>{cutText(plainMessage(message), max)}</p>
+    </li>
+  )
+}
+
+/** Keeps line breaks, which `%0A` in a log command stands for. */
+function plainMessage(message: string): string {
+  return message.split(/\r?\n/).map(plainText).join('\n')
+}

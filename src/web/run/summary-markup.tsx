@@ -1,0 +1,99 @@
+/** Renders job summaries in the rendering thread: steps write whatever they like, and Markdown of a
+ *  megabyte takes a second. */
+import { html } from 'hono/html'
+import { deflateRawSync } from 'node:zlib'
+import { renderAll } from '../fitting.ts'
+import { type LinkTargets, markdownOf } from '../preview/markdown.tsx'
+
+export interface SummaryTask {
+  kind: 'summaries'
+  /** The Markdown of the steps of each job. */
+  jobs: string[][]
+  /** Level of the heading above each summary. */
+  level: number
+  /** Compressed bytes of all summaries. */
+  bytesMax: number
+}
+
+export interface RenderedSummary {
+  /** '' if nothing fits. */
+  markup: string
+  /** Its compressed size. */
+  bytes: number
+  /** False if only the beginning is rendered. */
+  isWhole: boolean
+}
+
+/** A summary belongs to no artifact, so relative links and images lead nowhere. */
+const noTargets: LinkTargets = { page: () => undefined, raw: () => undefined }
+/** Less of a summary is not worth showing. */
+const shareBytesMin = 512
+/** Finds the lines that fit with a precision of about one percent. */
+const bisections = 7
+
+/** Each job gets an equal share of what those before it have left. */
+export async function renderSummaries({
+  jobs,
+  level,
+  bytesMax,
+}: SummaryTask): Promise<RenderedSummary[]> {
+  const rendered: RenderedSummary[] = []
+  let leftBytes = bytesMax
+  for (const [index, steps] of jobs.entries()) {
+    const share = Math.max(shareBytesMin, leftBytes / (jobs.length - index))
+    const summary = await renderSteps(steps, level, Math.min(share, leftBytes))
+    leftBytes -= summary.bytes
+    rendered.push(summary)
+  }
+  return rendered
+}
+
+/** Steps are rendered one by one, so that an unclosed block of one does not swallow the next. */
+async function renderSteps(
+  steps: string[],
+  level: number,
+  bytesMax: number,
+): Promise<RenderedSummary> {
+  let markup = ''
+  let bytes = 0
+  for (const text of steps) {
+    const part = await fittingPart(text, level, bytesMax - bytes)
+    markup += part.markup
+    bytes += part.bytes
+    if (!part.isWhole) return { markup, bytes, isWhole: false }
+  }
+  return { markup, bytes, isWhole: true }
+}
+
+type Part = Omit<RenderedSummary, 'isWhole'>
+
+async function fittingPart(
+  text: string,
+  level: number,
+  bytesMax: number,
+): Promise<RenderedSummary> {
+  const lines = text.split('\n')
+  const render = async (count: number): Promise<Part | undefined> => {
+    const part = await renderPart(lines.slice(0, count).join('\n'), level)
+    return part !== undefined && part.bytes <= bytesMax ? part : undefined
+  }
+  const whole = await render(lines.length)
+  if (whole !== undefined) return { ...whole, isWhole: true }
+  let fitting: Part = { markup: '', bytes: 0 }
+  let [low, high] = [0, lines.length]
+  for (let step = 0; step < bisections && high - low > 1; step++) {
+    const middle = Math.floor((low + high) / 2)
+    const part = await render(middle)
+    if (part === undefined) high = middle
+    else [low, fitting] = [middle, part]
+  }
+  return { ...fitting, isWhole: false }
+}
+
+/** Undefined if the text has too many elements. */
+async function renderPart(text: string, level: number): Promise<Part | undefined> {
+  const blocks = markdownOf(text, noTargets, level)
+  if (blocks === undefined) return undefined
+  const markup = String(await html`${await renderAll(blocks, (block) => block)}`)
+  return { markup, bytes: deflateRawSync(markup).length }
+}
