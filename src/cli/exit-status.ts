@@ -121,6 +121,8 @@ export function hintFor(error: unknown): string | undefined {
   if (isLocked(error)) return 'Stop the server that uses it, or wait for the command that does.'
   if (isNamed(error, 'NewerDatabaseError'))
     return 'Start that version again, or restore the backup from before the upgrade.'
+  if (isNamed(error, 'ChangedMigrationError'))
+    return 'Restore a backup made by a released version, or move the file away with its -wal and -shm files and run `trove recover --from-packs`.'
   if (isNamed(error, 'UnusableDatabaseError'))
     return 'isDamaged' in error && error.isDamaged === true
       ? 'Restore a backup, or move the file away with its -wal and -shm files and run `trove recover --from-packs`.'

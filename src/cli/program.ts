@@ -131,6 +131,7 @@ const expectedErrors: ReadonlySet<string> = new Set([
   'AnswerError',
   'DataLockedError',
   'NewerDatabaseError',
+  'ChangedMigrationError',
   'UnusableDatabaseError',
 ])
 

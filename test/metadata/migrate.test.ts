@@ -1,4 +1,5 @@
 import SqliteDatabase from 'better-sqlite3'
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
@@ -11,20 +12,30 @@ interface Journal {
   entries: { idx: number; tag: string; when: number }[]
 }
 
+function hashOf(sql: string): string {
+  return createHash('sha256').update(sql).digest('hex')
+}
+
 /** A database as left by the migrations up to this one, with these rows. */
 function databaseOf(newest: string, rows: string): string {
   const path = newPath()
   const database = new SqliteDatabase(path)
+  database.pragma('journal_mode = WAL')
   const { entries } = JSON.parse(
     readFileSync(new URL('meta/_journal.json', migrations), 'utf8'),
   ) as Journal
   const last = entries.find(({ tag }) => tag === newest)!
-  for (const { tag } of entries.slice(0, last.idx + 1))
-    database.exec(readFileSync(new URL(`${tag}.sql`, migrations), 'utf8'))
   database.exec(
-    `CREATE TABLE __drizzle_migrations (id INTEGER PRIMARY KEY, hash TEXT NOT NULL, created_at NUMERIC);
-     INSERT INTO __drizzle_migrations (hash, created_at) VALUES ('', ${last.when})`,
+    'CREATE TABLE __drizzle_migrations (id INTEGER PRIMARY KEY, hash TEXT NOT NULL, created_at NUMERIC)',
   )
+  const record = database.prepare(
+    'INSERT INTO __drizzle_migrations (hash, created_at) VALUES (?, ?)',
+  )
+  for (const { tag, when } of entries.slice(0, last.idx + 1)) {
+    const sql = readFileSync(new URL(`${tag}.sql`, migrations), 'utf8')
+    database.exec(sql)
+    record.run(hashOf(sql), when)
+  }
   database.exec(rows)
   database.close()
   return path
@@ -122,4 +133,56 @@ test('open uploads are counted, stock and native, and the count follows them fro
   await metadata.abortSession('whole body')
   await metadata.close()
   expect(await migrated(path, [openUploads])).toEqual([[1, 0]])
+})
+
+// A database whose migration differs lacks what the edit added, and would fail query by query.
+test('a database that applied another text of a migration is rejected and left unchanged', () => {
+  const path = databaseOf(
+    '0016_revoked_tokens',
+    "UPDATE __drizzle_migrations SET hash = 'another' WHERE id = 10",
+  )
+  const before = readFileSync(path)
+  expect(() => openSqliteMetadata({ path })).toThrow(
+    `${path} was written by an unreleased version of Trove with another schema and was left unchanged`,
+  )
+  expect(readFileSync(path)).toEqual(before)
+})
+
+test('a database that skipped a migration is rejected', () => {
+  const path = databaseOf('0016_revoked_tokens', 'DELETE FROM __drizzle_migrations WHERE id = 10')
+  expect(() => openSqliteMetadata({ path })).toThrow('with another schema')
+})
+
+// Every database records the hashes of what it applied, comments included. Add a file instead.
+test('migrations that databases have applied keep their text', () => {
+  const { entries } = JSON.parse(
+    readFileSync(new URL('meta/_journal.json', migrations), 'utf8'),
+  ) as Journal
+  const hashes = entries.map(({ tag }) =>
+    hashOf(readFileSync(new URL(`${tag}.sql`, migrations), 'utf8')).slice(0, 16),
+  )
+  expect(hashes).toEqual([
+    'b404b02e3f40e689',
+    'abf27674ebbc7d24',
+    '48a6ca824897bb08',
+    '0d41d3317109a0bc',
+    '6b32b01f2f6f16ad',
+    'e74f23c2c87f4d0d',
+    '889316fab1d63397',
+    '1c4211356b8c6f51',
+    '1e6f944a0f01cdc5',
+    '54e087468323f9be',
+    'e15ecd1d6996ca4b',
+    '43ba8c7270cbf91f',
+    '377e83721a9bd5be',
+    'fc00fe21070a7cb4',
+    '1ad4fa7b0b1c6f9d',
+    '2e932fc25ff251e1',
+    'cadfbd298264a3ec',
+    'fa94b64502ab5465',
+    '060e24b85b84a469',
+    '8b31768b994025e1',
+    'fa8b77dfa11b4392',
+    '82c119b7e731bf39',
+  ])
 })

@@ -98,7 +98,7 @@ const journalBytesMax = 128 * 1024 * 1024
 
 /** Opens the database at `path`, creating and migrating it where needed; several threads may do
  *  so concurrently.
- *  Errors: storage_full, UnusableDatabaseError, NewerDatabaseError. */
+ *  Errors: storage_full, UnusableDatabaseError, NewerDatabaseError, ChangedMigrationError. */
 export function openConnection(options: ConnectionOptions): Connection {
   const { path, sharedLog, now = Date.now, callCount = () => 0 } = options
   const database = reportingUnusable(path, () => openDatabase(options))

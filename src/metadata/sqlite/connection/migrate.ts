@@ -19,44 +19,61 @@ class NewerDatabaseError extends Error {
   }
 }
 
+/** A migration was edited after this database had applied it, which only unreleased versions did. */
+class ChangedMigrationError extends Error {
+  override readonly name = 'ChangedMigrationError'
+
+  constructor(path: string) {
+    super(
+      `${path} was written by an unreleased version of Trove with another schema and was left unchanged`,
+    )
+  }
+}
+
 /** A no-op when the database is up to date, which is detected without writing.
- *  Errors: NewerDatabaseError. */
+ *  Errors: NewerDatabaseError, ChangedMigrationError. */
 export function migrateDatabase(database: Database): void {
   const migrations = readMigrationFiles({ migrationsFolder })
-  const newest = Math.max(...migrations.map((migration) => migration.folderMillis))
-  if (lastApplied(database) === newest) return
+  if (isMigrated(database, migrations)) return
   database
     .transaction(() => {
       applyMissing(database, migrations)
     })
     .immediate()
-  const applied = lastApplied(database)
-  if (applied !== newest) throw new NewerDatabaseError(database.name)
 }
 
 function applyMissing(database: Database, migrations: MigrationMeta[]): void {
+  if (isMigrated(database, migrations)) return
   database.exec(
     'CREATE TABLE IF NOT EXISTS __drizzle_migrations (id INTEGER PRIMARY KEY, hash TEXT NOT NULL, created_at NUMERIC)',
   )
-  const applied = lastApplied(database)
+  const applied = appliedHashes(database)
   const record = database.prepare(
     'INSERT INTO __drizzle_migrations (hash, created_at) VALUES (?, ?)',
   )
-  for (const migration of migrations) {
-    if (migration.folderMillis <= applied) continue
+  for (const migration of migrations.slice(applied.length)) {
     for (const statement of migration.sql) database.exec(statement)
     record.run(migration.hash, migration.folderMillis)
   }
 }
 
-/** The `when` of the newest migration applied, 0 for an empty database. */
-function lastApplied(database: Database): number {
+/** Whether all migrations were applied. Errors: NewerDatabaseError, ChangedMigrationError. */
+function isMigrated(database: Database, migrations: MigrationMeta[]): boolean {
+  const applied = appliedHashes(database)
+  if (applied.length > migrations.length) throw new NewerDatabaseError(database.name)
+  if (applied.some((hash, index) => hash !== migrations[index]!.hash))
+    throw new ChangedMigrationError(database.name)
+  return applied.length === migrations.length
+}
+
+/** Hashes of the migrations applied, in order; none for an empty database. */
+function appliedHashes(database: Database): string[] {
   const exists = database
     .prepare("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '__drizzle_migrations'")
     .get()
-  if (exists === undefined) return 0
+  if (exists === undefined) return []
   return database
-    .prepare('SELECT coalesce(max(created_at), 0) FROM __drizzle_migrations')
+    .prepare('SELECT hash FROM __drizzle_migrations ORDER BY created_at')
     .pluck()
-    .get() as number
+    .all() as string[]
 }
