@@ -47,6 +47,7 @@ const boundedScans: RegExp[] = [
   /^SCAN projects USING INDEX projects_name$/,
   // Read completely at start.
   /^SCAN revoked_(tokens|projects)/,
+  /^SCAN __drizzle_migrations$/,
   // Indexes of work in progress or waiting.
   /USING (COVERING )?INDEX (manifests_staged|manifests_dying|artifacts_uncleared|runs_unsettled)/,
   /USING (COVERING )?INDEX (packs_empty|streams_damaged|blobs_damaged|artifacts_damaged|uploads_unfinished)/,

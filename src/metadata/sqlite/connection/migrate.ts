@@ -19,7 +19,7 @@ class NewerDatabaseError extends Error {
   }
 }
 
-/** A migration was edited after this database had applied it, which only unreleased versions did. */
+/** A migration was edited after this database had applied it. Only unreleased versions did so. */
 class ChangedMigrationError extends Error {
   override readonly name = 'ChangedMigrationError'
 
