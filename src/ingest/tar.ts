@@ -29,6 +29,11 @@ export async function ingestTar(
   target: TarTarget,
 ): Promise<void> {
   const parser = extract({ filenameEncoding: bytesAsText } as object)
+  // tar-stream 3.2 sets this at a long header and clears it only once it has read one that is not
+  // empty. After an empty one it would read the bytes behind the next file as the long header.
+  parser.on('entry', () => {
+    Object.assign(parser, { _longHeader: false })
+  })
   const source = compressed ? inflated(body) : body
   const feeding = feed(source, parser)
   // Handled below, whichever side fails first.
@@ -90,10 +95,9 @@ function countTrailingZeros(piece: Uint8Array, before: number): number {
 
 /** Offset in the tar at which the content of an entry ends, with its padding. */
 function endOf(header: Header): number {
-  const sizeBytes = header.type === 'directory' ? 0 : (header.size ?? 0)
   // Set by tar-stream 3.2 to where the header ends.
   const { byteOffset } = header as Header & { byteOffset: number }
-  return byteOffset + Math.ceil(sizeBytes / blockBytes) * blockBytes
+  return byteOffset + Math.ceil((header.size ?? 0) / blockBytes) * blockBytes
 }
 
 /** Requires the block of zeros that ends a tar. An archive cut between two entries, as by a `tar`
@@ -192,6 +196,7 @@ async function addEntry(
   const content = target.budget.bound(entry)
   const path = normalizeArchivePath(textOf(header, 'name'))
   const modifiedAt = secondsOf(header)
+  requireNoContent(path, header)
   if (path === '' && header.type === 'directory') return await drain(content)
   parseEntryPath(path)
   // GNU tar, "Storing Sparse Files": such an entry contains a map and the pieces between the holes.
@@ -217,6 +222,14 @@ async function addEntry(
       // tar-stream has no name for older sparse files and other rare types.
       throw unsupported(path, header.type ?? 'sparse or special file')
   }
+}
+
+/** Of a directory or link with a size, readers disagree on whether content follows: one of them
+ *  would lose entries, and tar-stream 3.2 waits forever for the content of a directory. */
+function requireNoContent(path: string, { type, size }: Header): void {
+  if (!/^(?:directory|symlink|link)$/.test(type ?? '') || (size ?? 0) === 0) return
+  const reason = `${type} ${JSON.stringify(path)} has a size`
+  throw storeError('bad_archive', `the archive is refused: ${reason}`, { reason })
 }
 
 function unsupported(path: string, kind: string): Error {
