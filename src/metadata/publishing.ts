@@ -186,6 +186,8 @@ export interface PublishingMetadata {
    *  the session's project refers to it or to a composite that contains it, or when the session
    *  already leases it (invariant 10). */
   claimReadableBlobs(sessionId: string, digests: Digest[]): Promise<KnownBlob[]>
+  /** As `claimReadableBlobs`, but only what the session already leases. */
+  claimSentBlobs(sessionId: string, digests: Digest[]): Promise<KnownBlob[]>
   /** Blobs that the caller has claimed as parts, with their joining copies, in the order asked.
    *  A part that was found damaged since then is marked so. At most 1,000.
    *  Errors: not_found. */

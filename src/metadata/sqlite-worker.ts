@@ -50,6 +50,7 @@ const methods: Record<Method, true> = {
   findSession: true,
   sessionPackBytes: true,
   claimReadableBlobs: true,
+  claimSentBlobs: true,
   readJoiningParts: true,
   readPartDigests: true,
   stageOffered: true,

@@ -122,3 +122,34 @@ describe('a caller of another project', () => {
     expect((await server.send(`/api/v1/uploads/${id}/missing`, { token: thief })).ok).toBe(false)
   })
 })
+
+describe('a job that reads only its own run', () => {
+  const own = { ...offer, project: 'octo/app', run: 2, name: 'copied' }
+  const query = `tree=${encodeURIComponent(offer.treeDigest)}&entries=1`
+  const missingOf = async (response: Response): Promise<number[]> =>
+    decodeOrdinals(new Uint8Array(await response.arrayBuffer()))
+
+  test('gets nothing of another run by its digests, and can upload the same content', async () => {
+    const token = await server.token({ scope: 'run', run: 2, job: 'build' })
+    expect((await server.send(`/api/v1/artifacts/${artifactId}`, { token })).status).toBe(404)
+    const based = { ...own, base: offer.treeDigest }
+    const opened = (await (await post('/uploads', based, token)).json()) as { id: string }
+    expect(opened).toMatchObject({ state: 'open', needs: 'manifest' })
+    const early = await post(`/uploads/${opened.id}/commit`, own, token)
+    expect(await problemOf(early)).toMatchObject({ status: 409, code: 'upload_incomplete' })
+
+    const manifest = `/uploads/${opened.id}/manifest?${query}`
+    expect(await missingOf(await post(manifest, gzipSync(text), token))).toEqual([0])
+    const again = await server.send(`/api/v1/uploads/${opened.id}/missing`, { token })
+    expect(await missingOf(again)).toEqual([0])
+    const changes = await post(`${manifest}&base=${offer.treeDigest}`, gzipSync(text), token)
+    expect(await problemOf(changes)).toMatchObject({ status: 404 })
+
+    const client = createClient({ url: server.url, token, cacheDir: null })
+    const source = { kind: 'patterns', patterns: ['.'], directory } as const
+    const { artifact } = await client.upload({ project: 'octo/app', run: 2, name: 'own', source })
+    expect(artifact).toMatchObject({ treeDigest: offer.treeDigest })
+    const repeated = await client.upload({ project: 'octo/app', run: 2, name: 'own', source })
+    expect(repeated.artifact.id).toBe(artifact.id)
+  })
+})

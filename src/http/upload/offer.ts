@@ -1,6 +1,6 @@
 /** Checks the offer of a negotiated upload before anything is sent: permission, size and name. */
 import { offerSchema } from '../../api/negotiation-messages.ts'
-import type { Principal } from '../../auth/principal.ts'
+import { mayReadProject, type Principal } from '../../auth/principal.ts'
 import { heldAsKept, heldByOtherJob } from '../../core/artifact.ts'
 import { type Digest, digestOf } from '../../core/digest.ts'
 import { storeError, tooLarge } from '../../core/errors.ts'
@@ -25,6 +25,8 @@ export interface Offered {
   /** Identifies the session, so that repeating the same command finds it again. */
   key: Digest
   timesDigest: Digest
+  /** Whether the sender may read the whole project; otherwise it must send everything. */
+  readsProject: boolean
   /** A tree that the client has cached and can send changes against. */
   base: Digest | null
 }
@@ -67,6 +69,7 @@ export async function readOffer(
     attempt,
     key: digestOf(JSON.stringify([run.id, job, name, treeDigest])),
     timesDigest: digestField(message.timesDigest, 'timesDigest'),
+    readsProject: mayReadProject(principal, project),
     base: message.base === undefined ? null : digestField(message.base, 'base'),
     artifact: {
       tree: {

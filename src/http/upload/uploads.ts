@@ -12,9 +12,10 @@ import { manifestOfferQuery, timesOfferQuery } from '../../api/queries.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import type { NegotiationAnswers, NegotiationJob } from '../../ingest/negotiated/job.ts'
+import { mayReadProject, maySendTo } from '../../auth/principal.ts'
+import type { Digest } from '../../core/digest.ts'
 import type { KnownTree, Published } from '../../metadata/metadata.ts'
 import { artifactMessage } from '../artifact/artifact-message.ts'
-import { maySendTo } from '../../auth/principal.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
 import { sendBytes } from '../body/gzip.ts'
@@ -103,9 +104,13 @@ async function handleOffer(
 ): Promise<Response> {
   const { metadata } = context
   const now = context.now()
-  const { projectId, run, base } = offered
+  const { projectId, run, base, readsProject } = offered
   const { name, tree } = offered.artifact
-  const known = await metadata.findKnownTree(projectId, tree.treeDigest, now)
+  const find = async (treeDigest: Digest | null): Promise<KnownTree | undefined> =>
+    treeDigest !== null && readsProject
+      ? await metadata.findKnownTree(projectId, treeDigest, now)
+      : undefined
+  const known = await find(tree.treeDigest)
   await requireFreeName(context, offered)
   const { sessionId } = await metadata.openOfferSession({
     projectId,
@@ -118,8 +123,8 @@ async function handleOffer(
   // what will arrive.
   context.arrivals.begin(sessionId, { projectId, run, name, totalBytes: null })
   if (known === undefined) {
-    const isBased = base !== null && (await metadata.findKnownTree(projectId, base, now))
-    return answer({ state: 'open', id: sessionId, needs: isBased ? 'changes' : 'manifest' })
+    const needs = (await find(base)) === undefined ? 'manifest' : 'changes'
+    return answer({ state: 'open', id: sessionId, needs })
   }
   const published = await commitKnown(context, sessionId, { offered, known })
   if (published === undefined) return answer({ state: 'open', id: sessionId, needs: 'times' })
@@ -184,7 +189,7 @@ async function commitOnce(
   c: AppRequest,
   { sessionId, offered }: { sessionId: string; offered: Offered },
 ): Promise<Published> {
-  const { projectId, key, artifact } = offered
+  const { projectId, key, artifact, readsProject } = offered
   try {
     const session = await context.metadata.findSession(sessionId)
     if (session === undefined) throw ended(sessionId)
@@ -192,7 +197,8 @@ async function commitOnce(
       const reason = 'offer differs from the one that began this upload'
       throw storeError('invalid_request', reason, { field: 'offer' })
     }
-    return await runStep(context, c, { step: 'commit', sessionId, projectId, ...artifact })
+    const how = { step: 'commit', sessionId, projectId, sentOnly: !readsProject } as const
+    return await runStep(context, c, { ...how, ...artifact })
   } catch (error) {
     const made = hasCode(error, 'session_ended') ? await outcomeOf(context, offered) : undefined
     if (made === undefined) throw error
@@ -213,13 +219,14 @@ function publishedMessage(
 async function sessionOf(
   context: AppContext,
   c: AppRequest,
-): Promise<{ sessionId: string; projectId: number }> {
+): Promise<{ sessionId: string; projectId: number; sentOnly: boolean }> {
   const principal = await requirePrincipal(context, c)
   const sessionId = c.req.param('id') ?? ''
   const session = await context.metadata.findSession(sessionId)
   if (session === undefined || session.offer === null) throw ended(sessionId)
-  if (!maySendTo(principal, session.project)) throw ended(sessionId)
-  return { sessionId, projectId: session.projectId }
+  const { projectId, project } = session
+  if (!maySendTo(principal, project)) throw ended(sessionId)
+  return { sessionId, projectId, sentOnly: !mayReadProject(principal, project) }
 }
 
 function ended(sessionId: string): Error {

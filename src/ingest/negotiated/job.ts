@@ -6,7 +6,12 @@ import type { ManifestSummary } from '../../core/manifest.ts'
 import type { Published, Replacement } from '../../metadata/metadata.ts'
 
 /** `manifest`, `changes`, `times`, `parts` and `blobs` have a body. */
-export type NegotiationJob =
+export type NegotiationJob = NegotiationStep & {
+  /** The caller may not read its whole project, so only what the session sent counts as known. */
+  sentOnly: boolean
+}
+
+type NegotiationStep =
   | {
       step: 'manifest'
       sessionId: string

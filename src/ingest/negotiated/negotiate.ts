@@ -11,10 +11,11 @@ import { receiveTimes } from './receive-times.ts'
 
 /** Runs one step. Errors: those of the step, and session_ended. */
 export async function negotiate(
-  ports: IngestPorts,
+  given: IngestPorts,
   job: NegotiationJob,
   source: { body?: Readable | undefined; signal?: AbortSignal | undefined },
 ): Promise<NegotiationAnswer> {
+  const ports = job.sentOnly ? knowingOnlySent(given) : given
   if (job.step === 'missing') return await findMissing(ports, job)
   if (job.step === 'commit') return await commitOffer(ports, job, source.signal)
   const { body } = source
@@ -30,5 +31,20 @@ export async function negotiate(
       return await receiveParts(ports, job, body)
     case 'blobs':
       return await receiveBlobs(ports, job, body)
+  }
+}
+
+/** Ports through which a session finds nothing that it did not send (invariant 10). */
+function knowingOnlySent(ports: IngestPorts): IngestPorts {
+  const { metadata } = ports
+  return {
+    ...ports,
+    metadata: {
+      ...metadata,
+      claimReadableBlobs: async (sessionId, digests) =>
+        await metadata.claimSentBlobs(sessionId, digests),
+      findKnownTree: async () => undefined,
+      leaseKnownTree: async () => undefined,
+    },
   }
 }

@@ -44,7 +44,7 @@ async function commitWith(
   }
   const committing = negotiate(
     { ...store.ports, packs },
-    { step: 'commit', sessionId: session.id, tree, ...session.target },
+    { step: 'commit', sessionId: session.id, sentOnly: false, tree, ...session.target },
     { signal: client.signal },
   )
   return { committing, reads: () => reads }

@@ -69,7 +69,7 @@ export function encoded(composite: Composite): Buffer {
 type StepName = NegotiationJob['step']
 type StepOf<Name extends StepName> = { step: Name } & Omit<
   Extract<NegotiationJob, { step: Name }>,
-  'sessionId' | 'step'
+  'sessionId' | 'step' | 'sentOnly'
 >
 
 export interface Session {
@@ -103,7 +103,7 @@ export async function openSession(store: TestStore, project: string): Promise<Se
     id: sessionId,
     projectId: run.projectId,
     step: async (job, body) =>
-      (await negotiate(store.ports, { ...job, sessionId } as NegotiationJob, {
+      (await negotiate(store.ports, { ...job, sessionId, sentOnly: false } as NegotiationJob, {
         body: body && Readable.from([body], { objectMode: false }),
       })) as never,
     offer: async (files) => {

@@ -88,6 +88,8 @@ export function offersContract(store: Store): void {
     await addContents(store(), second, ['sent by another session'])
     await addContents(store(), sessionId, ['sent'])
     const wanted = digestsOf('mine', 'theirs', 'both', 'sent', 'sent by another session', 'nobody')
+    const sent = await store().claimSentBlobs(sessionId, wanted)
+    expect(sent.map(({ digest }) => digest)).toEqual(digestsOf('sent'))
     const known = await store().claimReadableBlobs(sessionId, wanted)
     expect(new Set(known.map(({ digest }) => digest))).toEqual(
       new Set(digestsOf('mine', 'both', 'sent')),

@@ -11,7 +11,7 @@ import {
 } from '../../../core/digest.ts'
 import { storeError } from '../../../core/errors.ts'
 import type { ProjectName } from '../../../core/run.ts'
-import type { KnownTree, Metadata } from '../../metadata.ts'
+import type { KnownBlob, KnownTree, Metadata } from '../../metadata.ts'
 import { codecs } from '../connection/codecs.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createPages } from '../trees/manifest-source.ts'
@@ -29,6 +29,7 @@ import {
 
 type SessionMethods = Pick<Metadata, 'openOfferSession' | 'findSession' | 'sessionPackBytes'>
 type OfferedMethods = Pick<Metadata, 'stageOffered' | 'readOffered' | 'dropOffered'>
+type ClaimMethods = Pick<Metadata, 'claimReadableBlobs' | 'claimSentBlobs'>
 type PartMethods = Pick<Metadata, 'readJoiningParts' | 'readPartDigests'>
 type TreeMethods = Pick<
   Metadata,
@@ -38,11 +39,7 @@ type TreeMethods = Pick<
 export function createOfferMethods(
   connection: Connection,
   checkOpen: OpenUploadsCheck,
-): SessionMethods &
-  OfferedMethods &
-  PartMethods &
-  TreeMethods &
-  Pick<Metadata, 'claimReadableBlobs'> {
+): SessionMethods & OfferedMethods & PartMethods & TreeMethods & ClaimMethods {
   return {
     ...createOfferSessions(connection, checkOpen),
     ...createReadableClaiming(connection),
@@ -99,7 +96,10 @@ function createOfferSessions(connection: Connection, checkOpen: OpenUploadsCheck
   }
 }
 
-function createReadableClaiming(connection: Connection): Pick<Metadata, 'claimReadableBlobs'> {
+/** Matches no project. */
+const noProject = 0
+
+function createReadableClaiming(connection: Connection): ClaimMethods {
   const { stage } = connection
   const findSession = createSessionFinder(connection)
   const lease = createLeaser(connection)
@@ -116,17 +116,22 @@ function createReadableClaiming(connection: Connection): Pick<Metadata, 'claimRe
          CROSS JOIN "references" r ON r.blob_id = c.composite_id AND r.project_id = ?
          WHERE c.part_id = b.id))`,
   )
+  const claim = ({ id }: SessionRow, projectId: number, digests: Digest[]): KnownBlob[] => {
+    const rows = readable(JSON.stringify(digests), projectId, id, projectId)
+    lease(
+      id,
+      rows.map(([blobId]) => blobId),
+    )
+    return rows.map(toKnownBlob)
+  }
   return {
     claimReadableBlobs: async (name, digests) =>
       stage(() => {
-        const { id, projectId }: SessionRow = findSession(name)
-        const rows = readable(JSON.stringify(digests), projectId, id, projectId)
-        lease(
-          id,
-          rows.map(([blobId]) => blobId),
-        )
-        return rows.map(toKnownBlob)
+        const session: SessionRow = findSession(name)
+        return claim(session, session.projectId, digests)
       }),
+    claimSentBlobs: async (name, digests) =>
+      stage(() => claim(findSession(name), noProject, digests)),
   }
 }
 
