@@ -59,7 +59,7 @@ export function heldAsKept({ id }: { id: number }): Error {
 export function parseArtifactName(name: string): ArtifactName {
   const fault = artifactNameFault(name)
   if (fault !== undefined) {
-    throw storeError('invalid_name', `artifact name ${JSON.stringify(name)} is refused: ${fault}`, {
+    throw storeError('invalid_name', `invalid artifact name ${JSON.stringify(name)}: ${fault}`, {
       name,
       reason: fault,
     })

@@ -56,7 +56,7 @@ export function parseEntryPath(path: string): EntryPath {
 }
 
 export function unsafePath(path: string, reason: string): Error {
-  const message = `path ${JSON.stringify(path)} is refused: ${reason}`
+  const message = `invalid path ${JSON.stringify(path)}: ${reason}`
   return storeError('unsafe_path', message, { path, reason })
 }
 

@@ -6,7 +6,7 @@ import { formatPeriod, formatSizeBytes } from './units.ts'
 
 /** What keeps an artifact from expiring; null when nothing does. */
 export function whyKept({ pinned, keptLatest }: Omit<Ending, 'expiresAt'>): string | null {
-  if (pinned) return 'kept until it is released'
+  if (pinned) return 'kept until someone stops keeping it'
   return keptLatest ? 'kept until its branch has a newer one' : null
 }
 

@@ -72,7 +72,7 @@ function tooLong(): Error {
 }
 
 function refuse(pattern: string, reason: string): Error {
-  const message = `path pattern ${JSON.stringify(pattern)} is refused: ${reason}`
+  const message = `invalid path pattern ${JSON.stringify(pattern)}: ${reason}`
   return storeError('invalid_request', message, { field: 'path' })
 }
 

@@ -104,7 +104,7 @@ export function isSameProject(a: ProjectName, b: ProjectName): boolean {
 export function parseProjectName(text: string): ProjectName {
   const reason = projectFault(text)
   if (reason === undefined) return text as ProjectName
-  throw refusedProject(text, reason)
+  throw invalidProject(text, reason)
 }
 
 function projectFault(text: string): string | undefined {
@@ -122,8 +122,8 @@ function projectFault(text: string): string | undefined {
   return 'a project is OWNER/REPO or GROUP/SUBGROUP/REPO, each made of letters, digits, "_", "." and "-"'
 }
 
-function refusedProject(text: string, reason: string): Error {
-  const message = `project ${JSON.stringify(text)} is refused: ${reason}`
+function invalidProject(text: string, reason: string): Error {
+  const message = `invalid project ${JSON.stringify(text)}: ${reason}`
   return storeError('invalid_name', message, { name: text, reason })
 }
 
@@ -145,7 +145,7 @@ export function parseProjectPath(owner: string, repo: string): ProjectName {
   const segments = `${owner}/${repo}`
   if (owner.includes('/') || repo.includes('/')) {
     const reason = `URLs write "~" for the slashes of an owner: ${formatProjectPath(segments)}`
-    throw refusedProject(segments, reason)
+    throw invalidProject(segments, reason)
   }
   return parseProjectName(`${owner.replaceAll(addressSlash, '/')}/${repo}`)
 }

@@ -107,7 +107,7 @@ function endOf(header: Header): number {
 function requireEndMark({ bytes, trailingZeros }: Fed, entriesEnd: number): void {
   if (trailingZeros === blockBytes && bytes >= entriesEnd + blockBytes) return
   const reason = 'it is truncated: the blocks of zeros that end a tar are missing'
-  throw storeError('bad_archive', `the archive is refused: ${reason}`, { reason })
+  throw storeError('bad_archive', `the archive is rejected: ${reason}`, { reason })
 }
 
 /** Resolves when the parser accepts more, or is destroyed. */
@@ -282,7 +282,7 @@ function asArchiveError(error: unknown): unknown {
       : error.message
   return storeError(
     'bad_archive',
-    `the archive is refused: ${reason}`,
+    `the archive is rejected: ${reason}`,
     { reason },
     { cause: error },
   )

@@ -74,7 +74,7 @@ async function findEnd(
   reader: StagedReader,
 ): Promise<{ count: number; start: number; end: number }> {
   const cut = (reason: string): Error =>
-    storeError('bad_archive', `the zip is refused: ${reason} (${reader.sizeBytes} bytes)`, {
+    storeError('bad_archive', `the zip is rejected: ${reason} (${reader.sizeBytes} bytes)`, {
       reason,
     })
   const tailBytes = Math.min(reader.sizeBytes, zipTailBytesMax)

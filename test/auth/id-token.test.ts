@@ -68,7 +68,9 @@ describe('the claims of GitHub', () => {
     { repository: 'octo' },
     { repository: 'octo/a b' },
   ])('with %j are rejected', (claims) => {
-    expect(() => grantOf({ ...gitHubClaims, ...claims }, 'build')).toThrow(/must be|is refused/)
+    expect(() => grantOf({ ...gitHubClaims, ...claims }, 'build')).toThrow(
+      /must be|invalid project/,
+    )
   })
 })
 

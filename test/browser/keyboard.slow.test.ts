@@ -119,7 +119,7 @@ describe.skipIf(!hasChromium)('with the keyboard only', () => {
     await page.goto(artifact())
     await tabTo(/^Keep$/)
     await press('Enter')
-    await page.getByText('Kept until it is released.').waitFor()
+    await page.getByText('Kept until someone stops keeping it.').waitFor()
     await tabTo(/^Stop keeping$/)
     await press('Space')
     await page.getByRole('button', { name: 'Keep', exact: true }).waitFor()

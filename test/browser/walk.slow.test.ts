@@ -148,7 +148,7 @@ describe.skipIf(!hasChromium)('a visitor', () => {
   test('keeps an artifact and stops keeping it', async () => {
     await page.goto(artifact())
     await page.getByRole('button', { name: 'Keep' }).click()
-    await page.getByText('Kept until it is released.').waitFor()
+    await page.getByText('Kept until someone stops keeping it.').waitFor()
     await page.getByRole('button', { name: 'Stop keeping' }).click()
     await page.getByText('Expires').first().waitFor()
     expect(await page.getByRole('button', { name: 'Keep', exact: true }).count()).toBe(1)

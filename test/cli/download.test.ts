@@ -234,7 +234,7 @@ describe('trove download --pattern', () => {
       lying.close()
     })
     const TROVE_URL = `http://127.0.0.1:${(lying.address() as AddressInfo).port}`
-    const stderr = expect.stringContaining('artifact name ".." is refused') as string
+    const stderr = expect.stringContaining('invalid artifact name ".."') as string
     for (const words of [
       ['--run', '1', '--pattern', '*', 'l'],
       ['id:1', '--format', 'zip'],

@@ -186,7 +186,7 @@ describe('trove keep', () => {
   test('outlasts every retention until the artifact is released', async () => {
     const run = await putArtifact()
     expect((await trove('keep', `${run}/build`)).stderr).toMatch(
-      /^id:\d+ build is kept until it is released\n$/,
+      /^id:\d+ build is kept until someone stops keeping it\n$/,
     )
     server.clock.now += 1000 * 86_400_000
     const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }

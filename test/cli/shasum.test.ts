@@ -163,7 +163,7 @@ test('a misbehaving server cannot inject lines or paths outside the directory', 
       {
         status: 1,
         text: '',
-        stderr: expect.stringContaining('is refused'),
+        stderr: expect.stringContaining('invalid path'),
       },
     )
   }

@@ -101,7 +101,7 @@ describe('trove why', () => {
     await server.put('45/build?branch=kept')
     expect((await linesOf('45/build')).at(-2)).toBe('It is kept until its branch has a newer one.')
     await server.send(`/api/v1/artifacts/${short}`, { method: 'PATCH', json: { pinned: true } })
-    expect((await linesOf('44/build')).at(-2)).toBe('It is kept until it is released.')
+    expect((await linesOf('44/build')).at(-2)).toBe('It is kept until someone stops keeping it.')
   })
 
   test('--json has the same as fields; a run token does not see facts about other artifacts', async () => {

@@ -35,7 +35,7 @@ test.each([
 
 test('a kept artifact has no lifetime', () => {
   const artifact = { createdAt: 0, expiresAt: day, pinned: true, keptLatest: true }
-  expect(keepingReason(artifact, day)).toBe('kept until it is released')
+  expect(keepingReason(artifact, day)).toBe('kept until someone stops keeping it')
   expect(keepingReason({ ...artifact, pinned: false }, day)).toBe(
     'kept until its branch has a newer one',
   )

@@ -87,7 +87,7 @@ test('the page says that nothing matches, and why a pattern is invalid', async (
   )
   const refused = await search({ path: '!none' })
   expect(refused).toContain('role="alert"')
-  expect(refused).toContain('Path pattern &quot;!none&quot; is refused: it is a negation.')
+  expect(refused).toContain('Invalid path pattern &quot;!none&quot;: it is a negation.')
   expect(refused).toContain('value="!none"')
 })
 

@@ -60,5 +60,5 @@ function asFault(error: unknown): unknown {
 }
 
 export function faulty(reason: string): Error {
-  return storeError('invalid_request', `the manifest is refused: ${reason}`, { field: 'manifest' })
+  return storeError('invalid_request', `the manifest is rejected: ${reason}`, { field: 'manifest' })
 }
