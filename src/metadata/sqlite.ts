@@ -33,6 +33,7 @@ import { createReleaseMethods } from './sqlite/artifacts/release.ts'
 import { createRemoval } from './sqlite/artifacts/removal.ts'
 import { createMintedTokenMethods } from './sqlite/tokens/minted-tokens.ts'
 import { createRevocationMethods } from './sqlite/tokens/revocations.ts'
+import { createProjectMethods, createProjectRows } from './sqlite/runs/projects.ts'
 import { createRunMethods } from './sqlite/runs/runs.ts'
 import { createRunRecordMethods } from './sqlite/runs/run-records.ts'
 import { createSecretMethods } from './sqlite/secrets/secrets.ts'
@@ -75,9 +76,11 @@ export function openSqliteMetadata({
   const checkBounds = createBoundCheck(connection, quota)
   const checkOpen = createOpenUploadsCheck(connection, openUploadsMax)
   const audit = createAuditLog(connection)
+  const projectRows = createProjectRows(connection)
   const change = { removal, damage, latest, checkBounds, audit }
   return {
-    ...createRunMethods(connection, latest, audit),
+    ...createProjectMethods(connection, projectRows, { latest, audit }),
+    ...createRunMethods(connection, projectRows, latest),
     ...createRunRecordMethods(connection, audit),
     ...createUploadMethods(connection, checkOpen),
     ...createSessionMethods(connection, removal),

@@ -1,0 +1,141 @@
+/** Projects: created when uploads name them, and what is kept as the latest of each. */
+import { isDeepStrictEqual } from 'node:util'
+import { asc, eq, sql } from 'drizzle-orm'
+import { projects, runs, store, totals } from '../../../../schema/runs.ts'
+import type { ProjectPolicy } from '../../../core/project-policy.ts'
+import type { ProjectName } from '../../../core/run.ts'
+import type { Asked, Metadata, Project } from '../../metadata.ts'
+import type { Latest } from '../artifacts/latest.ts'
+import type { AuditLog } from '../audit/audit-log.ts'
+import type { Connection } from '../connection/connection.ts'
+
+type ProjectMethods = Pick<
+  Metadata,
+  'ensureProject' | 'findProject' | 'listProjects' | 'setProjectPolicy' | 'setKeepLatest'
+>
+
+export interface ProjectRows {
+  find(name: ProjectName): Project | undefined
+  /** Finds or creates. */
+  ensure(name: ProjectName, now: number): Project
+}
+
+export function createProjectRows({ orm, write }: Connection): ProjectRows {
+  const find = (name: ProjectName): Project | undefined => {
+    const row = orm.select().from(projects).where(eq(projects.ownerRepo, name)).get()
+    return row && toProject(row)
+  }
+  const create = (name: ProjectName, now: number): Project =>
+    write(() => {
+      const existing = find(name)
+      if (existing) return existing
+      // Not RETURNING: it makes SQLite search for rows that refer to the new one, and nearly all
+      // tables refer to projects.
+      orm.insert(projects).values({ ownerRepo: name, createdAt: now }).run()
+      const project = find(name)!
+      orm.insert(totals).values({ scope: project.id }).run()
+      return project
+    })
+  return { find, ensure: (name, now) => find(name) ?? create(name, now) }
+}
+
+export function createProjectMethods(
+  connection: Connection,
+  rows: ProjectRows,
+  { latest, audit }: { latest: Latest; audit: AuditLog },
+): ProjectMethods {
+  const { orm, write } = connection
+  const keeping = createLatestKeeping(connection, latest)
+  /** Inside a transaction, before the change. Settings that keep their value are not recorded. */
+  const recordPolicy = (id: number, policy: Partial<ProjectPolicy>, asked?: Asked): void => {
+    const project = toProject(orm.select().from(projects).where(eq(projects.id, id)).get()!)
+    const changed = (Object.keys(policy) as (keyof ProjectPolicy)[]).filter(
+      (name) => !isDeepStrictEqual(project[name], policy[name]),
+    )
+    if (changed.length === 0) return
+    const pick = (from: Partial<ProjectPolicy>): Partial<ProjectPolicy> =>
+      Object.fromEntries(changed.map((name) => [name, from[name]]))
+    const details = { before: pick(project), after: pick(policy) }
+    audit.record(asked, { kind: 'settings', project: project.name, details })
+  }
+  return {
+    ensureProject: async (name, now) => rows.ensure(name, now),
+    findProject: async (name) => rows.find(name),
+    listProjects: async () => listRows(orm).map(toProject),
+    setProjectPolicy: async (projectId, policy, now, asked) => {
+      if (Object.keys(policy).length === 0) return
+      const settles = policy.keepLatest !== undefined
+      write(() => {
+        recordPolicy(projectId, policy, asked)
+        setProject(orm, projectId, { ...policy, ...(settles && { isLatestSettled: false }) })
+      })
+      if (settles) await keeping.settle(projectId, now)
+    },
+    setKeepLatest: keeping.setDefault,
+  }
+}
+
+/** Updates which artifacts are kept as the latest, after the setting of a project or of the
+ *  server has changed. */
+function createLatestKeeping(
+  { orm, write }: Connection,
+  latest: Latest,
+): {
+  settle(projectId: number, now: number): Promise<void>
+  setDefault: Metadata['setKeepLatest']
+} {
+  const isStoreRow = eq(store.id, 1)
+  /** The newest running update of each project. */
+  const settling = new Map<number, symbol>()
+  const settle = async (projectId: number, now: number): Promise<void> => {
+    const own = Symbol('settling')
+    settling.set(projectId, own)
+    await latest.settleProject(projectId, now)
+    // An update that began earlier may have applied the previous rule to a part.
+    if (settling.get(projectId) !== own) return
+    settling.delete(projectId)
+    write(() => setProject(orm, projectId, { isLatestSettled: true }))
+  }
+  const unsettledRuns = (): { id: number }[] =>
+    // A literal, because SQLite uses a partial index only for the exact terms of its definition.
+    orm
+      .select({ id: runs.id })
+      .from(runs)
+      .where(sql`${runs.isLatestSettled} = 0`)
+      .all()
+  const setDefault = async (keepLatest: string[], now: number): Promise<void> => {
+    const before = orm.select().from(store).where(isStoreRow).get()!
+    if (!isDeepStrictEqual(before.keepLatest, keepLatest)) {
+      write(() => {
+        orm.update(store).set({ keepLatest }).where(isStoreRow).run()
+        for (const { id, keepLatest: own } of listRows(orm))
+          if (own === null) setProject(orm, id, { isLatestSettled: false })
+      })
+    }
+    // Also completes updates that an earlier process left unfinished, of projects and of runs
+    // whose facts changed.
+    for (const { id } of unsettledRuns()) await latest.moveRun(id, now)
+    for (const { id, isLatestSettled } of listRows(orm)) if (!isLatestSettled) await settle(id, now)
+  }
+  return { settle, setDefault }
+}
+
+function listRows(orm: Connection['orm']): (typeof projects.$inferSelect)[] {
+  return orm.select().from(projects).orderBy(asc(projects.ownerRepo)).all()
+}
+
+function setProject(
+  orm: Connection['orm'],
+  id: number,
+  values: Partial<typeof projects.$inferInsert>,
+): void {
+  orm.update(projects).set(values).where(eq(projects.id, id)).run()
+}
+
+function toProject({
+  ownerRepo,
+  isLatestSettled: _settled,
+  ...row
+}: typeof projects.$inferSelect): Project {
+  return { ...row, name: ownerRepo as ProjectName }
+}
