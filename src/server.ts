@@ -1,9 +1,5 @@
 /** Composition root: builds a listening server from a Config, and shuts it down. Pack storage
  *  and metadata implementations are chosen here and nowhere else. */
-import { getRequestListener } from '@hono/node-server'
-import { once } from 'node:events'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { openAttestationKeys } from './auth/attestation-keys.ts'
 import { openKeys, type Keys } from './auth/key.ts'
@@ -13,17 +9,16 @@ import type { Config } from './config.ts'
 import { limits } from './core/limits.ts'
 import { lockDataDir } from './metadata/data-lock.ts'
 import { createApp } from './http/app.ts'
-import { type Connections, connectionsMax, createConnections } from './http/connections.ts'
 import type { AppContext } from './http/context.ts'
 import { createArrivals } from './http/upload/arrivals.ts'
 import { createIdTokenVerifier } from './http/access/issuer-keys.ts'
-import { inTurn } from './http/in-turn.ts'
+import { listen } from './http/listener.ts'
 import { createRequestMetrics } from './http/operation/metrics.ts'
 import { openIngestPool } from './ingest/pool.ts'
 import { dropRefusedUploads } from './ingest/refused-uploads.ts'
 import { openStaging } from './ingest/staging.ts'
 import { startClockWatch } from './lifecycle/clock-watch.ts'
-import { openDiskSpace } from './lifecycle/disk-space.ts'
+import { type DiskSpace, openDiskSpace } from './lifecycle/disk-space.ts'
 import { startMaintenance } from './lifecycle/maintenance.ts'
 import { recover } from './lifecycle/recover.ts'
 import { startBackgroundJobs } from './lifecycle/background-jobs.ts'
@@ -34,7 +29,7 @@ import { createSharedLog } from './metadata/shared-log.ts'
 import { openMetadataWorker } from './metadata/sqlite-worker.ts'
 import { openPackStore } from './packs/open-pack-store.ts'
 import { findPackPlace } from './packs/pack-place.ts'
-import { createRenderer, type Renderer } from './web/renderer.ts'
+import { createRenderer } from './web/renderer.ts'
 
 export interface RunningServer {
   /** The listening address: `http://HOST:PORT`. */
@@ -90,9 +85,9 @@ export async function startServer(config: Config, options: ServerOptions): Promi
     })
     const renderer = createRenderer()
     cleanups.push(() => renderer.close())
-    const listener = await listen(context, renderer)
-    const { port } = listener.server.address() as AddressInfo
-    const url = `http://${config.host.includes(':') ? `[${config.host}]` : config.host}:${port}`
+    const listener = await listen(createApp(context, renderer).fetch, config)
+    const host = config.host.includes(':') ? `[${config.host}]` : config.host
+    const url = `http://${host}:${listener.port}`
     lock.announce(url)
     // Not every browser can connect to the wildcard address.
     const nearUrl = url.replace(/\/\/(?:0\.0\.0\.0|\[::\])(?=:)/, '//127.0.0.1')
@@ -103,7 +98,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
       close: async () => {
         closed ??= (async () => {
           stop.abort()
-          await closeServer(listener, graceOver, options.graceMs ?? limits.stopGraceMs)
+          await listener.close(graceOver, options.graceMs ?? limits.stopGraceMs)
           await cleanUp(cleanups)
         })()
         await closed
@@ -117,6 +112,13 @@ export async function startServer(config: Config, options: ServerOptions): Promi
   }
 }
 
+interface Opening extends Required<Pick<ServerOptions, 'log' | 'now' | 'elapsedMs'>> {
+  config: Config
+  checkpoint: ServerOptions['checkpoint']
+  /** Receives how to close each thing that was opened. */
+  cleanups: Cleanup[]
+}
+
 /** Opens everything below HTTP in order of dependency, and recovers the store. */
 async function openContext(
   config: Config,
@@ -124,23 +126,57 @@ async function openContext(
   ends: { cleanups: Cleanup[]; stopping: AbortSignal; graceOver: AbortSignal },
 ): Promise<AppContext> {
   const { cleanups, stopping, graceOver } = ends
+  const opening = { config, log, now, elapsedMs, checkpoint, cleanups }
   const keys = await openKeys(config.dataDir)
-  const databasePath = join(config.dataDir, 'trove.db')
   const { dataDir: directory, minFreeBytes } = config
   const space = await openDiskSpace({ directory, minFreeBytes })
   await space.makeRoom()
-  const attestationKeys = await openAttestationKeys(config.dataDir)
-  const packPlace = await findPackPlace(directory, config.packBucket)
+  const attestationKeys = await openAttestationKeys(directory)
+  const storage = await openStorage(opening, space)
+  const { metadata, packs, staging, clock } = storage
+  await recoverStorage(storage, log)
+  const ingest = await openIngest(opening, storage, space)
+  const background = startBackground(opening, storage, space)
+  const history = await startUsageHistory({ metadata, now, clock, log })
+  cleanups.push(() => history.stop())
+  return {
+    config,
+    metadata,
+    packs,
+    staging,
+    now,
+    space,
+    clock,
+    ...background,
+    ingest,
+    keys,
+    attestationKeys,
+    revocations: createRevocations(await metadata.listRevocations()),
+    log,
+    metrics: createRequestMetrics(),
+    arrivals: createArrivals(now),
+    idTokens: createIdTokenVerifier(config, now),
+    stopping,
+    graceOver,
+    checkpoint,
+  }
+}
+
+type Storage = Awaited<ReturnType<typeof openStorage>>
+
+/** Opens the packs, the database, and the directory for bytes that are neither yet. */
+async function openStorage(
+  { config, log, now, elapsedMs, checkpoint, cleanups }: Opening,
+  { requireRoom }: DiskSpace,
+) {
+  const { dataDir, openUploadsMax } = config
+  const packPlace = await findPackPlace(dataDir, config.packBucket)
   const packs = await openPackStore(packPlace)
   cleanups.push(() => packs.close())
   const quota = { projectBytes: config.projectQuotaBytes, storeBytes: config.storeQuotaBytes }
   const sharedLog = createSharedLog()
-  const metadata = await openMetadataWorker({
-    path: databasePath,
-    sharedLog,
-    quota,
-    openUploadsMax: config.openUploadsMax,
-  })
+  const path = join(dataDir, 'trove.db')
+  const metadata = await openMetadataWorker({ path, sharedLog, quota, openUploadsMax })
   cleanups.push(() => metadata.close())
   const clock = await startClockWatch({ metadata, log, now, elapsedMs })
   cleanups.push(() => clock.stop())
@@ -148,18 +184,23 @@ async function openContext(
   // clock is believed.
   await metadata.setKeepLatest([...config.keepLatest], clock.believedNow())
   const logKeeper = await startLogKeeper({
-    path: databasePath,
+    path,
     sharedLog,
     onFailure: (error) => {
       log.error('the log keeper failed', { error })
     },
   })
   cleanups.push(() => logKeeper.close())
-  const staging = await openStaging(join(directory, 'cas', 'staging', 'uploads'), {
-    uploadBytesMax: config.artifactBytesMax,
-    requireRoom: space.requireRoom,
-    checkpoint,
-  })
+  const uploadBytesMax = config.artifactBytesMax
+  const stagingDirectory = join(dataDir, 'cas', 'staging', 'uploads')
+  const staging = await openStaging(stagingDirectory, { uploadBytesMax, requireRoom, checkpoint })
+  return { packPlace, packs, databasePath: path, sharedLog, metadata, quota, clock, staging }
+}
+
+async function recoverStorage(
+  { metadata, packs, staging, clock }: Storage,
+  log: Log,
+): Promise<void> {
   await dropRefusedUploads(metadata, staging)
   const recovery = await recover({
     metadata,
@@ -171,12 +212,19 @@ async function openContext(
     },
   })
   if (Object.values(recovery).some((figure) => figure > 0)) log.info('recovered', { ...recovery })
+}
+
+async function openIngest(
+  { config, log, cleanups }: Opening,
+  { databasePath, packPlace, sharedLog, quota }: Storage,
+  { minFreeBytes }: DiskSpace,
+): Promise<AppContext['ingest']> {
   const { artifactBytesMax, entriesMax, compressionLevel, stockZips, workers } = config
   const ingest = await openIngestPool({
     workers,
     databasePath,
     packPlace,
-    disk: { directory, minFreeBytes: space.minFreeBytes },
+    disk: { directory: config.dataDir, minFreeBytes },
     sharedLog,
     settings: { artifactBytesMax, entriesMax, compressionLevel, stockZips, quota },
     onWorkerFailure: (error) => {
@@ -184,9 +232,16 @@ async function openContext(
     },
   })
   cleanups.push(() => ingest.close())
-  const ports = { metadata, packs, staging, now }
+  return ingest
+}
+
+function startBackground(
+  { config, log, now, checkpoint, cleanups }: Opening,
+  { metadata, packs, staging, packPlace, sharedLog, clock }: Storage,
+  space: DiskSpace,
+): Pick<AppContext, 'maintenance' | 'backgroundJobs'> {
   const maintenance = startMaintenance({
-    ports: { ...ports, checkpoint },
+    ports: { metadata, packs, staging, now, checkpoint },
     space,
     clock,
     log,
@@ -195,13 +250,12 @@ async function openContext(
     historyMs: config.historyMs,
   })
   cleanups.push(() => maintenance.close())
-  const { scrubIntervalMs, scrubBytesPerSecond, secrets } = config
-  const { jobs } = maintenance
+  const { dataDir, scrubIntervalMs, scrubBytesPerSecond, secrets } = config
   const backgroundJobs = startBackgroundJobs({
-    dataDir: directory,
+    dataDir,
     packPlace,
     sharedLog,
-    jobs,
+    jobs: maintenance.jobs,
     metadata,
     log,
     scrubIntervalMs,
@@ -209,84 +263,7 @@ async function openContext(
     secrets,
   })
   cleanups.push(() => backgroundJobs.close())
-  const history = await startUsageHistory({ metadata, now, clock, log })
-  cleanups.push(() => history.stop())
-  const metrics = createRequestMetrics()
-  return {
-    config,
-    ...ports,
-    space,
-    clock,
-    maintenance,
-    backgroundJobs,
-    ingest,
-    keys,
-    attestationKeys,
-    revocations: createRevocations(await metadata.listRevocations()),
-    log,
-    metrics,
-    arrivals: createArrivals(now),
-    idTokens: createIdTokenVerifier(config, now),
-    stopping,
-    graceOver,
-    checkpoint,
-  }
-}
-
-interface Listener {
-  server: Server
-  connections: Connections
-}
-
-async function listen(context: AppContext, renderer: Renderer): Promise<Listener> {
-  const { host, port } = context.config
-  const answer = getRequestListener(createApp(context, renderer).fetch, {
-    // We drain bodies ourselves, before the response.
-    autoCleanupIncoming: false,
-  })
-  const connections = createConnections()
-  const server = createServer(
-    inTurn(connections.whileBusy((request, response) => void answer(request, response))),
-  )
-  // A large upload may take hours. Inactivity is bounded instead, by the idle timers of bodies.
-  server.requestTimeout = 0
-  server.headersTimeout = 60_000
-  // Longer than the 60 s of common load balancers, so that none sends a request on a connection we
-  // are closing.
-  server.keepAliveTimeout = 65_000
-  connections.bound(server, await connectionsMax())
-  server.listen(port, host)
-  await once(server, 'listening')
-  return { server, connections }
-}
-
-/** Stops accepting connections, waits for running requests, then fails their bodies, then
- *  destroys the remaining connections. */
-async function closeServer(
-  { server, connections }: Listener,
-  graceOver: AbortController,
-  graceMs: number,
-): Promise<void> {
-  const closed = once(server, 'close')
-  server.close()
-  // Connections that were busy at that moment stay open after their response unless closed here.
-  // Node does not count as idle those on which no request was ever sent; browsers and connection
-  // pools open such connections in advance.
-  const idle = setInterval(() => {
-    server.closeIdleConnections()
-    for (const connection of connections.open) if (connection.bytesRead === 0) connection.destroy()
-  }, 50)
-  const timers = [
-    setTimeout(() => {
-      graceOver.abort()
-    }, graceMs),
-    setTimeout(() => {
-      server.closeAllConnections()
-    }, graceMs + limits.endingMs),
-  ]
-  await closed
-  clearInterval(idle)
-  for (const timer of timers) clearTimeout(timer)
+  return { maintenance, backgroundJobs }
 }
 
 async function signInUrlOf(keys: Keys, origin: string, now: number): Promise<string> {

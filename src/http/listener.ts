@@ -1,0 +1,65 @@
+/** The listening socket: how long connections may stay, and how they end when the server stops. */
+import { getRequestListener } from '@hono/node-server'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { limits } from '../core/limits.ts'
+import { connectionsMax, createConnections } from './connections.ts'
+import { inTurn } from './in-turn.ts'
+
+export interface Listener {
+  port: number
+  /** Stops accepting connections, waits `graceMs` for running requests, then fails their bodies by
+   *  aborting `graceOver`, then destroys the remaining connections. */
+  close(graceOver: AbortController, graceMs: number): Promise<void>
+}
+
+/** Errors: those of the system when it cannot listen. */
+export async function listen(
+  fetch: Parameters<typeof getRequestListener>[0],
+  { host, port }: { host: string; port: number },
+): Promise<Listener> {
+  const answer = getRequestListener(fetch, {
+    // We drain bodies ourselves, before the response.
+    autoCleanupIncoming: false,
+  })
+  const connections = createConnections()
+  const server = createServer(
+    inTurn(connections.whileBusy((request, response) => void answer(request, response))),
+  )
+  // A large upload may take hours. Inactivity is bounded instead, by the idle timers of bodies.
+  server.requestTimeout = 0
+  server.headersTimeout = 60_000
+  // Longer than the 60 s of common load balancers, so that none sends a request on a connection we
+  // are closing.
+  server.keepAliveTimeout = 65_000
+  connections.bound(server, await connectionsMax())
+  server.listen(port, host)
+  await once(server, 'listening')
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: async (graceOver, graceMs) => {
+      const closed = once(server, 'close')
+      server.close()
+      // Connections that were busy at that moment stay open after their response unless closed
+      // here. Node does not count as idle those on which no request was ever sent; browsers and
+      // connection pools open such connections in advance.
+      const idle = setInterval(() => {
+        server.closeIdleConnections()
+        for (const connection of connections.open)
+          if (connection.bytesRead === 0) connection.destroy()
+      }, 50)
+      const timers = [
+        setTimeout(() => {
+          graceOver.abort()
+        }, graceMs),
+        setTimeout(() => {
+          server.closeAllConnections()
+        }, graceMs + limits.endingMs),
+      ]
+      await closed
+      clearInterval(idle)
+      for (const timer of timers) clearTimeout(timer)
+    },
+  }
+}
