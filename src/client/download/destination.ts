@@ -9,6 +9,7 @@ import { foldName } from './refused-names.ts'
 import { createRealDirectories, parentOf, tryLstat } from '../files/real-directories.ts'
 import { entryAt } from '../files/system.ts'
 import { makeWritable, removeWhole } from '../files/writable.ts'
+import { makeDirectories } from '../../make-directories.ts'
 
 /** What is at the path of an entry. */
 export const place = { absent: 0, same: 1, other: 2 } as const
@@ -23,6 +24,18 @@ export interface Destination {
   readonly extras: readonly string[]
   /** Whether DEST has a directory at that path (`''` is DEST). */
   hasDirectory(path: string): boolean
+}
+
+/** Creates DEST if it is missing. Errors: FileError. */
+export function makeDestination(path: string): void {
+  try {
+    makeDirectories(path)
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException
+    const isInTheWay = code === 'EEXIST' || code === 'ENOTDIR'
+    const reason = isInTheWay ? 'is not a directory' : `cannot be created: ${message}`
+    throw new FileError(path, reason, { cause: error })
+  }
 }
 
 /** Examines DEST; a missing one counts as empty. `wanted` are ordinals of entries, ascending. */

@@ -13,7 +13,9 @@ import { storeError } from '../../core/errors.ts'
 import { cacheFilePath } from '../cache/cache-files.ts'
 import {
   createOpenedDirectories,
+  type Destination,
   examineDestination,
+  makeDestination,
   place,
   recallDestination,
   refuseReplacing,
@@ -29,9 +31,8 @@ import { compareDirectoryModes } from './directory-modes.ts'
 import { type DownloadResult, doneResult, plannedResult } from './download-result.ts'
 import type { Downloading, DownloadProgress } from './downloading.ts'
 import { fetchMissing } from './fetch-missing.ts'
-import { FileError } from '../files/file-error.ts'
-import { fetchTree, type TreeSource } from './fetched-tree.ts'
-import { selectEntries } from './tree-columns.ts'
+import { fetchTree, type KnownLines, type TreeSource } from './fetched-tree.ts'
+import { type FetchedTree, selectEntries } from './tree-columns.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import {
   checkFiles,
@@ -50,7 +51,6 @@ import { earlierFiles, findKnown, type KnownFiles } from './known-files.ts'
 import { type Ownership, ownPartial } from './partial-owner.ts'
 import { moveIntoPlace, prepareLeaves } from './partial-tree.ts'
 import { untilAborted } from '../files/until-aborted.ts'
-import { makeDirectories } from '../../make-directories.ts'
 
 export interface DownloadOptions {
   /** May be a promise that is still being resolved: worker threads start meanwhile. */
@@ -88,6 +88,7 @@ export async function downloadArtifact(
       field: 'paths',
     })
   }
+  const call = { server, pool, finding, options }
   let ownership: Ownership | undefined
   const own = async (): Promise<void> => {
     makeDestination(options.destination)
@@ -95,15 +96,22 @@ export async function downloadArtifact(
   }
   try {
     if (options.dryRun === true) {
-      const { downloading, missing } = await compare(server, pool, finding, options, async () => {})
+      const { downloading, missing } = await compare(call, async () => {})
       return plannedResult(downloading, missing, options.delete === true)
     }
-    const comparison = await compare(server, pool, finding, options, own)
+    const comparison = await compare(call, own)
     const deletedPaths = await fetchAndPlace(comparison, options, () => ownership?.check())
     return doneResult(comparison.downloading, comparison.missing, deletedPaths)
   } finally {
     ownership?.end()
   }
+}
+
+interface DownloadCall {
+  server: ServerAccess
+  pool: FilePool
+  finding: Promise<TreeSource>
+  options: CallOptions
 }
 
 /** What is wanted, and how much of it DEST has. */
@@ -120,30 +128,12 @@ interface Comparison {
 
 /** `prepare` is called before DEST is examined; for a missing DEST, only after the tree has been
  *  fetched and checked. */
-async function compare(
-  server: ServerAccess,
-  pool: FilePool,
-  finding: Promise<TreeSource>,
-  options: CallOptions,
-  prepare: () => Promise<void>,
-): Promise<Comparison> {
-  const { signal } = options
+async function compare(call: DownloadCall, prepare: () => Promise<void>): Promise<Comparison> {
+  const { server, pool, options } = call
   // Nothing may be examined that another download is about to change.
   const exists = existsSync(options.destination)
   if (exists) await prepare()
-  const cache = await readDestinationCache(await cachePathOf(options))
-  const checking = checkCached(pool, options.destination, cache, {
-    // A file that is reached through a symlink is not in DEST.
-    throughLinks: false,
-    isFree: Promise.resolve(),
-    signal,
-  })
-  // A rejection is handled below, unless fetching the tree fails first.
-  checking.catch(() => {})
-  const artifact = await untilAborted(finding, signal)
-  const base = cache?.url === server.url && cache.text.length >= baseBytesMin ? cache : null
-  const { tree, known: knownLines } = await fetchTree(server, artifact, { base, signal })
-  const checked = await checking
+  const { artifactId, tree, knownLines, checked } = await fetchTreeAndCheckCache(call)
   const wanted = selectEntries(tree, options.paths)
   refuseNames(tree, wanted)
   if (!exists) await prepare()
@@ -159,24 +149,18 @@ async function compare(
   const wanting = {
     server,
     pool,
-    artifactId: artifact.id,
+    artifactId,
     tree,
     wanted,
     earlier: earlierFiles(checked, known, server.url),
     findings: createFindings(tree.count),
     progress,
-    signal,
+    signal: options.signal,
     reportProgress: () => options.onProgress?.(progress),
     reportRetry: (failure: unknown) => options.onRetry?.(failure),
   }
   const sorted = sortEntries(wanting, checked, known)
-  const unknown = [...sorted.unknown, ...sorted.others]
-  const isMostlyKnown = options.delete !== true && unknown.length < unknownShare * wanted.length
-  const destination = isMostlyKnown
-    ? recallDestination(options.destination, tree, unknown)
-    : examineDestination(options.destination, tree, wanted)
-  if (options.delete === true) refuseRepositories(destination)
-  else refuseReplacing(destination, tree, wanted)
+  const destination = readDestination(options, wanting, [...sorted.unknown, ...sorted.others])
   const downloading: Downloading = { ...wanting, destination }
   const present = sorted.unknown.filter((ordinal) => destination.places[ordinal] === place.same)
   const pathOf = (ordinal: number): string => `${destination.root}/${tree.path(ordinal)}`
@@ -184,6 +168,46 @@ async function compare(
   const absent = sorted.unknown.filter((ordinal) => !isThere(downloading.findings, ordinal))
   const missing = inOrder(absent, sorted.changed)
   return { downloading, checked, known, sorted, present, missing }
+}
+
+/** Fetches the tree while cached files are checked: the server works meanwhile. */
+async function fetchTreeAndCheckCache({ server, pool, finding, options }: DownloadCall): Promise<{
+  artifactId: number
+  tree: FetchedTree
+  /** Null when the whole tree was fetched. */
+  knownLines: readonly KnownLines[] | null
+  checked: CheckedCache<DestinationCache>
+}> {
+  const { signal } = options
+  const cache = await readDestinationCache(await cachePathOf(options))
+  const checking = checkCached(pool, options.destination, cache, {
+    // A file that is reached through a symlink is not in DEST.
+    throughLinks: false,
+    isFree: Promise.resolve(),
+    signal,
+  })
+  // A rejection is handled below, unless fetching the tree fails first.
+  checking.catch(() => {})
+  const artifact = await untilAborted(finding, signal)
+  const base = cache?.url === server.url && cache.text.length >= baseBytesMin ? cache : null
+  const { tree, known: knownLines } = await fetchTree(server, artifact, { base, signal })
+  return { artifactId: artifact.id, tree, knownLines, checked: await checking }
+}
+
+/** Examines DEST, as far as the cache leaves entries `unknown`.
+ *  Errors: FileError, when the download would replace or delete what it may not. */
+function readDestination(
+  { destination: root, delete: deletes }: DownloadOptions,
+  { tree, wanted }: Pick<Downloading, 'tree' | 'wanted'>,
+  unknown: number[],
+): Destination {
+  const isMostlyKnown = deletes !== true && unknown.length < unknownShare * wanted.length
+  const destination = isMostlyKnown
+    ? recallDestination(root, tree, unknown)
+    : examineDestination(root, tree, wanted)
+  if (deletes === true) refuseRepositories(destination)
+  else refuseReplacing(destination, tree, wanted)
+  return destination
 }
 
 /** Merges two lists, one of which is usually empty. */
@@ -263,16 +287,4 @@ async function cachePathOf({
   if (cacheDir === null || !existsSync(destination)) return null
   const key = JSON.stringify(['download', await realpath(destination)])
   return cacheFilePath(cacheDir, 'destination', key)
-}
-
-/** Errors: FileError. */
-function makeDestination(path: string): void {
-  try {
-    makeDirectories(path)
-  } catch (error) {
-    const { code, message } = error as NodeJS.ErrnoException
-    const isInTheWay = code === 'EEXIST' || code === 'ENOTDIR'
-    const reason = isInTheWay ? 'is not a directory' : `cannot be created: ${message}`
-    throw new FileError(path, reason, { cause: error })
-  }
 }
