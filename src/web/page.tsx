@@ -72,7 +72,7 @@ export async function renderPage(
 /** Replaces bidirectional control characters in text with U+FFFD. Names and contents come from
  *  strangers, and such a character could reorder our own text beside them. Attribute values are
  *  left alone, since forms send them back. */
-function withMarksReplaced(document: string): string {
+export function withMarksReplaced(document: string): string {
   // Nearly all pages contain none, and the replacement below takes ten times as long as this
   // search.
   if (document.search(turningMarks) === -1) return document

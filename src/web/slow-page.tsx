@@ -11,7 +11,7 @@ import type { AppRequest } from '../http/context.ts'
 import { noteFailure } from '../http/failure.ts'
 import { acceptsGzip } from '../http/body/gzip.ts'
 import { problemStatus } from '../http/problem.ts'
-import { type PageContent, renderPage, sendPage, type Web } from './page.tsx'
+import { type PageContent, renderPage, sendPage, type Web, withMarksReplaced } from './page.tsx'
 import { describeProblem, ProblemSection } from './problem-page.tsx'
 
 export interface SlowContent extends Omit<PageContent, 'body'> {
@@ -46,7 +46,7 @@ export async function sendSlowPage(
 }
 
 async function markupOf(part: Child): Promise<string> {
-  return String(await html`<div class="part">${part}</div>`)
+  return withMarksReplaced(String(await html`<div class="part">${part}</div>`))
 }
 
 async function sendInTwo(
