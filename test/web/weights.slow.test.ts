@@ -22,6 +22,12 @@ function words(count: number): string {
 const lines = (count: number, length: number): string =>
   Array.from({ length: count }, (_, index) => `${index} ${words(length)}`).join('\n')
 
+function failures(): string {
+  const test = (): string =>
+    `<testcase classname="${words(40)}" name="${words(40)}"><failure message="${words(80)}">${words(600)}</failure></testcase>`
+  return Array.from({ length: 400 }, test).join('')
+}
+
 function files(version: number): TarEntry[] {
   const json = Object.fromEntries(Array.from({ length: 2500 }, () => [words(1), words(1)]))
   const members = Array.from({ length: 2000 }, () => [`${words(6)}.txt`, strToU8('x')] as const)
@@ -37,6 +43,8 @@ function files(version: number): TarEntry[] {
     { name: 'README.md', content: lines(4000, 6).replaceAll('\n', '\n\n') },
     { name: 'archive.zip', content: Buffer.from(zipSync(Object.fromEntries(members))) },
     { name: 'one-line.js', content: `${words(60_000)}${version}` },
+    { name: 'junit.xml', content: `<testsuite>${failures()}</testsuite>` },
+    { name: 'lcov.info', content: lines(2000, 6).replaceAll(/.+/g, 'SF:$&\nLF:9\nLH:8') },
     { name: 'changed.txt', content: `${version}\n${lines(1500, 12)}` },
     ...Array.from({ length: 1500 }, (_, index) => ({
       name: `${'long/'.repeat(10)}${words(12)}-${index}.js`,
@@ -142,6 +150,7 @@ test('no page exceeds its weight', async () => {
     '/octo/app/settings/retention?days=0',
     '/octo/app/settings/audit',
     '/octo/app/upload',
+    '/octo/app/actions/runs/2',
     '/octo/app/actions/runs/3',
     '/octo/app/actions/runs/3/attempts/1/jobs/job-7',
     artifact,
@@ -160,7 +169,7 @@ test('no page exceeds its weight', async () => {
     '/octo/app/settings/tokens',
     `/find?digest=${shared}`,
     ...files(1)
-      .slice(0, 12)
+      .slice(0, 14)
       .map(({ name }) => `${artifact}/blob/${name}`),
   ]
   const weights: Record<string, number> = {}

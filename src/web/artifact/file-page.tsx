@@ -50,7 +50,7 @@ export function FilePage(view: FileView): Html {
         <a class="button" href={raw}>
           Raw
         </a>
-        {hasTextForm(file.path) && (
+        {(hasTextForm(file.path) || asText) && (
           <a class="button" href={withQuery(page, { as: asText ? '' : 'text' })}>
             {asText ? 'Preview' : 'Source'}
           </a>

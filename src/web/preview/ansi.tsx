@@ -37,6 +37,11 @@ export function hasEscapes(text: string): boolean {
   return text.includes('\u001b[')
 }
 
+/** Drops all escapes and control characters. */
+export function withoutEscapes(text: string): string {
+  return text.replaceAll(escapes, '').replaceAll(controls, '')
+}
+
 /** Renders one line. `state` is the style at its start, and is updated to that at its end. Each
  *  run of equal style becomes one span. */
 export function renderAnsiLine(line: string, state: AnsiState): Child[] {

@@ -10,6 +10,8 @@ export type PreviewKind =
   | 'json'
   | 'jsonLines'
   | 'csv'
+  | 'xml'
+  | 'lcov'
   | 'zip'
   | 'text'
 
@@ -23,6 +25,8 @@ const kinds: [PreviewKind, RegExp][] = [
   ['json', /\.(json|map|webmanifest)$/i],
   ['jsonLines', /\.(ndjson|jsonl)$/i],
   ['csv', /\.(csv|tsv)$/i],
+  ['xml', /\.xml$/i],
+  ['lcov', /\.(lcov|info)$/i],
   ['zip', /\.(zip|jar|war|whl|apk|ipa|nupkg|xpi|docx|xlsx|odt)$/i],
 ]
 

@@ -13,7 +13,7 @@ import { blobPath, withQuery } from '../paths.ts'
 import type { PreviewTask } from '../rendering.tsx'
 import { previewKindOf } from './kind.ts'
 import { type PreviewRequest, readBytes } from './request.ts'
-import { textBytesMax } from './shown-file.ts'
+import { reportBytesMax, textBytesMax } from './shown-file.ts'
 import { findZipDirectory, readZipMembers, type ZipListing } from './zip-listing.ts'
 
 const imageBytesMax = 20 * 1024 * 1024
@@ -40,6 +40,8 @@ export async function preview(request: PreviewRequest): Promise<Html> {
     case 'json':
     case 'jsonLines':
     case 'csv':
+    case 'xml':
+    case 'lcov':
     case 'text':
       return await contentPreview(request, kind)
   }
@@ -144,7 +146,8 @@ async function contentPreview(
     const shown = { artifact, file, wantedBytes }
     const listing = kind === 'zip' ? await readListing(file.sizeBytes, read) : undefined
     if (listing !== undefined) return { kind: 'members', shown, listing }
-    return { kind: kind === 'zip' ? 'text' : kind, shown, bytes: await read(0, textBytesMax) }
+    const bytes = await read(0, kind === 'xml' || kind === 'lcov' ? reportBytesMax : textBytesMax)
+    return { kind: kind === 'zip' ? 'text' : kind, shown, bytes }
   }, signal)
   return raw(markup)
 }

@@ -10,3 +10,6 @@ export interface ShownFile {
 
 /** Files up to this size can be shown whole, and are parsed if their kind has structure. */
 export const textBytesMax: number = 1024 * 1024
+
+/** The same for reports of tests and coverage, which are often larger. */
+export const reportBytesMax: number = 4 * 1024 * 1024

@@ -8,13 +8,14 @@ import { type ArtifactPlace, blobPath, withQuery } from '../paths.ts'
 import { JsonTree, parseFoldableJson, parseJsonLines } from './json.tsx'
 import { type LinkTargets, markdownOf } from './markdown.tsx'
 import { type ShownFile, textBytesMax } from './shown-file.ts'
+import { junitPreview, lcovPreview } from '../reports/report-preview.tsx'
 import { csvPreview } from './table-preview.tsx'
 import { decodeText } from './text.ts'
 import { textPreview } from './text-preview.tsx'
 
 const jsonLinesMax = 500
 
-export type StructuredKind = 'markdown' | 'json' | 'jsonLines' | 'csv'
+export type StructuredKind = 'markdown' | 'json' | 'jsonLines' | 'csv' | 'xml' | 'lcov'
 
 /** Falls back to text if the file cannot be parsed as that kind, or is too large for it. */
 export async function structuredPreview(
@@ -35,6 +36,8 @@ async function parsedPreview(
   if (decoded === undefined) return undefined
   const { text } = decoded
   if (kind === 'csv') return await csvPreview(shown, text)
+  if (kind === 'xml') return await junitPreview(shown, text)
+  if (kind === 'lcov') return await lcovPreview(shown, text)
   const structure = structureOf(kind, text, linkTargets(artifact, file.path))
   if (structure === undefined) return undefined
   const { parts, frame } = structure
@@ -63,7 +66,7 @@ interface Structure {
 
 /** Undefined if the text cannot be parsed as that kind, or has too many elements. */
 function structureOf(
-  kind: Exclude<StructuredKind, 'csv'>,
+  kind: 'markdown' | 'json' | 'jsonLines',
   text: string,
   targets: LinkTargets,
 ): Structure | undefined {

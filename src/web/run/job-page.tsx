@@ -6,7 +6,7 @@ import { Fact } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { Untrusted } from '../parts/untrusted.tsx'
 import { Outcome } from './run-jobs.tsx'
-import { Annotations, type ShownReports, SummaryText } from './run-reports.tsx'
+import { Annotations, type ShownStepReports, SummaryText } from './step-reports.tsx'
 
 export function JobPage({
   run,
@@ -15,7 +15,7 @@ export function JobPage({
 }: {
   run: Run
   job: RecordedJob
-  reports: ShownReports
+  reports: ShownStepReports
 }): Html {
   const place = { job: job.key, attempt: run.attempt }
   return (

@@ -1,6 +1,7 @@
 /** `/{o}/{r}/actions/runs/{run}`: the artifacts of a run and, if a runner recorded it, its
  *  annotations above them, and its summaries and jobs below. Expired and deleted artifacts keep
  *  their row. */
+import type { Child } from 'hono/jsx'
 import { counted, formatCount } from '../../core/units.ts'
 import { archivePath, attemptPagePath, projectPagePath, runArchivePath } from '../../api/paths.ts'
 import { isLive } from '../../core/retention.ts'
@@ -12,9 +13,9 @@ import { UploadHint } from '../parts/commands.tsx'
 import { Delta, Fact, ShortDigest, Time, SizeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { Outcome, RunJobs } from './run-jobs.tsx'
-import { Annotations, type ShownReports, Summaries } from './run-reports.tsx'
+import { Annotations, type ShownStepReports, Summaries } from './step-reports.tsx'
 import { ArrivalList } from './arrival-list.tsx'
-import { actionPath, blobPath, comparePath, withQuery } from '../paths.ts'
+import { actionPath, comparePath, withQuery } from '../paths.ts'
 import { Ordinal, PullRequest } from '../parts/run-facts.tsx'
 import { figures, Pager, Table } from '../parts/table.tsx'
 import { Untrusted } from '../parts/untrusted.tsx'
@@ -29,14 +30,14 @@ export interface RunView {
   arrivals: Arrival[]
   /** By artifact id: the artifact of the same name in the previous run on the branch. */
   previous: Map<number, Artifact>
-  /** Files offered above the table: a report's front page, test results. */
-  reports: { artifact: Artifact; path: string }[]
+  /** Shown above the table. */
+  reports: Child
   /** Undefined if no runner recorded the run. */
   record: RunRecord | undefined
   /** By job key. */
   logs: ReadonlyMap<string, ShownLog>
   /** Undefined if no runner recorded the run. */
-  reported: ShownReports | undefined
+  reported: ShownStepReports | undefined
   mayDelete: (artifact: Artifact) => boolean
   /** Address of the next page of artifacts; null on the last page. */
   more: string | null
@@ -51,7 +52,7 @@ export function RunPage(view: RunView): Html {
       <h1>Run {run.number}</h1>
       <RunFacts {...view} />
       <Untrusted run={run} />
-      {reports.length > 0 && <Reports reports={reports} />}
+      {reports}
       {reported !== undefined && <Annotations {...reported} />}
       <Artifacts {...view} />
       <Pager next={{ href: more, label: 'More artifacts' }} />
@@ -155,18 +156,6 @@ function RunFacts({ run, record, attemptBefore, now }: RunView) {
         )}
       </Fact>
     </dl>
-  )
-}
-
-function Reports({ reports }: Pick<RunView, 'reports'>) {
-  return (
-    <nav class="strip" aria-label="Reports">
-      {reports.map(({ artifact, path }) => (
-        <a class="button" href={blobPath(artifact, path)}>
-          <bdi>{artifact.name}</bdi>: {path}
-        </a>
-      ))}
-    </nav>
   )
 }
 

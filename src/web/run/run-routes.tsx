@@ -17,53 +17,54 @@ import { DeletedNotice } from '../artifact/delete-page.tsx'
 import { pageOfQuery } from '../input.ts'
 import { crumbsOf } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
+import { createReportFinder, type ReportFinder } from '../reports/find-reports.ts'
+import { type ArtifactReports, RunReports } from '../reports/run-reports.tsx'
+import { sendSlowPage } from '../slow-page.tsx'
 import { withQuery } from '../paths.ts'
 import { JobPage } from './job-page.tsx'
 import { fittingLogs } from './run-jobs.tsx'
 import { RunPage, type RunView } from './run-page.tsx'
-import { type ReportLimits, showReports } from './run-reports.tsx'
+import { type StepReportLimits, showStepReports } from './step-reports.tsx'
 
 const artifactsPerPage = 50
 /** How many artifacts of a run are compared with the previous run, and searched for reports. */
-const comparedMax = 20
+const examinedMax = 20
 
 /** Compressed bytes of annotations, summaries and logs on the page of a run, which also holds the
  *  artifacts. */
 const recordBytesMax = 12 * 1024
-const reportsOfRun: ReportLimits = {
+const reportsOfRun: StepReportLimits = {
   annotationsBytesMax: 2.5 * 1024,
   summariesBytesMax: 5 * 1024,
   messageCharactersMax: 500,
   level: 3,
 }
 /** On the page of a job, which holds nothing else. */
-const reportsOfJob: ReportLimits = {
+const reportsOfJob: StepReportLimits = {
   annotationsBytesMax: 8 * 1024,
   summariesBytesMax: 15 * 1024,
   messageCharactersMax: limits.annotationCharactersMax,
   level: 2,
 }
 
-const reportNames = [
-  'index.html',
-  'playwright-report/index.html',
-  'coverage/index.html',
-  'lcov.info',
-]
-
 export function createRunPages(web: Web): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
+  const pages = { web, finder: createReportFinder(web) }
   const route = '/:owner/:repo/actions/runs/:run{[0-9]+}'
-  app.get(route, async (c) => await runPage(web, c))
+  app.get(route, async (c) => await runPage(pages, c))
   app.get(`${route}/attempts/:attempt{[0-9]+}`, async (c) => {
-    return await runPage(web, c, numberParameter(c, 'attempt'))
+    return await runPage(pages, c, numberParameter(c, 'attempt'))
   })
   app.get(`${route}/attempts/:attempt{[0-9]+}/jobs/:job`, async (c) => await jobPage(web, c))
   return app
 }
 
 /** Shows the given attempt, by default the newest. The artifacts are those of all attempts. */
-async function runPage(web: Web, c: AppRequest, attempt?: number): Promise<Response> {
+async function runPage(
+  { web, finder }: { web: Web; finder: ReportFinder },
+  c: AppRequest,
+  attempt?: number,
+): Promise<Response> {
   const { context } = web
   const principal = await requirePrincipal(context, c)
   const run = await readableRun(context, c, principal, { project: projectParameter(c), attempt })
@@ -84,10 +85,11 @@ async function runPage(web: Web, c: AppRequest, attempt?: number): Promise<Respo
   const record = await context.metadata.findRunRecord(run.id, now)
   const reported =
     record &&
-    (await showReports(web, { run, jobs: record.jobs, signal: c.req.raw.signal }, reportsOfRun))
+    (await showStepReports(web, { run, jobs: record.jobs, signal: c.req.raw.signal }, reportsOfRun))
   const logsBytesMax = recordBytesMax - (reported?.bytes ?? 0)
   const strict = await isStrictFor(context, principal)
-  const view: RunView = {
+  const live = artifacts.filter((each) => isLive(each, now)).slice(0, examinedMax)
+  const view: Omit<RunView, 'reports'> = {
     run,
     attemptBefore: await context.metadata.findRun(projectId, number, run.attempt - 1),
     record,
@@ -99,22 +101,24 @@ async function runPage(web: Web, c: AppRequest, attempt?: number): Promise<Respo
     artifacts,
     total,
     arrivals: context.arrivals.list(projectId, number),
-    ...(await lookInto(context, principal, artifacts, now)),
+    previous: await previousOfEach(context, principal, live, now),
     mayDelete: (artifact) => mayDelete(principal, artifact, strict),
     more: at * limit < total ? withQuery(path, { page: String(at + 1) }) : null,
     now,
   }
   const deleted = await deletedArtifact(context, c, run)
   const mayUndo = mayWriteProject(principal, project)
-  return await sendPage(web, c, {
+  return await sendSlowPage(web, c, {
     title: `Run ${number} · ${project}`,
     crumbs: crumbsOf({ project, run: number }),
-    body: (
+    frame: (reports) => (
       <>
         {deleted !== undefined && mayUndo && <DeletedNotice artifact={deleted} />}
-        <RunPage {...view} />
+        <RunPage {...view} reports={reports} />
       </>
     ),
+    waiting: 'Reading reports…',
+    part: async () => <RunReports all={await reportsOfEach(finder, live, c.req.raw.signal)} />,
   })
 }
 
@@ -126,7 +130,7 @@ async function jobPage(web: Web, c: AppRequest): Promise<Response> {
   const run = await readableRun(context, c, principal, place)
   const { job } = await recordedJob(context, c, run)
   const { signal } = c.req.raw
-  const reports = await showReports(web, { run, jobs: [job], signal }, reportsOfJob)
+  const reports = await showStepReports(web, { run, jobs: [job], signal }, reportsOfJob)
   return await sendPage(web, c, {
     title: `${job.name} · Run ${run.number} · ${run.project}`,
     crumbs: crumbsOf({ project: run.project, run: run.number }),
@@ -134,28 +138,33 @@ async function jobPage(web: Web, c: AppRequest): Promise<Response> {
   })
 }
 
-/** Finds the previous artifact and the report of each live artifact. */
-async function lookInto(
+/** By artifact id: the artifact of the same name in the previous run on the branch. */
+async function previousOfEach(
   context: AppContext,
   principal: Principal,
-  artifacts: Artifact[],
+  artifacts: readonly Artifact[],
   now: number,
-): Promise<Pick<RunView, 'previous' | 'reports'>> {
+): Promise<Map<number, Artifact>> {
   const previous = new Map<number, Artifact>()
-  const reports: RunView['reports'] = []
-  for (const artifact of artifacts.filter((each) => isLive(each, now)).slice(0, comparedMax)) {
-    const before = mayReadProject(principal, artifact.project)
-      ? await previousOf(context.metadata, artifact, now)
-      : undefined
+  for (const artifact of artifacts) {
+    if (!mayReadProject(principal, artifact.project)) continue
+    const before = await previousOf(context.metadata, artifact, now)
     if (before !== undefined) previous.set(artifact.id, before)
-    for (const path of reportNames) {
-      const found = await context.metadata.findEntry(artifact.id, path)
-      if (found?.entry.kind !== 'file') continue
-      reports.push({ artifact, path })
-      break
-    }
   }
-  return { previous, reports }
+  return previous
+}
+
+async function reportsOfEach(
+  finder: ReportFinder,
+  artifacts: readonly Artifact[],
+  signal: AbortSignal,
+): Promise<ArtifactReports[]> {
+  const found: ArtifactReports[] = []
+  for (const artifact of artifacts) {
+    const reports = await finder.find(artifact, signal)
+    if (reports !== undefined) found.push({ artifact, reports })
+  }
+  return found
 }
 
 /** Returns the artifact in `?deleted=`, if its deletion can still be undone. */

@@ -12,7 +12,7 @@ import { jobPagePath } from '../paths.ts'
 import { cutText } from '../preview/text.ts'
 
 /** A page shows as much of each as fits in its share of the compressed bytes. */
-export interface ReportLimits {
+export interface StepReportLimits {
   annotationsBytesMax: number
   summariesBytesMax: number
   messageCharactersMax: number
@@ -26,7 +26,7 @@ export interface ShownSummary {
   isWhole: boolean
 }
 
-export interface ShownReports {
+export interface ShownStepReports {
   annotations: { markup: Child; shown: number; total: number }
   summaries: ShownSummary[]
   /** Jobs whose summary does not fit on the page at all. */
@@ -36,11 +36,11 @@ export interface ShownReports {
 }
 
 /** Reads and renders the annotations and summaries of these jobs. Errors: busy. */
-export async function showReports(
+export async function showStepReports(
   { context: { metadata }, renderer }: Web,
   { run, jobs, signal }: { run: Run; jobs: RecordedJob[]; signal: AbortSignal },
-  { annotationsBytesMax, summariesBytesMax, messageCharactersMax, level }: ReportLimits,
-): Promise<ShownReports> {
+  { annotationsBytesMax, summariesBytesMax, messageCharactersMax, level }: StepReportLimits,
+): Promise<ShownStepReports> {
   const byId = new Map(jobs.map((job) => [job.id, job]))
   const annotations = (await metadata.listAnnotations(run.id)).filter((each) =>
     byId.has(each.jobId),
@@ -77,7 +77,7 @@ export async function showReports(
 }
 
 /** Nothing, if there are none. */
-export function Annotations({ annotations: { markup, shown, total } }: ShownReports): Html {
+export function Annotations({ annotations: { markup, shown, total } }: ShownStepReports): Html {
   if (total === 0) return <></>
   return (
     <section aria-labelledby="annotations">
@@ -94,7 +94,7 @@ export function Annotations({ annotations: { markup, shown, total } }: ShownRepo
 }
 
 /** Nothing, if there are none. */
-export function Summaries({ run, reports }: { run: Run; reports: ShownReports }): Html {
+export function Summaries({ run, reports }: { run: Run; reports: ShownStepReports }): Html {
   const { summaries, left } = reports
   if (summaries.length + left === 0) return <></>
   return (

@@ -1,0 +1,186 @@
+/** Finds the reports in an artifact: a page to open, test results, coverage. What they say is
+ *  remembered by tree digest, since equal trees say the same. */
+import { hasCode, isArtifactGone } from '../../core/errors.ts'
+import type { Digest } from '../../core/digest.ts'
+import type { Artifact } from '../../metadata/metadata.ts'
+import { readingForPage } from '../page-access.ts'
+import type { Web } from '../page.tsx'
+import { readBytes } from '../preview/request.ts'
+import { reportBytesMax } from '../preview/shown-file.ts'
+import type { CoverageSummary, ReportTask, TestSummary } from './report-summary.ts'
+import type { TestCounts } from './test-counts.ts'
+
+export interface FailedTest {
+  path: string
+  /** From 0, within its file. */
+  index: number
+  name: string
+  message: string
+}
+
+export interface Reports {
+  /** Path of an HTML report. */
+  page: string | null
+  tests: (TestCounts & { paths: string[]; failures: FailedTest[]; isWhole: boolean }) | null
+  coverage: (Pick<CoverageSummary, 'lines'> & { path: string }) | null
+}
+
+const pages = [
+  'index.html',
+  'playwright-report/index.html',
+  'coverage/index.html',
+  'lcov-report/index.html',
+  'coverage/lcov-report/index.html',
+  'htmlcov/index.html',
+]
+/** Names that test runners write or that their manuals use. A file that is no report of tests is
+ *  found out when it is read. */
+const testGlobs = [
+  '**/TEST-*.xml',
+  '**/*{junit,JUnit,test-results,test_results,test-report,testresults,TestResults}*.xml',
+  '**/{test-results,test-reports,surefire-reports,junit}/**/*.xml',
+  '**/{test,tests,results,report,rspec,pytest,nextest}.xml',
+]
+const coverageGlobs = ['**/lcov.info', '**/*.lcov']
+
+/** Bounds per artifact; a matrix of Java projects has hundreds of files with results. */
+const filesMax = 200
+const failuresMax = 20
+/** A step examines entries for about two milliseconds. */
+const stepsMax = 50
+const rememberedMax = 500
+
+export interface ReportFinder {
+  /** Undefined if the artifact has ended. Errors: busy, the reason of `signal`. */
+  find(artifact: Artifact, signal: AbortSignal): Promise<Reports | undefined>
+}
+
+export function createReportFinder(web: Web): ReportFinder {
+  const remembered = new Map<Digest, Reports>()
+  return {
+    find: async (artifact, signal) => {
+      const known = remembered.get(artifact.treeDigest)
+      if (known !== undefined) return known
+      try {
+        const { isReadable, ...reports } = await new Finding(web, artifact, signal).find()
+        // A damaged file may be healed.
+        if (isReadable) remembered.set(artifact.treeDigest, reports)
+        const oldest = remembered.size > rememberedMax ? remembered.keys().next().value : undefined
+        if (oldest !== undefined) remembered.delete(oldest)
+        return reports
+      } catch (error) {
+        if (isArtifactGone(error)) return undefined
+        throw error
+      }
+    },
+  }
+}
+
+class Finding {
+  readonly #web: Web
+  readonly #artifact: Artifact
+  readonly #signal: AbortSignal
+  #leftBytes = reportBytesMax
+  #isReadable = true
+
+  constructor(web: Web, artifact: Artifact, signal: AbortSignal) {
+    this.#web = web
+    this.#artifact = artifact
+    this.#signal = signal
+  }
+
+  async find(): Promise<Reports & { isReadable: boolean }> {
+    const page = await this.#findPage()
+    const testPaths = await this.#search(testGlobs)
+    const coveragePaths = await this.#search(coverageGlobs)
+    const found = testPaths.length + coveragePaths.length > 0
+    const read = async (): Promise<Pick<Reports, 'tests' | 'coverage'>> => ({
+      tests: await this.#readTests(testPaths),
+      coverage: await this.#readCoverage(coveragePaths),
+    })
+    const reports = found
+      ? await readingForPage(this.#web.context, [this.#artifact], read)
+      : { tests: null, coverage: null }
+    return { page, ...reports, isReadable: this.#isReadable }
+  }
+
+  async #findPage(): Promise<string | null> {
+    for (const path of pages) {
+      const found = await this.#web.context.metadata.findEntry(this.#artifact.id, path)
+      if (found?.entry.kind === 'file') return path
+    }
+    return null
+  }
+
+  async #search(globs: readonly string[]): Promise<string[]> {
+    const paths: string[] = []
+    let ordinal: number | null = 0
+    for (let step = 0; step < stepsMax && ordinal !== null && paths.length < filesMax; step++) {
+      this.#signal.throwIfAborted()
+      const limit = filesMax - paths.length
+      const { metadata } = this.#web.context
+      const { found, next } = await metadata.searchTree(this.#artifact.id, globs, {
+        ordinal,
+        limit,
+      })
+      paths.push(...found.flatMap(({ entry }) => (entry.kind === 'file' ? [entry.path] : [])))
+      ordinal = next
+    }
+    return paths
+  }
+
+  async #readTests(paths: readonly string[]): Promise<Reports['tests']> {
+    const tests = { tests: 0, failed: 0, skipped: 0 }
+    const read: string[] = []
+    const failures: FailedTest[] = []
+    let isWhole = paths.length < filesMax
+    for (const path of paths) {
+      const summary = await this.#summarize(path, 'junit')
+      if (summary === 'unread') isWhole = false
+      if (summary === 'unread' || summary?.kind !== 'tests') continue
+      read.push(path)
+      tests.tests += summary.tests
+      tests.failed += summary.failed
+      tests.skipped += summary.skipped
+      isWhole &&= summary.isWhole
+      failures.push(...failuresOf(summary, path).slice(0, failuresMax - failures.length))
+    }
+    return read.length === 0 ? null : { ...tests, paths: read, failures, isWhole }
+  }
+
+  async #readCoverage(paths: readonly string[]): Promise<Reports['coverage']> {
+    for (const path of paths) {
+      const summary = await this.#summarize(path, 'lcov')
+      if (summary !== 'unread' && summary?.kind === 'coverage')
+        return { path, lines: summary.lines }
+    }
+    return null
+  }
+
+  /** `unread`: the file is damaged, or too large after those before it. */
+  async #summarize(
+    path: string,
+    format: ReportTask['format'],
+  ): Promise<TestSummary | CoverageSummary | undefined | 'unread'> {
+    const { context, renderer } = this.#web
+    const file = (await context.metadata.findEntry(this.#artifact.id, path))?.entry
+    if (file?.kind !== 'file') return undefined
+    if (file.sizeBytes > this.#leftBytes) return 'unread'
+    this.#leftBytes -= file.sizeBytes
+    try {
+      return await renderer.render(async (): Promise<ReportTask> => {
+        const place = { artifact: this.#artifact, file }
+        const bytes = await readBytes(context, place, 0, file.sizeBytes)
+        return { kind: 'report', format, bytes }
+      }, this.#signal)
+    } catch (error) {
+      if (!hasCode(error, 'blob_damaged')) throw error
+      this.#isReadable = false
+      return 'unread'
+    }
+  }
+}
+
+function failuresOf({ failures }: TestSummary, path: string): FailedTest[] {
+  return failures.map((failure, index) => ({ path, index, ...failure }))
+}

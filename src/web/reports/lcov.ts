@@ -1,0 +1,73 @@
+/** Reads coverage in the format of lcov's tracefiles (geninfo(1)), which most coverage tools can
+ *  write. A file occurs once per test that ran it, so lines are merged instead of adding up the
+ *  totals; only where a tool wrote totals alone are these used. */
+
+export interface Covered {
+  found: number
+  hit: number
+}
+
+export interface CoveredFile {
+  path: string
+  lines: Covered
+  branches: Covered
+}
+
+interface Section {
+  /** Whether each line was run, by number. */
+  lines: Map<string, boolean>
+  /** Whether each branch was taken, by line, block and branch. */
+  branches: Map<string, boolean>
+  totals: Map<string, number>
+}
+
+const records =
+  /^(?:(SF):(.*?)|(DA):(\d+),(-?\d+).*|(BRDA):(.+),(\d+|-)|(LF|LH|BRF|BRH):(\d{1,9}))\r?$/gm
+
+/** Undefined if the text is no tracefile. */
+export function parseLcov(text: string): CoveredFile[] | undefined {
+  const files = new Map<string, Section>()
+  let section: Section | undefined
+  for (const match of text.matchAll(records)) {
+    const [, file, path, line, number, runs, branch, place, taken, total, count] = match
+    if (file !== undefined) {
+      section = files.get(path!) ?? { lines: new Map(), branches: new Map(), totals: new Map() }
+      files.set(path!, section)
+    }
+    if (section === undefined) continue
+    if (line !== undefined) merge(section.lines, number!, Number(runs) > 0)
+    else if (branch !== undefined) merge(section.branches, place!, Number(taken) > 0)
+    else if (total !== undefined) section.totals.set(total, Number(count))
+  }
+  if (files.size === 0) return undefined
+  return [...files].map(([path, { lines, branches, totals }]) => ({
+    path,
+    lines: coveredOf(lines, totals.get('LF'), totals.get('LH')),
+    branches: coveredOf(branches, totals.get('BRF'), totals.get('BRH')),
+  }))
+}
+
+function merge(known: Map<string, boolean>, key: string, isHit: boolean): void {
+  known.set(key, isHit || known.get(key) === true)
+}
+
+function coveredOf(known: Map<string, boolean>, found = 0, hit = 0): Covered {
+  if (known.size === 0) return { found, hit: Math.min(found, hit) }
+  return { found: known.size, hit: [...known.values()].filter(Boolean).length }
+}
+
+export function sumOf(files: readonly CoveredFile[], what: 'lines' | 'branches'): Covered {
+  const sum = { found: 0, hit: 0 }
+  for (const file of files) {
+    sum.found += file[what].found
+    sum.hit += file[what].hit
+  }
+  return sum
+}
+
+/** `93.2 %`, rounded down, so that only complete coverage is 100 %. */
+export function formatCovered({ found, hit }: Covered): string {
+  if (found === 0) return '–'
+  const tenths = Math.floor((1000 * hit) / found)
+  return `${tenths === 1000 ? '100' : (tenths / 10).toFixed(1)} %`
+}

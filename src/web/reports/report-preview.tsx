@@ -1,0 +1,209 @@
+/** Previews of test results and coverage: totals, failed tests with their messages, tables. */
+import type { Child } from 'hono/jsx'
+import { counted, formatCount, formatDuration } from '../../core/units.ts'
+import { type Fitting, renderAll, renderFitting, takeFitting } from '../fitting.ts'
+import type { Html } from '../parts/html.ts'
+import { figures, Table } from '../parts/table.tsx'
+import { blobPath, withQuery } from '../paths.ts'
+import { plainAnsiState, renderAnsiLine, withoutEscapes } from '../preview/ansi.tsx'
+import { type ShownFile, textBytesMax } from '../preview/shown-file.ts'
+import { cutText } from '../preview/text.ts'
+import { nameOfTest, parseJunit, type TestCase, type TestResults } from './junit.ts'
+import { type CoveredFile, formatCovered, parseLcov, sumOf } from './lcov.ts'
+import { countTests, sayCounts } from './test-counts.ts'
+
+/** Compressed bytes of the failed tests on a page, which also has a table of all tests. */
+const failuresBytesMax = 9 * 1024
+const tableBytesMax = 9 * 1024
+/** Bounds until "Show more". */
+const brief = { name: 300, detail: 3000, rows: 1000 }
+/** Bounds after "Show more". */
+const full = { name: 5000, detail: 100_000, rows: 10_000 }
+
+type Bounds = typeof brief
+
+/** Undefined if the text is no JUnit XML. */
+export async function junitPreview(shown: ShownFile, text: string): Promise<Html | undefined> {
+  const results = parseJunit(text)
+  if (results === undefined) return undefined
+  const { tests } = results
+  const isBrief = shown.wantedBytes === 0
+  const bounds = isBrief ? brief : full
+  const failed = tests.filter(({ outcome }) => outcome === 'failed')
+  const failure = (test: TestCase, index: number): Html => (
+    <Failure test={test} index={index} bounds={bounds} />
+  )
+  const row = (test: TestCase): Html => <TestRow test={test} bounds={bounds} />
+  const failures = isBrief
+    ? await takeFitting(failed, failure, failuresBytesMax)
+    : { count: failed.length, markup: await renderAll(failed, failure) }
+  const rows = tests.slice(0, bounds.rows)
+  const table = isBrief
+    ? await takeFitting(rows, row, tableBytesMax)
+    : { count: rows.length, markup: await renderAll(rows, row) }
+  const isAll = failures.count === failed.length && table.count === tests.length
+  return (
+    <>
+      <Totals results={results} shown={shown} />
+      {failed.length > 0 && (
+        <section aria-labelledby="failed">
+          <h2 id="failed">Failed tests</h2>
+          {failures.count < failed.length && (
+            <p class="quiet">
+              Showing the first {formatCount(failures.count)} of {formatCount(failed.length)}.
+            </p>
+          )}
+          {failures.markup}
+        </section>
+      )}
+      {table.count > 0 && <TestTable table={table} total={tests.length} />}
+      {isBrief && !isAll && <ShowMore {...shown} />}
+    </>
+  )
+}
+
+function Totals({
+  results: { tests, seconds, isWhole },
+  shown,
+}: {
+  results: TestResults
+  shown: ShownFile
+}) {
+  return (
+    <>
+      <p>
+        {sayCounts(countTests(tests))}
+        {seconds !== null && ` in ${formatDuration(seconds * 1000)}`}. <SourceLink {...shown} />
+      </p>
+      {!isWhole && (
+        <p class="note">
+          This file is incomplete: only the tests above its broken place are shown.
+        </p>
+      )}
+    </>
+  )
+}
+
+function Failure({ test, index, bounds }: { test: TestCase; index: number; bounds: Bounds }): Html {
+  const state = plainAnsiState()
+  const detail = cutText(test.detail, bounds.detail)
+  const message = withoutEscapes(cutText(test.message, bounds.detail))
+  return (
+    <details class="step" id={`failure-${index + 1}`} open={index < 10}>
+      <summary>
+        <span class="badge failure">failed</span> {cutText(nameOfTest(test), bounds.name)}
+      </summary>
+      {!withoutEscapes(detail).includes(message) && <p>{message}</p>}
+      {detail !== '' && (
+        <pre class="log" tabindex={0}>
+          {detail.split('\n').map((line) => [...renderAnsiLine(line, state), '\n'])}
+        </pre>
+      )}
+    </details>
+  )
+}
+
+function TestTable({ table, total }: { table: Pick<Fitting, 'count' | 'markup'>; total: number }) {
+  const all = counted(total, 'test')
+  return (
+    <Table
+      name="Tests"
+      style=""
+      caption={
+        table.count === total ? all : `${all}, showing the first ${formatCount(table.count)}`
+      }
+      columns={['Result', 'Test', figures('Time')]}
+    >
+      {table.markup}
+    </Table>
+  )
+}
+
+const badges = { passed: 'success', failed: 'failure', skipped: 'skipped' }
+
+function TestRow({ test, bounds }: { test: TestCase; bounds: Bounds }): Html {
+  const { outcome, seconds, message } = test
+  return (
+    <tr>
+      <td>
+        <span class={`badge ${badges[outcome]}`}>{outcome}</span>
+      </td>
+      <th scope="row">
+        {cutText(nameOfTest(test), bounds.name)}
+        {outcome === 'skipped' && message !== '' && (
+          <span class="quiet"> {withoutEscapes(cutText(message, bounds.name))}</span>
+        )}
+      </th>
+      <td class="number">{seconds !== null && formatTestTime(seconds)}</td>
+    </tr>
+  )
+}
+
+function formatTestTime(seconds: number): string {
+  return seconds < 1 ? `${Math.round(seconds * 1000)} ms` : formatDuration(seconds * 1000)
+}
+
+/** Undefined if the text is no tracefile of lcov. */
+export async function lcovPreview(shown: ShownFile, text: string): Promise<Html | undefined> {
+  const files = parseLcov(text)
+  if (files === undefined) return undefined
+  const sorted = files.toSorted((a, b) => missed(b) - missed(a))
+  const isBrief = shown.wantedBytes === 0
+  const bounds = isBrief ? brief : full
+  const rows = sorted.slice(0, bounds.rows)
+  const row = (file: CoveredFile): Child => <CoverageRow file={file} bounds={bounds} />
+  const { count, markup } = isBrief
+    ? await renderFitting(rows, row)
+    : { count: rows.length, markup: await renderAll(rows, row) }
+  const lines = sumOf(files, 'lines')
+  const branches = sumOf(files, 'branches')
+  const cut = count === files.length ? '' : `, showing the first ${formatCount(count)}`
+  return (
+    <>
+      <p>
+        {formatCovered(lines)} of {counted(lines.found, 'line')} covered
+        {branches.found > 0 &&
+          `, ${formatCovered(branches)} of ${counted(branches.found, 'branch', 'branches')}`}
+        . <SourceLink {...shown} />
+      </p>
+      <Table
+        name="Coverage"
+        style=""
+        caption={`${counted(files.length, 'file')}, most uncovered lines first${cut}`}
+        columns={['File', figures('Lines'), figures('Uncovered lines'), figures('Branches')]}
+      >
+        {markup}
+      </Table>
+      {isBrief && count < files.length && <ShowMore {...shown} />}
+    </>
+  )
+}
+
+function CoverageRow({ file, bounds }: { file: CoveredFile; bounds: Bounds }): Html {
+  return (
+    <tr>
+      <th scope="row">{cutText(file.path, bounds.name)}</th>
+      <td class="number">{formatCovered(file.lines)}</td>
+      <td class="number">{formatCount(missed(file))}</td>
+      <td class="number">{formatCovered(file.branches)}</td>
+    </tr>
+  )
+}
+
+function missed({ lines }: CoveredFile): number {
+  return lines.found - lines.hit
+}
+
+function SourceLink({ artifact, file }: ShownFile) {
+  return <a href={withQuery(blobPath(artifact, file.path), { as: 'text' })}>Source</a>
+}
+
+function ShowMore({ artifact, file }: ShownFile) {
+  return (
+    <p>
+      <a href={withQuery(blobPath(artifact, file.path), { bytes: String(textBytesMax) })}>
+        Show more
+      </a>
+    </p>
+  )
+}

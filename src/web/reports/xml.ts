@@ -1,0 +1,97 @@
+/** Reads XML as a sequence of tags and text, as far as the reports of test runners use it. Of
+ *  entities it knows the predefined five and character references; it skips document types and
+ *  never expands what they declare. Takes linear time. */
+
+export type XmlEvent =
+  | { kind: 'open'; name: string; attributes: ReadonlyMap<string, string> }
+  | { kind: 'close'; name: string }
+  | { kind: 'text'; text: string }
+
+const nameAt = /[^\s<>/="'!?]+/y
+const attributeAt = /\s+([^\s<>/="']+)\s*=\s*(?:"([^"<]*)"|'([^'<]*)')/y
+const tagEndAt = /\s*(\/?)>/y
+
+/** Yields events up to the end or the first malformed place, and returns whether it read
+ *  everything. A file that a killed process left behind is cut off somewhere. An empty element
+ *  yields both of its events. */
+export function* readXml(text: string): Generator<XmlEvent, boolean, undefined> {
+  let at = 0
+  while (at < text.length) {
+    const open = text.indexOf('<', at)
+    if (open !== at) yield { kind: 'text', text: decodeEntities(text.slice(at, orEnd(open, text))) }
+    if (open === -1) return true
+    const skipped = markupAt(text, open)
+    if (skipped !== undefined) {
+      if (skipped.end === -1) return false
+      if (skipped.text !== '') yield { kind: 'text', text: skipped.text }
+      at = skipped.end
+      continue
+    }
+    const tag = tagAt(text, open)
+    if (tag === undefined) return false
+    yield* tag.events
+    at = tag.end
+  }
+  return true
+}
+
+/** A comment, a section of character data, a processing instruction or a document type.
+ *  `end` is -1 if it does not end. */
+function markupAt(text: string, open: number): { end: number; text: string } | undefined {
+  for (const [start, close] of markups) {
+    if (!text.startsWith(start, open)) continue
+    const from = open + start.length
+    const end = text.indexOf(close, from)
+    if (end === -1) return { end, text: '' }
+    return { end: end + close.length, text: start === '<![CDATA[' ? text.slice(from, end) : '' }
+  }
+  return undefined
+}
+
+const markups = [
+  ['<!--', '-->'],
+  ['<![CDATA[', ']]>'],
+  ['<?', '?>'],
+  ['<!', '>'],
+] as const
+
+function tagAt(text: string, open: number): { events: XmlEvent[]; end: number } | undefined {
+  const isClose = text[open + 1] === '/'
+  const name = matchAt(nameAt, text, open + (isClose ? 2 : 1))
+  if (name === undefined) return undefined
+  let at = nameAt.lastIndex
+  const attributes = new Map<string, string>()
+  for (let match = matchAt(attributeAt, text, at); match !== undefined;) {
+    attributes.set(match[1]!, decodeEntities(match[2] ?? match[3] ?? ''))
+    at = attributeAt.lastIndex
+    match = matchAt(attributeAt, text, at)
+  }
+  const last = matchAt(tagEndAt, text, at)
+  if (last === undefined) return undefined
+  const close: XmlEvent = { kind: 'close', name: name[0] }
+  if (isClose) return { events: [close], end: tagEndAt.lastIndex }
+  const events: XmlEvent[] = [{ kind: 'open', name: name[0], attributes }]
+  if (last[1] === '/') events.push(close)
+  return { events, end: tagEndAt.lastIndex }
+}
+
+function matchAt(pattern: RegExp, text: string, at: number): RegExpExecArray | undefined {
+  pattern.lastIndex = at
+  return pattern.exec(text) ?? undefined
+}
+
+function orEnd(at: number, text: string): number {
+  return at === -1 ? text.length : at
+}
+
+const named: Record<string, string> = { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'" }
+
+function decodeEntities(text: string): string {
+  if (!text.includes('&')) return text
+  return text.replaceAll(/&(?:#(\d{1,7})|#x([\da-f]{1,6})|([a-z]{2,4}));/gi, (whole, ...found) => {
+    const [decimal, hex, name] = found as (string | undefined)[]
+    if (name !== undefined) return named[name] ?? whole
+    const code = decimal === undefined ? Number.parseInt(hex ?? '', 16) : Number(decimal)
+    return code > 0x10ffff ? whole : String.fromCodePoint(code)
+  })
+}

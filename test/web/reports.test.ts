@@ -1,0 +1,219 @@
+/** Reports: how test results and coverage are read, and what pages say about them. */
+import { describe, expect, test } from 'vitest'
+import { nameOfTest, parseJunit } from '../../src/web/reports/junit.ts'
+import { formatCovered, parseLcov, sumOf } from '../../src/web/reports/lcov.ts'
+import type { TarEntry } from '../http/archives-of.ts'
+import { openSharedServer } from '../http/open-server.ts'
+import { spoil } from '../lifecycle/stored-bytes.ts'
+import { noise } from '../actions/archives.ts'
+
+const server = await openSharedServer()
+
+const results = `\ufeff<?xml version="1.0"?>
+<!DOCTYPE testsuites>
+<testsuites time="1,234.5">
+  <!-- a > comment -->
+  <testsuite name="outer" time="3"><testsuite name='inner "1"' time="2">
+    <testcase name="adds &lt;1&gt; &amp; &#x2014; &#50; &unknown;" time="0.25"/>
+    <testcase name="fails" classname="a.B"><failure message="">&#10;  first line
+  second <![CDATA[<third> & more]]></failure><system-out>no detail</system-out></testcase>
+    <testcase name="errs" classname="a.B"><error message="broken" type="E"/></testcase>
+  </testsuite>
+  <testcase name="waits"><skipped message="later"></skipped></testcase>
+  <testcase name="not run" status="notrun" />
+  </testsuite>
+</testsuites>
+`
+
+describe('test results', () => {
+  test('are read with nested suites, entities, character data, and totals in the root', () => {
+    const read = parseJunit(results)
+    expect(read).toMatchObject({ seconds: 1234.5, isWhole: true })
+    expect(read?.tests).toEqual([
+      {
+        suite: 'inner "1"',
+        name: 'adds <1> & — 2 &unknown;',
+        outcome: 'passed',
+        seconds: 0.25,
+        message: '',
+        detail: '',
+      },
+      expect.objectContaining({
+        outcome: 'failed',
+        message: 'first line',
+        detail: 'first line\n  second <third> & more',
+      }),
+      expect.objectContaining({ outcome: 'failed', message: 'broken', detail: '' }),
+      expect.objectContaining({ suite: 'outer', outcome: 'skipped', message: 'later' }),
+      expect.objectContaining({ name: 'not run', outcome: 'skipped' }),
+    ])
+  })
+
+  test('of a file that is cut off are those before the cut, and the file counts as incomplete', () => {
+    for (const end of [results.indexOf(' second <!'), results.indexOf('broken')]) {
+      const read = parseJunit(results.slice(0, end))
+      expect(read?.isWhole).toBe(false)
+      expect(read?.tests[0]).toMatchObject({ outcome: 'passed' })
+      expect(read?.tests[1]).toMatchObject({ outcome: 'failed', message: 'first line' })
+    }
+  })
+
+  test('add up the times of suites without a root', () => {
+    const suite = '<testsuite time="1.5"><testcase name="a"/></testsuite>'
+    expect(parseJunit(suite)?.seconds).toBe(1.5)
+    expect(parseJunit(`<testsuites>${suite}${suite}</testsuites>`)?.seconds).toBe(3)
+    expect(parseJunit('<testsuite time="soon"></testsuite>')?.seconds).toBeNull()
+  })
+
+  test.each(['', 'no xml', '<project><testsuite/></project>', '<html>', '{"a": "<testsuite>"}'])(
+    'are not seen in %j',
+    (text) => {
+      expect(parseJunit(text)?.tests ?? []).toEqual([])
+    },
+  )
+
+  test('name each test once', () => {
+    expect(nameOfTest({ suite: 'sum.test.ts', name: 'adds' })).toBe('sum.test.ts › adds')
+    expect(nameOfTest({ suite: 'sum adds', name: 'sum adds' })).toBe('sum adds')
+    expect(nameOfTest({ suite: 'b', name: 'bad' })).toBe('b › bad')
+    expect(nameOfTest({ suite: 'a.B', name: '' })).toBe('a.B')
+  })
+})
+
+const trace = `TN:one
+SF:src/a.ts
+DA:1,1
+DA:2,0
+BRDA:1,0,0,1
+BRDA:1,0,1,-
+LH:1
+LF:2
+end_of_record
+TN:two
+SF:src/a.ts
+DA:2,3,checksum
+DA:3,0
+end_of_record
+SF:src/b.ts
+LH:9
+LF:10
+end_of_record
+`
+
+describe('coverage', () => {
+  test('merges the lines that several tests ran, and uses totals where there are no lines', () => {
+    const files = parseLcov(trace) ?? []
+    expect(files).toEqual([
+      { path: 'src/a.ts', lines: { found: 3, hit: 2 }, branches: { found: 2, hit: 1 } },
+      { path: 'src/b.ts', lines: { found: 10, hit: 9 }, branches: { found: 0, hit: 0 } },
+    ])
+    expect(formatCovered(sumOf(files, 'lines'))).toBe('84.6 %')
+    expect(parseLcov(trace.replaceAll('\n', '\r\n'))).toEqual(files)
+    expect(parseLcov('LF:1\nDA:1,1\n')).toBeUndefined()
+  })
+
+  test('is 100 % only if it is complete', () => {
+    expect(formatCovered({ found: 10_000, hit: 9999 })).toBe('99.9 %')
+    expect(formatCovered({ found: 3, hit: 3 })).toBe('100 %')
+    expect(formatCovered({ found: 0, hit: 0 })).toBe('–')
+  })
+})
+
+function suiteOf(name: string, failed: number, passed: number): string {
+  const failure = `<testcase classname="${name}" name="bad"><failure message="1 &lt; 2"/></testcase>`
+  const ok = `<testcase classname="${name}" name="ok"/>`
+  return `<testsuite>${failure.repeat(failed)}${ok.repeat(passed)}</testsuite>`
+}
+
+async function textOf(path: string): Promise<string> {
+  const response = await server.visit(path)
+  expect(response.status).toBe(200)
+  return (await response.text()).replaceAll(/<[^>]+>/g, '').replaceAll(/\s+/g, ' ')
+}
+
+async function put(place: string, tar: TarEntry[]): Promise<string> {
+  const id = await server.put(place, { tar })
+  return `/octo/app/actions/runs/${place.split('/')[0]}/artifacts/${id}`
+}
+
+describe('the page of a run', () => {
+  test('says how many tests failed and which, and how much is covered', async () => {
+    const unit = await put('1/unit', [
+      { name: 'out/junit.xml', content: suiteOf('sum', 2, 3) },
+      { name: 'coverage/lcov.info', content: trace },
+      { name: 'coverage/lcov-report/index.html', content: '<h1>Coverage</h1>' },
+    ])
+    const java = await put('1/java', [
+      { name: 'a/target/surefire-reports/TEST-a.xml', content: suiteOf('a', 0, 1) },
+      { name: 'a/target/surefire-reports/TEST-b.xml', content: suiteOf('b', 1, 0) },
+      { name: 'a/target/site/junit-notes.xml', content: '<project/>' },
+    ])
+    const page = '/octo/app/actions/runs/1'
+    const html = await (await server.visit(page)).text()
+    for (const path of [
+      `${unit}/blob/out/junit.xml`,
+      `${unit}/blob/coverage/lcov.info`,
+      `${unit}/blob/coverage/lcov-report/index.html`,
+      `${unit}/blob/out/junit.xml#failure-2`,
+      `${java}/tree/a/target/surefire-reports`,
+      `${java}/blob/a/target/surefire-reports/TEST-b.xml#failure-1`,
+    ]) {
+      expect(html).toContain(`href="${path}"`)
+    }
+    expect(html).not.toContain('junit-notes')
+    const text = await textOf(page)
+    expect(text).toContain('java: 2 tests, 1 failed')
+    expect(text).toContain('unit: 5 tests, 2 failed')
+    expect(text).toContain('unit: 84.6 % of lines covered')
+    expect(text).toContain('b › bad in java: 1 &lt; 2')
+  })
+
+  test('counts failures that it does not list', async () => {
+    await put('2/many', [{ name: 'junit.xml', content: suiteOf('sum', 30, 0) }])
+    const text = await textOf('/octo/app/actions/runs/2')
+    expect(text.match(/sum › bad/g)).toHaveLength(10)
+    expect(text).toContain('And 20 more.')
+  })
+
+  test('opens although results are damaged or cut off, and says that there are more', async () => {
+    const bad = noise(9000, 5)
+    await put('3/damaged', [
+      { name: 'one/junit.xml', content: Buffer.concat([Buffer.from('<testsuite>'), bad]) },
+      { name: 'two/junit.xml', content: suiteOf('two', 0, 1) },
+    ])
+    await put('3/cut', [{ name: 'junit.xml', content: suiteOf('cut', 0, 2).slice(0, -5) }])
+    await spoil(`${server.dataDir}/cas`, bad.subarray(4000, 4016))
+    const text = await textOf('/octo/app/actions/runs/3')
+    expect(text).toContain('damaged: at least 1 test, none failed')
+    expect(text).toContain('cut: at least 2 tests, none failed')
+  })
+})
+
+describe('the page of a file', () => {
+  test('shows failed tests with their messages, and all tests; the source is a link away', async () => {
+    const artifact = await put('4/unit', [{ name: 'junit.xml', content: results }])
+    const text = await textOf(`${artifact}/blob/junit.xml`)
+    expect(text).toContain('5 tests: 2 failed, 2 skipped, 1 passed in 20m 35s. Source')
+    expect(text).toMatch(/failed a\.B › fails\s*first line second &lt;third&gt; &amp; more/)
+    expect(text).toMatch(
+      /passed\s*inner &quot;1&quot; › adds &lt;1&gt; &amp; — 2 &amp;unknown;\s*250 ms/,
+    )
+    const source = await textOf(`${artifact}/blob/junit.xml?as=text`)
+    expect(source).toContain('&lt;testsuites time=')
+    expect(source).toContain('Preview')
+  })
+
+  test('shows coverage with the least covered files first', async () => {
+    const artifact = await put('5/unit', [{ name: 'lcov.info', content: trace }])
+    const text = await textOf(`${artifact}/blob/lcov.info`)
+    expect(text).toContain('84.6 % of 13 lines covered, 50.0 % of 2 branches.')
+    expect(text).toMatch(/src\/a\.ts\s*66\.6 %\s*1\s*50\.0 %.*src\/b\.ts\s*90\.0 %\s*1\s*–/)
+  })
+
+  test('shows other XML as text', async () => {
+    const artifact = await put('6/unit', [{ name: 'pom.xml', content: '<project>\n</project>\n' }])
+    const text = await textOf(`${artifact}/blob/pom.xml`)
+    expect(text).toContain('&lt;project&gt;')
+    expect(text).not.toContain('Source')
+  })
+})
