@@ -85,6 +85,7 @@ const files = {
   'numbers.json': '{"id":12345678901234567890}',
   'numbers.jsonl': '{"a":1}\n[1e400]\n',
   'counts.json': JSON.stringify({ list: Array.from({ length: 1200 }, () => 0) }),
+  'records.json': JSON.stringify(Array.from({ length: 5000 }, (_, id) => ({ id, name: 'x' }))),
   'old-mac.csv': 'a,b\r1,2\r3,4\r',
   'progress.log': '10 %\r\u001b[32mdone\u001b[0m\n',
   'headings.csv': 'a,b\n',
@@ -231,6 +232,19 @@ test('folded JSON shows its number of members or items', async () => {
   const page = await pageOf('counts.json')
   expect(page).toContain('<span class="quiet">1 member</span>')
   expect(page).toContain('<span class="quiet">1,200 items</span>')
+})
+
+test('folded JSON shows the beginning of its content', async () => {
+  expect(await pageOf('even.jsonl')).toContain(
+    '<span class="excerpt"> level: &quot;info&quot;</span>',
+  )
+})
+
+test('JSON with long lists is shown as a tree with some of their items', async () => {
+  const page = await pageOf('records.json')
+  expect(page).toContain('<span class="quiet">5,000 items</span>')
+  expect(page).toContain('… and 4,700 more')
+  expect(page).toContain('<span class="json-value">299</span>')
 })
 
 test('a comparison shows the colours of a log', async () => {

@@ -1,6 +1,6 @@
 /** JSON as a foldable tree: nested `details`, with the first levels open. The number of nodes is
  *  bounded, and so is the page. */
-import { counted } from '../../core/units.ts'
+import { counted, formatCount } from '../../core/units.ts'
 import type { Child } from 'hono/jsx'
 import type { Html } from '../parts/html.ts'
 import { cutText } from './text.ts'
@@ -10,31 +10,39 @@ const nodesMax = 3000
 const nodesOfLinesMax = 20_000
 const depthMax = 64
 const textMax = 2000
+const excerptMax = 100
 
-/** Parses JSON to be shown as a tree. Undefined if the text is not JSON, if it has too many
- *  nodes, or if it contains numbers beyond the safe integers, which would be shown rounded. */
-export function parseFoldableJson(text: string): { value: unknown } | undefined {
+/** How many members of each object or list a tree shows: all, or as many as keep it small. */
+const membersSteps = [Infinity, 1000, 300, 100, 30, 10]
+
+/** Returns trees of JSON that are small enough for a page, the one with the most members first.
+ *  Empty if the text is not JSON, has too many nodes however few members are shown, or if a tree
+ *  would contain numbers beyond the safe integers, which would be shown rounded. */
+export function foldableJson(text: string): Html[] {
   try {
     const value: unknown = JSON.parse(text)
-    return areShowable([value], nodesMax) ? { value } : undefined
+    return membersSteps
+      .filter((membersMax) => areShowable([value], nodesMax, membersMax))
+      .map((membersMax) => <JsonTree value={value} membersMax={membersMax} />)
   } catch {
-    return undefined
+    return []
   }
 }
 
-function areShowable(values: unknown[], nodes: number): boolean {
+function areShowable(values: unknown[], nodes: number, membersMax = Infinity): boolean {
   let left = nodes
   const isShowable = (node: unknown, depth: number): boolean => {
     if (--left < 0 || depth > depthMax) return false
     if (typeof node === 'number') return Math.abs(node) <= Number.MAX_SAFE_INTEGER
     if (typeof node !== 'object' || node === null) return true
-    return Object.values(node).every((child) => isShowable(child, depth + 1))
+    const children = Object.values(node).slice(0, membersMax)
+    return children.every((child) => isShowable(child, depth + 1))
   }
   return values.every((value) => isShowable(value, 0))
 }
 
 /** Parses JSON Lines: returns the first `linesMax` values and the number of lines. Undefined
- *  under the same conditions as for `parseFoldableJson`. */
+ *  if it is not JSON, or cannot be shown as a tree. */
 export function parseJsonLines(
   text: string,
   linesMax: number,
@@ -48,29 +56,59 @@ export function parseJsonLines(
   }
 }
 
-export function JsonTree({ value, depth = 0 }: { value: unknown; depth?: number }): Html {
+export function JsonTree({
+  value,
+  depth = 0,
+  membersMax = Infinity,
+}: {
+  value: unknown
+  depth?: number
+  membersMax?: number
+}): Html {
   if (typeof value !== 'object' || value === null) return <Scalar value={value} />
   const isList = Array.isArray(value)
   const members = Object.entries(value)
   const [open, close] = isList ? ['[', ']'] : ['{', '}']
   if (members.length === 0) return <span>{open + close}</span>
+  const isOpen = depth < 3
   return (
-    <details open={depth < 3}>
+    <details open={isOpen}>
       <summary>
         {open}
         <span class="quiet">{counted(members.length, isList ? 'item' : 'member')}</span>
         {close}
+        {!isOpen && <span class="excerpt"> {excerptOf(members, isList)}</span>}
       </summary>
       <ul>
-        {members.map(([name, child]) => (
+        {members.slice(0, membersMax).map(([name, child]) => (
           <li>
             <Name text={isList ? null : name} />
-            <JsonTree value={child} depth={depth + 1} />
+            <JsonTree value={child} depth={depth + 1} membersMax={membersMax} />
           </li>
         ))}
+        {members.length > membersMax && (
+          <li class="quiet">… and {formatCount(members.length - membersMax)} more</li>
+        )}
       </ul>
     </details>
   )
+}
+
+/** What is seen of a folded object or list. */
+function excerptOf(members: [string, unknown][], isList: boolean): string {
+  let text = ''
+  for (const [name, child] of members) {
+    if (text.length > excerptMax) break
+    text += `${text === '' ? '' : ', '}${isList ? '' : `${name}: `}${briefly(child)}`
+  }
+  return cutText(text, excerptMax)
+}
+
+function briefly(value: unknown): string {
+  if (Array.isArray(value)) return value.length === 0 ? '[]' : '[…]'
+  if (typeof value === 'object' && value !== null) return '{…}'
+  // Cut first: a string may have a megabyte.
+  return JSON.stringify(typeof value === 'string' ? cutText(value, excerptMax) : value) ?? ''
 }
 
 function Name({ text }: { text: string | null }): Child {

@@ -5,7 +5,7 @@ import { filePath } from '../../api/paths.ts'
 import { renderAll, takeFitting } from '../fitting.ts'
 import type { Html } from '../parts/html.ts'
 import { type ArtifactPlace, blobPath, withQuery } from '../paths.ts'
-import { JsonTree, parseFoldableJson, parseJsonLines } from './json.tsx'
+import { foldableJson, JsonTree, parseJsonLines } from './json.tsx'
 import { type LinkTargets, markdownOf } from './markdown.tsx'
 import { type ShownFile, textBytesMax } from './shown-file.ts'
 import { junitPreview, lcovPreview } from '../reports/report-preview.tsx'
@@ -38,24 +38,58 @@ async function parsedPreview(
   if (kind === 'csv') return await csvPreview(shown, text)
   if (kind === 'xml') return await junitPreview(shown, text)
   if (kind === 'lcov') return await lcovPreview(shown, text)
+  if (kind === 'json') return await jsonPreview(shown, text, bytes)
   const structure = structureOf(kind, text, linkTargets(artifact, file.path))
   if (structure === undefined) return undefined
   const { parts, frame } = structure
   if (shown.wantedBytes > 0) return frame(await renderAll(parts, (part) => part))
   const { count, markup } = await takeFitting(parts, (part) => part)
   if (count === parts.length) return frame(markup)
-  const query = { bytes: String(textBytesMax) }
+  return await largePreview(shown, bytes, kind === 'markdown' ? 'a document' : 'a tree')
+}
+
+/** The file as text, with a link to its other form. */
+async function largePreview(shown: ShownFile, bytes: Uint8Array, form: string): Promise<Html> {
   return (
     <>
       <p class="note">
-        Shown as text, because this file is large.{' '}
-        <a href={withQuery(blobPath(artifact, file.path), query)}>
-          Show it as {kind === 'markdown' ? 'a document' : 'a tree'}
-        </a>
+        Shown as text, because this file is large. <a href={wholePath(shown)}>Show it as {form}</a>
       </p>
       {await textPreview(shown, bytes)}
     </>
   )
+}
+
+function wholePath({ artifact, file }: ShownFile): string {
+  return withQuery(blobPath(artifact, file.path), { bytes: String(textBytesMax) })
+}
+
+/** Shows as many members of each object and list as fit on the page. */
+async function jsonPreview(
+  shown: ShownFile,
+  text: string,
+  bytes: Uint8Array,
+): Promise<Html | undefined> {
+  const trees = foldableJson(text)
+  const [most] = trees
+  if (most === undefined) return undefined
+  if (shown.wantedBytes > 0)
+    return <div class="json">{await renderAll([most], (part) => part)}</div>
+  for (const tree of trees) {
+    const { count, markup } = await takeFitting([tree], (part) => part)
+    if (count === 0) continue
+    return (
+      <>
+        <div class="json">{markup}</div>
+        {tree !== most && (
+          <p class="note">
+            Long lists are cut. <a href={wholePath(shown)}>Show more</a>
+          </p>
+        )}
+      </>
+    )
+  }
+  return await largePreview(shown, bytes, 'a tree')
 }
 
 /** The rendered parts in order, and the element around them. */
@@ -66,7 +100,7 @@ interface Structure {
 
 /** Undefined if the text cannot be parsed as that kind, or has too many elements. */
 function structureOf(
-  kind: 'markdown' | 'json' | 'jsonLines',
+  kind: 'markdown' | 'jsonLines',
   text: string,
   targets: LinkTargets,
 ): Structure | undefined {
@@ -74,14 +108,6 @@ function structureOf(
     case 'markdown': {
       const parts = markdownOf(text, targets)
       return parts && { parts, frame: (blocks) => <div class="prose">{blocks}</div> }
-    }
-    case 'json': {
-      const parsed = parseFoldableJson(text)
-      if (parsed === undefined) return undefined
-      return {
-        parts: [<JsonTree value={parsed.value} />],
-        frame: (tree) => <div class="json">{tree}</div>,
-      }
     }
     case 'jsonLines': {
       const lines = parseJsonLines(text, jsonLinesMax)
