@@ -147,11 +147,10 @@ export const recordQuery = z.strictObject({
 })
 
 export const uploadQuery = z.strictObject({
-  filename: z
-    .string()
-    .min(1)
-    .optional()
-    .meta({ description: 'Name of the single file; defaults to the artifact name.' }),
+  filename: z.string().min(1).optional().meta({
+    description:
+      'Name of the single file; defaults to the artifact name. Required for an empty file, which also needs `Content-Length: 0`.',
+  }),
   retentionDays: integer(0, 36_500).optional().meta({ description: '0 means the default.' }),
   overwrite: flag.default(false),
   attempt: identifier.optional(),

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
-import { request } from 'node:http'
+import { type IncomingMessage, request } from 'node:http'
 import { connect, type Socket } from 'node:net'
 import { join } from 'node:path'
+import { json } from 'node:stream/consumers'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { artifactDetailSchema } from '../../src/api/messages.ts'
 import { digestOf } from '../../src/core/digest.ts'
@@ -111,6 +112,39 @@ describe('PUT', () => {
         headers: { 'content-type': type },
       })
       expect([response.status, await response.json()]).toMatchObject([201, { kind: 'raw' }])
+    }
+  })
+
+  test('an empty file needs its length and its name, an empty archive is none', async () => {
+    const put = async (path: string, headers: Record<string, string>): Promise<unknown> => {
+      const authorization = `Bearer ${await server.token()}`
+      const options = { method: 'PUT', headers: { authorization, ...headers } }
+      const upload = request(new URL(path, server.url), options)
+      upload.end()
+      const [answer] = (await once(upload, 'response')) as [IncomingMessage]
+      const { code, detail, files } = (await json(answer)) as Record<string, unknown>
+      return { status: answer.statusCode, code, detail, files }
+    }
+    const length = { 'content-length': '0' }
+    const chunked = { 'transfer-encoding': 'chunked' }
+    const refused = {
+      status: 400,
+      code: 'invalid_request',
+      detail: expect.stringContaining('the body is empty; to upload an empty file') as string,
+    }
+    expect(await put(`${fresh()}?filename=a.txt`, length)).toMatchObject({ status: 201, files: 1 })
+    expect(await put(fresh(), length)).toMatchObject(refused)
+    expect(await put(`${fresh()}?filename=a.txt`, chunked)).toMatchObject(refused)
+    const path = fresh()
+    expect(await put(path, chunked)).toMatchObject(refused)
+    const list = await server.send(`/api/v1/artifacts?run=${path.split('/')[7]}&state=any`)
+    expect(await list.json()).toMatchObject({ items: [] })
+    for (const type of ['application/zip', 'application/x-tar', 'application/gzip']) {
+      const archive = { ...length, 'content-type': type }
+      expect([type, await put(fresh(), archive)]).toMatchObject([
+        type,
+        { status: 400, code: 'bad_archive' },
+      ])
     }
   })
 

@@ -113,6 +113,20 @@ test('artifact-digest is the digest in the REST API: of a single file its own, o
   )
 })
 
+test('an empty file is uploaded without an archive, too', async () => {
+  const place = await createPlayground()
+  const run = await place.run(
+    oneJob(`
+- run: touch empty.txt
+- {id: file, uses: actions/upload-artifact@v7, with: {path: empty.txt, archive: false}}
+- {uses: actions/download-artifact@v8, with: {name: empty.txt, path: got}}
+- run: test -f got/empty.txt && test ! -s got/empty.txt && echo same
+`),
+    onServer(rig),
+  )
+  expect(run.log('job')).toMatch(/^same$/m)
+})
+
 test('a download keeps other files in its directory', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'trove-native-'))
   onTestFinished(() => rm(directory, { recursive: true, force: true }))

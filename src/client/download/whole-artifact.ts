@@ -1,5 +1,6 @@
 /** Uploads and downloads artifacts in one piece: a raw file, or an archive that stays packed. */
 import { createReadStream } from 'node:fs'
+import { stat } from 'node:fs/promises'
 import type { WireArtifactDetail } from '../../api/messages.ts'
 import { archivePath, uploadPath } from '../../api/paths.ts'
 import { compilePathGlobs, joinPathGlobs } from '../../core/path-glob.ts'
@@ -27,13 +28,15 @@ export async function uploadFile(
   upload: FileUpload,
 ): Promise<WireArtifactDetail> {
   const { project, run, name, sourcePath, retentionDays, overwrite, signal } = upload
+  // The server accepts an empty body only if its length is announced.
+  const isEmpty = (await stat(sourcePath)).size === 0
   const request = {
     method: 'PUT' as const,
     path: uploadPath(project, run, name),
     query: { filename: name, retentionDays, overwrite },
     // An archive type would make the server unpack it.
     headers: { 'content-type': 'application/octet-stream' },
-    body: () => createReadStream(sourcePath),
+    body: isEmpty ? new Uint8Array() : () => createReadStream(sourcePath),
     signal,
   }
   return await requestJson(server, request, ['id', 'state'])

@@ -18,6 +18,8 @@ export interface BodyLimit {
   limit: string
   /** The setting that changes the limit; null when none does. */
   setting: string | null
+  /** Returns the error for an empty body; absent: an empty body is accepted. */
+  emptyError?: () => Error
 }
 
 /** Limit of a whole upload. */
@@ -55,9 +57,9 @@ export function contentLength(c: AppRequest): number | null {
 
 /** Returns the body as a stream of at most `bytesMax` bytes. Errors: too_large (at once if the
  *  announced length exceeds the limit, else at the first byte past it). The stream fails with
- *  incomplete_body when the body ends early, with unauthenticated when the sender's token was
- *  revoked meanwhile, and with idle_timeout when nothing arrives for the idle limit; the
- *  connection is then destroyed. */
+ *  the limit's `emptyError`, with incomplete_body when the body ends early, with
+ *  unauthenticated when the sender's token was revoked meanwhile, and with idle_timeout when
+ *  nothing arrives for the idle limit; the connection is then destroyed. */
 export function openRequestBody(context: BodyContext, c: AppRequest, limit: BodyLimit): Readable {
   const expectedBytes = contentLength(c)
   if (expectedBytes !== null) requireAtMost(limit, expectedBytes)
@@ -69,7 +71,8 @@ export function openRequestBody(context: BodyContext, c: AppRequest, limit: Body
       requireAtMost(limit, received.totalBytes)
     },
     // Checked again at the end, since an upload can take hours.
-    onEnd: () => {
+    onEnd: (totalBytes) => {
+      if (totalBytes === 0 && limit.emptyError !== undefined) throw limit.emptyError()
       const { principal } = c.var
       if (principal !== undefined) requireUnrevoked(context, principal)
     },
@@ -162,7 +165,7 @@ interface ChunkRules {
   expectedBytes: number | null
   idleMs: number
   onChunk(received: { chunkBytes: number; totalBytes: number }): void
-  onEnd(): void
+  onEnd(totalBytes: number): void
 }
 
 async function* readChunks(source: BodySource, rules: ChunkRules): AsyncGenerator<Buffer> {
@@ -200,7 +203,7 @@ async function* readChunks(source: BodySource, rules: ChunkRules): AsyncGenerato
   if (rules.expectedBytes !== null && totalBytes !== rules.expectedBytes) {
     throw incomplete(rules.expectedBytes, totalBytes)
   }
-  rules.onEnd()
+  rules.onEnd(totalBytes)
 }
 
 interface BodySource {

@@ -20,7 +20,12 @@ import { requirePrincipal } from '../access/authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { numberParameter, parseQuery, projectParameter } from '../input.ts'
 import { retentionOf } from '../artifact/retention.ts'
-import { contentLength, openRequestBody, uploadLimit } from '../body/request-body.ts'
+import {
+  type BodyLimit,
+  contentLength,
+  openRequestBody,
+  uploadLimit,
+} from '../body/request-body.ts'
 import { replacementBy } from '../access/strict.ts'
 import { uploadDestination, type UploadDestination } from './upload-destination.ts'
 
@@ -37,8 +42,10 @@ export function createPutArtifactRoutes(context: AppContext): Hono<AppEnv> {
       name: c.req.param('name') ?? '',
       ...query,
     })
+    const limit = bodyLimit(context, c, query)
     const job = await ingestJob(context, c, { query, destination, principal })
-    const { artifact, created } = await ingest(context, c, { job, run: destination.number })
+    const uploading = { job, run: destination.number, limit }
+    const { artifact, created } = await ingest(context, c, uploading)
     const detail = await artifactDetail(context, c, artifact)
     return c.json(detail, created ? 201 : 200, { location: detail.links.self })
   })
@@ -83,6 +90,18 @@ async function ingestJob(
   }
 }
 
+/** An empty body is hardly ever meant: curl sends one for a pipe whose program failed and for
+ *  `-X PUT` without a file. An empty file is accepted if its length and its name are given. */
+function bodyLimit({ config }: AppContext, c: AppRequest, { filename }: UploadQuery): BodyLimit {
+  const limit = uploadLimit(config)
+  const isMeant = contentLength(c) === 0 && filename !== undefined
+  // An empty archive is rejected as an archive.
+  if (isMeant || formOf(c).form !== 'file') return limit
+  const reason =
+    'the body is empty; to upload an empty file, send Content-Length: 0 and name it with ?filename'
+  return { ...limit, emptyError: () => storeError('invalid_request', reason, { field: 'body' }) }
+}
+
 /** Rejects bodies that wrap or are only part of the file, which would otherwise be stored as
  *  they are. Errors: invalid_request. */
 function rejectWrappedBody(c: AppRequest): void {
@@ -124,13 +143,13 @@ function formOf(c: AppRequest): { form: UploadForm; mimeType: string | null } {
 async function ingest(
   context: AppContext,
   c: AppRequest,
-  { job, run }: { job: IngestJob; run: number },
+  { job, run, limit }: { job: IngestJob; run: number; limit: BodyLimit },
 ): Promise<Published> {
   const key = randomBytes(16).toString('hex')
   const { projectId, name } = job
   context.arrivals.begin(key, { projectId, run, name, totalBytes: contentLength(c) })
   try {
-    return await ingestBody(context, c, { job, key })
+    return await ingestBody(context, c, { job, key, limit })
   } finally {
     context.arrivals.end(key)
   }
@@ -139,9 +158,8 @@ async function ingest(
 async function ingestBody(
   context: AppContext,
   c: AppRequest,
-  { job, key }: { job: IngestJob; key: string },
+  { job, key, limit }: { job: IngestJob; key: string; limit: BodyLimit },
 ): Promise<Published> {
-  const limit = uploadLimit(context.config)
   const body = openRequestBody(context.arrivals.counting(key, context), c, limit)
   if (job.form !== 'zip') return await context.ingest.run(job, body, c.req.raw.signal)
   await context.staging.openUpload(key)
