@@ -16,6 +16,18 @@ export async function write(
   })
 }
 
+export function isReaderGone(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException | null)?.code === 'EPIPE'
+}
+
+/** Waits for `writing`, but not for a reader that is gone: for commands whose exit status is a
+ *  verdict, which must not depend on who reads the output (`trove verify 42/build | head`). */
+export async function unlessUnread(writing: Promise<void>): Promise<void> {
+  await writing.catch((error: unknown) => {
+    if (!isReaderGone(error)) throw error
+  })
+}
+
 /** Resolves when the stream has taken everything written, or its reader is gone. */
 export async function flush(stream: NodeJS.WritableStream): Promise<void> {
   // A failure of the stream is reported by its `error` event.

@@ -13,7 +13,7 @@ import {
   type Invocation,
 } from './command.ts'
 import { type ExitStatus, exitStatus, exitStatusOf, hintFor, isAbort } from './exit-status.ts'
-import { printable, write } from './output.ts'
+import { isReaderGone, printable, write } from './output.ts'
 
 /** Where a command writes, and what interrupts it. */
 export type Surroundings = Pick<Invocation, 'stdout' | 'stderr' | 'signal'>
@@ -134,10 +134,6 @@ const expectedErrors: ReadonlySet<string> = new Set([
   'ChangedMigrationError',
   'UnusableDatabaseError',
 ])
-
-function isReaderGone(error: unknown): boolean {
-  return (error as NodeJS.ErrnoException | null)?.code === 'EPIPE'
-}
 
 /** Runs the command that `args` name, reports a failure on stderr, and returns the exit status. */
 export async function runArguments(

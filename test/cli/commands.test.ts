@@ -378,6 +378,20 @@ describe('an interrupted command', () => {
   })
 
   test.each([
+    ['verify', '42/build', '.'],
+    ['verify', '42/build', '.', '--json'],
+    ['diff', '42/build', '45/other'],
+    ['diff', '42/build', '45/other', '--stat'],
+  ])('keeps its verdict when its reader has gone: %s %s %s %s', async (...args) => {
+    const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }
+    await server.put('45/other')
+    const child = startTrove(args, access, import.meta.dirname)
+    child.stdout.destroy()
+    await buffer(child.stderr)
+    expect(child.exitCode ?? (await once(child, 'close'))[0]).toBe(1)
+  })
+
+  test.each([
     [['list'], /^$/],
     [['download', '1/a', 'd'], /^trove: interrupted; .* the same command resumes with them\n$/],
   ])('ends with 130 after Ctrl-C while it waits for the server: %j', async (args, told) => {

@@ -10,7 +10,7 @@ import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { runJob, runMaintenance } from '../maintenance-job.ts'
-import { write, writeJson } from '../output.ts'
+import { unlessUnread, write, writeJson } from '../output.ts'
 import { createProgressLines } from '../progress.ts'
 
 const flags = {
@@ -67,8 +67,7 @@ export const backupCommand: Command<typeof flags> = {
         `${report.path} exists only for the server, as in a private /tmp (PrivateTmp), which is deleted when it stops: choose another DEST`,
       )
     }
-    if (given.json) await writeJson(stdout, report)
-    else await write(stdout, describe(report))
+    await unlessUnread(given.json ? writeJson(stdout, report) : write(stdout, describe(report)))
     const isWhole = report.damagedCopies === 0 && report.missingPacks === 0
     return isWhole ? exitStatus.ok : exitStatus.damaged
   },

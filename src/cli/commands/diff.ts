@@ -8,7 +8,7 @@ import { formatDelta, formatSizeBytes, parseSizeBytes } from '../../core/units.t
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { printable, write, writeAll, writeJson } from '../output.ts'
+import { printable, unlessUnread, write, writeAll, writeJson } from '../output.ts'
 import { connect } from '../server-access.ts'
 
 const flags = {
@@ -40,10 +40,11 @@ export const diffCommand: Command<typeof flags> = {
     const { server, project } = await connect(given, signal)
     const compared = await readComparison(server, references, { project, signal })
     const { base, head, totals } = compared.head
-    if (given.json) await writeJson(stdout, await jsonOf(compared, given.stat))
-    else if (!given.stat) await writeAll(stdout, linesOf(compared.differences, given['name-only']))
-    if (!given['name-only'])
-      await write(given.stat && !given.json ? stdout : stderr, statOf(compared.head))
+    if (given.json) await unlessUnread(writeJson(stdout, await jsonOf(compared, given.stat)))
+    else if (!given.stat)
+      await unlessUnread(writeAll(stdout, linesOf(compared.differences, given['name-only'])))
+    const statOut = given.stat && !given.json ? stdout : stderr
+    if (!given['name-only']) await unlessUnread(write(statOut, statOf(compared.head)))
     const growthBytes = totals.headBytes - totals.baseBytes
     const limitBytes = budget?.(totals.baseBytes)
     if (limitBytes !== undefined && growthBytes > limitBytes) {

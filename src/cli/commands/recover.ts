@@ -13,7 +13,7 @@ import { findPackPlace } from '../../packs/pack-place.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { write, writeJson } from '../output.ts'
+import { unlessUnread, write, writeJson } from '../output.ts'
 
 const flags = {
   'from-packs': { value: null, help: 'import every pack that the database does not know' },
@@ -34,8 +34,7 @@ export const recoverCommand: Command<typeof flags> = {
     if (!given['from-packs'])
       throw new UsageError('--from-packs is missing: it is the only way to recover')
     const report = await recoverDirectory(given.data, signal)
-    if (given.json) await writeJson(stdout, report)
-    else await write(stdout, describe(report))
+    await unlessUnread(given.json ? writeJson(stdout, report) : write(stdout, describe(report)))
     const isWhole = report.damagedCopies === 0 && report.damagedPacks === 0
     return isWhole ? exitStatus.ok : exitStatus.damaged
   },

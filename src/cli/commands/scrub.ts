@@ -8,7 +8,7 @@ import type { Command, Invocation } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import type { LocalStore } from '../local-store.ts'
 import { runJob, runMaintenance } from '../maintenance-job.ts'
-import { printable, write, writeJson } from '../output.ts'
+import { printable, unlessUnread, write, writeJson } from '../output.ts'
 import { createProgressLines } from '../progress.ts'
 
 const flags = {
@@ -43,8 +43,7 @@ export const scrubCommand: Command<typeof flags> = {
           onProgress,
         }),
     })
-    if (given.json) await writeJson(stdout, report)
-    else await write(stdout, describe(report))
+    await unlessUnread(given.json ? writeJson(stdout, report) : write(stdout, describe(report)))
     const isDamaged = report.damagedCopies > 0 || report.damagedArtifacts > 0
     return isDamaged ? exitStatus.damaged : exitStatus.ok
   },

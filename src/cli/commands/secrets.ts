@@ -9,7 +9,7 @@ import { counted } from '../../core/units.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { formatTable, printable, write, writeJson } from '../output.ts'
+import { formatTable, printable, unlessUnread, write, writeJson } from '../output.ts'
 import { connect } from '../server-access.ts'
 
 const flags = {
@@ -47,8 +47,8 @@ export const secretsCommand: Command<typeof flags> = {
       list = await dismissSecrets(server, id, change, signal)
       await write(stderr, changeOf(list, path, change))
     }
-    if (given.json) await writeJson(stdout, list)
-    else if (list.secrets.length > 0) await write(stdout, tableOf(list))
+    if (given.json) await unlessUnread(writeJson(stdout, list))
+    else if (list.secrets.length > 0) await unlessUnread(write(stdout, tableOf(list)))
     await write(stderr, summaryOf(list))
     if (!list.searched) return exitStatus.failure
     return isOpen(list) ? exitStatus.secretsFound : exitStatus.ok

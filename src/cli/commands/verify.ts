@@ -9,7 +9,7 @@ import { formatSizeBytes, counted } from '../../core/units.ts'
 import { jobsFlag, jobsOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
-import { jsonWithItems, printable, write, writeAll, writeJson } from '../output.ts'
+import { jsonWithItems, printable, unlessUnread, write, writeAll, writeJson } from '../output.ts'
 import { createProgress } from '../progress.ts'
 import { connect, type ServerContext, serverContext } from '../server-access.ts'
 
@@ -157,8 +157,8 @@ async function compareDirectory(
   if (given.json) {
     const { differences, ...totals } = result
     const head = { ...headOf(artifact), directory: path, ...totals }
-    await writeAll(stdout, jsonWithItems(head, differences))
-  } else await writeAll(stdout, linesOf(result))
+    await unlessUnread(writeAll(stdout, jsonWithItems(head, differences)))
+  } else await unlessUnread(writeAll(stdout, linesOf(result)))
   await write(stderr, `${printable(artifact.name)}  ${summaryOf(result)}  ${printable(path)}\n`)
   return result.missing + result.changed + result.extra === 0 ? exitStatus.ok : exitStatus.failure
 }
@@ -200,9 +200,11 @@ async function compareFile(
   })
   const { expected, found, name } = await verifying.finally(progress.finish)
   if (given.json)
-    await writeJson(stdout, { ...headOf(artifact), file: path, expected, found, attested: name })
+    await unlessUnread(
+      writeJson(stdout, { ...headOf(artifact), file: path, expected, found, attested: name }),
+    )
   else if (expected !== found)
-    await write(stdout, lineOf({ kind: 'content', path, expected, found }))
+    await unlessUnread(write(stdout, lineOf({ kind: 'content', path, expected, found })))
   const what = name === undefined ? '' : ` as ${printable(name)}`
   const outcome = expected === found ? `identical${what}` : 'different'
   await write(
