@@ -47,6 +47,8 @@ const artifactFilter = {
   name: z.string().optional(),
   branch: z.string().optional(),
   workflow: z.string().optional(),
+  pullRequest: identifier.optional(),
+  actor: z.string().optional().meta({ description: 'Who started the run, in any case.' }),
   since: instant
     .optional()
     .meta({ description: 'Only artifacts uploaded at or after this instant.' }),

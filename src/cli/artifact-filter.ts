@@ -9,6 +9,8 @@ export const filterFlags = {
   name: { value: 'NAME', help: 'only artifacts with exactly this name' },
   branch: { value: 'B', help: 'only artifacts of runs on this branch' },
   workflow: { value: 'W', help: 'only artifacts of runs of this workflow' },
+  'pull-request': { value: 'N', help: 'only artifacts of this pull request' },
+  actor: { value: 'NAME', help: 'only artifacts of runs that this user started' },
   since: { value: 'TIME', help: 'only artifacts uploaded since then, such as 7d or 2026-11-29' },
 } as const
 
@@ -18,13 +20,19 @@ export function filterOf({
   name,
   branch,
   workflow,
+  'pull-request': pullRequest,
+  actor,
   since,
-}: FlagValues<typeof filterFlags>): Pick<ListOptions, keyof typeof filterFlags> {
+}: FlagValues<typeof filterFlags>): Omit<ListOptions, 'project' | 'state' | 'sort' | 'signal'> {
   return {
     ...(run !== undefined && { run: parsePositiveInteger(run, '--run') }),
     ...(name !== undefined && { name }),
     ...(branch !== undefined && { branch }),
     ...(workflow !== undefined && { workflow }),
+    ...(pullRequest !== undefined && {
+      pullRequest: parsePositiveInteger(pullRequest, '--pull-request'),
+    }),
+    ...(actor !== undefined && { actor }),
     ...(since !== undefined && { since: parseSince(since) }),
   }
 }

@@ -18,6 +18,9 @@ export interface ListOptions {
   name?: string
   branch?: string
   workflow?: string
+  pullRequest?: number
+  /** Who started the run, in any case. */
+  actor?: string
   /** ISO 8601, UTC: only artifacts uploaded at this instant or later. */
   since?: string
   state?: 'available' | 'damaged' | 'expired' | 'deleted' | 'any'

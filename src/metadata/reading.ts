@@ -58,6 +58,9 @@ export interface ArtifactFilter {
   name?: string | undefined
   branch?: string | undefined
   workflow?: string | undefined
+  pullRequest?: number | undefined
+  /** Compared without regard to ASCII case. */
+  actor?: string | undefined
   /** Made on this branch, but not by a pull request. */
   latestOf?: string
   /** Substring of the name, compared without regard to ASCII case. */

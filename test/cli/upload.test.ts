@@ -408,9 +408,15 @@ describe('inside a GitHub-style job', () => {
       GITHUB_ACTOR: 'octocat',
     }
     expect(await trove(['upload', 'told', 'dist'], job)).toMatchObject({ status: 0 })
-    const { text } = await trove(['list', '--name', 'told', '--json'])
+    const narrowing = ['--name', 'told', '--pull-request', '34', '--actor', 'OctoCat']
+    const { text } = await trove(['list', ...narrowing, '--json'])
     const facts = { ordinal: 12, pullRequest: 34, headSha: 'head', actor: 'octocat' }
     expect(JSON.parse(text)).toMatchObject([{ event: 'pull_request_target', ...facts }])
+    for (const others of [
+      ['--pull-request', '35'],
+      ['--actor', 'octo'],
+    ])
+      expect((await trove(['list', ...narrowing, ...others, '--json'])).text).toBe('[]\n')
   })
 
   test('project and run come from the token; flags and variables override it', async () => {

@@ -53,8 +53,9 @@ describe('trove why', () => {
   })
 
   test('compares with --against, and totals directories', async () => {
-    await server.put('43/build?branch=topic', { tar: [native(70_000, 'b')] })
+    await server.put('43/build?branch=topic&pullRequest=34', { tar: [native(70_000, 'b')] })
     const lines = await linesOf('43/build', '--against', 'latest:main/build')
+    expect(lines[0]).toContain(' of run 43 on topic (pull request 34): ')
     expect(lines[2]).toMatch(/^−1\.0 KiB since id:\d+ of run 42 \(2 of 3 entries differ\)\.$/)
     expect(lines.slice(3, 6)).toEqual([
       '  −1.0 KiB  2 entries  dist/',
@@ -107,7 +108,14 @@ describe('trove why', () => {
   test('--json has the same as fields; a run token does not see facts about other artifacts', async () => {
     const { text } = await why(['42/build', '--json'])
     expect(JSON.parse(text)).toEqual({
-      artifact: { id: expect.any(Number), name: 'build', run: 42, branch: 'main', files: 3 },
+      artifact: {
+        id: expect.any(Number),
+        name: 'build',
+        run: 42,
+        branch: 'main',
+        pullRequest: null,
+        files: 3,
+      },
       against: { id: expect.any(Number), run: 41 },
       growth: {
         bytes: 21_024,

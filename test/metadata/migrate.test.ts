@@ -2,6 +2,7 @@ import SqliteDatabase from 'better-sqlite3'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
+import { noFacts } from '../../src/core/run.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import { temporaryDatabases } from './temporary-database.ts'
 
@@ -185,4 +186,22 @@ test('migrations that databases have applied keep their text', () => {
     'fa8b77dfa11b4392',
     '82c119b7e731bf39',
   ])
+})
+
+test('a run of an older database learns its number and pull request from a later upload', async () => {
+  const path = databaseOf(
+    '0021_secrets',
+    `INSERT INTO projects (id, owner_repo, created_at) VALUES (1, 'acme/app', 0);
+     INSERT INTO runs (id, project_id, number, attempt, branch, created_at) VALUES (1, 1, 7, 1, 'main', 5)`,
+  )
+  const metadata = openSqliteMetadata({ path })
+  const known = (await metadata.findRun(1, 7))!
+  expect(known).toMatchObject({ ...noFacts, branch: 'main' })
+  const told = { ...noFacts, ordinal: 12, pullRequest: 34 }
+  expect(await metadata.ensureRun(known, told, 6)).toEqual({
+    ...known,
+    ordinal: 12,
+    pullRequest: 34,
+  })
+  await metadata.close()
 })

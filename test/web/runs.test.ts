@@ -39,6 +39,14 @@ test('runs are filtered by pull request and by who started them', async () => {
   expect(await open('/octo/app?pull-request=x')).toContain('<a class="button" href="?">')
 })
 
+test('the details of an artifact have the number of its run, its pull request, and who started it', async () => {
+  const id = await server.put(`4/a?${ofPull}&workflow=CI&ordinal=14&actor=hubot`)
+  const html = await open(`/octo/app/actions/runs/4/artifacts/${id}/details`)
+  expect(html).toContain('CI <span class="quiet">#14</span>')
+  expect(html).toContain('>PR #34</a>')
+  expect(html).toContain('<a href="/octo/app?actor=hubot">hubot</a>')
+})
+
 test('the page of a run has its number, pull request, head commit, and who started it', async () => {
   const html = await open('/octo/app/actions/runs/3')
   expect(html).toContain('<span class="quiet">#13</span>')

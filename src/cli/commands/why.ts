@@ -111,8 +111,9 @@ interface Why {
 }
 
 function textOf(why: Why, isChosen: boolean): string {
-  const { id, name, run, branch, files, logicalBytes } = why.artifact
-  const on = branch === null ? '' : ` on ${printable(branch)}`
+  const { id, name, run, branch, pullRequest, files, logicalBytes } = why.artifact
+  const ofPull = pullRequest === null ? '' : ` (pull request ${pullRequest})`
+  const on = (branch === null ? '' : ` on ${printable(branch)}`) + ofPull
   const holds = `${counted(files, 'file')}, ${formatSizeBytes(logicalBytes)}`
   return [
     `id:${id} ${printable(name)} of run ${run}${on}: ${holds}`,
@@ -189,12 +190,12 @@ function endingSentence(artifact: WireArtifactDetail): string {
 }
 
 function jsonOf({ artifact, base, compared }: Why): Record<string, unknown> {
-  const { id, name, run, branch, files, logicalBytes, zipBytes, newBytes } = artifact
+  const { id, name, run, branch, pullRequest, files, logicalBytes, zipBytes, newBytes } = artifact
   const { exclusiveBytes, sharedBytes, sameTree, expiresAt, pinned, keptLatest, keptReason } =
     artifact
   const { totals, growth } = compared ?? {}
   return {
-    artifact: { id, name, run, branch, files },
+    artifact: { id, name, run, branch, pullRequest, files },
     against: base ? { id: base.id, run: base.run } : null,
     growth: totals &&
       growth && {

@@ -132,10 +132,10 @@ export async function filterFor(
   principal: Principal,
   query: Pick<
     z.infer<typeof artifactListQuery>,
-    'project' | 'run' | 'name' | 'branch' | 'workflow' | 'since'
+    'project' | 'run' | 'name' | 'branch' | 'workflow' | 'pullRequest' | 'actor' | 'since'
   >,
 ): Promise<ArtifactFilter | null> {
-  const { run, name, branch, workflow, since } = query
+  const { run, name, branch, workflow, pullRequest, actor, since } = query
   const project = projectOf(principal, query.project)
   const filter: ArtifactFilter = {
     ...(project !== null && { projectId: (await readProject(context, principal, project)).id }),
@@ -143,6 +143,8 @@ export async function filterFor(
     name,
     branch,
     workflow,
+    pullRequest,
+    actor,
     createdSince: since === undefined ? undefined : Date.parse(since),
   }
   if (principal.scope !== 'run' || principal.run === null) return filter

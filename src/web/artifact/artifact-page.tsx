@@ -24,6 +24,7 @@ import {
   latestPath,
   tabPath,
 } from '../paths.ts'
+import { Ordinal, PullRequest, StartedBy } from '../parts/run-facts.tsx'
 import { Untrusted } from '../parts/untrusted.tsx'
 import { SecretsFact, SecretsNote } from './secrets-note.tsx'
 
@@ -206,8 +207,17 @@ export function DetailsTab({ head }: { head: ArtifactHead }): Html {
         )}
         <Fact term="Job">{artifact.job}</Fact>
         <Fact term="Attempt">{String(artifact.attempt)}</Fact>
-        <Fact term="Workflow">{artifact.workflow ?? '–'}</Fact>
-        <Fact term="Branch">{artifact.branch ?? '–'}</Fact>
+        <Fact term="Workflow">
+          {artifact.workflow ?? '–'} <Ordinal run={artifact} />
+        </Fact>
+        <Fact term="Branch">
+          {artifact.branch ?? '–'} <PullRequest run={artifact} />
+        </Fact>
+        {artifact.actor !== null && (
+          <Fact term="Started by">
+            <StartedBy run={artifact} />
+          </Fact>
+        )}
         <Fact term="Commit">
           <span class="digest">{artifact.sha ?? '–'}</span>
         </Fact>

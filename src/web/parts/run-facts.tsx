@@ -1,11 +1,14 @@
 /** Facts of a run that pages show as links to the runs that share them. */
 import { projectPagePath } from '../../api/paths.ts'
-import type { Run } from '../../metadata/metadata.ts'
+import type { ProjectName, RunFacts } from '../../core/run.ts'
 import { withQuery } from '../paths.ts'
 import type { Html } from './html.ts'
 
+/** Of a run or an artifact. */
+type Facts = RunFacts & { project: ProjectName }
+
 /** Empty for a run that is not known to be of a pull request. */
-export function PullRequest({ run }: { run: Run }): Html {
+export function PullRequest({ run }: { run: Facts }): Html {
   if (run.pullRequest === null) return <></>
   const number = String(run.pullRequest)
   return (
@@ -15,7 +18,13 @@ export function PullRequest({ run }: { run: Run }): Html {
   )
 }
 
+/** Empty where unknown. */
+export function StartedBy({ run }: { run: Facts }): Html {
+  if (run.actor === null) return <></>
+  return <a href={withQuery(projectPagePath(run.project), { actor: run.actor })}>{run.actor}</a>
+}
+
 /** The number of a run within its workflow; empty where unknown. */
-export function Ordinal({ run }: { run: Run }): Html {
+export function Ordinal({ run }: { run: Facts }): Html {
   return run.ordinal === null ? <></> : <span class="quiet">#{run.ordinal}</span>
 }

@@ -16,7 +16,7 @@ import { Outcome, RunJobs } from './run-jobs.tsx'
 import { Annotations, type ShownStepReports, Summaries } from './step-reports.tsx'
 import { ArrivalList } from './arrival-list.tsx'
 import { actionPath, comparePath, withQuery } from '../paths.ts'
-import { Ordinal, PullRequest } from '../parts/run-facts.tsx'
+import { Ordinal, PullRequest, StartedBy } from '../parts/run-facts.tsx'
 import { figures, Pager, Table } from '../parts/table.tsx'
 import { Untrusted } from '../parts/untrusted.tsx'
 
@@ -151,7 +151,7 @@ function RunFacts({ run, record, attemptBefore, now }: RunView) {
         {run.actor !== null && (
           <>
             {' by '}
-            <a href={withQuery(projectPagePath(run.project), { actor: run.actor })}>{run.actor}</a>
+            <StartedBy run={run} />
           </>
         )}
       </Fact>

@@ -24,6 +24,11 @@ export function plain<C extends Column>(column: C): SQL<C['_']['data']> {
   return sql`+${column}`
 }
 
+/** Ignores ASCII case. */
+export function isSameText(column: Column, text: string): SQL {
+  return sql`lower(${column}) = lower(${text})`
+}
+
 /** Live and unexpired: such an artifact is visible and holds its name. */
 export function isHeld(now: number): SQL | undefined {
   return and(isNull(artifacts.removedAt), gt(plain(artifacts.endsAt), now))
@@ -44,6 +49,8 @@ export function matching(filter: ArtifactFilter, now: number): SQL | undefined {
     filter.name === undefined ? undefined : eq(plain(artifacts.name), filter.name),
     filter.branch === undefined ? undefined : eq(plain(runs.branch), filter.branch),
     filter.workflow === undefined ? undefined : eq(plain(runs.workflow), filter.workflow),
+    filter.pullRequest === undefined ? undefined : eq(plain(runs.pullRequest), filter.pullRequest),
+    filter.actor === undefined ? undefined : isSameText(runs.actor, filter.actor),
     filter.latestOf === undefined ? undefined : eq(plain(artifacts.latestOf), filter.latestOf),
     filter.nameContains === undefined
       ? undefined

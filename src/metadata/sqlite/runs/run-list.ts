@@ -4,6 +4,7 @@ import { runJobs } from '../../../../schema/run-records.ts'
 import { projects, runs } from '../../../../schema/runs.ts'
 import type { ProjectName } from '../../../core/run.ts'
 import type { Metadata, Run, RunFilter, RunState } from '../../metadata.ts'
+import { isSameText } from '../artifacts/artifact-filter.ts'
 import type { Connection } from '../connection/connection.ts'
 import { inStretches } from '../connection/stretches.ts'
 import { silentSince } from './silence.ts'
@@ -61,7 +62,7 @@ function conditionOf({
   return and(
     workflow === undefined ? undefined : eq(runs.workflow, workflow),
     event === undefined ? undefined : eq(runs.event, event),
-    actor === undefined ? undefined : sql`lower(${runs.actor}) = lower(${actor})`,
+    actor === undefined ? undefined : isSameText(runs.actor, actor),
     headSha === undefined ? undefined : sql`coalesce(${runs.headSha}, ${runs.sha}) = ${headSha}`,
     pullRequest === undefined ? undefined : eq(runs.pullRequest, pullRequest),
     state === undefined
