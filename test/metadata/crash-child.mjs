@@ -44,7 +44,7 @@ await metadata.ensureRun({ project: 'acme/app', number: 2, attempt: 1 }, noFacts
 const late = await metadata.findRun(run.projectId, 2)
 for (const name of ['late', 'later']) await upload(name, ['b', name], [], late)
 if (isLate) statements = 0
-await metadata.ensureRun(late, { ...facts, branch: 'main' }, 1_600)
+await metadata.ensureRun(late, { ...noFacts, branch: 'main' }, 1_600)
 await metadata.close()
 say({ statements, acts })
 
