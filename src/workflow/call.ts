@@ -1,13 +1,15 @@
 /** A job that calls another workflow: what the called workflow gets from the job, and what the job
  *  gets back. */
-import type { MappingToken } from '@actions/workflow-parser/templates/tokens/index'
+import type { ReusableWorkflowJob } from '@actions/workflow-parser/model/workflow-template'
+import { parseFileReference } from '@actions/workflow-parser/workflows/file-reference'
 import type { Conclusion } from '../core/run-record.ts'
+import type { WorkflowPlace } from './contexts.ts'
 import type { Engine } from './engine.ts'
-import type { Json, Scope } from './expression.ts'
+import type { Json } from './expression.ts'
 import { readPassedInputs } from './inputs.ts'
 import type { JobInstance } from './job.ts'
 import { mintRuntimeToken } from './open-job.ts'
-import { evaluateText, evaluateTextMap, isLiteral } from './template.ts'
+import { evaluateText, evaluateTextMap } from './template.ts'
 import type { Workflow } from './workflow-file.ts'
 
 /** Returns the engine of the workflow that an instance calls. The called workflow sees the
@@ -22,13 +24,12 @@ export async function openCall(
   const { key, name } = instance.reference
   const { call, position } = instance.planned.job
   if (call === undefined) throw new TypeError(`job ${key} calls no workflow`)
-  const { file } = position
-  const scope = await callScope(engine, instance, [call['input-values'], call['secret-values']])
-  const { github, vars } = instance.expressions.contexts
+  const { expressions } = instance
+  const { github = null, vars = null } = expressions.contexts
   const inputs = await readPassedInputs(
     workflow.inputs.get('workflow_call') ?? [],
-    { call, file },
-    { scope, defaults: { contexts: { github: github ?? null, vars: vars ?? null } } },
+    { call, file: position.file },
+    { scope: expressions, defaults: { contexts: { github, vars } } },
   )
   const held = engine.caller?.groups ?? []
   return {
@@ -37,39 +38,44 @@ export async function openCall(
     workflowEnv: workflow.env,
     workflowDefaults: workflow.defaults,
     inputs,
-    secrets:
-      call['inherit-secrets'] === true
-        ? engine.secrets
-        : await readSecrets(engine, call['secret-values'], { scope, file }),
+    secrets: await readSecrets(engine, instance, call),
+    workflowPlace: placeOf(engine, call.ref.value),
     cancel: instance.cancel,
   }
 }
 
-/** Contexts of the values that a job passes. It has a token of its own, since a workflow may pass
- *  on `github.token`. */
-async function callScope(
+/** Returns the secrets of a called workflow. The job that passes them gets a token, which they may
+ *  contain. A GITHUB_TOKEN given to the run reaches every workflow, as GitHub's own does. */
+async function readSecrets(
   engine: Engine,
   { reference, expressions, planned }: JobInstance,
-  values: (MappingToken | undefined)[],
-): Promise<Scope> {
-  const { file } = planned.job.position
-  if (values.every((token) => token === undefined || isLiteral({ token, file }))) return expressions
-  const token = engine.secrets['GITHUB_TOKEN'] ?? (await mintRuntimeToken(engine, reference))
-  const secrets = { ...engine.secrets, GITHUB_TOKEN: token }
-  const github = { ...engine.githubOfRun, token }
-  return { ...expressions, contexts: { ...expressions.contexts, github, secrets } }
+  call: ReusableWorkflowJob,
+): Promise<Readonly<Record<string, string>>> {
+  if (call['inherit-secrets'] === true) return engine.secrets
+  const { GITHUB_TOKEN: given } = engine.secrets
+  const own = given === undefined ? {} : { GITHUB_TOKEN: given }
+  const token = call['secret-values']
+  if (token === undefined) return own
+  const secrets = {
+    ...engine.secrets,
+    GITHUB_TOKEN: given ?? (await mintRuntimeToken(engine, reference)),
+  }
+  const passed = await evaluateTextMap(
+    { token, file: planned.job.position.file },
+    { ...expressions, contexts: { ...expressions.contexts, secrets } },
+  )
+  for (const value of Object.values(passed)) engine.masker.add(value)
+  return { ...passed, ...own }
 }
 
-/** A given GITHUB_TOKEN reaches every workflow, as GitHub's own does. */
-async function readSecrets(
-  { secrets, masker }: Engine,
-  token: MappingToken | undefined,
-  { scope, file }: { scope: Scope; file: string },
-): Promise<Record<string, string>> {
-  const passed = await evaluateTextMap(token && { token, file }, scope)
-  for (const value of Object.values(passed)) masker.add(value)
-  const { GITHUB_TOKEN: given } = secrets
-  return given === undefined ? passed : { ...passed, GITHUB_TOKEN: given }
+/** A local workflow is in the repository of its caller. Which commit a directory given for another
+ *  repository has is not known. */
+function placeOf({ workflowPlace }: Engine, uses: string): WorkflowPlace {
+  const reference = parseFileReference(uses)
+  const { path } = reference
+  if (!('owner' in reference)) return { ...workflowPlace, path }
+  const repository = `${reference.owner}/${reference.repository}`
+  return { repository, path, ref: reference.version, sha: '' }
 }
 
 /** Evaluates the outputs of a called workflow; `engine` is its own, `jobs` are its jobs. Errors:

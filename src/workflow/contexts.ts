@@ -30,6 +30,15 @@ export interface RunFacts {
   retentionDays: number
 }
 
+/** Where the file of a workflow is. */
+export interface WorkflowPlace {
+  /** `owner/repo`. */
+  repository: string
+  path: string
+  ref: string
+  sha: string
+}
+
 /** Directories of one job, all absolute. */
 export interface JobDirectories {
   /** Contains the others; removed after the job unless the caller keeps it. */
@@ -81,6 +90,18 @@ export function githubOfJob(job: { id: string; directories: JobDirectories; toke
 } {
   const { eventPath, workspace } = job.directories
   return { job: job.id, token: job.token, event_path: eventPath, workspace }
+}
+
+/** Returns the `job` context; `place` is that of the workflow that defines the job. */
+export function jobContext(status: string, place: WorkflowPlace): { [key: string]: Json } {
+  const { repository, path, ref, sha } = place
+  return {
+    status,
+    workflow_ref: `${repository}/${path}@${ref}`,
+    workflow_sha: sha,
+    workflow_repository: repository,
+    workflow_file_path: path,
+  }
 }
 
 /** Keys of the `github` context that a runner does not export as variables: secrets, and values

@@ -3,7 +3,7 @@
 import type { LimitFunction } from 'p-limit'
 import type { Conclusion } from '../core/run-record.ts'
 import type { ArtifactStore } from './artifacts.ts'
-import type { JobDirectories, RunFacts } from './contexts.ts'
+import type { JobDirectories, RunFacts, WorkflowPlace } from './contexts.ts'
 import type { Groups } from './concurrency.ts'
 import type { Emit, JobReference } from './events.ts'
 import type { Json } from './expression.ts'
@@ -36,7 +36,7 @@ export interface Engine {
   facts: RunFacts
   /** The `github` context without the additions of a job. */
   githubOfRun: { [key: string]: Json }
-  workflowName: string
+  workflowPlace: WorkflowPlace
   workflowEnv: Template | undefined
   workflowDefaults: RunDefaults
   /** Base environment of every process. */

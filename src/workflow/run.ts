@@ -226,7 +226,12 @@ function createEngine(
     caller: undefined,
     facts,
     githubOfRun: githubContext(facts, workflow.name),
-    workflowName: workflow.name,
+    workflowPlace: {
+      repository: facts.repository,
+      path: facts.workflowPath,
+      ref: facts.ref,
+      sha: facts.sha,
+    },
     workflowEnv: workflow.env,
     workflowDefaults: workflow.defaults,
     environment: options.environment,

@@ -1,7 +1,7 @@
 /** Everything that the work of one step gets: its scope, environment, log, and the signals that end
  *  it. Shared by all kinds of steps. Also runs a process for a step, with its file commands. */
 import { delimiter } from 'node:path'
-import { githubVariables, runnerVariables } from './contexts.ts'
+import { githubVariables, jobContext, runnerVariables } from './contexts.ts'
 import type { JobState, StepResult, StepScope } from './engine.ts'
 import type { Json, Scope } from './expression.ts'
 import { createCommandFiles, readCommandFiles, type FileCommands } from './file-commands.ts'
@@ -52,7 +52,7 @@ export function stepExpressions(
       env,
       vars: { ...engine.vars },
       secrets: job.secrets,
-      job: { status },
+      job: jobContext(status, engine.workflowPlace),
       steps: scope.steps,
       needs: job.needs,
       matrix: job.matrix,

@@ -47,7 +47,8 @@ test('a called workflow gets typed inputs, defaults and the github context of it
     runs-on: x
     steps:
       - run: echo "\${{ toJSON(inputs.deep) }} \${{ inputs.count == 3 }} \${{ toJSON(inputs.none) }} \${{ inputs.text }} \${{ inputs.from }}"
-      - run: echo "[\${{ env.OUTER }}] [$OUTER] $GITHUB_WORKFLOW $GITHUB_JOB $GITHUB_EVENT_NAME"`,
+      - run: echo "[\${{ env.OUTER }}] [$OUTER] $GITHUB_WORKFLOW $GITHUB_JOB $GITHUB_EVENT_NAME"
+      - run: echo "\${{ job.workflow_ref }} $GITHUB_WORKFLOW_REF \${{ job.workflow_sha == github.sha }}"`,
   })
   const run = await place.run(`on: push
 name: outer
@@ -63,6 +64,7 @@ jobs:
   expect(printed(place, 'call / show')).toEqual([
     'true true false from-needs on main',
     '[] [] outer show push',
+    'octo/demo/.github/workflows/called.yml@refs/heads/main octo/demo/.github/workflows/ci.yml@refs/heads/main true',
   ])
 })
 
@@ -186,59 +188,55 @@ test.each([
 test('a matrix of calls shows its values, shares no keys, and keeps the output of the last success', async () => {
   const place = await createPlayground()
   await writeCalled(place, 'called', {
-    declared: `    inputs: {n: {type: number}, fail: {type: boolean}}
+    declared: `    inputs: {n: {type: number}}
     outputs: {last: {value: '\${{ jobs.b.outputs.last }}'}}`,
     jobs: `  b:
     runs-on: x
-    strategy: {matrix: {os: [l, w]}}
+    strategy: {fail-fast: false, matrix: {os: [l, w]}}
     outputs: {last: '\${{ inputs.n }}'}
-    steps: [{run: 'test ! -e own && touch own && sleep \${{ inputs.n }} && \${{ !inputs.fail }}'}]`,
+    steps: [{run: 'test \${{ inputs.n }} != 3'}]`,
   })
   const run = await place.run(
     `on: push
 jobs:
   call:
-    strategy: {fail-fast: false, matrix: {n: [0.1, 0.3, 0.5]}}
+    strategy: {fail-fast: false, max-parallel: 1, matrix: {n: [1, 2, 3]}}
     uses: ./.github/workflows/called.yml
-    with: {n: '\${{ matrix.n }}', fail: '\${{ matrix.n == 0.5 }}'}
+    with: {n: '\${{ matrix.n }}'}
   other:
     name: Other \${{ github.ref_name }}
     uses: ./.github/workflows/called.yml
     with: {n: 0}
   end: {runs-on: x, needs: call, if: always(), steps: [{run: 'echo \${{ needs.call.outputs.last }}'}]}
 `,
-    { jobsMax: 8 },
+    { jobsMax: 4 },
   )
-  expect(run.conclusions).toEqual({
-    'call (0.1) / b (l)': 'success',
-    'call (0.1) / b (w)': 'success',
-    'call (0.3) / b (l)': 'success',
-    'call (0.3) / b (w)': 'success',
-    'call (0.5) / b (l)': 'failure',
-    'call (0.5) / b (w)': expect.stringMatching(/failure|cancelled/),
-    'Other main / b (l)': 'success',
-    'Other main / b (w)': 'success',
-    end: 'success',
-  })
-  expect(run.jobs.map(({ reference }) => reference.key).toSorted()).toEqual([
-    'call-1.b-1',
-    'call-1.b-2',
-    'call-2.b-1',
-    'call-2.b-2',
-    'call-3.b-1',
-    'call-3.b-2',
-    'end',
-    'other.b-1',
-    'other.b-2',
+  expect(
+    run.jobs.map(({ reference: { key, name }, conclusion }) => [key, name, conclusion]),
+  ).toEqual([
+    ['call-1.b-1', 'call (1) / b (l)', 'success'],
+    ['call-1.b-2', 'call (1) / b (w)', 'success'],
+    ['call-2.b-1', 'call (2) / b (l)', 'success'],
+    ['call-2.b-2', 'call (2) / b (w)', 'success'],
+    ['call-3.b-1', 'call (3) / b (l)', 'failure'],
+    ['call-3.b-2', 'call (3) / b (w)', 'failure'],
+    ['other.b-1', 'Other main / b (l)', 'success'],
+    ['other.b-2', 'Other main / b (w)', 'success'],
+    ['end', 'end', 'success'],
   ])
-  expect(printed(place, 'end')).toEqual(['0.3'])
+  expect(printed(place, 'end')).toEqual(['2'])
 })
 
 test('a failing call cancels the others of its matrix', async () => {
   const place = await createPlayground()
+  const flag = `${place.root}/started`
   await writeCalled(place, 'called', {
-    declared: '    inputs: {command: {type: string}}',
-    jobs: `  a: {runs-on: x, steps: [{run: '\${{ inputs.command }}'}]}
+    declared: '    inputs: {fails: {type: boolean}}',
+    jobs: `  a:
+    runs-on: x
+    steps:
+      - {if: inputs.fails, run: 'until test -e ${flag}; do sleep 0.05; done; exit 1'}
+      - run: touch ${flag}; sleep 30
   b: ${job('true', 'needs: a, ')}
   c: ${job('true', 'needs: a, if: always(), ')}`,
   })
@@ -246,19 +244,21 @@ test('a failing call cancels the others of its matrix', async () => {
     `on: push
 jobs:
   call:
-    strategy: {matrix: {command: [sleep 0.3 && exit 1, sleep 30]}}
+    strategy: {matrix: {fails: [true, false]}}
     uses: ./.github/workflows/called.yml
-    with: {command: '\${{ matrix.command }}'}
+    with: {fails: '\${{ matrix.fails }}'}
   end: {runs-on: x, needs: call, if: always(), steps: [{run: 'echo \${{ needs.call.result }}'}]}
 `,
     { jobsMax: 4 },
   )
-  expect(run.conclusions).toMatchObject({
-    'call (sleep 0.3 && exit 1) / a': 'failure',
-    'call (sleep 0.3 && exit 1) / b': 'skipped',
-    'call (sleep 30) / a': 'cancelled',
-    'call (sleep 30) / b': 'cancelled',
-    'call (sleep 30) / c': 'success',
+  expect(run.conclusions).toEqual({
+    'call (true) / a': 'failure',
+    'call (true) / b': 'skipped',
+    'call (true) / c': 'success',
+    'call (false) / a': 'cancelled',
+    'call (false) / b': 'cancelled',
+    'call (false) / c': 'success',
+    end: 'success',
   })
   expect(printed(place, 'end')).toEqual(['failure'])
 })

@@ -195,7 +195,7 @@ test('a workflow of another repository is found through actions, and its own cal
   )
   await writeFile(
     join(other, '.github/workflows/inner.yml'),
-    'on: workflow_call\njobs:\n  a: {runs-on: x, steps: [{uses: ./tool}]}\n',
+    'on: workflow_call\njobs:\n  a: {runs-on: x, steps: [{uses: actions/checkout@v4}, {uses: ./tool}, {run: "echo ${{ job.workflow_ref }}"}]}\n',
   )
   // Steps look their local actions up in the workspace, which is the caller's.
   await place.write(
@@ -204,9 +204,10 @@ test('a workflow of another repository is found through actions, and its own cal
   )
   const run = await place.run(
     'on: push\njobs:\n  call: {uses: me/other/.github/workflows/entry.yml@v1}\n',
-    { actions: new Map([['me/other@v1', other]]), skipUnknown: true },
+    { actions: new Map([['me/other@v1', other]]) },
   )
-  expect(Object.keys(run.conclusions)).toEqual(['call / in / a'])
+  expect(run.conclusions).toEqual({ 'call / in / a': 'success' })
+  expect(run.log('call / in / a')).toContain('me/other/.github/workflows/inner.yml@v1')
 })
 
 test('the plan shows called jobs below the job that calls them, and names the files of their ignored keys', async () => {

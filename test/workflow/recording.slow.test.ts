@@ -196,7 +196,7 @@ jobs:
     strategy: {matrix: {name: [one, two]}}
     uses: ./.github/workflows/called.yml
     with: {name: '\${{ matrix.name }}'}
-    secrets: {token: '\${{ github.token }}'}
+    secrets: {token: '\${{ secrets.GITHUB_TOKEN }}'}
   skipped: {if: false, uses: ./.github/workflows/called.yml}
 `,
   )
