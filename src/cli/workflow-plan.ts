@@ -19,7 +19,8 @@ export function formatIgnored(planned: PlannedWorkflow): string {
 function ignoredIn({ workflow, jobs }: PlannedWorkflow): IgnoredKey[] {
   const inJobs = jobs.flatMap(({ job, called }) => [
     ...job.ignored,
-    ...(called === undefined ? [] : ignoredIn(called)),
+    // Concurrency is ignored between runs only, so not that of a called workflow.
+    ...(called === undefined ? [] : ignoredIn(called)).filter(({ key }) => key !== 'concurrency'),
   ])
   return [...workflow.ignored, ...inJobs]
 }

@@ -5,7 +5,7 @@ import { parseFileReference } from '@actions/workflow-parser/workflows/file-refe
 import type { Conclusion } from '../core/run-record.ts'
 import type { WorkflowPlace } from './contexts.ts'
 import type { Engine } from './engine.ts'
-import type { Json } from './expression.ts'
+import type { Json, Scope } from './expression.ts'
 import { readPassedInputs } from './inputs.ts'
 import type { JobInstance } from './job.ts'
 import { mintRuntimeToken } from './open-job.ts'
@@ -13,17 +13,15 @@ import { evaluateText, evaluateTextMap } from './template.ts'
 import type { Workflow } from './workflow-file.ts'
 
 /** Returns the engine of the workflow that an instance calls. The called workflow sees the
- *  caller's `github` and `vars`, and nothing of its `env`. `group` is the concurrency group of the
- *  instance. Errors: EvaluationError, those of minting a token. */
+ *  caller's `github` and `vars`, and nothing of its `env`. Errors: EvaluationError, those of
+ *  minting a token. */
 export async function openCall(
   engine: Engine,
   workflow: Workflow,
   instance: JobInstance,
-  group: string | undefined,
 ): Promise<Engine> {
-  const { key, name } = instance.reference
   const { call, position } = instance.planned.job
-  if (call === undefined) throw new TypeError(`job ${key} calls no workflow`)
+  if (call === undefined) throw new TypeError(`${instance.reference.key} calls no workflow`)
   const { expressions } = instance
   const { github = null, vars = null } = expressions.contexts
   const inputs = await readPassedInputs(
@@ -31,10 +29,9 @@ export async function openCall(
     { call, file: position.file },
     { scope: expressions, defaults: { contexts: { github, vars } } },
   )
-  const held = engine.caller?.groups ?? []
   return {
     ...engine,
-    caller: { key, name, groups: new Set(group === undefined ? held : [...held, group]) },
+    caller: instance.reference,
     workflowEnv: workflow.env,
     workflowDefaults: workflow.defaults,
     inputs,
@@ -78,6 +75,12 @@ function placeOf({ workflowPlace }: Engine, uses: string): WorkflowPlace {
   return { repository, path, ref: reference.version, sha: '' }
 }
 
+/** What expressions of a workflow can access outside its jobs. */
+export function workflowScope(engine: Pick<Engine, 'githubOfRun' | 'vars' | 'inputs'>): Scope {
+  const { githubOfRun: github, vars, inputs } = engine
+  return { contexts: { github, vars: { ...vars }, inputs } }
+}
+
 /** Evaluates the outputs of a called workflow; `engine` is its own, `jobs` are its jobs. Errors:
  *  EvaluationError. */
 export async function readCallOutputs(
@@ -88,12 +91,7 @@ export async function readCallOutputs(
   const ended: { [id: string]: Json } = Object.fromEntries(
     jobs.map(({ id, result, outputs }) => [id, { result, outputs }]),
   )
-  const contexts = {
-    github: engine.githubOfRun,
-    vars: { ...engine.vars },
-    inputs: engine.inputs,
-    jobs: ended,
-  }
+  const contexts = { ...workflowScope(engine).contexts, jobs: ended }
   const values: Record<string, string> = {}
   for (const [name, value] of workflow.outputs)
     values[name] = await evaluateText(value, { contexts })

@@ -5,26 +5,30 @@ import { textOf, type Scope } from './expression.ts'
 import { evaluateTemplate } from './template.ts'
 import type { Template } from './template.ts'
 
-/** The concurrency groups of a run. A job holds its group while it runs, which is as long as the
- *  workflow that it calls. */
+/** The concurrency groups of a run. A job holds its group while it runs, which includes the
+ *  workflow that it calls; a workflow holds its own while its jobs run. */
 export interface Groups {
-  /** Whether a job whose callers hold `held` would wait for `group` forever, because a job that
-   *  holds it waits for one of them. */
-  wouldDeadlock(group: string, held: ReadonlySet<string>): boolean
-  run<T>(group: string, held: ReadonlySet<string>, work: () => Promise<T>): Promise<T>
+  /** Returns the holder of a group of `held` if a job under these groups would wait for `group`
+   *  forever, because the holder of `group` waits for that one; else undefined. */
+  findDeadlock(group: string, held: HeldGroups): string | undefined
+  /** Runs `work` when the group is free. */
+  run<T>(group: string, held: HeldGroups, work: () => Promise<T>): Promise<T>
 }
+
+/** Names of holders, by group. */
+type HeldGroups = ReadonlyMap<string, string>
 
 export function createGroups(): Groups {
   const limits = new Map<string, LimitFunction>()
-  const waiting = new Set<{ group: string; held: ReadonlySet<string> }>()
+  const waiting = new Set<{ group: string; held: HeldGroups }>()
   return {
-    wouldDeadlock: (group, held) => {
+    findDeadlock: (group, held) => {
       // A group has one holder, so whoever waits under that holder blocks the group.
       const blocked = new Set([group])
       for (const each of blocked) {
         for (const wait of waiting) if (wait.held.has(each)) blocked.add(wait.group)
       }
-      return [...held].some((each) => blocked.has(each))
+      return [...held].find(([each]) => blocked.has(each))?.[1]
     },
     run: async (group, held, work) => {
       const limit = limits.get(group) ?? pLimit(1)

@@ -23,16 +23,10 @@ export interface ArtifactEndpoint {
   runtimeToken: (job: JobReference) => Promise<string>
 }
 
-/** The job that calls the workflow in question. */
-export interface Caller extends Pick<JobReference, 'key' | 'name'> {
-  /** Names of the concurrency groups that this job and its own callers hold. */
-  groups: ReadonlySet<string>
-}
-
 /** A called workflow has an engine of its own; what is not its own it shares with its caller. */
 export interface Engine {
-  /** Undefined for the workflow of the run. */
-  caller: Caller | undefined
+  /** The job that calls this workflow; undefined for the workflow of the run. */
+  caller: JobReference | undefined
   facts: RunFacts
   /** The `github` context without the additions of a job. */
   githubOfRun: { [key: string]: Json }
@@ -62,6 +56,8 @@ export interface Engine {
   slots: LimitFunction
   /** Concurrency groups of the whole run. */
   groups: Groups
+  /** Groups that are held for as long as this workflow runs, each with the name of its holder. */
+  heldGroups: ReadonlyMap<string, string>
   room: Room
   globber: Globber
   now: () => number

@@ -1,7 +1,7 @@
 /** Names of a job and its instances: a key that is unique in the run, and a display name. Both of a
  *  job in a called workflow start with those of the job that calls it. */
 import { createHash } from 'node:crypto'
-import type { Caller, Engine } from './engine.ts'
+import type { Engine } from './engine.ts'
 import type { JobReference } from './events.ts'
 import type { Scope } from './expression.ts'
 import type { PlannedJob } from './plan.ts'
@@ -17,14 +17,14 @@ export function referenceOf({ caller }: Engine, { id, name }: Job): JobReference
 
 /** Ids have no dots, so keys of different workflows differ. A key that is too long for a directory
  *  or the run's record becomes its hash. */
-function keyIn(caller: Caller | undefined, key: string): string {
+function keyIn(caller: JobReference | undefined, key: string): string {
   if (caller === undefined) return key
   const full = `${caller.key}.${key}`
   return full.length <= 255 ? full : createHash('sha256').update(full).digest('hex')
 }
 
 /** `caller / job`, as on GitHub. */
-function nameIn(caller: Caller | undefined, name: string): string {
+function nameIn(caller: JobReference | undefined, name: string): string {
   return caller === undefined ? name : `${caller.name} / ${name}`
 }
 

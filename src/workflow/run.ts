@@ -10,7 +10,8 @@ import type { Conclusion } from '../core/run-record.ts'
 import type { ArtifactStore } from './artifacts.ts'
 import { makeDirectories } from '../make-directories.ts'
 import { bounds } from './bounds.ts'
-import { createGroups } from './concurrency.ts'
+import { workflowScope } from './call.ts'
+import { createGroups, readGroup } from './concurrency.ts'
 import { githubContext, type RunFacts } from './contexts.ts'
 import type { ArtifactEndpoint, Engine } from './engine.ts'
 import { createEmit, type JobReference, type RunSink } from './events.ts'
@@ -21,7 +22,13 @@ import { concludeJobs } from './job-outcome.ts'
 import { createMasker } from './mask.ts'
 import { planWorkflow, type PlannedJob } from './plan.ts'
 import { killMarkedNow, type Grace, type Room } from './process.ts'
-import { problemAt, WorkflowError, type Position, type Problem } from './problem.ts'
+import {
+  EvaluationError,
+  problemAt,
+  WorkflowError,
+  type Position,
+  type Problem,
+} from './problem.ts'
 import { removeTree } from './remove-tree.ts'
 import { runJobs } from './schedule.ts'
 import { parseWorkflow, type Workflow } from './workflow-file.ts'
@@ -85,7 +92,10 @@ export async function runWorkflow(options: RunOptions): Promise<RunResult> {
   const { workflow, jobs, event, inputs } = await prepareWorkflow(options)
   const now = options.now ?? Date.now
   const broken = new AbortController()
-  const engine = createEngine(options, { workflow, event, inputs }, now, broken)
+  const engine = await holdGroup(
+    createEngine(options, { workflow, event, inputs }, now, broken),
+    workflow,
+  )
   const startedAt = now()
   const onExit = (): void => cleanUpNow(engine)
   process.on('exit', onExit)
@@ -209,6 +219,18 @@ function eventOf(workflow: Workflow, options: Pick<RunOptions, 'facts'>): string
   return event ?? (workflow.events.includes('push') ? 'push' : (workflow.events[0] ?? 'push'))
 }
 
+/** The workflow of the run holds its concurrency group throughout. Errors: WorkflowError. */
+async function holdGroup(engine: Engine, { concurrency }: Workflow): Promise<Engine> {
+  try {
+    const group = await readGroup(concurrency, workflowScope(engine))
+    if (group === undefined) return engine
+    return { ...engine, heldGroups: new Map([[group, 'top level workflow']]) }
+  } catch (error) {
+    if (!(error instanceof EvaluationError)) throw error
+    throw new WorkflowError([error.problem])
+  }
+}
+
 /** `broken` is aborted with the error of a sink; the run then ends at once. */
 function createEngine(
   options: RunOptions,
@@ -254,6 +276,7 @@ function createEngine(
     masker,
     slots: pLimit(options.jobsMax ?? Math.max(2, availableParallelism())),
     groups: createGroups(),
+    heldGroups: new Map(),
     emit: createEmit({ sinks: options.sinks ?? [], mask: masker.mask, now, broken }),
     room: options.room ?? (() => undefined),
     globber: createGlobber(),

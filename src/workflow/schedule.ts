@@ -3,7 +3,7 @@
 import pLimit from 'p-limit'
 import { asError } from '../core/errors.ts'
 import type { Conclusion } from '../core/run-record.ts'
-import { openCall, readCallOutputs } from './call.ts'
+import { openCall, readCallOutputs, workflowScope } from './call.ts'
 import { readGroup } from './concurrency.ts'
 import type { Engine } from './engine.ts'
 import type { JobReference } from './events.ts'
@@ -99,12 +99,7 @@ function jobExpressions(
       ? [...ancestors.values()]
       : names.map((name) => ancestors.get(name) ?? 'skipped')
   return {
-    contexts: {
-      github: engine.githubOfRun,
-      vars: { ...engine.vars },
-      inputs: engine.inputs,
-      needs,
-    },
+    contexts: { ...workflowScope(engine).contexts, needs },
     status: {
       success: (names) =>
         !engine.cancel.aborted && resultsOf(names).every((result) => result === 'success'),
@@ -157,13 +152,13 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
       expressions,
       cancel,
     }
-    const run = async (): Promise<EndedInstance> => {
+    const run = async (held: Engine): Promise<EndedInstance> => {
       if (cancel.aborted || engine.kill.aborted)
         return endedAs(unstarted(engine, reference, matrix, 'cancelled'))
       const ended =
         planned.called === undefined
           ? endedAs(await runJobInstance(engine, instance))
-          : await runCall(engine, planned.called, instance, group)
+          : await runCall(held, planned.called, instance)
       if (ended.result.conclusion === 'failure') {
         if (tolerates) tolerated.add(reference.key)
         else if (strategy.failFast) failing.abort()
@@ -171,8 +166,8 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
       return ended
     }
     // Called jobs take slots of their own.
-    const inSlot = async (): Promise<EndedInstance> =>
-      planned.called === undefined ? await engine.slots(run) : await run()
+    const inSlot = async (held: Engine): Promise<EndedInstance> =>
+      planned.called === undefined ? await engine.slots(run, held) : await run(held)
     // Take the slots of the matrix and of the group first: waiting for them must not hold a slot of
     // the run.
     return await matrixLimit(async () => await inGroup(engine, instance, group, inSlot))
@@ -191,20 +186,22 @@ async function runCall(
   engine: Engine,
   { workflow, jobs }: PlannedWorkflow,
   instance: JobInstance,
-  group: string | undefined,
 ): Promise<EndedInstance> {
   const { reference, matrix, cancel } = instance
   const startedAt = engine.now()
   let instances: JobResult[] = []
   try {
-    const inner = await openCall(engine, workflow, instance, group)
-    const outcomes = await runJobs(inner, jobs)
-    instances = outcomes.flatMap((outcome) => outcome.instances)
-    const conclusion = concludeJobs(outcomes, cancel)
-    const outputs = await readCallOutputs(inner, workflow, outcomes)
-    const finishedAt = engine.now()
-    const result = { reference, matrix, conclusion, outputs, steps: [], startedAt, finishedAt }
-    return { result, instances }
+    const inner = await openCall(engine, workflow, instance)
+    const group = await readGroup(workflow.concurrency, workflowScope(inner))
+    return await inGroup(inner, instance, group, async (held) => {
+      const outcomes = await runJobs(held, jobs)
+      instances = outcomes.flatMap((outcome) => outcome.instances)
+      const conclusion = concludeJobs(outcomes, cancel)
+      const outputs = await readCallOutputs(inner, workflow, outcomes)
+      const finishedAt = engine.now()
+      const result = { reference, matrix, conclusion, outputs, steps: [], startedAt, finishedAt }
+      return { result, instances }
+    })
   } catch (error) {
     annotateJob(engine, reference, 'error', asError(error).message)
     const result = unstarted(engine, reference, matrix, 'failure')
@@ -212,20 +209,27 @@ async function runCall(
   }
 }
 
-/** Runs an instance when no other job of its group runs. Cancels it when the group never becomes
- *  free, with GitHub's message. */
+/** Runs an instance, or the workflow it calls, when its group is free; `run` gets the engine of
+ *  what runs under the group. Cancels the instance when the group never becomes free, with GitHub's
+ *  message. */
 async function inGroup(
   engine: Engine,
   { reference, matrix }: JobInstance,
   group: string | undefined,
-  run: () => Promise<EndedInstance>,
+  run: (engine: Engine) => Promise<EndedInstance>,
 ): Promise<EndedInstance> {
-  if (group === undefined) return await run()
-  const { caller, groups } = engine
-  const held = caller?.groups ?? new Set()
-  if (caller === undefined || !groups.wouldDeadlock(group, held))
-    return await groups.run(group, held, run)
-  const between = `between '${caller.name}' and '${reference.name}'`
+  if (group === undefined) return await run(engine)
+  const { groups, heldGroups } = engine
+  const holder = groups.findDeadlock(group, heldGroups)
+  if (holder === undefined) {
+    const held = new Map([...heldGroups, [group, reference.name]])
+    return await groups.run(
+      group,
+      heldGroups,
+      async () => await run({ ...engine, heldGroups: held }),
+    )
+  }
+  const between = `between '${holder}' and '${reference.name}'`
   const message = `Canceling since a deadlock for concurrency group '${group}' was detected ${between}`
   annotateJob(engine, reference, 'error', message)
   return endedAs(unstarted(engine, reference, matrix, 'cancelled'))

@@ -93,6 +93,7 @@ export interface Workflow {
   outputs: ReadonlyMap<string, Template>
   env: Template | undefined
   defaults: RunDefaults
+  concurrency: Template | undefined
   jobs: Job[]
   root: MappingToken
   ignored: IgnoredKey[]
@@ -121,6 +122,7 @@ export function parseWorkflow(file: string, text: string): ParsedWorkflow {
       outputs: outputsOf(file, on),
       env: template(file, read.root.find('env')),
       defaults: readDefaults(file, read.root.find('defaults')),
+      concurrency: template(file, read.root.find('concurrency')),
       jobs: converted.map((job) => readJob(file, mappingIn(jobs, job.id.value), job)),
       root: read.root,
       ignored: ignoredIn(file, read.root, ['run-name', 'permissions', 'concurrency']),

@@ -315,17 +315,37 @@ test('a cancelled run cancels called jobs, and those with always() still run', a
   })
 })
 
-test('a call and its jobs in one concurrency group are a deadlock, which cancels the inner job', async () => {
-  const place = await createPlayground()
-  await writeCalled(place, 'called', { jobs: `  a: ${job('true', 'concurrency: Deploy, ')}` })
-  const run = await place.run(
-    'on: push\njobs:\n  call: {uses: ./.github/workflows/called.yml, concurrency: deploy}\n',
-  )
-  expect(run.conclusions).toEqual({ 'call / a': 'cancelled' })
-  expect(annotations(place)).toEqual([
-    "Canceling since a deadlock for concurrency group 'deploy' was detected between 'call' and 'call / a'",
-  ])
-})
+test.each([
+  ['', 'concurrency: Deploy, ', '', 'concurrency: deploy', 'call', 'call / a'],
+  ['', '', 'concurrency: deploy', 'concurrency: deploy', 'call', 'call'],
+  ['concurrency: deploy', '', '', 'concurrency: deploy', 'top level workflow', 'call'],
+  // Both workflows see the name of the caller.
+  [
+    'concurrency: {group: "${{ github.workflow }}"}',
+    '',
+    'concurrency: {group: "${{ github.workflow }}"}',
+    '',
+    'top level workflow',
+    'call',
+  ],
+  ['concurrency: deploy', 'concurrency: deploy, ', '', '', 'top level workflow', 'call / a'],
+])(
+  'who waits for a concurrency group that its callers hold is cancelled (%#)',
+  async (ofRun, ofJob, ofCalled, ofCall, holder, waiting) => {
+    const place = await createPlayground()
+    await place.write(
+      '.github/workflows/called.yml',
+      `on: workflow_call\n${ofCalled}\njobs:\n  a: ${job('true', ofJob)}\n`,
+    )
+    const run = await place.run(
+      `on: push\nname: Deploy\n${ofRun}\njobs:\n  call:\n    uses: ./.github/workflows/called.yml\n    ${ofCall}\n`,
+    )
+    expect(run.conclusions).toEqual({ [waiting]: 'cancelled' })
+    expect(annotations(place)).toEqual([
+      `Canceling since a deadlock for concurrency group 'deploy' was detected between '${holder}' and '${waiting}'`,
+    ])
+  },
+)
 
 test('two calls that wait for the groups of each other are a deadlock, which cancels one job', async () => {
   const place = await createPlayground()
@@ -346,23 +366,23 @@ jobs:
   expect(ends).toEqual(new Set(['cancelled', 'success']))
 })
 
-test('calls of one concurrency group run one after another', async () => {
+test.each([
+  ['of the calls', 'concurrency: same', ''],
+  ['of the called workflow', '', 'concurrency: {group: "${{ inputs.group }}"}'],
+])('calls run one after another in the concurrency group %s', async (_, ofCall, ofCalled) => {
   const place = await createPlayground()
-  await writeCalled(place, 'called', { jobs: `  a: ${job('sleep 0.1')}\n  b: ${job('sleep 0.1')}` })
-  await place.run(
-    `on: push
-jobs:
-  one: {uses: ./.github/workflows/called.yml, concurrency: same}
-  two: {uses: ./.github/workflows/called.yml, concurrency: same}
-`,
-    { jobsMax: 4 },
+  await place.write(
+    '.github/workflows/called.yml',
+    `on: {workflow_call: {inputs: {group: {type: string, default: same}}}}\n${ofCalled}\njobs:\n  a: ${job('sleep 0.1')}\n  b: ${job('sleep 0.1')}\n`,
   )
+  const call = `uses: ./.github/workflows/called.yml\n    ${ofCall}\n`
+  await place.run(`on: push\njobs:\n  one:\n    ${call}  two:\n    ${call}`, { jobsMax: 4 })
   const callers = place.events.flatMap((event) =>
     event.type === 'job-started' || event.type === 'job-finished'
       ? [event.job.key.slice(0, 3)]
       : [],
   )
-  expect(callers.join(' ')).toMatch(/^(?:one one one one two two two two|(?:two ){4}(?:one ?){4})$/)
+  expect(callers.join(' ')).toMatch(/^(?:(?:one ){4}(?:two ?){4}|(?:two ){4}(?:one ?){4})$/)
 })
 
 test('a called workflow has the secrets passed to it, which are masked, and its own defaults', async () => {
