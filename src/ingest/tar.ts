@@ -4,14 +4,15 @@ import { isUtf8 } from 'node:buffer'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
-import { type Extract, type Header, extract } from 'tar-stream'
 import { normalizeArchivePath, parseEntryPath, unsafePath } from '../core/entry.ts'
-import { asError, StoreError, storeError, tooLarge } from '../core/errors.ts'
+import { storeError, tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { BlobWriter } from './blob-writer.ts'
 import { type ByteBudget, byteBudget } from './byte-budget.ts'
 import type { EntryTable } from './entry-table.ts'
 import { storeFile } from './file-blobs.ts'
+import { readTarEntries, type TarEntry } from './tar-entries.ts'
+import { badTar } from './tar-header.ts'
 
 export interface TarTarget {
   writer: BlobWriter
@@ -28,100 +29,18 @@ export async function ingestTar(
   compressed: boolean,
   target: TarTarget,
 ): Promise<void> {
-  const parser = extract({ filenameEncoding: bytesAsText } as object)
-  // tar-stream 3.2 sets this at a long header and clears it only once it has read one that is not
-  // empty. After an empty one it would read the bytes behind the next file as the long header.
-  parser.on('entry', () => {
-    Object.assign(parser, { _longHeader: false })
-  })
   const source = compressed ? inflated(body) : body
-  const feeding = feed(source, parser)
-  // Handled below, whichever side fails first.
-  feeding.catch(() => {})
   const budget = byteBudget(target.artifactBytesMax)
   try {
-    let entriesEnd = 0
-    for await (const entry of parser) {
+    for await (const entry of readTarEntries(source)) {
       target.signal?.throwIfAborted()
       await target.table.room(target.signal)
-      entriesEnd = endOf(entry.header)
-      await addEntry(entry.header, entry as AsyncIterable<Uint8Array>, { ...target, budget })
+      await addEntry(entry, { ...target, budget })
     }
-    requireEndMark(await feeding, entriesEnd)
   } catch (error) {
-    parser.destroy()
     body.destroy()
-    const cause = await feeding.then(
-      () => error,
-      (failure: unknown) => failure,
-    )
-    throw asArchiveError(cause instanceof StoreError ? cause : error)
+    throw asArchiveError(error)
   }
-}
-
-const blockBytes = 512
-
-/** What was read of a tar. */
-interface Fed {
-  bytes: number
-  /** Zero bytes at the end, counted up to one block. */
-  trailingZeros: number
-}
-
-async function feed(source: AsyncIterable<Uint8Array>, parser: Extract): Promise<Fed> {
-  const fed: Fed = { bytes: 0, trailingZeros: 0 }
-  try {
-    for await (const piece of source) {
-      if (parser.destroyed) return fed
-      fed.bytes += piece.length
-      fed.trailingZeros = countTrailingZeros(piece, fed.trailingZeros)
-      if (!parser.write(piece)) await writable(parser)
-    }
-    parser.end(null)
-    return fed
-  } catch (error) {
-    parser.destroy(asError(error))
-    throw error
-  }
-}
-
-function countTrailingZeros(piece: Uint8Array, before: number): number {
-  let at = piece.length
-  const from = Math.max(0, piece.length - blockBytes)
-  while (at > from && piece[at - 1] === 0) at -= 1
-  const zeros = piece.length - at
-  return at === 0 ? Math.min(blockBytes, before + zeros) : zeros
-}
-
-/** Offset in the tar at which the content of an entry ends, with its padding. */
-function endOf(header: Header): number {
-  // Set by tar-stream 3.2 to where the header ends.
-  const { byteOffset } = header as Header & { byteOffset: number }
-  return byteOffset + Math.ceil((header.size ?? 0) / blockBytes) * blockBytes
-}
-
-/** Requires the block of zeros that ends a tar. An archive cut between two entries, as by a `tar`
- *  that was killed, is otherwise well-formed, even inside a gzip, which another process ends
- *  properly.
- *  Errors: bad_archive. */
-function requireEndMark({ bytes, trailingZeros }: Fed, entriesEnd: number): void {
-  if (trailingZeros === blockBytes && bytes >= entriesEnd + blockBytes) return
-  const reason = 'it is truncated: the blocks of zeros that end a tar are missing'
-  throw storeError('bad_archive', `the archive is rejected: ${reason}`, { reason })
-}
-
-/** Resolves when the parser accepts more, or is destroyed. */
-async function writable(parser: Extract): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const settle = (): void => {
-      parser.removeListener('drain', settle)
-      parser.removeListener('close', settle)
-      resolve()
-    }
-    parser.once('drain', settle)
-    parser.once('close', settle)
-    if (parser.destroyed) settle()
-  })
 }
 
 /** Bounds the ratio while inflating, so that a small body cannot cost hours. */
@@ -152,84 +71,53 @@ async function* inflated(body: Readable): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** Decodes each byte as one character. */
-const bytesAsText = 'latin1'
-
 /** Returns the entry's name or link target. Text that is not UTF-8 is rejected, because it would
- *  silently become a different name. Records of extended headers are text already, unless they say
- *  otherwise.
- *  Errors: unsafe_path. */
-function textOf(header: Header, field: 'name' | 'linkname'): string {
-  const records = recordsOf(header)
-  const record = records[field === 'name' ? 'path' : 'linkpath']
-  // tar-stream 3.2 decodes header fields with `filenameEncoding`, and overrides them with non-empty
-  // records.
-  const bytes = Buffer.from(header[field] ?? '', bytesAsText)
-  const text = record ? record : bytes.toString()
-  const isText = record
-    ? records['hdrcharset'] !== 'BINARY' || !record.includes('\ufffd')
-    : isUtf8(bytes)
-  if (isText) return text
+ *  silently become a different name. Errors: unsafe_path. */
+function textOf(bytes: Buffer): string {
+  const text = bytes.toString()
+  if (isUtf8(bytes)) return text
   throw unsafePath(text, 'it is not UTF-8')
 }
 
-/** The records of the extended header. */
-function recordsOf({ pax }: Header): Partial<Record<string, string>> {
-  return pax ?? {}
-}
-
-/** Returns null for an invalid time, such as letters in its field. */
-function secondsOf(header: Header): number | null {
-  // tar-stream ignores this record, which is present when the field cannot hold the time: before
-  // 1970 or after 2242.
-  const { mtime } = recordsOf(header)
-  const time = mtime ? new Date(Number(mtime) * 1000) : header.mtime
-  const seconds = Math.floor(time.getTime() / 1000)
-  return Number.isFinite(seconds) ? seconds : null
-}
-
 async function addEntry(
-  header: Header,
-  entry: AsyncIterable<Uint8Array>,
+  entry: TarEntry,
   target: TarTarget & { budget: ByteBudget },
 ): Promise<void> {
-  const content = target.budget.bound(entry)
-  const path = normalizeArchivePath(textOf(header, 'name'))
-  const modifiedAt = secondsOf(header)
-  requireNoContent(path, header)
-  if (path === '' && header.type === 'directory') return await drain(content)
+  const { type, modifiedAt, mode } = entry
+  const { table, writer, level } = target
+  const name = textOf(entry.name)
+  const path = normalizeArchivePath(name)
+  // Tars of before POSIX have no type for directories.
+  const isDirectory = type === '5' || (type === '0' && name.endsWith('/'))
+  if (isDirectory || type === '1' || type === '2') requireNoContent(path, entry)
+  if (path === '' && isDirectory) return
   parseEntryPath(path)
-  // GNU tar, "Storing Sparse Files": such an entry contains a map and the pieces between the holes.
-  if (Object.keys(recordsOf(header)).some((key) => key.startsWith('GNU.sparse.')))
+  if (isDirectory) {
+    table.addDirectory(path, { mode, modifiedAt })
+  } else if (entry.isSparse || type === 'S') {
     throw unsupported(path, 'sparse file')
-  switch (header.type) {
-    case 'file':
-    case 'contiguous-file': {
-      const stored = await storeFile(target.writer, content, { level: target.level })
-      target.table.addFile(path, { ...stored, mode: header.mode, modifiedAt })
-      return
-    }
-    case 'directory':
-      target.table.addDirectory(path, { mode: header.mode, modifiedAt })
-      return await drain(content)
-    case 'symlink':
-      target.table.addSymlink(path, { target: textOf(header, 'linkname'), modifiedAt })
-      return await drain(content)
-    case 'link':
-      addHardLink(path, header, modifiedAt, target)
-      return await drain(content)
-    default:
-      // tar-stream has no name for older sparse files and other rare types.
-      throw unsupported(path, header.type ?? 'sparse or special file')
+  } else if (type === '0' || type === '7') {
+    const stored = await storeFile(writer, target.budget.bound(entry.content), { level })
+    table.addFile(path, { ...stored, mode, modifiedAt })
+  } else if (type === '2') {
+    table.addSymlink(path, { target: textOf(entry.linkName), modifiedAt })
+  } else if (type === '1') {
+    addHardLink(path, entry, target)
+  } else {
+    throw unsupported(path, specialTypes[type] ?? 'special file')
   }
 }
 
+const specialTypes: Partial<Record<string, string>> = {
+  3: 'character device',
+  4: 'block device',
+  6: 'fifo',
+}
+
 /** Of a directory or link with a size, readers disagree on whether content follows: one of them
- *  would lose entries, and tar-stream 3.2 waits forever for the content of a directory. */
-function requireNoContent(path: string, { type, size }: Header): void {
-  if (!/^(?:directory|symlink|link)$/.test(type ?? '') || (size ?? 0) === 0) return
-  const reason = `${type} ${JSON.stringify(path)} has a size`
-  throw storeError('bad_archive', `the archive is refused: ${reason}`, { reason })
+ *  would lose entries. */
+function requireNoContent(path: string, { sizeBytes }: TarEntry): void {
+  if (sizeBytes > 0) throw badTar(`${JSON.stringify(path)} has a size, but is no file`)
 }
 
 function unsupported(path: string, kind: string): Error {
@@ -244,46 +132,19 @@ function unsupported(path: string, kind: string): Error {
  *  bytes again. */
 function addHardLink(
   path: string,
-  header: Header,
-  modifiedAt: number | null,
+  { linkName, modifiedAt }: TarEntry,
   { table, budget }: { table: EntryTable; budget: ByteBudget },
 ): void {
-  const linked = table.findFile(normalizeArchivePath(textOf(header, 'linkname')))
-  if (linked === undefined) {
-    throw storeError(
-      'bad_archive',
-      `hard link ${JSON.stringify(path)} does not name an earlier file`,
-      {
-        reason: 'a hard link does not name an earlier file',
-      },
-    )
-  }
+  const linked = table.findFile(normalizeArchivePath(textOf(linkName)))
+  if (linked === undefined)
+    throw badTar(`the hard link ${JSON.stringify(path)} does not name an earlier file`)
   budget.count(linked.sizeBytes)
   table.addFile(path, { ...linked, modifiedAt })
 }
 
-async function drain(content: AsyncIterable<Uint8Array>): Promise<void> {
-  for await (const piece of content) void piece
-}
-
-/** Prefixes of all messages of tar-stream 3.2's parser; its errors have no code. */
-const parserWords =
-  /^(?:Unexpected end of data|Invalid tar header|Invalid header|Header exceeds max size)/
-
-/** tar-stream and zlib throw plain errors for truncated archives and for bytes that are not an
- *  archive. */
+/** zlib throws plain errors for truncated streams and for bytes that are none. */
 function asArchiveError(error: unknown): unknown {
-  if (error instanceof StoreError || !(error instanceof Error)) return error
-  const code = 'code' in error ? String(error.code) : ''
-  if (!code.startsWith('Z_') && !parserWords.test(error.message)) return error
-  const reason =
-    code === 'Z_BUF_ERROR' || /Unexpected end/.test(error.message)
-      ? 'it is truncated'
-      : error.message
-  return storeError(
-    'bad_archive',
-    `the archive is rejected: ${reason}`,
-    { reason },
-    { cause: error },
-  )
+  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  if (!code.startsWith('Z_')) return error
+  return badTar(code === 'Z_BUF_ERROR' ? 'it is truncated' : (error as Error).message)
 }

@@ -23,7 +23,7 @@ import {
   type NewComposite,
 } from '../blob-writer.ts'
 import type { IngestPorts } from '../session.ts'
-import { asMalformed, type BodyBytes, openBodyBytes } from './body-bytes.ts'
+import { asMalformed, type BodyBytes, openBodyBytes } from '../body-bytes.ts'
 
 /** A blob that was verified. */
 interface ReceivedBlob extends BlobFacts {

@@ -7,7 +7,7 @@ import type { Digest } from '../../core/digest.ts'
 import { limits } from '../../core/limits.ts'
 import { createByteReader } from '../../core/varint.ts'
 import type { IngestPorts } from '../session.ts'
-import { asMalformed, readWhole } from './body-bytes.ts'
+import { asMalformed, readWhole } from '../body-bytes.ts'
 
 /** Keeps the composites with the session; returns the ordinals of missing parts, among all parts of
  *  the request.

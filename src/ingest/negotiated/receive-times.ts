@@ -7,7 +7,7 @@ import { decodeTimes } from '../../core/modification-times.ts'
 import { createByteReader } from '../../core/varint.ts'
 import { storeError } from '../../core/errors.ts'
 import type { IngestPorts } from '../session.ts'
-import { asMalformed, readWhole } from './body-bytes.ts'
+import { asMalformed, readWhole } from '../body-bytes.ts'
 
 /** Errors: invalid_request, too_large. */
 export async function receiveTimes(

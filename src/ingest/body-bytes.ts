@@ -1,6 +1,6 @@
 /** A request body as a buffer consumed from the front. */
 import type { Readable } from 'node:stream'
-import { storeError, tooLarge } from '../../core/errors.ts'
+import { storeError, tooLarge } from '../core/errors.ts'
 
 export interface BodyBytes {
   /** Bytes that have already arrived. */
@@ -15,8 +15,8 @@ export interface BodyBytes {
 
 /** Results are slices of the pieces that arrived, and are copied only when they span several:
  *  copying everything would take as much memory again as the body. */
-export function openBodyBytes(body: Readable): BodyBytes {
-  const iterator = body[Symbol.asyncIterator]() as AsyncIterator<Buffer>
+export function openBodyBytes(body: AsyncIterable<Uint8Array>): BodyBytes {
+  const iterator = body[Symbol.asyncIterator]()
   const pieces: Buffer[] = []
   /** Bytes consumed from the first piece. */
   let takenBytes = 0
@@ -39,7 +39,7 @@ export function openBodyBytes(body: Readable): BodyBytes {
         const next = await iterator.next()
         if (next.done === true) ended = true
         else if (next.value.length > 0) {
-          pieces.push(next.value)
+          pieces.push(asBuffer(next.value))
           heldBytes += next.value.length
         }
       }
@@ -58,6 +58,12 @@ export function openBodyBytes(body: Readable): BodyBytes {
 }
 
 const emptyBytes = Buffer.alloc(0)
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.isBuffer(bytes)
+    ? bytes
+    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}
 
 /** Reads the whole body. Errors: too_large. */
 export async function readWhole(body: Readable, bytesMax: number): Promise<Buffer> {

@@ -1,0 +1,150 @@
+/** Reads the structure of a tar: ustar and GNU headers, and what GNU's long names and pax extended
+ *  headers add to them (POSIX.1-2017 pax, "pax Interchange Format"; GNU tar, "Basic Tar Format").
+ *  Whatever readers of tars could understand differently is rejected. */
+import { type BodyBytes, openBodyBytes } from './body-bytes.ts'
+import {
+  badTar,
+  decodeTarHeader,
+  parsePaxRecords,
+  type PaxRecords,
+  tarBlockBytes,
+  type TarHeader,
+} from './tar-header.ts'
+
+export interface TarEntry {
+  /** The type flag of the header, such as `0` for a file. */
+  type: string
+  name: Buffer
+  linkName: Buffer
+  mode: number
+  sizeBytes: number
+  /** Whole seconds since the epoch; null for an invalid time. */
+  modifiedAt: number | null
+  /** Whether the content has a map of holes in front (GNU tar, "Storing Sparse Files"). */
+  isSparse: boolean
+  /** What is left unread is skipped. */
+  content: AsyncIterable<Buffer>
+}
+
+/** Long names and records for the entry that follows them. */
+interface Extension {
+  name?: Buffer | undefined
+  linkName?: Buffer | undefined
+  records: PaxRecords
+}
+
+/** The latest time that a Date can hold. */
+const secondsMax = 8.64e12
+
+/** Longer extended headers are rejected: they are held in memory. */
+const extensionBytesMax = 4 * 1024 * 1024
+
+/** Yields the entries in order and reads `source` to its end. The content of an entry must be read
+ *  before the next one is requested. Errors: bad_archive, those of `source`. */
+export async function* readTarEntries(
+  source: AsyncIterable<Uint8Array>,
+): AsyncGenerator<TarEntry, void, undefined> {
+  const bytes = openBodyBytes(source)
+  const ofArchive: PaxRecords = new Map()
+  let ofEntry: Extension = { records: new Map() }
+  let isEnded = false
+  for (let block = await nextBlock(bytes); block !== undefined; block = await nextBlock(bytes)) {
+    // Archives that were concatenated have zeros in between.
+    isEnded = block.every((byte) => byte === 0)
+    if (isEnded) continue
+    const header = decodeTarHeader(block)
+    const { type, sizeBytes } = header
+    if (type === 'x' || type === 'g' || type === 'L' || type === 'K') {
+      const content = await readExtension(bytes, sizeBytes)
+      if (type === 'x') ofEntry.records = parsePaxRecords(content)
+      else if (type === 'g')
+        for (const [key, value] of parsePaxRecords(content)) ofArchive.set(key, value)
+      else ofEntry[type === 'L' ? 'name' : 'linkName'] = present(textBefore(content))
+      continue
+    }
+    const entry = entryOf(header, ofEntry, new Map([...ofArchive, ...ofEntry.records]))
+    ofEntry = { records: new Map() }
+    const content = contentOf(bytes, entry.sizeBytes)
+    yield { ...entry, content }
+    for await (const piece of content) void piece
+    await skip(bytes, paddingOf(entry.sizeBytes))
+  }
+  // An archive cut between two entries, as by a `tar` that was killed, is otherwise well-formed,
+  // even inside a gzip, which another process ends properly.
+  if (!isEnded) throw badTar('it is truncated: the blocks of zeros that end a tar are missing')
+}
+
+/** Applies what extended headers say about an entry. */
+function entryOf(
+  header: TarHeader,
+  extension: Extension,
+  records: PaxRecords,
+): Omit<TarEntry, 'content'> {
+  const record = (key: string): Buffer | undefined => present(records.get(key))
+  const size = record('size')?.toString('latin1')
+  if (size !== undefined && !/^\d{1,15}$/.test(size)) throw badTar(`a file has the size ${size}`)
+  const time = record('mtime')
+  const seconds = time === undefined ? header.modifiedAt : Math.floor(Number(time.toString()))
+  return {
+    type: header.type,
+    name: record('path') ?? extension.name ?? header.name,
+    linkName: record('linkpath') ?? extension.linkName ?? header.linkName,
+    mode: header.mode,
+    sizeBytes: size === undefined ? header.sizeBytes : Number(size),
+    modifiedAt: Math.abs(seconds) <= secondsMax ? seconds : null,
+    isSparse: [...records.keys()].some((key) => key.startsWith('GNU.sparse.')),
+  }
+}
+
+/** An empty record withdraws what another header says; empty long names are ignored alike. */
+function present(value: Buffer | undefined): Buffer | undefined {
+  return value?.length === 0 ? undefined : value
+}
+
+/** Undefined at the end. */
+async function nextBlock(bytes: BodyBytes): Promise<Buffer | undefined> {
+  const available = await bytes.await(tarBlockBytes)
+  if (available === 0) return undefined
+  if (available < tarBlockBytes) throw truncated()
+  return bytes.take(tarBlockBytes)
+}
+
+async function readExtension(bytes: BodyBytes, sizeBytes: number): Promise<Buffer> {
+  if (sizeBytes > extensionBytesMax)
+    throw badTar(`an extended header has ${sizeBytes} bytes, more than ${extensionBytesMax}`)
+  if ((await bytes.await(sizeBytes)) < sizeBytes) throw truncated()
+  // Copied, because it outlives the piece of the body that it is in.
+  const content = Buffer.from(bytes.take(sizeBytes))
+  await skip(bytes, paddingOf(sizeBytes))
+  return content
+}
+
+async function* contentOf(
+  bytes: BodyBytes,
+  sizeBytes: number,
+): AsyncGenerator<Buffer, void, undefined> {
+  for (let left = sizeBytes; left > 0;) {
+    if ((await bytes.await(1)) === 0) throw truncated()
+    const piece = bytes.take(Math.min(left, bytes.heldBytes()))
+    left -= piece.length
+    yield piece
+  }
+}
+
+async function skip(bytes: BodyBytes, count: number): Promise<void> {
+  if ((await bytes.await(count)) < count) throw truncated()
+  bytes.take(count)
+}
+
+function paddingOf(sizeBytes: number): number {
+  return (tarBlockBytes - (sizeBytes % tarBlockBytes)) % tarBlockBytes
+}
+
+function textBefore(bytes: Buffer): Buffer {
+  const end = bytes.indexOf(0)
+  return end === -1 ? bytes : bytes.subarray(0, end)
+}
+
+function truncated(): Error {
+  return badTar('it is truncated')
+}
