@@ -39,8 +39,9 @@ export function secretsWarning(text: string): string {
 /** The same as a workflow command of a GitHub-style job, which the runner turns into an
  *  annotation:
  *  https://docs.github.com/en/actions/reference/workflows-and-actions/workflow-commands#setting-a-warning-message */
-export function secretsAnnotation(name: string, text: string): string {
+export function secretsAnnotation(name: string, text: string): Uint8Array {
   const message = `Artifact ${name} contains ${text}`
   const escaped = message.replaceAll('%', '%25').replaceAll('\r', '%0D').replaceAll('\n', '%0A')
-  return `::warning title=Secrets in an artifact::${escaped}\n`
+  // As bytes: in text, a command would be made harmless.
+  return Buffer.from(`::warning title=Secrets in an artifact::${printable(escaped)}\n`)
 }

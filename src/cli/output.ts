@@ -2,14 +2,16 @@
  *  before a terminal sees it. */
 import { turningMarks } from '../core/turning-marks.ts'
 
-/** Resolves when the stream has taken the text. Rejects on stdout when its reader is gone
+/** Resolves when the stream has taken the text, or the bytes unchanged. Text is made harmless, since
+ *  even a number in it may be what a hostile server sent instead of one. Rejects on stdout when its reader is gone
  *  (`trove list | head`); a message that cannot be written to stderr is no failure. */
 export async function write(
   stream: NodeJS.WritableStream,
   bytes: string | Uint8Array,
 ): Promise<void> {
+  const output = typeof bytes === 'string' ? bytes.replaceAll(activeInText, '\ufffd') : bytes
   await new Promise<void>((resolve, reject) => {
-    stream.write(bytes, (error) => {
+    stream.write(output, (error) => {
       if (error === null || error === undefined || stream === process.stderr) resolve()
       else reject(error)
     })
@@ -53,14 +55,28 @@ export async function writeAll(
   stream: NodeJS.WritableStream,
   texts: Iterable<string> | AsyncIterable<string>,
 ): Promise<void> {
+  for await (const batch of batchesOf(texts)) await write(stream, batch)
+}
+
+/** As `writeAll`, but writes the texts unchanged, for programs that read them. */
+export async function writeAllRaw(
+  stream: NodeJS.WritableStream,
+  texts: Iterable<string> | AsyncIterable<string>,
+): Promise<void> {
+  for await (const batch of batchesOf(texts)) await write(stream, Buffer.from(batch))
+}
+
+async function* batchesOf(
+  texts: Iterable<string> | AsyncIterable<string>,
+): AsyncGenerator<string, void, undefined> {
   let pending = ''
   for await (const text of texts) {
     pending += text
     if (pending.length < 65_536) continue
-    await write(stream, pending)
+    yield pending
     pending = ''
   }
-  if (pending !== '') await write(stream, pending)
+  if (pending !== '') yield pending
 }
 
 export async function writeJson(stream: NodeJS.WritableStream, value: unknown): Promise<void> {
@@ -116,6 +132,12 @@ export function formatTable(header: string[], align: Align[], rows: string[][]):
 const active = new RegExp(
   String.raw`[\u0000-\u001f\u007f-\u009f\u2028\u2029]|(?<=^\s*):(?=:)|#(?=#(?:vso)?\[)|${turningMarks.source}`,
   'g',
+)
+
+/** The same in a text of lines. */
+const activeInText = new RegExp(
+  active.source.replace(String.raw`\u0000-\u001f`, String.raw`\u0000-\u0008\u000b-\u001f`),
+  'gm',
 )
 
 /** Makes untrusted text safe to print; names in artifacts are chosen by others. */

@@ -1,6 +1,24 @@
 /** Untrusted text as terminals, readers of logs and CI runners see it. */
 import { describe, expect, test } from 'vitest'
-import { formatJson, formatTable, printable } from '../../src/cli/output.ts'
+import { PassThrough } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import {
+  formatJson,
+  formatTable,
+  printable,
+  write,
+  writeAll,
+  writeAllRaw,
+  writeJson,
+} from '../../src/cli/output.ts'
+
+async function writtenBy(act: (stream: PassThrough) => Promise<void>): Promise<string> {
+  const stream = new PassThrough()
+  const written = text(stream)
+  await act(stream)
+  stream.end()
+  return await written
+}
 
 describe('a name that would', () => {
   const cases: [string, name: string, shown: string][] = [
@@ -33,5 +51,24 @@ describe('a name that would', () => {
       expect(JSON.parse(json)).toEqual({ name })
       for (const line of json.split('\n')) expect(printable(line)).toBe(line)
     }
+  })
+})
+
+describe('text', () => {
+  const hostile = 'a\u001b[2J\t7 files\n::error::x\r\n  ##[error]\u202e\n'
+  const harmless = 'a\ufffd[2J\t7 files\n\ufffd:error::x\ufffd\n  \ufffd#[error]\ufffd\n'
+
+  test('is made harmless when it is written, line by line', async () => {
+    expect(await writtenBy(async (stream) => await write(stream, hostile))).toBe(harmless)
+    expect(await writtenBy(async (stream) => await writeAll(stream, [hostile]))).toBe(harmless)
+  })
+
+  test('is written unchanged as bytes, as JSON and for programs', async () => {
+    expect(await writtenBy(async (stream) => await write(stream, Buffer.from(hostile)))).toBe(
+      hostile,
+    )
+    expect(await writtenBy(async (stream) => await writeAllRaw(stream, [hostile]))).toBe(hostile)
+    const json = await writtenBy(async (stream) => await writeJson(stream, { hostile }))
+    expect(JSON.parse(json)).toEqual({ hostile })
   })
 })

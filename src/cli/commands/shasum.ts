@@ -13,7 +13,7 @@ import { parseEntryReference } from '../../core/reference.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { jsonArrayOf, printable, write, writeAll, writeJson } from '../output.ts'
+import { jsonArrayOf, printable, write, writeAll, writeAllRaw, writeJson } from '../output.ts'
 import { connect } from '../server-access.ts'
 
 const flags = {
@@ -56,12 +56,12 @@ export const shasumCommand: Command<typeof flags> = {
       else await write(stdout, `${treeDigest}\n`)
       return exitStatus.ok
     }
-    const shown = stdout.isTTY ? printable : (text: string) => text
+    const writeLines = stdout.isTTY ? writeAll : writeAllRaw
     if (given.zip) {
       const zipDigest = zipDigestOf(artifact)
       if (given.json) await writeJson(stdout, { artifactId, name, zipDigest })
       else
-        await write(stdout, `${shown(checksumLine(zipDigest, `${parseArtifactName(name)}.zip`))}\n`)
+        await writeLines(stdout, [`${checksumLine(zipDigest, `${parseArtifactName(name)}.zip`)}\n`])
       return exitStatus.ok
     }
     const files = filesOf(server, artifact, path, signal)
@@ -73,10 +73,10 @@ export const shasumCommand: Command<typeof flags> = {
     const lines = async function* (): AsyncGenerator<string> {
       for await (const file of files) {
         count += 1
-        yield `${shown(checksumLine(file.digest, file.path))}\n`
+        yield `${checksumLine(file.digest, file.path)}\n`
       }
     }
-    await writeAll(stdout, lines())
+    await writeLines(stdout, lines())
     if (count === 0) await write(stderr, `${printable(name)} has no files\n`)
     return exitStatus.ok
   },

@@ -140,7 +140,7 @@ function secretsFound(found: readonly SecretInFile[], note: string | null): Erro
 }
 
 /** Formats `text` for the reader of the log: a person, or the runner of a GitHub-style job. */
-function warningOf({ config }: ServerContext, text: string, name: string): string {
+function warningOf({ config }: ServerContext, text: string, name: string): string | Uint8Array {
   if (text === '') return ''
   return config.summaryFile === null ? secretsWarning(text) : secretsAnnotation(name, text)
 }
