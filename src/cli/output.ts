@@ -2,9 +2,9 @@
  *  before a terminal sees it. */
 import { turningMarks } from '../core/turning-marks.ts'
 
-/** Resolves when the stream has taken the text, or the bytes unchanged. Text is made harmless, since
- *  even a number in it may be what a hostile server sent instead of one. Rejects on stdout when its reader is gone
- *  (`trove list | head`); a message that cannot be written to stderr is no failure. */
+/** Resolves when the stream has taken the text, or the bytes unchanged. Text is made harmless: even
+ *  a number in it may be what a hostile server sent instead of one. Rejects on stdout when its
+ *  reader is gone (`trove list | head`); a message that cannot be written to stderr is no failure. */
 export async function write(
   stream: NodeJS.WritableStream,
   bytes: string | Uint8Array,
