@@ -120,7 +120,7 @@ const clientVariables = [
 ]
 
 /** Errors: ConfigError with all problems. */
-export function readServerConfig(flags: ServerFlags = {}, env: Environment = process.env): Config {
+export function readServerConfig(flags: ServerFlags, env: Environment = process.env): Config {
   const source = new Settings(env)
   const host = source.text('TROVE_HOST')
   const config = {
@@ -252,10 +252,7 @@ function readRetention(source: Settings): Readonly<RetentionPolicy> {
 }
 
 /** Errors: ConfigError with all problems. */
-export function readClientConfig(
-  flags: ClientFlags = {},
-  env: Environment = process.env,
-): ClientConfig {
+export function readClientConfig(flags: ClientFlags, env: Environment = process.env): ClientConfig {
   return clientConfigOf(flags, env)
 }
 
@@ -271,8 +268,8 @@ export function readCommandConfig(
 }
 
 /** Where `trove login` stores tokens. Null without a home directory. */
-export function readLoginsFile(env: Environment = process.env): string | null {
-  return loginsFile(env)
+export function readLoginsFile(): string | null {
+  return loginsFile(process.env)
 }
 
 function readDataDir(source: Settings, flag: string | undefined, env: Environment): string {

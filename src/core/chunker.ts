@@ -92,9 +92,8 @@ export async function* cutChunks(
  *  `limits.compressedSampleBytes`, about 1 ms of work. A sample under 1 KiB is too short to deflate
  *  and counts as uncompressed unless its magic number is known. */
 export function isCompressed(sample: Uint8Array): boolean {
-  const head = Buffer.from(sample.buffer, sample.byteOffset, sample.byteLength)
   if (hasCompressedHead(sample)) return true
-  if (head.length < 1024) return false
-  const tried = head.subarray(0, limits.compressedSampleBytes)
+  if (sample.length < 1024) return false
+  const tried = sample.subarray(0, limits.compressedSampleBytes)
   return deflateRawSync(tried, { level: 1 }).length > tried.length * 0.97
 }

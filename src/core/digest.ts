@@ -1,6 +1,7 @@
 /** Digests: SHA-256 as 64 lower-case hex characters inside, `sha256:<hex>` on the wire, 32 bytes on
  *  disk. */
 import { createHash, hash } from 'node:crypto'
+import { asBuffer } from './as-buffer.ts'
 
 declare const digestBrand: unique symbol
 /** A SHA-256 as 64 lower-case hex characters. Made only by the functions of this file. */
@@ -51,7 +52,7 @@ export function formatWireDigest(digest: Digest): string {
 /** Converts the 32 bytes of a digest. Any other length is a bug in the caller. */
 export function digestFromBytes(bytes: Uint8Array): Digest {
   if (bytes.length !== 32) throw new RangeError(`a digest has 32 bytes, got ${bytes.length}`)
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex') as Digest
+  return asBuffer(bytes).toString('hex') as Digest
 }
 
 export function digestToBytes(digest: Digest): Buffer {

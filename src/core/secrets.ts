@@ -1,5 +1,6 @@
 /** Finds credentials that got into artifacts by mistake: which files to scan, and what in them is a
  *  credential (`secret-rules.ts`). A finding is a kind and a line, never the secret itself. */
+import { asBuffer } from './as-buffer.ts'
 import { type SecretKind, type SecretRule, secretRules } from './secret-rules.ts'
 import { counted } from './units.ts'
 
@@ -75,7 +76,7 @@ export function skippedFilesPart(files: number): string {
 /** Decodes as Latin-1, in which everything the rules match reads the same as in UTF-8; or as
  *  UTF-16, which Windows shells write. */
 function textOf(bytes: Uint8Array): string {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const buffer = asBuffer(bytes)
   if (buffer[0] === 0xff && buffer[1] === 0xfe) return buffer.toString('utf16le')
   return buffer.subarray(0, headBytes).includes(0) ? '' : buffer.toString('latin1')
 }

@@ -1,5 +1,6 @@
 /** One member of a skeleton: its headers, without the fields that follow from its stream and its
  *  position. APPNOTE 4.3.7 (local header), 4.3.9 (data descriptor), 4.3.12 (central header). */
+import { asBuffer } from './as-buffer.ts'
 import type { ByteReader, ByteWriter } from './varint.ts'
 import {
   centralFixedBytes,
@@ -98,10 +99,6 @@ function expectedTriple(facts: StreamFacts): Buffer {
 
 const zeroTriple = Buffer.alloc(12)
 
-function viewOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-}
-
 function localParts(local: Buffer): {
   fields: Buffer
   triple: Buffer
@@ -144,7 +141,7 @@ function centralParts(central: Buffer): {
 }
 
 function flagsOf(member: SkeletonMember, facts: StreamFacts): number {
-  const local = localParts(viewOf(member.local))
+  const local = localParts(asBuffer(member.local))
   let flags = member.streamId === null ? 0 : flag.hasStream
   if (member.gap.length > 0) flags |= flag.hasGap
   if (local.triple.equals(zeroTriple)) flags |= flag.localZero
@@ -153,7 +150,7 @@ function flagsOf(member: SkeletonMember, facts: StreamFacts): number {
   if (member.descriptor.length === 16) flags |= flag.descriptor32
   if (member.descriptor.length === 24) flags |= flag.descriptor64
   if (member.central === null) return flags
-  const central = centralParts(viewOf(member.central))
+  const central = centralParts(asBuffer(member.central))
   flags |= flag.hasCentral
   // The local fields begin with the version; flags, method, time and date follow.
   if (central.fields.equals(local.fields.subarray(2))) flags |= flag.centralSame
@@ -174,7 +171,7 @@ export function writeMember(
   previous: PreviousMember,
 ): PreviousMember {
   const flags = flagsOf(member, facts)
-  const local = localParts(viewOf(member.local))
+  const local = localParts(asBuffer(member.local))
   out.varint(flags)
   const streamId = member.streamId ?? previous.streamId
   if (member.streamId !== null) out.zigzag(member.streamId - previous.streamId)
@@ -184,7 +181,7 @@ export function writeMember(
   writeName(out, local.name, previous.name)
   if (flags & flag.localExtra) out.sized(local.extra)
   if (member.central !== null) {
-    const central = centralParts(viewOf(member.central))
+    const central = centralParts(asBuffer(member.central))
     out.raw(central.made)
     out.raw(central.needed)
     if (!(flags & flag.centralSame)) out.raw(central.fields)

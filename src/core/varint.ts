@@ -1,4 +1,5 @@
 /** Unsigned LEB128 and zigzag integers up to 2^53, for the compact records in the metadata. */
+import { asBuffer } from './as-buffer.ts'
 
 /** A buffer that grows by doubling; `bytes()` returns what was written so far. */
 export interface ByteWriter {
@@ -69,7 +70,7 @@ export interface ByteReader {
 }
 
 export function createByteReader(bytes: Uint8Array): ByteReader {
-  const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const buffer = asBuffer(bytes)
   let at = 0
   const byte = (): number => {
     const value = buffer[at]

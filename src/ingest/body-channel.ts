@@ -1,6 +1,7 @@
 /** Transfers a request body to a thread in chunks. Flow control by credit keeps at most
  *  `bodyCreditBytes` of it on either side. */
 import { addAbortSignal, Readable } from 'node:stream'
+import { asBuffer } from '../core/as-buffer.ts'
 import type { Call } from '../worker-thread.ts'
 
 /** Upper bound on the bytes of one body in transit. */
@@ -79,7 +80,7 @@ export function receiveBody(call: Call<number, BodyChunk>): Readable {
     },
   })
   call.onMore = (chunk) => {
-    waiting.push(chunk && Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength))
+    waiting.push(chunk && asBuffer(chunk))
     give()
   }
   return addAbortSignal(call.stop.signal, stream)

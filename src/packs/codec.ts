@@ -14,6 +14,7 @@ import {
   inflateRaw,
   inflateRawSync,
 } from 'node:zlib'
+import { asBuffer } from '../core/as-buffer.ts'
 import { type CopyCodec, joiningEnd } from '../core/copy.ts'
 import { type StoreError, storeError } from '../core/errors.ts'
 import { followerOf } from './follower.ts'
@@ -122,7 +123,7 @@ export function decodeCopy(codec: CopyCodec, stored: Uint8Array, sizeBytes: numb
     return decodeJoining(Buffer.allocUnsafe(sizeBytes + 1), stored, sizeBytes)
   if (codec === 'deflate') return inflateAll(stored, sizeBytes)
   if (stored.length !== sizeBytes) throw wrongSize(sizeBytes, stored.length)
-  return viewOf(stored)
+  return asBuffer(stored)
 }
 
 /** Decodes a joining copy to the front of `target`, which must have at least `sizeBytes` + 1 bytes.
@@ -209,7 +210,7 @@ export async function* inflateStream(
   for await (const piece of codec === 'stored' ? source : inflatePieces(codec, source)) {
     seenBytes += piece.length
     if (seenBytes > sizeBytes) throw wrongSize(sizeBytes, seenBytes)
-    if (piece.length > 0) yield viewOf(piece)
+    if (piece.length > 0) yield asBuffer(piece)
   }
   if (seenBytes !== sizeBytes) throw wrongSize(sizeBytes, seenBytes)
 }
@@ -242,10 +243,6 @@ async function* inflatePieces(
   }
   // zlib stops at the final block, whatever follows.
   if (!fedAll || inflate.bytesWritten !== fedBytes) throw damaged('has bytes after its end')
-}
-
-function viewOf(bytes: Uint8Array): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 }
 
 function damaged(what: string, options?: ErrorOptions): StoreError {

@@ -1,5 +1,6 @@
 /** CRC-32s of the pages of a stream, with which any slice can be checked without reading the
  *  rest. */
+import { asBuffer } from '../core/as-buffer.ts'
 import { crc32 } from '../core/crc32.ts'
 import { limits } from '../core/limits.ts'
 
@@ -51,7 +52,7 @@ export function checksOf(stream: Uint8Array): Buffer {
 /** Whether `bytes` match the checks from page `page` on. `bytes` must be whole pages, except that
  *  the last page of a stream may be shorter. */
 export function arePagesIntact(checks: Uint8Array, page: number, bytes: Uint8Array): boolean {
-  const expected = Buffer.from(checks.buffer, checks.byteOffset, checks.byteLength)
+  const expected = asBuffer(checks)
   for (let at = 0; at < bytes.length; at += limits.checkPageBytes) {
     const index = page + at / limits.checkPageBytes
     const actual = crc32(bytes.subarray(at, at + limits.checkPageBytes))

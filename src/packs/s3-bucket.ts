@@ -4,6 +4,7 @@
  *  that need it. */
 import assert from 'node:assert'
 import type { S3Client } from '@aws-sdk/client-s3'
+import { asBuffer } from '../core/as-buffer.ts'
 import { type BucketPlace, formatBucket } from '../core/bucket-place.ts'
 import { StoreError, storeError } from '../core/errors.ts'
 import type { Bucket } from './bucket.ts'
@@ -77,7 +78,7 @@ function objectCalls(access: Access): Omit<Bucket, keyof UploadCalls | 'close'> 
       new sdk.GetObjectCommand({ Bucket, Key: keyOf(key), Range: range }),
     )
     const bytes = await Body!.transformToByteArray()
-    return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+    return asBuffer(bytes)
   }
   return {
     sizeBytes: async (key) =>

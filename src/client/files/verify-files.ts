@@ -1,5 +1,6 @@
 /** Checks whether files are unchanged by their stats; opens none. */
 import type { Stats } from 'node:fs'
+import { asBuffer } from '../../core/as-buffer.ts'
 import { unverified, type VerifyAnswer, type VerifyTask } from './file-tasks.ts'
 import { createRealDirectories, parentOf, tryLstat } from './real-directories.ts'
 import { modeOf } from './system.ts'
@@ -25,7 +26,7 @@ export function createVerifier(
   { root, text, starts, stats, throughLinks, cursor, modes }: Omit<VerifyTask, 'kind'>,
   onDirectory: (path: string, stats: Stats) => void,
 ): (files: number) => boolean {
-  const bytes = Buffer.from(text.buffer, text.byteOffset, text.length)
+  const bytes = asBuffer(text)
   const isReal = createRealDirectories(root, onDirectory)
   const verify = (line: string, index: number): void => {
     const at = index * statColumns

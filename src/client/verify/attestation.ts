@@ -42,7 +42,7 @@ export interface Attestation {
 export function readAttestation(
   text: string,
   pem: string,
-  { allowUntrusted = false }: { allowUntrusted?: boolean } = {},
+  { allowUntrusted }: { allowUntrusted: boolean },
 ): Attestation {
   const { payload, keyId } = verifiedPayload(text, pem)
   const statement = (objectOf(payload.toString()) ?? {}) as Partial<Statement>
