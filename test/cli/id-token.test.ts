@@ -1,6 +1,6 @@
 /** Commands in a CI job that has an ID token but no secret. */
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -109,6 +109,27 @@ test('GitHub: an ID token is requested with the server as audience', async () =>
   expect(await trove(['list'], stranger)).toMatchObject({
     status: 1,
     stderr: expect.stringContaining(issuer.url),
+  })
+})
+
+test('a token for a pull request has the facts of the ID token, completed by those of the job', async () => {
+  const event = join(home, 'event.json')
+  await writeFile(event, '{"pull_request":{"number":34,"head":{"sha":"head"}}}')
+  const claims = { ...gitHubClaims, event_name: 'pull_request', ref: 'refs/pull/34/merge' }
+  const job = {
+    TROVE_ID_TOKEN: await issuer.sign(claims),
+    GITHUB_JOB: 'build',
+    GITHUB_EVENT_NAME: 'pull_request',
+    GITHUB_EVENT_PATH: event,
+    GITHUB_RUN_NUMBER: '7',
+    GITHUB_ACTOR: 'mallory',
+  }
+  const { text } = await trove(['token'], job)
+  expect(JSON.parse(Buffer.from(text.split('.')[1] ?? '', 'base64url').toString())).toMatchObject({
+    ordinal: 42,
+    pullRequest: 34,
+    headSha: 'head',
+    actor: 'octocat',
   })
 })
 

@@ -60,7 +60,8 @@ jobs:
 `
 
 test('a run with its own server shows the log, exits with 0, and leaves the artifact in the data directory', async () => {
-  const shown = await trove(twoJobs, ['--project', 'octo/demo'])
+  const git = { GIT_CONFIG_COUNT: '1', GIT_CONFIG_KEY_0: 'user.name', GIT_CONFIG_VALUE_0: 'Ada' }
+  const shown = await trove(twoJobs, ['--project', 'octo/demo'], git)
   expect(shown.stderr).toMatch(
     /^run (\d+) of octo\/demo: http:\/\/127\.0\.0\.1:\d+\/octo\/demo\/actions\/runs\/\1\n$/,
   )
@@ -68,9 +69,9 @@ test('a run with its own server shows the log, exits with 0, and leaves the arti
   expect(shown.status).toBe(0)
   const database = new SqliteDatabase(join(root, 'data/trove.db'), { readonly: true })
   const recorded = database.prepare('SELECT name, conclusion FROM run_jobs ORDER BY id').all()
-  const facts = database.prepare('SELECT branch, sha, event FROM runs').all()
+  const facts = database.prepare('SELECT branch, sha, event, actor FROM runs').all()
   database.close()
-  expect(facts).toEqual([{ branch: 'main', sha: null, event: 'push' }])
+  expect(facts).toEqual([{ branch: 'main', sha: null, event: 'push', actor: 'Ada' }])
   expect(recorded).toEqual([
     { name: 'build', conclusion: 'success' },
     { name: 'test', conclusion: 'success' },
