@@ -1,19 +1,28 @@
-/** Inline parser for Markdown: finds code, links, images and emphasis in a text. Anybody can
+/** Inline parser for Markdown: finds code, links, images, emphasis and HTML in a text. Anybody can
  *  upload a text, so parsing must take linear time. Each opening mark searches for its closing
  *  mark, and the result of a search is reused, so that unclosed marks do not each scan the rest
  *  of the text. Regular expressions that matched both marks backtracked for minutes on a few
  *  kilobytes. */
 
+import { type Attributes, inlineTags, tagAt } from './markdown-html.ts'
+
 export type Span = { start: number; end: number } & (
   | { kind: 'code' | 'strong' | 'emphasis' | 'struck'; text: string }
   | { kind: 'picture' | 'link'; label: string; target: string }
   | { kind: 'address'; label: string; target: string }
+  /** `text`: the content between the tags. */
+  | { kind: 'element'; tag: string; attributes: Attributes; text: string }
+  /** A comment, or a tag without its counterpart. */
+  | { kind: 'nothing' }
 )
 
-/** Yields the outermost spans in the order of the text; they do not overlap. */
-export function* findSpans(text: string): Generator<Span, void, undefined> {
+/** Yields the outermost spans in the order of the text; they do not overlap. `isHtml`: only HTML
+ *  has a meaning. */
+export function* findSpans(text: string, isHtml = false): Generator<Span, void, undefined> {
   const next = createFinder(text)
-  const marks = /`+|!?\[|\*|~~|<https?:\/\/|https?:\/\//g
+  const marks = isHtml
+    ? /<!--|<\/?[a-z]/gi
+    : /`+|!?\[|\*|~~|<https?:\/\/|https?:\/\/|<!--|<\/?[a-z]/gi
   for (let mark = marks.exec(text); mark !== null; mark = marks.exec(text)) {
     const span = spanAt(text, next, mark[0], mark.index)
     if (span !== undefined) yield span
@@ -25,9 +34,9 @@ export function* findSpans(text: string): Generator<Span, void, undefined> {
 
 /** Returns the position of the next character of a kind at or after `from`; undefined if there
  *  is none. */
-type Finder = (what: keyof typeof sought, from: number) => number | undefined
+type Finder = (what: string, from: number) => number | undefined
 
-const sought = {
+const sought: Readonly<Record<string, RegExp>> = {
   '`': /`/g,
   ']': /\]/g,
   ')': /\)/g,
@@ -35,6 +44,8 @@ const sought = {
   '~': /~/g,
   /** Ends an address in angle brackets. */
   '>': /[\s>]/g,
+  '-->': /-->/g,
+  ...Object.fromEntries(inlineTags.map((tag) => [tag, new RegExp(`</${tag}\\s*>`, 'gi')])),
 }
 
 /** Creates a finder that reads each character of the text once per kind, as long as `from` only
@@ -44,7 +55,7 @@ function createFinder(text: string): Finder {
   return (what, from) => {
     let at = known.get(what) ?? -1
     if (at < from) {
-      const pattern = sought[what]
+      const pattern = sought[what]!
       pattern.lastIndex = from
       at = pattern.exec(text)?.index ?? text.length
       known.set(what, at)
@@ -64,9 +75,30 @@ function spanAt(text: string, next: Finder, mark: string, start: number): Span |
       return starsAt(text, next, start)
     case '~':
       return between(text, { start, marks: 2, end: next('~', start + 2), kind: 'struck' })
+    case '<':
+      if (mark === '<!--') return commentAt(next, start)
+      return mark.includes(':') ? angledAt(text, next, mark, start) : elementAt(text, next, start)
     default:
-      return mark.startsWith('<') ? angledAt(text, next, mark, start) : bareAt(text, mark, start)
+      return bareAt(text, mark, start)
   }
+}
+
+function commentAt(next: Finder, start: number): Span | undefined {
+  const end = next('-->', start)
+  return end === undefined ? undefined : { kind: 'nothing', start, end: end + 3 }
+}
+
+/** An element ends with the first closing tag of its name. */
+function elementAt(text: string, next: Finder, start: number): Span | undefined {
+  const opening = tagAt(text, start)
+  if (opening === undefined) return undefined
+  const { name: tag, isClosing, attributes, end } = opening
+  if (tag === 'br' || tag === 'img')
+    return { kind: 'element', start, end, tag, attributes, text: '' }
+  const to = isClosing || !inlineTags.includes(tag) ? undefined : next(tag, end)
+  if (to === undefined) return { kind: 'nothing', start, end }
+  const closing = text.indexOf('>', to) + 1
+  return { kind: 'element', start, end: closing, tag, attributes, text: text.slice(end, to) }
 }
 
 /** A code span ends with the same number of backticks; surplus backticks at its start are text. */

@@ -1,17 +1,13 @@
-/** Renders Markdown as elements, never as markup: only elements that this file creates can be on
- *  the page, so there is nothing to sanitize. Supports headings, paragraphs, lists, quotes,
- *  code, tables, emphasis, links and images (the common part of CommonMark and GitHub's
- *  flavour). HTML in the text is shown as text. Images on other hosts become links, since pages
- *  load nothing from elsewhere. */
+/** Renders Markdown as elements, never as markup: only elements that this file and
+ *  markdown-elements.tsx create can be on the page, so there is nothing to sanitize. Supports
+ *  headings, paragraphs, lists, quotes, code, tables, emphasis, links and images (the common part
+ *  of CommonMark and GitHub's flavour), and the usual HTML; other tags are shown as text. Images on
+ *  other hosts become links, since pages load nothing from elsewhere. */
 import type { Child } from 'hono/jsx'
+import { renderNodes } from './markdown-elements.tsx'
+import { decodeEntities, readHtml, startsHtml } from './markdown-html.ts'
+import { anchor, image, type LinkTargets } from './markdown-links.tsx'
 import { findSpans, type Span } from './markdown-spans.ts'
-
-export interface LinkTargets {
-  /** Page of a path relative to the text's directory; undefined if the path leaves the artifact. */
-  page(path: string): string | undefined
-  /** Address of the file's content; undefined likewise. */
-  raw(path: string): string | undefined
-}
 
 /** Renders the blocks of a text in order, below a heading of level `above`; undefined if they have
  *  more than `elementsMax` elements. */
@@ -41,6 +37,7 @@ interface Outline extends LinkTargets {
 }
 
 const nestingMax = 12
+const spanNestingMax = 4
 
 type Block = { children: Child; next: number }
 type Rule = (lines: string[], at: number, targets: Outline, depth: number) => Block | undefined
@@ -52,7 +49,8 @@ function blocks(lines: string[], targets: Outline, depth: number): Child[] {
       at++
       continue
     }
-    const rules = depth < nestingMax ? [fence, heading, line, quote, list, table] : [fence, heading]
+    const rules =
+      depth < nestingMax ? [fence, heading, element, line, quote, list, table] : [fence, heading]
     const found: Block =
       firstOf(rules, (rule: Rule) => rule(lines, at, targets, depth)) ??
       paragraph(lines, at, targets)
@@ -83,10 +81,26 @@ const heading: Rule = (lines, at, targets) => {
   const [whole, marks] = /^ {0,3}(#{1,6})\s+/.exec(lines[at]!) ?? []
   if (whole === undefined || marks === undefined) return undefined
   const children = inline(withoutClosingMarks(lines[at]!.slice(whole.length)), targets)
-  const level = Math.min(6, marks.length + targets.above, targets.level + 1)
+  return { children: headingOf(marks.length, children, targets), next: at + 1 }
+}
+
+function headingOf(wanted: number, children: Child, targets: Outline): Child {
+  const level = Math.min(6, wanted + targets.above, targets.level + 1)
   targets.level = level
   const Tag = `h${level}` as 'h3'
-  return { children: <Tag>{children}</Tag>, next: at + 1 }
+  return <Tag>{children}</Tag>
+}
+
+const element: Rule = (lines, at, targets, depth) => {
+  const found = readHtml(lines, at, elementsMax)
+  if (found === undefined) return undefined
+  targets.elements += found.elements
+  const children = renderNodes(found.nodes, {
+    blocks: (text) => blocks(text.split('\n'), targets, depth + 1),
+    inline: (text) => inline(text, targets, { depth: 0, isHtml: true }),
+    heading: (level, inner) => headingOf(level, inner, targets),
+  })
+  return { children, next: found.next }
 }
 
 /** CommonMark 4.2: a closing sequence of `#` is not part of the heading if a space precedes it. */
@@ -190,28 +204,41 @@ function paragraph(lines: string[], at: number, targets: Outline): Block {
   let end = at + 1
   while (
     end < lines.length &&
+    !startsHtml(lines[end]!) &&
     !/^\s*$|^ {0,3}(?:#{1,6}\s|```|~~~|>|[-*+]\s|\d+[.)]\s)/.test(lines[end]!)
   )
     end++
   return { children: <p>{inline(lines.slice(at, end).join('\n'), targets)}</p>, next: end }
 }
 
-function inline(text: string, targets: Outline, depth = 0): Child[] {
+/** Where running text is: how deep in marks, and whether in HTML, where only tags have a
+ *  meaning. */
+interface Place {
+  depth: number
+  isHtml: boolean
+}
+
+function inline(
+  text: string,
+  targets: Outline,
+  place: Place = { depth: 0, isHtml: false },
+): Child[] {
   const children: Child[] = []
   let from = 0
-  for (const found of findSpans(text)) {
+  for (const found of findSpans(text, place.isHtml)) {
     if (isFull(targets)) break
-    if (found.start > from) children.push(text.slice(from, found.start))
-    children.push(elementOf(found, targets, depth))
+    if (found.start > from) children.push(decodeEntities(text.slice(from, found.start)))
+    children.push(elementOf(found, targets, place))
     targets.elements++
     from = found.end
   }
-  children.push(text.slice(from))
+  children.push(decodeEntities(text.slice(from)))
   return children
 }
 
-function elementOf(span: Span, targets: Outline, depth: number): Child {
-  const inner = (text: string): Child => (depth < 4 ? inline(text, targets, depth + 1) : text)
+function elementOf(span: Span, targets: Outline, { depth, isHtml }: Place): Child {
+  const inner = (text: string): Child =>
+    depth < spanNestingMax ? inline(text, targets, { depth: depth + 1, isHtml }) : text
   switch (span.kind) {
     case 'code':
       return <code>{span.text}</code>
@@ -227,43 +254,31 @@ function elementOf(span: Span, targets: Outline, depth: number): Child {
       return <del>{inner(span.text)}</del>
     case 'address':
       return anchor(span.label, span.target, targets)
+    case 'element':
+      return tagged(span, inner, targets)
+    case 'nothing':
+      return ''
   }
 }
 
-function anchor(children: Child, target: string, targets: LinkTargets): Child {
-  const href = hrefOf(target, targets)
-  if (href === undefined) return <span>{children}</span>
-  return (
-    <a href={href} rel="noreferrer nofollow ugc">
-      {children}
-    </a>
-  )
-}
-
-function image(alt: string, target: string, targets: LinkTargets): Child {
-  if (isExternal(target)) return anchor(alt === '' ? target : alt, target, targets)
-  const source = /^[a-z][a-z0-9+.-]*:/i.test(target) ? undefined : targets.raw(decoded(target))
-  return source === undefined ? <span>{alt}</span> : <img src={source} alt={alt} loading="lazy" />
-}
-
-function isExternal(target: string): boolean {
-  return /^https?:\/\//i.test(target)
-}
-
-/** Allows only web addresses and paths within the artifact: no `javascript:`, no `data:`, no
- *  fragments of the page. */
-function hrefOf(target: string, targets: LinkTargets): string | undefined {
-  if (isExternal(target)) return target
-  if (target.startsWith('#') || target.startsWith('//') || /^[a-z][a-z0-9+.-]*:/i.test(target))
-    return undefined
-  return targets.page(decoded(target))
-}
-
-function decoded(target: string): string {
-  const path = target.replace(/[?#].*$/, '')
-  try {
-    return decodeURIComponent(path)
-  } catch {
-    return path
+function tagged(
+  { tag, attributes, text }: Span & { kind: 'element' },
+  inner: (text: string) => Child,
+  targets: Outline,
+): Child {
+  switch (tag) {
+    case 'br':
+      return <br />
+    case 'img':
+      return image(attributes['alt'] ?? '', attributes['src'] ?? '', targets)
+    case 'a':
+      return anchor(inner(text), attributes['href'] ?? '#', targets)
+    case 'code':
+    case 'tt':
+      return <code>{inline(text, targets, { depth: spanNestingMax, isHtml: true })}</code>
+    default: {
+      const Tag = (tag === 'strike' ? 's' : tag) as 'b'
+      return <Tag>{inner(text)}</Tag>
+    }
   }
 }

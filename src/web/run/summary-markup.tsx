@@ -3,7 +3,8 @@
 import { html } from 'hono/html'
 import { deflateRawSync } from 'node:zlib'
 import { renderAll } from '../fitting.ts'
-import { type LinkTargets, markdownOf } from '../preview/markdown.tsx'
+import type { LinkTargets } from '../preview/markdown-links.tsx'
+import { markdownOf } from '../preview/markdown.tsx'
 
 export interface SummaryTask {
   kind: 'summaries'
