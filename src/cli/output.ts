@@ -3,8 +3,8 @@
 import { turningMarks } from '../core/turning-marks.ts'
 
 /** Resolves when the stream has taken the text, or the bytes unchanged. Text is made harmless: even
- *  a number in it may be what a hostile server sent instead of one. Rejects on stdout when its
- *  reader is gone (`trove list | head`); a message that cannot be written to stderr is no failure. */
+ *  a number in it may be what a hostile server sent instead. Rejects on stdout when its reader is
+ *  gone (`trove list | head`); a message that cannot be written to stderr is no failure. */
 export async function write(
   stream: NodeJS.WritableStream,
   bytes: string | Uint8Array,
