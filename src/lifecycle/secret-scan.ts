@@ -9,6 +9,7 @@
 import { limits } from '../core/limits.ts'
 import { asError, hasCode, isArtifactGone } from '../core/errors.ts'
 import type { Digest } from '../core/digest.ts'
+import type { Entry } from '../core/entry.ts'
 import { readEntry } from '../core/manifest.ts'
 import {
   countsAt,
@@ -112,23 +113,22 @@ async function findCandidates(
   const credentials: Candidate[] = []
   const texts: Candidate[] = []
   let passedOver = 0
+  const add = (ordinal: number, entry: Entry): void => {
+    if (entry.kind !== 'file' || entry.sizeBytes === 0) return
+    const { path, digest, sizeBytes } = entry
+    const list = isCredentialPath(path) ? credentials : isTextPath(path) ? texts : undefined
+    if (list === undefined) return
+    const isTooMuch = sizeBytes > limits.secretFileBytesMax || list.length >= limits.secretFilesMax
+    if (isTooMuch) passedOver += 1
+    else list.push({ ordinal, path, digest, sizeBytes })
+  }
   for (let page = 0; ; page++) {
     signal?.throwIfAborted()
     const tree = await metadata.readTreePage(artifactId, page)
     if (tree === undefined) break
     const lines = Buffer.from(tree.lines).toString().split('\n').slice(0, -1)
-    for (const [index, line] of lines.entries()) {
-      const entry = readEntry(line)
-      if (entry.kind !== 'file' || entry.sizeBytes === 0) continue
-      const { path, digest, sizeBytes } = entry
-      const list = isCredentialPath(path) ? credentials : isTextPath(path) ? texts : undefined
-      if (list === undefined) continue
-      const isTooMuch =
-        sizeBytes > limits.secretFileBytesMax || list.length >= limits.secretFilesMax
-      if (isTooMuch) passedOver += 1
-      else
-        list.push({ ordinal: page * limits.manifestPageEntries + index, path, digest, sizeBytes })
-    }
+    for (const [index, line] of lines.entries())
+      add(page * limits.manifestPageEntries + index, readEntry(line))
   }
   let bytesLeft: number = limits.secretBytesMax
   const candidates = [...credentials, ...texts].slice(0, limits.secretFilesMax).filter((each) => {

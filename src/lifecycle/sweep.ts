@@ -64,37 +64,43 @@ export async function removeDeadPacks(
   ports: LifecyclePorts,
   graceMs: number,
 ): Promise<RemovedPacks> {
-  const { metadata, packs, now, checkpoint, signal } = ports
+  const { metadata, now, signal } = ports
   const result: RemovedPacks = { removed: new Map(), waiting: [], waitingBytes: 0, failures: [] }
-  const stay = (pack: DeadPack): void => {
-    if (result.waiting.length < limits.packsNamedMax) result.waiting.push(pack.name)
-    result.waitingBytes += pack.sizeBytes
-  }
   for (let after = 0; ;) {
     const dead = await metadata.claimDeadPacks(now(), { after, limit: batchPacks })
     for (const pack of dead) {
       signal?.throwIfAborted()
       after = pack.id
-      if (mustWait(pack, { now: now(), graceMs })) {
-        stay(pack)
+      const waits = mustWait(pack, { now: now(), graceMs })
+      if (!waits && (await isRemoved(ports, pack, result.failures))) {
+        result.removed.set(pack.name, pack.sizeBytes)
         continue
       }
-      await checkpoint?.('pack-claimed')
-      try {
-        await packs.remove(pack.name)
-      } catch (error) {
-        stay(pack)
-        result.failures.push(error)
-        if (result.failures.length === failuresMax) return result
-        continue
-      }
-      await checkpoint?.('pack-removed')
-      await metadata.removePackRow(pack.name)
-      await checkpoint?.('pack-row-removed')
-      result.removed.set(pack.name, pack.sizeBytes)
+      if (result.waiting.length < limits.packsNamedMax) result.waiting.push(pack.name)
+      result.waitingBytes += pack.sizeBytes
+      if (result.failures.length === failuresMax) return result
     }
     if (dead.length < batchPacks) return result
   }
+}
+
+/** Removes a claimed pack, or adds to `failures` why its file cannot be removed. */
+async function isRemoved(
+  { metadata, packs, checkpoint }: LifecyclePorts,
+  { name }: DeadPack,
+  failures: unknown[],
+): Promise<boolean> {
+  await checkpoint?.('pack-claimed')
+  try {
+    await packs.remove(name)
+  } catch (error) {
+    failures.push(error)
+    return false
+  }
+  await checkpoint?.('pack-removed')
+  await metadata.removePackRow(name)
+  await checkpoint?.('pack-row-removed')
+  return true
 }
 
 /** Whether a dead pack stays for now. */

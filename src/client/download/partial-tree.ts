@@ -27,6 +27,7 @@ import { type FetchedTree, firstFrom } from './tree-columns.ts'
 import { isOwnerName } from './partial-owner.ts'
 import { whileWriting } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
+import type { MoveTask } from '../files/file-tasks.ts'
 import { isRenamed } from '../files/move-files.ts'
 import { parentOf } from '../files/real-directories.ts'
 import { withSlashes } from '../files/paths.ts'
@@ -137,7 +138,7 @@ export async function moveIntoPlace(
 ): Promise<number[]> {
   const moving: Moving = { mayDelete, moved: [], directories }
   if (isThere(destination.partialRoot)) {
-    await moveFiles(pool, destination, tree, moving)
+    await moveSingleFiles(pool, destination, tree, moving)
     await moveTree(pool, destination, tree, moving)
   }
   modes.set(directories.paths)
@@ -162,7 +163,7 @@ const movesPerTask = 128
  *  one after the other, since Linux allows only one move between directories at a time
  *  (Documentation/filesystems/directory-locking.rst: s_vfs_rename_mutex), and other threads
  *  would spin. */
-async function moveFiles(
+async function moveSingleFiles(
   pool: FilePool,
   { root, partialRoot }: Destination,
   tree: FetchedTree,
@@ -173,26 +174,26 @@ async function moveFiles(
   const entries = readdirSync(directory).flatMap((folder) =>
     readdirSync(join(directory, folder), { withFileTypes: true }),
   )
+  const prepare = (batch: Dirent[]): MoveTask => {
+    const paths: string[] = []
+    const replaces: number[] = []
+    for (const entry of batch) {
+      const ordinal = Number(entry.name)
+      const path = tree.path(ordinal)
+      const target = join(root, path)
+      directories.open(parentOf(path))
+      replaces.push(clearWay(target, entry, mayDelete)?.isFile() === true ? 1 : 0)
+      paths.push(join(entry.parentPath, entry.name), target)
+      moved.push(ordinal)
+    }
+    return { kind: 'move', paths: paths.join('\0'), replaces: Uint8Array.from(replaces) }
+  }
   let moving: Promise<unknown> = Promise.resolve()
   try {
     for (let first = 0; first < entries.length; first += movesPerTask) {
-      const moves: string[] = []
-      const replaces: number[] = []
-      for (const entry of entries.slice(first, first + movesPerTask)) {
-        const ordinal = Number(entry.name)
-        const path = tree.path(ordinal)
-        const target = join(root, path)
-        directories.open(parentOf(path))
-        replaces.push(clearWay(target, entry, mayDelete)?.isFile() === true ? 1 : 0)
-        moves.push(join(entry.parentPath, entry.name), target)
-        moved.push(ordinal)
-      }
+      const task = prepare(entries.slice(first, first + movesPerTask))
       await moving
-      moving = pool.run({
-        kind: 'move',
-        paths: moves.join('\0'),
-        replaces: Uint8Array.from(replaces),
-      })
+      moving = pool.run(task)
       moving.catch(() => {})
     }
   } finally {

@@ -26,16 +26,20 @@ async function follow(id: string): Promise<void> {
     if (!fresh.isEqualNode(shown)) replace(shown, fresh)
     const { live, ended } = fresh.dataset
     if (live === undefined) {
-      for (const part of page.querySelectorAll<HTMLElement>('[data-afterwards][id]')) {
-        const stale = document.getElementById(part.id)
-        if (stale !== null) replace(stale, part)
-      }
+      showResult(page)
       announce(ended ?? '')
       return
     }
     if (Date.now() - announcedAt < announceEveryMs) continue
     announcedAt = Date.now()
     announce(live)
+  }
+}
+
+function showResult(page: Document): void {
+  for (const part of page.querySelectorAll<HTMLElement>('[data-afterwards][id]')) {
+    const stale = document.getElementById(part.id)
+    if (stale !== null) replace(stale, part)
   }
 }
 
