@@ -12,6 +12,7 @@ import { createApp } from './http/app.ts'
 import type { AppContext } from './http/context.ts'
 import { createArrivals } from './http/upload/arrivals.ts'
 import { createIdTokenVerifier } from './http/access/issuer-keys.ts'
+import { createSingleSignOn } from './http/access/single-sign-on.ts'
 import { listen } from './http/listener.ts'
 import { createRequestMetrics } from './http/operation/metrics.ts'
 import { openIngestPool } from './ingest/pool.ts'
@@ -156,6 +157,7 @@ async function openContext(
     metrics: createRequestMetrics(),
     arrivals: createArrivals(now),
     idTokens: createIdTokenVerifier(config, now),
+    singleSignOn: createSingleSignOn(config),
     stopping,
     graceOver,
     checkpoint,

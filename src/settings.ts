@@ -1,7 +1,8 @@
 /** Parses single settings and collects all problems, so that they are reported together. */
 import { readFileSync } from 'node:fs'
 import { compileLatestRule } from './core/keep-latest.ts'
-import { parseTrustedIssuers, type TrustedIssuer } from './core/trusted-issuers.ts'
+import { parseSignInRules, type SignInRule } from './core/sign-in-rules.ts'
+import { isIssuer, parseTrustedIssuers, type TrustedIssuer } from './core/trusted-issuers.ts'
 import { formatExactDuration, parseDurationMs, parseSizeBytes } from './core/units.ts'
 
 export type Environment = Record<string, string | undefined>
@@ -164,6 +165,23 @@ export class Settings {
   trustedIssuers(name: string): TrustedIssuer[] {
     try {
       return parseTrustedIssuers(this.text(name) ?? '')
+    } catch (error) {
+      this.refuse(name, `is invalid: ${(error as Error).message}`)
+      return []
+    }
+  }
+
+  /** The URL of an issuer, without a trailing slash. */
+  issuer(name: string): string | undefined {
+    const text = this.text(name)?.replace(/\/$/, '')
+    if (text === undefined || isIssuer(text)) return text
+    this.refuse(name, `must be an https URL of an issuer, got ${JSON.stringify(text)}`)
+    return undefined
+  }
+
+  signInRules(name: string): SignInRule[] {
+    try {
+      return parseSignInRules(this.text(name) ?? '')
     } catch (error) {
       this.refuse(name, `is invalid: ${(error as Error).message}`)
       return []

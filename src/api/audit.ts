@@ -57,6 +57,5 @@ export const auditSchema = z
   .object({ items: z.array(actSchema), nextCursor: cursor })
   .meta({ id: 'Audit' })
 
-export type WireActor = z.infer<typeof actorSchema>
 export type WireAct = z.infer<typeof actSchema>
 export type WireAudit = z.infer<typeof auditSchema>

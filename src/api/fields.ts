@@ -55,5 +55,8 @@ export const actorSchema = z
     }),
     run: id.nullable(),
     job: z.string().nullable(),
+    person: z.string().nullable().meta({
+      description: 'Who signed in through the identity provider, as that names them.',
+    }),
   })
   .meta({ id: 'Actor' })

@@ -70,6 +70,7 @@ export function grantOfIdToken(claims: unknown, request: IdTokenRequest, now: nu
       attempt: parsePositiveInteger(attempt, 'the attempt of the ID token'),
     },
     job: named,
+    person: null,
     facts: completeFacts(facts, request),
     issuedAt: Math.min(now, issuedAtOf(claims) ?? now),
     expiresAt: now + tokenLifeSeconds * 1000,

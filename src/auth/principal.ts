@@ -26,6 +26,8 @@ export interface Principal {
   /** Run number and attempt; null when the token is not bound to a run. */
   run: { number: number; attempt: number } | null
   job: string | null
+  /** Whom the identity provider named, for a session of single sign-on and tokens made in it. */
+  person: string | null
   facts: RunFacts
   /** Epoch ms; 0 when the token does not state it. A token minted by a project's token inherits
    *  its issue time, so that revoking all of a project's tokens also covers tokens being minted

@@ -32,6 +32,7 @@ export function grantOf(request: TokenRequest, now: number): Principal {
     access: accessOf(request),
     run: request.run === undefined ? null : { number: request.run, attempt: request.attempt ?? 1 },
     job: request.job ?? null,
+    person: null,
     facts: factsOf(request),
     issuedAt: now,
     expiresAt: now + (request.expiresInSeconds ?? tokenLifeSeconds) * 1000,

@@ -38,14 +38,22 @@ export interface Actor {
   /** Null unless the actor is a job. */
   run: number | null
   job: string | null
+  /** Whom the identity provider named, after single sign-on. Absent in rows of older versions. */
+  person?: string | null
   /** The token's id, then the ids of the tokens it descends from. For a browser session the first
    *  id is the session's. */
   tokenIds: readonly string[]
   origin: ActOrigin
 }
 
-/** `job build of run 42`, `a person`. */
-export function formatActor({ kind, run, job }: Pick<Actor, 'kind' | 'run' | 'job'>): string {
+/** `job build of run 42`, `a person`, `jane@example.com`, `jane@example.com (administrator)`. */
+export function formatActor({
+  kind,
+  run,
+  job,
+  person,
+}: Pick<Actor, 'kind' | 'run' | 'job' | 'person'>): string {
+  if (person) return kind === 'administrator' ? `${person} (administrator)` : person
   if (kind === 'job') return `job ${job} of run ${run}`
   return kind === 'person' ? 'a person' : 'an administrator'
 }

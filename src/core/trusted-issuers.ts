@@ -29,7 +29,8 @@ export function parseTrustedIssuers(text: string): TrustedIssuer[] {
   }))
 }
 
-function isIssuer(text: string): boolean {
+/** Whether the text is the URL of an issuer whose keys can be fetched safely. */
+export function isIssuer(text: string): boolean {
   if (!URL.canParse(text)) return false
   const url = new URL(text)
   return isProtected(url) && url.search === '' && url.hash === ''

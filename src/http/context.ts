@@ -18,6 +18,7 @@ import type { Metadata } from '../metadata/metadata.ts'
 import type { PackStore } from '../packs/pack-store.ts'
 import type { Arrivals } from './upload/arrivals.ts'
 import type { IdTokenVerifier } from './access/issuer-keys.ts'
+import type { SingleSignOn } from './access/single-sign-on.ts'
 import type { RequestMetrics } from './operation/metrics.ts'
 
 export interface AppContext {
@@ -31,6 +32,8 @@ export interface AppContext {
   revocations: Revocations
   /** Null when no issuer is trusted. */
   idTokens: IdTokenVerifier | null
+  /** Null unless configured. */
+  singleSignOn: SingleSignOn | null
   space: DiskSpace
   clock: Pick<ClockWatch, 'look'>
   maintenance: Maintenance

@@ -26,6 +26,7 @@ describe('the claims of GitHub', () => {
       issuedAt: 1000,
       expiresAt: 1000 + tokenLifeSeconds * 1000,
       access: [],
+      person: null,
       lineage: [],
     })
     expect(() => grantOf(gitHubClaims)).toThrow('names no job')
@@ -91,6 +92,7 @@ describe('the claims of GitLab', () => {
       issuedAt: 1000,
       expiresAt: 1000 + tokenLifeSeconds * 1000,
       access: [],
+      person: null,
       lineage: [],
     })
     expect(grantOf(gitLabClaims, 'build').job).toBe('build')

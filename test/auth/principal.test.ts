@@ -27,6 +27,7 @@ function principal(scope: Scope): Principal {
     issuedAt: 0,
     expiresAt: 0,
     access: [],
+    person: null,
     lineage: [],
   }
 }

@@ -31,6 +31,7 @@ const grant: Principal = {
   issuedAt: now,
   expiresAt: now + 60_000,
   access: [],
+  person: null,
   lineage: [],
 }
 

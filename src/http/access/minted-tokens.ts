@@ -16,6 +16,7 @@ import type { Asked, MintedToken } from '../../metadata/metadata.ts'
 import { instant } from '../artifact/artifact-message.ts'
 import type { AppContext } from '../context.ts'
 import { cutPage } from '../input.ts'
+import { actorMessage } from './actor.ts'
 import { describeToken, revokeToken } from './authenticate.ts'
 
 /** Records a token before it is handed out. Job tokens that last at most a day are not recorded:
@@ -113,6 +114,7 @@ function principalOf({
     access: [],
     run: run === null ? null : { number: run, attempt: 1 },
     job,
+    person: null,
     facts: noFacts,
     issuedAt,
     expiresAt: endsAt,
@@ -133,7 +135,7 @@ function tokenMessage(
     job,
     session: isSession,
     mintedAt: instant(mintedAt),
-    mintedBy: { kind: mintedBy.kind, run: mintedBy.run, job: mintedBy.job },
+    mintedBy: actorMessage(mintedBy),
     expiresAt: instant(endsAt),
     state,
   }

@@ -1,13 +1,12 @@
 /** Artifacts and entries in their wire form. */
 import type { WireArtifact, WireEntry } from '../../api/messages.ts'
-import type { WireActor } from '../../api/audit.ts'
 import { archivePath, artifactPagePath, artifactPath, manifestPath } from '../../api/paths.ts'
-import type { Actor } from '../../core/audit.ts'
 import { formatWireDigest } from '../../core/digest.ts'
 import { formatMode } from '../../core/entry.ts'
 import { factsOf } from '../../core/run.ts'
 import { effectiveState } from '../../core/retention.ts'
 import type { Artifact, ComparedEntry } from '../../metadata/metadata.ts'
+import { actorMessage } from '../access/actor.ts'
 
 /** `origin` is the prefix of every link; `now` decides whether an available artifact has
  *  expired. */
@@ -50,10 +49,6 @@ export function artifactMessage(
       manifest: origin + manifestPath(artifact.id),
     },
   }
-}
-
-function actorMessage({ kind, run, job }: Actor): WireActor {
-  return { kind, run, job }
 }
 
 export function entryMessage({ entry, modifiedAt }: ComparedEntry): WireEntry {

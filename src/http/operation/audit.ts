@@ -5,6 +5,7 @@ import { auditPath } from '../../api/paths.ts'
 import { auditQuery } from '../../api/queries.ts'
 import type { Act, ActDetails } from '../../metadata/metadata.ts'
 import { projectOf, requireOversight } from '../access/access.ts'
+import { actorMessage } from '../access/actor.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import { instant } from '../artifact/artifact-message.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
@@ -64,7 +65,7 @@ function actMessage({ at, by, details, ...act }: Act): WireAct {
     ...act,
     at: instant(at),
     details: detailsMessage(details),
-    by: by === null ? null : { ...by, tokenIds: [...by.tokenIds] },
+    by: by === null ? null : { ...actorMessage(by), tokenIds: [...by.tokenIds], origin: by.origin },
   }
 }
 

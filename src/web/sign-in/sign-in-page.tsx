@@ -1,13 +1,30 @@
 /** The page to which visitors without a session are redirected. */
 import type { Html } from '../parts/html.ts'
+import { withQuery } from '../paths.ts'
 
-export function SignInPage({ next, problem }: { next: string; problem: string | null }): Html {
+export function SignInPage({
+  next,
+  problem,
+  provider,
+}: {
+  next: string
+  problem: string | null
+  /** Host of the provider of single sign-on, if there is one. */
+  provider: string | undefined
+}): Html {
   return (
     <div class="sign-in">
       <h1>Sign in</h1>
       {problem !== null && (
         <p class="note" role="alert">
           {problem}
+        </p>
+      )}
+      {provider !== undefined && (
+        <p>
+          <a class="button first" href={withQuery('/sign-in/sso', { next })}>
+            Continue with {provider}
+          </a>
         </p>
       )}
       <p>
@@ -18,9 +35,15 @@ export function SignInPage({ next, problem }: { next: string; problem: string | 
         <input type="hidden" name="next" value={next} />
         <label>
           Token
-          <input name="token" type="password" autocomplete="off" required autofocus />
+          <input
+            name="token"
+            type="password"
+            autocomplete="off"
+            required
+            autofocus={provider === undefined}
+          />
         </label>
-        <button class="first">Sign in</button>
+        <button class={provider === undefined ? 'first' : undefined}>Sign in</button>
       </form>
     </div>
   )

@@ -1,14 +1,21 @@
-/** Sign-in for browsers: exchanges the link that the server prints, or a token pasted into a
- *  form, for a session cookie. The cookie alone allows only reading; forms must also come from
- *  our own origin (`http/access/authenticate.ts`). */
+/** Sign-in for browsers: exchanges the link that the server prints, a token pasted into a form,
+ *  or what the provider of single sign-on says of a person, for a session cookie. The cookie
+ *  alone allows only reading; forms must also come from our own origin
+ *  (`http/access/authenticate.ts`). */
 import { Hono } from 'hono'
 import { deleteCookie, setCookie } from 'hono/cookie'
+import { grantOfClaims } from '../../auth/person-grant.ts'
 import type { Principal } from '../../auth/principal.ts'
 import { mintToken, readToken, type TokenUse } from '../../auth/tokens.ts'
 import { asError, hasCode } from '../../core/errors.ts'
 import { dayMs } from '../../core/units.ts'
 import { actorOf } from '../../http/access/actor.ts'
 import { noteToken } from '../../http/access/minted-tokens.ts'
+import {
+  attemptSchema,
+  callbackPath,
+  type SignInAttempt,
+} from '../../http/access/single-sign-on.ts'
 import {
   principalOf,
   requireOwnOrigin,
@@ -40,6 +47,7 @@ export function createSignInPages(web: Web): Hono<AppEnv> {
     const next = localPath(form.get('next') ?? undefined)
     return await signIn(web, c, { token: (form.get('token') ?? '').trim(), use: 'api', next })
   })
+  createSingleSignOnRoutes(web, app)
   app.post('/sign-out', async (c) => {
     requireOwnOrigin(context, c)
     const origin = publicOrigin(context, c)
@@ -57,7 +65,9 @@ async function signInPage(
   view: { next: string; problem: string | null },
 ): Promise<Response> {
   const status = view.problem === null ? 200 : 401
-  return await sendPage(web, c, { title: 'Sign in', status, body: <SignInPage {...view} /> })
+  const provider = web.context.singleSignOn?.provider
+  const body = <SignInPage {...view} provider={provider} />
+  return await sendPage(web, c, { title: 'Sign in', status, body })
 }
 
 async function signIn(
@@ -77,21 +87,80 @@ async function signIn(
   // token ends with it.
   const wantedUntil = use === 'sign-in' ? context.now() + sessionMs : principal.expiresAt
   const expiresAt = Math.min(wantedUntil, context.now() + cookieMsMax)
-  const session = await mintToken(context.keys.tokens, { ...principal, expiresAt }, 'session')
-  await noteSession(context, session, principal)
+  await openSession(context, c, { ...principal, expiresAt })
+  return c.redirect(next, 303)
+}
+
+/** Sets the cookie of a session with that grant. */
+async function openSession(context: AppContext, c: AppRequest, grant: Principal): Promise<void> {
+  const session = await mintToken(context.keys.tokens, grant, 'session')
+  await noteSession(context, session, grant)
   const origin = publicOrigin(context, c)
   setCookie(c, sessionCookie(origin), session, {
     ...cookieScope(origin),
     httpOnly: true,
     sameSite: 'Lax',
-    expires: new Date(expiresAt),
+    expires: new Date(grant.expiresAt),
   })
-  return c.redirect(next, 303)
 }
 
 /** Attributes that must be the same when the cookie is set and when it is deleted. */
 function cookieScope(origin: string): { path: string; secure: boolean } {
   return { path: '/', secure: origin.startsWith('https:') }
+}
+
+/** `GET /sign-in/sso?next=` sends the browser to the provider of single sign-on, which sends it
+ *  back to `GET /sign-in/callback`. */
+function createSingleSignOnRoutes(web: Web, app: Hono<AppEnv>): void {
+  const { context } = web
+  const { singleSignOn } = context
+  if (singleSignOn === null) return
+  const attemptCookie = (c: AppRequest): string =>
+    publicOrigin(context, c).startsWith('https:') ? '__Host-trove_sso' : 'trove_sso'
+  app.get('/sign-in/sso', async (c) => {
+    const { url, attempt } = await singleSignOn.begin(localPath(c.req.query('next')))
+    setCookie(c, attemptCookie(c), Buffer.from(JSON.stringify(attempt)).toString('base64url'), {
+      ...cookieScope(publicOrigin(context, c)),
+      httpOnly: true,
+      // The provider's redirect comes from another site.
+      sameSite: 'Lax',
+      maxAge: attemptSeconds,
+    })
+    return c.redirect(url.href, 302)
+  })
+  app.get(callbackPath, async (c) => {
+    const kept = deleteCookie(c, attemptCookie(c), cookieScope(publicOrigin(context, c)))
+    const attempt = readAttempt(kept)
+    if (attempt === undefined) {
+      const problem = 'The sign-in took too long, or was begun in another browser. Try again.'
+      return await signInPage(web, c, { next: '/', problem })
+    }
+    const next = localPath(attempt.next)
+    try {
+      const claims = await singleSignOn.finish(new URL(c.req.url).search, attempt)
+      await openSession(
+        context,
+        c,
+        grantOfClaims(claims, context.config.singleSignOn!.rules, context.now()),
+      )
+      return c.redirect(next, 303)
+    } catch (error) {
+      if (!hasCode(error, 'unauthenticated', 'forbidden')) throw error
+      context.log.warn('single sign-on failed', { error })
+      return await signInPage(web, c, { next, problem: error.message })
+    }
+  })
+}
+
+const attemptSeconds = 600
+
+function readAttempt(cookie: string | undefined): SignInAttempt | undefined {
+  if (cookie === undefined) return undefined
+  try {
+    return attemptSchema.parse(JSON.parse(Buffer.from(cookie, 'base64url').toString()))
+  } catch {
+    return undefined
+  }
 }
 
 /** Adds the session to the list of tokens. On a full disk the session is not listed, but signing

@@ -1,0 +1,86 @@
+/** Who may do what after single sign-on: rules over the claims of the identity provider. */
+import { storeError } from './errors.ts'
+import type { ProjectAccess } from './project-access.ts'
+import { parseProjectGlobs } from './project-globs.ts'
+
+export type SignInAccess = 'admin' | readonly ProjectAccess[]
+
+export interface SignInRule {
+  /** Whether the claims of a person match. */
+  matches(claims: Claims): boolean
+  access: SignInAccess
+}
+
+export type Claims = Readonly<Record<string, unknown>>
+
+/** Parses `WHO=ACCESS` items separated by blanks. WHO is `CLAIM:VALUE`, with `*` for any characters
+ *  and blanks percent-encoded, or `*` for everybody who can sign in. ACCESS is `admin`, or
+ *  `read:PROJECTS` or `write:PROJECTS` with globs separated by commas.
+ *  Errors: invalid_request, too_large. */
+export function parseSignInRules(text: string): SignInRule[] {
+  return text
+    .split(/\s+/)
+    .filter((item) => item !== '')
+    .map(parseRule)
+}
+
+function parseRule(item: string): SignInRule {
+  const [, who, access] = /^(.+)=([^=]+)$/.exec(item) ?? []
+  const [, claim, value] = /^([\w.:/-]*?\w):(.+)$/.exec(who ?? '') ?? []
+  const [, scope, projects = ''] = /^(read|write):(.+)$/.exec(access ?? '') ?? []
+  const isWho = who === '*' || claim !== undefined
+  if (!isWho || (access !== 'admin' && scope === undefined)) throw refused(item)
+  return {
+    matches: who === '*' ? () => true : matcherOf(claim!, decoded(value!, item)),
+    access:
+      access === 'admin'
+        ? 'admin'
+        : parseProjectGlobs(projects.replaceAll(',', ' ')).map((glob) => ({
+            scope: scope as ProjectAccess['scope'],
+            projects: glob,
+          })),
+  }
+}
+
+/** A claim is a text, or a list such as that of groups. */
+function textsOf(claim: unknown): string[] {
+  const list: unknown[] = Array.isArray(claim) ? claim : [claim]
+  return list.filter((each) => typeof each === 'string')
+}
+
+function matcherOf(claim: string, value: string): SignInRule['matches'] {
+  const escaped = value.split('*').map((part) => part.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&'))
+  const pattern = new RegExp(`^${escaped.join('.*')}$`, 's')
+  return (claims) => {
+    // OpenID Connect Core 1.0 §5.7: an address that is not verified can be anybody's.
+    if (claim === 'email' && claims['email_verified'] === false) return false
+    return textsOf(claims[claim]).some((text) => pattern.test(text))
+  }
+}
+
+/** Joins the access of all rules that match; empty if none does. */
+export function accessOf(claims: Claims, rules: readonly SignInRule[]): SignInAccess {
+  const found: ProjectAccess[] = []
+  for (const { matches, access } of rules) {
+    if (!matches(claims)) continue
+    if (access === 'admin') return 'admin'
+    found.push(...(access as readonly ProjectAccess[]))
+  }
+  return found
+}
+
+function decoded(text: string, item: string): string {
+  try {
+    return decodeURIComponent(text)
+  } catch {
+    throw refused(item)
+  }
+}
+
+function refused(item: string): Error {
+  const form =
+    'CLAIM:VALUE=ACCESS, such as groups:dev=write:octo/*,acme/app, email:*@example.com=read:** or groups:ops=admin'
+  return storeError('invalid_request', `${JSON.stringify(item)} must be ${form}`, {
+    field: 'rules',
+  })
+}

@@ -1,0 +1,143 @@
+/** An OpenID Connect provider on loopback: its published documents, and its authorization, token
+ *  and userinfo endpoints, for one person whose claims a test sets. */
+import { createHash, randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { createServer, type IncomingMessage } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { text } from 'node:stream/consumers'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+
+export interface IdentityProvider {
+  url: string
+  clientId: string
+  clientSecret: string
+  /** Claims of the ID token of whoever signs in next. */
+  claims: Record<string, unknown>
+  /** Claims that only the userinfo endpoint has. */
+  userInfo: Record<string, unknown>
+  /** If set, ID tokens have this nonce instead of the requested one. */
+  nonce: string | undefined
+  /** If set, ID tokens are signed by another key. */
+  isForged: boolean
+  close(): Promise<void>
+}
+
+interface Grant {
+  nonce: string
+  challenge: string
+  redirectUri: string
+}
+
+export async function openIdentityProvider(): Promise<IdentityProvider> {
+  const [key, stranger] = [await generateKeyPair('RS256'), await generateKeyPair('RS256')]
+  const grants = new Map<string, Grant>()
+  const server = createServer((request, response) => {
+    void answer(request).then(({ status = 200, location, body }) => {
+      response.writeHead(status, {
+        'content-type': 'application/json',
+        ...(location !== undefined && { location }),
+      })
+      response.end(JSON.stringify(body ?? {}))
+    })
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const provider: IdentityProvider = {
+    url,
+    clientId: 'trove',
+    clientSecret: 'not:a+secret%',
+    claims: { sub: '7' },
+    userInfo: {},
+    nonce: undefined,
+    isForged: false,
+    close: async () => {
+      server.closeAllConnections()
+      await new Promise((resolve) => server.close(resolve))
+    },
+  }
+
+  interface Answer {
+    status?: number
+    location?: string
+    body?: unknown
+  }
+
+  async function answer(request: IncomingMessage): Promise<Answer> {
+    const { pathname, searchParams } = new URL(request.url ?? '', url)
+    switch (pathname) {
+      case '/.well-known/openid-configuration':
+        return { body: metadata() }
+      case '/keys':
+        return { body: { keys: [{ ...(await exportJWK(key.publicKey)), kid: '1', alg: 'RS256' }] } }
+      case '/authorize':
+        return authorize(searchParams)
+      case '/token':
+        return await exchange(request)
+      case '/userinfo':
+        return { body: { sub: provider.claims['sub'], ...provider.userInfo } }
+      default:
+        return { status: 404 }
+    }
+  }
+
+  function metadata(): object {
+    return {
+      issuer: url,
+      authorization_endpoint: `${url}/authorize`,
+      token_endpoint: `${url}/token`,
+      userinfo_endpoint: `${url}/userinfo`,
+      jwks_uri: `${url}/keys`,
+      response_types_supported: ['code'],
+      subject_types_supported: ['public'],
+      id_token_signing_alg_values_supported: ['RS256'],
+    }
+  }
+
+  /** Grants at once, as if the person had consented. */
+  function authorize(asked: URLSearchParams): Answer {
+    const code = randomUUID()
+    const redirectUri = asked.get('redirect_uri') ?? ''
+    const back = new URL(redirectUri)
+    grants.set(code, {
+      nonce: asked.get('nonce') ?? '',
+      challenge: asked.get('code_challenge') ?? '',
+      redirectUri,
+    })
+    back.searchParams.set('code', code)
+    back.searchParams.set('state', asked.get('state') ?? '')
+    return { status: 302, location: back.href }
+  }
+
+  async function exchange(request: IncomingMessage): Promise<Answer> {
+    const form = new URLSearchParams(await text(request))
+    const code = form.get('code') ?? ''
+    const grant = grants.get(code)
+    grants.delete(code)
+    const verifier = createHash('sha256')
+      .update(form.get('code_verifier') ?? '')
+      .digest('base64url')
+    const isSound =
+      request.headers.authorization === basic(provider) &&
+      grant !== undefined &&
+      grant.challenge === verifier &&
+      grant.redirectUri === form.get('redirect_uri')
+    if (!isSound) return { status: 400, body: { error: 'invalid_grant' } }
+    const idToken = await new SignJWT({ ...provider.claims, nonce: provider.nonce ?? grant.nonce })
+      .setProtectedHeader({ alg: 'RS256', kid: '1' })
+      .setIssuer(url)
+      .setAudience(provider.clientId)
+      .setIssuedAt()
+      .setExpirationTime('5m')
+      .sign((provider.isForged ? stranger : key).privateKey)
+    return { body: { access_token: 'a', token_type: 'Bearer', id_token: idToken } }
+  }
+
+  return provider
+}
+
+/** RFC 6749 §2.3.1: both parts are form-encoded first. */
+function basic({ clientId, clientSecret }: IdentityProvider): string {
+  const encode = (part: string): string => new URLSearchParams({ '': part }).toString().slice(1)
+  return `Basic ${Buffer.from(`${encode(clientId)}:${encode(clientSecret)}`).toString('base64')}`
+}

@@ -1,0 +1,193 @@
+/** Signing in through an identity provider: who gets which access, and what is refused. */
+import { afterAll, beforeEach, expect, test } from 'vitest'
+import { openIdentityProvider } from '../http/identity-provider.ts'
+import { openServer } from '../http/open-server.ts'
+
+const provider = await openIdentityProvider()
+const publicUrl = 'http://store.localhost'
+const settings = {
+  TROVE_PUBLIC_URL: publicUrl,
+  TROVE_SSO_ISSUER: provider.url,
+  TROVE_SSO_CLIENT_ID: provider.clientId,
+  TROVE_SSO_CLIENT_SECRET: provider.clientSecret,
+  TROVE_SSO_ACCESS:
+    'groups:ops=admin groups:acme/*=write:octo/app,octo/lib groups:Release%20Team=read:acme/** email:*@example.com=read:octo/*',
+}
+const server = await openServer(settings)
+afterAll(async () => {
+  await server.close()
+  await provider.close()
+})
+
+const jane = { sub: '7', email: 'jane@example.com', preferred_username: 'jane' }
+
+beforeEach(() => {
+  Object.assign(provider, { claims: jane, userInfo: {}, nonce: undefined, isForged: false })
+})
+
+const cookiesOf = (response: Response): Map<string, string> =>
+  new Map(
+    response.headers.getSetCookie().map((cookie) => {
+      const [pair = ''] = cookie.split(';')
+      const at = pair.indexOf('=')
+      return [pair.slice(0, at), pair.slice(at + 1)]
+    }),
+  )
+
+/** Begins in a browser; returns the callback that the provider sends the browser to, and its
+ *  cookie. */
+async function begin(next = '/'): Promise<{ callback: string; cookie: string }> {
+  const begun = await server.send(`/sign-in/sso?next=${encodeURIComponent(next)}`, { token: null })
+  expect(begun.status).toBe(302)
+  const back = await fetch(begun.headers.get('location')!, { redirect: 'manual' })
+  const location = new URL(back.headers.get('location')!)
+  expect(location.origin).toBe(publicUrl)
+  const cookie = `trove_sso=${cookiesOf(begun).get('trove_sso')}`
+  return { callback: location.pathname + location.search, cookie }
+}
+
+async function finish({ callback, cookie }: { callback: string; cookie: string }) {
+  return await server.send(callback, { token: null, headers: { cookie } })
+}
+
+/** What the browser sends from now on. */
+async function signIn(): Promise<Record<string, string>> {
+  const done = await finish(await begin())
+  expect(done.status).toBe(303)
+  return { cookie: `trove_session=${cookiesOf(done).get('trove_session')}` }
+}
+
+const describeSession = async (headers: Record<string, string>): Promise<object> =>
+  (await (await server.send('/api/v1/tokens/current', { token: null, headers })).json()) as object
+
+test('the sign-in page leads to the provider, and back to the page that was wanted', async () => {
+  const page = await (await server.send('/sign-in?next=%2Focto%2Fapp', { token: null })).text()
+  expect(page).toContain('href="/sign-in/sso?next=%2Focto%2Fapp"')
+  const done = await finish(await begin('/octo/app?branch=main'))
+  expect([done.status, done.headers.get('location')]).toEqual([303, '/octo/app?branch=main'])
+  const outside = await finish(await begin('https://evil.example/'))
+  expect(outside.headers.get('location')).toBe('/')
+})
+
+test.each<[string, object, object, object]>([
+  ['an address', jane, {}, { scope: 'read', access: [{ scope: 'read', projects: 'octo/*' }] }],
+  [
+    'an address and a group that only the userinfo endpoint names',
+    jane,
+    { groups: ['acme/dev', 'others'] },
+    {
+      scope: 'write',
+      access: [
+        { scope: 'write', projects: 'octo/app' },
+        { scope: 'write', projects: 'octo/lib' },
+        { scope: 'read', projects: 'octo/*' },
+      ],
+    },
+  ],
+  [
+    'a group with a blank in its name',
+    { sub: '8', groups: ['Release Team'] },
+    {},
+    { scope: 'read', access: [{ scope: 'read', projects: 'acme/**' }] },
+  ],
+  ['a group of administrators', { ...jane, groups: ['ops'] }, {}, { scope: 'admin', access: [] }],
+])('%s gives the access that its rules say', async (_, claims, userInfo, expected) => {
+  Object.assign(provider, { claims, userInfo })
+  expect(await describeSession(await signIn())).toMatchObject({
+    project: null,
+    session: true,
+    ...expected,
+  })
+})
+
+test.each<[string, object]>([
+  ['matches no rule', { sub: '9', email: 'jane@elsewhere.example', groups: ['acme'] }],
+  ['has an address that is not verified', { ...jane, email_verified: false }],
+  ['is in a group whose name contains that of another', { sub: '9', groups: ['devops', 'xops'] }],
+])('a person who %s is told so and gets no session', async (_, claims) => {
+  Object.assign(provider, { claims })
+  const refused = await finish(await begin())
+  expect(refused.status).toBe(401)
+  expect(await refused.text()).toContain('has no access to this store')
+  expect(cookiesOf(refused).get('trove_session')).toBeUndefined()
+})
+
+test('the session ends after half a day', async () => {
+  const headers = await signIn()
+  const until = Date.parse(((await describeSession(headers)) as { expiresAt: string }).expiresAt)
+  expect(until - server.clock.now).toBeGreaterThan(11 * 3_600_000)
+  expect(until - server.clock.now).toBeLessThanOrEqual(12 * 3_600_000)
+})
+
+test('what a person does is in the audit log under the name that the provider gave', async () => {
+  Object.assign(provider, { claims: { ...jane, groups: ['acme/dev'] } })
+  const id = await server.put('7/dist')
+  const headers = { ...(await signIn()), origin: publicUrl }
+  const path = `/octo/app/actions/runs/7/artifacts/${id}/delete`
+  const deleted = await server.send(path, { method: 'POST', token: null, headers, body: '' })
+  expect(deleted.status).toBe(303)
+  const { items } = (await (await server.send('/api/v1/audit')).json()) as { items: object[] }
+  expect(items[0]).toMatchObject({
+    kind: 'delete',
+    by: { kind: 'person', person: 'jane@example.com' },
+  })
+  const audit = await (await server.visit('/octo/app/settings/audit')).text()
+  expect(audit).toContain('jane@example.com')
+})
+
+test.each<[string, (begun: { callback: string; cookie: string }) => unknown]>([
+  ['another state', (begun) => (begun.callback = begun.callback.replace(/state=\w/, 'state=~'))],
+  ['the cookie of another attempt', async (begun) => (begun.cookie = (await begin()).cookie)],
+  ['no cookie', (begun) => (begun.cookie = 'trove_sso=')],
+  ['a cookie that is not ours', (begun) => (begun.cookie = 'trove_sso=bm90IG91cnM')],
+  ['a made-up code', (begun) => (begun.callback = begun.callback.replace(/code=\w/, 'code=~'))],
+  ['an ID token for another attempt', () => (provider.nonce = 'another')],
+  ['an ID token signed by somebody else', () => (provider.isForged = true)],
+])('%s opens no session', async (_, change) => {
+  const begun = await begin()
+  await change(begun)
+  const refused = await finish(begun)
+  expect(refused.status).toBe(401)
+  expect(cookiesOf(refused).get('trove_session')).toBeUndefined()
+})
+
+test('a code opens one session', async () => {
+  const begun = await begin()
+  expect((await finish(begun)).status).toBe(303)
+  expect((await finish(begun)).status).toBe(401)
+})
+
+test('a person who declines at the provider is back on the sign-in page', async () => {
+  const { callback, cookie } = await begin()
+  const state = new URLSearchParams(callback.slice(callback.indexOf('?'))).get('state')
+  const query = `error=access_denied&error_description=Not+today&state=${state}`
+  const refused = await finish({ callback: `/sign-in/callback?${query}`, cookie })
+  expect(refused.status).toBe(401)
+  expect(await refused.text()).toContain('Not today')
+})
+
+test('a provider that cannot be reached is reported, and asked again later', async () => {
+  const gone = await openIdentityProvider()
+  const lonely = await openServer({ ...settings, TROVE_SSO_ISSUER: gone.url })
+  await gone.close()
+  try {
+    for (let turn = 0; turn < 2; turn++) {
+      const begun = await lonely.send('/sign-in/sso', { token: null })
+      expect(begun.status).toBe(503)
+      expect(await begun.text()).toContain('annot reach the provider of single sign-on')
+    }
+  } finally {
+    await lonely.close()
+  }
+})
+
+test('without single sign-on the page asks for a token only', async () => {
+  const plain = await openServer()
+  try {
+    const other = await plain.send('/sign-in/sso', { token: null })
+    expect(other.headers.get('location')).toBe('/sign-in?next=%2Fsign-in%2Fsso')
+    expect(await (await plain.send('/sign-in', { token: null })).text()).not.toContain('Continue')
+  } finally {
+    await plain.close()
+  }
+})
