@@ -109,7 +109,7 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     await open('bin/tool')
     await page.getByText('an ELF program or library').waitFor()
     await open('events.ndjson')
-    await page.getByText('"start"').waitFor({ state: 'attached' })
+    await page.getByText('event: "start"').waitFor()
   })
 
   test('links to lines', async () => {
