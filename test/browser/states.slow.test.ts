@@ -164,7 +164,10 @@ describe.skipIf(!hasChromium)('a page', () => {
   })
 
   test('of a run shows an upload in progress, and its artifact once it is complete', async () => {
-    const body = await tarOf([{ name: 'big.bin', content: noise(3_000_000, 1) }])
+    const body = await tarOf([
+      { name: 'big.bin', content: noise(3_000_000, 1) },
+      { name: 'junit.xml', content: '<testsuite><testcase name="adds"/></testsuite>' },
+    ])
     const sent = request(
       new URL(`/api/v1/projects/octo/app/runs/1/artifacts/slow`, rig.server.url),
       {
@@ -187,6 +190,7 @@ describe.skipIf(!hasChromium)('a page', () => {
     sent.end(body.subarray(2_000_000))
     await answered
     await page.getByRole('link', { name: 'slow', exact: true }).waitFor()
+    await page.getByRole('link', { name: 'slow: 1 test, none failed' }).waitFor()
     expect(await row.count()).toBe(0)
     expect(await page.evaluate('window.sameDocument')).toBe(true)
     await page.locator('#announcer', { hasText: '1 artifact, no uploads in progress' }).waitFor()

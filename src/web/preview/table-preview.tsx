@@ -26,7 +26,7 @@ export async function csvPreview(shown: ShownFile, text: string): Promise<Html> 
   const { rows, columns, isNarrowed } = narrowed(parsed.rows, bounds)
   const complete = parsed.complete && rows.length === parsed.rows.length
   const [head = [], ...body] = rows
-  const count = complete ? counted(body.length, 'row') : `more than ${counted(body.length, 'row')}`
+  const count = complete ? counted(body.length, 'row') : `More than ${counted(body.length, 'row')}`
   const left =
     columns > bounds.columns
       ? `, the first ${formatCount(bounds.columns)} of ${counted(columns, 'column')}`

@@ -52,7 +52,9 @@ export function RunPage(view: RunView): Html {
       <h1>Run {run.number}</h1>
       <RunFacts {...view} />
       <Untrusted run={run} />
-      {reports}
+      <div id="reports" data-afterwards>
+        {reports}
+      </div>
       {reported !== undefined && <Annotations {...reported} />}
       <Artifacts {...view} />
       <Pager next={{ href: more, label: 'More artifacts' }} />
