@@ -13,6 +13,7 @@ import { effectiveState, isKept } from '../../core/retention.ts'
 import type { Artifact, SecretList } from '../../metadata/metadata.ts'
 import { OnBranch } from '../parts/artifact-name.tsx'
 import { Commands } from '../parts/commands.tsx'
+import { curlCommand, shellFile, shellWord } from '../parts/shell.ts'
 import { CopyButton, Fact, Size, Time, WholeDigest } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import {
@@ -155,12 +156,13 @@ function Actions({ artifact, mayDelete, mayWrite, origin }: ArtifactHead) {
   )
 }
 
-function ShellLines({ artifact, origin }: { artifact: Artifact; origin: string }) {
+function ShellLines({ artifact: { id, name }, origin }: { artifact: Artifact; origin: string }) {
+  const archive = archivePath(id, 'tar.gz')
   const lines = [
-    `trove download id:${artifact.id} ${shellFile(artifact.name)}`,
-    `curl -C - -OJ -H "Authorization: Bearer $TROVE_TOKEN" ${origin}${archivePath(artifact.id, 'tar.gz')}`,
-  ].join('\n')
-  return <Commands text={lines} />
+    `trove download id:${id} ${shellFile(name)}`,
+    curlCommand(origin + archive, `${name}.tar.gz`),
+  ]
+  return <Commands text={lines.join('\n')} />
 }
 
 function AttestationLines({ artifact }: { artifact: Artifact }) {
@@ -177,16 +179,6 @@ function AttestationLines({ artifact }: { artifact: Artifact }) {
 
 function attestationFile({ name }: Artifact): string {
   return `${name}.attestation.json`
-}
-
-/** A file name that no command mistakes for a flag. */
-function shellFile(name: string): string {
-  return shellWord(name.startsWith('-') ? `./${name}` : name)
-}
-
-/** Quotes `text` for a POSIX shell if needed. */
-function shellWord(text: string): string {
-  return /^[\w./@-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`
 }
 
 export function DetailsTab({ head }: { head: ArtifactHead }): Html {

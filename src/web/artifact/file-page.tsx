@@ -7,7 +7,9 @@ import type { ArtifactHead } from './artifact-page.tsx'
 import { PathTrail } from './files-tab.tsx'
 import { isShownTime, mode, Size, Time, WholeDigest } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
-import { artifactPath, blobPath, historyPagePath, withQuery } from '../paths.ts'
+import { Commands } from '../parts/commands.tsx'
+import { curlCommand, shellFile, shellWord } from '../parts/shell.ts'
+import { artifactPath, blobPath, historyPagePath, latestPath, withQuery } from '../paths.ts'
 import { hasTextForm } from '../preview/preview.tsx'
 import { Untrusted } from '../parts/untrusted.tsx'
 
@@ -60,15 +62,44 @@ export function FilePage(view: FileView): Html {
             History
           </a>
         )}
+        {seesHistory && artifact.branch !== null && <LatestLink {...artifact} path={file.path} />}
         <button type="button" class="needs-script" data-copy={head.origin + page}>
           Copy link
         </button>
       </div>
+      <details class="aside">
+        <summary>Download from a shell</summary>
+        <Commands text={shellLines(view)} />
+      </details>
       <Untrusted run={artifact} />
       {shown}
       <Holders {...view} />
     </>
   )
+}
+
+/** An address that stays the same from run to run. */
+function LatestLink({
+  project,
+  branch,
+  name,
+  path,
+}: Pick<Artifact, 'project' | 'branch' | 'name'> & { path: string }) {
+  return (
+    <a class="button" href={latestPath(project, { branch: branch ?? '', name }, path)}>
+      <span>
+        Latest on <bdi>{branch}</bdi>
+      </span>
+    </a>
+  )
+}
+
+function shellLines({ head: { artifact, origin }, file: { path } }: FileView): string {
+  const name = path.slice(path.lastIndexOf('/') + 1)
+  return [
+    `trove cat ${shellWord(`id:${artifact.id}:${path}`)} > ${shellFile(name)}`,
+    curlCommand(origin + filePath(artifact.id, path), name),
+  ].join('\n')
 }
 
 function Holders({ holders, head, file }: FileView) {
