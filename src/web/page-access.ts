@@ -5,7 +5,8 @@ import { mayDelete, mayReadProject, mayWriteProject, type Principal } from '../a
 import { artifactNotFound, assertLive } from '../browse/find-artifact.ts'
 import { keepingReason } from '../core/explanation.ts'
 import { withoutEndSlashes } from '../core/entry.ts'
-import { isSameProject } from '../core/run.ts'
+import { isSameProject, type ProjectName } from '../core/run.ts'
+import { StoreError } from '../core/errors.ts'
 import { damagedPaths } from '../egress/damage.ts'
 import {
   type Access,
@@ -99,4 +100,30 @@ export function crumbsOf(place: { project: string; run?: number; artifact?: Arti
     crumbs.push({ label: `Run ${number}`, href: runPagePath(project, number) })
   if (artifact !== undefined) crumbs.push({ label: artifact.name, href: artifactPath(artifact) })
   return crumbs
+}
+
+/** Breadcrumbs for an error page: whatever of its address exists and the visitor may read. */
+export async function existingCrumbs({ metadata }: AppContext, c: AppRequest): Promise<Crumb[]> {
+  const principal = c.get('principal')
+  const name = namedProject(c)
+  if (principal === undefined || name === undefined) return []
+  const project = await metadata.findProject(name)
+  if (project === undefined || !mayReadProject(principal, project.name)) return []
+  const place: Parameters<typeof crumbsOf>[0] = { project: project.name }
+  const number = Number(c.req.param('run') ?? Number.NaN)
+  if (!Number.isSafeInteger(number) || !(await metadata.findRun(project.id, number)))
+    return crumbsOf(place)
+  const id = Number(c.req.param('id') ?? Number.NaN)
+  const artifact = Number.isSafeInteger(id) ? await metadata.findArtifact(id) : undefined
+  const isOfRun = artifact?.projectId === project.id && artifact.runNumber === number
+  return crumbsOf({ ...place, run: number, ...(isOfRun && { artifact }) })
+}
+
+function namedProject(c: AppRequest): ProjectName | undefined {
+  try {
+    return projectParameter(c)
+  } catch (error) {
+    if (error instanceof StoreError) return undefined
+    throw error
+  }
 }

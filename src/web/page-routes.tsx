@@ -20,7 +20,7 @@ import { createLatestRoutes } from './artifact/latest-routes.ts'
 import { createListPages } from './list/list-routes.tsx'
 import { createMaintenancePages } from './maintenance/maintenance-routes.tsx'
 import { type PageStatus, sendPage, type Web } from './page.tsx'
-import { crumbsOf } from './page-access.ts'
+import { existingCrumbs } from './page-access.ts'
 import { describeProblem, type GoneView, ProblemPage } from './problem-page.tsx'
 import { createProjectPages } from './project/project-routes.tsx'
 import type { Renderer } from './renderer.ts'
@@ -112,8 +112,10 @@ async function problemPage(web: Web, c: AppRequest, error: unknown): Promise<Res
       queryMayBeWrong={queryMayBeWrong}
     />
   )
-  const crumbs =
-    gone === undefined ? [] : crumbsOf({ project: gone.artifact.project, artifact: gone.artifact })
+  const crumbs = [
+    ...(status < 500 ? await existingCrumbs(web.context, c) : []),
+    { label: problem.title, href: '' },
+  ]
   return await sendPage(web, c, { title: problem.title, crumbs, body, status })
 }
 
