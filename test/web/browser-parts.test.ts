@@ -102,6 +102,7 @@ describe('in a browser', () => {
     ]
     expect(bestMatches(paths, 'page.tsx', 2)[0]).toBe('src/web/page.tsx')
     expect(bestMatches(paths, 'MOD042', 3)).toEqual(['dist/module-042.js'])
+    expect(bestMatches(paths, 'mod 042', 3)).toEqual(['dist/module-042.js'])
     expect(bestMatches(paths, 'zzz', 3)).toEqual([])
   })
 })

@@ -23,12 +23,14 @@ function scoreOf(path: string, typed: string): number | undefined {
   return -gaps - path.length / 100
 }
 
-/** Returns at most `limit` matches, best first. */
+/** Returns at most `limit` matches, best first. Spaces between words need not be in the path. */
 export function bestMatches(paths: readonly string[], typed: string, limit: number): string[] {
   const wanted = typed.toLowerCase()
+  const joined = wanted.replaceAll(/\s+/g, '')
   const best: Match[] = []
   for (const path of paths) {
-    const score = scoreOf(path.toLowerCase(), wanted)
+    const lower = path.toLowerCase()
+    const score = scoreOf(lower, wanted) ?? scoreOf(lower, joined)
     if (score === undefined) continue
     const worst = best.at(-1)
     if (best.length === limit && worst !== undefined && score <= worst.score) continue

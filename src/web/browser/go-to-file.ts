@@ -51,10 +51,10 @@ export function enhanceGoToFile(): void {
   })
   input.addEventListener('input', () => void update())
   form.addEventListener('submit', (event) => {
-    const first = list.hidden ? null : list.querySelector('a')
-    if (first === null) return
+    // While the names load, the server looks for the exact path.
+    if (list.hidden || !hasPaths) return
     event.preventDefault()
-    first.click()
+    list.querySelector('a')?.click()
   })
   form.addEventListener('keydown', (event) => {
     moveBetween(event, input, list)
