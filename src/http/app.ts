@@ -51,7 +51,11 @@ export function createApp(context: AppContext, renderer: Renderer): Hono<AppEnv>
     const failure = routeNotFound(app, c)
     return expectsPage(c) ? await pages.sendProblem(c, failure) : failureResponse(c, failure)
   })
-  app.onError((error, c) => failureResponse(c, error))
+  app.onError(async (error, c) => {
+    // A visitor who follows a download link of a page.
+    const isVisit = c.req.path.startsWith(`${apiRoot}/`) && expectsPage(c)
+    return isVisit ? await pages.sendProblem(c, error) : failureResponse(c, error)
+  })
   return app
 }
 

@@ -94,12 +94,16 @@ async function problemPage(web: Web, c: AppRequest, error: unknown): Promise<Res
   const code = failure === undefined ? 500 : problemStatus(failure.code)
   const status = shownStatuses.find((each) => each === code) ?? 500
   if (hasCode(error, 'method_not_allowed')) c.header('allow', error.details.allowed.join(', '))
-  const problem = describeProblem(failure, status)
   const gone = hasCode(error, 'artifact_deleted', 'artifact_expired')
     ? await goneView(web.context, c, error.details.artifactId)
     : undefined
   // Without a principal the address is no page at all, and no other token would change that.
-  const otherTokenMayHelp = c.get('principal') !== undefined && (status === 403 || status === 404)
+  const crumbs = status < 500 ? await existingCrumbs(web.context, c) : []
+  const isInReadable = status === 404 && crumbs.length > 0
+  const problem = describeProblem(failure, status)
+  if (isInReadable) problem.advice = 'The links at the top lead to what exists.'
+  const otherTokenMayHelp =
+    c.get('principal') !== undefined && (status === 403 || (status === 404 && !isInReadable))
   const signIn = otherTokenMayHelp ? signInPath(c) : null
   const queryMayBeWrong =
     status === 400 && c.req.method === 'GET' && new URL(c.req.url).search !== ''
@@ -112,11 +116,13 @@ async function problemPage(web: Web, c: AppRequest, error: unknown): Promise<Res
       queryMayBeWrong={queryMayBeWrong}
     />
   )
-  const crumbs = [
-    ...(status < 500 ? await existingCrumbs(web.context, c) : []),
-    { label: problem.title, href: '' },
-  ]
-  return await sendPage(web, c, { title: problem.title, crumbs, body, status })
+  const { title } = problem
+  return await sendPage(web, c, {
+    title,
+    crumbs: [...crumbs, { label: title, href: '' }],
+    body,
+    status,
+  })
 }
 
 /** Returns the address of the sign-in page, which leads back to the page that was requested. */

@@ -1,7 +1,7 @@
 /** Error pages lead back to what exists. */
 import { beforeAll, expect, test } from 'vitest'
 import type { TokenRequest } from '../../src/auth/token-request.ts'
-import { openSharedServer } from '../http/open-server.ts'
+import { openSharedServer, problemOf } from '../http/open-server.ts'
 
 const server = await openSharedServer()
 let artifact: string
@@ -41,4 +41,25 @@ test('nothing is said about a project that does not exist or that the visitor ma
   expect(await crumbsOf('/octo/nope/actions/runs/7')).toEqual([end])
   expect(await crumbsOf(`${artifact}/tree/nope`, { project: 'octo/other' })).toEqual([end])
   expect(await crumbsOf('/%00/x', { project: undefined, scope: 'admin' })).toHaveLength(1)
+})
+
+test('a missing path in a readable project is no reason to sign in with another token', async () => {
+  const missing = await (await server.visit(`${artifact}/tree/nope`)).text()
+  expect(missing).toContain('Artifact site has no &quot;nope&quot;.')
+  expect(missing).not.toContain('token')
+  const foreign = await server.visit(artifact, { project: 'octo/other' })
+  expect(await foreign.text()).toContain('Sign in with another token')
+})
+
+test('a download that fails is a page in browsers, and problem+json elsewhere', async () => {
+  const id = await server.put('9/gone')
+  await server.send(`/api/v1/artifacts/${id}`, { method: 'DELETE' })
+  const path = `/api/v1/artifacts/${id}/archive.zip`
+  const headers = { accept: 'text/html,*/*;q=0.8' }
+  const page = await server.visit(path, {}, { headers })
+  expect(page.status).toBe(410)
+  expect(await page.text()).toContain('<h1>This artifact was deleted</h1>')
+  expect(await problemOf(await server.visit(path))).toMatchObject({ code: 'artifact_deleted' })
+  const unknown = await server.send(path, { token: null, headers })
+  expect(unknown.headers.get('location')).toBe(`/sign-in?next=${encodeURIComponent(path)}`)
 })
