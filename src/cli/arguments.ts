@@ -115,7 +115,10 @@ function parse(config: ParseArgsConfig): ReturnType<typeof parseArgs> {
     if (!(error instanceof TypeError)) throw error
     const [reason = error.message] = error.message.split('. ')
     const [, unknown] = /^Unknown option '--([^']+)'/.exec(reason) ?? []
-    const meant = unknown && suggestion(unknown, Object.keys(config.options ?? {}), '--')
+    const meant =
+      reason.startsWith("Unknown option '-") && unknown === undefined
+        ? 'names that begin with a dash go after `--`, behind all flags'
+        : unknown && suggestion(unknown, Object.keys(config.options ?? {}), '--')
     throw new UsageError(meant ? `${reason}; ${meant}` : reason)
   }
 }

@@ -1,5 +1,6 @@
 /** Output of commands: data on stdout, messages on stderr. Untrusted text is made harmless
  *  before a terminal sees it. */
+import { asWriteError } from '../client/files/file-error.ts'
 import { turningMarks } from '../core/turning-marks.ts'
 
 /** Resolves when the stream has taken the text, or the bytes unchanged. Text is made harmless: even
@@ -13,9 +14,14 @@ export async function write(
   await new Promise<void>((resolve, reject) => {
     stream.write(output, (error) => {
       if (error === null || error === undefined || stream === process.stderr) resolve()
-      else reject(error)
+      else reject(stdoutError(error))
     })
   })
+}
+
+/** Names the output, whose errors say only what failed (`write`). */
+export function stdoutError(error: Error): unknown {
+  return isReaderGone(error) ? error : asWriteError('stdout', error)
 }
 
 export function isReaderGone(error: unknown): boolean {

@@ -13,7 +13,7 @@ import {
   type Invocation,
 } from './command.ts'
 import { type ExitStatus, exitStatus, exitStatusOf, hintFor, isAbort } from './exit-status.ts'
-import { isReaderGone, printable, write } from './output.ts'
+import { isReaderGone, printable, stdoutError, write } from './output.ts'
 
 /** Where a command writes, and what interrupts it. */
 export type Surroundings = Pick<Invocation, 'stdout' | 'stderr' | 'signal'>
@@ -106,7 +106,11 @@ async function report(
     error instanceof ConfigError && error.problems.some((problem) => problem.startsWith('--'))
   if (error instanceof UsageError || isOfFlags) {
     const isCommand = name !== undefined && Object.hasOwn(commands, name)
-    lines.push(`hint: \`trove ${isCommand ? `${name} ` : ''}--help\` shows the accepted flags.`)
+    lines.push(
+      isCommand
+        ? `hint: \`trove ${name} --help\` shows the accepted flags.`
+        : 'hint: `trove --help` lists the commands.',
+    )
   }
   await write(stderr, `${lines.join('\n')}\n`)
 }
@@ -146,7 +150,7 @@ export async function runArguments(
   // command as well.
   const broken = new Promise<never>((_, reject) => {
     stdout.on('error', (error) => {
-      if (!isReaderGone(error)) reject(error)
+      if (!isReaderGone(error)) reject(stdoutError(error) as Error)
     })
   })
   // Messages that nobody reads, or that a full disk rejects, end nothing, least of all a server.

@@ -1,4 +1,5 @@
 /** The commands as scripts see them: stdout, stderr and exit status. */
+import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -11,7 +12,7 @@ import type { TarEntry } from '../http/archives-of.ts'
 import { openServer, openSharedServer } from '../http/open-server.ts'
 import { hintFor } from '../../src/cli/exit-status.ts'
 import { runTroveInside } from './run-inside.ts'
-import { type Outcome, startTrove } from './run-trove.ts'
+import { mainProgram, type Outcome, startTrove } from './run-trove.ts'
 
 const noise = randomBytes(700_000)
 
@@ -315,6 +316,14 @@ describe('exit statuses', () => {
   ])('%j is rejected with the accepted values', async (args, told) => {
     const outcome = await trove(args)
     expect(outcome).toMatchObject({ status: 2, stderr: expect.stringContaining(`trove: ${told}`) })
+  })
+
+  test('output that cannot be written is named', async () => {
+    const shell = `exec "$0" "$1" --help > /dev/full`
+    const child = spawn('sh', ['-c', shell, process.execPath, mainProgram])
+    const stderr = (await buffer(child.stderr)).toString()
+    expect(stderr).toMatch(/^trove: stdout cannot be written: ENOSPC: .*\n$/)
+    expect(child.exitCode ?? (await once(child, 'close'))[0]).toBe(1)
   })
 
   test('a permission error hints at the user to run as', () => {

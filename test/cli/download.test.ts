@@ -262,6 +262,8 @@ describe('trove download as an archive', () => {
       format: 'tar.gz',
       file: join(root, 'build.tar.gz'),
     })
+    const short = await trove(['download', '42/build', '-o', 'b.tgz', '--json'])
+    expect(JSON.parse(short.text)).toMatchObject({ format: 'tar.gz', file: join(root, 'b.tgz') })
     const { stdout, stderr } = await trove([
       'download',
       '42/build',
@@ -281,7 +283,7 @@ describe('trove download as an archive', () => {
     expect(await trove(['download', '42/build', '-o', 'none/build.zip'])).toMatchObject({
       status: 1,
       stderr: expect.stringMatching(
-        /^trove: \S+none\/build\.zip cannot be written: ENOENT.*\n$/,
+        /^trove: \S+none\/build\.zip cannot be written: its directory does not exist\n$/,
       ) as string,
     })
   })
@@ -332,7 +334,10 @@ test.each([
   [['download', '42/build', 'a', 'b'], /unexpected argument "b"/],
   [['download', '42/build', '--format', 'rar'], /--format must be/],
   [['download', '42/build', '-o', '-'], /--output writes an archive/],
-  [['download', '42/build', 'dest', '--format', 'zip'], /unexpected argument "dest"/],
+  [
+    ['download', '42/build', 'dest', '--format', 'zip'],
+    /an archive has no DEST: name the file with --output/,
+  ],
   [['download', '42/build', '-o', 'x.zip', '--delete'], /--delete works only with --format dir/],
   [['download', '42/build', '--delete', '--path', 'x'], /--delete and --path cannot be combined/],
   [['download', '42/build', '--merge-multiple'], /--merge-multiple needs --pattern/],

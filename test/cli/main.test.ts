@@ -62,6 +62,10 @@ test.each([
   [['x\u009b2J'], 'unknown command "x\ufffd2J"; see `trove help`'],
   [['upload', '--overwrit', 'x', 'y'], "Unknown option '--overwrit'; did you mean --overwrite?"],
   [['upload', '--colour', 'x', 'y'], "Unknown option '--colour'"],
+  [
+    ['upload', '-x', 'y'],
+    "Unknown option '-x'; names that begin with a dash go after `--`, behind all flags",
+  ],
 ])('%j suggests what was meant', async (words, message) => {
   const { status, text, stderr } = await runTroveInside(words)
   expect({ status, text }).toEqual({ status: 2, text: '' })

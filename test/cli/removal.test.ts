@@ -45,6 +45,14 @@ describe('trove rm', () => {
     expect((await trove('ls', `${run}/build`)).status).toBe(4)
   })
 
+  test('says that an artifact is kept, before and after it deletes it', async () => {
+    const run = await putArtifact()
+    await trove('keep', `${run}/build`)
+    const told = /deleted? id:\d+ build, which is kept \(1 file/
+    expect((await trove('rm', '-n', `${run}/build`)).stderr).toMatch(told)
+    expect((await trove('rm', `${run}/build`)).stderr).toMatch(told)
+  })
+
   test('counts content shared by several once, and content that others hold not at all', async () => {
     const shared = randomBytes(80_000)
     const [a, b, other] = [

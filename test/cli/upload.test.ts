@@ -98,8 +98,8 @@ describe('trove upload that finds no files', () => {
     [[], 0, /warning: no files match nothing\/\*\*/],
     [['--if-no-files-found', 'warn'], 0, /--include-hidden/],
     [['--if-no-files-found', 'ignore'], 0, /^$/],
-    [['--if-no-files-found', 'error'], 12, /no files found/],
-    [['--dry-run', '--if-no-files-found', 'error'], 12, /no files found/],
+    [['--if-no-files-found', 'error'], 12, /trove: no files match nothing/],
+    [['--dry-run', '--if-no-files-found', 'error'], 12, /trove: no files match nothing/],
   ])('with %j ends with %d', async (flags, status, stderr) => {
     const outcome = await trove(['upload', 'build', 'nothing/**', ...flags])
     expect(outcome).toMatchObject({ status, text: '', stderr: expect.stringMatching(stderr) })

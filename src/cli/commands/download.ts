@@ -59,7 +59,7 @@ export const downloadCommand: Command<DownloadFlags> = {
   name: 'download',
   operands: 'REF [DEST]',
   summary:
-    'Make a directory match an artifact, fetching only what it lacks and checking every file; or save an archive.',
+    'Make a directory (DEST, by default the working directory) match an artifact, fetching only what it lacks and checking every file; or save an archive.',
   flags,
   examples: [
     'trove download 42/build dist',
@@ -78,7 +78,9 @@ export const downloadCommand: Command<DownloadFlags> = {
       throw new UsageError('--delete and --path cannot be combined')
     if (format !== 'dir') {
       refuseForArchives(given)
-      const [text] = takeOperands(operands, ['REF'])
+      const [text, target] = takeOperands(operands, ['REF'], ['DEST'])
+      if (target !== undefined)
+        throw new UsageError('an archive has no DEST: name the file with --output')
       return await saveArchive(context, invocation, { reference: parseReference(text), format })
     }
     if (given.pattern !== undefined) return await downloadMatching(context, invocation)
@@ -107,8 +109,9 @@ function formatOf({
   format: string | undefined
   output: string | undefined
 }): Format {
-  const inferred = archiveFormats.find((each) => output?.endsWith(`.${each}`) === true)
-  const found = choice(format, formats, '--format') ?? inferred ?? 'dir'
+  const inferred = /\.(zip|tar\.gz|tgz)$/.exec(output ?? '')?.[1]
+  const named = archiveFormats.find((each) => each === (inferred === 'tgz' ? 'tar.gz' : inferred))
+  const found = choice(format, formats, '--format') ?? named ?? 'dir'
   if (found === 'dir' && output !== undefined)
     throw new UsageError(
       '--output writes an archive: add --format zip or tar.gz, or use DEST for a directory',

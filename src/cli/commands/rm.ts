@@ -59,10 +59,11 @@ async function remove(
     dryRun,
     signal,
   })
-  for (const { id, name, files, logicalBytes } of artifacts) {
+  for (const { id, name, files, logicalBytes, pinned } of artifacts) {
     const size = `${counted(files, 'file')}, ${formatSizeBytes(logicalBytes)}`
     const verb = dryRun ? 'would delete' : 'deleted'
-    await write(stderr, `${verb} id:${id} ${printable(name)} (${size})\n`)
+    const kept = pinned ? ', which is kept' : ''
+    await write(stderr, `${verb} id:${id} ${printable(name)}${kept} (${size})\n`)
   }
   // Jobs may delete but not undo, which is for people.
   const undo = '`trove rm --undo` with a token of scope write'

@@ -1,7 +1,7 @@
 /** `trove upload`: uploads files, directories and globs as one artifact, sending only what the
  *  server lacks. */
 import type { SecretInFile, UploadProgress, UploadResult } from '../../client/client.ts'
-import type { UploadTarget } from '../../client/upload/upload.ts'
+import { noFiles, type UploadTarget } from '../../client/upload/upload.ts'
 import { parseArtifactName } from '../../core/artifact.ts'
 import { findSourceSecrets } from '../../client/upload/source-secrets.ts'
 import { type WalkOptions, walkSources } from '../../client/upload/walk.ts'
@@ -92,7 +92,7 @@ export const uploadCommand: Command<UploadFlags> = {
       if (!hasCode(error, 'no_files') || whenEmpty === 'error') throw error
       const hint = given['include-hidden'] ? '' : ' (use --include-hidden to include hidden files)'
       if (whenEmpty === 'warn')
-        await write(stderr, `trove: warning: no files match ${patterns.join(' ')}${hint}\n`)
+        await write(stderr, `trove: warning: ${printable(error.message)}${hint}\n`)
       if (given.json) await writeJson(stdout, null)
       return exitStatus.ok
     }
@@ -151,10 +151,7 @@ async function listSource(
   source: Omit<WalkOptions, 'signal'> & { patterns: readonly string[] },
 ): Promise<ExitStatus> {
   const tree = await walkSources(source.patterns, { ...source, signal })
-  if (tree.count === 0)
-    throw storeError('no_files', 'no files found to upload', {
-      patterns: [...source.patterns],
-    })
+  if (tree.count === 0) throw noFiles(source.patterns)
   const secrets = findSourceSecrets(tree)
   if (secrets.length > 0 && given['fail-on-secrets'])
     throw secretsFound(secrets, unknownDismissals('a dry run does not ask the server'))
@@ -253,13 +250,17 @@ function jsonOf(
 
 function summaryOf(result: UploadResult, elapsedMs: number): string {
   const { artifact, files, logicalBytes, sentBytes, reusedBytes } = result
-  const share = logicalBytes === 0 ? 0 : (sentBytes / logicalBytes) * 100
+  // Of a tiny tree the list of its files is longer than the files.
+  const share =
+    logicalBytes === 0 || sentBytes > logicalBytes
+      ? ''
+      : ` (${((sentBytes / logicalBytes) * 100).toFixed(1)} %)`
   const compressed = Math.max(0, logicalBytes - reusedBytes - sentBytes)
   const ending =
     whyKept(artifact) ?? `expires ${artifact.expiresAt.slice(0, 10)} (${lifeOf(artifact)})`
   return [
     `${printable(artifact.name)}  ${counted(files, 'file')}  ${formatSizeBytes(logicalBytes)}  ` +
-      `sent ${formatSizeBytes(sentBytes)} (${share.toFixed(1)} %)  ` +
+      `sent ${formatSizeBytes(sentBytes)}${share}  ` +
       `saved: ${formatSizeBytes(reusedBytes)} unchanged, ${formatSizeBytes(compressed)} compression  ` +
       `${(elapsedMs / 1000).toFixed(1)} s`,
     `  tree ${artifact.treeDigest}  ${ending}`,

@@ -32,7 +32,7 @@ export const verifyCommand: Command<typeof flags> = {
   name: 'verify',
   operands: 'REF [DIR|FILE]',
   summary:
-    'Compare a directory with an artifact, or a file with its zip. Reads every byte and changes nothing.',
+    'Compare a directory (by default the working directory) with an artifact, or a file with its zip. Reads every byte and changes nothing.',
   flags,
   examples: [
     'trove verify 42/build dist',

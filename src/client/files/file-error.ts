@@ -53,7 +53,10 @@ export function whileWriting<T>(path: string, work: () => T): T {
 /** Turns a system error into a FileError; returns any other error unchanged. */
 export function asWriteError(path: string, error: unknown): unknown {
   if (!(error instanceof Error && 'syscall' in error)) return error
-  return new FileError(path, `cannot be written: ${error.message}`, { cause: error })
+  // The message would name a temporary file.
+  const isHomeless = (error as NodeJS.ErrnoException).code === 'ENOENT'
+  const reason = isHomeless ? 'its directory does not exist' : error.message
+  return new FileError(path, `cannot be written: ${reason}`, { cause: error })
 }
 
 /** The error for a file of an upload that cannot be read. */

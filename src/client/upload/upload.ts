@@ -138,7 +138,7 @@ export async function uploadArtifact(
   const { fileCount: files, logicalBytes, entryCount } = tree.summary
   if (entryCount === 0) {
     const patterns = source.kind === 'patterns' ? [...source.patterns] : []
-    throw storeError('no_files', 'no files found to upload', { patterns })
+    throw noFiles(patterns)
   }
   const open = await withoutDismissed(server, tree, { project: target.project, secrets, signal })
   if (open.found.length > 0) onSecrets?.(open.found, open.failure)
@@ -162,6 +162,12 @@ export async function uploadArtifact(
   )
   const reusedBytes = Math.max(0, logicalBytes - upload.contentBytes)
   return { artifact, created, files, logicalBytes, sentBytes: progress.sentBytes, reusedBytes }
+}
+
+export function noFiles(patterns: readonly string[]): Error {
+  const message =
+    patterns.length === 0 ? 'no files to upload' : `no files match ${patterns.join(' ')}`
+  return storeError('no_files', message, { patterns: [...patterns] })
 }
 
 /** Whether a retry of the same upload can succeed after this error. */
