@@ -2,6 +2,7 @@
  *  no-op outside a job, where these files do not exist. */
 import { randomUUID } from 'node:crypto'
 import { appendFile } from 'node:fs/promises'
+import { asWriteError } from '../client/files/file-error.ts'
 import type { ClientConfig } from '../client-config.ts'
 
 type JobFiles = Pick<ClientConfig, 'outputFile' | 'summaryFile'>
@@ -18,7 +19,7 @@ export async function writeOutputs(
     const delimiter = `trove_${randomUUID()}`
     return `${name}<<${delimiter}\n${value}\n${delimiter}\n`
   })
-  await appendFile(outputFile, lines.join(''))
+  await append(outputFile, lines.join(''))
 }
 
 /** Appends a two-column Markdown table under a heading. */
@@ -29,7 +30,16 @@ export async function writeSummary(
 ): Promise<void> {
   if (summaryFile === null) return
   const cells = rows.map(([name, value]) => `| ${escapeCell(name)} | ${escapeCell(value)} |\n`)
-  await appendFile(summaryFile, `### ${heading}\n\n| | |\n|---|---|\n${cells.join('')}\n`)
+  await append(summaryFile, `### ${heading}\n\n| | |\n|---|---|\n${cells.join('')}\n`)
+}
+
+/** Errors: FileError. */
+async function append(path: string, text: string): Promise<void> {
+  try {
+    await appendFile(path, text)
+  } catch (error) {
+    throw asWriteError(path, error)
+  }
 }
 
 function escapeCell(text: string): string {

@@ -3,7 +3,7 @@
  *  lock. A server writes its address next to it (`server.url`), so that a command that finds the
  *  directory in use talks to that server and no other. */
 import SqliteDatabase from 'better-sqlite3'
-import { existsSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeDirectories } from '../make-directories.ts'
 import { reportingUnusable } from './sqlite/connection/unusable-database.ts'
@@ -30,9 +30,9 @@ export class DataLockedError extends Error {
 const lockFile = 'server.lock'
 
 /** Whether any process has ever locked `dataDir`. Such a process may be about to create its
- *  store. */
+ *  store. Errors: those of `stat`, if the directory may not be examined. */
 export function wasEverLocked(dataDir: string): boolean {
-  return existsSync(join(dataDir, lockFile))
+  return statSync(join(dataDir, lockFile), { throwIfNoEntry: false }) !== undefined
 }
 
 /** Takes the lock of `dataDir`, creating the directory if missing.

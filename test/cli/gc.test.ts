@@ -7,6 +7,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
+import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { backupReportSchema, scrubReportSchema } from '../../src/api/admin-messages.ts'
 import type { Command } from '../../src/cli/command.ts'
@@ -63,6 +64,12 @@ test.each([['gc'], ['scrub'], ['recover', '--from-packs'], ['backup', 'copy']])(
     expect(await readdir(root)).toEqual([])
   },
 )
+
+test('a data directory that cannot be examined does not count as empty', async () => {
+  const file = fileURLToPath(import.meta.url)
+  const refused = await runTroveInside(['gc', '--data', file], {})
+  expect(refused).toMatchObject({ status: 1, stderr: expect.stringContaining('ENOTDIR') as string })
+})
 
 test('requires an admin token', async () => {
   const token = await server.token()

@@ -375,6 +375,12 @@ describe('inside a GitHub-style job', () => {
     expect(taken.exitCode).toBe(7)
   })
 
+  test('names the file of the job that it cannot write', async () => {
+    const failed = await trove(['upload', 'build', 'dist'], { GITHUB_OUTPUT: '/dev/full' })
+    expect(failed.status).toBe(1)
+    expect(failed.stderr).toMatch(/^trove: \/dev\/full cannot be written: ENOSPC/m)
+  })
+
   test('reports an unreachable server while retrying', async () => {
     const access = {
       TROVE_URL: 'http://127.0.0.1:1',
@@ -396,6 +402,7 @@ describe('inside a GitHub-style job', () => {
     child.kill('SIGINT')
     await once(child, 'close')
     expect(child.exitCode).toBe(130)
+    expect(told).toMatch(/\ntrove: interrupted; the same command continues with .*\n$/)
   })
 
   test('the facts of its run are read from the variables of the job', async () => {

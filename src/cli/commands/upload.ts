@@ -11,7 +11,7 @@ import { knownFacts } from '../../core/run.ts'
 import { counted, formatSizeBytes } from '../../core/units.ts'
 import { choice, integer, jobsFlag, jobsOf, serverFlags, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
-import { exitStatus, type ExitStatus } from '../exit-status.ts'
+import { exitStatus, type ExitStatus, isAbort } from '../exit-status.ts'
 import { writeOutputs, writeSummary } from '../job-report.ts'
 import { endingCell } from '../ending.ts'
 import {
@@ -128,10 +128,14 @@ export const uploadCommand: Command<UploadFlags> = {
       return exitStatus.ok
     } catch (error) {
       progress.finish()
+      if (isAbort(error)) await write(stderr, interruptedText)
       return await whenNone(error)
     }
   },
 }
+
+const interruptedText =
+  'trove: interrupted; the same command continues with what has not been sent\n'
 
 function secretsFound(found: readonly SecretInFile[], note: string | null): Error {
   const text = describeSecrets(found).trimEnd()
