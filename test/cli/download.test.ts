@@ -10,8 +10,9 @@ import { startFlakyProxy } from '../client/flaky-proxy.ts'
 import { describeTree, makeDirectory, makeTree, pseudoRandom } from '../client/tree.ts'
 import { tarOf } from '../http/archives-of.ts'
 import { openSharedServer } from '../http/open-server.ts'
+import { runInTerminal } from './in-terminal.ts'
 import { runTroveInside } from './run-inside.ts'
-import type { Outcome } from './run-trove.ts'
+import { mainProgram, type Outcome } from './run-trove.ts'
 
 const noise = pseudoRandom(700_000, 'noise')
 
@@ -277,6 +278,14 @@ describe('trove download as an archive', () => {
     const listed = execFileSync('tar', ['tz'], { input: stdout }).toString().trim().split('\n')
     expect(listed).toEqual(['VERSION', 'bin/sub/x', 'bin/tool', 'link'])
     expect((await readdir(root)).filter((name) => name.endsWith('.partial'))).toEqual([])
+  })
+
+  test('is not written to a terminal', async () => {
+    const command = [process.execPath, mainProgram, 'download', '42/build', '--format', 'zip']
+    const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }
+    const { status, screen } = await runInTerminal([...command, '-o', '-'], [], access)
+    expect({ status, screen }).toMatchObject({ status: 2 })
+    expect(screen).toContain('stdout is a terminal: send the archive to a file or a program')
   })
 
   test('that cannot be written is named in the error', async () => {

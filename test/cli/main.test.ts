@@ -34,13 +34,15 @@ test.each(Object.entries(commands))('help of %s has the common form', async (nam
 })
 
 test('help marks repeatable flags, and says what else status 1 means', async () => {
-  const [verify, list] = await Promise.all([
+  const [verify, list, run] = await Promise.all([
     runTroveInside(['help', 'verify']),
     runTroveInside(['help', 'list']),
+    runTroveInside(['help', 'run']),
   ])
   expect(verify.text).toMatch(/--path GLOB .* \(repeatable\)$/m)
   expect(verify.text).toMatch(/^ {2}1 +they differ, or other failure$/m)
   expect(list.text).toMatch(/^ {2}1 +other failure$/m)
+  expect(run.text).toMatch(/^ {2}1 +a job failed, or other failure$/m)
 })
 
 test("the version is the package's", async () => {

@@ -81,6 +81,8 @@ export const downloadCommand: Command<DownloadFlags> = {
       const [text, target] = takeOperands(operands, ['REF'], ['DEST'])
       if (target !== undefined)
         throw new UsageError('an archive has no DEST: name the file with --output')
+      if (given.output === '-' && invocation.stdout.isTTY)
+        throw new UsageError('stdout is a terminal: send the archive to a file or a program')
       return await saveArchive(context, invocation, { reference: parseReference(text), format })
     }
     if (given.pattern !== undefined) return await downloadMatching(context, invocation)

@@ -94,6 +94,7 @@ export const runCommand: Command<typeof flags> = {
     'trove run ci.yml --action actions/upload-artifact@v7=../upload-artifact',
   ],
   exitStatuses: [5, 6, 10],
+  oneMeans: 'a job failed',
   async run(invocation) {
     const [workflowFile] = takeOperands(invocation.operands, ['WORKFLOW.yml'])
     try {
@@ -260,13 +261,13 @@ function statusOf({ conclusion }: RunResult, { aborted }: AbortSignal): ExitStat
   return exitStatus.ok
 }
 
-function readPair(flag: string, text: string): [name: string, value: string] {
+function readPair(flag: string, text: string, form = 'NAME=VALUE'): [name: string, value: string] {
   const at = text.indexOf('=')
-  if (at < 1) throw new UsageError(`${flag} takes NAME=VALUE, got ${JSON.stringify(text)}`)
+  if (at < 1) throw new UsageError(`${flag} takes ${form}, got ${JSON.stringify(text)}`)
   return [text.slice(0, at), text.slice(at + 1)]
 }
 
 function readAction(text: string): [action: string, directory: string] {
-  const [action, directory] = readPair('--action', text)
+  const [action, directory] = readPair('--action', text, flags.action.value)
   return [action, resolve(directory)]
 }
