@@ -259,6 +259,22 @@ test('a missing file is reported by name', async () => {
   expect(noSecrets.stderr).toBe(`trove: ${root} is a directory; name a file in it\n`)
 })
 
+test("a run in the job of a pull request has that job's facts and stays untrusted, whatever event it simulates", async () => {
+  const job = {
+    GITHUB_EVENT_NAME: 'pull_request',
+    GITHUB_REF: 'refs/pull/34/merge',
+    GITHUB_RUN_NUMBER: '12',
+    GITHUB_ACTOR: 'octocat',
+  }
+  await trove(twoJobs, ['--project', 'octo/demo', '--event', 'push'], job)
+  const database = new SqliteDatabase(join(root, 'data/trove.db'), { readonly: true })
+  const facts = database.prepare('SELECT event, ordinal, pull_request, actor FROM runs').get()
+  const latest = database.prepare('SELECT latest_of FROM artifacts').pluck().all()
+  database.close()
+  const told = { event: 'pull_request', ordinal: 12, pull_request: 34, actor: 'octocat' }
+  expect([facts, latest]).toEqual([told, [null]])
+})
+
 test('a run started by a git hook works on copies and leaves the repository and its index alone', async () => {
   const project = join(root, 'project')
   const git = async (...args: string[]): Promise<string> =>

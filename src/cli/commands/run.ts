@@ -5,6 +5,7 @@ import { join, relative, resolve } from 'node:path'
 import { runPagePath } from '../../api/paths.ts'
 import type { ClientConfig } from '../../client-config.ts'
 import { inheritedEnvironment } from '../../config.ts'
+import { factsOf, isOfPullRequest, knownFacts, type RunFacts } from '../../core/run.ts'
 import type { RunSink } from '../../workflow/events.ts'
 import { createNativeArtifacts } from '../../workflow/native-artifacts.ts'
 import { WorkflowError } from '../../workflow/problem.ts'
@@ -131,7 +132,7 @@ async function runOrShow(
     const { repository, runId } = options.facts
     const page = `${server.url}${runPagePath(repository, runId)}`
     await write(stderr, `run ${runId} of ${repository}: ${page}\n`)
-    const claims = claimsOf(options, workflow.name)
+    const claims = claimsOf(options, workflow.name, config.facts)
     const recorder = await openRecord(server, claims, (text) => void stderr.write(text))
     const sinks = [sinkOf(given, config, stdout), recorder.sink]
     // A directory of its own, even when a run with the same id is in progress, and private: scripts
@@ -213,11 +214,21 @@ async function optionsOf(
   }
 }
 
-function claimsOf({ facts }: PlannedRun, workflow: string): RunClaims {
-  const { repository, runId, runAttempt, ref, sha, event, actor } = facts
+/** `known`: what the environment tells. A run in a CI job is that of the job: one of a pull request
+ *  stays untrusted whatever event it simulates. */
+function claimsOf({ facts }: PlannedRun, workflow: string, known: RunFacts): RunClaims {
+  const { repository, runId, runAttempt, ref, sha } = facts
+  const event = isOfPullRequest(known) ? known.event : facts.event
   const branch = ref.replace(/^refs\/(?:heads|tags)\//, '')
-  const details = { branch, sha: sha === noCommit ? undefined : sha, workflow, event, actor }
-  return { project: repository, run: runId, attempt: runAttempt, ...details }
+  const details = factsOf({
+    ...known,
+    branch,
+    sha: sha === noCommit ? null : sha,
+    workflow,
+    event,
+    actor: known.actor ?? facts.actor,
+  })
+  return { project: repository, run: runId, attempt: runAttempt, ...knownFacts(details) }
 }
 
 function withServer(options: PlannedRun, server: RunServer, claims: RunClaims): PlannedRun {
