@@ -1,14 +1,13 @@
 /** A job that calls another workflow: what the called workflow gets from the job, and what the job
  *  gets back. */
 import type { ReusableWorkflowJob } from '@actions/workflow-parser/model/workflow-template'
-import { parseFileReference } from '@actions/workflow-parser/workflows/file-reference'
 import type { Conclusion } from '../core/run-record.ts'
-import type { WorkflowPlace } from './contexts.ts'
 import type { Engine } from './engine.ts'
 import type { Json, Scope } from './expression.ts'
 import { readPassedInputs } from './inputs.ts'
 import type { JobInstance } from './job.ts'
 import { mintRuntimeToken } from './open-job.ts'
+import type { PlannedWorkflow } from './plan.ts'
 import { evaluateText, evaluateTextMap } from './template.ts'
 import type { Workflow } from './workflow-file.ts'
 
@@ -17,7 +16,7 @@ import type { Workflow } from './workflow-file.ts'
  *  minting a token. */
 export async function openCall(
   engine: Engine,
-  workflow: Workflow,
+  { workflow, place }: PlannedWorkflow,
   instance: JobInstance,
 ): Promise<Engine> {
   const { call, position } = instance.planned.job
@@ -36,7 +35,7 @@ export async function openCall(
     workflowDefaults: workflow.defaults,
     inputs,
     secrets: await readSecrets(engine, instance, call),
-    workflowPlace: placeOf(engine, call.ref.value),
+    workflowPlace: place,
     cancel: instance.cancel,
   }
 }
@@ -63,16 +62,6 @@ async function readSecrets(
   )
   for (const value of Object.values(passed)) engine.masker.add(value)
   return { ...passed, ...own }
-}
-
-/** A local workflow is in the repository of its caller. Which commit a directory given for another
- *  repository has is not known. */
-function placeOf({ workflowPlace }: Engine, uses: string): WorkflowPlace {
-  const reference = parseFileReference(uses)
-  const { path } = reference
-  if (!('owner' in reference)) return { ...workflowPlace, path }
-  const repository = `${reference.owner}/${reference.repository}`
-  return { repository, path, ref: reference.version, sha: '' }
 }
 
 /** What expressions of a workflow can access outside its jobs. */

@@ -6,6 +6,7 @@ import { convertReferencedWorkflow } from '@actions/workflow-parser/model/conver
 import type { ReusableWorkflowJob } from '@actions/workflow-parser/model/workflow-template'
 import { parseFileReference } from '@actions/workflow-parser/workflows/file-reference'
 import { bounds } from './bounds.ts'
+import type { WorkflowPlace } from './contexts.ts'
 import { findPassedFaults } from './inputs.ts'
 import { problemAt, type Problem } from './problem.ts'
 import { createContext, positionOf, problemsOf } from './schema.ts'
@@ -15,8 +16,8 @@ import { parseWorkflow, type Workflow } from './workflow-file.ts'
 /** A workflow, and where its file is. */
 export interface WorkflowSource {
   workflow: Workflow
-  /** Root of its repository: the `./` workflows that it calls are looked up there. */
-  directory: string
+  /** The local workflows that it calls are looked up in the same repository. */
+  place: WorkflowPlace
   /** Real paths of the files that call each other, from the workflow of the run to this one. */
   chain: string[]
 }
@@ -33,7 +34,7 @@ export async function findCalled(
   const position = positionOf(caller.workflow.file, call.ref)
   const problem = (reason: string): Problem =>
     problemAt(position, `cannot call '${uses}': ${reason}`)
-  const place = locate(uses, caller.directory, actions)
+  const place = locate(uses, caller.place, actions)
   if ('fault' in place) return { problems: [problem(place.fault)] }
   if ('reason' in place) return { unavailable: problem(place.reason) }
   const file = join(place.directory, place.path)
@@ -54,27 +55,28 @@ export async function findCalled(
   if ('problems' in parsed) return parsed
   const problems = await checkCall(call, caller.workflow, parsed.workflow)
   if (problems.length > 0) return { problems }
-  return { workflow: parsed.workflow, directory: place.directory, chain }
+  return { workflow: parsed.workflow, place, chain }
 }
 
 /** `fault`: the reference is malformed. `reason`: its repository is not on this machine. */
-type Place = { directory: string; path: string } | { fault: string } | { reason: string }
+type Located = WorkflowPlace | { fault: string } | { reason: string }
 
 function locate(
   uses: string,
-  callerDirectory: string,
+  caller: WorkflowPlace,
   actions: ReadonlyMap<string, string>,
-): Place {
+): Located {
   const reference = readReference(uses)
   if (reference === undefined) {
     const forms = './.github/workflows/FILE.yml or OWNER/REPO/.github/workflows/FILE.yml@REF'
     return { fault: `expected ${forms}` }
   }
   const { path } = reference
-  if (!('owner' in reference)) return { directory: callerDirectory, path }
+  if (!('owner' in reference)) return { ...caller, path }
   const repository = `${reference.owner}/${reference.repository}@${reference.version}`
-  const resolved = resolveUses(repository, actions)
-  if (resolved.kind === 'directory') return { directory: resolved.directory, path }
+  const resolved = resolveUses(repository, actions, caller)
+  // Which commit the directory has is not known.
+  if (resolved.kind === 'directory') return { ...resolved.home, path, sha: '' }
   const advice = `pass the directory of its repository with --action ${repository}=DIR`
   return { reason: `trove run does not download workflows; ${advice}` }
 }

@@ -30,12 +30,19 @@ export interface RunFacts {
   retentionDays: number
 }
 
-/** Where the file of a workflow is. */
-export interface WorkflowPlace {
+/** A repository at one of its commits. */
+export interface RepositoryPlace {
   /** `owner/repo`. */
   repository: string
-  path: string
   ref: string
+  /** Where its files are on this machine. Absolute. */
+  directory: string
+}
+
+/** Where the file of a workflow is. */
+export interface WorkflowPlace extends RepositoryPlace {
+  path: string
+  /** Empty when it is not known. */
   sha: string
 }
 

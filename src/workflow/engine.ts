@@ -3,7 +3,7 @@
 import type { LimitFunction } from 'p-limit'
 import type { Conclusion } from '../core/run-record.ts'
 import type { ArtifactStore } from './artifacts.ts'
-import type { JobDirectories, RunFacts, WorkflowPlace } from './contexts.ts'
+import type { JobDirectories, RepositoryPlace, RunFacts, WorkflowPlace } from './contexts.ts'
 import type { Groups } from './concurrency.ts'
 import type { Emit, JobReference } from './events.ts'
 import type { Json } from './expression.ts'
@@ -122,6 +122,8 @@ export interface StepScope {
   env: Record<string, string>
   /** Additions to the `github` context: action_path, action_repository, action_ref. */
   github: { [key: string]: Json }
+  /** Repository of the file that defines these steps. */
+  home: RepositoryPlace
   cancel: AbortSignal
   depth: number
 }

@@ -118,6 +118,7 @@ async function createDirectories(engine: Engine, reference: JobReference): Promi
 
 /** Returns the scope shared by the steps of a job. */
 export function jobScope(job: JobState): StepScope {
-  const { inputs } = job.engine
-  return { steps: {}, status: 'success', inputs, env: {}, github: {}, cancel: job.cancel, depth: 0 }
+  const { inputs, workflowPlace: home } = job.engine
+  const { cancel } = job
+  return { steps: {}, status: 'success', inputs, env: {}, github: {}, home, cancel, depth: 0 }
 }

@@ -6,6 +6,7 @@ import type { ReusableWorkflowJob } from '@actions/workflow-parser/model/workflo
 import { findAction, type ParsedAction } from './action-file.ts'
 import { bounds } from './bounds.ts'
 import { findCalled, type WorkflowSource } from './called-file.ts'
+import type { RepositoryPlace, WorkflowPlace } from './contexts.ts'
 import { EvaluationError, formatProblem, problemAt, type Problem } from './problem.ts'
 import { readStrategy } from './strategy.ts'
 import { positionOf } from './schema.ts'
@@ -16,8 +17,8 @@ import type { Job, Step, Workflow } from './workflow-file.ts'
 export interface PlanOptions {
   /** Ids of the jobs to run, together with what they need; empty means all. */
   jobs: string[]
-  /** Where `./` actions and workflows are looked up before the run. */
-  repositoryDirectory: string
+  /** Place of the workflow. `./` actions are looked up in its repository before the run. */
+  place: WorkflowPlace
   actions: ReadonlyMap<string, string>
   /** Skips jobs and steps that cannot run here instead of rejecting the workflow. */
   skipUnknown: boolean
@@ -39,6 +40,7 @@ export interface PlannedJob {
 
 export interface PlannedWorkflow {
   workflow: Workflow
+  place: WorkflowPlace
   /** Each after the jobs it needs. */
   jobs: PlannedJob[]
 }
@@ -63,7 +65,7 @@ export async function planWorkflow(workflow: Workflow, options: PlanOptions): Pr
   const planning: Planning = { options, problems: new Map(), called: new Set(), jobs: 0 }
   const source = {
     workflow,
-    directory: options.repositoryDirectory,
+    place: options.place,
     chain: [await realpath(workflow.file)],
   }
   const jobs = await planJobs(selected.jobs, source, planning)
@@ -147,7 +149,11 @@ async function planJob(job: Job, source: WorkflowSource, planning: Planning): Pr
   reportUnlessSkipped(unsupported)
   const steps: PlannedStep[] = []
   for (const step of job.steps) {
-    const found = await stepProblems(step, options, 0)
+    const found = await stepProblems(step, options, {
+      workflow: source.place,
+      home: source.place,
+      depth: 0,
+    })
     reportUnlessSkipped(found, `job '${job.id}', step '${describeStep(step)}'`)
     steps.push({ step, skipReason: reasonOf(found) })
   }
@@ -171,7 +177,8 @@ async function planCall(
         : undefined
   if (excess !== undefined)
     return { problems: [problemAt(positionOf(caller.workflow.file, call.ref), excess)] }
-  return { workflow: found.workflow, jobs: await planJobs(found.workflow.jobs, found, planning) }
+  const { workflow, place } = found
+  return { workflow, place, jobs: await planJobs(workflow.jobs, found, planning) }
 }
 
 /** A matrix that contains expressions is checked only when its job starts. */
@@ -190,11 +197,20 @@ function reasonOf(problems: Problem[]): string | undefined {
   return problems.length === 0 ? undefined : problems.map(formatProblem).join('; ')
 }
 
+/** Where a step is defined. */
+interface Within {
+  workflow: RepositoryPlace
+  /** Repository of the file: the workflow's or that of a composite action. */
+  home: RepositoryPlace
+  /** Of composite actions in each other. */
+  depth: number
+}
+
 /** Returns what prevents a step from running here: an unavailable action, or one used by its
  *  composite action. */
-async function stepProblems(step: Step, options: PlanOptions, depth: number): Promise<Problem[]> {
+async function stepProblems(step: Step, options: PlanOptions, within: Within): Promise<Problem[]> {
   if (step.kind === 'run') return []
-  const resolved = resolveUses(step.uses, options.actions)
+  const resolved = resolveUses(step.uses, options.actions, within.home)
   const unavailable = (reason: string): Problem[] => [
     problemAt(step.position, `cannot run '${step.uses}': ${reason}`),
   ]
@@ -210,12 +226,14 @@ async function stepProblems(step: Step, options: PlanOptions, depth: number): Pr
     case 'directory': {
       const parsed = await findAction(resolved.directory)
       if (parsed === undefined) return unavailable(`no action.yml in ${resolved.directory}`)
-      return await actionProblems(parsed, step, options, depth)
+      return await actionProblems(parsed, step, options, { ...within, home: resolved.home })
     }
     case 'workspace': {
       // An earlier step may still create it, so a missing file is reported when the step runs.
-      const parsed = await findAction(join(options.repositoryDirectory, resolved.path))
-      return parsed === undefined ? [] : await actionProblems(parsed, step, options, depth)
+      const parsed = await findAction(join(options.place.directory, resolved.path))
+      return parsed === undefined
+        ? []
+        : await actionProblems(parsed, step, options, { ...within, home: within.workflow })
     }
   }
 }
@@ -224,7 +242,7 @@ async function actionProblems(
   parsed: ParsedAction,
   step: Step,
   options: PlanOptions,
-  depth: number,
+  within: Within,
 ): Promise<Problem[]> {
   if ('problems' in parsed) return parsed.problems
   const { file, runs } = parsed.action
@@ -233,12 +251,13 @@ async function actionProblems(
     return [problemAt(step.position, message)]
   }
   if (runs.kind === 'javascript') return []
-  if (depth >= bounds.compositeDepthMax) {
+  if (within.depth >= bounds.compositeDepthMax) {
     const message = `composite actions are nested more than ${bounds.compositeDepthMax} levels deep`
     return [problemAt(step.position, message)]
   }
   const problems: Problem[] = []
-  for (const inner of runs.steps) problems.push(...(await stepProblems(inner, options, depth + 1)))
+  const inside = { ...within, depth: within.depth + 1 }
+  for (const inner of runs.steps) problems.push(...(await stepProblems(inner, options, inside)))
   return problems
 }
 

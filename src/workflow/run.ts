@@ -20,7 +20,7 @@ import { readInputs, type RunInputs } from './inputs.ts'
 import type { JobResult } from './job.ts'
 import { concludeJobs } from './job-outcome.ts'
 import { createMasker } from './mask.ts'
-import { planWorkflow, type PlannedJob } from './plan.ts'
+import { planWorkflow, type PlannedWorkflow } from './plan.ts'
 import { killMarkedNow, type Grace, type Room } from './process.ts'
 import {
   EvaluationError,
@@ -89,13 +89,11 @@ export interface RunResult {
 /** Runs a workflow to completion; a failing workflow is a result, not a rejection.
  *  Errors: WorkflowError, before anything has run, when the file cannot be run; errors of sinks. */
 export async function runWorkflow(options: RunOptions): Promise<RunResult> {
-  const { workflow, jobs, event, inputs } = await prepareWorkflow(options)
+  const prepared = await prepareWorkflow(options)
+  const { workflow, jobs } = prepared
   const now = options.now ?? Date.now
   const broken = new AbortController()
-  const engine = await holdGroup(
-    createEngine(options, { workflow, event, inputs }, now, broken),
-    workflow,
-  )
+  const engine = await holdGroup(createEngine(options, prepared, now, broken), workflow)
   const startedAt = now()
   const onExit = (): void => cleanUpNow(engine)
   process.on('exit', onExit)
@@ -133,9 +131,7 @@ function cleanUpNow(engine: Engine): void {
   }
 }
 
-interface PreparedWorkflow {
-  workflow: Workflow
-  jobs: PlannedJob[]
+interface PreparedWorkflow extends PlannedWorkflow {
   event: string
   inputs: RunInputs
 }
@@ -151,9 +147,11 @@ export async function prepareWorkflow(
   const parsed = parseWorkflow(workflowFile, text)
   if ('problems' in parsed) throw new WorkflowError(parsed.problems)
   const { workflow } = parsed
+  const { repository, workflowPath: path, ref, sha } = options.facts
+  const place = { repository, path, ref, sha, directory: options.repositoryDirectory }
   const plan = await planWorkflow(workflow, {
     jobs: options.jobs ?? [],
-    repositoryDirectory: options.repositoryDirectory,
+    place,
     actions: options.actions ?? new Map(),
     skipUnknown: options.skipUnknown ?? false,
   })
@@ -165,7 +163,7 @@ export async function prepareWorkflow(
     ...('problems' in plan ? plan.problems : []),
   ]
   if (problems.length > 0 || 'problems' in plan) throw new WorkflowError(problems)
-  return { workflow, jobs: plan.jobs, event, inputs }
+  return { workflow, place, jobs: plan.jobs, event, inputs }
 }
 
 async function inputsOf(
@@ -234,7 +232,7 @@ async function holdGroup(engine: Engine, { concurrency }: Workflow): Promise<Eng
 /** `broken` is aborted with the error of a sink; the run then ends at once. */
 function createEngine(
   options: RunOptions,
-  { workflow, event, inputs }: Omit<PreparedWorkflow, 'jobs'>,
+  { workflow, place, event, inputs }: PreparedWorkflow,
   now: () => number,
   broken: AbortController,
 ): Engine {
@@ -248,12 +246,7 @@ function createEngine(
     caller: undefined,
     facts,
     githubOfRun: githubContext(facts, workflow.name),
-    workflowPlace: {
-      repository: facts.repository,
-      path: facts.workflowPath,
-      ref: facts.ref,
-      sha: facts.sha,
-    },
+    workflowPlace: place,
     workflowEnv: workflow.env,
     workflowDefaults: workflow.defaults,
     environment: options.environment,

@@ -184,14 +184,15 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
 /** Runs the workflow that an instance calls. An error that prevents it fails only this instance. */
 async function runCall(
   engine: Engine,
-  { workflow, jobs }: PlannedWorkflow,
+  called: PlannedWorkflow,
   instance: JobInstance,
 ): Promise<EndedInstance> {
+  const { workflow, jobs } = called
   const { reference, matrix, cancel } = instance
   const startedAt = engine.now()
   let instances: JobResult[] = []
   try {
-    const inner = await openCall(engine, workflow, instance)
+    const inner = await openCall(engine, called, instance)
     const group = await readGroup(workflow.concurrency, workflowScope(inner))
     return await inGroup(inner, instance, group, async (held) => {
       const outcomes = await runJobs(held, jobs)

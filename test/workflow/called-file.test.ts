@@ -1,6 +1,6 @@
 /** The files of called workflows: where they are looked up, and what is rejected before the run. */
 import { mkdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { formatIgnored, formatPlan } from '../../src/cli/workflow-plan.ts'
 import { WorkflowError } from '../../src/workflow/problem.ts'
@@ -185,29 +185,42 @@ test('a run calls at most 50 different workflows, and has at most 10,000 jobs', 
   )
 })
 
-test('a workflow of another repository is found through actions, and its own calls there', async () => {
+test('a workflow of another repository is found through actions, and its own calls and $/ actions there', async () => {
   const place = await createPlayground()
   const other = join(place.root, 'other')
-  await mkdir(join(other, '.github/workflows'), { recursive: true })
-  await writeFile(
-    join(other, '.github/workflows/entry.yml'),
-    'on: workflow_call\njobs:\n  in: {uses: ./.github/workflows/inner.yml}\n',
-  )
-  await writeFile(
-    join(other, '.github/workflows/inner.yml'),
-    'on: workflow_call\njobs:\n  a: {runs-on: x, steps: [{uses: actions/checkout@v4}, {uses: ./tool}, {run: "echo ${{ job.workflow_ref }}"}]}\n',
-  )
-  // Steps look their local actions up in the workspace, which is the caller's.
-  await place.write(
-    'tool/action.yml',
-    'name: t\ndescription: d\nruns: {using: composite, steps: [{run: echo tool, shell: sh}]}\n',
-  )
+  const composite = (step: string): string =>
+    `name: t\ndescription: d\nruns: {using: composite, steps: [${step}]}\n`
+  const files = {
+    '.github/workflows/entry.yml':
+      'on: workflow_call\njobs:\n  in: {uses: $/.github/workflows/inner.yml}\n',
+    '.github/workflows/inner.yml':
+      "on: workflow_call\njobs:\n  a: {runs-on: x, steps: [{uses: $/first}, {uses: actions/checkout@v4}, {uses: ./tool}, {run: 'echo ${{ job.workflow_ref }}'}]}\n",
+    'first/action.yml': composite('{uses: $/second}'),
+    'own/action.yml': composite('{run: echo own of the other, shell: sh}'),
+    'second/action.yml': composite('{run: "echo second of $GITHUB_ACTION_REPOSITORY", shell: sh}'),
+  }
+  for (const [path, text] of Object.entries(files)) {
+    await mkdir(dirname(join(other, path)), { recursive: true })
+    await writeFile(join(other, path), text)
+  }
+  // Local actions are looked up in the workspace, which is the caller's; what they use with `$/` is
+  // in the repository of the workflow.
+  await place.write('tool/action.yml', composite('{uses: $/own}'))
+  await place.write('own/action.yml', composite('{run: echo own of the caller, shell: sh}'))
+  await place.write('plain/action.yml', composite('{uses: $/own}'))
   const run = await place.run(
-    'on: push\njobs:\n  call: {uses: me/other/.github/workflows/entry.yml@v1}\n',
+    `on: push
+jobs:
+  call: {uses: me/other/.github/workflows/entry.yml@v1}
+  mine: {runs-on: x, steps: [{uses: $/plain}]}
+`,
     { actions: new Map([['me/other@v1', other]]) },
   )
-  expect(run.conclusions).toEqual({ 'call / in / a': 'success' })
+  expect(run.conclusions).toEqual({ 'call / in / a': 'success', mine: 'success' })
+  expect(run.log('call / in / a')).toContain('second of me/other')
+  expect(run.log('call / in / a')).toContain('own of the other')
   expect(run.log('call / in / a')).toContain('me/other/.github/workflows/inner.yml@v1')
+  expect(run.log('mine')).toContain('own of the caller')
 })
 
 test('the plan shows called jobs below the job that calls them, and names the files of their ignored keys', async () => {

@@ -58,7 +58,7 @@ test('unsupported features are reported with file, line, job and step before any
     "ci.yml:21:9: job 'picture': trove run does not support parallel steps",
     "ci.yml:28:15: job 'build', step 'Set up': cannot run 'actions/setup-node@v4': trove run does not download actions; pass its directory with --action actions/setup-node@v4=DIR, or skip it with --skip-unknown",
     "ci.yml:29:15: job 'build', step 'docker://alpine:3': cannot run 'docker://alpine:3': trove run does not support container actions",
-    "ci.yml:30:15: job 'build', step '../outside': cannot run '../outside': expected ./DIRECTORY or OWNER/REPO@REF",
+    "ci.yml:30:15: job 'build', step '../outside': cannot run '../outside': expected ./DIRECTORY, $/DIRECTORY or OWNER/REPO@REF",
     "tool/action.yml:6:13: job 'build', step './tool': box/action.yml uses 'docker', which trove run does not support",
   ])
   expect(failure.problems).toHaveLength(9)
@@ -133,11 +133,23 @@ test.each([
   ['actions/checkout@v99.1', { kind: 'built-in', name: 'actions/checkout' }],
   ['./.github/actions/x', { kind: 'workspace', path: '.github/actions/x' }],
   ['./a/../../b', { kind: 'unsupported' }],
-  ['me/tool@v1', { kind: 'directory', directory: '/tools/one', ref: 'v1' }],
-  ['me/tool/sub@v1', { kind: 'directory', directory: '/tools/one/sub' }],
+  ['$/actions/x', { kind: 'directory', directory: '/here/actions/x', home: { ref: 'main' } }],
+  ['$/./actions/x', { kind: 'directory', directory: '/here/actions/x' }],
+  ['$/', { kind: 'unsupported' }],
+  ['$/../x', { kind: 'unsupported' }],
+  ['$/actions/x@v1', { kind: 'unsupported' }],
+  ['me/tool@v1', { kind: 'directory', directory: '/tools/one', home: { ref: 'v1' } }],
+  [
+    'me/tool/sub@v1',
+    { kind: 'directory', directory: '/tools/one/sub', home: { directory: '/tools/one' } },
+  ],
   [
     'me/any@whatever',
-    { kind: 'directory', directory: '/tools/any', repository: 'me/any', ref: 'whatever' },
+    {
+      kind: 'directory',
+      directory: '/tools/any',
+      home: { repository: 'me/any', ref: 'whatever' },
+    },
   ],
   ['actions/download-artifact@v8', { kind: 'directory', directory: '/stock' }],
   ['me/tool@v2', { kind: 'unsupported' }],
@@ -148,5 +160,6 @@ test.each([
     ['me/any', '/tools/any'],
     ['actions/download-artifact', '/stock'],
   ])
-  expect(resolveUses(uses, map)).toMatchObject(expected)
+  const home = { repository: 'octo/demo', ref: 'main', directory: '/here' }
+  expect(resolveUses(uses, map, home)).toMatchObject(expected)
 })

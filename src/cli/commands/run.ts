@@ -119,9 +119,10 @@ async function runOrShow(
     { logins: given.url !== undefined },
   )
   const asked = await optionsOf(given, config, workflowFile)
-  const { workflow, jobs, event } = await prepareWorkflow(asked)
+  const prepared = await prepareWorkflow(asked)
+  const { workflow, jobs, event } = prepared
   const options = { ...asked, facts: { ...asked.facts, event } }
-  await write(stderr, formatIgnored({ workflow, jobs }))
+  await write(stderr, formatIgnored(prepared))
   if (given['dry-run']) {
     await write(stdout, formatPlan(jobs))
     return exitStatus.ok

@@ -1,6 +1,7 @@
 /** Runs `uses:` steps: resolves the action and executes it. */
 import { join } from 'node:path'
 import { findAction, type ActionFile } from '../action-file.ts'
+import type { RepositoryPlace } from '../contexts.ts'
 import type { JobState } from '../engine.ts'
 import { formatProblem } from '../problem.ts'
 import { StepFailure, type StepBody } from '../step-body.ts'
@@ -24,13 +25,13 @@ const builtIns: Record<BuiltInName, (body: StepBody, step: UsesStep) => Promise<
 
 /** Errors: StepFailure, EvaluationError, and any error of the action's own work. */
 export async function runAction(body: StepBody, step: UsesStep): Promise<void> {
-  const resolved = resolveUses(step.uses, body.job.engine.actions)
+  const resolved = resolveUses(step.uses, body.job.engine.actions, body.scope.home)
   switch (resolved.kind) {
     case 'built-in':
       await builtIns[resolved.name](body, step)
       return
     case 'directory':
-      await runDirectory(body, step, resolved.directory, githubOf(resolved))
+      await runDirectory(body, step, resolved.directory, resolved.home)
       return
     case 'workspace':
       await runDirectory(body, step, join(body.job.directories.workspace, resolved.path), undefined)
@@ -48,7 +49,7 @@ export async function findPre(
   job: JobState,
   step: UsesStep,
 ): Promise<{ condition: Condition; work: (body: StepBody) => Promise<void> } | undefined> {
-  const resolved = resolveUses(step.uses, job.engine.actions)
+  const resolved = resolveUses(step.uses, job.engine.actions, job.engine.workflowPlace)
   if (resolved.kind !== 'directory') return undefined
   const action = await readAction(step, resolved.directory)
   const { runs } = action
@@ -57,21 +58,28 @@ export async function findPre(
     condition: runs.pre.condition,
     work: async (body) => {
       const inputs = await readActionInputs(body, step, action)
-      await runPre(body, { step, action, runs, inputs, github: githubOf(resolved), hasPre: true })
+      await runPre(body, {
+        step,
+        action,
+        runs,
+        inputs,
+        github: githubOf(resolved.home),
+        hasPre: true,
+      })
     },
   }
 }
 
-function githubOf(resolved: { repository: string; ref: string }): JavaScriptUse['github'] {
-  return { action_repository: resolved.repository, action_ref: resolved.ref }
+function githubOf(home: RepositoryPlace | undefined): JavaScriptUse['github'] {
+  return home === undefined ? {} : { action_repository: home.repository, action_ref: home.ref }
 }
 
-/** `github` is undefined for an action of the repository itself. */
+/** `home` is undefined for an action in the workspace. */
 async function runDirectory(
   body: StepBody,
   step: UsesStep,
   directory: string,
-  github: JavaScriptUse['github'] | undefined,
+  home: RepositoryPlace | undefined,
 ): Promise<void> {
   const action = await readAction(step, directory)
   const { runs } = action
@@ -83,12 +91,17 @@ async function runDirectory(
         action,
         runs,
         inputs,
-        github: github ?? {},
-        hasPre: github !== undefined,
+        github: githubOf(home),
+        hasPre: home !== undefined,
       })
       return
     case 'composite':
-      await runComposite(body, action, runs.steps, { inputs, github: github ?? {} })
+      await runComposite(body, action, runs.steps, {
+        inputs,
+        github: githubOf(home),
+        // As in GitHub's runner, whatever repository the workspace holds.
+        home: home ?? body.job.engine.workflowPlace,
+      })
       return
     case 'unsupported':
       throw new StepFailure(`${action.file} uses '${runs.using}', which trove run does not support`)

@@ -1,6 +1,7 @@
 /** Composite actions: steps in their own scope. */
 import type { ActionFile } from '../action-file.ts'
 import { bounds } from '../bounds.ts'
+import type { RepositoryPlace } from '../contexts.ts'
 import type { StepScope } from '../engine.ts'
 import type { Json } from '../expression.ts'
 import { StepFailure, stepExpressions, type StepBody } from '../step-body.ts'
@@ -13,7 +14,11 @@ export async function runComposite(
   body: StepBody,
   action: ActionFile,
   steps: Step[],
-  use: { inputs: Record<string, string>; github: { [key: string]: Json } },
+  use: {
+    inputs: Record<string, string>
+    github: { [key: string]: Json }
+    home: RepositoryPlace
+  },
 ): Promise<void> {
   const { job } = body
   const depth = body.scope.depth + 1
@@ -32,6 +37,7 @@ export async function runComposite(
       Object.entries(body.env).filter(([name, value]) => job.env[name] !== value),
     ),
     github: { ...use.github, action_path: action.directory },
+    home: use.home,
     cancel: body.stop,
     depth,
   }
