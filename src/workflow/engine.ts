@@ -23,7 +23,9 @@ export interface ArtifactEndpoint {
   runtimeToken: (job: JobReference) => Promise<string>
 }
 
-/** A called workflow has an engine of its own; what is not its own it shares with its caller. */
+/** A called workflow has an engine of its own and shares with its caller what is not its own. Its
+ *  jobs are not expanded into the plan of the run, because inputs and matrices are known only when
+ *  the calling job starts. */
 export interface Engine {
   /** The job that calls this workflow; undefined for the workflow of the run. */
   caller: JobReference | undefined

@@ -214,9 +214,9 @@ jobs:
     },
   })
   const jobs = openDatabase()
-    .prepare('SELECT DISTINCT job FROM artifacts ORDER BY job')
+    .prepare('SELECT job FROM artifacts WHERE name IN (?, ?) ORDER BY job')
     .pluck()
-    .all()
+    .all('one', 'two')
   expect(jobs).toEqual(['call-1.build', 'call-2.build'])
 })
 
