@@ -246,8 +246,8 @@ async function runOne(
   })
 }
 
-/** Evaluates the job's outputs. Drops values that contain a secret, as GitHub does. Errors:
- *  EvaluationError. */
+/** Evaluates the job's outputs. Drops empty values and those that contain a secret, as GitHub does.
+ *  Errors: EvaluationError. */
 async function readOutputs(
   { job, scope }: Progress,
   outputs: Template | undefined,
@@ -255,7 +255,7 @@ async function readOutputs(
   const { engine, reference } = job
   const values = await evaluateTextMap(outputs, stepExpressions(job, scope, '', job.env, job.kill))
   const kept = Object.entries(values).filter(([name, value]) => {
-    if (engine.masker.mask(value) === value) return true
+    if (engine.masker.mask(value) === value) return value !== ''
     annotateJob(engine, reference, 'warning', `Skip output '${name}' since it may contain secret.`)
     return false
   })

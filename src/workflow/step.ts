@@ -98,7 +98,9 @@ export async function perform(place: StepPlace, work: StepWork): Promise<StepRes
     evaluationError === undefined
       ? await runWork(place, work, body, { stopper, wasCancelled })
       : 'failure'
-  const conclusion = await conclude(work, body, outcome)
+  // As on a runner, `continue-on-error` covers neither `env` nor `if`.
+  const { continueOnError } = evaluationError === undefined ? work : { continueOnError: undefined }
+  const conclusion = await conclude(continueOnError, body, outcome)
   return { name: shownName, outcome, conclusion, outputs: body.outputs }
 }
 
@@ -229,11 +231,15 @@ function logError(log: StepLog, error: unknown): void {
 
 /** Returns the conclusion: a failure that `continue-on-error` allows is a success, any other sets
  *  the scope's status. */
-async function conclude(work: StepWork, body: StepBody, outcome: Conclusion): Promise<Conclusion> {
+async function conclude(
+  continueOnError: Template | undefined,
+  body: StepBody,
+  outcome: Conclusion,
+): Promise<Conclusion> {
   let conclusion = outcome
   if (outcome === 'failure') {
     try {
-      if (await evaluateBoolean(work.continueOnError, body.expressions)) conclusion = 'success'
+      if (await evaluateBoolean(continueOnError, body.expressions)) conclusion = 'success'
     } catch (error) {
       logError(body.log, error)
     }

@@ -12,6 +12,7 @@ jobs:
     runs-on: ubuntu-latest
     outputs:
       word: \${{ steps.say.outputs.word }}
+      empty: \${{ steps.say.outputs.absent }}
     steps:
       - run: echo hello > note
       - id: say
@@ -69,6 +70,17 @@ test('continue-on-error makes a failing step count as a success', async () => {
   expect(run.steps('job')).toEqual({ shaky: 'success', next: 'success' })
   expect(run.log('job')).toContain('failure but success')
 })
+
+test.each(["env: {OBJECT: '${{ github.event }}'}", "if: 'fromJSON(github)'"])(
+  'continue-on-error does not cover an error in %s',
+  async (keys) => {
+    const place = await createPlayground()
+    const step = `{id: bad, name: bad, run: 'true', ${keys}, continue-on-error: true}`
+    const run = await place.run(oneJob(`- ${step}\n- {name: next, run: 'true'}`))
+    expect(run.conclusion).toBe('failure')
+    expect(run.steps('job')).toEqual({ bad: 'failure', next: 'skipped' })
+  },
+)
 
 test('status functions consider all earlier jobs, and a tolerated failure counts as success', async () => {
   const place = await createPlayground()
@@ -191,8 +203,8 @@ test('an invalid working directory or expression fails its step and reports the 
     oneJob(`
 - {run: 'true', working-directory: nowhere, continue-on-error: true}
 - {run: "echo \${{ fromJSON('{') }}", continue-on-error: true}
-- {run: 'true', env: {OBJECT: '\${{ github.event }}'}, continue-on-error: true}
-- {run: 'true', if: "fromJSON('[')"}
+- {run: 'true', env: {OBJECT: '\${{ github.event }}'}}
+- {run: 'true', if: "fromJSON('[') || always()"}
 `),
   )
   expect(run.conclusion).toBe('failure')
