@@ -46,6 +46,7 @@ export type RunEvent =
     })
   | (InJob & {
       type: 'job-started'
+      /** Ids in the job's own workflow. */
       needs: string[]
       matrix: Combination | null
       stepsExpected: number

@@ -66,7 +66,8 @@ export async function planWorkflow(workflow: Workflow, options: PlanOptions): Pr
   const source = {
     workflow,
     place: options.place,
-    chain: [await realpath(workflow.file)],
+    // A pipe has no real path.
+    chain: [await realpath(workflow.file).catch(() => workflow.file)],
   }
   const jobs = await planJobs(selected.jobs, source, planning)
   return planning.problems.size > 0 ? { problems: [...planning.problems.values()] } : { jobs }

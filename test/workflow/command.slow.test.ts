@@ -141,6 +141,16 @@ test  needs build
   expect(shown.status).toBe(0)
 })
 
+test('a workflow can come from a pipe', async () => {
+  await writeFile(workflow, twoJobs)
+  const { stdout } = await runFile(
+    'bash',
+    ['-c', '"$0" "$1" run <(cat "$2") --dry-run', process.execPath, mainProgram, workflow],
+    { env: { ...process.env, ...environment } },
+  )
+  expect(stdout).toMatch(/^build\n/)
+})
+
 test('an unusable token or server is reported before anything runs', async () => {
   const server = await openServer()
   onTestFinished(async () => await server.close())
