@@ -92,11 +92,11 @@ function passedInputs(
 async function evaluatePassed({ input, value }: PassedInput, scope: Scope): Promise<Json> {
   const evaluated = await evaluateTemplate(value, scope)
   const { name, type } = input
-  if (type === 'string') {
-    const text = textOf(evaluated)
-    if (text !== undefined) return text
-  } else if (typeof evaluated === type) return evaluated
-  const message = `input '${name}' must be a ${type}, got ${JSON.stringify(evaluated)}`
+  const text = textOf(evaluated)
+  if (type === 'string' && text !== undefined) return text
+  if (type !== 'string' && typeof evaluated === type) return evaluated
+  const found = text === undefined ? 'an object or array' : JSON.stringify(evaluated)
+  const message = `input '${name}' must be a ${type}, got ${found}`
   throw new EvaluationError(problemAt(positionOf(value.file, value.token), message))
 }
 

@@ -72,7 +72,7 @@ test.each([
   ['boolean', "format('true')", 'must be a boolean, got "true"'],
   ['boolean', 'inputs.absent', 'must be a boolean, got null'],
   ['number', "format('3')", 'must be a number, got "3"'],
-  ['string', 'github', 'must be a string, got {'],
+  ['string', 'github', 'must be a string, got an object or array'],
 ])('an input of type %s given as %s fails the calling job', async (type, value, message) => {
   const place = await createPlayground()
   await writeCalled(place, 'called', {
