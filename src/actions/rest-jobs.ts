@@ -1,4 +1,5 @@
-/** Jobs in GitHub's REST API ("REST API endpoints for workflow jobs"), for recorded runs. */
+/** Jobs and their annotations in GitHub's REST API ("REST API endpoints for workflow jobs", "…for
+ *  check runs"), for recorded runs. */
 import type { Hono } from 'hono'
 import { attemptPagePath, jobLogPath } from '../api/paths.ts'
 import { mayReadRun } from '../auth/principal.ts'
@@ -7,7 +8,7 @@ import { headShaOf, isSameProject, parsePositiveInteger } from '../core/run.ts'
 import { requireBearer } from '../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../http/context.ts'
 import { projectParameter } from '../http/input.ts'
-import type { RecordedJob, Run } from '../metadata/metadata.ts'
+import type { RecordedAnnotation, RecordedJob, Run } from '../metadata/metadata.ts'
 import { notFound, readRun } from './rest-access.ts'
 import { repositoryUrl, takePage } from './rest-links.ts'
 import { progressFields } from './rest-progress.ts'
@@ -37,6 +38,14 @@ export function addJobRoutes(app: Hono<AppEnv>, context: AppContext, repository:
     const path = jobLogPath(run.number, run.project, { job: job.key, attempt: run.attempt })
     return c.redirect(publicOrigin(context, c) + path, 302)
   })
+
+  // At GitHub, a job and its check run have the same id.
+  app.get(`${repository}/check-runs/:job/annotations`, async (c) => {
+    const { run, job } = await readJob(context, c)
+    const annotations = await context.metadata.listAnnotations(run.id)
+    const ofJob = annotations.filter(({ jobId }) => jobId === job.id)
+    return c.json(takePage(context, c, ofJob).map(annotationObject))
+  })
 }
 
 /** Errors: unauthenticated, not_found. */
@@ -54,6 +63,22 @@ async function readJob(
   const job = record?.jobs.find((each) => each.id === id)
   if (job === undefined) throw notFound('job')
   return { run, job }
+}
+
+/** GitHub gives annotations without a file the path `.github`, and all a line. */
+function annotationObject(annotation: RecordedAnnotation): object {
+  const { level, message, title, file, line, endLine, column, endColumn } = annotation
+  return {
+    path: file ?? '.github',
+    start_line: line ?? 1,
+    end_line: endLine ?? line ?? 1,
+    start_column: column,
+    end_column: endColumn ?? column,
+    annotation_level: level === 'error' ? 'failure' : level,
+    title: title ?? '',
+    message,
+    raw_details: '',
+  }
 }
 
 function jobObject(context: AppContext, c: AppRequest, run: Run, job: RecordedJob): object {

@@ -16,8 +16,8 @@ export async function recordRun(
   expect([response.status, run]).toEqual([200, run])
 }
 
-/** A job `test` that failed in its second step after two seconds, and a job `deploy` that was
- *  skipped. */
+/** A job `test` that failed in its second step after two seconds, with an annotation, and a job
+ *  `deploy` that was skipped. */
 export const failedRun: RecordedEvent[] = [
   { type: 'run-started', at: 1000 },
   { type: 'job-named', at: 1000, job: { key: 'test', id: 'test', name: 'test / unit' } },
@@ -25,6 +25,16 @@ export const failedRun: RecordedEvent[] = [
   { type: 'job-started', at: 1000, job: 'test' },
   ...stepOf({ number: 1, name: 'npm ci' }, 'success'),
   ...stepOf({ number: 2, name: 'npm test' }, 'failure'),
+  {
+    type: 'annotation',
+    at: 2000,
+    job: 'test',
+    step: 2,
+    level: 'error',
+    message: 'two is not three',
+    file: 'a.test.js',
+    line: 7,
+  },
   { type: 'job-finished', at: 3000, job: 'test', conclusion: 'failure', durationMs: 2000 },
   { type: 'job-finished', at: 3000, job: 'deploy', conclusion: 'skipped', durationMs: 0 },
   { type: 'run-finished', at: 3000, conclusion: 'failure', durationMs: 2000 },

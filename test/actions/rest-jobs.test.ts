@@ -168,3 +168,37 @@ test('a caller who may not read a run learns nothing of its jobs', async () => {
   const elsewhere = await stranger.rest(`/repos/octo/other/actions/jobs/${job?.id}`)
   expect(elsewhere.status).toBe(404)
 })
+
+test('annotations of a job are listed as those of its check run', async () => {
+  const annotation = { type: 'annotation', at: 1, job: 'test', step: 1 } as const
+  await recordRun({ url: rig.url, token: await rig.token({ run: 3 }) }, 3, [
+    { type: 'job-named', at: 1, job: { key: 'test', id: 'test', name: 'test' } },
+    { type: 'job-named', at: 1, job: { key: 'lint', id: 'lint', name: 'lint' } },
+    { ...annotation, level: 'error', message: 'no', title: 'T', file: 'a.c', line: 3, column: 5 },
+    { ...annotation, level: 'notice', message: 'done' },
+    { ...annotation, job: 'lint', level: 'warning', message: 'of another job' },
+  ])
+  const id = (await jobsOf('runs/3/jobs')).jobs[0]?.id ?? 0
+  const path = `/repos/octo/demo/check-runs/${id}/annotations`
+  const first = {
+    path: 'a.c',
+    start_line: 3,
+    end_line: 3,
+    start_column: 5,
+    end_column: 5,
+    annotation_level: 'failure',
+    title: 'T',
+    message: 'no',
+    raw_details: '',
+  }
+  const second = { path: '.github', start_line: 1, annotation_level: 'notice', message: 'done' }
+  expect(await (await reader.rest(path)).json()).toMatchObject([first, second])
+  expect(await (await reader.rest(`${path}?per_page=1&page=2`)).json()).toMatchObject([second])
+  const stranger = await rig.as({
+    scope: 'read',
+    project: 'octo/other',
+    run: undefined,
+    job: undefined,
+  })
+  expect((await stranger.rest(path)).status).toBe(404)
+})

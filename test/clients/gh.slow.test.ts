@@ -114,6 +114,7 @@ test('gh shows a run with its jobs, steps and artifacts, and a run about which n
   expect(shown.code).toBe(0)
   for (const text of ['X main CI · 1', 'X test / unit in 2s', 'X npm test', 'site', 'notes'])
     expect(shown.stdout).toContain(text)
+  expect(shown.stdout).toContain('X two is not three\ntest / unit: a.test.js#7\n')
   const { jobs } = JSON.parse((await gh('run', 'view', '1', '--json', 'jobs')).stdout) as {
     jobs: { databaseId: number; name: string }[]
   }

@@ -127,6 +127,7 @@ const repository = (base: string): Record<string, Rule> => {
         { none: 'runs and their records' },
       ]),
     ),
+    [`GET ${base}/repos/:owner/:repo/check-runs/:job/annotations`]: { none: 'of a recorded job' },
     [`GET ${base}/repos/:owner/:repo/branches/:branch`]: { none: 'the commit of its newest run' },
     [`GET ${base}/repos/:owner/:repo/pulls/:pull`]: { none: 'the head of its newest run' },
   }
