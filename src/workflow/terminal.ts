@@ -135,7 +135,9 @@ function summarize(drawing: Drawing, { conclusion, durationMs }: Ended): void {
   for (const ended of drawing.finished) write(`${outcome(drawing, ended.job.name, ended)}\n`)
   for (const { job, annotation } of drawing.annotations) {
     const label = paint(drawing, annotation.level, lineStyles[annotation.level])
-    write(`${label} ${job.name}: ${placeOf(annotation)}${annotation.message}\n`)
+    const { title, message } = annotation
+    const heading = title === undefined ? '' : `${title}: `
+    write(`${label} ${job.name}: ${placeOf(annotation)}${heading}${message}\n`)
   }
   const mark = paint(drawing, marks[conclusion], conclusionStyles[conclusion])
   write(`${mark} ${paint(drawing, conclusion, 'bold')} in ${formatDuration(durationMs)}\n`)

@@ -12,7 +12,7 @@ test('a run of one job is drawn without prefixes, grouped, with durations and a 
   const sink = createTerminalSink({ write: (part) => (text += part), color: false })
   await place.run(
     oneJob(
-      '- {name: Build, run: "echo built; echo ::warning file=a.js,line=2::careful"}\n- {run: exit 1, name: Test}\n- {name: Never, run: x}',
+      '- {name: Build, run: "echo built; echo ::warning file=a.js,line=2,title=Slow::careful"}\n- {run: exit 1, name: Test}\n- {name: Never, run: x}',
     ),
     {
       sinks: [sink],
@@ -21,7 +21,7 @@ test('a run of one job is drawn without prefixes, grouped, with durations and a 
   expect(deterministic(text)).toBe(`ci.yml on push
 ▶ job
 ▸ Build
-    echo built; echo ::warning file=a.js,line=2::careful
+    echo built; echo ::warning file=a.js,line=2,title=Slow::careful
     shell: bash -e {0}
   built
   Warning: careful
@@ -35,7 +35,7 @@ test('a run of one job is drawn without prefixes, grouped, with durations and a 
 ✗ job  Ns
 
 ✗ job  Ns
-warning job: a.js:2: careful
+warning job: a.js:2: Slow: careful
 error job: Process completed with exit code 1.
 ✗ failure in Ns
 `)
