@@ -28,8 +28,9 @@ export const recordLimits = {
    *  All summaries and logs of a run share `runLogBytesMax`. */
   stepSummaryBytesMax: 1 * MiB,
   summariesPerJobMax: 20,
-  /** Text of summaries that a page reads; less of it fits. */
-  shownSummaryBytesMax: 256 * KiB,
+  /** Text of summaries that a page reads, after which it reads to the end of a stored page; less of
+   *  it fits. */
+  shownSummaryBytesMax: 128 * KiB,
   /** Annotations of one level of a step, of a job, and of a run, and characters of a message:
    *  GitHub's bounds, except that of a run. The log has all of them. */
   annotationsPerStepMax: 10,

@@ -29,8 +29,10 @@ export interface RenderedSummary {
 const noTargets: LinkTargets = { page: () => undefined, raw: () => undefined }
 /** Less of a summary is not worth showing. */
 const shareBytesMin = 512
-/** Finds the lines that fit with a precision of about one percent. */
-const bisections = 7
+/** How often the beginning of a summary is rendered to find what fits, unless a try fills this
+ *  share of the space. */
+const triesMax = 8
+const wellFilled = 0.9
 
 /** Each job gets an equal share of what those before it have left. */
 export async function renderSummaries({
@@ -68,25 +70,25 @@ async function renderSteps(
 
 type Part = Omit<RenderedSummary, 'isWhole'>
 
+/** Renders the leading lines that fit: about as many as the size of the previous try suggests. */
 async function fittingPart(
   text: string,
   level: number,
   bytesMax: number,
 ): Promise<RenderedSummary> {
   const lines = text.split('\n')
-  const render = async (count: number): Promise<Part | undefined> => {
-    const part = await renderPart(lines.slice(0, count).join('\n'), level)
-    return part !== undefined && part.bytes <= bytesMax ? part : undefined
-  }
-  const whole = await render(lines.length)
-  if (whole !== undefined) return { ...whole, isWhole: true }
   let fitting: Part = { markup: '', bytes: 0 }
-  let [low, high] = [0, lines.length]
-  for (let step = 0; step < bisections && high - low > 1; step++) {
-    const middle = Math.floor((low + high) / 2)
-    const part = await render(middle)
-    if (part === undefined) high = middle
-    else [low, fitting] = [middle, part]
+  let [low, high] = [0, lines.length + 1]
+  let count = lines.length
+  for (let tried = 0; tried < triesMax && high - low > 1; tried++) {
+    const part = await renderPart(lines.slice(0, count).join('\n'), level)
+    if (part !== undefined && part.bytes <= bytesMax) {
+      if (count === lines.length) return { ...part, isWhole: true }
+      ;[low, fitting] = [count, part]
+      if (part.bytes > wellFilled * bytesMax) break
+    } else high = count
+    const guess = part === undefined ? 0 : Math.floor((count * bytesMax) / part.bytes)
+    count = guess > low && guess < high ? guess : Math.floor((low + high) / 2)
   }
   return { ...fitting, isWhole: false }
 }
