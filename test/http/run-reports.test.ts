@@ -96,3 +96,28 @@ test('both are deleted with their job', async () => {
   expect(await jobsOf(run)).toEqual([])
   expect((await server.send(`${path}/summary`)).status).toBe(404)
 })
+
+test('both belong to their attempt, and are deleted with the run', async () => {
+  const run = lastRun++
+  const path = `/api/v1/runs/${run}`
+  for (const attempt of [1, 2]) {
+    const token = await server.token({ scope: 'run', run, job: 'j', attempt })
+    const message = `of attempt ${attempt}`
+    const events = [named('build'), annotation({ message }), summary(message)]
+    const answer = await server.send(`/api/v1/projects/octo/app/runs/${run}/record`, {
+      method: 'PUT',
+      token,
+      json: { recording: '0'.repeat(32), sequence: 0, events },
+    })
+    expect(answer.status).toBe(200)
+  }
+  const summaryOf = async (query: string): Promise<[number, string]> => {
+    const response = await server.send(`${path}/jobs/build/summary${query}`)
+    return [response.status, response.ok ? await response.text() : '']
+  }
+  expect(await summaryOf('')).toEqual([200, 'of attempt 2'])
+  expect(await summaryOf('?attempt=1')).toEqual([200, 'of attempt 1'])
+  expect(await jobsOf(run)).toMatchObject([{ annotations: [{ message: 'of attempt 2' }] }])
+  expect((await server.send(path, { method: 'DELETE' })).status).toBe(200)
+  for (const query of ['', '?attempt=1']) expect(await summaryOf(query)).toEqual([404, ''])
+})
