@@ -3,6 +3,7 @@ import type { Child } from 'hono/jsx'
 import { raw } from 'hono/html'
 import { bySeverity, placeOf, readSummaries } from '../../browse/run-reports.ts'
 import { plainText } from '../../browse/run-log.ts'
+import { limits } from '../../core/limits.ts'
 import { counted } from '../../core/units.ts'
 import type { RecordedAnnotation, RecordedJob, Run } from '../../metadata/metadata.ts'
 import { takeFitting } from '../fitting.ts'
@@ -27,7 +28,7 @@ export interface ShownSummary {
 }
 
 export interface ShownStepReports {
-  annotations: { markup: Child; shown: number; total: number }
+  annotations: { markup: Child; shown: number; total: number; isBounded: boolean }
   summaries: ShownSummary[]
   /** Jobs whose summary does not fit on the page at all. */
   left: number
@@ -69,15 +70,36 @@ export async function showStepReports(
     return markup === '' ? [] : [{ job, markup, isWhole: isWhole && summary.isWhole }]
   })
   return {
-    annotations: { markup: list.markup, shown: list.count, total: annotations.length },
+    annotations: {
+      markup: list.markup,
+      shown: list.count,
+      total: annotations.length,
+      isBounded: isBounded(annotations),
+    },
     summaries,
     left: jobs.filter((job) => job.summaryBytes > 0).length - summaries.length,
     bytes: rendered.reduce((sum, { bytes }) => sum + bytes, list.bytes),
   }
 }
 
+/** Whether a bound was reached, so that there may have been more. */
+function isBounded(annotations: RecordedAnnotation[]): boolean {
+  const counts = new Map<string, number>()
+  const reaches = (key: string, max: number): boolean => {
+    const count = (counts.get(key) ?? 0) + 1
+    counts.set(key, count)
+    return count >= max
+  }
+  return annotations.some(({ jobId, step, level }) => {
+    const isStepFull = reaches(`${jobId} ${step} ${level}`, limits.annotationsPerStepMax)
+    return reaches(`${jobId}`, limits.annotationsPerJobMax) || isStepFull
+  })
+}
+
 /** Nothing, if there are none. */
-export function Annotations({ annotations: { markup, shown, total } }: ShownStepReports): Html {
+export function Annotations({
+  annotations: { markup, shown, total, isBounded: mayHaveMore },
+}: ShownStepReports): Html {
   if (total === 0) return <></>
   return (
     <section aria-labelledby="annotations">
@@ -87,6 +109,12 @@ export function Annotations({ annotations: { markup, shown, total } }: ShownStep
         <p class="quiet">
           {counted(total - shown, 'more annotation')} {total - shown === 1 ? 'is' : 'are'} in the
           logs.
+        </p>
+      )}
+      {mayHaveMore && (
+        <p class="quiet">
+          Only the first {limits.annotationsPerStepMax} of a level in a step and the first{' '}
+          {limits.annotationsPerJobMax} of a job are listed; the logs have all.
         </p>
       )}
     </section>
