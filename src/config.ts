@@ -199,9 +199,8 @@ export function readServerConfig(flags: ServerFlags, env: Environment = process.
   }
   source.finish()
   // Otherwise the AWS SDK warns at each start, in each thread, about the Node version that future
-  // releases will need.
-  if (config.packBucket !== null)
-    process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true'
+  // releases will need. Set without a bucket too: `move-packs` reads the one that packs are in.
+  process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true'
   const unknownVariables = source.unread('TROVE_', clientVariables)
   return Object.freeze({ ...config, unknownVariables })
 }

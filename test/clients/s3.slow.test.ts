@@ -169,7 +169,7 @@ describe.each(places)('a store in a bucket, %s', (_, open) => {
       stderr: expect.stringContaining('TROVE_S3_BUCKET is not set') as string,
     })
     const { TROVE_S3_BUCKET: _bucket, TROVE_S3_ENDPOINT: _endpoint, ...back } = site.environment
-    expect(await site.run(['move-packs'], back)).toMatchObject({ status: 0 })
+    expect(await site.run(['move-packs'], back)).toMatchObject({ status: 0, stderr: '' })
     expect((await packsOf(site.data)).toSorted()).toEqual(local.toSorted())
     const after = await startTrove(site.data, quiet)
     onTestFinished(async () => {
