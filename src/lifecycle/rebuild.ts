@@ -5,8 +5,10 @@
  *
  *  Each pack becomes an artifact of project `recovered/packs` whose files are named by their
  *  digests. So the recovered content can be browsed and downloaded, and every stream of it is
- *  kept from sweep until that artifact expires or is deleted. A known pack is left alone, so
- *  this can also follow the restore of an older database, and can be repeated. */
+ *  kept from sweep until that artifact expires or is deleted. A known pack is left alone, so this
+ *  can be repeated. It can also follow the restore of an older database: copies in packs that are
+ *  gone, because they were compacted or deleted since, count as missing before the import, so
+ *  that imported copies take their place. */
 import { type ArtifactName, parseArtifactName, treeOfFiles } from '../core/artifact.ts'
 import type { NewCopy } from '../core/copy.ts'
 import { digestOf } from '../core/digest.ts'
@@ -16,10 +18,11 @@ import { noFacts, parseProjectName } from '../core/run.ts'
 import { createBlobWriter } from '../ingest/blob-writer.ts'
 import { createEntryTable } from '../ingest/entry-table.ts'
 import { threadTables } from '../ingest/table-memory.ts'
+import { healBlobs } from '../ingest/heal.ts'
 import { publish } from '../ingest/publish.ts'
 import type { IngestPorts } from '../ingest/session.ts'
-import type { Run } from '../metadata/metadata.ts'
-import type { SealedPack } from '../packs/pack-store.ts'
+import type { Metadata, PackedCopy, Run, UnverifiedPack } from '../metadata/metadata.ts'
+import type { PackName, SealedPack } from '../packs/pack-store.ts'
 import { readCopies, recognizeCopy } from '../packs/read-copies.ts'
 
 export interface RebuildReport {
@@ -27,6 +30,10 @@ export interface RebuildReport {
   packs: number
   knownPacks: number
   packBytes: number
+  /** Packs that the metadata knew and that are gone, and live artifacts that hold content of
+   *  which no sound copy was found. */
+  missingPacks: number
+  damagedArtifacts: number
   /** Copies in the imported packs, and distinct contents. */
   copies: number
   blobs: number
@@ -60,6 +67,8 @@ export async function rebuildFromPacks(
     packs: 0,
     knownPacks: 0,
     packBytes: 0,
+    missingPacks: 0,
+    damagedArtifacts: 0,
     copies: 0,
     blobs: 0,
     damagedCopies: 0,
@@ -68,13 +77,59 @@ export async function rebuildFromPacks(
   }
   const identity = { project: parseProjectName(project), number: 1, attempt: 1 }
   let run: Run | undefined
-  for await (const pack of packs.list()) {
+  const present = new Map<PackName, SealedPack>()
+  for await (const pack of packs.list()) present.set(pack.name, pack)
+  report.missingPacks = await markMissing(ports, present, options.signal)
+  for (const pack of present.values()) {
     options.signal?.throwIfAborted()
     run ??= await metadata.ensureRun(identity, noFacts, now())
     await importPack(ports, { pack, run, options, report })
     options.onProgress?.({ ...report })
   }
+  await healBlobs(metadata)
+  const first = { limit: 1, offset: 0, sort: 'newest', now: now() } as const
+  report.damagedArtifacts = (await metadata.listArtifacts({ state: 'damaged' }, first)).total
   return report
+}
+
+const copiesPerPage = 1000
+const packsPerPage = 100
+
+/** Marks every copy in known packs that are not present as missing; returns the number of these
+ *  packs. */
+async function markMissing(
+  { metadata, now }: IngestPorts,
+  present: ReadonlyMap<PackName, SealedPack>,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const always = Number.MAX_SAFE_INTEGER
+  const all = { since: always, now: now(), writtenBefore: always, limit: packsPerPage }
+  let missing = 0
+  for (let after = { verifiedAt: -1, id: 0 }; ;) {
+    const known: UnverifiedPack[] = await metadata.listUnverifiedPacks({ ...all, after })
+    for (const pack of known) {
+      signal?.throwIfAborted()
+      if (!present.has(pack.name)) {
+        await markPackMissing(metadata, pack.id)
+        missing += 1
+      }
+      after = pack
+    }
+    if (known.length < packsPerPage) return missing
+  }
+}
+
+async function markPackMissing(metadata: Metadata, packId: number): Promise<void> {
+  for (let after: PackedCopy | null = null; ;) {
+    const page: PackedCopy[] = await metadata.readPackCopies(packId, {
+      after,
+      limit: copiesPerPage,
+    })
+    const verdicts = page.map(({ streamId, offset }) => ({ streamId, offset, damaged: true }))
+    await metadata.judgeCopies(packId, verdicts)
+    if (page.length < copiesPerPage) return
+    after = page.at(-1)!
+  }
 }
 
 interface PackImport {
@@ -110,6 +165,8 @@ async function importPack(ports: IngestPorts, packImport: PackImport): Promise<v
   }
   await metadata.addPack(sessionId, { name: pack.name, sizeBytes: pack.sizeBytes }, copies)
   await checkpoint?.('rebuild-pack-registered')
+  // A content whose serving stream is in a missing pack has to be readable to be published.
+  if (report.missingPacks > 0) await healBlobs(metadata)
   report.blobs += await publishBlobs(ports, { ...packImport, sessionId, copies })
   report.packs += 1
   report.packBytes += pack.sizeBytes

@@ -35,7 +35,8 @@ export const recoverCommand: Command<typeof flags> = {
       throw new UsageError('--from-packs is missing: it is the only way to recover')
     const report = await recoverDirectory(given.data, signal)
     await unlessUnread(given.json ? writeJson(stdout, report) : write(stdout, describe(report)))
-    const isWhole = report.damagedCopies === 0 && report.damagedPacks === 0
+    const isWhole =
+      report.damagedCopies === 0 && report.damagedPacks === 0 && report.damagedArtifacts === 0
     return isWhole ? exitStatus.ok : exitStatus.damaged
   },
 }
@@ -72,10 +73,14 @@ async function recoverDirectory(
 
 function describe(report: RebuildReport): string {
   const { packs, packBytes, copies, blobs, knownPacks, damagedCopies, damagedPacks } = report
+  const { missingPacks, damagedArtifacts } = report
   const lines = [
     `imported ${packs} packs, ${formatSizeBytes(packBytes)}: ${copies} copies of ${blobs} contents`,
   ]
   if (knownPacks > 0) lines.push(`already known: ${knownPacks} packs`)
+  if (missingPacks > 0) lines.push(`known, but missing: ${missingPacks} packs`)
+  if (damagedArtifacts > 0)
+    lines.push(`artifacts with contents that no pack holds any more: ${damagedArtifacts}`)
   if (damagedCopies > 0) lines.push(`damaged copies, skipped: ${damagedCopies}`)
   if (damagedPacks > 0)
     lines.push(`packs with a damaged zip directory, read as far as possible: ${damagedPacks}`)
