@@ -15,6 +15,7 @@ import { readFile } from '../../src/client/read-file.ts'
 import { readResumed } from '../../src/client/transport/resumed-body.ts'
 import { readClientConfig } from '../../src/config.ts'
 import { digestOf, formatWireDigest } from '../../src/core/digest.ts'
+import { limits } from '../../src/core/limits.ts'
 
 const servers: Server[] = []
 afterEach(async () => {
@@ -248,6 +249,19 @@ describe('a response', () => {
       response.writeHead(200, { 'content-encoding': 'gzip' }).end(gzipSync('told')),
     )
     expect((await get(server)).toString()).toBe('told')
+  })
+
+  test('that never ends, or is inflated to something that large, is rejected', async () => {
+    const bomb = gzipSync(Buffer.alloc(limits.answerBytesMax + 1))
+    const server = await serve((_, response) =>
+      response.writeHead(200, { 'content-encoding': 'gzip' }).end(bomb),
+    )
+    await expect(get(server)).rejects.toMatchObject({ name: 'AnswerError' })
+    const failing = await serve((_, response) =>
+      response.writeHead(400, { 'content-encoding': 'gzip' }).end(bomb),
+    )
+    await expect(get(failing)).rejects.toMatchObject({ name: 'AnswerError' })
+    expect([server.requests.length, failing.requests.length]).toEqual([1, 1])
   })
 
   test('that breaks off is requested again, a bounded number of times', async () => {

@@ -13,7 +13,7 @@ import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { describeProxy, type HttpProxy } from '../../core/http-proxy.ts'
 import { limits } from '../../core/limits.ts'
-import { NetworkError } from './network-error.ts'
+import { AnswerError, NetworkError } from './network-error.ts'
 import { ProxiedNetworkError, ProxyRefusal } from './proxy-error.ts'
 
 export interface Exchange {
@@ -36,7 +36,7 @@ export interface Answer {
   header(name: string): string | null
   /** The decoded body. Errors: NetworkError when it breaks off. */
   chunks(): AsyncGenerator<Buffer, void, undefined>
-  /** The whole decoded body. Errors: NetworkError. */
+  /** The whole decoded body. Errors: NetworkError; AnswerError beyond `limits.answerBytesMax`. */
   bytes(): Promise<Buffer>
   /** Discards the body, and closes the connection unless the body has been received in full. */
   discard(): void
@@ -173,7 +173,13 @@ function answerOf(
     chunks,
     bytes: async () => {
       const pieces: Buffer[] = []
-      for await (const piece of chunks()) pieces.push(piece)
+      let bytes = 0
+      for await (const piece of chunks()) {
+        bytes += piece.length
+        if (bytes > limits.answerBytesMax)
+          throw new AnswerError(`the response of ${url.origin} is longer than any of Trove's`)
+        pieces.push(piece)
+      }
       return pieces.length === 1 ? pieces[0]! : Buffer.concat(pieces)
     },
     discard: () => {
