@@ -11,6 +11,8 @@ import {
   escaped32,
   findExtra,
   localFixedBytes,
+  readUInt64,
+  zip64Id,
   zipFlag,
   zipSignature,
 } from '../core/zip-records.ts'
@@ -112,19 +114,46 @@ function checkAgreement(local: Buffer, record: CentralRecord): void {
   if (((flags ^ record.flags) & compared) !== 0 || local.readUInt16LE(8) !== record.method) {
     throw new ZipOpaque('a local header disagrees with the directory')
   }
-  const name = local.subarray(localFixedBytes, localFixedBytes + local.readUInt16LE(26))
+  const extraAt = localFixedBytes + local.readUInt16LE(26)
+  const name = local.subarray(localFixedBytes, extraAt)
   if (!name.equals(record.nameBytes))
     throw new ZipOpaque('a local name disagrees with the directory')
+  const extra = local.subarray(extraAt)
+  if (hasOtherName(extra, name) || hasOtherName(record.extra, name))
+    throw new ZipOpaque('a name disagrees with its Unicode form')
   const crc = local.readUInt32LE(14)
-  const stored = local.readUInt32LE(18)
-  const size = local.readUInt32LE(22)
-  // With a descriptor, these values may be zero here (some writers fill them in anyway).
-  const mayBeZero = (flags & zipFlag.descriptor) !== 0
+  const sizes = localSizes(local, extra)
+  // With a descriptor, these values may be unknown here (some writers fill them in anyway).
+  const mayBeUnknown = (flags & zipFlag.descriptor) !== 0
   const agrees =
-    (crc === record.crc32 || (mayBeZero && crc === 0)) &&
-    (stored === record.storedBytes || stored === escaped32 || (mayBeZero && stored === 0)) &&
-    (size === record.sizeBytes || size === escaped32 || (mayBeZero && size === 0))
+    (crc === record.crc32 || (mayBeUnknown && crc === 0)) &&
+    [
+      [sizes.sizeBytes, record.sizeBytes],
+      [sizes.storedBytes, record.storedBytes],
+    ].every(
+      ([size, expected]) =>
+        size === expected || (mayBeUnknown && (size === 0 || size === escaped32)),
+    )
   if (!agrees) throw new ZipOpaque('a local size or CRC disagrees with the directory')
+}
+
+/** APPNOTE 4.5.3: in a local header, too, the ZIP64 field holds what is 0xffffffff in the header. */
+function localSizes(local: Buffer, extra: Buffer): { sizeBytes: number; storedBytes: number } {
+  let field = findExtra(extra, zip64Id) ?? Buffer.alloc(0)
+  const sizeAt = (at: number): number => {
+    const size = local.readUInt32LE(at)
+    if (size !== escaped32 || field.length < 8) return size
+    const wide = readUInt64(field, 0)
+    field = field.subarray(8)
+    return wide
+  }
+  return { sizeBytes: sizeAt(22), storedBytes: sizeAt(18) }
+}
+
+/** APPNOTE 4.6.9: a field with a name in UTF-8, after a version and a CRC; some readers prefer it. */
+function hasOtherName(extra: Buffer, name: Buffer): boolean {
+  const field = findExtra(extra, 0x7075)
+  return field !== undefined && !field.subarray(5).equals(name)
 }
 
 function decodeName(bytes: Buffer): string {

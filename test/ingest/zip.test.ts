@@ -257,6 +257,8 @@ describe('a zip that cannot be taken apart safely is kept whole', () => {
     content: 'some content, some content',
     ...more,
   })
+  const unicodeName = (name: string): Buffer =>
+    Buffer.concat([Buffer.from([0x75, 0x70, 5 + name.length, 0, 1, 0, 0, 0, 0]), Buffer.from(name)])
   /** A header whose size is in the ZIP64 field. */
   const escapedSize = { claims: { sizeBytes: 0xffffffff } }
   test.each<[string, ZipSpec, RegExp]>([
@@ -301,6 +303,28 @@ describe('a zip that cannot be taken apart safely is kept whole', () => {
     ['a wrong CRC', { members: [file('a', { claims: { crc32: 1 } })] }, /CRC/],
     ['two names', { members: [file('a', { localClaims: { name: 'b' } })] }, /local name/],
     ['two sizes', { members: [file('a', { localClaims: { sizeBytes: 5 } })] }, /local size/],
+    [
+      'two sizes, one of them in a ZIP64 field',
+      {
+        members: [
+          file('a', {
+            localClaims: { sizeBytes: 0xffffffff },
+            localExtra: Buffer.concat([Buffer.from([1, 0, 16, 0, 5]), Buffer.alloc(15)]),
+          }),
+        ],
+      },
+      /local size/,
+    ],
+    [
+      'another name in Unicode',
+      { members: [file('a', { centralExtra: unicodeName('../a') })] },
+      /Unicode form/,
+    ],
+    [
+      'another name in Unicode in the local header',
+      { members: [file('a', { localExtra: unicodeName('b') })] },
+      /Unicode form/,
+    ],
     ['a broken stream', { members: [file('a', { stored: Buffer.from('not deflate') })] }, /broken/],
     [
       'bytes after a stream',
