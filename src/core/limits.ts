@@ -111,8 +111,7 @@ export const limits = {
    *  4,000 MiB and 5,000 MiB. */
   blockBytesMax: 4000 * MiB,
 
-  /** The longest response that a client reads into memory: several times the longest list, so only a
-   *  hostile server sends more. */
+  /** The longest response that a client reads into memory: several times the longest list. */
   answerBytesMax: 64 * MiB,
 
   /** Stored streams, and named files and parts, of one delta request: about 300 bytes each. */

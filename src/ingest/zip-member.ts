@@ -137,7 +137,7 @@ function checkAgreement(local: Buffer, record: CentralRecord): void {
   if (!agrees) throw new ZipOpaque('a local size or CRC disagrees with the directory')
 }
 
-/** APPNOTE 4.5.3: in a local header, too, the ZIP64 field holds what is 0xffffffff in the header. */
+/** APPNOTE 4.5.3: here, too, the ZIP64 field holds what is 0xffffffff in the header. */
 function localSizes(local: Buffer, extra: Buffer): { sizeBytes: number; storedBytes: number } {
   let field = findExtra(extra, zip64Id) ?? Buffer.alloc(0)
   const sizeAt = (at: number): number => {
@@ -150,7 +150,7 @@ function localSizes(local: Buffer, extra: Buffer): { sizeBytes: number; storedBy
   return { sizeBytes: sizeAt(22), storedBytes: sizeAt(18) }
 }
 
-/** APPNOTE 4.6.9: a field with a name in UTF-8, after a version and a CRC; some readers prefer it. */
+/** APPNOTE 4.6.9: a name in UTF-8, after a version and a CRC; some readers prefer it. */
 function hasOtherName(extra: Buffer, name: Buffer): boolean {
   const field = findExtra(extra, 0x7075)
   return field !== undefined && !field.subarray(5).equals(name)
