@@ -30,6 +30,9 @@ export const limits = {
    *  characters). With the memory that sorting needs, all of it fits the heap of a thread. */
   tableLittleBytes: 6 * MiB,
   tableMuchBytes: 224 * MiB,
+  /** How long others wait for a job that holds much memory. It may only be waiting for its sender,
+   *  who could block all large uploads; 6 GB arrive in this time at 10 MB/s. */
+  tableTurnMs: 10 * 60 * 1000,
   /** Logical bytes of one artifact. Setting: TROVE_MAX_ARTIFACT. */
   artifactBytesMax: 64 * GiB,
   /** Inflating stops above this ratio, once the output exceeds `inflateFreeBytes`. */

@@ -64,6 +64,10 @@ async function ingestStream(
   if (job.form !== 'tar' && job.form !== 'tar.gz')
     throw new Error(`form ${job.form} needs staged bytes`)
   const table = createEntryTable({ ...settings, share: session.share })
+  session.share.onOverdue(() => {
+    const reason = 'others waited too long for the memory of this upload, which has many entries'
+    body.destroy(storeError('busy', reason, { what: 'memory for entries' }))
+  })
   await ingestTar(body, job.form === 'tar.gz', {
     writer: session.writer,
     table,

@@ -1,7 +1,8 @@
 /** Memory for the entry tables of one thread. The thread's heap is bounded, and exceeding it ends
  *  the thread with all of its jobs. Every job may hold a little; one at a time may hold much.
  *  Others that need much wait for their turn, in order, holding on to their little. The job whose
- *  turn it is never waits, so all get theirs. */
+ *  turn it is never waits for memory, so all get theirs; but it may wait for its sender, so a turn
+ *  that is too long for others can be ended. */
 import { tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 
@@ -14,6 +15,8 @@ export interface TableShare {
   /** Counts bytes, until the share is closed.
    *  Errors: too_large, for more than a single job may hold. */
   add(bytes: number): void
+  /** Called when others have waited for the turn of this job for `turnMs`. */
+  onOverdue(end: () => void): void
   /** Resolves when the job may hold what it has and more. Errors: the signal's. */
   turn(signal?: AbortSignal): Promise<void>
   /** Releases everything. Idempotent. */
@@ -23,30 +26,51 @@ export interface TableShare {
 export interface TableBounds {
   littleBytes: number
   muchBytes: number
+  turnMs: number
 }
 
-export function createTableMemory({ littleBytes, muchBytes }: TableBounds): TableMemory {
+export function createTableMemory({ littleBytes, muchBytes, turnMs }: TableBounds): TableMemory {
   let isTaken = false
+  let endTurn = (): void => {}
+  let overdue: NodeJS.Timeout | undefined
   const waiting: (() => void)[] = []
   const passOn = (): void => {
+    clearTimeout(overdue)
+    overdue = undefined
     const next = waiting.shift()
     if (next === undefined) isTaken = false
     else next()
+    if (waiting.length > 0) watch()
+  }
+  const watch = (): void => {
+    overdue ??= setTimeout(() => {
+      if (waiting.length > 0) endTurn()
+    }, turnMs).unref()
   }
   return {
     open: () => {
       let bytes = 0
       let isMine = false
+      let end = (): void => {}
       return {
+        onOverdue: (act) => {
+          end = act
+        },
         add: (more) => {
           bytes += more
           if (bytes > muchBytes) throw tooMuch(muchBytes)
         },
         turn: async (signal) => {
           if (isMine || bytes <= littleBytes) return
-          if (isTaken) await waitIn(waiting, signal)
+          if (isTaken) {
+            watch()
+            await waitIn(waiting, signal)
+          }
           isTaken = true
           isMine = true
+          endTurn = () => {
+            end()
+          }
         },
         close: () => {
           bytes = 0
@@ -84,4 +108,5 @@ function tooMuch(muchBytes: number): Error {
 export const threadTables: TableMemory = createTableMemory({
   littleBytes: limits.tableLittleBytes,
   muchBytes: limits.tableMuchBytes,
+  turnMs: limits.tableTurnMs,
 })

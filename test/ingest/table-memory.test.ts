@@ -1,6 +1,8 @@
 /** Concurrent large uploads: all complete, one after another where they need much memory, and none
  *  takes more than there is. */
 import { Readable } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { createEntryTable } from '../../src/ingest/entry-table.ts'
@@ -18,7 +20,7 @@ test('only one job at a time holds much memory, and every job completes', async 
   const job = fc.record({ needs: fc.integer({ min: 1, max: 100 }), isGivenUp: fc.boolean() })
   await fc.assert(
     fc.asyncProperty(fc.array(job, { maxLength: 12 }), fc.scheduler(), async (jobs, scheduler) => {
-      const memory = createTableMemory({ littleBytes: 10, muchBytes: 100 })
+      const memory = createTableMemory({ littleBytes: 10, muchBytes: 100, turnMs: 60_000 })
       let large = 0
       const run = async ({ needs, isGivenUp }: (typeof jobs)[number]): Promise<void> => {
         const share = memory.open()
@@ -52,7 +54,7 @@ test('only one job at a time holds much memory, and every job completes', async 
 })
 
 test('a job that needs more than one job may hold is rejected with the limit', () => {
-  const share = createTableMemory({ littleBytes: 10, muchBytes: 5000 }).open()
+  const share = createTableMemory({ littleBytes: 10, muchBytes: 5000, turnMs: 60_000 }).open()
   const table = createEntryTable({ entriesMax: 1000, share })
   const add = (): void => {
     for (let at = 0; at < 100; at++)
@@ -71,13 +73,38 @@ test('a job that needs more than one job may hold is rejected with the limit', (
   expect(table.count).toBeGreaterThan(20)
 })
 
+const small = { littleBytes: 3000, muchBytes: 100_000 }
+
+async function tarWith(count: number): Promise<Buffer> {
+  return await tarOf(
+    Array.from({ length: count }, (_, at) => ({ name: `file-${at}`, content: `${at}` })),
+  )
+}
+
+test.each(['tar', 'tar.gz'] as const)(
+  'a %s whose sender stalls gives way to one that waits, but to nobody before',
+  async (form) => {
+    const store = await openStore()
+    store.ports.tables = createTableMemory({ ...small, turnMs: 200 })
+    const many = await tarWith(200)
+    const body = new Readable({ read: () => {} })
+    body.push((form === 'tar' ? many : gzipSync(many, { level: 0 })).subarray(0, 150 * 1024))
+    let isFirstOver = false
+    const first = store.put('first', form, body).finally(() => {
+      isFirstOver = true
+    })
+    first.catch(() => {})
+    await sleep(500)
+    expect(isFirstOver).toBe(false)
+    const second = await store.put('second', 'tar', Readable.from([many]))
+    expect(second.artifact.fileCount).toBe(200)
+    await expect(first).rejects.toMatchObject({ code: 'busy' })
+  },
+)
+
 test('uploads that need much memory wait for each other, and small ones for nobody', async () => {
   const store = await openStore()
-  store.ports.tables = createTableMemory({ littleBytes: 3000, muchBytes: 100_000 })
-  const tarWith = async (count: number): Promise<Buffer> =>
-    await tarOf(
-      Array.from({ length: count }, (_, at) => ({ name: `file-${at}`, content: `${at}` })),
-    )
+  store.ports.tables = createTableMemory({ ...small, turnMs: 60_000 })
   const many = await tarWith(200)
   let release = (): void => {}
   const held = new Promise<void>((resolve) => {
@@ -97,8 +124,8 @@ test('uploads that need much memory wait for each other, and small ones for nobo
   })
   // Time enough for the second one to complete, if it did not wait.
   for (let number = 0; number < 5; number++) {
-    const small = Readable.from([await tarWith(20 + number)])
-    expect(await store.put(`small-${number}`, 'tar', small)).toMatchObject({ created: true })
+    const few = Readable.from([await tarWith(20 + number)])
+    expect(await store.put(`small-${number}`, 'tar', few)).toMatchObject({ created: true })
   }
   expect(isSecondDone).toBe(false)
   release()
