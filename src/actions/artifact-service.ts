@@ -5,7 +5,7 @@ import { signTarget } from '../auth/signed-urls.ts'
 import { storeError } from '../core/errors.ts'
 import { isLive } from '../core/retention.ts'
 import { isSameProject } from '../core/run.ts'
-import { askedBy } from '../http/access/actor.ts'
+import { authorOf } from '../http/access/actor.ts'
 import { removeArtifacts } from '../http/artifact/deletion.ts'
 import { forbidden } from '../http/access/access.ts'
 import type { AppContext } from '../http/context.ts'
@@ -91,7 +91,7 @@ export async function deleteArtifact(
   artifact: Artifact,
 ): Promise<void> {
   await requireDelete(context, principal, [artifact])
-  await removeArtifacts(context, [artifact], askedBy(context, principal, 'github'))
+  await removeArtifacts(context, [artifact], authorOf(context, principal, 'github'))
 }
 
 /** Returns all matching artifacts of a run, unordered. A run has at most

@@ -17,7 +17,7 @@ import type {
 } from '../metadata/metadata.ts'
 import { readableRun } from './access/access.ts'
 import { instant } from './artifact/artifact-message.ts'
-import { askedBy } from './access/actor.ts'
+import { authorOf } from './access/actor.ts'
 import { requirePrincipal } from './access/authenticate.ts'
 import { type AppContext, type AppEnv, type AppRequest, publicOrigin } from './context.ts'
 import { numberParameter, parseInput, parseQuery, projectParameter } from './input.ts'
@@ -48,10 +48,10 @@ async function appendEvents(context: AppContext, c: AppRequest): Promise<Respons
   const identity = runDestination(principal, { project: projectParameter(c), run, attempt })
   const batch = parseInput(runEventsSchema, await readJsonBody(context, c), 'body')
   const { metadata } = context
-  const asked = askedBy(context, principal, 'api')
-  const { id } = await metadata.ensureRun(identity, principal.facts, asked.at)
+  const author = authorOf(context, principal, 'api')
+  const { id } = await metadata.ensureRun(identity, principal.facts, author.at)
   const isStrict = await isStrictFor(context, principal)
-  const nextSequence = await metadata.appendRunEvents(id, { ...batch, isStrict }, asked.at, asked)
+  const nextSequence = await metadata.appendRunEvents(id, { ...batch, isStrict }, author.at, author)
   return c.json({ nextSequence })
 }
 
@@ -92,7 +92,7 @@ async function deleteJob(context: AppContext, c: AppRequest): Promise<Response> 
     const what = `job ${job.key}`
     throw storeError('busy', `${what} is still running`, { what })
   }
-  await context.metadata.removeRunJob(run.id, job.key, askedBy(context, principal, 'api'))
+  await context.metadata.removeRunJob(run.id, job.key, authorOf(context, principal, 'api'))
   return c.body(null, 204)
 }
 

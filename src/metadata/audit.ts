@@ -1,12 +1,12 @@
 /** Port: who did what, the part of `Metadata` that the audit log reads. An act on behalf of
  *  somebody is recorded by the method that performs it, in the same transaction; that method
- *  takes `Asked`. */
+ *  takes `Author`. */
 import type { ActKind, Actor } from '../core/audit.ts'
 import type { ProjectPolicy } from '../core/project-policy.ts'
 import type { ProjectName } from '../core/run.ts'
 
-/** Who asks for a change, and when. */
-export interface Asked {
+/** Who makes a change, and when: like the author of a git commit. */
+export interface Author {
   at: number
   /** Null: the holder of the token being revoked. */
   by: Actor | null
@@ -52,7 +52,7 @@ export interface NewAct {
   details?: ActDetails
 }
 
-export interface Act extends Required<NewAct>, Asked {
+export interface Act extends Required<NewAct>, Author {
   id: number
   /** All artifacts the act applied to. An operation on many is recorded as one act per
    *  transaction. */
@@ -72,7 +72,7 @@ export interface ActFilter {
 
 export interface AuditMetadata {
   /** Records an act that is performed outside the metadata. */
-  recordAct(asked: Asked, act: NewAct): Promise<void>
+  recordAct(author: Author, act: NewAct): Promise<void>
   /** Newest first. `before`: the `id` of the last act of the previous page. */
   listActs(filter: ActFilter, page: { limit: number; before?: number | undefined }): Promise<Act[]>
   /** Deletes at most `limit` acts recorded at `by` or earlier; returns how many. */

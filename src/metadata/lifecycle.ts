@@ -1,6 +1,6 @@
 /** Port: expiry, deletion, garbage collection and damage; the part of `Metadata` that maintenance
  *  uses. As in metadata.ts, each method is one whole transaction, or a few short ones. */
-import type { Asked } from './audit.ts'
+import type { Author } from './audit.ts'
 import type { ArtifactKind } from '../core/artifact.ts'
 import type { NewCopy, StreamPlace } from '../core/copy.ts'
 
@@ -147,29 +147,29 @@ export interface RetentionChange {
 
 export interface LifecycleMetadata {
   /** Errors: artifact_not_found (no such artifact, or not live). */
-  setRetention(artifactId: number, change: RetentionChange, asked?: Asked): Promise<void>
+  setRetention(artifactId: number, change: RetentionChange, author?: Author): Promise<void>
   /** The same for all that are live and unexpired at `now`, in a few durable transactions;
    *  returns the ids of those that changed. */
   setRetentionOfMany(
     artifactIds: number[],
     change: RetentionChange,
     now: number,
-    asked?: Asked,
+    author?: Author,
   ): Promise<number[]>
   /** Turns artifacts into tombstones, in a few durable transactions; sweep frees the bytes
    *  later. Returns the ids that were live. */
-  removeArtifacts(artifactIds: number[], removal: ArtifactRemoval, asked?: Asked): Promise<number[]>
+  removeArtifacts(ids: number[], removal: ArtifactRemoval, author?: Author): Promise<number[]>
   /** Turns live artifacts whose time has passed into tombstones: at most `limit`, oldest first,
    *  in one transaction. Returns how many. `clearRemoved` deletes their rows. */
   expireArtifacts(now: number, limit: number): Promise<number>
   /** Undoes a removal within its `undoMs`. Errors: artifact_not_found (no such artifact, or a
    *  live one), artifact_expired, artifact_deleted (too long ago, or replaced), name_taken,
    *  quota_exceeded, too_large (artifacts of the run). */
-  restoreArtifact(artifactId: number, now: number, asked?: Asked): Promise<void>
+  restoreArtifact(artifactId: number, now: number, author?: Author): Promise<void>
   /** The same for many, in a few durable transactions; returns the ids of those restored. Skips
    *  those that can no longer be restored and those whose name is taken. Errors: quota_exceeded,
    *  too_large: what earlier transactions restored stays. */
-  restoreArtifacts(artifactIds: number[], now: number, asked?: Asked): Promise<number[]>
+  restoreArtifacts(artifactIds: number[], now: number, author?: Author): Promise<number[]>
   /** Lets removed artifacts whose undo period ended by `by` (Infinity: all) give up their rows,
    *  which `clearRemoved` then deletes. Examines `limit` of them after a place. Returns how many
    *  gave them up, the ids of those being read at `now`, and the last place examined, null at

@@ -3,7 +3,7 @@
 import type { Actor } from '../core/audit.ts'
 import type { ProjectAccess } from '../core/project-access.ts'
 import type { ProjectName } from '../core/run.ts'
-import type { Asked } from './audit.ts'
+import type { Author } from './audit.ts'
 
 export interface MintedToken {
   /** The token id of `auth/tokens.ts`. */
@@ -27,9 +27,9 @@ export interface MintedToken {
 }
 
 export interface MintedTokenMetadata {
-  /** With `asked`, records the token in the audit log, unless it is a session. Of the sessions
+  /** With `author`, records the token in the audit log, unless it is a session. Of the sessions
    *  of one token only the newest `limits.sessionsListedMax` are kept. */
-  addToken(token: MintedToken, asked?: Asked): Promise<void>
+  addToken(token: MintedToken, author?: Author): Promise<void>
   findToken(id: string): Promise<MintedToken | undefined>
   /** Tokens of a project, or of all; newest first. `before`: the `number` of the last token of
    *  the previous page. */

@@ -2,7 +2,7 @@
 import type { ProjectPolicy } from '../core/project-policy.ts'
 import type { Conclusion } from '../core/run-record.ts'
 import type { ProjectName, RunFacts, RunIdentity } from '../core/run.ts'
-import type { Asked } from './audit.ts'
+import type { Author } from './audit.ts'
 
 export interface Project extends ProjectPolicy {
   id: number
@@ -45,7 +45,7 @@ export interface ProjectMetadata {
     projectId: number,
     policy: Partial<ProjectPolicy>,
     now: number,
-    asked?: Asked,
+    author?: Author,
   ): Promise<void>
   /** Sets the server's setting for projects without one of their own. Updates their artifacts
    *  when it differs from the last one, and completes the updates of an interrupted call. */

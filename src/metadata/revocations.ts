@@ -1,6 +1,6 @@
 /** Port: which tokens are void before they end. */
 import type { ProjectName } from '../core/run.ts'
-import type { Asked, DescribedToken } from './audit.ts'
+import type { Author, DescribedToken } from './audit.ts'
 
 export interface RevokedToken {
   /** The token id of `auth/tokens.ts`. */
@@ -22,9 +22,9 @@ export interface Revocations {
 
 export interface RevocationMetadata {
   /** Errors: too_large (more than `limits.revokedTokensMax` of one project and kind). */
-  revokeToken(token: RevokedToken, asked?: Asked & { token: DescribedToken }): Promise<void>
+  revokeToken(token: RevokedToken, author?: Author & { token: DescribedToken }): Promise<void>
   /** All tokens of the project that were issued at `issuedUntil` or before. */
-  revokeProjectTokens(project: ProjectName, issuedUntil: number, asked?: Asked): Promise<void>
+  revokeProjectTokens(project: ProjectName, issuedUntil: number, author?: Author): Promise<void>
   listRevocations(): Promise<Revocations>
   /** Deletes at most `limit` revocations of tokens that ended before `endedBy`; returns how
    *  many. */

@@ -1,6 +1,6 @@
 /** Port: what is recorded of runs besides their artifacts, the part of `Metadata` that run pages
  *  read. The rules of metadata.ts hold here too. */
-import type { Asked } from './audit.ts'
+import type { Author } from './audit.ts'
 import type { AnnotationLevel, Conclusion, LogLine, RecordedEvent } from '../core/run-record.ts'
 
 /** The state of a job, a step or a run. All null while it has neither started nor ended. */
@@ -69,7 +69,7 @@ export interface RunRecord extends RunProgress {
 export interface RunRecordMetadata {
   /** Appends the events that are not stored yet; returns the number of the next one. `sequence`
    *  is the number of the first event, from 0. A `recording` that begins at 0 replaces another,
-   *  which is the act that `asked` records. `isStrict`: the caller is a job, which may continue
+   *  which is the act that `author` records. `isStrict`: the caller is a job, which may continue
    *  only what it began. Log lines past `limits.jobLogBytesMax` and `runLogBytesMax` are dropped
    *  after a line that says so, and so is Markdown past `limits.stepSummaryBytesMax`. Annotations
    *  and summaries past their numbers in `limits` are ignored. At most `limits.runEventsMax`
@@ -81,7 +81,7 @@ export interface RunRecordMetadata {
     runId: number,
     batch: { recording: string; sequence: number; events: RecordedEvent[]; isStrict?: boolean },
     now: number,
-    asked?: Asked,
+    author?: Author,
   ): Promise<number>
   findRunRecord(runId: number, now: number): Promise<RunRecord | undefined>
   /** The state of these runs (by row id, at most 200); runs without a record are left out. */
@@ -96,10 +96,10 @@ export interface RunRecordMetadata {
   readSummaryPage(jobId: number, page: number): Promise<SummaryPage | undefined>
   /** Deletes the records of all attempts of a run, in steps, logs and summaries first. A no-op when
    *  there are none. */
-  removeRunRecords(projectId: number, number: number, asked?: Asked): Promise<void>
+  removeRunRecords(projectId: number, number: number, author?: Author): Promise<void>
   /** Deletes one job with all that was reported of it, in steps, the log first; false when there is
    *  no such job. The job's artifacts stay. */
-  removeRunJob(runId: number, key: string, asked?: Asked): Promise<boolean>
+  removeRunJob(runId: number, key: string, author?: Author): Promise<boolean>
   /** Deletes at most `limit` records that have been silent since `updatedBy`; returns how many. */
   purgeRunRecords(updatedBy: number, limit: number): Promise<number>
 }

@@ -2,7 +2,7 @@
  *  people see only the results for an artifact that they name. */
 import type { Digest } from '../core/digest.ts'
 import type { FoundSecret } from '../core/secrets.ts'
-import type { Asked } from './audit.ts'
+import type { Author } from './audit.ts'
 
 /** A tree that was not scanned with these rules, and its newest live artifact. */
 export interface UnscannedTree {
@@ -57,6 +57,6 @@ export interface SecretMetadata {
   dismissSecrets(
     artifactId: number,
     change: { digest: Digest; dismissed: boolean },
-    asked: Asked,
+    author: Author,
   ): Promise<void>
 }

@@ -25,13 +25,13 @@ const metadata = openSqliteMetadata({
   },
 })
 const by = { kind: 'job', run: 1, job: 'build', tokenIds: ['a'], origin: 'api' }
-const asked = { at: 2_000, by }
+const author = { at: 2_000, by }
 const say = (event) => writeSync(1, `${JSON.stringify(event)}\n`)
 
 const run = await metadata.ensureRun({ project: 'acme/app', number: 1, attempt: 1 }, noFacts, 1_000)
 const first = await upload('first', ['a', 'b', 'cc', 'dd'], ['cc', 'dd'])
 await upload('second', ['b', 'e', 'cc', 'ff'], ['cc', 'ff'])
-await metadata.removeArtifacts([first], { state: 'deleted', reason: 'test', now: 2_000 }, asked)
+await metadata.removeArtifacts([first], { state: 'deleted', reason: 'test', now: 2_000 }, author)
 say({ removed: first })
 await sweep()
 await abandon(['g', 'h'])

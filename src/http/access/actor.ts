@@ -3,7 +3,7 @@ import type { z } from 'zod'
 import type { actorSchema } from '../../api/fields.ts'
 import { isJob, mayAdminister, type Principal } from '../../auth/principal.ts'
 import type { Actor, ActOrigin } from '../../core/audit.ts'
-import type { Asked } from '../../metadata/metadata.ts'
+import type { Author } from '../../metadata/metadata.ts'
 import type { AppContext } from '../context.ts'
 
 export function actorOf(principal: Principal, origin: ActOrigin): Actor {
@@ -19,11 +19,11 @@ export function actorOf(principal: Principal, origin: ActOrigin): Actor {
   }
 }
 
-export function askedBy(
+export function authorOf(
   { now }: Pick<AppContext, 'now'>,
   principal: Principal,
   origin: ActOrigin,
-): Asked {
+): Author {
   return { at: now(), by: actorOf(principal, origin) }
 }
 

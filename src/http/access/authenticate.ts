@@ -5,7 +5,7 @@ import { mayAdminister, type Principal } from '../../auth/principal.ts'
 import { type TokenUse, verifyToken } from '../../auth/tokens.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
 import type { ProjectName } from '../../core/run.ts'
-import type { Asked, DescribedToken } from '../../metadata/metadata.ts'
+import type { Author, DescribedToken } from '../../metadata/metadata.ts'
 import { publicOrigin, type AppContext, type AppRequest } from '../context.ts'
 import { requireUnrevoked } from './revoked.ts'
 
@@ -67,13 +67,13 @@ export async function principalOf(
   return principal
 }
 
-/** Revokes a token and its descendants. Without `asked` nothing is written to the audit log:
+/** Revokes a token and its descendants. Without `author` nothing is written to the audit log:
  *  signing out affects nobody else. Errors: too_large; storage_full (the token is revoked until
  *  the next start). */
 export async function revokeToken(
   { metadata, revocations }: AppContext,
   { use, principal }: { use: TokenUse; principal: Principal },
-  asked?: Asked,
+  author?: Author,
 ): Promise<void> {
   const token = describeToken(principal)
   const { id } = token
@@ -92,7 +92,7 @@ export async function revokeToken(
         // Tokens minted by an administrator's token may outlive it; sessions mint none.
         endsAt: isAdmin && !isSession ? Infinity : expiresAt,
       },
-      asked && { ...asked, token },
+      author && { ...author, token },
     ),
   )
 }
@@ -110,11 +110,11 @@ export async function revokeProjectTokens(
   { metadata, revocations }: AppContext,
   project: ProjectName,
   issuedUntil: number,
-  asked: Asked,
+  author: Author,
 ): Promise<void> {
   await revokeDurably(
     () => revocations.addProject(project, issuedUntil),
-    metadata.revokeProjectTokens(project, issuedUntil, asked),
+    metadata.revokeProjectTokens(project, issuedUntil, author),
   )
 }
 

@@ -12,7 +12,7 @@ import type { Actor } from '../../core/audit.ts'
 import { storeError } from '../../core/errors.ts'
 import { noFacts, type ProjectName } from '../../core/run.ts'
 import { dayMs } from '../../core/units.ts'
-import type { Asked, MintedToken } from '../../metadata/metadata.ts'
+import type { Author, MintedToken } from '../../metadata/metadata.ts'
 import { instant } from '../artifact/artifact-message.ts'
 import type { AppContext } from '../context.ts'
 import { cutPage } from '../input.ts'
@@ -89,12 +89,12 @@ export async function readListed(
 export async function revokeListed(
   context: AppContext,
   principal: Principal,
-  { id, asked }: { id: string; asked: Asked },
+  { id, author }: { id: string; author: Author },
 ): Promise<Principal> {
   const token = await findListed(context, principal, id)
   const revoked = principalOf(token)
   const use = token.isSession ? 'session' : 'api'
-  await revokeToken(context, { use, principal: revoked }, asked)
+  await revokeToken(context, { use, principal: revoked }, author)
   return revoked
 }
 

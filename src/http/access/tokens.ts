@@ -18,7 +18,7 @@ import { grantOf, type TokenRequest } from '../../auth/token-request.ts'
 import { mintToken, readToken } from '../../auth/tokens.ts'
 import { storeError } from '../../core/errors.ts'
 import { readProgramVersion } from '../../program-files.ts'
-import { actorOf, askedBy } from './actor.ts'
+import { actorOf, authorOf } from './actor.ts'
 import { forbidden, projectOf, requireOversight, requireWriteProject } from './access.ts'
 import { instant } from '../artifact/artifact-message.ts'
 import {
@@ -151,17 +151,17 @@ async function revokeById(
   principal: Principal,
   id: string,
 ): Promise<Principal> {
-  const asked = askedBy(context, principal, 'api')
-  return await revokeListed(context, principal, { id, asked })
+  const author = authorOf(context, principal, 'api')
+  return await revokeListed(context, principal, { id, author })
 }
 
 async function revokeAll(context: AppContext, c: AppRequest): Promise<Response> {
   const principal = await requirePrincipal(context, c)
   const project = projectParameter(c)
   requireWriteProject(principal, project)
-  const asked = askedBy(context, principal, 'api')
-  const issuedUntil = asked.at
-  await revokeProjectTokens(context, project, issuedUntil, asked)
+  const author = authorOf(context, principal, 'api')
+  const issuedUntil = author.at
+  await revokeProjectTokens(context, project, issuedUntil, author)
   const message: WireRevokedTokens = { project, issuedUntil: instant(issuedUntil) }
   return c.json(message)
 }

@@ -13,7 +13,7 @@ import { explainDeletion } from '../../lifecycle/deletion.ts'
 import type { Artifact, ArtifactFilter } from '../../metadata/metadata.ts'
 import { liveArtifact, projectOf, readProject, requireWriteProject } from '../access/access.ts'
 import { artifactMessage, instant } from './artifact-message.ts'
-import { askedBy } from '../access/actor.ts'
+import { authorOf } from '../access/actor.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import { retentionOf } from './retention.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
@@ -97,8 +97,8 @@ async function listArtifacts(context: AppContext, c: AppRequest): Promise<Respon
   // concurrent deletions make it skip none.
   const isById = query.sort === 'newest' && beforeId !== undefined
   const page = { limit: query.limit + 1, offset: isById ? 0 : offset, sort: query.sort, now }
-  const asked = isById ? { ...filter, beforeId } : filter
-  const found = await context.metadata.findArtifacts(asked, page)
+  const wanted = isById ? { ...filter, beforeId } : filter
+  const found = await context.metadata.findArtifacts(wanted, page)
   const { items, last } = cutPage(found, query.limit)
   const end = offset + items.length
   const isCounted = last === undefined && offset === 0
@@ -175,7 +175,7 @@ async function changeRetention(context: AppContext, c: AppRequest): Promise<Resp
     ...(wantedAt !== undefined && { expiresAt: changedExpiresAt(wantedAt, retention, now) }),
   }
   if (change.dryRun) return c.json(await artifactDetail(context, c, { ...artifact, ...ending }))
-  await context.metadata.setRetention(artifact.id, ending, askedBy(context, principal, 'api'))
+  await context.metadata.setRetention(artifact.id, ending, authorOf(context, principal, 'api'))
   const changed = await context.metadata.findArtifact(artifact.id)
   return c.json(await artifactDetail(context, c, changed ?? artifact))
 }

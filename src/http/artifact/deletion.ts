@@ -7,7 +7,7 @@ import { deletionQuery, runDeletionQuery } from '../../api/queries.ts'
 import { mayDelete, mayReadRun, type Principal } from '../../auth/principal.ts'
 import { artifactNotFound, assertLive } from '../../browse/find-artifact.ts'
 import { explainDeletion } from '../../lifecycle/deletion.ts'
-import type { Artifact, Asked } from '../../metadata/metadata.ts'
+import type { Artifact, Author } from '../../metadata/metadata.ts'
 import {
   liveArtifact,
   readProjectOf,
@@ -17,7 +17,7 @@ import {
 } from '../access/access.ts'
 import { instant } from './artifact-message.ts'
 import { artifactDetail } from './artifacts.ts'
-import { askedBy } from '../access/actor.ts'
+import { authorOf } from '../access/actor.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { parseBody, parseQuery } from '../input.ts'
@@ -33,17 +33,17 @@ export function createDeletionRoutes(context: AppContext): Hono<AppEnv> {
   return app
 }
 
-/** Turns live artifacts into tombstones as of `asked`; they can be restored for a while. Returns
- *  the artifacts that this call removed, without those that a concurrent call removed first. */
+/** Turns live artifacts into tombstones as of `author.at`; they can be restored for a while.
+ *  Returns those that this call removed, without those that a concurrent call removed first. */
 export async function removeArtifacts(
   { space, metadata, config: { undoMs } }: AppContext,
   artifacts: Artifact[],
-  asked: Asked,
+  author: Author,
 ): Promise<Artifact[]> {
   await space.makeRoom()
   const ids = artifacts.map(({ id }) => id)
-  const removal = { state: 'deleted', reason: 'deleted', now: asked.at, undoMs } as const
-  const removed = new Set(await metadata.removeArtifacts(ids, removal, asked))
+  const removal = { state: 'deleted', reason: 'deleted', now: author.at, undoMs } as const
+  const removed = new Set(await metadata.removeArtifacts(ids, removal, author))
   return artifacts.filter(({ id }) => removed.has(id))
 }
 
@@ -56,9 +56,9 @@ async function deleteArtifact(context: AppContext, c: AppRequest): Promise<Respo
     const { id, state } = artifact
     return c.json({ id, state, deletedAt: null, undoUntil: null, ...frees, dryRun })
   }
-  const asked = askedBy(context, principal, 'api')
-  const now = asked.at
-  if ((await removeArtifacts(context, [artifact], asked)).length === 0) {
+  const author = authorOf(context, principal, 'api')
+  const now = author.at
+  if ((await removeArtifacts(context, [artifact], author)).length === 0) {
     // A concurrent request was first: report how the artifact ended.
     const { artifact: ended } = await readableArtifact(context, c)
     assertLive(ended, now)
@@ -77,8 +77,8 @@ async function deleteArtifact(context: AppContext, c: AppRequest): Promise<Respo
 async function undelete(context: AppContext, c: AppRequest): Promise<Response> {
   const { principal, artifact } = await readableArtifact(context, c)
   requireWriteProject(principal, artifact.project)
-  const asked = askedBy(context, principal, 'api')
-  await context.metadata.restoreArtifact(artifact.id, asked.at, asked)
+  const author = authorOf(context, principal, 'api')
+  await context.metadata.restoreArtifact(artifact.id, author.at, author)
   const restored = await context.metadata.findArtifact(artifact.id)
   return c.json(await artifactDetail(context, c, restored ?? artifact))
 }
@@ -103,7 +103,7 @@ async function deleteRun(context: AppContext, c: AppRequest): Promise<Response> 
   const artifacts = await collectArtifacts(context, { projectId, run: number })
   const deletion = await deleteAll(context, principal, { artifacts, dryRun })
   if (!dryRun)
-    await context.metadata.removeRunRecords(projectId, number, askedBy(context, principal, 'api'))
+    await context.metadata.removeRunRecords(projectId, number, authorOf(context, principal, 'api'))
   return c.json(deletion)
 }
 
@@ -116,9 +116,9 @@ async function deleteAll(
   await requireDelete(context, principal, artifacts)
   const ids = artifacts.map((artifact) => artifact.id)
   const frees = await explainDeletion(context.metadata, ids, context.now())
-  const asked = askedBy(context, principal, 'api')
-  const now = asked.at
-  const gone = dryRun ? artifacts : await removeArtifacts(context, artifacts, asked)
+  const author = authorOf(context, principal, 'api')
+  const now = author.at
+  const gone = dryRun ? artifacts : await removeArtifacts(context, artifacts, author)
   return {
     items: gone.map(({ id, name, runNumber: run, attempt, logicalBytes }) => ({
       id,

@@ -11,7 +11,7 @@ import {
 import { formatWireDigest } from '../../core/digest.ts'
 import { secretTitle } from '../../core/secrets.ts'
 import { findProject, liveArtifact, requireWriteProject } from '../access/access.ts'
-import { askedBy } from '../access/actor.ts'
+import { authorOf } from '../access/actor.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import type { AppContext, AppEnv } from '../context.ts'
 import { digestField, parseBody, projectParameter } from '../input.ts'
@@ -31,7 +31,7 @@ export function createSecretRoutes(context: AppContext): Hono<AppEnv> {
     requireWriteProject(principal, artifact.project)
     const { digest, dismissed } = await parseBody(context, c, secretDismissalSchema)
     const change = { digest: digestField(digest, 'digest'), dismissed }
-    await context.metadata.dismissSecrets(artifact.id, change, askedBy(context, principal, 'api'))
+    await context.metadata.dismissSecrets(artifact.id, change, authorOf(context, principal, 'api'))
     return c.json(await secretList(context, artifact.id))
   })
   // Every uploader may ask, also with a token that reads only its run. The answer does not say

@@ -10,9 +10,9 @@ import { apiRoot, backupPath, collectionPath, jobPath, scrubPath } from '../../a
 import type { Principal } from '../../auth/principal.ts'
 import { hasCode, StoreError, storeError } from '../../core/errors.ts'
 import type { Job } from '../../lifecycle/jobs.ts'
-import type { Asked, NewAct } from '../../metadata/metadata.ts'
+import type { Author, NewAct } from '../../metadata/metadata.ts'
 import { requireAdmin } from '../access/access.ts'
-import { askedBy } from '../access/actor.ts'
+import { authorOf } from '../access/actor.ts'
 import { instant } from '../artifact/artifact-message.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { parseBody } from '../input.ts'
@@ -20,7 +20,7 @@ import { parseBody } from '../input.ts'
 export function createMaintenanceRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   const start = async (principal: Principal, wanted: MaintenanceByHand): Promise<Job> =>
-    await startByHand(context, askedBy(context, principal, 'api'), wanted)
+    await startByHand(context, authorOf(context, principal, 'api'), wanted)
   app.post(collectionPath, async (c) => {
     const principal = await requireAdmin(context, c)
     const body = await parseBody(context, c, collectionRequestSchema)
@@ -59,22 +59,22 @@ export type MaintenanceByHand =
 /** Queues a job on request. Records it in the audit log first, unless it is a dry run. */
 export async function startByHand(
   context: AppContext,
-  asked: Asked,
+  author: Author,
   wanted: MaintenanceByHand,
 ): Promise<Job> {
   const { maintenance, backgroundJobs } = context
   switch (wanted.kind) {
     case 'gc': {
       const { now, dryRun } = wanted
-      if (!dryRun) await recordMaintenance(context, asked, { kind: 'gc', details: { now } })
+      if (!dryRun) await recordMaintenance(context, author, { kind: 'gc', details: { now } })
       return maintenance.collect({ reach: now ? 'now' : 'background', dryRun })
     }
     case 'scrub':
-      await recordMaintenance(context, asked, { kind: 'scrub' })
+      await recordMaintenance(context, author, { kind: 'scrub' })
       return backgroundJobs.scrub()
     case 'backup': {
       const { destination } = wanted
-      await recordMaintenance(context, asked, { kind: 'backup', details: { destination } })
+      await recordMaintenance(context, author, { kind: 'backup', details: { destination } })
       return backgroundJobs.backUp(wanted)
     }
   }
@@ -83,15 +83,15 @@ export async function startByHand(
 /** Only logs a full disk: a job that frees space must not depend on free space. */
 async function recordMaintenance(
   { space, metadata, log }: AppContext,
-  asked: Asked,
+  author: Author,
   act: Omit<NewAct, 'project'>,
 ): Promise<void> {
   await space.makeRoom()
   try {
-    await metadata.recordAct(asked, { ...act, project: null })
+    await metadata.recordAct(author, { ...act, project: null })
   } catch (error) {
     if (!hasCode(error, 'storage_full')) throw error
-    const tokens = asked.by?.tokenIds.join(' ')
+    const tokens = author.by?.tokenIds.join(' ')
     log.warn('the disk is too full for the audit log', { act: act.kind, tokens })
   }
 }

@@ -9,10 +9,10 @@ import type { ProjectPolicy } from '../../core/project-policy.ts'
 import { checkOverrides } from '../../core/retention.ts'
 import type { ProjectName } from '../../core/run.ts'
 import { dayMs } from '../../core/units.ts'
-import type { Asked, Project } from '../../metadata/metadata.ts'
+import type { Author, Project } from '../../metadata/metadata.ts'
 import { forbidden, readProject } from '../access/access.ts'
 import { instant } from '../artifact/artifact-message.ts'
-import { askedBy } from '../access/actor.ts'
+import { authorOf } from '../access/actor.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import type { AppContext, AppEnv } from '../context.ts'
 import { parseBody, parseInput, projectParameter } from '../input.ts'
@@ -27,7 +27,7 @@ export function createProjectRoutes(context: AppContext): Hono<AppEnv> {
       throw settingsForbidden()
     }
     const input = await parseBody(context, c, z.unknown())
-    const project = await changeProject(context, name, input, askedBy(context, principal, 'api'))
+    const project = await changeProject(context, name, input, authorOf(context, principal, 'api'))
     return c.json(projectMessage(project))
   })
   return app
@@ -43,14 +43,14 @@ export async function changeProject(
   { metadata }: Pick<AppContext, 'metadata'>,
   name: ProjectName,
   input: unknown,
-  asked: Asked,
+  author: Author,
 ): Promise<Project> {
   const changes = changesOf(parseInput(projectPolicySchema, input, 'body'))
   checkOverrides({ ...((await metadata.findProject(name)) ?? noOverrides), ...changes })
   compileLatestRule(changes.keepLatest ?? [])
   // Creates a project without uploads, so that its settings apply to the first one too.
-  const project = await metadata.ensureProject(name, asked.at)
-  await metadata.setProjectPolicy(project.id, changes, asked.at, asked)
+  const project = await metadata.ensureProject(name, author.at)
+  await metadata.setProjectPolicy(project.id, changes, author.at, author)
   return (await metadata.findProject(project.name)) ?? project
 }
 

@@ -5,7 +5,7 @@ import { runPagePath } from '../../api/paths.ts'
 import { assertLive } from '../../browse/find-artifact.ts'
 import { changedExpiresAt } from '../../core/retention.ts'
 import { dayMs } from '../../core/units.ts'
-import { askedBy } from '../../http/access/actor.ts'
+import { authorOf } from '../../http/access/actor.ts'
 import { requireWriteProject } from '../../http/access/access.ts'
 import type { AppEnv, AppRequest } from '../../http/context.ts'
 import { removeArtifacts } from '../../http/artifact/deletion.ts'
@@ -49,7 +49,7 @@ async function deleteArtifact({ context }: Web, c: AppRequest): Promise<Response
   assertLive(artifact, context.now())
   await requireDelete(context, principal, [artifact])
   requireWord([artifact], await readForm(context, c))
-  await removeArtifacts(context, [artifact], askedBy(context, principal, 'page'))
+  await removeArtifacts(context, [artifact], authorOf(context, principal, 'page'))
   const run = runPagePath(artifact.project, artifact.runNumber)
   const undo = context.config.undoMs > 0 ? String(artifact.id) : ''
   return c.redirect(withQuery(run, { deleted: undo }), 303)
@@ -58,8 +58,8 @@ async function deleteArtifact({ context }: Web, c: AppRequest): Promise<Response
 async function undoDelete({ context }: Web, c: AppRequest): Promise<Response> {
   const { principal, artifact } = await artifactOfPage(context, c)
   requireWriteProject(principal, artifact.project)
-  const asked = askedBy(context, principal, 'page')
-  await context.metadata.restoreArtifact(artifact.id, asked.at, asked)
+  const author = authorOf(context, principal, 'page')
+  await context.metadata.restoreArtifact(artifact.id, author.at, author)
   return c.redirect(artifactPath(artifact), 303)
 }
 
@@ -69,7 +69,7 @@ async function keepArtifact({ context }: Web, c: AppRequest): Promise<Response> 
   requireWriteProject(principal, artifact.project)
   const form = await readForm(context, c)
   const change = { pinned: form.get('pinned') === '1' }
-  await context.metadata.setRetention(artifact.id, change, askedBy(context, principal, 'page'))
+  await context.metadata.setRetention(artifact.id, change, authorOf(context, principal, 'page'))
   return c.redirect(artifactPath(artifact), 303)
 }
 
@@ -80,7 +80,7 @@ async function dismissSecrets({ context }: Web, c: AppRequest): Promise<Response
   const form = await readForm(context, c)
   const digest = digestField(form.get('digest') ?? '', 'digest')
   const change = { digest, dismissed: form.get('dismissed') === '1' }
-  await context.metadata.dismissSecrets(artifact.id, change, askedBy(context, principal, 'page'))
+  await context.metadata.dismissSecrets(artifact.id, change, authorOf(context, principal, 'page'))
   return c.redirect(change.dismissed ? artifactPath(artifact) : tabPath(artifact, 'details'), 303)
 }
 
@@ -92,7 +92,7 @@ async function changeExpiry({ context }: Web, c: AppRequest): Promise<Response> 
   const days = daysOf((await readForm(context, c)).get('days'))
   const policy = await retentionOf(context, artifact.project)
   const expiresAt = changedExpiresAt(now + days * dayMs, policy, now)
-  const asked = askedBy(context, principal, 'page')
-  await context.metadata.setRetention(artifact.id, { expiresAt }, asked)
+  const author = authorOf(context, principal, 'page')
+  await context.metadata.setRetention(artifact.id, { expiresAt }, author)
   return c.redirect(tabPath(artifact, 'details'), 303)
 }

@@ -3,7 +3,7 @@ import { storeError } from '../../core/errors.ts'
 import { changedExpiresAt, isLive, isRestorable } from '../../core/retention.ts'
 import { parsePositiveInteger } from '../../core/run.ts'
 import { dayMs, counted, formatCount } from '../../core/units.ts'
-import { askedBy } from '../../http/access/actor.ts'
+import { authorOf } from '../../http/access/actor.ts'
 import { requireWriteProject } from '../../http/access/access.ts'
 import type { AppContext, AppRequest } from '../../http/context.ts'
 import { removeArtifacts } from '../../http/artifact/deletion.ts'
@@ -96,8 +96,8 @@ export async function changeMany(web: Web, c: AppRequest): Promise<Response> {
   const action = form.get('action')
   const { artifacts, count } = await chosenArtifacts(context, project, { form, query, action })
   await context.checkpoint?.('chosen')
-  const asked = askedBy(context, principal, 'page')
-  const now = asked.at
+  const author = authorOf(context, principal, 'page')
+  const now = author.at
   const back = (changed: Artifact[], done: BulkAction, there: Record<string, string> = {}) => {
     const figures = { changed: String(changed.length), missed: String(count - changed.length) }
     const address = listPath(project.name, { ...queryOf(query), ...there, done, ...figures })
@@ -109,7 +109,7 @@ export async function changeMany(web: Web, c: AppRequest): Promise<Response> {
     return artifacts.filter(({ id }) => known.has(id))
   }
   const retain = async (change: RetentionChange): Promise<Artifact[]> =>
-    withIds(await metadata.setRetentionOfMany(ids, change, context.now(), asked))
+    withIds(await metadata.setRetentionOfMany(ids, change, context.now(), author))
   switch (action) {
     case 'keep':
     case 'release':
@@ -124,12 +124,12 @@ export async function changeMany(web: Web, c: AppRequest): Promise<Response> {
     case 'delete-confirmed': {
       requireWord(artifacts, form)
       await requireDelete(context, principal, artifacts)
-      const gone = await removeArtifacts(context, artifacts, asked)
+      const gone = await removeArtifacts(context, artifacts, author)
       const deleted = gone.length > idsInAddressMax ? [] : gone.map(({ id }) => id)
       return back(gone, 'delete', { state: 'deleted', deleted: deleted.join(',') })
     }
     case 'restore':
-      return back(withIds(await metadata.restoreArtifacts(ids, now, asked)), action, { state: '' })
+      return back(withIds(await metadata.restoreArtifacts(ids, now, author)), action, { state: '' })
     default:
       throw storeError('invalid_request', 'choose an action', { field: 'action' })
   }

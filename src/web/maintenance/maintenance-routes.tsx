@@ -5,7 +5,7 @@ import { backupRequestSchema } from '../../api/admin-messages.ts'
 import { storeError } from '../../core/errors.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import { parseInput } from '../../http/input.ts'
-import { askedBy } from '../../http/access/actor.ts'
+import { authorOf } from '../../http/access/actor.ts'
 import { requireAdmin } from '../../http/access/access.ts'
 import { startByHand, type MaintenanceByHand } from '../../http/operation/maintenance.ts'
 import { usageOfStore } from '../../stats/usage.ts'
@@ -72,7 +72,7 @@ async function oldestVerification({ metadata }: AppContext): Promise<number | nu
 async function startMaintenance({ context }: Web, c: AppRequest): Promise<Response> {
   const principal = await requireAdmin(context, c)
   const wanted = wantedBy(await readForm(context, c))
-  const job = await startByHand(context, askedBy(context, principal, 'page'), wanted)
+  const job = await startByHand(context, authorOf(context, principal, 'page'), wanted)
   return c.redirect(maintenancePath(job.id), 303)
 }
 

@@ -5,7 +5,7 @@ import { mayAdminister } from '../../auth/principal.ts'
 import { hasCode } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { dayMs } from '../../core/units.ts'
-import { askedBy } from '../../http/access/actor.ts'
+import { authorOf } from '../../http/access/actor.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import { changeProject, projectMessage, settingsForbidden } from '../../http/operation/projects.ts'
 import { retentionOf } from '../../http/artifact/retention.ts'
@@ -93,8 +93,8 @@ async function change(web: Web, c: AppRequest, page: PageOfSettings): Promise<Re
   if (!mayAdminister(principal)) throw settingsForbidden()
   const entered = await readForm(context, c)
   try {
-    const asked = askedBy(context, principal, 'page')
-    await changeProject(context, project.name, policyOf(entered), asked)
+    const author = authorOf(context, principal, 'page')
+    await changeProject(context, project.name, policyOf(entered), author)
   } catch (error) {
     if (!hasCode(error, 'invalid_request')) throw error
     const form = enteredForm(entered, error)

@@ -4,7 +4,7 @@ import type { WireMintedToken } from '../../api/admin-messages.ts'
 import type { Principal } from '../../auth/principal.ts'
 import { parsePositiveInteger, type ProjectName } from '../../core/run.ts'
 import { requireAdmin, requireOversight } from '../../http/access/access.ts'
-import { askedBy } from '../../http/access/actor.ts'
+import { authorOf } from '../../http/access/actor.ts'
 import { revokeProjectTokens } from '../../http/access/authenticate.ts'
 import { readListed, readTokens, revokeListed } from '../../http/access/minted-tokens.ts'
 import type { AppEnv, AppRequest } from '../../http/context.ts'
@@ -71,8 +71,9 @@ async function revoke(
   { principal, project }: Place,
 ): Promise<Response> {
   const id = (await readForm(context, c)).get('revoke') ?? ''
-  const asked = askedBy(context, principal, 'page')
-  if (id === 'all' && project !== null) await revokeProjectTokens(context, project, asked.at, asked)
-  else await revokeListed(context, principal, { id, asked })
+  const author = authorOf(context, principal, 'page')
+  if (id === 'all' && project !== null)
+    await revokeProjectTokens(context, project, author.at, author)
+  else await revokeListed(context, principal, { id, author })
   return c.redirect(tokensPagePath(project), 303)
 }

@@ -7,7 +7,7 @@ import type { Store } from '../metadata-contract.ts'
 import { seedArtifact, seedRun } from '../seed.ts'
 
 const by: Actor = { kind: 'job', run: 7, job: 'build', tokenIds: ['a', 'b'], origin: 'api' }
-const asked = { at: 5_000, by }
+const author = { at: 5_000, by }
 const removal = { state: 'deleted', reason: 'deleted', now: 5_000, undoMs: 1_000 } as const
 
 export function auditContract(store: Store): void {
@@ -26,10 +26,10 @@ export function auditContract(store: Store): void {
 
   test('changes to an artifact are recorded with their actor, newest first', async () => {
     const [id] = (await seed(1)) as [number]
-    await store().setRetention(id, { pinned: true }, asked)
-    await store().setRetention(id, { pinned: false, expiresAt: 9_000 }, asked)
-    await store().removeArtifacts([id], removal, asked)
-    await store().restoreArtifact(id, 5_500, asked)
+    await store().setRetention(id, { pinned: true }, author)
+    await store().setRetention(id, { pinned: false, expiresAt: 9_000 }, author)
+    await store().removeArtifacts([id], removal, author)
+    await store().restoreArtifact(id, 5_500, author)
     expect(await kinds()).toEqual(['restore', 'delete', 'expire', 'release', 'keep'])
     expect((await acts({ kind: 'expire' }))[0]).toEqual({
       id: expect.any(Number) as number,
@@ -46,22 +46,22 @@ export function auditContract(store: Store): void {
   test('changes without an actor, and changes without effect, are not recorded', async () => {
     const [id] = (await seed(1)) as [number]
     await store().setRetention(id, { pinned: true, expiresAt: 9_000 })
-    await store().setRetention(id, { pinned: true, expiresAt: 9_000 }, asked)
-    expect(await store().setRetentionOfMany([id], { pinned: true }, 5_000, asked)).toEqual([])
-    await expect(store().setRetention(99, { pinned: true }, asked)).rejects.toThrow('no live')
+    await store().setRetention(id, { pinned: true, expiresAt: 9_000 }, author)
+    expect(await store().setRetentionOfMany([id], { pinned: true }, 5_000, author)).toEqual([])
+    await expect(store().setRetention(99, { pinned: true }, author)).rejects.toThrow('no live')
     await store().removeArtifacts([id], removal)
-    expect(await store().removeArtifacts([id, 99], removal, asked)).toEqual([])
-    await store().setProjectPolicy(1, { strict: null }, 1, asked)
-    await store().removeRunRecords(1, 1, asked)
+    expect(await store().removeArtifacts([id, 99], removal, author)).toEqual([])
+    await store().setProjectPolicy(1, { strict: null }, 1, author)
+    await store().removeRunRecords(1, 1, author)
     expect(await acts()).toEqual([])
     expect((await store().findArtifact(id))?.removedBy).toBeNull()
   })
 
   test('a removed artifact names who removed it, until the removal is undone', async () => {
     const [first, second] = (await seed(1, 2)) as [number, number]
-    await store().removeArtifacts([first, second], removal, asked)
+    await store().removeArtifacts([first, second], removal, author)
     expect((await store().findArtifact(first))?.removedBy).toEqual(by)
-    await store().restoreArtifacts([first], 5_500, asked)
+    await store().restoreArtifacts([first], 5_500, author)
     expect((await store().findArtifact(first))?.removedBy).toBeNull()
     await store().purgeActs(5_000, 10)
     expect((await store().findArtifact(second))?.removedBy).toBeNull()
@@ -71,7 +71,7 @@ export function auditContract(store: Store): void {
     const many = await seed(1, 103)
     const other = await seedRun(store(), { project: 'acme/other' })
     const { id: elsewhere } = await seedArtifact(store(), other, { a: 'a' })
-    await store().removeArtifacts([...many, elsewhere], removal, asked)
+    await store().removeArtifacts([...many, elsewhere], removal, author)
     const [there, rest, first] = (await acts()).toSorted((a, b) =>
       String(b.project).localeCompare(String(a.project)),
     ) as [Act, Act, Act]
@@ -94,8 +94,8 @@ export function auditContract(store: Store): void {
 
   test('a change of settings is recorded with the old values of those that change', async () => {
     const { id } = await store().ensureProject(parseProjectName('acme/app'), 1)
-    await store().setProjectPolicy(id, { strict: true, quotaBytes: null }, 2, asked)
-    await store().setProjectPolicy(id, { strict: true, keepLatest: ['main/*'] }, 3, asked)
+    await store().setProjectPolicy(id, { strict: true, quotaBytes: null }, 2, author)
+    await store().setProjectPolicy(id, { strict: true, keepLatest: ['main/*'] }, 3, author)
     expect((await acts()).map(({ details }) => details)).toEqual([
       { before: { keepLatest: null }, after: { keepLatest: ['main/*'] } },
       { before: { strict: null }, after: { strict: true } },
@@ -111,10 +111,10 @@ export function auditContract(store: Store): void {
       return { type: 'job-named', at: 1, job: { key, id: key, name: key } } as const
     })
     for (const { id } of [first, second])
-      await store().appendRunEvents(id, { recording: 'r', sequence: 0, events }, 1, asked)
-    expect(await store().removeRunJob(first.id, 'missing', asked)).toBe(false)
-    await store().removeRunJob(first.id, 'a', asked)
-    await store().removeRunRecords(first.projectId, 3, asked)
+      await store().appendRunEvents(id, { recording: 'r', sequence: 0, events }, 1, author)
+    expect(await store().removeRunJob(first.id, 'missing', author)).toBe(false)
+    await store().removeRunJob(first.id, 'a', author)
+    await store().removeRunRecords(first.projectId, 3, author)
     expect((await acts()).map(({ kind, details }) => [kind, details])).toEqual([
       ['delete-run', { run: 3 }],
       ['delete-job', { run: 3, job: 'a' }],
@@ -124,9 +124,9 @@ export function auditContract(store: Store): void {
   test('a recording that replaces another is an act', async () => {
     const { id } = await seedRun(store(), { number: 3 })
     for (const recording of ['r', 'r', 's'])
-      await store().appendRunEvents(id, { recording, sequence: 0, events: [] }, 1, asked)
+      await store().appendRunEvents(id, { recording, sequence: 0, events: [] }, 1, author)
     expect((await acts()).map(({ kind, details, by }) => [kind, details, by])).toEqual([
-      ['delete-run', { run: 3 }, asked.by],
+      ['delete-run', { run: 3 }, author.by],
     ])
   })
 

@@ -44,9 +44,9 @@ export function mintedTokensContract(store: Store): void {
   })
 
   test('a token and its audit log entry are added together, and neither is added twice', async () => {
-    const asked = { at: 5, by }
-    await store().addToken(tokenOf('a'), asked)
-    await expect(store().addToken(tokenOf('a'), asked)).rejects.toThrow('UNIQUE')
+    const author = { at: 5, by }
+    await store().addToken(tokenOf('a'), author)
+    await expect(store().addToken(tokenOf('a'), author)).rejects.toThrow('UNIQUE')
     await store().addToken(tokenOf('session', { isSession: true }))
     const token = { id: 'a', scope: 'write', run: null, job: null, expiresAt: 10 }
     expect(await store().listActs({}, { limit: 10 })).toMatchObject([

@@ -120,9 +120,9 @@ export function secretsContract(store: Store): void {
       { kind: 'undismiss-secret', at: 90, details: { path: 'a' } },
       { kind: 'dismiss-secret', at: 70, details: { path: 'a' }, by },
     ])
-    const asked = { at: 100, by }
+    const author = { at: 100, by }
     const unknown = { digest: digestOf('z'), dismissed: true }
-    await expect(store().dismissSecrets(mine.id, unknown, asked)).rejects.toMatchObject({
+    await expect(store().dismissSecrets(mine.id, unknown, author)).rejects.toMatchObject({
       code: 'not_found',
     })
   })

@@ -10,7 +10,7 @@ import type { Actor } from '../../../core/audit.ts'
 import { digestFromBytes } from '../../../core/digest.ts'
 import { storeError } from '../../../core/errors.ts'
 import { factsOf, type ProjectName } from '../../../core/run.ts'
-import type { Artifact, Asked, Metadata, RetentionChange } from '../../metadata.ts'
+import type { Artifact, Author, Metadata, RetentionChange } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import { matching } from './artifact-filter.ts'
 import { createIdFinder } from './artifact-order.ts'
@@ -115,29 +115,29 @@ function createRetention(
   const record = (
     ids: number[],
     { pinned, expiresAt }: RetentionChange,
-    asked: Asked | undefined,
+    author: Author | undefined,
   ): void => {
-    if (pinned !== undefined) audit.recordOf(ids, asked, { kind: pinned ? 'keep' : 'release' })
+    if (pinned !== undefined) audit.recordOf(ids, author, { kind: pinned ? 'keep' : 'release' })
     if (expiresAt !== undefined)
-      audit.recordOf(ids, asked, { kind: 'expire', details: { expiresAt } })
+      audit.recordOf(ids, author, { kind: 'expire', details: { expiresAt } })
   }
   return {
-    setRetention: async (id, wanted, asked) => {
+    setRetention: async (id, wanted, author) => {
       write(() => {
         const changed = change(id, wanted, -1)
         if (changed === undefined)
           throw storeError('artifact_not_found', `no live artifact ${id}`, {
             reference: `id:${id}`,
           })
-        record([id], changed, asked)
+        record([id], changed, author)
       })
     },
-    setRetentionOfMany: async (ids, wanted, now, asked) =>
+    setRetentionOfMany: async (ids, wanted, now, author) =>
       await writeInBatches(
         connection,
         ids,
         (id) => Object.keys(change(id, wanted, now) ?? {}).length > 0,
-        (changed) => record(changed, wanted, asked),
+        (changed) => record(changed, wanted, author),
       ),
   }
 }

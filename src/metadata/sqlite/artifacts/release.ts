@@ -34,7 +34,7 @@ export function createReleaseMethods(
      WHERE removed_at IS NULL AND ends_at <= ? ORDER BY ends_at, id LIMIT ?`,
   )
   return {
-    removeArtifacts: async (artifactIds, end, asked) => {
+    removeArtifacts: async (artifactIds, end, author) => {
       const remove = (id: number): boolean => {
         const isEnded = removal.endArtifact(id, end)
         // The previous artifact may become the latest again.
@@ -42,7 +42,7 @@ export function createReleaseMethods(
         return isEnded
       }
       const removed = await writeInBatches(connection, artifactIds, remove, (ids) =>
-        audit.recordOf(ids, asked, { kind: 'delete' }),
+        audit.recordOf(ids, author, { kind: 'delete' }),
       )
       await removal.clearBriefly()
       return removed
@@ -80,15 +80,15 @@ function createReleasing(
       let left = limit
       let isMore = true
       await stageInSteps(() => {
-        const asked = Math.min(left, releaseBatch)
-        const rows = releasable.all(by, place.at, place.id, asked)
+        const most = Math.min(left, releaseBatch)
+        const rows = releasable.all(by, place.at, place.id, most)
         for (const { id } of rows) {
           if (removal.releaseArtifact(id, now)) released += 1
           else waiting.push(id)
         }
         left -= rows.length
         place = rows.at(-1) ?? place
-        isMore = rows.length === asked
+        isMore = rows.length === most
         return isMore && left > 0
       })
       return { released, waiting, last: isMore ? place : null }
@@ -185,13 +185,13 @@ function createRestoring(
   }
 
   return {
-    restoreArtifact: async (artifactId, now, asked) => {
+    restoreArtifact: async (artifactId, now, author) => {
       write(() => {
         restore(artifactId, now)
-        audit.recordOf([artifactId], asked, { kind: 'restore' })
+        audit.recordOf([artifactId], author, { kind: 'restore' })
       })
     },
-    restoreArtifacts: async (artifactIds, now, asked) => {
+    restoreArtifacts: async (artifactIds, now, author) => {
       const tryRestore = (id: number): boolean => {
         try {
           restore(id, now)
@@ -202,7 +202,7 @@ function createRestoring(
         }
       }
       return await writeInBatches(connection, artifactIds, tryRestore, (ids) =>
-        audit.recordOf(ids, asked, { kind: 'restore' }),
+        audit.recordOf(ids, author, { kind: 'restore' }),
       )
     },
   }

@@ -5,17 +5,17 @@ import { auditLog } from '../../../../schema/audit.ts'
 import type { ActKind, Actor } from '../../../core/audit.ts'
 import { limits } from '../../../core/limits.ts'
 import type { ProjectName } from '../../../core/run.ts'
-import type { Act, ActDetails, Asked, AuditMetadata, NewAct } from '../../metadata.ts'
+import type { Act, ActDetails, AuditMetadata, Author, NewAct } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import { inStretches } from '../connection/stretches.ts'
 
-/** Both methods run inside a transaction, and do nothing when `asked` is undefined. */
+/** Both methods run inside a transaction, and do nothing when `author` is undefined. */
 export interface AuditLog {
-  record(asked: Asked | undefined, act: NewAct): void
+  record(author: Author | undefined, act: NewAct): void
   /** Records one act per project of the artifacts. */
   recordOf(
     artifactIds: number[],
-    asked: Asked | undefined,
+    author: Author | undefined,
     act: { kind: ActKind; details?: ActDetails },
   ): void
 }
@@ -24,10 +24,10 @@ export interface AuditLog {
 const removing: ReadonlySet<ActKind> = new Set<ActKind>(['delete', 'replace'])
 
 export function createAuditLog({ orm, prepare }: Connection): AuditLog {
-  const insert = (asked: Asked, { kind, project, details = {} }: NewAct, artifactIds: number[]) =>
+  const insert = (author: Author, { kind, project, details = {} }: NewAct, artifactIds: number[]) =>
     orm
       .insert(auditLog)
-      .values({ at: asked.at, kind, project, artifactIds, details, actor: asked.by })
+      .values({ at: author.at, kind, project, artifactIds, details, actor: author.by })
       .returning({ id: auditLog.id })
       .get().id
   const byProject = prepare<[string], { project: ProjectName; ids: string }>(
@@ -39,13 +39,13 @@ export function createAuditLog({ orm, prepare }: Connection): AuditLog {
     'UPDATE artifacts SET removed_act = ? WHERE id IN (SELECT j.value FROM json_each(?) j)',
   )
   return {
-    record: (asked, act) => {
-      if (asked !== undefined) insert(asked, act, [])
+    record: (author, act) => {
+      if (author !== undefined) insert(author, act, [])
     },
-    recordOf: (artifactIds, asked, act) => {
-      if (asked === undefined || artifactIds.length === 0) return
+    recordOf: (artifactIds, author, act) => {
+      if (author === undefined || artifactIds.length === 0) return
       for (const { project, ids } of byProject.all(JSON.stringify(artifactIds))) {
-        const id = insert(asked, { ...act, project }, JSON.parse(ids) as number[])
+        const id = insert(author, { ...act, project }, JSON.parse(ids) as number[])
         if (removing.has(act.kind)) name.run(id, ids)
       }
     },
@@ -55,8 +55,8 @@ export function createAuditLog({ orm, prepare }: Connection): AuditLog {
 export function createAuditMethods(connection: Connection, log: AuditLog): AuditMetadata {
   const { orm, write, stageInSteps } = connection
   return {
-    recordAct: async (asked, act) => {
-      write(() => log.record(asked, act))
+    recordAct: async (author, act) => {
+      write(() => log.record(author, act))
     },
     listActs: createActList(connection),
     purgeActs: async (by, limit) => {

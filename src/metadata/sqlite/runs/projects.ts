@@ -4,7 +4,7 @@ import { asc, eq, sql } from 'drizzle-orm'
 import { projects, runs, store, totals } from '../../../../schema/runs.ts'
 import type { ProjectPolicy } from '../../../core/project-policy.ts'
 import type { ProjectName } from '../../../core/run.ts'
-import type { Asked, Metadata, Project } from '../../metadata.ts'
+import type { Author, Metadata, Project } from '../../metadata.ts'
 import type { Latest } from '../artifacts/latest.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -47,7 +47,7 @@ export function createProjectMethods(
   const { orm, write } = connection
   const keeping = createLatestKeeping(connection, latest)
   /** Inside a transaction, before the change. Settings that keep their value are not recorded. */
-  const recordPolicy = (id: number, policy: Partial<ProjectPolicy>, asked?: Asked): void => {
+  const recordPolicy = (id: number, policy: Partial<ProjectPolicy>, author?: Author): void => {
     const project = toProject(orm.select().from(projects).where(eq(projects.id, id)).get()!)
     const changed = (Object.keys(policy) as (keyof ProjectPolicy)[]).filter(
       (name) => !isDeepStrictEqual(project[name], policy[name]),
@@ -56,17 +56,17 @@ export function createProjectMethods(
     const pick = (from: Partial<ProjectPolicy>): Partial<ProjectPolicy> =>
       Object.fromEntries(changed.map((name) => [name, from[name]]))
     const details = { before: pick(project), after: pick(policy) }
-    audit.record(asked, { kind: 'settings', project: project.name, details })
+    audit.record(author, { kind: 'settings', project: project.name, details })
   }
   return {
     ensureProject: async (name, now) => rows.ensure(name, now),
     findProject: async (name) => rows.find(name),
     listProjects: async () => listRows(orm).map(toProject),
-    setProjectPolicy: async (projectId, policy, now, asked) => {
+    setProjectPolicy: async (projectId, policy, now, author) => {
       if (Object.keys(policy).length === 0) return
       const settles = policy.keepLatest !== undefined
       write(() => {
-        recordPolicy(projectId, policy, asked)
+        recordPolicy(projectId, policy, author)
         setProject(orm, projectId, { ...policy, ...(settles && { isLatestSettled: false }) })
       })
       if (settles) await keeping.settle(projectId, now)

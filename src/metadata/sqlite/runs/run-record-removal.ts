@@ -1,6 +1,6 @@
 /** Deletes what runners reported: a whole run, or one job of it, in short steps. */
 import type { ProjectName } from '../../../core/run.ts'
-import type { Asked } from '../../metadata.ts'
+import type { Author } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Connection } from '../connection/connection.ts'
 
@@ -64,19 +64,19 @@ export function createRecordRemoval(
 export function createRemovalRecording(
   { prepare }: Connection,
   audit: AuditLog,
-): (runId: number, asked: Asked | undefined, job?: string) => () => void {
+): (runId: number, author: Author | undefined, job?: string) => () => void {
   const find = prepare<[number], { run: number; project: ProjectName }>(
     `SELECT r.number AS run, p.owner_repo AS project
      FROM runs r JOIN projects p ON p.id = r.project_id WHERE r.id = ?`,
   )
-  return (runId, asked, job) => {
+  return (runId, author, job) => {
     let isRecorded = false
     return () => {
       if (isRecorded) return
       isRecorded = true
       const { run, project } = find.get(runId)!
-      if (job === undefined) audit.record(asked, { kind: 'delete-run', project, details: { run } })
-      else audit.record(asked, { kind: 'delete-job', project, details: { run, job } })
+      if (job === undefined) audit.record(author, { kind: 'delete-run', project, details: { run } })
+      else audit.record(author, { kind: 'delete-job', project, details: { run, job } })
     }
   }
 }

@@ -74,13 +74,13 @@ export function createRunRecordMethods(connection: Connection, audit: AuditLog):
   const logs = createLogAppender(connection)
   const reports = createReportStore(connection)
   return {
-    appendRunEvents: async (runId, batch, now, asked) => {
+    appendRunEvents: async (runId, batch, now, author) => {
       const { recording, sequence, events, isStrict } = batch
-      const job = asked?.by?.job ?? null
+      const job = author?.by?.job ?? null
       const known = find.get(runId)
       if (isStrict) refuseForeign(known, job)
       if (known && known.recording !== recording && sequence === 0)
-        await removal(runId, noting(runId, asked))
+        await removal(runId, noting(runId, author))
       return write(() => {
         if (sequence === 0 && find.get(runId) === undefined) create.run(runId, recording, now, job)
         const record = find.get(runId)
@@ -95,11 +95,11 @@ export function createRunRecordMethods(connection: Connection, audit: AuditLog):
       })
     },
     ...createRecordReading(connection),
-    removeRunJob: async (runId, key, asked) =>
-      await removeJob(runId, key, noting(runId, asked, key)),
-    removeRunRecords: async (projectId, number, asked) => {
+    removeRunJob: async (runId, key, author) =>
+      await removeJob(runId, key, noting(runId, author, key)),
+    removeRunRecords: async (projectId, number, author) => {
       const attempts = ofRun.all(number, projectId)
-      const onStep = attempts[0] && noting(attempts[0].runId, asked)
+      const onStep = attempts[0] && noting(attempts[0].runId, author)
       for (const { runId } of attempts) await removal(runId, onStep)
     },
     purgeRunRecords: async (updatedBy, limit) => {

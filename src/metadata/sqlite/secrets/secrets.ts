@@ -129,7 +129,7 @@ function createDismissal(
   const undismiss = prepare<[number, Buffer]>(
     'DELETE FROM dismissed_secrets WHERE project_id = ? AND digest = ?',
   )
-  return async (artifactId, { digest, dismissed }, asked) => {
+  return async (artifactId, { digest, dismissed }, author) => {
     const bytes = digestToBytes(digest)
     write(() => {
       const found = find.get(artifactId, bytes)
@@ -139,10 +139,10 @@ function createDismissal(
         })
       const { projectId, path } = found
       const { changes } = dismissed
-        ? dismiss.run(projectId, bytes, asked.at)
+        ? dismiss.run(projectId, bytes, author.at)
         : undismiss.run(projectId, bytes)
       const kind = dismissed ? 'dismiss-secret' : 'undismiss-secret'
-      if (changes > 0) audit.recordOf([artifactId], asked, { kind, details: { path } })
+      if (changes > 0) audit.recordOf([artifactId], author, { kind, details: { path } })
     })
   }
 }

@@ -18,13 +18,13 @@ export function createMintedTokenMethods(
        ORDER BY number DESC LIMIT -1 OFFSET ?)`,
   )
   return {
-    addToken: async (token, asked) => {
+    addToken: async (token, author) => {
       const { id, project, scope, run, job, endsAt: expiresAt } = token
       write(() => {
         orm.insert(mintedTokens).values(token).run()
         if (token.isSession) dropOlder.run(project, token.lineage[1], limits.sessionsListedMax)
         const details = { token: { id, scope, run, job, expiresAt } }
-        audit.record(asked, { kind: 'token', project, details })
+        audit.record(author, { kind: 'token', project, details })
       })
     },
     findToken: async (id) => {

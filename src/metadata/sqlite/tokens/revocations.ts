@@ -27,20 +27,20 @@ export function createRevocationMethods(
     )
   }
   return {
-    revokeToken: async (token, asked) => {
+    revokeToken: async (token, author) => {
       write(() => {
         const values = { ...token, endsAt: Math.min(token.endsAt, Number.MAX_SAFE_INTEGER) }
         const { changes } = orm.insert(revokedTokens).values(values).onConflictDoNothing().run()
         if (changes === 0) return
         requireRoom(token)
-        audit.record(asked, {
+        audit.record(author, {
           kind: 'revoke',
           project: token.project,
-          ...(asked && { details: { token: asked.token } }),
+          ...(author && { details: { token: author.token } }),
         })
       })
     },
-    revokeProjectTokens: async (project, issuedUntil, asked) => {
+    revokeProjectTokens: async (project, issuedUntil, author) => {
       write(() => {
         orm
           .insert(revokedProjects)
@@ -54,7 +54,7 @@ export function createRevocationMethods(
         // clock that ran ahead is not covered and stays.
         const covered = and(ofProject(project), lte(revokedTokens.issuedAt, issuedUntil))
         orm.delete(revokedTokens).where(covered).run()
-        audit.record(asked, { kind: 'revoke-all', project, details: { issuedUntil } })
+        audit.record(author, { kind: 'revoke-all', project, details: { issuedUntil } })
       })
     },
     listRevocations: async () => ({

@@ -62,8 +62,8 @@ export function createCommitMethods(
       latest.settle(artifactId, now)
     }
     if (replaced !== undefined) {
-      const asked = wanted.by && { at: now, by: wanted.by }
-      audit.recordOf([replaced], asked, { kind: 'replace', details: { replacedBy: artifactId } })
+      const author = wanted.by && { at: now, by: wanted.by }
+      audit.recordOf([replaced], author, { kind: 'replace', details: { replacedBy: artifactId } })
     }
     if (wanted.uploadId !== null) finishUpload(wanted.uploadId, artifactId)
     removal.closeSession(session.id, same === undefined ? 'committed' : 'aborted')
