@@ -8,7 +8,7 @@ import { choice, limitFlag, limitOf, serverFlags, takeOperands } from '../argume
 import { filterFlags, filterOf } from '../artifact-filter.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { endingCell } from '../ending.ts'
+import { expiryCell } from '../expiry-cell.ts'
 import { type Align, formatTable, write, writeJson } from '../output.ts'
 import { connect } from '../server-access.ts'
 
@@ -92,7 +92,7 @@ function artifactTable(items: WireArtifact[], ofAllProjects: boolean): string {
     ['SIZE', 'right', ({ logicalBytes }) => formatSizeBytes(logicalBytes)],
     ['NEW', 'right', ({ newBytes }) => formatSizeBytes(newBytes)],
     ['STATE', 'left', ({ state }) => state],
-    ['EXPIRES', 'left', endingCell],
+    ['EXPIRES', 'left', expiryCell],
   ]
   return formatTable(
     columns.map(([title]) => title),

@@ -13,7 +13,7 @@ import { choice, integer, jobsFlag, jobsOf, serverFlags, UsageError } from '../a
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus, isAbort } from '../exit-status.ts'
 import { writeOutputs, writeSummary } from '../job-report.ts'
-import { endingCell } from '../ending.ts'
+import { expiryCell } from '../expiry-cell.ts'
 import {
   describeSecrets,
   secretsAnnotation,
@@ -287,7 +287,7 @@ async function report(config: ServerContext['config'], result: UploadResult): Pr
     ['sent', formatSizeBytes(result.sentBytes)],
     ['unchanged', formatSizeBytes(result.reusedBytes)],
     ['tree digest', artifact.treeDigest],
-    ['expires', endingCell(artifact)],
+    ['expires', expiryCell(artifact)],
     ['page', artifact.links.html],
   ])
 }

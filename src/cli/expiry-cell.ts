@@ -2,7 +2,7 @@
 import type { WireArtifact } from '../api/messages.ts'
 
 /** Text for a table cell. */
-export function endingCell(artifact: WireArtifact): string {
+export function expiryCell(artifact: WireArtifact): string {
   if (artifact.pinned) return 'kept'
   return artifact.keptLatest ? 'kept as latest' : artifact.expiresAt.slice(0, 10)
 }
