@@ -1,7 +1,7 @@
 /** Output of commands: data on stdout, messages on stderr. Untrusted text is made harmless
  *  before a terminal sees it. */
 import { asWriteError } from '../client/files/file-error.ts'
-import { turningMarks } from '../core/turning-marks.ts'
+import { bidiControls } from '../core/bidi-controls.ts'
 
 /** Resolves when the stream has taken the text, or the bytes unchanged. Text is made harmless: even
  *  a number in it may be what a hostile server sent instead. Rejects on stdout when its reader is
@@ -136,7 +136,7 @@ export function formatTable(header: string[], align: Align[], rows: string[][]):
  *  characters, line ends, marks that change text direction, and sequences that make a line a
  *  command to GitHub's runner (`::` at its start, `##[` anywhere) or to Azure's. */
 const active = new RegExp(
-  String.raw`[\u0000-\u001f\u007f-\u009f\u2028\u2029]|(?<=^\s*):(?=:)|#(?=#(?:vso)?\[)|${turningMarks.source}`,
+  String.raw`[\u0000-\u001f\u007f-\u009f\u2028\u2029]|(?<=^\s*):(?=:)|#(?=#(?:vso)?\[)|${bidiControls.source}`,
   'g',
 )
 

@@ -4,7 +4,7 @@ import { html } from 'hono/html'
 import type { Child } from 'hono/jsx'
 import { randomBytes } from 'node:crypto'
 import { publicOrigin, type AppContext, type AppRequest } from '../http/context.ts'
-import { turningMarks } from '../core/turning-marks.ts'
+import { bidiControls } from '../core/bidi-controls.ts'
 import { sendBytes } from '../http/body/gzip.ts'
 import type { AssetName, Assets } from './assets.ts'
 import { type Crumb, Layout } from './layout.tsx'
@@ -75,8 +75,8 @@ export async function renderPage(
 export function withMarksReplaced(document: string): string {
   // Nearly all pages contain none, and the replacement below takes ten times as long as this
   // search.
-  if (document.search(turningMarks) === -1) return document
-  return document.replaceAll(/>[^<]+/g, (text) => text.replaceAll(turningMarks, '\ufffd'))
+  if (document.search(bidiControls) === -1) return document
+  return document.replaceAll(/>[^<]+/g, (text) => text.replaceAll(bidiControls, '\ufffd'))
 }
 
 /** Whether browsers consider the origin potentially trustworthy (W3C Secure Contexts §3.1). */
