@@ -19,7 +19,7 @@ import { exactZipSegments } from './exact-zip.ts'
 import { gzipFileSegments, gzipFormatVersion, once, readFileContent } from './file-layout.ts'
 import { pathFilter, requireMatch, type Selection } from './path-filter.ts'
 import type { Reader } from './reader.ts'
-import { createMemory } from './remembered.ts'
+import { createArchiveCache } from './archive-cache.ts'
 import type { Representation } from './representation.ts'
 import { type SegmentBatches, totalBytes } from './segments.ts'
 import {
@@ -255,8 +255,8 @@ function generatedZip(
   }
 }
 
-const zipMarksOf = createMemory(createZipMarks)
-const tarMarksOf = createMemory(createTarMarks)
+const zipMarksOf = createArchiveCache(createZipMarks)
+const tarMarksOf = createArchiveCache(createTarMarks)
 
 /** `segmentsFrom(start)` must yield all segments in order; those that end before `start` may be
  *  placeholders of the same length. */

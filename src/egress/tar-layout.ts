@@ -14,7 +14,7 @@ import { combineCrc32 } from '../core/crc32.ts'
 import type { StoredEntry, StoredFile } from '../metadata/metadata.ts'
 import type { Batch } from './entry-pages.ts'
 import { gzipHeader, gzipTrailer } from './gzip.ts'
-import { createMarks, type Marks } from './remembered.ts'
+import { createMarks, type Marks } from './archive-cache.ts'
 import {
   blobStream,
   literal,

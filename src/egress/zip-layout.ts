@@ -13,7 +13,7 @@ import { crc32 } from '../core/crc32.ts'
 import { createByteReader, createByteWriter } from '../core/varint.ts'
 import type { StoredEntry, StoredFile } from '../metadata/metadata.ts'
 import type { Batch } from './entry-pages.ts'
-import { createMarks, type Marks } from './remembered.ts'
+import { createMarks, type Marks } from './archive-cache.ts'
 import {
   blobStream,
   literal,

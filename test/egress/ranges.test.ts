@@ -6,7 +6,7 @@ import type { ArtifactName } from '../../src/core/artifact.ts'
 import { limits } from '../../src/core/limits.ts'
 import { representRunZip, representTarGz, representZip } from '../../src/egress/egress.ts'
 import type { Reader } from '../../src/egress/reader.ts'
-import { createMarks } from '../../src/egress/remembered.ts'
+import { createMarks } from '../../src/egress/archive-cache.ts'
 import type { Representation } from '../../src/egress/representation.ts'
 import type { Artifact } from '../../src/metadata/metadata.ts'
 import {

@@ -8,7 +8,9 @@ const marksMax = 2000
 
 /** Returns a function that finds what is cached under a name for one metadata store, or creates
  *  it. */
-export function createMemory<Known>(create: () => Known): (owner: object, name: string) => Known {
+export function createArchiveCache<Known>(
+  create: () => Known,
+): (owner: object, name: string) => Known {
   const byOwner = new WeakMap<object, Map<string, Known>>()
   return (owner, name) => {
     const archives = byOwner.get(owner) ?? new Map<string, Known>()
