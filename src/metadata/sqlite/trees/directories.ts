@@ -1,7 +1,11 @@
 /** Directories of artifacts, read from the stored pages of their manifests. Pages are decoded
  *  here; only what is listed is described and leaves this thread. */
 import pLimit from 'p-limit'
-import { type DirectoryChild, listChildren, type ManifestPages } from '../../../core/directory.ts'
+import {
+  type DirectoryChild,
+  listChildren,
+  type ManifestPages,
+} from '../../../core/list-children.ts'
 import { defaultDirectoryMode } from '../../../core/entry.ts'
 import type { PageEntry } from '../../manifest-page.ts'
 import type { ComparedEntry, TreeMetadata } from '../../trees.ts'

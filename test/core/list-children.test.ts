@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { listChildren, type ManifestPages } from '../../src/core/directory.ts'
+import { listChildren, type ManifestPages } from '../../src/core/list-children.ts'
 import { comparePaths, type EntryPath } from '../../src/core/entry.ts'
 
 interface Listed {
