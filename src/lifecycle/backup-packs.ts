@@ -9,7 +9,7 @@ import { type PackFileSystem, readAll, syncDirectory, writeAll } from '../packs/
 import type { LocalPaths } from '../packs/local-layout.ts'
 import type { PackStore, SealedPack } from '../packs/pack-store.ts'
 import type { LifecyclePorts } from './ports.ts'
-import type { ReadingLease } from './reading-lease.ts'
+import type { MaintenanceLease } from './maintenance-lease.ts'
 import { verifyCopies } from './verify-copies.ts'
 
 export interface BackupReport {
@@ -35,7 +35,7 @@ export interface PackBackup {
   destination: string
   /** Copies every pack and never links. */
   copies: boolean
-  lease: ReadingLease
+  lease: MaintenanceLease
   /** Id of the newest pack known to the metadata of the backup. Later packs are left out: with
    *  many of them, a start would conclude that they belong to a lost database. */
   newestPack: number

@@ -24,7 +24,7 @@ import { openLocalPackStore } from '../packs/local.ts'
 import { createFanOut, createLocalPaths } from '../packs/local-layout.ts'
 import { type BackupReport, addPacks } from './backup-packs.ts'
 import type { LifecyclePorts } from './ports.ts'
-import { type ReadingLease, openReadingLease } from './reading-lease.ts'
+import { type MaintenanceLease, openMaintenanceLease } from './maintenance-lease.ts'
 
 export interface BackupFileSystem extends PackFileSystem {
   /** Copies a small file with its mode. */
@@ -69,7 +69,7 @@ export async function backUp(ports: LifecyclePorts, options: BackupOptions): Pro
       await checkFree(fileSystem, destination)
       await beginPartial(fileSystem, partial)
     })
-    const lease = await openReadingLease(ports, leaseMs)
+    const lease = await openMaintenanceLease(ports, leaseMs)
     try {
       await ports.checkpoint?.('backup-begun')
       const report = await fillPartial(ports, { ...options, fileSystem, partial, lease })
@@ -128,7 +128,7 @@ async function beginPartial(fileSystem: BackupFileSystem, partial: string): Prom
 interface Filling extends BackupOptions {
   fileSystem: BackupFileSystem
   partial: string
-  lease: ReadingLease
+  lease: MaintenanceLease
 }
 
 async function fillPartial(ports: LifecyclePorts, filling: Filling): Promise<BackupReport> {

@@ -18,7 +18,7 @@ import type { Drift, PackedCopy, PackOccupancy, UnverifiedPack } from '../metada
 import { findFramingFault } from '../packs/framing.ts'
 import { type Pace, compactPacks, createPace } from './compact.ts'
 import type { LifecyclePorts } from './ports.ts'
-import { type ReadingLease, openReadingLease } from './reading-lease.ts'
+import { type MaintenanceLease, openMaintenanceLease } from './maintenance-lease.ts'
 import { type Verification, verifyCopies } from './verify-copies.ts'
 
 export interface ScrubOptions {
@@ -160,7 +160,7 @@ function emptyReport(): ScrubReport {
 async function scrubPack(ports: LifecyclePorts, pack: PackOccupancy, pass: Pass): Promise<void> {
   const { metadata, now, checkpoint } = ports
   const { options, report, since } = pass
-  const lease = await openReadingLease(ports, leaseMs)
+  const lease = await openMaintenanceLease(ports, leaseMs)
   try {
     await checkpoint?.('scrub-pack-begun')
     const { damagedCopies, unended } = await scrubCopies(ports, pack, { ...pass, lease })
@@ -182,7 +182,7 @@ async function scrubPack(ports: LifecyclePorts, pack: PackOccupancy, pass: Pass)
 async function scrubCopies(
   ports: LifecyclePorts,
   pack: PackOccupancy,
-  pass: Pass & { lease: ReadingLease },
+  pass: Pass & { lease: MaintenanceLease },
 ): Promise<{ damagedCopies: number; unended: ReadonlySet<number> }> {
   const { metadata, packs, signal } = ports
   const { report, lease } = pass

@@ -23,7 +23,7 @@ import { readFileContent } from '../egress/file-layout.ts'
 import type { Scan, SecretInTree, StoredFile, UnscannedTree } from '../metadata/metadata.ts'
 import { createPace, type Pace } from './compact.ts'
 import type { LifecyclePorts } from './ports.ts'
-import { openReadingLease } from './reading-lease.ts'
+import { openMaintenanceLease } from './maintenance-lease.ts'
 
 export interface SecretsOptions {
   /** Null is unlimited. */
@@ -171,7 +171,7 @@ async function readContents(
   const { metadata, packs, signal } = ports
   const ordinals = candidates.map(({ ordinal }) => ordinal).toSorted((a, b) => a - b)
   const scans: Scan[] = []
-  const lease = await openReadingLease(ports, leaseMs)
+  const lease = await openMaintenanceLease(ports, leaseMs)
   try {
     for (let done = 0; done < ordinals.length;) {
       const entries = await metadata.readEntries(artifactId, ordinals.slice(done))

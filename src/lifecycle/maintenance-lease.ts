@@ -3,7 +3,7 @@
 import { hasCode, storeError } from '../core/errors.ts'
 import type { LifecyclePorts } from './ports.ts'
 
-export interface ReadingLease {
+export interface MaintenanceLease {
   readonly id: number
   /** Extends the lease; cheap soon after the last renewal.
    *  Errors: session_ended, when it had ended before; those of opening it. */
@@ -14,10 +14,10 @@ export interface ReadingLease {
 /** Takes a lease that ends `leaseMs` after its last renewal if its holder dies.
  *  Errors: storage_full, when it cannot be written, or cannot be renewed for half of its time: the
  *  collector does not know of it then. */
-export async function openReadingLease(
+export async function openMaintenanceLease(
   { metadata, now }: Pick<LifecyclePorts, 'metadata' | 'now'>,
   leaseMs: number,
-): Promise<ReadingLease> {
+): Promise<MaintenanceLease> {
   let until = now() + leaseMs
   const { leases } = await metadata.openReadLeases([], now(), leaseMs)
   const id = leases[0]!

@@ -1,7 +1,7 @@
 /** The lease of maintenance that reads on a thread of its own, beside the thread that collects
  *  garbage. */
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { openReadingLease } from '../../src/lifecycle/reading-lease.ts'
+import { openMaintenanceLease } from '../../src/lifecycle/maintenance-lease.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import type { Metadata } from '../../src/metadata/metadata.ts'
 import { temporaryDatabases } from '../metadata/temporary-database.ts'
@@ -30,7 +30,10 @@ test('a lease that cannot be renewed ends its reader while the collector still h
   const start = 1_000_000
   let elapsed = 0
   vi.spyOn(performance, 'now').mockImplementation(() => elapsed)
-  const lease = await openReadingLease({ metadata: reader, now: () => start + elapsed }, leaseMs)
+  const lease = await openMaintenanceLease(
+    { metadata: reader, now: () => start + elapsed },
+    leaseMs,
+  )
   elapsed += leaseMs * 0.3
   await whileDiskRefuses(() => lease.renew())
   await lease.renew()
@@ -61,7 +64,7 @@ test.each([
       await reader.renewReadLeases(leases, until)
     }
     const metadata = { ...reader, renewReadLeases }
-    const lease = await openReadingLease({ metadata, now: () => at }, leaseMs)
+    const lease = await openMaintenanceLease({ metadata, now: () => at }, leaseMs)
     elapsed += measuredMs
     if (when === 'before') at += leaseMs
     await expect(lease.renew()).rejects.toMatchObject({ code: 'session_ended' })
@@ -73,7 +76,7 @@ test.each([
 test('a lease that cannot be written is refused', async () => {
   const { reader } = await openBoth()
   const opening = whileDiskRefuses(() =>
-    openReadingLease({ metadata: reader, now: () => 0 }, leaseMs),
+    openMaintenanceLease({ metadata: reader, now: () => 0 }, leaseMs),
   )
   await expect(opening).rejects.toMatchObject({
     code: 'storage_full',
