@@ -128,7 +128,7 @@ async function finalizeUpload(
     await context.staging.removeUpload(upload.id)
     return artifact.id
   } catch (error) {
-    if (hasCode(error, 'storage_full')) await context.staging.giveUp(upload.id, error)
+    if (hasCode(error, 'storage_full')) await context.staging.abandon(upload.id, error)
     // Only the client can fix the other errors, with another request. The mark lets the next start
     // drop the staged bytes, since no client waits for them any more.
     else if (error instanceof StoreError && !isTransient(error))

@@ -26,7 +26,7 @@ export interface Ledger {
   /** Number of complete blocks; each is a file, however small. */
   blocks: number
   /** Why the upload accepts nothing more. */
-  givenUp?: StoreError
+  abandonedFor?: StoreError
 }
 
 /** Upload ids are 32 lower-case hex characters. */
@@ -88,7 +88,7 @@ export async function receive(
   let sizeBytes = 0
   const count = async function* (chunks: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
     for await (const chunk of chunks) {
-      refuseGivenUp(ledger)
+      requireNotAbandoned(ledger)
       sizeBytes += chunk.length
       ledger.heldBytes += chunk.length
       refuseAbove(area.uploadBytesMax, ledger.heldBytes - spareBytes)
@@ -106,7 +106,7 @@ export async function receive(
     ledger.heldBytes -= sizeBytes
     await rm(path, { force: true })
     const failure = translate(error, uploadId)
-    if (hasCode(failure, 'storage_full')) await giveUp(area, uploadId, failure)
+    if (hasCode(failure, 'storage_full')) await abandon(area, uploadId, failure)
     throw failure
   }
   return { path, sizeBytes }
@@ -115,21 +115,21 @@ export async function receive(
 /** Drops the bytes of an upload that ran out of disk space: its client does not retry, and the disk
  *  would stay full for as long as the upload lives. Later requests for it fail with `reason`.
  *  Errors: not_found. */
-export async function giveUp(
+export async function abandon(
   area: StagingArea,
   uploadId: string,
   reason: StoreError,
 ): Promise<void> {
   const ledger = await ledgerOf(area, uploadId)
-  ledger.givenUp = reason
+  ledger.abandonedFor = reason
   const directory = uploadPath(area, uploadId)
   for (const name of await translated(uploadId, readdir(directory)))
     await rm(join(directory, name), { recursive: true, force: true })
 }
 
 /** Errors: storage_full. */
-export function refuseGivenUp({ givenUp }: Ledger): void {
-  if (givenUp !== undefined) throw givenUp
+export function requireNotAbandoned({ abandonedFor }: Ledger): void {
+  if (abandonedFor !== undefined) throw abandonedFor
 }
 
 /** Links each block under its ordinal into a new directory; returns the directory and the total
@@ -140,7 +140,7 @@ export async function linkBlocks(
   uploadId: string,
   blockIds: string[],
 ): Promise<{ path: string; sizeBytes: number }> {
-  refuseGivenUp(await ledgerOf(area, uploadId))
+  requireNotAbandoned(await ledgerOf(area, uploadId))
   const path = uploadPath(area, uploadId, arrivingFile())
   await translated(uploadId, mkdir(path))
   let sizeBytes = 0

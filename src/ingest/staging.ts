@@ -19,14 +19,14 @@ import type { StagedBytes } from './job.ts'
 import {
   arrivingFile,
   blockFile,
-  giveUp,
+  abandon,
   ledgerOf,
   linkBlocks,
   makeUpload,
   ordinalFile,
   publish,
   receive,
-  refuseGivenUp,
+  requireNotAbandoned,
   requireBlock,
   sizeOf,
   type StagingArea,
@@ -62,7 +62,7 @@ export interface Staging {
   /** Drops the bytes of an upload that ran out of disk space. All later calls for it fail with
    *  `reason` until a restart. A block or body that runs out of space does this too.
    *  Errors: not_found. */
-  giveUp(uploadId: string, reason: StoreError): Promise<void>
+  abandon(uploadId: string, reason: StoreError): Promise<void>
   /** Records that the accepted bytes were rejected for good, so that a restart need not keep
    *  them. */
   markRefused(uploadId: string): Promise<void>
@@ -113,7 +113,7 @@ export async function openStaging(root: string, options: StagingOptions): Promis
       return { digest, sizeBytes }
     },
     readAssembled: async (id, digest) => {
-      refuseGivenUp(await ledgerOf(area, id))
+      requireNotAbandoned(await ledgerOf(area, id))
       return await readList(id, listPath(area, id, digest))
     },
     tidyUpload: async (id, { isAccepted }) => {
@@ -123,8 +123,8 @@ export async function openStaging(root: string, options: StagingOptions): Promis
         await rm(uploadPath(area, id, name), { recursive: true, force: true })
       }
     },
-    giveUp: async (id, reason) => {
-      await giveUp(area, id, reason)
+    abandon: async (id, reason) => {
+      await abandon(area, id, reason)
     },
     markRefused: async (id) => {
       await translated(id, writeFile(uploadPath(area, id, refusedFile), ''))
@@ -161,10 +161,10 @@ async function replaceBlock(
   const ledger = await ledgerOf(area, uploadId)
   if (replacedBytes === undefined) ledger.blocks += 1
   else ledger.heldBytes -= replacedBytes
-  if (ledger.givenUp === undefined) return
+  if (ledger.abandonedFor === undefined) return
   // The block was complete just when another one ran out of space.
   await rm(path, { force: true })
-  throw ledger.givenUp
+  throw ledger.abandonedFor
 }
 
 async function receiveWhole(

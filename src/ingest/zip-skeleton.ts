@@ -59,7 +59,7 @@ export async function stageSkeleton(
       if (headerBytes >= limits.skeletonPageBytes) break
     }
     const bytes = encodeMembersPage(members, facts)
-    proveExact(bytes, members, facts)
+    assertExact(bytes, members, facts)
     const used = members.flatMap(({ streamId }) => (streamId === null ? [] : [streamId]))
     await target.metadata.stageSkeletonPage(
       target.sessionId,
@@ -116,7 +116,7 @@ async function readFacts(
 
 /** Verifies that the page renders to the uploaded bytes; anything else is a bug that must never
  *  reach a commit. */
-function proveExact(bytes: Buffer, members: SkeletonMember[], facts: StreamFacts[]): void {
+function assertExact(bytes: Buffer, members: SkeletonMember[], facts: StreamFacts[]): void {
   const decoded = decodeSkeletonPage(bytes)
   if (decoded.kind !== 'members') throw new Error('a page of members decodes as a tail')
   decoded.members.forEach((member, index) => {

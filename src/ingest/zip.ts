@@ -16,11 +16,11 @@ import { stageSkeleton } from './zip-skeleton.ts'
 /** Errors: bad_archive for a truncated zip, too_large, and those of `publish`. */
 export async function ingestZip(session: IngestSession, reader: StagedReader): Promise<Published> {
   try {
-    return await takeApart(session, reader)
+    return await unpack(session, reader)
   } catch (error) {
     const reason = opaqueReason(error)
     if (reason === undefined) throw error
-    return await keepWhole(await restartSession(session), reader, reason)
+    return await storeWhole(await restartSession(session), reader, reason)
   }
 }
 
@@ -37,7 +37,7 @@ function opaqueReason(error: unknown): string | undefined {
   return undefined
 }
 
-async function takeApart(session: IngestSession, reader: StagedReader): Promise<Published> {
+async function unpack(session: IngestSession, reader: StagedReader): Promise<Published> {
   const { job, settings, writer } = session
   const directory = await readZipDirectory(reader, settings)
   const table = createEntryTable({ ...settings, share: session.share })
@@ -70,7 +70,7 @@ async function takeApart(session: IngestSession, reader: StagedReader): Promise<
   })
 }
 
-async function keepWhole(
+async function storeWhole(
   session: IngestSession,
   reader: StagedReader,
   reason: string,

@@ -51,7 +51,7 @@ export const searchCommand: Command<typeof flags> = {
     else for await (const line of linesOf(shown())) await write(stdout, line)
     if (isCut) await write(stderr, `showing the newest ${wanted}; use --limit to show more\n`)
     if (count > 0) return exitStatus.ok
-    await write(stderr, `no path in the searched artifacts matches${adviceOn(globs)}\n`)
+    await write(stderr, `no path in the searched artifacts matches${hintFor(globs)}\n`)
     return given['allow-empty'] ? exitStatus.ok : exitStatus.failure
   },
 }
@@ -73,7 +73,7 @@ async function* linesOf(matches: AsyncIterable<WireSearchMatch>): AsyncGenerator
 }
 
 /** A bare name usually means a file in any directory. */
-function adviceOn(globs: readonly string[]): string {
+function hintFor(globs: readonly string[]): string {
   const bare = globs.find((glob) => !glob.includes('/') && glob !== '**')
   return bare === undefined ? '' : `; use '**/${printable(bare)}' to search all directories`
 }

@@ -24,13 +24,13 @@ export const whoamiCommand: Command<typeof flags> = {
   async run({ flags: given, operands, stdout, stderr, signal }) {
     takeOperands(operands, [])
     const from = { url: given.url, project: given.project }
-    const { config: told } = serverContext(from)
-    const where = `${told.url} (${urlWords[told.urlFrom]})`
-    if (told.token === null && told.idToken === null) {
+    const { config } = serverContext(from)
+    const where = `${config.url} (${urlWords[config.urlFrom]})`
+    if (config.token === null && config.idToken === null) {
       const reason = `there is no token for ${where}`
       throw storeError('unauthenticated', reason, { reason })
     }
-    const tokenFrom = told.tokenFrom ?? 'ID token'
+    const tokenFrom = config.tokenFrom ?? 'ID token'
     try {
       const { server, config } = await connect(from, signal)
       const current = await readCurrentToken(server, signal)

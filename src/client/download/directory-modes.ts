@@ -41,8 +41,8 @@ export async function compareDirectoryModes(
     if (tree.kind(ordinal) === 'directory') asked.add(tree.path(ordinal))
   // From all entries, not only wanted ones: the directory of a wanted file has its mode from its
   // own entry.
-  const said = saidModes(tree)
-  const modeOf = (path: string): number => said.get(path) ?? defaultDirectoryMode
+  const explicit = explicitModes(tree)
+  const modeOf = (path: string): number => explicit.get(path) ?? defaultDirectoryMode
 
   const unseenPaths = await directoriesOf(tree, unseen)
   for (const path of asked) if (!seen.has(path)) unseenPaths.add(path)
@@ -78,11 +78,11 @@ export async function compareDirectoryModes(
 }
 
 /** Permission bits of the directories that are entries. */
-export function saidModes(tree: FetchedTree): Map<string, number> {
-  const said = new Map<string, number>()
+export function explicitModes(tree: FetchedTree): Map<string, number> {
+  const explicit = new Map<string, number>()
   for (let ordinal = 0; ordinal < tree.count; ordinal++)
-    if (tree.kind(ordinal) === 'directory') said.set(tree.path(ordinal), tree.mode(ordinal))
-  return said
+    if (tree.kind(ordinal) === 'directory') explicit.set(tree.path(ordinal), tree.mode(ordinal))
+  return explicit
 }
 
 /** Returns the directories that the paths of entries imply. */

@@ -35,7 +35,7 @@ export async function fetchMissing(
   const isPassing = (error: unknown): boolean => error instanceof NetworkError
   const fetchLeft = async (onHeld: (bytes: number) => void): Promise<void> => {
     progress.doneBytes = doneBefore + thereBytes()
-    const unfinished = await takeUp(downloading, missing)
+    const unfinished = await resume(downloading, missing)
     const left = missing.filter((ordinal) => !isThere(findings, ordinal))
     onHeld(thereBytes())
     await fetchFiles(downloading, left, { unfinished, onHeld })
@@ -49,7 +49,7 @@ export async function fetchMissing(
 
 /** Examines what earlier attempts or an earlier download have left: complete files are recorded
  *  as present. Returns large files of full length, of which some parts may be in place. */
-async function takeUp(
+async function resume(
   downloading: Downloading,
   missing: readonly number[],
 ): Promise<ReadonlySet<number>> {

@@ -24,14 +24,14 @@ import { partialName } from '../partial-name.ts'
 /** A process that is downloading, as the name of its file identifies it. */
 interface Owner {
   /** Start time of the process in ticks since boot; 0 when it cannot be known. */
-  begun: number
+  startTicks: number
   pid: number
   /** Tells several downloads of one process apart. */
   serial: number
 }
 
 const prefix = 'owner_'
-const pattern = /^owner_(?<begun>\d+)_(?<pid>\d+)_(?<serial>\d+)_(?<host>.*)$/
+const pattern = /^owner_(?<startTicks>\d+)_(?<pid>\d+)_(?<serial>\d+)_(?<host>.*)$/
 
 /** Whether a name in the partial root identifies a process. */
 export function isOwnerName(name: string): boolean {
@@ -65,12 +65,12 @@ export interface Ownership {
 export async function ownPartial(
   root: string,
   waitMs = waitMsDefault,
-  beginningOf: BeginningOf = beginningInProc,
+  startTimeOf: StartTimeOf = startTimeInProc,
 ): Promise<Ownership> {
   const partialRoot = join(root, partialName)
   serial += 1
-  const self = { begun: beginningOf(process.pid) ?? 0, pid: process.pid, serial }
-  const name = `${prefix}${self.begun}_${self.pid}_${self.serial}_${hostname()}`
+  const self = { startTicks: startTimeOf(process.pid) ?? 0, pid: process.pid, serial }
+  const name = `${prefix}${self.startTicks}_${self.pid}_${self.serial}_${hostname()}`
   let beat: NodeJS.Timeout | undefined
   const ownership = {
     check: () => {
@@ -84,10 +84,11 @@ export async function ownPartial(
     },
   }
   for (const end = performance.now() + waitMs; ;) {
-    if (!leaveName(partialRoot, name)) return { check: () => {}, end: () => {} }
-    const other = findOther(partialRoot, name, beginningOf)
+    if (!createOwnerFile(partialRoot, name)) return { check: () => {}, end: () => {} }
+    const other = findOther(partialRoot, name, startTimeOf)
     if (other === undefined) {
-      if (self.begun === 0) beat = setInterval(sayAtWork, beatMs, join(partialRoot, name)).unref()
+      if (self.startTicks === 0)
+        beat = setInterval(touchOwnerFile, beatMs, join(partialRoot, name)).unref()
       return ownership
     }
     if (performance.now() >= end) {
@@ -101,7 +102,7 @@ export async function ownPartial(
 }
 
 function comesBefore(a: Owner, b: Owner): boolean {
-  return (a.begun - b.begun || a.pid - b.pid || a.serial - b.serial) < 0
+  return (a.startTicks - b.startTicks || a.pid - b.pid || a.serial - b.serial) < 0
 }
 
 /** Upper bound on attempts: other downloads that end may remove the partial root just after it
@@ -111,7 +112,7 @@ const triesMax = 5
 /** Creates the partial root, a directory that is no symlink, and a file in it. Returns false
  *  when that is not permitted.
  *  Errors: FileError. */
-function leaveName(partialRoot: string, name: string): boolean {
+function createOwnerFile(partialRoot: string, name: string): boolean {
   const path = join(partialRoot, name)
   for (let tries = 1; ; tries++) {
     try {
@@ -128,7 +129,7 @@ function leaveName(partialRoot: string, name: string): boolean {
   }
 }
 
-function sayAtWork(path: string): void {
+function touchOwnerFile(path: string): void {
   const now = new Date()
   try {
     utimesSync(path, now, now)
@@ -138,11 +139,11 @@ function sayAtWork(path: string): void {
 }
 
 /** Returns another live owner; removes the files of dead ones. */
-function findOther(partialRoot: string, name: string, beginningOf: BeginningOf): Owner | undefined {
+function findOther(partialRoot: string, name: string, startTimeOf: StartTimeOf): Owner | undefined {
   let found: Owner | undefined
   for (const other of readdirSync(partialRoot)) {
     if (!isOwnerName(other) || other === name) continue
-    const owner = livingOwner(partialRoot, other, beginningOf)
+    const owner = findLiveOwner(partialRoot, other, startTimeOf)
     if (owner === undefined) rmSync(join(partialRoot, other), { force: true })
     else if (found === undefined || comesBefore(owner, found)) found = owner
   }
@@ -151,15 +152,15 @@ function findOther(partialRoot: string, name: string, beginningOf: BeginningOf):
 
 /** Returns undefined for a dead owner. An owner on another host, which includes a container,
  *  cannot be checked: it counts as dead, since its leftovers would otherwise block DEST forever. */
-function livingOwner(
+function findLiveOwner(
   partialRoot: string,
   name: string,
-  beginningOf: BeginningOf,
+  startTimeOf: StartTimeOf,
 ): Owner | undefined {
   const match = pattern.exec(name)?.groups
   if (match === undefined || match['host'] !== hostname()) return undefined
   const owner = {
-    begun: Number(match['begun']),
+    startTicks: Number(match['startTicks']),
     pid: Number(match['pid']),
     serial: Number(match['serial']),
   }
@@ -168,23 +169,23 @@ function livingOwner(
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ESRCH') return undefined
   }
-  if (owner.begun !== beginningOf(owner.pid)) return undefined
-  return owner.begun !== 0 || isAtWork(join(partialRoot, name)) ? owner : undefined
+  if (owner.startTicks !== startTimeOf(owner.pid)) return undefined
+  return owner.startTicks !== 0 || isTouched(join(partialRoot, name)) ? owner : undefined
 }
 
 /** Whether an owner has touched its file recently. */
-function isAtWork(path: string): boolean {
-  const saidAt = statSync(path, { throwIfNoEntry: false })?.mtimeMs
-  return saidAt !== undefined && Date.now() - saidAt < silenceMsMax
+function isTouched(path: string): boolean {
+  const touchedAt = statSync(path, { throwIfNoEntry: false })?.mtimeMs
+  return touchedAt !== undefined && Date.now() - touchedAt < silenceMsMax
 }
 
 /** Returns the start time of a process in ticks since boot, since its number can be reused
  *  later; 0 when it cannot be known. Undefined for a zombie, which is common in containers. */
-type BeginningOf = (pid: number) => number | undefined
+type StartTimeOf = (pid: number) => number | undefined
 
 /** Reads it from Linux's proc. proc_pid_stat(5): the 3rd and 22nd fields; the second may contain
  *  anything and ends with the last parenthesis. */
-function beginningInProc(pid: number): number | undefined {
+function startTimeInProc(pid: number): number | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')

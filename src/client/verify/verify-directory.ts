@@ -7,7 +7,7 @@ import { storeError } from '../../core/errors.ts'
 import { nothingMatches } from '../../core/path-glob.ts'
 import { digestBytes } from '../../core/digest.ts'
 import { type Destination, examineDestination, kindOf, place } from '../download/destination.ts'
-import { directoriesOf, saidModes } from '../download/directory-modes.ts'
+import { directoriesOf, explicitModes } from '../download/directory-modes.ts'
 import { fetchTree, type TreeSource } from '../download/fetched-tree.ts'
 import { hashPresent } from '../download/hash-present.ts'
 import { refuseNames } from '../download/refused-names.ts'
@@ -178,7 +178,7 @@ async function compareDirectories(
   wanted: readonly number[],
   differences: Differences,
 ): Promise<void> {
-  const said = saidModes(tree)
+  const explicit = explicitModes(tree)
   const directories = await directoriesOf(tree, wanted)
   for (const ordinal of wanted)
     if (tree.kind(ordinal) === 'directory') directories.add(tree.path(ordinal))
@@ -186,11 +186,12 @@ async function compareDirectories(
     const isReached = hasDirectory(parentOf(path))
     const found = isReached ? tryLstat(join(root, path)) : undefined
     if (found === undefined) {
-      if (said.has(path)) differences.add({ kind: 'missing', path, expected: null, found: null })
+      if (explicit.has(path))
+        differences.add({ kind: 'missing', path, expected: null, found: null })
       continue
     }
     const kind = kindOf(found)
-    const expected = said.get(path) ?? defaultDirectoryMode
+    const expected = explicit.get(path) ?? defaultDirectoryMode
     if (kind !== 'directory')
       differences.add({ kind: 'kind', path, expected: 'directory', found: kind })
     else if (!isMode(found.mode, expected))

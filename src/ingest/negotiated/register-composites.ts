@@ -40,7 +40,7 @@ export async function registerComposites(
     for (const { sizeBytes } of composites) budget.count(sizeBytes)
     // One lease for everything that is read back, because each lease waits for the disk twice.
     await withReadLease(ports, async () => {
-      await eachOf(composites, async (composite) => {
+      await forEachLimited(composites, async (composite) => {
         signal?.throwIfAborted()
         const bad = await verifyComposite(ports, { sessionId, signal }, composite)
         for (const streamId of bad) damaged.add(streamId)
@@ -91,7 +91,10 @@ const compositesAtOnce = 3
 
 /** Runs `work` for a few items at a time. Rejects with the first failure, once nothing is in
  *  flight. */
-async function eachOf<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+async function forEachLimited<T>(
+  items: readonly T[],
+  work: (item: T) => Promise<void>,
+): Promise<void> {
   const limit = pLimit(compositesAtOnce)
   let failure: { error: unknown } | undefined
   const run = async (item: T): Promise<void> => {
