@@ -159,13 +159,13 @@ test('deleting a run deletes the artifacts of all its attempts, and nothing else
 test('deleting a job deletes its steps and log, but not its artifacts', async () => {
   const { project, put, send } = await senderOf(freshProject())
   const id = await put('1/a', 'content', '?job=build')
-  const tell = async (sequence: number, ...events: object[]): Promise<void> => {
+  const sendEvents = async (sequence: number, ...events: object[]): Promise<void> => {
     const path = `/projects/${project}/runs/1/record`
-    const told = { recording: '0'.repeat(32), sequence, events }
-    expect((await send('PUT', path, told)).status).toBe(200)
+    const batch = { recording: '0'.repeat(32), sequence, events }
+    expect((await send('PUT', path, batch)).status).toBe(200)
   }
   const job = { key: 'build', id: 'build', name: 'build' }
-  await tell(
+  await sendEvents(
     0,
     { type: 'run-started', at: 1 },
     { type: 'job-named', at: 1, job },
@@ -175,7 +175,13 @@ test('deleting a job deletes its steps and log, but not its artifacts', async ()
   const path = `/runs/1/jobs/build?project=${project}`
   const busy = await problemOf(await send('DELETE', path))
   expect(busy).toMatchObject({ status: 503, code: 'busy' })
-  await tell(4, { type: 'job-finished', at: 2, job: 'build', conclusion: 'success', durationMs: 1 })
+  await sendEvents(4, {
+    type: 'job-finished',
+    at: 2,
+    job: 'build',
+    conclusion: 'success',
+    durationMs: 1,
+  })
   const reader = await server.token({ project, scope: 'read' })
   expect((await server.send(`/api/v1${path}`, { method: 'DELETE', token: reader })).status).toBe(
     403,

@@ -18,7 +18,7 @@ function line(
   return { type: 'line', at: 1000, job: job.key, step: 1, kind, text }
 }
 
-async function tell(
+async function sendEvents(
   run: number,
   sequence: number,
   events: unknown[],
@@ -46,7 +46,7 @@ const beginning: RecordedEvent[] = [
 describe('the record of a run', () => {
   test('is sent in batches that may be repeated, and returned with jobs, steps and log', async () => {
     const run = lastRun++
-    expect(await (await tell(run, 0, beginning)).json()).toEqual({ nextSequence: 4 })
+    expect(await (await sendEvents(run, 0, beginning)).json()).toEqual({ nextSequence: 4 })
     const rest = [
       line('Compile', 'group'),
       line('\u001b[31mred\u001b[0m & <script>'),
@@ -61,7 +61,7 @@ describe('the record of a run', () => {
       },
     ]
     for (let time = 0; time < 2; time++) {
-      expect(await (await tell(run, 4, rest)).json()).toEqual({ nextSequence: 8 })
+      expect(await (await sendEvents(run, 4, rest)).json()).toEqual({ nextSequence: 8 })
     }
     const response = await server.send(`/api/v1/runs/${run}`)
     const detail = runDetailSchema.parse(await response.json())
@@ -90,13 +90,13 @@ describe('the record of a run', () => {
     const run = lastRun++
     await server.put(`${run}/dist`)
     expect(await runPage(run)).not.toContain('id="jobs"')
-    await tell(run, 0, [
+    await sendEvents(run, 0, [
       ...beginning,
       line('Compile', 'group'),
       line('\u001b[31mred\u001b[0m <hr>'),
       line('no rule', 'error'),
     ])
-    await tell(run, 7, [
+    await sendEvents(run, 7, [
       {
         type: 'step-finished',
         at: 3000,
@@ -128,7 +128,7 @@ describe('the record of a run', () => {
     const path = `/octo/app/actions/runs/${run}/attempts`
     for (const attempt of [1, 2]) {
       const token = await server.token({ scope: 'run', run, job: 'j', attempt })
-      await tell(run, 0, [...beginning, line('a line')], { token })
+      await sendEvents(run, 0, [...beginning, line('a line')], { token })
     }
     const newest = await runPage(run)
     expect(newest).toContain(log(2))
@@ -141,11 +141,11 @@ describe('the record of a run', () => {
 
   test('shows in the list of runs how each recorded run ended', async () => {
     const [ended, going, unknown] = [lastRun++, lastRun++, lastRun++]
-    await tell(ended, 0, [
+    await sendEvents(ended, 0, [
       ...beginning,
       { type: 'run-finished', at: 4000, conclusion: 'failure', durationMs: 3000 },
     ])
-    await tell(going, 0, beginning)
+    await sendEvents(going, 0, beginning)
     await server.put(`/api/v1/projects/octo/app/runs/${unknown}/artifacts/dist`)
     const html = await (await server.visit('/octo/app')).text()
     const badgesOf = (run: number): string[] => {
@@ -164,8 +164,8 @@ describe('the record of a run', () => {
     const lines = Array.from({ length: 900 }, (_, index) =>
       line(`line ${index} ${'x'.repeat(800)}`),
     )
-    await tell(run, 0, [...beginning, ...lines.slice(0, 450)])
-    await tell(run, 454, lines.slice(450))
+    await sendEvents(run, 0, [...beginning, ...lines.slice(0, 450)])
+    await sendEvents(run, 454, lines.slice(450))
     const html = await runPage(run)
     expect(html).not.toContain('line 0 ')
     expect(html).toContain('line 899 ')
@@ -177,7 +177,7 @@ describe('the record of a run', () => {
   test('can be written only by its run and attempt, or with scope write', async () => {
     const run = lastRun++
     const may = async (request: Parameters<TestServer['token']>[0]): Promise<number> =>
-      (await tell(run, 0, beginning, { token: await server.token(request) })).status
+      (await sendEvents(run, 0, beginning, { token: await server.token(request) })).status
     expect(await may({ scope: 'read' })).toBe(403)
     expect(await may({ scope: 'job', run: run + 1, job: 'j' })).toBe(403)
     expect(await may({ scope: 'write', project: 'octo/other' })).toBe(404)
@@ -196,16 +196,16 @@ describe('the record of a run', () => {
 
   test('rejects invalid events, a gap, and more than one request may carry', async () => {
     const run = lastRun++
-    expect((await tell(run, 0, [{ type: 'rumour', at: 1 }])).status).toBe(400)
-    expect((await tell(run, 0, [])).status).toBe(400)
+    expect((await sendEvents(run, 0, [{ type: 'rumour', at: 1 }])).status).toBe(400)
+    expect((await sendEvents(run, 0, [])).status).toBe(400)
     for (const key of ['', '.', '..', '.a', 'a/b', 'x'.repeat(256)]) {
       const named: RecordedEvent = { type: 'job-named', at: 1, job: { ...job, key } }
-      expect((await tell(run, 0, [named])).status).toBe(400)
+      expect((await sendEvents(run, 0, [named])).status).toBe(400)
     }
     const many = Array.from({ length: limits.runEventsMax + 1 }, () => line('x'))
-    expect((await tell(run, 0, many)).status).toBe(400)
-    await tell(run, 0, beginning)
-    expect(await problemOf(await tell(run, 5, [line('x')]))).toMatchObject({
+    expect((await sendEvents(run, 0, many)).status).toBe(400)
+    await sendEvents(run, 0, beginning)
+    expect(await problemOf(await sendEvents(run, 5, [line('x')]))).toMatchObject({
       status: 409,
       code: 'session_ended',
     })
@@ -217,14 +217,14 @@ describe('the record of a run', () => {
     const last = Date.parse('9999-12-31T23:59:59.999Z')
     for (const at of [last + 1, 8.64e15 + 1]) {
       const late = [{ type: 'run-started', at }, ...beginning.slice(1), { ...line('x'), at }]
-      expect(await problemOf(await tell(run, 0, late))).toMatchObject({ status: 400 })
+      expect(await problemOf(await sendEvents(run, 0, late))).toMatchObject({ status: 400 })
     }
     const told = [
       { type: 'run-started', at: last },
       ...beginning.slice(1),
       { ...line('x'), at: last },
     ]
-    expect((await tell(run, 0, told)).status).toBe(200)
+    expect((await sendEvents(run, 0, told)).status).toBe(200)
     const detail = await (await server.send(`/api/v1/runs/${run}`)).json()
     expect(runDetailSchema.parse(detail).record?.startedAt).toBe('9999-12-31T23:59:59.999Z')
     const log = await server.send(`/api/v1/runs/${run}/jobs/build-1/log`)
@@ -233,7 +233,7 @@ describe('the record of a run', () => {
 
   test('without events for an hour is stale, until there is another', async () => {
     const run = lastRun++
-    await tell(run, 0, beginning)
+    await sendEvents(run, 0, beginning)
     const record = async (): Promise<unknown> => {
       const response = await server.send(`/api/v1/runs/${run}`)
       return runDetailSchema.parse(await response.json()).record
@@ -250,13 +250,13 @@ describe('the record of a run', () => {
     const list = await (await server.visit('/octo/app')).text()
     expect(list).toMatch(new RegExp(`>${run}</a><span class="badge stale">`))
     // The keep-alive of `trove run`.
-    await tell(run, 4, beginning.slice(0, 1))
+    await sendEvents(run, 4, beginning.slice(0, 1))
     expect(await record()).toMatchObject({ state: 'running', jobs: [{ state: 'running' }] })
   })
 
   test('is deleted with the run, but not by a dry run', async () => {
     const run = lastRun++
-    await tell(run, 0, beginning)
+    await sendEvents(run, 0, beginning)
     const record = async (): Promise<unknown> => {
       const response = await server.send(`/api/v1/runs/${run}`)
       return ((await response.json()) as { record: unknown }).record
@@ -272,7 +272,7 @@ describe('the record of a run', () => {
 
   test('is removed with its run by garbage collection, 90 days after the last event', async () => {
     const run = lastRun++
-    await tell(run, 0, beginning)
+    await sendEvents(run, 0, beginning)
     const collect = async (): Promise<void> => {
       const token = await server.token({ scope: 'admin', expiresInSeconds: 400 * 86_400 })
       const request = { method: 'POST', token, json: { now: true } }
