@@ -13,8 +13,6 @@ export interface BodyReader {
   peek(count: number): Promise<Buffer>
   /** The next `count` bytes in pieces. */
   stream(count: number): AsyncGenerator<Buffer, void, undefined>
-  /** Bytes taken so far. */
-  readonly position: number
 }
 
 /** Returns the result of `read`, which need not read to the end of the body. The connection is
@@ -47,7 +45,6 @@ export async function readBody<Result>(
 
 function readerOf(pieces: AsyncGenerator<Buffer, void, undefined>): BodyReader {
   let held: Buffer = Buffer.alloc(0)
-  let position = 0
   const next = async (): Promise<Buffer> => {
     const { value, done } = await pieces.next()
     if (done === true) throw new NetworkError('the response ended too early')
@@ -69,7 +66,6 @@ function readerOf(pieces: AsyncGenerator<Buffer, void, undefined>): BodyReader {
       await fill(count)
       const taken = held.subarray(0, count)
       held = held.subarray(count)
-      position += count
       return taken
     },
     takeInto: async (target) => {
@@ -80,7 +76,6 @@ function readerOf(pieces: AsyncGenerator<Buffer, void, undefined>): BodyReader {
         held = held.subarray(piece.length)
         at += piece.length
       }
-      position += target.length
     },
     peek: async (count) => {
       await fill(1)
@@ -99,13 +94,9 @@ function readerOf(pieces: AsyncGenerator<Buffer, void, undefined>): BodyReader {
         if (held.length === 0) held = await next()
         const piece = held.subarray(0, left)
         held = held.subarray(piece.length)
-        position += piece.length
         left -= piece.length
         yield piece
       }
-    },
-    get position() {
-      return position
     },
   }
 }
