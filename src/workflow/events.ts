@@ -49,7 +49,6 @@ export type RunEvent =
       /** Ids in the job's own workflow. */
       needs: string[]
       matrix: Combination | null
-      stepsExpected: number
     })
   | (InStep & { type: 'step-started' })
   | (InStep & { type: 'line'; kind: LineKind; text: string })

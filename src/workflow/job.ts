@@ -69,8 +69,7 @@ export async function runJobInstance(engine: Engine, instance: JobInstance): Pro
   const { reference, planned, matrix } = instance
   const { needs } = planned.job
   const startedAt = engine.now()
-  const stepsExpected = planned.steps.length
-  engine.emit({ type: 'job-started', job: reference, needs, matrix, stepsExpected })
+  engine.emit({ type: 'job-started', job: reference, needs, matrix })
   const signals = openSignals(instance.cancel, engine.kill)
   let ran: JobRun
   try {
