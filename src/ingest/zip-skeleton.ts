@@ -22,11 +22,10 @@ export async function stageSkeleton(
   streams: ZipStreams,
   target: { metadata: Metadata; sessionId: string },
 ): Promise<void> {
-  const headers = windowed(reader)
-  const records = windowed(reader)
   // The directory can be rendered from the members only if it directly follows them, in the same
   // order.
   const directoryFollows = directory.inLocalOrder && streams.end === directory.start
+  const readMember = createMemberReader(reader, directory)
   let page = 0
   let localEnd = 0
   let centralOffset = directory.start
@@ -37,26 +36,14 @@ export async function stageSkeleton(
     const localOffset = localEnd
     let centralBytes = 0
     let headerBytes = 0
-    for (let position = first; position < last; position++) {
-      const index = directory.localOrder[position]!
-      const record = await readCentralRecord(records, directory.recordOffset[index]!, directory.end)
-      const place = await placeMember(headers, record, {
-        previousEnd: localEnd,
-        directoryStart: directory.start,
-      })
-      members.push({
-        streamId: facts[position - first]!.streamId,
-        gap: Buffer.from(await headers.read(localEnd, record.localOffset - localEnd)),
-        local: place.local,
-        descriptor: place.descriptor,
-        central: directoryFollows ? Buffer.from(record.raw) : null,
-        localOffset: record.localOffset,
-      })
-      headerBytes += record.localOffset - localEnd + place.local.length + record.raw.length
-      localEnd = place.end
-      if (directoryFollows) centralBytes += record.raw.length
-      // Names, extra fields and comments can have 64 KiB each.
-      if (headerBytes >= limits.skeletonPageBytes) break
+    // Names, extra fields and comments can have 64 KiB each.
+    for (let at = first; at < last && headerBytes < limits.skeletonPageBytes; at++) {
+      const { streamId } = facts[at - first]!
+      const { central, end, ...member } = await readMember(at, localEnd)
+      members.push({ ...member, streamId, central: directoryFollows ? central : null })
+      headerBytes += member.gap.length + member.local.length + central.length
+      if (directoryFollows) centralBytes += central.length
+      localEnd = end
     }
     const bytes = encodeMembersPage(members, facts)
     assertExact(bytes, members, facts)
@@ -79,6 +66,23 @@ export async function stageSkeleton(
       [],
     )
     page += 1
+  }
+}
+
+/** Returns a function that reads the bytes around the data of a member, given where the previous
+ *  member ends. */
+function createMemberReader(reader: StagedReader, directory: ZipDirectory) {
+  const headers = windowed(reader)
+  const records = windowed(reader)
+  return async (position: number, previousEnd: number) => {
+    const index = directory.localOrder[position]!
+    const record = await readCentralRecord(records, directory.recordOffset[index]!, directory.end)
+    const { localOffset } = record
+    const directoryStart = directory.start
+    const bounds = { previousEnd, directoryStart }
+    const { local, descriptor, end } = await placeMember(headers, record, bounds)
+    const gap = Buffer.from(await headers.read(previousEnd, localOffset - previousEnd))
+    return { gap, local, descriptor, central: Buffer.from(record.raw), localOffset, end }
   }
 }
 

@@ -92,20 +92,20 @@ async function* encodeUnits(
     }
     const { unit, next } = pending
     const pieces = unit.tasks[next]
-    if (pieces !== undefined) {
-      pending.next += 1
-      const contentBytes = pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0)
-      const task = pool
-        .run({ kind: 'encode', pieces })
-        .then(({ records }) => ({ bytes: records, contentBytes }))
-      // A rejection is handled when its turn comes.
-      task.catch(() => {})
-      ahead.push(task)
-      aheadBytes += contentBytes
-    } else if (unit.end !== null) {
-      ahead.push(Promise.resolve({ bytes: unit.end, contentBytes: 0 }))
+    if (pieces === undefined) {
+      if (unit.end !== null) ahead.push(Promise.resolve({ bytes: unit.end, contentBytes: 0 }))
+      pending = undefined
+      return true
     }
-    if (pending.next >= unit.tasks.length && pieces === undefined) pending = undefined
+    pending.next += 1
+    const contentBytes = pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0)
+    const task = pool
+      .run({ kind: 'encode', pieces })
+      .then(({ records }) => ({ bytes: records, contentBytes }))
+    // A rejection is handled when its turn comes.
+    task.catch(() => {})
+    ahead.push(task)
+    aheadBytes += contentBytes
     return true
   }
   try {
