@@ -67,6 +67,7 @@ const slowFiles = {
   'paragraph.md': '[a](b) '.repeat(45_000),
   'quoted.csv': `"${'a""'.repeat(300_000)}"`,
   'nothing.json': `[${'[],'.repeat(300_000)}[]]`,
+  'failures.xml': `<testsuite>${'<testcase><failure/></testcase>'.repeat(60_000)}</testsuite>`,
   'one-line.log': '\u001b[31mx\u001b[0m'.repeat(90_000),
   'changed.txt': `${'a\n'.repeat(120_000)}b\n${'a\n'.repeat(120_000)}`,
 }

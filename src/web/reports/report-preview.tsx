@@ -16,9 +16,9 @@ import { countTests, sayCounts } from './test-counts.ts'
 const failuresBytesMax = 9 * 1024
 const tableBytesMax = 9 * 1024
 /** Bounds until "Show more". */
-const brief = { name: 300, detail: 3000, rows: 1000 }
+const brief = { name: 300, detail: 3000, failures: 1000, rows: 1000 }
 /** Bounds after "Show more". */
-const full = { name: 5000, detail: 100_000, rows: 10_000 }
+const full = { name: 5000, detail: 100_000, failures: 2000, rows: 10_000 }
 
 type Bounds = typeof brief
 
@@ -34,9 +34,10 @@ export async function junitPreview(shown: ShownFile, text: string): Promise<Html
     <Failure test={test} index={index} bounds={bounds} />
   )
   const row = (test: TestCase): Html => <TestRow test={test} bounds={bounds} />
+  const first = failed.slice(0, bounds.failures)
   const failures = isBrief
-    ? await takeFitting(failed, failure, failuresBytesMax)
-    : { count: failed.length, markup: await renderAll(failed, failure) }
+    ? await takeFitting(first, failure, failuresBytesMax)
+    : { count: first.length, markup: await renderAll(first, failure) }
   const rows = tests.slice(0, bounds.rows)
   const table = isBrief
     ? await takeFitting(rows, row, tableBytesMax)
