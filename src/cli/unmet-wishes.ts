@@ -1,6 +1,8 @@
-/** Warnings of `trove upload` about what the server made of an artifact against the request. */
+/** Warnings of `trove upload` about what was asked for and is not in the artifact or not so. */
+import { resolve } from 'node:path'
 import type { WireArtifact } from '../client/client.ts'
 import type { UploadTarget } from '../client/upload/upload.ts'
+import { lookFor } from '../client/upload/look-for.ts'
 import { counted, dayMs, formatPeriod } from '../core/units.ts'
 import { printable } from './output.ts'
 
@@ -8,6 +10,16 @@ import { printable } from './output.ts'
 export function unmetText(artifact: WireArtifact, wanted: UploadTarget): string {
   return [...otherFacts(artifact, wanted), ...otherRetention(artifact, wanted)]
     .map((text) => `trove: warning: ${text}\n`)
+    .join('')
+}
+
+/** A line for each plain path that leads nowhere, next to others that may match: like GitHub's
+ *  action, an upload takes what it finds. Errors: FileError. */
+export function missingText(patterns: readonly string[]): string {
+  if (patterns.length === 1) return ''
+  return patterns
+    .filter((text) => !/^!|[*?[]/.test(text.trim()) && lookFor(resolve(text.trim())) === undefined)
+    .map((text) => `trove: warning: ${printable(text)} does not exist\n`)
     .join('')
 }
 

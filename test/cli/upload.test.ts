@@ -174,6 +174,14 @@ describe('trove upload reports', () => {
     )
   })
 
+  test('paths that do not exist next to others that do', async () => {
+    const some = await trove(['upload', 'some', 'dist', 'dits', 'nope/*.js', '!gone'])
+    expect(some.status).toBe(0)
+    expect(some.stderr.match(/warning.*/g)).toEqual(['warning: dits does not exist'])
+    const dry = await trove(['upload', 'some', 'dist', 'dits', '-n'])
+    expect(dry.stderr).toContain('trove: warning: dits does not exist\n')
+  })
+
   test('a summary on stderr, and with --json the result on stdout', async () => {
     const first = await trove(['upload', 'build', 'dist', '--retention-days', '7'])
     expect(first).toMatchObject({ status: 0, text: '' })

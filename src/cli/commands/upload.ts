@@ -24,7 +24,7 @@ import {
 import { printable, write, writeJson } from '../output.ts'
 import { createProgress, type Progress } from '../progress.ts'
 import { connect, type ServerContext } from '../server-access.ts'
-import { lifeOf, unmetText } from '../unmet-wishes.ts'
+import { lifeOf, missingText, unmetText } from '../unmet-wishes.ts'
 
 const emptyRules = ['warn', 'error', 'ignore'] as const
 
@@ -96,6 +96,7 @@ export const uploadCommand: Command<UploadFlags> = {
       if (given.json) await writeJson(stdout, null)
       return exitStatus.ok
     }
+    await write(stderr, missingText(patterns))
     if (given['dry-run']) return await listSource(invocation, source).catch(whenNone)
     const context = await connect(given, signal)
     const { config, client } = context
