@@ -18,9 +18,13 @@ export function unmetText(artifact: WireArtifact, wanted: UploadTarget): string 
 export function missingText(patterns: readonly string[]): string {
   if (patterns.length === 1) return ''
   return patterns
-    .filter((text) => !/^!|[*?[]/.test(text.trim()) && lookFor(resolve(text.trim())) === undefined)
+    .filter((text) => !/^!|[*?[]/.test(text.trim()) && isMissing(text) && isMissing(text.trim()))
     .map((text) => `trove: warning: ${printable(text)} does not exist\n`)
     .join('')
+}
+
+function isMissing(path: string): boolean {
+  return lookFor(resolve(path)) === undefined
 }
 
 export function lifeOf({ createdAt, expiresAt }: WireArtifact): string {

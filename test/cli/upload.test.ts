@@ -175,7 +175,8 @@ describe('trove upload reports', () => {
   })
 
   test('paths that do not exist next to others that do', async () => {
-    const some = await trove(['upload', 'some', 'dist', 'dits', 'nope/*.js', '!gone'])
+    await makeTree(root, { ' blank ': 'b' })
+    const some = await trove(['upload', 'some', 'dist', 'dits', 'nope/*.js', '!gone', ' blank '])
     expect(some.status).toBe(0)
     expect(some.stderr.match(/warning.*/g)).toEqual(['warning: dits does not exist'])
     const dry = await trove(['upload', 'some', 'dist', 'dits', '-n'])
