@@ -36,7 +36,8 @@ export async function openCall(
     inputs,
     secrets: await readSecrets(engine, instance, call),
     workflowPlace: place,
-    cancel: instance.cancel,
+    // A cancelled run evaluates the condition of each called job again, whatever that of the call.
+    cancel: AbortSignal.any([engine.cancel, instance.cancel]),
   }
 }
 

@@ -290,30 +290,33 @@ jobs:
   expect(order).toEqual(['call-1.a', 'call-1.b', 'call-2.a', 'call-2.b', 'call-3.a', 'call-3.b'])
 })
 
-test('a cancelled run cancels called jobs, and those with always() still run', async () => {
-  const place = await createPlayground()
-  await writeCalled(place, 'called', {
-    jobs: `  a: ${job('sleep 30')}\n  b: ${job('true', 'needs: a, ')}\n  c: ${job('echo after', 'needs: a, if: always(), ')}`,
-  })
-  const controller = new AbortController()
-  const run = await place.run(
-    `on: push\njobs:\n  call: {uses: ./.github/workflows/called.yml}\n  next: ${job('true', 'needs: call, ')}\n`,
-    {
-      signal: controller.signal,
-      sinks: [
-        (event) =>
-          void (event.type === 'step-started' && event.job.id === 'a' && controller.abort()),
-      ],
-    },
-  )
-  expect(run.conclusion).toBe('cancelled')
-  expect(run.conclusions).toEqual({
-    'call / a': 'cancelled',
-    'call / b': 'cancelled',
-    'call / c': 'success',
-    next: 'cancelled',
-  })
-})
+test.each(['', ', if: always()'])(
+  'a cancelled run cancels called jobs, and those with always() still run (call: {uses%s})',
+  async (condition) => {
+    const place = await createPlayground()
+    await writeCalled(place, 'called', {
+      jobs: `  a: ${job('sleep 30')}\n  b: ${job('true', 'needs: a, ')}\n  c: ${job('echo after', 'needs: a, if: always(), ')}`,
+    })
+    const controller = new AbortController()
+    const run = await place.run(
+      `on: push\njobs:\n  call: {uses: ./.github/workflows/called.yml${condition}}\n  next: ${job('true', 'needs: call, ')}\n`,
+      {
+        signal: controller.signal,
+        sinks: [
+          (event) =>
+            void (event.type === 'step-started' && event.job.id === 'a' && controller.abort()),
+        ],
+      },
+    )
+    expect(run.conclusion).toBe('cancelled')
+    expect(run.conclusions).toEqual({
+      'call / a': 'cancelled',
+      'call / b': 'cancelled',
+      'call / c': 'success',
+      next: 'cancelled',
+    })
+  },
+)
 
 test.each([
   ['', 'concurrency: Deploy, ', '', 'concurrency: deploy', 'call', 'call / a'],
