@@ -21,9 +21,10 @@ import { threadTables } from '../ingest/table-memory.ts'
 import { healBlobs } from '../ingest/heal.ts'
 import { publish } from '../ingest/publish.ts'
 import type { IngestPorts } from '../ingest/session.ts'
-import type { Metadata, PackedCopy, Run, UnverifiedPack } from '../metadata/metadata.ts'
-import type { PackName, SealedPack } from '../packs/pack-store.ts'
+import type { Metadata, PackedCopy, Run } from '../metadata/metadata.ts'
+import type { SealedPack } from '../packs/pack-store.ts'
 import { readCopies, recognizeCopy } from '../packs/read-copies.ts'
+import { missingPacks } from './missing-packs.ts'
 
 export interface RebuildReport {
   /** Packs imported, and packs that the metadata already knew. */
@@ -77,10 +78,11 @@ export async function rebuildFromPacks(
   }
   const identity = { project: parseProjectName(project), number: 1, attempt: 1 }
   let run: Run | undefined
-  const present = new Map<PackName, SealedPack>()
-  for await (const pack of packs.list()) present.set(pack.name, pack)
-  report.missingPacks = await markMissing(ports, present, options.signal)
-  for (const pack of present.values()) {
+  for await (const pack of missingPacks(ports, options.signal)) {
+    await markPackMissing(metadata, pack.id)
+    report.missingPacks += 1
+  }
+  for await (const pack of packs.list()) {
     options.signal?.throwIfAborted()
     run ??= await metadata.ensureRun(identity, noFacts, now())
     await importPack(ports, { pack, run, options, report })
@@ -93,32 +95,8 @@ export async function rebuildFromPacks(
 }
 
 const copiesPerPage = 1000
-const packsPerPage = 100
 
-/** Marks every copy in known packs that are not present as missing; returns the number of these
- *  packs. */
-async function markMissing(
-  { metadata, now }: IngestPorts,
-  present: ReadonlyMap<PackName, SealedPack>,
-  signal: AbortSignal | undefined,
-): Promise<number> {
-  const always = Number.MAX_SAFE_INTEGER
-  const all = { since: always, now: now(), writtenBefore: always, limit: packsPerPage }
-  let missing = 0
-  for (let after = { verifiedAt: -1, id: 0 }; ;) {
-    const known: UnverifiedPack[] = await metadata.listUnverifiedPacks({ ...all, after })
-    for (const pack of known) {
-      signal?.throwIfAborted()
-      if (!present.has(pack.name)) {
-        await markPackMissing(metadata, pack.id)
-        missing += 1
-      }
-      after = pack
-    }
-    if (known.length < packsPerPage) return missing
-  }
-}
-
+/** Marks every copy in the pack as missing. */
 async function markPackMissing(metadata: Metadata, packId: number): Promise<void> {
   for (let after: PackedCopy | null = null; ;) {
     const page: PackedCopy[] = await metadata.readPackCopies(packId, {

@@ -13,6 +13,7 @@
 import type { Staging } from '../ingest/staging.ts'
 import { asError, storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
+import { missingPacks } from './missing-packs.ts'
 import type { LifecyclePorts } from './ports.ts'
 import { removeDeadPacks, sweepBlobs } from './sweep.ts'
 
@@ -80,10 +81,12 @@ async function endReadLeases({ metadata }: LifecyclePorts): Promise<number> {
 const clockGrainMs = 50
 
 /** Sealed packs without a row, which a crash leaves between sealing and registering. More than a
- *  crash explains, or any that are older than the database, belong to lost metadata, and none of
- *  them may be deleted.
+ *  crash explains, any that are older than the database, or any beside packs that are missing,
+ *  since what these held may have been compacted into them, belong to lost metadata. None of them
+ *  may be deleted.
  *  Errors: invalid_request. */
-async function findUnknownPacks({ metadata, packs }: LifecyclePorts): Promise<string[]> {
+async function findUnknownPacks(ports: LifecyclePorts): Promise<string[]> {
+  const { metadata, packs } = ports
   const unknown: string[] = []
   const bornAt = await metadata.bornAt()
   let foreign = 0
@@ -92,7 +95,9 @@ async function findUnknownPacks({ metadata, packs }: LifecyclePorts): Promise<st
     unknown.push(name)
     if (modifiedAt < bornAt - clockGrainMs) foreign += 1
   }
-  if (foreign === 0 && unknown.length <= limits.unknownPacksMax) return unknown
+  if (unknown.length === 0) return unknown
+  const isExplained = foreign === 0 && unknown.length <= limits.unknownPacksMax
+  if (isExplained && (await missingPacks(ports).next()).done === true) return unknown
   throw storeError(
     'invalid_request',
     `the database does not know ${unknown.length} of the packs beside it, so it is new or older than these packs; ` +

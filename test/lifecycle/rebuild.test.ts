@@ -195,6 +195,9 @@ describe('a rebuild', () => {
     const metadata: Metadata = openSqliteMetadata({ path: old })
     onTestFinished(async () => await metadata.close())
     const restored = { ...store, metadata, ports: { ...store.ports, metadata } }
+    await expect(recoverAtStart(restored)).rejects.toMatchObject({
+      message: expect.stringContaining('trove recover --from-packs') as string,
+    })
     expect(await rebuild(restored)).toMatchObject({ missingPacks: 2, damagedArtifacts: 0 })
     expect(await scrub(restored.ports, everything)).toMatchObject({
       damagedCopies: 0,
