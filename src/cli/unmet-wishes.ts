@@ -2,7 +2,7 @@
 import { resolve } from 'node:path'
 import type { WireArtifact } from '../client/client.ts'
 import type { UploadTarget } from '../client/upload/upload.ts'
-import { lookFor } from '../client/upload/look-for.ts'
+import { findLstat } from '../client/upload/source-stats.ts'
 import { counted, dayMs, formatPeriod } from '../core/units.ts'
 import { printable } from './output.ts'
 
@@ -24,7 +24,7 @@ export function missingText(patterns: readonly string[]): string {
 }
 
 function isMissing(path: string): boolean {
-  return lookFor(resolve(path)) === undefined
+  return findLstat(resolve(path)) === undefined
 }
 
 export function lifeOf({ createdAt, expiresAt }: WireArtifact): string {

@@ -185,6 +185,10 @@ test('migrations that databases have applied keep their text', () => {
     '8b31768b994025e1',
     'fa8b77dfa11b4392',
     '82c119b7e731bf39',
+    '7390b4e484fbacea',
+    'cd7402e25ae413ec',
+    'de6082c78a5c25ea',
+    '0f3403cfd1681b77',
   ])
 })
 
