@@ -303,6 +303,8 @@ const rules: Record<string, Rule> = {
   'GET /:owner/:repo/settings/audit': { none: 'audit log entries; expiry has no actor' },
   'POST /admin/maintenance': { none: 'maintenance' },
   'GET /sign-in': { none: 'a form' },
+  'GET /sign-in/sso': { none: 'tokens' },
+  'GET /sign-in/callback': { none: 'tokens' },
   'POST /sign-in': { none: 'tokens' },
   'POST /sign-out': { none: 'tokens' },
   'GET /assets/:file': { none: 'our own files' },

@@ -17,10 +17,10 @@ import { collectInBackground, collectNow, planNow } from './collection.ts'
  *  pending work. */
 const worklists =
   /USING (?:COVERING )?INDEX (?:packs_empty|packs_half_dead|packs_partly_dead|packs_tiny|manifests_dying|manifests_staged|artifacts_uncleared|artifacts_releasable|artifacts_removed|streams_damaged|blobs_damaged|artifacts_damaged)\b/
-/** Tables that hold only pending work, temporary tables, and rows of a subquery, whose own steps
- *  are listed too. */
+/** Tables that hold only pending work, the list of migrations, temporary tables, and rows of a
+ *  subquery, whose own steps are listed too. */
 const worktables =
-  /^SCAN (?:\(subquery-\d+\)|t|touched_blobs|altered_streams|sqlite_sequence|sqlite_schema|g|d)(?!\w)/
+  /^SCAN (?:\(subquery-\d+\)|t|touched_blobs|altered_streams|sqlite_sequence|sqlite_schema|__drizzle_migrations|g|d)(?!\w)/
 
 test('no statement scans a table', async () => {
   const directory = await mkdtemp(join(tmpdir(), 'trove-plans-'))
