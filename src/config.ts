@@ -14,8 +14,8 @@ import { dayMs, formatExactDuration } from './core/units.ts'
 import { defaultDataDir, loginsFile } from './default-directories.ts'
 import { inheritedOf } from './inherited-environment.ts'
 import { type Logins, readLogins } from './logins.ts'
-import type { SignInRule } from './core/sign-in-rules.ts'
 import { type Environment, Settings } from './settings.ts'
+import { readSingleSignOn, type SingleSignOnConfig } from './single-sign-on-settings.ts'
 
 /** The settings of the server. */
 export interface Config {
@@ -87,16 +87,6 @@ export interface Config {
   readonly logLevel: LogLevel
   /** Variables that look like settings but are none, such as misspelled ones. */
   readonly unknownVariables: readonly string[]
-}
-
-export interface SingleSignOnConfig {
-  /** A URL without a trailing slash. */
-  issuer: string
-  clientId: string
-  clientSecret: string
-  /** OAuth scopes to request, separated by blanks. */
-  scopes: string
-  rules: readonly SignInRule[]
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
@@ -203,31 +193,6 @@ export function readServerConfig(flags: ServerFlags, env: Environment = process.
   process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true'
   const unknownVariables = source.unread('TROVE_', clientVariables)
   return Object.freeze({ ...config, unknownVariables })
-}
-
-function readSingleSignOn(source: Settings): SingleSignOnConfig | null {
-  const issuer = source.issuer('TROVE_SSO_ISSUER')
-  const clientId = source.text('TROVE_SSO_CLIENT_ID')
-  const clientSecret = source.token(['TROVE_SSO_CLIENT_SECRET', 'TROVE_SSO_CLIENT_SECRET_FILE'])
-  const rules = source.signInRules('TROVE_SSO_ACCESS')
-  const scopes = source.text('TROVE_SSO_SCOPES') ?? 'openid profile email'
-  const isAny = clientId !== undefined || clientSecret !== null || rules.length > 0
-  if (issuer === undefined) {
-    if (isAny) source.refuse('TROVE_SSO_ISSUER', 'must be set for single sign-on')
-    return null
-  }
-  if (clientId === undefined || clientSecret === null) {
-    source.refuse(
-      'TROVE_SSO_ISSUER',
-      'requires TROVE_SSO_CLIENT_ID, and TROVE_SSO_CLIENT_SECRET or TROVE_SSO_CLIENT_SECRET_FILE',
-    )
-    return null
-  }
-  // Without a rule, nobody could do anything.
-  if (rules.length === 0) source.refuse('TROVE_SSO_ISSUER', 'requires TROVE_SSO_ACCESS')
-  if (!scopes.split(/\s+/).includes('openid'))
-    source.refuse('TROVE_SSO_SCOPES', 'must include openid')
-  return Object.freeze({ issuer, clientId, clientSecret, scopes, rules })
 }
 
 /** Credentials and region come from the standard AWS variables; Trove has no names of its own

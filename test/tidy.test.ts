@@ -220,7 +220,9 @@ describe('README.md', () => {
   test('names every setting and no others', () => {
     const settings = (text: string): string[] =>
       [...new Set([...text.matchAll(/\bTROVE_[A-Z0-9_]+\b/g)].map(([name]) => name))].toSorted()
-    const read = codeOf('src/config.ts') + codeOf('src/client-config.ts')
+    const read = ['config', 'client-config', 'single-sign-on-settings']
+      .map((name) => codeOf(`src/${name}.ts`))
+      .join('')
     expect(settings(readme)).toEqual(settings(read))
   })
 

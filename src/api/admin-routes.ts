@@ -2,12 +2,14 @@
 import {
   backupRequestSchema,
   collectionRequestSchema,
-  currentTokenSchema,
   jobListSchema,
   jobSchema,
   projectPolicySchema,
   projectSchema,
   statsSchema,
+} from './admin-messages.ts'
+import {
+  currentTokenSchema,
   idTokenRequestSchema,
   mintedTokenListSchema,
   revocationRequestSchema,
@@ -15,7 +17,7 @@ import {
   revokedTokensSchema,
   tokenRequestSchema,
   tokenSchema,
-} from './admin-messages.ts'
+} from './token-messages.ts'
 import { auditSchema } from './audit.ts'
 import {
   apiRoot,

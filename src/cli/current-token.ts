@@ -1,5 +1,5 @@
 /** Asks a server about the token of a command, and puts the answer into words. */
-import type { WireCurrentToken } from '../api/admin-messages.ts'
+import type { WireCurrentToken } from '../api/token-messages.ts'
 import { minuteOf } from '../api/audit-words.ts'
 import { currentTokenPath } from '../api/paths.ts'
 import { requestJson, type ServerAccess } from '../client/transport/http.ts'

@@ -1,6 +1,6 @@
 /** The server that stores the artifacts of a workflow run: a running one, or one started for the
  *  run. */
-import type { WireToken } from '../api/admin-messages.ts'
+import type { WireToken } from '../api/token-messages.ts'
 import { apiRoot } from '../api/paths.ts'
 import { findKeys, openKeys, type Keys } from '../auth/key.ts'
 import { grantOf, type TokenRequest } from '../auth/token-request.ts'

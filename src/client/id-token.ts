@@ -1,6 +1,6 @@
 /** Exchanges an ID token for a token of the server. This is how a CI job proves which job it is
  *  without a secret. */
-import type { WireToken } from '../api/admin-messages.ts'
+import type { WireToken } from '../api/token-messages.ts'
 import { apiRoot } from '../api/paths.ts'
 import type { IdTokenSource } from '../core/id-token-source.ts'
 import { knownFacts, type RunFacts } from '../core/run.ts'

@@ -1,7 +1,7 @@
 /** `GET /tokens/current`: what a token, or the session of a browser, grants. */
 import { readFile } from 'node:fs/promises'
 import { expect, test } from 'vitest'
-import type { WireCurrentToken, WireMintedToken } from '../../src/api/admin-messages.ts'
+import type { WireCurrentToken, WireMintedToken } from '../../src/api/token-messages.ts'
 import type { TokenRequest } from '../../src/auth/token-request.ts'
 import { openSharedServer, problemOf } from './open-server.ts'
 

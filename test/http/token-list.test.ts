@@ -1,6 +1,6 @@
 /** Listed tokens: which ones, who sees them, and revoking one by id. */
 import { expect, test } from 'vitest'
-import type { WireMintedToken } from '../../src/api/admin-messages.ts'
+import type { WireMintedToken } from '../../src/api/token-messages.ts'
 import type { TokenRequest } from '../../src/auth/token-request.ts'
 import { openSharedServer } from './open-server.ts'
 import { whileDiskRefuses } from '../refusing-disk.ts'

@@ -1,6 +1,6 @@
 /** `trove login`: stores a token for a server, so that commands on this machine need no
  *  variables. */
-import type { WireCurrentToken } from '../../api/admin-messages.ts'
+import type { WireCurrentToken } from '../../api/token-messages.ts'
 import type { ClientConfig } from '../../client-config.ts'
 import { readCommandConfig } from '../../config.ts'
 import { isLoopback } from '../../core/loopback.ts'

@@ -1,5 +1,5 @@
 /** `trove revoke`: revokes one token, or all tokens of a project. */
-import type { WireRevokedToken, WireRevokedTokens } from '../../api/admin-messages.ts'
+import type { WireRevokedToken, WireRevokedTokens } from '../../api/token-messages.ts'
 import { revocationPath } from '../../api/paths.ts'
 import { requestJson, type ServerAccess } from '../../client/transport/http.ts'
 import { type FlagValues, serverFlags, takeOperands, UsageError } from '../arguments.ts'

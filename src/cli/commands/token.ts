@@ -1,6 +1,6 @@
 /** `trove token`: mints a token, with the key of a data directory or through a server. The
  *  server requires a token with more permissions, or the ID token of a CI job. */
-import type { WireMintedToken, WireToken } from '../../api/admin-messages.ts'
+import type { WireMintedToken, WireToken } from '../../api/token-messages.ts'
 import { minuteOf } from '../../api/audit-words.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { findKeys, openKeys, type Keys } from '../../auth/key.ts'

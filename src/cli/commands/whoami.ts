@@ -1,6 +1,6 @@
 /** `trove whoami`: which server and token commands use, where both come from, and what the token
  *  may do. */
-import type { WireCurrentToken } from '../../api/admin-messages.ts'
+import type { WireCurrentToken } from '../../api/token-messages.ts'
 import type { ClientConfig, TokenSource, UrlSource } from '../../client-config.ts'
 import { storeError } from '../../core/errors.ts'
 import { formatAccess } from '../../core/project-access.ts'

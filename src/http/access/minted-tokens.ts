@@ -1,5 +1,5 @@
 /** Long-lived tokens that the server minted: recorded when minted, listed, and revoked by id. */
-import type { WireMintedToken } from '../../api/admin-messages.ts'
+import type { WireMintedToken } from '../../api/token-messages.ts'
 import {
   isJob,
   mayAdminister,

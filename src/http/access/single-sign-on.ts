@@ -2,10 +2,12 @@
  *  PKCE (OpenID Connect Core 1.0 §3.1, RFC 7636). `openid-client` implements the protocol. */
 import * as oidc from 'openid-client'
 import { z } from 'zod'
-import type { Config, SingleSignOnConfig } from '../../config.ts'
+import type { Config } from '../../config.ts'
 import { asError, storeError } from '../../core/errors.ts'
 import type { Claims } from '../../core/sign-in-rules.ts'
 import { isProtected } from '../../core/trusted-issuers.ts'
+
+type SingleSignOnConfig = NonNullable<Config['singleSignOn']>
 
 /** What the browser keeps, in a cookie, while the person is at the provider. */
 export const attemptSchema = z.object({
@@ -99,7 +101,7 @@ async function discoverProvider({
   clientSecret,
 }: SingleSignOnConfig): Promise<oidc.Configuration> {
   const server = new URL(issuer)
-  // `parseSettings` accepts plain HTTP on this machine only.
+  // The settings accept plain HTTP on this machine only.
   const execute =
     server.protocol === 'http:' && isProtected(server) ? [oidc.allowInsecureRequests] : []
   return await oidc.discovery(

@@ -9,7 +9,7 @@ import {
   type WireCurrentToken,
   type WireRevokedToken,
   type WireRevokedTokens,
-} from '../../api/admin-messages.ts'
+} from '../../api/token-messages.ts'
 import { apiRoot, currentTokenPath } from '../../api/paths.ts'
 import { tokenListQuery } from '../../api/queries.ts'
 import { grantOfIdToken } from '../../auth/id-token.ts'

@@ -1,5 +1,5 @@
 /** `/admin/tokens` and `/{o}/{r}/settings/tokens`: lists the tokens and revokes them. */
-import type { WireMintedToken } from '../../api/admin-messages.ts'
+import type { WireMintedToken } from '../../api/token-messages.ts'
 import { shortTokenId } from '../../api/audit-words.ts'
 import { projectPagePath } from '../../api/paths.ts'
 import { formatActor } from '../../core/audit.ts'

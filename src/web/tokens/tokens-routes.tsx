@@ -1,6 +1,6 @@
 /** The pages of tokens of the whole store and of one project. */
 import { Hono } from 'hono'
-import type { WireMintedToken } from '../../api/admin-messages.ts'
+import type { WireMintedToken } from '../../api/token-messages.ts'
 import type { Principal } from '../../auth/principal.ts'
 import { parsePositiveInteger, type ProjectName } from '../../core/run.ts'
 import { requireAdmin, requireOversight } from '../../http/access/access.ts'
