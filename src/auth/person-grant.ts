@@ -1,6 +1,7 @@
 /** Grants of people who signed in through an identity provider. */
 import { z } from 'zod'
 import { storeError } from '../core/errors.ts'
+import type { ProjectAccess } from '../core/project-access.ts'
 import { noFacts } from '../core/run.ts'
 import { accessOf, type Claims, type SignInRule } from '../core/sign-in-rules.ts'
 import { dayMs } from '../core/units.ts'
@@ -36,6 +37,33 @@ export function grantOfClaims(
     expiresAt: now + sessionMs,
     lineage: [],
   }
+}
+
+/** Scopes of a token that a person makes. `write` includes reading. */
+export type PersonalScope = 'read' | 'write'
+
+/** For how many days such a token can be valid. It outlives the session, and the provider is not
+ *  asked again. */
+export const personalDays = [30, 7, 1, 90] as const
+
+/** The scopes that the person of a session can give a token; empty for a session that was opened
+ *  with a token. */
+export function personalScopes({ person, scope }: Principal): PersonalScope[] {
+  if (person === null) return []
+  return scope === 'read' ? ['read'] : ['read', 'write']
+}
+
+/** Returns the grant of a token for the commands of a person, within their session's access. It
+ *  does not descend from the session, which ends earlier. */
+export function personalGrant(
+  session: Principal,
+  { scope, days }: { scope: PersonalScope; days: number },
+  now: number,
+): Principal {
+  const held: readonly ProjectAccess[] =
+    session.scope === 'admin' ? [{ scope: 'write', projects: '**' }] : session.access
+  const access = scope === 'write' ? held : held.map((each) => ({ ...each, scope }))
+  return { ...session, scope, access, issuedAt: now, expiresAt: now + days * dayMs, lineage: [] }
 }
 
 /** OpenID Connect Core 1.0 §5.1. Only `sub` is required, which is often a number. */

@@ -1,5 +1,6 @@
 /** What all pages share: head, breadcrumbs, landmarks. hono/jsx escapes all text; nothing here
  *  is raw. */
+import { accountPath } from './paths.ts'
 import type { Child } from 'hono/jsx'
 import { mayAdminister, type Principal } from '../auth/principal.ts'
 import type { Html } from './parts/html.ts'
@@ -98,6 +99,7 @@ function Menu({ principal }: { principal: Principal }) {
           <a href="/admin/audit">Audit</a>
         </>
       )}
+      <a href={accountPath}>Account</a>
       <form method="post" action="/sign-out">
         <button class="link">Sign out</button>
       </form>

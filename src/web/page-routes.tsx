@@ -8,6 +8,7 @@ import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
 import { noteFailure } from '../http/failure.ts'
 import { acceptsGzip } from '../http/body/gzip.ts'
 import { problemStatus } from '../http/problem.ts'
+import { createAccountPages } from './account/account-routes.tsx'
 import { createArtifactActionRoutes } from './artifact/artifact-action-routes.tsx'
 import { createArtifactRoutes } from './artifact/artifact-routes.tsx'
 import { loadAssets } from './assets.ts'
@@ -50,6 +51,7 @@ export function createPages(context: AppContext, renderer: Renderer): Pages {
   routes.route('/', createMaintenancePages(web))
   routes.route('/', createAuditPages(web))
   routes.route('/', createTokenPages(web))
+  routes.route('/', createAccountPages(web))
   routes.route('/', createFindPages(web))
   routes.route('/', createSettingsPages(web))
   routes.route('/', createStoragePages(web))

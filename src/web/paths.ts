@@ -118,3 +118,6 @@ export function withQuery(path: string, query: Record<string, string>): string {
   const given = Object.entries(query).filter(([, value]) => value !== '')
   return given.length === 0 ? path : `${path}?${new URLSearchParams(given).toString()}`
 }
+
+/** What the visitor may do, and tokens for their commands. */
+export const accountPath = '/account'

@@ -98,6 +98,7 @@ describe.skipIf(!hasChromium).each([
       'the audit log of a project': '/octo/app/settings/audit',
       'an audit log without matching entries': '/octo/app/settings/audit?kind=backup',
       tokens: '/admin/tokens',
+      account: '/account',
       'tokens of a project': '/octo/app/settings/tokens',
       'the confirmation of a revocation': '/octo/app/settings/tokens?revoke=all',
       storage: '/admin/storage',

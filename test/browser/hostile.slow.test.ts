@@ -156,6 +156,7 @@ function addressesOf(first: number, second: number): string[] {
     `/admin/maintenance?job=${query}`,
     '/admin/audit',
     '/admin/tokens',
+    '/account',
     '/octo/app/settings/tokens',
     `/admin/audit?kind=${query}`,
     `/sign-in?next=${query}&token=${query}`,

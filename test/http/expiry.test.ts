@@ -295,6 +295,8 @@ const rules: Record<string, Rule> = {
   'POST /:owner/:repo/settings/retention': { none: 'settings' },
   'GET /admin/storage': { none: 'figures' },
   'GET /admin/maintenance': { none: 'maintenance' },
+  'GET /account': { none: 'tokens' },
+  'POST /account': { none: 'tokens' },
   'GET /admin/tokens': { none: 'tokens' },
   'POST /admin/tokens': { none: 'tokens' },
   'GET /:owner/:repo/settings/tokens': { none: 'tokens' },

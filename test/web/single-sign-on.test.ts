@@ -191,3 +191,111 @@ test('without single sign-on the page asks for a token only', async () => {
     await plain.close()
   }
 })
+
+const makeToken = async (headers: Record<string, string>, form: string): Promise<Response> =>
+  await server.send('/account', {
+    method: 'POST',
+    token: null,
+    headers: {
+      ...headers,
+      origin: publicUrl,
+      'content-type': 'application/x-www-form-urlencoded',
+    },
+    body: form,
+  })
+
+async function madeToken(response: Response): Promise<string> {
+  const [, token] = /<pre tabindex="0">([\w.-]+)<\/pre>/.exec(await response.text()) ?? []
+  return token ?? ''
+}
+
+test('the account page says who is signed in, what they may do, and until when', async () => {
+  Object.assign(provider, { claims: { ...jane, groups: ['acme/dev'] } })
+  const page = await server.send('/account', { token: null, headers: await signIn() })
+  const text = await page.text()
+  for (const part of ['jane@example.com', 'octo/app, octo/lib, octo/* (read)', 'Make a token'])
+    expect(text).toContain(part)
+  const other = await (await server.visit('/account', { scope: 'read' })).text()
+  expect(other).toContain('read octo/app')
+  expect(other).not.toContain('Make a token')
+})
+
+test.each<[string, object, string, object]>([
+  [
+    'a reader',
+    jane,
+    'scope=read&days=7',
+    { scope: 'read', access: [{ scope: 'read', projects: 'octo/*' }] },
+  ],
+  [
+    'a writer who only wants to read',
+    { ...jane, email: 'jane@elsewhere.example', groups: ['acme/dev'] },
+    'scope=read&days=1',
+    {
+      scope: 'read',
+      access: [
+        { scope: 'read', projects: 'octo/app' },
+        { scope: 'read', projects: 'octo/lib' },
+      ],
+    },
+  ],
+  [
+    'an administrator',
+    { ...jane, groups: ['ops'] },
+    'scope=write&days=90',
+    { scope: 'write', access: [{ scope: 'write', projects: '**' }] },
+  ],
+])('%s makes a token for commands, within their access', async (_, claims, form, expected) => {
+  Object.assign(provider, { claims })
+  const token = await madeToken(await makeToken(await signIn(), form))
+  const current = await server.send('/api/v1/tokens/current', { token })
+  expect(await current.json()).toMatchObject({ session: false, project: null, ...expected })
+})
+
+test('such a token outlives the session, is listed under its maker, and can be revoked', async () => {
+  const headers = await signIn()
+  const token = await madeToken(await makeToken(headers, 'scope=read&days=7'))
+  const status = async (): Promise<number> =>
+    (await server.send('/api/v1/tokens/current', { token })).status
+  await server.send('/sign-out', {
+    method: 'POST',
+    token: null,
+    headers: { ...headers, origin: publicUrl },
+  })
+  expect(await status()).toBe(200)
+  const admin = await server.token({ project: undefined, scope: 'admin' })
+  const list = await server.send('/api/v1/tokens', { token: admin })
+  const { items } = (await list.json()) as {
+    items: { id: string; session: boolean; mintedBy: { person: string | null } }[]
+  }
+  const listed = items.find(({ session }) => !session)!
+  expect(listed.mintedBy.person).toBe('jane@example.com')
+  const revoke = { method: 'POST', token: admin, json: { id: listed.id } }
+  expect((await server.send('/api/v1/tokens/revoke', revoke)).status).toBe(200)
+  expect(await status()).toBe(401)
+})
+
+test('no session makes a token beyond its access', async () => {
+  const reader = await signIn()
+  expect((await makeToken(reader, 'scope=write&days=7')).status).toBe(400)
+  expect((await makeToken(reader, 'scope=admin&days=7')).status).toBe(400)
+  expect((await makeToken(reader, 'scope=read&days=9999')).status).toBe(400)
+  const session = await server.token({ project: undefined, scope: 'admin' }, 'session')
+  expect(
+    (await makeToken({ cookie: `trove_session=${session}` }, 'scope=read&days=7')).status,
+  ).toBe(400)
+  const token = await server.token()
+  const byToken = await server.send('/account', {
+    method: 'POST',
+    token,
+    body: 'scope=read&days=7',
+  })
+  expect(byToken.status).toBe(302)
+  const foreign = await server.send('/account', {
+    method: 'POST',
+    token: null,
+    headers: { ...reader, origin: 'https://evil.example' },
+    body: 'scope=read&days=7',
+  })
+  expect(foreign.status).toBe(403)
+})

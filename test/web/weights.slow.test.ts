@@ -166,6 +166,7 @@ test('no page exceeds its weight', async () => {
     '/admin/maintenance',
     '/admin/audit',
     '/admin/tokens',
+    '/account',
     '/octo/app/settings/tokens',
     `/find?digest=${shared}`,
     ...files(1)

@@ -80,7 +80,8 @@ async function promptForToken(
   { stderr, signal }: Pick<Invocation, 'stderr' | 'signal'>,
 ): Promise<string> {
   const question = [
-    'Tokens come from an administrator, or from whoever may write to your project:',
+    `If ${url} has single sign-on, make a token at ${url}/account. Otherwise tokens come from an`,
+    'administrator, or from whoever may write to your project:',
     `  trove token --url ${url} --project OWNER/REPO --scope read --expires 90d`,
     'Token (not shown): ',
   ].join('\n')

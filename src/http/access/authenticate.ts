@@ -23,6 +23,12 @@ export async function requirePrincipal(context: AppContext, c: AppRequest): Prom
   return (await findBearer(context, c)) ?? (await findSession(context, c)) ?? throwUnauthenticated()
 }
 
+/** Authenticates by cookie only: for pages about the session itself. Errors: those of
+ *  `requirePrincipal`. */
+export async function requireSession(context: AppContext, c: AppRequest): Promise<Principal> {
+  return (await findSession(context, c)) ?? throwUnauthenticated()
+}
+
 /** Authenticates by header only: for routes that browsers have no need for. */
 export async function requireBearer(context: AppContext, c: AppRequest): Promise<Principal> {
   return (await findBearer(context, c)) ?? throwUnauthenticated()

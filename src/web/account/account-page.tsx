@@ -1,0 +1,89 @@
+/** `/account`: who is signed in, what they may do and until when; people who came through single
+ *  sign-on make tokens for commands here. */
+import type { Principal } from '../../auth/principal.ts'
+import { type PersonalScope, personalDays, personalScopes } from '../../auth/person-grant.ts'
+import { formatAccess } from '../../core/project-access.ts'
+import { counted } from '../../core/units.ts'
+import { Commands } from '../parts/commands.tsx'
+import { Choice } from '../parts/form.tsx'
+import { Fact, Time } from '../parts/format.tsx'
+import type { Html } from '../parts/html.ts'
+import { accountPath } from '../paths.ts'
+
+export interface AccountView {
+  principal: Principal
+  /** The token that was just made; shown once. */
+  made: { token: string; scope: PersonalScope; expiresAt: number } | undefined
+  /** Of this server. */
+  origin: string
+  now: number
+}
+
+export function AccountPage({ principal, made, origin, now }: AccountView): Html {
+  const scopes = personalScopes(principal)
+  return (
+    <>
+      <h1>Account</h1>
+      <dl class="facts">
+        {principal.person !== null && <Fact term="Signed in as">{principal.person}</Fact>}
+        <Fact term="Access">{accessWords(principal)}</Fact>
+        <Fact term="Session ends">
+          <Time at={principal.expiresAt} now={now} />
+        </Fact>
+      </dl>
+      <h2>Token for commands</h2>
+      {made !== undefined && <Made {...made} origin={origin} now={now} />}
+      {scopes.length === 0 ? (
+        <p>
+          Only people who come through single sign-on make tokens here. Others get theirs from
+          whoever may write to the project, or from an administrator.
+        </p>
+      ) : (
+        <form method="post" action={accountPath} class="filter">
+          <Choice
+            label="May"
+            name="scope"
+            options={scopes.map((scope) => [scope, scopeWords[scope]])}
+          />
+          <Choice
+            label="for"
+            name="days"
+            options={personalDays.map((days) => [String(days), counted(days, 'day')])}
+          />
+          <button>Make a token</button>
+        </form>
+      )}
+    </>
+  )
+}
+
+const scopeWords: Record<PersonalScope, string> = {
+  read: 'read',
+  write: 'read, upload and delete',
+}
+
+function Made({
+  token,
+  scope,
+  expiresAt,
+  origin,
+  now,
+}: NonNullable<AccountView['made']> & { origin: string; now: number }) {
+  return (
+    <section class="note" role="status" aria-label="The new token">
+      <p>
+        This token may {scopeWords[scope]} and expires <Time at={expiresAt} now={now} />. Copy it
+        now: it is not shown again.
+      </p>
+      <Commands text={token} />
+      <p>Then log in, and paste it:</p>
+      <Commands text={`npx ${origin}/trove.tgz login ${origin}`} />
+    </section>
+  )
+}
+
+function accessWords({ scope, project, access, run }: Principal): string {
+  if (scope === 'admin') return 'everything in every project'
+  const projects = project ?? formatAccess(access)
+  return run === null ? `${scope} ${projects}` : `${scope} ${projects}, run ${run.number}`
+}
