@@ -213,7 +213,11 @@ test('the account page says who is signed in, what they may do, and until when',
   Object.assign(provider, { claims: { ...jane, groups: ['acme/dev'] } })
   const page = await server.send('/account', { token: null, headers: await signIn() })
   const text = await page.text()
-  for (const part of ['jane@example.com', 'octo/app, octo/lib, octo/* (read)', 'Make a token'])
+  for (const part of [
+    'jane@example.com',
+    'write octo/app, write octo/lib, read octo/*',
+    'Make a token',
+  ])
     expect(text).toContain(part)
   const other = await (await server.visit('/account', { scope: 'read' })).text()
   expect(other).toContain('read octo/app')

@@ -2,7 +2,6 @@
  *  sign-on make tokens for commands here. */
 import type { Principal } from '../../auth/principal.ts'
 import { type PersonalScope, personalDays, personalScopes } from '../../auth/person-grant.ts'
-import { formatAccess } from '../../core/project-access.ts'
 import { counted } from '../../core/units.ts'
 import { Commands } from '../parts/commands.tsx'
 import { Choice } from '../parts/form.tsx'
@@ -84,6 +83,6 @@ function Made({
 
 function accessWords({ scope, project, access, run }: Principal): string {
   if (scope === 'admin') return 'everything in every project'
-  const projects = project ?? formatAccess(access)
-  return run === null ? `${scope} ${projects}` : `${scope} ${projects}, run ${run.number}`
+  if (project === null) return access.map((each) => `${each.scope} ${each.projects}`).join(', ')
+  return run === null ? `${scope} ${project}` : `${scope} ${project}, run ${run.number}`
 }
