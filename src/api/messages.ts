@@ -242,7 +242,8 @@ export const bulkDeletionRequestSchema = z
           [run, name, branch, createdBefore].some((each) => each !== undefined),
         { message: 'filter by run, name, branch or createdBefore' },
       )
-      .optional(),
+      .optional()
+      .meta({ description: 'Leaves out artifacts that somebody keeps; name them by id.' }),
     dryRun: z.boolean().default(false),
   })
   .refine(({ ids, filter }) => (ids === undefined) !== (filter === undefined), {

@@ -93,3 +93,21 @@ test('a negotiated upload that would replace a kept artifact is rejected at its 
   })
   expect(await problemOf(offered)).toMatchObject(refusal(held))
 })
+
+test('a delete by filter leaves out kept artifacts, and one by id does not', async () => {
+  const { project, person, held, isLive } = await keptProject()
+  const other = await server.put(`/api/v1/projects/${project}/runs/1/artifacts/other`, {
+    token: person,
+  })
+  const remove = async (json: object): Promise<number[]> => {
+    const request = { method: 'POST', token: person, json }
+    const answer = await server.send('/api/v1/artifacts/bulk-delete', request)
+    const { items } = (await answer.json()) as { items: { id: number }[] }
+    return items.map(({ id }) => id)
+  }
+  const filter = { project, run: 1 }
+  expect(await remove({ filter, dryRun: true })).toEqual([other])
+  expect(await remove({ filter })).toEqual([other])
+  expect(await isLive()).toBe(true)
+  expect(await remove({ ids: [held] })).toEqual([held])
+})

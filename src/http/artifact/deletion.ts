@@ -151,7 +151,8 @@ async function artifactsOfIds(
 
 type Filter = NonNullable<ReturnType<typeof bulkDeletionRequestSchema.parse>['filter']>
 
-/** Returns the artifacts that match the filter and that the caller may delete. */
+/** Returns the artifacts that match the filter, that the caller may delete, and that nobody keeps:
+ *  whoever deletes by age or branch did not look at each. */
 async function artifactsOfFilter(
   context: AppContext,
   principal: Principal,
@@ -165,5 +166,5 @@ async function artifactsOfFilter(
     (artifact) => artifact.createdAt < before,
   )
   const strict = await isStrictFor(context, principal)
-  return artifacts.filter((artifact) => mayDelete(principal, artifact, strict))
+  return artifacts.filter((artifact) => !artifact.pinned && mayDelete(principal, artifact, strict))
 }
