@@ -152,19 +152,26 @@ export class Settings {
 
   /** Patterns of `BRANCH/NAME`, separated by spaces. */
   latestPatterns(name: string): string[] {
-    const patterns = this.text(name)?.match(/\S+/g) ?? []
-    try {
+    return this.#listOf(name, (text) => {
+      const patterns = text.match(/\S+/g) ?? []
       compileLatestRule(patterns)
-    } catch (error) {
-      this.refuse(name, `is invalid: ${(error as Error).message}`)
-    }
-    return patterns
+      return patterns
+    })
   }
 
   /** `ISSUER=PROJECTS` pairs, separated by spaces. */
   trustedIssuers(name: string): TrustedIssuer[] {
+    return this.#listOf(name, parseTrustedIssuers)
+  }
+
+  /** `CLAIM:VALUE=ACCESS` items, separated by spaces. */
+  signInRules(name: string): SignInRule[] {
+    return this.#listOf(name, parseSignInRules)
+  }
+
+  #listOf<Item>(name: string, parse: (text: string) => Item[]): Item[] {
     try {
-      return parseTrustedIssuers(this.text(name) ?? '')
+      return parse(this.text(name) ?? '')
     } catch (error) {
       this.refuse(name, `is invalid: ${(error as Error).message}`)
       return []
@@ -177,15 +184,6 @@ export class Settings {
     if (text === undefined || isIssuer(text)) return text
     this.refuse(name, `must be an https URL of an issuer, got ${JSON.stringify(text)}`)
     return undefined
-  }
-
-  signInRules(name: string): SignInRule[] {
-    try {
-      return parseSignInRules(this.text(name) ?? '')
-    } catch (error) {
-      this.refuse(name, `is invalid: ${(error as Error).message}`)
-      return []
-    }
   }
 
   origin(name: string): string | undefined {

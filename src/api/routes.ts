@@ -2,12 +2,14 @@
  *  the server has exactly these. */
 import { adminRoutes } from './admin-routes.ts'
 import { artifactRoutes } from './artifact-routes.ts'
+import { secretRoutes } from './secret-routes.ts'
 import type { ApiRoute } from './route.ts'
 import { runRoutes } from './run-routes.ts'
 import { transferRoutes } from './transfer-routes.ts'
 
 export const apiRoutes: readonly ApiRoute[] = [
   ...artifactRoutes,
+  ...secretRoutes,
   ...runRoutes,
   ...transferRoutes,
   ...adminRoutes,
