@@ -35,9 +35,77 @@ interface Pictured {
 
 const shas = ['8c1f0ab1', '0d52e7f3', 'b7e19c44', '4f1d2c3b', 'e21a90d7', '59c3b6f8']
 const facts = (run: number, branch = 'main'): string =>
-  `branch=${encodeURIComponent(branch)}&workflow=CI&event=${branch === 'main' ? 'push' : 'pull_request'}&sha=${shas[run % 6]}5a69788796a5b4c3d2e1f00112233445`
+  new URLSearchParams({
+    branch,
+    workflow: 'CI',
+    sha: `${shas[run % 6]}5a69788796a5b4c3d2e1f00112233445`,
+    ordinal: String(run - 376),
+    actor: run % 4 === 3 ? 'grace' : 'ada',
+    ...(branch === 'main' ? { event: 'push' } : { event: 'pull_request', pullRequest: '17' }),
+  }).toString()
 
-/** Three weeks of a project: builds that share most of their files, with a log, a report and an
+const modulePath = 'src/module-14.ts'
+
+/** Reports of a run: 148 tests, of which one fails in the last run, and their coverage. */
+function reportFiles(run: number): TarEntry[] {
+  const cases = Array.from({ length: 148 }, (_, index) => {
+    const isFailed = run === 418 && index === 14
+    const failure = `<failure message="expected 2 arguments, got 1">${modulePath}:31</failure>`
+    const name = `module-${index % 40} handles case ${index}`
+    return `<testcase classname="unit" name="${name}" time="0.03">${isFailed ? failure : ''}</testcase>`
+  })
+  const lines = Array.from(
+    { length: 500 },
+    (_, line) => `DA:${line + 1},${line % 14 === 0 ? 0 : 3}`,
+  )
+  return [
+    { name: 'index.html', content: `<!doctype html><h1>Coverage of run ${run}</h1>` },
+    {
+      name: 'junit.xml',
+      content: `<testsuites><testsuite name="unit">${cases.join('\n')}</testsuite></testsuites>`,
+    },
+    { name: 'lcov.info', content: `SF:${modulePath}\n${lines.join('\n')}\nend_of_record\n` },
+  ]
+}
+
+/** The last run, as a runner records it. */
+async function recordLast({ server }: Rig, run: number): Promise<void> {
+  const at = server.clock.now
+  const job = 'build'
+  const step = { number: 1, name: 'npm test' }
+  const summary = '### Sizes\n\n| Part | Size |\n|---|---|\n| site | 6.4 MiB |\n'
+  const response = await server.send(`/api/v1/projects/octo/app/runs/${run}/record`, {
+    method: 'PUT',
+    json: {
+      recording: '0'.repeat(32),
+      sequence: 0,
+      events: [
+        { type: 'run-started', at },
+        { type: 'job-named', at, job: { key: job, id: job, name: job } },
+        { type: 'job-started', at, job },
+        { type: 'step-started', at, job, step },
+        { type: 'line', at, job, step: 1, kind: 'output', text: 'Tests  1 failed | 147 passed' },
+        {
+          type: 'annotation',
+          at,
+          job,
+          step: 1,
+          level: 'error',
+          message: 'expected 2 arguments, got 1',
+          file: modulePath,
+          line: 31,
+        },
+        { type: 'summary', at, job, step: 1, text: summary },
+        { type: 'step-finished', at, job, step, conclusion: 'failure', durationMs: 41_000 },
+        { type: 'job-finished', at, job, conclusion: 'failure', durationMs: 93_000 },
+        { type: 'run-finished', at, conclusion: 'failure', durationMs: 95_000 },
+      ],
+    },
+  })
+  expect(response.status).toBe(200)
+}
+
+/** Three weeks of a project: builds that share most of their files, with a log, reports and an
  *  image. */
 async function seedWeeks(rig: Rig): Promise<Pictured> {
   const { server } = rig
@@ -68,18 +136,8 @@ async function seedWeeks(rig: Rig): Promise<Pictured> {
     if (run === 417) pictured.base = id
     if (run === 418) pictured.head = id
     if (day % 3 === 0)
-      await putTar(
-        server,
-        `${run}/artifacts/coverage`,
-        [
-          {
-            name: 'index.html',
-            content: `<!doctype html><h1>Coverage of run ${run}: 9${day % 9} %</h1>`,
-          },
-          { name: 'lcov.info', content: buildLog(run + 1000) },
-        ],
-        facts(run, branch),
-      )
+      await putTar(server, `${run}/artifacts/coverage`, reportFiles(run), facts(run, branch))
+    if (run === pictured.run) await recordLast(rig, run)
     await noteUsage(server)
     server.clock.now += 86_400_000
   }

@@ -37,7 +37,8 @@ function linksOf({ artifact, reports: { page, tests, coverage } }: ArtifactRepor
       <Report artifact={artifact} href={href}>
         {isWhole ? '' : 'at least '}
         {counted(tests.tests, 'test')}
-        {failed === 0 ? ', none failed' : <span class="bad">, {formatCount(failed)} failed</span>}
+        {', '}
+        {failed === 0 ? 'none failed' : <span class="bad">{formatCount(failed)} failed</span>}
       </Report>,
     )
   }

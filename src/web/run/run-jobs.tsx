@@ -142,7 +142,10 @@ export function Outcome({ of: { conclusion, startedAt, durationMs } }: { of: Pro
     <>
       <span class={`badge ${state}`}>{state}</span>
       {durationMs !== null && state !== 'skipped' && (
-        <span class="quiet"> {formatDuration(durationMs)}</span>
+        <>
+          {' '}
+          <span class="quiet duration">{formatDuration(durationMs)}</span>
+        </>
       )}
     </>
   )
