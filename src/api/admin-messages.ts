@@ -11,10 +11,10 @@ export const statsSchema = z
     logicalBytes: bytes.meta({ description: 'Sum of the file sizes of live artifacts.' }),
     removedBytes: bytes.meta({
       description:
-        'The same of deleted artifacts that still hold their content, because they can be restored or are being read.',
+        'Sum of the file sizes of deleted artifacts that still hold their content, because they can be restored or are being read.',
     }),
     uniqueBytes: bytes.meta({
-      description: 'Bytes of both, counting each distinct file once.',
+      description: 'Bytes of these live and deleted artifacts, counting each distinct file once.',
     }),
     storedBytes: bytes.nullable().meta({
       description: 'Sum of pack file sizes; null for one project, since packs are shared.',

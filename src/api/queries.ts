@@ -47,8 +47,13 @@ const artifactFilter = {
   name: z.string().optional(),
   branch: z.string().optional(),
   workflow: z.string().optional(),
-  pullRequest: identifier.optional(),
-  actor: z.string().optional().meta({ description: 'Who started the run, in any case.' }),
+  pullRequest: identifier
+    .optional()
+    .meta({ description: 'Number of the pull request that the run is about.' }),
+  actor: z
+    .string()
+    .optional()
+    .meta({ description: 'Login of whoever started the run; case-insensitive.' }),
   since: instant
     .optional()
     .meta({ description: 'Only artifacts uploaded at or after this instant.' }),

@@ -17,7 +17,7 @@ const projectAccess = z
   .array(z.object({ scope: z.enum(['read', 'write']), projects: z.string() }))
   .meta({
     description:
-      'What a token for several projects may do in which: `projects` is a glob. Else empty.',
+      'What a token for several projects may do: `scope` in the projects that match the glob `projects`. Empty for other tokens.',
   })
 
 export const tokenRequestSchema = z
