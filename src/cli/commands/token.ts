@@ -31,7 +31,7 @@ const flags = {
   },
   projects: {
     value: 'GLOBS',
-    help: "in place of --project, for scope read or write: several projects, as 'octo/* acme/app'; needs scope admin",
+    help: "several projects, such as 'octo/* acme/**', in place of --project; for scope read or write, minted with scope admin or --data",
   },
   run: { value: 'ID', help: 'run of the token (TROVE_RUN, GITHUB_RUN_ID, CI_PIPELINE_ID)' },
   attempt: { value: 'N', help: 'attempt of the run (GITHUB_RUN_ATTEMPT; default 1)' },
