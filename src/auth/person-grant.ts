@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { storeError } from '../core/errors.ts'
 import type { ProjectAccess } from '../core/project-access.ts'
 import { noFacts } from '../core/run.ts'
-import { accessOf, type Claims, type SignInRule } from '../core/sign-in-rules.ts'
+import { accessOf, type Claims, isUnverified, type SignInRule } from '../core/sign-in-rules.ts'
 import { dayMs } from '../core/units.ts'
 import { type Principal, strongestOf } from './principal.ts'
 
@@ -71,7 +71,6 @@ function nameOf(claims: Claims): string {
   const names = z
     .object({
       email: z.string().min(1).optional(),
-      email_verified: z.unknown().optional(),
       preferred_username: z.string().min(1).optional(),
       name: z.string().min(1).optional(),
       sub: z.string().min(1),
@@ -81,7 +80,7 @@ function nameOf(claims: Claims): string {
     const reason = 'the identity provider does not say who signed in'
     throw storeError('unauthenticated', reason, { reason })
   }
-  const { email, email_verified: isVerified, preferred_username: username, name, sub } = names.data
-  const person = (isVerified === false ? undefined : email) ?? username ?? name ?? sub
+  const { email, preferred_username: username, name, sub } = names.data
+  const person = (isUnverified(claims) ? undefined : email) ?? username ?? name ?? sub
   return person.slice(0, nameCharactersMax)
 }

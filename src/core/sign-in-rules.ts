@@ -52,10 +52,15 @@ function matcherOf(claim: string, value: string): SignInRule['matches'] {
   const escaped = value.split('*').map((part) => part.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&'))
   const pattern = new RegExp(`^${escaped.join('.*')}$`, 's')
   return (claims) => {
-    // OpenID Connect Core 1.0 §5.7: an address that is not verified can be anybody's.
-    if (claim === 'email' && claims['email_verified'] === false) return false
+    if (claim === 'email' && isUnverified(claims)) return false
     return textsOf(claims[claim]).some((text) => pattern.test(text))
   }
+}
+
+/** OpenID Connect Core 1.0 §5.7: an address that is not verified can be anybody's. Some userinfo
+ *  endpoints give truth values as text. */
+export function isUnverified({ email_verified: isVerified }: Claims): boolean {
+  return isVerified === false || isVerified === 'false'
 }
 
 /** Joins the access of all rules that match; empty if none does. */

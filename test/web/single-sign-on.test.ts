@@ -103,6 +103,8 @@ test.each<[string, object, object, object]>([
 test.each<[string, object]>([
   ['matches no rule', { sub: '9', email: 'jane@elsewhere.example', groups: ['acme'] }],
   ['has an address that is not verified', { ...jane, email_verified: false }],
+  // Amazon Cognito's userinfo endpoint gives truth values as text.
+  ['has such an address by a claim that is text', { ...jane, email_verified: 'false' }],
   ['is in a group whose name contains that of another', { sub: '9', groups: ['devops', 'xops'] }],
 ])('a person who %s is told so and gets no session', async (_, claims) => {
   Object.assign(provider, { claims })
