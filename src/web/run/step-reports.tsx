@@ -1,7 +1,7 @@
 /** What the jobs of a recorded run report besides their logs: annotations and summaries. */
 import type { Child } from 'hono/jsx'
 import { raw } from 'hono/html'
-import { bySeverity, placeOf, readSummaries } from '../../browse/run-reports.ts'
+import { bySeverity, placeOf, readSummaries } from '../../browse/step-reports.ts'
 import { plainText } from '../../browse/run-log.ts'
 import { limits } from '../../core/limits.ts'
 import { counted } from '../../core/units.ts'
