@@ -28,8 +28,8 @@ export function SignInPage({
         </p>
       )}
       <p>
-        Open the sign-in link that the server printed when it started, or paste a token made with{' '}
-        <code>trove token</code>.
+        {provider === undefined ? 'Open' : 'Or open'} the sign-in link that the server printed when
+        it started, or paste a token made with <code>trove token</code>.
       </p>
       <form method="post" action="/sign-in">
         <input type="hidden" name="next" value={next} />
