@@ -165,9 +165,11 @@ async function openModel(directory: string, seed: number): Promise<Model> {
       })
       if (died) await reopen()
     } catch (error) {
-      expect(hasCode(error, 'name_taken') && holder !== undefined && onConflict === 'reject').toBe(
-        true,
-      )
+      const isRefused =
+        onConflict === 'reject'
+          ? holder !== undefined && hasCode(error, 'name_taken')
+          : holder?.pinned === true && hasCode(error, 'forbidden')
+      if (!isRefused) throw error
       return
     }
     // An upload that died after its commit exists all the same.
@@ -182,6 +184,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
     if (committed === undefined && (found === undefined || known.has(found.id))) return
     expect(found).toBeDefined()
     expect(committed === undefined || committed.id === found!.id).toBe(true)
+    expect(holder?.pinned ?? false).toBe(false)
     if (holder !== undefined) known.delete(holder.id)
     const { zip, tarGz, files: inZip } = await read(found!.id)
     if (form === 'zip') expect(zip).toBe(digestOf(content))
