@@ -115,7 +115,9 @@ describe('the record of a run', () => {
     expect(html).toMatch(
       /<summary>Compile<\/summary><pre class="log" tabindex="0">red &lt;hr&gt;\n<span class="error">Error: no rule\n/,
     )
-    expect(html).toContain('<span class="badge failure">failure</span> <span class="quiet duration">2m 05s')
+    expect(html).toContain(
+      '<span class="badge failure">failure</span> <span class="quiet duration">2m 05s',
+    )
     expect(html).toContain(`/api/v1/runs/${run}/jobs/build-1/log?project=octo%2Fapp&amp;attempt=1`)
     expect(html).not.toMatch(/<b>build|<i>make|<hr>/)
     expect(html).not.toContain('\u001b')

@@ -3,27 +3,12 @@ import { expect, test } from 'vitest'
 import { runDetailSchema } from '../../src/api/run-record.ts'
 import { limits } from '../../src/core/limits.ts'
 import { openSharedServer, problemOf } from './open-server.ts'
+import { annotation, summary } from './step-events.ts'
 
 const server = await openSharedServer()
 let lastRun = 100
 
 const named = (key: string) => ({ type: 'job-named', at: 1, job: { key, id: key, name: key } })
-
-function annotation(fields: object): object {
-  return {
-    type: 'annotation',
-    at: 1,
-    job: 'build',
-    step: 1,
-    level: 'error',
-    message: 'm',
-    ...fields,
-  }
-}
-
-function summary(text: string, step = 1): object {
-  return { type: 'summary', at: 1, job: 'build', step, text }
-}
 
 async function record(run: number, sequence: number, events: unknown[]): Promise<Response> {
   return await server.send(`/api/v1/projects/octo/app/runs/${run}/record`, {
@@ -44,7 +29,7 @@ test('a run lists the annotations of its jobs, and links to their summaries', as
     named('lint'),
     annotation({ file: 'a.c', line: 2, title: 'T' }),
     summary('# One'),
-    summary('two', 3),
+    summary('two', { step: 3 }),
   ])
   const nowhere = { endLine: null, column: null, endColumn: null }
   const summaryUrl = `${server.url}/api/v1/runs/${run}/jobs/build/summary?project=octo%2Fapp&attempt=1`
@@ -80,7 +65,7 @@ test.each([
   ['a long message', annotation({ message: 'x'.repeat(limits.annotationCharactersMax + 1) })],
   ['a line before the first', annotation({ line: 0 })],
   ['a long piece of a summary', summary('x'.repeat(limits.logLineCharactersMax + 1))],
-  ['a summary of the job itself', summary('x', 0)],
+  ['a summary of the job itself', summary('x', { step: 0 })],
 ])('%s is rejected', async (_name, event) => {
   const run = lastRun++
   const answer = await record(run, 0, [named('build'), event])

@@ -2,6 +2,7 @@
 import { expect, test } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
 import { openSharedServer } from '../http/open-server.ts'
+import { annotation, summary } from '../http/step-events.ts'
 
 const server = await openSharedServer()
 let lastRun = 200
@@ -13,22 +14,6 @@ const named = (key: string, name = key): object => ({
 })
 const step = { number: 1, name: 'Run make' }
 const started = { type: 'step-started', at: 1, job: 'build', step }
-
-function annotation(fields: object): object {
-  return {
-    type: 'annotation',
-    at: 1,
-    job: 'build',
-    step: 1,
-    level: 'error',
-    message: 'm',
-    ...fields,
-  }
-}
-
-function summary(text: string, { job = 'build', step = 1 } = {}): object {
-  return { type: 'summary', at: 1, job, step, text }
-}
 
 async function record(run: number, events: object[], event?: string): Promise<void> {
   const token = await server.token({

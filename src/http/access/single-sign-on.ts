@@ -4,7 +4,7 @@ import * as oidc from 'openid-client'
 import { z } from 'zod'
 import type { Config } from '../../config.ts'
 import { asError, storeError } from '../../core/errors.ts'
-import type { Claims } from '../../core/sign-in-rules.ts'
+import type { Claims, SignInRule } from '../../core/sign-in-rules.ts'
 import { isProtected } from '../../core/trusted-issuers.ts'
 
 type SingleSignOnConfig = NonNullable<Config['singleSignOn']>
@@ -22,6 +22,7 @@ export type SignInAttempt = z.infer<typeof attemptSchema>
 export interface SingleSignOn {
   /** Host of the provider, for the sign-in page. */
   provider: string
+  rules: readonly SignInRule[]
   /** Returns the address at the provider that the browser must open. Errors: busy. */
   begin(next: string): Promise<{ url: URL; attempt: SignInAttempt }>
   /** Exchanges the code in the query of the callback for the claims of the person. Errors:
@@ -53,6 +54,7 @@ export function createSingleSignOn({
   }
   return {
     provider: new URL(singleSignOn.issuer).host,
+    rules: singleSignOn.rules,
     begin: async (next) => {
       const provider = await discover()
       const attempt = {

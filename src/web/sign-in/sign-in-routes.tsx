@@ -138,11 +138,7 @@ function createSingleSignOnRoutes(web: Web, app: Hono<AppEnv>): void {
     const next = localPath(attempt.next)
     try {
       const claims = await singleSignOn.finish(new URL(c.req.url).search, attempt)
-      await openSession(
-        context,
-        c,
-        grantOfClaims(claims, context.config.singleSignOn!.rules, context.now()),
-      )
+      await openSession(context, c, grantOfClaims(claims, singleSignOn.rules, context.now()))
       return c.redirect(next, 303)
     } catch (error) {
       if (!hasCode(error, 'unauthenticated', 'forbidden')) throw error
