@@ -13,14 +13,12 @@ import type { Metadata, Progress, RecordedJob, RunProgress } from '../../metadat
 import type { Connection } from '../connection/connection.ts'
 import { progressAt } from './silence.ts'
 
-type ReadMethod =
-  | 'findRunRecord'
-  | 'listRunProgress'
-  | 'readLogPage'
-  | 'listAnnotations'
-  | 'readSummaryPage'
+export type RecordReading = Pick<
+  Metadata,
+  'findRunRecord' | 'listRunProgress' | 'readLogPage' | 'listAnnotations' | 'readSummaryPage'
+>
 
-export function createRecordReading({ orm, read }: Connection): Pick<Metadata, ReadMethod> {
+export function createRecordReading({ orm, read }: Connection): RecordReading {
   const pageCount = sql<number>`(SELECT count(*) FROM log_pages p WHERE p.job_id = ${runJobs.id})`
   const jobsOf = (runId: number): RecordedJob[] => {
     const jobs = orm

@@ -7,7 +7,7 @@ import type { Metadata } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createLogAppender, type LogAppender } from './log-appender.ts'
-import { createRecordReading } from './record-reading.ts'
+import { createRecordReading, type RecordReading } from './record-reading.ts'
 import {
   createJobRemoval,
   createRecordRemoval,
@@ -15,18 +15,8 @@ import {
 } from './run-record-removal.ts'
 import { createReportStore, type ReportStore } from './step-reports.ts'
 
-type RunRecordMethods = Pick<
-  Metadata,
-  | 'appendRunEvents'
-  | 'findRunRecord'
-  | 'listRunProgress'
-  | 'readLogPage'
-  | 'listAnnotations'
-  | 'readSummaryPage'
-  | 'removeRunRecords'
-  | 'removeRunJob'
-  | 'purgeRunRecords'
->
+type RunRecordMethods = RecordReading &
+  Pick<Metadata, 'appendRunEvents' | 'removeRunRecords' | 'removeRunJob' | 'purgeRunRecords'>
 
 interface RecordRow {
   recording: string
