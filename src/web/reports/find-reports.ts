@@ -7,7 +7,12 @@ import { readingForPage } from '../page-access.ts'
 import type { Web } from '../page.tsx'
 import { readBytes } from '../preview/request.ts'
 import { reportBytesMax } from '../preview/shown-file.ts'
-import type { CoverageSummary, ReportTask, TestSummary } from './report-summary.ts'
+import {
+  type CoverageSummary,
+  failuresMax,
+  type ReportTask,
+  type TestSummary,
+} from './report-summary.ts'
 import type { TestCounts } from './test-counts.ts'
 
 export interface FailedTest {
@@ -43,9 +48,8 @@ const testGlobs = [
 ]
 const coverageGlobs = ['**/lcov.info', '**/*.lcov']
 
-/** Bounds per artifact; a matrix of Java projects has hundreds of files with results. */
+/** Per artifact; a matrix of Java projects has hundreds of files with results. */
 const filesMax = 200
-const failuresMax = 20
 /** A step examines entries for about two milliseconds. */
 const stepsMax = 50
 const rememberedMax = 500

@@ -7,7 +7,7 @@ import { countTests, type TestCounts } from './test-counts.ts'
 
 export interface TestSummary extends TestCounts {
   kind: 'tests'
-  /** The first failed tests of the file. */
+  /** The first failed tests of the file, at most `failuresMax`. */
   failures: { name: string; message: string }[]
   /** False if the file is cut off. */
   isWhole: boolean
@@ -25,7 +25,8 @@ export interface ReportTask {
   bytes: Uint8Array
 }
 
-const failuresMax = 20
+/** As many failed tests as the page of a run lists, of all its artifacts. */
+export const failuresMax = 10
 const charactersMax = 160
 
 /** Undefined if the file is no report of that format. */

@@ -6,13 +6,12 @@ import type { Html } from '../parts/html.ts'
 import { blobPath, treePath } from '../paths.ts'
 import type { FailedTest, Reports } from './find-reports.ts'
 import { formatCovered } from './lcov.ts'
+import { failuresMax } from './report-summary.ts'
 
 export interface ArtifactReports {
   artifact: Artifact
   reports: Reports
 }
-
-const failuresShown = 10
 
 export function RunReports({ all }: { all: readonly ArtifactReports[] }): Html {
   const links = all.flatMap(linksOf)
@@ -86,7 +85,7 @@ function FailedTests({ all }: { all: readonly ArtifactReports[] }): Html {
     .flatMap(({ artifact, reports }) =>
       (reports.tests?.failures ?? []).map((failure) => ({ artifact, failure })),
     )
-    .slice(0, failuresShown)
+    .slice(0, failuresMax)
   return (
     <section aria-labelledby="failed-tests">
       <h2 id="failed-tests">Failed tests</h2>
