@@ -7,7 +7,7 @@ import { compilePathGlobs } from './path-glob.ts'
 export function parseProjectGlobs(text: string): string[] {
   const globs = text.split(/\s+/).filter((each) => each !== '')
   for (const glob of globs) {
-    if (!isProjectGlob(glob)) throw refused(glob)
+    if (glob !== '**' && !isProjectGlob(glob)) throw refused(glob)
   }
   compilePathGlobs(globs)
   return globs
@@ -19,9 +19,9 @@ export function compileProjectGlobs(globs: readonly string[]): (project: string)
   return (project) => matches(project.toLowerCase())
 }
 
-/** A project has at least two segments, and `~` in no place. */
-function isProjectGlob(glob: string): boolean {
-  return glob === '**' || /^[^/~]+(?:\/[^/~]+)+$/.test(glob)
+/** Whether the text has the form of a project: at least two segments, and `~` in no place. */
+export function isProjectGlob(text: string): boolean {
+  return /^[^/~]+(?:\/[^/~]+)+$/.test(text)
 }
 
 function refused(glob: string): Error {

@@ -1,7 +1,7 @@
 /** Trusted issuers of ID tokens, each for certain projects. Anybody can obtain a token from a
  *  public CI system, so an issuer is never trusted without a list of projects. */
 import { storeError } from './errors.ts'
-import { compileProjectGlobs } from './project-globs.ts'
+import { compileProjectGlobs, isProjectGlob } from './project-globs.ts'
 
 export interface TrustedIssuer {
   /** The value of the `iss` claim: a URL without a trailing slash. */
@@ -20,7 +20,7 @@ export function parseTrustedIssuers(text: string): TrustedIssuer[] {
     const at = item.lastIndexOf('=')
     const issuer = item.slice(0, Math.max(at, 0)).replace(/\/$/, '')
     const projects = item.slice(at + 1)
-    if (!isIssuer(issuer) || !/^[^/~]+(?:\/[^/~]+)+$/.test(projects)) throw refused(item)
+    if (!isIssuer(issuer) || !isProjectGlob(projects)) throw refused(item)
     globs.set(issuer, [...(globs.get(issuer) ?? []), projects])
   }
   return [...globs].map(([issuer, patterns]) => ({
