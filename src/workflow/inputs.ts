@@ -3,7 +3,7 @@
  *  as on GitHub. */
 import type { ReusableWorkflowJob } from '@actions/workflow-parser/model/workflow-template'
 import { textOf, type Json, type Scope } from './expression.ts'
-import { EvaluationError, problemAt, type Position, type Problem } from './problem.ts'
+import { EvaluationError, problemAt, startOf, type Position, type Problem } from './problem.ts'
 import { positionOf } from './schema.ts'
 import { evaluateTemplate, evaluateText, isLiteral } from './template.ts'
 import type { Template } from './template.ts'
@@ -129,8 +129,14 @@ export async function readPassedInputs(
   const passed = passedInputs(declared, call, file)
   const given = new Set(passed.map(({ input }) => input))
   const absent = declared.filter((input) => !given.has(input))
-  const start = { file, line: 1, column: 1 }
-  const { values, problems } = await readInputs(absent, {}, { scope: defaults, workflow: start })
+  const { values, problems } = await readInputs(
+    absent,
+    {},
+    {
+      scope: defaults,
+      workflow: startOf(file),
+    },
+  )
   const [problem] = problems
   if (problem !== undefined) throw new EvaluationError(problem)
   for (const each of passed) values[each.input.name] = await evaluatePassed(each, scope)

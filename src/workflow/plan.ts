@@ -7,7 +7,7 @@ import { findAction, type ParsedAction } from './action-file.ts'
 import { bounds } from './bounds.ts'
 import { findCalled, type WorkflowSource } from './called-file.ts'
 import type { RepositoryPlace, WorkflowPlace } from './contexts.ts'
-import { EvaluationError, formatProblem, problemAt, type Problem } from './problem.ts'
+import { EvaluationError, formatProblem, problemAt, startOf, type Problem } from './problem.ts'
 import { readStrategy } from './strategy.ts'
 import { positionOf } from './schema.ts'
 import { resolveUses } from './uses.ts'
@@ -92,7 +92,7 @@ function selectJobs(
   const unknown = wanted.filter((id) => !byId.has(id))
   if (unknown.length > 0) {
     const known = [...byId.keys()].join(', ')
-    const start = { file: workflow.file, line: 1, column: 1 }
+    const start = startOf(workflow.file)
     return {
       problems: unknown.map((id) =>
         problemAt(start, `no job '${id}' in this workflow; its jobs are ${known}`),

@@ -9,6 +9,11 @@ export interface Position {
   column: number
 }
 
+/** The place of what is wrong with a file as a whole. */
+export function startOf(file: string): Position {
+  return { file, line: 1, column: 1 }
+}
+
 /** One fault, and the place in the file to fix. */
 export interface Problem extends Position {
   message: string

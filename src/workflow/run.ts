@@ -22,13 +22,7 @@ import { concludeJobs } from './job-outcome.ts'
 import { createMasker } from './mask.ts'
 import { planWorkflow, type PlannedWorkflow } from './plan.ts'
 import { killMarkedNow, type Grace, type Room } from './process.ts'
-import {
-  EvaluationError,
-  problemAt,
-  WorkflowError,
-  type Position,
-  type Problem,
-} from './problem.ts'
+import { EvaluationError, problemAt, startOf, WorkflowError, type Problem } from './problem.ts'
 import { removeTree } from './remove-tree.ts'
 import { runJobs } from './schedule.ts'
 import { parseWorkflow, type Workflow } from './workflow-file.ts'
@@ -175,7 +169,10 @@ async function inputsOf(
   if (declared === undefined) return { texts: {}, values: {}, problems: [] }
   const github = githubContext({ ...options.facts, event }, workflow.name)
   const scope = { contexts: { github, vars: { ...options.vars } } }
-  return await readInputs(declared, options.inputs ?? {}, { scope, workflow: startOf(workflow) })
+  return await readInputs(declared, options.inputs ?? {}, {
+    scope,
+    workflow: startOf(workflow.file),
+  })
 }
 
 /** Returns what is wrong with the event and with the inputs and secrets given for it. */
@@ -184,7 +181,7 @@ function callProblems(
   event: string,
   options: Omit<RunOptions, 'workDirectory'>,
 ): Problem[] {
-  const start = startOf(workflow)
+  const start = startOf(workflow.file)
   const problems: Problem[] = []
   if (options.facts.event !== undefined && !workflow.events.includes(event)) {
     problems.push(
@@ -206,10 +203,6 @@ function callProblems(
     ...problems,
     ...missing.map(({ name, position }) => problemAt(position, `secret '${name}' is required`)),
   ]
-}
-
-function startOf({ file }: Workflow): Position {
-  return { file, line: 1, column: 1 }
 }
 
 function eventOf(workflow: Workflow, options: Pick<RunOptions, 'facts'>): string {
