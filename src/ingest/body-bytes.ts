@@ -1,5 +1,6 @@
 /** A request body as a buffer consumed from the front. */
 import type { Readable } from 'node:stream'
+import { asBuffer } from '../core/as-buffer.ts'
 import { storeError, tooLarge } from '../core/errors.ts'
 
 export interface BodyBytes {
@@ -58,12 +59,6 @@ export function openBodyBytes(body: AsyncIterable<Uint8Array>): BodyBytes {
 }
 
 const emptyBytes = Buffer.alloc(0)
-
-function asBuffer(bytes: Uint8Array): Buffer {
-  return Buffer.isBuffer(bytes)
-    ? bytes
-    : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
-}
 
 /** Reads the whole body. Errors: too_large. */
 export async function readWhole(body: Readable, bytesMax: number): Promise<Buffer> {
