@@ -47,9 +47,10 @@ export type PersonalScope = 'read' | 'write'
 export const personalDays = [30, 7, 1, 90] as const
 
 /** The scopes that the person of a session can give a token; empty for a session that was opened
- *  with a token. */
-export function personalScopes({ person, scope }: Principal): PersonalScope[] {
-  if (person === null) return []
+ *  with a token, even with one of theirs: it would prolong itself, and outlive its revocation. */
+export function personalScopes({ person, scope, lineage }: Principal): PersonalScope[] {
+  const isOfToken = lineage.length > 1
+  if (person === null || isOfToken) return []
   return scope === 'read' ? ['read'] : ['read', 'write']
 }
 

@@ -281,6 +281,22 @@ test('such a token outlives the session, is listed under its maker, and can be r
   expect(await status()).toBe(401)
 })
 
+test('a session that was opened with such a token makes no token, so none prolongs itself', async () => {
+  const token = await madeToken(await makeToken(await signIn(), 'scope=read&days=1'))
+  const pasted = await server.send('/sign-in', {
+    method: 'POST',
+    token: null,
+    headers: { origin: publicUrl, 'content-type': 'application/x-www-form-urlencoded' },
+    body: `token=${token}`,
+  })
+  expect(pasted.status).toBe(303)
+  const headers = { cookie: `trove_session=${cookiesOf(pasted).get('trove_session')}` }
+  const page = await server.send('/account', { token: null, headers })
+  expect(page.status).toBe(200)
+  expect(await page.text()).not.toContain('Make a token')
+  expect((await makeToken(headers, 'scope=read&days=90')).status).toBe(400)
+})
+
 test('no session makes a token beyond its access', async () => {
   const reader = await signIn()
   expect((await makeToken(reader, 'scope=write&days=7')).status).toBe(400)
