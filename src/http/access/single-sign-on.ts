@@ -122,9 +122,7 @@ async function discoverProvider({
 
 /** Distinguishes a provider that cannot be reached from one that refuses. */
 function failureOf(config: SingleSignOnConfig, error: unknown): Error {
-  if (error instanceof oidc.AuthorizationResponseError)
-    return refused(error.error_description ?? error.error, error)
-  if (error instanceof oidc.ResponseBodyError)
+  if (error instanceof oidc.AuthorizationResponseError || error instanceof oidc.ResponseBodyError)
     return refused(error.error_description ?? error.error, error)
   const { code } = error as { code?: unknown }
   const isAnswer = typeof code === 'string' && code.startsWith('OAUTH_') && code !== 'OAUTH_TIMEOUT'
