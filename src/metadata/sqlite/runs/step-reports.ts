@@ -93,18 +93,22 @@ function createSummarize({ prepare }: Connection): ReportStore['summarize'] {
     const fills = last !== undefined && last.textBytes < limits.logPageBytes
     let page = fills ? last.page : (last?.page ?? -1) + 1
     let shown = fills ? inflateLogPage(last.bytes) : ''
+    let shownBytes = fills ? last.textBytes : 0
     let reason: string | undefined
     for (const text of texts) {
       reason = cutReason(size, Buffer.byteLength(text))
       const added = reason === undefined ? text : `\n\n${reason}\n`
+      const addedBytes = Buffer.byteLength(added)
       shown += added
-      size.stepBytes += Buffer.byteLength(added)
-      size.runBytes += Buffer.byteLength(added)
+      shownBytes += addedBytes
+      size.stepBytes += addedBytes
+      size.runBytes += addedBytes
       if (reason !== undefined) break
-      if (Buffer.byteLength(shown) < limits.logPageBytes) continue
+      if (shownBytes < limits.logPageBytes) continue
       putPage(jobId, step, page, shown, 0)
       page += 1
       shown = ''
+      shownBytes = 0
     }
     if (shown !== '') putPage(jobId, step, page, shown, reason === undefined ? 0 : 1)
     countJob.run(size.stepBytes - stepBytes, jobId)
