@@ -9,6 +9,7 @@
  *    origin · canonical text (core/manifest.ts) without its first line
  *
  *  A cache that is missing, damaged or of another version is ignored. */
+import { asBuffer } from '../../core/as-buffer.ts'
 import { crc32 } from '../../core/crc32.ts'
 import type { ManifestLines } from '../../core/manifest-changes.ts'
 import { type CacheFile, openCacheFile, readCacheFile } from './cache-files.ts'
@@ -113,7 +114,7 @@ export function beginTreeCache(
       when?.catch(() => {})
       try {
         const { file, textCheck } = await writing
-        const columns = [bytesOf(stats), bytesOf(lineStarts())]
+        const columns = [asBuffer(stats), asBuffer(lineStarts())]
         const head = Buffer.concat([magic, Buffer.alloc(headBytes - magicBytes)])
         head.writeUInt32LE(count, magicBytes)
         head.writeUInt32LE(origin.length, magicBytes + 4)
@@ -135,10 +136,6 @@ export function beginTreeCache(
 
 function columnsBytes(count: number): number {
   return count * statColumns * 8 + (count + 1) * 4
-}
-
-export function bytesOf({ buffer, byteOffset, byteLength }: Float64Array | Uint32Array): Buffer {
-  return Buffer.from(buffer, byteOffset, byteLength)
 }
 
 /** Returns the CRC-32 of everything written. */

@@ -1,9 +1,9 @@
 /** The tree cache (tree-cache.ts) of a download's directory: the tree that it was brought to,
  *  and the stats of its files. The next download fetches only changes and need not read
  *  unchanged files. Its origin is the artifact's id, as a double, and the URL of the server. */
+import { asBuffer } from '../../core/as-buffer.ts'
 import {
   beginTreeCache,
-  bytesOf,
   readTreeCache,
   type TreeCache,
   treeCacheMagic,
@@ -48,7 +48,7 @@ export function rememberDestination(
   let begun = mayStay ? undefined : begin()
   return {
     save: async (stats) => {
-      if (mayStay && bytesOf(stats).equals(bytesOf(previous.stats))) return
+      if (mayStay && asBuffer(stats).equals(asBuffer(previous.stats))) return
       begun ??= begin()
       await begun.save(stats)
     },
