@@ -111,9 +111,9 @@ function formatOf({
   format: string | undefined
   output: string | undefined
 }): Format {
-  const inferred = /\.(zip|tar\.gz|tgz)$/.exec(output ?? '')?.[1]
-  const named = archiveFormats.find((each) => each === (inferred === 'tgz' ? 'tar.gz' : inferred))
-  const found = choice(format, formats, '--format') ?? named ?? 'dir'
+  const named = output?.replace(/\.tgz$/, '.tar.gz')
+  const inferred = archiveFormats.find((each) => named?.endsWith(`.${each}`) === true)
+  const found = choice(format, formats, '--format') ?? inferred ?? 'dir'
   if (found === 'dir' && output !== undefined)
     throw new UsageError(
       '--output writes an archive: add --format zip or tar.gz, or use DEST for a directory',
