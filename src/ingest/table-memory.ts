@@ -44,6 +44,7 @@ export function createTableMemory({ littleBytes, muchBytes, turnMs }: TableBound
   }
   const watch = (): void => {
     overdue ??= setTimeout(() => {
+      overdue = undefined
       if (waiting.length > 0) endTurn()
     }, turnMs).unref()
   }

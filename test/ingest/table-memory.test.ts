@@ -73,6 +73,25 @@ test('a job that needs more than one job may hold is rejected with the limit', (
   expect(table.count).toBeGreaterThan(20)
 })
 
+test('a turn is still ended for whoever waits after another gave up waiting', async () => {
+  const turnMs = 20
+  const memory = createTableMemory({ littleBytes: 10, muchBytes: 100, turnMs })
+  const shareOfLarge = () => {
+    const share = memory.open()
+    share.add(11)
+    return share
+  }
+  const first = shareOfLarge()
+  first.onOverdue(() => first.close())
+  await first.turn()
+  const controller = new AbortController()
+  const givenUp = shareOfLarge().turn(controller.signal)
+  controller.abort(new Error('given up'))
+  await expect(givenUp).rejects.toThrow('given up')
+  await sleep(5 * turnMs)
+  await shareOfLarge().turn(AbortSignal.timeout(2000))
+})
+
 const small = { littleBytes: 3000, muchBytes: 100_000 }
 
 async function tarWith(count: number): Promise<Buffer> {
