@@ -36,7 +36,8 @@ interface Extension {
 /** The latest time that a Date can hold. */
 const secondsMax = 8.64e12
 
-/** Longer extended headers are rejected: they are held in memory. */
+/** Longer extended headers are rejected, as are those for all entries if they are longer together:
+ *  they are held in memory. */
 const extensionBytesMax = 4 * 1024 * 1024
 
 /** Yields the entries in order and reads `source` to its end. The content of an entry must be read
@@ -46,6 +47,7 @@ export async function* readTarEntries(
 ): AsyncGenerator<TarEntry, void, undefined> {
   const bytes = openBodyBytes(source)
   const ofArchive: PaxRecords = new Map()
+  let ofArchiveBytes = 0
   let ofEntry: Extension = { records: new Map() }
   let isEnded = false
   for (let block = await nextBlock(bytes); block !== undefined; block = await nextBlock(bytes)) {
@@ -56,6 +58,9 @@ export async function* readTarEntries(
     const { type, sizeBytes } = header
     if (type === 'x' || type === 'g' || type === 'L' || type === 'K') {
       const content = await readExtension(bytes, sizeBytes)
+      if (type === 'g') ofArchiveBytes += sizeBytes
+      if (ofArchiveBytes > extensionBytesMax)
+        throw badTar(`extended headers for all entries have more than ${extensionBytesMax} bytes`)
       if (type === 'x') ofEntry.records = parsePaxRecords(content)
       else if (type === 'g')
         for (const [key, value] of parsePaxRecords(content)) ofArchive.set(key, value)

@@ -283,6 +283,19 @@ describe('a tar upload', () => {
     await expectNothing(store)
   })
 
+  test('records for all entries are bounded together, since all of them are held', async () => {
+    const store = await openStore()
+    const note = 'n'.repeat(1_500_000)
+    const tar = await tarOf([{ name: 'x', content: 'x', pax: { note } }])
+    changeHeader(tar, 0, typeAt, 'g')
+    const joined = Buffer.concat([tar, tar, tar])
+    await expect(store.put('tree', 'tar', streamOf(joined))).rejects.toMatchObject({
+      code: 'bad_archive',
+      message: expect.stringContaining('extended headers for all entries have'),
+    })
+    await expectNothing(store)
+  })
+
   test('records for all entries hold until a record of an entry replaces them', async () => {
     const store = await openStore()
     const tar = await tarOf([
