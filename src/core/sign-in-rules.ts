@@ -63,15 +63,16 @@ export function isUnverified({ email_verified: isVerified }: Claims): boolean {
   return isVerified === false || isVerified === 'false'
 }
 
-/** Joins the access of all rules that match; empty if none does. */
+/** Joins the access of all rules that match, each once; empty if none does. */
 export function accessOf(claims: Claims, rules: readonly SignInRule[]): SignInAccess {
-  const found: ProjectAccess[] = []
+  const found = new Map<string, ProjectAccess>()
   for (const { matches, access } of rules) {
     if (!matches(claims)) continue
     if (access === 'admin') return 'admin'
-    found.push(...(access as readonly ProjectAccess[]))
+    for (const each of access as readonly ProjectAccess[])
+      found.set(`${each.scope} ${each.projects}`, each)
   }
-  return found
+  return [...found.values()]
 }
 
 function decoded(text: string, item: string): string {

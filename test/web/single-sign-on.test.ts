@@ -321,3 +321,40 @@ test('no session makes a token beyond its access', async () => {
   })
   expect(foreign.status).toBe(403)
 })
+
+test('access that no cookie can hold is refused with the reason, and each rule counts once', async () => {
+  const globs = Array.from({ length: 60 }, (_, n) => `acme/a-rather-long-project-name-${n}`)
+  const wide = await openServer({
+    ...settings,
+    TROVE_SSO_ACCESS: `*=read:${globs.join(',')}`,
+  })
+  const twice = await openServer({
+    ...settings,
+    TROVE_SSO_ACCESS: '*=read:octo/* sub:7=read:octo/*',
+  })
+  try {
+    for (const [other, status] of [
+      [wide, 401],
+      [twice, 303],
+    ] as const) {
+      const begun = await other.send('/sign-in/sso', { token: null })
+      const back = await fetch(begun.headers.get('location')!, { redirect: 'manual' })
+      const { pathname, search } = new URL(back.headers.get('location')!)
+      const cookie = `trove_sso=${cookiesOf(begun).get('trove_sso')}`
+      const done = await other.send(pathname + search, { token: null, headers: { cookie } })
+      expect(done.status).toBe(status)
+      const session = cookiesOf(done).get('trove_session')
+      if (status === 401) expect(await done.text()).toContain('too many projects for a cookie')
+      else {
+        const headers = { cookie: `trove_session=${session}` }
+        const current = await other.send('/api/v1/tokens/current', { token: null, headers })
+        expect(await current.json()).toMatchObject({
+          access: [{ scope: 'read', projects: 'octo/*' }],
+        })
+      }
+    }
+  } finally {
+    await wide.close()
+    await twice.close()
+  }
+})

@@ -7,7 +7,7 @@ import { deleteCookie, setCookie } from 'hono/cookie'
 import { grantOfClaims } from '../../auth/person-grant.ts'
 import type { Principal } from '../../auth/principal.ts'
 import { mintToken, readToken, type TokenUse } from '../../auth/tokens.ts'
-import { asError, hasCode } from '../../core/errors.ts'
+import { asError, hasCode, storeError } from '../../core/errors.ts'
 import { dayMs } from '../../core/units.ts'
 import { actorOf } from '../../http/access/actor.ts'
 import { noteToken } from '../../http/access/minted-tokens.ts'
@@ -91,9 +91,17 @@ async function signIn(
   return c.redirect(next, 303)
 }
 
-/** Sets the cookie of a session with that grant. */
+/** Browsers drop a longer cookie without a word (RFC 6265bis §5.7): 4,096 bytes with its name. */
+const sessionCharactersMax = 4000
+
+/** Sets the cookie of a session with that grant. Errors: forbidden (no cookie can hold it). */
 async function openSession(context: AppContext, c: AppRequest, grant: Principal): Promise<void> {
   const session = await mintToken(context.keys.tokens, grant, 'session')
+  if (session.length > sessionCharactersMax) {
+    const reason =
+      'this access lists too many projects for a cookie: use fewer and wider globs (TROVE_SSO_ACCESS)'
+    throw storeError('forbidden', reason, { reason })
+  }
   await noteSession(context, session, grant)
   const origin = publicOrigin(context, c)
   setCookie(c, sessionCookie(origin), session, {
