@@ -1,7 +1,8 @@
 /** Writes log lines: one JSON object per line on stderr, with time, level, message and fields.
- *  Paths, SQL and stacks may appear in them. Secrets must not, so callers log routes and never
- *  raw URLs (a signed URL is a credential). */
+ *  Paths, SQL and stacks of bugs may appear in them. Secrets must not, so callers log routes and
+ *  never raw URLs (a signed URL is a credential). */
 import type { LogLevel } from './config.ts'
+import { StoreError } from './core/errors.ts'
 
 export type LogFields = Record<string, string | number | boolean | null | undefined | Error>
 
@@ -54,7 +55,11 @@ function formatLine(level: LogLevel, message: string, fields: LogFields): string
   return JSON.stringify(line)
 }
 
-function describeError(error: Error): string {
-  const own = error.stack ?? `${error.name}: ${error.message}`
-  return error.cause instanceof Error ? `${own}\ncaused by ${describeError(error.cause)}` : own
+/** Only a bug needs its stack: an expected failure, and what caused it, can occur with each
+ *  request. */
+function describeError(error: Error, isCauseOfExpected = false): string {
+  const isExpected = isCauseOfExpected || error instanceof StoreError
+  const own = isExpected ? error.message : (error.stack ?? `${error.name}: ${error.message}`)
+  const { cause } = error
+  return cause instanceof Error ? `${own}\ncaused by ${describeError(cause, isExpected)}` : own
 }

@@ -24,6 +24,7 @@ import { startMaintenance } from './lifecycle/maintenance.ts'
 import { recover } from './lifecycle/recover.ts'
 import { startBackgroundJobs } from './lifecycle/background-jobs.ts'
 import { startUsageHistory } from './lifecycle/usage-history.ts'
+import { createWriteProbe } from './lifecycle/write-probe.ts'
 import type { Log } from './log.ts'
 import { startLogKeeper } from './metadata/log-keeper.ts'
 import { createSharedLog } from './metadata/shared-log.ts'
@@ -147,6 +148,7 @@ async function openContext(
     staging,
     now,
     space,
+    writeProbe: createWriteProbe({ dataDir: directory, log }),
     clock,
     ...background,
     ingest,

@@ -54,11 +54,11 @@ test('a server embedded in another program returns the errors of its worker thre
   expect(JSON.parse(stdout)).toEqual([400, 201, 404])
 })
 
-test('a stop that fails because the disk accepts no writes still closes everything else', async () => {
+test('a stop while the disk accepts no writes closes everything', async () => {
   const config = readServerConfig({ data: await newDataDir(), port: '0' }, {})
   const start = async () => await startServer(config, { log: createLog('error') })
   const server = await start()
-  await expect(whileDiskRefuses(async () => await server.close())).rejects.toThrow('disk')
+  await expect(whileDiskRefuses(async () => await server.close())).resolves.toBeUndefined()
   // The data directory is unlocked.
   await (await start()).close()
 })

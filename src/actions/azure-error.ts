@@ -32,6 +32,7 @@ const azureErrors = {
   blob_damaged: ['InternalError', 500],
   range_not_satisfiable: ['InvalidRange', 416],
   storage_full: ['InsufficientStorage', 507],
+  storage_failed: ['ServerBusy', 503],
   session_ended: ['BlobNotFound', 404],
   no_files: ['InvalidInput', 400],
   secrets_found: ['InvalidInput', 400],

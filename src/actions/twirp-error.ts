@@ -34,6 +34,7 @@ export const twirpErrors = {
   blob_damaged: ['data_loss', 500],
   range_not_satisfiable: ['out_of_range', 400],
   storage_full: ['resource_exhausted', 507],
+  storage_failed: ['unavailable', 503],
   session_ended: ['aborted', 503],
   no_files: ['invalid_argument', 400],
   secrets_found: ['invalid_argument', 400],

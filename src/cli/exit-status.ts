@@ -72,6 +72,7 @@ const statusOfCode = {
   blob_damaged: exitStatus.damaged,
   range_not_satisfiable: exitStatus.failure,
   storage_full: exitStatus.tooLarge,
+  storage_failed: exitStatus.failure,
   session_ended: exitStatus.failure,
   no_files: exitStatus.noFilesMatched,
   secrets_found: exitStatus.secretsFound,
@@ -91,6 +92,8 @@ const hints: Partial<Record<ErrorCode, string>> = {
   secrets_found:
     'Exclude these files with `--exclude`; or upload without `--fail-on-secrets`, and dismiss what is no secret with `trove secrets REF --dismiss PATH`.',
   storage_full: "The server's disk is full.",
+  storage_failed:
+    'Check that the disk is mounted read-write and healthy (dmesg), and that the user of the server may write to it.',
 }
 
 /** Maps an error to an exit status. Unknown codes, from a newer server, are failures. */

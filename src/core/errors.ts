@@ -51,6 +51,9 @@ export interface ErrorDetails {
   secrets_found: { paths: string[] }
   /** The disk that holds packs and metadata is full. */
   storage_full: { neededBytes: number | null }
+  /** The disk that holds packs and metadata fails, is read-only, or denies access. Whatever can
+   *  fail with `storage_full` can also fail with this. */
+  storage_failed: { reason: string }
   /** The session behind this work has ended (committed, aborted, or past its lease): of an upload,
    *  of a recording of a run, or the read lease of maintenance. */
   session_ended: { sessionId: string }
@@ -128,6 +131,7 @@ export const retryableCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'busy',
   'shutting_down',
   'storage_full',
+  'storage_failed',
   'idle_timeout',
 ])
 

@@ -181,6 +181,9 @@ export const limits = {
   runUseMs: 60 * 60 * 1000,
   /** Interval between rounds of expire, sweep and compact. Setting: TROVE_GC_INTERVAL. */
   gcIntervalMs: 60 * 60 * 1000,
+  /** How long a successful write to the disk counts as proof that the store can be written. Each
+   *  proof costs a sync, and anybody may ask for one (`/readyz`). */
+  writeProbeMs: 5000,
   /** How often the clock is checked, and how far it may run ahead of elapsed time. */
   clockLookMs: 10 * 60 * 1000,
   clockToleranceMs: 60_000,

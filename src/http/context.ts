@@ -13,6 +13,7 @@ import type { ClockWatch } from '../lifecycle/clock-watch.ts'
 import type { DiskSpace } from '../lifecycle/disk-space.ts'
 import type { Maintenance } from '../lifecycle/maintenance.ts'
 import type { BackgroundJobs } from '../lifecycle/background-jobs.ts'
+import type { WriteProbe } from '../lifecycle/write-probe.ts'
 import type { Log } from '../log.ts'
 import type { Metadata } from '../metadata/metadata.ts'
 import type { PackStore } from '../packs/pack-store.ts'
@@ -35,6 +36,7 @@ export interface AppContext {
   /** Null unless configured. */
   singleSignOn: SingleSignOn | null
   space: DiskSpace
+  writeProbe: WriteProbe
   clock: Pick<ClockWatch, 'look'>
   maintenance: Maintenance
   backgroundJobs: BackgroundJobs

@@ -7,6 +7,7 @@ import type { AppRequest } from './context.ts'
 /** Codes that the operator should see in the log, although no client caused them. */
 const operatorCodes: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'storage_full',
+  'storage_failed',
   'busy',
   'blob_damaged',
   'session_ended',
@@ -25,7 +26,10 @@ export function noteFailure(c: AppRequest, error: unknown): StoreError | undefin
   const log = c.get('log')
   if (error instanceof StoreError) {
     c.set('failure', error.code)
-    if (operatorCodes.has(error.code)) log.warn(error.message, { code: error.code, error })
+    if (operatorCodes.has(error.code)) {
+      const cause = error.cause instanceof Error ? error.cause.message : undefined
+      log.warn(error.message, { code: error.code, cause })
+    }
     return error
   }
   if (c.req.raw.signal.aborted) {

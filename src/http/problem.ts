@@ -30,6 +30,7 @@ const statusOf = {
   blob_damaged: 500,
   range_not_satisfiable: 416,
   storage_full: 507,
+  storage_failed: 503,
   session_ended: 409,
   no_files: 404,
   secrets_found: 422,

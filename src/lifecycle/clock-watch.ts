@@ -77,7 +77,7 @@ export async function startClockWatch(options: ClockWatchOptions): Promise<Clock
       await metadata.noteBelievedTime(believed.at)
     } catch (error) {
       // The next start then believes the clock a little later.
-      if (!hasCode(error, 'storage_full')) throw error
+      if (!hasCode(error, 'storage_full', 'storage_failed')) throw error
     }
   }
   await note()

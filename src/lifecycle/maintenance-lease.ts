@@ -44,7 +44,8 @@ export async function openMaintenanceLease(
           renewedAt = at
         } catch (error) {
           // There may be room again before the lease ends.
-          if (!hasCode(error, 'storage_full') || at - renewedAt >= leaseMs / 2) throw error
+          if (!hasCode(error, 'storage_full', 'storage_failed') || at - renewedAt >= leaseMs / 2)
+            throw error
         }
       }
       requireLive()

@@ -70,7 +70,11 @@ export function lockDataDir(dataDir: string): DataLock {
       }
     },
     release: () => {
-      rmSync(urlPath, { force: true })
+      try {
+        rmSync(urlPath, { force: true })
+      } catch {
+        // On a disk that failed it stays, as after a kill.
+      }
       database.close()
     },
   }

@@ -25,8 +25,8 @@ export async function translateErrno<T>(what: string, work: () => Promise<T>): P
   }
 }
 
-/** Translates a failed system call on `what` to storage_full, busy or not_found; returns any other
- *  error unchanged. */
+/** Translates a failed system call on `what` to storage_full, storage_failed, busy or not_found;
+ *  returns any other error unchanged. */
 export function asStoreError(what: string, error: unknown): unknown {
   if (error instanceof StoreError) return error
   const cause = { cause: error }
@@ -35,6 +35,17 @@ export function asStoreError(what: string, error: unknown): unknown {
       'storage_full',
       `no space left on the disk for ${what}`,
       { neededBytes: null },
+      cause,
+    )
+  }
+  if (hasErrno(error, 'EROFS', 'EIO', 'EACCES', 'EPERM', 'EFBIG', 'ENXIO', 'ESTALE')) {
+    const { code: reason, message } = error as NodeJS.ErrnoException & { code: string }
+    // Not the whole message: it contains the path.
+    const [, text = reason] = /^\w+: ([^,]+)/.exec(message) ?? []
+    return storeError(
+      'storage_failed',
+      `${what} is inaccessible: ${text} (${reason})`,
+      { reason },
       cause,
     )
   }

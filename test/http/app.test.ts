@@ -48,9 +48,11 @@ test('metrics are Prometheus text; they require a token unless the request comes
   // Present before the first event, or an alert would miss that event.
   for (const sample of [
     'trove_failures_total{code="quota_exceeded"} 0',
+    'trove_failures_total{code="storage_failed"} 0',
     'trove_failures_total{code="storage_full"} 0',
     'trove_jobs_total{kind="backup",outcome="failed"} 0',
     'trove_store_damaged_artifacts 0',
+    'trove_store_writable 1',
   ])
     expect(text.split('\n')).toContain(sample)
   const { bavail, bsize } = await statfs(rig.dataDir)

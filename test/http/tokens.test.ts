@@ -90,7 +90,7 @@ test('a revocation that cannot be written is reported as failed, and holds until
     await revoke(leaked),
     await revokeAll(admin, 'octo/third'),
   ])
-  expect(answers.map(({ status }) => status)).toEqual([500, 500])
+  expect(answers.map(({ status }) => status)).toEqual([503, 503])
   expect(await statusWith(leaked)).toBe(401)
   expect(await statusWith(all, '/api/v1/artifacts?project=octo/third')).toBe(401)
 })

@@ -41,7 +41,7 @@ test('a lease that cannot be renewed ends its reader while the collector still h
   await whileDiskRefuses(() => lease.renew())
   elapsed += leaseMs * 0.3
   await expect(whileDiskRefuses(() => lease.renew())).rejects.toMatchObject({
-    code: 'storage_full',
+    code: 'storage_failed',
   })
   expect(await collector.listReadLeases(start + elapsed, 1)).toMatchObject([{ id: lease.id }])
 })
@@ -79,7 +79,7 @@ test('a lease that cannot be written is refused', async () => {
     openMaintenanceLease({ metadata: reader, now: () => 0 }, leaseMs),
   )
   await expect(opening).rejects.toMatchObject({
-    code: 'storage_full',
-    message: expect.stringContaining('full, or has failed'),
+    code: 'storage_failed',
+    message: expect.stringContaining('the disk of the metadata cannot be written'),
   })
 })

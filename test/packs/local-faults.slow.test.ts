@@ -93,7 +93,7 @@ function checkError(error: unknown, code: string, { failedCall = '' }: WatchedFi
   } else if (code === 'EIO' && readsPack) {
     expect(error).toMatchObject({ name: 'StoreError', code: 'blob_damaged', cause: { code } })
   } else {
-    expect(error).toMatchObject({ name: 'Error', code })
+    expect(error).toMatchObject({ name: 'StoreError', code: 'storage_failed', cause: { code } })
   }
 }
 

@@ -25,12 +25,20 @@ export interface RequestMetrics {
 export interface MetricsState {
   figures: StoreFigures
   disk: DiskFigures
+  /** Whether the disk accepts writes. */
+  isWritable: boolean
   jobs: readonly JobTally[]
 }
 
 /** Failures and jobs worth an alert. They are reported as 0 from the start, since Prometheus
  *  sees no increase in a series that just appeared. */
-const watchedFailures = ['blob_damaged', 'internal', 'quota_exceeded', 'storage_full']
+const watchedFailures = [
+  'blob_damaged',
+  'internal',
+  'quota_exceeded',
+  'storage_failed',
+  'storage_full',
+]
 const watchedJobs = ['backup', 'gc', 'scrub']
 
 interface Series {
@@ -63,7 +71,7 @@ export function createRequestMetrics(): RequestMetrics {
     sent: (bytes) => {
       sentBytes += bytes
     },
-    render: ({ figures, disk, jobs }) =>
+    render: ({ figures, disk, isWritable, jobs }) =>
       [
         ...metric(
           'trove_requests_total',
@@ -110,6 +118,12 @@ export function createRequestMetrics(): RequestMetrics {
           'gauge',
           'Free bytes below which uploads are rejected.',
           disk.minFreeBytes,
+        ),
+        ...single(
+          'trove_store_writable',
+          'gauge',
+          'Whether the disk accepts writes (1) or has failed, is read-only or denies access (0).',
+          Number(isWritable),
         ),
         ...jobMetrics(jobs),
         '',

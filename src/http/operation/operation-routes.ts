@@ -14,11 +14,12 @@ export function createOperationRoutes(context: AppContext): Hono<AppEnv> {
 
   app.get('/healthz', (c) => c.text('ok\n'))
 
-  /** Ready while the database responds and no stop has begun. */
+  /** Ready while the database responds, the disk accepts writes, and no stop has begun. */
   app.get('/readyz', async (c) => {
     if (context.stopping.aborted) return c.text('stopping\n', 503)
     await context.metadata.listSessions(0, 1)
-    return c.text('ready\n')
+    const fault = await context.writeProbe.check()
+    return fault === null ? c.text('ready\n') : c.text(`${fault}\n`, 503)
   })
 
   app.get('/metrics', async (c) => {
@@ -26,6 +27,7 @@ export function createOperationRoutes(context: AppContext): Hono<AppEnv> {
     const text = context.metrics.render({
       figures: await context.metadata.figures(),
       disk: await context.space.measure(),
+      isWritable: (await context.writeProbe.check()) === null,
       jobs: context.maintenance.jobs.tallies(),
     })
     return c.text(text, 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' })

@@ -6,8 +6,7 @@
  *  No row can be written on a full disk, or on one that failed and became read-only, and reading
  *  must continue. Such a lease is kept in memory, where the collector of the same process finds
  *  it: while there is one, no removed artifact is released and no pack is deleted. */
-import SqliteDatabase from 'better-sqlite3'
-import { hasCode, storeError } from '../../../core/errors.ts'
+import { hasCode } from '../../../core/errors.ts'
 import type { Metadata, ReadLease } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 
@@ -63,10 +62,7 @@ export function createReadLeaseMethods(
   /** Decides on an error of writing a lease: returns if the lease can be kept in memory, else
    *  throws. */
   const throwUnlessKeptInMemory = (error: unknown): void => {
-    if (!isRefusedByDisk(error)) throw error
-    if (isCollector) return
-    const reason = 'the disk of the metadata accepts no writes: it is full, or has failed'
-    throw storeError('storage_full', reason, { neededBytes: null }, { cause: error })
+    if (!isRefusedByDisk(error) || !isCollector) throw error
   }
   const insert = prepare<[number, number, string], { id: number }>(
     `INSERT INTO read_leases (artifact_id, started_at, until)
@@ -135,8 +131,5 @@ export function createReadLeaseMethods(
 }
 
 function isRefusedByDisk(error: unknown): boolean {
-  if (hasCode(error, 'storage_full')) return true
-  return (
-    error instanceof SqliteDatabase.SqliteError && /^SQLITE_(?:IOERR|READONLY)/.test(error.code)
-  )
+  return hasCode(error, 'storage_full', 'storage_failed')
 }

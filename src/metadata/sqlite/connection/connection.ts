@@ -7,7 +7,7 @@ import SqliteDatabase, { type Database } from 'better-sqlite3'
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
 import { nameKey } from '../../../core/artifact-order.ts'
 import { joinSharedLog } from '../../shared-log.ts'
-import { reportingFullDisk } from './full-disk.ts'
+import { reportingDiskFailure, reportingFullDisk } from './disk-failure.ts'
 import { type LazyStatement, prepareLazily } from './lazy-statement.ts'
 import { migrateDatabase } from './migrate.ts'
 import { createOthersWatch } from './others-watch.ts'
@@ -107,11 +107,11 @@ export function openConnection(options: ConnectionOptions): Connection {
   /** Runs `work`, which writes, once its turn has come. */
   const inTurn = <Result>(work: (isAwaited: () => boolean) => Result): Result => {
     if (log === undefined || database.inTransaction)
-      return reportingFullDisk(() => work(() => false))
+      return reportingDiskFailure(() => work(() => false))
     const ticket = log.enter()
     others.noteTicket(ticket)
     try {
-      return reportingFullDisk(() => work(() => log.isAwaited(ticket)))
+      return reportingDiskFailure(() => work(() => log.isAwaited(ticket)))
     } finally {
       log.leave(ticket)
       log.announce()

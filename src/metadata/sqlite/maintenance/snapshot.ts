@@ -5,7 +5,7 @@ import { closeSync, fsyncSync, openSync } from 'node:fs'
 import { packState } from '../../../../schema/content.ts'
 import type { Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
-import { reportingFullDisk } from '../connection/full-disk.ts'
+import { reportingDiskFailure } from '../connection/disk-failure.ts'
 
 export function createCopyMethods({
   prepare,
@@ -37,7 +37,7 @@ export function createCopyMethods({
     copyTo: async (path) => {
       // The copy may be restored with this mode, and usually lies where everybody can read.
       closeSync(openSync(path, 'a', 0o600))
-      reportingFullDisk(() => vacuum.run(path), 'the disk of the copy')
+      reportingDiskFailure(() => vacuum.run(path), 'the disk of the copy')
       // VACUUM INTO leaves syncing to the caller (sqlite.org/lang_vacuum.html).
       const file = openSync(path, 'r')
       try {

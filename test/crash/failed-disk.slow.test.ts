@@ -1,0 +1,61 @@
+/** A disk that fails: the kernel makes an ext4 read-only under the running server. Needs the right
+ *  to mount; test/http/failed-disk.test.ts simulates such a disk. */
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+import { startTrove } from '../clients/trove-process.ts'
+
+/** Mounts a new ext4; returns its directory and a function that makes it fail. */
+function mountDisk(): { directory: string; fail: () => void } {
+  const root = mkdtempSync(join(tmpdir(), 'trove-failed-'))
+  const [image, directory] = [join(root, 'image'), join(root, 'disk')]
+  writeFileSync(image, '')
+  truncateSync(image, 64 * 1024 * 1024)
+  execFileSync('mkfs.ext4', ['-q', image])
+  execFileSync('mkdir', [directory])
+  execFileSync('mount', ['-o', 'loop,errors=remount-ro', image, directory])
+  onTestFinished(() => {
+    execFileSync('umount', [directory])
+    rmSync(root, { recursive: true })
+  })
+  const device = execFileSync('findmnt', ['-n', '-o', 'SOURCE', directory], { encoding: 'utf8' })
+  return {
+    directory,
+    fail: () => {
+      writeFileSync(`/sys/fs/ext4/${basename(device.trim())}/trigger_fs_error`, '1')
+    },
+  }
+}
+
+test('on a disk that became read-only, downloads go on, writes name the cause, and the log has no stacks', async () => {
+  const { directory, fail } = mountDisk()
+  const trove = await startTrove(join(directory, 'data'), { TROVE_GC_INTERVAL: '1s' })
+  const headers = { authorization: `Bearer ${await trove.token()}` }
+  const put = async (name: string): Promise<Response> =>
+    await fetch(`${trove.url}/api/v1/projects/octo/demo/runs/1/artifacts/${name}`, {
+      method: 'PUT',
+      headers: { ...headers, 'content-type': 'application/octet-stream' },
+      body: randomBytes(100_000),
+    })
+  expect((await put('one')).status).toBe(201)
+  // Nothing that the server maps into memory is still to be written.
+  execFileSync('sync')
+  fail()
+  for (let turn = 0; turn < 3; turn++) {
+    const refused = await put('two')
+    expect([refused.status, await refused.json()]).toMatchObject([503, { code: 'storage_failed' }])
+    const file = await fetch(`${trove.url}/api/v1/artifacts/1/files/one`, { headers })
+    expect([file.status, (await file.arrayBuffer()).byteLength]).toEqual([200, 100_000])
+  }
+  const ready = await fetch(`${trove.url}/readyz`)
+  expect([ready.status, await ready.text()]).toEqual([
+    503,
+    expect.stringContaining('read-only file system (EROFS)'),
+  ])
+  expect(await trove.stop()).toBe(0)
+  expect(trove.log()).toMatch(/"level":"error","message":"the store cannot be written"/)
+  expect(trove.log()).not.toContain('    at ')
+})
