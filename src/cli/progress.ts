@@ -47,7 +47,8 @@ function createBars(stderr: NodeJS.WriteStream): Progress {
       if (now - drawnAt < barIntervalMs) return
       drawnAt = now
       clear()
-      const width = Math.max(20, stderr.columns - 1)
+      // Some terminals report no width, or 0. A wrapped line would not be removed.
+      const width = Math.max(1, (stderr.columns || 80) - 1)
       const lines = bars.map((bar, index) =>
         formatBar(bar, index === bars.length - 1 ? rate.text(bar) : ''),
       )

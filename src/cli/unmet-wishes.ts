@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import type { WireArtifact } from '../client/client.ts'
 import type { UploadTarget } from '../client/upload/upload.ts'
 import { findLstat } from '../client/upload/source-stats.ts'
+import { factNames, type ToldFacts } from '../core/run.ts'
 import { counted, dayMs, formatPeriod } from '../core/units.ts'
 import { printable } from './output.ts'
 
@@ -34,13 +35,19 @@ export function lifeOf({ createdAt, expiresAt }: WireArtifact): string {
 /** The facts of a run are set once, so that a later job cannot pass its artifacts off as those of
  *  another branch; what the token says comes first. */
 function otherFacts(artifact: WireArtifact, wanted: UploadTarget): string[] {
-  const other = (['branch', 'sha', 'workflow', 'event'] as const).filter(
+  const other = factNames.filter(
     (fact) => wanted[fact] !== undefined && wanted[fact] !== artifact[fact],
   )
   if (other.length === 0) return []
-  const ignored = other.map((fact) => `${fact} ${printable(wanted[fact]!)}`).join(', ')
-  const kept = other.map((fact) => `${fact} ${printable(artifact[fact] ?? 'unknown')}`).join(', ')
+  const listed = (facts: ToldFacts): string =>
+    other.map((fact) => `${flagOf(fact)} ${printable(`${facts[fact] ?? 'unknown'}`)}`).join(', ')
+  const [ignored, kept] = [listed(wanted), listed(artifact)]
   return [`ignored ${ignored}: the token or the first upload of run ${artifact.run} set ${kept}`]
+}
+
+/** Returns `pull-request` for `pullRequest`: the names users know are those of the flags. */
+function flagOf(fact: string): string {
+  return fact.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 }
 
 /** The project's bounds override the requested retention, and an artifact that was already there

@@ -5,7 +5,7 @@ import { dirname } from 'node:path'
 import type { Json } from './expression.ts'
 
 /** The run as its caller describes it. Nothing in it is looked up. */
-export interface RunFacts {
+export interface WorkflowRun {
   /** `owner/repo`. */
   repository: string
   runId: number
@@ -57,7 +57,7 @@ export interface JobDirectories {
 }
 
 /** Returns the part of the `github` context that depends only on the run. */
-export function githubContext(facts: RunFacts, workflow: string): { [key: string]: Json } {
+export function githubContext(facts: WorkflowRun, workflow: string): { [key: string]: Json } {
   const tag = facts.ref.startsWith('refs/tags/')
   return {
     actor: facts.actor,

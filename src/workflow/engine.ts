@@ -3,7 +3,7 @@
 import type { LimitFunction } from 'p-limit'
 import type { Conclusion } from '../core/run-record.ts'
 import type { ArtifactStore } from './artifacts.ts'
-import type { JobDirectories, RepositoryPlace, RunFacts, WorkflowPlace } from './contexts.ts'
+import type { JobDirectories, RepositoryPlace, WorkflowRun, WorkflowPlace } from './contexts.ts'
 import type { Groups } from './concurrency.ts'
 import type { Emit, JobReference } from './events.ts'
 import type { Json } from './expression.ts'
@@ -29,7 +29,7 @@ export interface ArtifactEndpoint {
 export interface Engine {
   /** The job that calls this workflow; undefined for the workflow of the run. */
   caller: JobReference | undefined
-  facts: RunFacts
+  facts: WorkflowRun
   /** The `github` context without the additions of a job. */
   githubOfRun: { [key: string]: Json }
   workflowPlace: WorkflowPlace

@@ -12,7 +12,7 @@ import { makeDirectories } from '../make-directories.ts'
 import { bounds } from './bounds.ts'
 import { workflowScope } from './call.ts'
 import { createGroups, readGroup } from './concurrency.ts'
-import { githubContext, type RunFacts } from './contexts.ts'
+import { githubContext, type WorkflowRun } from './contexts.ts'
 import type { ArtifactEndpoint, Engine } from './engine.ts'
 import { createEmit, type JobReference, type RunSink } from './events.ts'
 import { createGlobber } from './glob.ts'
@@ -38,7 +38,7 @@ export interface RunOptions {
   keepWorkDirectory?: boolean
   /** Facts about the run. Default of `event`: `push` if the workflow has it, else its first
    *  event. */
-  facts: Omit<RunFacts, 'event'> & { event?: string }
+  facts: Omit<WorkflowRun, 'event'> & { event?: string }
   /** Variables that steps inherit: PATH, HOME and so on. */
   environment: Readonly<Record<string, string>>
   secrets?: Readonly<Record<string, string>>
@@ -234,7 +234,7 @@ function createEngine(
   const { payload: given } = options.facts
   // A called workflow sees the event of its caller.
   const payload = event === 'workflow_dispatch' ? { ...given, inputs: inputs.texts } : given
-  const facts: RunFacts = { ...options.facts, event, payload }
+  const facts: WorkflowRun = { ...options.facts, event, payload }
   return {
     caller: undefined,
     facts,

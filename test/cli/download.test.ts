@@ -353,6 +353,11 @@ test.each([
   [['download', '42/build', '-'], /use -o - to write an archive to stdout/],
   [['download', '--pattern', '*'], /the run is missing/],
   [
+    ['download', '42/build', '--run', '42', '--pattern', '*'],
+    /--pattern replaces REF.*\.\/42\/build/,
+  ],
+  [['download', '@42', '--pattern', '*'], /--pattern replaces REF/],
+  [
     ['download', '--pattern', '*', '--run', '42', '--delete', '--merge-multiple'],
     /cannot be combined/,
   ],

@@ -65,7 +65,7 @@ describe('progress', () => {
     expect(text()).toBe('10 are gone\n20 are gone\n')
   })
 
-  test.each([80, 40])(
+  test.each([80, 40, 12])(
     'on a terminal of %d columns is bars that fit, and that are removed at the end',
     (columns) => {
       const { stream, text } = openStderr(true, columns)

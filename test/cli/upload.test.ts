@@ -174,6 +174,32 @@ describe('trove upload reports', () => {
     )
   })
 
+  test('every fact of the run that a flag names, and each that was ignored', async () => {
+    const facts = {
+      branch: 'topic',
+      sha: 'abc',
+      workflow: 'CI',
+      event: 'pull_request',
+      ordinal: '7',
+      'pull-request': '12',
+      'head-sha': 'abd',
+      actor: 'mona',
+    }
+    const flags = (prefix: string): string[] =>
+      Object.entries(facts).flatMap(([name, value]) => [`--${name}`, `${prefix}${value}`])
+    expect(await trove(['upload', 'one', 'dist', ...flags('')])).toMatchObject({ status: 0 })
+    const { text } = await trove(['list', '--json'])
+    const [{ ordinal, pullRequest, headSha, ...told }] = JSON.parse(text) as [
+      Record<string, unknown>,
+    ]
+    expect([ordinal, pullRequest, headSha]).toEqual([7, 12, 'abd'])
+    expect(told).toMatchObject({ branch: 'topic', workflow: 'CI', actor: 'mona' })
+    const other = await trove(['upload', 'two', 'dist', ...flags('1')])
+    expect(other.stderr).toContain(
+      'ignored branch 1topic, sha 1abc, workflow 1CI, event 1pull_request, ordinal 17, pull-request 112, head-sha 1abd, actor 1mona: ',
+    )
+  })
+
   test('paths that do not exist next to others that do', async () => {
     await makeTree(root, { ' blank ': 'b' })
     const some = await trove(['upload', 'some', 'dist', 'dits', 'nope/*.js', '!gone', ' blank '])

@@ -141,6 +141,10 @@ async function downloadMatching(
   const { flags: given, operands, signal } = invocation
   const { server, client, config, project } = context
   const [target] = takeOperands(operands, [], ['DEST'])
+  if (target !== undefined && isReference(target))
+    throw new UsageError(
+      `--pattern replaces REF: name the run with --run; a directory ${target} is ./${target}`,
+    )
   if (config.run === null) throw new UsageError('the run is missing: set --run or TROVE_RUN')
   const matches = compilePathGlobs([given.pattern ?? '*'])
   if (given.delete && given['merge-multiple'])
@@ -164,6 +168,11 @@ async function downloadMatching(
   }
   await printResults(context, invocation, { results, root })
   return exitStatus.ok
+}
+
+/** Whether the text has the form of a reference (core/reference.ts), or of a whole run. */
+function isReference(text: string): boolean {
+  return /^(?:id|latest):|^(?:[^@:]*@)?\d+\/[^/]+$|^[^@:]*@\d+$/.test(text)
 }
 
 /** Directory of one of several artifacts. Neither an artifact's name nor a symlink in DEST may

@@ -21,6 +21,7 @@ import { choice, type FlagValues, serverFlags, takeOperands, UsageError } from '
 import type { Command, Invocation } from '../command.ts'
 import { type ExitStatus, exitStatus } from '../exit-status.ts'
 import { formatTable, write, writeJson } from '../output.ts'
+import { runFlags } from '../run-flags.ts'
 import { connect, serverContext } from '../server-access.ts'
 
 const flags = {
@@ -33,20 +34,7 @@ const flags = {
     value: 'GLOBS',
     help: "several projects, such as 'octo/* acme/**', in place of --project; for scope read or write, minted with scope admin or --data",
   },
-  run: { value: 'ID', help: 'run of the token (TROVE_RUN, GITHUB_RUN_ID, CI_PIPELINE_ID)' },
-  attempt: { value: 'N', help: 'attempt of the run (GITHUB_RUN_ATTEMPT; default 1)' },
-  job: { value: 'ID', help: 'job of the token (TROVE_JOB, GITHUB_JOB, CI_JOB_NAME)' },
-  branch: { value: 'B', help: 'branch of the run' },
-  sha: { value: 'SHA', help: 'commit of the run' },
-  workflow: { value: 'W', help: 'workflow of the run' },
-  event: { value: 'E', help: 'event that started the run' },
-  ordinal: { value: 'N', help: 'number of the run within its workflow' },
-  'pull-request': { value: 'N', help: 'number of the pull request of the run' },
-  'head-sha': {
-    value: 'SHA',
-    help: 'newest commit of the pull request, if that is not the commit of the run',
-  },
-  actor: { value: 'NAME', help: 'who started the run' },
+  ...runFlags,
   scope: {
     value: 'SCOPE',
     choices: scopes,

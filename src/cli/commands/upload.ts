@@ -23,6 +23,7 @@ import {
 } from '../found-secrets.ts'
 import { printable, write, writeJson } from '../output.ts'
 import { createProgress, type Progress } from '../progress.ts'
+import { runFlags } from '../run-flags.ts'
 import { connect, type ServerContext } from '../server-access.ts'
 import { lifeOf, missingText, unmetText } from '../unmet-wishes.ts'
 
@@ -30,11 +31,7 @@ const emptyRules = ['warn', 'error', 'ignore'] as const
 
 const flags = {
   ...serverFlags,
-  run: { value: 'ID', help: 'run id (TROVE_RUN, GITHUB_RUN_ID, CI_PIPELINE_ID)' },
-  attempt: { value: 'N', help: 'attempt of the run (GITHUB_RUN_ATTEMPT)' },
-  job: { value: 'ID', help: 'job (TROVE_JOB, GITHUB_JOB, CI_JOB_NAME)' },
-  branch: { value: 'B', help: 'branch (GITHUB_HEAD_REF, GITHUB_REF_NAME, CI_COMMIT_REF_NAME)' },
-  sha: { value: 'SHA', help: 'commit (GITHUB_SHA, CI_COMMIT_SHA)' },
+  ...runFlags,
   exclude: { value: 'GLOB', repeats: true, help: 'exclude entry paths that match' },
   'include-hidden': {
     value: null,
