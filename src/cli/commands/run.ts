@@ -1,7 +1,6 @@
 /** `trove run`: runs a workflow on this machine, with Trove as its artifact service. */
-import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, relative, resolve } from 'node:path'
+import { relative, resolve } from 'node:path'
 import { runPagePath } from '../../api/paths.ts'
 import type { ClientConfig } from '../../client-config.ts'
 import { inheritedEnvironment } from '../../config.ts'
@@ -21,6 +20,7 @@ import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
 import { createRoom, flush, formatJson, write } from '../output.ts'
 import { formatRetry } from '../progress.ts'
+import { makeRunDirectory, removeAbandoned } from '../run-directory.ts'
 import type { RunRecorder } from '../run-recorder.ts'
 import { serverContext } from '../server-access.ts'
 import { formatIgnored, formatPlan } from '../workflow-plan.ts'
@@ -136,9 +136,8 @@ async function runOrShow(
     const claims = claimsOf(options, workflow.name, config.facts)
     const recorder = await openRecord(server, claims, (text) => void stderr.write(text))
     const sinks = [sinkOf(given, config, stdout), recorder.sink]
-    // A directory of its own, even when a run with the same id is in progress, and private: scripts
-    // can contain secrets.
-    const workDirectory = await mkdtemp(join(tmpdir(), `trove-run-${runId}-`))
+    await removeAbandoned(tmpdir())
+    const workDirectory = await makeRunDirectory(tmpdir(), { runId, keep: given.keep })
     if (given.keep) await write(stderr, `job directories: ${workDirectory}\n`)
     const mint = mintAcrossRestarts(server, {
       signal,

@@ -5,7 +5,6 @@
 import {
   lstatSync,
   readdirSync,
-  readFileSync,
   rmdirSync,
   rmSync,
   statSync,
@@ -17,15 +16,18 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { asWriteError, FileError } from '../files/file-error.ts'
+import {
+  isRunning,
+  type ProcessIdentity,
+  type StartTimeOf,
+  startTimeOf as startTimeOfProcess,
+} from '../files/process-identity.ts'
 import { tryLstat } from '../files/real-directories.ts'
 import { makeDirectories } from '../../make-directories.ts'
 import { partialName } from '../partial-name.ts'
 
 /** A process that is downloading, as the name of its file identifies it. */
-interface Owner {
-  /** Start time of the process in ticks since boot; 0 when it cannot be known. */
-  startTicks: number
-  pid: number
+interface Owner extends ProcessIdentity {
   /** Tells several downloads of one process apart. */
   serial: number
 }
@@ -65,7 +67,7 @@ export interface Ownership {
 export async function ownPartial(
   root: string,
   waitMs = waitMsDefault,
-  startTimeOf: StartTimeOf = startTimeInProc,
+  startTimeOf: StartTimeOf = startTimeOfProcess,
 ): Promise<Ownership> {
   const partialRoot = join(root, partialName)
   serial += 1
@@ -164,12 +166,7 @@ function findLiveOwner(
     pid: Number(match['pid']),
     serial: Number(match['serial']),
   }
-  try {
-    process.kill(owner.pid, 0)
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ESRCH') return undefined
-  }
-  if (owner.startTicks !== startTimeOf(owner.pid)) return undefined
+  if (!isRunning(owner, startTimeOf)) return undefined
   return owner.startTicks !== 0 || isTouched(join(partialRoot, name)) ? owner : undefined
 }
 
@@ -177,22 +174,6 @@ function findLiveOwner(
 function isTouched(path: string): boolean {
   const touchedAt = statSync(path, { throwIfNoEntry: false })?.mtimeMs
   return touchedAt !== undefined && Date.now() - touchedAt < silenceMsMax
-}
-
-/** Returns the start time of a process in ticks since boot, since its number can be reused
- *  later; 0 when it cannot be known. Undefined for a zombie, which is common in containers. */
-type StartTimeOf = (pid: number) => number | undefined
-
-/** Reads it from Linux's proc. proc_pid_stat(5): the 3rd and 22nd fields; the second may contain
- *  anything and ends with the last parenthesis. */
-function startTimeInProc(pid: number): number | undefined {
-  try {
-    const stat = readFileSync(`/proc/${pid}/stat`, 'latin1')
-    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
-    return fields[0] === 'Z' || fields[0] === 'X' ? undefined : Number(fields[19])
-  } catch {
-    return 0
-  }
 }
 
 function removeEmpty(partialRoot: string): void {
