@@ -1,0 +1,26 @@
+/** How many files the client's cache keeps, and which. */
+import { readdir, utimes } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { expect, test } from 'vitest'
+import { cacheFilePath, openCacheFile, readCacheFile } from '../../src/client/cache/cache-files.ts'
+import { makeDirectory } from './tree.ts'
+
+test('the least recently used files are deleted, and reading a file counts as use', async () => {
+  const directory = await makeDirectory()
+  const pathOf = (tree: number): string => cacheFilePath(directory, 'stat', `tree ${tree}`)
+  const write = async (tree: number): Promise<void> => {
+    const file = await openCacheFile(pathOf(tree))
+    await file.write(Buffer.from(`${tree}`), 0)
+    await file.finish()
+    // Each is a minute newer than the one before.
+    const at = new Date(Date.UTC(2026, 0, 1, 0, tree))
+    await utimes(pathOf(tree), at, at)
+  }
+  for (let tree = 0; tree < 64; tree++) await write(tree)
+  expect(await readCacheFile(pathOf(0))).toEqual(Buffer.from('0'))
+  for (let tree = 64; tree < 70; tree++) await write(tree)
+  expect(await readdir(dirname(pathOf(0)))).toHaveLength(64)
+  expect(await readCacheFile(pathOf(0))).toEqual(Buffer.from('0'))
+  expect(await readCacheFile(pathOf(6))).toBeUndefined()
+  expect(await readCacheFile(pathOf(7))).toEqual(Buffer.from('7'))
+})
