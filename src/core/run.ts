@@ -82,7 +82,7 @@ export function pullRequestOfRef(ref: string | null | undefined): number | null 
  *  Names from GitHub's "Events that trigger workflows" and GitLab's CI_PIPELINE_SOURCE. The
  *  workflow of `pull_request_target` is the project's own, but its branch is named by the fork as
  *  well, and what it produces is mostly built from the unmerged code. */
-const pullRequestEvents: readonly string[] = [
+export const pullRequestEvents: readonly string[] = [
   'pull_request',
   'pull_request_target',
   'pull_request_review',

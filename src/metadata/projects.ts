@@ -23,6 +23,10 @@ export interface RunFilter extends Partial<Record<RunFact, string>> {
   /** Only runs with this head (`headShaOf`). */
   headSha?: string
   pullRequest?: number
+  /** Whether its artifacts are untrusted (`isOfPullRequest`). */
+  isOfPullRequest?: boolean
+  /** Only runs that have live artifacts at this instant. */
+  withArtifactsAt?: number
   /** How the run ended, or its progress. Unknown for runs that were not recorded. */
   state?: { is: RunState; now: number }
   /** Only runs first seen at this instant or later. */

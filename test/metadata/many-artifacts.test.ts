@@ -10,6 +10,7 @@ import { digestOf } from '../../src/core/digest.ts'
 import { limits } from '../../src/core/limits.ts'
 import type { ArtifactFilter, Metadata } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import { endOfTime } from '../../src/metadata/sqlite/artifacts/latest.ts'
 import { firstSteps } from './query-plans.ts'
 import { temporaryDatabases } from './temporary-database.ts'
 import { turns } from '../turns.ts'
@@ -65,6 +66,7 @@ function branchOf(run: number): string | null {
 function artifactOf(id: number): Row {
   const run = 1 + Math.floor((id * runCount) / (artifactCount + 1))
   const isRemoved = id % 5 === 0
+  const isPinned = id % 1000 === 7
   const states = ['available', 'available', 'available', 'damaged']
   return {
     id,
@@ -78,8 +80,8 @@ function artifactOf(id: number): Row {
     newBytes: mix(id) % 50,
     logicalBytes: mix(id + 1) % 1000,
     createdAt: id * 1000,
-    endsAt: id % 11 === 0 ? now : now + (mix(id + 2) % 100),
-    pinned: id % 1000 === 7 ? 1 : 0,
+    endsAt: isPinned ? endOfTime : id % 11 === 0 ? now : now + (mix(id + 2) % 100),
+    pinned: isPinned ? 1 : 0,
     removedAt: isRemoved ? now - 1 : null,
   }
 }
@@ -258,6 +260,7 @@ test('artifacts are walked along an index by id', async () => {
     { name: 'dist', latestOf: 'main' },
     { nameContains: 'n' },
     { pinned: true },
+    { pinned: true, keptLatest: true },
     { beforeId: 9000 },
     { manifestId: 1 },
     { branch: 'main' },
@@ -277,6 +280,7 @@ test('artifacts are walked along an index by id', async () => {
   const index = '(?:COVERING )?INDEX'
   const byId = [
     `^SEARCH artifacts USING ${index} artifacts_(live|gone|by_name|latest) \\(project_id=`,
+    `^SEARCH artifacts USING ${index} artifacts_ending \\(ends_at=`,
     `^SEARCH artifacts USING ${index} artifacts_by_manifest \\(`,
     '^SEARCH artifacts USING INTEGER PRIMARY KEY \\(',
     // Artifacts of a few runs.
@@ -289,6 +293,16 @@ test('artifacts are walked along an index by id', async () => {
   // Of two bounds on the same side SQLite uses one, and scans everything before the other.
   const twice = /(?<!\+)"artifacts"\."id" (<|>).* (?:and|AND) \(*"artifacts"\."id" \1/
   expect([...statements].filter((sql) => twice.test(sql))).toEqual([])
+})
+
+test('kept artifacts are found without those that expire', async () => {
+  statements.clear()
+  await page({ projectId: 1, pinned: true }, 'newest')
+  await page({ projectId: 1, keptLatest: true }, 'newest')
+  const steps = [...firstSteps(path, statements)]
+  const walks = steps.filter((step) => !step.endsWith('PRIMARY KEY (rowid=?)'))
+  expect(walks.length).toBeGreaterThan(0)
+  expect(walks.filter((step) => !step.includes('artifacts_ending (ends_at='))).toEqual([])
 })
 
 test('a branch that no run has built is answered from the runs', async () => {

@@ -55,3 +55,38 @@ test('the page of a run has its number, pull request, head commit, and who start
   expect(html).toContain(' by <a href="/octo/app?actor=octocat">octocat</a>')
   expect(html).toContain('untrusted')
 })
+
+test('runs are filtered by whether they have artifacts, and by whether they are untrusted', async () => {
+  const id = await server.put('5/a?branch=main&event=push')
+  expect((await server.send(`/api/v1/artifacts/${id}`, { method: 'DELETE' })).ok).toBe(true)
+  expect(await listed('artifacts=1')).toEqual([4, 3, 2, 1])
+  expect(await listed('trust=pull-request')).toEqual([4, 3, 2])
+  expect(await listed('trust=other')).toEqual([5, 1])
+  expect(await listed('trust=other&artifacts=1')).toEqual([1])
+  expect(await open('/octo/app?trust=other&workflow=none')).toContain('No runs match.')
+})
+
+test('the page of a project starts with the newest artifacts of its main branch, and with what is kept', async () => {
+  const token = await server.token({ project: 'octo/top', run: undefined, job: undefined })
+  const place = '/api/v1/projects/octo/top/runs'
+  const put = async (run: number, name: string, facts: string): Promise<number> =>
+    await server.put(`${place}/${run}/artifacts/${name}?${facts}`, { token })
+  const html = async (query = ''): Promise<string> => {
+    const headers = { accept: 'text/html' }
+    return await (await server.send(`/octo/top${query}`, { token, headers })).text()
+  }
+  await put(1, 'site', 'branch=topic&event=push')
+  expect(await html()).not.toContain('Latest on')
+  expect(await html()).toContain('No artifact is kept.')
+  await put(2, 'site', 'branch=main&event=push')
+  const newest = await put(3, 'site', 'branch=main&event=push')
+  const report = await put(4, 'report', 'branch=main&event=push')
+  await put(5, 'site', 'branch=main&event=pull_request')
+  const latest = (await html()).split('Latest on <bdi>main</bdi>')[1]!.split('</section>')[0]!
+  const paths = [...latest.matchAll(/artifacts\/(\d+)"/g)].map(([, id]) => Number(id))
+  expect(paths).toEqual([report, newest])
+  const kept = { method: 'PATCH', token, json: { pinned: true } }
+  expect((await server.send(`/api/v1/artifacts/${newest}`, kept)).status).toBe(200)
+  expect((await html()).split('<h2>Kept</h2>')[1]!.split('</section>')[0]).toContain('badge kept')
+  expect(await html('?branch=main')).not.toContain('Latest on')
+})

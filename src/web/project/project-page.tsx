@@ -6,6 +6,7 @@ import { anyOf, Choice } from '../parts/form.tsx'
 import { SizeCell, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { Ordinal, PullRequest } from '../parts/run-facts.tsx'
+import { type Highlights, ProjectHighlights } from './highlights.tsx'
 import { ProjectMenu } from '../parts/project-menu.tsx'
 import { UploadHint } from '../parts/commands.tsx'
 import { withQuery } from '../paths.ts'
@@ -23,12 +24,18 @@ export interface ListedRun {
 export type RunChoices = Record<RunFact, { chosen: string; values: string[] }> & {
   /** Number of a pull request; empty for any. */
   pullRequest: string
+  /** '1': only runs with live artifacts. */
+  artifacts: string
+  /** 'pull-request', 'other', or empty for any. */
+  trust: string
 }
 
 export interface ProjectView {
   project: Project
   runs: ListedRun[]
   choices: RunChoices
+  /** Undefined where the list is filtered or continued. */
+  highlights: Highlights | undefined
   mayWrite: boolean
   /** Address of the page with older runs; null on the last page. */
   older: string | null
@@ -36,13 +43,15 @@ export interface ProjectView {
 }
 
 export function ProjectPage(view: ProjectView): Html {
-  const { project, runs, choices, older, now } = view
-  const { pullRequest, ...facts } = choices
-  const isFiltered = pullRequest !== '' || Object.values(facts).some(({ chosen }) => chosen !== '')
+  const { project, runs, choices, highlights, older, now } = view
+  const isFiltered = Object.keys(chosenOf(choices)).length > 0
   return (
     <>
       <h1>{project.name}</h1>
       <ProjectMenu project={project.name} current="runs" mayWrite={view.mayWrite} />
+      {highlights !== undefined && (
+        <ProjectHighlights project={project.name} highlights={highlights} now={now} />
+      )}
       <RunFilter project={project.name} choices={choices} />
       {runs.length === 0 ? (
         <NoRuns project={project.name} isFiltered={isFiltered} />
@@ -52,6 +61,22 @@ export function ProjectPage(view: ProjectView): Html {
       <Pager next={{ href: older, label: 'Older runs' }} />
     </>
   )
+}
+
+/** The chosen filters as query parameters. */
+export function chosenOf({
+  pullRequest,
+  artifacts,
+  trust,
+  ...facts
+}: RunChoices): Record<string, string> {
+  const all = [
+    ...Object.entries(facts).map(([fact, { chosen }]) => [fact, chosen] as const),
+    ['pull-request', pullRequest] as const,
+    ['artifacts', artifacts] as const,
+    ['trust', trust] as const,
+  ]
+  return Object.fromEntries(all.filter(([, value]) => value !== ''))
 }
 
 const labels: Record<RunFact, string> = {
@@ -85,6 +110,25 @@ function RunFilter({ project, choices }: { project: string; choices: RunChoices 
           size={8}
         />
       </label>
+      <Choice
+        label="Artifacts"
+        name="artifacts"
+        options={[
+          ['', 'any'],
+          ['1', 'with artifacts'],
+        ]}
+        chosen={choices.artifacts}
+      />
+      <Choice
+        label="Trust"
+        name="trust"
+        options={[
+          ['', 'any'],
+          ['other', 'not of pull requests'],
+          ['pull-request', 'untrusted'],
+        ]}
+        chosen={choices.trust}
+      />
       <button>Filter</button>
     </form>
   )

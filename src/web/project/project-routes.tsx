@@ -8,13 +8,14 @@ import { readableProjects } from '../../http/access/access.ts'
 import { requirePrincipal } from '../../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../../http/context.ts'
 import { cutPage } from '../../http/input.ts'
-import type { Project, Run, RunFact } from '../../metadata/metadata.ts'
+import type { Project, Run, RunFact, RunFilter } from '../../metadata/metadata.ts'
 import { FirstRunPage, HomePage, type ListedProject } from './home-page.tsx'
 import { pageOfQuery } from '../input.ts'
 import { crumbsOf, projectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { withQuery } from '../paths.ts'
-import { type ListedRun, ProjectPage, type RunChoices } from './project-page.tsx'
+import { findHighlights } from './highlights.tsx'
+import { chosenOf, type ListedRun, ProjectPage, type RunChoices } from './project-page.tsx'
 import { uploadsByDay } from './uploads-by-day.ts'
 
 const factChoicesMax = 100
@@ -75,41 +76,47 @@ async function listedProject(
 }
 
 async function projectPage(web: Web, c: AppRequest): Promise<Response> {
-  const { metadata, now } = web.context
-  const { project, mayWrite } = await projectOfPage(web.context, c)
+  const { context } = web
+  const { project, mayWrite } = await projectOfPage(context, c)
   const limit = limits.listPageDefault
   const before = c.req.query('before')
-  const choices = await runChoices(web.context, project.id, c)
-  const { pullRequest, ...facts } = choices
-  const filter: Partial<Record<RunFact, string>> = {}
-  for (const [fact, { chosen }] of Object.entries(facts) as [RunFact, { chosen: string }][])
-    if (chosen !== '') filter[fact] = chosen
-  const ofPullRequest = pullRequest !== '' && {
-    pullRequest: parsePositiveInteger(pullRequest, 'pull-request'),
-  }
-  const found = await metadata.listRuns(project.id, {
+  const choices = await runChoices(context, project.id, c)
+  const chosen = chosenOf(choices)
+  const now = context.now()
+  const found = await context.metadata.listRuns(project.id, {
     limit: limit + 1,
-    filter: { ...filter, ...ofPullRequest },
+    filter: filterOf(choices, now),
     ...(before !== undefined && { before: parsePositiveInteger(before, 'before') }),
   })
   const { items, last } = cutPage(found, limit)
+  const isTop = before === undefined && Object.keys(chosen).length === 0 && items.length > 0
   const view = {
     project,
-    runs: await listedRuns(web.context, items),
+    runs: await listedRuns(context, items),
     choices,
+    highlights: isTop
+      ? await findHighlights(context, project.id, choices.branch.values)
+      : undefined,
     mayWrite,
     older:
       last === undefined
         ? null
-        : withQuery(projectPagePath(project.name), {
-            ...filter,
-            ...(pullRequest !== '' && { 'pull-request': pullRequest }),
-            before: String(last.id),
-          }),
-    now: now(),
+        : withQuery(projectPagePath(project.name), { ...chosen, before: String(last.id) }),
+    now,
   }
   const crumbs = crumbsOf({ project: project.name })
   return await sendPage(web, c, { title: project.name, crumbs, body: <ProjectPage {...view} /> })
+}
+
+/** Errors: invalid_request. */
+function filterOf({ pullRequest, artifacts, trust, ...facts }: RunChoices, now: number): RunFilter {
+  const filter: RunFilter = {}
+  for (const [fact, { chosen }] of Object.entries(facts) as [RunFact, { chosen: string }][])
+    if (chosen !== '') filter[fact] = chosen
+  if (pullRequest !== '') filter.pullRequest = parsePositiveInteger(pullRequest, 'pull-request')
+  if (artifacts !== '') filter.withArtifactsAt = now
+  if (trust !== '') filter.isOfPullRequest = trust === 'pull-request'
+  return filter
 }
 
 async function runChoices(
@@ -127,7 +134,17 @@ async function runChoices(
     choice('event'),
     choice('actor'),
   ])
-  return { branch, workflow, event, actor, pullRequest: c.req.query('pull-request') ?? '' }
+  const asked = (name: string, values: readonly string[]): string =>
+    values.find((each) => each === c.req.query(name)) ?? ''
+  return {
+    branch,
+    workflow,
+    event,
+    actor,
+    pullRequest: c.req.query('pull-request') ?? '',
+    artifacts: asked('artifacts', ['1']),
+    trust: asked('trust', ['pull-request', 'other']),
+  }
 }
 
 async function listedRuns({ metadata, now }: AppContext, runs: Run[]): Promise<ListedRun[]> {

@@ -105,6 +105,23 @@ export function overviewContract(store: Store): void {
     expect(await store().listRunFacts(projectId, 'actor', 10)).toEqual(['hubot', 'OctoCat'])
   })
 
+  test('runs are filtered by whether they belong to a pull request, and by live artifacts', async () => {
+    const run = await seedRun(store(), { number: 1, event: 'push' })
+    const untrusted = await seedRun(store(), { number: 2, event: 'pull_request' })
+    await seedRun(store(), { number: 3 })
+    const { id } = await seedArtifact(store(), run, { a: 'a' }, { name: 'gone' })
+    await seedArtifact(store(), untrusted, { a: 'a' }, { name: 'live' })
+    const { projectId } = run
+    const numbers = async (filter: RunFilter): Promise<number[]> =>
+      (await store().listRuns(projectId, { limit: 10, filter })).map(({ number }) => number)
+    expect(await numbers({ isOfPullRequest: true })).toEqual([2])
+    expect(await numbers({ isOfPullRequest: false })).toEqual([3, 1])
+    expect(await numbers({ withArtifactsAt: now })).toEqual([2, 1])
+    expect(await numbers({ withArtifactsAt: now, isOfPullRequest: false })).toEqual([1])
+    await store().removeArtifacts([id], { state: 'deleted', reason: 'deleted', now })
+    expect(await numbers({ withArtifactsAt: now })).toEqual([2])
+  })
+
   test('the run of a recorded job is found', async () => {
     const run = await seedRun(store(), { number: 1 })
     const named = { type: 'job-named', at: 1, job: { key: 'k', id: 'j', name: 'n' } } as const

@@ -5,6 +5,7 @@ import { artifacts } from '../../../../schema/artifacts.ts'
 import { runs } from '../../../../schema/runs.ts'
 import type { ArtifactFilter } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
+import { endOfTime } from './latest.ts'
 import { inStretches, stretchRowsMax } from '../connection/stretches.ts'
 
 export interface WalkOrder {
@@ -78,10 +79,14 @@ function createFewFinder({
 /** For each index to walk, the condition that selects it. Together they hold, by id, all that
  *  can match the filter. */
 function indexesFor(filter: ArtifactFilter): (SQL | undefined)[] {
-  const { projectId, name, latestOf, manifestId, state } = filter
+  const { projectId, name, latestOf, manifestId, state, pinned, keptLatest } = filter
   if (manifestId !== undefined) return [eq(artifacts.manifestId, manifestId)]
   // Written out: SQLite does not consider bound values when it chooses a partial index.
   if (state === 'damaged') return [sql`${artifacts.state} = 'damaged'`]
+  // Kept artifacts end last, and are few among the live ones.
+  const isKept = (pinned ?? false) || (keptLatest ?? false)
+  if (isKept && state === undefined && name === undefined)
+    return [and(eq(artifacts.endsAt, endOfTime), isNull(artifacts.removedAt))]
   if (projectId === undefined) return [undefined]
   const inProject = eq(artifacts.projectId, projectId)
   if (name !== undefined) {

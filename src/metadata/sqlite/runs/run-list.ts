@@ -1,10 +1,11 @@
 /** Lists the runs of a project that match a filter. */
-import { type SQL, and, desc, eq, gte, lt, sql } from 'drizzle-orm'
+import { type SQL, and, desc, eq, gte, inArray, isNull, lt, notInArray, or, sql } from 'drizzle-orm'
+import { artifacts } from '../../../../schema/artifacts.ts'
 import { runJobs } from '../../../../schema/run-records.ts'
 import { projects, runs } from '../../../../schema/runs.ts'
-import type { ProjectName } from '../../../core/run.ts'
+import { pullRequestEvents, type ProjectName } from '../../../core/run.ts'
 import type { Metadata, Run, RunFilter, RunState } from '../../metadata.ts'
-import { isSameText } from '../artifacts/artifact-filter.ts'
+import { isHeld, isSameText } from '../artifacts/artifact-filter.ts'
 import type { Connection } from '../connection/connection.ts'
 import { inStretches } from '../connection/stretches.ts'
 import { silentSince } from './silence.ts'
@@ -54,6 +55,8 @@ function conditionOf({
   actor,
   headSha,
   pullRequest,
+  isOfPullRequest,
+  withArtifactsAt,
   state,
   createdSince,
   createdBefore,
@@ -65,6 +68,14 @@ function conditionOf({
     actor === undefined ? undefined : isSameText(runs.actor, actor),
     headSha === undefined ? undefined : sql`coalesce(${runs.headSha}, ${runs.sha}) = ${headSha}`,
     pullRequest === undefined ? undefined : eq(runs.pullRequest, pullRequest),
+    isOfPullRequest === undefined
+      ? undefined
+      : isOfPullRequest
+        ? inArray(runs.event, [...pullRequestEvents])
+        : or(isNull(runs.event), notInArray(runs.event, [...pullRequestEvents])),
+    withArtifactsAt === undefined
+      ? undefined
+      : sql`EXISTS (SELECT 1 FROM ${artifacts} WHERE ${artifacts.runId} = ${runs.id} AND ${isHeld(withArtifactsAt)})`,
     state === undefined
       ? undefined
       : sql`EXISTS (SELECT 1 FROM run_records t WHERE t.run_id = ${runs.id} AND ${recordedAs(state.is, silentSince(state.now))})`,

@@ -1,0 +1,131 @@
+/** The top of a project's page: artifacts that are kept, and the newest ones of its main branch. */
+import type { Child } from 'hono/jsx'
+import type { AppContext } from '../../http/context.ts'
+import type { Artifact } from '../../metadata/metadata.ts'
+import { ArtifactName } from '../parts/artifact-name.tsx'
+import { Size, Time } from '../parts/format.tsx'
+import type { Html } from '../parts/html.ts'
+import { listPath } from '../paths.ts'
+
+/** Artifacts per list. */
+const shownMax = 4
+/** Workflows have runs of their own, so that the newest run alone may lack most artifacts. */
+const examinedRuns = 10
+/** The store does not know a repository's default branch; these names are tried in turn. */
+const mainBranches = ['main', 'master', 'trunk', 'develop', 'dev']
+
+export interface Highlights {
+  kept: Artifact[]
+  /** Undefined if no run is of a main branch. */
+  latest: { branch: string; artifacts: Artifact[] } | undefined
+}
+
+/** `branches`: those of recent runs. */
+export async function findHighlights(
+  context: AppContext,
+  projectId: number,
+  branches: readonly string[],
+): Promise<Highlights> {
+  const now = context.now()
+  const branch = mainBranches.find((each) => branches.includes(each))
+  const newest = { offset: 0, sort: 'newest', now } as const
+  const [kept, latest] = await Promise.all([
+    context.metadata.findArtifacts({ projectId, pinned: true }, { ...newest, limit: shownMax + 1 }),
+    branch === undefined ? [] : latestOf(context, { projectId, branch, now }),
+  ])
+  return { kept, latest: branch === undefined ? undefined : { branch, artifacts: latest } }
+}
+
+/** The newest artifact of each name, among those of the last runs. */
+async function latestOf(
+  { metadata }: AppContext,
+  { projectId, branch, now }: { projectId: number; branch: string; now: number },
+): Promise<Artifact[]> {
+  const runs = await metadata.listRuns(projectId, {
+    limit: examinedRuns,
+    filter: { branch, isOfPullRequest: false },
+  })
+  const numbers = [...new Set(runs.map(({ number }) => number))]
+  const page = { limit: shownMax + 1, offset: 0, sort: 'newest', now } as const
+  const ofEach = await Promise.all(
+    numbers.map(
+      async (run) => await metadata.findArtifacts({ projectId, run, latestOf: branch }, page),
+    ),
+  )
+  const byName = new Map<string, Artifact>()
+  for (const artifact of ofEach.flat())
+    if (!byName.has(artifact.name)) byName.set(artifact.name, artifact)
+  return [...byName.values()]
+}
+
+export function ProjectHighlights({
+  project,
+  highlights: { kept, latest },
+  now,
+}: {
+  project: string
+  highlights: Highlights
+  now: number
+}): Html {
+  return (
+    <div class="cards">
+      {latest !== undefined && (
+        <Card
+          title={
+            <>
+              Latest on <bdi>{latest.branch}</bdi>
+            </>
+          }
+          artifacts={latest.artifacts}
+          none="Its last runs have no artifacts."
+          all={listPath(project, { branch: latest.branch })}
+          now={now}
+        />
+      )}
+      <Card
+        title="Kept"
+        artifacts={kept}
+        none="No artifact is kept. The button “Keep” on an artifact’s page protects it from expiring."
+        all={listPath(project, { pinned: '1' })}
+        now={now}
+      />
+    </div>
+  )
+}
+
+function Card({
+  title,
+  artifacts,
+  none,
+  all,
+  now,
+}: {
+  title: Child
+  artifacts: Artifact[]
+  /** Why the list is empty. */
+  none: string
+  /** Address of the whole list. */
+  all: string
+  now: number
+}) {
+  return (
+    <section class="card">
+      <h2>{title}</h2>
+      {artifacts.length === 0 && <p class="quiet">{none}</p>}
+      <ul class="brief">
+        {artifacts.slice(0, shownMax).map((artifact) => (
+          <li>
+            <span>
+              <ArtifactName artifact={artifact} now={now} />
+            </span>
+            <span class="quiet">
+              run {artifact.runNumber}, <Size bytes={artifact.logicalBytes} />,{' '}
+              <Time at={artifact.createdAt} now={now} />
+            </span>
+          </li>
+        ))}
+      </ul>
+      {artifacts.length > shownMax && <a href={all}>All of these</a>}
+    </section>
+  )
+}
