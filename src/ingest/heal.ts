@@ -17,15 +17,16 @@ const healingsPerPage = 100
 /** An artifact that is committed, removed or healed meanwhile makes measuring start over. */
 const triesMax = 3
 
-/** Heals every blob that has an intact stream besides its damaged one; returns how many. A blob
- *  that an upload in progress refers to is skipped; the next upload or scrub tries again. */
-export async function healBlobs(metadata: Metadata): Promise<number> {
+/** Heals every blob that has an intact stream besides its damaged one, or only those that have it
+ *  in one pack; returns how many. A blob that an upload in progress refers to is skipped; the next
+ *  upload or scrub tries again. */
+export async function healBlobs(metadata: Metadata, packName?: string): Promise<number> {
   let healed = 0
   for (let tries = 0; tries < triesMax;) {
     const outcomes = new Set<HealingOutcome>()
     // How far the versions of artifacts are ahead of when the healings were listed.
     const raised = new Map<number, number>()
-    for (const listed of await metadata.listHealings(healingsPerPage)) {
+    for (const listed of await metadata.listHealings(healingsPerPage, packName)) {
       const holders = listed.holders.map((holder) => ({
         ...holder,
         version: holder.version + (raised.get(holder.artifactId) ?? 0),

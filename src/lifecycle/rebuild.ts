@@ -82,6 +82,7 @@ export async function rebuildFromPacks(
     await markPackMissing(metadata, pack.id)
     report.missingPacks += 1
   }
+  if (report.missingPacks > 0) await healBlobs(metadata)
   for await (const pack of packs.list()) {
     options.signal?.throwIfAborted()
     run ??= await metadata.ensureRun(identity, noFacts, now())
@@ -135,7 +136,7 @@ async function importPack(ports: IngestPorts, packImport: PackImport): Promise<v
     report.knownPacks += 1
     return
   }
-  const copies = await recognizeAll(ports, packImport)
+  const { count, copies } = await recognizeAll(ports, packImport)
   if (copies.length === 0) {
     await metadata.abortSession(sessionId)
     if (report.unreadablePacks.length < limits.packsNamedMax) report.unreadablePacks.push(pack.name)
@@ -143,29 +144,33 @@ async function importPack(ports: IngestPorts, packImport: PackImport): Promise<v
   }
   await metadata.addPack(sessionId, { name: pack.name, sizeBytes: pack.sizeBytes }, copies)
   await checkpoint?.('rebuild-pack-registered')
-  // A content whose serving stream is in a missing pack has to be readable to be published.
-  if (report.missingPacks > 0) await healBlobs(metadata)
+  // A content whose serving stream is in a missing pack has to be readable to be published. Only
+  // this pack is searched: everything damaged, once per pack, would be a square.
+  if (report.missingPacks > 0) await healBlobs(metadata, pack.name)
   report.blobs += await publishBlobs(ports, { ...packImport, sessionId, copies })
   report.packs += 1
   report.packBytes += pack.sizeBytes
-  report.copies += copies.length
+  report.copies += count
   await checkpoint?.('rebuild-pack-published')
 }
 
+/** `count` is less than the number of `copies`, because one can be read in two ways. */
 async function recognizeAll(
   { packs }: IngestPorts,
   { pack, report, options }: PackImport,
-): Promise<NewCopy[]> {
+): Promise<{ count: number; copies: NewCopy[] }> {
   const { copies, isComplete } = await readCopies(packs, pack.name, pack.sizeBytes)
   if (!isComplete) report.damagedPacks += 1
   const recognized: NewCopy[] = []
+  let count = 0
   for (const entry of copies) {
     options.signal?.throwIfAborted()
-    const copy = await recognizeCopy(packs, pack.name, entry)
-    if (copy === undefined) report.damagedCopies += 1
-    else recognized.push(copy)
+    const readings = await recognizeCopy(packs, pack.name, entry)
+    if (readings.length === 0) report.damagedCopies += 1
+    else count += 1
+    recognized.push(...readings)
   }
-  return recognized
+  return { count, copies: recognized }
 }
 
 /** A file is served from one stream only. The other streams are kept by naming them in a

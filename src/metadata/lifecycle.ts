@@ -215,9 +215,10 @@ export interface LifecycleMetadata {
     packId: number,
     verdicts: CopyVerdict[],
   ): Promise<{ damaged: number; healed: number; artifactIds: number[] }>
-  /** Damaged blobs that have a sound stream of other bytes, at most `limit`. Leaves out blobs on
-   *  which an upload in progress, or too many artifacts, depend. */
-  listHealings(limit: number): Promise<Healing[]>
+  /** Damaged blobs that have a sound stream of other bytes, at most `limit`; with `packName` only
+   *  those that have one in that pack, whatever else is damaged. Leaves out blobs on which an
+   *  upload in progress, or too many artifacts, depend. */
+  listHealings(limit: number, packName?: string): Promise<Healing[]>
   /** Switches the blob to the sound stream, in one transaction with a new version and new
    *  lengths of all its holders. */
   healBlob(healing: Healing, measured: MeasuredHolder[]): Promise<HealingOutcome>

@@ -89,24 +89,34 @@ async function* walkHeaders(
 const joiningBytesMax = limits.chunkThresholdBytes * 4 + 1024
 const inMemoryBytesMax = 4 * limits.checkPageBytes
 
-/** Identifies a copy by its content. Undefined when it is damaged: it does not decode to the size
- *  in the pack, or does not match its name. */
+/** Identifies a copy by its content. None when it is damaged: it does not decode to the size in the
+ *  pack, or does not match its name. Two for empty content: every deflate program stores it as the
+ *  two bytes that end a joining stream, so it is our own stream or a foreign one. */
 export async function recognizeCopy(
   store: Store,
   name: PackName,
   entry: PackCopyEntry,
-): Promise<NewCopy | undefined> {
+): Promise<NewCopy[]> {
   const isSmall = entry.lengthBytes <= inMemoryBytesMax && entry.sizeBytes <= 4 * inMemoryBytesMax
   try {
     const copy = await (isSmall ? recognizeSmall : recognizeLarge)(store, name, entry)
     const { digest, crc32: actual } = copy.blob
     const isNamed = entry.name.startsWith(memberNamePrefix(digest))
-    return isNamed && actual === (entry.crc32 ?? actual) ? copy : undefined
+    if (!isNamed || actual !== (entry.crc32 ?? actual)) return []
+    const isEither = copy.blob.sizeBytes === 0 && copy.codec === 'joining' && entry.crc32 !== null
+    return isEither ? [copy, { ...copy, ...foreignEmptyStream }] : [copy]
   } catch (error) {
-    if (hasCode(error, 'blob_damaged')) return undefined
+    if (hasCode(error, 'blob_damaged')) return []
     throw error
   }
 }
+
+const foreignEmptyStream = {
+  streamDigest: digestOf(joiningEnd),
+  codec: 'deflate',
+  lengthBytes: joiningEnd.length,
+  checks: checksOf(joiningEnd),
+} as const
 
 /** Errors: blob_damaged. */
 async function recognizeSmall(

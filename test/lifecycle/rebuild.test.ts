@@ -34,8 +34,8 @@ const files = {
   empty: '',
 }
 
-async function putBoth(store: TestStore, contents: Record<string, string> = files): Promise<void> {
-  const entries = Object.entries(contents)
+async function putBoth(store: TestStore): Promise<void> {
+  const entries = Object.entries(files)
   const tar = await tarOf(entries.map(([name, content]) => ({ name, content })))
   await store.put('tree', 'tar', Readable.from([tar]))
   await store.put(
@@ -131,10 +131,7 @@ describe('a rebuild', () => {
     )
     const session = await metadata.openSession({ projectId, now: lost.ports.now(), leaseMs: 1e9 })
     const contents = Object.values(files).map((content) => Buffer.from(content))
-    // The foreign stream of empty content equals our own empty stream.
-    const streams = contents
-      .filter((content) => content.length > 0)
-      .map((content) => digestOf(deflateRawSync(content)))
+    const streams = contents.map((content) => digestOf(deflateRawSync(content)))
     const blobs = await metadata.claimBlobs(
       session,
       contents.map((content) => digestOf(content)),
@@ -182,9 +179,7 @@ describe('a rebuild', () => {
   // Otherwise an imported copy is surplus, and the one in the missing pack stays the serving one.
   test('after the restore of an older database serves contents from the packs that hold them now', async () => {
     const store = await openStore()
-    // A foreign stream of empty content cannot be told from our own, so it is not found again.
-    const { empty: _empty, ...found } = files
-    await putBoth(store, found)
+    await putBoth(store)
     const old = join(store.directory, 'old.db')
     await store.metadata.copyTo(old)
     const cas = join(store.directory, 'cas')
@@ -254,7 +249,7 @@ describe('copies that share a member', () => {
     await flipByte(path!, copies[7]!.offset + 3)
     const found = await Promise.all(copies.map((copy) => recognizeCopy(store.packs, name, copy)))
     const expected = contents.map((content, at) => (at === 7 ? undefined : digestOf(content)))
-    expect(found.map((copy) => copy?.blob.digest)).toEqual(expected)
+    expect(found.map(([copy]) => copy?.blob.digest)).toEqual(expected)
   })
 
   test('are lost with the list of their member, and no others', async () => {
@@ -267,7 +262,7 @@ describe('copies that share a member', () => {
     const { copies, isComplete } = await readCopies(store.packs, name, sizeBytes)
     expect(isComplete).toBe(false)
     const found = await Promise.all(copies.map((copy) => recognizeCopy(store.packs, name, copy)))
-    expect(found.map((copy) => copy?.blob.digest)).toEqual(many.slice(1024).map(digestOf))
+    expect(found.map(([copy]) => copy?.blob.digest)).toEqual(many.slice(1024).map(digestOf))
   })
 
   test('are not mistaken for another form of a content, whatever a medium returns around their list', async () => {
@@ -289,8 +284,8 @@ describe('copies that share a member', () => {
       const { copies, isComplete } = await readCopies(packs, name, sizeBytes)
       expect(isComplete).toBe(false)
       const found = await Promise.all(copies.map((copy) => recognizeCopy(packs, name, copy)))
-      expect(found.map((copy) => copy?.codec)).toEqual(['stored'])
-      expect(found[0]?.blob.digest).toBe(digestOf(content))
+      expect(found.map(([copy]) => copy?.codec)).toEqual(['stored'])
+      expect(found[0]?.[0]?.blob.digest).toBe(digestOf(content))
     }
   })
 
@@ -337,7 +332,6 @@ describe('the kind of a member', () => {
         fc.constantFrom('joining' as const, 'deflate' as const, 'stored' as const),
         async (bytes, level, codec) => {
           const content = Buffer.from(bytes)
-          fc.pre(content.length > 0 || codec !== 'deflate')
           const stream =
             codec === 'joining'
               ? encodeJoiningSync(content, level)
@@ -357,9 +351,11 @@ describe('the kind of a member', () => {
           const { name, sizeBytes } = await writer.seal()
           const { copies, isComplete } = await readCopies(store.packs, name, sizeBytes)
           expect(isComplete).toBe(true)
-          expect(await recognizeCopy(store.packs, name, copies[0]!)).toMatchObject({
+          const readings = await recognizeCopy(store.packs, name, copies[0]!)
+          const isEitherEmpty = content.length === 0 && codec !== 'stored'
+          expect(readings).toHaveLength(isEitherEmpty ? 2 : 1)
+          expect(readings.find((reading) => reading.codec === codec)).toMatchObject({
             blob,
-            codec,
             streamDigest: digestOf(stream),
             lengthBytes: stream.length,
           })

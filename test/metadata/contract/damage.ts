@@ -197,6 +197,23 @@ export function damageContract(store: Store): void {
     expect(await blobsToHeal(10)).toEqual([waiting, ready])
   })
 
+  test('what can be healed from one pack is listed without the rest', async () => {
+    const run = await seedRun(store())
+    await seedArtifact(store(), run, { a: 'first', b: 'second' }, { name: 'one' })
+    const session = await openSession(store(), run)
+    const packNames: string[] = []
+    for (const content of ['first', 'second']) {
+      await store().markDamaged(await copyIn(content))
+      const { pack, copies } = packOf([copyOf(content, { level: 1 })])
+      await store().addPack(session, pack, copies)
+      packNames.push(pack.name)
+    }
+    expect(await store().listHealings(10)).toHaveLength(2)
+    const { blobId } = (await store().findBlob(digestOf('second')))!
+    const listed = await store().listHealings(10, packNames[1])
+    expect(listed).toMatchObject([{ blobId, replacesCopy: true, replacesJoining: true }])
+  })
+
   test('damage to a stream that only a skeleton names affects that artifact alone', async () => {
     const run = await seedRun(store())
     const plain = await seedArtifact(store(), run, { a: 'x' }, { name: 'plain' })

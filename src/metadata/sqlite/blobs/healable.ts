@@ -19,9 +19,10 @@ export function createHealingSearch(connection: Connection): Metadata['listHeali
   const { read, turn } = connection
   const holders = createHolderLookUp(connection)
   const candidates = createCandidates(connection)
-  return async (limit) => {
+  const inPack = createPackCandidates(connection)
+  return async (limit, packName) => {
     const found: Healing[] = []
-    for await (const row of candidates()) {
+    for await (const row of packName === undefined ? candidates() : inPack(packName)) {
       const healing = read(() => healingOf(row, holders))
       if (healing !== undefined) found.push(healing)
       if (found.length === limit) break
@@ -52,29 +53,34 @@ function healingOf(row: HealableRow, holders: HolderLookUp): Healing | undefined
   }
 }
 
+/** In the statements below, `b` is a damaged blob, `d` its damaged stream, and `n` a sound one.
+ *  Only a joining stream can replace a joining stream, because parts have to join. */
+const replacesJoining = `(b.joining_stream_id IS d.id AND n.codec = ${codecNumber.joining})`
+const isReplaceable = `(b.copy_stream_id IS d.id OR ${replacesJoining})`
+const replaceableColumns = `SELECT b.id AS blobId, n.id AS streamId, d.id AS oldStreamId,
+  b.copy_stream_id IS d.id AS replacesCopy, ${replacesJoining} AS replacesJoining,
+  n.length_bytes - d.length_bytes AS lengthDelta`
+const isJoinable = `b.state IN (${blobState.damaged}, ${blobState.goneDamaged}) AND b.part_count > 0`
+const joinableColumns = `SELECT b.id AS blobId, n.id AS streamId, NULL AS oldStreamId,
+  1 AS replacesCopy, 0 AS replacesJoining, 0 AS lengthDelta`
+
 /** Returns a generator over damaged blobs that have a sound stream of other bytes: first those
  *  whose serving or joining copy is a stream, then composites. Scans everything damaged, a
  *  stretch at a time. */
 function createCandidates({ prepare, turn }: Connection): () => AsyncGenerator<HealableRow> {
-  // Only a joining stream can replace a joining stream, because parts have to join.
   const replaceable = prepare<[number, number], HealableRow>(
-    `SELECT b.id AS blobId, n.id AS streamId, d.id AS oldStreamId,
-       b.copy_stream_id IS d.id AS replacesCopy,
-       b.joining_stream_id IS d.id AND n.codec = ${codecNumber.joining} AS replacesJoining,
-       n.length_bytes - d.length_bytes AS lengthDelta
+    `${replaceableColumns}
      FROM streams d INDEXED BY streams_damaged
      CROSS JOIN blobs b ON b.id = d.blob_id
      CROSS JOIN streams n ON n.blob_id = b.id AND n.state = ${streamState.live}
-     WHERE d.state = ${streamState.damaged} AND d.id > ? AND d.id <= ?
-       AND (b.copy_stream_id IS d.id OR (b.joining_stream_id IS d.id AND n.codec = ${codecNumber.joining}))
+     WHERE d.state = ${streamState.damaged} AND d.id > ? AND d.id <= ? AND ${isReplaceable}
      GROUP BY d.id`,
   )
   const joinable = prepare<[number, number], HealableRow>(
-    `SELECT b.id AS blobId, n.id AS streamId, NULL AS oldStreamId, 1 AS replacesCopy, 0 AS replacesJoining,
-       0 AS lengthDelta
+    `${joinableColumns}
      FROM blobs b INDEXED BY blobs_damaged
      CROSS JOIN streams n ON n.blob_id = b.id AND n.state = ${streamState.live}
-     WHERE b.state IN (${blobState.damaged}, ${blobState.goneDamaged}) AND b.id > ? AND b.id <= ? AND b.part_count > 0
+     WHERE b.id > ? AND b.id <= ? AND ${isJoinable}
      GROUP BY b.id`,
   )
   const endOf = (damaged: string) =>
@@ -96,6 +102,27 @@ function createCandidates({ prepare, turn }: Connection): () => AsyncGenerator<H
         after = last
       }
     }
+  }
+}
+
+/** Returns a generator over the damaged blobs that have a sound stream in a pack. */
+function createPackCandidates({
+  prepare,
+}: Connection): (packName: string) => Generator<HealableRow> {
+  const inPack = `FROM packs p CROSS JOIN streams n ON n.pack_id = p.id AND n.state = ${streamState.live}
+     CROSS JOIN blobs b ON b.id = n.blob_id`
+  const replaceable = prepare<[string], HealableRow>(
+    `${replaceableColumns} ${inPack}
+     CROSS JOIN streams d ON d.blob_id = b.id AND d.state = ${streamState.damaged}
+     WHERE p.name = ? AND ${isReplaceable}
+     GROUP BY d.id`,
+  )
+  const joinable = prepare<[string], HealableRow>(
+    `${joinableColumns} ${inPack} WHERE p.name = ? AND ${isJoinable} GROUP BY b.id`,
+  )
+  return function* (packName) {
+    yield* replaceable.all(packName)
+    yield* joinable.all(packName)
   }
 }
 
