@@ -1,9 +1,10 @@
+import type { Stats } from 'node:fs'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { cacheFilePath } from '../../src/client/cache/cache-files.ts'
-import { isRacy } from '../../src/client/files/racy.ts'
+import { isRacy, isSettled } from '../../src/client/files/racy.ts'
 import { readStatCache, rememberSource } from '../../src/client/upload/stat-cache.ts'
 import { digestOf } from '../../src/core/digest.ts'
 import { linesOf } from '../core/manifest-lines.ts'
@@ -91,4 +92,15 @@ test('an mtime as recent as the examination is racy; whole seconds count as a co
   expect(isRacy(1_000_000, 1_001_000)).toBe(true)
   expect(isRacy(1_000_000, 1_002_001)).toBe(false)
   expect(isRacy(2_000_000.5, 1_000_000)).toBe(true)
+})
+
+test.each([
+  ['old times', 1000.5, 1000.5, true],
+  ['an old mtime that was set just now', 1000.5, 99_999.5, false],
+  ['an old mtime in whole seconds, and a ctime', 1000, 2000.5, true],
+  ['whole seconds, changed after the last write', 1000, 2000, true],
+  ['an mtime in place of the ctime', 1000, 1000, false],
+  ['no ctime', 1000, -11_644_473_600_000, false],
+])('%s: settled or not', (_, mtimeMs, ctimeMs, wanted) => {
+  expect(isSettled({ mtimeMs, ctimeMs } as Stats, 100_000)).toBe(wanted)
 })

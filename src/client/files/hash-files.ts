@@ -4,7 +4,7 @@ import { type Stats, closeSync, fstatSync, readSync } from 'node:fs'
 import { createHash, hash } from 'node:crypto'
 import { FileError, fileError, openToRead } from './file-error.ts'
 import { type CheckTask, type HashAnswer, type HashTask, hashColumns } from './file-tasks.ts'
-import { isRacy } from './racy.ts'
+import { isSettled } from './racy.ts'
 import { modeOf } from './system.ts'
 import { digestBytes } from '../../core/digest.ts'
 
@@ -60,17 +60,11 @@ function readOne(path: string, index: number, answer: HashAnswer): void {
     if (stats.size !== sizeBytes || !stats.isFile()) throw new Error('it changed while being read')
     writeStats(answer.stats, index, stats)
     answer.digests.set(digest, index * digestBytes)
-    answer.settled[index] = isRacy(changedAt(stats), examinedAt) ? 0 : 1
+    answer.settled[index] = isSettled(stats, examinedAt) ? 1 : 0
     answer.readBytes += sizeBytes
   } finally {
     closeSync(descriptor)
   }
-}
-
-/** Time of the last change for the racy check. A large file takes long enough to read that it
- *  can be changed meanwhile and have its mtime reset, so its ctime counts too. */
-function changedAt({ size, mtimeMs, ctimeMs }: Stats): number {
-  return size < buffer.length ? mtimeMs : Math.max(mtimeMs, ctimeMs)
 }
 
 /** Reads an open file to its end. */
