@@ -1,6 +1,7 @@
-/** Tables of tokens that are void before they end, and of tokens that the server has minted and
- *  that have not ended. The latter are only listed: checking a token does not need its row, because
- *  the token itself says what it grants. */
+/** Tables of tokens that are void before they end, of tokens that the server has minted and that
+ *  have not ended, and of people who signed in. Minted tokens are only listed: checking a token
+ *  does not need its row, because the token itself says what it grants. */
+import { sql } from 'drizzle-orm'
 import { index, integer, sqliteTable, text, uniqueIndex } from 'drizzle-orm/sqlite-core'
 
 export const revokedTokens = sqliteTable(
@@ -13,9 +14,12 @@ export const revokedTokens = sqliteTable(
     issuedAt: integer('issued_at').notNull(),
     /** When it and every token derived from it end anyway. */
     endsAt: integer('ends_at').notNull(),
+    /** Whose revocations these count as, where no project has them: a person, or the token for
+     *  several projects that it is or descends from. */
+    holder: text('holder'),
   },
   (table) => [
-    index('revoked_tokens_project').on(table.project),
+    index('revoked_tokens_project').on(table.project, table.holder),
     index('revoked_tokens_end').on(table.endsAt),
   ],
 )
@@ -50,10 +54,27 @@ export const mintedTokens = sqliteTable(
       .$type<{ scope: 'read' | 'write'; projects: string }[]>()
       .notNull()
       .default([]),
+    /** The person whose token or session it is. */
+    personId: text('person_id'),
   },
   (table) => [
     uniqueIndex('minted_tokens_id').on(table.id),
     index('minted_tokens_project').on(table.project, table.number),
     index('minted_tokens_end').on(table.endsAt),
+    index('minted_tokens_person')
+      .on(table.personId, table.number)
+      .where(sql`person_id IS NOT NULL`),
   ],
+)
+
+export const people = sqliteTable(
+  'people',
+  {
+    id: text('id').primaryKey().notNull(),
+    name: text('name').notNull(),
+    /** JSON: the left-hand sides of the rules that their claims matched the last time. */
+    rules: text('rules', { mode: 'json' }).$type<string[]>().notNull(),
+    signedInAt: integer('signed_in_at').notNull(),
+  },
+  (table) => [index('people_signed_in').on(table.signedInAt)],
 )

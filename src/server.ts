@@ -3,6 +3,7 @@
 import { join } from 'node:path'
 import { openAttestationKeys } from './auth/attestation-keys.ts'
 import { openKeys, type Keys } from './auth/key.ts'
+import { createPeople } from './auth/people.ts'
 import { createRevocations } from './auth/revocations.ts'
 import { adminGrant, mintToken } from './auth/tokens.ts'
 import type { Config } from './config.ts'
@@ -155,6 +156,7 @@ async function openContext(
     keys,
     attestationKeys,
     revocations: createRevocations(await metadata.listRevocations()),
+    people: await openPeople(config, metadata),
     log,
     metrics: createRequestMetrics(),
     arrivals: createArrivals(now),
@@ -164,6 +166,17 @@ async function openContext(
     graceOver,
     checkpoint,
   }
+}
+
+async function openPeople(
+  { singleSignOn, publicUrl }: Config,
+  metadata: AppContext['metadata'],
+): Promise<AppContext['people']> {
+  return createPeople(await metadata.listPeople(), {
+    rules: singleSignOn?.rules ?? [],
+    awakeMs: singleSignOn?.awakeMs ?? 0,
+    signInUrl: singleSignOn && `${publicUrl}/sign-in`,
+  })
 }
 
 type Storage = Awaited<ReturnType<typeof openStorage>>

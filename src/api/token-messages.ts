@@ -75,7 +75,9 @@ export const mintedTokenSchema = z
     mintedAt: instant,
     mintedBy: actorSchema,
     expiresAt: instant,
-    state: z.enum(['valid', 'revoked', 'expired']),
+    state: z.enum(['valid', 'asleep', 'revoked', 'expired']).meta({
+      description: '`asleep`: it belongs to a person who must sign in again to use it.',
+    }),
   })
   .meta({ id: 'MintedToken' })
 
@@ -90,6 +92,9 @@ export const currentTokenSchema = z
     run: id.nullable(),
     attempt: id.nullable(),
     job: z.string().nullable(),
+    person: z.string().nullable().meta({
+      description: 'Whose token it is, as the identity provider names them.',
+    }),
     session: z.boolean().meta({ description: "Whether it is a browser's session." }),
     expiresAt: instant,
     serverVersion: z.string(),

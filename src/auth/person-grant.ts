@@ -1,33 +1,33 @@
 /** Grants of people who signed in through an identity provider. */
+import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { storeError } from '../core/errors.ts'
 import type { ProjectAccess } from '../core/project-access.ts'
 import { noFacts } from '../core/run.ts'
-import { accessOf, type Claims, isUnverified, type SignInRule } from '../core/sign-in-rules.ts'
+import { type Claims, isUnverified, type SignInAccess } from '../core/sign-in-rules.ts'
 import { dayMs } from '../core/units.ts'
-import { type Principal, strongestOf } from './principal.ts'
+import {
+  isJob,
+  mayReadProject,
+  mayWriteProject,
+  type Person,
+  type Principal,
+  strongestOf,
+} from './principal.ts'
 
 /** After that the browser asks the provider again, which knows by then who has left a group. */
 const sessionMs = dayMs / 2
 const nameCharactersMax = 200
 
-/** Returns the grant of a session for the person with these verified claims. Errors: forbidden (no
- *  rule gives the person any access); unauthenticated (the claims name nobody). */
-export function grantOfClaims(
-  claims: Claims,
-  rules: readonly SignInRule[],
-  now: number,
-): Principal {
-  const person = nameOf(claims)
-  const access = accessOf(claims, rules)
+/** Returns the grant of a session for a person with this access. Errors: forbidden (none). */
+export function sessionGrant(person: Person, access: SignInAccess, now: number): Principal {
   if (access !== 'admin' && access.length === 0) {
-    const reason = `${person} has no access to this store (TROVE_SSO_ACCESS)`
+    const reason = `${person.name} has no access to this store (TROVE_SSO_ACCESS)`
     throw storeError('forbidden', reason, { reason })
   }
-  const scope =
-    access === 'admin' ? { scope: access, access: [] } : { scope: strongestOf(access), access }
   return {
-    ...scope,
+    scope: access === 'admin' ? access : strongestOf(access),
+    access: access === 'admin' ? [] : access,
     project: null,
     run: null,
     job: null,
@@ -39,11 +39,30 @@ export function grantOfClaims(
   }
 }
 
+/** Limits a grant of a person to their access: an administrator's grant to the projects of somebody
+ *  who is none any more, that of one project to what they may do there, and any other to their
+ *  projects, as far as its own scope goes. Undefined when nothing is left. */
+export function limitedTo(access: SignInAccess, grant: Principal): Principal | undefined {
+  if (access === 'admin' && (grant.scope === 'admin' || grant.project !== null)) return grant
+  const held: readonly ProjectAccess[] =
+    access === 'admin' ? [{ scope: 'write', projects: '**' }] : access
+  const writes = grant.scope === 'write' || grant.scope === 'admin'
+  const limited = writes ? held : held.map(({ projects }) => ({ scope: 'read' as const, projects }))
+  if (limited.length === 0) return undefined
+  const { project } = grant
+  const whole = { ...grant, scope: strongestOf(limited), access: limited, project: null }
+  if (project === null) return whole
+  const asHolder = { ...whole, scope: strongestOf(held), access: held }
+  if (grant.scope !== 'read' && mayWriteProject(asHolder, project)) return grant
+  if (isJob(grant) || !mayReadProject(asHolder, project)) return undefined
+  return { ...grant, scope: 'read' }
+}
+
 /** Scopes of a token that a person makes. `write` includes reading. */
 export type PersonalScope = 'read' | 'write'
 
-/** For how many days such a token can be valid. It outlives the session, and the provider is not
- *  asked again. */
+/** For how many days such a token can be valid. It outlives the session, but sleeps when the person
+ *  does not sign in (people.ts). */
 export const personalDays = [30, 7, 1, 90] as const
 
 /** The scopes that the person of a session can give a token; empty for a session that was opened
@@ -54,17 +73,25 @@ export function personalScopes({ person, scope, lineage }: Principal): PersonalS
   return scope === 'read' ? ['read'] : ['read', 'write']
 }
 
-/** Returns the grant of a token for the commands of a person, within their session's access. It
- *  does not descend from the session, which ends earlier. */
+/** Returns the grant of a token for the commands of a person. It does not descend from the session,
+ *  which ends earlier. */
 export function personalGrant(
   session: Principal,
   { scope, days }: { scope: PersonalScope; days: number },
   now: number,
 ): Principal {
-  const held: readonly ProjectAccess[] =
-    session.scope === 'admin' ? [{ scope: 'write', projects: '**' }] : session.access
-  const access = scope === 'write' ? held : held.map((each) => ({ ...each, scope }))
-  return { ...session, scope, access, issuedAt: now, expiresAt: now + days * dayMs, lineage: [] }
+  const expiresAt = now + days * dayMs
+  return { ...session, scope, access: [], issuedAt: now, expiresAt, lineage: [] }
+}
+
+/** Names the person with these verified claims. Errors: unauthenticated (they name nobody). */
+export function personOf(claims: Claims): Person {
+  const { iss, sub } = claims
+  // A name or an address can be given to another, a subject cannot (OpenID Connect Core 1.0 §2).
+  const id = createHash('sha256')
+    .update(JSON.stringify([iss, sub]))
+    .digest('hex')
+  return { id: id.slice(0, 32), name: nameOf(claims) }
 }
 
 /** OpenID Connect Core 1.0 §5.1. Only `sub` is required, which is often a number. */

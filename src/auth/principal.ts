@@ -15,6 +15,13 @@ export function strongestOf(access: readonly ProjectAccess[]): ProjectAccess['sc
   return access.some(({ scope }) => scope === 'write') ? 'write' : 'read'
 }
 
+/** Whom the identity provider named. */
+export interface Person {
+  /** Stays the same when the name changes, and is never another's. */
+  id: string
+  name: string
+}
+
 /** The bearer of a token: the grant a token is minted for, and the result of verifying one. */
 export interface Principal {
   scope: Scope
@@ -26,8 +33,9 @@ export interface Principal {
   /** Run number and attempt; null when the token is not bound to a run. */
   run: { number: number; attempt: number } | null
   job: string | null
-  /** Whom the identity provider named, for a session of single sign-on and tokens made in it. */
-  person: string | null
+  /** Whose it is: for a session of single sign-on and what descends from it. People's access is
+   *  not in their tokens (people.ts). */
+  person: Person | null
   facts: RunFacts
   /** Epoch ms; 0 when the token does not state it. A token minted by a project's token inherits
    *  its issue time, so that revoking all of a project's tokens also covers tokens being minted

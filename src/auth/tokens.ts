@@ -32,11 +32,12 @@ export function adminGrant(now: number, lifeMs: number): Principal {
 
 /** Returns what is wrong with a grant, or undefined. */
 function grantFault(grant: Principal, use: TokenUse): string | undefined {
-  const { scope, project, access } = grant
+  const { scope, project, access, person } = grant
   if (access.length > 0) {
     if (project !== null) return 'a token is for one project, or for those it lists'
     if (scope !== strongestOf(access)) return 'a token for several projects has scope read or write'
-  } else if (project === null && scope !== 'admin') return 'a token needs a project'
+  } else if (project === null && scope !== 'admin' && person === null)
+    return 'a token needs a project'
   if (
     (grant.scope === 'job' || grant.scope === 'run') &&
     (grant.run === null || grant.job === null)
@@ -50,8 +51,8 @@ function grantFault(grant: Principal, use: TokenUse): string | undefined {
   return undefined
 }
 
-/** Errors: invalid_request, too_large (no header could carry it, so it could not be revoked
- *  either). */
+/** The access of a person is left out (people.ts). Errors: invalid_request, too_large (no header
+ *  could carry it, so it could not be revoked either). */
 export async function mintToken(
   key: Uint8Array,
   grant: Principal,
@@ -59,7 +60,7 @@ export async function mintToken(
 ): Promise<string> {
   const fault = grantFault(grant, use)
   if (fault !== undefined) throw storeError('invalid_request', fault, { field: 'scope' })
-  const { facts, run, job } = grant
+  const { facts, run, job, person } = grant
   const claims = {
     iss: 'trove',
     // Makes two equal grants two tokens, which are revoked separately.
@@ -72,10 +73,10 @@ export async function mintToken(
     exp: Math.floor(grant.expiresAt / 1000),
     ...(grant.lineage.length > 0 && { by: grant.lineage }),
     ...(grant.project !== null && { project: grant.project }),
-    ...(grant.access.length > 0 && { access: grant.access }),
+    ...(person === null && grant.access.length > 0 && { access: grant.access }),
     ...(run !== null && { run: run.number, attempt: run.attempt }),
     ...(job !== null && { job }),
-    ...(grant.person !== null && { person: grant.person }),
+    ...(person !== null && { sub: person.id, person: person.name }),
     ...knownFacts(facts),
     ...(run !== null &&
       job !== null && { scp: `Actions.Results:${run.number}:${backendJobId(job)}` }),
@@ -108,6 +109,7 @@ const claimsSchema = z.object({
   run: z.number().int().positive().optional(),
   attempt: z.number().int().positive().optional(),
   job: z.string().optional(),
+  sub: z.string().optional(),
   person: z.string().optional(),
   branch: z.string().optional(),
   sha: z.string().optional(),
@@ -140,15 +142,16 @@ export async function readToken(
   token: string,
 ): Promise<{ use: TokenUse; principal: Principal }> {
   const claims = claimsSchema.safeParse(await verifiedClaims(key, token))
-  if (!claims.success) throw unauthenticated('the token lacks claims that this server requires')
   const { data } = claims
+  if (data === undefined || (data.person === undefined) !== (data.sub === undefined))
+    throw unauthenticated('the token lacks claims that this server requires')
   const principal: Principal = {
     scope: data.scope,
     project: data.project === undefined ? null : parseProjectName(data.project),
     access: data.access,
     run: data.run === undefined ? null : { number: data.run, attempt: data.attempt ?? 1 },
     job: data.job ?? null,
-    person: data.person ?? null,
+    person: data.sub === undefined ? null : { id: data.sub, name: data.person! },
     facts: factsOf(data),
     issuedAt: Math.round(data.iat * 1000),
     expiresAt: data.exp * 1000,

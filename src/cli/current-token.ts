@@ -38,14 +38,24 @@ export function refusedToken(error: unknown, what: string): unknown {
 function checked(server: ServerAccess, token: WireCurrentToken): WireCurrentToken {
   const { id, scope, project, run, attempt, job, expiresAt, serverVersion } = token
   const access = token.access ?? []
+  const person = token.person ?? null
   const globs = Array.isArray(access) ? access.flatMap((each) => [each.scope, each.projects]) : [0]
-  const texts = [id, scope, expiresAt, serverVersion, project ?? '', job ?? '', ...globs]
+  const texts = [
+    id,
+    scope,
+    expiresAt,
+    serverVersion,
+    project ?? '',
+    job ?? '',
+    person ?? '',
+    ...globs,
+  ]
   const numbers = [run ?? 0, attempt ?? 0]
   const isReadable =
     texts.every((each) => typeof each === 'string') &&
     numbers.every((each) => typeof each === 'number') &&
     !Number.isNaN(Date.parse(expiresAt))
-  if (isReadable) return { ...token, access }
+  if (isReadable) return { ...token, access, person }
   throw unreadableAnswer(server, 'its description of the token')
 }
 
@@ -88,17 +98,17 @@ const units: [noun: string, seconds: number][] = [
   ['second', 1],
 ]
 
-/** What the token may do. An unknown scope, from a newer server, is named without an explanation.
- *  Harmless on a terminal. */
+/** What the token may do, apart from a list of projects. An unknown scope, from a newer server, is
+ *  named without an explanation. Harmless on a terminal. */
 export function permissionWords(token: WireCurrentToken): string {
-  const { scope, access, run, attempt, job } = token
-  const project = token.project ?? formatAccess(access)
+  const { scope, run, attempt, job } = token
+  const project = token.project ?? 'the projects below'
   const place = `run ${run}, attempt ${attempt}, as job ${job}`
   const words: Record<string, string> = {
     job: `uploads to ${place}; deletes and replaces artifacts of that run; reads ${project}`,
     run: `uploads to ${place}; reads, deletes and replaces artifacts of that run only`,
     read: `reads ${project}`,
-    write: `reads, uploads, deletes, keeps and expires artifacts of ${project}; mints tokens for it`,
+    write: `reads, uploads, deletes, keeps and expires artifacts of ${project}; mints tokens`,
     admin: 'everything in every project',
   }
   return printable(Object.hasOwn(words, scope) ? `${scope}: ${words[scope]}` : scope)

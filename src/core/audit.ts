@@ -53,7 +53,7 @@ export function formatActor({
   job,
   person,
 }: Pick<Actor, 'kind' | 'run' | 'job' | 'person'>): string {
-  if (person) return kind === 'administrator' ? `${person} (administrator)` : person
   if (kind === 'job') return `job ${job} of run ${run}`
+  if (person) return kind === 'administrator' ? `${person} (administrator)` : person
   return kind === 'person' ? 'a person' : 'an administrator'
 }

@@ -280,6 +280,10 @@ export const limits = {
   auditNamesMax: 3,
   /** Longest chain of tokens minted from one another; each carries the ids of its ancestors. */
   tokenGenerationsMax: 8,
+  /** How long a sign-in of a person is remembered: longer than any token of theirs lasts. */
+  signInsKeptMs: 92 * 24 * 60 * 60 * 1000,
+  /** How long the tokens of a person work after their last sign-in. Setting: TROVE_SSO_SLEEP. */
+  awakeMs: 14 * 24 * 60 * 60 * 1000,
   /** Sessions of one token that are listed, newest first: even a reader signs in at will. */
   sessionsListedMax: 100,
   /** Finished jobs whose outcome can still be queried. */

@@ -6,6 +6,8 @@ import { parseProjectGlobs } from './project-globs.ts'
 export type SignInAccess = 'admin' | readonly ProjectAccess[]
 
 export interface SignInRule {
+  /** The rule's left-hand side, which names it: the access of a rule can change. */
+  who: string
   /** Whether the claims of a person match. */
   matches(claims: Claims): boolean
   access: SignInAccess
@@ -31,6 +33,7 @@ function parseRule(item: string): SignInRule {
   const isWho = who === '*' || claim !== undefined
   if (!isWho || (access !== 'admin' && scope === undefined)) throw refused(item)
   return {
+    who: who!,
     matches: who === '*' ? () => true : matcherOf(claim!, decoded(value!, item)),
     access:
       access === 'admin'
@@ -63,11 +66,16 @@ export function isUnverified({ email_verified: isVerified }: Claims): boolean {
   return isVerified === false || isVerified === 'false'
 }
 
-/** Joins the access of all rules that match, each once; empty if none does. */
-export function accessOf(claims: Claims, rules: readonly SignInRule[]): SignInAccess {
+/** Returns the left-hand sides of the rules that match, each once. */
+export function matchingRules(claims: Claims, rules: readonly SignInRule[]): string[] {
+  return [...new Set(rules.filter(({ matches }) => matches(claims)).map(({ who }) => who))]
+}
+
+/** Joins the access of the rules with these left-hand sides, each once; empty if there are none. */
+export function accessOf(matched: readonly string[], rules: readonly SignInRule[]): SignInAccess {
   const found = new Map<string, ProjectAccess>()
-  for (const { matches, access } of rules) {
-    if (!matches(claims)) continue
+  for (const { who, access } of rules) {
+    if (!matched.includes(who)) continue
     if (access === 'admin') return 'admin'
     for (const each of access as readonly ProjectAccess[])
       found.set(`${each.scope} ${each.projects}`, each)

@@ -4,6 +4,7 @@ import type { HttpBindings } from '@hono/node-server'
 import type { Context } from 'hono'
 import type { AttestationKeys } from '../auth/attestation-keys.ts'
 import type { Keys } from '../auth/key.ts'
+import type { People } from '../auth/people.ts'
 import type { Principal } from '../auth/principal.ts'
 import type { Revocations } from '../auth/revocations.ts'
 import type { Config } from '../config.ts'
@@ -31,6 +32,7 @@ export interface AppContext {
   keys: Keys
   attestationKeys: AttestationKeys
   revocations: Revocations
+  people: People
   /** Null when no issuer is trusted. */
   idTokens: IdTokenVerifier | null
   /** Null unless configured. */

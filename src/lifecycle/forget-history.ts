@@ -5,7 +5,8 @@ import type { LifecyclePorts } from './ports.ts'
 /** Run records per step, each with pages of logs. */
 const recordsPerStep = 10
 
-/** Deletes the history of what ended `historyMs` before `now`, and tokens that have ended. What
+/** Deletes the history of what ended `historyMs` before `now`, tokens that have ended, and people
+ *  who have no tokens any more. What
  *  refers to something is deleted before it: acts before tombstones, both and records before
  *  runs. */
 export async function forgetHistory(
@@ -26,4 +27,5 @@ export async function forgetHistory(
   }
   await repeat(async () => await metadata.purgeRevocations(now, rows))
   await repeat(async () => await metadata.purgeTokens(now, rows))
+  await repeat(async () => await metadata.purgePeople(now - limits.signInsKeptMs, rows))
 }

@@ -8,6 +8,7 @@
 import type { AuditMetadata } from './audit.ts'
 import type { LifecycleMetadata } from './lifecycle.ts'
 import type { MintedTokenMetadata } from './minted-tokens.ts'
+import type { PeopleMetadata } from './people.ts'
 import type { ProjectMetadata } from './projects.ts'
 import type { PublishingMetadata } from './publishing.ts'
 import type { ReadingMetadata } from './reading.ts'
@@ -20,6 +21,7 @@ import type { UsageHistoryMetadata } from './usage-history.ts'
 export type * from './audit.ts'
 export type * from './lifecycle.ts'
 export type * from './minted-tokens.ts'
+export type * from './people.ts'
 export type * from './projects.ts'
 export type * from './publishing.ts'
 export type * from './reading.ts'
@@ -66,6 +68,7 @@ export interface Metadata
     RunRecordMetadata,
     RevocationMetadata,
     MintedTokenMetadata,
+    PeopleMetadata,
     AuditMetadata,
     SecretMetadata,
     UsageHistoryMetadata {

@@ -10,8 +10,10 @@ export interface MintedToken {
   id: string
   /** Null for an administrator's token, and for one with `access`. */
   project: ProjectName | null
-  /** The projects of a token for several; else empty. */
+  /** The projects of a token for several, unless it is a person's; else empty. */
   access: ProjectAccess[]
+  /** The person whose token or session it is. */
+  personId: string | null
   scope: string
   run: number | null
   job: string | null
@@ -28,7 +30,7 @@ export interface MintedToken {
 
 export interface MintedTokenMetadata {
   /** With `author`, records the token in the audit log, unless it is a session. Of the sessions
-   *  of one token only the newest `limits.sessionsListedMax` are kept. */
+   *  of one token, or of one person, only the newest `limits.sessionsListedMax` are kept. */
   addToken(token: MintedToken, author?: Author): Promise<void>
   findToken(id: string): Promise<MintedToken | undefined>
   /** Tokens of a project, or of all; newest first. `before`: the `number` of the last token of

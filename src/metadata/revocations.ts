@@ -5,8 +5,11 @@ import type { Author, DescribedToken } from './audit.ts'
 export interface RevokedToken {
   /** The token id of `auth/tokens.ts`. */
   id: string
-  /** Null for an administrator's token. */
+  /** Null for an administrator's token, and for one with a `holder`. */
   project: ProjectName | null
+  /** Whose token it is, where no project has it: a person, or the token for several projects that
+   *  it is or descends from. Each has a bound of its own, so that nobody uses up that of others. */
+  holder: string | null
   /** Belongs to a browser session. Sessions are counted separately, since every sign-out adds
    *  one. */
   isSession: boolean
@@ -21,7 +24,7 @@ export interface Revocations {
 }
 
 export interface RevocationMetadata {
-  /** Errors: too_large (more than `limits.revokedTokensMax` of one project and kind). */
+  /** Errors: too_large (more than `limits.revokedTokensMax` of one project or holder, and kind). */
   revokeToken(token: RevokedToken, author?: Author & { token: DescribedToken }): Promise<void>
   /** All tokens of the project that were issued at `issuedUntil` or before. */
   revokeProjectTokens(project: ProjectName, issuedUntil: number, author?: Author): Promise<void>

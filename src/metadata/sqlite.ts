@@ -32,6 +32,7 @@ import { createReclaimMethods } from './sqlite/maintenance/reclaim.ts'
 import { createReleaseMethods } from './sqlite/artifacts/release.ts'
 import { createRemoval } from './sqlite/artifacts/removal.ts'
 import { createMintedTokenMethods } from './sqlite/tokens/minted-tokens.ts'
+import { createPeopleMethods } from './sqlite/tokens/people.ts'
 import { createRevocationMethods } from './sqlite/tokens/revocations.ts'
 import { createProjectMethods, createProjectRows } from './sqlite/runs/projects.ts'
 import { createRunMethods } from './sqlite/runs/runs.ts'
@@ -108,6 +109,7 @@ export function openSqliteMetadata({
     ...createUsageHistoryMethods(connection),
     ...createRevocationMethods(connection, audit),
     ...createMintedTokenMethods(connection, audit),
+    ...createPeopleMethods(connection),
     ...createAuditMethods(connection, audit),
     ...createSecretMethods(connection, audit),
     close: async () => connection.close(),

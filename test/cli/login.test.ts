@@ -105,6 +105,13 @@ test('whoami says where server and token come from, what the token may do, and u
   expect(text).toContain('job: uploads to run 7, attempt 2, as job build;')
 })
 
+test('whoami lists the projects of a token for several once', async () => {
+  const TROVE_TOKEN = await server.token({ project: undefined, projects: 'octo/* acme/**' })
+  const { text } = await trove(['whoami'], { TROVE_URL: server.url, TROVE_TOKEN })
+  expect(text).toMatch(/^may +write: .* of the projects below; mints tokens$/m)
+  expect(text).toMatch(/^project +octo\/\*, acme\/\*\*$/m)
+})
+
 test('whoami warns where variables name a project or run that the token does not cover', async () => {
   const token = await server.token({ scope: 'job', run: 7, job: 'build' })
   const job = { TROVE_URL: server.url, TROVE_TOKEN: token }

@@ -170,7 +170,13 @@ test('while the clock is doubted no scheduled round expires, deletes or records 
   const watch = await host.start()
   host.jump(20 * year)
   const { metadata, packs } = store
-  const revoked = { id: 'revoked', project: null, isSession: false, issuedAt: host.now() }
+  const revoked = {
+    id: 'revoked',
+    project: null,
+    holder: null,
+    isSession: false,
+    issuedAt: host.now(),
+  }
   await metadata.revokeToken({ ...revoked, endsAt: artifact.createdAt + hour })
   const log = createLog('error', () => {})
   const space = await openDiskSpace({ directory: store.directory, minFreeBytes: 0 })

@@ -189,6 +189,7 @@ test('migrations that databases have applied keep their text', () => {
     'cd7402e25ae413ec',
     'de6082c78a5c25ea',
     '0f3403cfd1681b77',
+    'aefe5ad77d1b8e8d',
   ])
 })
 

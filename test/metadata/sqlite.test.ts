@@ -46,7 +46,7 @@ const boundedScans: RegExp[] = [
   // There are few projects, and one place lists them all.
   /^SCAN projects USING INDEX projects_name$/,
   // Read completely at start.
-  /^SCAN revoked_(tokens|projects)/,
+  /^SCAN (revoked_(tokens|projects)|people)/,
   /^SCAN __drizzle_migrations$/,
   // Indexes of work in progress or waiting.
   /USING (COVERING )?INDEX (manifests_staged|manifests_dying|artifacts_uncleared|runs_unsettled)/,
@@ -186,7 +186,7 @@ test('the number of individually revoked tokens of a project is bounded, not cou
   const path = await newDatabase()
   const metadata = openSqliteMetadata({ path })
   const [project, other] = ['octo/app', 'octo/other'].map(parseProjectName)
-  const token = { project: project!, isSession: false, issuedAt: 5, endsAt: 10 }
+  const token = { project: project!, holder: null, isSession: false, issuedAt: 5, endsAt: 10 }
   const database = new SqliteDatabase(path)
   database.exec(`
     WITH RECURSIVE ids (id) AS (VALUES (1) UNION ALL SELECT id + 1 FROM ids LIMIT ${limits.revokedTokensMax - 1})
@@ -201,6 +201,7 @@ test('the number of individually revoked tokens of a project is bounded, not cou
   await metadata.revokeToken({ ...token, id: '1' })
   await metadata.revokeToken({ ...token, id: 'b', project: other! })
   await metadata.revokeToken({ ...token, id: 's', isSession: true })
-  expect((await metadata.listRevocations()).tokenIds).toHaveLength(limits.revokedTokensMax + 2)
+  await metadata.revokeToken({ ...token, id: 'p', holder: 'jane' })
+  expect((await metadata.listRevocations()).tokenIds).toHaveLength(limits.revokedTokensMax + 3)
   await metadata.close()
 })

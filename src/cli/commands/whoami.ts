@@ -59,8 +59,9 @@ function tokenWords(from: TokenSource): string {
 
 function jsonOf(config: ClientConfig, current: WireCurrentToken): object {
   const { url, urlFrom, tokenFrom, project: used, projectFrom } = config
-  const { id, scope, project, access, run, attempt, job, expiresAt, serverVersion } = current
-  const token = { id, scope, project, access, run, attempt, job, expiresAt }
+  const { id, person, scope, project, access, run, attempt, job, expiresAt, serverVersion } =
+    current
+  const token = { id, person, scope, project, access, run, attempt, job, expiresAt }
   return { url, urlFrom, serverVersion, tokenFrom, ...token, used: { project: used, projectFrom } }
 }
 
@@ -70,6 +71,7 @@ function textOf({ url, urlFrom, tokenFrom }: ClientConfig, current: WireCurrentT
     ['version', current.serverVersion],
     ['token', tokenWords(tokenFrom ?? 'ID token')],
     ['id', current.id],
+    ...(current.person === null ? [] : [['person', current.person]]),
     ['may', permissionWords(current)],
     ['project', projectWords(current)],
     ['expires', expiryWords(current, Date.now())],

@@ -13,7 +13,7 @@ export function actorOf(principal: Principal, origin: ActOrigin): Actor {
     kind: mayAdminister(principal) ? 'administrator' : ofProject,
     run: run?.number ?? null,
     job,
-    person,
+    person: person?.name ?? null,
     tokenIds: lineage,
     origin,
   }

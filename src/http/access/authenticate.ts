@@ -61,16 +61,18 @@ async function findSession(context: AppContext, c: AppRequest): Promise<Principa
   return remember(c, principal)
 }
 
-/** Verifies a token at the current time. Errors: unauthenticated (invalid or revoked). */
+/** Verifies a token at the current time. Errors: unauthenticated (invalid, revoked, or of a person
+ *  who has lost their access or must sign in again). */
 export async function principalOf(
   context: AppContext,
   token: string,
   use: TokenUse,
 ): Promise<Principal> {
-  const { keys, now } = context
-  const principal = await verifyToken(keys.tokens, token, { now: now(), use })
+  const { keys, people } = context
+  const now = context.now()
+  const principal = await verifyToken(keys.tokens, token, { now, use })
   requireUnrevoked(context, principal)
-  return principal
+  return people.limit(principal, now)
 }
 
 /** Revokes a token and its descendants. Without `author` nothing is written to the audit log:
@@ -83,7 +85,7 @@ export async function revokeToken(
 ): Promise<void> {
   const token = describeToken(principal)
   const { id } = token
-  const { issuedAt, expiresAt } = principal
+  const { issuedAt, expiresAt, person, access, lineage } = principal
   const isSession = use === 'session'
   const isAdmin = mayAdminister(principal)
   await revokeDurably(
@@ -93,6 +95,7 @@ export async function revokeToken(
         id,
         // An administrator's token may name a project, but is not among the project's tokens.
         project: isAdmin ? null : principal.project,
+        holder: person?.id ?? (access.length > 0 ? lineage.at(-1)! : null),
         isSession,
         issuedAt,
         // Tokens minted by an administrator's token may outlive it; sessions mint none.

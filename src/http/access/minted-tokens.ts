@@ -9,7 +9,7 @@ import {
 } from '../../auth/principal.ts'
 import { readToken } from '../../auth/tokens.ts'
 import type { Actor } from '../../core/audit.ts'
-import { storeError } from '../../core/errors.ts'
+import { hasCode, storeError } from '../../core/errors.ts'
 import { noFacts, type ProjectName } from '../../core/run.ts'
 import { dayMs } from '../../core/units.ts'
 import type { Author, MintedToken } from '../../metadata/metadata.ts'
@@ -34,6 +34,7 @@ export async function noteToken(
     ...described,
     project: mayAdminister(principal) ? null : principal.project,
     access: [...principal.access],
+    personId: principal.person?.id ?? null,
     isSession,
     mintedAt: at,
     issuedAt: principal.issuedAt,
@@ -54,14 +55,9 @@ export async function readTokens(
   const found = await context.metadata.listTokens(project, { limit: limit + 1, before })
   const { items, last } = cutPage(found, limit)
   return {
-    items: items.map((token) => tokenMessage(token, stateOf(context, token))),
+    items: items.map((token) => tokenMessage(context, token)),
     next: last?.number ?? null,
   }
-}
-
-function stateOf({ revocations, now }: AppContext, token: MintedToken): WireMintedToken['state'] {
-  if (token.endsAt <= now()) return 'expired'
-  return revocations.has(principalOf(token)) ? 'revoked' : 'valid'
 }
 
 /** Errors: not_found (no such token is listed, or the caller may not see it). */
@@ -82,7 +78,7 @@ export async function readListed(
   id: string,
 ): Promise<WireMintedToken> {
   const token = await findListed(context, principal, id)
-  return tokenMessage(token, stateOf(context, token))
+  return tokenMessage(context, token)
 }
 
 /** Returns the grant of the revoked token. Errors: not_found, and those of `revokeToken`. */
@@ -98,10 +94,12 @@ export async function revokeListed(
   return revoked
 }
 
-/** Holds only the fields that revocation needs; the others are placeholders. */
+/** Holds only the fields that decide whether it is valid; the others are placeholders. */
 function principalOf({
   scope,
   project,
+  access,
+  personId,
   run,
   job,
   issuedAt,
@@ -111,10 +109,10 @@ function principalOf({
   return {
     scope: scope as Scope,
     project,
-    access: [],
+    access,
     run: run === null ? null : { number: run, attempt: 1 },
     job,
-    person: null,
+    person: personId === null ? null : { id: personId, name: '' },
     facts: noFacts,
     issuedAt,
     expiresAt: endsAt,
@@ -122,15 +120,14 @@ function principalOf({
   }
 }
 
-function tokenMessage(
-  { id, project, access, scope, run, job, isSession, mintedAt, endsAt, mintedBy }: MintedToken,
-  state: WireMintedToken['state'],
-): WireMintedToken {
+function tokenMessage(context: AppContext, token: MintedToken): WireMintedToken {
+  const { id, run, job, isSession, mintedAt, endsAt, mintedBy } = token
+  const { scope, project, access, state } = stateOf(context, token)
   return {
     id,
     project,
-    access,
-    scope: scope as Scope,
+    access: [...access],
+    scope,
     run,
     job,
     session: isSession,
@@ -138,5 +135,21 @@ function tokenMessage(
     mintedBy: actorMessage(mintedBy),
     expiresAt: instant(endsAt),
     state,
+  }
+}
+
+/** Returns what the token may do at present, and why it may not. */
+function stateOf(
+  { revocations, people, now }: AppContext,
+  token: MintedToken,
+): Principal & Pick<WireMintedToken, 'state'> {
+  const principal = principalOf(token)
+  if (token.endsAt <= now()) return { ...principal, state: 'expired' }
+  if (revocations.has(principal)) return { ...principal, state: 'revoked' }
+  try {
+    return { ...people.limit(principal, now()), state: 'valid' }
+  } catch (error) {
+    if (!hasCode(error, 'unauthenticated')) throw error
+    return { ...principal, state: 'asleep' }
   }
 }

@@ -63,12 +63,14 @@ export function createTokenRoutes(context: AppContext): Hono<AppEnv> {
 function grantBy(principal: Principal, request: TokenRequest, now: number): Principal {
   const own = request.projects === undefined ? (principal.project ?? undefined) : undefined
   const project = request.project ?? own
-  const { issuedAt, lineage } = principal
+  const { issuedAt, lineage, person } = principal
   const grant = {
     ...grantOf({ ...request, ...(request.scope !== 'admin' && { project }) }, now),
     // Revoking the tokens of a project does not cover those that are for several.
     ...(principal.project !== null && !mayAdminister(principal) && { issuedAt }),
     lineage,
+    // What a person mints is limited to their access, too.
+    person,
   }
   if (request.expiresInSeconds !== undefined) return grant
   return { ...grant, expiresAt: Math.min(grant.expiresAt, principal.expiresAt) }
@@ -103,7 +105,7 @@ async function listTokens(context: AppContext, c: AppRequest): Promise<Response>
 /** Describes the token, or the browser session, that the request was sent with. */
 async function describeCurrent(context: AppContext, c: AppRequest): Promise<Response> {
   const principal = await requirePrincipal(context, c)
-  const { scope, project, access, run, job, expiresAt } = principal
+  const { scope, project, access, run, job, person, expiresAt } = principal
   const message: WireCurrentToken = {
     id: describeToken(principal).id,
     scope,
@@ -113,6 +115,7 @@ async function describeCurrent(context: AppContext, c: AppRequest): Promise<Resp
     run: run?.number ?? null,
     attempt: run?.attempt ?? null,
     job,
+    person: person?.name ?? null,
     // The cookie of a session counts only without this header.
     session: c.req.header('authorization') === undefined,
     expiresAt: instant(expiresAt),

@@ -24,7 +24,7 @@ export function AccountPage({ principal, made, origin, now }: AccountView): Html
     <>
       <h1>Account</h1>
       <dl class="facts">
-        {principal.person !== null && <Fact term="Signed in as">{principal.person}</Fact>}
+        {principal.person !== null && <Fact term="Signed in as">{principal.person.name}</Fact>}
         <Fact term="Access">{accessWords(principal)}</Fact>
         <Fact term="Session ends">
           <Time at={principal.expiresAt} now={now} />

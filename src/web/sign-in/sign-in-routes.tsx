@@ -4,8 +4,9 @@
  *  (`http/access/authenticate.ts`). */
 import { Hono } from 'hono'
 import { deleteCookie, setCookie } from 'hono/cookie'
-import { grantOfClaims } from '../../auth/person-grant.ts'
-import type { Principal } from '../../auth/principal.ts'
+import { personOf, sessionGrant } from '../../auth/person-grant.ts'
+import { matchingRules, type SignInAccess } from '../../core/sign-in-rules.ts'
+import type { Person, Principal } from '../../auth/principal.ts'
 import { mintToken, readToken, type TokenUse } from '../../auth/tokens.ts'
 import { asError, hasCode, storeError } from '../../core/errors.ts'
 import { dayMs } from '../../core/units.ts'
@@ -98,8 +99,7 @@ const sessionCharactersMax = 4000
 async function openSession(context: AppContext, c: AppRequest, grant: Principal): Promise<void> {
   const session = await mintToken(context.keys.tokens, grant, 'session')
   if (session.length > sessionCharactersMax) {
-    const reason =
-      'this access lists too many projects for a cookie: use fewer and wider globs (TROVE_SSO_ACCESS)'
+    const reason = 'this token lists too many projects for a cookie: use fewer and wider globs'
     throw storeError('forbidden', reason, { reason })
   }
   await noteSession(context, session, grant)
@@ -146,7 +146,9 @@ function createSingleSignOnRoutes(web: Web, app: Hono<AppEnv>): void {
     const next = localPath(attempt.next)
     try {
       const claims = await singleSignOn.finish(new URL(c.req.url).search, attempt)
-      await openSession(context, c, grantOfClaims(claims, singleSignOn.rules, context.now()))
+      const person = personOf(claims)
+      const access = await noteSignIn(context, person, matchingRules(claims, singleSignOn.rules))
+      await openSession(context, c, sessionGrant(person, access, context.now()))
       return c.redirect(next, 303)
     } catch (error) {
       if (!hasCode(error, 'unauthenticated', 'forbidden')) throw error
@@ -154,6 +156,25 @@ function createSingleSignOnRoutes(web: Web, app: Hono<AppEnv>): void {
       return await signInPage(web, c, { next, problem: error.message })
     }
   })
+}
+
+/** Records a sign-in, even one without access: it takes away what earlier ones gave. Strangers
+ *  leave no trace. On a full disk the record lasts until the next start. Returns the access. */
+async function noteSignIn(
+  { people, metadata, log, now }: AppContext,
+  { id, name }: Person,
+  rules: string[],
+): Promise<SignInAccess> {
+  const signIn = { id, name, rules, signedInAt: now() }
+  if (rules.length > 0 || people.has(id)) {
+    try {
+      await metadata.noteSignIn(signIn)
+    } catch (error) {
+      log.error('cannot record a sign-in', { error: asError(error) })
+    }
+    people.note(signIn)
+  }
+  return people.accessOf(id)
 }
 
 const attemptSeconds = 600

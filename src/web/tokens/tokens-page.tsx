@@ -118,8 +118,11 @@ function Tokens({ project, tokens, now }: TokensView) {
           <td>{shortened(formatActor(token.mintedBy))}</td>
           <TimeCell at={Date.parse(token.expiresAt)} now={now} />
           <td>
-            {token.state === 'valid' ? (
-              <a href={tokensPagePath(project, { revoke: token.id })}>Revoke</a>
+            {token.state === 'valid' || token.state === 'asleep' ? (
+              <>
+                {token.state === 'asleep' && 'asleep '}
+                <a href={tokensPagePath(project, { revoke: token.id })}>Revoke</a>
+              </>
             ) : (
               token.state
             )}

@@ -20,6 +20,7 @@ function tokenOf(id: string, more: Partial<MintedToken> = {}): MintedToken {
     issuedAt: 4,
     endsAt: 10,
     access: [],
+    personId: null,
     lineage: [id, 'm'],
     mintedBy: by,
     ...more,
@@ -67,6 +68,27 @@ export function mintedTokensContract(store: Store): void {
       await store().addToken({ ...session(`a${i}`, 'r'), project: null, scope: 'admin' })
     expect(await store().findToken('a0')).toBeUndefined()
     expect(await store().findToken('a1')).toBeDefined()
+  })
+
+  test('of the sessions of one person the newest are listed, whoever else signs in', async () => {
+    const session = (id: string, personId: string): MintedToken =>
+      tokenOf(id, { isSession: true, project: null, personId, lineage: [id] })
+    await store().addToken(session('other', 'q'))
+    await store().addToken({ ...session('own', 'p'), isSession: false })
+    for (let i = 0; i <= limits.sessionsListedMax; i++) await store().addToken(session(`${i}`, 'p'))
+    for (const [id, isListed] of Object.entries({ other: true, own: true, 0: false, 1: true }))
+      expect([id, (await store().findToken(id)) !== undefined]).toEqual([id, isListed])
+  })
+
+  test('people are known by their last sign-in, until long after it', async () => {
+    const jane = { id: 'j', name: 'jane', rules: ['groups:dev', '*'], signedInAt: 5 }
+    await store().noteSignIn({ ...jane, name: 'jane before', rules: [] })
+    await store().noteSignIn(jane)
+    await store().noteSignIn({ ...jane, id: 'k', signedInAt: 9 })
+    expect(await store().listPeople()).toContainEqual(jane)
+    expect(await store().purgePeople(5, 5)).toBe(0)
+    expect(await store().purgePeople(6, 5)).toBe(1)
+    expect((await store().listPeople()).map(({ id }) => id)).toEqual(['k'])
   })
 
   test('ended tokens are deleted in batches', async () => {

@@ -3,7 +3,7 @@ import { parseProjectName } from '../../../src/core/run.ts'
 import type { Store } from '../metadata-contract.ts'
 
 const app = parseProjectName('octo/app')
-const token = { isSession: false, issuedAt: 5, endsAt: 10 }
+const token = { holder: null, isSession: false, issuedAt: 5, endsAt: 10 }
 const other = parseProjectName('octo/other')
 
 export function revocationsContract(store: Store): void {

@@ -17,12 +17,22 @@ export function createMintedTokenMethods(
        SELECT number FROM minted_tokens WHERE project IS ? AND is_session AND lineage ->> 1 = ?
        ORDER BY number DESC LIMIT -1 OFFSET ?)`,
   )
+  const dropOlderOf = prepare<[string, number]>(
+    `DELETE FROM minted_tokens WHERE number IN (
+       SELECT number FROM minted_tokens WHERE person_id = ? AND is_session
+       ORDER BY number DESC LIMIT -1 OFFSET ?)`,
+  )
+  const keepNewest = ({ project, personId, lineage }: MintedToken): void => {
+    const { sessionsListedMax: max } = limits
+    if (personId === null) dropOlder.run(project, lineage[1], max)
+    else dropOlderOf.run(personId, max)
+  }
   return {
     addToken: async (token, author) => {
       const { id, project, scope, run, job, endsAt: expiresAt } = token
       write(() => {
         orm.insert(mintedTokens).values(token).run()
-        if (token.isSession) dropOlder.run(project, token.lineage[1], limits.sessionsListedMax)
+        if (token.isSession) keepNewest(token)
         const details = { token: { id, scope, run, job, expiresAt } }
         audit.record(author, { kind: 'token', project, details })
       })

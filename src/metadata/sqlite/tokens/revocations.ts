@@ -14,11 +14,13 @@ export function createRevocationMethods(
 ): RevocationMetadata {
   const ofProject = (project: ProjectName | null): SQL =>
     project === null ? isNull(revokedTokens.project) : eq(revokedTokens.project, project)
-  const requireRoom = ({ project, isSession }: RevokedToken): void => {
-    const ofKind = and(ofProject(project), eq(revokedTokens.isSession, isSession))
+  const requireRoom = ({ project, holder, isSession }: RevokedToken): void => {
+    const ofHolder =
+      holder === null ? isNull(revokedTokens.holder) : eq(revokedTokens.holder, holder)
+    const ofKind = and(ofProject(project), ofHolder, eq(revokedTokens.isSession, isSession))
     const counted = orm.select({ held: count() }).from(revokedTokens).where(ofKind).get()
     if (counted!.held <= limits.revokedTokensMax) return
-    const what = project === null ? 'administrators' : project
+    const what = project ?? (holder === null ? 'administrators' : 'this person')
     const instead = project === null ? 'delete secret.key' : 'revoke all tokens of the project'
     throw tooLarge(
       'revoked tokens of a project',

@@ -1,0 +1,72 @@
+/** What people signed in with last, which limits all of their sessions and tokens: a token of
+ *  somebody who left a group has lost its projects at their next sign-in, and that of somebody who
+ *  cannot sign in any more sleeps soon. In memory, since every request of a person needs it. */
+import { storeError } from '../core/errors.ts'
+import { accessOf, type SignInAccess, type SignInRule } from '../core/sign-in-rules.ts'
+import { formatExactDuration } from '../core/units.ts'
+import { limitedTo } from './person-grant.ts'
+import type { Principal } from './principal.ts'
+
+export interface SignIn {
+  /** Of `Person`. */
+  id: string
+  name: string
+  /** The left-hand sides of the rules that matched. Not their access: a rule that the operator
+   *  changes or removes is then different from the next start on. */
+  rules: string[]
+  signedInAt: number
+}
+
+export interface People {
+  has(id: string): boolean
+  /** What the person signed in with last; nothing for strangers. */
+  accessOf(id: string): SignInAccess
+  /** Replaces what is known of the person. */
+  note(signIn: SignIn): void
+  /** Returns the principal, limited to what its person may do now; unchanged if it has none.
+   *  Errors: unauthenticated (the person has no access, or must sign in again). */
+  limit(principal: Principal, now: number): Principal
+}
+
+export interface PeopleOptions {
+  rules: readonly SignInRule[]
+  /** How long tokens work after a sign-in. */
+  awakeMs: number
+  /** Where people sign in; null without single sign-on. */
+  signInUrl: string | null
+}
+
+export function createPeople(
+  known: readonly SignIn[],
+  { rules, awakeMs, signInUrl }: PeopleOptions,
+): People {
+  const people = new Map<string, { access: SignInAccess; signedInAt: number }>()
+  const note = ({ id, rules: matched, signedInAt }: SignIn): void => {
+    people.set(id, { access: accessOf(matched, rules), signedInAt })
+  }
+  for (const each of known) note(each)
+  return {
+    has: (id) => people.has(id),
+    accessOf: (id) => people.get(id)?.access ?? [],
+    note,
+    limit: (principal, now) => {
+      const { person, project } = principal
+      if (person === null) return principal
+      if (signInUrl === null)
+        throw refused(`${person.name} cannot use tokens: single sign-on is off (TROVE_SSO_ISSUER)`)
+      const last = people.get(person.id)
+      if (last === undefined || last.signedInAt + awakeMs <= now) {
+        const sleep = `tokens of people sleep ${formatExactDuration(awakeMs)} after their last sign-in (TROVE_SSO_SLEEP)`
+        throw refused(`${sleep}: ${person.name} wakes this one by signing in at ${signInUrl}`)
+      }
+      const limited = limitedTo(last.access, principal)
+      if (limited !== undefined) return limited
+      const where = project ?? 'this store'
+      throw refused(`${person.name} has no access to ${where} any more (TROVE_SSO_ACCESS)`)
+    },
+  }
+}
+
+function refused(reason: string): Error {
+  return storeError('unauthenticated', reason, { reason })
+}

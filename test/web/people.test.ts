@@ -1,0 +1,177 @@
+/** Sessions and tokens of people are worth what their owner signed in with last, and sleep when the
+ *  owner does not sign in. */
+import { cp, mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeEach, expect, test } from 'vitest'
+import type { WireCurrentToken, WireMintedToken } from '../../src/api/token-messages.ts'
+import { openIdentityProvider } from '../http/identity-provider.ts'
+import { openServer, problemOf, type TestServer } from '../http/open-server.ts'
+import {
+  beginSignIn,
+  finishSignIn,
+  madeToken,
+  postAccount,
+  publicUrl,
+  settingsFor,
+  signIn,
+} from './browser-sign-in.ts'
+
+const provider = await openIdentityProvider()
+const settings = {
+  ...settingsFor(provider),
+  TROVE_SSO_ACCESS: 'groups:ops=admin groups:dev=write:octo/* groups:qa=read:octo/app,acme/*',
+}
+let server: TestServer = await openServer(settings)
+afterAll(async () => {
+  await server.close()
+  await provider.close()
+})
+
+const day = 86_400_000
+let person = 0
+const be = (...groups: string[]): void => {
+  Object.assign(provider, { claims: { sub: `p${person}`, email: 'jane@example.com', groups } })
+}
+beforeEach(() => {
+  person++
+})
+
+const newToken = async (form = 'scope=write&days=90'): Promise<string> =>
+  await madeToken(await postAccount(server, await signIn(server), form))
+
+const describe = async (token: string): Promise<WireCurrentToken> =>
+  (await (await server.send('/api/v1/tokens/current', { token })).json()) as WireCurrentToken
+
+const refusalOf = async (token: string): Promise<unknown> => {
+  const { status, body } = await problemOf(await server.send('/api/v1/tokens/current', { token }))
+  expect(status).toBe(401)
+  return body['detail']
+}
+
+const write = (projects: string): object => ({ scope: 'write', projects })
+const read = (projects: string): object => ({ scope: 'read', projects })
+
+test('a token and an open session follow the groups that its owner last signed in with', async () => {
+  be('dev')
+  const session = await signIn(server)
+  const token = await madeToken(await postAccount(server, session, 'scope=write&days=90'))
+  const reading = await newToken('scope=read&days=90')
+  expect(await describe(token)).toMatchObject({
+    person: 'jane@example.com',
+    access: [write('octo/*')],
+  })
+  be('qa')
+  await signIn(server)
+  const lower = { scope: 'read', access: [read('octo/app'), read('acme/*')] }
+  expect(await describe(token)).toMatchObject(lower)
+  const current = await server.send('/api/v1/tokens/current', { token: null, headers: session })
+  expect(await current.json()).toMatchObject(lower)
+  be('qa', 'ops')
+  await signIn(server)
+  expect(await describe(token)).toMatchObject({ scope: 'write', access: [write('**')] })
+  expect(await describe(reading)).toMatchObject({ scope: 'read', access: [read('**')] })
+})
+
+test('a session of a former administrator administers nothing', async () => {
+  be('ops')
+  const headers = await signIn(server)
+  const visit = async (): Promise<number> =>
+    (await server.send('/admin/tokens', { token: null, headers })).status
+  expect(await visit()).toBe(200)
+  be('dev')
+  await signIn(server)
+  expect(await visit()).toBe(403)
+})
+
+test('who is refused at sign-in loses what earlier sign-ins gave', async () => {
+  be('dev')
+  const token = await newToken()
+  const headers = await signIn(server)
+  be('guests')
+  const refused = await finishSignIn(server, await beginSignIn(server))
+  expect(refused.headers.getSetCookie().join()).not.toContain('trove_session')
+  expect(await refusalOf(token)).toBe(
+    'jane@example.com has no access to this store any more (TROVE_SSO_ACCESS)',
+  )
+  const page = await server.send('/', { token: null, headers })
+  expect(page.headers.get('location')).toBe('/sign-in?next=%2F')
+})
+
+test('a token sleeps when its owner does not sign in for two weeks, and wakes when they do', async () => {
+  be('dev')
+  const token = await newToken()
+  server.clock.now += 13.9 * day
+  expect(await describe(token)).toMatchObject({ scope: 'write' })
+  server.clock.now += 0.2 * day
+  expect(await refusalOf(token)).toBe(
+    `tokens of people sleep 14d after their last sign-in (TROVE_SSO_SLEEP): jane@example.com wakes this one by signing in at ${publicUrl}/sign-in`,
+  )
+  const stateOf = async (): Promise<string> => {
+    const list = await server.send('/api/v1/tokens', {
+      token: await server.token({ project: undefined, scope: 'admin' }),
+    })
+    const { items } = (await list.json()) as { items: WireMintedToken[] }
+    return items.find(({ session }) => !session)!.state
+  }
+  expect(await stateOf()).toBe('asleep')
+  await signIn(server)
+  expect(await describe(token)).toMatchObject({ scope: 'write' })
+  expect(await stateOf()).toBe('valid')
+})
+
+test('what a person mints for a project or a job goes no further than they do', async () => {
+  be('dev')
+  const own = await newToken()
+  const mint = async (json: object): Promise<string> => {
+    const minted = await server.send('/api/v1/tokens', { method: 'POST', token: own, json })
+    return ((await minted.json()) as { token: string }).token
+  }
+  const writing = await mint({ project: 'octo/app', scope: 'write', expiresInSeconds: 3600 })
+  const ofJob = await mint({ project: 'octo/app', run: 1, job: 'build', expiresInSeconds: 3600 })
+  const elsewhere = await mint({ project: 'octo/lib', scope: 'read', expiresInSeconds: 3600 })
+  for (const each of [writing, ofJob, elsewhere])
+    expect(await describe(each)).toMatchObject({ person: 'jane@example.com' })
+  be('qa')
+  await signIn(server)
+  expect(await describe(writing)).toMatchObject({ scope: 'read', project: 'octo/app' })
+  for (const [token, project] of [
+    [ofJob, 'octo/app'],
+    [elsewhere, 'octo/lib'],
+  ] as const)
+    expect(await refusalOf(token)).toBe(
+      `jane@example.com has no access to ${project} any more (TROVE_SSO_ACCESS)`,
+    )
+  be('ops')
+  await signIn(server)
+  for (const each of [writing, ofJob, elsewhere])
+    expect(await describe(each)).toMatchObject({ person: 'jane@example.com' })
+})
+
+test('a person is who the provider says by subject, whatever their name is', async () => {
+  be('dev')
+  const token = await newToken()
+  person++
+  be('qa')
+  await signIn(server)
+  expect(await describe(token)).toMatchObject({ scope: 'write' })
+})
+
+test('sign-ins outlive the server, and a rule that the operator changes counts from its start on', async () => {
+  const startAgain = async (rules: object = {}): Promise<void> => {
+    const copy = await mkdtemp(join(tmpdir(), 'trove-'))
+    await cp(server.dataDir, copy, { recursive: true })
+    const { now } = server.clock
+    await server.close()
+    server = await openServer({ ...settings, ...rules }, copy)
+    server.clock.now = now
+  }
+  be('dev')
+  const token = await newToken()
+  await startAgain()
+  expect(await describe(token)).toMatchObject({ access: [write('octo/*')] })
+  await startAgain({ TROVE_SSO_ACCESS: 'groups:dev=read:octo/app groups:qa=write:**' })
+  expect(await describe(token)).toMatchObject({ scope: 'read', access: [read('octo/app')] })
+  await startAgain({ TROVE_SSO_ACCESS: 'groups:qa=write:**' })
+  expect(await refusalOf(token)).toContain('has no access to this store any more')
+})
