@@ -11,7 +11,7 @@ export const runRoutes: readonly ApiRoute[] = [
     path: `${apiRoot}/runs/{run}`,
     operationId: 'deleteRun',
     summary:
-      'Deletes all artifacts of a run, and its record. Deleted artifacts can be restored for a while, the record cannot.',
+      'Deletes all artifacts of a run, and its record, unless one of them is kept. Deleted artifacts can be restored for a while, the record cannot.',
     query: runDeletionQuery,
     responses: { 200: json('The deletion.', bulkDeletionSchema) },
     errors: [413],

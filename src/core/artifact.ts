@@ -49,9 +49,14 @@ export function heldByOtherJob({ id, job }: { id: number; job: string }): Error 
   return storeError('forbidden', reason, { reason })
 }
 
-/** The error when an upload, or a job, tries to take away an artifact that somebody keeps. */
-export function heldAsKept({ id }: { id: number }): Error {
-  const reason = `artifact ${id} is kept: it must be released before an upload replaces it or a job deletes it (\`trove keep --release id:${id}\`)`
+/** The error when an upload, or a job, tries to take away an artifact that somebody keeps.
+ *  `override` is what lets the caller do it nevertheless. */
+export function heldAsKept({ id }: { id: number }, override?: string): Error {
+  const release = `\`trove keep --release id:${id}\``
+  const reason =
+    override === undefined
+      ? `artifact ${id} is kept: it must be released before an upload replaces it or a job deletes it (${release})`
+      : `artifact ${id} is kept: release it (${release}), or delete it too with ${override}`
   return storeError('forbidden', reason, { reason })
 }
 

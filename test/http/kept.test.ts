@@ -94,6 +94,22 @@ test('a negotiated upload that would replace a kept artifact is rejected at its 
   expect(await problemOf(offered)).toMatchObject(refusal(held))
 })
 
+test('a delete of a whole run is refused while it has a kept artifact, unless that is included', async () => {
+  const { project, person, held, isLive } = await keptProject()
+  const other = await server.put(`/api/v1/projects/${project}/runs/1/artifacts/other`, {
+    token: person,
+  })
+  const remove = async (query: string): Promise<Response> =>
+    await server.send(`/api/v1/runs/1${query}`, { method: 'DELETE', token: person })
+  for (const query of ['', '?dryRun'])
+    expect(await problemOf(await remove(query))).toMatchObject(refusal(held))
+  expect(await isLive()).toBe(true)
+  expect((await server.send(`/api/v1/artifacts/${other}`, { token: person })).status).toBe(200)
+  const { items } = (await (await remove('?includeKept')).json()) as { items: { id: number }[] }
+  expect(items.map(({ id }) => id).toSorted((a, b) => a - b)).toEqual([held, other])
+  expect(await isLive()).toBe(false)
+})
+
 test('a delete by filter leaves out kept artifacts, and one by id does not', async () => {
   const { project, person, held, isLive } = await keptProject()
   const other = await server.put(`/api/v1/projects/${project}/runs/1/artifacts/other`, {

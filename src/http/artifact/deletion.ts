@@ -6,6 +6,7 @@ import { apiRoot } from '../../api/paths.ts'
 import { deletionQuery, runDeletionQuery } from '../../api/queries.ts'
 import { mayDelete, mayReadRun, type Principal } from '../../auth/principal.ts'
 import { artifactNotFound, assertLive } from '../../browse/find-artifact.ts'
+import { heldAsKept } from '../../core/artifact.ts'
 import { explainDeletion } from '../../lifecycle/deletion.ts'
 import type { Artifact, Author } from '../../metadata/metadata.ts'
 import {
@@ -95,12 +96,16 @@ async function bulkDelete(context: AppContext, c: AppRequest): Promise<Response>
 
 async function deleteRun(context: AppContext, c: AppRequest): Promise<Response> {
   const principal = await requirePrincipal(context, c)
-  const { project: named, dryRun } = parseQuery(c, runDeletionQuery)
+  const { project: named, dryRun, includeKept } = parseQuery(c, runDeletionQuery)
   const { projectId, project, number } = await readableRun(context, c, principal, {
     project: named,
   })
   await requireDeleteRun(context, principal, { project, runNumber: number })
   const artifacts = await collectArtifacts(context, { projectId, run: number })
+  // Before the advice to include kept artifacts, which a job cannot follow.
+  await requireDelete(context, principal, artifacts)
+  const kept = artifacts.find(({ pinned }) => pinned)
+  if (kept !== undefined && !includeKept) throw heldAsKept(kept, '?includeKept=true')
   const deletion = await deleteAll(context, principal, { artifacts, dryRun })
   if (!dryRun)
     await context.metadata.removeRunRecords(projectId, number, authorOf(context, principal, 'api'))
