@@ -15,6 +15,7 @@ ENV TROVE_DATA=/var/lib/trove TROVE_HOST=0.0.0.0 MALLOC_ARENA_MAX=1
 USER node
 VOLUME /var/lib/trove
 EXPOSE 7878
-HEALTHCHECK CMD ["node", "-e", "fetch('http://127.0.0.1:7878/readyz').then(({ ok }) => process.exit(ok ? 0 : 1))"]
+# A start that migrates or recovers a large store takes minutes.
+HEALTHCHECK --start-period=10m CMD ["node", "-e", "fetch('http://127.0.0.1:' + (process.env.TROVE_PORT || 7878) + '/readyz').then(async (answer) => { process.stdout.write(await answer.text()); process.exit(answer.ok ? 0 : 1) })"]
 ENTRYPOINT ["trove"]
 CMD ["serve"]

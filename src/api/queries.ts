@@ -174,11 +174,9 @@ export const deletionQuery = z.strictObject({
 export const runDeletionQuery = z.strictObject({
   project,
   ...deletionQuery.shape,
-  includeKept: flag
-    .default(false)
-    .meta({
-      description: 'Also deletes kept artifacts. Without it, one of them prevents the deletion.',
-    }),
+  includeKept: flag.default(false).meta({
+    description: 'Also deletes kept artifacts. Without it, one of them prevents the deletion.',
+  }),
 })
 
 export const auditQuery = z.strictObject({
