@@ -42,9 +42,8 @@ export function addJobRoutes(app: Hono<AppEnv>, context: AppContext, repository:
   // At GitHub, a job and its check run have the same id.
   app.get(`${repository}/check-runs/:job/annotations`, async (c) => {
     const { run, job } = await readJob(context, c)
-    const annotations = await context.metadata.listAnnotations(run.id)
-    const ofJob = annotations.filter(({ jobId }) => jobId === job.id)
-    return c.json(takePage(context, c, ofJob).map(annotationObject))
+    const annotations = await context.metadata.listAnnotations(run.id, job.id)
+    return c.json(takePage(context, c, annotations).map(annotationObject))
   })
 }
 

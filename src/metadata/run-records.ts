@@ -32,6 +32,7 @@ export interface RecordedJob extends Progress {
   isLogCut: boolean
   /** Size of the summaries of its steps. */
   summaryBytes: number
+  annotationCount: number
   /** Ordered by number. */
   steps: RecordedStep[]
 }
@@ -88,9 +89,9 @@ export interface RunRecordMetadata {
   listRunProgress(runIds: number[], now: number): Promise<(RunProgress & { runId: number })[]>
   /** Page `page` of a job's log, from 0: about `limits.logPageBytes`. Undefined past the end. */
   readLogPage(jobId: number, page: number): Promise<LogLine[] | undefined>
-  /** All annotations of a run: those of a job in order, jobs in the order in which they were
-   *  announced. */
-  listAnnotations(runId: number): Promise<RecordedAnnotation[]>
+  /** All annotations of a run, or of one of its jobs: those of a job in order, jobs in the order in
+   *  which they were announced. */
+  listAnnotations(runId: number, jobId?: number): Promise<RecordedAnnotation[]>
   /** Page `page` of the summaries of a job, from 0, in the order of steps: at most 256 KiB.
    *  Undefined past the end. */
   readSummaryPage(jobId: number, page: number): Promise<SummaryPage | undefined>

@@ -155,7 +155,9 @@ test('more annotations than fit are counted', async () => {
   const shown = texts(html, /<li>\s*<span class="badge (error)"/g).length
   expect(shown).toBeGreaterThan(1)
   expect(html).toContain(`${50 - shown} more annotations are in the logs.`)
-  expect(html).toContain('the first 50 of a job are listed; the logs have all.')
+  expect(html).toContain(
+    'the first 50 of a job and the first 1,000 of a run are kept; the logs have all.',
+  )
 })
 
 test('annotations and summaries of a pull request are shown below the warning that they are untrusted', async () => {

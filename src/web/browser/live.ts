@@ -5,35 +5,48 @@
 import { announce } from './announce.ts'
 import { fetchDocument } from './fetch-document.ts'
 
+/** Unless a part asks for longer, in seconds (`data-every`). */
 const everyMs = 1000
 const announceEveryMs = 5000
 
 export function enhanceLive(): void {
-  for (const part of document.querySelectorAll<HTMLElement>('[data-live][id]')) void follow(part.id)
+  if (liveParts().length > 0) void follow()
 }
 
-async function follow(id: string): Promise<void> {
+function liveParts(): HTMLElement[] {
+  return [...document.querySelectorAll<HTMLElement>('[data-live][id]')]
+}
+
+async function follow(): Promise<void> {
   let announcedAt = 0
-  for (;;) {
-    await new Promise((resolve) => setTimeout(resolve, everyMs))
+  for (let live = liveParts(); live.length > 0; live = liveParts()) {
+    const waits = live.map(({ dataset }) => Number(dataset['every'] ?? 0) * 1000 || everyMs)
+    await new Promise((resolve) => setTimeout(resolve, Math.min(...waits)))
     if (document.hidden) continue
-    const shown = document.getElementById(id)
     const page = await fetchDocument(location.href)
-    const fresh = page?.getElementById(id)
-    // Retry while the server is unreachable; stop if the page no longer has the part.
-    if (shown === null || fresh === null) return
-    if (page === null || fresh === undefined) continue
-    if (!fresh.isEqualNode(shown)) replace(shown, fresh)
-    const { live, ended } = fresh.dataset
-    if (live === undefined) {
-      showResult(page)
-      announce(ended ?? '')
-      return
+    // Retry while the server is unreachable.
+    if (page === null) continue
+    const ended: string[] = []
+    const states: string[] = []
+    for (const { id } of live) {
+      const fresh = page.getElementById(id)
+      refresh(id, fresh)
+      if (fresh?.dataset['live'] === undefined) ended.push(fresh?.dataset['ended'] ?? '')
+      else states.push(fresh.dataset['live'])
     }
-    if (Date.now() - announcedAt < announceEveryMs) continue
+    if (ended.length > 0) showResult(page)
+    if (ended.length === 0 && Date.now() - announcedAt < announceEveryMs) continue
     announcedAt = Date.now()
-    announce(live)
+    announce([...ended, ...states].filter(Boolean).join('. '))
   }
+}
+
+/** Leaves the part alone while the visitor selects text, perhaps to copy it. */
+function refresh(id: string, fresh: HTMLElement | null): void {
+  const shown = document.getElementById(id)
+  // The page has lost the part, so nothing follows.
+  if (fresh === null) shown?.removeAttribute('data-live')
+  else if (shown !== null && getSelection()?.type !== 'Range') replace(shown, fresh)
 }
 
 function showResult(page: Document): void {
@@ -43,12 +56,30 @@ function showResult(page: Document): void {
   }
 }
 
-/** Replaces a part. A focused link keeps the focus if the new part contains it. */
+/** Replaces a part, unless nothing changed. What the visitor opened, closed, scrolled or focused
+ *  stays so if the new part contains it. */
 function replace(shown: HTMLElement, fresh: HTMLElement): void {
-  const focused = shown.contains(document.activeElement) ? document.activeElement : null
-  const href = focused?.getAttribute('href')
   const next = document.importNode(fresh, true)
+  const scrolled: [HTMLElement, number][] = []
+  for (const fold of shown.querySelectorAll<HTMLDetailsElement>('[data-fold]')) {
+    const same = next.querySelector<HTMLDetailsElement>(selectorOf(fold, 'data-fold'))
+    if (same === null) continue
+    same.open = fold.open
+    const log = same.querySelector('pre')
+    if (log !== null) scrolled.push([log, fold.querySelector('pre')?.scrollTop ?? 0])
+  }
+  if (next.isEqualNode(shown)) return
+  const focused = shown.contains(document.activeElement) ? document.activeElement : null
   shown.replaceWith(next)
-  if (typeof href === 'string')
-    next.querySelector<HTMLElement>(`a[href="${CSS.escape(href)}"]`)?.focus()
+  for (const [log, top] of scrolled) log.scrollTop = top
+  if (focused === null) return
+  const selector =
+    focused.localName === 'summary'
+      ? `${selectorOf(focused.parentElement!, 'data-fold')}>summary`
+      : selectorOf(focused, 'href')
+  next.querySelector<HTMLElement>(selector)?.focus()
+}
+
+function selectorOf(element: Element, attribute: string): string {
+  return `[${attribute}="${CSS.escape(element.getAttribute(attribute) ?? '')}"]`
 }

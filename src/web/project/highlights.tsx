@@ -78,7 +78,7 @@ export function ProjectHighlights({
           }
           artifacts={latest.artifacts}
           none="Its last runs have no artifacts."
-          all={listPath(project, { branch: latest.branch })}
+          more={<a href={listPath(project, { branch: latest.branch })}>More of this branch</a>}
           now={now}
         />
       )}
@@ -86,7 +86,7 @@ export function ProjectHighlights({
         title="Kept"
         artifacts={kept}
         none="No artifact is kept. The button “Keep” on an artifact’s page protects it from expiring."
-        all={listPath(project, { pinned: '1' })}
+        more={<a href={listPath(project, { pinned: '1' })}>More kept artifacts</a>}
         now={now}
       />
     </div>
@@ -97,15 +97,15 @@ function Card({
   title,
   artifacts,
   none,
-  all,
+  more,
   now,
 }: {
   title: Child
   artifacts: Artifact[]
   /** Why the list is empty. */
   none: string
-  /** Address of the whole list. */
-  all: string
+  /** A link to the whole list. */
+  more: Child
   now: number
 }) {
   return (
@@ -125,7 +125,7 @@ function Card({
           </li>
         ))}
       </ul>
-      {artifacts.length > shownMax && <a href={all}>All of these</a>}
+      {artifacts.length > shownMax && more}
     </section>
   )
 }

@@ -3,7 +3,7 @@ import type { Child } from 'hono/jsx'
 import { jobLogPath } from '../../api/paths.ts'
 import { groupLines, type LogGroup, type ShownLog } from '../../browse/run-log.ts'
 import { linePrefixes } from '../../core/run-record.ts'
-import { formatDuration, counted } from '../../core/units.ts'
+import { counted, formatCount, formatDuration } from '../../core/units.ts'
 import type {
   Progress,
   RecordedJob,
@@ -12,28 +12,102 @@ import type {
   RunRecord,
 } from '../../metadata/metadata.ts'
 import { takeFitting } from '../fitting.ts'
+import { shortened } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
+import { Pager } from '../parts/table.tsx'
 import { jobPagePath } from '../paths.ts'
+
+/** The part of a run's jobs that fits on its page. */
+export interface ShownJobs {
+  /** With as many steps as fit. */
+  jobs: RecordedJob[]
+  /** Number of steps left out, by job key. */
+  stepsLeft: ReadonlyMap<string, number>
+  /** Position of the next job; null at the end. */
+  next: number | null
+  /** Their compressed size, without logs. */
+  bytes: number
+}
+
+/** Returns the jobs from a position that fit into that many compressed bytes, at least one. If not
+ *  all fit, failed and running jobs come first. */
+export async function fittingJobs(
+  run: Run,
+  { jobs }: RunRecord,
+  { from, bytesMax }: { from: number; bytesMax: number },
+): Promise<ShownJobs> {
+  const render = (job: RecordedJob): Html => <Job run={run} job={job} log={undefined} left={0} />
+  const stepsLeft = new Map<string, number>()
+  const all = from === 0 ? await takeFitting(jobs, render, bytesMax) : undefined
+  if (all?.count === jobs.length) return { jobs, stepsLeft, next: null, bytes: all.bytes }
+  const rest = byUrgency(jobs).slice(from)
+  const { count, bytes } = await takeFitting(rest, render, bytesMax)
+  const shown = rest.slice(0, Math.max(1, count))
+  const next = shown.length < rest.length ? from + shown.length : null
+  if (count > 0) return { jobs: shown, stepsLeft, next, bytes }
+  // A single job with many steps.
+  const cut = await Promise.all(
+    shown.map(async ({ steps, ...job }) => {
+      const fitting = await takeFitting(steps, (step) => <Step step={step} />, bytesMax)
+      stepsLeft.set(job.key, steps.length - fitting.count)
+      return { ...job, steps: steps.slice(0, fitting.count) }
+    }),
+  )
+  return { jobs: cut, stepsLeft, next, bytes: bytesMax }
+}
+
+function byUrgency(jobs: readonly RecordedJob[]): RecordedJob[] {
+  const isUrgent = ({ conclusion, startedAt }: RecordedJob): boolean =>
+    conclusion === 'failure' || (conclusion === null && startedAt !== null)
+  return [...jobs.filter(isUrgent), ...jobs.filter((job) => !isUrgent(job))]
+}
 
 export function RunJobs({
   run,
   record,
+  shown,
   logs,
+  moreJobs,
 }: {
   run: Run
   record: RunRecord
+  shown: ShownJobs
   /** By job key. */
   logs: ReadonlyMap<string, ShownLog>
+  /** Address of the page with the next jobs; null on the last page. */
+  moreJobs: string | null
 }): Html {
+  const total = record.jobs.length
+  const ended = record.jobs.filter(({ conclusion }) => conclusion !== null).length
   return (
-    <section class="jobs" aria-labelledby="jobs">
+    <section
+      id="progress"
+      class="jobs"
+      aria-labelledby="jobs"
+      data-ended={record.conclusion === null ? undefined : `Run ended: ${record.conclusion}`}
+      {...liveWhileRunning(record, `${ended} of ${counted(total, 'job')} ended`)}
+    >
       <h2 id="jobs">Jobs</h2>
-      <p class="quiet">{counted(record.jobs.length, 'job')}</p>
-      {record.jobs.map((job) => (
-        <Job run={run} job={job} log={logs.get(job.key)} />
+      <p class="quiet">
+        {counted(total, 'job')}
+        {shown.jobs.length < total && `, of which ${formatCount(shown.jobs.length)} are shown here`}
+      </p>
+      {shown.jobs.map((job) => (
+        <Job run={run} job={job} log={logs.get(job.key)} left={shown.stepsLeft.get(job.key) ?? 0} />
       ))}
+      <Pager next={{ href: moreJobs, label: 'More jobs' }} />
     </section>
   )
+}
+
+/** Attributes of a part of the page that scripts refresh until the run ends (browser/live.ts).
+ *  `state` is announced. */
+export function liveWhileRunning(
+  record: RunRecord | undefined,
+  state = '',
+): Record<string, string | undefined> {
+  if (record === undefined || record.conclusion !== null) return {}
+  return { 'data-live': state, 'data-every': '5' }
 }
 
 /** Returns the ends of the logs that fit together into that many compressed bytes, in the order of
@@ -53,27 +127,40 @@ export async function fittingLogs(
   return fitting
 }
 
-function Job({ run, job, log }: { run: Run; job: RecordedJob; log: ShownLog | undefined }): Html {
+function Job({
+  run,
+  job,
+  log,
+  left,
+}: {
+  run: Run
+  job: RecordedJob
+  log: ShownLog | undefined
+  /** Number of steps that are not shown. */
+  left: number
+}): Html {
+  const name = shortened(job.name)
   const href = jobLogPath(run.number, run.project, { job: job.key, attempt: run.attempt })
   const groups = groupLines(log?.lines ?? [])
   const ofJob = groups.get(0) ?? []
   return (
-    <details class="job" open={job.conclusion === 'failure'}>
+    <details class="job" data-fold={job.key} open={job.conclusion === 'failure'}>
       <summary>
-        <strong>{job.name}</strong> <Outcome of={job} />
+        <strong>{name}</strong> <Outcome of={job} />
       </summary>
       {job.steps.map((step) => (
-        <Step step={step} groups={groups.get(step.number) ?? []} />
+        <Step step={step} fold={`${job.key}/${step.number}`} groups={groups.get(step.number)} />
       ))}
-      {ofJob.length > 0 && <Groups groups={ofJob} />}
+      {left > 0 && <p class="quiet">{counted(left, 'more step')} of this job</p>}
+      {ofJob.length > 0 && <Groups groups={ofJob} fold={`${job.key}/0`} />}
       {job.summaryBytes > 0 && (
         <p>
-          <a href={jobPagePath(run, job.key)}>Summary of {job.name}</a>
+          <a href={jobPagePath(run, job.key)}>Summary of {name}</a>
         </p>
       )}
       {job.logLines > 0 && (
         <p>
-          <a href={href}>Log of {job.name} as text</a>
+          <a href={href}>Log of {name} as text</a>
           <span class="quiet">
             {' '}
             {counted(job.logLines, 'line')}
@@ -89,29 +176,37 @@ function Job({ run, job, log }: { run: Run; job: RecordedJob; log: ShownLog | un
   )
 }
 
-function Step({ step, groups }: { step: RecordedStep; groups: LogGroup[] }): Html {
+function Step({
+  step,
+  fold,
+  groups = [],
+}: {
+  step: RecordedStep
+  fold?: string
+  groups?: LogGroup[] | undefined
+}): Html {
   const title = (
     <>
-      {step.name} <Outcome of={step} />
+      {shortened(step.name)} <Outcome of={step} />
     </>
   )
   if (groups.length === 0) return <p class="step">{title}</p>
   return (
-    <details class="step" open={step.conclusion === 'failure'}>
+    <details class="step" data-fold={fold} open={step.conclusion === 'failure'}>
       <summary>{title}</summary>
-      <Groups groups={groups} />
+      <Groups groups={groups} fold={fold} />
     </details>
   )
 }
 
-function Groups({ groups }: { groups: LogGroup[] }): Html {
+function Groups({ groups, fold }: { groups: LogGroup[]; fold: string | undefined }): Html {
   return (
     <>
       {groups.map(({ title, lines }) =>
         title === null ? (
           <Lines lines={lines} />
         ) : (
-          <details class="group">
+          <details class="group" data-fold={`${fold}/${title}`}>
             <summary>{title}</summary>
             <Lines lines={lines} />
           </details>

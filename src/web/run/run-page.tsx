@@ -12,7 +12,7 @@ import { ArtifactName, Expiry } from '../parts/artifact-name.tsx'
 import { UploadHint } from '../parts/commands.tsx'
 import { Delta, Fact, ShortDigest, Time, SizeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
-import { Outcome, RunJobs } from './run-jobs.tsx'
+import { liveWhileRunning, Outcome, RunJobs, type ShownJobs } from './run-jobs.tsx'
 import { Annotations, type ShownStepReports, Summaries } from './step-reports.tsx'
 import { ArrivalList } from './arrival-list.tsx'
 import { actionPath, comparePath, withQuery } from '../paths.ts'
@@ -34,6 +34,10 @@ export interface RunView {
   reports: Child
   /** Undefined if no runner recorded the run. */
   record: RunRecord | undefined
+  /** Undefined if no runner recorded the run. */
+  shown: ShownJobs | undefined
+  /** Address of the page with the next jobs; null on the last page. */
+  moreJobs: string | null
   /** By job key. */
   logs: ReadonlyMap<string, ShownLog>
   /** Undefined if no runner recorded the run. */
@@ -45,7 +49,7 @@ export interface RunView {
 }
 
 export function RunPage(view: RunView): Html {
-  const { run, artifacts, more, now, reports, record, reported } = view
+  const { run, artifacts, more, now, reports, record, shown, reported } = view
   const isAnyLive = artifacts.some((each) => isLive(each, now))
   return (
     <>
@@ -55,7 +59,11 @@ export function RunPage(view: RunView): Html {
       <div id="reports" data-afterwards>
         {reports}
       </div>
-      {reported !== undefined && <Annotations {...reported} />}
+      {reported !== undefined && (
+        <div id="annotated" {...liveWhileRunning(record)}>
+          <Annotations {...reported} />
+        </div>
+      )}
       <Artifacts {...view} />
       <Pager next={{ href: more, label: 'More artifacts' }} />
       {isAnyLive && (
@@ -65,20 +73,29 @@ export function RunPage(view: RunView): Html {
           </a>
         </p>
       )}
-      {reported !== undefined && <Summaries run={run} reports={reported} />}
-      {record !== undefined && <RunJobs {...view} record={record} />}
+      {reported !== undefined && (
+        <div id="summarized" {...liveWhileRunning(record)}>
+          <Summaries run={run} reports={reported} />
+        </div>
+      )}
+      {record !== undefined && shown !== undefined && (
+        <RunJobs {...view} record={record} shown={shown} />
+      )}
     </>
   )
 }
 
-/** The section that scripts refresh while an upload is in progress (browser/live.ts). */
+/** The section that scripts refresh while the run or an upload is in progress
+ *  (browser/live.ts). */
 function Artifacts(view: RunView) {
   const { run, artifacts, arrivals, now } = view
   const isArriving = arrivals.length > 0
   return (
     <div
       id="artifacts"
-      data-live={isArriving ? `${counted(arrivals.length, 'upload')} in progress` : undefined}
+      {...(isArriving
+        ? { 'data-live': `${counted(arrivals.length, 'upload')} in progress` }
+        : liveWhileRunning(view.record))}
       data-ended={`${counted(view.total, 'artifact')}, no uploads in progress`}
     >
       <h2>Artifacts</h2>
@@ -93,7 +110,7 @@ function Artifacts(view: RunView) {
 
 function RunFacts({ run, record, attemptBefore, now }: RunView) {
   return (
-    <dl class="facts">
+    <dl class="facts" id="facts" {...liveWhileRunning(record)}>
       {record !== undefined && (
         <Fact term="Outcome">
           <Outcome of={record} />

@@ -3,7 +3,7 @@ import { Hono } from 'hono'
 import { attemptPagePath, runPagePath } from '../../api/paths.ts'
 import { mayDelete, mayReadProject, mayWriteProject, type Principal } from '../../auth/principal.ts'
 import { previousOf } from '../../browse/previous.ts'
-import { readShownLogs } from '../../browse/run-log.ts'
+import { readShownLogs, type ShownLog } from '../../browse/run-log.ts'
 import { limits } from '../../core/limits.ts'
 import { isLive, isRestorable } from '../../core/retention.ts'
 import { readableRun } from '../../http/access/access.ts'
@@ -12,7 +12,7 @@ import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import { numberParameter, projectParameter } from '../../http/input.ts'
 import { isStrictFor } from '../../http/access/strict.ts'
 import { recordedJob } from '../../http/run-records.ts'
-import type { Artifact, Run } from '../../metadata/metadata.ts'
+import type { Artifact, Run, RunRecord } from '../../metadata/metadata.ts'
 import { DeletedNotice } from '../artifact/delete-page.tsx'
 import { pageOfQuery } from '../input.ts'
 import { crumbsOf } from '../page-access.ts'
@@ -22,17 +22,18 @@ import { type ArtifactReports, RunReports } from '../reports/run-reports.tsx'
 import { sendSlowPage } from '../slow-page.tsx'
 import { withQuery } from '../paths.ts'
 import { JobPage } from './job-page.tsx'
-import { fittingLogs } from './run-jobs.tsx'
+import { fittingJobs, fittingLogs, type ShownJobs } from './run-jobs.tsx'
 import { RunPage, type RunView } from './run-page.tsx'
-import { type StepReportLimits, showStepReports } from './step-reports.tsx'
+import { type ShownStepReports, type StepReportLimits, showStepReports } from './step-reports.tsx'
 
 const artifactsPerPage = 50
 /** How many artifacts of a run are compared with the previous run, and searched for reports. */
 const examinedMax = 20
 
-/** Compressed bytes of annotations, summaries and logs on the page of a run, which also holds the
- *  artifacts. */
+/** Compressed bytes of annotations, summaries, jobs and logs on the page of a run, which also holds
+ *  the artifacts. */
 const recordBytesMax = 12 * 1024
+const jobsBytesMax = 3 * 1024
 const reportsOfRun: StepReportLimits = {
   annotationsBytesMax: 2.5 * 1024,
   summariesBytesMax: 5 * 1024,
@@ -83,21 +84,22 @@ async function runPage(
     return c.redirect(withQuery(path, last), 302)
   }
   const record = await context.metadata.findRunRecord(run.id, now)
-  const reported =
-    record &&
-    (await showStepReports(web, { run, jobs: record.jobs, signal: c.req.raw.signal }, reportsOfRun))
-  const logsBytesMax = recordBytesMax - (reported?.bytes ?? 0)
+  const { signal } = c.req.raw
+  const recorded =
+    record && (await showRecord(web, { run, record, from: jobsFrom(c, record), signal }))
   const strict = await isStrictFor(context, principal)
   const live = artifacts.filter((each) => isLive(each, now)).slice(0, examinedMax)
   const view: Omit<RunView, 'reports'> = {
     run,
     attemptBefore: await context.metadata.findRun(projectId, number, run.attempt - 1),
     record,
-    reported,
-    logs: await fittingLogs(
-      await readShownLogs(context.metadata, record?.jobs ?? []),
-      logsBytesMax,
-    ),
+    reported: recorded?.reported,
+    shown: recorded?.shown,
+    logs: recorded?.logs ?? new Map(),
+    moreJobs:
+      typeof recorded?.shown.next === 'number'
+        ? `${withQuery(path, { jobs: String(recorded.shown.next) })}#jobs`
+        : null,
     artifacts,
     total,
     arrivals: context.arrivals.list(projectId, number),
@@ -118,8 +120,33 @@ async function runPage(
       </>
     ),
     waiting: 'Reading reports…',
-    part: async () => <RunReports all={await reportsOfEach(finder, live, c.req.raw.signal)} />,
+    part: async () => <RunReports all={await reportsOfEach(finder, live, signal)} />,
   })
+}
+
+interface ShownRecord {
+  reported: ShownStepReports
+  shown: ShownJobs
+  logs: ReadonlyMap<string, ShownLog>
+}
+
+/** What fits of a record, with the jobs from a position. */
+async function showRecord(
+  web: Web,
+  place: { run: Run; record: RunRecord; from: number; signal: AbortSignal },
+): Promise<ShownRecord> {
+  const { run, record, from } = place
+  const reported = await showStepReports(web, place, reportsOfRun)
+  const shown = await fittingJobs(run, record, { from, bytesMax: jobsBytesMax })
+  const read = await readShownLogs(web.context.metadata, shown.jobs)
+  const logs = await fittingLogs(read, recordBytesMax - reported.bytes - shown.bytes)
+  return { reported, shown, logs }
+}
+
+/** The position in `?jobs=`; 0 if there is no such job. */
+function jobsFrom(c: AppRequest, { jobs }: RunRecord): number {
+  const from = Number(c.req.query('jobs') ?? 0)
+  return Number.isSafeInteger(from) && from > 0 && from < jobs.length ? from : 0
 }
 
 /** Shows the annotations and the summary of one job. */
@@ -128,9 +155,9 @@ async function jobPage(web: Web, c: AppRequest): Promise<Response> {
   const principal = await requirePrincipal(context, c)
   const place = { project: projectParameter(c), attempt: numberParameter(c, 'attempt') }
   const run = await readableRun(context, c, principal, place)
-  const { job } = await recordedJob(context, c, run)
+  const { record, job } = await recordedJob(context, c, run)
   const { signal } = c.req.raw
-  const reports = await showStepReports(web, { run, jobs: [job], signal }, reportsOfJob)
+  const reports = await showStepReports(web, { run, record, job, signal }, reportsOfJob)
   return await sendPage(web, c, {
     title: `${job.name} · Run ${run.number} · ${run.project}`,
     crumbs: crumbsOf({ project: run.project, run: run.number }),

@@ -4,11 +4,12 @@ import { raw } from 'hono/html'
 import { bySeverity, placeOf, readSummaries } from '../../browse/step-reports.ts'
 import { plainText } from '../../browse/run-log.ts'
 import { limits } from '../../core/limits.ts'
-import { counted } from '../../core/units.ts'
-import type { RecordedAnnotation, RecordedJob, Run } from '../../metadata/metadata.ts'
+import { counted, formatCount } from '../../core/units.ts'
+import type { RecordedAnnotation, RecordedJob, Run, RunRecord } from '../../metadata/metadata.ts'
 import { takeFitting } from '../fitting.ts'
 import type { Web } from '../page.tsx'
 import type { Html } from '../parts/html.ts'
+import { shortened } from '../parts/format.tsx'
 import { jobPagePath } from '../paths.ts'
 import { cutText } from '../preview/text.ts'
 
@@ -19,6 +20,14 @@ export interface StepReportLimits {
   messageCharactersMax: number
   /** Level of the heading above each summary. */
   level: number
+}
+
+export interface ReportedPlace {
+  run: Run
+  record: RunRecord
+  /** Undefined for all jobs of the run. */
+  job?: RecordedJob
+  signal: AbortSignal
 }
 
 export interface ShownSummary {
@@ -36,27 +45,27 @@ export interface ShownStepReports {
   bytes: number
 }
 
-/** Reads and renders the annotations and summaries of these jobs. Errors: busy. */
+/** Reads and renders the annotations and summaries of all jobs of a run, or of one of them.
+ *  Errors: busy. */
 export async function showStepReports(
   { context: { metadata }, renderer }: Web,
-  { run, jobs, signal }: { run: Run; jobs: RecordedJob[]; signal: AbortSignal },
+  { run, record, job, signal }: ReportedPlace,
   { annotationsBytesMax, summariesBytesMax, messageCharactersMax, level }: StepReportLimits,
 ): Promise<ShownStepReports> {
-  const byId = new Map(jobs.map((job) => [job.id, job]))
-  const annotations = (await metadata.listAnnotations(run.id)).filter((each) =>
-    byId.has(each.jobId),
-  )
+  const jobs = job === undefined ? record.jobs : [job]
+  const byId = new Map(record.jobs.map((each) => [each.id, each]))
+  const annotations = await metadata.listAnnotations(run.id, job?.id)
   const list = await takeFitting(
     bySeverity(annotations),
     (each) => (
-      <AnnotationItem annotation={each} job={byId.get(each.jobId)!} max={messageCharactersMax} />
+      <AnnotationItem annotation={each} job={byId.get(each.jobId)} max={messageCharactersMax} />
     ),
     annotationsBytesMax,
   )
   const read = await readSummaries(metadata, jobs)
-  const found = jobs.flatMap((job) => {
-    const summary = read.get(job.key)
-    return summary === undefined ? [] : [{ job, summary }]
+  const found = jobs.flatMap((each) => {
+    const summary = read.get(each.key)
+    return summary === undefined ? [] : [{ job: each, summary }]
   })
   const rendered =
     found.length === 0
@@ -65,24 +74,29 @@ export async function showStepReports(
           const texts = found.map(({ summary }) => summary.steps)
           return { kind: 'summaries' as const, jobs: texts, level, bytesMax: summariesBytesMax }
         }, signal)
-  const summaries = found.flatMap(({ job, summary }, index) => {
+  const summaries = found.flatMap(({ job: ofJob, summary }, index) => {
     const { markup, isWhole } = rendered[index]!
-    return markup === '' ? [] : [{ job, markup, isWhole: isWhole && summary.isWhole }]
+    return markup === '' ? [] : [{ job: ofJob, markup, isWhole: isWhole && summary.isWhole }]
   })
   return {
     annotations: {
       markup: list.markup,
       shown: list.count,
       total: annotations.length,
-      isBounded: isBounded(annotations),
+      isBounded: isRunFull(record) || isBounded(annotations),
     },
     summaries,
-    left: jobs.filter((job) => job.summaryBytes > 0).length - summaries.length,
+    left: jobs.filter((each) => each.summaryBytes > 0).length - summaries.length,
     bytes: rendered.reduce((sum, { bytes }) => sum + bytes, list.bytes),
   }
 }
 
-/** Whether a bound was reached, so that there may have been more. */
+function isRunFull({ jobs }: RunRecord): boolean {
+  const count = jobs.reduce((sum, { annotationCount }) => sum + annotationCount, 0)
+  return count >= limits.annotationsPerRunMax
+}
+
+/** Whether a bound of a step or a job was reached, so that there may have been more. */
 function isBounded(annotations: RecordedAnnotation[]): boolean {
   const counts = new Map<string, number>()
   const reaches = (key: string, max: number): boolean => {
@@ -100,11 +114,11 @@ function isBounded(annotations: RecordedAnnotation[]): boolean {
 export function Annotations({
   annotations: { markup, shown, total, isBounded: mayHaveMore },
 }: ShownStepReports): Html {
-  if (total === 0) return <></>
+  if (total === 0 && !mayHaveMore) return <></>
   return (
     <section aria-labelledby="annotations">
       <h2 id="annotations">Annotations</h2>
-      <ul class="annotations">{markup}</ul>
+      {total > 0 && <ul class="annotations">{markup}</ul>}
       {shown < total && (
         <p class="quiet">
           {counted(total - shown, 'more annotation')} {total - shown === 1 ? 'is' : 'are'} in the
@@ -113,8 +127,9 @@ export function Annotations({
       )}
       {mayHaveMore && (
         <p class="quiet">
-          Only the first {limits.annotationsPerStepMax} of a level in a step and the first{' '}
-          {limits.annotationsPerJobMax} of a job are listed; the logs have all.
+          Only the first {limits.annotationsPerStepMax} of a level in a step, the first{' '}
+          {limits.annotationsPerJobMax} of a job and the first{' '}
+          {formatCount(limits.annotationsPerRunMax)} of a run are kept; the logs have all.
         </p>
       )}
     </section>
@@ -130,12 +145,12 @@ export function Summaries({ run, reports }: { run: Run; reports: ShownStepReport
       <h2 id="summaries">Summaries</h2>
       {summaries.map((summary) => (
         <>
-          <h3>{summary.job.name}</h3>
+          <h3>{shortened(summary.job.name)}</h3>
           <SummaryText {...summary} />
           {!summary.isWhole && (
             <p>
               <a href={jobPagePath(run, summary.job.key)}>
-                More of the summary of {summary.job.name}
+                More of the summary of {shortened(summary.job.name)}
               </a>
             </p>
           )}
@@ -161,20 +176,20 @@ function AnnotationItem({
   max,
 }: {
   annotation: RecordedAnnotation
-  job: RecordedJob
+  /** Undefined if it was deleted in the meantime, or announced after the record was read. */
+  job: RecordedJob | undefined
   max: number
 }): Html {
   const { level, message, title, step } = annotation
   const place = placeOf(annotation)
-  const name = job.steps.find(({ number }) => number === step)?.name
+  const name = job?.steps.find(({ number }) => number === step)?.name
   return (
     <li>
       <span class={`badge ${level}`}>{level}</span>
       {title !== null && title !== '' && <strong>{plainText(title)}</strong>}
       {place !== '' && <code>{plainText(place)}</code>}
       <span class="quiet">
-        {job.name}
-        {name === undefined ? '' : `: ${name}`}
+        {shortened([job?.name, name].filter((part) => part !== undefined).join(': '))}
       </span>
       <p>{cutText(plainMessage(message), max)}</p>
     </li>

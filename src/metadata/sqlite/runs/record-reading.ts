@@ -20,9 +20,10 @@ export type RecordReading = Pick<
 
 export function createRecordReading({ orm, read }: Connection): RecordReading {
   const pageCount = sql<number>`(SELECT count(*) FROM log_pages p WHERE p.job_id = ${runJobs.id})`
+  const annotationCount = sql<number>`(SELECT count(*) FROM annotations a WHERE a.job_id = ${runJobs.id})`
   const jobsOf = (runId: number): RecordedJob[] => {
     const jobs = orm
-      .select({ ...getTableColumns(runJobs), logPages: pageCount })
+      .select({ ...getTableColumns(runJobs), logPages: pageCount, annotationCount })
       .from(runJobs)
       .where(eq(runJobs.runId, runId))
       .orderBy(runJobs.id)
@@ -72,13 +73,18 @@ export function createRecordReading({ orm, read }: Connection): RecordReading {
       const row = orm.select().from(logPages).where(place).get()
       return row && parseLogLines(inflateLogPage(row.bytes))
     },
-    listAnnotations: async (runId) => {
+    listAnnotations: async (runId, jobId) => {
       const { number: _number, ...columns } = getTableColumns(annotations)
       return orm
         .select(columns)
         .from(annotations)
         .innerJoin(runJobs, eq(runJobs.id, annotations.jobId))
-        .where(eq(runJobs.runId, runId))
+        .where(
+          and(
+            eq(runJobs.runId, runId),
+            jobId === undefined ? undefined : eq(annotations.jobId, jobId),
+          ),
+        )
         .orderBy(annotations.jobId, annotations.number)
         .all()
     },

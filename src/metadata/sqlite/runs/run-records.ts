@@ -13,7 +13,7 @@ import {
   createRecordRemoval,
   createRemovalRecording,
 } from './run-record-removal.ts'
-import { createReportStore, type ReportStore } from './step-reports.ts'
+import { type AddedAnnotation, createReportStore, type ReportStore } from './step-reports.ts'
 
 type RunRecordMethods = RecordReading &
   Pick<Metadata, 'appendRunEvents' | 'removeRunRecords' | 'removeRunJob' | 'purgeRunRecords'>
@@ -126,17 +126,19 @@ function storeAll(
   { logs, reports }: { logs: LogAppender; reports: ReportStore },
 ): void {
   const lines = new Map<string, LogLine[]>()
+  const annotations: AddedAnnotation[] = []
   const summaries = new Map<string, Map<number, string[]>>()
   for (const event of events) {
     if (event.type === 'line') addTo(lines, event.job, event)
     else if (event.type === 'annotation')
-      reports.annotate(target.runId, store.jobId(target, event.job), event)
+      annotations.push({ jobId: store.jobId(target, event.job), annotation: event })
     else if (event.type === 'summary') {
       const ofJob = summaries.get(event.job) ?? new Map<number, string[]>()
       addTo(ofJob, event.step, event.text)
       summaries.set(event.job, ofJob)
     } else store.event(target, event)
   }
+  if (annotations.length > 0) reports.annotate(target.runId, annotations)
   for (const [key, ofJob] of lines) logs.append(target.runId, store.jobId(target, key), ofJob)
   for (const [key, ofJob] of summaries) {
     for (const [step, texts] of ofJob)

@@ -6,10 +6,15 @@ import { formatSizeBytes } from '../../../core/units.ts'
 import { deflateLogPage, inflateLogPage } from '../../log-page.ts'
 import type { Connection } from '../connection/connection.ts'
 
+export interface AddedAnnotation {
+  jobId: number
+  annotation: Annotation & { step: number }
+}
+
 /** Its methods take part in the enclosing transaction. */
 export interface ReportStore {
-  /** Ignores what exceeds the numbers in `limits`. */
-  annotate(runId: number, jobId: number, annotation: Annotation & { step: number }): void
+  /** Adds annotations to jobs of the run. Ignores what exceeds the numbers in `limits`. */
+  annotate(runId: number, added: readonly AddedAnnotation[]): void
   /** Appends to the summary of a step. What exceeds the limits is replaced by a sentence that says
    *  so. Ignores the summaries of further steps once `limits.summariesPerJobMax` have one. */
   summarize(runId: number, jobId: number, summary: { step: number; texts: string[] }): void
@@ -32,11 +37,21 @@ export function createReportStore(connection: Connection): ReportStore {
   return { annotate: createAnnotate(connection), summarize: createSummarize(connection) }
 }
 
+/** How many annotations of a job are stored. */
+interface Counts {
+  ofJob: number
+  /** By step and level. */
+  ofStep: Map<string, number>
+  /** The number of the last one. */
+  last: number
+}
+
+/** Counts once per call: counting a thousand annotations for each of a thousand events takes tens
+ *  of milliseconds. */
 function createAnnotate({ prepare }: Connection): ReportStore['annotate'] {
-  const count = prepare<[number, string, number], { ofJob: number; ofStep: number; last: number }>(
-    `SELECT count(*) AS ofJob, count(*) FILTER (WHERE step = ? AND level = ?) AS ofStep,
-       coalesce(max(number), 0) AS last
-     FROM annotations WHERE job_id = ?`,
+  const count = prepare<[number], { step: number; level: string; count: number; last: number }>(
+    `SELECT step, level, count(*) AS count, max(number) AS last
+     FROM annotations WHERE job_id = ? GROUP BY step, level`,
   )
   const countRun = prepare<[number], { ofRun: number }>(
     `SELECT count(*) AS ofRun FROM run_jobs j JOIN annotations a ON a.job_id = j.id
@@ -47,13 +62,33 @@ function createAnnotate({ prepare }: Connection): ReportStore['annotate'] {
        (job_id, number, step, level, message, title, file, line, end_line, "column", end_column)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
   )
-  return (runId, jobId, { step, level, message, title, file, ...place }) => {
-    const { ofJob, ofStep, last } = count.get(step, level, jobId)!
-    if (ofStep >= limits.annotationsPerStepMax || ofJob >= limits.annotationsPerJobMax) return
-    if (countRun.get(runId)!.ofRun >= limits.annotationsPerRunMax) return
-    const { line, endLine, column, endColumn } = place
-    const where = [title, file, line, endLine, column, endColumn].map((each) => each ?? null)
-    insert.run(jobId, last + 1, step, level, message, ...where)
+  const keyOf = ({ step, level }: { step: number; level: string }): string => `${step} ${level}`
+  const countJob = (jobId: number): Counts => {
+    const rows = count.all(jobId)
+    return {
+      ofJob: rows.reduce((sum, row) => sum + row.count, 0),
+      ofStep: new Map(rows.map((row) => [keyOf(row), row.count])),
+      last: Math.max(0, ...rows.map(({ last }) => last)),
+    }
+  }
+  return (runId, added) => {
+    let { ofRun } = countRun.get(runId)!
+    const countsOf = new Map<number, Counts>()
+    for (const { jobId, annotation } of added) {
+      if (ofRun >= limits.annotationsPerRunMax) return
+      const counts = countsOf.get(jobId) ?? countJob(jobId)
+      countsOf.set(jobId, counts)
+      const ofStep = counts.ofStep.get(keyOf(annotation)) ?? 0
+      if (ofStep >= limits.annotationsPerStepMax || counts.ofJob >= limits.annotationsPerJobMax)
+        continue
+      const { step, level, message, title, file, line, endLine, column, endColumn } = annotation
+      const where = [title, file, line, endLine, column, endColumn].map((each) => each ?? null)
+      counts.last += 1
+      insert.run(jobId, counts.last, step, level, message, ...where)
+      counts.ofJob += 1
+      counts.ofStep.set(keyOf(annotation), ofStep + 1)
+      ofRun += 1
+    }
   }
 }
 

@@ -1,0 +1,139 @@
+/** The jobs on the page of a run: as many as fit, the urgent ones first, and refreshed while the run
+ *  is in progress. */
+import { gzipSync } from 'node:zlib'
+import { expect, test } from 'vitest'
+import { limits } from '../../src/core/limits.ts'
+import { openSharedServer } from '../http/open-server.ts'
+import { annotation } from '../http/step-events.ts'
+import { createRandom } from '../lifecycle/random-world.ts'
+
+const server = await openSharedServer()
+const random = createRandom(3)
+let lastRun = 500
+
+async function record(events: object[]): Promise<number> {
+  const run = lastRun++
+  const token = await server.token({ scope: 'run', run, job: '__record', attempt: 1 })
+  for (let sequence = 0; sequence < events.length; sequence += limits.runEventsMax) {
+    const batch = events.slice(sequence, sequence + limits.runEventsMax)
+    const answer = await server.send(`/api/v1/projects/octo/app/runs/${run}/record`, {
+      method: 'PUT',
+      token,
+      json: { recording: '0'.repeat(32), sequence, events: batch },
+    })
+    expect(answer.status).toBe(200)
+  }
+  return run
+}
+
+async function page(path: string): Promise<string> {
+  const response = await server.visit(path)
+  expect([path, response.status]).toEqual([path, 200])
+  return await response.text()
+}
+
+function words(count: number): string {
+  return Array.from({ length: count }, () => Math.floor(random() * 1e9).toString(36)).join(' ')
+}
+
+const named = (key: string): object => ({
+  type: 'job-named',
+  at: 1,
+  job: { key, id: key, name: `${key} ${words(6)}` },
+})
+const ended = (job: string, conclusion: string): object => ({
+  type: 'job-finished',
+  at: 9,
+  job,
+  conclusion,
+  durationMs: 8,
+})
+const finished = { type: 'run-finished', at: 9, conclusion: 'success', durationMs: 8 }
+
+/** A job with steps of random names. */
+function job(key: string, steps: number, conclusion: string): object[] {
+  const numbers = Array.from({ length: steps }, (_, index) => index + 1)
+  return [
+    named(key),
+    { type: 'job-started', at: 1, job: key },
+    ...numbers.map((number) => {
+      return { type: 'step-started', at: 1, job: key, step: { number, name: words(4) } }
+    }),
+    ended(key, conclusion),
+  ]
+}
+
+function keysOn(html: string): string[] {
+  return [...html.matchAll(/<details class="job" data-fold="([^"]+)"/g)].map(([, key]) => key!)
+}
+
+test('a page shows as many jobs as fit, failed ones first, and pages lead to all of them', async () => {
+  const keys = Array.from({ length: 256 }, (_, index) => `job-${index}`)
+  const run = await record([
+    ...keys.flatMap((key) => job(key, 6, key === 'job-200' ? 'failure' : 'success')),
+    finished,
+  ])
+  const seen: string[] = []
+  let path = `/octo/app/actions/runs/${run}`
+  for (let turn = 0; path !== ''; turn++) {
+    const html = await page(path)
+    expect(gzipSync(html).length).toBeLessThan(30 * 1024)
+    expect(html).toContain('256 jobs, of which ')
+    const keysHere = keysOn(html)
+    expect(keysHere.length).toBeGreaterThan(0)
+    if (turn === 0) expect(keysHere[0]).toBe('job-200')
+    seen.push(...keysHere)
+    path = /href="([^"#]*)#jobs"[^>]*>\s*More jobs/.exec(html)?.[1]?.replaceAll('&amp;', '&') ?? ''
+  }
+  expect(seen.toSorted()).toEqual(keys.toSorted())
+})
+
+test('the steps of a job that is too long for a page are cut', async () => {
+  const run = await record([...job('build', 900, 'success'), ...job('lint', 1, 'success')])
+  const html = await page(`/octo/app/actions/runs/${run}`)
+  expect(gzipSync(html).length).toBeLessThan(30 * 1024)
+  const shown = html.match(/<p class="step">/g)!.length
+  expect(shown).toBeGreaterThan(20)
+  expect(html).toContain(`${900 - shown} more steps of this job`)
+  expect(keysOn(await page(`/octo/app/actions/runs/${run}?jobs=1`))).toEqual(['lint'])
+  expect(keysOn(await page(`/octo/app/actions/runs/${run}?jobs=2`))).toEqual(['build'])
+})
+
+test('a few jobs are in the order of the workflow', async () => {
+  const run = await record([...job('a', 1, 'success'), ...job('b', 1, 'failure')])
+  const html = await page(`/octo/app/actions/runs/${run}`)
+  expect(keysOn(html)).toEqual(['a', 'b'])
+  expect(html).not.toContain('of which')
+})
+
+test('a page is refreshed while the run is in progress', async () => {
+  const running = await record([...job('a', 1, 'success'), named('b')])
+  const live = / id="(\w+)"[^>]* data-live="([^"]*)"/g
+  const parts = [...(await page(`/octo/app/actions/runs/${running}`)).matchAll(live)]
+  expect(parts.map(([, id]) => id)).toEqual([
+    'facts',
+    'annotated',
+    'artifacts',
+    'summarized',
+    'progress',
+  ])
+  expect(parts.at(-1)![2]).toBe('1 of 2 jobs ended')
+  const over = await record([...job('a', 1, 'success'), finished])
+  expect(await page(`/octo/app/actions/runs/${over}`)).not.toContain('data-live')
+})
+
+test('a page says that a run has as many annotations as are kept', async () => {
+  const keys = Array.from({ length: 21 }, (_, index) => `job-${index}`)
+  const of = (key: string): object[] => [
+    named(key),
+    ...Array.from({ length: 50 }, (_, index) => annotation({ job: key, step: index % 10 })),
+  ]
+  const run = await record(keys.flatMap(of))
+  const path = `/octo/app/actions/runs/${run}`
+  const note = 'the first 1,000 of a run are kept'
+  expect(await page(path)).toContain(note)
+  // The last job has none because the others used them up.
+  expect(await page(`${path}/attempts/1/jobs/job-20`)).toContain(note)
+  const few = await record([named('build'), annotation({})])
+  expect(await page(`/octo/app/actions/runs/${few}`)).not.toContain(note)
+})
