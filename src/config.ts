@@ -7,6 +7,7 @@ import { resolve } from 'node:path'
 import { type ClientConfig, clientConfigOf, type ClientFlags } from './client-config.ts'
 import type { BucketPlace } from './core/bucket-place.ts'
 import { limits } from './core/limits.ts'
+import type { ProjectAccess } from './core/project-access.ts'
 import type { ConflictPolicy } from './core/project-policy.ts'
 import type { RetentionPolicy } from './core/retention.ts'
 import type { TrustedIssuer } from './core/trusted-issuers.ts'
@@ -67,6 +68,8 @@ export interface Config {
   /** Patterns of artifacts to keep as the latest (core/keep-latest.ts), in projects without
    *  patterns of their own. */
   readonly keepLatest: readonly string[]
+  /** What everyone may read, without a credential. */
+  readonly publicProjects: readonly ProjectAccess[]
   /** Issuers whose ID tokens are exchanged for tokens of this server; if there are any,
    *  `publicUrl` is set. */
   readonly trustedIssuers: readonly TrustedIssuer[]
@@ -160,6 +163,7 @@ export function readServerConfig(flags: ServerFlags, env: Environment = process.
     onConflict: source.choice('TROVE_ON_CONFLICT', ['reject', 'replace'], 'reject'),
     strict: source.choice('TROVE_STRICT', ['on', 'off'], 'off') === 'on',
     keepLatest: source.latestPatterns('TROVE_KEEP_LATEST'),
+    publicProjects: source.publicProjects('TROVE_PUBLIC_PROJECTS'),
     trustedIssuers: source.trustedIssuers('TROVE_OIDC'),
     singleSignOn: readSingleSignOn(source),
     stockZips: source.choice('TROVE_STOCK_ZIPS', ['exact', 'rebuild'], 'exact'),

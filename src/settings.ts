@@ -1,6 +1,8 @@
 /** Parses single settings and collects all problems, so that they are reported together. */
 import { readFileSync } from 'node:fs'
 import { compileLatestRule } from './core/keep-latest.ts'
+import type { ProjectAccess } from './core/project-access.ts'
+import { parseProjectGlobs } from './core/project-globs.ts'
 import { parseSignInRules, type SignInRule } from './core/sign-in-rules.ts'
 import { isIssuer, parseTrustedIssuers, type TrustedIssuer } from './core/trusted-issuers.ts'
 import { formatExactDuration, parseDurationMs, parseSizeBytes } from './core/units.ts'
@@ -157,6 +159,13 @@ export class Settings {
       compileLatestRule(patterns)
       return patterns
     })
+  }
+
+  /** Globs of projects, separated by spaces, as access to read them. */
+  publicProjects(name: string): ProjectAccess[] {
+    return this.#listOf(name, (text) =>
+      parseProjectGlobs(text).map((projects) => ({ scope: 'read', projects })),
+    )
   }
 
   /** `ISSUER=PROJECTS` pairs, separated by spaces. */

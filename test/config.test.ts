@@ -70,6 +70,20 @@ test('a public URL is an origin; one with a path is rejected, since links would 
   }
 })
 
+test('public projects are globs of projects; by default there are none', () => {
+  const read = (text: string): unknown =>
+    readServerConfig({}, { TROVE_PUBLIC_PROJECTS: text }).publicProjects
+  expect(read('')).toEqual([])
+  expect(read('octo/app  acme/**')).toEqual([
+    { scope: 'read', projects: 'octo/app' },
+    { scope: 'read', projects: 'acme/**' },
+  ])
+  for (const text of ['octo', 'octo/app,acme/app~x', '/octo/app'])
+    expect(problemsOf(() => read(text))).toEqual([
+      expect.stringMatching(/^TROVE_PUBLIC_PROJECTS is invalid: .*must be a glob of OWNER\/REPO/),
+    ])
+})
+
 test('a bucket may have a folder and a custom endpoint', () => {
   const read = (env: Environment): unknown => readServerConfig({}, env).packBucket
   expect(read({})).toBeNull()

@@ -9,6 +9,7 @@ import type { Representation } from '../egress/representation.ts'
 import type { SendMode } from '../http/body/send-representation.ts'
 import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
 import { sendUnderLease } from '../http/body/reading.ts'
+import { seenByAll } from '../http/access/seen-by.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { clientKindOf, needsZip, type ClientKind } from './user-agent.ts'
 
@@ -37,7 +38,7 @@ async function readSigned(context: AppContext, c: AppRequest): Promise<Artifact>
   const reference = { kind: 'id', id: parsePositiveInteger(id, 'id') } as const
   const now = context.now()
   const artifact = await readArtifact(context.metadata, reference, { project: null, now })
-  assertLive(artifact, now)
+  assertLive(seenByAll(artifact), now)
   return artifact
 }
 

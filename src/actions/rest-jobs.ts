@@ -5,11 +5,11 @@ import { attemptPagePath, jobLogPath } from '../api/paths.ts'
 import { mayReadRun } from '../auth/principal.ts'
 import { storeError } from '../core/errors.ts'
 import { headShaOf, isSameProject, parsePositiveInteger } from '../core/run.ts'
-import { requireBearer } from '../http/access/authenticate.ts'
+import { requireBearerReader } from '../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../http/context.ts'
 import { projectParameter } from '../http/input.ts'
 import type { RecordedAnnotation, RecordedJob, Run } from '../metadata/metadata.ts'
-import { notFound, readRun } from './rest-access.ts'
+import { missingFor, notFound, readRun } from './rest-access.ts'
 import { repositoryUrl, takePage } from './rest-links.ts'
 import { progressFields } from './rest-progress.ts'
 
@@ -52,12 +52,13 @@ async function readJob(
   context: AppContext,
   c: AppRequest,
 ): Promise<{ run: Run; job: RecordedJob }> {
-  const principal = await requireBearer(context, c)
+  const principal = await requireBearerReader(context, c)
   const id = parsePositiveInteger(c.req.param('job') ?? '', 'job_id')
   const run = await context.metadata.findRunOfJob(id)
-  const isIts = run !== undefined && isSameProject(run.project, projectParameter(c))
+  const project = projectParameter(c)
+  const isIts = run !== undefined && isSameProject(run.project, project)
   if (!isIts || !mayReadRun(principal, { project: run.project, runNumber: run.number }))
-    throw notFound('job')
+    throw missingFor(principal, project, 'job')
   const record = await context.metadata.findRunRecord(run.id, context.now())
   const job = record?.jobs.find((each) => each.id === id)
   if (job === undefined) throw notFound('job')

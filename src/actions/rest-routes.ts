@@ -7,13 +7,14 @@ import { formatWireDigest } from '../core/digest.ts'
 import { storeError } from '../core/errors.ts'
 import { isLive } from '../core/retention.ts'
 import { headShaOf, isSameProject, parsePositiveInteger } from '../core/run.ts'
-import { requireBearer } from '../http/access/authenticate.ts'
+import { requireBearerReader } from '../http/access/authenticate.ts'
+import { seenBy } from '../http/access/seen-by.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../http/context.ts'
 import { projectParameter } from '../http/input.ts'
 import { instant } from '../http/artifact/artifact-message.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { deleteArtifact, readRunArtifacts, signDownload } from './artifact-service.ts'
-import { findReadableProject, notFound } from './rest-access.ts'
+import { findReadableProject, missingFor, notFound } from './rest-access.ts'
 import { addJobRoutes } from './rest-jobs.ts'
 import { addLogRoutes } from './rest-logs.ts'
 import { pageRequestOf, repositoryUrl, setPageLinks } from './rest-links.ts'
@@ -47,12 +48,12 @@ export function createRestRoutes(context: AppContext): Hono<AppEnv> {
 
 function addArtifactRoutes(app: Hono<AppEnv>, context: AppContext, base: string): void {
   app.get(`${base}/runs/:run/artifacts`, async (c) => {
-    const principal = await requireBearer(context, c)
+    const principal = await requireBearerReader(context, c)
     const place = {
       project: projectParameter(c),
       runNumber: parsePositiveInteger(c.req.param('run'), 'run_id'),
     }
-    if (!mayReadRun(principal, place)) throw notFound('artifact')
+    if (!mayReadRun(principal, place)) throw missingFor(principal, place.project, 'artifact')
     const name = c.req.query('name')
     const artifacts = await readRunArtifacts(context, place, {
       state: 'any',
@@ -109,14 +110,15 @@ async function readArtifact(
   context: AppContext,
   c: AppRequest,
 ): Promise<{ principal: Principal; artifact: Artifact }> {
-  const principal = await requireBearer(context, c)
+  const principal = await requireBearerReader(context, c)
   const project = projectParameter(c)
   const artifact = await context.metadata.findArtifact(
     parsePositiveInteger(c.req.param('id') ?? '', 'artifact_id'),
   )
   const isIts = artifact !== undefined && isSameProject(artifact.project, project)
-  if (!isIts || !mayReadRun(principal, artifact)) throw notFound('artifact')
-  return { principal, artifact }
+  if (isIts && mayReadRun(principal, artifact))
+    return { principal, artifact: seenBy(principal, artifact) }
+  throw missingFor(principal, project, 'artifact')
 }
 
 async function listResponse(

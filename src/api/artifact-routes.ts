@@ -57,6 +57,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     method: 'get',
     path: `${apiRoot}/artifacts`,
     operationId: 'listArtifacts',
+    readsPublic: true,
     summary: 'Artifacts that the caller may read, filtered and sorted.',
     query: artifactListQuery,
     responses: { 200: json('A page of artifacts.', artifactListSchema) },
@@ -65,6 +66,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     method: 'get',
     path: `${apiRoot}/artifacts/{id}`,
     operationId: 'readArtifact',
+    readsPublic: true,
     summary: 'One artifact.',
     query: artifactQuery,
     responses: {
@@ -116,6 +118,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     method: 'get',
     path: `${apiRoot}/artifacts/{id}/manifest`,
     operationId: 'readManifest',
+    readsPublic: true,
     summary:
       'All entries, one per line; with `limit` or `cursor`, one page. The ETag is the tree digest.',
     query: manifestQuery,
@@ -132,6 +135,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     method: 'get',
     path: `${apiRoot}/artifacts/{id}/directory`,
     operationId: 'listDirectory',
+    readsPublic: true,
     summary: 'The children of one directory.',
     query: directoryQuery,
     responses: { 200: json('A page of children.', directoryPageSchema) },
@@ -141,6 +145,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     method: 'get',
     path: `${apiRoot}/artifacts/{id}/files/{path}`,
     operationId: 'readFile',
+    readsPublic: true,
     summary: 'One file, whole or in part; gzip if accepted. `path` may contain slashes.',
     query: fileQuery,
     responses: rangeResponses('The file.', '*/*'),
@@ -150,6 +155,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     method: 'get',
     path: `${apiRoot}/artifacts/{id}/history`,
     operationId: 'readFileHistory',
+    readsPublic: true,
     summary:
       'Versions of one file in this artifact and those before it with its name and branch. Requires a token that ' +
       'can read the whole project.',
@@ -166,6 +172,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     method: 'get',
     path: `${apiRoot}/artifacts/{id}/attestation`,
     operationId: 'attestArtifact',
+    readsPublic: true,
     summary:
       'A signed statement of which run the files of an artifact, and its zip, came from: an in-toto Statement in a Sigstore bundle.',
     query: attestationQuery,
@@ -187,6 +194,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
       method: 'get',
       path: `${apiRoot}/artifacts/{id}/archive.${format}`,
       operationId: format === 'zip' ? 'readZip' : 'readTarGz',
+      readsPublic: true,
       summary: `The artifact as ${format}, whole or in part.`,
       query: archiveQuery,
       responses: rangeResponses('The archive.', type),
@@ -197,6 +205,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     method: 'get',
     path: `${apiRoot}/runs/{run}/archive.zip`,
     operationId: 'readRunZip',
+    readsPublic: true,
     summary: 'All artifacts of a run as one zip, one folder per artifact.',
     query: runArchiveQuery,
     responses: rangeResponses('The archive.', 'application/zip'),
@@ -230,6 +239,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     method: 'get',
     path: `${apiRoot}/digests/{digest}`,
     operationId: 'findHolders',
+    readsPublic: true,
     summary:
       'Live artifacts that hold a file of this digest (`sha256:` and 64 hex digits). Searches all projects for ' +
       'administrators who name none. Requires a token that can read the whole project.',
@@ -240,6 +250,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     method: 'get',
     path: searchPath,
     operationId: 'searchPaths',
+    readsPublic: true,
     summary:
       'Entries of live artifacts whose paths match a glob, one per line, newest artifact first and in path order within an ' +
       'artifact. Ends after `limit` matches or some seconds, with a cursor to continue from.',
@@ -253,6 +264,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     method: 'get',
     path: `${apiRoot}/compare`,
     operationId: 'compareArtifacts',
+    readsPublic: true,
     summary:
       'Entries that differ between two artifacts, given as references: one page, or with ' +
       '`Accept: application/x-ndjson` all of them, one per line.',

@@ -57,12 +57,13 @@ export const artifactSchema = z
     opaqueReason: z.string().nullable(),
     secrets: count.nullable().meta({
       description:
-        'Number of credentials found that were not dismissed; null until it is searched.',
+        'Number of credentials found that were not dismissed; null until it is searched, and for callers that read it only because its project is public.',
     }),
     removedAt: instant.nullable(),
     removedReason: z.string().nullable(),
     removedBy: actorSchema.nullable().meta({
-      description: 'Null while it is live, when it expired, and when the record is gone.',
+      description:
+        'Null while it is live, when it expired, when the record is gone, and for callers that read it only because its project is public.',
     }),
     links: linksSchema,
   })

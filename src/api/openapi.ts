@@ -23,7 +23,8 @@ export function openApiDocument(): JsonObject {
     info: {
       title: 'Trove',
       version: apiVersion,
-      description: 'A self-hosted artifact store for CI: the native API.',
+      description:
+        'A self-hosted artifact store for CI: the native API. Routes whose token is optional need none for projects that everyone may read (TROVE_PUBLIC_PROJECTS).',
     },
     jsonSchemaDialect: 'https://json-schema.org/draft/2020-12/schema',
     security: [{ bearer: [] }],
@@ -47,6 +48,7 @@ function operationOf(route: ApiRoute, schemas: JsonObject): JsonObject {
     operationId: route.operationId,
     summary: route.summary,
     ...(route.isOpen === true && { security: [] }),
+    ...(route.readsPublic === true && { security: [{ bearer: [] }, {}] }),
     parameters: [...pathParameters(route.path), ...queryParameters(route.query)],
     ...(route.request !== undefined && {
       requestBody: { required: true, content: contentOf(route.request, schemas) },

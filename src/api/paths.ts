@@ -40,6 +40,8 @@ export function attestationPath(id: number): string {
 }
 
 export const attestationKeysPath = `${apiRoot}/attestation-keys`
+export const blobPartsPath = `${apiRoot}/blobs/parts`
+export const blobFetchPath = `${apiRoot}/blobs/fetch`
 
 /** A route of GitHub's REST API; it redirects to a signed URL. */
 export function signedDownloadPath(project: string, id: number): string {

@@ -29,6 +29,8 @@ export interface ApiRoute {
   summary: string
   /** Requires no token: the body carries one, or the response is public. */
   isOpen?: true
+  /** Requires no token for a project that everyone may read. */
+  readsPublic?: true
   query?: z.ZodObject
   request?: Content
   /** Every status other than an error, with its body. */

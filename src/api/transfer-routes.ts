@@ -16,7 +16,7 @@ import {
   offerSchema,
   receivedSchema,
 } from './negotiation-messages.ts'
-import { apiRoot } from './paths.ts'
+import { apiRoot, blobFetchPath, blobPartsPath } from './paths.ts'
 import { type ApiRoute, bytes, json } from './route.ts'
 
 const upload = `${apiRoot}/uploads/{uploadId}`
@@ -109,6 +109,7 @@ export const transferRoutes: readonly ApiRoute[] = [
     method: 'get',
     path: `${apiRoot}/artifacts/{id}/tree`,
     operationId: 'readTree',
+    readsPublic: true,
     summary:
       'All entries in compact form: canonical text and times, by pages. With a base, only the differences from it.',
     query: treeQuery,
@@ -117,8 +118,9 @@ export const transferRoutes: readonly ApiRoute[] = [
   },
   {
     method: 'post',
-    path: `${apiRoot}/blobs/parts`,
+    path: blobPartsPath,
     operationId: 'listParts',
+    readsPublic: true,
     summary: 'Digests and sizes of the parts of large files of an artifact.',
     query: artifactFetchQuery,
     request: { bytes: [wantsMediaType] },
@@ -127,8 +129,9 @@ export const transferRoutes: readonly ApiRoute[] = [
   },
   {
     method: 'post',
-    path: `${apiRoot}/blobs/fetch`,
+    path: blobFetchPath,
     operationId: 'fetchBlobs',
+    readsPublic: true,
     summary:
       'Stored streams of entries or parts of an artifact, in the order in which they are stored.',
     query: artifactFetchQuery,

@@ -2,7 +2,7 @@
  *  below. */
 import type { ProjectAccess } from '../core/project-access.ts'
 import { compileProjectGlobs } from '../core/project-globs.ts'
-import { isSameProject, type ProjectName, type RunFacts } from '../core/run.ts'
+import { isSameProject, noFacts, type ProjectName, type RunFacts } from '../core/run.ts'
 
 /** `job`: writes to its own run under its own job, reads its project. `run`: the same, but reads
  *  only its own run. `read`, `write`: a person's access to one project. `admin`: everything in
@@ -46,6 +46,32 @@ export interface Principal {
   /** Ids of the token and of its ancestors (the tokens that minted it), its own first. Empty in
    *  a grant about to be minted with the server's key. Revoking a token revokes its descendants. */
   lineage: readonly string[]
+  /** What everyone may read (TROVE_PUBLIC_PROJECTS). Not part of a token: it is set when a request
+   *  is authenticated. */
+  publicAccess?: readonly ProjectAccess[]
+}
+
+/** Makes the sender of a request without a credential: it reads what everyone may read, and holds
+ *  no project of its own. */
+export function anonymousPrincipal(publicAccess: readonly ProjectAccess[]): Principal {
+  return {
+    scope: 'read',
+    project: null,
+    access: [],
+    run: null,
+    job: null,
+    person: null,
+    facts: noFacts,
+    issuedAt: 0,
+    expiresAt: Infinity,
+    lineage: [],
+    publicAccess,
+  }
+}
+
+/** Whether the request had no credential. Every token holds something (tokens.ts). */
+export function isAnonymous({ scope, project, access }: Principal): boolean {
+  return scope !== 'admin' && project === null && access.length === 0
 }
 
 /** The run that something belongs to. */
@@ -56,11 +82,28 @@ export interface RunPlace {
 
 /** May see that the project exists, list its runs and artifacts, and read the artifacts. */
 export function mayReadProject(principal: Principal, project: ProjectName): boolean {
-  return principal.scope !== 'run' && holdsProject(principal, project)
+  return mayInspectProject(principal, project) || isPublic(principal, project)
 }
 
 export function mayReadRun(principal: Principal, place: RunPlace): boolean {
   return mayReadProject(principal, place.project) || isOwnRun(principal, place)
+}
+
+/** May also see what is not for everyone in a public project: its settings, its storage, and the
+ *  credentials found in its artifacts. Uploads to the project may use its contents without sending
+ *  them (invariant 10). Only the token's own grant counts. */
+export function mayInspectProject(principal: Principal, project: ProjectName): boolean {
+  return principal.scope !== 'run' && holdsProject(principal, project)
+}
+
+/** The same for the artifacts of one run. */
+export function mayInspectRun(principal: Principal, place: RunPlace): boolean {
+  return mayInspectProject(principal, place.project) || isOwnRun(principal, place)
+}
+
+/** Whether everyone may read the project, without a credential. */
+export function isPublic({ publicAccess = [] }: Principal, project: ProjectName): boolean {
+  return matcherOf(publicAccess).read(project)
 }
 
 /** May create artifacts in this attempt of the run. A job writes only to its own attempt. */
@@ -132,9 +175,9 @@ export function isJob(principal: Principal): boolean {
   return principal.scope === 'job' || principal.scope === 'run'
 }
 
-/** Whether the token is for this project, possibly among others. `access`: the least that counts
- *  where it says what it may do in each. */
-function holdsProject(
+/** Whether the token is for this project, possibly among others, or for one of its runs. `access`:
+ *  the least that counts where it says what it may do in each. */
+export function holdsProject(
   principal: Principal,
   project: ProjectName,
   access: ProjectAccess['scope'] = 'read',
@@ -146,7 +189,7 @@ function holdsProject(
 
 type AccessMatcher = Record<ProjectAccess['scope'], (project: string) => boolean>
 
-/** Compiled once per request, since pages check many projects. */
+/** Compiled once per list, since pages check many projects. */
 const matchers = new WeakMap<readonly ProjectAccess[], AccessMatcher>()
 
 function matcherOf(access: readonly ProjectAccess[]): AccessMatcher {

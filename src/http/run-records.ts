@@ -18,7 +18,7 @@ import type {
 import { readableRun } from './access/access.ts'
 import { instant } from './artifact/artifact-message.ts'
 import { authorOf } from './access/actor.ts'
-import { requirePrincipal } from './access/authenticate.ts'
+import { requirePrincipal, requireReader } from './access/authenticate.ts'
 import { type AppContext, type AppEnv, type AppRequest, publicOrigin } from './context.ts'
 import { numberParameter, parseInput, parseQuery, projectParameter } from './input.ts'
 import { readJsonBody } from './body/request-body.ts'
@@ -56,7 +56,7 @@ async function appendEvents(context: AppContext, c: AppRequest): Promise<Respons
 }
 
 async function readRun(context: AppContext, c: AppRequest): Promise<Response> {
-  const principal = await requirePrincipal(context, c)
+  const principal = await requireReader(context, c)
   const run = await readableRun(context, c, principal, parseQuery(c, runQuery))
   const { metadata } = context
   const record = await metadata.findRunRecord(run.id, context.now())
@@ -113,7 +113,7 @@ async function sendPages(
   type: string,
   pagesOf: (metadata: Metadata, job: RecordedJob) => Pages,
 ): Promise<Response> {
-  const principal = await requirePrincipal(context, c)
+  const principal = await requireReader(context, c)
   const run = await readableRun(context, c, principal, parseQuery(c, runQuery))
   const { job } = await recordedJob(context, c, run)
   const headers = {

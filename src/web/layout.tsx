@@ -2,7 +2,7 @@
  *  is raw. */
 import { accountPath } from './paths.ts'
 import type { Child } from 'hono/jsx'
-import { mayAdminister, type Principal } from '../auth/principal.ts'
+import { isAnonymous, mayAdminister, type Principal } from '../auth/principal.ts'
 import type { Html } from './parts/html.ts'
 
 export interface Crumb {
@@ -14,6 +14,8 @@ export interface LayoutProps {
   title: string
   crumbs: Crumb[]
   principal: Principal | undefined
+  /** Address of the sign-in page. */
+  signIn: string
   nonce: string
   /** Path of the style sheet. */
   style: string
@@ -26,6 +28,7 @@ export function Layout({
   title,
   crumbs,
   principal,
+  signIn,
   nonce,
   style,
   scripts,
@@ -64,7 +67,7 @@ export function Layout({
               ))}
             </ol>
           </nav>
-          {principal !== undefined && <Menu principal={principal} />}
+          {principal !== undefined && <Menu principal={principal} signIn={signIn} />}
         </header>
         <main id="main" tabindex={-1}>
           {children}
@@ -85,7 +88,7 @@ export function Layout({
 }
 
 /** Links to the pages that this visitor may open. */
-function Menu({ principal }: { principal: Principal }) {
+function Menu({ principal, signIn }: { principal: Principal; signIn: string }) {
   return (
     <nav aria-label="Main" class="menu">
       <a href="/find" data-key="/">
@@ -99,10 +102,16 @@ function Menu({ principal }: { principal: Principal }) {
           <a href="/admin/audit">Audit</a>
         </>
       )}
-      <a href={accountPath}>Account</a>
-      <form method="post" action="/sign-out">
-        <button class="link">Sign out</button>
-      </form>
+      {isAnonymous(principal) ? (
+        <a href={signIn}>Sign in</a>
+      ) : (
+        <>
+          <a href={accountPath}>Account</a>
+          <form method="post" action="/sign-out">
+            <button class="link">Sign out</button>
+          </form>
+        </>
+      )}
     </nav>
   )
 }

@@ -1,7 +1,15 @@
 /** Look-ups that pages do on behalf of the visitor before they show anything: project, artifact,
  *  breadcrumbs. */
 import { projectPagePath, runPagePath } from '../api/paths.ts'
-import { mayDelete, mayReadProject, mayWriteProject, type Principal } from '../auth/principal.ts'
+import {
+  isPublic,
+  mayDelete,
+  mayInspectProject,
+  mayInspectRun,
+  mayReadProject,
+  mayWriteProject,
+  type Principal,
+} from '../auth/principal.ts'
 import { artifactNotFound, assertLive } from '../browse/find-artifact.ts'
 import { keepingReason } from '../core/explanation.ts'
 import { withoutEndSlashes } from '../core/entry.ts'
@@ -10,11 +18,12 @@ import { StoreError } from '../core/errors.ts'
 import { damagedPaths } from '../egress/damage.ts'
 import {
   type Access,
+  requireInspectProject,
   requireReadProject,
   readableArtifact,
   readProject,
 } from '../http/access/access.ts'
-import { requirePrincipal } from '../http/access/authenticate.ts'
+import { requireReader } from '../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppRequest } from '../http/context.ts'
 import { projectParameter, restOfPath } from '../http/input.ts'
 import { leaseOf } from '../http/body/reading.ts'
@@ -25,16 +34,33 @@ import type { ArtifactHead } from './artifact/artifact-page.tsx'
 import type { Crumb } from './layout.tsx'
 import { artifactPath } from './paths.ts'
 
+interface PageProject {
+  principal: Principal
+  project: Project
+  mayInspect: boolean
+  mayWrite: boolean
+}
+
 /** Returns the project in the address, if the visitor may read all of it. Errors:
  *  unauthenticated, not_found, forbidden. */
-export async function projectOfPage(
+export async function projectOfPage(context: AppContext, c: AppRequest): Promise<PageProject> {
+  const principal = await requireReader(context, c)
+  const project = await readProject(context, principal, projectParameter(c))
+  const { name } = project
+  requireReadProject(principal, name)
+  const mayInspect = mayInspectProject(principal, name)
+  return { principal, project, mayInspect, mayWrite: mayWriteProject(principal, name) }
+}
+
+/** The same for pages that are not for everyone in a public project. Errors: those of
+ *  `projectOfPage`. */
+export async function inspectedProjectOfPage(
   context: AppContext,
   c: AppRequest,
-): Promise<{ principal: Principal; project: Project; mayWrite: boolean }> {
-  const principal = await requirePrincipal(context, c)
-  const project = await readProject(context, principal, projectParameter(c))
-  requireReadProject(principal, project.name)
-  return { principal, project, mayWrite: mayWriteProject(principal, project.name) }
+): Promise<PageProject> {
+  const found = await projectOfPage(context, c)
+  requireInspectProject(found.principal, found.project.name)
+  return found
 }
 
 /** Returns the artifact in the address, live or not. Project and run in the address must be its
@@ -60,7 +86,9 @@ export async function headOfPage(context: AppContext, c: AppRequest): Promise<Ar
     damagedFiles: artifact.state === 'damaged' ? await damagedPaths(context, artifact) : [],
     keptReason: keepingReason(artifact, (await retentionOf(context, artifact.project)).defaultMs),
     mayDelete: mayDelete(principal, artifact, await isStrictFor(context, principal)),
+    mayInspect: mayInspectRun(principal, artifact),
     mayWrite: mayWriteProject(principal, artifact.project),
+    isPublic: isPublic(principal, artifact.project),
     origin: publicOrigin(context, c),
     now,
   }

@@ -20,7 +20,7 @@ import { createFindPages } from './find/find-routes.tsx'
 import { createLatestRoutes } from './artifact/latest-routes.ts'
 import { createListPages } from './list/list-routes.tsx'
 import { createMaintenancePages } from './maintenance/maintenance-routes.tsx'
-import { type PageStatus, sendPage, type Web } from './page.tsx'
+import { type PageStatus, sendPage, signInPath, type Web } from './page.tsx'
 import { existingCrumbs } from './page-access.ts'
 import { describeProblem, type GoneView, ProblemPage } from './problem-page.tsx'
 import { createProjectPages } from './project/project-routes.tsx'
@@ -125,13 +125,6 @@ async function problemPage(web: Web, c: AppRequest, error: unknown): Promise<Res
     body,
     status,
   })
-}
-
-/** Returns the address of the sign-in page, which leads back to the page that was requested. */
-function signInPath(c: AppRequest): string {
-  const { pathname, search } = new URL(c.req.url)
-  const next = c.req.method === 'GET' ? pathname + search : '/'
-  return `/sign-in?next=${encodeURIComponent(next)}`
 }
 
 /** What is known of a deleted or expired artifact. The caller has checked that the visitor may

@@ -34,6 +34,13 @@ export async function sendPage(web: Web, c: AppRequest, content: PageContent): P
   return await sendBytes(c, Buffer.from(document), { status, headers, level: 6 })
 }
 
+/** Returns the address of the sign-in page, which leads back to the page that was requested. */
+export function signInPath(c: AppRequest): string {
+  const { pathname, search } = new URL(c.req.url)
+  const next = c.req.method === 'GET' ? pathname + search : '/'
+  return `/sign-in?next=${encodeURIComponent(next)}`
+}
+
 /** Renders the document and the headers of its response. */
 export async function renderPage(
   web: Web,
@@ -48,6 +55,7 @@ export async function renderPage(
         title={title}
         crumbs={crumbs}
         principal={principal}
+        signIn={signInPath(c)}
         nonce={nonce}
         style={web.assets.pathOf('style.css')}
         scripts={(['every-page', ...scripts] as const).map((name) => web.assets.pathOf(name))}

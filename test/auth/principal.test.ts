@@ -1,11 +1,20 @@
 /** The table of permissions, one row per action. */
 import { expect, test } from 'vitest'
 import {
+  anonymousPrincipal,
+  holdsProject,
+  isAnonymous,
+  isPublic,
   mayAdminister,
   mayDelete,
   mayDeleteRun,
+  mayInspectProject,
+  mayInspectRun,
+  mayMint,
+  mayOversee,
   mayReadProject,
   mayReadRun,
+  maySendTo,
   mayWriteProject,
   mayWriteRun,
   type Principal,
@@ -80,6 +89,21 @@ const rows: [string, (principal: Principal) => boolean, Record<Scope, boolean>][
     { job: false, run: false, read: false, write: false, admin: true },
   ],
   [
+    'inspect its project',
+    (p) => mayInspectProject(p, project),
+    { job: true, run: false, read: true, write: true, admin: true },
+  ],
+  [
+    'inspect its run',
+    (p) => mayInspectRun(p, place),
+    { job: true, run: true, read: true, write: true, admin: true },
+  ],
+  [
+    'inspect another run',
+    (p) => mayInspectRun(p, { ...place, runNumber: 9 }),
+    { job: true, run: false, read: true, write: true, admin: true },
+  ],
+  [
     'write its attempt',
     (p) => mayWriteRun(p, place),
     { job: true, run: true, read: false, write: true, admin: true },
@@ -147,5 +171,47 @@ const rows: [string, (principal: Principal) => boolean, Record<Scope, boolean>][
 test.each(rows)('who may %s', (_, predicate, expected) => {
   for (const [scope, may] of Object.entries(expected) as [Scope, boolean][]) {
     expect({ scope, may: predicate(principal(scope)) }).toEqual({ scope, may })
+  }
+})
+
+/** What a public project adds for everyone, by name. */
+const powers: [string, (principal: Principal, named: typeof project) => boolean][] = [
+  ['read', mayReadProject],
+  ['read a run', (p, named) => mayReadRun(p, { project: named, runNumber: 1 })],
+  ['hold', holdsProject],
+  ['inspect', mayInspectProject],
+  ['inspect a run', (p, named) => mayInspectRun(p, { project: named, runNumber: 9 })],
+  ['write', mayWriteProject],
+  ['write a run', (p, named) => mayWriteRun(p, { ...place, project: named })],
+  ['send', maySendTo],
+  ['oversee', mayOversee],
+  [
+    'delete',
+    (p, named) => mayDelete(p, { ...place, project: named, job: 'b', pinned: false }, false),
+  ],
+  ['delete a run', (p, named) => mayDeleteRun(p, { ...place, project: named }, false)],
+  ['mint', (p, named) => mayMint(p, { scope: 'read', project: named, expiresAt: 0 })],
+  ['administer', mayAdminister],
+]
+const powersOf = (holder: Principal, named: typeof project): string[] =>
+  powers.filter(([, may]) => may(holder, named)).map(([name]) => name)
+
+test('everyone may read a public project, and nothing else', () => {
+  const everyone = anonymousPrincipal([{ scope: 'read', projects: 'OCTO/other' }])
+  expect(isAnonymous(everyone)).toBe(true)
+  expect(powersOf(everyone, foreign)).toEqual(['read', 'read a run'])
+  expect(powersOf(everyone, project)).toEqual([])
+  expect([isPublic(everyone, foreign), isPublic(everyone, project)]).toEqual([true, false])
+})
+
+test('public projects add only reading to what a token may do', () => {
+  const publicAccess = [{ scope: 'read', projects: '**' }] as const
+  for (const scope of ['job', 'run', 'read', 'write'] as const) {
+    const holder = principal(scope)
+    expect(isAnonymous(holder)).toBe(false)
+    expect(powersOf(holder, foreign)).toEqual([])
+    expect(powersOf({ ...holder, publicAccess }, foreign)).toEqual(['read', 'read a run'])
+    const own = new Set([...powersOf(holder, project), 'read'])
+    expect(new Set(powersOf({ ...holder, publicAccess }, project))).toEqual(own)
   }
 })

@@ -22,7 +22,7 @@ const flags = {
   },
   download: {
     value: null,
-    help: 'print the URL of the zip or of the file itself; requests need a token',
+    help: 'print the URL of the zip or of the file itself; requests need a token, unless the project is public',
   },
   sign: {
     value: null,

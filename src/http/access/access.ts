@@ -2,7 +2,11 @@
  *  does not exist for it (404), what it may not change is forbidden (403), and an artifact that
  *  has ended is gone (410). */
 import {
+  holdsProject,
+  isAnonymous,
   mayAdminister,
+  mayInspectProject,
+  mayInspectRun,
   mayOversee,
   mayReadProject,
   mayReadRun,
@@ -10,13 +14,14 @@ import {
   type Principal,
 } from '../../auth/principal.ts'
 import { artifactNotFound, assertLive, readArtifact } from '../../browse/find-artifact.ts'
-import { storeError } from '../../core/errors.ts'
+import { hasCode, storeError } from '../../core/errors.ts'
 import { formatReference, type Reference } from '../../core/reference.ts'
-import { isSameProject, type ProjectName, parseProjectName } from '../../core/run.ts'
+import { type ProjectName, parseProjectName } from '../../core/run.ts'
 import type { Artifact, Project, Run } from '../../metadata/metadata.ts'
-import { requirePrincipal } from './authenticate.ts'
+import { credentialMissing, denied, requirePrincipal, requireReader } from './authenticate.ts'
 import type { AppContext, AppRequest } from '../context.ts'
 import { numberParameter } from '../input.ts'
+import { seenBy } from './seen-by.ts'
 
 export interface Access {
   principal: Principal
@@ -26,7 +31,7 @@ export interface Access {
 /** Returns the artifact of the route's `{id}` if the caller may read it, tombstones included.
  *  Errors: unauthenticated, artifact_not_found. */
 export async function readableArtifact(context: AppContext, c: AppRequest): Promise<Access> {
-  const principal = await requirePrincipal(context, c)
+  const principal = await requireReader(context, c)
   const reference = { kind: 'id', id: numberParameter(c, 'id') } as const
   const artifact = await readReference(context, principal, reference, null)
   return { principal, artifact }
@@ -38,6 +43,13 @@ export async function liveArtifact(context: AppContext, c: AppRequest): Promise<
   const access = await readableArtifact(context, c)
   assertLive(access.artifact, context.now())
   return access
+}
+
+/** As `liveArtifact`, for what is not for everyone in a public project. Errors: also forbidden. */
+export async function inspectedArtifact(context: AppContext, c: AppRequest): Promise<Access> {
+  const access = await liveArtifact(context, c)
+  if (mayInspectRun(access.principal, access.artifact)) return access
+  throw denied(access.principal, notInspected())
 }
 
 /** Returns the artifact that `reference` means if `principal` may read it and it is live.
@@ -61,17 +73,42 @@ async function readReference(
   project: ProjectName | null,
 ): Promise<Artifact> {
   const named = project ?? principal.project
-  const artifact = await readArtifact(context.metadata, reference, {
-    project: named,
-    now: context.now(),
-  })
-  if (!mayReadRun(principal, artifact)) throw artifactNotFound(formatReference(reference))
-  return artifact
+  const place = { project: named, now: context.now() }
+  try {
+    const artifact = await readArtifact(context.metadata, reference, place)
+    if (mayReadRun(principal, artifact)) return seenBy(principal, artifact)
+  } catch (error) {
+    if (!hasCode(error, 'artifact_not_found')) throw error
+  }
+  const missing = artifactNotFound(formatReference(reference))
+  const owner = reference.kind === 'id' ? null : (projectOfReference(reference) ?? named)
+  // Whoever may read the project may know that it has no such artifact.
+  throw owner !== null && mayReadProject(principal, owner) ? missing : denied(principal, missing)
+}
+
+function projectOfReference(reference: Reference): ProjectName | null {
+  return reference.kind === 'run' ? reference.project : null
 }
 
 /** Errors: forbidden. */
 export function requireReadProject(principal: Principal, project: ProjectName): void {
   if (!mayReadProject(principal, project)) throw forbidden('this token can read only its own run')
+}
+
+/** Errors: forbidden, unauthenticated. */
+export function requireInspectProject(principal: Principal, project: ProjectName): void {
+  if (mayInspectProject(principal, project)) return
+  requireReadProject(principal, project)
+  throw denied(principal, notInspected())
+}
+
+/** Errors: forbidden (the token is neither for this project nor for one of its runs). */
+export function requireOfProject(principal: Principal, project: ProjectName): void {
+  if (!holdsProject(principal, project)) throw denied(principal, notInspected())
+}
+
+function notInspected(): Error {
+  return forbidden('the project is public, but this requires a token for it')
 }
 
 /** Errors: forbidden. */
@@ -116,17 +153,21 @@ function noProject(): Error {
   })
 }
 
-/** Returns the projects that the caller may read, by name; those of one run's token included. */
+/** Returns the projects that the caller may read, by name; those of one run's token included.
+ *  Errors: unauthenticated (there are none for everyone). */
 export async function readableProjects(
   { metadata }: AppContext,
   principal: Principal,
 ): Promise<Project[]> {
-  if (principal.project === null || mayAdminister(principal)) {
-    const projects = await metadata.listProjects()
-    return projects.filter(({ name }) => mayReadProject(principal, name))
-  }
-  const project = await metadata.findProject(principal.project)
-  return project === undefined ? [] : [project]
+  const projects = await metadata.listProjects()
+  const readable = projects.filter(({ name }) => maySeeProject(principal, name))
+  if (readable.length === 0 && isAnonymous(principal)) throw credentialMissing()
+  return readable
+}
+
+/** Whether the caller may know that the project exists. */
+function maySeeProject(principal: Principal, project: ProjectName): boolean {
+  return holdsProject(principal, project) || mayReadProject(principal, project)
 }
 
 /** The project of `projectOf`. Errors: invalid_name, not_found; invalid_request when there is
@@ -181,8 +222,7 @@ export async function findProject(
   principal: Principal,
   name: ProjectName,
 ): Promise<Project | undefined> {
-  const { project: own, run } = principal
-  const isOwn = run !== null && own !== null && isSameProject(own, name)
-  if (isOwn || mayReadProject(principal, name)) return await metadata.findProject(name)
-  throw storeError('not_found', `there is no project ${name}`, { what: `project ${name}` })
+  if (maySeeProject(principal, name)) return await metadata.findProject(name)
+  const missing = `there is no project ${name}`
+  throw denied(principal, storeError('not_found', missing, { what: `project ${name}` }))
 }

@@ -1,7 +1,13 @@
 /** Authenticates a request by a token in its Authorization header or by a browser's session
  *  cookie. Returns a principal; `auth/principal.ts` decides what it may do. */
 import { getCookie } from 'hono/cookie'
-import { mayAdminister, type Principal } from '../../auth/principal.ts'
+import { blobFetchPath, blobPartsPath } from '../../api/paths.ts'
+import {
+  anonymousPrincipal,
+  isAnonymous,
+  mayAdminister,
+  type Principal,
+} from '../../auth/principal.ts'
 import { type TokenUse, verifyToken } from '../../auth/tokens.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
 import type { ProjectName } from '../../core/run.ts'
@@ -20,24 +26,56 @@ export function sessionCookie(origin: string): string {
 /** Authenticates by header or cookie. Errors: unauthenticated (no credential, or an invalid
  *  one), forbidden (form sent from another site). */
 export async function requirePrincipal(context: AppContext, c: AppRequest): Promise<Principal> {
-  return (await findBearer(context, c)) ?? (await findSession(context, c)) ?? throwUnauthenticated()
+  return (await findBearer(context, c)) ?? (await findSession(context, c)) ?? throwMissing()
+}
+
+/** As `requirePrincipal`, for routes that only read: a request without a credential may read what
+ *  everyone may. Errors: those of `requirePrincipal`. */
+export async function requireReader(context: AppContext, c: AppRequest): Promise<Principal> {
+  return (await findBearer(context, c)) ?? (await findSession(context, c)) ?? everyone(context, c)
+}
+
+/** As `requireReader`, without cookies. */
+export async function requireBearerReader(context: AppContext, c: AppRequest): Promise<Principal> {
+  return (await findBearer(context, c)) ?? everyone(context, c)
+}
+
+/** POSTs that change nothing. */
+const readingPosts: ReadonlySet<string> = new Set([blobPartsPath, blobFetchPath])
+
+/** The sender of a request without a credential. Errors: unauthenticated (no project is public, or
+ *  the request does not only read). */
+function everyone({ config }: AppContext, c: AppRequest): Principal {
+  const { method, path } = c.req
+  const onlyReads = method === 'GET' || method === 'HEAD' || readingPosts.has(path)
+  if (!onlyReads || config.publicProjects.length === 0) throw credentialMissing()
+  return remember(c, anonymousPrincipal(config.publicProjects))
+}
+
+/** What a caller that may not do something is told: `error`, or without a credential that one is
+ *  needed. So what exists and is not public looks like what does not exist. */
+export function denied(principal: Principal, error: Error): Error {
+  return isAnonymous(principal) ? credentialMissing() : error
 }
 
 /** Authenticates by cookie only: for pages about the session itself. Errors: those of
  *  `requirePrincipal`. */
 export async function requireSession(context: AppContext, c: AppRequest): Promise<Principal> {
-  return (await findSession(context, c)) ?? throwUnauthenticated()
+  return (await findSession(context, c)) ?? throwMissing()
 }
 
 /** Authenticates by header only: for routes that browsers have no need for. */
 export async function requireBearer(context: AppContext, c: AppRequest): Promise<Principal> {
-  return (await findBearer(context, c)) ?? throwUnauthenticated()
+  return (await findBearer(context, c)) ?? throwMissing()
 }
 
-function throwUnauthenticated(): never {
-  throw storeError('unauthenticated', 'authentication required: send Authorization: Bearer TOKEN', {
-    reason: 'no token',
-  })
+function throwMissing(): never {
+  throw credentialMissing()
+}
+
+export function credentialMissing(): Error {
+  const message = 'authentication required: send Authorization: Bearer TOKEN'
+  return storeError('unauthenticated', message, { reason: 'no token' })
 }
 
 async function findBearer(context: AppContext, c: AppRequest): Promise<Principal | undefined> {
@@ -68,11 +106,11 @@ export async function principalOf(
   token: string,
   use: TokenUse,
 ): Promise<Principal> {
-  const { keys, people } = context
+  const { keys, people, config } = context
   const now = context.now()
   const principal = await verifyToken(keys.tokens, token, { now, use })
   requireUnrevoked(context, principal)
-  return people.limit(principal, now)
+  return { ...people.limit(principal, now), publicAccess: config.publicProjects }
 }
 
 /** Revokes a token and its descendants. Without `author` nothing is written to the audit log:

@@ -10,6 +10,7 @@ import {
 import { heldAsKept, heldByOtherJob } from '../../core/artifact.ts'
 import type { Artifact, Project, Replacement } from '../../metadata/metadata.ts'
 import { forbidden } from './access.ts'
+import { denied } from './authenticate.ts'
 import type { AppContext } from '../context.ts'
 
 /** Whether `principal` is a job restricted to its own artifacts, by its project's setting or
@@ -44,9 +45,9 @@ export async function requireDelete(
     if (mayDelete(principal, artifact, strict)) continue
     if (mayDelete(principal, { ...artifact, pinned: false }, strict)) throw heldAsKept(artifact)
     if (mayDelete(principal, { ...artifact, pinned: false }, false)) throw heldByOtherJob(artifact)
-    throw forbidden(
-      'deleting requires a token of the run that made the artifact, or one of scope write',
-    )
+    const needed =
+      'deleting requires a token of the run that made the artifact, or one of scope write'
+    throw denied(principal, forbidden(needed))
   }
 }
 

@@ -2,14 +2,15 @@
 import { Hono } from 'hono'
 import { apiRoot, archivePath } from '../../api/paths.ts'
 import { archiveQuery, runArchiveQuery } from '../../api/queries.ts'
-import { mayReadRun } from '../../auth/principal.ts'
+import { mayReadRun, type Principal } from '../../auth/principal.ts'
 import { assertLive } from '../../browse/find-artifact.ts'
 import { storeError, tooLarge } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { representRunZip, representTarGz, representZip } from '../../egress/egress.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { liveArtifact, readProjectOf } from '../access/access.ts'
-import { requirePrincipal } from '../access/authenticate.ts'
+import { requireReader } from '../access/authenticate.ts'
+import { seenBy } from '../access/seen-by.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { numberParameter, parseQuery } from '../input.ts'
 import { sendUnderLease } from '../body/reading.ts'
@@ -57,7 +58,7 @@ const asAttachment = {
  *  attempts, that of the newest. Errors: unauthenticated, not_found, invalid_request, too_large;
  *  artifact_expired or artifact_deleted when all have ended. */
 async function artifactsOfRun(context: AppContext, c: AppRequest): Promise<Artifact[]> {
-  const principal = await requirePrincipal(context, c)
+  const principal = await requireReader(context, c)
   const { project: named } = parseQuery(c, runArchiveQuery)
   const number = numberParameter(c, 'run')
   const project = await readProjectOf(context, principal, named)
@@ -70,7 +71,7 @@ async function artifactsOfRun(context: AppContext, c: AppRequest): Promise<Artif
         found.set(artifact.name, artifact)
       if (found.size > limits.artifactsPerRunMax) throw tooMany(number)
     }
-    if (found.size === 0) await assertNoneEnded(context, filter)
+    if (found.size === 0) await assertNoneEnded(context, principal, filter)
   }
   if (found.size === 0) {
     const what = `run ${number} of ${project.name}`
@@ -89,9 +90,10 @@ function tooMany(run: number): Error {
  *  artifact_expired, artifact_deleted. */
 async function assertNoneEnded(
   { metadata, now }: AppContext,
+  principal: Principal,
   filter: { projectId: number; run: number },
 ): Promise<void> {
   const at = now()
   const newest = await metadata.findNewest({ ...filter, state: 'any' }, at)
-  if (newest !== undefined) assertLive(newest, at)
+  if (newest !== undefined) assertLive(seenBy(principal, newest), at)
 }

@@ -4,17 +4,24 @@ import type { z } from 'zod'
 import { retentionChangeSchema, type WireArtifactDetail } from '../../api/messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { artifactListQuery, artifactQuery } from '../../api/queries.ts'
-import { mayReadProject, type Principal } from '../../auth/principal.ts'
+import { mayInspectProject, mayReadProject, type Principal } from '../../auth/principal.ts'
 import { previousOf } from '../../browse/previous.ts'
 import { keepingReason } from '../../core/explanation.ts'
 import { damagedPaths } from '../../egress/damage.ts'
 import { changedExpiresAt, effectiveState } from '../../core/retention.ts'
 import { explainDeletion } from '../../lifecycle/deletion.ts'
 import type { Artifact, ArtifactFilter } from '../../metadata/metadata.ts'
-import { liveArtifact, projectOf, readProject, requireWriteProject } from '../access/access.ts'
+import {
+  liveArtifact,
+  projectOf,
+  readProject,
+  requireOfProject,
+  requireWriteProject,
+} from '../access/access.ts'
 import { artifactMessage, instant } from './artifact-message.ts'
 import { authorOf } from '../access/actor.ts'
-import { requirePrincipal } from '../access/authenticate.ts'
+import { requireReader } from '../access/authenticate.ts'
+import { seenBy } from '../access/seen-by.ts'
 import { retentionOf } from './retention.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
 import { cutPage, linkNext, parseBody, parseNumbersCursor, parseQuery } from '../input.ts'
@@ -79,16 +86,15 @@ async function relatedFields(
 }
 
 async function listArtifacts(context: AppContext, c: AppRequest): Promise<Response> {
-  const principal = await requirePrincipal(context, c)
+  const principal = await requireReader(context, c)
   const query = parseQuery(c, artifactListQuery)
   const readable = await filterFor(context, principal, query)
   if (readable === null) return c.json({ items: [], nextCursor: null, total: 0 })
-  const { state, latestOf, secrets } = query
+  const { state, latestOf } = query
   const filter: ArtifactFilter = {
     ...readable,
     state,
     ...(latestOf !== undefined && { latestOf }),
-    ...(secrets && { secrets }),
   }
   const origin = publicOrigin(context, c)
   const now = context.now()
@@ -107,7 +113,7 @@ async function listArtifacts(context: AppContext, c: AppRequest): Promise<Respon
   const nextCursor = linkNext(context, c, last === undefined ? null : [end, all, last.id])
   c.header('cache-control', 'private, no-cache')
   return c.json({
-    items: items.map((each) => artifactMessage(each, { origin, now })),
+    items: items.map((each) => artifactMessage(seenBy(principal, each), { origin, now })),
     nextCursor,
     total: all,
   })
@@ -125,17 +131,17 @@ function placeOf(cursor: string | undefined): {
   return { offset: offset!, total: total!, beforeId: beforeId! }
 }
 
-/** Returns the filter of a query, restricted to artifacts that the caller may read; null when
- *  that leaves none. Errors: invalid_name, not_found. */
+/** Returns the filter of a query, restricted to artifacts that the caller may read, or with
+ *  `secrets`, inspect; null when that leaves none. Errors: invalid_name, not_found, forbidden. */
 export async function filterFor(
   context: AppContext,
   principal: Principal,
   query: Pick<
     z.infer<typeof artifactListQuery>,
     'project' | 'run' | 'name' | 'branch' | 'workflow' | 'pullRequest' | 'actor' | 'since'
-  >,
+  > & { secrets?: boolean },
 ): Promise<ArtifactFilter | null> {
-  const { run, name, branch, workflow, pullRequest, actor, since } = query
+  const { run, name, branch, workflow, pullRequest, actor, since, secrets } = query
   const project = projectOf(principal, query.project)
   const filter: ArtifactFilter = {
     ...(project !== null && { projectId: (await readProject(context, principal, project)).id }),
@@ -146,8 +152,12 @@ export async function filterFor(
     pullRequest,
     actor,
     createdSince: since === undefined ? undefined : Date.parse(since),
+    ...(secrets === true && { secrets }),
   }
-  if (principal.scope !== 'run' || principal.run === null) return filter
+  const may = secrets === true ? mayInspectProject : mayReadProject
+  if (project === null || may(principal, project)) return filter
+  requireOfProject(principal, project)
+  if (principal.run === null) return null
   // A token of scope `run` reads its own run; a query for another finds nothing.
   const { number } = principal.run
   return run === undefined || run === number ? { ...filter, run: number } : null

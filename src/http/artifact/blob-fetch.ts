@@ -3,13 +3,13 @@
 import { Hono } from 'hono'
 import { partsMediaType } from '../../api/negotiation.ts'
 import { decodeWants, type Want } from '../../core/blob-exchange.ts'
-import { apiRoot } from '../../api/paths.ts'
+import { blobFetchPath, blobPartsPath } from '../../api/paths.ts'
 import { artifactFetchQuery } from '../../api/queries.ts'
 import { listParts, representBlobs } from '../../egress/blob-list.ts'
 import { storeError } from '../../core/errors.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { readLive } from '../access/access.ts'
-import { requirePrincipal } from '../access/authenticate.ts'
+import { requireReader } from '../access/authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { parseQuery } from '../input.ts'
 import { sendUnderLease } from '../body/reading.ts'
@@ -17,7 +17,7 @@ import { listLimit, readBytesBody } from '../body/request-body.ts'
 
 export function createBlobFetchRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
-  app.post(`${apiRoot}/blobs/parts`, async (c) => {
+  app.post(blobPartsPath, async (c) => {
     const artifact = await namedArtifact(context, c)
     const parts = await listParts(context.metadata, artifact.id, await readWants(context, c))
     return c.body(Uint8Array.from(parts), 200, {
@@ -25,7 +25,7 @@ export function createBlobFetchRoutes(context: AppContext): Hono<AppEnv> {
       'cache-control': 'no-store',
     })
   })
-  app.post(`${apiRoot}/blobs/fetch`, async (c) => {
+  app.post(blobFetchPath, async (c) => {
     const artifact = await namedArtifact(context, c)
     const wants = await readWants(context, c)
     return await sendUnderLease(context, c, {
@@ -40,7 +40,7 @@ export function createBlobFetchRoutes(context: AppContext): Hono<AppEnv> {
 }
 
 async function namedArtifact(context: AppContext, c: AppRequest): Promise<Artifact> {
-  const principal = await requirePrincipal(context, c)
+  const principal = await requireReader(context, c)
   const { artifact: id } = parseQuery(c, artifactFetchQuery)
   return await readLive(context, principal, { kind: 'id', id }, null)
 }

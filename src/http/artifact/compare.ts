@@ -9,7 +9,7 @@ import { parseReference } from '../../core/reference.ts'
 import { parseProjectName } from '../../core/run.ts'
 import { readLive } from '../access/access.ts'
 import { artifactMessage, entryMessage } from './artifact-message.ts'
-import { requirePrincipal } from '../access/authenticate.ts'
+import { requireReader } from '../access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv } from '../context.ts'
 import { linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
 import { linesOf, ndjsonType, sendPieces } from '../body/lines.ts'
@@ -17,7 +17,7 @@ import { linesOf, ndjsonType, sendPieces } from '../body/lines.ts'
 export function createCompareRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.get(`${apiRoot}/compare`, async (c) => {
-    const principal = await requirePrincipal(context, c)
+    const principal = await requireReader(context, c)
     const query = parseQuery(c, compareQuery)
     const project = query.project === undefined ? null : parseProjectName(query.project)
     const base = await readLive(context, principal, parseReference(query.base), project)

@@ -7,7 +7,8 @@ import { mayAdminister, mayReadProject, type Principal } from '../../auth/princi
 import { findHolders } from '../../browse/holders.ts'
 import { forbidden, readableProjects, readProjectOf } from '../access/access.ts'
 import { artifactMessage } from './artifact-message.ts'
-import { requirePrincipal } from '../access/authenticate.ts'
+import { requireReader } from '../access/authenticate.ts'
+import { seenBy } from '../access/seen-by.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
 import { cutPage, digestField, linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
 
@@ -18,7 +19,7 @@ export function createDigestRoutes(context: AppContext): Hono<AppEnv> {
 }
 
 async function listHolders(context: AppContext, c: AppRequest): Promise<Response> {
-  const principal = await requirePrincipal(context, c)
+  const principal = await requireReader(context, c)
   const query = parseQuery(c, holdersQuery)
   const digest = digestField(c.req.param('digest') ?? '', 'digest')
   const projectIds = await searchedProjects(context, principal, query.project)
@@ -36,7 +37,7 @@ async function listHolders(context: AppContext, c: AppRequest): Promise<Response
   c.header('cache-control', 'private, no-cache')
   return c.json({
     items: items.map(({ artifact, path }) => ({
-      ...artifactMessage(artifact, { origin, now }),
+      ...artifactMessage(seenBy(principal, artifact), { origin, now }),
       path,
     })),
     nextCursor,

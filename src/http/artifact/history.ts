@@ -8,6 +8,7 @@ import { noSuchPath } from '../../browse/no-such-path.ts'
 import { withoutEndSlashes } from '../../core/entry.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { forbidden, liveArtifact } from '../access/access.ts'
+import { seenBy } from '../access/seen-by.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
 import { linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
 import { artifactMessage, entryMessage } from './artifact-message.ts'
@@ -27,13 +28,14 @@ export function createHistoryRoutes(context: AppContext): Hono<AppEnv> {
     const history = await pathHistory(context, c, { artifact, path, beforeId, limit: query.limit })
     const nextCursor = linkNext(context, c, history.next)
     const links = { origin: publicOrigin(context, c), now: context.now() }
+    const messageOf = (each: Artifact) => artifactMessage(seenBy(principal, each), links)
     c.header('cache-control', 'private, no-cache')
     return c.json({
       path,
       items: history.versions.map(({ found, newest, oldest, artifacts }) => ({
         entry: found && entryMessage(found),
-        newest: artifactMessage(newest, links),
-        oldest: artifactMessage(oldest, links),
+        newest: messageOf(newest),
+        oldest: messageOf(oldest),
         artifacts,
       })),
       nextCursor,

@@ -16,7 +16,7 @@ import { formatReference } from '../../core/reference.ts'
 import type { Artifact, ArtifactFilter } from '../../metadata/metadata.ts'
 import { entryMessage, instant } from './artifact-message.ts'
 import { filterFor } from './artifacts.ts'
-import { requirePrincipal } from '../access/authenticate.ts'
+import { requireReader } from '../access/authenticate.ts'
 import type { AppContext, AppEnv } from '../context.ts'
 import { formatCursor, parseNumbersCursor, parseQuery } from '../input.ts'
 import { ndjsonType, sendPieces } from '../body/lines.ts'
@@ -25,7 +25,7 @@ import { walkArtifacts } from './walk-artifacts.ts'
 export function createSearchRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.get(searchPath, async (c) => {
-    const principal = await requirePrincipal(context, c)
+    const principal = await requireReader(context, c)
     const { path, limit, cursor, ...narrowing } = parseQuery(c, searchQuery)
     const globs = [path]
     // Rejects an invalid pattern even when there is no artifact to search.

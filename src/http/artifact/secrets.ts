@@ -10,7 +10,13 @@ import {
 } from '../../api/secrets.ts'
 import { formatWireDigest } from '../../core/digest.ts'
 import { secretTitle } from '../../core/secrets.ts'
-import { findProject, liveArtifact, requireWriteProject } from '../access/access.ts'
+import {
+  findProject,
+  inspectedArtifact,
+  liveArtifact,
+  requireOfProject,
+  requireWriteProject,
+} from '../access/access.ts'
 import { authorOf } from '../access/actor.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import type { AppContext, AppEnv } from '../context.ts'
@@ -22,7 +28,7 @@ const ofArtifact = '/artifacts/:id{[0-9]+}/secrets'
 export function createSecretRoutes(context: AppContext): Hono<AppEnv> {
   const app = new Hono<AppEnv>().basePath(apiRoot)
   app.get(ofArtifact, async (c) => {
-    const { artifact } = await liveArtifact(context, c)
+    const { artifact } = await inspectedArtifact(context, c)
     c.header('cache-control', 'private, no-cache')
     return c.json(await secretList(context, artifact.id))
   })
@@ -38,7 +44,9 @@ export function createSecretRoutes(context: AppContext): Hono<AppEnv> {
   // whether the project has such a file, only that somebody dismissed it.
   app.post('/projects/:owner/:repo/dismissed-secrets', async (c) => {
     const principal = await requirePrincipal(context, c)
-    const project = await findProject(context, principal, projectParameter(c))
+    const name = projectParameter(c)
+    const project = await findProject(context, principal, name)
+    requireOfProject(principal, name)
     const { digests } = await parseBody(context, c, dismissedQuestionSchema)
     const asked = digests.map((digest) => digestField(digest, 'digests'))
     const dismissed = project ? await context.metadata.listDismissed(project.id, asked) : []

@@ -4,6 +4,7 @@ import { assertLive } from '../../browse/find-artifact.ts'
 import { openReadLease, type ReadLease } from '../../egress/read-lease.ts'
 import type { Representation } from '../../egress/representation.ts'
 import { type SendOptions, sendRepresentation } from './send-representation.ts'
+import { seenByAll } from '../access/seen-by.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { type AppContext, type AppRequest, type Outgoing, outgoingOf } from '../context.ts'
 
@@ -64,7 +65,7 @@ export async function leaseOf(
   if (lease !== undefined) return lease
   for (const { id } of artifacts) {
     const artifact = await context.metadata.findArtifact(id)
-    if (artifact !== undefined) assertLive(artifact, context.now())
+    if (artifact !== undefined) assertLive(seenByAll(artifact), context.now())
   }
   throw new Error(`artifacts ${ids.join(', ')} are live but cannot be leased`)
 }

@@ -4,7 +4,7 @@ import { apiRoot } from '../../api/paths.ts'
 import { statsQuery } from '../../api/queries.ts'
 import { mayAdminister } from '../../auth/principal.ts'
 import { usageOfProject, usageOfStore } from '../../stats/usage.ts'
-import { forbidden, requireReadProject, projectOf, readProject } from '../access/access.ts'
+import { forbidden, requireInspectProject, projectOf, readProject } from '../access/access.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import type { AppContext, AppEnv } from '../context.ts'
 import { parseQuery } from '../input.ts'
@@ -22,7 +22,7 @@ export function createStatsRoutes(context: AppContext): Hono<AppEnv> {
     if (name === null)
       throw forbidden('statistics of the whole store require a token of scope admin')
     const found = await readProject(context, principal, name)
-    requireReadProject(principal, found.name)
+    requireInspectProject(principal, found.name)
     return c.json(usageOfProject(await context.metadata.projectFigures(found.id)))
   })
   return app

@@ -1,6 +1,6 @@
 /** Checks the offer of a negotiated upload before anything is sent: permission, size and name. */
 import { offerSchema } from '../../api/negotiation-messages.ts'
-import { mayReadProject, type Principal } from '../../auth/principal.ts'
+import { mayInspectProject, type Principal } from '../../auth/principal.ts'
 import { heldAsKept, heldByOtherJob } from '../../core/artifact.ts'
 import { type Digest, digestOf } from '../../core/digest.ts'
 import { storeError, tooLarge } from '../../core/errors.ts'
@@ -25,8 +25,8 @@ export interface Offered {
   /** Identifies the session, so that repeating the same command finds it again. */
   key: Digest
   timesDigest: Digest
-  /** Whether the sender may read the whole project; otherwise it must send everything. */
-  readsProject: boolean
+  /** Whether the sender may use contents of the project; otherwise it must send everything. */
+  usesProject: boolean
   /** A tree that the client has cached and can send changes against. */
   base: Digest | null
 }
@@ -69,7 +69,7 @@ export async function readOffer(
     attempt,
     key: digestOf(JSON.stringify([run.id, job, name, treeDigest])),
     timesDigest: digestField(message.timesDigest, 'timesDigest'),
-    readsProject: mayReadProject(principal, project),
+    usesProject: mayInspectProject(principal, project),
     base: message.base === undefined ? null : digestField(message.base, 'base'),
     artifact: {
       tree: {

@@ -12,7 +12,7 @@ import { manifestOfferQuery, timesOfferQuery } from '../../api/queries.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import type { NegotiationAnswers, NegotiationJob } from '../../ingest/negotiated/job.ts'
-import { mayReadProject, maySendTo } from '../../auth/principal.ts'
+import { mayInspectProject, maySendTo } from '../../auth/principal.ts'
 import type { Digest } from '../../core/digest.ts'
 import type { KnownTree, Published } from '../../metadata/metadata.ts'
 import { artifactMessage } from '../artifact/artifact-message.ts'
@@ -104,10 +104,10 @@ async function handleOffer(
 ): Promise<Response> {
   const { metadata } = context
   const now = context.now()
-  const { projectId, run, base, readsProject } = offered
+  const { projectId, run, base, usesProject } = offered
   const { name, tree } = offered.artifact
   const find = async (treeDigest: Digest | null): Promise<KnownTree | undefined> =>
-    treeDigest !== null && readsProject
+    treeDigest !== null && usesProject
       ? await metadata.findKnownTree(projectId, treeDigest, now)
       : undefined
   const known = await find(tree.treeDigest)
@@ -189,7 +189,7 @@ async function commitOnce(
   c: AppRequest,
   { sessionId, offered }: { sessionId: string; offered: Offered },
 ): Promise<Published> {
-  const { projectId, key, artifact, readsProject } = offered
+  const { projectId, key, artifact, usesProject } = offered
   try {
     const session = await context.metadata.findSession(sessionId)
     if (session === undefined) throw ended(sessionId)
@@ -197,7 +197,7 @@ async function commitOnce(
       const reason = 'offer differs from the one that began this upload'
       throw storeError('invalid_request', reason, { field: 'offer' })
     }
-    const how = { step: 'commit', sessionId, projectId, sentOnly: !readsProject } as const
+    const how = { step: 'commit', sessionId, projectId, sentOnly: !usesProject } as const
     return await runStep(context, c, { ...how, ...artifact })
   } catch (error) {
     const made = hasCode(error, 'session_ended') ? await outcomeOf(context, offered) : undefined
@@ -226,7 +226,7 @@ async function sessionOf(
   if (session === undefined || session.offer === null) throw ended(sessionId)
   const { projectId, project } = session
   if (!maySendTo(principal, project)) throw ended(sessionId)
-  return { sessionId, projectId, sentOnly: !mayReadProject(principal, project) }
+  return { sessionId, projectId, sentOnly: !mayInspectProject(principal, project) }
 }
 
 function ended(sessionId: string): Error {

@@ -37,8 +37,12 @@ export interface ArtifactHead {
   /** Why it is kept as long as it is. */
   keptReason: string
   mayDelete: boolean
+  /** Whether the visitor may know of credentials in it. */
+  mayInspect: boolean
   /** May keep it, stop keeping it, change its expiry. */
   mayWrite: boolean
+  /** Whether everyone may read it. */
+  isPublic: boolean
   /** Origin for the shell commands on the page. */
   origin: string
   now: number
@@ -120,7 +124,8 @@ function Damage({ artifact, paths }: { artifact: Artifact; paths: string[] }) {
   )
 }
 
-function Actions({ artifact, mayDelete, mayWrite, origin }: ArtifactHead) {
+function Actions(head: ArtifactHead) {
+  const { artifact, mayDelete, mayWrite } = head
   const onlyFile = artifact.kind === 'raw' ? artifact.fileName : null
   return (
     <>
@@ -150,17 +155,17 @@ function Actions({ artifact, mayDelete, mayWrite, origin }: ArtifactHead) {
       </div>
       <details class="aside">
         <summary>Download from a shell</summary>
-        <ShellLines artifact={artifact} origin={origin} />
+        <ShellLines {...head} />
       </details>
     </>
   )
 }
 
-function ShellLines({ artifact: { id, name }, origin }: { artifact: Artifact; origin: string }) {
+function ShellLines({ artifact: { id, name }, origin, isPublic }: ArtifactHead) {
   const archive = archivePath(id, 'tar.gz')
   const lines = [
     `trove download id:${id} ${shellFile(name)}`,
-    curlCommand(origin + archive, `${name}.tar.gz`),
+    curlCommand(origin + archive, { file: `${name}.tar.gz`, isPublic }),
   ]
   return <Commands text={lines.join('\n')} />
 }
@@ -223,9 +228,11 @@ export function DetailsTab({ head }: { head: ArtifactHead }): Html {
           {isKept(artifact) ? '' : `${new Date(artifact.expiresAt).toISOString()}, `}
           {keptReason}
         </Fact>
-        <Fact term="Secrets">
-          <SecretsFact {...head} />
-        </Fact>
+        {head.mayInspect && (
+          <Fact term="Secrets">
+            <SecretsFact {...head} />
+          </Fact>
+        )}
         <Fact term="Id">{String(artifact.id)}</Fact>
         {mayWrite && (
           <Fact term="Audit log">

@@ -8,6 +8,7 @@ import { storeError } from '../../core/errors.ts'
 import { representFile } from '../../egress/egress.ts'
 import type { Representation } from '../../egress/representation.ts'
 import { forbidden } from '../../http/access/access.ts'
+import { seenByAll } from '../../http/access/seen-by.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import { restOfPath } from '../../http/input.ts'
 import { mediaTypeOf } from '../../http/body/media-type.ts'
@@ -90,7 +91,7 @@ async function openArtifact(
   const isForeign = isContentHost(context.config, host) && !isHostOf(context.config, host, id)
   const artifact = isForeign ? undefined : await context.metadata.findArtifact(id)
   if (artifact === undefined) throw artifactNotFound(`id:${id}`)
-  assertLive(artifact, context.now())
+  assertLive(seenByAll(artifact), context.now())
   return artifact
 }
 

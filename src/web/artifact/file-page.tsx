@@ -94,11 +94,11 @@ function LatestLink({
   )
 }
 
-function shellLines({ head: { artifact, origin }, file: { path } }: FileView): string {
+function shellLines({ head: { artifact, origin, isPublic }, file: { path } }: FileView): string {
   const name = path.slice(path.lastIndexOf('/') + 1)
   return [
     `trove cat ${shellWord(`id:${artifact.id}:${path}`)} > ${shellFile(name)}`,
-    curlCommand(origin + filePath(artifact.id, path), name),
+    curlCommand(origin + filePath(artifact.id, path), { file: name, isPublic }),
   ].join('\n')
 }
 

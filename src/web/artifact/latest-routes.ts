@@ -1,7 +1,7 @@
 /** Redirects a permanent address to the newest live artifact of a name on a branch. */
 import { Hono } from 'hono'
-import { assertLive, readArtifact } from '../../browse/find-artifact.ts'
 import { parseArtifactName } from '../../core/artifact.ts'
+import { readLive } from '../../http/access/access.ts'
 import type { AppEnv, AppRequest } from '../../http/context.ts'
 import { restOfPath } from '../../http/input.ts'
 import { projectOfPage } from '../page-access.ts'
@@ -19,15 +19,13 @@ export function createLatestRoutes(web: Web): Hono<AppEnv> {
 
 async function latest(web: Web, c: AppRequest, path: string): Promise<Response> {
   const { context } = web
-  const { project } = await projectOfPage(context, c)
+  const { principal, project } = await projectOfPage(context, c)
   const reference = {
     kind: 'latest',
     branch: c.req.param('branch') ?? '',
     name: parseArtifactName(c.req.param('name') ?? ''),
   } as const
-  const now = context.now()
-  const artifact = await readArtifact(context.metadata, reference, { project: project.name, now })
-  assertLive(artifact, now)
+  const artifact = await readLive(context, principal, reference, project.name)
   if (path === '') return c.redirect(artifactPath(artifact), 302)
   const found = await context.metadata.findEntry(artifact.id, path)
   const isFile = found?.entry.kind === 'file'

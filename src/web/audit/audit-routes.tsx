@@ -8,7 +8,7 @@ import type { AppEnv, AppRequest } from '../../http/context.ts'
 import { parseInput } from '../../http/input.ts'
 import { readAudit } from '../../http/operation/audit.ts'
 import { daysOf } from '../input.ts'
-import { crumbsOf, projectOfPage } from '../page-access.ts'
+import { crumbsOf, inspectedProjectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { AuditPage } from './audit-page.tsx'
 
@@ -21,7 +21,7 @@ export function createAuditPages(web: Web): Hono<AppEnv> {
     return await auditPage(web, c, null)
   })
   app.get('/:owner/:repo/settings/audit', async (c) => {
-    const { principal, project } = await projectOfPage(web.context, c)
+    const { principal, project } = await inspectedProjectOfPage(web.context, c)
     await requireOversight(web.context, principal, project.name)
     return await auditPage(web, c, project.name)
   })

@@ -6,7 +6,7 @@ import { storeError } from '../../core/errors.ts'
 import { parseReference } from '../../core/reference.ts'
 import { isSameProject, parsePositiveInteger } from '../../core/run.ts'
 import { readLive } from '../../http/access/access.ts'
-import { requirePrincipal } from '../../http/access/authenticate.ts'
+import { requireReader } from '../../http/access/authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import { projectParameter } from '../../http/input.ts'
 import type { Artifact, StoredFile } from '../../metadata/metadata.ts'
@@ -26,7 +26,7 @@ export function createComparePages(web: Web): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.get('/:owner/:repo/compare', async (c) => {
     const project = projectParameter(c)
-    await requirePrincipal(web.context, c)
+    await requireReader(web.context, c)
     const [base, head] = ['base', 'head'].map((name) =>
       parsePositiveInteger(c.req.query(name) ?? '', name),
     )
@@ -52,7 +52,7 @@ async function pairOfPage(
   context: AppContext,
   c: AppRequest,
 ): Promise<{ base: Artifact; head: Artifact }> {
-  const principal = await requirePrincipal(context, c)
+  const principal = await requireReader(context, c)
   const project = projectParameter(c)
   const [base, head, ...rest] = (c.req.param('pair') ?? '').split('...')
   if (base === undefined || head === undefined || rest.length > 0) {

@@ -4,7 +4,7 @@ import type { Principal } from '../../auth/principal.ts'
 import { findHolders, type Holder } from '../../browse/holders.ts'
 import { type Digest, parseWireDigest } from '../../core/digest.ts'
 import { searchedProjects } from '../../http/artifact/digests.ts'
-import { requirePrincipal } from '../../http/access/authenticate.ts'
+import { requireReader } from '../../http/access/authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import { FindPage } from './find-page.tsx'
 import { sendPage, type Web } from '../page.tsx'
@@ -19,7 +19,7 @@ export function createFindPages(web: Web): Hono<AppEnv> {
 
 async function findPage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
-  const principal = await requirePrincipal(context, c)
+  const principal = await requireReader(context, c)
   const text = (c.req.query('digest') ?? '').trim()
   const hex = text.toLowerCase().replace(/^sha256:/, '')
   const digest = parseWireDigest(`sha256:${hex}`)

@@ -17,6 +17,7 @@ export interface SearchFormView {
   path: string
   query: ListQuery
   branches: string[]
+  mayInspect: boolean
   mayWrite: boolean
   /** Why the pattern is invalid; null if it is valid. */
   problem: string | null
@@ -37,11 +38,16 @@ export interface SearchResults {
 
 /** The page around its results. */
 export function SearchPage({ results, ...view }: SearchFormView & { results: Html | null }): Html {
-  const { project, path, mayWrite, problem } = view
+  const { project, path, mayInspect, mayWrite, problem } = view
   return (
     <>
       <h1>Search the artifacts of {project}</h1>
-      <ProjectMenu project={project} current="artifacts" mayWrite={mayWrite} />
+      <ProjectMenu
+        project={project}
+        current="artifacts"
+        mayInspect={mayInspect}
+        mayWrite={mayWrite}
+      />
       <form class="filter" method="get" action={searchPagePath(project)}>
         <PathField path={path} dataKey="/" />
         <FilterFields {...view} />

@@ -3,6 +3,7 @@ import { Hono } from 'hono'
 import type { Matches } from '../../browse/search.ts'
 import { StoreError } from '../../core/errors.ts'
 import { compilePathGlobs } from '../../core/path-glob.ts'
+import { seenBy } from '../../http/access/seen-by.ts'
 import type { AppEnv, AppRequest } from '../../http/context.ts'
 import { formatSearchCursor, parseSearchCursor, searchNewest } from '../../http/artifact/search.ts'
 import { filterOf, queryOf, readQuery } from '../list/list-view.ts'
@@ -26,7 +27,7 @@ export function createSearchPages(web: Web): Hono<AppEnv> {
 
 async function searchPage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
-  const { project, mayWrite } = await projectOfPage(context, c)
+  const { principal, project, mayInspect, mayWrite } = await projectOfPage(context, c)
   const path = (c.req.query('path') ?? '').trim()
   const query = readQuery((name) => (fields.has(name) ? (c.req.query(name) ?? '') : ''))
   const filter = filterOf(project, query)
@@ -34,7 +35,7 @@ async function searchPage(web: Web, c: AppRequest): Promise<Response> {
   const branches = await context.metadata.listRunFacts(project.id, 'branch', 100)
   const isNarrowed = Object.values(queryOf(query)).some((value) => value !== '')
   const problem = path === '' ? null : problemOf(path)
-  const view = { project: project.name, path, query, branches, mayWrite, problem }
+  const view = { project: project.name, path, query, branches, mayInspect, mayWrite, problem }
   const content = {
     title: `${path === '' ? 'Search' : path} · ${project.name}`,
     crumbs: crumbsOf({ project: project.name }),
@@ -47,7 +48,10 @@ async function searchPage(web: Web, c: AppRequest): Promise<Response> {
     const steps = searchNewest(context, filter, wanted)
     const matches: Matches[] = []
     let step = await steps.next()
-    for (; step.done !== true; step = await steps.next()) matches.push(step.value)
+    for (; step.done !== true; step = await steps.next()) {
+      const { artifact, found } = step.value
+      matches.push({ artifact: seenBy(principal, artifact), found })
+    }
     const cursor = step.value && formatSearchCursor(step.value)
     return {
       matches,

@@ -17,7 +17,7 @@ import { type Field, HiddenFields } from '../parts/form.tsx'
 import type { Html } from '../parts/html.ts'
 import { daysOf, formatIds, parseIds, readForm } from '../input.ts'
 import { filterFields, filterOf, type ListQuery, queryOf, readQuery } from './list-view.ts'
-import { crumbsOf, projectOfPage } from '../page-access.ts'
+import { crumbsOf, inspectedProjectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { listPath } from '../paths.ts'
 
@@ -89,7 +89,7 @@ export function ChangedNotice({
 export async function changeMany(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
   const { metadata } = context
-  const { principal, project } = await projectOfPage(context, c)
+  const { principal, project } = await inspectedProjectOfPage(context, c)
   requireWriteProject(principal, project.name)
   const form = await readForm(context, c)
   const query = readQuery((name) => form.get(`filter.${name}`) ?? '')

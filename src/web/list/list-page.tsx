@@ -13,12 +13,17 @@ import { ProjectMenu } from '../parts/project-menu.tsx'
 import { NumberedPager } from '../parts/table.tsx'
 
 export function ListPage(view: ListView): Html {
-  const { project, artifacts, sums, query, mayWrite } = view
+  const { project, artifacts, sums, query, mayInspect, mayWrite } = view
   const hasFilter = [query.name, query.branch, query.run, query.state, query.pinned].some(Boolean)
   return (
     <>
       <h1>Artifacts of {project.name}</h1>
-      <ProjectMenu project={project.name} current="artifacts" mayWrite={mayWrite} />
+      <ProjectMenu
+        project={project.name}
+        current="artifacts"
+        mayInspect={mayInspect}
+        mayWrite={mayWrite}
+      />
       <Filter {...view} />
       <form class="filter" method="get" action={searchPagePath(project.name)}>
         <PathField path="" />
@@ -53,7 +58,7 @@ const sorts: [ArtifactSort, string][] = [
   ['name', 'by name'],
 ]
 
-function Filter({ project, query, branches }: ListView) {
+function Filter({ project, query, branches, mayInspect }: ListView) {
   return (
     <form class="filter" method="get" action={listPath(project.name)}>
       <FilterFields query={query} branches={branches} dataKey="/" />
@@ -62,7 +67,7 @@ function Filter({ project, query, branches }: ListView) {
         name="state"
         options={[
           ['', 'live'],
-          ['secrets', 'with secrets'],
+          ...(mayInspect ? [['secrets', 'with secrets'] satisfies [string, string]] : []),
           ...['damaged', 'expired', 'deleted', 'any'].map((state): [string, string] => [
             state,
             state,

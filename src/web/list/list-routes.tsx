@@ -1,5 +1,7 @@
 /** The list of a project's artifacts. */
 import { Hono } from 'hono'
+import { requireInspectProject } from '../../http/access/access.ts'
+import { seenBy } from '../../http/access/seen-by.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import { collectArtifacts } from '../../http/artifact/walk-artifacts.ts'
 import type { Project } from '../../metadata/metadata.ts'
@@ -8,7 +10,7 @@ import { listAsCsv } from './list-csv.ts'
 import { inOrder } from './list-order.ts'
 import { ListPage } from './list-page.tsx'
 import { ChangedNotice, changeMany, idsInAddressMax, outcomeOfQuery } from './list-changes.tsx'
-import { filterOf, queryOf, readQuery } from './list-view.ts'
+import { filterOf, queryOf, readQuery, withSecrets } from './list-view.ts'
 import { crumbsOf, projectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { listPath } from '../paths.ts'
@@ -26,8 +28,9 @@ export function createListPages(web: Web): Hono<AppEnv> {
 async function listPage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
   const { metadata, now } = context
-  const { project, mayWrite } = await projectOfPage(web.context, c)
+  const { principal, project, mayInspect, mayWrite } = await projectOfPage(web.context, c)
   const query = readQuery((name) => c.req.query(name) ?? '')
+  if (query.state === withSecrets) requireInspectProject(principal, project.name)
   const filter = filterOf(project, query)
   if (c.req.query('format') === 'csv') {
     const artifacts = inOrder(await collectArtifacts(context, filter), query.sort)
@@ -59,10 +62,11 @@ async function listPage(web: Web, c: AppRequest): Promise<Response> {
     project,
     query,
     branches,
-    artifacts,
+    artifacts: artifacts.map((each) => seenBy(principal, each)),
     sums,
     pageNumber,
     pageCount,
+    mayInspect,
     mayWrite,
     undoMs: context.config.undoMs,
     now: page.now,

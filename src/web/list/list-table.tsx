@@ -21,23 +21,25 @@ export function ListTable(view: ListView): Html {
   const isSelectable = (artifact: Artifact): boolean =>
     mayWrite && (restores ? isRestorable(artifact, { undoMs, now }) : isLive(artifact, now))
   const hasBoxes = artifacts.some(isSelectable)
+  const table = (
+    <Table name="Artifacts" columns={columnsOf(query.sort)} lead={hasBoxes && <SelectAll />}>
+      {artifacts.map((each) => (
+        <Row artifact={each} box={hasBoxes ? isSelectable(each) : null} now={now} />
+      ))}
+    </Table>
+  )
+  if (!hasBoxes) return table
   return (
     <form method="post" action={listPath(project.name)} data-bulk>
       <HiddenFields fields={filterFields(query)} />
       {/* Enter in a field or on a checkbox presses the first button, so that is one without an effect. */}
       <button name="action" value="" class="unseen" tabindex={-1} aria-hidden="true" />
-      {hasBoxes && (
-        <div class="bulk" data-bulk-bar>
-          <span data-bulk-count>With selected:</span>
-          <AllThatMatch total={sums.artifacts} shown={artifacts.length} />
-          {restores ? <RestoreButton /> : <BulkButtons />}
-        </div>
-      )}
-      <Table name="Artifacts" columns={columnsOf(query.sort)} lead={hasBoxes && <SelectAll />}>
-        {artifacts.map((each) => (
-          <Row artifact={each} box={hasBoxes ? isSelectable(each) : null} now={now} />
-        ))}
-      </Table>
+      <div class="bulk" data-bulk-bar>
+        <span data-bulk-count>With selected:</span>
+        <AllThatMatch total={sums.artifacts} shown={artifacts.length} />
+        {restores ? <RestoreButton /> : <BulkButtons />}
+      </div>
+      {table}
     </form>
   )
 }

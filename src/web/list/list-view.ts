@@ -8,7 +8,7 @@ import type { Artifact, ArtifactFilter, ArtifactSums, Project } from '../../meta
 const sorts = ['newest', 'oldest', 'largest', 'costliest', 'expiring', 'name'] as const
 const states = ['damaged', 'expired', 'deleted', 'any'] as const
 /** Not a state, but offered in the same filter. */
-const withSecrets = 'secrets'
+export const withSecrets = 'secrets'
 
 export interface ListQuery {
   name: string
@@ -29,6 +29,7 @@ export interface ListView {
   sums: ArtifactSums
   pageNumber: number
   pageCount: number
+  mayInspect: boolean
   mayWrite: boolean
   /** How long a deletion can be undone. */
   undoMs: number

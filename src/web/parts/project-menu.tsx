@@ -15,6 +15,7 @@ import type { Html } from './html.ts'
 export function ProjectMenu({
   project,
   current,
+  mayInspect = true,
   mayWrite,
 }: {
   project: string
@@ -28,15 +29,21 @@ export function ProjectMenu({
     | 'tokens'
     | 'audit'
     | 'upload'
+  /** False on a page that everyone may read. The pages of settings need no value. */
+  mayInspect?: boolean
   mayWrite: boolean
 }): Html {
   const places = [
     ['runs', 'Runs', projectPagePath(project)],
     ['artifacts', 'Artifacts', listPath(project)],
     ['trends', 'Trends', trendsPath(project)],
-    ['storage', 'Storage', storagePath(project)],
-    ['retention', 'Retention', retentionPath(project)],
-    ['settings', 'Settings', settingsPath(project)],
+    ...(mayInspect
+      ? ([
+          ['storage', 'Storage', storagePath(project)],
+          ['retention', 'Retention', retentionPath(project)],
+          ['settings', 'Settings', settingsPath(project)],
+        ] as const)
+      : []),
     ...(mayWrite
       ? ([
           ['tokens', 'Tokens', tokensPagePath(project)],

@@ -1,7 +1,9 @@
 /** The top of a project's page: artifacts that are kept, and the newest ones of its main branch. */
 import type { Child } from 'hono/jsx'
+import { seenBy } from '../../http/access/seen-by.ts'
 import type { AppContext } from '../../http/context.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
+import type { PageProject } from '../page-access.ts'
 import { ArtifactName } from '../parts/artifact-name.tsx'
 import { Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
@@ -20,10 +22,10 @@ export interface Highlights {
   latest: { branch: string; artifacts: Artifact[] } | undefined
 }
 
-/** `branches`: those of recent runs. */
+/** Returns them as the visitor may see them. `branches`: those of recent runs. */
 export async function findHighlights(
   context: AppContext,
-  projectId: number,
+  { project: { id: projectId }, principal }: Pick<PageProject, 'project' | 'principal'>,
   branches: readonly string[],
 ): Promise<Highlights> {
   const now = context.now()
@@ -33,7 +35,12 @@ export async function findHighlights(
     context.metadata.findArtifacts({ projectId, pinned: true }, { ...newest, limit: shownMax + 1 }),
     branch === undefined ? [] : latestOf(context, { projectId, branch, now }),
   ])
-  return { kept, latest: branch === undefined ? undefined : { branch, artifacts: latest } }
+  const seen = (artifacts: Artifact[]): Artifact[] =>
+    artifacts.map((each) => seenBy(principal, each))
+  return {
+    kept: seen(kept),
+    latest: branch === undefined ? undefined : { branch, artifacts: seen(latest) },
+  }
 }
 
 /** The newest artifact of each name, among those of the last runs. */

@@ -36,6 +36,7 @@ export interface ProjectView {
   choices: RunChoices
   /** Undefined where the list is filtered or continued. */
   highlights: Highlights | undefined
+  mayInspect: boolean
   mayWrite: boolean
   /** Address of the page with older runs; null on the last page. */
   older: string | null
@@ -48,7 +49,12 @@ export function ProjectPage(view: ProjectView): Html {
   return (
     <>
       <h1>{project.name}</h1>
-      <ProjectMenu project={project.name} current="runs" mayWrite={view.mayWrite} />
+      <ProjectMenu
+        project={project.name}
+        current="runs"
+        mayInspect={view.mayInspect}
+        mayWrite={view.mayWrite}
+      />
       {highlights !== undefined && (
         <ProjectHighlights project={project.name} highlights={highlights} now={now} />
       )}

@@ -5,7 +5,7 @@ import { limits } from '../../core/limits.ts'
 import { parsePositiveInteger } from '../../core/run.ts'
 import { dayMs } from '../../core/units.ts'
 import { readableProjects } from '../../http/access/access.ts'
-import { requirePrincipal } from '../../http/access/authenticate.ts'
+import { requireReader } from '../../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../../http/context.ts'
 import { cutPage } from '../../http/input.ts'
 import type { Project, Run, RunFact, RunFilter } from '../../metadata/metadata.ts'
@@ -30,7 +30,7 @@ export function createProjectPages(web: Web): Hono<AppEnv> {
 
 async function homePage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
-  const principal = await requirePrincipal(context, c)
+  const principal = await requireReader(context, c)
   const readable = await readableProjects(context, principal)
   if (readable.length === 0) {
     const body = <FirstRunPage origin={publicOrigin(context, c)} />
@@ -77,7 +77,8 @@ async function listedProject(
 
 async function projectPage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
-  const { project, mayWrite } = await projectOfPage(context, c)
+  const page = await projectOfPage(context, c)
+  const { project, mayInspect, mayWrite } = page
   const limit = limits.listPageDefault
   const before = c.req.query('before')
   const choices = await runChoices(context, project.id, c)
@@ -94,9 +95,8 @@ async function projectPage(web: Web, c: AppRequest): Promise<Response> {
     project,
     runs: await listedRuns(context, items),
     choices,
-    highlights: isTop
-      ? await findHighlights(context, project.id, choices.branch.values)
-      : undefined,
+    highlights: isTop ? await findHighlights(context, page, choices.branch.values) : undefined,
+    mayInspect,
     mayWrite,
     older:
       last === undefined

@@ -13,7 +13,7 @@ import { walkArtifacts } from '../../http/artifact/walk-artifacts.ts'
 import { measureDeletion } from '../../lifecycle/deletion.ts'
 import type { Artifact, ArtifactFilter, ArtifactSums, Project } from '../../metadata/metadata.ts'
 import { daysOf, readForm } from '../input.ts'
-import { crumbsOf, projectOfPage } from '../page-access.ts'
+import { crumbsOf, inspectedProjectOfPage } from '../page-access.ts'
 import { type PageContent, sendPage, type Web } from '../page.tsx'
 import { retentionPath, settingsPath } from '../paths.ts'
 import { RetentionPage, type RetentionView, type Simulation } from './retention-page.tsx'
@@ -76,7 +76,7 @@ const retentionPage: PageOfSettings = {
 }
 
 async function showOwn(web: Web, c: AppRequest, page: PageOfSettings): Promise<Response> {
-  const { principal, project, mayWrite } = await projectOfPage(web.context, c)
+  const { principal, project, mayWrite } = await inspectedProjectOfPage(web.context, c)
   const { config } = web.context
   return await send(web, c, page, {
     project,
@@ -89,7 +89,7 @@ async function showOwn(web: Web, c: AppRequest, page: PageOfSettings): Promise<R
 /** Applies a posted form. If it is rejected, shows the form again with what was entered. */
 async function change(web: Web, c: AppRequest, page: PageOfSettings): Promise<Response> {
   const { context } = web
-  const { principal, project, mayWrite } = await projectOfPage(context, c)
+  const { principal, project, mayWrite } = await inspectedProjectOfPage(context, c)
   if (!mayAdminister(principal)) throw settingsForbidden()
   const entered = await readForm(context, c)
   try {

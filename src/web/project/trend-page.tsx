@@ -25,6 +25,7 @@ export interface TrendView {
   trend: { artifacts: Artifact[]; isCut: boolean } | null
   /** Suggested places. */
   places: TrendPlace[]
+  mayInspect: boolean
   mayWrite: boolean
   now: number
 }
@@ -34,7 +35,12 @@ export function TrendPage(view: TrendView): Html {
   return (
     <>
       <h1>Trends of {project.name}</h1>
-      <ProjectMenu project={project.name} current="trends" mayWrite={view.mayWrite} />
+      <ProjectMenu
+        project={project.name}
+        current="trends"
+        mayInspect={view.mayInspect}
+        mayWrite={view.mayWrite}
+      />
       <form class="filter" method="get" action={trendsPath(project.name)}>
         <label>
           Artifact

@@ -21,7 +21,7 @@ export function createTrendPages(web: Web): Hono<AppEnv> {
 
 async function trendPage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
-  const { project, mayWrite } = await projectOfPage(context, c)
+  const { project, mayInspect, mayWrite } = await projectOfPage(context, c)
   const place = { name: c.req.query('name') ?? '', branch: c.req.query('branch') ?? '' }
   const isChosen = place.name !== '' && place.branch !== ''
   const view: TrendView = {
@@ -29,6 +29,7 @@ async function trendPage(web: Web, c: AppRequest): Promise<Response> {
     place,
     trend: isChosen ? await trendOf(context, project, place) : null,
     places: isChosen ? [] : await recentPlaces(context, project),
+    mayInspect,
     mayWrite,
     now: context.now(),
   }

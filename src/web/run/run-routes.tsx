@@ -7,7 +7,8 @@ import { readShownLogs, type ShownLog } from '../../browse/run-log.ts'
 import { limits } from '../../core/limits.ts'
 import { isLive, isRestorable } from '../../core/retention.ts'
 import { readableRun } from '../../http/access/access.ts'
-import { requirePrincipal } from '../../http/access/authenticate.ts'
+import { requireReader } from '../../http/access/authenticate.ts'
+import { seenBy } from '../../http/access/seen-by.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import { numberParameter, projectParameter } from '../../http/input.ts'
 import { isStrictFor } from '../../http/access/strict.ts'
@@ -67,7 +68,7 @@ async function runPage(
   attempt?: number,
 ): Promise<Response> {
   const { context } = web
-  const principal = await requirePrincipal(context, c)
+  const principal = await requireReader(context, c)
   const run = await readableRun(context, c, principal, { project: projectParameter(c), attempt })
   const { projectId, project, number } = run
   const path =
@@ -100,7 +101,7 @@ async function runPage(
       typeof recorded?.shown.next === 'number'
         ? `${withQuery(path, { jobs: String(recorded.shown.next) })}#jobs`
         : null,
-    artifacts,
+    artifacts: artifacts.map((each) => seenBy(principal, each)),
     total,
     arrivals: context.arrivals.list(projectId, number),
     previous: await previousOfEach(context, principal, live, now),
@@ -152,7 +153,7 @@ function jobsFrom(c: AppRequest, { jobs }: RunRecord): number {
 /** Shows the annotations and the summary of one job. */
 async function jobPage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
-  const principal = await requirePrincipal(context, c)
+  const principal = await requireReader(context, c)
   const place = { project: projectParameter(c), attempt: numberParameter(c, 'attempt') }
   const run = await readableRun(context, c, principal, place)
   const { record, job } = await recordedJob(context, c, run)

@@ -8,7 +8,7 @@ import { requireAdmin } from '../../http/access/access.ts'
 import { explainDeletion } from '../../lifecycle/deletion.ts'
 import type { ArtifactFilter, StoreFigures, UsagePoint } from '../../metadata/metadata.ts'
 import { usageOfProject, usageOfStore } from '../../stats/usage.ts'
-import { crumbsOf, projectOfPage } from '../page-access.ts'
+import { crumbsOf, inspectedProjectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { StoragePage, type StorageView } from './storage-page.tsx'
 
@@ -49,7 +49,7 @@ async function freeBytes({ dataDir, packBucket }: Config): Promise<number> {
 
 async function projectStorage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
-  const { project, mayWrite } = await projectOfPage(context, c)
+  const { project, mayWrite } = await inspectedProjectOfPage(context, c)
   const now = context.now()
   const figures = await context.metadata.projectFigures(project.id)
   const view: StorageView = {

@@ -9,7 +9,7 @@ import { revokeProjectTokens } from '../../http/access/authenticate.ts'
 import { readListed, readTokens, revokeListed } from '../../http/access/minted-tokens.ts'
 import type { AppEnv, AppRequest } from '../../http/context.ts'
 import { readForm } from '../input.ts'
-import { crumbsOf, projectOfPage } from '../page-access.ts'
+import { crumbsOf, inspectedProjectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { tokensPagePath } from '../paths.ts'
 import { TokensPage } from './tokens-page.tsx'
@@ -28,7 +28,7 @@ export function createTokenPages(web: Web): Hono<AppEnv> {
     return { principal: await requireAdmin(web.context, c), project: null }
   }
   const ofProject = async (c: AppRequest): Promise<Place> => {
-    const { principal, project } = await projectOfPage(web.context, c)
+    const { principal, project } = await inspectedProjectOfPage(web.context, c)
     await requireOversight(web.context, principal, project.name)
     return { principal, project: project.name }
   }

@@ -2,7 +2,7 @@
 import { Hono } from 'hono'
 import { forbidden } from '../../http/access/access.ts'
 import type { AppEnv, AppRequest } from '../../http/context.ts'
-import { crumbsOf, projectOfPage } from '../page-access.ts'
+import { crumbsOf, inspectedProjectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { UploadPage } from './upload-page.tsx'
 
@@ -13,7 +13,7 @@ export function createUploadPages(web: Web): Hono<AppEnv> {
 }
 
 async function uploadPage(web: Web, c: AppRequest): Promise<Response> {
-  const { project, mayWrite } = await projectOfPage(web.context, c)
+  const { project, mayWrite } = await inspectedProjectOfPage(web.context, c)
   if (!mayWrite) throw forbidden('uploading requires a token of scope write')
   const [last] = await web.context.metadata.listRuns(project.id, { limit: 1 })
   return await sendPage(web, c, {
