@@ -23,6 +23,7 @@ beforeAll(async () => {
   const tar = [
     { name: 'file', content },
     { name: 'ci.log', content: githubToken('open') },
+    { name: 'report/index.html', content: '<h1>Report</h1>' },
   ]
   const path = `${api}/projects/octo/open/runs/1/artifacts/dist`
   id = await server.put(`${path}?branch=main`, { token, tar })
@@ -120,6 +121,25 @@ test('a token of one run reads all of its public project, but findings of its ru
     return ((await answer.json()) as { secrets: unknown }).secrets
   }
   expect([await secretsOf(token), await secretsOf(other)]).toEqual([1, null])
+})
+
+test('those of a public project are told that everyone reads it', async () => {
+  const pageOf = async (path: string, project: string): Promise<string> =>
+    await (await server.visit(path, { project })).text()
+  const artifact = `/octo/open/actions/runs/1/artifacts/${id}`
+  expect(await pageOf(artifact, 'octo/open')).toContain('usable by everyone')
+  expect(await pageOf('/octo/open/settings', 'octo/open')).toContain('Everyone may read')
+  await server.put('/api/v1/projects/octo/elsewhere/runs/1/artifacts/dist', { token: foreign })
+  expect(await pageOf('/octo/elsewhere/settings', 'octo/elsewhere')).not.toContain('Everyone')
+})
+
+test('an HTML report is shown, and loads its parts, without a credential', async () => {
+  const page = `/octo/open/actions/runs/1/artifacts/${id}/blob/report/index.html`
+  const text = await (await server.send(page, { token: null })).text()
+  const [, document = ''] = /<iframe[^>]* src="([^"]+)"/.exec(text) ?? []
+  expect(document).toMatch(/^\/content\//)
+  const shown = await server.send(document, { token: null })
+  expect([shown.status, await shown.text()]).toEqual([200, '<h1>Report</h1>'])
 })
 
 test('the client reads a public project without a token', async () => {

@@ -12,6 +12,7 @@ interface Head {
   /** Null: not scanned yet. */
   secrets: SecretList | null
   mayWrite: boolean
+  isPublic: boolean
 }
 
 /** Most files that a page lists. */
@@ -24,9 +25,10 @@ export function SecretsNote(head: Head): Html {
   return (
     <div class="note" role="alert">
       <p>
-        This artifact contains {counted(open.length, 'secret')}, usable by anyone who can read it.
-        Revoke {open.length === 1 ? 'it' : 'them'} at the issuer, delete the artifact, and leave the
-        files out of the next upload.
+        This artifact contains {counted(open.length, 'secret')}, usable by{' '}
+        {head.isPublic ? 'everyone, since its project is public' : 'anyone who can read it'}. Revoke{' '}
+        {open.length === 1 ? 'it' : 'them'} at the issuer, delete the artifact, and leave the files
+        out of the next upload.
       </p>
       <Files head={head} secrets={open} />
     </div>

@@ -20,6 +20,7 @@ export interface SettingsView {
   /** Logical bytes of its live artifacts. */
   usedBytes: number
   form: SettingsForm
+  isPublic: boolean
   mayWrite: boolean
   mayChange: boolean
 }
@@ -46,6 +47,12 @@ export function SettingsPage(view: SettingsView): Html {
         </li>
         <li>
           <Quota {...view} />
+        </li>
+        <li>
+          {view.isPublic
+            ? 'Everyone may read the project, without signing in'
+            : 'Only those with access to the project may read it'}{' '}
+          ({settingSource(null, 'TROVE_PUBLIC_PROJECTS')}).
         </li>
         <li>
           How long artifacts are kept is set under{' '}

@@ -1,7 +1,7 @@
 /** Settings of one project: retention, and what its uploads may do. Changes are validated and
  *  applied as by `PATCH`. */
 import { Hono } from 'hono'
-import { mayAdminister } from '../../auth/principal.ts'
+import { isPublic, mayAdminister } from '../../auth/principal.ts'
 import { hasCode } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { dayMs } from '../../core/units.ts'
@@ -39,6 +39,7 @@ interface PageOfSettings {
 interface Shown {
   project: Project
   form: SettingsForm
+  isPublic: boolean
   mayWrite: boolean
   mayChange: boolean
 }
@@ -81,6 +82,7 @@ async function showOwn(web: Web, c: AppRequest, page: PageOfSettings): Promise<R
   return await send(web, c, page, {
     project,
     form: ownForm(projectMessage(project), config.keepLatest),
+    isPublic: isPublic(principal, project.name),
     mayWrite,
     mayChange: mayAdminister(principal),
   })
@@ -99,7 +101,8 @@ async function change(web: Web, c: AppRequest, page: PageOfSettings): Promise<Re
     if (!hasCode(error, 'invalid_request')) throw error
     const form = enteredForm(entered, error)
     if (form === undefined) throw error
-    return await send(web, c, page, { project, form, mayWrite, mayChange: true }, 400)
+    const shown = { project, form, mayWrite, mayChange: true }
+    return await send(web, c, page, { ...shown, isPublic: isPublic(principal, project.name) }, 400)
   }
   return c.redirect(page.pathOf(project.name), 303)
 }
