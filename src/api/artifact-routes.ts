@@ -241,8 +241,8 @@ export const artifactRoutes: readonly ApiRoute[] = [
     operationId: 'findHolders',
     readsPublic: true,
     summary:
-      'Live artifacts that hold a file of this digest (`sha256:` and 64 hex digits). Searches all projects for ' +
-      'administrators who name none. Requires a token that can read the whole project.',
+      'Live artifacts that hold a file of this digest (`sha256:` and 64 hex digits), in one project or ' +
+      'all that the token is for. Requires a token that can read the whole project.',
     query: holdersQuery,
     responses: { 200: json('A page of artifacts, newest first.', holderListSchema) },
   },

@@ -40,9 +40,14 @@ const project = z
   .optional()
   .meta({ description: "OWNER/REPO; defaults to the token's project." })
 
+const projects = z
+  .string()
+  .optional()
+  .meta({ description: 'OWNER/REPO; defaults to all projects that the token is for.' })
+
 /** Filters of artifacts. */
 const artifactFilter = {
-  project,
+  project: projects,
   run: identifier.optional(),
   name: z.string().optional(),
   branch: z.string().optional(),
@@ -93,7 +98,7 @@ export const artifactQuery = z.strictObject({
 })
 
 export const holdersQuery = z.strictObject({
-  project,
+  project: projects,
   ...paging,
 })
 

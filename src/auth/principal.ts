@@ -85,6 +85,11 @@ export function mayReadProject(principal: Principal, project: ProjectName): bool
   return mayInspectProject(principal, project) || isPublic(principal, project)
 }
 
+/** May read every project, also those that do not exist yet. */
+export function mayReadAll(principal: Principal): boolean {
+  return mayAdminister(principal) || principal.access.some(({ projects }) => projects === '**')
+}
+
 export function mayReadRun(principal: Principal, place: RunPlace): boolean {
   return mayReadProject(principal, place.project) || isOwnRun(principal, place)
 }

@@ -124,6 +124,8 @@ export const limits = {
   runFactsScannedMax: 16_384,
   listPageDefault: 50,
   listPageMax: 200,
+  /** Projects of one list, search or look-up, unless it is of all. */
+  projectsAtOnceMax: 10_000,
   /** Artifacts whose version of a file one request compares: about a second. */
   historyArtifactsMax: 1000,
   /** Longest search of one request before it returns a cursor; no proxy times out that soon. */

@@ -52,6 +52,8 @@ export interface Artifact extends RunFacts {
  *  undefined. */
 export interface ArtifactFilter {
   projectId?: number
+  /** Only artifacts of these projects, at most `limits.projectsAtOnceMax`. */
+  projectIds?: readonly number[]
   /** Run number, as users know it. */
   run?: number | undefined
   attempt?: number | undefined

@@ -34,7 +34,7 @@ import type { ArtifactHead } from './artifact/artifact-page.tsx'
 import type { Crumb } from './layout.tsx'
 import { artifactPath } from './paths.ts'
 
-interface PageProject {
+export interface PageProject {
   principal: Principal
   project: Project
   mayInspect: boolean

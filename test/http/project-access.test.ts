@@ -43,12 +43,11 @@ function reading(method: string): SendRequest {
   return { token: reader, method }
 }
 
-test.each(['/artifacts', '/stats', '/audit', '/tokens', '/search?path=*', '/runs/1'])(
+test.each(['/stats', '/audit', '/tokens', '/runs/1'])(
   '%s is of one project, which such a token must name',
   async (route) => {
     const path = `/api/v1${route}`
-    const named = (project: string): string =>
-      `${path}${path.includes('?') ? '&' : '?'}project=${project}`
+    const named = (project: string): string => `${path}?project=${project}`
     for (const token of [reader, writer]) {
       expect(await problemOf(await server.send(path, { token }))).toMatchObject({
         status: 400,
@@ -82,6 +81,49 @@ test('a file is found in the projects of the token, newest first, page by page',
   expect(await find(writer)).toEqual([ids['octo/lib'], ids['octo/app']])
   expect(await find(admin)).toEqual([ids['acme/secret'], ...readable])
   expect(await find(reader, '?project=octo/app')).toEqual([ids['octo/app']])
+})
+
+test('artifacts are listed in the projects of the token, in every order, page by page', async () => {
+  interface Page {
+    items: { id: number }[]
+    nextCursor: string | null
+    total: number
+  }
+  const list = async (token: string, query = '', cursor = ''): Promise<number[]> => {
+    const response = await server.send(`/api/v1/artifacts?limit=1${query}${cursor}`, { token })
+    const { items, nextCursor, total } = (await response.json()) as Page
+    const found = items.map(({ id }) => id)
+    const rest = nextCursor === null ? [] : await list(token, query, `&cursor=${nextCursor}`)
+    if (cursor === '') expect(total).toBe(found.length + rest.length)
+    return [...found, ...rest]
+  }
+  const readable = [ids['acme/app'], ids['octo/lib'], ids['octo/app']]
+  for (const query of ['', '&run=1', '&name=dist&state=any'])
+    expect(await list(reader, query)).toEqual(readable)
+  for (const sort of ['oldest', 'expiring'])
+    expect(await list(reader, `&sort=${sort}`)).toEqual(readable.toReversed())
+  expect(await list(reader, '&run=2')).toEqual([])
+  expect(await list(writer)).toEqual(readable.slice(1))
+  expect(await list(reader, '&project=octo/app')).toEqual([ids['octo/app']])
+  const everything = await wide({ projects: '**', scope: 'read' })
+  expect(await list(everything)).toEqual([ids['acme/secret'], ...readable])
+  expect(await list(await wide({ projects: 'nobody/*', scope: 'read' }))).toEqual([])
+  for (const route of ['/artifacts?', '/search?path=*&'])
+    expect(await statusOf(`/api/v1${route}project=acme/secret`, { token: reader })).toBe(404)
+})
+
+test('paths are searched in the projects of the token, newest first, page by page', async () => {
+  const search = async (token: string, cursor?: string): Promise<string[]> => {
+    const from = cursor === undefined ? '' : `&cursor=${cursor}`
+    const response = await server.send(`/api/v1/search?path=*&limit=1${from}`, { token })
+    const lines = (await response.text()).trim().split('\n')
+    const { nextCursor } = JSON.parse(lines.pop()!) as { nextCursor: string | null }
+    const found = lines.map((line) => (JSON.parse(line) as { reference: string }).reference)
+    return nextCursor === null ? found : [...found, ...(await search(token, nextCursor))]
+  }
+  expect(await search(reader)).toEqual(['acme/app@1/dist', 'octo/lib@1/dist', 'octo/app@1/dist'])
+  expect(await search(writer)).toEqual(['octo/lib@1/dist', 'octo/app@1/dist'])
+  expect(await search(await wide({ projects: 'nobody/*', scope: 'read' }))).toEqual([])
 })
 
 test('a bulk delete ends at the border of what the token may write', async () => {

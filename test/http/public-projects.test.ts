@@ -218,11 +218,19 @@ test('lists over several projects hold the public ones', async () => {
   const page = await (await server.send(`/find?digest=${digest}`, { token: null })).text()
   expect(page).toContain('octo/open')
   expect(page).not.toContain('closed')
-  for (const path of [`${api}/artifacts`, `${api}/search?path=**`, `${api}/runs/1`])
-    expect(await problemOf(await server.send(path, { token: null }))).toMatchObject({
-      status: 400,
-      body: { field: 'project' },
-    })
+  const listed = await (await server.send(`${api}/artifacts`, { token: null })).text()
+  const matches = await (await server.send(`${api}/search?path=**`, { token: null })).text()
+  for (const text of [listed, matches]) {
+    expect(text).toContain('octo/open')
+    expect(text).not.toMatch(/closed|job-that-deletes/)
+  }
+  expect(
+    await (await server.send(`${api}/artifacts?secrets`, { token: null })).json(),
+  ).toMatchObject({ items: [] })
+  expect(await problemOf(await server.send(`${api}/runs/1`, { token: null }))).toMatchObject({
+    status: 400,
+    body: { field: 'project' },
+  })
 })
 
 test('a page for everyone has no form that changes something', async () => {

@@ -130,11 +130,13 @@ function passes(row: Row, filter: ArtifactFilter): boolean {
     damaged: isLive && row.state === 'damaged',
     expired: row.state === 'expired' || (row.removedAt === null && row.endsAt <= now),
   }
-  const { projectId, run, name, branch, workflow, nameContains, pinned, manifestId } = filter
+  const { projectId, projectIds, run, name, branch, workflow, nameContains, pinned, manifestId } =
+    filter
   const { createdSince, beforeId, ids } = filter
   return (
     (filter.state === undefined ? isLive : states[filter.state]!) &&
     (projectId === undefined || row.projectId === projectId) &&
+    (projectIds === undefined || projectIds.includes(row.projectId)) &&
     (run === undefined || row.run === run) &&
     (name === undefined || row.name === name) &&
     (branch === undefined || row.branch === branch) &&
@@ -169,6 +171,7 @@ const sorts = Object.keys(orders) as ArtifactSort[]
 /** Values to filter by; each appears in some of the filters. */
 const values: { [Field in keyof ArtifactFilter]: NonNullable<ArtifactFilter[Field]>[] } = {
   projectId: [1, 2, 3],
+  projectIds: [[2], [2, 1], [3, 2], []],
   run: [1, 77, 9999],
   name: ['dist', 'n-6', 'none'],
   branch: ['main', 'branch-3', 'none'],
@@ -267,7 +270,7 @@ test('artifacts are walked along an index by id', async () => {
     { branch: 'branch-3' },
   ]
   for (const filter of each)
-    for (const project of [{}, { projectId: 1 }])
+    for (const project of [{}, { projectId: 1 }, { projectIds: [2, 1] }])
       for (const state of [
         {},
         { state: 'any' },

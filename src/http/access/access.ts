@@ -8,13 +8,15 @@ import {
   mayInspectProject,
   mayInspectRun,
   mayOversee,
+  mayReadAll,
   mayReadProject,
   mayReadRun,
   mayWriteProject,
   type Principal,
 } from '../../auth/principal.ts'
 import { artifactNotFound, assertLive, readArtifact } from '../../browse/find-artifact.ts'
-import { hasCode, storeError } from '../../core/errors.ts'
+import { hasCode, storeError, tooLarge } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
 import { formatReference, type Reference } from '../../core/reference.ts'
 import { type ProjectName, parseProjectName } from '../../core/run.ts'
 import type { Artifact, Project, Run } from '../../metadata/metadata.ts'
@@ -148,9 +150,26 @@ export function projectOf(principal: Principal, named: string | undefined): Proj
 }
 
 function noProject(): Error {
-  return storeError('invalid_request', 'no project given: name one as OWNER/REPO', {
-    field: 'project',
-  })
+  const reason = 'this is about one project, and the token is not: name one as OWNER/REPO'
+  return storeError('invalid_request', reason, { field: 'project' })
+}
+
+/** Returns the ids of the projects that a query is about: the one it names, else the token's, else
+ *  all of which the caller `may`; null means every project. Errors: invalid_name, not_found,
+ *  unauthenticated, too_large. */
+export async function projectIdsOf(
+  context: AppContext,
+  principal: Principal,
+  { named, may }: { named: string | undefined; may: typeof mayReadProject },
+): Promise<number[] | null> {
+  if (named !== undefined || principal.project !== null)
+    return [(await readProjectOf(context, principal, named)).id]
+  if (mayReadAll(principal)) return null
+  const readable = await readableProjects(context, principal)
+  const projects = readable.filter(({ name }) => may(principal, name))
+  const max = limits.projectsAtOnceMax
+  if (projects.length <= max) return projects.map(({ id }) => id)
+  throw tooLarge('projects at once', max, `the token is for more than ${max} projects: name one`)
 }
 
 /** Returns the projects that the caller may read, by name; those of one run's token included.

@@ -9,12 +9,12 @@ import { previousOf } from '../../browse/previous.ts'
 import { keepingReason } from '../../core/explanation.ts'
 import { damagedPaths } from '../../egress/damage.ts'
 import { changedExpiresAt, effectiveState } from '../../core/retention.ts'
+import { parseProjectName } from '../../core/run.ts'
 import { explainDeletion } from '../../lifecycle/deletion.ts'
 import type { Artifact, ArtifactFilter } from '../../metadata/metadata.ts'
 import {
   liveArtifact,
-  projectOf,
-  readProject,
+  projectIdsOf,
   requireOfProject,
   requireWriteProject,
 } from '../access/access.ts'
@@ -132,7 +132,7 @@ function placeOf(cursor: string | undefined): {
 }
 
 /** Returns the filter of a query, restricted to artifacts that the caller may read, or with
- *  `secrets`, inspect; null when that leaves none. Errors: invalid_name, not_found, forbidden. */
+ *  `secrets`, inspect; null when that leaves none. Errors: those of `projectIdsOf`, forbidden. */
 export async function filterFor(
   context: AppContext,
   principal: Principal,
@@ -142,9 +142,12 @@ export async function filterFor(
   > & { secrets?: boolean },
 ): Promise<ArtifactFilter | null> {
   const { run, name, branch, workflow, pullRequest, actor, since, secrets } = query
-  const project = projectOf(principal, query.project)
+  const project = query.project === undefined ? principal.project : parseProjectName(query.project)
+  const may = secrets === true ? mayInspectProject : mayReadProject
+  const projectIds = await projectIdsOf(context, principal, { named: query.project, may })
+  const [projectId] = projectIds ?? []
   const filter: ArtifactFilter = {
-    ...(project !== null && { projectId: (await readProject(context, principal, project)).id }),
+    ...(projectIds?.length === 1 ? { projectId: projectId! } : projectIds && { projectIds }),
     run,
     name,
     branch,
@@ -154,7 +157,6 @@ export async function filterFor(
     createdSince: since === undefined ? undefined : Date.parse(since),
     ...(secrets === true && { secrets }),
   }
-  const may = secrets === true ? mayInspectProject : mayReadProject
   if (project === null || may(principal, project)) return filter
   requireOfProject(principal, project)
   if (principal.run === null) return null

@@ -3,9 +3,10 @@
 import { Hono } from 'hono'
 import { apiRoot } from '../../api/paths.ts'
 import { holdersQuery } from '../../api/queries.ts'
-import { mayAdminister, mayReadProject, type Principal } from '../../auth/principal.ts'
+import { mayReadProject, type Principal } from '../../auth/principal.ts'
+import { parseProjectName } from '../../core/run.ts'
 import { findHolders } from '../../browse/holders.ts'
-import { forbidden, readableProjects, readProjectOf } from '../access/access.ts'
+import { forbidden, projectIdsOf } from '../access/access.ts'
 import { artifactMessage } from './artifact-message.ts'
 import { requireReader } from '../access/authenticate.ts'
 import { seenBy } from '../access/seen-by.ts'
@@ -44,18 +45,15 @@ async function listHolders(context: AppContext, c: AppRequest): Promise<Response
   })
 }
 
-/** Returns the ids of the projects to search: the one named, else those of the token; null means
- *  all. Errors: invalid_name, not_found, forbidden. */
+/** The projects of `projectIdsOf`, all of which the caller must be able to read as a whole. Errors:
+ *  also forbidden. */
 export async function searchedProjects(
   context: AppContext,
   principal: Principal,
   named: string | undefined,
 ): Promise<number[] | null> {
-  if (named === undefined && principal.project === null) {
-    if (mayAdminister(principal)) return null
-    return (await readableProjects(context, principal)).map(({ id }) => id)
-  }
-  const project = await readProjectOf(context, principal, named)
-  if (mayReadProject(principal, project.name)) return [project.id]
+  const project = named === undefined ? principal.project : parseProjectName(named)
+  const ids = await projectIdsOf(context, principal, { named, may: mayReadProject })
+  if (project === null || mayReadProject(principal, project)) return ids
   throw forbidden('finding files requires a token that can read its whole project')
 }

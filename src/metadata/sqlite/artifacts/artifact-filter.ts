@@ -38,12 +38,18 @@ const holdsSecrets = sql`EXISTS (SELECT 1 FROM manifest_secrets s WHERE s.manife
   AND NOT EXISTS (SELECT 1 FROM dismissed_secrets d
     WHERE d.project_id = ${artifacts.projectId} AND d.digest = s.digest))`
 
+/** One parameter, however many there are: each statement of a walk has the condition. */
+function isOneOf(value: SQL, numbers: readonly number[]): SQL {
+  return sql`${value} IN (SELECT value FROM json_each(${JSON.stringify(numbers)}))`
+}
+
 /** The condition for artifacts, joined with their runs, that match a filter. When the filter
  *  names a run, SQLite finds them through it. */
 export function matching(filter: ArtifactFilter, now: number): SQL | undefined {
   const project = filter.run === undefined ? plain(artifacts.projectId) : sql`${runs.projectId}`
   return and(
     filter.projectId === undefined ? undefined : eq(project, filter.projectId),
+    filter.projectIds === undefined ? undefined : isOneOf(project, filter.projectIds),
     filter.run === undefined ? undefined : eq(runs.number, filter.run),
     filter.attempt === undefined ? undefined : eq(runs.attempt, filter.attempt),
     filter.name === undefined ? undefined : eq(plain(artifacts.name), filter.name),

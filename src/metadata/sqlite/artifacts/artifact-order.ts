@@ -57,10 +57,14 @@ function createFirstFinder(
     const { by, direction } = order
     const compare = comparison(order)
     const isById = by === 'id'
-    const walkOrder = { direction, after: isById ? after?.id : undefined }
+    let first: Ranked[] = []
+    const walkOrder = {
+      direction,
+      after: isById ? after?.id : undefined,
+      until: () => (isById && first.length === count ? first.at(-1)!.id : undefined),
+    }
     const isBehind = after && !isById ? comesAfter(order, after) : undefined
     const isMatch = and(matching(filter, now), isBehind)
-    let first: Ranked[] = []
     await walk(filter, walkOrder, (stretch) => {
       const worst = !isById && first.length === count ? first.at(-1) : undefined
       const rows: Ranked[] = orm

@@ -12,6 +12,8 @@ export interface WalkOrder {
   direction: 'up' | 'down'
   /** Only artifacts after this id in the direction of the walk. */
   after?: number | undefined
+  /** Asked before each index: no artifact behind this id in the direction of the walk is needed. */
+  until?: (() => number | undefined) | undefined
 }
 
 /** Examines the artifacts that meet a condition; returns whether the walk continues along this
@@ -25,10 +27,14 @@ export type Walk = (filter: ArtifactFilter, order: WalkOrder, visit: Visit) => P
  *  are at most one stretch. */
 const runsMax = 50
 
+/** Upper bound on projects that are walked one after the other, each for about a millisecond. Of
+ *  more projects, the next match is usually near in a walk of the whole store. */
+const projectsMax = 64
+
 export function createWalk(connection: Connection): Walk {
   const findFew = createFewFinder(connection)
 
-  return async (filter, { direction, after }, visit) => {
+  return async (filter, { direction, after, until }, visit) => {
     const few = findFew(filter)
     if (few !== undefined) {
       const isBehind = direction === 'up' ? gt : lt
@@ -37,8 +43,10 @@ export function createWalk(connection: Connection): Walk {
       return
     }
     const first = after ?? (direction === 'up' ? filter.afterId : filter.beforeId)
-    for (const index of indexesFor(filter)) {
-      await inStretches(connection, { table: artifacts, index, direction, after: first, visit })
+    for (const [number, index] of indexesFor(filter).entries()) {
+      if (number > 0) await connection.turn()
+      const walk = { table: artifacts, index, direction, after: first, until: until?.() }
+      await inStretches(connection, { ...walk, visit })
     }
   }
 }
@@ -79,7 +87,7 @@ function createFewFinder({
 /** For each index to walk, the condition that selects it. Together they hold, by id, all that
  *  can match the filter. */
 function indexesFor(filter: ArtifactFilter): (SQL | undefined)[] {
-  const { projectId, name, latestOf, manifestId, state, pinned, keptLatest } = filter
+  const { projectId, projectIds, name, manifestId, state, pinned, keptLatest } = filter
   if (manifestId !== undefined) return [eq(artifacts.manifestId, manifestId)]
   // Written out: SQLite does not consider bound values when it chooses a partial index.
   if (state === 'damaged') return [sql`${artifacts.state} = 'damaged'`]
@@ -87,7 +95,15 @@ function indexesFor(filter: ArtifactFilter): (SQL | undefined)[] {
   const isKept = (pinned ?? false) || (keptLatest ?? false)
   if (isKept && state === undefined && name === undefined)
     return [and(eq(artifacts.endsAt, endOfTime), isNull(artifacts.removedAt))]
-  if (projectId === undefined) return [undefined]
+  if (projectId !== undefined) return indexesOf(projectId, filter)
+  const isFew = projectIds !== undefined && projectIds.length <= projectsMax
+  return isFew ? projectIds.flatMap((each) => indexesOf(each, filter)) : [undefined]
+}
+
+function indexesOf(
+  projectId: number,
+  { name, latestOf, state }: ArtifactFilter,
+): (SQL | undefined)[] {
   const inProject = eq(artifacts.projectId, projectId)
   if (name !== undefined) {
     const onBranch = latestOf === undefined ? undefined : eq(artifacts.latestOf, latestOf)

@@ -18,13 +18,18 @@ export async function inStretches(
     direction: 'up' | 'down'
     /** Starts after this id; undefined starts at the first row. */
     after: number | undefined
+    /** Ends before this id. */
+    until?: number | undefined
     /** Examines the rows that meet a condition; returns whether to continue. */
     visit(stretch: SQL | undefined): boolean
   },
 ): Promise<void> {
-  const { table, index, direction } = walk
+  const { table, index, direction, until } = walk
   const { id } = table
-  const [isBehind, isUpTo, order] = direction === 'up' ? [gt, lte, asc] : [lt, gte, desc]
+  const [isBehind, isUpTo, isBefore, order] =
+    direction === 'up' ? ([gt, lte, lt, asc] as const) : ([lt, gte, gt, desc] as const)
+  const isPast = (end: number, bound: number): boolean =>
+    direction === 'up' ? end >= bound : end <= bound
   // Always after some id, so that SQLite walks by id where there is no other condition.
   let after = walk.after ?? (direction === 'up' ? 0 : Number.MAX_SAFE_INTEGER)
   for (let rows = rowsFirst; ; rows = Math.min(rows * 2, stretchRowsMax)) {
@@ -34,8 +39,9 @@ export async function inStretches(
       .limit(1)
       .offset(rows - 1)
       .get()?.id as number | undefined
-    if (end === undefined) {
-      walk.visit(rest)
+    const isLast = end === undefined || (until !== undefined && isPast(end, until))
+    if (isLast) {
+      walk.visit(until === undefined ? rest : and(rest, isBefore(id, until)))
       return
     }
     if (!walk.visit(and(rest, isUpTo(id, end)))) return
