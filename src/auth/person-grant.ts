@@ -44,10 +44,8 @@ export function sessionGrant(person: Person, access: SignInAccess, now: number):
  *  projects, as far as its own scope goes. Undefined when nothing is left. */
 export function limitedTo(access: SignInAccess, grant: Principal): Principal | undefined {
   if (access === 'admin' && (grant.scope === 'admin' || grant.project !== null)) return grant
-  const held: readonly ProjectAccess[] =
-    access === 'admin' ? [{ scope: 'write', projects: '**' }] : access
-  const writes = grant.scope === 'write' || grant.scope === 'admin'
-  const limited = writes ? held : held.map(({ projects }) => ({ scope: 'read' as const, projects }))
+  const held = access === 'admin' ? everything : access
+  const limited = grant.scope === 'write' || grant.scope === 'admin' ? held : readingOf(held)
   if (limited.length === 0) return undefined
   const { project } = grant
   const whole = { ...grant, scope: strongestOf(limited), access: limited, project: null }
@@ -56,6 +54,19 @@ export function limitedTo(access: SignInAccess, grant: Principal): Principal | u
   if (grant.scope !== 'read' && mayWriteProject(asHolder, project)) return grant
   if (isJob(grant) || !mayReadProject(asHolder, project)) return undefined
   return { ...grant, scope: 'read' }
+}
+
+const everything: readonly ProjectAccess[] = [{ scope: 'write', projects: '**' }]
+
+/** Each once, so that the globs are compiled once. */
+const readings = new WeakMap<readonly ProjectAccess[], readonly ProjectAccess[]>()
+
+function readingOf(access: readonly ProjectAccess[]): readonly ProjectAccess[] {
+  const known = readings.get(access)
+  if (known !== undefined) return known
+  const reading = access.map(({ projects }) => ({ scope: 'read' as const, projects }))
+  readings.set(access, reading)
+  return reading
 }
 
 /** Scopes of a token that a person makes. `write` includes reading. */

@@ -16,9 +16,9 @@ export interface SignInRule {
 export type Claims = Readonly<Record<string, unknown>>
 
 /** Parses `WHO=ACCESS` items separated by blanks. WHO is `CLAIM:VALUE`, with `*` for any characters
- *  and blanks percent-encoded, or `*` for everybody who can sign in. ACCESS is `admin`, or
- *  `read:PROJECTS` or `write:PROJECTS` with globs separated by commas.
- *  Errors: invalid_request, too_large. */
+ *  in VALUE, or `*` for everybody who can sign in. Percent-encoded are blanks, a literal `*`, and a
+ *  colon in CLAIM. ACCESS is `admin`, or `read:PROJECTS` or `write:PROJECTS` with globs separated
+ *  by commas. Errors: invalid_request, too_large. */
 export function parseSignInRules(text: string): SignInRule[] {
   return text
     .split(/\s+/)
@@ -28,13 +28,19 @@ export function parseSignInRules(text: string): SignInRule[] {
 
 function parseRule(item: string): SignInRule {
   const [, who, access] = /^(.+)=([^=]+)$/.exec(item) ?? []
-  const [, claim, value] = /^([\w.:/-]*?\w):(.+)$/.exec(who ?? '') ?? []
+  const [, claim, value] = /^([^:]+):(.+)$/.exec(who ?? '') ?? []
   const [, scope, projects = ''] = /^(read|write):(.+)$/.exec(access ?? '') ?? []
   const isWho = who === '*' || claim !== undefined
   if (!isWho || (access !== 'admin' && scope === undefined)) throw refused(item)
   return {
     who: who!,
-    matches: who === '*' ? () => true : matcherOf(claim!, decoded(value!, item)),
+    matches:
+      who === '*'
+        ? () => true
+        : matcherOf(
+            decoded(claim!, item),
+            value!.split('*').map((part) => decoded(part, item)),
+          ),
     access:
       access === 'admin'
         ? 'admin'
@@ -51,13 +57,28 @@ function textsOf(claim: unknown): string[] {
   return list.filter((each) => typeof each === 'string')
 }
 
-function matcherOf(claim: string, value: string): SignInRule['matches'] {
-  const escaped = value.split('*').map((part) => part.replaceAll(/[$()*+.?[\\\]^{|}]/g, '\\$&'))
-  const pattern = new RegExp(`^${escaped.join('.*')}$`, 's')
+/** `parts`: what is between the `*`. */
+function matcherOf(claim: string, parts: readonly string[]): SignInRule['matches'] {
   return (claims) => {
     if (claim === 'email' && isUnverified(claims)) return false
-    return textsOf(claims[claim]).some((text) => pattern.test(text))
+    return textsOf(claims[claim]).some((text) => consistsOf(text, parts))
   }
+}
+
+/** Whether the text has these parts in this order, the first at its start and the last at its end,
+ *  with anything between them. Linear, since the text is somebody else's. */
+function consistsOf(text: string, parts: readonly string[]): boolean {
+  const [first = '', last] = [parts[0], parts.at(-1)!]
+  if (parts.length === 1) return text === first
+  const end = text.length - last.length
+  if (end < first.length || !text.startsWith(first) || !text.endsWith(last)) return false
+  let at = first.length
+  for (const part of parts.slice(1, -1)) {
+    const found = text.indexOf(part, at)
+    if (found === -1 || found + part.length > end) return false
+    at = found + part.length
+  }
+  return true
 }
 
 /** OpenID Connect Core 1.0 §5.7: an address that is not verified can be anybody's. Some userinfo

@@ -7,7 +7,7 @@ import { openKeys } from '../../src/auth/key.ts'
 import { grantOf, type TokenRequest } from '../../src/auth/token-request.ts'
 import { mintToken, type TokenUse } from '../../src/auth/tokens.ts'
 import { readServerConfig } from '../../src/config.ts'
-import { sessionCookie } from '../../src/http/access/authenticate.ts'
+import { cookieName } from '../../src/http/access/authenticate.ts'
 import type { Environment } from '../../src/settings.ts'
 import { createLog } from '../../src/log.ts'
 import { startServer } from '../../src/server.ts'
@@ -85,7 +85,7 @@ export async function openServer(
   }
   const visit: TestServer['visit'] = async (path, visitor = {}, request = {}) => {
     const session = await token({ expiresInSeconds: 400 * 86_400, ...visitor }, 'session')
-    const name = sessionCookie(config.publicUrl ?? server.url)
+    const name = cookieName(config.publicUrl ?? server.url, 'session')
     const headers = { cookie: `${name}=${session}`, ...request.headers }
     return await send(path, { ...request, token: null, headers })
   }

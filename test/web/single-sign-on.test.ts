@@ -88,7 +88,7 @@ test.each<[string, object]>([
 ])('a person who %s is told so and gets no session', async (_, claims) => {
   Object.assign(provider, { claims })
   const refused = await finish(await begin())
-  expect(refused.status).toBe(401)
+  expect(refused.status).toBe(403)
   expect(await refused.text()).toContain('has no access to this store')
   expect(cookiesOf(refused).get('trove_session')).toBeUndefined()
 })

@@ -15,12 +15,12 @@ import type { Author, DescribedToken } from '../../metadata/metadata.ts'
 import { publicOrigin, type AppContext, type AppRequest } from '../context.ts'
 import { requireUnrevoked } from './revoked.ts'
 
-/** Name of the session cookie on pages of this origin. Over TLS it has the `__Host-` prefix, so
- *  browsers let no other host of the domain set it (RFC 6265bis §4.1.3.2). Such a host is that
- *  of TROVE_CONTENT_URL, where scripts of artifacts run. Without TLS browsers reject cookies
- *  with the prefix. */
-export function sessionCookie(origin: string): string {
-  return origin.startsWith('https:') ? '__Host-trove_session' : 'trove_session'
+/** Name of a cookie for pages of this origin. Over TLS it has the `__Host-` prefix, so browsers let
+ *  no other host of the domain set it (RFC 6265bis §4.1.3.2). Such a host is that of
+ *  TROVE_CONTENT_URL, where scripts of artifacts run. Without TLS browsers reject cookies with the
+ *  prefix. `sso`: of a person who is at the provider. */
+export function cookieName(origin: string, name: 'session' | 'sso'): string {
+  return origin.startsWith('https:') ? `__Host-trove_${name}` : `trove_${name}`
 }
 
 /** Authenticates by header or cookie. Errors: unauthenticated (no credential, or an invalid
@@ -92,7 +92,7 @@ async function findBearer(context: AppContext, c: AppRequest): Promise<Principal
 }
 
 async function findSession(context: AppContext, c: AppRequest): Promise<Principal | undefined> {
-  const token = getCookie(c, sessionCookie(publicOrigin(context, c)))
+  const token = getCookie(c, cookieName(publicOrigin(context, c), 'session'))
   if (token === undefined) return undefined
   const principal = await principalOf(context, token, 'session')
   if (c.req.method !== 'GET' && c.req.method !== 'HEAD') requireOwnOrigin(context, c)

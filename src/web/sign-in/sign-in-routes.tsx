@@ -18,10 +18,10 @@ import {
   type SignInAttempt,
 } from '../../http/access/single-sign-on.ts'
 import {
+  cookieName,
   principalOf,
   requireOwnOrigin,
   revokeToken,
-  sessionCookie,
 } from '../../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../../http/context.ts'
 import { readForm } from '../input.ts'
@@ -52,20 +52,20 @@ export function createSignInPages(web: Web): Hono<AppEnv> {
   app.post('/sign-out', async (c) => {
     requireOwnOrigin(context, c)
     const origin = publicOrigin(context, c)
-    const session = deleteCookie(c, sessionCookie(origin), cookieScope(origin))
+    const session = deleteCookie(c, cookieName(origin, 'session'), cookieScope(origin))
     if (session !== undefined) await endSession(context, session)
     return c.redirect('/sign-in', 303)
   })
   return app
 }
 
-/** `problem`: why the token was rejected. */
+/** `problem`: why the token or the person was rejected. */
 async function signInPage(
   web: Web,
   c: AppRequest,
   view: { next: string; problem: string | null },
+  status: 200 | 401 | 403 = view.problem === null ? 200 : 401,
 ): Promise<Response> {
-  const status = view.problem === null ? 200 : 401
   const provider = web.context.singleSignOn?.provider
   const body = <SignInPage {...view} provider={provider} />
   return await sendPage(web, c, { title: 'Sign in', status, body })
@@ -104,7 +104,7 @@ async function openSession(context: AppContext, c: AppRequest, grant: Principal)
   }
   await noteSession(context, session, grant)
   const origin = publicOrigin(context, c)
-  setCookie(c, sessionCookie(origin), session, {
+  setCookie(c, cookieName(origin, 'session'), session, {
     ...cookieScope(origin),
     httpOnly: true,
     sameSite: 'Lax',
@@ -123,12 +123,12 @@ function createSingleSignOnRoutes(web: Web, app: Hono<AppEnv>): void {
   const { context } = web
   const { singleSignOn } = context
   if (singleSignOn === null) return
-  const attemptCookie = (c: AppRequest): string =>
-    publicOrigin(context, c).startsWith('https:') ? '__Host-trove_sso' : 'trove_sso'
   app.get('/sign-in/sso', async (c) => {
     const { url, attempt } = await singleSignOn.begin(localPath(c.req.query('next')))
-    setCookie(c, attemptCookie(c), Buffer.from(JSON.stringify(attempt)).toString('base64url'), {
-      ...cookieScope(publicOrigin(context, c)),
+    const origin = publicOrigin(context, c)
+    const kept = Buffer.from(JSON.stringify(attempt)).toString('base64url')
+    setCookie(c, cookieName(origin, 'sso'), kept, {
+      ...cookieScope(origin),
       httpOnly: true,
       // The provider's redirect comes from another site.
       sameSite: 'Lax',
@@ -137,7 +137,8 @@ function createSingleSignOnRoutes(web: Web, app: Hono<AppEnv>): void {
     return c.redirect(url.href, 302)
   })
   app.get(callbackPath, async (c) => {
-    const kept = deleteCookie(c, attemptCookie(c), cookieScope(publicOrigin(context, c)))
+    const origin = publicOrigin(context, c)
+    const kept = deleteCookie(c, cookieName(origin, 'sso'), cookieScope(origin))
     const attempt = readAttempt(kept)
     if (attempt === undefined) {
       const problem = 'The sign-in took too long, or was begun in another browser. Try again.'
@@ -153,7 +154,8 @@ function createSingleSignOnRoutes(web: Web, app: Hono<AppEnv>): void {
     } catch (error) {
       if (!hasCode(error, 'unauthenticated', 'forbidden')) throw error
       context.log.warn('single sign-on failed', { error })
-      return await signInPage(web, c, { next, problem: error.message })
+      const status = hasCode(error, 'forbidden') ? 403 : 401
+      return await signInPage(web, c, { next, problem: error.message }, status)
     }
   })
 }

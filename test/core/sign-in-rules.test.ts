@@ -1,0 +1,73 @@
+/** Rules of single sign-on: whom they match, and what is no rule. */
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { accessOf, matchingRules, parseSignInRules } from '../../src/core/sign-in-rules.ts'
+
+const matches = (who: string, claims: object): boolean =>
+  matchingRules({ ...claims }, parseSignInRules(`${who}=admin`)).length > 0
+
+test.each([
+  ['groups:dev', { groups: ['ops', 'dev'] }, true],
+  ['groups:dev', { groups: 'dev' }, true],
+  ['groups:dev', { groups: ['devops'] }, false],
+  ['groups:dev', {}, false],
+  ['groups:*', { groups: [] }, false],
+  ['groups:acme/*/dev', { groups: ['acme/app/dev'] }, true],
+  // The two ends may not overlap.
+  ['groups:ab*ba', { groups: ['aba'] }, false],
+  ['groups:a*b*b', { groups: ['ab'] }, false],
+  ['groups:a%20b', { groups: ['a b'] }, true],
+  ['groups:a%2Ab', { groups: ['a*b'] }, true],
+  ['groups:a%2Ab', { groups: ['axb'] }, false],
+  ['groups:%2A', { groups: ['anything'] }, false],
+  ['groups:a.b', { groups: ['axb'] }, false],
+  ['email:*@example.com', { email: 'jane@example.com\n' }, false],
+  ['email:*@example.com', { email: 'jane@example.com', email_verified: false }, false],
+  ['https%3A//acme.example/roles:dev', { 'https://acme.example/roles': ['dev'] }, true],
+  ['cognito%3Agroups:a:b', { 'cognito:groups': ['a:b'] }, true],
+  ['*', {}, true],
+])('%s and %o: %s', (who, claims, expected) => {
+  expect(matches(who, claims)).toBe(expected)
+})
+
+test('a value with any number of * matches what a regular expression does', () => {
+  const text = fc.string({ unit: fc.constantFrom('a', 'b', '/'), maxLength: 12 })
+  fc.assert(
+    fc.property(fc.array(text, { minLength: 2, maxLength: 4 }), text, (parts, value) => {
+      const pattern = new RegExp(`^${parts.join('.*')}$`, 's')
+      expect(matches(`groups:${parts.join('*')}`, { groups: [value] })).toBe(pattern.test(value))
+    }),
+  )
+})
+
+test('a long claim and many * take no time', () => {
+  const started = performance.now()
+  expect(matches(`name:${'*a'.repeat(30)}*b`, { name: 'a'.repeat(100_000) })).toBe(false)
+  expect(performance.now() - started).toBeLessThan(500)
+})
+
+test('access is that of all rules with a left-hand side that matched, each once', () => {
+  const rules = parseSignInRules(
+    'groups:dev=write:octo/* groups:dev=read:acme/a,acme/b *=read:acme/a',
+  )
+  expect(matchingRules({ groups: ['dev'] }, rules)).toEqual(['groups:dev', '*'])
+  expect(accessOf(['groups:dev', '*'], rules)).toEqual([
+    { scope: 'write', projects: 'octo/*' },
+    { scope: 'read', projects: 'acme/a' },
+    { scope: 'read', projects: 'acme/b' },
+  ])
+  expect(accessOf(['groups:gone'], rules)).toEqual([])
+  expect(accessOf(['*'], parseSignInRules('*=admin'))).toBe('admin')
+})
+
+test.each([
+  'dev',
+  'groups:dev',
+  'groups=admin',
+  'groups:dev=root',
+  'groups:%=admin',
+  '*=read:',
+  '*=read:octo',
+])('%s is no rule', (text) => {
+  expect(() => parseSignInRules(text)).toThrow(/must (be|name)/)
+})
