@@ -33,10 +33,10 @@ export interface MintedTokenMetadata {
    *  of one token, or of one person, only the newest `limits.sessionsListedMax` are kept. */
   addToken(token: MintedToken, author?: Author): Promise<void>
   findToken(id: string): Promise<MintedToken | undefined>
-  /** Tokens of a project, or of all; newest first. `before`: the `number` of the last token of
-   *  the previous page. */
+  /** Tokens of a project, of a person, or of all; newest first. `before`: the `number` of the last
+   *  token of the previous page. */
   listTokens(
-    project: ProjectName | null,
+    of: { project?: ProjectName | undefined; personId?: string | undefined },
     page: { limit: number; before?: number | undefined },
   ): Promise<(MintedToken & { number: number })[]>
   /** Deletes at most `limit` tokens that ended before `endedBy`; returns how many. */

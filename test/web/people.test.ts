@@ -157,6 +157,32 @@ test('a person is who the provider says by subject, whatever their name is', asy
   expect(await describe(token)).toMatchObject({ scope: 'write' })
 })
 
+test('the account page lists the tokens and sessions of its person, who revokes them there', async () => {
+  const account = async (headers: Record<string, string>): Promise<string> =>
+    await (await server.send('/account', { token: null, headers })).text()
+  const revoke = async (headers: Record<string, string>, id: string): Promise<number> =>
+    (await postAccount(server, headers, `revoke=${id}`)).status
+  be('dev')
+  const session = await signIn(server)
+  const token = await madeToken(await postAccount(server, session, 'scope=read&days=7'))
+  const { id } = await describe(token)
+  person++
+  be('dev')
+  const other = await signIn(server)
+  expect(await account(session)).toContain(id)
+  expect(await account(session)).toContain('this browser')
+  expect(await account(other)).not.toContain(id)
+  expect(await revoke(other, id)).toBe(404)
+  expect((await describe(token)).scope).toBe('read')
+  expect(await revoke(session, id)).toBe(303)
+  expect(await refusalOf(token)).toBe('the token was revoked')
+  expect(await account(session)).not.toContain(`value="${id}"`)
+  const own = await server.send('/api/v1/tokens/current', { token: null, headers: session })
+  expect(await revoke(session, ((await own.json()) as WireCurrentToken).id)).toBe(303)
+  const after = await server.send('/account', { token: null, headers: session })
+  expect(after.status).toBe(302)
+})
+
 test('sign-ins outlive the server, and a rule that the operator changes counts from its start on', async () => {
   const startAgain = async (rules: object = {}): Promise<void> => {
     const copy = await mkdtemp(join(tmpdir(), 'trove-'))

@@ -46,13 +46,14 @@ export async function noteToken(
   await metadata.addToken(minted, isSession ? undefined : { at, by })
 }
 
-/** Returns a page of the tokens of a project (null: of all), and the position of the next page. */
+/** Returns a page of the tokens of a project, of a person, or of all, and the position of the next
+ *  page. */
 export async function readTokens(
   context: AppContext,
-  project: ProjectName | null,
+  of: { project?: ProjectName | undefined; personId?: string | undefined },
   { limit, before }: { limit: number; before: number | undefined },
 ): Promise<{ items: WireMintedToken[]; next: number | null }> {
-  const found = await context.metadata.listTokens(project, { limit: limit + 1, before })
+  const found = await context.metadata.listTokens(of, { limit: limit + 1, before })
   const { items, last } = cutPage(found, limit)
   return {
     items: items.map((token) => tokenMessage(context, token)),
@@ -67,7 +68,10 @@ async function findListed(
   id: string,
 ): Promise<MintedToken> {
   const token = await metadata.findToken(id)
-  if (token !== undefined && mayOversee(principal, token.project)) return token
+  if (token !== undefined) {
+    const isOwn = token.personId !== null && token.personId === principal.person?.id
+    if (isOwn || mayOversee(principal, token.project)) return token
+  }
   throw storeError('not_found', `no token ${id} is listed`, { what: 'token' })
 }
 

@@ -8,6 +8,7 @@ import { Choice } from '../parts/form.tsx'
 import { Fact, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { accountPath } from '../paths.ts'
+import { OwnTokens, type OwnTokensView } from './own-tokens.tsx'
 
 export interface AccountView {
   principal: Principal
@@ -15,10 +16,15 @@ export interface AccountView {
   made: { token: string; scope: PersonalScope; expiresAt: number } | undefined
   /** Of this server. */
   origin: string
+  /** Null for whoever did not come through single sign-on. */
+  tokens: Pick<OwnTokensView, 'items' | 'next'> | null
+  /** How long tokens of people work after a sign-in. */
+  awakeDays: number
   now: number
 }
 
-export function AccountPage({ principal, made, origin, now }: AccountView): Html {
+export function AccountPage(view: AccountView): Html {
+  const { principal, made, origin, tokens, awakeDays, now } = view
   const scopes = personalScopes(principal)
   return (
     <>
@@ -50,8 +56,13 @@ export function AccountPage({ principal, made, origin, now }: AccountView): Html
             options={personalDays.map((days) => [String(days), counted(days, 'day')])}
           />
           <button>Make a token</button>
+          <p class="quiet">
+            It may do what you may, at any time. It sleeps when you have not signed in for{' '}
+            {counted(awakeDays, 'day')}, until you sign in again.
+          </p>
         </form>
       )}
+      {tokens !== null && <OwnTokens {...tokens} ownId={principal.lineage[0]} now={now} />}
     </>
   )
 }

@@ -1,41 +1,67 @@
 /** `GET /account`, `POST /account`. */
 import { Hono } from 'hono'
 import { personalDays, personalGrant, personalScopes } from '../../auth/person-grant.ts'
+import type { Principal } from '../../auth/principal.ts'
 import { mintToken } from '../../auth/tokens.ts'
 import { storeError } from '../../core/errors.ts'
-import { actorOf } from '../../http/access/actor.ts'
+import { parsePositiveInteger } from '../../core/run.ts'
+import { dayMs } from '../../core/units.ts'
+import { actorOf, authorOf } from '../../http/access/actor.ts'
 import { requireSession } from '../../http/access/authenticate.ts'
-import { noteToken } from '../../http/access/minted-tokens.ts'
+import { noteToken, readTokens, revokeListed } from '../../http/access/minted-tokens.ts'
 import { publicOrigin, type AppEnv, type AppRequest } from '../../http/context.ts'
 import { readForm } from '../input.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { accountPath } from '../paths.ts'
 import { AccountPage, type AccountView } from './account-page.tsx'
 
+const tokensShown = 20
+
 export function createAccountPages(web: Web): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
   app.get(accountPath, async (c) => await accountPage(web, c, undefined))
-  app.post(accountPath, async (c) => await makeToken(web, c))
+  app.post(accountPath, async (c) => await changeTokens(web, c))
   return app
 }
 
 async function accountPage(web: Web, c: AppRequest, made: AccountView['made']): Promise<Response> {
   const { context } = web
+  const principal = await requireSession(context, c)
+  const before = c.req.query('before')
+  const page = {
+    limit: tokensShown,
+    before: before === undefined ? undefined : parsePositiveInteger(before, 'before'),
+  }
+  const { person } = principal
   const view = {
-    principal: await requireSession(context, c),
+    principal,
     made,
     origin: publicOrigin(context, c),
+    tokens: person && (await readTokens(context, { personId: person.id }, page)),
+    awakeDays: Math.floor((context.config.singleSignOn?.awakeMs ?? 0) / dayMs),
     now: context.now(),
   }
   return await sendPage(web, c, { title: 'Account', body: <AccountPage {...view} /> })
 }
 
-/** The page of a token is the response to its form, not a redirect: the token must not be in an
- *  address. Sending the form again makes another token. */
-async function makeToken(web: Web, c: AppRequest): Promise<Response> {
+async function changeTokens(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
   const principal = await requireSession(context, c)
   const form = await readForm(context, c)
+  const id = form.get('revoke')
+  if (id === null) return await makeToken(web, c, { principal, form })
+  await revokeListed(context, principal, { id, author: authorOf(context, principal, 'page') })
+  return c.redirect(accountPath, 303)
+}
+
+/** The page of a token is the response to its form, not a redirect: the token must not be in an
+ *  address. Sending the form again makes another token. */
+async function makeToken(
+  web: Web,
+  c: AppRequest,
+  { principal, form }: { principal: Principal; form: URLSearchParams },
+): Promise<Response> {
+  const { context } = web
   const scope = personalScopes(principal).find((each) => each === form.get('scope'))
   const days = personalDays.find((each) => String(each) === form.get('days'))
   if (scope === undefined || days === undefined) {

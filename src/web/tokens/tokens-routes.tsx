@@ -49,10 +49,14 @@ async function tokensPage(
 ): Promise<Response> {
   const { context } = web
   const before = c.req.query('before')
-  const { items, next } = await readTokens(context, project, {
-    limit: tokensShown,
-    before: before === undefined ? undefined : parsePositiveInteger(before, 'before'),
-  })
+  const { items, next } = await readTokens(
+    context,
+    { project: project ?? undefined },
+    {
+      limit: tokensShown,
+      before: before === undefined ? undefined : parsePositiveInteger(before, 'before'),
+    },
+  )
   const id = c.req.query('revoke')
   const asksForAll = id === 'all' && project !== null
   const one: WireMintedToken | undefined =

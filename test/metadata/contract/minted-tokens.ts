@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Actor } from '../../../src/core/audit.ts'
 import { limits } from '../../../src/core/limits.ts'
-import { parseProjectName } from '../../../src/core/run.ts'
+import { parseProjectName, type ProjectName } from '../../../src/core/run.ts'
 import type { MintedToken } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
 
@@ -28,17 +28,17 @@ function tokenOf(id: string, more: Partial<MintedToken> = {}): MintedToken {
 }
 
 export function mintedTokensContract(store: Store): void {
-  const ids = async (project: MintedToken['project']): Promise<string[]> =>
-    (await store().listTokens(project, { limit: 10 })).map(({ id }) => id)
+  const ids = async (project?: ProjectName): Promise<string[]> =>
+    (await store().listTokens({ project }, { limit: 10 })).map(({ id }) => id)
 
   test('tokens are listed by project, newest first, page by page', async () => {
     await store().addToken(tokenOf('a'))
     await store().addToken(tokenOf('b', { project: null }))
     await store().addToken(tokenOf('c', { project: parseProjectName('Octo/App') }))
     expect(await ids(app)).toEqual(['c', 'a'])
-    expect(await ids(null)).toEqual(['c', 'b', 'a'])
-    const [first] = await store().listTokens(null, { limit: 1 })
-    const rest = await store().listTokens(null, { limit: 1, before: first!.number })
+    expect(await ids()).toEqual(['c', 'b', 'a'])
+    const [first] = await store().listTokens({}, { limit: 1 })
+    const rest = await store().listTokens({}, { limit: 1, before: first!.number })
     expect(rest).toMatchObject([tokenOf('b', { project: null })])
     expect(await store().findToken('a')).toMatchObject(tokenOf('a'))
     expect(await store().findToken('z')).toBeUndefined()
@@ -61,7 +61,7 @@ export function mintedTokensContract(store: Store): void {
     await store().addToken(tokenOf('p'))
     await store().addToken(session('other', 'q'))
     for (let i = 0; i <= limits.sessionsListedMax; i++) await store().addToken(session(`${i}`, 'p'))
-    const listed = (await store().listTokens(app, { limit: 1000 })).map(({ id }) => id)
+    const listed = (await store().listTokens({ project: app }, { limit: 1000 })).map(({ id }) => id)
     expect(listed).toHaveLength(limits.sessionsListedMax + 2)
     expect(listed.slice(-3)).toEqual(['1', 'other', 'p'])
     for (let i = 0; i <= limits.sessionsListedMax; i++)
@@ -78,6 +78,9 @@ export function mintedTokensContract(store: Store): void {
     for (let i = 0; i <= limits.sessionsListedMax; i++) await store().addToken(session(`${i}`, 'p'))
     for (const [id, isListed] of Object.entries({ other: true, own: true, 0: false, 1: true }))
       expect([id, (await store().findToken(id)) !== undefined]).toEqual([id, isListed])
+    const listed = await store().listTokens({ personId: 'p' }, { limit: 1000 })
+    expect(listed).toHaveLength(limits.sessionsListedMax + 1)
+    expect(new Set(listed.map(({ personId }) => personId))).toEqual(new Set(['p']))
   })
 
   test('people are known by their last sign-in, until long after it', async () => {

@@ -1,0 +1,61 @@
+/** The tokens and sessions of whoever is signed in, each with a button that revokes it. */
+import { shortTokenId } from '../../api/audit-words.ts'
+import type { WireMintedToken } from '../../api/token-messages.ts'
+import { shortened, TimeCell } from '../parts/format.tsx'
+import type { Html } from '../parts/html.ts'
+import { Pager, Table } from '../parts/table.tsx'
+import { accountPath, withQuery } from '../paths.ts'
+
+export interface OwnTokensView {
+  items: WireMintedToken[]
+  /** Cursor of the next page; null on the last page. */
+  next: number | null
+  /** The session that asks. */
+  ownId: string | undefined
+  now: number
+}
+
+export function OwnTokens({ items, next, ownId, now }: OwnTokensView): Html {
+  return (
+    <>
+      <h2>Your tokens and sessions</h2>
+      <Table name="Your tokens and sessions" columns={['Token', 'May', 'Made', 'Expires', 'State']}>
+        {items.map((token) => (
+          <tr>
+            <td>
+              <span class="digest" title={token.id}>
+                {shortTokenId(token.id)}
+              </span>
+              {token.session && (
+                <span class="badge">{token.id === ownId ? 'this browser' : 'browser'}</span>
+              )}
+            </td>
+            <td>
+              {token.scope}
+              {token.project !== null && <> {shortened(token.project)}</>}
+            </td>
+            <TimeCell at={Date.parse(token.mintedAt)} now={now} />
+            <TimeCell at={Date.parse(token.expiresAt)} now={now} />
+            <td>{token.state === 'revoked' ? 'revoked' : <Revoke id={token.id} />}</td>
+          </tr>
+        ))}
+      </Table>
+      <Pager
+        next={{
+          href: next === null ? null : withQuery(accountPath, { before: String(next) }),
+          label: 'Older',
+        }}
+      />
+    </>
+  )
+}
+
+function Revoke({ id }: { id: string }) {
+  return (
+    <form method="post" action={accountPath}>
+      <button name="revoke" value={id} aria-label={`Revoke ${shortTokenId(id)}`}>
+        Revoke
+      </button>
+    </form>
+  )
+}
