@@ -90,6 +90,8 @@ export interface Config {
   readonly logLevel: LogLevel
   /** Variables that look like settings but are none, such as misspelled ones. */
   readonly unknownVariables: readonly string[]
+  /** The variables they may be misspellings of. */
+  readonly knownVariables: readonly string[]
 }
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error'
@@ -178,7 +180,7 @@ export function readServerConfig(flags: ServerFlags, env: Environment = process.
     idleMs: source.duration('TROVE_IDLE_TIMEOUT', limits.idleBodyMs, 1000, 60 * 60 * 1000),
     workers: source.integer('TROVE_WORKERS', defaultWorkers(), 1, 64),
     logLevel: source.choice('TROVE_LOG_LEVEL', ['debug', 'info', 'warn', 'error'], 'info'),
-  } satisfies Omit<Config, 'unknownVariables'>
+  } satisfies Omit<Config, 'knownVariables' | 'unknownVariables'>
   if (config.trustedIssuers.length > 0 && config.publicUrl === null) {
     source.refuse(
       'TROVE_OIDC',
@@ -195,8 +197,8 @@ export function readServerConfig(flags: ServerFlags, env: Environment = process.
   // Otherwise the AWS SDK warns at each start, in each thread, about the Node version that future
   // releases will need. Set without a bucket too: `move-packs` reads the one that packs are in.
   process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true'
-  const unknownVariables = source.unread('TROVE_', clientVariables)
-  return Object.freeze({ ...config, unknownVariables })
+  const { known, unknown } = source.variables('TROVE_', clientVariables)
+  return Object.freeze({ ...config, knownVariables: known, unknownVariables: unknown })
 }
 
 /** Credentials and region come from the standard AWS variables; Trove has no names of its own

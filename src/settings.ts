@@ -39,10 +39,16 @@ export class Settings {
     if (this.#problems.length > 0) throw new ConfigError(this.#problems)
   }
 
-  /** Returns the variables with that prefix that were never read, apart from those in `except`. */
-  unread(prefix: string, except: readonly string[]): string[] {
-    const known = new Set([...this.#read, ...except.map((name) => prefix + name)])
-    return Object.keys(this.#env).filter((name) => name.startsWith(prefix) && !known.has(name))
+  /** Returns the variables with that prefix: those that are read, and those that are set but never
+   *  read, apart from those in `except`. */
+  variables(prefix: string, except: readonly string[]): { known: string[]; unknown: string[] } {
+    const skipped = new Set([...this.#read, ...except.map((name) => prefix + name)])
+    return {
+      known: [...this.#read].filter((name) => name.startsWith(prefix)),
+      unknown: Object.keys(this.#env).filter(
+        (name) => name.startsWith(prefix) && !skipped.has(name),
+      ),
+    }
   }
 
   text(name: string): string | undefined {

@@ -121,7 +121,10 @@ export function hintFor(error: unknown): string | undefined {
       ? 'A proxy in front of the server limits the size of uploads; for nginx, set `client_max_body_size 0`.'
       : 'Check that TROVE_URL (or --url) is the address of a Trove server.'
   }
-  if (isLocked(error)) return 'Stop the server that uses it, or wait for the command that does.'
+  if (isLocked(error))
+    return 'Stop the server that uses it, or wait for the command that does. If there is none, its file system supports no locks, as some network file systems; use a local disk.'
+  if (isNamed(error, 'ClockError'))
+    return 'Set it, for example with `timedatectl set-ntp true`, and start the server again.'
   if (isNamed(error, 'NewerDatabaseError'))
     return 'Start that version again, or restore the backup from before the upgrade.'
   if (isNamed(error, 'ChangedMigrationError'))
@@ -129,9 +132,10 @@ export function hintFor(error: unknown): string | undefined {
   if (isNamed(error, 'UnusableDatabaseError'))
     return 'isDamaged' in error && error.isDamaged === true
       ? 'Restore a backup, or move the file away with its -wal and -shm files and run `trove recover --from-packs`.'
-      : 'Check that this user may write to that directory and the files in it, and that its disk has free inodes (df -i).'
+      : 'Check that this user may write to that directory and the files in it, that its file system supports locks, and that its disk has free inodes (df -i).'
   if (isListenError(error))
     return 'Set where to listen with --host and --port (TROVE_HOST, TROVE_PORT).'
+  if (isMisplacedFile(error)) return 'Remove or rename that file, or choose another directory.'
   if (isPermissionError(error))
     return "Run it as a user with permission; for a server's data directory, that is the server's user."
   return undefined
@@ -147,6 +151,11 @@ function isUntrustedCertificate(error: unknown): boolean {
 /** Clients report such an error on their files as FileError. */
 function isPermissionError(error: unknown): boolean {
   return ['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException | null)?.code ?? '')
+}
+
+function isMisplacedFile(error: unknown): boolean {
+  const { code, syscall } = (error ?? {}) as NodeJS.ErrnoException
+  return code === 'EEXIST' && syscall === 'mkdir'
 }
 
 /** Clients report such an error as NetworkError. */

@@ -133,6 +133,7 @@ const expectedErrors: ReadonlySet<string> = new Set([
   'NetworkError',
   'ProxyRefusal',
   'AnswerError',
+  'ClockError',
   'DataLockedError',
   'NewerDatabaseError',
   'ChangedMigrationError',

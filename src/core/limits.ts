@@ -186,6 +186,8 @@ export const limits = {
   /** How long a successful write to the disk counts as proof that the store can be written. Each
    *  proof costs a sync, and anybody may ask for one (`/readyz`). */
   writeProbeMs: 5000,
+  /** Any earlier time is that of a machine whose clock was not set yet, which often shows 1970. */
+  clockMin: Date.UTC(2025, 0, 1),
   /** How often the clock is checked, and how far it may run ahead of elapsed time. */
   clockLookMs: 10 * 60 * 1000,
   clockToleranceMs: 60_000,

@@ -50,10 +50,17 @@ export function lockDataDir(dataDir: string): DataLock {
     database.close()
     const isTaken =
       error instanceof SqliteDatabase.SqliteError && error.code.startsWith('SQLITE_BUSY')
-    if (!isTaken) throw error
-    throw new DataLockedError(`another trove process works on ${dataDir}`, {
+    // For example a network file system without locks.
+    if (!isTaken) {
+      return reportingUnusable(lockPath, () => {
+        throw error
+      })
+    }
+    const serverUrl = readUrl(urlPath)
+    const place = serverUrl === null ? '' : ` (a server at ${serverUrl})`
+    throw new DataLockedError(`another trove process works on ${dataDir}${place}`, {
       cause: error,
-      serverUrl: readUrl(urlPath),
+      serverUrl,
     })
   }
   // The address written by a killed server is not that of the new holder.

@@ -71,7 +71,9 @@ describe('trove serve', () => {
     expect(second).toMatchObject({
       status: 13,
       text: '',
-      stderr: expect.stringMatching(/^trove: another trove process works on .*\nhint: Stop /),
+      stderr: expect.stringMatching(
+        /^trove: another trove process works on .* \(a server at http:.*\)\nhint: Stop /,
+      ),
     })
     first.kill('SIGTERM')
     await once(first, 'close')
@@ -103,13 +105,17 @@ describe('trove serve', () => {
   })
 
   test('logs variables that look like settings but are not, and its end', async () => {
-    const child = startTrove(['serve', '--data', dataDir, '--port', '0'], { TROVE_QUOTA: '1GB' })
+    const child = startTrove(['serve', '--data', dataDir, '--port', '0'], {
+      TROVE_RETENTON_DAYS: '9',
+    })
     const stderr = buffer(child.stderr)
     await firstLine(child)
     child.kill('SIGTERM')
     await once(child, 'close')
     const text = (await stderr).toString()
-    expect(text).toContain('"level":"warn","message":"TROVE_QUOTA is not a setting of the server"')
+    expect(text).toContain(
+      '"level":"warn","message":"TROVE_RETENTON_DAYS is not a setting of the server; did you mean TROVE_RETENTION_DAYS?"',
+    )
     expect(text).toContain('"message":"stopping"')
     expect(text).toContain('"message":"stopped"')
   })
@@ -128,8 +134,22 @@ describe('trove serve', () => {
     const { stderr } = await runTrove(['serve', '--data', dataDir, '--port', '0'])
     expect(stderr).toBe(
       `trove: ${path} cannot be opened: unable to open database file (SQLITE_CANTOPEN)\n` +
-        'hint: Check that this user may write to that directory and the files in it, and that its disk has free inodes (df -i).\n',
+        'hint: Check that this user may write to that directory and the files in it, that its file system supports locks, and that its disk has free inodes (df -i).\n',
     )
+  })
+
+  test('reports a lock that cannot be taken and a data directory that is a file, with what to do', async () => {
+    const path = join(dataDir, 'server.lock')
+    await writeFile(path, 'this is no database\n'.repeat(100))
+    const locked = await runTrove(['serve', '--data', dataDir, '--port', '0'])
+    expect(locked).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/^trove: .*server\.lock cannot be opened: .*\nhint: .*\n$/),
+    })
+    expect(await runTrove(['serve', '--data', path, '--port', '0'])).toMatchObject({
+      status: 1,
+      stderr: expect.stringMatching(/^trove: EEXIST: .*\nhint: Remove or rename that file/),
+    })
   })
 
   test('reports an invalid key', async () => {

@@ -1,12 +1,14 @@
 /** `trove serve`: runs the server until a signal stops it. */
 import { once } from 'node:events'
 import { readServerConfig } from '../../config.ts'
+import { limits } from '../../core/limits.ts'
 import { createLog } from '../../log.ts'
 import { startServer } from '../../server.ts'
 import { takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { write } from '../output.ts'
+import { suggestion } from '../suggestion.ts'
 
 const flags = {
   data: {
@@ -29,7 +31,11 @@ export const serveCommand: Command<typeof flags> = {
     takeOperands(operands, [])
     const config = readServerConfig(given)
     const log = createLog(config.logLevel)
-    for (const name of config.unknownVariables) log.warn(`${name} is not a setting of the server`)
+    for (const name of config.unknownVariables) {
+      const meant = suggestion(name, config.knownVariables)
+      log.warn(`${name} is not a setting of the server${meant === undefined ? '' : `; ${meant}`}`)
+    }
+    requireSetClock()
     const server = await startServer(config, { log })
     await write(stdout, `listening on ${server.url}\n`)
     await write(stderr, `sign in: ${server.signInUrl}\n`)
@@ -39,4 +45,18 @@ export const serveCommand: Command<typeof flags> = {
     log.info('stopped')
     return exitStatus.ok
   },
+}
+
+class ClockError extends Error {
+  override readonly name = 'ClockError'
+}
+
+/** What is uploaded by a clock that was never set would be expired once it is. Errors:
+ *  ClockError. */
+function requireSetClock(): void {
+  const now = Date.now()
+  if (now >= limits.clockMin) return
+  throw new ClockError(
+    `the clock of this machine shows ${new Date(now).toISOString()}: it is not set`,
+  )
 }
