@@ -12,17 +12,18 @@ import { twirpErrorResponse } from '../actions/twirp-error.ts'
 import { createTwirpRoutes } from '../actions/twirp-routes.ts'
 import { apiRoot } from '../api/paths.ts'
 import { storeError } from '../core/errors.ts'
-import { loggedPath } from '../web/artifact/content-origin.ts'
 import { onlyContentOnItsHost } from '../web/artifact/content-routes.ts'
+import { loggedPath } from '../web/artifact/content-origin.ts'
 import { createPages } from '../web/page-routes.tsx'
 import type { Renderer } from '../web/renderer.ts'
 import { createClientPackageRoutes } from './operation/client-package.ts'
-import { type AppContext, type AppEnv, type AppRequest, incomingOf, outgoingOf } from './context.ts'
+import type { AppContext, AppEnv, AppRequest } from './context.ts'
 import { type FailureRenderer, noteFailure } from './failure.ts'
 import type { RouteGroup } from './operation/metrics.ts'
 import { createNativeRoutes } from './native-routes.ts'
 import { createOperationRoutes } from './operation/operation-routes.ts'
 import { problemResponse } from './problem.ts'
+import { clientClosedRequest, watchRequest } from './request-log.ts'
 import { drainBody } from './body/request-body.ts'
 
 export function createApp(context: AppContext, renderer: Renderer): Hono<AppEnv> {
@@ -109,10 +110,6 @@ function failureResponse(c: AppRequest, error: unknown): Response {
   return render(failure, c.get('requestId'))
 }
 
-/** nginx's status for a client that closed the connection before the response. Used in logs and
- *  metrics only, and not counted as a failure of ours. */
-const clientClosedRequest = 499
-
 function identify(context: AppContext): MiddlewareHandler<AppEnv> {
   return async (c, next) => {
     const requestId = randomBytes(8).toString('hex')
@@ -120,7 +117,12 @@ function identify(context: AppContext): MiddlewareHandler<AppEnv> {
     c.set('requestId', requestId)
     c.set('log', context.log.with({ requestId }))
     context.metrics.begin()
-    countSent(context, c)
+    // Never the query: a signed URL is a credential. `loggedPath` redacts content URLs, which have
+    // theirs in the path.
+    const writeLine = watchRequest(c, {
+      path: loggedPath(c.req.path),
+      onSent: context.metrics.sent,
+    })
     try {
       await next()
     } catch (error) {
@@ -129,28 +131,12 @@ function identify(context: AppContext): MiddlewareHandler<AppEnv> {
       c.res = failureResponse(c, error)
     }
     c.res.headers.set('x-request-id', requestId)
-    const durationMs = Math.round((performance.now() - startedAt) * 10) / 10
     const group = groupOf(c.req.path)
     const failure = c.get('failure')
     const status = failure === 'aborted' ? clientClosedRequest : c.res.status
-    context.metrics.end(group, status, { durationMs, failure })
-    // Never the query: a signed URL is a credential. `loggedPath` redacts content URLs, which have
-    // theirs in the path.
-    const path = loggedPath(c.req.path)
-    const fields = { method: c.req.method, path, status, durationMs }
-    const log = c.get('log')
-    if (group === 'operation') log.debug('request', fields)
-    else log.info('request', { ...fields, failure })
+    context.metrics.end(group, status, { durationMs: performance.now() - startedAt, failure })
+    writeLine(group === 'operation' ? 'debug' : 'info', status)
   }
-}
-
-/** Counts the bytes written to the socket for this request, headers and framing included. */
-function countSent(context: AppContext, c: AppRequest): void {
-  const socket = incomingOf(c)?.socket
-  const before = socket?.bytesWritten ?? 0
-  outgoingOf(c)?.once('close', () => {
-    context.metrics.sent((socket?.bytesWritten ?? 0) - before)
-  })
 }
 
 function groupOf(path: string): RouteGroup {

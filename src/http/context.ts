@@ -65,6 +65,8 @@ export interface AppEnv {
     principal?: Principal
     /** Error code of the response, for the log line of the request. */
     failure?: string
+    /** Why, for the same line. */
+    reason?: string
   }
 }
 

@@ -1,7 +1,7 @@
 /** The outermost error boundary of every surface: separates expected failures from bugs and
  *  hang-ups, and logs each once. Each surface has its own table of how failures look on the
  *  wire. */
-import { asError, StoreError, type ErrorCode } from '../core/errors.ts'
+import { asError, hasCode, StoreError, type ErrorCode } from '../core/errors.ts'
 import type { AppRequest } from './context.ts'
 
 /** Codes that the operator should see in the log, although no client caused them. */
@@ -29,6 +29,9 @@ export function noteFailure(c: AppRequest, error: unknown): StoreError | undefin
     if (operatorCodes.has(error.code)) {
       const cause = error.cause instanceof Error ? error.cause.message : undefined
       log.warn(error.message, { code: error.code, cause })
+    } else if (!hasCode(error, 'not_found', 'method_not_allowed')) {
+      // Those repeat the path, which can be a credential (`loggedPath`).
+      c.set('reason', error.message)
     }
     return error
   }

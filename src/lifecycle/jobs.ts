@@ -53,14 +53,17 @@ export interface Jobs {
   idle(): Promise<void>
 }
 
-/** `onFailure` is called for every job that fails, except those that are aborted. `onRefusal` is
- *  called for jobs whose request was invalid, which count as neither done nor failed. */
+/** `onDone` is called for every job that succeeds, `onFailure` for every job that fails, except
+ *  those that are aborted. `onRefusal` is called for jobs whose request was invalid, which count as
+ *  neither done nor failed. */
 export function createJobs({
   now,
+  onDone,
   onFailure,
   onRefusal,
 }: {
   now(): number
+  onDone(job: Job): void
   onFailure(job: Job, error: Error): void
   onRefusal(job: Job, error: Error): void
 }): Jobs {
@@ -96,7 +99,9 @@ export function createJobs({
         try {
           const progress = await work((reported) => change({ progress: reported }))
           count(kind, ({ done }) => ({ done: done + 1, lastDoneAt: now() }))
-          return change({ state: 'done', progress, endedAt: now() })
+          const done = change({ state: 'done', progress, endedAt: now() })
+          onDone(done)
+          return done
         } catch (error) {
           const failure = asError(error)
           const failed = change({ state: 'failed', error: failure, endedAt: now() })

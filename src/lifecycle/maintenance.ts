@@ -38,6 +38,13 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
   const ports = { ...options.ports, signal: stop.signal }
   const jobs = createJobs({
     now: ports.now,
+    onDone: ({ kind, id, origin, createdAt, endedAt, progress }) => {
+      // A schedule logs its rounds, as far as they did something.
+      if (origin === 'schedule') return
+      const figures = Object.entries(progress).filter(([, value]) => typeof value === 'number')
+      const seconds = Math.round(((endedAt ?? createdAt) - createdAt) / 1000)
+      log.info(`${kind} is done`, { job: id, seconds, ...Object.fromEntries(figures) })
+    },
     onFailure: ({ kind, id }, error) => {
       log.error(`${kind} failed`, { job: id, error })
     },
@@ -85,7 +92,12 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
             const { state, progress } = await jobs.ended(id)
             // The queue has logged the reason.
             if (state === 'failed') return {}
-            const { waitingPacks: _names, ...figures } = progress as Collection
+            // What waits is no activity: it would be logged in every round.
+            const {
+              waitingPacks: _names,
+              waitingBytes: _bytes,
+              ...figures
+            } = progress as Collection
             return figures
           },
         })

@@ -231,6 +231,7 @@ describe('scheduled scrub', () => {
     const failures: Error[] = []
     const jobs = createJobs({
       now: Date.now,
+      onDone: () => {},
       onFailure: (_job, error) => failures.push(error),
       onRefusal: () => {},
     })
@@ -274,7 +275,8 @@ describe('the scheduled scan for secrets', () => {
     })
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     const { log, lines } = keptLog()
-    const jobs = createJobs({ now: Date.now, onFailure: () => {}, onRefusal: () => {} })
+    const ignore = (): void => {}
+    const jobs = createJobs({ now: Date.now, onDone: ignore, onFailure: ignore, onRefusal: ignore })
     const backgroundJobs = startBackgroundJobs({
       dataDir: store.directory,
       packPlace: { kind: 'directory', directory: join(store.directory, 'cas') },

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { readServerConfig } from '../../config.ts'
 import { limits } from '../../core/limits.ts'
 import { createLog } from '../../log.ts'
+import { readProgramVersion } from '../../program-files.ts'
 import { startServer } from '../../server.ts'
 import { takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
@@ -37,7 +38,9 @@ export const serveCommand: Command<typeof flags> = {
     }
     requireSetClock()
     const server = await startServer(config, { log })
-    await write(stdout, `listening on ${server.url}\n`)
+    const { url } = server
+    log.info('started', { version: readProgramVersion(), url, dataDir: config.dataDir })
+    await write(stdout, `listening on ${url}\n`)
     await write(stderr, `sign in: ${server.signInUrl}\n`)
     if (!signal.aborted) await once(signal, 'abort')
     log.info('stopping')
