@@ -1,7 +1,7 @@
 /** Behaviour shared by all routes: request ids, headers, sign-in, operation routes, unknown
  *  routes. */
 import { once } from 'node:events'
-import { statfs } from 'node:fs/promises'
+import { readFile, statfs } from 'node:fs/promises'
 import http from 'node:http'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
@@ -63,6 +63,15 @@ test('metrics are Prometheus text; they require a token unless the request comes
   const headers = { 'x-forwarded-for': '192.0.2.1' }
   const authorization = `Bearer ${await rig.token({ scope: 'read' })}`
   expect((await visit('/metrics', { headers: { ...headers, authorization } })).status).toBe(200)
+})
+
+test('every metric in the alerts of README.md is exported', async () => {
+  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
+  const alerts = readme.match(/^\| `[^`]*trove_[^|]*\|/gm) ?? []
+  expect(alerts.length).toBeGreaterThan(4)
+  const text = await (await visit('/metrics')).text()
+  const exported = new Set(Array.from(text.matchAll(/^# TYPE (\w+)/gm), ([, name]) => name))
+  for (const [name] of alerts.join('').matchAll(/trove_\w+/g)) expect(exported).toContain(name)
 })
 
 test('metrics require a token behind a proxy that passes on only the host', async () => {
