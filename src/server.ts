@@ -233,12 +233,13 @@ async function recoverStorage(
 
 async function openIngest(
   { config, log, cleanups }: Opening,
-  { databasePath, packPlace, sharedLog, quota }: Storage,
+  { databasePath, packPlace, sharedLog, quota, staging }: Storage,
   { minFreeBytes }: DiskSpace,
 ): Promise<AppContext['ingest']> {
   const { artifactBytesMax, entriesMax, compressionLevel, stockZips, workers } = config
   const ingest = await openIngestPool({
     workers,
+    staging,
     databasePath,
     packPlace,
     disk: { directory: config.dataDir, minFreeBytes },

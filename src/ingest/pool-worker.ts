@@ -14,7 +14,15 @@ const heapMegabytesMax = { old: 384, young: 16 }
 export interface PoolWorker {
   thread: ThreadClient<PoolRequest, PoolAnswer, number, BodyChunk>
   /** The jobs that it is running. */
-  jobs: Set<{ projectId: number }>
+  jobs: Set<Place>
+}
+
+/** One of the jobs that a thread runs. */
+export interface Place {
+  readonly worker: PoolWorker
+  readonly projectId: number
+  /** Whether the job waits for its sender. */
+  isArriving: boolean
 }
 
 /** Starts a thread; resolves once it accepts jobs. Errors: those of its start. */
@@ -40,30 +48,32 @@ export async function startWorker({
 /** Runs a job to its end. When the body fails, throws the body's error, which is more informative
  *  than the job's. */
 export async function runOn(
-  { thread, jobs }: PoolWorker,
+  place: Place,
   {
     job,
     body,
     signal,
   }: { job: PoolJob; body: Readable | undefined; signal: AbortSignal | undefined },
 ): Promise<PoolAnswer> {
-  const running = { projectId: job.projectId }
-  jobs.add(running)
   const sender = body && createBodySender(body)
   const failed = new AbortController()
   try {
-    return await thread.request(
+    return await place.worker.thread.request(
       { job, hasBody: sender !== undefined },
       {
         signal: signal ? AbortSignal.any([signal, failed.signal]) : failed.signal,
         onNotice: (bytes) => sender?.addCredit(bytes),
         onSent: (send) => {
-          sender?.send(send).catch((error: unknown) => failed.abort(error))
+          sender
+            ?.send(send)
+            .then(() => {
+              place.isArriving = false
+            })
+            .catch((error: unknown) => failed.abort(error))
         },
       },
     )
   } finally {
-    jobs.delete(running)
     sender?.close()
     // Releases the request, the rest of which would otherwise wait for a reader that is gone. A job
     // can finish before the body has ended, when bytes follow the end of an archive.

@@ -1,19 +1,25 @@
 /** Runs ingest jobs in worker threads, so that hashing, inflating and deflating never block the
- *  event loop that serves requests. A job goes to the worker with the fewest jobs; jobs beyond
- *  `jobsPerWorker`, or beyond the share of their project, are queued in order. */
+ *  event loop that serves requests.
+ *
+ *  A job whose body is still arriving waits for its sender. Such jobs get only some of the places
+ *  (`places.ts`). Without one of those, a body is first kept in a file, and its job waits for a
+ *  place when it is complete. So nobody waits for the sender of another. */
 import type { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { asError, storeError } from '../core/errors.ts'
 import type { Published } from '../metadata/metadata.ts'
 import type { IngestJob } from './job.ts'
-import type { IngestWorkerData, PoolAnswer, PoolJob } from './pool-job.ts'
-import { type PoolWorker, runOn, startWorker } from './pool-worker.ts'
+import type { KeptBody } from './kept-body.ts'
 import type { NegotiationAnswers, NegotiationJob } from './negotiated/job.ts'
+import { createPlaces } from './places.ts'
+import type { IngestWorkerData, PoolAnswer, PoolJob } from './pool-job.ts'
+import { type Place, type PoolWorker, runOn, startWorker } from './pool-worker.ts'
+import type { Staging } from './staging.ts'
 
 export interface IngestPool {
-  /** Runs a job to its end; `body` is read only as fast as the job consumes it, and destroyed when
-   *  the job ends.
-   *  Errors: those of `ingest`, those of `body`, busy (too many queued jobs), shutting_down. */
+  /** Runs a job to its end; `body` is read only as fast as the job, or the disk, takes it, and
+   *  destroyed when the job ends.
+   *  Errors: those of `ingest`, those of `body`, busy (too many waiting jobs), shutting_down. */
   run(job: IngestJob, body?: Readable, signal?: AbortSignal): Promise<Published>
   /** Runs one step of a negotiated upload in the same way. */
   negotiate<Job extends NegotiationJob>(
@@ -21,56 +27,32 @@ export interface IngestPool {
     body?: Readable,
     signal?: AbortSignal,
   ): Promise<NegotiationAnswers[Job['step']]>
-  /** Waits for running jobs, then ends the threads. Queued jobs fail with shutting_down. */
+  /** Waits for running jobs, then ends the threads. Waiting jobs fail with shutting_down. */
   close(): Promise<void>
 }
 
 export interface IngestPoolOptions extends IngestWorkerData {
   workers: number
+  /** Keeps the bodies of waiting jobs. */
+  staging: Pick<Staging, 'keepBody'>
   /** Called when a thread dies, which fails its jobs, and each time its replacement fails to
    *  start. */
   onWorkerFailure(error: Error): void
 }
 
-/** A thread runs several jobs, because streamed bodies wait for their senders; each may hold two
- *  ingest batches. */
-const jobsPerWorker = 8
-const waitingMax = 1000
-/** The share of these places that one project may take: senders that are slow, even on purpose,
- *  hold theirs as long as they like. */
-const shareOfProject = 0.75
 /** Pause between two attempts to replace a thread that ended. */
 const restartPauseMs = 1000
 
-interface WaitingJob {
-  projectId: number
-  start(worker: PoolWorker): void
-  reject(error: unknown): void
+interface Work {
+  job: PoolJob
+  body: Readable | undefined
+  signal: AbortSignal | undefined
 }
 
 export async function openIngestPool(options: IngestPoolOptions): Promise<IngestPool> {
   const workers: PoolWorker[] = []
-  const waiting: WaitingJob[] = []
-  const runningMax = shareOfProject * options.workers * jobsPerWorker
+  const places = createPlaces(workers, options.workers)
   let closing = false
-
-  /** Dequeues the first job whose project is below its share. */
-  const takeWaiting = (): WaitingJob | undefined => {
-    if (waiting.length === 0) return undefined
-    const running = countByProject(workers.flatMap(({ jobs }) => [...jobs]))
-    const at = waiting.findIndex(({ projectId }) => (running.get(projectId) ?? 0) < runningMax)
-    return at < 0 ? undefined : waiting.splice(at, 1)[0]
-  }
-
-  const startWaiting = (): void => {
-    for (;;) {
-      const worker = leastBusy(workers)
-      if (worker === undefined || worker.jobs.size >= jobsPerWorker) return
-      const next = takeWaiting()
-      if (next === undefined) return
-      next.start(worker)
-    }
-  }
 
   const addWorker = async (): Promise<void> => {
     const worker = await startWorker(options)
@@ -87,7 +69,7 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
     while (!closing) {
       try {
         await addWorker()
-        startWaiting()
+        places.serve()
         return
       } catch (failure) {
         options.onWorkerFailure(asError(failure))
@@ -97,70 +79,63 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
   }
   await Promise.all(Array.from({ length: options.workers }, addWorker))
 
-  const enqueue = async (
-    job: PoolJob,
-    body?: Readable,
-    signal?: AbortSignal,
-  ): Promise<PoolAnswer> => {
+  const requireOpen = (): void => {
     if (closing) throw storeError('shutting_down', 'the server is stopping', {})
-    signal?.throwIfAborted()
-    const { projectId } = job
-    const ofProject = countByProject(waiting).get(projectId) ?? 0
-    if (waiting.length >= waitingMax || ofProject >= shareOfProject * waitingMax) {
-      throw storeError('busy', `${waiting.length} uploads are already waiting`, { what: 'uploads' })
+  }
+  const runIn = async (place: Place, work: Work): Promise<PoolAnswer> => {
+    try {
+      return await runOn(place, work)
+    } finally {
+      places.free(place)
     }
-    return await new Promise<PoolAnswer>((resolve, reject) => {
-      // A client that has gone needs neither a thread nor a place in the queue.
-      const leave = (): void => {
-        waiting.splice(waiting.indexOf(next), 1)
-        next.reject(signal?.reason)
+  }
+  /** Waits for the whole body, if there is one, and then for a place. */
+  const runLater = async ({ job, body, signal }: Work): Promise<PoolAnswer> => {
+    const leaveLine = places.enterLine(job.projectId)
+    let kept: KeptBody | undefined
+    try {
+      kept = body && (await options.staging.keepBody(body, signal))
+      const failure = kept?.failure
+      // Blobs that arrived completely need not be sent again, even if their sender is gone.
+      const takesPart = 'step' in job && job.step === 'blobs'
+      if (failure !== undefined && !takesPart) {
+        signal?.throwIfAborted()
+        throw failure
       }
-      const next: WaitingJob = {
-        projectId,
-        start: (worker) => {
-          signal?.removeEventListener('abort', leave)
-          resolve(runOn(worker, { job, body, signal }).finally(startWaiting))
-        },
-        reject: (error) => {
-          signal?.removeEventListener('abort', leave)
-          body?.destroy()
-          reject(error)
-        },
-      }
-      signal?.addEventListener('abort', leave, { once: true })
-      waiting.push(next)
-      startWaiting()
-    })
+      requireOpen()
+      const stop = takesPart ? undefined : signal
+      const place = await places.take(job.projectId, stop)
+      leaveLine()
+      const running = runIn(place, { job, body: kept?.read(), signal: stop })
+      if (failure === undefined) return await running
+      // It ends within a blob.
+      await running.catch(() => undefined)
+      throw failure
+    } finally {
+      leaveLine()
+      await kept?.remove()
+    }
+  }
+  const run = async (work: Work): Promise<PoolAnswer> => {
+    requireOpen()
+    work.signal?.throwIfAborted()
+    const place = work.body && places.takeArriving(work.job.projectId)
+    return place === undefined ? await runLater(work) : await runIn(place, work)
   }
 
   return {
-    run: async (job, body, signal) => (await enqueue(job, body, signal)) as Published,
+    run: async (job, body, signal) => (await run({ job, body, signal })) as Published,
     negotiate: async <Job extends NegotiationJob>(
       job: Job & { projectId: number },
       body?: Readable,
       signal?: AbortSignal,
-    ) => (await enqueue(job, body, signal)) as NegotiationAnswers[Job['step']],
+    ) => (await run({ job, body, signal })) as NegotiationAnswers[Job['step']],
     close: async () => {
       closing = true
-      for (const job of waiting.splice(0)) {
-        job.reject(storeError('shutting_down', 'the server is stopping', {}))
-      }
+      places.end(storeError('shutting_down', 'the server is stopping', {}))
       const ends = await Promise.allSettled(workers.map(({ thread }) => thread.close()))
       for (const end of ends)
         if (end.status === 'rejected') options.onWorkerFailure(asError(end.reason))
     },
   }
-}
-
-function countByProject(jobs: readonly { projectId: number }[]): Map<number, number> {
-  const counts = new Map<number, number>()
-  for (const { projectId } of jobs) counts.set(projectId, (counts.get(projectId) ?? 0) + 1)
-  return counts
-}
-
-function leastBusy(workers: PoolWorker[]): PoolWorker | undefined {
-  return workers.reduce<PoolWorker | undefined>(
-    (best, worker) => (best === undefined || worker.jobs.size < best.jobs.size ? worker : best),
-    undefined,
-  )
 }

@@ -6,6 +6,8 @@
  *                                          /list-<digest>/<nnnnnn>   links to the accepted blocks
  *                                          /refused                  Finalize rejected the bytes
  *
+ *  The body of a request that waits for its turn is there too (`kept-body.ts`).
+ *
  *  The links, which are hard links in list order, fix the bytes: sending a block again replaces
  *  `block-…`, never what a list has accepted. Nothing is synced here: FinalizeArtifact checks
  *  length and digest, so bytes lost in a power failure cannot become an artifact. */
@@ -16,6 +18,7 @@ import { createDigestHasher, digestOf, type Digest } from '../core/digest.ts'
 import type { StoreError } from '../core/errors.ts'
 import type { RequireRoom } from '../packs/watermark.ts'
 import type { StagedBytes } from './job.ts'
+import { keepBody, type KeptBody } from './kept-body.ts'
 import {
   arrivingFile,
   blockFile,
@@ -48,6 +51,8 @@ export interface Staging {
   /** Stores `body` as all of the upload's bytes; returns the digest to pass to `readAssembled`.
    *  Errors: as `writeBlock`. */
   writeWhole(uploadId: string, body: Readable): Promise<{ digest: Digest; sizeBytes: number }>
+  /** See `keepBody`. */
+  keepBody(body: Readable, signal?: AbortSignal): Promise<KeptBody>
   /** Fixes the upload's bytes as those blocks in that order. Idempotent.
    *  Errors: unknown_block, not_found, too_large, storage_full. */
   assemble(uploadId: string, blockIds: string[]): Promise<{ digest: Digest; sizeBytes: number }>
@@ -104,6 +109,7 @@ export async function openStaging(root: string, options: StagingOptions): Promis
       await reach('list-linked')
       return whole
     },
+    keepBody: async (body, signal) => await keepBody(area, body, signal),
     listDigest: digestOfList,
     assemble: async (id, blockIds) => {
       const { path, sizeBytes } = await linkBlocks(area, id, blockIds)

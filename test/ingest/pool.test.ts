@@ -1,21 +1,28 @@
 /** The ingest threads: one that ends is replaced, however long that takes. */
-import { rename, rm, writeFile } from 'node:fs/promises'
+import { readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PassThrough, Readable } from 'node:stream'
 import type { Worker } from 'node:worker_threads'
 import { expect, onTestFinished, test } from 'vitest'
 import type { IngestJob } from '../../src/ingest/job.ts'
+import { digestOf } from '../../src/core/digest.ts'
 import { parseProjectName, noFacts } from '../../src/core/run.ts'
 import { type IngestPool, openIngestPool } from '../../src/ingest/pool.ts'
 import { createSharedLog } from '../../src/metadata/shared-log.ts'
-import { jobOf, openStore, type TestStore } from './open-store.ts'
+import { representRaw } from '../../src/egress/egress.ts'
+import { openStaging } from '../../src/ingest/staging.ts'
+import type { Published, Run } from '../../src/metadata/metadata.ts'
+import { openSession, record } from './negotiated/open-session.ts'
+import { jobOf, openStore, readAll, type TestStore } from './open-store.ts'
 
 async function openPool(
   { directory, ports }: Pick<TestStore, 'directory' | 'ports'>,
   onWorkerFailure: (error: Error) => void,
 ): Promise<IngestPool> {
+  const staging = await openStaging(join(directory, 'staging'), { uploadBytesMax: 1000 })
   const pool = await openIngestPool({
     workers: 1,
+    staging,
     databasePath: join(directory, 'trove.db'),
     packPlace: { kind: 'directory', directory: join(directory, 'cas') },
     disk: { directory, minFreeBytes: 0 },
@@ -59,7 +66,7 @@ test('an upload waits while no thread can replace one that ended, and then compl
   expect(failures[0]).toContain('ended with code')
 })
 
-test('a queued upload whose sender goes away fails at once, and its place is free', async () => {
+test('a waiting upload whose sender goes away fails at once, and its place is free', async () => {
   const store = await openStore()
   const pool = await openPool(store, () => undefined)
   const job = (name: string): IngestJob => jobOf(store.run, name, 'file', Date.now())
@@ -82,7 +89,7 @@ test('a queued upload whose sender goes away fails at once, and its place is fre
   expect(artifacts).toHaveLength(9)
 })
 
-test('slow senders of one project leave places for others', async () => {
+test('slow senders delay nobody: neither other projects nor their own', async () => {
   const store = await openStore()
   const pool = await openPool(store, () => undefined)
   const other = await store.metadata.ensureRun(
@@ -90,14 +97,53 @@ test('slow senders of one project leave places for others', async () => {
     noFacts,
     Date.now(),
   )
-  const bodies = Array.from({ length: 20 }, () => new PassThrough())
+  const begin = (run: Run, name: string, body: Readable): Promise<Published> =>
+    pool.run(jobOf(run, name, 'file', Date.now()), body)
+  const bodies: PassThrough[] = []
+  const slow = [store.run, other].flatMap((run) =>
+    Array.from({ length: 20 }, async (_, index) => {
+      const body = new PassThrough()
+      bodies.push(body)
+      body.write('begun, ')
+      return await begin(run, `slow-${index}`, body)
+    }),
+  )
+  for (const run of [store.run, other]) {
+    const quick = begin(run, 'quick', Readable.from([Buffer.from('content')]))
+    expect(await quick).toMatchObject({ created: true })
+  }
+  for (const [index, body] of bodies.entries()) body.end(`ended ${index}`)
+  const published = await Promise.all(slow)
+  const contents = await Promise.all(
+    published.map(async ({ artifact }) =>
+      (await readAll(await representRaw(store.reader, artifact))).toString(),
+    ),
+  )
+  expect(contents).toEqual(bodies.map((_, index) => `begun, ended ${index}`))
+  expect(await readdir(join(store.directory, 'staging'))).toEqual([])
+})
+
+test('blobs that arrived before their request broke off stay, even if the request had to wait', async () => {
+  const store = await openStore()
+  const pool = await openPool(store, () => undefined)
+  const session = await openSession(store, 'acme/app')
+  const bodies = Array.from({ length: 8 }, () => new PassThrough())
   const slow = bodies.map(async (body, index) => {
     return await pool.run(jobOf(store.run, `slow-${index}`, 'file', Date.now()), body)
   })
-  const job = jobOf(other, 'quick', 'file', Date.now())
-  expect(await pool.run(job, Readable.from([Buffer.from('content')]))).toMatchObject({
-    created: true,
-  })
-  for (const body of bodies) body.end('content')
-  expect(await Promise.all(slow)).toHaveLength(20)
+  const content = Buffer.from('complete')
+  const breaking = async function* (): AsyncGenerator<Buffer> {
+    yield await Promise.resolve(record(content))
+    yield record(Buffer.from('incomplete')).subarray(0, -1)
+    throw new Error('broken off')
+  }
+  const job = { step: 'blobs', sessionId: session.id, sentOnly: false } as const
+  const sending = pool.negotiate(
+    { ...job, projectId: session.projectId },
+    Readable.from(breaking()),
+  )
+  await expect(sending).rejects.toThrow('broken off')
+  expect(await store.metadata.claimSentBlobs(session.id, [digestOf(content)])).toHaveLength(1)
+  for (const each of bodies) each.end('content')
+  expect(await Promise.all(slow)).toHaveLength(8)
 })
