@@ -53,13 +53,11 @@ export function createPlaces(workers: readonly PoolWorker[], workersMax: number)
     worker.jobs.add(own)
     return own
   }
+  const isBelowShare = ({ projectId }: { projectId: number }): boolean =>
+    [...taken].filter(ofProject(projectId)).length < shareOf(jobsPerWorker * workersMax)
   const serve = (): void => {
     for (;;) {
-      // The first whose project is below its share.
-      const at = waiting.findIndex(
-        ({ projectId }) =>
-          [...taken].filter(ofProject(projectId)).length < shareOf(jobsPerWorker * workersMax),
-      )
+      const at = waiting.findIndex(isBelowShare)
       const next = at < 0 ? undefined : place(waiting[at]!.projectId, false)
       if (next === undefined) return
       waiting.splice(at, 1)[0]!.begin(next)
@@ -69,9 +67,11 @@ export function createPlaces(workers: readonly PoolWorker[], workersMax: number)
     takeArriving: (projectId) => {
       const arriving = [...taken].filter(({ isArriving }) => isArriving)
       const max = arrivingPerWorker * workersMax
-      const isFull =
-        arriving.length >= max || arriving.filter(ofProject(projectId)).length >= shareOf(max)
-      return isFull ? undefined : place(projectId, true)
+      const own = arriving.filter(ofProject(projectId))
+      const isFull = arriving.length >= max || own.length >= shareOf(max)
+      // Nobody waits whose project is below its share, unless there is no place at all. So the job
+      // overtakes nobody.
+      return isFull || !isBelowShare({ projectId }) ? undefined : place(projectId, true)
     },
     take: async (projectId, signal) => {
       signal?.throwIfAborted()
