@@ -232,6 +232,10 @@ export const limits = {
   /** Damaged artifacts, and paths of each, that a scrub report names; the rest are only counted. */
   scrubArtifactsNamedMax: 100,
   scrubPathsNamedMax: 20,
+  /** Background compaction rewrites packs that are less than half dead, down to a quarter, while
+   *  the dead bytes are more than one part in this many of the live ones: each byte that is freed
+   *  costs up to three that are moved. */
+  deadPartsMin: 8,
   /** Tiny packs are merged once there are this many, so each byte is rewritten a few times at
    *  most. */
   tinyPacksMin: 16,

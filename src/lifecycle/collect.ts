@@ -3,19 +3,14 @@
  *  every step finds its own work. */
 import { limits } from '../core/limits.ts'
 import type { DyingPack, PackOccupancy } from '../metadata/metadata.ts'
-import {
-  type CompactionReach,
-  type Pace,
-  compactPacks,
-  createPace,
-  planCompaction,
-  planMerge,
-} from './compact.ts'
+import { compactPacks, createPace, type Pace } from './compact.ts'
+import { type CompactionReach, planCompaction, planMerge } from './compaction-plan.ts'
 import { dyingBytesOf, measureHeld } from './deletion.ts'
 import { expire, releaseRemoved } from './expire.ts'
 import { forgetHistory } from './forget-history.ts'
 import type { LifecyclePorts } from './ports.ts'
 import { clearRemoved, mustWait, type RemovedPacks, removeDeadPacks, sweepBlobs } from './sweep.ts'
+import { listWasteful, packsToRewrite } from './wasteful-packs.ts'
 
 /** Reach `now` waits for no grace period, and rewrites every pack more than a twentieth dead. */
 export interface CollectOptions {
@@ -78,18 +73,17 @@ export async function planCollection(
     dying.set(pack.id, known)
     return known
   }
-  for await (const pack of wastefulPacks(ports, reach === 'now' ? 'partlyDead' : 'halfDead')) {
-    look(pack)
-  }
+  for await (const pack of listWasteful(ports, 'partlyDead')) look(pack)
   const tiny: DyingPack[] = []
   let survivors = 0
-  for await (const pack of wastefulPacks(ports, 'tiny')) {
+  for await (const pack of listWasteful(ports, 'tiny')) {
     tiny.push(look(pack))
     if (survives(tiny.at(-1)!)) survivors += 1
     // The rest is left for later rounds.
     if (survivors === limits.tinyPacksMax) break
   }
-  const plan = planCompaction(dying.values(), { reach, tiny })
+  const liveBytes = (await metadata.figures()).liveBytes - dyingBytesOf(packs)
+  const plan = planCompaction(dying.values(), { reach, tiny, liveBytes })
   const dead = await deadPackBytes(ports, graceOf(reach))
   const bytes = plan.freedBytes + dead.bytes
   // A reader holds every pack that dies from now on; in the background, packs wait for their grace
@@ -217,10 +211,9 @@ async function compact(
   // Listed before anything is written, so that packs made by compaction are no candidates in the
   // same round.
   const packs = new Map<number, PackOccupancy>()
-  const waste = options.reach === 'now' ? 'partlyDead' : 'halfDead'
-  for await (const pack of wastefulPacks(ports, waste)) packs.set(pack.id, pack)
+  for (const pack of await packsToRewrite(ports, options.reach)) packs.set(pack.id, pack)
   const tiny: PackOccupancy[] = []
-  for await (const pack of wastefulPacks(ports, 'tiny')) {
+  for await (const pack of listWasteful(ports, 'tiny')) {
     tiny.push(pack)
     if (tiny.length === limits.tinyPacksMax) break
   }
@@ -247,18 +240,6 @@ async function rewrite(
 
 function sumBytes(packs: readonly PackOccupancy[]): number {
   return packs.reduce((sum, pack) => sum + pack.liveBytes, 0)
-}
-
-async function* wastefulPacks(
-  { metadata }: LifecyclePorts,
-  waste: 'partlyDead' | 'halfDead' | 'tiny',
-): AsyncGenerator<PackOccupancy> {
-  for (let after = 0; ;) {
-    const page = await metadata.listWastefulPacks(waste, { after, limit: packsPerPage })
-    yield* page
-    if (page.length < packsPerPage) return
-    after = page.at(-1)!.id
-  }
 }
 
 function survives(pack: DyingPack): boolean {

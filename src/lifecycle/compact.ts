@@ -13,67 +13,10 @@
  *  in two places, of which one is dead. */
 import { limits } from '../core/limits.ts'
 import { registering } from '../ingest/registering.ts'
-import type { CopyMove, DyingPack, PackedCopy, PackOccupancy } from '../metadata/metadata.ts'
+import type { CopyMove, PackedCopy, PackOccupancy } from '../metadata/metadata.ts'
 import { openPackWriter, type PackWriter } from '../packs/pack-format.ts'
 import { readCopies } from './live-copies.ts'
 import type { LifecyclePorts } from './ports.ts'
-
-/** `background`: packs more than half dead, and many tiny ones. `now`: every pack more than a
- *  twentieth dead too. */
-export type CompactionReach = 'background' | 'now'
-
-export interface CompactionPlan {
-  /** Packs without any copy that stays alive. */
-  remove: PackOccupancy[]
-  /** Packs whose live copies are to be rewritten. */
-  rewrite: PackOccupancy[]
-  /** Pack bytes freed, less the new packs. */
-  freedBytes: number
-}
-
-/** Plans what to do with these packs once the dying copies are gone. Tiny packs, in order of
- *  age, are merged when enough of them stay alive. Pure. */
-export function planCompaction(
-  packs: Iterable<DyingPack>,
-  { reach, tiny }: { reach: CompactionReach; tiny: readonly DyingPack[] },
-): CompactionPlan {
-  const plan: CompactionPlan = { remove: [], rewrite: [], freedBytes: 0 }
-  const merged = new Set(planMerge(tiny.map(survivorOf)).map((pack) => pack.id))
-  for (const pack of packs) {
-    const after = survivorOf(pack)
-    const deadBytes = after.sizeBytes - aliveBytes(after)
-    const parts = reach === 'now' ? 20 : 2
-    if (after.liveCount === 0) {
-      plan.remove.push(after)
-      plan.freedBytes += after.sizeBytes
-    } else if (merged.has(pack.id) || deadBytes * parts > after.sizeBytes) {
-      plan.rewrite.push(after)
-      plan.freedBytes += deadBytes
-    }
-  }
-  return plan
-}
-
-/** Which of these tiny packs are worth merging: none, until there are enough of them. */
-export function planMerge(tiny: readonly PackOccupancy[]): PackOccupancy[] {
-  const alive = tiny.filter((pack) => pack.liveCount > 0).slice(0, limits.tinyPacksMax)
-  return alive.length < limits.tinyPacksMin ? [] : alive
-}
-
-/** Bytes of the live part of a pack: its live copies and their share of the framing. */
-export function aliveBytes({ sizeBytes, ...pack }: PackOccupancy): number {
-  if (pack.copyCount === 0) return 0
-  const framing = ((sizeBytes - pack.copyBytes) * pack.liveCount) / pack.copyCount
-  return Math.round(pack.liveBytes + framing)
-}
-
-function survivorOf({ dyingCount, dyingBytes, ...pack }: DyingPack): PackOccupancy {
-  return {
-    ...pack,
-    liveCount: pack.liveCount - dyingCount,
-    liveBytes: pack.liveBytes - dyingBytes,
-  }
-}
 
 export interface Compaction {
   rewrittenPacks: number

@@ -1,6 +1,6 @@
 /** Deletion of artifacts on behalf of somebody, and what it frees. */
 import type { DyingPack, Metadata, RemovalQuestion } from '../metadata/metadata.ts'
-import { aliveBytes } from './compact.ts'
+import { aliveBytes } from './compaction-plan.ts'
 
 type Measuring = Pick<Metadata, 'measureRemoval'>
 

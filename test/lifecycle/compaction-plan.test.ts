@@ -1,0 +1,70 @@
+/** Which packs are rewritten because of their dead bytes. */
+import { Readable } from 'node:stream'
+import { expect, test } from 'vitest'
+import { type CompactionReach, createRewriteChoice } from '../../src/lifecycle/compaction-plan.ts'
+import { collectInBackground } from './collection.ts'
+import { openStore } from '../ingest/open-store.ts'
+import { pseudoRandom } from '../client/tree.ts'
+import { tarOf } from '../http/archives-of.ts'
+
+/** Ids of the packs that are chosen; `deadPercents` are those of packs of 1,000 bytes with ids from
+ *  0. */
+function chosen(
+  reach: CompactionReach,
+  deadPercents: readonly number[],
+  liveBytes: number,
+): number[] {
+  const choice = createRewriteChoice(reach)
+  for (const [id, percent] of deadPercents.entries()) {
+    const live = 1000 - percent * 10
+    choice.add({
+      id,
+      name: `pack ${id}`,
+      sizeBytes: 1000,
+      copyCount: 1000,
+      copyBytes: 1000,
+      liveCount: live,
+      liveBytes: live,
+    })
+  }
+  return choice.choose(liveBytes).map(({ id }) => id)
+}
+
+test('in the background, packs more than half dead are rewritten, however little they waste', () => {
+  expect(chosen('background', [51, 50, 30], 1e6)).toEqual([0])
+})
+
+test('in the background, the most dead of the others follow until little is wasted', () => {
+  const dead = [30, 45, 20, 40, 35]
+  expect(chosen('background', dead, 8 * 1699)).toEqual([1])
+  expect(chosen('background', dead, 8 * 850)).toEqual([1, 3])
+  expect(chosen('background', dead, 800)).toEqual([0, 1, 3, 4])
+})
+
+test('on request, all packs more than a twentieth dead are rewritten', () => {
+  expect(chosen('now', [4, 6, 30, 60], 1e6)).toEqual([1, 2, 3])
+})
+
+test('a scheduled round rewrites a pack that is a third dead, unless the store has much else', async () => {
+  const store = await openStore()
+  const put = async (name: string, members: string[]): Promise<number> => {
+    const entries = members.map((member) => ({
+      name: member,
+      content: pseudoRandom(50_000, member),
+    }))
+    const body = Readable.from([await tarOf(entries)])
+    return (await store.put(name, 'tar', body)).artifact.id
+  }
+  const collectWithout = async (id: number): Promise<number> => {
+    const removal = { state: 'deleted', reason: 'deleted', now: store.ports.now() } as const
+    await store.metadata.removeArtifacts([id], removal)
+    return (await collectInBackground(store.ports)).rewrittenPacks
+  }
+  const first = await put('first', ['a', 'b', 'c'])
+  await put('second', ['a', 'b'])
+  expect(await collectWithout(first)).toBe(1)
+  await put('much', ['d', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l', 'm', 'n', 'o', 'p'])
+  const third = await put('third', ['q', 'r', 's'])
+  await put('fourth', ['q', 'r'])
+  expect(await collectWithout(third)).toBe(0)
+})
