@@ -1,7 +1,11 @@
 /** Reports: how test results and coverage are read, and what pages say about them. */
 import { describe, expect, test } from 'vitest'
-import { nameOfTest, parseJunit } from '../../src/web/reports/junit.ts'
-import { formatCovered, parseLcov, sumOf } from '../../src/web/reports/lcov.ts'
+import { parseCobertura } from '../../src/web/reports/cobertura.ts'
+import { formatCovered, sumOf } from '../../src/web/reports/coverage.ts'
+import { parseJunit } from '../../src/web/reports/junit.ts'
+import { parseLcov } from '../../src/web/reports/lcov.ts'
+import { nameOfTest } from '../../src/web/reports/test-results.ts'
+import { parseTrx } from '../../src/web/reports/trx.ts'
 import type { TarEntry } from '../http/archives-of.ts'
 import { openSharedServer } from '../http/open-server.ts'
 import { spoil } from '../lifecycle/stored-bytes.ts'
@@ -77,6 +81,65 @@ describe('test results', () => {
     expect(nameOfTest({ suite: 'sum adds', name: 'sum adds' })).toBe('sum adds')
     expect(nameOfTest({ suite: 'b', name: 'bad' })).toBe('b › bad')
     expect(nameOfTest({ suite: 'a.B', name: '' })).toBe('a.B')
+  })
+})
+
+const trx = `\ufeff<?xml version="1.0" encoding="utf-8"?>
+<TestRun xmlns="http://microsoft.com/schemas/VisualStudio/TeamTest/2010"><Results>
+  <UnitTestResult testName="A.B.Adds" duration="00:01:00.5" outcome="Passed"><Output><StdOut>x</StdOut></Output></UnitTestResult>
+  <UnitTestResult testName="A.B.Fails" duration="00:00:00.5000000" outcome="Failed"><Output><ErrorInfo>
+    <Message>Expected 1 &lt; 0</Message><StackTrace>   at A.B.Fails()
+   at B</StackTrace></ErrorInfo></Output></UnitTestResult>
+  <UnitTestResult testName="A.B.Waits" outcome="NotExecuted" />
+  <UnitTestResult testName="A.B.Rows" outcome="Failed"><InnerResults>
+    <UnitTestResult testName="A.B.Rows (1)" outcome="Passed" />
+    <UnitTestResult testName="A.B.Rows (2)" outcome="Timeout" />
+  </InnerResults></UnitTestResult>
+</Results></TestRun>`
+
+describe('test results of .NET', () => {
+  test('are read, and of nested ones the inner', () => {
+    const read = parseTrx(trx)
+    expect(read).toMatchObject({ isWhole: true, seconds: 61 })
+    expect(read?.tests.map(({ name, outcome }) => `${name} ${outcome}`)).toEqual([
+      'A.B.Adds passed',
+      'A.B.Fails failed',
+      'A.B.Waits skipped',
+      'A.B.Rows (1) passed',
+      'A.B.Rows (2) failed',
+    ])
+    expect(read?.tests[1]).toMatchObject({
+      message: 'Expected 1 < 0',
+      detail: '   at A.B.Fails()\n   at B',
+      seconds: 0.5,
+    })
+    expect(parseTrx(trx.slice(0, 500))).toMatchObject({ isWhole: false })
+    expect(parseTrx(results)).toBeUndefined()
+    expect(parseTrx('')).toBeUndefined()
+  })
+})
+
+const cobertura = `<?xml version="1.0" ?>
+<!DOCTYPE coverage SYSTEM 'http://cobertura.sourceforge.net/xml/coverage-04.dtd'>
+<coverage line-rate="0.5"><packages><package name="p"><classes>
+  <class name="A" filename="src/a.py"><methods><method name="m"><lines>
+    <line number="1" hits="1"/></lines></method></methods>
+    <lines><line number="1" hits="0"/><line number="2" hits="3" branch="true" condition-coverage="50% (1/2)"/></lines></class>
+  <class name="A.Inner" filename="src/a.py"><lines><line number="9" hits="0"/></lines></class>
+  <class name="B" filename="src/b.py"><lines/></class>
+</classes></package></packages></coverage>`
+
+describe('coverage of Cobertura', () => {
+  test('is read by file, with each line once', () => {
+    expect(parseCobertura(cobertura)).toEqual([
+      { path: 'src/a.py', lines: { found: 3, hit: 2 }, branches: { found: 2, hit: 1 } },
+      { path: 'src/b.py', lines: { found: 0, hit: 0 }, branches: { found: 0, hit: 0 } },
+    ])
+    // The XML of Clover has the same root.
+    expect(
+      parseCobertura('<coverage><project><file name="a"/></project></coverage>'),
+    ).toBeUndefined()
+    expect(parseCobertura('<project><class filename="a"/></project>')).toBeUndefined()
   })
 })
 
@@ -166,6 +229,20 @@ describe('the page of a run', () => {
     expect(text).toContain('unit: 5 tests, 2 failed')
     expect(text).toContain('unit: 84.6 % of lines covered')
     expect(text).toContain('b › bad in java: 1 &lt; 2')
+  })
+
+  test('finds results of .NET, and coverage of Cobertura although another format has its name', async () => {
+    const dotnet = await put('7/dotnet', [
+      { name: 'TestResults/run.trx', content: trx },
+      { name: 'a/coverage.xml', content: '<coverage><project/></coverage>' },
+      { name: 'b/coverage.cobertura.xml', content: cobertura },
+    ])
+    const text = await textOf('/octo/app/actions/runs/7')
+    expect(text).toContain('dotnet: 5 tests, 2 failed')
+    expect(text).toContain('dotnet: 66.6 % of lines covered')
+    expect(await textOf(`${dotnet}/blob/TestResults/run.trx`)).toContain('5 tests: 2 failed')
+    const page = await textOf(`${dotnet}/blob/b/coverage.cobertura.xml`)
+    expect(page).toContain('66.6 % of 3 lines covered, 50.0 % of 2 branches.')
   })
 
   test('counts failures that it does not list', async () => {

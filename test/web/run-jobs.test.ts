@@ -1,5 +1,5 @@
-/** The jobs on the page of a run: as many as fit, the urgent ones first, and refreshed while the run
- *  is in progress. */
+/** The jobs on the page of a run: as many as fit, the urgent ones first. The page is refreshed
+ *  while the run is in progress. */
 import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
 import { limits } from '../../src/core/limits.ts'

@@ -25,7 +25,7 @@ const kinds: [PreviewKind, RegExp][] = [
   ['json', /\.(json|map|webmanifest)$/i],
   ['jsonLines', /\.(ndjson|jsonl)$/i],
   ['csv', /\.(csv|tsv)$/i],
-  ['xml', /\.xml$/i],
+  ['xml', /\.(xml|trx)$/i],
   ['lcov', /\.(lcov|info)$/i],
   ['zip', /\.(zip|jar|war|whl|apk|ipa|nupkg|xpi|docx|xlsx|odt)$/i],
 ]

@@ -9,7 +9,9 @@ import { foldableJson, JsonTree, parseJsonLines } from './json.tsx'
 import type { LinkTargets } from './markdown-links.tsx'
 import { markdownOf } from './markdown.tsx'
 import { type ShownFile, textBytesMax } from './shown-file.ts'
-import { junitPreview, lcovPreview } from '../reports/report-preview.tsx'
+import { coveragePreview, testsPreview } from '../reports/report-preview.tsx'
+import { parseCoverage } from '../reports/coverage.ts'
+import { parseTests } from '../reports/report-summary.ts'
 import { csvPreview } from './table-preview.tsx'
 import { decodeText } from './text.ts'
 import { textPreview } from './text-preview.tsx'
@@ -37,8 +39,7 @@ async function parsedPreview(
   if (decoded === undefined) return undefined
   const { text } = decoded
   if (kind === 'csv') return await csvPreview(shown, text)
-  if (kind === 'xml') return await junitPreview(shown, text)
-  if (kind === 'lcov') return await lcovPreview(shown, text)
+  if (kind === 'xml' || kind === 'lcov') return await reportPreview(shown, text)
   if (kind === 'json') return await jsonPreview(shown, text, bytes)
   const structure = structureOf(kind, text, linkTargets(artifact, file.path))
   if (structure === undefined) return undefined
@@ -47,6 +48,14 @@ async function parsedPreview(
   const { count, markup } = await takeFitting(parts, (part) => part)
   if (count === parts.length) return frame(markup)
   return await largePreview(shown, bytes, kind === 'markdown' ? 'a document' : 'a tree')
+}
+
+/** Undefined if the text is neither test results nor coverage. */
+async function reportPreview(shown: ShownFile, text: string): Promise<Html | undefined> {
+  const results = parseTests(text)
+  if (results !== undefined) return await testsPreview(shown, results)
+  const files = parseCoverage(text)
+  return files && (await coveragePreview(shown, files))
 }
 
 /** The file as text, with a link to its other form. */

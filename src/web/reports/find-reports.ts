@@ -1,6 +1,7 @@
 /** Finds the reports in an artifact: a page to open, test results, coverage. What they say is
  *  remembered by tree digest, since equal trees say the same. */
 import { hasCode, isArtifactGone } from '../../core/errors.ts'
+import { compilePathGlobs } from '../../core/path-glob.ts'
 import type { Digest } from '../../core/digest.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { readingForPage } from '../page-access.ts'
@@ -45,11 +46,21 @@ const testGlobs = [
   '**/*{junit,JUnit,test-results,test_results,test-report,testresults,TestResults}*.xml',
   '**/{test-results,test-reports,surefire-reports,junit}/**/*.xml',
   '**/{test,tests,results,report,rspec,pytest,nextest}.xml',
+  '**/*.trx',
 ]
-const coverageGlobs = ['**/lcov.info', '**/*.lcov']
+const coverageGlobs = [
+  '**/lcov.info',
+  '**/*.lcov',
+  '**/*{cobertura,Cobertura}*.xml',
+  '**/{coverage,coverage-final}.xml',
+]
+const isCoverage = compilePathGlobs(coverageGlobs)
+const isTests = compilePathGlobs(testGlobs)
 
 /** Per artifact; a matrix of Java projects has hundreds of files with results. */
 const filesMax = 200
+/** Only one is shown, but some may turn out to be something else. */
+const coverageFilesMax = 5
 /** A step examines entries for about two milliseconds. */
 const stepsMax = 50
 const rememberedMax = 500
@@ -95,8 +106,7 @@ class Finding {
 
   async find(): Promise<Reports & { isReadable: boolean }> {
     const page = await this.#findPage()
-    const testPaths = await this.#search(testGlobs)
-    const coveragePaths = await this.#search(coverageGlobs)
+    const { testPaths, coveragePaths } = await this.#search()
     const found = testPaths.length + coveragePaths.length > 0
     const read = async (): Promise<Pick<Reports, 'tests' | 'coverage'>> => ({
       tests: await this.#readTests(testPaths),
@@ -116,21 +126,26 @@ class Finding {
     return null
   }
 
-  async #search(globs: readonly string[]): Promise<string[]> {
-    const paths: string[] = []
+  /** Walks the paths once. */
+  async #search(): Promise<{ testPaths: string[]; coveragePaths: string[] }> {
+    const testPaths: string[] = []
+    const coveragePaths: string[] = []
     let ordinal: number | null = 0
-    for (let step = 0; step < stepsMax && ordinal !== null && paths.length < filesMax; step++) {
+    for (let step = 0; step < stepsMax && ordinal !== null; step++) {
       this.#signal.throwIfAborted()
-      const limit = filesMax - paths.length
       const { metadata } = this.#web.context
-      const { found, next } = await metadata.searchTree(this.#artifact.id, globs, {
-        ordinal,
-        limit,
-      })
-      paths.push(...found.flatMap(({ entry }) => (entry.kind === 'file' ? [entry.path] : [])))
+      const globs = [...testGlobs, ...coverageGlobs]
+      const page = { ordinal, limit: filesMax }
+      const { found, next } = await metadata.searchTree(this.#artifact.id, globs, page)
+      for (const { entry } of found) {
+        if (entry.kind !== 'file') continue
+        if (isTests(entry.path) && testPaths.length < filesMax) testPaths.push(entry.path)
+        if (isCoverage(entry.path) && coveragePaths.length < coverageFilesMax)
+          coveragePaths.push(entry.path)
+      }
       ordinal = next
     }
-    return paths
+    return { testPaths, coveragePaths }
   }
 
   async #readTests(paths: readonly string[]): Promise<Reports['tests']> {
@@ -139,7 +154,7 @@ class Finding {
     const failures: FailedTest[] = []
     let isWhole = paths.length < filesMax
     for (const path of paths) {
-      const summary = await this.#summarize(path, 'junit')
+      const summary = await this.#summarize(path, 'tests')
       if (summary === 'unread') isWhole = false
       if (summary === 'unread' || summary?.kind !== 'tests') continue
       read.push(path)
@@ -154,7 +169,7 @@ class Finding {
 
   async #readCoverage(paths: readonly string[]): Promise<Reports['coverage']> {
     for (const path of paths) {
-      const summary = await this.#summarize(path, 'lcov')
+      const summary = await this.#summarize(path, 'coverage')
       if (summary !== 'unread' && summary?.kind === 'coverage')
         return { path, lines: summary.lines }
     }
@@ -164,7 +179,7 @@ class Finding {
   /** `unread`: the file is damaged, or too large after those before it. */
   async #summarize(
     path: string,
-    format: ReportTask['format'],
+    content: ReportTask['content'],
   ): Promise<TestSummary | CoverageSummary | undefined | 'unread'> {
     const { context, renderer } = this.#web
     const file = (await context.metadata.findEntry(this.#artifact.id, path))?.entry
@@ -175,7 +190,7 @@ class Finding {
       return await renderer.render(async (): Promise<ReportTask> => {
         const place = { artifact: this.#artifact, file }
         const bytes = await readBytes(context, place, 0, file.sizeBytes)
-        return { kind: 'report', format, bytes }
+        return { kind: 'report', content, bytes }
       }, this.#signal)
     } catch (error) {
       if (!hasCode(error, 'blob_damaged')) throw error

@@ -1,35 +1,15 @@
 /** Reads test results in JUnit's XML, the format that nearly all test runners write. There is no
  *  standard: suites may be nested or the root, and totals in attributes are often wrong, so tests
  *  are counted. */
+import { type TestCase, type TestResults, testsMax } from './test-results.ts'
 import { readXml } from './xml.ts'
-
-export interface TestCase {
-  /** The class of the test, or else its suite. */
-  suite: string
-  name: string
-  outcome: 'passed' | 'failed' | 'skipped'
-  seconds: number | null
-  /** Why it failed or was skipped; may be empty. */
-  message: string
-  /** The text of the failure, such as a stack trace. */
-  detail: string
-}
-
-export interface TestResults {
-  tests: TestCase[]
-  seconds: number | null
-  /** False if the file is cut off, or has too many tests. */
-  isWhole: boolean
-}
-
-const testsMax = 100_000
 
 /** Undefined if the text is no JUnit XML. */
 export function parseJunit(text: string): TestResults | undefined {
   const reading = new JunitReading()
   const events = readXml(text.replace(/^\ufeff/, ''))
   for (let step = events.next(); ; step = events.next()) {
-    if (step.done === true) return reading.finish(step.value)
+    if (step.done === true) return reading.hasRoot ? reading.finish(step.value) : undefined
     const event = step.value
     if (event.kind === 'text') reading.text(event.text)
     else if (event.kind === 'close') reading.close(event.name)
@@ -38,19 +18,13 @@ export function parseJunit(text: string): TestResults | undefined {
   }
 }
 
-/** The name of a test with its class, which some runners already write into the name. */
-export function nameOfTest({ suite, name }: Pick<TestCase, 'suite' | 'name'>): string {
-  if (name === '') return suite
-  const isNamed = name.startsWith(suite) && !/^\w/.test(name.slice(suite.length))
-  return suite === '' || isNamed ? name : `${suite} › ${name}`
-}
-
 type Attributes = ReadonlyMap<string, string>
 
 class JunitReading {
   readonly #tests: TestCase[] = []
   /** Names of the open suites. */
   readonly #suites: string[] = []
+  hasRoot = false
   #depth = 0
   #rootSeconds: number | null = null
   #suiteSeconds: number | null = null
@@ -61,6 +35,7 @@ class JunitReading {
   /** False if this is no JUnit XML. */
   open(name: string, attributes: Attributes): boolean {
     if (this.#depth === 0 && name !== 'testsuites' && name !== 'testsuite') return false
+    this.hasRoot = true
     this.#depth += 1
     if (name === 'testsuites') this.#rootSeconds = secondsOf(attributes)
     else if (name === 'testsuite') this.#openSuite(attributes)

@@ -1,17 +1,7 @@
 /** Reads coverage in the format of lcov's tracefiles (geninfo(1)), which most coverage tools can
  *  write. A file occurs once per test that ran it, so lines are merged instead of adding up the
  *  totals; only where a tool wrote totals alone are these used. */
-
-export interface Covered {
-  found: number
-  hit: number
-}
-
-export interface CoveredFile {
-  path: string
-  lines: Covered
-  branches: Covered
-}
+import type { Covered, CoveredFile } from './covered-file.ts'
 
 interface Section {
   /** Whether each line was run, by number. */
@@ -54,20 +44,4 @@ function merge(known: Map<string, boolean>, key: string, isHit: boolean): void {
 function coveredOf(known: Map<string, boolean>, found = 0, hit = 0): Covered {
   if (known.size === 0) return { found, hit: Math.min(found, hit) }
   return { found: known.size, hit: [...known.values()].filter(Boolean).length }
-}
-
-export function sumOf(files: readonly CoveredFile[], what: 'lines' | 'branches'): Covered {
-  const sum = { found: 0, hit: 0 }
-  for (const file of files) {
-    sum.found += file[what].found
-    sum.hit += file[what].hit
-  }
-  return sum
-}
-
-/** `93.2 %`, rounded down, so that only complete coverage is 100 %. */
-export function formatCovered({ found, hit }: Covered): string {
-  if (found === 0) return '–'
-  const tenths = Math.floor((1000 * hit) / found)
-  return `${tenths === 1000 ? '100' : (tenths / 10).toFixed(1)} %`
 }

@@ -8,8 +8,9 @@ import { blobPath, withQuery } from '../paths.ts'
 import { plainAnsiState, renderAnsiLine, withoutEscapes } from '../preview/ansi.tsx'
 import { type ShownFile, textBytesMax } from '../preview/shown-file.ts'
 import { cutText } from '../preview/text.ts'
-import { nameOfTest, parseJunit, type TestCase, type TestResults } from './junit.ts'
-import { type CoveredFile, formatCovered, parseLcov, sumOf } from './lcov.ts'
+import { formatCovered, sumOf } from './coverage.ts'
+import type { CoveredFile } from './covered-file.ts'
+import { nameOfTest, type TestCase, type TestResults } from './test-results.ts'
 import { countTests, sayCounts } from './test-counts.ts'
 
 /** Compressed bytes of the failed tests on a page, which also has a table of all tests. */
@@ -22,10 +23,7 @@ const full = { name: 5000, detail: 100_000, failures: 2000, rows: 10_000 }
 
 type Bounds = typeof brief
 
-/** Undefined if the text is no JUnit XML. */
-export async function junitPreview(shown: ShownFile, text: string): Promise<Html | undefined> {
-  const results = parseJunit(text)
-  if (results === undefined) return undefined
+export async function testsPreview(shown: ShownFile, results: TestResults): Promise<Html> {
   const { tests } = results
   const isBrief = shown.wantedBytes === 0
   const bounds = isBrief ? brief : full
@@ -144,10 +142,10 @@ function formatTestTime(seconds: number): string {
   return seconds < 1 ? `${Math.round(seconds * 1000)} ms` : formatDuration(seconds * 1000)
 }
 
-/** Undefined if the text is no tracefile of lcov. */
-export async function lcovPreview(shown: ShownFile, text: string): Promise<Html | undefined> {
-  const files = parseLcov(text)
-  if (files === undefined) return undefined
+export async function coveragePreview(
+  shown: ShownFile,
+  files: readonly CoveredFile[],
+): Promise<Html> {
   const sorted = files.toSorted((a, b) => missed(b) - missed(a))
   const isBrief = shown.wantedBytes === 0
   const bounds = isBrief ? brief : full

@@ -1,9 +1,12 @@
 /** What a run's page says about a report file. */
 import { withoutEscapes } from '../preview/ansi.tsx'
 import { cutText, decodeText } from '../preview/text.ts'
-import { nameOfTest, parseJunit } from './junit.ts'
-import { type Covered, parseLcov, sumOf } from './lcov.ts'
+import { parseCoverage, sumOf } from './coverage.ts'
+import type { Covered } from './covered-file.ts'
+import { parseJunit } from './junit.ts'
+import { nameOfTest, type TestResults } from './test-results.ts'
 import { countTests, type TestCounts } from './test-counts.ts'
+import { parseTrx } from './trx.ts'
 
 export interface TestSummary extends TestCounts {
   kind: 'tests'
@@ -20,7 +23,7 @@ export interface CoverageSummary {
 
 export interface ReportTask {
   kind: 'report'
-  format: 'junit' | 'lcov'
+  content: 'tests' | 'coverage'
   /** The whole file. */
   bytes: Uint8Array
 }
@@ -29,18 +32,18 @@ export interface ReportTask {
 export const failuresMax = 10
 const charactersMax = 160
 
-/** Undefined if the file is no report of that format. */
+/** Undefined if the file is no such report in a known format. */
 export function summarize({
-  format,
+  content,
   bytes,
 }: ReportTask): TestSummary | CoverageSummary | undefined {
   const text = decodeText(bytes)?.text
   if (text === undefined) return undefined
-  if (format === 'lcov') {
-    const files = parseLcov(text)
+  if (content === 'coverage') {
+    const files = parseCoverage(text)
     return files && { kind: 'coverage', lines: sumOf(files, 'lines') }
   }
-  const results = parseJunit(text)
+  const results = parseTests(text)
   if (results === undefined) return undefined
   const { tests, isWhole } = results
   const failures = tests.filter(({ outcome }) => outcome === 'failed')
@@ -53,6 +56,11 @@ export function summarize({
     })),
     isWhole,
   }
+}
+
+/** Undefined if the text is no test results in a known format. */
+export function parseTests(text: string): TestResults | undefined {
+  return parseJunit(text) ?? parseTrx(text)
 }
 
 function firstLine(text: string): string {

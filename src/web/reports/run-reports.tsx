@@ -5,7 +5,7 @@ import type { Artifact } from '../../metadata/metadata.ts'
 import type { Html } from '../parts/html.ts'
 import { blobPath, treePath } from '../paths.ts'
 import type { FailedTest, Reports } from './find-reports.ts'
-import { formatCovered } from './lcov.ts'
+import { formatCovered } from './coverage.ts'
 import { failuresMax } from './report-summary.ts'
 
 export interface ArtifactReports {

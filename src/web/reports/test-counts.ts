@@ -1,6 +1,6 @@
 /** How results of tests are counted in words. */
 import { counted, formatCount } from '../../core/units.ts'
-import type { TestCase } from './junit.ts'
+import type { TestCase } from './test-results.ts'
 
 export interface TestCounts {
   tests: number

@@ -1,0 +1,25 @@
+/** Coverage as pages show it, whatever format it was in. */
+import { parseCobertura } from './cobertura.ts'
+import type { Covered, CoveredFile } from './covered-file.ts'
+import { parseLcov } from './lcov.ts'
+
+/** Undefined if the text is no coverage in a known format. */
+export function parseCoverage(text: string): CoveredFile[] | undefined {
+  return parseLcov(text) ?? parseCobertura(text)
+}
+
+export function sumOf(files: readonly CoveredFile[], what: 'lines' | 'branches'): Covered {
+  const sum = { found: 0, hit: 0 }
+  for (const file of files) {
+    sum.found += file[what].found
+    sum.hit += file[what].hit
+  }
+  return sum
+}
+
+/** `93.2 %`, rounded down, so that only complete coverage is 100 %. */
+export function formatCovered({ found, hit }: Covered): string {
+  if (found === 0) return '–'
+  const tenths = Math.floor((1000 * hit) / found)
+  return `${tenths === 1000 ? '100' : (tenths / 10).toFixed(1)} %`
+}
