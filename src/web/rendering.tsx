@@ -3,20 +3,20 @@
 import { html } from 'hono/html'
 import { type DiffTask, type RenderedDiff, renderDiff } from './compare/file-diff.tsx'
 import type { Html } from './parts/html.ts'
-import type { ShownFile } from './preview/shown-file.ts'
+import { type ArchiveListing, listTar, unpack, type UnpackTask } from './preview/archive.ts'
+import { type ShownFile, textBytesMax } from './preview/shown-file.ts'
 import { structuredPreview, type StructuredKind } from './preview/structured-preview.tsx'
-import { zipPreview } from './preview/table-preview.tsx'
+import { archivePreview } from './preview/table-preview.tsx'
 import { textPreview } from './preview/text-preview.tsx'
-import type { ZipListing } from './preview/zip-listing.ts'
 import { summarize, type ReportTask } from './reports/report-summary.ts'
 import { type RenderedSummary, renderSummaries, type SummaryTask } from './run/summary-markup.tsx'
 
 export type PreviewTask =
-  | { kind: 'members'; shown: ShownFile; listing: ZipListing }
-  /** `bytes`: the beginning of the file, at most `textBytesMax`, or `reportBytesMax`. */
-  | { kind: 'text' | StructuredKind; shown: ShownFile; bytes: Uint8Array }
+  | { kind: 'members'; shown: ShownFile; listing: ArchiveListing }
+  /** `bytes`: the beginning of the file, at most `textBytesMax`, or what the kind needs. */
+  | { kind: 'text' | 'tar' | StructuredKind; shown: ShownFile; bytes: Uint8Array }
 
-export type RenderTask = PreviewTask | DiffTask | SummaryTask | ReportTask
+export type RenderTask = PreviewTask | DiffTask | SummaryTask | ReportTask | UnpackTask
 
 /** The result of a task; for a preview its markup. */
 export type Rendered<Task extends RenderTask> = Task extends DiffTask
@@ -25,17 +25,28 @@ export type Rendered<Task extends RenderTask> = Task extends DiffTask
     ? RenderedSummary[]
     : Task extends ReportTask
       ? ReturnType<typeof summarize>
-      : string
+      : Task extends UnpackTask
+        ? Awaited<ReturnType<typeof unpack>>
+        : string
 
 export async function renderTask(task: RenderTask): Promise<Rendered<RenderTask>> {
   if (task.kind === 'diff') return await renderDiff(task)
   if (task.kind === 'summaries') return await renderSummaries(task)
   if (task.kind === 'report') return summarize(task)
+  if (task.kind === 'unpack') return await unpack(task)
   return String(await html`${await previewOf(task)}`)
 }
 
 async function previewOf(task: PreviewTask): Promise<Html> {
-  if (task.kind === 'members') return await zipPreview(task.shown, task.listing)
+  if (task.kind === 'members') return await archivePreview(task.shown, task.listing)
+  if (task.kind === 'tar') return await tarPreview(task.shown, task.bytes)
   if (task.kind === 'text') return await textPreview(task.shown, task.bytes)
   return await structuredPreview(task.shown, task.kind, task.bytes)
+}
+
+/** A file that is no tar despite its name is shown as text. */
+async function tarPreview(shown: ShownFile, bytes: Uint8Array): Promise<Html> {
+  const listing = await listTar(bytes, shown.file.sizeBytes)
+  if (listing === undefined) return await textPreview(shown, bytes.subarray(0, textBytesMax))
+  return await archivePreview(shown, listing)
 }

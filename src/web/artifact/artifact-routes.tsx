@@ -15,6 +15,7 @@ import { ArtifactFrame, type ArtifactHead, DetailsTab } from './artifact-page.ts
 import { CompareChooser } from '../compare/compare-chooser.tsx'
 import { slowDifferences } from '../compare/comparison.tsx'
 import { FilePage } from './file-page.tsx'
+import { memberPage } from './member-routes.tsx'
 import { EntryRow, FilesTab } from './files-tab.tsx'
 import { renderFitting } from '../fitting.ts'
 import { Size, Time } from '../parts/format.tsx'
@@ -104,7 +105,7 @@ async function filePage(web: Web, c: AppRequest, path: string): Promise<Response
   const { artifact, now } = head
   const found = await context.metadata.findEntry(artifact.id, path)
   if (found?.entry.kind === 'directory') return c.redirect(treePath(artifact, path), 302)
-  if (found?.entry.kind !== 'file') throw noSuchPath(artifact, path)
+  if (found?.entry.kind !== 'file') return await memberPage(web, c, head, path)
   const file = found.entry
   const asText = c.req.query('as') === 'text'
   const bytes = c.req.query('bytes')

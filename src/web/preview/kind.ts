@@ -13,6 +13,7 @@ export type PreviewKind =
   | 'xml'
   | 'lcov'
   | 'zip'
+  | 'tar'
   | 'text'
 
 const kinds: [PreviewKind, RegExp][] = [
@@ -28,6 +29,7 @@ const kinds: [PreviewKind, RegExp][] = [
   ['xml', /\.(xml|trx)$/i],
   ['lcov', /\.(lcov|info)$/i],
   ['zip', /\.(zip|jar|war|whl|apk|ipa|nupkg|xpi|docx|xlsx|odt)$/i],
+  ['tar', /\.(tar|tar\.gz|tgz|crate|gem)$/i],
 ]
 
 /** Returns `text` for unknown extensions; the content then decides whether it is text. */

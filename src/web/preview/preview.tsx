@@ -11,14 +11,20 @@ import { contentOriginOf, contentPath } from '../artifact/content-origin.ts'
 import type { Html } from '../parts/html.ts'
 import { blobPath, withQuery } from '../paths.ts'
 import type { PreviewTask } from '../rendering.tsx'
-import { previewKindOf } from './kind.ts'
+import {
+  archiveBytesMax,
+  type ArchiveListing,
+  archiveMembersMax,
+  type UnpackedMember,
+} from './archive.ts'
+import { type PreviewKind, previewKindOf } from './kind.ts'
+import { zipDirectoryBytesMax } from './member.ts'
 import { type PreviewRequest, readBytes } from './request.ts'
 import { reportBytesMax, textBytesMax } from './shown-file.ts'
-import { findZipDirectory, readZipMembers, type ZipListing } from './zip-listing.ts'
+import type { StructuredKind } from './structured-preview.tsx'
+import { findZipDirectory, readZipMembers } from './zip-listing.ts'
 
 const imageBytesMax = 20 * 1024 * 1024
-const zipMembersMax = 1000
-const zipDirectoryBytesMax = 1024 * 1024
 
 export async function preview(request: PreviewRequest): Promise<Html> {
   const { file } = request
@@ -36,6 +42,7 @@ export async function preview(request: PreviewRequest): Promise<Html> {
     case 'document':
       return documentPreview(request, 'HTML')
     case 'zip':
+    case 'tar':
     case 'markdown':
     case 'json':
     case 'jsonLines':
@@ -146,21 +153,61 @@ async function contentPreview(
     const shown = { artifact, file, wantedBytes }
     const listing = kind === 'zip' ? await readListing(file.sizeBytes, read) : undefined
     if (listing !== undefined) return { kind: 'members', shown, listing }
-    const bytes = await read(0, kind === 'xml' || kind === 'lcov' ? reportBytesMax : textBytesMax)
+    const bytes = await read(0, kind === 'tar' ? archiveBytesMax : contentBytesMax(kind))
     return { kind: kind === 'zip' ? 'text' : kind, shown, bytes }
   }, signal)
   return raw(markup)
 }
 
+function contentBytesMax(kind: PreviewKind): number {
+  return kind === 'xml' || kind === 'lcov' ? reportBytesMax : textBytesMax
+}
+
+/** The preview of a member of an archive, which is shown as text or as a structure. `path`: that of
+ *  the archive and the member. */
+export async function memberPreview(
+  { web, artifact, wantedBytes, asText, signal }: Omit<PreviewRequest, 'file' | 'isConfirmed'>,
+  path: string,
+  { bytes, sizeBytes }: UnpackedMember,
+): Promise<Html> {
+  if (sizeBytes === 0) return <p class="quiet">This file is empty.</p>
+  const kind = asText ? 'text' : memberKindOf(path)
+  const shown = { artifact, file: { path, sizeBytes }, wantedBytes, isMember: true }
+  const markup = await web.renderer.render(async (): Promise<PreviewTask> => {
+    return { kind, shown, bytes: bytes.subarray(0, contentBytesMax(kind)) }
+  }, signal)
+  return raw(markup)
+}
+
+/** Whether the page of a member offers to switch between the preview and the source. */
+export function memberHasTextForm(path: string): boolean {
+  return /^(markdown|json|jsonLines|csv)$/.test(memberKindOf(path))
+}
+
+function memberKindOf(path: string): 'text' | StructuredKind {
+  const kind = previewKindOf(path)
+  switch (kind) {
+    case 'markdown':
+    case 'json':
+    case 'jsonLines':
+    case 'csv':
+    case 'xml':
+    case 'lcov':
+      return kind
+    default:
+      return 'text'
+  }
+}
+
 type ReadFile = (start: number, end: number) => Promise<Buffer>
 
 /** Returns the members of a zip; undefined if the file is not a zip. */
-async function readListing(sizeBytes: number, read: ReadFile): Promise<ZipListing | undefined> {
+async function readListing(sizeBytes: number, read: ReadFile): Promise<ArchiveListing | undefined> {
   const tail = await read(Math.max(0, sizeBytes - zipTailBytesMax), sizeBytes)
   const directory = findZipDirectory(tail, sizeBytes)
   if (directory === undefined) return undefined
   const { start, end, total } = directory
   const bytes = await read(start, Math.min(end, start + zipDirectoryBytesMax))
-  const members = readZipMembers(bytes, zipMembersMax)
-  return members && { members, total }
+  const members = readZipMembers(bytes, archiveMembersMax)
+  return members && { members, total, isWhole: true }
 }

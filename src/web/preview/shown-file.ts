@@ -6,6 +6,8 @@ export interface ShownFile {
   file: { path: string; sizeBytes: number }
   /** How many bytes to show; 0: as much as fits on a page. */
   wantedBytes: number
+  /** Whether it is a member of an archive, which has no address of its own but its page. */
+  isMember?: boolean
 }
 
 /** Files up to this size can be shown whole, and are parsed if their kind has structure. */

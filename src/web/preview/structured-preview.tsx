@@ -34,14 +34,14 @@ async function parsedPreview(
   kind: StructuredKind,
   bytes: Uint8Array,
 ): Promise<Html | undefined> {
-  const { artifact, file } = shown
+  const { artifact, file, isMember = false } = shown
   const decoded = bytes.length === file.sizeBytes ? decodeText(bytes) : undefined
   if (decoded === undefined) return undefined
   const { text } = decoded
   if (kind === 'csv') return await csvPreview(shown, text)
   if (kind === 'xml' || kind === 'lcov') return await reportPreview(shown, text)
   if (kind === 'json') return await jsonPreview(shown, text, bytes)
-  const structure = structureOf(kind, text, linkTargets(artifact, file.path))
+  const structure = structureOf(kind, text, linkTargets(artifact, file.path, isMember))
   if (structure === undefined) return undefined
   const { parts, frame } = structure
   if (shown.wantedBytes > 0) return frame(await renderAll(parts, (part) => part))
@@ -147,7 +147,7 @@ function jsonLines({ values, total }: { values: unknown[]; total: number }): Str
 }
 
 /** Relative links of a text lead to pages of the same artifact, relative images to its files. */
-function linkTargets(artifact: ArtifactPlace, path: string): LinkTargets {
+function linkTargets(artifact: ArtifactPlace, path: string, isMember: boolean): LinkTargets {
   const directory = path.includes('/') ? path.slice(0, path.lastIndexOf('/')) : ''
   const resolve = (relative: string): string | undefined => resolveBelow(directory, relative)
   return {
@@ -157,7 +157,7 @@ function linkTargets(artifact: ArtifactPlace, path: string): LinkTargets {
     },
     raw: (relative) => {
       const target = resolve(relative)
-      return target === undefined ? undefined : filePath(artifact.id, target)
+      return target === undefined || isMember ? undefined : filePath(artifact.id, target)
     },
   }
 }

@@ -1,5 +1,6 @@
-/** Previews in form of a table: separated values, and the members of a zip. */
+/** Previews in form of a table: separated values, and the members of an archive. */
 import type { Child } from 'hono/jsx'
+import { pathFault } from '../../core/entry.ts'
 import { formatSizeBytes, counted, formatCount } from '../../core/units.ts'
 import { renderAll, renderFitting } from '../fitting.ts'
 import type { Html } from '../parts/html.ts'
@@ -8,7 +9,8 @@ import { type Column, figures, Table } from '../parts/table.tsx'
 import { parseCsv } from './csv.ts'
 import { type ShownFile, textBytesMax } from './shown-file.ts'
 import { cutText } from './text.ts'
-import type { ZipListing, ZipMember } from './zip-listing.ts'
+import { type ArchiveListing, type ArchiveMember, memberNameOf } from './archive.ts'
+import { memberPath } from './member-path.ts'
 
 const csvRowsMax = 1000
 /** Bounds of a table until "Show more": its head and one row must fit on the page whatever they
@@ -77,29 +79,49 @@ function narrowed(
   return { rows: kept, columns, isNarrowed }
 }
 
-export async function zipPreview(shown: ShownFile, { members, total }: ZipListing): Promise<Html> {
-  const first = shown.wantedBytes === 0 ? members.map(withShortName) : members
+export async function archivePreview(
+  shown: ShownFile,
+  { members, total, isWhole }: ArchiveListing,
+): Promise<Html> {
+  const isCut = ({ name }: ArchiveMember): boolean =>
+    shown.wantedBytes === 0 && name.length > nameCharactersMax
+  const hasPacked = members.some(({ packedBytes }) => packedBytes !== null)
   return await fittingTable(shown, {
     name: 'Members of the archive',
-    count: counted(total, 'member'),
-    complete: total <= members.length,
-    isNarrowed: first.some(({ name }, index) => name !== members[index]?.name),
-    columns: ['Name', figures('Size'), figures('Compressed')],
-    rows: first,
-    render: memberRow,
+    count: `${isWhole ? '' : 'At least '}${counted(total, 'member')}`,
+    complete: isWhole && total <= members.length,
+    isNarrowed: members.some(isCut),
+    columns: ['Name', figures('Size'), ...(hasPacked ? [figures('Compressed')] : [])],
+    rows: members,
+    render: (member) => <MemberRow shown={shown} member={member} isCut={isCut(member)} />,
   })
 }
 
-function withShortName(member: ZipMember): ZipMember {
-  return { ...member, name: cutText(member.name, nameCharactersMax) }
-}
-
-function memberRow(member: ZipMember): Child {
+function MemberRow({
+  shown: { artifact, file },
+  member: { name, sizeBytes, packedBytes, isFile },
+  isCut,
+}: {
+  shown: ShownFile
+  member: ArchiveMember
+  isCut: boolean
+}): Html {
+  const path = memberNameOf(name)
+  // Browsers resolve segments such as `..` in an address.
+  const hasPage = isFile && !isCut && pathFault(path) === undefined
   return (
     <tr>
-      <th scope="row">{member.name}</th>
-      <td class="number">{formatSizeBytes(member.sizeBytes)}</td>
-      <td class="number">{formatSizeBytes(member.packedBytes)}</td>
+      <th scope="row">
+        {hasPage ? (
+          <a href={blobPath(artifact, memberPath(file.path, path))}>{name}</a>
+        ) : isCut ? (
+          cutText(name, nameCharactersMax)
+        ) : (
+          name
+        )}
+      </th>
+      <td class="number">{formatSizeBytes(sizeBytes)}</td>
+      {packedBytes !== null && <td class="number">{formatSizeBytes(packedBytes)}</td>}
     </tr>
   )
 }

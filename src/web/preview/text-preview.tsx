@@ -18,7 +18,7 @@ const lineCharactersMax = 8192
 
 /** Shows as many lines as fit on a page, or `wantedBytes`. */
 export async function textPreview(
-  { artifact, file, wantedBytes }: ShownFile,
+  { artifact, file, wantedBytes, isMember = false }: ShownFile,
   all: Uint8Array,
 ): Promise<Html> {
   const bytes = wantedBytes === 0 ? all : all.subarray(0, wantedBytes)
@@ -56,7 +56,7 @@ export async function textPreview(
               Show more
             </a>
           )}{' '}
-          <a href={filePath(artifact.id, file.path)}>Raw</a>
+          {!isMember && <a href={filePath(artifact.id, file.path)}>Raw</a>}
         </p>
       )}
     </>

@@ -1,18 +1,15 @@
 /** Lists the members of a zip from its central directory, which is found from the end of the
- *  file. Only for display: nothing is extracted by these records. */
-import { decodeCentralHeader, decodeEnd, findEndRecord } from '../../core/zip-records.ts'
-
-export interface ZipMember {
-  name: string
-  sizeBytes: number
-  packedBytes: number
-}
-
-/** The first members of a zip, and the total that its end record claims. */
-export interface ZipListing {
-  members: ZipMember[]
-  total: number
-}
+ *  file. Only for display: no upload is unpacked by these records. */
+import {
+  type CentralHeader,
+  decodeCentralHeader,
+  decodeEnd,
+  findEndRecord,
+  localFixedBytes,
+  zipFlag,
+  zipSignature,
+} from '../../core/zip-records.ts'
+import { type ArchiveMember, memberNameOf } from './archive.ts'
 
 export interface ZipDirectory {
   /** Offset in the file. */
@@ -33,17 +30,51 @@ export function findZipDirectory(tail: Buffer, fileBytes: number): ZipDirectory 
 
 /** Reads the first members of a directory, whose end may be missing; undefined if it does not
  *  begin with a member. */
-export function readZipMembers(directory: Buffer, membersMax: number): ZipMember[] | undefined {
-  const members: ZipMember[] = []
-  for (let at = 0; members.length < membersMax;) {
-    const header = decodeCentralHeader(directory, at)
-    if (header === undefined) break
+export function readZipMembers(directory: Buffer, membersMax: number): ArchiveMember[] | undefined {
+  const members: ArchiveMember[] = []
+  for (const header of headersOf(directory)) {
+    if (members.length === membersMax) break
     members.push({
-      name: directory.toString('utf8', header.nameAt, header.extraAt),
+      name: nameIn(directory, header),
       sizeBytes: header.sizeBytes,
       packedBytes: header.storedBytes,
+      isFile: isPlainFile(nameIn(directory, header), header),
     })
-    at = header.end
   }
   return members.length === 0 && directory.length > 0 ? undefined : members
+}
+
+/** The first file of that name (`memberNameOf`) in a directory, whose end may be missing. */
+export function findZipMember(directory: Buffer, name: string): CentralHeader | undefined {
+  for (const header of headersOf(directory)) {
+    const own = nameIn(directory, header)
+    if (isPlainFile(own, header) && memberNameOf(own) === name) return header
+  }
+  return undefined
+}
+
+/** The offset of a member's data in the file; undefined if no local header precedes it. */
+export function zipDataOffset(local: Buffer, { localOffset }: CentralHeader): number | undefined {
+  if (local.length < localFixedBytes || local.readUInt32LE(0) !== zipSignature.local)
+    return undefined
+  return localOffset + localFixedBytes + local.readUInt16LE(26) + local.readUInt16LE(28)
+}
+
+/** APPNOTE 4.4.5: stored, or deflated. */
+function isPlainFile(name: string, { flags, method }: CentralHeader): boolean {
+  const isEncrypted = (flags & (zipFlag.encrypted | zipFlag.stronglyEncrypted)) !== 0
+  return !isEncrypted && (method === 0 || method === 8) && !name.endsWith('/')
+}
+
+function* headersOf(directory: Buffer): Generator<CentralHeader, void, undefined> {
+  for (let at = 0; ;) {
+    const header = decodeCentralHeader(directory, at)
+    if (header === undefined) return
+    yield header
+    at = header.end
+  }
+}
+
+function nameIn(directory: Buffer, { nameAt, extraAt }: CentralHeader): string {
+  return directory.toString('utf8', nameAt, extraAt)
 }

@@ -1,0 +1,84 @@
+/** Reads a single member of an archive, such as `lib/app.jar!/META-INF/MANIFEST.MF`. */
+import { zipTailBytesMax, localFixedBytes } from '../../core/zip-records.ts'
+import type { Artifact, Metadata, StoredFile } from '../../metadata/metadata.ts'
+import type { Web } from '../page.tsx'
+import { archiveBytesMax, type UnpackedMember, type UnpackTask } from './archive.ts'
+import { previewKindOf } from './kind.ts'
+import { splitMemberPath } from './member-path.ts'
+import { readBytes } from './request.ts'
+import { findZipDirectory, findZipMember, zipDataOffset } from './zip-listing.ts'
+
+export const zipDirectoryBytesMax: number = 1024 * 1024
+
+export interface MemberPlace {
+  archive: StoredFile
+  name: string
+}
+
+/** Undefined if the path is not that of a member of an archive of the artifact. */
+export async function findMember(
+  metadata: Pick<Metadata, 'findEntry'>,
+  artifactId: number,
+  path: string,
+): Promise<MemberPlace | undefined> {
+  const split = splitMemberPath(path)
+  const kind = split && previewKindOf(split.archive)
+  if (split === undefined || (kind !== 'zip' && kind !== 'tar')) return undefined
+  const found = await metadata.findEntry(artifactId, split.archive)
+  return found?.entry.kind === 'file' ? { archive: found.entry, name: split.name } : undefined
+}
+
+/** Undefined if the part of the archive that is read has no such member. Errors: busy,
+ *  blob_damaged. */
+export async function readMember(
+  { context, renderer }: Web,
+  artifact: Artifact,
+  { archive, name }: MemberPlace,
+  signal: AbortSignal,
+): Promise<UnpackedMember | undefined> {
+  const read: ReadArchive = async (start, end) => {
+    const to = Math.min(end, archive.sizeBytes)
+    return start < to
+      ? await readBytes(context, { artifact, file: archive }, start, to)
+      : Buffer.alloc(0)
+  }
+  if (previewKindOf(archive.path) === 'tar') {
+    return await renderer.render(async (): Promise<UnpackTask> => {
+      return { kind: 'unpack', form: 'tar', name, bytes: await read(0, archiveBytesMax) }
+    }, signal)
+  }
+  const place = await placeInZip(archive, name, read)
+  if (place === undefined) return undefined
+  const { start, packedBytes, ...packed } = place
+  const end = start + Math.min(packedBytes, archiveBytesMax)
+  return await renderer.render(async (): Promise<UnpackTask> => {
+    return { kind: 'unpack', ...packed, bytes: await read(start, end) }
+  }, signal)
+}
+
+type ReadArchive = (start: number, end: number) => Promise<Buffer>
+
+interface PlaceInZip {
+  form: 'stored' | 'deflate'
+  start: number
+  packedBytes: number
+  sizeBytes: number
+  crc32: number
+}
+
+async function placeInZip(
+  { sizeBytes: fileBytes }: StoredFile,
+  name: string,
+  read: ReadArchive,
+): Promise<PlaceInZip | undefined> {
+  const tail = await read(Math.max(0, fileBytes - zipTailBytesMax), fileBytes)
+  const directory = findZipDirectory(tail, fileBytes)
+  if (directory === undefined) return undefined
+  const { start, end } = directory
+  const header = findZipMember(await read(start, Math.min(end, start + zipDirectoryBytesMax)), name)
+  if (header === undefined) return undefined
+  const { localOffset, method, storedBytes: packedBytes, sizeBytes, crc32 } = header
+  const at = zipDataOffset(await read(localOffset, localOffset + localFixedBytes), header)
+  if (at === undefined) return undefined
+  return { form: method === 0 ? 'stored' : 'deflate', start: at, packedBytes, sizeBytes, crc32 }
+}
