@@ -86,19 +86,20 @@ export interface Session {
 let offers = 0
 
 export async function openSession(store: TestStore, project: string): Promise<Session> {
+  offers += 1
+  const number = offers
   const run = await store.metadata.ensureRun(
     { project: parseProjectName(project), number: 1, attempt: 1 },
     noFacts,
     store.ports.now(),
   )
-  offers += 1
   const { sessionId } = await store.metadata.openOfferSession({
     projectId: run.projectId,
-    offer: digestOf(`offer ${offers}`),
+    offer: digestOf(`offer ${number}`),
     now: store.ports.now(),
     leaseMs: limits.leaseMs,
   })
-  const name = parseArtifactName(`artifact-${offers}`)
+  const name = parseArtifactName(`artifact-${number}`)
   const session: Session = {
     id: sessionId,
     projectId: run.projectId,
