@@ -1,6 +1,7 @@
 /** What an upload selects, compared with GitHub's own package for patterns. */
 import { create } from '@actions/glob'
 import fc from 'fast-check'
+import { rmSync } from 'node:fs'
 import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test, vi } from 'vitest'
@@ -194,6 +195,24 @@ describe('the walk', () => {
     await expect(walk(root, ['.'], { exclude, symlinks: 'follow' })).rejects.toMatchObject({
       message,
     })
+  })
+
+  test('a name with the replacement character is like any other', async () => {
+    const root = await treeOf({ '\ufffd.txt': '' })
+    expect((await walk(root, ['.'])).paths).toEqual(['\ufffd.txt'])
+    await writeFile(Buffer.concat([Buffer.from(`${root}/`), Buffer.from([0xff, 0xff])]), '')
+    await expect(walk(root, ['.'])).rejects.toMatchObject({ code: 'unsafe_path' })
+  })
+
+  test('what vanishes while the walk goes on is reported by path', async () => {
+    const names = Array.from({ length: 512 }, (_, index) => `a${index}`)
+    const files = Object.fromEntries(names.map((name) => [name, '']))
+    for (const last of ['z', 'z/f']) {
+      const root = await treeOf({ ...files, [last]: '-> a0' })
+      const onFiles = (): void => rmSync(join(root, 'z'), { recursive: true })
+      const walking = walk(root, ['.'], { onFiles })
+      await expect(walking).rejects.toThrow(`${join(root, 'z')} disappeared during the upload`)
+    }
   })
 
   test('a symlink whose target is not UTF-8 is rejected, since it would come back changed', async () => {

@@ -1,6 +1,6 @@
 /** Examines paths that are given to an upload. */
 import { lstatSync, realpathSync, statSync, type Stats } from 'node:fs'
-import { fileError } from '../files/file-error.ts'
+import { fileError, whileReading } from '../files/file-error.ts'
 import { withSlashes } from '../files/paths.ts'
 
 /** lstat of a path; undefined when nothing is or can be there. Errors: FileError, when the path
@@ -28,9 +28,5 @@ function findBy(path: string, stat: typeof lstatSync): Stats | undefined {
 
 /** Resolves symlinks to the real path. Errors: FileError. */
 export function targetOf(path: string): string {
-  try {
-    return withSlashes(realpathSync(path))
-  } catch (error) {
-    throw fileError(path, error)
-  }
+  return withSlashes(whileReading(path, () => realpathSync(path)))
 }

@@ -1,21 +1,13 @@
 /** Finds the entries of an upload in a single walk in manifest order, so that nothing needs
  *  sorting: within a directory, names are ordered as if directories ended in a slash. Files are
  *  neither opened nor stat'ed; hashing learns their size from the open file. */
-import {
-  type Dirent,
-  type Stats,
-  lstatSync,
-  readdirSync,
-  readlinkSync,
-  realpathSync,
-  statSync,
-} from 'node:fs'
+import { type Dirent, type Stats, lstatSync, readdirSync, readlinkSync, statSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { comparePaths, defaultDirectoryMode, unsafePath } from '../../core/entry.ts'
 import { storeError } from '../../core/errors.ts'
 import { compilePathGlobs } from '../../core/path-glob.ts'
-import { fileError } from '../files/file-error.ts'
+import { whileReading } from '../files/file-error.ts'
 import { createGrowingTree, type Found } from './growing-tree.ts'
 import { partialName } from '../partial-name.ts'
 import { leastCommonAncestor, slashed, withSlashes } from '../files/paths.ts'
@@ -172,7 +164,8 @@ function createWalker(
     if (entry.isFile())
       return { path: entryPath, kind: 'file', stats: undefined, target: undefined, source }
     if (entry.isSymbolicLink()) {
-      return { path: entryPath, kind: 'symlink', stats: lstatSync(path), target: readTarget(path) }
+      const stats = whileReading(path, () => lstatSync(path))
+      return { path: entryPath, kind: 'symlink', stats, target: readTarget(path) }
     }
     const kind = specialKind(entry)
     throw storeError('unsupported_entry', `${path} is a ${kind}, which an artifact cannot hold`, {
@@ -183,7 +176,7 @@ function createWalker(
 
   function* content(path: string, chain: readonly string[]): Generator<Found> {
     if (excludedBelow(entryPathOf(path))) return
-    const real = follows ? withSlashes(realpathSync(path)) : path
+    const real = follows ? targetOf(path) : path
     if (chain.includes(real)) return
     yield* children(readChildren(path, options), follows ? [...chain, real] : chain)
   }
@@ -222,7 +215,8 @@ function createWalker(
 
   function findDirectory(path: string): Found | undefined {
     if (!patterns.isPlain && !patterns.match(path).asDirectory) return undefined
-    return { path: entryPathOf(path), kind: 'directory', stats: statSync(path), target: undefined }
+    const stats = whileReading(path, () => statSync(path))
+    return { path: entryPathOf(path), kind: 'directory', stats, target: undefined }
   }
 
   return { content, children }
@@ -245,21 +239,15 @@ function refuseUnreadable({ path, isUnreadable }: Child): void {
 
 /** Returns visible children, unordered. Where symlinks are followed, dangling ones are left out. */
 function readChildren(path: string, options: WalkOptions): Child[] {
-  let entries: Dirent[]
-  try {
-    entries = readdirSync(path, { withFileTypes: true })
-  } catch (error) {
-    throw fileError(path, error)
-  }
+  const entries = whileReading(path, () => readdirSync(path, { withFileTypes: true }))
   const prefix = slashed(path)
   const children: Child[] = []
   for (const entry of entries) {
     const { name } = entry
     // Leftovers of a killed download are not content.
     if (isHidden(name, options) || name === partialName) continue
-    if (name.includes('\ufffd')) {
-      // Node decodes names as UTF-8 and substitutes this character for invalid bytes; such a file
-      // could not be opened again.
+    if (name.includes('\ufffd') && findLstat(prefix + name) === undefined) {
+      // Node decodes names as UTF-8 and substitutes this character for invalid bytes.
       children.push({
         path: prefix + name,
         isDirectory: entry.isDirectory(),
@@ -279,12 +267,7 @@ function readChildren(path: string, options: WalkOptions): Child[] {
 
 /** Errors: FileError, unsafe_path. */
 function readTarget(path: string): string {
-  let bytes: Buffer
-  try {
-    bytes = readlinkSync(path, 'buffer')
-  } catch (error) {
-    throw fileError(path, error)
-  }
+  const bytes = whileReading(path, () => readlinkSync(path, 'buffer'))
   const target = bytes.toString()
   if (!bytes.equals(Buffer.from(target))) throw unsafePath(path, 'its target is not valid UTF-8')
   return withSlashes(target)
