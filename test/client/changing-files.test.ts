@@ -1,7 +1,7 @@
 /** Files that change, or may not be modified, while the client works on them. */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, renameSync, symlinkSync } from 'node:fs'
+import { existsSync, renameSync, rmSync, symlinkSync } from 'node:fs'
 import {
   appendFile,
   chmod,
@@ -19,7 +19,12 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { describe, expect, test } from 'vitest'
-import { type Client, createClient, type DownloadProgress } from '../../src/client/client.ts'
+import {
+  type Client,
+  createClient,
+  type DownloadProgress,
+  FileError,
+} from '../../src/client/client.ts'
 import { partialName } from '../../src/client/partial-name.ts'
 import { builtUrl } from '../../src/program-files.ts'
 import { startSeeingProxy } from './seeing-proxy.ts'
@@ -209,6 +214,21 @@ test.each([{ delete: true }, { delete: false }])(
     expect(await describeTree(outside)).toEqual(before)
   },
 )
+
+test('a directory of DEST that vanishes before its mode is set is reported by path', async () => {
+  const root = await makeDirectory()
+  await makeTree(root, { 'd/f': 'x' })
+  const { artifact } = await uploadDirectory(direct, root)
+  const back = await makeDirectory()
+  await makeTree(back, { 'd/f': 'x' })
+  await chmod(join(back, 'd'), 0o700)
+  const vanish = ({ phase }: DownloadProgress): void => {
+    if (phase === 'placing') rmSync(join(back, 'd'), { recursive: true, force: true })
+  }
+  const download = direct.download({ artifact, destination: back, onProgress: vanish })
+  await expect(download).rejects.toBeInstanceOf(FileError)
+  await expect(download).rejects.toThrow(join(back, 'd'))
+})
 
 test('two successive downloads of one process write large files into the same directory', async () => {
   const [one, two] = [await makeDirectory(), await makeDirectory()]

@@ -33,6 +33,7 @@ import type { Downloading, DownloadProgress } from './downloading.ts'
 import { fetchMissing } from './fetch-missing.ts'
 import { fetchTree, type KnownLines, type TreeSource } from './fetched-tree.ts'
 import { type FetchedTree, selectEntries } from './tree-columns.ts'
+import { FileError } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import {
   checkFiles,
@@ -272,8 +273,13 @@ async function fetchAndPlace(
     return deletedPaths
   } catch (error) {
     await remembering.abandon()
-    throw error
+    throw error instanceof Error && 'syscall' in error ? destinationError(options, error) : error
   }
+}
+
+/** Another program changes DEST meanwhile, or owns a file whose mode is to be set. */
+function destinationError({ destination }: DownloadOptions, error: Error): FileError {
+  return new FileError(destination, `cannot be written: ${error.message}`, { cause: error })
 }
 
 /** Path of DEST's cache file; null when caching is off or DEST does not exist yet. */
