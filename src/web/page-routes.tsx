@@ -1,7 +1,7 @@
 /** All pages: HTML that works without scripts and gains comfort with them. Visitors without a
  *  session are redirected to the sign-in page; failures are pages, too. */
 import { Hono } from 'hono'
-import { mayReadProject, mayWriteProject } from '../auth/principal.ts'
+import { isAnonymous, mayReadProject, mayWriteProject } from '../auth/principal.ts'
 import { sameNameAs } from '../browse/previous.ts'
 import { hasCode } from '../core/errors.ts'
 import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
@@ -104,8 +104,12 @@ async function problemPage(web: Web, c: AppRequest, error: unknown): Promise<Res
   const isInReadable = status === 404 && crumbs.length > 0
   const problem = describeProblem(failure, status)
   if (isInReadable) problem.advice = 'The links at the top lead to what exists.'
+  const principal = c.get('principal')
+  // Without a session, the link at the top suffices.
   const otherTokenMayHelp =
-    c.get('principal') !== undefined && (status === 403 || (status === 404 && !isInReadable))
+    principal !== undefined &&
+    !isAnonymous(principal) &&
+    (status === 403 || (status === 404 && !isInReadable))
   const signIn = otherTokenMayHelp ? signInPath(c) : null
   const queryMayBeWrong =
     status === 400 && c.req.method === 'GET' && new URL(c.req.url).search !== ''

@@ -34,7 +34,8 @@ async function fill(project: string): Promise<Place> {
   const put = async (number: number, name: string): Promise<number> => {
     const facts = 'branch=main&job=build&workflow=CI&pullRequest=7&sha=' + 'a'.repeat(40)
     const path = `${api}/projects/${project}/runs/${number}/artifacts/${name}?${facts}`
-    const content = `${githubToken(project)}\n`
+    // The same tree in both projects, so that what one shares with the other could show.
+    const content = `${githubToken('same')}\n`
     const tar = [
       { name: secretFile, content },
       { name: 'a', content: 'plain' },
@@ -196,6 +197,23 @@ test('a bad credential is refused, also where none is needed', async () => {
   const cookie = `trove_session=${expired}`
   const visit = await server.send('/octo/open', { token: null, headers: { cookie } })
   expectDenied(visit)
+})
+
+test('what a public project lacks is missing, not forbidden', async () => {
+  for (const path of [
+    '/octo/open/actions/runs/99',
+    '/octo/Wide-screen',
+    `/octo/open/actions/runs/1/artifacts/${open.id}/blob/none`,
+    `${api}/runs/99?project=octo/open`,
+    `${api}/compare?base=octo/open@1/none&head=id:${open.id}`,
+    '/repos/octo/open/actions/runs/99',
+    '/repos/octo/open/actions/artifacts/99999',
+    '/repos/octo/open/actions/jobs/99999',
+  ]) {
+    const answer = await server.send(path, { token: null })
+    expect([path, answer.status]).toEqual([path, 404])
+    expect(await answer.text()).not.toContain('another token')
+  }
 })
 
 test('HEAD reads, and a file and an archive arrive whole', async () => {
