@@ -7,7 +7,7 @@ import { hasCode } from '../core/errors.ts'
 import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
 import { noteFailure } from '../http/failure.ts'
 import { acceptsGzip } from '../http/body/gzip.ts'
-import { problemStatus } from '../http/problem.ts'
+import { problemResponse, problemStatus } from '../http/problem.ts'
 import { createAccountPages } from './account/account-routes.tsx'
 import { createArtifactActionRoutes } from './artifact/artifact-action-routes.tsx'
 import { createArtifactRoutes } from './artifact/artifact-routes.tsx'
@@ -17,7 +17,7 @@ import { createComparePages } from './compare/compare-routes.tsx'
 import { createContentRoutes } from './artifact/content-routes.ts'
 import { createHistoryPageRoutes } from './artifact/history-routes.tsx'
 import { createFindPages } from './find/find-routes.tsx'
-import { createLatestRoutes } from './artifact/latest-routes.ts'
+import { createLatestRoutes, isDownload } from './artifact/latest-routes.ts'
 import { createListPages } from './list/list-routes.tsx'
 import { createMaintenancePages } from './maintenance/maintenance-routes.tsx'
 import { type PageStatus, sendPage, signInPath, type Web } from './page.tsx'
@@ -67,7 +67,13 @@ export function createPages(context: AppContext, renderer: Renderer): Pages {
   routes.route('/', createArtifactRoutes(web))
   routes.route('/', createArtifactActionRoutes(web))
   const sendProblem: Pages['sendProblem'] = async (c, error) => await problemPage(web, c, error)
-  routes.onError(async (error, c) => await sendProblem(c, error))
+  routes.onError(async (error, c) => {
+    // A program would take the page for signing in, with its status 200, for the download.
+    const isForProgram = isDownload(c) && c.req.header('accept')?.includes('text/html') !== true
+    return isForProgram
+      ? problemResponse(noteFailure(c, error), c.get('requestId'))
+      : await sendProblem(c, error)
+  })
   return { routes, sendProblem }
 }
 

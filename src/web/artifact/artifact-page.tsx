@@ -251,7 +251,7 @@ export function DetailsTab({ head }: { head: ArtifactHead }): Html {
         </Fact>
         {latest !== null && (
           <Fact term="Latest address">
-            <a href={latest}>{latest}</a>
+            <a href={latest}>{latest}</a> (<a href={`${latest}?download`}>zip</a>)
           </Fact>
         )}
         <Fact term="Manifest">

@@ -1,12 +1,18 @@
-/** Redirects a permanent address to the newest live artifact of a name on a branch. */
+/** Redirects a permanent address to the newest live artifact of a name on a branch: to its page, or
+ *  with `?download` to its bytes. */
 import { Hono } from 'hono'
+import { archivePath, filePath } from '../../api/paths.ts'
+import { noSuchPath } from '../../browse/no-such-path.ts'
 import { parseArtifactName } from '../../core/artifact.ts'
+import { withoutEndSlashes } from '../../core/entry.ts'
+import { storeError } from '../../core/errors.ts'
 import { readLive } from '../../http/access/access.ts'
-import type { AppEnv, AppRequest } from '../../http/context.ts'
+import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import { restOfPath } from '../../http/input.ts'
+import type { Artifact } from '../../metadata/metadata.ts'
 import { projectOfPage } from '../page-access.ts'
 import type { Web } from '../page.tsx'
-import { artifactPath, blobPath, treePath } from '../paths.ts'
+import { artifactPath, blobPath, treePath, withQuery } from '../paths.ts'
 
 export function createLatestRoutes(web: Web): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
@@ -26,8 +32,45 @@ async function latest(web: Web, c: AppRequest, path: string): Promise<Response> 
     name: parseArtifactName(c.req.param('name') ?? ''),
   } as const
   const artifact = await readLive(context, principal, reference, project.name)
+  if (isDownload(c)) return c.redirect(await bytesPath(context, c, artifact, path), 302)
   if (path === '') return c.redirect(artifactPath(artifact), 302)
   const found = await context.metadata.findEntry(artifact.id, path)
   const isFile = found?.entry.kind === 'file'
   return c.redirect(isFile ? blobPath(artifact, path) : treePath(artifact, path), 302)
 }
+
+/** Whether the address is that of bytes, which programs read, too. */
+export function isDownload(c: AppRequest): boolean {
+  return c.req.query('download') !== undefined
+}
+
+/** The address of a file of the artifact; of the artifact or a directory in it, as a zip or tar.gz.
+ *  Errors: invalid_request, not_found. */
+async function bytesPath(
+  { metadata }: AppContext,
+  c: AppRequest,
+  artifact: Artifact,
+  path: string,
+): Promise<string> {
+  const format = formats.get(c.req.query('download') ?? '')
+  if (format === undefined)
+    throw storeError('invalid_request', 'download must be zip or tar.gz', { field: 'download' })
+  const archive = archivePath(artifact.id, format)
+  const directory = withoutEndSlashes(path)
+  if (directory === '') return archive
+  const found = await metadata.findEntry(artifact.id, directory)
+  if (found?.entry.kind === 'file') return `${filePath(artifact.id, path)}?download=1`
+  // Most directories are no entries.
+  const listing = await metadata.listDirectory(artifact.id, { directory, limit: 1, from: null })
+  if (listing === undefined) throw noSuchPath(artifact, directory)
+  return withQuery(archive, { path: `${directory.replaceAll(globCharacters, '\\$&')}/**` })
+}
+
+const formats: ReadonlyMap<string, 'zip' | 'tar.gz'> = new Map([
+  ['', 'zip'],
+  ['zip', 'zip'],
+  ['tar.gz', 'tar.gz'],
+])
+
+/** Characters with a meaning in path-glob.ts. */
+const globCharacters = /[*?[\]{}!,\\]/g
