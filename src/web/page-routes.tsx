@@ -45,6 +45,8 @@ export function createPages(context: AppContext, renderer: Renderer): Pages {
   const web: Web = { context, assets: loadAssets(), renderer }
   const routes = new Hono<AppEnv>()
   routes.get('/assets/:file', (c) => sendAsset(web, c))
+  // Public projects have a page per file of every run, and a comparison per pair of runs.
+  routes.get('/robots.txt', (c) => c.text('User-agent: *\nDisallow: /\n'))
   routes.route('/', createContentRoutes(context))
   routes.route('/', createSignInPages(web))
   // Before `/:owner/:repo`, which would match `/admin/storage`.

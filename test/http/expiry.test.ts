@@ -310,6 +310,7 @@ const rules: Record<string, Rule> = {
   'POST /sign-in': { none: 'tokens' },
   'POST /sign-out': { none: 'tokens' },
   'GET /assets/:file': { none: 'our own files' },
+  'GET /robots.txt': { none: 'our own files' },
   'GET /trove.tgz': { none: 'our own files' },
   'GET /healthz': { none: 'operation' },
   'GET /readyz': { none: 'operation' },

@@ -259,6 +259,11 @@ test('a page for everyone has no form that changes something', async () => {
   }
 })
 
+test('crawlers are kept away', async () => {
+  const answer = await server.send('/robots.txt', { token: null })
+  expect(await answer.text()).toBe('User-agent: *\nDisallow: /\n')
+})
+
 test('metrics need a token where they did before', async () => {
   const headers = { 'x-forwarded-for': '192.0.2.1' }
   expect((await server.send('/metrics', { token: null, headers })).status).toBe(401)

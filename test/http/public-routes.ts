@@ -266,6 +266,7 @@ export const rules: Record<string, Rule> = {
       'POST /sign-in',
       'POST /sign-out',
       'GET /assets/:file',
+      'GET /robots.txt',
       'GET /trove.tgz',
       'GET /healthz',
       'GET /readyz',
