@@ -110,7 +110,9 @@ export function requireOfProject(principal: Principal, project: ProjectName): vo
 }
 
 function notInspected(): Error {
-  return forbidden('the project is public, but this requires a token for it')
+  return forbidden(
+    'everyone may read this project, but this requires a token that may read all of it',
+  )
 }
 
 /** Errors: forbidden. */
