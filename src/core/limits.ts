@@ -288,6 +288,8 @@ export const limits = {
   auditNamesMax: 3,
   /** Longest chain of tokens minted from one another; each carries the ids of its ancestors. */
   tokenGenerationsMax: 8,
+  /** Unexpired tokens that a person has made, which even a reader does at will. */
+  personalTokensMax: 100,
   /** How long a sign-in of a person is remembered: longer than any token of theirs lasts. */
   signInsKeptMs: 92 * 24 * 60 * 60 * 1000,
   /** How long the tokens of a person work after their last sign-in. Setting: TROVE_SSO_SLEEP. */

@@ -46,6 +46,9 @@ test('the sign-in page leads to the provider, and back to the page that was want
   expect([done.status, done.headers.get('location')]).toEqual([303, '/octo/app?branch=main'])
   const outside = await finish(await begin('https://evil.example/'))
   expect(outside.headers.get('location')).toBe('/')
+  const long = await begin(`/octo/app/search?path=${'x'.repeat(4000)}`)
+  expect(long.cookie.length).toBeLessThan(4096)
+  expect((await finish(long)).headers.get('location')).toBe('/')
 })
 
 test.each<[string, object, object, object]>([

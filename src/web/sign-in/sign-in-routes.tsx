@@ -124,7 +124,9 @@ function createSingleSignOnRoutes(web: Web, app: Hono<AppEnv>): void {
   const { singleSignOn } = context
   if (singleSignOn === null) return
   app.get('/sign-in/sso', async (c) => {
-    const { url, attempt } = await singleSignOn.begin(localPath(c.req.query('next')))
+    const next = localPath(c.req.query('next'))
+    const isShort = Buffer.byteLength(next) <= nextBytesMax
+    const { url, attempt } = await singleSignOn.begin(isShort ? next : '/')
     const origin = publicOrigin(context, c)
     const kept = Buffer.from(JSON.stringify(attempt)).toString('base64url')
     setCookie(c, cookieName(origin, 'sso'), kept, {
@@ -180,6 +182,8 @@ async function noteSignIn(
 }
 
 const attemptSeconds = 600
+/** A longer path would make a cookie that browsers drop. */
+const nextBytesMax = 2000
 
 function readAttempt(cookie: string | undefined): SignInAttempt | undefined {
   if (cookie === undefined) return undefined

@@ -83,6 +83,17 @@ export function mintedTokensContract(store: Store): void {
     expect(new Set(listed.map(({ personId }) => personId))).toEqual(new Set(['p']))
   })
 
+  test('the tokens that one person makes are bounded, not counting those of projects and of others', async () => {
+    const own = { project: null, personId: 'p' }
+    for (let i = 0; i < limits.personalTokensMax; i++) await store().addToken(tokenOf(`${i}`, own))
+    const another = store().addToken(tokenOf('another', own))
+    await expect(another).rejects.toMatchObject({ code: 'too_large' })
+    await store().addToken(tokenOf('child', { personId: 'p' }))
+    await store().addToken(tokenOf('other', { ...own, personId: 'q' }))
+    await store().purgeTokens(11, 1)
+    await store().addToken(tokenOf('another', own))
+  })
+
   test('people are known by their last sign-in, until long after it', async () => {
     const jane = { id: 'j', name: 'jane', rules: ['groups:dev', '*'], signedInAt: 5 }
     await store().noteSignIn({ ...jane, name: 'jane before', rules: [] })

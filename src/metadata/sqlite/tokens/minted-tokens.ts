@@ -2,6 +2,7 @@
 import { and, desc, eq, gt, inArray, lt } from 'drizzle-orm'
 import { mintedTokens } from '../../../../schema/tokens.ts'
 import type { Actor } from '../../../core/audit.ts'
+import { tooLarge } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
 import type { ProjectName } from '../../../core/run.ts'
 import type { MintedToken, MintedTokenMetadata } from '../../metadata.ts'
@@ -27,10 +28,22 @@ export function createMintedTokenMethods(
     if (personId === null) dropOlder.run(project, lineage[1], max)
     else dropOlderOf.run(personId, max)
   }
+  const countPersonal = prepare<[string], { held: number }>(
+    `SELECT count(*) AS held FROM minted_tokens
+     WHERE person_id = ? AND project IS NULL AND NOT is_session`,
+  )
+  const requireRoom = ({ project, personId, isSession }: MintedToken): void => {
+    if (personId === null || project !== null || isSession) return
+    const { personalTokensMax: max } = limits
+    if (countPersonal.get(personId)!.held < max) return
+    const reason = `a person can make at most ${max} tokens until one of them expires`
+    throw tooLarge('tokens of a person', max, reason)
+  }
   return {
     addToken: async (token, author) => {
       const { id, project, scope, run, job, endsAt: expiresAt } = token
       write(() => {
+        requireRoom(token)
         orm.insert(mintedTokens).values(token).run()
         if (token.isSession) keepNewest(token)
         const details = { token: { id, scope, run, job, expiresAt } }
