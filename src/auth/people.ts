@@ -1,7 +1,7 @@
 /** What people signed in with last, which limits all of their sessions and tokens: a token of
  *  somebody who left a group has lost its projects at their next sign-in, and that of somebody who
  *  cannot sign in any more sleeps soon. In memory, since every request of a person needs it. */
-import { storeError } from '../core/errors.ts'
+import { asleep, storeError } from '../core/errors.ts'
 import { accessOf, type SignInAccess, type SignInRule } from '../core/sign-in-rules.ts'
 import { formatExactDuration } from '../core/units.ts'
 import { limitedTo } from './person-grant.ts'
@@ -57,7 +57,8 @@ export function createPeople(
       const last = people.get(person.id)
       if (last === undefined || last.signedInAt + awakeMs <= now) {
         const sleep = `tokens of people sleep ${formatExactDuration(awakeMs)} after their last sign-in (TROVE_SSO_SLEEP)`
-        throw refused(`${sleep}: ${person.name} wakes this one by signing in at ${signInUrl}`)
+        const reason = `${sleep}: ${person.name} wakes this one by signing in at ${signInUrl}`
+        throw storeError('unauthenticated', reason, { reason: asleep })
       }
       const limited = limitedTo(last.access, principal)
       if (limited !== undefined) return limited

@@ -2,7 +2,7 @@
 import { NetworkError } from '../client/transport/network-error.ts'
 import { ProxiedNetworkError, ProxyRefusal } from '../client/transport/proxy-error.ts'
 import { ConfigError } from '../settings.ts'
-import { type ErrorCode, StoreError } from '../core/errors.ts'
+import { asleep, type ErrorCode, hasCode, StoreError } from '../core/errors.ts'
 import { UsageError } from './arguments.ts'
 
 export const exitStatus = {
@@ -109,6 +109,7 @@ export function exitStatusOf(error: unknown): ExitStatus {
 
 /** One sentence on what to do next, if there is something to say. */
 export function hintFor(error: unknown): string | undefined {
+  if (hasCode(error, 'unauthenticated') && error.details.reason === asleep) return undefined
   if (error instanceof StoreError) return hints[error.code]
   if (isUntrustedCertificate(error))
     return 'Set NODE_EXTRA_CA_CERTS to a PEM file of additional certificate authorities to trust.'

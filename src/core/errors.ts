@@ -3,6 +3,9 @@
  *  other exception is a bug. */
 import type { Digest } from './digest.ts'
 
+/** The reason of `unauthenticated` when signing in, not another token, is what helps. */
+export const asleep = 'asleep'
+
 /** Every failure that a caller can act on, with its details. Details are safe to show to the
  *  caller. */
 export interface ErrorDetails {

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeEach, expect, test } from 'vitest'
 import type { WireCurrentToken, WireMintedToken } from '../../src/api/token-messages.ts'
+import { runTroveInside } from '../cli/run-inside.ts'
 import { openIdentityProvider } from '../http/identity-provider.ts'
 import { openServer, problemOf, type TestServer } from '../http/open-server.ts'
 import {
@@ -115,6 +116,12 @@ test('a token sleeps when its owner does not sign in for two weeks, and wakes wh
     return items.find(({ session }) => !session)!.state
   }
   expect(await stateOf()).toBe('asleep')
+  const access = { TROVE_URL: server.url, TROVE_TOKEN: token }
+  const { status, stderr } = await runTroveInside(['list'], access)
+  expect([status, stderr]).toEqual([
+    5,
+    expect.stringMatching(/^trove: [^\n]* signing in at [^\n]*\n$/),
+  ])
   await signIn(server)
   expect(await describe(token)).toMatchObject({ scope: 'write' })
   expect(await stateOf()).toBe('valid')
