@@ -54,8 +54,8 @@ export interface ErrorDetails {
   secrets_found: { paths: string[] }
   /** The disk that holds packs and metadata is full. */
   storage_full: { neededBytes: number | null }
-  /** The disk that holds packs and metadata fails, is read-only, or denies access. Whatever can
-   *  fail with `storage_full` can also fail with this. */
+  /** The disk that holds packs and metadata fails, is read-only or denies access, or the database
+   *  is damaged. Any access to them can fail with this. */
   storage_failed: { reason: string }
   /** The session behind this work has ended (committed, aborted, or past its lease): of an upload,
    *  of a recording of a run, or the read lease of maintenance. */

@@ -20,6 +20,7 @@ import { createCommitMethods } from './sqlite/uploads/commit.ts'
 import { createCompactionMethods } from './sqlite/maintenance/compaction.ts'
 import { createCompositeMethods } from './sqlite/blobs/composites.ts'
 import { type ConnectionOptions, openConnection } from './sqlite/connection/connection.ts'
+import { asReadFailure } from './sqlite/connection/disk-failure.ts'
 import { createDamage } from './sqlite/blobs/damage.ts'
 import { createFigureMethods } from './sqlite/maintenance/figures.ts'
 import { createLatest } from './sqlite/artifacts/latest.ts'
@@ -79,7 +80,7 @@ export function openSqliteMetadata({
   const audit = createAuditLog(connection)
   const projectRows = createProjectRows(connection)
   const change = { removal, damage, latest, checkBounds, audit }
-  return {
+  return reportingReadFailures({
     ...createProjectMethods(connection, projectRows, { latest, audit }),
     ...createRunMethods(connection, projectRows, latest),
     ...createRunRecordMethods(connection, audit),
@@ -113,5 +114,22 @@ export function openSqliteMetadata({
     ...createAuditMethods(connection, audit),
     ...createSecretMethods(connection, audit),
     close: async () => connection.close(),
-  }
+  })
+}
+
+function reportingReadFailures(methods: Metadata): Metadata {
+  const reporting = Object.entries(methods).map(([name, method]) => {
+    const run = method as (...args: unknown[]) => Promise<unknown>
+    return [
+      name,
+      async (...args: unknown[]) => {
+        try {
+          return await run(...args)
+        } catch (error) {
+          throw asReadFailure(error)
+        }
+      },
+    ]
+  })
+  return Object.fromEntries(reporting) as Metadata
 }

@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import SqliteDatabase from 'better-sqlite3'
 import { expect, test } from 'vitest'
 import { type Digest, digestOf } from '../../src/core/digest.ts'
@@ -115,6 +115,24 @@ test('a copy to a full disk fails with a message that says so', async () => {
   const metadata = openSqliteMetadata({ path: await newDatabase() })
   await expect(metadata.copyTo('/dev/full')).rejects.toMatchObject({ code: 'storage_full' })
   await metadata.close()
+})
+
+test('a database that is damaged while it is open is reported as such', async () => {
+  const path = await newDatabase()
+  const writer = openSqliteMetadata({ path })
+  const { id } = await seedArtifact(writer, await seedRun(writer), { a: '1' })
+  await writer.close()
+  const reader = openSqliteMetadata({ path })
+  const { size } = await stat(path)
+  // Opening has read the schema on the first pages.
+  const file = await open(path, 'r+')
+  await file.write(Buffer.alloc(size - 4096, 0xff), 0, size - 4096, 4096)
+  await file.close()
+  await expect(reader.findArtifact(id)).rejects.toMatchObject({
+    code: 'storage_failed',
+    message: expect.stringMatching(/^the database cannot be read: .*\(SQLITE_CORRUPT/),
+  })
+  await reader.close()
 })
 
 test('a reader on a disk that accepts no writes keeps what it reads', async () => {

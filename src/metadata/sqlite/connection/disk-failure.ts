@@ -33,3 +33,15 @@ export function reportingDiskFailure<Result>(work: () => Result, disk?: string):
     throw storeError('storage_failed', text, { reason: code }, { cause: error })
   }
 }
+
+/** Returns `storage_failed` for an error of a database that cannot be read, because of its disk or
+ *  because it is damaged; any other error unchanged. */
+export function asReadFailure(error: unknown): unknown {
+  const isOfFile =
+    error instanceof SqliteDatabase.SqliteError &&
+    /^SQLITE_(?:IOERR|CANTOPEN|CORRUPT|NOTADB)/.test(error.code)
+  if (!isOfFile) return error
+  const { code, message } = error
+  const text = `the database cannot be read: ${message} (${code})`
+  return storeError('storage_failed', text, { reason: code }, { cause: error })
+}
