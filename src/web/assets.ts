@@ -5,7 +5,13 @@ import { gzipSync } from 'node:zlib'
 import { builtUrl } from '../program-files.ts'
 
 /** Assets that pages refer to: the entry points of `browser/`, and the style sheet. */
-export type AssetName = 'style.css' | 'every-page' | 'find-page' | 'upload-page' | 'hash-worker'
+export type AssetName =
+  | 'style.css'
+  | 'every-page'
+  | 'compare-page'
+  | 'find-page'
+  | 'upload-page'
+  | 'hash-worker'
 
 export interface Asset {
   bytes: Buffer

@@ -1,5 +1,5 @@
 /** `/{o}/{r}/compare/{a}...{b}?file=`: how one file differs between two artifacts: line by line,
- *  or as two images side by side. */
+ *  or as two images, side by side or one over the other. */
 import type { Child } from 'hono/jsx'
 import { filePath } from '../../api/paths.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
@@ -48,18 +48,50 @@ export function CompareFilePage({
           Some differences are not shown. <a href={compared.all}>Show all</a>
         </p>
       )}
-      {compared.kind === 'images' && (
-        <div class="side-by-side">
-          {[base, head].map((artifact) => (
-            <figure class="picture">
-              <img src={filePath(artifact.id, path)} alt={`${path} in run ${artifact.runNumber}`} />
-              <figcaption>Run {artifact.runNumber}</figcaption>
-            </figure>
-          ))}
-        </div>
-      )}
+      {compared.kind === 'images' && <Images base={base} head={head} path={path} />}
       {compared.kind === 'none' && <p class="note">{compared.reason}</p>}
     </>
+  )
+}
+
+const views = [
+  ['', 'Side by side'],
+  ['swipe', 'Swipe'],
+  ['fade', 'Fade'],
+] as const
+
+/** Side by side. With scripts (browser/compare-page.ts) also one over the other. */
+function Images({ base, head, path }: { base: Artifact; head: Artifact; path: string }): Html {
+  return (
+    <div data-images="">
+      <fieldset class="views needs-script">
+        <legend class="unseen">How to compare the images</legend>
+        {views.map(([value, label]) => (
+          <label class="check">
+            <input type="radio" name="view" value={value} checked={value === ''} /> {label}
+          </label>
+        ))}
+        <label class="check share">
+          Run {base.runNumber}
+          <input
+            type="range"
+            min="0"
+            max="100"
+            value="50"
+            aria-label={`Share of run ${head.runNumber}`}
+          />
+          Run {head.runNumber}
+        </label>
+      </fieldset>
+      <div class="side-by-side">
+        {[base, head].map((artifact) => (
+          <figure class="picture">
+            <img src={filePath(artifact.id, path)} alt={`${path} in run ${artifact.runNumber}`} />
+            <figcaption>Run {artifact.runNumber}</figcaption>
+          </figure>
+        ))}
+      </div>
+    </div>
   )
 }
 

@@ -108,6 +108,7 @@ async function filePage(
   const sizes = { before: before.sizeBytes, after: after.sizeBytes }
   return await sendPage(web, c, {
     title: `${path} · Compare`,
+    ...(compared.kind === 'images' && { scripts: ['compare-page'] }),
     crumbs: crumbsOf({ project: head.project, artifact: head }),
     body: <CompareFilePage base={base} head={head} path={path} sizes={sizes} compared={compared} />,
   })
