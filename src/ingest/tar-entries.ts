@@ -33,6 +33,8 @@ interface Extension {
   records: PaxRecords
 }
 
+const noRecords: PaxRecords = new Map()
+
 /** The latest time that a Date can hold. */
 const secondsMax = 8.64e12
 
@@ -48,12 +50,15 @@ export async function* readTarEntries(
   const bytes = openBodyBytes(source)
   const ofArchive: PaxRecords = new Map()
   let ofArchiveBytes = 0
-  let ofEntry: Extension = { records: new Map() }
+  let ofEntry: Extension = { records: noRecords }
   let isEnded = false
   for (let block = await nextBlock(bytes); block !== undefined; block = await nextBlock(bytes)) {
-    // Archives that were concatenated have zeros in between.
-    isEnded = block.every((byte) => byte === 0)
-    if (isEnded) continue
+    if (block.every((byte) => byte === 0)) {
+      isEnded = true
+      continue
+    }
+    // GNU tar, bsdtar and Python stop at the zeros, others read on.
+    if (isEnded) throw badTar('more follows the blocks of zeros that end a tar')
     const header = decodeTarHeader(block)
     const { type, sizeBytes } = header
     if (type === 'x' || type === 'g' || type === 'L' || type === 'K') {
@@ -61,14 +66,15 @@ export async function* readTarEntries(
       if (type === 'g') ofArchiveBytes += sizeBytes
       if (ofArchiveBytes > extensionBytesMax)
         throw badTar(`extended headers for all entries have more than ${extensionBytesMax} bytes`)
-      if (type === 'x') ofEntry.records = parsePaxRecords(content)
-      else if (type === 'g')
-        for (const [key, value] of parsePaxRecords(content)) ofArchive.set(key, value)
-      else ofEntry[type === 'L' ? 'name' : 'linkName'] = present(textBefore(content))
+      if (type === 'x') {
+        if (ofEntry.records !== noRecords) throw badTar('an entry has two extended headers')
+        ofEntry.records = parsePaxRecords(content)
+      } else if (type === 'g') setAll(ofArchive, parsePaxRecords(content))
+      else ofEntry[type === 'L' ? 'name' : 'linkName'] = longName(content)
       continue
     }
-    const entry = entryOf(header, ofEntry, new Map([...ofArchive, ...ofEntry.records]))
-    ofEntry = { records: new Map() }
+    const entry = entryOf(header, ofEntry, ofArchive)
+    ofEntry = { records: noRecords }
     const content = contentOf(bytes, entry.sizeBytes)
     yield { ...entry, content }
     for await (const piece of content) void piece
@@ -79,17 +85,33 @@ export async function* readTarEntries(
   if (!isEnded) throw badTar('it is truncated: the blocks of zeros that end a tar are missing')
 }
 
+function setAll(ofArchive: PaxRecords, records: PaxRecords): void {
+  for (const [key, value] of records) {
+    // bsdtar ignores these records here, and GNU tar does not.
+    if (/^(?:path|linkpath|size)$/.test(key) || isOfSparse(key))
+      throw badTar(`an extended header gives all entries the same ${key}`)
+    ofArchive.set(key, value)
+  }
+}
+
+/** Whether a record describes a file that is stored without its holes, by GNU tar or by star. */
+function isOfSparse(key: string): boolean {
+  return key.startsWith('GNU.sparse.') || key === 'SCHILY.realsize'
+}
+
 /** Applies what extended headers say about an entry. */
 function entryOf(
   header: TarHeader,
   extension: Extension,
-  records: PaxRecords,
+  ofArchive: PaxRecords,
 ): Omit<TarEntry, 'content'> {
-  const record = (key: string): Buffer | undefined => present(records.get(key))
+  const { records } = extension
+  const record = (key: string): Buffer | undefined =>
+    present(records.get(key) ?? ofArchive.get(key))
   const size = record('size')?.toString('latin1')
   if (size !== undefined && !/^\d{1,15}$/.test(size)) throw badTar(`a file has the size ${size}`)
   const time = record('mtime')
-  const seconds = time === undefined ? header.modifiedAt : Math.floor(Number(time.toString()))
+  const seconds = time === undefined ? header.modifiedAt : secondsIn(time.toString('latin1'))
   return {
     type: header.type,
     name: record('path') ?? extension.name ?? header.name,
@@ -97,11 +119,15 @@ function entryOf(
     mode: header.mode,
     sizeBytes: size === undefined ? header.sizeBytes : Number(size),
     modifiedAt: Math.abs(seconds) <= secondsMax ? seconds : null,
-    isSparse: [...records.keys()].some((key) => key.startsWith('GNU.sparse.')),
+    isSparse: [...records.keys()].some(isOfSparse),
   }
 }
 
-/** An empty record withdraws what another header says; empty long names are ignored alike. */
+function secondsIn(text: string): number {
+  return /^-?\d+(?:\.\d*)?$/.test(text) ? Math.floor(Number(text)) : Number.NaN
+}
+
+/** An empty record withdraws what another header says. */
 function present(value: Buffer | undefined): Buffer | undefined {
   return value?.length === 0 ? undefined : value
 }
@@ -145,8 +171,9 @@ function paddingOf(sizeBytes: number): number {
   return (tarBlockBytes - (sizeBytes % tarBlockBytes)) % tarBlockBytes
 }
 
-function textBefore(bytes: Buffer): Buffer {
+function longName(bytes: Buffer): Buffer {
   const end = bytes.indexOf(0)
+  if (end === 0 || bytes.length === 0) throw badTar('a long name is empty')
   return end === -1 ? bytes : bytes.subarray(0, end)
 }
 

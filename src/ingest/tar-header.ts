@@ -79,8 +79,11 @@ function numberIn(block: Buffer, { at, length }: Field): number {
   const first = field[0]!
   if (first === 0x80 || first === 0xff)
     return field.subarray(1).reduce((number, byte) => number * 256 + byte, first === 0xff ? -1 : 0)
-  const digits = /^[ \0]*([0-7]*)(?:[ \0]|$)/.exec(field.toString('latin1'))?.[1]
-  return digits === undefined ? Number.NaN : Number.parseInt(digits || '0', 8)
+  const text = field.toString('latin1')
+  if (/^[ \0]*$/.test(text)) return 0
+  // Of digits behind a NUL, bsdtar reads none.
+  const digits = /^ *([0-7]+)(?:[ \0]|$)/.exec(text)?.[1]
+  return digits === undefined ? Number.NaN : Number.parseInt(digits, 8)
 }
 
 /** Parses `LENGTH KEY=VALUE\n`, any number of times. Errors: bad_archive. */
@@ -91,7 +94,9 @@ export function parsePaxRecords(bytes: Buffer): PaxRecords {
     const end = at + Number(head?.[1] ?? 0)
     const keyAt = at + (head?.[0].length ?? 0)
     const equals = bytes.indexOf('=', keyAt)
-    const isWhole = equals > keyAt && equals < end && end <= bytes.length && bytes[end - 1] === 10
+    // GNU tar skips blanks in front of a key.
+    const hasKey = equals > keyAt && !/[ \t]/.test(String.fromCharCode(bytes[keyAt]!))
+    const isWhole = hasKey && equals < end && end <= bytes.length && bytes[end - 1] === 10
     if (!isWhole) throw badTar('an extended header is malformed')
     records.set(bytes.toString('utf8', keyAt, equals), bytes.subarray(equals + 1, end - 1))
     at = end

@@ -87,16 +87,18 @@ async function addEntry(
   const { table, writer, level } = target
   const name = textOf(entry.name)
   const path = normalizeArchivePath(name)
+  const isContent = type === '0' || type === '7'
   // Tars of before POSIX have no type for directories.
-  const isDirectory = type === '5' || (type === '0' && name.endsWith('/'))
+  const isDirectory = type === '5' || (isContent && name.endsWith('/'))
+  if (!isDirectory && /(?:^|\/)\.$/.test(name))
+    throw badTar(`${JSON.stringify(name)} names a directory, but is none`)
+  if (entry.isSparse || type === 'S') throw unsupported(path, 'sparse file')
   if (isDirectory || type === '1' || type === '2') requireNoContent(path, entry)
   if (path === '' && isDirectory) return
   parseEntryPath(path)
   if (isDirectory) {
     table.addDirectory(path, { mode, modifiedAt })
-  } else if (entry.isSparse || type === 'S') {
-    throw unsupported(path, 'sparse file')
-  } else if (type === '0' || type === '7') {
+  } else if (isContent) {
     const stored = await storeFile(writer, target.budget.bound(entry.content), { level })
     table.addFile(path, { ...stored, mode, modifiedAt })
   } else if (type === '2') {

@@ -288,7 +288,9 @@ describe('a tar upload', () => {
     const note = 'n'.repeat(1_500_000)
     const tar = await tarOf([{ name: 'x', content: 'x', pax: { note } }])
     changeHeader(tar, 0, typeAt, 'g')
-    const joined = Buffer.concat([tar, tar, tar])
+    tar.write('name=x', tar.indexOf('path=x'))
+    const entries = tar.subarray(0, -1024)
+    const joined = Buffer.concat([entries, entries, entries])
     await expect(store.put('tree', 'tar', streamOf(joined))).rejects.toMatchObject({
       code: 'bad_archive',
       message: expect.stringContaining('extended headers for all entries have'),
@@ -409,7 +411,7 @@ describe('a tar upload', () => {
     await expectNothing(store)
   })
 
-  test.each(['x', 'g', 'L', 'K'])('an empty %s header hides nothing', async (type) => {
+  test.each(['x', 'g'])('an empty %s header hides nothing', async (type) => {
     const store = await openStore()
     const tar = await tarOf([
       { name: 'header', content: '' },
