@@ -18,7 +18,7 @@ export async function* readFile(
   let sizeBytes = 0
   for await (const chunk of readResumed(
     server,
-    { path: filePath(artifactId, path), label: path },
+    { path: filePath(artifactId, path), label: path, takesPage: true },
     signal,
   )) {
     sizeBytes += chunk.length

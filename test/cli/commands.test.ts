@@ -351,7 +351,7 @@ const isThereOne = 'Check that TROVE_URL (or --url) is the address of a Trove se
 const isBounded =
   'A proxy in front of the server limits the size of uploads; for nginx, set `client_max_body_size 0`.'
 test.each([
-  [200, 'sent a response that this version cannot read: not a JSON object', isThereOne],
+  [200, 'sent a response that this version cannot read: a web page', isThereOne],
   [404, 'responded 404', isThereOne],
   [413, 'responded 413', isBounded],
 ])(

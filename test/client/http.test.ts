@@ -11,6 +11,7 @@ import { exchange } from '../../src/client/transport/answer.ts'
 import { requestBytes, requestJson, type ServerAccess } from '../../src/client/transport/http.ts'
 import { NetworkError } from '../../src/client/transport/network-error.ts'
 import { readEntries } from '../../src/client/read-entries.ts'
+import { readArchive } from '../../src/client/download/whole-artifact.ts'
 import { readFile } from '../../src/client/read-file.ts'
 import { readResumed } from '../../src/client/transport/resumed-body.ts'
 import { readClientConfig } from '../../src/config.ts'
@@ -162,6 +163,18 @@ describe('a request', () => {
     },
   )
 
+  test('with a sign-in page for a response fails, unless it reads a file', async () => {
+    const server = await serve((_, response) =>
+      response.setHeader('content-type', 'text/html; charset=utf-8').end('<html>'),
+    )
+    const wanted = { artifactId: 1, format: 'zip', paths: [] } as const
+    const told = `${server.url} sent a response that this version cannot read: a web page`
+    await expect(requestBytes(server, { path: '/' })).rejects.toThrow(told)
+    await expect(buffer(readArchive(server, wanted, never))).rejects.toThrow(told)
+    const file = { artifactId: 1, path: 'a.html', digest: formatWireDigest(digestOf('<html>')) }
+    expect(String(await buffer(readFile(server, file, never)))).toBe('<html>')
+  })
+
   test('does not follow a redirect, which would pass on the token', async () => {
     const server = await serve((_, response) =>
       response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end(),
@@ -173,6 +186,7 @@ describe('a request', () => {
     [401, { code: 'unauthenticated' }],
     [403, { code: 'forbidden' }],
     [404, { name: 'AnswerError' }],
+    [429, { name: 'NetworkError' }],
     [500, { name: 'NetworkError' }],
   ])(
     'an error response that is not from Trove, %d, is classified by its status',
@@ -180,7 +194,8 @@ describe('a request', () => {
       const server = await serve((_, response) =>
         response.writeHead(status).end('<html>proxy</html>'),
       )
-      await expect(requestJson(server, { path: '/' }, fields)).rejects.toMatchObject(wanted)
+      const request = { method: 'POST', path: '/' } as const
+      await expect(requestJson(server, request, fields)).rejects.toMatchObject(wanted)
     },
   )
 })

@@ -8,7 +8,7 @@ import { isLoopback } from '../../core/loopback.ts'
 import { type Answer, type Exchange, exchange } from './answer.ts'
 import { objectOf, parseMessage } from './message.ts'
 import { AnswerError, NetworkError } from './network-error.ts'
-import { foreignAnswer, type ServerAddress } from './proxy-error.ts'
+import { foreignAnswer, type ServerAddress, unreadableAnswer } from './proxy-error.ts'
 import { backoffMs } from './retry.ts'
 
 export interface ServerAccess extends ServerAddress {
@@ -32,6 +32,8 @@ export interface ApiRequest {
   repeatable?: boolean
   /** Whether a redirect response is the wanted result; it is not followed. */
   takesRedirect?: boolean
+  /** Whether a web page is a possible result: the content of a file. */
+  takesPage?: boolean
   signal?: AbortSignal | undefined
 }
 
@@ -73,7 +75,10 @@ export async function openAnswer(server: ServerAccess, request: ApiRequest): Pro
   const wantedBelow = request.takesRedirect === true ? 400 : 300
   for (let attempt = 1; ; attempt++) {
     const outcome = await attemptOnce(server, request)
-    if (!(outcome instanceof NetworkError) && outcome.status < wantedBelow) return outcome
+    if (!(outcome instanceof NetworkError) && outcome.status < wantedBelow) {
+      if (request.takesPage !== true) refusePage(server, outcome)
+      return outcome
+    }
     if (isRepeatable(request) && attempt < triesMax && isWorthRepeating(outcome)) {
       if (!(outcome instanceof NetworkError)) outcome.discard()
       await sleep(pauseMs(outcome, attempt), undefined, { signal: request.signal })
@@ -81,6 +86,13 @@ export async function openAnswer(server: ServerAccess, request: ApiRequest): Pro
     }
     throw outcome instanceof NetworkError ? outcome : await errorOf(server, outcome)
   }
+}
+
+/** The sign-in page of a network or a proxy, which comes with a success status. */
+function refusePage(server: ServerAccess, answer: Answer): void {
+  if (answer.header('content-type')?.startsWith('text/html') !== true) return
+  answer.discard()
+  throw unreadableAnswer(server, 'a web page')
 }
 
 function isRepeatable({ repeatable, method }: ApiRequest): boolean {
@@ -158,7 +170,8 @@ async function errorOf(server: ServerAccess, answer: Answer): Promise<Error> {
   if (status === 401) return storeError('unauthenticated', reason, { reason })
   if (status === 403) return storeError('forbidden', reason, { reason })
   // A 404 from something other than Trove says nothing about artifacts.
-  return status >= 500 ? new NetworkError(reason) : new AnswerError(reason, status)
+  const isPassing = status >= 500 || status === 429
+  return isPassing ? new NetworkError(reason) : new AnswerError(reason, status)
 }
 
 /** Parses a problem response; undefined when the text is none, for example when a proxy

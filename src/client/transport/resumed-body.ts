@@ -2,13 +2,11 @@
  *  it broke, even when the server was gone for some seconds. */
 import { hasCode } from '../../core/errors.ts'
 import type { Answer } from './answer.ts'
-import { openAnswer, type ServerAccess } from './http.ts'
+import { type ApiRequest, openAnswer, type ServerAccess } from './http.ts'
 import { NetworkError } from './network-error.ts'
 import { transferTriesMax, waitForTransfer } from './retry.ts'
 
-export interface ResumedRequest {
-  path: string
-  query?: Record<string, string>
+export interface ResumedRequest extends Pick<ApiRequest, 'path' | 'query' | 'takesPage'> {
   /** Names the transfer in messages. */
   label: string
 }
@@ -60,13 +58,12 @@ export async function* readResumed(
 
 async function openAt(
   server: ServerAccess,
-  { path, query = {}, label }: ResumedRequest,
+  { label, ...request }: ResumedRequest,
   { bytes, etag }: Position,
   signal: AbortSignal,
 ): Promise<Answer> {
   const answer = await openAnswer(server, {
-    path,
-    query,
+    ...request,
     headers: {
       // Ranges count bytes of the identity encoding, not of a compressed one.
       'accept-encoding': 'identity',
