@@ -210,6 +210,20 @@ test('a token for several projects is described and listed with them', async () 
   expect(items).toContainEqual(expect.objectContaining({ project: null, access }))
 })
 
+test('a token that lists more projects than a cookie can hold opens no session', async () => {
+  const projects = Array.from({ length: 60 }, (_, n) => `acme/a-rather-long-project-name-${n}`)
+  const token = await wide({ projects: projects.join(' '), scope: 'read' })
+  const headers = {
+    origin: server.url,
+    'content-type': 'application/x-www-form-urlencoded',
+  }
+  const body = `token=${token}`
+  const refused = await server.send('/sign-in', { method: 'POST', token: null, headers, body })
+  expect(refused.status).toBe(403)
+  expect(await refused.text()).toContain('too many projects for a cookie')
+  expect(refused.headers.getSetCookie()).toEqual([])
+})
+
 test('the pages show the projects of the token', async () => {
   const visitor = { project: undefined, projects: 'octo/* acme/app', scope: 'read' } as const
   const home = await (await server.visit('/', visitor)).text()
