@@ -103,6 +103,9 @@ export const limits = {
   /** Largest gap between two copies in a pack that is cheaper to read through than to seek past. */
   readGapBytes: 64 * KiB,
 
+  /** How much of a request body is read ahead of its consumer. Hundreds arrive at once, so a window
+   *  as of a download would take hundreds of megabytes while the disk is busy. */
+  bodyAheadBytes: 64 * KiB,
   /** Twirp and JSON request bodies. */
   jsonBodyBytesMax: 1 * MiB,
   /** 50,000 blocks (Azure's maximum) with 64-character ids are 4.1 MB of XML. */

@@ -2,7 +2,6 @@
  *  nobody reads makes its sender give up, and a job that reads from a slow sender keeps others
  *  waiting; from a file it is read at once. */
 import { randomBytes } from 'node:crypto'
-import { createReadStream } from 'node:fs'
 import { type FileHandle, open, rm } from 'node:fs/promises'
 import { addAbortSignal, type Readable } from 'node:stream'
 import { asError } from '../core/errors.ts'
@@ -17,8 +16,8 @@ import {
 export interface KeptBody {
   /** Why the body ended early; undefined: it is complete. */
   readonly failure: Error | undefined
-  /** Returns the bytes that arrived. */
-  read(): Readable
+  /** Where the bytes are that arrived. */
+  readonly path: string
   /** Deletes the file. Idempotent. */
   remove(): Promise<void>
 }
@@ -42,7 +41,7 @@ export async function keepBody(
       id,
       writeAll(area, file, signal ? addAbortSignal(signal, body) : body),
     )
-    return { failure, read: () => createReadStream(path, { highWaterMark: readBytes }), remove }
+    return { failure, path, remove }
   } catch (error) {
     body.destroy()
     await remove()
@@ -71,5 +70,3 @@ async function writeAll(
     await file.close()
   }
 }
-
-const readBytes = 256 * 1024

@@ -19,8 +19,8 @@ export interface IngestWorkerData {
 export type PoolJob = IngestJob | (NegotiationJob & { projectId: number })
 export type PoolAnswer = Published | NegotiationAnswer
 
-/** `hasBody`: a body follows (`body-channel.ts`). */
+/** `body`: `follows` in messages (`body-channel.ts`), or is a file. */
 export interface PoolRequest {
   job: PoolJob
-  hasBody: boolean
+  body: 'none' | 'follows' | { path: string }
 }

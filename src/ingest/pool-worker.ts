@@ -1,5 +1,5 @@
 /** A thread of the ingest pool: starting it, and sending it jobs and their bodies. */
-import type { Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import { startThread } from '../program-files.ts'
 import { createThreadClient, type ThreadClient } from '../worker-thread.ts'
 import { type BodyChunk, createBodySender } from './body-channel.ts'
@@ -53,13 +53,19 @@ export async function runOn(
     job,
     body,
     signal,
-  }: { job: PoolJob; body: Readable | undefined; signal: AbortSignal | undefined },
+  }: {
+    job: PoolJob
+    body: Readable | { path: string } | undefined
+    signal: AbortSignal | undefined
+  },
 ): Promise<PoolAnswer> {
-  const sender = body && createBodySender(body)
+  const arriving = body instanceof Readable ? body : undefined
+  const kept = body instanceof Readable ? undefined : body
+  const sender = arriving && createBodySender(arriving)
   const failed = new AbortController()
   try {
     return await place.worker.thread.request(
-      { job, hasBody: sender !== undefined },
+      { job, body: sender === undefined ? (kept ?? 'none') : 'follows' },
       {
         signal: signal ? AbortSignal.any([signal, failed.signal]) : failed.signal,
         onNotice: (bytes) => sender?.addCredit(bytes),
@@ -77,6 +83,6 @@ export async function runOn(
     sender?.close()
     // Releases the request, the rest of which would otherwise wait for a reader that is gone. A job
     // can finish before the body has ended, when bytes follow the end of an archive.
-    body?.destroy()
+    arriving?.destroy()
   }
 }

@@ -43,9 +43,9 @@ export interface IngestPoolOptions extends IngestWorkerData {
 /** Pause between two attempts to replace a thread that ended. */
 const restartPauseMs = 1000
 
-interface Work {
+interface Work<Body> {
   job: PoolJob
-  body: Readable | undefined
+  body: Body | undefined
   signal: AbortSignal | undefined
 }
 
@@ -82,7 +82,10 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
   const requireOpen = (): void => {
     if (closing) throw storeError('shutting_down', 'the server is stopping', {})
   }
-  const runIn = async (place: Place, work: Work): Promise<PoolAnswer> => {
+  const runIn = async (
+    place: Place,
+    work: Work<Readable | { path: string }>,
+  ): Promise<PoolAnswer> => {
     try {
       return await runOn(place, work)
     } finally {
@@ -90,7 +93,7 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
     }
   }
   /** Waits for the whole body, if there is one, and then for a place. */
-  const runLater = async ({ job, body, signal }: Work): Promise<PoolAnswer> => {
+  const runLater = async ({ job, body, signal }: Work<Readable>): Promise<PoolAnswer> => {
     const leaveLine = places.enterLine(job.projectId)
     let kept: KeptBody | undefined
     try {
@@ -106,7 +109,7 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
       const stop = takesPart ? undefined : signal
       const place = await places.take(job.projectId, stop)
       leaveLine()
-      const running = runIn(place, { job, body: kept?.read(), signal: stop })
+      const running = runIn(place, { job, body: kept && { path: kept.path }, signal: stop })
       if (failure === undefined) return await running
       // It ends within a blob.
       await running.catch(() => undefined)
@@ -116,7 +119,7 @@ export async function openIngestPool(options: IngestPoolOptions): Promise<Ingest
       await kept?.remove()
     }
   }
-  const run = async (work: Work): Promise<PoolAnswer> => {
+  const run = async (work: Work<Readable>): Promise<PoolAnswer> => {
     requireOpen()
     work.signal?.throwIfAborted()
     const place = work.body && places.takeArriving(work.job.projectId)

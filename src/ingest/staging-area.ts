@@ -101,7 +101,7 @@ export async function receive(
     // Opened first: a stream that opens its file itself may create it after the body has failed and
     // the file was removed below.
     const file = await open(path, 'wx')
-    await pipeline(body, count, file.createWriteStream({ highWaterMark: limits.readWindowBytes }))
+    await pipeline(body, count, file.createWriteStream({ highWaterMark: limits.bodyAheadBytes }))
   } catch (error) {
     ledger.heldBytes -= sizeBytes
     await rm(path, { force: true })

@@ -77,7 +77,7 @@ export function openRequestBody(context: BodyContext, c: AppRequest, limit: Body
       if (principal !== undefined) requireUnrevoked(context, principal)
     },
   })
-  const body = Readable.from(chunks, { objectMode: false, highWaterMark: limits.readWindowBytes })
+  const body = Readable.from(chunks, { objectMode: false, highWaterMark: limits.bodyAheadBytes })
   // The stream reads ahead, so it can fail after its consumer has stopped; an unhandled 'error'
   // event would end the process.
   body.on('error', () => undefined)
