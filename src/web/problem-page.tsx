@@ -128,13 +128,19 @@ function Gone({ artifact, successor, mayUndo, mayWrite, now }: GoneView) {
   )
 }
 
+/** Messages of errors are also for programs, and have instants in their form. */
+function withShownInstants(text: string): string {
+  return text.replaceAll(/\b(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)\.\d{3}Z/g, '$1 $2 UTC')
+}
+
 function sentence(text: string): string {
   return `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? '' : '.'}`
 }
 
 /** Describes a failure to people. `status` is the status that the API has for it. */
 export function describeProblem(failure: StoreError | undefined, status: number): Problem {
-  const detail = sentence(failure?.message ?? 'The server hit an unexpected error')
+  const message = failure?.message ?? 'The server hit an unexpected error'
+  const detail = sentence(withShownInstants(message))
   const problem = (title: string, advice: string, mayRetry = false): Problem => {
     return { title, detail, advice, mayRetry }
   }

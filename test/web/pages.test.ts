@@ -359,7 +359,7 @@ describe('an artifact page', () => {
     expect(await open(`/octo/app/actions/runs/9/artifacts/${deleted}`)).toMatchObject({
       status: 410,
       html: expect.stringMatching(
-        /This artifact was deleted.*Artifact deleted was deleted by a person at 20\S+Z\./,
+        /This artifact was deleted.*Artifact deleted was deleted by a person at 20\S+ \S+ UTC\./,
       ),
     })
     const { html } = await open(`/octo/app/actions/runs/9/artifacts/${deleted}`)
@@ -371,7 +371,7 @@ describe('an artifact page', () => {
     expect(await open(`/octo/app/actions/runs/9/artifacts/${expired}`)).toMatchObject({
       status: 410,
       html: expect.stringMatching(
-        /has expired.*Artifact expired expired at 20\S+Z, 1 day from its upload\./,
+        /has expired.*Artifact expired expired at 20\S+ \S+ UTC, 1 day from its upload\./,
       ),
     })
     const replaced = await server.put('9/replaced')

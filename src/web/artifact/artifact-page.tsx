@@ -14,7 +14,7 @@ import type { Artifact, SecretList } from '../../metadata/metadata.ts'
 import { OnBranch } from '../parts/artifact-name.tsx'
 import { Commands } from '../parts/commands.tsx'
 import { curlCommand, shellFile, shellWord } from '../parts/shell.ts'
-import { CopyButton, Fact, Size, Time, WholeDigest } from '../parts/format.tsx'
+import { CopyButton, Fact, formatInstant, Size, Time, WholeDigest } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import {
   actionPath,
@@ -225,7 +225,7 @@ export function DetailsTab({ head }: { head: ArtifactHead }): Html {
           <Time at={artifact.createdAt} now={now} />
         </Fact>
         <Fact term="Expires">
-          {isKept(artifact) ? '' : `${new Date(artifact.expiresAt).toISOString()}, `}
+          {isKept(artifact) ? '' : `${formatInstant(artifact.expiresAt)}, `}
           {keptReason}
         </Fact>
         {head.mayInspect && (

@@ -144,7 +144,7 @@ function Row({
       <td>
         <Expiry artifact={artifact} now={now} />
       </td>
-      <td class="quiet">{live ? keepingReason(artifact) : endReason(artifact)}</td>
+      <td class="quiet why">{live ? keepingReason(artifact) : endReason(artifact)}</td>
     </tr>
   )
 }

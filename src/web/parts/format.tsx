@@ -66,12 +66,16 @@ export function CopyButton({ text, what }: { text: string; what: string }): Html
 
 /** An instant relative to now; the exact time is in `datetime` and the title. */
 export function Time({ at, now }: { at: number; now: number }): Html {
-  const iso = new Date(at).toISOString()
   return (
-    <time datetime={iso} title={`${iso.slice(0, 19).replace('T', ' ')} UTC`}>
+    <time datetime={new Date(at).toISOString()} title={formatInstant(at)}>
       {relativeTime(at, now)}
     </time>
   )
+}
+
+/** `2026-12-05 08:08:16 UTC`. */
+export function formatInstant(at: number): string {
+  return `${new Date(at).toISOString().slice(0, 19).replace('T', ' ')} UTC`
 }
 
 /** `in 3 days`, `2 hours ago`. */
