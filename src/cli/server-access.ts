@@ -1,9 +1,11 @@
 /** Selects the server that a command talks to, and its token. */
-import { type Client, createClient } from '../client/client.ts'
+import { type Client, createClient, type WireArtifact } from '../client/client.ts'
+import { readArtifact } from '../client/find-artifact.ts'
 import { exchangeIdToken } from '../client/id-token.ts'
 import type { ServerAccess } from '../client/transport/http.ts'
 import type { ClientConfig, ClientFlags } from '../client-config.ts'
 import { readClientConfig, readCommandConfig } from '../config.ts'
+import type { Reference } from '../core/reference.ts'
 import type { ProjectName } from '../core/run.ts'
 
 export interface ServerContext {
@@ -28,4 +30,16 @@ export async function connect(flags: ClientFlags, signal: AbortSignal): Promise<
   if (token !== null || idToken === null) return context
   const minted = await exchangeIdToken(context.server, idToken, { job, facts, signal })
   return serverContext({ ...flags, token: minted.token })
+}
+
+/** Like `connect`, and reads the artifact that `reference` names. Errors: those of `connect` and
+ *  `readArtifact`. */
+export async function connectTo(
+  flags: ClientFlags,
+  reference: Reference,
+  signal: AbortSignal,
+): Promise<ServerContext & { artifact: WireArtifact }> {
+  const context = await connect(flags, signal)
+  const { server, project } = context
+  return { ...context, artifact: await readArtifact(server, reference, { project, signal }) }
 }

@@ -1,5 +1,4 @@
 /** `trove cat`: writes one file to stdout. */
-import { readArtifact } from '../../client/find-artifact.ts'
 import { findFile } from '../../client/find-entry.ts'
 import { readFile } from '../../client/read-file.ts'
 import { parseEntryReference } from '../../core/reference.ts'
@@ -7,7 +6,7 @@ import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { write } from '../output.ts'
-import { connect } from '../server-access.ts'
+import { connectTo } from '../server-access.ts'
 
 const { json: _noJson, ...flags } = serverFlags
 
@@ -22,8 +21,7 @@ export const catCommand: Command<typeof flags> = {
     const [target] = takeOperands(operands, ['REF:PATH'])
     const { reference, path } = parseEntryReference(target)
     if (path === '') throw new UsageError('the path is missing: use REF:PATH')
-    const { server, project } = await connect(given, signal)
-    const artifact = await readArtifact(server, reference, { project, signal })
+    const { server, artifact } = await connectTo(given, reference, signal)
     const { digest } = await findFile(server, artifact, path, signal)
     for await (const chunk of readFile(server, { artifactId: artifact.id, path, digest }, signal)) {
       await write(stdout, chunk)

@@ -1,13 +1,12 @@
 /** `trove expire`: changes when an artifact expires. */
 import type { WireArtifact } from '../../api/messages.ts'
-import { readArtifact } from '../../client/find-artifact.ts'
 import { parseReference } from '../../core/reference.ts'
 import { formatPeriod, parseDurationMs } from '../../core/units.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { printable, write, writeJson } from '../output.ts'
-import { connect } from '../server-access.ts'
+import { connectTo } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
@@ -30,8 +29,7 @@ export const expireCommand: Command<typeof flags> = {
       throw new UsageError(
         `--in must be a duration such as 7d or 12h, got ${JSON.stringify(given.in)}`,
       )
-    const { server, client, project } = await connect(given, signal)
-    const found = await readArtifact(server, parseReference(text), { project, signal })
+    const { client, artifact: found } = await connectTo(given, parseReference(text), signal)
     const dryRun = given['dry-run']
     // Relative to the server's clock: with a slow clock here, an absolute time could expire the
     // artifact at once, which cannot be undone.

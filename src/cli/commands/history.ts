@@ -2,7 +2,6 @@
  *  has been there. */
 import type { WireFileVersion } from '../../api/history-messages.ts'
 import { listVersions } from '../../client/artifacts.ts'
-import { readArtifact } from '../../client/find-artifact.ts'
 import { parseEntryPath } from '../../core/entry.ts'
 import { parseEntryReference } from '../../core/reference.ts'
 import { formatSizeBytes } from '../../core/units.ts'
@@ -10,7 +9,7 @@ import { limitFlag, limitOf, serverFlags, takeOperands, UsageError } from '../ar
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { formatTable, write, writeJson } from '../output.ts'
-import { connect } from '../server-access.ts'
+import { connectTo } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
@@ -32,12 +31,12 @@ export const historyCommand: Command<typeof flags> = {
     const [target] = takeOperands(operands, ['REF:PATH'])
     const { reference, path } = parseEntryReference(target)
     if (path === '') throw new UsageError('write REF:PATH: the history is that of one file')
-    const { server, project } = await connect(given, signal)
     const wanted = limitOf(given)
-    const { id } = await readArtifact(server, reference, { project, signal })
+    const { server, artifact } = await connectTo(given, reference, signal)
     const versions: WireFileVersion[] = []
     let isCut = false
-    for await (const version of listVersions(server, id, { path: parseEntryPath(path), signal })) {
+    const asked = { path: parseEntryPath(path), signal }
+    for await (const version of listVersions(server, artifact.id, asked)) {
       isCut = versions.length === wanted
       if (isCut) break
       versions.push(version)

@@ -1,12 +1,11 @@
 /** `trove keep`: keeps an artifact from expiring. */
-import { readArtifact } from '../../client/find-artifact.ts'
 import { whyKept } from '../../core/explanation.ts'
 import { parseReference } from '../../core/reference.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { printable, write, writeJson } from '../output.ts'
-import { connect } from '../server-access.ts'
+import { connectTo } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
@@ -22,9 +21,8 @@ export const keepCommand: Command<typeof flags> = {
   exitStatuses: [3, 4, 5, 6, 10],
   async run({ flags: given, operands, stdout, stderr, signal }) {
     const [text] = takeOperands(operands, ['REF'])
-    const { server, client, project } = await connect(given, signal)
-    const { id } = await readArtifact(server, parseReference(text), { project, signal })
-    const artifact = await client.retain(id, { pinned: !given.release }, signal)
+    const { client, artifact: found } = await connectTo(given, parseReference(text), signal)
+    const artifact = await client.retain(found.id, { pinned: !given.release }, signal)
     if (given.json) await writeJson(stdout, artifact)
     const keeping = whyKept(artifact)
     const until = keeping === null ? `expires at ${artifact.expiresAt}` : `is ${keeping}`

@@ -1,7 +1,6 @@
 /** `trove ls`: lists the entries of an artifact, or of a directory in it. */
 import type { WireEntry } from '../../api/messages.ts'
 import { directoryPath } from '../../api/paths.ts'
-import { readArtifact } from '../../client/find-artifact.ts'
 import { listItems } from '../../client/list-items.ts'
 import type { ServerAccess } from '../../client/transport/http.ts'
 import { readEntries } from '../../client/read-entries.ts'
@@ -11,7 +10,7 @@ import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { jsonArrayOf, printable, writeAll } from '../output.ts'
-import { connect } from '../server-access.ts'
+import { connectTo } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
@@ -29,8 +28,7 @@ export const lsCommand: Command<typeof flags> = {
   async run({ flags: given, operands, stdout, signal }) {
     const [target] = takeOperands(operands, ['REF'])
     const { reference, path } = parseEntryReference(target)
-    const { server, project } = await connect(given, signal)
-    const artifact = await readArtifact(server, reference, { project, signal })
+    const { server, artifact } = await connectTo(given, reference, signal)
     const entries = given.recursive
       ? readEntries(server, artifact.id, { under: path, signal })
       : listChildren(server, artifact.id, { path, signal })

@@ -1,6 +1,5 @@
 /** `trove secrets`: lists credentials in an artifact, and dismisses false alarms. */
 import type { WireSecretDismissal, WireSecretList } from '../../api/secrets.ts'
-import { readArtifact } from '../../client/find-artifact.ts'
 import { dismissSecrets, listSecrets } from '../../client/secrets.ts'
 import { storeError } from '../../core/errors.ts'
 import { parseReference } from '../../core/reference.ts'
@@ -10,7 +9,7 @@ import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { formatTable, printable, unlessUnread, write, writeJson } from '../output.ts'
-import { connect } from '../server-access.ts'
+import { connectTo } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
@@ -38,8 +37,8 @@ export const secretsCommand: Command<typeof flags> = {
     const { dismiss, undismiss } = given
     if (dismiss !== undefined && undismiss !== undefined)
       throw new UsageError('--dismiss and --undismiss cannot be combined')
-    const { server, project } = await connect(given, signal)
-    const { id } = await readArtifact(server, parseReference(text), { project, signal })
+    const { server, artifact } = await connectTo(given, parseReference(text), signal)
+    const { id } = artifact
     let list = await listSecrets(server, id, signal)
     const path = dismiss ?? undismiss
     if (path !== undefined) {

@@ -1,7 +1,6 @@
 /** `trove shasum`: prints stored digests in the format of `sha256sum -c`, without downloading
  *  anything. */
 import type { WireArtifact } from '../../api/messages.ts'
-import { readArtifact } from '../../client/find-artifact.ts'
 import { noFile, type WireFile } from '../../client/find-entry.ts'
 import { readEntries } from '../../client/read-entries.ts'
 import type { ServerAccess } from '../../client/transport/http.ts'
@@ -14,7 +13,7 @@ import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { jsonArrayOf, printable, write, writeAll, writeAllRaw, writeJson } from '../output.ts'
-import { connect } from '../server-access.ts'
+import { connectTo } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
@@ -48,8 +47,7 @@ export const shasumCommand: Command<typeof flags> = {
       throw new UsageError(
         `--${given.zip ? 'zip' : 'tree'} applies to the whole artifact: use REF without :PATH`,
       )
-    const { server, project } = await connect(given, signal)
-    const artifact = await readArtifact(server, reference, { project, signal })
+    const { server, artifact } = await connectTo(given, reference, signal)
     const { id: artifactId, name, treeDigest } = artifact
     if (given.tree) {
       if (given.json) await writeJson(stdout, { artifactId, name, treeDigest })

@@ -2,7 +2,6 @@
  *  with a token. */
 import type { WireArtifact } from '../../api/messages.ts'
 import { filePath } from '../../api/paths.ts'
-import { readArtifact } from '../../client/find-artifact.ts'
 import { findEntry, findFile, noFile } from '../../client/find-entry.ts'
 import { signDownload } from '../../client/sign-download.ts'
 import type { ServerAccess } from '../../client/transport/http.ts'
@@ -12,7 +11,7 @@ import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { write, writeJson } from '../output.ts'
-import { connect } from '../server-access.ts'
+import { connectTo } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
@@ -51,8 +50,7 @@ export const urlCommand: Command<typeof flags> = {
       )
     if (given.sign && path !== '')
       throw new UsageError('--sign applies to the whole artifact: use REF without :PATH')
-    const { server, project } = await connect(given, signal)
-    const artifact = await readArtifact(server, reference, { project, signal })
+    const { server, artifact } = await connectTo(given, reference, signal)
     const { id: artifactId, name } = artifact
     const found = given.sign
       ? await signDownload(server, artifact, signal)

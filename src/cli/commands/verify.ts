@@ -3,7 +3,6 @@ import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { WireArtifact } from '../../api/messages.ts'
 import type { Attestation, TreeDifference, VerifyResult } from '../../client/client.ts'
-import { readArtifact } from '../../client/find-artifact.ts'
 import { parseReference, type Reference } from '../../core/reference.ts'
 import { formatSizeBytes, counted } from '../../core/units.ts'
 import { jobsFlag, jobsOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
@@ -11,7 +10,7 @@ import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
 import { jsonWithItems, printable, unlessUnread, write, writeAll, writeJson } from '../output.ts'
 import { createProgress } from '../progress.ts'
-import { connect, type ServerContext, serverContext } from '../server-access.ts'
+import { connectTo, type ServerContext, serverContext } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
@@ -81,9 +80,8 @@ async function namedArtifact(
   { flags: given, signal }: VerifyInvocation,
   reference: Reference,
 ): Promise<Compared> {
-  const context = await connect(given, signal)
-  const { server, project } = context
-  return { context, artifact: await readArtifact(server, reference, { project, signal }) }
+  const { artifact, ...context } = await connectTo(given, reference, signal)
+  return { context, artifact }
 }
 
 function lacksProject(text: string | undefined): boolean {
