@@ -7,7 +7,6 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { bulkDeletionSchema } from '../../src/api/messages.ts'
 import { openKeys } from '../../src/auth/key.ts'
-import { createPeople } from '../../src/auth/people.ts'
 import { createRevocations } from '../../src/auth/revocations.ts'
 import { adminGrant, mintToken } from '../../src/auth/tokens.ts'
 import { limits } from '../../src/core/limits.ts'
@@ -17,6 +16,7 @@ import type { Metadata } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
 import { seedArtifact, seedRun } from '../metadata/seed.ts'
 import { temporaryDatabases } from '../metadata/temporary-database.ts'
+import { nobody } from './open-server.ts'
 
 const databases = temporaryDatabases()
 const now = 3000
@@ -55,7 +55,7 @@ test('every match is deleted exactly once and in batches, even if others are del
     }),
     keys,
     revocations: createRevocations({ tokenIds: [], projects: [] }),
-    people: createPeople([], { rules: [], awakeMs: 0, signInUrl: null }),
+    people: nobody,
     config: { idleMs: 60_000, publicUrl: null, undoMs: 0 },
     metrics: { received: () => undefined },
     space: { makeRoom: async () => undefined },

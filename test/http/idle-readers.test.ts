@@ -20,6 +20,7 @@ import { createTreeRoutes } from '../../src/http/artifact/trees.ts'
 import { createLog } from '../../src/log.ts'
 import type { Metadata, Project, Run, RunRecord } from '../../src/metadata/metadata.ts'
 import { createMemoryStore, type EntrySpec } from '../egress/memory-store.ts'
+import { nobody } from './open-server.ts'
 
 const directory = await mkdtemp(join(tmpdir(), 'trove-'))
 let server: ServerType
@@ -76,6 +77,7 @@ beforeAll(async () => {
     metadata,
     keys,
     revocations,
+    people: nobody,
     config,
     now: () => Date.now(),
   } as unknown as AppContext

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
+import { createPeople, type People } from '../../src/auth/people.ts'
 import { grantOf, type TokenRequest } from '../../src/auth/token-request.ts'
 import { mintToken, type TokenUse } from '../../src/auth/tokens.ts'
 import { readServerConfig } from '../../src/config.ts'
@@ -12,6 +13,9 @@ import type { Environment } from '../../src/settings.ts'
 import { createLog } from '../../src/log.ts'
 import { startServer } from '../../src/server.ts'
 import { tarOf, type TarEntry } from './archives-of.ts'
+
+/** For contexts without single sign-on that a test puts together itself. */
+export const nobody: People = createPeople([], { rules: [], awakeMs: 0, signInUrl: null })
 
 export interface TestServer {
   url: string

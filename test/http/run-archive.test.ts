@@ -15,6 +15,7 @@ import { createArchiveRoutes } from '../../src/http/artifact/archives.ts'
 import type { AppContext, AppEnv } from '../../src/http/context.ts'
 import type { Artifact, Metadata } from '../../src/metadata/metadata.ts'
 import { createMemoryStore } from '../egress/memory-store.ts'
+import { nobody } from './open-server.ts'
 
 const directory = await mkdtemp(join(tmpdir(), 'trove-'))
 afterAll(async () => {
@@ -41,7 +42,8 @@ async function archiveOf(live: Artifact[], onPage: () => void = () => undefined)
   const config = { idleMs: 60_000, publicUrl: null }
   const graceOver = new AbortController().signal
   const revocations = createRevocations({ tokenIds: [], projects: [] })
-  const context = { packs, metadata, keys, revocations, config, graceOver, now: () => Date.now() }
+  const caller = { keys, revocations, people: nobody }
+  const context = { packs, metadata, ...caller, config, graceOver, now: () => Date.now() }
   const app = new Hono<AppEnv>()
   app.route('/', createArchiveRoutes(context as unknown as AppContext))
   app.onError((error, c) => c.text(error instanceof StoreError ? error.code : error.message, 500))
