@@ -93,7 +93,7 @@ const hints: Partial<Record<ErrorCode, string>> = {
     'Exclude these files with `--exclude`; or upload without `--fail-on-secrets`, and dismiss what is no secret with `trove secrets REF --dismiss PATH`.',
   storage_full: "The server's disk is full.",
   storage_failed:
-    'Check that the disk is mounted read-write and healthy (dmesg), and that the user of the server may write to it.',
+    "The server's disk must be healthy (dmesg), mounted read-write, and writable for the server's user.",
 }
 
 /** Maps an error to an exit status. Unknown codes, from a newer server, are failures. */
