@@ -464,3 +464,26 @@ test('a session that is offered again is found again, and recovery leaves it alo
   expect(await store.metadata.listSessions(later.now, 10)).toEqual([])
   expect((await store.metadata.openOfferSession(later)).resumed).toBe(false)
 })
+
+// Other jobs of the thread need several turns each, which a fast sender must not make long.
+test('other work gets a turn after every 128 blobs at the latest', async () => {
+  const store = await openStore()
+  let turns = 0
+  let turnsBeforeBatch: number | undefined
+  store.ports.metadata = {
+    ...store.metadata,
+    claimBlobs: async (...batch) => {
+      turnsBeforeBatch ??= turns
+      return await store.metadata.claimBlobs(...batch)
+    },
+  }
+  const session = await openSession(store, 'mine/app')
+  const blobs = Array.from({ length: 900 }, (_, index) => record(Buffer.from(`blob ${index}`)))
+  const count = (): void => {
+    turns += 1
+    if (turnsBeforeBatch === undefined) setImmediate(count)
+  }
+  setImmediate(count)
+  await session.step({ step: 'blobs' }, Buffer.concat(blobs))
+  expect(turnsBeforeBatch).toBeGreaterThanOrEqual(900 / 128 - 1)
+})
