@@ -83,6 +83,7 @@ describe.skipIf(!hasChromium).each([
       'the confirmation of a deletion': `${artifact()}/delete`,
       ...Object.fromEntries(files.split(' ').map((path) => [path, `${artifact()}/blob/${path}`])),
       source: `${artifact()}/blob/index.html?as=text`,
+      'a file in an archive': `${artifact()}/blob/pack.zip!/inner/a.txt`,
       'the history of a file': `${artifact()}/history/build.log`,
       compare,
       'a text that changed': `${compare}?file=build.log`,

@@ -122,6 +122,21 @@ test('a page is refreshed while the run is in progress', async () => {
   expect(await page(`/octo/app/actions/runs/${over}`)).not.toContain('data-live')
 })
 
+test('the page of a run lists few annotations, and links to the pages of jobs for the others', async () => {
+  const of = (key: string, level: string): object[] => [
+    named(key),
+    ...Array.from({ length: 10 }, (_, step) => annotation({ job: key, step, level })),
+  ]
+  const run = await record([...of('a', 'warning'), ...of('b', 'error'), ...of('c', 'error')])
+  const path = `/octo/app/actions/runs/${run}`
+  const html = await page(path)
+  expect(html.match(/<span class="badge error">/g)).toHaveLength(20)
+  expect(html).not.toContain('<span class="badge warning">')
+  expect(html).toContain('10 more annotations are in the logs and on the pages of the jobs.')
+  expect(html).toContain(`href="${path}/attempts/1/jobs/a">10 annotations of a `)
+  expect((await page(`${path}/attempts/1/jobs/a`)).match(/badge warning/g)).toHaveLength(10)
+})
+
 test('a page says that a run has as many annotations as are kept', async () => {
   const keys = Array.from({ length: 21 }, (_, index) => `job-${index}`)
   const of = (key: string): object[] => [

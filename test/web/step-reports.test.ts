@@ -154,7 +154,9 @@ test('more annotations than fit are counted', async () => {
   const html = await page(`${run}`)
   const shown = texts(html, /<li>\s*<span class="badge (error)"/g).length
   expect(shown).toBeGreaterThan(1)
-  expect(html).toContain(`${50 - shown} more annotations are in the logs.`)
+  expect(html).toContain(
+    `${50 - shown} more annotations are in the logs and on the pages of the jobs.`,
+  )
   expect(html).toContain(
     'the first 50 of a job and the first 1,000 of a run are kept; the logs have all.',
   )

@@ -153,6 +153,13 @@ function Job({
       ))}
       {left > 0 && <p class="quiet">{counted(left, 'more step')} of this job</p>}
       {ofJob.length > 0 && <Groups groups={ofJob} fold={`${job.key}/0`} />}
+      {job.annotationCount > 0 && (
+        <p>
+          <a href={jobPagePath(run, job.key)}>
+            {counted(job.annotationCount, 'annotation')} of {name}
+          </a>
+        </p>
+      )}
       {job.summaryBytes > 0 && (
         <p>
           <a href={jobPagePath(run, job.key)}>Summary of {name}</a>

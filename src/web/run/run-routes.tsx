@@ -36,6 +36,8 @@ const examinedMax = 20
 const recordBytesMax = 12 * 1024
 const jobsBytesMax = 3 * 1024
 const reportsOfRun: StepReportLimits = {
+  // The artifacts are below them.
+  annotationsMax: 20,
   annotationsBytesMax: 2.5 * 1024,
   summariesBytesMax: 5 * 1024,
   messageCharactersMax: 500,
@@ -43,6 +45,7 @@ const reportsOfRun: StepReportLimits = {
 }
 /** On the page of a job, which holds nothing else. */
 const reportsOfJob: StepReportLimits = {
+  annotationsMax: limits.annotationsPerJobMax,
   annotationsBytesMax: 8 * 1024,
   summariesBytesMax: 15 * 1024,
   messageCharactersMax: limits.annotationCharactersMax,

@@ -15,6 +15,7 @@ import { cutText } from '../preview/text.ts'
 
 /** A page shows as much of each as fits in its share of the compressed bytes. */
 export interface StepReportLimits {
+  annotationsMax: number
   annotationsBytesMax: number
   summariesBytesMax: number
   messageCharactersMax: number
@@ -37,7 +38,14 @@ export interface ShownSummary {
 }
 
 export interface ShownStepReports {
-  annotations: { markup: Child; shown: number; total: number; isBounded: boolean }
+  annotations: {
+    markup: Child
+    shown: number
+    total: number
+    /** Where the others are. */
+    rest: string
+    isBounded: boolean
+  }
   summaries: ShownSummary[]
   /** Jobs whose summary does not fit on the page at all. */
   left: number
@@ -50,13 +58,19 @@ export interface ShownStepReports {
 export async function showStepReports(
   { context: { metadata }, renderer }: Web,
   { run, record, job, signal }: ReportedPlace,
-  { annotationsBytesMax, summariesBytesMax, messageCharactersMax, level }: StepReportLimits,
+  {
+    annotationsMax,
+    annotationsBytesMax,
+    summariesBytesMax,
+    messageCharactersMax,
+    level,
+  }: StepReportLimits,
 ): Promise<ShownStepReports> {
   const jobs = job === undefined ? record.jobs : [job]
   const byId = new Map(record.jobs.map((each) => [each.id, each]))
   const annotations = await metadata.listAnnotations(run.id, job?.id)
   const list = await takeFitting(
-    bySeverity(annotations),
+    bySeverity(annotations).slice(0, annotationsMax),
     (each) => (
       <AnnotationItem annotation={each} job={byId.get(each.jobId)} max={messageCharactersMax} />
     ),
@@ -83,6 +97,7 @@ export async function showStepReports(
       markup: list.markup,
       shown: list.count,
       total: annotations.length,
+      rest: job === undefined ? 'in the logs and on the pages of the jobs' : 'in the log',
       isBounded: isRunFull(record) || isBounded(annotations),
     },
     summaries,
@@ -112,7 +127,7 @@ function isBounded(annotations: RecordedAnnotation[]): boolean {
 
 /** Nothing, if there are none. */
 export function Annotations({
-  annotations: { markup, shown, total, isBounded: mayHaveMore },
+  annotations: { markup, shown, total, rest, isBounded: mayHaveMore },
 }: ShownStepReports): Html {
   if (total === 0 && !mayHaveMore) return <></>
   return (
@@ -121,8 +136,7 @@ export function Annotations({
       {total > 0 && <ul class="annotations">{markup}</ul>}
       {shown < total && (
         <p class="quiet">
-          {counted(total - shown, 'more annotation')} {total - shown === 1 ? 'is' : 'are'} in the
-          logs.
+          {counted(total - shown, 'more annotation')} {total - shown === 1 ? 'is' : 'are'} {rest}.
         </p>
       )}
       {mayHaveMore && (
