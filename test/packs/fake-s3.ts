@@ -165,7 +165,9 @@ function readObject({ objects }: FakeS3, key: string, range: string | undefined)
   const [, from, to] = /^bytes=(\d+)-(\d+)$/.exec(range ?? '') ?? []
   if (from === undefined) return { status: 200, body: bytes }
   if (Number(from) >= bytes.length) return failure(416, 'InvalidRange')
-  return { status: 206, body: bytes.subarray(Number(from), Number(to) + 1) }
+  const body = bytes.subarray(Number(from), Number(to) + 1)
+  const contentRange = `bytes ${from}-${Number(from) + body.length - 1}/${bytes.length}`
+  return { status: 206, headers: { 'content-range': contentRange }, body }
 }
 
 function listObjects({ objects }: FakeS3, query: URLSearchParams): Answer {

@@ -1,5 +1,6 @@
 /** Packs in a bucket whose service fails in various ways. `s3.slow.test.ts` tests the contract of
  *  every pack store. */
+import type { ServerResponse } from 'node:http'
 import { afterAll, expect, test, vi } from 'vitest'
 import type { PackStore } from '../../src/packs/pack-store.ts'
 import { openS3Bucket } from '../../src/packs/s3-bucket.ts'
@@ -77,7 +78,40 @@ test.each([
   ['rejects the credentials', answering(403, 'AccessDenied'), /cannot access .*: AccessDenied/],
   ['has lost the bucket', answering(404, 'NoSuchBucket'), /cannot access .*: NoSuchBucket/],
   ['is hidden by a misconfigured proxy', answering(404, ''), /cannot access/],
-  ['sends something else', answering(200, 'Hello'), /ends before the requested range/],
+  ['sends something else', answering(200, 'Hello'), /answered with no range, \d+ bytes/],
+  [
+    'ignores ranges',
+    async (_: string, response: ServerResponse) => {
+      response.writeHead(200).end(short.subarray(0, 4))
+      return 'answered' as const
+    },
+    /answered with no range, 4 bytes/,
+  ],
+  [
+    'sends another range',
+    async (_: string, response: ServerResponse) => {
+      response.writeHead(206, { 'content-range': 'bytes 1-5/9' }).end(short)
+      return 'answered' as const
+    },
+    /answered with bytes 1-5\/9, 5 bytes/,
+  ],
+  [
+    'sends less than the range',
+    async (_: string, response: ServerResponse) => {
+      response.writeHead(206, { 'content-range': 'bytes 0-4/9' }).end('sho')
+      return 'answered' as const
+    },
+    /answered with bytes 0-4\/9, 3 bytes/,
+  ],
+  [
+    'breaks off',
+    async (_: string, response: ServerResponse) => {
+      response.writeHead(206, { 'content-range': 'bytes 0-4/9', 'content-length': 5 })
+      response.write('sho', () => response.destroy())
+      return 'answered' as const
+    },
+    /does not respond/,
+  ],
   ['does not respond', cutting, /does not respond/],
 ])('a service that %s does not make packs look lost', async (_, act, message) => {
   const { fake, store } = await openFake()
@@ -85,10 +119,31 @@ test.each([
   fake.before = act
   const failure: unknown = await store.read(name, 0, 5).catch((error: unknown) => error)
   expect((failure as Error).message).toMatch(message)
-  expect(failure).not.toMatchObject({ code: 'not_found' })
+  for (const code of ['not_found', 'blob_damaged']) expect(failure).not.toMatchObject({ code })
   fake.before = async () => undefined
   expect(await store.read(name, 0, 5)).toEqual(short)
 })
+
+test('an object that ends early is damaged', async () => {
+  const { fake, store } = await openFake()
+  const name = await seal(store, short)
+  fake.objects.get(keyOf(name))!.bytes = short.subarray(0, 3)
+  for (const at of [0, 3])
+    await expect(store.read(name, at, 5)).rejects.toMatchObject({ code: 'blob_damaged' })
+})
+
+test.each(['InternalError', ''])(
+  'a multipart upload whose end is answered with status 200 and an error (%j) leaves nothing',
+  async (code) => {
+    const { fake, store } = await openFake()
+    const failing = answering(200, code)
+    fake.before = async (request, response) =>
+      /^POST .*\?uploadId$/.test(request) ? await failing(request, response) : undefined
+    await expect(seal(store, long)).rejects.toThrow(/packs\//)
+    expect([...fake.objects.keys()]).toEqual(['ci/format'])
+    expect(fake.uploads.size).toBe(0)
+  },
+)
 
 test('a full bucket is reported as storage_full', async () => {
   const { fake, store } = await openFake()
