@@ -60,6 +60,33 @@ export function heldAsKept({ id }: { id: number }, override?: string): Error {
   return storeError('forbidden', reason, { reason })
 }
 
+/** An upload that asks for a name. */
+interface Wish {
+  name: string
+  job: string
+  onConflict: 'reject' | 'same' | 'replace' | 'replace-own'
+}
+
+/** Errors: name_taken, forbidden; none when the upload may replace the holder. A replaced artifact
+ *  cannot be restored, so one that is kept is never replaced. */
+export function refuseReplacement(
+  { name, job, onConflict }: Wish,
+  holder: { id: number; job: string; pinned: boolean },
+): void {
+  if (onConflict === 'reject' || onConflict === 'same') throw nameTaken(name, holder.id)
+  if (onConflict === 'replace-own' && holder.job !== job) throw heldByOtherJob(holder)
+  if (holder.pinned) throw heldAsKept(holder)
+}
+
+/** The error for a name held by an artifact or, with null, by an upload in progress. */
+export function nameTaken(name: string, artifactId: number | null): Error {
+  const holder = artifactId === null ? 'an upload in progress' : `artifact ${artifactId}`
+  return storeError('name_taken', `the name ${JSON.stringify(name)} is held by ${holder}`, {
+    name,
+    artifactId,
+  })
+}
+
 /** Errors: invalid_name. */
 export function parseArtifactName(name: string): ArtifactName {
   const fault = artifactNameFault(name)

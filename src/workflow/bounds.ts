@@ -1,12 +1,14 @@
+import { recordLimits } from '../core/record-limits.ts'
+
 /** All limits of a running workflow. Times in milliseconds and sizes in bytes, unless the name says
  *  otherwise. */
 export const bounds = {
-  /** Longer lines of output are logged in pieces. Counted in UTF-16 units. */
-  lineCharactersMax: 64 * 1024,
+  /** Longer lines of output are logged in pieces, as they are recorded. */
+  lineCharactersMax: recordLimits.logLineCharactersMax,
   /** Largest GITHUB_ENV, GITHUB_OUTPUT, GITHUB_PATH or GITHUB_STATE file of one step. */
   commandFileBytesMax: 16 * 1024 * 1024,
-  /** Largest summary of one step; GitHub's limit. */
-  summaryBytesMax: 1024 * 1024,
+  /** Largest summary of one step. */
+  summaryBytesMax: recordLimits.stepSummaryBytesMax,
   /** Nesting depth of composite actions; GitHub's limit. */
   compositeDepthMax: 10,
   /** Levels of workflows that call each other, the first one included; GitHub's limit. */

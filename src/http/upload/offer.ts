@@ -1,9 +1,9 @@
 /** Checks the offer of a negotiated upload before anything is sent: permission, size and name. */
 import { offerSchema } from '../../api/negotiation-messages.ts'
 import { mayInspectProject, type Principal } from '../../auth/principal.ts'
-import { heldAsKept, heldByOtherJob } from '../../core/artifact.ts'
+import { refuseReplacement } from '../../core/artifact.ts'
 import { type Digest, digestOf } from '../../core/digest.ts'
-import { storeError, tooLarge } from '../../core/errors.ts'
+import { tooLarge } from '../../core/errors.ts'
 import { expiresAtOf } from '../../core/retention.ts'
 import { completeFacts, parseProjectName } from '../../core/run.ts'
 import type { OfferedArtifact } from '../../ingest/negotiated/job.ts'
@@ -96,20 +96,11 @@ export async function readOffer(
 /** Rejects an upload whose name is taken before its content is sent. The commit checks again.
  *  Errors: name_taken, forbidden. */
 export async function requireFreeName(context: AppContext, offered: Offered): Promise<void> {
-  const { job, name, onConflict } = offered.artifact
   const holder = await holderOf(context, offered)
   if (holder === undefined) return
-  if (onConflict === 'replace-own' && holder.job !== job) throw heldByOtherJob(holder)
-  if (onConflict === 'replace' || onConflict === 'replace-own') {
-    if (holder.pinned) throw heldAsKept(holder)
-    return
-  }
-  if (isOffered(holder, offered)) return
-  const { id } = holder
-  throw storeError('name_taken', `the name ${JSON.stringify(name)} is held by artifact ${id}`, {
-    name,
-    artifactId: id,
-  })
+  const { artifact } = offered
+  if (artifact.onConflict === 'same' && isOffered(holder, offered)) return
+  refuseReplacement(artifact, holder)
 }
 
 /** Returns the artifact that an earlier commit of this offer made, if the response was lost. */

@@ -1,5 +1,6 @@
 /** What happens to an artifact after its removal: the removal is undone, or its rows are
  *  released, and long after that its tombstone is deleted. */
+import { nameTaken } from '../../../core/artifact.ts'
 import { hasCode, storeError } from '../../../core/errors.ts'
 import { replacedReason } from '../../../core/retention.ts'
 import type { Metadata, ReleasePlace } from '../../metadata.ts'
@@ -8,7 +9,6 @@ import { createArtifactCounting } from './artifact-counting.ts'
 import type { ArtifactChange } from './artifact-change.ts'
 import { writeInBatches } from '../connection/in-batches.ts'
 import type { Removal } from './removal.ts'
-import { nameTaken } from '../uploads/uploads.ts'
 
 type ReleaseMethods = Pick<
   Metadata,

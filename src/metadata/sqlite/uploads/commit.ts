@@ -5,6 +5,7 @@ import { and, eq, isNull } from 'drizzle-orm'
 import { artifacts, manifestState, manifests } from '../../../../schema/artifacts.ts'
 import { runs } from '../../../../schema/runs.ts'
 import { uploadState, uploads } from '../../../../schema/stock-uploads.ts'
+import { refuseReplacement } from '../../../core/artifact.ts'
 import { digestToBytes } from '../../../core/digest.ts'
 import { storeError } from '../../../core/errors.ts'
 import { latestBranch } from '../../../core/keep-latest.ts'
@@ -17,7 +18,6 @@ import { createArtifactFinder } from '../artifacts/artifacts.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Removal } from '../artifacts/removal.ts'
 import { type SessionRow, createSessionFinder } from './sessions.ts'
-import { refuseReplacement } from './uploads.ts'
 
 interface ManifestRow {
   id: number

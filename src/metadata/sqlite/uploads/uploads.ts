@@ -3,10 +3,10 @@ import { and, asc, desc, eq, inArray, lt, ne, sql } from 'drizzle-orm'
 import { artifacts } from '../../../../schema/artifacts.ts'
 import { runs } from '../../../../schema/runs.ts'
 import { uploadState, uploads } from '../../../../schema/stock-uploads.ts'
-import { type ArtifactName, heldAsKept, heldByOtherJob } from '../../../core/artifact.ts'
+import { type ArtifactName, nameTaken, refuseReplacement } from '../../../core/artifact.ts'
 import { digestFromBytes, digestToBytes } from '../../../core/digest.ts'
 import { storeError } from '../../../core/errors.ts'
-import type { Metadata, NewArtifact, Upload, UploadState } from '../../metadata.ts'
+import type { Metadata, Upload, UploadState } from '../../metadata.ts'
 import { isHeld } from '../artifacts/artifact-filter.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { OpenUploadsCheck } from './open-uploads.ts'
@@ -184,26 +184,6 @@ function createUploadLists({
         .all()
         .map((row) => row.id),
   }
-}
-
-/** Errors: name_taken, forbidden; none when the upload may replace the holder. A replaced artifact
- *  cannot be restored, so one that is kept is never replaced. */
-export function refuseReplacement(
-  { name, job, onConflict }: Pick<NewArtifact, 'name' | 'job' | 'onConflict'>,
-  holder: { id: number; job: string; pinned: boolean },
-): void {
-  if (onConflict === 'reject' || onConflict === 'same') throw nameTaken(name, holder.id)
-  if (onConflict === 'replace-own' && holder.job !== job) throw heldByOtherJob(holder)
-  if (holder.pinned) throw heldAsKept(holder)
-}
-
-/** The error for a name held by an artifact or, with null, by an upload in progress. */
-export function nameTaken(name: string, artifactId: number | null): Error {
-  const holder = artifactId === null ? 'an upload in progress' : `artifact ${artifactId}`
-  return storeError('name_taken', `the name ${JSON.stringify(name)} is held by ${holder}`, {
-    name,
-    artifactId,
-  })
 }
 
 function toUpload({ serial: _, ...row }: typeof uploads.$inferSelect): Upload {
