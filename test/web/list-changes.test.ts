@@ -23,7 +23,7 @@ beforeEach(async () => {
   ids = []
   for (const name of ['a', 'b', 'c', 'd']) ids.push(await server.put(`1/${name}`))
   return async () => {
-    await server.send('/api/v1/runs/1', { method: 'DELETE' })
+    await server.send('/api/v1/runs/1?includeKept', { method: 'DELETE' })
   }
 })
 
