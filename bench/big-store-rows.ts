@@ -11,10 +11,10 @@ import { createHash } from 'node:crypto'
 import { mkdirSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { crc32 } from 'node:zlib'
-import { parseEntryPath } from '../src/core/entry.ts'
+import { parseEntryPath } from '../src/core/manifest/entry.ts'
 import { encodeManifestPage, type PageEntry } from '../src/metadata/manifest-page.ts'
-import { openSqliteMetadata } from '../src/metadata/sqlite.ts'
-import { openLocalPackStore } from '../src/packs/local.ts'
+import { openSqliteMetadata } from '../src/metadata/sqlite/sqlite.ts'
+import { openLocalPackStore } from '../src/packs/local/local.ts'
 
 export interface BigStore {
   artifacts: number

@@ -136,7 +136,7 @@ export const artifacts = sqliteTable(
     /** Id in the audit log, which may have deleted that act; null where nobody removed the
      *  artifact. */
     removedAct: integer('removed_act'),
-    /** Size of each page of entries in its zip (egress/zip-layout.ts). */
+    /** Size of each page of entries in its zip (egress/zip/zip-layout.ts). */
     zipPages: blob('zip_pages', { mode: 'buffer' }),
   },
   (table) => [

@@ -14,12 +14,12 @@ const command = join('cli', 'main')
  *  unbundled, because programs that import those must recognize their errors. */
 const threads = [
   'client/files/file-worker.ts',
-  'ingest/ingest-worker.ts',
-  'lifecycle/background-worker.ts',
-  'metadata/log-keeper-thread.ts',
-  'metadata/sqlite-thread.ts',
+  'ingest/pool/ingest-worker.ts',
+  'lifecycle/background/background-worker.ts',
+  'metadata/sqlite/log/log-keeper-thread.ts',
+  'metadata/sqlite/thread/sqlite-thread.ts',
   'web/render-worker.ts',
-  'workflow/glob-worker.ts',
+  'workflow/glob/glob-worker.ts',
 ].map((path) => join(here, path))
 
 /** A native module, which cannot be bundled. Loaded by `require`: when CommonJS is imported, Node

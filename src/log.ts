@@ -1,7 +1,7 @@
 /** Writes log lines: one JSON object per line on stderr, with time, level, message and fields.
  *  Paths, SQL and stacks of bugs may appear in them. Secrets must not, so callers log routes and
  *  never raw URLs (a signed URL is a credential). */
-import type { LogLevel } from './config.ts'
+import type { LogLevel } from './config/config.ts'
 import { StoreError } from './core/errors.ts'
 
 export type LogFields = Record<string, string | number | boolean | null | undefined | Error>

@@ -3,8 +3,8 @@ import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { readClientConfig, readServerConfig } from '../src/config.ts'
-import { ConfigError, type Environment } from '../src/settings.ts'
+import { readClientConfig, readServerConfig } from '../src/config/config.ts'
+import { ConfigError, type Environment } from '../src/config/settings.ts'
 import { dayMs } from '../src/core/units.ts'
 
 function problemsOf(read: () => unknown): readonly string[] {

@@ -3,12 +3,18 @@ import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { requireLoginsFile, withLogin, withoutLogin } from '../src/cli/login-store.ts'
-import type { ClientConfig } from '../src/client-config.ts'
-import { readClientConfig, readCommandConfig } from '../src/config.ts'
-import { loginsFile } from '../src/default-directories.ts'
-import { formatLogins, type Login, type Logins, noLogins, readLogins } from '../src/logins.ts'
-import { ConfigError, type Environment } from '../src/settings.ts'
+import { requireLoginsFile, withLogin, withoutLogin } from '../src/cli/login/login-store.ts'
+import type { ClientConfig } from '../src/config/client-config.ts'
+import { readClientConfig, readCommandConfig } from '../src/config/config.ts'
+import { loginsFile } from '../src/config/default-directories.ts'
+import {
+  formatLogins,
+  type Login,
+  type Logins,
+  noLogins,
+  readLogins,
+} from '../src/config/logins.ts'
+import { ConfigError, type Environment } from '../src/config/settings.ts'
 
 const store = 'https://store.example.com'
 const other = 'http://127.0.0.1:7878'

@@ -1,9 +1,9 @@
 /** Selecting a server's proxy from the environment. */
 import { expect, test } from 'vitest'
-import { readClientConfig } from '../src/config.ts'
+import { readClientConfig } from '../src/config/config.ts'
 import { describeProxy } from '../src/core/http-proxy.ts'
-import { isExempt } from '../src/proxy-environment.ts'
-import { ConfigError, type Environment } from '../src/settings.ts'
+import { isExempt } from '../src/config/proxy-environment.ts'
+import { ConfigError, type Environment } from '../src/config/settings.ts'
 
 const proxyFor = (url: string, env: Environment): string | undefined => {
   const { proxy } = readClientConfig({ url }, env)

@@ -9,7 +9,7 @@ import { setImmediate } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { noise, zipOf } from './actions/archives.ts'
 import { openRig, putBlocks, type Rig } from './actions/rig.ts'
-import { lockDataDir } from '../src/metadata/data-lock.ts'
+import { lockDataDir } from '../src/metadata/sqlite/data-lock.ts'
 
 /** Opens a download and does not read its body, so that the server is in the middle of sending
  *  it. */

@@ -179,10 +179,10 @@ describe('every file', () => {
     expect(files.filter(({ text }) => pattern.test(text)).map(({ path }) => path)).toEqual([])
   })
 
-  test('only config.ts reads the environment and only the command line ends the process', () => {
+  test('only config/config.ts reads the environment and only the command line ends the process', () => {
     const holders = (pattern: RegExp): string[] =>
       shipped.filter(({ text }) => pattern.test(withoutComments(text))).map(({ path }) => path)
-    expect(holders(/\bprocess\.env\b/)).toEqual(['src/config.ts'])
+    expect(holders(/\bprocess\.env\b/)).toEqual(['src/config/config.ts'])
     expect(holders(/\bprocess\.exit\(/).filter((path) => path !== 'src/cli/program.ts')).toEqual([])
     expect(holders(/\bconsole\.\w+\(/)).toEqual([])
   })
@@ -220,8 +220,9 @@ describe('README.md', () => {
   test('names every setting and no others', () => {
     const settings = (text: string): string[] =>
       [...new Set([...text.matchAll(/\bTROVE_[A-Z0-9_]+\b/g)].map(([name]) => name))].toSorted()
-    const read = ['config', 'client-config', 'single-sign-on-settings']
-      .map((name) => codeOf(`src/${name}.ts`))
+    const read = code
+      .filter(({ path }) => path.startsWith('src/config/'))
+      .map(({ text }) => text)
       .join('')
     expect(settings(readme)).toEqual(settings(read))
   })

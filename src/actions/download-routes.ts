@@ -3,7 +3,7 @@
 import { Hono } from 'hono'
 import { verifyTarget } from '../auth/signed-urls.ts'
 import { assertLive, readArtifact } from '../browse/find-artifact.ts'
-import { parsePositiveInteger } from '../core/run.ts'
+import { parsePositiveInteger } from '../core/run/run.ts'
 import { representRaw, representWrappedZip, representZip } from '../egress/egress.ts'
 import type { Representation } from '../egress/representation.ts'
 import type { SendMode } from '../http/body/send-representation.ts'

@@ -1,6 +1,6 @@
 /** How an artifact appears to GitHub's clients: the size and digest of the bytes they will be
  *  sent, and the handle by which they request it. */
-import type { Digest } from '../core/digest.ts'
+import type { Digest } from '../core/bytes/digest.ts'
 import type { Artifact, Metadata } from '../metadata/metadata.ts'
 import { needsZip, type ClientKind } from './user-agent.ts'
 

@@ -1,18 +1,18 @@
 /** The negotiated upload and the delta download, as both sides implement them (API §2
  *  `/uploads`, `/blobs`). JSON messages are in negotiation-messages.ts. Other bodies are binary
- *  (core/blob-exchange.ts), because a manifest may have hundreds of thousands of entries and a
- *  re-upload should cost kilobytes.
+ *  (core/bytes/blob-exchange.ts), because a manifest may have hundreds of thousands of entries
+ *  and a re-upload should cost kilobytes.
  *
  *  Upload:
  *    1. POST /uploads
  *       JSON: destination, name, tree digest, times digest. If the project has both the tree and
  *       its times, returns the artifact, and the upload is done.
  *    2. POST /uploads/{id}/manifest
- *       The manifest's canonical text (core/manifest.ts), compressed by gzip or, with
+ *       The manifest's canonical text (core/manifest/manifest.ts), compressed by gzip or, with
  *       `Content-Encoding: br`, by Brotli. Returns the missing files, as ordinals of entries.
  *       With `base=`, a tree that the project has: the changes from that tree to this one
- *       (core/manifest-changes.ts). The ordinals are then those of the entries sent. 404 when the
- *       project has no such tree.
+ *       (core/manifest/manifest-changes.ts). The ordinals are then those of the entries sent. 404
+ *       when the project has no such tree.
  *       POST /uploads/{id}/times
  *       Modification times, by pages. Required unless the project has them.
  *    3. POST /uploads/{id}/parts
@@ -32,7 +32,7 @@
  *  Download:
  *    1. GET /artifacts/{id}/tree
  *       Canonical text and times, by pages. With `base=`, an artifact whose tree the client has:
- *       the differences (core/manifest-changes.ts), then all times by pages.
+ *       the differences (core/manifest/manifest-changes.ts), then all times by pages.
  *    2. POST /blobs/parts?artifact=
  *       Digests and sizes of the parts of large files, by ordinals of entries.
  *    3. POST /blobs/fetch?artifact=

@@ -1,5 +1,5 @@
 /** Every URL path shared by the server, its pages, its client and its commands. */
-import { formatProjectPath } from '../core/run.ts'
+import { formatProjectPath } from '../core/run/run.ts'
 
 export const apiRoot = '/api/v1'
 

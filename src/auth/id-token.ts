@@ -11,7 +11,7 @@ import {
   pullRequestOfRef,
   type RunFacts,
   type ToldFacts,
-} from '../core/run.ts'
+} from '../core/run/run.ts'
 import type { Principal } from './principal.ts'
 import { tokenLifeSeconds } from './token-request.ts'
 

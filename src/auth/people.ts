@@ -2,7 +2,7 @@
  *  somebody who left a group has lost its projects at their next sign-in, and that of somebody who
  *  cannot sign in any more sleeps soon. In memory, since every request of a person needs it. */
 import { asleep, storeError } from '../core/errors.ts'
-import { accessOf, type SignInAccess, type SignInRule } from '../core/sign-in-rules.ts'
+import { accessOf, type SignInAccess, type SignInRule } from '../core/access/sign-in-rules.ts'
 import { formatExactDuration } from '../core/units.ts'
 import { limitedTo } from './person-grant.ts'
 import type { Principal } from './principal.ts'

@@ -2,9 +2,9 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { storeError } from '../core/errors.ts'
-import type { ProjectAccess } from '../core/project-access.ts'
-import { noFacts } from '../core/run.ts'
-import { type Claims, isUnverified, type SignInAccess } from '../core/sign-in-rules.ts'
+import type { ProjectAccess } from '../core/access/project-access.ts'
+import { noFacts } from '../core/run/run.ts'
+import { type Claims, isUnverified, type SignInAccess } from '../core/access/sign-in-rules.ts'
 import { dayMs } from '../core/units.ts'
 import {
   isJob,

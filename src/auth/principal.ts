@@ -1,8 +1,8 @@
 /** Who is asking, and what they may do. Every permission decision is one of the pure predicates
  *  below. */
-import type { ProjectAccess } from '../core/project-access.ts'
-import { compileProjectGlobs } from '../core/project-globs.ts'
-import { isSameProject, noFacts, type ProjectName, type RunFacts } from '../core/run.ts'
+import type { ProjectAccess } from '../core/access/project-access.ts'
+import { compileProjectGlobs } from '../core/access/project-globs.ts'
+import { isSameProject, noFacts, type ProjectName, type RunFacts } from '../core/run/run.ts'
 
 /** `job`: writes to its own run under its own job, reads its project. `run`: the same, but reads
  *  only its own run. `read`, `write`: a person's access to one project. `admin`: everything in

@@ -1,5 +1,5 @@
 /** Tokens revoked before their expiry. Kept in memory, since every request checks them. */
-import type { ProjectName } from '../core/run.ts'
+import type { ProjectName } from '../core/run/run.ts'
 import type { Principal } from './principal.ts'
 
 export interface Revocations {

@@ -1,9 +1,9 @@
 /** Turns the options of `trove token` or the fields of `POST /tokens` into a grant, with the
  *  defaults of both. */
 import { storeError } from '../core/errors.ts'
-import type { ProjectAccess } from '../core/project-access.ts'
-import { parseProjectGlobs } from '../core/project-globs.ts'
-import { factsOf, type ProjectName, parseProjectName, type ToldFacts } from '../core/run.ts'
+import type { ProjectAccess } from '../core/access/project-access.ts'
+import { parseProjectGlobs } from '../core/access/project-globs.ts'
+import { factsOf, type ProjectName, parseProjectName, type ToldFacts } from '../core/run/run.ts'
 import type { Principal, Scope } from './principal.ts'
 
 export interface TokenRequest extends ToldFacts {

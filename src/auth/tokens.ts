@@ -6,7 +6,7 @@ import { sign, verify } from 'hono/jwt'
 import { z } from 'zod'
 import { storeError, tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { factsOf, knownFacts, noFacts, parseProjectName } from '../core/run.ts'
+import { factsOf, knownFacts, noFacts, parseProjectName } from '../core/run/run.ts'
 import { scopes, strongestOf, type Principal, type Scope } from './principal.ts'
 
 /** A token's use; a token is accepted for its own use only. `api`: the Authorization header.

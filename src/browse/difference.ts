@@ -1,5 +1,5 @@
 /** One difference between two artifacts. */
-import type { Entry } from '../core/entry.ts'
+import type { Entry } from '../core/manifest/entry.ts'
 import type { ComparedEntry as Side, EntryPair } from '../metadata/metadata.ts'
 
 export type Difference =

@@ -1,5 +1,5 @@
 /** Reads manifests in path order from any path on, one stored page at a time. */
-import { comparePaths } from '../core/entry.ts'
+import { comparePaths } from '../core/manifest/entry.ts'
 import { limits } from '../core/limits.ts'
 import type {
   Artifact,

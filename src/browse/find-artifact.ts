@@ -1,10 +1,10 @@
 /** Resolves references to artifacts, and reports artifacts that have ended. */
-import { endReason, lifetime } from '../core/explanation.ts'
+import { endReason, lifetime } from '../core/policy/explanation.ts'
 import { formatActor } from '../core/audit.ts'
 import { storeError } from '../core/errors.ts'
 import { formatReference, type Reference } from '../core/reference.ts'
-import { effectiveState } from '../core/retention.ts'
-import type { ProjectName } from '../core/run.ts'
+import { effectiveState } from '../core/policy/retention.ts'
+import type { ProjectName } from '../core/run/run.ts'
 import type { Artifact, ArtifactFilter, Metadata } from '../metadata/metadata.ts'
 
 export type ArtifactFinder = Pick<Metadata, 'findArtifact' | 'findProject' | 'findNewest'>

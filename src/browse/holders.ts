@@ -1,5 +1,5 @@
 /** Finds the artifacts that hold a file, and its path in them. */
-import type { Digest } from '../core/digest.ts'
+import type { Digest } from '../core/bytes/digest.ts'
 import type { Artifact, Metadata } from '../metadata/metadata.ts'
 import { type EntryReader, walkEntries } from './entries.ts'
 

@@ -1,5 +1,5 @@
 /** Selects the artifact to compare with when none is given. */
-import { latestBranch } from '../core/keep-latest.ts'
+import { latestBranch } from '../core/policy/keep-latest.ts'
 import type { Artifact, ArtifactFilter, Metadata } from '../metadata/metadata.ts'
 
 /** Matches artifacts of the same name on the same branch (or on any, if this one has none). For

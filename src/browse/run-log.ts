@@ -1,7 +1,7 @@
 /** Formats the recorded log of a job for people: as text, or by step and group. */
 import { stripVTControlCharacters } from 'node:util'
 import { limits } from '../core/limits.ts'
-import type { LogKind, LogLine } from '../core/run-record.ts'
+import type { LogKind, LogLine } from '../core/run/run-record.ts'
 import type { Metadata, RecordedJob } from '../metadata/metadata.ts'
 
 /** The part of a job's log that a page shows. */

@@ -1,7 +1,7 @@
 /** Searches artifacts for paths, in steps: other requests run between two steps, and the search
  *  can be aborted there. */
 import { isArtifactGone } from '../core/errors.ts'
-import { isLive } from '../core/retention.ts'
+import { isLive } from '../core/policy/retention.ts'
 import type { Artifact, ComparedEntry, Metadata, SearchedStretch } from '../metadata/metadata.ts'
 
 /** The matches of one step in one artifact; at least one. */

@@ -2,10 +2,10 @@
  *  Statement. The server computed every digest in it from bytes that it received, before the
  *  artifact became visible. */
 import { type Receipt, receiptType, statementType, type Subject } from '../core/attestation.ts'
-import { formatWireDigest } from '../core/digest.ts'
-import { type Entry, formatMode } from '../core/entry.ts'
-import { formatEntry } from '../core/manifest.ts'
-import { isOfPullRequest } from '../core/run.ts'
+import { formatWireDigest } from '../core/bytes/digest.ts'
+import { type Entry, formatMode } from '../core/manifest/entry.ts'
+import { formatEntry } from '../core/manifest/manifest.ts'
+import { isOfPullRequest } from '../core/run/run.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { type EntryReader, walkSubtree } from './entries.ts'
 import { noSuchPath } from './no-such-path.ts'

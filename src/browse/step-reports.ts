@@ -1,6 +1,6 @@
 /** Reads the annotations and summaries of a recorded run for people. */
 import { limits } from '../core/limits.ts'
-import type { AnnotationLevel } from '../core/run-record.ts'
+import type { AnnotationLevel } from '../core/run/run-record.ts'
 import type { Metadata, RecordedAnnotation, RecordedJob } from '../metadata/metadata.ts'
 
 const levels: readonly AnnotationLevel[] = ['error', 'warning', 'notice']

@@ -2,7 +2,7 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { withSlashes } from '../client/files/paths.ts'
 import { limits } from '../core/limits.ts'
-import { parsePositiveInteger } from '../core/run.ts'
+import { parsePositiveInteger } from '../core/run/run.ts'
 import { suggestion } from './suggestion.ts'
 
 /** A flag. `value` is the name of its value in help; null for a flag without a value. */

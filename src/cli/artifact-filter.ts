@@ -1,6 +1,6 @@
 /** Flags that filter artifacts, shared by the commands that list or search them. */
 import type { ListOptions } from '../client/artifacts.ts'
-import { parsePositiveInteger } from '../core/run.ts'
+import { parsePositiveInteger } from '../core/run/run.ts'
 import { parseDurationMs } from '../core/units.ts'
 import { type FlagValues, UsageError } from './arguments.ts'
 

@@ -11,9 +11,9 @@ import {
   requirePlace,
 } from '../client/verify/attestation.ts'
 import { parseReference } from '../core/reference.ts'
-import { parseProjectName, type ProjectName } from '../core/run.ts'
+import { parseProjectName, type ProjectName } from '../core/run/run.ts'
 import { UsageError } from './arguments.ts'
-import { printable } from './output.ts'
+import { printable } from './output/output.ts'
 import type { ServerContext } from './server-access.ts'
 
 interface Attested {

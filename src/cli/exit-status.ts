@@ -1,7 +1,7 @@
 /** Exit statuses: one table that covers every error code (API §1). */
 import { NetworkError } from '../client/transport/network-error.ts'
 import { ProxiedNetworkError, ProxyRefusal } from '../client/transport/proxy-error.ts'
-import { ConfigError } from '../settings.ts'
+import { ConfigError } from '../config/settings.ts'
 import { asleep, type ErrorCode, hasCode, StoreError } from '../core/errors.ts'
 import { UsageError } from './arguments.ts'
 

@@ -2,7 +2,7 @@
  *  an exit status. The only place that ends the process. */
 import { setMaxListeners } from 'node:events'
 import { readProgramVersion } from '../program-files.ts'
-import { ConfigError } from '../settings.ts'
+import { ConfigError } from '../config/settings.ts'
 import { parseFlags, UsageError } from './arguments.ts'
 import { commandNamed } from './client-commands.ts'
 import {
@@ -13,7 +13,7 @@ import {
   type Invocation,
 } from './command.ts'
 import { type ExitStatus, exitStatus, exitStatusOf, hintFor, isAbort } from './exit-status.ts'
-import { isReaderGone, printable, stdoutError, write } from './output.ts'
+import { isReaderGone, printable, stdoutError, write } from './output/output.ts'
 
 /** Where a command writes, and what interrupts it. */
 export type Surroundings = Pick<Invocation, 'stdout' | 'stderr' | 'signal'>

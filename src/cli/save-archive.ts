@@ -7,9 +7,9 @@ import { parseArtifactName } from '../core/artifact.ts'
 import type { Reference } from '../core/reference.ts'
 import { formatSizeBytes } from '../core/units.ts'
 import { exitStatus, type ExitStatus } from './exit-status.ts'
-import { writeOutputs, writeSummary } from './job-report.ts'
-import { printable, write, writeJson } from './output.ts'
-import { createProgress } from './progress.ts'
+import { writeOutputs, writeSummary } from './output/job-report.ts'
+import { printable, write, writeJson } from './output/output.ts'
+import { createProgress } from './output/progress.ts'
 import type { ServerContext } from './server-access.ts'
 
 export const archiveFormats = ['zip', 'tar.gz'] as const

@@ -3,10 +3,10 @@ import { type Client, createClient, type WireArtifact } from '../client/client.t
 import { readArtifact } from '../client/find-artifact.ts'
 import { exchangeIdToken } from '../client/id-token.ts'
 import type { ServerAccess } from '../client/transport/http.ts'
-import type { ClientConfig, ClientFlags } from '../client-config.ts'
-import { readClientConfig, readCommandConfig } from '../config.ts'
+import type { ClientConfig, ClientFlags } from '../config/client-config.ts'
+import { readClientConfig, readCommandConfig } from '../config/config.ts'
 import type { Reference } from '../core/reference.ts'
-import type { ProjectName } from '../core/run.ts'
+import type { ProjectName } from '../core/run/run.ts'
 
 export interface ServerContext {
   server: ServerAccess

@@ -7,7 +7,7 @@ import type {
 } from '../api/messages.ts'
 import type { WireFileVersion } from '../api/history-messages.ts'
 import { apiRoot, artifactPath, historyPath } from '../api/paths.ts'
-import { type Digest, formatWireDigest } from '../core/digest.ts'
+import { type Digest, formatWireDigest } from '../core/bytes/digest.ts'
 import { hasCode } from '../core/errors.ts'
 import { listItems } from './list-items.ts'
 import { openAnswer, requestJson, type ServerAccess } from './transport/http.ts'

@@ -11,7 +11,7 @@ import { setMaxListeners } from 'node:events'
 import { join } from 'node:path'
 import type { ServerAccess } from './transport/http.ts'
 import { uploadArtifact, type UploadOptions, type UploadResult } from './upload/upload.ts'
-import type { Digest } from '../core/digest.ts'
+import type { Digest } from '../core/bytes/digest.ts'
 import type { HttpProxy } from '../core/http-proxy.ts'
 import { homeDirectory } from '../program-files.ts'
 import type { DownloadResult } from './download/download-result.ts'
@@ -38,7 +38,7 @@ import {
 import { searchPaths, type SearchOptions } from './search.ts'
 
 // Types and helpers that programs need to use the arguments, results and errors of these calls.
-export { type Digest, parseDigest, parseWireDigest } from '../core/digest.ts'
+export { type Digest, parseDigest, parseWireDigest } from '../core/bytes/digest.ts'
 export { type ErrorCode, hasCode, StoreError } from '../core/errors.ts'
 export { FileError } from './files/file-error.ts'
 export { AnswerError, NetworkError } from './transport/network-error.ts'

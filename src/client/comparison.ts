@@ -6,7 +6,7 @@ import type {
 } from '../api/comparison-messages.ts'
 import { apiRoot } from '../api/paths.ts'
 import { formatReference, type Reference } from '../core/reference.ts'
-import type { ProjectName } from '../core/run.ts'
+import type { ProjectName } from '../core/run/run.ts'
 import { NetworkError } from './transport/network-error.ts'
 import { openAnswer, requestJson, type ServerAccess } from './transport/http.ts'
 import { linesOf } from './transport/lines.ts'

@@ -4,7 +4,7 @@ import { apiRoot, artifactPath } from '../api/paths.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { formatReference, type Reference } from '../core/reference.ts'
-import type { ProjectName } from '../core/run.ts'
+import type { ProjectName } from '../core/run/run.ts'
 import { requestJson, type ServerAccess } from './transport/http.ts'
 
 interface Asking {

@@ -2,8 +2,8 @@
  *  without a secret. */
 import type { WireToken } from '../api/token-messages.ts'
 import { apiRoot } from '../api/paths.ts'
-import type { IdTokenSource } from '../core/id-token-source.ts'
-import { knownFacts, type RunFacts } from '../core/run.ts'
+import type { IdTokenSource } from '../core/access/id-token-source.ts'
+import { knownFacts, type RunFacts } from '../core/run/run.ts'
 import { requestJson, type ServerAccess } from './transport/http.ts'
 
 /** `job` and `facts` count where the ID token does not name them.

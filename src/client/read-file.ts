@@ -1,6 +1,6 @@
 /** Streams one file of an artifact and checks its digest at the end. */
 import { filePath } from '../api/paths.ts'
-import { createDigestHasher, parseWireDigest } from '../core/digest.ts'
+import { createDigestHasher, parseWireDigest } from '../core/bytes/digest.ts'
 import { storeError } from '../core/errors.ts'
 import type { ServerAccess } from './transport/http.ts'
 import { readResumed } from './transport/resumed-body.ts'

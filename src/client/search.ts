@@ -1,7 +1,7 @@
 /** Searches many artifacts for entries by path. */
 import type { WireSearchLine, WireSearchMatch } from '../api/messages.ts'
 import { searchPath } from '../api/paths.ts'
-import { joinPathGlobs } from '../core/path-glob.ts'
+import { joinPathGlobs } from '../core/glob/path-glob.ts'
 import type { ListOptions } from './artifacts.ts'
 import { NetworkError } from './transport/network-error.ts'
 import { openAnswer, type ServerAccess } from './transport/http.ts'

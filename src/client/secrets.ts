@@ -1,7 +1,7 @@
 /** Credentials that the server has found in an artifact, and those that a project dismissed. */
 import type { WireDismissedAnswer, WireSecretDismissal, WireSecretList } from '../api/secrets.ts'
 import { dismissedPath, secretsPath } from '../api/paths.ts'
-import { type Digest, formatWireDigest, parseWireDigest } from '../core/digest.ts'
+import { type Digest, formatWireDigest, parseWireDigest } from '../core/bytes/digest.ts'
 import { limits } from '../core/limits.ts'
 import { requestJson, type ServerAccess } from './transport/http.ts'
 

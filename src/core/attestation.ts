@@ -4,7 +4,7 @@
  *  a certificate. The predicate is a *receipt*: it says which run the subjects came from. It is not
  *  SLSA provenance, because the server did not observe the build. */
 import { createPublicKey, type KeyObject } from 'node:crypto'
-import { digestOf } from './digest.ts'
+import { digestOf } from './bytes/digest.ts'
 import { storeError } from './errors.ts'
 
 export const bundleMediaType = 'application/vnd.dev.sigstore.bundle.v0.3+json'
@@ -42,8 +42,8 @@ export interface Receipt {
   zipDigest: string | null
   /** The statement covers this entry and everything below it; '' covers the whole artifact. */
   path: string
-  /** Symlinks and directory entries, as their manifest lines (`core/manifest.ts`), which the tree
-   *  digest covers. */
+  /** Symlinks and directory entries, as their manifest lines (`core/manifest/manifest.ts`),
+   *  which the tree digest covers. */
   otherEntries: string[]
 }
 

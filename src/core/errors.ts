@@ -1,7 +1,7 @@
 /** The closed set of expected failures. Each surface (problem+json, Twirp, Azure XML, exit status,
  *  page) renders them from one table over these codes; storage and core know no status codes. Any
  *  other exception is a bug. */
-import type { Digest } from './digest.ts'
+import type { Digest } from './bytes/digest.ts'
 
 /** The reason of `unauthenticated` when signing in, not another token, is what helps. */
 export const asleep = 'asleep'

@@ -1,5 +1,6 @@
 /** Every bound in the system, with its reason. Settings may change those that `config.ts` lists. */
-import { recordLimits } from './record-limits.ts'
+import { tokenLimits } from './access/token-limits.ts'
+import { recordLimits } from './run/record-limits.ts'
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -280,25 +281,8 @@ export const limits = {
   usagePointsMax: 600,
   /** Projects whose usage one transaction records: about 5 ms. */
   usageScopesPerStep: 200,
-  /** Upper bound on a token: more than a header can carry and than CI systems sign. */
-  tokenCharactersMax: 16_384,
-  /** JSON and forms from unauthenticated senders, who may send slowly and on many connections: a
-   *  token and a return address, which came in a request line of at most 16 KiB. */
-  strangerBodyBytesMax: 64 * KiB,
-  /** Individually revoked tokens of one project: some megabytes of the server's memory. */
-  revokedTokensMax: 10_000,
   /** Artifacts that one audit line names; it also records the total count. */
   auditNamesMax: 3,
-  /** Longest chain of tokens minted from one another; each carries the ids of its ancestors. */
-  tokenGenerationsMax: 8,
-  /** Unexpired tokens that a person has made, which even a reader does at will. */
-  personalTokensMax: 100,
-  /** How long a sign-in of a person is remembered: longer than any token of theirs lasts. */
-  signInsKeptMs: 92 * 24 * 60 * 60 * 1000,
-  /** How long the tokens of a person work after their last sign-in. Setting: TROVE_SSO_SLEEP. */
-  awakeMs: 14 * 24 * 60 * 60 * 1000,
-  /** Sessions of one token that are listed, newest first: even a reader signs in at will. */
-  sessionsListedMax: 100,
   /** Finished jobs whose outcome can still be queried. */
   jobsKept: 100,
   /** Packs that a response names; the rest are only counted. */
@@ -307,4 +291,5 @@ export const limits = {
   bulkDeleteMax: 10_000,
 
   ...recordLimits,
+  ...tokenLimits,
 } as const

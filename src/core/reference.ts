@@ -6,9 +6,9 @@
  *  check-ref-format), and projects neither `@` nor `:`. So a branch ends at the last `/` before the
  *  path, and a path may contain anything. */
 import { type ArtifactName, parseArtifactName } from './artifact.ts'
-import { withoutEndSlashes } from './entry.ts'
+import { withoutEndSlashes } from './manifest/entry.ts'
 import { storeError } from './errors.ts'
-import { type ProjectName, parsePositiveInteger, parseProjectName } from './run.ts'
+import { type ProjectName, parsePositiveInteger, parseProjectName } from './run/run.ts'
 
 export type Reference =
   /** `project` null: the project of the context. */

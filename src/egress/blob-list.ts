@@ -7,11 +7,11 @@ import {
   type Want,
   writeFetchedHead,
   writeListedParts,
-} from '../core/blob-exchange.ts'
-import type { BlobPlacement, Copy } from '../core/copy.ts'
+} from '../core/bytes/blob-exchange.ts'
+import type { BlobPlacement, Copy } from '../core/bytes/copy.ts'
 import { storeError, tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { createByteWriter } from '../core/varint.ts'
+import { createByteWriter } from '../core/bytes/varint.ts'
 import type { Metadata, StoredFile } from '../metadata/metadata.ts'
 import { emit } from './emit.ts'
 import type { Reader } from './reader.ts'

@@ -1,12 +1,12 @@
 /** Checks whether everything that a representation needs is intact, according to the metadata. An
  *  artifact that touches no damaged copy is `available`, so only the others are walked. */
-import { comparePaths } from '../core/entry.ts'
+import { comparePaths } from '../core/manifest/entry.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Artifact, StoredFile } from '../metadata/metadata.ts'
 import { tarMembers } from './entries.ts'
 import type { PathFilter } from './path-filter.ts'
-import { damagedMembers } from './exact-zip.ts'
+import { damagedMembers } from './zip/exact-zip.ts'
 import type { Reader } from './reader.ts'
 import { partPages } from './segments.ts'
 

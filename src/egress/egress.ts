@@ -6,8 +6,8 @@
  *    tree    → its zip is generated
  *  A zip of a subset of paths is always generated. The tar.gz, and the zip of a run, are generated
  *  for every kind. */
-import type { Digest } from '../core/digest.ts'
-import { digestOf } from '../core/digest.ts'
+import type { Digest } from '../core/bytes/digest.ts'
+import { digestOf } from '../core/bytes/digest.ts'
 import { bytesMediaType, servedMediaType } from '../core/media-type.ts'
 import { limits } from '../core/limits.ts'
 import type { Artifact, StoredFile } from '../metadata/metadata.ts'
@@ -15,7 +15,7 @@ import { verifyEntries, verifyFile, verifyMembers } from './damage.ts'
 import { emit } from './emit.ts'
 import { tarMembers, zipMembers } from './entries.ts'
 import { type Batch, entryPages } from './entry-pages.ts'
-import { exactZipSegments } from './exact-zip.ts'
+import { exactZipSegments } from './zip/exact-zip.ts'
 import { gzipFileSegments, gzipFormatVersion, once, readFileContent } from './file-layout.ts'
 import { pathFilter, requireMatch, type Selection } from './path-filter.ts'
 import type { Reader } from './reader.ts'
@@ -28,7 +28,7 @@ import {
   tarGzFormatVersion,
   tarGzSegments,
   type TarMembersFrom,
-} from './tar-layout.ts'
+} from './tar/tar-layout.ts'
 import {
   createZipMarks,
   measureZip,
@@ -40,7 +40,7 @@ import {
   type ZipMember,
   zipMember,
   zipSegments,
-} from './zip-layout.ts'
+} from './zip/zip-layout.ts'
 
 export interface FileOptions {
   /** Serve the gzip form, for a client that accepts it. */

@@ -6,10 +6,10 @@
  *       windows are held (one, when very many downloads run at once);
  *    4. `coalesce` makes chunks that are worth a system call.
  *  A copy is read in whole check pages, so that every byte is verified before it is sent. */
-import { type Copy, placeOf } from '../core/copy.ts'
+import { type Copy, placeOf } from '../core/bytes/copy.ts'
 import { hasCode, storeError, type StoreError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { arePagesIntact } from '../packs/page-checks.ts'
+import { arePagesIntact } from '../packs/format/page-checks.ts'
 import { coalesce } from './coalesce.ts'
 import type { Reader } from './reader.ts'
 import { type PlainSegment, type SegmentBatches, sliceSegments } from './segments.ts'

@@ -4,8 +4,8 @@ import type { Artifact } from '../metadata/metadata.ts'
 import { type Batch, entryPages } from './entry-pages.ts'
 import type { PathFilter } from './path-filter.ts'
 import type { Reader } from './reader.ts'
-import type { TarMember } from './tar-layout.ts'
-import { type ZipMember, zipMember } from './zip-layout.ts'
+import type { TarMember } from './tar/tar-layout.ts'
+import { type ZipMember, zipMember } from './zip/zip-layout.ts'
 
 /** Longest time that matching runs before it yields to the event loop. A single path takes one or
  *  two ms at worst. */
@@ -40,7 +40,7 @@ export async function* tarMembers(
 
 /** Returns the members whose paths match. Yields to the event loop regularly, because patterns come
  *  from callers and paths from uploads, and a page of long ones can take a second
- *  (`core/path-glob.ts`). */
+ *  (`core/glob/path-glob.ts`). */
 async function filterMembers(
   members: readonly TarMember[],
   { matches, signal }: PathFilter,

@@ -1,11 +1,11 @@
 /** Measures and hashes an artifact's generated representations before it is committed. */
-import { createDigestHasher, type Digest } from '../core/digest.ts'
+import { createDigestHasher, type Digest } from '../core/bytes/digest.ts'
 import type { Metadata, StoredEntry } from '../metadata/metadata.ts'
 import { emit } from './emit.ts'
 import type { Reader } from './reader.ts'
 import { unreadParts } from './segments.ts'
-import { createTarGzMeter } from './tar-layout.ts'
-import { createZipMeter, type MembersFrom, zipMember, zipSegments } from './zip-layout.ts'
+import { createTarGzMeter } from './tar/tar-layout.ts'
+import { createZipMeter, type MembersFrom, zipMember, zipSegments } from './zip/zip-layout.ts'
 
 export interface RepresentationLengths {
   zipBytes: number

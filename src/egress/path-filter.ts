@@ -1,8 +1,8 @@
 /** Selects the part of an artifact that an archive of some paths holds. */
-import { compilePathGlobs, nothingMatches } from '../core/path-glob.ts'
+import { compilePathGlobs, nothingMatches } from '../core/glob/path-glob.ts'
 
 export interface Selection {
-  /** Globs of the paths to include (`core/path-glob.ts`); none includes all. */
+  /** Globs of the paths to include (`core/glob/path-glob.ts`); none includes all. */
   paths?: readonly string[]
   /** Aborted when the client no longer waits for the archive. */
   signal?: AbortSignal

@@ -1,7 +1,7 @@
 /** A download: one form of an artifact, a file or a run. Its length is known before its first
  *  byte, its bytes never change under one ETag, and any half-open range of it can be produced on
  *  its own. */
-import type { Digest } from '../core/digest.ts'
+import type { Digest } from '../core/bytes/digest.ts'
 
 export interface Representation {
   contentType: string

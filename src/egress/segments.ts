@@ -2,9 +2,9 @@
  *  stretches whose segments are computed only when a reader reaches them. They are produced on
  *  demand, in batches of at most a few thousand, so neither a long manifest nor a large file is
  *  ever held as a list. */
-import type { BlobPlacement, Copy, Part } from '../core/copy.ts'
+import type { BlobPlacement, Copy, Part } from '../core/bytes/copy.ts'
 import { limits } from '../core/limits.ts'
-import { storedBlockBytesMax, storedBlocksBytes, storedHeaderBytes } from '../packs/codec.ts'
+import { storedBlockBytesMax, storedBlocksBytes, storedHeaderBytes } from '../packs/codec/codec.ts'
 
 export interface Literal {
   kind: 'literal'

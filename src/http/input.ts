@@ -1,8 +1,8 @@
 /** Parses parameters and bodies, once, at the boundary. */
 import type { z } from 'zod'
-import { type Digest, parseWireDigest } from '../core/digest.ts'
+import { type Digest, parseWireDigest } from '../core/bytes/digest.ts'
 import { storeError } from '../core/errors.ts'
-import { type ProjectName, parsePositiveInteger, parseProjectPath } from '../core/run.ts'
+import { type ProjectName, parsePositiveInteger, parseProjectPath } from '../core/run/run.ts'
 import { bodyQuery } from '../api/queries.ts'
 import type { BodyContext } from './body/body-context.ts'
 import { readJsonBody } from './body/request-body.ts'

@@ -6,7 +6,7 @@ import { apiRoot, jobLogPath, jobSummaryPath, runArchivePath, runPagePath } from
 import { recordQuery, runQuery } from '../api/queries.ts'
 import { formatLogLine } from '../browse/run-log.ts'
 import { storeError } from '../core/errors.ts'
-import { factsOf } from '../core/run.ts'
+import { factsOf } from '../core/run/run.ts'
 import type {
   Metadata,
   Progress,

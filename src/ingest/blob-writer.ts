@@ -9,12 +9,12 @@
  *  Memory: two batches, one of them deflated, the records of two packs, and the pending
  *  composites. */
 import pLimit from 'p-limit'
-import { type BlobFacts, type StreamKey, type StreamName, streamKey } from '../core/copy.ts'
-import { crc32 } from '../core/crc32.ts'
-import { type Digest, digestFromBytes, digestOf } from '../core/digest.ts'
+import { type BlobFacts, type StreamKey, type StreamName, streamKey } from '../core/bytes/copy.ts'
+import { crc32 } from '../core/bytes/crc32.ts'
+import { type Digest, digestFromBytes, digestOf } from '../core/bytes/digest.ts'
 import { limits } from '../core/limits.ts'
-import { encodeJoining } from '../packs/codec.ts'
-import { checksOf } from '../packs/page-checks.ts'
+import { encodeJoining } from '../packs/codec/codec.ts'
+import { checksOf } from '../packs/format/page-checks.ts'
 import { addComposite } from './heal.ts'
 import {
   type NewStream,

@@ -1,6 +1,6 @@
 /** A request body as a buffer consumed from the front. */
 import type { Readable } from 'node:stream'
-import { asBuffer } from '../core/as-buffer.ts'
+import { asBuffer } from '../core/bytes/as-buffer.ts'
 import { storeError, tooLarge } from '../core/errors.ts'
 
 export interface BodyBytes {

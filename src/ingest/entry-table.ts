@@ -1,16 +1,16 @@
 /** The entries of an upload in progress, in compact columns (about 80 bytes plus the path each),
  *  because an upload may have a million. Entries arrive in any order; `sort` puts them in manifest
  *  order and checks that they form a tree. */
-import { type Digest, digestFromBytes, digestToBytes } from '../core/digest.ts'
+import { type Digest, digestFromBytes, digestToBytes } from '../core/bytes/digest.ts'
 import {
   type Entry,
   type EntryPath,
   comparePaths,
   defaultDirectoryMode,
   parseEntryPath,
-} from '../core/entry.ts'
+} from '../core/manifest/entry.ts'
 import { storeError, tooLarge } from '../core/errors.ts'
-import { checkSymlinkTarget } from '../core/manifest.ts'
+import { checkSymlinkTarget } from '../core/manifest/manifest.ts'
 import type { TableShare } from './table-memory.ts'
 
 export interface EntryTable {

@@ -1,9 +1,9 @@
 /** Stores one file of any size as blobs: a small one whole, a larger one as a composite of chunks,
  *  which can still be found by the digest of the whole file. */
-import { crc32 } from '../core/crc32.ts'
-import { cutChunks, isCompressed } from '../core/chunker.ts'
-import { coarseChunkSizes } from '../core/cut-points.ts'
-import { type Digest, createDigestHasher, digestOf, digestToBytes } from '../core/digest.ts'
+import { crc32 } from '../core/bytes/crc32.ts'
+import { cutChunks, isCompressed } from '../core/bytes/chunker.ts'
+import { coarseChunkSizes } from '../core/bytes/cut-points.ts'
+import { type Digest, createDigestHasher, digestOf, digestToBytes } from '../core/bytes/digest.ts'
 import { limits } from '../core/limits.ts'
 import type { BlobWriter } from './blob-writer.ts'
 

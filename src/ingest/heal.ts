@@ -2,9 +2,9 @@
  *  (The same stream heals in place, when it is registered.) The blob takes a new copy, and every
  *  artifact that contains it is measured again. */
 import { storeError } from '../core/errors.ts'
-import { decodeSkeletonPage } from '../core/skeleton.ts'
+import { decodeSkeletonPage } from '../core/zip/skeleton.ts'
 import { measureRepresentations, type RepresentationLengths } from '../egress/measure.ts'
-import type { BlobPlacement, Composite, Copy } from '../core/copy.ts'
+import type { BlobPlacement, Composite, Copy } from '../core/bytes/copy.ts'
 import type {
   EntryPage,
   Healing,

@@ -2,10 +2,10 @@
  *  publish; on any failure roll everything back. Runs in a worker thread, with ports of its own. */
 import type { Readable } from 'node:stream'
 import { treeOfFiles } from '../core/artifact.ts'
-import { type Digest, createDigestHasher } from '../core/digest.ts'
+import { type Digest, createDigestHasher } from '../core/bytes/digest.ts'
 import { storeError } from '../core/errors.ts'
 import { isZipType, servedMediaType } from '../core/media-type.ts'
-import { zipSignature } from '../core/zip-records.ts'
+import { zipSignature } from '../core/zip/zip-records.ts'
 import type { Published } from '../metadata/metadata.ts'
 import { byteBudget } from './byte-budget.ts'
 import { createEntryTable } from './entry-table.ts'
@@ -13,9 +13,9 @@ import { storeFile } from './file-blobs.ts'
 import type { IngestJob } from './job.ts'
 import { publish } from './publish.ts'
 import { type IngestPorts, type IngestSession, beginSession, endSession } from './session.ts'
-import { type StagedReader, openStagedReader } from './staged-reader.ts'
-import { ingestTar } from './tar.ts'
-import { ingestZip } from './zip.ts'
+import { type StagedReader, openStagedReader } from './staging/staged-reader.ts'
+import { ingestTar } from './tar/tar.ts'
+import { ingestZip } from './zip/zip.ts'
 
 /** Runs one job to its end. A failed job leaves nothing visible.
  *  Errors: those of the form's reader, and name_taken, length_mismatch, digest_mismatch,

@@ -2,7 +2,7 @@
  *  runs in worker threads. */
 import type { ArtifactName } from '../core/artifact.ts'
 import type { Actor } from '../core/audit.ts'
-import type { Digest } from '../core/digest.ts'
+import type { Digest } from '../core/bytes/digest.ts'
 import type { Replacement } from '../metadata/metadata.ts'
 
 /** Bytes on disk, to be read as one sequence. */

@@ -1,11 +1,11 @@
 /** Fills packs with the new streams of one upload: a full pack is sealed (durable) and only then
  *  registered, while the next one is filled. Calls must not overlap. Memory: the records of two
  *  packs. */
-import { type BlobFacts, type NewCopy, type StreamKey, streamKey } from '../core/copy.ts'
-import type { Digest } from '../core/digest.ts'
+import { type BlobFacts, type NewCopy, type StreamKey, streamKey } from '../core/bytes/copy.ts'
+import type { Digest } from '../core/bytes/digest.ts'
 import { limits } from '../core/limits.ts'
 import type { Metadata } from '../metadata/metadata.ts'
-import { type PackWriter, openPackWriter } from '../packs/pack-format.ts'
+import { type PackWriter, openPackWriter } from '../packs/format/pack-format.ts'
 import type { PackStore } from '../packs/pack-store.ts'
 import { healBlobs } from './heal.ts'
 import { registering } from './registering.ts'

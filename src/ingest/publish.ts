@@ -2,10 +2,10 @@
  *  one), stages the times, measures the representations, commits. Nothing is visible before the
  *  commit. */
 import type { ArtifactKind } from '../core/artifact.ts'
-import type { Digest } from '../core/digest.ts'
+import type { Digest } from '../core/bytes/digest.ts'
 import { limits } from '../core/limits.ts'
-import { type ManifestSummary, createManifestHasher } from '../core/manifest.ts'
-import { encodeTimes } from '../core/modification-times.ts'
+import { type ManifestSummary, createManifestHasher } from '../core/manifest/manifest.ts'
+import { encodeTimes } from '../core/manifest/modification-times.ts'
 import {
   createRepresentationMeter,
   digestStagedZip,

@@ -1,5 +1,5 @@
 /** One upload in progress: its ports, its leases on blobs, its writer. */
-import type { Digest } from '../core/digest.ts'
+import type { Digest } from '../core/bytes/digest.ts'
 import { limits } from '../core/limits.ts'
 import type { Metadata, Quota } from '../metadata/metadata.ts'
 import type { PackStore } from '../packs/pack-store.ts'

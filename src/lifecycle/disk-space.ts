@@ -4,7 +4,7 @@
 import { open, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { limits } from '../core/limits.ts'
-import { hasErrno } from '../packs/errno.ts'
+import { hasErrno } from '../packs/local/errno.ts'
 import { createWatermark, readDisk, type RequireRoom } from '../packs/watermark.ts'
 
 export interface DiskSpace {

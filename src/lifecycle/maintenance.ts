@@ -1,15 +1,15 @@
 /** Maintenance of a running store: scheduled and requested rounds go through one queue, so they
  *  never overlap. */
-import type { Staging } from '../ingest/staging.ts'
+import type { Staging } from '../ingest/staging/staging.ts'
 import type { Log } from '../log.ts'
 import type { ClockWatch } from './clock-watch.ts'
-import { type Collection, type CollectOptions, collect, planCollection } from './collect.ts'
-import type { CompactionReach } from './compaction-plan.ts'
-import { createDebrisRemoval } from './debris.ts'
+import { type Collection, type CollectOptions, collect, planCollection } from './collect/collect.ts'
+import type { CompactionReach } from './collect/compaction-plan.ts'
+import { createDebrisRemoval } from './collect/debris.ts'
 import type { DiskSpace } from './disk-space.ts'
-import { type Job, type JobOrigin, type Jobs, createJobs } from './jobs.ts'
+import { type Job, type JobOrigin, type Jobs, createJobs } from './background/jobs.ts'
 import type { LifecyclePorts } from './ports.ts'
-import { dropStaleUploads } from './recover.ts'
+import { dropStaleUploads } from './recovery/recover.ts'
 import { startSchedule } from './schedule.ts'
 
 export interface Maintenance {

@@ -1,7 +1,7 @@
 /** Moves all packs of a store to another place, while no server runs on it. Each pack is copied
  *  and read back before the next. When all are there, the store switches to the new place. Only
  *  then are the old packs deleted. */
-import { createDigestHasher, type Digest } from '../core/digest.ts'
+import { createDigestHasher, type Digest } from '../core/bytes/digest.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { PackStore, SealedPack } from '../packs/pack-store.ts'

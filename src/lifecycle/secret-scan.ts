@@ -8,9 +8,9 @@
  *  Uploads do not wait for this. A tree that cannot be scanned is retried in the next round. */
 import { limits } from '../core/limits.ts'
 import { asError, hasCode, isArtifactGone } from '../core/errors.ts'
-import type { Digest } from '../core/digest.ts'
-import type { Entry } from '../core/entry.ts'
-import { readEntry } from '../core/manifest.ts'
+import type { Digest } from '../core/bytes/digest.ts'
+import type { Entry } from '../core/manifest/entry.ts'
+import { readEntry } from '../core/manifest/manifest.ts'
 import {
   countsAt,
   findSecrets,
@@ -18,10 +18,10 @@ import {
   isCredentialPath,
   isTextPath,
   secretRulesVersion,
-} from '../core/secrets.ts'
+} from '../core/secrets/secrets.ts'
 import { readFileContent } from '../egress/file-layout.ts'
 import type { Scan, SecretInTree, StoredFile, UnscannedTree } from '../metadata/metadata.ts'
-import { createPace, type Pace } from './compact.ts'
+import { createPace, type Pace } from './collect/compact.ts'
 import type { LifecyclePorts } from './ports.ts'
 import { openMaintenanceLease } from './maintenance-lease.ts'
 

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { hasCode, StoreError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Log } from '../log.ts'
-import { asStoreError } from '../packs/errno.ts'
+import { asStoreError } from '../packs/local/errno.ts'
 
 export interface WriteProbe {
   /** Returns why the store cannot be written, or null. That it can is remembered for

@@ -2,8 +2,8 @@
  *  somebody is recorded by the method that performs it, in the same transaction; that method
  *  takes `Author`. */
 import type { ActKind, Actor } from '../core/audit.ts'
-import type { ProjectPolicy } from '../core/project-policy.ts'
-import type { ProjectName } from '../core/run.ts'
+import type { ProjectPolicy } from '../core/policy/project-policy.ts'
+import type { ProjectName } from '../core/run/run.ts'
 
 /** Who makes a change, and when: like the author of a git commit. */
 export interface Author {

@@ -2,7 +2,7 @@
  *  uses. As in metadata.ts, each method is one whole transaction, or a few short ones. */
 import type { Author } from './audit.ts'
 import type { ArtifactKind } from '../core/artifact.ts'
-import type { NewCopy, StreamPlace } from '../core/copy.ts'
+import type { NewCopy, StreamPlace } from '../core/bytes/copy.ts'
 
 export interface PackOccupancy {
   id: number
@@ -64,8 +64,7 @@ export interface CopyVerdict {
   damaged: boolean
 }
 
-/** A blob that becomes readable again if it switches its copy to another stream, and what that
- *  changes. */
+/** A blob that becomes readable if its copy switches to another stream, and what that changes. */
 export interface Healing {
   blobId: number
   /** The sound stream of the blob; null when the blob is to take the parts of `composite`. */

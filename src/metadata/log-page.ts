@@ -1,6 +1,6 @@
 /** One stored page of a job's log: a JSON array `[step, at, kind, text]` per line, deflated. */
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
-import type { LogKind, LogLine } from '../core/run-record.ts'
+import type { LogKind, LogLine } from '../core/run/run-record.ts'
 
 /** One line of a page, including its newline. Log limits count its length in UTF-8. */
 export function formatLogLine({ step, at, kind, text }: LogLine): string {

@@ -6,14 +6,14 @@
  *  zigzag deltas; for each entry how many bytes its path shares with the one before and how many
  *  follow; those bytes, one path after the other; the link targets. */
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
-import type { Entry, EntryKind, EntryPath } from '../core/entry.ts'
+import type { Entry, EntryKind, EntryPath } from '../core/manifest/entry.ts'
 import { limits } from '../core/limits.ts'
 import {
   type ByteReader,
   type ByteWriter,
   createByteReader,
   createByteWriter,
-} from '../core/varint.ts'
+} from '../core/bytes/varint.ts'
 
 /** An entry that names its blob by database id. */
 export type PageEntry =

@@ -1,8 +1,8 @@
 /** Port: tokens that the server has minted and that have not ended, for listing. What a token
  *  grants is in the token itself. */
 import type { Actor } from '../core/audit.ts'
-import type { ProjectAccess } from '../core/project-access.ts'
-import type { ProjectName } from '../core/run.ts'
+import type { ProjectAccess } from '../core/access/project-access.ts'
+import type { ProjectName } from '../core/run/run.ts'
 import type { Author } from './audit.ts'
 
 export interface MintedToken {

@@ -4,7 +4,7 @@ export interface PersonSignIn {
   /** The person's id of `auth/person-grant.ts`. */
   id: string
   name: string
-  /** The left-hand sides of the rules that matched (`core/sign-in-rules.ts`). */
+  /** The left-hand sides of the rules that matched (`core/access/sign-in-rules.ts`). */
   rules: string[]
   signedInAt: number
 }

@@ -1,7 +1,7 @@
 /** Port: projects and their runs, to which everything else belongs. */
-import type { ProjectPolicy } from '../core/project-policy.ts'
-import type { Conclusion } from '../core/run-record.ts'
-import type { ProjectName, RunFacts, RunIdentity } from '../core/run.ts'
+import type { ProjectPolicy } from '../core/policy/project-policy.ts'
+import type { Conclusion } from '../core/run/run-record.ts'
+import type { ProjectName, RunFacts, RunIdentity } from '../core/run/run.ts'
 import type { Author } from './audit.ts'
 
 export interface Project extends ProjectPolicy {

@@ -11,11 +11,11 @@
  *  Rows left by a session that dies are deleted by `abortSession` or by recovery. */
 import type { ArtifactKind, ArtifactName } from '../core/artifact.ts'
 import type { Actor } from '../core/audit.ts'
-import type { BlobFacts, Composite, NewCopy, Part } from '../core/copy.ts'
-import type { Digest } from '../core/digest.ts'
-import type { Entry } from '../core/entry.ts'
-import type { ManifestSummary } from '../core/manifest.ts'
-import type { ProjectName } from '../core/run.ts'
+import type { BlobFacts, Composite, NewCopy, Part } from '../core/bytes/copy.ts'
+import type { Digest } from '../core/bytes/digest.ts'
+import type { Entry } from '../core/manifest/entry.ts'
+import type { ManifestSummary } from '../core/manifest/manifest.ts'
+import type { ProjectName } from '../core/run/run.ts'
 import type { Healing } from './lifecycle.ts'
 import type { PageEntry } from './manifest-page.ts'
 import type { Artifact, SkeletonPage, StoredEntry } from './reading.ts'
@@ -268,7 +268,7 @@ export interface PublishingMetadata {
   ): Promise<StoredEntry[]>
   /** Adds a page of times, which belong to the artifact and not to its manifest; kept with the
    *  session until commit. One page of times per manifest page, encoded by `encodeTimes` of
-   *  core/modification-times.ts. */
+   *  core/manifest/modification-times.ts. */
   stageTimes(sessionId: string, page: number, bytes: Uint8Array): Promise<void>
   /** The times staged for a page; undefined when there are none. */
   readStagedTimes(sessionId: string, page: number): Promise<Uint8Array | undefined>

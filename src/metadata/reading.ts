@@ -1,12 +1,12 @@
 /** Port: what is stored and where its bytes lie, the part of `Metadata` that downloads and
  *  listings use. The rules of metadata.ts hold here too. */
-import type { ArtifactSort } from '../core/artifact-order.ts'
+import type { ArtifactSort } from '../core/manifest/artifact-order.ts'
 import type { ArtifactKind, ArtifactName, ArtifactState } from '../core/artifact.ts'
-import type { BlobPlacement, Copy, Part } from '../core/copy.ts'
+import type { BlobPlacement, Copy, Part } from '../core/bytes/copy.ts'
 import type { Actor } from '../core/audit.ts'
-import type { Digest } from '../core/digest.ts'
-import type { Entry } from '../core/entry.ts'
-import type { ProjectName, RunFacts } from '../core/run.ts'
+import type { Digest } from '../core/bytes/digest.ts'
+import type { Entry } from '../core/manifest/entry.ts'
+import type { ProjectName, RunFacts } from '../core/run/run.ts'
 
 export interface Artifact extends RunFacts {
   id: number
@@ -17,7 +17,7 @@ export interface Artifact extends RunFacts {
   attempt: number
   job: string
   name: ArtifactName
-  /** As stored; `core/retention.ts` decides whether an `available` artifact has expired. */
+  /** As stored; `core/policy/retention.ts` decides whether an `available` artifact has expired. */
   state: ArtifactState
   kind: ArtifactKind
   mimeType: string
@@ -35,7 +35,8 @@ export interface Artifact extends RunFacts {
   createdAt: number
   expiresAt: number
   pinned: boolean
-  /** Does not expire while it is the latest of its name on its branch (core/keep-latest.ts). */
+  /** Does not expire while it is the latest of its name on its branch
+   *  (core/policy/keep-latest.ts). */
   keptLatest: boolean
   removedAt: number | null
   removedReason: string | null
@@ -157,7 +158,7 @@ export interface ReadingMetadata {
    *  Errors: artifact_not_found, artifact_expired, artifact_deleted. */
   readEntries(artifactId: number, ordinals: readonly number[]): Promise<(StoredEntry | undefined)[]>
   /** The size of each page of entries in the zip made of that version of the artifact; null when
-   *  not known. Opaque to the store (egress/zip-layout.ts). */
+   *  not known. Opaque to the store (egress/zip/zip-layout.ts). */
   readZipPages(artifactId: number, version: number): Promise<Uint8Array | null>
   /** As `readEntryPage`, for an uncommitted manifest and without times; used to measure
    *  representations. */

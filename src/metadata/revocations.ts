@@ -1,5 +1,5 @@
 /** Port: which tokens are void before they end. */
-import type { ProjectName } from '../core/run.ts'
+import type { ProjectName } from '../core/run/run.ts'
 import type { Author, DescribedToken } from './audit.ts'
 
 export interface RevokedToken {

@@ -1,7 +1,7 @@
 /** Port: what is recorded of runs besides their artifacts, the part of `Metadata` that run pages
  *  read. The rules of metadata.ts hold here too. */
 import type { Author } from './audit.ts'
-import type { AnnotationLevel, Conclusion, LogLine, RecordedEvent } from '../core/run-record.ts'
+import type { AnnotationLevel, Conclusion, LogLine, RecordedEvent } from '../core/run/run-record.ts'
 
 /** The state of a job, a step or a run. All null while it has neither started nor ended. */
 export interface Progress {

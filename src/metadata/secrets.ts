@@ -1,7 +1,7 @@
 /** Port: credentials in artifacts. Scanners ask what is known of contents across all projects;
  *  people see only the results for an artifact that they name. */
-import type { Digest } from '../core/digest.ts'
-import type { FoundSecret } from '../core/secrets.ts'
+import type { Digest } from '../core/bytes/digest.ts'
+import type { FoundSecret } from '../core/secrets/secrets.ts'
 import type { Author } from './audit.ts'
 
 /** A tree that was not scanned with these rules, and its newest live artifact. */

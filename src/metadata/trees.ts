@@ -1,10 +1,10 @@
 /** Port: whole trees as lists, the part of `Metadata` that reads what entries are and not where
  *  their bytes lie. The rules of metadata.ts hold here too. */
-import type { Entry } from '../core/entry.ts'
+import type { Entry } from '../core/manifest/entry.ts'
 
 /** A page of a manifest in its wire form. */
 export interface TreePage {
-  /** Canonical lines (core/manifest.ts). */
+  /** Canonical lines (core/manifest/manifest.ts). */
   lines: Uint8Array
   /** As `encodeTimes` makes them; null where the upload had none. */
   times: Uint8Array | null
@@ -77,15 +77,15 @@ export interface TreeMetadata {
    *  pages without any. Empty past the end.
    *  Errors: artifact_not_found, artifact_expired, artifact_deleted. */
   readTreeTimes(artifactId: number, page: number): Promise<(Uint8Array | null)[]>
-  /** What turns the tree of `baseId` into that of `headId`, as lines (core/manifest-changes.ts),
-   *  one step at a time. May name entries that did not change.
-   *  Errors: artifact_not_found, artifact_expired, artifact_deleted. */
+  /** What turns the tree of `baseId` into that of `headId`, as lines
+   *  (core/manifest/manifest-changes.ts), one step at a time. May name entries that did not
+   *  change. Errors: artifact_not_found, artifact_expired, artifact_deleted. */
   readTreeChanges(baseId: number, headId: number, from: ComparePlace): Promise<ChangedStretch>
   /** Entries of two artifacts that differ in kind, content, link target or mode, one step at a
    *  time.
    *  Errors: artifact_not_found, artifact_expired, artifact_deleted. */
   readDifferences(baseId: number, headId: number, from: ComparePlace): Promise<ComparedStretch>
-  /** Entries from an ordinal on whose paths match one of `globs` (core/path-glob.ts), at most
+  /** Entries from an ordinal on whose paths match one of `globs` (core/glob/path-glob.ts), at most
    *  `limit`. Examines entries for about two milliseconds, and at least one entry.
    *  Errors: artifact_not_found, artifact_expired, artifact_deleted, those of
    *  `compilePathGlobs`. */

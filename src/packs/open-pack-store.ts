@@ -1,6 +1,6 @@
 /** Opens the pack store for a place; the only choice between the two implementations. */
 import type { BucketPlace } from '../core/bucket-place.ts'
-import { openLocalPackStore } from './local.ts'
+import { openLocalPackStore } from './local/local.ts'
 import type { PackStore } from './pack-store.ts'
 
 /** Structured-cloneable, to be sent to threads. */
@@ -11,7 +11,7 @@ export type PackPlace =
 /** Errors: those of `openLocalPackStore` and `openS3PackStore`. */
 export async function openPackStore(place: PackPlace): Promise<PackStore> {
   if (place.kind === 'directory') return await openLocalPackStore({ directory: place.directory })
-  const { openS3PackStore } = await import('./s3.ts')
-  const { openS3Bucket } = await import('./s3-bucket.ts')
+  const { openS3PackStore } = await import('./s3/s3.ts')
+  const { openS3Bucket } = await import('./s3/s3-bucket.ts')
   return await openS3PackStore(await openS3Bucket(place.bucket))
 }

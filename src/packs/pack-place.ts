@@ -8,9 +8,15 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { type BucketPlace, formatBucket } from '../core/bucket-place.ts'
 import { storeError } from '../core/errors.ts'
-import { type Bucket, readMark } from './bucket.ts'
-import { ignoringAbsence } from './errno.ts'
-import { makeDirectory, nodeFileSystem, readAll, syncDirectory, writeAll } from './file-system.ts'
+import { type Bucket, readMark } from './s3/bucket.ts'
+import { ignoringAbsence } from './local/errno.ts'
+import {
+  makeDirectory,
+  nodeFileSystem,
+  readAll,
+  syncDirectory,
+  writeAll,
+} from './local/file-system.ts'
 import type { PackPlace } from './open-pack-store.ts'
 
 /** The content of `cas/bucket`. */
@@ -129,7 +135,7 @@ export async function releasePlace(dataDir: string, place: PackPlace): Promise<v
 }
 
 async function openBucket(bucket: BucketPlace): Promise<Bucket> {
-  const { openS3Bucket } = await import('./s3-bucket.ts')
+  const { openS3Bucket } = await import('./s3/s3-bucket.ts')
   return await openS3Bucket(bucket)
 }
 

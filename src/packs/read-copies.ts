@@ -1,21 +1,21 @@
 /** Recovers the copies of a pack without the metadata: finds them in the directory or, when that is
  *  damaged, through the local headers as far as they are intact, and identifies each copy from its
  *  bytes. */
-import { type CopyCodec, joiningEnd, type NewCopy } from '../core/copy.ts'
-import { crc32 } from '../core/crc32.ts'
-import { createDigestHasher, digestOf } from '../core/digest.ts'
+import { type CopyCodec, joiningEnd, type NewCopy } from '../core/bytes/copy.ts'
+import { crc32 } from '../core/bytes/crc32.ts'
+import { createDigestHasher, digestOf } from '../core/bytes/digest.ts'
 import { hasCode } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { decodeCopy, inflateStream } from './codec.ts'
-import { checksOf, createCheckWriter } from './page-checks.ts'
+import { decodeCopy, inflateStream } from './codec/codec.ts'
+import { checksOf, createCheckWriter } from './format/page-checks.ts'
 import {
   type PackCopyEntry,
   type PackMemberEntry,
   listCopies,
   readPackDirectory,
-} from './pack-directory.ts'
-import { decodeLocalHeader, localHeaderBytesMax } from './pack-records.ts'
-import { memberNamePrefix } from './member-names.ts'
+} from './format/pack-directory.ts'
+import { decodeLocalHeader, localHeaderBytesMax } from './format/pack-records.ts'
+import { memberNamePrefix } from './format/member-names.ts'
 import type { PackName, PackStore } from './pack-store.ts'
 
 type Store = Pick<PackStore, 'read'>

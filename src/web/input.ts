@@ -1,6 +1,6 @@
 /** Parses what visitors send to pages: forms, days, page numbers, ids. */
 import { storeError } from '../core/errors.ts'
-import { parsePositiveInteger } from '../core/run.ts'
+import { parsePositiveInteger } from '../core/run/run.ts'
 import type { AppContext, AppRequest } from '../http/context.ts'
 import { fieldsLimit, readBytesBody } from '../http/body/request-body.ts'
 

@@ -11,9 +11,9 @@ import {
   type Principal,
 } from '../auth/principal.ts'
 import { artifactNotFound, assertLive } from '../browse/find-artifact.ts'
-import { keepingReason } from '../core/explanation.ts'
-import { withoutEndSlashes } from '../core/entry.ts'
-import { isSameProject, type ProjectName } from '../core/run.ts'
+import { keepingReason } from '../core/policy/explanation.ts'
+import { withoutEndSlashes } from '../core/manifest/entry.ts'
+import { isSameProject, type ProjectName } from '../core/run/run.ts'
 import { StoreError } from '../core/errors.ts'
 import { damagedPaths } from '../egress/damage.ts'
 import {

@@ -1,4 +1,4 @@
-import { recordLimits } from '../core/record-limits.ts'
+import { recordLimits } from '../core/run/record-limits.ts'
 
 /** All limits of a running workflow. Times in milliseconds and sizes in bytes, unless the name says
  *  otherwise. */

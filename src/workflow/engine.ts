@@ -1,19 +1,24 @@
 /** State shared by all jobs of a workflow, and by all steps of a job. Mutable fields are marked
  *  "Changes". */
 import type { LimitFunction } from 'p-limit'
-import type { Conclusion } from '../core/run-record.ts'
+import type { Conclusion } from '../core/run/run-record.ts'
 import type { ArtifactStore } from './artifacts.ts'
-import type { JobDirectories, RepositoryPlace, WorkflowRun, WorkflowPlace } from './contexts.ts'
-import type { Groups } from './concurrency.ts'
+import type {
+  JobDirectories,
+  RepositoryPlace,
+  WorkflowRun,
+  WorkflowPlace,
+} from './expression/contexts.ts'
+import type { Groups } from './job/concurrency.ts'
 import type { Emit, JobReference } from './events.ts'
-import type { Json } from './expression.ts'
-import type { Globber } from './glob.ts'
-import type { Masker } from './mask.ts'
-import type { Combination } from './matrix.ts'
-import type { Grace, Room } from './process.ts'
-import type { StepLog } from './step-log.ts'
-import type { Template } from './template.ts'
-import type { RunDefaults, Step } from './workflow-file.ts'
+import type { Json } from './expression/expression.ts'
+import type { Globber } from './glob/glob.ts'
+import type { Masker } from './step/mask.ts'
+import type { Combination } from './file/matrix.ts'
+import type { Grace, Room } from './step/process.ts'
+import type { StepLog } from './step/step-log.ts'
+import type { Template } from './file/template.ts'
+import type { RunDefaults, Step } from './file/workflow-file.ts'
 
 /** Where JavaScript actions find their artifact service. */
 export interface ArtifactEndpoint {

@@ -1,7 +1,7 @@
 /** Events of a run, emitted as they happen. Sinks receive them in order: one draws them on the
  *  terminal, one records them. All text is masked before a sink sees it. */
-import type { Annotation, AnnotationLevel, Conclusion } from '../core/run-record.ts'
-import type { Combination } from './matrix.ts'
+import type { Annotation, AnnotationLevel, Conclusion } from '../core/run/run-record.ts'
+import type { Combination } from './file/matrix.ts'
 
 /** One job instance; a matrix has several with the same `id`. */
 export interface JobReference {

@@ -1,6 +1,6 @@
 /** Draws a run on the terminal as it happens: one line per line of output, prefixed with the job's
  *  name if there are several jobs, and at the end the conclusion of each job. */
-import { type Annotation, type Conclusion, linePrefixes } from '../core/run-record.ts'
+import { type Annotation, type Conclusion, linePrefixes } from '../core/run/run-record.ts'
 import { formatDuration } from '../core/units.ts'
 import type { JobReference, LineKind, RunEvent, RunSink } from './events.ts'
 

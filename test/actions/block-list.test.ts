@@ -1,7 +1,7 @@
 /** The block list parser accepts what the SDKs write and rejects everything else. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { parseBlockList } from '../../src/actions/block-list.ts'
+import { parseBlockList } from '../../src/actions/azure/block-list.ts'
 import { limits } from '../../src/core/limits.ts'
 
 const declaration = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'

@@ -1,7 +1,7 @@
 /** Error responses to stock clients, according to their retry behaviour. */
 import { expect, test } from 'vitest'
-import { azureErrorResponse } from '../../src/actions/azure-error.ts'
-import { twirpErrorResponse } from '../../src/actions/twirp-error.ts'
+import { azureErrorResponse } from '../../src/actions/azure/error.ts'
+import { twirpErrorResponse } from '../../src/actions/twirp/error.ts'
 import { storeError, type StoreError } from '../../src/core/errors.ts'
 import { createApp } from '../../src/http/app.ts'
 import type { AppContext } from '../../src/http/context.ts'

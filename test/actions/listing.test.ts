@@ -1,10 +1,10 @@
 /** Listing runs with more artifacts than one page, during deletions. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { readRunArtifacts } from '../../src/actions/artifact-service.ts'
+import { readRunArtifacts } from '../../src/actions/twirp/artifact-service.ts'
 import type { AppContext } from '../../src/http/context.ts'
 import { limits } from '../../src/core/limits.ts'
 import type { Artifact, Metadata, Run } from '../../src/metadata/metadata.ts'
-import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { seedArtifact, seedRun } from '../metadata/seed.ts'
 import { temporaryDatabases } from '../metadata/temporary-database.ts'
 

@@ -4,7 +4,7 @@ import {
   parseCreateRequest,
   parseFinalizeRequest,
   parseListRequest,
-} from '../../src/actions/messages.ts'
+} from '../../src/actions/twirp/messages.ts'
 
 const ids = { workflow_run_backend_id: '1', workflow_job_run_backend_id: 'build' }
 const digest = 'a'.repeat(64)

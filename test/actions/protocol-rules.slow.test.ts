@@ -7,9 +7,9 @@ import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { azureErrorResponse } from '../../src/actions/azure-error.ts'
-import { twirpErrorResponse, twirpErrors } from '../../src/actions/twirp-error.ts'
-import { digestOf } from '../../src/core/digest.ts'
+import { azureErrorResponse } from '../../src/actions/azure/error.ts'
+import { twirpErrorResponse, twirpErrors } from '../../src/actions/twirp/error.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
 import { type ErrorCode, retryableCodes, StoreError } from '../../src/core/errors.ts'
 import {
   openStockClient,

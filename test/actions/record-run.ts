@@ -1,6 +1,6 @@
 /** Records a run of `octo/demo` as a runner does. */
 import { expect } from 'vitest'
-import type { RecordedEvent } from '../../src/core/run-record.ts'
+import type { RecordedEvent } from '../../src/core/run/run-record.ts'
 
 /** Sends all events in one batch; the token determines the attempt. */
 export async function recordRun(

@@ -1,7 +1,7 @@
 /** Jobs in GitHub's REST API, with the requests of `gh run view`. */
 import { strFromU8, unzipSync } from 'fflate'
 import { beforeAll, expect, test } from 'vitest'
-import type { RecordedEvent } from '../../src/core/run-record.ts'
+import type { RecordedEvent } from '../../src/core/run/run-record.ts'
 import { noise, zipOf } from './archives.ts'
 import { failedRun, recordRun } from './record-run.ts'
 import { openRig, type Caller, type Rig } from './rig.ts'

@@ -1,7 +1,7 @@
 /** Paging of the REST subset: following `next` visits every item once. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { linkHeader, parsePageRequest } from '../../src/actions/rest-paging.ts'
+import { linkHeader, parsePageRequest } from '../../src/actions/rest/paging.ts'
 
 test('following the next links visits every item exactly once', () => {
   fc.assert(

@@ -1,7 +1,7 @@
 /** Runs and workflows in GitHub's REST API, with the requests of
  *  `dawidd6/action-download-artifact` and `gh run`. */
 import { beforeAll, expect, test } from 'vitest'
-import type { RecordedEvent } from '../../src/core/run-record.ts'
+import type { RecordedEvent } from '../../src/core/run/run-record.ts'
 import { zipOf } from './archives.ts'
 import { recordRun } from './record-run.ts'
 import { openRig, type Caller, type Rig } from './rig.ts'

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { grantOfIdToken } from '../../src/auth/id-token.ts'
 import { tokenLifeSeconds } from '../../src/auth/token-request.ts'
-import { latestBranch } from '../../src/core/keep-latest.ts'
-import { isOfPullRequest, noFacts } from '../../src/core/run.ts'
+import { latestBranch } from '../../src/core/policy/keep-latest.ts'
+import { isOfPullRequest, noFacts } from '../../src/core/run/run.ts'
 import { gitHubClaims, gitLabClaims } from '../http/issuer.ts'
 
 const grantOf = (claims: object, job?: string) => grantOfIdToken(claims, { job }, 1000)

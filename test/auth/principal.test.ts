@@ -20,7 +20,7 @@ import {
   type Principal,
   type Scope,
 } from '../../src/auth/principal.ts'
-import { parseProjectName, noFacts } from '../../src/core/run.ts'
+import { parseProjectName, noFacts } from '../../src/core/run/run.ts'
 
 const project = parseProjectName('octo/app')
 const foreign = parseProjectName('octo/other')

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest'
 import { createRevocations } from '../../src/auth/revocations.ts'
 import { grantOf } from '../../src/auth/token-request.ts'
-import { parseProjectName } from '../../src/core/run.ts'
+import { parseProjectName } from '../../src/core/run/run.ts'
 
 const app = parseProjectName('octo/app')
 const token = { ...grantOf({ project: app }, 1000), lineage: ['own', 'parent', 'root'] }

@@ -9,7 +9,7 @@ import { type Principal, scopes } from '../../src/auth/principal.ts'
 import { grantOf } from '../../src/auth/token-request.ts'
 import { adminGrant, backendJobId, mintToken, verifyToken } from '../../src/auth/tokens.ts'
 import { limits } from '../../src/core/limits.ts'
-import { noFacts, parseProjectName } from '../../src/core/run.ts'
+import { noFacts, parseProjectName } from '../../src/core/run/run.ts'
 
 const { tokens: key } = deriveKeys(Buffer.alloc(32, 1))
 const now = Date.UTC(2026, 0, 1)

@@ -2,8 +2,8 @@
 import { expect, test } from 'vitest'
 import type { Difference } from '../../src/browse/difference.ts'
 import { createGrowthSum, type Growth } from '../../src/browse/growth.ts'
-import { digestOf } from '../../src/core/digest.ts'
-import { comparePaths, type EntryPath } from '../../src/core/entry.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
+import { comparePaths, type EntryPath } from '../../src/core/manifest/entry.ts'
 
 const digest = digestOf('anything')
 

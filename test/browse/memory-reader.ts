@@ -1,10 +1,10 @@
 /** Manifests in memory behind the reading methods of the metadata port. */
 import type { EntryReader } from '../../src/browse/entries.ts'
-import { digestOf } from '../../src/core/digest.ts'
-import { comparePaths, type EntryPath } from '../../src/core/entry.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
+import { comparePaths, type EntryPath } from '../../src/core/manifest/entry.ts'
 import { limits } from '../../src/core/limits.ts'
-import { formatEntry } from '../../src/core/manifest.ts'
-import { pairByPath } from '../../src/core/paired-entries.ts'
+import { formatEntry } from '../../src/core/manifest/manifest.ts'
+import { pairByPath } from '../../src/core/manifest/paired-entries.ts'
 import type { EntryPair, Metadata, StoredEntry } from '../../src/metadata/metadata.ts'
 
 /** A file whose content is `content`. */

@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { searchArtifacts, type Search, type SearchPlace } from '../../src/browse/search.ts'
 import type { Artifact, Metadata } from '../../src/metadata/metadata.ts'
-import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { seedArtifact, seedRun } from '../metadata/seed.ts'
 import { temporaryDatabases } from '../metadata/temporary-database.ts'
 

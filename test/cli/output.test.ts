@@ -10,7 +10,7 @@ import {
   writeAll,
   writeAllRaw,
   writeJson,
-} from '../../src/cli/output.ts'
+} from '../../src/cli/output/output.ts'
 
 async function writtenBy(act: (stream: PassThrough) => Promise<void>): Promise<string> {
   const stream = new PassThrough()

@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { writeOutputs, writeSummary } from '../../src/cli/job-report.ts'
-import { createProgress, createProgressLines } from '../../src/cli/progress.ts'
+import { writeOutputs, writeSummary } from '../../src/cli/output/job-report.ts'
+import { createProgress, createProgressLines } from '../../src/cli/output/progress.ts'
 import { makeDirectory } from '../client/tree.ts'
 
 /** A stand-in for stderr. */

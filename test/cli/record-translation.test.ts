@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
-import { createTranslator } from '../../src/cli/record-translation.ts'
+import { createTranslator } from '../../src/cli/run/record-translation.ts'
 import { limits } from '../../src/core/limits.ts'
-import type { Annotation, RecordedEvent } from '../../src/core/run-record.ts'
+import type { Annotation, RecordedEvent } from '../../src/core/run/run-record.ts'
 import type { RunEvent } from '../../src/workflow/events.ts'
 
 const job = { key: 'job', id: 'job', name: 'job' }

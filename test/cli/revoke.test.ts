@@ -2,7 +2,7 @@
 import { once } from 'node:events'
 import { buffer } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
-import { openRunServer } from '../../src/cli/workflow-server.ts'
+import { openRunServer } from '../../src/cli/run/workflow-server.ts'
 import { startFlakyProxy } from '../client/flaky-proxy.ts'
 import { openSharedServer } from '../http/open-server.ts'
 import { runTrove, startTrove } from './run-trove.ts'

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { makeRunDirectory, removeAbandoned } from '../../src/cli/run-directory.ts'
+import { makeRunDirectory, removeAbandoned } from '../../src/cli/run/run-directory.ts'
 import { makeDirectory } from '../client/tree.ts'
 
 test('the directory of a killed run is removed, but not that of a running one or one to be kept', async () => {

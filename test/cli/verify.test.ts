@@ -21,7 +21,7 @@ import {
   makeTree,
   pseudoRandom,
 } from '../client/tree.ts'
-import { digestOf } from '../../src/core/digest.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
 import { zipOf } from '../actions/archives.ts'
 import { openSharedServer } from '../http/open-server.ts'
 import { runTroveInside } from './run-inside.ts'

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { readRepository } from '../../src/cli/workflow-repository.ts'
+import { readRepository } from '../../src/cli/run/workflow-repository.ts'
 
 const runFile = promisify(execFile)
 

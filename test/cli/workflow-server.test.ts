@@ -1,6 +1,6 @@
 /** Tokens for the jobs of `trove run`, when the server is restarted meanwhile. */
 import { expect, test } from 'vitest'
-import { mintAcrossRestarts } from '../../src/cli/workflow-server.ts'
+import { mintAcrossRestarts } from '../../src/cli/run/workflow-server.ts'
 import { NetworkError } from '../../src/client/transport/network-error.ts'
 import { storeError } from '../../src/core/errors.ts'
 

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { hashPresent } from '../../src/client/download/hash-present.ts'
 import { createTreeColumns } from '../../src/client/download/tree-columns.ts'
 import type { FilePool } from '../../src/client/files/file-pool.ts'
-import { digestOf } from '../../src/core/digest.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
 
 /** Hashes files of these sizes, in order; returns the number of files per task. */
 async function tasksOf(sizes: number[]): Promise<number[]> {

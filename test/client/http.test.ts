@@ -14,8 +14,8 @@ import { readEntries } from '../../src/client/read-entries.ts'
 import { readArchive } from '../../src/client/download/whole-artifact.ts'
 import { readFile } from '../../src/client/read-file.ts'
 import { readResumed } from '../../src/client/transport/resumed-body.ts'
-import { readClientConfig } from '../../src/config.ts'
-import { digestOf, formatWireDigest } from '../../src/core/digest.ts'
+import { readClientConfig } from '../../src/config/config.ts'
+import { digestOf, formatWireDigest } from '../../src/core/bytes/digest.ts'
 import { limits } from '../../src/core/limits.ts'
 
 const servers: Server[] = []

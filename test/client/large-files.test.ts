@@ -11,9 +11,9 @@ import {
   type ListedParts,
   readFetchedHead,
   readListedParts,
-} from '../../src/core/blob-exchange.ts'
-import { digestOf } from '../../src/core/digest.ts'
-import { createByteReader } from '../../src/core/varint.ts'
+} from '../../src/core/bytes/blob-exchange.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
+import { createByteReader } from '../../src/core/bytes/varint.ts'
 import { startFlakyProxy } from './flaky-proxy.ts'
 import { startSeeingProxy } from './seeing-proxy.ts'
 import { startSharedServer, uploadDirectory } from './shared-server.ts'

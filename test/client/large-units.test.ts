@@ -1,7 +1,7 @@
 /** Large files with more parts than can be listed. */
 import { expect, test } from 'vitest'
 import { largeUnits } from '../../src/client/upload/large-units.ts'
-import { listBytesMax } from '../../src/core/blob-exchange.ts'
+import { listBytesMax } from '../../src/core/bytes/blob-exchange.ts'
 
 test('a file with more parts than a list can hold is rejected by name, before any request', async () => {
   const parts = listBytesMax / 32 - 1

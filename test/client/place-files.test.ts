@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { digestOf, digestToBytes } from '../../src/core/digest.ts'
+import { digestOf, digestToBytes } from '../../src/core/bytes/digest.ts'
 import { copyCodecs } from '../../src/client/files/file-tasks.ts'
 import { copyPieces, patchFile, sealFile } from '../../src/client/files/patch-file.ts'
 import { placeFiles } from '../../src/client/files/place-files.ts'

@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { refuseAlike, whyNotOnWindows } from '../../src/client/download/refused-names.ts'
 import { createTreeColumns, type FetchedTree } from '../../src/client/download/tree-columns.ts'
-import { digestOf } from '../../src/core/digest.ts'
-import type { EntryPath } from '../../src/core/entry.ts'
-import { formatEntry } from '../../src/core/manifest.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
+import type { EntryPath } from '../../src/core/manifest/entry.ts'
+import { formatEntry } from '../../src/core/manifest/manifest.ts'
 
 test.each(['a/b.txt', 'con', 'Auxiliary', 'com10', '.hidden', 'a..b', 'a b', 'nul', 'ä+=;,!'])(
   'on Windows, %s is a valid name unless it is a device',

@@ -6,7 +6,7 @@ import { expect, test } from 'vitest'
 import { cacheFilePath } from '../../src/client/cache/cache-files.ts'
 import { isRacy, isSettled } from '../../src/client/files/racy.ts'
 import { readStatCache, rememberSource } from '../../src/client/upload/stat-cache.ts'
-import { digestOf } from '../../src/core/digest.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
 import { linesOf } from '../core/manifest-lines.ts'
 import { makeDirectory } from './tree.ts'
 

@@ -1,10 +1,10 @@
 /** A fetched tree reports what its lines say, however they arrived. */
 import { expect, test } from 'vitest'
 import { createTreeColumns } from '../../src/client/download/tree-columns.ts'
-import { digestOf, digestToBytes } from '../../src/core/digest.ts'
-import type { Entry, EntryPath } from '../../src/core/entry.ts'
-import { formatEntry } from '../../src/core/manifest.ts'
-import { encodeTimes } from '../../src/core/modification-times.ts'
+import { digestOf, digestToBytes } from '../../src/core/bytes/digest.ts'
+import type { Entry, EntryPath } from '../../src/core/manifest/entry.ts'
+import { formatEntry } from '../../src/core/manifest/manifest.ts'
+import { encodeTimes } from '../../src/core/manifest/modification-times.ts'
 
 const file = (path: string): Entry => ({
   kind: 'file',

@@ -12,7 +12,7 @@ import { listSources } from '../../src/client/upload/list-sources.ts'
 import { walkSources } from '../../src/client/upload/walk.ts'
 import { readStatCache } from '../../src/client/upload/stat-cache.ts'
 import { makeDirectory, makeTree } from './tree.ts'
-import { digestOf } from '../../src/core/digest.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
 import { turns } from '../turns.ts'
 
 const pool = openFilePool(2)

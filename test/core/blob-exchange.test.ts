@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { decodeWants, encodeWants } from '../../src/core/blob-exchange.ts'
+import { decodeWants, encodeWants } from '../../src/core/bytes/blob-exchange.ts'
 import { limits } from '../../src/core/limits.ts'
 
 const ascending = fc

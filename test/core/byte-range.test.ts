@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { formatContentRange, parseByteRange } from '../../src/core/byte-range.ts'
+import { formatContentRange, parseByteRange } from '../../src/core/bytes/byte-range.ts'
 
 const whole = { kind: 'whole' }
 const unsatisfiable = { kind: 'unsatisfiable' }

@@ -2,9 +2,9 @@ import { createHash, randomBytes } from 'node:crypto'
 import { deflateRawSync, gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createChunker, cutChunks, isCompressed } from '../../src/core/chunker.ts'
-import { type ChunkSizes, chunkSizes, coarseChunkSizes } from '../../src/core/cut-points.ts'
-import { digestOf } from '../../src/core/digest.ts'
+import { createChunker, cutChunks, isCompressed } from '../../src/core/bytes/chunker.ts'
+import { type ChunkSizes, chunkSizes, coarseChunkSizes } from '../../src/core/bytes/cut-points.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
 import { limits } from '../../src/core/limits.ts'
 
 /** Small enough that a property sees many cuts of every kind. */

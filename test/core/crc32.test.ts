@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { combineCrc32, crc32 } from '../../src/core/crc32.ts'
+import { combineCrc32, crc32 } from '../../src/core/bytes/crc32.ts'
 
 test('the CRC-32 of the standard check string is the published value', () => {
   expect(crc32(Buffer.from('123456789'))).toBe(0xcbf43926)

@@ -1,14 +1,14 @@
 /** Checking and ordering paths, and the canonical lines of entries. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { digestOf } from '../../src/core/digest.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
 import {
   type Entry,
   type EntryPath,
   comparePaths,
   pathFault,
   withoutEndSlashes,
-} from '../../src/core/entry.ts'
+} from '../../src/core/manifest/entry.ts'
 import { limits } from '../../src/core/limits.ts'
 import {
   createManifestHasher,
@@ -16,7 +16,7 @@ import {
   formatEntry,
   parseEntry,
   readEntry,
-} from '../../src/core/manifest.ts'
+} from '../../src/core/manifest/manifest.ts'
 
 /** Pieces that make paths invalid, and some ordinary ones. */
 const pieces = ['a', 'Z', '0', '-', '_', '.', '..', '/', '//', ' ', '@', '~', '+', ':', '\\', '\n']

@@ -1,6 +1,6 @@
 /** Sentences about an artifact's lifetime and size. */
 import { expect, test } from 'vitest'
-import { freedSentence, keepingReason } from '../../src/core/explanation.ts'
+import { freedSentence, keepingReason } from '../../src/core/policy/explanation.ts'
 
 const hour = 60 * 60 * 1000
 const day = 24 * hour

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { listChildren, type ManifestPages } from '../../src/core/list-children.ts'
-import { comparePaths, type EntryPath } from '../../src/core/entry.ts'
+import { listChildren, type ManifestPages } from '../../src/core/manifest/list-children.ts'
+import { comparePaths, type EntryPath } from '../../src/core/manifest/entry.ts'
 
 interface Listed {
   path: EntryPath

@@ -1,7 +1,7 @@
 /** Credentials that open nothing, assembled here: written out, they would trigger scanners that
  *  look for leaks in this repository. */
 import { createHash } from 'node:crypto'
-import { crc32 } from '../../src/core/crc32.ts'
+import { crc32 } from '../../src/core/bytes/crc32.ts'
 
 const base62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 

@@ -1,4 +1,4 @@
-import type { ManifestLines } from '../../src/core/manifest-changes.ts'
+import type { ManifestLines } from '../../src/core/manifest/manifest-changes.ts'
 
 export function linesOf(text: Buffer): ManifestLines {
   const starts = [0]

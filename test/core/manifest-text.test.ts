@@ -2,16 +2,21 @@
  *  manifests. */
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { digestOf } from '../../src/core/digest.ts'
-import { comparePaths, type Entry, type EntryPath, parseEntryPath } from '../../src/core/entry.ts'
-import { createTreeCheck, formatEntry, readEntry } from '../../src/core/manifest.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
+import {
+  comparePaths,
+  type Entry,
+  type EntryPath,
+  parseEntryPath,
+} from '../../src/core/manifest/entry.ts'
+import { createTreeCheck, formatEntry, readEntry } from '../../src/core/manifest/manifest.ts'
 import {
   applyChanges,
   formatRemoval,
   type ManifestLines,
   type Stretch,
-} from '../../src/core/manifest-changes.ts'
-import { createLineCheck } from '../../src/core/manifest-text.ts'
+} from '../../src/core/manifest/manifest-changes.ts'
+import { createLineCheck } from '../../src/core/manifest/manifest-text.ts'
 import { linesOf } from './manifest-lines.ts'
 import { turns } from '../turns.ts'
 

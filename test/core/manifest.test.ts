@@ -1,9 +1,9 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { digestOf, digestToBytes } from '../../src/core/digest.ts'
-import { type Entry, parseEntryPath } from '../../src/core/entry.ts'
-import { formatEntry, parseEntry } from '../../src/core/manifest.ts'
-import { readFileLine } from '../../src/core/manifest-text.ts'
+import { digestOf, digestToBytes } from '../../src/core/bytes/digest.ts'
+import { type Entry, parseEntryPath } from '../../src/core/manifest/entry.ts'
+import { formatEntry, parseEntry } from '../../src/core/manifest/manifest.ts'
+import { readFileLine } from '../../src/core/manifest/manifest-text.ts'
 
 type FileEntry = Extract<Entry, { kind: 'file' }>
 

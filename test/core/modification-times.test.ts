@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { deflateRawSync } from 'node:zlib'
 import { expect, test } from 'vitest'
-import { decodeTimes, encodeTimes } from '../../src/core/modification-times.ts'
+import { decodeTimes, encodeTimes } from '../../src/core/manifest/modification-times.ts'
 
 const farthest = 2 ** 50
 const time = fc.option(fc.integer({ min: -farthest, max: farthest }))

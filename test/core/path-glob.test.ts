@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { minimatch } from 'minimatch'
 import { describe, expect, test } from 'vitest'
 import { hasCode } from '../../src/core/errors.ts'
-import { compilePathGlobs, joinPathGlobs } from '../../src/core/path-glob.ts'
+import { compilePathGlobs, joinPathGlobs } from '../../src/core/glob/path-glob.ts'
 import { turns } from '../turns.ts'
 
 const matches = (pattern: string, path: string): boolean => compilePathGlobs([pattern])(path)

@@ -7,7 +7,7 @@ import {
   parseEntryReference,
   parseReference,
 } from '../../src/core/reference.ts'
-import { parseProjectName } from '../../src/core/run.ts'
+import { parseProjectName } from '../../src/core/run/run.ts'
 
 const part = fc.stringMatching(/^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,20}$/)
 const project = fc

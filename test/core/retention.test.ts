@@ -8,7 +8,7 @@ import {
   isExpired,
   isRestorable,
   projectPolicy,
-} from '../../src/core/retention.ts'
+} from '../../src/core/policy/retention.ts'
 import { dayMs } from '../../src/core/units.ts'
 
 const hourMs = 60 * 60 * 1000

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { formatProjectPath, parseProjectName, parseProjectPath } from '../../src/core/run.ts'
+import { formatProjectPath, parseProjectName, parseProjectPath } from '../../src/core/run/run.ts'
 
 const segment = fc
   .stringMatching(/^[A-Za-z0-9_.-]{1,12}$/)

@@ -7,8 +7,8 @@ import {
   isTextPath,
   secretTitle,
   skippedFilesPart,
-} from '../../src/core/secrets.ts'
-import type { SecretKind } from '../../src/core/secret-rules.ts'
+} from '../../src/core/secrets/secrets.ts'
+import type { SecretKind } from '../../src/core/secrets/secret-rules.ts'
 import { checkoutConfig, githubToken, randomText, withChecksum } from './made-up-secrets.ts'
 
 const find = (text: string): ReturnType<typeof findSecrets> => findSecrets(Buffer.from(text))

@@ -1,7 +1,7 @@
 /** Rules of single sign-on: whom they match, and what is no rule. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { accessOf, matchingRules, parseSignInRules } from '../../src/core/sign-in-rules.ts'
+import { accessOf, matchingRules, parseSignInRules } from '../../src/core/access/sign-in-rules.ts'
 
 const matches = (who: string, claims: object): boolean =>
   matchingRules({ ...claims }, parseSignInRules(`${who}=admin`)).length > 0

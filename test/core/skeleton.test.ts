@@ -4,8 +4,12 @@ import {
   type SkeletonMember,
   type StreamFacts,
   expectedDescriptor,
-} from '../../src/core/skeleton-member.ts'
-import { decodeSkeletonPage, encodeMembersPage, encodeTailPage } from '../../src/core/skeleton.ts'
+} from '../../src/core/zip/skeleton-member.ts'
+import {
+  decodeSkeletonPage,
+  encodeMembersPage,
+  encodeTailPage,
+} from '../../src/core/zip/skeleton.ts'
 import { turns } from '../turns.ts'
 
 const bytes = (min: number, max: number): fc.Arbitrary<Buffer> =>

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { parseTrustedIssuers } from '../../src/core/trusted-issuers.ts'
+import { parseTrustedIssuers } from '../../src/core/access/trusted-issuers.ts'
 
 test('issuers speak for the projects listed with them', () => {
   const text =

@@ -1,7 +1,7 @@
 /** Builds zips by hand: correct by default, with an option for every kind of lie that a reader must
  *  detect. */
 import { deflateRawSync } from 'node:zlib'
-import { crc32 } from '../../src/core/crc32.ts'
+import { crc32 } from '../../src/core/bytes/crc32.ts'
 
 export interface ZipMemberSpec {
   name: string | Buffer

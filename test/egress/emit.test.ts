@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { placeOf } from '../../src/core/copy.ts'
+import { placeOf } from '../../src/core/bytes/copy.ts'
 import { hasCode, storeError } from '../../src/core/errors.ts'
 import { limits } from '../../src/core/limits.ts'
 import { representFile, representTarGz, representZip } from '../../src/egress/egress.ts'

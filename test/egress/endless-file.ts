@@ -1,10 +1,10 @@
 /** A file of any size whose bytes are generated on read: the same 1 MiB of noise repeated, so that
  *  every check page is the same and nothing is held. */
 import { randomFillSync } from 'node:crypto'
-import type { BlobPlacement, CopyCodec } from '../../src/core/copy.ts'
-import { combineCrc32, crc32 } from '../../src/core/crc32.ts'
-import { digestOf } from '../../src/core/digest.ts'
-import { parseEntryPath } from '../../src/core/entry.ts'
+import type { BlobPlacement, CopyCodec } from '../../src/core/bytes/copy.ts'
+import { combineCrc32, crc32 } from '../../src/core/bytes/crc32.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
+import { parseEntryPath } from '../../src/core/manifest/entry.ts'
 import type { StoredFile } from '../../src/metadata/metadata.ts'
 
 const pageBytes = 1024 * 1024

@@ -1,10 +1,10 @@
 /** Zips taken apart here, as ingest does it, are reproduced byte for byte, whole and in ranges. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { digestOf } from '../../src/core/digest.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
 import { hasCode } from '../../src/core/errors.ts'
-import type { SkeletonMember, StreamFacts } from '../../src/core/skeleton-member.ts'
-import { encodeMembersPage, encodeTailPage } from '../../src/core/skeleton.ts'
+import type { SkeletonMember, StreamFacts } from '../../src/core/zip/skeleton-member.ts'
+import { encodeMembersPage, encodeTailPage } from '../../src/core/zip/skeleton.ts'
 import { representZip } from '../../src/egress/egress.ts'
 import type { Artifact, SkeletonPage } from '../../src/metadata/metadata.ts'
 import { buildZip, type ZipMemberSpec } from '../corpus/build-zip.ts'

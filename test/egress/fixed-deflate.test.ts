@@ -1,7 +1,11 @@
 import fc from 'fast-check'
 import { constants, inflateRawSync } from 'node:zlib'
 import { expect, test } from 'vitest'
-import { createFixedMeter, encodeFixedBlock, measureFixed } from '../../src/egress/fixed-deflate.ts'
+import {
+  createFixedMeter,
+  encodeFixedBlock,
+  measureFixed,
+} from '../../src/egress/tar/fixed-deflate.ts'
 
 /** Bytes with runs of NULs of every length that has its own code, and around the longest match. */
 const bytes = fc

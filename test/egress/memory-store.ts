@@ -2,13 +2,19 @@
  *  inspect and damage. */
 import { constants, deflateRawSync } from 'node:zlib'
 import type { ArtifactKind, ArtifactName } from '../../src/core/artifact.ts'
-import type { BlobPlacement, Copy, CopyCodec, Part, StreamPlace } from '../../src/core/copy.ts'
-import { crc32 } from '../../src/core/crc32.ts'
-import { digestOf } from '../../src/core/digest.ts'
-import { comparePaths, parseEntryPath } from '../../src/core/entry.ts'
+import type {
+  BlobPlacement,
+  Copy,
+  CopyCodec,
+  Part,
+  StreamPlace,
+} from '../../src/core/bytes/copy.ts'
+import { crc32 } from '../../src/core/bytes/crc32.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
+import { comparePaths, parseEntryPath } from '../../src/core/manifest/entry.ts'
 import { storeError } from '../../src/core/errors.ts'
 import { limits } from '../../src/core/limits.ts'
-import { noFacts, type ProjectName } from '../../src/core/run.ts'
+import { noFacts, type ProjectName } from '../../src/core/run/run.ts'
 import { createRepresentationMeter, type RepresentationLengths } from '../../src/egress/measure.ts'
 import type { Reader } from '../../src/egress/reader.ts'
 import type {

@@ -9,7 +9,7 @@ import {
   representWrappedZip,
   representZip,
 } from '../../src/egress/egress.ts'
-import { compilePathGlobs } from '../../src/core/path-glob.ts'
+import { compilePathGlobs } from '../../src/core/glob/path-glob.ts'
 import type { Representation } from '../../src/egress/representation.ts'
 import type { Artifact } from '../../src/metadata/metadata.ts'
 import { createMemoryStore, type EntrySpec, type MemoryStore } from './memory-store.ts'

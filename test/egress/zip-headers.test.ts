@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
-import { digestOf } from '../../src/core/digest.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
 import {
   centralHeader,
   endRecords,
   localHeader,
   type ZipMemberFacts,
-} from '../../src/egress/zip-headers.ts'
+} from '../../src/egress/zip/zip-headers.ts'
 
 const large = 0xffffffff
 const sizes = [0, 1, large - 1, large, large + 1, 2 ** 40 + 5]

@@ -7,7 +7,7 @@ import { once } from 'node:events'
 import http from 'node:http'
 import net, { type AddressInfo } from 'node:net'
 import { afterEach, describe, expect, test } from 'vitest'
-import { digestOf } from '../../src/core/digest.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
 import { StoreError, storeError } from '../../src/core/errors.ts'
 import type { Representation } from '../../src/egress/representation.ts'
 import {

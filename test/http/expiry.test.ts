@@ -4,8 +4,8 @@
  *  last millisecond, when it must work, and one millisecond later. */
 import { beforeAll, describe, expect, test } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
-import { encodeWants } from '../../src/core/blob-exchange.ts'
-import { digestOf } from '../../src/core/digest.ts'
+import { encodeWants } from '../../src/core/bytes/blob-exchange.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
 import { createApp } from '../../src/http/app.ts'
 import type { AppContext } from '../../src/http/context.ts'
 import { contentPath } from '../../src/web/artifact/content-origin.ts'

@@ -1,6 +1,6 @@
 /** `POST /tokens/exchange`: exchanges a job's ID token, and nothing else, for a token. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { readTokenClaims } from '../../src/core/token-claims.ts'
+import { readTokenClaims } from '../../src/core/access/token-claims.ts'
 import { gitHubClaims, gitLabClaims, type Issuer, openIssuer } from './issuer.ts'
 import { openServer, type TestServer } from './open-server.ts'
 

@@ -2,7 +2,7 @@
  *  they end. */
 import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { digestOf } from '../../src/core/digest.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
 import { zipOf } from '../actions/archives.ts'
 import { type Caller, callerOf, putBlocks } from '../actions/rig.ts'
 import { openSharedServer, problemOf } from './open-server.ts'

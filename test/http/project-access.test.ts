@@ -2,7 +2,7 @@
  *  others. */
 import { expect, test } from 'vitest'
 import type { TokenRequest } from '../../src/auth/token-request.ts'
-import { digestOf } from '../../src/core/digest.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
 import { openSharedServer, problemOf, type SendRequest } from './open-server.ts'
 
 const server = await openSharedServer()

@@ -1,6 +1,6 @@
 /** Every route of the server, and whether it is open to everyone for a public project. */
-import { encodeWants } from '../../src/core/blob-exchange.ts'
-import { digestOf } from '../../src/core/digest.ts'
+import { encodeWants } from '../../src/core/bytes/blob-exchange.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
 import type { SendRequest } from './open-server.ts'
 
 /** A project as it is asked for, and what is in it. */

@@ -1,6 +1,6 @@
 /** Artifacts of pull requests are not mistaken for the project's own, and pages mark them. */
 import { expect, test } from 'vitest'
-import { isOfPullRequest } from '../../src/core/run.ts'
+import { isOfPullRequest } from '../../src/core/run/run.ts'
 import { runTroveInside } from '../cli/run-inside.ts'
 import { openSharedServer } from './open-server.ts'
 

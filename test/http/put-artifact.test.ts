@@ -6,12 +6,12 @@ import { join } from 'node:path'
 import { json } from 'node:stream/consumers'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { artifactDetailSchema } from '../../src/api/messages.ts'
-import { digestOf } from '../../src/core/digest.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
 import { limits } from '../../src/core/limits.ts'
 import { zipOf } from '../actions/archives.ts'
 import { tarGzOf, tarOf } from './archives-of.ts'
 import { openServer, openSharedServer, problemOf, type TestServer } from './open-server.ts'
-import { noFacts } from '../../src/core/run.ts'
+import { noFacts } from '../../src/core/run/run.ts'
 
 const server = await openSharedServer({
   TROVE_MAX_ARTIFACT: '1MiB',

@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { AppEnv } from '../../src/http/context.ts'
 import { underReadLease } from '../../src/http/body/reading.ts'
 import type { Metadata } from '../../src/metadata/metadata.ts'
-import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { temporaryDatabases } from '../metadata/temporary-database.ts'
 
 const databases = temporaryDatabases()

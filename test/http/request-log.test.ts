@@ -9,7 +9,7 @@ import { afterAll, expect, test } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
 import { grantOf } from '../../src/auth/token-request.ts'
 import { mintToken } from '../../src/auth/tokens.ts'
-import { readServerConfig } from '../../src/config.ts'
+import { readServerConfig } from '../../src/config/config.ts'
 import { createLog } from '../../src/log.ts'
 import { startServer } from '../../src/server.ts'
 

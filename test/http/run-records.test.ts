@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest'
 import { runDetailSchema } from '../../src/api/run-record.ts'
 import { limits } from '../../src/core/limits.ts'
-import type { RecordedEvent } from '../../src/core/run-record.ts'
+import type { RecordedEvent } from '../../src/core/run/run-record.ts'
 import { openSharedServer, problemOf, type SendRequest, type TestServer } from './open-server.ts'
 
 const server = await openSharedServer()

@@ -1,8 +1,8 @@
 /** Runs the search for secrets now, which the background does within a minute. */
 import { join } from 'node:path'
 import { scanForSecrets, type SecretsReport } from '../../src/lifecycle/secret-scan.ts'
-import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
-import { openLocalPackStore } from '../../src/packs/local.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
+import { openLocalPackStore } from '../../src/packs/local/local.ts'
 import type { TestServer } from './open-server.ts'
 
 export async function scanNow({ dataDir, clock }: TestServer): Promise<SecretsReport> {

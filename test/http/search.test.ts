@@ -6,7 +6,7 @@ import {
   type WireSearchLine,
   type WireSearchMatch,
 } from '../../src/api/messages.ts'
-import { digestOf } from '../../src/core/digest.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
 import { limits } from '../../src/core/limits.ts'
 import { tarOf } from './archives-of.ts'
 import { openSharedServer, problemOf } from './open-server.ts'

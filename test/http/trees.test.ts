@@ -1,9 +1,9 @@
 /** Differences from a tree that the client has, by `GET /artifacts/{id}/tree?base=`. */
 import { describe, expect, test } from 'vitest'
 import { changesMediaType, manifestMediaType } from '../../src/api/negotiation.ts'
-import { changesHeader } from '../../src/core/manifest-changes.ts'
-import { decodeTimes } from '../../src/core/modification-times.ts'
-import { createByteReader } from '../../src/core/varint.ts'
+import { changesHeader } from '../../src/core/manifest/manifest-changes.ts'
+import { decodeTimes } from '../../src/core/manifest/modification-times.ts'
+import { createByteReader } from '../../src/core/bytes/varint.ts'
 import type { TarEntry } from './archives-of.ts'
 import { openSharedServer, problemOf } from './open-server.ts'
 

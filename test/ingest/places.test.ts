@@ -1,7 +1,7 @@
 /** Who gets a place in the ingest threads. */
 import { expect, test } from 'vitest'
-import { createPlaces, type Places } from '../../src/ingest/places.ts'
-import type { Place, PoolWorker } from '../../src/ingest/pool-worker.ts'
+import { createPlaces, type Places } from '../../src/ingest/pool/places.ts'
+import type { Place, PoolWorker } from '../../src/ingest/pool/pool-worker.ts'
 
 const project = { mine: 1, other: 2 }
 

@@ -5,10 +5,10 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { digestOf, type Digest } from '../../src/core/digest.ts'
+import { digestOf, type Digest } from '../../src/core/bytes/digest.ts'
 import { limits } from '../../src/core/limits.ts'
-import { openStaging, type Staging } from '../../src/ingest/staging.ts'
-import { ledgerOf, requireBlock } from '../../src/ingest/staging-area.ts'
+import { openStaging, type Staging } from '../../src/ingest/staging/staging.ts'
+import { ledgerOf, requireBlock } from '../../src/ingest/staging/staging-area.ts'
 
 const id = 'ab'.repeat(16)
 

@@ -1,8 +1,8 @@
 /** The number of large files pending registration is bounded, whatever an upload contains. */
 import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
-import { fileEndRecord } from '../../src/core/blob-exchange.ts'
-import { digestOf } from '../../src/core/digest.ts'
+import { fileEndRecord } from '../../src/core/bytes/blob-exchange.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
 import { limits } from '../../src/core/limits.ts'
 import { receiveBlobs } from '../../src/ingest/negotiated/receive-blobs.ts'
 import { openSession, record } from './negotiated/open-session.ts'

@@ -9,7 +9,7 @@ import { type ClockWatch, startClockWatch } from '../../src/lifecycle/clock-watc
 import { startMaintenance } from '../../src/lifecycle/maintenance.ts'
 import { startUsageHistory } from '../../src/lifecycle/usage-history.ts'
 import { createLog } from '../../src/log.ts'
-import { openStaging } from '../../src/ingest/staging.ts'
+import { openStaging } from '../../src/ingest/staging/staging.ts'
 import { openStore } from '../ingest/open-store.ts'
 
 const minute = 60_000

@@ -5,7 +5,7 @@ import {
   type Collection,
   type CollectOptions,
   planCollection,
-} from '../../src/lifecycle/collect.ts'
+} from '../../src/lifecycle/collect/collect.ts'
 import type { LifecyclePorts } from '../../src/lifecycle/ports.ts'
 
 export const hour = 60 * 60 * 1000

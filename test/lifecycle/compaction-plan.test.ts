@@ -1,7 +1,10 @@
 /** Which packs are rewritten because of their dead bytes. */
 import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
-import { type CompactionReach, createRewriteChoice } from '../../src/lifecycle/compaction-plan.ts'
+import {
+  type CompactionReach,
+  createRewriteChoice,
+} from '../../src/lifecycle/collect/compaction-plan.ts'
 import { collectInBackground } from './collection.ts'
 import { openStore } from '../ingest/open-store.ts'
 import { pseudoRandom } from '../client/tree.ts'

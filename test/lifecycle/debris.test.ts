@@ -3,7 +3,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
-import { createDebrisRemoval } from '../../src/lifecycle/debris.ts'
+import { createDebrisRemoval } from '../../src/lifecycle/collect/debris.ts'
 import { openStore, type TestStore } from '../ingest/open-store.ts'
 import { packPaths } from './stored-bytes.ts'
 

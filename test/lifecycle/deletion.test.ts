@@ -2,7 +2,7 @@
  *  once. */
 import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
-import { explainDeletion } from '../../src/lifecycle/deletion.ts'
+import { explainDeletion } from '../../src/lifecycle/collect/deletion.ts'
 import { pseudoRandom } from '../client/tree.ts'
 import { tarOf } from '../http/archives-of.ts'
 import { openStore } from '../ingest/open-store.ts'

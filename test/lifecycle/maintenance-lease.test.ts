@@ -2,7 +2,7 @@
  *  garbage. */
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { openMaintenanceLease } from '../../src/lifecycle/maintenance-lease.ts'
-import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import type { Metadata } from '../../src/metadata/metadata.ts'
 import { temporaryDatabases } from '../metadata/temporary-database.ts'
 import { whileDiskRefuses } from '../refusing-disk.ts'

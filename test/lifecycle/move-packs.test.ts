@@ -3,7 +3,7 @@
 import { randomBytes } from 'node:crypto'
 import { expect, onTestFinished, test } from 'vitest'
 import { movePacks, removeMoved } from '../../src/lifecycle/move-packs.ts'
-import { openLocalPackStore } from '../../src/packs/local.ts'
+import { openLocalPackStore } from '../../src/packs/local/local.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
 import { makeTempDirectory } from '../packs/temp-directory.ts'
 

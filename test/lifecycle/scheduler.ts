@@ -5,7 +5,7 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { asError } from '../../src/core/errors.ts'
 
-export class Killed extends Error {}
+class Killed extends Error {}
 
 export interface Scheduler {
   guard<T extends object>(port: T): T

@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
-import { digestOf } from '../../src/core/digest.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
 import { limits } from '../../src/core/limits.ts'
 import { scanForSecrets, type SecretsReport } from '../../src/lifecycle/secret-scan.ts'
 import { zipOf } from '../actions/archives.ts'

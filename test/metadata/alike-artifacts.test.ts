@@ -2,7 +2,7 @@
 import SqliteDatabase from 'better-sqlite3'
 import { expect, onTestFinished, test } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
-import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { seedArtifact, seedRun } from './seed.ts'
 import { temporaryDatabases } from './temporary-database.ts'
 

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url'
 import SqliteDatabase from 'better-sqlite3'
 import { expect } from 'vitest'
 import type { Metadata } from '../../src/metadata/metadata.ts'
-import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { claimPacks, sweepBlobs } from './sweep-all.ts'
 
 const child = fileURLToPath(new URL('crash-child.mjs', import.meta.url))

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { inflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type EntryPath, comparePaths, pathFault } from '../../src/core/entry.ts'
+import { type EntryPath, comparePaths, pathFault } from '../../src/core/manifest/entry.ts'
 import { limits } from '../../src/core/limits.ts'
 import {
   type PageEntry,

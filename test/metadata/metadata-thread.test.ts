@@ -4,10 +4,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { afterEach, describe, expect, test, vi } from 'vitest'
-import { type Entry, parseEntryPath } from '../../src/core/entry.ts'
+import { type Entry, parseEntryPath } from '../../src/core/manifest/entry.ts'
 import { StoreError } from '../../src/core/errors.ts'
 import type { Metadata } from '../../src/metadata/metadata.ts'
-import { openMetadataWorker } from '../../src/metadata/sqlite-worker.ts'
+import { openMetadataWorker } from '../../src/metadata/sqlite/thread/sqlite-worker.ts'
 import {
   copyOf,
   fileEntry,

@@ -2,8 +2,8 @@ import SqliteDatabase from 'better-sqlite3'
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { expect, test } from 'vitest'
-import { noFacts } from '../../src/core/run.ts'
-import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import { noFacts } from '../../src/core/run/run.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { temporaryDatabases } from './temporary-database.ts'
 
 const { newPath } = temporaryDatabases()

@@ -5,9 +5,9 @@
  *  nothing is left. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { type Digest, digestOf } from '../../src/core/digest.ts'
+import { type Digest, digestOf } from '../../src/core/bytes/digest.ts'
 import type { HeldEntry, Metadata, Run } from '../../src/metadata/metadata.ts'
-import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import {
   addContents,
   copyOf,

@@ -3,11 +3,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
-import type { LogLine, RecordedEvent } from '../../src/core/run-record.ts'
-import { parseProjectName, noFacts } from '../../src/core/run.ts'
+import type { LogLine, RecordedEvent } from '../../src/core/run/run-record.ts'
+import { parseProjectName, noFacts } from '../../src/core/run/run.ts'
 import type { Metadata } from '../../src/metadata/metadata.ts'
-import { openMetadataWorker } from '../../src/metadata/sqlite-worker.ts'
-import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import { openMetadataWorker } from '../../src/metadata/sqlite/thread/sqlite-worker.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 
 const day = 86_400_000
 const job = { key: 'build', id: 'build', name: 'build (1)' }

@@ -2,13 +2,13 @@
  *  their bytes. */
 import { crc32 } from 'node:zlib'
 import { type ArtifactKind, parseArtifactName } from '../../src/core/artifact.ts'
-import type { CopyCodec, NewCopy } from '../../src/core/copy.ts'
-import { type Digest, digestOf } from '../../src/core/digest.ts'
-import { type Entry, comparePaths, parseEntryPath } from '../../src/core/entry.ts'
+import type { CopyCodec, NewCopy } from '../../src/core/bytes/copy.ts'
+import { type Digest, digestOf } from '../../src/core/bytes/digest.ts'
+import { type Entry, comparePaths, parseEntryPath } from '../../src/core/manifest/entry.ts'
 import { limits } from '../../src/core/limits.ts'
-import { createManifestHasher } from '../../src/core/manifest.ts'
-import { encodeTimes } from '../../src/core/modification-times.ts'
-import { factsOf, parseProjectName, type ToldFacts } from '../../src/core/run.ts'
+import { createManifestHasher } from '../../src/core/manifest/manifest.ts'
+import { encodeTimes } from '../../src/core/manifest/modification-times.ts'
+import { factsOf, parseProjectName, type ToldFacts } from '../../src/core/run/run.ts'
 import type {
   Artifact,
   HeldEntry,

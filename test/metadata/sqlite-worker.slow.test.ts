@@ -1,4 +1,4 @@
-import { openMetadataWorker } from '../../src/metadata/sqlite-worker.ts'
+import { openMetadataWorker } from '../../src/metadata/sqlite/thread/sqlite-worker.ts'
 import { metadataContract } from './metadata-contract.ts'
 import { temporaryDatabases } from './temporary-database.ts'
 

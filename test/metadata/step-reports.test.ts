@@ -5,10 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
-import type { AnnotationLevel, RecordedEvent } from '../../src/core/run-record.ts'
-import { noFacts, parseProjectName } from '../../src/core/run.ts'
+import type { AnnotationLevel, RecordedEvent } from '../../src/core/run/run-record.ts'
+import { noFacts, parseProjectName } from '../../src/core/run/run.ts'
 import type { Metadata, SummaryPage } from '../../src/metadata/metadata.ts'
-import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 
 let path: string
 let metadata: Metadata

@@ -3,7 +3,7 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
 import { inflateSync as fflateInflate } from 'fflate'
 import { expect, test } from 'vitest'
-import { type CopyCodec, joiningEnd } from '../../src/core/copy.ts'
+import { type CopyCodec, joiningEnd } from '../../src/core/bytes/copy.ts'
 import { limits } from '../../src/core/limits.ts'
 import {
   decodeCopy,
@@ -11,7 +11,7 @@ import {
   encodeJoining,
   encodeJoiningSync,
   inflateStream,
-} from '../../src/packs/codec.ts'
+} from '../../src/packs/codec/codec.ts'
 import { haltingStream } from './halting-stream.ts'
 import { turns } from '../turns.ts'
 

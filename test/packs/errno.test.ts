@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { asStoreError } from '../../src/packs/errno.ts'
+import { asStoreError } from '../../src/packs/local/errno.ts'
 
 test.each([
   ['ENOSPC', 'storage_full', 'no space left on the disk for pack a'],

@@ -8,8 +8,8 @@ import { buffer } from 'node:stream/consumers'
 import { onTestFinished } from 'vitest'
 import type { BucketPlace } from '../../src/core/bucket-place.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
-import { openS3Bucket } from '../../src/packs/s3-bucket.ts'
-import { openS3PackStore } from '../../src/packs/s3.ts'
+import { openS3Bucket } from '../../src/packs/s3/s3-bucket.ts'
+import { openS3PackStore } from '../../src/packs/s3/s3.ts'
 
 export interface FakeS3 {
   endpoint: string

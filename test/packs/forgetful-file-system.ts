@@ -2,8 +2,8 @@
  *  its last sync, of a directory its entries at its last sync. Nothing else is guaranteed. */
 import { copyFile, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
 import { basename, dirname, join, relative, sep } from 'node:path'
-import type { BackupFileSystem } from '../../src/lifecycle/backup.ts'
-import { type PackFile, nodeFileSystem } from '../../src/packs/file-system.ts'
+import type { BackupFileSystem } from '../../src/lifecycle/backup/backup.ts'
+import { type PackFile, nodeFileSystem } from '../../src/packs/local/file-system.ts'
 
 export interface ForgetfulFileSystem extends BackupFileSystem {
   /** Writes what remains after a power loss at this moment to a new directory. Without `random`,

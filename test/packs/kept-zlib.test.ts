@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { constants, deflateRawSync, inflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { deflateInto, inflateJoiningInto, keepsEngines } from '../../src/packs/kept-zlib.ts'
+import { deflateInto, inflateJoiningInto, keepsEngines } from '../../src/packs/codec/kept-zlib.ts'
 
 const content = fc.oneof(
   fc.uint8Array({ minLength: 1, maxLength: 300 }).map((bytes) => Buffer.from(bytes)),

@@ -2,7 +2,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { openLocalPackStore } from '../../src/packs/local.ts'
+import { openLocalPackStore } from '../../src/packs/local/local.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
 import { makeTempDirectory } from './temp-directory.ts'
 import { type WatchedFileSystem, watchFileSystem } from './watched-file-system.ts'

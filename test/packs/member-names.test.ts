@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { digestFromBytes } from '../../src/core/digest.ts'
-import { createMemberNames } from '../../src/packs/member-names.ts'
+import { digestFromBytes } from '../../src/core/bytes/digest.ts'
+import { createMemberNames } from '../../src/packs/format/member-names.ts'
 
 test('names are unique, whatever the digests and however many there are', () => {
   const names = createMemberNames()

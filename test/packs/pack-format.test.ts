@@ -8,20 +8,20 @@ import fc from 'fast-check'
 import { unzipSync } from 'fflate'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import yauzl from 'yauzl'
-import type { CopyCodec } from '../../src/core/copy.ts'
-import { crc32 } from '../../src/core/crc32.ts'
-import { digestOf } from '../../src/core/digest.ts'
+import type { CopyCodec } from '../../src/core/bytes/copy.ts'
+import { crc32 } from '../../src/core/bytes/crc32.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
 import { limits } from '../../src/core/limits.ts'
-import { decodeCopy } from '../../src/packs/codec.ts'
-import { openLocalPackStore } from '../../src/packs/local.ts'
+import { decodeCopy } from '../../src/packs/codec/codec.ts'
+import { openLocalPackStore } from '../../src/packs/local/local.ts'
 import {
   type PackCopyEntry,
   type ReadMember,
   readPackDirectory,
   readPackMembers,
   withCopies,
-} from '../../src/packs/pack-directory.ts'
-import { openPackWriter } from '../../src/packs/pack-format.ts'
+} from '../../src/packs/format/pack-directory.ts'
+import { openPackWriter } from '../../src/packs/format/pack-format.ts'
 import type { PackStore, SealedPack } from '../../src/packs/pack-store.ts'
 import { type Member, makeMember, split } from './pack-members.ts'
 import { stride, turns } from '../turns.ts'

@@ -1,10 +1,10 @@
 /** Copies to append to packs. */
 import { deflateRawSync } from 'node:zlib'
-import type { CopyCodec } from '../../src/core/copy.ts'
-import { crc32 } from '../../src/core/crc32.ts'
-import { digestOf } from '../../src/core/digest.ts'
-import { encodeJoining } from '../../src/packs/codec.ts'
-import type { PackMember } from '../../src/packs/member-writer.ts'
+import type { CopyCodec } from '../../src/core/bytes/copy.ts'
+import { crc32 } from '../../src/core/bytes/crc32.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
+import { encodeJoining } from '../../src/packs/codec/codec.ts'
+import type { PackMember } from '../../src/packs/format/member-writer.ts'
 
 export interface Member extends PackMember {
   content: Buffer

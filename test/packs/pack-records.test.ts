@@ -1,12 +1,12 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { digestOf } from '../../src/core/digest.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
 import {
   centralHeaderBytes,
   localHeaderBytes,
   type ZipHeaderFacts,
-} from '../../src/core/zip-encoder.ts'
-import { endBytesMax } from '../../src/core/zip-records.ts'
+} from '../../src/core/zip/zip-encoder.ts'
+import { endBytesMax } from '../../src/core/zip/zip-records.ts'
 import {
   decodeCentralHeader,
   decodeEnd,
@@ -14,7 +14,7 @@ import {
   encodeCentralHeader,
   encodeEnd,
   encodeLocalHeader,
-} from '../../src/packs/pack-records.ts'
+} from '../../src/packs/format/pack-records.ts'
 
 const large = 0xffffffff
 /** Sizes around the ZIP64 threshold as often as any others. */

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
-import { crc32 } from '../../src/core/crc32.ts'
+import { crc32 } from '../../src/core/bytes/crc32.ts'
 import { limits } from '../../src/core/limits.ts'
-import { arePagesIntact, checksOf, createCheckWriter } from '../../src/packs/page-checks.ts'
+import { arePagesIntact, checksOf, createCheckWriter } from '../../src/packs/format/page-checks.ts'
 
 test('checks are the little-endian CRC-32 of each page, however the stream is split', () => {
   const page = limits.checkPageBytes

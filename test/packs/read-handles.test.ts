@@ -2,8 +2,8 @@ import { setImmediate } from 'node:timers/promises'
 import fc from 'fast-check'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
-import type { PackFile } from '../../src/packs/file-system.ts'
-import { type ReadHandles, createReadHandles } from '../../src/packs/read-handles.ts'
+import type { PackFile } from '../../src/packs/local/file-system.ts'
+import { type ReadHandles, createReadHandles } from '../../src/packs/local/read-handles.ts'
 
 interface Files {
   open: (name: string) => Promise<PackFile>

@@ -5,9 +5,9 @@ import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
 import type { BucketPlace } from '../../src/core/bucket-place.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
-import { openS3Bucket } from '../../src/packs/s3-bucket.ts'
-import { partBytes } from '../../src/packs/s3-sink.ts'
-import { openS3PackStore } from '../../src/packs/s3.ts'
+import { openS3Bucket } from '../../src/packs/s3/s3-bucket.ts'
+import { partBytes } from '../../src/packs/s3/s3-sink.ts'
+import { openS3PackStore } from '../../src/packs/s3/s3.ts'
 import {
   answering,
   cutting,

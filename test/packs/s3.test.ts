@@ -3,9 +3,9 @@
 import type { ServerResponse } from 'node:http'
 import { afterAll, expect, test, vi } from 'vitest'
 import type { PackStore } from '../../src/packs/pack-store.ts'
-import { openS3Bucket } from '../../src/packs/s3-bucket.ts'
-import { partBytes } from '../../src/packs/s3-sink.ts'
-import { openS3PackStore } from '../../src/packs/s3.ts'
+import { openS3Bucket } from '../../src/packs/s3/s3-bucket.ts'
+import { partBytes } from '../../src/packs/s3/s3-sink.ts'
+import { openS3PackStore } from '../../src/packs/s3/s3.ts'
 import { answering, cutting, keyOf, openFake, placeIn, seal } from './fake-s3.ts'
 
 // Amazon's client waits before a retry: a random part of a delay that doubles.

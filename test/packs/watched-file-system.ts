@@ -1,7 +1,11 @@
 /** The real file system, instrumented: records calls in order, can transfer less than asked, and
  *  can make any call fail. */
 import { relative } from 'node:path'
-import { type PackFile, type PackFileSystem, nodeFileSystem } from '../../src/packs/file-system.ts'
+import {
+  type PackFile,
+  type PackFileSystem,
+  nodeFileSystem,
+} from '../../src/packs/local/file-system.ts'
 
 export interface WatchedFileSystem extends PackFileSystem {
   /** The calls so far, such as `sync packs/ab`: the call, and the path below `root`. */

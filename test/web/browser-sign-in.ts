@@ -2,7 +2,7 @@
 import { expect } from 'vitest'
 import type { IdentityProvider } from '../http/identity-provider.ts'
 import type { TestServer } from '../http/open-server.ts'
-import type { Environment } from '../../src/settings.ts'
+import type { Environment } from '../../src/config/settings.ts'
 
 export const publicUrl = 'http://store.localhost'
 

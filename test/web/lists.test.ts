@@ -1,10 +1,10 @@
 /** Collecting all artifacts of a project's list, as the CSV and bulk actions do. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { ArtifactSort } from '../../src/core/artifact-order.ts'
+import type { ArtifactSort } from '../../src/core/manifest/artifact-order.ts'
 import { limits } from '../../src/core/limits.ts'
 import { collectArtifacts, walkArtifacts } from '../../src/http/artifact/walk-artifacts.ts'
 import type { Artifact, Metadata } from '../../src/metadata/metadata.ts'
-import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { inOrder } from '../../src/web/list/list-order.ts'
 import { listAsCsv } from '../../src/web/list/list-csv.ts'
 import { seedArtifact, seedRun } from '../metadata/seed.ts'

@@ -1,7 +1,7 @@
 /** Writes artifacts of many runs directly to the database of a running server, since uploading
  *  as many takes a second. */
 import { join } from 'node:path'
-import { openSqliteMetadata } from '../../src/metadata/sqlite.ts'
+import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import type { TestServer } from '../http/open-server.ts'
 import { seedArtifact, seedRun } from '../metadata/seed.ts'
 

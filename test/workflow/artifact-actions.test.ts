@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import type { AnnotationLevel } from '../../src/core/run-record.ts'
+import type { AnnotationLevel } from '../../src/core/run/run-record.ts'
 import { listFiles } from './disk-artifacts.ts'
 import { createPlayground, facts, oneJob, type Playground } from './playground.ts'
 

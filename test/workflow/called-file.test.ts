@@ -2,8 +2,8 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
-import { formatIgnored, formatPlan } from '../../src/cli/workflow-plan.ts'
-import { WorkflowError } from '../../src/workflow/problem.ts'
+import { formatIgnored, formatPlan } from '../../src/cli/run/workflow-plan.ts'
+import { WorkflowError } from '../../src/workflow/file/problem.ts'
 import { prepareWorkflow, type RunOptions } from '../../src/workflow/run.ts'
 import { createPlayground, facts, type Playground } from './playground.ts'
 

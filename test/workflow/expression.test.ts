@@ -1,5 +1,9 @@
 import { expect, test } from 'vitest'
-import { evaluateExpression, isTruthy, type Scope } from '../../src/workflow/expression.ts'
+import {
+  evaluateExpression,
+  isTruthy,
+  type Scope,
+} from '../../src/workflow/expression/expression.ts'
 
 const scope: Scope = {
   contexts: {

@@ -11,8 +11,8 @@ import {
   createCommandFiles,
   parsePairs,
   readCommandFiles,
-} from '../../src/workflow/file-commands.ts'
-import { parseLogCommand } from '../../src/workflow/log-commands.ts'
+} from '../../src/workflow/step/file-commands.ts'
+import { parseLogCommand } from '../../src/workflow/step/log-commands.ts'
 
 const run = promisify(execFile)
 

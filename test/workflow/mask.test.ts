@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { createMasker } from '../../src/workflow/mask.ts'
+import { createMasker } from '../../src/workflow/step/mask.ts'
 
 /** Texts that are likely to contain the secret, also in overlapping pieces. */
 const secretAndText = fc

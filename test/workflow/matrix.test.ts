@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import type { Json } from '../../src/workflow/expression.ts'
-import { expandMatrix, type Combination } from '../../src/workflow/matrix.ts'
+import type { Json } from '../../src/workflow/expression/expression.ts'
+import { expandMatrix, type Combination } from '../../src/workflow/file/matrix.ts'
 
 function combinationsOf(matrix: Json): Combination[] {
   return expandMatrix(matrix).map(({ values }) => values)

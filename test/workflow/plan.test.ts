@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { WorkflowError } from '../../src/workflow/problem.ts'
-import { resolveUses } from '../../src/workflow/uses.ts'
+import { WorkflowError } from '../../src/workflow/file/problem.ts'
+import { resolveUses } from '../../src/workflow/file/uses.ts'
 import { createPlayground, oneJob } from './playground.ts'
 
 const foreign = `on: push

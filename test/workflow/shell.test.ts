@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
-import { planShell } from '../../src/workflow/shell.ts'
+import { planShell } from '../../src/workflow/step/shell.ts'
 
 test.each(['pwsh', 'pwsh -NoProfile -File {0}'])(
   'PowerShell called as %j gets a .ps1 file and stops at errors',

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createGlobber, type Globber } from '../../src/workflow/glob.ts'
-import { absolutePatterns } from '../../src/workflow/glob-patterns.ts'
-import { uploadFiles } from '../../src/workflow/upload-paths.ts'
+import { createGlobber, type Globber } from '../../src/workflow/glob/glob.ts'
+import { absolutePatterns } from '../../src/workflow/glob/glob-patterns.ts'
+import { uploadFiles } from '../../src/workflow/actions/upload-paths.ts'
 
 const run = promisify(execFile)
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { formatProblem } from '../../src/workflow/problem.ts'
-import { parseWorkflow } from '../../src/workflow/workflow-file.ts'
+import { formatProblem } from '../../src/workflow/file/problem.ts'
+import { parseWorkflow } from '../../src/workflow/file/workflow-file.ts'
 
 /** Returns the problems of a workflow as `line:column: message`. */
 function problemsOf(text: string): string[] {

@@ -9,7 +9,7 @@ import { parseEntryReference } from '../../core/reference.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { write } from '../output.ts'
+import { write } from '../output/output.ts'
 import { connect, type ServerContext, serverContext } from '../server-access.ts'
 
 const { json: _noJson, ...shared } = serverFlags

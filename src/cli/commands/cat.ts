@@ -5,7 +5,7 @@ import { parseEntryReference } from '../../core/reference.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { write } from '../output.ts'
+import { write } from '../output/output.ts'
 import { connectTo } from '../server-access.ts'
 
 const { json: _noJson, ...flags } = serverFlags

@@ -7,7 +7,7 @@ import { type CommandShape, commandShapes } from '../completion/command-shape.ts
 import { fishCompletion } from '../completion/fish.ts'
 import { zshCompletion } from '../completion/zsh.ts'
 import { exitStatus } from '../exit-status.ts'
-import { write } from '../output.ts'
+import { write } from '../output/output.ts'
 
 const shells = ['bash', 'zsh', 'fish'] as const
 

@@ -8,7 +8,7 @@ import { formatDelta, formatSizeBytes, parseSizeBytes } from '../../core/units.t
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { printable, unlessUnread, write, writeAll, writeJson } from '../output.ts'
+import { printable, unlessUnread, write, writeAll, writeJson } from '../output/output.ts'
 import { connect } from '../server-access.ts'
 
 const flags = {

@@ -5,7 +5,7 @@ import { formatPeriod, parseDurationMs } from '../../core/units.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { printable, write, writeJson } from '../output.ts'
+import { printable, write, writeJson } from '../output/output.ts'
 import { connectTo } from '../server-access.ts'
 
 const flags = {

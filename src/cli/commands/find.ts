@@ -3,12 +3,12 @@
 import type { WireHolder } from '../../api/messages.ts'
 import { listHolders } from '../../client/artifacts.ts'
 import { digestOfFile } from '../../client/files/digest-of-file.ts'
-import { type Digest, parseDigest, parseWireDigest } from '../../core/digest.ts'
+import { type Digest, parseDigest, parseWireDigest } from '../../core/bytes/digest.ts'
 import { storeError } from '../../core/errors.ts'
 import { limitFlag, limitOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { formatTable, write, writeJson } from '../output.ts'
+import { formatTable, write, writeJson } from '../output/output.ts'
 import { connect } from '../server-access.ts'
 
 const flags = {

@@ -2,14 +2,14 @@
 import { collectionSchema, type WireCollection } from '../../api/admin-messages.ts'
 import { collectionPath } from '../../api/paths.ts'
 import { formatSizeBytes, counted } from '../../core/units.ts'
-import { collect, type Collection, planCollection } from '../../lifecycle/collect.ts'
+import { collect, type Collection, planCollection } from '../../lifecycle/collect/collect.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import type { LocalStore } from '../local-store.ts'
-import { runJob, runMaintenance } from '../maintenance-job.ts'
-import { write, writeJson } from '../output.ts'
-import { createProgressLines } from '../progress.ts'
+import type { LocalStore } from '../maintenance/local-store.ts'
+import { runJob, runMaintenance } from '../maintenance/maintenance-job.ts'
+import { write, writeJson } from '../output/output.ts'
+import { createProgressLines } from '../output/progress.ts'
 
 const flags = {
   url: serverFlags.url,

@@ -2,13 +2,13 @@
  *  has been there. */
 import type { WireFileVersion } from '../../api/history-messages.ts'
 import { listVersions } from '../../client/artifacts.ts'
-import { parseEntryPath } from '../../core/entry.ts'
+import { parseEntryPath } from '../../core/manifest/entry.ts'
 import { parseEntryReference } from '../../core/reference.ts'
 import { formatSizeBytes } from '../../core/units.ts'
 import { limitFlag, limitOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { formatTable, write, writeJson } from '../output.ts'
+import { formatTable, write, writeJson } from '../output/output.ts'
 import { connectTo } from '../server-access.ts'
 
 const flags = {

@@ -1,10 +1,10 @@
 /** `trove keep`: keeps an artifact from expiring. */
-import { whyKept } from '../../core/explanation.ts'
+import { whyKept } from '../../core/policy/explanation.ts'
 import { parseReference } from '../../core/reference.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { printable, write, writeJson } from '../output.ts'
+import { printable, write, writeJson } from '../output/output.ts'
 import { connectTo } from '../server-access.ts'
 
 const flags = {

@@ -8,8 +8,8 @@ import { choice, limitFlag, limitOf, serverFlags, takeOperands } from '../argume
 import { filterFlags, filterOf } from '../artifact-filter.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { expiryCell } from '../expiry-cell.ts'
-import { type Align, formatTable, write, writeJson } from '../output.ts'
+import { expiryCell } from '../output/expiry-cell.ts'
+import { type Align, formatTable, write, writeJson } from '../output/output.ts'
 import { connect } from '../server-access.ts'
 
 const states = ['available', 'damaged', 'expired', 'deleted', 'any'] as const

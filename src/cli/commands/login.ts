@@ -1,19 +1,24 @@
 /** `trove login`: stores a token for a server, so that commands on this machine need no
  *  variables. */
 import type { WireCurrentToken } from '../../api/token-messages.ts'
-import type { ClientConfig } from '../../client-config.ts'
-import { readCommandConfig } from '../../config.ts'
+import type { ClientConfig } from '../../config/client-config.ts'
+import { readCommandConfig } from '../../config/config.ts'
 import { isLoopback } from '../../core/loopback.ts'
-import { type Login, readLogins } from '../../logins.ts'
+import { type Login, readLogins } from '../../config/logins.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
-import { describeGrant, expiryWords, readCurrentToken, refusedToken } from '../current-token.ts'
+import {
+  describeGrant,
+  expiryWords,
+  readCurrentToken,
+  refusedToken,
+} from '../login/current-token.ts'
 import { exitStatus } from '../exit-status.ts'
-import { readHiddenLine } from '../hidden-input.ts'
-import { changeLogins, requireLoginsFile, withLogin } from '../login-store.ts'
-import { namedServer } from '../named-server.ts'
-import { write } from '../output.ts'
-import { readTokenFrom } from '../token-input.ts'
+import { readHiddenLine } from '../login/hidden-input.ts'
+import { changeLogins, requireLoginsFile, withLogin } from '../login/login-store.ts'
+import { namedServer } from '../login/named-server.ts'
+import { write } from '../output/output.ts'
+import { readTokenFrom } from '../login/token-input.ts'
 
 const flags = { url: serverFlags.url } as const
 

@@ -1,15 +1,20 @@
 /** `trove logout`: forgets what `trove login` stored. */
 import { revocationPath } from '../../api/paths.ts'
 import { requestJson } from '../../client/transport/http.ts'
-import { readCommandConfig } from '../../config.ts'
+import { readCommandConfig } from '../../config/config.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
-import { readLogins } from '../../logins.ts'
+import { readLogins } from '../../config/logins.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { changeLogins, removeLogins, requireLoginsFile, withoutLogin } from '../login-store.ts'
-import { namedServer } from '../named-server.ts'
-import { write } from '../output.ts'
+import {
+  changeLogins,
+  removeLogins,
+  requireLoginsFile,
+  withoutLogin,
+} from '../login/login-store.ts'
+import { namedServer } from '../login/named-server.ts'
+import { write } from '../output/output.ts'
 
 const flags = {
   url: serverFlags.url,

@@ -9,7 +9,7 @@ import { parseEntryReference } from '../../core/reference.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { jsonArrayOf, printable, writeAll } from '../output.ts'
+import { jsonArrayOf, printable, writeAll } from '../output/output.ts'
 import { connectTo } from '../server-access.ts'
 
 const flags = {

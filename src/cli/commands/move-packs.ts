@@ -1,10 +1,10 @@
 /** `trove move-packs`: moves packs from the data directory into a bucket, back, or to another
  *  bucket. */
 import { join } from 'node:path'
-import { readServerConfig } from '../../config.ts'
+import { readServerConfig } from '../../config/config.ts'
 import { formatSizeBytes } from '../../core/units.ts'
 import { movePacks, type MoveReport, removeMoved } from '../../lifecycle/move-packs.ts'
-import { lockDataDir, wasEverLocked } from '../../metadata/data-lock.ts'
+import { lockDataDir, wasEverLocked } from '../../metadata/sqlite/data-lock.ts'
 import { openPackStore, type PackPlace } from '../../packs/open-pack-store.ts'
 import {
   currentPackPlace,
@@ -17,8 +17,8 @@ import {
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { write, writeJson } from '../output.ts'
-import { createProgress, type Progress } from '../progress.ts'
+import { write, writeJson } from '../output/output.ts'
+import { createProgress, type Progress } from '../output/progress.ts'
 
 const flags = {
   data: { value: 'DIR', help: 'data directory (TROVE_DATA); no server may be running on it' },

@@ -2,18 +2,18 @@
  *  are. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
-import { readServerConfig } from '../../config.ts'
+import { readServerConfig } from '../../config/config.ts'
 import { formatSizeBytes } from '../../core/units.ts'
-import { rebuildFromPacks, type RebuildReport } from '../../lifecycle/rebuild.ts'
-import { lockDataDir } from '../../metadata/data-lock.ts'
-import { openMetadataWorker } from '../../metadata/sqlite-worker.ts'
+import { rebuildFromPacks, type RebuildReport } from '../../lifecycle/recovery/rebuild.ts'
+import { lockDataDir } from '../../metadata/sqlite/data-lock.ts'
+import { openMetadataWorker } from '../../metadata/sqlite/thread/sqlite-worker.ts'
 import { openPackStore } from '../../packs/open-pack-store.ts'
 import { sealedPackPath } from '../../packs/pack-layout.ts'
 import { findPackPlace } from '../../packs/pack-place.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { unlessUnread, write, writeJson } from '../output.ts'
+import { unlessUnread, write, writeJson } from '../output/output.ts'
 
 const flags = {
   'from-packs': { value: null, help: 'import every pack that the database does not know' },

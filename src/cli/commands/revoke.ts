@@ -4,11 +4,11 @@ import { revocationPath } from '../../api/paths.ts'
 import { requestJson, type ServerAccess } from '../../client/transport/http.ts'
 import { type FlagValues, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { describeGrant } from '../current-token.ts'
+import { describeGrant } from '../login/current-token.ts'
 import { exitStatus } from '../exit-status.ts'
-import { write, writeJson } from '../output.ts'
+import { write, writeJson } from '../output/output.ts'
 import { connect, serverContext } from '../server-access.ts'
-import { readTokenFrom } from '../token-input.ts'
+import { readTokenFrom } from '../login/token-input.ts'
 
 const flags = {
   ...serverFlags,

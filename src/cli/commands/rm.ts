@@ -6,7 +6,7 @@ import { formatSizeBytes, counted } from '../../core/units.ts'
 import { serverFlags, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { printable, write, writeJson } from '../output.ts'
+import { printable, write, writeJson } from '../output/output.ts'
 import { connect, type ServerContext } from '../server-access.ts'
 
 const flags = {

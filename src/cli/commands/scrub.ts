@@ -2,14 +2,14 @@
 import { scrubReportSchema, type WireScrubReport } from '../../api/admin-messages.ts'
 import { scrubPath } from '../../api/paths.ts'
 import { formatSizeBytes } from '../../core/units.ts'
-import { type ScrubFinding, type ScrubReport, scrub } from '../../lifecycle/scrub.ts'
+import { type ScrubFinding, type ScrubReport, scrub } from '../../lifecycle/scrub/scrub.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import type { LocalStore } from '../local-store.ts'
-import { runJob, runMaintenance } from '../maintenance-job.ts'
-import { printable, unlessUnread, write, writeJson } from '../output.ts'
-import { createProgressLines } from '../progress.ts'
+import type { LocalStore } from '../maintenance/local-store.ts'
+import { runJob, runMaintenance } from '../maintenance/maintenance-job.ts'
+import { printable, unlessUnread, write, writeJson } from '../output/output.ts'
+import { createProgressLines } from '../output/progress.ts'
 
 const flags = {
   url: serverFlags.url,

@@ -1,13 +1,13 @@
 /** `trove search`: searches paths inside artifacts. */
 import type { WireSearchMatch } from '../../api/messages.ts'
 import { searchPaths } from '../../client/search.ts'
-import { compilePathGlobs } from '../../core/path-glob.ts'
+import { compilePathGlobs } from '../../core/glob/path-glob.ts'
 import { formatSizeBytes } from '../../core/units.ts'
 import { limitFlag, limitOf, serverFlags, UsageError } from '../arguments.ts'
 import { filterFlags, filterOf } from '../artifact-filter.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { jsonArrayOf, printable, write, writeAll } from '../output.ts'
+import { jsonArrayOf, printable, write, writeAll } from '../output/output.ts'
 import { connect } from '../server-access.ts'
 
 const flags = {

@@ -1,6 +1,6 @@
 /** `trove serve`: runs the server until a signal stops it. */
 import { once } from 'node:events'
-import { readServerConfig } from '../../config.ts'
+import { readServerConfig } from '../../config/config.ts'
 import { limits } from '../../core/limits.ts'
 import { createLog } from '../../log.ts'
 import { readProgramVersion } from '../../program-files.ts'
@@ -8,7 +8,7 @@ import { startServer } from '../../server.ts'
 import { takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { write } from '../output.ts'
+import { write } from '../output/output.ts'
 import { suggestion } from '../suggestion.ts'
 
 const flags = {

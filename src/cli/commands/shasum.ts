@@ -6,13 +6,20 @@ import { readEntries } from '../../client/read-entries.ts'
 import type { ServerAccess } from '../../client/transport/http.ts'
 import { zipDigestOf } from '../../client/zip-digest.ts'
 import { parseArtifactName } from '../../core/artifact.ts'
-import { parseWireDigest } from '../../core/digest.ts'
-import { parseEntryPath } from '../../core/entry.ts'
+import { parseWireDigest } from '../../core/bytes/digest.ts'
+import { parseEntryPath } from '../../core/manifest/entry.ts'
 import { parseEntryReference } from '../../core/reference.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { jsonArrayOf, printable, write, writeAll, writeAllRaw, writeJson } from '../output.ts'
+import {
+  jsonArrayOf,
+  printable,
+  write,
+  writeAll,
+  writeAllRaw,
+  writeJson,
+} from '../output/output.ts'
 import { connectTo } from '../server-access.ts'
 
 const flags = {

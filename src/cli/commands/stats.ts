@@ -6,7 +6,7 @@ import { formatCount, formatSizeBytes } from '../../core/units.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import { type Command, formatColumns } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { write, writeJson } from '../output.ts'
+import { write, writeJson } from '../output/output.ts'
 import { connect } from '../server-access.ts'
 
 export const statsCommand: Command<typeof serverFlags> = {

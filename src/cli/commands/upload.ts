@@ -6,26 +6,26 @@ import { parseArtifactName } from '../../core/artifact.ts'
 import { findSourceSecrets } from '../../client/upload/source-secrets.ts'
 import { type WalkOptions, walkSources } from '../../client/upload/walk.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
-import { whyKept } from '../../core/explanation.ts'
-import { knownFacts } from '../../core/run.ts'
+import { whyKept } from '../../core/policy/explanation.ts'
+import { knownFacts } from '../../core/run/run.ts'
 import { counted, formatSizeBytes } from '../../core/units.ts'
 import { choice, integer, jobsFlag, jobsOf, serverFlags, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus, isAbort } from '../exit-status.ts'
-import { writeOutputs, writeSummary } from '../job-report.ts'
-import { expiryCell } from '../expiry-cell.ts'
+import { writeOutputs, writeSummary } from '../output/job-report.ts'
+import { expiryCell } from '../output/expiry-cell.ts'
 import {
   describeSecrets,
   secretsAnnotation,
   secretsText,
   secretsWarning,
   unknownDismissals,
-} from '../found-secrets.ts'
-import { printable, write, writeJson } from '../output.ts'
-import { createProgress, type Progress } from '../progress.ts'
+} from '../output/found-secrets.ts'
+import { printable, write, writeJson } from '../output/output.ts'
+import { createProgress, type Progress } from '../output/progress.ts'
 import { runFlags } from '../run-flags.ts'
 import { connect, type ServerContext } from '../server-access.ts'
-import { lifeOf, missingText, unmetText } from '../unmet-wishes.ts'
+import { lifeOf, missingText, unmetText } from '../output/unmet-wishes.ts'
 
 const emptyRules = ['warn', 'error', 'ignore'] as const
 

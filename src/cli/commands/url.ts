@@ -10,7 +10,7 @@ import { blobPath, latestPath, treePath } from '../../web/paths.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { write, writeJson } from '../output.ts'
+import { write, writeJson } from '../output/output.ts'
 import { connectTo } from '../server-access.ts'
 
 const flags = {

@@ -8,8 +8,15 @@ import { formatSizeBytes, counted } from '../../core/units.ts'
 import { jobsFlag, jobsOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
-import { jsonWithItems, printable, unlessUnread, write, writeAll, writeJson } from '../output.ts'
-import { createProgress } from '../progress.ts'
+import {
+  jsonWithItems,
+  printable,
+  unlessUnread,
+  write,
+  writeAll,
+  writeJson,
+} from '../output/output.ts'
+import { createProgress } from '../output/progress.ts'
 import { connectTo, type ServerContext, serverContext } from '../server-access.ts'
 
 const flags = {

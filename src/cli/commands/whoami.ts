@@ -1,15 +1,20 @@
 /** `trove whoami`: which server and token commands use, where both come from, and what the token
  *  may do. */
 import type { WireCurrentToken } from '../../api/token-messages.ts'
-import type { ClientConfig, TokenSource, UrlSource } from '../../client-config.ts'
+import type { ClientConfig, TokenSource, UrlSource } from '../../config/client-config.ts'
 import { storeError } from '../../core/errors.ts'
-import { formatAccess } from '../../core/project-access.ts'
-import { isSameProject, type ProjectName } from '../../core/run.ts'
+import { formatAccess } from '../../core/access/project-access.ts'
+import { isSameProject, type ProjectName } from '../../core/run/run.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { expiryWords, permissionWords, readCurrentToken, refusedToken } from '../current-token.ts'
+import {
+  expiryWords,
+  permissionWords,
+  readCurrentToken,
+  refusedToken,
+} from '../login/current-token.ts'
 import { exitStatus } from '../exit-status.ts'
-import { printable, write, writeJson } from '../output.ts'
+import { printable, write, writeJson } from '../output/output.ts'
 import { connect, serverContext } from '../server-access.ts'
 
 const flags = serverFlags

@@ -4,9 +4,9 @@ import type { WireComparison, WireDifference } from '../../api/comparison-messag
 import type { WireArtifact, WireArtifactDetail } from '../../api/messages.ts'
 import { readGrowth } from '../../client/comparison.ts'
 import { readArtifact, readArtifactDetail } from '../../client/find-artifact.ts'
-import { artifactOrders, comparison, nameKey } from '../../core/artifact-order.ts'
+import { artifactOrders, comparison, nameKey } from '../../core/manifest/artifact-order.ts'
 import { storeError } from '../../core/errors.ts'
-import { freedSentence, whyKept } from '../../core/explanation.ts'
+import { freedSentence, whyKept } from '../../core/policy/explanation.ts'
 import {
   parseReference,
   parseRunOnly,
@@ -23,7 +23,7 @@ import {
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { formatTable, printable, write, writeJson } from '../output.ts'
+import { formatTable, printable, write, writeJson } from '../output/output.ts'
 import { connect, type ServerContext } from '../server-access.ts'
 
 const flags = {

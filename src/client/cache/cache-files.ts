@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { readdirSync, rmSync, statSync } from 'node:fs'
 import { type FileHandle, open, readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { digestOf } from '../../core/digest.ts'
+import { digestOf } from '../../core/bytes/digest.ts'
 import { makeDirectories } from '../../make-directories.ts'
 import { rename } from '../files/system.ts'
 

@@ -6,12 +6,12 @@
  *    4 × entries doubles (size, mtime ms, ctime ms, inode; NaN for entries that are no file or are
  *      racy: files/racy.ts)
  *    entries + 1 offsets: where each line begins in the text, and where the last one ends
- *    origin · canonical text (core/manifest.ts) without its first line
+ *    origin · canonical text (core/manifest/manifest.ts) without its first line
  *
  *  A cache that is missing, damaged or of another version is ignored. */
-import { asBuffer } from '../../core/as-buffer.ts'
-import { crc32 } from '../../core/crc32.ts'
-import type { ManifestLines } from '../../core/manifest-changes.ts'
+import { asBuffer } from '../../core/bytes/as-buffer.ts'
+import { crc32 } from '../../core/bytes/crc32.ts'
+import type { ManifestLines } from '../../core/manifest/manifest-changes.ts'
 import { type CacheFile, openCacheFile, readCacheFile } from './cache-files.ts'
 
 /** Identifies the kind and version of a tree cache: the first `magicBytes` of its file. */

@@ -1,7 +1,7 @@
 /** The tree cache (tree-cache.ts) of a download's directory: the tree that it was brought to,
  *  and the stats of its files. The next download fetches only changes and need not read
  *  unchanged files. Its origin is the artifact's id, as a double, and the URL of the server. */
-import { asBuffer } from '../../core/as-buffer.ts'
+import { asBuffer } from '../../core/bytes/as-buffer.ts'
 import {
   beginTreeCache,
   readTreeCache,

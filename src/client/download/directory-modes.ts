@@ -3,7 +3,7 @@
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { defaultDirectoryMode } from '../../core/entry.ts'
+import { defaultDirectoryMode } from '../../core/manifest/entry.ts'
 import { parentOf, tryLstat } from '../files/real-directories.ts'
 import { isMode, setMode } from '../files/system.ts'
 import type { FetchedTree } from './tree-columns.ts'

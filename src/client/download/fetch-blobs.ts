@@ -7,9 +7,9 @@ import {
   fetchedHeadBytesMax,
   readFetchedHead,
   type Want,
-} from '../../core/blob-exchange.ts'
-import { createByteReader } from '../../core/varint.ts'
-import { inflateStream } from '../../packs/codec.ts'
+} from '../../core/bytes/blob-exchange.ts'
+import { createByteReader } from '../../core/bytes/varint.ts'
+import { inflateStream } from '../../packs/codec/codec.ts'
 import { type BodyReader, readBody } from '../transport/body-reader.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import { createFetchedWriter, filesPerTask, taskBytes } from './fetched-writer.ts'

@@ -3,21 +3,21 @@
 import { setImmediate } from 'node:timers/promises'
 import { changesMediaType, manifestMediaType } from '../../api/negotiation.ts'
 import { artifactPath } from '../../api/paths.ts'
-import { createDigestHasher, type Digest, parseWireDigest } from '../../core/digest.ts'
+import { createDigestHasher, type Digest, parseWireDigest } from '../../core/bytes/digest.ts'
 import { digestMismatch } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
-import { manifestHeader } from '../../core/manifest.ts'
+import { manifestHeader } from '../../core/manifest/manifest.ts'
 import {
   applyChanges,
   changesHeader,
   type ManifestLines,
   type Stretch,
-} from '../../core/manifest-changes.ts'
+} from '../../core/manifest/manifest-changes.ts'
 import { type BodyReader, readBody } from '../transport/body-reader.ts'
 import { openAnswer, type ServerAccess } from '../transport/http.ts'
 import { NetworkError } from '../transport/network-error.ts'
 import { transferTriesMax, waitForTransfer } from '../transport/retry.ts'
-import { isFileLine, readFileLine } from '../../core/manifest-text.ts'
+import { isFileLine, readFileLine } from '../../core/manifest/manifest-text.ts'
 import { createTreeColumns, type FetchedTree } from './tree-columns.ts'
 import type { DestinationCache } from './destination-cache.ts'
 

@@ -1,7 +1,7 @@
 /** Collects the streams of one response into tasks for the threads that write files. Memory is
  *  bounded by the buffers that all responses share: when none is free, a response waits for a
  *  task to end. */
-import type { FetchedHead } from '../../core/blob-exchange.ts'
+import type { FetchedHead } from '../../core/bytes/blob-exchange.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import type { FileAnswers, PatchTask, PlaceAnswer, PlaceTask } from '../files/file-tasks.ts'
 import { createPlaceBatch, type PlaceSource } from './place-batch.ts'

@@ -11,7 +11,7 @@ import { notKnown, type KnownFiles } from './known-files.ts'
 import { isRacy } from '../files/racy.ts'
 import { isMode, setMode } from '../files/system.ts'
 import { hashPresent } from './hash-present.ts'
-import { digestBytes } from '../../core/digest.ts'
+import { digestBytes } from '../../core/bytes/digest.ts'
 import { statColumns } from '../cache/tree-cache.ts'
 
 export function createFindings(count: number): Findings {

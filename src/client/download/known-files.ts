@@ -1,6 +1,6 @@
 /** Finds the files of DEST that are unchanged since they were cached. */
-import { comparePaths } from '../../core/entry.ts'
-import { readFileLine, skimFileLine } from '../../core/manifest-text.ts'
+import { comparePaths } from '../../core/manifest/entry.ts'
+import { readFileLine, skimFileLine } from '../../core/manifest/manifest-text.ts'
 import type { DestinationCache } from './destination-cache.ts'
 import type { KnownLines } from './fetched-tree.ts'
 import { unverified } from '../files/file-tasks.ts'

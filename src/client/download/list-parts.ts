@@ -1,6 +1,6 @@
 /** Lists the parts of an artifact's large files, as the server stores them. */
-import { type ListedParts, readListedParts, type Want } from '../../core/blob-exchange.ts'
-import { createByteReader } from '../../core/varint.ts'
+import { type ListedParts, readListedParts, type Want } from '../../core/bytes/blob-exchange.ts'
+import { createByteReader } from '../../core/bytes/varint.ts'
 import { requestBytes, type ServerAccess } from '../transport/http.ts'
 import {
   partRange,

@@ -1,6 +1,6 @@
 /** Collects files of a download into one task, as columns and one string, because sending an
  *  object per file to a worker costs more than writing the files. */
-import type { FetchedHead } from '../../core/blob-exchange.ts'
+import type { FetchedHead } from '../../core/bytes/blob-exchange.ts'
 import { copyCodecs, type PlaceTarget, type PlaceTask } from '../files/file-tasks.ts'
 
 /** The tree's facts that are needed to write files. */

@@ -3,8 +3,13 @@
 import { lstatSync } from 'node:fs'
 import { join } from 'node:path'
 import pLimit from 'p-limit'
-import type { ListedParts } from '../../core/blob-exchange.ts'
-import { type Digest, digestBytes, digestFromBytes, digestToBytes } from '../../core/digest.ts'
+import type { ListedParts } from '../../core/bytes/blob-exchange.ts'
+import {
+  type Digest,
+  digestBytes,
+  digestFromBytes,
+  digestToBytes,
+} from '../../core/bytes/digest.ts'
 import { StoreError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { FileError } from '../files/file-error.ts'

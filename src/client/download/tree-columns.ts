@@ -1,17 +1,17 @@
 /** An artifact's entries in the form that a download needs: their canonical text, and columns of
  *  facts about each. A path becomes a string only on request. */
-import type { Digest } from '../../core/digest.ts'
-import { comparePaths, type EntryKind, parseEntryPath } from '../../core/entry.ts'
-import { readEntry } from '../../core/manifest.ts'
+import type { Digest } from '../../core/bytes/digest.ts'
+import { comparePaths, type EntryKind, parseEntryPath } from '../../core/manifest/entry.ts'
+import { readEntry } from '../../core/manifest/manifest.ts'
 import {
   createLineCheck,
   hexByte,
   isFileLine,
   readFileLine,
   skimFileLine,
-} from '../../core/manifest-text.ts'
-import { readTimes } from '../../core/modification-times.ts'
-import { compilePathGlobs } from '../../core/path-glob.ts'
+} from '../../core/manifest/manifest-text.ts'
+import { readTimes } from '../../core/manifest/modification-times.ts'
+import { compilePathGlobs } from '../../core/glob/path-glob.ts'
 
 export interface FetchedTree {
   readonly count: number

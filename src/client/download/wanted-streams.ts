@@ -2,7 +2,7 @@
  *  streams per request. */
 import { wantsMediaType } from '../../api/negotiation.ts'
 import { apiRoot } from '../../api/paths.ts'
-import { encodeWants, type Want } from '../../core/blob-exchange.ts'
+import { encodeWants, type Want } from '../../core/bytes/blob-exchange.ts'
 import { limits } from '../../core/limits.ts'
 import type { ApiRequest } from '../transport/http.ts'
 

@@ -1,6 +1,6 @@
 /** The digest of a file that the user names: symlinks are followed, and `-` is stdin. */
 import { createReadStream } from 'node:fs'
-import { createDigestHasher, type Digest } from '../../core/digest.ts'
+import { createDigestHasher, type Digest } from '../../core/bytes/digest.ts'
 import { namedFileError } from './file-error.ts'
 
 /** Errors: FileError, the signal's. */

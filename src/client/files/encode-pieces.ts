@@ -1,12 +1,12 @@
 /** Cuts large files into parts and encodes blobs for the wire. Runs in worker threads. */
 import { closeSync, fstatSync, readSync } from 'node:fs'
-import { encodeBlobRecordHead, recordHeadBytesMax } from '../../core/blob-exchange.ts'
-import { createChunker, isCompressed } from '../../core/chunker.ts'
-import { chunkSizes, coarseChunkSizes } from '../../core/cut-points.ts'
-import { crc32 } from '../../core/crc32.ts'
-import { digestOf, digestToBytes } from '../../core/digest.ts'
+import { encodeBlobRecordHead, recordHeadBytesMax } from '../../core/bytes/blob-exchange.ts'
+import { createChunker, isCompressed } from '../../core/bytes/chunker.ts'
+import { chunkSizes, coarseChunkSizes } from '../../core/bytes/cut-points.ts'
+import { crc32 } from '../../core/bytes/crc32.ts'
+import { digestOf, digestToBytes } from '../../core/bytes/digest.ts'
 import { limits } from '../../core/limits.ts'
-import { encodeJoiningInto, joiningRoom } from '../../packs/codec.ts'
+import { encodeJoiningInto, joiningRoom } from '../../packs/codec/codec.ts'
 import { changedWhileUploading, openToRead, whileReading } from './file-error.ts'
 import type { ChunkAnswer, ChunkTask, EncodeAnswer, EncodePiece, EncodeTask } from './file-tasks.ts'
 

@@ -2,8 +2,8 @@
  *  files, and columns of numbers are transferred without copying, because a message per file
  *  would cost more than the file itself. */
 
-import type { CopyCodec } from '../../core/copy.ts'
-import type { Digest } from '../../core/digest.ts'
+import type { CopyCodec } from '../../core/bytes/copy.ts'
+import type { Digest } from '../../core/bytes/digest.ts'
 
 /** Reads and hashes files. */
 export interface HashTask {
@@ -152,7 +152,8 @@ export interface CheckTask {
 export interface VerifyTask {
   kind: 'verify'
   root: string
-  /** Manifest text (core/manifest.ts), and where each line begins in it and the last one ends. */
+  /** Manifest text (core/manifest/manifest.ts), and where each line begins in it and the last
+   *  one ends. */
   text: Uint8Array
   starts: Uint32Array
   /** `statColumns` numbers per line; NaN for lines that are not checked. */

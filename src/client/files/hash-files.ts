@@ -6,7 +6,7 @@ import { FileError, fileError, openToRead } from './file-error.ts'
 import { type CheckTask, type HashAnswer, type HashTask, hashColumns } from './file-tasks.ts'
 import { isSettled } from './racy.ts'
 import { modeOf } from './system.ts'
-import { digestBytes } from '../../core/digest.ts'
+import { digestBytes } from '../../core/bytes/digest.ts'
 
 const buffer = Buffer.allocUnsafeSlow(1024 * 1024)
 

@@ -1,8 +1,8 @@
 /** Inflates stored streams in a worker thread that writes files. The content goes into a buffer
  *  that is reused by every call: one buffer per file would pile up outside the heap until the
  *  next collection. */
-import type { CopyCodec } from '../../core/copy.ts'
-import { decodeCopy, decodeJoining } from '../../packs/codec.ts'
+import type { CopyCodec } from '../../core/bytes/copy.ts'
+import { decodeCopy, decodeJoining } from '../../packs/codec/codec.ts'
 
 let room = Buffer.alloc(0)
 

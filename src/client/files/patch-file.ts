@@ -3,7 +3,7 @@
 import { hash } from 'node:crypto'
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
 import { digestMismatch } from '../../core/errors.ts'
-import { type Digest, digestBytes, digestOf } from '../../core/digest.ts'
+import { type Digest, digestBytes, digestOf } from '../../core/bytes/digest.ts'
 import { FileError, openToRead, whileReading, whileWriting } from './file-error.ts'
 import type { CopyTask, FileAnswers, FindPartsTask, PatchTask, SealTask } from './file-tasks.ts'
 import { digestOfOpen } from './hash-files.ts'

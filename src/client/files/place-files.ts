@@ -3,7 +3,7 @@
 import { hash } from 'node:crypto'
 import { closeSync, fchmodSync, fstatSync, futimesSync, openSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { digestFromBytes } from '../../core/digest.ts'
+import { digestFromBytes } from '../../core/bytes/digest.ts'
 import { digestMismatch } from '../../core/errors.ts'
 import { whileWriting } from './file-error.ts'
 import {
@@ -17,7 +17,7 @@ import { inflateCopy } from './inflate-copy.ts'
 import { isRacy } from './racy.ts'
 import { isMode, openingMode } from './system.ts'
 import { makeDirectories } from '../../make-directories.ts'
-import { digestBytes } from '../../core/digest.ts'
+import { digestBytes } from '../../core/bytes/digest.ts'
 import { statColumns } from '../cache/tree-cache.ts'
 
 /** Errors: digest_mismatch, blob_damaged, FileError. */

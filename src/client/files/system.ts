@@ -3,7 +3,7 @@
  *  cannot be moved or replaced. */
 import { chmodSync, type Dirent, lstatSync, renameSync, type Stats } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { defaultDirectoryMode } from '../../core/entry.ts'
+import { defaultDirectoryMode } from '../../core/manifest/entry.ts'
 
 export const isWindows: boolean = process.platform === 'win32'
 

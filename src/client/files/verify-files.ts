@@ -1,6 +1,6 @@
 /** Checks whether files are unchanged by their stats; opens none. */
 import type { Stats } from 'node:fs'
-import { asBuffer } from '../../core/as-buffer.ts'
+import { asBuffer } from '../../core/bytes/as-buffer.ts'
 import { unverified, type VerifyAnswer, type VerifyTask } from './file-tasks.ts'
 import { createRealDirectories, parentOf, tryLstat } from './real-directories.ts'
 import { modeOf } from './system.ts'
@@ -31,7 +31,7 @@ export function createVerifier(
   const verify = (line: string, index: number): void => {
     const at = index * statColumns
     if (Number.isNaN(stats[at])) return
-    // `f MODE SIZE SHA256 PATH`, as core/manifest.ts writes it.
+    // `f MODE SIZE SHA256 PATH`, as core/manifest/manifest.ts writes it.
     const path = line.slice(line.indexOf(' ', 6) + 66)
     const isThere = throughLinks || isReal(parentOf(path))
     const found = isThere ? tryLstat(`${root}/${path}`) : undefined

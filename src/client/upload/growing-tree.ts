@@ -1,9 +1,9 @@
 /** The columns of a source tree, appended to during the walk. */
 import type { Stats } from 'node:fs'
-import { type EntryKind, comparePaths, parseEntryPath } from '../../core/entry.ts'
+import { type EntryKind, comparePaths, parseEntryPath } from '../../core/manifest/entry.ts'
 import { storeError, tooLarge } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
-import { checkSymlinkTarget } from '../../core/manifest.ts'
+import { checkSymlinkTarget } from '../../core/manifest/manifest.ts'
 import { slashed } from '../files/paths.ts'
 import { modeOf } from '../files/system.ts'
 import type { SourceTree } from './source-tree.ts'

@@ -1,6 +1,6 @@
 /** Results of hashing the files of a tree, in columns that grow as results arrive. */
 import { type HashAnswer, hashColumns } from '../files/file-tasks.ts'
-import { digestBytes } from '../../core/digest.ts'
+import { digestBytes } from '../../core/bytes/digest.ts'
 
 /** `stats`, `digests` and `settled` may be reallocated by each call. */
 export interface HashColumns {

@@ -2,12 +2,17 @@
  *  of unchanged entries are taken from the cache as they are; entries are only built for the
  *  others. */
 import { setImmediate } from 'node:timers/promises'
-import { createDigestHasher, type Digest, digestBytes, digestFromBytes } from '../../core/digest.ts'
-import type { Entry, EntryPath } from '../../core/entry.ts'
+import {
+  createDigestHasher,
+  type Digest,
+  digestBytes,
+  digestFromBytes,
+} from '../../core/bytes/digest.ts'
+import type { Entry, EntryPath } from '../../core/manifest/entry.ts'
 import { limits } from '../../core/limits.ts'
-import { formatEntry, manifestHeader, type ManifestSummary } from '../../core/manifest.ts'
-import { pathStart } from '../../core/manifest-changes.ts'
-import { encodeTimes } from '../../core/modification-times.ts'
+import { formatEntry, manifestHeader, type ManifestSummary } from '../../core/manifest/manifest.ts'
+import { pathStart } from '../../core/manifest/manifest-changes.ts'
+import { encodeTimes } from '../../core/manifest/modification-times.ts'
 import { hashColumns } from '../files/file-tasks.ts'
 import type { HashColumns } from './hash-columns.ts'
 import { type LineRun, notKept, runsOf } from './kept-lines.ts'
@@ -26,7 +31,7 @@ export interface HashedTree {
   /** Whether a file's stats still match those from when it was hashed. `stats`: size, mtime ms,
    *  ctime ms, inode. */
   looksAsHashed(ordinal: number, stats: Float64Array): boolean
-  /** Canonical text (core/manifest.ts) without its first line, in pieces. */
+  /** Canonical text (core/manifest/manifest.ts) without its first line, in pieces. */
   text(): Iterable<Buffer>
   /** The changes from the cached tree to this one; null when there is no cached tree or little
    *  of it is unchanged. */

@@ -1,7 +1,7 @@
 /** Finds the lines that a tree shares with the cached tree of its directory. */
-import { comparePaths } from '../../core/entry.ts'
-import { formatEntry } from '../../core/manifest.ts'
-import { type ManifestLines, pathOfLine } from '../../core/manifest-changes.ts'
+import { comparePaths } from '../../core/manifest/entry.ts'
+import { formatEntry } from '../../core/manifest/manifest.ts'
+import { type ManifestLines, pathOfLine } from '../../core/manifest/manifest-changes.ts'
 import { unverified } from '../files/file-tasks.ts'
 import { otherEntry, type SourceTree } from './source-tree.ts'
 import { type TreeCache, statColumns } from '../cache/tree-cache.ts'

@@ -1,6 +1,6 @@
 /** Cuts large files into parts and sends only those that the server lacks. */
 import pLimit from 'p-limit'
-import { type Digest, digestFromBytes } from '../../core/digest.ts'
+import { type Digest, digestFromBytes } from '../../core/bytes/digest.ts'
 import { changedWhileUploading, FileError } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import type { HashedTree } from './hashed-tree.ts'

@@ -1,5 +1,5 @@
 /** The source tree of files that the caller has chosen. */
-import { comparePaths } from '../../core/entry.ts'
+import { comparePaths } from '../../core/manifest/entry.ts'
 import { createGrowingTree } from './growing-tree.ts'
 import { findLstat, targetOf } from './source-stats.ts'
 import type { SourceFile, SourceTree } from './source-tree.ts'

@@ -1,14 +1,14 @@
 /** The changes from the cached tree of a directory to the tree of an upload
- *  (core/manifest-changes.ts). */
-import type { Digest } from '../../core/digest.ts'
-import { comparePaths, type Entry } from '../../core/entry.ts'
-import { formatEntry } from '../../core/manifest.ts'
+ *  (core/manifest/manifest-changes.ts). */
+import type { Digest } from '../../core/bytes/digest.ts'
+import { comparePaths, type Entry } from '../../core/manifest/entry.ts'
+import { formatEntry } from '../../core/manifest/manifest.ts'
 import {
   changesBytesMax,
   changesHeader,
   formatRemoval,
   pathOfLine,
-} from '../../core/manifest-changes.ts'
+} from '../../core/manifest/manifest-changes.ts'
 import { type LineRun, notKept } from './kept-lines.ts'
 import type { StatCache } from './stat-cache.ts'
 

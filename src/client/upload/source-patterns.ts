@@ -5,7 +5,7 @@
  *  seconds for 100,000 files. A test compares both on random trees. */
 import { dirname, isAbsolute, resolve } from 'node:path'
 import { Minimatch, type ParseReturnFiltered } from 'minimatch'
-import { withoutEndSlashes } from '../../core/entry.ts'
+import { withoutEndSlashes } from '../../core/manifest/entry.ts'
 import {
   escapePath,
   rootOf,

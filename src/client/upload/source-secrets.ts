@@ -3,7 +3,12 @@
  *  (lifecycle/secret-scan.ts): reading them here would slow down every upload. */
 import { closeSync, fstatSync, readSync } from 'node:fs'
 import { limits } from '../../core/limits.ts'
-import { countsAt, findSecrets, type FoundSecret, isCredentialPath } from '../../core/secrets.ts'
+import {
+  countsAt,
+  findSecrets,
+  type FoundSecret,
+  isCredentialPath,
+} from '../../core/secrets/secrets.ts'
 import { openToRead, whileReading } from '../files/file-error.ts'
 import type { SourceTree } from './source-tree.ts'
 

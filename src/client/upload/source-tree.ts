@@ -1,6 +1,11 @@
 /** The entries of an upload before their files have been read, in manifest order. Stored in
  *  columns, because there can be hundreds of thousands. */
-import { type Entry, type EntryKind, type EntryPath, symlinkMode } from '../../core/entry.ts'
+import {
+  type Entry,
+  type EntryKind,
+  type EntryPath,
+  symlinkMode,
+} from '../../core/manifest/entry.ts'
 
 export interface SourceTree {
   /** Absolute directory that entry paths are relative to. */

@@ -1,6 +1,11 @@
 /** The tree cache (tree-cache.ts) of an upload, which saves reading unchanged files again. Its
  *  origin is the digest of the tree. */
-import { type Digest, digestBytes, digestFromBytes, digestToBytes } from '../../core/digest.ts'
+import {
+  type Digest,
+  digestBytes,
+  digestFromBytes,
+  digestToBytes,
+} from '../../core/bytes/digest.ts'
 import {
   beginTreeCache,
   type CachedTree,

@@ -1,9 +1,9 @@
 /** Plans what is left to send as units of work. A unit is either a batch of small files, about
  *  as much as one message should carry, or one large file. The parts of a large file stay
  *  together, so that the server can hash it as they arrive. */
-import { fileEndRecord } from '../../core/blob-exchange.ts'
-import type { Composite } from '../../core/copy.ts'
-import type { Digest } from '../../core/digest.ts'
+import { fileEndRecord } from '../../core/bytes/blob-exchange.ts'
+import type { Composite } from '../../core/bytes/copy.ts'
+import type { Digest } from '../../core/bytes/digest.ts'
 import { limits } from '../../core/limits.ts'
 import { createContentIndex } from '../content-index.ts'
 import type { EncodePiece } from '../files/file-tasks.ts'

@@ -13,9 +13,9 @@
  *  session again. */
 import type { WireArtifact } from '../../api/messages.ts'
 import type { CommitAnswer, Offer } from '../../api/negotiation-messages.ts'
-import { formatWireDigest } from '../../core/digest.ts'
+import { formatWireDigest } from '../../core/bytes/digest.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
-import type { RunFacts } from '../../core/run.ts'
+import type { RunFacts } from '../../core/run/run.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import type { ServerAccess } from '../transport/http.ts'
 import { NetworkError } from '../transport/network-error.ts'

@@ -12,10 +12,10 @@ import {
   statementType,
   type Subject,
 } from '../../core/attestation.ts'
-import { type Digest, formatWireDigest } from '../../core/digest.ts'
-import { comparePaths, type Entry, type EntryPath } from '../../core/entry.ts'
-import { formatEntry, parseEntry } from '../../core/manifest.ts'
-import { isSameProject, type ProjectName } from '../../core/run.ts'
+import { type Digest, formatWireDigest } from '../../core/bytes/digest.ts'
+import { comparePaths, type Entry, type EntryPath } from '../../core/manifest/entry.ts'
+import { formatEntry, parseEntry } from '../../core/manifest/manifest.ts'
+import { isSameProject, type ProjectName } from '../../core/run/run.ts'
 import { createTreeColumns, type FetchedTree } from '../download/tree-columns.ts'
 import { objectOf } from '../transport/message.ts'
 

@@ -1,6 +1,6 @@
 /** How a directory differs from an artifact. Differing files take a byte each, and only other
  *  differences hold text, since every one of hundreds of thousands of files can differ. */
-import { comparePaths, formatMode } from '../../core/entry.ts'
+import { comparePaths, formatMode } from '../../core/manifest/entry.ts'
 import type { FetchedTree } from '../download/tree-columns.ts'
 
 export interface TreeDifference {

@@ -2,10 +2,10 @@
  *  nothing, and follows no symlinks. */
 import { readlinkSync, type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { defaultDirectoryMode, formatMode } from '../../core/entry.ts'
+import { defaultDirectoryMode, formatMode } from '../../core/manifest/entry.ts'
 import { storeError } from '../../core/errors.ts'
-import { nothingMatches } from '../../core/path-glob.ts'
-import { digestBytes } from '../../core/digest.ts'
+import { nothingMatches } from '../../core/glob/path-glob.ts'
+import { digestBytes } from '../../core/bytes/digest.ts'
 import { type Destination, examineDestination, kindOf, place } from '../download/destination.ts'
 import { directoriesOf, explicitModes } from '../download/directory-modes.ts'
 import { fetchTree, type TreeSource } from '../download/fetched-tree.ts'

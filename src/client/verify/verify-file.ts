@@ -1,7 +1,7 @@
 /** Compares a file with what a server serves of an artifact as one file: its zip, or the file of
  *  a raw artifact. */
 import type { WireArtifact } from '../../api/messages.ts'
-import { formatWireDigest } from '../../core/digest.ts'
+import { formatWireDigest } from '../../core/bytes/digest.ts'
 import { digestOfFile } from '../files/digest-of-file.ts'
 import { onlyFile } from '../find-entry.ts'
 import type { ServerAccess } from '../transport/http.ts'

@@ -18,7 +18,7 @@ import { artifactNotFound, assertLive, readArtifact } from '../../browse/find-ar
 import { hasCode, storeError, tooLarge } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { formatReference, type Reference } from '../../core/reference.ts'
-import { type ProjectName, parseProjectName } from '../../core/run.ts'
+import { type ProjectName, parseProjectName } from '../../core/run/run.ts'
 import type { Artifact, Project, Run } from '../../metadata/metadata.ts'
 import { credentialMissing, denied, requirePrincipal, requireReader } from './authenticate.ts'
 import type { AppContext, AppRequest } from '../context.ts'

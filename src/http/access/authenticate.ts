@@ -10,7 +10,7 @@ import {
 } from '../../auth/principal.ts'
 import { type TokenUse, verifyToken } from '../../auth/tokens.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
-import type { ProjectName } from '../../core/run.ts'
+import type { ProjectName } from '../../core/run/run.ts'
 import type { Author, DescribedToken } from '../../metadata/metadata.ts'
 import { publicOrigin, type AppContext, type AppRequest } from '../context.ts'
 import { requireUnrevoked } from './revoked.ts'

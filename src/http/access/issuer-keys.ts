@@ -2,9 +2,9 @@
  *  cached; `jose` refetches them when a token names an unknown key, at most twice a minute. */
 import { createRemoteJWKSet, decodeJwt, errors, jwtVerify, type JWTPayload } from 'jose'
 import { z } from 'zod'
-import type { Config } from '../../config.ts'
+import type { Config } from '../../config/config.ts'
 import { storeError } from '../../core/errors.ts'
-import { isProtected, type TrustedIssuer } from '../../core/trusted-issuers.ts'
+import { isProtected, type TrustedIssuer } from '../../core/access/trusted-issuers.ts'
 
 export interface IdTokenVerifier {
   /** Returns the claims of a token that a trusted issuer signed for this server, and the issuer.

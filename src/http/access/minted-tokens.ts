@@ -10,7 +10,7 @@ import {
 import { readToken } from '../../auth/tokens.ts'
 import type { Actor } from '../../core/audit.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
-import { noFacts, type ProjectName } from '../../core/run.ts'
+import { noFacts, type ProjectName } from '../../core/run/run.ts'
 import { dayMs } from '../../core/units.ts'
 import type { Author, MintedToken } from '../../metadata/metadata.ts'
 import { instant } from '../artifact/artifact-message.ts'

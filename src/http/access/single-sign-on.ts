@@ -2,10 +2,10 @@
  *  PKCE (OpenID Connect Core 1.0 §3.1, RFC 7636). `openid-client` implements the protocol. */
 import * as oidc from 'openid-client'
 import { z } from 'zod'
-import type { Config } from '../../config.ts'
+import type { Config } from '../../config/config.ts'
 import { asError, storeError } from '../../core/errors.ts'
-import type { Claims, SignInRule } from '../../core/sign-in-rules.ts'
-import { isProtected } from '../../core/trusted-issuers.ts'
+import type { Claims, SignInRule } from '../../core/access/sign-in-rules.ts'
+import { isProtected } from '../../core/access/trusted-issuers.ts'
 
 type SingleSignOnConfig = NonNullable<Config['singleSignOn']>
 

@@ -1,10 +1,10 @@
 /** Artifacts and entries in their wire form. */
 import type { WireArtifact, WireEntry } from '../../api/messages.ts'
 import { archivePath, artifactPagePath, artifactPath, manifestPath } from '../../api/paths.ts'
-import { formatWireDigest } from '../../core/digest.ts'
-import { formatMode } from '../../core/entry.ts'
-import { factsOf } from '../../core/run.ts'
-import { effectiveState } from '../../core/retention.ts'
+import { formatWireDigest } from '../../core/bytes/digest.ts'
+import { formatMode } from '../../core/manifest/entry.ts'
+import { factsOf } from '../../core/run/run.ts'
+import { effectiveState } from '../../core/policy/retention.ts'
 import type { Artifact, ComparedEntry } from '../../metadata/metadata.ts'
 import { actorMessage } from '../access/actor.ts'
 

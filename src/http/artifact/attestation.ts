@@ -2,7 +2,7 @@
  *  keys to verify it, open to all. */
 import { Hono } from 'hono'
 import { bundleMediaType } from '../../core/attestation.ts'
-import { withoutEndSlashes } from '../../core/entry.ts'
+import { withoutEndSlashes } from '../../core/manifest/entry.ts'
 import { apiRoot, attestationKeysPath } from '../../api/paths.ts'
 import { attestationQuery } from '../../api/queries.ts'
 import { signStatement } from '../../auth/sign-statement.ts'

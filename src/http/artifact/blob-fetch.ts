@@ -2,7 +2,7 @@
  *  streams in one response (api/negotiation.ts). */
 import { Hono } from 'hono'
 import { partsMediaType } from '../../api/negotiation.ts'
-import { decodeWants, type Want } from '../../core/blob-exchange.ts'
+import { decodeWants, type Want } from '../../core/bytes/blob-exchange.ts'
 import { blobFetchPath, blobPartsPath } from '../../api/paths.ts'
 import { artifactFetchQuery } from '../../api/queries.ts'
 import { listParts, representBlobs } from '../../egress/blob-list.ts'

@@ -7,7 +7,7 @@ import { deletionQuery, runDeletionQuery } from '../../api/queries.ts'
 import { mayDelete, mayReadRun, type Principal } from '../../auth/principal.ts'
 import { artifactNotFound, assertLive } from '../../browse/find-artifact.ts'
 import { heldAsKept } from '../../core/artifact.ts'
-import { explainDeletion } from '../../lifecycle/deletion.ts'
+import { explainDeletion } from '../../lifecycle/collect/deletion.ts'
 import type { Artifact, Author } from '../../metadata/metadata.ts'
 import {
   liveArtifact,

@@ -1,6 +1,6 @@
 /** The retention policy of a project. */
-import { projectPolicy, type RetentionPolicy } from '../../core/retention.ts'
-import type { ProjectName } from '../../core/run.ts'
+import { projectPolicy, type RetentionPolicy } from '../../core/policy/retention.ts'
+import type { ProjectName } from '../../core/run/run.ts'
 import type { AppContext } from '../context.ts'
 
 /** The project's settings, limited by the server's. */

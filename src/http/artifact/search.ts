@@ -11,7 +11,7 @@ import {
   type SearchPlace,
 } from '../../browse/search.ts'
 import { limits } from '../../core/limits.ts'
-import { compilePathGlobs } from '../../core/path-glob.ts'
+import { compilePathGlobs } from '../../core/glob/path-glob.ts'
 import { formatReference } from '../../core/reference.ts'
 import type { Artifact, ArtifactFilter } from '../../metadata/metadata.ts'
 import { entryMessage, instant } from './artifact-message.ts'

@@ -8,8 +8,8 @@ import {
   type WireDismissedAnswer,
   type WireSecretList,
 } from '../../api/secrets.ts'
-import { formatWireDigest } from '../../core/digest.ts'
-import { secretTitle } from '../../core/secrets.ts'
+import { formatWireDigest } from '../../core/bytes/digest.ts'
+import { secretTitle } from '../../core/secrets/secrets.ts'
 import {
   findProject,
   inspectedArtifact,

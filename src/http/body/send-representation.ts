@@ -6,8 +6,8 @@
  *    stock-zip          chunked without a length: the body ends normally, after a tail that no
  *                       zip reader accepts, because stock clients take a destroyed connection
  *                       for success (GITHUB-PROTOCOL §11.3) */
-import { type ByteRange, formatContentRange, parseByteRange } from '../../core/byte-range.ts'
-import { digestToBytes } from '../../core/digest.ts'
+import { type ByteRange, formatContentRange, parseByteRange } from '../../core/bytes/byte-range.ts'
+import { digestToBytes } from '../../core/bytes/digest.ts'
 import { asError, storeError } from '../../core/errors.ts'
 import type { Representation } from '../../egress/representation.ts'
 import { type AppRequest, outgoingOf } from '../context.ts'

@@ -4,7 +4,7 @@
  *  and nothing about stored data. */
 import { Hono } from 'hono'
 import { readFile } from 'node:fs/promises'
-import { digestOf } from '../../core/digest.ts'
+import { digestOf } from '../../core/bytes/digest.ts'
 import { builtRoot } from '../../program-files.ts'
 import type { AppEnv } from '../context.ts'
 

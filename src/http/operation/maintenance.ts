@@ -9,7 +9,7 @@ import {
 import { apiRoot, backupPath, collectionPath, jobPath, scrubPath } from '../../api/paths.ts'
 import type { Principal } from '../../auth/principal.ts'
 import { hasCode, StoreError, storeError } from '../../core/errors.ts'
-import type { Job } from '../../lifecycle/jobs.ts'
+import type { Job } from '../../lifecycle/background/jobs.ts'
 import type { Author, NewAct } from '../../metadata/metadata.ts'
 import { requireAdmin } from '../access/access.ts'
 import { authorOf } from '../access/actor.ts'

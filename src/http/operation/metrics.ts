@@ -1,7 +1,7 @@
 /** Request counters of this process, and `/metrics` as Prometheus text (exposition format
  *  0.0.4). */
 import type { DiskFigures } from '../../lifecycle/disk-space.ts'
-import type { JobTally } from '../../lifecycle/jobs.ts'
+import type { JobTally } from '../../lifecycle/background/jobs.ts'
 import type { StoreFigures } from '../../metadata/metadata.ts'
 
 /** Groups of routes that are counted separately; a closed set, so the number of series is

@@ -1,7 +1,7 @@
 /** Early quota check: rejects an upload that cannot fit before its bytes are sent. The commit
  *  checks again. */
-import { quotaExceeded } from '../../core/quota.ts'
-import type { ProjectName } from '../../core/run.ts'
+import { quotaExceeded } from '../../core/policy/quota.ts'
+import type { ProjectName } from '../../core/run/run.ts'
 import type { AppContext } from '../context.ts'
 
 /** Checks whether an upload that adds at least `addedBytes` logical bytes fits. Not for uploads

@@ -3,7 +3,7 @@
 import { mayReadProject, mayReadRun, mayWriteRun, type Principal } from '../../auth/principal.ts'
 import { type ArtifactName, parseArtifactName } from '../../core/artifact.ts'
 import { storeError } from '../../core/errors.ts'
-import type { ProjectName, RunIdentity } from '../../core/run.ts'
+import type { ProjectName, RunIdentity } from '../../core/run/run.ts'
 import { forbidden } from '../access/access.ts'
 
 export interface UploadDestination extends RunIdentity {

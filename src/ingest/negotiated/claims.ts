@@ -1,6 +1,6 @@
 /** Leases blobs that a client names by digest; what cannot be leased is missing (invariants 2 and
  *  10). */
-import type { Digest } from '../../core/digest.ts'
+import type { Digest } from '../../core/bytes/digest.ts'
 import { storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import type { IngestPorts } from '../session.ts'

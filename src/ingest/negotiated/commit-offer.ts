@@ -4,7 +4,7 @@
 import { treeOfFiles } from '../../core/artifact.ts'
 import { hasCode } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
-import { readTimes } from '../../core/modification-times.ts'
+import { readTimes } from '../../core/manifest/modification-times.ts'
 import { measureRepresentations } from '../../egress/measure.ts'
 import type { Published } from '../../metadata/metadata.ts'
 import type { IngestPorts } from '../session.ts'

@@ -1,8 +1,8 @@
 /** The steps of a negotiated upload that run in the ingest threads. Structured-cloneable. */
 import type { ArtifactName } from '../../core/artifact.ts'
 import type { Actor } from '../../core/audit.ts'
-import type { Digest } from '../../core/digest.ts'
-import type { ManifestSummary } from '../../core/manifest.ts'
+import type { Digest } from '../../core/bytes/digest.ts'
+import type { ManifestSummary } from '../../core/manifest/manifest.ts'
 import type { Published, Replacement } from '../../metadata/metadata.ts'
 
 /** `manifest`, `changes`, `times`, `parts` and `blobs` have a body. */

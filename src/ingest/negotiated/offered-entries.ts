@@ -1,11 +1,11 @@
 /** The manifest of an upload in progress, kept with its session as deflated pages of canonical
  *  lines. */
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
-import type { Digest } from '../../core/digest.ts'
-import type { Entry } from '../../core/entry.ts'
+import type { Digest } from '../../core/bytes/digest.ts'
+import type { Entry } from '../../core/manifest/entry.ts'
 import { limits } from '../../core/limits.ts'
-import { type ManifestSummary, readEntry } from '../../core/manifest.ts'
-import { type Change, parseChange } from '../../core/manifest-changes.ts'
+import { type ManifestSummary, readEntry } from '../../core/manifest/manifest.ts'
+import { type Change, parseChange } from '../../core/manifest/manifest-changes.ts'
 import type { Metadata } from '../../metadata/metadata.ts'
 
 /** A whole number of manifest pages, so that these can be made from one offered page at a time. */

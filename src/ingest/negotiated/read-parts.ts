@@ -1,8 +1,8 @@
 /** Reads parts of large files back to assemble them. Every stream is checked before it is used: a
  *  damaged one is marked, so that it counts as missing and the client that has it is told to send
  *  it (invariant 4). */
-import { type Part, placeOf } from '../../core/copy.ts'
-import { arePagesIntact } from '../../packs/page-checks.ts'
+import { type Part, placeOf } from '../../core/bytes/copy.ts'
+import { arePagesIntact } from '../../packs/format/page-checks.ts'
 import { readNeighbours } from '../../packs/read-neighbours.ts'
 import type { IngestPorts } from '../session.ts'
 

@@ -3,20 +3,20 @@
  *  Blobs that arrived completely are kept even if the rest of the request does not arrive. */
 import type { Readable } from 'node:stream'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { recordHeadBytesMax, recordKind } from '../../core/blob-exchange.ts'
-import type { BlobFacts } from '../../core/copy.ts'
-import { combineCrc32, crc32 } from '../../core/crc32.ts'
+import { recordHeadBytesMax, recordKind } from '../../core/bytes/blob-exchange.ts'
+import type { BlobFacts } from '../../core/bytes/copy.ts'
+import { combineCrc32, crc32 } from '../../core/bytes/crc32.ts'
 import {
   createDigestHasher,
   type Digest,
   type DigestHasher,
   digestOf,
   digestToBytes,
-} from '../../core/digest.ts'
+} from '../../core/bytes/digest.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
-import { createByteReader, createByteWriter } from '../../core/varint.ts'
-import { decodeJoining } from '../../packs/codec.ts'
+import { createByteReader, createByteWriter } from '../../core/bytes/varint.ts'
+import { decodeJoining } from '../../packs/codec/codec.ts'
 import {
   type BlobWriter,
   createBlobWriter,

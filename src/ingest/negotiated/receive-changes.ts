@@ -2,17 +2,17 @@
  *  leased for the duration of the session, so unchanged entries are neither queried nor leased. The
  *  result is verified at the commit. */
 import type { Readable } from 'node:stream'
-import { encodeOrdinals } from '../../core/blob-exchange.ts'
-import type { Digest } from '../../core/digest.ts'
-import { comparePaths } from '../../core/entry.ts'
+import { encodeOrdinals } from '../../core/bytes/blob-exchange.ts'
+import type { Digest } from '../../core/bytes/digest.ts'
+import { comparePaths } from '../../core/manifest/entry.ts'
 import { storeError } from '../../core/errors.ts'
-import { outOfOrder } from '../../core/manifest.ts'
+import { outOfOrder } from '../../core/manifest/manifest.ts'
 import {
   changedPath,
   changesBytesMax,
   changesHeader,
   parseChange,
-} from '../../core/manifest-changes.ts'
+} from '../../core/manifest/manifest-changes.ts'
 import type { IngestPorts } from '../session.ts'
 import { createClaims } from './claims.ts'
 import type { ManifestEncoding } from './job.ts'

@@ -1,9 +1,9 @@
 /** Compares a client's offer with what its project can read. The answer lists what must be sent;
  *  everything else is leased in the same statement (invariants 2 and 10). */
 import type { Readable } from 'node:stream'
-import { encodeOrdinals } from '../../core/blob-exchange.ts'
-import type { Digest } from '../../core/digest.ts'
-import type { Entry } from '../../core/entry.ts'
+import { encodeOrdinals } from '../../core/bytes/blob-exchange.ts'
+import type { Digest } from '../../core/bytes/digest.ts'
+import type { Entry } from '../../core/manifest/entry.ts'
 import { digestMismatch, tooLarge } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import {
@@ -11,7 +11,7 @@ import {
   createTreeCheck,
   manifestHeader,
   parseEntry,
-} from '../../core/manifest.ts'
+} from '../../core/manifest/manifest.ts'
 import type { IngestPorts } from '../session.ts'
 import { createClaims } from './claims.ts'
 import { incomplete } from './incomplete.ts'

@@ -1,11 +1,11 @@
 /** Large files as lists of parts; the answer says which parts must be sent. A file's digest is
  *  verified later, from its bytes. */
 import type { Readable } from 'node:stream'
-import { encodeOrdinals, listBytesMax, readComposite } from '../../core/blob-exchange.ts'
-import type { Composite } from '../../core/copy.ts'
-import type { Digest } from '../../core/digest.ts'
+import { encodeOrdinals, listBytesMax, readComposite } from '../../core/bytes/blob-exchange.ts'
+import type { Composite } from '../../core/bytes/copy.ts'
+import type { Digest } from '../../core/bytes/digest.ts'
 import { limits } from '../../core/limits.ts'
-import { createByteReader } from '../../core/varint.ts'
+import { createByteReader } from '../../core/bytes/varint.ts'
 import type { IngestPorts } from '../session.ts'
 import { asMalformed, readWhole } from '../body-bytes.ts'
 

@@ -1,10 +1,10 @@
 /** Modification times of the artifact to be committed: pages in the form of
- *  core/modification-times.ts, each as a sized record. */
+ *  core/manifest/modification-times.ts, each as a sized record. */
 import type { Readable } from 'node:stream'
-import { listBytesMax } from '../../core/blob-exchange.ts'
+import { listBytesMax } from '../../core/bytes/blob-exchange.ts'
 import { limits } from '../../core/limits.ts'
-import { decodeTimes } from '../../core/modification-times.ts'
-import { createByteReader } from '../../core/varint.ts'
+import { decodeTimes } from '../../core/manifest/modification-times.ts'
+import { createByteReader } from '../../core/bytes/varint.ts'
 import { storeError } from '../../core/errors.ts'
 import type { IngestPorts } from '../session.ts'
 import { asMalformed, readWhole } from '../body-bytes.ts'

@@ -2,11 +2,15 @@
  *  result must match the digest that the tree was offered under. Yields to other uploads of the
  *  thread after each page. */
 import { setImmediate as turn } from 'node:timers/promises'
-import { comparePaths, type Entry } from '../../core/entry.ts'
+import { comparePaths, type Entry } from '../../core/manifest/entry.ts'
 import { hasCode } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
-import { createManifestHasher, createTreeCheck, type ManifestSummary } from '../../core/manifest.ts'
-import { type Change, changedPath } from '../../core/manifest-changes.ts'
+import {
+  createManifestHasher,
+  createTreeCheck,
+  type ManifestSummary,
+} from '../../core/manifest/manifest.ts'
+import { type Change, changedPath } from '../../core/manifest/manifest-changes.ts'
 import {
   createRepresentationMeter,
   measureRepresentations,

@@ -4,7 +4,7 @@ import { personalDays, personalGrant, personalScopes } from '../../auth/person-g
 import type { Principal } from '../../auth/principal.ts'
 import { mintToken } from '../../auth/tokens.ts'
 import { storeError } from '../../core/errors.ts'
-import { parsePositiveInteger } from '../../core/run.ts'
+import { parsePositiveInteger } from '../../core/run/run.ts'
 import { dayMs } from '../../core/units.ts'
 import { actorOf, authorOf } from '../../http/access/actor.ts'
 import { requireSession } from '../../http/access/authenticate.ts'

@@ -9,7 +9,7 @@ import {
   runPagePath,
 } from '../../api/paths.ts'
 import { formatReference } from '../../core/reference.ts'
-import { effectiveState, isKept } from '../../core/retention.ts'
+import { effectiveState, isKept } from '../../core/policy/retention.ts'
 import type { Artifact, SecretList } from '../../metadata/metadata.ts'
 import { OnBranch } from '../parts/artifact-name.tsx'
 import { Commands } from '../parts/commands.tsx'

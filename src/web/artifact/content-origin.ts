@@ -10,7 +10,7 @@
 import { encodePath } from '../../api/paths.ts'
 import { verifyTarget, signTarget } from '../../auth/signed-urls.ts'
 import type { Keys } from '../../auth/key.ts'
-import type { Config } from '../../config.ts'
+import type { Config } from '../../config/config.ts'
 import { storeError } from '../../core/errors.ts'
 
 type ContentConfig = Pick<Config, 'contentUrl'>

@@ -3,7 +3,7 @@
 import { Hono, type MiddlewareHandler } from 'hono'
 import { artifactNotFound, assertLive } from '../../browse/find-artifact.ts'
 import { noSuchPath } from '../../browse/no-such-path.ts'
-import { withoutEndSlashes } from '../../core/entry.ts'
+import { withoutEndSlashes } from '../../core/manifest/entry.ts'
 import { storeError } from '../../core/errors.ts'
 import { representFile } from '../../egress/egress.ts'
 import type { Representation } from '../../egress/representation.ts'

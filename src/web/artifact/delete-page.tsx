@@ -1,13 +1,13 @@
 /** The confirmation before a deletion: what is deleted, what that frees, what stays. A page of
  *  its own, which scripts show as a dialog. */
 import type { Artifact } from '../../metadata/metadata.ts'
-import type { Deletion } from '../../lifecycle/deletion.ts'
+import type { Deletion } from '../../lifecycle/collect/deletion.ts'
 import { storeError } from '../../core/errors.ts'
 import { formatSizeBytes, counted } from '../../core/units.ts'
 import { type Field, HiddenFields } from '../parts/form.tsx'
 import type { Html } from '../parts/html.ts'
 import { actionPath, artifactPath } from '../paths.ts'
-import { freedSentence } from '../../core/explanation.ts'
+import { freedSentence } from '../../core/policy/explanation.ts'
 
 export interface DeletionView {
   artifacts: Artifact[]

@@ -1,7 +1,7 @@
 /** The page of a file's history. */
 import { Hono } from 'hono'
 import { limits } from '../../core/limits.ts'
-import { parsePositiveInteger } from '../../core/run.ts'
+import { parsePositiveInteger } from '../../core/run/run.ts'
 import { forbidden } from '../../http/access/access.ts'
 import { pathHistory } from '../../http/artifact/history.ts'
 import type { AppEnv, AppRequest } from '../../http/context.ts'

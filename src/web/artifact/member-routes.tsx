@@ -1,6 +1,6 @@
 /** Pages and downloads of files in archives. */
 import { noSuchPath } from '../../browse/no-such-path.ts'
-import { parsePositiveInteger } from '../../core/run.ts'
+import { parsePositiveInteger } from '../../core/run/run.ts'
 import { bytesMediaType } from '../../core/media-type.ts'
 import { untrustedContentPolicy } from '../../http/body/media-type.ts'
 import { formatDisposition } from '../../http/body/send-representation.ts'

@@ -1,6 +1,6 @@
 /** Warns of credentials in an artifact, and offers to dismiss false alarms. */
-import { formatWireDigest } from '../../core/digest.ts'
-import { secretTitle, skippedFilesPart } from '../../core/secrets.ts'
+import { formatWireDigest } from '../../core/bytes/digest.ts'
+import { secretTitle, skippedFilesPart } from '../../core/secrets/secrets.ts'
 import { counted } from '../../core/units.ts'
 import type { Artifact, SecretList } from '../../metadata/metadata.ts'
 import type { Html } from '../parts/html.ts'

@@ -2,7 +2,7 @@
  *  where a document has no storage of its own: in the opaque origin of a shared content host,
  *  and in frames whose storage the browser blocks. The shim gives them storage in memory. It is
  *  a script that runs before all others of the document, and does nothing where storage works. */
-import { digestOf } from '../../core/digest.ts'
+import { digestOf } from '../../core/bytes/digest.ts'
 import type { Representation } from '../../egress/representation.ts'
 
 /** It also replaces `document.cookie`, since reading that throws in an opaque origin. */

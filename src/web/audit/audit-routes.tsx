@@ -1,7 +1,7 @@
 /** The audit log of the store, and of one project. */
 import { Hono } from 'hono'
 import { auditQuery } from '../../api/queries.ts'
-import { parsePositiveInteger, type ProjectName } from '../../core/run.ts'
+import { parsePositiveInteger, type ProjectName } from '../../core/run/run.ts'
 import { dayMs } from '../../core/units.ts'
 import { requireAdmin, requireOversight } from '../../http/access/access.ts'
 import type { AppEnv, AppRequest } from '../../http/context.ts'

@@ -4,7 +4,7 @@ import {
   coarseChunkSizes,
   createFileCutFinder,
   hasCompressedHead,
-} from '../../core/cut-points.ts'
+} from '../../core/bytes/cut-points.ts'
 import type { Piece, Work, WorkAnswer, WorkRequest } from './hashing.ts'
 import { crc32, encodeJoining } from './joining.ts'
 import { createSha256, toHex } from './sha256.ts'

@@ -1,5 +1,5 @@
 /** Encodes blobs as the store keeps them: raw deflate that ends on a byte boundary without a
- *  final block, or stored blocks if these are shorter (packs/codec.ts). */
+ *  final block, or stored blocks if these are shorter (packs/codec/codec.ts). */
 import { Deflate, deflateSync, inflateSync } from 'fflate'
 import { joined } from './wire.ts'
 

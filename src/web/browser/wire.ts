@@ -1,5 +1,5 @@
-/** The binary records of a negotiated upload, written for browsers. core/blob-exchange.ts is the
- *  version for Node; tests check both against each other. */
+/** The binary records of a negotiated upload, written for browsers. core/bytes/blob-exchange.ts
+ *  is the version for Node; tests check both against each other. */
 
 export interface Writer {
   byte(value: number): void
@@ -84,7 +84,7 @@ export function writeComposite(out: Writer, { digest, sizeBytes, crc32, parts }:
   for (const part of parts) out.raw(fromHex(part.digest))
 }
 
-/** The same values as in core/blob-exchange.ts. */
+/** The same values as in core/bytes/blob-exchange.ts. */
 export const recordKind = { blob: 0, firstPart: 1, fileEnd: 2 } as const
 
 /** Compares paths by their UTF-8 bytes, the order used everywhere; it equals the order of their
@@ -100,7 +100,7 @@ export function comparePaths(a: string, b: string): number {
 }
 
 /** Encodes the modification times of one page of a manifest, in whole seconds, none of them missing
- *  (core/modification-times.ts). */
+ *  (core/manifest/modification-times.ts). */
 export function encodeTimes(times: readonly number[]): Uint8Array<ArrayBuffer> {
   const out = createWriter()
   let previous = 0

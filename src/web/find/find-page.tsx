@@ -2,7 +2,7 @@
  *  and never sent. */
 import { counted } from '../../core/units.ts'
 import type { Holder } from '../../browse/holders.ts'
-import type { Digest } from '../../core/digest.ts'
+import type { Digest } from '../../core/bytes/digest.ts'
 import { Time, SizeCell, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { artifactPath, blobPath } from '../paths.ts'

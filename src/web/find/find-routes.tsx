@@ -2,7 +2,7 @@
 import { Hono } from 'hono'
 import type { Principal } from '../../auth/principal.ts'
 import { findHolders, type Holder } from '../../browse/holders.ts'
-import { type Digest, parseWireDigest } from '../../core/digest.ts'
+import { type Digest, parseWireDigest } from '../../core/bytes/digest.ts'
 import { searchedProjects } from '../../http/artifact/digests.ts'
 import { requireReader } from '../../http/access/authenticate.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'

@@ -2,7 +2,7 @@
 import { Hono } from 'hono'
 import type { Matches } from '../../browse/search.ts'
 import { StoreError } from '../../core/errors.ts'
-import { compilePathGlobs } from '../../core/path-glob.ts'
+import { compilePathGlobs } from '../../core/glob/path-glob.ts'
 import { seenBy } from '../../http/access/seen-by.ts'
 import type { AppEnv, AppRequest } from '../../http/context.ts'
 import { formatSearchCursor, parseSearchCursor, searchNewest } from '../../http/artifact/search.ts'

@@ -1,5 +1,5 @@
 /** The list of a project's artifacts as CSV. */
-import { effectiveState } from '../../core/retention.ts'
+import { effectiveState } from '../../core/policy/retention.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 
 /** Puts a quote before text that a spreadsheet would evaluate as a formula, also after a

@@ -6,8 +6,8 @@ import {
   type ArtifactSort,
   comparison,
   nameKey,
-} from '../../core/artifact-order.ts'
-import { isKept } from '../../core/retention.ts'
+} from '../../core/manifest/artifact-order.ts'
+import { isKept } from '../../core/policy/retention.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 
 export function inOrder(artifacts: Artifact[], sort: ArtifactSort): Artifact[] {

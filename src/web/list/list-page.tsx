@@ -1,7 +1,7 @@
 /** `/{o}/{r}/artifacts`: all artifacts of a project, with filters, orders, sums and bulk
  *  actions. */
 import { counted } from '../../core/units.ts'
-import type { ArtifactSort } from '../../core/artifact-order.ts'
+import type { ArtifactSort } from '../../core/manifest/artifact-order.ts'
 import { UploadHint } from '../parts/commands.tsx'
 import { anyOf, Choice, NameField } from '../parts/form.tsx'
 import { Size } from '../parts/format.tsx'

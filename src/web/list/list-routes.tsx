@@ -14,7 +14,7 @@ import { filterOf, queryOf, readQuery, withSecrets } from './list-view.ts'
 import { crumbsOf, projectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { listPath } from '../paths.ts'
-import { isRestorable } from '../../core/retention.ts'
+import { isRestorable } from '../../core/policy/retention.ts'
 
 const rowsPerPage = 100
 

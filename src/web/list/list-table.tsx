@@ -1,9 +1,9 @@
 /** The table of a project's artifacts, with a checkbox on each row to which a bulk action can
  *  apply, and these actions. */
 import { formatCount } from '../../core/units.ts'
-import type { ArtifactSort } from '../../core/artifact-order.ts'
-import { endReason, keepingReason } from '../../core/explanation.ts'
-import { isLive, isRestorable } from '../../core/retention.ts'
+import type { ArtifactSort } from '../../core/manifest/artifact-order.ts'
+import { endReason, keepingReason } from '../../core/policy/explanation.ts'
+import { isLive, isRestorable } from '../../core/policy/retention.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { HiddenFields } from '../parts/form.tsx'
 import { SizeCell, TimeCell } from '../parts/format.tsx'

@@ -1,7 +1,7 @@
 /** What the list of a project's artifacts shows, and its filters as query parameters and form
  *  fields. */
-import type { ArtifactSort } from '../../core/artifact-order.ts'
-import { parsePositiveInteger } from '../../core/run.ts'
+import type { ArtifactSort } from '../../core/manifest/artifact-order.ts'
+import { parsePositiveInteger } from '../../core/run/run.ts'
 import type { Field } from '../parts/form.tsx'
 import type { Artifact, ArtifactFilter, ArtifactSums, Project } from '../../metadata/metadata.ts'
 

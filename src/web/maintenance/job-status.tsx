@@ -2,8 +2,8 @@
  *  the section again (browser/live.ts); without scripts a link reloads it. */
 import { StoreError } from '../../core/errors.ts'
 import { formatDuration, formatSizeBytes, counted, formatCount } from '../../core/units.ts'
-import type { Job } from '../../lifecycle/jobs.ts'
-import type { DamagedArtifact } from '../../lifecycle/scrub.ts'
+import type { Job } from '../../lifecycle/background/jobs.ts'
+import type { DamagedArtifact } from '../../lifecycle/scrub/scrub.ts'
 import { artifactPagePath } from '../../api/paths.ts'
 import { Fact, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'

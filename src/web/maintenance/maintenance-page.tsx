@@ -2,7 +2,7 @@
  *  progress. The server also runs the first two on a schedule. */
 import { counted, formatPeriod } from '../../core/units.ts'
 import type { ClockDoubt } from '../../lifecycle/clock-watch.ts'
-import type { Job } from '../../lifecycle/jobs.ts'
+import type { Job } from '../../lifecycle/background/jobs.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { WholeArtifactLink } from '../parts/artifact-name.tsx'
 import { Size, Time, TimeCell } from '../parts/format.tsx'

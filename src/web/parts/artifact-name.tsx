@@ -1,5 +1,5 @@
 /** Names of artifacts in lists, and when they expire. */
-import { effectiveState, replacedReason } from '../../core/retention.ts'
+import { effectiveState, replacedReason } from '../../core/policy/retention.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { artifactPath } from '../paths.ts'
 import { Time } from './format.tsx'

@@ -1,6 +1,6 @@
 /** How values are shown on pages. */
 import type { Child } from 'hono/jsx'
-import { formatWireDigest, type Digest } from '../../core/digest.ts'
+import { formatWireDigest, type Digest } from '../../core/bytes/digest.ts'
 import { dayMs, formatDelta, formatSizeBytes, formatCount } from '../../core/units.ts'
 import type { Html } from './html.ts'
 

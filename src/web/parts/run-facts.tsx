@@ -1,6 +1,6 @@
 /** Facts of a run that pages show as links to the runs that share them. */
 import { projectPagePath } from '../../api/paths.ts'
-import type { ProjectName, RunFacts } from '../../core/run.ts'
+import type { ProjectName, RunFacts } from '../../core/run/run.ts'
 import { withQuery } from '../paths.ts'
 import type { Html } from './html.ts'
 

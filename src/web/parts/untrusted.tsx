@@ -1,5 +1,5 @@
 /** The warning on pages that show outputs of unmerged code. */
-import { isOfPullRequest, type RunFacts } from '../../core/run.ts'
+import { isOfPullRequest, type RunFacts } from '../../core/run/run.ts'
 import type { Html } from './html.ts'
 
 /** Empty for runs of the project's own code. */

@@ -3,11 +3,11 @@
  *  time. */
 import { Readable } from 'node:stream'
 import { createGunzip, createInflateRaw } from 'node:zlib'
-import { asBuffer } from '../../core/as-buffer.ts'
-import { crc32 } from '../../core/crc32.ts'
-import { normalizeArchivePath } from '../../core/entry.ts'
+import { asBuffer } from '../../core/bytes/as-buffer.ts'
+import { crc32 } from '../../core/bytes/crc32.ts'
+import { normalizeArchivePath } from '../../core/manifest/entry.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
-import { readTarEntries } from '../../ingest/tar-entries.ts'
+import { readTarEntries } from '../../ingest/tar/tar-entries.ts'
 
 export interface ArchiveMember {
   name: string

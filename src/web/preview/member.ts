@@ -1,5 +1,5 @@
 /** Reads a single member of an archive, such as `lib/app.jar!/META-INF/MANIFEST.MF`. */
-import { zipTailBytesMax, localFixedBytes } from '../../core/zip-records.ts'
+import { zipTailBytesMax, localFixedBytes } from '../../core/zip/zip-records.ts'
 import type { Artifact, Metadata, StoredFile } from '../../metadata/metadata.ts'
 import type { Web } from '../page.tsx'
 import { archiveBytesMax, type UnpackedMember, type UnpackTask } from './archive.ts'

@@ -3,9 +3,9 @@
  *  security policies. */
 import { raw } from 'hono/html'
 import { filePath } from '../../api/paths.ts'
-import { isOfPullRequest } from '../../core/run.ts'
+import { isOfPullRequest } from '../../core/run/run.ts'
 import { formatSizeBytes } from '../../core/units.ts'
-import { zipTailBytesMax } from '../../core/zip-records.ts'
+import { zipTailBytesMax } from '../../core/zip/zip-records.ts'
 import type { Artifact, StoredFile } from '../../metadata/metadata.ts'
 import { contentOriginOf, contentPath } from '../artifact/content-origin.ts'
 import type { Html } from '../parts/html.ts'

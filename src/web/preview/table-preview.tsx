@@ -1,6 +1,6 @@
 /** Previews in form of a table: separated values, and the members of an archive. */
 import type { Child } from 'hono/jsx'
-import { pathFault } from '../../core/entry.ts'
+import { pathFault } from '../../core/manifest/entry.ts'
 import { formatSizeBytes, counted, formatCount } from '../../core/units.ts'
 import { renderAll, renderFitting } from '../fitting.ts'
 import type { Html } from '../parts/html.ts'

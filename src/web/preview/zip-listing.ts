@@ -8,7 +8,7 @@ import {
   localFixedBytes,
   zipFlag,
   zipSignature,
-} from '../../core/zip-records.ts'
+} from '../../core/zip/zip-records.ts'
 import { type ArchiveMember, memberNameOf } from './archive.ts'
 
 export interface ZipDirectory {

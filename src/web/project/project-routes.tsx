@@ -2,7 +2,7 @@
 import { Hono } from 'hono'
 import { projectPagePath } from '../../api/paths.ts'
 import { limits } from '../../core/limits.ts'
-import { parsePositiveInteger } from '../../core/run.ts'
+import { parsePositiveInteger } from '../../core/run/run.ts'
 import { dayMs } from '../../core/units.ts'
 import { readableProjects } from '../../http/access/access.ts'
 import { requireReader } from '../../http/access/authenticate.ts'

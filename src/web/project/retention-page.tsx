@@ -1,7 +1,7 @@
 /** `/{o}/{r}/settings/retention`: the retention rules as sentences, a form to change them, and a
  *  simulation of another lifetime. */
 import { formatSizeBytes, counted, formatPeriod, formatCount } from '../../core/units.ts'
-import type { RetentionPolicy } from '../../core/retention.ts'
+import type { RetentionPolicy } from '../../core/policy/retention.ts'
 import type { Artifact, ArtifactSums, Project } from '../../metadata/metadata.ts'
 import { ArtifactLink } from '../parts/artifact-name.tsx'
 import { Choice } from '../parts/form.tsx'

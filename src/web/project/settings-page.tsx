@@ -1,6 +1,6 @@
 /** `/{o}/{r}/settings`: what uploads of a project may do, as sentences, and a form to change it. */
 import { formatSizeBytes } from '../../core/units.ts'
-import type { Config } from '../../config.ts'
+import type { Config } from '../../config/config.ts'
 import type { Project } from '../../metadata/metadata.ts'
 import { Size } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'

@@ -1,7 +1,7 @@
 /** `/{o}/{r}/trends`: the size of an artifact from run to run, and how many new bytes each
  *  upload added. */
 import { runPagePath } from '../../api/paths.ts'
-import { isLive } from '../../core/retention.ts'
+import { isLive } from '../../core/policy/retention.ts'
 import { formatSizeBytes, counted, formatDelta } from '../../core/units.ts'
 import type { Artifact, Project } from '../../metadata/metadata.ts'
 import { UploadHint } from '../parts/commands.tsx'

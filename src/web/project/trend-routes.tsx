@@ -1,6 +1,6 @@
 /** The page of trends: how the size of an artifact changes from run to run. */
 import { Hono } from 'hono'
-import { latestBranch } from '../../core/keep-latest.ts'
+import { latestBranch } from '../../core/policy/keep-latest.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import type { Project } from '../../metadata/metadata.ts'
 import { crumbsOf, projectOfPage } from '../page-access.ts'

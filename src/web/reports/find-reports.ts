@@ -1,8 +1,8 @@
 /** Finds the reports in an artifact: a page to open, test results, coverage. What they say is
  *  remembered by tree digest, since equal trees say the same. */
 import { hasCode, isArtifactGone } from '../../core/errors.ts'
-import { compilePathGlobs } from '../../core/path-glob.ts'
-import type { Digest } from '../../core/digest.ts'
+import { compilePathGlobs } from '../../core/glob/path-glob.ts'
+import type { Digest } from '../../core/bytes/digest.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { readingForPage } from '../page-access.ts'
 import type { Web } from '../page.tsx'

@@ -2,7 +2,7 @@
 import type { Child } from 'hono/jsx'
 import { jobLogPath } from '../../api/paths.ts'
 import { groupLines, type LogGroup, type ShownLog } from '../../browse/run-log.ts'
-import { linePrefixes } from '../../core/run-record.ts'
+import { linePrefixes } from '../../core/run/run-record.ts'
 import { counted, formatCount, formatDuration } from '../../core/units.ts'
 import type {
   Progress,

@@ -4,7 +4,7 @@
 import type { Child } from 'hono/jsx'
 import { counted, formatCount } from '../../core/units.ts'
 import { archivePath, attemptPagePath, projectPagePath, runArchivePath } from '../../api/paths.ts'
-import { isLive } from '../../core/retention.ts'
+import { isLive } from '../../core/policy/retention.ts'
 import type { Arrival } from '../../http/upload/arrivals.ts'
 import type { ShownLog } from '../../browse/run-log.ts'
 import type { Artifact, Run, RunRecord } from '../../metadata/metadata.ts'

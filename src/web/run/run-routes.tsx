@@ -5,7 +5,7 @@ import { mayDelete, mayReadProject, mayWriteProject, type Principal } from '../.
 import { previousOf } from '../../browse/previous.ts'
 import { readShownLogs, type ShownLog } from '../../browse/run-log.ts'
 import { limits } from '../../core/limits.ts'
-import { isLive, isRestorable } from '../../core/retention.ts'
+import { isLive, isRestorable } from '../../core/policy/retention.ts'
 import { readableRun } from '../../http/access/access.ts'
 import { requireReader } from '../../http/access/authenticate.ts'
 import { seenBy } from '../../http/access/seen-by.ts'

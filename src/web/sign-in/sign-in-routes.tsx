@@ -5,7 +5,7 @@
 import { Hono } from 'hono'
 import { deleteCookie, setCookie } from 'hono/cookie'
 import { personOf, sessionGrant } from '../../auth/person-grant.ts'
-import { matchingRules, type SignInAccess } from '../../core/sign-in-rules.ts'
+import { matchingRules, type SignInAccess } from '../../core/access/sign-in-rules.ts'
 import type { Person, Principal } from '../../auth/principal.ts'
 import { mintToken, readToken, type TokenUse } from '../../auth/tokens.ts'
 import { asError, hasCode, storeError } from '../../core/errors.ts'

@@ -1,7 +1,7 @@
 /** What is stored and how much each layer saved: the whole store at `/admin/storage`, one
  *  project at `…/storage`. */
 import { counted, formatSizeBytes } from '../../core/units.ts'
-import type { Deletion } from '../../lifecycle/deletion.ts'
+import type { Deletion } from '../../lifecycle/collect/deletion.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import type { Usage } from '../../stats/usage.ts'
 import { WholeArtifactLink } from '../parts/artifact-name.tsx'

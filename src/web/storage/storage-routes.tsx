@@ -1,11 +1,11 @@
 /** The storage pages of the whole store and of one project. */
 import { Hono } from 'hono'
 import { statfs } from 'node:fs/promises'
-import type { Config } from '../../config.ts'
+import type { Config } from '../../config/config.ts'
 import { dayMs } from '../../core/units.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import { requireAdmin } from '../../http/access/access.ts'
-import { explainDeletion } from '../../lifecycle/deletion.ts'
+import { explainDeletion } from '../../lifecycle/collect/deletion.ts'
 import type { ArtifactFilter, StoreFigures, UsagePoint } from '../../metadata/metadata.ts'
 import { usageOfProject, usageOfStore } from '../../stats/usage.ts'
 import { crumbsOf, inspectedProjectOfPage } from '../page-access.ts'

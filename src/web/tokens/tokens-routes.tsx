@@ -2,7 +2,7 @@
 import { Hono } from 'hono'
 import type { WireMintedToken } from '../../api/token-messages.ts'
 import type { Principal } from '../../auth/principal.ts'
-import { parsePositiveInteger, type ProjectName } from '../../core/run.ts'
+import { parsePositiveInteger, type ProjectName } from '../../core/run/run.ts'
 import { requireAdmin, requireOversight } from '../../http/access/access.ts'
 import { authorOf } from '../../http/access/actor.ts'
 import { revokeProjectTokens } from '../../http/access/authenticate.ts'

@@ -4,7 +4,7 @@ import pLimit from 'p-limit'
 import { hasCode } from '../../core/errors.ts'
 import type { ArtifactStore, DownloadRequest, ListedArtifact, UploadRequest } from '../artifacts.ts'
 import { bounds } from '../bounds.ts'
-import { StepFailure, type StepBody } from '../step-body.ts'
+import { StepFailure, type StepBody } from '../step/step-body.ts'
 import type { Inputs } from './inputs.ts'
 
 /** Returns the artifact store of this job. Errors: StepFailure when the run has none. */

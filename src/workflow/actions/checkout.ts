@@ -10,8 +10,8 @@ import { promisify } from 'node:util'
 import pLimit from 'p-limit'
 import { bounds } from '../bounds.ts'
 import { removeTree } from '../remove-tree.ts'
-import { processEnvironment, StepFailure, type StepBody } from '../step-body.ts'
-import type { UsesStep } from '../workflow-file.ts'
+import { processEnvironment, StepFailure, type StepBody } from '../step/step-body.ts'
+import type { UsesStep } from '../file/workflow-file.ts'
 import { readBuiltInInputs } from './inputs.ts'
 
 const runFile = promisify(execFile)

@@ -1,12 +1,12 @@
 /** Composite actions: steps in their own scope. */
-import type { ActionFile } from '../action-file.ts'
+import type { ActionFile } from '../file/action-file.ts'
 import { bounds } from '../bounds.ts'
-import type { RepositoryPlace } from '../contexts.ts'
+import type { RepositoryPlace } from '../expression/contexts.ts'
 import type { StepScope } from '../engine.ts'
-import type { Json } from '../expression.ts'
-import { StepFailure, stepExpressions, type StepBody } from '../step-body.ts'
-import { evaluateText } from '../template.ts'
-import type { Step } from '../workflow-file.ts'
+import type { Json } from '../expression/expression.ts'
+import { StepFailure, stepExpressions, type StepBody } from '../step/step-body.ts'
+import { evaluateText } from '../file/template.ts'
+import type { Step } from '../file/workflow-file.ts'
 
 /** Runs all steps, also after a failure, then sets the outputs. Errors: StepFailure when a step
  *  failed. */

@@ -3,8 +3,8 @@
 import { resolve } from 'node:path'
 import { Minimatch } from 'minimatch'
 import type { ArtifactStore, ListedArtifact, OtherRun } from '../artifacts.ts'
-import { StepFailure, type StepBody } from '../step-body.ts'
-import type { UsesStep } from '../workflow-file.ts'
+import { StepFailure, type StepBody } from '../step/step-body.ts'
+import type { UsesStep } from '../file/workflow-file.ts'
 import { readBuiltInInputs, type Inputs } from './inputs.ts'
 import { artifactsOf, downloadAll } from './artifacts.ts'
 

@@ -1,8 +1,8 @@
 /** Action inputs: values from `with:`, defaults, and the text forms that the toolkit accepts. */
-import type { ActionFile } from '../action-file.ts'
-import { StepFailure, type StepBody } from '../step-body.ts'
-import { evaluateText, evaluateTextMap } from '../template.ts'
-import type { UsesStep } from '../workflow-file.ts'
+import type { ActionFile } from '../file/action-file.ts'
+import { StepFailure, type StepBody } from '../step/step-body.ts'
+import { evaluateText, evaluateTextMap } from '../file/template.ts'
+import type { UsesStep } from '../file/workflow-file.ts'
 
 /** Inputs of a built-in action. Names are case-insensitive. */
 export interface Inputs {

@@ -1,11 +1,11 @@
 /** Runs published JavaScript actions unmodified: their pre, main and post scripts in Node.js, with
  *  inputs, saved state and the artifact service in the environment. */
 import { join } from 'node:path'
-import type { ActionFile, ActionRuns } from '../action-file.ts'
+import type { ActionFile, ActionRuns } from '../file/action-file.ts'
 import type { ActionUse } from '../engine.ts'
-import type { Json } from '../expression.ts'
-import { runStepProcess, StepFailure, type StepBody } from '../step-body.ts'
-import type { UsesStep } from '../workflow-file.ts'
+import type { Json } from '../expression/expression.ts'
+import { runStepProcess, StepFailure, type StepBody } from '../step/step-body.ts'
+import type { UsesStep } from '../file/workflow-file.ts'
 import { inputVariables } from './inputs.ts'
 
 /** One use of a JavaScript action in a step. */

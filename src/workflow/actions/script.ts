@@ -2,10 +2,15 @@
 import { randomUUID } from 'node:crypto'
 import { stat, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { placeScript, planShell } from '../shell.ts'
-import { processEnvironment, runStepProcess, StepFailure, type StepBody } from '../step-body.ts'
-import { evaluateText } from '../template.ts'
-import type { RunStep } from '../workflow-file.ts'
+import { placeScript, planShell } from '../step/shell.ts'
+import {
+  processEnvironment,
+  runStepProcess,
+  StepFailure,
+  type StepBody,
+} from '../step/step-body.ts'
+import { evaluateText } from '../file/template.ts'
+import type { RunStep } from '../file/workflow-file.ts'
 
 /** Errors: StepFailure when the script fails; EvaluationError. */
 export async function runScript(body: StepBody, step: RunStep): Promise<void> {

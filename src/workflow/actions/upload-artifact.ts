@@ -1,9 +1,9 @@
 /** actions/upload-artifact with the inputs, outputs and path rules of v7. */
 import { basename } from 'node:path'
-import type { SearchResult } from '../glob.ts'
-import { StepFailure, type StepBody } from '../step-body.ts'
-import { uploadFiles } from '../upload-paths.ts'
-import type { UsesStep } from '../workflow-file.ts'
+import type { SearchResult } from '../glob/glob.ts'
+import { StepFailure, type StepBody } from '../step/step-body.ts'
+import { uploadFiles } from './upload-paths.ts'
+import type { UsesStep } from '../file/workflow-file.ts'
 import { readBuiltInInputs } from './inputs.ts'
 import { artifactsOf, readUploadOptions, uploadTo } from './artifacts.ts'
 

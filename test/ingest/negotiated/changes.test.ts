@@ -2,16 +2,16 @@
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { decodeOrdinals } from '../../../src/core/blob-exchange.ts'
-import { digestOf } from '../../../src/core/digest.ts'
-import { comparePaths, type Entry, type EntryPath } from '../../../src/core/entry.ts'
+import { decodeOrdinals } from '../../../src/core/bytes/blob-exchange.ts'
+import { digestOf } from '../../../src/core/bytes/digest.ts'
+import { comparePaths, type Entry, type EntryPath } from '../../../src/core/manifest/entry.ts'
 import { limits } from '../../../src/core/limits.ts'
 import {
   createManifestHasher,
   formatEntry,
   type ManifestSummary,
-} from '../../../src/core/manifest.ts'
-import { changesHeader, formatRemoval } from '../../../src/core/manifest-changes.ts'
+} from '../../../src/core/manifest/manifest.ts'
+import { changesHeader, formatRemoval } from '../../../src/core/manifest/manifest-changes.ts'
 import { releaseAll, sweepBlobs } from '../../metadata/sweep-all.ts'
 import { openStore, type TestStore } from '../open-store.ts'
 import { openSession, record, type Session } from './open-session.ts'

@@ -8,14 +8,14 @@ import {
   decodeOrdinals,
   encodeBlobRecordHead,
   fileEndRecord,
-} from '../../../src/core/blob-exchange.ts'
-import { digestOf } from '../../../src/core/digest.ts'
-import { formatEntry, manifestHeader } from '../../../src/core/manifest.ts'
-import { parseEntryPath } from '../../../src/core/entry.ts'
-import { encodeTimes } from '../../../src/core/modification-times.ts'
-import { createByteWriter } from '../../../src/core/varint.ts'
+} from '../../../src/core/bytes/blob-exchange.ts'
+import { digestOf } from '../../../src/core/bytes/digest.ts'
+import { formatEntry, manifestHeader } from '../../../src/core/manifest/manifest.ts'
+import { parseEntryPath } from '../../../src/core/manifest/entry.ts'
+import { encodeTimes } from '../../../src/core/manifest/modification-times.ts'
+import { createByteWriter } from '../../../src/core/bytes/varint.ts'
 import { encodeOfferedPage } from '../../../src/ingest/negotiated/offered-entries.ts'
-import { encodeJoiningSync } from '../../../src/packs/codec.ts'
+import { encodeJoiningSync } from '../../../src/packs/codec/codec.ts'
 import { pseudoRandom } from '../../client/tree.ts'
 import { packPaths, spoil } from '../../lifecycle/stored-bytes.ts'
 import { sweepBlobs } from '../../metadata/sweep-all.ts'

@@ -6,18 +6,22 @@ import {
   decodeOrdinals,
   encodeBlobRecordHead,
   writeComposite,
-} from '../../../src/core/blob-exchange.ts'
-import type { Composite } from '../../../src/core/copy.ts'
-import { crc32 } from '../../../src/core/crc32.ts'
-import { type Digest, digestOf } from '../../../src/core/digest.ts'
-import { parseEntryPath } from '../../../src/core/entry.ts'
+} from '../../../src/core/bytes/blob-exchange.ts'
+import type { Composite } from '../../../src/core/bytes/copy.ts'
+import { crc32 } from '../../../src/core/bytes/crc32.ts'
+import { type Digest, digestOf } from '../../../src/core/bytes/digest.ts'
+import { parseEntryPath } from '../../../src/core/manifest/entry.ts'
 import { limits } from '../../../src/core/limits.ts'
-import { formatEntry, manifestHeader, type ManifestSummary } from '../../../src/core/manifest.ts'
-import { parseProjectName, noFacts } from '../../../src/core/run.ts'
-import { createByteWriter } from '../../../src/core/varint.ts'
+import {
+  formatEntry,
+  manifestHeader,
+  type ManifestSummary,
+} from '../../../src/core/manifest/manifest.ts'
+import { parseProjectName, noFacts } from '../../../src/core/run/run.ts'
+import { createByteWriter } from '../../../src/core/bytes/varint.ts'
 import type { NegotiationAnswers, NegotiationJob } from '../../../src/ingest/negotiated/job.ts'
 import { negotiate } from '../../../src/ingest/negotiated/negotiate.ts'
-import { encodeJoiningSync } from '../../../src/packs/codec.ts'
+import { encodeJoiningSync } from '../../../src/packs/codec/codec.ts'
 import type { TestStore } from '../open-store.ts'
 
 export type Files = Record<string, Buffer>

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { Actor } from '../../../src/core/audit.ts'
 import { limits } from '../../../src/core/limits.ts'
-import { parseProjectName } from '../../../src/core/run.ts'
+import { parseProjectName } from '../../../src/core/run/run.ts'
 import type { Act, ActFilter } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
 import { seedArtifact, seedRun } from '../seed.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import type { Copy, NewCopy } from '../../../src/core/copy.ts'
-import { digestOf } from '../../../src/core/digest.ts'
+import type { Copy, NewCopy } from '../../../src/core/bytes/copy.ts'
+import { digestOf } from '../../../src/core/bytes/digest.ts'
 import type { Artifact, Metadata } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
 import {

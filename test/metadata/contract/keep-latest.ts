@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { formerLatestMs } from '../../../src/core/keep-latest.ts'
+import { formerLatestMs } from '../../../src/core/policy/keep-latest.ts'
 import { dayMs } from '../../../src/core/units.ts'
 import type { Artifact } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'

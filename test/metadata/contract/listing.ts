@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import type { ArtifactSort } from '../../../src/core/artifact-order.ts'
+import type { ArtifactSort } from '../../../src/core/manifest/artifact-order.ts'
 import { limits } from '../../../src/core/limits.ts'
 import type { Artifact, ArtifactFilter } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import { createDigestHasher, digestOf } from '../../../src/core/digest.ts'
-import { encodeTimes } from '../../../src/core/modification-times.ts'
+import { createDigestHasher, digestOf } from '../../../src/core/bytes/digest.ts'
+import { encodeTimes } from '../../../src/core/manifest/modification-times.ts'
 import type { Run } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
 import { releaseAll, sweepBlobs } from '../sweep-all.ts'

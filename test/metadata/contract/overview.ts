@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { digestOf } from '../../../src/core/digest.ts'
+import { digestOf } from '../../../src/core/bytes/digest.ts'
 import { limits } from '../../../src/core/limits.ts'
 import type { Run, RunFilter, RunState } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import type { NewCopy } from '../../../src/core/copy.ts'
-import { digestOf } from '../../../src/core/digest.ts'
+import type { NewCopy } from '../../../src/core/bytes/copy.ts'
+import { digestOf } from '../../../src/core/bytes/digest.ts'
 import type { Metadata } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
 import { claimPacks, sweepBlobs } from '../sweep-all.ts'

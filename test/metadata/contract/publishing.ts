@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest'
 import { parseArtifactName } from '../../../src/core/artifact.ts'
-import { digestOf } from '../../../src/core/digest.ts'
-import type { Entry } from '../../../src/core/entry.ts'
-import { noFacts } from '../../../src/core/run.ts'
+import { digestOf } from '../../../src/core/bytes/digest.ts'
+import type { Entry } from '../../../src/core/manifest/entry.ts'
+import { noFacts } from '../../../src/core/run/run.ts'
 import type { Artifact, Run } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
 import {

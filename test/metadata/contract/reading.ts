@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { digestOf } from '../../../src/core/digest.ts'
-import { type Entry, comparePaths, parseEntryPath } from '../../../src/core/entry.ts'
+import { digestOf } from '../../../src/core/bytes/digest.ts'
+import { type Entry, comparePaths, parseEntryPath } from '../../../src/core/manifest/entry.ts'
 import type { Artifact, EntryPage, SkeletonPage } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
 import {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { parseProjectName } from '../../../src/core/run.ts'
+import { parseProjectName } from '../../../src/core/run/run.ts'
 import type { Store } from '../metadata-contract.ts'
 
 const app = parseProjectName('octo/app')

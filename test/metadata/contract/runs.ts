@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { parseArtifactName } from '../../../src/core/artifact.ts'
 import { limits } from '../../../src/core/limits.ts'
-import { parseProjectName, noFacts } from '../../../src/core/run.ts'
+import { parseProjectName, noFacts } from '../../../src/core/run/run.ts'
 import type { Store } from '../metadata-contract.ts'
 import { seedArtifact, seedRun } from '../seed.ts'
 

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { Actor } from '../../../src/core/audit.ts'
-import { digestOf } from '../../../src/core/digest.ts'
+import { digestOf } from '../../../src/core/bytes/digest.ts'
 import type { SecretInTree } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
 import { seedArtifact, seedRun } from '../seed.ts'

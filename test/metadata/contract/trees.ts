@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
-import { type Entry, comparePaths, parseEntryPath } from '../../../src/core/entry.ts'
-import { formatEntry } from '../../../src/core/manifest.ts'
-import { applyChanges } from '../../../src/core/manifest-changes.ts'
+import { type Entry, comparePaths, parseEntryPath } from '../../../src/core/manifest/entry.ts'
+import { formatEntry } from '../../../src/core/manifest/manifest.ts'
+import { applyChanges } from '../../../src/core/manifest/manifest-changes.ts'
 import { linesOf } from '../../core/manifest-lines.ts'
-import { decodeTimes } from '../../../src/core/modification-times.ts'
+import { decodeTimes } from '../../../src/core/manifest/modification-times.ts'
 import type {
   Artifact,
   ComparedEntry,

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { parseArtifactName } from '../../../src/core/artifact.ts'
-import { digestOf } from '../../../src/core/digest.ts'
+import { digestOf } from '../../../src/core/bytes/digest.ts'
 import type { Metadata } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
 import { seedArtifact, seedRun } from '../seed.ts'

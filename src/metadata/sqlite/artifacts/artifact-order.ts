@@ -8,7 +8,7 @@ import {
   artifactOrders,
   comparison,
   type Ranked,
-} from '../../../core/artifact-order.ts'
+} from '../../../core/manifest/artifact-order.ts'
 import type { ArtifactFilter, ArtifactPage } from '../../metadata.ts'
 import { matching, plain } from './artifact-filter.ts'
 import { createWalk } from './artifact-walk.ts'

@@ -1,7 +1,7 @@
 /** The final check of quotas and of the number of artifacts per run, whatever was checked when
  *  the upload began. */
 import { limits } from '../../../core/limits.ts'
-import { quotaExceeded, tooManyArtifacts } from '../../../core/quota.ts'
+import { quotaExceeded, tooManyArtifacts } from '../../../core/policy/quota.ts'
 import type { Quota } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 

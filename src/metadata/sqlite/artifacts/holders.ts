@@ -3,7 +3,7 @@
  *  file, or the newest artifacts, many of which have it. */
 import { and, sql } from 'drizzle-orm'
 import { artifacts } from '../../../../schema/artifacts.ts'
-import { digestToBytes } from '../../../core/digest.ts'
+import { digestToBytes } from '../../../core/bytes/digest.ts'
 import type { Metadata } from '../../metadata.ts'
 import { isHeld } from './artifact-filter.ts'
 import { createWalk } from './artifact-walk.ts'

@@ -1,14 +1,14 @@
 /** The latest artifacts of their names on their branches, and which of them are kept
- *  (core/keep-latest.ts). This is updated whenever an artifact is created or removed, the facts
- *  of its run change, or the rule changes. Readers need not know about it: a kept artifact
+ *  (core/policy/keep-latest.ts). This is updated whenever an artifact is created or removed, the
+ *  facts of its run change, or the rule changes. Readers need not know about it: a kept artifact
  *  expires at the end of time. */
-import type { RunFacts } from '../../../core/run.ts'
+import type { RunFacts } from '../../../core/run/run.ts'
 import {
   compileLatestRule,
   formerLatestMs,
   latestBranch,
   type LatestRule,
-} from '../../../core/keep-latest.ts'
+} from '../../../core/policy/keep-latest.ts'
 import type { Connection } from '../connection/connection.ts'
 
 /** `ends_at` of artifacts that do not expire. */

@@ -2,7 +2,7 @@
  *  released, and long after that its tombstone is deleted. */
 import { nameTaken } from '../../../core/artifact.ts'
 import { hasCode, storeError } from '../../../core/errors.ts'
-import { replacedReason } from '../../../core/retention.ts'
+import { replacedReason } from '../../../core/policy/retention.ts'
 import type { Metadata, ReleasePlace } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createArtifactCounting } from './artifact-counting.ts'

@@ -2,8 +2,8 @@
  *  step. */
 import assert from 'node:assert'
 import { blobState } from '../../../../schema/content.ts'
-import type { Composite } from '../../../core/copy.ts'
-import { type Digest, digestToBytes } from '../../../core/digest.ts'
+import type { Composite } from '../../../core/bytes/copy.ts'
+import { type Digest, digestToBytes } from '../../../core/bytes/digest.ts'
 import { storeError } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
 import type { Healing, Metadata } from '../../metadata.ts'

@@ -6,8 +6,8 @@
  *       (invariant 6); `healBlob` of healing.ts switches.
  *    3. Else blob and stream are new, and the stream is the blob's serving copy. */
 import { blobState, streamState } from '../../../../schema/content.ts'
-import { type NewCopy, type StreamKey, streamKey } from '../../../core/copy.ts'
-import type { Digest } from '../../../core/digest.ts'
+import { type NewCopy, type StreamKey, streamKey } from '../../../core/bytes/copy.ts'
+import type { Digest } from '../../../core/bytes/digest.ts'
 import { codecs } from '../connection/codecs.ts'
 import type { Connection } from '../connection/connection.ts'
 import { type CopyRows, createCopyRows } from './copy-rows.ts'

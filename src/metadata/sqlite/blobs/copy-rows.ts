@@ -1,6 +1,6 @@
 /** The rows that make up a copy. */
-import type { NewCopy } from '../../../core/copy.ts'
-import { digestToBytes } from '../../../core/digest.ts'
+import type { NewCopy } from '../../../core/bytes/copy.ts'
+import { digestToBytes } from '../../../core/bytes/digest.ts'
 import { codecNumber } from '../connection/codecs.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Damage } from './damage.ts'

@@ -1,6 +1,6 @@
 /** Sealed packs: registered with any number of copies, in steps. */
 import { packState } from '../../../../schema/content.ts'
-import type { NewCopy } from '../../../core/copy.ts'
+import type { NewCopy } from '../../../core/bytes/copy.ts'
 import { limits } from '../../../core/limits.ts'
 import type { Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'

@@ -1,6 +1,6 @@
 /** Where bytes lie: converts rows of blobs and streams to domain types. */
-import type { BlobPlacement, Copy } from '../../../core/copy.ts'
-import type { Digest } from '../../../core/digest.ts'
+import type { BlobPlacement, Copy } from '../../../core/bytes/copy.ts'
+import type { Digest } from '../../../core/bytes/digest.ts'
 import { codecs } from '../connection/codecs.ts'
 import type { Connection } from '../connection/connection.ts'
 

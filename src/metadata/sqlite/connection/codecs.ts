@@ -1,5 +1,5 @@
 /** Codec numbers in the database. A number is never reused for another codec. */
-import type { CopyCodec } from '../../../core/copy.ts'
+import type { CopyCodec } from '../../../core/bytes/copy.ts'
 
 export const codecs: readonly CopyCodec[] = ['joining', 'deflate', 'stored']
 

@@ -2,7 +2,7 @@
  *  pack. A row is moved only if it still points at the place that was copied, so a copy that
  *  died or was healed in the meantime stays as it is. */
 import { isDeadBeyond, isTiny, packState } from '../../../../schema/content.ts'
-import { digestFromBytes } from '../../../core/digest.ts'
+import { digestFromBytes } from '../../../core/bytes/digest.ts'
 import type { CopyMove, DeadPack, Metadata, PackedCopy, PackOccupancy } from '../../metadata.ts'
 import { codecs } from '../connection/codecs.ts'
 import type { Connection } from '../connection/connection.ts'

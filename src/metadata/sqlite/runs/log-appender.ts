@@ -1,6 +1,6 @@
 /** Appends lines to the log of a job: they fill the last page before a new one begins. */
 import { limits } from '../../../core/limits.ts'
-import type { LogLine } from '../../../core/run-record.ts'
+import type { LogLine } from '../../../core/run/run-record.ts'
 import { formatSizeBytes } from '../../../core/units.ts'
 import { deflateLogPage, formatLogLine, inflateLogPage } from '../../log-page.ts'
 import type { Connection } from '../connection/connection.ts'

@@ -3,7 +3,7 @@ import { type SQL, and, desc, eq, gte, inArray, isNull, lt, notInArray, or, sql 
 import { artifacts } from '../../../../schema/artifacts.ts'
 import { runJobs } from '../../../../schema/run-records.ts'
 import { projects, runs } from '../../../../schema/runs.ts'
-import { pullRequestEvents, type ProjectName } from '../../../core/run.ts'
+import { pullRequestEvents, type ProjectName } from '../../../core/run/run.ts'
 import type { Metadata, Run, RunFilter, RunState } from '../../metadata.ts'
 import { isHeld, isSameText } from '../artifacts/artifact-filter.ts'
 import type { Connection } from '../connection/connection.ts'

@@ -1,5 +1,5 @@
 /** Deletes what runners reported: a whole run, or one job of it, in short steps. */
-import type { ProjectName } from '../../../core/run.ts'
+import type { ProjectName } from '../../../core/run/run.ts'
 import type { Author } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Connection } from '../connection/connection.ts'

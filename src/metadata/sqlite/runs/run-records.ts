@@ -2,7 +2,7 @@
  *  the logs, step-reports.ts annotations and summaries. */
 import { storeError, tooLarge } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
-import type { Conclusion, LogLine, RecordedEvent } from '../../../core/run-record.ts'
+import type { Conclusion, LogLine, RecordedEvent } from '../../../core/run/run-record.ts'
 import type { Metadata } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Connection } from '../connection/connection.ts'

@@ -2,7 +2,7 @@
 import { and, desc, eq, sql } from 'drizzle-orm'
 import { projects, runs } from '../../../../schema/runs.ts'
 import { limits } from '../../../core/limits.ts'
-import { factNames, type RunFacts } from '../../../core/run.ts'
+import { factNames, type RunFacts } from '../../../core/run/run.ts'
 import type { Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Latest } from '../artifacts/latest.ts'

@@ -1,7 +1,7 @@
 /** Stores what steps report besides their logs: annotations, and summaries in pages like those of
  *  logs. */
 import { limits } from '../../../core/limits.ts'
-import type { Annotation } from '../../../core/run-record.ts'
+import type { Annotation } from '../../../core/run/run-record.ts'
 import { formatSizeBytes } from '../../../core/units.ts'
 import { deflateLogPage, inflateLogPage } from '../../log-page.ts'
 import type { Connection } from '../connection/connection.ts'

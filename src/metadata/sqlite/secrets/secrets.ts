@@ -1,11 +1,11 @@
 /** Credentials in artifacts: stored by tree and by content, so that what is uploaded again need
  *  not be scanned again. */
 import { manifestState } from '../../../../schema/artifacts.ts'
-import { type Digest, digestFromBytes, digestToBytes } from '../../../core/digest.ts'
+import { type Digest, digestFromBytes, digestToBytes } from '../../../core/bytes/digest.ts'
 import { storeError } from '../../../core/errors.ts'
-import type { ProjectName } from '../../../core/run.ts'
-import type { SecretKind } from '../../../core/secret-rules.ts'
-import type { FoundSecret } from '../../../core/secrets.ts'
+import type { ProjectName } from '../../../core/run/run.ts'
+import type { SecretKind } from '../../../core/secrets/secret-rules.ts'
+import type { FoundSecret } from '../../../core/secrets/secrets.ts'
 import type { SecretMetadata, UnscannedTree } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Connection } from '../connection/connection.ts'

@@ -3,7 +3,7 @@ import { and, count, eq, inArray, isNull, lt, lte, type SQL, sql } from 'drizzle
 import { revokedProjects, revokedTokens } from '../../../../schema/tokens.ts'
 import { tooLarge } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
-import type { ProjectName } from '../../../core/run.ts'
+import type { ProjectName } from '../../../core/run/run.ts'
 import type { Revocations, RevocationMetadata, RevokedToken } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Connection } from '../connection/connection.ts'

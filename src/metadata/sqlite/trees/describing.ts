@@ -1,6 +1,6 @@
 /** Entries in wire form: with digests and sizes, without the places of their bytes. */
-import type { Digest } from '../../../core/digest.ts'
-import type { Entry } from '../../../core/entry.ts'
+import type { Digest } from '../../../core/bytes/digest.ts'
+import type { Entry } from '../../../core/manifest/entry.ts'
 import type { PageEntry } from '../../manifest-page.ts'
 import type { Connection } from '../connection/connection.ts'
 import { prepareRows } from '../connection/rows.ts'

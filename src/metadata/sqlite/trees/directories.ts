@@ -5,8 +5,8 @@ import {
   type DirectoryChild,
   listChildren,
   type ManifestPages,
-} from '../../../core/list-children.ts'
-import { defaultDirectoryMode } from '../../../core/entry.ts'
+} from '../../../core/manifest/list-children.ts'
+import { defaultDirectoryMode } from '../../../core/manifest/entry.ts'
 import type { PageEntry } from '../../manifest-page.ts'
 import type { ComparedEntry, TreeMetadata } from '../../trees.ts'
 import type { Connection } from '../connection/connection.ts'

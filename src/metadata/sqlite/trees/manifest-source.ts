@@ -1,8 +1,8 @@
 /** What an artifact consists of, and the stored pages of its manifest. */
-import { comparePaths } from '../../../core/entry.ts'
+import { comparePaths } from '../../../core/manifest/entry.ts'
 import { storeError } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
-import { decodeTimes } from '../../../core/modification-times.ts'
+import { decodeTimes } from '../../../core/manifest/modification-times.ts'
 import { type PageEntry, decodeManifestPage } from '../../manifest-page.ts'
 import type { StoredEntry } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'

@@ -1,6 +1,6 @@
 /** Reading: from an artifact to its entries, and from entries to places in packs. Each method
  *  sees one snapshot. */
-import { type Digest, digestToBytes } from '../../../core/digest.ts'
+import { type Digest, digestToBytes } from '../../../core/bytes/digest.ts'
 import { storeError } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
 import type { PageEntry } from '../../manifest-page.ts'

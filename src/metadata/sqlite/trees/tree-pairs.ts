@@ -2,7 +2,7 @@
  *  show, by path, mode and blob id. Skips shared content without decoding paths, or even without
  *  opening the pages. */
 import { limits } from '../../../core/limits.ts'
-import { pairByPath } from '../../../core/paired-entries.ts'
+import { pairByPath } from '../../../core/manifest/paired-entries.ts'
 import {
   differingIndexes,
   entriesOf,

@@ -1,7 +1,7 @@
 /** Searches the entries of a tree by path. Only matches are described and leave this thread. */
 import pLimit from 'p-limit'
 import { limits } from '../../../core/limits.ts'
-import { compilePathGlobs } from '../../../core/path-glob.ts'
+import { compilePathGlobs } from '../../../core/glob/path-glob.ts'
 import type { PageEntry } from '../../manifest-page.ts'
 import type { ComparedEntry, SearchedStretch, TreeMetadata } from '../../trees.ts'
 import type { Connection } from '../connection/connection.ts'

@@ -1,8 +1,8 @@
 /** Trees as lists: pages in wire form, and the differences between two trees. Looks up no places
  *  of bytes. */
 import { limits } from '../../../core/limits.ts'
-import { formatEntry } from '../../../core/manifest.ts'
-import { formatRemoval } from '../../../core/manifest-changes.ts'
+import { formatEntry } from '../../../core/manifest/manifest.ts'
+import { formatRemoval } from '../../../core/manifest/manifest-changes.ts'
 import type {
   ComparedEntry,
   ComparedStretch,

@@ -8,9 +8,9 @@ import {
   type Digest,
   digestFromBytes,
   digestToBytes,
-} from '../../../core/digest.ts'
+} from '../../../core/bytes/digest.ts'
 import { storeError } from '../../../core/errors.ts'
-import type { ProjectName } from '../../../core/run.ts'
+import type { ProjectName } from '../../../core/run/run.ts'
 import type { KnownBlob, KnownTree, Metadata } from '../../metadata.ts'
 import { codecs } from '../connection/codecs.ts'
 import type { Connection } from '../connection/connection.ts'

@@ -1,7 +1,7 @@
 /** Inserts the references of a staged manifest to blobs, page by page. */
-import type { BlobPlacement } from '../../../core/copy.ts'
-import type { Digest } from '../../../core/digest.ts'
-import type { Entry } from '../../../core/entry.ts'
+import type { BlobPlacement } from '../../../core/bytes/copy.ts'
+import type { Digest } from '../../../core/bytes/digest.ts'
+import type { Entry } from '../../../core/manifest/entry.ts'
 import { storeError } from '../../../core/errors.ts'
 import type { HeldEntry, StoredEntry } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'

@@ -3,7 +3,7 @@
  *  Their rows are then deleted in small steps, which also makes the blobs candidates for sweep. */
 import { randomBytes } from 'node:crypto'
 import { sessionState } from '../../../../schema/sessions.ts'
-import type { Digest } from '../../../core/digest.ts'
+import type { Digest } from '../../../core/bytes/digest.ts'
 import { storeError } from '../../../core/errors.ts'
 import type { KnownBlob, KnownStream, Metadata } from '../../metadata.ts'
 import { codecs } from '../connection/codecs.ts'

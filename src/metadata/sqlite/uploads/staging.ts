@@ -2,8 +2,8 @@
  *  Reference rows are real from the start, so nothing staged can be swept. */
 import assert from 'node:assert'
 import { manifestState } from '../../../../schema/artifacts.ts'
-import { digestToBytes } from '../../../core/digest.ts'
-import { comparePaths } from '../../../core/entry.ts'
+import { digestToBytes } from '../../../core/bytes/digest.ts'
+import { comparePaths } from '../../../core/manifest/entry.ts'
 import { storeError } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
 import { type PageEntry, encodeManifestPage } from '../../manifest-page.ts'

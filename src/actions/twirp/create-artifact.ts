@@ -1,0 +1,75 @@
+/** CreateArtifact: reserves a name and returns the URL to upload to. */
+import { randomBytes } from 'node:crypto'
+import { mayWriteRun, type Principal } from '../../auth/principal.ts'
+import { signTarget } from '../../auth/signed-urls.ts'
+import { parseArtifactName } from '../../core/artifact.ts'
+import { limits } from '../../core/limits.ts'
+import { forbidden } from '../../http/access/access.ts'
+import { tooManyArtifacts } from '../../core/policy/quota.ts'
+import type { AppContext } from '../../http/context.ts'
+import { requireQuota } from '../../http/upload/quota.ts'
+import type { Run } from '../../metadata/metadata.ts'
+import { conflictPolicyOf } from './conflict-policy.ts'
+import type { FinalizeQueue } from './finalize-artifact.ts'
+import { jobPlaceOf } from './job-place.ts'
+import type { CreateRequest } from './messages.ts'
+
+/** Returns the path and query of the upload URL. Replaces an unfinished upload of the same name
+ *  (GITHUB-PROTOCOL §6.1). Errors: forbidden, invalid_name, name_taken, too_large,
+ *  quota_exceeded. */
+export async function createArtifact(
+  context: AppContext,
+  queue: FinalizeQueue,
+  principal: Principal,
+  request: CreateRequest,
+): Promise<string> {
+  const place = jobPlaceOf(principal, request)
+  const name = parseArtifactName(request.name)
+  if (!mayWriteRun(principal, place))
+    throw forbidden(`a token of scope ${principal.scope} may not upload`)
+  const now = context.now()
+  const identity = { project: place.project, number: place.runNumber, attempt: place.attempt }
+  const run = await context.metadata.ensureRun(identity, place.facts, now)
+  const onConflict = await conflictPolicyOf(context, principal, run)
+  if (onConflict === 'reject') {
+    await requireArtifactsLeft(context, run, now)
+    // The request does not state the size; the upload adds at least one byte.
+    await requireQuota(context, run.project, 1)
+  }
+  const id = randomBytes(16).toString('hex')
+  await context.staging.openUpload(id)
+  try {
+    const { replacedUploadIds } = await context.metadata.createUpload({
+      id,
+      runId: run.id,
+      job: place.job,
+      name,
+      mimeType: request.mimeType,
+      requestedExpiresAt: request.expiresAt,
+      now,
+      takeoverMs: limits.uploadTakeoverMs,
+      onConflict,
+    })
+    for (const replaced of replacedUploadIds) await queue.dropUpload(replaced)
+    const { projectId } = run
+    context.arrivals.begin(id, { projectId, run: run.number, name, totalBytes: null })
+  } catch (error) {
+    await context.staging.removeUpload(id)
+    throw error
+  }
+  const target = { access: 'write', route: 'upload', id } as const
+  const { se, sig } = signTarget(context.keys.signedUrls, target, now + context.config.uploadUrlMs)
+  // GITHUB-PROTOCOL §8.1: at least two segments, and nothing that needs escaping.
+  return `/blob/artifacts/${id}?se=${se}&sig=${sig}`
+}
+
+async function requireArtifactsLeft(context: AppContext, run: Run, now: number): Promise<void> {
+  const filter = { projectId: run.projectId, run: run.number, attempt: run.attempt }
+  const { total } = await context.metadata.listArtifacts(filter, {
+    limit: 1,
+    offset: 0,
+    sort: 'newest',
+    now,
+  })
+  if (total >= limits.artifactsPerRunMax) throw tooManyArtifacts(run.number)
+}

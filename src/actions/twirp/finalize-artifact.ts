@@ -1,0 +1,193 @@
+/** FinalizeArtifact: turns staged bytes into an artifact, exactly once even if the client
+ *  repeats the request. */
+import { mayWriteRun, type Principal } from '../../auth/principal.ts'
+import type { Digest } from '../../core/bytes/digest.ts'
+import { hasCode, StoreError, storeError } from '../../core/errors.ts'
+import { isZipType } from '../../core/media-type.ts'
+import { expiresAtOf, type RetentionPolicy } from '../../core/policy/retention.ts'
+import { actorOf } from '../../http/access/actor.ts'
+import { forbidden } from '../../http/access/access.ts'
+import type { AppContext } from '../../http/context.ts'
+import { retentionOf } from '../../http/artifact/retention.ts'
+import { createTurns } from '../../http/upload/turns.ts'
+import type { IngestJob, UploadForm } from '../../ingest/job.ts'
+import type { Run, Upload } from '../../metadata/metadata.ts'
+import { conflictPolicyOf } from './conflict-policy.ts'
+import { jobPlaceOf } from './job-place.ts'
+import type { FinalizeRequest } from './messages.ts'
+import { stockFormOf } from '../stock-view.ts'
+
+/** Finalizations in progress in this process. A repeated request waits for the first instead of
+ *  racing it. */
+export interface FinalizeQueue {
+  /** Returns the artifact's id. Errors: forbidden, not_found, invalid_request, length_mismatch,
+   *  digest_mismatch, bad_archive, too_large, name_taken, storage_full. */
+  finalize(principal: Principal, request: FinalizeRequest): Promise<number>
+  /** Drops the staged bytes of an upload, after its finalization if one is running. */
+  dropUpload(uploadId: string): Promise<void>
+}
+
+export function createFinalizeQueue(context: AppContext): FinalizeQueue {
+  const turns = createTurns()
+  return {
+    finalize: async (principal, request) => {
+      const { run, job } = await findRun(context, principal, request)
+      const named = await context.metadata.findUploadByName(run.id, job, request.name)
+      if (named === undefined) throw noUpload(job, request.name)
+      return await turns.take(named.id, async () => {
+        // Looked up by id, since another upload may have the name by now.
+        const upload = await context.metadata.findUpload(named.id)
+        if (upload === undefined) throw noUpload(job, request.name)
+        return await finalizeUpload(context, principal, { run, upload }, request)
+      })
+    },
+
+    dropUpload: async (uploadId) => {
+      await turns.over(uploadId)
+      context.arrivals.end(uploadId)
+      await context.staging.removeUpload(uploadId)
+    },
+  }
+}
+
+async function findRun(
+  context: AppContext,
+  principal: Principal,
+  request: FinalizeRequest,
+): Promise<{ run: Run; job: string }> {
+  const place = jobPlaceOf(principal, request)
+  if (!mayWriteRun(principal, place))
+    throw forbidden(`a token of scope ${principal.scope} may not upload`)
+  const identity = { project: place.project, number: place.runNumber, attempt: place.attempt }
+  const run = await context.metadata.ensureRun(identity, place.facts, context.now())
+  return { run, job: place.job }
+}
+
+function noUpload(job: string, name: string): Error {
+  return storeError('not_found', `job ${job} has no upload called ${JSON.stringify(name)}`, {
+    what: 'upload',
+  })
+}
+
+/** Responds to a Finalize that already succeeded: the same id for the same bytes, an error for
+ *  others. */
+async function repeatedResult(
+  context: AppContext,
+  upload: Upload,
+  request: FinalizeRequest,
+): Promise<number> {
+  const artifact =
+    upload.artifactId === null ? undefined : await context.metadata.findArtifact(upload.artifactId)
+  if (artifact === undefined) {
+    throw storeError('not_found', `the artifact ${upload.name} no longer exists`, {
+      what: 'artifact',
+    })
+  }
+  requireLength(upload, request)
+  const form = await stockFormOf(context.metadata, artifact, 'other')
+  // A rebuilt zip has a digest of its own, so what was sent cannot be compared.
+  const sent: Digest | null = artifact.kind === 'tree' ? null : form.digest
+  if (sent !== null && request.digest !== null && sent !== request.digest) {
+    throw storeError(
+      'digest_mismatch',
+      `${upload.name} has digest sha256:${sent}, but the request says sha256:${request.digest}`,
+      {
+        expected: request.digest,
+        actual: sent,
+      },
+    )
+  }
+  return artifact.id
+}
+
+async function finalizeUpload(
+  context: AppContext,
+  principal: Principal,
+  { run, upload }: { run: Run; upload: Upload },
+  request: FinalizeRequest,
+): Promise<number> {
+  if (upload.state === 'done') return await repeatedResult(context, upload, request)
+  if (upload.blockListDigest === null) {
+    throw storeError('invalid_request', `no block list was uploaded for ${upload.name}`, {
+      field: 'name',
+    })
+  }
+  try {
+    requireLength(upload, request)
+    const staged = await context.staging.readAssembled(upload.id, upload.blockListDigest)
+    const onConflict = await conflictPolicyOf(context, principal, run)
+    const { artifact } = await context.ingest.run({
+      ...jobOf(context, upload, { run, retention: await retentionOf(context, run.project) }),
+      ...expectedOf(request),
+      staged,
+      onConflict,
+      by: actorOf(principal, 'github'),
+    })
+    context.arrivals.end(upload.id)
+    await context.checkpoint?.('finalized')
+    await context.staging.removeUpload(upload.id)
+    return artifact.id
+  } catch (error) {
+    if (hasCode(error, 'storage_full')) await context.staging.abandon(upload.id, error)
+    // Only the client can fix the other errors, with another request. The mark lets the next start
+    // drop the staged bytes, since no client waits for them any more.
+    else if (error instanceof StoreError && !isTransient(error))
+      await context.staging.markRefused(upload.id)
+    throw error
+  }
+}
+
+function jobOf(
+  context: AppContext,
+  upload: Upload,
+  { run, retention }: { run: Run; retention: RetentionPolicy },
+): Omit<IngestJob, 'staged' | 'onConflict' | 'expected'> {
+  const createdAt = context.now()
+  const wanted = upload.requestedExpiresAt
+  return {
+    form: uploadFormOf(upload),
+    projectId: run.projectId,
+    runId: run.id,
+    job: upload.job,
+    name: upload.name,
+    mimeType: mimeTypeOf(upload),
+    fileName: upload.name,
+    createdAt,
+    // GITHUB-PROTOCOL §7: the client's clock is not trusted, so the requested expiry is clamped to
+    // the bounds.
+    expiresAt: expiresAtOf(wanted === null ? null : { expiresAt: wanted }, retention, createdAt),
+    uploadId: upload.id,
+  }
+}
+
+function expectedOf(request: FinalizeRequest): Pick<IngestJob, 'expected'> {
+  return { expected: { sizeBytes: request.sizeBytes, digest: request.digest } }
+}
+
+function isTransient(error: StoreError): boolean {
+  return hasCode(error, 'busy', 'shutting_down')
+}
+
+function requireLength(upload: Upload, request: FinalizeRequest): void {
+  if (upload.sizeBytes === request.sizeBytes) return
+  throw storeError(
+    'length_mismatch',
+    `${upload.name}: the request says ${request.sizeBytes} bytes, but ${upload.sizeBytes ?? 0} were received`,
+    { expectedBytes: request.sizeBytes, actualBytes: upload.sizeBytes ?? 0 },
+  )
+}
+
+/** The type that the client declares. Library < 6.2 calls every zip `zip` (GITHUB-PROTOCOL
+ *  §8.3). */
+function mimeTypeOf(upload: Upload): string | null {
+  const declared = upload.mimeType ?? upload.contentType
+  return declared === 'zip' ? 'application/zip' : declared
+}
+
+/** Only clients that send a `mime_type` declare the form deliberately. With a type other than
+ *  zip the upload stays one file, even if its bytes are a zip (`.jar`). Without a `mime_type`
+ *  the bytes decide, since docker's records are declared as zips (§8.4). */
+function uploadFormOf(upload: Upload): UploadForm {
+  if (upload.mimeType === null) return 'auto'
+  return isZipType(upload.mimeType) ? 'zip' : 'file'
+}

@@ -1,0 +1,42 @@
+/** The run and job that a stock client acts for. Only the token is trusted; the ids in a message
+ *  must agree with it. */
+import type { Principal } from '../../auth/principal.ts'
+import { backendJobId } from '../../auth/tokens.ts'
+import type { ProjectName, RunFacts } from '../../core/run/run.ts'
+import { forbidden } from '../../http/access/access.ts'
+import type { BackendIds } from './messages.ts'
+
+export interface RunPlace {
+  project: ProjectName
+  runNumber: number
+  attempt: number
+  facts: RunFacts
+}
+
+/** Returns the run of the token. Errors: forbidden (the token has no run, or the message names
+ *  another). */
+export function runPlaceOf(principal: Principal, ids: BackendIds): RunPlace {
+  const { project, run, facts } = principal
+  if (project === null || run === null) {
+    throw forbidden('the token belongs to no run; mint one with --project, --run and --job')
+  }
+  if (ids.run !== String(run.number)) {
+    throw forbidden(
+      `the token belongs to run ${run.number}, but the request names run ${JSON.stringify(ids.run)}`,
+    )
+  }
+  return { project, runNumber: run.number, attempt: run.attempt, facts }
+}
+
+/** Returns the run and job of the token. Errors: forbidden. */
+export function jobPlaceOf(principal: Principal, ids: BackendIds): RunPlace & { job: string } {
+  const place = runPlaceOf(principal, ids)
+  const { job } = principal
+  if (job === null) throw forbidden('the token belongs to no job; mint one with --job')
+  if (ids.job !== backendJobId(job)) {
+    throw forbidden(
+      `the token belongs to job ${job}, but the request names job ${JSON.stringify(ids.job)}`,
+    )
+  }
+  return { ...place, job }
+}

@@ -1,0 +1,103 @@
+/** Twirp at the root of the origin (GITHUB-PROTOCOL §1.1), JSON only. Every response is JSON,
+ *  errors included: clients take anything else for a transient fault and try five times (§1.5). */
+import { Hono } from 'hono'
+import { formatWireDigest } from '../../core/bytes/digest.ts'
+import { limits } from '../../core/limits.ts'
+import { requireBearer } from '../../http/access/authenticate.ts'
+import { publicOrigin, type AppContext, type AppEnv } from '../../http/context.ts'
+import { sendProcessing } from '../../http/body/processing.ts'
+import { readJsonBody } from '../../http/body/request-body.ts'
+import type { Artifact } from '../../metadata/metadata.ts'
+import {
+  deleteNamedArtifact,
+  listRunArtifacts,
+  readNamedArtifact,
+  signDownload,
+} from './artifact-service.ts'
+import { createArtifact } from './create-artifact.ts'
+import { createFinalizeQueue } from './finalize-artifact.ts'
+import {
+  parseCreateRequest,
+  parseFinalizeRequest,
+  parseListRequest,
+  parseNameRequest,
+} from './messages.ts'
+import { formatHandle, stockFormOf } from '../stock-view.ts'
+import { twirpBadRoute } from './error.ts'
+import { clientKindOf, type ClientKind } from '../user-agent.ts'
+
+const service = '/twirp/github.actions.results.api.v1.ArtifactService'
+
+export function createTwirpRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  const queue = createFinalizeQueue(context)
+
+  app.post(`${service}/CreateArtifact`, async (c) => {
+    const principal = await requireBearer(context, c)
+    const request = parseCreateRequest(await readJsonBody(context, c))
+    const path = await createArtifact(context, queue, principal, request)
+    return jsonResponse({ ok: true, signed_upload_url: publicOrigin(context, c) + path })
+  })
+
+  app.post(`${service}/FinalizeArtifact`, async (c) => {
+    const principal = await requireBearer(context, c)
+    const request = parseFinalizeRequest(await readJsonBody(context, c))
+    const stopSending = sendProcessing(c, limits.processingMs)
+    try {
+      const id = await queue.finalize(principal, request)
+      return jsonResponse({ ok: true, artifact_id: String(id) })
+    } finally {
+      stopSending()
+    }
+  })
+
+  app.post(`${service}/ListArtifacts`, async (c) => {
+    const principal = await requireBearer(context, c)
+    const request = parseListRequest(await readJsonBody(context, c))
+    const client = clientKindOf(c.req.header('user-agent'))
+    const artifacts: object[] = []
+    for (const artifact of await listRunArtifacts(context, principal, request)) {
+      artifacts.push(await listItem(context, artifact, client))
+    }
+    return jsonResponse({ artifacts })
+  })
+
+  app.post(`${service}/GetSignedArtifactURL`, async (c) => {
+    const principal = await requireBearer(context, c)
+    const request = parseNameRequest(await readJsonBody(context, c))
+    const artifact = await readNamedArtifact(context, principal, request)
+    return jsonResponse({ signed_url: publicOrigin(context, c) + signDownload(context, artifact) })
+  })
+
+  app.post(`${service}/DeleteArtifact`, async (c) => {
+    const principal = await requireBearer(context, c)
+    const request = parseNameRequest(await readJsonBody(context, c))
+    const artifact = await deleteNamedArtifact(context, principal, request)
+    return jsonResponse({ ok: true, artifact_id: String(artifact.id) })
+  })
+
+  app.all('/twirp/*', (c) => twirpBadRoute(c.req.path))
+  return app
+}
+
+async function listItem(
+  context: AppContext,
+  artifact: Artifact,
+  client: ClientKind,
+): Promise<object> {
+  const { sizeBytes, digest } = await stockFormOf(context.metadata, artifact, client)
+  return {
+    workflow_run_backend_id: String(artifact.runNumber),
+    workflow_job_run_backend_id: formatHandle(artifact.id),
+    database_id: String(artifact.id),
+    name: artifact.name,
+    size: String(sizeBytes),
+    created_at: new Date(artifact.createdAt).toISOString(),
+    ...(digest !== null && { digest: formatWireDigest(digest) }),
+  }
+}
+
+/** Not cached, since responses hold credentials. */
+function jsonResponse(body: object): Response {
+  return Response.json(body, { headers: { 'cache-control': 'no-store' } })
+}

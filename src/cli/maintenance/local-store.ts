@@ -1,0 +1,59 @@
+/** Opens the store of a data directory without a server, for maintenance by hand. Takes the
+ *  directory's lock, so it never runs beside a server. */
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import type { Config } from '../../config/config.ts'
+import { openStaging } from '../../ingest/staging/staging.ts'
+import { type DiskSpace, openDiskSpace } from '../../lifecycle/disk-space.ts'
+import type { LifecyclePorts } from '../../lifecycle/ports.ts'
+import { recover } from '../../lifecycle/recovery/recover.ts'
+import { lockDataDir, wasEverLocked } from '../../metadata/sqlite/data-lock.ts'
+import { openMetadataWorker } from '../../metadata/sqlite/thread/sqlite-worker.ts'
+import { openPackStore } from '../../packs/open-pack-store.ts'
+import { findPackPlace } from '../../packs/pack-place.ts'
+import { UsageError } from '../arguments.ts'
+
+export interface LocalStore {
+  ports: LifecyclePorts
+  space: DiskSpace
+  config: Config
+  /** The current time, but no later than where a server left its clock: nothing here checks the
+   *  system clock. */
+  believedNow(): number
+}
+
+/** Runs `work` on the store after the recovery that a server does at start.
+ *  Errors: UsageError (no store), DataLockedError, and those of `work`. */
+export async function withLocalStore<T>(
+  config: Config,
+  signal: AbortSignal,
+  work: (store: LocalStore) => Promise<T>,
+): Promise<T> {
+  const { dataDir: directory, minFreeBytes } = config
+  const database = join(directory, 'trove.db')
+  if (!existsSync(database) && !wasEverLocked(directory))
+    throw new UsageError(`no store in ${directory}`)
+  const lock = lockDataDir(directory)
+  try {
+    const space = await openDiskSpace({ directory, minFreeBytes })
+    await space.makeRoom()
+    const packs = await openPackStore(await findPackPlace(directory, config.packBucket))
+    const metadata = await openMetadataWorker({ path: database })
+    try {
+      const staging = await openStaging(join(directory, 'cas', 'staging', 'uploads'), {
+        uploadBytesMax: config.artifactBytesMax,
+      })
+      const ports = { metadata, packs, now: Date.now, signal }
+      const believed = (await metadata.believedTime()) ?? Infinity
+      const believedNow = (): number => Math.min(Date.now(), believed)
+      // The next start of a server reports what could not be removed.
+      await recover({ ...ports, staging, now: believedNow })
+      return await work({ ports, space, config, believedNow })
+    } finally {
+      await packs.close()
+      await metadata.close()
+    }
+  } finally {
+    lock.release()
+  }
+}

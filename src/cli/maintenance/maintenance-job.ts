@@ -1,0 +1,114 @@
+/** Maintenance by command: as a job of the server that runs on a store, or on the store itself
+ *  when none does. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { ZodType } from 'zod'
+import type { WireJob } from '../../api/admin-messages.ts'
+import { jobPath } from '../../api/paths.ts'
+import { findKeys } from '../../auth/key.ts'
+import { adminGrant, mintToken } from '../../auth/tokens.ts'
+import { type ErrorCode, StoreError } from '../../core/errors.ts'
+import { requestJson, type ServerAccess } from '../../client/transport/http.ts'
+import { NetworkError } from '../../client/transport/network-error.ts'
+import { readServerConfig } from '../../config/config.ts'
+import { DataLockedError } from '../../metadata/sqlite/data-lock.ts'
+import { type LocalStore, withLocalStore } from './local-store.ts'
+import { serverContext } from '../server-access.ts'
+
+export interface MaintenanceFlags {
+  url: string | undefined
+  data: string | undefined
+}
+
+/** With `--data`, works on that directory; when a server holds it, asks that server, with a
+ *  token minted by the directory's key. Without, asks the server that flags and environment
+ *  select. Errors: those of `local` and `remote`. */
+export async function runMaintenance<T>(
+  { url, data }: MaintenanceFlags,
+  signal: AbortSignal,
+  work: {
+    local(store: LocalStore): Promise<T>
+    remote(server: ServerAccess): Promise<T>
+  },
+): Promise<T> {
+  // A login must not decide which server is sent a token of the directory's key.
+  const { server } = serverContext({ url }, { logins: data === undefined })
+  if (data === undefined) return await work.remote(server)
+  const config = readServerConfig({ data })
+  try {
+    return await withLocalStore(config, signal, work.local)
+  } catch (error) {
+    if (!(error instanceof DataLockedError)) throw error
+    const named = url === undefined ? error.serverUrl : null
+    return await requestFromHolder(error, async () => {
+      // The process that holds a directory is on this machine.
+      const holder = { ...server, ...(named !== null && { url: named, token: null, proxy: null }) }
+      return await work.remote(await withOwnToken(holder, server.token, config.dataDir))
+    })
+  }
+}
+
+/** The directory may be held by another command, or by a server at another address than the
+ *  given one. */
+async function requestFromHolder<T>(
+  locked: DataLockedError,
+  request: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await request()
+  } catch (error) {
+    if (!(error instanceof NetworkError)) throw error
+    const reason = `${locked.message}, and no server responds for it: ${error.message}`
+    throw new DataLockedError(reason, { cause: error, serverUrl: locked.serverUrl })
+  }
+}
+
+/** Mints a token with the directory's key when there is none, or uses `given` when the key
+ *  cannot be read. */
+async function withOwnToken(
+  server: ServerAccess,
+  given: string | null,
+  dataDir: string,
+): Promise<ServerAccess> {
+  if (server.token !== null) return server
+  const keys = await findKeys(dataDir)
+  if (keys === undefined) return { ...server, token: given }
+  const token = await mintToken(keys.tokens, adminGrant(Date.now(), tokenLifeMs))
+  return { ...server, token }
+}
+
+const tokenLifeMs = 24 * 60 * 60 * 1000
+const pollMs = 500
+
+/** Starts a job and waits until it ends, reporting progress. Errors: those of the request; when
+ *  the job fails, a StoreError with the server's code and message. */
+export async function runJob<Report>(
+  server: ServerAccess,
+  job: {
+    path: string
+    json: unknown
+    /** Schema of the result, and of progress reports. */
+    schema: ZodType<Report>
+    signal: AbortSignal
+    onProgress(report: Report): void
+  },
+): Promise<Report> {
+  const { path, json, schema, signal, onProgress } = job
+  const fields = ['id', 'state', 'progress'] as const
+  let state = await requestJson<WireJob>(server, { method: 'POST', path, json, signal }, fields)
+  for (;;) {
+    if (state.state === 'done') return schema.parse(state.progress)
+    if (state.state === 'failed') throw failureOf(state)
+    // There is no progress before the first report.
+    const report = schema.safeParse(state.progress)
+    if (report.success) onProgress(report.data)
+    await sleep(pollMs, undefined, { signal })
+    state = await requestJson(server, { path: jobPath(state.id), signal }, fields)
+  }
+}
+
+/** The response has the message but not the details of the error. Codes of a newer server are
+ *  readable as text. */
+function failureOf({ kind, code, error }: WireJob): StoreError {
+  const details = {} as StoreError['details']
+  return new StoreError((code ?? 'internal') as ErrorCode, error ?? `the ${kind} failed`, details)
+}

@@ -1,0 +1,160 @@
+/** Output of commands: data on stdout, messages on stderr. Untrusted text is made harmless
+ *  before a terminal sees it. */
+import { asWriteError } from '../../client/files/file-error.ts'
+import { bidiControls } from '../../core/bidi-controls.ts'
+
+/** Resolves when the stream has taken the text, or the bytes unchanged. Text is made harmless: even
+ *  a number in it may be what a hostile server sent instead. Rejects on stdout when its reader is
+ *  gone (`trove list | head`); a message that cannot be written to stderr is no failure. */
+export async function write(
+  stream: NodeJS.WritableStream,
+  bytes: string | Uint8Array,
+): Promise<void> {
+  const output = typeof bytes === 'string' ? bytes.replaceAll(activeInText, '\ufffd') : bytes
+  await new Promise<void>((resolve, reject) => {
+    stream.write(output, (error) => {
+      if (error === null || error === undefined || stream === process.stderr) resolve()
+      else reject(stdoutError(error))
+    })
+  })
+}
+
+/** Names the output, whose errors say only what failed (`write`). */
+export function stdoutError(error: Error): unknown {
+  return isReaderGone(error) ? error : asWriteError('stdout', error)
+}
+
+export function isReaderGone(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException | null)?.code === 'EPIPE'
+}
+
+/** Waits for `writing`, but not for a reader that is gone: for commands whose exit status is a
+ *  verdict, which must not depend on who reads the output (`trove verify 42/build | head`). */
+export async function unlessUnread(writing: Promise<void>): Promise<void> {
+  await writing.catch((error: unknown) => {
+    if (!isReaderGone(error)) throw error
+  })
+}
+
+/** Resolves when the stream has taken everything written, or its reader is gone. */
+export async function flush(stream: NodeJS.WritableStream): Promise<void> {
+  // A failure of the stream is reported by its `error` event.
+  await write(stream, '').catch(() => undefined)
+}
+
+/** Returns a function that returns a promise to wait for while the stream is full, and undefined
+ *  while it accepts more. */
+export function createRoom(stream: NodeJS.WriteStream): () => Promise<void> | undefined {
+  let room: Promise<void> | undefined
+  return () => {
+    if (room === undefined && stream.writableNeedDrain) {
+      room = flush(stream).then(() => {
+        room = undefined
+      })
+    }
+    return room
+  }
+}
+
+/** Writes many short texts in batches of some tens of kilobytes. */
+export async function writeAll(
+  stream: NodeJS.WritableStream,
+  texts: Iterable<string> | AsyncIterable<string>,
+): Promise<void> {
+  for await (const batch of batchesOf(texts)) await write(stream, batch)
+}
+
+/** As `writeAll`, but writes the texts unchanged, for programs that read them. */
+export async function writeAllRaw(
+  stream: NodeJS.WritableStream,
+  texts: Iterable<string> | AsyncIterable<string>,
+): Promise<void> {
+  for await (const batch of batchesOf(texts)) await write(stream, Buffer.from(batch))
+}
+
+async function* batchesOf(
+  texts: Iterable<string> | AsyncIterable<string>,
+): AsyncGenerator<string, void, undefined> {
+  let pending = ''
+  for await (const text of texts) {
+    pending += text
+    if (pending.length < 65_536) continue
+    yield pending
+    pending = ''
+  }
+  if (pending !== '') yield pending
+}
+
+export async function writeJson(stream: NodeJS.WritableStream, value: unknown): Promise<void> {
+  await write(stream, `${formatJson(value, 2)}\n`)
+}
+
+/** Streams a JSON array, one element per line. */
+export async function* jsonArrayOf(
+  items: Iterable<unknown> | AsyncIterable<unknown>,
+): AsyncGenerator<string> {
+  let before = '['
+  for await (const item of items) {
+    yield `${before}\n${formatJson(item)}`
+    before = ','
+  }
+  yield before === '[' ? '[]\n' : '\n]\n'
+}
+
+/** Streams the JSON object `head` with `items` as its last field. */
+export async function* jsonWithItems(
+  head: object,
+  items: Iterable<unknown> | AsyncIterable<unknown>,
+): AsyncGenerator<string> {
+  yield `${formatJson(head, 2).slice(0, -2)},\n  "items": `
+  yield* jsonArrayOf(items)
+  yield '}\n'
+}
+
+export type Align = 'left' | 'right'
+
+/** Formats rows under a header, with padded columns; returns an empty string for no rows. */
+export function formatTable(header: string[], align: Align[], rows: string[][]): string {
+  if (rows.length === 0) return ''
+  const cells = [header, ...rows.map((row) => row.map(printable))]
+  const widths = header.map((_, column) =>
+    Math.max(...cells.map((row) => row[column]?.length ?? 0)),
+  )
+  const lines = cells.map((row) =>
+    row
+      .map((cell, column) => {
+        const width = widths[column] ?? 0
+        return align[column] === 'right' ? cell.padStart(width) : cell.padEnd(width)
+      })
+      .join('  ')
+      .trimEnd(),
+  )
+  return `${lines.join('\n')}\n`
+}
+
+/** Characters that a terminal or a job's log would act on instead of showing: control
+ *  characters, line ends, marks that change text direction, and sequences that make a line a
+ *  command to GitHub's runner (`::` at its start, `##[` anywhere) or to Azure's. */
+const active = new RegExp(
+  String.raw`[\u0000-\u001f\u007f-\u009f\u2028\u2029]|(?<=^\s*):(?=:)|#(?=#(?:vso)?\[)|${bidiControls.source}`,
+  'g',
+)
+
+/** The same in a text of lines. */
+const activeInText = new RegExp(
+  active.source.replace(String.raw`\u0000-\u001f`, String.raw`\u0000-\u0008\u000b-\u001f`),
+  'gm',
+)
+
+/** Makes untrusted text safe to print; names in artifacts are chosen by others. */
+export function printable(text: string): string {
+  return text.replaceAll(active, '\ufffd')
+}
+
+/** Formats JSON with such characters escaped. */
+export function formatJson(value: unknown, indent?: number): string {
+  const json = JSON.stringify(value, null, indent)
+  return json.replaceAll(active, (each) =>
+    each === '\n' ? each : `\\u${each.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  )
+}

@@ -1,0 +1,24 @@
+/** Bounds on tokens, sessions and sign-ins; the part of `limits.ts` that is about them. */
+
+const KiB = 1024
+const dayMs = 24 * 60 * 60 * 1000
+
+export const tokenLimits = {
+  /** Upper bound on a token: more than a header can carry and than CI systems sign. */
+  tokenCharactersMax: 16_384,
+  /** JSON and forms from unauthenticated senders, who may send slowly and on many connections: a
+   *  token and a return address, which came in a request line of at most 16 KiB. */
+  strangerBodyBytesMax: 64 * KiB,
+  /** Individually revoked tokens of one project: some megabytes of the server's memory. */
+  revokedTokensMax: 10_000,
+  /** Longest chain of tokens minted from one another; each carries the ids of its ancestors. */
+  tokenGenerationsMax: 8,
+  /** Unexpired tokens that a person has made, which even a reader does at will. */
+  personalTokensMax: 100,
+  /** How long a sign-in of a person is remembered: longer than any token of theirs lasts. */
+  signInsKeptMs: 92 * dayMs,
+  /** How long the tokens of a person work after their last sign-in. Setting: TROVE_SSO_SLEEP. */
+  awakeMs: 14 * dayMs,
+  /** Sessions of one token that are listed, newest first: even a reader signs in at will. */
+  sessionsListedMax: 100,
+} as const

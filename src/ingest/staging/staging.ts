@@ -1,0 +1,205 @@
+/** Staging: bytes that stock clients have sent but that are not an artifact yet, on the file system
+ *  of the packs.
+ *
+ *    <data>/cas/staging/uploads/<upload id>/incoming-<random>        a block that is arriving
+ *                                          /block-<hash of its id>   a block; the last write wins
+ *                                          /list-<digest>/<nnnnnn>   links to the accepted blocks
+ *                                          /refused                  Finalize rejected the bytes
+ *
+ *  The body of a request that waits for its turn is there too (`kept-body.ts`).
+ *
+ *  The links, which are hard links in list order, fix the bytes: sending a block again replaces
+ *  `block-…`, never what a list has accepted. Nothing is synced here: FinalizeArtifact checks
+ *  length and digest, so bytes lost in a power failure cannot become an artifact. */
+import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { createDigestHasher, digestOf, type Digest } from '../../core/bytes/digest.ts'
+import type { StoreError } from '../../core/errors.ts'
+import type { RequireRoom } from '../../packs/watermark.ts'
+import type { StagedBytes } from '../job.ts'
+import { keepBody, type KeptBody } from '../pool/kept-body.ts'
+import {
+  arrivingFile,
+  blockFile,
+  abandon,
+  ledgerOf,
+  linkBlocks,
+  makeUpload,
+  ordinalFile,
+  publish,
+  receive,
+  requireNotAbandoned,
+  requireBlock,
+  sizeOf,
+  type StagingArea,
+  translated,
+  uploadIdPattern,
+  uploadPath,
+} from './staging-area.ts'
+
+/** Steps at which a crash must leave nothing half done; tests stop the process there. */
+export type StagingStep = 'block-received' | 'block-staged' | 'list-linked' | 'list-accepted'
+
+export interface Staging {
+  /** Creates an upload; a no-op when it exists. Errors: storage_full. */
+  openUpload(uploadId: string): Promise<void>
+  /** Stores `body` as the block with that id, replacing an earlier one. Calls for one upload may
+   *  overlap.
+   *  Errors: not_found (no such upload), too_large, storage_full, and those of `body`. */
+  writeBlock(uploadId: string, blockId: string, body: Readable): Promise<void>
+  /** Stores `body` as all of the upload's bytes; returns the digest to pass to `readAssembled`.
+   *  Errors: as `writeBlock`. */
+  writeWhole(uploadId: string, body: Readable): Promise<{ digest: Digest; sizeBytes: number }>
+  /** See `keepBody`. */
+  keepBody(body: Readable, signal?: AbortSignal): Promise<KeptBody>
+  /** Fixes the upload's bytes as those blocks in that order. Idempotent.
+   *  Errors: unknown_block, not_found, too_large, storage_full. */
+  assemble(uploadId: string, blockIds: string[]): Promise<{ digest: Digest; sizeBytes: number }>
+  /** The digest that `assemble` returns for these blocks. */
+  listDigest(blockIds: string[]): Digest
+  /** Returns the bytes that `assemble` or `writeWhole` fixed. Errors: not_found, storage_full. */
+  readAssembled(uploadId: string, digest: Digest): Promise<StagedBytes>
+  /** After a restart: removes what was arriving, and accepted bytes too unless `isAccepted`,
+   *  because then their acceptance never reached the database. Complete blocks stay.
+   *  Errors: not_found. */
+  tidyUpload(uploadId: string, upload: { isAccepted: boolean }): Promise<void>
+  /** Drops the bytes of an upload that ran out of disk space. All later calls for it fail with
+   *  `reason` until a restart. A block or body that runs out of space does this too.
+   *  Errors: not_found. */
+  abandon(uploadId: string, reason: StoreError): Promise<void>
+  /** Records that the accepted bytes were rejected for good, so that a restart need not keep
+   *  them. */
+  markRefused(uploadId: string): Promise<void>
+  wasRefused(uploadId: string): Promise<boolean>
+  removeUpload(uploadId: string): Promise<void>
+  listUploads(): Promise<string[]>
+}
+
+export interface StagingOptions {
+  /** Upper bound on all bytes of one upload (TROVE_MAX_ARTIFACT). */
+  uploadBytesMax: number
+  /** Called before bytes are written. */
+  requireRoom?: RequireRoom
+  checkpoint?: ((step: StagingStep) => void | Promise<void>) | undefined
+}
+
+/** `root` is created if it is missing; it must lie on one file system. */
+export async function openStaging(root: string, options: StagingOptions): Promise<Staging> {
+  await mkdir(root, { recursive: true })
+  const { uploadBytesMax, requireRoom } = options
+  const area: StagingArea = { root, uploadBytesMax, requireRoom, ledgers: new Map() }
+  const reach = async (step: StagingStep): Promise<void> => {
+    await options.checkpoint?.(step)
+  }
+  return {
+    openUpload: async (id) => {
+      await makeUpload(area, id)
+    },
+    writeBlock: async (id, blockId, body) => {
+      const replacedBytes = await sizeOf(uploadPath(area, id, blockFile(blockId)))
+      if (replacedBytes === undefined) requireBlock(await ledgerOf(area, id))
+      const received = await receive(area, id, body, { replacedBytes: replacedBytes ?? 0 })
+      await reach('block-received')
+      await replaceBlock(area, id, received.path, blockId)
+      await reach('block-staged')
+    },
+    writeWhole: async (id, body) => {
+      const whole = await receiveWhole(area, id, body)
+      await reach('list-linked')
+      return whole
+    },
+    keepBody: async (body, signal) => await keepBody(area, body, signal),
+    listDigest: digestOfList,
+    assemble: async (id, blockIds) => {
+      const { path, sizeBytes } = await linkBlocks(area, id, blockIds)
+      const digest = digestOfList(blockIds)
+      await translated(id, publish(path, listPath(area, id, digest)))
+      await reach('list-linked')
+      return { digest, sizeBytes }
+    },
+    readAssembled: async (id, digest) => {
+      requireNotAbandoned(await ledgerOf(area, id))
+      return await readList(id, listPath(area, id, digest))
+    },
+    tidyUpload: async (id, { isAccepted }) => {
+      for (const name of await translated(id, readdir(uploadPath(area, id)))) {
+        const stays = name.startsWith('block-') || name === refusedFile
+        if (stays || (isAccepted && name.startsWith('list-'))) continue
+        await rm(uploadPath(area, id, name), { recursive: true, force: true })
+      }
+    },
+    abandon: async (id, reason) => {
+      await abandon(area, id, reason)
+    },
+    markRefused: async (id) => {
+      await translated(id, writeFile(uploadPath(area, id, refusedFile), ''))
+    },
+    wasRefused: async (id) => (await sizeOf(uploadPath(area, id, refusedFile))) !== undefined,
+    removeUpload: async (id) => {
+      area.ledgers.delete(id)
+      // A block arriving meanwhile can add a file to the directory that is being removed.
+      await rm(uploadPath(area, id), { recursive: true, force: true, maxRetries: 5 })
+    },
+    listUploads: async () => (await readdir(root)).filter((name) => uploadIdPattern.test(name)),
+  }
+}
+
+const refusedFile = 'refused'
+
+function listPath(area: StagingArea, uploadId: string, digest: Digest): string {
+  return uploadPath(area, uploadId, `list-${digest}`)
+}
+
+function digestOfList(blockIds: string[]): Digest {
+  return digestOf(blockIds.map((id) => `${Buffer.byteLength(id)}:${id},`).join(''))
+}
+
+async function replaceBlock(
+  area: StagingArea,
+  uploadId: string,
+  received: string,
+  blockId: string,
+): Promise<void> {
+  const path = uploadPath(area, uploadId, blockFile(blockId))
+  const replacedBytes = await sizeOf(path)
+  await translated(uploadId, rename(received, path))
+  const ledger = await ledgerOf(area, uploadId)
+  if (replacedBytes === undefined) ledger.blocks += 1
+  else ledger.heldBytes -= replacedBytes
+  if (ledger.abandonedFor === undefined) return
+  // The block was complete just when another one ran out of space.
+  await rm(path, { force: true })
+  throw ledger.abandonedFor
+}
+
+async function receiveWhole(
+  area: StagingArea,
+  uploadId: string,
+  body: Readable,
+): Promise<{ digest: Digest; sizeBytes: number }> {
+  const hasher = createDigestHasher()
+  const { path, sizeBytes } = await receive(area, uploadId, body, {
+    replacedBytes: (await ledgerOf(area, uploadId)).heldBytes,
+    observe: (chunk) => {
+      hasher.update(chunk)
+    },
+  })
+  const digest = hasher.digest()
+  const directory = uploadPath(area, uploadId, arrivingFile())
+  await translated(uploadId, mkdir(directory))
+  await translated(uploadId, rename(path, join(directory, ordinalFile(0))))
+  const isNew = await translated(uploadId, publish(directory, listPath(area, uploadId, digest)))
+  if (!isNew) (await ledgerOf(area, uploadId)).heldBytes -= sizeBytes
+  return { digest, sizeBytes }
+}
+
+async function readList(uploadId: string, directory: string): Promise<StagedBytes> {
+  const names = (await translated(uploadId, readdir(directory))).sort()
+  const files: StagedBytes['files'] = []
+  for (const name of names) {
+    const path = join(directory, name)
+    files.push({ path, sizeBytes: (await stat(path)).size })
+  }
+  return { files }
+}

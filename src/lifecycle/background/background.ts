@@ -1,0 +1,73 @@
+/** Runs long maintenance that reads and hashes much in a thread of its own, so that it blocks
+ *  neither the event loop nor the metadata thread. Each task has its own thread, which ends with
+ *  the task. */
+import type { PackPlace } from '../../packs/open-pack-store.ts'
+import { startThread } from '../../program-files.ts'
+import { createThreadClient } from '../../worker-thread.ts'
+import type { BackupOptions } from '../backup/backup.ts'
+import type { BackupReport } from '../backup/backup-packs.ts'
+import type { SecretsOptions, SecretsReport } from '../secret-scan.ts'
+import type { ScrubFinding, ScrubOptions, ScrubReport } from '../scrub/scrub.ts'
+
+/** The options that are sent to the thread. */
+type Plain<Options> = Omit<Options, 'onProgress' | 'onFinding' | 'fileSystem'>
+
+export type BackgroundTask =
+  | { kind: 'scrub'; options: Plain<ScrubOptions> }
+  | { kind: 'backup'; options: Plain<BackupOptions> }
+  | { kind: 'secrets'; options: SecretsOptions }
+
+export interface BackgroundPlaces {
+  databasePath: string
+  packPlace: PackPlace
+  /** Shared by the threads that use the database. */
+  sharedLog?: SharedArrayBuffer
+}
+
+export type BackgroundNotice = { progress: object } | { finding: ScrubFinding }
+
+export interface BackgroundOptions {
+  onProgress(progress: object): void
+  onFinding(finding: ScrubFinding): void
+  /** Aborts the task between two steps. */
+  signal: AbortSignal
+}
+
+/** Heap of the thread, outside SQLite's cache: a read of 4 MiB, and what it inflates to. */
+const heapMiB = 128
+
+/** Runs a task to its end and returns its report. Errors: those of the task. */
+export async function runInBackground(
+  data: BackgroundPlaces & { task: BackgroundTask & { kind: 'scrub' } },
+  options: BackgroundOptions,
+): Promise<ScrubReport>
+export async function runInBackground(
+  data: BackgroundPlaces & { task: BackgroundTask & { kind: 'backup' } },
+  options: BackgroundOptions,
+): Promise<BackupReport>
+export async function runInBackground(
+  data: BackgroundPlaces & { task: BackgroundTask & { kind: 'secrets' } },
+  options: BackgroundOptions,
+): Promise<SecretsReport>
+export async function runInBackground(
+  { task, ...places }: BackgroundPlaces & { task: BackgroundTask },
+  { onProgress, onFinding, signal }: BackgroundOptions,
+): Promise<object> {
+  signal.throwIfAborted()
+  const worker = startThread('lifecycle/background/background-worker.ts', {
+    name: task.kind,
+    workerData: places satisfies BackgroundPlaces,
+    resourceLimits: { maxOldGenerationSizeMb: heapMiB },
+  })
+  const thread = createThreadClient<BackgroundTask, object, BackgroundNotice>(worker, task.kind)
+  const onNotice = (notice: BackgroundNotice): void => {
+    if ('finding' in notice) onFinding(notice.finding)
+    else onProgress(notice.progress)
+  }
+  try {
+    return await thread.request(task, { signal, onNotice })
+  } finally {
+    // Resolves once the thread has closed the store.
+    await thread.close()
+  }
+}

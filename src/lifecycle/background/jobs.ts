@@ -1,0 +1,145 @@
+/** Maintenance as jobs. Jobs that must not overlap run one at a time, whoever asked for them,
+ *  and report progress. Outcomes are kept for a while, in memory only. Failures are also passed
+ *  to the log, since nobody may ask for the outcome. */
+import { asError, hasCode } from '../../core/errors.ts'
+import { randomBytes } from 'node:crypto'
+import { limits } from '../../core/limits.ts'
+
+export type JobState = 'waiting' | 'running' | 'done' | 'failed'
+
+/** Whether the job was started by a schedule or by a request. */
+export type JobOrigin = 'schedule' | 'request'
+
+export interface Job {
+  /** 32 lower-case hex characters. */
+  readonly id: string
+  /** What it does, for example `gc`. */
+  readonly kind: string
+  readonly origin: JobOrigin
+  readonly state: JobState
+  readonly createdAt: number
+  readonly endedAt: number | null
+  /** The last progress reported; the outcome once it is done. */
+  readonly progress: object
+  /** Why it failed. */
+  readonly error: Error | null
+}
+
+/** Outcomes of all jobs of one kind since the process began. */
+export interface JobTally {
+  readonly kind: string
+  readonly done: number
+  readonly failed: number
+  /** When one last succeeded; null before that. */
+  readonly lastDoneAt: number | null
+}
+
+export interface Jobs {
+  /** Queues work. `work` reports progress through its argument and returns the outcome. Jobs of
+   *  one `lane` run one at a time, those of different lanes concurrently. */
+  start(
+    kind: string,
+    work: (onProgress: (progress: object) => void) => Promise<object>,
+    options: { lane?: string; origin: JobOrigin },
+  ): Job
+  find(id: string): Job | undefined
+  /** All jobs that are kept, newest first. */
+  list(): Job[]
+  /** By kind, in no order. */
+  tallies(): JobTally[]
+  /** Resolves with the job when it has ended, whether it succeeded or not. */
+  ended(id: string): Promise<Job>
+  /** Resolves when no job is running or waiting. */
+  idle(): Promise<void>
+}
+
+/** `onDone` is called for every job that succeeds, `onFailure` for every job that fails, except
+ *  those that are aborted. `onRefusal` is called for jobs whose request was invalid, which count as
+ *  neither done nor failed. */
+export function createJobs({
+  now,
+  onDone,
+  onFailure,
+  onRefusal,
+}: {
+  now(): number
+  onDone(job: Job): void
+  onFailure(job: Job, error: Error): void
+  onRefusal(job: Job, error: Error): void
+}): Jobs {
+  const jobs = new Map<string, { job: Job; ended: Promise<Job> }>()
+  const lanes = new Map<string, Promise<unknown>>()
+  const tallies = new Map<string, JobTally>()
+  const count = (kind: string, change: (tally: JobTally) => Partial<JobTally>): void => {
+    const tally = tallies.get(kind) ?? { kind, done: 0, failed: 0, lastDoneAt: null }
+    tallies.set(kind, { ...tally, ...change(tally) })
+  }
+
+  return {
+    start: (kind, work, { lane = 'collection', origin }) => {
+      const id = randomBytes(16).toString('hex')
+      let job: Job = {
+        id,
+        kind,
+        origin,
+        state: 'waiting',
+        createdAt: now(),
+        endedAt: null,
+        progress: {},
+        error: null,
+      }
+      const change = (changes: Partial<Job>): Job => {
+        job = { ...job, ...changes }
+        const kept = jobs.get(id)
+        if (kept !== undefined) kept.job = job
+        return job
+      }
+      const run = async (): Promise<Job> => {
+        change({ state: 'running' })
+        try {
+          const progress = await work((reported) => change({ progress: reported }))
+          count(kind, ({ done }) => ({ done: done + 1, lastDoneAt: now() }))
+          const done = change({ state: 'done', progress, endedAt: now() })
+          onDone(done)
+          return done
+        } catch (error) {
+          const failure = asError(error)
+          const failed = change({ state: 'failed', error: failure, endedAt: now() })
+          if (hasCode(failure, 'invalid_request')) onRefusal(failed, failure)
+          else if (failure.name !== 'AbortError') {
+            count(kind, (tally) => ({ failed: tally.failed + 1 }))
+            onFailure(failed, failure)
+          }
+          return failed
+        }
+      }
+      const ended = (lanes.get(lane) ?? Promise.resolve()).then(run)
+      lanes.set(lane, ended)
+      jobs.set(id, { job, ended })
+      forgetOld(jobs)
+      return job
+    },
+    find: (id) => jobs.get(id)?.job,
+    list: () => [...jobs.values()].map(({ job }) => job).toReversed(),
+    tallies: () => [...tallies.values()],
+    ended: async (id) => {
+      const kept = jobs.get(id)
+      if (kept === undefined) throw new RangeError(`there is no job ${id}`)
+      return await kept.ended
+    },
+    idle: async () => {
+      for (let seen = 0; seen < lanes.size;) {
+        const last = [...lanes]
+        await Promise.all(last.map(([, ended]) => ended))
+        seen = last.filter(([lane, ended]) => lanes.get(lane) === ended).length
+      }
+    },
+  }
+}
+
+function forgetOld(jobs: Map<string, { job: Job }>): void {
+  for (const [id, { job }] of jobs) {
+    if (jobs.size <= limits.jobsKept) return
+    if (job.endedAt !== null) jobs.delete(id)
+  }
+}

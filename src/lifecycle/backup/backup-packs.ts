@@ -1,0 +1,207 @@
+/** The packs of a backup: hard-linked where possible, else copied, read back and verified. A
+ *  pack from an earlier attempt is reused. */
+import { createDigestHasher } from '../../core/bytes/digest.ts'
+import { hasCode, storeError } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import type { PackedCopy } from '../../metadata/metadata.ts'
+import { ignoringAbsence } from '../../packs/local/errno.ts'
+import {
+  type PackFileSystem,
+  readAll,
+  syncDirectory,
+  writeAll,
+} from '../../packs/local/file-system.ts'
+import type { LocalPaths } from '../../packs/local/local-layout.ts'
+import type { PackStore, SealedPack } from '../../packs/pack-store.ts'
+import type { LifecyclePorts } from '../ports.ts'
+import type { MaintenanceLease } from '../maintenance-lease.ts'
+import { verifyCopies } from '../scrub/verify-copies.ts'
+
+export interface BackupReport {
+  /** Where the backup is or will be. */
+  path: string
+  packs: number
+  packBytes: number
+  linkedPacks: number
+  copiedPacks: number
+  /** Packs present from an earlier attempt. */
+  reusedPacks: number
+  /** Copies found bad in copied packs; the backup has what can be read of them. */
+  damagedCopies: number
+  /** Packs missing in the store. */
+  missingPacks: number
+}
+
+const packsPerPage = 500
+
+export interface PackBackup {
+  fileSystem: PackFileSystem
+  /** The final place of the backup, for the report. */
+  destination: string
+  /** Copies every pack and never links. */
+  copies: boolean
+  lease: MaintenanceLease
+  /** Id of the newest pack known to the metadata of the backup. Later packs are left out: with
+   *  many of them, a start would conclude that they belong to a lost database. */
+  newestPack: number
+  onProgress?: (progress: BackupReport) => void
+  /** The packs of the backup, and their paths. */
+  store: PackStore
+  paths: LocalPaths
+  ensureFanOut: (name: string) => Promise<void>
+}
+
+/** Adds every pack that the metadata of the backup needs, and removes packs of an earlier
+ *  attempt that it does not need; durable when it resolves.
+ *  Errors: storage_full, digest_mismatch (the destination does not return what was written). */
+export async function addPacks(ports: LifecyclePorts, backup: PackBackup): Promise<BackupReport> {
+  const { fileSystem, paths, store, destination, lease, newestPack } = backup
+  const report: BackupReport = {
+    path: destination,
+    packs: 0,
+    packBytes: 0,
+    linkedPacks: 0,
+    copiedPacks: 0,
+    reusedPacks: 0,
+    damagedCopies: 0,
+    missingPacks: 0,
+  }
+  // Half-written packs of an earlier attempt.
+  await store.removeUnsealed(Number.POSITIVE_INFINITY)
+  const present = new Map<string, number>()
+  for await (const pack of store.list()) present.set(pack.name, pack.sizeBytes)
+  const directories = new Set<string>()
+  for (let after = 0; ;) {
+    const page = await ports.metadata.listPacks({
+      lease: lease.id,
+      newest: newestPack,
+      after,
+      limit: packsPerPage,
+    })
+    for (const pack of page) {
+      ports.signal?.throwIfAborted()
+      await lease.renew()
+      directories.add(paths.fanOut(pack.name))
+      if (present.get(pack.name) === pack.sizeBytes) report.reusedPacks += 1
+      else await addPackIfPresent(ports, backup, pack, report)
+      present.delete(pack.name)
+      report.packs += 1
+      report.packBytes += pack.sizeBytes
+      backup.onProgress?.({ ...report })
+      await ports.checkpoint?.('backup-pack-brought')
+    }
+    if (page.length < packsPerPage) break
+    after = page.at(-1)!.id
+  }
+  // Packs that died after an earlier attempt added them.
+  for (const name of present.keys()) await store.remove(name)
+  for (const directory of directories) await syncDirectory(directory, fileSystem)
+  return report
+}
+
+async function addPackIfPresent(...args: Parameters<typeof addPack>): Promise<void> {
+  try {
+    await addPack(...args)
+  } catch (error) {
+    if (!hasCode(error, 'not_found')) throw error
+    const [, , , report] = args
+    report.missingPacks += 1
+  }
+}
+
+/** Errors: not_found, storage_full. */
+async function addPack(
+  ports: LifecyclePorts,
+  backup: PackBackup,
+  pack: SealedPack & { id: number },
+  report: BackupReport,
+): Promise<void> {
+  const { fileSystem, paths, copies } = backup
+  const target = paths.sealedPack(pack.name)
+  await backup.ensureFanOut(pack.name)
+  // A pack of another size was truncated by the medium after an earlier attempt.
+  await ignoringAbsence(() => fileSystem.unlink(target))
+  if (!copies && (await ports.packs.linkTo?.(pack.name, target)) === true) {
+    report.linkedPacks += 1
+    return
+  }
+  await copyPack(ports, backup, pack)
+  report.damagedCopies += await countDamaged(ports, backup, pack)
+  report.copiedPacks += 1
+}
+
+/** Writes the pack under a temporary name, reads it back, and only then renames it. */
+async function copyPack(
+  { packs, signal }: LifecyclePorts,
+  { fileSystem, paths, lease }: PackBackup,
+  { name, sizeBytes }: SealedPack,
+): Promise<void> {
+  const staged = paths.stagedPack(name)
+  const read = createDigestHasher()
+  const written = createDigestHasher()
+  const pages = function* (): Generator<{ at: number; lengthBytes: number }> {
+    for (let at = 0; at < sizeBytes; at += limits.packWriteBytes) {
+      yield { at, lengthBytes: Math.min(limits.packWriteBytes, sizeBytes - at) }
+    }
+  }
+  const target = await fileSystem.open(staged, 'create')
+  try {
+    for (const { at, lengthBytes } of pages()) {
+      signal?.throwIfAborted()
+      const bytes = await readOrZeros(packs, { name, at, lengthBytes })
+      read.update(bytes)
+      await writeAll(target, bytes, at)
+      await lease.renew()
+    }
+    await target.sync()
+  } finally {
+    await target.close()
+  }
+  const source = await fileSystem.open(staged, 'read')
+  try {
+    for (const { at, lengthBytes } of pages()) {
+      const bytes = Buffer.alloc(lengthBytes)
+      await readAll(source, bytes, at)
+      written.update(bytes)
+    }
+  } finally {
+    await source.close()
+  }
+  const [expected, actual] = [read.digest(), written.digest()]
+  if (expected !== actual) {
+    throw storeError('digest_mismatch', `pack ${name} does not read back as it was written`, {
+      expected,
+      actual,
+    })
+  }
+  await fileSystem.rename(staged, paths.sealedPack(name))
+}
+
+/** Reads part of a pack; zeros where it cannot be read, since one bad sector is no reason to
+ *  give up the rest. */
+async function readOrZeros(
+  packs: PackStore,
+  { name, at, lengthBytes }: { name: string; at: number; lengthBytes: number },
+): Promise<Buffer> {
+  try {
+    return await packs.read(name, at, lengthBytes)
+  } catch (error) {
+    if (hasCode(error, 'blob_damaged')) return Buffer.alloc(lengthBytes)
+    throw error
+  }
+}
+
+async function countDamaged(
+  { metadata, signal }: LifecyclePorts,
+  { store }: PackBackup,
+  pack: { id: number; name: string },
+): Promise<number> {
+  let damaged = 0
+  for (let after: PackedCopy | null = null; ;) {
+    const page: PackedCopy[] = await metadata.readPackCopies(pack.id, { after, limit: 1000 })
+    const options = { packs: store, packName: pack.name, pace: async () => {}, signal }
+    for await (const { fault } of verifyCopies(page, options)) if (fault !== null) damaged += 1
+    if (page.length < 1000) return damaged
+    after = page.at(-1)!
+  }
+}

@@ -1,0 +1,275 @@
+/** Garbage collection: expire, release, sweep, compact, return pages. The plan predicts what a
+ *  round will free, with the same counts and rules. Executing a round needs no plan, because
+ *  every step finds its own work. */
+import { limits } from '../../core/limits.ts'
+import type { DyingPack, PackOccupancy } from '../../metadata/metadata.ts'
+import { compactPacks, createPace, type Pace } from './compact.ts'
+import { type CompactionReach, planCompaction, planMerge } from './compaction-plan.ts'
+import { dyingBytesOf, measureHeld } from './deletion.ts'
+import { expire, releaseRemoved } from './expire.ts'
+import { forgetHistory } from './forget-history.ts'
+import type { LifecyclePorts } from '../ports.ts'
+import { clearRemoved, mustWait, type RemovedPacks, removeDeadPacks, sweepBlobs } from './sweep.ts'
+import { listWasteful, packsToRewrite } from './wasteful-packs.ts'
+
+/** Reach `now` waits for no grace period, and rewrites every pack more than a twentieth dead. */
+export interface CollectOptions {
+  reach: CompactionReach
+  /** Bytes per second that compaction may move; null is unlimited. */
+  compactBytesPerSecond: number | null
+  /** Whether the disk has room for that many more bytes; compaction is skipped while it has not. */
+  hasRoom(bytes: number): Promise<boolean>
+  /** How long the history of ended things is kept. */
+  historyMs: number
+  /** Clock that decides what is old enough to forget. It must not run ahead: dropping a
+   *  revocation too early makes the revoked token valid again once the clock is corrected. */
+  believedNow(): number
+  /** Called after every step; a round has many. */
+  onProgress?: (progress: Collection) => void
+}
+
+export interface Collection {
+  /** Artifacts that expired. */
+  expired: number
+  /** Removed artifacts that gave up their bytes. */
+  deletedArtifacts: number
+  /** Pack bytes returned to the disk, less the new packs. Includes packs whose removal failed
+   *  although the file was already gone, which only the disk knows. */
+  freedBytes: number
+  /** Pack bytes that are dead, or belong to removed artifacts, and wait for a reader or a grace
+   *  period. */
+  waitingBytes: number
+  /** Names of the packs that hold them, at most `limits.packsNamedMax`. */
+  waitingPacks: string[]
+  removedBlobs: number
+  removedPacks: number
+  rewrittenPacks: number
+}
+
+const packsPerPage = 200
+
+/** What `collect` would do now. Read-only; the cost is proportional to what would be deleted. */
+export async function planCollection(
+  ports: LifecyclePorts,
+  { reach }: Pick<CollectOptions, 'reach'>,
+): Promise<Collection> {
+  const { metadata } = ports
+  const now = ports.now()
+  const question = {
+    artifactIds: [],
+    expiredBy: now,
+    releasableBy: reach === 'now' ? Number.POSITIVE_INFINITY : now,
+    garbage: true,
+    shared: false,
+    now,
+  }
+  const { expired, released, packs } = await metadata.measureRemoval({
+    ...question,
+    readersHold: true,
+  })
+  const dying = new Map<number, DyingPack>(packs.map((pack) => [pack.id, pack]))
+  const look = (pack: PackOccupancy): DyingPack => {
+    const known = dying.get(pack.id) ?? { ...pack, dyingCount: 0, dyingBytes: 0 }
+    dying.set(pack.id, known)
+    return known
+  }
+  for await (const pack of listWasteful(ports, 'partlyDead')) look(pack)
+  const tiny: DyingPack[] = []
+  let survivors = 0
+  for await (const pack of listWasteful(ports, 'tiny')) {
+    tiny.push(look(pack))
+    if (survives(tiny.at(-1)!)) survivors += 1
+    // The rest is left for later rounds.
+    if (survivors === limits.tinyPacksMax) break
+  }
+  const liveBytes = (await metadata.figures()).liveBytes - dyingBytesOf(packs)
+  const plan = planCompaction(dying.values(), { reach, tiny, liveBytes })
+  const dead = await deadPackBytes(ports, graceOf(reach))
+  const bytes = plan.freedBytes + dead.bytes
+  // A reader holds every pack that dies from now on; in the background, packs wait for their grace
+  // period as well.
+  const isRead = (await metadata.listReadLeases(now, 1)).length > 0
+  const isHeld = reach === 'background' || isRead
+  const withoutReaders = isRead
+    ? await metadata.measureRemoval({ ...question, readersHold: false })
+    : { packs }
+  const readBytes = Math.max(0, dyingBytesOf(withoutReaders.packs) - dyingBytesOf(packs))
+  return {
+    expired,
+    deletedArtifacts: released,
+    freedBytes: isHeld ? dead.freeBytes : bytes,
+    waitingBytes: readBytes + (isHeld ? bytes - dead.freeBytes : 0),
+    waitingPacks: [],
+    removedBlobs: 0,
+    removedPacks: plan.remove.length,
+    rewrittenPacks: plan.rewrite.length,
+  }
+}
+
+/** Runs a round.
+ *  Errors: the abort reason of `ports.signal`; storage_full when the disk has no room even to
+ *  delete; the first error of removing a pack. */
+export async function collect(ports: LifecyclePorts, options: CollectOptions): Promise<Collection> {
+  const { now } = ports
+  const isNow = options.reach === 'now'
+  const graceMs = graceOf(options.reach)
+  const result = emptyCollection()
+  const report = (): void => options.onProgress?.({ ...result })
+  const reporting =
+    (figure: 'expired' | 'deletedArtifacts' | 'removedBlobs') =>
+    (count: number): void => {
+      result[figure] = count
+      report()
+    }
+
+  await endSessions(ports, now())
+  await expire(ports, reporting('expired'))
+  const by = isNow ? Number.POSITIVE_INFINITY : now()
+  const { waiting } = await releaseRemoved(ports, by, reporting('deletedArtifacts'))
+  await ports.checkpoint?.('released')
+  // Rows left by a round that was stopped.
+  await clearRemoved(ports)
+  await sweepBlobs(ports, { onProgress: reporting('removedBlobs') })
+  // Packs that are dead as a whole go before anything is written, so that a full disk gains room.
+  addRemoved(result, await removeDeadPacks(ports, graceMs))
+  report()
+  const { rewrittenPacks, writtenBytes } = await compact(ports, options)
+  result.rewrittenPacks = rewrittenPacks
+  result.freedBytes -= writtenBytes
+  const last = await removeDeadPacks(ports, graceMs)
+  addRemoved(result, last)
+  await addHeld(ports, result, { artifactIds: waiting, by })
+  await forgetHistory(ports, { now: options.believedNow(), historyMs: options.historyMs })
+  await returnPages(ports)
+  report()
+  // Reported, so that it is logged, once everything else is done.
+  if (last.failures.length > 0) throw last.failures[0]
+  return result
+}
+
+/** How long packs stay at least after their death. */
+function graceOf(reach: CompactionReach): number {
+  return reach === 'now' ? 0 : limits.deadPackGraceMs
+}
+
+function emptyCollection(): Collection {
+  return {
+    expired: 0,
+    deletedArtifacts: 0,
+    freedBytes: 0,
+    waitingBytes: 0,
+    waitingPacks: [],
+    removedBlobs: 0,
+    removedPacks: 0,
+    rewrittenPacks: 0,
+  }
+}
+
+function addRemoved(result: Collection, packs: RemovedPacks): void {
+  for (const sizeBytes of packs.removed.values()) result.freedBytes += sizeBytes
+  result.removedPacks += packs.removed.size
+  result.waitingPacks = packs.waiting
+  result.waitingBytes = packs.waitingBytes
+}
+
+/** Adds the bytes of removed artifacts that are being read: they wait for the reader, and the
+ *  result names their packs. */
+async function addHeld(
+  { metadata, now }: LifecyclePorts,
+  result: Collection,
+  { artifactIds, by }: { artifactIds: number[]; by: number },
+): Promise<void> {
+  if (artifactIds.length === 0) return
+  const held = await measureHeld(metadata, artifactIds, { by, now: now() })
+  const names = new Set([...result.waitingPacks, ...held.packs])
+  result.waitingPacks = [...names].slice(0, limits.packsNamedMax)
+  result.waitingBytes += held.bytes
+}
+
+/** Ends sessions past their lease, whose owner is gone. */
+async function endSessions({ metadata }: LifecyclePorts, now: number): Promise<void> {
+  for (;;) {
+    const ids = await metadata.listSessions(now, 100)
+    if (ids.length === 0) return
+    for (const id of ids) await metadata.abortSession(id)
+  }
+}
+
+async function compact(
+  ports: LifecyclePorts,
+  options: CollectOptions,
+): Promise<{ rewrittenPacks: number; writtenBytes: number }> {
+  const pace = createPace(options.compactBytesPerSecond)
+  const done = { rewrittenPacks: 0, writtenBytes: 0 }
+  let batch: PackOccupancy[] = []
+  const flush = async (): Promise<void> => {
+    const { rewrittenPacks, writtenBytes } = await rewrite(ports, options, batch, pace)
+    done.rewrittenPacks += rewrittenPacks
+    done.writtenBytes += writtenBytes
+    batch = []
+  }
+  // Listed before anything is written, so that packs made by compaction are no candidates in the
+  // same round.
+  const packs = new Map<number, PackOccupancy>()
+  for (const pack of await packsToRewrite(ports, options.reach)) packs.set(pack.id, pack)
+  const tiny: PackOccupancy[] = []
+  for await (const pack of listWasteful(ports, 'tiny')) {
+    tiny.push(pack)
+    if (tiny.length === limits.tinyPacksMax) break
+  }
+  for (const pack of planMerge(tiny)) packs.set(pack.id, pack)
+  for (const pack of packs.values()) {
+    batch.push(pack)
+    if (sumBytes(batch) >= limits.packTargetBytes) await flush()
+  }
+  await flush()
+  return done
+}
+
+async function rewrite(
+  ports: LifecyclePorts,
+  { hasRoom }: CollectOptions,
+  batch: PackOccupancy[],
+  pace: Pace,
+): Promise<{ rewrittenPacks: number; writtenBytes: number }> {
+  if (batch.length === 0 || !(await hasRoom(sumBytes(batch)))) {
+    return { rewrittenPacks: 0, writtenBytes: 0 }
+  }
+  return await compactPacks(ports, batch, pace)
+}
+
+function sumBytes(packs: readonly PackOccupancy[]): number {
+  return packs.reduce((sum, pack) => sum + pack.liveBytes, 0)
+}
+
+function survives(pack: DyingPack): boolean {
+  return pack.liveCount > pack.dyingCount
+}
+
+/** Bytes of packs without live copies, and of those among them that nothing holds. */
+async function deadPackBytes(
+  { metadata, now }: LifecyclePorts,
+  graceMs: number,
+): Promise<{ bytes: number; freeBytes: number }> {
+  const sum = { bytes: 0, freeBytes: 0 }
+  for (let after = 0; ;) {
+    const at = now()
+    const page = await metadata.listDeadPacks(at, { after, limit: packsPerPage })
+    for (const pack of page) {
+      sum.bytes += pack.sizeBytes
+      if (!mustWait(pack, { now: at, graceMs })) sum.freeBytes += pack.sizeBytes
+    }
+    if (page.length < packsPerPage) return sum
+    after = page.at(-1)!.id
+  }
+}
+
+async function returnPages({ metadata, signal }: LifecyclePorts): Promise<void> {
+  for (let left = Infinity; left > 0;) {
+    signal?.throwIfAborted()
+    const now = await metadata.returnPages(limits.databasePagesPerStep)
+    // Pages that the log still needs cannot be returned; the next round returns them.
+    if (now >= left) return
+    left = now
+  }
+}

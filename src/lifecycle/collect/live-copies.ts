@@ -1,0 +1,119 @@
+/** Reads the live copies of a pack in order to write them elsewhere. Neighbours are read
+ *  together; a large copy in pages. */
+import { limits } from '../../core/limits.ts'
+import type { PackedCopy, PackOccupancy } from '../../metadata/metadata.ts'
+import { arePagesIntact } from '../../packs/format/page-checks.ts'
+import { readNeighbours, readOr } from '../../packs/read-neighbours.ts'
+import type { LifecyclePorts } from '../ports.ts'
+
+export interface ReadCopy {
+  copy: PackedCopy
+  body: Uint8Array | AsyncIterable<Uint8Array>
+}
+
+const copiesPerPage = 1000
+
+/** Yields every live copy of a pack that can be read. A copy with bad bytes is marked and moves
+ *  unchanged: moving it makes nothing worse, and the rest of it may still be readable. A copy
+ *  that cannot be read is marked and stays. */
+export async function* readCopies(
+  ports: LifecyclePorts,
+  pack: PackOccupancy,
+): AsyncGenerator<ReadCopy> {
+  for (let after: PackedCopy | null = null; ;) {
+    const page: PackedCopy[] = await ports.metadata.readPackCopies(pack.id, {
+      after,
+      limit: copiesPerPage,
+    })
+    for (const group of groupsOf(page)) yield* readGroup(ports, pack.name, group)
+    if (page.length < copiesPerPage) return
+    after = page.at(-1)!
+  }
+}
+
+/** Groups copies that one read covers; a large copy is a group of its own. */
+function* groupsOf(copies: PackedCopy[]): Generator<[PackedCopy, ...PackedCopy[]]> {
+  let group: [PackedCopy, ...PackedCopy[]] | undefined
+  for (const copy of copies) {
+    const end = copy.offset + copy.lengthBytes
+    if (group !== undefined && end - group[0].offset > limits.compactReadBytes) {
+      yield group
+      group = undefined
+    }
+    if (group === undefined) group = [copy]
+    else group.push(copy)
+  }
+  if (group !== undefined) yield group
+}
+
+async function* readGroup(
+  ports: LifecyclePorts,
+  packName: string,
+  group: [PackedCopy, ...PackedCopy[]],
+): AsyncGenerator<ReadCopy> {
+  const [first] = group
+  const last = group.at(-1)!
+  const lengthBytes = last.offset + last.lengthBytes - first.offset
+  if (lengthBytes > limits.compactReadBytes) {
+    if (await isReadable(ports, packName, first)) {
+      yield { copy: first, body: pagesOf(ports, packName, first) }
+    }
+    return
+  }
+  const bodies = await readNeighbours(ports.packs, packName, group)
+  for (const [index, copy] of group.entries()) {
+    const body = bodies[index]
+    if (body === undefined) await markDamaged(ports, packName, copy)
+    else yield await judge(ports, packName, copy, body)
+  }
+}
+
+/** The copy with its bytes; marks it when they are bad. */
+async function judge(
+  ports: LifecyclePorts,
+  packName: string,
+  copy: PackedCopy,
+  body: Buffer,
+): Promise<ReadCopy> {
+  const damaged = !arePagesIntact(copy.checks, 0, body)
+  if (damaged && !copy.damaged) await markDamaged(ports, packName, copy)
+  return { copy: { ...copy, damaged }, body }
+}
+
+async function markDamaged(
+  { metadata }: LifecyclePorts,
+  packName: string,
+  { streamId, offset }: PackedCopy,
+): Promise<void> {
+  await metadata.markDamaged({ streamId, packName, offset })
+}
+
+/** Reads a large copy once to check that all of it can be read, before it is appended to a pack. */
+async function isReadable(
+  ports: LifecyclePorts,
+  packName: string,
+  copy: PackedCopy,
+): Promise<boolean> {
+  let isBad = false
+  for (let at = 0; at < copy.lengthBytes; at += limits.checkPageBytes) {
+    const lengthBytes = Math.min(limits.checkPageBytes, copy.lengthBytes - at)
+    const page = await readOr(ports.packs, packName, { offset: copy.offset + at, lengthBytes })
+    if (page === undefined) {
+      await markDamaged(ports, packName, copy)
+      return false
+    }
+    isBad ||= !arePagesIntact(copy.checks, at / limits.checkPageBytes, page)
+  }
+  if (isBad && !copy.damaged) await markDamaged(ports, packName, copy)
+  return true
+}
+
+async function* pagesOf(
+  { packs }: LifecyclePorts,
+  packName: string,
+  { offset, lengthBytes }: PackedCopy,
+): AsyncGenerator<Buffer> {
+  for (let at = 0; at < lengthBytes; at += limits.checkPageBytes) {
+    yield await packs.read(packName, offset + at, Math.min(limits.checkPageBytes, lengthBytes - at))
+  }
+}

@@ -1,0 +1,156 @@
+/** Cleans up the store at start, before the first request, while only this process has it open:
+ *
+ *  0. Unknown packs that no crash explains stop everything: the database is not theirs, and nothing
+ *     may be deleted.
+ *  1. End the sessions and read leases of the previous process, which died with it, and delete what
+ *     the sessions staged. A restored backup has those of the store it was made from.
+ *  2. Remove unsealed packs and packs without a row, which were never committed. A pack without a
+ *     row that cannot be removed does not prevent the start; the next start tries again.
+ *  3. Keep the blocks of stock uploads that may still be finished; delete every other staging
+ *     directory.
+ *  4. Sweep what step 1 left unreferenced. A round that was stopped can leave millions of rows, for
+ *     which nobody should wait: after some seconds of work the rest is left for the next round. */
+import type { Staging } from '../../ingest/staging/staging.ts'
+import { asError, storeError } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import { missingPacks } from './missing-packs.ts'
+import type { LifecyclePorts } from '../ports.ts'
+import { removeDeadPacks, sweepBlobs } from '../collect/sweep.ts'
+
+export interface Recovery {
+  sessions: number
+  readLeases: number
+  unsealedPacks: number
+  unknownPacks: number
+  stagingDirectories: number
+  removedBlobs: number
+  freedBytes: number
+}
+
+/** `onStuck` is called for each pack without a row that could not be removed. */
+export async function recover(
+  ports: LifecyclePorts & { staging: Staging; onStuck?: (pack: string, error: Error) => void },
+): Promise<Recovery> {
+  const unknown = await findUnknownPacks(ports)
+  const sessions = await endSessions(ports)
+  const readLeases = await endReadLeases(ports)
+  const unsealedPacks = await ports.packs.removeUnsealed(Number.POSITIVE_INFINITY)
+  const unknownPacks = await removePacks(ports, unknown)
+  const stagingDirectories = await tidyStaging(ports)
+  await ports.metadata.clearRemoved(limits.recoveryStepsMax)
+  const removedBlobs = await sweepBlobs(ports, { blobsMax: limits.recoveryBlobsMax })
+  // A dead pack that cannot be removed does not prevent the start: rounds try again, and report it.
+  const { removed } = await removeDeadPacks(ports, 0)
+  return {
+    sessions,
+    readLeases,
+    unsealedPacks,
+    unknownPacks,
+    stagingDirectories,
+    removedBlobs,
+    freedBytes: [...removed.values()].reduce((sum, bytes) => sum + bytes, 0),
+  }
+}
+
+async function endSessions(ports: LifecyclePorts): Promise<number> {
+  let ended = 0
+  for (;;) {
+    const ids = await ports.metadata.listSessions(Number.POSITIVE_INFINITY, 100, ports.now())
+    if (ids.length === 0) return ended
+    for (const id of ids) await ports.metadata.abortSession(id)
+    ended += ids.length
+  }
+}
+
+async function endReadLeases({ metadata }: LifecyclePorts): Promise<number> {
+  let ended = 0
+  let closed: number[] = []
+  for (;;) {
+    const leases = (await metadata.listReadLeases(0, 100)).map(({ id }) => id)
+    // On a full disk they stay and end at their own time. Until then they only protect what could
+    // be deleted.
+    if (leases.some((id) => closed.includes(id))) return ended
+    ended += closed.length
+    if (leases.length === 0) return ended
+    await metadata.closeReadLeases(leases)
+    closed = leases
+  }
+}
+
+/** Modification times of files come from a coarser clock than other times. */
+const clockGrainMs = 50
+
+/** Sealed packs without a row, which a crash leaves between sealing and registering. More than a
+ *  crash explains, any that are older than the database, or any beside packs that are missing,
+ *  since what these held may have been compacted into them, belong to lost metadata. None of them
+ *  may be deleted.
+ *  Errors: invalid_request. */
+async function findUnknownPacks(ports: LifecyclePorts): Promise<string[]> {
+  const { metadata, packs } = ports
+  const unknown: string[] = []
+  const bornAt = await metadata.bornAt()
+  let foreign = 0
+  for await (const { name, modifiedAt } of packs.list()) {
+    if (await metadata.hasPack(name)) continue
+    unknown.push(name)
+    if (modifiedAt < bornAt - clockGrainMs) foreign += 1
+  }
+  if (unknown.length === 0) return unknown
+  const isExplained = foreign === 0 && unknown.length <= limits.unknownPacksMax
+  if (isExplained && (await missingPacks(ports).next()).done === true) return unknown
+  throw storeError(
+    'invalid_request',
+    `the database does not know ${unknown.length} of the packs beside it, so it is new or older than these packs; ` +
+      'restore the right database, or import the packs with `trove recover --from-packs`, which lists packs that must be moved away',
+    { field: 'data' },
+  )
+}
+
+async function removePacks(
+  { packs, onStuck }: Parameters<typeof recover>[0],
+  names: string[],
+): Promise<number> {
+  let removed = 0
+  for (const name of names) {
+    try {
+      await packs.remove(name)
+      removed += 1
+    } catch (error) {
+      onStuck?.(name, asError(error))
+    }
+  }
+  return removed
+}
+
+/** Deletes uploads past their lifetime. The row goes first, since an upload that is just
+ *  becoming an artifact may be done by then; a directory without a row is deleted by the next
+ *  start. */
+export async function dropStaleUploads(
+  ports: LifecyclePorts & { staging: Staging },
+): Promise<number> {
+  let dropped = 0
+  for (;;) {
+    const stale = await ports.metadata.listStaleUploads(ports.now() - limits.uploadLifeMs, 100)
+    if (stale.length === 0) return dropped
+    for (const id of stale) {
+      if (!(await ports.metadata.removeUpload(id))) continue
+      await ports.staging.removeUpload(id)
+      dropped += 1
+    }
+  }
+}
+
+async function tidyStaging(ports: LifecyclePorts & { staging: Staging }): Promise<number> {
+  let removed = await dropStaleUploads(ports)
+  const live = new Set(await ports.metadata.listLiveUploads())
+  for (const id of await ports.staging.listUploads()) {
+    if (!live.has(id)) {
+      await ports.staging.removeUpload(id)
+      removed += 1
+      continue
+    }
+    const upload = await ports.metadata.findUpload(id)
+    await ports.staging.tidyUpload(id, { isAccepted: upload?.state === 'assembled' })
+  }
+  return removed
+}

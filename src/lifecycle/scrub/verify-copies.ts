@@ -1,0 +1,156 @@
+/** Reads copies back from a pack and verifies them: the bytes hash to the stream's digest, the
+ *  stream is complete and holds exactly the content named by its blob. Neighbours are read
+ *  together, in the order of their offsets. Hashing and inflating happen on the caller's thread,
+ *  one copy (or piece of a large one) at a time. */
+import { joiningEnd } from '../../core/bytes/copy.ts'
+import { crc32 } from '../../core/bytes/crc32.ts'
+import { createDigestHasher, digestOf } from '../../core/bytes/digest.ts'
+import { hasCode } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import type { PackedCopy } from '../../metadata/metadata.ts'
+import { decodeCopy, inflateStream } from '../../packs/codec/codec.ts'
+import { checksOf, createCheckWriter } from '../../packs/format/page-checks.ts'
+import type { PackName, PackStore } from '../../packs/pack-store.ts'
+import { readOr } from '../../packs/read-neighbours.ts'
+import type { Pace } from '../collect/compact.ts'
+
+export interface Verification {
+  copy: PackedCopy
+  /** What is wrong with the copy; null when it is sound. */
+  fault: string | null
+  /** False when no final block follows a joining stream. One follows unless the stream shares
+   *  its member. */
+  isEnded: boolean
+}
+
+export interface VerifyOptions {
+  packs: Pick<PackStore, 'read'>
+  packName: PackName
+  pace: Pace
+  signal?: AbortSignal | undefined
+}
+
+/** Content of at most this many bytes is inflated in memory. */
+const inMemoryBytesMax = 4 * limits.scrubReadBytes
+
+/** Verifies copies of one pack, given by ascending offset, in that order. Errors of the store
+ *  other than absence and damage are thrown. */
+export async function* verifyCopies(
+  copies: readonly PackedCopy[],
+  options: VerifyOptions,
+): AsyncGenerator<Verification> {
+  for (const group of groupsOf(copies)) {
+    options.signal?.throwIfAborted()
+    const [first] = group
+    if (group.length === 1 && isLarge(first)) {
+      yield { copy: first, fault: await faultOfLarge(first, options), isEnded: true }
+      continue
+    }
+    const last = group.at(-1)!
+    const bytes = await read(options, first.offset, endOf(last) - first.offset)
+    for (const copy of group) {
+      const stored =
+        bytes === undefined
+          ? // One bad sector is no reason to give up its neighbours.
+            await read(options, copy.offset, endOf(copy) - copy.offset)
+          : bytes.subarray(copy.offset - first.offset, endOf(copy) - first.offset)
+      if (stored === undefined) yield { copy, fault: unreadable, isEnded: true }
+      else yield { copy, fault: faultOf(copy, stored), isEnded: isEnded(copy, stored) }
+    }
+  }
+}
+
+const unreadable = 'it cannot be read'
+
+/** Includes the final block of a joining stream, which is not part of the stream but has to
+ *  follow it. */
+function endOf({ codec, offset, lengthBytes }: PackedCopy): number {
+  return offset + lengthBytes + (codec === 'joining' ? joiningEnd.length : 0)
+}
+
+function isEnded({ codec, lengthBytes }: PackedCopy, stored: Buffer): boolean {
+  return codec !== 'joining' || stored.subarray(lengthBytes).equals(joiningEnd)
+}
+
+function isLarge({ lengthBytes, blob }: PackedCopy): boolean {
+  return lengthBytes > limits.scrubReadBytes || blob.sizeBytes > inMemoryBytesMax
+}
+
+/** Groups copies that one read covers, including gaps that are cheaper to read than to skip; a
+ *  large copy is a group of its own. */
+function* groupsOf(copies: readonly PackedCopy[]): Generator<[PackedCopy, ...PackedCopy[]]> {
+  let group: [PackedCopy, ...PackedCopy[]] | undefined
+  for (const copy of copies) {
+    const fits =
+      group !== undefined &&
+      !isLarge(copy) &&
+      !isLarge(group[0]) &&
+      endOf(copy) - group[0].offset <= limits.scrubReadBytes &&
+      copy.offset - endOf(group.at(-1)!) <= limits.readGapBytes
+    if (fits) group!.push(copy)
+    else {
+      if (group !== undefined) yield group
+      group = [copy]
+    }
+  }
+  if (group !== undefined) yield group
+}
+
+async function read(
+  { packs, packName, pace }: VerifyOptions,
+  offset: number,
+  lengthBytes: number,
+): Promise<Buffer | undefined> {
+  await pace(lengthBytes)
+  return await readOr(packs, packName, { offset, lengthBytes })
+}
+
+function faultOf(copy: PackedCopy, stored: Buffer): string | null {
+  const stream = stored.subarray(0, copy.lengthBytes)
+  if (digestOf(stream) !== copy.streamDigest) return 'its bytes have changed'
+  if (!checksOf(stream).equals(copy.checks)) return 'its checksums do not match its bytes'
+  try {
+    const content = decodeCopy(copy.codec, stream, copy.blob.sizeBytes)
+    if (digestOf(content) === copy.blob.digest && crc32(content) === copy.blob.crc32) return null
+    return 'it holds different content'
+  } catch (error) {
+    if (hasCode(error, 'blob_damaged')) return error.message
+    throw error
+  }
+}
+
+async function faultOfLarge(copy: PackedCopy, options: VerifyOptions): Promise<string | null> {
+  const { blob, codec, lengthBytes, streamDigest } = copy
+  const stored = createDigestHasher()
+  const checks = createCheckWriter()
+  const content = createDigestHasher()
+  let crc = 0
+  async function* stream(): AsyncGenerator<Buffer> {
+    for (let at = 0; at < lengthBytes; at += limits.checkPageBytes) {
+      options.signal?.throwIfAborted()
+      const bytes = Math.min(limits.checkPageBytes, lengthBytes - at)
+      const page = await read(options, copy.offset + at, bytes)
+      if (page === undefined) throw new Unreadable()
+      stored.update(page)
+      checks.write(page)
+      yield page
+    }
+  }
+  try {
+    for await (const piece of inflateStream(codec, stream(), blob.sizeBytes)) {
+      content.update(piece)
+      crc = crc32(piece, crc)
+    }
+  } catch (error) {
+    if (error instanceof Unreadable) return unreadable
+    if (hasCode(error, 'blob_damaged')) return error.message
+    throw error
+  }
+  if (stored.digest() !== streamDigest) return 'its bytes have changed'
+  if (!checks.finish().equals(copy.checks)) return 'its checksums do not match its bytes'
+  return content.digest() === blob.digest && crc === blob.crc32
+    ? null
+    : 'it holds different content'
+}
+
+class Unreadable extends Error {}

@@ -1,0 +1,97 @@
+/** Allows one process at a time on a data directory. The lock is SQLite's own, on a separate
+ *  file: the operating system releases it with the process, so a killed server leaves no stale
+ *  lock. A server writes its address next to it (`server.url`), so that a command that finds the
+ *  directory in use talks to that server and no other. */
+import SqliteDatabase from 'better-sqlite3'
+import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { makeDirectories } from '../../make-directories.ts'
+import { reportingUnusable } from './connection/unusable-database.ts'
+
+export interface DataLock {
+  /** Publishes the address of the process that holds the lock: an origin, without a trailing
+   *  slash. Never throws. */
+  announce(url: string): void
+  release(): void
+}
+
+/** The directory is in use by another process. */
+export class DataLockedError extends Error {
+  override readonly name = 'DataLockedError'
+  /** The address of that process; null when it is a command, or a server that does not listen
+   *  yet. */
+  readonly serverUrl: string | null
+  constructor(message: string, options: ErrorOptions & { serverUrl: string | null }) {
+    super(message, options)
+    this.serverUrl = options.serverUrl
+  }
+}
+
+const lockFile = 'server.lock'
+
+/** Whether any process has ever locked `dataDir`. Such a process may be about to create its
+ *  store. Errors: those of `stat`, if the directory may not be examined. */
+export function wasEverLocked(dataDir: string): boolean {
+  return statSync(join(dataDir, lockFile), { throwIfNoEntry: false }) !== undefined
+}
+
+/** Takes the lock of `dataDir`, creating the directory if missing.
+ *  Errors: DataLockedError, UnusableDatabaseError. */
+export function lockDataDir(dataDir: string): DataLock {
+  makeDirectories(dataDir, 0o700)
+  const urlPath = join(dataDir, 'server.url')
+  const lockPath = join(dataDir, lockFile)
+  const database = reportingUnusable(lockPath, () => new SqliteDatabase(lockPath, { timeout: 0 }))
+  try {
+    // Nothing is ever written, so no journal file is needed beside it.
+    database.pragma('journal_mode = MEMORY')
+    database.exec('BEGIN EXCLUSIVE')
+  } catch (error) {
+    database.close()
+    const isTaken =
+      error instanceof SqliteDatabase.SqliteError && error.code.startsWith('SQLITE_BUSY')
+    // For example a network file system without locks.
+    if (!isTaken) {
+      return reportingUnusable(lockPath, () => {
+        throw error
+      })
+    }
+    const serverUrl = readUrl(urlPath)
+    const place = serverUrl === null ? '' : ` (a server at ${serverUrl})`
+    throw new DataLockedError(`another trove process works on ${dataDir}${place}`, {
+      cause: error,
+      serverUrl,
+    })
+  }
+  // The address written by a killed server is not that of the new holder.
+  rmSync(urlPath, { force: true })
+  return {
+    announce: (url) => {
+      try {
+        writeFileSync(`${urlPath}.new`, url, { mode: 0o600 })
+        renameSync(`${urlPath}.new`, urlPath)
+      } catch {
+        // A full disk is no reason not to serve. Commands then use the address in their
+        // environment.
+        rmSync(`${urlPath}.new`, { force: true })
+      }
+    },
+    release: () => {
+      try {
+        rmSync(urlPath, { force: true })
+      } catch {
+        // On a disk that failed it stays, as after a kill.
+      }
+      database.close()
+    },
+  }
+}
+
+function readUrl(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch {
+    // Missing, or not readable by this user.
+    return null
+  }
+}

@@ -1,0 +1,40 @@
+/** Keeps the write-ahead log short from a thread of its own, so that no upload or download pays
+ *  for a checkpoint. */
+import { once } from 'node:events'
+import { startThread } from '../../../program-files.ts'
+import { joinSharedLog } from './shared-log.ts'
+
+export interface LogKeeperData {
+  path: string
+  sharedLog: SharedArrayBuffer
+}
+
+export interface LogKeeper {
+  /** Copies back the rest of the log and ends the thread. Call before the last connection
+   *  closes. */
+  close(): Promise<void>
+}
+
+/** Requires an existing database. `onFailure` is called when the thread dies; from then on,
+ *  writers checkpoint now and then. */
+export async function startLogKeeper({
+  onFailure,
+  ...data
+}: LogKeeperData & { onFailure(error: Error): void }): Promise<LogKeeper> {
+  const worker = startThread('metadata/sqlite/log/log-keeper-thread.ts', {
+    name: 'log keeper',
+    workerData: data satisfies LogKeeperData,
+    resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 },
+  })
+  await once(worker, 'message')
+  worker.on('error', onFailure)
+  const exited = new Promise<void>((resolve) => {
+    worker.once('exit', () => resolve())
+  })
+  return {
+    close: async () => {
+      joinSharedLog(data.sharedLog).close()
+      await exited
+    },
+  }
+}

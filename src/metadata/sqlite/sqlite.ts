@@ -1,0 +1,135 @@
+/** Metadata in a SQLite file, on the calling thread. Several threads may have the same file
+ *  open. The methods are implemented in `sqlite/`:
+ *
+ *    connection/  one thread's connection: migration, transactions, how long work yields to others
+ *    uploads/     from a session's first lease to its commit
+ *    artifacts/   finding and listing them, their removal and release, who reads them
+ *    runs/        runs, and what runners reported about them
+ *    trees/       entries of manifests, and differences between two
+ *    blobs/       streams, copies and packs; damage and healing
+ *    tokens/      which were revoked, which the server minted
+ *    audit/       who did what
+ *    secrets/     credentials in artifacts
+ *    maintenance/      garbage, what it frees, and sums over what is stored */
+import { limits } from '../../core/limits.ts'
+import type { Metadata, Quota } from '../metadata.ts'
+import { createAuditLog, createAuditMethods } from './audit/audit-log.ts'
+import { createArtifactMethods } from './artifacts/artifacts.ts'
+import { createBoundCheck } from './artifacts/bound-check.ts'
+import { createCommitMethods } from './uploads/commit.ts'
+import { createCompactionMethods } from './maintenance/compaction.ts'
+import { createCompositeMethods } from './blobs/composites.ts'
+import { type ConnectionOptions, openConnection } from './connection/connection.ts'
+import { asReadFailure } from './connection/disk-failure.ts'
+import { createDamage } from './blobs/damage.ts'
+import { createFigureMethods } from './maintenance/figures.ts'
+import { createLatest } from './artifacts/latest.ts'
+import { createOfferMethods } from './uploads/offers.ts'
+import { createOverviewMethods } from './artifacts/overview.ts'
+import { createPackMethods } from './blobs/packs.ts'
+import { createReadingMethods } from './trees/reading.ts'
+import { createReadLeaseMethods, createUnwrittenLeases } from './artifacts/read-leases.ts'
+import { createReclaimMethods } from './maintenance/reclaim.ts'
+import { createReleaseMethods } from './artifacts/release.ts'
+import { createRemoval } from './artifacts/removal.ts'
+import { createMintedTokenMethods } from './tokens/minted-tokens.ts'
+import { createPeopleMethods } from './tokens/people.ts'
+import { createRevocationMethods } from './tokens/revocations.ts'
+import { createProjectMethods, createProjectRows } from './runs/projects.ts'
+import { createRunMethods } from './runs/runs.ts'
+import { createRunRecordMethods } from './runs/run-records.ts'
+import { createSecretMethods } from './secrets/secrets.ts'
+import { createSessionMethods } from './uploads/sessions.ts'
+import { createStagingMethods } from './uploads/staging.ts'
+import { createSweepMethods } from './maintenance/sweep.ts'
+import { createHealingMethods } from './blobs/healing.ts'
+import { createHolderMethods } from './artifacts/holders.ts'
+import { createRollupMethods } from './maintenance/rollups.ts'
+import { createCopyMethods } from './maintenance/snapshot.ts'
+import { createVerificationMethods } from './blobs/verification.ts'
+import { createTreeMethods } from './trees/trees.ts'
+import { createOpenUploadsCheck } from './uploads/open-uploads.ts'
+import { createUploadMethods } from './uploads/uploads.ts'
+import { createUsageHistoryMethods } from './maintenance/usage-history.ts'
+
+export interface StoreOptions extends ConnectionOptions {
+  quota?: Quota | undefined
+  /** Limit per project. Setting: TROVE_MAX_OPEN_UPLOADS. */
+  openUploadsMax?: number | undefined
+  /** False on every thread but the server's metadata thread, which collects the garbage: a lease
+   *  that another thread could not write would be unknown to the collector. */
+  isCollector?: boolean | undefined
+}
+
+const noQuota: Quota = { projectBytes: null, storeBytes: null }
+
+/** Opens the database at `path`, creating or migrating it first where needed. */
+export function openSqliteMetadata({
+  quota = noQuota,
+  openUploadsMax = limits.openUploadsMax,
+  isCollector = true,
+  ...options
+}: StoreOptions): Metadata {
+  const connection = openConnection(options)
+  const unwritten = createUnwrittenLeases()
+  const removal = createRemoval(connection, unwritten)
+  const damage = createDamage(connection)
+  const latest = createLatest(connection)
+  const checkBounds = createBoundCheck(connection, quota)
+  const checkOpen = createOpenUploadsCheck(connection, openUploadsMax)
+  const audit = createAuditLog(connection)
+  const projectRows = createProjectRows(connection)
+  const change = { removal, damage, latest, checkBounds, audit }
+  return reportingReadFailures({
+    ...createProjectMethods(connection, projectRows, { latest, audit }),
+    ...createRunMethods(connection, projectRows, latest),
+    ...createRunRecordMethods(connection, audit),
+    ...createUploadMethods(connection, checkOpen),
+    ...createSessionMethods(connection, removal),
+    ...createOfferMethods(connection, checkOpen),
+    ...createPackMethods(connection, damage),
+    ...createCompositeMethods(connection),
+    ...createStagingMethods(connection),
+    ...createCommitMethods(connection, change),
+    ...createArtifactMethods(connection, audit),
+    ...createReadingMethods(connection),
+    ...createTreeMethods(connection),
+    ...createReleaseMethods(connection, change),
+    ...createReadLeaseMethods(connection, unwritten, isCollector),
+    ...createReclaimMethods(connection),
+    ...createCompactionMethods(connection, unwritten),
+    markDamaged: damage.markDamaged,
+    ...createVerificationMethods(connection, damage),
+    ...createHealingMethods(connection, damage),
+    ...createRollupMethods(connection),
+    ...createCopyMethods(connection),
+    ...createSweepMethods(connection),
+    ...createOverviewMethods(connection),
+    ...createHolderMethods(connection),
+    ...createFigureMethods(connection),
+    ...createUsageHistoryMethods(connection),
+    ...createRevocationMethods(connection, audit),
+    ...createMintedTokenMethods(connection, audit),
+    ...createPeopleMethods(connection),
+    ...createAuditMethods(connection, audit),
+    ...createSecretMethods(connection, audit),
+    close: async () => connection.close(),
+  })
+}
+
+function reportingReadFailures(methods: Metadata): Metadata {
+  const reporting = Object.entries(methods).map(([name, method]) => {
+    const run = method as (...args: unknown[]) => Promise<unknown>
+    return [
+      name,
+      async (...args: unknown[]) => {
+        try {
+          return await run(...args)
+        } catch (error) {
+          throw asReadFailure(error)
+        }
+      },
+    ]
+  })
+  return Object.fromEntries(reporting) as Metadata
+}

@@ -1,0 +1,61 @@
+/** Failed system calls, and their translation to the errors of the ports. */
+import { StoreError, storeError } from '../../core/errors.ts'
+
+/** Reports whether `error` is a failed system call with one of these codes. */
+export function hasErrno(error: unknown, ...codes: string[]): boolean {
+  return error instanceof Error && 'code' in error && codes.some((code) => error.code === code)
+}
+
+/** Runs `work`; returns undefined when it fails because a file or directory does not exist. */
+export async function ignoringAbsence<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work()
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) return undefined
+    throw error
+  }
+}
+
+/** Runs `work` on `what`; translates its failures with `asStoreError`. */
+export async function translateErrno<T>(what: string, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    throw asStoreError(what, error)
+  }
+}
+
+/** Translates a failed system call on `what` to storage_full, storage_failed, busy or not_found;
+ *  returns any other error unchanged. */
+export function asStoreError(what: string, error: unknown): unknown {
+  if (error instanceof StoreError) return error
+  const cause = { cause: error }
+  if (hasErrno(error, 'ENOSPC', 'EDQUOT')) {
+    return storeError(
+      'storage_full',
+      `no space left on the disk for ${what}`,
+      { neededBytes: null },
+      cause,
+    )
+  }
+  if (hasErrno(error, 'EROFS', 'EIO', 'EACCES', 'EPERM', 'EFBIG', 'ENXIO', 'ESTALE')) {
+    const { code: reason, message } = error as NodeJS.ErrnoException & { code: string }
+    // Not the whole message: it contains the path.
+    const [, text = reason] = /^\w+: ([^,]+)/.exec(message) ?? []
+    return storeError(
+      'storage_failed',
+      `${what} is inaccessible: ${text} (${reason})`,
+      { reason },
+      cause,
+    )
+  }
+  // Retryable: other requests soon close their files.
+  if (hasErrno(error, 'EMFILE', 'ENFILE')) {
+    const message = `too many open files for ${what}: raise the limit of the process (ulimit -n, LimitNOFILE)`
+    return storeError('busy', message, { what: 'open files' }, cause)
+  }
+  if (hasErrno(error, 'ENOENT')) {
+    return storeError('not_found', `${what} does not exist`, { what }, cause)
+  }
+  return error
+}

@@ -1,0 +1,115 @@
+/** The CAS directory on disk: its paths, its format file, its 2-hex directories. */
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { type StoreError, storeError } from '../../core/errors.ts'
+import { ignoringAbsence } from './errno.ts'
+import {
+  type PackFileSystem,
+  makeDirectory,
+  readAll,
+  syncDirectory,
+  writeAll,
+} from './file-system.ts'
+import { packFormat, sealedPackPath } from '../pack-layout.ts'
+import type { PackName } from '../pack-store.ts'
+
+/** Every path in the CAS directory is built here. */
+export interface LocalPaths {
+  directory: string
+  format: string
+  sealed: string
+  staging: string
+  fanOut(name: PackName): string
+  sealedPack(name: PackName): string
+  stagedPack(name: PackName): string
+  staged(file: string): string
+}
+
+export function createLocalPaths(directory: string): LocalPaths {
+  const sealed = join(directory, 'packs')
+  const staging = join(directory, 'staging', 'packs')
+  const fanOut = (name: PackName): string => join(sealed, name.slice(0, 2))
+  return {
+    directory,
+    format: join(directory, 'format'),
+    sealed,
+    staging,
+    fanOut,
+    sealedPack: (name) => join(directory, sealedPackPath(name)),
+    stagedPack: (name) => join(staging, `${name}.zip`),
+    staged: (file) => join(staging, file),
+  }
+}
+
+/** Creates the directory and its format file if they are missing, durably.
+ *  Errors: invalid_request, when the format is a different one, or when there are packs but no
+ *  format file. */
+export async function ensureLayout(paths: LocalPaths, fileSystem: PackFileSystem): Promise<void> {
+  const found = await readFormat(paths.format, fileSystem)
+  if (found !== undefined && found !== packFormat) {
+    throw refused(
+      `has format ${JSON.stringify(found)}, but this version supports only ${JSON.stringify(packFormat)}`,
+    )
+  }
+  if (found === undefined) await makeDirectory(paths.directory, fileSystem)
+  await makeDirectory(paths.sealed, fileSystem)
+  await makeDirectory(paths.staging, fileSystem)
+  if (found === undefined) await writeFormat(paths, fileSystem)
+}
+
+/** Runs last, so that a directory with a format file is complete. */
+async function writeFormat(paths: LocalPaths, fileSystem: PackFileSystem): Promise<void> {
+  if ((await fileSystem.readdir(paths.sealed)).length > 0) {
+    throw refused('has packs but no file "format", so their format is unknown')
+  }
+  // Renamed into place, so that a crash leaves all of it or nothing.
+  const staged = paths.staged(`format-${randomBytes(8).toString('hex')}`)
+  const file = await fileSystem.open(staged, 'create')
+  try {
+    await writeAll(file, Buffer.from(packFormat), 0)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await fileSystem.rename(staged, paths.format)
+  await syncDirectory(paths.directory, fileSystem)
+}
+
+function refused(what: string): StoreError {
+  return storeError('invalid_request', `the pack directory ${what}`, { field: 'data' })
+}
+
+async function readFormat(path: string, fileSystem: PackFileSystem): Promise<string | undefined> {
+  const file = await ignoringAbsence(() => fileSystem.open(path, 'read'))
+  if (file === undefined) return undefined
+  try {
+    const bytes = Buffer.alloc(64)
+    return bytes.toString('latin1', 0, await readAll(file, bytes, 0))
+  } finally {
+    await file.close()
+  }
+}
+
+/** Returns a function that creates 2-hex directories on first use: 256 empty ones would waste a
+ *  megabyte. Concurrent calls share one result, because a directory that another seal created is
+ *  durable only once that seal has synced `packs`. */
+export function createFanOut(
+  paths: LocalPaths,
+  fileSystem: PackFileSystem,
+): (name: PackName) => Promise<void> {
+  const ready = new Map<string, Promise<void>>()
+  return async (name) => {
+    const path = paths.fanOut(name)
+    let making = ready.get(path)
+    if (making === undefined) {
+      making = makeDirectory(path, fileSystem)
+      ready.set(path, making)
+    }
+    try {
+      await making
+    } catch (error) {
+      if (ready.get(path) === making) ready.delete(path)
+      throw error
+    }
+  }
+}

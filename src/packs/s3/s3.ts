@@ -1,0 +1,117 @@
+/** Packs in a bucket, laid out as in a local directory (`pack-layout.ts`). `s3-sink.ts` writes
+ *  packs. */
+import { createHash, randomBytes } from 'node:crypto'
+import { hasCode, storeError } from '../../core/errors.ts'
+import { type Bucket, readMark } from './bucket.ts'
+import { checkPackName, checkSlice, packFormat, sealedPackPath } from '../pack-layout.ts'
+import type { PackName, PackStore } from '../pack-store.ts'
+import { createS3Sink } from './s3-sink.ts'
+
+const folder = 'packs/'
+const formatKey = 'format'
+/** Object times are truncated to whole seconds. */
+const clockGrainMs = 999
+
+/** Takes ownership of `bucket`.
+ *  Errors: invalid_request, when it has a different format, or packs but no format object; those of
+ *  the bucket. */
+export async function openS3PackStore(bucket: Bucket): Promise<PackStore> {
+  await ensureFormat(bucket)
+  const reading = createReading()
+  return {
+    create: async (name = randomBytes(16).toString('hex')) => {
+      checkPackName(name)
+      return createS3Sink({ name, key: sealedPackPath(name), bucket })
+    },
+    read: async (name, offset, lengthBytes) => {
+      checkPackName(name)
+      checkSlice(offset, lengthBytes)
+      return await reading.run(name, async () => {
+        const key = sealedPackPath(name)
+        if (lengthBytes > 0) return await bucket.read(key, offset, lengthBytes)
+        // An empty range cannot be requested.
+        await bucket.sizeBytes(key)
+        return Buffer.alloc(0)
+      })
+    },
+    remove: async (name) => {
+      checkPackName(name)
+      // A service may cut off reads of an object that is removed.
+      await reading.ended(name)
+      await bucket.remove(sealedPackPath(name))
+    },
+    list: async function* () {
+      for await (const { key, sizeBytes, modifiedAt } of bucket.list(folder)) {
+        const name = /([0-9a-f]{32})\.zip$/.exec(key)?.[1]
+        if (name === undefined || key !== sealedPackPath(name)) continue
+        yield { name, sizeBytes, modifiedAt: modifiedAt + clockGrainMs }
+      }
+    },
+    removeUnsealed: async (olderThan) => {
+      let removed = 0
+      for await (const upload of bucket.listUploads(folder)) {
+        if (upload.begunAt >= olderThan) continue
+        try {
+          await bucket.abortUpload(upload)
+          removed += 1
+        } catch (error) {
+          // Sealed or aborted in the meantime.
+          if (!hasCode(error, 'not_found')) throw error
+        }
+      }
+      return removed
+    },
+    close: async () => {
+      await reading.close()
+      bucket.close()
+    },
+  }
+}
+
+/** Tracks reads in flight, which removals and `close` wait for. */
+function createReading(): {
+  run<T>(name: PackName, read: () => Promise<T>): Promise<T>
+  ended(name: PackName): Promise<void>
+  close(): Promise<void>
+} {
+  const reads = new Map<Promise<unknown>, PackName>()
+  let isClosed = false
+  return {
+    run: async (name, read) => {
+      if (isClosed) throw storeError('shutting_down', 'the pack store is closed', {})
+      const running = read()
+      reads.set(running, name)
+      try {
+        return await running
+      } finally {
+        reads.delete(running)
+      }
+    },
+    ended: async (name) => {
+      const own = [...reads].filter(([, of]) => of === name)
+      await Promise.allSettled(own.map(([running]) => running))
+    },
+    close: async () => {
+      isClosed = true
+      await Promise.allSettled(reads.keys())
+    },
+  }
+}
+
+async function ensureFormat(bucket: Bucket): Promise<void> {
+  const found = await readMark(bucket, formatKey)
+  if (found === packFormat) return
+  if (found !== undefined) {
+    throw refused(
+      `has format ${JSON.stringify(found)}, but this version supports only ${JSON.stringify(packFormat)}`,
+    )
+  }
+  for await (const _ of bucket.list(folder))
+    throw refused('has packs but no object "format", so their format is unknown')
+  const bytes = Buffer.from(packFormat)
+  await bucket.write(formatKey, bytes, createHash('md5').update(bytes).digest())
+}
+
+function refused(what: string): Error {
+  return storeError('invalid_request', `the bucket ${what}`, { field: 'TROVE_S3_BUCKET' })
+}

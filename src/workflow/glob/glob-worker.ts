@@ -1,0 +1,82 @@
+/** Runs `@actions/glob` in a worker thread. The library prints a `::debug::` line to standard
+ *  output for every step, and standard output is reserved for the program's results; the owner
+ *  captures the thread's own output. */
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { createHash } from 'node:crypto'
+import fs, { createReadStream } from 'node:fs'
+import { pipeline } from 'node:stream/promises'
+import { create } from '@actions/glob'
+import { answerRequests } from '../../worker-thread.ts'
+import type { GlobAnswer, GlobRequest } from './glob.ts'
+
+async function search(
+  request: Extract<GlobRequest, { kind: 'search' }>,
+  signal: AbortSignal,
+): Promise<GlobAnswer> {
+  // The options of actions/upload-artifact.
+  const globber = await create(request.patterns, {
+    followSymbolicLinks: true,
+    implicitDescendants: true,
+    omitBrokenSymbolicLinks: true,
+    excludeHiddenFiles: !request.includeHidden,
+  })
+  const searchPaths = globber.getSearchPaths()
+  const files: string[] = []
+  const unreadable = new Set<string>()
+  await unreadableOfSearch.run(unreadable, async () => {
+    for await (const path of globber.globGenerator()) {
+      signal.throwIfAborted()
+      if (await isFile(path)) files.push(path)
+    }
+  })
+  return { kind: 'search', files, searchPaths, unreadable: [...unreadable] }
+}
+
+/** Paths that the current search found in a directory listing but could not stat: a name that is
+ *  not UTF-8 was decoded with U+FFFD. The library takes them for broken links and skips them. */
+const unreadableOfSearch = new AsyncLocalStorage<Set<string>>()
+const { stat } = fs.promises
+fs.promises.stat = (async (path: string): Promise<fs.Stats> => {
+  try {
+    return await stat(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT' && path.includes('\u{fffd}'))
+      unreadableOfSearch.getStore()?.add(path)
+    throw error
+  }
+}) as typeof stat
+
+/** Same result as the library's `hashFiles`, which blocks on a named pipe and cannot be
+ *  cancelled. */
+async function hashFiles(
+  { patterns, directory, followSymbolicLinks }: Extract<GlobRequest, { kind: 'hash' }>,
+  signal: AbortSignal,
+): Promise<GlobAnswer> {
+  const globber = await create(patterns, { followSymbolicLinks })
+  const all = createHash('sha256')
+  let count = 0
+  for await (const path of globber.globGenerator()) {
+    signal.throwIfAborted()
+    if (!path.startsWith(`${directory}/`) || !(await isFile(path))) continue
+    const hash = createHash('sha256')
+    await pipeline(createReadStream(path), hash, { signal })
+    all.update(hash.digest())
+    count += 1
+  }
+  return { kind: 'hash', hash: count === 0 ? '' : all.digest('hex') }
+}
+
+/** Returns false for a directory. Throws an Error for pipes, sockets and devices: reading them may
+ *  never end. */
+async function isFile(path: string): Promise<boolean> {
+  const stats = await stat(path)
+  if (stats.isFile()) return true
+  if (stats.isDirectory()) return false
+  const kind = stats.isFIFO() ? 'a pipe' : stats.isSocket() ? 'a socket' : 'a device'
+  throw new Error(`${path} is ${kind}, not a regular file`)
+}
+
+await answerRequests<GlobRequest, GlobAnswer>(() => ({
+  answer: (request, { stop }) =>
+    request.kind === 'hash' ? hashFiles(request, stop.signal) : search(request, stop.signal),
+}))

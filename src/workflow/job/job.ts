@@ -1,0 +1,262 @@
+/** One job instance: its workspace, its steps in order, the post steps of its actions, its
+ *  outputs. */
+import { asError } from '../../core/errors.ts'
+import type { AnnotationLevel, Conclusion } from '../../core/run/run-record.ts'
+import { findPre } from '../actions/action.ts'
+import { bounds } from '../bounds.ts'
+import type { Engine, JobState, OpenLog, StepResult, StepScope } from '../engine.ts'
+import type { JobReference, StepReference } from '../events.ts'
+import type { Json, Scope } from '../expression/expression.ts'
+import type { Combination } from '../file/matrix.ts'
+import { describeStep, type PlannedJob, type PlannedStep } from '../file/plan.ts'
+import { killMarked } from '../step/process.ts'
+import { jobScope, openJob, openSignals, type JobSignals } from './open-job.ts'
+import { removeTree } from '../remove-tree.ts'
+import { perform, runStep } from '../step/step.ts'
+import { stepExpressions } from '../step/step-body.ts'
+import { createStepLog } from '../step/step-log.ts'
+import {
+  evaluateNumber,
+  evaluateTemplate,
+  evaluateText,
+  evaluateTextMap,
+  sourceOf,
+} from '../file/template.ts'
+import type { Template } from '../file/template.ts'
+import type { RunDefaults } from '../file/workflow-file.ts'
+
+/** What distinguishes this instance from the others of its job. */
+export interface JobInstance {
+  planned: PlannedJob
+  reference: JobReference
+  needs: { [key: string]: Json }
+  matrix: Combination | null
+  strategy: { [key: string]: Json }
+  /** Contexts and functions available before the job starts. */
+  expressions: Scope
+  /** Cancels this instance: by fail-fast, or because the run is cancelled. */
+  cancel: AbortSignal
+}
+
+interface StepSummary {
+  reference: StepReference
+  outcome: Conclusion
+  conclusion: Conclusion
+  durationMs: number
+}
+
+export interface JobResult {
+  reference: JobReference
+  matrix: Combination | null
+  conclusion: Conclusion
+  outputs: Record<string, string>
+  steps: StepSummary[]
+  /** Epoch milliseconds; equal when the job never started. */
+  startedAt: number
+  finishedAt: number
+}
+
+/** The steps that have run so far. */
+interface Progress {
+  job: JobState
+  scope: StepScope
+  steps: StepSummary[]
+}
+
+/** Runs one instance to completion. An error that prevents the job from running fails only that
+ *  job. */
+export async function runJobInstance(engine: Engine, instance: JobInstance): Promise<JobResult> {
+  const { reference, planned, matrix } = instance
+  const { needs } = planned.job
+  const startedAt = engine.now()
+  engine.emit({ type: 'job-started', job: reference, needs, matrix })
+  const signals = openSignals(instance.cancel, engine.kill)
+  let ran: JobRun
+  try {
+    ran = await openAndRun(engine, instance, signals)
+  } catch (error) {
+    annotateJob(engine, reference, 'error', asError(error).message)
+    ran = { status: 'failure', outputs: {}, steps: [] }
+  } finally {
+    signals.close()
+  }
+  const { outputs, steps } = ran
+  const conclusion = signals.cancel.aborted ? 'cancelled' : ran.status
+  const finishedAt = engine.now()
+  const durationMs = finishedAt - startedAt
+  engine.emit({ type: 'job-finished', job: reference, conclusion, durationMs, outputs })
+  return { reference, matrix, conclusion, outputs, steps, startedAt, finishedAt }
+}
+
+interface JobRun {
+  status: Conclusion
+  outputs: Record<string, string>
+  steps: StepSummary[]
+}
+
+async function openAndRun(
+  engine: Engine,
+  instance: JobInstance,
+  signals: JobSignals,
+): Promise<JobRun> {
+  const job = await openJob(engine, instance, signals)
+  const scope = jobScope(job)
+  const progress: Progress = { job, scope, steps: [] }
+  try {
+    await prepare(progress, instance, signals)
+    await runSteps(progress, instance.planned)
+    const outputs = await readOutputs(progress, instance.planned.job.outputs)
+    return { status: scope.status, outputs, steps: progress.steps }
+  } finally {
+    await killMarked(job.marker)
+    if (!engine.keepWorkDirectory) await removeTree(job.directories.root)
+  }
+}
+
+/** Evaluates the job's own settings. Errors: EvaluationError; the job then fails without running a
+ *  step. */
+async function prepare(
+  { job, scope }: Progress,
+  instance: JobInstance,
+  signals: JobSignals,
+): Promise<void> {
+  const { engine, reference } = job
+  const { job: definition } = instance.planned
+  const requested = (await evaluateNumber(definition.timeoutMinutes, instance.expressions)) ?? 0
+  const minutes = requested > 0 ? requested : bounds.jobMinutesDefault
+  const message = `The job has exceeded the maximum execution time of ${minutes} minutes.`
+  signals.expireAfter(minutes * 60_000, () => annotateJob(engine, reference, 'error', message))
+  await warnOfForeignSystem(job, definition.runsOn, instance.expressions)
+  const expressions = (): Scope => stepExpressions(job, scope, '', job.env, job.kill)
+  Object.assign(job.env, await evaluateTextMap(engine.workflowEnv, expressions()))
+  Object.assign(job.env, await evaluateTextMap(definition.env, expressions()))
+  job.defaults = await readDefaults([definition.defaults, engine.workflowDefaults], expressions())
+}
+
+/** Every job runs on this machine. Warns when `runs-on` asks for another operating system. */
+async function warnOfForeignSystem(
+  job: JobState,
+  runsOn: Template | undefined,
+  scope: Scope,
+): Promise<void> {
+  if (runsOn === undefined) return
+  const labels = JSON.stringify(await evaluateTemplate(runsOn, scope))
+  const system = /"(windows|macos|ubuntu|linux)\b/i.exec(labels)?.[1]?.toLowerCase()
+  const requested = system === 'ubuntu' ? 'linux' : system
+  if (requested === undefined || requested === job.runner['os']?.toLowerCase()) return
+  annotateJob(
+    job.engine,
+    job.reference,
+    'warning',
+    `runs-on asks for ${system}, but the job runs on ${job.runner['os']}`,
+  )
+}
+
+/** The first candidate that sets a value wins. */
+async function readDefaults(
+  candidates: RunDefaults[],
+  scope: Scope,
+): Promise<JobState['defaults']> {
+  const first = async (
+    pick: (defaults: RunDefaults) => Template | undefined,
+  ): Promise<string | undefined> => {
+    const found = candidates.map(pick).find((template) => template !== undefined)
+    return found === undefined ? undefined : await evaluateText(found, scope)
+  }
+  return {
+    shell: await first((defaults) => defaults.shell),
+    workingDirectory: await first((defaults) => defaults.workingDirectory),
+  }
+}
+
+/** Emits an annotation about the job as a whole. */
+export function annotateJob(
+  engine: Engine,
+  job: JobReference,
+  level: AnnotationLevel,
+  message: string,
+): void {
+  engine.emit({ type: 'annotation', job, step: null, annotation: { level, message } })
+}
+
+async function runSteps(progress: Progress, planned: PlannedJob): Promise<void> {
+  const { job, scope } = progress
+  for (const { step, skipReason } of planned.steps) {
+    if (step.kind !== 'uses' || skipReason !== undefined) continue
+    const pre = await findPre(job, step)
+    if (pre === undefined) continue
+    const { condition, work } = pre
+    const shown = step.name === undefined ? `Run ${step.uses}` : sourceOf(step.name)
+    const name = (): Promise<string> => Promise.resolve(shown)
+    const { env, timeoutMinutes } = step
+    await runOne(progress, step.id, (openLog) =>
+      perform(
+        { job, scope, id: step.id, openLog, condition },
+        { prefix: 'Pre ', name, env, timeoutMinutes, continueOnError: undefined, work },
+      ),
+    )
+  }
+  for (const plannedStep of planned.steps) await runMain(progress, plannedStep)
+  for (let post = job.postSteps.pop(); post !== undefined; post = job.postSteps.pop()) {
+    const { run } = post
+    await runOne(progress, post.id, (openLog) => run(scope, openLog))
+  }
+}
+
+async function runMain(progress: Progress, { step, skipReason }: PlannedStep): Promise<void> {
+  const { job, scope } = progress
+  await runOne(progress, step.id, async (openLog) => {
+    if (skipReason === undefined) return await runStep(job, scope, step, openLog)
+    const name = describeStep(step)
+    const log = openLog(name)
+    log.annotate({ level: 'warning', message: `skipped: ${skipReason}` })
+    return { name, outcome: 'skipped', conclusion: 'skipped', outputs: {} }
+  })
+}
+
+async function runOne(
+  progress: Progress,
+  id: string,
+  run: (openLog: OpenLog) => Promise<StepResult>,
+): Promise<void> {
+  const { job, scope, steps } = progress
+  const { engine, reference: jobReference } = job
+  const number = steps.length + 1
+  const startedAt = engine.now()
+  const { emit, masker, debug } = engine
+  const result = await run((name) => {
+    const step = { number, id, name }
+    engine.emit({ type: 'step-started', job: jobReference, step })
+    return createStepLog({ emit, job: jobReference, step, masker, debug })
+  })
+  // A failing pre or post step fails the job, like any other step.
+  if (result.conclusion === 'failure') scope.status = 'failure'
+  const reference = { number, id, name: masker.mask(result.name) }
+  const { outcome, conclusion } = result
+  const durationMs = engine.now() - startedAt
+  steps.push({ reference, outcome, conclusion, durationMs })
+  engine.emit({
+    type: 'step-finished',
+    job: jobReference,
+    step: reference,
+    outcome,
+    conclusion,
+    durationMs,
+  })
+}
+
+/** Evaluates the job's outputs. Drops empty values and those that contain a secret, as GitHub does.
+ *  Errors: EvaluationError. */
+async function readOutputs(
+  { job, scope }: Progress,
+  outputs: Template | undefined,
+): Promise<Record<string, string>> {
+  const { engine, reference } = job
+  const values = await evaluateTextMap(outputs, stepExpressions(job, scope, '', job.env, job.kill))
+  const kept = Object.entries(values).filter(([name, value]) => {
+    if (engine.masker.mask(value) === value) return value !== ''
+    annotateJob(engine, reference, 'warning', `Skip output '${name}' since it may contain secret.`)
+    return false
+  })
+  return Object.fromEntries(kept)
+}

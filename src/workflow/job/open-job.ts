@@ -1,0 +1,124 @@
+/** Prepares a job for its first step: directories, token, contexts, and the signals that end it. */
+import { randomUUID } from 'node:crypto'
+import { mkdir, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import { bounds } from '../bounds.ts'
+import { githubOfJob, runnerContext, type JobDirectories } from '../expression/contexts.ts'
+import type { Engine, JobState, StepScope } from '../engine.ts'
+import type { JobReference } from '../events.ts'
+import { removeTree } from '../remove-tree.ts'
+
+/** The fields that a job's state copies from its instance. */
+type OpenedInstance = Pick<JobState, 'reference' | 'needs' | 'matrix' | 'strategy'>
+
+export interface JobSignals {
+  cancel: AbortSignal
+  kill: AbortSignal
+  /** Cancels the job after `ms`, calling `announce` first. */
+  expireAfter: (ms: number, announce: () => void) => void
+  close: () => void
+}
+
+/** Signals of one job. After a cancellation `always()` steps still run, for a limited time. */
+export function openSignals(cancel: AbortSignal, kill: AbortSignal): JobSignals {
+  const canceller = new AbortController()
+  const killer = new AbortController()
+  const timers: NodeJS.Timeout[] = []
+  const onCancel = (): void => {
+    timers.push(setTimeout(() => killer.abort(), bounds.cancelledJobMs))
+    canceller.abort()
+  }
+  const onKill = (): void => {
+    canceller.abort()
+    killer.abort()
+  }
+  for (const [signal, react] of [
+    [cancel, onCancel],
+    [kill, onKill],
+  ] as const) {
+    if (signal.aborted) react()
+    else signal.addEventListener('abort', react, { once: true })
+  }
+  return {
+    cancel: canceller.signal,
+    kill: killer.signal,
+    expireAfter: (ms, announce) => {
+      const expire = (): void => {
+        announce()
+        onCancel()
+      }
+      timers.push(setTimeout(expire, Math.min(ms, bounds.timerMsMax)))
+    },
+    close: () => {
+      for (const timer of timers) clearTimeout(timer)
+      cancel.removeEventListener('abort', onCancel)
+      kill.removeEventListener('abort', onKill)
+    },
+  }
+}
+
+/** Errors: those of the file system and of the callbacks that provide the token and the store. */
+export async function openJob(
+  engine: Engine,
+  instance: OpenedInstance,
+  signals: JobSignals,
+): Promise<JobState> {
+  const { reference } = instance
+  const directories = await createDirectories(engine, reference)
+  const runtimeToken = await mintRuntimeToken(engine, reference)
+  const token = engine.secrets['GITHUB_TOKEN'] ?? runtimeToken
+  return {
+    engine,
+    reference,
+    directories,
+    github: { ...engine.githubOfRun, ...githubOfJob({ id: reference.id, directories, token }) },
+    runner: runnerContext(directories, engine.debug),
+    needs: instance.needs,
+    matrix: instance.matrix,
+    strategy: instance.strategy,
+    secrets: { ...engine.secrets, GITHUB_TOKEN: token },
+    defaults: { shell: undefined, workingDirectory: undefined },
+    env: {},
+    path: [],
+    marker: `${engine.marker}_${randomUUID()}`,
+    cancel: signals.cancel,
+    kill: signals.kill,
+    runtimeToken,
+    artifacts: await engine.openArtifacts?.(reference),
+    postSteps: [],
+    uses: new Map(),
+  }
+}
+
+/** Returns the token of a job, masked from now on; '' without a service. Errors: those of the
+ *  callback. */
+export async function mintRuntimeToken(engine: Engine, reference: JobReference): Promise<string> {
+  const token = (await engine.endpoint?.runtimeToken(reference)) ?? ''
+  if (token !== '') engine.masker.add(token)
+  return token
+}
+
+async function createDirectories(engine: Engine, reference: JobReference): Promise<JobDirectories> {
+  const root = join(engine.workDirectory, reference.key)
+  const temporary = join(root, '_temp')
+  const directories: JobDirectories = {
+    root,
+    workspace: join(root, basename(engine.facts.repository)),
+    temporary,
+    toolCache: join(engine.workDirectory, '_tool'),
+    eventPath: join(temporary, '_github_workflow', 'event.json'),
+  }
+  await removeTree(root)
+  await mkdir(directories.workspace, { recursive: true })
+  await mkdir(join(temporary, '_github_workflow'), { recursive: true })
+  await mkdir(directories.toolCache, { recursive: true })
+  await writeFile(directories.eventPath, JSON.stringify(engine.facts.payload))
+  return directories
+}
+
+/** Returns the scope shared by the steps of a job. */
+export function jobScope(job: JobState): StepScope {
+  const { inputs, workflowPlace: home } = job.engine
+  const { cancel } = job
+  return { steps: {}, status: 'success', inputs, env: {}, github: {}, home, cancel, depth: 0 }
+}
