@@ -82,7 +82,7 @@ test('a killed process leaves no lock behind', async () => {
   const rig = await openRig()
   await rig.stop()
   const script = `
-    import { lockDataDir } from './dist/src/metadata/data-lock.js'
+    import { lockDataDir } from './dist/src/metadata/sqlite/data-lock.js'
     lockDataDir(process.argv[1])
     process.stdout.write('locked')
     setInterval(() => {}, 1000)`

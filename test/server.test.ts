@@ -26,7 +26,7 @@ test('a server embedded in another program returns the errors of its worker thre
   const script = `
     import { openKeys } from './dist/src/auth/key.js'
     import { adminGrant, mintToken } from './dist/src/auth/tokens.js'
-    import { readServerConfig } from './dist/src/config.js'
+    import { readServerConfig } from './dist/src/config/config.js'
     import { createLog } from './dist/src/log.js'
     import { startServer } from './dist/src/server.js'
     const config = readServerConfig({ data: process.argv[1], port: '0' }, {})

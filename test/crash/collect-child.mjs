@@ -4,9 +4,9 @@
 import { writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { limits } from '../../dist/src/core/limits.js'
-import { collect } from '../../dist/src/lifecycle/collect.js'
-import { openSqliteMetadata } from '../../dist/src/metadata/sqlite.js'
-import { openLocalPackStore } from '../../dist/src/packs/local.js'
+import { collect } from '../../dist/src/lifecycle/collect/collect.js'
+import { openSqliteMetadata } from '../../dist/src/metadata/sqlite/sqlite.js'
+import { openLocalPackStore } from '../../dist/src/packs/local/local.js'
 
 const [directory, nth, instant] = process.argv.slice(2)
 let left = Number(nth)

@@ -4,9 +4,9 @@
 import { createReadStream, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { ingest } from '../../dist/src/ingest/ingest.js'
-import { noFacts } from '../../dist/src/core/run.js'
-import { openSqliteMetadata } from '../../dist/src/metadata/sqlite.js'
-import { openLocalPackStore } from '../../dist/src/packs/local.js'
+import { noFacts } from '../../dist/src/core/run/run.js'
+import { openSqliteMetadata } from '../../dist/src/metadata/sqlite/sqlite.js'
+import { openLocalPackStore } from '../../dist/src/packs/local/local.js'
 
 const [directory, form, bodyPath, name, step] = process.argv.slice(2)
 

@@ -3,11 +3,11 @@
  *  each step. */
 import { writeSync } from 'node:fs'
 import { join } from 'node:path'
-import { backUp } from '../../dist/src/lifecycle/backup.js'
-import { rebuildFromPacks } from '../../dist/src/lifecycle/rebuild.js'
-import { scrub } from '../../dist/src/lifecycle/scrub.js'
-import { openSqliteMetadata } from '../../dist/src/metadata/sqlite.js'
-import { openLocalPackStore } from '../../dist/src/packs/local.js'
+import { backUp } from '../../dist/src/lifecycle/backup/backup.js'
+import { rebuildFromPacks } from '../../dist/src/lifecycle/recovery/rebuild.js'
+import { scrub } from '../../dist/src/lifecycle/scrub/scrub.js'
+import { openSqliteMetadata } from '../../dist/src/metadata/sqlite/sqlite.js'
+import { openLocalPackStore } from '../../dist/src/packs/local/local.js'
 
 const [task, directory, nth, destination] = process.argv.slice(2)
 let left = Number(nth)

@@ -1,6 +1,6 @@
 /** A server that kills its own process with SIGKILL at a named step. Arguments: data directory,
  *  step. Prints its URL to stdout. Runs compiled code, like a server. */
-import { readServerConfig } from '../../dist/src/config.js'
+import { readServerConfig } from '../../dist/src/config/config.js'
 import { createLog } from '../../dist/src/log.js'
 import { startServer } from '../../dist/src/server.js'
 

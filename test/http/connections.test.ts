@@ -93,7 +93,7 @@ test('unauthenticated connections leave enough files for an upload', async () =>
     import { connect } from 'node:net'
     import { openKeys } from './dist/src/auth/key.js'
     import { adminGrant, mintToken } from './dist/src/auth/tokens.js'
-    import { readServerConfig } from './dist/src/config.js'
+    import { readServerConfig } from './dist/src/config/config.js'
     import { createLog } from './dist/src/log.js'
     import { startServer } from './dist/src/server.js'
     const config = readServerConfig({ data: process.argv[1], port: '0' }, { TROVE_WORKERS: '1' })

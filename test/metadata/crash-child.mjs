@@ -2,11 +2,11 @@
  *  from where it sets a branch late, since the number of statements before depends on timing.
  *  Prints what was acknowledged to stdout. */
 import { writeSync } from 'node:fs'
-import { digestOf } from '../../dist/src/core/digest.js'
-import { createManifestHasher } from '../../dist/src/core/manifest.js'
-import { encodeTimes } from '../../dist/src/core/modification-times.js'
-import { noFacts } from '../../dist/src/core/run.js'
-import { openSqliteMetadata } from '../../dist/src/metadata/sqlite.js'
+import { digestOf } from '../../dist/src/core/bytes/digest.js'
+import { createManifestHasher } from '../../dist/src/core/manifest/manifest.js'
+import { encodeTimes } from '../../dist/src/core/manifest/modification-times.js'
+import { noFacts } from '../../dist/src/core/run/run.js'
+import { openSqliteMetadata } from '../../dist/src/metadata/sqlite/sqlite.js'
 import { copyOf } from './made-up-copies.mjs'
 
 const [path, killAt, isLate] = [

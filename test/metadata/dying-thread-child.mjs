@@ -1,6 +1,6 @@
 /** A process whose metadata thread ends unexpectedly. */
 import { Worker } from 'node:worker_threads'
-import { openMetadataWorker } from '../../dist/src/metadata/sqlite-worker.js'
+import { openMetadataWorker } from '../../dist/src/metadata/sqlite/thread/sqlite-worker.js'
 
 const { postMessage } = Worker.prototype
 Worker.prototype.postMessage = function (...args) {

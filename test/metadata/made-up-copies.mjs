@@ -1,6 +1,6 @@
 /** Copies of blobs without any bytes stored. */
 import { crc32 } from 'node:zlib'
-import { digestOf } from '../../dist/src/core/digest.js'
+import { digestOf } from '../../dist/src/core/bytes/digest.js'
 
 export function copyOf(content, index = 0) {
   const bytes = Buffer.from(content)

@@ -1,8 +1,8 @@
 /** A thread that opens the database concurrently with others, and uploads. */
 import { workerData } from 'node:worker_threads'
-import { createManifestHasher } from '../../dist/src/core/manifest.js'
-import { noFacts } from '../../dist/src/core/run.js'
-import { openSqliteMetadata } from '../../dist/src/metadata/sqlite.js'
+import { createManifestHasher } from '../../dist/src/core/manifest/manifest.js'
+import { noFacts } from '../../dist/src/core/run/run.js'
+import { openSqliteMetadata } from '../../dist/src/metadata/sqlite/sqlite.js'
 import { copyOf } from './made-up-copies.mjs'
 
 const { path, uploads, number, count, gate } = workerData
