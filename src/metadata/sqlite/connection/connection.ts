@@ -7,7 +7,14 @@ import SqliteDatabase, { type Database } from 'better-sqlite3'
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
 import { nameKey } from '../../../core/manifest/artifact-order.ts'
 import { joinSharedLog } from '../log/shared-log.ts'
+import { checkpoint } from './checkpoint.ts'
 import { reportingDiskFailure, reportingFullDisk } from './disk-failure.ts'
+import {
+  createSyncState,
+  notingFailedSync,
+  repairFailedSync,
+  requireSynced,
+} from './failed-sync.ts'
 import { type LazyStatement, prepareLazily } from './lazy-statement.ts'
 import { migrateDatabase } from './migrate.ts'
 import { createOthersWatch } from './others-watch.ts'
@@ -104,14 +111,27 @@ export function openConnection(options: ConnectionOptions): Connection {
   const database = reportingUnusable(path, () => openDatabase(options))
   const run = database.transaction((work: () => unknown) => work())
   const log = sharedLog && joinSharedLog(sharedLog)
+  const syncState = log ?? createSyncState()
+  const commit = <Result>(work: () => Result): Result =>
+    run.immediate(() => {
+      const result = work()
+      requireSynced(syncState)
+      return result
+    }) as Result
   /** Runs `work`, which writes, once its turn has come. */
   const inTurn = <Result>(work: (isAwaited: () => boolean) => Result): Result => {
-    if (log === undefined || database.inTransaction)
-      return reportingDiskFailure(() => work(() => false))
-    const ticket = log.enter()
+    const attempt = (isAwaited: () => boolean): Result =>
+      reportingDiskFailure(() => notingFailedSync(syncState, () => work(isAwaited)))
+    if (database.inTransaction) return attempt(() => false)
+    const ticket = log?.enter()
+    if (log === undefined || ticket === undefined) {
+      repairFailedSync(syncState, database)
+      return attempt(() => false)
+    }
     others.noteTicket(ticket)
     try {
-      return reportingDiskFailure(() => work(() => log.isAwaited(ticket)))
+      repairFailedSync(syncState, database)
+      return attempt(() => log.isAwaited(ticket))
     } finally {
       log.leave(ticket)
       log.announce()
@@ -126,10 +146,10 @@ export function openConnection(options: ConnectionOptions): Connection {
     return inTurn((isAwaited) => {
       // Waiting for the lock happens here and is not counted.
       let startedAt = 0
-      const result = run.immediate(() => {
+      const result = commit(() => {
         startedAt = performance.now()
         return work(isAwaited)
-      }) as Result
+      })
       heldMs = performance.now() - startedAt
       return result
     })
@@ -173,11 +193,11 @@ export function openConnection(options: ConnectionOptions): Connection {
     read: <Result>(work: () => Result): Result => run.deferred(work) as Result,
     write: <Result>(work: () => Result): Result => {
       setSync('FULL')
-      return inTurn(() => run.immediate(work) as Result)
+      return inTurn(() => commit(work))
     },
     stage,
     checkpoint: () => {
-      if (log === undefined) checkpoint(database)
+      if (log === undefined) checkpoint(database, syncState)
     },
     stageSteps,
     stageWhileFree,
@@ -219,35 +239,6 @@ function openDatabase({ path, sharedLog, trace }: ConnectionOptions): Database {
     return database
   } catch (error) {
     database.close()
-    throw error
-  }
-}
-
-export interface Checkpointer {
-  /** Copies the log into the database as far as no reader or writer blocks it; returns the
-   *  length of the log in pages. */
-  run(): number
-  close(): void
-}
-
-/** A connection that only makes checkpoints. The database must exist. */
-export function openCheckpointer(path: string): Checkpointer {
-  const database = reportingUnusable(path, () => new SqliteDatabase(path, { fileMustExist: true }))
-  return {
-    run: () => checkpoint(database),
-    close: () => database.close(),
-  }
-}
-
-/** Never fails: what cannot be copied now is copied later. Returns the length of the log in
- *  pages. */
-function checkpoint(database: Database): number {
-  try {
-    const [row] = database.pragma('wal_checkpoint(PASSIVE)') as { log: number }[]
-    return row!.log
-  } catch (error) {
-    // A full disk, for example; the log keeps everything until a later checkpoint.
-    if (error instanceof SqliteDatabase.SqliteError) return 0
     throw error
   }
 }

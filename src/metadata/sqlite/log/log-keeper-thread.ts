@@ -2,7 +2,7 @@
  *  until it is closed there. A checkpoint copies pages back to random places and syncs twice,
  *  which no thread that serves requests should do. */
 import { parentPort, workerData } from 'node:worker_threads'
-import { openCheckpointer } from '../connection/connection.ts'
+import { openCheckpointer } from '../connection/checkpoint.ts'
 import { joinSharedLog } from './shared-log.ts'
 import type { LogKeeperData } from './log-keeper.ts'
 
@@ -19,7 +19,7 @@ const logPagesMax = 24_576
 if (!parentPort) throw new Error('this file is the body of a worker thread')
 const { path, sharedLog } = workerData as LogKeeperData
 const log = joinSharedLog(sharedLog)
-const checkpointer = openCheckpointer(path)
+const checkpointer = openCheckpointer(path, log)
 parentPort.postMessage('ready')
 keep()
 checkpointer.close()

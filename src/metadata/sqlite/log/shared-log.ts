@@ -20,6 +20,9 @@ export interface SharedLog {
   announce(): void
   /** Whether the log is so long that background work should stop writing. */
   isLong(): boolean
+  /** Whether a sync of the log failed (failed-sync.ts). */
+  hasFailedSync(): boolean
+  setFailedSync(hasFailed: boolean): void
 }
 
 /** The log keeper's side. */
@@ -32,7 +35,7 @@ export interface KeptLog extends SharedLog {
   close(): void
 }
 
-const word = { next: 0, serving: 1, written: 2, long: 3, closing: 4 } as const
+const word = { next: 0, serving: 1, written: 2, long: 3, closing: 4, failedSync: 5 } as const
 /** Upper bound on waiting for a turn. Transactions take milliseconds, tens of them on a slow
  *  disk. */
 const turnMsMax = 2000
@@ -77,6 +80,10 @@ export function joinSharedLog(shared: SharedArrayBuffer): KeptLog {
     isAwaited: (ticket) => ((Atomics.load(words, word.next) - ticket) | 0) > 1,
     announce,
     isLong: () => Atomics.load(words, word.long) === 1,
+    hasFailedSync: () => Atomics.load(words, word.failedSync) === 1,
+    setFailedSync: (hasFailed) => {
+      Atomics.store(words, word.failedSync, hasFailed ? 1 : 0)
+    },
     waitForWrites: (since, timeoutMs) => {
       Atomics.wait(words, word.written, since, timeoutMs)
       return Atomics.load(words, word.written)

@@ -1,0 +1,25 @@
+/** A sync of the write-ahead log that fails once. */
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, onTestFinished, test } from 'vitest'
+
+test('after a failed sync nothing is committed until the whole log is in the database', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'trove-failed-sync-'))
+  onTestFinished(() => {
+    rmSync(directory, { recursive: true })
+  })
+  const library = join(directory, 'failing-sync.so')
+  execFileSync('cc', ['-shared', '-fPIC', '-o', library, 'test/metadata/failing-sync.c', '-ldl'])
+  const child = ['test/metadata/failed-sync-child.mjs', join(directory, 'trove.db')]
+  const output = execFileSync(process.execPath, child, {
+    encoding: 'utf8',
+    env: { ...process.env, LD_PRELOAD: library, FAIL_LOG_SYNC: join(directory, 'fail') },
+  })
+  expect(JSON.parse(output)).toEqual({
+    outcomes: ['storage_failed', 'storage_failed', 'written'],
+    // What the log held when its sync failed; later commits no longer depend on it.
+    rows: ['staged'],
+  })
+})
