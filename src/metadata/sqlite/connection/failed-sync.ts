@@ -1,10 +1,10 @@
 /** Keeps commits durable after a sync of the write-ahead log failed.
  *
  *  The kernel reports once that pages could not be written and then takes them for clean, so the
- *  next sync succeeds without them (lwn.net/Articles/752063). The log would have a hole, and after a
- *  power loss SQLite reads it only up to there: staged rows would be missing, and with them every
- *  later commit. A complete checkpoint copies all of the log, which is still in memory, into the
- *  database and syncs that. Until one succeeds, nothing is written. */
+ *  next sync succeeds without them (lwn.net/Articles/752063). The log would have a hole, and
+ *  after a power loss SQLite reads it only up to there: staged rows would be missing, and with
+ *  them every later commit. A complete checkpoint copies all of the log, which is still in
+ *  memory, into the database and syncs that. Until one succeeds, nothing is written. */
 import SqliteDatabase, { type Database } from 'better-sqlite3'
 import { storeError } from '../../../core/errors.ts'
 import type { SharedLog } from '../log/shared-log.ts'
