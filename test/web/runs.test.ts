@@ -78,6 +78,14 @@ test('the page of a project starts with the newest artifacts of its main branch,
   await put(1, 'site', 'branch=topic&event=push')
   expect(await html()).not.toContain('Latest on')
   expect(await html()).toContain('No artifact is kept.')
+  const reader = await server.token({
+    project: 'octo/top',
+    scope: 'read',
+    run: undefined,
+    job: undefined,
+  })
+  const read = await server.send('/octo/top', { token: reader, headers: { accept: 'text/html' } })
+  expect(await read.text()).not.toContain('No artifact is kept.')
   await put(2, 'site', 'branch=main&event=push')
   const newest = await put(3, 'site', 'branch=main&event=push')
   const report = await put(4, 'report', 'branch=main&event=push')

@@ -68,10 +68,13 @@ async function latestOf(
 export function ProjectHighlights({
   project,
   highlights: { kept, latest },
+  mayKeep,
   now,
 }: {
   project: string
   highlights: Highlights
+  /** Whether the visitor may keep artifacts; others see no empty list of kept ones. */
+  mayKeep: boolean
   now: number
 }): Html {
   return (
@@ -89,13 +92,15 @@ export function ProjectHighlights({
           now={now}
         />
       )}
-      <Card
-        title="Kept"
-        artifacts={kept}
-        none="No artifact is kept. The button “Keep” on an artifact’s page protects it from expiring."
-        more={<a href={listPath(project, { pinned: '1' })}>More kept artifacts</a>}
-        now={now}
-      />
+      {(kept.length > 0 || mayKeep) && (
+        <Card
+          title="Kept"
+          artifacts={kept}
+          none="No artifact is kept. The button “Keep” on an artifact’s page protects it from expiring."
+          more={<a href={listPath(project, { pinned: '1' })}>More kept artifacts</a>}
+          now={now}
+        />
+      )}
     </div>
   )
 }

@@ -56,7 +56,12 @@ export function ProjectPage(view: ProjectView): Html {
         mayWrite={view.mayWrite}
       />
       {highlights !== undefined && (
-        <ProjectHighlights project={project.name} highlights={highlights} now={now} />
+        <ProjectHighlights
+          project={project.name}
+          highlights={highlights}
+          mayKeep={view.mayWrite}
+          now={now}
+        />
       )}
       <RunFilter project={project.name} choices={choices} />
       {runs.length === 0 ? (
