@@ -123,7 +123,7 @@ export function hintFor(error: unknown): string | undefined {
       : 'Check that TROVE_URL (or --url) is the address of a Trove server.'
   }
   if (isLocked(error))
-    return 'Stop the server that uses it, or wait for the command that does. If there is none, its file system supports no locks, as some network file systems; use a local disk.'
+    return 'Stop the server that uses it, or wait for the command that does. If there is none, the file system of the directory does not support locks, as some network file systems: use a local disk.'
   if (isNamed(error, 'ClockError'))
     return 'Set it, for example with `timedatectl set-ntp true`, and start the server again.'
   if (isNamed(error, 'NewerDatabaseError'))

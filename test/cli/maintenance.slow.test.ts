@@ -294,7 +294,7 @@ describe('trove recover', () => {
 
 describe('a data directory that another process holds', () => {
   test('is not touched by commands that need it exclusively, with a hint', async () => {
-    await serve()
+    const { url } = await serve()
     for (const args of [
       ['recover', '--from-packs', '--data', data],
       ['serve', '--port', '0', '--data', data],
@@ -302,7 +302,9 @@ describe('a data directory that another process holds', () => {
       expect(await runTrove(args)).toMatchObject({
         status: 13,
         text: '',
-        stderr: `trove: another trove process works on ${data}\nhint: Stop the server that uses it, or wait for the command that does.\n`,
+        stderr: expect.stringMatching(
+          `^trove: another trove process works on ${data} \\(a server at ${url}\\)\nhint: Stop the server`,
+        ),
       })
     }
   })
@@ -312,19 +314,19 @@ describe('a data directory that another process holds', () => {
     ['scrub', ['scrub']],
     ['backup', ['backup', '/nowhere/at/all']],
   ])('by a command or an unresponsive server is reported by %s', async (_name, args) => {
-    const expectRefusal = async (more: string[]): Promise<void> => {
+    const expectRefusal = async (more: string[], place: string): Promise<void> => {
       const outcome = await local([...args, ...more])
       expect(outcome).toMatchObject({ status: 13, text: '' })
       expect(outcome.stderr).toContain(
-        `another trove process works on ${data}, and no server responds`,
+        `another trove process works on ${data}${place}, and no server responds`,
       )
       expect(outcome.stderr).toContain('hint: ')
     }
     const lock = lockDataDir(data)
-    await expectRefusal([])
+    await expectRefusal([], '')
     lock.release()
-    await serve()
-    await expectRefusal(['--url', 'http://127.0.0.1:9'])
+    const { url } = await serve()
+    await expectRefusal(['--url', 'http://127.0.0.1:9'], ` (a server at ${url})`)
   })
 
   // Goal: a backup does not count as made when it disappears with the server.
