@@ -36,9 +36,9 @@ interface Waiting {
 
 /** `workers`: those that run, as they come and go; `workersMax`: usually. */
 export function createPlaces(workers: readonly PoolWorker[], workersMax: number): Places {
-  const taken = new Set<Place>()
   const waiting: Waiting[] = []
   const line = new Set<{ projectId: number }>()
+  const taken = (): Place[] => workers.flatMap(({ jobs }) => [...jobs])
   const shareOf = (max: number): number => shareOfProject * max
   const ofProject = (projectId: number) => (each: { projectId: number }) =>
     each.projectId === projectId
@@ -49,12 +49,11 @@ export function createPlaces(workers: readonly PoolWorker[], workersMax: number)
     )
     if (worker === undefined || worker.jobs.size >= jobsPerWorker) return undefined
     const own = { worker, projectId, isArriving }
-    taken.add(own)
     worker.jobs.add(own)
     return own
   }
   const isBelowShare = ({ projectId }: { projectId: number }): boolean =>
-    [...taken].filter(ofProject(projectId)).length < shareOf(jobsPerWorker * workersMax)
+    taken().filter(ofProject(projectId)).length < shareOf(jobsPerWorker * workersMax)
   const serve = (): void => {
     for (;;) {
       const at = waiting.findIndex(isBelowShare)
@@ -65,7 +64,7 @@ export function createPlaces(workers: readonly PoolWorker[], workersMax: number)
   }
   return {
     takeArriving: (projectId) => {
-      const arriving = [...taken].filter(({ isArriving }) => isArriving)
+      const arriving = taken().filter(({ isArriving }) => isArriving)
       const max = arrivingPerWorker * workersMax
       const own = arriving.filter(ofProject(projectId))
       const isFull = arriving.length >= max || own.length >= shareOf(max)
@@ -94,7 +93,6 @@ export function createPlaces(workers: readonly PoolWorker[], workersMax: number)
       })
     },
     free: (own) => {
-      taken.delete(own)
       own.worker.jobs.delete(own)
       serve()
     },
