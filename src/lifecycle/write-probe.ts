@@ -50,7 +50,8 @@ export function createWriteProbe({ dataDir, log }: WriteProbeOptions): WriteProb
   }
 }
 
-/** Errors: those of the system that say nothing about the disk, such as too many open files. */
+/** Returns null for a full disk and for too many open files, which say nothing about whether the
+ *  disk works. Errors: those of the system that `asStoreError` does not translate. */
 async function faultOf(directory: string): Promise<string | null> {
   try {
     await writeFile(join(directory, 'write-probe'))

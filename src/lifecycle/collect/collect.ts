@@ -48,7 +48,8 @@ export interface Collection {
 
 const packsPerPage = 200
 
-/** What `collect` would do now. Read-only; the cost is proportional to what would be deleted. */
+/** What `collect` would do now. Read-only; the cost is proportional to what would be deleted, and
+ *  to the number of packs more than a twentieth dead. */
 export async function planCollection(
   ports: LifecyclePorts,
   { reach }: Pick<CollectOptions, 'reach'>,
