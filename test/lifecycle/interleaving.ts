@@ -240,8 +240,12 @@ async function openWorld(directory: string, seed: number): Promise<World> {
     const each = oneOf(({ isGone }) => isGone)
     if (each === undefined) return
     each.isBusy = true
-    await main.restoreArtifact(each.id, now)
-    Object.assign(each, { isGone: false, isBusy: false })
+    try {
+      await main.restoreArtifact(each.id, now)
+      each.isGone = false
+    } finally {
+      each.isBusy = false
+    }
   }
 
   async function collect({ main, packs }: Process): Promise<void> {
@@ -312,7 +316,6 @@ async function openWorld(directory: string, seed: number): Promise<World> {
         await act(guarded)
       } catch (error) {
         if (!refusals[name]?.some((code) => hasCode(error, code))) throw error
-        for (const each of known) if (name === 'undo') each.isBusy = false
       }
     })
     await scheduler.run(actors, () => {
