@@ -6,7 +6,7 @@ import SqliteDatabase from 'better-sqlite3'
 import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { makeDirectories } from '../../make-directories.ts'
-import { reportingUnusable } from './connection/unusable-database.ts'
+import { asUnusable, reportingUnusable } from './connection/unusable-database.ts'
 
 export interface DataLock {
   /** Publishes the address of the process that holds the lock: an origin, without a trailing
@@ -51,11 +51,7 @@ export function lockDataDir(dataDir: string): DataLock {
     const isTaken =
       error instanceof SqliteDatabase.SqliteError && error.code.startsWith('SQLITE_BUSY')
     // For example a network file system without locks.
-    if (!isTaken) {
-      return reportingUnusable(lockPath, () => {
-        throw error
-      })
-    }
+    if (!isTaken) throw asUnusable(lockPath, error)
     const serverUrl = readUrl(urlPath)
     const place = serverUrl === null ? '' : ` (a server at ${serverUrl})`
     throw new DataLockedError(`another trove process works on ${dataDir}${place}`, {

@@ -1,12 +1,11 @@
 import SqliteDatabase from 'better-sqlite3'
 import { storeError } from '../../../core/errors.ts'
 
+const ownDisk = 'the disk of the metadata'
+
 /** Runs `work` and reports a full disk as `storage_full`, naming the disk. SQLite rolls the
  *  transaction back. */
-export function reportingFullDisk<Result>(
-  work: () => Result,
-  disk = 'the disk of the metadata',
-): Result {
+export function reportingFullDisk<Result>(work: () => Result, disk = ownDisk): Result {
   try {
     return work()
   } catch (error) {
@@ -19,29 +18,25 @@ export function reportingFullDisk<Result>(
 }
 
 /** As `reportingFullDisk`; also reports a disk that fails or is read-only as `storage_failed`. */
-export function reportingDiskFailure<Result>(work: () => Result, disk?: string): Result {
+export function reportingDiskFailure<Result>(work: () => Result, disk = ownDisk): Result {
   try {
     return reportingFullDisk(work, disk)
   } catch (error) {
-    const isOfDisk =
-      error instanceof SqliteDatabase.SqliteError &&
-      /^SQLITE_(?:IOERR|READONLY|CANTOPEN)/.test(error.code)
-    if (!isOfDisk) throw error
-    const { code, message } = error
-    const name = disk ?? 'the disk of the metadata'
-    const text = `${name} cannot be written: ${message} (${code})`
-    throw storeError('storage_failed', text, { reason: code }, { cause: error })
+    throw asFailed(`${disk} cannot be written`, error, /^SQLITE_(?:IOERR|READONLY|CANTOPEN)/)
   }
 }
 
 /** Returns `storage_failed` for an error of a database that cannot be read, because of its disk or
  *  because it is damaged; any other error unchanged. */
 export function asReadFailure(error: unknown): unknown {
-  const isOfFile =
-    error instanceof SqliteDatabase.SqliteError &&
-    /^SQLITE_(?:IOERR|CANTOPEN|CORRUPT|NOTADB)/.test(error.code)
-  if (!isOfFile) return error
+  const codes = /^SQLITE_(?:IOERR|CANTOPEN|CORRUPT|NOTADB)/
+  return asFailed('the database cannot be read', error, codes)
+}
+
+/** Returns `storage_failed` for an error of SQLite with one of these codes; any other unchanged. */
+function asFailed(what: string, error: unknown, codes: RegExp): unknown {
+  if (!(error instanceof SqliteDatabase.SqliteError) || !codes.test(error.code)) return error
   const { code, message } = error
-  const text = `the database cannot be read: ${message} (${code})`
+  const text = `${what}: ${message} (${code})`
   return storeError('storage_failed', text, { reason: code }, { cause: error })
 }

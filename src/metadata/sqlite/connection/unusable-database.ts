@@ -15,12 +15,18 @@ class UnusableDatabaseError extends Error {
   }
 }
 
+/** Returns UnusableDatabaseError for an error of SQLite; any other error unchanged. */
+export function asUnusable(path: string, error: unknown): unknown {
+  return error instanceof SqliteDatabase.SqliteError
+    ? new UnusableDatabaseError(path, error)
+    : error
+}
+
 /** Runs `open` and names the file in errors of SQLite. Errors: UnusableDatabaseError. */
 export function reportingUnusable<Result>(path: string, open: () => Result): Result {
   try {
     return open()
   } catch (error) {
-    if (error instanceof SqliteDatabase.SqliteError) throw new UnusableDatabaseError(path, error)
-    throw error
+    throw asUnusable(path, error)
   }
 }
