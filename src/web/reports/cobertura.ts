@@ -14,7 +14,7 @@ export function parseCobertura(text: string): CoveredFile[] | undefined {
   const files = new Map<string, Map<string, Line>>()
   let isRoot = true
   let lines: Map<string, Line> | undefined
-  for (const event of readXml(text.replace(/^\ufeff/, ''))) {
+  for (const event of readXml(text)) {
     if (event.kind !== 'open') continue
     const { name, attributes } = event
     if (isRoot && name !== 'coverage') return undefined

@@ -7,7 +7,7 @@ import { readXml } from './xml.ts'
 /** Undefined if the text is no JUnit XML. */
 export function parseJunit(text: string): TestResults | undefined {
   const reading = new JunitReading()
-  const events = readXml(text.replace(/^\ufeff/, ''))
+  const events = readXml(text)
   for (let step = events.next(); ; step = events.next()) {
     if (step.done === true) return reading.hasRoot ? reading.finish(step.value) : undefined
     const event = step.value

@@ -15,7 +15,7 @@ export function parseTrx(text: string): TestResults | undefined {
   let isTestRun = false
   let depth = 0
   let place: 'message' | 'detail' | undefined
-  const events = readXml(text.replace(/^\ufeff/, ''))
+  const events = readXml(text)
   let step = events.next()
   for (; step.done !== true && tests.length < testsMax; step = events.next()) {
     const event = step.value

@@ -1,6 +1,6 @@
 /** Reads XML as a sequence of tags and text, as far as the reports of test runners use it. Of
- *  entities it knows the predefined five and character references; it skips document types and
- *  never expands what they declare. Takes linear time. */
+ *  entities it knows the predefined five and character references; it skips a byte order mark and
+ *  document types, and never expands what they declare. Takes linear time. */
 
 export type XmlEvent =
   | { kind: 'open'; name: string; attributes: ReadonlyMap<string, string> }
@@ -15,7 +15,7 @@ const tagEndAt = /\s*(\/?)>/y
  *  everything. A file that a killed process left behind is cut off somewhere. An empty element
  *  yields both of its events. */
 export function* readXml(text: string): Generator<XmlEvent, boolean, undefined> {
-  let at = 0
+  let at = text.startsWith('\ufeff') ? 1 : 0
   while (at < text.length) {
     const open = text.indexOf('<', at)
     if (open !== at) yield { kind: 'text', text: decodeEntities(text.slice(at, orEnd(open, text))) }
