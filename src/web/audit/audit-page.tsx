@@ -4,7 +4,7 @@ import type { WireAct } from '../../api/audit.ts'
 import { originWords, shortTokenId, wordsOf } from '../../api/audit-words.ts'
 import { artifactPagePath, projectPagePath } from '../../api/paths.ts'
 import { actKinds, formatActor } from '../../core/audit.ts'
-import { anyOf, Choice, type Option } from '../parts/form.tsx'
+import { anyOf, Choice, NumberField, type Option } from '../parts/form.tsx'
 import { shortened, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { ProjectMenu } from '../parts/project-menu.tsx'
@@ -57,17 +57,12 @@ function Filter({ project, query }: AuditView) {
     <form class="filter" method="get" action={auditPagePath(project)}>
       <Choice label="Action" name="kind" options={anyOf(actKinds)} chosen={query.kind} />
       <Choice label="Period" name="days" options={periods} chosen={query.days} />
-      <label>
-        Artifact id
-        <input
-          name="artifact"
-          value={query.artifact}
-          inputmode="numeric"
-          pattern="[1-9][0-9]{0,14}"
-          title="The numeric id of an artifact"
-          size={8}
-        />
-      </label>
+      <NumberField
+        label="Artifact id"
+        name="artifact"
+        value={query.artifact}
+        title="The numeric id of an artifact"
+      />
       <button>Filter</button>
     </form>
   )

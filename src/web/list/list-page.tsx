@@ -3,7 +3,7 @@
 import { counted } from '../../core/units.ts'
 import type { ArtifactSort } from '../../core/manifest/artifact-order.ts'
 import { UploadHint } from '../parts/commands.tsx'
-import { anyOf, Choice, NameField } from '../parts/form.tsx'
+import { anyOf, Choice, NameField, NumberField } from '../parts/form.tsx'
 import { Size } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { type ListView, queryOf } from './list-view.ts'
@@ -102,17 +102,7 @@ export function FilterFields({
     <>
       <NameField value={query.name} dataKey={dataKey} />
       <Choice label="Branch" name="branch" options={anyOf(branches)} chosen={query.branch} />
-      <label>
-        Run
-        <input
-          name="run"
-          value={query.run}
-          inputmode="numeric"
-          pattern="[1-9][0-9]{0,14}"
-          title="A run number"
-          size={8}
-        />
-      </label>
+      <NumberField label="Run" name="run" value={query.run} title="A run number" />
     </>
   )
 }

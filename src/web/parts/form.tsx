@@ -29,6 +29,32 @@ export function NameField({
   )
 }
 
+export function NumberField({
+  label,
+  name,
+  value,
+  title,
+}: {
+  label: string
+  name: string
+  value: string
+  title: string
+}): Html {
+  return (
+    <label>
+      {label}
+      <input
+        name={name}
+        value={value}
+        inputmode="numeric"
+        pattern="[1-9][0-9]{0,14}"
+        title={title}
+        size={8}
+      />
+    </label>
+  )
+}
+
 export type Option = readonly [value: string, label: string]
 
 export function Choice({

@@ -2,7 +2,7 @@
 import { formatCount } from '../../core/units.ts'
 import { attemptPagePath, projectPagePath } from '../../api/paths.ts'
 import type { ArtifactSums, Project, Run, RunFact, Progress } from '../../metadata/metadata.ts'
-import { anyOf, Choice } from '../parts/form.tsx'
+import { anyOf, Choice, NumberField } from '../parts/form.tsx'
 import { SizeCell, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { Ordinal, PullRequest } from '../parts/run-facts.tsx'
@@ -110,17 +110,12 @@ function RunFilter({ project, choices }: { project: string; choices: RunChoices 
           chosen={choices[fact].chosen}
         />
       ))}
-      <label>
-        Pull request
-        <input
-          name="pull-request"
-          value={choices.pullRequest}
-          inputmode="numeric"
-          pattern="[1-9][0-9]{0,14}"
-          title="The number of a pull request"
-          size={8}
-        />
-      </label>
+      <NumberField
+        label="Pull request"
+        name="pull-request"
+        value={choices.pullRequest}
+        title="The number of a pull request"
+      />
       <Choice
         label="Artifacts"
         name="artifacts"
