@@ -1,14 +1,12 @@
 /** Reads a single member of an archive, such as `lib/app.jar!/META-INF/MANIFEST.MF`. */
-import { zipTailBytesMax, localFixedBytes } from '../../core/zip/zip-records.ts'
+import { localFixedBytes } from '../../core/zip/zip-records.ts'
 import type { Artifact, Metadata, StoredFile } from '../../metadata/metadata.ts'
 import type { Web } from '../page.tsx'
 import { archiveBytesMax, type UnpackedMember, type UnpackTask } from './archive.ts'
 import { previewKindOf } from './kind.ts'
 import { splitMemberPath } from './member-path.ts'
 import { readBytes } from './request.ts'
-import { findZipDirectory, findZipMember, zipDataOffset } from './zip-listing.ts'
-
-export const zipDirectoryBytesMax: number = 1024 * 1024
+import { findZipMember, type ReadFile, readZipDirectory, zipDataOffset } from './zip-listing.ts'
 
 export interface MemberPlace {
   archive: StoredFile
@@ -36,7 +34,7 @@ export async function readMember(
   { archive, name }: MemberPlace,
   signal: AbortSignal,
 ): Promise<UnpackedMember | undefined> {
-  const read: ReadArchive = async (start, end) => {
+  const read: ReadFile = async (start, end) => {
     const to = Math.min(end, archive.sizeBytes)
     return start < to
       ? await readBytes(context, { artifact, file: archive }, start, to)
@@ -56,8 +54,6 @@ export async function readMember(
   }, signal)
 }
 
-type ReadArchive = (start: number, end: number) => Promise<Buffer>
-
 interface PlaceInZip {
   form: 'stored' | 'deflate'
   start: number
@@ -69,13 +65,10 @@ interface PlaceInZip {
 async function placeInZip(
   { sizeBytes: fileBytes }: StoredFile,
   name: string,
-  read: ReadArchive,
+  read: ReadFile,
 ): Promise<PlaceInZip | undefined> {
-  const tail = await read(Math.max(0, fileBytes - zipTailBytesMax), fileBytes)
-  const directory = findZipDirectory(tail, fileBytes)
-  if (directory === undefined) return undefined
-  const { start, end } = directory
-  const header = findZipMember(await read(start, Math.min(end, start + zipDirectoryBytesMax)), name)
+  const directory = await readZipDirectory(fileBytes, read)
+  const header = directory && findZipMember(directory.bytes, name)
   if (header === undefined) return undefined
   const { localOffset, method, storedBytes: packedBytes, sizeBytes, crc32 } = header
   const at = zipDataOffset(await read(localOffset, localOffset + localFixedBytes), header)

@@ -5,7 +5,6 @@ import { raw } from 'hono/html'
 import { filePath } from '../../api/paths.ts'
 import { isOfPullRequest } from '../../core/run/run.ts'
 import { formatSizeBytes } from '../../core/units.ts'
-import { zipTailBytesMax } from '../../core/zip/zip-records.ts'
 import type { Artifact, StoredFile } from '../../metadata/metadata.ts'
 import { contentOriginOf, contentPath } from '../artifact/content-origin.ts'
 import type { Html } from '../parts/html.ts'
@@ -18,11 +17,10 @@ import {
   type UnpackedMember,
 } from './archive.ts'
 import { type PreviewKind, previewKindOf } from './kind.ts'
-import { zipDirectoryBytesMax } from './member.ts'
 import { type PreviewRequest, readBytes } from './request.ts'
 import { reportBytesMax, textBytesMax } from './shown-file.ts'
 import type { StructuredKind } from './structured-preview.tsx'
-import { findZipDirectory, readZipMembers } from './zip-listing.ts'
+import { type ReadFile, readZipDirectory, readZipMembers } from './zip-listing.ts'
 
 const imageBytesMax = 20 * 1024 * 1024
 
@@ -199,15 +197,9 @@ function memberKindOf(path: string): 'text' | StructuredKind {
   }
 }
 
-type ReadFile = (start: number, end: number) => Promise<Buffer>
-
 /** Returns the members of a zip; undefined if the file is not a zip. */
 async function readListing(sizeBytes: number, read: ReadFile): Promise<ArchiveListing | undefined> {
-  const tail = await read(Math.max(0, sizeBytes - zipTailBytesMax), sizeBytes)
-  const directory = findZipDirectory(tail, sizeBytes)
-  if (directory === undefined) return undefined
-  const { start, end, total } = directory
-  const bytes = await read(start, Math.min(end, start + zipDirectoryBytesMax))
-  const members = readZipMembers(bytes, archiveMembersMax)
-  return members && { members, total, isWhole: true }
+  const directory = await readZipDirectory(sizeBytes, read)
+  const members = directory && readZipMembers(directory.bytes, archiveMembersMax)
+  return members && { members, total: directory.total, isWhole: true }
 }

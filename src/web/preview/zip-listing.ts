@@ -8,24 +8,32 @@ import {
   localFixedBytes,
   zipFlag,
   zipSignature,
+  zipTailBytesMax,
 } from '../../core/zip/zip-records.ts'
 import { type ArchiveMember, memberNameOf } from './archive.ts'
 
+const directoryBytesMax = 1024 * 1024
+
+export type ReadFile = (start: number, end: number) => Promise<Buffer>
+
 export interface ZipDirectory {
-  /** Offset in the file. */
-  start: number
-  /** Upper bound of its end. */
-  end: number
+  /** Its end may be missing. */
+  bytes: Buffer
   /** Number of members that the end record claims. */
   total: number
 }
 
-/** Finds the central directory; undefined if `tail` is not the end of a zip. */
-export function findZipDirectory(tail: Buffer, fileBytes: number): ZipDirectory | undefined {
+/** Reads the central directory; undefined if the file is no zip. */
+export async function readZipDirectory(
+  fileBytes: number,
+  read: ReadFile,
+): Promise<ZipDirectory | undefined> {
+  const tail = await read(Math.max(0, fileBytes - zipTailBytesMax), fileBytes)
   const at = findEndRecord(tail)
   const found = at < 0 ? undefined : decodeEnd(tail, at, fileBytes - tail.length)
   if (found === undefined || found.directoryOffset > found.offset) return undefined
-  return { start: found.directoryOffset, end: found.offset, total: found.memberCount }
+  const { directoryOffset: start, offset: end, memberCount: total } = found
+  return { bytes: await read(start, Math.min(end, start + directoryBytesMax)), total }
 }
 
 /** Reads the first members of a directory, whose end may be missing; undefined if it does not
