@@ -49,7 +49,7 @@ export async function memberPage(
 
 function sendMember(c: AppRequest, name: string, { bytes }: UnpackedMember): Response {
   const fileName = name.slice(name.lastIndexOf('/') + 1)
-  return c.body(new Uint8Array(bytes), 200, {
+  return c.body(bytes, 200, {
     'content-type': bytesMediaType,
     'content-disposition': formatDisposition('attachment', fileName),
     'content-security-policy': untrustedContentPolicy,

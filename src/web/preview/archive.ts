@@ -28,7 +28,7 @@ export interface ArchiveListing {
 
 export interface UnpackedMember {
   /** At most `memberBytesMax`. */
-  bytes: Uint8Array
+  bytes: Uint8Array<ArrayBuffer>
   /** Size of the whole member, as the archive has it. */
   sizeBytes: number
   /** Whether `bytes` are the whole member, and undamaged as far as the archive tells. */

@@ -54,9 +54,7 @@ export async function preview(request: PreviewRequest): Promise<Html> {
 
 /** Whether the page offers to switch between the preview and the source. */
 export function hasTextForm(path: string): boolean {
-  return (
-    /^(document|markdown|json|jsonLines|csv)$/.test(previewKindOf(path)) || /\.svg$/i.test(path)
-  )
+  return memberHasTextForm(path) || previewKindOf(path) === 'document' || /\.svg$/i.test(path)
 }
 
 function imagePreview({ artifact, file }: PreviewRequest): Html {
@@ -179,7 +177,7 @@ export async function memberPreview(
 
 /** Whether the page of a member offers to switch between the preview and the source. */
 export function memberHasTextForm(path: string): boolean {
-  return /^(markdown|json|jsonLines|csv)$/.test(memberKindOf(path))
+  return /^(markdown|json|jsonLines|csv)$/.test(previewKindOf(path))
 }
 
 function memberKindOf(path: string): 'text' | StructuredKind {
