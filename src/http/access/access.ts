@@ -142,13 +142,18 @@ export function forbidden(reason: string): Error {
   return storeError('forbidden', reason, { reason })
 }
 
-/** Returns the project named in a query, or else the token's. Null, which means all projects, only
- *  for administrators who named none. Errors: invalid_name; invalid_request (the token is for
- *  several projects, and none is named). */
+/** Returns the project named in a query, or else the token's; null when there is none. Errors:
+ *  invalid_name. */
+export function namedProject(principal: Principal, named: string | undefined): ProjectName | null {
+  return named === undefined ? principal.project : parseProjectName(named)
+}
+
+/** As `namedProject`. Null, which means all projects, only for administrators. Errors: also
+ *  invalid_request (the token is for several projects, and none is named). */
 export function projectOf(principal: Principal, named: string | undefined): ProjectName | null {
-  if (named !== undefined) return parseProjectName(named)
-  if (principal.project === null && !mayAdminister(principal)) throw noProject()
-  return principal.project
+  const project = namedProject(principal, named)
+  if (project === null && !mayAdminister(principal)) throw noProject()
+  return project
 }
 
 function noProject(): Error {
@@ -156,16 +161,15 @@ function noProject(): Error {
   return storeError('invalid_request', reason, { field: 'project' })
 }
 
-/** Returns the ids of the projects that a query is about: the one it names, else the token's, else
- *  all of which the caller `may`; null means every project. Errors: invalid_name, not_found,
- *  unauthenticated, too_large. */
+/** Returns the ids of the projects that a query is about: `project` of `namedProject`, else all of
+ *  which the caller `may`; null means every project. Errors: not_found, unauthenticated,
+ *  too_large. */
 export async function projectIdsOf(
   context: AppContext,
   principal: Principal,
-  { named, may }: { named: string | undefined; may: typeof mayReadProject },
+  { project, may }: { project: ProjectName | null; may: typeof mayReadProject },
 ): Promise<number[] | null> {
-  if (named !== undefined || principal.project !== null)
-    return [(await readProjectOf(context, principal, named)).id]
+  if (project !== null) return [(await readProject(context, principal, project)).id]
   if (mayReadAll(principal)) return null
   const readable = await readableProjects(context, principal)
   const projects = readable.filter(({ name }) => may(principal, name))

@@ -9,11 +9,11 @@ import { previousOf } from '../../browse/previous.ts'
 import { keepingReason } from '../../core/policy/explanation.ts'
 import { damagedPaths } from '../../egress/damage.ts'
 import { changedExpiresAt, effectiveState } from '../../core/policy/retention.ts'
-import { parseProjectName } from '../../core/run/run.ts'
 import { explainDeletion } from '../../lifecycle/collect/deletion.ts'
 import type { Artifact, ArtifactFilter } from '../../metadata/metadata.ts'
 import {
   liveArtifact,
+  namedProject,
   projectIdsOf,
   requireOfProject,
   requireWriteProject,
@@ -132,7 +132,8 @@ function placeOf(cursor: string | undefined): {
 }
 
 /** Returns the filter of a query, restricted to artifacts that the caller may read, or with
- *  `secrets`, inspect; null when that leaves none. Errors: those of `projectIdsOf`, forbidden. */
+ *  `secrets`, inspect; null when that leaves none. Errors: those of `projectIdsOf`,
+ *  invalid_name, forbidden. */
 export async function filterFor(
   context: AppContext,
   principal: Principal,
@@ -142,9 +143,9 @@ export async function filterFor(
   > & { secrets?: boolean },
 ): Promise<ArtifactFilter | null> {
   const { run, name, branch, workflow, pullRequest, actor, since, secrets } = query
-  const project = query.project === undefined ? principal.project : parseProjectName(query.project)
+  const project = namedProject(principal, query.project)
   const may = secrets === true ? mayInspectProject : mayReadProject
-  const projectIds = await projectIdsOf(context, principal, { named: query.project, may })
+  const projectIds = await projectIdsOf(context, principal, { project, may })
   const [projectId] = projectIds ?? []
   const filter: ArtifactFilter = {
     ...(projectIds?.length === 1 ? { projectId: projectId! } : projectIds && { projectIds }),

@@ -4,9 +4,8 @@ import { Hono } from 'hono'
 import { apiRoot } from '../../api/paths.ts'
 import { holdersQuery } from '../../api/queries.ts'
 import { mayReadProject, type Principal } from '../../auth/principal.ts'
-import { parseProjectName } from '../../core/run/run.ts'
 import { findHolders } from '../../browse/holders.ts'
-import { forbidden, projectIdsOf } from '../access/access.ts'
+import { forbidden, namedProject, projectIdsOf } from '../access/access.ts'
 import { artifactMessage } from './artifact-message.ts'
 import { requireReader } from '../access/authenticate.ts'
 import { seenBy } from '../access/seen-by.ts'
@@ -46,14 +45,14 @@ async function listHolders(context: AppContext, c: AppRequest): Promise<Response
 }
 
 /** The projects of `projectIdsOf`, all of which the caller must be able to read as a whole. Errors:
- *  also forbidden. */
+ *  also invalid_name, forbidden. */
 export async function searchedProjects(
   context: AppContext,
   principal: Principal,
   named: string | undefined,
 ): Promise<number[] | null> {
-  const project = named === undefined ? principal.project : parseProjectName(named)
-  const ids = await projectIdsOf(context, principal, { named, may: mayReadProject })
+  const project = namedProject(principal, named)
+  const ids = await projectIdsOf(context, principal, { project, may: mayReadProject })
   if (project === null || mayReadProject(principal, project)) return ids
   throw forbidden('finding files requires a token that can read its whole project')
 }
