@@ -190,6 +190,17 @@ test('the account page lists the tokens and sessions of its person, who revokes 
   expect(after.status).toBe(302)
 })
 
+test('the account page has no button that revokes an expired token', async () => {
+  be('dev')
+  const token = await newToken('scope=read&days=1')
+  const { id } = await describe(token)
+  server.clock.now += 1.1 * day
+  const session = await signIn(server)
+  const page = await (await server.send('/account', { token: null, headers: session })).text()
+  expect(page).toContain('<td>expired</td>')
+  expect(page).not.toContain(`value="${id}"`)
+})
+
 test('sign-ins outlive the server, and a rule that the operator changes counts from its start on', async () => {
   const startAgain = async (rules: object = {}): Promise<void> => {
     const copy = await mkdtemp(join(tmpdir(), 'trove-'))

@@ -36,7 +36,7 @@ export function OwnTokens({ items, next, ownId, now }: OwnTokensView): Html {
             </td>
             <TimeCell at={Date.parse(token.mintedAt)} now={now} />
             <TimeCell at={Date.parse(token.expiresAt)} now={now} />
-            <td>{token.state === 'revoked' ? 'revoked' : <Revoke id={token.id} />}</td>
+            <td>{mayEnd(token) ? <Revoke id={token.id} /> : token.state}</td>
           </tr>
         ))}
       </Table>
@@ -48,6 +48,10 @@ export function OwnTokens({ items, next, ownId, now }: OwnTokensView): Html {
       />
     </>
   )
+}
+
+function mayEnd({ state }: WireMintedToken): boolean {
+  return state !== 'revoked' && state !== 'expired'
 }
 
 function Revoke({ id }: { id: string }) {
