@@ -37,7 +37,7 @@ export interface MintedTokenMetadata {
   /** Tokens of a project, of a person, or of all; newest first. `before`: the `number` of the last
    *  token of the previous page. */
   listTokens(
-    of: { project?: ProjectName | undefined; personId?: string | undefined },
+    of: { project?: ProjectName | null; personId?: string },
     page: { limit: number; before?: number | undefined },
   ): Promise<(MintedToken & { number: number })[]>
   /** Deletes at most `limit` tokens that ended before `endedBy`; returns how many. */

@@ -50,7 +50,7 @@ export async function noteToken(
  *  page. */
 export async function readTokens(
   context: AppContext,
-  of: { project?: ProjectName | undefined; personId?: string | undefined },
+  of: { project?: ProjectName | null; personId?: string },
   { limit, before }: { limit: number; before: number | undefined },
 ): Promise<{ items: WireMintedToken[]; next: number | null }> {
   const found = await context.metadata.listTokens(of, { limit: limit + 1, before })

@@ -49,14 +49,11 @@ async function tokensPage(
 ): Promise<Response> {
   const { context } = web
   const before = c.req.query('before')
-  const { items, next } = await readTokens(
-    context,
-    { project: project ?? undefined },
-    {
-      limit: tokensShown,
-      before: before === undefined ? undefined : parsePositiveInteger(before, 'before'),
-    },
-  )
+  const page = {
+    limit: tokensShown,
+    before: before === undefined ? undefined : parsePositiveInteger(before, 'before'),
+  }
+  const { items, next } = await readTokens(context, { project }, page)
   const id = c.req.query('revoke')
   const asksForAll = id === 'all' && project !== null
   const one: WireMintedToken | undefined =

@@ -28,7 +28,7 @@ function tokenOf(id: string, more: Partial<MintedToken> = {}): MintedToken {
 }
 
 export function mintedTokensContract(store: Store): void {
-  const ids = async (project?: ProjectName): Promise<string[]> =>
+  const ids = async (project: ProjectName | null = null): Promise<string[]> =>
     (await store().listTokens({ project }, { limit: 10 })).map(({ id }) => id)
 
   test('tokens are listed by project, newest first, page by page', async () => {

@@ -54,13 +54,13 @@ export function createMintedTokenMethods(
       const row = orm.select().from(mintedTokens).where(eq(mintedTokens.id, id)).get()
       return row && toToken(row)
     },
-    listTokens: async ({ project, personId }, { limit, before }) =>
+    listTokens: async ({ project = null, personId }, { limit, before }) =>
       orm
         .select()
         .from(mintedTokens)
         .where(
           and(
-            project === undefined ? undefined : eq(mintedTokens.project, project),
+            project === null ? undefined : eq(mintedTokens.project, project),
             personId === undefined ? undefined : eq(mintedTokens.personId, personId),
             before === undefined ? gt(mintedTokens.number, 0) : lt(mintedTokens.number, before),
           ),
