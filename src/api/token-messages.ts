@@ -76,7 +76,8 @@ export const mintedTokenSchema = z
     mintedBy: actorSchema,
     expiresAt: instant,
     state: z.enum(['valid', 'asleep', 'revoked', 'expired']).meta({
-      description: '`asleep`: it belongs to a person who must sign in again to use it.',
+      description:
+        '`asleep`: it belongs to a person who must sign in again to use it, or who lost the access that it needs.',
     }),
   })
   .meta({ id: 'MintedToken' })

@@ -1,7 +1,7 @@
 /** Bounds on tokens, sessions and sign-ins; the part of `limits.ts` that is about them. */
+import { dayMs } from '../units.ts'
 
 const KiB = 1024
-const dayMs = 24 * 60 * 60 * 1000
 
 export const tokenLimits = {
   /** Upper bound on a token: more than a header can carry and than CI systems sign. */
@@ -9,7 +9,8 @@ export const tokenLimits = {
   /** JSON and forms from unauthenticated senders, who may send slowly and on many connections: a
    *  token and a return address, which came in a request line of at most 16 KiB. */
   strangerBodyBytesMax: 64 * KiB,
-  /** Individually revoked tokens of one project: some megabytes of the server's memory. */
+  /** Individually revoked tokens of one project, of one person, or that descend from one token for
+   *  several projects: some megabytes of the server's memory. */
   revokedTokensMax: 10_000,
   /** Longest chain of tokens minted from one another; each carries the ids of its ancestors. */
   tokenGenerationsMax: 8,
@@ -19,6 +20,7 @@ export const tokenLimits = {
   signInsKeptMs: 92 * dayMs,
   /** How long the tokens of a person work after their last sign-in. Setting: TROVE_SSO_SLEEP. */
   awakeMs: 14 * dayMs,
-  /** Sessions of one token that are listed, newest first: even a reader signs in at will. */
+  /** Sessions of one token or person that are listed, newest first: even a reader signs in at
+   *  will. */
   sessionsListedMax: 100,
 } as const

@@ -55,7 +55,8 @@ export async function inspectedArtifact(context: AppContext, c: AppRequest): Pro
 }
 
 /** Returns the artifact that `reference` means if `principal` may read it and it is live.
- *  Errors: artifact_not_found, invalid_request, artifact_expired, artifact_deleted. */
+ *  Errors: artifact_not_found, invalid_request, artifact_expired, artifact_deleted,
+ *  unauthenticated. */
 export async function readLive(
   context: AppContext,
   principal: Principal,
@@ -228,7 +229,8 @@ export async function readableRun(
   return run
 }
 
-/** Errors: not_found, for a missing project and for one that the caller may not read alike. */
+/** Errors: not_found, for a missing project and for one that the caller may not read alike;
+ *  unauthenticated. */
 export async function readProject(
   context: AppContext,
   principal: Principal,
@@ -240,8 +242,8 @@ export async function readProject(
   throw storeError('not_found', reason, { what: `project ${name}` })
 }
 
-/** Returns undefined for a project without uploads. Errors: not_found (the caller may not read
- *  it). */
+/** Returns undefined for a project without uploads. Errors: not_found (the caller may not read it),
+ *  or without a credential unauthenticated. */
 export async function findProject(
   { metadata }: AppContext,
   principal: Principal,
