@@ -129,14 +129,8 @@ export async function readPassedInputs(
   const passed = passedInputs(declared, call, file)
   const given = new Set(passed.map(({ input }) => input))
   const absent = declared.filter((input) => !given.has(input))
-  const { values, problems } = await readInputs(
-    absent,
-    {},
-    {
-      scope: defaults,
-      workflow: startOf(file),
-    },
-  )
+  const at = { scope: defaults, workflow: startOf(file) }
+  const { values, problems } = await readInputs(absent, {}, at)
   const [problem] = problems
   if (problem !== undefined) throw new EvaluationError(problem)
   for (const each of passed) values[each.input.name] = await evaluatePassed(each, scope)
