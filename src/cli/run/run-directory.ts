@@ -2,7 +2,7 @@
  *  even when a run with the same id is in progress, and private: scripts can contain secrets. A
  *  killed process leaves its directory behind, so the next run removes it: a file in the directory
  *  identifies the process that removes it otherwise. */
-import { existsSync, lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
@@ -41,13 +41,12 @@ function isAbandoned(directory: string): boolean {
     const { uid, mode } = lstatSync(directory)
     const isPrivate =
       process.getuid === undefined || (uid === process.getuid() && (mode & 0o077) === 0)
-    const file = join(directory, ownerFile)
-    if (!isPrivate || !existsSync(file)) return false
-    const owner = pattern.exec(readFileSync(file, 'utf8'))?.groups
+    if (!isPrivate) return false
+    const owner = pattern.exec(readFileSync(join(directory, ownerFile), 'utf8'))?.groups
     if (owner === undefined || owner['host'] !== hostname()) return false
     return !isRunning({ pid: Number(owner['pid']), startTicks: Number(owner['startTicks']) })
   } catch {
-    // Another run has just removed it, for example.
+    // A kept directory has no such file, and another run may have just removed this one.
     return false
   }
 }
