@@ -35,3 +35,8 @@ test('the directory of a killed run is removed, but not that of a running one or
     left.toSorted(),
   )
 })
+
+test('a temporary directory that cannot be listed prevents no run', async () => {
+  const temporary = await makeDirectory()
+  await expect(removeAbandoned(join(temporary, 'absent'))).resolves.toBeUndefined()
+})

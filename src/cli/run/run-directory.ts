@@ -2,8 +2,8 @@
  *  even when a run with the same id is in progress, and private: scripts can contain secrets. A
  *  killed process leaves its directory behind, so the next run removes it: a file in the directory
  *  identifies the process that removes it otherwise. */
-import { lstatSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { mkdtemp } from 'node:fs/promises'
+import { lstatSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtemp, readdir } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { isRunning, startTimeOf } from '../../client/files/process-identity.ts'
@@ -26,7 +26,8 @@ export async function makeRunDirectory(
 
 /** Removes the directories of killed runs of this user and this host, as far as possible. */
 export async function removeAbandoned(temporary: string): Promise<void> {
-  for (const name of readdirSync(temporary)) {
+  // Who may create a directory there may not always list it.
+  for (const name of await readdir(temporary).catch(() => [])) {
     const directory = join(temporary, name)
     // A process that a killed run has left behind may still be writing.
     if (name.startsWith(prefix) && isAbandoned(directory))
