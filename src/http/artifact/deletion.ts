@@ -91,6 +91,7 @@ async function bulkDelete(context: AppContext, c: AppRequest): Promise<Response>
     body.ids === undefined
       ? await artifactsOfFilter(context, principal, body.filter ?? {})
       : await artifactsOfIds(context, principal, body.ids)
+  await requireDelete(context, principal, artifacts)
   return c.json(await deleteAll(context, principal, { artifacts, dryRun: body.dryRun }))
 }
 
@@ -112,13 +113,12 @@ async function deleteRun(context: AppContext, c: AppRequest): Promise<Response> 
   return c.json(deletion)
 }
 
-/** Deletes all, or none if one of them may not be deleted. Errors: forbidden. */
+/** For artifacts that the caller may delete. */
 async function deleteAll(
   context: AppContext,
   principal: Principal,
   { artifacts, dryRun }: { artifacts: Artifact[]; dryRun: boolean },
 ): Promise<WireBulkDeletion> {
-  await requireDelete(context, principal, artifacts)
   const ids = artifacts.map((artifact) => artifact.id)
   const frees = await explainDeletion(context.metadata, ids, context.now())
   const author = authorOf(context, principal, 'api')
