@@ -41,12 +41,22 @@ export function artifactNotFound(reference: string): Error {
   return storeError('artifact_not_found', `there is no artifact ${reference}`, { reference })
 }
 
+/** Returns the project that a reference is about, `project` unless it names one; null for an id,
+ *  and when there is none. */
+export function projectOfReference(
+  reference: Reference,
+  project: ProjectName | null,
+): ProjectName | null {
+  if (reference.kind === 'id') return null
+  return reference.kind === 'run' ? (reference.project ?? project) : project
+}
+
 async function findNamed(
   finder: ArtifactFinder,
   reference: Exclude<Reference, { kind: 'id' }>,
   { project, now }: { project: ProjectName | null; now: number },
 ): Promise<Artifact | undefined> {
-  const named = (reference.kind === 'run' ? reference.project : null) ?? project
+  const named = projectOfReference(reference, project)
   if (named === null) {
     throw storeError(
       'invalid_request',

@@ -14,7 +14,12 @@ import {
   mayWriteProject,
   type Principal,
 } from '../../auth/principal.ts'
-import { artifactNotFound, assertLive, readArtifact } from '../../browse/find-artifact.ts'
+import {
+  artifactNotFound,
+  assertLive,
+  projectOfReference,
+  readArtifact,
+} from '../../browse/find-artifact.ts'
 import { hasCode, storeError, tooLarge } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { formatReference, type Reference } from '../../core/reference.ts'
@@ -84,13 +89,9 @@ async function readReference(
     if (!hasCode(error, 'artifact_not_found')) throw error
   }
   const missing = artifactNotFound(formatReference(reference))
-  const owner = reference.kind === 'id' ? null : (projectOfReference(reference) ?? named)
+  const owner = projectOfReference(reference, named)
   // Whoever may read the project may know that it has no such artifact.
   throw owner !== null && mayReadProject(principal, owner) ? missing : denied(principal, missing)
-}
-
-function projectOfReference(reference: Reference): ProjectName | null {
-  return reference.kind === 'run' ? reference.project : null
 }
 
 /** Errors: forbidden. */
