@@ -123,11 +123,11 @@ export function openConnection(options: ConnectionOptions): Connection {
     const attempt = (isAwaited: () => boolean): Result =>
       reportingDiskFailure(() => notingFailedSync(syncState, () => work(isAwaited)))
     if (database.inTransaction) return attempt(() => false)
-    const ticket = log?.enter()
-    if (log === undefined || ticket === undefined) {
+    if (log === undefined) {
       repairFailedSync(syncState, database)
       return attempt(() => false)
     }
+    const ticket = log.enter()
     others.noteTicket(ticket)
     try {
       repairFailedSync(syncState, database)
