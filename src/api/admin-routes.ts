@@ -100,7 +100,7 @@ export const adminRoutes: readonly ApiRoute[] = [
     path: `${apiRoot}/tokens`,
     operationId: 'listTokens',
     summary:
-      'Minted tokens that have not expired, newest first. Includes browser sessions (the newest 100 of each token); excludes job tokens that last at most a day and tokens minted with the key of the data directory. Requires scope write, or admin for all projects.',
+      'Minted tokens that have not expired, newest first. Includes browser sessions (the newest 100 of each token or person); excludes job tokens that last at most a day and tokens minted with the key of the data directory. Requires scope write, or admin for all projects.',
     query: tokenListQuery,
     responses: { 200: json('A page of tokens.', mintedTokenListSchema) },
   },
