@@ -26,6 +26,8 @@ async function follow(): Promise<void> {
     const page = await fetchDocument(location.href)
     // Retry while the server is unreachable.
     if (page === null) continue
+    // Leave everything alone while the visitor selects text, perhaps to copy it.
+    if (getSelection()?.type === 'Range') continue
     const ended: string[] = []
     const states: string[] = []
     for (const { id } of live) {
@@ -41,12 +43,11 @@ async function follow(): Promise<void> {
   }
 }
 
-/** Leaves the part alone while the visitor selects text, perhaps to copy it. */
 function refresh(id: string, fresh: HTMLElement | null): void {
   const shown = document.getElementById(id)
   // The page has lost the part, so nothing follows.
   if (fresh === null) shown?.removeAttribute('data-live')
-  else if (shown !== null && getSelection()?.type !== 'Range') replace(shown, fresh)
+  else if (shown !== null) replace(shown, fresh)
 }
 
 function showResult(page: Document): void {
