@@ -6,9 +6,8 @@ import type { LifecyclePorts } from '../ports.ts'
 const recordsPerStep = 10
 
 /** Deletes the history of what ended `historyMs` before `now`, tokens that have ended, and people
- *  who have no tokens any more. What
- *  refers to something is deleted before it: acts before tombstones, both and records before
- *  runs. */
+ *  who have no tokens any more. What refers to something is deleted before it: acts before
+ *  tombstones, both and records before runs. */
 export async function forgetHistory(
   { metadata, signal }: Pick<LifecyclePorts, 'metadata' | 'signal'>,
   { now, historyMs }: { now: number; historyMs: number },
