@@ -152,7 +152,7 @@ test('runs can be filtered by creation time', async () => {
   expect(await within(`<=${day(newest, 0)}`)).toEqual(all)
   expect(await within(`${day(oldest, 0)}..${day(newest, 0)}`)).toEqual(all)
   expect(await within(`*..${day(oldest, -1)}`)).toEqual([])
-  expect(await within(`${oldest.replace(/\.\d+/, '')}..*`)).toEqual(all)
+  expect(await within(`${oldest}..*`)).toEqual(all)
   expect(await within(day(newest, 1))).toEqual([])
 })
 

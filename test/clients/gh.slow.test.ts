@@ -1,26 +1,21 @@
-/** GitHub's command line client, which reads runs and artifacts of a GitHub Enterprise host only
- *  over HTTPS at port 443. A proxy forwards it from there to a server behind TLS. */
+/** GitHub's command line client against a store. */
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { zipOf } from '../actions/archives.ts'
 import { failedRun, recordRun } from '../actions/record-run.ts'
-import { startForwardingProxy, startTls } from '../client/forwarding-proxy.ts'
-import { storeCertificate } from '../client/store-certificate.ts'
+import { ghEnvironment } from './gh-environment.ts'
 import { openStore, type Store } from './store.ts'
 
 let store: Store
 let scratch: string
-let certificate: string
 
 /** Run 1 failed and has an artifact of each kind. Of run 2 only the number is known. */
 beforeAll(async () => {
   scratch = await mkdtemp(join(tmpdir(), 'trove-gh-'))
-  certificate = join(scratch, 'store.pem')
-  await writeFile(certificate, storeCertificate)
   store = await openStore({ TROVE_PUBLIC_URL: 'https://store.test' })
   const facts = { workflow: 'CI', branch: 'main', event: 'push', sha: 'c'.repeat(40) }
   const token = await store.token({ run: 1, ordinal: 12, actor: 'octocat', ...facts })
@@ -52,18 +47,7 @@ interface Ended {
 
 /** Runs gh with the setup from the README. */
 async function openGh(): Promise<(...args: string[]) => Promise<Ended>> {
-  const tls = await startTls(store.url)
-  const proxy = await startForwardingProxy({ hosts: { 'store.test': tls.url } })
-  const { PATH } = process.env
-  const env = {
-    PATH,
-    HOME: scratch,
-    HTTPS_PROXY: proxy.url,
-    SSL_CERT_FILE: certificate,
-    GH_HOST: 'store.test',
-    GH_REPO: 'store.test/octo/demo',
-    GH_ENTERPRISE_TOKEN: await store.token({ run: undefined, job: undefined, scope: 'read' }),
-  }
+  const env = await ghEnvironment(store, scratch)
   return async (...args) => {
     const ended = promisify(execFile)('gh', args, { cwd: scratch, env })
     return await ended.then(

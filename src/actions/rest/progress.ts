@@ -1,5 +1,5 @@
 /** Progress fields of GitHub's REST API. */
-import { instant } from '../../http/artifact/artifact-message.ts'
+import { instant } from './instant.ts'
 import type { Progress } from '../../metadata/metadata.ts'
 
 /** All fields are null for what was not recorded. */

@@ -1,0 +1,181 @@
+/** The README's loops that copy old artifacts from GitHub, in whose place stands a second store,
+ *  and from GitLab, in whose place stands a server with its jobs API
+ *  (docs.gitlab.com/api/jobs, docs.gitlab.com/api/job_artifacts). */
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer, type Server } from 'node:http'
+import { tmpdir } from 'node:os'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { builtUrl } from '../../src/program-files.ts'
+import { zipOf } from '../actions/archives.ts'
+import { ghEnvironment } from './gh-environment.ts'
+import { openStore, type Store } from './store.ts'
+
+const dayMs = 86_400_000
+
+let store: Store
+let scratch: string
+let readme: string
+
+beforeAll(async () => {
+  scratch = await mkdtemp(join(tmpdir(), 'trove-moving-'))
+  readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
+  store = await openStore()
+  const trove = fileURLToPath(builtUrl('cli/main.ts'))
+  await writeFile(join(scratch, 'npx'), `#!/bin/sh\nshift\nexec '${trove}' "$@"\n`, { mode: 0o755 })
+})
+afterAll(async () => {
+  await store.close()
+  await rm(scratch, { recursive: true, force: true })
+})
+
+/** The shell block of the README that contains `text`, without its example addresses. */
+function block(text: string): string {
+  const blocks = [...readme.matchAll(/```sh\n([\s\S]*?)```/g)].map(([, body]) => body!)
+  const found = blocks.filter((body) => body.includes(text))
+  expect([text, found.length]).toEqual([text, 1])
+  return found[0]!
+}
+
+/** Runs the loop, and what it needs, in Bash. Returns its stderr. */
+async function copy(
+  loop: string,
+  environment: Record<string, string | undefined>,
+): Promise<string> {
+  const preparation = block('bring() {').replace(/^export .*\n/, '')
+  const env = {
+    ...environment,
+    PATH: `${scratch}:${process.env['PATH']}`,
+    HOME: scratch,
+    TROVE_URL: store.url,
+    TROVE_TOKEN: await store.token({ run: undefined, job: undefined, scope: 'write' }),
+  }
+  const ended = promisify(execFile)('bash', ['-c', preparation + loop], { cwd: scratch, env })
+  return (await ended).stderr
+}
+
+interface Listed {
+  run: string
+  name: string
+  branch: string | null
+  sha: string | null
+  expiresAt: string
+}
+
+async function artifactsOf(run: number): Promise<Listed[]> {
+  const token = await store.token({ run: undefined, job: undefined, scope: 'read' })
+  const url = `${store.url}/api/v1/artifacts?run=${run}&sort=oldest`
+  const response = await fetch(url, { headers: { authorization: `Bearer ${token}` } })
+  return ((await response.json()) as { items: Listed[] }).items
+}
+
+async function fileOf(run: number, name: string, path: string): Promise<string> {
+  const { stdout } = await promisify(execFile)('npx', ['trove', 'cat', `${run}/${name}:${path}`], {
+    env: {
+      PATH: `${scratch}:${process.env['PATH']}`,
+      TROVE_URL: store.url,
+      TROVE_TOKEN: await store.token({ run: undefined, job: undefined, scope: 'read' }),
+    },
+  })
+  return stdout
+}
+
+function daysLeft({ expiresAt }: Listed): number {
+  return Math.round((Date.parse(expiresAt) - Date.now()) / dayMs)
+}
+
+test('artifacts at GitHub are copied with run, branch, commit and the days that are left', async () => {
+  const github = await openStore({ TROVE_PUBLIC_URL: 'https://store.test' })
+  try {
+    const put = async (token: string, place: string, body: Buffer): Promise<void> => {
+      const response = await fetch(`${github.url}/api/v1/projects/octo/demo/runs/${place}`, {
+        method: 'PUT',
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/zip' },
+        body,
+      })
+      expect([place, response.status]).toEqual([place, 201])
+    }
+    const sha = 'c'.repeat(40)
+    const known = await github.token({ run: 71, branch: 'main', sha })
+    await put(known, '71/artifacts/two words?retentionDays=20', zipOf({ 'a/.hidden': 'one' }))
+    await put(known, '71/artifacts/docs?retentionDays=3', zipOf({ 'index.html': '<p>' }))
+    const unknown = await github.token({ run: 72 })
+    await put(unknown, '72/artifacts/docs', zipOf({ 'index.html': '<b>' }))
+
+    const loop = block('gh api --paginate').replaceAll('octo/app', 'octo/demo')
+    const environment = await ghEnvironment(github, scratch)
+    await copy(loop, { ...environment, NO_PROXY: '127.0.0.1' })
+
+    const copied = await artifactsOf(71)
+    expect(copied).toMatchObject([
+      { name: 'two words', branch: 'main', sha },
+      { name: 'docs', branch: 'main', sha },
+    ])
+    expect(copied.map(daysLeft)).toEqual([20, 3])
+    expect(await artifactsOf(72)).toMatchObject([{ name: 'docs', branch: null, sha: null }])
+    expect(await fileOf(71, 'two words', 'a/.hidden')).toBe('one')
+    expect(await fileOf(72, 'docs', 'index.html')).toBe('<b>')
+    expect(await copy(loop, { ...environment, NO_PROXY: '127.0.0.1' })).toBe('')
+    expect(await artifactsOf(71)).toEqual(copied)
+  } finally {
+    await github.close()
+  }
+})
+
+test('artifacts at GitLab are copied by job; one that cannot be fetched does not stop the rest', async () => {
+  const commit = { id: 'd'.repeat(40) }
+  const expiry = new Date(Date.now() + 9.5 * dayMs).toISOString()
+  const archive = { filename: 'artifacts.zip', size: 1000 }
+  const job = { pipeline: { id: 81 }, ref: 'main', commit, artifacts_file: archive }
+  const pages = [
+    [
+      { ...job, id: 4, name: 'test: [18]', artifacts_expire_at: expiry },
+      { ...job, id: 3, name: 'gone', artifacts_expire_at: expiry },
+    ],
+    [
+      { id: 2, name: 'lint', pipeline: { id: 81 }, ref: 'main', commit },
+      { ...job, id: 1, name: 'build', artifacts_expire_at: null },
+      { ...job, id: 5, name: 'old', artifacts_expire_at: '2020-01-01T00:00:00.123Z' },
+    ],
+  ]
+  const archives = new Map([
+    ['1', zipOf({ 'dist/app.js': 'app' })],
+    ['4', zipOf({ 'junit.xml': '<testsuites/>' })],
+  ])
+  const gitlab = createServer((request, response) => {
+    const url = new URL(request.url!, 'http://gitlab')
+    const [, id] = /^\/api\/v4\/projects\/octo%2Fapp\/jobs(?:\/(\d+)\/artifacts)?$/.exec(
+      url.pathname,
+    ) ?? [undefined, '0']
+    if (request.headers['private-token'] !== 'secret') response.writeHead(401).end()
+    else if (id === undefined)
+      response.end(JSON.stringify(pages[Number(url.searchParams.get('page')) - 1] ?? []))
+    else if (archives.has(id)) response.end(archives.get(id))
+    else response.writeHead(404).end()
+  })
+  const url = await listen(gitlab)
+  try {
+    const loop = block('PRIVATE-TOKEN').replace('https://gitlab.example.com', url)
+    const stderr = await copy(loop, { GITLAB_TOKEN: 'secret', TROVE_PROJECT: 'octo/demo' })
+
+    expect(stderr).toContain('not copied: 81/gone\n')
+    const copied = await artifactsOf(81)
+    expect(copied).toMatchObject([
+      { name: 'build', branch: 'main', sha: commit.id },
+      { name: 'test- [18]', branch: 'main', sha: commit.id },
+    ])
+    expect(copied.map(daysLeft)).toEqual([90, 10])
+    expect(await fileOf(81, 'build', 'dist/app.js')).toBe('app')
+  } finally {
+    gitlab.close()
+  }
+})
+
+async function listen(server: Server): Promise<string> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+}
