@@ -6,6 +6,7 @@ import type {
   WireHolder,
 } from '../api/messages.ts'
 import type { WireFileVersion } from '../api/history-messages.ts'
+import type { WireRunDetail } from '../api/run-record.ts'
 import { apiRoot, artifactPath, historyPath } from '../api/paths.ts'
 import { type Digest, formatWireDigest } from '../core/bytes/digest.ts'
 import { hasCode } from '../core/errors.ts'
@@ -122,6 +123,30 @@ export async function removeArtifacts(
   const path = `${apiRoot}/artifacts/bulk-delete`
   const json = { ids, dryRun }
   return await requestJson(server, { method: 'POST', path, json, signal }, ['items', 'freedBytes'])
+}
+
+/** Errors: not_found, invalid_request (the token is for several projects, and none is named). */
+export async function readRun(
+  server: ServerAccess,
+  run: number,
+  { project, signal }: { project: string | null; signal: AbortSignal },
+): Promise<WireRunDetail> {
+  const request = { path: `${apiRoot}/runs/${run}`, query: { project }, signal }
+  return await requestJson(server, request, ['number', 'project', 'record'])
+}
+
+/** Deletes all artifacts of a run, and its record. Errors: those of `readRun`; forbidden (also when
+ *  one of them is kept, without `includeKept`), too_large. */
+export async function removeRun(
+  server: ServerAccess,
+  run: number,
+  {
+    signal,
+    ...query
+  }: { project: string; dryRun: boolean; includeKept: boolean; signal: AbortSignal },
+): Promise<WireBulkDeletion> {
+  const request = { method: 'DELETE' as const, path: `${apiRoot}/runs/${run}`, query, signal }
+  return await requestJson(server, request, ['items', 'freedBytes'])
 }
 
 /** Undoes a deletion. Errors: artifact_not_found, artifact_deleted (too late), artifact_expired,

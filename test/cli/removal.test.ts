@@ -131,6 +131,89 @@ describe('trove rm', () => {
   })
 })
 
+describe('trove rm @RUN', () => {
+  async function recordRun(run: number): Promise<void> {
+    const answer = await server.send(`/api/v1/projects/octo/app/runs/${run}/record`, {
+      method: 'PUT',
+      json: { recording: '0'.repeat(32), sequence: 0, events: [{ type: 'run-started', at: 1 }] },
+    })
+    expect(answer.status).toBe(200)
+  }
+
+  test('deletes the artifacts of a run and its record; --undo restores the artifacts', async () => {
+    const run = await putArtifact()
+    await server.put(`${run}/logs`, { body: randomBytes(1000) })
+    await recordRun(run)
+    const dry = await trove('rm', '-n', `@${run}`)
+    expect([dry.status, dry.text]).toEqual([0, ''])
+    expect(dry.stderr).toMatch(
+      /^would delete id:\d+ build \(48\.8 KiB\)\nwould delete id:\d+ logs \(1000 B\)\nwould delete the record of run \d+ for good\nwould free .*\n$/,
+    )
+    expect((await trove('ls', `${run}/logs`)).status).toBe(0)
+    const done = await trove('rm', '--json', `octo/app@${run}`)
+    expect(removedOf(done)).toMatchObject({
+      items: [
+        { name: 'build', deleted: true },
+        { name: 'logs', deleted: true },
+      ],
+      freedBytes: expect.any(Number),
+      undoUntil: expect.any(String),
+    })
+    expect(done.stderr).toContain('`trove rm --undo`')
+    expect((await trove('ls', `${run}/build`)).status).toBe(4)
+    const again = await trove('rm', `@${run}`)
+    expect([again.status, again.stderr]).toEqual([0, `run ${run} has no artifacts\nfrees 0 B\n`])
+
+    const back = await trove('rm', '--undo', '--json', `@${run}`)
+    expect(JSON.parse(back.text)).toMatchObject([{ name: 'build' }, { name: 'logs' }])
+    expect((await trove('ls', `${run}/build`)).status).toBe(0)
+    expect(await trove('rm', '--undo', `@${run}`)).toMatchObject({
+      status: 3,
+      stderr: expect.stringContaining('has no deleted artifacts'),
+    })
+  })
+
+  test('--undo restores the newest of each name, and reports what was deleted too long ago', async () => {
+    const run = await putArtifact()
+    await server.put(`${run}/old`)
+    await trove('rm', `${run}/old`)
+    server.clock.now += 60 * 60 * 1000
+    await trove('rm', `${run}/build`)
+    await server.put(`${run}/build`, { body: 'second' })
+    await trove('rm', `@${run}`)
+    const back = await trove('rm', '--undo', `@${run}`)
+    expect(back.status).toBe(0)
+    expect(back.stderr).toMatch(
+      /^id:\d+ old not restored: .*too long ago.*\nid:\d+ build restored\n$/,
+    )
+    expect((await trove('cat', `${run}/build:build`)).text).toBe('second')
+    await trove('rm', `@${run}`)
+    server.clock.now += 60 * 60 * 1000
+    expect((await trove('rm', '--undo', `@${run}`)).status).toBe(4)
+  })
+
+  test('refuses while an artifact is kept, unless --include-kept', async () => {
+    const run = await putArtifact()
+    await trove('keep', `${run}/build`)
+    expect(await trove('rm', `@${run}`)).toMatchObject({
+      status: 6,
+      stderr: expect.stringContaining('--include-kept'),
+    })
+    expect((await trove('ls', `${run}/build`)).status).toBe(0)
+    expect((await trove('rm', '--include-kept', `@${run}`)).status).toBe(0)
+    expect((await trove('ls', `${run}/build`)).status).toBe(4)
+  })
+
+  test('takes one run, which must exist', async () => {
+    const run = await putArtifact()
+    expect((await trove('rm', '@987654')).status).toBe(3)
+    expect((await trove('rm', `@${run}`, `${run}/build`)).status).toBe(2)
+    expect((await trove('rm', '--include-kept', `${run}/build`)).status).toBe(2)
+    expect((await trove('rm', '--include-kept', '--undo', `@${run}`)).status).toBe(2)
+    expect((await trove('ls', `${run}/build`)).status).toBe(0)
+  })
+})
+
 describe('trove expire', () => {
   test('changes the expiry, even to now, and reports it', async () => {
     const run = await putArtifact()

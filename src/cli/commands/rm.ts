@@ -1,8 +1,15 @@
-/** `trove rm`: deletes artifacts, or undoes that. */
-import type { WireArtifact } from '../../client/client.ts'
+/** `trove rm`: deletes artifacts or whole runs, or undoes that. */
+import { readRun, removeRun } from '../../client/artifacts.ts'
+import type { WireArtifact, WireBulkDeletion } from '../../client/client.ts'
 import { findDeleted, readArtifact } from '../../client/find-artifact.ts'
-import { parseReference, type Reference } from '../../core/reference.ts'
-import { formatSizeBytes, counted } from '../../core/units.ts'
+import { hasCode, storeError } from '../../core/errors.ts'
+import {
+  parseReference,
+  parseRunOnly,
+  type Reference,
+  type RunReference,
+} from '../../core/reference.ts'
+import { counted, formatSizeBytes } from '../../core/units.ts'
 import { serverFlags, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
@@ -12,6 +19,7 @@ import { connect, type ServerContext } from '../server-access.ts'
 const flags = {
   ...serverFlags,
   'dry-run': { value: null, short: 'n', help: 'show what would be freed, and delete nothing' },
+  'include-kept': { value: null, help: 'with @RUN: delete kept artifacts too' },
   undo: { value: null, help: 'restore deleted artifacts, within the undo period (TROVE_UNDO)' },
 } as const
 
@@ -19,22 +27,34 @@ type RmInvocation = Invocation<typeof flags>
 
 export const rmCommand: Command<typeof flags> = {
   name: 'rm',
-  operands: 'REF...',
+  operands: 'REF...|@RUN',
   summary:
-    'Delete artifacts and show how many bytes that frees. A deletion can be undone for a while.',
+    'Delete artifacts, or a run with its artifacts and its record, and show how many bytes that frees. The deletion of an artifact can be undone for a while, that of the record cannot.',
   flags,
   examples: [
     'trove rm 42/build',
     'trove rm id:7 id:8',
     'trove rm -n latest:main/build',
     'trove rm --undo 42/build',
+    'trove rm -n @42',
+    'trove rm --undo @42',
   ],
   exitStatuses: [3, 4, 5, 6, 7, 9, 10],
   async run(invocation) {
     const { flags: given, operands } = invocation
-    if (operands.length === 0) throw new UsageError('REF is missing')
+    if (operands.length === 0) throw new UsageError('REF or @RUN is missing')
     if (given.undo && given['dry-run'])
       throw new UsageError('--undo and --dry-run cannot be combined')
+    const run = operands.map(parseRunOnly).find((each) => each !== undefined)
+    if (run !== undefined && operands.length > 1)
+      throw new UsageError('@RUN cannot be combined with other arguments')
+    if (given['include-kept'] && (run === undefined || given.undo))
+      throw new UsageError('--include-kept works only when deleting @RUN')
+    if (run !== undefined) {
+      const context = await connect(given, invocation.signal)
+      await (given.undo ? restoreWhole : removeWhole)(invocation, context, run)
+      return exitStatus.ok
+    }
     const references = operands.map(parseReference)
     const context = await connect(given, invocation.signal)
     await (given.undo ? restore : remove)(invocation, context, references)
@@ -43,10 +63,11 @@ export const rmCommand: Command<typeof flags> = {
 }
 
 async function remove(
-  { flags: given, stdout, stderr, signal }: RmInvocation,
+  invocation: RmInvocation,
   { server, client, project }: ServerContext,
   references: Reference[],
 ): Promise<void> {
+  const { flags: given, stderr, signal } = invocation
   const found = new Map<number, WireArtifact>()
   // Looks up all of them before deleting any, so that a mistyped one deletes nothing.
   for (const reference of references) {
@@ -55,24 +76,59 @@ async function remove(
   }
   const artifacts = [...found.values()]
   const dryRun = given['dry-run']
-  const { freedBytes, sharedBytes, undoUntil } = await client.removeAll([...found.keys()], {
-    dryRun,
-    signal,
-  })
+  const deletion = await client.removeAll([...found.keys()], { dryRun, signal })
   for (const { id, name, files, logicalBytes, pinned } of artifacts) {
     const size = `${counted(files, 'file')}, ${formatSizeBytes(logicalBytes)}`
     const verb = dryRun ? 'would delete' : 'deleted'
     const kept = pinned ? ', which is kept' : ''
     await write(stderr, `${verb} id:${id} ${printable(name)}${kept} (${size})\n`)
   }
+  await report(invocation, { ...deletion, items: artifacts })
+}
+
+async function removeWhole(
+  invocation: RmInvocation,
+  { server, project: given }: ServerContext,
+  run: RunReference,
+): Promise<void> {
+  const { flags, stderr, signal } = invocation
+  const { project, record } = await readRun(server, run.run, {
+    project: run.project ?? given,
+    signal,
+  })
+  const dryRun = flags['dry-run']
+  const includeKept = flags['include-kept']
+  const deletion = await removeRun(server, run.run, { project, dryRun, includeKept, signal })
+  const verb = dryRun ? 'would delete' : 'deleted'
+  for (const { id, name, logicalBytes } of deletion.items)
+    await write(stderr, `${verb} id:${id} ${printable(name)} (${formatSizeBytes(logicalBytes)})\n`)
+  if (record !== null) await write(stderr, `${verb} the record of run ${run.run} for good\n`)
+  if (deletion.items.length === 0) await write(stderr, `run ${run.run} has no artifacts\n`)
+  await report(invocation, deletion)
+}
+
+/** Says what a deletion of `items` frees, and how it is undone. */
+async function report(
+  { flags: given, stdout, stderr }: RmInvocation,
+  {
+    items: deleted,
+    freedBytes,
+    sharedBytes,
+    undoUntil,
+  }: Pick<WireBulkDeletion, 'freedBytes' | 'sharedBytes' | 'undoUntil'> & {
+    items: readonly { id: number; name: string; logicalBytes: number }[]
+  },
+): Promise<void> {
+  const dryRun = given['dry-run']
   // Jobs may delete but not undo, which is for people.
   const undo = '`trove rm --undo` with a token of scope write'
-  const until = undoUntil === null ? '' : `; ${undo} restores it until ${undoUntil}`
+  const isUndoable = undoUntil !== null && deleted.length > 0
+  const until = isUndoable ? `; ${undo} restores it until ${undoUntil}` : ''
   const verb = dryRun ? 'would free' : 'frees'
   const shared = sharedBytes > 0 ? `; ${formatSizeBytes(sharedBytes)} is shared and stays` : ''
   await write(stderr, `${verb} ${formatSizeBytes(freedBytes)}${shared}${until}\n`)
   if (!given.json) return
-  const items = artifacts.map(({ id, name, logicalBytes }) => ({
+  const items = deleted.map(({ id, name, logicalBytes }) => ({
     artifactId: id,
     name,
     logicalBytes,
@@ -95,5 +151,42 @@ async function restore(
     restored.push(artifact)
     await write(stderr, `id:${id} ${printable(artifact.name)} restored\n`)
   }
+  if (given.json) await writeJson(stdout, restored)
+}
+
+/** Restores the newest deleted artifact of each name and attempt of a run that has no live one.
+ *  Those deleted too long ago are reported. Errors: not_found (the run has no deleted artifacts),
+ *  artifact_deleted (none can be restored). */
+async function restoreWhole(
+  { flags: given, stdout, stderr, signal }: RmInvocation,
+  { server, client, project: named }: ServerContext,
+  run: RunReference,
+): Promise<void> {
+  const { project } = await readRun(server, run.run, { project: run.project ?? named, signal })
+  const live = new Set<string>()
+  const deleted = new Map<string, WireArtifact>()
+  for await (const artifact of client.list({ project, run: run.run, state: 'any', signal })) {
+    const place = `${artifact.attempt}/${artifact.name}`
+    if (artifact.state !== 'deleted' && artifact.state !== 'expired') live.add(place)
+    if (artifact.state === 'deleted' && !deleted.has(place)) deleted.set(place, artifact)
+  }
+  const wanted = [...deleted].filter(([place]) => !live.has(place)).map(([, artifact]) => artifact)
+  if (wanted.length === 0) {
+    const what = `@${run.run}`
+    throw storeError('not_found', `run ${run.run} has no deleted artifacts`, { what })
+  }
+  const restored = []
+  let late: unknown
+  for (const { id, name } of wanted.reverse()) {
+    try {
+      restored.push(await client.restore(id, signal))
+      await write(stderr, `id:${id} ${printable(name)} restored\n`)
+    } catch (error) {
+      if (!hasCode(error, 'artifact_deleted')) throw error
+      late = error
+      await write(stderr, `id:${id} ${printable(name)} not restored: ${error.message}\n`)
+    }
+  }
+  if (restored.length === 0) throw late
   if (given.json) await writeJson(stdout, restored)
 }

@@ -106,7 +106,8 @@ async function deleteRun(context: AppContext, c: AppRequest): Promise<Response> 
   // Before the advice to include kept artifacts, which a job cannot follow.
   await requireDelete(context, principal, artifacts)
   const kept = artifacts.find(({ pinned }) => pinned)
-  if (kept !== undefined && !includeKept) throw heldAsKept(kept, '?includeKept=true')
+  if (kept !== undefined && !includeKept)
+    throw heldAsKept(kept, '`includeKept` (`trove rm --include-kept`)')
   const deletion = await deleteAll(context, principal, { artifacts, dryRun })
   if (!dryRun)
     await context.metadata.removeRunRecords(projectId, number, authorOf(context, principal, 'api'))
