@@ -3,6 +3,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { namedServer } from '../src/cli/login/named-server.ts'
 import { readClientConfig, readServerConfig } from '../src/config/config.ts'
 import { ConfigError, type Environment } from '../src/config/settings.ts'
 import { dayMs } from '../src/core/units.ts'
@@ -68,6 +69,28 @@ test('a public URL is an origin; one with a path is rejected, since links would 
       `${name} must be an origin without a path, such as https://store.lan, got "https://store.lan/trove"`,
     ])
   }
+})
+
+test('a URL of a server with a path or a user is rejected, not shortened', () => {
+  const faults = [
+    ['https://store.lan/trove', 'must be an origin without a path, such as https://store.lan, got'],
+    ['https://store.lan?x', 'must be an origin without a path, such as https://store.lan, got'],
+    ['https://u:secret@store.lan/', 'must be an origin without a user and a password, such as'],
+  ] as const
+  for (const [url, fault] of faults) {
+    for (const [name, read] of [
+      ['TROVE_URL', () => readClientConfig({}, { TROVE_URL: url })],
+      ['--url', () => readClientConfig({ url }, {})],
+      ['URL', () => namedServer(url, undefined)],
+    ] as const) {
+      const problems = problemsOf(read)
+      expect(problems).toEqual([expect.stringContaining(`${name} ${fault}`)])
+      expect(problems.join('')).not.toContain('secret')
+    }
+  }
+  // GitHub sets a path there, which its client drops.
+  const results = 'https://store.lan/_apis/results/'
+  expect(readClientConfig({}, { ACTIONS_RESULTS_URL: results }).url).toBe('https://store.lan')
 })
 
 test('public projects are globs of projects; by default there are none', () => {

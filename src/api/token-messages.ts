@@ -109,7 +109,10 @@ export const mintedTokenListSchema = z
 export const revokedTokenSchema = z
   .object({
     scope: tokenScope,
-    project: z.string().nullable(),
+    project: z.string().nullable().meta({
+      description: "Null for an administrator's token, and for one that has `access`.",
+    }),
+    access: projectAccess,
     run: id.nullable(),
     job: z.string().nullable(),
     expiresAt: instant.meta({ description: 'When it would have expired.' }),

@@ -109,12 +109,12 @@ function readUrl(
   flag: string | undefined,
   logins: () => Logins,
 ): Pick<ClientConfig, 'url' | 'urlFrom'> {
-  const ofFlag = source.originOf('--url', flag)
+  const ofFlag = source.rootOf('--url', flag)
   if (ofFlag !== undefined) return { url: ofFlag, urlFrom: '--url' }
-  for (const urlFrom of ['TROVE_URL', 'ACTIONS_RESULTS_URL'] as const) {
-    const url = source.origin(urlFrom)
-    if (url !== undefined) return { url, urlFrom }
-  }
+  const own = source.ownOrigin('TROVE_URL')
+  if (own !== undefined) return { url: own, urlFrom: 'TROVE_URL' }
+  const results = source.origin('ACTIONS_RESULTS_URL')
+  if (results !== undefined) return { url: results, urlFrom: 'ACTIONS_RESULTS_URL' }
   const { defaultUrl } = logins()
   return defaultUrl === null
     ? { url: 'http://127.0.0.1:7878', urlFrom: 'default' }

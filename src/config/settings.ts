@@ -209,12 +209,20 @@ export class Settings {
     return this.originOf(name, this.text(name))
   }
 
-  /** An origin of this server, which must be the root of a host: a path would be dropped
-   *  silently. */
   ownOrigin(name: string): string | undefined {
-    const text = this.text(name)
+    return this.rootOf(name, this.text(name))
+  }
+
+  /** The origin of a server, which must be the root of a host: a path, or a user and a password,
+   *  would be dropped silently. */
+  rootOf(name: string, text: string | undefined): string | undefined {
     const origin = this.originOf(name, text)
-    if (origin !== undefined && new URL(text!).href !== `${origin}/`)
+    if (origin === undefined) return undefined
+    const { href, username, password } = new URL(text!)
+    if (username !== '' || password !== '')
+      // The message does not repeat a password.
+      this.refuse(name, `must be an origin without a user and a password, such as ${origin}`)
+    else if (href !== `${origin}/`)
       this.refuse(
         name,
         `must be an origin without a path, such as ${origin}, got ${JSON.stringify(text)}`,

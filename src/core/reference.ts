@@ -7,7 +7,7 @@
  *  path, and a path may contain anything. */
 import { type ArtifactName, parseArtifactName } from './artifact.ts'
 import { withoutEndSlashes } from './manifest/entry.ts'
-import { storeError } from './errors.ts'
+import { hasCode, storeError } from './errors.ts'
 import { type ProjectName, parsePositiveInteger, parseProjectName } from './run/run.ts'
 
 export type Reference =
@@ -70,8 +70,27 @@ export function formatReference(reference: Reference): string {
   }
 }
 
+/** Whether the text has the form of a reference, valid or not, with or without a path, or of a
+ *  whole run. */
+export function isMeantAsReference(text: string): boolean {
+  if (keywordOf(text) !== '') return true
+  // No project begins like this.
+  if (/^\.{0,2}\//.test(text)) return false
+  try {
+    return parseRunOnly(text) !== undefined || splitReference(text) !== undefined
+  } catch (error) {
+    if (hasCode(error, 'invalid_name')) return true
+    if (hasCode(error, 'invalid_request')) return false
+    throw error
+  }
+}
+
+function keywordOf(text: string): string {
+  return /^(id|latest):/.exec(text)?.[0] ?? ''
+}
+
 function splitReference(text: string): { reference: Reference; path: string | null } {
-  const keyword = /^(id|latest):/.exec(text)?.[0] ?? ''
+  const keyword = keywordOf(text)
   const colon = text.indexOf(':', keyword.length)
   const body = colon === -1 ? text.slice(keyword.length) : text.slice(keyword.length, colon)
   const path = colon === -1 ? null : text.slice(colon + 1)

@@ -57,7 +57,7 @@ async function whoami(environment: Record<string, string> = {}): Promise<Record<
 
 test('a token from stdin is checked and stored for the user alone; commands then need nothing else', async () => {
   const token = await server.token({ expiresInSeconds: 30 * 86_400 })
-  const outcome = await trove(['login', `${server.url}/any/page`], { stdin: `${token}\n` })
+  const outcome = await trove(['login', `${server.url}/`], { stdin: `${token}\n` })
   expect(outcome).toMatchObject({ status: 0, text: '' })
   expect(outcome.stderr).toMatch(
     /: scope write of octo\/app, expires \d{4}-\d\d-\d\d \d\d:\d\d UTC \(in 30 days\)\n/,

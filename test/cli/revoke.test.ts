@@ -34,6 +34,14 @@ test('revokes the token on stdin, and no other', async () => {
   expect([await isRefused(token), await isRefused(twin)]).toEqual([true, false])
 })
 
+test('names the projects of a token for several', async () => {
+  const projects = 'octo/* acme/lib'
+  const token = await server.token({ project: undefined, projects, scope: 'read' })
+  const outcome = await revoke(token)
+  expect(outcome.stderr).toContain('a token of scope read of octo/*, acme/lib')
+  expect(await isRefused(token)).toBe(true)
+})
+
 test('rejects input that is not a token', async () => {
   expect(await revoke('')).toMatchObject({ status: 2 })
   expect(await revoke('x'.repeat(20_000))).toMatchObject({ status: 2 })

@@ -4,6 +4,7 @@ import { artifactNameFault, parseArtifactName } from '../../src/core/artifact.ts
 import {
   type Reference,
   formatReference,
+  isMeantAsReference,
   parseEntryReference,
   parseReference,
 } from '../../src/core/reference.ts'
@@ -42,6 +43,20 @@ describe('references', () => {
         expect(parseEntryReference(text)).toEqual({ reference: wanted, path: inside })
       }),
     )
+  })
+
+  test('what is meant as a reference is told from a path, even when it is mistyped', () => {
+    fc.assert(
+      fc.property(reference, path, (wanted, inside) => {
+        expect(isMeantAsReference(formatReference(wanted))).toBe(true)
+        expect(isMeantAsReference(`${formatReference(wanted)}:${inside}`)).toBe(true)
+        expect(isMeantAsReference(`./${formatReference(wanted)}`)).toBe(false)
+      }),
+    )
+    for (const text of ['@7', 'octo/app@7', 'latest:main', 'id:x', '7/a?b'])
+      expect(isMeantAsReference(text)).toBe(true)
+    for (const text of ['dist', '7', '7/a/b', '.', '/tmp/@7', 'a@b/c'])
+      expect(isMeantAsReference(text)).toBe(false)
   })
 
   test('any text is either parsed or rejected with a matching code', () => {

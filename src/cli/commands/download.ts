@@ -10,7 +10,7 @@ import { readArtifact } from '../../client/find-artifact.ts'
 import { parseArtifactName } from '../../core/artifact.ts'
 import { storeError } from '../../core/errors.ts'
 import { compilePathGlobs, nothingMatches } from '../../core/glob/path-glob.ts'
-import { parseReference } from '../../core/reference.ts'
+import { isMeantAsReference, parseReference } from '../../core/reference.ts'
 import { counted, formatCount, formatSizeBytes } from '../../core/units.ts'
 import { choice, jobsFlag, jobsOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
@@ -141,7 +141,7 @@ async function downloadMatching(
   const { flags: given, operands, signal } = invocation
   const { server, client, config, project } = context
   const [target] = takeOperands(operands, [], ['DEST'])
-  if (target !== undefined && isReference(target))
+  if (target !== undefined && isMeantAsReference(target))
     throw new UsageError(
       `--pattern replaces REF: name the run with --run; a directory ${target} is ./${target}`,
     )
@@ -168,11 +168,6 @@ async function downloadMatching(
   }
   await printResults(context, invocation, { results, root })
   return exitStatus.ok
-}
-
-/** Whether the text has the form of a reference (core/reference.ts), or of a whole run. */
-function isReference(text: string): boolean {
-  return /^(?:id|latest):|^(?:[^@:]*@)?\d+\/[^/]+$|^[^@:]*@\d+$/.test(text)
 }
 
 /** Directory of one of several artifacts. Neither an artifact's name nor a symlink in DEST may

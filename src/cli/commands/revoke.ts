@@ -73,9 +73,7 @@ async function revokeOne(
     },
     ['scope', 'project', 'run', 'job', 'expiresAt'],
   )
-  const { scope, project, run, job, expiresAt } = revoked
-  const grant = describeGrant({ scope, project, run, job })
-  const summary = `revoked a token of ${grant}, which would have expired at ${expiresAt}`
+  const summary = `revoked a token of ${describeGrant(revoked)}, which would have expired at ${revoked.expiresAt}`
   return { revoked, summary }
 }
 

@@ -10,7 +10,7 @@ export function namedServer(
   if (operand === undefined) return flag
   if (flag !== undefined) throw new UsageError('name the server by URL or by --url, not by both')
   const source = new Settings({})
-  source.originOf('URL', operand)
+  source.rootOf('URL', operand)
   source.finish()
   return operand
 }

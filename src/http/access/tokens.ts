@@ -132,10 +132,11 @@ async function revoke(context: AppContext, c: AppRequest): Promise<Response> {
     id === undefined
       ? await revokeByText(context, token ?? '')
       : await revokeById(context, await requirePrincipal(context, c), id)
-  const { scope, project, run, job, expiresAt } = revoked
+  const { scope, project, access, run, job, expiresAt } = revoked
   const message: WireRevokedToken = {
     scope,
     project,
+    access: [...access],
     run: run?.number ?? null,
     job,
     expiresAt: instant(expiresAt),
