@@ -17,7 +17,7 @@ export const statsSchema = z
       description: 'Bytes of these live and deleted artifacts, counting each distinct file once.',
     }),
     storedBytes: bytes.nullable().meta({
-      description: 'Sum of pack file sizes; null for one project, since packs are shared.',
+      description: 'Sum of pack file sizes; null for projects, since packs are shared.',
     }),
     dedupRatio: z.number().meta({
       description:
@@ -28,7 +28,7 @@ export const statsSchema = z
       chunk: z.int().meta({ description: 'Bytes saved by storing equal chunks of files once.' }),
       compression: z.int().nullable().meta({
         description:
-          'Deduplicated bytes minus live pack bytes: negative when pack overhead and uploads in progress exceed what compression saves; null for one project.',
+          'Deduplicated bytes minus live pack bytes: negative when pack overhead and uploads in progress exceed what compression saves; null for projects.',
       }),
     }),
     packs: count.nullable(),

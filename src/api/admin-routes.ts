@@ -35,7 +35,8 @@ export const adminRoutes: readonly ApiRoute[] = [
     method: 'get',
     path: `${apiRoot}/stats`,
     operationId: 'readStats',
-    summary: 'Statistics of the store, or of one project, with the savings of each layer.',
+    summary:
+      'Statistics of one project, with the savings of each layer; without `project` of the store, for scope admin, or the sum over the projects of the token, in which content that several hold counts in each.',
     query: statsQuery,
     responses: { 200: json('The statistics.', statsSchema) },
   },

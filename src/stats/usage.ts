@@ -4,7 +4,7 @@
  *    chunks − compression = live;              live + dead = stored */
 import type { ProjectFigures, StoreFigures } from '../metadata/metadata.ts'
 
-/** All figures are bytes unless named otherwise. Figures about packs are null for a single project,
+/** All figures are bytes unless named otherwise. Figures about packs are null for projects,
  *  because all projects share the packs. */
 export interface Usage {
   artifacts: number
@@ -39,6 +39,20 @@ export function usageOfStore(figures: StoreFigures): Usage {
     liveBytes,
     deadBytes: storedBytes - liveBytes,
   }
+}
+
+/** The sums; what several of the projects hold counts in each. */
+export function usageOfProjects(figures: readonly ProjectFigures[]): Usage {
+  const sum = (of: keyof ProjectFigures): number =>
+    figures.reduce((total, each) => total + each[of], 0)
+  return usageOfProject({
+    artifacts: sum('artifacts'),
+    files: sum('files'),
+    logicalBytes: sum('logicalBytes'),
+    removedBytes: sum('removedBytes'),
+    uniqueBytes: sum('uniqueBytes'),
+    chunkBytes: sum('chunkBytes'),
+  })
 }
 
 /** Unique and chunk bytes are clamped. Content counts as unique until garbage collection has

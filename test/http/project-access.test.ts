@@ -1,6 +1,7 @@
 /** Tokens for several projects: they reach the projects they list, as far as they say, and no
  *  others. */
 import { expect, test } from 'vitest'
+import { statsSchema, type WireStats } from '../../src/api/admin-messages.ts'
 import type { TokenRequest } from '../../src/auth/token-request.ts'
 import { digestOf } from '../../src/core/bytes/digest.ts'
 import { openSharedServer, problemOf, type SendRequest } from './open-server.ts'
@@ -43,7 +44,7 @@ function reading(method: string): SendRequest {
   return { token: reader, method }
 }
 
-test.each(['/stats', '/audit', '/tokens', '/runs/1'])(
+test.each(['/audit', '/tokens', '/runs/1'])(
   '%s is of one project, which such a token must name',
   async (route) => {
     const path = `/api/v1${route}`
@@ -58,6 +59,21 @@ test.each(['/stats', '/audit', '/tokens', '/runs/1'])(
     expect(await statusOf(named('octo/lib'), { token: writer })).toBe(200)
   },
 )
+
+test('statistics are the sum over the projects of the token, or of the one named', async () => {
+  const read = async (token: string, query = ''): Promise<WireStats> =>
+    statsSchema.parse(await (await server.send(`/api/v1/stats${query}`, { token })).json())
+  const one = await read(reader, '?project=acme/app')
+  expect(one).toMatchObject({ artifacts: 1, storedBytes: null })
+  const uniqueBytes = 3 * one.uniqueBytes
+  expect(await read(reader)).toMatchObject({ artifacts: 3, uniqueBytes, storedBytes: null })
+  expect(await read(writer)).toMatchObject({ artifacts: 2, storedBytes: null })
+  const all = await wide({ projects: '**', scope: 'read' })
+  expect(await read(all)).toMatchObject({ artifacts: 4, storedBytes: null })
+  const none = await wide({ projects: 'other/*', scope: 'read' })
+  expect(await read(none)).toMatchObject({ artifacts: 0, uniqueBytes: 0, dedupRatio: 1 })
+  expect(await statusOf('/api/v1/stats?project=acme/secret', { token: reader })).toBe(404)
+})
 
 test('a comparison reaches across the projects of the token', async () => {
   const compare = async (base: string, head: string): Promise<number> =>

@@ -17,7 +17,7 @@ export const statsCommand: Command<typeof serverFlags> = {
     ...serverFlags,
     project: {
       value: 'O/R',
-      help: "only this project (default: the token's, or all for scope admin)",
+      help: "only this project (default: the sum over the token's, or the whole store for scope admin)",
     },
   },
   examples: ['trove stats', 'trove stats --project octo/app', 'trove stats --json'],

@@ -1,10 +1,18 @@
-/** `GET /stats`: statistics of the whole store for administrators, else of one project. */
+/** `GET /stats`: statistics of one project; without one, of the whole store for administrators,
+ *  else the sum over the projects of the token. */
 import { Hono } from 'hono'
 import { apiRoot } from '../../api/paths.ts'
 import { statsQuery } from '../../api/queries.ts'
-import { mayAdminister } from '../../auth/principal.ts'
-import { usageOfProject, usageOfStore } from '../../stats/usage.ts'
-import { forbidden, requireInspectProject, projectOf, readProject } from '../access/access.ts'
+import { mayAdminister, mayInspectProject, type Principal } from '../../auth/principal.ts'
+import type { ProjectName } from '../../core/run/run.ts'
+import { usageOfProjects, usageOfStore } from '../../stats/usage.ts'
+import {
+  namedProject,
+  projectIdsOf,
+  readableProjects,
+  readProject,
+  requireInspectProject,
+} from '../access/access.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
 import type { AppContext, AppEnv } from '../context.ts'
 import { parseQuery } from '../input.ts'
@@ -18,12 +26,26 @@ export function createStatsRoutes(context: AppContext): Hono<AppEnv> {
     if (project === undefined && mayAdminister(principal)) {
       return c.json(usageOfStore(await context.metadata.figures()))
     }
-    const name = projectOf(principal, project)
-    if (name === null)
-      throw forbidden('statistics of the whole store require a token of scope admin')
-    const found = await readProject(context, principal, name)
-    requireInspectProject(principal, found.name)
-    return c.json(usageOfProject(await context.metadata.projectFigures(found.id)))
+    const ids = await projectsOf(context, principal, namedProject(principal, project))
+    const figures = await Promise.all(
+      ids.map(async (id) => await context.metadata.projectFigures(id)),
+    )
+    return c.json(usageOfProjects(figures))
   })
   return app
+}
+
+async function projectsOf(
+  context: AppContext,
+  principal: Principal,
+  name: ProjectName | null,
+): Promise<number[]> {
+  if (name !== null) {
+    const { id } = await readProject(context, principal, name)
+    requireInspectProject(principal, name)
+    return [id]
+  }
+  const may = mayInspectProject
+  const ids = await projectIdsOf(context, principal, { project: null, may })
+  return ids ?? (await readableProjects(context, principal)).map(({ id }) => id)
 }
