@@ -87,7 +87,7 @@ export function mayReadProject(principal: Principal, project: ProjectName): bool
 
 /** May read every project, also those that do not exist yet. */
 export function mayReadAll(principal: Principal): boolean {
-  return mayAdminister(principal) || principal.access.some(({ projects }) => projects === '**')
+  return mayInspectAll(principal) || isEverything(principal.publicAccess ?? [])
 }
 
 export function mayReadRun(principal: Principal, place: RunPlace): boolean {
@@ -99,6 +99,15 @@ export function mayReadRun(principal: Principal, place: RunPlace): boolean {
  *  them (invariant 10). Only the token's own grant counts. */
 export function mayInspectProject(principal: Principal, project: ProjectName): boolean {
   return principal.scope !== 'run' && holdsProject(principal, project)
+}
+
+/** The same for every project. */
+export function mayInspectAll(principal: Principal): boolean {
+  return mayAdminister(principal) || isEverything(principal.access)
+}
+
+function isEverything(access: readonly ProjectAccess[]): boolean {
+  return access.some(({ projects }) => projects === '**')
 }
 
 /** The same for the artifacts of one run. */

@@ -12,26 +12,17 @@ export interface Holder {
 /** Upper bound on the entries scanned for paths, summed over all holders of one result. */
 const pathSearchMax = 200_000
 
-type HolderPage = Omit<Parameters<Metadata['listHolders']>[1], 'projectId'>
-
 /** Returns at most `limit` holders, newest first, with paths for as many as `pathSearchMax`
- *  allows. Null `projectIds` means all projects. */
+ *  allows. */
 export async function findHolders(
   metadata: EntryReader & Pick<Metadata, 'listHolders'>,
   digest: Digest,
-  { projectIds, ...page }: HolderPage & { projectIds: readonly number[] | null },
+  page: Parameters<Metadata['listHolders']>[1],
 ): Promise<Holder[]> {
-  const lists: Artifact[][] = []
-  for (const projectId of projectIds ?? [null])
-    lists.push(await metadata.listHolders(digest, { ...page, projectId }))
-  const artifacts = lists
-    .flat()
-    .toSorted((a, b) => b.id - a.id)
-    .slice(0, page.limit)
   const pathsOfTrees = new Map<Digest, string | null>()
   let left = pathSearchMax
   const holders: Holder[] = []
-  for (const artifact of artifacts) {
+  for (const artifact of await metadata.listHolders(digest, page)) {
     const { id, treeDigest, entryCount } = artifact
     let path = pathsOfTrees.get(treeDigest) ?? null
     if (path === null && entryCount < left) {

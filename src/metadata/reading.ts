@@ -74,6 +74,8 @@ export interface ArtifactFilter {
   secrets?: true | undefined
   /** Artifacts of exactly this tree. */
   manifestId?: number
+  /** Only those that hold a file with the content of this blob. */
+  blobId?: number
   /** Only artifacts older than this one. */
   beforeId?: number
   /** Only artifacts newer than this one. */
@@ -192,10 +194,10 @@ export interface ReadingMetadata {
    *  left out. */
   sumRuns(runIds: number[], now: number): Promise<(ArtifactSums & { runId: number })[]>
   /** Live artifacts that hold a file of that digest, newest first; of every project when
-   *  `projectId` is null. With `beforeId` only those with a smaller id, which is the next page. */
+   *  `projectIds` is null. With `beforeId` only those with a smaller id, which is the next page. */
   listHolders(
     digest: Digest,
-    page: { projectId: number | null; now: number; limit: number; beforeId?: number },
+    page: { projectIds: readonly number[] | null; now: number; limit: number; beforeId?: number },
   ): Promise<Artifact[]>
   /** What was uploaded to a project since an instant, by day. Removed artifacts count while
    *  their tombstones exist. */

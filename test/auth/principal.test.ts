@@ -8,10 +8,12 @@ import {
   mayAdminister,
   mayDelete,
   mayDeleteRun,
+  mayInspectAll,
   mayInspectProject,
   mayInspectRun,
   mayMint,
   mayOversee,
+  mayReadAll,
   mayReadProject,
   mayReadRun,
   maySendTo,
@@ -214,4 +216,13 @@ test('public projects add only reading to what a token may do', () => {
     const own = new Set([...powersOf(holder, project), 'read'])
     expect(new Set(powersOf({ ...holder, publicAccess }, project))).toEqual(own)
   }
+})
+
+test('where everything is public, everyone may read all projects, and inspect none of them', () => {
+  const everyone = anonymousPrincipal([{ scope: 'read', projects: '**' }])
+  expect([mayReadAll(everyone), mayInspectAll(everyone)]).toEqual([true, false])
+  const few = anonymousPrincipal([{ scope: 'read', projects: 'octo/**' }])
+  expect([mayReadAll(few), mayInspectAll(few)]).toEqual([false, false])
+  const holder = { ...few, access: [{ scope: 'read', projects: '**' }] as const }
+  expect([mayReadAll(holder), mayInspectAll(holder)]).toEqual([true, true])
 })

@@ -358,18 +358,22 @@ test('damage spreads to all holders in short steps that skip other damage', asyn
 })
 
 test('holders of a file are found when nearly all artifacts have it', async () => {
-  const held = rows.filter((row) => passes(row, { projectId: 1 }) && row.manifestId !== 4)
-  const newest = held.map(({ id }) => id).reverse()
-  const list = async (limit: number, beforeId?: number) =>
-    await metadata.listHolders(digestOf('common'), {
-      projectId: 1,
-      now,
-      limit,
-      ...(beforeId !== undefined && { beforeId }),
-    })
-  expect((await list(50)).map(({ id }) => id)).toEqual(newest.slice(0, 50))
-  const last = newest[newest.length - 3]!
-  expect((await list(50, last)).map(({ id }) => id)).toEqual(newest.slice(-2))
+  const many = Array.from({ length: 5000 }, (_, index) => index + 2)
+  for (const projectIds of [null, [1], [2, 1], many]) {
+    const filter = projectIds === null ? {} : { projectIds }
+    const held = rows.filter((row) => passes(row, filter) && row.manifestId !== 4)
+    const newest = held.map(({ id }) => id).reverse()
+    const list = async (limit: number, beforeId?: number) =>
+      await metadata.listHolders(digestOf('common'), {
+        projectIds,
+        now,
+        limit,
+        ...(beforeId !== undefined && { beforeId }),
+      })
+    expect((await list(50)).map(({ id }) => id)).toEqual(newest.slice(0, 50))
+    const last = newest[newest.length - 3]!
+    expect((await list(50, last)).map(({ id }) => id)).toEqual(newest.slice(-2))
+  }
 })
 
 test('old facts and runs are found', async () => {

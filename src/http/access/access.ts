@@ -5,6 +5,7 @@ import {
   holdsProject,
   isAnonymous,
   mayAdminister,
+  mayInspectAll,
   mayInspectProject,
   mayInspectRun,
   mayOversee,
@@ -163,18 +164,24 @@ function noProject(): Error {
   return storeError('invalid_request', reason, { field: 'project' })
 }
 
-/** Returns the ids of the projects that a query is about: `project` of `namedProject`, else all of
- *  which the caller `may`; null means every project. Errors: not_found, unauthenticated,
- *  too_large. */
+const readPowers = {
+  read: { one: mayReadProject, all: mayReadAll },
+  inspect: { one: mayInspectProject, all: mayInspectAll },
+}
+
+/** Returns the ids of the projects that a query is about: `project` of `namedProject`, else all
+ *  that the caller may read or inspect; null means every project. Errors: not_found,
+ *  unauthenticated, too_large. */
 export async function projectIdsOf(
   context: AppContext,
   principal: Principal,
-  { project, may }: { project: ProjectName | null; may: typeof mayReadProject },
+  { project, to }: { project: ProjectName | null; to: keyof typeof readPowers },
 ): Promise<number[] | null> {
   if (project !== null) return [(await readProject(context, principal, project)).id]
-  if (mayReadAll(principal)) return null
+  const may = readPowers[to]
+  if (may.all(principal)) return null
   const readable = await readableProjects(context, principal)
-  const projects = readable.filter(({ name }) => may(principal, name))
+  const projects = readable.filter(({ name }) => may.one(principal, name))
   const max = limits.projectsAtOnceMax
   if (projects.length <= max) return projects.map(({ id }) => id)
   throw tooLarge('projects at once', max, `the token is for more than ${max} projects: name one`)

@@ -144,8 +144,11 @@ export async function filterFor(
 ): Promise<ArtifactFilter | null> {
   const { run, name, branch, workflow, pullRequest, actor, since, secrets } = query
   const project = namedProject(principal, query.project)
-  const may = secrets === true ? mayInspectProject : mayReadProject
-  const projectIds = await projectIdsOf(context, principal, { project, may })
+  const [may, to] =
+    secrets === true
+      ? ([mayInspectProject, 'inspect'] as const)
+      : ([mayReadProject, 'read'] as const)
+  const projectIds = await projectIdsOf(context, principal, { project, to })
   const [projectId] = projectIds ?? []
   const filter: ArtifactFilter = {
     ...(projectIds?.length === 1 ? { projectId: projectId! } : projectIds && { projectIds }),

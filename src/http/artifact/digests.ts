@@ -52,7 +52,7 @@ export async function searchedProjects(
   named: string | undefined,
 ): Promise<number[] | null> {
   const project = namedProject(principal, named)
-  const ids = await projectIdsOf(context, principal, { project, may: mayReadProject })
+  const ids = await projectIdsOf(context, principal, { project, to: 'read' })
   if (project === null || mayReadProject(principal, project)) return ids
   throw forbidden('finding files requires a token that can read its whole project')
 }

@@ -125,7 +125,7 @@ async function filePage(web: Web, c: AppRequest, path: string): Promise<Response
   const seesHistory = seesProject(c, artifact)
   const holders = seesHistory
     ? await context.metadata.listHolders(file.digest, {
-        projectId: artifact.projectId,
+        projectIds: [artifact.projectId],
         now,
         limit: holdersShown,
       })

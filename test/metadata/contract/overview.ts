@@ -143,7 +143,7 @@ export function overviewContract(store: Store): void {
     expect(await store().listRunFacts(projectId, 'branch', 1)).toEqual(['main'])
   })
 
-  test('holders of a digest are live artifacts, newest first, of one project when one is given', async () => {
+  test('holders of a digest are live artifacts, newest first, of some projects when these are given', async () => {
     const run = await seedRun(store(), { number: 1 })
     const other = await seedRun(store(), { project: 'other/repo', number: 1 })
     const one = await seedArtifact(store(), run, { a: 'wanted', b: 'more' }, { name: 'one' })
@@ -151,13 +151,17 @@ export function overviewContract(store: Store): void {
     const theirs = await seedArtifact(store(), other, { a: 'wanted' }, { name: 'theirs' })
     const gone = await seedArtifact(store(), run, { c: 'wanted', d: 'x' }, { name: 'gone' })
     await store().removeArtifacts([gone.id], { state: 'deleted', reason: 'deleted', now })
-    const holders = async (projectId: number | null, limit = 10) =>
-      (await store().listHolders(digestOf('wanted'), { projectId, now, limit })).map(({ id }) => id)
+    const holders = async (projectIds: number[] | null, limit = 10) =>
+      (await store().listHolders(digestOf('wanted'), { projectIds, now, limit })).map(
+        ({ id }) => id,
+      )
     expect(await holders(null)).toEqual([theirs.id, two.id, one.id])
-    expect(await holders(run.projectId)).toEqual([two.id, one.id])
+    expect(await holders([run.projectId])).toEqual([two.id, one.id])
+    expect(await holders([run.projectId, other.projectId], 2)).toEqual([theirs.id, two.id])
+    expect(await holders([])).toEqual([])
     expect(await holders(null, 1)).toEqual([theirs.id])
     expect(
-      await store().listHolders(digestOf('nothing'), { projectId: null, now, limit: 9 }),
+      await store().listHolders(digestOf('nothing'), { projectIds: null, now, limit: 9 }),
     ).toEqual([])
   })
 

@@ -38,9 +38,14 @@ const holdsSecrets = sql`EXISTS (SELECT 1 FROM manifest_secrets s WHERE s.manife
   AND NOT EXISTS (SELECT 1 FROM dismissed_secrets d
     WHERE d.project_id = ${artifacts.projectId} AND d.digest = s.digest))`
 
+function holdsBlob(blobId: number): SQL {
+  return sql`EXISTS (SELECT 1 FROM "references" r
+    WHERE r.manifest_id = ${artifacts.manifestId} AND r.blob_id = ${blobId})`
+}
+
 /** One parameter, however many there are: each statement of a walk has the condition. */
 function isOneOf(value: SQL, numbers: readonly number[]): SQL {
-  return sql`${value} IN (SELECT value FROM json_each(${JSON.stringify(numbers)}))`
+  return sql`${value} IN (SELECT j.value FROM json_each(${JSON.stringify(numbers)}) j)`
 }
 
 /** The condition for artifacts, joined with their runs, that match a filter. When the filter
@@ -67,6 +72,7 @@ export function matching(filter: ArtifactFilter, now: number): SQL | undefined {
     filter.manifestId === undefined
       ? undefined
       : eq(plain(artifacts.manifestId), filter.manifestId),
+    filter.blobId === undefined ? undefined : holdsBlob(filter.blobId),
     filter.beforeId === undefined ? undefined : lt(plain(artifacts.id), filter.beforeId),
     filter.afterId === undefined ? undefined : gt(plain(artifacts.id), filter.afterId),
     filter.createdSince === undefined

@@ -31,6 +31,10 @@ const runsMax = 50
  *  more projects, the next match is usually near in a walk of the whole store. */
 const projectsMax = 64
 
+/** Upper bound on artifacts that refer to a file for them to be scanned instead of the newest
+ *  artifacts: a file that all builds have is in hundreds of thousands, another in two. */
+const holdersMax = 1024
+
 export function createWalk(connection: Connection): Walk {
   const findFew = createFewFinder(connection)
 
@@ -55,6 +59,7 @@ export function createWalk(connection: Connection): Walk {
  *  statement can scan them all; undefined when there are too many. */
 function createFewFinder({
   orm,
+  prepare,
 }: Connection): (filter: ArtifactFilter) => (SQL | undefined)[] | undefined {
   const ofBranch = (projectId: number, branch: string): SQL[] | undefined => {
     const found = orm
@@ -76,10 +81,19 @@ function createFewFinder({
       .limit(stretchRowsMax + 1)
     return rows.all().length > stretchRowsMax ? undefined : [isOne]
   }
-  return ({ projectId, run, branch, ids }) => {
+  const referring = prepare<[number], { id: number }>(
+    `SELECT a.id FROM "references" r CROSS JOIN artifacts a ON a.manifest_id = r.manifest_id
+     WHERE r.blob_id = ? LIMIT ${holdersMax + 1}`,
+  )
+  const withBlob = (blobId: number): SQL[] | undefined => {
+    const found = referring.all(blobId).map(({ id }) => id)
+    return found.length > holdersMax ? undefined : [inArray(artifacts.id, found)]
+  }
+  return ({ projectId, run, branch, ids, blobId }) => {
     // A run has at most `limits.artifactsPerRunMax`, and the caller adds a condition on the run.
     if (run !== undefined) return [undefined]
     if (ids !== undefined) return ids.length === 0 ? [] : [inArray(artifacts.id, ids)]
+    if (blobId !== undefined) return withBlob(blobId)
     return projectId === undefined || branch === undefined ? undefined : ofBranch(projectId, branch)
   }
 }
