@@ -5,7 +5,7 @@ import { asleep, storeError } from '../core/errors.ts'
 import { accessOf, type SignInAccess, type SignInRule } from '../core/access/sign-in-rules.ts'
 import { formatExactDuration } from '../core/units.ts'
 import { limitedTo } from './person-grant.ts'
-import type { Principal } from './principal.ts'
+import { mayAdminister, type Principal } from './principal.ts'
 
 export interface SignIn {
   /** Of `Person`. */
@@ -26,6 +26,9 @@ export interface People {
   /** Returns the principal, limited to what its person may do now; unchanged if it has none.
    *  Errors: unauthenticated (the person has no access, or must sign in again). */
   limit(principal: Principal, now: number): Principal
+  /** Whether the person of a principal that `limit` returned may still do all of that. Like the
+   *  expiry of a token, sleep does not end what has begun. */
+  stillMay(principal: Principal): boolean
 }
 
 export interface PeopleOptions {
@@ -65,7 +68,21 @@ export function createPeople(
       const where = project ?? 'this store'
       throw refused(`${person.name} has no access to ${where} any more (TROVE_SSO_ACCESS)`)
     },
+    stillMay: (principal) => {
+      if (principal.person === null) return true
+      const limited = limitedTo(people.get(principal.person.id)?.access ?? [], principal)
+      return limited !== undefined && covers(limited, principal)
+    },
   }
+}
+
+/** Whether `now`, a limited form of `before`, lost nothing of it. */
+function covers(now: Principal, before: Principal): boolean {
+  if (mayAdminister(before)) return mayAdminister(now)
+  if (before.project !== null) return now.project !== null && now.scope === before.scope
+  return before.access.every(({ projects, scope }) =>
+    now.access.some((held) => held.projects === projects && [scope, 'write'].includes(held.scope)),
+  )
 }
 
 function refused(reason: string): Error {

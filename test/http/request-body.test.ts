@@ -11,6 +11,7 @@ import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { StoreError } from '../../src/core/errors.ts'
 import type { BodyContext } from '../../src/http/body/body-context.ts'
 import type { AppEnv } from '../../src/http/context.ts'
+import { nobody } from './open-server.ts'
 import { drainBody, openRequestBody, readJsonBody } from '../../src/http/body/request-body.ts'
 
 const context: BodyContext = {
@@ -22,6 +23,7 @@ const context: BodyContext = {
     },
   },
   revocations: { has: () => false },
+  people: nobody,
 }
 const limit = { bytesMax: 1000, limit: 'bytes of a body', setting: 'TROVE_TEST' }
 

@@ -1,8 +1,11 @@
 /** Sessions and tokens of people are worth what their owner signed in with last, and sleep when the
  *  owner does not sign in. */
+import { once } from 'node:events'
 import { cp, mkdtemp } from 'node:fs/promises'
+import { type IncomingMessage, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeEach, expect, test } from 'vitest'
 import type { WireCurrentToken, WireMintedToken } from '../../src/api/token-messages.ts'
 import { runTroveInside } from '../cli/run-inside.ts'
@@ -153,6 +156,29 @@ test('what a person mints for a project or a job goes no further than they do', 
   await signIn(server)
   for (const each of [writing, ofJob, elsewhere])
     expect(await describe(each)).toMatchObject({ person: 'jane@example.com' })
+})
+
+test('an upload fails when its person loses access before it ends, and not when they gain some', async () => {
+  be('dev')
+  const token = await newToken()
+  const upload = async (name: string, meanwhile: string[]): Promise<[number, string]> => {
+    const path = `/api/v1/projects/octo/app/runs/1/artifacts/${name}`
+    const headers = { authorization: `Bearer ${token}` }
+    const slow = request(new URL(path, server.url), { method: 'PUT', headers })
+    const answered = once(slow, 'response')
+    slow.write('first')
+    await expect.poll(() => slow.socket?.bytesWritten ?? 0).toBeGreaterThan(0)
+    be(...meanwhile)
+    await signIn(server)
+    slow.end('rest')
+    const [answer] = (await answered) as [IncomingMessage]
+    return [answer.statusCode!, await text(answer)]
+  }
+  expect(await upload('kept', ['dev', 'qa'])).toEqual([201, expect.any(String)])
+  expect(await upload('lost', ['qa'])).toEqual([
+    401,
+    expect.stringContaining('jane@example.com lost access during the request'),
+  ])
 })
 
 test('a person is who the provider says by subject, whatever their name is', async () => {

@@ -13,7 +13,7 @@ import { hasCode, storeError } from '../../core/errors.ts'
 import type { ProjectName } from '../../core/run/run.ts'
 import type { Author, DescribedToken } from '../../metadata/metadata.ts'
 import { publicOrigin, type AppContext, type AppRequest } from '../context.ts'
-import { requireUnrevoked } from './revoked.ts'
+import { requireUnrevoked } from './standing.ts'
 
 /** Name of a cookie for pages of this origin. Over TLS it has the `__Host-` prefix, so browsers let
  *  no other host of the domain set it (RFC 6265bis §4.1.3.2). Such a host is that of

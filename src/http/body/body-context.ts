@@ -1,3 +1,4 @@
+import type { People } from '../../auth/people.ts'
 import type { Revocations } from '../../auth/revocations.ts'
 import type { RequestMetrics } from '../operation/metrics.ts'
 
@@ -6,4 +7,5 @@ export interface BodyContext {
   config: { idleMs: number }
   metrics: Pick<RequestMetrics, 'received'>
   revocations: Pick<Revocations, 'has'>
+  people: Pick<People, 'stillMay'>
 }

@@ -8,7 +8,7 @@ import type { Config } from '../../config/config.ts'
 import { listBytesMax } from '../../core/bytes/blob-exchange.ts'
 import { storeError, tooLarge } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
-import { requireUnrevoked } from '../access/revoked.ts'
+import { requireStanding } from '../access/standing.ts'
 import type { BodyContext } from './body-context.ts'
 import { type AppRequest, incomingOf } from '../context.ts'
 
@@ -58,8 +58,8 @@ export function contentLength(c: AppRequest): number | null {
 /** Returns the body as a stream of at most `bytesMax` bytes. Errors: too_large (at once if the
  *  announced length exceeds the limit, else at the first byte past it). The stream fails with
  *  the limit's `emptyError`, with incomplete_body when the body ends early, with
- *  unauthenticated when the sender's token was revoked meanwhile, and with idle_timeout when
- *  nothing arrives for the idle limit; the connection is then destroyed. */
+ *  unauthenticated when the sender's token was revoked or its person lost access meanwhile, and
+ *  with idle_timeout when nothing arrives for the idle limit; the connection is then destroyed. */
 export function openRequestBody(context: BodyContext, c: AppRequest, limit: BodyLimit): Readable {
   const expectedBytes = contentLength(c)
   if (expectedBytes !== null) requireAtMost(limit, expectedBytes)
@@ -70,11 +70,10 @@ export function openRequestBody(context: BodyContext, c: AppRequest, limit: Body
       context.metrics.received(received.chunkBytes)
       requireAtMost(limit, received.totalBytes)
     },
-    // Checked again at the end, since an upload can take hours.
     onEnd: (totalBytes) => {
       if (totalBytes === 0 && limit.emptyError !== undefined) throw limit.emptyError()
       const { principal } = c.var
-      if (principal !== undefined) requireUnrevoked(context, principal)
+      if (principal !== undefined) requireStanding(context, principal)
     },
   })
   const body = Readable.from(chunks, { objectMode: false, highWaterMark: limits.bodyAheadBytes })
