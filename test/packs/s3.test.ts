@@ -1,5 +1,6 @@
 /** Packs in a bucket whose service fails in various ways. `s3.slow.test.ts` tests the contract of
  *  every pack store. */
+import { once } from 'node:events'
 import type { ServerResponse } from 'node:http'
 import { afterAll, expect, test, vi } from 'vitest'
 import type { PackStore } from '../../src/packs/pack-store.ts'
@@ -93,7 +94,7 @@ test.each([
       response.writeHead(206, { 'content-range': 'bytes 1-5/9' }).end(short)
       return 'answered' as const
     },
-    /answered with bytes 1-5\/9, 5 bytes/,
+    /answered with bytes 1-5\/9, not/,
   ],
   [
     'sends less than the range',
@@ -122,6 +123,22 @@ test.each([
   for (const code of ['not_found', 'blob_damaged']) expect(failure).not.toMatchObject({ code })
   fake.before = async () => undefined
   expect(await store.read(name, 0, 5)).toEqual(short)
+})
+
+test.each([
+  ['of another range', 206, { 'content-range': 'bytes 1-1000000/1000000' }],
+  ['of the whole object', 200, {}],
+])('a response %s is not read to its end', async (_, status, headers) => {
+  const { fake, store } = await openFake()
+  const name = await seal(store, short)
+  let cut: Promise<unknown> | undefined
+  fake.before = async (_request, response) => {
+    cut = once(response, 'close')
+    response.writeHead(status, headers).write(Buffer.alloc(100_000))
+    return 'answered'
+  }
+  await expect(store.read(name, 0, 5)).rejects.toThrow(/was answered with .* not with bytes=0-4/)
+  await cut
 })
 
 test('an object that ends early is damaged', async () => {

@@ -3,7 +3,8 @@
  *  requests, and retries. Loading it takes about 0.2 s and 25 MB, so it is loaded only by stores
  *  that need it. */
 import assert from 'node:assert'
-import type { S3Client } from '@aws-sdk/client-s3'
+import type { Readable } from 'node:stream'
+import type { GetObjectCommandOutput, S3Client } from '@aws-sdk/client-s3'
 import { asBuffer } from '../../core/bytes/as-buffer.ts'
 import { type BucketPlace, formatBucket } from '../../core/bucket-place.ts'
 import { StoreError, storeError } from '../../core/errors.ts'
@@ -73,15 +74,8 @@ type UploadCalls = Pick<
 
 function objectCalls(access: Access): Omit<Bucket, keyof UploadCalls | 'close'> {
   const { sdk, client, Bucket, keyOf, withoutPrefix, translating } = access
-  const readBody = async (
-    key: string,
-    range: string | undefined,
-  ): Promise<{ bytes: Buffer; ContentRange: string | undefined }> => {
-    const { Body, ContentRange } = await client.send(
-      new sdk.GetObjectCommand({ Bucket, Key: keyOf(key), Range: range }),
-    )
-    return { bytes: asBuffer(await Body!.transformToByteArray()), ContentRange }
-  }
+  const get = async (key: string, Range?: string): Promise<GetObjectCommandOutput> =>
+    await client.send(new sdk.GetObjectCommand({ Bucket, Key: keyOf(key), Range }))
   return {
     sizeBytes: async (key) =>
       await translating(key, async () => {
@@ -93,19 +87,28 @@ function objectCalls(access: Access): Omit<Bucket, keyof UploadCalls | 'close'> 
       await translating(key, async () => {
         assert(offset >= 0 && lengthBytes > 0, `invalid range: ${lengthBytes} bytes at ${offset}`)
         const range = `bytes=${offset}-${offset + lengthBytes - 1}`
-        const { bytes, ContentRange } = await readBody(key, range)
-        // RFC 9110 §14.4: of an object that ends earlier, the part that exists is sent.
+        const { Body, ContentRange } = await get(key, range)
+        const body = Body as Readable
         const [, from, objectBytes] = /^bytes (\d+)-\d+\/(\d+)$/.exec(ContentRange ?? '') ?? []
-        const isAsked = Number(from ?? 0) === offset
-        if (isAsked && bytes.length === lengthBytes) return bytes
-        if (isAsked && Number(objectBytes) === offset + bytes.length)
-          throw tooShort(key, { cause: undefined })
-        // A proxy that ignores ranges must not make every pack look damaged.
-        const got = `${ContentRange ?? 'no range'}, ${bytes.length} bytes`
-        throw new Error(`${key} was answered with ${got} instead of ${range}`)
+        // A proxy that ignores ranges must not make every pack look damaged, nor send it whole.
+        const other = (got: string): Error =>
+          new Error(
+            `${key} was answered with ${ContentRange ?? 'no range'}${got}, not with ${range}`,
+          )
+        if (Number(from ?? 0) !== offset) {
+          body.destroy()
+          throw other('')
+        }
+        const bytes = await readAtMost(body, lengthBytes + 1)
+        if (bytes.length === lengthBytes) return bytes
+        // RFC 9110 §14.4: of an object that ends earlier, the part that exists is sent.
+        if (Number(objectBytes) === offset + bytes.length) throw tooShort(key, { cause: undefined })
+        throw other(`, ${bytes.length} bytes`)
       }),
     readAll: async (key) =>
-      await translating(key, async () => (await readBody(key, undefined)).bytes),
+      await translating(key, async () =>
+        asBuffer(await (await get(key)).Body!.transformToByteArray()),
+      ),
     write: async (key, bytes, md5) => {
       const ContentMD5 = md5.toString('base64')
       const object = { Bucket, Key: keyOf(key), Body: bytes, ContentMD5 }
@@ -211,6 +214,19 @@ function uploadCalls(access: Access): UploadCalls {
       }
     },
   }
+}
+
+/** Reads a body to its end, or its first `bytesMax` bytes. */
+async function readAtMost(body: Readable, bytesMax: number): Promise<Buffer> {
+  const chunks: Buffer[] = []
+  let length = 0
+  for await (const chunk of body) {
+    chunks.push(chunk as Buffer)
+    length += (chunk as Buffer).length
+    // Leaving the loop destroys the body.
+    if (length >= bytesMax) break
+  }
+  return Buffer.concat(chunks, Math.min(length, bytesMax))
 }
 
 /** Returns undefined when the object does not exist. */
