@@ -124,6 +124,11 @@ export function hasCode<C extends ErrorCode>(
   return error instanceof StoreError && codes.some((code) => error.code === code)
 }
 
+/** Reports whether a write failed because the disk is full or failed. */
+export function isRefusedByDisk(error: unknown): boolean {
+  return hasCode(error, 'storage_full', 'storage_failed')
+}
+
 /** Reports whether a read failed because its artifact was removed, or never existed. */
 export function isArtifactGone(error: unknown): boolean {
   return hasCode(error, 'artifact_not_found', 'artifact_deleted', 'artifact_expired')

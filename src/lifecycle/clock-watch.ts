@@ -5,7 +5,7 @@
  *  clock. The believed time is stored, so that a start with a wrong clock is noticed too. A
  *  machine that slept, or a server that was down, looks the same and waits as well, but for a
  *  bounded time. */
-import { hasCode } from '../core/errors.ts'
+import { isRefusedByDisk } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Log } from '../log.ts'
 import type { Metadata } from '../metadata/metadata.ts'
@@ -77,7 +77,7 @@ export async function startClockWatch(options: ClockWatchOptions): Promise<Clock
       await metadata.noteBelievedTime(believed.at)
     } catch (error) {
       // The next start then believes the clock a little later.
-      if (!hasCode(error, 'storage_full', 'storage_failed')) throw error
+      if (!isRefusedByDisk(error)) throw error
     }
   }
   await note()

@@ -1,6 +1,6 @@
 /** A read lease for maintenance that reads packs: packs that die meanwhile stay until it is
  *  closed. */
-import { hasCode, storeError } from '../core/errors.ts'
+import { isRefusedByDisk, storeError } from '../core/errors.ts'
 import type { LifecyclePorts } from './ports.ts'
 
 export interface MaintenanceLease {
@@ -44,8 +44,7 @@ export async function openMaintenanceLease(
           renewedAt = at
         } catch (error) {
           // There may be room again before the lease ends.
-          if (!hasCode(error, 'storage_full', 'storage_failed') || at - renewedAt >= leaseMs / 2)
-            throw error
+          if (!isRefusedByDisk(error) || at - renewedAt >= leaseMs / 2) throw error
         }
       }
       requireLive()

@@ -6,7 +6,7 @@
  *  No row can be written on a full disk, or on one that failed and became read-only, and reading
  *  must continue. Such a lease is kept in memory, where the collector of the same process finds
  *  it: while there is one, no removed artifact is released and no pack is deleted. */
-import { hasCode } from '../../../core/errors.ts'
+import { isRefusedByDisk } from '../../../core/errors.ts'
 import type { Metadata, ReadLease } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 
@@ -128,8 +128,4 @@ export function createReadLeaseMethods(
     },
     listReadLeases: async (now, limit) => list.all(now, limit),
   }
-}
-
-function isRefusedByDisk(error: unknown): boolean {
-  return hasCode(error, 'storage_full', 'storage_failed')
 }
