@@ -19,7 +19,7 @@ import { createRequestMetrics } from './http/operation/metrics.ts'
 import { openIngestPool } from './ingest/pool/pool.ts'
 import { dropRefusedUploads } from './ingest/staging/refused-uploads.ts'
 import { openStaging } from './ingest/staging/staging.ts'
-import { startClockWatch } from './lifecycle/clock-watch.ts'
+import { requireSetClock, startClockWatch } from './lifecycle/clock-watch.ts'
 import { type DiskSpace, openDiskSpace } from './lifecycle/disk-space.ts'
 import { startMaintenance } from './lifecycle/maintenance.ts'
 import { recover } from './lifecycle/recovery/recover.ts'
@@ -71,8 +71,9 @@ async function cleanUp(cleanups: Cleanup[]): Promise<void> {
   if (failures.length > 0) throw failures[0]
 }
 
-/** Errors: DataLockedError, and those of the system when it cannot listen. */
+/** Errors: ClockError, DataLockedError, and those of the system when it cannot listen. */
 export async function startServer(config: Config, options: ServerOptions): Promise<RunningServer> {
+  requireSetClock((options.now ?? Date.now)())
   const cleanups: Cleanup[] = []
   try {
     const stop = new AbortController()

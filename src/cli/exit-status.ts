@@ -125,7 +125,7 @@ export function hintFor(error: unknown): string | undefined {
   if (isLocked(error))
     return 'Stop the server that uses it, or wait for the command that does. If there is none, the file system of the directory does not support locks, as some network file systems: use a local disk.'
   if (isNamed(error, 'ClockError'))
-    return 'Set it, for example with `timedatectl set-ntp true`, and start the server again.'
+    return 'Set it, for example with `timedatectl set-ntp true`, and start it again.'
   if (isNamed(error, 'NewerDatabaseError'))
     return 'Start that version again, or restore the backup from before the upgrade.'
   if (isNamed(error, 'ChangedMigrationError'))

@@ -42,6 +42,19 @@ export interface ClockWatchOptions {
   elapsedMs(): number
 }
 
+class ClockError extends Error {
+  override readonly name = 'ClockError'
+}
+
+/** What is uploaded by a clock that was never set would be expired once it is. Errors:
+ *  ClockError. */
+export function requireSetClock(now: number): void {
+  if (now >= limits.clockMin) return
+  throw new ClockError(
+    `the clock of this machine shows ${new Date(now).toISOString()}: it is not set`,
+  )
+}
+
 /** Checks the clock now and periodically, so that a jump is noticed before the round it could
  *  spoil. */
 export async function startClockWatch(options: ClockWatchOptions): Promise<ClockWatch> {

@@ -1,7 +1,6 @@
 /** `trove serve`: runs the server until a signal stops it. */
 import { once } from 'node:events'
 import { readServerConfig } from '../../config/config.ts'
-import { limits } from '../../core/limits.ts'
 import { createLog } from '../../log.ts'
 import { readProgramVersion } from '../../program-files.ts'
 import { startServer } from '../../server.ts'
@@ -36,7 +35,6 @@ export const serveCommand: Command<typeof flags> = {
       const meant = suggestion(name, config.knownVariables)
       log.warn(`${name} is not a setting of the server${meant === undefined ? '' : `; ${meant}`}`)
     }
-    requireSetClock()
     const server = await startServer(config, { log })
     const { url } = server
     log.info('started', { version: readProgramVersion(), url, dataDir: config.dataDir })
@@ -48,18 +46,4 @@ export const serveCommand: Command<typeof flags> = {
     log.info('stopped')
     return exitStatus.ok
   },
-}
-
-class ClockError extends Error {
-  override readonly name = 'ClockError'
-}
-
-/** What is uploaded by a clock that was never set would be expired once it is. Errors:
- *  ClockError. */
-function requireSetClock(): void {
-  const now = Date.now()
-  if (now >= limits.clockMin) return
-  throw new ClockError(
-    `the clock of this machine shows ${new Date(now).toISOString()}: it is not set`,
-  )
 }
