@@ -129,6 +129,9 @@ export const jobSchema = z
     origin: z.enum(['schedule', 'request']).meta({
       description: "Whether the server's schedule or a request started it.",
     }),
+    dryRun: z.boolean().meta({
+      description: 'Whether it changes nothing, and its result is what it would do.',
+    }),
     state: z.enum(['waiting', 'running', 'done', 'failed']),
     createdAt: instant,
     endedAt: instant.nullable(),

@@ -38,12 +38,16 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
   const ports = { ...options.ports, signal: stop.signal }
   const jobs = createJobs({
     now: ports.now,
-    onDone: ({ kind, id, origin, createdAt, endedAt, progress }) => {
+    onDone: ({ kind, id, origin, dryRun, createdAt, endedAt, progress }) => {
       // A schedule logs its rounds, as far as they did something.
       if (origin === 'schedule') return
       const figures = Object.entries(progress).filter(([, value]) => typeof value === 'number')
       const seconds = Math.round(((endedAt ?? createdAt) - createdAt) / 1000)
-      log.info(`${kind} is done`, { job: id, seconds, ...Object.fromEntries(figures) })
+      log.info(`${dryRun ? 'the dry run of ' : ''}${kind} is done`, {
+        job: id,
+        seconds,
+        ...Object.fromEntries(figures),
+      })
     },
     onFailure: ({ kind, id }, error) => {
       log.error(`${kind} failed`, { job: id, error })
@@ -74,7 +78,7 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
       'gc',
       async (onProgress) =>
         dryRun ? await planCollection(ports, { reach }) : await run(reach, onProgress),
-      { origin },
+      { origin, dryRun },
     )
 
   const schedule =

@@ -86,7 +86,7 @@ describe.skipIf(!hasChromium)('maintenance', () => {
     expect(await fact('Deleted artifacts removed for good').textContent()).toBe('1')
     await page.getByRole('link', { name: 'Maintenance' }).click()
     await page
-      .getByRole('row', { name: /Garbage collection.*freed/ })
+      .getByRole('row', { name: /Garbage collection, dry run.*would free/ })
       .first()
       .waitFor()
   })

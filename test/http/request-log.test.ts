@@ -95,6 +95,18 @@ test('a requested job is logged when it is done; a collection that did nothing i
     .toMatchObject({ level: 'info', seconds: expect.any(Number), expired: 0 })
 })
 
+test('the log says of a dry run that it is one', async () => {
+  const started = await send('/api/v1/admin/gc', admin, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ dryRun: true }),
+  })
+  expect(await started.json()).toMatchObject({ kind: 'gc', dryRun: true })
+  await expect
+    .poll(() => lines.find(({ message }) => message === 'the dry run of gc is done'))
+    .toMatchObject({ level: 'info', freedBytes: 0 })
+})
+
 test('no line holds a token', async () => {
   await fetch(`${server.url}/sign-in?token=${admin}`)
   await fetch(`${server.url}/nothing?token=${admin}`)

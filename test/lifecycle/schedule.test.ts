@@ -322,6 +322,13 @@ test('a job whose request was invalid is logged without a stack, and not as an e
   expect(maintenance.jobs.tallies()).toEqual([])
 })
 
+test('a dry run does not count as a collection', async () => {
+  const { maintenance } = await startFailing()
+  const plan = maintenance.collect({ reach: 'now', dryRun: true })
+  expect(await maintenance.jobs.ended(plan.id)).toMatchObject({ dryRun: true, state: 'done' })
+  expect(maintenance.jobs.tallies()).toEqual([])
+})
+
 describe('scheduled garbage collection', () => {
   test('that fails is logged, shown, counted, and retried', async () => {
     const { maintenance, lines, heal } = await startFailing()

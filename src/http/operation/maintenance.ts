@@ -102,11 +102,12 @@ function accepted(c: AppRequest, job: Job): Response {
 }
 
 function jobMessage(job: Job): WireJob {
-  const { id, kind, origin, state, createdAt, endedAt, progress } = job
+  const { id, kind, origin, dryRun, state, createdAt, endedAt, progress } = job
   return {
     id,
     kind,
     origin,
+    dryRun,
     state,
     createdAt: instant(createdAt),
     endedAt: endedAt === null ? null : instant(endedAt),

@@ -16,6 +16,8 @@ export interface Job {
   /** What it does, for example `gc`. */
   readonly kind: string
   readonly origin: JobOrigin
+  /** It changes nothing: its outcome is what it would do. */
+  readonly dryRun: boolean
   readonly state: JobState
   readonly createdAt: number
   readonly endedAt: number | null
@@ -25,7 +27,7 @@ export interface Job {
   readonly error: Error | null
 }
 
-/** Outcomes of all jobs of one kind since the process began. */
+/** Outcomes of all jobs of one kind since the process began; dry runs do not count. */
 export interface JobTally {
   readonly kind: string
   readonly done: number
@@ -40,7 +42,7 @@ export interface Jobs {
   start(
     kind: string,
     work: (onProgress: (progress: object) => void) => Promise<object>,
-    options: { lane?: string; origin: JobOrigin },
+    options: { lane?: string; origin: JobOrigin; dryRun?: boolean },
   ): Job
   find(id: string): Job | undefined
   /** All jobs that are kept, newest first. */
@@ -70,18 +72,20 @@ export function createJobs({
   const jobs = new Map<string, { job: Job; ended: Promise<Job> }>()
   const lanes = new Map<string, Promise<unknown>>()
   const tallies = new Map<string, JobTally>()
-  const count = (kind: string, change: (tally: JobTally) => Partial<JobTally>): void => {
+  const count = ({ kind, dryRun }: Job, change: (tally: JobTally) => Partial<JobTally>): void => {
+    if (dryRun) return
     const tally = tallies.get(kind) ?? { kind, done: 0, failed: 0, lastDoneAt: null }
     tallies.set(kind, { ...tally, ...change(tally) })
   }
 
   return {
-    start: (kind, work, { lane = 'collection', origin }) => {
+    start: (kind, work, { lane = 'collection', origin, dryRun = false }) => {
       const id = randomBytes(16).toString('hex')
       let job: Job = {
         id,
         kind,
         origin,
+        dryRun,
         state: 'waiting',
         createdAt: now(),
         endedAt: null,
@@ -98,7 +102,7 @@ export function createJobs({
         change({ state: 'running' })
         try {
           const progress = await work((reported) => change({ progress: reported }))
-          count(kind, ({ done }) => ({ done: done + 1, lastDoneAt: now() }))
+          count(job, ({ done }) => ({ done: done + 1, lastDoneAt: now() }))
           const done = change({ state: 'done', progress, endedAt: now() })
           onDone(done)
           return done
@@ -107,7 +111,7 @@ export function createJobs({
           const failed = change({ state: 'failed', error: failure, endedAt: now() })
           if (hasCode(failure, 'invalid_request')) onRefusal(failed, failure)
           else if (failure.name !== 'AbortError') {
-            count(kind, (tally) => ({ failed: tally.failed + 1 }))
+            count(job, (tally) => ({ failed: tally.failed + 1 }))
             onFailure(failed, failure)
           }
           return failed

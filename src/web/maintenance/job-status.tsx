@@ -29,6 +29,7 @@ export function JobStatus({ job, packs, now }: { job: Job; packs: number; now: n
         Started <Time at={job.createdAt} now={now} />
         {job.endedAt !== null && <>, took {formatDuration(job.endedAt - job.createdAt)}</>}.
       </p>
+      {job.dryRun && <p class="quiet">Changes nothing: the figures are what a run would do.</p>}
       {!isOver && (
         <p class="progress">
           {share === null ? (
@@ -68,8 +69,8 @@ const titles: Record<string, string> = {
   backup: 'Backup',
 }
 
-export function jobTitle({ kind }: Job): string {
-  return titles[kind] ?? kind
+export function jobTitle({ kind, dryRun }: Job): string {
+  return (titles[kind] ?? kind) + (dryRun ? ', dry run' : '')
 }
 
 /** The outcome of a job in a few words; '' while it runs. */
@@ -79,7 +80,7 @@ export function outcomeOf(job: Job): string {
   const figure = (name: string): number => numberOf(job.progress, name)
   switch (job.kind) {
     case 'gc':
-      return `freed ${shownBytes(figure('freedBytes'))}`
+      return `${job.dryRun ? 'would free' : 'freed'} ${shownBytes(figure('freedBytes'))}`
     case 'scrub':
       return figure('damagedCopies') === 0
         ? `${counted(figure('packs'), 'pack')} read, no damage found`
