@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { cacheFilePath } from '../../src/client/cache/cache-files.ts'
-import { isRacy, isSettled } from '../../src/client/files/racy.ts'
+import { isRacy, isSettled, isSettledAsMade } from '../../src/client/files/racy.ts'
 import { readStatCache, rememberSource } from '../../src/client/upload/stat-cache.ts'
 import { digestOf } from '../../src/core/bytes/digest.ts'
 import { linesOf } from '../core/manifest-lines.ts'
@@ -95,12 +95,15 @@ test('an mtime as recent as the examination is racy; whole seconds count as a co
 })
 
 test.each([
-  ['old times', 1000.5, 1000.5, true],
-  ['an old mtime that was set just now', 1000.5, 99_999.5, false],
-  ['an old mtime in whole seconds, and a ctime', 1000, 2000.5, true],
-  ['whole seconds, changed after the last write', 1000, 2000, true],
-  ['an mtime in place of the ctime', 1000, 1000, false],
-  ['no ctime', 1000, -11_644_473_600_000, false],
-])('%s: settled or not', (_, mtimeMs, ctimeMs, wanted) => {
-  expect(isSettled({ mtimeMs, ctimeMs } as Stats, 100_000)).toBe(wanted)
+  ['old times', 1000.5, 1000.5, [true, true]],
+  ['an old mtime that was set just now', 1000.5, 99_999.5, [false, true]],
+  ['an old mtime that was set just now, by a coarse clock', 1000, 99_000, [false, false]],
+  ['an old mtime in whole seconds, and a ctime', 1000, 2000.5, [true, true]],
+  ['whole seconds, changed after the last write', 1000, 2000, [true, true]],
+  ['a new mtime', 99_999.5, 99_999.5, [false, false]],
+  ['an mtime in place of the ctime', 1000, 1000, [false, false]],
+  ['no ctime', 1000, -11_644_473_600_000, [false, false]],
+])('%s: settled or not, when read and when written', (_, mtimeMs, ctimeMs, wanted) => {
+  const stats = { mtimeMs, ctimeMs } as Stats
+  expect([isSettled(stats, 100_000), isSettledAsMade(stats, 100_000)]).toEqual(wanted)
 })

@@ -8,7 +8,7 @@ import { hashColumns } from '../files/file-tasks.ts'
 import type { CheckedCache } from '../cache/check-cached.ts'
 import type { DestinationCache } from './destination-cache.ts'
 import { notKnown, type KnownFiles } from './known-files.ts'
-import { isRacy } from '../files/racy.ts'
+import { isSettledAsMade } from '../files/racy.ts'
 import { isMode, setMode } from '../files/system.ts'
 import { hashPresent } from './hash-present.ts'
 import { digestBytes } from '../../core/bytes/digest.ts'
@@ -152,9 +152,10 @@ export function noteMoved(
   for (const ordinal of moved) {
     const at = ordinal * statColumns
     if (Number.isNaN(stats[at])) continue
-    const { size, mtimeMs, ctimeMs, ino } = lstatSync(join(destination.root, tree.path(ordinal)))
+    const found = lstatSync(join(destination.root, tree.path(ordinal)))
+    const { size, mtimeMs, ctimeMs, ino } = found
     const isAsMade = size === stats[at] && mtimeMs === stats[at + 1]
-    if (isAsMade && !isRacy(mtimeMs, Date.now())) stats.set([size, mtimeMs, ctimeMs, ino], at)
+    if (isAsMade && isSettledAsMade(found, Date.now())) stats.set([size, mtimeMs, ctimeMs, ino], at)
     else stats[at] = Number.NaN
   }
 }

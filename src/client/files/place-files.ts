@@ -14,7 +14,7 @@ import {
   type PlaceTask,
 } from './file-tasks.ts'
 import { inflateCopy } from './inflate-copy.ts'
-import { isRacy } from './racy.ts'
+import { isSettledAsMade } from './racy.ts'
 import { isMode, openingMode } from './system.ts'
 import { makeDirectories } from '../../make-directories.ts'
 import { digestBytes } from '../../core/bytes/digest.ts'
@@ -88,7 +88,7 @@ export function finishFile(
     fchmodSync(descriptor, target.mode)
     stats = fstatSync(descriptor)
   }
-  if (isRacy(stats.mtimeMs, examinedAt)) return [Number.NaN, 0, 0, 0]
+  if (!isSettledAsMade(stats, examinedAt)) return [Number.NaN, 0, 0, 0]
   return [stats.size, stats.mtimeMs, stats.ctimeMs, stats.ino]
 }
 

@@ -14,11 +14,24 @@ export function isRacy(mtimeMs: number, examinedAt: number): boolean {
 }
 
 /** Whether the stats of a file that was read between `examinedAt` and the stats identify what was
- *  read. A write whose mtime is reset afterwards shows only in the ctime. */
-export function isSettled({ mtimeMs, ctimeMs }: Stats, examinedAt: number): boolean {
-  // FAT, SSH and images of file systems have no ctime of their own and show the mtime instead.
-  const hasCtime = !isWholeSecond(ctimeMs) || ctimeMs > mtimeMs
-  return hasCtime && !isRacy(Math.max(mtimeMs, ctimeMs), examinedAt)
+ *  read. */
+export function isSettled(stats: Stats, examinedAt: number): boolean {
+  const { mtimeMs, ctimeMs } = stats
+  return hasCtime(stats) && !isRacy(Math.max(mtimeMs, ctimeMs), examinedAt)
+}
+
+/** Like `isSettled`, of a file that this program has written: its ctime may be new, but not of a
+ *  coarse clock. */
+export function isSettledAsMade(stats: Stats, examinedAt: number): boolean {
+  const { mtimeMs, ctimeMs } = stats
+  const isCoarse = isWholeSecond(ctimeMs)
+  return hasCtime(stats) && !isRacy(isCoarse ? ctimeMs : mtimeMs, examinedAt)
+}
+
+/** Whether the ctime shows a write whose mtime is reset afterwards. FAT, SSH and images of file
+ *  systems have no ctime of their own and show the mtime instead. */
+function hasCtime({ mtimeMs, ctimeMs }: Stats): boolean {
+  return !isWholeSecond(ctimeMs) || ctimeMs > mtimeMs
 }
 
 function isWholeSecond(ms: number): boolean {
