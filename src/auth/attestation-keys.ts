@@ -4,7 +4,7 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, type KeyObject } from 'node:crypto'
 import { join } from 'node:path'
 import { keyIdOf, parsePublicKeys } from '../core/attestation.ts'
-import { storeError } from '../core/errors.ts'
+import { invalidRequest } from '../core/errors.ts'
 import { openKeyFile } from './key.ts'
 
 export interface AttestationKeys {
@@ -32,7 +32,7 @@ export async function openAttestationKeys(dataDir: string): Promise<AttestationK
     }
   } catch (error) {
     const reason = `${path} cannot be used: ${(error as Error).message}`
-    throw storeError('invalid_request', reason, { field: attestationKeyFile }, { cause: error })
+    throw invalidRequest(attestationKeyFile, reason, { cause: error })
   }
 }
 

@@ -2,7 +2,7 @@
  *  become a grant, so a job needs no secret and cannot claim to be another.
  *  `http/access/issuer-keys.ts` has the keys and checks the signatures. */
 import { z } from 'zod'
-import { storeError } from '../core/errors.ts'
+import { invalidRequest, unauthenticated } from '../core/errors.ts'
 import {
   completeFacts,
   factsOf,
@@ -59,7 +59,7 @@ export function grantOfIdToken(claims: unknown, request: IdTokenRequest, now: nu
   const { project, run, attempt, job, facts } = placeOf(claims)
   const named = request.job ?? job
   if (named === null) {
-    throw storeError('invalid_request', 'the ID token names no job: give `job`', { field: 'job' })
+    throw invalidRequest('job', 'the ID token names no job: give `job`')
   }
   return {
     scope: request.scope ?? 'job',
@@ -113,5 +113,5 @@ function placeOf(claims: unknown): Place {
   }
   const reason =
     'the ID token does not belong to a job: it has neither `repository` and `run_id` nor `project_path` and `pipeline_id`'
-  throw storeError('unauthenticated', reason, { reason })
+  throw unauthenticated(reason)
 }

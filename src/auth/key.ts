@@ -4,7 +4,7 @@
 import { hkdfSync, randomBytes } from 'node:crypto'
 import { link, open, readFile, rename, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { storeError } from '../core/errors.ts'
+import { invalidRequest } from '../core/errors.ts'
 import { makeDirectories } from '../make-directories.ts'
 
 const secretBytes = 32
@@ -32,10 +32,9 @@ export async function findKeys(dataDir: string): Promise<Keys | undefined> {
 
 function keysOf(path: string, secret: Buffer): Keys {
   if (secret.length === secretBytes) return deriveKeys(secret)
-  throw storeError(
-    'invalid_request',
+  throw invalidRequest(
+    'secret.key',
     `${path} must hold ${secretBytes} bytes, but holds ${secret.length}`,
-    { field: 'secret.key' },
   )
 }
 

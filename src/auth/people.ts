@@ -1,7 +1,7 @@
 /** What people signed in with last, which limits all of their sessions and tokens: a token of
  *  somebody who left a group has lost its projects at their next sign-in, and that of somebody who
  *  cannot sign in any more sleeps soon. In memory, since every request of a person needs it. */
-import { asleep, storeError } from '../core/errors.ts'
+import { asleep, storeError, unauthenticated } from '../core/errors.ts'
 import { accessOf, type SignInAccess, type SignInRule } from '../core/access/sign-in-rules.ts'
 import { formatExactDuration } from '../core/units.ts'
 import { limitedTo } from './person-grant.ts'
@@ -56,7 +56,9 @@ export function createPeople(
       const { person, project } = principal
       if (person === null) return principal
       if (signInUrl === null)
-        throw refused(`${person.name} cannot use tokens: single sign-on is off (TROVE_SSO_ISSUER)`)
+        throw unauthenticated(
+          `${person.name} cannot use tokens: single sign-on is off (TROVE_SSO_ISSUER)`,
+        )
       const last = people.get(person.id)
       if (last === undefined || last.signedInAt + awakeMs <= now) {
         const sleep = `tokens of people sleep ${formatExactDuration(awakeMs)} after their last sign-in (TROVE_SSO_SLEEP)`
@@ -66,7 +68,7 @@ export function createPeople(
       const limited = limitedTo(last.access, principal)
       if (limited !== undefined) return limited
       const where = project ?? 'this store'
-      throw refused(`${person.name} has no access to ${where} any more (TROVE_SSO_ACCESS)`)
+      throw unauthenticated(`${person.name} has no access to ${where} any more (TROVE_SSO_ACCESS)`)
     },
     stillMay: (principal) => {
       if (principal.person === null) return true
@@ -83,8 +85,4 @@ function covers(now: Principal, before: Principal): boolean {
   return before.access.every(({ projects, scope }) =>
     now.access.some((held) => held.projects === projects && [scope, 'write'].includes(held.scope)),
   )
-}
-
-function refused(reason: string): Error {
-  return storeError('unauthenticated', reason, { reason })
 }

@@ -1,7 +1,7 @@
 /** Grants of people who signed in through an identity provider. */
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
-import { storeError } from '../core/errors.ts'
+import { forbidden, unauthenticated } from '../core/errors.ts'
 import type { ProjectAccess } from '../core/access/project-access.ts'
 import { noFacts } from '../core/run/run.ts'
 import { type Claims, isUnverified, type SignInAccess } from '../core/access/sign-in-rules.ts'
@@ -21,10 +21,8 @@ const nameCharactersMax = 200
 
 /** Returns the grant of a session for a person with this access. Errors: forbidden (none). */
 export function sessionGrant(person: Person, access: SignInAccess, now: number): Principal {
-  if (access !== 'admin' && access.length === 0) {
-    const reason = `${person.name} has no access to this store (TROVE_SSO_ACCESS)`
-    throw storeError('forbidden', reason, { reason })
-  }
+  if (access !== 'admin' && access.length === 0)
+    throw forbidden(`${person.name} has no access to this store (TROVE_SSO_ACCESS)`)
   return {
     scope: access === 'admin' ? access : strongestOf(access),
     access: access === 'admin' ? [] : access,
@@ -117,7 +115,7 @@ function nameOf(claims: Claims): string {
     .safeParse(claims)
   if (!names.success) {
     const reason = 'the identity provider does not say who signed in'
-    throw storeError('unauthenticated', reason, { reason })
+    throw unauthenticated(reason)
   }
   const { email, preferred_username: username, name, sub } = names.data
   const person = (isUnverified(claims) ? undefined : email) ?? username ?? name ?? sub

@@ -1,6 +1,6 @@
 /** Turns the options of `trove token` or the fields of `POST /tokens` into a grant, with the
  *  defaults of both. */
-import { storeError } from '../core/errors.ts'
+import { invalidRequest } from '../core/errors.ts'
 import type { ProjectAccess } from '../core/access/project-access.ts'
 import { parseProjectGlobs } from '../core/access/project-globs.ts'
 import { factsOf, type ProjectName, parseProjectName, type ToldFacts } from '../core/run/run.ts'
@@ -44,9 +44,9 @@ function accessOf({ projects, project, run, scope = 'read' }: TokenRequest): Pro
   if (projects === undefined) return []
   if (project !== undefined || run !== undefined || (scope !== 'read' && scope !== 'write')) {
     const reason = 'a token for several projects has scope read or write, and no run'
-    throw storeError('invalid_request', reason, { field: 'projects' })
+    throw invalidRequest('projects', reason)
   }
   const globs = parseProjectGlobs(projects)
   if (globs.length > 0) return globs.map((glob) => ({ scope, projects: glob }))
-  throw storeError('invalid_request', '`projects` must name at least one', { field: 'projects' })
+  throw invalidRequest('projects', '`projects` must name at least one')
 }

@@ -4,7 +4,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { sign, verify } from 'hono/jwt'
 import { z } from 'zod'
-import { storeError, tooLarge } from '../core/errors.ts'
+import { invalidRequest, tooLarge, unauthenticated } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { factsOf, knownFacts, noFacts, parseProjectName } from '../core/run/run.ts'
 import { scopes, strongestOf, type Principal, type Scope } from './principal.ts'
@@ -59,7 +59,7 @@ export async function mintToken(
   use: TokenUse = 'api',
 ): Promise<string> {
   const fault = grantFault(grant, use)
-  if (fault !== undefined) throw storeError('invalid_request', fault, { field: 'scope' })
+  if (fault !== undefined) throw invalidRequest('scope', fault)
   const { facts, run, job, person } = grant
   const claims = {
     iss: 'trove',
@@ -185,8 +185,4 @@ async function verifiedClaims(key: Uint8Array, token: string): Promise<unknown> 
 /** hono's `SignatureKey` is a string, a JWK or a CryptoKey; hex keeps all 256 bits of the key. */
 function webKey(key: Uint8Array): string {
   return Buffer.from(key).toString('hex')
-}
-
-function unauthenticated(reason: string): Error {
-  return storeError('unauthenticated', reason, { reason })
 }

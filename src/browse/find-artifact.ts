@@ -1,7 +1,7 @@
 /** Resolves references to artifacts, and reports artifacts that have ended. */
 import { endReason, lifetime } from '../core/policy/explanation.ts'
 import { formatActor } from '../core/audit.ts'
-import { storeError } from '../core/errors.ts'
+import { invalidRequest, storeError } from '../core/errors.ts'
 import { formatReference, type Reference } from '../core/reference.ts'
 import { effectiveState } from '../core/policy/retention.ts'
 import type { ProjectName } from '../core/run/run.ts'
@@ -58,12 +58,9 @@ async function findNamed(
 ): Promise<Artifact | undefined> {
   const named = projectOfReference(reference, project)
   if (named === null) {
-    throw storeError(
-      'invalid_request',
+    throw invalidRequest(
+      'project',
       `${formatReference(reference)} does not name a project: add one as OWNER/REPO`,
-      {
-        field: 'project',
-      },
     )
   }
   const owner = await finder.findProject(named)

@@ -1,6 +1,6 @@
 /** The history of a path: the versions of a file in the artifacts of one name, each with its first
  *  artifact. */
-import { isArtifactGone, storeError } from '../core/errors.ts'
+import { invalidRequest, isArtifactGone } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Artifact, ArtifactFilter, ComparedEntry, Metadata } from '../metadata/metadata.ts'
 import { contentOf } from './difference.ts'
@@ -29,7 +29,7 @@ export interface History {
 export function historyFilter(artifact: Artifact, beforeId = artifact.id + 1): ArtifactFilter {
   if (beforeId <= artifact.id + 1) return { ...sameNameAs(artifact), beforeId }
   const reason = 'cursor does not belong to this artifact'
-  throw storeError('invalid_request', reason, { field: 'cursor' })
+  throw invalidRequest('cursor', reason)
 }
 
 /** Compares artifacts in the order given, which must be newest first (`historyFilter`). Returns at

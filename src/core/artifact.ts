@@ -1,5 +1,5 @@
 /** Artifacts: named outputs of a run. Naming rules and states. */
-import { storeError } from './errors.ts'
+import { forbidden, storeError } from './errors.ts'
 import { limits } from './limits.ts'
 
 declare const nameBrand: unique symbol
@@ -45,8 +45,9 @@ export function artifactNameFault(name: string): string | undefined {
 
 /** The error when a job tries to replace or delete another job's artifact in a strict project. */
 export function heldByOtherJob({ id, job }: { id: number; job: string }): Error {
-  const reason = `artifact ${id} was made by job ${job}, and this project is strict: only that job or a person may replace or delete it`
-  return storeError('forbidden', reason, { reason })
+  return forbidden(
+    `artifact ${id} was made by job ${job}, and this project is strict: only that job or a person may replace or delete it`,
+  )
 }
 
 /** The error when an upload, or a job, tries to take away an artifact that somebody keeps.
@@ -57,7 +58,7 @@ export function heldAsKept({ id }: { id: number }, override?: string): Error {
     override === undefined
       ? `artifact ${id} is kept: it must be released before an upload replaces it or a job deletes it (${release})`
       : `artifact ${id} is kept: release it (${release}), or delete it too with ${override}`
-  return storeError('forbidden', reason, { reason })
+  return forbidden(reason)
 }
 
 /** An upload that asks for a name. */

@@ -5,7 +5,7 @@
  *  SLSA provenance, because the server did not observe the build. */
 import { createPublicKey, type KeyObject } from 'node:crypto'
 import { digestOf } from './bytes/digest.ts'
-import { storeError } from './errors.ts'
+import { invalidRequest } from './errors.ts'
 
 export const bundleMediaType = 'application/vnd.dev.sigstore.bundle.v0.3+json'
 export const payloadType = 'application/vnd.in-toto+json'
@@ -85,5 +85,5 @@ function parsePublicKey(block: string): KeyObject {
 }
 
 function badKey(reason: string): Error {
-  return storeError('invalid_request', reason, { field: 'key' })
+  return invalidRequest('key', reason)
 }

@@ -95,6 +95,31 @@ export function storeError<C extends ErrorCode>(
   return new StoreError(code, message, details, options)
 }
 
+/** `field`: of the request, or the setting. */
+export function invalidRequest(field: string, message: string, options?: ErrorOptions): StoreError {
+  return storeError('invalid_request', message, { field }, options)
+}
+
+export function notFound(what: string, message: string, options?: ErrorOptions): StoreError {
+  return storeError('not_found', message, { what }, options)
+}
+
+export function forbidden(reason: string): StoreError {
+  return storeError('forbidden', reason, { reason })
+}
+
+export function unauthenticated(reason: string): StoreError {
+  return storeError('unauthenticated', reason, { reason })
+}
+
+export function lengthMismatch(
+  message: string,
+  expectedBytes: number,
+  actualBytes: number,
+): StoreError {
+  return storeError('length_mismatch', message, { expectedBytes, actualBytes })
+}
+
 /** `what` describes the bytes that were checked. */
 export function digestMismatch(what: string, expected: Digest, actual: Digest): StoreError {
   const message = `${what}: expected ${expected}, got ${actual}`

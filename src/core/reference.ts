@@ -7,7 +7,7 @@
  *  path, and a path may contain anything. */
 import { type ArtifactName, parseArtifactName } from './artifact.ts'
 import { withoutEndSlashes } from './manifest/entry.ts'
-import { hasCode, storeError } from './errors.ts'
+import { hasCode, invalidRequest } from './errors.ts'
 import { type ProjectName, parsePositiveInteger, parseProjectName } from './run/run.ts'
 
 export type Reference =
@@ -125,7 +125,5 @@ function parseRunReference(text: string, body: string): Reference {
 }
 
 function faulty(text: string, remedy: string): Error {
-  return storeError('invalid_request', `${JSON.stringify(text)} is not a reference: ${remedy}`, {
-    field: 'ref',
-  })
+  return invalidRequest('ref', `${JSON.stringify(text)} is not a reference: ${remedy}`)
 }

@@ -9,7 +9,7 @@ import {
   writeListedParts,
 } from '../core/bytes/blob-exchange.ts'
 import type { BlobPlacement, Copy } from '../core/bytes/copy.ts'
-import { storeError, tooLarge } from '../core/errors.ts'
+import { invalidRequest, storeError, tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { createByteWriter } from '../core/bytes/varint.ts'
 import type { Metadata, StoredFile } from '../metadata/metadata.ts'
@@ -187,9 +187,7 @@ async function* filesOf(
 }
 
 function noFile({ ordinal }: Want): Error {
-  return storeError('invalid_request', `entry ${ordinal} is not a file of the artifact`, {
-    field: 'wants',
-  })
+  return invalidRequest('wants', `entry ${ordinal} is not a file of the artifact`)
 }
 
 async function* streamsOf(

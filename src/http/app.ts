@@ -11,7 +11,7 @@ import { createRestRoutes } from '../actions/rest/routes.ts'
 import { twirpErrorResponse } from '../actions/twirp/error.ts'
 import { createTwirpRoutes } from '../actions/twirp/routes.ts'
 import { apiRoot } from '../api/paths.ts'
-import { storeError } from '../core/errors.ts'
+import { notFound, storeError } from '../core/errors.ts'
 import { onlyContentOnItsHost } from '../web/artifact/content-routes.ts'
 import { loggedPath } from '../web/artifact/content-origin.ts'
 import { createPages } from '../web/page-routes.tsx'
@@ -74,7 +74,7 @@ function routeNotFound(app: Hono<AppEnv>, c: AppRequest): Error {
     c.req.path.startsWith(`${apiRoot}/projects/`) || isPage
       ? '; a project takes two path segments there, such as acme~platform/api'
       : ''
-  return storeError('not_found', `${missing}${remedy}`, { what })
+  return notFound(what, `${missing}${remedy}`)
 }
 
 /** Returns the methods for which the path has a route. Page routes also match paths below

@@ -1,7 +1,7 @@
 /** Parses parameters and bodies, once, at the boundary. */
 import type { z } from 'zod'
 import { type Digest, parseWireDigest } from '../core/bytes/digest.ts'
-import { storeError } from '../core/errors.ts'
+import { invalidRequest } from '../core/errors.ts'
 import { type ProjectName, parsePositiveInteger, parseProjectPath } from '../core/run/run.ts'
 import { bodyQuery } from '../api/queries.ts'
 import type { BodyContext } from './body/body-context.ts'
@@ -17,7 +17,7 @@ export function parseQuery<Schema extends z.ZodType>(
   const given = Object.create(null) as Record<string, string>
   for (const [name, value] of new URL(c.req.url).searchParams) {
     if (name in given) {
-      throw storeError('invalid_request', `parameter ${name} is given twice`, { field: name })
+      throw invalidRequest(name, `parameter ${name} is given twice`)
     }
     given[name] = value
   }
@@ -49,7 +49,7 @@ export function parseInput<Schema extends z.ZodType>(
   const issue = parsed.error.issues[0]!
   const unknown = issue.code === 'unrecognized_keys' ? issue.keys[0] : undefined
   const field = unknown ?? (issue.path.join('.') || whole)
-  throw storeError('invalid_request', `${field}: ${reasonOf(issue, input)}`, { field })
+  throw invalidRequest(field, `${field}: ${reasonOf(issue, input)}`)
 }
 
 function reasonOf({ code, path, message }: z.core.$ZodIssue, input: unknown): string {
@@ -72,7 +72,7 @@ export function digestField(text: string, field: string): Digest {
   const digest = parseWireDigest(text)
   if (digest !== undefined) return digest
   const reason = `${field} must be sha256: followed by 64 lower-case hex digits`
-  throw storeError('invalid_request', reason, { field })
+  throw invalidRequest(field, reason)
 }
 
 /** Parses the `{owner}/{repo}` of a route. Errors: invalid_name. */
@@ -88,9 +88,7 @@ export function restOfPath(c: AppRequest, segments: number): string {
   try {
     return decodeURIComponent(all.slice(segments).join('/'))
   } catch {
-    throw storeError('invalid_request', 'the path has a malformed percent escape', {
-      field: 'path',
-    })
+    throw invalidRequest('path', 'the path has a malformed percent escape')
   }
 }
 
@@ -144,9 +142,7 @@ function decodeCursor(cursor: string): unknown {
 }
 
 function badCursor(): Error {
-  return storeError('invalid_request', 'the cursor was not made by this server', {
-    field: 'cursor',
-  })
+  return invalidRequest('cursor', 'the cursor was not made by this server')
 }
 
 /** Returns the cursor of the page that begins at `next`, and sets the `Link` header (RFC 8288) to

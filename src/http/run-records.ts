@@ -5,7 +5,7 @@ import { type WireRunDetail, runEventsSchema } from '../api/run-record.ts'
 import { apiRoot, jobLogPath, jobSummaryPath, runArchivePath, runPagePath } from '../api/paths.ts'
 import { recordQuery, runQuery } from '../api/queries.ts'
 import { formatLogLine } from '../browse/run-log.ts'
-import { storeError } from '../core/errors.ts'
+import { notFound, storeError } from '../core/errors.ts'
 import { factsOf } from '../core/run/run.ts'
 import type {
   Metadata,
@@ -76,7 +76,7 @@ export async function recordedJob(
   const job = record?.jobs.find((each) => each.key === key)
   if (record === undefined || job === undefined) {
     const what = `job ${key} of run ${run.number}`
-    throw storeError('not_found', `there is no ${what}`, { what })
+    throw notFound(what, `there is no ${what}`)
   }
   return { record, job }
 }

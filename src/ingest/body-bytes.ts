@@ -1,7 +1,7 @@
 /** A request body as a buffer consumed from the front. */
 import type { Readable } from 'node:stream'
 import { asBuffer } from '../core/bytes/as-buffer.ts'
-import { storeError, tooLarge } from '../core/errors.ts'
+import { invalidRequest, tooLarge } from '../core/errors.ts'
 
 export interface BodyBytes {
   /** Bytes that have already arrived. */
@@ -78,10 +78,5 @@ export async function readWhole(body: Readable, bytesMax: number): Promise<Buffe
 /** Translates an error from reading past the end of a record to invalid_request. */
 export function asMalformed(error: unknown): unknown {
   if (!(error instanceof RangeError)) return error
-  return storeError(
-    'invalid_request',
-    `the body is malformed: ${error.message}`,
-    { field: 'body' },
-    { cause: error },
-  )
+  return invalidRequest('body', `the body is malformed: ${error.message}`, { cause: error })
 }

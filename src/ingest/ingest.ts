@@ -3,7 +3,7 @@
 import type { Readable } from 'node:stream'
 import { treeOfFiles } from '../core/artifact.ts'
 import { type Digest, createDigestHasher } from '../core/bytes/digest.ts'
-import { storeError } from '../core/errors.ts'
+import { lengthMismatch, storeError } from '../core/errors.ts'
 import { isZipType, servedMediaType } from '../core/media-type.ts'
 import { zipSignature } from '../core/zip/zip-records.ts'
 import type { Published } from '../metadata/metadata.ts'
@@ -111,10 +111,10 @@ async function ingestFile(
 async function checkBody(session: IngestSession, reader: StagedReader): Promise<Digest> {
   const { expected } = session.job
   if (expected !== null && expected.sizeBytes !== reader.sizeBytes) {
-    throw storeError(
-      'length_mismatch',
+    throw lengthMismatch(
       `the upload has ${reader.sizeBytes} bytes, but ${expected.sizeBytes} were announced`,
-      { expectedBytes: expected.sizeBytes, actualBytes: reader.sizeBytes },
+      expected.sizeBytes,
+      reader.sizeBytes,
     )
   }
   const hasher = createDigestHasher()

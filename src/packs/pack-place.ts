@@ -7,7 +7,7 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { type BucketPlace, formatBucket } from '../core/bucket-place.ts'
-import { storeError } from '../core/errors.ts'
+import { invalidRequest } from '../core/errors.ts'
 import { type Bucket, readMark } from './s3/bucket.ts'
 import { ignoringAbsence } from './local/errno.ts'
 import {
@@ -164,7 +164,7 @@ function foreign(bucket: BucketPlace): Error {
 }
 
 function refused(reason: string): Error {
-  return storeError('invalid_request', reason, { field: 'TROVE_S3_BUCKET' })
+  return invalidRequest('TROVE_S3_BUCKET', reason)
 }
 
 /** Errors: invalid_request. */
@@ -176,12 +176,7 @@ async function readClaim(directory: string, name: string): Promise<Claim | undef
     const bytes = Buffer.alloc(claimBytesMax)
     return JSON.parse(bytes.toString('utf8', 0, await readAll(file, bytes, 0))) as Claim
   } catch (error) {
-    throw storeError(
-      'invalid_request',
-      `${path} cannot be read: ${String(error)}`,
-      { field: 'data' },
-      { cause: error },
-    )
+    throw invalidRequest('data', `${path} cannot be read: ${String(error)}`, { cause: error })
   } finally {
     await file.close()
   }

@@ -2,7 +2,7 @@
  *  (GITHUB-PROTOCOL §8). The signed URL is the credential. Success is exactly 201. */
 import { Hono } from 'hono'
 import { verifyTarget } from '../../auth/signed-urls.ts'
-import { storeError } from '../../core/errors.ts'
+import { invalidRequest, notFound, storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import {
@@ -28,9 +28,7 @@ export function createBlobRoutes(context: AppContext): Hono<AppEnv> {
   })
 
   app.all('/blob/*', () => {
-    throw storeError('not_found', 'uploads must be PUT to the URL that CreateArtifact returned', {
-      what: 'route',
-    })
+    throw notFound('route', 'uploads must be PUT to the URL that CreateArtifact returned')
   })
   return app
 }
@@ -43,12 +41,9 @@ async function openUpload(context: AppContext, c: AppRequest): Promise<Upload> {
   verifyTarget(context.keys.signedUrls, target, signature, context.now())
   const upload = await context.metadata.findUpload(id)
   if (upload !== undefined) return upload
-  throw storeError(
-    'not_found',
+  throw notFound(
+    'upload',
     `upload ${id} has ended: another upload took its name, or it was idle for too long`,
-    {
-      what: 'upload',
-    },
   )
 }
 
@@ -116,5 +111,5 @@ function conflict(upload: Upload): Error {
 }
 
 function invalid(field: string, reason: string): Error {
-  return storeError('invalid_request', `${field}: ${reason}`, { field })
+  return invalidRequest(field, `${field}: ${reason}`)
 }

@@ -1,5 +1,5 @@
 /** Parses the body of Put Block List, an XML document of one shape; no other XML is understood. */
-import { storeError, tooLarge } from '../../core/errors.ts'
+import { invalidRequest, storeError, tooLarge } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 
 /** Returns the block ids in the order of the bytes. Errors: invalid_request, too_large,
@@ -37,9 +37,7 @@ function parseItems(content: string): string[] {
 }
 
 function malformed(reason: string): Error {
-  return storeError('invalid_request', `malformed block list: ${reason}`, {
-    field: 'BlockList',
-  })
+  return invalidRequest('BlockList', `malformed block list: ${reason}`)
 }
 
 function tooLong(): Error {

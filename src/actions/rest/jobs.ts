@@ -3,7 +3,7 @@
 import type { Hono } from 'hono'
 import { attemptPagePath, jobLogPath } from '../../api/paths.ts'
 import { mayReadRun } from '../../auth/principal.ts'
-import { storeError } from '../../core/errors.ts'
+import { invalidRequest } from '../../core/errors.ts'
 import { headShaOf, isSameProject, parsePositiveInteger } from '../../core/run/run.ts'
 import { requireBearerReader } from '../../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../../http/context.ts'
@@ -19,7 +19,7 @@ export function addJobRoutes(app: Hono<AppEnv>, context: AppContext, repository:
       const run = await readRun(context, c)
       if (c.req.query('filter') === 'all') {
         const reason = 'only the jobs of one attempt can be listed: use /attempts/NUMBER/jobs'
-        throw storeError('invalid_request', reason, { field: 'filter' })
+        throw invalidRequest('filter', reason)
       }
       const record = await context.metadata.findRunRecord(run.id, context.now())
       const jobs = record?.jobs ?? []

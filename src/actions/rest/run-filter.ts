@@ -1,5 +1,5 @@
 /** Parses the run filters of a query of GitHub's REST API. */
-import { storeError } from '../../core/errors.ts'
+import { invalidRequest } from '../../core/errors.ts'
 import { dayMs } from '../../core/units.ts'
 import type { AppRequest } from '../../http/context.ts'
 import type { RunFilter, RunState } from '../../metadata/metadata.ts'
@@ -32,11 +32,12 @@ const foreignStates: readonly string[] = [
 export function runFilterOf(c: AppRequest, now: number): RunFilter | undefined {
   const { actor, branch, event, head_sha: headSha, status, created, ...others } = c.req.query()
   const unknown = unknownFilters.find((name) => others[name] !== undefined)
-  if (unknown !== undefined) throw refused(unknown, `filtering runs by ${unknown} is not supported`)
+  if (unknown !== undefined)
+    throw invalidRequest(unknown, `filtering runs by ${unknown} is not supported`)
   const state = states.find((each) => each === status)
   if (status !== undefined && state === undefined) {
     if (foreignStates.includes(status)) return undefined
-    throw refused('status', `there is no status ${JSON.stringify(status)}`)
+    throw invalidRequest('status', `there is no status ${JSON.stringify(status)}`)
   }
   return {
     ...(actor !== undefined && { actor }),
@@ -81,14 +82,10 @@ function spanOf(date: string): { from: number; to: number } {
   const parts = /^\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d(Z|[+-]\d\d:\d\d))?$/.exec(date)
   const from = Date.parse(date)
   if (parts === null || Number.isNaN(from)) {
-    throw refused(
+    throw invalidRequest(
       'created',
       `${JSON.stringify(date)} is not a date such as 2026-11-29 or 2026-11-29T10:00:00Z`,
     )
   }
   return { from, to: from + (parts[1] === undefined ? dayMs : 1000) }
-}
-
-function refused(field: string, reason: string): Error {
-  return storeError('invalid_request', reason, { field })
 }

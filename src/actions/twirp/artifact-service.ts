@@ -2,12 +2,11 @@
  *  run. */
 import { mayReadRun, type Principal } from '../../auth/principal.ts'
 import { signTarget } from '../../auth/signed-urls.ts'
-import { storeError } from '../../core/errors.ts'
+import { forbidden, storeError } from '../../core/errors.ts'
 import { isLive } from '../../core/policy/retention.ts'
 import { isSameProject } from '../../core/run/run.ts'
 import { authorOf } from '../../http/access/actor.ts'
 import { removeArtifacts } from '../../http/artifact/deletion.ts'
-import { forbidden } from '../../http/access/access.ts'
 import type { AppContext } from '../../http/context.ts'
 import { requireDelete } from '../../http/access/strict.ts'
 import { walkArtifacts } from '../../http/artifact/walk-artifacts.ts'

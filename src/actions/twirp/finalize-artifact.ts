@@ -2,11 +2,18 @@
  *  repeats the request. */
 import { mayWriteRun, type Principal } from '../../auth/principal.ts'
 import type { Digest } from '../../core/bytes/digest.ts'
-import { hasCode, StoreError, storeError } from '../../core/errors.ts'
+import {
+  forbidden,
+  hasCode,
+  invalidRequest,
+  lengthMismatch,
+  notFound,
+  StoreError,
+  storeError,
+} from '../../core/errors.ts'
 import { isZipType } from '../../core/media-type.ts'
 import { expiresAtOf, type RetentionPolicy } from '../../core/policy/retention.ts'
 import { actorOf } from '../../http/access/actor.ts'
-import { forbidden } from '../../http/access/access.ts'
 import type { AppContext } from '../../http/context.ts'
 import { retentionOf } from '../../http/artifact/retention.ts'
 import { createTurns } from '../../http/upload/turns.ts'
@@ -64,9 +71,7 @@ async function findRun(
 }
 
 function noUpload(job: string, name: string): Error {
-  return storeError('not_found', `job ${job} has no upload called ${JSON.stringify(name)}`, {
-    what: 'upload',
-  })
+  return notFound('upload', `job ${job} has no upload called ${JSON.stringify(name)}`)
 }
 
 /** Responds to a Finalize that already succeeded: the same id for the same bytes, an error for
@@ -79,9 +84,7 @@ async function repeatedResult(
   const artifact =
     upload.artifactId === null ? undefined : await context.metadata.findArtifact(upload.artifactId)
   if (artifact === undefined) {
-    throw storeError('not_found', `the artifact ${upload.name} no longer exists`, {
-      what: 'artifact',
-    })
+    throw notFound('artifact', `the artifact ${upload.name} no longer exists`)
   }
   requireLength(upload, request)
   const form = await stockFormOf(context.metadata, artifact, 'other')
@@ -108,9 +111,7 @@ async function finalizeUpload(
 ): Promise<number> {
   if (upload.state === 'done') return await repeatedResult(context, upload, request)
   if (upload.blockListDigest === null) {
-    throw storeError('invalid_request', `no block list was uploaded for ${upload.name}`, {
-      field: 'name',
-    })
+    throw invalidRequest('name', `no block list was uploaded for ${upload.name}`)
   }
   try {
     requireLength(upload, request)
@@ -170,10 +171,10 @@ function isTransient(error: StoreError): boolean {
 
 function requireLength(upload: Upload, request: FinalizeRequest): void {
   if (upload.sizeBytes === request.sizeBytes) return
-  throw storeError(
-    'length_mismatch',
+  throw lengthMismatch(
     `${upload.name}: the request says ${request.sizeBytes} bytes, but ${upload.sizeBytes ?? 0} were received`,
-    { expectedBytes: request.sizeBytes, actualBytes: upload.sizeBytes ?? 0 },
+    request.sizeBytes,
+    upload.sizeBytes ?? 0,
   )
 }
 

@@ -3,7 +3,7 @@
  *  another server). Responses are snake_case, because the client masks signed URLs in logs only
  *  then (§1.13). */
 import { parseWireDigest, type Digest } from '../../core/bytes/digest.ts'
-import { storeError } from '../../core/errors.ts'
+import { invalidRequest } from '../../core/errors.ts'
 
 /** The sender's ids, which a client repeats from its token or from a list. */
 export interface BackendIds {
@@ -127,5 +127,5 @@ class Message {
 }
 
 function invalid(field: string, reason: string): Error {
-  return storeError('invalid_request', `${field} ${reason}`, { field })
+  return invalidRequest(field, `${field} ${reason}`)
 }

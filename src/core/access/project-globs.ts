@@ -1,6 +1,6 @@
 /** Globs of projects: those of path-glob.ts, compared ignoring case, as project names are.
  *  `octo/*` is the projects directly in `octo`, `octo/**` all below it, `**` every project. */
-import { storeError } from '../errors.ts'
+import { invalidRequest } from '../errors.ts'
 import { compilePathGlobs } from '../glob/path-glob.ts'
 
 /** Splits a list of globs at blanks. Errors: invalid_request, too_large. */
@@ -26,7 +26,5 @@ export function isProjectGlob(text: string): boolean {
 
 function refused(glob: string): Error {
   const form = 'a glob of OWNER/REPO, such as octo/app, octo/* or octo/** (with subgroups)'
-  return storeError('invalid_request', `${JSON.stringify(glob)} must be ${form}`, {
-    field: 'projects',
-  })
+  return invalidRequest('projects', `${JSON.stringify(glob)} must be ${form}`)
 }

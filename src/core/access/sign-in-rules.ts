@@ -1,5 +1,5 @@
 /** Who may do what after single sign-on: rules over the claims of the identity provider. */
-import { storeError } from '../errors.ts'
+import { invalidRequest } from '../errors.ts'
 import type { ProjectAccess } from './project-access.ts'
 import { parseProjectGlobs } from './project-globs.ts'
 
@@ -115,7 +115,5 @@ function decoded(text: string, item: string): string {
 function refused(item: string): Error {
   const form =
     'CLAIM:VALUE=ACCESS, such as groups:dev=write:octo/*,acme/app, email:*@example.com=read:** or groups:ops=admin'
-  return storeError('invalid_request', `${JSON.stringify(item)} must be ${form}`, {
-    field: 'rules',
-  })
+  return invalidRequest('rules', `${JSON.stringify(item)} must be ${form}`)
 }

@@ -1,6 +1,6 @@
 /** Trusted issuers of ID tokens, each for certain projects. Anybody can obtain a token from a
  *  public CI system, so an issuer is never trusted without a list of projects. */
-import { storeError } from '../errors.ts'
+import { invalidRequest } from '../errors.ts'
 import { compileProjectGlobs, isProjectGlob } from './project-globs.ts'
 
 export interface TrustedIssuer {
@@ -46,7 +46,5 @@ export function isProtected({ protocol, hostname }: URL): boolean {
 function refused(item: string): Error {
   const form =
     'ISSUER=OWNER/REPO with an https issuer, such as https://gitlab.example.com=octo/* (octo/** includes subgroups)'
-  return storeError('invalid_request', `${JSON.stringify(item)} must be ${form}`, {
-    field: 'issuers',
-  })
+  return invalidRequest('issuers', `${JSON.stringify(item)} must be ${form}`)
 }

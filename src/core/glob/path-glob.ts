@@ -6,7 +6,7 @@
  *  minimatch and picomatch are not used because they build regular expressions, in which a pattern
  *  such as `*a*a*a*a*b` can take seconds for one path, and anybody with read access can send
  *  patterns. Unsupported syntax is rejected, never given another meaning. */
-import { storeError, tooLarge } from '../errors.ts'
+import { invalidRequest, storeError, tooLarge } from '../errors.ts'
 import { createGlobMatcher, globstar, type SegmentPattern, type Token } from './glob-automaton.ts'
 import { limits } from '../limits.ts'
 
@@ -73,7 +73,7 @@ function tooLong(): Error {
 
 function refuse(pattern: string, reason: string): Error {
   const message = `invalid path pattern ${JSON.stringify(pattern)}: ${reason}`
-  return storeError('invalid_request', message, { field: 'path' })
+  return invalidRequest('path', message)
 }
 
 /** Expands `a{b,c}d` to `abd`, `acd`, nested braces too. A brace without a comma or a partner is

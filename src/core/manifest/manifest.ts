@@ -17,7 +17,7 @@ import {
   symlinkMode,
   unsafePath,
 } from './entry.ts'
-import { storeError } from '../errors.ts'
+import { invalidRequest, storeError } from '../errors.ts'
 import { limits } from '../limits.ts'
 
 export const manifestHeader = 'trove manifest 1\n'
@@ -36,12 +36,9 @@ export function formatEntry(entry: Entry): string {
 export function parseEntry(line: string): Entry {
   const entry = entryOf(line, parseEntryPath)
   if (entry === undefined || formatEntry(entry) !== `${line}\n`) {
-    throw storeError(
-      'invalid_request',
+    throw invalidRequest(
+      'manifest',
       `not a line of a manifest: ${JSON.stringify(line.slice(0, 200))}`,
-      {
-        field: 'manifest',
-      },
     )
   }
   return entry

@@ -3,7 +3,7 @@
  *  artifact; once a newer one replaces it, its own expiry applies again. As for `latest:`,
  *  artifacts of pull requests do not count. */
 import { isOfPullRequest, type RunFacts } from '../run/run.ts'
-import { hasCode, storeError } from '../errors.ts'
+import { hasCode, invalidRequest } from '../errors.ts'
 import { limits } from '../limits.ts'
 import { compilePathGlobs } from '../glob/path-glob.ts'
 import { dayMs } from '../units.ts'
@@ -43,5 +43,5 @@ function compile(patterns: readonly string[]): (path: string) => boolean {
 }
 
 function refused(reason: string): Error {
-  return storeError('invalid_request', reason, { field: 'keepLatest' })
+  return invalidRequest('keepLatest', reason)
 }

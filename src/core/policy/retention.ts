@@ -1,7 +1,7 @@
 /** Retention: when an artifact expires, and what that means for its state. The clock is always an
  *  argument. */
 import type { ArtifactState } from '../artifact.ts'
-import { storeError } from '../errors.ts'
+import { invalidRequest } from '../errors.ts'
 import { dayMs } from '../units.ts'
 
 /** The server's bounds. `minMs <= defaultMs <= maxMs`. */
@@ -40,7 +40,7 @@ export function checkOverrides({
   retentionMaxMs,
 }: RetentionOverrides): void {
   const refuse = (field: string, reason: string): never => {
-    throw storeError('invalid_request', `${field} ${reason}`, { field })
+    throw invalidRequest(field, `${field} ${reason}`)
   }
   if (retentionMinMs !== null && retentionMaxMs !== null && retentionMinMs > retentionMaxMs)
     refuse('retentionMinDays', 'must not be above retentionMaxDays')
@@ -78,12 +78,9 @@ function wantedMs(request: RetentionRequest, policy: RetentionPolicy, createdAt:
   if (request === null) return policy.defaultMs
   if ('expiresAt' in request) return request.expiresAt - createdAt
   if (!Number.isInteger(request.days) || request.days < 0) {
-    throw storeError(
-      'invalid_request',
+    throw invalidRequest(
+      'retentionDays',
       `retention must be a whole number of days, got ${request.days}`,
-      {
-        field: 'retentionDays',
-      },
     )
   }
   return request.days === 0 ? policy.defaultMs : request.days * dayMs

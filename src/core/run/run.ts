@@ -1,5 +1,5 @@
 /** Projects and runs: who produced an artifact. */
-import { storeError } from '../errors.ts'
+import { invalidRequest, storeError } from '../errors.ts'
 import { limits } from '../limits.ts'
 
 declare const projectBrand: unique symbol
@@ -155,12 +155,9 @@ export function parseProjectPath(owner: string, repo: string): ProjectName {
 export function parsePositiveInteger(text: string, field: string): number {
   const value = Number(text)
   if (!/^[0-9]{1,16}$/.test(text) || !Number.isSafeInteger(value) || value < 1) {
-    throw storeError(
-      'invalid_request',
+    throw invalidRequest(
+      field,
       `${field} must be a positive whole number, got ${JSON.stringify(text)}`,
-      {
-        field,
-      },
     )
   }
   return value

@@ -21,7 +21,7 @@ import {
   projectOfReference,
   readArtifact,
 } from '../../browse/find-artifact.ts'
-import { hasCode, storeError, tooLarge } from '../../core/errors.ts'
+import { forbidden, hasCode, invalidRequest, notFound, tooLarge } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { formatReference, type Reference } from '../../core/reference.ts'
 import { type ProjectName, parseProjectName } from '../../core/run/run.ts'
@@ -141,10 +141,6 @@ export async function requireAdmin(context: AppContext, c: AppRequest): Promise<
   throw forbidden('maintenance requires a token of scope admin')
 }
 
-export function forbidden(reason: string): Error {
-  return storeError('forbidden', reason, { reason })
-}
-
 /** Returns the project named in a query, or else the token's; null when there is none. Errors:
  *  invalid_name. */
 export function namedProject(principal: Principal, named: string | undefined): ProjectName | null {
@@ -161,7 +157,7 @@ export function projectOf(principal: Principal, named: string | undefined): Proj
 
 function noProject(): Error {
   const reason = 'this is about one project, and the token is not: name one as OWNER/REPO'
-  return storeError('invalid_request', reason, { field: 'project' })
+  return invalidRequest('project', reason)
 }
 
 const readPowers = {
@@ -232,7 +228,7 @@ export async function readableRun(
     : undefined
   if (run === undefined) {
     const what = `run ${number} of ${project.name}`
-    throw storeError('not_found', `there is no ${what}`, { what })
+    throw notFound(what, `there is no ${what}`)
   }
   return run
 }
@@ -247,7 +243,7 @@ export async function readProject(
   const project = await findProject(context, principal, name)
   if (project !== undefined) return project
   const reason = `nothing has been uploaded to ${name} yet: a project exists from its first upload on`
-  throw storeError('not_found', reason, { what: `project ${name}` })
+  throw notFound(`project ${name}`, reason)
 }
 
 /** Returns undefined for a project without uploads. Errors: not_found (the caller may not read it),
@@ -259,5 +255,5 @@ export async function findProject(
 ): Promise<Project | undefined> {
   if (maySeeProject(principal, name)) return await metadata.findProject(name)
   const missing = `there is no project ${name}`
-  throw denied(principal, storeError('not_found', missing, { what: `project ${name}` }))
+  throw denied(principal, notFound(`project ${name}`, missing))
 }

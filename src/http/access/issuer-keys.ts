@@ -3,7 +3,7 @@
 import { createRemoteJWKSet, decodeJwt, errors, jwtVerify, type JWTPayload } from 'jose'
 import { z } from 'zod'
 import type { Config } from '../../config/config.ts'
-import { storeError } from '../../core/errors.ts'
+import { storeError, unauthenticated } from '../../core/errors.ts'
 import { isProtected, type TrustedIssuer } from '../../core/access/trusted-issuers.ts'
 
 export interface IdTokenVerifier {
@@ -44,7 +44,7 @@ export function createIdTokenVerifier(
       const issuer = issuerOf(idToken)
       const trusted = trustedIssuers.find((each) => each.issuer === issuer.replace(/\/$/, ''))
       if (trusted === undefined)
-        throw refused(`ID tokens of ${issuer} are not trusted (TROVE_OIDC)`)
+        throw unauthenticated(`ID tokens of ${issuer} are not trusted (TROVE_OIDC)`)
       const keys = await keysOf(trusted.issuer)
       try {
         const { payload } = await jwtVerify(idToken, keys, {
@@ -72,7 +72,7 @@ function issuerOf(idToken: string): string {
   } catch {
     // Reported below, without the token.
   }
-  throw refused('this is not an ID token')
+  throw unauthenticated('this is not an ID token')
 }
 
 /** OpenID Connect Discovery 1.0 §4. Errors: busy. */
@@ -101,9 +101,9 @@ function verificationError(
   error: unknown,
   { issuer, audience }: { issuer: string; audience: string },
 ): Error {
-  if (error instanceof errors.JWTExpired) return refused('the ID token has expired')
+  if (error instanceof errors.JWTExpired) return unauthenticated('the ID token has expired')
   if (error instanceof errors.JWTClaimValidationFailed) {
-    return refused(
+    return unauthenticated(
       error.claim === 'aud'
         ? `the ID token must be issued for the audience ${audience} (TROVE_PUBLIC_URL)`
         : `the claim ${error.claim} of the ID token is not accepted`,
@@ -118,7 +118,7 @@ function verificationError(
     error instanceof errors.JWSInvalid ||
     error instanceof errors.JWTInvalid
   return isOfToken
-    ? refused(`the ID token was not signed by ${issuer}`)
+    ? unauthenticated(`the ID token was not signed by ${issuer}`)
     : unreachable(issuer, error)
 }
 
@@ -128,8 +128,4 @@ function unreachable(issuer: string, error: unknown): Error {
   return storeError('busy', `cannot fetch the keys of ${issuer}: ${reason}`, {
     what: `keys of ${issuer}`,
   })
-}
-
-function refused(reason: string): Error {
-  return storeError('unauthenticated', reason, { reason })
 }

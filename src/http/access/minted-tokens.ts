@@ -9,7 +9,7 @@ import {
 } from '../../auth/principal.ts'
 import { readToken } from '../../auth/tokens.ts'
 import type { Actor } from '../../core/audit.ts'
-import { hasCode, storeError } from '../../core/errors.ts'
+import { hasCode, notFound } from '../../core/errors.ts'
 import { noFacts, type ProjectName } from '../../core/run/run.ts'
 import { dayMs } from '../../core/units.ts'
 import type { Author, MintedToken } from '../../metadata/metadata.ts'
@@ -72,7 +72,7 @@ async function findListed(
     const isOwn = token.personId !== null && token.personId === principal.person?.id
     if (isOwn || mayOversee(principal, token.project)) return token
   }
-  throw storeError('not_found', `no token ${id} is listed`, { what: 'token' })
+  throw notFound('token', `no token ${id} is listed`)
 }
 
 /** Errors: not_found. */

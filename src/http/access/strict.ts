@@ -1,5 +1,6 @@
 /** Strict projects: a job may replace and delete only artifacts it made itself, so that one
  *  compromised step cannot pass its bytes off as another job's. */
+import { forbidden } from '../../core/errors.ts'
 import {
   isJob,
   mayDelete,
@@ -9,7 +10,6 @@ import {
 } from '../../auth/principal.ts'
 import { heldAsKept, heldByOtherJob } from '../../core/artifact.ts'
 import type { Artifact, Project, Replacement } from '../../metadata/metadata.ts'
-import { forbidden } from './access.ts'
 import { denied } from './authenticate.ts'
 import type { AppContext } from '../context.ts'
 

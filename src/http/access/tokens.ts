@@ -16,10 +16,10 @@ import { grantOfIdToken } from '../../auth/id-token.ts'
 import { mayAdminister, mayMint, type Principal } from '../../auth/principal.ts'
 import { grantOf, type TokenRequest } from '../../auth/token-request.ts'
 import { mintToken, readToken } from '../../auth/tokens.ts'
-import { storeError } from '../../core/errors.ts'
+import { forbidden, unauthenticated } from '../../core/errors.ts'
 import { readProgramVersion } from '../../program-files.ts'
 import { actorOf, authorOf } from './actor.ts'
-import { forbidden, projectOf, requireOversight, requireWriteProject } from './access.ts'
+import { projectOf, requireOversight, requireWriteProject } from './access.ts'
 import { instant } from '../artifact/artifact-message.ts'
 import {
   describeToken,
@@ -79,7 +79,7 @@ function grantBy(principal: Principal, request: TokenRequest, now: number): Prin
 async function exchange(context: AppContext, c: AppRequest): Promise<Response> {
   if (context.idTokens === null) {
     const reason = 'this server trusts no issuer of ID tokens (TROVE_OIDC)'
-    throw storeError('unauthenticated', reason, { reason })
+    throw unauthenticated(reason)
   }
   const request = await parseBody(context, c, idTokenRequestSchema)
   const { claims, trusted } = await context.idTokens.verify(request.idToken)

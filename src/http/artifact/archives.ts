@@ -4,7 +4,7 @@ import { apiRoot, archivePath } from '../../api/paths.ts'
 import { archiveQuery, runArchiveQuery } from '../../api/queries.ts'
 import { mayReadRun, type Principal } from '../../auth/principal.ts'
 import { assertLive } from '../../browse/find-artifact.ts'
-import { storeError, tooLarge } from '../../core/errors.ts'
+import { notFound, tooLarge } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { representRunZip, representTarGz, representZip } from '../../egress/egress.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
@@ -75,7 +75,7 @@ async function artifactsOfRun(context: AppContext, c: AppRequest): Promise<Artif
   }
   if (found.size === 0) {
     const what = `run ${number} of ${project.name}`
-    throw storeError('not_found', `${what} has no artifacts`, { what })
+    throw notFound(what, `${what} has no artifacts`)
   }
   return [...found.values()].sort((a, b) => (a.name < b.name ? -1 : 1))
 }

@@ -6,7 +6,7 @@ import { decodeWants, type Want } from '../../core/bytes/blob-exchange.ts'
 import { blobFetchPath, blobPartsPath } from '../../api/paths.ts'
 import { artifactFetchQuery } from '../../api/queries.ts'
 import { listParts, representBlobs } from '../../egress/blob-list.ts'
-import { storeError } from '../../core/errors.ts'
+import { invalidRequest } from '../../core/errors.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { readLive } from '../access/access.ts'
 import { requireReader } from '../access/authenticate.ts'
@@ -52,11 +52,6 @@ async function readWants(context: AppContext, c: AppRequest): Promise<Want[]> {
     return decodeWants(bytes)
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
-    throw storeError(
-      'invalid_request',
-      `the wants are malformed: ${error.message}`,
-      { field: 'body' },
-      { cause: error },
-    )
+    throw invalidRequest('body', `the wants are malformed: ${error.message}`, { cause: error })
   }
 }

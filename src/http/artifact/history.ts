@@ -1,4 +1,5 @@
 /** `GET /artifacts/{id}/history?path=`: the versions of one file from artifact to artifact. */
+import { forbidden } from '../../core/errors.ts'
 import { Hono } from 'hono'
 import { apiRoot } from '../../api/paths.ts'
 import { historyQuery } from '../../api/queries.ts'
@@ -7,7 +8,7 @@ import { type History, historyFilter, readHistory } from '../../browse/history.t
 import { noSuchPath } from '../../browse/no-such-path.ts'
 import { withoutEndSlashes } from '../../core/manifest/entry.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
-import { forbidden, liveArtifact } from '../access/access.ts'
+import { liveArtifact } from '../access/access.ts'
 import { seenBy } from '../access/seen-by.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
 import { linkNext, parseOffsetCursor, parseQuery } from '../input.ts'

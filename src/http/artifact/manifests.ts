@@ -7,7 +7,7 @@ import { noSuchPath } from '../../browse/no-such-path.ts'
 import { type ListedEntry, walkEntries, walkSubtree } from '../../browse/entries.ts'
 import { formatWireDigest } from '../../core/bytes/digest.ts'
 import { withoutEndSlashes } from '../../core/manifest/entry.ts'
-import { storeError } from '../../core/errors.ts'
+import { invalidRequest } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { liveArtifact } from '../access/access.ts'
@@ -24,13 +24,7 @@ export function createManifestRoutes(context: AppContext): Hono<AppEnv> {
     const query = parseQuery(c, manifestQuery)
     const isPaged = query.limit !== undefined || query.cursor !== undefined
     if (isPaged && query.under !== undefined) {
-      throw storeError(
-        'invalid_request',
-        'under works with NDJSON only: leave limit and cursor out',
-        {
-          field: 'under',
-        },
-      )
+      throw invalidRequest('under', 'under works with NDJSON only: leave limit and cursor out')
     }
     if (isPaged) {
       const page = {

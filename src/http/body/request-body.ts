@@ -6,7 +6,7 @@ import type { ReadableStream as NodeReadableStream } from 'node:stream/web'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Config } from '../../config/config.ts'
 import { listBytesMax } from '../../core/bytes/blob-exchange.ts'
-import { storeError, tooLarge } from '../../core/errors.ts'
+import { invalidRequest, storeError, tooLarge } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { requireStanding } from '../access/standing.ts'
 import type { BodyContext } from './body-context.ts'
@@ -50,9 +50,7 @@ export function contentLength(c: AppRequest): number | null {
   if (text === undefined) return null
   const length = Number(text)
   if (/^\d{1,16}$/.test(text) && Number.isSafeInteger(length)) return length
-  throw storeError('invalid_request', 'Content-Length must be a whole number', {
-    field: 'content-length',
-  })
+  throw invalidRequest('content-length', 'Content-Length must be a whole number')
 }
 
 /** Returns the body as a stream of at most `bytesMax` bytes. Errors: too_large (at once if the
@@ -115,12 +113,7 @@ export async function readJsonBody(context: BodyContext, c: AppRequest): Promise
   try {
     return JSON.parse(bytes.toString('utf8')) as unknown
   } catch (error) {
-    throw storeError(
-      'invalid_request',
-      'the body is not valid JSON',
-      { field: 'body' },
-      { cause: error },
-    )
+    throw invalidRequest('body', 'the body is not valid JSON', { cause: error })
   }
 }
 

@@ -8,7 +8,7 @@ import {
 } from '../../api/admin-messages.ts'
 import { apiRoot, backupPath, collectionPath, jobPath, scrubPath } from '../../api/paths.ts'
 import type { Principal } from '../../auth/principal.ts'
-import { hasCode, StoreError, storeError } from '../../core/errors.ts'
+import { hasCode, notFound, StoreError } from '../../core/errors.ts'
 import type { Job } from '../../lifecycle/background/jobs.ts'
 import type { Author, NewAct } from '../../metadata/metadata.ts'
 import { requireAdmin } from '../access/access.ts'
@@ -44,8 +44,7 @@ export function createMaintenanceRoutes(context: AppContext): Hono<AppEnv> {
     await requireAdmin(context, c)
     const id = c.req.param('id')
     const job = context.maintenance.jobs.find(id)
-    if (job === undefined)
-      throw storeError('not_found', `there is no job ${id}, or it ended long ago`, { what: 'job' })
+    if (job === undefined) throw notFound('job', `there is no job ${id}, or it ended long ago`)
     return c.json(jobMessage(job), 200, { 'cache-control': 'no-store' })
   })
   return app

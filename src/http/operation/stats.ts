@@ -3,7 +3,7 @@
 import { Hono } from 'hono'
 import { apiRoot } from '../../api/paths.ts'
 import { statsQuery } from '../../api/queries.ts'
-import { mayAdminister, mayInspectProject, type Principal } from '../../auth/principal.ts'
+import { mayAdminister, type Principal } from '../../auth/principal.ts'
 import type { ProjectName } from '../../core/run/run.ts'
 import { usageOfProjects, usageOfStore } from '../../stats/usage.ts'
 import {
@@ -45,7 +45,6 @@ async function projectsOf(
     requireInspectProject(principal, name)
     return [id]
   }
-  const may = mayInspectProject
-  const ids = await projectIdsOf(context, principal, { project: null, may })
+  const ids = await projectIdsOf(context, principal, { project: null, to: 'inspect' })
   return ids ?? (await readableProjects(context, principal)).map(({ id }) => id)
 }

@@ -8,7 +8,7 @@ import { apiRoot } from '../../api/paths.ts'
 import { uploadQuery } from '../../api/queries.ts'
 import type { Principal } from '../../auth/principal.ts'
 import { parseEntryPath } from '../../core/manifest/entry.ts'
-import { storeError } from '../../core/errors.ts'
+import { invalidRequest } from '../../core/errors.ts'
 import { isZipType } from '../../core/media-type.ts'
 import { expiresAtOf } from '../../core/policy/retention.ts'
 import { completeFacts } from '../../core/run/run.ts'
@@ -99,29 +99,26 @@ function bodyLimit({ config }: AppContext, c: AppRequest, { filename }: UploadQu
   if (isMeant || formOf(c).form !== 'file') return limit
   const reason =
     'the body is empty; to upload an empty file, send Content-Length: 0 and name it with ?filename'
-  return { ...limit, emptyError: () => storeError('invalid_request', reason, { field: 'body' }) }
+  return { ...limit, emptyError: () => invalidRequest('body', reason) }
 }
 
 /** Rejects bodies that wrap or are only part of the file, which would otherwise be stored as
  *  they are. Errors: invalid_request. */
 function rejectWrappedBody(c: AppRequest): void {
-  const refuse = (field: string, reason: string): never => {
-    throw storeError('invalid_request', reason, { field })
-  }
   if (c.req.header('content-type')?.toLowerCase().startsWith('multipart/form-data') === true)
-    refuse(
+    throw invalidRequest(
       'content-type',
       'the body must be the file itself, not a form: use curl -T FILE instead of -F',
     )
   const coding = c.req.header('content-encoding')
   if (coding !== undefined && coding.toLowerCase() !== 'identity')
-    refuse(
+    throw invalidRequest(
       'content-encoding',
       `Content-Encoding ${coding} is not supported: send the file unencoded`,
     )
   // RFC 9110 §14.5: `curl -C` sends the rest of a file this way.
   if (c.req.header('content-range') !== undefined)
-    refuse('content-range', 'an upload cannot be resumed: send the whole file')
+    throw invalidRequest('content-range', 'an upload cannot be resumed: send the whole file')
 }
 
 const tarForms = new Map<string, UploadForm>([

@@ -2,9 +2,8 @@
  *  request and negotiated ones. */
 import { mayReadProject, mayReadRun, mayWriteRun, type Principal } from '../../auth/principal.ts'
 import { type ArtifactName, parseArtifactName } from '../../core/artifact.ts'
-import { storeError } from '../../core/errors.ts'
+import { forbidden, notFound } from '../../core/errors.ts'
 import type { ProjectName, RunIdentity } from '../../core/run/run.ts'
-import { forbidden } from '../access/access.ts'
 
 export interface UploadDestination extends RunIdentity {
   job: string
@@ -48,7 +47,7 @@ export function runDestination(
   if (mayWriteRun(principal, place)) return { project, number, attempt }
   if (!mayReadProject(principal, project) && !mayReadRun(principal, place)) {
     const what = `project ${project}`
-    throw storeError('not_found', `there is no ${what}`, { what })
+    throw notFound(what, `there is no ${what}`)
   }
   throw forbidden('writing requires a token of that run and attempt, or one of scope write')
 }

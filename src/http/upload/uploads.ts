@@ -9,7 +9,7 @@ import { commitAnswerSchema, type offerAnswerSchema } from '../../api/negotiatio
 import { treeOfFiles } from '../../core/artifact.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { manifestOfferQuery, timesOfferQuery } from '../../api/queries.ts'
-import { hasCode, storeError } from '../../core/errors.ts'
+import { hasCode, invalidRequest, storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import type { NegotiationAnswers, NegotiationJob } from '../../ingest/negotiated/job.ts'
 import { mayInspectProject, maySendTo } from '../../auth/principal.ts'
@@ -195,7 +195,7 @@ async function commitOnce(
     if (session === undefined) throw ended(sessionId)
     if (session.projectId !== projectId || session.offer !== key) {
       const reason = 'offer differs from the one that began this upload'
-      throw storeError('invalid_request', reason, { field: 'offer' })
+      throw invalidRequest('offer', reason)
     }
     const how = { step: 'commit', sessionId, projectId, sentOnly: !usesProject } as const
     return await runStep(context, c, { ...how, ...artifact })

@@ -1,7 +1,7 @@
 /** Leases blobs that a client names by digest; what cannot be leased is missing (invariants 2 and
  *  10). */
 import type { Digest } from '../../core/bytes/digest.ts'
-import { storeError } from '../../core/errors.ts'
+import { lengthMismatch } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import type { IngestPorts } from '../session.ts'
 
@@ -45,12 +45,9 @@ export function createClaims(
 }
 
 function wrongLength(file: { path: string; sizeBytes: number }, actualBytes: number): Error {
-  return storeError(
-    'length_mismatch',
+  return lengthMismatch(
     `${file.path} was announced with ${file.sizeBytes} bytes, but its digest is that of ${actualBytes} bytes`,
-    {
-      expectedBytes: actualBytes,
-      actualBytes: file.sizeBytes,
-    },
+    actualBytes,
+    file.sizeBytes,
   )
 }

@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createBrotliDecompress, createGunzip } from 'node:zlib'
-import { storeError } from '../../core/errors.ts'
+import { invalidRequest } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { byteBudget } from '../byte-budget.ts'
 import type { ManifestEncoding } from './job.ts'
@@ -60,5 +60,5 @@ function asFault(error: unknown): unknown {
 }
 
 export function faulty(reason: string): Error {
-  return storeError('invalid_request', `the manifest is rejected: ${reason}`, { field: 'manifest' })
+  return invalidRequest('manifest', `the manifest is rejected: ${reason}`)
 }

@@ -13,7 +13,7 @@ import {
   digestOf,
   digestToBytes,
 } from '../../core/bytes/digest.ts'
-import { hasCode, storeError } from '../../core/errors.ts'
+import { hasCode, invalidRequest } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { createByteReader, createByteWriter } from '../../core/bytes/varint.ts'
 import { decodeJoining } from '../../packs/codec/codec.ts'
@@ -244,5 +244,5 @@ function createWholeFile(): WholeFile {
 }
 
 function malformed(reason: string): Error {
-  return storeError('invalid_request', `the body is malformed: ${reason}`, { field: 'body' })
+  return invalidRequest('body', `the body is malformed: ${reason}`)
 }

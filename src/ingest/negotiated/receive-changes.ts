@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream'
 import { encodeOrdinals } from '../../core/bytes/blob-exchange.ts'
 import type { Digest } from '../../core/bytes/digest.ts'
 import { comparePaths } from '../../core/manifest/entry.ts'
-import { storeError } from '../../core/errors.ts'
+import { notFound } from '../../core/errors.ts'
 import { outOfOrder } from '../../core/manifest/manifest.ts'
 import {
   changedPath,
@@ -33,9 +33,7 @@ export async function receiveChanges(
   const base = await metadata.leaseKnownTree(sessionId, job.base, ports.now())
   if (base === undefined) {
     const what = `tree sha256:${job.base}`
-    throw storeError('not_found', `the project does not have ${what}, the base of the changes`, {
-      what,
-    })
+    throw notFound(what, `the project does not have ${what}, the base of the changes`)
   }
   await metadata.dropOffered(sessionId, 'summary', 0)
   const claims = createClaims(ports, sessionId)

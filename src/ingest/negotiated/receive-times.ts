@@ -5,7 +5,7 @@ import { listBytesMax } from '../../core/bytes/blob-exchange.ts'
 import { limits } from '../../core/limits.ts'
 import { decodeTimes } from '../../core/manifest/modification-times.ts'
 import { createByteReader } from '../../core/bytes/varint.ts'
-import { storeError } from '../../core/errors.ts'
+import { invalidRequest } from '../../core/errors.ts'
 import type { IngestPorts } from '../session.ts'
 import { asMalformed, readWhole } from '../body-bytes.ts'
 
@@ -34,11 +34,6 @@ function takePage(take: () => Buffer): Buffer {
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
     if (!code.startsWith('Z_')) throw asMalformed(error)
-    throw storeError(
-      'invalid_request',
-      'the times are malformed',
-      { field: 'body' },
-      { cause: error },
-    )
+    throw invalidRequest('body', 'the times are malformed', { cause: error })
   }
 }

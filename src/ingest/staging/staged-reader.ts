@@ -1,6 +1,6 @@
 /** Random access to staged bytes: several files on disk, read as one sequence. */
 import { type FileHandle, open } from 'node:fs/promises'
-import { storeError } from '../../core/errors.ts'
+import { notFound, storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import type { StagedBytes } from '../job.ts'
 
@@ -104,7 +104,7 @@ async function openStaged(path: string): Promise<FileHandle> {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     const message = 'the staged bytes of the upload are gone: it was replaced or has expired'
-    throw storeError('not_found', message, { what: 'upload' }, { cause: error })
+    throw notFound('upload', message, { cause: error })
   }
 }
 

@@ -5,7 +5,7 @@ import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
-import { hasCode, type StoreError, storeError, tooLarge } from '../../core/errors.ts'
+import { hasCode, notFound, type StoreError, storeError, tooLarge } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { hasErrno, asStoreError } from '../../packs/local/errno.ts'
 import type { RequireRoom } from '../../packs/watermark.ts'
@@ -241,7 +241,7 @@ function refuseAbove(maxBytes: number, bytes: number): void {
 function translate(error: unknown, uploadId: string): unknown {
   if (hasErrno(error, 'ENOENT')) {
     const message = `upload ${uploadId} is not open`
-    return storeError('not_found', message, { what: 'upload' }, { cause: error })
+    return notFound('upload', message, { cause: error })
   }
   return asStoreError(`upload ${uploadId}`, error)
 }

@@ -11,7 +11,7 @@
  *  interrupted. */
 import { copyFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { storeError } from '../../core/errors.ts'
+import { invalidRequest } from '../../core/errors.ts'
 import { hasErrno, ignoringAbsence, translateErrno } from '../../packs/local/errno.ts'
 import {
   type PackFileSystem,
@@ -92,7 +92,7 @@ async function checkFree(fileSystem: BackupFileSystem, destination: string): Pro
 }
 
 function refused(reason: string): Error {
-  return storeError('invalid_request', reason, { field: 'destination' })
+  return invalidRequest('destination', reason)
 }
 
 /** Errors of a place where nothing can be created: the caller has to name another. */

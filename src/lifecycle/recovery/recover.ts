@@ -11,7 +11,7 @@
  *  4. Sweep what step 1 left unreferenced. A round that was stopped can leave millions of rows, for
  *     which nobody should wait: after some seconds of work the rest is left for the next round. */
 import type { Staging } from '../../ingest/staging/staging.ts'
-import { asError, storeError } from '../../core/errors.ts'
+import { asError, invalidRequest } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { missingPacks } from './missing-packs.ts'
 import type { LifecyclePorts } from '../ports.ts'
@@ -98,11 +98,10 @@ async function findUnknownPacks(ports: LifecyclePorts): Promise<string[]> {
   if (unknown.length === 0) return unknown
   const isExplained = foreign === 0 && unknown.length <= limits.unknownPacksMax
   if (isExplained && (await missingPacks(ports).next()).done === true) return unknown
-  throw storeError(
-    'invalid_request',
+  throw invalidRequest(
+    'data',
     `the database does not know ${unknown.length} of the packs beside it, so it is new or older than these packs; ` +
       'restore the right database, or import the packs with `trove recover --from-packs`, which lists packs that must be moved away',
-    { field: 'data' },
   )
 }
 

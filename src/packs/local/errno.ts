@@ -1,5 +1,5 @@
 /** Failed system calls, and their translation to the errors of the ports. */
-import { StoreError, storeError } from '../../core/errors.ts'
+import { notFound, StoreError, storeError } from '../../core/errors.ts'
 
 /** Reports whether `error` is a failed system call with one of these codes. */
 export function hasErrno(error: unknown, ...codes: string[]): boolean {
@@ -55,7 +55,7 @@ export function asStoreError(what: string, error: unknown): unknown {
     return storeError('busy', message, { what: 'open files' }, cause)
   }
   if (hasErrno(error, 'ENOENT')) {
-    return storeError('not_found', `${what} does not exist`, { what }, cause)
+    return notFound(what, `${what} does not exist`, cause)
   }
   return error
 }

@@ -1,7 +1,7 @@
 /** The CAS directory on disk: its paths, its format file, its 2-hex directories. */
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { type StoreError, storeError } from '../../core/errors.ts'
+import { invalidRequest, type StoreError } from '../../core/errors.ts'
 import { ignoringAbsence } from './errno.ts'
 import {
   type PackFileSystem,
@@ -76,7 +76,7 @@ async function writeFormat(paths: LocalPaths, fileSystem: PackFileSystem): Promi
 }
 
 function refused(what: string): StoreError {
-  return storeError('invalid_request', `the pack directory ${what}`, { field: 'data' })
+  return invalidRequest('data', `the pack directory ${what}`)
 }
 
 async function readFormat(path: string, fileSystem: PackFileSystem): Promise<string | undefined> {

@@ -1,4 +1,5 @@
 /** Pages of one artifact. */
+import { forbidden } from '../../core/errors.ts'
 import { counted } from '../../core/units.ts'
 import { Hono } from 'hono'
 import { noSuchPath } from '../../browse/no-such-path.ts'
@@ -6,7 +7,6 @@ import { previousOf } from '../../browse/previous.ts'
 import { withoutEndSlashes } from '../../core/manifest/entry.ts'
 import { latestBranch } from '../../core/policy/keep-latest.ts'
 import { parsePositiveInteger } from '../../core/run/run.ts'
-import { forbidden } from '../../http/access/access.ts'
 import type { AppEnv, AppRequest } from '../../http/context.ts'
 import { explainDeletion } from '../../lifecycle/collect/deletion.ts'
 import type { Artifact } from '../../metadata/metadata.ts'

@@ -1,8 +1,8 @@
 /** The page of a file's history. */
+import { forbidden } from '../../core/errors.ts'
 import { Hono } from 'hono'
 import { limits } from '../../core/limits.ts'
 import { parsePositiveInteger } from '../../core/run/run.ts'
-import { forbidden } from '../../http/access/access.ts'
 import { pathHistory } from '../../http/artifact/history.ts'
 import type { AppEnv, AppRequest } from '../../http/context.ts'
 import { crumbsOf, entryPathOf, headOfPage, seesProject } from '../page-access.ts'

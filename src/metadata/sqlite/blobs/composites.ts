@@ -4,7 +4,7 @@ import assert from 'node:assert'
 import { blobState } from '../../../../schema/content.ts'
 import type { Composite } from '../../../core/bytes/copy.ts'
 import { type Digest, digestToBytes } from '../../../core/bytes/digest.ts'
-import { storeError } from '../../../core/errors.ts'
+import { notFound } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
 import type { Healing, Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -144,7 +144,7 @@ function createPartInsertion({
   return (compositeId, first, parts) => {
     const rows = find.all(JSON.stringify(parts))
     if (rows.length !== parts.length) {
-      throw storeError('not_found', 'a part of a composite has no joining copy', { what: 'part' })
+      throw notFound('part', 'a part of a composite has no joining copy')
     }
     insert.run(compositeId, first, JSON.stringify(rows.map((row) => row.id)))
     return rows

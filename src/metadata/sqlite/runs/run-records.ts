@@ -1,6 +1,6 @@
 /** What runners reported about their runs. A batch is one transaction; log-appender.ts stores
  *  the logs, step-reports.ts annotations and summaries. */
-import { storeError, tooLarge } from '../../../core/errors.ts'
+import { forbidden, invalidRequest, storeError, tooLarge } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
 import type { Conclusion, LogLine, RecordedEvent } from '../../../core/run/run-record.ts'
 import type { Metadata } from '../../metadata.ts'
@@ -105,7 +105,7 @@ function refuseForeign(record: RecordRow | undefined, job: string | null): void 
   if (record === undefined || record.job === job) return
   const recorder = record.job === null ? 'a token without a job' : `job ${record.job}`
   const reason = `this run is recorded by ${recorder}, and this project is strict: only the recorder or a person may add to the record`
-  throw storeError('forbidden', reason, { reason })
+  throw forbidden(reason)
 }
 
 /** The number of the next event that the record lacks. */
@@ -188,7 +188,7 @@ function createEventStore({ prepare }: Connection): EventStore {
   const jobId: EventStore['jobId'] = (target, key) => {
     const id = target.jobs.get(key) ?? findJob.get(target.runId, key)?.id
     if (id === undefined) {
-      throw storeError('invalid_request', `no earlier event names job ${key}`, { field: 'events' })
+      throw invalidRequest('events', `no earlier event names job ${key}`)
     }
     target.jobs.set(key, id)
     return id

@@ -1,7 +1,7 @@
 /** Reading: from an artifact to its entries, and from entries to places in packs. Each method
  *  sees one snapshot. */
 import { type Digest, digestToBytes } from '../../../core/bytes/digest.ts'
-import { storeError } from '../../../core/errors.ts'
+import { notFound } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
 import type { PageEntry } from '../../manifest-page.ts'
 import type { EntryPage, Metadata, PlacedStream, StoredEntry } from '../../metadata.ts'
@@ -172,7 +172,7 @@ function createStreamMethods(connection: Connection): StreamMethods {
       read(() => {
         const rows = streams(JSON.stringify(streamIds))
         if (rows.length !== streamIds.length) {
-          throw storeError('not_found', 'a stream is no longer stored', { what: 'stream' })
+          throw notFound('stream', 'a stream is no longer stored')
         }
         const placed = Array<PlacedStream>(rows.length)
         for (const row of rows) {

@@ -7,7 +7,7 @@ import { runs } from '../../../../schema/runs.ts'
 import { uploadState, uploads } from '../../../../schema/stock-uploads.ts'
 import { refuseReplacement } from '../../../core/artifact.ts'
 import { digestToBytes } from '../../../core/bytes/digest.ts'
-import { storeError } from '../../../core/errors.ts'
+import { notFound } from '../../../core/errors.ts'
 import { latestBranch } from '../../../core/policy/keep-latest.ts'
 import { replacedReason } from '../../../core/policy/retention.ts'
 import type { Metadata, NewArtifact, Published } from '../../metadata.ts'
@@ -228,6 +228,6 @@ function createUploadFinishing({
       .set({ state: uploadState.done, artifactId })
       .where(eq(uploads.id, uploadId))
       .run()
-    if (changes === 0) throw storeError('not_found', `no upload ${uploadId}`, { what: 'upload' })
+    if (changes === 0) throw notFound('upload', `no upload ${uploadId}`)
   }
 }

@@ -9,7 +9,7 @@ import {
   digestFromBytes,
   digestToBytes,
 } from '../../../core/bytes/digest.ts'
-import { storeError } from '../../../core/errors.ts'
+import { notFound } from '../../../core/errors.ts'
 import type { ProjectName } from '../../../core/run/run.ts'
 import type { KnownBlob, KnownTree, Metadata } from '../../metadata.ts'
 import { codecs } from '../connection/codecs.ts'
@@ -165,7 +165,7 @@ function createPartReading({ prepare }: Connection): PartMethods {
     readJoiningParts: async (digests) => {
       const rows = joining.all(JSON.stringify(digests))
       if (rows.length !== digests.length) {
-        throw storeError('not_found', 'a part of a composite has no joining copy', { what: 'part' })
+        throw notFound('part', 'a part of a composite has no joining copy')
       }
       return rows.map(({ sizeBytes, crc32, codec, state, ...place }) => ({
         sizeBytes,
@@ -264,9 +264,7 @@ function createKnownTrees(connection: Connection): TreeMethods {
       }),
     readLeasedPage: async (name, manifestId, page) => {
       if (!isLeased.get(findSession(name).id, manifestId)) {
-        throw storeError('not_found', `the upload has no lease on manifest ${manifestId}`, {
-          what: 'manifest',
-        })
+        throw notFound('manifest', `the upload has no lease on manifest ${manifestId}`)
       }
       return pages.find(manifestId, page)
     },

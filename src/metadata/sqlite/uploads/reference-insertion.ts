@@ -2,7 +2,7 @@
 import type { BlobPlacement } from '../../../core/bytes/copy.ts'
 import type { Digest } from '../../../core/bytes/digest.ts'
 import type { Entry } from '../../../core/manifest/entry.ts'
-import { storeError } from '../../../core/errors.ts'
+import { lengthMismatch, notFound } from '../../../core/errors.ts'
 import type { HeldEntry, StoredEntry } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import {
@@ -110,15 +110,13 @@ function placeFile(
 ): StoredEntry {
   const blob = blobs.get(digest)
   if (blob === undefined) {
-    throw storeError('not_found', `no readable blob ${digest} for ${path}`, {
-      what: `blob sha256:${digest}`,
-    })
+    throw notFound(`blob sha256:${digest}`, `no readable blob ${digest} for ${path}`)
   }
   if (sizeBytes !== blob.sizeBytes) {
-    throw storeError(
-      'length_mismatch',
+    throw lengthMismatch(
       `${path} was announced with ${sizeBytes} bytes, but its digest is that of ${blob.sizeBytes} bytes`,
-      { expectedBytes: blob.sizeBytes, actualBytes: sizeBytes },
+      blob.sizeBytes,
+      sizeBytes,
     )
   }
   return { kind, path, mode, digest, sizeBytes, blob }
@@ -129,8 +127,7 @@ function placeHeld(
   blobs: ReadonlyMap<number, BlobPlacement>,
 ): StoredEntry {
   const blob = blobs.get(blobId)
-  if (blob === undefined)
-    throw storeError('not_found', `no readable blob for ${path}`, { what: `blob ${blobId}` })
+  if (blob === undefined) throw notFound(`blob ${blobId}`, `no readable blob for ${path}`)
   const { digest, sizeBytes } = blob
   return { kind, path, mode, digest, sizeBytes, blob }
 }

@@ -4,7 +4,7 @@ import assert from 'node:assert'
 import { manifestState } from '../../../../schema/artifacts.ts'
 import { digestToBytes } from '../../../core/bytes/digest.ts'
 import { comparePaths } from '../../../core/manifest/entry.ts'
-import { storeError } from '../../../core/errors.ts'
+import { notFound } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
 import { type PageEntry, encodeManifestPage } from '../../manifest-page.ts'
 import type { Metadata, StoredEntry } from '../../metadata.ts'
@@ -194,9 +194,7 @@ function createContentStaging(
         const { id } = findSession(sessionName)
         const list = JSON.stringify([...new Set(streamIds)])
         if (countStreams.get(list)!.count !== new Set(streamIds).size) {
-          throw storeError('not_found', 'a stream of the skeleton is not stored', {
-            what: 'stream',
-          })
+          throw notFound('stream', 'a stream of the skeleton is not stored')
         }
         insertPage.run(id, page, localOffset, centralOffset, bytes)
         insertStreams.run(id, list, id, id)

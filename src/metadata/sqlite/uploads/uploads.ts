@@ -5,7 +5,7 @@ import { runs } from '../../../../schema/runs.ts'
 import { uploadState, uploads } from '../../../../schema/stock-uploads.ts'
 import { type ArtifactName, nameTaken, refuseReplacement } from '../../../core/artifact.ts'
 import { digestFromBytes, digestToBytes } from '../../../core/bytes/digest.ts'
-import { storeError } from '../../../core/errors.ts'
+import { notFound, storeError } from '../../../core/errors.ts'
 import type { Metadata, Upload, UploadState } from '../../metadata.ts'
 import { isHeld } from '../artifacts/artifact-filter.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -77,7 +77,7 @@ function createUploadCreation(
     createUpload: async (wanted) =>
       write(() => {
         const run = orm.select().from(runs).where(eq(runs.id, wanted.runId)).get()
-        if (!run) throw storeError('not_found', `no run ${wanted.runId}`, { what: 'run' })
+        if (!run) throw notFound('run', `no run ${wanted.runId}`)
         checkNameFree(wanted)
         const replacedUploadIds = replaceUnfinished(wanted)
         const { id, runId, job, name, mimeType, requestedExpiresAt, now: createdAt } = wanted
@@ -129,7 +129,7 @@ function createUploadProgress({
     assembleUpload: async (id, { digest, contentType, sizeBytes }) => {
       write(() => {
         const upload = byId(id)
-        if (!upload) throw storeError('not_found', `no upload ${id}`, { what: 'upload' })
+        if (!upload) throw notFound('upload', `no upload ${id}`)
         if (upload.state !== 'open') {
           if (upload.blockListDigest === digest) return
           throw storeError(
