@@ -11,6 +11,7 @@ import {
 import type { BlobPlacement, Copy } from '../core/bytes/copy.ts'
 import { invalidRequest, storeError, tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
+import { slicesOf } from '../core/slices.ts'
 import { createByteWriter } from '../core/bytes/varint.ts'
 import type { Metadata, StoredFile } from '../metadata/metadata.ts'
 import { emit } from './emit.ts'
@@ -109,8 +110,7 @@ function createShelves(): Shelves {
     *batches() {
       for (const shelf of shelves) {
         shelf.sort((a, b) => a.copy.offset - b.copy.offset)
-        for (let first = 0; first < shelf.length; first += batchSegments)
-          yield shelf.slice(first, first + batchSegments)
+        yield* slicesOf(shelf, batchSegments)
       }
     },
   }

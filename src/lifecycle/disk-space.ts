@@ -4,7 +4,7 @@
 import { open, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { limits } from '../core/limits.ts'
-import { hasErrno } from '../packs/local/errno.ts'
+import { hasErrno, ignoringAbsence } from '../packs/local/errno.ts'
 import { createWatermark, readDisk, type RequireRoom } from '../packs/watermark.ts'
 
 export interface DiskSpace {
@@ -47,7 +47,8 @@ export async function openDiskSpace({
   const reserveBytes = Math.min(limits.reserveBytesMax, Math.floor(minFreeBytes / 4))
   const free = async (): Promise<number> => (await readFreeBytes(directory)).freeBytes
   const restoreReserve = async (): Promise<void> => {
-    if (reserveBytes === 0 || (await sizeOf(reserve)) >= reserveBytes) return
+    const kept = await ignoringAbsence(() => stat(reserve))
+    if (reserveBytes === 0 || (kept?.size ?? 0) >= reserveBytes) return
     if ((await free()) < minFreeBytes + reserveBytes) return
     try {
       await fill(reserve, reserveBytes)
@@ -69,15 +70,6 @@ export async function openDiskSpace({
       if ((await free()) < reserveBytes) await rm(reserve, { force: true })
     },
     restoreReserve,
-  }
-}
-
-async function sizeOf(path: string): Promise<number> {
-  try {
-    return (await stat(path)).size
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0
-    throw error
   }
 }
 

@@ -4,7 +4,8 @@
 import { createDigestHasher, type Digest } from '../core/bytes/digest.ts'
 import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import type { PackStore, SealedPack } from '../packs/pack-store.ts'
+import { pagesOf } from '../core/slices.ts'
+import { type PackStore, type SealedPack, sizesOf } from '../packs/pack-store.ts'
 
 export interface MoveReport {
   packs: number
@@ -28,10 +29,8 @@ export interface Move {
 export async function movePacks(move: Move): Promise<MoveReport> {
   const { from, to, signal } = move
   await to.removeUnsealed(Number.POSITIVE_INFINITY)
-  const present = new Map<string, number>()
-  for await (const { name, sizeBytes } of to.list()) present.set(name, sizeBytes)
-  const packs: SealedPack[] = []
-  for await (const { name, sizeBytes } of from.list()) packs.push({ name, sizeBytes })
+  const present = await sizesOf(to)
+  const packs = [...(await sizesOf(from))].map(([name, sizeBytes]) => ({ name, sizeBytes }))
   const totalBytes = packs.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
   const report = { packs: packs.length, packBytes: totalBytes, packsThereBefore: 0 }
   let doneBytes = 0
@@ -50,8 +49,7 @@ export async function movePacks(move: Move): Promise<MoveReport> {
 /** Removes from `from` the packs left there by a move that was stopped after its switch; returns
  *  how many. Packs that `to` lacks stay. */
 export async function removeMoved(from: PackStore, to: PackStore): Promise<number> {
-  const present = new Map<string, number>()
-  for await (const { name, sizeBytes } of to.list()) present.set(name, sizeBytes)
+  const present = await sizesOf(to)
   let removed = 0
   for await (const { name, sizeBytes } of from.list()) {
     if (present.get(name) !== sizeBytes) continue
@@ -67,7 +65,7 @@ async function copyPack({ from, to, signal }: Move, pack: SealedPack): Promise<v
   const sink = await to.create(pack.name)
   const expected = createDigestHasher()
   try {
-    for await (const bytes of pagesOf(from, pack, signal)) {
+    for await (const bytes of readInPages(from, pack, signal)) {
       expected.update(bytes)
       await sink.write(bytes)
     }
@@ -85,7 +83,7 @@ async function checkCopy(
   { expected, signal }: { expected: Digest; signal: AbortSignal },
 ): Promise<void> {
   const hasher = createDigestHasher()
-  for await (const bytes of pagesOf(to, pack, signal)) hasher.update(bytes)
+  for await (const bytes of readInPages(to, pack, signal)) hasher.update(bytes)
   const actual = hasher.digest()
   if (actual === expected) return
   await to.remove(pack.name)
@@ -93,13 +91,13 @@ async function checkCopy(
   throw storeError('digest_mismatch', message, { expected, actual })
 }
 
-async function* pagesOf(
+async function* readInPages(
   store: PackStore,
   { name, sizeBytes }: SealedPack,
   signal: AbortSignal,
 ): AsyncGenerator<Buffer, void, undefined> {
-  for (let at = 0; at < sizeBytes; at += limits.readWindowBytes) {
+  for (const { at, lengthBytes } of pagesOf(sizeBytes, limits.readWindowBytes)) {
     signal.throwIfAborted()
-    yield await store.read(name, at, Math.min(limits.readWindowBytes, sizeBytes - at))
+    yield await store.read(name, at, lengthBytes)
   }
 }

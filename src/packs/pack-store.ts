@@ -47,3 +47,10 @@ export interface PackStore {
   removeUnsealed(olderThan: number): Promise<number>
   close(): Promise<void>
 }
+
+/** Returns the sizes of all sealed packs, by name. */
+export async function sizesOf(store: Pick<PackStore, 'list'>): Promise<Map<PackName, number>> {
+  const sizes = new Map<PackName, number>()
+  for await (const { name, sizeBytes } of store.list()) sizes.set(name, sizeBytes)
+  return sizes
+}

@@ -3,11 +3,12 @@
  *  bytes. */
 import { type CopyCodec, joiningEnd, type NewCopy } from '../core/bytes/copy.ts'
 import { crc32 } from '../core/bytes/crc32.ts'
-import { createDigestHasher, digestOf } from '../core/bytes/digest.ts'
+import { digestOf } from '../core/bytes/digest.ts'
 import { hasCode } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { decodeCopy, inflateStream } from './codec/codec.ts'
-import { checksOf, createCheckWriter } from './format/page-checks.ts'
+import { pagesOf } from '../core/slices.ts'
+import { decodeCopy } from './codec/codec.ts'
+import { checksOf } from './format/page-checks.ts'
 import {
   type PackCopyEntry,
   type PackMemberEntry,
@@ -16,6 +17,7 @@ import {
 } from './format/pack-directory.ts'
 import { decodeLocalHeader, localHeaderBytesMax } from './format/pack-records.ts'
 import { memberNamePrefix } from './format/member-names.ts'
+import { inspectStream } from './inspect-stream.ts'
 import type { PackName, PackStore } from './pack-store.ts'
 
 type Store = Pick<PackStore, 'read'>
@@ -160,32 +162,13 @@ async function recognizeLarge(
   name: PackName,
   { offset, lengthBytes, sizeBytes, method }: PackCopyEntry,
 ): Promise<NewCopy> {
-  const stored = createDigestHasher()
-  const checks = createCheckWriter()
-  const content = createDigestHasher()
-  let crc = 0
   const codec = method === 0 ? 'stored' : 'deflate'
-  async function* stream(): AsyncGenerator<Buffer> {
-    for (let at = 0; at < lengthBytes; at += limits.checkPageBytes) {
-      const bytes = Math.min(limits.checkPageBytes, lengthBytes - at)
-      const page = await store.read(name, offset + at, bytes)
-      stored.update(page)
-      checks.write(page)
-      yield page
-    }
+  const stream = async function* (): AsyncGenerator<Buffer> {
+    for (const page of pagesOf(lengthBytes, limits.checkPageBytes))
+      yield await store.read(name, offset + page.at, page.lengthBytes)
   }
-  for await (const piece of inflateStream(codec, stream(), sizeBytes)) {
-    content.update(piece)
-    crc = crc32(piece, crc)
-  }
-  return {
-    blob: { digest: content.digest(), sizeBytes, crc32: crc },
-    streamDigest: stored.digest(),
-    codec,
-    offset,
-    lengthBytes,
-    checks: checks.finish(),
-  }
+  const found = await inspectStream(codec, stream(), sizeBytes)
+  return { ...found, codec, offset, lengthBytes }
 }
 
 async function readOr(

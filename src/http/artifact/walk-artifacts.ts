@@ -1,6 +1,7 @@
 /** Iterates over all artifacts that match a filter, one page of the list at a time. */
 import { tooLarge } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
+import { slicesOf } from '../../core/slices.ts'
 import type { Artifact, ArtifactFilter } from '../../metadata/metadata.ts'
 import type { AppContext } from '../context.ts'
 
@@ -17,7 +18,8 @@ export async function* walkArtifacts(
   if (filter.ids !== undefined) {
     // One query per slice of the ids: with all ids in the filter, every page would look all of them
     // up again.
-    for (const ids of pagesOf(filter.ids, sort))
+    const inOrder = [...new Set(filter.ids)].sort((a, b) => (sort === 'newest' ? b - a : a - b))
+    for (const ids of slicesOf(inOrder, limits.listPageMax))
       yield* await metadata.findArtifacts({ ...filter, ids }, page)
     return
   }
@@ -29,12 +31,6 @@ export async function* walkArtifacts(
     if (last === undefined || artifacts.length < page.limit) return
     place = sort === 'newest' ? { beforeId: last.id } : { afterId: last.id }
   }
-}
-
-function* pagesOf(ids: readonly number[], sort: Sort): Generator<number[], void, undefined> {
-  const inOrder = [...new Set(ids)].sort((a, b) => (sort === 'newest' ? b - a : a - b))
-  for (let at = 0; at < inOrder.length; at += limits.listPageMax)
-    yield inOrder.slice(at, at + limits.listPageMax)
 }
 
 /** Returns the matching artifacts that pass `isMeant`, oldest first. Errors: too_large (more

@@ -5,6 +5,7 @@ import { encodeOrdinals, listBytesMax, readComposite } from '../../core/bytes/bl
 import type { Composite } from '../../core/bytes/copy.ts'
 import type { Digest } from '../../core/bytes/digest.ts'
 import { limits } from '../../core/limits.ts'
+import { slicesOf } from '../../core/slices.ts'
 import { createByteReader } from '../../core/bytes/varint.ts'
 import type { IngestPorts } from '../session.ts'
 import { asMalformed, readWhole } from '../body-bytes.ts'
@@ -21,13 +22,14 @@ export async function receiveParts(
   const parts = decodeComposites(bytes).flatMap((composite) => composite.parts)
   await metadata.stageOffered(sessionId, 'composites', null, bytes)
   const missing: number[] = []
-  for (let first = 0; first < parts.length; first += limits.transactionRowsMax) {
-    const batch = parts.slice(first, first + limits.transactionRowsMax)
+  let first = 0
+  for (const batch of slicesOf(parts, limits.transactionRowsMax)) {
     const known = await metadata.claimReadableBlobs(sessionId, [...new Set(batch)])
     const joining = new Set<Digest>(known.filter((blob) => blob.joins).map((blob) => blob.digest))
     for (const [index, digest] of batch.entries()) {
       if (!joining.has(digest)) missing.push(first + index)
     }
+    first += batch.length
   }
   return encodeOrdinals(missing)
 }

@@ -8,6 +8,7 @@ import { combineCrc32 } from '../../core/bytes/crc32.ts'
 import { createDigestHasher, type Digest } from '../../core/bytes/digest.ts'
 import { digestMismatch } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
+import { slicesOf } from '../../core/slices.ts'
 import { withReadLease } from '../../egress/read-lease.ts'
 import { decodeJoined } from '../../packs/codec/codec.ts'
 import { byteBudget } from '../byte-budget.ts'
@@ -80,10 +81,8 @@ async function countMissingParts(
 }
 
 /** Distinct digests, in batches of one transaction. */
-function* batchesOf(digests: Iterable<Digest>): Generator<Digest[]> {
-  const distinct = [...new Set(digests)]
-  for (let first = 0; first < distinct.length; first += limits.transactionRowsMax)
-    yield distinct.slice(first, first + limits.transactionRowsMax)
+function batchesOf(digests: readonly Digest[]): Iterable<Digest[]> {
+  return slicesOf([...new Set(digests)], limits.transactionRowsMax)
 }
 
 /** Composites in progress: some are read while this thread inflates and hashes one. */
@@ -124,14 +123,10 @@ async function verifyComposite(
   let crc = 0
   let sizeBytes = 0
   const damaged = new Set<number>()
-  // Once longer than announced it cannot match, whatever follows.
-  for (
-    let first = 0;
-    first < composite.parts.length && sizeBytes <= composite.sizeBytes;
-    first += partsAtOnce
-  ) {
+  for (const batch of slicesOf(composite.parts, partsAtOnce)) {
+    // Once longer than announced it cannot match, whatever follows.
+    if (sizeBytes > composite.sizeBytes) break
     signal?.throwIfAborted()
-    const batch = composite.parts.slice(first, first + partsAtOnce)
     for (const parts of runsOf(await ports.metadata.readJoiningParts(batch))) {
       const read = await readParts(ports, parts)
       for (const streamId of read.damaged) damaged.add(streamId)

@@ -5,6 +5,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { comparePaths, type Entry } from '../../core/manifest/entry.ts'
 import { hasCode } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
+import { slicesOf } from '../../core/slices.ts'
 import {
   createManifestHasher,
   createTreeCheck,
@@ -59,8 +60,7 @@ async function stageWhole(
   for await (const { entries, lines } of readOfferedPages(metadata, sessionId)) {
     signal?.throwIfAborted()
     for (const [index, entry] of entries.entries()) hasher.add(entry, lines[index])
-    for (let first = 0; first < entries.length; first += limits.manifestPageEntries) {
-      const batch = entries.slice(first, first + limits.manifestPageEntries)
+    for (const batch of slicesOf(entries, limits.manifestPageEntries)) {
       meter.add(await metadata.stageManifestPage(sessionId, manifestId, page, batch))
       page += 1
       await turn()

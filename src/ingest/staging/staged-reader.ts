@@ -2,6 +2,7 @@
 import { type FileHandle, open } from 'node:fs/promises'
 import { notFound, storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
+import { pagesOf } from '../../core/slices.ts'
 import type { StagedBytes } from '../job.ts'
 
 export interface StagedReader {
@@ -86,9 +87,8 @@ export function openStagedReader(staged: StagedBytes): StagedReader {
     read,
     readInto,
     stream: async function* (offset, lengthBytes) {
-      for (let at = 0; at < lengthBytes; at += limits.readWindowBytes) {
-        yield await read(offset + at, Math.min(limits.readWindowBytes, lengthBytes - at))
-      }
+      for (const page of pagesOf(lengthBytes, limits.readWindowBytes))
+        yield await read(offset + page.at, page.lengthBytes)
     },
     close: async () => {
       await held?.handle.close()

@@ -7,7 +7,7 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { hasCode, notFound, type StoreError, storeError, tooLarge } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
-import { hasErrno, asStoreError } from '../../packs/local/errno.ts'
+import { asStoreError, hasErrno, ignoringAbsence } from '../../packs/local/errno.ts'
 import type { RequireRoom } from '../../packs/watermark.ts'
 
 export interface StagingArea {
@@ -44,7 +44,7 @@ export async function makeUpload(area: StagingArea, uploadId: string): Promise<v
     // Not `recursive`: with that, Node reports a full disk as ENOENT.
     await mkdir(uploadPath(area, uploadId))
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw translate(error, uploadId)
+    if (!hasErrno(error, 'EEXIST')) throw translate(error, uploadId)
   }
 }
 
@@ -191,8 +191,7 @@ export async function publish(path: string, final: string): Promise<boolean> {
     await rename(path, final)
     return true
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException
-    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error
+    if (!hasErrno(error, 'ENOTEMPTY', 'EEXIST')) throw error
     await rm(path, { recursive: true, force: true })
     return false
   }
@@ -200,12 +199,7 @@ export async function publish(path: string, final: string): Promise<boolean> {
 
 /** Returns undefined when the file does not exist. */
 export async function sizeOf(path: string): Promise<number | undefined> {
-  try {
-    return (await stat(path)).size
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw error
-  }
+  return (await ignoringAbsence(() => stat(path)))?.size
 }
 
 /** Awaits `work`; translates its system errors.
@@ -220,11 +214,7 @@ export async function translated<T>(uploadId: string, work: Promise<T>): Promise
 
 async function countBlocks(directory: string): Promise<Ledger> {
   const ledger = { heldBytes: 0, blocks: 0 }
-  const names = await readdir(directory).catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return []
-    throw error
-  })
-  for (const name of names) {
+  for (const name of (await ignoringAbsence(() => readdir(directory))) ?? []) {
     if (!name.startsWith('block-')) continue
     ledger.heldBytes += (await sizeOf(join(directory, name))) ?? 0
     ledger.blocks += 1

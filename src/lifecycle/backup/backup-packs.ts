@@ -3,7 +3,7 @@
 import { createDigestHasher } from '../../core/bytes/digest.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
-import type { PackedCopy } from '../../metadata/metadata.ts'
+import { pagesOf } from '../../core/slices.ts'
 import { ignoringAbsence } from '../../packs/local/errno.ts'
 import {
   type PackFileSystem,
@@ -12,7 +12,8 @@ import {
   writeAll,
 } from '../../packs/local/file-system.ts'
 import type { LocalPaths } from '../../packs/local/local-layout.ts'
-import type { PackStore, SealedPack } from '../../packs/pack-store.ts'
+import { type PackStore, type SealedPack, sizesOf } from '../../packs/pack-store.ts'
+import { copyPages, itemsFrom } from '../pages.ts'
 import type { LifecyclePorts } from '../ports.ts'
 import type { MaintenanceLease } from '../maintenance-lease.ts'
 import { verifyCopies } from '../scrub/verify-copies.ts'
@@ -68,45 +69,32 @@ export async function addPacks(ports: LifecyclePorts, backup: PackBackup): Promi
   }
   // Half-written packs of an earlier attempt.
   await store.removeUnsealed(Number.POSITIVE_INFINITY)
-  const present = new Map<string, number>()
-  for await (const pack of store.list()) present.set(pack.name, pack.sizeBytes)
+  const present = await sizesOf(store)
   const directories = new Set<string>()
-  for (let after = 0; ;) {
-    const page = await ports.metadata.listPacks({
-      lease: lease.id,
-      newest: newestPack,
-      after,
-      limit: packsPerPage,
-    })
-    for (const pack of page) {
-      ports.signal?.throwIfAborted()
-      await lease.renew()
-      directories.add(paths.fanOut(pack.name))
-      if (present.get(pack.name) === pack.sizeBytes) report.reusedPacks += 1
-      else await addPackIfPresent(ports, backup, pack, report)
-      present.delete(pack.name)
-      report.packs += 1
-      report.packBytes += pack.sizeBytes
-      backup.onProgress?.({ ...report })
-      await ports.checkpoint?.('backup-pack-brought')
+  const packs = itemsFrom({ id: 0 }, packsPerPage, ({ id: after }, limit) =>
+    ports.metadata.listPacks({ lease: lease.id, newest: newestPack, after, limit }),
+  )
+  for await (const pack of packs) {
+    ports.signal?.throwIfAborted()
+    await lease.renew()
+    directories.add(paths.fanOut(pack.name))
+    if (present.get(pack.name) === pack.sizeBytes) report.reusedPacks += 1
+    else {
+      await addPack(ports, backup, pack, report).catch((error: unknown) => {
+        if (!hasCode(error, 'not_found')) throw error
+        report.missingPacks += 1
+      })
     }
-    if (page.length < packsPerPage) break
-    after = page.at(-1)!.id
+    present.delete(pack.name)
+    report.packs += 1
+    report.packBytes += pack.sizeBytes
+    backup.onProgress?.({ ...report })
+    await ports.checkpoint?.('backup-pack-brought')
   }
   // Packs that died after an earlier attempt added them.
   for (const name of present.keys()) await store.remove(name)
   for (const directory of directories) await syncDirectory(directory, fileSystem)
   return report
-}
-
-async function addPackIfPresent(...args: Parameters<typeof addPack>): Promise<void> {
-  try {
-    await addPack(...args)
-  } catch (error) {
-    if (!hasCode(error, 'not_found')) throw error
-    const [, , , report] = args
-    report.missingPacks += 1
-  }
 }
 
 /** Errors: not_found, storage_full. */
@@ -139,14 +127,9 @@ async function copyPack(
   const staged = paths.stagedPack(name)
   const read = createDigestHasher()
   const written = createDigestHasher()
-  const pages = function* (): Generator<{ at: number; lengthBytes: number }> {
-    for (let at = 0; at < sizeBytes; at += limits.packWriteBytes) {
-      yield { at, lengthBytes: Math.min(limits.packWriteBytes, sizeBytes - at) }
-    }
-  }
   const target = await fileSystem.open(staged, 'create')
   try {
-    for (const { at, lengthBytes } of pages()) {
+    for (const { at, lengthBytes } of pagesOf(sizeBytes, limits.packWriteBytes)) {
       signal?.throwIfAborted()
       const bytes = await readOrZeros(packs, { name, at, lengthBytes })
       read.update(bytes)
@@ -159,7 +142,7 @@ async function copyPack(
   }
   const source = await fileSystem.open(staged, 'read')
   try {
-    for (const { at, lengthBytes } of pages()) {
+    for (const { at, lengthBytes } of pagesOf(sizeBytes, limits.packWriteBytes)) {
       const bytes = Buffer.alloc(lengthBytes)
       await readAll(source, bytes, at)
       written.update(bytes)
@@ -197,11 +180,8 @@ async function countDamaged(
   pack: { id: number; name: string },
 ): Promise<number> {
   let damaged = 0
-  for (let after: PackedCopy | null = null; ;) {
-    const page: PackedCopy[] = await metadata.readPackCopies(pack.id, { after, limit: 1000 })
-    const options = { packs: store, packName: pack.name, pace: async () => {}, signal }
+  const options = { packs: store, packName: pack.name, pace: async () => {}, signal }
+  for await (const page of copyPages(metadata, pack.id))
     for await (const { fault } of verifyCopies(page, options)) if (fault !== null) damaged += 1
-    if (page.length < 1000) return damaged
-    after = page.at(-1)!
-  }
+  return damaged
 }

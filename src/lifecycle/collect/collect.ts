@@ -3,13 +3,21 @@
  *  every step finds its own work. */
 import { limits } from '../../core/limits.ts'
 import type { DyingPack, PackOccupancy } from '../../metadata/metadata.ts'
-import { compactPacks, createPace, type Pace } from './compact.ts'
+import { compactPacks, createPace } from './compact.ts'
 import { type CompactionReach, planCompaction, planMerge } from './compaction-plan.ts'
 import { dyingBytesOf, measureHeld } from './deletion.ts'
 import { expire, releaseRemoved } from './expire.ts'
 import { forgetHistory } from './forget-history.ts'
+import { itemsFrom } from '../pages.ts'
 import type { LifecyclePorts } from '../ports.ts'
-import { clearRemoved, mustWait, type RemovedPacks, removeDeadPacks, sweepBlobs } from './sweep.ts'
+import {
+  clearRemoved,
+  endSessions,
+  mustWait,
+  type RemovedPacks,
+  removeDeadPacks,
+  sweepBlobs,
+} from './sweep.ts'
 import { listWasteful, packsToRewrite } from './wasteful-packs.ts'
 
 /** Reach `now` waits for no grace period, and rewrites every pack more than a twentieth dead. */
@@ -96,12 +104,11 @@ export async function planCollection(
     : { packs }
   const readBytes = Math.max(0, dyingBytesOf(withoutReaders.packs) - dyingBytesOf(packs))
   return {
+    ...emptyCollection(),
     expired,
     deletedArtifacts: released,
     freedBytes: isHeld ? dead.freeBytes : bytes,
     waitingBytes: readBytes + (isHeld ? bytes - dead.freeBytes : 0),
-    waitingPacks: [],
-    removedBlobs: 0,
     removedPacks: plan.remove.length,
     rewrittenPacks: plan.rewrite.length,
   }
@@ -187,15 +194,6 @@ async function addHeld(
   result.waitingBytes += held.bytes
 }
 
-/** Ends sessions past their lease, whose owner is gone. */
-async function endSessions({ metadata }: LifecyclePorts, now: number): Promise<void> {
-  for (;;) {
-    const ids = await metadata.listSessions(now, 100)
-    if (ids.length === 0) return
-    for (const id of ids) await metadata.abortSession(id)
-  }
-}
-
 async function compact(
   ports: LifecyclePorts,
   options: CollectOptions,
@@ -204,9 +202,11 @@ async function compact(
   const done = { rewrittenPacks: 0, writtenBytes: 0 }
   let batch: PackOccupancy[] = []
   const flush = async (): Promise<void> => {
-    const { rewrittenPacks, writtenBytes } = await rewrite(ports, options, batch, pace)
-    done.rewrittenPacks += rewrittenPacks
-    done.writtenBytes += writtenBytes
+    if (batch.length > 0 && (await options.hasRoom(sumBytes(batch)))) {
+      const { rewrittenPacks, writtenBytes } = await compactPacks(ports, batch, pace)
+      done.rewrittenPacks += rewrittenPacks
+      done.writtenBytes += writtenBytes
+    }
     batch = []
   }
   // Listed before anything is written, so that packs made by compaction are no candidates in the
@@ -227,18 +227,6 @@ async function compact(
   return done
 }
 
-async function rewrite(
-  ports: LifecyclePorts,
-  { hasRoom }: CollectOptions,
-  batch: PackOccupancy[],
-  pace: Pace,
-): Promise<{ rewrittenPacks: number; writtenBytes: number }> {
-  if (batch.length === 0 || !(await hasRoom(sumBytes(batch)))) {
-    return { rewrittenPacks: 0, writtenBytes: 0 }
-  }
-  return await compactPacks(ports, batch, pace)
-}
-
 function sumBytes(packs: readonly PackOccupancy[]): number {
   return packs.reduce((sum, pack) => sum + pack.liveBytes, 0)
 }
@@ -253,16 +241,15 @@ async function deadPackBytes(
   graceMs: number,
 ): Promise<{ bytes: number; freeBytes: number }> {
   const sum = { bytes: 0, freeBytes: 0 }
-  for (let after = 0; ;) {
-    const at = now()
-    const page = await metadata.listDeadPacks(at, { after, limit: packsPerPage })
-    for (const pack of page) {
-      sum.bytes += pack.sizeBytes
-      if (!mustWait(pack, { now: at, graceMs })) sum.freeBytes += pack.sizeBytes
-    }
-    if (page.length < packsPerPage) return sum
-    after = page.at(-1)!.id
+  const at = now()
+  const packs = itemsFrom({ id: 0 }, packsPerPage, ({ id: after }, limit) =>
+    metadata.listDeadPacks(at, { after, limit }),
+  )
+  for await (const pack of packs) {
+    sum.bytes += pack.sizeBytes
+    if (!mustWait(pack, { now: at, graceMs })) sum.freeBytes += pack.sizeBytes
   }
+  return sum
 }
 
 async function returnPages({ metadata, signal }: LifecyclePorts): Promise<void> {

@@ -1,17 +1,17 @@
 /** Reads the live copies of a pack in order to write them elsewhere. Neighbours are read
  *  together; a large copy in pages. */
 import { limits } from '../../core/limits.ts'
+import { pagesOf } from '../../core/slices.ts'
 import type { PackedCopy, PackOccupancy } from '../../metadata/metadata.ts'
 import { arePagesIntact } from '../../packs/format/page-checks.ts'
 import { readNeighbours, readOr } from '../../packs/read-neighbours.ts'
+import { copyPages } from '../pages.ts'
 import type { LifecyclePorts } from '../ports.ts'
 
 export interface ReadCopy {
   copy: PackedCopy
   body: Uint8Array | AsyncIterable<Uint8Array>
 }
-
-const copiesPerPage = 1000
 
 /** Yields every live copy of a pack that can be read. A copy with bad bytes is marked and moves
  *  unchanged: moving it makes nothing worse, and the rest of it may still be readable. A copy
@@ -20,15 +20,8 @@ export async function* readCopies(
   ports: LifecyclePorts,
   pack: PackOccupancy,
 ): AsyncGenerator<ReadCopy> {
-  for (let after: PackedCopy | null = null; ;) {
-    const page: PackedCopy[] = await ports.metadata.readPackCopies(pack.id, {
-      after,
-      limit: copiesPerPage,
-    })
+  for await (const page of copyPages(ports.metadata, pack.id))
     for (const group of groupsOf(page)) yield* readGroup(ports, pack.name, group)
-    if (page.length < copiesPerPage) return
-    after = page.at(-1)!
-  }
 }
 
 /** Groups copies that one read covers; a large copy is a group of its own. */
@@ -56,7 +49,7 @@ async function* readGroup(
   const lengthBytes = last.offset + last.lengthBytes - first.offset
   if (lengthBytes > limits.compactReadBytes) {
     if (await isReadable(ports, packName, first)) {
-      yield { copy: first, body: pagesOf(ports, packName, first) }
+      yield { copy: first, body: readInPages(ports, packName, first) }
     }
     return
   }
@@ -95,8 +88,7 @@ async function isReadable(
   copy: PackedCopy,
 ): Promise<boolean> {
   let isBad = false
-  for (let at = 0; at < copy.lengthBytes; at += limits.checkPageBytes) {
-    const lengthBytes = Math.min(limits.checkPageBytes, copy.lengthBytes - at)
+  for (const { at, lengthBytes } of pagesOf(copy.lengthBytes, limits.checkPageBytes)) {
     const page = await readOr(ports.packs, packName, { offset: copy.offset + at, lengthBytes })
     if (page === undefined) {
       await markDamaged(ports, packName, copy)
@@ -108,12 +100,11 @@ async function isReadable(
   return true
 }
 
-async function* pagesOf(
+async function* readInPages(
   { packs }: LifecyclePorts,
   packName: string,
   { offset, lengthBytes }: PackedCopy,
 ): AsyncGenerator<Buffer> {
-  for (let at = 0; at < lengthBytes; at += limits.checkPageBytes) {
-    yield await packs.read(packName, offset + at, Math.min(limits.checkPageBytes, lengthBytes - at))
-  }
+  for (const page of pagesOf(lengthBytes, limits.checkPageBytes))
+    yield await packs.read(packName, offset + page.at, page.lengthBytes)
 }

@@ -8,12 +8,28 @@
  *  finds again. Each statement touches a bounded batch. */
 import { limits } from '../../core/limits.ts'
 import type { DeadPack } from '../../metadata/metadata.ts'
+import { itemsFrom } from '../pages.ts'
 import type { LifecyclePorts } from '../ports.ts'
 
 const batchBlobs = 500
 const batchPacks = 100
 /** Steps of clearing per call: 10,000 rows. */
 const batchSteps = 200
+
+/** Ends the sessions whose lease ends by `leasedUntil`, because their owner is gone; returns how
+ *  many. With Infinity all, except those of offers whose lease is live. */
+export async function endSessions(
+  { metadata, now }: LifecyclePorts,
+  leasedUntil: number,
+): Promise<number> {
+  let ended = 0
+  for (;;) {
+    const ids = await metadata.listSessions(leasedUntil, 100, now())
+    if (ids.length === 0) return ended
+    for (const id of ids) await metadata.abortSession(id)
+    ended += ids.length
+  }
+}
 
 /** Deletes the rows that removed artifacts have given up, which makes their blobs candidates. */
 export async function clearRemoved({ metadata, signal }: LifecyclePorts): Promise<void> {
@@ -66,22 +82,21 @@ export async function removeDeadPacks(
 ): Promise<RemovedPacks> {
   const { metadata, now, signal } = ports
   const result: RemovedPacks = { removed: new Map(), waiting: [], waitingBytes: 0, failures: [] }
-  for (let after = 0; ;) {
-    const dead = await metadata.claimDeadPacks(now(), { after, limit: batchPacks })
-    for (const pack of dead) {
-      signal?.throwIfAborted()
-      after = pack.id
-      const waits = mustWait(pack, { now: now(), graceMs })
-      if (!waits && (await isRemoved(ports, pack, result.failures))) {
-        result.removed.set(pack.name, pack.sizeBytes)
-        continue
-      }
-      if (result.waiting.length < limits.packsNamedMax) result.waiting.push(pack.name)
-      result.waitingBytes += pack.sizeBytes
-      if (result.failures.length === failuresMax) return result
+  const dead = itemsFrom({ id: 0 }, batchPacks, ({ id: after }, limit) =>
+    metadata.claimDeadPacks(now(), { after, limit }),
+  )
+  for await (const pack of dead) {
+    signal?.throwIfAborted()
+    const waits = mustWait(pack, { now: now(), graceMs })
+    if (!waits && (await isRemoved(ports, pack, result.failures))) {
+      result.removed.set(pack.name, pack.sizeBytes)
+      continue
     }
-    if (dead.length < batchPacks) return result
+    if (result.waiting.length < limits.packsNamedMax) result.waiting.push(pack.name)
+    result.waitingBytes += pack.sizeBytes
+    if (result.failures.length === failuresMax) break
   }
+  return result
 }
 
 /** Removes a claimed pack, or adds to `failures` why its file cannot be removed. */

@@ -1,20 +1,18 @@
 /** Finds the packs that waste space. */
 import type { PackOccupancy } from '../../metadata/metadata.ts'
 import { type CompactionReach, createRewriteChoice, isWasteful } from './compaction-plan.ts'
+import { itemsFrom } from '../pages.ts'
 import type { LifecyclePorts } from '../ports.ts'
 
 const packsPerPage = 200
 
-export async function* listWasteful(
+export function listWasteful(
   { metadata }: LifecyclePorts,
   waste: 'partlyDead' | 'halfDead' | 'tiny',
-): AsyncGenerator<PackOccupancy> {
-  for (let after = 0; ;) {
-    const page = await metadata.listWastefulPacks(waste, { after, limit: packsPerPage })
-    yield* page
-    if (page.length < packsPerPage) return
-    after = page.at(-1)!.id
-  }
+): AsyncGenerator<PackOccupancy, void, undefined> {
+  return itemsFrom({ id: 0 }, packsPerPage, ({ id: after }, limit) =>
+    metadata.listWastefulPacks(waste, { after, limit }),
+  )
 }
 
 /** The packs to rewrite because of their dead bytes. */

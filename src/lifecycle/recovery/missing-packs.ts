@@ -2,7 +2,8 @@
  *  metadata is older than the store, which has compacted or deleted them since. */
 import { hasCode } from '../../core/errors.ts'
 import type { Metadata, UnverifiedPack } from '../../metadata/metadata.ts'
-import type { PackName, PackStore } from '../../packs/pack-store.ts'
+import { type PackName, type PackStore, sizesOf } from '../../packs/pack-store.ts'
+import { itemsFrom } from '../pages.ts'
 
 const packsPerPage = 100
 
@@ -11,18 +12,15 @@ export async function* missingPacks(
   { metadata, packs }: { metadata: Metadata; packs: Pick<PackStore, 'list' | 'read'> },
   signal?: AbortSignal,
 ): AsyncGenerator<UnverifiedPack> {
-  const present = new Set<PackName>()
-  for await (const { name } of packs.list()) present.add(name)
+  const present = await sizesOf(packs)
   const ever = Number.MAX_SAFE_INTEGER
-  const all = { since: ever, now: ever, writtenBefore: ever, limit: packsPerPage }
-  for (let after = { verifiedAt: -1, id: 0 }; ;) {
-    const known: UnverifiedPack[] = await metadata.listUnverifiedPacks({ ...all, after })
-    for (const pack of known) {
-      signal?.throwIfAborted()
-      if (!present.has(pack.name) && (await isAbsent(packs, pack.name))) yield pack
-      after = pack
-    }
-    if (known.length < packsPerPage) return
+  const all = { since: ever, now: ever, writtenBefore: ever }
+  const known = itemsFrom({ verifiedAt: -1, id: 0 }, packsPerPage, (after, limit) =>
+    metadata.listUnverifiedPacks({ ...all, after, limit }),
+  )
+  for await (const pack of known) {
+    signal?.throwIfAborted()
+    if (!present.has(pack.name) && (await isAbsent(packs, pack.name))) yield pack
   }
 }
 

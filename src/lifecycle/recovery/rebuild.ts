@@ -13,6 +13,7 @@ import { type ArtifactName, parseArtifactName, treeOfFiles } from '../../core/ar
 import type { NewCopy } from '../../core/bytes/copy.ts'
 import { digestOf } from '../../core/bytes/digest.ts'
 import { limits } from '../../core/limits.ts'
+import { slicesOf } from '../../core/slices.ts'
 import { encodeTailPage } from '../../core/zip/skeleton.ts'
 import { noFacts, parseProjectName } from '../../core/run/run.ts'
 import { createBlobWriter } from '../../ingest/blob-writer.ts'
@@ -21,9 +22,10 @@ import { threadTables } from '../../ingest/table-memory.ts'
 import { healBlobs } from '../../ingest/heal.ts'
 import { publish } from '../../ingest/publish.ts'
 import type { IngestPorts } from '../../ingest/session.ts'
-import type { Metadata, PackedCopy, Run } from '../../metadata/metadata.ts'
+import type { Metadata, Run } from '../../metadata/metadata.ts'
 import type { SealedPack } from '../../packs/pack-store.ts'
 import { readCopies, recognizeCopy } from '../../packs/read-copies.ts'
+import { copyPages } from '../pages.ts'
 import { missingPacks } from './missing-packs.ts'
 
 export interface RebuildReport {
@@ -95,19 +97,11 @@ export async function rebuildFromPacks(
   return report
 }
 
-const copiesPerPage = 1000
-
 /** Marks every copy in the pack as missing. */
 async function markPackMissing(metadata: Metadata, packId: number): Promise<void> {
-  for (let after: PackedCopy | null = null; ;) {
-    const page: PackedCopy[] = await metadata.readPackCopies(packId, {
-      after,
-      limit: copiesPerPage,
-    })
+  for await (const page of copyPages(metadata, packId)) {
     const verdicts = page.map(({ streamId, offset }) => ({ streamId, offset, damaged: true }))
     await metadata.judgeCopies(packId, verdicts)
-    if (page.length < copiesPerPage) return
-    after = page.at(-1)!
   }
 }
 
@@ -181,12 +175,11 @@ async function keepStreams(
   copies: NewCopy[],
 ): Promise<void> {
   const digests = [...new Set(copies.map((copy) => copy.streamDigest))]
-  for (let page = 0; page * limits.skeletonPageMembers < digests.length; page++) {
-    const first = page * limits.skeletonPageMembers
-    const named = digests.slice(first, first + limits.skeletonPageMembers)
+  let page = 0
+  for (const named of slicesOf(digests, limits.skeletonPageMembers)) {
     const streams = await metadata.claimStreams(sessionId, named)
     const bytes = encodeTailPage(Buffer.alloc(0))
-    const nothing = { page, localOffset: 0, centralOffset: 0, bytes }
+    const nothing = { page: page++, localOffset: 0, centralOffset: 0, bytes }
     await metadata.stageSkeletonPage(
       sessionId,
       nothing,

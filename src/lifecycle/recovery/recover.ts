@@ -15,7 +15,7 @@ import { asError, invalidRequest } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { missingPacks } from './missing-packs.ts'
 import type { LifecyclePorts } from '../ports.ts'
-import { removeDeadPacks, sweepBlobs } from '../collect/sweep.ts'
+import { endSessions, removeDeadPacks, sweepBlobs } from '../collect/sweep.ts'
 
 export interface Recovery {
   sessions: number
@@ -32,7 +32,7 @@ export async function recover(
   ports: LifecyclePorts & { staging: Staging; onStuck?: (pack: string, error: Error) => void },
 ): Promise<Recovery> {
   const unknown = await findUnknownPacks(ports)
-  const sessions = await endSessions(ports)
+  const sessions = await endSessions(ports, Number.POSITIVE_INFINITY)
   const readLeases = await endReadLeases(ports)
   const unsealedPacks = await ports.packs.removeUnsealed(Number.POSITIVE_INFINITY)
   const unknownPacks = await removePacks(ports, unknown)
@@ -49,16 +49,6 @@ export async function recover(
     stagingDirectories,
     removedBlobs,
     freedBytes: [...removed.values()].reduce((sum, bytes) => sum + bytes, 0),
-  }
-}
-
-async function endSessions(ports: LifecyclePorts): Promise<number> {
-  let ended = 0
-  for (;;) {
-    const ids = await ports.metadata.listSessions(Number.POSITIVE_INFINITY, 100, ports.now())
-    if (ids.length === 0) return ended
-    for (const id of ids) await ports.metadata.abortSession(id)
-    ended += ids.length
   }
 }
 

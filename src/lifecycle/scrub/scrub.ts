@@ -14,9 +14,10 @@ import { asError, hasCode } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { damagedPaths } from '../../egress/damage.ts'
 import { healBlobs } from '../../ingest/heal.ts'
-import type { Drift, PackedCopy, PackOccupancy, UnverifiedPack } from '../../metadata/metadata.ts'
+import type { Drift, PackOccupancy, UnverifiedPack } from '../../metadata/metadata.ts'
 import { findFramingFault } from '../../packs/format/framing.ts'
 import { type Pace, compactPacks, createPace } from '../collect/compact.ts'
+import { copyPages, itemsFrom } from '../pages.ts'
 import type { LifecyclePorts } from '../ports.ts'
 import { type MaintenanceLease, openMaintenanceLease } from '../maintenance-lease.ts'
 import { type Verification, verifyCopies } from './verify-copies.ts'
@@ -79,7 +80,6 @@ export interface DamagedArtifact {
 
 /** Renewed with every read; pacing can delay the renewal. */
 const leaseMs = 4 * limits.readLeaseSlackMs
-const copiesPerPage = 1000
 const packsPerPage = 100
 /** When so many packs cannot be judged, the rest usually cannot either, and each attempt may
  *  take long. */
@@ -121,15 +121,12 @@ async function* duePacks(
   { since, options }: Pass,
 ): AsyncGenerator<UnverifiedPack> {
   const writtenBefore = options.olderThanMs === null ? Number.MAX_SAFE_INTEGER : since
-  for (let after = { verifiedAt: -1, id: 0 }; ;) {
-    const due = { since, now: now(), writtenBefore, after, limit: packsPerPage }
-    const packs = await metadata.listUnverifiedPacks(due)
-    for (const pack of packs) {
-      signal?.throwIfAborted()
-      yield pack
-      after = pack
-    }
-    if (packs.length < packsPerPage) return
+  const packs = itemsFrom({ verifiedAt: -1, id: 0 }, packsPerPage, (after, limit) =>
+    metadata.listUnverifiedPacks({ since, now: now(), writtenBefore, after, limit }),
+  )
+  for await (const pack of packs) {
+    signal?.throwIfAborted()
+    yield pack
   }
 }
 
@@ -192,11 +189,7 @@ async function scrubCopies(
     await lease.renew()
   }
   const found = { damagedCopies: 0, unended: new Set<number>() }
-  for (let after: PackedCopy | null = null; ;) {
-    const page: PackedCopy[] = await metadata.readPackCopies(pack.id, {
-      after,
-      limit: copiesPerPage,
-    })
+  for await (const page of copyPages(metadata, pack.id)) {
     const changed: Verification[] = []
     for await (const each of verifyCopies(page, { packs, packName: pack.name, pace, signal })) {
       report.copies += 1
@@ -208,8 +201,6 @@ async function scrubCopies(
     // If the lease has ended, missing bytes may have been deleted meanwhile and are not damage.
     await lease.renew()
     await judge(ports, pack, changed, pass)
-    if (page.length < copiesPerPage) break
-    after = page.at(-1)!
   }
   report.damagedCopies += found.damagedCopies
   return found

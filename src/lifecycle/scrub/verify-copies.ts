@@ -4,12 +4,14 @@
  *  one copy (or piece of a large one) at a time. */
 import { joiningEnd } from '../../core/bytes/copy.ts'
 import { crc32 } from '../../core/bytes/crc32.ts'
-import { createDigestHasher, digestOf } from '../../core/bytes/digest.ts'
+import { digestOf } from '../../core/bytes/digest.ts'
 import { hasCode } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
+import { pagesOf } from '../../core/slices.ts'
 import type { PackedCopy } from '../../metadata/metadata.ts'
-import { decodeCopy, inflateStream } from '../../packs/codec/codec.ts'
-import { checksOf, createCheckWriter } from '../../packs/format/page-checks.ts'
+import { decodeCopy } from '../../packs/codec/codec.ts'
+import { checksOf } from '../../packs/format/page-checks.ts'
+import { inspectStream } from '../../packs/inspect-stream.ts'
 import type { PackName, PackStore } from '../../packs/pack-store.ts'
 import { readOr } from '../../packs/read-neighbours.ts'
 import type { Pace } from '../collect/compact.ts'
@@ -121,36 +123,26 @@ function faultOf(copy: PackedCopy, stored: Buffer): string | null {
 
 async function faultOfLarge(copy: PackedCopy, options: VerifyOptions): Promise<string | null> {
   const { blob, codec, lengthBytes, streamDigest } = copy
-  const stored = createDigestHasher()
-  const checks = createCheckWriter()
-  const content = createDigestHasher()
-  let crc = 0
-  async function* stream(): AsyncGenerator<Buffer> {
-    for (let at = 0; at < lengthBytes; at += limits.checkPageBytes) {
+  const stream = async function* (): AsyncGenerator<Buffer> {
+    for (const page of pagesOf(lengthBytes, limits.checkPageBytes)) {
       options.signal?.throwIfAborted()
-      const bytes = Math.min(limits.checkPageBytes, lengthBytes - at)
-      const page = await read(options, copy.offset + at, bytes)
-      if (page === undefined) throw new Unreadable()
-      stored.update(page)
-      checks.write(page)
-      yield page
+      const bytes = await read(options, copy.offset + page.at, page.lengthBytes)
+      if (bytes === undefined) throw new Unreadable()
+      yield bytes
     }
   }
   try {
-    for await (const piece of inflateStream(codec, stream(), blob.sizeBytes)) {
-      content.update(piece)
-      crc = crc32(piece, crc)
-    }
+    const found = await inspectStream(codec, stream(), blob.sizeBytes)
+    if (found.streamDigest !== streamDigest) return 'its bytes have changed'
+    if (Buffer.compare(found.checks, copy.checks) !== 0)
+      return 'its checksums do not match its bytes'
+    const isSame = found.blob.digest === blob.digest && found.blob.crc32 === blob.crc32
+    return isSame ? null : 'it holds different content'
   } catch (error) {
     if (error instanceof Unreadable) return unreadable
     if (hasCode(error, 'blob_damaged')) return error.message
     throw error
   }
-  if (stored.digest() !== streamDigest) return 'its bytes have changed'
-  if (!checks.finish().equals(copy.checks)) return 'its checksums do not match its bytes'
-  return content.digest() === blob.digest && crc === blob.crc32
-    ? null
-    : 'it holds different content'
 }
 
 class Unreadable extends Error {}

@@ -3,6 +3,7 @@
  *  hold, and continues in dying-copies.ts. The cost is a few index lookups per reference of the
  *  artifacts, in steps that yield to other calls. */
 import { limits } from '../../../core/limits.ts'
+import { slicesOf } from '../../../core/slices.ts'
 import type { DyingPack, Metadata, RemovalQuestion } from '../../metadata.ts'
 import { isBeingRead } from '../artifacts/read-leases.ts'
 import { occupancyColumns } from './compaction.ts'
@@ -27,9 +28,7 @@ export function createReclaimMethods(connection: Connection): Pick<Metadata, 'me
 
   const describe = (dying: Dying): DyingPack[] => {
     const packs: DyingPack[] = []
-    const ids = [...dying.keys()]
-    for (let start = 0; start < ids.length; start += limits.transactionRowsMax) {
-      const page = ids.slice(start, start + limits.transactionRowsMax)
+    for (const page of slicesOf([...dying.keys()], limits.transactionRowsMax)) {
       for (const pack of occupancy.all(JSON.stringify(page))) {
         const { count, bytes } = dying.get(pack.id)!
         packs.push({ ...pack, dyingCount: count, dyingBytes: bytes })

@@ -1,0 +1,15 @@
+/** Long things in parts of bounded size. */
+
+/** Cuts a list. */
+export function* slicesOf<T>(items: readonly T[], size: number): Generator<T[]> {
+  for (let first = 0; first < items.length; first += size) yield items.slice(first, first + size)
+}
+
+/** Cuts a range of bytes that begins at 0. */
+export function* pagesOf(
+  totalBytes: number,
+  pageBytes: number,
+): Generator<{ at: number; lengthBytes: number }> {
+  for (let at = 0; at < totalBytes; at += pageBytes)
+    yield { at, lengthBytes: Math.min(pageBytes, totalBytes - at) }
+}
