@@ -3,7 +3,7 @@ import { shortTokenId } from '../../api/audit-words.ts'
 import type { WireMintedToken } from '../../api/token-messages.ts'
 import { shortened, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
-import { Pager, Table } from '../parts/table.tsx'
+import { NextPage, Table } from '../parts/table.tsx'
 import { accountPath, withQuery } from '../paths.ts'
 
 export interface OwnTokensView {
@@ -40,11 +40,9 @@ export function OwnTokens({ items, next, ownId, now }: OwnTokensView): Html {
           </tr>
         ))}
       </Table>
-      <Pager
-        next={{
-          href: next === null ? null : withQuery(accountPath, { before: String(next) }),
-          label: 'Older',
-        }}
+      <NextPage
+        href={next === null ? null : withQuery(accountPath, { before: String(next) })}
+        label="Older"
       />
     </>
   )

@@ -7,7 +7,7 @@ import { ArtifactFrame, type ArtifactHead } from './artifact-page.tsx'
 import { isShownTime, mode, Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { actionPath, blobPath, treePath } from '../paths.ts'
-import { figures, Pager, Table } from '../parts/table.tsx'
+import { figures, NextPage, Table } from '../parts/table.tsx'
 
 export interface FilesView {
   head: ArtifactHead
@@ -41,11 +41,9 @@ export function FilesTab({ head, directory, listing }: FilesView): Html {
           ))}
         </Table>
       )}
-      <Pager
-        next={{
-          href: listing.next && treePath(artifact, directory, listing.next),
-          label: 'More entries',
-        }}
+      <NextPage
+        href={listing.next && treePath(artifact, directory, listing.next)}
+        label="More entries"
       />
     </ArtifactFrame>
   )

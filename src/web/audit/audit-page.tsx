@@ -8,7 +8,7 @@ import { anyOf, Choice, NumberField, type Option } from '../parts/form.tsx'
 import { shortened, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { ProjectMenu } from '../parts/project-menu.tsx'
-import { Pager, Table } from '../parts/table.tsx'
+import { NextPage, Table } from '../parts/table.tsx'
 import { auditPagePath } from '../paths.ts'
 
 export interface AuditView {
@@ -31,11 +31,9 @@ export function AuditPage(view: AuditView): Html {
       {project !== null && <ProjectMenu project={project} current="audit" mayWrite />}
       <Filter {...view} />
       {acts.length === 0 ? <p>No entries match.</p> : <Acts {...view} />}
-      <Pager
-        next={{
-          href: next === null ? null : auditPagePath(project, { ...query, before: String(next) }),
-          label: 'Older',
-        }}
+      <NextPage
+        href={next === null ? null : auditPagePath(project, { ...query, before: String(next) })}
+        label="Older"
       />
       <p class="quiet">
         Entries are kept for {historyDays} days (TROVE_HISTORY_DAYS). Artifacts that expire are not

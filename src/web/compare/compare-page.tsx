@@ -10,7 +10,7 @@ import { BarTable } from '../parts/charts.tsx'
 import { Delta, mode, Size, Time, SizeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { blobPath, comparePath, withQuery } from '../paths.ts'
-import { figures, Pager, Table } from '../parts/table.tsx'
+import { figures, NextPage, Table } from '../parts/table.tsx'
 
 export type DifferenceKind = Difference['kind']
 export const differenceKinds: readonly DifferenceKind[] = [
@@ -115,13 +115,9 @@ export function Differences(view: CompareView): Html {
           No differences match. <a href={address}>Clear filters</a>
         </p>
       )}
-      <Pager
-        next={{
-          href: more
-            ? withQuery(address, { kind: kind ?? '', page: String(pageNumber + 1) })
-            : null,
-          label: 'More differences',
-        }}
+      <NextPage
+        href={more ? withQuery(address, { kind: kind ?? '', page: String(pageNumber + 1) }) : null}
+        label="More differences"
       />
     </>
   )

@@ -9,7 +9,7 @@ import type { ListQuery } from '../list/list-view.ts'
 import { blobPath, searchPagePath, treePath } from '../paths.ts'
 import { ProjectMenu } from '../parts/project-menu.tsx'
 import { ArtifactName } from '../parts/artifact-name.tsx'
-import { figures, Pager, Table } from '../parts/table.tsx'
+import { figures, NextPage, Table } from '../parts/table.tsx'
 
 export interface SearchFormView {
   project: string
@@ -38,16 +38,11 @@ export interface SearchResults {
 
 /** The page around its results. */
 export function SearchPage({ results, ...view }: SearchFormView & { results: Html | null }): Html {
-  const { project, path, mayInspect, mayWrite, problem } = view
+  const { project, path, problem } = view
   return (
     <>
       <h1>Search the artifacts of {project}</h1>
-      <ProjectMenu
-        project={project}
-        current="artifacts"
-        mayInspect={mayInspect}
-        mayWrite={mayWrite}
-      />
+      <ProjectMenu {...view} current="artifacts" />
       <form class="filter" method="get" action={searchPagePath(project)}>
         <PathField path={path} dataKey="/" />
         <FilterFields {...view} />
@@ -99,7 +94,7 @@ export function SearchResultList(view: SearchResults): Html {
           )}
         </Table>
       )}
-      <Pager next={{ href: onward, label: isFull ? 'More' : 'Continue search' }} />
+      <NextPage href={onward} label={isFull ? 'More' : 'Continue search'} />
     </>
   )
 }

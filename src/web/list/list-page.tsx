@@ -13,17 +13,12 @@ import { ProjectMenu } from '../parts/project-menu.tsx'
 import { NumberedPager } from '../parts/table.tsx'
 
 export function ListPage(view: ListView): Html {
-  const { project, artifacts, sums, query, mayInspect, mayWrite } = view
+  const { project, artifacts, sums, query } = view
   const hasFilter = [query.name, query.branch, query.run, query.state, query.pinned].some(Boolean)
   return (
     <>
       <h1>Artifacts of {project.name}</h1>
-      <ProjectMenu
-        project={project.name}
-        current="artifacts"
-        mayInspect={mayInspect}
-        mayWrite={mayWrite}
-      />
+      <ProjectMenu {...view} project={project.name} current="artifacts" />
       <Filter {...view} />
       <form class="filter" method="get" action={searchPagePath(project.name)}>
         <PathField path="" />

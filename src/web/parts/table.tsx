@@ -63,44 +63,26 @@ function Heading({ label, isNumber, sorted }: Column) {
   )
 }
 
-/** A link to another page. */
-interface PageLink {
-  /** Null if there is no such page. */
+/** A link to the next page of a list; empty on the last page. */
+export function NextPage({
+  href,
+  label,
+}: {
+  /** Null on the last page. */
   href: string | null
   label: string
-}
-
-/** Links to the previous and the next page; empty if there is neither. */
-export function Pager({
-  previous,
-  next,
-  at,
-}: {
-  previous?: PageLink
-  next: PageLink
-  /** Text between the two. */
-  at?: string | undefined
 }): Html {
-  if ((previous?.href ?? next.href) === null) return <></>
+  if (href === null) return <></>
   return (
     <nav class="buttons" aria-label="Pages">
-      {previous !== undefined && <Step {...previous} rel="prev" />}
-      {at !== undefined && <span>{at}</span>}
-      <Step {...next} rel="next" />
+      <a class="button" href={href} rel="next">
+        {label}
+      </a>
     </nav>
   )
 }
 
-function Step({ href, label, rel }: PageLink & { rel: 'prev' | 'next' }) {
-  if (href === null) return <></>
-  return (
-    <a class="button" href={href} rel={rel}>
-      {label}
-    </a>
-  )
-}
-
-/** A pager for numbered pages, of which there is at least one. */
+/** A pager for numbered pages; empty unless there are several. */
 export function NumberedPager({
   pageNumber,
   pageCount,
@@ -110,15 +92,22 @@ export function NumberedPager({
   pageCount: number
   hrefOf(page: string): string
 }): Html {
-  const linkTo = (number: number, label: string): PageLink => {
-    const exists = number >= 1 && number <= pageCount
-    return { label, href: exists ? hrefOf(String(number)) : null }
-  }
+  if (pageCount < 2) return <></>
   return (
-    <Pager
-      previous={linkTo(pageNumber - 1, 'Previous')}
-      next={linkTo(pageNumber + 1, 'Next')}
-      at={`Page ${pageNumber} of ${pageCount}`}
-    />
+    <nav class="buttons" aria-label="Pages">
+      {pageNumber > 1 && (
+        <a class="button" href={hrefOf(String(pageNumber - 1))} rel="prev">
+          Previous
+        </a>
+      )}
+      <span>
+        Page {pageNumber} of {pageCount}
+      </span>
+      {pageNumber < pageCount && (
+        <a class="button" href={hrefOf(String(pageNumber + 1))} rel="next">
+          Next
+        </a>
+      )}
+    </nav>
   )
 }

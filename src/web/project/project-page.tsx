@@ -10,7 +10,7 @@ import { type Highlights, ProjectHighlights } from './highlights.tsx'
 import { ProjectMenu } from '../parts/project-menu.tsx'
 import { UploadHint } from '../parts/commands.tsx'
 import { withQuery } from '../paths.ts'
-import { figures, Pager, Table } from '../parts/table.tsx'
+import { figures, NextPage, Table } from '../parts/table.tsx'
 import { Outcome } from '../run/run-jobs.tsx'
 
 export interface ListedRun {
@@ -49,12 +49,7 @@ export function ProjectPage(view: ProjectView): Html {
   return (
     <>
       <h1>{project.name}</h1>
-      <ProjectMenu
-        project={project.name}
-        current="runs"
-        mayInspect={view.mayInspect}
-        mayWrite={view.mayWrite}
-      />
+      <ProjectMenu {...view} project={project.name} current="runs" />
       {highlights !== undefined && (
         <ProjectHighlights
           project={project.name}
@@ -69,7 +64,7 @@ export function ProjectPage(view: ProjectView): Html {
       ) : (
         <RunTable runs={runs} now={now} />
       )}
-      <Pager next={{ href: older, label: 'Older runs' }} />
+      <NextPage href={older} label="Older runs" />
     </>
   )
 }

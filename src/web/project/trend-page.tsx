@@ -35,12 +35,7 @@ export function TrendPage(view: TrendView): Html {
   return (
     <>
       <h1>Trends of {project.name}</h1>
-      <ProjectMenu
-        project={project.name}
-        current="trends"
-        mayInspect={view.mayInspect}
-        mayWrite={view.mayWrite}
-      />
+      <ProjectMenu {...view} project={project.name} current="trends" />
       <form class="filter" method="get" action={trendsPath(project.name)}>
         <label>
           Artifact

@@ -14,7 +14,7 @@ import type {
 import { takeFitting } from '../fitting.ts'
 import { shortened } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
-import { Pager } from '../parts/table.tsx'
+import { NextPage } from '../parts/table.tsx'
 import { jobPagePath } from '../paths.ts'
 
 /** The part of a run's jobs that fits on its page. */
@@ -95,7 +95,7 @@ export function RunJobs({
       {shown.jobs.map((job) => (
         <Job run={run} job={job} log={logs.get(job.key)} left={shown.stepsLeft.get(job.key) ?? 0} />
       ))}
-      <Pager next={{ href: moreJobs, label: 'More jobs' }} />
+      <NextPage href={moreJobs} label="More jobs" />
     </section>
   )
 }

@@ -17,7 +17,7 @@ import { Annotations, type ShownStepReports, Summaries } from './step-reports.ts
 import { ArrivalList } from './arrival-list.tsx'
 import { actionPath, comparePath, withQuery } from '../paths.ts'
 import { Ordinal, PullRequest, StartedBy } from '../parts/run-facts.tsx'
-import { figures, Pager, Table } from '../parts/table.tsx'
+import { figures, NextPage, Table } from '../parts/table.tsx'
 import { Untrusted } from '../parts/untrusted.tsx'
 
 export interface RunView {
@@ -65,7 +65,7 @@ export function RunPage(view: RunView): Html {
         </div>
       )}
       <Artifacts {...view} />
-      <Pager next={{ href: more, label: 'More artifacts' }} />
+      <NextPage href={more} label="More artifacts" />
       {isAnyLive && (
         <p class="buttons">
           <a class="button" href={runArchivePath(run.number, run.project)} data-key="d">

@@ -8,7 +8,7 @@ import { limits } from '../../core/limits.ts'
 import { shortened, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { ProjectMenu } from '../parts/project-menu.tsx'
-import { Pager, Table } from '../parts/table.tsx'
+import { NextPage, Table } from '../parts/table.tsx'
 import { tokensPagePath } from '../paths.ts'
 
 export interface TokensView {
@@ -30,11 +30,9 @@ export function TokensPage(view: TokensView): Html {
       {project !== null && <ProjectMenu project={project} current="tokens" mayWrite />}
       {revoking !== undefined && <Confirmation project={project} revoking={revoking} />}
       {tokens.length === 0 ? <p>There are no tokens to list.</p> : <Tokens {...view} />}
-      <Pager
-        next={{
-          href: next === null ? null : tokensPagePath(project, { before: String(next) }),
-          label: 'Older',
-        }}
+      <NextPage
+        href={next === null ? null : tokensPagePath(project, { before: String(next) })}
+        label="Older"
       />
       <p class="quiet">
         This list shows unexpired tokens that this server has minted, and the newest{' '}
