@@ -10,9 +10,10 @@ export async function readForm(context: AppContext, c: AppRequest): Promise<URLS
   return new URLSearchParams(bytes.toString('utf8'))
 }
 
-/** Errors: invalid_request. */
-export function pageOfQuery(c: AppRequest): number {
-  return parsePositiveInteger(c.req.query('page') ?? '1', 'page')
+/** A positive number in the query; undefined if it is absent. Errors: invalid_request. */
+export function numberOfQuery(c: AppRequest, name: string): number | undefined {
+  const text = c.req.query(name)
+  return text === undefined ? undefined : parsePositiveInteger(text, name)
 }
 
 /** Errors: invalid_request. */

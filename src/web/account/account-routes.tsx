@@ -4,13 +4,12 @@ import { personalDays, personalGrant, personalScopes } from '../../auth/person-g
 import type { Principal } from '../../auth/principal.ts'
 import { mintToken } from '../../auth/tokens.ts'
 import { storeError } from '../../core/errors.ts'
-import { parsePositiveInteger } from '../../core/run/run.ts'
 import { dayMs } from '../../core/units.ts'
 import { actorOf, authorOf } from '../../http/access/actor.ts'
 import { requireSession } from '../../http/access/authenticate.ts'
 import { noteToken, readTokens, revokeListed } from '../../http/access/minted-tokens.ts'
 import { publicOrigin, type AppEnv, type AppRequest } from '../../http/context.ts'
-import { readForm } from '../input.ts'
+import { numberOfQuery, readForm } from '../input.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { accountPath } from '../paths.ts'
 import { AccountPage, type AccountView } from './account-page.tsx'
@@ -27,11 +26,7 @@ export function createAccountPages(web: Web): Hono<AppEnv> {
 async function accountPage(web: Web, c: AppRequest, made: AccountView['made']): Promise<Response> {
   const { context } = web
   const principal = await requireSession(context, c)
-  const before = c.req.query('before')
-  const page = {
-    limit: tokensShown,
-    before: before === undefined ? undefined : parsePositiveInteger(before, 'before'),
-  }
+  const page = { limit: tokensShown, before: numberOfQuery(c, 'before') }
   const { person } = principal
   const view = {
     principal,

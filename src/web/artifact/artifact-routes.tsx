@@ -6,7 +6,6 @@ import { noSuchPath } from '../../browse/no-such-path.ts'
 import { previousOf } from '../../browse/previous.ts'
 import { withoutEndSlashes } from '../../core/manifest/entry.ts'
 import { latestBranch } from '../../core/policy/keep-latest.ts'
-import { parsePositiveInteger } from '../../core/run/run.ts'
 import type { AppEnv, AppRequest } from '../../http/context.ts'
 import { explainDeletion } from '../../lifecycle/collect/deletion.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
@@ -18,6 +17,7 @@ import { FilePage } from './file-page.tsx'
 import { memberPage } from './member-routes.tsx'
 import { EntryRow, FilesTab } from './files-tab.tsx'
 import { renderFitting } from '../fitting.ts'
+import { numberOfQuery } from '../input.ts'
 import { Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { crumbsOf, entryPathOf, headOfPage, readingForPage, seesProject } from '../page-access.ts'
@@ -108,7 +108,6 @@ async function filePage(web: Web, c: AppRequest, path: string): Promise<Response
   if (found?.entry.kind !== 'file') return await memberPage(web, c, head, path)
   const file = found.entry
   const asText = c.req.query('as') === 'text'
-  const bytes = c.req.query('bytes')
   const shown = head.damagedFiles.includes(path)
     ? damagedFile()
     : await readingForPage(context, [artifact], () =>
@@ -118,7 +117,7 @@ async function filePage(web: Web, c: AppRequest, path: string): Promise<Response
           file,
           asText,
           isConfirmed: c.req.query('confirmed') === '1',
-          wantedBytes: bytes === undefined ? 0 : parsePositiveInteger(bytes, 'bytes'),
+          wantedBytes: numberOfQuery(c, 'bytes') ?? 0,
           signal: c.req.raw.signal,
         }),
       )

@@ -2,9 +2,9 @@
 import { forbidden } from '../../core/errors.ts'
 import { Hono } from 'hono'
 import { limits } from '../../core/limits.ts'
-import { parsePositiveInteger } from '../../core/run/run.ts'
 import { pathHistory } from '../../http/artifact/history.ts'
 import type { AppEnv, AppRequest } from '../../http/context.ts'
+import { numberOfQuery } from '../input.ts'
 import { crumbsOf, entryPathOf, headOfPage, seesProject } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { artifactRoute } from '../paths.ts'
@@ -20,10 +20,12 @@ async function historyPage(web: Web, c: AppRequest): Promise<Response> {
   const { artifact, now } = await headOfPage(web.context, c)
   if (!seesProject(c, artifact)) throw forbidden('this token reads only its own run')
   const path = entryPathOf(c)
-  const before = c.req.query('before')
-  const beforeId = before === undefined ? undefined : parsePositiveInteger(before, 'before')
-  const limit = limits.listPageDefault
-  const history = await pathHistory(web.context, c, { artifact, path, beforeId, limit })
+  const history = await pathHistory(web.context, c, {
+    artifact,
+    path,
+    beforeId: numberOfQuery(c, 'before'),
+    limit: limits.listPageDefault,
+  })
   return await sendPage(web, c, {
     title: `History of ${path} · ${artifact.name}`,
     crumbs: crumbsOf({ project: artifact.project, artifact }),

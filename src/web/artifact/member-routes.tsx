@@ -1,10 +1,10 @@
 /** Pages and downloads of files in archives. */
 import { noSuchPath } from '../../browse/no-such-path.ts'
-import { parsePositiveInteger } from '../../core/run/run.ts'
 import { bytesMediaType } from '../../core/media-type.ts'
 import { untrustedContentPolicy } from '../../http/body/media-type.ts'
 import { formatDisposition } from '../../http/body/send-representation.ts'
 import type { AppRequest } from '../../http/context.ts'
+import { numberOfQuery } from '../input.ts'
 import { crumbsOf, readingForPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import type { UnpackedMember } from '../preview/archive.ts'
@@ -35,8 +35,7 @@ export async function memberPage(
   const { isWhole } = member
   if (isWhole && c.req.query('download') === '1') return sendMember(c, place.name, member)
   const asText = c.req.query('as') === 'text'
-  const bytes = c.req.query('bytes')
-  const wantedBytes = bytes === undefined ? 0 : parsePositiveInteger(bytes, 'bytes')
+  const wantedBytes = numberOfQuery(c, 'bytes') ?? 0
   const shown = await memberPreview({ web, artifact, wantedBytes, asText, signal }, path, member)
   const { sizeBytes } = member
   const view = { head, place, sizeBytes, isWhole, asText, shown }

@@ -8,7 +8,7 @@ import {
   type DifferenceKind,
   differenceKinds,
 } from './compare-page.tsx'
-import { pageOfQuery } from '../input.ts'
+import { numberOfQuery } from '../input.ts'
 import type { SlowContent } from '../slow-page.tsx'
 
 /** The differences between two artifacts, filtered by the query, as a slow part. Errors:
@@ -18,7 +18,7 @@ export function slowDifferences(
   c: AppRequest,
   pair: Pick<CompareView, 'base' | 'head' | 'address' | 'now'>,
 ): Pick<SlowContent, 'waiting' | 'part'> {
-  const view = { ...pair, kind: kindOfQuery(c), pageNumber: pageOfQuery(c) }
+  const view = { ...pair, kind: kindOfQuery(c), pageNumber: numberOfQuery(c, 'page') ?? 1 }
   return {
     waiting: comparingSentence(pair.base, pair.head),
     part: async () => {

@@ -5,7 +5,7 @@ import { seenBy } from '../../http/access/seen-by.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import { collectArtifacts } from '../../http/artifact/walk-artifacts.ts'
 import type { Project } from '../../metadata/metadata.ts'
-import { pageOfQuery } from '../input.ts'
+import { numberOfQuery } from '../input.ts'
 import { listAsCsv } from './list-csv.ts'
 import { inOrder } from './list-order.ts'
 import { ListPage } from './list-page.tsx'
@@ -41,7 +41,7 @@ async function listPage(web: Web, c: AppRequest): Promise<Response> {
       'cache-control': 'no-store',
     })
   }
-  const pageNumber = pageOfQuery(c)
+  const pageNumber = numberOfQuery(c, 'page') ?? 1
   const page = {
     limit: rowsPerPage,
     offset: (pageNumber - 1) * rowsPerPage,

@@ -10,7 +10,7 @@ import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../
 import { cutPage } from '../../http/input.ts'
 import type { Project, Run, RunFact, RunFilter } from '../../metadata/metadata.ts'
 import { FirstRunPage, HomePage, type ListedProject } from './home-page.tsx'
-import { pageOfQuery } from '../input.ts'
+import { numberOfQuery } from '../input.ts'
 import { crumbsOf, projectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { withQuery } from '../paths.ts'
@@ -41,7 +41,7 @@ async function homePage(web: Web, c: AppRequest): Promise<Response> {
   const sought = name.toLowerCase()
   const projects = readable.filter((each) => each.name.toLowerCase().includes(sought))
   const pageCount = Math.ceil(projects.length / projectsPerPage)
-  const pageNumber = Math.min(pageOfQuery(c), Math.max(1, pageCount))
+  const pageNumber = Math.min(numberOfQuery(c, 'page') ?? 1, Math.max(1, pageCount))
   const first = (pageNumber - 1) * projectsPerPage
   const shown = projects.slice(first, first + projectsPerPage)
   const view = {
@@ -80,14 +80,14 @@ async function projectPage(web: Web, c: AppRequest): Promise<Response> {
   const page = await projectOfPage(context, c)
   const { project, mayInspect, mayWrite } = page
   const limit = limits.listPageDefault
-  const before = c.req.query('before')
+  const before = numberOfQuery(c, 'before')
   const choices = await runChoices(context, project.id, c)
   const chosen = chosenOf(choices)
   const now = context.now()
   const found = await context.metadata.listRuns(project.id, {
     limit: limit + 1,
     filter: filterOf(choices, now),
-    ...(before !== undefined && { before: parsePositiveInteger(before, 'before') }),
+    ...(before !== undefined && { before }),
   })
   const { items, last } = cutPage(found, limit)
   const isTop = before === undefined && Object.keys(chosen).length === 0 && items.length > 0

@@ -15,7 +15,7 @@ import { isStrictFor } from '../../http/access/strict.ts'
 import { recordedJob } from '../../http/run-records.ts'
 import type { Artifact, Run, RunRecord } from '../../metadata/metadata.ts'
 import { DeletedNotice } from '../artifact/delete-page.tsx'
-import { pageOfQuery } from '../input.ts'
+import { numberOfQuery } from '../input.ts'
 import { crumbsOf } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { createReportFinder, type ReportFinder } from '../reports/find-reports.ts'
@@ -78,7 +78,7 @@ async function runPage(
     attempt === undefined ? runPagePath(project, number) : attemptPagePath(project, number, attempt)
   const now = context.now()
   const limit = artifactsPerPage
-  const at = pageOfQuery(c)
+  const at = numberOfQuery(c, 'page') ?? 1
   const { artifacts, total } = await context.metadata.listArtifacts(
     { projectId, run: number, state: 'any' },
     { limit, offset: (at - 1) * limit, sort: 'name', now },

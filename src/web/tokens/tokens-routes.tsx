@@ -2,13 +2,13 @@
 import { Hono } from 'hono'
 import type { WireMintedToken } from '../../api/token-messages.ts'
 import type { Principal } from '../../auth/principal.ts'
-import { parsePositiveInteger, type ProjectName } from '../../core/run/run.ts'
+import type { ProjectName } from '../../core/run/run.ts'
 import { requireAdmin, requireOversight } from '../../http/access/access.ts'
 import { authorOf } from '../../http/access/actor.ts'
 import { revokeProjectTokens } from '../../http/access/authenticate.ts'
 import { readListed, readTokens, revokeListed } from '../../http/access/minted-tokens.ts'
 import type { AppEnv, AppRequest } from '../../http/context.ts'
-import { readForm } from '../input.ts'
+import { numberOfQuery, readForm } from '../input.ts'
 import { crumbsOf, inspectedProjectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { tokensPagePath } from '../paths.ts'
@@ -48,11 +48,7 @@ async function tokensPage(
   { principal, project }: Place,
 ): Promise<Response> {
   const { context } = web
-  const before = c.req.query('before')
-  const page = {
-    limit: tokensShown,
-    before: before === undefined ? undefined : parsePositiveInteger(before, 'before'),
-  }
+  const page = { limit: tokensShown, before: numberOfQuery(c, 'before') }
   const { items, next } = await readTokens(context, { project }, page)
   const id = c.req.query('revoke')
   const asksForAll = id === 'all' && project !== null
