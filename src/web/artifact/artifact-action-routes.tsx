@@ -7,12 +7,13 @@ import { changedExpiresAt } from '../../core/policy/retention.ts'
 import { dayMs } from '../../core/units.ts'
 import { authorOf } from '../../http/access/actor.ts'
 import { requireWriteProject } from '../../http/access/access.ts'
-import type { AppEnv, AppRequest } from '../../http/context.ts'
+import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import { removeArtifacts } from '../../http/artifact/deletion.ts'
 import { retentionOf } from '../../http/artifact/retention.ts'
 import { requireDelete } from '../../http/access/strict.ts'
 import { digestField } from '../../http/input.ts'
 import { explainDeletion } from '../../lifecycle/collect/deletion.ts'
+import type { Artifact, Author } from '../../metadata/metadata.ts'
 import { DeletePage, deletionOf, requireWord } from './delete-page.tsx'
 import { daysOf, readForm } from '../input.ts'
 import { artifactOfPage, crumbsOf } from '../page-access.ts'
@@ -63,36 +64,39 @@ async function undoDelete({ context }: Web, c: AppRequest): Promise<Response> {
   return c.redirect(artifactPath(artifact), 303)
 }
 
-async function keepArtifact({ context }: Web, c: AppRequest): Promise<Response> {
+/** The live artifact in the address, which the visitor may change, and the form that changes it.
+ *  Errors: those of `artifactOfPage`, artifact_expired, artifact_deleted, forbidden, too_large. */
+async function changeOf(
+  context: AppContext,
+  c: AppRequest,
+): Promise<{ artifact: Artifact; form: URLSearchParams; author: Author }> {
   const { principal, artifact } = await artifactOfPage(context, c)
   assertLive(artifact, context.now())
   requireWriteProject(principal, artifact.project)
   const form = await readForm(context, c)
+  return { artifact, form, author: authorOf(context, principal, 'page') }
+}
+
+async function keepArtifact({ context }: Web, c: AppRequest): Promise<Response> {
+  const { artifact, form, author } = await changeOf(context, c)
   const change = { pinned: form.get('pinned') === '1' }
-  await context.metadata.setRetention(artifact.id, change, authorOf(context, principal, 'page'))
+  await context.metadata.setRetention(artifact.id, change, author)
   return c.redirect(artifactPath(artifact), 303)
 }
 
 async function dismissSecrets({ context }: Web, c: AppRequest): Promise<Response> {
-  const { principal, artifact } = await artifactOfPage(context, c)
-  assertLive(artifact, context.now())
-  requireWriteProject(principal, artifact.project)
-  const form = await readForm(context, c)
+  const { artifact, form, author } = await changeOf(context, c)
   const digest = digestField(form.get('digest') ?? '', 'digest')
   const change = { digest, dismissed: form.get('dismissed') === '1' }
-  await context.metadata.dismissSecrets(artifact.id, change, authorOf(context, principal, 'page'))
+  await context.metadata.dismissSecrets(artifact.id, change, author)
   return c.redirect(change.dismissed ? artifactPath(artifact) : tabPath(artifact, 'details'), 303)
 }
 
 async function changeExpiry({ context }: Web, c: AppRequest): Promise<Response> {
-  const { principal, artifact } = await artifactOfPage(context, c)
-  const now = context.now()
-  assertLive(artifact, now)
-  requireWriteProject(principal, artifact.project)
-  const days = daysOf((await readForm(context, c)).get('days'))
+  const { artifact, form, author } = await changeOf(context, c)
   const policy = await retentionOf(context, artifact.project)
-  const expiresAt = changedExpiresAt(now + days * dayMs, policy, now)
-  const author = authorOf(context, principal, 'page')
+  const wantedAt = author.at + daysOf(form.get('days')) * dayMs
+  const expiresAt = changedExpiresAt(wantedAt, policy, author.at)
   await context.metadata.setRetention(artifact.id, { expiresAt }, author)
   return c.redirect(tabPath(artifact, 'details'), 303)
 }
