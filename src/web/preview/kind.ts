@@ -1,17 +1,16 @@
 /** Chooses the preview of a file by its extension. No media type from the uploader is trusted. */
 
+/** Kinds of files that are parsed; a file that cannot be is shown as text. */
+export const structuredKinds = ['markdown', 'json', 'jsonLines', 'csv', 'xml', 'lcov'] as const
+export type StructuredKind = (typeof structuredKinds)[number]
+
 export type PreviewKind =
   | 'image'
   | 'audio'
   | 'video'
   | 'pdf'
   | 'document'
-  | 'markdown'
-  | 'json'
-  | 'jsonLines'
-  | 'csv'
-  | 'xml'
-  | 'lcov'
+  | StructuredKind
   | 'zip'
   | 'tar'
   | 'text'

@@ -16,10 +16,9 @@ import {
   archiveMembersMax,
   type UnpackedMember,
 } from './archive.ts'
-import { type PreviewKind, previewKindOf } from './kind.ts'
+import { type PreviewKind, previewKindOf, type StructuredKind, structuredKinds } from './kind.ts'
 import { type PreviewRequest, readBytes } from './request.ts'
 import { reportBytesMax, textBytesMax } from './shown-file.ts'
-import type { StructuredKind } from './structured-preview.tsx'
 import { type ReadFile, readZipDirectory, readZipMembers } from './zip-listing.ts'
 
 const imageBytesMax = 20 * 1024 * 1024
@@ -39,15 +38,7 @@ export async function preview(request: PreviewRequest): Promise<Html> {
       return documentPreview(request, 'PDF')
     case 'document':
       return documentPreview(request, 'HTML')
-    case 'zip':
-    case 'tar':
-    case 'markdown':
-    case 'json':
-    case 'jsonLines':
-    case 'csv':
-    case 'xml':
-    case 'lcov':
-    case 'text':
+    default:
       return await contentPreview(request, kind)
   }
 }
@@ -182,17 +173,7 @@ export function memberHasTextForm(path: string): boolean {
 
 function memberKindOf(path: string): 'text' | StructuredKind {
   const kind = previewKindOf(path)
-  switch (kind) {
-    case 'markdown':
-    case 'json':
-    case 'jsonLines':
-    case 'csv':
-    case 'xml':
-    case 'lcov':
-      return kind
-    default:
-      return 'text'
-  }
+  return structuredKinds.find((each) => each === kind) ?? 'text'
 }
 
 /** Returns the members of a zip; undefined if the file is not a zip. */

@@ -6,6 +6,7 @@ import { renderAll, takeFitting } from '../fitting.ts'
 import type { Html } from '../parts/html.ts'
 import { type ArtifactPlace, blobPath, withQuery } from '../paths.ts'
 import { foldableJson, JsonTree, parseJsonLines } from './json.tsx'
+import type { StructuredKind } from './kind.ts'
 import type { LinkTargets } from './markdown-links.tsx'
 import { markdownOf } from './markdown.tsx'
 import { type ShownFile, textBytesMax } from './shown-file.ts'
@@ -17,8 +18,6 @@ import { decodeText } from './text.ts'
 import { textPreview } from './text-preview.tsx'
 
 const jsonLinesMax = 500
-
-export type StructuredKind = 'markdown' | 'json' | 'jsonLines' | 'csv' | 'xml' | 'lcov'
 
 /** Falls back to text if the file cannot be parsed as that kind, or is too large for it. */
 export async function structuredPreview(
