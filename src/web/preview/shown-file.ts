@@ -1,5 +1,5 @@
 /** What the rendering thread knows of the file. */
-import type { ArtifactPlace } from '../paths.ts'
+import { type ArtifactPlace, blobPath, withQuery } from '../paths.ts'
 
 export interface ShownFile {
   artifact: ArtifactPlace
@@ -15,3 +15,8 @@ export const textBytesMax: number = 1024 * 1024
 
 /** The same for reports of tests and coverage, which are often larger. */
 export const reportBytesMax: number = 4 * 1024 * 1024
+
+/** The page that shows the file up to that size, however large that makes the page. */
+export function wholePath({ artifact, file }: ShownFile): string {
+  return withQuery(blobPath(artifact, file.path), { bytes: String(textBytesMax) })
+}

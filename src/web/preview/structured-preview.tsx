@@ -4,12 +4,12 @@ import type { Child } from 'hono/jsx'
 import { filePath } from '../../api/paths.ts'
 import { renderAll, takeFitting } from '../fitting.ts'
 import type { Html } from '../parts/html.ts'
-import { type ArtifactPlace, blobPath, withQuery } from '../paths.ts'
+import { type ArtifactPlace, blobPath } from '../paths.ts'
 import { foldableJson, JsonTree, parseJsonLines } from './json.tsx'
 import type { StructuredKind } from './kind.ts'
 import type { LinkTargets } from './markdown-links.tsx'
 import { markdownOf } from './markdown.tsx'
-import { type ShownFile, textBytesMax } from './shown-file.ts'
+import { type ShownFile, wholePath } from './shown-file.ts'
 import { coveragePreview, testsPreview } from '../reports/report-preview.tsx'
 import { parseCoverage } from '../reports/coverage.ts'
 import { parseTests } from '../reports/report-summary.ts'
@@ -67,10 +67,6 @@ async function largePreview(shown: ShownFile, bytes: Uint8Array, form: string): 
       {await textPreview(shown, bytes)}
     </>
   )
-}
-
-function wholePath({ artifact, file }: ShownFile): string {
-  return withQuery(blobPath(artifact, file.path), { bytes: String(textBytesMax) })
 }
 
 /** Shows as many members of each object and list as fit on the page. */

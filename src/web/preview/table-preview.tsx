@@ -4,10 +4,10 @@ import { pathFault } from '../../core/manifest/entry.ts'
 import { formatSizeBytes, counted, formatCount } from '../../core/units.ts'
 import { renderAll, renderFitting } from '../fitting.ts'
 import type { Html } from '../parts/html.ts'
-import { blobPath, withQuery } from '../paths.ts'
+import { blobPath } from '../paths.ts'
 import { type Column, figures, Table } from '../parts/table.tsx'
 import { parseCsv } from './csv.ts'
-import { type ShownFile, textBytesMax } from './shown-file.ts'
+import { type ShownFile, wholePath } from './shown-file.ts'
 import { cutText } from './text.ts'
 import { type ArchiveListing, type ArchiveMember, memberNameOf } from './archive.ts'
 import { memberPath } from './member-path.ts'
@@ -128,7 +128,7 @@ function MemberRow({
 
 /** Renders as many rows as fit, and a link to more. */
 async function fittingTable<Row>(
-  { artifact, file, wantedBytes }: ShownFile,
+  shown: ShownFile,
   {
     name,
     count,
@@ -151,7 +151,7 @@ async function fittingTable<Row>(
   },
 ): Promise<Html> {
   const { count: fitting, markup } =
-    wantedBytes === 0
+    shown.wantedBytes === 0
       ? await renderFitting(rows, render)
       : { count: rows.length, markup: await renderAll(rows, render) }
   const isAll = complete && fitting === rows.length
@@ -165,11 +165,9 @@ async function fittingTable<Row>(
       >
         {markup}
       </Table>
-      {(fitting < rows.length || (isNarrowed && wantedBytes === 0)) && (
+      {(fitting < rows.length || (isNarrowed && shown.wantedBytes === 0)) && (
         <p>
-          <a href={withQuery(blobPath(artifact, file.path), { bytes: String(textBytesMax) })}>
-            Show more
-          </a>
+          <a href={wholePath(shown)}>Show more</a>
         </p>
       )}
     </>

@@ -4,10 +4,9 @@ import { filePath } from '../../api/paths.ts'
 import { formatSizeBytes } from '../../core/units.ts'
 import { renderAll, renderFitting } from '../fitting.ts'
 import type { Html } from '../parts/html.ts'
-import { blobPath, withQuery } from '../paths.ts'
 import { hasEscapes, plainAnsiState, renderAnsiLine } from './ansi.tsx'
 import { guessKind, hexRows } from './hex.ts'
-import { type ShownFile, textBytesMax } from './shown-file.ts'
+import { type ShownFile, textBytesMax, wholePath } from './shown-file.ts'
 import { cutText, decodeText, encodedBytes } from './text.ts'
 
 const hexBytes = 1024
@@ -17,10 +16,8 @@ const shownLinesMax = 50_000
 const lineCharactersMax = 8192
 
 /** Shows as many lines as fit on a page, or `wantedBytes`. */
-export async function textPreview(
-  { artifact, file, wantedBytes, isMember = false }: ShownFile,
-  all: Uint8Array,
-): Promise<Html> {
+export async function textPreview(shown: ShownFile, all: Uint8Array): Promise<Html> {
+  const { artifact, file, wantedBytes, isMember = false } = shown
   const bytes = wantedBytes === 0 ? all : all.subarray(0, wantedBytes)
   const decoded = decodeText(bytes, sniffedBytes)
   if (decoded === undefined) return <HexPreview bytes={bytes} />
@@ -49,10 +46,7 @@ export async function textPreview(
         <p class="note" data-rest>
           Showing the first {formatSizeBytes(shownBytes)} of {formatSizeBytes(file.sizeBytes)}.{' '}
           {!isAtEnd && (
-            <a
-              href={withQuery(blobPath(artifact, file.path), { bytes: String(textBytesMax) })}
-              data-more
-            >
+            <a href={wholePath(shown)} data-more>
               Show more
             </a>
           )}{' '}

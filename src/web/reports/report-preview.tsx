@@ -6,7 +6,7 @@ import type { Html } from '../parts/html.ts'
 import { figures, Table } from '../parts/table.tsx'
 import { blobPath, withQuery } from '../paths.ts'
 import { plainAnsiState, renderAnsiLine, withoutEscapes } from '../preview/ansi.tsx'
-import { type ShownFile, textBytesMax } from '../preview/shown-file.ts'
+import { type ShownFile, wholePath } from '../preview/shown-file.ts'
 import { cutText } from '../preview/text.ts'
 import { formatCovered, sumOf } from './coverage.ts'
 import type { CoveredFile } from './covered-file.ts'
@@ -197,12 +197,10 @@ function SourceLink({ artifact, file }: ShownFile) {
   return <a href={withQuery(blobPath(artifact, file.path), { as: 'text' })}>Source</a>
 }
 
-function ShowMore({ artifact, file }: ShownFile) {
+function ShowMore(shown: ShownFile) {
   return (
     <p>
-      <a href={withQuery(blobPath(artifact, file.path), { bytes: String(textBytesMax) })}>
-        Show more
-      </a>
+      <a href={wholePath(shown)}>Show more</a>
     </p>
   )
 }
