@@ -1,7 +1,7 @@
 /** Reads coverage in Cobertura's XML, which coverage.py, gcovr, coverlet and many converters write.
  *  A line occurs in its class and often in its method too, and a file in each of its classes, so
  *  lines are merged. */
-import type { Covered, CoveredFile } from './covered-file.ts'
+import type { Covered, CoveredFile } from './coverage.ts'
 import { readXml } from './xml.ts'
 
 interface Line {

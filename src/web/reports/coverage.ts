@@ -1,11 +1,14 @@
 /** Coverage as pages show it, whatever format it was in. */
-import { parseCobertura } from './cobertura.ts'
-import type { Covered, CoveredFile } from './covered-file.ts'
-import { parseLcov } from './lcov.ts'
 
-/** Undefined if the text is no coverage in a known format. */
-export function parseCoverage(text: string): CoveredFile[] | undefined {
-  return parseLcov(text) ?? parseCobertura(text)
+export interface Covered {
+  found: number
+  hit: number
+}
+
+export interface CoveredFile {
+  path: string
+  lines: Covered
+  branches: Covered
 }
 
 export function sumOf(files: readonly CoveredFile[], what: 'lines' | 'branches'): Covered {

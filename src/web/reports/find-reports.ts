@@ -14,7 +14,7 @@ import {
   type ReportTask,
   type TestSummary,
 } from './report-summary.ts'
-import type { TestCounts } from './test-counts.ts'
+import type { TestCounts } from './test-results.ts'
 
 export interface FailedTest {
   path: string

@@ -1,7 +1,7 @@
 /** Reads coverage in the format of lcov's tracefiles (geninfo(1)), which most coverage tools can
  *  write. A file occurs once per test that ran it, so lines are merged instead of adding up the
  *  totals; only where a tool wrote totals alone are these used. */
-import type { Covered, CoveredFile } from './covered-file.ts'
+import type { Covered, CoveredFile } from './coverage.ts'
 
 interface Section {
   /** Whether each line was run, by number. */

@@ -8,10 +8,14 @@ import { blobPath, withQuery } from '../paths.ts'
 import { plainAnsiState, renderAnsiLine, withoutEscapes } from '../preview/ansi.tsx'
 import { type ShownFile, wholePath } from '../preview/shown-file.ts'
 import { cutText } from '../preview/text.ts'
-import { formatCovered, sumOf } from './coverage.ts'
-import type { CoveredFile } from './covered-file.ts'
-import { nameOfTest, type TestCase, type TestResults } from './test-results.ts'
-import { countTests, sayCounts } from './test-counts.ts'
+import { type CoveredFile, formatCovered, sumOf } from './coverage.ts'
+import {
+  countTests,
+  nameOfTest,
+  sayCounts,
+  type TestCase,
+  type TestResults,
+} from './test-results.ts'
 
 /** Compressed bytes of the failed tests on a page, which also has a table of all tests. */
 const failuresBytesMax = 9 * 1024

@@ -1,11 +1,11 @@
 /** What a run's page says about a report file. */
 import { withoutEscapes } from '../preview/ansi.tsx'
 import { cutText, decodeText } from '../preview/text.ts'
-import { parseCoverage, sumOf } from './coverage.ts'
-import type { Covered } from './covered-file.ts'
+import { parseCobertura } from './cobertura.ts'
+import { type Covered, type CoveredFile, sumOf } from './coverage.ts'
 import { parseJunit } from './junit.ts'
-import { nameOfTest, type TestResults } from './test-results.ts'
-import { countTests, type TestCounts } from './test-counts.ts'
+import { parseLcov } from './lcov.ts'
+import { countTests, nameOfTest, type TestCounts, type TestResults } from './test-results.ts'
 import { parseTrx } from './trx.ts'
 
 export interface TestSummary extends TestCounts {
@@ -61,6 +61,11 @@ export function summarize({
 /** Undefined if the text is no test results in a known format. */
 export function parseTests(text: string): TestResults | undefined {
   return parseJunit(text) ?? parseTrx(text)
+}
+
+/** Undefined if the text is no coverage in a known format. */
+export function parseCoverage(text: string): CoveredFile[] | undefined {
+  return parseLcov(text) ?? parseCobertura(text)
 }
 
 function firstLine(text: string): string {
