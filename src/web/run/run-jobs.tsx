@@ -62,21 +62,16 @@ function byUrgency(jobs: readonly RecordedJob[]): RecordedJob[] {
   return [...jobs.filter(isUrgent), ...jobs.filter((job) => !isUrgent(job))]
 }
 
-export function RunJobs({
-  run,
-  record,
-  shown,
-  logs,
-  moreJobs,
-}: {
-  run: Run
+export interface JobsView {
   record: RunRecord
   shown: ShownJobs
   /** By job key. */
   logs: ReadonlyMap<string, ShownLog>
   /** Address of the page with the next jobs; null on the last page. */
   moreJobs: string | null
-}): Html {
+}
+
+export function RunJobs({ run, record, shown, logs, moreJobs }: JobsView & { run: Run }): Html {
   const total = record.jobs.length
   const ended = record.jobs.filter(({ conclusion }) => conclusion !== null).length
   return (

@@ -6,13 +6,12 @@ import { counted, formatCount } from '../../core/units.ts'
 import { archivePath, attemptPagePath, projectPagePath, runArchivePath } from '../../api/paths.ts'
 import { isLive } from '../../core/policy/retention.ts'
 import type { Arrival } from '../../http/upload/arrivals.ts'
-import type { ShownLog } from '../../browse/run-log.ts'
-import type { Artifact, Run, RunRecord } from '../../metadata/metadata.ts'
+import type { Artifact, Run } from '../../metadata/metadata.ts'
 import { ArtifactName, Expiry } from '../parts/artifact-name.tsx'
 import { UploadHint } from '../parts/commands.tsx'
 import { Delta, Fact, ShortDigest, Time, SizeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
-import { liveWhileRunning, Outcome, RunJobs, type ShownJobs } from './run-jobs.tsx'
+import { type JobsView, liveWhileRunning, Outcome, RunJobs } from './run-jobs.tsx'
 import { Annotations, type ShownStepReports, Summaries } from './step-reports.tsx'
 import { ArrivalList } from './arrival-list.tsx'
 import { actionPath, comparePath, withQuery } from '../paths.ts'
@@ -33,23 +32,20 @@ export interface RunView {
   /** Shown above the table. */
   reports: Child
   /** Undefined if no runner recorded the run. */
-  record: RunRecord | undefined
-  /** Undefined if no runner recorded the run. */
-  shown: ShownJobs | undefined
-  /** Address of the page with the next jobs; null on the last page. */
-  moreJobs: string | null
-  /** By job key. */
-  logs: ReadonlyMap<string, ShownLog>
-  /** Undefined if no runner recorded the run. */
-  reported: ShownStepReports | undefined
+  recorded: RecordedView | undefined
   mayDelete: (artifact: Artifact) => boolean
   /** Address of the next page of artifacts; null on the last page. */
   more: string | null
   now: number
 }
 
+/** What a runner recorded, as far as it fits on the page. */
+export interface RecordedView extends JobsView {
+  reported: ShownStepReports
+}
+
 export function RunPage(view: RunView): Html {
-  const { run, artifacts, more, now, reports, record, shown, reported } = view
+  const { run, artifacts, more, now, reports, recorded } = view
   const isAnyLive = artifacts.some((each) => isLive(each, now))
   return (
     <>
@@ -59,9 +55,9 @@ export function RunPage(view: RunView): Html {
       <div id="reports" data-afterwards>
         {reports}
       </div>
-      {reported !== undefined && (
-        <div id="annotated" {...liveWhileRunning(record)}>
-          <Annotations {...reported} />
+      {recorded !== undefined && (
+        <div id="annotated" {...liveWhileRunning(recorded.record)}>
+          <Annotations {...recorded.reported} />
         </div>
       )}
       <Artifacts {...view} />
@@ -73,13 +69,13 @@ export function RunPage(view: RunView): Html {
           </a>
         </p>
       )}
-      {reported !== undefined && (
-        <div id="summarized" {...liveWhileRunning(record)}>
-          <Summaries run={run} reports={reported} />
-        </div>
-      )}
-      {record !== undefined && shown !== undefined && (
-        <RunJobs {...view} record={record} shown={shown} />
+      {recorded !== undefined && (
+        <>
+          <div id="summarized" {...liveWhileRunning(recorded.record)}>
+            <Summaries run={run} reports={recorded.reported} />
+          </div>
+          <RunJobs {...recorded} run={run} />
+        </>
       )}
     </>
   )
@@ -95,7 +91,7 @@ function Artifacts(view: RunView) {
       id="artifacts"
       {...(isArriving
         ? { 'data-live': `${counted(arrivals.length, 'upload')} in progress` }
-        : liveWhileRunning(view.record))}
+        : liveWhileRunning(view.recorded?.record))}
       data-ended={`${counted(view.total, 'artifact')}, no uploads in progress`}
     >
       <h2>Artifacts</h2>
@@ -108,7 +104,8 @@ function Artifacts(view: RunView) {
   )
 }
 
-function RunFacts({ run, record, attemptBefore, now }: RunView) {
+function RunFacts({ run, recorded, attemptBefore, now }: RunView) {
+  const record = recorded?.record
   return (
     <dl class="facts" id="facts" {...liveWhileRunning(record)}>
       {record !== undefined && (

@@ -3,7 +3,7 @@ import { Hono } from 'hono'
 import { attemptPagePath, runPagePath } from '../../api/paths.ts'
 import { mayDelete, mayReadProject, mayWriteProject, type Principal } from '../../auth/principal.ts'
 import { previousOf } from '../../browse/previous.ts'
-import { readShownLogs, type ShownLog } from '../../browse/run-log.ts'
+import { readShownLogs } from '../../browse/run-log.ts'
 import { limits } from '../../core/limits.ts'
 import { isLive, isRestorable } from '../../core/policy/retention.ts'
 import { readableRun } from '../../http/access/access.ts'
@@ -23,9 +23,9 @@ import { type ArtifactReports, RunReports } from '../reports/run-reports.tsx'
 import { sendSlowPage } from '../slow-page.tsx'
 import { withQuery } from '../paths.ts'
 import { JobPage } from './job-page.tsx'
-import { fittingJobs, fittingLogs, type ShownJobs } from './run-jobs.tsx'
-import { RunPage, type RunView } from './run-page.tsx'
-import { type ShownStepReports, type StepReportLimits, showStepReports } from './step-reports.tsx'
+import { fittingJobs, fittingLogs } from './run-jobs.tsx'
+import { type RecordedView, RunPage, type RunView } from './run-page.tsx'
+import { type StepReportLimits, showStepReports } from './step-reports.tsx'
 
 const artifactsPerPage = 50
 /** How many artifacts of a run are compared with the previous run, and searched for reports. */
@@ -90,20 +90,13 @@ async function runPage(
   const record = await context.metadata.findRunRecord(run.id, now)
   const { signal } = c.req.raw
   const recorded =
-    record && (await showRecord(web, { run, record, from: jobsFrom(c, record), signal }))
+    record && (await showRecord(web, { run, record, from: jobsFrom(c, record), signal }, path))
   const strict = await isStrictFor(context, principal)
   const live = artifacts.filter((each) => isLive(each, now)).slice(0, examinedMax)
   const view: Omit<RunView, 'reports'> = {
     run,
     attemptBefore: await context.metadata.findRun(projectId, number, run.attempt - 1),
-    record,
-    reported: recorded?.reported,
-    shown: recorded?.shown,
-    logs: recorded?.logs ?? new Map(),
-    moreJobs:
-      typeof recorded?.shown.next === 'number'
-        ? `${withQuery(path, { jobs: String(recorded.shown.next) })}#jobs`
-        : null,
+    recorded,
     artifacts: artifacts.map((each) => seenBy(principal, each)),
     total,
     arrivals: context.arrivals.list(projectId, number),
@@ -128,23 +121,20 @@ async function runPage(
   })
 }
 
-interface ShownRecord {
-  reported: ShownStepReports
-  shown: ShownJobs
-  logs: ReadonlyMap<string, ShownLog>
-}
-
-/** What fits of a record, with the jobs from a position. */
+/** What fits of a record, with the jobs from a position. `path`: that of the page. */
 async function showRecord(
   web: Web,
   place: { run: Run; record: RunRecord; from: number; signal: AbortSignal },
-): Promise<ShownRecord> {
+  path: string,
+): Promise<RecordedView> {
   const { run, record, from } = place
   const reported = await showStepReports(web, place, reportsOfRun)
   const shown = await fittingJobs(run, record, { from, bytesMax: jobsBytesMax })
   const read = await readShownLogs(web.context.metadata, shown.jobs)
   const logs = await fittingLogs(read, recordBytesMax - reported.bytes - shown.bytes)
-  return { reported, shown, logs }
+  const { next } = shown
+  const moreJobs = next === null ? null : `${withQuery(path, { jobs: String(next) })}#jobs`
+  return { record, reported, shown, logs, moreJobs }
 }
 
 /** The position in `?jobs=`; 0 if there is no such job. */
