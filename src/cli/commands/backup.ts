@@ -9,9 +9,8 @@ import { hasErrno } from '../../packs/local/errno.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { runJob, runMaintenance } from '../maintenance/maintenance-job.ts'
+import { runMaintenance } from '../maintenance/maintenance-job.ts'
 import { unlessUnread, write, writeJson } from '../output/output.ts'
-import { createProgressLines } from '../output/progress.ts'
 
 const flags = {
   url: serverFlags.url,
@@ -37,29 +36,17 @@ export const backupCommand: Command<typeof flags> = {
     'trove backup --data /srv/trove --copies /mnt/backup/trove',
   ],
   exitStatuses: [5, 6, 8, 9, 10, 13],
-  async run({ flags: given, operands, stdout, stderr, signal }) {
+  async run(invocation) {
+    const { flags: given, operands, stdout } = invocation
     const [target] = takeOperands(operands, ['DEST'])
-    const { copies } = given
-    const destination = resolve(target)
-    const printLine = createProgressLines(stderr)
-    const onProgress = (progress: WireBackupReport): void =>
-      printLine(() => describeProgress(progress))
-    const report = await runMaintenance<WireBackupReport>(given, signal, {
-      local: async ({ ports, config: { dataDir } }) =>
-        await backUp(ports, {
-          destination,
-          copies,
-          files: keyFilesOf(dataDir),
-          onProgress,
-        }),
-      remote: async (server) =>
-        await runJob(server, {
-          path: backupPath,
-          json: { destination, copies },
-          schema: backupReportSchema,
-          signal,
-          onProgress,
-        }),
+    const wanted = { destination: resolve(target), copies: given.copies }
+    const report = await runMaintenance<WireBackupReport>(given, invocation, {
+      path: backupPath,
+      json: wanted,
+      schema: backupReportSchema,
+      local: async ({ ports, config: { dataDir } }, onProgress) =>
+        await backUp(ports, { ...wanted, files: keyFilesOf(dataDir), onProgress }),
+      describeProgress,
     })
     // With --data, this is the server's machine.
     if (given.data !== undefined && (await isAbsent(report.path))) {

@@ -7,9 +7,8 @@ import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import type { LocalStore } from '../maintenance/local-store.ts'
-import { runJob, runMaintenance } from '../maintenance/maintenance-job.ts'
+import { runMaintenance } from '../maintenance/maintenance-job.ts'
 import { write, writeJson } from '../output/output.ts'
-import { createProgressLines } from '../output/progress.ts'
 
 const flags = {
   url: serverFlags.url,
@@ -32,22 +31,16 @@ export const gcCommand: Command<typeof flags> = {
   flags,
   examples: ['trove gc', 'trove gc --dry-run --now', 'trove gc --now --data /srv/trove --json'],
   exitStatuses: [5, 6, 9, 10, 13],
-  async run({ flags: given, operands, stdout, stderr, signal }) {
+  async run(invocation) {
+    const { flags: given, operands, stdout } = invocation
     takeOperands(operands, [])
     const asked = { now: given.now, dryRun: given['dry-run'] }
-    const printLine = createProgressLines(stderr)
-    const onProgress = (progress: WireCollection): void =>
-      printLine(() => describeProgress(progress))
-    const collection = await runMaintenance<WireCollection>(given, signal, {
-      local: async (store) => await collectLocally(store, { ...asked, onProgress }),
-      remote: async (server) =>
-        await runJob(server, {
-          path: collectionPath,
-          json: asked,
-          schema: collectionSchema,
-          signal,
-          onProgress,
-        }),
+    const collection = await runMaintenance<WireCollection>(given, invocation, {
+      path: collectionPath,
+      json: asked,
+      schema: collectionSchema,
+      local: async (store, onProgress) => await collectLocally(store, { ...asked, onProgress }),
+      describeProgress,
     })
     if (given.json) await writeJson(stdout, collection)
     else await write(stdout, describe(collection, asked))
@@ -61,15 +54,13 @@ async function collectLocally(
 ): Promise<Collection> {
   const reach = asked.now ? 'now' : 'background'
   if (asked.dryRun) return await planCollection(ports, { reach })
-  const { hasRoom } = space
-  const { onProgress } = asked
   const result = await collect(ports, {
     reach,
     compactBytesPerSecond: null,
-    hasRoom,
+    hasRoom: space.hasRoom,
     historyMs,
     believedNow,
-    onProgress,
+    onProgress: asked.onProgress,
   })
   await space.restoreReserve()
   return result

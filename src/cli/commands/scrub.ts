@@ -2,14 +2,12 @@
 import { scrubReportSchema, type WireScrubReport } from '../../api/admin-messages.ts'
 import { scrubPath } from '../../api/paths.ts'
 import { formatSizeBytes } from '../../core/units.ts'
-import { type ScrubFinding, type ScrubReport, scrub } from '../../lifecycle/scrub/scrub.ts'
+import { type ScrubFinding, scrub } from '../../lifecycle/scrub/scrub.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
-import type { Command, Invocation } from '../command.ts'
+import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import type { LocalStore } from '../maintenance/local-store.ts'
-import { runJob, runMaintenance } from '../maintenance/maintenance-job.ts'
+import { runMaintenance } from '../maintenance/maintenance-job.ts'
 import { printable, unlessUnread, write, writeJson } from '../output/output.ts'
-import { createProgressLines } from '../output/progress.ts'
 
 const flags = {
   url: serverFlags.url,
@@ -27,41 +25,27 @@ export const scrubCommand: Command<typeof flags> = {
   flags,
   examples: ['trove scrub', 'trove scrub --json', 'trove scrub --data /srv/trove'],
   exitStatuses: [5, 6, 8, 10, 13],
-  async run({ flags: given, operands, stdout, stderr, signal }) {
+  async run(invocation) {
+    const { flags: given, operands, stdout, stderr } = invocation
     takeOperands(operands, [])
-    const printLine = createProgressLines(stderr)
-    const onProgress = (progress: WireScrubReport): void =>
-      printLine(() => describeProgress(progress))
-    const report = await runMaintenance<WireScrubReport>(given, signal, {
-      local: async (store) => await scrubLocally(store, { stderr, onProgress }),
-      remote: async (server) =>
-        await runJob(server, {
-          path: scrubPath,
-          json: {},
-          schema: scrubReportSchema,
-          signal,
+    const report = await runMaintenance<WireScrubReport>(given, invocation, {
+      path: scrubPath,
+      json: {},
+      schema: scrubReportSchema,
+      local: async ({ ports }, onProgress) =>
+        await scrub(ports, {
+          olderThanMs: null,
+          bytesPerSecond: null,
+          rollups: true,
           onProgress,
+          onFinding: (finding) => void write(stderr, `trove: ${findingText(finding)}\n`),
         }),
+      describeProgress,
     })
     await unlessUnread(given.json ? writeJson(stdout, report) : write(stdout, describe(report)))
     const isDamaged = report.damagedCopies > 0 || report.damagedArtifacts > 0
     return isDamaged ? exitStatus.damaged : exitStatus.ok
   },
-}
-
-async function scrubLocally(
-  { ports }: LocalStore,
-  { stderr, onProgress }: Pick<Invocation, 'stderr'> & { onProgress(progress: ScrubReport): void },
-): Promise<ScrubReport> {
-  return await scrub(ports, {
-    olderThanMs: null,
-    bytesPerSecond: null,
-    rollups: true,
-    onProgress,
-    onFinding: (finding) => {
-      void write(stderr, `trove: ${findingText(finding)}\n`)
-    },
-  })
 }
 
 function findingText(finding: ScrubFinding): string {

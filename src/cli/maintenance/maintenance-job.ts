@@ -11,38 +11,51 @@ import { requestJson, type ServerAccess } from '../../client/transport/http.ts'
 import { NetworkError } from '../../client/transport/network-error.ts'
 import { readServerConfig } from '../../config/config.ts'
 import { DataLockedError } from '../../metadata/sqlite/data-lock.ts'
-import { type LocalStore, withLocalStore } from './local-store.ts'
+import type { Invocation } from '../command.ts'
+import { createProgressLines } from '../output/progress.ts'
 import { serverContext } from '../server-access.ts'
+import { type LocalStore, withLocalStore } from './local-store.ts'
 
 export interface MaintenanceFlags {
   url: string | undefined
   data: string | undefined
 }
 
+export interface MaintenanceJob<Report> {
+  /** What starts the job on a server. */
+  path: string
+  json: object
+  /** Schema of the result, and of progress reports. */
+  schema: ZodType<Report>
+  local(store: LocalStore, onProgress: (report: Report) => void): Promise<Report>
+  describeProgress(report: Report): string
+}
+
 /** With `--data`, works on that directory; when a server holds it, asks that server, with a
  *  token minted by the directory's key. Without, asks the server that flags and environment
- *  select. Errors: those of `local` and `remote`. */
-export async function runMaintenance<T>(
+ *  select. Reports progress on stderr. Errors: those of `job.local`; those of the request; when
+ *  the job of a server fails, a StoreError with its code and message. */
+export async function runMaintenance<Report>(
   { url, data }: MaintenanceFlags,
-  signal: AbortSignal,
-  work: {
-    local(store: LocalStore): Promise<T>
-    remote(server: ServerAccess): Promise<T>
-  },
-): Promise<T> {
+  { stderr, signal }: Pick<Invocation, 'stderr' | 'signal'>,
+  job: MaintenanceJob<Report>,
+): Promise<Report> {
+  const printLine = createProgressLines(stderr)
+  const onProgress = (report: Report): void => printLine(() => job.describeProgress(report))
   // A login must not decide which server is sent a token of the directory's key.
   const { server } = serverContext({ url }, { logins: data === undefined })
-  if (data === undefined) return await work.remote(server)
+  if (data === undefined) return await runOnServer(server, job, { onProgress, signal })
   const config = readServerConfig({ data })
   try {
-    return await withLocalStore(config, signal, work.local)
+    return await withLocalStore(config, signal, (store) => job.local(store, onProgress))
   } catch (error) {
     if (!(error instanceof DataLockedError)) throw error
     const named = url === undefined ? error.serverUrl : null
     return await requestFromHolder(error, async () => {
       // The process that holds a directory is on this machine.
       const holder = { ...server, ...(named !== null && { url: named, token: null, proxy: null }) }
-      return await work.remote(await withOwnToken(holder, server.token, config.dataDir))
+      const asked = await withOwnToken(holder, server.token, config.dataDir)
+      return await runOnServer(asked, job, { onProgress, signal })
     })
   }
 }
@@ -79,20 +92,12 @@ async function withOwnToken(
 const tokenLifeMs = 24 * 60 * 60 * 1000
 const pollMs = 500
 
-/** Starts a job and waits until it ends, reporting progress. Errors: those of the request; when
- *  the job fails, a StoreError with the server's code and message. */
-export async function runJob<Report>(
+/** Starts a job and waits until it ends. */
+async function runOnServer<Report>(
   server: ServerAccess,
-  job: {
-    path: string
-    json: unknown
-    /** Schema of the result, and of progress reports. */
-    schema: ZodType<Report>
-    signal: AbortSignal
-    onProgress(report: Report): void
-  },
+  { path, json, schema }: MaintenanceJob<Report>,
+  { onProgress, signal }: { onProgress(report: Report): void; signal: AbortSignal },
 ): Promise<Report> {
-  const { path, json, schema, signal, onProgress } = job
   const fields = ['id', 'state', 'progress'] as const
   let state = await requestJson<WireJob>(server, { method: 'POST', path, json, signal }, fields)
   for (;;) {
