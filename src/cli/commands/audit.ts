@@ -1,10 +1,9 @@
 /** `trove audit`: who deleted something, or changed what others rely on; newest first. */
 import { originWords, shortTokenId, minuteOf, wordsOf } from '../../api/audit-words.ts'
-import type { WireAct, WireAudit } from '../../api/audit.ts'
+import type { WireAct } from '../../api/audit.ts'
 import { auditPath } from '../../api/paths.ts'
-import { requestJson } from '../../client/transport/http.ts'
+import { listItems, takeFirst } from '../../client/list-items.ts'
 import { actKinds, formatActor } from '../../core/audit.ts'
-import { limits } from '../../core/limits.ts'
 import { parsePositiveInteger } from '../../core/run/run.ts'
 import { choice, limitFlag, limitOf, serverFlags, takeOperands } from '../arguments.ts'
 import { parseSince } from '../artifact-filter.ts'
@@ -54,25 +53,15 @@ export const auditCommand: Command<typeof flags> = {
     }
     const wanted = limitOf(given)
     const { server } = await connect({ url: given.url, project: given.project }, signal)
-    const items: WireAct[] = []
-    let cursor: string | null = null
-    do {
-      const limit = Math.min(limits.listPageMax, wanted - items.length)
-      const query = { ...narrowing, limit, cursor }
-      const page: WireAudit = await requestJson(server, { path: auditPath, query, signal }, [
-        'items',
-        'nextCursor',
-      ])
-      items.push(...page.items)
-      cursor = page.nextCursor
-    } while (cursor !== null && items.length < wanted)
+    const acts = listItems<WireAct>(server, auditPath, narrowing, signal, wanted + 1)
+    const { items, isCut } = await takeFirst(acts, wanted)
     if (given.json) {
       await writeJson(stdout, items)
       return exitStatus.ok
     }
     await write(stdout, actTable(items))
     if (items.length === 0) await write(stderr, 'no matching entries\n')
-    if (cursor !== null) await write(stderr, 'there are older entries; use --limit to show more\n')
+    if (isCut) await write(stderr, 'there are older entries; use --limit to show more\n')
     return exitStatus.ok
   },
 }

@@ -3,6 +3,7 @@
 import type { WireHolder } from '../../api/messages.ts'
 import { listHolders } from '../../client/artifacts.ts'
 import { digestOfFile } from '../../client/files/digest-of-file.ts'
+import { takeFirst } from '../../client/list-items.ts'
 import { type Digest, parseDigest, parseWireDigest } from '../../core/bytes/digest.ts'
 import { storeError } from '../../core/errors.ts'
 import { limitFlag, limitOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
@@ -32,13 +33,8 @@ export const findCommand: Command<typeof flags> = {
     const { server, project } = await connect(given, signal)
     const wanted = limitOf(given)
     const digest = digestGiven(target) ?? (await digestOfFile(target, { signal }))
-    const found: WireHolder[] = []
-    let isCut = false
-    for await (const holder of listHolders(server, digest, { project, signal })) {
-      isCut = found.length === wanted
-      if (isCut) break
-      found.push(holder)
-    }
+    const holders = listHolders(server, digest, { project, signal })
+    const { items: found, isCut } = await takeFirst(holders, wanted)
     if (given.json) await writeJson(stdout, found)
     else await write(stdout, holderTable(found))
     if (found.length === 0) {

@@ -2,6 +2,7 @@
  *  has been there. */
 import type { WireFileVersion } from '../../api/history-messages.ts'
 import { listVersions } from '../../client/artifacts.ts'
+import { takeFirst } from '../../client/list-items.ts'
 import { parseEntryPath } from '../../core/manifest/entry.ts'
 import { parseEntryReference } from '../../core/reference.ts'
 import { formatSizeBytes } from '../../core/units.ts'
@@ -33,14 +34,8 @@ export const historyCommand: Command<typeof flags> = {
     if (path === '') throw new UsageError('write REF:PATH: the history is that of one file')
     const wanted = limitOf(given)
     const { server, artifact } = await connectTo(given, reference, signal)
-    const versions: WireFileVersion[] = []
-    let isCut = false
-    const asked = { path: parseEntryPath(path), signal }
-    for await (const version of listVersions(server, artifact.id, asked)) {
-      isCut = versions.length === wanted
-      if (isCut) break
-      versions.push(version)
-    }
+    const all = listVersions(server, artifact.id, { path: parseEntryPath(path), signal })
+    const { items: versions, isCut } = await takeFirst(all, wanted)
     if (given.json) await writeJson(stdout, versions)
     else await write(stdout, tableOf(versions))
     if (isCut) await write(stderr, `the newest ${wanted} versions shown; --limit shows more\n`)
