@@ -58,4 +58,3 @@ export const auditSchema = z
   .meta({ id: 'Audit' })
 
 export type WireAct = z.infer<typeof actSchema>
-export type WireAudit = z.infer<typeof auditSchema>
