@@ -2,7 +2,7 @@
  *  and are bundled in one file with the entry point (bundle.mjs), so they are imported here; the
  *  others are loaded on demand. */
 import { UsageError } from './arguments.ts'
-import type { Commands, Listed } from './command.ts'
+import type { Command, Commands, Listed } from './command.ts'
 import { catCommand } from './commands/cat.ts'
 import { diffCommand } from './commands/diff.ts'
 import { downloadCommand } from './commands/download.ts'
@@ -42,74 +42,32 @@ export const clientCommands = {
     summary: 'show which server and token are used, and what the token may do',
     load: async () => (await import('./commands/whoami.ts')).whoamiCommand,
   },
-  list: {
-    summary: 'list artifacts',
-    load: () => Promise.resolve(listCommand),
-  },
-  ls: {
-    summary: 'list the entries of an artifact',
-    load: () => Promise.resolve(lsCommand),
-  },
-  cat: {
-    summary: 'write one file of an artifact to stdout',
-    load: () => Promise.resolve(catCommand),
-  },
-  upload: {
-    summary: 'upload files and directories, sending only what the server lacks',
-    load: () => Promise.resolve(uploadCommand),
-  },
-  download: {
-    summary: 'make a directory match an artifact, or save an archive',
-    load: () => Promise.resolve(downloadCommand),
-  },
-  verify: {
-    summary: 'compare a directory with an artifact, or a file with its zip',
-    load: () => Promise.resolve(verifyCommand),
-  },
+  list: loaded('list artifacts', listCommand),
+  ls: loaded('list the entries of an artifact', lsCommand),
+  cat: loaded('write one file of an artifact to stdout', catCommand),
+  upload: loaded('upload files and directories, sending only what the server lacks', uploadCommand),
+  download: loaded('make a directory match an artifact, or save an archive', downloadCommand),
+  verify: loaded('compare a directory with an artifact, or a file with its zip', verifyCommand),
   attest: {
     summary: 'fetch a signed attestation of which run an artifact came from',
     load: async () => (await import('./commands/attest.ts')).attestCommand,
   },
-  shasum: {
-    summary: 'print digests of the files of an artifact, like sha256sum',
-    load: () => Promise.resolve(shasumCommand),
-  },
-  url: {
-    summary: 'print the URL of an artifact, or of a file in it',
-    load: () => Promise.resolve(urlCommand),
-  },
-  find: {
-    summary: 'find the artifacts that contain a file',
-    load: () => Promise.resolve(findCommand),
-  },
-  search: {
-    summary: 'search paths inside artifacts',
-    load: () => Promise.resolve(searchCommand),
-  },
-  history: {
-    summary: 'list the versions of a file, and the run in which each appeared',
-    load: () => Promise.resolve(historyCommand),
-  },
-  rm: {
-    summary: 'delete artifacts',
-    load: () => Promise.resolve(rmCommand),
-  },
-  keep: {
-    summary: 'keep an artifact forever',
-    load: () => Promise.resolve(keepCommand),
-  },
-  expire: {
-    summary: 'change when an artifact expires',
-    load: () => Promise.resolve(expireCommand),
-  },
-  diff: {
-    summary: 'show the differences between two artifacts',
-    load: () => Promise.resolve(diffCommand),
-  },
-  why: {
-    summary: 'explain how an artifact grew, what space it takes, and how long it is kept',
-    load: () => Promise.resolve(whyCommand),
-  },
+  shasum: loaded('print digests of the files of an artifact, like sha256sum', shasumCommand),
+  url: loaded('print the URL of an artifact, or of a file in it', urlCommand),
+  find: loaded('find the artifacts that contain a file', findCommand),
+  search: loaded('search paths inside artifacts', searchCommand),
+  history: loaded(
+    'list the versions of a file, and the run in which each appeared',
+    historyCommand,
+  ),
+  rm: loaded('delete artifacts', rmCommand),
+  keep: loaded('keep an artifact forever', keepCommand),
+  expire: loaded('change when an artifact expires', expireCommand),
+  diff: loaded('show the differences between two artifacts', diffCommand),
+  why: loaded(
+    'explain how an artifact grew, what space it takes, and how long it is kept',
+    whyCommand,
+  ),
   secrets: {
     summary: 'list files of an artifact that contain credentials',
     load: async () => (await import('./commands/secrets.ts')).secretsCommand,
@@ -127,6 +85,10 @@ export const clientCommands = {
     load: async () => (await import('./commands/completion.ts')).completionCommand,
   },
 } satisfies Commands
+
+function loaded(summary: string, command: Command): Listed {
+  return { summary, load: () => Promise.resolve(command) }
+}
 
 /** Errors: UsageError, which suggests the name that was probably meant. */
 export function commandNamed(commands: Commands, name: string): Listed {
