@@ -68,6 +68,7 @@ export function fileError(path: string, error: unknown): FileError {
 export function namedFileError(path: string, error: unknown): FileError {
   return readError(path, error, {
     ENOENT: 'does not exist',
+    ENOTDIR: 'does not exist',
     EISDIR: 'is a directory; name a file in it',
   })
 }

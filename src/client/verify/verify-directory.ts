@@ -12,7 +12,7 @@ import { fetchTree, type TreeSource } from '../download/fetched-tree.ts'
 import { hashPresent } from '../download/hash-present.ts'
 import { refuseNames } from '../download/refused-names.ts'
 import { type FetchedTree, firstFrom, selectEntries } from '../download/tree-columns.ts'
-import { FileError } from '../files/file-error.ts'
+import { FileError, namedFileError } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import { hashColumns } from '../files/file-tasks.ts'
 import { parentOf, tryLstat } from '../files/real-directories.ts'
@@ -108,13 +108,12 @@ export async function verifyDirectory(
 
 /** Errors: FileError. */
 function requireDirectory(path: string): void {
-  let found: Stats | undefined
+  let found: Stats
   try {
-    found = statSync(path, { throwIfNoEntry: false })
+    found = statSync(path)
   } catch (error) {
-    throw new FileError(path, `cannot be read: ${(error as Error).message}`, { cause: error })
+    throw namedFileError(path, error)
   }
-  if (found === undefined) throw new FileError(path, 'does not exist')
   if (!found.isDirectory()) throw new FileError(path, 'is not a directory')
 }
 
