@@ -2,12 +2,12 @@
  *  in common. */
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { readdir } from 'node:fs/promises'
+import { readdir, symlink } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
-import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { backupReportSchema, scrubReportSchema } from '../../src/api/admin-messages.ts'
 import type { Command } from '../../src/cli/command.ts'
@@ -66,9 +66,10 @@ test.each([['gc'], ['scrub'], ['recover', '--from-packs'], ['backup', 'copy']])(
 )
 
 test('a data directory that cannot be examined does not count as empty', async () => {
-  const file = fileURLToPath(import.meta.url)
-  const refused = await runTroveInside(['gc', '--data', file], {})
-  expect(refused).toMatchObject({ status: 1, stderr: expect.stringContaining('ENOTDIR') as string })
+  const loop = join(await makeDirectory(), 'loop')
+  await symlink('loop', loop)
+  const refused = await runTroveInside(['gc', '--data', loop], {})
+  expect(refused).toMatchObject({ status: 1, stderr: expect.stringContaining('ELOOP') as string })
 })
 
 test('requires an admin token', async () => {
