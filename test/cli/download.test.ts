@@ -317,6 +317,32 @@ describe('trove download as an archive', () => {
     await expect(readFile(join(root, 'nothing.zip'))).rejects.toThrow('ENOENT')
   })
 
+  // A proxy that buffers what it passes on announces the length of what it has.
+  test('that a proxy cuts short is not saved', async () => {
+    const proxy = createServer((incoming, outgoing) => {
+      const { host: _, ...headers } = incoming.headers as Record<string, string>
+      if (headers['if-range'] !== undefined) {
+        outgoing.writeHead(403).end()
+        return
+      }
+      void fetch(`${server.url}${incoming.url}`, { headers }).then(async (answer) => {
+        const body = Buffer.from(await answer.arrayBuffer())
+        const sent = incoming.url?.includes('archive.') === true ? body.subarray(0, 100) : body
+        const length = { 'content-length': sent.length }
+        outgoing.writeHead(answer.status, { ...Object.fromEntries(answer.headers), ...length })
+        outgoing.end(sent)
+      })
+    }).listen(0, '127.0.0.1')
+    onTestFinished(() => void proxy.close())
+    await once(proxy, 'listening')
+    const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+    for (const format of ['zip', 'tar.gz']) {
+      const args = ['download', '42/build', '-o', `short.${format}`]
+      expect(await trove(args, { TROVE_URL: url })).toMatchObject({ status: 6 })
+    }
+    expect((await readdir(root)).filter((name) => name !== '.cache')).toEqual([])
+  })
+
   test('resumes where a connection broke', async () => {
     await server.put('43/large', {
       tar: [{ name: 'noise', content: pseudoRandom(4_000_000, 'large') }],

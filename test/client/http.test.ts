@@ -362,7 +362,7 @@ describe('a file', () => {
 
   test('is complete when the connection breaks after its last byte but before the end of the body', async () => {
     const server = await serve((request, response) => {
-      if (request.headers.range !== undefined) {
+      if (request.headers.range !== 'bytes=0-') {
         expect(request.headers).toMatchObject({ range: 'bytes=100000-', 'if-range': '"v1"' })
         problem(response, 416, 'range_not_satisfiable', { totalBytes: content.length })
         return
@@ -382,6 +382,47 @@ describe('a file', () => {
       `the file broke off after 1000 bytes: the response of ${server.url} broke off: `,
     )
     expect(server.requests).toHaveLength(6)
+  })
+
+  /** Passes on `content`, but only `lengths[n]` bytes for the n-th request, as if that were all. */
+  const shortening =
+    (lengths: number[]): Handler =>
+    (request, response, attempt) => {
+      const start = Number(/^bytes=(\d+)-$/.exec(request.headers.range ?? '')?.[1])
+      const rest = content.subarray(start, start + (lengths[attempt - 1] ?? Infinity))
+      const range = `bytes ${start}-${content.length - 1}/${content.length}`
+      const length = rest.length
+      response.writeHead(206, { etag: '"v1"', 'content-length': length, 'content-range': range })
+      response.end(rest)
+    }
+
+  test('that ends too early with a matching Content-Length is resumed', async () => {
+    const server = await serve(shortening([30_000, 0, 25_000]))
+    const request = { path: '/file', label: 'the file' }
+    const reading = readResumed(server, request, never, async () => {})
+    expect((await buffer(reading)).equals(content)).toBe(true)
+    expect(server.requests).toHaveLength(4)
+  })
+
+  test('that keeps ending too early fails', async () => {
+    const server = await serve(shortening([30_000, 0, 0, 0, 0, 0, 0]))
+    const request = { path: '/file', label: 'the file' }
+    const reading = readResumed(server, request, never, async () => {})
+    await expect(buffer(reading)).rejects.toThrow(
+      `the file broke off after 30000 bytes: the response of ${server.url} ended too early, of 100000 bytes`,
+    )
+  })
+
+  test('that continues elsewhere than asked is refused', async () => {
+    const server = await serve((request, response, attempt) => {
+      const range = 'bytes 0-99999/100000'
+      response.writeHead(206, { etag: '"v1"', 'content-range': range })
+      response.write(content.subarray(0, 10), () => response.destroy())
+      expect(request.headers.range).toBe(attempt === 1 ? 'bytes=0-' : 'bytes=10-')
+    })
+    await expect(buffer(readFile(server, file, never))).rejects.toThrow(
+      'cannot read: range bytes 0-99999/100000 instead of one from 10',
+    )
   })
 
   test('that changed during the transfer is not joined to what was read', async () => {

@@ -1,9 +1,14 @@
 /** Streams the body of a response that has a strong ETag. A broken connection is resumed where
- *  it broke, even when the server was gone for some seconds. */
+ *  it broke, even when the server was gone for some seconds.
+ *
+ *  The first request is for a range, too: its response names the total length in `Content-Range`,
+ *  so that a body that a proxy cut short is noticed though its `Content-Length` agrees with it. */
+import { parseContentRange } from '../../core/bytes/byte-range.ts'
 import { hasCode } from '../../core/errors.ts'
 import type { Answer } from './answer.ts'
 import { type ApiRequest, openAnswer, type ServerAccess } from './http.ts'
 import { NetworkError } from './network-error.ts'
+import { unreadableAnswer } from './proxy-error.ts'
 import { transferTriesMax, waitForTransfer } from './retry.ts'
 
 export interface ResumedRequest extends Pick<ApiRequest, 'path' | 'query' | 'takesPage'> {
@@ -15,6 +20,8 @@ export interface ResumedRequest extends Pick<ApiRequest, 'path' | 'query' | 'tak
 interface Position {
   bytes: number
   etag: string | null
+  /** Null when the response does not say. */
+  totalBytes: number | null
 }
 
 class ChangedMeanwhile extends NetworkError {}
@@ -27,16 +34,18 @@ export async function* readResumed(
   signal: AbortSignal,
   wait: typeof waitForTransfer = waitForTransfer,
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const position: Position = { bytes: 0, etag: null }
+  const position: Position = { bytes: 0, etag: null, totalBytes: null }
   for (let failures = 0; ;) {
     try {
       const answer = await openAt(server, request, position, signal)
       position.etag = answer.header('etag')
+      position.totalBytes = totalOf(server, answer, position.bytes)
       for await (const chunk of answer.chunks()) {
         position.bytes += chunk.length
         failures = 0
         yield chunk
       }
+      requireWhole(server, position)
       return
     } catch (error) {
       signal.throwIfAborted()
@@ -67,11 +76,32 @@ async function openAt(
     headers: {
       // Ranges count bytes of the identity encoding, not of a compressed one.
       'accept-encoding': 'identity',
-      ...(bytes > 0 && etag !== null && { range: `bytes=${bytes}-`, 'if-range': etag }),
+      range: `bytes=${bytes}-`,
+      ...(bytes > 0 && etag !== null && { 'if-range': etag }),
     },
     signal,
   })
   if (bytes === 0 || answer.status === 206) return answer
   answer.discard()
   throw new ChangedMeanwhile(`${label} changed while it was read`)
+}
+
+/** Returns the announced length of the whole; null for a response that does not say, because
+ *  something on the way does not pass ranges on. Errors: AnswerError or ProxyRefusal for a range
+ *  that does not begin where it must. */
+function totalOf(server: ServerAccess, answer: Answer, start: number): number | null {
+  if (answer.status !== 206) return null
+  const field = answer.header('content-range')
+  const range = parseContentRange(field)
+  if (range === undefined) return null
+  if (range.start === start) return range.totalBytes
+  answer.discard()
+  throw unreadableAnswer(server, `range ${field} instead of one from ${start}`)
+}
+
+/** Errors: NetworkError, AnswerError, ProxyRefusal. */
+function requireWhole(server: ServerAccess, { bytes, totalBytes }: Position): void {
+  if (totalBytes === null || bytes === totalBytes) return
+  if (bytes > totalBytes) throw unreadableAnswer(server, `${bytes} bytes instead of ${totalBytes}`)
+  throw new NetworkError(`the response of ${server.url} ended too early, of ${totalBytes} bytes`)
 }

@@ -49,6 +49,16 @@ function isLess(a: string, b: string): boolean {
   return left.length === right.length ? left < right : left.length < right.length
 }
 
+/** Parses the `Content-Range` of a partial response; undefined when it names no total. */
+export function parseContentRange(
+  field: string | null,
+): (ByteRange & { totalBytes: number }) | undefined {
+  const match = /^bytes[ \t]+(\d{1,16})-(\d{1,16})\/(\d{1,16})$/i.exec(field?.trim() ?? '')
+  if (match === null) return undefined
+  const [start, last, totalBytes] = match.slice(1).map(Number) as [number, number, number]
+  return { start, end: last + 1, totalBytes }
+}
+
 /** Formats the `Content-Range` of a non-empty range. */
 export function formatContentRange(range: ByteRange, totalBytes: number): string {
   return `bytes ${range.start}-${range.end - 1}/${totalBytes}`
