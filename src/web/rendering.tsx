@@ -10,6 +10,7 @@ import { structuredPreview } from './preview/structured-preview.tsx'
 import { archivePreview } from './preview/table-preview.tsx'
 import { textPreview } from './preview/text-preview.tsx'
 import { summarize, type ReportTask } from './reports/report-summary.ts'
+import { type FindMemberTask, findZipMember } from './preview/zip-listing.ts'
 import { type RenderedSummary, renderSummaries, type SummaryTask } from './run/summary-markup.tsx'
 
 export type PreviewTask =
@@ -17,7 +18,13 @@ export type PreviewTask =
   /** `bytes`: the beginning of the file, at most `textBytesMax`, or what the kind needs. */
   | { kind: 'text' | 'tar' | StructuredKind; shown: ShownFile; bytes: Uint8Array }
 
-export type RenderTask = PreviewTask | DiffTask | SummaryTask | ReportTask | UnpackTask
+export type RenderTask =
+  | PreviewTask
+  | DiffTask
+  | SummaryTask
+  | ReportTask
+  | FindMemberTask
+  | UnpackTask
 
 /** The result of a task; for a preview its markup. */
 export type Rendered<Task extends RenderTask> = Task extends DiffTask
@@ -26,14 +33,17 @@ export type Rendered<Task extends RenderTask> = Task extends DiffTask
     ? RenderedSummary[]
     : Task extends ReportTask
       ? ReturnType<typeof summarize>
-      : Task extends UnpackTask
-        ? Awaited<ReturnType<typeof unpack>>
-        : string
+      : Task extends FindMemberTask
+        ? ReturnType<typeof findZipMember>
+        : Task extends UnpackTask
+          ? Awaited<ReturnType<typeof unpack>>
+          : string
 
 export async function renderTask(task: RenderTask): Promise<Rendered<RenderTask>> {
   if (task.kind === 'diff') return await renderDiff(task)
   if (task.kind === 'summaries') return await renderSummaries(task)
   if (task.kind === 'report') return summarize(task)
+  if (task.kind === 'find-member') return findZipMember(task)
   if (task.kind === 'unpack') return await unpack(task)
   return String(await html`${await previewOf(task)}`)
 }

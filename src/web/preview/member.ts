@@ -1,12 +1,17 @@
 /** Reads a single member of an archive, such as `lib/app.jar!/META-INF/MANIFEST.MF`. */
-import { localFixedBytes } from '../../core/zip/zip-records.ts'
+import { type CentralHeader, localFixedBytes } from '../../core/zip/zip-records.ts'
 import type { Artifact, Metadata, StoredFile } from '../../metadata/metadata.ts'
 import type { Web } from '../page.tsx'
 import { archiveBytesMax, type UnpackedMember, type UnpackTask } from './archive.ts'
 import { previewKindOf } from './kind.ts'
 import { splitMemberPath } from './member-path.ts'
 import { readBytes } from './request.ts'
-import { findZipMember, type ReadFile, readZipDirectory, zipDataOffset } from './zip-listing.ts'
+import {
+  type FindMemberTask,
+  type ReadFile,
+  readZipDirectory,
+  zipDataOffset,
+} from './zip-listing.ts'
 
 export interface MemberPlace {
   archive: StoredFile
@@ -45,7 +50,11 @@ export async function readMember(
       return { kind: 'unpack', form: 'tar', name, bytes: await read(0, archiveBytesMax) }
     }, signal)
   }
-  const place = await placeInZip(archive, name, read)
+  const header = await renderer.render(async (): Promise<FindMemberTask> => {
+    const directory = await readZipDirectory(archive.sizeBytes, read)
+    return { kind: 'find-member', name, directory: directory?.bytes ?? new Uint8Array() }
+  }, signal)
+  const place = header && (await placeInZip(header, read))
   if (place === undefined) return undefined
   const { start, packedBytes, ...packed } = place
   const end = start + Math.min(packedBytes, archiveBytesMax)
@@ -62,14 +71,7 @@ interface PlaceInZip {
   crc32: number
 }
 
-async function placeInZip(
-  { sizeBytes: fileBytes }: StoredFile,
-  name: string,
-  read: ReadFile,
-): Promise<PlaceInZip | undefined> {
-  const directory = await readZipDirectory(fileBytes, read)
-  const header = directory && findZipMember(directory.bytes, name)
-  if (header === undefined) return undefined
+async function placeInZip(header: CentralHeader, read: ReadFile): Promise<PlaceInZip | undefined> {
   const { localOffset, method, storedBytes: packedBytes, sizeBytes, crc32 } = header
   const at = zipDataOffset(await read(localOffset, localOffset + localFixedBytes), header)
   if (at === undefined) return undefined

@@ -1,5 +1,6 @@
 /** Lists the members of a zip from its central directory, which is found from the end of the
  *  file. Only for display: no upload is unpacked by these records. */
+import { asBuffer } from '../../core/bytes/as-buffer.ts'
 import {
   type CentralHeader,
   decodeCentralHeader,
@@ -52,8 +53,20 @@ export function readZipMembers(directory: Buffer, membersMax: number): ArchiveMe
   return members.length === 0 && directory.length > 0 ? undefined : members
 }
 
-/** The first file of that name (`memberNameOf`) in a directory, whose end may be missing. */
-export function findZipMember(directory: Buffer, name: string): CentralHeader | undefined {
+/** Finds a file by its name (`memberNameOf`) in a directory, whose end may be missing. A task of
+ *  the rendering thread, since a directory has up to twenty thousand names. */
+export interface FindMemberTask {
+  kind: 'find-member'
+  directory: Uint8Array
+  name: string
+}
+
+/** The first such file. */
+export function findZipMember({
+  directory: bytes,
+  name,
+}: FindMemberTask): CentralHeader | undefined {
+  const directory = asBuffer(bytes)
   for (const header of headersOf(directory)) {
     const own = nameIn(directory, header)
     if (isPlainFile(own, header) && memberNameOf(own) === name) return header
