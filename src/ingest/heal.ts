@@ -9,6 +9,7 @@ import type {
   EntryPage,
   Healing,
   HealingOutcome,
+  HealingPlace,
   MeasuredHolder,
   Metadata,
 } from '../metadata/metadata.ts'
@@ -24,26 +25,40 @@ export async function healBlobs(metadata: Metadata, packName?: string): Promise<
   let healed = 0
   for (let tries = 0; tries < triesMax;) {
     const outcomes = new Set<HealingOutcome>()
-    // How far the versions of artifacts are ahead of when the healings were listed.
-    const raised = new Map<number, number>()
-    for (const listed of await metadata.listHealings(healingsPerPage, packName)) {
-      const holders = listed.holders.map((holder) => ({
-        ...holder,
-        version: holder.version + (raised.get(holder.artifactId) ?? 0),
-      }))
-      const healing = { ...listed, holders }
-      const outcome = await metadata.healBlob(healing, await measure(metadata, healing))
-      outcomes.add(outcome)
-      if (outcome !== 'healed') continue
-      healed += 1
-      for (const { artifactId } of holders)
-        raised.set(artifactId, (raised.get(artifactId) ?? 0) + 1)
+    // Continues where the last page ended, so damage that cannot be healed is walked once.
+    for (let after: HealingPlace | null = null; ;) {
+      const page = { limit: healingsPerPage, after, packName }
+      const { healings, next } = await metadata.listHealings(page)
+      for (const outcome of await healListed(metadata, healings)) {
+        outcomes.add(outcome)
+        if (outcome === 'healed') healed += 1
+      }
+      if (next === null) break
+      after = next
     }
     if (outcomes.has('changed')) tries += 1
     // A healed blob can need more healing: first its copy, then its joining stream.
     else if (!outcomes.has('healed')) break
   }
   return healed
+}
+
+async function healListed(metadata: Metadata, listed: Healing[]): Promise<HealingOutcome[]> {
+  const outcomes: HealingOutcome[] = []
+  // How far the versions of artifacts are ahead of when the healings were listed.
+  const raised = new Map<number, number>()
+  for (const each of listed) {
+    const holders = each.holders.map((holder) => ({
+      ...holder,
+      version: holder.version + (raised.get(holder.artifactId) ?? 0),
+    }))
+    const healing = { ...each, holders }
+    const outcome = await metadata.healBlob(healing, await measure(metadata, healing))
+    outcomes.push(outcome)
+    if (outcome !== 'healed') continue
+    for (const { artifactId } of holders) raised.set(artifactId, (raised.get(artifactId) ?? 0) + 1)
+  }
+  return outcomes
 }
 
 /** Registers a composite; a damaged blob with the same content takes its parts.

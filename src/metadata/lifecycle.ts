@@ -84,6 +84,12 @@ export interface Healing {
   holders: { artifactId: number; manifestId: number; kind: ArtifactKind; version: number }[]
 }
 
+/** How far a search for healings has come, opaque for its caller. */
+export interface HealingPlace {
+  source: number
+  place: number
+}
+
 /** A holder of a blob to be healed, with the lengths it will have. */
 export interface MeasuredHolder {
   artifactId: number
@@ -214,10 +220,14 @@ export interface LifecycleMetadata {
     packId: number,
     verdicts: CopyVerdict[],
   ): Promise<{ damaged: number; healed: number; artifactIds: number[] }>
-  /** Damaged blobs that have a sound stream of other bytes, at most `limit`; with `packName` only
-   *  those that have one in that pack, whatever else is damaged. Leaves out blobs on which an
-   *  upload in progress, or too many artifacts, depend. */
-  listHealings(limit: number, packName?: string): Promise<Healing[]>
+  /** Damaged blobs that have a sound stream of other bytes, at most `limit`, and where the rest
+   *  begins; with `packName` only those that have one in that pack, whatever else is damaged.
+   *  Leaves out blobs on which an upload in progress, or too many artifacts, depend. */
+  listHealings(page: {
+    limit: number
+    after?: HealingPlace | null
+    packName?: string | undefined
+  }): Promise<{ healings: Healing[]; next: HealingPlace | null }>
   /** Switches the blob to the sound stream, in one transaction with a new version and new
    *  lengths of all its holders. */
   healBlob(healing: Healing, measured: MeasuredHolder[]): Promise<HealingOutcome>

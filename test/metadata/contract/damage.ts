@@ -187,7 +187,7 @@ export function damageContract(store: Store): void {
       await send(store(), [copyOf(content, { level: 1 })])
     }
     const blobsToHeal = async (limit: number): Promise<number[]> =>
-      (await store().listHealings(limit)).map(({ blobId }) => blobId)
+      (await store().listHealings({ limit })).healings.map(({ blobId }) => blobId)
     const { blobId: waiting } = (await store().findBlob(digestOf('waiting')))!
     const { blobId: ready } = (await store().findBlob(digestOf('ready')))!
     expect(await blobsToHeal(1)).toEqual([ready])
@@ -208,10 +208,15 @@ export function damageContract(store: Store): void {
       await store().addPack(session, pack, copies)
       packNames.push(pack.name)
     }
-    expect(await store().listHealings(10)).toHaveLength(2)
+    expect((await store().listHealings({ limit: 10 })).healings).toHaveLength(2)
+    const page = await store().listHealings({ limit: 1 })
+    const rest = await store().listHealings({ limit: 10, after: page.next })
+    expect([page.healings.length, rest.healings.length]).toEqual([1, 1])
+    expect(rest.next).toBeNull()
+    expect(rest.healings).not.toEqual(page.healings)
     const { blobId } = (await store().findBlob(digestOf('second')))!
-    const listed = await store().listHealings(10, packNames[1])
-    expect(listed).toMatchObject([{ blobId, replacesCopy: true, replacesJoining: true }])
+    const listed = await store().listHealings({ limit: 10, packName: packNames[1] })
+    expect(listed.healings).toMatchObject([{ blobId, replacesCopy: true, replacesJoining: true }])
   })
 
   test('damage to a stream that only a skeleton names affects that artifact alone', async () => {

@@ -13,22 +13,34 @@ interface HealableRow {
   replacesCopy: number
   replacesJoining: number
   lengthDelta: number
+  /** Orders the rows of a source; the next ones come after it. */
+  place: number
 }
+
+/** Finds at most `count` rows after a place, and where to continue; undefined at the end. */
+type Source = (after: number, count: number) => { rows: HealableRow[]; next: number | undefined }
 
 export function createHealingSearch(connection: Connection): Metadata['listHealings'] {
   const { read, turn } = connection
   const holders = createHolderLookUp(connection)
-  const candidates = createCandidates(connection)
-  const inPack = createPackCandidates(connection)
-  return async (limit, packName) => {
-    const found: Healing[] = []
-    for await (const row of packName === undefined ? candidates() : inPack(packName)) {
-      const healing = read(() => healingOf(row, holders))
-      if (healing !== undefined) found.push(healing)
-      if (found.length === limit) break
+  const everywhere = createSources(connection)
+  const inPack = createPackSources(connection)
+  return async ({ limit, after, packName }) => {
+    const sources = packName === undefined ? everywhere : inPack(packName)
+    const healings: Healing[] = []
+    let { source, place } = after ?? { source: 0, place: 0 }
+    while (source < sources.length && healings.length < limit) {
+      const { rows, next } = sources[source]!(place, limit - healings.length)
+      for (const row of rows) {
+        const healing = read(() => healingOf(row, holders))
+        if (healing !== undefined) healings.push(healing)
+        await turn()
+      }
+      if (next === undefined) source += 1
+      place = next ?? 0
       await turn()
     }
-    return found
+    return { healings, next: source < sources.length ? { source, place } : null }
   }
 }
 
@@ -64,24 +76,23 @@ const isJoinable = `b.state IN (${blobState.damaged}, ${blobState.goneDamaged}) 
 const joinableColumns = `SELECT b.id AS blobId, n.id AS streamId, NULL AS oldStreamId,
   1 AS replacesCopy, 0 AS replacesJoining, 0 AS lengthDelta`
 
-/** Returns a generator over damaged blobs that have a sound stream of other bytes: first those
- *  whose serving or joining copy is a stream, then composites. Scans everything damaged, a
- *  stretch at a time. */
-function createCandidates({ prepare, turn }: Connection): () => AsyncGenerator<HealableRow> {
-  const replaceable = prepare<[number, number], HealableRow>(
-    `${replaceableColumns}
+/** The damaged blobs that have a sound stream of other bytes: first those whose serving or joining
+ *  copy is a stream, then composites. Scans everything damaged, a stretch at a time. */
+function createSources({ prepare }: Connection): Source[] {
+  const replaceable = prepare<[number, number, number], HealableRow>(
+    `${replaceableColumns}, d.id AS place
      FROM streams d INDEXED BY streams_damaged
      CROSS JOIN blobs b ON b.id = d.blob_id
      CROSS JOIN streams n ON n.blob_id = b.id AND n.state = ${streamState.live}
      WHERE d.state = ${streamState.damaged} AND d.id > ? AND d.id <= ? AND ${isReplaceable}
-     GROUP BY d.id`,
+     GROUP BY d.id ORDER BY d.id LIMIT ?`,
   )
-  const joinable = prepare<[number, number], HealableRow>(
-    `${joinableColumns}
+  const joinable = prepare<[number, number, number], HealableRow>(
+    `${joinableColumns}, b.id AS place
      FROM blobs b INDEXED BY blobs_damaged
      CROSS JOIN streams n ON n.blob_id = b.id AND n.state = ${streamState.live}
      WHERE b.id > ? AND b.id <= ? AND ${isJoinable}
-     GROUP BY b.id`,
+     GROUP BY b.id ORDER BY b.id LIMIT ?`,
   )
   const endOf = (damaged: string) =>
     prepare<[number, number], { id: number }>(
@@ -91,39 +102,40 @@ function createCandidates({ prepare, turn }: Connection): () => AsyncGenerator<H
   const blobEnd = endOf(
     `blobs INDEXED BY blobs_damaged WHERE state IN (${blobState.damaged}, ${blobState.goneDamaged})`,
   )
-  return async function* () {
-    for (const [rows, end] of [
-      [replaceable, streamEnd],
-      [joinable, blobEnd],
-    ] as const) {
-      for (let after: number | undefined = 0; after !== undefined; await turn()) {
-        const last: number | undefined = end.get(after, stretchRowsMax - 1)?.id
-        yield* rows.all(after, last ?? Number.MAX_SAFE_INTEGER)
-        after = last
-      }
-    }
-  }
+  const stretches = [
+    { found: replaceable, end: streamEnd },
+    { found: joinable, end: blobEnd },
+  ]
+  return stretches.map(({ found, end }) => (after, count) => {
+    const last = end.get(after, stretchRowsMax - 1)?.id
+    const rows = found.all(after, last ?? Number.MAX_SAFE_INTEGER, count)
+    return { rows, next: rows.length === count ? rows.at(-1)!.place : last }
+  })
 }
 
-/** Returns a generator over the damaged blobs that have a sound stream in a pack. */
-function createPackCandidates({
-  prepare,
-}: Connection): (packName: string) => Generator<HealableRow> {
-  const inPack = `FROM packs p CROSS JOIN streams n ON n.pack_id = p.id AND n.state = ${streamState.live}
+/** Returns a function that finds the damaged blobs that have a sound stream in a pack. */
+function createPackSources({ prepare }: Connection): (packName: string) => Source[] {
+  const inPack = `FROM packs p CROSS JOIN streams n ON n.pack_id = p.id
      CROSS JOIN blobs b ON b.id = n.blob_id`
-  const replaceable = prepare<[string], HealableRow>(
-    `${replaceableColumns} ${inPack}
+  const isNext = `p.name = ? AND n.offset > ? AND n.state = ${streamState.live}`
+  // A blob with two damaged streams has two rows at one place. The second may be left out: the
+  // caller looks again once it has healed the first.
+  const replaceable = prepare<[string, number, number], HealableRow>(
+    `${replaceableColumns}, n.offset AS place ${inPack}
      CROSS JOIN streams d ON d.blob_id = b.id AND d.state = ${streamState.damaged}
-     WHERE p.name = ? AND ${isReplaceable}
-     GROUP BY d.id`,
+     WHERE ${isNext} AND ${isReplaceable}
+     ORDER BY n.offset LIMIT ?`,
   )
-  const joinable = prepare<[string], HealableRow>(
-    `${joinableColumns} ${inPack} WHERE p.name = ? AND ${isJoinable} GROUP BY b.id`,
+  const joinable = prepare<[string, number, number], HealableRow>(
+    `${joinableColumns}, n.offset AS place ${inPack}
+     WHERE ${isNext} AND ${isJoinable}
+     ORDER BY n.offset LIMIT ?`,
   )
-  return function* (packName) {
-    yield* replaceable.all(packName)
-    yield* joinable.all(packName)
-  }
+  return (packName) =>
+    [replaceable, joinable].map((found) => (after, count) => {
+      const rows = found.all(packName, after, count)
+      return { rows, next: rows.length === count ? rows.at(-1)!.place : undefined }
+    })
 }
 
 export interface HolderLookUp {
