@@ -12,7 +12,7 @@ import { representFile, representTarGz, representZip } from '../../src/egress/eg
 import { measureRepresentations } from '../../src/egress/measure.ts'
 import { healBlobs } from '../../src/ingest/heal.ts'
 import { type ScrubFinding, type ScrubReport, scrub } from '../../src/lifecycle/scrub/scrub.ts'
-import type { HealingOutcome, Metadata } from '../../src/metadata/metadata.ts'
+import type { HealingOutcome } from '../../src/metadata/metadata.ts'
 import { encodeJoiningSync } from '../../src/packs/codec/codec.ts'
 import { openLocalPackStore } from '../../src/packs/local/local.ts'
 import { watchFileSystem } from '../packs/watched-file-system.ts'
@@ -396,12 +396,8 @@ describe('damage heals', () => {
     // This upload ends once its streams are stored.
     store.ports.metadata = { ...metadata, healBlob: async () => 'busy' }
     await expect(putZip(store, 'stock')).rejects.toThrow('no readable blob')
-    const later: Metadata['listHealings'] = async () => {
-      return await metadata.listHealings({
-        ...(await metadata.listHealings({ limit: 1 })),
-        limit: 2,
-      })
-    }
+    const { next: after } = await metadata.listHealings({ limit: 1 })
+    const later = async () => await metadata.listHealings({ limit: 2, after })
     let hasBegun = false
     const healed = await healBlobs({
       ...metadata,
