@@ -158,12 +158,15 @@ const secure: MiddlewareHandler<AppEnv> = async (c, next) => {
   await next()
   const { headers } = c.res
   headers.set('x-content-type-options', 'nosniff')
-  if (headers.get('content-type')?.startsWith('text/html') !== true) return
+  const isDocument = headers.get('content-type')?.startsWith('text/html') === true
+  // Content delivery networks keep responses that do not say, redirects to artifacts included.
+  if (!headers.has('cache-control'))
+    headers.set('cache-control', isDocument ? 'no-store' : 'private, no-cache')
+  if (!isDocument) return
   // Documents of artifacts are framed by our pages; their own policy says who may frame them.
   if (!c.req.path.startsWith('/content/')) headers.set('x-frame-options', 'DENY')
   if (!headers.has('referrer-policy')) headers.set('referrer-policy', 'same-origin')
   if (!headers.has('content-security-policy')) headers.set('content-security-policy', pagePolicy)
-  if (!headers.has('cache-control')) headers.set('cache-control', 'no-store')
 }
 
 const pagePolicy =

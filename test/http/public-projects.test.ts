@@ -82,7 +82,13 @@ async function faceOf(response: Response, place: Place): Promise<unknown> {
   ]
 }
 
+/** No cache that people share may keep it, as some keep responses that do not say. */
+function expectUnshared({ headers }: Response): void {
+  expect(headers.get('cache-control')).toMatch(/^(?:private, no-cache|no-cache|no-store)$/)
+}
+
 function expectDenied(response: Response): void {
+  expectUnshared(response)
   const isPage = response.status === 302
   if (isPage) expect(response.headers.get('location')).toMatch(/^\/sign-in\?next=/)
   else expect(response.status).toBe(401)
@@ -121,6 +127,7 @@ test('the API documentation names the routes that are open for public projects',
 describe('without a credential', () => {
   test.each(readable)('%s is open for a public project only', async (_route, rule) => {
     const answer = await ask(rule, open)
+    expectUnshared(answer)
     const location = answer.headers.get('location') ?? ''
     const text = await answer.text()
     expect(answer.status, text).toBeLessThan(400)
