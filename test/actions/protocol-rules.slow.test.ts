@@ -1,10 +1,9 @@
 /** The 23 rules of GITHUB-PROTOCOL §1, one test each, named after it. Rules about the client are
  *  tested with the published clients, rules about the server by hand, so that each field and
  *  status is checked. */
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { once } from 'node:events'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { azureErrorResponse } from '../../src/actions/azure/error.ts'
@@ -28,19 +27,18 @@ import {
   type Caller,
   type Rig,
 } from './rig.ts'
+import { fileDirectory } from '../temporary-directory.ts'
 
 let rig: Rig
-let folder: string
+const folder = fileDirectory()
 let runs = 0
 
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'trove-rules-'))
   rig = await openRig()
 })
 
 afterAll(async () => {
   await rig.close()
-  await rm(folder, { recursive: true, force: true })
 })
 
 async function freshJob(options: { userAgent?: string } = {}): Promise<Caller> {

@@ -18,9 +18,10 @@ import { runTrove } from '../cli/run-trove.ts'
 import { openStaging } from '../../src/ingest/staging/staging.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { tarOf } from '../http/archives-of.ts'
+import { fileDirectory, testDirectory } from '../temporary-directory.ts'
 
 const MiB = 1024 * 1024
-const directory = mkdtempSync(join(tmpdir(), 'trove-full-'))
+const directory = fileDirectory()
 const isMounted = tryMount(directory, 'size=64m')
 
 function tryMount(at: string, options: string): boolean {
@@ -35,7 +36,6 @@ function tryMount(at: string, options: string): boolean {
 
 afterAll(() => {
   if (isMounted) execFileSync('umount', [directory])
-  rmSync(directory, { recursive: true, force: true })
 })
 beforeEach(({ skip }) => {
   skip(!isMounted, 'needs the right to mount')
@@ -358,10 +358,7 @@ test('a stock upload that fits once but not twice frees its space when it is fin
 
 test('a native upload that fills the disk to its minimum leaves nothing that the next gc does not free', async () => {
   const trove = await startWithMinimum('data-native-minimum')
-  const tree = mkdtempSync(join(tmpdir(), 'trove-minimum-tree-'))
-  onTestFinished(() => {
-    rmSync(tree, { recursive: true, force: true })
-  })
+  const tree = testDirectory()
   const before = await freeBytes()
   for (let number = 0; number < 8; number++)
     await writeFile(join(tree, String(number)), randomBytes((before - minimum) / 6))
@@ -382,10 +379,7 @@ test('a native upload that fills the disk to its minimum leaves nothing that the
 
 test('trove upload and backup report a full disk, and work once there is room', async () => {
   const { trove, dataDir } = await startFull('data-native')
-  const tree = mkdtempSync(join(tmpdir(), 'trove-full-tree-'))
-  onTestFinished(() => {
-    rmSync(tree, { recursive: true, force: true })
-  })
+  const tree = testDirectory()
   await writeFile(join(tree, 'large'), randomBytes(4 * MiB))
   const access = {
     TROVE_URL: trove.url,

@@ -4,12 +4,11 @@
  *  checks it. */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdtemp, readdir, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { pack } from 'tar-stream'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { representTarGz, representZip } from '../../src/egress/egress.ts'
 import { openStaging } from '../../src/ingest/staging/staging.ts'
 import { recover } from '../../src/lifecycle/recovery/recover.ts'
@@ -17,6 +16,7 @@ import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { openLocalPackStore } from '../../src/packs/local/local.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { readAll } from '../ingest/open-store.ts'
+import { fileDirectory } from '../temporary-directory.ts'
 
 const child = fileURLToPath(new URL('ingest-child.mjs', import.meta.url))
 
@@ -37,17 +37,13 @@ const steps = [
   'committed',
 ]
 
-let root: string
+const root = fileDirectory()
 let first: { zip: string; tar: string }
 let second: { zip: string; tar: string }
 
 beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), 'trove-crash-'))
   first = await writeBodies('first', 1)
   second = await writeBodies('second', 2)
-})
-afterAll(async () => {
-  await rm(root, { recursive: true, force: true })
 })
 
 async function writeBodies(name: string, seed: number): Promise<{ zip: string; tar: string }> {

@@ -1,8 +1,7 @@
 /** Archives beyond 32-bit limits, read by common tools. Bytes are generated on read. */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createWriteStream, mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
@@ -12,6 +11,7 @@ import { representTarGz, representZip } from '../../src/egress/egress.ts'
 import type { Artifact } from '../../src/metadata/metadata.ts'
 import { endlessBytes, endlessFile } from './endless-file.ts'
 import { createMemoryStore, type EntrySpec, type MemoryStore } from './memory-store.ts'
+import { testDirectory } from '../temporary-directory.ts'
 
 const GiB = 1024 ** 3
 
@@ -40,18 +40,14 @@ function largeArtifact(sizeBytes: number): { store: MemoryStore; artifact: Artif
 test('unzip and Python accept a zip with a member of 4.5 GiB and one after it', async () => {
   const { store, artifact } = largeArtifact(4.5 * GiB)
   const zip = await representZip(store.reader, artifact, { paths: ['*'] })
-  const dir = mkdtempSync(join(tmpdir(), 'trove-large-'))
-  try {
-    const path = join(dir, 'a.zip')
-    await pipeline(Readable.from(zip.read(0, zip.totalBytes)), createWriteStream(path))
-    execFileSync('unzip', ['-tqq', path])
-    const script =
-      'import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); print(z.testzip(), [i.file_size for i in z.infolist()])'
-    const read = execFileSync('python3', ['-c', script, path], { encoding: 'utf8' })
-    expect(read.trim()).toBe(`None [1, ${4.5 * GiB}, 1]`)
-  } finally {
-    rmSync(dir, { recursive: true, force: true })
-  }
+  const dir = testDirectory()
+  const path = join(dir, 'a.zip')
+  await pipeline(Readable.from(zip.read(0, zip.totalBytes)), createWriteStream(path))
+  execFileSync('unzip', ['-tqq', path])
+  const script =
+    'import sys, zipfile; z = zipfile.ZipFile(sys.argv[1]); print(z.testzip(), [i.file_size for i in z.infolist()])'
+  const read = execFileSync('python3', ['-c', script, path], { encoding: 'utf8' })
+  expect(read.trim()).toBe(`None [1, ${4.5 * GiB}, 1]`)
 })
 
 test('GNU tar lists a tar.gz with a file of more than 8 GiB, whose size needs an extended header', async () => {

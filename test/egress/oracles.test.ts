@@ -8,11 +8,9 @@ import {
   readdirSync,
   readFileSync,
   readlinkSync,
-  rmSync,
   writeFileSync,
 } from 'node:fs'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PassThrough, Readable, type Transform, Writable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
@@ -20,7 +18,7 @@ import { pipeline } from 'node:stream/promises'
 import { createGunzip, gunzipSync } from 'node:zlib'
 import { unzipSync } from 'fflate'
 import { extract } from 'tar-stream'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import * as yauzl from 'yauzl'
 import {
   representRunZip,
@@ -31,11 +29,12 @@ import {
 import { createMemoryStore, type EntrySpec } from './memory-store.ts'
 import { readAll } from './read-all.ts'
 import { fullTree } from './trees.ts'
+import { fileDirectory } from '../temporary-directory.ts'
 
 const has = (tool: string, ...args: string[]): boolean => spawnSync(tool, args).status === 0
 const python = has('python3', '--version')
 const specs = fullTree()
-const dir = mkdtempSync(join(tmpdir(), 'trove-oracles-'))
+const dir = fileDirectory()
 const zipPath = join(dir, 'a.zip')
 const tarPath = join(dir, 'a.tar.gz')
 let zip: Buffer
@@ -49,7 +48,6 @@ beforeAll(async () => {
   writeFileSync(zipPath, zip)
   writeFileSync(tarPath, tarGz)
 })
-afterAll(() => rmSync(dir, { recursive: true, force: true }))
 
 const sha = (bytes: Uint8Array): string =>
   createHash('sha256').update(bytes).digest('hex').slice(0, 16)

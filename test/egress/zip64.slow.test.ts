@@ -1,7 +1,6 @@
 /** ZIP64 is used wherever counts, sizes or offsets need it, and nowhere else. */
 import { execFileSync, spawnSync } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
@@ -13,6 +12,7 @@ import type { Representation } from '../../src/egress/representation.ts'
 import { endlessBytes, endlessFile } from './endless-file.ts'
 import { createMemoryStore, type EntrySpec, type MemoryStore } from './memory-store.ts'
 import { readAll } from './read-all.ts'
+import { testDirectory } from '../temporary-directory.ts'
 
 const GiB = 1024 ** 3
 
@@ -85,16 +85,12 @@ test('70,000 entries need ZIP64 end records, which other programs read', async (
   const entries = await listEntries((done) => yauzl.fromBuffer(bytes, { lazyEntries: true }, done))
   expect(entries.length).toBe(70_000)
   if (spawnSync('python3', ['--version']).status !== 0) return
-  const dir = mkdtempSync(join(tmpdir(), 'trove-zip64-'))
-  try {
-    writeFileSync(join(dir, 'a.zip'), bytes)
-    const script = 'import sys, zipfile; print(len(zipfile.ZipFile(sys.argv[1]).infolist()))'
-    expect(
-      execFileSync('python3', ['-c', script, join(dir, 'a.zip')], { encoding: 'utf8' }).trim(),
-    ).toBe('70000')
-  } finally {
-    rmSync(dir, { recursive: true, force: true })
-  }
+  const dir = testDirectory()
+  writeFileSync(join(dir, 'a.zip'), bytes)
+  const script = 'import sys, zipfile; print(len(zipfile.ZipFile(sys.argv[1]).infolist()))'
+  expect(
+    execFileSync('python3', ['-c', script, join(dir, 'a.zip')], { encoding: 'utf8' }).trim(),
+  ).toBe('70000')
 })
 
 test('65,534 entries do not need ZIP64, one more does', () => {

@@ -1,9 +1,6 @@
 /** Bulk deletion of more artifacts than one page of a list holds, while others delete some of
  *  them. */
 import { Hono } from 'hono'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { bulkDeletionSchema } from '../../src/api/messages.ts'
 import { openKeys } from '../../src/auth/key.ts'
@@ -17,15 +14,15 @@ import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { seedArtifact, seedRun } from '../metadata/seed.ts'
 import { temporaryDatabases } from '../metadata/temporary-database.ts'
 import { nobody } from './open-server.ts'
+import { fileDirectory } from '../temporary-directory.ts'
 
 const databases = temporaryDatabases()
 const now = 3000
-let directory: string
+const directory = fileDirectory()
 let metadata: Metadata
 let transactions = 0
 
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'trove-'))
   const trace = (sql: string): void => {
     if (sql === 'BEGIN IMMEDIATE') transactions += 1
   }
@@ -33,7 +30,6 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await metadata.close()
-  await rm(directory, { recursive: true })
 })
 
 test('every match is deleted exactly once and in batches, even if others are deleted between two pages', async () => {

@@ -1,14 +1,12 @@
 /** More connections than a server accepts. */
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
 import { createServer, type ServerResponse } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 import { createConnections } from '../../src/http/connections.ts'
+import { testDirectory } from '../temporary-directory.ts'
 
 async function openRig(max: number) {
   const connections = createConnections()
@@ -84,10 +82,7 @@ test('while all connections are busy, new ones are rejected', async () => {
 })
 
 test('unauthenticated connections leave enough files for an upload', async () => {
-  const dataDir = await mkdtemp(join(tmpdir(), 'trove-'))
-  onTestFinished(async () => {
-    await rm(dataDir, { recursive: true, force: true })
-  })
+  const dataDir = testDirectory()
   const script = `
     import { once } from 'node:events'
     import { connect } from 'node:net'

@@ -2,10 +2,7 @@
 import { type ServerType, serve } from '@hono/node-server'
 import { Hono } from 'hono'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
 import net, { type AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
@@ -21,8 +18,9 @@ import { createLog } from '../../src/log.ts'
 import type { Metadata, Project, Run, RunRecord } from '../../src/metadata/metadata.ts'
 import { createMemoryStore, type EntrySpec } from '../egress/memory-store.ts'
 import { nobody } from './open-server.ts'
+import { fileDirectory } from '../temporary-directory.ts'
 
-const directory = await mkdtemp(join(tmpdir(), 'trove-'))
+const directory = fileDirectory()
 let server: ServerType
 let token = ''
 const config = { idleMs: 300, publicUrl: null }
@@ -97,7 +95,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   server.close()
-  await rm(directory, { recursive: true })
 })
 
 test.each([

@@ -1,17 +1,17 @@
 /** Invariant 10 over HTTP: knowing a digest, a tree, an artifact's id or a session gives no
  *  access to another project's data. */
 import { gzipSync } from 'node:zlib'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import type { Offer } from '../../src/api/negotiation-messages.ts'
 import { createClient } from '../../src/client/client.ts'
 import { decodeOrdinals, encodeWants } from '../../src/core/bytes/blob-exchange.ts'
 import { digestOf } from '../../src/core/bytes/digest.ts'
 import { manifestHeader } from '../../src/core/manifest/manifest.ts'
 import { encodeTimes } from '../../src/core/manifest/modification-times.ts'
-import { mkdtemp, rm, utimes, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { utimes, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { openSharedServer, problemOf } from './open-server.ts'
+import { fileDirectory } from '../temporary-directory.ts'
 
 const secret = 'what only octo/app may read'
 const text = `${manifestHeader}f 644 ${secret.length} ${digestOf(secret)} secret\n`
@@ -28,11 +28,10 @@ const offer: Offer = {
 
 const server = await openSharedServer()
 let thief: string
-let directory: string
+const directory = fileDirectory()
 let artifactId: number
 beforeAll(async () => {
   thief = await server.token({ project: 'eve/own', scope: 'write' })
-  directory = await mkdtemp(join(tmpdir(), 'trove-secret-'))
   await writeFile(join(directory, 'secret'), secret, { mode: 0o644 })
   await utimes(join(directory, 'secret'), 1_600_000_000, 1_600_000_000)
   const client = createClient({ url: server.url, token: await server.token(), cacheDir: null })
@@ -41,9 +40,6 @@ beforeAll(async () => {
   // The thief offers exactly this tree.
   expect(artifact.treeDigest).toBe(offer.treeDigest)
   artifactId = artifact.id
-})
-afterAll(async () => {
-  await rm(directory, { recursive: true, force: true })
 })
 
 async function post(path: string, body: Uint8Array | object, token = thief): Promise<Response> {

@@ -1,10 +1,7 @@
 /** The log as an operator reads it: who did what, for how long, why it failed, and no secrets. */
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
 import http from 'node:http'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, expect, test } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
 import { grantOf } from '../../src/auth/token-request.ts'
@@ -12,10 +9,11 @@ import { mintToken } from '../../src/auth/tokens.ts'
 import { readServerConfig } from '../../src/config/config.ts'
 import { createLog } from '../../src/log.ts'
 import { startServer } from '../../src/server.ts'
+import { fileDirectory } from '../temporary-directory.ts'
 
 type Line = Record<string, unknown> & { message: string }
 
-const dataDir = await mkdtemp(join(tmpdir(), 'trove-'))
+const dataDir = fileDirectory()
 const lines: Line[] = []
 const texts: string[] = []
 const server = await startServer(readServerConfig({ data: dataDir, port: '0' }, {}), {
@@ -31,7 +29,6 @@ const job = await mint({ project: 'octo/app', scope: 'job', run: 7, job: 'build'
 const admin = await mint({ scope: 'admin' })
 afterAll(async () => {
   await server.close()
-  await rm(dataDir, { recursive: true })
 })
 
 async function send(path: string, token: string, init: RequestInit = {}): Promise<Response> {

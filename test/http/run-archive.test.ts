@@ -1,10 +1,7 @@
 /** The archive of a run with very many artifacts, or with deletions while they are listed. */
 import { unzipSync } from 'fflate'
 import { Hono } from 'hono'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
 import { createRevocations } from '../../src/auth/revocations.ts'
 import { adminGrant, mintToken } from '../../src/auth/tokens.ts'
@@ -16,11 +13,9 @@ import type { AppContext, AppEnv } from '../../src/http/context.ts'
 import type { Artifact, Metadata } from '../../src/metadata/metadata.ts'
 import { createMemoryStore } from '../egress/memory-store.ts'
 import { nobody } from './open-server.ts'
+import { fileDirectory } from '../temporary-directory.ts'
 
-const directory = await mkdtemp(join(tmpdir(), 'trove-'))
-afterAll(async () => {
-  await rm(directory, { recursive: true })
-})
+const directory = fileDirectory()
 
 /** Requests the archive of a run whose artifacts are `live`, by id. `onPage` is called after
  *  each page of them. */

@@ -1,11 +1,11 @@
 /** Strict projects: a job may replace and delete only its own artifacts, on every route. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import { callerOf } from '../actions/rig.ts'
 import { openServer, openSharedServer, problemOf } from './open-server.ts'
+import { testDirectory } from '../temporary-directory.ts'
 
 const server = await openSharedServer({ TROVE_MIN_FREE: '0' })
 let projects = 0
@@ -60,26 +60,22 @@ describe('replacing', () => {
 
   test('with `trove upload --overwrite` is rejected before anything is sent', async () => {
     const { project, held, tokenOf } = await strictProject()
-    const directory = await mkdtemp(join(tmpdir(), 'trove-strict-'))
-    try {
-      await writeFile(join(directory, 'a'), 'content')
-      const upload = async (job: string) => {
-        const client = createClient({
-          url: server.url,
-          token: await tokenOf(job),
-          cacheDir: null,
-        })
-        const source = { kind: 'patterns', patterns: ['.'], directory } as const
-        return await client.upload({ project, run: 1, name: 'dist', source, overwrite: true })
-      }
-      await expect(upload('test')).rejects.toMatchObject({
-        code: 'forbidden',
-        message: expect.stringContaining(`artifact ${held} was made by job build`) as string,
+    const directory = testDirectory()
+    await writeFile(join(directory, 'a'), 'content')
+    const upload = async (job: string) => {
+      const client = createClient({
+        url: server.url,
+        token: await tokenOf(job),
+        cacheDir: null,
       })
-      expect((await upload('build')).artifact.id).toBeGreaterThan(held)
-    } finally {
-      await rm(directory, { recursive: true })
+      const source = { kind: 'patterns', patterns: ['.'], directory } as const
+      return await client.upload({ project, run: 1, name: 'dist', source, overwrite: true })
     }
+    await expect(upload('test')).rejects.toMatchObject({
+      code: 'forbidden',
+      message: expect.stringContaining(`artifact ${held} was made by job build`) as string,
+    })
+    expect((await upload('build')).artifact.id).toBeGreaterThan(held)
   })
 
   test('is restricted for stock clients too, if the project replaces names', async () => {

@@ -1,9 +1,8 @@
 /** The protocol of negotiated uploads: requests that a client may repeat. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gzipSync } from 'node:zlib'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import type { Offer } from '../../src/api/negotiation-messages.ts'
 import { createClient } from '../../src/client/client.ts'
 import { digestOf } from '../../src/core/bytes/digest.ts'
@@ -11,20 +10,17 @@ import { createByteWriter } from '../../src/core/bytes/varint.ts'
 import { encodeTimes } from '../../src/core/manifest/modification-times.ts'
 import { manifestOf, record } from '../ingest/negotiated/open-session.ts'
 import { openSharedServer, problemOf } from './open-server.ts'
+import { fileDirectory } from '../temporary-directory.ts'
 
 const server = await openSharedServer()
-let directory: string
+const directory = fileDirectory()
 let known: Pick<Offer, 'treeDigest' | 'entryCount' | 'fileCount' | 'logicalBytes'>
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'trove-uploads-'))
   await writeFile(join(directory, 'a'), 'content', { mode: 0o644 })
   const client = createClient({ url: server.url, token: await server.token(), cacheDir: null })
   const source = { kind: 'patterns', patterns: ['.'], directory } as const
   const { artifact } = await client.upload({ project: 'octo/app', run: 1, name: 'known', source })
   known = { treeDigest: artifact.treeDigest, entryCount: 1, fileCount: 1, logicalBytes: 7 }
-})
-afterAll(async () => {
-  await rm(directory, { recursive: true, force: true })
 })
 
 /** Uses a time that no artifact has, since the offer would be done at once otherwise. */

@@ -1,19 +1,10 @@
 import { execFileSync } from 'node:child_process'
-import {
-  mkdtempSync,
-  mkdirSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-  chmodSync,
-  readFileSync,
-} from 'node:fs'
-import { tmpdir } from 'node:os'
+import { mkdirSync, symlinkSync, writeFileSync, chmodSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import archiver from 'archiver'
 import fc from 'fast-check'
-import { describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { digestOf } from '../../src/core/bytes/digest.ts'
 import { limits } from '../../src/core/limits.ts'
 import { representZip } from '../../src/egress/egress.ts'
@@ -21,6 +12,7 @@ import { noise } from '../actions/archives.ts'
 import { buildZip, type ZipMemberSpec, type ZipSpec } from '../corpus/build-zip.ts'
 import { openStore, readAll, type TestStore } from './open-store.ts'
 import { turns } from '../turns.ts'
+import { testDirectory } from '../temporary-directory.ts'
 
 /** Makes a zip as the stock client writes it (GITHUB-PROTOCOL §14). */
 async function stockZip(
@@ -97,10 +89,7 @@ describe('a zip that is taken apart', () => {
   })
 
   test('zips of Info-ZIP and Python, with directories and links, are reproduced byte for byte', async () => {
-    const root = mkdtempSync(join(tmpdir(), 'trove-zips-'))
-    onTestFinished(() => {
-      rmSync(root, { recursive: true, force: true })
-    })
+    const root = testDirectory()
     mkdirSync(join(root, 'tree/deep/er'), { recursive: true })
     mkdirSync(join(root, 'tree/void'))
     writeFileSync(join(root, 'tree/deep/er/file'), 'content '.repeat(100))

@@ -1,9 +1,8 @@
 /** A small store, backups of it, and checks of what is in them. */
-import { mkdtemp, rm, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
-import { expect, onTestFinished } from 'vitest'
+import { expect } from 'vitest'
 import { representZip } from '../../src/egress/egress.ts'
 import { openStaging } from '../../src/ingest/staging/staging.ts'
 import { type BackupFileSystem, backUp } from '../../src/lifecycle/backup/backup.ts'
@@ -15,6 +14,7 @@ import { openLocalPackStore } from '../../src/packs/local/local.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { tarOf } from '../http/archives-of.ts'
 import { type TestStore, openStore, readAll } from '../ingest/open-store.ts'
+import { testDirectory } from '../temporary-directory.ts'
 
 export interface Filled {
   store: TestStore
@@ -44,8 +44,7 @@ async function zipOf(reader: Pick<TestStore, 'metadata' | 'packs'>, id: number):
 }
 
 export async function newDestination(): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'trove-backup-'))
-  onTestFinished(async () => await rm(directory, { recursive: true, force: true }))
+  const directory = testDirectory()
   return join(directory, 'backup')
 }
 

@@ -7,8 +7,7 @@
  *       (invariant 7);
  *    3. rollups never drift;
  *    4. at the end everything heals once it is uploaded again, and nothing is left over. */
-import { mkdtemp, rm, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { unzipSync } from 'fflate'
 import { expect } from 'vitest'
@@ -30,6 +29,7 @@ import { collectNow, hour } from './collection.ts'
 import { diskBytes, leftovers } from './leftovers.ts'
 import { createRandom } from './random-world.ts'
 import { flipByte, packPaths } from './stored-bytes.ts'
+import { testDirectory } from '../temporary-directory.ts'
 
 type Form = 'tar' | 'zip'
 type Tree = Map<string, Buffer>
@@ -54,7 +54,7 @@ function contentOf(which: number): Buffer {
 }
 
 export async function runDamageModel(seed: number, steps: number): Promise<Map<string, number>> {
-  const directory = await mkdtemp(join(tmpdir(), 'trove-damage-'))
+  const directory = testDirectory()
   const counts = new Map<string, number>()
   const packs = await openLocalPackStore({ directory: join(directory, 'cas') })
   const metadata = openSqliteMetadata({ path: join(directory, 'trove.db') })
@@ -80,7 +80,6 @@ export async function runDamageModel(seed: number, steps: number): Promise<Map<s
     throw new Error(`damage model, seed ${seed}, step ${at}: ${String(error)}`, { cause: error })
   } finally {
     await packs.close()
-    await rm(directory, { recursive: true, force: true })
   }
 }
 

@@ -1,11 +1,11 @@
 /** Room on the disk: when uploads are refused, and the reserve that allows cleaning up a full
  *  disk. The disk is simulated by a number; test/crash/full-disk.slow.test.ts uses a real one. */
-import { mkdtemp, rm, stat, symlink } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { stat, symlink } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
 import { join } from 'node:path'
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import { type DiskSpace, openDiskSpace } from '../../src/lifecycle/disk-space.ts'
+import { testDirectory } from '../temporary-directory.ts'
 
 const MiB = 1024 * 1024
 let directory: string
@@ -13,10 +13,7 @@ let freeBytes: number
 let asked: number
 
 beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'trove-space-'))
-  onTestFinished(async () => {
-    await rm(directory, { recursive: true, force: true })
-  })
+  directory = testDirectory()
   freeBytes = 10_000 * MiB
   asked = 0
 })

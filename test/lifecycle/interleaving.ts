@@ -6,7 +6,6 @@
 import SqliteDatabase, { type Database } from 'better-sqlite3'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { readdirSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { unzipSync } from 'fflate'
 import { expect } from 'vitest'
@@ -33,6 +32,7 @@ import { collectInBackground, collectNow, day, hour } from './collection.ts'
 import { diskBytes, leftovers } from './leftovers.ts'
 import { contentOf, createRandom } from './random-world.ts'
 import { createScheduler } from './scheduler.ts'
+import { testDirectory } from '../temporary-directory.ts'
 
 /** What an acknowledged upload promised. */
 interface Known {
@@ -58,7 +58,7 @@ const project = parseProjectName('acme/app')
 const everything = { olderThanMs: null, bytesPerSecond: null, rollups: true } as const
 
 export async function runInterleaving(seed: number, rounds: number): Promise<Map<string, number>> {
-  const directory = await mkdtemp(join(tmpdir(), 'trove-interleaving-'))
+  const directory = testDirectory()
   let round = 0
   try {
     const world = await openWorld(directory, seed)
@@ -69,8 +69,6 @@ export async function runInterleaving(seed: number, rounds: number): Promise<Map
     throw new Error(`interleaving, seed ${seed}, round ${round}: ${String(error)}`, {
       cause: error,
     })
-  } finally {
-    await rm(directory, { recursive: true, force: true })
   }
 }
 

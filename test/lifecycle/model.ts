@@ -5,8 +5,7 @@
  *  collection or a scrub. The history of ended artifacts is deleted after some days, and their
  *  runs with it. At the end nothing may be lost or left over. damage-model.ts covers damage that
  *  stays. */
-import { mkdtemp, rm, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { unzipSync } from 'fflate'
 import { pack as createTar } from 'tar-stream'
@@ -35,6 +34,7 @@ import { type MortalPorts, runDying } from './dying.ts'
 import { diskBytes, leftovers, unforgotten } from './leftovers.ts'
 import { contentOf, createRandom } from './random-world.ts'
 import { flipByte, packPaths } from './stored-bytes.ts'
+import { testDirectory } from '../temporary-directory.ts'
 
 /** What the map knows about an artifact. */
 interface Known {
@@ -70,7 +70,7 @@ export interface Model {
 }
 
 export async function runModel(seed: number, steps: number): Promise<Map<string, number>> {
-  const directory = await mkdtemp(join(tmpdir(), 'trove-model-'))
+  const directory = testDirectory()
   const model = await openModel(directory, seed)
   let at = 0
   try {
@@ -79,8 +79,6 @@ export async function runModel(seed: number, steps: number): Promise<Map<string,
     return model.counts
   } catch (error) {
     throw new Error(`model, seed ${seed}, step ${at}: ${String(error)}`, { cause: error })
-  } finally {
-    await rm(directory, { recursive: true, force: true })
   }
 }
 

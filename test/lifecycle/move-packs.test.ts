@@ -5,10 +5,10 @@ import { expect, onTestFinished, test } from 'vitest'
 import { movePacks, removeMoved } from '../../src/lifecycle/move-packs.ts'
 import { openLocalPackStore } from '../../src/packs/local/local.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
-import { makeTempDirectory } from '../packs/temp-directory.ts'
+import { testDirectory } from '../temporary-directory.ts'
 
 async function openPlace(): Promise<PackStore> {
-  const store = await openLocalPackStore({ directory: await makeTempDirectory() })
+  const store = await openLocalPackStore({ directory: testDirectory() })
   onTestFinished(() => store.close())
   return store
 }

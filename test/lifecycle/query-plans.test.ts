@@ -2,16 +2,15 @@
  *  depends on what it is asked for, not on what else is stored. Method: record every statement
  *  that runs and look up its plan. */
 import SqliteDatabase from 'better-sqlite3'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { explainDeletion, measureDeletion } from '../../src/lifecycle/collect/deletion.ts'
 import { recordUsage } from '../../src/lifecycle/usage-history.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
 import { openSession, seedArtifact, seedRun } from '../metadata/seed.ts'
 import { collectInBackground, collectNow, planNow } from './collection.ts'
+import { testDirectory } from '../temporary-directory.ts'
 
 /** Walks bounded by something other than a key: each uses a partial index that holds only
  *  pending work. */
@@ -23,7 +22,7 @@ const worktables =
   /^SCAN (?:\(subquery-\d+\)|t|touched_blobs|altered_streams|sqlite_sequence|sqlite_schema|__drizzle_migrations|g|d)(?!\w)/
 
 test('no statement scans a table', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'trove-plans-'))
+  const directory = testDirectory()
   const path = join(directory, 'trove.db')
   // Migrations scan what they change, once.
   await openSqliteMetadata({ path }).close()
@@ -100,7 +99,6 @@ test('no statement scans a table', async () => {
     }
   }
   database.close()
-  await rm(directory, { recursive: true, force: true })
   expect(explained.length).toBeGreaterThan(60)
   expect(scans).toEqual([])
   // Holders of a file are searched among its newest manifests, without a list of all of them; those
@@ -113,8 +111,7 @@ test('no statement scans a table', async () => {
 // Goal: the cost grows with the number of references, not with its square when every build has the
 // same files.
 test('whether a file would die is checked once, however many of the artifacts have it', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'trove-plans-'))
-  onTestFinished(() => rm(directory, { recursive: true, force: true }))
+  const directory = testDirectory()
   const asked: number[] = []
   const trace = (sql: string): void => {
     const [, ids] = /INTO temp\.dying_blobs[^]*json_each\('(\[.*?\])'\)/.exec(sql) ?? []

@@ -2,8 +2,6 @@
  *  are faked. */
 import SqliteDatabase from 'better-sqlite3'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
@@ -20,6 +18,7 @@ import { createSharedLog } from '../../src/metadata/sqlite/log/shared-log.ts'
 import { githubToken } from '../core/made-up-secrets.ts'
 import { openStore } from '../ingest/open-store.ts'
 import { flipByte, packPaths } from './stored-bytes.ts'
+import { testDirectory } from '../temporary-directory.ts'
 
 const hour = 60 * 60 * 1000
 
@@ -159,7 +158,7 @@ async function startFailing(): Promise<{
 }> {
   vi.useRealTimers()
   const { metadata, packs, ports } = await openStore()
-  const directory = await mkdtemp(join(tmpdir(), 'trove-schedule-'))
+  const directory = testDirectory()
   const staging = await openStaging(join(directory, 'uploads'), { uploadBytesMax: 2 ** 30 })
   const space = await openDiskSpace({ directory, minFreeBytes: 0 })
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
@@ -188,7 +187,6 @@ async function startFailing(): Promise<{
   onTestFinished(async () => {
     vi.useRealTimers()
     await maintenance.close()
-    await rm(directory, { recursive: true, force: true })
   })
   return {
     maintenance,

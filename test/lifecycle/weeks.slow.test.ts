@@ -3,11 +3,10 @@
  *  that die, and scheduled rounds. The yardstick is a fresh store that receives only what is alive.
  */
 import SqliteDatabase from 'better-sqlite3'
-import { mkdtemp, rm, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import { onTestFinished, test, expect } from 'vitest'
+import { test, expect } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
 import { noFacts, parseProjectName, type RunFacts } from '../../src/core/run/run.ts'
 import { representTarGz } from '../../src/egress/egress.ts'
@@ -24,6 +23,7 @@ import { ingestBody, ingestSettings, jobOf, readAll } from '../ingest/open-store
 import { collectInBackground, day, hour } from './collection.ts'
 import { runDying } from './dying.ts'
 import { createRandom } from './random-world.ts'
+import { testDirectory } from '../temporary-directory.ts'
 
 const project = parseProjectName('acme/app')
 const historyMs = 8 * day
@@ -48,8 +48,7 @@ async function open(directory: string): Promise<Store> {
 }
 
 async function openNew(): Promise<Store> {
-  const directory = await mkdtemp(join(tmpdir(), 'trove-weeks-'))
-  onTestFinished(async () => await rm(directory, { recursive: true, force: true }))
+  const directory = testDirectory()
   return await open(directory)
 }
 

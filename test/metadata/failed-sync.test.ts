@@ -1,15 +1,11 @@
 /** A sync of the write-ahead log that fails once. */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
+import { testDirectory } from '../temporary-directory.ts'
 
 test('after a failed sync nothing is committed until the whole log is in the database', () => {
-  const directory = mkdtempSync(join(tmpdir(), 'trove-failed-sync-'))
-  onTestFinished(() => {
-    rmSync(directory, { recursive: true })
-  })
+  const directory = testDirectory()
   const library = join(directory, 'failing-sync.so')
   execFileSync('cc', ['-shared', '-fPIC', '-o', library, 'test/metadata/failing-sync.c', '-ldl'])
   const child = ['test/metadata/failed-sync-child.mjs', join(directory, 'trove.db')]

@@ -1,5 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
@@ -8,6 +6,7 @@ import { parseProjectName, noFacts } from '../../src/core/run/run.ts'
 import type { Metadata } from '../../src/metadata/metadata.ts'
 import { openMetadataWorker } from '../../src/metadata/sqlite/thread/sqlite-worker.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
+import { testDirectory } from '../temporary-directory.ts'
 
 const day = 86_400_000
 const job = { key: 'build', id: 'build', name: 'build (1)' }
@@ -39,12 +38,9 @@ describe.each(implementations)('run records %s', (_name, open) => {
   }
 
   beforeEach(async () => {
-    const directory = await mkdtemp(join(tmpdir(), 'trove-records-'))
+    const directory = testDirectory()
     metadata = await open(join(directory, 'trove.db'))
-    onTestFinished(async () => {
-      await metadata.close()
-      await rm(directory, { recursive: true, force: true })
-    })
+    onTestFinished(() => metadata.close())
     const project = parseProjectName('octo/app')
     const run = await metadata.ensureRun({ project, number: 7, attempt: 1 }, noFacts, 1)
     runId = run.id

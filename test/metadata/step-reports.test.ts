@@ -1,7 +1,5 @@
 /** Annotations and summaries of recorded runs. */
 import SqliteDatabase from 'better-sqlite3'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
@@ -9,6 +7,7 @@ import type { AnnotationLevel, RecordedEvent } from '../../src/core/run/run-reco
 import { noFacts, parseProjectName } from '../../src/core/run/run.ts'
 import type { Metadata, SummaryPage } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
+import { testDirectory } from '../temporary-directory.ts'
 
 let path: string
 let metadata: Metadata
@@ -16,13 +15,10 @@ let runId: number
 let projectId: number
 
 beforeEach(async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'trove-reports-'))
+  const directory = testDirectory()
   path = join(directory, 'trove.db')
   metadata = openSqliteMetadata({ path })
-  onTestFinished(async () => {
-    await metadata.close()
-    await rm(directory, { recursive: true, force: true })
-  })
+  onTestFinished(() => metadata.close())
   const project = parseProjectName('octo/app')
   const run = await metadata.ensureRun({ project, number: 7, attempt: 1 }, noFacts, 1)
   runId = run.id

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { openLocalPackStore } from '../../src/packs/local/local.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
-import { makeTempDirectory } from './temp-directory.ts'
 import { type WatchedFileSystem, watchFileSystem } from './watched-file-system.ts'
+import { testDirectory } from '../temporary-directory.ts'
 
 /** Runs the life cycle of two packs; returns what the store reported as durable and as removed, and
  *  its errors. */
@@ -59,7 +59,7 @@ interface Fault {
 
 /** Makes the `turn`-th call fail; returns that call, or undefined when there are fewer calls. */
 async function checkFault(turn: number, { code, times }: Fault): Promise<string | undefined> {
-  const root = await makeTempDirectory()
+  const root = testDirectory()
   const fileSystem = watchFileSystem({ root, transferBytesMax: 5 })
   fileSystem.failAt(turn, code, times)
   const outcome = await withStore(root, fileSystem, livePacks)

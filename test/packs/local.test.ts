@@ -7,8 +7,8 @@ import { limits } from '../../src/core/limits.ts'
 import { openLocalPackStore } from '../../src/packs/local/local.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
 import { packStoreContract } from './pack-store-contract.ts'
-import { makeTempDirectory } from './temp-directory.ts'
 import { watchFileSystem } from './watched-file-system.ts'
+import { testDirectory } from '../temporary-directory.ts'
 
 packStoreContract('local', async () => {
   const directory = join(await mkdtemp(join(tmpdir(), 'trove-packs-')), 'cas')
@@ -41,7 +41,7 @@ async function sealOne(store: PackStore, content = 'content'): Promise<string> {
 // A killed process keeps its page cache, so only the order of calls shows what survives a power
 // loss.
 test('a pack is synced, renamed into a durable directory, and that directory synced, in this order', async () => {
-  const root = await makeTempDirectory()
+  const root = testDirectory()
   const fileSystem = watchFileSystem({ root })
   const steps: string[] = []
   const store = await openLocalPackStore({
@@ -75,7 +75,7 @@ test('a pack is synced, renamed into a durable directory, and that directory syn
 })
 
 test('a seal renames only after a directory that another seal is creating is durable', async () => {
-  const root = await makeTempDirectory()
+  const root = testDirectory()
   const fileSystem = watchFileSystem({ root })
   const store = await openLocalPackStore({ directory: root, fileSystem })
   // 300 packs at once: many share their first two characters.
@@ -97,7 +97,7 @@ test('a seal renames only after a directory that another seal is creating is dur
 })
 
 test('a removal is durable when it resolves', async () => {
-  const root = await makeTempDirectory()
+  const root = testDirectory()
   const fileSystem = watchFileSystem({ root })
   const store = await openLocalPackStore({ directory: root, fileSystem })
   const name = await sealOne(store)
@@ -116,7 +116,7 @@ test('a removal is durable when it resolves', async () => {
 })
 
 test('a new directory is durable before its format file, which is written only once', async () => {
-  const root = await makeTempDirectory()
+  const root = testDirectory()
   const fileSystem = watchFileSystem({ root })
   const directory = join(root, 'data', 'cas')
   await (await openLocalPackStore({ directory, fileSystem })).close()
@@ -147,7 +147,7 @@ test('a new directory is durable before its format file, which is written only o
 })
 
 test('a directory with another format is rejected and left unchanged', async () => {
-  const directory = await makeTempDirectory()
+  const directory = testDirectory()
   await writeFile(join(directory, 'format'), 'trove-cas 2\n')
   await expect(openLocalPackStore({ directory })).rejects.toMatchObject({
     code: 'invalid_request',
@@ -157,7 +157,7 @@ test('a directory with another format is rejected and left unchanged', async () 
 })
 
 test('packs without a format file are rejected', async () => {
-  const directory = await makeTempDirectory()
+  const directory = testDirectory()
   const store = await openLocalPackStore({ directory })
   await sealOne(store)
   await store.close()
@@ -166,7 +166,7 @@ test('packs without a format file are rejected', async () => {
 })
 
 test('files that are not packs are neither listed nor changed', async () => {
-  const directory = await makeTempDirectory()
+  const directory = testDirectory()
   const store = await openLocalPackStore({ directory })
   const name = await sealOne(store)
   await mkdir(join(directory, 'packs', 'lost+found'))
@@ -179,7 +179,7 @@ test('files that are not packs are neither listed nor changed', async () => {
 })
 
 test('open files stay within their bound, and more packs than that can be read', async () => {
-  const root = await makeTempDirectory()
+  const root = testDirectory()
   const fileSystem = watchFileSystem({ root })
   const store = await openLocalPackStore({ directory: root, fileSystem })
   const count = limits.packHandlesMax + 30
@@ -209,7 +209,7 @@ async function settled(condition: () => boolean): Promise<void> {
 }
 
 test('a removed pack is closed once the last read has ended', async () => {
-  const root = await makeTempDirectory()
+  const root = testDirectory()
   const fileSystem = watchFileSystem({ root })
   const store = await openLocalPackStore({ directory: root, fileSystem })
   const name = await sealOne(store)
@@ -227,7 +227,7 @@ test('a pack that was removed through another store is closed after a while', as
   onTestFinished(() => {
     vi.useRealTimers()
   })
-  const root = await makeTempDirectory()
+  const root = testDirectory()
   const fileSystem = watchFileSystem({ root })
   const store = await openLocalPackStore({ directory: root, fileSystem })
   const other = await openLocalPackStore({ directory: root })

@@ -1,7 +1,6 @@
 import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import fc from 'fast-check'
@@ -25,20 +24,19 @@ import { openPackWriter } from '../../src/packs/format/pack-format.ts'
 import type { PackStore, SealedPack } from '../../src/packs/pack-store.ts'
 import { type Member, makeMember, split } from './pack-members.ts'
 import { stride, turns } from '../turns.ts'
+import { fileDirectory } from '../temporary-directory.ts'
 
 const run = promisify(execFile)
 const damaged = expect.objectContaining({ code: 'blob_damaged' })
-let root: string
+const root = fileDirectory()
 let store: PackStore
 
 beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), 'trove-format-'))
   store = await openLocalPackStore({ directory: root })
 })
 
 afterAll(async () => {
   await store.close()
-  await rm(root, { recursive: true })
 })
 
 function pathOf({ name }: SealedPack): string {

@@ -1,26 +1,22 @@
 /** The pack writer as its callers use it: order of calls, failures, sizes of writes. */
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
 import { openLocalPackStore } from '../../src/packs/local/local.ts'
 import { openPackWriter } from '../../src/packs/format/pack-format.ts'
 import type { PackSink, PackStore } from '../../src/packs/pack-store.ts'
 import { makeMember, split } from './pack-members.ts'
+import { fileDirectory } from '../temporary-directory.ts'
 
-let root: string
+const root = fileDirectory()
 let store: PackStore
 
 beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), 'trove-writer-'))
   store = await openLocalPackStore({ directory: root })
 })
 
 afterAll(async () => {
   await store.close()
-  await rm(root, { recursive: true })
 })
 
 test('small members are gathered into few large writes', async () => {
