@@ -10,12 +10,9 @@ import { fileURLToPath } from 'node:url'
 import { pack } from 'tar-stream'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { representTarGz, representZip } from '../../src/egress/egress.ts'
-import { openStaging } from '../../src/ingest/staging/staging.ts'
-import { recover } from '../../src/lifecycle/recovery/recover.ts'
-import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
-import { openLocalPackStore } from '../../src/packs/local/local.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { readAll } from '../ingest/open-store.ts'
+import { recoverAt, withStoreAt } from '../lifecycle/store-at.ts'
 import { fileDirectory } from '../temporary-directory.ts'
 
 const child = fileURLToPath(new URL('ingest-child.mjs', import.meta.url))
@@ -97,13 +94,9 @@ async function packFiles(directory: string): Promise<{ count: number; bytes: num
 }
 
 async function checkAfter(directory: string, form: 'zip' | 'tar', step: string): Promise<void> {
-  const metadata = openSqliteMetadata({ path: join(directory, 'trove.db') })
-  const packs = await openLocalPackStore({ directory: join(directory, 'cas') })
-  const staging = await openStaging(join(directory, 'cas', 'staging', 'uploads'), {
-    uploadBytesMax: 2 ** 36,
-  })
-  try {
-    await recover({ metadata, packs, staging, now: () => Date.UTC(2026, 0, 2) })
+  await withStoreAt(directory, async (store) => {
+    const { metadata } = store
+    await recoverAt(directory, { ...store, now: () => Date.UTC(2026, 0, 2) })
     const { artifacts } = await metadata.listArtifacts(
       { state: 'any' },
       { limit: 10, offset: 0, sort: 'oldest', now: 0 },
@@ -112,11 +105,10 @@ async function checkAfter(directory: string, form: 'zip' | 'tar', step: string):
       step === 'committed' ? ['first', 'second'] : ['first'],
     )
     for (const artifact of artifacts) {
-      const reader = { metadata, packs }
-      const zip = await readAll(await representZip(reader, artifact))
+      const zip = await readAll(await representZip(store, artifact))
       if (form === 'zip')
         expect(createHash('sha256').update(zip).digest('hex')).toBe(artifact.zipDigest)
-      await readAll(await representTarGz(reader, artifact))
+      await readAll(await representTarGz(store, artifact))
     }
     // Only packs with rows are on disk, and they hold only what artifacts reference.
     const figures = await metadata.figures()
@@ -125,10 +117,7 @@ async function checkAfter(directory: string, form: 'zip' | 'tar', step: string):
     const unsealed = await readdir(join(directory, 'cas', 'staging', 'packs')).catch(() => [])
     expect(unsealed).toEqual([])
     expect(await metadata.listSessions(Number.POSITIVE_INFINITY, 10)).toEqual([])
-  } finally {
-    await packs.close()
-    await metadata.close()
-  }
+  })
 }
 
 describe.each(['zip', 'tar'] as const)('an upload of a %s', (form) => {

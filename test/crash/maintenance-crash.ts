@@ -1,47 +1,34 @@
 /** A damaged store, and the checks after a scrub, a backup or a rebuild died at any step: intact
  *  data stays intact, damage is reported and heals, a backup is complete or absent, and there is no
  *  debris. */
-import { execFile } from 'node:child_process'
-import { cp, mkdtemp, rename, rm, stat } from 'node:fs/promises'
+import { mkdtemp, rename, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import { expect } from 'vitest'
 import { digestOf } from '../../src/core/bytes/digest.ts'
-import { parseProjectName, noFacts } from '../../src/core/run/run.ts'
+import { noFacts, parseProjectName } from '../../src/core/run/run.ts'
 import { damagedPaths } from '../../src/egress/damage.ts'
 import { representZip } from '../../src/egress/egress.ts'
-import { openStaging } from '../../src/ingest/staging/staging.ts'
 import { backUp } from '../../src/lifecycle/backup/backup.ts'
-import type { LifecyclePorts } from '../../src/lifecycle/ports.ts'
 import { rebuildFromPacks } from '../../src/lifecycle/recovery/rebuild.ts'
-import { recover } from '../../src/lifecycle/recovery/recover.ts'
 import { scrub } from '../../src/lifecycle/scrub/scrub.ts'
-import type { Metadata } from '../../src/metadata/metadata.ts'
-import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
-import { openLocalPackStore } from '../../src/packs/local/local.ts'
-import type { PackStore } from '../../src/packs/pack-store.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { ingestBody, ingestSettings, jobOf, readAll } from '../ingest/open-store.ts'
 import { collectNow } from '../lifecycle/collection.ts'
 import { diskBytes, leftovers } from '../lifecycle/leftovers.ts'
 import { createRandom } from '../lifecycle/random-world.ts'
+import { recoverAt, type StoreAt, withStoreAt } from '../lifecycle/store-at.ts'
 import { flipByte, packPaths } from '../lifecycle/stored-bytes.ts'
+import { runAndDie, withCopy } from './dying.ts'
 
 export const tasks = ['scrub', 'backup', 'rebuild'] as const
-export type MaintenanceTask = (typeof tasks)[number]
+type Task = (typeof tasks)[number]
 
-const child = fileURLToPath(new URL('maintenance-child.mjs', import.meta.url))
 const everything = { olderThanMs: null, bytesPerSecond: null, rollups: true } as const
 
 export interface MaintenanceStore {
   directory: string
   zips: Buffer[]
-}
-
-interface Open extends LifecyclePorts {
-  metadata: Metadata
-  packs: PackStore
 }
 
 /** Builds a store of stock zips of random files, one pack each. */
@@ -58,85 +45,65 @@ export async function buildMaintenanceStore(seed: number): Promise<MaintenanceSt
     }))
     return buildZip({ members })
   })
-  await withOpen(directory, async (store) => {
+  await withStoreAt(directory, async (store) => {
     for (const [number, zip] of zips.entries())
       await upload(directory, store, `build-${number}`, zip)
   })
   return { directory, zips }
 }
 
-async function upload(
-  directory: string,
-  { metadata, packs }: Open,
-  name: string,
-  zip: Buffer,
-): Promise<void> {
-  const run = await metadata.ensureRun(
-    { project: parseProjectName('acme/app'), number: 7, attempt: 1 },
-    noFacts,
-    Date.now(),
-  )
-  const ports = { metadata, packs, settings: ingestSettings, now: Date.now }
-  await ingestBody(ports, directory, jobOf(run, name, 'zip', Date.now()), zip)
+async function upload(directory: string, store: StoreAt, name: string, zip: Buffer): Promise<void> {
+  const now = Date.now()
+  const identity = { project: parseProjectName('acme/app'), number: 7, attempt: 1 }
+  const run = await store.metadata.ensureRun(identity, noFacts, now)
+  const ports = { ...store, settings: ingestSettings }
+  await ingestBody(ports, directory, jobOf(run, name, 'zip', now), zip)
   await rm(join(directory, 'body'))
 }
 
-async function withOpen<T>(directory: string, work: (store: Open) => Promise<T>): Promise<T> {
-  const metadata = openSqliteMetadata({ path: join(directory, 'trove.db') })
-  const packs = await openLocalPackStore({ directory: join(directory, 'cas') })
-  try {
-    return await work({ metadata, packs, now: Date.now })
-  } finally {
-    await packs.close()
-    await metadata.close()
-  }
-}
-
 /** Returns all steps of a complete run, in order. */
-export async function stepsOf(store: MaintenanceStore, task: MaintenanceTask): Promise<string[]> {
-  return await withCopy(store, task, async (directory) => await runAndDie(task, directory, -1))
+export async function stepsOf(store: MaintenanceStore, task: Task): Promise<string[]> {
+  return await withPrepared(store, task, async (copy) => await runAndDieOn(copy, task, -1))
 }
 
 /** Kills a run at its nth step, opens the store again and checks it. Returns the name of the
  *  step. */
-export async function killAt(
-  store: MaintenanceStore,
-  task: MaintenanceTask,
-  nth: number,
-): Promise<string> {
-  return await withCopy(store, task, async (directory) => {
-    const steps = await runAndDie(task, directory, nth)
+export async function killAt(store: MaintenanceStore, task: Task, nth: number): Promise<string> {
+  return await withPrepared(store, task, async (copy) => {
+    const steps = await runAndDieOn(copy, task, nth)
     expect(steps).toHaveLength(nth + 1)
-    if (task === 'scrub') await checkScrub(directory, store.zips)
-    else if (task === 'backup') await checkBackup(directory, store.zips)
-    else await checkRebuild(directory)
+    if (task === 'scrub') await checkScrub(copy, store.zips)
+    else if (task === 'backup') await checkBackup(copy, store.zips)
+    else await checkRebuild(copy)
     return steps.at(-1)!
   })
 }
 
 /** Runs `work` on a copy of the store, prepared for the task: damaged for scrub, without its
  *  database for rebuild. */
-async function withCopy<T>(
+async function withPrepared<T>(
   { directory }: MaintenanceStore,
-  task: MaintenanceTask,
+  task: Task,
   work: (copy: string) => Promise<T>,
 ): Promise<T> {
-  const parent = await mkdtemp(join(tmpdir(), 'trove-maintenance-copy-'))
-  const copy = join(parent, 'data')
-  try {
-    await cp(directory, copy, { recursive: true, preserveTimestamps: true })
+  return await withCopy(directory, async (copy) => {
     if (task === 'scrub') await damage(copy)
-    if (task === 'rebuild') await rename(join(copy, 'trove.db'), join(parent, 'lost.db'))
+    if (task === 'rebuild') await rename(join(copy, 'trove.db'), `${copy}-lost.db`)
     return await work(copy)
-  } finally {
-    await rm(parent, { recursive: true, force: true })
-  }
+  })
 }
+
+async function runAndDieOn(copy: string, task: Task, nth: number): Promise<string[]> {
+  return await runAndDie(task, copy, nth, backupOf(copy))
+}
+
+/** Where a task puts the backup of a store. */
+const backupOf = (directory: string): string => `${directory}-backup`
 
 /** Damages a copy in the first pack and the framing of the second. */
 async function damage(directory: string): Promise<void> {
   const [first, second] = await packPaths(join(directory, 'cas'))
-  await withOpen(directory, async ({ metadata }) => {
+  await withStoreAt(directory, async ({ metadata }) => {
     const [pack] = (
       await metadata.listPacks({ lease: 0, newest: Infinity, after: 0, limit: 100 })
     ).filter((each) => first!.includes(each.name))
@@ -146,26 +113,9 @@ async function damage(directory: string): Promise<void> {
   await flipByte(second!, (await stat(second!)).size - 3)
 }
 
-async function runAndDie(task: MaintenanceTask, directory: string, nth: number): Promise<string[]> {
-  const argv = [child, task, directory, String(nth), `${directory}-backup`]
-  return await new Promise((resolve, reject) => {
-    execFile(process.execPath, argv, (error, stdout, stderr) => {
-      if (error !== null && error.signal !== 'SIGKILL') reject(new Error(stderr))
-      else resolve(stdout.split('\n').filter((line) => line !== ''))
-    })
-  })
-}
-
-async function start(directory: string, { metadata, packs, now }: Open): Promise<void> {
-  const staging = await openStaging(join(directory, 'cas', 'staging', 'uploads'), {
-    uploadBytesMax: 1e9,
-  })
-  await recover({ metadata, packs, staging, now })
-}
-
 async function checkScrub(directory: string, zips: Buffer[]): Promise<void> {
-  await withOpen(directory, async (store) => {
-    await start(directory, store)
+  await withStoreAt(directory, async (store) => {
+    await recoverAt(directory, store)
     expect(await scrub(store, everything)).toMatchObject({ damagedArtifacts: 1, drifts: 0 })
     const damaged = await expectZips(store, zips)
     expect(damaged).toHaveLength(1)
@@ -183,7 +133,7 @@ async function checkScrub(directory: string, zips: Buffer[]): Promise<void> {
 }
 
 /** Returns the ids of damaged artifacts, and checks that the others equal what was uploaded. */
-async function expectZips(store: Open, zips: Buffer[]): Promise<number[]> {
+async function expectZips(store: StoreAt, zips: Buffer[]): Promise<number[]> {
   const damaged: number[] = []
   for (const [index, zip] of zips.entries()) {
     const artifact = (await store.metadata.findArtifact(index + 1))!
@@ -194,9 +144,9 @@ async function expectZips(store: Open, zips: Buffer[]): Promise<number[]> {
 }
 
 async function checkBackup(directory: string, zips: Buffer[]): Promise<void> {
-  const destination = `${directory}-backup`
-  await withOpen(directory, async (store) => {
-    await start(directory, store)
+  const destination = backupOf(directory)
+  await withStoreAt(directory, async (store) => {
+    await recoverAt(directory, store)
     expect(await expectZips(store, zips)).toEqual([])
     const isThere = await stat(destination).then(
       () => true,
@@ -207,8 +157,8 @@ async function checkBackup(directory: string, zips: Buffer[]): Promise<void> {
     await collectNow({ ...store, now: () => Date.now() + 2 * 60 * 60 * 1000 })
     expect((await store.metadata.figures()).storedBytes).toBe(await diskBytes(directory))
   })
-  await withOpen(destination, async (backup) => {
-    await start(destination, backup)
+  await withStoreAt(destination, async (backup) => {
+    await recoverAt(destination, backup)
     expect(await expectZips(backup, zips)).toEqual([])
     expect(await scrub(backup, everything)).toMatchObject({ damagedCopies: 0, drifts: 0 })
   })
@@ -217,14 +167,14 @@ async function checkBackup(directory: string, zips: Buffer[]): Promise<void> {
 
 async function checkRebuild(directory: string): Promise<void> {
   const packs = await packPaths(join(directory, 'cas'))
-  await withOpen(directory, async (store) => {
+  await withStoreAt(directory, async (store) => {
     const rebuilt = await rebuildFromPacks(
       { ...store, settings: ingestSettings },
       { expiresAt: Date.now() + 86_400_000 },
     )
     expect(rebuilt).toMatchObject({ damagedCopies: 0, damagedPacks: 0 })
     expect(rebuilt.packs + rebuilt.knownPacks).toBe(packs.length)
-    await start(directory, store)
+    await recoverAt(directory, store)
     expect(await packPaths(join(directory, 'cas'))).toEqual(packs)
     expect(await scrub(store, everything)).toMatchObject({
       packs: packs.length,

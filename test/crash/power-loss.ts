@@ -13,13 +13,10 @@ import { join } from 'node:path'
 import { expect } from 'vitest'
 import { digestOf } from '../../src/core/bytes/digest.ts'
 import { hasCode } from '../../src/core/errors.ts'
-import { limits } from '../../src/core/limits.ts'
 import { parseProjectName, noFacts } from '../../src/core/run/run.ts'
 import { representTarGz, representZip } from '../../src/egress/egress.ts'
-import { openStaging } from '../../src/ingest/staging/staging.ts'
 import { backUp } from '../../src/lifecycle/backup/backup.ts'
 import type { LifecyclePorts } from '../../src/lifecycle/ports.ts'
-import { recover } from '../../src/lifecycle/recovery/recover.ts'
 import type { Metadata, Run } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { openLocalPackStore } from '../../src/packs/local/local.ts'
@@ -30,6 +27,7 @@ import { ingestBody, ingestSettings, jobOf, readAll } from '../ingest/open-store
 import { collectInBackground, collectNow, hour } from '../lifecycle/collection.ts'
 import { diskBytes, leftovers } from '../lifecycle/leftovers.ts'
 import { contentOf, createRandom } from '../lifecycle/random-world.ts'
+import { closeStore, openStoreAt, recoverAt } from '../lifecycle/store-at.ts'
 import {
   createForgetfulFileSystem,
   type ForgetfulFileSystem,
@@ -281,12 +279,7 @@ async function checkStore(
   { clock }: Pick<Site, 'clock'>,
   { kept, doubtful }: Promises,
 ): Promise<void> {
-  const now = (): number => clock.now
-  const metadata = openSqliteMetadata({ path: join(data, 'trove.db') })
-  const packs = await openLocalPackStore({ directory: join(data, 'cas') })
-  const staging = await openStaging(join(data, 'cas', 'staging', 'uploads'), {
-    uploadBytesMax: limits.artifactBytesMax,
-  })
+  const { metadata, packs } = await openStoreAt(data)
   const expectWhole = async (): Promise<void> => {
     const page = { limit: 200, offset: 0, sort: 'oldest', now: clock.now } as const
     const { artifacts } = await metadata.listArtifacts({}, page)
@@ -300,21 +293,19 @@ async function checkStore(
       const digests = await digestsOf({ metadata, packs }, id)
       if (kept.has(id)) expect(digests).toEqual(kept.get(id))
     }
+    expect((await metadata.figures()).storedBytes).toBe(await diskBytes(data))
   }
   try {
-    await recover({ metadata, packs, staging, now })
+    await recoverAt(data, { metadata, packs, now: () => clock.now })
     await expectWhole()
-    expect((await metadata.figures()).storedBytes).toBe(await diskBytes(data))
     // By then the leases of readers that the power loss ended have expired.
     await collectNow({ metadata, packs, now: () => clock.now + 2 * hour })
     await expectWhole()
-    expect((await metadata.figures()).storedBytes).toBe(await diskBytes(data))
   } catch (error) {
     if (!hasCode(error, 'invalid_request')) throw error
     throw new Error(`the store does not start: ${error.message}`, { cause: error })
   } finally {
-    await packs.close()
-    await metadata.close()
+    await closeStore({ metadata, packs })
   }
   expect(leftovers(join(data, 'trove.db'))).toEqual({})
   expect(await readFile(join(data, 'cas', 'format'), 'latin1')).toBe('trove-cas 1\n')

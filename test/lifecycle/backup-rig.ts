@@ -4,17 +4,14 @@ import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { expect } from 'vitest'
 import { representZip } from '../../src/egress/egress.ts'
-import { openStaging } from '../../src/ingest/staging/staging.ts'
 import { type BackupFileSystem, backUp } from '../../src/lifecycle/backup/backup.ts'
 import type { BackupReport } from '../../src/lifecycle/backup/backup-packs.ts'
-import { recover } from '../../src/lifecycle/recovery/recover.ts'
 import { scrub } from '../../src/lifecycle/scrub/scrub.ts'
-import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
-import { openLocalPackStore } from '../../src/packs/local/local.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { tarOf } from '../http/archives-of.ts'
 import { type TestStore, openStore, readAll } from '../ingest/open-store.ts'
 import { testDirectory } from '../temporary-directory.ts'
+import { recoverAt, withStoreAt } from './store-at.ts'
 
 export interface Filled {
   store: TestStore
@@ -66,21 +63,13 @@ export async function runBackup(
 
 /** Starts on the backup as a server would, and reads everything. */
 export async function expectWhole(destination: string, zips: Map<number, Buffer>): Promise<void> {
-  const metadata = openSqliteMetadata({ path: join(destination, 'trove.db') })
-  const packs = await openLocalPackStore({ directory: join(destination, 'cas') })
-  const staging = await openStaging(join(destination, 'cas', 'staging', 'uploads'), {
-    uploadBytesMax: 1e9,
-  })
-  const ports = { metadata, packs, now: () => Date.UTC(2026, 0, 3) }
-  try {
-    await recover({ ...ports, staging })
+  await withStoreAt(destination, async (store) => {
+    const ports = { ...store, now: () => Date.UTC(2026, 0, 3) }
+    await recoverAt(destination, ports)
     for (const [id, zip] of zips) expect(await zipOf(ports, id)).toEqual(zip)
     const report = await scrub(ports, { olderThanMs: null, bytesPerSecond: null, rollups: true })
     expect(report).toMatchObject({ damagedCopies: 0, drifts: 0 })
-  } finally {
-    await packs.close()
-    await metadata.close()
-  }
+  })
 }
 
 export const exists = async (path: string): Promise<boolean> =>

@@ -6,16 +6,15 @@ import { describe, expect, test } from 'vitest'
 import { digestOf } from '../../src/core/bytes/digest.ts'
 import { limits } from '../../src/core/limits.ts'
 import { representZip } from '../../src/egress/egress.ts'
-import { openStaging } from '../../src/ingest/staging/staging.ts'
 import { planCollection } from '../../src/lifecycle/collect/collect.ts'
 import { measureDeletion } from '../../src/lifecycle/collect/deletion.ts'
-import { recover } from '../../src/lifecycle/recovery/recover.ts'
 import { sweepBlobs } from '../../src/lifecycle/collect/sweep.ts'
 import type { Artifact, Metadata } from '../../src/metadata/metadata.ts'
 import { pseudoRandom } from '../client/tree.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { openStore, readAll, type TestStore } from '../ingest/open-store.ts'
 import { collectInBackground, collectNow, day, hour, planNow } from './collection.ts'
+import { recoverAt } from './store-at.ts'
 
 const start = Date.UTC(2026, 0, 2)
 
@@ -129,8 +128,7 @@ test('a dead pack that cannot be removed does not prevent the removal of others'
   }
   await expect(collectNow(ports, { onProgress })).rejects.toThrow('not permitted')
   expect(last).toMatchObject({ removedPacks: 2, waitingPacks: [stuck] })
-  const staging = await openStaging(join(store.directory, 'uploads'), { uploadBytesMax: 1e9 })
-  await recover({ ...ports, staging })
+  await recoverAt(store.directory, ports)
   expect(await collectNow(store.ports)).toMatchObject({ removedPacks: 1, waitingBytes: 0 })
   expect(await store.packBytes()).toBe(0)
 })
@@ -275,22 +273,20 @@ describe('a reader', () => {
     const artifact = (await upload(store, [1])).get(1)!
     await store.metadata.openReadLeases([artifact.id], start, hour)
     await remove(store.metadata, artifact)
-    const staging = await openStaging(join(store.directory, 'uploads'), { uploadBytesMax: 1e9 })
-    expect(await recover({ ...store.ports, staging })).toMatchObject({ readLeases: 1 })
+    expect(await recoverAt(store.directory, store.ports)).toMatchObject({ readLeases: 1 })
     expect(await collectNow(store.ports)).toMatchObject({ deletedArtifacts: 1, waitingBytes: 0 })
     expect(await store.packBytes()).toBe(0)
   })
 
   test('does not delay a start when rounds left more to sweep than a start should do', async () => {
     const store = await openStore()
-    const staging = await openStaging(join(store.directory, 'uploads'), { uploadBytesMax: 1e9 })
     const metadata: Metadata = {
       ...store.metadata,
       // As after a round that was stopped on its way through millions of rows.
       clearRemoved: async () => true,
       claimDeadBlobs: async (_now, limit) => Array.from({ length: limit }, (_, id) => 1000 + id),
     }
-    const { removedBlobs } = await recover({ ...store.ports, metadata, staging })
+    const { removedBlobs } = await recoverAt(store.directory, { ...store.ports, metadata })
     expect(removedBlobs).toBeGreaterThanOrEqual(limits.recoveryBlobsMax)
     expect(removedBlobs).toBeLessThan(2 * limits.recoveryBlobsMax)
   })
@@ -308,8 +304,7 @@ describe('a reader', () => {
         if (tries > 3) throw new Error('recovery goes on forever')
       },
     }
-    const staging = await openStaging(join(store.directory, 'uploads'), { uploadBytesMax: 1e9 })
-    const recovery = await recover({ ...store.ports, metadata, staging })
+    const recovery = await recoverAt(store.directory, { ...store.ports, metadata })
     expect(recovery).toMatchObject({ readLeases: 0 })
     await remove(store.metadata, artifact)
     await collectNow(store.ports)

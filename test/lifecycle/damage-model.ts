@@ -19,8 +19,6 @@ import { representFile, representTarGz, representZip } from '../../src/egress/eg
 import type { Representation } from '../../src/egress/representation.ts'
 import { scrub } from '../../src/lifecycle/scrub/scrub.ts'
 import type { Artifact, Metadata, Published, Run } from '../../src/metadata/metadata.ts'
-import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
-import { openLocalPackStore } from '../../src/packs/local/local.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { tarOf } from '../http/archives-of.ts'
@@ -30,6 +28,7 @@ import { diskBytes, leftovers } from './leftovers.ts'
 import { createRandom } from './random-world.ts'
 import { flipByte, packPaths } from './stored-bytes.ts'
 import { testDirectory } from '../temporary-directory.ts'
+import { openStoreAt } from './store-at.ts'
 
 type Form = 'tar' | 'zip'
 type Tree = Map<string, Buffer>
@@ -56,8 +55,7 @@ function contentOf(which: number): Buffer {
 export async function runDamageModel(seed: number, steps: number): Promise<Map<string, number>> {
   const directory = testDirectory()
   const counts = new Map<string, number>()
-  const packs = await openLocalPackStore({ directory: join(directory, 'cas') })
-  const metadata = openSqliteMetadata({ path: join(directory, 'trove.db') })
+  const { metadata, packs } = await openStoreAt(directory)
   let at = 0
   try {
     const run = await metadata.ensureRun(

@@ -17,9 +17,7 @@ import { limits } from '../../src/core/limits.ts'
 import { noFacts, parseProjectName } from '../../src/core/run/run.ts'
 import { representTarGz, representZip } from '../../src/egress/egress.ts'
 import { backUp } from '../../src/lifecycle/backup/backup.ts'
-import { recover } from '../../src/lifecycle/recovery/recover.ts'
 import { scrub } from '../../src/lifecycle/scrub/scrub.ts'
-import { openStaging } from '../../src/ingest/staging/staging.ts'
 import type { Artifact, Metadata } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { openLocalPackStore } from '../../src/packs/local/local.ts'
@@ -33,6 +31,7 @@ import { diskBytes, leftovers } from './leftovers.ts'
 import { contentOf, createRandom } from './random-world.ts'
 import { createScheduler } from './scheduler.ts'
 import { testDirectory } from '../temporary-directory.ts'
+import { closeStore, openStoreAt, recoverAt } from './store-at.ts'
 
 /** What an acknowledged upload promised. */
 interface Known {
@@ -106,9 +105,7 @@ async function openWorld(directory: string, seed: number): Promise<World> {
   async function restart(): Promise<void> {
     await stop(life)
     life = await start()
-    const root = join(directory, 'cas', 'staging', 'uploads')
-    const staging = await openStaging(root, { uploadBytesMax: limits.artifactBytesMax })
-    await recover({ metadata: life.main, packs: life.packs, staging, now: () => now })
+    await recoverAt(directory, { metadata: life.main, packs: life.packs, now: () => now })
   }
 
   function chosenFiles(): Map<string, Buffer> {
@@ -262,17 +259,13 @@ async function openWorld(directory: string, seed: number): Promise<World> {
     const destination = join(directory, `backup-${serial++}`)
     const ports = { metadata: background, packs, now: () => now }
     await backUp(ports, { destination, files: [], copies: random() < 0.3 })
-    const reader = {
-      metadata: openSqliteMetadata({ path: join(destination, 'trove.db'), now: () => now }),
-      packs: await openLocalPackStore({ directory: join(destination, 'cas') }),
-    }
+    const reader = await openStoreAt(destination, () => now)
     for (const each of before) {
       const artifact = await reader.metadata.findArtifact(each.id)
       if (artifact?.state === 'available') await expectWhole(reader, artifact, each)
       else expect(isEnded(each)).toBe(true)
     }
-    await reader.packs.close()
-    await reader.metadata.close()
+    await closeStore(reader)
     await rm(destination, { recursive: true })
   }
 

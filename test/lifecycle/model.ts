@@ -13,20 +13,13 @@ import { expect } from 'vitest'
 import { type ArtifactName, parseArtifactName } from '../../src/core/artifact.ts'
 import { digestOf } from '../../src/core/bytes/digest.ts'
 import { hasCode } from '../../src/core/errors.ts'
-import { limits } from '../../src/core/limits.ts'
 import { isExpired } from '../../src/core/policy/retention.ts'
 import { parseProjectName, noFacts } from '../../src/core/run/run.ts'
 import { representTarGz, representZip } from '../../src/egress/egress.ts'
 import type { UploadForm } from '../../src/ingest/job.ts'
 import type { IngestPorts } from '../../src/ingest/session.ts'
-import { openStaging } from '../../src/ingest/staging/staging.ts'
 import { measureDeletion } from '../../src/lifecycle/collect/deletion.ts'
-import { recover } from '../../src/lifecycle/recovery/recover.ts'
 import { scrub } from '../../src/lifecycle/scrub/scrub.ts'
-import type { Metadata } from '../../src/metadata/metadata.ts'
-import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
-import { openLocalPackStore } from '../../src/packs/local/local.ts'
-import type { PackStore } from '../../src/packs/pack-store.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { ingestBody, ingestSettings, jobOf, readAll } from '../ingest/open-store.ts'
 import { collectInBackground, collectNow, day, hour, planNow } from './collection.ts'
@@ -35,6 +28,7 @@ import { diskBytes, leftovers, unforgotten } from './leftovers.ts'
 import { contentOf, createRandom } from './random-world.ts'
 import { flipByte, packPaths } from './stored-bytes.ts'
 import { testDirectory } from '../temporary-directory.ts'
+import { closeStore, openStoreAt, recoverAt, type StoreAt } from './store-at.ts'
 
 /** What the map knows about an artifact. */
 interface Known {
@@ -55,9 +49,7 @@ interface Known {
   undoUntil: number | null
 }
 
-interface Open {
-  metadata: Metadata
-  packs: PackStore
+interface Open extends StoreAt {
   projectId: number
 }
 
@@ -96,29 +88,21 @@ async function openModel(directory: string, seed: number): Promise<Model> {
   let serial = 0
 
   async function open(): Promise<Open> {
-    const metadata = openSqliteMetadata({ path: join(directory, 'trove.db'), now: () => now })
-    const packs = await openLocalPackStore({ directory: join(directory, 'cas') })
-    const { id: projectId } = await metadata.ensureProject(project, now)
-    return { metadata, packs, projectId }
-  }
-
-  async function close(): Promise<void> {
-    await store.packs.close()
-    await store.metadata.close()
+    const opened = await openStoreAt(directory, () => now)
+    const { id: projectId } = await opened.metadata.ensureProject(project, now)
+    return { ...opened, projectId }
   }
 
   async function reopen(): Promise<void> {
-    await close()
+    await closeStore(store)
     store = await open()
-    const root = join(directory, 'cas', 'staging', 'uploads')
-    const staging = await openStaging(root, { uploadBytesMax: limits.artifactBytesMax })
-    await recover({ ...store, staging, now: () => now })
+    await recoverAt(directory, store)
   }
 
   const dying = async (
     nth: number,
     work: (ports: MortalPorts) => Promise<unknown>,
-  ): Promise<boolean> => await runDying({ ...store, nth, now: () => now }, work)
+  ): Promise<boolean> => await runDying({ ...store, nth }, work)
 
   const live = (): Known[] =>
     [...known.values()].filter((each) => each.undoUntil === null && !isExpired(each, now))
@@ -259,7 +243,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
     const first = random() < 0.5 ? await chunks.next() : undefined
     if (first !== undefined && first.done !== true) pieces.push(first.value)
     if (random() < 0.5) await remove(each)
-    await collectNow({ ...store, now: () => now })
+    await collectNow(store)
     for (let next = await chunks.next(); next.done !== true; next = await chunks.next()) {
       pieces.push(next.value)
     }
@@ -305,14 +289,13 @@ async function openModel(directory: string, seed: number): Promise<Model> {
   }
 
   async function collectAll(): Promise<void> {
-    const ports = { ...store, now: () => now }
     if (random() < 0.6) {
-      await collectInBackground(ports, { historyMs })
+      await collectInBackground(store, { historyMs })
       return
     }
-    const plan = await planNow(ports)
+    const plan = await planNow(store)
     const before = await diskBytes(directory)
-    const done = await collectNow(ports, { historyMs })
+    const done = await collectNow(store, { historyMs })
     const after = await diskBytes(directory)
     expect(before - after).toBe(done.freedBytes)
     // Merging tiny packs frees some framing that is not announced: of members that are then shared,
@@ -335,14 +318,14 @@ async function openModel(directory: string, seed: number): Promise<Model> {
   async function scrubAll(): Promise<void> {
     // A pass must be later than the one before.
     now += 1
-    const report = await scrub({ ...store, now: () => now }, everything)
+    const report = await scrub(store, everything)
     expect(report.drifts).toBe(0)
   }
 
   /** Damages bytes, has a scrub that may die find it, and uploads the damaged artifacts again. */
   async function corrupt(): Promise<void> {
     // An artifact that can still be restored would come back damaged.
-    await collectNow({ ...store, now: () => now })
+    await collectNow(store)
     forgetUndoable()
     for (let flips = 1 + pick(3); flips > 0; flips--) {
       const path = oneOf(await packPaths(join(directory, 'cas')))
@@ -362,7 +345,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
       expect(state).toBe('damaged')
       const name = parseArtifactName(`healer-${serial++}`)
       const expiresAt = now + day
-      const ports = { ...store, now: () => now }
+      const ports = store
       const { id } = await send(ports, { ...each, name, expiresAt, onConflict: 'reject' })
       await store.metadata.removeArtifacts([id], { state: 'deleted', reason: 'healed', now })
     }
@@ -426,7 +409,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
     finish: async () => {
       await reopen()
       for (const each of live()) await check(each)
-      await collectNow({ ...store, now: () => now })
+      await collectNow(store)
       for (const each of live()) await check(each)
       const page = { limit: 200, offset: 0, sort: 'oldest', now } as const
       const { artifacts } = await store.metadata.listArtifacts({}, page)
@@ -437,7 +420,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
       const figures = await store.metadata.figures()
       expect(figures.storedBytes).toBe(await diskBytes(directory))
       // Finally everything is removed, and the store must be empty.
-      await close()
+      await closeStore(store)
       expect(leftovers(join(directory, 'trove.db'))).toEqual({})
       store = await open()
       for (const each of live())
@@ -446,11 +429,11 @@ async function openModel(directory: string, seed: number): Promise<Model> {
       expect(await diskBytes(directory)).toBe(0)
       const empty = await store.metadata.figures()
       expect(Object.values(empty).every((figure) => figure === 0)).toBe(true)
-      await close()
+      await closeStore(store)
       // The history of the last artifacts is deleted, too.
       store = await open()
       await collectNow({ ...store, now: () => now + 200 * day })
-      await close()
+      await closeStore(store)
       expect(unforgotten(join(directory, 'trove.db'))).toEqual({})
     },
   }

@@ -10,10 +10,8 @@ import { joiningEnd } from '../../src/core/bytes/copy.ts'
 import { digestOf } from '../../src/core/bytes/digest.ts'
 import { storeError } from '../../src/core/errors.ts'
 import { compactPacks, createPace } from '../../src/lifecycle/collect/compact.ts'
-import { recover } from '../../src/lifecycle/recovery/recover.ts'
 import { rebuildFromPacks, type RebuildReport } from '../../src/lifecycle/recovery/rebuild.ts'
 import { scrub } from '../../src/lifecycle/scrub/scrub.ts'
-import { openStaging } from '../../src/ingest/staging/staging.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import type { Metadata, UnverifiedPack } from '../../src/metadata/metadata.ts'
 import { encodeJoiningSync } from '../../src/packs/codec/codec.ts'
@@ -29,6 +27,7 @@ import { day } from './collection.ts'
 import { flipByte, packPaths, spoil } from './stored-bytes.ts'
 import { turns } from '../turns.ts'
 import { noFacts } from '../../src/core/run/run.ts'
+import { recoverAt } from './store-at.ts'
 
 const files = {
   'a.txt': 'alpha '.repeat(500),
@@ -70,11 +69,8 @@ async function wholePacks(metadata: Metadata): Promise<UnverifiedPack[]> {
 const rebuild = async (store: TestStore): Promise<RebuildReport> =>
   await rebuildFromPacks(store.ports, { expiresAt: store.ports.now() + 86_400_000 })
 
-async function recoverAtStart(store: TestStore): ReturnType<typeof recover> {
-  const staging = await openStaging(join(store.directory, 'cas', 'staging', 'uploads'), {
-    uploadBytesMax: 1e9,
-  })
-  return await recover({ ...store.ports, staging })
+async function recoverAtStart(store: TestStore): ReturnType<typeof recoverAt> {
+  return await recoverAt(store.directory, store.ports)
 }
 
 describe('a start with a lost database', () => {

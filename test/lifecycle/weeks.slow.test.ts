@@ -10,13 +10,7 @@ import { test, expect } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
 import { noFacts, parseProjectName, type RunFacts } from '../../src/core/run/run.ts'
 import { representTarGz } from '../../src/egress/egress.ts'
-import { openStaging } from '../../src/ingest/staging/staging.ts'
-import { recover } from '../../src/lifecycle/recovery/recover.ts'
 import { recordUsage } from '../../src/lifecycle/usage-history.ts'
-import type { Metadata } from '../../src/metadata/metadata.ts'
-import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
-import { openLocalPackStore } from '../../src/packs/local/local.ts'
-import type { PackStore } from '../../src/packs/pack-store.ts'
 import { pseudoRandom } from '../client/tree.ts'
 import { tarOf } from '../http/archives-of.ts'
 import { ingestBody, ingestSettings, jobOf, readAll } from '../ingest/open-store.ts'
@@ -24,6 +18,7 @@ import { collectInBackground, day, hour } from './collection.ts'
 import { runDying } from './dying.ts'
 import { createRandom } from './random-world.ts'
 import { testDirectory } from '../temporary-directory.ts'
+import { closeStore, openStoreAt, recoverAt, type StoreAt } from './store-at.ts'
 
 const project = parseProjectName('acme/app')
 const historyMs = 8 * day
@@ -32,29 +27,17 @@ const pick = (below: number): number => Math.floor(random() * below)
 let now = Date.UTC(2026, 0, 2)
 let serial = 0
 
-interface Store {
+interface Store extends StoreAt {
   directory: string
-  metadata: Metadata
-  packs: PackStore
 }
 
 async function open(directory: string): Promise<Store> {
-  const metadata = openSqliteMetadata({ path: join(directory, 'trove.db'), now: () => now })
-  return {
-    directory,
-    metadata,
-    packs: await openLocalPackStore({ directory: join(directory, 'cas') }),
-  }
+  return { directory, ...(await openStoreAt(directory, () => now)) }
 }
 
 async function openNew(): Promise<Store> {
   const directory = testDirectory()
   return await open(directory)
-}
-
-async function close({ metadata, packs }: Store): Promise<void> {
-  await packs.close()
-  await metadata.close()
 }
 
 interface Upload {
@@ -73,8 +56,7 @@ async function put(
   const run = await ports.metadata.ensureRun(identity, { ...noFacts, ...facts }, now)
   const job = { ...jobOf(run, name, form, now), expiresAt: now + days * day }
   const settings = { ...ingestSettings, compressionLevel: 1 }
-  return (await ingestBody({ ...ports, settings, now: () => now }, directory, job, body)).artifact
-    .id
+  return (await ingestBody({ ...ports, settings }, directory, job, body)).artifact.id
 }
 
 /** Files by path. */
@@ -103,17 +85,15 @@ async function live(store: Store): Promise<{ id: number; name: string }[]> {
 async function rounds(store: Store): Promise<void> {
   for (let round = 0; round < 4; round++) {
     now += 6 * hour
-    await collectInBackground({ ...store, now: () => now }, { historyMs })
-    await recordUsage({ metadata: store.metadata, now: () => now })
+    await collectInBackground(store, { historyMs })
+    await recordUsage(store)
   }
 }
 
 async function reopen(store: Store): Promise<Store> {
-  await close(store)
+  await closeStore(store)
   const opened = await open(store.directory)
-  const root = join(store.directory, 'cas', 'staging', 'uploads')
-  const staging = await openStaging(root, { uploadBytesMax: limits.artifactBytesMax })
-  await recover({ ...opened, staging, now: () => now })
+  await recoverAt(opened.directory, opened)
   return opened
 }
 
@@ -146,7 +126,7 @@ async function passDay(store: Store, number: number): Promise<Store> {
   await rounds(store)
   if (number % 10 !== 9) return store
   const last = await archive(changed(main))
-  await runDying({ ...store, nth: pick(12), now: () => now }, async (ports) => {
+  await runDying({ ...store, nth: pick(12) }, async (ports) => {
     await put({ ...ports, directory: store.directory }, { name: 'dist', body: last, days: 12 })
   })
   return await reopen(store)
@@ -213,8 +193,8 @@ test('after weeks, a store takes and reads little more than a fresh one, and no 
   const before = await measure(store)
   for (let number = 24; number < 36; number++) store = await passDay(store, number)
   const fresh = await freshCopy(store)
-  await close(await reopen(store))
-  await close(fresh)
+  await closeStore(await reopen(store))
+  await closeStore(fresh)
   const [after, yardstick] = [await measure(store), await measure(fresh)]
   expect(after.packBytes / yardstick.packBytes).toBeLessThan(1.25)
   expect(after.stretches / yardstick.stretches).toBeLessThan(2)
