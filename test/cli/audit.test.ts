@@ -1,23 +1,16 @@
 /** `trove audit`, and what other commands report about an artifact that somebody deleted. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { expect, test } from 'vitest'
 import type { WireAct } from '../../src/api/audit.ts'
 import type { TokenRequest } from '../../src/auth/token-request.ts'
+import { makeDirectory } from '../client/tree.ts'
 import { openSharedServer } from '../http/open-server.ts'
 import { runTroveInside } from './run-inside.ts'
 import type { Outcome } from './run-trove.ts'
 
 const server = await openSharedServer({ TROVE_MIN_FREE: '0' })
-let directory: string
-
-beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'trove-'))
-})
-afterAll(async () => {
-  await rm(directory, { recursive: true })
-})
+const directory = await makeDirectory()
 
 async function trove(args: string[], as: TokenRequest = {}): Promise<Outcome> {
   const environment = { TROVE_URL: server.url, TROVE_TOKEN: await server.token(as) }

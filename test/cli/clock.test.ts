@@ -1,20 +1,16 @@
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { readdir } from 'node:fs/promises'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { commands } from '../../src/cli/command-list.ts'
 import { runArguments } from '../../src/cli/program.ts'
 import { openRunServer } from '../../src/cli/run/workflow-server.ts'
+import { makeDirectory } from '../client/tree.ts'
 
 /** Also sets the clock to 1970. */
 async function emptyDirectory(): Promise<string> {
-  const data = await mkdtemp(join(tmpdir(), 'trove-'))
-  onTestFinished(async () => {
-    vi.useRealTimers()
-    await rm(data, { recursive: true })
-  })
+  const data = await makeDirectory()
+  onTestFinished(() => void vi.useRealTimers())
   vi.useFakeTimers({ toFake: ['Date'], now: 5000 })
   return data
 }

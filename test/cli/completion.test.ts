@@ -2,13 +2,13 @@
  *  `trove` shows what it was called with. bash is everywhere; zsh and fish are tried where they
  *  are installed. */
 import { execFile, execFileSync, spawnSync } from 'node:child_process'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { commands } from '../../src/cli/command-list.ts'
 import { commandShapes } from '../../src/cli/completion/command-shape.ts'
+import { makeDirectory } from '../client/tree.ts'
 import { runInTerminal } from './in-terminal.ts'
 import { runTroveInside } from './run-inside.ts'
 
@@ -19,10 +19,9 @@ const has = (shell: Shell): boolean => spawnSync(shell, ['-c', 'true']).status =
 for (const shell of shells)
   if (!has(shell)) process.stderr.write(`skipped: completion in ${shell}: it is not installed\n`)
 
-let folder: string
+const folder = await makeDirectory()
 const scriptOf = (shell: Shell): string => join(folder, `_trove.${shell}`)
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'trove-completion-'))
   await mkdir(join(folder, 'files', 'sub dir'), { recursive: true })
   await writeFile(join(folder, 'files', 'my file.txt'), '')
   for (const shell of shells) {
@@ -31,7 +30,6 @@ beforeAll(async () => {
     await writeFile(scriptOf(shell), text)
   }
 })
-afterAll(async () => await rm(folder, { recursive: true }))
 
 /** What is typed, and the arguments that follow. */
 const lines: [typed: string, args: string[]][] = [

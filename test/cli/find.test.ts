@@ -1,26 +1,23 @@
 /** `trove find`: from a local file to the runs that produced it. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { digestOf } from '../../src/core/bytes/digest.ts'
-import { openServer, type TestServer } from '../http/open-server.ts'
+import { makeDirectory } from '../client/tree.ts'
+import { openSharedServer } from '../http/open-server.ts'
 import { runTroveInside } from './run-inside.ts'
 import { type Outcome, startTrove } from './run-trove.ts'
 
 // Large enough to be stored in parts.
 const program = Buffer.alloc(300_000, 'a program that several runs made\n')
 
-let server: TestServer
-let folder: string
-let file: string
+const server = await openSharedServer()
+const folder = await makeDirectory()
+const file = join(folder, 'app')
 const ids: number[] = []
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'trove-find-'))
-  file = join(folder, 'app')
   await writeFile(file, program)
-  server = await openServer()
   for (const run of [1, 2, 3]) {
     const tar = [
       { name: 'README', content: String(run) },
@@ -29,10 +26,6 @@ beforeAll(async () => {
     const query = `branch=main&job=compile&sha=${'0123456789'.repeat(4)}`
     ids.unshift(await server.put(`${run}/build?${query}`, { tar }))
   }
-})
-afterAll(async () => {
-  await server.close()
-  await rm(folder, { recursive: true })
 })
 
 async function find(args: string[]): Promise<Outcome> {

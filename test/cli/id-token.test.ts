@@ -1,12 +1,12 @@
 /** Commands in a CI job that has an ID token but no secret. */
 import { once } from 'node:events'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { type AddressInfo, connect, createServer, type Server } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { readTokenClaims } from '../../src/core/access/token-claims.ts'
+import { makeDirectory } from '../client/tree.ts'
 import { gitHubClaims, gitLabClaims, type Issuer, openIssuer } from '../http/issuer.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
 import { runTroveInside } from './run-inside.ts'
@@ -14,13 +14,12 @@ import type { Outcome } from './run-trove.ts'
 
 let issuer: Issuer
 let server: TestServer
-let home: string
+const home = await makeDirectory()
 /** Relays to the server from an address that is known before the server starts, since ID tokens
  *  name that as audience. */
 let door: Server
 let url: string
 beforeAll(async () => {
-  home = await mkdtemp(join(tmpdir(), 'trove-id-token-'))
   door = createServer((socket) => {
     const inside = connect(Number(new URL(server.url).port), '127.0.0.1')
     pipeline(socket, inside, socket, () => {})
@@ -39,7 +38,6 @@ afterAll(async () => {
   door.close()
   await server.close()
   await issuer.close()
-  await rm(home, { recursive: true })
 })
 
 async function trove(args: string[], environment: Record<string, string>): Promise<Outcome> {

@@ -1,10 +1,10 @@
 /** Quotas and a nearly full disk, as users of `trove` meet them when uploading, reading and
  *  deleting. */
+import { makeDirectory } from '../client/tree.ts'
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest'
+import { beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 import { openServer, type TestServer } from '../http/open-server.ts'
 import { type Outcome, runTrove } from './run-trove.ts'
 
@@ -12,10 +12,7 @@ vi.setConfig({ testTimeout: 60_000 })
 
 let tree: string
 beforeEach(async () => {
-  tree = await mkdtemp(join(tmpdir(), 'trove-limits-'))
-})
-afterEach(async () => {
-  await rm(tree, { recursive: true, force: true })
+  tree = await makeDirectory()
 })
 
 async function open(

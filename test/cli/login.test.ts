@@ -1,25 +1,24 @@
 /** `trove login`, `logout` and `whoami`, as processes with a home of their own. */
 import { once } from 'node:events'
-import { chmod, mkdtemp, readdir, readFile, rm, stat, utimes, writeFile } from 'node:fs/promises'
+import { chmod, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import { type AddressInfo, connect, createServer as createDoor } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { TokenRequest } from '../../src/auth/token-request.ts'
+import { makeDirectory } from '../client/tree.ts'
 import { openSharedServer } from '../http/open-server.ts'
 import { runInTerminal } from './in-terminal.ts'
 import { mainProgram, type Outcome, startTrove } from './run-trove.ts'
 
 const server = await openSharedServer()
-const folder = await mkdtemp(join(tmpdir(), 'trove-login-'))
-afterAll(async () => await rm(folder, { recursive: true }))
+const folder = await makeDirectory()
 
 let home: string
 beforeEach(async () => {
-  home = await mkdtemp(join(folder, 'home-'))
+  home = await makeDirectory()
 })
 
 const storePath = (): string => join(home, 'trove', 'logins.json')

@@ -4,21 +4,21 @@
 import { execFile, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readFile, rename, rm, symlink, utimes, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rename, symlink, utimes, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { buffer } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import SqliteDatabase from 'better-sqlite3'
-import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
 import { encodeJoiningSync } from '../../src/packs/codec/codec.ts'
 import { lockDataDir } from '../../src/metadata/sqlite/data-lock.ts'
 import { builtUrl } from '../../src/program-files.ts'
+import { makeDirectory } from '../client/tree.ts'
 import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
 import { tarOf } from '../http/archives-of.ts'
 import { packPaths, spoil } from '../lifecycle/stored-bytes.ts'
@@ -30,11 +30,8 @@ const files = { 'a.txt': 'alpha '.repeat(500), 'b.txt': 'beta '.repeat(500) }
 let root: string
 let data: string
 beforeEach(async () => {
-  root = await mkdtemp(join(tmpdir(), 'trove-operator-'))
+  root = await makeDirectory()
   data = join(root, 'data')
-})
-afterEach(async () => {
-  await rm(root, { recursive: true, force: true })
 })
 
 async function serve(): Promise<TroveProcess> {

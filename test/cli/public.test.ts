@@ -1,19 +1,18 @@
 /** Commands without a token: they read public projects, and say what is missing elsewhere. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { makeDirectory } from '../client/tree.ts'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { openSharedServer } from '../http/open-server.ts'
 import { runTroveInside } from './run-inside.ts'
 import type { Outcome } from './run-trove.ts'
 
 const server = await openSharedServer({ TROVE_PUBLIC_PROJECTS: 'octo/open' })
 const big = 'a line of a large file\n'.repeat(20_000)
-let directory: string
+const directory = await makeDirectory()
 let id: number
 let other: number
 beforeAll(async () => {
-  directory = await mkdtemp(join(tmpdir(), 'trove-public-'))
   const put = async (project: string, run: number): Promise<number> => {
     const token = await server.token({ project })
     const tar = [
@@ -26,9 +25,6 @@ beforeAll(async () => {
   id = await put('octo/open', 1)
   await put('octo/open', 2)
   other = await put('octo/closed', 1)
-})
-afterAll(async () => {
-  await rm(directory, { recursive: true, force: true })
 })
 
 async function trove(...args: string[]): Promise<Outcome> {

@@ -1,20 +1,17 @@
+import { makeDirectory } from '../client/tree.ts'
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { buffer } from 'node:stream/consumers'
 import SqliteDatabase from 'better-sqlite3'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, test } from 'vitest'
 import { runTrove, startTrove } from './run-trove.ts'
 
 let dataDir: string
 beforeEach(async () => {
-  dataDir = await mkdtemp(join(tmpdir(), 'trove-'))
-})
-afterEach(async () => {
-  await rm(dataDir, { recursive: true, force: true })
+  dataDir = await makeDirectory()
 })
 
 /** Returns the lines of stdout, which grow. */

@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import { readRepository } from '../../src/cli/run/workflow-repository.ts'
+import { makeDirectory } from '../client/tree.ts'
 
 const runFile = promisify(execFile)
 
@@ -12,8 +12,7 @@ async function createRepository(): Promise<{
   workflow: string
   git: (...args: string[]) => Promise<string>
 }> {
-  const root = await mkdtemp(join(tmpdir(), 'trove-repository-'))
-  onTestFinished(() => rm(root, { recursive: true, force: true }))
+  const root = await makeDirectory()
   const git = async (...args: string[]): Promise<string> =>
     (
       await runFile('git', ['-c', 'user.name=n', '-c', 'user.email=e@x', ...args], { cwd: root })

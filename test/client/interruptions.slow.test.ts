@@ -2,8 +2,7 @@
  *  missing, and nothing that was acknowledged, or that has its final name, is ever wrong. */
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { lstat, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { lstat, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { type Client, createClient } from '../../src/client/client.ts'
@@ -25,12 +24,9 @@ interface Setting {
 /** A server behind a proxy, and an incompressible tree of about 24 MB: small files and a large
  *  one. */
 async function prepare(): Promise<Setting> {
-  const data = await mkdtemp(join(tmpdir(), 'trove-cut-'))
+  const data = await makeDirectory()
   const server = await startTrove(data)
-  onTestFinished(async () => {
-    await server.stop()
-    await rm(data, { recursive: true, force: true })
-  })
+  onTestFinished(async () => void (await server.stop()))
   const proxy = await startFlakyProxy(server.url)
   const token = await server.token(['--project', 'octo/demo', '--scope', 'write'])
   const root = await makeDirectory()

@@ -1,12 +1,12 @@
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { refuseAlike, whyNotOnWindows } from '../../src/client/download/refused-names.ts'
 import { createTreeColumns, type FetchedTree } from '../../src/client/download/tree-columns.ts'
 import { digestOf } from '../../src/core/bytes/digest.ts'
 import type { EntryPath } from '../../src/core/manifest/entry.ts'
 import { formatEntry } from '../../src/core/manifest/manifest.ts'
+import { makeDirectory } from './tree.ts'
 
 test.each(['a/b.txt', 'con', 'Auxiliary', 'com10', '.hidden', 'a..b', 'a b', 'nul', 'ä+=;,!'])(
   'on Windows, %s is a valid name unless it is a device',
@@ -30,12 +30,6 @@ test.each([
   expect(whyNotOnWindows(path)).toContain(reason)
 })
 
-async function makeDestination(): Promise<string> {
-  const path = await mkdtemp(join(tmpdir(), 'trove-alike-'))
-  onTestFinished(async () => await rm(path, { recursive: true }))
-  return path
-}
-
 function treeOf(paths: string[]): FetchedTree {
   const columns = createTreeColumns()
   const entries = paths.map((path) =>
@@ -56,14 +50,14 @@ const allOf = (tree: FetchedTree): number[] =>
   Array.from({ length: tree.count }, (_, index) => index)
 
 test('names that differ only in case are accepted on a case-sensitive file system', async () => {
-  const destination = await makeDestination()
+  const destination = await makeDirectory()
   await mkdir(join(destination, '.trove-partial'))
   const tree = treeOf(['A', 'a'])
   expect(() => refuseAlike(destination, tree, allOf(tree))).not.toThrow()
 })
 
 test('on other file systems two such names are rejected if both are wanted', async () => {
-  const destination = await makeDestination()
+  const destination = await makeDirectory()
   // What looking up `.trove-partial` in upper case finds there.
   await mkdir(join(destination, '.TROVE-PARTIAL'))
   const refuse = (paths: string[], wanted?: number[]): void => {

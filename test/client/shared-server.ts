@@ -1,13 +1,11 @@
 /** A server shared by the tests of one file, and uploads to it. */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterAll } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
 import { grantOf } from '../../src/auth/token-request.ts'
 import { mintToken } from '../../src/auth/tokens.ts'
 import type { Client } from '../../src/client/client.ts'
 import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
+import { makeDirectory } from './tree.ts'
 
 export interface SharedServer {
   data: string
@@ -18,15 +16,12 @@ export interface SharedServer {
 
 /** Called at the top of a test file; the server is stopped after its last test. */
 export async function startSharedServer(): Promise<SharedServer> {
-  const data = await mkdtemp(join(tmpdir(), 'trove-shared-'))
+  const data = await makeDirectory()
   const trove = await startTrove(data)
   const { tokens } = await openKeys(data)
   const grant = grantOf({ project: 'octo/demo', scope: 'write' }, Date.now())
   const token = await mintToken(tokens, grant, 'api')
-  afterAll(async () => {
-    await trove.stop()
-    await rm(data, { recursive: true, force: true })
-  })
+  afterAll(trove.stop)
   return { data, trove, token }
 }
 

@@ -14,13 +14,15 @@ import {
 } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { onTestFinished } from 'vitest'
+import { afterAll, onTestFinished } from 'vitest'
+import { getCurrentTest } from 'vitest/suite'
 
+/** Makes a directory that is removed when the test has ended, or all tests of the file when called
+ *  at its top level. */
 export async function makeDirectory(): Promise<string> {
-  const directory = await mkdtemp(join(tmpdir(), 'trove-client-'))
-  onTestFinished(async () => {
-    await rm(directory, { recursive: true, force: true })
-  })
+  const removeLater = getCurrentTest() === undefined ? afterAll : onTestFinished
+  const directory = await mkdtemp(join(tmpdir(), 'trove-test-'))
+  removeLater(async () => await rm(directory, { recursive: true, force: true }))
   return directory
 }
 

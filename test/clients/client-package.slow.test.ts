@@ -1,24 +1,20 @@
 /** The client package that a server provides: `npx` starts it directly from the server, without any
  *  other package. */
+import { makeDirectory } from '../client/tree.ts'
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { openSharedServer } from '../http/open-server.ts'
 
 const run = promisify(execFile)
 
 const server = await openSharedServer()
-let folder: string
+const folder = await makeDirectory()
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'trove-client-package-'))
   await writeFile(join(folder, 'hello.txt'), 'hello\n')
-})
-afterAll(async () => {
-  await rm(folder, { recursive: true })
 })
 
 async function npx(args: string[]): Promise<{ stdout: string; stderr: string }> {

@@ -1,8 +1,8 @@
 /** curl against a running server: complete uploads in one request, and interrupted downloads that
  *  resume. */
+import { makeDirectory } from '../client/tree.ts'
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm, truncate, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdtemp, readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -12,13 +12,12 @@ import { buildTree, readDigests, smallTree, writeTree } from './trees.ts'
 const run = promisify(execFile)
 
 let store: Store
-let scratch: string
+const scratch = await makeDirectory()
 let token: string
 /** Artifact ids by name: `tree` was uploaded as a tar, `exact` as a zip made by another program. */
 const ids: Record<string, number> = {}
 
 beforeAll(async () => {
-  scratch = await mkdtemp(join(tmpdir(), 'trove-curl-'))
   store = await openStore()
   token = await store.token()
   const root = join(scratch, 'root')
@@ -30,7 +29,6 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await store.close()
-  await rm(scratch, { recursive: true, force: true })
 })
 
 async function curl(args: string[]): Promise<string> {

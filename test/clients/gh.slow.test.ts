@@ -1,21 +1,20 @@
 /** GitHub's command line client against a store. */
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { zipOf } from '../actions/archives.ts'
 import { failedRun, recordRun } from '../actions/record-run.ts'
+import { makeDirectory } from '../client/tree.ts'
 import { ghEnvironment } from './gh-environment.ts'
 import { openStore, type Store } from './store.ts'
 
 let store: Store
-let scratch: string
+const scratch = await makeDirectory()
 
 /** Run 1 failed and has an artifact of each kind. Of run 2 only the number is known. */
 beforeAll(async () => {
-  scratch = await mkdtemp(join(tmpdir(), 'trove-gh-'))
   store = await openStore({ TROVE_PUBLIC_URL: 'https://store.test' })
   const facts = { workflow: 'CI', branch: 'main', event: 'push', sha: 'c'.repeat(40) }
   const token = await store.token({ run: 1, ordinal: 12, actor: 'octocat', ...facts })
@@ -27,7 +26,6 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   await store.close()
-  await rm(scratch, { recursive: true, force: true })
 })
 
 async function put(token: string, place: string, type: string, body: Buffer): Promise<void> {

@@ -3,34 +3,30 @@
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { mkdir, mkdtemp, rm, stat, symlink } from 'node:fs/promises'
+import { mkdir, rm, stat, symlink } from 'node:fs/promises'
 import { Agent, get } from 'node:http'
-import { tmpdir } from 'node:os'
 import { basename, dirname, join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { generateBigFile, generateSmallFiles, listFiles } from '../../bench/corpora.ts'
 import { readPeakRss } from '../../bench/measure.ts'
+import { makeDirectory } from '../client/tree.ts'
 import { openStockClient } from './stock-client.ts'
 import { startTrove, type TroveProcess } from './trove-process.ts'
 
 const run = promisify(execFile)
 const gibibyte = 1024 ** 3
 
-let scratch: string
+const scratch = await makeDirectory()
 let trove: TroveProcess
 let token: string
 
 beforeAll(async () => {
-  scratch = await mkdtemp(join(tmpdir(), 'trove-large-'))
   trove = await startTrove(join(scratch, 'data'))
   token = await trove.token()
 })
-afterAll(async () => {
-  await trove.stop()
-  await rm(scratch, { recursive: true, force: true })
-})
+afterAll(async () => await trove.stop())
 
 /** Uploads a file with `PUT` and returns the artifact's id. */
 async function put(file: string, name: string, type: string): Promise<number> {

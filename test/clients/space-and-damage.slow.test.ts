@@ -1,12 +1,11 @@
 /** Two promises to operators, tested from outside with the stock client and with `trove` against a
  *  running server. Space that a delete and a dry run announce is actually freed on disk. One bad
  *  byte costs one file, until the file is sent again. */
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdtemp, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterEach, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { type Outcome, runTrove } from '../cli/run-trove.ts'
-import { pseudoRandom } from '../client/tree.ts'
+import { makeDirectory, pseudoRandom } from '../client/tree.ts'
 import { flipByte, packPaths } from '../lifecycle/stored-bytes.ts'
 import { openStockClient } from './stock-client.ts'
 import { startTrove, type TroveProcess } from './trove-process.ts'
@@ -15,10 +14,7 @@ import { digestsOf, readDigests, type Tree, writeTree } from './trees.ts'
 const project = 'octo/demo'
 let root: string
 beforeEach(async () => {
-  root = await mkdtemp(join(tmpdir(), 'trove-promises-'))
-})
-afterEach(async () => {
-  await rm(root, { recursive: true, force: true })
+  root = await makeDirectory()
 })
 
 interface Site {

@@ -1,8 +1,8 @@
 /** Single files uploaded without a zip (`archive: false`, library 6.2 and later), downloaded by new
  *  and old clients. */
+import { makeDirectory } from '../client/tree.ts'
 import { hash } from 'node:crypto'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { openStockClient, type StockClient } from './stock-client.ts'
@@ -12,10 +12,9 @@ import { readDigests } from './trees.ts'
 let store: Store
 let newest: StockClient
 let older: StockClient
-let scratch: string
+const scratch = await makeDirectory()
 
 beforeAll(async () => {
-  scratch = await mkdtemp(join(tmpdir(), 'trove-stock-'))
   store = await openStore()
   const place = { url: store.url, token: await store.token() }
   newest = await openStockClient(place, '@actions/artifact')
@@ -25,7 +24,6 @@ afterAll(async () => {
   await newest.close()
   await older.close()
   await store.close()
-  await rm(scratch, { recursive: true, force: true })
 })
 
 /** Uploads one file as it is; the artifact then has the name of the file. */

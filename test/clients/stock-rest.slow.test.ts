@@ -1,8 +1,8 @@
 /** Downloads across runs with the published client and `findBy`, which is how download-artifact
  *  passes its `github-token` and `run-id` inputs. The client then uses GitHub's REST API and needs
  *  no runtime token. */
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { makeDirectory } from '../client/tree.ts'
+import { mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { openStockClient, stockLibraries } from './stock-client.ts'
@@ -10,15 +10,13 @@ import { openStore, type Store } from './store.ts'
 import { digestsOf, readDigests, smallTree, writeTree } from './trees.ts'
 
 let store: Store
-let scratch: string
+const scratch = await makeDirectory()
 
 beforeAll(async () => {
-  scratch = await mkdtemp(join(tmpdir(), 'trove-stock-'))
   store = await openStore()
 })
 afterAll(async () => {
   await store.close()
-  await rm(scratch, { recursive: true, force: true })
 })
 
 describe.each(stockLibraries)('%s', (library) => {

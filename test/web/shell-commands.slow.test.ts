@@ -1,18 +1,17 @@
 /** The commands that pages show work as pasted, whatever artifacts and files are named. */
+import { makeDirectory } from '../client/tree.ts'
 import { execFile } from 'node:child_process'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, symlink } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, mkdir, mkdtemp, readdir, readFile, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { openSharedServer } from '../http/open-server.ts'
 
 const server = await openSharedServer()
-let folder: string
+const folder = await makeDirectory()
 let artifact: string
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'trove-'))
   const main = fileURLToPath(new URL('../../dist/src/cli/main.js', import.meta.url))
   await chmod(main, 0o755)
   await mkdir(join(folder, 'bin'))
@@ -22,9 +21,6 @@ beforeAll(async () => {
     tar: [{ name: "a b/-it's `100%`.txt", content: 'the content\n' }],
   })
   artifact = `/octo/app/actions/runs/1/artifacts/${id}`
-})
-afterAll(async () => {
-  await rm(folder, { recursive: true, force: true })
 })
 
 /** Runs each command of the page's first block in an empty directory; returns those. */

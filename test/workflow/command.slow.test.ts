@@ -1,8 +1,7 @@
 /** `trove run` as users call it: in its own process, with its own server. */
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { buffer, text } from 'node:stream/consumers'
@@ -11,6 +10,7 @@ import { promisify } from 'node:util'
 import SqliteDatabase from 'better-sqlite3'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import { startForwardingProxy } from '../client/forwarding-proxy.ts'
+import { makeDirectory } from '../client/tree.ts'
 import { openServer } from '../http/open-server.ts'
 import { mainProgram, runTrove, startTrove, type Outcome } from '../cli/run-trove.ts'
 
@@ -20,8 +20,7 @@ let root: string
 let workflow: string
 
 beforeEach(async () => {
-  root = await mkdtemp(join(tmpdir(), 'trove-command-'))
-  onTestFinished(() => rm(root, { recursive: true, force: true }))
+  root = await makeDirectory()
   workflow = join(root, 'project/.github/workflows/ci.yml')
   await mkdir(join(root, 'project/.github/workflows'), { recursive: true })
   await mkdir(join(root, 'tmp'))

@@ -1,11 +1,10 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import fc from 'fast-check'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { bounds } from '../../src/workflow/bounds.ts'
 import {
   createCommandFiles,
@@ -13,6 +12,7 @@ import {
   readCommandFiles,
 } from '../../src/workflow/step/file-commands.ts'
 import { parseLogCommand } from '../../src/workflow/step/log-commands.ts'
+import { makeDirectory } from '../client/tree.ts'
 
 const run = promisify(execFile)
 
@@ -49,8 +49,7 @@ test('any value written the way the toolkit does round-trips', () => {
 })
 
 test('files start empty, are read once and removed; a file the step removed counts as empty', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'trove-commands-'))
-  onTestFinished(() => rm(directory, { recursive: true, force: true }))
+  const directory = await makeDirectory()
   const files = await createCommandFiles(directory)
   expect(await readFile(files.GITHUB_ENV, 'utf8')).toBe('')
   await writeFile(files.GITHUB_OUTPUT, 'a=b\n')
@@ -72,8 +71,7 @@ test('files start empty, are read once and removed; a file the step removed coun
 })
 
 test('reading neither blocks nor runs forever when a step replaces its files', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'trove-commands-'))
-  onTestFinished(() => rm(directory, { recursive: true, force: true }))
+  const directory = await makeDirectory()
   const files = await createCommandFiles(directory)
   for (const path of Object.values(files)) await rm(path as string)
   await run('mkfifo', [files.GITHUB_OUTPUT])

@@ -1,11 +1,11 @@
 /** Artifact steps against a real server; slow cases are in native-artifacts.slow.test.ts. */
-import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import type { ArtifactStore } from '../../src/workflow/artifacts.ts'
 import { createNativeArtifacts } from '../../src/workflow/native-artifacts.ts'
 import { openRig, type Rig } from '../actions/rig.ts'
+import { makeDirectory } from '../client/tree.ts'
 import { listFiles } from './disk-artifacts.ts'
 import { nextRun, onServer } from './native-run.ts'
 import { createPlayground, oneJob } from './playground.ts'
@@ -128,8 +128,7 @@ test('an empty file is uploaded without an archive, too', async () => {
 })
 
 test('a download keeps other files in its directory', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'trove-native-'))
-  onTestFinished(() => rm(directory, { recursive: true, force: true }))
+  const directory = await makeDirectory()
   const options = onServer(rig)
   const store = await options.openArtifacts?.({ key: 'job', id: 'job', name: 'job' })
   if (store === undefined) throw new Error('no store')
@@ -152,8 +151,7 @@ test('a download keeps other files in its directory', async () => {
 })
 
 test('a rerun attempt lists its own artifacts, and those of another attempt for names it lacks', async () => {
-  const directory = await mkdtemp(join(tmpdir(), 'trove-native-'))
-  onTestFinished(() => rm(directory, { recursive: true, force: true }))
+  const directory = await makeDirectory()
   const run = nextRun()
   const storeOf = async (attempt: number): Promise<ArtifactStore> => {
     const token = await rig.token({ project, run, attempt, job: 'job', scope: 'job' })

@@ -1,11 +1,10 @@
 /** An environment to run one workflow in: its own repository and store, and the recorded events. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { onTestFinished } from 'vitest'
 import type { Conclusion } from '../../src/core/run/run-record.ts'
 import type { RunEvent } from '../../src/workflow/events.ts'
 import { runWorkflow, type RunOptions, type RunResult } from '../../src/workflow/run.ts'
+import { makeDirectory } from '../client/tree.ts'
 import { createDiskArtifacts, type DiskArtifacts } from './disk-artifacts.ts'
 
 export interface Playground {
@@ -31,8 +30,7 @@ interface Finished extends RunResult {
 }
 
 export async function createPlayground(): Promise<Playground> {
-  const root = await mkdtemp(join(tmpdir(), 'trove-workflow-'))
-  onTestFinished(() => rm(root, { recursive: true, force: true }))
+  const root = await makeDirectory()
   const repository = join(root, 'repository')
   const work = join(root, 'work')
   const artifacts = createDiskArtifacts(join(root, 'artifacts'))

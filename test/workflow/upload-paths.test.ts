@@ -1,27 +1,23 @@
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, symlink, truncate, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createGlobber, type Globber } from '../../src/workflow/glob/glob.ts'
 import { absolutePatterns } from '../../src/workflow/glob/glob-patterns.ts'
 import { uploadFiles } from '../../src/workflow/actions/upload-paths.ts'
+import { makeDirectory } from '../client/tree.ts'
 
 const run = promisify(execFile)
 
 const noAbort = new AbortController().signal
-let root: string
+const root = await makeDirectory()
 let globber: Globber
 
 beforeAll(async () => {
-  root = await mkdtemp(join(tmpdir(), 'trove-paths-'))
   globber = createGlobber()
 })
-afterAll(async () => {
-  await globber.close()
-  await rm(root, { recursive: true, force: true })
-})
+afterAll(async () => await globber.close())
 
 let places = 0
 /** Creates the files in a new workspace and returns the sorted entry paths of an upload. */
