@@ -1,11 +1,11 @@
 /** The maintenance page: it starts jobs, shows their progress without a reload, and reports their
  *  outcome. */
-import { mkdtemp, readdir, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { noise } from '../actions/archives.ts'
+import { makeDirectory } from '../client/tree.ts'
 import { hasChromium, reportMissingChromium } from './chromium.ts'
 import { spoil } from '../lifecycle/stored-bytes.ts'
 import { openRig, type Rig, watchFaults } from './rig.ts'
@@ -13,15 +13,15 @@ import { putTar } from './seed.ts'
 
 if (!hasChromium) reportMissingChromium('the maintenance page')
 
+const directory = await makeDirectory()
+
 describe.skipIf(!hasChromium)('maintenance', () => {
   let rig: Rig
   let page: Page
   let faults: string[]
-  let directory: string
   /** Holds garbage collections half-way, and scrubs before their first pack. */
   let pause: Promise<void> | undefined
   beforeAll(async () => {
-    directory = await mkdtemp(join(tmpdir(), 'trove-'))
     rig = await openRig({}, async (step) => {
       if (step === 'released' || step === 'scrub-pack-begun') await pause
     })
@@ -32,7 +32,6 @@ describe.skipIf(!hasChromium)('maintenance', () => {
   afterAll(async () => {
     expect(faults).toEqual([])
     await rig.close()
-    await rm(directory, { recursive: true, force: true })
   })
 
   /** Holds jobs; returns the function that releases them. */

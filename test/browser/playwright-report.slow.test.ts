@@ -1,11 +1,11 @@
 /** A report written by Playwright itself, opened in a browser: on a shared content host, and with
  *  its traces on a host of its own. */
+import { makeDirectory } from '../client/tree.ts'
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import type { TarEntry } from '../http/archives-of.ts'
 import { chromiumPath, hasChromium, reportMissingChromium } from './chromium.ts'
 import { openRig, watchFaults } from './rig.ts'
@@ -14,8 +14,9 @@ import { putTar } from './seed.ts'
 if (!hasChromium) reportMissingChromium("Playwright's own reports")
 
 const require = createRequire(import.meta.url)
+const directory = await makeDirectory()
 
-async function writeReport(directory: string): Promise<TarEntry[]> {
+async function writeReport(): Promise<TarEntry[]> {
   await symlink(join(process.cwd(), 'node_modules'), join(directory, 'node_modules'))
   await mkdir(join(directory, 'tests'))
   await writeFile(
@@ -53,16 +54,11 @@ async function writeReport(directory: string): Promise<TarEntry[]> {
 }
 
 describe.skipIf(!hasChromium)("Playwright's report", () => {
-  let directory: string
   let files: TarEntry[]
   beforeAll(async () => {
-    directory = await mkdtemp(join(tmpdir(), 'trove-report-'))
-    files = await writeReport(directory)
+    files = await writeReport()
     expect(files.map(({ name }) => name)).toContain('index.html')
   }, 120_000)
-  afterAll(async () => {
-    await rm(directory, { recursive: true, force: true })
-  })
 
   test('runs in its frame on a shared content host', async () => {
     const rig = await openRig({ TROVE_CONTENT_URL: 'http://content.localhost' })

@@ -1,15 +1,15 @@
 /** The states of pages: empty, loading, uploading, expired, deleted, damaged, forbidden, too large,
  *  untrusted. */
 import { execFile } from 'node:child_process'
-import { chmod, mkdir, mkdtemp, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises'
 import { request } from 'node:http'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Page } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { noise } from '../actions/archives.ts'
+import { makeDirectory } from '../client/tree.ts'
 import { tarOf } from '../http/archives-of.ts'
 import { spoil } from '../lifecycle/stored-bytes.ts'
 import { hasChromium, reportMissingChromium } from './chromium.ts'
@@ -19,17 +19,15 @@ import { png, putTar } from './seed.ts'
 if (!hasChromium) reportMissingChromium('states of the pages')
 
 const run = '/octo/app/actions/runs/1'
+const folder = await makeDirectory()
 
 describe.skipIf(!hasChromium)('an empty store', () => {
   let rig: Rig
-  let folder: string
   beforeAll(async () => {
     rig = await openRig()
-    folder = await mkdtemp(join(tmpdir(), 'trove-'))
   }, 60_000)
   afterAll(async () => {
     await rig.close()
-    await rm(folder, { recursive: true, force: true })
   })
 
   /** Runs commands in a shell on the server's machine, with `trove` on the path. */

@@ -1,8 +1,8 @@
 /** The published artifact client, in its newest and an older major version, against a running
  *  server: what the upload and download steps of a workflow do. */
+import { makeDirectory } from '../client/tree.ts'
 import { hash } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { checkoutConfig } from '../core/made-up-secrets.ts'
@@ -10,20 +10,19 @@ import { openStockClient, stockLibraries, type StockClient } from './stock-clien
 import { openStore, type Store } from './store.ts'
 import { buildTree, digestsOf, readDigests, smallTree, writeTree, type Tree } from './trees.ts'
 
+const scratch = await makeDirectory()
+
 describe.each(stockLibraries)('%s', (library) => {
   let store: Store
   let client: StockClient
-  let scratch: string
 
   beforeAll(async () => {
-    scratch = await mkdtemp(join(tmpdir(), 'trove-stock-'))
     store = await openStore()
     client = await openStockClient({ url: store.url, token: await store.token() }, library)
   })
   afterAll(async () => {
     await client.close()
     await store.close()
-    await rm(scratch, { recursive: true, force: true })
   })
 
   /** Uploads `tree` as `name`; the size and digest are those that the client computed. */

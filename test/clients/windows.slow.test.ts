@@ -1,12 +1,12 @@
 /** The client package in Node for Windows: its paths, its names, its lack of modes. Wine shows the
  *  file system of this machine as Windows would: case-insensitive. */
 import { execFile, execFileSync } from 'node:child_process'
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
+import { makeDirectory } from '../client/tree.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
 import {
   type Ended,
@@ -18,17 +18,17 @@ import {
 
 if (!hasWine) reportMissingWine('trove on Windows')
 
+const folder = await makeDirectory()
+
 describe.runIf(hasWine)('trove on Windows', () => {
   let server: TestServer
   let node: WindowsNode
-  let folder: string
   let program: string
   let token: string
   let made = 0
   beforeAll(async () => {
     server = await openServer()
     token = await server.token({ run: 7, job: 'build', scope: 'job' })
-    folder = await mkdtemp(join(tmpdir(), 'trove-windows-'))
     const archive = Buffer.from(await (await fetch(`${server.url}/trove.tgz`)).arrayBuffer())
     execFileSync('tar', ['-xzC', folder], { input: archive })
     program = join(folder, 'package/dist/src/cli/client-main.js')
@@ -37,7 +37,6 @@ describe.runIf(hasWine)('trove on Windows', () => {
   afterAll(async () => {
     await node.close()
     await server.close()
-    await rm(folder, { recursive: true })
   })
 
   const environment = (): Record<string, string> => ({ TROVE_URL: server.url, TROVE_TOKEN: token })
