@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import type { BrowserContext, Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { digestOf, formatWireDigest } from '../../src/core/bytes/digest.ts'
 import { noise } from '../actions/archives.ts'
 import { checkoutConfig, githubToken } from '../core/made-up-secrets.ts'
@@ -41,10 +41,8 @@ describe.skipIf(!hasChromium).each([
     axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8')
     context = await rig.context({ colorScheme, viewport, bypassCSP: true })
     page = await context.newPage()
+    return rig.close
   }, 60_000)
-  afterAll(async () => {
-    await rig.close()
-  })
 
   async function expectNoViolations(where: string, on: Page = page): Promise<void> {
     await on.evaluate(axe)

@@ -1,7 +1,7 @@
 /** Pages of an artifact with 100,000 files: time to first byte, weight, and responsiveness. */
 import { gunzipSync } from 'node:zlib'
 import { get } from 'node:http'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { hasChromium, reportMissingChromium } from './chromium.ts'
 import { openRig, type Rig } from './rig.ts'
 import { manyFiles, putTar, seedProject } from './seed.ts'
@@ -29,10 +29,8 @@ describe.skipIf(!hasChromium)('with 100,000 files', () => {
     const inOne = files.map((file) => ({ ...file, name: `all/${file.name.replace('/', '-')}` }))
     const one = await putTar(rig.server, '91/artifacts/flat', inOne)
     flat = `/octo/app/actions/runs/91/artifacts/${one}`
+    return rig.close
   }, 600_000)
-  afterAll(async () => {
-    await rig.close()
-  })
 
   /** Requests gzip, as browsers do. */
   async function fetchPage(path: string): Promise<{ firstByteMs: number; bytes: Buffer }> {

@@ -1,5 +1,5 @@
 /** Images that changed: side by side, and with scripts one over the other. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { hasChromium, reportMissingChromium } from './chromium.ts'
 import { openRig, type Rig, watchFaults } from './rig.ts'
 import { png, putTar } from './seed.ts'
@@ -14,10 +14,8 @@ describe.skipIf(!hasChromium)('images that changed', () => {
     const base = await putTar(rig.server, '1/artifacts/site', [{ name: 'a.png', content: png(60) }])
     const head = await putTar(rig.server, '2/artifacts/site', [{ name: 'a.png', content: png(80) }])
     address = `/octo/app/compare/${base}...${head}?file=a.png`
+    return rig.close
   }, 60_000)
-  afterAll(async () => {
-    await rig.close()
-  })
 
   const secondImage = `document.querySelectorAll('.picture img')[1]`
 

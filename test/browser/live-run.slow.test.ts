@@ -1,5 +1,5 @@
 /** The page of a run that is in progress follows it. */
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { hasChromium, reportMissingChromium } from './chromium.ts'
 import { openRig, type Rig, watchFaults } from './rig.ts'
 
@@ -10,10 +10,8 @@ describe.skipIf(!hasChromium)('the page of a run in progress', () => {
   let sequence = 0
   beforeAll(async () => {
     rig = await openRig()
+    return rig.close
   }, 60_000)
-  afterAll(async () => {
-    await rig.close()
-  })
 
   async function report(events: object[]): Promise<void> {
     const at = rig.server.clock.now

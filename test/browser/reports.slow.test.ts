@@ -2,7 +2,7 @@
  *  and nothing that they do reaches the pages, the API or the session. Without a content origin
  *  no script runs, and the page names the setting. */
 import type { FrameLocator, Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import type { TarEntry } from '../http/archives-of.ts'
 import { hasChromium, reportMissingChromium } from './chromium.ts'
 import { openRig, type Rig, watchFaults } from './rig.ts'
@@ -89,10 +89,8 @@ describe.skipIf(!hasChromium).each([
     rig = await openRig({ TROVE_CONTENT_URL: contentUrl })
     id = await putTar(rig.server, '1/artifacts/report', reportFiles(rig.server.url))
     page = await (await rig.context()).newPage()
+    return rig.close
   }, 60_000)
-  afterAll(async () => {
-    await rig.close()
-  })
 
   const open = async (): Promise<FrameLocator> => {
     await page.goto(`/octo/app/actions/runs/1/artifacts/${id}/blob/html/index.html`)

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import type { Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { noise } from '../actions/archives.ts'
 import { makeDirectory } from '../client/tree.ts'
 import { tarOf } from '../http/archives-of.ts'
@@ -25,10 +25,8 @@ describe.skipIf(!hasChromium)('an empty store', () => {
   let rig: Rig
   beforeAll(async () => {
     rig = await openRig()
+    return rig.close
   }, 60_000)
-  afterAll(async () => {
-    await rig.close()
-  })
 
   /** Runs commands in a shell on the server's machine, with `trove` on the path. */
   async function pasteIntoShell(commands: string): Promise<string> {
