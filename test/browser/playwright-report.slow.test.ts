@@ -1,11 +1,11 @@
 /** A report written by Playwright itself, opened in a browser: on a shared content host, and with
  *  its traces on a host of its own. */
-import { makeDirectory } from '../client/tree.ts'
 import { execFile } from 'node:child_process'
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join, relative } from 'node:path'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { makeDirectory } from '../client/tree.ts'
 import type { TarEntry } from '../http/archives-of.ts'
 import { chromiumPath, hasChromium, reportMissingChromium } from './chromium.ts'
 import { openRig, watchFaults } from './rig.ts'

@@ -1,10 +1,10 @@
 /** Quotas and a nearly full disk, as users of `trove` meet them when uploading, reading and
  *  deleting. */
-import { makeDirectory } from '../client/tree.ts'
 import { randomBytes } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, expect, onTestFinished, test, vi } from 'vitest'
+import { makeDirectory } from '../client/tree.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
 import { type Outcome, runTrove } from './run-trove.ts'
 

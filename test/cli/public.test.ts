@@ -1,8 +1,8 @@
 /** Commands without a token: they read public projects, and say what is missing elsewhere. */
-import { makeDirectory } from '../client/tree.ts'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
+import { makeDirectory } from '../client/tree.ts'
 import { openSharedServer } from '../http/open-server.ts'
 import { runTroveInside } from './run-inside.ts'
 import type { Outcome } from './run-trove.ts'

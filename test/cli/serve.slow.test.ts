@@ -1,4 +1,3 @@
-import { makeDirectory } from '../client/tree.ts'
 import type { ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
@@ -7,6 +6,7 @@ import { createInterface } from 'node:readline'
 import { buffer } from 'node:stream/consumers'
 import SqliteDatabase from 'better-sqlite3'
 import { beforeEach, describe, expect, test } from 'vitest'
+import { makeDirectory } from '../client/tree.ts'
 import { runTrove, startTrove } from './run-trove.ts'
 
 let dataDir: string

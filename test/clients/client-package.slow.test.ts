@@ -1,12 +1,12 @@
 /** The client package that a server provides: `npx` starts it directly from the server, without any
  *  other package. */
-import { makeDirectory } from '../client/tree.ts'
 import { execFile } from 'node:child_process'
 import { readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { beforeAll, expect, test } from 'vitest'
+import { makeDirectory } from '../client/tree.ts'
 import { openSharedServer } from '../http/open-server.ts'
 
 const run = promisify(execFile)

@@ -1,11 +1,11 @@
 /** curl against a running server: complete uploads in one request, and interrupted downloads that
  *  resume. */
-import { makeDirectory } from '../client/tree.ts'
 import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { makeDirectory } from '../client/tree.ts'
 import { openStore, type Store } from './store.ts'
 import { buildTree, readDigests, smallTree, writeTree } from './trees.ts'
 

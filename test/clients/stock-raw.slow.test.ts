@@ -1,10 +1,10 @@
 /** Single files uploaded without a zip (`archive: false`, library 6.2 and later), downloaded by new
  *  and old clients. */
-import { makeDirectory } from '../client/tree.ts'
 import { hash } from 'node:crypto'
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { makeDirectory } from '../client/tree.ts'
 import { openStockClient, type StockClient } from './stock-client.ts'
 import { openStore, type Store } from './store.ts'
 import { readDigests } from './trees.ts'

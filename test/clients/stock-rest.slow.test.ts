@@ -1,10 +1,10 @@
 /** Downloads across runs with the published client and `findBy`, which is how download-artifact
  *  passes its `github-token` and `run-id` inputs. The client then uses GitHub's REST API and needs
  *  no runtime token. */
-import { makeDirectory } from '../client/tree.ts'
 import { mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { makeDirectory } from '../client/tree.ts'
 import { openStockClient, stockLibraries } from './stock-client.ts'
 import { openStore, type Store } from './store.ts'
 import { digestsOf, readDigests, smallTree, writeTree } from './trees.ts'

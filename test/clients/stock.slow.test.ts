@@ -1,10 +1,10 @@
 /** The published artifact client, in its newest and an older major version, against a running
  *  server: what the upload and download steps of a workflow do. */
-import { makeDirectory } from '../client/tree.ts'
 import { hash } from 'node:crypto'
 import { mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { makeDirectory } from '../client/tree.ts'
 import { checkoutConfig } from '../core/made-up-secrets.ts'
 import { openStockClient, stockLibraries, type StockClient } from './stock-client.ts'
 import { openStore, type Store } from './store.ts'

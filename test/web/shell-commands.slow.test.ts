@@ -1,11 +1,11 @@
 /** The commands that pages show work as pasted, whatever artifacts and files are named. */
-import { makeDirectory } from '../client/tree.ts'
 import { execFile } from 'node:child_process'
 import { chmod, mkdir, mkdtemp, readdir, readFile, symlink } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { beforeAll, expect, test } from 'vitest'
+import { makeDirectory } from '../client/tree.ts'
 import { openSharedServer } from '../http/open-server.ts'
 
 const server = await openSharedServer()
