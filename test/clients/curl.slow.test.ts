@@ -4,31 +4,26 @@ import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { makeDirectory } from '../client/tree.ts'
-import { openStore, type Store } from './store.ts'
+import { openStore } from './store.ts'
 import { buildTree, readDigests, smallTree, writeTree } from './trees.ts'
 
 const run = promisify(execFile)
 
-let store: Store
+const store = await openStore()
+const token = await store.token()
 const scratch = await makeDirectory()
-let token: string
 /** Artifact ids by name: `tree` was uploaded as a tar, `exact` as a zip made by another program. */
 const ids: Record<string, number> = {}
 
 beforeAll(async () => {
-  store = await openStore()
-  token = await store.token()
   const root = join(scratch, 'root')
   await writeTree(root, buildTree())
   await run('tar', ['-cf', join(scratch, 'tree.tar'), '-C', root, '.'])
   await run('zip', ['-qr', join(scratch, 'exact.zip'), '.'], { cwd: root })
   ids['tree'] = await put('tree', 'tree.tar', 'application/x-tar')
   ids['exact'] = await put('exact', 'exact.zip', 'application/zip')
-})
-afterAll(async () => {
-  await store.close()
 })
 
 async function curl(args: string[]): Promise<string> {

@@ -3,19 +3,18 @@ import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { zipOf } from '../actions/archives.ts'
 import { failedRun, recordRun } from '../actions/record-run.ts'
 import { makeDirectory } from '../client/tree.ts'
 import { ghEnvironment } from './gh-environment.ts'
-import { openStore, type Store } from './store.ts'
+import { openStore } from './store.ts'
 
-let store: Store
+const store = await openStore({ TROVE_PUBLIC_URL: 'https://store.test' })
 const scratch = await makeDirectory()
 
 /** Run 1 failed and has an artifact of each kind. Of run 2 only the number is known. */
 beforeAll(async () => {
-  store = await openStore({ TROVE_PUBLIC_URL: 'https://store.test' })
   const facts = { workflow: 'CI', branch: 'main', event: 'push', sha: 'c'.repeat(40) }
   const token = await store.token({ run: 1, ordinal: 12, actor: 'octocat', ...facts })
   await recordRun({ url: store.url, token }, 1, failedRun)
@@ -23,9 +22,6 @@ beforeAll(async () => {
   await put(token, '1/artifacts/notes?filename=notes.txt', 'text/plain', Buffer.from('one file'))
   const unknown = await store.token({ run: 2 })
   await put(unknown, '2/artifacts/other?filename=a', 'text/plain', Buffer.from('x'))
-})
-afterAll(async () => {
-  await store.close()
 })
 
 async function put(token: string, place: string, type: string, body: Buffer): Promise<void> {

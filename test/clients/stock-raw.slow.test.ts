@@ -3,28 +3,19 @@
 import { hash } from 'node:crypto'
 import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, expect, test } from 'vitest'
 import { makeDirectory } from '../client/tree.ts'
-import { openStockClient, type StockClient } from './stock-client.ts'
-import { openStore, type Store } from './store.ts'
+import { openStockClient } from './stock-client.ts'
+import { openStore } from './store.ts'
 import { readDigests } from './trees.ts'
 
-let store: Store
-let newest: StockClient
-let older: StockClient
 const scratch = await makeDirectory()
-
-beforeAll(async () => {
-  store = await openStore()
-  const place = { url: store.url, token: await store.token() }
-  newest = await openStockClient(place, '@actions/artifact')
-  older = await openStockClient(place, 'artifact-v2')
-})
-afterAll(async () => {
-  await newest.close()
-  await older.close()
-  await store.close()
-})
+const store = await openStore()
+const place = { url: store.url, token: await store.token() }
+const newest = await openStockClient(place, '@actions/artifact')
+afterAll(newest.close)
+const older = await openStockClient(place, 'artifact-v2')
+afterAll(older.close)
 
 /** Uploads one file as it is; the artifact then has the name of the file. */
 async function uploadRaw(name: string, content: Buffer): Promise<{ id: number; digest: string }> {

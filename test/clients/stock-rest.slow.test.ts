@@ -3,21 +3,14 @@
  *  no runtime token. */
 import { mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { makeDirectory } from '../client/tree.ts'
 import { openStockClient, stockLibraries } from './stock-client.ts'
-import { openStore, type Store } from './store.ts'
+import { openStore } from './store.ts'
 import { digestsOf, readDigests, smallTree, writeTree } from './trees.ts'
 
-let store: Store
+const store = await openStore()
 const scratch = await makeDirectory()
-
-beforeAll(async () => {
-  store = await openStore()
-})
-afterAll(async () => {
-  await store.close()
-})
 
 describe.each(stockLibraries)('%s', (library) => {
   test('another run of the project is listed, downloaded and deleted over REST', async () => {

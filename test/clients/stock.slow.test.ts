@@ -3,7 +3,7 @@
 import { hash } from 'node:crypto'
 import { mkdtemp } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { beforeAll, describe, expect, test, vi } from 'vitest'
 import { makeDirectory } from '../client/tree.ts'
 import { checkoutConfig } from '../core/made-up-secrets.ts'
 import { openStockClient, stockLibraries, type StockClient } from './stock-client.ts'
@@ -11,18 +11,16 @@ import { openStore, type Store } from './store.ts'
 import { buildTree, digestsOf, readDigests, smallTree, writeTree, type Tree } from './trees.ts'
 
 const scratch = await makeDirectory()
+/** Both libraries upload artifacts of the same names. */
+const stores = new Map<string, Store>()
+for (const library of stockLibraries) stores.set(library, await openStore())
 
 describe.each(stockLibraries)('%s', (library) => {
-  let store: Store
+  const store = stores.get(library)!
   let client: StockClient
-
   beforeAll(async () => {
-    store = await openStore()
     client = await openStockClient({ url: store.url, token: await store.token() }, library)
-  })
-  afterAll(async () => {
-    await client.close()
-    await store.close()
+    return client.close
   })
 
   /** Uploads `tree` as `name`; the size and digest are those that the client computed. */
