@@ -2,35 +2,29 @@
  *  and from GitLab, in whose place stands a server with its jobs API
  *  (docs.gitlab.com/api/jobs, docs.gitlab.com/api/job_artifacts). */
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { createServer, type Server } from 'node:http'
-import { tmpdir } from 'node:os'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { builtUrl } from '../../src/program-files.ts'
 import { zipOf } from '../actions/archives.ts'
+import { makeDirectory } from '../client/tree.ts'
 import { ghEnvironment } from './gh-environment.ts'
-import { openStore, type Store } from './store.ts'
+import { openStore } from './store.ts'
 
 const dayMs = 86_400_000
 
-let store: Store
-let scratch: string
-let readme: string
+const store = await openStore()
+const github = await openStore({ TROVE_PUBLIC_URL: 'https://store.test' })
+const scratch = await makeDirectory()
+const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
 
 beforeAll(async () => {
-  scratch = await mkdtemp(join(tmpdir(), 'trove-moving-'))
-  readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8')
-  store = await openStore()
   const trove = fileURLToPath(builtUrl('cli/main.ts'))
   await writeFile(join(scratch, 'npx'), `#!/bin/sh\nshift\nexec '${trove}' "$@"\n`, { mode: 0o755 })
-})
-afterAll(async () => {
-  await store.close()
-  await rm(scratch, { recursive: true, force: true })
 })
 
 /** The shell block of the README that contains `text`, without its example addresses. */
@@ -59,6 +53,7 @@ async function copy(
 }
 
 interface Listed {
+  id: number
   run: string
   name: string
   branch: string | null
@@ -89,41 +84,37 @@ function daysLeft({ expiresAt }: Listed): number {
 }
 
 test('artifacts at GitHub are copied with run, branch, commit and the days that are left', async () => {
-  const github = await openStore({ TROVE_PUBLIC_URL: 'https://store.test' })
-  try {
-    const put = async (token: string, place: string, body: Buffer): Promise<void> => {
-      const response = await fetch(`${github.url}/api/v1/projects/octo/demo/runs/${place}`, {
-        method: 'PUT',
-        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/zip' },
-        body,
-      })
-      expect([place, response.status]).toEqual([place, 201])
-    }
-    const sha = 'c'.repeat(40)
-    const known = await github.token({ run: 71, branch: 'main', sha })
-    await put(known, '71/artifacts/two words?retentionDays=20', zipOf({ 'a/.hidden': 'one' }))
-    await put(known, '71/artifacts/docs?retentionDays=3', zipOf({ 'index.html': '<p>' }))
-    const unknown = await github.token({ run: 72 })
-    await put(unknown, '72/artifacts/docs', zipOf({ 'index.html': '<b>' }))
-
-    const loop = block('gh api --paginate').replaceAll('octo/app', 'octo/demo')
-    const environment = await ghEnvironment(github, scratch)
-    await copy(loop, { ...environment, NO_PROXY: '127.0.0.1' })
-
-    const copied = await artifactsOf(71)
-    expect(copied).toMatchObject([
-      { name: 'two words', branch: 'main', sha },
-      { name: 'docs', branch: 'main', sha },
-    ])
-    expect(copied.map(daysLeft)).toEqual([20, 3])
-    expect(await artifactsOf(72)).toMatchObject([{ name: 'docs', branch: null, sha: null }])
-    expect(await fileOf(71, 'two words', 'a/.hidden')).toBe('one')
-    expect(await fileOf(72, 'docs', 'index.html')).toBe('<b>')
-    expect(await copy(loop, { ...environment, NO_PROXY: '127.0.0.1' })).toBe('')
-    expect(await artifactsOf(71)).toEqual(copied)
-  } finally {
-    await github.close()
+  const put = async (token: string, place: string, body: Buffer): Promise<void> => {
+    const response = await fetch(`${github.url}/api/v1/projects/octo/demo/runs/${place}`, {
+      method: 'PUT',
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/zip' },
+      body,
+    })
+    expect([place, response.status]).toEqual([place, 201])
   }
+  const sha = 'c'.repeat(40)
+  const known = await github.token({ run: 71, branch: 'main', sha })
+  await put(known, '71/artifacts/two words?retentionDays=20', zipOf({ 'a/.hidden': 'one' }))
+  await put(known, '71/artifacts/docs?retentionDays=3', zipOf({ 'index.html': '<p>' }))
+  const unknown = await github.token({ run: 72 })
+  await put(unknown, '72/artifacts/docs', zipOf({ 'index.html': '<b>' }))
+
+  const loop = block('gh api --paginate').replaceAll('octo/app', 'octo/demo')
+  const environment = await ghEnvironment(github, scratch)
+  await copy(loop, { ...environment, NO_PROXY: '127.0.0.1' })
+
+  const copied = await artifactsOf(71)
+  expect(copied).toMatchObject([
+    { name: 'two words', branch: 'main', sha },
+    { name: 'docs', branch: 'main', sha },
+  ])
+  expect(copied.map(daysLeft)).toEqual([20, 3])
+  expect(await artifactsOf(72)).toMatchObject([{ name: 'docs', branch: null, sha: null }])
+  expect(await fileOf(71, 'two words', 'a/.hidden')).toBe('one')
+  expect(await fileOf(72, 'docs', 'index.html')).toBe('<b>')
+  expect(await copy(loop, { ...environment, NO_PROXY: '127.0.0.1' })).toBe('')
+  const again = await artifactsOf(71)
+  expect(again.map(({ id }) => id)).toEqual(copied.map(({ id }) => id))
 })
 
 test('artifacts at GitLab are copied by job; one that cannot be fetched does not stop the rest', async () => {
