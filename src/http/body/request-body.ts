@@ -148,9 +148,9 @@ export async function drainBody(c: AppRequest): Promise<boolean> {
   })
 }
 
-/** After a smaller chunk, readers wait a turn of the event loop for more. The sender chooses
- *  chunk sizes (RFC 9112 §7.1): ten thousand one-byte chunks, from one read of the socket, would
- *  otherwise be ten thousand steps for every stage of the pipeline. */
+/** After a smaller chunk, readers wait a turn of the event loop for more, and take all as one.
+ *  The sender chooses chunk sizes (RFC 9112 §7.1): ten thousand one-byte chunks, from one read
+ *  of the socket, would otherwise be ten thousand steps for every stage of the pipeline. */
 const gatheredBytes = 4096
 
 interface ChunkRules {
@@ -172,13 +172,13 @@ async function* readChunks(source: BodySource, rules: ChunkRules): AsyncGenerato
   // its silence.
   let timer = setTimeout(onIdle, rules.idleMs)
   try {
-    for await (const chunk of source.chunks) {
+    for await (const first of source.chunks) {
       clearTimeout(timer)
+      const isLast = totalBytes + first.length === rules.expectedBytes
+      const chunk =
+        first.length < gatheredBytes && !isLast ? await gather(first, source.stream) : first
       totalBytes += chunk.length
       rules.onChunk({ chunkBytes: chunk.length, totalBytes })
-      const isWhole = totalBytes === rules.expectedBytes
-      // Chunks that arrive meanwhile are read together.
-      if (chunk.length < gatheredBytes && !isWhole) await nextTurn()
       yield chunk
       timer = setTimeout(onIdle, rules.idleMs)
     }
@@ -198,7 +198,18 @@ async function* readChunks(source: BodySource, rules: ChunkRules): AsyncGenerato
   rules.onEnd(totalBytes)
 }
 
+/** Returns the chunk and what arrives within a turn, as one. */
+async function gather(chunk: Buffer, stream: Readable): Promise<Buffer> {
+  await nextTurn()
+  const { readableLength } = stream
+  // Without a length, `read` returns only the first of the chunks since Node 26.
+  const more = readableLength === 0 ? null : (stream.read(readableLength) as Buffer | null)
+  return more === null ? chunk : Buffer.concat([chunk, more])
+}
+
 interface BodySource {
+  stream: Readable
+  /** Of `stream`. */
   chunks: AsyncIterable<Buffer>
   cut(): void
 }
@@ -207,6 +218,7 @@ function sourceOf(c: AppRequest): BodySource {
   const incoming = incomingOf(c)
   if (incoming !== undefined) {
     return {
+      stream: incoming,
       // A consumer that stops early must not destroy the socket: the response still has to be sent.
       chunks: incoming.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>,
       cut: () => {
@@ -217,6 +229,7 @@ function sourceOf(c: AppRequest): BodySource {
   const { body } = c.req.raw
   const stream = body === null ? Readable.from([]) : Readable.fromWeb(body as NodeReadableStream)
   return {
+    stream,
     chunks: stream as AsyncIterable<Buffer>,
     cut: () => {
       stream.destroy(new Error('the body was cut off'))
