@@ -1,5 +1,6 @@
 /** Directory trees for tests of the client. */
 import { createCipheriv, createHash } from 'node:crypto'
+import type { Dirent } from 'node:fs'
 import {
   chmod,
   lstat,
@@ -40,10 +41,18 @@ export async function makeTree(root: string, spec: TreeSpec): Promise<void> {
   }
 }
 
+/** Every entry below `root`. Since Node 26, `readdir` with `recursive` follows symlinks. */
+export async function entriesBelow(root: string): Promise<Dirent[]> {
+  const entries = await readdir(root, { withFileTypes: true })
+  const directories = entries.filter((entry) => entry.isDirectory())
+  const below = directories.map(async ({ name }) => await entriesBelow(join(root, name)))
+  return [...entries, ...(await Promise.all(below)).flat()]
+}
+
 /** Describes every path below `root` with its mode and content; equal results mean equal trees. */
 export async function describeTree(root: string): Promise<Record<string, string>> {
   const told: Record<string, string> = {}
-  for (const entry of await readdir(root, { recursive: true, withFileTypes: true })) {
+  for (const entry of await entriesBelow(root)) {
     const full = join(entry.parentPath, entry.name)
     const { mode } = await lstat(full)
     const bits = (mode & 0o777).toString(8)

@@ -1,7 +1,8 @@
 /** Directories to upload, and the comparison of downloads file by file. */
 import { hash, randomBytes } from 'node:crypto'
-import { chmod, mkdir, readdir, readFile, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
+import { entriesBelow } from '../client/tree.ts'
 
 /** Content by path below the root. */
 export type Tree = Record<string, string | Buffer>
@@ -45,7 +46,7 @@ export function digestsOf(tree: Tree): Record<string, string> {
 /** Returns the SHA-256 by path of the regular files below `root`. */
 export async function readDigests(root: string): Promise<Record<string, string>> {
   const digests: Record<string, string> = {}
-  for (const item of await readdir(root, { recursive: true, withFileTypes: true })) {
+  for (const item of await entriesBelow(root)) {
     if (!item.isFile()) continue
     const path = join(item.parentPath, item.name)
     digests[relative(root, path)] = hash('sha256', await readFile(path), 'hex')
