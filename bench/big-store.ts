@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { startTrove, type TroveProcess } from '../test/clients/trove-process.ts'
 import { ageBigStore, type BigStore, buildBigStore } from './big-store-rows.ts'
 import { once } from './corpora.ts'
-import { formatTable, megabytes, type Parts, runProgram, timed } from './measure.ts'
+import { formatTable, megabytes, type Parts, quantile, runProgram, timed } from './measure.ts'
 import { withScratch } from './scratch.ts'
 
 const idleMs = 15_000
@@ -180,9 +180,4 @@ async function collect(trove: TroveProcess, token: string): Promise<Record<strin
       setTimeout(resolve, 200)
     })
   }
-}
-
-function quantile(values: number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN
 }

@@ -4,11 +4,13 @@ import { egressParts } from './egress.ts'
 import { ingestParts } from './ingest.ts'
 import { describeMachine, type Parts } from './measure.ts'
 import { nativeParts } from './native.ts'
+import { stormParts } from './storm.ts'
 
 const benches: Record<string, { parts: Parts; programs: string[] }> = {
   ingest: { parts: ingestParts, programs: ['restic', 'borg', 'curl'] },
   'big-store': { parts: bigStoreParts, programs: [] },
   native: { parts: nativeParts, programs: ['restic', 'borg'] },
+  storm: { parts: stormParts, programs: [] },
   egress: { parts: egressParts, programs: ['curl'] },
 }
 

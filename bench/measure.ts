@@ -50,6 +50,12 @@ export async function interleave<Name extends string>(
   return Object.fromEntries(summaries) as Record<Name, Record<string, Summary>>
 }
 
+/** The smallest value that at least `share` of all values do not exceed. */
+export function quantile(values: number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.min(sorted.length - 1, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN
+}
+
 export interface ProgramRun {
   seconds: number
   /** CPU time of the process itself, accurate to about 1/50 s. */
