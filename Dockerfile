@@ -1,5 +1,5 @@
 # The server and its commands. Usage: README, "In a container".
-ARG NODE=20
+ARG NODE=24
 FROM node:${NODE}-bookworm AS build
 WORKDIR /opt/trove
 COPY . .
