@@ -37,7 +37,7 @@ export const exitStatusMeaning: Record<ExitStatus, string> = {
   7: 'name taken',
   8: 'damaged, or digest mismatch',
   9: 'quota exceeded, or too large',
-  10: 'network failure, after retries',
+  10: 'network failure, after retries, or a response that Trove does not send',
   11: 'over budget',
   12: 'no files matched',
   13: 'data directory in use by another process',
@@ -101,6 +101,7 @@ export function exitStatusOf(error: unknown): ExitStatus {
   if (error instanceof StoreError) return statusOfCode[error.code] ?? exitStatus.failure
   if (error instanceof UsageError || error instanceof ConfigError) return exitStatus.usage
   if (error instanceof NetworkError || error instanceof ProxyRefusal) return exitStatus.network
+  if (isNamed(error, 'AnswerError')) return exitStatus.network
   if (isLocked(error)) return exitStatus.locked
   if (isNamed(error, 'AttestationError')) return exitStatus.forbidden
   if (isAbort(error)) return exitStatus.interrupted

@@ -31,7 +31,7 @@ export async function readComparison(
     headers: { accept: 'application/x-ndjson' },
     signal,
   })
-  const lines = linesOf(answer)
+  const lines = linesOf(server, answer)
   const first = await lines.next()
   if (first.done === true) throw broken(server)
   const received = parseMessage<WireComparisonHead>(server, first.value, ['totals', 'differences'])

@@ -3,6 +3,7 @@ import type { WireArtifact, WireEntry } from '../api/messages.ts'
 import { storeError } from '../core/errors.ts'
 import { readEntries } from './read-entries.ts'
 import type { ServerAccess } from './transport/http.ts'
+import { unreadableAnswer } from './transport/proxy-error.ts'
 
 export type WireFile = Extract<WireEntry, { kind: 'file' }>
 
@@ -42,7 +43,7 @@ export async function onlyFile(
 ): Promise<WireFile> {
   for await (const entry of readEntries(server, id, { under: '', signal }))
     if (entry.kind === 'file') return entry
-  throw new RangeError(`artifact ${id} should hold one file but holds none`)
+  throw unreadableAnswer(server, `artifact ${id} should hold one file but holds none`)
 }
 
 /** The error for a path where a file is wanted but `entry` is found. */

@@ -3,21 +3,30 @@ import type { WireEntry } from '../api/messages.ts'
 import { manifestPath } from '../api/paths.ts'
 import { openAnswer, type ServerAccess } from './transport/http.ts'
 import { linesOf } from './transport/lines.ts'
+import { NetworkError } from './transport/network-error.ts'
 import { parseMessage } from './transport/message.ts'
 
-/** Yields all entries, or the entry `under` and everything below it. A stream that is cut short
- *  throws.
- *  Errors: not_found (no such path), and those of `openAnswer`. */
+/** Yields all entries, or the entry `under` and everything below it. `files`, where it is known,
+ *  is how many files the artifact has. A stream that is cut short throws; one that ends between
+ *  two entries is noticed by `files`, and otherwise only when it is empty.
+ *  Errors: not_found (no such path), NetworkError, and those of `openAnswer`. */
 export async function* readEntries(
   server: ServerAccess,
   artifactId: number,
-  { under, signal }: { under: string; signal: AbortSignal },
+  { under, files, signal }: { under: string; files?: number; signal: AbortSignal },
 ): AsyncGenerator<WireEntry, void, undefined> {
   const answer = await openAnswer(server, {
     path: manifestPath(artifactId),
     query: { under: under === '' ? undefined : under },
     signal,
   })
-  for await (const line of linesOf(answer))
-    yield parseMessage<WireEntry>(server, line, ['kind', 'path'])
+  const seen = { entries: 0, files: 0 }
+  for await (const line of linesOf(server, answer)) {
+    const entry = parseMessage<WireEntry>(server, line, ['kind', 'path'])
+    seen.entries += 1
+    if (entry.kind === 'file') seen.files += 1
+    yield entry
+  }
+  const isWhole = under === '' ? seen.files === (files ?? seen.files) : seen.entries > 0
+  if (!isWhole) throw new NetworkError(`${server.url} sent an incomplete listing`)
 }

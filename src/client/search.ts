@@ -34,7 +34,7 @@ export async function* searchPaths(
     const request = { path: searchPath, query, ...(signal !== undefined && { signal }) }
     const answer = await openAnswer(server, request)
     let next: string | null | undefined
-    for await (const line of linesOf(answer)) {
+    for await (const line of linesOf(server, answer)) {
       const message = parseMessage<WireSearchLine>(server, line, [])
       if ('entry' in message) yield message
       else next = message.nextCursor

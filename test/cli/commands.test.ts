@@ -366,7 +366,7 @@ test.each([
     const outcome = await trove(['list'], { TROVE_URL })
     other.close()
     expect(outcome).toMatchObject({
-      status: 1,
+      status: 10,
       stderr: `trove: ${TROVE_URL} ${told}\nhint: ${hint}\n`,
     })
   },

@@ -165,7 +165,9 @@ describe('a request', () => {
 
   test('with a sign-in page for a response fails, unless it reads a file', async () => {
     const server = await serve((_, response) =>
-      response.setHeader('content-type', 'text/html; charset=utf-8').end('<html>'),
+      response
+        .writeHead(200, { 'content-type': 'text/html; charset=utf-8', etag: '"v1"' })
+        .end('<html>'),
     )
     const wanted = { artifactId: 1, format: 'zip', paths: [] } as const
     const told = `${server.url} sent a response that this version cannot read: a web page`

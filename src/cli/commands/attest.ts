@@ -4,7 +4,9 @@ import { resolve } from 'node:path'
 import { attestationKeysPath, attestationPath } from '../../api/paths.ts'
 import { saveAs } from '../../client/files/save-as.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
-import { type ApiRequest, openAnswer } from '../../client/transport/http.ts'
+import type { Answer } from '../../client/transport/answer.ts'
+import { type ApiRequest, openAnswer, type ServerAccess } from '../../client/transport/http.ts'
+import { unreadableAnswer } from '../../client/transport/proxy-error.ts'
 import { parseEntryReference } from '../../core/reference.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
@@ -42,12 +44,41 @@ export const attestCommand: Command<typeof flags> = {
       target === undefined
         ? { path: attestationKeysPath, signal }
         : await attestationOf(context, target, signal)
-    const body = (await openAnswer(context.server, request)).chunks()
+    const answer = await openAnswer(context.server, request)
+    const body = wholeOf(context.server, answer, wantsKey ? keyForm : envelopeForm)
     if (given.output === undefined || given.output === '-')
       for await (const chunk of body) await write(stdout, chunk)
     else await saveAs(resolve(given.output), body, signal)
     return exitStatus.ok
   },
+}
+
+/** How a whole document begins and ends. */
+interface Form {
+  first: string
+  last: string
+}
+
+const keyForm: Form = { first: '-----BEGIN PUBLIC KEY-----\n', last: '-----END PUBLIC KEY-----\n' }
+const envelopeForm: Form = { first: '{"mediaType":', last: '}' }
+
+/** Passes on a document that may be too long to hold. Errors: AnswerError or ProxyRefusal for one
+ *  that does not begin and end like a whole one, and those of the body. */
+async function* wholeOf(
+  server: ServerAccess,
+  answer: Answer,
+  { first, last }: Form,
+): AsyncGenerator<Uint8Array> {
+  let head = ''
+  let tail = ''
+  for await (const chunk of answer.chunks()) {
+    if (head.length < first.length) head += chunk.toString('latin1', 0, first.length)
+    if (!head.startsWith(first.slice(0, head.length))) break
+    tail = (tail + chunk.toString('latin1', Math.max(0, chunk.length - 64))).slice(-64)
+    yield chunk
+  }
+  if (!head.startsWith(first) || !tail.trimEnd().endsWith(last.trimEnd()))
+    throw unreadableAnswer(server, 'not a whole attestation or key')
 }
 
 async function attestationOf(

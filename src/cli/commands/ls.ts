@@ -30,7 +30,7 @@ export const lsCommand: Command<typeof flags> = {
     const { reference, path } = parseEntryReference(target)
     const { server, artifact } = await connectTo(given, reference, signal)
     const entries = given.recursive
-      ? readEntries(server, artifact.id, { under: path, signal })
+      ? readEntries(server, artifact.id, { under: path, files: artifact.files, signal })
       : listChildren(server, artifact.id, { path, signal })
     if (given.json) {
       await writeAll(stdout, jsonArrayOf(entries))

@@ -97,7 +97,8 @@ async function* filesOf(
 ): AsyncGenerator<Pick<WireFile, 'path' | 'digest' | 'sizeBytes'>, void, undefined> {
   let count = 0
   let other = null
-  for await (const entry of readEntries(server, artifact.id, { under: path, signal })) {
+  const { id, files } = artifact
+  for await (const entry of readEntries(server, id, { under: path, files, signal })) {
     if (entry.kind === 'file') {
       const { digest, sizeBytes } = entry
       yield { path: parseEntryPath(entry.path), digest, sizeBytes }

@@ -39,7 +39,8 @@ export interface FetchOptions {
 const heldBytesMax = 8 * 1024 * 1024
 
 /** Resolves when all wants are written, including those that are still being planned. Errors:
- *  NetworkError, digest_mismatch, blob_damaged, the server's, and those of planning. */
+ *  NetworkError, AnswerError, ProxyRefusal, digest_mismatch, blob_damaged, the server's, and those
+ *  of planning. */
 export async function fetchBlobs(
   server: ServerAccess,
   pool: FilePool,
@@ -80,7 +81,10 @@ async function fetchSome(
   options: FetchOptions & { rooms: Rooms },
 ): Promise<void> {
   const answer = await openAnswer(server, streamsRequest('fetch', options, wants))
-  await readBody(answer, async (body) => await writeFetched(pool, body, wants.length, options))
+  const write = async (body: BodyReader): Promise<void> => {
+    await writeFetched(pool, body, wants.length, options)
+  }
+  await readBody(server, answer, write)
 }
 
 async function writeFetched(

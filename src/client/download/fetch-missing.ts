@@ -1,5 +1,4 @@
 /** Fetches what a download lacks into the partial tree; resumes where it broke off. */
-import assert from 'node:assert'
 import { closeSync, chmodSync, ftruncateSync, lstatSync, rmSync, utimesSync } from 'node:fs'
 import { copyFile, rm } from 'node:fs/promises'
 import { limits } from '../../core/limits.ts'
@@ -13,6 +12,7 @@ import { taskFilesMax } from './fetched-writer.ts'
 import type { Downloading } from './downloading.ts'
 import { checkFiles, isThere, note } from './findings.ts'
 import { NetworkError } from '../transport/network-error.ts'
+import { unreadableAnswer } from '../transport/proxy-error.ts'
 import { partialPath, tidyPartial } from './partial-tree.ts'
 import { fileTime, openNew } from '../files/place-files.ts'
 import { setMode } from '../files/system.ts'
@@ -41,10 +41,8 @@ export async function fetchMissing(
     await fetchFiles(downloading, left, { unfinished, onHeld })
   }
   await untilThrough(fetchLeft, { isPassing, onRetry, signal })
-  assert(
-    missing.every((ordinal) => isThere(findings, ordinal)),
-    'a download has all its files',
-  )
+  if (!missing.every((ordinal) => isThere(findings, ordinal)))
+    throw unreadableAnswer(downloading.server, 'contents without all of the wanted files')
 }
 
 /** Examines what earlier attempts or an earlier download have left: complete files are recorded

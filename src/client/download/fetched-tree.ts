@@ -53,8 +53,8 @@ export interface TreeAnswer {
 
 /** `base` is a tree fetched earlier; only changes from it are transferred. Starts over, a
  *  bounded number of times, when a response breaks off. Errors: digest_mismatch, NetworkError,
- *  unsafe_path and duplicate_path (the parser lets nothing pass that leads out of DEST), and the
- *  server's. */
+ *  AnswerError, ProxyRefusal, unsafe_path and duplicate_path (the parser lets nothing pass that
+ *  leads out of DEST), and the server's. */
 export async function fetchTree(
   server: ServerAccess,
   artifact: TreeSource,
@@ -73,9 +73,9 @@ export async function fetchTree(
       })
       isReached = true
       isChanges = known !== null && answer.header('content-type') === changesMediaType
-      return isChanges
-        ? await readBody(answer, async (body) => await readChanges(body, artifact, known!))
-        : await readBody(answer, async (body) => await readTree(body, artifact))
+      const read = async (body: BodyReader): Promise<TreeAnswer> =>
+        isChanges ? await readChanges(body, artifact, known!) : await readTree(body, artifact)
+      return await readBody(server, answer, read)
     } catch (error) {
       // The base does not match: fetch the whole tree instead.
       if (isChanges && !(error instanceof NetworkError)) known = null
@@ -89,7 +89,9 @@ export async function fetchTree(
 async function readTree(body: BodyReader, artifact: TreeSource): Promise<TreeAnswer> {
   const tree = createTreeColumns()
   const hasher = createDigestHasher()
-  hasher.update(await body.take(Buffer.byteLength(manifestHeader)))
+  const header = await body.take(Buffer.byteLength(manifestHeader))
+  if (header.toString() !== manifestHeader) throw new RangeError('unknown format of a manifest')
+  hasher.update(header)
   for (;;) {
     const lines = await readPage(body)
     if (lines.length === 0) break
@@ -183,6 +185,7 @@ async function readVarint(body: BodyReader): Promise<number> {
   for (let scale = 1; ; scale *= 0x80) {
     const [byte = 0] = await body.take(1)
     value += (byte & 0x7f) * scale
+    if (!Number.isSafeInteger(value)) throw new RangeError('integer out of range')
     if (byte < 0x80) return value
   }
 }

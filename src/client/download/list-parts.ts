@@ -2,6 +2,7 @@
 import { type ListedParts, readListedParts, type Want } from '../../core/bytes/blob-exchange.ts'
 import { createByteReader } from '../../core/bytes/varint.ts'
 import { requestBytes, type ServerAccess } from '../transport/http.ts'
+import { decoded } from '../transport/proxy-error.ts'
 import {
   partRange,
   requestsOf,
@@ -49,8 +50,15 @@ async function listLong(artifact: ListedArtifact, ordinal: number): Promise<List
 
 async function ask(artifact: ListedArtifact, wants: readonly Want[]): Promise<ListedParts[]> {
   const bytes = await requestBytes(artifact.server, streamsRequest('parts', artifact, wants))
-  const reader = createByteReader(bytes)
-  const listed: ListedParts[] = []
-  while (!reader.atEnd()) listed.push(readListedParts(reader))
-  return listed
+  const asked = new Set(wants.map(({ ordinal }) => ordinal))
+  return await decoded(artifact.server, () => {
+    const reader = createByteReader(bytes)
+    const listed: ListedParts[] = []
+    while (!reader.atEnd()) {
+      const own = readListedParts(reader)
+      if (!asked.has(own.ordinal)) throw new RangeError(`entry ${own.ordinal} was not asked for`)
+      listed.push(own)
+    }
+    return listed
+  })
 }

@@ -2,6 +2,7 @@
  *  a network failure. */
 import type { Answer } from './answer.ts'
 import { NetworkError } from './network-error.ts'
+import { decoded, type ServerAddress } from './proxy-error.ts'
 
 export interface BodyReader {
   /** The next `count` bytes. Errors: NetworkError. */
@@ -17,8 +18,9 @@ export interface BodyReader {
 
 /** Returns the result of `read`, which need not read to the end of the body. The connection is
  *  reusable afterwards, but is closed when `read` fails or when the body has more than it took.
- *  Errors: those of `read`. */
+ *  Errors: those of `read`, and those of `decoded`. */
 export async function readBody<Result>(
+  server: ServerAddress,
   answer: Answer,
   read: (body: BodyReader) => Promise<Result>,
 ): Promise<Result> {
@@ -28,7 +30,7 @@ export async function readBody<Result>(
     answer.discard()
   }
   try {
-    const result = await read(readerOf(pieces))
+    const result = await decoded(server, async () => await read(readerOf(server, pieces)))
     // The end of a body can arrive after its last byte. Until it is read, the request stays open
     // and keeps the program alive. Nobody waits for it: everything wanted has arrived, whatever
     // happens to the connection.
@@ -43,11 +45,14 @@ export async function readBody<Result>(
   }
 }
 
-function readerOf(pieces: AsyncGenerator<Buffer, void, undefined>): BodyReader {
+function readerOf(
+  { url }: ServerAddress,
+  pieces: AsyncGenerator<Buffer, void, undefined>,
+): BodyReader {
   let held: Buffer = Buffer.alloc(0)
   const next = async (): Promise<Buffer> => {
     const { value, done } = await pieces.next()
-    if (done === true) throw new NetworkError('the response ended too early')
+    if (done === true) throw new NetworkError(`the response of ${url} ended too early`)
     return value
   }
   const fill = async (count: number): Promise<void> => {

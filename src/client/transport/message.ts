@@ -28,5 +28,10 @@ export function objectOf(text: string): object | undefined {
 
 function missingField(value: object, fields: readonly string[]): string | undefined {
   const missing = fields.find((field) => !(field in value))
-  return missing === undefined ? undefined : `missing field ${JSON.stringify(missing)}`
+  if (missing !== undefined) return `missing field ${JSON.stringify(missing)}`
+  return 'items' in value && !isListOfObjects(value.items) ? 'items that are no list' : undefined
+}
+
+function isListOfObjects(value: unknown): boolean {
+  return Array.isArray(value) && value.every((each) => typeof each === 'object' && each !== null)
 }

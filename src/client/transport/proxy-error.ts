@@ -47,6 +47,19 @@ export function foreignAnswer({ url, proxy }: ServerAddress, status: number): Er
   return proxyFailure(proxy, status, `${url} responded ${status} through ${describeProxy(proxy)}`)
 }
 
+/** Returns the result of `read`, which decodes a response of the server. Errors: AnswerError or
+ *  ProxyRefusal in place of the RangeError of a decoder; others as they are. */
+export async function decoded<Result>(
+  server: ServerAddress,
+  read: () => Result | Promise<Result>,
+): Promise<Result> {
+  try {
+    return await read()
+  } catch (error) {
+    throw error instanceof RangeError ? unreadableAnswer(server, error.message) : error
+  }
+}
+
 /** The error for an unreadable response, which a proxy can have sent, as above. */
 export function unreadableAnswer({ url, proxy }: ServerAddress, reason: string): Error {
   const message = `${url} sent a response that this version cannot read: ${reason}`

@@ -9,7 +9,7 @@ import type { Answer } from './answer.ts'
 import { type ApiRequest, openAnswer, type ServerAccess } from './http.ts'
 import { NetworkError } from './network-error.ts'
 import { unreadableAnswer } from './proxy-error.ts'
-import { transferTriesMax, waitForTransfer } from './retry.ts'
+import { significantBytes, transferTriesMax, waitForTransfer } from './retry.ts'
 
 export interface ResumedRequest extends Pick<ApiRequest, 'path' | 'query' | 'takesPage'> {
   /** Names the transfer in messages. */
@@ -35,14 +35,19 @@ export async function* readResumed(
   wait: typeof waitForTransfer = waitForTransfer,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const position: Position = { bytes: 0, etag: null, totalBytes: null }
-  for (let failures = 0; ;) {
+  let failures = 0
+  let significantAt = significantBytes
+  for (;;) {
     try {
       const answer = await openAt(server, request, position, signal)
-      position.etag = answer.header('etag')
+      position.etag = tagOf(server, answer)
       position.totalBytes = totalOf(server, answer, position.bytes)
       for await (const chunk of answer.chunks()) {
         position.bytes += chunk.length
-        failures = 0
+        if (position.bytes >= significantAt) {
+          failures = 0
+          significantAt = position.bytes + significantBytes
+        }
         yield chunk
       }
       requireWhole(server, position)
@@ -56,7 +61,7 @@ export async function* readResumed(
       // When nothing has been received, `openAnswer` has already retried often enough.
       if (position.bytes === 0 && position.etag === null) throw error
       failures += 1
-      if (failures >= transferTriesMax || position.etag === null) {
+      if (failures >= transferTriesMax) {
         const message = `${request.label} broke off after ${position.bytes} bytes: ${error.message}`
         throw new NetworkError(message, { cause: error })
       }
@@ -84,6 +89,14 @@ async function openAt(
   if (bytes === 0 || answer.status === 206) return answer
   answer.discard()
   throw new ChangedMeanwhile(`${label} changed while it was read`)
+}
+
+/** Errors: AnswerError or ProxyRefusal for a response without a tag: the server sends none. */
+function tagOf(server: ServerAccess, answer: Answer): string {
+  const etag = answer.header('etag')
+  if (etag !== null) return etag
+  answer.discard()
+  throw unreadableAnswer(server, 'content without an ETag')
 }
 
 /** Returns the announced length of the whole; null for a response that does not say, because

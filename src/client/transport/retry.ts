@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 /** Upper bound on consecutive failures of a transfer of many requests. */
 export const transferTriesMax = 6
 /** Progress that only a working network allows; a failure after it counts as the first again. */
-const significantBytes = 256 * 1024
+export const significantBytes: number = 256 * 1024
 
 /** Milliseconds to wait after the `failures`-th consecutive failure. Doubles each time, plus or
  *  minus up to a quarter at random, so that many jobs do not retry at once. */

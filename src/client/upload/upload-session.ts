@@ -23,6 +23,7 @@ import { manifestHeader } from '../../core/manifest/manifest.ts'
 import { changesHeader } from '../../core/manifest/manifest-changes.ts'
 import { createByteWriter } from '../../core/bytes/varint.ts'
 import { type ApiRequest, requestBytes, requestJson, type ServerAccess } from '../transport/http.ts'
+import { decoded } from '../transport/proxy-error.ts'
 import type { HashedTree } from './hashed-tree.ts'
 import type { SourceChanges } from './source-changes.ts'
 
@@ -89,7 +90,7 @@ export async function offerManifest(session: UploadSession, tree: HashedTree): P
     headers: { 'content-type': manifestMediaType, 'content-encoding': 'br' },
     body,
   })
-  return decodeOrdinals(missing)
+  return await ordinalsIn(session, missing, entryCount)
 }
 
 /** Like `offerManifest`, but sends only the changes from a tree that the project has. Errors:
@@ -104,7 +105,8 @@ export async function offerChanges(
     headers: { 'content-type': changesMediaType, 'content-encoding': 'gzip' },
     body: await gzipped(changesHeader + text, { level: constants.Z_BEST_SPEED }),
   })
-  return decodeOrdinals(missing).map((index) => ordinals[index]!)
+  const indexes = await ordinalsIn(session, missing, ordinals.length)
+  return indexes.map((index) => ordinals[index]!)
 }
 
 function* manifestText(tree: HashedTree): Generator<Buffer> {
@@ -140,7 +142,9 @@ export async function offerParts(
   const flush = async (): Promise<void> => {
     if (batch.length === 0) return
     const headers = { 'content-type': partsMediaType }
-    const missing = decodeOrdinals(await post(session, 'parts', { headers, body: out.bytes() }))
+    const answer = await post(session, 'parts', { headers, body: out.bytes() })
+    const listed = batch.reduce((sum, { parts }) => sum + parts.length, 0)
+    const missing = await ordinalsIn(session, answer, listed)
     let at = 0
     let first = 0
     for (const { parts } of batch) {
@@ -186,6 +190,20 @@ export async function commit(session: UploadSession): Promise<CommitAnswer> {
   const request = { path: `${path}/commit`, json: offer, repeatable: true, signal }
   const fields = ['artifact', 'created'] as const
   return await requestJson<CommitAnswer>(server, { method: 'POST', ...request }, fields)
+}
+
+/** Decodes which of `count` things are missing. Errors: AnswerError, ProxyRefusal. */
+async function ordinalsIn(
+  { server }: UploadSession,
+  bytes: Buffer,
+  count: number,
+): Promise<number[]> {
+  return await decoded(server, () => {
+    const ordinals = decodeOrdinals(bytes)
+    const last = ordinals.at(-1) ?? -1
+    if (last >= count) throw new RangeError(`number ${last} of a list of ${count}`)
+    return ordinals
+  })
 }
 
 async function post(
