@@ -1,5 +1,6 @@
 /** The file of `trove login`: where it is, what of it is accepted, and when commands read it. */
-import { chmodSync, mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
@@ -63,6 +64,14 @@ describe('the file', () => {
     const { path } = newHome('')
     for (const absent of [null, `${path}.absent`, join(path, 'below')])
       expect(readLogins(absent)).toEqual(noLogins)
+  })
+
+  test.each(['a directory', 'a pipe'])('is refused without waiting when it is %s', (what) => {
+    const { path } = newHome('')
+    rmSync(path)
+    if (what === 'a pipe') execFileSync('mkfifo', ['-m', '600', path])
+    else mkdirSync(path, 0o700)
+    expect(problemOf(() => readLogins(path))).toContain(`${path} is not a file that`)
   })
 
   test.each([0o604, 0o640, 0o620, 0o602, 0o666])('is refused with mode %o', (mode) => {

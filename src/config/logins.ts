@@ -1,6 +1,6 @@
 /** Reads the tokens that `trove login` stored in a file of the user: one per server, keyed by its
  *  origin. `cli/login/login-store.ts` changes the file. */
-import { closeSync, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, constants, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
 import { ConfigError } from './settings.ts'
 
 export interface Login {
@@ -42,8 +42,10 @@ export function formatLogins({ defaultUrl, byUrl }: Logins): string {
 function readPrivateFile(path: string, hasModes: boolean): string | undefined {
   let file: number | undefined
   try {
-    file = openSync(path, 'r')
+    // A pipe in its place must not be waited for.
+    file = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK)
     const stats = fstatSync(file)
+    if (!stats.isFile()) throw malformed(path)
     // As ssh treats private keys: what others could read, they may have read.
     if (hasModes && (stats.mode & 0o077) !== 0) {
       const mode = (stats.mode & 0o777).toString(8)

@@ -53,7 +53,8 @@ function readPullRequest(event: string | undefined, path: string | undefined): P
   const unknown = { number: null, headSha: null }
   if (path === undefined || !isOfPullRequest({ event: event ?? null })) return unknown
   try {
-    if (statSync(path).size > eventBytesMax) return unknown
+    const stats = statSync(path)
+    if (!stats.isFile() || stats.size > eventBytesMax) return unknown
     const { pull_request: found } = JSON.parse(readFileSync(path, 'utf8')) as {
       pull_request?: { number?: unknown; head?: { sha?: unknown } }
     }

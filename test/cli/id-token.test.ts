@@ -105,7 +105,7 @@ test('GitHub: an ID token is requested with the server as audience', async () =>
   })
   const stranger = { ...job, ACTIONS_ID_TOKEN_REQUEST_TOKEN: 'other' }
   expect(await trove(['list'], stranger)).toMatchObject({
-    status: 1,
+    status: 10,
     stderr: expect.stringContaining(issuer.url),
   })
 })

@@ -159,7 +159,7 @@ test('what is no token, or refused, is not stored; the first of them is not even
     status: 5,
     stderr: expect.stringContaining(`${server.url} refuses the token: the token was not issued by`),
   })
-  expect(await trove(['login', requests.url], { stdin: kept })).toMatchObject({ status: 1 })
+  expect(await trove(['login', requests.url], { stdin: kept })).toMatchObject({ status: 10 })
   expect(await trove(['login', 'store.example.com'])).toMatchObject({
     status: 2,
     stderr: expect.stringContaining('URL must be an http or https URL, got "store.example.com"'),
@@ -251,7 +251,7 @@ test('what a hostile server says drives no terminal', async () => {
       (_, answer) => void answer.end(JSON.stringify({ ...told, ...fault })),
     )
     expect(await trove(['login', odd.url], { stdin: 'a.b.c' })).toMatchObject({
-      status: 1,
+      status: 10,
       stderr: expect.stringContaining('cannot read'),
     })
   }

@@ -1,9 +1,20 @@
 /** How many files the client's cache keeps, and which. */
+import { execFileSync } from 'node:child_process'
 import { readdir, utimes } from 'node:fs/promises'
-import { dirname } from 'node:path'
+import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { cacheFilePath, openCacheFile, readCacheFile } from '../../src/client/cache/cache-files.ts'
 import { makeDirectory } from './tree.ts'
+
+test.each(['mkfifo', 'mkdir'])('what %s made in place of a file is not read', async (make) => {
+  const path = join(await makeDirectory(), 'cached')
+  execFileSync(make, [path])
+  expect(await readCacheFile(path)).toBeUndefined()
+  const file = await openCacheFile(path)
+  await file.write(Buffer.from('new'), 0)
+  await file.finish().catch(async () => await file.abandon().catch(() => {}))
+  expect(await readCacheFile(path)).toEqual(make === 'mkfifo' ? Buffer.from('new') : undefined)
+})
 
 test('the least recently used files are deleted, and reading a file counts as use', async () => {
   const directory = await makeDirectory()

@@ -1,7 +1,7 @@
 /** Files of the client's cache: one for each tree and purpose, always replaced as a whole. The
  *  least recently used are deleted. */
 import { randomBytes } from 'node:crypto'
-import { readdirSync, rmSync, statSync } from 'node:fs'
+import { constants, readdirSync, rmSync, statSync } from 'node:fs'
 import { type FileHandle, open, readdir, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { digestOf } from '../../core/bytes/digest.ts'
@@ -27,8 +27,11 @@ export async function readCacheFile(path: string | null): Promise<Buffer | undef
   if (path === null) return undefined
   let file: FileHandle | undefined
   try {
-    file = await open(path)
-    const { size } = await file.stat()
+    // A pipe in its place must not be waited for.
+    file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK)
+    const stats = await file.stat()
+    if (!stats.isFile()) return undefined
+    const { size } = stats
     const bytes = Buffer.from(new SharedArrayBuffer(size))
     const { bytesRead } = await file.read(bytes, 0, size, 0)
     await markUsed(file)

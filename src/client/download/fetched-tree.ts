@@ -81,7 +81,7 @@ export async function fetchTree(
       if (isChanges && !(error instanceof NetworkError)) known = null
       else if (!(error instanceof NetworkError) || !isReached) throw error
       else if (failures >= transferTriesMax) throw error
-      else await waitForTransfer(failures, signal)
+      else await waitForTransfer(failures, signal, error)
     }
   }
 }

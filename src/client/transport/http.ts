@@ -9,7 +9,7 @@ import { type Answer, type Exchange, exchange } from './answer.ts'
 import { objectOf, parseMessage } from './message.ts'
 import { AnswerError, NetworkError } from './network-error.ts'
 import { foreignAnswer, type ServerAddress, unreadableAnswer } from './proxy-error.ts'
-import { backoffMs } from './retry.ts'
+import { backoffMs, notePause, retryAfterMs } from './retry.ts'
 
 export interface ServerAccess extends ServerAddress {
   token: string | null
@@ -39,7 +39,6 @@ export interface ApiRequest {
 
 const triesMax = 4
 const firstPauseMs = 250
-const retryAfterMaxMs = 30_000
 const retryableStatuses: ReadonlySet<number> = new Set([429, 502, 503, 504])
 
 /** Sends a request and parses its JSON response, which must have `fields`. Errors: those of
@@ -84,7 +83,8 @@ export async function openAnswer(server: ServerAccess, request: ApiRequest): Pro
       await sleep(pauseMs(outcome, attempt), undefined, { signal: request.signal })
       continue
     }
-    throw outcome instanceof NetworkError ? outcome : await errorOf(server, outcome)
+    if (outcome instanceof NetworkError) throw outcome
+    throw notePause(await errorOf(server, outcome), askedPauseMs(outcome))
   }
 }
 
@@ -134,10 +134,13 @@ function isWorthRepeating(outcome: Answer | NetworkError): boolean {
   return outcome instanceof NetworkError || retryableStatuses.has(outcome.status)
 }
 
+function askedPauseMs(answer: Answer): number {
+  return retryAfterMs(answer.header('retry-after'))
+}
+
 function pauseMs(outcome: Answer | NetworkError, attempt: number): number {
-  const seconds = outcome instanceof NetworkError ? 0 : Number(outcome.header('retry-after') ?? 0)
-  if (seconds > 0) return Math.min(retryAfterMaxMs, seconds * 1000)
-  return backoffMs(firstPauseMs, attempt)
+  const asked = outcome instanceof NetworkError ? 0 : askedPauseMs(outcome)
+  return asked > 0 ? asked : backoffMs(firstPauseMs, attempt)
 }
 
 async function errorOf(server: ServerAccess, answer: Answer): Promise<Error> {

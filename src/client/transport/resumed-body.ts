@@ -65,7 +65,7 @@ export async function* readResumed(
         const message = `${request.label} broke off after ${position.bytes} bytes: ${error.message}`
         throw new NetworkError(message, { cause: error })
       }
-      await wait(failures, signal)
+      await wait(failures, signal, error)
     }
   }
 }

@@ -12,6 +12,24 @@ export function backoffMs(firstMs: number, failures: number): number {
   return firstMs * 2 ** (failures - 1) * (0.75 + Math.random() / 2)
 }
 
+const retryAfterMaxMs = 30_000
+
+/** Milliseconds that a `Retry-After` header asks to wait, at most half a minute; 0 when it is
+ *  absent, or a date, which the clocks of two machines would have to agree on. */
+export function retryAfterMs(header: string | null): number {
+  const seconds = Number(header ?? 0)
+  return seconds > 0 ? Math.min(retryAfterMaxMs, seconds * 1000) : 0
+}
+
+/** By the error that a response was turned into. */
+const askedPauses = new WeakMap<object, number>()
+
+/** Notes how long the response behind `error` asks to wait before a retry. */
+export function notePause(error: Error, pauseMs: number): Error {
+  if (pauseMs > 0) askedPauses.set(error, pauseMs)
+  return error
+}
+
 /** Returns the result of `transfer`. Retries it while its failures are transient, with a bound
  *  on consecutive failures without significant progress. `transfer` reports in each attempt the
  *  bytes that it finds already present: sent bytes may have been lost, but bytes that the next
@@ -41,12 +59,18 @@ export async function untilThrough<T>(
       failures += 1
       if (!isPassing(error) || failures >= transferTriesMax) throw error
       onRetry(error)
-      await waitForTransfer(failures, signal)
+      await waitForTransfer(failures, signal, error)
     }
   }
 }
 
-/** Waits between two attempts of a transfer. Errors: the signal's. */
-export async function waitForTransfer(failures: number, signal: AbortSignal): Promise<void> {
-  await sleep(backoffMs(300, failures), undefined, { signal })
+/** Waits between two attempts of a transfer, at least as long as the response behind `error`
+ *  asks for. Errors: the signal's. */
+export async function waitForTransfer(
+  failures: number,
+  signal: AbortSignal,
+  error: unknown,
+): Promise<void> {
+  const asked = error instanceof Error ? (askedPauses.get(error) ?? 0) : 0
+  await sleep(Math.max(asked, backoffMs(300, failures)), undefined, { signal })
 }
