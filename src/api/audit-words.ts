@@ -1,5 +1,6 @@
 /** The audit log in words, for pages and commands. Loads no schemas. */
-import { counted } from '../core/units.ts'
+import { formatActor } from '../core/audit.ts'
+import { counted, formatCount } from '../core/units.ts'
 import type { WireAct } from './audit.ts'
 
 /** Returns the parts of a sentence about the actor: `changed the expiry of`, then what: `build
@@ -36,6 +37,14 @@ export function wordsOf(act: WireAct): { did: string; what: string; how?: string
       return { did: 'revoked', what: tokenOf(act) }
     case 'revoke-all':
       return { did: 'revoked', what: `all tokens minted until ${minuteOf(details.issuedUntil)}` }
+    case 'sign-in':
+      return { did: 'signed in', what: methodOf(act), how: unrecordedOf(act) }
+    case 'refused-sign-in':
+      return {
+        did: 'was refused at sign-in',
+        what: methodOf(act),
+        how: `: ${details.reason}${unrecordedOf(act)}`,
+      }
     case 'dismiss-secret':
       return { did: 'dismissed', what: `the secrets in ${details.path} of ${artifacts}` }
     case 'undismiss-secret':
@@ -50,6 +59,28 @@ export function wordsOf(act: WireAct): { did: string; what: string; how?: string
     case 'backup':
       return { did: 'backed up', what: `to ${details.destination}` }
   }
+}
+
+/** Who did it: `jane@example.com`. */
+export function actorWords({ kind, by }: WireAct): string {
+  if (by !== null) return formatActor(by)
+  return kind === 'refused-sign-in' ? 'somebody' : 'the holder of the token'
+}
+
+/** Through what: `page`. */
+export function originOf({ kind, by }: WireAct): string {
+  return originWords[by?.origin ?? (kind === 'refused-sign-in' ? 'page' : 'api')]
+}
+
+function methodOf({ details }: WireAct): string {
+  if (details.provider !== undefined) return `through ${details.provider}`
+  return details.with === 'link' ? 'with a sign-in link' : 'with a token'
+}
+
+function unrecordedOf({ details: { unrecorded } }: WireAct): string {
+  return unrecorded === undefined
+    ? ''
+    : `, after ${formatCount(unrecorded)} more that are not listed`
 }
 
 function namesOf({ artifactIds, artifacts }: WireAct): string {
@@ -92,7 +123,7 @@ export function minuteOf(instantText: string | undefined): string {
   return instantText === undefined ? '' : `${instantText.slice(0, 16).replace('T', ' ')} UTC`
 }
 
-export const originWords: Record<NonNullable<WireAct['by']>['origin'], string> = {
+const originWords: Record<NonNullable<WireAct['by']>['origin'], string> = {
   api: 'API',
   page: 'page',
   github: "GitHub's API",

@@ -22,6 +22,13 @@ const detailsSchema = z
     issuedUntil: instant,
     now: z.boolean(),
     destination: z.string(),
+    provider: z.string().meta({ description: 'Host of the provider of single sign-on.' }),
+    with: z.enum(['token', 'link']).meta({ description: 'What else a browser signed in with.' }),
+    reason: z.string().meta({ description: 'Why the sign-in was refused.' }),
+    unrecorded: z.int().meta({
+      description:
+        'How many more sign-ins were accepted or refused before, beyond what is recorded per hour.',
+    }),
     path: z.string().meta({ description: 'Path of the file with the secrets.' }),
   })
   .partial()
@@ -49,7 +56,10 @@ export const actSchema = z
         origin: z.enum(['api', 'page', 'github']),
       })
       .nullable()
-      .meta({ description: 'Null: the holder of the revoked token.' }),
+      .meta({
+        description:
+          'Null: the holder of the revoked token, or somebody whose sign-in was refused.',
+      }),
   })
   .meta({ id: 'Act' })
 

@@ -281,6 +281,10 @@ export const limits = {
   usagePointsMax: 600,
   /** Projects whose usage one transaction records: about 5 ms. */
   usageScopesPerStep: 200,
+  /** Entries of the audit log per hour: of sign-ins of one person or token, and of all refused
+   *  sign-ins, which anybody can cause. */
+  signInsRecordedPerHour: 20,
+  refusalsRecordedPerHour: 20,
   /** Artifacts that one audit line names; it also records the total count. */
   auditNamesMax: 3,
   /** Finished jobs whose outcome can still be queried. */

@@ -8,7 +8,7 @@ import type { ProjectName } from '../core/run/run.ts'
 /** Who makes a change, and when: like the author of a git commit. */
 export interface Author {
   at: number
-  /** Null: the holder of the token being revoked. */
+  /** Null: the holder of the token being revoked, or somebody who was refused at sign-in. */
   by: Actor | null
 }
 
@@ -41,6 +41,12 @@ export interface ActDetails {
   now?: boolean
   /** `backup`. */
   destination?: string
+  /** `sign-in` and `refused-sign-in`: the host of the provider of single sign-on, or what else was
+   *  presented, why that was refused, and how many sign-ins were left out before. */
+  provider?: string
+  with?: 'token' | 'link'
+  reason?: string
+  unrecorded?: number
   /** `dismiss-secret` and `undismiss-secret`: the file. */
   path?: string
 }

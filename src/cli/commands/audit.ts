@@ -1,9 +1,9 @@
 /** `trove audit`: who deleted something, or changed what others rely on; newest first. */
-import { originWords, shortTokenId, minuteOf, wordsOf } from '../../api/audit-words.ts'
+import { actorWords, minuteOf, originOf, shortTokenId, wordsOf } from '../../api/audit-words.ts'
 import type { WireAct } from '../../api/audit.ts'
 import { auditPath } from '../../api/paths.ts'
 import { listItems, takeFirst } from '../../client/list-items.ts'
-import { actKinds, formatActor } from '../../core/audit.ts'
+import { actKinds } from '../../core/audit.ts'
 import { parsePositiveInteger } from '../../core/run/run.ts'
 import { choice, limitFlag, limitOf, serverFlags, takeOperands } from '../arguments.ts'
 import { parseSince } from '../artifact-filter.ts'
@@ -32,7 +32,7 @@ export const auditCommand: Command<typeof flags> = {
   name: 'audit',
   operands: '',
   summary:
-    'Show who deleted, kept, replaced or changed what, minted or revoked tokens, or started maintenance by hand; newest first.',
+    'Show who deleted, kept, replaced or changed what, minted or revoked tokens, signed in to the pages, or started maintenance by hand; newest first.',
   flags,
   examples: [
     'trove audit --project octo/app',
@@ -71,14 +71,13 @@ function actTable(items: WireAct[]): string {
     ['WHEN', 'PROJECT', 'WHO', 'TOKEN', 'VIA', 'WHAT'],
     ['left', 'left', 'left', 'left', 'left', 'left'],
     items.map((act) => {
-      const { by } = act
       const { did, what, how = '' } = wordsOf(act)
       return [
         minuteOf(act.at),
         act.project ?? '',
-        by === null ? 'holder of the token' : formatActor(by),
-        shortTokenId(by?.tokenIds[0] ?? ''),
-        originWords[by?.origin ?? 'api'],
+        actorWords(act),
+        shortTokenId(act.by?.tokenIds[0] ?? ''),
+        originOf(act),
         `${did} ${what}${how}`,
       ]
     }),

@@ -42,7 +42,7 @@ export async function noteToken(
     lineage: [...principal.lineage],
     mintedBy: by,
   }
-  // Signing in changes nothing that others rely on, so it is not in the audit log.
+  // A session is in the audit log as a sign-in.
   await metadata.addToken(minted, isSession ? undefined : { at, by })
 }
 

@@ -1,9 +1,9 @@
 /** `/admin/audit` and `/{o}/{r}/settings/audit`: who deleted something, or changed what others
  *  rely on. */
 import type { WireAct } from '../../api/audit.ts'
-import { originWords, shortTokenId, wordsOf } from '../../api/audit-words.ts'
+import { actorWords, originOf, shortTokenId, wordsOf } from '../../api/audit-words.ts'
 import { artifactPagePath, projectPagePath } from '../../api/paths.ts'
-import { actKinds, formatActor } from '../../core/audit.ts'
+import { actKinds } from '../../core/audit.ts'
 import { anyOf, Choice, NumberField, type Option } from '../parts/form.tsx'
 import { shortened, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
@@ -37,7 +37,8 @@ export function AuditPage(view: AuditView): Html {
       />
       <p class="quiet">
         Entries are kept for {historyDays} days (TROVE_HISTORY_DAYS). Artifacts that expire are not
-        listed, since nobody acted; nor are job tokens that live for at most a day.
+        listed, since nobody acted; nor are job tokens that live for at most a day. Of very many
+        sign-ins in an hour, only the first are listed.
       </p>
     </>
   )
@@ -84,22 +85,24 @@ function Acts({ project, acts, now }: AuditView) {
           <td>
             <What act={act} />
           </td>
-          <td>{act.by === null ? originWords.api : originWords[act.by.origin]}</td>
+          <td>{originOf(act)}</td>
         </tr>
       ))}
     </Table>
   )
 }
 
-function Who({ act: { by } }: { act: WireAct }) {
-  if (by === null) return <>the holder of the token</>
-  const [id = ''] = by.tokenIds
+function Who({ act }: { act: WireAct }) {
+  const tokenIds = act.by?.tokenIds ?? []
+  const [id] = tokenIds
   return (
     <>
-      {shortened(formatActor(by))}{' '}
-      <span class="quiet" title={by.tokenIds.join(', ')}>
-        token {shortTokenId(id)}
-      </span>
+      {shortened(actorWords(act))}{' '}
+      {id !== undefined && (
+        <span class="quiet" title={tokenIds.join(', ')}>
+          token {shortTokenId(id)}
+        </span>
+      )}
     </>
   )
 }

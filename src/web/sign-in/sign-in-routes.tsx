@@ -26,15 +26,20 @@ import {
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../../http/context.ts'
 import { readForm } from '../input.ts'
 import { sendPage, type Web } from '../page.tsx'
+import { createSignInLog, type SignInLog } from './sign-in-log.ts'
 import { SignInPage } from './sign-in-page.tsx'
 
 const sessionMs = 30 * dayMs
 /** Longest lifetime of a cookie in browsers (RFC 6265bis §5.5); hono rejects a longer one. */
 const cookieMsMax = 400 * dayMs
 
+/** A web with the log of its sign-ins. */
+type SignInWeb = Web & { signIns: SignInLog }
+
 /** `GET /sign-in?token=&next=`, `POST /sign-in` (form), `POST /sign-out`. */
-export function createSignInPages(web: Web): Hono<AppEnv> {
-  const { context } = web
+export function createSignInPages(shared: Web): Hono<AppEnv> {
+  const { context } = shared
+  const web: SignInWeb = { ...shared, signIns: createSignInLog(context) }
   const app = new Hono<AppEnv>()
   app.get('/sign-in', async (c) => {
     const token = c.req.query('token')
@@ -72,31 +77,48 @@ async function signInPage(
 }
 
 async function signIn(
-  web: Web,
+  web: SignInWeb,
   c: AppRequest,
   { token, use, next }: { token: string; use: TokenUse; next: string },
 ): Promise<Response> {
-  const { context } = web
-  let principal: Principal
+  const { context, signIns } = web
+  const method = { with: use === 'sign-in' ? 'link' : 'token' } as const
   try {
-    principal = await principalOf(context, token, use)
+    const principal = await principalOf(context, token, use)
+    // A sign-in link expires in minutes, so its session gets a lifetime of its own; that of a
+    // pasted token ends with it.
+    const wantedUntil = use === 'sign-in' ? context.now() + sessionMs : principal.expiresAt
+    const expiresAt = Math.min(wantedUntil, context.now() + cookieMsMax)
+    await signIns.accepted(await openSession(context, c, { ...principal, expiresAt }), method)
+    return c.redirect(next, 303)
   } catch (error) {
-    if (!hasCode(error, 'unauthenticated')) throw error
+    if (!hasCode(error, 'unauthenticated', 'forbidden')) throw error
+    await signIns.refused(await bearerOf(context, token), method, error.message)
+    if (hasCode(error, 'forbidden')) throw error
     return await signInPage(web, c, { next, problem: error.message })
   }
-  // A sign-in link expires in minutes, so its session gets a lifetime of its own; that of a pasted
-  // token ends with it.
-  const wantedUntil = use === 'sign-in' ? context.now() + sessionMs : principal.expiresAt
-  const expiresAt = Math.min(wantedUntil, context.now() + cookieMsMax)
-  await openSession(context, c, { ...principal, expiresAt })
-  return c.redirect(next, 303)
+}
+
+/** Whose token it is, valid or not; null unless this server minted it. */
+async function bearerOf({ keys }: AppContext, token: string): Promise<Principal | null> {
+  try {
+    return (await readToken(keys.tokens, token)).principal
+  } catch (error) {
+    if (!hasCode(error, 'unauthenticated')) throw error
+    return null
+  }
 }
 
 /** Browsers drop a longer cookie without a word (RFC 6265bis §5.7): 4,096 bytes with its name. */
 const sessionCharactersMax = 4000
 
-/** Sets the cookie of a session with that grant. Errors: forbidden (no cookie can hold it). */
-async function openSession(context: AppContext, c: AppRequest, grant: Principal): Promise<void> {
+/** Sets the cookie of a session with that grant; returns the principal of the session. Errors:
+ *  forbidden (no cookie can hold it). */
+async function openSession(
+  context: AppContext,
+  c: AppRequest,
+  grant: Principal,
+): Promise<Principal> {
   const session = await mintToken(context.keys.tokens, grant, 'session')
   if (session.length > sessionCharactersMax) {
     const reason = 'this token lists too many projects for a cookie: use fewer and wider globs'
@@ -110,6 +132,7 @@ async function openSession(context: AppContext, c: AppRequest, grant: Principal)
     sameSite: 'Lax',
     expires: new Date(grant.expiresAt),
   })
+  return (await readToken(context.keys.tokens, session)).principal
 }
 
 /** Attributes that must be the same when the cookie is set and when it is deleted. */
@@ -119,8 +142,8 @@ function cookieScope(origin: string): { path: string; secure: boolean } {
 
 /** `GET /sign-in/sso?next=` sends the browser to the provider of single sign-on, which sends it
  *  back to `GET /sign-in/callback`. */
-function createSingleSignOnRoutes(web: Web, app: Hono<AppEnv>): void {
-  const { context } = web
+function createSingleSignOnRoutes(web: SignInWeb, app: Hono<AppEnv>): void {
+  const { context, signIns } = web
   const { singleSignOn } = context
   if (singleSignOn === null) return
   app.get('/sign-in/sso', async (c) => {
@@ -147,15 +170,19 @@ function createSingleSignOnRoutes(web: Web, app: Hono<AppEnv>): void {
       return await signInPage(web, c, { next: '/', problem })
     }
     const next = localPath(attempt.next)
+    const { provider } = singleSignOn
+    let person: Person | null = null
     try {
       const claims = await singleSignOn.finish(new URL(c.req.url).search, attempt)
-      const person = personOf(claims)
+      person = personOf(claims)
       const access = await noteSignIn(context, person, matchingRules(claims, singleSignOn.rules))
-      await openSession(context, c, sessionGrant(person, access, context.now()))
+      const grant = sessionGrant(person, access, context.now())
+      await signIns.accepted(await openSession(context, c, grant), { provider })
       return c.redirect(next, 303)
     } catch (error) {
       if (!hasCode(error, 'unauthenticated', 'forbidden')) throw error
       context.log.warn('single sign-on failed', { error })
+      await signIns.refused(person, { provider }, error.message)
       const status = hasCode(error, 'forbidden') ? 403 : 401
       return await signInPage(web, c, { next, problem: error.message }, status)
     }
