@@ -4,8 +4,8 @@
 /** On artifacts: `delete`, `restore`, `keep`, `release` (ends a keep), `expire` (changes the
  *  expiry), `replace` (by an upload). On run records: `delete-run`, `delete-job`. On a project:
  *  `settings`. On tokens: `token` (minted), `revoke` (one token), `revoke-all` (every token of a
- *  project). Of browsers: `sign-in`, `refused-sign-in`. On findings: `dismiss-secret` (a false alarm), `undismiss-secret`. Started by hand:
- *  `gc`, `scrub`, `backup`. */
+ *  project). Of browsers: `sign-in`, `refused-sign-in`. On findings: `dismiss-secret` (a false
+ *  alarm), `undismiss-secret`. Started by hand: `gc`, `scrub`, `backup`. */
 export const actKinds = [
   'delete',
   'restore',
