@@ -1,18 +1,20 @@
 /** The health check of the image, run as the container would run it. */
 import { execFile } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { expect, test } from 'vitest'
-import { openServer } from './http/open-server.ts'
+import { expect, onTestFinished, test } from 'vitest'
+import { readServerConfig } from '../src/config/config.ts'
+import { createLog } from '../src/log.ts'
+import { startServer, type RunningServer } from '../src/server.ts'
 import { whileDiskRefuses } from './refusing-disk.ts'
 
-const server = await openServer()
-
-async function check(port: string): Promise<{ code: number; stdout: string }> {
+async function check(data: string): Promise<{ code: number; stdout: string }> {
   const file = await readFile(new URL('../Dockerfile', import.meta.url), 'utf8')
   const [, command = ''] = /^HEALTHCHECK .*CMD (\[.*\])$/m.exec(file) ?? []
   const [program = '', ...args] = JSON.parse(command) as string[]
-  const env = { PATH: process.env['PATH'], TROVE_PORT: port }
+  const env = { PATH: process.env['PATH'], TROVE_DATA: data }
   try {
     const { stdout } = await promisify(execFile)(program, args, { env })
     return { code: 0, stdout }
@@ -21,11 +23,30 @@ async function check(port: string): Promise<{ code: number; stdout: string }> {
   }
 }
 
-test('the health check of the image asks the port that is set, and says why the server is not ready', async () => {
-  const { port } = new URL(server.url)
-  const refused = await whileDiskRefuses(async () => await check(port))
+async function start(host: string): Promise<{ server: RunningServer; data: string }> {
+  const data = await mkdtemp(join(tmpdir(), 'trove-'))
+  const config = readServerConfig({ data, host, port: '0' }, {})
+  const server = await startServer(config, { log: createLog('error') })
+  onTestFinished(async () => {
+    await server.close()
+    await rm(data, { recursive: true })
+  })
+  return { server, data }
+}
+
+test('the health check of the image says why the server is not ready', async () => {
+  const { server, data } = await start('127.0.0.1')
+  const refused = await whileDiskRefuses(async () => await check(data))
   expect(refused).toMatchObject({ code: 1, stdout: expect.stringContaining('is inaccessible') })
-  expect(await check(port)).toEqual({ code: 0, stdout: 'ready\n' })
+  expect(await check(data)).toEqual({ code: 0, stdout: 'ready\n' })
   await server.close()
-  expect(await check(port)).toMatchObject({ code: 1, stdout: '' })
+  expect(await check(data)).toMatchObject({ code: 1, stdout: '' })
 })
+
+test.each(['127.0.0.2', '::1', '0.0.0.0', '::'])(
+  'it finds a server that listens on %s',
+  async (host) => {
+    const { data } = await start(host)
+    expect(await check(data)).toEqual({ code: 0, stdout: 'ready\n' })
+  },
+)
