@@ -1,11 +1,12 @@
 /** Files that change, or may not be modified, while the client works on them. */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import { existsSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import {
   appendFile,
   chmod,
   mkdir,
+  readFile,
   readdir,
   rename,
   rm,
@@ -213,6 +214,28 @@ test.each([{ delete: true }, { delete: false }])(
       `${join(back, 'a/b')} is no longer a directory: another program changed it`,
     )
     expect(await describeTree(outside)).toEqual(before)
+  },
+)
+
+// On a file system that cannot distinguish two names of an artifact, the second one appears when
+// the first is moved. A directory below DEST can be on such a file system.
+test.each(['d/file', 'd/link', 'd/many/200'])(
+  '%s is not replaced if it appeared during the download',
+  async (path) => {
+    const root = await makeDirectory()
+    const many = Array.from({ length: 300 }, (_, i) => [`d/many/${i}`, `of ${i}`])
+    await makeTree(root, { 'd/file': 'f', 'd/link': '-> file', ...Object.fromEntries(many) })
+    const { artifact } = await uploadDirectory(direct, root)
+    const back = await makeDirectory()
+    await makeTree(back, { 'd/many/0': 'old' })
+    const appear = ({ phase }: DownloadProgress): void => {
+      if (phase === 'placing') writeFileSync(join(back, path), 'of another program')
+    }
+    const download = direct.download({ artifact, destination: back, onProgress: appear })
+    await expect(download).rejects.toThrow(`${join(back, path)} appeared meanwhile`)
+    expect(await readFile(join(back, path), 'utf8')).toBe('of another program')
+    await direct.download({ artifact, destination: back })
+    expect(await describeTree(back)).toEqual(await describeTree(root))
   },
 )
 

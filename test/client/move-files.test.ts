@@ -77,6 +77,16 @@ describe.each([
   })
 })
 
+test('a file is not replaced where nothing may be', async () => {
+  const { root, paths } = await makeBoth()
+  await rm(join(root, 'to', '0'))
+  const moving = moveFiles({ paths: paths.join('\0'), replaces: new Uint8Array(count) })
+  await expect(moving).rejects.toMatchObject({ path: join(root, 'to', '1') })
+  await expect(moving).rejects.toThrow('appeared meanwhile')
+  expect(await readFile(join(root, 'to', '0'), 'utf8')).toBe('from 0')
+  expect(await readFile(join(root, 'to', '1'), 'utf8')).toBe('to 1')
+})
+
 test('moves across file systems keep modes, times and symlinks', async ({ skip }) => {
   const root = await makeDirectory()
   const place = ['/dev/shm', '/var/tmp'].find(

@@ -28,7 +28,7 @@ import { isOwnerName } from './partial-owner.ts'
 import { whileWriting } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import type { MoveTask } from '../files/file-tasks.ts'
-import { isRenamed } from '../files/move-files.ts'
+import { isRenamed, occupied } from '../files/move-files.ts'
 import { parentOf } from '../files/real-directories.ts'
 import { withSlashes } from '../files/paths.ts'
 import { makeDirectories } from '../../make-directories.ts'
@@ -165,7 +165,7 @@ const movesPerTask = 128
  *  would spin. */
 async function moveSingleFiles(
   pool: FilePool,
-  { root, partialRoot }: Destination,
+  { root, partialRoot, places }: Destination,
   tree: FetchedTree,
   { mayDelete, moved, directories }: Moving,
 ): Promise<void> {
@@ -182,7 +182,9 @@ async function moveSingleFiles(
       const path = tree.path(ordinal)
       const target = join(root, path)
       directories.open(parentOf(path))
-      replaces.push(clearWay(target, entry, mayDelete)?.isFile() === true ? 1 : 0)
+      const held = clearWay(target, entry, mayDelete)
+      if (held !== undefined && places[ordinal] === place.absent) throw occupied(target)
+      replaces.push(held === undefined ? 0 : held.isFile() ? 1 : 2)
       paths.push(join(entry.parentPath, entry.name), target)
       moved.push(ordinal)
     }
@@ -219,7 +221,11 @@ async function moveTree(
         await merge(path)
         continue
       }
-      clearWay(target, entry, mayDelete)
+      const held = clearWay(target, entry, mayDelete)
+      const ordinal = entry.isDirectory() ? undefined : firstFrom(tree, path)
+      if (held !== undefined && ordinal !== undefined) {
+        if (destination.places[ordinal] === place.absent) throw occupied(target)
+      }
       const from = join(partial, entry.name)
       if (!(await isRenamed(from, target))) {
         if (entry.isDirectory()) {
@@ -227,10 +233,11 @@ async function moveTree(
           await merge(path)
         } else {
           // The file to copy can be of any length, so a worker thread copies it.
-          await pool.run({ kind: 'move', paths: `${from}\0${target}`, replaces: Uint8Array.of(0) })
+          const replaces = Uint8Array.of(held === undefined ? 0 : 2)
+          await pool.run({ kind: 'move', paths: `${from}\0${target}`, replaces })
         }
       }
-      if (!entry.isDirectory()) moved.push(firstFrom(tree, path))
+      if (ordinal !== undefined) moved.push(ordinal)
     }
     rmdirSync(partial)
   }

@@ -181,7 +181,8 @@ export interface MoveTask {
   kind: 'move'
   /** Source and target paths in turn, separated by NULs. */
   paths: string
-  /** 1 for each move that replaces a file. */
+  /** 0 for each move to a path where nothing may be, 1 for one that replaces a file, 2 for one
+   *  that replaces something else. */
   replaces: Uint8Array
 }
 

@@ -45,6 +45,8 @@ export async function moveFiles(
       const held = replacesFile === 1 && isSlow() ? hold(target) : undefined
       const begun = now()
       try {
+        // On some file systems, and in some of their directories, two names can be one file.
+        if (replacesFile === 0 && isThere(target)) throw occupied(target)
         await move(list[2 * index]!, target)
       } finally {
         if (held !== undefined) closing.push(closeLater(held))
@@ -66,6 +68,18 @@ async function move(from: string, to: string): Promise<void> {
     const reason = `cannot be moved into place: ${(error as Error).message}`
     throw new FileError(to, reason, { cause: error })
   }
+}
+
+function isThere(path: string): boolean {
+  return lstatSync(path, { throwIfNoEntry: false }) !== undefined
+}
+
+/** The failure of a move to a path at which nothing was expected. */
+export function occupied(path: string): FileError {
+  return new FileError(
+    path,
+    'appeared meanwhile: the file system cannot distinguish it from another name of the artifact, or another program created it',
+  )
 }
 
 /** Returns false when the paths are on different file systems, for example when a directory
