@@ -19,7 +19,7 @@ export interface DirectoryChild<Listed> {
   found: Place<Listed> | null
 }
 
-type Place<Listed> = { entry: Listed; page: number; index: number }
+export type Place<Listed> = { entry: Listed; page: number; index: number }
 
 export interface ChildList<Listed> {
   /** In path order. */

@@ -42,30 +42,51 @@ export function createPackMethods(connection: Connection, damage: Damage): PackM
 }
 
 /** Returns a function that finds or creates the row of a pack and returns its id. */
-function createPackOpening({
-  prepare,
-  now,
-}: Connection): (
-  session: SessionRow,
-  pack: { name: string; sizeBytes: number },
-  copies: NewCopy[],
-) => number {
+function createPackOpening(
+  connection: Connection,
+): (session: SessionRow, pack: { name: string; sizeBytes: number }, copies: NewCopy[]) => number {
+  const packs = createPackRows(connection)
+  return (session, pack, copies) => {
+    const known = packs.find(pack.name)
+    if (known?.state === packState.dead)
+      throw new Error(`pack ${pack.name} has already been deleted`)
+    if (known) return known.id
+    const copyBytes = copies.reduce((sum, copy) => sum + copy.lengthBytes, 0)
+    const row = { ...pack, copyCount: copies.length, copyBytes }
+    return packs.add({ ...row, state: packState.filling, sessionId: session.id })
+  }
+}
+
+interface PackRow {
+  name: string
+  sizeBytes: number
+  state: number
+  sessionId: number
+  copyCount: number
+  copyBytes: number
+}
+
+/** Finds and adds rows of packs; one that is added counts with its size, and has no live copies
+ *  yet. */
+export function createPackRows({ prepare, now }: Connection): {
+  find(name: string): { id: number; state: number } | undefined
+  add(pack: PackRow): number
+} {
   const find = prepare<[string], { id: number; state: number }>(
     'SELECT id, state FROM packs WHERE name = ?',
   )
-  const insert = prepare<[string, number, number, number, number, number], { id: number }>(
+  const insert = prepare<[PackRow & { now: number }], { id: number }>(
     `INSERT INTO packs (name, size_bytes, state, session_id, copy_count, copy_bytes, live_count, live_bytes, created_at)
-     VALUES (?, ?, ${packState.filling}, ?, ?, ?, 0, 0, ?) RETURNING id`,
+     VALUES (@name, @sizeBytes, @state, @sessionId, @copyCount, @copyBytes, 0, 0, @now) RETURNING id`,
   )
   const count = prepare<[number]>(
     'UPDATE totals SET packs = packs + 1, stored_bytes = stored_bytes + ? WHERE scope = 0',
   )
-  return (session, { name, sizeBytes }, copies) => {
-    const known = find.get(name)
-    if (known?.state === packState.dead) throw new Error(`pack ${name} has already been deleted`)
-    if (known) return known.id
-    const copyBytes = copies.reduce((sum, copy) => sum + copy.lengthBytes, 0)
-    count.run(sizeBytes)
-    return insert.get(name, sizeBytes, session.id, copies.length, copyBytes, now())!.id
+  return {
+    find: (name) => find.get(name),
+    add: (pack) => {
+      count.run(pack.sizeBytes)
+      return insert.get({ ...pack, now: now() })!.id
+    },
   }
 }

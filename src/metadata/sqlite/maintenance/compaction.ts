@@ -7,6 +7,7 @@ import type { CopyMove, DeadPack, Metadata, PackedCopy, PackOccupancy } from '..
 import { codecs } from '../connection/codecs.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createPackCounter } from '../blobs/pack-counters.ts'
+import { createPackRows } from '../blobs/packs.ts'
 import { newestReadLease, type UnwrittenLeases } from '../artifacts/read-leases.ts'
 
 type CompactionMethods = Pick<
@@ -37,7 +38,7 @@ export function createCompactionMethods(
     ...createPackListing(connection),
     ...createCopyMoving(connection),
     ...createPackRemoval(connection, unwritten),
-    ...createPageReturn(connection),
+    returnPages: connection.returnPages,
   }
 }
 
@@ -96,18 +97,9 @@ function toPackedCopy(row: CopyRow): PackedCopy {
 }
 
 function createCopyMoving(connection: Connection): Pick<Metadata, 'moveCopies'> {
-  const { prepare, stageInSteps, now } = connection
+  const { prepare, stageInSteps } = connection
+  const packs = createPackRows(connection)
   const countLive = createPackCounter(connection)
-  const find = prepare<[string], { id: number; state: number }>(
-    'SELECT id, state FROM packs WHERE name = ?',
-  )
-  const insert = prepare<[string, number, number, number, number], { id: number }>(
-    `INSERT INTO packs (name, size_bytes, state, session_id, copy_count, copy_bytes, live_count, live_bytes, created_at)
-     VALUES (?, ?, ${packState.whole}, 0, ?, ?, 0, 0, ?) RETURNING id`,
-  )
-  const countPack = prepare<[number]>(
-    'UPDATE totals SET packs = packs + 1, stored_bytes = stored_bytes + ? WHERE scope = 0',
-  )
   const move = prepare<[number, number, number, number, number]>(
     `UPDATE streams SET pack_id = ?, "offset" = ? WHERE id = ? AND pack_id = ? AND "offset" = ?`,
   )
@@ -116,14 +108,13 @@ function createCopyMoving(connection: Connection): Pick<Metadata, 'moveCopies'> 
    *  claims it as dead, unless those copies died or were moved by another compaction in the
    *  meantime. */
   const openPack = (pack: SealedPack): number | undefined => {
-    if (find.get(pack.name)) return findLiving(pack)
-    countPack.run(pack.sizeBytes)
-    return insert.get(pack.name, pack.sizeBytes, pack.copyCount, pack.copyBytes, now())!.id
+    if (packs.find(pack.name)) return findLiving(pack)
+    return packs.add({ ...pack, state: packState.whole, sessionId: 0 })
   }
   /** Undefined when the pack was found empty and claimed for deletion. The remaining copies then
    *  stay where they are. */
   const findLiving = ({ name }: SealedPack): number | undefined => {
-    const known = find.get(name)
+    const known = packs.find(name)
     return known?.state === packState.dead ? undefined : known?.id
   }
 
@@ -213,9 +204,3 @@ function createPackRemoval(
 
 type DeadPackRow = Omit<DeadPack, 'isRead'> & { isRead: number }
 type Page = Parameters<Metadata['listDeadPacks']>[1]
-
-function createPageReturn(connection: Connection): Pick<Metadata, 'returnPages'> {
-  return {
-    returnPages: connection.returnPages,
-  }
-}

@@ -10,7 +10,7 @@ import { defaultDirectoryMode } from '../../../core/manifest/entry.ts'
 import type { PageEntry } from '../../manifest-page.ts'
 import type { ComparedEntry, TreeMetadata } from '../../trees.ts'
 import type { Connection } from '../connection/connection.ts'
-import { createDescribing } from './describing.ts'
+import { createFoundDescribing } from './describing.ts'
 import { createPages, createSourceFinder, removedError, type Source } from './manifest-source.ts'
 
 /** Upper bound on interleaved listings. Each holds up to three pages, which with the longest
@@ -74,18 +74,17 @@ async function isDirectory(manifest: ManifestPages<PageEntry>, path: string): Pr
 function createChildDescribing(
   connection: Connection,
 ): (source: Source, children: DirectoryChild<PageEntry>[]) => ComparedEntry[] {
-  const pages = createPages(connection)
-  const describe = createDescribing(connection)
+  const describe = createFoundDescribing(connection)
   return (source, children) => {
-    const named = children.flatMap(({ found }) => (found === null ? [] : [found.entry]))
-    const entries = describe(named)
-    if (entries === undefined) throw removedError(source)
-    const byPath = new Map(entries.map((entry) => [entry.path, entry]))
-    const timeOf = pages.createTimeReader(source)
+    const named = describe(
+      source,
+      children.flatMap(({ found }) => found ?? []),
+    )
+    let at = 0
     return children.map(({ path, found }) =>
       found === null
         ? { entry: { kind: 'directory', path, mode: defaultDirectoryMode }, modifiedAt: null }
-        : { entry: byPath.get(path)!, modifiedAt: timeOf(found.page, found.index) },
+        : named[at++]!,
     )
   }
 }

@@ -2,20 +2,15 @@
 import pLimit from 'p-limit'
 import { limits } from '../../../core/limits.ts'
 import { compilePathGlobs } from '../../../core/glob/path-glob.ts'
+import type { Place } from '../../../core/manifest/list-children.ts'
 import type { PageEntry } from '../../manifest-page.ts'
-import type { ComparedEntry, SearchedStretch, TreeMetadata } from '../../trees.ts'
+import type { SearchedStretch, TreeMetadata } from '../../trees.ts'
 import type { Connection } from '../connection/connection.ts'
-import { createDescribing } from './describing.ts'
-import { createPages, createSourceFinder, removedError, type Source } from './manifest-source.ts'
+import { createFoundDescribing } from './describing.ts'
+import { createPages, createSourceFinder, removedError } from './manifest-source.ts'
 
 /** How long one call examines paths. */
 const searchMsMax = 2
-
-interface Match {
-  page: number
-  index: number
-  entry: PageEntry
-}
 
 export function createSearchMethods(connection: Connection): Pick<TreeMetadata, 'searchTree'> {
   const { read, turn } = connection
@@ -36,14 +31,14 @@ function createSearch(
 ): (...asked: Parameters<TreeMetadata['searchTree']>) => SearchedStretch {
   const findSource = createSourceFinder(connection)
   const pages = createPages(connection)
-  const describe = createMatchDescribing(connection)
+  const describe = createFoundDescribing(connection)
   const size = limits.manifestPageEntries
   return (artifactId, globs, { ordinal, limit }) => {
     const source = findSource(artifactId)
     if (source.removedAt !== null) throw removedError(source)
     const isMatch = compilePathGlobs(globs)
     const until = performance.now() + searchMsMax
-    const matches: Match[] = []
+    const matches: Place<PageEntry>[] = []
     let at = ordinal
     let entries: PageEntry[] | undefined
     while (at < source.entryCount) {
@@ -57,23 +52,5 @@ function createSearch(
     }
     const next = at < source.entryCount ? at : null
     return { found: describe(source, matches), next }
-  }
-}
-
-/** Returns a function that puts matches into wire form. */
-function createMatchDescribing(
-  connection: Connection,
-): (source: Source, matches: readonly Match[]) => ComparedEntry[] {
-  const pages = createPages(connection)
-  const describe = createDescribing(connection)
-  return (source, matches) => {
-    if (matches.length === 0) return []
-    const entries = describe(matches.map(({ entry }) => entry))
-    if (entries === undefined) throw removedError(source)
-    const timeOf = pages.createTimeReader(source)
-    return matches.map(({ page, index }, at) => ({
-      entry: entries[at]!,
-      modifiedAt: timeOf(page, index),
-    }))
   }
 }

@@ -56,9 +56,8 @@ export function createTreeMethods(connection: Connection): TreeMetadata {
         const source = findSource(artifactId)
         if (isPast(source.entryCount, page)) return undefined
         const entries = pages.find(source.manifestId, page)
-        const described = entries && describe(entries)
-        if (!described) throw removedError(source)
-        const lines = Buffer.from(described.map(formatEntry).join(''))
+        if (entries === undefined) throw removedError(source)
+        const lines = Buffer.from(describe(source, entries).map(formatEntry).join(''))
         return { lines, times: pages.encodedTimes(source.contentId, page) ?? null }
       }),
     readTreeTimes: async (artifactId, first) =>
@@ -116,8 +115,7 @@ function createComparing(
     indexes,
   }: PairedSide): (ComparedEntry | null)[] => {
     if (entries.length === 0) return indexes.map(() => null)
-    const described = describe(entries)
-    if (described === undefined) throw removedError(source)
+    const described = describe(source, entries)
     const times = pages.timesOf(source.contentId, page, count)
     let at = 0
     return indexes.map((index) =>
@@ -140,8 +138,7 @@ function createComparing(
 function createChanges(connection: Connection): (pair: PagePair) => string[] {
   const describe = createDescribing(connection)
   return ({ before, after }) => {
-    const described = describe(after.entries)
-    if (described === undefined) throw removedError(after.source)
+    const described = describe(after.source, after.entries)
     let [left, right] = [0, 0]
     return after.indexes.map((index, at) => {
       const gone = before.indexes[at] === null ? undefined : before.entries[left++]

@@ -27,8 +27,23 @@ export function createReferenceInsertion(
 ): (session: SessionRow, manifestId: number, entries: (Entry | HeldEntry)[]) => StoredEntry[] {
   const { prepare } = connection
   const uniqueBytes = createUniqueByteCounting(connection)
-  const findLeased = createLeasedFinder(connection)
-  const findHeld = createHeldFinder(connection)
+  // Blobs of entries that name a digest.
+  const findLeased = createFinder(
+    connection,
+    `CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
+     CROSS JOIN leases l ON l.session_id = ? AND l.blob_id = b.id
+     ${placementJoin}
+     WHERE b.state = 0`,
+  )
+  // Blobs of entries that come from a leased manifest.
+  const findHeld = createFinder(
+    connection,
+    `CROSS JOIN blobs b ON b.id = j.value
+     ${placementJoin}
+     WHERE b.state = 0 AND EXISTS (SELECT 1 FROM manifest_leases l
+       CROSS JOIN "references" r ON r.manifest_id = l.manifest_id AND r.blob_id = b.id
+       WHERE l.session_id = ?)`,
+  )
   const insert = prepare<[number, number, string]>(
     `INSERT OR IGNORE INTO "references" (manifest_id, blob_id, project_id)
      SELECT ?, j.value, ? FROM json_each(?) j`,
@@ -38,8 +53,15 @@ export function createReferenceInsertion(
      WHERE id = ?`,
   )
   return (session, manifestId, entries) => {
-    const leased = findLeased(session, entries)
-    const held = findHeld(session, entries)
+    const digests = new Set<Digest>()
+    const heldIds = new Set<number>()
+    for (const entry of entries) {
+      if (entry.kind !== 'file') continue
+      if ('blobId' in entry) heldIds.add(entry.blobId)
+      else digests.add(entry.digest)
+    }
+    const leased = new Map(findLeased(session, digests).map((blob) => [blob.digest, blob]))
+    const held = new Map(findHeld(session, heldIds).map((blob) => [blob.blobId, blob]))
     const placed = entries.map((entry): StoredEntry => {
       if (entry.kind !== 'file') return entry
       return 'blobId' in entry ? placeHeld(entry, held) : placeFile(entry, leased)
@@ -55,53 +77,19 @@ export function createReferenceInsertion(
   }
 }
 
-/** Returns a function that finds the blobs of entries that name a digest. */
-function createLeasedFinder(
+/** Returns a function that finds the live blobs of a list `j` that a session may refer to. */
+function createFinder(
   connection: Connection,
-): (session: SessionRow, entries: readonly (Entry | HeldEntry)[]) => Map<Digest, BlobPlacement> {
+  source: string,
+): (session: SessionRow, keys: ReadonlySet<Digest | number>) => BlobPlacement[] {
   const { toPlacement } = createPlacing(connection)
   const find = prepareRows<[string, number], PlacementTuple>(
     connection,
     placementColumns,
-    `FROM json_each(?) j
-     CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
-     CROSS JOIN leases l ON l.session_id = ? AND l.blob_id = b.id
-     ${placementJoin}
-     WHERE b.state = 0`,
+    `FROM json_each(?) j ${source}`,
   )
-  return (session, entries) => {
-    const digests = new Set<Digest>()
-    for (const entry of entries)
-      if (entry.kind === 'file' && 'digest' in entry) digests.add(entry.digest)
-    if (digests.size === 0) return new Map()
-    const blobs = find(JSON.stringify([...digests]), session.id).map(toPlacement)
-    return new Map(blobs.map((blob) => [blob.digest, blob]))
-  }
-}
-
-/** Returns a function that finds the blobs of entries that come from a leased manifest. */
-function createHeldFinder(
-  connection: Connection,
-): (session: SessionRow, entries: readonly (Entry | HeldEntry)[]) => Map<number, BlobPlacement> {
-  const { toPlacement } = createPlacing(connection)
-  const find = prepareRows<[string, number], PlacementTuple>(
-    connection,
-    placementColumns,
-    `FROM json_each(?) j
-     CROSS JOIN blobs b ON b.id = j.value
-     ${placementJoin}
-     WHERE b.state = 0 AND EXISTS (SELECT 1 FROM manifest_leases l
-       CROSS JOIN "references" r ON r.manifest_id = l.manifest_id AND r.blob_id = b.id
-       WHERE l.session_id = ?)`,
-  )
-  return (session, entries) => {
-    const ids = new Set<number>()
-    for (const entry of entries)
-      if (entry.kind === 'file' && 'blobId' in entry) ids.add(entry.blobId)
-    if (ids.size === 0) return new Map()
-    const blobs = find(JSON.stringify([...ids]), session.id).map(toPlacement)
-    return new Map(blobs.map((blob) => [blob.blobId, blob]))
-  }
+  return ({ id }, keys) =>
+    keys.size === 0 ? [] : find(JSON.stringify([...keys]), id).map(toPlacement)
 }
 
 function placeFile(
