@@ -73,55 +73,35 @@ export function createRequestMetrics(): RequestMetrics {
     },
     render: ({ figures, disk, isWritable, jobs }) =>
       [
-        ...metric(
+        ...counter(
           'trove_requests_total',
-          'counter',
           'Requests answered.',
           [...requests].map(([labels, { count }]) => [labels, count]),
         ),
-        ...metric(
+        ...counter(
           'trove_request_seconds_total',
-          'counter',
           'Time until the response headers were ready.',
           [...requests].map(([labels, { durationMs }]) => [labels, durationMs / 1000]),
         ),
-        ...metric(
+        ...counter(
           'trove_failures_total',
-          'counter',
           'Requests that failed or were rejected.',
           [...failures].map(([code, count]) => [`code="${code}"`, count]),
         ),
-        ...single('trove_requests_in_flight', 'gauge', 'Requests being answered.', inFlight),
-        ...single(
-          'trove_received_bytes_total',
-          'counter',
-          'Bytes of request bodies.',
-          receivedBytes,
-        ),
-        ...single(
-          'trove_sent_bytes_total',
-          'counter',
-          'Bytes of responses, headers included.',
-          sentBytes,
-        ),
+        ...gauge('trove_requests_in_flight', 'Requests being answered.', inFlight),
+        ...counter('trove_received_bytes_total', 'Bytes of request bodies.', receivedBytes),
+        ...counter('trove_sent_bytes_total', 'Bytes of responses, headers included.', sentBytes),
         ...Object.entries(figures).flatMap(([name, value]: [string, number]) =>
-          single(
-            `trove_store_${snakeCase(name)}`,
-            'gauge',
-            figureHelp[name as keyof StoreFigures],
-            value,
-          ),
+          gauge(`trove_store_${snakeCase(name)}`, figureHelp[name as keyof StoreFigures], value),
         ),
-        ...single('trove_disk_free_bytes', 'gauge', 'Free bytes of the disk.', disk.freeBytes),
-        ...single(
+        ...gauge('trove_disk_free_bytes', 'Free bytes of the disk.', disk.freeBytes),
+        ...gauge(
           'trove_disk_min_free_bytes',
-          'gauge',
           'Free bytes below which uploads are rejected.',
           disk.minFreeBytes,
         ),
-        ...single(
+        ...gauge(
           'trove_store_writable',
-          'gauge',
           'Whether the disk accepts writes (1) or has failed, is read-only or denies access (0).',
           Number(isWritable),
         ),
@@ -144,14 +124,22 @@ const figureHelp: Record<keyof StoreFigures, string> = {
   liveBytes: 'Pack bytes that hold live blobs.',
 }
 
-/** `series` are pairs of labels and values. */
-function metric(
-  name: string,
-  type: string,
-  help: string,
-  series: Iterable<[string, number]>,
-): string[] {
-  const lines = Array.from(series, ([labels, value]) => `${name}{${labels}} ${value}`)
+/** One number, or pairs of labels and numbers. */
+type Values = number | Iterable<[string, number]>
+
+function counter(name: string, help: string, values: Values): string[] {
+  return metric(name, 'counter', help, values)
+}
+
+function gauge(name: string, help: string, values: Values): string[] {
+  return metric(name, 'gauge', help, values)
+}
+
+function metric(name: string, type: string, help: string, values: Values): string[] {
+  const lines =
+    typeof values === 'number'
+      ? [`${name} ${values}`]
+      : Array.from(values, ([labels, value]) => `${name}{${labels}} ${value}`)
   return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, ...lines]
 }
 
@@ -170,13 +158,9 @@ function jobMetrics(jobs: readonly JobTally[]): string[] {
   }
   const help = 'Time of the last successful job since the server started, in seconds since 1970.'
   return [
-    ...metric('trove_jobs_total', 'counter', 'Maintenance jobs that ended.', ends),
-    ...metric('trove_job_last_success_seconds', 'gauge', help, times),
+    ...counter('trove_jobs_total', 'Maintenance jobs that ended.', ends),
+    ...gauge('trove_job_last_success_seconds', help, times),
   ]
-}
-
-function single(name: string, type: string, help: string, value: number): string[] {
-  return [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`, `${name} ${value}`]
 }
 
 function snakeCase(name: string): string {

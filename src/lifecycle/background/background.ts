@@ -36,30 +36,28 @@ export interface BackgroundOptions {
 /** Heap of the thread, outside SQLite's cache: a read of 4 MiB, and what it inflates to. */
 const heapMiB = 128
 
+/** The report of each kind of task. */
+interface Reports {
+  scrub: ScrubReport
+  backup: BackupReport
+  secrets: SecretsReport
+}
+
 /** Runs a task to its end and returns its report. Errors: those of the task. */
-export async function runInBackground(
-  data: BackgroundPlaces & { task: BackgroundTask & { kind: 'scrub' } },
-  options: BackgroundOptions,
-): Promise<ScrubReport>
-export async function runInBackground(
-  data: BackgroundPlaces & { task: BackgroundTask & { kind: 'backup' } },
-  options: BackgroundOptions,
-): Promise<BackupReport>
-export async function runInBackground(
-  data: BackgroundPlaces & { task: BackgroundTask & { kind: 'secrets' } },
-  options: BackgroundOptions,
-): Promise<SecretsReport>
-export async function runInBackground(
-  { task, ...places }: BackgroundPlaces & { task: BackgroundTask },
+export async function runInBackground<Kind extends BackgroundTask['kind']>(
+  { task, ...places }: BackgroundPlaces & { task: BackgroundTask & { kind: Kind } },
   { onProgress, onFinding, signal }: BackgroundOptions,
-): Promise<object> {
+): Promise<Reports[Kind]> {
   signal.throwIfAborted()
   const worker = startThread('lifecycle/background/background-worker.ts', {
     name: task.kind,
     workerData: places satisfies BackgroundPlaces,
     resourceLimits: { maxOldGenerationSizeMb: heapMiB },
   })
-  const thread = createThreadClient<BackgroundTask, object, BackgroundNotice>(worker, task.kind)
+  const thread = createThreadClient<BackgroundTask, Reports[Kind], BackgroundNotice>(
+    worker,
+    task.kind,
+  )
   const onNotice = (notice: BackgroundNotice): void => {
     if ('finding' in notice) onFinding(notice.finding)
     else onProgress(notice.progress)
