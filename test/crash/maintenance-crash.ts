@@ -11,10 +11,9 @@ import { damagedPaths } from '../../src/egress/damage.ts'
 import { representZip } from '../../src/egress/egress.ts'
 import { backUp } from '../../src/lifecycle/backup/backup.ts'
 import { rebuildFromPacks } from '../../src/lifecycle/recovery/rebuild.ts'
-import { scrub } from '../../src/lifecycle/scrub/scrub.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { ingestBody, ingestSettings, jobOf, readAll } from '../ingest/open-store.ts'
-import { collectNow } from '../lifecycle/collection.ts'
+import { collectNow, scrubNow } from '../lifecycle/collection.ts'
 import { diskBytes, leftovers } from '../lifecycle/leftovers.ts'
 import { createRandom } from '../lifecycle/random-world.ts'
 import { recoverAt, type StoreAt, withStoreAt } from '../lifecycle/store-at.ts'
@@ -23,8 +22,6 @@ import { runAndDie, withCopy } from './dying.ts'
 
 export const tasks = ['scrub', 'backup', 'rebuild'] as const
 type Task = (typeof tasks)[number]
-
-const everything = { olderThanMs: null, bytesPerSecond: null, rollups: true } as const
 
 export interface MaintenanceStore {
   directory: string
@@ -116,7 +113,7 @@ async function damage(directory: string): Promise<void> {
 async function checkScrub(directory: string, zips: Buffer[]): Promise<void> {
   await withStoreAt(directory, async (store) => {
     await recoverAt(directory, store)
-    expect(await scrub(store, everything)).toMatchObject({ damagedArtifacts: 1, drifts: 0 })
+    expect(await scrubNow(store)).toMatchObject({ damagedArtifacts: 1, drifts: 0 })
     const damaged = await expectZips(store, zips)
     expect(damaged).toHaveLength(1)
     const artifact = (await store.metadata.findArtifact(damaged[0]!))!
@@ -126,7 +123,7 @@ async function checkScrub(directory: string, zips: Buffer[]): Promise<void> {
     expect(await expectZips(store, zips)).toEqual([])
     await collectNow({ ...store, now: () => Date.now() + 2 * 60 * 60 * 1000 })
     expect(await expectZips(store, zips)).toEqual([])
-    expect(await scrub(store, everything)).toMatchObject({ damagedCopies: 0, drifts: 0 })
+    expect(await scrubNow(store)).toMatchObject({ damagedCopies: 0, drifts: 0 })
     expect((await store.metadata.figures()).storedBytes).toBe(await diskBytes(directory))
   })
   expect(leftovers(join(directory, 'trove.db'))).toEqual({})
@@ -160,7 +157,7 @@ async function checkBackup(directory: string, zips: Buffer[]): Promise<void> {
   await withStoreAt(destination, async (backup) => {
     await recoverAt(destination, backup)
     expect(await expectZips(backup, zips)).toEqual([])
-    expect(await scrub(backup, everything)).toMatchObject({ damagedCopies: 0, drifts: 0 })
+    expect(await scrubNow(backup)).toMatchObject({ damagedCopies: 0, drifts: 0 })
   })
   expect(leftovers(join(directory, 'trove.db'))).toEqual({})
 }
@@ -176,7 +173,7 @@ async function checkRebuild(directory: string): Promise<void> {
     expect(rebuilt.packs + rebuilt.knownPacks).toBe(packs.length)
     await recoverAt(directory, store)
     expect(await packPaths(join(directory, 'cas'))).toEqual(packs)
-    expect(await scrub(store, everything)).toMatchObject({
+    expect(await scrubNow(store)).toMatchObject({
       packs: packs.length,
       damagedCopies: 0,
       drifts: 0,

@@ -10,6 +10,7 @@ import { encodeJoiningSync } from '../../src/packs/codec/codec.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { flipByte, packPaths, spoil } from '../lifecycle/stored-bytes.ts'
 import { openServer, type TestServer } from './open-server.ts'
+import { runJob } from './run-job.ts'
 
 const files = {
   'a.txt': 'alpha '.repeat(500),
@@ -41,19 +42,6 @@ async function put(form: 'native' | 'stock', name: string): Promise<number> {
   )
 }
 
-async function runJob(route: string, json: object = {}): Promise<Record<string, unknown>> {
-  const token = await server.token({ scope: 'admin' })
-  const started = await server.send(`/api/v1/admin/${route}`, { method: 'POST', token, json })
-  expect(started.status).toBe(202)
-  for (;;) {
-    const answer = await server.send(started.headers.get('location')!, { token })
-    const job = (await answer.json()) as { state: string; progress: object; error: string | null }
-    if (job.state === 'failed') throw new Error(job.error!)
-    if (job.state === 'done') return job.progress as Record<string, unknown>
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-}
-
 async function detail(id: number): Promise<{ state: string; damagedFiles: string[] }> {
   const answer = await server.send(`/api/v1/artifacts/${id}`)
   return (await answer.json()) as { state: string; damagedFiles: string[] }
@@ -79,7 +67,7 @@ describe('one flipped byte in a pack', () => {
         form === 'native' ? encodeJoiningSync(content, 6) : deflateRawSync(content),
       )
 
-      expect(await runJob('scrub')).toMatchObject({
+      expect(await runJob(server, 'scrub')).toMatchObject({
         damagedCopies: 1,
         damagedArtifacts: 1,
         damaged: [{ id, project: 'octo/app', run: 1, name: 'build', damagedFiles: ['b.txt'] }],
@@ -97,7 +85,11 @@ describe('one flipped byte in a pack', () => {
       expect(await detail(id)).toMatchObject({ state: 'available', damagedFiles: [] })
       expect(await download(id, 'files/b.txt')).toEqual(content)
       expect(await download(id, 'archive.zip')).toEqual(zip)
-      expect(await runJob('scrub')).toMatchObject({ damagedCopies: 0, damaged: [], drifts: 0 })
+      expect(await runJob(server, 'scrub')).toMatchObject({
+        damagedCopies: 0,
+        damaged: [],
+        drifts: 0,
+      })
     },
   )
 
@@ -171,7 +163,7 @@ describe('a pack written anew', () => {
     const zip = await download(id, 'archive.zip')
     const [pack] = await packPaths(cas())
     await flipByte(pack!, (await stat(pack!)).size - 1)
-    expect(await runJob('scrub')).toMatchObject({ damagedCopies: 0, rewrittenPacks: 1 })
+    expect(await runJob(server, 'scrub')).toMatchObject({ damagedCopies: 0, rewrittenPacks: 1 })
     expect(await download(id, 'archive.zip')).toEqual(zip)
   })
 })
@@ -187,17 +179,20 @@ test('a backup of a running server is a data directory that serves the same byte
   const id = await put('native', 'build')
   const zip = await download(id, 'archive.zip')
   const destination = `${server.dataDir}-backup`
-  expect(await runJob('backup', { destination })).toMatchObject({ packs: 1, linkedPacks: 1 })
+  expect(await runJob(server, 'backup', { destination })).toMatchObject({
+    packs: 1,
+    linkedPacks: 1,
+  })
   for (const name of ['secret.key', 'attestation.key']) {
     const key = await readFile(join(server.dataDir, name))
     expect(await readFile(join(destination, name))).toEqual(key)
     expect((await stat(join(destination, name))).mode & 0o777).toBe(0o600)
   }
   await server.send(`/api/v1/artifacts/${id}`, { method: 'DELETE' })
-  await runJob('gc', { now: true })
+  await runJob(server, 'gc', { now: true })
   await server.close()
 
   server = await openServer({}, destination)
   expect(await download(id, 'archive.zip')).toEqual(zip)
-  expect(await runJob('scrub')).toMatchObject({ damagedCopies: 0, drifts: 0 })
+  expect(await runJob(server, 'scrub')).toMatchObject({ damagedCopies: 0, drifts: 0 })
 })

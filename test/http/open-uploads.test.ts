@@ -6,6 +6,7 @@ import { digestOf } from '../../src/core/bytes/digest.ts'
 import { zipOf } from '../actions/archives.ts'
 import { type Caller, callerOf, putBlocks } from '../actions/rig.ts'
 import { openSharedServer, problemOf } from './open-server.ts'
+import { runJob } from './run-job.ts'
 
 const max = 3
 const server = await openSharedServer({ TROVE_MAX_OPEN_UPLOADS: String(max) })
@@ -80,15 +81,7 @@ test('abandoned uploads count until the first round after a day', async () => {
   for (const name of ['a', 'b', 'c']) await job.create(name)
   await expectRefused(project)
   server.clock.now += 25 * 60 * 60 * 1000
-  const token = await server.token({ scope: 'admin' })
-  const started = await server.send('/api/v1/admin/gc', { method: 'POST', token, json: {} })
-  const { id: round } = (await started.json()) as { id: string }
-  await expect
-    .poll(async () => {
-      const answer = await server.send(`/api/v1/admin/jobs/${round}`, { token })
-      return ((await answer.json()) as { state: string }).state
-    })
-    .toBe('done')
+  await runJob(server, 'gc')
   for (const name of ['a', 'b', 'c']) await (await stock(project)).create(`${name}-again`)
   await expectRefused(project)
 })

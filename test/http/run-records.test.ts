@@ -4,6 +4,7 @@ import { runDetailSchema } from '../../src/api/run-record.ts'
 import { limits } from '../../src/core/limits.ts'
 import type { RecordedEvent } from '../../src/core/run/run-record.ts'
 import { openSharedServer, problemOf, type SendRequest, type TestServer } from './open-server.ts'
+import { runJob } from './run-job.ts'
 
 const server = await openSharedServer()
 let lastRun = 100
@@ -275,26 +276,13 @@ describe('the record of a run', () => {
   test('is removed with its run by garbage collection, 90 days after the last event', async () => {
     const run = lastRun++
     await sendEvents(run, 0, beginning)
-    const collect = async (): Promise<void> => {
-      const token = await server.token({ scope: 'admin', expiresInSeconds: 400 * 86_400 })
-      const request = { method: 'POST', token, json: { now: true } }
-      const { id } = (await (await server.send('/api/v1/admin/gc', request)).json()) as {
-        id: string
-      }
-      await expect
-        .poll(async () => {
-          const job = await (await server.send(`/api/v1/admin/jobs/${id}`, { token })).json()
-          return (job as { state: string }).state
-        })
-        .toBe('done')
-    }
     const detail = async (): Promise<unknown> =>
       await (await server.send(`/api/v1/runs/${run}`)).json()
     server.clock.now += limits.historyMs - 1000
-    await collect()
+    await runJob(server, 'gc', { now: true })
     expect(await detail()).toMatchObject({ record: { jobs: expect.any(Array) as unknown } })
     server.clock.now += 2000
-    await collect()
+    await runJob(server, 'gc', { now: true })
     expect(await detail()).toMatchObject({ status: 404, code: 'not_found' })
   })
 })

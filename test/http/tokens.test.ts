@@ -9,6 +9,7 @@ import { afterAll, expect, test } from 'vitest'
 import type { TokenRequest } from '../../src/auth/token-request.ts'
 import { openServer, problemOf } from './open-server.ts'
 import { whileDiskRefuses } from '../refusing-disk.ts'
+import { runJob } from './run-job.ts'
 
 let server = await openServer()
 afterAll(async () => {
@@ -187,13 +188,7 @@ test("an administrator's token does not belong to the project it names, and revo
   expect((await revokeAll(await server.token())).status).toBe(200)
   // Long enough for other revocations to be forgotten.
   for (let day = 0; day < 2; day++) server.clock.now += 200 * 86_400_000
-  const json = { now: true }
-  const token = await server.token({ scope: 'admin' })
-  const job = await server.send('/api/v1/admin/gc', { method: 'POST', token, json })
-  const { id } = (await job.json()) as { id: number }
-  await expect
-    .poll(async () => await (await server.send(`/api/v1/admin/jobs/${id}`, { token })).json())
-    .toMatchObject({ state: 'done' })
+  await runJob(server, 'gc', { now: true })
   await startAgain()
   for (const each of [admin, child]) expect(await statusWith(each)).toBe(401)
 })

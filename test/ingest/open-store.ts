@@ -7,6 +7,7 @@ import { onTestFinished } from 'vitest'
 import { type ArtifactName, parseArtifactName } from '../../src/core/artifact.ts'
 import { limits } from '../../src/core/limits.ts'
 import { noFacts, parseProjectName } from '../../src/core/run/run.ts'
+import { representZip } from '../../src/egress/egress.ts'
 import type { Reader } from '../../src/egress/reader.ts'
 import type { Representation } from '../../src/egress/representation.ts'
 import { ingest } from '../../src/ingest/ingest.ts'
@@ -16,6 +17,8 @@ import type { Metadata, Published, Run } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { openLocalPackStore } from '../../src/packs/local/local.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
+import { buildZip } from '../corpus/build-zip.ts'
+import { tarOf } from '../http/archives-of.ts'
 import { diskBytes } from '../lifecycle/leftovers.ts'
 import { makeEmptyDatabase } from '../metadata/temporary-database.ts'
 
@@ -40,6 +43,10 @@ export interface TestStore {
     content: Buffer | Readable,
     more?: Partial<IngestJob>,
   ): Promise<Published>
+  /** Ingests files, given by path, as a tar; returns the id of the artifact. */
+  putTar(name: string, files: Record<string, string | Buffer>): Promise<number>
+  /** The same as a stock zip. */
+  putZip(name: string, files: Record<string, string | Buffer>): Promise<number>
   /** Sum of the sizes of pack files on disk. */
   packBytes(): Promise<number>
 }
@@ -68,6 +75,14 @@ export async function openStore(settings: Partial<IngestSettings> = {}): Promise
     settings: { ...ingestSettings, ...settings },
   }
   let staged = 0
+  const put: TestStore['put'] = async (name, form, content, more = {}) => {
+    const job = { ...jobOf(run, name, form, now), ...more }
+    if (!Buffer.isBuffer(content)) return await ingest(ports, job, { body: content })
+    const path = join(directory, `body-${staged++}`)
+    await writeFile(path, content)
+    const whole = { files: [{ path, sizeBytes: content.length }] }
+    return await ingest(ports, { ...job, staged: whole }, {})
+  }
   return {
     directory,
     metadata,
@@ -75,19 +90,24 @@ export async function openStore(settings: Partial<IngestSettings> = {}): Promise
     reader: { metadata, packs },
     ports,
     run,
-    put: async (name, form, content, more = {}) => {
-      const job = { ...jobOf(run, name, form, now), ...more }
-      if (!Buffer.isBuffer(content)) return await ingest(ports, job, { body: content })
-      const path = join(directory, `body-${staged++}`)
-      await writeFile(path, content)
-      return await ingest(
-        ports,
-        { ...job, staged: { files: [{ path, sizeBytes: content.length }] } },
-        {},
-      )
+    put,
+    putTar: async (name, files) => {
+      const tar = Readable.from([await tarOf(entriesOf(files))])
+      return (await put(name, 'tar', tar)).artifact.id
     },
+    putZip: async (name, files) =>
+      (await put(name, 'zip', buildZip({ members: entriesOf(files) }))).artifact.id,
     packBytes: async () => await diskBytes(directory),
   }
+}
+
+function entriesOf(files: Record<string, string | Buffer>): Content[] {
+  return Object.entries(files).map(([name, content]) => ({ name, content }))
+}
+
+interface Content {
+  name: string
+  content: string | Buffer
 }
 
 export function jobOf(run: Run, name: string, form: UploadForm, now: number): IngestJob {
@@ -120,6 +140,13 @@ export async function ingestBody(
   await writeFile(path, body)
   const staged = { files: [{ path, sizeBytes: body.length }] }
   return await ingest(ports, { ...job, staged }, {})
+}
+
+export async function zipOf(
+  store: Pick<TestStore, 'metadata' | 'packs'>,
+  artifactId: number,
+): Promise<Buffer> {
+  return await readAll(await representZip(store, (await store.metadata.findArtifact(artifactId))!))
 }
 
 export async function readAll(

@@ -1,16 +1,12 @@
 /** A small store, backups of it, and checks of what is in them. */
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import { expect } from 'vitest'
-import { representZip } from '../../src/egress/egress.ts'
 import { type BackupFileSystem, backUp } from '../../src/lifecycle/backup/backup.ts'
 import type { BackupReport } from '../../src/lifecycle/backup/backup-packs.ts'
-import { scrub } from '../../src/lifecycle/scrub/scrub.ts'
-import { buildZip } from '../corpus/build-zip.ts'
-import { tarOf } from '../http/archives-of.ts'
-import { type TestStore, openStore, readAll } from '../ingest/open-store.ts'
+import { openStore, type TestStore, zipOf } from '../ingest/open-store.ts'
 import { testDirectory } from '../temporary-directory.ts'
+import { scrubNow } from './collection.ts'
 import { recoverAt, withStoreAt } from './store-at.ts'
 
 export interface Filled {
@@ -21,23 +17,12 @@ export interface Filled {
 
 export async function openFilled(): Promise<Filled> {
   const store = await openStore()
-  const tar = await tarOf([
-    { name: 'a.txt', content: 'alpha '.repeat(500) },
-    { name: 'b.txt', content: 'beta '.repeat(500) },
-  ])
-  await store.put('tree', 'tar', Readable.from([tar]))
-  await store.put(
-    'stock',
-    'zip',
-    buildZip({ members: [{ name: 'c', content: 'gamma '.repeat(500) }] }),
-  )
+  const [a, b, c] = ['alpha ', 'beta ', 'gamma '].map((word) => word.repeat(500))
+  await store.putTar('tree', { 'a.txt': a!, 'b.txt': b! })
+  await store.putZip('stock', { c: c! })
   const zips = new Map<number, Buffer>()
   for (const id of [1, 2]) zips.set(id, await zipOf(store, id))
   return { store, zips }
-}
-
-async function zipOf(reader: Pick<TestStore, 'metadata' | 'packs'>, id: number): Promise<Buffer> {
-  return await readAll(await representZip(reader, (await reader.metadata.findArtifact(id))!))
 }
 
 export async function newDestination(): Promise<string> {
@@ -67,7 +52,7 @@ export async function expectWhole(destination: string, zips: Map<number, Buffer>
     const ports = { ...store, now: () => Date.UTC(2026, 0, 3) }
     await recoverAt(destination, ports)
     for (const [id, zip] of zips) expect(await zipOf(ports, id)).toEqual(zip)
-    const report = await scrub(ports, { olderThanMs: null, bytesPerSecond: null, rollups: true })
+    const report = await scrubNow(ports)
     expect(report).toMatchObject({ damagedCopies: 0, drifts: 0 })
   })
 }

@@ -1,21 +1,18 @@
 /** Backups of a store on disk: their contents, what they refuse, and how they resume. */
 import { rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
 import { encodeJoiningSync } from '../../src/packs/codec/codec.ts'
-import { tarOf } from '../http/archives-of.ts'
 import type { TestStore } from '../ingest/open-store.ts'
 import { exists, expectWhole, newDestination, openFilled, runBackup } from './backup-rig.ts'
 import { collectNow, day } from './collection.ts'
 import { packPaths, spoil } from './stored-bytes.ts'
 
 /** Uploads more packs than a crash can leave without a row. */
-async function uploadMany({ put }: TestStore): Promise<void> {
+async function uploadMany({ putTar }: TestStore): Promise<void> {
   for (let number = 0; number <= limits.unknownPacksMax; number++) {
-    const tar = await tarOf([{ name: 'new.txt', content: `new ${number}` }])
-    await put(`new-${number}`, 'tar', Readable.from([tar]))
+    await putTar(`new-${number}`, { 'new.txt': `new ${number}` })
   }
 }
 

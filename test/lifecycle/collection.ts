@@ -1,4 +1,4 @@
-/** Collects garbage in a test's store, with a clock of its own. */
+/** Maintenance of a test's store, with a clock of its own. */
 import { limits } from '../../src/core/limits.ts'
 import {
   collect,
@@ -7,6 +7,7 @@ import {
   planCollection,
 } from '../../src/lifecycle/collect/collect.ts'
 import type { LifecyclePorts } from '../../src/lifecycle/ports.ts'
+import { scrub, type ScrubOptions, type ScrubReport } from '../../src/lifecycle/scrub/scrub.ts'
 
 export const hour = 60 * 60 * 1000
 export const day = 24 * hour
@@ -37,4 +38,13 @@ export async function collectInBackground(
   options: Partial<CollectOptions> = {},
 ): Promise<Collection> {
   return await collectNow(ports, { reach: 'background', ...options })
+}
+
+/** Reads every pack, however lately it was read, and counts the rollups again. */
+export async function scrubNow(
+  ports: LifecyclePorts,
+  options: Partial<ScrubOptions> = {},
+): Promise<ScrubReport> {
+  const everything = { olderThanMs: null, bytesPerSecond: null, rollups: true }
+  return await scrub(ports, { ...everything, ...options })
 }

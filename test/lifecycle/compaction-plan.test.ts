@@ -1,5 +1,4 @@
 /** Which packs are rewritten because of their dead bytes. */
-import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
 import {
   type CompactionReach,
@@ -8,7 +7,6 @@ import {
 import { collectInBackground } from './collection.ts'
 import { openStore } from '../ingest/open-store.ts'
 import { pseudoRandom } from '../client/tree.ts'
-import { tarOf } from '../http/archives-of.ts'
 
 /** Ids of the packs that are chosen; `deadPercents` are those of packs of 1,000 bytes with ids from
  *  0. */
@@ -51,12 +49,8 @@ test('on request, all packs more than a twentieth dead are rewritten', () => {
 test('a scheduled round rewrites a pack that is a third dead, unless the store has much else', async () => {
   const store = await openStore()
   const put = async (name: string, members: string[]): Promise<number> => {
-    const entries = members.map((member) => ({
-      name: member,
-      content: pseudoRandom(50_000, member),
-    }))
-    const body = Readable.from([await tarOf(entries)])
-    return (await store.put(name, 'tar', body)).artifact.id
+    const entries = members.map((member) => [member, pseudoRandom(50_000, member)])
+    return await store.putTar(name, Object.fromEntries(entries))
   }
   const collectWithout = async (id: number): Promise<number> => {
     const removal = { state: 'deleted', reason: 'deleted', now: store.ports.now() } as const

@@ -17,13 +17,12 @@ import { parseProjectName, noFacts } from '../../src/core/run/run.ts'
 import { damagedPaths } from '../../src/egress/damage.ts'
 import { representFile, representTarGz, representZip } from '../../src/egress/egress.ts'
 import type { Representation } from '../../src/egress/representation.ts'
-import { scrub } from '../../src/lifecycle/scrub/scrub.ts'
 import type { Artifact, Metadata, Published, Run } from '../../src/metadata/metadata.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { tarOf } from '../http/archives-of.ts'
 import { ingestBody, ingestSettings, jobOf, readAll } from '../ingest/open-store.ts'
-import { collectNow, hour } from './collection.ts'
+import { collectNow, hour, scrubNow } from './collection.ts'
 import { diskBytes, leftovers } from './leftovers.ts'
 import { createRandom } from './random-world.ts'
 import { flipByte, packPaths } from './stored-bytes.ts'
@@ -111,7 +110,7 @@ function createModel(
     },
     spoil: async () => await spoilSomewhere(store, random),
     scrub: async () => {
-      const report = await scrub(store, { olderThanMs: null, bytesPerSecond: null, rollups: true })
+      const report = await scrubNow(store)
       expect(report.drifts).toBe(0)
       for (const [id, { tree, zip }] of known) await checkArtifact(store, { id, tree, zip, bodies })
     },

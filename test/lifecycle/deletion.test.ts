@@ -1,10 +1,8 @@
 /** What deleting artifacts frees, and what other artifacts still hold; each stored byte counts
  *  once. */
-import { Readable } from 'node:stream'
 import { expect, test } from 'vitest'
 import { explainDeletion } from '../../src/lifecycle/collect/deletion.ts'
 import { pseudoRandom } from '../client/tree.ts'
-import { tarOf } from '../http/archives-of.ts'
 import { openStore } from '../ingest/open-store.ts'
 
 const now = Date.UTC(2026, 0, 2)
@@ -21,12 +19,7 @@ async function openBuilds(): Promise<{
 }> {
   const store = await openStore()
   return {
-    put: async (name, files) => {
-      const tar = await tarOf(
-        Object.entries(files).map(([path, content]) => ({ name: path, content })),
-      )
-      return (await store.put(name, 'tar', Readable.from([tar]))).artifact.id
-    },
+    put: store.putTar,
     explain: async (...ids) => {
       const { freedBytes, sharedBytes } = await explainDeletion(store.metadata, ids, now)
       return { freed: tens(freedBytes), shared: tens(sharedBytes) }

@@ -17,7 +17,6 @@ import { limits } from '../../src/core/limits.ts'
 import { noFacts, parseProjectName } from '../../src/core/run/run.ts'
 import { representTarGz, representZip } from '../../src/egress/egress.ts'
 import { backUp } from '../../src/lifecycle/backup/backup.ts'
-import { scrub } from '../../src/lifecycle/scrub/scrub.ts'
 import type { Artifact, Metadata } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { openLocalPackStore } from '../../src/packs/local/local.ts'
@@ -26,7 +25,7 @@ import { buildZip } from '../corpus/build-zip.ts'
 import { tarOf } from '../http/archives-of.ts'
 import { compositeOf, encoded, openSession, record } from '../ingest/negotiated/open-session.ts'
 import { ingestBody, ingestSettings, jobOf, readAll, type TestStore } from '../ingest/open-store.ts'
-import { collectInBackground, collectNow, day, hour } from './collection.ts'
+import { collectInBackground, collectNow, day, hour, scrubNow } from './collection.ts'
 import { diskBytes, leftovers } from './leftovers.ts'
 import { contentOf, createRandom } from './random-world.ts'
 import { createScheduler } from './scheduler.ts'
@@ -54,7 +53,6 @@ interface Process {
 }
 
 const project = parseProjectName('acme/app')
-const everything = { olderThanMs: null, bytesPerSecond: null, rollups: true } as const
 
 export async function runInterleaving(seed: number, rounds: number): Promise<Map<string, number>> {
   const directory = testDirectory()
@@ -250,7 +248,7 @@ async function openWorld(directory: string, seed: number): Promise<World> {
 
   async function scrubAll({ background, packs }: Process): Promise<void> {
     now += 1
-    const report = await scrub({ metadata: background, packs, now: () => now }, everything)
+    const report = await scrubNow({ metadata: background, packs, now: () => now })
     expect([report.damagedCopies, report.drifts, report.rewrittenPacks]).toEqual([0, 0, 0])
   }
 

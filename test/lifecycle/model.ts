@@ -19,10 +19,9 @@ import { representTarGz, representZip } from '../../src/egress/egress.ts'
 import type { UploadForm } from '../../src/ingest/job.ts'
 import type { IngestPorts } from '../../src/ingest/session.ts'
 import { measureDeletion } from '../../src/lifecycle/collect/deletion.ts'
-import { scrub } from '../../src/lifecycle/scrub/scrub.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { ingestBody, ingestSettings, jobOf, readAll } from '../ingest/open-store.ts'
-import { collectInBackground, collectNow, day, hour, planNow } from './collection.ts'
+import { collectInBackground, collectNow, day, hour, planNow, scrubNow } from './collection.ts'
 import { type MortalPorts, runDying } from './dying.ts'
 import { diskBytes, leftovers, unforgotten } from './leftovers.ts'
 import { contentOf, createRandom } from './random-world.ts'
@@ -76,7 +75,6 @@ export async function runModel(seed: number, steps: number): Promise<Map<string,
 
 const historyMs = 5 * day
 const project = parseProjectName('acme/app')
-const everything = { olderThanMs: null, bytesPerSecond: null, rollups: true } as const
 
 async function openModel(directory: string, seed: number): Promise<Model> {
   const random = createRandom(seed)
@@ -318,7 +316,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
   async function scrubAll(): Promise<void> {
     // A pass must be later than the one before.
     now += 1
-    const report = await scrub(store, everything)
+    const report = await scrubNow(store)
     expect(report.drifts).toBe(0)
   }
 
@@ -333,7 +331,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
       await flipByte(path, pick((await stat(path)).size))
     }
     now += 1
-    if (await dying(random() < 0.4 ? pick(15) : Infinity, (ports) => scrub(ports, everything))) {
+    if (await dying(random() < 0.4 ? pick(15) : Infinity, (ports) => scrubNow(ports))) {
       await reopen()
       // Read leases of a process that died last until then.
       now += 2 * hour

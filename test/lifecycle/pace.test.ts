@@ -2,16 +2,12 @@
 import SqliteDatabase from 'better-sqlite3'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import { limits } from '../../src/core/limits.ts'
-import { collect } from '../../src/lifecycle/collect/collect.ts'
 import { createPace } from '../../src/lifecycle/collect/compact.ts'
 import { scrub } from '../../src/lifecycle/scrub/scrub.ts'
 import type { PackStore } from '../../src/packs/pack-store.ts'
-import { tarOf } from '../http/archives-of.ts'
 import { openStore, type TestStore } from '../ingest/open-store.ts'
-import { hour } from './collection.ts'
+import { collectInBackground, hour } from './collection.ts'
 import { packPaths } from './stored-bytes.ts'
 
 describe('a pace', () => {
@@ -61,11 +57,8 @@ describe('a pace', () => {
 })
 
 async function putNoise(store: TestStore, name: string): Promise<number> {
-  const entries = [
-    { name: 'half', content: randomBytes(100_000) },
-    { name: `other half of ${name}`, content: randomBytes(100_000) },
-  ]
-  return (await store.put(name, 'tar', Readable.from([await tarOf(entries)]))).artifact.id
+  const half = randomBytes(100_000)
+  return await store.putTar(name, { half, [`other half of ${name}`]: randomBytes(100_000) })
 }
 
 describe('within a budget', () => {
@@ -85,20 +78,13 @@ describe('within a budget', () => {
   test('compaction takes the time allotted for what it reads and writes', async () => {
     const store = await openStore()
     // Half of the pack dies with the first of two artifacts, and a small part of it stays alive.
-    const shared = { name: 'shared', content: randomBytes(80_000) }
-    const alone = { name: 'alone', content: randomBytes(200_000) }
-    const first = await store.put('a', 'tar', Readable.from([await tarOf([shared, alone])]))
-    await store.put('b', 'tar', Readable.from([await tarOf([shared])]))
+    const shared = randomBytes(80_000)
+    const first = await store.putTar('a', { shared, alone: randomBytes(200_000) })
+    await store.putTar('b', { shared })
     const removal = { state: 'deleted', reason: 'deleted', now: store.ports.now() } as const
-    await store.metadata.removeArtifacts([first.artifact.id], removal)
+    await store.metadata.removeArtifacts([first], removal)
     const startedAt = performance.now()
-    const done = await collect(store.ports, {
-      reach: 'background',
-      compactBytesPerSecond: 400_000,
-      hasRoom: async () => true,
-      historyMs: limits.historyMs,
-      believedNow: store.ports.now,
-    })
+    const done = await collectInBackground(store.ports, { compactBytesPerSecond: 400_000 })
     expect(done.rewrittenPacks).toBe(1)
     expect(performance.now() - startedAt).toBeGreaterThan(300)
   })

@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto'
 import { readFile, rename, rm, stat, truncate, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import { deflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, onTestFinished, test } from 'vitest'
@@ -11,20 +10,17 @@ import { digestOf } from '../../src/core/bytes/digest.ts'
 import { storeError } from '../../src/core/errors.ts'
 import { compactPacks, createPace } from '../../src/lifecycle/collect/compact.ts'
 import { rebuildFromPacks, type RebuildReport } from '../../src/lifecycle/recovery/rebuild.ts'
-import { scrub } from '../../src/lifecycle/scrub/scrub.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
-import type { Metadata, UnverifiedPack } from '../../src/metadata/metadata.ts'
+import type { Metadata } from '../../src/metadata/metadata.ts'
 import { encodeJoiningSync } from '../../src/packs/codec/codec.ts'
 import { openPackWriter } from '../../src/packs/format/pack-format.ts'
 import { openLocalPackStore } from '../../src/packs/local/local.ts'
 import type { PackStore, SealedPack } from '../../src/packs/pack-store.ts'
 import { readCopies, recognizeCopy } from '../../src/packs/read-copies.ts'
-import { buildZip } from '../corpus/build-zip.ts'
 import { crc32 } from '../../src/core/bytes/crc32.ts'
-import { tarOf } from '../http/archives-of.ts'
 import { type TestStore, openStore } from '../ingest/open-store.ts'
-import { day } from './collection.ts'
-import { flipByte, packPaths, spoil } from './stored-bytes.ts'
+import { day, scrubNow } from './collection.ts'
+import { flipByte, packPaths, spoil, wholePacks } from './stored-bytes.ts'
 import { turns } from '../turns.ts'
 import { noFacts } from '../../src/core/run/run.ts'
 import { recoverAt } from './store-at.ts'
@@ -36,14 +32,8 @@ const files = {
 }
 
 async function putBoth(store: TestStore): Promise<void> {
-  const entries = Object.entries(files)
-  const tar = await tarOf(entries.map(([name, content]) => ({ name, content })))
-  await store.put('tree', 'tar', Readable.from([tar]))
-  await store.put(
-    'stock',
-    'zip',
-    buildZip({ members: entries.map(([name, content]) => ({ name, content })) }),
-  )
+  await store.putTar('tree', files)
+  await store.putZip('stock', files)
 }
 
 /** Opens the same packs with an empty database. */
@@ -52,18 +42,6 @@ async function loseDatabase(store: TestStore): Promise<TestStore> {
   const metadata: Metadata = openSqliteMetadata({ path })
   onTestFinished(async () => await metadata.close())
   return { ...store, metadata, ports: { ...store.ports, metadata } }
-}
-
-async function wholePacks(metadata: Metadata): Promise<UnverifiedPack[]> {
-  const ever = Number.MAX_SAFE_INTEGER
-  const after = { verifiedAt: -1, id: 0 }
-  return await metadata.listUnverifiedPacks({
-    since: ever,
-    now: ever,
-    writtenBefore: ever,
-    after,
-    limit: 10,
-  })
 }
 
 const rebuild = async (store: TestStore): Promise<RebuildReport> =>
@@ -102,15 +80,13 @@ describe('a start with a lost database', () => {
       removedBlobs: 0,
       freedBytes: 0,
     })
-    expect(await scrub(lost.ports, everything)).toMatchObject({
+    expect(await scrubNow(lost.ports)).toMatchObject({
       packs: 2,
       damagedCopies: 0,
       drifts: 0,
     })
   })
 })
-
-const everything = { olderThanMs: null, bytesPerSecond: null, rollups: true } as const
 
 describe('a rebuild', () => {
   test('finds every content, and repeating an upload in either form finds all of it', async () => {
@@ -195,7 +171,7 @@ describe('a rebuild', () => {
       message: expect.stringContaining('trove recover --from-packs') as string,
     })
     expect(await rebuild(restored)).toMatchObject({ missingPacks: 2, damagedArtifacts: 0 })
-    expect(await scrub(restored.ports, everything)).toMatchObject({
+    expect(await scrubNow(restored.ports)).toMatchObject({
       damagedCopies: 0,
       damagedArtifacts: 0,
     })

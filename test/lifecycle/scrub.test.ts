@@ -2,7 +2,6 @@
  *  heal. */
 import { readFile, truncate, unlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import { deflateRawSync } from 'node:zlib'
 import SqliteDatabase from 'better-sqlite3'
 import { unzipSync } from 'fflate'
@@ -16,10 +15,8 @@ import type { HealingOutcome } from '../../src/metadata/metadata.ts'
 import { encodeJoiningSync } from '../../src/packs/codec/codec.ts'
 import { openLocalPackStore } from '../../src/packs/local/local.ts'
 import { watchFileSystem } from '../packs/watched-file-system.ts'
-import { tarOf } from '../http/archives-of.ts'
-import { buildZip } from '../corpus/build-zip.ts'
-import { type TestStore, openStore, readAll } from '../ingest/open-store.ts'
-import { day } from './collection.ts'
+import { type TestStore, openStore, readAll, zipOf } from '../ingest/open-store.ts'
+import { day, scrubNow } from './collection.ts'
 import { flipByte, packPaths, spoil } from './stored-bytes.ts'
 import { stride } from '../turns.ts'
 
@@ -27,26 +24,6 @@ const files = {
   'a.txt': 'alpha '.repeat(500),
   'b.txt': 'beta '.repeat(500),
   'c.bin': 'gamma '.repeat(500),
-}
-
-async function putTar(
-  store: TestStore,
-  name: string,
-  contents: Record<string, string> = files,
-): Promise<number> {
-  const tar = await tarOf(
-    Object.entries(contents).map(([path, content]) => ({ name: path, content })),
-  )
-  return (await store.put(name, 'tar', Readable.from([tar]))).artifact.id
-}
-
-async function putZip(
-  store: TestStore,
-  name: string,
-  contents: Record<string, string> = files,
-): Promise<number> {
-  const members = Object.entries(contents).map(([path, content]) => ({ name: path, content }))
-  return (await store.put(name, 'zip', buildZip({ members }))).artifact.id
 }
 
 /** The clock of the store stands still, but a pass must be later than the one before. */
@@ -57,14 +34,12 @@ function tickingPorts(store: TestStore): TestStore['ports'] {
 }
 let passes = 0
 
-const everything = { olderThanMs: null, bytesPerSecond: null, rollups: true } as const
-
 async function scrubAll(store: TestStore): Promise<ScrubReport & { findings: ScrubFinding[] }> {
   const findings: ScrubFinding[] = []
   const onFinding = (finding: ScrubFinding): void => {
     findings.push(finding)
   }
-  const report = await scrub(tickingPorts(store), { ...everything, onFinding })
+  const report = await scrubNow(tickingPorts(store), { onFinding })
   return { ...report, findings }
 }
 
@@ -77,7 +52,7 @@ async function findFirst(store: TestStore): Promise<{ findings: ScrubFinding[] }
     findings.push(finding)
     if (finding.kind === 'framing') stop.abort()
   }
-  await scrub(ports, { ...everything, onFinding }).catch((error: unknown) => {
+  await scrubNow(ports, { onFinding }).catch((error: unknown) => {
     if (!stop.signal.aborted) throw error
   })
   return { findings }
@@ -98,15 +73,11 @@ async function readFileOf(store: TestStore, id: number, path: string): Promise<s
   return (await readAll(await representFile(store.reader, artifact, found.entry))).toString()
 }
 
-async function zipOf(store: TestStore, id: number): Promise<Buffer> {
-  return await readAll(await representZip(store.reader, (await store.metadata.findArtifact(id))!))
-}
-
 describe('a scrub', () => {
   test('of a sound store finds nothing, and reads every live copy', async () => {
     const store = await openStore()
-    await putTar(store, 'tree')
-    await putZip(store, 'stock')
+    await store.putTar('tree', files)
+    await store.putZip('stock', files)
     const report = await scrubAll(store)
     expect(report).toMatchObject({
       packs: 2,
@@ -121,7 +92,7 @@ describe('a scrub', () => {
 
   test('of a store whose clock was set back skips nothing', async () => {
     const store = await openStore()
-    await putTar(store, 'tree')
+    await store.putTar('tree', files)
     const options = { olderThanMs: null, bytesPerSecond: null, rollups: false }
     const later = store.ports.now() + 365 * day
     expect(await scrub({ ...store.ports, now: () => later }, options)).toMatchObject({ packs: 1 })
@@ -130,7 +101,7 @@ describe('a scrub', () => {
 
   test('finds a flipped byte, and names the file; the others stay readable', async () => {
     const store = await openStore()
-    const id = await putTar(store, 'tree')
+    const id = await store.putTar('tree', files)
     await spoil(casOf(store), joiningOf(files['b.txt']))
     const report = await scrubAll(store)
     expect(report).toMatchObject({ damagedCopies: 1, foundCopies: 1, damagedArtifacts: 1 })
@@ -145,7 +116,7 @@ describe('a scrub', () => {
 
   test('reports known damage again', async () => {
     const store = await openStore()
-    await putTar(store, 'tree')
+    await store.putTar('tree', files)
     await spoil(casOf(store), joiningOf(files['b.txt']))
     await scrubAll(store)
     const again = await scrubAll(store)
@@ -154,7 +125,7 @@ describe('a scrub', () => {
 
   test('restores a copy that is sound again', async () => {
     const store = await openStore()
-    const id = await putTar(store, 'tree')
+    const id = await store.putTar('tree', files)
     const [path] = await packPaths(casOf(store))
     const bytes = await readFile(path!)
     await spoil(casOf(store), joiningOf(files['b.txt']))
@@ -170,7 +141,7 @@ describe('a scrub', () => {
     ['cut short', async (path: string) => await truncate(path, 60), 3],
   ])('treats a pack that is %s as damage to its copies', async (_what, spoilPack, copies) => {
     const store = await openStore()
-    const id = await putTar(store, 'tree')
+    const id = await store.putTar('tree', files)
     const [path] = await packPaths(casOf(store))
     await spoilPack(path!)
     // Files that the store has open keep their bytes.
@@ -184,7 +155,7 @@ describe('a scrub', () => {
 
   test('rewrites a pack when only its framing is bad', async () => {
     const store = await openStore()
-    const id = await putTar(store, 'tree')
+    const id = await store.putTar('tree', files)
     const [path] = await packPaths(casOf(store))
     await flipByte(path!, 12)
     const report = await scrubAll(store)
@@ -199,7 +170,7 @@ describe('a scrub', () => {
     ['of copies that share a member', { x: 'some text, some text', y: 'other text', z: '' }],
   ])('notices any single flipped byte of a pack %s', async (_of, tree) => {
     const store = await openStore()
-    await putTar(store, 'tree', tree)
+    await store.putTar('tree', tree)
     let [path] = await packPaths(casOf(store))
     const bytes = await readFile(path!)
     const kinds = new Set<string>()
@@ -225,7 +196,7 @@ describe('a scrub', () => {
 
   test('treats a pack that the medium cannot read as damaged, as a download does, and neither fails', async () => {
     const store = await openStore()
-    const id = await putTar(store, 'tree')
+    const id = await store.putTar('tree', files)
     const watched = watchFileSystem({ root: casOf(store) })
     const packs = await openLocalPackStore({ directory: casOf(store), fileSystem: watched })
     const bad = {
@@ -248,9 +219,9 @@ describe('a scrub', () => {
 
   test('continues after a pack that it may not read, finds further damage, and fails at the end', async () => {
     const store = await openStore()
-    await putTar(store, 'kept from it', { x: 'not to be read' })
+    await store.putTar('kept from it', { x: 'not to be read' })
     const denied = (await packPaths(casOf(store)))[0]!.slice(-36, -4)
-    const id = await putTar(store, 'damaged')
+    const id = await store.putTar('damaged', files)
     await spoil(casOf(store), joiningOf(files['b.txt']))
     const read: TestStore['packs']['read'] = async (name, ...range) => {
       if (name === denied) throw Object.assign(new Error('EACCES: open'), { code: 'EACCES' })
@@ -259,7 +230,7 @@ describe('a scrub', () => {
     const findings: ScrubFinding[] = []
     const onFinding = (finding: ScrubFinding): void => void findings.push(finding)
     const ports = { ...tickingPorts(store), packs: { ...store.packs, read } }
-    await expect(scrub(ports, { ...everything, onFinding })).rejects.toThrow('EACCES')
+    await expect(scrubNow(ports, { onFinding })).rejects.toThrow('EACCES')
     expect(findings).toMatchObject([
       { kind: 'unjudged', packName: denied, fault: 'EACCES: open' },
       { kind: 'copy', fault: 'its bytes have changed' },
@@ -269,8 +240,8 @@ describe('a scrub', () => {
 
   test('resumes where it stopped, and skips what was verified since', async () => {
     const store = await openStore()
-    await putTar(store, 'one')
-    await putZip(store, 'two')
+    await store.putTar('one', files)
+    await store.putZip('two', files)
     const due = { olderThanMs: 1000, bytesPerSecond: null, rollups: false }
     const stop = new AbortController()
     const later = { ...store.ports, now: () => Date.now() + 10_000 }
@@ -285,7 +256,7 @@ describe('a scrub', () => {
 
   test('corrects a rollup that has drifted, and names it', async () => {
     const store = await openStore()
-    await putTar(store, 'tree')
+    await store.putTar('tree', files)
     const whole = await store.metadata.figures()
     const database = new SqliteDatabase(join(store.directory, 'trove.db'))
     database.exec('UPDATE totals SET unique_bytes = unique_bytes + 5 WHERE scope = 0')
@@ -307,10 +278,10 @@ describe('a scrub', () => {
 describe('damage heals', () => {
   test('after an empty file, which begins at the same offset as the healed one', async () => {
     const store = await openStore()
-    const id = await putTar(store, 'first', { 'b.txt': files['b.txt'] })
+    const id = await store.putTar('first', { 'b.txt': files['b.txt'] })
     await spoil(casOf(store), joiningOf(files['b.txt']))
     expect(await scrubAll(store)).toMatchObject({ damagedCopies: 1 })
-    await putTar(store, 'second', { 'a.txt': '', 'b.txt': files['b.txt'] })
+    await store.putTar('second', { 'a.txt': '', 'b.txt': files['b.txt'] })
     expect(await scrubAll(store)).toMatchObject({ copies: 2, damagedCopies: 0 })
     expect(await stateOf(store, id)).toBe('available')
     const [pack] = await store.metadata.listWastefulPacks('tiny', { after: 0, limit: 1 })
@@ -324,12 +295,12 @@ describe('damage heals', () => {
 
   test('in place by the same upload, whose zips keep bytes and ETag', async () => {
     const store = await openStore()
-    const id = await putTar(store, 'tree')
+    const id = await store.putTar('tree', files)
     const before = await zipOf(store, id)
     const { etag } = await representZip(store.reader, (await store.metadata.findArtifact(id))!)
     await spoil(casOf(store), joiningOf(files['b.txt']))
     await scrubAll(store)
-    await putTar(store, 'again')
+    await store.putTar('again', files)
     expect(await stateOf(store, id)).toBe('available')
     expect(await zipOf(store, id)).toEqual(before)
     const after = await representZip(store.reader, (await store.metadata.findArtifact(id))!)
@@ -343,11 +314,11 @@ describe('damage heals', () => {
 
   test('of a tree by a stock zip: another stream, hence a new version with its own length', async () => {
     const store = await openStore()
-    const id = await putTar(store, 'tree')
+    const id = await store.putTar('tree', files)
     const before = await representZip(store.reader, (await store.metadata.findArtifact(id))!)
     await spoil(casOf(store), joiningOf(files['b.txt']))
     await scrubAll(store)
-    await putZip(store, 'stock')
+    await store.putZip('stock', files)
     const artifact = (await store.metadata.findArtifact(id))!
     expect(artifact).toMatchObject({ state: 'available', version: 2 })
     const after = await representZip(store.reader, artifact)
@@ -368,7 +339,7 @@ describe('damage heals', () => {
     const many = Object.fromEntries(
       Array.from({ length: 8 }, (_, index) => [`${index}`, `${index} `.repeat(500)]),
     )
-    const id = await putTar(store, 'tree', many)
+    const id = await store.putTar('tree', many)
     for (const content of Object.values(many)) await spoil(casOf(store), joiningOf(content))
     await scrubAll(store)
     const outcomes: HealingOutcome[] = []
@@ -380,7 +351,7 @@ describe('damage heals', () => {
         return outcome
       },
     }
-    await putZip(store, 'stock', many)
+    await store.putZip('stock', many)
     expect(outcomes).toEqual(Array(8).fill('healed'))
     expect(await metadata.findArtifact(id)).toMatchObject({ state: 'available', version: 9 })
     expect(unzipped(await zipOf(store, id))).toEqual(many)
@@ -389,13 +360,13 @@ describe('damage heals', () => {
   test('of two files of a tree at once, with the length that results from both', async () => {
     const store = await openStore()
     const { metadata } = store
-    const id = await putTar(store, 'tree')
+    const id = await store.putTar('tree', files)
     for (const path of ['a.txt', 'b.txt'] as const)
       await spoil(casOf(store), joiningOf(files[path]))
     await scrubAll(store)
     // This upload ends once its streams are stored.
     store.ports.metadata = { ...metadata, healBlob: async () => 'busy' }
-    await expect(putZip(store, 'stock')).rejects.toThrow('no readable blob')
+    await expect(store.putZip('stock', files)).rejects.toThrow('no readable blob')
     const { next: after } = await metadata.listHealings({ limit: 1 })
     const later = async () => await metadata.listHealings({ limit: 2, after })
     let hasBegun = false
@@ -416,18 +387,18 @@ describe('damage heals', () => {
 
   test('of the files of an exact zip by a tar, of the zip itself only by its own streams', async () => {
     const store = await openStore()
-    const id = await putZip(store, 'stock')
+    const id = await store.putZip('stock', files)
     const before = await zipOf(store, id)
     await spoil(casOf(store), deflateOf(files['b.txt']))
     await scrubAll(store)
-    await putTar(store, 'tree')
+    await store.putTar('tree', files)
     expect(await readFileOf(store, id, 'b.txt')).toBe(files['b.txt'])
     const artifact = (await store.metadata.findArtifact(id))!
     expect(artifact.state).toBe('damaged')
     expect(await damagedPaths(store.reader, artifact)).toEqual(['b.txt'])
     await expect(zipOf(store, id)).rejects.toMatchObject({ code: 'blob_damaged' })
 
-    await putZip(store, 'stock-again')
+    await store.putZip('stock-again', files)
     expect(await stateOf(store, id)).toBe('available')
     expect(await zipOf(store, id)).toEqual(before)
     expect(await scrubAll(store)).toMatchObject({ damagedArtifacts: 0, drifts: 0 })
@@ -438,19 +409,19 @@ describe('damage heals', () => {
       'a chunk deflated at another level',
       async (store: TestStore, content: string) => {
         store.ports.settings.compressionLevel = 1
-        await putTar(store, 'again', { large: content })
+        await store.putTar('again', { large: content })
       },
     ],
     [
       'a stock zip',
       async (store: TestStore, content: string) => {
-        await putZip(store, 'again', { large: content })
+        await store.putZip('again', { large: content })
       },
     ],
   ])('of a file in chunks, by %s', async (_how, putAgain) => {
     const store = await openStore()
     const content = randomText(700_000)
-    const id = await putTar(store, 'tree', { large: content })
+    const id = await store.putTar('tree', { large: content })
     const { entry } = (await store.metadata.findEntry(id, 'large'))!
     if (entry.kind !== 'file') throw new Error('no file')
     const [, part] = await store.metadata.readParts(entry.blob.blobId, 0, 2)
@@ -470,8 +441,8 @@ describe('damage heals', () => {
 
   test('by a stream that the store already has', async () => {
     const store = await openStore()
-    const id = await putTar(store, 'tree')
-    await putZip(store, 'stock')
+    const id = await store.putTar('tree', files)
+    await store.putZip('stock', files)
     await spoil(casOf(store), joiningOf(files['b.txt']))
     expect(await scrubAll(store)).toMatchObject({
       foundCopies: 1,

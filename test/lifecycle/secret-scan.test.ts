@@ -1,30 +1,18 @@
 /** Committed artifacts are scanned for credentials: each content once, whoever holds it, and
  *  what is skipped is counted. */
 import { join } from 'node:path'
-import { Readable } from 'node:stream'
 import { describe, expect, test } from 'vitest'
 import { digestOf } from '../../src/core/bytes/digest.ts'
 import { limits } from '../../src/core/limits.ts'
 import { scanForSecrets, type SecretsReport } from '../../src/lifecycle/secret-scan.ts'
 import { zipOf } from '../actions/archives.ts'
 import { checkoutConfig, githubToken, randomText } from '../core/made-up-secrets.ts'
-import { tarOf } from '../http/archives-of.ts'
 import { openStore, type TestStore } from '../ingest/open-store.ts'
 import { flipByte, packPaths } from './stored-bytes.ts'
 
 async function scan({ ports, packs }: TestStore, signal?: AbortSignal): Promise<SecretsReport> {
   const { metadata, now } = ports
   return await scanForSecrets({ metadata, packs, now, signal }, { bytesPerSecond: null })
-}
-
-async function putTar(
-  store: TestStore,
-  name: string,
-  files: Record<string, string | Buffer>,
-): Promise<number> {
-  const entries = Object.entries(files).map(([path, content]) => ({ name: path, content }))
-  const { artifact } = await store.put(name, 'tar', Readable.from([await tarOf(entries)]))
-  return artifact.id
 }
 
 const placesOf = async ({ metadata }: TestStore, id: number): Promise<string[]> =>
@@ -47,7 +35,7 @@ describe('secrets', () => {
     const log = `${Array.from({ length: 9000 }, (_, n) => `line ${n} ${randomText(30, `${n}`)}\n`).join('')}token ${token}\n`
     expect(log.length).toBeGreaterThan(2 * limits.chunkThresholdBytes)
     const files = { 'ci/build.log': log, '.env.test': `A_TOKEN=${randomText(30)}1`, 'a.js': token }
-    const id = await putTar(store, 'logs', files)
+    const id = await store.putTar('logs', files)
     await scan(store)
     expect(await placesOf(store, id)).toEqual(['ci/build.log:9001 github-token'])
   })
@@ -55,9 +43,9 @@ describe('secrets', () => {
   test('of a content that was scanned before are known without reading it', async () => {
     const store = await openStore()
     const files = { 'one.txt': `x\n${githubToken()}`, 'two.txt': 'nothing' }
-    await putTar(store, 'first', files)
+    await store.putTar('first', files)
     expect(await scan(store)).toMatchObject({ readFiles: 2, secrets: 1 })
-    const id = await putTar(store, 'second', { 'sub/one.txt': files['one.txt'], 'new.txt': 'new' })
+    const id = await store.putTar('second', { 'sub/one.txt': files['one.txt'], 'new.txt': 'new' })
     expect(await scan(store)).toMatchObject({ trees: 1, readFiles: 1, secrets: 1 })
     expect(await placesOf(store, id)).toEqual(['sub/one.txt:2 github-token'])
   })
@@ -67,7 +55,7 @@ describe('secrets', () => {
     const files = Object.fromEntries(
       Array.from({ length: limits.secretFilesMax + 20 }, (_, n) => [`a/${n}.txt`, 'the same']),
     )
-    const id = await putTar(store, 'many', { ...files, 'z/.git/config': checkoutConfig() })
+    const id = await store.putTar('many', { ...files, 'z/.git/config': checkoutConfig() })
     expect(await scan(store)).toMatchObject({ readFiles: 2, skippedFiles: 21 })
     expect(await placesOf(store, id)).toEqual(['z/.git/config:7 git-authorization'])
     expect((await store.metadata.listSecrets(id)).passedOver).toBe(21)
@@ -78,15 +66,15 @@ describe('the count of skipped files includes', () => {
   test('files that are too large', async () => {
     const store = await openStore()
     const large = `${githubToken()}\n`.padEnd(limits.secretFileBytesMax + 1, 'x')
-    const id = await putTar(store, 'large', { 'large.log': large, 'small.log': 'x' })
+    const id = await store.putTar('large', { 'large.log': large, 'small.log': 'x' })
     expect(await scan(store)).toMatchObject({ readFiles: 1, secrets: 0, skippedFiles: 1 })
     expect(await store.metadata.listSecrets(id)).toMatchObject({ isScanned: true, passedOver: 1 })
   })
 
   test('damaged files, which do not prevent the scan of others', async () => {
     const store = await openStore()
-    const bad = await putTar(store, 'bad', { 'bad.txt': githubToken() })
-    const good = await putTar(store, 'good', { 'good.txt': `good ${githubToken()}` })
+    const bad = await store.putTar('bad', { 'bad.txt': githubToken() })
+    const good = await store.putTar('good', { 'good.txt': `good ${githubToken()}` })
     await spoil(store, bad)
     expect(await scan(store)).toMatchObject({ trees: 2, skippedFiles: 1 })
     expect(await store.metadata.listSecrets(bad)).toMatchObject({ passedOver: 1, secrets: [] })
@@ -108,7 +96,7 @@ async function spoil({ metadata, directory }: TestStore, artifactId: number): Pr
 
 test('a round ends when it is stopped, and the next one continues', async () => {
   const store = await openStore()
-  for (const name of ['a', 'b']) await putTar(store, name, { 'x.txt': name })
+  for (const name of ['a', 'b']) await store.putTar(name, { 'x.txt': name })
   const stop = new AbortController()
   stop.abort(new DOMException('stopped', 'AbortError'))
   await expect(scan(store, stop.signal)).rejects.toThrow('stopped')
@@ -118,8 +106,8 @@ test('a round ends when it is stopped, and the next one continues', async () => 
 test('a tree that cannot be scanned does not delay others, and is retried', async () => {
   const store = await openStore()
   const [older, newer] = [
-    await putTar(store, 'older', { 'x.txt': githubToken() }),
-    await putTar(store, 'newer', { 'y.txt': 'y' }),
+    await store.putTar('older', { 'x.txt': githubToken() }),
+    await store.putTar('newer', { 'y.txt': 'y' }),
   ]
   const { metadata, now } = store.ports
   const failing: typeof metadata = {

@@ -1,6 +1,7 @@
-/** Finds and damages packs on disk, for tests of damage. */
+/** Finds and damages packs, for tests of damage. */
 import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Metadata, UnverifiedPack } from '../../src/metadata/metadata.ts'
 
 /** Paths of all sealed packs below a CAS directory, in order. */
 export async function packPaths(casDirectory: string): Promise<string[]> {
@@ -28,4 +29,17 @@ export async function spoil(casDirectory: string, stored: Uint8Array): Promise<v
     return
   }
   throw new Error('no pack holds these bytes')
+}
+
+/** All packs in the database. */
+export async function wholePacks(metadata: Metadata): Promise<UnverifiedPack[]> {
+  const ever = Number.MAX_SAFE_INTEGER
+  const after = { verifiedAt: -1, id: 0 }
+  return await metadata.listUnverifiedPacks({
+    since: ever,
+    now: ever,
+    writtenBefore: ever,
+    after,
+    limit: 100,
+  })
 }
