@@ -4,15 +4,17 @@
  *  checks it. */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { mkdtemp, readdir, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { pack } from 'tar-stream'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { representTarGz, representZip } from '../../src/egress/egress.ts'
 import { buildZip } from '../corpus/build-zip.ts'
+import { tarOf } from '../http/archives-of.ts'
 import { readAll } from '../ingest/open-store.ts'
+import { diskBytes } from '../lifecycle/leftovers.ts'
 import { recoverAt, withStoreAt } from '../lifecycle/store-at.ts'
+import { packPaths } from '../lifecycle/stored-bytes.ts'
 import { fileDirectory } from '../temporary-directory.ts'
 
 const child = fileURLToPath(new URL('ingest-child.mjs', import.meta.url))
@@ -56,14 +58,9 @@ async function writeBodies(name: string, seed: number): Promise<{ zip: string; t
     content: Buffer.alloc(700_000, createHash('sha256').update(`${seed}`).digest()),
   })
   files.push({ name: 'shared', content: Buffer.from('shared by both') })
-  const tar = pack()
-  for (const file of files) tar.entry({ name: file.name, mtime: new Date(0) }, file.content)
-  tar.finalize()
-  const pieces: Buffer[] = []
-  for await (const piece of tar) pieces.push(piece as Buffer)
   const paths = { zip: join(root, `${name}.zip`), tar: join(root, `${name}.tar`) }
   await writeFile(paths.zip, buildZip({ members: files }))
-  await writeFile(paths.tar, Buffer.concat(pieces))
+  await writeFile(paths.tar, await tarOf(files))
   return paths
 }
 
@@ -82,15 +79,8 @@ async function runChild(
 }
 
 async function packFiles(directory: string): Promise<{ count: number; bytes: number }> {
-  let count = 0
-  let bytes = 0
-  const packs = join(directory, 'cas', 'packs')
-  for (const entry of await readdir(packs, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue
-    count += 1
-    bytes += (await stat(join(entry.parentPath, entry.name))).size
-  }
-  return { count, bytes }
+  const { length: count } = await packPaths(join(directory, 'cas'))
+  return { count, bytes: await diskBytes(directory) }
 }
 
 async function checkAfter(directory: string, form: 'zip' | 'tar', step: string): Promise<void> {

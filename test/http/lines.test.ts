@@ -6,6 +6,7 @@ import { Hono } from 'hono'
 import { createServer, get, type IncomingMessage } from 'node:http'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import type { Answer } from '../../src/client/transport/answer.ts'
 import { readComparison } from '../../src/client/comparison.ts'
@@ -17,9 +18,7 @@ import { createLog } from '../../src/log.ts'
 import { openServer } from './open-server.ts'
 
 async function written(values: object[]): Promise<Buffer> {
-  const pieces: Uint8Array[] = []
-  for await (const piece of writeLines(values)) pieces.push(piece)
-  return Buffer.concat(pieces)
+  return await buffer(writeLines(values))
 }
 
 /** A response whose body arrives in pieces of these lengths, repeated. */

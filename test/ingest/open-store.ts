@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
 import { onTestFinished } from 'vitest'
 import { type ArtifactName, parseArtifactName } from '../../src/core/artifact.ts'
 import { limits } from '../../src/core/limits.ts'
@@ -155,7 +156,5 @@ export async function readAll(
   end = representation.totalBytes,
 ): Promise<Buffer> {
   await representation.verifyReadable()
-  const pieces: Buffer[] = []
-  for await (const piece of representation.read(start, end)) pieces.push(piece)
-  return Buffer.concat(pieces)
+  return await buffer(representation.read(start, end))
 }

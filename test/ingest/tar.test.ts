@@ -2,6 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
+import { buffer } from 'node:stream/consumers'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { type Header, extract } from 'tar-stream'
 import { describe, expect, test } from 'vitest'
@@ -29,9 +30,7 @@ async function contentsOf(
   const parser = extract()
   Readable.from([gunzipSync(tarGz)]).pipe(parser as unknown as NodeJS.WritableStream)
   for await (const entry of parser) {
-    const pieces: Buffer[] = []
-    for await (const piece of entry) pieces.push(piece as Buffer)
-    found.set(entry.header.name, { header: entry.header, content: Buffer.concat(pieces) })
+    found.set(entry.header.name, { header: entry.header, content: await buffer(entry) })
   }
   return found
 }

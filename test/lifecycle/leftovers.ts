@@ -1,8 +1,9 @@
 /** What must be true of a store at rest: nothing on disk without a row, and no row that nothing
  *  needs. */
 import SqliteDatabase from 'better-sqlite3'
-import { readdir, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { packPaths } from './stored-bytes.ts'
 
 /** Rows that nothing needs, by kind; none in a store after a collection. */
 export function leftovers(path: string): Record<string, number> {
@@ -65,9 +66,6 @@ function countRows(path: string, queries: Record<string, string>): Record<string
 /** Sum of the sizes of all packs. */
 export async function diskBytes(directory: string): Promise<number> {
   let sum = 0
-  const packs = join(directory, 'cas', 'packs')
-  for (const entry of await readdir(packs, { recursive: true, withFileTypes: true })) {
-    if (entry.isFile()) sum += (await stat(join(entry.parentPath, entry.name))).size
-  }
+  for (const path of await packPaths(join(directory, 'cas'))) sum += (await stat(path)).size
   return sum
 }

@@ -8,7 +8,6 @@
 import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { unzipSync } from 'fflate'
-import { pack as createTar } from 'tar-stream'
 import { expect } from 'vitest'
 import { type ArtifactName, parseArtifactName } from '../../src/core/artifact.ts'
 import { digestOf } from '../../src/core/bytes/digest.ts'
@@ -20,6 +19,7 @@ import type { UploadForm } from '../../src/ingest/job.ts'
 import type { IngestPorts } from '../../src/ingest/session.ts'
 import { measureDeletion } from '../../src/lifecycle/collect/deletion.ts'
 import { buildZip } from '../corpus/build-zip.ts'
+import { tarOf } from '../http/archives-of.ts'
 import { ingestBody, ingestSettings, jobOf, readAll } from '../ingest/open-store.ts'
 import { collectInBackground, collectNow, day, hour, planNow, scrubNow } from './collection.ts'
 import { type MortalPorts, runDying } from './dying.ts'
@@ -120,12 +120,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
   async function body(form: UploadForm): Promise<Buffer> {
     if (form === 'file') return files()[0]!.content
     if (form === 'zip') return buildZip({ members: files() })
-    const tar = createTar()
-    for (const { name, content } of files()) tar.entry({ name, mtime: new Date(0) }, content)
-    tar.finalize()
-    const pieces: Buffer[] = []
-    for await (const piece of tar) pieces.push(piece as Buffer)
-    return Buffer.concat(pieces)
+    return await tarOf(files())
   }
 
   async function upload(): Promise<void> {

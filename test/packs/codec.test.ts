@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { buffer } from 'node:stream/consumers'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
 import { inflateSync as fflateInflate } from 'fflate'
@@ -29,12 +30,6 @@ const damaged = expect.objectContaining({ code: 'blob_damaged' })
 
 async function* pieces(bytes: Uint8Array, size: number): AsyncGenerator<Buffer, void, undefined> {
   for (let at = 0; at < bytes.length; at += size) yield Buffer.from(bytes.subarray(at, at + size))
-}
-
-async function collect(source: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const all: Uint8Array[] = []
-  for await (const piece of source) all.push(piece)
-  return Buffer.concat(all)
 }
 
 test('concatenated joining streams with one end are a deflate stream of the concatenated contents', async () => {
@@ -127,7 +122,7 @@ test('a copy decodes to its content, in memory and in pieces of any size', async
         expect(decodeCopy(name, stream, bytes.length).equals(bytes)).toBe(true)
         const step = Math.max(size, Math.ceil(stream.length / 50))
         expect(
-          (await collect(inflateStream(name, pieces(stream, step), bytes.length))).equals(bytes),
+          (await buffer(inflateStream(name, pieces(stream, step), bytes.length))).equals(bytes),
         ).toBe(true)
       },
     ),
@@ -146,7 +141,7 @@ test('a copy whose size differs from the announced one is damaged, in memory and
         const stream = await encode(name, bytes)
         expect(() => decodeCopy(name, stream, announced)).toThrow(damaged)
         await expect(
-          collect(inflateStream(name, pieces(stream, 50_000), announced)),
+          buffer(inflateStream(name, pieces(stream, 50_000), announced)),
         ).rejects.toEqual(damaged)
       },
     ),
@@ -163,7 +158,7 @@ test('bytes after the end, or a missing end, are damage', async () => {
     for (const bad of [longer, final, cut, Buffer.alloc(0), randomBytes(100)]) {
       expect(() => decodeCopy(name, bad, bytes.length), name).toThrow(damaged)
       for (const size of [1, 7, 100_000]) {
-        await expect(collect(inflateStream(name, pieces(bad, size), bytes.length))).rejects.toEqual(
+        await expect(buffer(inflateStream(name, pieces(bad, size), bytes.length))).rejects.toEqual(
           damaged,
         )
       }
@@ -201,7 +196,7 @@ test('errors of the source pass through an inflating stream', async () => {
     throw cause
   }
   for (const name of ['joining', 'deflate', 'stored'] as const) {
-    await expect(collect(inflateStream(name, broken(), 100))).rejects.toBe(cause)
+    await expect(buffer(inflateStream(name, broken(), 100))).rejects.toBe(cause)
   }
 })
 

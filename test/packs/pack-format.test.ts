@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { buffer } from 'node:stream/consumers'
 import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { unzipSync } from 'fflate'
@@ -126,9 +127,7 @@ async function yauzlContents(path: string): Promise<Map<string, Buffer>> {
   const zip = await yauzl.openPromise(path, { autoClose: false })
   try {
     for await (const entry of zip.eachEntry()) {
-      const pieces: Buffer[] = []
-      for await (const piece of await zip.openReadStreamPromise(entry)) pieces.push(piece as Buffer)
-      contents.set(entry.fileName, Buffer.concat(pieces))
+      contents.set(entry.fileName, await buffer(await zip.openReadStreamPromise(entry)))
     }
   } finally {
     zip.close()
