@@ -35,15 +35,13 @@ const paging = {
   cursor: z.string().max(8192).optional(),
 }
 
-const project = z
-  .string()
-  .optional()
-  .meta({ description: "OWNER/REPO; defaults to the token's project." })
+function text(description: string) {
+  return z.string().optional().meta({ description })
+}
 
-const projects = z
-  .string()
-  .optional()
-  .meta({ description: 'OWNER/REPO; defaults to all projects that the token is for.' })
+const project = text("OWNER/REPO; defaults to the token's project.")
+const projects = text('OWNER/REPO; defaults to all projects that the token is for.')
+const projectOrAll = text("OWNER/REPO; defaults to the token's project, else to all projects.")
 
 /** Filters of artifacts. */
 const artifactFilter = {
@@ -55,10 +53,7 @@ const artifactFilter = {
   pullRequest: identifier
     .optional()
     .meta({ description: 'Number of the pull request that the run is about.' }),
-  actor: z
-    .string()
-    .optional()
-    .meta({ description: 'Login of whoever started the run; case-insensitive.' }),
+  actor: text('Login of whoever started the run; case-insensitive.'),
   since: instant
     .optional()
     .meta({ description: 'Only artifacts uploaded at or after this instant.' }),
@@ -66,10 +61,9 @@ const artifactFilter = {
 
 export const artifactListQuery = z.strictObject({
   ...artifactFilter,
-  latestOf: z.string().optional().meta({
-    description:
-      'Only artifacts made on this branch, and not by a pull request; `latest:BRANCH/NAME` means the newest of them.',
-  }),
+  latestOf: text(
+    'Only artifacts made on this branch, and not by a pull request; `latest:BRANCH/NAME` means the newest of them.',
+  ),
   state: z
     .enum([...artifactStateSchema.options, 'any'])
     .optional()
@@ -103,7 +97,7 @@ export const holdersQuery = z.strictObject({
 })
 
 export const manifestQuery = z.strictObject({
-  under: z.string().optional().meta({ description: 'Only this path and everything below it.' }),
+  under: text('Only this path and everything below it.'),
   limit: limit.optional().meta({ description: 'Returns one page as JSON instead of NDJSON.' }),
   cursor: paging.cursor,
 })
@@ -185,10 +179,7 @@ export const runDeletionQuery = z.strictObject({
 })
 
 export const auditQuery = z.strictObject({
-  project: z
-    .string()
-    .optional()
-    .meta({ description: "OWNER/REPO; defaults to the token's project, else to all projects." }),
+  project: projectOrAll,
   kind: z.enum(actKinds).optional(),
   since: instant.optional().meta({ description: 'Only entries at or after this instant.' }),
   artifact: identifier.optional().meta({ description: 'Only entries about this artifact.' }),
@@ -196,10 +187,7 @@ export const auditQuery = z.strictObject({
 })
 
 export const tokenListQuery = z.strictObject({
-  project: z
-    .string()
-    .optional()
-    .meta({ description: "OWNER/REPO; defaults to the token's project, else to all projects." }),
+  project: projectOrAll,
   ...paging,
 })
 
@@ -208,7 +196,7 @@ export const statsQuery = z.strictObject({ project: z.string().optional() })
 export const compareQuery = z.strictObject({
   base: z.string(),
   head: z.string(),
-  project: z.string().optional().meta({ description: 'Project of references that name none.' }),
+  project: text('Project of references that name none.'),
   ...paging,
 })
 
@@ -220,10 +208,9 @@ const entryCount = integer(0, 10_000_000).meta({
 export const manifestOfferQuery = z.strictObject({
   tree: z.string().meta({ description: 'The tree digest of the manifest.' }),
   entries: entryCount,
-  base: z.string().optional().meta({
-    description:
-      'The digest of a tree that the project has: the body then contains the changes from it.',
-  }),
+  base: text(
+    'The digest of a tree that the project has: the body then contains the changes from it.',
+  ),
 })
 
 export const timesOfferQuery = z.strictObject({ entries: entryCount })

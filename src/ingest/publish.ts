@@ -40,11 +40,12 @@ export async function publish(
   publication: Publication,
 ): Promise<Published> {
   const { metadata, job, checkpoint } = session
+  const { stageContent, ...published } = publication
   const summary = summarize(entries)
   const { manifestId, measured } = await stageManifest(session, entries, summary)
   await stageTimes(session, entries)
   await checkpoint?.('manifest-staged')
-  await publication.stageContent?.()
+  await stageContent?.()
   const zipDigest =
     publication.zipDigest === 'rebuilt'
       ? await withReadLease(session, () =>
@@ -52,20 +53,16 @@ export async function publish(
         )
       : publication.zipDigest
   await checkpoint?.('commit-next')
-  const published = await metadata.commitArtifact(session.id, {
+  const outcome = await metadata.commitArtifact(session.id, {
+    ...published,
     runId: job.runId,
     job: job.job,
     name: job.name,
-    kind: publication.kind,
-    mimeType: publication.mimeType,
-    fileName: publication.fileName,
-    opaqueReason: publication.opaqueReason,
     manifestId,
     zipDigest,
     zipBytes: publication.zipBytes ?? measured.zipBytes,
     zipPages: publication.zipBytes === null ? measured.zipPages : null,
     tarGzBytes: measured.tarGzBytes,
-    newBytes: publication.newBytes,
     createdAt: job.createdAt,
     now: session.now(),
     expiresAt: job.expiresAt,
@@ -74,7 +71,7 @@ export async function publish(
     by: job.by,
   })
   await checkpoint?.('committed')
-  return published
+  return outcome
 }
 
 function summarize(entries: SortedEntries): ManifestSummary {

@@ -1,6 +1,5 @@
 /** A store in its own directory, with ingest running in the test's thread. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
@@ -22,6 +21,7 @@ import { buildZip } from '../corpus/build-zip.ts'
 import { tarOf } from '../http/archives-of.ts'
 import { diskBytes } from '../lifecycle/leftovers.ts'
 import { makeEmptyDatabase } from '../metadata/temporary-database.ts'
+import { testDirectory } from '../temporary-directory.ts'
 
 export const ingestSettings: IngestSettings = {
   artifactBytesMax: limits.artifactBytesMax,
@@ -53,7 +53,7 @@ export interface TestStore {
 }
 
 export async function openStore(settings: Partial<IngestSettings> = {}): Promise<TestStore> {
-  const directory = await mkdtemp(join(tmpdir(), 'trove-store-'))
+  const directory = testDirectory()
   const path = join(directory, 'trove.db')
   await makeEmptyDatabase(path)
   const metadata = openSqliteMetadata({ path })
@@ -61,7 +61,6 @@ export async function openStore(settings: Partial<IngestSettings> = {}): Promise
   onTestFinished(async () => {
     await packs.close()
     await metadata.close()
-    await rm(directory, { recursive: true, force: true })
   })
   const now = Date.UTC(2026, 0, 2)
   const run = await metadata.ensureRun(

@@ -2,8 +2,8 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll } from 'vitest'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
+import { fileDirectory } from '../temporary-directory.ts'
 
 export interface TemporaryDatabases {
   /** Path of a database that does not exist yet. */
@@ -13,15 +13,8 @@ export interface TemporaryDatabases {
 }
 
 export function temporaryDatabases(): TemporaryDatabases {
-  const folders: string[] = []
-  afterAll(() => {
-    for (const folder of folders) rmSync(folder, { recursive: true, force: true })
-  })
-  const newPath = (): string => {
-    const folder = mkdtempSync(join(tmpdir(), 'trove-metadata-'))
-    folders.push(folder)
-    return join(folder, 'trove.db')
-  }
+  const directory = fileDirectory()
+  const newPath = (): string => join(mkdtempSync(join(directory, 'database-')), 'trove.db')
   return {
     newPath,
     newDatabase: async () => {
