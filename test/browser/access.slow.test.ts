@@ -244,12 +244,7 @@ async function putStates({ server }: Rig): Promise<Record<string, string>> {
     },
     { type: 'job-finished', at, job: 'job', conclusion: 'failure', durationMs: 9000 },
   ]
-  const json = { recording: '0'.repeat(32), sequence: 0, events }
-  const recorded = await server.send('/api/v1/projects/octo/app/runs/4/record', {
-    method: 'PUT',
-    json,
-  })
-  expect(recorded.status).toBe(200)
+  await server.record(4, events)
   return {
     'an artifact with secrets': place(7, leaking),
     'dismissed secrets': `${place(7, leaking)}/details`,

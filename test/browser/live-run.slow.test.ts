@@ -15,10 +15,8 @@ describe.skipIf(!hasChromium)('the page of a run in progress', () => {
 
   async function report(events: object[]): Promise<void> {
     const at = rig.server.clock.now
-    const path = '/api/v1/projects/octo/app/runs/7/record'
-    const json = { recording: '0'.repeat(32), sequence, events: events.map((e) => ({ at, ...e })) }
-    const response = await rig.server.send(path, { method: 'PUT', json })
-    expect(response.status).toBe(200)
+    const dated = events.map((event) => ({ at, ...event }))
+    await rig.server.record(7, dated, { sequence })
     sequence += events.length
   }
 

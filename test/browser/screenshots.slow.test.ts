@@ -74,35 +74,27 @@ async function recordLast({ server }: Rig, run: number): Promise<void> {
   const job = 'build'
   const step = { number: 1, name: 'npm test' }
   const summary = '### Sizes\n\n| Part | Size |\n|---|---|\n| site | 6.4 MiB |\n'
-  const response = await server.send(`/api/v1/projects/octo/app/runs/${run}/record`, {
-    method: 'PUT',
-    json: {
-      recording: '0'.repeat(32),
-      sequence: 0,
-      events: [
-        { type: 'run-started', at },
-        { type: 'job-named', at, job: { key: job, id: job, name: job } },
-        { type: 'job-started', at, job },
-        { type: 'step-started', at, job, step },
-        { type: 'line', at, job, step: 1, kind: 'output', text: 'Tests  1 failed | 147 passed' },
-        {
-          type: 'annotation',
-          at,
-          job,
-          step: 1,
-          level: 'error',
-          message: 'expected 2 arguments, got 1',
-          file: modulePath,
-          line: 31,
-        },
-        { type: 'summary', at, job, step: 1, text: summary },
-        { type: 'step-finished', at, job, step, conclusion: 'failure', durationMs: 41_000 },
-        { type: 'job-finished', at, job, conclusion: 'failure', durationMs: 93_000 },
-        { type: 'run-finished', at, conclusion: 'failure', durationMs: 95_000 },
-      ],
+  await server.record(run, [
+    { type: 'run-started', at },
+    { type: 'job-named', at, job: { key: job, id: job, name: job } },
+    { type: 'job-started', at, job },
+    { type: 'step-started', at, job, step },
+    { type: 'line', at, job, step: 1, kind: 'output', text: 'Tests  1 failed | 147 passed' },
+    {
+      type: 'annotation',
+      at,
+      job,
+      step: 1,
+      level: 'error',
+      message: 'expected 2 arguments, got 1',
+      file: modulePath,
+      line: 31,
     },
-  })
-  expect(response.status).toBe(200)
+    { type: 'summary', at, job, step: 1, text: summary },
+    { type: 'step-finished', at, job, step, conclusion: 'failure', durationMs: 41_000 },
+    { type: 'job-finished', at, job, conclusion: 'failure', durationMs: 93_000 },
+    { type: 'run-finished', at, conclusion: 'failure', durationMs: 95_000 },
+  ])
 }
 
 /** Three weeks of a project: builds that share most of their files, with a log, reports and an

@@ -2,12 +2,13 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll } from 'vitest'
+import { afterAll, expect } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
 import { createPeople, type People } from '../../src/auth/people.ts'
 import { grantOf, type TokenRequest } from '../../src/auth/token-request.ts'
 import { mintToken, type TokenUse } from '../../src/auth/tokens.ts'
 import { readServerConfig } from '../../src/config/config.ts'
+import { limits } from '../../src/core/limits.ts'
 import { cookieName } from '../../src/http/access/authenticate.ts'
 import type { Environment } from '../../src/config/settings.ts'
 import { createLog } from '../../src/log.ts'
@@ -31,6 +32,14 @@ export interface TestServer {
   send(path: string, request?: SendRequest): Promise<Response>
   /** The same as a signed-in browser; `visitor` is the grant of its session. */
   visit(path: string, visitor?: TokenRequest, request?: SendRequest): Promise<Response>
+  /** Visits a page, which must be shown; returns its markup. */
+  page(path: string, visitor?: TokenRequest): Promise<string>
+  /** Records events of a run of `octo/app` from `sequence` on (default 0), as a runner does. */
+  record(
+    run: number,
+    events: readonly object[],
+    how?: { sequence?: number; token?: string },
+  ): Promise<void>
   /** PUTs an artifact of `octo/app`, given as `RUN/NAME` with its query or as a whole path;
    *  returns its id. */
   put(place: string, request?: SendRequest): Promise<number>
@@ -93,6 +102,19 @@ export async function openServer(
     const headers = { cookie: `${name}=${session}`, ...request.headers }
     return await send(path, { ...request, token: null, headers })
   }
+  const page: TestServer['page'] = async (path, visitor) => {
+    const response = await visit(path, visitor)
+    expect([path, response.status]).toEqual([path, 200])
+    return await response.text()
+  }
+  const record: TestServer['record'] = async (run, events, { sequence = 0, ...who } = {}) => {
+    const path = `/api/v1/projects/octo/app/runs/${run}/record`
+    for (let at = 0; at < events.length; at += limits.runEventsMax) {
+      const batch = events.slice(at, at + limits.runEventsMax)
+      const json = { recording: '0'.repeat(32), sequence: sequence + at, events: batch }
+      expect((await send(path, { method: 'PUT', json, ...who })).status).toBe(200)
+    }
+  }
   return {
     url: server.url,
     dataDir,
@@ -101,6 +123,8 @@ export async function openServer(
     token,
     send,
     visit,
+    page,
+    record,
     put: async (place, request = {}) => {
       const path = place.startsWith('/')
         ? place

@@ -45,7 +45,7 @@ async function post(
 async function change(action: string, ticked: number[], more = ''): Promise<string> {
   const { status, html, location } = await post(action, ticked, more)
   expect([status, html]).toEqual([303, ''])
-  return await (await server.visit(location ?? '')).text()
+  return await server.page(location ?? '')
 }
 
 test('bytes that only the selected artifacts share are counted as freed, not as shared', async () => {

@@ -132,13 +132,7 @@ beforeAll(async () => {
 })
 
 async function pageOf(name: keyof typeof files, query = ''): Promise<string> {
-  return await pageAt(`/octo/app/actions/runs/1/artifacts/${id}/blob/${name}${query}`)
-}
-
-async function pageAt(path: string): Promise<string> {
-  const response = await server.visit(path)
-  expect(response.status).toBe(200)
-  return await response.text()
+  return await server.page(`/octo/app/actions/runs/1/artifacts/${id}/blob/${name}${query}`)
 }
 
 test('a table with very many columns shows the first ones, and more on request', async () => {
@@ -253,7 +247,7 @@ test('JSON with long lists is shown as a tree with some of their items', async (
 })
 
 test('a comparison shows the colours of a log', async () => {
-  const compared = await pageAt(`/octo/app/compare/${laterId}...${id}?file=colours.log`)
+  const compared = await server.page(`/octo/app/compare/${laterId}...${id}?file=colours.log`)
   expect(compared).toContain('<span class="fg1">failed</span> 1 s</td>')
   expect(compared).toContain('<span class="fg2">ok</span> 1 s</td>')
   expect(compared).not.toContain('\u001b')
@@ -270,7 +264,7 @@ test('UTF-16 with a byte order mark, as PowerShell writes it, is text', async ()
     'Showing the first 488.3 KiB of 585.9 KiB.',
   )
   expect(await pageOf('utf32.log')).toContain('Not text')
-  const compared = await pageAt(`/octo/app/compare/${laterId}...${id}?file=words.txt`)
+  const compared = await server.page(`/octo/app/compare/${laterId}...${id}?file=words.txt`)
   expect(compared).toContain('old')
   expect(compared).toMatch(/<tr class="same">.*same<\/td>/)
 })
@@ -287,7 +281,7 @@ test.each(Object.keys(slowFiles) as (keyof typeof slowFiles)[])(
     let lowest = 1
     for (let round = 0; round < 3 && lowest >= 0.5; round++) {
       const before = performance.eventLoopUtilization()
-      await pageAt(path)
+      await server.page(path)
       lowest = Math.min(lowest, performance.eventLoopUtilization(before).utilization)
     }
     expect(lowest).toBeLessThan(0.5)

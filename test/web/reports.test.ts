@@ -212,7 +212,7 @@ describe('the page of a run', () => {
       { name: 'a/target/site/junit-notes.xml', content: '<project/>' },
     ])
     const page = '/octo/app/actions/runs/1'
-    const html = await (await server.visit(page)).text()
+    const html = await server.page(page)
     for (const path of [
       `${unit}/blob/out/junit.xml`,
       `${unit}/blob/coverage/lcov.info`,

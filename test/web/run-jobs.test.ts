@@ -2,7 +2,6 @@
  *  while the run is in progress. */
 import { gzipSync } from 'node:zlib'
 import { expect, test } from 'vitest'
-import { limits } from '../../src/core/limits.ts'
 import { openSharedServer } from '../http/open-server.ts'
 import { annotation } from '../http/step-events.ts'
 import { createRandom } from '../lifecycle/random-world.ts'
@@ -14,22 +13,8 @@ let lastRun = 500
 async function record(events: object[]): Promise<number> {
   const run = lastRun++
   const token = await server.token({ scope: 'run', run, job: '__record', attempt: 1 })
-  for (let sequence = 0; sequence < events.length; sequence += limits.runEventsMax) {
-    const batch = events.slice(sequence, sequence + limits.runEventsMax)
-    const answer = await server.send(`/api/v1/projects/octo/app/runs/${run}/record`, {
-      method: 'PUT',
-      token,
-      json: { recording: '0'.repeat(32), sequence, events: batch },
-    })
-    expect(answer.status).toBe(200)
-  }
+  await server.record(run, events, { token })
   return run
-}
-
-async function page(path: string): Promise<string> {
-  const response = await server.visit(path)
-  expect([path, response.status]).toEqual([path, 200])
-  return await response.text()
 }
 
 function words(count: number): string {
@@ -76,7 +61,7 @@ test('a page shows as many jobs as fit, failed ones first, and pages lead to all
   const seen: string[] = []
   let path = `/octo/app/actions/runs/${run}`
   for (let turn = 0; path !== ''; turn++) {
-    const html = await page(path)
+    const html = await server.page(path)
     expect(gzipSync(html).length).toBeLessThan(30 * 1024)
     expect(html).toContain('256 jobs, of which ')
     const keysHere = keysOn(html)
@@ -90,18 +75,18 @@ test('a page shows as many jobs as fit, failed ones first, and pages lead to all
 
 test('the steps of a job that is too long for a page are cut', async () => {
   const run = await record([...job('build', 900, 'success'), ...job('lint', 1, 'success')])
-  const html = await page(`/octo/app/actions/runs/${run}`)
+  const html = await server.page(`/octo/app/actions/runs/${run}`)
   expect(gzipSync(html).length).toBeLessThan(30 * 1024)
   const shown = html.match(/<p class="step">/g)!.length
   expect(shown).toBeGreaterThan(20)
   expect(html).toContain(`${900 - shown} more steps of this job`)
-  expect(keysOn(await page(`/octo/app/actions/runs/${run}?jobs=1`))).toEqual(['lint'])
-  expect(keysOn(await page(`/octo/app/actions/runs/${run}?jobs=2`))).toEqual(['build'])
+  expect(keysOn(await server.page(`/octo/app/actions/runs/${run}?jobs=1`))).toEqual(['lint'])
+  expect(keysOn(await server.page(`/octo/app/actions/runs/${run}?jobs=2`))).toEqual(['build'])
 })
 
 test('a few jobs are in the order of the workflow', async () => {
   const run = await record([...job('a', 1, 'success'), ...job('b', 1, 'failure')])
-  const html = await page(`/octo/app/actions/runs/${run}`)
+  const html = await server.page(`/octo/app/actions/runs/${run}`)
   expect(keysOn(html)).toEqual(['a', 'b'])
   expect(html).not.toContain('of which')
 })
@@ -109,7 +94,7 @@ test('a few jobs are in the order of the workflow', async () => {
 test('a page is refreshed while the run is in progress', async () => {
   const running = await record([...job('a', 1, 'success'), named('b')])
   const live = / id="(\w+)"[^>]* data-live="([^"]*)"/g
-  const parts = [...(await page(`/octo/app/actions/runs/${running}`)).matchAll(live)]
+  const parts = [...(await server.page(`/octo/app/actions/runs/${running}`)).matchAll(live)]
   expect(parts.map(([, id]) => id)).toEqual([
     'facts',
     'annotated',
@@ -119,7 +104,7 @@ test('a page is refreshed while the run is in progress', async () => {
   ])
   expect(parts.at(-1)![2]).toBe('1 of 2 jobs ended')
   const over = await record([...job('a', 1, 'success'), finished])
-  expect(await page(`/octo/app/actions/runs/${over}`)).not.toContain('data-live')
+  expect(await server.page(`/octo/app/actions/runs/${over}`)).not.toContain('data-live')
 })
 
 test('the page of a run lists few annotations, and links to the pages of jobs for the others', async () => {
@@ -129,12 +114,12 @@ test('the page of a run lists few annotations, and links to the pages of jobs fo
   ]
   const run = await record([...of('a', 'warning'), ...of('b', 'error'), ...of('c', 'error')])
   const path = `/octo/app/actions/runs/${run}`
-  const html = await page(path)
+  const html = await server.page(path)
   expect(html.match(/<span class="badge error">/g)).toHaveLength(20)
   expect(html).not.toContain('<span class="badge warning">')
   expect(html).toContain('10 more annotations are in the logs and on the pages of the jobs.')
   expect(html).toContain(`href="${path}/attempts/1/jobs/a">10 annotations of a `)
-  expect((await page(`${path}/attempts/1/jobs/a`)).match(/badge warning/g)).toHaveLength(10)
+  expect((await server.page(`${path}/attempts/1/jobs/a`)).match(/badge warning/g)).toHaveLength(10)
 })
 
 test('a page says that a run has as many annotations as are kept', async () => {
@@ -146,9 +131,9 @@ test('a page says that a run has as many annotations as are kept', async () => {
   const run = await record(keys.flatMap(of))
   const path = `/octo/app/actions/runs/${run}`
   const note = 'the first 1,000 of a run are kept'
-  expect(await page(path)).toContain(note)
+  expect(await server.page(path)).toContain(note)
   // The last job has none because the others used them up.
-  expect(await page(`${path}/attempts/1/jobs/job-20`)).toContain(note)
+  expect(await server.page(`${path}/attempts/1/jobs/job-20`)).toContain(note)
   const few = await record([named('build'), annotation({})])
-  expect(await page(`/octo/app/actions/runs/${few}`)).not.toContain(note)
+  expect(await server.page(`/octo/app/actions/runs/${few}`)).not.toContain(note)
 })

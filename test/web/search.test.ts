@@ -4,11 +4,9 @@ import { SearchResultList } from '../../src/web/find/search-page.tsx'
 import { tarOf } from '../http/archives-of.ts'
 import { openSharedServer } from '../http/open-server.ts'
 
-let cookie: string
 const ids: number[] = []
 const server = await openSharedServer()
 beforeAll(async () => {
-  cookie = `trove_session=${await server.token({ scope: 'read' }, 'session')}`
   for (const run of [1, 2]) {
     const files = Array.from({ length: 30 }, (_, index) => ({ name: `logs/<${index}>.log` }))
     const body = await tarOf([
@@ -22,9 +20,7 @@ beforeAll(async () => {
 })
 
 async function open(path: string): Promise<string> {
-  const response = await server.send(path, { token: null, headers: { cookie } })
-  expect(response.status).toBe(200)
-  return await response.text()
+  return await server.page(path, { scope: 'read' })
 }
 
 async function search(query: Record<string, string>): Promise<string> {

@@ -25,7 +25,7 @@ beforeAll(async () => {
 
 /** Runs each command of the page's first block in an empty directory; returns those. */
 async function runCommands(path: string): Promise<string[]> {
-  const html = await (await server.visit(path)).text()
+  const html = await server.page(path)
   const shown = /<pre tabindex="0">(.*?)<\/pre>/s.exec(html)?.[1] ?? ''
   const text = shown
     .replaceAll('&#39;', "'")

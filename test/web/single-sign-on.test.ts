@@ -115,7 +115,7 @@ test('what a person does is in the audit log under the name that the provider ga
     kind: 'delete',
     by: { kind: 'person', person: 'jane@example.com' },
   })
-  const audit = await (await server.visit('/octo/app/settings/audit')).text()
+  const audit = await server.page('/octo/app/settings/audit')
   expect(audit).toContain('jane@example.com')
 })
 
@@ -189,7 +189,7 @@ test('the account page says who is signed in, what they may do, and until when',
     'Make a token',
   ])
     expect(text).toContain(part)
-  const other = await (await server.visit('/account', { scope: 'read' })).text()
+  const other = await server.page('/account', { scope: 'read' })
   expect(other).toContain('read octo/app')
   expect(other).not.toContain('Make a token')
 })

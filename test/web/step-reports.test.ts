@@ -23,18 +23,11 @@ async function record(run: number, events: object[], event?: string): Promise<vo
     attempt: 1,
     ...(event !== undefined && { event }),
   })
-  const answer = await server.send(`/api/v1/projects/octo/app/runs/${run}/record`, {
-    method: 'PUT',
-    token,
-    json: { recording: '0'.repeat(32), sequence: 0, events },
-  })
-  expect(answer.status).toBe(200)
+  await server.record(run, events, { token })
 }
 
 async function page(path: string): Promise<string> {
-  const response = await server.visit(`/octo/app/actions/runs/${path}`)
-  expect([path, response.status]).toEqual([path, 200])
-  return await response.text()
+  return await server.page(`/octo/app/actions/runs/${path}`)
 }
 
 /** Text of elements, without markup. */

@@ -24,10 +24,7 @@ async function upload(
 }
 
 async function open(query: Record<string, string> = {}): Promise<string> {
-  const path = `${trends}?${new URLSearchParams(query).toString()}`
-  const response = await server.visit(path, { scope: 'read' })
-  expect(response.status).toBe(200)
-  return await response.text()
+  return await server.page(`${trends}?${new URLSearchParams(query).toString()}`, { scope: 'read' })
 }
 
 /** The text of the cells of each row. */

@@ -113,10 +113,7 @@ beforeAll(async () => {
   })
   let sequence = 0
   for (const batch of [[{ type: 'run-started', at }], ...events]) {
-    const json = { recording: '0'.repeat(32), sequence, events: batch }
-    const path = '/api/v1/projects/octo/app/runs/3/record'
-    const answer = await server.send(path, { method: 'PUT', json })
-    expect(answer.status).toBe(200)
+    await server.record(3, batch, { sequence })
     sequence += batch.length
   }
 }, 120_000)
