@@ -52,8 +52,10 @@ test('lists secrets with place and kind, and dismisses them', async () => {
 })
 
 test('--fail-on-secrets passes over what the project has dismissed, by content', async () => {
-  const directory = await makeDirectory()
-  await makeTree(directory, { '.env': `A=${githubToken('one')}`, '.npmrc': githubToken('two') })
+  const directory = await makeDirectory({
+    '.env': `A=${githubToken('one')}`,
+    '.npmrc': githubToken('two'),
+  })
   const upload = async (run: number, ...more: string[]): Promise<Outcome> =>
     await trove('upload', 'env', directory, '--include-hidden', '--run', String(run), ...more)
   const gate = '--fail-on-secrets'
@@ -78,8 +80,7 @@ test('--fail-on-secrets passes over what the project has dismissed, by content',
 })
 
 test('--fail-on-secrets refuses all findings, and says why, when the server does not answer', async () => {
-  const directory = await makeDirectory()
-  await makeTree(directory, { '.npmrc': githubToken() })
+  const directory = await makeDirectory({ '.npmrc': githubToken() })
   const args = ['upload', 'env', directory, '--include-hidden', '--run', '30', '--fail-on-secrets']
   const away = { TROVE_URL: 'http://127.0.0.1:1', TROVE_TOKEN: await server.token() }
   const refused = await runTroveInside([...args, '--project', 'octo/app'], away)
@@ -90,8 +91,7 @@ test('--fail-on-secrets refuses all findings, and says why, when the server does
 })
 
 test('an upload of a tree that the server has already searched reports its secrets', async () => {
-  const directory = await makeDirectory()
-  await makeTree(directory, { 'ci.log': githubToken('again') })
+  const directory = await makeDirectory({ 'ci.log': githubToken('again') })
   const upload = async (name: string): Promise<string> =>
     (await trove('upload', name, directory, '--run', '8')).stderr
   expect(await upload('first')).not.toContain('warning')

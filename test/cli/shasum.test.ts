@@ -62,8 +62,7 @@ test('output for unusual names and large files passes sha256sum -c in the downlo
 })
 
 test('for a path prints the file, or the files below it, with paths from the root; JSON has sizes', async () => {
-  const root = await makeDirectory()
-  await makeTree(root, {
+  const root = await makeDirectory({
     'bin/app': 'app',
     'bin/sub/x': 'x',
     VERSION: '1',

@@ -14,8 +14,7 @@ let root: string
 let run = 100
 beforeEach(async () => {
   run += 1
-  root = await makeDirectory()
-  await makeTree(root, {
+  root = await makeDirectory({
     'dist/a.js': `run ${run}\n${lines(2000)}`,
     'dist/a.js.map': 'map',
     'dist/sub/b.js': 'b',

@@ -9,7 +9,7 @@ import { type Client, createClient } from '../../src/client/client.ts'
 import { readStatCache } from '../../src/client/upload/stat-cache.ts'
 import { startSeeingProxy } from './seeing-proxy.ts'
 import { startSharedServer, uploadDirectory } from './shared-server.ts'
-import { describeTree, makeDirectory, makeTree } from './tree.ts'
+import { describeTree, makeDirectory } from './tree.ts'
 
 const { trove, token } = await startSharedServer()
 
@@ -18,9 +18,10 @@ const nameOf = (index: number): string => `d${index % 40}/file-${index}.js`
 
 /** A directory of files that are old enough to be cached. `salt` makes their contents unique. */
 async function makeSource(salt: string): Promise<string> {
-  const root = await makeDirectory()
   const names = Array.from({ length: count }, (_, index) => nameOf(index))
-  await makeTree(root, Object.fromEntries(names.map((name) => [name, `${salt} ${name}`])))
+  const root = await makeDirectory(
+    Object.fromEntries(names.map((name) => [name, `${salt} ${name}`])),
+  )
   // A file that has just changed can change again unnoticed, so it is not cached.
   await pause(200)
   return root

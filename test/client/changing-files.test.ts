@@ -116,11 +116,9 @@ test.each([
   ['becomes a directory', others.directory],
   ['becomes a pipe', others.pipe],
 ])('an older version of a large file that %s before it is used is ignored', async (_, make) => {
-  const root = await makeDirectory()
-  await makeTree(root, { large: Buffer.concat([large('a'), large('b')]) })
+  const root = await makeDirectory({ large: Buffer.concat([large('a'), large('b')]) })
   const { artifact } = await uploadDirectory(direct, root)
-  const back = await makeDirectory()
-  await makeTree(back, { large: Buffer.concat([large('a'), large('c')]) })
+  const back = await makeDirectory({ large: Buffer.concat([large('a'), large('c')]) })
   const url = await startSeeingProxy(trove.url, async (path) => {
     if (!path.includes('/blobs/parts')) return undefined
     await rm(join(back, 'large'))
@@ -133,9 +131,8 @@ test.each([
 })
 
 test('of two concurrent downloads into one directory the second fails and the first is unharmed', async () => {
-  const [one, two] = [await makeDirectory(), await makeDirectory()]
-  await makeTree(one, { one: large('one') })
-  await makeTree(two, { two: large('two') })
+  const one = await makeDirectory({ one: large('one') })
+  const two = await makeDirectory({ two: large('two') })
   const uploads = [await uploadDirectory(direct, one), await uploadDirectory(direct, two)] as const
   const back = await makeDirectory()
   let second: Promise<unknown> = Promise.resolve()
@@ -152,8 +149,9 @@ test('of two concurrent downloads into one directory the second fails and the fi
 })
 
 test('a download whose partial root is removed fails, and the next one fetches the rest', async () => {
-  const root = await makeDirectory()
-  await makeTree(root, Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`${i}`, `of ${i}`])))
+  const root = await makeDirectory(
+    Object.fromEntries(Array.from({ length: 8 }, (_, i) => [`${i}`, `of ${i}`])),
+  )
   const { artifact } = await uploadDirectory(direct, root)
   const back = await makeDirectory()
   const made = join(back, partialName, 'files')
@@ -179,8 +177,7 @@ test('a download whose partial root is removed fails, and the next one fetches t
 })
 
 test('an artifact with entries in the partial root is rejected before anything is changed', async () => {
-  const root = await makeDirectory()
-  await makeTree(root, { a: 'a', 'z/.trove-partial/x': 'x' })
+  const root = await makeDirectory({ a: 'a', 'z/.trove-partial/x': 'x' })
   const files = ['a', '.trove-partial/x'].map((entryPath) => ({
     absolutePath: join(root, entryPath === 'a' ? 'a' : 'z/.trove-partial/x'),
     entryPath,
@@ -197,8 +194,7 @@ test('an artifact with entries in the partial root is rejected before anything i
 test.each([{ delete: true }, { delete: false }])(
   'nothing is removed or written through a symlink that replaced a directory during the download (%o)',
   async (options) => {
-    const root = await makeDirectory()
-    await makeTree(root, { 'a/b/new': 'new', 'a/b/same': 'same' })
+    const root = await makeDirectory({ 'a/b/new': 'new', 'a/b/same': 'same' })
     const { artifact } = await uploadDirectory(direct, root)
     const [back, outside] = [await makeDirectory(), await makeDirectory()]
     for (const holder of [join(back, 'a'), outside])
@@ -240,11 +236,9 @@ test.each(['d/file', 'd/link', 'd/many/200'])(
 )
 
 test('a directory of DEST that vanishes before its mode is set is reported by path', async () => {
-  const root = await makeDirectory()
-  await makeTree(root, { 'd/f': 'x' })
+  const root = await makeDirectory({ 'd/f': 'x' })
   const { artifact } = await uploadDirectory(direct, root)
-  const back = await makeDirectory()
-  await makeTree(back, { 'd/f': 'x' })
+  const back = await makeDirectory({ 'd/f': 'x' })
   await chmod(join(back, 'd'), 0o700)
   const vanish = ({ phase }: DownloadProgress): void => {
     if (phase === 'placing') rmSync(join(back, 'd'), { recursive: true, force: true })
@@ -255,9 +249,8 @@ test('a directory of DEST that vanishes before its mode is set is reported by pa
 })
 
 test('two successive downloads of one process write large files into the same directory', async () => {
-  const [one, two] = [await makeDirectory(), await makeDirectory()]
-  await makeTree(one, { one: large('one') })
-  await makeTree(two, { two: large('two') })
+  const one = await makeDirectory({ one: large('one') })
+  const two = await makeDirectory({ two: large('two') })
   const uploads = [await uploadDirectory(direct, one), await uploadDirectory(direct, two)]
   const back = await makeDirectory()
   for (const { artifact } of uploads) await direct.download({ artifact, destination: back })
@@ -291,8 +284,7 @@ describe('read-only files and directories', () => {
   }
 
   test('equal read-only large files are each written', async () => {
-    const root = await makeDirectory()
-    await makeTree(root, { 'x/one': large('same'), 'y/two': large('same') })
+    const root = await makeDirectory({ 'x/one': large('same'), 'y/two': large('same') })
     await chmod(join(root, 'x/one'), 0o444)
     await chmod(join(root, 'y/two'), 0o444)
     const uploaded = await uploadDirectory(direct, root)
@@ -302,8 +294,7 @@ describe('read-only files and directories', () => {
   })
 
   test('are removed from read-only directories, which stay read-only', async () => {
-    const root = await makeDirectory()
-    await makeTree(root, { 'kept/file': 'x', 'kept/gone': 'y', 'gone/deep/file': 'z' })
+    const root = await makeDirectory({ 'kept/file': 'x', 'kept/gone': 'y', 'gone/deep/file': 'z' })
     const modes = [
       ['kept', 0o555],
       ['gone/deep', 0o555],
@@ -351,8 +342,7 @@ describe('an interruption does not wait for large files to be read', () => {
   })
 
   test('during a download into a directory that holds them', async () => {
-    const root = await makeDirectory()
-    await makeTree(root, { huge: large('small') })
+    const root = await makeDirectory({ huge: large('small') })
     const { artifact } = await uploadDirectory(direct, root)
     const destination = await makeDirectory()
     await makeHuge(join(destination, 'huge'))

@@ -15,7 +15,7 @@ import { manifestHeader } from '../../src/core/manifest/manifest.ts'
 import { changesHeader } from '../../src/core/manifest/manifest-changes.ts'
 import { createByteWriter } from '../../src/core/bytes/varint.ts'
 import { encodeJoiningSync } from '../../src/packs/codec/codec.ts'
-import { describeTree, makeDirectory, makeTree } from './tree.ts'
+import { describeTree, makeDirectory } from './tree.ts'
 
 const right = Buffer.from('the content that was announced')
 const digest = digestOf(right)
@@ -94,8 +94,7 @@ async function download(
   sent: Sent[] = [],
 ): Promise<{ error: unknown; left: string[] }> {
   const url = await listen(createServer(answering(lines, sent)))
-  const root = await makeDirectory()
-  await makeTree(root, { victim: 'untouched', dest: null })
+  const root = await makeDirectory({ victim: 'untouched', dest: null })
   const before = await describeTree(root)
   const client = createClient({ url, token: 'x', cacheDir: null })
   const treeDigest = `sha256:${digestOf(Buffer.from(manifestHeader + lines.join('')))}`

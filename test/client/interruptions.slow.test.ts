@@ -29,12 +29,14 @@ async function prepare(): Promise<Setting> {
   onTestFinished(async () => void (await server.stop()))
   const proxy = await startFlakyProxy(server.url)
   const token = await server.token(['--project', 'octo/demo', '--scope', 'write'])
-  const root = await makeDirectory()
   const small = Array.from({ length: 160 }, (_, index) => [
     `small/${index}`,
     pseudoRandom(100_000, `s${index}`),
   ])
-  await makeTree(root, { ...Object.fromEntries(small), large: pseudoRandom(8_000_000, 'large') })
+  const root = await makeDirectory({
+    ...Object.fromEntries(small),
+    large: pseudoRandom(8_000_000, 'large'),
+  })
   const client = createClient({ url: proxy.url, token, cacheDir: null })
   return { data, server, proxy, token, root, client }
 }

@@ -47,8 +47,7 @@ async function upload(
   client: Client,
   spec: TreeSpec,
 ): Promise<Awaited<ReturnType<Client['upload']>>['artifact']> {
-  const root = await makeDirectory()
-  await makeTree(root, spec)
+  const root = await makeDirectory(spec)
   // A file whose mtime is too recent is not cached.
   for (const [path, content] of Object.entries(spec)) {
     if (content !== null && !String(content).startsWith('-> '))

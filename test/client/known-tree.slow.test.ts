@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import { startFlakyProxy } from './flaky-proxy.ts'
 import { startSharedServer, uploadDirectory } from './shared-server.ts'
-import { describeTree, makeDirectory, makeTree, type TreeSpec } from './tree.ts'
+import { describeTree, makeDirectory, type TreeSpec } from './tree.ts'
 
 const { trove, token } = await startSharedServer()
 
@@ -20,9 +20,8 @@ describe('a download of a tree with an earlier version in the cache', () => {
 
   /** Two versions in the store, the first also in DEST, and a client whose bytes are counted. */
   const prepare = async () => {
-    const [one, two] = [await makeDirectory(), await makeDirectory()]
-    await makeTree(one, treeOf('one'))
-    await makeTree(two, { ...treeOf('two'), extra: 'e', 'src/3/file-3': null })
+    const one = await makeDirectory(treeOf('one'))
+    const two = await makeDirectory({ ...treeOf('two'), extra: 'e', 'src/3/file-3': null })
     await rm(join(two, 'src/7'), { recursive: true })
     const proxy = await startFlakyProxy(trove.url)
     const cacheDir = await makeDirectory()

@@ -68,10 +68,9 @@ async function fetched(
 }
 
 test('parts are listed and fetched by range; missing parts are left out', async () => {
-  const root = await makeDirectory()
   // As text, since incompressible content is cut into larger parts.
   const large = Buffer.from(pseudoRandom(500_000, 'ranges').toString('hex'))
-  await makeTree(root, { large, small: 'small' })
+  const root = await makeDirectory({ large, small: 'small' })
   const artifact = await upload(root)
   const all = await listed(artifact, 0, null)
   expect(all.length).toBeGreaterThan(10)
@@ -101,8 +100,7 @@ test('parts are listed and fetched by range; missing parts are left out', async 
 const largeBytes = 16_000_000
 
 test('a large file whose transfer breaks is resumed, by the same download and by the next one', async () => {
-  const root = await makeDirectory()
-  await makeTree(root, { large: pseudoRandom(largeBytes, 'broken') })
+  const root = await makeDirectory({ large: pseudoRandom(largeBytes, 'broken') })
   const artifact = await upload(root)
   const proxy = await startFlakyProxy(trove.url)
   const client = createClient({ url: proxy.url, token, cacheDir: null })

@@ -27,8 +27,7 @@ async function programOfReadme(): Promise<string> {
 }
 
 test("the README's program uploads and downloads, and detects a taken name", async () => {
-  const root = await makeDirectory()
-  await makeTree(root, { 'src/a': 'one' })
+  const root = await makeDirectory({ 'src/a': 'one' })
   const program = `process.chdir(${JSON.stringify(root)})\n${await programOfReadme()}`
   expect(await runModule(program)).toBe('')
   expect(await readFile(join(root, 'fetched/a'), 'utf8')).toBe('one')
@@ -70,8 +69,7 @@ test('a download whose artifact is still being resolved can be aborted', async (
 // A long-running program uses one signal for its whole life, so a call must not leave anything
 // attached to it.
 test('one signal serves any number of calls, even concurrently, without leaking', async () => {
-  const root = await makeDirectory()
-  await makeTree(root, { 'src/a': 'one' })
+  const root = await makeDirectory({ 'src/a': 'one' })
   const told = await runModule(`
     import { getEventListeners } from 'node:events'
     import { createClient } from 'trove/client'

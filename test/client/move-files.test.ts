@@ -14,10 +14,9 @@ const count = 20
 const names = Array.from({ length: count }, (_, index) => String(index))
 
 async function makeBoth(): Promise<{ root: string; paths: string[] }> {
-  const root = await makeDirectory()
   const own = (content: string): Record<string, string> =>
     Object.fromEntries(names.map((name) => [name, `${content} ${name}`]))
-  await makeTree(root, { from: null, to: null })
+  const root = await makeDirectory({ from: null, to: null })
   for (const side of ['from', 'to']) await makeTree(join(root, side), own(side))
   return {
     root,

@@ -53,9 +53,8 @@ describe('an upload', () => {
   })
 
   test('of a known tree with other times sends only the times, and restores them', async () => {
-    const root = await makeDirectory()
     const back = await makeDirectory()
-    await makeTree(root, { a: lines(50_000), b: 'b' })
+    const root = await makeDirectory({ a: lines(50_000), b: 'b' })
     const client = clientWith(null)
     await uploadDirectory(client, root)
     await rm(join(root, 'a'))
@@ -70,8 +69,11 @@ describe('an upload', () => {
   })
 
   test('of a tree with few changes sends little', async () => {
-    const root = await makeDirectory()
-    await makeTree(root, { big: lines(600_000), random: pseudoRandom(2_000_000, 'x'), small: 's' })
+    const root = await makeDirectory({
+      big: lines(600_000),
+      random: pseudoRandom(2_000_000, 'x'),
+      small: 's',
+    })
     const client = clientWith(null)
     const first = await uploadDirectory(client, root)
     const text = lines(600_000).replace('line 300000', 'LINE 300000')
@@ -91,9 +93,8 @@ describe('an upload', () => {
   test.each(['as it was', 'recompressed', 'as a change of the last tree'])(
     'sends the damaged parts of a changed file again, which heals them: %s',
     async (how) => {
-      const root = await makeDirectory()
       const content = Buffer.from(Array.from({ length: 60_000 }, (_, at) => `${how} ${at}`).join())
-      await makeTree(root, { big: content })
+      const root = await makeDirectory({ big: content })
       const client = clientWith(how.startsWith('as a change') ? await makeDirectory() : null)
       const known = new Set(await packPaths(join(data, 'cas')))
       const first = await uploadDirectory(client, root)
@@ -115,8 +116,7 @@ describe('an upload', () => {
   )
 
   test('of other content under a taken name is a conflict, unless overwrite is set', async () => {
-    const root = await makeDirectory()
-    await makeTree(root, { a: '1' })
+    const root = await makeDirectory({ a: '1' })
     const client = clientWith(null)
     const { artifact } = await uploadDirectory(client, root)
     await makeTree(root, { a: '2' })
@@ -138,9 +138,8 @@ describe('an upload', () => {
   })
 
   test('accepts files chosen by the caller, with entry paths of their own', async () => {
-    const root = await makeDirectory()
     const back = await makeDirectory()
-    await makeTree(root, { x: 'x', 'y/z': 'z' })
+    const root = await makeDirectory({ x: 'x', 'y/z': 'z' })
     const client = clientWith(null)
     const files = [
       { absolutePath: join(root, 'y/z'), entryPath: 'b/z.txt' },
@@ -169,12 +168,14 @@ describe('an upload', () => {
 
 describe('a download', () => {
   test('into a directory that has most files fetches only the rest', async () => {
-    const root = await makeDirectory()
-    const back = await makeDirectory()
-    await makeTree(root, { big: lines(600_000), keep: pseudoRandom(1_000_000, 'k'), change: 'new' })
+    const root = await makeDirectory({
+      big: lines(600_000),
+      keep: pseudoRandom(1_000_000, 'k'),
+      change: 'new',
+    })
     const client = clientWith(await makeDirectory())
     const { artifact } = await uploadDirectory(client, root)
-    await makeTree(back, {
+    const back = await makeDirectory({
       big: lines(600_000).replace('line 5', 'x'),
       keep: pseudoRandom(1_000_000, 'k'),
       change: 'old',
@@ -195,16 +196,20 @@ describe('a download', () => {
   })
 
   test('replaces and adds files in read-only directories, which stay read-only', async () => {
-    const [one, two] = [await makeDirectory(), await makeDirectory()]
     const lock = async (root: string, mode: number): Promise<void> => {
       for (const directory of ['locked', 'locked/in']) await chmod(join(root, directory), mode)
     }
     const bulk = Object.fromEntries(
       Array.from({ length: 100 }, (_, index) => [`usual/${index}`, 'x']),
     )
-    await makeTree(one, { ...bulk, 'locked/in/file': 'one', 'locked/stays': 's' })
     const more = { 'locked/in/more/file': 'm', 'locked/link': '-> stays' }
-    await makeTree(two, { ...bulk, 'locked/in/file': 'two', 'locked/stays': 's', ...more })
+    const one = await makeDirectory({ ...bulk, 'locked/in/file': 'one', 'locked/stays': 's' })
+    const two = await makeDirectory({
+      ...bulk,
+      'locked/in/file': 'two',
+      'locked/stays': 's',
+      ...more,
+    })
     await lock(one, 0o555)
     await lock(two, 0o555)
     const client = clientWith(await makeDirectory())
@@ -218,13 +223,11 @@ describe('a download', () => {
   })
 
   test('corrects a mode and a symlink without fetching', async () => {
-    const root = await makeDirectory()
-    const back = await makeDirectory()
-    await makeTree(root, { run: 'x', link: '-> run' })
+    const root = await makeDirectory({ run: 'x', link: '-> run' })
     await chmod(join(root, 'run'), 0o755)
     const client = clientWith(null)
     const { artifact } = await uploadDirectory(client, root)
-    await makeTree(back, { run: 'x', link: '-> elsewhere' })
+    const back = await makeDirectory({ run: 'x', link: '-> elsewhere' })
     expect(await client.download({ artifact, destination: back })).toMatchObject({
       writtenFiles: 0,
     })
@@ -232,9 +235,8 @@ describe('a download', () => {
   })
 
   test('fetches only paths that match', async () => {
-    const root = await makeDirectory()
     const back = await makeDirectory()
-    await makeTree(root, { 'bin/a': 'a', 'doc/b': 'b', 'bin/x/c': 'c' })
+    const root = await makeDirectory({ 'bin/a': 'a', 'doc/b': 'b', 'bin/x/c': 'c' })
     const client = clientWith(null)
     const { artifact } = await uploadDirectory(client, root)
     await client.download({ artifact, destination: back, paths: ['bin/**'] })
@@ -247,8 +249,7 @@ describe('a download', () => {
   })
 
   test('of some paths sets the modes of their parent directories', async () => {
-    const root = await makeDirectory()
-    await makeTree(root, { 'private/deep/a': 'a', 'private/b': 'b' })
+    const root = await makeDirectory({ 'private/deep/a': 'a', 'private/b': 'b' })
     await chmod(join(root, 'private/deep'), 0o710)
     await chmod(join(root, 'private'), 0o700)
     const client = clientWith(null)
@@ -263,14 +264,14 @@ describe('a download', () => {
   })
 
   test('resumes with complete files of an interrupted download, in existing and new directories', async () => {
-    const root = await makeDirectory()
-    const back = await makeDirectory()
     const paths = ['old/a', 'old/b', 'old/c', 'new/d', 'new/e']
     // Random content, so that each fetched file shows in the byte count.
-    await makeTree(root, Object.fromEntries(paths.map((path) => [path, randomBytes(50_000)])))
+    const root = await makeDirectory(
+      Object.fromEntries(paths.map((path) => [path, randomBytes(50_000)])),
+    )
     const client = clientWith(null)
     const { artifact } = await uploadDirectory(client, root)
-    await makeTree(back, { 'old/a': 'another' })
+    const back = await makeDirectory({ 'old/a': 'another' })
     const partial = join(back, '.trove-partial')
     await makeTree(partial, {
       // Named by their ordinals.
@@ -287,9 +288,8 @@ describe('a download', () => {
   })
 
   test('requests the tree again when it breaks off, by a reset or a premature end', async () => {
-    const root = await makeDirectory()
     const names = Array.from({ length: 2000 }, (_, index) => [`directory/file-${index}`, 'x'])
-    await makeTree(root, Object.fromEntries(names))
+    const root = await makeDirectory(Object.fromEntries(names))
     const { artifact } = await uploadDirectory(clientWith(null), root)
     const download = async (proxy: FlakyProxy, destination: string): Promise<number> => {
       const client = createClient({ url: proxy.url, token, cacheDir: null })
@@ -308,12 +308,10 @@ describe('a download', () => {
   })
 
   test('moves nothing into DEST that an interrupted download of another artifact left', async () => {
-    const root = await makeDirectory()
-    const back = await makeDirectory()
-    await makeTree(root, { 'new/file': 'f', 'old/file': 'g' })
+    const root = await makeDirectory({ 'new/file': 'f', 'old/file': 'g' })
     const client = clientWith(null)
     const { artifact } = await uploadDirectory(client, root)
-    await makeTree(back, { 'old/kept': 'by the user' })
+    const back = await makeDirectory({ 'old/kept': 'by the user' })
     await makeTree(join(back, '.trove-partial'), {
       'tree/other/deep/file': 'x',
       'tree/other/void': null,
@@ -329,11 +327,9 @@ describe('a download', () => {
   })
 
   test('never writes through a symlink, wherever it is', async () => {
-    const root = await makeDirectory()
     const back = await makeDirectory()
-    const outside = await makeDirectory()
-    await makeTree(outside, { victim: 'untouched' })
-    await makeTree(root, { 'd/victim': 'd', 'e/f/victim': 'e', victim: 'v' })
+    const outside = await makeDirectory({ victim: 'untouched' })
+    const root = await makeDirectory({ 'd/victim': 'd', 'e/f/victim': 'e', victim: 'v' })
     const client = clientWith(null)
     const { artifact } = await uploadDirectory(client, root)
     await symlink(outside, join(back, 'd'))
@@ -375,10 +371,8 @@ describe('a download', () => {
   })
 
   test("keeps a user's directory that a file would replace, unless delete is set", async () => {
-    const root = await makeDirectory()
-    const back = await makeDirectory()
-    await makeTree(root, { other: 'o', thing: 'a file' })
-    await makeTree(back, { 'thing/precious': 'p' })
+    const root = await makeDirectory({ other: 'o', thing: 'a file' })
+    const back = await makeDirectory({ 'thing/precious': 'p' })
     const before = await describeTree(back)
     const client = clientWith(null)
     const { artifact } = await uploadDirectory(client, root)

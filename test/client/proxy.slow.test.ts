@@ -187,10 +187,9 @@ describe('commands', () => {
 })
 
 test('an upload and a download resume when a proxy cuts tunnels', async () => {
-  const root = await makeDirectory()
   const spec: Record<string, Buffer> = {}
   for (let index = 0; index < 40; index++) spec[`f${index}`] = pseudoRandom(100_000, String(index))
-  await makeTree(root, spec)
+  const root = await makeDirectory(spec)
   const tls = await startTls(server.url)
   const proxy = await startForwardingProxy({ hosts: { 'store.test': tls.url } })
   const flaky = await startFlakyProxy(proxy.url)

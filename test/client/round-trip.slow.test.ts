@@ -84,14 +84,14 @@ describe.each(wayNames)('through %s', (way) => {
   })
 
   test('deep and long paths, and directories of many files, are kept', async () => {
-    const [root, back] = [await makeDirectory(), await makeDirectory()]
-    await makeTree(root, {
+    const root = await makeDirectory({
       [`${'d/'.repeat(200)}bottom`]: 'deep',
       [`${`${'n'.repeat(200)}/`.repeat(15)}long`]: 'a path of 3,019 bytes',
       ...Object.fromEntries(
         Array.from({ length: 3000 }, (_, index) => [`many/${index}`, `${index % 7}`]),
       ),
     })
+    const back = await makeDirectory()
     const { artifact } = await uploadDirectory(client, root)
     await ways[way](artifact.id, back)
     await expectSame(root, back)
@@ -138,8 +138,7 @@ describe.each(wayNames)('through %s', (way) => {
   // Times in a zip have a resolution of two seconds.
   test('modification times are kept, to the second or to the resolution of zip', async () => {
     const tickMs = way === 'zip' ? 2000 : 1000
-    const [root, back] = [await makeDirectory(), await makeDirectory()]
-    await makeTree(root, { old: 'o', new: 'n' })
+    const [root, back] = [await makeDirectory({ old: 'o', new: 'n' }), await makeDirectory()]
     await utimes(join(root, 'old'), 946_684_801, 946_684_801)
     await utimes(join(root, 'new'), 1_700_000_000, 1_700_000_000)
     const { artifact } = await uploadDirectory(client, root)

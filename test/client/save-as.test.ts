@@ -5,7 +5,7 @@ import { basename, join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, test } from 'vitest'
 import { saveAs } from '../../src/client/files/save-as.ts'
-import { makeDirectory, makeTree } from './tree.ts'
+import { makeDirectory } from './tree.ts'
 
 const run = promisify(execFile)
 
@@ -38,8 +38,7 @@ test('of two concurrent saves under one name, each is complete when it is report
 })
 
 test('nothing is written through a symlink beside the target', async () => {
-  const directory = await makeDirectory()
-  await makeTree(directory, { victim: 'untouched' })
+  const directory = await makeDirectory({ victim: 'untouched' })
   await symlink('victim', join(directory, 'file.partial'))
   await saveAs(join(directory, 'file'), slowly(['content'], Promise.resolve()))
   expect(await readFile(join(directory, 'victim'), 'utf8')).toBe('untouched')

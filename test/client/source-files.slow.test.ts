@@ -19,7 +19,7 @@ import { describe, expect, onTestFinished, test } from 'vitest'
 import { type Client, createClient, type UploadProgress } from '../../src/client/client.ts'
 import { readStatCache } from '../../src/client/upload/stat-cache.ts'
 import { startSharedServer } from './shared-server.ts'
-import { makeDirectory, makeTree } from './tree.ts'
+import { makeDirectory } from './tree.ts'
 
 const run = promisify(execFile)
 
@@ -62,8 +62,7 @@ function beforeSending(act: () => Promise<void>): (progress: UploadProgress) => 
 
 describe('an upload reports by path a file that', () => {
   test('cannot be read', async () => {
-    const root = await makeDirectory()
-    await makeTree(root, { fine: 'f', 'sub/memory': '-> /proc/self/mem' })
+    const root = await makeDirectory({ fine: 'f', 'sub/memory': '-> /proc/self/mem' })
     await expect(upload(root, { symlinks: 'follow' })).rejects.toMatchObject({
       name: 'FileError',
       // The target of the followed symlink.
@@ -91,13 +90,12 @@ describe('an upload reports by path a file that', () => {
       /changed/,
     ],
   ])('%s between hashing and sending, and creates no artifact', async (_, act, message) => {
-    const root = await makeDirectory()
     // Enough files before it that it is not read at once.
     const others = Array.from({ length: 400 }, (_each, index) => [
       `a/${index}`,
       randomBytes(50_000),
     ])
-    await makeTree(root, {
+    const root = await makeDirectory({
       ...Object.fromEntries(others),
       'z/last': randomBytes(50_000),
     })
@@ -118,8 +116,7 @@ describe('an upload reports by path a file that', () => {
   })
 
   test('is a socket or a pipe, unless it is excluded', async () => {
-    const root = await makeDirectory()
-    await makeTree(root, { fine: 'f' })
+    const root = await makeDirectory({ fine: 'f' })
     await run('mkfifo', [join(root, 'pipe')])
     await expect(upload(root)).rejects.toMatchObject({
       code: 'unsupported_entry',
@@ -137,9 +134,8 @@ describe('an upload reports by path a file that', () => {
 
 describe('the stat cache', () => {
   test('keeps settled files, but not files modified as recently as they were examined', async () => {
-    const root = await makeDirectory()
     const cacheDir = await makeDirectory()
-    await makeTree(root, { old: 'settled', young: 'young' })
+    const root = await makeDirectory({ old: 'settled', young: 'young' })
     await sleep(200)
     const soon = Date.now() / 1000 + 60
     await utimes(join(root, 'young'), soon, soon)
@@ -204,9 +200,8 @@ describe('the stat cache', () => {
   })
 
   test('that is damaged costs time but changes nothing', async () => {
-    const root = await makeDirectory()
     const cacheDir = await makeDirectory()
-    await makeTree(root, { f: 'content' })
+    const root = await makeDirectory({ f: 'content' })
     await utimes(join(root, 'f'), 1_600_000_000.5, 1_600_000_000.5)
     const before = await upload(root, { cacheDir })
     const [name = ''] = await readdir(join(cacheDir, 'stat'))
@@ -216,8 +211,7 @@ describe('the stat cache', () => {
   })
 
   test('that cannot be written is no failure', async () => {
-    const root = await makeDirectory()
-    await makeTree(root, { f: 'content' })
+    const root = await makeDirectory({ f: 'content' })
     expect(await upload(root, { cacheDir: '/dev/null/none' })).toMatchObject({ files: 1 })
   })
 })

@@ -86,9 +86,8 @@ async function change(root: string, list: [string, { kind: string; content: stri
 test('is the same after any changes with repeated caching', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(changes, { minLength: 1, maxLength: 4 }), async (rounds) => {
-      const root = await makeDirectory()
       const cachePath = cacheFilePath(await makeDirectory(), 'stat', 'tree')
-      await makeTree(root, { base: 'x', 'sub/base': 'y' })
+      const root = await makeDirectory({ base: 'x', 'sub/base': 'y' })
       for (const round of rounds) {
         await change(root, round)
         await settle()
@@ -103,10 +102,9 @@ test('is the same after any changes with repeated caching', async () => {
 })
 
 test('only changed files are read, and an unchanged tree is not saved again', async () => {
-  const root = await makeDirectory()
   const cachePath = cacheFilePath(await makeDirectory(), 'stat', 'tree')
   const names = Array.from({ length: 300 }, (_, index) => `d${index % 7}/${index}`)
-  await makeTree(root, Object.fromEntries(names.map((name) => [name, name])))
+  const root = await makeDirectory(Object.fromEntries(names.map((name) => [name, name])))
   await settle()
   const first = await hash(root, cachePath)
   expect(first.read).toBe(300)
@@ -126,9 +124,8 @@ test('only changed files are read, and an unchanged tree is not saved again', as
 })
 
 test('a file whose mode changed is read again', async () => {
-  const root = await makeDirectory()
   const cachePath = cacheFilePath(await makeDirectory(), 'stat', 'tree')
-  await makeTree(root, { f: 'x', g: 'y' })
+  const root = await makeDirectory({ f: 'x', g: 'y' })
   await settle()
   await (await hash(root, cachePath)).tree.saveStatCache()
   await chmod(join(root, 'f'), 0o755)
@@ -151,9 +148,8 @@ test('a file whose mtime is set back after each write is never taken from the ca
 })
 
 test('files below a followed symlink are cached', async () => {
-  const [root, elsewhere] = [await makeDirectory(), await makeDirectory()]
   const cachePath = cacheFilePath(await makeDirectory(), 'stat', 'tree')
-  await makeTree(elsewhere, { f: 'x' })
+  const [root, elsewhere] = [await makeDirectory(), await makeDirectory({ f: 'x' })]
   await makeTree(root, { own: 'y', link: `-> ${elsewhere}` })
   await settle()
   await (await hash(root, cachePath, 'follow')).tree.saveStatCache()

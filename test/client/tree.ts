@@ -18,12 +18,13 @@ import { dirname, join } from 'node:path'
 import { afterAll, onTestFinished } from 'vitest'
 import { getCurrentTest } from 'vitest/suite'
 
-/** Makes a directory that is removed when the test has ended, or all tests of the file when called
- *  at its top level. */
-export async function makeDirectory(): Promise<string> {
+/** Makes a directory with this content. It is removed when the test has ended, or all tests of the
+ *  file when called at its top level. */
+export async function makeDirectory(content: TreeSpec = {}): Promise<string> {
   const removeLater = getCurrentTest() === undefined ? afterAll : onTestFinished
   const directory = await mkdtemp(join(tmpdir(), 'trove-test-'))
   removeLater(async () => await rm(directory, { recursive: true, force: true }))
+  await makeTree(directory, content)
   return directory
 }
 

@@ -10,7 +10,7 @@ import { limits } from '../../src/core/limits.ts'
 import { createGrowingTree } from '../../src/client/upload/growing-tree.ts'
 import type { SourceTree } from '../../src/client/upload/source-tree.ts'
 import { walkSources } from '../../src/client/upload/walk.ts'
-import { makeDirectory, makeTree, type TreeSpec } from './tree.ts'
+import { makeDirectory } from './tree.ts'
 import { turns } from '../turns.ts'
 
 async function walk(
@@ -28,15 +28,9 @@ async function walk(
   return await walkSources(patterns, options)
 }
 
-async function treeOf(spec: TreeSpec): Promise<string> {
-  const root = await makeDirectory()
-  await makeTree(root, spec)
-  return root
-}
-
 describe('patterns', () => {
   test('select the files that @actions/glob selects', async () => {
-    const root = await treeOf({
+    const root = await makeDirectory({
       'a/b/c.js': '',
       'a/b/d.ts': '',
       'a/b.js': '',
@@ -111,12 +105,12 @@ describe('patterns', () => {
     ],
     ['exclusions do not affect the root', ['dist', '!dist/sub'], ['a.js']],
   ])('%s', async (_rule, patterns, paths) => {
-    const root = await treeOf({ 'dist/a.js': '', 'dist/sub/b.js': '', 'other/x': '' })
+    const root = await makeDirectory({ 'dist/a.js': '', 'dist/sub/b.js': '', 'other/x': '' })
     expect((await walk(root, patterns)).paths).toEqual(paths)
   })
 
   test('an existing name with wildcards means that file', async () => {
-    const root = await treeOf({ 'pages/[id].js': '', 'pages/i.js': '' })
+    const root = await makeDirectory({ 'pages/[id].js': '', 'pages/i.js': '' })
     expect((await walk(root, ['pages/[id].js'])).paths).toEqual(['[id].js'])
   })
 })
@@ -139,7 +133,7 @@ describe('the walk', () => {
   })
 
   test('is in manifest order, whatever sorts between a directory and its content', async () => {
-    const root = await treeOf({
+    const root = await makeDirectory({
       'a/z': '',
       'a-b': '',
       'a!': '',
@@ -156,7 +150,7 @@ describe('the walk', () => {
   })
 
   test('leaves out hidden files, unless requested, and excluded paths', async () => {
-    const root = await treeOf({
+    const root = await makeDirectory({
       '.git/x': '',
       a: '',
       '.env': '',
@@ -170,7 +164,7 @@ describe('the walk', () => {
   })
 
   test('a directory is not read when everything below it is excluded', async () => {
-    const root = await treeOf({ a: '', 'd/locked/b': '', 'd/c': '' })
+    const root = await makeDirectory({ a: '', 'd/locked/b': '', 'd/c': '' })
     await writeFile(Buffer.concat([Buffer.from(`${root}/d/locked/`), Buffer.from([0xff])]), '')
     await expect(walk(root, ['.'])).rejects.toMatchObject({ code: 'unsafe_path' })
     for (const glob of ['d/locked/**', '**/locked/**', 'd/l*/**'])
@@ -180,7 +174,7 @@ describe('the walk', () => {
   })
 
   test('a name that is not UTF-8 is rejected only when it would be sent', async () => {
-    const root = await treeOf({ 'a.log': '', 'd/b': '' })
+    const root = await makeDirectory({ 'a.log': '', 'd/b': '' })
     const bad = (name: string): Buffer =>
       Buffer.concat([Buffer.from(`${root}/${name}`), Buffer.from([0xff])])
     await writeFile(bad('f'), '')
@@ -198,7 +192,7 @@ describe('the walk', () => {
   })
 
   test('a name with the replacement character is like any other', async () => {
-    const root = await treeOf({ '\ufffd.txt': '' })
+    const root = await makeDirectory({ '\ufffd.txt': '' })
     expect((await walk(root, ['.'])).paths).toEqual(['\ufffd.txt'])
     await writeFile(Buffer.concat([Buffer.from(`${root}/`), Buffer.from([0xff, 0xff])]), '')
     await expect(walk(root, ['.'])).rejects.toMatchObject({ code: 'unsafe_path' })
@@ -208,7 +202,7 @@ describe('the walk', () => {
     const names = Array.from({ length: 512 }, (_, index) => `a${index}`)
     const files = Object.fromEntries(names.map((name) => [name, '']))
     for (const last of ['z', 'z/f']) {
-      const root = await treeOf({ ...files, [last]: '-> a0' })
+      const root = await makeDirectory({ ...files, [last]: '-> a0' })
       const onFiles = (): void => rmSync(join(root, 'z'), { recursive: true })
       const walking = walk(root, ['.'], { onFiles })
       await expect(walking).rejects.toThrow(`${join(root, 'z')} disappeared during the upload`)
@@ -216,7 +210,7 @@ describe('the walk', () => {
   })
 
   test('a symlink whose target is not UTF-8 is rejected, since it would come back changed', async () => {
-    const root = await treeOf({ a: '' })
+    const root = await makeDirectory({ a: '' })
     await symlink(Buffer.from([0x61, 0xff]), join(root, 'link'))
     await expect(walk(root, ['.'])).rejects.toMatchObject({
       code: 'unsafe_path',
@@ -225,7 +219,7 @@ describe('the walk', () => {
   })
 
   test('leaves out leftovers of a killed download, even with hidden files', async () => {
-    const root = await treeOf({
+    const root = await makeDirectory({
       '.trove-partial/1': 'half',
       'dist/.trove-partial/2': 'half',
       'dist/.x': '',
@@ -235,7 +229,7 @@ describe('the walk', () => {
   })
 
   test('finds a name exactly as written, with blanks, and nothing below a file', async () => {
-    const root = await treeOf({ ' a ': '', 'd /b': '', c: '' })
+    const root = await makeDirectory({ ' a ': '', 'd /b': '', c: '' })
     expect((await walk(root, [' a '])).paths).toEqual([' a '])
     expect((await walk(root, ['d '])).paths).toEqual(['b'])
     expect((await walk(root, [' c '])).paths).toEqual(['c'])
@@ -244,7 +238,12 @@ describe('the walk', () => {
   })
 
   test('keeps symlinks, or follows them without endless loops', async () => {
-    const root = await treeOf({ 'd/f': 'x', link: '-> d', dangling: '-> none', 'd/up': '-> ..' })
+    const root = await makeDirectory({
+      'd/f': 'x',
+      link: '-> d',
+      dangling: '-> none',
+      'd/up': '-> ..',
+    })
     const kept = await walk(root, ['.'])
     expect(kept.paths.map((path, ordinal) => `${path} ${kept.kind(ordinal)}`)).toEqual([
       'd/f file',
@@ -259,7 +258,7 @@ describe('the walk', () => {
   })
 
   test('a symlink to itself, or to a path below a file, is dangling', async () => {
-    const root = await treeOf({ f: 'x', self: '-> self', below: '-> f/g' })
+    const root = await makeDirectory({ f: 'x', self: '-> self', below: '-> f/g' })
     expect((await walk(root, ['.'], { symlinks: 'follow' })).paths).toEqual(['f'])
     expect((await walk(root, ['self', 'below'])).paths).toEqual(['below', 'self'])
     expect((await walk(root, ['self'])).paths).toEqual(['self'])
@@ -267,7 +266,7 @@ describe('the walk', () => {
   })
 
   test('reads a followed symlink from its target', async () => {
-    const root = await treeOf({ 'd/f': 'x', one: '-> two', two: '-> d/f' })
+    const root = await makeDirectory({ 'd/f': 'x', one: '-> two', two: '-> d/f' })
     const all = await walk(root, ['.'], { symlinks: 'follow' })
     const sources = all.paths.map((path, ordinal) => `${path} ${all.sourceOf(ordinal)}`)
     const target = join(root, 'd/f')
