@@ -1,4 +1,4 @@
-/** Requests over kept connections. `fetch` would take as much CPU time as the server it measures. */
+/** Requests over kept connections. `fetch` would take as much CPU time as the server. */
 import { type IncomingMessage, request } from 'node:http'
 import { buffer } from 'node:stream/consumers'
 

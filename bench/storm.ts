@@ -21,8 +21,8 @@ const jobs = Number(process.env['TROVE_BENCH_JOBS'] ?? 100)
 const idleMs = 5000
 const warmUpMs = 5000
 const stormMs = 20_000
-/** Between the starts of two requests of a kind. A request does not wait for the one before, so that
- *  a slower server gets no fewer of them. */
+/** Between the starts of two requests of a kind. A request does not wait for the one before, so
+ *  that a slower server gets no fewer of them. */
 const readEveryMs = 100
 
 export const stormParts: Parts = {
