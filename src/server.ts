@@ -29,7 +29,7 @@ import { createWriteProbe } from './lifecycle/write-probe.ts'
 import type { Log } from './log.ts'
 import { startLogKeeper } from './metadata/sqlite/log/log-keeper.ts'
 import { createSharedLog } from './metadata/sqlite/log/shared-log.ts'
-import { openMetadataWorker } from './metadata/sqlite/thread/sqlite-worker.ts'
+import { openMetadataThreads } from './metadata/sqlite/thread/sqlite-worker.ts'
 import { openPackStore } from './packs/open-pack-store.ts'
 import { findPackPlace } from './packs/pack-place.ts'
 import { createRenderer } from './web/renderer.ts'
@@ -194,7 +194,7 @@ async function openStorage(
   const quota = { projectBytes: config.projectQuotaBytes, storeBytes: config.storeQuotaBytes }
   const sharedLog = createSharedLog()
   const path = join(dataDir, 'trove.db')
-  const metadata = await openMetadataWorker({ path, sharedLog, quota, openUploadsMax })
+  const metadata = await openMetadataThreads({ path, sharedLog, quota, openUploadsMax })
   cleanups.push(() => metadata.close())
   const clock = await startClockWatch({ metadata, log, now, elapsedMs })
   cleanups.push(() => clock.stop())

@@ -4,7 +4,8 @@ import { limits } from '../../src/core/limits.ts'
 import type { LogLine, RecordedEvent } from '../../src/core/run/run-record.ts'
 import { parseProjectName, noFacts } from '../../src/core/run/run.ts'
 import type { Metadata } from '../../src/metadata/metadata.ts'
-import { openMetadataWorker } from '../../src/metadata/sqlite/thread/sqlite-worker.ts'
+import { createSharedLog } from '../../src/metadata/sqlite/log/shared-log.ts'
+import { openMetadataThreads } from '../../src/metadata/sqlite/thread/sqlite-worker.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { testDirectory } from '../temporary-directory.ts'
 
@@ -18,7 +19,10 @@ function line(text: string, key = 'build'): RecordedEvent {
 
 const implementations: [name: string, open: (path: string) => Promise<Metadata>][] = [
   ['on the calling thread', (path) => Promise.resolve(openSqliteMetadata({ path }))],
-  ['on a thread of its own', (path) => openMetadataWorker({ path })],
+  [
+    'on a thread that writes and one that reads',
+    (path) => openMetadataThreads({ path, sharedLog: createSharedLog() }),
+  ],
 ]
 
 describe.each(implementations)('run records %s', (_name, open) => {

@@ -1,9 +1,63 @@
-import { openMetadataWorker } from '../../src/metadata/sqlite/thread/sqlite-worker.ts'
+import { expect, test } from 'vitest'
+import type { RecordedEvent } from '../../src/core/run/run-record.ts'
+import { explainDeletion } from '../../src/lifecycle/collect/deletion.ts'
+import type { Metadata } from '../../src/metadata/metadata.ts'
+import { createSharedLog } from '../../src/metadata/sqlite/log/shared-log.ts'
+import {
+  openMetadataThreads,
+  openMetadataWorker,
+  servedBy,
+} from '../../src/metadata/sqlite/thread/sqlite-worker.ts'
 import { metadataContract } from './metadata-contract.ts'
+import { seedArtifact, seedRun } from './seed.ts'
 import { temporaryDatabases } from './temporary-database.ts'
 
 const { newDatabase } = temporaryDatabases()
 
 metadataContract('SQLite on a thread of its own', async () => {
   return await openMetadataWorker({ path: await newDatabase() })
+})
+
+const called = new Set<string>()
+
+/** The server's metadata, which notes the methods that are called. */
+async function openNoting(): Promise<Metadata> {
+  const path = await newDatabase()
+  const metadata = await openMetadataThreads({ path, sharedLog: createSharedLog() })
+  return new Proxy(metadata, {
+    get: (target, name) => {
+      called.add(String(name))
+      return target[name as keyof Metadata]
+    },
+  })
+}
+
+metadataContract('SQLite on a thread that writes and one that reads', openNoting)
+
+// Goal: no method of the reading thread writes. Method: SQLite refuses it there, so each must have
+// been called; first those that are not part of the contract.
+test('the reading thread has only methods that read', async () => {
+  const metadata = await openNoting()
+  const run = await seedRun(metadata)
+  const job = { key: 'build', id: 'build', name: 'build' }
+  const step = { at: 2, job: job.key, step: 1 }
+  const events: RecordedEvent[] = [
+    { type: 'job-named', at: 1, job },
+    { type: 'line', ...step, kind: 'output', text: 'text' },
+    { type: 'annotation', ...step, level: 'error', message: 'text' },
+    { type: 'summary', ...step, text: 'text' },
+  ]
+  await metadata.appendRunEvents(run.id, { recording: 'a', sequence: 0, events }, 10)
+  expect(await metadata.listRunProgress([run.id], 10)).toHaveLength(1)
+  const [recorded] = (await metadata.findRunRecord(run.id, 10))!.jobs
+  expect(await metadata.readLogPage(recorded!.id, 0)).toHaveLength(1)
+  expect(await metadata.listAnnotations(run.id)).toHaveLength(1)
+  expect(await metadata.readSummaryPage(recorded!.id, 0)).toBeDefined()
+  const { id } = await seedArtifact(metadata, run, { a: 'content' })
+  const deletion = await explainDeletion(metadata, [id], 2_000)
+  expect(deletion.freedBytes).toBeGreaterThan(0)
+  await metadata.close()
+
+  const reading = Object.entries(servedBy).filter(([, thread]) => thread === 'reader')
+  expect(reading.map(([name]) => name).filter((name) => !called.has(name))).toEqual([])
 })

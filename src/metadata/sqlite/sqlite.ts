@@ -19,7 +19,7 @@ import { createBoundCheck } from './artifacts/bound-check.ts'
 import { createCommitMethods } from './uploads/commit.ts'
 import { createCompactionMethods } from './maintenance/compaction.ts'
 import { createCompositeMethods } from './blobs/composites.ts'
-import { type ConnectionOptions, openConnection } from './connection/connection.ts'
+import { type Connection, type ConnectionOptions, openConnection } from './connection/connection.ts'
 import { asReadFailure } from './connection/disk-failure.ts'
 import { createDamage } from './blobs/damage.ts'
 import { createFigureMethods } from './maintenance/figures.ts'
@@ -80,7 +80,7 @@ export function openSqliteMetadata({
   const audit = createAuditLog(connection)
   const projectRows = createProjectRows(connection)
   const change = { removal, damage, latest, checkBounds, audit }
-  return reportingReadFailures({
+  const methods: Metadata = {
     ...createProjectMethods(connection, projectRows, { latest, audit }),
     ...createRunMethods(connection, projectRows, latest),
     ...createRunRecordMethods(connection, audit),
@@ -114,7 +114,26 @@ export function openSqliteMetadata({
     ...createAuditMethods(connection, audit),
     ...createSecretMethods(connection, audit),
     close: async () => connection.close(),
+  }
+  return reportingReadFailures(options.isReader ? onOneSnapshot(connection, methods) : methods)
+}
+
+/** Each call sees one state of the database up to its first pause, as it would if the thread that
+ *  writes ran it. */
+function onOneSnapshot({ read }: Connection, { close, ...methods }: Metadata): Metadata {
+  const reading = Object.entries(methods).map(([name, method]) => {
+    const run = method as (...args: unknown[]) => Promise<unknown>
+    const readFirst = async (...args: unknown[]): Promise<unknown> => {
+      // Not returned: better-sqlite3 rejects transactions that return a promise.
+      let answer: Promise<unknown> | undefined
+      read(() => {
+        answer = run(...args)
+      })
+      return await answer
+    }
+    return [name, readFirst]
   })
+  return { ...(Object.fromEntries(reading) as Omit<Metadata, 'close'>), close }
 }
 
 function reportingReadFailures(methods: Metadata): Metadata {

@@ -64,9 +64,12 @@ export interface ConnectionOptions {
   path: string
   /** Of threads that share the database; their log keeper makes the checkpoints (shared-log.ts). */
   sharedLog?: SharedArrayBuffer | undefined
+  /** For a thread that only reads a database that another one of the process has open. SQLite
+   *  rejects its writes, except to temporary tables. */
+  isReader?: boolean | undefined
   now?: () => number
-  /** Number of calls this thread has received: maintenance rests between its steps while calls
-   *  other than its own arrive. */
+  /** Number of calls that arrived: maintenance rests between its steps while others than its own
+   *  do. */
   callCount?: () => number
   /** Called with each statement as it runs, with its parameters filled in. */
   trace?: (sql: string) => void
@@ -94,6 +97,8 @@ const restPerWork = 4
 /** How long background work pauses at most to let the log keeper shorten the log. */
 const pauseMsMax = 2000
 const cacheKiB = 16 * 1024
+/** What clients ask for again and again is little, and the kernel has the rest. */
+const readerCacheKiB = 4 * 1024
 /** Without a log keeper, the writer that brings the log to this many pages (32 MiB) makes a
  *  checkpoint; pages changed by many transactions are then copied once. With one, the second
  *  bound is never reached while the keeper lives. */
@@ -220,12 +225,13 @@ export function openConnection(options: ConnectionOptions): Connection {
   }
 }
 
-function openDatabase({ path, sharedLog, trace }: ConnectionOptions): Database {
+function openDatabase({ path, sharedLog, isReader = false, trace }: ConnectionOptions): Database {
   // By default SQLite lets every user of the machine read the file, with names and logs of runs.
   // Its companion files get the same mode.
   if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600))
   const database = new SqliteDatabase(path, {
     timeout: busyTimeoutMs,
+    readonly: isReader,
     ...(trace && { verbose: (sql: unknown) => trace(String(sql)) }),
   })
   try {
@@ -233,7 +239,10 @@ function openDatabase({ path, sharedLog, trace }: ConnectionOptions): Database {
     accessSync(path, constants.W_OK)
     database.function('name_key', { deterministic: true }, (name) => nameKey(String(name)))
     reportingFullDisk(() => {
-      configure(database, checkpointPages[sharedLog === undefined ? 'alone' : 'kept'])
+      configure(database, {
+        autocheckpointPages: checkpointPages[sharedLog === undefined ? 'alone' : 'kept'],
+        cache: isReader ? readerCacheKiB : cacheKiB,
+      })
       migrateDatabase(database)
     })
     return database
@@ -243,7 +252,10 @@ function openDatabase({ path, sharedLog, trace }: ConnectionOptions): Database {
   }
 }
 
-function configure(database: Database, autocheckpointPages: number): void {
+function configure(
+  database: Database,
+  { autocheckpointPages, cache }: { autocheckpointPages: number; cache: number },
+): void {
   // INCREMENTAL lets pages of deleted rows be returned to the file system in small steps. It can be
   // set only while the file is empty. Later it has no effect, yet it waits for SQLite's write lock
   // outside the turns of shared-log.ts, which takes forever beside busy writers.
@@ -252,7 +264,7 @@ function configure(database: Database, autocheckpointPages: number): void {
   enterWal(database)
   database.pragma('foreign_keys = ON')
   database.pragma(`wal_autocheckpoint = ${autocheckpointPages}`)
-  database.pragma(`cache_size = -${cacheKiB}`)
+  database.pragma(`cache_size = -${cache}`)
   database.pragma(`journal_size_limit = ${journalBytesMax}`)
 }
 

@@ -23,6 +23,9 @@ export interface SharedLog {
   /** Whether a sync of the log failed (failed-sync.ts). */
   hasFailedSync(): boolean
   setFailedSync(hasFailed: boolean): void
+  /** Counts a call of the thread that only reads; maintenance rests for its callers. */
+  noteRead(): void
+  reads(): number
 }
 
 /** The log keeper's side. */
@@ -35,7 +38,15 @@ export interface KeptLog extends SharedLog {
   close(): void
 }
 
-const word = { next: 0, serving: 1, written: 2, long: 3, closing: 4, failedSync: 5 } as const
+const word = {
+  next: 0,
+  serving: 1,
+  written: 2,
+  long: 3,
+  closing: 4,
+  failedSync: 5,
+  reads: 6,
+} as const
 /** Upper bound on waiting for a turn. Transactions take milliseconds, tens of them on a slow
  *  disk. */
 const turnMsMax = 2000
@@ -84,6 +95,10 @@ export function joinSharedLog(shared: SharedArrayBuffer): KeptLog {
     setFailedSync: (hasFailed) => {
       Atomics.store(words, word.failedSync, hasFailed ? 1 : 0)
     },
+    noteRead: () => {
+      Atomics.add(words, word.reads, 1)
+    },
+    reads: () => Atomics.load(words, word.reads),
     waitForWrites: (since, timeoutMs) => {
       Atomics.wait(words, word.written, since, timeoutMs)
       return Atomics.load(words, word.written)

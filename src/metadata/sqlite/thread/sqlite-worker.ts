@@ -1,9 +1,10 @@
-/** The metadata port on a thread of its own, so that no statement ever blocks the event loop
- *  that serves requests. A call is a method name and arguments; the answer carries the value or
+/** The metadata port on threads of its own, so that no statement ever blocks the event loop that
+ *  serves requests. A call is a method name and arguments; the answer carries the value or
  *  the error. */
 import { startThread } from '../../../program-files.ts'
-import { createThreadClient } from '../../../worker-thread.ts'
-import type { Metadata, Quota } from '../../metadata.ts'
+import { createThreadClient, type ThreadClient } from '../../../worker-thread.ts'
+import type { Metadata } from '../../metadata.ts'
+import type { StoreOptions } from '../sqlite.ts'
 
 type Method = Exclude<keyof Metadata, 'close'>
 
@@ -12,183 +13,227 @@ export interface MetadataCall {
   args: unknown[]
 }
 
-/** The worker holds one manifest page or one batch of rows per call; SQLite's cache is outside
- *  this heap. */
-const heapMiB = 96
+/** Bounds of a thread's heap; SQLite's cache is outside. A thread holds one manifest page or one
+ *  batch of rows per call. The young generation of a thread that lists keeps the garbage of large
+ *  listings from piling up; where another thread lists, a small one saves memory. */
+const heaps = {
+  alone: { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 16 },
+  reader: { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 16 },
+  writer: { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 4 },
+} as const
 
-/** Every method of the port. The record type turns a missing one into a compile error. */
-const methods: Record<Method, true> = {
-  ensureProject: true,
-  findProject: true,
-  listProjects: true,
-  setProjectPolicy: true,
-  setKeepLatest: true,
-  ensureRun: true,
-  findRun: true,
-  findRunOfJob: true,
-  listRuns: true,
-  purgeRuns: true,
-  appendRunEvents: true,
-  findRunRecord: true,
-  listRunProgress: true,
-  readLogPage: true,
-  listAnnotations: true,
-  readSummaryPage: true,
-  removeRunRecords: true,
-  removeRunJob: true,
-  purgeRunRecords: true,
-  createUpload: true,
-  findUpload: true,
-  findUploadByName: true,
-  assembleUpload: true,
-  listStaleUploads: true,
-  listLiveUploads: true,
-  removeUpload: true,
-  openSession: true,
-  renewSession: true,
-  openOfferSession: true,
-  findSession: true,
-  sessionPackBytes: true,
-  claimReadableBlobs: true,
-  claimSentBlobs: true,
-  readJoiningParts: true,
-  readPartDigests: true,
-  stageOffered: true,
-  readOffered: true,
-  dropOffered: true,
-  findKnownTree: true,
-  leaseKnownTree: true,
-  readLeasedPage: true,
-  readTimesDigest: true,
-  stageTimesOf: true,
-  claimStreams: true,
-  claimBlobs: true,
-  addPack: true,
-  addComposite: true,
-  stageManifest: true,
-  stageManifestPage: true,
-  stageTimes: true,
-  readStagedTimes: true,
-  stageSkeletonPage: true,
-  commitArtifact: true,
-  abortSession: true,
-  listSessions: true,
-  findArtifact: true,
-  findArtifacts: true,
-  listArtifacts: true,
-  findNewest: true,
-  readEntryPage: true,
-  readEntries: true,
-  listDirectory: true,
-  readTreePage: true,
-  readZipPages: true,
-  readTreeTimes: true,
-  readTreeChanges: true,
-  readDifferences: true,
-  searchTree: true,
-  readStagedEntryPage: true,
-  findEntry: true,
-  findEntryPage: true,
-  readParts: true,
-  readSkeletonPage: true,
-  findSkeletonPage: true,
-  readStreams: true,
-  findBlob: true,
-  setRetention: true,
-  setRetentionOfMany: true,
-  removeArtifacts: true,
-  markDamaged: true,
-  listUnverifiedPacks: true,
-  judgeCopies: true,
-  listHealings: true,
-  healBlob: true,
-  recordVerification: true,
-  reconcileRollups: true,
-  copyTo: true,
-  bornAt: true,
-  believedTime: true,
-  noteBelievedTime: true,
-  listPacks: true,
-  claimDeadBlobs: true,
-  removeDeadBlobs: true,
-  claimDeadPacks: true,
-  listDeadPacks: true,
-  expireArtifacts: true,
-  restoreArtifact: true,
-  restoreArtifacts: true,
-  releaseRemoved: true,
-  clearRemoved: true,
-  purgeTombstones: true,
-  measureRemoval: true,
-  listWastefulPacks: true,
-  readPackCopies: true,
-  moveCopies: true,
-  returnPages: true,
-  openReadLeases: true,
-  renewReadLeases: true,
-  closeReadLeases: true,
-  listReadLeases: true,
-  removePackRow: true,
-  hasPack: true,
-  sumArtifacts: true,
-  sumRuns: true,
-  listRunFacts: true,
-  listHolders: true,
-  listUploadDays: true,
-  recordUsage: true,
-  listUsage: true,
-  revokeToken: true,
-  revokeProjectTokens: true,
-  listRevocations: true,
-  purgeRevocations: true,
-  addToken: true,
-  findToken: true,
-  listTokens: true,
-  purgeTokens: true,
-  noteSignIn: true,
-  listPeople: true,
-  purgePeople: true,
-  recordAct: true,
-  listActs: true,
-  purgeActs: true,
-  listUnscanned: true,
-  readScans: true,
-  recordScans: true,
-  recordSecrets: true,
-  listSecrets: true,
-  listDismissed: true,
-  dismissSecrets: true,
-  figures: true,
-  projectFigures: true,
+/** Which of the server's two threads serves a method. The reader has those that only read and that
+ *  clients wait for; what maintenance reads stays in the order of its writes. The record type turns
+ *  a missing method into a compile error. */
+export const servedBy: Record<Method, 'writer' | 'reader'> = {
+  ensureProject: 'writer',
+  findProject: 'reader',
+  listProjects: 'reader',
+  setProjectPolicy: 'writer',
+  setKeepLatest: 'writer',
+  ensureRun: 'writer',
+  findRun: 'reader',
+  findRunOfJob: 'reader',
+  listRuns: 'reader',
+  purgeRuns: 'writer',
+  appendRunEvents: 'writer',
+  findRunRecord: 'reader',
+  listRunProgress: 'reader',
+  readLogPage: 'reader',
+  listAnnotations: 'reader',
+  readSummaryPage: 'reader',
+  removeRunRecords: 'writer',
+  removeRunJob: 'writer',
+  purgeRunRecords: 'writer',
+  createUpload: 'writer',
+  findUpload: 'reader',
+  findUploadByName: 'reader',
+  assembleUpload: 'writer',
+  listStaleUploads: 'writer',
+  listLiveUploads: 'writer',
+  removeUpload: 'writer',
+  openSession: 'writer',
+  renewSession: 'writer',
+  openOfferSession: 'writer',
+  findSession: 'reader',
+  sessionPackBytes: 'writer',
+  claimReadableBlobs: 'writer',
+  claimSentBlobs: 'writer',
+  readJoiningParts: 'reader',
+  readPartDigests: 'reader',
+  stageOffered: 'writer',
+  readOffered: 'writer',
+  dropOffered: 'writer',
+  findKnownTree: 'reader',
+  leaseKnownTree: 'writer',
+  readLeasedPage: 'reader',
+  readTimesDigest: 'reader',
+  stageTimesOf: 'writer',
+  claimStreams: 'writer',
+  claimBlobs: 'writer',
+  addPack: 'writer',
+  addComposite: 'writer',
+  stageManifest: 'writer',
+  stageManifestPage: 'writer',
+  stageTimes: 'writer',
+  readStagedTimes: 'writer',
+  stageSkeletonPage: 'writer',
+  commitArtifact: 'writer',
+  abortSession: 'writer',
+  listSessions: 'writer',
+  findArtifact: 'reader',
+  findArtifacts: 'reader',
+  listArtifacts: 'reader',
+  findNewest: 'reader',
+  readEntryPage: 'reader',
+  readEntries: 'reader',
+  listDirectory: 'reader',
+  readTreePage: 'reader',
+  readZipPages: 'reader',
+  readTreeTimes: 'reader',
+  readTreeChanges: 'reader',
+  readDifferences: 'reader',
+  searchTree: 'reader',
+  readStagedEntryPage: 'writer',
+  findEntry: 'reader',
+  findEntryPage: 'reader',
+  readParts: 'reader',
+  readSkeletonPage: 'reader',
+  findSkeletonPage: 'reader',
+  readStreams: 'reader',
+  findBlob: 'reader',
+  setRetention: 'writer',
+  setRetentionOfMany: 'writer',
+  removeArtifacts: 'writer',
+  markDamaged: 'writer',
+  listUnverifiedPacks: 'writer',
+  judgeCopies: 'writer',
+  listHealings: 'writer',
+  healBlob: 'writer',
+  recordVerification: 'writer',
+  reconcileRollups: 'writer',
+  copyTo: 'writer',
+  bornAt: 'writer',
+  believedTime: 'writer',
+  noteBelievedTime: 'writer',
+  listPacks: 'writer',
+  claimDeadBlobs: 'writer',
+  removeDeadBlobs: 'writer',
+  claimDeadPacks: 'writer',
+  listDeadPacks: 'writer',
+  expireArtifacts: 'writer',
+  restoreArtifact: 'writer',
+  restoreArtifacts: 'writer',
+  releaseRemoved: 'writer',
+  clearRemoved: 'writer',
+  purgeTombstones: 'writer',
+  measureRemoval: 'reader',
+  listWastefulPacks: 'writer',
+  readPackCopies: 'writer',
+  moveCopies: 'writer',
+  returnPages: 'writer',
+  openReadLeases: 'writer',
+  renewReadLeases: 'writer',
+  closeReadLeases: 'writer',
+  listReadLeases: 'writer',
+  removePackRow: 'writer',
+  hasPack: 'writer',
+  sumArtifacts: 'reader',
+  sumRuns: 'reader',
+  listRunFacts: 'reader',
+  listHolders: 'reader',
+  listUploadDays: 'reader',
+  recordUsage: 'writer',
+  listUsage: 'reader',
+  revokeToken: 'writer',
+  revokeProjectTokens: 'writer',
+  listRevocations: 'reader',
+  purgeRevocations: 'writer',
+  addToken: 'writer',
+  findToken: 'reader',
+  listTokens: 'reader',
+  purgeTokens: 'writer',
+  noteSignIn: 'writer',
+  listPeople: 'reader',
+  purgePeople: 'writer',
+  recordAct: 'writer',
+  listActs: 'reader',
+  purgeActs: 'writer',
+  listUnscanned: 'writer',
+  readScans: 'reader',
+  recordScans: 'writer',
+  recordSecrets: 'writer',
+  listSecrets: 'reader',
+  listDismissed: 'reader',
+  dismissSecrets: 'writer',
+  figures: 'reader',
+  projectFigures: 'reader',
+}
+
+interface ThreadOptions extends Omit<StoreOptions, 'callCount' | 'now' | 'trace'> {
+  onDeath?: (error: Error) => void
 }
 
 /** Opens the database at `path` on a new thread; resolves once it is open. When the thread dies,
  *  every call in flight and every later one fails, and so does the process unless `onDeath`
  *  handles the error. */
-export async function openMetadataWorker(options: {
-  path: string
-  quota?: Quota
-  openUploadsMax?: number
-  sharedLog?: SharedArrayBuffer
-  onDeath?: (error: Error) => void
-}): Promise<Metadata> {
-  const { path, quota, openUploadsMax, sharedLog, onDeath = throwLater } = options
-  const worker = startThread('metadata/sqlite/thread/sqlite-thread.ts', {
-    name: 'metadata',
-    workerData: { path, quota, openUploadsMax, sharedLog },
-    // A young generation of this size keeps garbage of large listings from piling up.
-    resourceLimits: { maxOldGenerationSizeMb: heapMiB, maxYoungGenerationSizeMb: 16 },
+export async function openMetadataWorker(options: ThreadOptions): Promise<Metadata> {
+  const thread = await openThread('alone', options)
+  return portOf(() => thread, thread.close)
+}
+
+/** The same on two threads, for a server: writes, which wait for each other and for the disk, do
+ *  not delay what only reads. A read sees every write that was acknowledged before it was asked
+ *  for. */
+export async function openMetadataThreads(
+  options: ThreadOptions & { sharedLog: SharedArrayBuffer },
+): Promise<Metadata> {
+  const writer = await openThread('writer', options)
+  const reader = await openThread('reader', options).catch(async (error: unknown) => {
+    await writer.close()
+    throw error
   })
-  const thread = createThreadClient<MetadataCall, unknown>(worker, 'metadata')
+  const threads = { writer, reader }
+  return portOf(
+    (method) => threads[servedBy[method]],
+    async () => {
+      await reader.close()
+      await writer.close()
+    },
+  )
+}
+
+type MetadataThread = ThreadClient<MetadataCall, unknown>
+
+async function openThread(
+  role: keyof typeof heaps,
+  { onDeath = throwLater, ...options }: ThreadOptions,
+): Promise<MetadataThread> {
+  const isReader = role === 'reader'
+  const name = isReader ? 'metadata reader' : 'metadata'
+  const worker = startThread('metadata/sqlite/thread/sqlite-thread.ts', {
+    name,
+    workerData: { ...options, isReader, isCollector: !isReader } satisfies StoreOptions,
+    resourceLimits: heaps[role],
+  })
+  const thread = createThreadClient<MetadataCall, unknown>(worker, name)
   await thread.opened
-  void thread.died.then((cause) => onDeath(new Error('the metadata thread died', { cause })))
+  void thread.died.then((cause) => onDeath(new Error(`the ${name} thread died`, { cause })))
+  return thread
+}
+
+function portOf(
+  threadOf: (method: Method) => MetadataThread,
+  close: () => Promise<void>,
+): Metadata {
   const port = Object.fromEntries(
-    Object.keys(methods).map((name) => {
+    Object.keys(servedBy).map((name) => {
       const method = name as Method
+      const thread = threadOf(method)
       return [method, async (...args: unknown[]) => await thread.request({ method, args })]
     }),
   ) as unknown as Omit<Metadata, 'close'>
-  return { ...port, close: thread.close }
+  return { ...port, close }
 }
 
 function throwLater(error: Error): void {
