@@ -14,6 +14,7 @@ import type { AppContext } from './http/context.ts'
 import { createArrivals } from './http/upload/arrivals.ts'
 import { createIdTokenVerifier } from './http/access/issuer-keys.ts'
 import { createSingleSignOn } from './http/access/single-sign-on.ts'
+import { createVisitors } from './http/access/visitors.ts'
 import { listen } from './http/listener.ts'
 import { createRequestMetrics } from './http/operation/metrics.ts'
 import { openIngestPool } from './ingest/pool/pool.ts'
@@ -158,6 +159,7 @@ async function openContext(
     attestationKeys,
     revocations: createRevocations(await metadata.listRevocations()),
     people: await openPeople(config, metadata),
+    visitors: createVisitors(config),
     log,
     metrics: createRequestMetrics(),
     arrivals: createArrivals(now),

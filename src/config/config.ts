@@ -70,6 +70,8 @@ export interface Config {
   readonly keepLatest: readonly string[]
   /** What everyone may read, without a credential. */
   readonly publicProjects: readonly ProjectAccess[]
+  /** Requests without a credential in progress. */
+  readonly publicRequestsMax: number
   /** Issuers whose ID tokens are exchanged for tokens of this server; if there are any,
    *  `publicUrl` is set. */
   readonly trustedIssuers: readonly TrustedIssuer[]
@@ -166,6 +168,7 @@ export function readServerConfig(flags: ServerFlags, env: Environment = process.
     strict: source.choice('TROVE_STRICT', ['on', 'off'], 'off') === 'on',
     keepLatest: source.latestPatterns('TROVE_KEEP_LATEST'),
     publicProjects: source.publicProjects('TROVE_PUBLIC_PROJECTS'),
+    publicRequestsMax: source.integer('TROVE_PUBLIC_REQUESTS', limits.visitorsMax, 1, 10_000),
     trustedIssuers: source.trustedIssuers('TROVE_OIDC'),
     singleSignOn: readSingleSignOn(source),
     stockZips: source.choice('TROVE_STOCK_ZIPS', ['exact', 'rebuild'], 'exact'),

@@ -157,6 +157,8 @@ export const limits = {
   leaseMs: 24 * 60 * 60 * 1000,
   /** Concurrent connections, if enough files may be open: a thousand jobs with ten each. */
   connectionsMax: 10_000,
+  /** Requests without a credential in progress. Setting: TROVE_PUBLIC_REQUESTS. */
+  visitorsMax: 100,
   /** Pipelined requests that may wait on a connection for the one before them. */
   requestsAheadMax: 16,
   /** A request without traffic for this long ends. The stock client gives up after 300 s. */
@@ -281,8 +283,7 @@ export const limits = {
   usagePointsMax: 600,
   /** Projects whose usage one transaction records: about 5 ms. */
   usageScopesPerStep: 200,
-  /** Entries of the audit log per hour: of sign-ins of one person or token, and of all refused
-   *  sign-ins, which anybody can cause. */
+  /** Audit entries per hour for sign-ins of one person or token, and for all refused ones. */
   signInsRecordedPerHour: 20,
   refusalsRecordedPerHour: 20,
   /** Artifacts that one audit line names; it also records the total count. */

@@ -20,6 +20,7 @@ import type { Metadata } from '../metadata/metadata.ts'
 import type { PackStore } from '../packs/pack-store.ts'
 import type { Arrivals } from './upload/arrivals.ts'
 import type { IdTokenVerifier } from './access/issuer-keys.ts'
+import type { Visitors } from './access/visitors.ts'
 import type { SingleSignOn } from './access/single-sign-on.ts'
 import type { RequestMetrics } from './operation/metrics.ts'
 
@@ -33,6 +34,7 @@ export interface AppContext {
   attestationKeys: AttestationKeys
   revocations: Revocations
   people: People
+  visitors: Visitors
   /** Null when no issuer is trusted. */
   idTokens: IdTokenVerifier | null
   /** Null unless configured. */

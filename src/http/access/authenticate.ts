@@ -12,7 +12,7 @@ import { type TokenUse, verifyToken } from '../../auth/tokens.ts'
 import { hasCode, storeError } from '../../core/errors.ts'
 import type { ProjectName } from '../../core/run/run.ts'
 import type { Author, DescribedToken } from '../../metadata/metadata.ts'
-import { publicOrigin, type AppContext, type AppRequest } from '../context.ts'
+import { outgoingOf, publicOrigin, type AppContext, type AppRequest } from '../context.ts'
 import { requireUnrevoked } from './standing.ts'
 
 /** Name of a cookie for pages of this origin. Over TLS it has the `__Host-` prefix, so browsers let
@@ -44,11 +44,12 @@ export async function requireBearerReader(context: AppContext, c: AppRequest): P
 const readingPosts: ReadonlySet<string> = new Set([blobPartsPath, blobFetchPath])
 
 /** The sender of a request without a credential. Errors: unauthenticated (no project is public, or
- *  the request does not only read). */
-function everyone({ config }: AppContext, c: AppRequest): Principal {
+ *  the request does not only read), busy (too many visitors). */
+function everyone({ config, visitors }: AppContext, c: AppRequest): Principal {
   const { method, path } = c.req
   const onlyReads = method === 'GET' || method === 'HEAD' || readingPosts.has(path)
   if (!onlyReads || config.publicProjects.length === 0) throw credentialMissing()
+  visitors.admit(outgoingOf(c))
   return remember(c, anonymousPrincipal(config.publicProjects))
 }
 

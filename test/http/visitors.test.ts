@@ -1,0 +1,37 @@
+/** Requests without a credential are bounded, and those with one are not affected. */
+import { once } from 'node:events'
+import { get, type IncomingMessage } from 'node:http'
+import { randomBytes } from 'node:crypto'
+import { expect, test } from 'vitest'
+import { openSharedServer, problemOf } from './open-server.ts'
+
+const server = await openSharedServer({
+  TROVE_PUBLIC_PROJECTS: 'octo/app',
+  TROVE_PUBLIC_REQUESTS: '2',
+})
+
+test('visitors beyond the limit are told to come back, others are served', async () => {
+  const id = await server.put('1/large', { body: randomBytes(30_000_000) })
+  const path = `/api/v1/artifacts/${id}/archive.zip`
+  const list = async (token: string | null): Promise<Response> =>
+    await server.send('/api/v1/artifacts?project=octo/app', { token })
+  // Clients that stop reading.
+  const slow: IncomingMessage[] = []
+  for (let each = 0; each < 2; each++) {
+    const [response] = (await once(get(new URL(path, server.url)), 'response')) as [IncomingMessage]
+    response.on('error', () => undefined)
+    slow.push(response)
+  }
+  expect(await problemOf(await list(null))).toMatchObject({
+    status: 503,
+    code: 'busy',
+    body: { detail: expect.stringContaining('TROVE_PUBLIC_REQUESTS'), retryable: true },
+  })
+  const page = await server.send('/octo/app', { token: null })
+  expect([page.status, await page.text()]).toEqual([503, expect.stringContaining('sign in')])
+  expect((await list(await server.token())).status).toBe(200)
+  expect((await server.visit('/octo/app')).status).toBe(200)
+  slow[0]!.destroy()
+  await expect.poll(async () => (await list(null)).status).toBe(200)
+  slow[1]!.destroy()
+})
