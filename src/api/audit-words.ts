@@ -53,11 +53,14 @@ export function wordsOf(act: WireAct): { did: string; what: string; how?: string
         what: `the secrets in ${details.path} of ${artifacts}`,
       }
     case 'gc':
-      return { did: 'collected garbage', what: details.now === true ? 'without grace periods' : '' }
+      return {
+        did: 'started',
+        what: `garbage collection${details.now === true ? ' without grace periods' : ''}`,
+      }
     case 'scrub':
-      return { did: 'scrubbed', what: 'the store' }
+      return { did: 'started', what: 'a scrub' }
     case 'backup':
-      return { did: 'backed up', what: `to ${details.destination}` }
+      return { did: 'started', what: `a backup to ${details.destination}` }
   }
 }
 

@@ -136,7 +136,7 @@ describe('trove scrub', () => {
     const id = await putFiles(server, 'build')
     const well = await admin(server, ['scrub'])
     expect([well.status, well.stderr]).toEqual([0, ''])
-    expect(well.text).toMatch(/^read 1 packs, 2 copies, .*\nno damaged copies\n$/)
+    expect(well.text).toMatch(/^read 1 pack, 2 copies, .*\nno damaged copies\n$/)
 
     await spoil(join(data, 'cas'), encodeJoiningSync(Buffer.from(files['b.txt']), 6))
     const bad = await admin(server, ['scrub'])
@@ -273,7 +273,7 @@ describe('trove recover', () => {
     expect((await local(['recover'])).status).toBe(2)
     const done = await local(['recover', '--from-packs'])
     expect([done.status, done.stderr]).toEqual([0, ''])
-    expect(done.text).toMatch(/^imported 1 packs, .*: 2 copies of 2 contents\nsee artifacts pack-/)
+    expect(done.text).toMatch(/^imported 1 pack, .*: 2 copies of 2 contents\nsee artifacts pack-/)
 
     const again = await serve()
     const token = await again.token(['--project', 'recovered/packs', '--scope', 'read'])

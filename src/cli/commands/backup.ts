@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { backupReportSchema, type WireBackupReport } from '../../api/admin-messages.ts'
 import { backupPath } from '../../api/paths.ts'
-import { formatSizeBytes } from '../../core/units.ts'
+import { counted, formatSizeBytes } from '../../core/units.ts'
 import { backUp, keyFilesOf } from '../../lifecycle/backup/backup.ts'
 import { hasErrno } from '../../packs/local/errno.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
@@ -72,7 +72,7 @@ async function isAbsent(path: string): Promise<boolean> {
 
 function describeProgress(report: WireBackupReport): string {
   const { packs, packBytes, linkedPacks, copiedPacks, reusedPacks } = report
-  return `${packs} packs, ${formatSizeBytes(packBytes)}: ${linkedPacks} linked, ${copiedPacks} copied, ${reusedPacks} already there`
+  return `${counted(packs, 'pack')}, ${formatSizeBytes(packBytes)}: ${linkedPacks} linked, ${copiedPacks} copied, ${reusedPacks} already there`
 }
 
 function describe(report: WireBackupReport): string {

@@ -2,7 +2,7 @@
  *  bucket. */
 import { join } from 'node:path'
 import { readServerConfig } from '../../config/config.ts'
-import { formatSizeBytes } from '../../core/units.ts'
+import { counted, formatSizeBytes } from '../../core/units.ts'
 import { movePacks, type MoveReport, removeMoved } from '../../lifecycle/move-packs.ts'
 import { lockDataDir, wasEverLocked } from '../../metadata/sqlite/data-lock.ts'
 import { openPackStore, type PackPlace } from '../../packs/open-pack-store.ts'
@@ -121,5 +121,5 @@ function describe(
   { from, to }: { from: string; to: string },
 ): string {
   const before = packsThereBefore > 0 ? `, ${packsThereBefore} of them before` : ''
-  return `moved ${packs} packs, ${formatSizeBytes(packBytes)}${before}, from ${from} to ${to}\n`
+  return `moved ${counted(packs, 'pack')}, ${formatSizeBytes(packBytes)}${before}, from ${from} to ${to}\n`
 }

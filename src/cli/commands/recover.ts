@@ -3,7 +3,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { readServerConfig } from '../../config/config.ts'
-import { formatSizeBytes } from '../../core/units.ts'
+import { counted, formatSizeBytes } from '../../core/units.ts'
 import { rebuildFromPacks, type RebuildReport } from '../../lifecycle/recovery/rebuild.ts'
 import { lockDataDir } from '../../metadata/sqlite/data-lock.ts'
 import { openMetadataWorker } from '../../metadata/sqlite/thread/sqlite-worker.ts'
@@ -75,10 +75,10 @@ function describe(report: RebuildReport): string {
   const { packs, packBytes, copies, blobs, knownPacks, damagedCopies, damagedPacks } = report
   const { missingPacks, damagedArtifacts } = report
   const lines = [
-    `imported ${packs} packs, ${formatSizeBytes(packBytes)}: ${copies} copies of ${blobs} contents`,
+    `imported ${counted(packs, 'pack')}, ${formatSizeBytes(packBytes)}: ${counted(copies, 'copy', 'copies')} of ${counted(blobs, 'content')}`,
   ]
-  if (knownPacks > 0) lines.push(`already known: ${knownPacks} packs`)
-  if (missingPacks > 0) lines.push(`known, but missing: ${missingPacks} packs`)
+  if (knownPacks > 0) lines.push(`already known: ${counted(knownPacks, 'pack')}`)
+  if (missingPacks > 0) lines.push(`known, but missing: ${counted(missingPacks, 'pack')}`)
   if (damagedArtifacts > 0)
     lines.push(`artifacts with contents that no pack holds any more: ${damagedArtifacts}`)
   if (damagedCopies > 0) lines.push(`damaged copies, skipped: ${damagedCopies}`)

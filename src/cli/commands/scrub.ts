@@ -1,7 +1,7 @@
 /** `trove scrub`: reads back and checks everything that is stored. */
 import { scrubReportSchema, type WireScrubReport } from '../../api/admin-messages.ts'
 import { scrubPath } from '../../api/paths.ts'
-import { formatSizeBytes } from '../../core/units.ts'
+import { counted, formatSizeBytes } from '../../core/units.ts'
 import { type ScrubFinding, scrub } from '../../lifecycle/scrub/scrub.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
@@ -62,7 +62,7 @@ function findingText(finding: ScrubFinding): string {
 }
 
 function describeProgress({ packs, copies, readBytes }: WireScrubReport): string {
-  return `read ${packs} packs, ${copies} copies, ${formatSizeBytes(readBytes)}`
+  return `read ${counted(packs, 'pack')}, ${counted(copies, 'copy', 'copies')}, ${formatSizeBytes(readBytes)}`
 }
 
 function describe(report: WireScrubReport): string {
