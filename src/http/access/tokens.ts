@@ -78,8 +78,7 @@ function grantBy(principal: Principal, request: TokenRequest, now: number): Prin
 
 async function exchange(context: AppContext, c: AppRequest): Promise<Response> {
   if (context.idTokens === null) {
-    const reason = 'this server trusts no issuer of ID tokens (TROVE_OIDC)'
-    throw unauthenticated(reason)
+    throw unauthenticated('this server trusts no issuer of ID tokens (TROVE_OIDC)')
   }
   const request = await parseBody(context, c, idTokenRequestSchema)
   const { claims, trusted } = await context.idTokens.verify(request.idToken)
@@ -129,9 +128,7 @@ async function describeCurrent(context: AppContext, c: AppRequest): Promise<Resp
 async function revoke(context: AppContext, c: AppRequest): Promise<Response> {
   const { token, id } = await parseBody(context, c, revocationRequestSchema)
   const revoked =
-    id === undefined
-      ? await revokeByText(context, token ?? '')
-      : await revokeById(context, await requirePrincipal(context, c), id)
+    id === undefined ? await revokeByText(context, token ?? '') : await revokeById(context, c, id)
   const { scope, project, access, run, job, expiresAt } = revoked
   const message: WireRevokedToken = {
     scope,
@@ -150,11 +147,8 @@ async function revokeByText(context: AppContext, token: string): Promise<Princip
   return read.principal
 }
 
-async function revokeById(
-  context: AppContext,
-  principal: Principal,
-  id: string,
-): Promise<Principal> {
+async function revokeById(context: AppContext, c: AppRequest, id: string): Promise<Principal> {
+  const principal = await requirePrincipal(context, c)
   const author = authorOf(context, principal, 'api')
   return await revokeListed(context, principal, { id, author })
 }

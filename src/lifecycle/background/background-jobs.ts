@@ -13,6 +13,7 @@ import { type BackgroundTask, runInBackground } from './background.ts'
 import type { Job, JobOrigin, Jobs } from './jobs.ts'
 import { startSchedule } from '../schedule.ts'
 import type { ScrubFinding, ScrubReport } from '../scrub/scrub.ts'
+import type { SecretsReport } from '../secret-scan.ts'
 
 export interface BackgroundJobs {
   /** Queues a scrub of everything. The outcome is a `ScrubReport`. */
@@ -49,25 +50,25 @@ export function startBackgroundJobs(options: BackgroundJobsOptions): BackgroundJ
     packPlace: options.packPlace,
     sharedLog: options.sharedLog,
   }
-  const background = (onProgress: (progress: object) => void) => ({
-    onProgress,
-    onFinding: (finding: ScrubFinding) => report(log, finding),
-    signal: stop.signal,
-  })
-  const startScrub = (task: ScrubTask, options: { lane: string; origin: JobOrigin }): Job =>
-    jobs.start(
-      'scrub',
-      (onProgress) => runInBackground({ ...places, task }, background(onProgress)),
-      options,
+  const run = async (
+    task: BackgroundTask,
+    onProgress: (progress: object) => void = () => {},
+  ): Promise<object> => {
+    const onFinding = (finding: ScrubFinding): void => report(log, finding)
+    return await runInBackground(
+      { ...places, task },
+      { onProgress, onFinding, signal: stop.signal },
     )
+  }
+  const start = (task: BackgroundTask, place: { lane: string; origin: JobOrigin }): Job =>
+    jobs.start(task.kind, (onProgress) => run(task, onProgress), place)
 
   let reconciledAt = performance.now() - rollupsIntervalMs + limits.scrubRoundMs
   const round = async (olderThanMs: number): Promise<Record<string, number>> => {
     const rollups = performance.now() - reconciledAt >= rollupsIntervalMs
     if (!rollups && !(await isDue(options, olderThanMs))) return {}
-    const scrubOptions = { olderThanMs, bytesPerSecond: scrubBytesPerSecond, rollups }
-    const { id } = startScrub(
-      { kind: 'scrub', options: scrubOptions },
+    const { id } = start(
+      { kind: 'scrub', options: { olderThanMs, bytesPerSecond: scrubBytesPerSecond, rollups } },
       { lane: 'background scrub', origin: 'schedule' },
     )
     const { state, progress } = await jobs.ended(id)
@@ -75,7 +76,8 @@ export function startBackgroundJobs(options: BackgroundJobsOptions): BackgroundJ
     if (rollups) reconciledAt = performance.now()
     // The queue has logged the reason.
     if (state === 'failed') return {}
-    return figuresOf(progress as ScrubReport)
+    const { damaged: _named, ...figures } = progress as ScrubReport
+    return figures
   }
   const schedule =
     scrubIntervalMs === null
@@ -95,35 +97,20 @@ export function startBackgroundJobs(options: BackgroundJobsOptions): BackgroundJ
           const page = { now: Date.now(), limit: 1 }
           if ((await options.metadata.listUnscanned(secretRulesVersion, page)).length === 0)
             return {}
-          const task = {
-            kind: 'secrets',
-            options: { bytesPerSecond: limits.secretBytesPerSecond },
-          } as const
-          return {
-            ...(await runInBackground(
-              { ...places, task },
-              background(() => {}),
-            )),
-          }
+          const bytesPerSecond = limits.secretBytesPerSecond
+          const report = await run({ kind: 'secrets', options: { bytesPerSecond } })
+          return { ...(report as SecretsReport) }
         },
       })
     : undefined
   return {
     scrub: () => {
       const everything = { olderThanMs: null, bytesPerSecond: null, rollups: true }
-      return startScrub(
-        { kind: 'scrub', options: everything },
-        { lane: 'scrub', origin: 'request' },
-      )
+      return start({ kind: 'scrub', options: everything }, { lane: 'scrub', origin: 'request' })
     },
     backUp: ({ destination, copies }) => {
-      const files = keyFilesOf(dataDir)
-      const task = { kind: 'backup', options: { destination, copies, files } } as const
-      return jobs.start(
-        'backup',
-        (onProgress) => runInBackground({ ...places, task }, background(onProgress)),
-        { lane: 'backup', origin: 'request' },
-      )
+      const whole = { destination, copies, files: keyFilesOf(dataDir) }
+      return start({ kind: 'backup', options: whole }, { lane: 'backup', origin: 'request' })
     },
     close: async () => {
       stop.abort()
@@ -132,18 +119,12 @@ export function startBackgroundJobs(options: BackgroundJobsOptions): BackgroundJ
   }
 }
 
-type ScrubTask = Extract<BackgroundTask, { kind: 'scrub' }>
-
 async function isDue({ metadata }: BackgroundJobsOptions, olderThanMs: number): Promise<boolean> {
   const now = Date.now()
   const since = now - olderThanMs
   const after = { verifiedAt: -1, id: 0 }
   const due = { since, now, writtenBefore: since, after, limit: 1 }
   return (await metadata.listUnverifiedPacks(due)).length > 0
-}
-
-function figuresOf({ damaged: _named, ...figures }: ScrubReport): Record<string, number> {
-  return figures
 }
 
 /** Any fault in what is stored is an error worth an alert. */

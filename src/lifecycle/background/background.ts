@@ -5,9 +5,8 @@ import type { PackPlace } from '../../packs/open-pack-store.ts'
 import { startThread } from '../../program-files.ts'
 import { createThreadClient } from '../../worker-thread.ts'
 import type { BackupOptions } from '../backup/backup.ts'
-import type { BackupReport } from '../backup/backup-packs.ts'
-import type { SecretsOptions, SecretsReport } from '../secret-scan.ts'
-import type { ScrubFinding, ScrubOptions, ScrubReport } from '../scrub/scrub.ts'
+import type { SecretsOptions } from '../secret-scan.ts'
+import type { ScrubFinding, ScrubOptions } from '../scrub/scrub.ts'
 
 /** The options that are sent to the thread. */
 type Plain<Options> = Omit<Options, 'onProgress' | 'onFinding' | 'fileSystem'>
@@ -36,28 +35,18 @@ export interface BackgroundOptions {
 /** Heap of the thread, outside SQLite's cache: a read of 4 MiB, and what it inflates to. */
 const heapMiB = 128
 
-/** The report of each kind of task. */
-interface Reports {
-  scrub: ScrubReport
-  backup: BackupReport
-  secrets: SecretsReport
-}
-
 /** Runs a task to its end and returns its report. Errors: those of the task. */
-export async function runInBackground<Kind extends BackgroundTask['kind']>(
-  { task, ...places }: BackgroundPlaces & { task: BackgroundTask & { kind: Kind } },
+export async function runInBackground(
+  { task, ...places }: BackgroundPlaces & { task: BackgroundTask },
   { onProgress, onFinding, signal }: BackgroundOptions,
-): Promise<Reports[Kind]> {
+): Promise<object> {
   signal.throwIfAborted()
   const worker = startThread('lifecycle/background/background-worker.ts', {
     name: task.kind,
     workerData: places satisfies BackgroundPlaces,
     resourceLimits: { maxOldGenerationSizeMb: heapMiB },
   })
-  const thread = createThreadClient<BackgroundTask, Reports[Kind], BackgroundNotice>(
-    worker,
-    task.kind,
-  )
+  const thread = createThreadClient<BackgroundTask, object, BackgroundNotice>(worker, task.kind)
   const onNotice = (notice: BackgroundNotice): void => {
     if ('finding' in notice) onFinding(notice.finding)
     else onProgress(notice.progress)
