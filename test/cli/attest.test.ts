@@ -24,8 +24,8 @@ beforeEach(async () => {
 })
 
 async function trove(...args: string[]): Promise<Outcome> {
-  const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }
-  return await runTroveInside(args, { ...access, TROVE_CACHE_DIR: join(root, '.cache') }, root)
+  const environment = { ...(await server.access()), TROVE_CACHE_DIR: join(root, '.cache') }
+  return await runTroveInside(args, environment, root)
 }
 
 /** Runs against an address where no server listens. */

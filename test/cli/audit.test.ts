@@ -13,8 +13,7 @@ const server = await openSharedServer({ TROVE_MIN_FREE: '0' })
 const directory = await makeDirectory()
 
 async function trove(args: string[], as: TokenRequest = {}): Promise<Outcome> {
-  const environment = { TROVE_URL: server.url, TROVE_TOKEN: await server.token(as) }
-  return await runTroveInside(args, environment)
+  return await runTroveInside(args, await server.access(as))
 }
 
 test('shows who replaced, kept and deleted what, as a table and as JSON', async () => {

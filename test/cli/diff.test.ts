@@ -28,8 +28,7 @@ beforeAll(async () => {
 })
 
 async function diff(...args: string[]): Promise<Outcome> {
-  const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token({ scope: 'read' }) }
-  return await runTroveInside(['diff', ...args], access)
+  return await runTroveInside(['diff', ...args], await server.access({ scope: 'read' }))
 }
 
 const counts = '1 added, 1 removed, 1 changed, 1 moved, 1 mode only, 1 unchanged; +100 B\n'

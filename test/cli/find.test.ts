@@ -1,13 +1,12 @@
 /** `trove find`: from a local file to the runs that produced it. */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { buffer } from 'node:stream/consumers'
 import { beforeAll, expect, test } from 'vitest'
 import { digestOf } from '../../src/core/bytes/digest.ts'
 import { makeDirectory } from '../client/tree.ts'
 import { openSharedServer } from '../http/open-server.ts'
 import { runTroveInside } from './run-inside.ts'
-import { type Outcome, startTrove } from './run-trove.ts'
+import { type Outcome, runTrove } from './run-trove.ts'
 
 // Large enough to be stored in parts.
 const program = Buffer.alloc(300_000, 'a program that several runs made\n')
@@ -29,11 +28,7 @@ beforeAll(async () => {
 })
 
 async function find(args: string[]): Promise<Outcome> {
-  return await runTroveInside(['find', ...args], await access())
-}
-
-async function access(): Promise<Record<string, string>> {
-  return { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }
+  return await runTroveInside(['find', ...args], await server.access())
 }
 
 test('lists the artifacts that contain the file, newest first, with its path', async () => {
@@ -59,9 +54,8 @@ test('accepts a digest with or without its prefix, and stdin', async () => {
   const ofFile = await find([file])
   expect(await find([`sha256:${digest}`])).toEqual(ofFile)
   expect(await find([digest])).toEqual(ofFile)
-  const child = startTrove(['find', '-'], await access())
-  child.stdin.end(program)
-  expect(await buffer(child.stdout)).toEqual(ofFile.stdout)
+  const ofStdin = await runTrove(['find', '-'], await server.access(), undefined, program)
+  expect(ofStdin).toEqual(ofFile)
 })
 
 test('says when there are more than --limit', async () => {

@@ -28,8 +28,7 @@ async function deletedArtifact(): Promise<void> {
 
 test('a dry run shows what gc then frees, as text and as JSON', async () => {
   await deletedArtifact()
-  const token = await server.token({ scope: 'admin' })
-  const environment = { TROVE_URL: server.url, TROVE_TOKEN: token }
+  const environment = await server.access({ scope: 'admin' })
   const dry = await runTroveInside(['gc', '--now', '--dry-run'], environment)
   expect([dry.status, dry.text]).toEqual([0, expect.stringMatching(/would free 4\d\.\d KiB/)])
   const done = await runTroveInside(['gc', '--now', '--json'], environment)
@@ -40,8 +39,7 @@ test('rewritten packs do not count as negative freed bytes, and waiting packs ar
   for (let run = 1; run <= limits.tinyPacksMin; run++) {
     await server.put(`${run}/tiny`, { body: randomBytes(1000) })
   }
-  const environment = { TROVE_URL: server.url, TROVE_TOKEN: await server.token({ scope: 'admin' }) }
-  const { text: shown } = await runTroveInside(['gc'], environment)
+  const { text: shown } = await runTroveInside(['gc'], await server.access({ scope: 'admin' }))
   expect(shown).toMatch(/\nfreed 0 B\nwaiting for readers or a grace period: [1-9]\S* \w+\n$/)
 })
 
@@ -73,8 +71,7 @@ test('a data directory that cannot be examined does not count as empty', async (
 })
 
 test('requires an admin token', async () => {
-  const token = await server.token()
-  const refused = await runTroveInside(['gc'], { TROVE_URL: server.url, TROVE_TOKEN: token })
+  const refused = await runTroveInside(['gc'], await server.access())
   expect(refused.status).toBe(6)
 })
 

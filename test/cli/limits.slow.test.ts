@@ -21,11 +21,8 @@ async function open(
 ): Promise<{ server: TestServer; trove(...args: string[]): Promise<Outcome> }> {
   const server = await openServer(environment, existing)
   onTestFinished(() => server.close())
-  const access = {
-    TROVE_URL: server.url,
-    TROVE_TOKEN: await server.token(),
-    TROVE_CACHE_DIR: join(tree, '..', 'trove-limits-cache'),
-  }
+  const TROVE_CACHE_DIR = join(tree, '..', 'trove-limits-cache')
+  const access = { ...(await server.access()), TROVE_CACHE_DIR }
   return { server, trove: async (...args) => await runTrove(args, access) }
 }
 
@@ -58,8 +55,7 @@ test('below the free-space minimum uploads fail early with 9, while everything e
   expect((await roomy.trove('upload', 'a', tree, '--run', '1')).status).toBe(0)
   const { dataDir } = roomy.server
   const backup = `${dataDir}-moved`
-  const admin = await roomy.server.token({ scope: 'admin' })
-  const access = { TROVE_URL: roomy.server.url, TROVE_TOKEN: admin }
+  const access = await roomy.server.access({ scope: 'admin' })
   expect((await runTrove(['backup', backup], access)).status).toBe(0)
 
   const { trove, server } = await open({ TROVE_MIN_FREE: '1000TiB' }, backup)
@@ -73,7 +69,7 @@ test('below the free-space minimum uploads fail early with 9, while everything e
   expect((await trove('list')).status).toBe(0)
   expect((await trove('keep', '1/a')).status).toBe(0)
   expect((await trove('rm', '1/a')).status).toBe(0)
-  const full = { TROVE_URL: server.url, TROVE_TOKEN: await server.token({ scope: 'admin' }) }
+  const full = await server.access({ scope: 'admin' })
   const collected = await runTrove(['gc', '--now', '--json'], full)
   expect(JSON.parse(collected.text)).toMatchObject({ deletedArtifacts: 1, waitingBytes: 0 })
 })

@@ -5,13 +5,12 @@ import { createServer, type IncomingMessage, type RequestListener } from 'node:h
 import { type AddressInfo, connect, createServer as createDoor } from 'node:net'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream'
-import { buffer } from 'node:stream/consumers'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import type { TokenRequest } from '../../src/auth/token-request.ts'
 import { makeDirectory } from '../client/tree.ts'
 import { openSharedServer } from '../http/open-server.ts'
 import { runInTerminal } from './in-terminal.ts'
-import { mainProgram, type Outcome, startTrove } from './run-trove.ts'
+import { mainProgram, type Outcome, runTrove } from './run-trove.ts'
 
 const server = await openSharedServer()
 const folder = await makeDirectory()
@@ -27,19 +26,7 @@ async function trove(
   args: string[],
   { stdin = '', ...environment }: Record<string, string> = {},
 ): Promise<Outcome> {
-  const child = startTrove(args, { XDG_CONFIG_HOME: home, ...environment }, folder)
-  child.stdin.end(stdin)
-  const [stdout, stderr] = await Promise.all([
-    buffer(child.stdout),
-    buffer(child.stderr),
-    once(child, 'close'),
-  ])
-  return {
-    status: child.exitCode,
-    stdout,
-    text: stdout.toString(),
-    stderr: stderr.toString(),
-  }
+  return await runTrove(args, { XDG_CONFIG_HOME: home, ...environment }, folder, stdin)
 }
 
 async function logIn(request: TokenRequest = {}, url = server.url): Promise<string> {
@@ -88,8 +75,7 @@ test('whoami says where server and token come from, what the token may do, and u
   expect(shown.text).toMatch(/^token +stored by `trove login`$/m)
   expect(shown.text).toMatch(/^may +read: reads octo\/app$/m)
   expect(shown.text).toMatch(/^expires .* \(in 5 hours\)$/m)
-  const job = await server.token({ scope: 'job', run: 7, attempt: 2, job: 'build' })
-  const variables = { TROVE_URL: server.url, TROVE_TOKEN: job }
+  const variables = await server.access({ scope: 'job', run: 7, attempt: 2, job: 'build' })
   expect(await whoami(variables)).toMatchObject({
     url: server.url,
     urlFrom: 'TROVE_URL',
@@ -105,15 +91,14 @@ test('whoami says where server and token come from, what the token may do, and u
 })
 
 test('whoami lists the projects of a token for several once', async () => {
-  const TROVE_TOKEN = await server.token({ project: undefined, projects: 'octo/* acme/**' })
-  const { text } = await trove(['whoami'], { TROVE_URL: server.url, TROVE_TOKEN })
+  const variables = await server.access({ project: undefined, projects: 'octo/* acme/**' })
+  const { text } = await trove(['whoami'], variables)
   expect(text).toMatch(/^may +write: .* of the projects below; mints tokens$/m)
   expect(text).toMatch(/^project +octo\/\*, acme\/\*\*$/m)
 })
 
 test('whoami warns where variables name a project or run that the token does not cover', async () => {
-  const token = await server.token({ scope: 'job', run: 7, job: 'build' })
-  const job = { TROVE_URL: server.url, TROVE_TOKEN: token }
+  const job = await server.access({ scope: 'job', run: 7, job: 'build' })
   const strange = await trove(['whoami'], { ...job, GITHUB_REPOSITORY: 'a/b', TROVE_RUN: '8' })
   expect(strange).toMatchObject({
     status: 0,
@@ -130,9 +115,7 @@ test('a token that is refused is told with its source and the reason, with statu
     status: 5,
     stderr: expect.stringContaining('there is no token for http://127.0.0.1:7878'),
   })
-  const token = await server.token({ expiresInSeconds: -1 })
-  const refused = { TROVE_URL: server.url, TROVE_TOKEN: token }
-  const outcome = await trove(['whoami'], refused)
+  const outcome = await trove(['whoami'], await server.access({ expiresInSeconds: -1 }))
   expect(outcome).toMatchObject({ status: 5, text: '' })
   expect(outcome.stderr).toContain(
     `${server.url} (from TROVE_URL) refuses the token (from TROVE_TOKEN): the token expired at 2`,
@@ -381,7 +364,7 @@ test('a file that is damaged, or that others can read, is named; `logout --all` 
     status: 2,
     stderr: expect.stringContaining(storePath()),
   })
-  const variables = { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }
+  const variables = await server.access()
   expect(await trove(['list'], variables)).toMatchObject({ status: 0 })
   expect(await trove(['logout', '--all'])).toMatchObject({ status: 0 })
   await logIn()

@@ -30,9 +30,10 @@ export async function runTrove(
   args: string[],
   environment: Record<string, string> = {},
   cwd?: string,
+  stdin: string | Buffer = '',
 ): Promise<Outcome> {
   const child = startTrove(args, environment, cwd)
-  child.stdin.end()
+  child.stdin.end(stdin)
   const [stdout, stderr] = await Promise.all([
     buffer(child.stdout),
     buffer(child.stderr),

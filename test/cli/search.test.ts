@@ -19,7 +19,7 @@ beforeAll(async () => {
 })
 
 async function trove(args: string[]): Promise<Outcome> {
-  return await runTroveInside(args, { TROVE_URL: server.url, TROVE_TOKEN: await server.token() })
+  return await runTroveInside(args, await server.access())
 }
 
 test('lists matches, newest first, in the form that `trove cat` accepts', async () => {

@@ -12,7 +12,7 @@ import type { Outcome } from './run-trove.ts'
 const server = await openSharedServer({ TROVE_SECRETS: 'off' })
 
 async function trove(...args: string[]): Promise<Outcome> {
-  return await runTroveInside(args, { TROVE_URL: server.url, TROVE_TOKEN: await server.token() })
+  return await runTroveInside(args, await server.access())
 }
 
 test('lists secrets with place and kind, and dismisses them', async () => {

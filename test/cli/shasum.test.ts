@@ -22,8 +22,7 @@ beforeAll(async () => {
 })
 
 async function trove(args: string[], cwd?: string): Promise<Outcome> {
-  const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }
-  return await runTroveInside(args, { ...access, HOME: '/nonexistent' }, cwd)
+  return await runTroveInside(args, { ...(await server.access()), HOME: '/nonexistent' }, cwd)
 }
 
 /** Uploads as artifact `1/NAME`. */

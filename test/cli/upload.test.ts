@@ -26,8 +26,7 @@ beforeEach(async () => {
 
 async function trove(args: string[], environment: Record<string, string> = {}): Promise<Outcome> {
   const access = {
-    TROVE_URL: server.url,
-    TROVE_TOKEN: await server.token(),
+    ...(await server.access()),
     TROVE_RUN: String(run),
     TROVE_CACHE_DIR: join(root, '.cache'),
   }
@@ -311,7 +310,7 @@ test.each([
 })
 
 test('without a home directory nothing is cached, least of all in the working directory', async () => {
-  const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token(), HOME: '' }
+  const access = { ...(await server.access()), HOME: '' }
   const before = await readdir(root)
   const outcome = await runTroveInside(
     ['upload', 'build', 'dist', '--run', String(run)],
@@ -375,8 +374,7 @@ describe('inside a GitHub-style job', () => {
   ])('%s writes its outputs even when nobody reads stdout', async (...args) => {
     const output = join(root, 'output')
     const access = {
-      TROVE_URL: server.url,
-      TROVE_TOKEN: await server.token(),
+      ...(await server.access()),
       TROVE_CACHE_DIR: join(root, '.cache'),
       GITHUB_OUTPUT: output,
     }
@@ -392,8 +390,7 @@ describe('inside a GitHub-style job', () => {
   test('outputs are written even when nobody reads stderr', async () => {
     const output = join(root, 'output')
     const access = {
-      TROVE_URL: server.url,
-      TROVE_TOKEN: await server.token(),
+      ...(await server.access()),
       TROVE_RUN: String(run),
       CI: 'true',
       GITHUB_OUTPUT: output,
@@ -461,24 +458,13 @@ describe('inside a GitHub-style job', () => {
   })
 
   test('project and run come from the token; flags and variables override it', async () => {
-    const token = await server.token({ scope: 'job', run, job: 'build' })
-    const environment = { TROVE_TOKEN: token, TROVE_RUN: '', TROVE_CACHE_DIR: join(root, '.cache') }
-    const access = { TROVE_URL: server.url, TROVE_TOKEN: token }
-    expect(
-      await runTroveInside(['upload', 'build', 'dist'], { ...access, ...environment }, root),
-    ).toMatchObject({ status: 0 })
+    const access = await server.access({ scope: 'job', run, job: 'build' })
+    const job = { ...access, TROVE_RUN: '' }
+    expect(await trove(['upload', 'build', 'dist'], job)).toMatchObject({ status: 0 })
     expect(await pathsOf('build')).toEqual(['a.js', 'a.js.map', 'sub/b.js'])
-    const other = await runTroveInside(
-      ['upload', 'build', 'dist', '--run', '7'],
-      { ...access, ...environment },
-      root,
-    )
+    const other = await trove(['upload', 'build', 'dist', '--run', '7'], job)
     expect(other).toMatchObject({ status: 6, stderr: expect.stringContaining('token of that run') })
-    const elsewhere = await runTroveInside(
-      ['upload', 'b', 'dist'],
-      { ...access, TROVE_PROJECT: 'octo/none' },
-      root,
-    )
+    const elsewhere = await trove(['upload', 'b', 'dist'], { ...job, TROVE_PROJECT: 'octo/none' })
     expect(elsewhere.status).toBe(3)
   })
 })

@@ -20,10 +20,7 @@ beforeAll(async () => {
 })
 
 async function url(...args: string[]): Promise<Outcome> {
-  return await runTroveInside(['url', ...args], {
-    TROVE_URL: server.url,
-    TROVE_TOKEN: await server.token(),
-  })
+  return await runTroveInside(['url', ...args], await server.access())
 }
 
 /** Status of the URL, and where it redirects to. */

@@ -40,11 +40,7 @@ beforeEach(async () => {
 })
 
 async function trove(...args: string[]): Promise<Outcome> {
-  const access = {
-    TROVE_URL: server.url,
-    TROVE_TOKEN: await server.token(),
-    TROVE_CACHE_DIR: join(root, '.cache'),
-  }
+  const access = { ...(await server.access()), TROVE_CACHE_DIR: join(root, '.cache') }
   return await runTroveInside(args, access, root)
 }
 

@@ -22,8 +22,7 @@ beforeAll(async () => {
 })
 
 async function why(args: string[], asker: TokenRequest = { scope: 'read' }): Promise<Outcome> {
-  const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token(asker) }
-  return await runTroveInside(['why', ...args], access)
+  return await runTroveInside(['why', ...args], await server.access(asker))
 }
 
 async function linesOf(...args: string[]): Promise<string[]> {

@@ -27,6 +27,8 @@ export interface TestServer {
   clock: { now: number; jumpedMs: number }
   /** Mints a token; defaults to project `octo/app` and scope `write`. */
   token(request?: TokenRequest, use?: TokenUse): Promise<string>
+  /** Mints a token; returns the variables that give `trove` this server and the token. */
+  access(request?: TokenRequest): Promise<{ TROVE_URL: string; TROVE_TOKEN: string }>
   /** Sends a request with `token` (absent: the default one; null: none). Does not follow
    *  redirects. */
   send(path: string, request?: SendRequest): Promise<Response>
@@ -121,6 +123,7 @@ export async function openServer(
     signInUrl: server.signInUrl,
     clock,
     token,
+    access: async (request) => ({ TROVE_URL: server.url, TROVE_TOKEN: await token(request) }),
     send,
     visit,
     page,
