@@ -15,6 +15,11 @@ test('a CRC continues from a seed', () => {
   )
 })
 
+test('nothing leaves a CRC as it is, also an array without memory', () => {
+  for (const nothing of [new Uint8Array(), new Uint8Array(new ArrayBuffer(0)), Buffer.alloc(0)])
+    expect(crc32(nothing, 5)).toBe(5)
+})
+
 test('the CRC of a concatenation is computed from the CRCs of its parts', () => {
   fc.assert(
     fc.property(fc.array(fc.uint8Array({ maxLength: 700 })), (parts) => {
