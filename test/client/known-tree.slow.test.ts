@@ -64,7 +64,7 @@ describe('a download of a tree with an earlier version in the cache', () => {
     ['of broken lines', replacing('file-1000\n', 'file-1\n00\n')],
     ['of joined lines', replacing('file-1000\n', 'file-10001')],
     ['empty', () => Buffer.alloc(0)],
-    ['of another format', () => Buffer.from('trove destination 2\n'.repeat(9))],
+    ['of another format', () => Buffer.from('trove destination 3\n'.repeat(9))],
   ])('receives everything when the cache is %s', async (_, damage) => {
     const { two, second, destination, receive, cacheDir } = await prepare()
     const [name = ''] = await readdir(join(cacheDir, 'destination'))

@@ -1,8 +1,9 @@
 import type { Stats } from 'node:fs'
 import { readdir, readFile, writeFile } from 'node:fs/promises'
+import { uptime } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import { cacheFilePath } from '../../src/client/cache/cache-files.ts'
 import { isRacy, isSettled, isSettledAsMade } from '../../src/client/files/racy.ts'
 import { readStatCache, rememberSource } from '../../src/client/upload/stat-cache.ts'
@@ -22,6 +23,23 @@ async function remember(
   const stats = Float64Array.from({ length: names.length * 4 }, (_, at) => 2 ** 41 + at / 2)
   const tree = { count: names.length, treeDigest, text: [text], lineStarts: () => starts }
   await rememberSource(path, tree, stats, committing)
+}
+
+/** Remembers two files, changed long before and shortly before that. Returns the sizes in their
+ *  stats as they are read back. */
+async function sizesSavedAt(savedAt: number): Promise<number[]> {
+  const path = await newPath()
+  const { text, starts } = linesOf(Buffer.from('d 700 a\nd 700 b\n'))
+  const tree = { count: 2, treeDigest, text: [text], lineStarts: () => starts }
+  const [long, shortly] = [savedAt - 11 * 60_000, savedAt - 1000]
+  vi.useFakeTimers({ now: savedAt, toFake: ['Date'] })
+  try {
+    await rememberSource(path, tree, Float64Array.of(7, long, long, 1, 8, long, shortly, 2))
+  } finally {
+    vi.useRealTimers()
+  }
+  const { stats } = (await readStatCache(path))!
+  return [stats[0]!, stats[4]!]
 }
 
 async function newPath(): Promise<string> {
@@ -54,6 +72,13 @@ test('an absent, truncated or damaged cache is ignored', async () => {
   }
   await writeFile(path, Buffer.concat([bytes, Buffer.from('x')]))
   expect(await readStatCache(path)).toBeNull()
+})
+
+test('after a restart files that were new, and may not have reached the disk, are forgotten', async () => {
+  expect(await sizesSavedAt(Date.now() - 1000)).toEqual([7, 8])
+  expect(await sizesSavedAt(Date.now() - (uptime() + 60) * 1000)).toEqual([7, Number.NaN])
+  // The clock was set back.
+  expect(await sizesSavedAt(Date.now() + 3_600_000)).toEqual([7, Number.NaN])
 })
 
 test('a new cache replaces the old one without leftovers', async () => {

@@ -3,12 +3,15 @@
  *  replaced as a whole:
  *
  *    magic · entries · bytes of the origin · CRC-32 of the columns · CRC-32 of origin and text
+ *    when it was saved, as a double
  *    4 × entries doubles (size, mtime ms, ctime ms, inode; NaN for entries that are no file or are
  *      racy: files/racy.ts)
  *    entries + 1 offsets: where each line begins in the text, and where the last one ends
  *    origin · canonical text (core/manifest/manifest.ts) without its first line
  *
- *  A cache that is missing, damaged or of another version is ignored. */
+ *  A cache that is missing, damaged or of another version is ignored, and so are stats of files
+ *  that may not have reached the disk. */
+import { uptime } from 'node:os'
 import { asBuffer } from '../../core/bytes/as-buffer.ts'
 import { crc32 } from '../../core/bytes/crc32.ts'
 import type { ManifestLines } from '../../core/manifest/manifest-changes.ts'
@@ -57,17 +60,38 @@ export async function readTreeCache(
   if (bytes.length < textAt) return null
   const columns = bytes.subarray(headBytes, originAt)
   if (columnsCheck !== crc32(columns) || textCheck !== crc32(bytes.subarray(originAt))) return null
-  const startsAt = count * statColumns * 8
+  const savedAt = columns.readDoubleLE()
+  const stats = new Float64Array(columns.buffer, columns.byteOffset + 8, count * statColumns)
   const text = bytes.subarray(textAt)
-  const starts = new Uint32Array(columns.buffer, columns.byteOffset + startsAt, count + 1)
+  const startsAt = stats.byteOffset + stats.byteLength
+  const starts = new Uint32Array(columns.buffer, startsAt, count + 1)
   if (starts[count] !== text.length) return null
+  if (hasRestartedSince(savedAt)) forgetUnwritten(stats, savedAt)
   return {
     count,
     origin: bytes.subarray(originAt, textAt),
     text,
     starts,
-    stats: new Float64Array(columns.buffer, columns.byteOffset, count * statColumns),
+    stats,
   }
+}
+
+/** Linux begins to write contents after 30 s (proc_sys_vm: dirty_expire_centisecs), or some
+ *  minutes when it saves power. */
+const writtenAfterMs = 10 * 60 * 1000
+
+/** Whether the system was started after `savedAt`. A clock that was set can make it look so. */
+function hasRestartedSince(savedAt: number): boolean {
+  const now = Date.now()
+  return savedAt > now || now - uptime() * 1000 > savedAt
+}
+
+/** Clears the stats of files that were new when the cache was saved. After a power loss a file can
+ *  have its size and times, but not its content: a large one of a download is zeros then. Waiting
+ *  for the disk would slow down every download. */
+function forgetUnwritten(stats: Float64Array, savedAt: number): void {
+  for (let at = 0; at < stats.length; at += statColumns)
+    if (stats[at + 2]! + writtenAfterMs > savedAt) stats[at] = Number.NaN
 }
 
 export interface TreeCacheWriter {
@@ -114,7 +138,9 @@ export function beginTreeCache(
       when?.catch(() => {})
       try {
         const { file, textCheck } = await writing
-        const columns = [asBuffer(stats), asBuffer(lineStarts())]
+        const savedAt = Buffer.alloc(8)
+        savedAt.writeDoubleLE(Date.now())
+        const columns = [savedAt, asBuffer(stats), asBuffer(lineStarts())]
         const head = Buffer.concat([magic, Buffer.alloc(headBytes - magicBytes)])
         head.writeUInt32LE(count, magicBytes)
         head.writeUInt32LE(origin.length, magicBytes + 4)
@@ -135,7 +161,7 @@ export function beginTreeCache(
 }
 
 function columnsBytes(count: number): number {
-  return count * statColumns * 8 + (count + 1) * 4
+  return 8 + count * statColumns * 8 + (count + 1) * 4
 }
 
 /** Returns the CRC-32 of everything written. */

@@ -19,7 +19,7 @@ export interface TreeOrigin {
 
 export interface DestinationCache extends TreeOrigin, TreeCache {}
 
-const magic = treeCacheMagic('destination', 2)
+const magic = treeCacheMagic('destination', 3)
 const idBytes = 8
 
 /** `path` null: there is no cache. */

@@ -18,7 +18,7 @@ export interface StatCache extends TreeCache {
   readonly treeDigest: Digest
 }
 
-const magic = treeCacheMagic('stat', 2)
+const magic = treeCacheMagic('stat', 3)
 
 /** `path` null: there is no cache. */
 export async function readStatCache(path: string | null): Promise<StatCache | null> {
