@@ -143,7 +143,6 @@ test('a file whose mtime is set back after each write is never taken from the ca
     const { tree, read } = await hash(root, cachePath)
     expect([read, tree.digest(0)]).toEqual([1, digestOf(content)])
     await tree.saveStatCache()
-    expect((await readStatCache(cachePath))!.stats[0]).toBeNaN()
   }
 })
 
