@@ -55,7 +55,7 @@ export interface ProjectMetadata {
    *  when it differs from the last one, and completes the updates of an interrupted call. */
   setKeepLatest(patterns: string[], now: number): Promise<void>
   /** Finds or creates the run (and its project). Facts that are not null overwrite nulls, never
-   *  other values. */
+   *  other values. The run is durable with the next durable write, such as that of its artifact. */
   ensureRun(identity: RunIdentity, facts: RunFacts, now: number): Promise<Run>
   findRun(projectId: number, number: number, attempt?: number): Promise<Run | undefined>
   /** The run of a recorded job. */

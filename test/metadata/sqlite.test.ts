@@ -1,6 +1,7 @@
 import { open, stat } from 'node:fs/promises'
 import SqliteDatabase from 'better-sqlite3'
 import { expect, test } from 'vitest'
+import { parseArtifactName } from '../../src/core/artifact.ts'
 import { type Digest, digestOf } from '../../src/core/bytes/digest.ts'
 import { limits } from '../../src/core/limits.ts'
 import { parseProjectName } from '../../src/core/run/run.ts'
@@ -221,5 +222,31 @@ test('the number of individually revoked tokens of a project is bounded, not cou
   await metadata.revokeToken({ ...token, id: 's', isSession: true })
   await metadata.revokeToken({ ...token, id: 'p', holder: 'jane' })
   expect((await metadata.listRevocations()).tokenIds).toHaveLength(limits.revokedTokensMax + 3)
+  await metadata.close()
+})
+
+// Goal: uploads share a disk, and each sync makes the others wait. Method: SQLite is told whether
+// to sync before a transaction begins.
+test('a new run is not synced by itself, only with what is written for it', async () => {
+  const path = await newDatabase()
+  const statements: string[] = []
+  const metadata = openSqliteMetadata({ path, trace: (sql) => statements.push(sql) })
+  await metadata.ensureProject(parseProjectName('octo/app'), 1)
+  const syncs = (): string[] => statements.filter((sql) => sql.includes('synchronous'))
+  statements.length = 0
+  const run = await seedRun(metadata, { project: 'octo/app' })
+  expect(syncs()).toEqual(['PRAGMA synchronous = NORMAL'])
+  await metadata.createUpload({
+    id: 'u',
+    runId: run.id,
+    job: 'build',
+    name: parseArtifactName('a'),
+    mimeType: null,
+    requestedExpiresAt: null,
+    now: 1,
+    takeoverMs: 1,
+    onConflict: 'reject',
+  })
+  expect(syncs().at(-1)).toBe('PRAGMA synchronous = FULL')
   await metadata.close()
 })

@@ -22,7 +22,7 @@ export function createRunMethods(
   projectRows: ProjectRows,
   latest: Latest,
 ): RunMethods {
-  const { orm, write } = connection
+  const { orm, stage } = connection
   const findRow = (projectId: number, number: number, attempt?: number): FoundRun | undefined => {
     const identity = and(
       eq(runs.number, number),
@@ -39,7 +39,8 @@ export function createRunMethods(
       const isMoving =
         found !== undefined && (addsFacts(found.runs, facts) || !found.runs.isLatestSettled)
       if (found && !isMoving && now - found.runs.usedAt < limits.runUseMs) return toRun(found)
-      const run = write(() => {
+      // Durable with what is written for the run next: alone, nobody relies on it.
+      const run = stage(() => {
         upsertRun(orm, {
           projectId: project.id,
           number,
