@@ -14,6 +14,7 @@ import { crc32 } from '../core/bytes/crc32.ts'
 import { type Digest, digestFromBytes, digestOf } from '../core/bytes/digest.ts'
 import { limits } from '../core/limits.ts'
 import { encodeJoining } from '../packs/codec/codec.ts'
+import type { PackBody } from '../packs/format/member-writer.ts'
 import { checksOf } from '../packs/format/page-checks.ts'
 import { addComposite } from './heal.ts'
 import {
@@ -36,7 +37,7 @@ export interface BlobWriter {
    *  At most 1,000. */
   knownStreams(streams: Iterable<StreamName>): Promise<Map<StreamKey, BlobFacts>>
   /** Appends a foreign stream, verified by the caller, that `knownStreams` did not return. */
-  addStream(stream: NewStream, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<void>
+  addStream(stream: NewStream, body: PackBody): Promise<void>
   /** Whether a joining stream of this blob was added that the store may not know yet. */
   holdsJoining(digest: Digest): boolean
   /** Resolves when everything added is durable and registered. Returns the pack bytes that the

@@ -5,6 +5,7 @@ import { type BlobFacts, type NewCopy, type StreamKey, streamKey } from '../core
 import type { Digest } from '../core/bytes/digest.ts'
 import { limits } from '../core/limits.ts'
 import type { Metadata } from '../metadata/metadata.ts'
+import type { PackBody } from '../packs/format/member-writer.ts'
 import { type PackWriter, openPackWriter } from '../packs/format/pack-format.ts'
 import type { PackStore } from '../packs/pack-store.ts'
 import { healBlobs } from './heal.ts'
@@ -15,7 +16,7 @@ export type NewStream = Omit<NewCopy, 'offset'>
 
 export interface PackFiller {
   /** Appends a stream that neither the store nor an earlier call has. */
-  append(stream: NewStream, body: Uint8Array | AsyncIterable<Uint8Array>): Promise<void>
+  append(stream: NewStream, body: PackBody): Promise<void>
   /** Whether a joining stream of this blob was appended but is not registered yet. */
   holdsJoining(digest: Digest): boolean
   /** The blob of a foreign stream that was appended but is not registered yet. */
@@ -100,11 +101,7 @@ async function openPack(packs: PackStore): Promise<OpenPack> {
   }
 }
 
-async function appendTo(
-  pack: OpenPack,
-  copy: NewStream,
-  body: Uint8Array | AsyncIterable<Uint8Array>,
-): Promise<void> {
+async function appendTo(pack: OpenPack, copy: NewStream, body: PackBody): Promise<void> {
   const { blob, codec, lengthBytes } = copy
   const { offset } = await pack.writer.append(
     {

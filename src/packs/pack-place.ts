@@ -56,12 +56,9 @@ export async function findPackPlace(
     )
   }
   if (bucket !== null) {
-    const objects = await openBucket(bucket)
-    try {
+    await withBucket(bucket, async (objects) => {
       await claimBucket(directory, bucket, { objects, file: claimFile })
-    } finally {
-      objects.close()
-    }
+    })
   }
   return wanted
 }
@@ -89,13 +86,9 @@ export function formatPackPlace(place: PackPlace): string {
  *  Errors: invalid_request (the bucket belongs to another store); those of the bucket. */
 export async function prepareMove(dataDir: string, place: PackPlace): Promise<void> {
   if (place.kind === 'directory') return
-  const objects = await openBucket(place.bucket)
-  try {
-    const directory = join(dataDir, 'cas')
-    await claimBucket(directory, place.bucket, { objects, file: nextFile })
-  } finally {
-    objects.close()
-  }
+  await withBucket(place.bucket, async (objects) => {
+    await claimBucket(join(dataDir, 'cas'), place.bucket, { objects, file: nextFile })
+  })
 }
 
 /** Makes `place` the place of the packs, durably. */
@@ -125,18 +118,21 @@ export async function leftPackPlace(
 /** Releases the claim on a bucket that no longer holds any packs. */
 export async function releasePlace(dataDir: string, place: PackPlace): Promise<void> {
   if (place.kind === 'directory') return
-  const objects = await openBucket(place.bucket)
-  try {
-    await objects.remove(ownerKey)
-  } finally {
-    objects.close()
-  }
+  await withBucket(place.bucket, async (objects) => await objects.remove(ownerKey))
   await ignoringAbsence(() => nodeFileSystem.unlink(join(dataDir, 'cas', lastFile)))
 }
 
-async function openBucket(bucket: BucketPlace): Promise<Bucket> {
+async function withBucket(
+  bucket: BucketPlace,
+  work: (objects: Bucket) => Promise<void>,
+): Promise<void> {
   const { openS3Bucket } = await import('./s3/s3-bucket.ts')
-  return await openS3Bucket(bucket)
+  const objects = await openS3Bucket(bucket)
+  try {
+    await work(objects)
+  } finally {
+    objects.close()
+  }
 }
 
 async function claimBucket(

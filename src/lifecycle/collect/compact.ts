@@ -14,6 +14,7 @@
 import { limits } from '../../core/limits.ts'
 import { registering } from '../../ingest/registering.ts'
 import type { CopyMove, PackedCopy, PackOccupancy } from '../../metadata/metadata.ts'
+import type { PackBody } from '../../packs/format/member-writer.ts'
 import { openPackWriter, type PackWriter } from '../../packs/format/pack-format.ts'
 import { readCopies } from './live-copies.ts'
 import type { LifecyclePorts } from '../ports.ts'
@@ -74,11 +75,7 @@ export function createPace(bytesPerSecond: number | null): Pace {
 }
 
 interface Target {
-  append(
-    fromPackId: number,
-    copy: PackedCopy,
-    body: Uint8Array | AsyncIterable<Uint8Array>,
-  ): Promise<void>
+  append(fromPackId: number, copy: PackedCopy, body: PackBody): Promise<void>
   /** Seals the open pack and moves its rows. */
   flush(): Promise<void>
   abort(): Promise<void>

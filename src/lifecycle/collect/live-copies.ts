@@ -3,6 +3,7 @@
 import { limits } from '../../core/limits.ts'
 import { pagesOf } from '../../core/slices.ts'
 import type { PackedCopy, PackOccupancy } from '../../metadata/metadata.ts'
+import type { PackBody } from '../../packs/format/member-writer.ts'
 import { arePagesIntact } from '../../packs/format/page-checks.ts'
 import { readNeighbours, readOr } from '../../packs/read-neighbours.ts'
 import { copyPages } from '../pages.ts'
@@ -10,7 +11,7 @@ import type { LifecyclePorts } from '../ports.ts'
 
 export interface ReadCopy {
   copy: PackedCopy
-  body: Uint8Array | AsyncIterable<Uint8Array>
+  body: PackBody
 }
 
 /** Yields every live copy of a pack that can be read. A copy with bad bytes is marked and moves

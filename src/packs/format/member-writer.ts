@@ -33,13 +33,12 @@ export interface PackMember {
   isDamaged?: boolean
 }
 
+/** The bytes of a copy. */
+export type PackBody = Uint8Array | AsyncIterable<Uint8Array>
+
 export interface MemberWriter {
   /** Writes a copy to a member of its own or to a shared one; returns the offset of its stream. */
-  append(
-    name: string,
-    member: PackMember,
-    body: Uint8Array | AsyncIterable<Uint8Array>,
-  ): Promise<number>
+  append(name: string, member: PackMember, body: PackBody): Promise<number>
   /** Ends the shared member, if one is open. */
   close(): Promise<void>
 }
@@ -60,11 +59,7 @@ export function createMemberWriter(output: PackOutput, directory: PackDirectory)
   let joined: OpenJoined | undefined
   let joinedCount = 0
 
-  async function appendAlone(
-    name: string,
-    member: PackMember,
-    body: Uint8Array | AsyncIterable<Uint8Array>,
-  ): Promise<number> {
+  async function appendAlone(name: string, member: PackMember, body: PackBody): Promise<number> {
     await close()
     const { codec, crc32: crc, sizeBytes } = member
     const end = codec === 'joining' ? joiningEnd : nothing
@@ -84,11 +79,7 @@ export function createMemberWriter(output: PackOutput, directory: PackDirectory)
     output.leave(headerBytes)((buffer, at) => encodeLocalHeader(buffer, at, facts))
   }
 
-  async function appendJoined(
-    name: string,
-    member: PackMember,
-    body: Uint8Array | AsyncIterable<Uint8Array>,
-  ): Promise<number> {
+  async function appendJoined(name: string, member: PackMember, body: PackBody): Promise<number> {
     const { crc32: crc, sizeBytes, lengthBytes } = member
     const copy = { name, sizeBytes, lengthBytes }
     if (joined?.copies.hasRoomFor(copy) === false) await close()
@@ -145,11 +136,7 @@ export function createMemberWriter(output: PackOutput, directory: PackDirectory)
   }
 }
 
-async function putBody(
-  output: PackOutput,
-  body: Uint8Array | AsyncIterable<Uint8Array>,
-  lengthBytes: number,
-): Promise<void> {
+async function putBody(output: PackOutput, body: PackBody, lengthBytes: number): Promise<void> {
   const refuse = (actualBytes: string): never =>
     assert.fail(
       `a member's body must have its announced length: expected ${lengthBytes} bytes, got ${actualBytes}`,

@@ -5,7 +5,7 @@
  *  stream is followed by its final `03 00` and has method 8, as does a foreign deflate stream;
  *  foreign stored bytes have method 0. Equal appends make equal packs. */
 import assert from 'node:assert'
-import { type PackMember, createMemberWriter } from './member-writer.ts'
+import { createMemberWriter, type PackBody, type PackMember } from './member-writer.ts'
 import { createMemberNames } from './member-names.ts'
 import { createPackDirectory, createPackOutput } from './pack-output.ts'
 import { encodeEnd } from './pack-records.ts'
@@ -23,10 +23,7 @@ export interface PackWriter {
    *  byte. The caller may reuse `body` afterwards. A body of another length than announced is a bug
    *  in the caller and fails an assertion.
    *  Errors: storage_full. */
-  append(
-    member: PackMember,
-    body: Uint8Array | AsyncIterable<Uint8Array>,
-  ): Promise<{ offset: number }>
+  append(member: PackMember, body: PackBody): Promise<{ offset: number }>
   /** Writes the directory and makes the pack durable. The pack must have members.
    *  Errors: storage_full. */
   seal(): Promise<SealedPack>
@@ -68,10 +65,7 @@ export async function openPackWriter(store: Pick<PackStore, 'create'>): Promise<
     }
   }
 
-  async function appendCopy(
-    member: PackMember,
-    body: Uint8Array | AsyncIterable<Uint8Array>,
-  ): Promise<{ offset: number }> {
+  async function appendCopy(member: PackMember, body: PackBody): Promise<{ offset: number }> {
     const name = names.nameOf(member.blobDigest)
     const offset = await members.append(name, member, body)
     copyCount++
