@@ -1,7 +1,9 @@
 /** Pull requests, numbers and actors of runs in GitHub's REST API, with the requests of
  *  `dawidd6/action-download-artifact` and `gh run list`. */
 import { beforeAll, expect, test } from 'vitest'
+import type { TokenRequest } from '../../src/auth/token-request.ts'
 import { zipOf } from './archives.ts'
+import { runsOf } from './listed-runs.ts'
 import { openRig, type Caller, type Rig } from './rig.ts'
 
 let rig: Rig
@@ -26,23 +28,12 @@ beforeAll(async () => {
   return rig.close
 })
 
-async function upload(request: Parameters<Rig['as']>[0]): Promise<void> {
+async function upload(request: TokenRequest): Promise<void> {
   await (await rig.as(request)).upload('site', zipOf({ a: 'x' }))
 }
 
-interface ListedRun {
-  id: number
-  run_number: number | null
-}
-
-async function runsOf(path: string): Promise<ListedRun[]> {
-  const response = await reader.rest(`${base}/actions/${path}`)
-  expect(response.status).toBe(200)
-  return ((await response.json()) as { workflow_runs: ListedRun[] }).workflow_runs
-}
-
 async function numbersOf(path: string): Promise<number[]> {
-  return (await runsOf(path)).map(({ id }) => id)
+  return (await runsOf(reader, `${base}/actions/${path}`)).map(({ id }) => id)
 }
 
 test('the head of a pull request is that of its newest run, and finds the runs of that head', async () => {
@@ -68,7 +59,7 @@ test('a pull request of which no commit is known is not found', async () => {
 })
 
 test('a run has its number, who started it, and its pull request unless excluded', async () => {
-  const [, , , of3] = await runsOf('runs')
+  const [, , , of3] = await runsOf(reader, `${base}/actions/runs`)
   const pull = { number: 34, url: `${rig.url}${base}/pulls/34`, head: { ref: 'topic', sha: newer } }
   const actor = { login: 'octocat' }
   expect(of3).toMatchObject({
@@ -79,7 +70,7 @@ test('a run has its number, who started it, and its pull request unless excluded
     triggering_actor: actor,
     pull_requests: [pull],
   })
-  const excluded = await runsOf('runs?exclude_pull_requests=true')
+  const excluded = await runsOf(reader, `${base}/actions/runs?exclude_pull_requests=true`)
   expect(excluded[3]).toMatchObject({ id: 3, pull_requests: [] })
 })
 

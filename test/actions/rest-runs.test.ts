@@ -1,8 +1,10 @@
 /** Runs and workflows in GitHub's REST API, with the requests of
  *  `dawidd6/action-download-artifact` and `gh run`. */
 import { beforeAll, expect, test } from 'vitest'
+import type { TokenRequest } from '../../src/auth/token-request.ts'
 import type { RecordedEvent } from '../../src/core/run/run-record.ts'
 import { zipOf } from './archives.ts'
+import { type ListedRun, runsOf } from './listed-runs.ts'
 import { recordRun } from './record-run.ts'
 import { openRig, type Caller, type Rig } from './rig.ts'
 
@@ -36,8 +38,8 @@ beforeAll(async () => {
   return rig.close
 })
 
-async function upload(request: Parameters<Rig['as']>[0]): Promise<void> {
-  await (await rig.as(request)).upload(`site ${request?.attempt ?? 1}`, zipOf({ a: 'x' }))
+async function upload(request: TokenRequest): Promise<void> {
+  await (await rig.as(request)).upload(`site ${request.attempt ?? 1}`, zipOf({ a: 'x' }))
 }
 
 async function record(run: number, attempt: number, events: RecordedEvent[]): Promise<void> {
@@ -45,29 +47,8 @@ async function record(run: number, attempt: number, events: RecordedEvent[]): Pr
   await recordRun({ url: rig.url, token }, run, events)
 }
 
-interface ListedRun {
-  id: number
-  workflow_id: number | null
-  created_at: string
-  status: string | null
-  conclusion: string | null
-  run_attempt: number
-  head_repository: { full_name: string | null }
-}
-
-async function runsOf(path: string): Promise<ListedRun[]> {
-  const response = await reader.rest(path)
-  expect(response.status).toBe(200)
-  const { total_count, workflow_runs } = (await response.json()) as {
-    total_count: number
-    workflow_runs: ListedRun[]
-  }
-  expect(total_count).toBe(workflow_runs.length)
-  return workflow_runs
-}
-
 async function numbersOf(path: string): Promise<number[]> {
-  return (await runsOf(path)).map(({ id }) => id)
+  return (await runsOf(reader, path)).map(({ id }) => id)
 }
 
 test('the runs of a workflow can be filtered by branch, commit and event, newest first', async () => {
@@ -110,7 +91,7 @@ test('workflows with known runs have numbers, which find them and their runs', a
     const { url, id } = workflow
     expect(url).toBe(`${rig.url}${workflows}/${id}`)
     expect(await (await reader.rest(`${workflows}/${id}`)).json()).toEqual(workflow)
-    const runs = await runsOf(`${workflows}/${id}/runs`)
+    const runs = await runsOf(reader, `${workflows}/${id}/runs`)
     expect(runs.map(({ workflow_id }) => workflow_id)).toEqual(runs.map(() => id))
     expect(runs).toHaveLength(workflow.name === 'CI' ? 3 : 1)
   }
@@ -139,7 +120,7 @@ test('runs can be filtered by conclusion and progress, in the newest attempt', a
 })
 
 test('runs can be filtered by creation time', async () => {
-  const made = await runsOf(`${base}/actions/runs`)
+  const made = await runsOf(reader, `${base}/actions/runs`)
   const [newest, oldest] = [made[0]!.created_at, made.at(-1)!.created_at]
   const within = async (created: string): Promise<number[]> =>
     await numbersOf(`${base}/actions/runs?created=${encodeURIComponent(created)}`)
@@ -157,14 +138,14 @@ test('runs can be filtered by creation time', async () => {
 })
 
 test('a run is listed once, as its newest attempt, with the recorded conclusion, if any', async () => {
-  const [of4, of3, of2] = await runsOf(`${workflows}/CI/runs`)
+  const [of4, of3, of2] = await runsOf(reader, `${workflows}/CI/runs`)
   expect(of2).toMatchObject({ run_attempt: 2, status: 'completed', conclusion: 'success' })
   expect(of3).toMatchObject({ run_attempt: 1, status: 'in_progress', conclusion: null })
   expect(of4).toMatchObject({ status: null, conclusion: null })
 })
 
 test('the head repository of a pull request is unknown, since it can be a fork', async () => {
-  const runs = await runsOf(`${base}/actions/runs`)
+  const runs = await runsOf(reader, `${base}/actions/runs`)
   expect(runs.map(({ id, head_repository }) => [id, head_repository.full_name])).toEqual([
     [4, null],
     [3, 'octo/demo'],
@@ -172,7 +153,7 @@ test('the head repository of a pull request is unknown, since it can be a fork',
     [1, 'octo/demo'],
   ])
   // The action compares it, case-sensitively, with the runner's repository name.
-  const [first] = await runsOf('/repos/Octo/Demo/actions/runs?branch=release%2F1')
+  const [first] = await runsOf(reader, '/repos/Octo/Demo/actions/runs?branch=release%2F1')
   expect(first).toMatchObject({ head_repository: { full_name: 'Octo/Demo' } })
 })
 

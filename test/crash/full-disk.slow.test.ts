@@ -88,16 +88,35 @@ async function fillDisk(left: number): Promise<string> {
   return path
 }
 
+/** Without a minimum the disk really fills up, and there is no reserve. */
+async function start(
+  name: string,
+  minimumFree = '0',
+): Promise<{ trove: TroveProcess; dataDir: string }> {
+  const dataDir = join(directory, name)
+  const environment = { TROVE_MIN_FREE: minimumFree, TROVE_GC_INTERVAL: 'off' }
+  const trove = await startTrove(dataDir, environment)
+  onTestFinished(async () => {
+    await trove.stop()
+    rmSync(dataDir, { recursive: true, force: true })
+  })
+  return { trove, dataDir }
+}
+
+/** What the command needs to use that server. */
+async function accessTo(trove: TroveProcess, tree: string): Promise<Record<string, string>> {
+  return {
+    TROVE_URL: trove.url,
+    TROVE_TOKEN: await trove.token(['--scope', 'admin', '--project', 'octo/demo']),
+    TROVE_PROJECT: 'octo/demo',
+    TROVE_CACHE_DIR: join(tree, '..', 'trove-full-cache'),
+  }
+}
+
 test.each([0, 64, 200, 600, 1500, 3000, 5000])(
   'with %i KiB left, uploads that do not fit are rejected and nothing is lost',
   async (leftKiB) => {
-    const dataDir = join(directory, `data-${leftKiB}`)
-    // No minimum: the disk really fills up, and there is no reserve.
-    const trove = await startTrove(dataDir, { TROVE_MIN_FREE: '0', TROVE_GC_INTERVAL: 'off' })
-    onTestFinished(async () => {
-      await trove.stop()
-      rmSync(dataDir, { recursive: true, force: true })
-    })
+    const { trove } = await start(`data-${leftKiB}`)
     const client = await clientOf(trove)
     const kept = randomBytes(MiB)
     const { body: first } = await client.put('kept', kept)
@@ -140,12 +159,7 @@ test.each([0, 64, 200, 600, 1500, 3000, 5000])(
 )
 
 test('deleting and collecting free space on a full disk, with the help of the reserve', async () => {
-  const dataDir = join(directory, 'data-reserve')
-  const trove = await startTrove(dataDir, { TROVE_MIN_FREE: '8MiB', TROVE_GC_INTERVAL: 'off' })
-  onTestFinished(async () => {
-    await trove.stop()
-    rmSync(dataDir, { recursive: true, force: true })
-  })
+  const { trove } = await start('data-reserve', '8MiB')
   const client = await clientOf(trove)
   const { body: large } = await client.put('large', randomBytes(12 * MiB))
   const kept = randomBytes(100_000)
@@ -180,20 +194,10 @@ test('deleting and collecting free space on a full disk, with the help of the re
   expect((await client.put('again', randomBytes(MiB))).status).toBe(201)
 })
 
-async function startFull(name: string): Promise<{ trove: TroveProcess; dataDir: string }> {
-  const dataDir = join(directory, name)
-  const trove = await startTrove(dataDir, { TROVE_MIN_FREE: '0', TROVE_GC_INTERVAL: 'off' })
-  onTestFinished(async () => {
-    await trove.stop()
-    rmSync(dataDir, { recursive: true, force: true })
-  })
-  return { trove, dataDir }
-}
-
 test.each([0, 40, 150, 400, 1000, 2500])(
   'the stock protocol with %i KiB left: each step succeeds or gets 507, and can be repeated later',
   async (leftKiB) => {
-    const { trove } = await startFull(`data-stock-${leftKiB}`)
+    const { trove } = await start(`data-stock-${leftKiB}`)
     const job = callerOf(trove.url, await trove.token(), '@actions/artifact-2.3.2')
     const zipOf = (bytes: number): Buffer =>
       buildZip({ members: [{ name: 'x', content: randomBytes(bytes) }] })
@@ -283,16 +287,6 @@ async function leastFree(work: () => Promise<void>): Promise<number> {
 
 const minimum = 16 * MiB
 
-async function startWithMinimum(name: string): Promise<TroveProcess> {
-  const dataDir = join(directory, name)
-  const trove = await startTrove(dataDir, { TROVE_MIN_FREE: '16MiB', TROVE_GC_INTERVAL: 'off' })
-  onTestFinished(async () => {
-    await trove.stop()
-    rmSync(dataDir, { recursive: true, force: true })
-  })
-  return trove
-}
-
 const nearlyFull = /nearly full: .* free, and uploads must leave 16\.0 MiB \(TROVE_MIN_FREE\)/
 
 // Goal: a body larger than the space that uploads may use, and several at once, end with the same
@@ -301,7 +295,7 @@ const nearlyFull = /nearly full: .* free, and uploads must leave 16\.0 MiB \(TRO
 test.each(['application/octet-stream', 'application/zip', 'application/x-tar'])(
   'bodies of %s that take the disk below its minimum are rejected in flight',
   async (type) => {
-    const trove = await startWithMinimum('data-minimum')
+    const { trove } = await start('data-minimum', '16MiB')
     const client = await clientOf(trove)
     const before = await freeBytes()
     const content = randomBytes(before - minimum)
@@ -320,7 +314,7 @@ test.each(['application/octet-stream', 'application/zip', 'application/x-tar'])(
 )
 
 test('a stock upload without room frees what it has sent, and its later requests get the reason', async () => {
-  const trove = await startWithMinimum('data-stock-minimum')
+  const { trove } = await start('data-stock-minimum', '16MiB')
   const job = callerOf(trove.url, await trove.token(), 'test')
   const before = await freeBytes()
   const target = await job.create('large')
@@ -341,7 +335,7 @@ test('a stock upload without room frees what it has sent, and its later requests
 })
 
 test('a stock upload that fits once but not twice frees its space when it is finalized', async () => {
-  const trove = await startWithMinimum('data-twice')
+  const { trove } = await start('data-twice', '16MiB')
   const job = callerOf(trove.url, await trove.token(), 'test')
   const before = await freeBytes()
   const zip = buildZip({
@@ -357,17 +351,12 @@ test('a stock upload that fits once but not twice frees its space when it is fin
 })
 
 test('a native upload that fills the disk to its minimum leaves nothing that the next gc does not free', async () => {
-  const trove = await startWithMinimum('data-native-minimum')
+  const { trove } = await start('data-native-minimum', '16MiB')
   const tree = testDirectory()
   const before = await freeBytes()
   for (let number = 0; number < 8; number++)
     await writeFile(join(tree, String(number)), randomBytes((before - minimum) / 6))
-  const access = {
-    TROVE_URL: trove.url,
-    TROVE_TOKEN: await trove.token(['--scope', 'admin', '--project', 'octo/demo']),
-    TROVE_PROJECT: 'octo/demo',
-    TROVE_CACHE_DIR: join(tree, '..', 'trove-full-cache'),
-  }
+  const access = await accessTo(trove, tree)
   const least = await leastFree(async () => {
     const refused = await runTrove(['upload', 'large', tree, '--run', '1'], access)
     expect([refused.status, refused.stderr]).toEqual([9, expect.stringMatching(nearlyFull)])
@@ -378,15 +367,10 @@ test('a native upload that fills the disk to its minimum leaves nothing that the
 })
 
 test('trove upload and backup report a full disk, and work once there is room', async () => {
-  const { trove, dataDir } = await startFull('data-native')
+  const { trove, dataDir } = await start('data-native')
   const tree = testDirectory()
   await writeFile(join(tree, 'large'), randomBytes(4 * MiB))
-  const access = {
-    TROVE_URL: trove.url,
-    TROVE_TOKEN: await trove.token(['--scope', 'admin', '--project', 'octo/demo']),
-    TROVE_PROJECT: 'octo/demo',
-    TROVE_CACHE_DIR: join(tree, '..', 'trove-full-cache'),
-  }
+  const access = await accessTo(trove, tree)
   const run = async (...args: string[]): ReturnType<typeof runTrove> => await runTrove(args, access)
   expect((await run('upload', 'first', tree, '--run', '1')).status).toBe(0)
   await writeFile(join(tree, 'large'), randomBytes(4 * MiB))
@@ -423,7 +407,7 @@ test.each([0, 36, 40, 44, 64])(
   'a start with %i KiB left, after a kill during a download, serves what is stored or reports the full disk',
   { timeout: 60_000 },
   async (leftKiB) => {
-    const { trove, dataDir } = await startFull(`data-restart-${leftKiB}`)
+    const { trove, dataDir } = await start(`data-restart-${leftKiB}`)
     const kept = randomBytes(24 * MiB)
     const client = await clientOf(trove)
     const { body } = await client.put('kept', kept)

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import { type ArtifactName, parseArtifactName } from '../../src/core/artifact.ts'
 import { limits } from '../../src/core/limits.ts'
 import { noFacts, parseProjectName } from '../../src/core/run/run.ts'
@@ -156,4 +156,14 @@ export async function readAll(
 ): Promise<Buffer> {
   await representation.verifyReadable()
   return await buffer(representation.read(start, end))
+}
+
+/** Checks that a rejected upload has left nothing in the database. */
+export async function expectNothing(store: TestStore): Promise<void> {
+  const { total } = await store.metadata.listArtifacts(
+    { state: 'any' },
+    { limit: 10, offset: 0, sort: 'newest', now: 0 },
+  )
+  expect(total).toBe(0)
+  expect(await store.metadata.listSessions(Number.POSITIVE_INFINITY, 10)).toEqual([])
 }

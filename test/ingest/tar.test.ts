@@ -8,7 +8,7 @@ import { type Header, extract } from 'tar-stream'
 import { describe, expect, test } from 'vitest'
 import { representTarGz, representZip } from '../../src/egress/egress.ts'
 import { type TarEntry, tarOf } from '../http/archives-of.ts'
-import { type TestStore, openStore, readAll } from './open-store.ts'
+import { expectNothing, openStore, readAll } from './open-store.ts'
 
 const mtime = new Date(1_700_000_000_000)
 
@@ -468,12 +468,3 @@ describe('a tar upload', () => {
     })
   })
 })
-
-async function expectNothing(store: TestStore): Promise<void> {
-  const { total } = await store.metadata.listArtifacts(
-    { state: 'any' },
-    { limit: 10, offset: 0, sort: 'newest', now: 0 },
-  )
-  expect(total).toBe(0)
-  expect(await store.metadata.listSessions(Number.POSITIVE_INFINITY, 10)).toEqual([])
-}

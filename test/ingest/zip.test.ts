@@ -10,7 +10,7 @@ import { limits } from '../../src/core/limits.ts'
 import { representZip } from '../../src/egress/egress.ts'
 import { noise } from '../actions/archives.ts'
 import { buildZip, type ZipMemberSpec, type ZipSpec } from '../corpus/build-zip.ts'
-import { openStore, readAll, type TestStore } from './open-store.ts'
+import { expectNothing, openStore, readAll, type TestStore } from './open-store.ts'
 import { turns } from '../turns.ts'
 import { testDirectory } from '../temporary-directory.ts'
 
@@ -400,12 +400,7 @@ describe('a zip that is rejected leaves nothing behind', () => {
     failure: object,
   ): Promise<void> {
     await expect(store.put('dist', 'zip', zip, more)).rejects.toMatchObject(failure)
-    const { total } = await store.metadata.listArtifacts(
-      { state: 'any' },
-      { limit: 10, offset: 0, sort: 'newest', now: 0 },
-    )
-    expect(total).toBe(0)
-    expect(await store.metadata.listSessions(Number.POSITIVE_INFINITY, 10)).toEqual([])
+    await expectNothing(store)
   }
 
   test('truncated', async () => {

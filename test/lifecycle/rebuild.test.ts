@@ -44,8 +44,24 @@ async function loseDatabase(store: TestStore): Promise<TestStore> {
   return { ...store, metadata, ports: { ...store.ports, metadata } }
 }
 
+/** A store with two artifacts that has lost its database. */
+async function openLost(): Promise<TestStore> {
+  const store = await openStore()
+  await putBoth(store)
+  return await loseDatabase(store)
+}
+
 const rebuild = async (store: TestStore): Promise<RebuildReport> =>
   await rebuildFromPacks(store.ports, { expiresAt: store.ports.now() + 86_400_000 })
+
+/** Begins to rebuild, and crashes between two steps. */
+async function crash({ ports }: TestStore, expiresAt: number): Promise<void> {
+  const checkpoint = (step: string): void => {
+    if (step === 'rebuild-pack-registered') throw new Error('crash')
+  }
+  const rebuilt = rebuildFromPacks({ ...ports, checkpoint }, { expiresAt })
+  await expect(rebuilt).rejects.toThrow('crash')
+}
 
 async function recoverAtStart(store: TestStore): ReturnType<typeof recoverAt> {
   return await recoverAt(store.directory, store.ports)
@@ -66,9 +82,7 @@ describe('a start with a lost database', () => {
   })
 
   test('succeeds once the packs are imported, and keeps all of them', async () => {
-    const store = await openStore()
-    await putBoth(store)
-    const lost = await loseDatabase(store)
+    const lost = await openLost()
     expect(await rebuild(lost)).toMatchObject({
       packs: 2,
       copies: 6,
@@ -90,9 +104,7 @@ describe('a start with a lost database', () => {
 
 describe('a rebuild', () => {
   test('finds every content, and repeating an upload in either form finds all of it', async () => {
-    const store = await openStore()
-    await putBoth(store)
-    const lost = await loseDatabase(store)
+    const lost = await openLost()
     await rebuild(lost)
     for (const content of Object.values(files)) {
       expect(await lost.metadata.findBlob(digestOf(Buffer.from(content)))).toBeDefined()
@@ -115,35 +127,21 @@ describe('a rebuild', () => {
   })
 
   test('can be repeated with the same result', async () => {
-    const store = await openStore()
-    await putBoth(store)
-    const lost = await loseDatabase(store)
+    const lost = await openLost()
     await rebuild(lost)
     expect(await rebuild(lost)).toMatchObject({ packs: 0, knownPacks: 2 })
   })
 
   test('resumes after a crash between any two steps', async () => {
-    const store = await openStore()
-    await putBoth(store)
-    const lost = await loseDatabase(store)
-    const stop = (step: string): void => {
-      if (step === 'rebuild-pack-registered') throw new Error('crash')
-    }
-    const crashing = { ...lost.ports, checkpoint: stop }
-    await expect(rebuildFromPacks(crashing, { expiresAt: 1e15 })).rejects.toThrow('crash')
+    const lost = await openLost()
+    await crash(lost, 1e15)
     expect(await rebuild(lost)).toMatchObject({ packs: 2, knownPacks: 0 })
   })
 
   test('that was interrupted resumes days later', async () => {
-    const store = await openStore()
-    await putBoth(store)
-    const lost = await loseDatabase(store)
-    const stop = (step: string): void => {
-      if (step === 'rebuild-pack-registered') throw new Error('crash')
-    }
+    const lost = await openLost()
     const expiresAt = lost.ports.now() + 90 * day
-    const crashing = { ...lost.ports, checkpoint: stop }
-    await expect(rebuildFromPacks(crashing, { expiresAt })).rejects.toThrow('crash')
+    await crash(lost, expiresAt)
     const later = { ...lost.ports, now: () => lost.ports.now() + 3 * day }
     expect(await rebuildFromPacks(later, { expiresAt })).toMatchObject({ packs: 2, knownPacks: 0 })
     expect(await recoverAtStart(lost)).toMatchObject({ freedBytes: 0 })

@@ -31,6 +31,13 @@ export function sweepContract(store: Store): void {
     const removal = { state: 'deleted', reason: 'test', now: 2_500 } as const
     expect(await store().removeArtifacts([id], removal)).toEqual([id])
   }
+  /** More than one step handles. */
+  const seedMany = async (run: Run): Promise<number[]> => {
+    const ids: number[] = []
+    for (let n = 0; n < 120; n++)
+      ids.push((await seedArtifact(store(), run, { a: `${n}` }, { name: `n${n}` })).id)
+    return ids
+  }
   const isKnown = async (content: string): Promise<boolean> =>
     (await store().findBlob(digestOf(content))) !== undefined
   const abortAll = async (): Promise<void> => {
@@ -128,9 +135,7 @@ export function sweepContract(store: Store): void {
 
   test('removing many artifacts removes those that are live', async () => {
     const run = await seedRun(store())
-    const ids: number[] = []
-    for (let n = 0; n < 120; n++)
-      ids.push((await seedArtifact(store(), run, { a: `${n}` }, { name: `n${n}` })).id)
+    const ids = await seedMany(run)
     const removal = { state: 'deleted', reason: 'test', now: 2_500, undoMs: 1_000 } as const
     await store().removeArtifacts([ids[3]!], removal)
     const asked = [...ids, ids[5]!, 9_999]
@@ -144,9 +149,7 @@ export function sweepContract(store: Store): void {
 
   test('restoring many artifacts restores those that can be', async () => {
     const run = await seedRun(store())
-    const ids: number[] = []
-    for (let n = 0; n < 120; n++)
-      ids.push((await seedArtifact(store(), run, { a: `${n}` }, { name: `n${n}` })).id)
+    const ids = await seedMany(run)
     const removal = { state: 'deleted', reason: 'test', now: 2_500, undoMs: 1_000 } as const
     await store().removeArtifacts([ids[7]!], { ...removal, undoMs: 100 })
     await store().removeArtifacts(ids.slice(0, 119), removal)
