@@ -41,6 +41,11 @@ async function upload(store: TestStore, numbers: number[]): Promise<Map<number, 
   return artifacts
 }
 
+async function openOne(): Promise<{ store: TestStore; artifact: Artifact }> {
+  const store = await openStore()
+  return { store, artifact: (await upload(store, [1])).get(1)! }
+}
+
 async function remove(
   metadata: Metadata,
   artifact: Artifact,
@@ -157,8 +162,7 @@ test('an expired artifact is gone, and so are its bytes', async () => {
 })
 
 test('a scheduled round leaves a deleted artifact its undo period, and a dead pack its grace period', async () => {
-  const store = await openStore()
-  const artifact = (await upload(store, [1])).get(1)!
+  const { store, artifact } = await openOne()
   await remove(store.metadata, artifact, { undoMs: hour })
   const at = (ms: number) => ({ ...store.ports, now: () => start + ms })
 
@@ -198,8 +202,7 @@ test('a dry run announces how many bytes of dead packs a scheduled round frees, 
 })
 
 test('a pack that died before the clock was set back is removed at once when nothing needs to wait', async () => {
-  const store = await openStore()
-  const artifact = (await upload(store, [1])).get(1)!
+  const { store, artifact } = await openOne()
   await remove(store.metadata, artifact)
   await collectInBackground({ ...store.ports, now: () => start + 300 * day })
   expect(await store.metadata.figures()).toMatchObject({ packs: 1, liveBytes: 0 })
@@ -258,8 +261,7 @@ describe('a reader', () => {
   })
 
   test('that died holds nothing beyond the end of its lease', async () => {
-    const store = await openStore()
-    const artifact = (await upload(store, [1])).get(1)!
+    const { store, artifact } = await openOne()
     await store.metadata.openReadLeases([artifact.id], start, hour)
     await remove(store.metadata, artifact)
     await collectNow(store.ports)
@@ -269,8 +271,7 @@ describe('a reader', () => {
   })
 
   test('of a process that ended holds nothing after the next start', async () => {
-    const store = await openStore()
-    const artifact = (await upload(store, [1])).get(1)!
+    const { store, artifact } = await openOne()
     await store.metadata.openReadLeases([artifact.id], start, hour)
     await remove(store.metadata, artifact)
     expect(await recoverAt(store.directory, store.ports)).toMatchObject({ readLeases: 1 })
@@ -292,8 +293,7 @@ describe('a reader', () => {
   })
 
   test('of a process that ended keeps its lease until that ends by itself when the disk is full', async () => {
-    const store = await openStore()
-    const artifact = (await upload(store, [1])).get(1)!
+    const { store, artifact } = await openOne()
     await store.metadata.openReadLeases([artifact.id], start, hour)
     let tries = 0
     const metadata: Metadata = {
@@ -314,8 +314,7 @@ describe('a reader', () => {
   })
 
   test('of a removed artifact is refused', async () => {
-    const store = await openStore()
-    const artifact = (await upload(store, [1])).get(1)!
+    const { store, artifact } = await openOne()
     await remove(store.metadata, artifact, { undoMs: hour })
     expect(await store.metadata.openReadLeases([artifact.id, 99], start, hour)).toEqual({
       leases: [],
@@ -326,8 +325,7 @@ describe('a reader', () => {
 
 describe('undo', () => {
   test('is refused when the name is taken, the undo period is over, or the artifact has expired meanwhile', async () => {
-    const store = await openStore()
-    const artifact = (await upload(store, [1])).get(1)!
+    const { store, artifact } = await openOne()
     await remove(store.metadata, artifact, { undoMs: 100 * day })
     const { artifact: second } = await store.put('build-1', 'zip', build(2))
     const restore = (ms: number) => store.metadata.restoreArtifact(artifact.id, start + ms)
@@ -378,8 +376,7 @@ async function zipOf(store: TestStore, artifact: Artifact): Promise<string> {
 }
 
 test('tombstones are deleted after their time', async () => {
-  const store = await openStore()
-  const artifact = (await upload(store, [1])).get(1)!
+  const { store, artifact } = await openOne()
   await remove(store.metadata, artifact)
   await collectNow(store.ports)
   expect(await store.metadata.findArtifact(artifact.id)).toMatchObject({ state: 'deleted' })

@@ -26,6 +26,11 @@ const files = {
   'c.bin': 'gamma '.repeat(500),
 }
 
+async function openTree(): Promise<{ store: TestStore; id: number }> {
+  const store = await openStore()
+  return { store, id: await store.putTar('tree', files) }
+}
+
 /** The clock of the store stands still, but a pass must be later than the one before. */
 function tickingPorts(store: TestStore): TestStore['ports'] {
   passes += 1
@@ -75,8 +80,7 @@ async function readFileOf(store: TestStore, id: number, path: string): Promise<s
 
 describe('a scrub', () => {
   test('of a sound store finds nothing, and reads every live copy', async () => {
-    const store = await openStore()
-    await store.putTar('tree', files)
+    const { store } = await openTree()
     await store.putZip('stock', files)
     const report = await scrubAll(store)
     expect(report).toMatchObject({
@@ -91,8 +95,7 @@ describe('a scrub', () => {
   })
 
   test('of a store whose clock was set back skips nothing', async () => {
-    const store = await openStore()
-    await store.putTar('tree', files)
+    const { store } = await openTree()
     const options = { olderThanMs: null, bytesPerSecond: null, rollups: false }
     const later = store.ports.now() + 365 * day
     expect(await scrub({ ...store.ports, now: () => later }, options)).toMatchObject({ packs: 1 })
@@ -100,8 +103,7 @@ describe('a scrub', () => {
   })
 
   test('finds a flipped byte, and names the file; the others stay readable', async () => {
-    const store = await openStore()
-    const id = await store.putTar('tree', files)
+    const { store, id } = await openTree()
     await spoil(casOf(store), joiningOf(files['b.txt']))
     const report = await scrubAll(store)
     expect(report).toMatchObject({ damagedCopies: 1, foundCopies: 1, damagedArtifacts: 1 })
@@ -115,8 +117,7 @@ describe('a scrub', () => {
   })
 
   test('reports known damage again', async () => {
-    const store = await openStore()
-    await store.putTar('tree', files)
+    const { store } = await openTree()
     await spoil(casOf(store), joiningOf(files['b.txt']))
     await scrubAll(store)
     const again = await scrubAll(store)
@@ -124,8 +125,7 @@ describe('a scrub', () => {
   })
 
   test('restores a copy that is sound again', async () => {
-    const store = await openStore()
-    const id = await store.putTar('tree', files)
+    const { store, id } = await openTree()
     const [path] = await packPaths(casOf(store))
     const bytes = await readFile(path!)
     await spoil(casOf(store), joiningOf(files['b.txt']))
@@ -140,8 +140,7 @@ describe('a scrub', () => {
     ['gone', async (path: string) => await unlink(path), 3],
     ['cut short', async (path: string) => await truncate(path, 60), 3],
   ])('treats a pack that is %s as damage to its copies', async (_what, spoilPack, copies) => {
-    const store = await openStore()
-    const id = await store.putTar('tree', files)
+    const { store, id } = await openTree()
     const [path] = await packPaths(casOf(store))
     await spoilPack(path!)
     // Files that the store has open keep their bytes.
@@ -154,8 +153,7 @@ describe('a scrub', () => {
   })
 
   test('rewrites a pack when only its framing is bad', async () => {
-    const store = await openStore()
-    const id = await store.putTar('tree', files)
+    const { store, id } = await openTree()
     const [path] = await packPaths(casOf(store))
     await flipByte(path!, 12)
     const report = await scrubAll(store)
@@ -195,8 +193,7 @@ describe('a scrub', () => {
   })
 
   test('treats a pack that the medium cannot read as damaged, as a download does, and neither fails', async () => {
-    const store = await openStore()
-    const id = await store.putTar('tree', files)
+    const { store, id } = await openTree()
     const watched = watchFileSystem({ root: casOf(store) })
     const packs = await openLocalPackStore({ directory: casOf(store), fileSystem: watched })
     const bad = {
@@ -255,8 +252,7 @@ describe('a scrub', () => {
   })
 
   test('corrects a rollup that has drifted, and names it', async () => {
-    const store = await openStore()
-    await store.putTar('tree', files)
+    const { store } = await openTree()
     const whole = await store.metadata.figures()
     const database = new SqliteDatabase(join(store.directory, 'trove.db'))
     database.exec('UPDATE totals SET unique_bytes = unique_bytes + 5 WHERE scope = 0')
@@ -294,8 +290,7 @@ describe('damage heals', () => {
   })
 
   test('in place by the same upload, whose zips keep bytes and ETag', async () => {
-    const store = await openStore()
-    const id = await store.putTar('tree', files)
+    const { store, id } = await openTree()
     const before = await zipOf(store, id)
     const { etag } = await representZip(store.reader, (await store.metadata.findArtifact(id))!)
     await spoil(casOf(store), joiningOf(files['b.txt']))
@@ -313,8 +308,7 @@ describe('damage heals', () => {
   })
 
   test('of a tree by a stock zip: another stream, hence a new version with its own length', async () => {
-    const store = await openStore()
-    const id = await store.putTar('tree', files)
+    const { store, id } = await openTree()
     const before = await representZip(store.reader, (await store.metadata.findArtifact(id))!)
     await spoil(casOf(store), joiningOf(files['b.txt']))
     await scrubAll(store)
@@ -440,8 +434,7 @@ describe('damage heals', () => {
   })
 
   test('by a stream that the store already has', async () => {
-    const store = await openStore()
-    const id = await store.putTar('tree', files)
+    const { store, id } = await openTree()
     await store.putZip('stock', files)
     await spoil(casOf(store), joiningOf(files['b.txt']))
     expect(await scrubAll(store)).toMatchObject({
