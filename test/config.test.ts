@@ -93,6 +93,15 @@ test('a URL of a server with a path or a user is rejected, not shortened', () =>
   expect(readClientConfig({}, { ACTIONS_RESULTS_URL: results }).url).toBe('https://store.lan')
 })
 
+test.each([
+  [{}, true],
+  [{ TERM: 'xterm' }, true],
+  [{ TERM: 'dumb' }, false],
+  [{ CI: 'true', TERM: 'xterm' }, false],
+])('with %j, bars may be drawn: %s', (env, bars) => {
+  expect(readClientConfig({}, env).bars).toBe(bars)
+})
+
 test('public projects are globs of projects; by default there are none', () => {
   const read = (text: string): unknown =>
     readServerConfig({}, { TROVE_PUBLIC_PROJECTS: text }).publicProjects

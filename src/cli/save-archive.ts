@@ -31,7 +31,7 @@ export async function saveArchive(
 ): Promise<ExitStatus> {
   const artifact = await readArtifact(server, reference, { project, signal })
   const wanted = { artifactId: artifact.id, format, paths: given.path }
-  const progress = createProgress(stderr, { bars: !config.ci && given.output !== '-' })
+  const progress = createProgress(stderr, { bars: config.bars && given.output !== '-' })
   let receivedBytes = 0
   const body = async function* (): AsyncGenerator<Uint8Array> {
     for await (const chunk of readArchive(server, wanted, signal)) {

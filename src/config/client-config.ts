@@ -46,8 +46,11 @@ export interface ClientConfig {
   readonly cacheDir: string | null
   /** True when NO_COLOR is set to anything. */
   readonly noColor: boolean
-  /** True inside a CI job: no bars, few lines. */
+  /** True inside a CI job: few lines. */
   readonly ci: boolean
+  /** False where bars cannot be drawn: inside a CI job, and on a terminal without a cursor to
+   *  move. */
+  readonly bars: boolean
   /** Files of a GitHub-style job for step outputs and the job summary. */
   readonly outputFile: string | null
   readonly summaryFile: string | null
@@ -97,6 +100,7 @@ export function clientConfigOf(
     cacheDir: readCacheDir(source, env),
     noColor: source.text('NO_COLOR') !== undefined,
     ci,
+    bars: !ci && source.text('TERM') !== 'dumb',
     outputFile: source.text('GITHUB_OUTPUT') ?? null,
     summaryFile: source.text('GITHUB_STEP_SUMMARY') ?? null,
   }

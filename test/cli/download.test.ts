@@ -383,6 +383,9 @@ test.each([
     /--pattern replaces REF.*\.\/42\/build/,
   ],
   [['download', '@42', '--pattern', '*'], /--pattern replaces REF/],
+  [['download', '@42', 'dest'], /use --run 42 --pattern '\*'/],
+  [['download', '42/build:bin', 'dest'], /select with --path GLOB/],
+  [['download', '42/build:bin', '-o', 'x.zip'], /select with --path GLOB/],
   [
     ['download', '--pattern', '*', '--run', '42', '--delete', '--merge-multiple'],
     /cannot be combined/,

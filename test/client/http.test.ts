@@ -177,6 +177,15 @@ describe('a request', () => {
     expect(String(await buffer(readFile(server, file, never)))).toBe('<html>')
   })
 
+  test('over TLS to a server without it says so', async () => {
+    const { url } = await serve((_, response) => response.end())
+    const server = { url: url.replace('http:', 'https:'), token: null }
+    const reading = requestJson(server, { path: '/', repeatable: false }, fields)
+    await expect(reading).rejects.toThrow(
+      `${server.url} cannot be reached: what listens there does`,
+    )
+  })
+
   test('does not follow a redirect, which would pass on the token', async () => {
     const server = await serve((_, response) =>
       response.writeHead(302, { location: 'http://127.0.0.1:1/' }).end(),

@@ -10,7 +10,12 @@ import { readArtifact } from '../../client/find-artifact.ts'
 import { parseArtifactName } from '../../core/artifact.ts'
 import { storeError } from '../../core/errors.ts'
 import { compilePathGlobs, nothingMatches } from '../../core/glob/path-glob.ts'
-import { isMeantAsReference, parseReference } from '../../core/reference.ts'
+import {
+  isMeantAsReference,
+  parseEntryReference,
+  parseRunOnly,
+  type Reference,
+} from '../../core/reference.ts'
 import { counted, formatCount, formatSizeBytes } from '../../core/units.ts'
 import { choice, jobsFlag, jobsOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
@@ -83,7 +88,7 @@ export const downloadCommand: Command<DownloadFlags> = {
         throw new UsageError('an archive has no DEST: name the file with --output')
       if (given.output === '-' && invocation.stdout.isTTY)
         throw new UsageError('stdout is a terminal: send the archive to a file or a program')
-      return await saveArchive(context, invocation, { reference: parseReference(text), format })
+      return await saveArchive(context, invocation, { reference: artifactOf(text), format })
     }
     if (given.pattern !== undefined) return await downloadMatching(context, invocation)
     const [text, target] = takeOperands(operands, ['REF (or --pattern GLOB)'], ['DEST'])
@@ -91,7 +96,7 @@ export const downloadCommand: Command<DownloadFlags> = {
     if (target === '-')
       throw new UsageError('DEST is a directory; use -o - to write an archive to stdout')
     const { server, project } = context
-    const reference = parseReference(text)
+    const reference = artifactOf(text)
     const result = await downloadOne(context, invocation, {
       find: async () => await readArtifact(server, reference, { project, signal }),
       destination: resolve(target ?? '.'),
@@ -119,6 +124,19 @@ function formatOf({
       '--output writes an archive: add --format zip or tar.gz, or use DEST for a directory',
     )
   return found
+}
+
+/** Errors: UsageError for a whole run or a path, invalid_request, invalid_name. */
+function artifactOf(text: string): Reference {
+  const run = parseRunOnly(text)
+  if (run !== undefined)
+    throw new UsageError(`${text} is a whole run: use --run ${run.run} --pattern '*'`)
+  const { reference, path } = parseEntryReference(text)
+  if (path !== '')
+    throw new UsageError(
+      'REF has no path here: select with --path GLOB, or print a file with `trove cat`',
+    )
+  return reference
 }
 
 /** Errors: UsageError. */
@@ -185,7 +203,7 @@ async function downloadOne(
   { flags: given, stderr, signal }: Invocation<DownloadFlags>,
   { find, destination }: { find: () => Promise<WireArtifact>; destination: string },
 ): Promise<Downloaded> {
-  const progress = createProgress(stderr, { bars: !context.config.ci })
+  const progress = createProgress(stderr, { bars: context.config.bars })
   let phase: DownloadProgress['phase'] | undefined
   const finding = find()
   try {

@@ -97,7 +97,7 @@ export const uploadCommand: Command<UploadFlags> = {
     if (given['dry-run']) return await listSource(invocation, source).catch(whenNone)
     const context = await connect(given, signal)
     const { config, client } = context
-    const progress = createProgress(stderr, { bars: !config.ci })
+    const progress = createProgress(stderr, { bars: config.bars })
     const startedAt = performance.now()
     let secrets: readonly SecretInFile[] = []
     try {

@@ -146,7 +146,7 @@ async function compareDirectory(
   { flags: given, stdout, stderr, signal }: VerifyInvocation,
   { context: { client, config }, artifact, path }: Place,
 ): Promise<ExitStatus> {
-  const progress = createProgress(stderr, { bars: !config.ci })
+  const progress = createProgress(stderr, { bars: config.bars })
   const verifying = client.verify({
     artifact,
     directory: path,
@@ -193,7 +193,7 @@ async function compareFile(
   { flags: given, stdout, stderr, signal }: VerifyInvocation,
   { context: { client, config }, artifact, path }: Place,
 ): Promise<ExitStatus> {
-  const progress = createProgress(stderr, { bars: !config.ci })
+  const progress = createProgress(stderr, { bars: config.bars })
   const totalBytes = statSync(path).size
   const verifying = client.verifyFile({
     artifact,

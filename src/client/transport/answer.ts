@@ -117,6 +117,8 @@ function unreachable(url: URL, proxy: Exchange['proxy'], cause: unknown): Networ
 }
 
 function reasonOf(cause: unknown): string {
+  if (cause instanceof Error && /wrong version number/i.test(cause.message))
+    return 'what listens there does not speak TLS; a server without it has an http URL'
   // OpenSSL's messages end with a line feed.
   return (cause instanceof Error ? cause.message || cause.name : String(cause)).trim()
 }
