@@ -1,4 +1,5 @@
 /** `trove find`: from a local file to the runs that produced it. */
+import { execFileSync } from 'node:child_process'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
@@ -88,5 +89,11 @@ test('a file that no artifact contains is not found; a missing file is an error'
   expect(await find([folder])).toMatchObject({
     status: 1,
     stderr: expect.stringContaining(`${folder} is a directory`),
+  })
+  const pipe = join(folder, 'pipe')
+  execFileSync('mkfifo', [pipe])
+  expect(await find([pipe])).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining(`${pipe} is a pipe`),
   })
 })

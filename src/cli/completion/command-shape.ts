@@ -56,17 +56,17 @@ function flagShapes(own: Flags): FlagShape[] {
   }))
 }
 
-/** Reads `NAME PATH...`, `REF [DIR|FILE]`, `REF --in TIME`. Flags in this text are not operands. */
+/** Reads `NAME PATH...`, `REF...|@RUN`, `REF [DIR|FILE]`, `REF --in TIME`. Flags in this text are not operands. */
 function operandShapes(operands: Command['operands']): OperandShape[] {
   const words = operands.replaceAll(/--\S+ \S+/g, '').match(/\S+/g) ?? []
   return words.map((word) => {
-    const label = word.replace(/\.\.\.$/, '').replace(/^\[(.*)\]$/, '$1')
+    const label = word.replace('...', '').replace(/^\[(.*)\]$/, '$1')
     return {
       label,
       // Flags take paths inside artifacts.
       completion: label === 'PATH' ? 'files' : ofLabel(label),
       isOptional: word.startsWith('['),
-      repeats: word.endsWith('...'),
+      repeats: word.includes('...'),
     }
   })
 }
