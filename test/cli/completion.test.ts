@@ -162,6 +162,13 @@ test('every flag that help says to take few values has them, and every word of h
   }
 })
 
+test('operands that help repeats may be repeated', async () => {
+  const repeated = (await commandShapes(commands)).filter(
+    ({ operands }) => operands.at(-1)?.repeats,
+  )
+  expect(repeated.map(({ name }) => name)).toEqual(['upload', 'search', 'rm'])
+})
+
 test('a shell that there is no script for is refused with those that there are', async () => {
   expect(await runTroveInside(['completion', 'tcsh'])).toMatchObject({
     status: 2,

@@ -56,7 +56,8 @@ function flagShapes(own: Flags): FlagShape[] {
   }))
 }
 
-/** Reads `NAME PATH...`, `REF...|@RUN`, `REF [DIR|FILE]`, `REF --in TIME`. Flags in this text are not operands. */
+/** Reads `NAME PATH...`, `REF...|@RUN`, `REF [DIR|FILE]`, `REF --in TIME`. Flags in this text are
+ *  not operands. */
 function operandShapes(operands: Command['operands']): OperandShape[] {
   const words = operands.replaceAll(/--\S+ \S+/g, '').match(/\S+/g) ?? []
   return words.map((word) => {
