@@ -197,8 +197,11 @@ export async function openMetadataThreads(
   return portOf(
     (method) => threads[servedBy[method]],
     async () => {
-      await reader.close()
-      await writer.close()
+      try {
+        await reader.close()
+      } finally {
+        await writer.close()
+      }
     },
   )
 }
