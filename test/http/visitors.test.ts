@@ -1,8 +1,9 @@
 /** Requests without a credential are bounded, and those with one are not affected. */
-import { once } from 'node:events'
+import { EventEmitter, once } from 'node:events'
 import { get, type IncomingMessage } from 'node:http'
 import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
+import { createVisitors } from '../../src/http/access/visitors.ts'
 import { openSharedServer, problemOf } from './open-server.ts'
 
 const server = await openSharedServer({
@@ -34,4 +35,15 @@ test('visitors beyond the limit are told to come back, others are served', async
   slow[0]!.destroy()
   await expect.poll(async () => (await list(null)).status).toBe(200)
   slow[1]!.destroy()
+})
+
+test('requests whose client has hung up, and repeated questions, take no place', () => {
+  const visitors = createVisitors({ publicRequestsMax: 1 })
+  const response = (destroyed: boolean) => Object.assign(new EventEmitter(), { destroyed })
+  for (let each = 0; each < 3; each++) visitors.admit(response(true) as never)
+  const first = response(false)
+  for (let each = 0; each < 3; each++) visitors.admit(first as never)
+  expect(() => visitors.admit(response(false) as never)).toThrow('TROVE_PUBLIC_REQUESTS')
+  first.emit('close')
+  visitors.admit(response(false) as never)
 })

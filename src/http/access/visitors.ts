@@ -5,15 +5,16 @@ import { storeError } from '../../core/errors.ts'
 
 export interface Visitors {
   /** Counts a request until its response has been sent. Errors: busy. */
-  admit(outgoing: Pick<ServerResponse, 'once'> | undefined): void
+  admit(outgoing: Pick<ServerResponse, 'once' | 'destroyed'> | undefined): void
 }
 
 export function createVisitors({ publicRequestsMax }: { publicRequestsMax: number }): Visitors {
   const admitted = new Set<unknown>()
   return {
     admit: (outgoing) => {
-      // A route may ask for its reader more than once.
-      if (outgoing === undefined || admitted.has(outgoing)) return
+      // A route may ask for its reader more than once. One whose client has hung up never closes
+      // again.
+      if (outgoing === undefined || outgoing.destroyed || admitted.has(outgoing)) return
       if (admitted.size >= publicRequestsMax) {
         const what = 'visitors'
         const reason = `${publicRequestsMax} requests of visitors are in progress (TROVE_PUBLIC_REQUESTS): sign in, or try again later`
