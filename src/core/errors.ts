@@ -104,6 +104,19 @@ export function notFound(what: string, message: string, options?: ErrorOptions):
   return storeError('not_found', message, { what }, options)
 }
 
+export function artifactExpired(details: ErrorDetails['artifact_expired']): StoreError {
+  return storeError('artifact_expired', `artifact ${details.artifactId} has expired`, details)
+}
+
+/** `paths`: of files that are known to be affected. */
+export function blobDamaged(
+  message: string,
+  paths: string[] = [],
+  options?: ErrorOptions,
+): StoreError {
+  return storeError('blob_damaged', message, { digest: null, paths }, options)
+}
+
 export function forbidden(reason: string): StoreError {
   return storeError('forbidden', reason, { reason })
 }

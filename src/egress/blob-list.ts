@@ -9,7 +9,7 @@ import {
   writeListedParts,
 } from '../core/bytes/blob-exchange.ts'
 import type { BlobPlacement, Copy } from '../core/bytes/copy.ts'
-import { invalidRequest, storeError, tooLarge } from '../core/errors.ts'
+import { blobDamaged, invalidRequest, tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { slicesOf } from '../core/slices.ts'
 import { createByteWriter } from '../core/bytes/varint.ts'
@@ -74,11 +74,7 @@ export async function representBlobs(
     verifyReadable: async () => {
       if (damaged.size === 0) return
       const paths = [...damaged]
-      throw storeError(
-        'blob_damaged',
-        `stored bytes of artifact ${artifactId} are damaged: ${paths[0]}`,
-        { digest: null, paths },
-      )
+      throw blobDamaged(`stored bytes of artifact ${artifactId} are damaged: ${paths[0]}`, paths)
     },
     read: (start, stop, signal) => emit(reader, segments(), { start, end: stop, signal }),
   }

@@ -1,7 +1,7 @@
 /** Checks whether everything that a representation needs is intact, according to the metadata. An
  *  artifact that touches no damaged copy is `available`, so only the others are walked. */
+import { blobDamaged } from '../core/errors.ts'
 import { comparePaths } from '../core/manifest/entry.ts'
-import { storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import type { Artifact, StoredFile } from '../metadata/metadata.ts'
 import { tarMembers } from './entries.ts'
@@ -84,5 +84,5 @@ async function isDamaged(reader: Pick<Reader, 'metadata'>, { blob }: StoredFile)
 function damageOf(artifact: Artifact, paths: string[]): Error {
   const some = paths.slice(0, 3).join(', ') + (paths.length > 3 ? ', …' : '')
   const message = `stored bytes of artifact ${artifact.id} are damaged: ${some}`
-  return storeError('blob_damaged', message, { digest: null, paths })
+  return blobDamaged(message, paths)
 }

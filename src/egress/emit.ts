@@ -7,7 +7,7 @@
  *    4. `coalesce` makes chunks that are worth a system call.
  *  A copy is read in whole check pages, so that every byte is verified before it is sent. */
 import { type Copy, placeOf } from '../core/bytes/copy.ts'
-import { hasCode, storeError, type StoreError } from '../core/errors.ts'
+import { blobDamaged, hasCode, type StoreError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { arePagesIntact } from '../packs/format/page-checks.ts'
 import { coalesce } from './coalesce.ts'
@@ -281,5 +281,5 @@ function unreadable(cuts: PageCut[], cause?: unknown): StoreError {
       ? 'a pack cannot be read'
       : `stream ${first.copy.streamId} is damaged (pack ${first.copy.packName}, offset ${packOffset(first)})`
   const of = paths.length > 0 ? `, of ${paths.slice(0, 3).join(', ')}` : ''
-  return storeError('blob_damaged', `${place}${of}`, { digest: null, paths }, { cause })
+  return blobDamaged(`${place}${of}`, paths, { cause })
 }

@@ -2,7 +2,7 @@
  *  until the previous one was taken. */
 import { pipeline } from 'node:stream/promises'
 import { constants, createInflateRaw } from 'node:zlib'
-import { storeError } from '../core/errors.ts'
+import { blobDamaged } from '../core/errors.ts'
 
 /** Size of zlib's output buffer. */
 const outputBytes = 256 * 1024
@@ -19,7 +19,8 @@ export async function* inflate(source: AsyncIterable<Buffer>): AsyncGenerator<Bu
   try {
     for await (const chunk of inflater) yield chunk as Buffer
   } catch (error) {
-    throw isZlibError(error) ? notDeflate(error) : error
+    if (!isZlibError(error)) throw error
+    throw blobDamaged(`a stored stream does not inflate: ${error.message}`, [], { cause: error })
   } finally {
     inflater.destroy()
   }
@@ -27,13 +28,6 @@ export async function* inflate(source: AsyncIterable<Buffer>): AsyncGenerator<Bu
 
 function isZlibError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && 'code' in error && String(error.code).startsWith('Z_')
-}
-
-function notDeflate(cause: NodeJS.ErrnoException): Error {
-  const details = { digest: null, paths: [] }
-  return storeError('blob_damaged', `a stored stream does not inflate: ${cause.message}`, details, {
-    cause,
-  })
 }
 
 /** Yields the bytes `[start, end)` of `source`; reads nothing after them. */

@@ -16,7 +16,7 @@ import {
 } from 'node:zlib'
 import { asBuffer } from '../../core/bytes/as-buffer.ts'
 import { type CopyCodec, joiningEnd } from '../../core/bytes/copy.ts'
-import { type StoreError, storeError } from '../../core/errors.ts'
+import { blobDamaged, type StoreError } from '../../core/errors.ts'
 import { followerOf } from './follower.ts'
 import { deflateInto, inflateJoiningInto } from './kept-zlib.ts'
 
@@ -246,7 +246,7 @@ async function* inflatePieces(
 }
 
 function damaged(what: string, options?: ErrorOptions): StoreError {
-  return storeError('blob_damaged', `a stored stream ${what}`, { digest: null, paths: [] }, options)
+  return blobDamaged(`a stored stream ${what}`, [], options)
 }
 
 function wrongSize(expectedBytes: number, actualBytes: number): StoreError {

@@ -1,5 +1,5 @@
 /** Reads the contents of a sealed pack back from its central directory. */
-import { type StoreError, storeError } from '../../core/errors.ts'
+import { blobDamaged, type StoreError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { localHeaderBytes, type ZipHeaderFacts } from '../../core/zip/zip-encoder.ts'
 import { endBytesMax } from '../../core/zip/zip-records.ts'
@@ -112,7 +112,7 @@ async function readList(
 }
 
 function damagedPack(name: PackName, what: string): StoreError {
-  return storeError('blob_damaged', `pack ${name} ${what}`, { digest: null, paths: [] })
+  return blobDamaged(`pack ${name} ${what}`)
 }
 
 /** Yields the members of a sealed pack of `sizeBytes`, in offset order, reading its directory in

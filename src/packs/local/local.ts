@@ -2,7 +2,7 @@
  *  in `staging/packs/` on the same file system, and the file `format` identifies the directory's
  *  layout. `local-sink.ts` writes packs. */
 import { randomBytes } from 'node:crypto'
-import { storeError } from '../../core/errors.ts'
+import { blobDamaged } from '../../core/errors.ts'
 import { hasErrno, ignoringAbsence, translateErrno } from './errno.ts'
 import {
   type FileFacts,
@@ -95,10 +95,8 @@ async function readExactly(
   const bytes = Buffer.allocUnsafe(lengthBytes)
   const readBytes = await readAll(file, bytes, offset)
   if (readBytes === lengthBytes) return bytes
-  throw storeError(
-    'blob_damaged',
+  throw blobDamaged(
     `pack ${name} is too short: expected ${lengthBytes} bytes at ${offset}, got ${readBytes}`,
-    { digest: null, paths: [] },
   )
 }
 
@@ -108,10 +106,7 @@ async function reportingDamage<T>(name: PackName, read: () => Promise<T>): Promi
     return await read()
   } catch (error) {
     if (!hasErrno(error, 'EIO')) throw error
-    const details = { digest: null, paths: [] }
-    throw storeError('blob_damaged', `pack ${name} cannot be read: I/O error`, details, {
-      cause: error,
-    })
+    throw blobDamaged(`pack ${name} cannot be read: I/O error`, [], { cause: error })
   }
 }
 

@@ -1,7 +1,7 @@
 /** What happens to an artifact after its removal: the removal is undone, or its rows are
  *  released, and long after that its tombstone is deleted. */
 import { nameTaken } from '../../../core/artifact.ts'
-import { hasCode, storeError } from '../../../core/errors.ts'
+import { artifactExpired, hasCode, storeError } from '../../../core/errors.ts'
 import { replacedReason } from '../../../core/policy/retention.ts'
 import type { Metadata, ReleasePlace } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -141,22 +141,15 @@ function createRestoring(
     const { id: artifactId, removedAt, removedReason: reason } = row
     if (row.state === 'expired' || row.endsAt <= now) {
       const expiredAt = row.state === 'expired' ? removedAt : row.endsAt
-      throw storeError('artifact_expired', `artifact ${artifactId} has expired`, {
-        artifactId,
-        expiredAt,
-        reason,
-      })
+      throw artifactExpired({ artifactId, expiredAt, reason })
     }
     if (row.releasableAt !== null && row.releasableAt > now) return
     const why =
       reason === replacedReason
         ? 'was replaced by a later upload, which cannot be undone'
         : 'was deleted too long ago to be restored'
-    throw storeError('artifact_deleted', `artifact ${artifactId} ${why}`, {
-      artifactId,
-      deletedAt: removedAt,
-      reason,
-    })
+    const deleted = { artifactId, deletedAt: removedAt, reason }
+    throw storeError('artifact_deleted', `artifact ${artifactId} ${why}`, deleted)
   }
 
   const freeName = (row: RestorableRow, now: number): void => {

@@ -1,5 +1,5 @@
 /** Tokens that the server has minted and that have not ended. */
-import { and, desc, eq, gt, inArray, lt } from 'drizzle-orm'
+import { and, desc, eq, gt, lt } from 'drizzle-orm'
 import { mintedTokens } from '../../../../schema/tokens.ts'
 import type { Actor } from '../../../core/audit.ts'
 import { tooLarge } from '../../../core/errors.ts'
@@ -8,11 +8,13 @@ import type { ProjectName } from '../../../core/run/run.ts'
 import type { MintedToken, MintedTokenMetadata } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Connection } from '../connection/connection.ts'
+import { createPurge } from './purge.ts'
 
 export function createMintedTokenMethods(
-  { orm, prepare, write }: Connection,
+  connection: Connection,
   audit: AuditLog,
 ): MintedTokenMetadata {
+  const { orm, prepare, write } = connection
   const dropOlder = prepare<[string | null, string | undefined, number]>(
     `DELETE FROM minted_tokens WHERE number IN (
        SELECT number FROM minted_tokens WHERE project IS ? AND is_session AND lineage ->> 1 = ?
@@ -69,15 +71,11 @@ export function createMintedTokenMethods(
         .limit(limit)
         .all()
         .map(toToken),
-    purgeTokens: async (endedBy, limit) =>
-      write(() => {
-        const ended = orm
-          .select({ number: mintedTokens.number })
-          .from(mintedTokens)
-          .where(lt(mintedTokens.endsAt, endedBy))
-          .limit(limit)
-        return orm.delete(mintedTokens).where(inArray(mintedTokens.number, ended)).run().changes
-      }),
+    purgeTokens: createPurge(connection, {
+      table: 'minted_tokens',
+      key: 'number',
+      instant: 'ends_at',
+    }),
   }
 }
 

@@ -1,10 +1,11 @@
 /** People who signed in through the identity provider. */
-import { inArray, lt } from 'drizzle-orm'
 import { people } from '../../../../schema/tokens.ts'
 import type { PeopleMetadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
+import { createPurge } from './purge.ts'
 
-export function createPeopleMethods({ orm, write }: Connection): PeopleMetadata {
+export function createPeopleMethods(connection: Connection): PeopleMetadata {
+  const { orm, write } = connection
   return {
     noteSignIn: async ({ id, ...set }) => {
       write(() =>
@@ -16,14 +17,6 @@ export function createPeopleMethods({ orm, write }: Connection): PeopleMetadata 
       )
     },
     listPeople: async () => orm.select().from(people).all(),
-    purgePeople: async (signedInBy, limit) =>
-      write(() => {
-        const gone = orm
-          .select({ id: people.id })
-          .from(people)
-          .where(lt(people.signedInAt, signedInBy))
-          .limit(limit)
-        return orm.delete(people).where(inArray(people.id, gone)).run().changes
-      }),
+    purgePeople: createPurge(connection, { table: 'people', key: 'id', instant: 'signed_in_at' }),
   }
 }

@@ -1,5 +1,5 @@
 /** Tokens that are void before they end. */
-import { and, count, eq, inArray, isNull, lt, lte, type SQL, sql } from 'drizzle-orm'
+import { and, count, eq, isNull, lte, type SQL, sql } from 'drizzle-orm'
 import { revokedProjects, revokedTokens } from '../../../../schema/tokens.ts'
 import { tooLarge } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
@@ -7,11 +7,13 @@ import type { ProjectName } from '../../../core/run/run.ts'
 import type { Revocations, RevocationMetadata, RevokedToken } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Connection } from '../connection/connection.ts'
+import { createPurge } from './purge.ts'
 
 export function createRevocationMethods(
-  { orm, write }: Connection,
+  connection: Connection,
   audit: AuditLog,
 ): RevocationMetadata {
+  const { orm, write } = connection
   const ofProject = (project: ProjectName | null): SQL =>
     project === null ? isNull(revokedTokens.project) : eq(revokedTokens.project, project)
   const requireRoom = ({ project, holder, isSession }: RevokedToken): void => {
@@ -67,14 +69,10 @@ export function createRevocationMethods(
         .map(({ id }) => id),
       projects: orm.select().from(revokedProjects).all() as Revocations['projects'],
     }),
-    purgeRevocations: async (endedBy, limit) =>
-      write(() => {
-        const ended = orm
-          .select({ id: revokedTokens.id })
-          .from(revokedTokens)
-          .where(lt(revokedTokens.endsAt, endedBy))
-          .limit(limit)
-        return orm.delete(revokedTokens).where(inArray(revokedTokens.id, ended)).run().changes
-      }),
+    purgeRevocations: createPurge(connection, {
+      table: 'revoked_tokens',
+      key: 'id',
+      instant: 'ends_at',
+    }),
   }
 }

@@ -1,6 +1,6 @@
 /** What an artifact consists of, and the stored pages of its manifest. */
 import { comparePaths } from '../../../core/manifest/entry.ts'
-import { storeError } from '../../../core/errors.ts'
+import { artifactExpired, storeError } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
 import { decodeTimes } from '../../../core/manifest/modification-times.ts'
 import { type PageEntry, decodeManifestPage } from '../../manifest-page.ts'
@@ -48,17 +48,9 @@ export function createSourceFinder({ prepare }: Connection): (artifactId: number
 export function removedError({ artifactId, state, removedAt, removedReason }: Source): Error {
   if (removedAt === null) return new Error(`artifact ${artifactId} has lost rows`)
   const reason = removedReason ?? state
-  return state === 'expired'
-    ? storeError('artifact_expired', `artifact ${artifactId} has expired`, {
-        artifactId,
-        expiredAt: removedAt,
-        reason,
-      })
-    : storeError('artifact_deleted', `artifact ${artifactId} was deleted`, {
-        artifactId,
-        deletedAt: removedAt,
-        reason,
-      })
+  if (state === 'expired') return artifactExpired({ artifactId, expiredAt: removedAt, reason })
+  const deleted = { artifactId, deletedAt: removedAt, reason }
+  return storeError('artifact_deleted', `artifact ${artifactId} was deleted`, deleted)
 }
 
 export function isPast(entryCount: number, page: number): boolean {
