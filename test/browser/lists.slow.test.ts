@@ -1,10 +1,10 @@
 /** What pages show, checked against what was uploaded: the list of artifacts with its sums,
  *  comparisons by kind, the confirmation of a deletion, both colour schemes, narrow screens. */
 import type { Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { noise } from '../actions/archives.ts'
 import { hasChromium, reportMissingChromium } from './chromium.ts'
-import { openRig, type Rig, watchFaults } from './rig.ts'
+import { openRig, type Rig } from './rig.ts'
 import { png, putTar } from './seed.ts'
 
 if (!hasChromium) reportMissingChromium('lists and comparisons')
@@ -12,7 +12,6 @@ if (!hasChromium) reportMissingChromium('lists and comparisons')
 describe.skipIf(!hasChromium)('a visitor', () => {
   let rig: Rig
   let page: Page
-  let faults: string[]
   let before: number
   let after: number
   beforeAll(async () => {
@@ -42,13 +41,9 @@ describe.skipIf(!hasChromium)('a visitor', () => {
       [{ name: 'n.txt', content: 'notes' }],
       'branch=feature',
     )
-    page = await (await rig.context()).newPage()
-    faults = watchFaults(page)
+    page = await rig.page()
+    return rig.close
   }, 60_000)
-  afterAll(async () => {
-    expect(faults).toEqual([])
-    await rig.close()
-  })
 
   const names = async (): Promise<string[]> =>
     await page.locator('main table.rows tbody th a').allTextContents()
@@ -165,13 +160,12 @@ describe.skipIf(!hasChromium)('a visitor', () => {
 
   test('sees light pages in the light colour scheme and dark pages in the dark one', async () => {
     const brightness = async (colorScheme: 'light' | 'dark'): Promise<number> => {
-      const context = await rig.context({ colorScheme })
-      const each = await context.newPage()
+      const each = await rig.page({ colorScheme })
       await each.goto('/octo/app')
       const colour = (await each.evaluate(
         'getComputedStyle(document.body).backgroundColor',
       )) as string
-      await context.close()
+      await each.context().close()
       return Math.max(...(colour.match(/\d+/g) ?? []).map(Number))
     }
     expect(await brightness('light')).toBeGreaterThan(200)
@@ -192,15 +186,14 @@ describe.skipIf(!hasChromium)('a visitor', () => {
   test('on a phone sees other columns of a list beside a long name', async () => {
     const name = 'a-long-name-'.repeat(12)
     await putTar(rig.server, `4/artifacts/${name}`, [{ name: 'n.txt', content: 'notes' }])
-    const phone = await rig.context({ viewport: { width: 360, height: 740 } })
-    const list = await phone.newPage()
+    const list = await rig.page({ viewport: { width: 360, height: 740 } })
     await list.goto('/octo/app/artifacts')
     const run = await list.getByRole('columnheader', { name: 'Run' }).boundingBox()
     expect(run!.x + run!.width).toBeLessThan(360)
     await list.goto('/octo/app/upload')
     const tab = await list.locator('.tabs [aria-current]').boundingBox()
     expect(tab!.x + tab!.width).toBeLessThan(345)
-    await phone.close()
+    await list.context().close()
   })
 
   test('on a phone never sees a page wider than the screen, even with long unbreakable names', async () => {

@@ -3,12 +3,12 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { noise } from '../actions/archives.ts'
 import { makeDirectory } from '../client/tree.ts'
 import { hasChromium, reportMissingChromium } from './chromium.ts'
 import { spoil } from '../lifecycle/stored-bytes.ts'
-import { openRig, type Rig, watchFaults } from './rig.ts'
+import { openRig, type Rig } from './rig.ts'
 import { putTar } from './seed.ts'
 
 if (!hasChromium) reportMissingChromium('the maintenance page')
@@ -18,7 +18,6 @@ const directory = await makeDirectory()
 describe.skipIf(!hasChromium)('maintenance', () => {
   let rig: Rig
   let page: Page
-  let faults: string[]
   /** Holds garbage collections half-way, and scrubs before their first pack. */
   let pause: Promise<void> | undefined
   beforeAll(async () => {
@@ -26,13 +25,9 @@ describe.skipIf(!hasChromium)('maintenance', () => {
       if (step === 'released' || step === 'scrub-pack-begun') await pause
     })
     await putTar(rig.server, '1/artifacts/kept', [{ name: 'a.bin', content: noise(300_000, 1) }])
-    page = await (await rig.context()).newPage()
-    faults = watchFaults(page)
+    page = await rig.page()
+    return rig.close
   }, 60_000)
-  afterAll(async () => {
-    expect(faults).toEqual([])
-    await rig.close()
-  })
 
   /** Holds jobs; returns the function that releases them. */
   function holdJobs(): () => void {
@@ -136,7 +131,7 @@ describe.skipIf(!hasChromium)('maintenance', () => {
 
   test('works without scripts: a link refreshes the status', async () => {
     const release = holdJobs()
-    const plain = await (await rig.context({ javaScriptEnabled: false })).newPage()
+    const plain = await rig.page({ javaScriptEnabled: false })
     await plain.goto('/admin/maintenance')
     await plain.getByRole('button', { name: 'Collect', exact: true }).click()
     await plain.locator('#job .badge.running, #job .badge.waiting').waitFor()

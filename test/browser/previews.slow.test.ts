@@ -1,9 +1,9 @@
 /** Previews of files that the browser itself shows: PDF, audio and video, all real; and of text
  *  longer than a page. */
 import type { Page } from 'playwright-core'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { hasChromium, reportMissingChromium } from './chromium.ts'
-import { openRig, type Rig, watchFaults } from './rig.ts'
+import { openRig, type Rig } from './rig.ts'
 import { putTar } from './seed.ts'
 
 if (!hasChromium) reportMissingChromium('previews of PDF, audio and video')
@@ -58,7 +58,6 @@ const recordFilm = `new Promise((resolve) => {
 describe.skipIf(!hasChromium)('a preview', () => {
   let rig: Rig
   let page: Page
-  let faults: string[]
   let artifact: string
   beforeAll(async () => {
     rig = await openRig()
@@ -76,13 +75,9 @@ describe.skipIf(!hasChromium)('a preview', () => {
     ])
     await maker.close()
     artifact = `/octo/app/actions/runs/1/artifacts/${id}`
-    page = await (await rig.context()).newPage()
-    faults = watchFaults(page)
+    page = await rig.page()
+    return rig.close
   }, 60_000)
-  afterAll(async () => {
-    expect(faults).toEqual([])
-    await rig.close()
-  })
 
   test('of a PDF uses the viewer of the browser', async () => {
     await page.goto(`${artifact}/blob/paper.pdf`)
@@ -139,7 +134,7 @@ describe.skipIf(!hasChromium)('a preview', () => {
   })
 
   test('is extended by a page of its own without scripts', async () => {
-    const plain = await (await rig.context({ javaScriptEnabled: false })).newPage()
+    const plain = await rig.page({ javaScriptEnabled: false })
     await plain.goto(`${artifact}/blob/long.log`)
     await plain.getByRole('link', { name: 'Show more' }).click()
     await plain.waitForURL('**bytes=*')

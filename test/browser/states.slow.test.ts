@@ -13,7 +13,7 @@ import { makeDirectory } from '../client/tree.ts'
 import { tarOf } from '../http/archives-of.ts'
 import { spoil } from '../lifecycle/stored-bytes.ts'
 import { hasChromium, reportMissingChromium } from './chromium.ts'
-import { openRig, type Rig, watchFaults } from './rig.ts'
+import { openRig, type Rig } from './rig.ts'
 import { png, putTar } from './seed.ts'
 
 if (!hasChromium) reportMissingChromium('states of the pages')
@@ -48,19 +48,17 @@ describe.skipIf(!hasChromium)('an empty store', () => {
   }
 
   test('shows commands that work as pasted, and shows the first project without a reload', async () => {
-    const page = await (await rig.context()).newPage()
-    const faults = watchFaults(page)
+    const page = await rig.page()
     await page.goto('/')
     await page.getByRole('heading', { name: 'Nothing has been uploaded yet' }).waitFor()
     await page.getByText('Waiting for the first upload…').waitFor()
     const commands = (await page.locator('.commands pre').first().textContent()) ?? ''
     expect(await pasteIntoShell(commands)).toContain('dist')
     await page.getByRole('link', { name: 'octo/app' }).waitFor()
-    expect(faults).toEqual([])
   }, 60_000)
 
   test('an empty directory, an empty file and a list without matches say so', async () => {
-    const page = await (await rig.context()).newPage()
+    const page = await rig.page()
     const id = await putTar(rig.server, '2/artifacts/hollow', [
       { name: 'nothing.txt', content: '' },
       { name: 'hollow', type: 'directory', mode: 0o755 },
@@ -82,7 +80,6 @@ describe.skipIf(!hasChromium)('an empty store', () => {
 describe.skipIf(!hasChromium)('a page', () => {
   let rig: Rig
   let page: Page
-  let faults: string[]
   /** Holds comparisons. */
   let pause: Promise<void> | undefined
   beforeEach(async () => {
@@ -90,20 +87,19 @@ describe.skipIf(!hasChromium)('a page', () => {
     rig = await openRig({}, async (step) => {
       if (step === 'comparing') await pause
     })
-    page = await (await rig.context()).newPage()
-    faults = watchFaults(page)
+    page = await rig.page()
   }, 60_000)
   afterEach(async () => {
     // Browsers log every response of 400 and above; these are expected.
     const expected = /status of (403|404|410|500)/
-    expect(faults.filter((fault) => !expected.test(fault))).toEqual([])
+    expect(rig.faults.splice(0).filter((fault) => !expected.test(fault))).toEqual([])
     await rig.close()
   })
 
   test('with a slow part is sent at once with a sentence in its place, and completed without scripts', async () => {
     const base = await putTar(rig.server, '1/artifacts/site', [{ name: 'a.txt', content: 'one' }])
     const head = await putTar(rig.server, '2/artifacts/site', [{ name: 'a.txt', content: 'two' }])
-    const plain = await (await rig.context({ javaScriptEnabled: false })).newPage()
+    const plain = await rig.page({ javaScriptEnabled: false })
     for (const each of [page, plain]) {
       let release = (): void => undefined
       pause = new Promise((resolve) => {
@@ -276,8 +272,7 @@ describe.skipIf(!hasChromium)('a page', () => {
 
   test('that the visitor may not see looks like one that does not exist, and links to the sign-in page', async () => {
     const id = await putTar(rig.server, '1/artifacts/site', [{ name: 'x', content: 'x' }])
-    const context = await rig.context({ scope: 'read' })
-    const reader = await context.newPage()
+    const reader = await rig.page({ scope: 'read' })
     await reader.goto(`${run}/artifacts/${id}`)
     await reader.getByRole('link', { name: 'x', exact: true }).waitFor()
     for (const name of ['Keep', 'Delete…', 'Upload', 'Maintenance'])
@@ -288,8 +283,7 @@ describe.skipIf(!hasChromium)('a page', () => {
     await reader.getByLabel('Token').fill(await rig.server.token())
     await reader.getByRole('button', { name: 'Sign in' }).click()
     await reader.getByRole('heading', { name: 'Delete site?' }).waitFor()
-    const foreign = await rig.context({ project: 'other/app' })
-    const stranger = await foreign.newPage()
+    const stranger = await rig.page({ project: 'other/app' })
     for (const path of ['/octo/app', run, `${run}/artifacts/${id}`, '/octo/nonesuch']) {
       expect((await stranger.goto(path))?.status(), path).toBe(404)
       await stranger.getByRole('heading', { name: 'Not found' }).waitFor()

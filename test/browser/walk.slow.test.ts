@@ -1,10 +1,10 @@
 /** A visitor's tasks on the pages, in a real browser, on a server with real uploads. */
 import { readFile } from 'node:fs/promises'
-import type { BrowserContext, Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { unzipSync } from 'fflate'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { hasChromium, reportMissingChromium } from './chromium.ts'
-import { openRig, type Rig, watchFaults } from './rig.ts'
+import { openRig, type Rig } from './rig.ts'
 import { manyFiles, putTar, type Seeded, seedProject } from './seed.ts'
 
 if (!hasChromium) reportMissingChromium('a walk through the pages')
@@ -14,20 +14,13 @@ const run = '/octo/app/actions/runs/42'
 describe.skipIf(!hasChromium)('a visitor', () => {
   let rig: Rig
   let seeded: Seeded
-  let context: BrowserContext
   let page: Page
-  let faults: string[]
   beforeAll(async () => {
     rig = await openRig()
     seeded = await seedProject(rig.server)
-    context = await rig.context({ acceptDownloads: true })
-    page = await context.newPage()
-    faults = watchFaults(page)
+    page = await rig.page({ acceptDownloads: true })
+    return rig.close
   }, 60_000)
-  afterAll(async () => {
-    expect(faults).toEqual([])
-    await rig.close()
-  })
 
   const artifact = (): string => `${run}/artifacts/${seeded.site}`
 
@@ -234,7 +227,7 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     expect(answer?.status()).toBe(410)
     await page.getByRole('heading', { name: 'This artifact has expired' }).waitFor()
     // Browsers log every response of 400 and above; this one is expected.
-    expect(faults.splice(0).every((fault) => fault.includes('410'))).toBe(true)
+    expect(rig.faults.splice(0).every((fault) => fault.includes('410'))).toBe(true)
   })
 })
 
@@ -243,8 +236,7 @@ describe.skipIf(!hasChromium)('without scripts', () => {
     const rig = await openRig()
     try {
       const { before, site } = await seedProject(rig.server)
-      const context = await rig.context({ javaScriptEnabled: false })
-      const page = await context.newPage()
+      const page = await rig.page({ javaScriptEnabled: false })
       await page.goto(`${run}/artifacts/${site}`)
       await page.getByLabel('Go to file').fill('assets/module-003.js')
       await page.getByRole('button', { name: 'Go', exact: true }).click()
