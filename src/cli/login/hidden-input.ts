@@ -1,4 +1,5 @@
 /** Asks for a secret at a terminal, without showing it. */
+import { on } from 'node:events'
 import { limits } from '../../core/limits.ts'
 import { UsageError } from '../arguments.ts'
 
@@ -31,46 +32,17 @@ export async function readHiddenLine(
 
 async function lineOf(stdin: NodeJS.ReadStream, signal: AbortSignal): Promise<string> {
   let line = ''
-  const { promise, resolve, reject } = withResolvers()
-  const take = (text: string): void => {
-    for (const key of text) {
-      if (key === interrupt) return reject(new DOMException('interrupted', 'AbortError'))
-      if (enter.includes(key) || (key === endOfInput && line !== '')) return resolve(line)
-      if (key === endOfInput) return reject(new UsageError('no token was entered'))
+  for await (const [text] of on(stdin, 'data', { signal, close: ['end'] })) {
+    for (const key of text as string) {
+      if (key === interrupt) throw new DOMException('interrupted', 'AbortError')
+      if (enter.includes(key) || (key === endOfInput && line !== '')) return line
+      if (key === endOfInput) throw new UsageError('no token was entered')
       if (eraseLine.includes(key)) line = ''
       else if (eraseCharacter.includes(key)) line = line.slice(0, -1)
       else line += key
       if (line.length > limits.tokenCharactersMax)
-        return reject(new UsageError('what was entered is no token: it is too long'))
+        throw new UsageError('what was entered is no token: it is too long')
     }
   }
-  const abort = (): void => reject(signal.reason as Error)
-  const end = (): void => reject(new UsageError('no token was entered'))
-  stdin.on('data', take)
-  stdin.once('end', end)
-  stdin.once('error', reject)
-  signal.addEventListener('abort', abort)
-  try {
-    return await promise
-  } finally {
-    stdin.off('data', take)
-    stdin.off('end', end)
-    stdin.off('error', reject)
-    signal.removeEventListener('abort', abort)
-  }
-}
-
-/** `Promise.withResolvers`, which Node 20 lacks. */
-function withResolvers(): {
-  promise: Promise<string>
-  resolve: (line: string) => void
-  reject: (error: Error) => void
-} {
-  let resolve!: (line: string) => void
-  let reject!: (error: Error) => void
-  const promise = new Promise<string>((onLine, onError) => {
-    resolve = onLine
-    reject = onError
-  })
-  return { promise, resolve, reject }
+  throw new UsageError('no token was entered')
 }
