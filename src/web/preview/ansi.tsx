@@ -128,8 +128,10 @@ function nearestOfRgb(red: number, green: number, blue: number): number {
 
 function classesOf(state: AnsiState): string {
   const names: string[] = []
-  if (state.foreground !== null) names.push(`fg${state.foreground}`)
-  if (state.background !== null) names.push(`bg${state.background}`)
+  const { foreground, background } = state
+  // Bright colours are shown as the others, except bright black, which is grey.
+  if (foreground !== null) names.push(`fg${foreground === 8 ? 8 : foreground % 8}`)
+  if (background !== null) names.push(`bg${background % 8}`)
   for (const name of ['bold', 'faint', 'italic', 'underline', 'inverse'] as const)
     if (state[name]) names.push(`ansi-${name}`)
   return names.join(' ')
