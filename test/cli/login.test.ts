@@ -1,12 +1,12 @@
 /** `trove login`, `logout` and `whoami`, as processes with a home of their own. */
-import { once } from 'node:events'
 import { chmod, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
-import { type AddressInfo, connect, createServer as createDoor } from 'node:net'
+import { connect, createServer as createDoor } from 'node:net'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream'
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
+import { beforeEach, expect, test } from 'vitest'
 import type { TokenRequest } from '../../src/auth/token-request.ts'
+import { listen } from '../client/listen.ts'
 import { makeDirectory } from '../client/tree.ts'
 import { openSharedServer } from '../http/open-server.ts'
 import { runInTerminal } from './in-terminal.ts'
@@ -157,21 +157,13 @@ interface Listening {
   seen: IncomingMessage[]
 }
 
-const closing: (() => void)[] = []
-afterAll(() => {
-  for (const close of closing) close()
-})
-
 async function listening(answer: RequestListener): Promise<Listening> {
   const seen: IncomingMessage[] = []
   const strange = createServer((request, response) => {
     seen.push(request)
     answer(request, response)
   })
-  strange.listen(0, '127.0.0.1')
-  await once(strange, 'listening')
-  closing.push(() => strange.close())
-  return { url: `http://127.0.0.1:${(strange.address() as AddressInfo).port}`, seen }
+  return { url: await listen(strange), seen }
 }
 
 test('a server that the login is not for gets no token, however a command is led there', async () => {
@@ -273,21 +265,15 @@ test('login warns where others could read the token, and where variables take pr
 })
 
 /** Other addresses of the same server, as an origin has one login. */
-let doors: string[]
-beforeAll(async () => {
-  doors = await Promise.all(
-    Array.from({ length: 6 }, async () => {
-      const door = createDoor((socket) => {
-        const inside = connect(Number(new URL(server.url).port), '127.0.0.1')
-        pipeline(socket, inside, socket, () => {})
-      })
-      door.listen(0, '127.0.0.1')
-      await once(door, 'listening')
-      closing.push(() => door.close())
-      return `http://127.0.0.1:${(door.address() as AddressInfo).port}`
-    }),
-  )
-})
+const doors = await Promise.all(
+  Array.from({ length: 6 }, async () => {
+    const door = createDoor((socket) => {
+      const inside = connect(Number(new URL(server.url).port), '127.0.0.1')
+      pipeline(socket, inside, socket, () => {})
+    })
+    return await listen(door)
+  }),
+)
 
 test('logins at the same time do not lose one another', async () => {
   await Promise.all(doors.map(async (url) => await logIn({}, url)))

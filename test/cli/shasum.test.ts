@@ -1,11 +1,10 @@
 /** `trove shasum`, checked with `sha256sum -c`. */
 import { execFileSync } from 'node:child_process'
-import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
+import { listen } from '../client/listen.ts'
 import { makeDirectory, makeHardTree, makeTree } from '../client/tree.ts'
 import { digestOf } from '../../src/core/bytes/digest.ts'
 import { zipOf } from '../actions/archives.ts'
@@ -147,22 +146,18 @@ test('a misbehaving server cannot inject lines or paths outside the directory', 
       sizeBytes: 1,
       digest: `sha256:${digestOf('a')}`,
     }
-    const liar = createServer((request, response) => {
-      const isManifest = request.url!.includes('/manifest')
-      const artifact = { id: 1, name: 'a', treeDigest: '' }
-      response.end(`${JSON.stringify(isManifest ? entry : artifact)}\n`)
-    }).listen(0, '127.0.0.1')
-    onTestFinished(() => {
-      liar.close()
-    })
-    await once(liar, 'listening')
-    const TROVE_URL = `http://127.0.0.1:${(liar.address() as AddressInfo).port}`
-    expect(await runTroveInside(['shasum', 'id:1'], { TROVE_URL, TROVE_TOKEN: 'x' })).toMatchObject(
-      {
-        status: 1,
-        text: '',
-        stderr: expect.stringContaining('invalid path'),
-      },
+    const liar = await listen(
+      createServer((request, response) => {
+        const isManifest = request.url!.includes('/manifest')
+        const artifact = { id: 1, name: 'a', treeDigest: '' }
+        response.end(`${JSON.stringify(isManifest ? entry : artifact)}\n`)
+      }),
     )
+    const access = { TROVE_URL: liar, TROVE_TOKEN: 'x' }
+    expect(await runTroveInside(['shasum', 'id:1'], access)).toMatchObject({
+      status: 1,
+      text: '',
+      stderr: expect.stringContaining('invalid path'),
+    })
   }
 })

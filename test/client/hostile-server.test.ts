@@ -1,12 +1,10 @@
 /** A misbehaving server cannot make a download write outside DEST, or leave content other than
  *  announced. */
-import { once } from 'node:events'
-import { createServer, type RequestListener, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, type RequestListener } from 'node:http'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { changesMediaType } from '../../src/api/negotiation.ts'
 import { createClient } from '../../src/client/client.ts'
 import { fetchEnd, writeFetchedHead } from '../../src/core/bytes/blob-exchange.ts'
@@ -15,6 +13,7 @@ import { manifestHeader } from '../../src/core/manifest/manifest.ts'
 import { changesHeader } from '../../src/core/manifest/manifest-changes.ts'
 import { createByteWriter } from '../../src/core/bytes/varint.ts'
 import { encodeJoiningSync } from '../../src/packs/codec/codec.ts'
+import { listen } from './listen.ts'
 import { describeTree, makeDirectory } from './tree.ts'
 
 const right = Buffer.from('the content that was announced')
@@ -74,17 +73,6 @@ function answering(
     response.write(bytes)
     void setTimeout(endsAfterMs).then(() => response.end())
   }
-}
-
-/** Returns its URL. */
-async function listen(server: Server): Promise<string> {
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
 /** Downloads into DEST next to a file that must not change; returns the error and what is below

@@ -1,10 +1,9 @@
 /** The client against servers that each misbehave in one way. */
-import { once } from 'node:events'
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { type AddressInfo, createServer as createSilentServer } from 'node:net'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createSilentServer } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { gzipSync } from 'node:zlib'
-import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { removeArtifact } from '../../src/client/artifacts.ts'
 import { createClient } from '../../src/client/client.ts'
 import { exchange } from '../../src/client/transport/answer.ts'
@@ -17,15 +16,7 @@ import { readResumed } from '../../src/client/transport/resumed-body.ts'
 import { readClientConfig } from '../../src/config/config.ts'
 import { digestOf, formatWireDigest } from '../../src/core/bytes/digest.ts'
 import { limits } from '../../src/core/limits.ts'
-
-const servers: Server[] = []
-afterEach(async () => {
-  for (const server of servers.splice(0)) {
-    server.closeAllConnections()
-    server.close()
-    await once(server, 'close')
-  }
-})
+import { listen } from './listen.ts'
 
 type Handler = (request: IncomingMessage, response: ServerResponse, attempt: number) => void
 
@@ -37,11 +28,7 @@ async function serve(handler: Handler): Promise<ServerAccess & { requests: Incom
     requests.push(request)
     handler(request, response, requests.length)
   })
-  servers.push(server)
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  return { url: `http://127.0.0.1:${port}`, token: 'secret', requests }
+  return { url: await listen(server), token: 'secret', requests }
 }
 
 function problem(response: ServerResponse, status: number, code: string, more: object = {}): void {
@@ -312,13 +299,8 @@ describe('a response', () => {
   })
 
   test('times out while connecting, including the handshake', async () => {
-    const silent = createSilentServer((socket) => socket.resume())
-    silent.listen(0, '127.0.0.1')
-    await once(silent, 'listening')
-    onTestFinished(() => {
-      silent.close()
-    })
-    const url = new URL(`https://127.0.0.1:${(silent.address() as AddressInfo).port}`)
+    const silent = await listen(createSilentServer((socket) => socket.resume()))
+    const url = new URL(silent.replace('http:', 'https:'))
     const asked = { url, method: 'GET', headers: {}, body: undefined, signal: undefined }
     await expect(exchange(asked, 50)).rejects.toThrow(
       `${url.origin} cannot be reached: no connection within 0.05 s`,

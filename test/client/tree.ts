@@ -15,15 +15,13 @@ import {
 } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { afterAll, onTestFinished } from 'vitest'
-import { getCurrentTest } from 'vitest/suite'
+import { whenOver } from './when-over.ts'
 
 /** Makes a directory with this content. It is removed when the test has ended, or all tests of the
  *  file when called at its top level. */
 export async function makeDirectory(content: TreeSpec = {}): Promise<string> {
-  const removeLater = getCurrentTest() === undefined ? afterAll : onTestFinished
   const directory = await mkdtemp(join(tmpdir(), 'trove-test-'))
-  removeLater(async () => await rm(directory, { recursive: true, force: true }))
+  whenOver(async () => await rm(directory, { recursive: true, force: true }))
   await makeTree(directory, content)
   return directory
 }
