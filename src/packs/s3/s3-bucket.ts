@@ -7,7 +7,7 @@ import type { Readable } from 'node:stream'
 import type { GetObjectCommandOutput, S3Client } from '@aws-sdk/client-s3'
 import { asBuffer } from '../../core/bytes/as-buffer.ts'
 import { type BucketPlace, formatBucket } from '../../core/bucket-place.ts'
-import { StoreError, storeError } from '../../core/errors.ts'
+import { blobDamaged, notFound, StoreError, storeError } from '../../core/errors.ts'
 import type { Bucket } from './bucket.ts'
 
 type Sdk = typeof import('@aws-sdk/client-s3')
@@ -81,7 +81,7 @@ function objectCalls(access: Access): Omit<Bucket, keyof UploadCalls | 'close'> 
       await translating(key, async () => {
         const bytes = await sizeOf(access, { Bucket, Key: keyOf(key) })
         if (bytes !== undefined) return bytes
-        throw storeError('not_found', `${key} does not exist in the bucket`, { what: key })
+        throw notFound(key, `${key} does not exist in the bucket`)
       }),
     read: async (key, offset, lengthBytes) =>
       await translating(key, async () => {
@@ -102,7 +102,7 @@ function objectCalls(access: Access): Omit<Bucket, keyof UploadCalls | 'close'> 
         const bytes = await readAtMost(body, lengthBytes + 1)
         if (bytes.length === lengthBytes) return bytes
         // RFC 9110 §14.4: of an object that ends earlier, the part that exists is sent.
-        if (Number(objectBytes) === offset + bytes.length) throw tooShort(key, { cause: undefined })
+        if (Number(objectBytes) === offset + bytes.length) throw tooShort(key)
         throw other(`, ${bytes.length} bytes`)
       }),
     readAll: async (key) =>
@@ -242,9 +242,8 @@ async function sizeOf(
   }
 }
 
-function tooShort(what: string, cause: ErrorOptions): StoreError {
-  const details = { digest: null, paths: [] }
-  return storeError('blob_damaged', `${what} ends before the requested range`, details, cause)
+function tooShort(what: string, cause?: ErrorOptions): StoreError {
+  return blobDamaged(`${what} ends before the requested range`, [], cause)
 }
 
 function isAnswer(sdk: Sdk, error: unknown, name: string, status: number): boolean {
@@ -267,8 +266,7 @@ function translateFailure(sdk: Sdk, what: string, error: unknown): unknown {
   const status =
     error instanceof sdk.S3ServiceException ? error.$metadata.httpStatusCode : undefined
   if (status === undefined && !isOfNetwork(error)) return refused(what, error)
-  if (absentNames.has(error.name))
-    return storeError('not_found', `${what} does not exist`, { what }, cause)
+  if (absentNames.has(error.name)) return notFound(what, `${what} does not exist`, cause)
   if (error.name === 'InvalidRange') return tooShort(what, cause)
   if (fullNames.has(error.name) || status === 507)
     return storeError(

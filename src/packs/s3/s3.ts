@@ -1,7 +1,7 @@
 /** Packs in a bucket, laid out as in a local directory (`pack-layout.ts`). `s3-sink.ts` writes
  *  packs. */
 import { createHash, randomBytes } from 'node:crypto'
-import { hasCode, storeError } from '../../core/errors.ts'
+import { hasCode, invalidRequest, storeError } from '../../core/errors.ts'
 import { type Bucket, readMark } from './bucket.ts'
 import { checkPackName, checkSlice, packFormat, sealedPackPath } from '../pack-layout.ts'
 import type { PackName, PackStore } from '../pack-store.ts'
@@ -113,5 +113,5 @@ async function ensureFormat(bucket: Bucket): Promise<void> {
 }
 
 function refused(what: string): Error {
-  return storeError('invalid_request', `the bucket ${what}`, { field: 'TROVE_S3_BUCKET' })
+  return invalidRequest('TROVE_S3_BUCKET', `the bucket ${what}`)
 }

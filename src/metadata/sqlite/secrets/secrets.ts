@@ -2,7 +2,7 @@
  *  not be scanned again. */
 import { manifestState } from '../../../../schema/artifacts.ts'
 import { type Digest, digestFromBytes, digestToBytes } from '../../../core/bytes/digest.ts'
-import { storeError } from '../../../core/errors.ts'
+import { notFound } from '../../../core/errors.ts'
 import type { ProjectName } from '../../../core/run/run.ts'
 import type { SecretKind } from '../../../core/secrets/secret-rules.ts'
 import type { FoundSecret } from '../../../core/secrets/secrets.ts'
@@ -134,9 +134,7 @@ function createDismissal(
     write(() => {
       const found = find.get(artifactId, bytes)
       if (found === undefined)
-        throw storeError('not_found', `artifact ${artifactId} has no secret in a file ${digest}`, {
-          what: 'secret',
-        })
+        throw notFound('secret', `artifact ${artifactId} has no secret in a file ${digest}`)
       const { projectId, path } = found
       const { changes } = dismissed
         ? dismiss.run(projectId, bytes, author.at)
