@@ -28,8 +28,7 @@ export function copyPages(
   metadata: Pick<Metadata, 'readPackCopies'>,
   packId: number,
 ): AsyncGenerator<PackedCopy[], void, undefined> {
-  const beginning: Pick<PackedCopy, 'offset' | 'lengthBytes'> | null = null
-  return pagesFrom<typeof beginning | PackedCopy, PackedCopy>(beginning, 1000, (after, limit) =>
+  return pagesFrom<PackedCopy | null, PackedCopy>(null, 1000, (after, limit) =>
     metadata.readPackCopies(packId, { after, limit }),
   )
 }
