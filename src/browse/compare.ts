@@ -3,6 +3,7 @@
  *  `limits.compareDifferencesMax`. */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { limits } from '../core/limits.ts'
+import { slicesOf } from '../core/slices.ts'
 import type {
   ComparedEntry,
   ComparedStretch,
@@ -56,7 +57,7 @@ export async function compareEntries(
   totals.added -= moves
   totals.removed -= moves
   totals.moved += moves
-  for await (const slice of slicesOf(merged, signal)) slice.forEach(sum.addToPaths)
+  for await (const slice of pacedSlicesOf(merged, signal)) slice.forEach(sum.addToPaths)
   return { differences: merged, totals, complete, growth: sum.growth() }
 }
 
@@ -67,7 +68,7 @@ async function matchMoves(
   signal: AbortSignal | undefined,
 ): Promise<{ merged: Difference[]; moves: number }> {
   const removed = new Map<string, { sides: ComparedEntry[]; taken: number }>()
-  for await (const slice of slicesOf(differences, signal)) {
+  for await (const slice of pacedSlicesOf(differences, signal)) {
     for (const { kind, before } of slice) {
       if (kind !== 'removed' || before.entry.kind !== 'file' || before.entry.sizeBytes === 0)
         continue
@@ -78,7 +79,7 @@ async function matchMoves(
   }
   const moved = new Set<Difference['before']>()
   const paired: Difference[] = []
-  for await (const slice of slicesOf(differences, signal)) {
+  for await (const slice of pacedSlicesOf(differences, signal)) {
     for (const difference of slice) {
       if (difference.kind !== 'added' || difference.after.entry.kind !== 'file') {
         paired.push(difference)
@@ -93,7 +94,7 @@ async function matchMoves(
     }
   }
   const merged: Difference[] = []
-  for await (const slice of slicesOf(paired, signal)) {
+  for await (const slice of pacedSlicesOf(paired, signal)) {
     for (const difference of slice) {
       if (difference.kind !== 'removed' || !moved.has(difference.before)) merged.push(difference)
     }
@@ -105,13 +106,13 @@ async function matchMoves(
 const sliceLength = 2000
 
 /** Yields to the event loop before each slice. Errors: the abort reason of `signal`. */
-async function* slicesOf(
+async function* pacedSlicesOf(
   differences: readonly Difference[],
   signal: AbortSignal | undefined,
 ): AsyncGenerator<Difference[]> {
-  for (let first = 0; first < differences.length; first += sliceLength) {
+  for (const slice of slicesOf(differences, sliceLength)) {
     await nextTurn()
     signal?.throwIfAborted()
-    yield differences.slice(first, first + sliceLength)
+    yield slice
   }
 }

@@ -1,3 +1,4 @@
+import { slicesOf } from '../../../core/slices.ts'
 import type { Connection } from './connection.ts'
 
 /** Artifacts per transaction: each commit waits for the disk, about as long as a hundred
@@ -13,9 +14,9 @@ export async function writeInBatches(
   onChanged: (ids: number[]) => void,
 ): Promise<number[]> {
   const changed: number[] = []
-  for (let at = 0; at < ids.length; at += batch) {
+  for (const some of slicesOf(ids, batch)) {
     const part = write(() => {
-      const done = ids.slice(at, at + batch).filter((id) => change(id))
+      const done = some.filter((id) => change(id))
       onChanged(done)
       return done
     })
