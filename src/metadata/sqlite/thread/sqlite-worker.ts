@@ -170,7 +170,7 @@ export const servedBy: Record<Method, 'writer' | 'reader'> = {
   projectFigures: 'reader',
 }
 
-interface ThreadOptions extends Omit<StoreOptions, 'callCount' | 'now' | 'trace'> {
+type ThreadOptions = Pick<StoreOptions, 'path' | 'quota' | 'openUploadsMax' | 'sharedLog'> & {
   onDeath?: (error: Error) => void
 }
 
