@@ -26,8 +26,7 @@ export async function openFilled(): Promise<Filled> {
 }
 
 export async function newDestination(): Promise<string> {
-  const directory = testDirectory()
-  return join(directory, 'backup')
+  return join(testDirectory(), 'backup')
 }
 
 export async function runBackup(

@@ -338,8 +338,7 @@ async function openModel(directory: string, seed: number): Promise<Model> {
       expect(state).toBe('damaged')
       const name = parseArtifactName(`healer-${serial++}`)
       const expiresAt = now + day
-      const ports = store
-      const { id } = await send(ports, { ...each, name, expiresAt, onConflict: 'reject' })
+      const { id } = await send(store, { ...each, name, expiresAt, onConflict: 'reject' })
       await store.metadata.removeArtifacts([id], { state: 'deleted', reason: 'healed', now })
     }
     for (const each of live()) await checkHealed(each)

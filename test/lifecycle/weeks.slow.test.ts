@@ -36,8 +36,7 @@ async function open(directory: string): Promise<Store> {
 }
 
 async function openNew(): Promise<Store> {
-  const directory = testDirectory()
-  return await open(directory)
+  return await open(testDirectory())
 }
 
 interface Upload {
