@@ -68,8 +68,8 @@ export interface ConnectionOptions {
    *  rejects its writes, except to temporary tables. */
   isReader?: boolean | undefined
   now?: () => number
-  /** Number of calls that have arrived. Maintenance rests between its steps while calls other than
-   *  its own arrive. */
+  /** Number of calls that have arrived on this thread and on the one that only reads. Maintenance
+   *  rests between its steps while calls other than its own arrive. */
   callCount?: () => number
   /** Called with each statement as it runs, with its parameters filled in. */
   trace?: (sql: string) => void

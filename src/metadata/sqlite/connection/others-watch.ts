@@ -1,5 +1,5 @@
 /** Detects whether anybody but maintenance uses the database: other threads that write, or
- *  callers of this one. Maintenance rests between its steps only for them; rests take four
+ *  callers of this one or of the thread that only reads. Maintenance rests between its steps only for them; rests take four
  *  fifths of its time. */
 
 /** How long others count as present after using the database. */
@@ -15,7 +15,7 @@ export interface OthersWatch {
   arePresent(): boolean
 }
 
-/** `callCount`: the number of calls this thread has received. */
+/** `callCount`: the number of calls that have arrived (`ConnectionOptions`). */
 export function createOthersWatch(callCount: () => number): OthersWatch {
   let seenAt = -Infinity
   let nextTicket: number | undefined
