@@ -1,6 +1,6 @@
 /** Detects whether anybody but maintenance uses the database: other threads that write, or
- *  callers of this one or of the thread that only reads. Maintenance rests between its steps only for them; rests take four
- *  fifths of its time. */
+ *  callers of this one or of the thread that only reads. Maintenance rests between its steps only
+ *  for them; rests take four fifths of its time. */
 
 /** How long others count as present after using the database. */
 const othersStayMs = 250
