@@ -1,5 +1,5 @@
 /** Parses what visitors send to pages: forms, days, page numbers, ids. */
-import { storeError } from '../core/errors.ts'
+import { invalidRequest } from '../core/errors.ts'
 import { parsePositiveInteger } from '../core/run/run.ts'
 import type { AppContext, AppRequest } from '../http/context.ts'
 import { fieldsLimit, readBytesBody } from '../http/body/request-body.ts'
@@ -19,7 +19,7 @@ export function numberOfQuery(c: AppRequest, name: string): number | undefined {
 /** Errors: invalid_request. */
 export function daysOf(text: string | null): number {
   if (text === null || !/^\d{1,5}$/.test(text)) {
-    throw storeError('invalid_request', 'days must be a whole number', { field: 'days' })
+    throw invalidRequest('days', 'days must be a whole number')
   }
   return Number(text)
 }

@@ -3,7 +3,7 @@
 import type { People } from '../../auth/people.ts'
 import type { Principal } from '../../auth/principal.ts'
 import type { Revocations } from '../../auth/revocations.ts'
-import { storeError } from '../../core/errors.ts'
+import { storeError, unauthenticated } from '../../core/errors.ts'
 
 /** Errors: unauthenticated. */
 export function requireUnrevoked(
@@ -22,5 +22,5 @@ export function requireStanding(
   requireUnrevoked(context, principal)
   if (context.people.stillMay(principal)) return
   const reason = `${principal.person?.name} lost access during the request (TROVE_SSO_ACCESS)`
-  throw storeError('unauthenticated', reason, { reason })
+  throw unauthenticated(reason)
 }

@@ -3,7 +3,7 @@ import { Hono } from 'hono'
 import { personalDays, personalGrant, personalScopes } from '../../auth/person-grant.ts'
 import type { Principal } from '../../auth/principal.ts'
 import { mintToken } from '../../auth/tokens.ts'
-import { storeError } from '../../core/errors.ts'
+import { invalidRequest } from '../../core/errors.ts'
 import { dayMs } from '../../core/units.ts'
 import { actorOf, authorOf } from '../../http/access/actor.ts'
 import { requireSession } from '../../http/access/authenticate.ts'
@@ -61,7 +61,7 @@ async function makeToken(
   const days = personalDays.find((each) => String(each) === form.get('days'))
   if (scope === undefined || days === undefined) {
     const field = scope === undefined ? 'scope' : 'days'
-    throw storeError('invalid_request', `this session makes no such token (${field})`, { field })
+    throw invalidRequest(field, `this session makes no such token (${field})`)
   }
   const now = context.now()
   const grant = personalGrant(principal, { scope, days }, now)

@@ -2,7 +2,7 @@
  *  its own, which scripts show as a dialog. */
 import type { Artifact } from '../../metadata/metadata.ts'
 import type { Deletion } from '../../lifecycle/collect/deletion.ts'
-import { storeError } from '../../core/errors.ts'
+import { invalidRequest } from '../../core/errors.ts'
 import { formatSizeBytes, counted } from '../../core/units.ts'
 import { type Field, HiddenFields } from '../parts/form.tsx'
 import type { Html } from '../parts/html.ts'
@@ -46,7 +46,7 @@ function whyWord(artifacts: Artifact[]): string | undefined {
 export function requireWord(artifacts: Artifact[], form: URLSearchParams): void {
   const reason = whyWord(artifacts)
   if (reason === undefined || form.get('word') === 'delete') return
-  throw storeError('invalid_request', `${reason} Type "delete" to confirm`, { field: 'word' })
+  throw invalidRequest('word', `${reason} Type "delete" to confirm`)
 }
 
 export function DeletePage(view: DeletionView): Html {

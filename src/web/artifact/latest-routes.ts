@@ -5,7 +5,7 @@ import { archivePath, filePath } from '../../api/paths.ts'
 import { noSuchPath } from '../../browse/no-such-path.ts'
 import { parseArtifactName } from '../../core/artifact.ts'
 import { withoutEndSlashes } from '../../core/manifest/entry.ts'
-import { storeError } from '../../core/errors.ts'
+import { invalidRequest } from '../../core/errors.ts'
 import { readLive } from '../../http/access/access.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import { restOfPath } from '../../http/input.ts'
@@ -53,8 +53,7 @@ async function bytesPath(
   path: string,
 ): Promise<string> {
   const format = formats.get(c.req.query('download') ?? '')
-  if (format === undefined)
-    throw storeError('invalid_request', 'download must be zip or tar.gz', { field: 'download' })
+  if (format === undefined) throw invalidRequest('download', 'download must be zip or tar.gz')
   const archive = archivePath(artifact.id, format)
   const directory = withoutEndSlashes(path)
   if (directory === '') return archive

@@ -2,7 +2,7 @@
 import { Hono } from 'hono'
 import { raw } from 'hono/html'
 import { readFileEntry } from '../../browse/entries.ts'
-import { storeError } from '../../core/errors.ts'
+import { invalidRequest } from '../../core/errors.ts'
 import { parseReference } from '../../core/reference.ts'
 import { isSameProject, parsePositiveInteger } from '../../core/run/run.ts'
 import { readLive } from '../../http/access/access.ts'
@@ -56,9 +56,7 @@ async function pairOfPage(
   const project = projectParameter(c)
   const [base, head, ...rest] = (c.req.param('pair') ?? '').split('...')
   if (base === undefined || head === undefined || rest.length > 0) {
-    throw storeError('invalid_request', 'compare takes A...B, each an artifact id or reference', {
-      field: 'pair',
-    })
+    throw invalidRequest('pair', 'compare takes A...B, each an artifact id or reference')
   }
   const find = async (text: string): Promise<Artifact> => {
     const reference = parseReference(/^\d+$/.test(text) ? `id:${text}` : text)

@@ -1,5 +1,5 @@
 /** Bulk actions on the artifacts of a project's list, and the notice that reports their outcome. */
-import { storeError } from '../../core/errors.ts'
+import { invalidRequest } from '../../core/errors.ts'
 import { changedExpiresAt, isLive, isRestorable } from '../../core/policy/retention.ts'
 import { parsePositiveInteger } from '../../core/run/run.ts'
 import { dayMs, counted, formatCount } from '../../core/units.ts'
@@ -131,7 +131,7 @@ export async function changeMany(web: Web, c: AppRequest): Promise<Response> {
     case 'restore':
       return back(withIds(await metadata.restoreArtifacts(ids, now, author)), action, { state: '' })
     default:
-      throw storeError('invalid_request', 'choose an action', { field: 'action' })
+      throw invalidRequest('action', 'choose an action')
   }
 }
 
@@ -158,14 +158,12 @@ async function chosenArtifacts(
     const found = await collectArtifacts(context, { ...filter, state: 'deleted' })
     const dead = found.filter((artifact) => isRestorable(artifact, { undoMs, now }))
     if (dead.length > 0) return chosen(dead)
-    throw storeError('invalid_request', 'select at least one artifact that can be restored', {
-      field: 'id',
-    })
+    throw invalidRequest('id', 'select at least one artifact that can be restored')
   }
   const found = await collectArtifacts(context, filter)
   const live = found.filter((artifact) => isLive(artifact, now))
   if (live.length > 0) return chosen(live)
-  throw storeError('invalid_request', 'select at least one live artifact', { field: 'id' })
+  throw invalidRequest('id', 'select at least one live artifact')
 }
 
 async function confirmDeletion(

@@ -2,7 +2,7 @@
  *  progress. */
 import { Hono } from 'hono'
 import { backupRequestSchema } from '../../api/admin-messages.ts'
-import { storeError } from '../../core/errors.ts'
+import { invalidRequest } from '../../core/errors.ts'
 import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import { parseInput } from '../../http/input.ts'
 import { authorOf } from '../../http/access/actor.ts'
@@ -91,6 +91,6 @@ function wantedBy(form: URLSearchParams): MaintenanceByHand {
       return { kind: 'backup', ...parseInput(backupRequestSchema, wanted, 'form') }
     }
     default:
-      throw storeError('invalid_request', 'choose an action', { field: 'action' })
+      throw invalidRequest('action', 'choose an action')
   }
 }

@@ -2,7 +2,7 @@
  *  them. An error is shown beside its field, and the form keeps what was entered. */
 import type { Child } from 'hono/jsx'
 import type { WireProject } from '../../api/admin-messages.ts'
-import { type StoreError, storeError } from '../../core/errors.ts'
+import { invalidRequest, type StoreError } from '../../core/errors.ts'
 import { formatExactSize, parseSizeBytes, formatPeriod } from '../../core/units.ts'
 import { type Option, Options } from '../parts/form.tsx'
 import type { Html } from '../parts/html.ts'
@@ -25,7 +25,7 @@ const readers = {
     const bytes = parseSizeBytes(text)
     if (bytes !== undefined) return bytes
     const reason = `quotaBytes must be a size such as 500MB or 64GiB, got ${JSON.stringify(text)}`
-    throw storeError('invalid_request', reason, { field: 'quotaBytes' })
+    throw invalidRequest('quotaBytes', reason)
   },
 }
 

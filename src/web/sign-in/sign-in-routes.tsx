@@ -8,7 +8,7 @@ import { personOf, sessionGrant } from '../../auth/person-grant.ts'
 import { matchingRules, type SignInAccess } from '../../core/access/sign-in-rules.ts'
 import type { Person, Principal } from '../../auth/principal.ts'
 import { mintToken, readToken, type TokenUse } from '../../auth/tokens.ts'
-import { asError, hasCode, storeError } from '../../core/errors.ts'
+import { asError, forbidden, hasCode } from '../../core/errors.ts'
 import { dayMs } from '../../core/units.ts'
 import { actorOf } from '../../http/access/actor.ts'
 import { noteToken } from '../../http/access/minted-tokens.ts'
@@ -122,7 +122,7 @@ async function openSession(
   const session = await mintToken(context.keys.tokens, grant, 'session')
   if (session.length > sessionCharactersMax) {
     const reason = 'this token lists too many projects for a cookie: use fewer and wider globs'
-    throw storeError('forbidden', reason, { reason })
+    throw forbidden(reason)
   }
   await noteSession(context, session, grant)
   const origin = publicOrigin(context, c)
