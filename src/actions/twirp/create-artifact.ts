@@ -1,9 +1,9 @@
 /** CreateArtifact: reserves a name and returns the URL to upload to. */
-import { forbidden } from '../../core/errors.ts'
 import { randomBytes } from 'node:crypto'
 import { mayWriteRun, type Principal } from '../../auth/principal.ts'
 import { signTarget } from '../../auth/signed-urls.ts'
 import { parseArtifactName } from '../../core/artifact.ts'
+import { forbidden } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { tooManyArtifacts } from '../../core/policy/quota.ts'
 import type { AppContext } from '../../http/context.ts'

@@ -1,8 +1,8 @@
 /** The run and job that a stock client acts for. Only the token is trusted; the ids in a message
  *  must agree with it. */
-import { forbidden } from '../../core/errors.ts'
 import type { Principal } from '../../auth/principal.ts'
 import { backendJobId } from '../../auth/tokens.ts'
+import { forbidden } from '../../core/errors.ts'
 import type { ProjectName, RunFacts } from '../../core/run/run.ts'
 import type { BackendIds } from './messages.ts'
 

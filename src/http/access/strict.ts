@@ -1,6 +1,5 @@
 /** Strict projects: a job may replace and delete only artifacts it made itself, so that one
  *  compromised step cannot pass its bytes off as another job's. */
-import { forbidden } from '../../core/errors.ts'
 import {
   isJob,
   mayDelete,
@@ -9,6 +8,7 @@ import {
   type RunPlace,
 } from '../../auth/principal.ts'
 import { heldAsKept, heldByOtherJob } from '../../core/artifact.ts'
+import { forbidden } from '../../core/errors.ts'
 import type { Artifact, Project, Replacement } from '../../metadata/metadata.ts'
 import { denied } from './authenticate.ts'
 import type { AppContext } from '../context.ts'

@@ -1,11 +1,11 @@
 /** `GET /digests/{digest}`: the artifacts that hold a file, among those that the caller may
  *  read. Results from others would disclose that they have it (invariant 10). */
-import { forbidden } from '../../core/errors.ts'
 import { Hono } from 'hono'
 import { apiRoot } from '../../api/paths.ts'
 import { holdersQuery } from '../../api/queries.ts'
 import { mayReadProject, type Principal } from '../../auth/principal.ts'
 import { findHolders } from '../../browse/holders.ts'
+import { forbidden } from '../../core/errors.ts'
 import { namedProject, projectIdsOf } from '../access/access.ts'
 import { artifactMessage } from './artifact-message.ts'
 import { requireReader } from '../access/authenticate.ts'

@@ -1,11 +1,11 @@
 /** `GET /artifacts/{id}/history?path=`: the versions of one file from artifact to artifact. */
-import { forbidden } from '../../core/errors.ts'
 import { Hono } from 'hono'
 import { apiRoot } from '../../api/paths.ts'
 import { historyQuery } from '../../api/queries.ts'
 import { mayReadProject } from '../../auth/principal.ts'
 import { type History, historyFilter, readHistory } from '../../browse/history.ts'
 import { noSuchPath } from '../../browse/no-such-path.ts'
+import { forbidden } from '../../core/errors.ts'
 import { withoutEndSlashes } from '../../core/manifest/entry.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { liveArtifact } from '../access/access.ts'

@@ -1,10 +1,10 @@
 /** Settings of one project. */
-import { forbidden } from '../../core/errors.ts'
 import { Hono } from 'hono'
 import { z } from 'zod'
 import { projectPolicySchema, type WireProject } from '../../api/admin-messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { mayAdminister } from '../../auth/principal.ts'
+import { forbidden } from '../../core/errors.ts'
 import { compileLatestRule } from '../../core/policy/keep-latest.ts'
 import type { ProjectPolicy } from '../../core/policy/project-policy.ts'
 import { checkOverrides } from '../../core/policy/retention.ts'

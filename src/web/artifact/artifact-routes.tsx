@@ -1,9 +1,9 @@
 /** Pages of one artifact. */
-import { forbidden } from '../../core/errors.ts'
 import { counted } from '../../core/units.ts'
 import { Hono } from 'hono'
 import { noSuchPath } from '../../browse/no-such-path.ts'
 import { previousOf } from '../../browse/previous.ts'
+import { forbidden } from '../../core/errors.ts'
 import { withoutEndSlashes } from '../../core/manifest/entry.ts'
 import { latestBranch } from '../../core/policy/keep-latest.ts'
 import type { AppEnv, AppRequest } from '../../http/context.ts'

@@ -1,6 +1,6 @@
 /** The page of a file's history. */
-import { forbidden } from '../../core/errors.ts'
 import { Hono } from 'hono'
+import { forbidden } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { pathHistory } from '../../http/artifact/history.ts'
 import type { AppEnv, AppRequest } from '../../http/context.ts'

@@ -1,6 +1,6 @@
 /** The page that uploads files from a browser. */
-import { forbidden } from '../../core/errors.ts'
 import { Hono } from 'hono'
+import { forbidden } from '../../core/errors.ts'
 import type { AppEnv, AppRequest } from '../../http/context.ts'
 import { crumbsOf, inspectedProjectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
