@@ -160,7 +160,7 @@ function noProject(): Error {
   return invalidRequest('project', reason)
 }
 
-const readPowers = {
+export const readPowers = {
   read: { one: mayReadProject, all: mayReadAll },
   inspect: { one: mayInspectProject, all: mayInspectAll },
 }

@@ -4,7 +4,7 @@ import type { z } from 'zod'
 import { retentionChangeSchema, type WireArtifactDetail } from '../../api/messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { artifactListQuery, artifactQuery } from '../../api/queries.ts'
-import { mayInspectProject, mayReadProject, type Principal } from '../../auth/principal.ts'
+import { mayReadProject, type Principal } from '../../auth/principal.ts'
 import { previousOf } from '../../browse/previous.ts'
 import { keepingReason } from '../../core/policy/explanation.ts'
 import { damagedPaths } from '../../egress/damage.ts'
@@ -15,6 +15,7 @@ import {
   liveArtifact,
   namedProject,
   projectIdsOf,
+  readPowers,
   requireOfProject,
   requireWriteProject,
 } from '../access/access.ts'
@@ -144,10 +145,7 @@ export async function filterFor(
 ): Promise<ArtifactFilter | null> {
   const { run, name, branch, workflow, pullRequest, actor, since, secrets } = query
   const project = namedProject(principal, query.project)
-  const [may, to] =
-    secrets === true
-      ? ([mayInspectProject, 'inspect'] as const)
-      : ([mayReadProject, 'read'] as const)
+  const to = secrets === true ? 'inspect' : 'read'
   const projectIds = await projectIdsOf(context, principal, { project, to })
   const [projectId] = projectIds ?? []
   const filter: ArtifactFilter = {
@@ -161,7 +159,7 @@ export async function filterFor(
     createdSince: since === undefined ? undefined : Date.parse(since),
     ...(secrets === true && { secrets }),
   }
-  if (project === null || may(principal, project)) return filter
+  if (project === null || readPowers[to].one(principal, project)) return filter
   requireOfProject(principal, project)
   if (principal.run === null) return null
   // A token of scope `run` reads its own run; a query for another finds nothing.
