@@ -120,6 +120,8 @@ test('artifacts at GitHub are copied with run, branch, commit and the days that 
 test('artifacts at GitLab are copied by job; one that cannot be fetched does not stop the rest', async () => {
   const commit = { id: 'd'.repeat(40) }
   const expiry = new Date(Date.now() + 9.5 * dayMs).toISOString()
+  // GitLab removes what has expired some time later.
+  const over = new Date(Date.now() - dayMs / 24).toISOString()
   const archive = { filename: 'artifacts.zip', size: 1000 }
   const job = { pipeline: { id: 81 }, ref: 'main', commit, artifacts_file: archive }
   const pages = [
@@ -131,11 +133,13 @@ test('artifacts at GitLab are copied by job; one that cannot be fetched does not
       { id: 2, name: 'lint', pipeline: { id: 81 }, ref: 'main', commit },
       { ...job, id: 1, name: 'build', artifacts_expire_at: null },
       { ...job, id: 5, name: 'old', artifacts_expire_at: '2020-01-01T00:00:00.123Z' },
+      { ...job, id: 6, name: 'over', artifacts_expire_at: over },
     ],
   ]
   const archives = new Map([
     ['1', zipOf({ 'dist/app.js': 'app' })],
     ['4', zipOf({ 'junit.xml': '<testsuites/>' })],
+    ['6', zipOf({ 'junit.xml': '<testsuites/>' })],
   ])
   const gitlab = createServer((request, response) => {
     const url = new URL(request.url!, 'http://gitlab')
@@ -154,6 +158,7 @@ test('artifacts at GitLab are copied by job; one that cannot be fetched does not
     const stderr = await copy(loop, { GITLAB_TOKEN: 'secret', TROVE_PROJECT: 'octo/demo' })
 
     expect(stderr).toContain('not copied: 81/gone\n')
+    expect(stderr).not.toContain('81/over')
     const copied = await artifactsOf(81)
     expect(copied).toMatchObject([
       { name: 'build', branch: 'main', sha: commit.id },
