@@ -1,7 +1,7 @@
 /** Resolves a reference to the artifact it names, over the API. */
 import type { WireArtifact, WireArtifactDetail, WireArtifactList } from '../api/messages.ts'
 import { apiRoot, artifactPath } from '../api/paths.ts'
-import { storeError } from '../core/errors.ts'
+import { invalidRequest, storeError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { formatReference, type Reference } from '../core/reference.ts'
 import type { ProjectName } from '../core/run/run.ts'
@@ -105,7 +105,7 @@ async function findNewest(
 function ambiguous(reference: Reference, projects: string[]): Error {
   const found = `${formatReference(reference)} exists in ${projects.join(' and in ')}`
   const message = `${found}; choose one with --project`
-  return storeError('invalid_request', message, { field: 'project' })
+  return invalidRequest('project', message)
 }
 
 function notFound(reference: Reference, what: string): Error {

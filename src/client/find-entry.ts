@@ -1,6 +1,6 @@
 /** Finds one entry of an artifact by path. */
 import type { WireArtifact, WireEntry } from '../api/messages.ts'
-import { storeError } from '../core/errors.ts'
+import { notFound } from '../core/errors.ts'
 import { readEntries } from './read-entries.ts'
 import type { ServerAccess } from './transport/http.ts'
 import { unreadableAnswer } from './transport/proxy-error.ts'
@@ -52,7 +52,5 @@ export function noFile({ name }: Place, entry: WireEntry | null, path: string): 
     entry?.kind === 'symlink'
       ? `it is a symlink to ${entry.target}`
       : 'it is a directory (list it with `trove ls`)'
-  return storeError('not_found', `${name} has no file ${JSON.stringify(path)}: ${instead}`, {
-    what: path,
-  })
+  return notFound(path, `${name} has no file ${JSON.stringify(path)}: ${instead}`)
 }

@@ -5,7 +5,7 @@ import { listHolders } from '../../client/artifacts.ts'
 import { digestOfFile } from '../../client/files/digest-of-file.ts'
 import { takeFirst } from '../../client/list-items.ts'
 import { type Digest, parseDigest, parseWireDigest } from '../../core/bytes/digest.ts'
-import { storeError } from '../../core/errors.ts'
+import { notFound } from '../../core/errors.ts'
 import { limitFlag, limitOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
@@ -37,10 +37,8 @@ export const findCommand: Command<typeof flags> = {
     const { items: found, isCut } = await takeFirst(holders, wanted)
     if (given.json) await writeJson(stdout, found)
     else await write(stdout, holderTable(found))
-    if (found.length === 0) {
-      const reason = `no artifact that you can read contains sha256:${digest}`
-      throw storeError('not_found', reason, { what: target })
-    }
+    if (found.length === 0)
+      throw notFound(target, `no artifact that you can read contains sha256:${digest}`)
     if (isCut) await write(stderr, `showing the newest ${wanted}; use --limit to show more\n`)
     return exitStatus.ok
   },

@@ -2,7 +2,7 @@
 import { revocationPath } from '../../api/paths.ts'
 import { requestJson } from '../../client/transport/http.ts'
 import { readCommandConfig } from '../../config/config.ts'
-import { hasCode, storeError } from '../../core/errors.ts'
+import { hasCode, notFound } from '../../core/errors.ts'
 import { readLogins } from '../../config/logins.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
@@ -63,7 +63,7 @@ async function forget(
   if (login === undefined) {
     const others = [...byUrl.keys()].join(', ')
     const known = byUrl.size === 0 ? '' : `; there are logins for ${others}`
-    throw storeError('not_found', `no login is stored for ${url}${known}`, { what: 'login' })
+    throw notFound('login', `no login is stored for ${url}${known}`)
   }
   const revoked = isRevoking ? await revoke(url, login.token, signal) : ''
   await changeLogins(path, (logins) => withoutLogin(logins, url), signal)

@@ -2,7 +2,7 @@
 import { readRun, removeRun } from '../../client/artifacts.ts'
 import type { WireArtifact, WireBulkDeletion } from '../../client/client.ts'
 import { findDeleted, readArtifact } from '../../client/find-artifact.ts'
-import { hasCode, storeError } from '../../core/errors.ts'
+import { hasCode, notFound } from '../../core/errors.ts'
 import {
   parseReference,
   parseRunOnly,
@@ -171,10 +171,7 @@ async function restoreWhole(
     if (artifact.state === 'deleted' && !deleted.has(place)) deleted.set(place, artifact)
   }
   const wanted = [...deleted].filter(([place]) => !live.has(place)).map(([, artifact]) => artifact)
-  if (wanted.length === 0) {
-    const what = `@${run.run}`
-    throw storeError('not_found', `run ${run.run} has no deleted artifacts`, { what })
-  }
+  if (wanted.length === 0) throw notFound(`@${run.run}`, `run ${run.run} has no deleted artifacts`)
   const restored = []
   let late: unknown
   for (const { id, name } of wanted.reverse()) {

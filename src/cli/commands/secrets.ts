@@ -1,7 +1,7 @@
 /** `trove secrets`: lists credentials in an artifact, and dismisses false alarms. */
 import type { WireSecretDismissal, WireSecretList } from '../../api/secrets.ts'
 import { dismissSecrets, listSecrets } from '../../client/secrets.ts'
-import { storeError } from '../../core/errors.ts'
+import { notFound } from '../../core/errors.ts'
 import { parseReference } from '../../core/reference.ts'
 import { skippedFilesPart } from '../../core/secrets/secrets.ts'
 import { counted } from '../../core/units.ts'
@@ -58,9 +58,7 @@ export const secretsCommand: Command<typeof flags> = {
 function digestOf({ secrets }: WireSecretList, path: string): string {
   const found = secrets.find((each) => each.path === path)
   if (found !== undefined) return found.digest
-  throw storeError('not_found', `no secret was found in ${JSON.stringify(path)}`, {
-    what: 'secret',
-  })
+  throw notFound('secret', `no secret was found in ${JSON.stringify(path)}`)
 }
 
 function isOpen({ secrets }: WireSecretList): boolean {

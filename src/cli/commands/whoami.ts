@@ -2,7 +2,7 @@
  *  may do. */
 import type { WireCurrentToken } from '../../api/token-messages.ts'
 import type { ClientConfig, TokenSource, UrlSource } from '../../config/client-config.ts'
-import { storeError } from '../../core/errors.ts'
+import { unauthenticated } from '../../core/errors.ts'
 import { formatAccess } from '../../core/access/project-access.ts'
 import { isSameProject, type ProjectName } from '../../core/run/run.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
@@ -31,10 +31,8 @@ export const whoamiCommand: Command<typeof flags> = {
     const from = { url: given.url, project: given.project }
     const { config } = serverContext(from)
     const where = `${config.url} (${urlWords[config.urlFrom]})`
-    if (config.token === null && config.idToken === null) {
-      const reason = `there is no token for ${where}`
-      throw storeError('unauthenticated', reason, { reason })
-    }
+    if (config.token === null && config.idToken === null)
+      throw unauthenticated(`there is no token for ${where}`)
     const tokenFrom = config.tokenFrom ?? 'ID token'
     try {
       const { server, config } = await connect(from, signal)

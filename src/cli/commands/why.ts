@@ -5,7 +5,7 @@ import type { WireArtifact, WireArtifactDetail } from '../../api/messages.ts'
 import { readGrowth } from '../../client/comparison.ts'
 import { readArtifact, readArtifactDetail } from '../../client/find-artifact.ts'
 import { artifactOrders, comparison, nameKey } from '../../core/manifest/artifact-order.ts'
-import { storeError } from '../../core/errors.ts'
+import { notFound } from '../../core/errors.ts'
 import { freedSentence, whyKept } from '../../core/policy/explanation.ts'
 import {
   parseReference,
@@ -77,8 +77,7 @@ async function artifactsOf(
   const found: WireArtifact[] = []
   const ofRun = { project: asked.project ?? project, run: asked.run, signal }
   for await (const artifact of client.list(ofRun)) found.push(artifact)
-  if (found.length === 0)
-    throw storeError('not_found', `run ${asked.run} has no artifacts`, { what: `@${asked.run}` })
+  if (found.length === 0) throw notFound(`@${asked.run}`, `run ${asked.run} has no artifacts`)
   if (found.some((each) => each.project !== found[0]!.project))
     throw new UsageError(`several projects have a run ${asked.run}; choose one with --project`)
   return found

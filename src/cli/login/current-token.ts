@@ -4,7 +4,7 @@ import { minuteOf } from '../../api/audit-words.ts'
 import { currentTokenPath } from '../../api/paths.ts'
 import { requestJson, type ServerAccess } from '../../client/transport/http.ts'
 import { unreadableAnswer } from '../../client/transport/proxy-error.ts'
-import { hasCode, storeError } from '../../core/errors.ts'
+import { hasCode, notFound, storeError } from '../../core/errors.ts'
 import { formatAccess, type ProjectAccess } from '../../core/access/project-access.ts'
 import { counted } from '../../core/units.ts'
 import { printable } from '../output/output.ts'
@@ -23,7 +23,7 @@ export async function readCurrentToken(
   } catch (error) {
     if (!hasCode(error, 'not_found')) throw error
     const what = 'description of tokens'
-    throw storeError('not_found', `${server.url} runs an older version, without ${what}`, { what })
+    throw notFound(what, `${server.url} runs an older version, without ${what}`)
   }
 }
 

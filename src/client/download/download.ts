@@ -9,7 +9,7 @@
  *  An interrupted download resumes with the files that are already complete. */
 import { existsSync } from 'node:fs'
 import { realpath } from 'node:fs/promises'
-import { storeError } from '../../core/errors.ts'
+import { invalidRequest } from '../../core/errors.ts'
 import { cacheFilePath } from '../cache/cache-files.ts'
 import {
   createOpenedDirectories,
@@ -85,9 +85,7 @@ export async function downloadArtifact(
   finding.catch(() => {})
   if (options.delete === true && options.paths !== undefined && options.paths.length > 0) {
     // Paths that the globs leave out may be in DEST on purpose.
-    throw storeError('invalid_request', 'deleting requires downloading all paths', {
-      field: 'paths',
-    })
+    throw invalidRequest('paths', 'deleting requires downloading all paths')
   }
   const call = { server, pool, finding, options }
   let ownership: Ownership | undefined

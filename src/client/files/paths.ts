@@ -1,6 +1,6 @@
 /** Absolute paths as text. Windows' calls accept slashes, so all paths are written with slashes. */
 import { basename, dirname, parse } from 'node:path'
-import { storeError } from '../../core/errors.ts'
+import { invalidRequest } from '../../core/errors.ts'
 import { isWindows } from './system.ts'
 
 export function withSlashes(path: string): string {
@@ -23,7 +23,7 @@ export function leastCommonAncestor(paths: readonly string[]): string {
   const [root = '', ...others] = new Set(paths.map(rootOf))
   if (others.length > 0) {
     const reason = `paths on ${[root, ...others].join(' and ')} have no common directory`
-    throw storeError('invalid_request', reason, { field: 'PATH' })
+    throw invalidRequest('PATH', reason)
   }
   const [head = [], ...rest] = paths.map((path) => path.split('/'))
   let length = 0

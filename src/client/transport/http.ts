@@ -3,7 +3,13 @@
  *  StoreError that the server threw. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { WireProblem } from '../../api/messages.ts'
-import { type ErrorCode, type ErrorDetails, StoreError, storeError } from '../../core/errors.ts'
+import {
+  type ErrorCode,
+  type ErrorDetails,
+  forbidden,
+  StoreError,
+  unauthenticated,
+} from '../../core/errors.ts'
 import { isLoopback } from '../../core/loopback.ts'
 import { type Answer, type Exchange, exchange } from './answer.ts'
 import { objectOf, parseMessage } from './message.ts'
@@ -170,8 +176,8 @@ async function errorOf(server: ServerAccess, answer: Answer): Promise<Error> {
   const reason = `${server.url} responded ${status}`
   const foreign = foreignAnswer(server, status)
   if (foreign !== undefined) return foreign
-  if (status === 401) return storeError('unauthenticated', reason, { reason })
-  if (status === 403) return storeError('forbidden', reason, { reason })
+  if (status === 401) return unauthenticated(reason)
+  if (status === 403) return forbidden(reason)
   // A 404 from something other than Trove says nothing about artifacts.
   const isPassing = status >= 500 || status === 429
   return isPassing ? new NetworkError(reason) : new AnswerError(reason, status)

@@ -5,7 +5,7 @@ import { type Dirent, type Stats, lstatSync, readdirSync, readlinkSync, statSync
 import { basename, dirname } from 'node:path'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { comparePaths, defaultDirectoryMode, unsafePath } from '../../core/manifest/entry.ts'
-import { storeError } from '../../core/errors.ts'
+import { invalidRequest, storeError } from '../../core/errors.ts'
 import { compilePathGlobs } from '../../core/glob/path-glob.ts'
 import { whileReading } from '../files/file-error.ts'
 import { createGrowingTree, type Found } from './growing-tree.ts'
@@ -67,8 +67,7 @@ export async function walkSources(
  *  before its first wildcard. */
 function uploadRoot({ searchPaths }: SourcePatterns): string {
   const [first, ...others] = searchPaths
-  if (first === undefined)
-    throw storeError('invalid_request', 'no path to upload given', { field: 'PATH' })
+  if (first === undefined) throw invalidRequest('PATH', 'no path to upload given')
   if (others.length === 0) return !findLstat(first) || isDirectory(first) ? first : dirname(first)
   return leastCommonAncestor(searchPaths)
 }

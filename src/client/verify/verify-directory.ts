@@ -3,7 +3,7 @@
 import { readlinkSync, type Stats, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { defaultDirectoryMode, formatMode } from '../../core/manifest/entry.ts'
-import { storeError } from '../../core/errors.ts'
+import { invalidRequest } from '../../core/errors.ts'
 import { nothingMatches } from '../../core/glob/path-glob.ts'
 import { digestBytes } from '../../core/bytes/digest.ts'
 import { type Destination, examineDestination, kindOf, place } from '../download/destination.ts'
@@ -69,8 +69,7 @@ export async function verifyDirectory(
   const artifact = await options.artifact
   if (extra && paths.length > 0) {
     // Paths that the globs leave out may be in the directory on purpose.
-    const reason = 'extra paths can only be found when all paths are compared'
-    throw storeError('invalid_request', reason, { field: 'paths' })
+    throw invalidRequest('paths', 'extra paths can only be found when all paths are compared')
   }
   requireDirectory(directory)
   const { tree } =
