@@ -132,7 +132,7 @@ export async function readRun(
   { project, signal }: { project: string | null; signal: AbortSignal },
 ): Promise<WireRunDetail> {
   const request = { path: `${apiRoot}/runs/${run}`, query: { project }, signal }
-  return await requestJson(server, request, ['number', 'project', 'record'])
+  return await requestJson(server, request, ['number', 'project', 'attempt', 'record'])
 }
 
 /** Deletes all artifacts of a run, and its record. Errors: those of `readRun`; forbidden (also when

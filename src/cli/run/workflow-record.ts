@@ -1,9 +1,8 @@
 /** Opens the record that `trove run` keeps on its server, and reports its problems on stderr. */
 import { asError, hasCode } from '../../core/errors.ts'
-import { apiRoot } from '../../api/paths.ts'
-import type { WireRunDetail } from '../../api/run-record.ts'
 import type { TokenRequest } from '../../auth/token-request.ts'
-import { requestJson, type ServerAccess } from '../../client/transport/http.ts'
+import { readRun } from '../../client/artifacts.ts'
+import type { ServerAccess } from '../../client/transport/http.ts'
 import { createRunRecorder, type RunRecorder } from './run-recorder.ts'
 import type { RunServer } from './workflow-server.ts'
 
@@ -52,9 +51,7 @@ export async function openRecord(
 /** Returns 0 for a run that the server does not know yet. An unreachable server is not reported
  *  here and does not keep the run from starting: the recorder will run into it next. */
 async function newestAttempt(access: ServerAccess, { project, run }: RunClaims): Promise<number> {
-  const path = `${apiRoot}/runs/${run}`
-  const request = { path, query: { project }, signal: AbortSignal.timeout(answerMs) }
-  return await requestJson<WireRunDetail>(access, request, ['attempt']).then(
+  return await readRun(access, run, { project, signal: AbortSignal.timeout(answerMs) }).then(
     ({ attempt }) => attempt,
     () => 0,
   )
