@@ -1,5 +1,5 @@
 /** Exit statuses: one table that covers every error code (API §1). */
-import { NetworkError } from '../client/transport/network-error.ts'
+import { AnswerError, NetworkError } from '../client/transport/network-error.ts'
 import { ProxiedNetworkError, ProxyRefusal } from '../client/transport/proxy-error.ts'
 import { ConfigError } from '../config/settings.ts'
 import { asleep, type ErrorCode, hasCode, StoreError } from '../core/errors.ts'
@@ -101,7 +101,7 @@ export function exitStatusOf(error: unknown): ExitStatus {
   if (error instanceof StoreError) return statusOfCode[error.code] ?? exitStatus.failure
   if (error instanceof UsageError || error instanceof ConfigError) return exitStatus.usage
   if (error instanceof NetworkError || error instanceof ProxyRefusal) return exitStatus.network
-  if (isNamed(error, 'AnswerError')) return exitStatus.network
+  if (error instanceof AnswerError) return exitStatus.network
   if (isLocked(error)) return exitStatus.locked
   if (isNamed(error, 'AttestationError')) return exitStatus.forbidden
   if (isAbort(error)) return exitStatus.interrupted
@@ -118,8 +118,8 @@ export function hintFor(error: unknown): string | undefined {
     return 'Check that variable and TROVE_URL (or --url). NO_PROXY lists hosts to reach without a proxy.'
   if (error instanceof NetworkError)
     return 'Check that the server is running and that TROVE_URL (or --url) is correct.'
-  if (isNamed(error, 'AnswerError')) {
-    return 'status' in error && error.status === 413
+  if (error instanceof AnswerError) {
+    return error.status === 413
       ? 'A proxy in front of the server limits the size of uploads; for nginx, set `client_max_body_size 0`.'
       : 'Check that TROVE_URL (or --url) is the address of a Trove server.'
   }

@@ -53,13 +53,13 @@ export const attestCommand: Command<typeof flags> = {
   },
 }
 
-/** How a whole document begins and ends. */
+/** How a whole document begins, and ends before its last line feed. */
 interface Form {
   first: string
   last: string
 }
 
-const keyForm: Form = { first: '-----BEGIN PUBLIC KEY-----\n', last: '-----END PUBLIC KEY-----\n' }
+const keyForm: Form = { first: '-----BEGIN PUBLIC KEY-----\n', last: '-----END PUBLIC KEY-----' }
 const envelopeForm: Form = { first: '{"mediaType":', last: '}' }
 
 /** Passes on a document that may be too long to hold. Errors: AnswerError or ProxyRefusal for one
@@ -77,7 +77,7 @@ async function* wholeOf(
     tail = (tail + chunk.toString('latin1', Math.max(0, chunk.length - 64))).slice(-64)
     yield chunk
   }
-  if (!head.startsWith(first) || !tail.trimEnd().endsWith(last.trimEnd()))
+  if (!head.startsWith(first) || !tail.trimEnd().endsWith(last))
     throw unreadableAnswer(server, 'not a whole attestation or key')
 }
 

@@ -1,6 +1,6 @@
-/** Checks response messages as far as the client needs: the fields it reads are present. The
- *  schemas in `api` only supply the types here, because loading them takes longer than a small
- *  command runs. */
+/** Checks response messages as far as the client needs: the fields it reads are present, and
+ *  `items` is a list of objects. The schemas in `api` only supply the types here, because loading
+ *  them takes longer than a small command runs. */
 import { type ServerAddress, unreadableAnswer } from './proxy-error.ts'
 
 /** Parses the message in `text`. Errors: AnswerError or ProxyRefusal, naming the server and the
@@ -11,9 +11,9 @@ export function parseMessage<Message extends object>(
   fields: readonly (keyof Message & string)[],
 ): Message {
   const value = objectOf(text)
-  const missing = value === undefined ? 'not a JSON object' : missingField(value, fields)
-  if (missing === undefined) return value as Message
-  throw unreadableAnswer(server, missing)
+  const fault = value === undefined ? 'not a JSON object' : faultOf(value, fields)
+  if (fault === undefined) return value as Message
+  throw unreadableAnswer(server, fault)
 }
 
 /** Parses the JSON object in `text`; undefined when there is none. */
@@ -26,7 +26,7 @@ export function objectOf(text: string): object | undefined {
   }
 }
 
-function missingField(value: object, fields: readonly string[]): string | undefined {
+function faultOf(value: object, fields: readonly string[]): string | undefined {
   const missing = fields.find((field) => !(field in value))
   if (missing !== undefined) return `missing field ${JSON.stringify(missing)}`
   return 'items' in value && !isListOfObjects(value.items) ? 'items that are no list' : undefined
