@@ -77,7 +77,8 @@ export function isMeantAsReference(text: string): boolean {
   // No project begins like this.
   if (/^\.{0,2}\//.test(text)) return false
   try {
-    return parseRunOnly(text) !== undefined || splitReference(text) !== undefined
+    if (parseRunOnly(text) === undefined) splitReference(text)
+    return true
   } catch (error) {
     if (hasCode(error, 'invalid_name')) return true
     if (hasCode(error, 'invalid_request')) return false
