@@ -21,6 +21,7 @@ import {
   unlinkSync,
 } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { slicesOf } from '../../core/slices.ts'
 import { type Destination, type OpenedDirectories, place, refuseFull } from './destination.ts'
 import type { DirectoryModes } from './directory-modes.ts'
 import { type FetchedTree, firstFrom } from './tree-columns.ts'
@@ -28,7 +29,7 @@ import { isOwnerName } from './partial-owner.ts'
 import { whileWriting } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import type { MoveTask } from '../files/file-tasks.ts'
-import { isRenamed, occupied } from '../files/move-files.ts'
+import { isRenamed, isThere, occupied } from '../files/move-files.ts'
 import { parentOf } from '../files/real-directories.ts'
 import { withSlashes } from '../files/paths.ts'
 import { makeDirectories } from '../../make-directories.ts'
@@ -145,10 +146,6 @@ export async function moveIntoPlace(
   return moving.moved
 }
 
-function isThere(path: string): boolean {
-  return lstatSync(path, { throwIfNoEntry: false }) !== undefined
-}
-
 interface Moving {
   mayDelete: boolean
   /** Entries that were moved one by one. */
@@ -192,8 +189,8 @@ async function moveSingleFiles(
   }
   let moving: Promise<unknown> = Promise.resolve()
   try {
-    for (let first = 0; first < entries.length; first += movesPerTask) {
-      const task = prepare(entries.slice(first, first + movesPerTask))
+    for (const batch of slicesOf(entries, movesPerTask)) {
+      const task = prepare(batch)
       await moving
       moving = pool.run(task)
       moving.catch(() => {})
@@ -223,9 +220,8 @@ async function moveTree(
       }
       const held = clearWay(target, entry, mayDelete)
       const ordinal = entry.isDirectory() ? undefined : firstFrom(tree, path)
-      if (held !== undefined && ordinal !== undefined) {
-        if (destination.places[ordinal] === place.absent) throw occupied(target)
-      }
+      const isNew = ordinal !== undefined && destination.places[ordinal] === place.absent
+      if (held !== undefined && isNew) throw occupied(target)
       const from = join(partial, entry.name)
       if (!(await isRenamed(from, target))) {
         if (entry.isDirectory()) {

@@ -70,7 +70,7 @@ async function move(from: string, to: string): Promise<void> {
   }
 }
 
-function isThere(path: string): boolean {
+export function isThere(path: string): boolean {
   return lstatSync(path, { throwIfNoEntry: false }) !== undefined
 }
 

@@ -1,5 +1,6 @@
 /** Collects the digests of an upload's files while the tree is walked. Files that are unchanged
  *  since the cached upload are only checked by their stats; all others are read and hashed. */
+import { slicesOf } from '../../core/slices.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import { hashColumns } from '../files/file-tasks.ts'
 import { untilAborted } from '../files/until-aborted.ts'
@@ -105,8 +106,7 @@ export async function openTreeHasher(pool: FilePool, options: HasherOptions): Pr
         progress.files += kept.files
         progress.bytes += kept.bytes
         options.onProgress(progress)
-        for (let at = 0; at < changed.length; at += filesPerTask)
-          run(changed.slice(at, at + filesPerTask), tree)
+        for (const batch of slicesOf(changed, filesPerTask)) run(batch, tree)
       }
       await untilAborted(Promise.all(batches.splice(0)), signal)
       if (failure !== undefined) throw failure.error
