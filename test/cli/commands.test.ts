@@ -3,10 +3,10 @@ import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { listen } from '../client/listen.ts'
 import { makeDirectory } from '../client/tree.ts'
 import type { TarEntry } from '../http/archives-of.ts'
 import { openServer, openSharedServer } from '../http/open-server.ts'
@@ -360,11 +360,8 @@ test.each([
     const other = createServer((_, response) => {
       response.writeHead(status, { 'content-type': 'text/html' }).end('<html>Welcome</html>')
     })
-    other.listen(0, '127.0.0.1')
-    await once(other, 'listening')
-    const TROVE_URL = `http://127.0.0.1:${(other.address() as AddressInfo).port}`
+    const TROVE_URL = await listen(other)
     const outcome = await trove(['list'], { TROVE_URL })
-    other.close()
     expect(outcome).toMatchObject({
       status: 10,
       stderr: `trove: ${TROVE_URL} ${told}\nhint: ${hint}\n`,
@@ -406,16 +403,12 @@ describe('an interrupted command', () => {
   ])('ends with 130 after Ctrl-C while it waits for the server: %j', async (args, told) => {
     const silent = createServer()
     const asked = once(silent, 'request')
-    silent.listen(0, '127.0.0.1')
-    await once(silent, 'listening')
-    const { port } = silent.address() as AddressInfo
-    const child = startTrove(args, { TROVE_URL: `http://127.0.0.1:${port}`, TROVE_TOKEN: 'x' })
+    const TROVE_URL = await listen(silent)
+    const child = startTrove(args, { TROVE_URL, TROVE_TOKEN: 'x' })
     const stderr = buffer(child.stderr)
     await asked
     child.kill('SIGINT')
     await once(child, 'close')
-    silent.closeAllConnections()
-    silent.close()
     expect({ status: child.exitCode, stderr: (await stderr).toString() }).toEqual({
       status: 130,
       stderr: expect.stringMatching(told),

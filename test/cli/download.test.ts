@@ -1,12 +1,11 @@
 /** `trove download` as scripts use it. */
 import { execFileSync } from 'node:child_process'
-import { once } from 'node:events'
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { startFlakyProxy } from '../client/flaky-proxy.ts'
+import { listen } from '../client/listen.ts'
 import { describeTree, makeDirectory, makeTree, pseudoRandom } from '../client/tree.ts'
 import { tarOf } from '../http/archives-of.ts'
 import { openSharedServer } from '../http/open-server.ts'
@@ -229,12 +228,7 @@ describe('trove download --pattern', () => {
       const isList = request.url?.includes('/artifacts?') === true
       response.end(JSON.stringify(isList ? list : artifact))
     })
-    lying.listen(0, '127.0.0.1')
-    await once(lying, 'listening')
-    onTestFinished(() => {
-      lying.close()
-    })
-    const TROVE_URL = `http://127.0.0.1:${(lying.address() as AddressInfo).port}`
+    const TROVE_URL = await listen(lying)
     const stderr = expect.stringContaining('invalid artifact name ".."') as string
     for (const words of [
       ['--run', '1', '--pattern', '*', 'l'],
@@ -332,10 +326,8 @@ describe('trove download as an archive', () => {
         outgoing.writeHead(answer.status, { ...Object.fromEntries(answer.headers), ...length })
         outgoing.end(sent)
       })
-    }).listen(0, '127.0.0.1')
-    onTestFinished(() => void proxy.close())
-    await once(proxy, 'listening')
-    const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+    })
+    const url = await listen(proxy)
     for (const format of ['zip', 'tar.gz']) {
       const args = ['download', '42/build', '-o', `short.${format}`]
       expect(await trove(args, { TROVE_URL: url })).toMatchObject({ status: 6 })

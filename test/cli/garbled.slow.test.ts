@@ -1,9 +1,8 @@
 /** What commands make of responses that no Trove server sends. */
-import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { beforeAll, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
+import { listen } from '../client/listen.ts'
 import { makeDirectory, makeTree, pseudoRandom } from '../client/tree.ts'
 import { openSharedServer } from '../http/open-server.ts'
 import { runTroveInside } from './run-inside.ts'
@@ -56,13 +55,8 @@ async function startGarblingProxy(
         outgoing.end(sent)
       })
     })
-  }).listen(0, '127.0.0.1')
-  onTestFinished(() => {
-    proxy.closeAllConnections()
-    proxy.close()
   })
-  await once(proxy, 'listening')
-  return { url: `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`, requests }
+  return { url: await listen(proxy), requests }
 }
 
 /** Long enough that no reader of binary records asks for more, which would be retried. */

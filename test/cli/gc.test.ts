@@ -1,10 +1,8 @@
 /** `trove gc` with and without a server; and what commands that run as a job of the server have
  *  in common. */
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { readdir, symlink } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { PassThrough } from 'node:stream'
 import { text } from 'node:stream/consumers'
@@ -14,6 +12,7 @@ import type { Command } from '../../src/cli/command.ts'
 import { backupCommand } from '../../src/cli/commands/backup.ts'
 import { scrubCommand } from '../../src/cli/commands/scrub.ts'
 import { limits } from '../../src/core/limits.ts'
+import { listen } from '../client/listen.ts'
 import { makeDirectory } from '../client/tree.ts'
 import { openSharedServer } from '../http/open-server.ts'
 import { runTroveInside } from './run-inside.ts'
@@ -117,10 +116,8 @@ test.each([
     if (asked > 2) vi.advanceTimersByTime(5_000)
     const state = asked > 5 ? 'done' : 'running'
     response.end(JSON.stringify({ id: 'j', kind, state, progress: asked === 1 ? {} : report }))
-  }).listen(0)
-  onTestFinished(() => void slow.close())
-  await once(slow, 'listening')
-  const url = `http://127.0.0.1:${(slow.address() as AddressInfo).port}`
+  })
+  const url = await listen(slow)
   const [stdout, stderr] = [new PassThrough(), new PassThrough()]
   const flags = { url, data: undefined, copies: false, json: true }
   const { signal } = new AbortController()

@@ -6,7 +6,6 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, readFile, rename, symlink, utimes, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { buffer } from 'node:stream/consumers'
@@ -18,6 +17,7 @@ import { openKeys } from '../../src/auth/key.ts'
 import { encodeJoiningSync } from '../../src/packs/codec/codec.ts'
 import { lockDataDir } from '../../src/metadata/sqlite/data-lock.ts'
 import { builtUrl } from '../../src/program-files.ts'
+import { listen } from '../client/listen.ts'
 import { makeDirectory } from '../client/tree.ts'
 import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
 import { tarOf } from '../http/archives-of.ts'
@@ -336,13 +336,11 @@ describe('a data directory that another process holds', () => {
       response.setHeader('content-type', 'application/json')
       response.end(JSON.stringify({ id: 'x', state: 'done', progress }))
     })
-    server.listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    onTestFinished(() => void server.close())
+    const url = await listen(server)
     await openKeys(data)
     const lock = lockDataDir(data)
     onTestFinished(() => lock.release())
-    lock.announce(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
+    lock.announce(url)
     expect(await local(['backup', path])).toMatchObject({
       status: 2,
       text: '',

@@ -1,11 +1,10 @@
 /** The client through an HTTP proxy, to an `http` and an `https` server whose names only the
  *  proxy can resolve. */
-import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import { type AddressInfo, createServer as createSilentServer } from 'node:net'
+import { createServer as createSilentServer } from 'node:net'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
 import { exchange } from '../../src/client/transport/answer.ts'
 import { requestJson } from '../../src/client/transport/http.ts'
@@ -13,6 +12,7 @@ import { type Outcome, runTrove } from '../cli/run-trove.ts'
 import { openSharedServer } from '../http/open-server.ts'
 import { startFlakyProxy } from './flaky-proxy.ts'
 import { startForwardingProxy, startTls } from './forwarding-proxy.ts'
+import { listen } from './listen.ts'
 import { storeCertificate } from './store-certificate.ts'
 import { describeTree, makeDirectory, makeTree, pseudoRandom } from './tree.ts'
 
@@ -49,12 +49,7 @@ async function certificateFile(): Promise<string> {
 /** The URL of a port where nothing responds as a proxy: connections are kept open. */
 async function startSilent(): Promise<string> {
   const silent = createSilentServer((socket) => socket.resume().on('error', () => {}))
-  silent.listen(0, '127.0.0.1')
-  await once(silent, 'listening')
-  onTestFinished(() => {
-    silent.close()
-  })
-  return `http://127.0.0.1:${(silent.address() as AddressInfo).port}`
+  return await listen(silent)
 }
 
 describe('commands', () => {
@@ -172,13 +167,7 @@ describe('commands', () => {
     'fail soon when the proxy is a web server, for %s',
     async (scheme) => {
       const site = createServer((_, response) => response.end('<html>Welcome</html>'))
-      site.listen(0, '127.0.0.1')
-      await once(site, 'listening')
-      onTestFinished(() => {
-        site.closeAllConnections()
-        site.close()
-      })
-      const ALL_PROXY = `http://127.0.0.1:${(site.address() as AddressInfo).port}`
+      const ALL_PROXY = await listen(site)
       const outcome = await trove(['list'], { ALL_PROXY, TROVE_URL: `${scheme}://store.test` })
       expect(outcome.status).toBe(10)
       expect(outcome.stderr).toMatch(/through the proxy 127\.0\.0\.1:\d+ \(ALL_PROXY\)/)

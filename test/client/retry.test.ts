@@ -1,12 +1,11 @@
 /** When a transfer of many requests is retried. */
-import { once } from 'node:events'
 import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, test } from 'vitest'
 import { hasCode } from '../../src/core/errors.ts'
 import { openAnswer } from '../../src/client/transport/http.ts'
 import { NetworkError } from '../../src/client/transport/network-error.ts'
 import { retryAfterMs, untilThrough } from '../../src/client/transport/retry.ts'
+import { listen } from './listen.ts'
 
 test.each([
   [null, 0],
@@ -33,10 +32,8 @@ test.each([
     times.push(performance.now())
     if (times.length > 1) response.end('{}')
     else response.writeHead(503, { 'retry-after': '1', 'content-type': type }).end(body)
-  }).listen(0, '127.0.0.1')
-  onTestFinished(() => void server.close())
-  await once(server, 'listening')
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  })
+  const url = await listen(server)
   const { signal } = new AbortController()
   const request = { method: 'POST', path: '/packs', body: Buffer.from('x'), signal } as const
   const answer = await untilThrough(async () => await openAnswer({ url, token: null }, request), {

@@ -1,7 +1,6 @@
 /** A proxy that lets a test act on each request before it is passed on. */
 import { createServer, request } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { onTestFinished } from 'vitest'
+import { listen } from './listen.ts'
 
 export interface OwnAnswer {
   status: number
@@ -41,10 +40,5 @@ export async function startSeeingProxy(
       })()
     })
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  return await listen(server)
 }

@@ -3,14 +3,14 @@
  *  (docs.gitlab.com/api/jobs, docs.gitlab.com/api/job_artifacts). */
 import { execFile } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer } from 'node:http'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { beforeAll, expect, test } from 'vitest'
 import { builtUrl } from '../../src/program-files.ts'
 import { zipOf } from '../actions/archives.ts'
+import { listen } from '../client/listen.ts'
 import { makeDirectory } from '../client/tree.ts'
 import { ghEnvironment } from './gh-environment.ts'
 import { openStore } from './store.ts'
@@ -153,25 +153,16 @@ test('artifacts at GitLab are copied by job; one that cannot be fetched does not
     else response.writeHead(404).end()
   })
   const url = await listen(gitlab)
-  try {
-    const loop = block('PRIVATE-TOKEN').replace('https://gitlab.example.com', url)
-    const stderr = await copy(loop, { GITLAB_TOKEN: 'secret', TROVE_PROJECT: 'octo/demo' })
+  const loop = block('PRIVATE-TOKEN').replace('https://gitlab.example.com', url)
+  const stderr = await copy(loop, { GITLAB_TOKEN: 'secret', TROVE_PROJECT: 'octo/demo' })
 
-    expect(stderr).toContain('not copied: 81/gone\n')
-    expect(stderr).not.toContain('81/over')
-    const copied = await artifactsOf(81)
-    expect(copied).toMatchObject([
-      { name: 'build', branch: 'main', sha: commit.id },
-      { name: 'test- [18]', branch: 'main', sha: commit.id },
-    ])
-    expect(copied.map(daysLeft)).toEqual([90, 10])
-    expect(await fileOf(81, 'build', 'dist/app.js')).toBe('app')
-  } finally {
-    gitlab.close()
-  }
+  expect(stderr).toContain('not copied: 81/gone\n')
+  expect(stderr).not.toContain('81/over')
+  const copied = await artifactsOf(81)
+  expect(copied).toMatchObject([
+    { name: 'build', branch: 'main', sha: commit.id },
+    { name: 'test- [18]', branch: 'main', sha: commit.id },
+  ])
+  expect(copied.map(daysLeft)).toEqual([90, 10])
+  expect(await fileOf(81, 'build', 'dist/app.js')).toBe('app')
 })
-
-async function listen(server: Server): Promise<string> {
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-}
