@@ -55,7 +55,8 @@ test('accepts a digest with or without its prefix, and stdin', async () => {
   const ofFile = await find([file])
   expect(await find([`sha256:${digest}`])).toEqual(ofFile)
   expect(await find([digest])).toEqual(ofFile)
-  const ofStdin = await runTrove(['find', '-'], await server.access(), undefined, program)
+  execFileSync('mkfifo', [join(folder, '-')])
+  const ofStdin = await runTrove(['find', '-'], await server.access(), folder, program)
   expect(ofStdin).toEqual(ofFile)
 })
 

@@ -9,7 +9,8 @@ export async function digestOfFile(
   { signal, onBytes }: { signal: AbortSignal; onBytes?: (count: number) => void },
 ): Promise<Digest> {
   // To wait for the writer of a pipe would block the process, even against signals.
-  if (isNamedPipe(path)) throw new FileError(path, 'is a pipe; read its content from stdin')
+  if (path !== '-' && isNamedPipe(path))
+    throw new FileError(path, 'is a pipe; read its content from stdin')
   const hasher = createDigestHasher()
   const stream = path === '-' ? process.stdin : createReadStream(path)
   try {
