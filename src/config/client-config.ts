@@ -46,7 +46,7 @@ export interface ClientConfig {
   readonly cacheDir: string | null
   /** True when NO_COLOR is set to anything. */
   readonly noColor: boolean
-  /** True inside a CI job: few lines. */
+  /** True inside a CI job, where logins are ignored. */
   readonly ci: boolean
   /** False where bars cannot be drawn: inside a CI job, and on a terminal without a cursor to
    *  move. */

@@ -59,7 +59,7 @@ export async function* readResumed(
         return
       if (!(error instanceof NetworkError) || error instanceof ChangedMeanwhile) throw error
       // When nothing has been received, `openAnswer` has already retried often enough.
-      if (position.bytes === 0 && position.etag === null) throw error
+      if (position.etag === null) throw error
       failures += 1
       if (failures >= transferTriesMax) {
         const message = `${request.label} broke off after ${position.bytes} bytes: ${error.message}`
