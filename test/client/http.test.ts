@@ -406,6 +406,17 @@ describe('a file', () => {
     )
   })
 
+  test('that ends too early fails even when the response that resumes it names no range', async () => {
+    const server = await serve((_, response, attempt) => {
+      const range = 'bytes 0-99999/100000'
+      const isFirst = attempt === 1
+      response.writeHead(206, { etag: '"v1"', ...(isFirst && { 'content-range': range }) })
+      response.end(content.subarray(0, 10))
+    })
+    const reading = readResumed(server, { path: '/', label: 'the file' }, never, async () => {})
+    await expect(buffer(reading)).rejects.toThrow('the file broke off after 60 bytes')
+  })
+
   test('that continues elsewhere than asked is refused', async () => {
     const server = await serve((request, response, attempt) => {
       const range = 'bytes 0-99999/100000'

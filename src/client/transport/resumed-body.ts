@@ -20,7 +20,7 @@ export interface ResumedRequest extends Pick<ApiRequest, 'path' | 'query' | 'tak
 interface Position {
   bytes: number
   etag: string | null
-  /** Null when the response does not say. */
+  /** Null while no response has said. */
   totalBytes: number | null
 }
 
@@ -41,7 +41,7 @@ export async function* readResumed(
     try {
       const answer = await openAt(server, request, position, signal)
       position.etag = tagOf(server, answer)
-      position.totalBytes = totalOf(server, answer, position.bytes)
+      position.totalBytes = totalOf(server, answer, position.bytes) ?? position.totalBytes
       for await (const chunk of answer.chunks()) {
         position.bytes += chunk.length
         if (position.bytes >= significantAt) {
