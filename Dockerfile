@@ -16,6 +16,7 @@ USER node
 VOLUME /var/lib/trove
 EXPOSE 7878
 # A start that migrates or recovers a large store takes minutes.
-HEALTHCHECK --start-period=10m CMD ["node", "-e", "fetch(fs.readFileSync(process.env.TROVE_DATA + '/server.url') + '/readyz').then(async (answer) => { process.stdout.write(await answer.text()); process.exit(answer.ok ? 0 : 1) })"]
+# A server that starts on a full disk cannot write its address.
+HEALTHCHECK --start-period=10m CMD ["node", "-e", "const file = process.env.TROVE_DATA + '/server.url'; fetch((fs.existsSync(file) ? fs.readFileSync(file) : 'http://127.0.0.1:' + (process.env.TROVE_PORT || 7878)) + '/readyz').then(async (answer) => { process.stdout.write(await answer.text()); process.exit(answer.ok ? 0 : 1) })"]
 ENTRYPOINT ["trove"]
 CMD ["serve"]

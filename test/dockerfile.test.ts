@@ -10,11 +10,11 @@ import { createLog } from '../src/log.ts'
 import { startServer, type RunningServer } from '../src/server.ts'
 import { whileDiskRefuses } from './refusing-disk.ts'
 
-async function check(data: string): Promise<{ code: number; stdout: string }> {
+async function check(data: string, port = ''): Promise<{ code: number; stdout: string }> {
   const file = await readFile(new URL('../Dockerfile', import.meta.url), 'utf8')
   const [, command = ''] = /^HEALTHCHECK .*CMD (\[.*\])$/m.exec(file) ?? []
   const [program = '', ...args] = JSON.parse(command) as string[]
-  const env = { PATH: process.env['PATH'], TROVE_DATA: data }
+  const env = { PATH: process.env['PATH'], TROVE_DATA: data, TROVE_PORT: port }
   try {
     const { stdout } = await promisify(execFile)(program, args, { env })
     return { code: 0, stdout }
@@ -50,3 +50,9 @@ test.each(['127.0.0.2', '::1', '0.0.0.0', '::'])(
     expect(await check(data)).toEqual({ code: 0, stdout: 'ready\n' })
   },
 )
+
+test('it finds a server that could not write its address by the port that is set', async () => {
+  const { server, data } = await start('127.0.0.1')
+  await rm(join(data, 'server.url'))
+  expect(await check(data, new URL(server.url).port)).toEqual({ code: 0, stdout: 'ready\n' })
+})
