@@ -1,9 +1,9 @@
 /** The file of `trove login`: where it is, what of it is accepted, and when commands read it. */
-import { execFileSync } from 'node:child_process'
+import { execFileSync, spawn } from 'node:child_process'
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { requireLoginsFile, withLogin, withoutLogin } from '../src/cli/login/login-store.ts'
 import type { ClientConfig } from '../src/config/client-config.ts'
 import { readClientConfig, readCommandConfig } from '../src/config/config.ts'
@@ -218,4 +218,26 @@ describe('who logs in and out', () => {
     expect(withoutLogin(three, 'https://third.example').defaultUrl).toBeNull()
     expect(withoutLogin(withoutLogin(logins, store), other)).toEqual(noLogins)
   })
+})
+
+// Method: another process puts the file there and removes it, again and again.
+test('a file that appears while it is looked for is no error', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'trove-logins-'))
+  const path = join(directory, 'logins.json')
+  const text = JSON.stringify(formatLogins(noLogins))
+  const program = `const fs = require('node:fs'), path = ${JSON.stringify(path)}
+    for (;;) {
+      fs.writeFileSync(path + '.lock', ${text}, { mode: 0o600 })
+      fs.renameSync(path + '.lock', path)
+      fs.rmSync(path)
+    }`
+  const putter = spawn(process.execPath, ['-e', program])
+  onTestFinished(() => {
+    putter.once('exit', () => rmSync(directory, { recursive: true }))
+    putter.kill()
+  })
+  let reads = 0
+  for (const end = performance.now() + 500; performance.now() < end; reads += 1)
+    expect(readLogins(path)).toEqual(noLogins)
+  expect(reads).toBeGreaterThan(100)
 })

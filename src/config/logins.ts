@@ -55,7 +55,9 @@ function readPrivateFile(path: string, hasModes: boolean): string | undefined {
     return readFileSync(file, 'utf8')
   } catch (error) {
     if (!(error instanceof Error && 'syscall' in error)) throw error
-    if (!isVisible(path)) return undefined
+    // Another login may put the file there now.
+    const isAbsent = (error as NodeJS.ErrnoException).code === 'ENOENT'
+    if (isAbsent || !isVisible(path)) return undefined
     throw refused(path, `cannot be read: ${error.message}`)
   } finally {
     if (file !== undefined) closeSync(file)
