@@ -367,11 +367,14 @@ describe('a file', () => {
     expect(server.requests).toHaveLength(2)
   })
 
+  const readWithoutPauses = async (server: ServerAccess): Promise<Buffer> => {
+    const request = { path: '/file', label: 'the file' }
+    return await buffer(readResumed(server, request, never, async () => {}))
+  }
+
   test('that makes no progress fails', async () => {
     const server = await serve(cutting([1000, 0, 0, 0, 0, 0, 0]))
-    const request = { path: '/file', label: 'the file' }
-    const reading = readResumed(server, request, never, async () => {})
-    await expect(buffer(reading)).rejects.toThrow(
+    await expect(readWithoutPauses(server)).rejects.toThrow(
       `the file broke off after 1000 bytes: the response of ${server.url} broke off: `,
     )
     expect(server.requests).toHaveLength(6)
@@ -391,17 +394,13 @@ describe('a file', () => {
 
   test('that ends too early with a matching Content-Length is resumed', async () => {
     const server = await serve(shortening([30_000, 0, 25_000]))
-    const request = { path: '/file', label: 'the file' }
-    const reading = readResumed(server, request, never, async () => {})
-    expect((await buffer(reading)).equals(content)).toBe(true)
+    expect((await readWithoutPauses(server)).equals(content)).toBe(true)
     expect(server.requests).toHaveLength(4)
   })
 
   test('that keeps ending too early fails', async () => {
     const server = await serve(shortening([30_000, 0, 0, 0, 0, 0, 0]))
-    const request = { path: '/file', label: 'the file' }
-    const reading = readResumed(server, request, never, async () => {})
-    await expect(buffer(reading)).rejects.toThrow(
+    await expect(readWithoutPauses(server)).rejects.toThrow(
       `the file broke off after 30000 bytes: the response of ${server.url} ended too early, of 100000 bytes`,
     )
   })
@@ -413,8 +412,7 @@ describe('a file', () => {
       response.writeHead(206, { etag: '"v1"', ...(isFirst && { 'content-range': range }) })
       response.end(content.subarray(0, 10))
     })
-    const reading = readResumed(server, { path: '/', label: 'the file' }, never, async () => {})
-    await expect(buffer(reading)).rejects.toThrow('the file broke off after 60 bytes')
+    await expect(readWithoutPauses(server)).rejects.toThrow('the file broke off after 60 bytes')
   })
 
   test('that continues elsewhere than asked is refused', async () => {
