@@ -1,8 +1,7 @@
-/** Port: expiry, deletion, garbage collection and damage; the part of `Metadata` that maintenance
- *  uses. As in metadata.ts, each method is one whole transaction, or a few short ones. */
+/** Port: expiry, deletion and garbage collection; the part of `Metadata` that maintenance uses.
+ *  As in metadata.ts, each method is one whole transaction, or a few short ones. */
 import type { Author } from './audit.ts'
-import type { ArtifactKind } from '../core/artifact.ts'
-import type { NewCopy, StreamPlace } from '../core/bytes/copy.ts'
+import type { NewCopy } from '../core/bytes/copy.ts'
 
 export interface PackOccupancy {
   id: number
@@ -14,11 +13,6 @@ export interface PackOccupancy {
   /** Copies with a stream row. */
   liveCount: number
   liveBytes: number
-}
-
-/** A pack due for verification. `verifiedAt`: when it was last verified, or else written. */
-export interface UnverifiedPack extends PackOccupancy {
-  verifiedAt: number
 }
 
 /** Occupancy, and how much of the live part would die. */
@@ -56,55 +50,6 @@ export interface CopyMove {
   offset: number
   lengthBytes: number
 }
-
-/** The result of reading a copy back, at the place where it was read. */
-export interface CopyVerdict {
-  streamId: number
-  offset: number
-  damaged: boolean
-}
-
-/** A blob that becomes readable if its copy switches to another stream, and what that changes. */
-export interface Healing {
-  blobId: number
-  /** The sound stream of the blob; null when the blob is to take the parts of `composite`. */
-  streamId: number | null
-  /** A composite of the same content, registered without a digest, that waits to become this
-   *  blob. */
-  composite: { blobId: number; partCount: number; joinedBytes: number } | null
-  /** The damaged stream; null when the blob is a composite with damaged parts, which takes a
-   *  single copy or other parts. */
-  oldStreamId: number | null
-  /** Whether the blob's serving copy changes, and whether the stream used to join it changes. */
-  replacesCopy: boolean
-  replacesJoining: boolean
-  /** Composites that contain the blob, and by how many bytes each grows. */
-  joinedDeltas: { blobId: number; delta: number }[]
-  /** Artifacts that hold any of these blobs, including removed ones that can still be restored. */
-  holders: { artifactId: number; manifestId: number; kind: ArtifactKind; version: number }[]
-}
-
-/** How far a search for healings has come, opaque for its caller. */
-export interface HealingPlace {
-  source: number
-  place: number
-}
-
-/** A holder of a blob to be healed, with the lengths it will have. */
-export interface MeasuredHolder {
-  artifactId: number
-  /** The version that was measured. */
-  version: number
-  zipBytes: number
-  zipPages: Uint8Array
-  tarGzBytes: number
-  /** The artifact's skeleton names the damaged stream, so that stream stays for it. */
-  namesOldStream: boolean
-}
-
-/** `busy`: an upload in progress, or too many artifacts, depend on it. `changed`: its holders,
- *  or the version of one, changed since the lengths were measured. */
-export type HealingOutcome = 'healed' | 'busy' | 'changed'
 
 /** A rollup that did not equal the sum of its rows and has been corrected. */
 export interface Drift {
@@ -198,41 +143,6 @@ export interface LifecycleMetadata {
   measureRemoval(
     question: RemovalQuestion,
   ): Promise<{ expired: number; released: number; packs: DyingPack[]; sharedBytes: number }>
-  /** Marks the copy at which a reader met bad bytes as missing, unless it has been healed or
-   *  moved since. Returns the live artifacts affected. */
-  markDamaged(read: StreamPlace): Promise<number[]>
-
-  /** Whole packs with live copies that were not verified between `since` and `now` and were
-   *  written before `writtenBefore`, or after `now` (a clock that was set back leaves times in
-   *  the future). Least recently verified first (writing a pack counts as verifying it), after
-   *  position `after`. */
-  listUnverifiedPacks(due: {
-    since: number
-    now: number
-    writtenBefore: number
-    after: { verifiedAt: number; id: number }
-    limit: number
-  }): Promise<UnverifiedPack[]>
-  /** Sets the state of copies that still lie where they were read, and updates their blobs and
-   *  artifacts. Returns how many copies changed, and the live artifacts that hold any of those.
-   *  At most 1,000 verdicts. */
-  judgeCopies(
-    packId: number,
-    verdicts: CopyVerdict[],
-  ): Promise<{ damaged: number; healed: number; artifactIds: number[] }>
-  /** Damaged blobs that have a sound stream of other bytes, at most `limit`, and where the rest
-   *  begins; with `packName` only those that have one in that pack, whatever else is damaged.
-   *  Leaves out blobs on which an upload in progress, or too many artifacts, depend. */
-  listHealings(page: {
-    limit: number
-    after?: HealingPlace | null
-    packName?: string | undefined
-  }): Promise<{ healings: Healing[]; next: HealingPlace | null }>
-  /** Switches the blob to the sound stream, in one transaction with a new version and new
-   *  lengths of all its holders. */
-  healBlob(healing: Healing, measured: MeasuredHolder[]): Promise<HealingOutcome>
-  /** Records that every copy of the pack was verified by `at`. */
-  recordVerification(packId: number, at: number): Promise<void>
   /** Compares every rollup with the rows it counts, on one snapshot, and corrects differences.
    *  Of two concurrent calls only one corrects and returns them. Reads all rows by key, a
    *  bounded batch per statement; run it on a thread of its own. */

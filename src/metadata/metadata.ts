@@ -6,6 +6,7 @@
  *  Arguments and results are structured-cloneable, because the SQLite implementation can run in
  *  a worker thread. Instants are epoch milliseconds. Clock: the caller passes `now`. */
 import type { AuditMetadata } from './audit.ts'
+import type { DamageMetadata } from './damage.ts'
 import type { LifecycleMetadata } from './lifecycle.ts'
 import type { MintedTokenMetadata } from './minted-tokens.ts'
 import type { PeopleMetadata } from './people.ts'
@@ -19,6 +20,7 @@ import type { TreeMetadata } from './trees.ts'
 import type { UsageHistoryMetadata } from './usage-history.ts'
 
 export type * from './audit.ts'
+export type * from './damage.ts'
 export type * from './lifecycle.ts'
 export type * from './minted-tokens.ts'
 export type * from './people.ts'
@@ -64,6 +66,7 @@ export interface Metadata
     PublishingMetadata,
     ReadingMetadata,
     TreeMetadata,
+    DamageMetadata,
     LifecycleMetadata,
     RunRecordMetadata,
     RevocationMetadata,

@@ -16,7 +16,7 @@ import type { Digest } from '../core/bytes/digest.ts'
 import type { Entry } from '../core/manifest/entry.ts'
 import type { ManifestSummary } from '../core/manifest/manifest.ts'
 import type { ProjectName } from '../core/run/run.ts'
-import type { Healing } from './lifecycle.ts'
+import type { Healing } from './damage.ts'
 import type { PageEntry } from './manifest-page.ts'
 import type { Artifact, SkeletonPage, StoredEntry } from './reading.ts'
 
