@@ -1,16 +1,28 @@
 /** Cuts large files into parts and encodes blobs for the wire. Runs in worker threads. */
+import { hash } from 'node:crypto'
 import { closeSync, fstatSync, readSync } from 'node:fs'
 import { encodeBlobRecordHead, recordHeadBytesMax } from '../../core/bytes/blob-exchange.ts'
-import { createChunker, isCompressed } from '../../core/bytes/chunker.ts'
-import { chunkSizes, coarseChunkSizes } from '../../core/bytes/cut-points.ts'
+import { isCompressed } from '../../core/bytes/chunker.ts'
+import { chunkSizes, coarseChunkSizes, createFileCutFinder } from '../../core/bytes/cut-points.ts'
 import { crc32 } from '../../core/bytes/crc32.ts'
-import { digestOf, digestToBytes } from '../../core/bytes/digest.ts'
+import { digestOf } from '../../core/bytes/digest.ts'
 import { limits } from '../../core/limits.ts'
 import { encodeJoiningInto, joiningRoom } from '../../packs/codec/codec.ts'
 import { changedWhileUploading, openToRead, whileReading } from './file-error.ts'
 import type { ChunkAnswer, ChunkTask, EncodeAnswer, EncodePiece, EncodeTask } from './file-tasks.ts'
 
+/** Bytes that are cut before the rest of them is moved to the front. */
 const readBytes = 1024 * 1024
+
+/** Reused by all tasks: memory outside the heap is freed only when the collector finds out, which
+ *  for new buffers per task took up to 100 MB per thread. */
+let window: Buffer = Buffer.alloc(0)
+let records: Buffer = Buffer.alloc(0)
+let content: Buffer = Buffer.alloc(0)
+
+function roomIn(buffer: Buffer, bytes: number): Buffer {
+  return buffer.length >= bytes ? buffer : Buffer.allocUnsafeSlow(bytes)
+}
 
 /** Cuts at the same points as the server, so that parts deduplicate across all kinds of uploads.
  *  Errors: FileError. */
@@ -22,31 +34,38 @@ function chunk(path: string): ChunkAnswer {
   const descriptor = openToRead(path)
   try {
     const { size, mtimeMs, ctimeMs, ino } = fstatSync(descriptor)
-    const buffer = Buffer.allocUnsafeSlow(readBytes)
-    const sample = buffer.subarray(
-      0,
-      readSync(descriptor, buffer, 0, limits.chunkThresholdBytes, 0),
-    )
-    const compressed = isCompressed(sample)
-    const chunker = createChunker(compressed ? coarseChunkSizes : chunkSizes)
+    window = roomIn(window, coarseChunkSizes.maxBytes + readBytes)
+    const sampleBytes = readSync(descriptor, window, 0, limits.chunkThresholdBytes, 0)
+    const compressed = isCompressed(window.subarray(0, sampleBytes))
+    const findEnd = createFileCutFinder(compressed ? coarseChunkSizes : chunkSizes)
     const sizes: number[] = []
     const digests: Buffer[] = []
     let crc = 0
     let sizeBytes = 0
-    const take = (chunk: Buffer): void => {
-      sizes.push(chunk.length)
-      digests.push(digestToBytes(digestOf(chunk)))
+    /** Bytes of the open chunk, at the front of the window. */
+    let heldBytes = 0
+    const take = (from: number, to: number): void => {
+      sizes.push(to - from)
+      digests.push(hash('sha256', window.subarray(from, to), 'buffer'))
     }
     for (;;) {
-      const count = readSync(descriptor, buffer, 0, readBytes, sizeBytes)
+      const count = readSync(descriptor, window, heldBytes, readBytes, sizeBytes)
       if (count === 0) break
-      const piece = buffer.subarray(0, count)
-      crc = crc32(piece, crc)
       sizeBytes += count
-      for (const chunk of chunker.push(piece)) take(chunk)
+      const filled = window.subarray(0, heldBytes + count)
+      crc = crc32(filled.subarray(heldBytes), crc)
+      let from = 0
+      for (;;) {
+        const to = findEnd(filled, from + heldBytes, heldBytes)
+        if (to === undefined) break
+        take(from, to)
+        from = to
+        heldBytes = 0
+      }
+      window.copyWithin(0, from, filled.length)
+      heldBytes = filled.length - from
     }
-    const last = chunker.finish()
-    if (last !== undefined) take(last)
+    if (heldBytes > 0) take(0, heldBytes)
     if (sizeBytes !== size) throw changedWhileUploading(path)
     return {
       sizeBytes,
@@ -64,7 +83,7 @@ function chunk(path: string): ChunkAnswer {
 /** Errors: FileError, also when the content no longer has the announced digest. */
 export function encodePieces({ pieces }: EncodeTask): EncodeAnswer {
   const room = pieces.reduce((sum, { sizeBytes }) => sum + recordRoom(sizeBytes), 0)
-  const records = Buffer.allocUnsafe(room)
+  records = roomIn(records, room)
   let at = 0
   let open: { path: string; descriptor: number } | undefined
   try {
@@ -75,7 +94,7 @@ export function encodePieces({ pieces }: EncodeTask): EncodeAnswer {
         open = { path: piece.path, descriptor: openToRead(piece.path) }
       }
       const { descriptor } = open
-      at = whileReading(piece.path, () => encodePiece(descriptor, piece, records, at))
+      at = whileReading(piece.path, () => encodePiece(descriptor, piece, at))
     }
   } finally {
     if (open !== undefined) closeSync(open.descriptor)
@@ -87,12 +106,10 @@ function recordRoom(sizeBytes: number): number {
   return recordHeadBytesMax + joiningRoom(sizeBytes)
 }
 
-let content = Buffer.allocUnsafeSlow(limits.chunkThresholdBytes)
-
-/** Writes the record of a piece at `at`; returns the index after it. */
-function encodePiece(descriptor: number, piece: EncodePiece, records: Buffer, at: number): number {
+/** Writes the record of a piece to `records` at `at`; returns the index after it. */
+function encodePiece(descriptor: number, piece: EncodePiece, at: number): number {
   const { path, offset, sizeBytes, digest, level, isFirstPart } = piece
-  if (sizeBytes > content.length) content = Buffer.allocUnsafeSlow(sizeBytes)
+  content = roomIn(content, sizeBytes)
   const bytes = content.subarray(0, sizeBytes)
   if (readSync(descriptor, bytes, 0, sizeBytes, offset) !== sizeBytes)
     throw changedWhileUploading(path)
