@@ -7,7 +7,7 @@ import type { BenchStore } from './scratch.ts'
 
 export const program = fileURLToPath(builtUrl('cli/main.ts'))
 /** The flags in the program's first line, which apply when a shell starts it. */
-const heap = ['--max-old-space-size=512', '--max-semi-space-size=4']
+const heap = ['--max-old-space-size=512', '--max-semi-space-size=2']
 export const rounds = 3
 
 export interface UploadReport {

@@ -1,6 +1,7 @@
 /** Runs the `trove` command: finds the subcommand, loads only that, and turns its outcome into
  *  an exit status. The only place that ends the process. */
 import { setMaxListeners } from 'node:events'
+import { setFlagsFromString } from 'node:v8'
 import { readProgramVersion } from '../program-files.ts'
 import { ConfigError } from '../config/settings.ts'
 import { parseFlags, UsageError } from './arguments.ts'
@@ -165,8 +166,16 @@ export async function runArguments(
   }
 }
 
+/** V8 gives flags of the command line priority over the bounds that threads are started with
+ *  (heap.cc, `ConfigureHeap`). It reads them when a heap is made, and this thread has its heap. */
+function releaseHeapFlags(): void {
+  setFlagsFromString('--max-old-space-size=0')
+  setFlagsFromString('--max-semi-space-size=0')
+}
+
 /** Runs the command that the process arguments name, and ends the process. */
 export async function runProgram(commands: Commands): Promise<never> {
+  releaseHeapFlags()
   const { stdout, stderr, argv } = process
   const surroundings = { stdout, stderr, signal: interruption() }
   process.exit(await runArguments(commands, argv.slice(2), surroundings))

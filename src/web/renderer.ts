@@ -20,7 +20,7 @@ export interface Renderer {
 
 const waitingMax = 1000
 /** Upper bound of what 1 MiB of input takes while it is rendered. */
-const heapMiB = 128
+const heapMiB = { old: 128, young: 12 }
 /** An idle thread ends after this time, since it keeps the heap that past renderings needed. */
 const idleMs = 10_000
 
@@ -34,7 +34,7 @@ export function createRenderer(): Renderer {
   const start = (): RenderThread => {
     const worker = startThread('web/render-worker.ts', {
       name: 'renderer',
-      resourceLimits: { maxOldGenerationSizeMb: heapMiB },
+      heapMiB,
     })
     const started: RenderThread = createThreadClient(worker, 'render')
     void started.died.then(() => {

@@ -41,10 +41,8 @@ interface Thread {
   tasks: number
 }
 
-/** Buffers live outside the heap and are freed with the objects that hold them. A small young
- *  generation is collected often, so dead buffers do not pile up (peak of an upload: 185 MB
- *  instead of 270 MB). */
-const youngMegabytesMax = 3
+/** A task holds the digests of one file's parts: 250,000 at most, those of 64 GiB. */
+const heapMiB = { old: 256, young: 3 }
 export const tasksPerThread = 2
 const threadsMax = 64
 
@@ -61,7 +59,7 @@ export function openFilePool(jobs: number | null): FilePool {
   }
   const start = (): Thread => {
     const worker = startThread('client/files/file-worker.ts', {
-      resourceLimits: { maxYoungGenerationSizeMb: youngMegabytesMax },
+      heapMiB,
       tracesSource: false,
     })
     const client: Thread['client'] = createThreadClient(worker, 'file')

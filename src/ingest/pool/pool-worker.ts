@@ -6,10 +6,8 @@ import { type BodyChunk, createBodySender } from './body-channel.ts'
 import type { IngestWorkerData, PoolAnswer, PoolJob, PoolRequest } from './pool-job.ts'
 
 /** Heap for the entry tables of a thread (`limits.tableMuchBytes`, and the tables of its other
- *  jobs), for sorting one of them, and for its code. V8 lets garbage grow in proportion to these
- *  bounds, so tight ones keep threads small: at 100,000 new files the peak of the whole process
- *  fell from 249 to 159 MiB. */
-const heapMegabytesMax = { old: 384, young: 16 }
+ *  jobs), for sorting one of them, and for its code. */
+const heapMiB = { old: 384, young: 6 }
 
 export interface PoolWorker {
   thread: ThreadClient<PoolRequest, PoolAnswer, number, BodyChunk>
@@ -35,10 +33,7 @@ export async function startWorker({
 }: IngestWorkerData): Promise<PoolWorker> {
   const worker = startThread('ingest/pool/ingest-worker.ts', {
     workerData: { databasePath, packPlace, disk, sharedLog, settings } satisfies IngestWorkerData,
-    resourceLimits: {
-      maxOldGenerationSizeMb: heapMegabytesMax.old,
-      maxYoungGenerationSizeMb: heapMegabytesMax.young,
-    },
+    heapMiB,
   })
   const thread: PoolWorker['thread'] = createThreadClient(worker, 'ingest')
   await thread.opened

@@ -38,7 +38,10 @@ export interface Globber {
 export function createGlobber(): Globber {
   let thread: ThreadClient<GlobRequest, GlobAnswer> | undefined
   const start = (): ThreadClient<GlobRequest, GlobAnswer> => {
-    const worker = startThread('workflow/glob/glob-worker.ts', { stdout: true })
+    const worker = startThread('workflow/glob/glob-worker.ts', {
+      heapMiB: { old: 512, young: 12 },
+      stdout: true,
+    })
     worker.stdout.resume()
     const started = createThreadClient<GlobRequest, GlobAnswer>(worker, 'glob')
     void started.died.then(() => {

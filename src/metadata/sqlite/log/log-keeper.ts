@@ -24,7 +24,7 @@ export async function startLogKeeper({
   const worker = startThread('metadata/sqlite/log/log-keeper-thread.ts', {
     name: 'log keeper',
     workerData: data satisfies LogKeeperData,
-    resourceLimits: { maxOldGenerationSizeMb: 16, maxYoungGenerationSizeMb: 2 },
+    heapMiB: { old: 16, young: 2 },
   })
   await once(worker, 'message')
   worker.on('error', onFailure)

@@ -13,14 +13,8 @@ export interface MetadataCall {
   args: unknown[]
 }
 
-/** Bounds of a thread's heap; SQLite's cache is outside. A thread holds one manifest page or one
- *  batch of rows per call. The young generation of a thread that lists keeps the garbage of large
- *  listings from piling up; where another thread lists, a small one saves memory. */
-const heaps = {
-  alone: { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 16 },
-  reader: { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 16 },
-  writer: { maxOldGenerationSizeMb: 96, maxYoungGenerationSizeMb: 4 },
-} as const
+/** SQLite's cache is outside. A thread holds one manifest page or one batch of rows per call. */
+const heapMiB = { old: 96, young: 6 }
 
 /** Which of the server's two threads serves a method. The reader has those that only read and that
  *  clients wait for; what maintenance reads stays in the order of its writes. The record type turns
@@ -209,7 +203,7 @@ export async function openMetadataThreads(
 type MetadataThread = ThreadClient<MetadataCall, unknown>
 
 async function openThread(
-  role: keyof typeof heaps,
+  role: 'alone' | 'reader' | 'writer',
   { onDeath = throwLater, ...options }: ThreadOptions,
 ): Promise<MetadataThread> {
   const isReader = role === 'reader'
@@ -217,7 +211,7 @@ async function openThread(
   const worker = startThread('metadata/sqlite/thread/sqlite-thread.ts', {
     name,
     workerData: { ...options, isReader, isCollector: !isReader } satisfies StoreOptions,
-    resourceLimits: heaps[role],
+    heapMiB,
   })
   const thread = createThreadClient<MetadataCall, unknown>(worker, name)
   await thread.opened
