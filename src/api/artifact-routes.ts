@@ -31,8 +31,10 @@ import {
   manifestQuery,
   runArchiveQuery,
   searchQuery,
+  sizesQuery,
   uploadQuery,
 } from './queries.ts'
+import { directorySizesSchema } from './size-messages.ts'
 import { type ApiRoute, bytes, json } from './route.ts'
 
 const gone = [410]
@@ -139,6 +141,16 @@ export const artifactRoutes: readonly ApiRoute[] = [
     summary: 'The children of one directory.',
     query: directoryQuery,
     responses: { 200: json('A page of children.', directoryPageSchema) },
+    errors: gone,
+  },
+  {
+    method: 'get',
+    path: `${apiRoot}/artifacts/{id}/sizes`,
+    operationId: 'measureDirectory',
+    readsPublic: true,
+    summary: 'The children of one directory by size, each with all files below.',
+    query: sizesQuery,
+    responses: { 200: json('Sums of file sizes.', directorySizesSchema) },
     errors: gone,
   },
   {

@@ -23,6 +23,10 @@ export function directoryPath(id: number, directory: string): string {
   return `${artifactPath(id)}/directory${directory === '' ? '' : `?path=${encodeURIComponent(directory)}`}`
 }
 
+export function sizesPath(id: number): string {
+  return `${artifactPath(id)}/sizes`
+}
+
 export function historyPath(id: number): string {
   return `${artifactPath(id)}/history`
 }

@@ -107,6 +107,14 @@ export const directoryQuery = z.strictObject({
   ...paging,
 })
 
+export const sizesQuery = z.strictObject({
+  path: z
+    .string()
+    .default('')
+    .meta({ description: 'A directory, or a file; defaults to the root.' }),
+  limit: paging.limit,
+})
+
 export const historyQuery = z.strictObject({
   path: z.string().min(1).meta({ description: 'The file.' }),
   ...paging,

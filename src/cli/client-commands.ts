@@ -6,6 +6,7 @@ import type { Command, Commands, Listed } from './command.ts'
 import { catCommand } from './commands/cat.ts'
 import { diffCommand } from './commands/diff.ts'
 import { downloadCommand } from './commands/download.ts'
+import { duCommand } from './commands/du.ts'
 import { expireCommand } from './commands/expire.ts'
 import { findCommand } from './commands/find.ts'
 import { historyCommand } from './commands/history.ts'
@@ -44,6 +45,7 @@ export const clientCommands = {
   },
   list: loaded('list artifacts', listCommand),
   ls: loaded('list the entries of an artifact', lsCommand),
+  du: loaded('show what in an artifact takes how much space', duCommand),
   cat: loaded('write one file of an artifact to stdout', catCommand),
   upload: loaded('upload files and directories, sending only what the server lacks', uploadCommand),
   download: loaded('make a directory match an artifact, or save an archive', downloadCommand),

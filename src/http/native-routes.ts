@@ -19,6 +19,7 @@ import { createPutArtifactRoutes } from './upload/put-artifact.ts'
 import { createRunRecordRoutes } from './run-records.ts'
 import { createSecretRoutes } from './artifact/secrets.ts'
 import { createSearchRoutes } from './artifact/search.ts'
+import { createSizeRoutes } from './artifact/sizes.ts'
 import { createStatsRoutes } from './operation/stats.ts'
 import { createTokenRoutes } from './access/tokens.ts'
 import { createTreeRoutes } from './artifact/trees.ts'
@@ -32,6 +33,7 @@ export function createNativeRoutes(context: AppContext): Hono<AppEnv> {
   app.route('/', createMaintenanceRoutes(context))
   app.route('/', createAuditRoutes(context))
   app.route('/', createManifestRoutes(context))
+  app.route('/', createSizeRoutes(context))
   app.route('/', createFileRoutes(context))
   app.route('/', createHistoryRoutes(context))
   app.route('/', createAttestationRoutes(context))

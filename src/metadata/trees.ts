@@ -54,6 +54,22 @@ export interface DirectoryListing {
   next: string | null
 }
 
+/** A file of a directory, or a directory in it with all files below. */
+export interface MeasuredChild {
+  kind: 'file' | 'directory'
+  path: string
+  files: number
+  sizeBytes: number
+}
+
+/** A step of measuring a directory: one stored page. */
+export interface MeasuredStretch {
+  /** In path order. The last one may continue as the first one of the next step. */
+  children: MeasuredChild[]
+  /** The page to continue from; null at the end. */
+  next: number | null
+}
+
 /** The matches of one step of a search. */
 export interface SearchedStretch {
   /** In path order. */
@@ -71,6 +87,14 @@ export interface TreeMetadata {
     artifactId: number,
     place: { directory: string; limit: number; from: string | null },
   ): Promise<DirectoryListing | undefined>
+  /** Sums the sizes of the files below each child of `directory` ('' is the root), from a page on
+   *  (null: the first one). What has no files is left out.
+   *  Errors: artifact_not_found, artifact_expired, artifact_deleted. */
+  measureDirectory(
+    artifactId: number,
+    directory: string,
+    page: number | null,
+  ): Promise<MeasuredStretch>
   /** Undefined past the end. Errors: artifact_not_found, artifact_expired, artifact_deleted. */
   readTreePage(artifactId: number, page: number): Promise<TreePage | undefined>
   /** Times of entries by manifest page, from `page` on, for some hundreds of pages; null for

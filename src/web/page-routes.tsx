@@ -16,6 +16,7 @@ import { createAuditPages } from './audit/audit-routes.tsx'
 import { createComparePages } from './compare/compare-routes.tsx'
 import { createContentRoutes } from './artifact/content-routes.ts'
 import { createHistoryPageRoutes } from './artifact/history-routes.tsx'
+import { createSizesPageRoutes } from './artifact/sizes-routes.tsx'
 import { createFindPages } from './find/find-routes.tsx'
 import { createLatestRoutes, isDownload } from './artifact/latest-routes.ts'
 import { createListPages } from './list/list-routes.tsx'
@@ -66,6 +67,7 @@ export function createPages(context: AppContext, renderer: Renderer): Pages {
   routes.route('/', createLatestRoutes(web))
   routes.route('/', createComparePages(web))
   routes.route('/', createHistoryPageRoutes(web))
+  routes.route('/', createSizesPageRoutes(web))
   routes.route('/', createArtifactRoutes(web))
   routes.route('/', createArtifactActionRoutes(web))
   const sendProblem: Pages['sendProblem'] = async (c, error) => await problemPage(web, c, error)

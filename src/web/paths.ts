@@ -8,7 +8,7 @@ export interface ArtifactPlace {
   id: number
 }
 
-export type ArtifactTab = 'files' | 'changes' | 'used' | 'details'
+export type ArtifactTab = 'files' | 'sizes' | 'changes' | 'used' | 'details'
 
 /** Route of an artifact; its pages and forms are below it. */
 export const artifactRoute = '/:owner/:repo/actions/runs/:run{[0-9]+}/artifacts/:id{[0-9]+}'
@@ -28,6 +28,12 @@ export function treePath(artifact: ArtifactPlace, directory: string, from?: stri
       ? artifactPath(artifact)
       : `${artifactPath(artifact)}/tree/${encodePath(directory)}`
   return from === undefined ? path : `${path}?from=${encodeURIComponent(from)}`
+}
+
+/** '' is the root. */
+export function sizesPagePath(artifact: ArtifactPlace, directory: string): string {
+  const path = tabPath(artifact, 'sizes')
+  return directory === '' ? path : `${path}/${encodePath(directory)}`
 }
 
 export function blobPath(artifact: ArtifactPlace, path: string): string {

@@ -118,6 +118,7 @@ export const rules: Record<string, Rule> = {
   [`DELETE ${run}`]: needs(`${api}/runs/1?project=PROJECT&dryRun`, { method: 'DELETE' }),
   [`GET ${one}/manifest`]: reads(artifact('/manifest')),
   [`GET ${one}/directory`]: reads(artifact('/directory')),
+  [`GET ${one}/sizes`]: reads(artifact('/sizes')),
   [`GET ${one}/history`]: reads(artifact('/history?path=a')),
   [`GET ${one}/tree`]: reads(artifact('/tree')),
   [`GET ${one}/files/*`]: reads(artifact('/files/a')),
@@ -203,12 +204,21 @@ export const rules: Record<string, Rule> = {
   ...repository(''),
   ...repository('/api/v3'),
   ...Object.fromEntries(
-    ['', '/tree/*', '/blob/*', '/paths', '/go', '/changes', '/history/*', '/used', '/details'].map(
-      (rest) => [
-        `GET ${pages}${rest}`,
-        reads(shown(rest.replace('/*', rest === '/tree/*' ? '' : '/a'))),
-      ],
-    ),
+    [
+      '',
+      '/tree/*',
+      '/blob/*',
+      '/paths',
+      '/go',
+      '/changes',
+      '/sizes/*',
+      '/history/*',
+      '/used',
+      '/details',
+    ].map((rest) => [
+      `GET ${pages}${rest}`,
+      reads(shown(rest.replace('/*', rest === '/tree/*' ? '' : '/a'))),
+    ]),
   ),
   [`GET ${pages}/delete`]: needs(shown('/delete')),
   ...Object.fromEntries(

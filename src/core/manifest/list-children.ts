@@ -29,7 +29,7 @@ export interface ChildList<Listed> {
 }
 
 /** Sorts after every name that could follow in the same directory: `/` + 1. */
-const afterSlash = '0'
+export const afterSlash = '0'
 /** Sorts before every character that a path may contain. */
 const lowest = '\u0001'
 

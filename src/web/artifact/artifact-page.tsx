@@ -101,6 +101,7 @@ export function ArtifactFrame({
 
 const tabs: [ArtifactTab, string][] = [
   ['files', 'Files'],
+  ['sizes', 'Sizes'],
   ['changes', 'Changes'],
   ['used', 'Where used'],
   ['details', 'Details'],

@@ -68,7 +68,7 @@ async function sendTab(web: Web, c: AppRequest, head: ArtifactHead, body: Html):
   return await sendPage(web, c, { ...tabContent(head), body })
 }
 
-function tabContent({ artifact }: ArtifactHead): Pick<PageContent, 'title' | 'crumbs'> {
+export function tabContent({ artifact }: ArtifactHead): Pick<PageContent, 'title' | 'crumbs'> {
   return {
     title: `${artifact.name} · Run ${artifact.runNumber} · ${artifact.project}`,
     crumbs: crumbsOf({ project: artifact.project, artifact }),

@@ -9,7 +9,14 @@ import { isShownTime, mode, Size, Time, WholeDigest } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { Commands } from '../parts/commands.tsx'
 import { curlCommand, shellFile, shellWord } from '../parts/shell.ts'
-import { artifactPath, blobPath, historyPagePath, latestPath, withQuery } from '../paths.ts'
+import {
+  artifactPath,
+  blobPath,
+  historyPagePath,
+  latestPath,
+  treePath,
+  withQuery,
+} from '../paths.ts'
 import { hasTextForm } from '../preview/preview.tsx'
 import { Untrusted } from '../parts/untrusted.tsx'
 
@@ -33,7 +40,7 @@ export function FilePage(view: FileView): Html {
   return (
     <>
       <h1 class="trail">
-        <PathTrail artifact={artifact} path={file.path} />
+        <PathTrail path={file.path} root="Files" hrefOf={(each) => treePath(artifact, each)} />
       </h1>
       <p class="lead">
         <Size bytes={file.sizeBytes} />, mode <code>{mode(file.mode)}</code>

@@ -25,7 +25,7 @@ export function FilesTab({ head, directory, listing }: FilesView): Html {
     <ArtifactFrame head={head} tab="files">
       <GoToFile artifact={artifact} />
       <h2 class="trail">
-        <PathTrail artifact={artifact} path={directory} />
+        <PathTrail path={directory} root="Files" hrefOf={(each) => treePath(artifact, each)} />
       </h2>
       {children.length === 0 ? (
         <p class="quiet">This directory is empty.</p>
@@ -82,17 +82,23 @@ function GoToFile({ artifact }: { artifact: Artifact }) {
   )
 }
 
-/** A path with a link to each of its parent directories. */
-export function PathTrail({ artifact, path }: { artifact: Artifact; path: string }): Html {
+/** A path with a link to each of its parent directories; `root` names the topmost one. */
+export function PathTrail({
+  path,
+  root,
+  hrefOf,
+}: {
+  path: string
+  root: string
+  hrefOf(directory: string): string
+}): Html {
   const segments = path === '' ? [] : path.split('/')
-  const trail: Child[] = [
-    segments.length === 0 ? 'Files' : <a href={treePath(artifact, '')}>Files</a>,
-  ]
+  const trail: Child[] = [segments.length === 0 ? root : <a href={hrefOf('')}>{root}</a>]
   for (const [index, segment] of segments.entries()) {
     const parent = segments.slice(0, index + 1).join('/')
     trail.push(
       <span class="slash"> / </span>,
-      index === segments.length - 1 ? segment : <a href={treePath(artifact, parent)}>{segment}</a>,
+      index === segments.length - 1 ? segment : <a href={hrefOf(parent)}>{segment}</a>,
     )
   }
   return <>{trail}</>

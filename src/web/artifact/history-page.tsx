@@ -6,7 +6,7 @@ import { OnBranch } from '../parts/artifact-name.tsx'
 import { mode, ShortDigest, Size, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { figures, Table } from '../parts/table.tsx'
-import { blobPath, comparePath, historyPagePath, withQuery } from '../paths.ts'
+import { blobPath, comparePath, historyPagePath, treePath, withQuery } from '../paths.ts'
 import { PathTrail } from './files-tab.tsx'
 
 export interface HistoryView {
@@ -21,7 +21,7 @@ export function HistoryPage(view: HistoryView): Html {
   return (
     <>
       <h1 class="trail">
-        <PathTrail artifact={artifact} path={path} />
+        <PathTrail path={path} root="Files" hrefOf={(each) => treePath(artifact, each)} />
       </h1>
       <p class="lead">
         History of <a href={blobPath(artifact, path)}>this file</a>:{' '}

@@ -8,6 +8,7 @@ import type {
   Artifact,
   ComparedEntry,
   EntryPair,
+  MeasuredStretch,
   SearchedStretch,
 } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
@@ -277,6 +278,44 @@ export function treesContract(store: Store): void {
     expect(order).toEqual(['another', 'all'])
   })
 
+  test('the sizes below a directory are summed by child, a page per step', async () => {
+    const before = Array.from({ length: 600 }, (_, index) => file(`a/${1000 + index}`, 'xy'))
+    const entries = [
+      ...before,
+      file('b/c-d', '1'),
+      file('b/c/deep/er', '22'),
+      file('b/c/x', '333'),
+      directory('b/empty'),
+      link('b/link', 'c/x'),
+      file('b0', '4444'),
+    ]
+    const { id } = await commitEntries('measured', entries)
+    const sum = async (at: string) => {
+      const steps: (string | number)[][][] = []
+      for (let page: number | null = null; ;) {
+        const { children, next }: MeasuredStretch = await store().measureDirectory(id, at, page)
+        steps.push(children.map((each) => [each.kind, each.path, each.files, each.sizeBytes]))
+        if (next === null) return steps
+        page = next
+      }
+    }
+    const root = await sum('')
+    expect(root.length).toBeGreaterThan(1)
+    expect(root[0]).toEqual([['directory', 'a', 512, 1024]])
+    expect(root.at(-1)).toEqual([
+      ['directory', 'a', 88, 176],
+      ['directory', 'b', 3, 6],
+      ['file', 'b0', 1, 4],
+    ])
+    const below = [
+      ['file', 'b/c-d', 1, 1],
+      ['directory', 'b/c', 2, 5],
+    ]
+    expect(await sum('b')).toEqual([below])
+    expect(await sum('b/empty')).toEqual([[]])
+    expect(await sum('none')).toEqual([[]])
+  })
+
   test('a tree that is removed while it is being read fails loudly', async () => {
     const { id } = await seedArtifact(store(), await seedRun(store()), { a: 'one' })
     const other = await seedArtifact(store(), await seedRun(store()), { a: 'two' }, { name: 'b' })
@@ -284,6 +323,7 @@ export function treesContract(store: Store): void {
     const gone = { code: 'artifact_deleted' }
     const all = { ordinal: 0, limit: 1 }
     await expect(store().searchTree(id, ['**'], all)).rejects.toMatchObject(gone)
+    await expect(store().measureDirectory(id, '', null)).rejects.toMatchObject(gone)
     await expect(store().readTreePage(id, 0)).rejects.toMatchObject(gone)
     await expect(store().readTreeTimes(id, 0)).rejects.toMatchObject(gone)
     const place = { base: 0, head: 0 }

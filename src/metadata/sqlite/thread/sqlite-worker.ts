@@ -82,6 +82,7 @@ export const servedBy: Record<Method, 'writer' | 'reader'> = {
   readEntryPage: 'reader',
   readEntries: 'reader',
   listDirectory: 'reader',
+  measureDirectory: 'reader',
   readTreePage: 'reader',
   readZipPages: 'reader',
   readTreeTimes: 'reader',

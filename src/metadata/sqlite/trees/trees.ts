@@ -20,6 +20,7 @@ import {
   removedError,
   type Source,
 } from './manifest-source.ts'
+import { createMeasuringMethods } from './measuring.ts'
 import { createSearchMethods } from './tree-search.ts'
 import { createPairing, type PagePair, type PairedSide } from './tree-pairs.ts'
 
@@ -50,6 +51,7 @@ export function createTreeMethods(connection: Connection): TreeMetadata {
 
   return {
     ...createDirectoryMethods(connection),
+    ...createMeasuringMethods(connection),
     ...createSearchMethods(connection),
     readTreePage: async (artifactId, page) =>
       read(() => {

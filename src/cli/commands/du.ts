@@ -1,0 +1,58 @@
+/** `trove du`: which children of a directory of an artifact take how much. */
+import type { WireDirectorySizes } from '../../api/size-messages.ts'
+import { readSizes } from '../../client/sizes.ts'
+import { limits } from '../../core/limits.ts'
+import { parseEntryReference } from '../../core/reference.ts'
+import { counted, formatCount, formatShare, formatSizeBytes } from '../../core/units.ts'
+import { limitFlag, limitOf, serverFlags, takeOperands } from '../arguments.ts'
+import type { Command } from '../command.ts'
+import { exitStatus } from '../exit-status.ts'
+import { formatTable, printable, write, writeJson } from '../output/output.ts'
+import { connectTo } from '../server-access.ts'
+
+const flags = {
+  ...serverFlags,
+  limit: limitFlag,
+} as const
+
+export const duCommand: Command<typeof flags> = {
+  name: 'du',
+  operands: 'REF[:DIR]',
+  summary:
+    'Show the files and directories of an artifact, or of a directory in it, by size, largest first.',
+  flags,
+  examples: [
+    'trove du 42/build',
+    'trove du latest:main/build:node_modules',
+    'trove du id:7 --json',
+  ],
+  exitStatuses: [3, 4, 5, 6, 10],
+  async run({ flags: given, operands, stdout, signal }) {
+    const [target] = takeOperands(operands, ['REF'])
+    const { reference, path } = parseEntryReference(target)
+    const limit = Math.min(limitOf(given), limits.listPageMax)
+    const { server, artifact } = await connectTo(given, reference, signal)
+    const sizes = await readSizes(server, artifact.id, { path, limit, signal })
+    if (given.json) await writeJson(stdout, sizes)
+    else await write(stdout, tableOf(sizes))
+    return exitStatus.ok
+  },
+}
+
+/** Names are relative to the directory. */
+function tableOf({ path, files, sizeBytes, children, others }: WireDirectorySizes): string {
+  const row = (each: { files: number; sizeBytes: number }, name: string): string[] => [
+    formatSizeBytes(each.sizeBytes),
+    formatShare(each.sizeBytes, sizeBytes),
+    formatCount(each.files),
+    name,
+  ]
+  const rows = children.map((child) => {
+    const name =
+      child.path === path ? child.path : child.path.slice(path === '' ? 0 : path.length + 1)
+    return row(child, printable(name) + (child.kind === 'directory' ? '/' : ''))
+  })
+  if (others.children > 0) rows.push(row(others, `(${counted(others.children, 'other')})`))
+  if (rows.length !== 1) rows.push(row({ files, sizeBytes }, '(total)'))
+  return formatTable(['SIZE', 'SHARE', 'FILES', 'NAME'], ['right', 'right', 'right', 'left'], rows)
+}

@@ -1,0 +1,27 @@
+/** `GET /artifacts/{id}/sizes`: the children of a directory by size. */
+import { Hono } from 'hono'
+import { apiRoot } from '../../api/paths.ts'
+import { sizesQuery } from '../../api/queries.ts'
+import type { WireDirectorySizes } from '../../api/size-messages.ts'
+import { measureSizes } from '../../browse/sizes.ts'
+import { withoutEndSlashes } from '../../core/manifest/entry.ts'
+import { liveArtifact } from '../access/access.ts'
+import type { AppContext, AppEnv } from '../context.ts'
+import { parseQuery } from '../input.ts'
+
+export function createSizeRoutes(context: AppContext): Hono<AppEnv> {
+  const app = new Hono<AppEnv>()
+  app.get(`${apiRoot}/artifacts/:id{[0-9]+}/sizes`, async (c) => {
+    const { artifact } = await liveArtifact(context, c)
+    const query = parseQuery(c, sizesQuery)
+    const path = withoutEndSlashes(query.path)
+    const { signal } = c.req.raw
+    const sizes = await measureSizes(context.metadata, artifact, path, {
+      limit: query.limit,
+      signal,
+    })
+    c.header('cache-control', 'private, no-cache')
+    return c.json({ path, ...sizes } satisfies WireDirectorySizes)
+  })
+  return app
+}
