@@ -39,40 +39,49 @@ export async function measureSizes(
   return { ...sizes, files: 1, sizeBytes, children: [{ kind, path, files: 1, sizeBytes }] }
 }
 
+/** The same with at most `limit` children. */
+export function withFewer(
+  { children, others, ...sizes }: DirectorySizes,
+  limit: number,
+): DirectorySizes {
+  const sum = { ...others }
+  for (const { files, sizeBytes } of children.slice(limit)) {
+    sum.children += 1
+    sum.files += files
+    sum.sizeBytes += sizeBytes
+  }
+  return { ...sizes, children: children.slice(0, limit), others: sum }
+}
+
 /** Children must be added in path order; consecutive parts of one are summed. */
 function createSizeSum(limit: number): {
   add(child: MeasuredChild): void
   sizes(): DirectorySizes
 } {
-  const kept: MeasuredChild[] = []
-  const others = { children: 0, files: 0, sizeBytes: 0 }
-  const total = { files: 0, sizeBytes: 0 }
-  /** Sorting stably, and only when as many again have gathered, takes constant time per child. */
+  const none = { children: 0, files: 0, sizeBytes: 0 }
+  let sizes: DirectorySizes = { files: 0, sizeBytes: 0, children: [], others: none }
   const keepLargest = (): void => {
-    kept.sort((a, b) => b.sizeBytes - a.sizeBytes)
-    for (const child of kept.splice(limit)) {
-      others.children += 1
-      others.files += child.files
-      others.sizeBytes += child.sizeBytes
-    }
+    sizes.children.sort((a, b) => b.sizeBytes - a.sizeBytes)
+    sizes = withFewer(sizes, limit)
   }
   let last: MeasuredChild | undefined
   return {
     add: (child) => {
-      total.files += child.files
-      total.sizeBytes += child.sizeBytes
+      sizes.files += child.files
+      sizes.sizeBytes += child.sizeBytes
       if (last?.path === child.path) {
         last.files += child.files
         last.sizeBytes += child.sizeBytes
         return
       }
-      if (kept.length >= 2 * limit) keepLargest()
+      // Not at each child, as sorting takes longer than the rest.
+      if (sizes.children.length >= 2 * limit) keepLargest()
       last = { ...child }
-      kept.push(last)
+      sizes.children.push(last)
     },
     sizes: () => {
       keepLargest()
-      return { ...total, children: kept, others }
+      return sizes
     },
   }
 }

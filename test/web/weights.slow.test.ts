@@ -46,6 +46,10 @@ function files(version: number): TarEntry[] {
     { name: 'junit.xml', content: `<testsuite>${failures()}</testsuite>` },
     { name: 'lcov.info', content: lines(2000, 6).replaceAll(/.+/g, 'SF:$&\nLF:9\nLH:8') },
     { name: 'changed.txt', content: `${version}\n${lines(1500, 12)}` },
+    ...Array.from({ length: 100 }, () => ({
+      name: `many/${words(40).replaceAll(' ', '')}`,
+      content: words(3),
+    })),
     ...Array.from({ length: 1500 }, (_, index) => ({
       name: `${'long/'.repeat(10)}${words(12)}-${index}.js`,
       content: words(3),
@@ -153,6 +157,7 @@ test('no page exceeds its weight', async () => {
     artifact,
     `${artifact}/tree/${'long/'.repeat(10)}`,
     `${artifact}/changes`,
+    `${artifact}/sizes/many`,
     `${artifact}/used`,
     `${artifact}/details`,
     `${artifact}/delete`,

@@ -1,9 +1,10 @@
 /** The tab Sizes of an artifact: the children of a directory by size. */
 import { Hono } from 'hono'
-import { type DirectorySizes, measureSizes } from '../../browse/sizes.ts'
+import { type DirectorySizes, measureSizes, withFewer } from '../../browse/sizes.ts'
 import { counted, formatShare, formatSizeBytes } from '../../core/units.ts'
 import type { AppEnv, AppRequest } from '../../http/context.ts'
 import type { Artifact, MeasuredChild } from '../../metadata/metadata.ts'
+import { renderFitting } from '../fitting.ts'
 import { entryPathOf, headOfPage } from '../page-access.ts'
 import type { Web } from '../page.tsx'
 import { type Bar, BarTable } from '../parts/charts.tsx'
@@ -46,7 +47,10 @@ async function sizesPage(web: Web, c: AppRequest): Promise<Response> {
     waiting: `Adding up ${counted(artifact.fileCount, 'file')}…`,
     part: async () => {
       const sizes = await measureSizes(metadata, artifact, path, { limit: shownMax, signal })
-      return <Sizes artifact={artifact} path={path} sizes={sizes} />
+      const { count } = await renderFitting(sizes.children, (child) => (
+        <Child artifact={artifact} child={child} />
+      ))
+      return <Sizes artifact={artifact} path={path} sizes={withFewer(sizes, count)} />
     },
   })
 }
