@@ -10,6 +10,7 @@ import {
   readdir,
   rename,
   rm,
+  stat,
   symlink,
   truncate,
   utimes,
@@ -19,13 +20,15 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import {
   type Client,
   createClient,
   type DownloadProgress,
   FileError,
 } from '../../src/client/client.ts'
+import { type FilePool, openFilePool } from '../../src/client/files/file-pool.ts'
+import { uploadArtifact } from '../../src/client/upload/upload.ts'
 import { partialName } from '../../src/client/partial-name.ts'
 import { builtUrl } from '../../src/program-files.ts'
 import { startSeeingProxy } from './seeing-proxy.ts'
@@ -60,6 +63,27 @@ describe('a large file that is touched after hashing and before cutting', () => 
     await rm(join(root, 'large'))
     const turning = await touching(root, () => writeFile(join(root, 'large'), large('other')))
     await expect(uploadDirectory(turning, root)).rejects.toThrow(told)
+  })
+
+  test('fails the upload by name if it changed while it was cut, without a sign in its stats', async () => {
+    const root = await makeDirectory({ large: large('before'), small: 'small' })
+    const pool = openFilePool(1)
+    onTestFinished(pool.close)
+    const run: FilePool['run'] = async (task, transfer) => {
+      if (task.kind !== 'chunk') return await pool.run(task, transfer)
+      const { size, mtimeMs, ctimeMs, ino } = await stat(task.path)
+      await writeFile(task.path, large('after'))
+      const cut = await pool.run(task)
+      return { ...cut, stats: Float64Array.of(size, mtimeMs, ctimeMs, ino) }
+    }
+    const uploading = uploadArtifact({ url: trove.url, token }, { ...pool, run }, null, {
+      project: 'octo/demo',
+      run: 2,
+      name: 'cut',
+      source: { kind: 'patterns', patterns: ['.'], directory: root },
+      signal: new AbortController().signal,
+    })
+    await expect(uploading).rejects.toThrow(`${join(root, 'large')} changed during the upload`)
   })
 
   test('is sent if its content is the same', async () => {

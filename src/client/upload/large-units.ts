@@ -1,6 +1,7 @@
 /** Cuts large files into parts and sends only those that the server lacks. */
 import pLimit from 'p-limit'
-import { type Digest, digestFromBytes } from '../../core/bytes/digest.ts'
+import { type Digest, digestFromBytes, formatWireDigest } from '../../core/bytes/digest.ts'
+import { hasCode } from '../../core/errors.ts'
 import { changedWhileUploading, FileError } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import type { HashedTree } from './hashed-tree.ts'
@@ -41,6 +42,20 @@ export function largeUnits(
       yield* group
     }
   })()
+}
+
+/** Returns the error to report for a refused commit. A file that changed while it was cut can look
+ *  as it did when it was hashed; then only the server finds that its parts are not the file, and
+ *  it knows no path. */
+export function refusedCommit({ source, digest }: HashedTree, error: unknown): unknown {
+  if (!hasCode(error, 'digest_mismatch')) return error
+  // In the problem of a server it has its wire form.
+  const expected: string = error.details.expected
+  for (let ordinal = 0; ordinal < source.count; ordinal++) {
+    if (source.kind(ordinal) === 'file' && formatWireDigest(digest(ordinal)) === expected)
+      return changedWhileUploading(source.sourceOf(ordinal))
+  }
+  return error
 }
 
 /** Errors: FileError, also when the file has changed since it was hashed. */

@@ -22,7 +22,7 @@ import { NetworkError } from '../transport/network-error.ts'
 import { untilThrough } from '../transport/retry.ts'
 import { hashSource, type HashProgress, type UploadSource } from './hash-source.ts'
 import type { HashedTree } from './hashed-tree.ts'
-import { largeUnits } from './large-units.ts'
+import { largeUnits, refusedCommit } from './large-units.ts'
 import type { SecretInFile } from './source-secrets.ts'
 import { withoutDismissed } from './without-dismissed.ts'
 import { sendUnits } from './send-units.ts'
@@ -202,7 +202,9 @@ async function sendTree(upload: Upload, onHeld: (bytes: number) => void): Promis
   ])
   await sendMissing(upload, session, missing, onHeld)
   reportProgress({ phase: 'finishing' })
-  const committing = commit(session)
+  const committing = commit(session).catch((error: unknown) => {
+    throw refusedCommit(tree, error)
+  })
   if (isBaseKept) await tree.saveStatCache(committing)
   return await committing
 }
