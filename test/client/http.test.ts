@@ -1,5 +1,6 @@
 /** The client against servers that each misbehave in one way. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import { createServer as createSilentServer } from 'node:net'
 import { buffer } from 'node:stream/consumers'
 import { gzipSync } from 'node:zlib'
@@ -17,6 +18,7 @@ import { readClientConfig } from '../../src/config/config.ts'
 import { digestOf, formatWireDigest } from '../../src/core/bytes/digest.ts'
 import { limits } from '../../src/core/limits.ts'
 import { listen } from './listen.ts'
+import { storeCertificate, storeKey } from './store-certificate.ts'
 
 type Handler = (request: IncomingMessage, response: ServerResponse, attempt: number) => void
 
@@ -169,8 +171,23 @@ describe('a request', () => {
     const server = { url: url.replace('http:', 'https:'), token: null }
     const reading = requestJson(server, { path: '/', repeatable: false }, fields)
     await expect(reading).rejects.toThrow(
-      `${server.url} cannot be reached: what listens there does`,
+      `${server.url} cannot be reached: what listens there does not speak TLS`,
     )
+  })
+
+  test('without TLS to a server with it says so, whether the server hangs up or responds', async () => {
+    const url = await listen(createSecureServer({ key: storeKey, cert: storeCertificate }))
+    const reading = requestJson({ url, token: null }, { path: '/', repeatable: false }, fields)
+    await expect(reading).rejects.toThrow(`${url} cannot be reached: what listens there speaks TLS`)
+    const texts = [
+      '<center>The plain HTTP request was sent to HTTPS port</center>',
+      'Client sent an HTTP request to an HTTPS server.\n',
+      "Reason: You're speaking plain HTTP to an SSL-enabled server port.<br />",
+    ]
+    const server = await serve((_, response, n) => response.writeHead(400).end(texts[n - 1]))
+    const told = `${server.url} responded 400: what listens there speaks TLS`
+    for (const _ of texts)
+      await expect(requestJson(server, { path: '/' }, fields)).rejects.toThrow(told)
   })
 
   test('does not follow a redirect, which would pass on the token', async () => {

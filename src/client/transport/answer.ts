@@ -15,6 +15,7 @@ import { describeProxy, type HttpProxy } from '../../core/http-proxy.ts'
 import { limits } from '../../core/limits.ts'
 import { AnswerError, NetworkError } from './network-error.ts'
 import { ProxiedNetworkError, ProxyRefusal } from './proxy-error.ts'
+import { speaksTls, tlsHint } from './speaks-tls.ts'
 
 export interface Exchange {
   url: URL
@@ -102,8 +103,10 @@ export async function exchange(
     request.destroy()
     signal?.throwIfAborted()
     if (error instanceof BodyFault) throw error.cause
-    const isExplained = error instanceof NetworkError || error instanceof ProxyRefusal
-    throw isExplained ? error : unreachable(url, proxy, error)
+    if (error instanceof NetworkError || error instanceof ProxyRefusal) throw error
+    const isTls = !isSecure && !proxy && isCut(error) && (await speaksTls(url))
+    signal?.throwIfAborted()
+    throw unreachable(url, proxy, isTls ? new Error(tlsHint) : error)
   }
 }
 
@@ -118,9 +121,15 @@ function unreachable(url: URL, proxy: Exchange['proxy'], cause: unknown): Networ
 
 function reasonOf(cause: unknown): string {
   if (cause instanceof Error && /wrong version number/i.test(cause.message))
-    return 'what listens there does not speak TLS; a server without it has an http URL'
+    return 'what listens there does not speak TLS; a server without it has an http:// URL'
   // OpenSSL's messages end with a line feed.
   return (cause instanceof Error ? cause.message || cause.name : String(cause)).trim()
+}
+
+/** Whether the connection was closed without a response. */
+function isCut(error: unknown): boolean {
+  const { code = '' } = error as NodeJS.ErrnoException
+  return code === 'ECONNRESET' || code === 'EPIPE'
 }
 
 /** Carries the failure of the request body as its cause. */

@@ -15,6 +15,7 @@ import { type Answer, type Exchange, exchange } from './answer.ts'
 import { objectOf, parseMessage } from './message.ts'
 import { AnswerError, NetworkError } from './network-error.ts'
 import { foreignAnswer, type ServerAddress, unreadableAnswer } from './proxy-error.ts'
+import { tlsHint, wantsTls } from './speaks-tls.ts'
 import { backoffMs, notePause, retryAfterMs } from './retry.ts'
 
 export interface ServerAccess extends ServerAddress {
@@ -173,7 +174,8 @@ async function errorOf(server: ServerAccess, answer: Answer): Promise<Error> {
     // A newer server may send codes that this version does not know; their text is still readable.
     return new StoreError(code as ErrorCode, detail, details as unknown as ErrorDetails[ErrorCode])
   }
-  const reason = `${server.url} responded ${status}`
+  const hint = status === 400 && wantsTls(text) ? `: ${tlsHint}` : ''
+  const reason = `${server.url} responded ${status}${hint}`
   const foreign = foreignAnswer(server, status)
   if (foreign !== undefined) return foreign
   if (status === 401) return unauthenticated(reason)
