@@ -3,6 +3,7 @@ import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
+import { createClient } from '../src/client/client.ts'
 import { namedServer } from '../src/cli/login/named-server.ts'
 import { readClientConfig, readServerConfig } from '../src/config/config.ts'
 import { ConfigError, type Environment } from '../src/config/settings.ts'
@@ -87,6 +88,7 @@ test('a URL of a server with a path or a user is rejected, not shortened', () =>
       expect(problems).toEqual([expect.stringContaining(`${name} ${fault}`)])
       expect(problems.join('')).not.toContain('secret')
     }
+    expect(() => createClient({ url, token: null })).toThrow(`url ${fault}`)
   }
   // GitHub sets a path there, which its client drops.
   const results = 'https://store.lan/_apis/results/'

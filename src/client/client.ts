@@ -12,7 +12,9 @@ import { join } from 'node:path'
 import type { ServerAccess } from './transport/http.ts'
 import { uploadArtifact, type UploadOptions, type UploadResult } from './upload/upload.ts'
 import type { Digest } from '../core/bytes/digest.ts'
+import { invalidRequest } from '../core/errors.ts'
 import type { HttpProxy } from '../core/http-proxy.ts'
+import { readServerOrigin } from '../core/server-origin.ts'
 import { homeDirectory } from '../program-files.ts'
 import type { DownloadResult } from './download/download-result.ts'
 import { type DownloadOptions, downloadArtifact } from './download/download.ts'
@@ -69,7 +71,7 @@ export type { UploadOptions, UploadProgress, UploadResult } from './upload/uploa
 export type { TreeDifference, VerifyFileOptions, VerifyFileResult, VerifyOptions, VerifyResult }
 
 export interface ClientOptions {
-  /** Origin of the server, without a trailing slash. */
+  /** Origin of the server. */
   url: string
   token: string | null
   /** Directory of the caches of known trees; null disables caching. Default:
@@ -121,6 +123,7 @@ export interface Client {
   ): Promise<WireArtifactDetail>
 }
 
+/** Errors: invalid_request, when `url` is not an origin. */
 export function createClient({
   url,
   token,
@@ -128,7 +131,9 @@ export function createClient({
   proxy = null,
   idleMs,
 }: ClientOptions): Client {
-  const server: ServerAccess = { url, token, proxy, idleMs }
+  const { origin, fault } = readServerOrigin(url)
+  if (origin === undefined || fault !== undefined) throw invalidRequest('url', `url ${fault}`)
+  const server: ServerAccess = { url: origin, token, proxy, idleMs }
   const caches = cacheDir === undefined ? defaultCacheDir() : cacheDir
   return {
     server,

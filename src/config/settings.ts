@@ -9,6 +9,7 @@ import {
   parseTrustedIssuers,
   type TrustedIssuer,
 } from '../core/access/trusted-issuers.ts'
+import { readServerOrigin } from '../core/server-origin.ts'
 import { formatExactDuration, parseDurationMs, parseSizeBytes } from '../core/units.ts'
 
 export type Environment = Record<string, string | undefined>
@@ -205,37 +206,23 @@ export class Settings {
     return undefined
   }
 
+  /** Keeps only the origin, as with ACTIONS_RESULTS_URL (GITHUB-PROTOCOL §1.1). */
   origin(name: string): string | undefined {
-    return this.originOf(name, this.text(name))
+    const text = this.text(name)
+    if (text === undefined) return undefined
+    const { origin, fault } = readServerOrigin(text)
+    if (origin === undefined && fault !== undefined) this.refuse(name, fault)
+    return origin
   }
 
   ownOrigin(name: string): string | undefined {
     return this.rootOf(name, this.text(name))
   }
 
-  /** The origin of a server, which must be the root of a host: a path, or a user and a password,
-   *  would be dropped silently. */
   rootOf(name: string, text: string | undefined): string | undefined {
-    const origin = this.originOf(name, text)
-    if (origin === undefined) return undefined
-    const { href, username, password } = new URL(text!)
-    if (username !== '' || password !== '')
-      // The message does not repeat a password.
-      this.refuse(name, `must be an origin without a user and a password, such as ${origin}`)
-    else if (href !== `${origin}/`)
-      this.refuse(
-        name,
-        `must be an origin without a path, such as ${origin}, got ${JSON.stringify(text)}`,
-      )
-    return origin
-  }
-
-  /** Keeps only the origin, as with ACTIONS_RESULTS_URL (GITHUB-PROTOCOL §1.1). */
-  originOf(name: string, text: string | undefined): string | undefined {
     if (text === undefined) return undefined
-    const url = URL.canParse(text) ? new URL(text) : undefined
-    if (url?.protocol === 'http:' || url?.protocol === 'https:') return url.origin
-    this.refuse(name, `must be an http or https URL, got ${JSON.stringify(text)}`)
-    return undefined
+    const { origin, fault } = readServerOrigin(text)
+    if (fault !== undefined) this.refuse(name, fault)
+    return origin
   }
 }
