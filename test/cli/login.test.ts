@@ -90,6 +90,18 @@ test('whoami says where server and token come from, what the token may do, and u
   expect(text).toContain('job: uploads to run 7, attempt 2, as job build;')
 })
 
+test('the time left of a token is by the clock of the server', async () => {
+  const told = { id: 'x', scope: 'read', project: 'octo/app', run: null, attempt: null, job: null }
+  const token = { ...told, expiresAt: '2040-01-06T00:00:00.000Z', serverVersion: '1' }
+  const { url } = await listening((_, answer) => {
+    answer.setHeader('date', 'Sun, 01 Jan 2040 00:00:00 GMT')
+    answer.end(JSON.stringify(token))
+  })
+  const { stderr } = await trove(['login', url], { stdin: await server.token() })
+  expect(stderr).toContain('expires 2040-01-06 00:00 UTC (in 5 days)')
+  expect((await trove(['whoami'])).text).toContain('2040-01-06 00:00 UTC (in 5 days)')
+})
+
 test('whoami lists the projects of a token for several once', async () => {
   const variables = await server.access({ project: undefined, projects: 'octo/* acme/**' })
   const { text } = await trove(['whoami'], variables)

@@ -1,6 +1,5 @@
 /** `trove login`: stores a token for a server, so that commands on this machine need no
  *  variables. */
-import type { WireCurrentToken } from '../../api/token-messages.ts'
 import type { ClientConfig } from '../../config/client-config.ts'
 import { readCommandConfig } from '../../config/config.ts'
 import { isLoopback } from '../../core/loopback.ts'
@@ -8,6 +7,7 @@ import { type Login, readLogins } from '../../config/logins.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import {
+  type CurrentToken,
   describeGrant,
   expiryWords,
   readCurrentToken,
@@ -47,7 +47,7 @@ export const loginCommand: Command<typeof flags> = {
     const login = { token, scope, project: project ?? null, expiresAt }
     await changeLogins(path, (logins) => withLogin(logins, url, login), signal)
     const lines = [
-      `logged in to ${url}: ${describeGrant(current)}, expires ${expiryWords(current, Date.now())}`,
+      `logged in to ${url}: ${describeGrant(current)}, expires ${expiryWords(current)}`,
       ...(replaced === undefined ? [] : [replacement(replaced)]),
       `stored in ${path}; this is the default server now`,
     ]
@@ -102,7 +102,7 @@ async function promptForToken(
 async function currentToken(
   server: Parameters<typeof readCurrentToken>[0],
   signal: AbortSignal,
-): Promise<WireCurrentToken> {
+): Promise<CurrentToken> {
   try {
     return await readCurrentToken(server, signal)
   } catch (error) {

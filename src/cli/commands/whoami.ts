@@ -8,6 +8,7 @@ import { isSameProject, type ProjectName } from '../../core/run/run.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import {
+  type CurrentToken,
   expiryWords,
   permissionWords,
   readCurrentToken,
@@ -68,7 +69,7 @@ function jsonOf(config: ClientConfig, current: WireCurrentToken): object {
   return { url, urlFrom, serverVersion, tokenFrom, ...token, used: { project: used, projectFrom } }
 }
 
-function textOf({ url, urlFrom, tokenFrom }: ClientConfig, current: WireCurrentToken): string {
+function textOf({ url, urlFrom, tokenFrom }: ClientConfig, current: CurrentToken): string {
   const rows = [
     ['server', `${url}, ${urlWords[urlFrom]}`],
     ['version', current.serverVersion],
@@ -77,7 +78,7 @@ function textOf({ url, urlFrom, tokenFrom }: ClientConfig, current: WireCurrentT
     ...(current.person === null ? [] : [['person', current.person]]),
     ['may', permissionWords(current)],
     ['project', projectWords(current)],
-    ['expires', expiryWords(current, Date.now())],
+    ['expires', expiryWords(current)],
   ]
   return rows.map(([name, text]) => `${name!.padEnd(9)}${printable(text!)}\n`).join('')
 }

@@ -2,24 +2,32 @@
 import type { WireCurrentToken } from '../../api/token-messages.ts'
 import { minuteOf } from '../../api/audit-words.ts'
 import { currentTokenPath } from '../../api/paths.ts'
-import { requestJson, type ServerAccess } from '../../client/transport/http.ts'
+import { openAnswer, type ServerAccess } from '../../client/transport/http.ts'
+import { parseMessage } from '../../client/transport/message.ts'
 import { unreadableAnswer } from '../../client/transport/proxy-error.ts'
 import { hasCode, notFound, storeError } from '../../core/errors.ts'
 import { formatAccess, type ProjectAccess } from '../../core/access/project-access.ts'
 import { counted } from '../../core/units.ts'
 import { printable } from '../output/output.ts'
 
-/** Errors: unauthenticated; not_found if the server is too old to answer; those of
- *  `requestJson`. */
+export interface CurrentToken extends WireCurrentToken {
+  /** Epoch milliseconds by the server's clock, since clocks of laptops are wrong; NaN when the
+   *  response has no date. */
+  askedAt: number
+}
+
+/** Errors: unauthenticated; not_found if the server is too old to answer; those of `openAnswer`
+ *  and `parseMessage`. */
 export async function readCurrentToken(
   server: ServerAccess,
   signal: AbortSignal,
-): Promise<WireCurrentToken> {
+): Promise<CurrentToken> {
   const fields = ['id', 'scope', 'expiresAt', 'serverVersion'] as const
   try {
-    const request = { path: currentTokenPath, signal }
-    const token = await requestJson<WireCurrentToken>(server, request, fields)
-    return checked(server, token)
+    const answer = await openAnswer(server, { path: currentTokenPath, signal })
+    const text = (await answer.bytes()).toString()
+    const token = checked(server, parseMessage<WireCurrentToken>(server, text, fields))
+    return { ...token, askedAt: Date.parse(answer.header('date') ?? '') }
   } catch (error) {
     if (!hasCode(error, 'not_found')) throw error
     const what = 'description of tokens'
@@ -78,9 +86,10 @@ export function describeGrant({ scope, project, access = [], run, job }: Grant):
 }
 
 /** `2026-12-30 03:00 UTC (in 30 days)`. */
-export function expiryWords({ expiresAt }: { expiresAt: string }, now: number): string {
+export function expiryWords({ expiresAt, askedAt }: CurrentToken): string {
   const at = Date.parse(expiresAt)
-  return `${minuteOf(new Date(at).toISOString())} (${fromNow(at - now)})`
+  const minute = minuteOf(new Date(at).toISOString())
+  return Number.isNaN(askedAt) ? minute : `${minute} (${fromNow(at - askedAt)})`
 }
 
 /** `in 5 hours`, `3 days ago`: rounded, in the largest unit of which there are at least two. */
