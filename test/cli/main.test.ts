@@ -45,6 +45,13 @@ test('help marks repeatable flags, and says what else status 1 means', async () 
   expect(run.text).toMatch(/^ {2}1 +a job failed, or other failure$/m)
 })
 
+test.each(['list', 'search', 'find', 'stats'])(
+  'help of %s has the status of more projects than one request can cover',
+  async (name) => {
+    expect((await runTroveInside(['help', name])).text).toMatch(/^ {2}9 +quota exceeded, or too/m)
+  },
+)
+
 test("the version is the package's", async () => {
   const { version } = JSON.parse(await readFile('package.json', 'utf8')) as { version: string }
   for (const word of ['--version', '-V', 'version']) {

@@ -27,7 +27,7 @@ export const findCommand: Command<typeof flags> = {
     'trove find sha256:5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03',
     'curl -sL https://example.com/app | trove find -',
   ],
-  exitStatuses: [3, 5, 6, 10],
+  exitStatuses: [3, 5, 6, 9, 10],
   async run({ flags: given, operands, stdout, stderr, signal }) {
     const [target] = takeOperands(operands, ['FILE|DIGEST'])
     const { server, project } = await connect(given, signal)

@@ -34,7 +34,7 @@ export const listCommand: Command<typeof flags> = {
   summary: 'List artifacts.',
   flags,
   examples: ['trove list', 'trove list --branch main --name build', 'trove list --run 42 --json'],
-  exitStatuses: [3, 5, 6, 10],
+  exitStatuses: [3, 5, 6, 9, 10],
   async run({ flags: given, operands, stdout, stderr, signal }) {
     takeOperands(operands, [])
     const { server, project } = await connect({ url: given.url, project: given.project }, signal)

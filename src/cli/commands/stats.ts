@@ -21,7 +21,7 @@ export const statsCommand: Command<typeof serverFlags> = {
     },
   },
   examples: ['trove stats', 'trove stats --project octo/app', 'trove stats --json'],
-  exitStatuses: [3, 5, 6, 10],
+  exitStatuses: [3, 5, 6, 9, 10],
   async run({ flags: given, operands, stdout, signal }) {
     takeOperands(operands, [])
     const { server } = await connect(given, signal)
