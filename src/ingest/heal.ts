@@ -2,6 +2,7 @@
  *  (The same stream heals in place, when it is registered.) The blob takes a new copy, and every
  *  artifact that contains it is measured again. */
 import { storeError } from '../core/errors.ts'
+import { slicesOf } from '../core/slices.ts'
 import { decodeSkeletonPage } from '../core/zip/skeleton.ts'
 import { measureRepresentations, type RepresentationLengths } from '../egress/measure.ts'
 import type { BlobPlacement, Composite, Copy } from '../core/bytes/copy.ts'
@@ -18,16 +19,25 @@ const healingsPerPage = 100
 /** An artifact that is committed, removed or healed meanwhile makes measuring start over. */
 const triesMax = 3
 
-/** Heals every blob that has an intact stream besides its damaged one, or only those that have it
- *  in one pack; returns how many. A blob that an upload in progress refers to is skipped; the next
- *  upload or scrub tries again. */
-export async function healBlobs(metadata: Metadata, packName?: string): Promise<number> {
+/** Heals every blob that has an intact stream besides its damaged one; returns how many. A blob
+ *  that an upload in progress refers to is skipped; the next upload of its content, or scrub, tries
+ *  again. */
+export async function healBlobs(metadata: Metadata): Promise<number> {
+  return await healAmong(metadata, undefined)
+}
+
+/** The same for the blobs that `addPack` returned, whatever else is damaged. */
+export async function healThese(metadata: Metadata, blobIds: number[]): Promise<void> {
+  for (const some of slicesOf(blobIds, healingsPerPage)) await healAmong(metadata, some)
+}
+
+async function healAmong(metadata: Metadata, blobIds: number[] | undefined): Promise<number> {
   let healed = 0
   for (let tries = 0; tries < triesMax;) {
     const outcomes = new Set<HealingOutcome>()
     // Continues where the last page ended, so damage that cannot be healed is walked once.
     for (let after: HealingPlace | null = null; ;) {
-      const page = { limit: healingsPerPage, after, packName }
+      const page = { limit: healingsPerPage, after, blobIds }
       const { healings, next } = await metadata.listHealings(page)
       for (const outcome of await healListed(metadata, healings)) {
         outcomes.add(outcome)

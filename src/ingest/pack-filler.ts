@@ -8,7 +8,7 @@ import type { Metadata } from '../metadata/metadata.ts'
 import type { PackBody } from '../packs/format/member-writer.ts'
 import { type PackWriter, openPackWriter } from '../packs/format/pack-format.ts'
 import type { PackStore } from '../packs/pack-store.ts'
-import { healBlobs } from './heal.ts'
+import { healThese } from './heal.ts'
 import { registering } from './registering.ts'
 
 /** A stream to be placed in a pack. */
@@ -124,11 +124,13 @@ async function sealAndRegister(pack: OpenPack, options: PackFillerOptions): Prom
   await checkpoint?.('pack-filled')
   const sealed = await pack.writer.seal()
   await checkpoint?.('pack-sealed')
-  await registering(options, sealed.name, async () => {
-    await metadata.addPack(sessionId, sealed, pack.copies)
-  })
+  const damaged = await registering(
+    options,
+    sealed.name,
+    async () => await metadata.addPack(sessionId, sealed, pack.copies),
+  )
   // Content that replaces a damaged stream must be readable before a manifest refers to it.
-  await healBlobs(metadata)
+  await healThese(metadata, damaged)
   await checkpoint?.('pack-registered')
   return sealed.sizeBytes
 }

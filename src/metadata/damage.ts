@@ -81,12 +81,12 @@ export interface DamageMetadata {
     verdicts: CopyVerdict[],
   ): Promise<{ damaged: number; healed: number; artifactIds: number[] }>
   /** Damaged blobs that have a sound stream of other bytes, at most `limit`, and where the rest
-   *  begins; with `packName` only those that have one in that pack, whatever else is damaged.
-   *  Leaves out blobs on which an upload in progress, or too many artifacts, depend. */
+   *  begins; with `blobIds` only those, whatever else is damaged. Leaves out blobs on which an
+   *  upload in progress, or too many artifacts, depend. */
   listHealings(page: {
     limit: number
     after?: HealingPlace | null
-    packName?: string | undefined
+    blobIds?: number[] | undefined
   }): Promise<{ healings: Healing[]; next: HealingPlace | null }>
   /** Switches the blob to the sound stream, in one transaction with a new version and new
    *  lengths of all its holders. */

@@ -237,12 +237,13 @@ export interface PublishingMetadata {
   claimBlobs(sessionId: string, digests: Digest[]): Promise<KnownBlob[]>
   /** Registers a sealed pack and its copies. An existing blob gains the copy when it lacks that
    *  stream. A copy whose stream is known by now (two equal concurrent uploads) is left out, and
-   *  its bytes are dead weight in the pack. Any number of copies, batched inside. Idempotent. */
+   *  its bytes are dead weight in the pack. Any number of copies, batched inside. Idempotent.
+   *  Returns the blobs of these copies that were damaged, for `listHealings`. */
   addPack(
     sessionId: string,
     pack: { name: string; sizeBytes: number },
     copies: NewCopy[],
-  ): Promise<void>
+  ): Promise<number[]>
   /** Registers a composite of joining blobs that this session has claimed or added. A readable
    *  blob of that digest stays as it is; for a damaged one, returns the healing to pass to
    *  `healBlob`. Any number of parts, batched inside. Idempotent. */

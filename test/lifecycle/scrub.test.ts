@@ -379,6 +379,28 @@ describe('damage heals', () => {
     expect(unzipped(await zipOf(store, id))).toEqual(files)
   })
 
+  test('by the next upload of the content, when the upload that brought the stream could not; others do not look', async () => {
+    const { store, id } = await openTree()
+    const { metadata } = store
+    await spoil(casOf(store), joiningOf(files['b.txt']))
+    await scrubAll(store)
+    store.ports.metadata = { ...metadata, healBlob: async () => 'busy' }
+    await expect(store.putZip('stock', files)).rejects.toThrow('no readable blob')
+    let searches = 0
+    store.ports.metadata = {
+      ...metadata,
+      listHealings: async (page) => {
+        searches += 1
+        return await metadata.listHealings(page)
+      },
+    }
+    await store.putTar('other', { 'c.txt': 'something else' })
+    expect([searches, await stateOf(store, id)]).toEqual([0, 'damaged'])
+    await store.putZip('stock', files)
+    expect(await stateOf(store, id)).toBe('available')
+    expect(searches).toBeGreaterThan(0)
+  })
+
   test('of the files of an exact zip by a tar, of the zip itself only by its own streams', async () => {
     const store = await openStore()
     const id = await store.putZip('stock', files)

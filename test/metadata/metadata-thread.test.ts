@@ -91,7 +91,7 @@ describe('the metadata thread', () => {
     const { pack, copies } = packOf(contents.map((content) => copyOf(content)))
     const added = metadata.addPack(session, pack, copies)
     const [closed, again] = [metadata.close(), metadata.close()]
-    await expect(added).resolves.toBeUndefined()
+    await expect(added).resolves.toEqual([])
     await Promise.all([closed, again])
     await expect(metadata.figures()).rejects.toThrow('closed')
   })

@@ -19,7 +19,7 @@ import { noFacts, parseProjectName } from '../../core/run/run.ts'
 import { createBlobWriter } from '../../ingest/blob-writer.ts'
 import { createEntryTable } from '../../ingest/entry-table.ts'
 import { threadTables } from '../../ingest/table-memory.ts'
-import { healBlobs } from '../../ingest/heal.ts'
+import { healBlobs, healThese } from '../../ingest/heal.ts'
 import { publish } from '../../ingest/publish.ts'
 import type { IngestPorts } from '../../ingest/session.ts'
 import type { Metadata, Run } from '../../metadata/metadata.ts'
@@ -136,11 +136,11 @@ async function importPack(ports: IngestPorts, packImport: PackImport): Promise<v
     if (report.unreadablePacks.length < limits.packsNamedMax) report.unreadablePacks.push(pack.name)
     return
   }
-  await metadata.addPack(sessionId, { name: pack.name, sizeBytes: pack.sizeBytes }, copies)
+  const { name, sizeBytes } = pack
+  const damaged = await metadata.addPack(sessionId, { name, sizeBytes }, copies)
   await checkpoint?.('rebuild-pack-registered')
-  // A content whose serving stream is in a missing pack has to be readable to be published. Only
-  // this pack is searched: everything damaged, once per pack, would be a square.
-  if (report.missingPacks > 0) await healBlobs(metadata, pack.name)
+  // A content whose serving stream is in a missing pack has to be readable to be published.
+  await healThese(metadata, damaged)
   report.blobs += await publishBlobs(ports, { ...packImport, sessionId, copies })
   report.packs += 1
   report.packBytes += pack.sizeBytes

@@ -197,16 +197,15 @@ export function damageContract(store: Store): void {
     expect(await blobsToHeal(10)).toEqual([waiting, ready])
   })
 
-  test('what can be healed from one pack is listed without the rest', async () => {
+  test('a pack names the blobs that were damaged, and only those are listed when asked for', async () => {
     const run = await seedRun(store())
     await seedArtifact(store(), run, { a: 'first', b: 'second' }, { name: 'one' })
     const session = await openSession(store(), run)
-    const packNames: string[] = []
+    const named: number[][] = []
     for (const content of ['first', 'second']) {
       await store().markDamaged(await copyIn(content))
-      const { pack, copies } = packOf([copyOf(content, { level: 1 })])
-      await store().addPack(session, pack, copies)
-      packNames.push(pack.name)
+      const { pack, copies } = packOf([copyOf(content, { level: 1 }), copyOf(`new ${content}`)])
+      named.push(await store().addPack(session, pack, copies))
     }
     expect((await store().listHealings({ limit: 10 })).healings).toHaveLength(2)
     const page = await store().listHealings({ limit: 1 })
@@ -215,7 +214,8 @@ export function damageContract(store: Store): void {
     expect(rest.next).toBeNull()
     expect(rest.healings).not.toEqual(page.healings)
     const { blobId } = (await store().findBlob(digestOf('second')))!
-    const listed = await store().listHealings({ limit: 10, packName: packNames[1] })
+    expect(named[1]).toEqual([blobId])
+    const listed = await store().listHealings({ limit: 10, blobIds: named[1] })
     expect(listed.healings).toMatchObject([{ blobId, replacesCopy: true, replacesJoining: true }])
   })
 

@@ -28,6 +28,8 @@ interface KnownBlob {
   id: number
   /** State of its joining stream; null when it has none. */
   joiningState: number | null
+  /** Whether it, or its joining stream, was damaged before this batch. */
+  wasDamaged: boolean
 }
 
 /** The known rows for a batch of copies, and what registering the batch has changed so far. */
@@ -45,11 +47,11 @@ interface Batch {
 }
 
 /** Returns a function that registers copies of a pack inside the enclosing transaction, and
- *  leases their blobs. */
+ *  leases their blobs. It returns the ids of those that were damaged. */
 export function createCopyRegistration(
   connection: Connection,
   damage: Damage,
-): (session: SessionRow, packId: number, copies: NewCopy[]) => void {
+): (session: SessionRow, packId: number, copies: NewCopy[]) => number[] {
   const lookUp = createLookUp(connection)
   const rows = createCopyRows(connection, damage)
   const countLive = createPackCounter(connection)
@@ -78,6 +80,7 @@ export function createCopyRegistration(
     lease(session.id, [...batch.leased])
     countLive(packId, batch.addedCount, batch.addedBytes)
     countChunks.run(batch.addedChunkBytes, session.projectId)
+    return [...batch.blobs.values()].flatMap(({ id, wasDamaged }) => (wasDamaged ? [id] : []))
   }
 }
 
@@ -123,7 +126,8 @@ function addStream(rows: CopyRows, batch: Batch, copy: NewCopy): KnownBlob {
 function insertBlob(rows: CopyRows, batch: Batch, copy: NewCopy, streamId: number): KnownBlob {
   const id = rows.insertBlob(batch.session.projectId, copy, streamId)
   batch.addedChunkBytes += copy.blob.sizeBytes
-  return { id, joiningState: copy.codec === 'joining' ? streamState.live : null }
+  const joiningState = copy.codec === 'joining' ? streamState.live : null
+  return { id, joiningState, wasDamaged: false }
 }
 
 function insertStream(rows: CopyRows, batch: Batch, copy: NewCopy, blobId: number): number {
@@ -162,9 +166,12 @@ function createLookUp(
     'j.key, s.codec, s.id, s.blob_id, s.pack_id, s.length_bytes, s.state',
     'FROM json_each(?) j CROSS JOIN streams s ON s.digest = unhex(j.value)',
   )
-  const findBlobs = prepareRows<[string], [index: number, id: number, joiningState: number | null]>(
+  const findBlobs = prepareRows<
+    [string],
+    [index: number, id: number, state: number, joiningState: number | null]
+  >(
     connection,
-    'j.key, b.id, s.state',
+    'j.key, b.id, b.state, s.state',
     `FROM json_each(?) j
      CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < ${blobState.filling}
      LEFT JOIN streams s ON s.id = b.joining_stream_id`,
@@ -179,8 +186,9 @@ function createLookUp(
     }
     const blobs: Batch['blobs'] = new Map()
     const blobDigests = copies.map((copy) => copy.blob.digest)
-    for (const [index, id, joiningState] of findBlobs(JSON.stringify(blobDigests))) {
-      blobs.set(blobDigests[index]!, { id, joiningState })
+    for (const [index, id, state, joiningState] of findBlobs(JSON.stringify(blobDigests))) {
+      const wasDamaged = state === blobState.damaged || joiningState === streamState.damaged
+      blobs.set(blobDigests[index]!, { id, joiningState, wasDamaged })
     }
     return { streams, blobs }
   }

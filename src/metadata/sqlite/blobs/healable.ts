@@ -24,9 +24,9 @@ export function createHealingSearch(connection: Connection): Metadata['listHeali
   const { read, turn } = connection
   const holders = createHolderLookUp(connection)
   const everywhere = createSources(connection)
-  const inPack = createPackSources(connection)
-  return async ({ limit, after, packName }) => {
-    const sources = packName === undefined ? everywhere : inPack(packName)
+  const amongThese = createChosenSources(connection)
+  return async ({ limit, after, blobIds }) => {
+    const sources = blobIds === undefined ? everywhere : amongThese(blobIds)
     const healings: Healing[] = []
     let { source, place } = after ?? { source: 0, place: 0 }
     while (source < sources.length && healings.length < limit) {
@@ -113,29 +113,28 @@ function createSources({ prepare }: Connection): Source[] {
   })
 }
 
-/** Returns a function that finds the damaged blobs that have a sound stream in a pack. */
-function createPackSources({ prepare }: Connection): (packName: string) => Source[] {
-  const inPack = `FROM packs p CROSS JOIN streams n ON n.pack_id = p.id
-     CROSS JOIN blobs b ON b.id = n.blob_id`
-  const isNext = `p.name = ? AND n.offset > ? AND n.state = ${streamState.live}`
-  // A blob with two damaged streams has two rows at one place. The second may be left out: the
-  // caller looks again once it has healed the first.
+/** Returns a function that finds the same among a few blobs. */
+function createChosenSources({ prepare }: Connection): (blobIds: number[]) => Source[] {
+  const chosen = 'FROM json_each(?) j CROSS JOIN blobs b ON b.id = j.value'
+  const sound = `CROSS JOIN streams n ON n.blob_id = b.id AND n.state = ${streamState.live}`
+  const inOrder = 'GROUP BY b.id ORDER BY b.id LIMIT ?'
+  // A blob with two damaged streams gets one row. The caller looks again once it has healed one.
   const replaceable = prepare<[string, number, number], HealableRow>(
-    `${replaceableColumns}, n.offset AS place ${inPack}
-     CROSS JOIN streams d ON d.blob_id = b.id AND d.state = ${streamState.damaged}
-     WHERE ${isNext} AND ${isReplaceable}
-     ORDER BY n.offset LIMIT ?`,
+    `${replaceableColumns}, b.id AS place ${chosen}
+     CROSS JOIN streams d ON d.blob_id = b.id AND d.state = ${streamState.damaged} ${sound}
+     WHERE b.id > ? AND ${isReplaceable} ${inOrder}`,
   )
   const joinable = prepare<[string, number, number], HealableRow>(
-    `${joinableColumns}, n.offset AS place ${inPack}
-     WHERE ${isNext} AND ${isJoinable}
-     ORDER BY n.offset LIMIT ?`,
+    `${joinableColumns}, b.id AS place ${chosen} ${sound}
+     WHERE b.id > ? AND ${isJoinable} ${inOrder}`,
   )
-  return (packName) =>
-    [replaceable, joinable].map((found) => (after, count) => {
-      const rows = found.all(packName, after, count)
+  return (blobIds) => {
+    const ids = JSON.stringify(blobIds)
+    return [replaceable, joinable].map((found) => (after, count) => {
+      const rows = found.all(ids, after, count)
       return { rows, next: rows.length === count ? rows.at(-1)!.place : undefined }
     })
+  }
 }
 
 export interface HolderLookUp {

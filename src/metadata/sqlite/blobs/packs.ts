@@ -25,10 +25,11 @@ export function createPackMethods(connection: Connection, damage: Damage): PackM
   return {
     addPack: async (sessionName, pack, copies) => {
       let start = 0
+      const damaged: number[] = []
       const registerSome = (): boolean => {
         const session = findSession(sessionName)
         const packId = openPack(session, pack, copies)
-        registerCopies(session, packId, copies.slice(start, start + copiesPerStep))
+        damaged.push(...registerCopies(session, packId, copies.slice(start, start + copiesPerStep)))
         start += copiesPerStep
         if (start < copies.length) return true
         markWhole.run(packId)
@@ -36,6 +37,7 @@ export function createPackMethods(connection: Connection, damage: Damage): PackM
       }
       while (stageWhileFree(registerSome)) await turn()
       await damage.spread()
+      return damaged
     },
     hasPack: async (name) => find.get(name) !== undefined,
   }
