@@ -1,9 +1,10 @@
 /** Backups of a store on disk: their contents, what they refuse, and how they resume. */
-import { rm, stat, writeFile } from 'node:fs/promises'
+import { copyFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
 import { encodeJoiningSync } from '../../src/packs/codec/codec.ts'
+import { nodeFileSystem } from '../../src/packs/local/file-system.ts'
 import type { TestStore } from '../ingest/open-store.ts'
 import { exists, expectWhole, newDestination, openFilled, runBackup } from './backup-rig.ts'
 import { collectNow, day } from './collection.ts'
@@ -116,6 +117,26 @@ describe('a backup', () => {
     const refusal = { code: 'invalid_request', message: expect.stringContaining('cannot create') }
     await expect(runBackup(await openFilled(), '/dev/null/backup')).rejects.toMatchObject(refusal)
   })
+
+  test.each(['EROFS', 'EACCES'])(
+    'fails, and is not refused, when the destination answers %s',
+    async (code) => {
+      const fileSystem = {
+        ...nodeFileSystem,
+        copyFile,
+        mkdir: async () => {
+          throw Object.assign(new Error(`${code}: denied, mkdir '/x'`), { code })
+        },
+      }
+      const destination = await newDestination()
+      await expect(
+        runBackup(await openFilled(), destination, { fileSystem }),
+      ).rejects.toMatchObject({
+        code: 'storage_failed',
+        message: `the backup ${destination} is inaccessible: denied (${code})`,
+      })
+    },
+  )
 
   test('reuses the packs of an earlier attempt', async () => {
     const filled = await openFilled()

@@ -59,8 +59,8 @@ const databaseFile = 'trove.db'
 /** Creates a backup. Damage to the store is reported, not thrown: the backup has what can be
  *  read.
  *  Errors: invalid_request (the destination exists or cannot be created, or its `.partial` is
- *  not a backup), storage_full, session_ended (the process slept for longer than packs are kept
- *  for it). */
+ *  not a backup), storage_full, storage_failed (the destination is read-only or denies access),
+ *  session_ended (the process slept for longer than packs are kept for it). */
 export async function backUp(ports: LifecyclePorts, options: BackupOptions): Promise<BackupReport> {
   const { destination, fileSystem = nodeBackupFileSystem } = options
   const partial = `${destination}.partial`
@@ -95,8 +95,9 @@ function refused(reason: string): Error {
   return invalidRequest('destination', reason)
 }
 
-/** Errors of a place where nothing can be created: the caller has to name another. */
-const refusals = ['EACCES', 'EPERM', 'EROFS', 'ENOTDIR', 'EEXIST', 'ENAMETOOLONG', 'ELOOP'] as const
+/** Errors of a path where nothing can be created: the caller has to name another. A place that is
+ *  read-only or denies access is a failure instead, since the same path worked the night before. */
+const refusals = ['ENOTDIR', 'EEXIST', 'ENAMETOOLONG', 'ELOOP'] as const
 
 async function whileBeginning(destination: string, work: () => Promise<void>): Promise<void> {
   try {
