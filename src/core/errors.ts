@@ -154,6 +154,11 @@ export function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown))
 }
 
+/** Reports whether a thread died of this error because its heap was full. */
+export function isOutOfHeap(error: unknown): boolean {
+  return (error as { code?: unknown } | null)?.code === 'ERR_WORKER_OUT_OF_MEMORY'
+}
+
 /** Reports whether `error` is an expected failure with one of these codes. */
 export function hasCode<C extends ErrorCode>(
   error: unknown,

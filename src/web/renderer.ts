@@ -1,15 +1,15 @@
 /** Renders parts of pages in a thread, one at a time, so that a slow one does not block other
  *  requests. */
 import pLimit from 'p-limit'
-import { storeError } from '../core/errors.ts'
+import { isOutOfHeap, storeError, tooLarge } from '../core/errors.ts'
 import { startThread } from '../program-files.ts'
 import { createThreadClient, type ThreadClient } from '../worker-thread.ts'
 import type { Rendered, RenderTask } from './rendering.tsx'
 
 export interface Renderer {
   /** `makeTask` reads the input of the task. It is called only when the turn of the task comes,
-   *  so queued tasks hold no memory. Errors: those of `makeTask`, busy (the queue is full), the
-   *  reason of `signal`. */
+   *  so queued tasks hold no memory. Errors: those of `makeTask`, busy (the queue is full),
+   *  too_large (more than the thread's heap), the reason of `signal`. */
   render<Task extends RenderTask>(
     makeTask: () => Promise<Task>,
     signal: AbortSignal,
@@ -19,7 +19,8 @@ export interface Renderer {
 }
 
 const waitingMax = 1000
-/** Upper bound of what 1 MiB of input takes while it is rendered. */
+/** What the largest inputs take while they are rendered: less than 88 MiB of 240 that were tried,
+ *  among them reports of 4 MiB and two texts of 512 KiB. */
 const heapMiB = { old: 128, young: 12 }
 /** An idle thread ends after this time, since it keeps the heap that past renderings needed. */
 const idleMs = 10_000
@@ -54,6 +55,10 @@ export function createRenderer(): Renderer {
     thread ??= start()
     try {
       return await thread.request(task)
+    } catch (error) {
+      if (!isOutOfHeap(error)) throw error
+      const reason = `showing this takes more than ${heapMiB.old} MiB of memory`
+      throw tooLarge('memory of a preview', heapMiB.old * 1024 * 1024, reason)
     } finally {
       idle = setTimeout(() => void end(), idleMs).unref()
     }

@@ -183,6 +183,17 @@ test('hostile tars are listed as far as the bounds go', async () => {
   expect(await page('zeros.tar.gz')).toContain('Not text: gzip')
 })
 
+test('the names of a listing are bounded', async () => {
+  const entries = Array.from({ length: 100 }, (_, index) => ({
+    name: `${'x'.repeat(60_000)}${index}`,
+    content: '',
+  }))
+  const bytes = gzipSync(await tarOf(entries))
+  const listing = await listTar(bytes, bytes.length)
+  expect(listing).toMatchObject({ total: 100, isWhole: true })
+  expect(listing?.members).toHaveLength(17)
+})
+
 test('a bomb is unpacked only as far as is shown', async () => {
   const before = process.memoryUsage().arrayBuffers
   const member = await unpack({

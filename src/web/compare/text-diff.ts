@@ -27,7 +27,7 @@ export function diffLines(before: string[], after: string[]): DiffLine[] | undef
   if (trace === undefined) return undefined
   const lines: DiffLine[] = []
   for (let index = 0; index < head; index++) lines.push(same(before[index]!, index, index))
-  lines.push(...backtrack(trace, a, b, head))
+  for (const line of backtrack(trace, a, b, head)) lines.push(line)
   for (let index = tail; index > 0; index--)
     lines.push(same(before.at(-index)!, before.length - index, after.length - index))
   return lines

@@ -42,6 +42,8 @@ export type UnpackTask = { kind: 'unpack'; bytes: Uint8Array } & (
 )
 
 export const archiveMembersMax = 1000
+/** Bytes of the names of listed members. A name in a tar may have 64 KiB. */
+const archiveNamesBytesMax = 1024 * 1024
 /** Bytes of an archive that are read. */
 export const archiveBytesMax: number = 4 * 1024 * 1024
 /** Bytes of a member that are shown or downloaded. */
@@ -62,11 +64,13 @@ export async function listTar(
 ): Promise<ArchiveListing | undefined> {
   const members: ArchiveMember[] = []
   let total = 0
+  let namesBytes = 0
   const until = performance.now() + unpackMsMax
   const isEnded = await endsWell(async () => {
     for await (const entry of readTarEntries(tarBytes(bytes, until))) {
       total += 1
-      if (members.length < archiveMembersMax) {
+      namesBytes += entry.name.length
+      if (members.length < archiveMembersMax && namesBytes <= archiveNamesBytesMax) {
         const isFile = entry.type === '0' && !entry.isSparse
         const name = entry.name.toString()
         members.push({ name, sizeBytes: entry.sizeBytes, packedBytes: null, isFile })

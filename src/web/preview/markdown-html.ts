@@ -104,10 +104,10 @@ export function readHtml(
   elementsMax: number,
 ): { nodes: HtmlNode[]; elements: number; next: number } | undefined {
   if (!startsHtml(lines[at]!)) return undefined
-  const reader = createReader()
+  const reader = createReader(elementsMax)
   let next = at
   do reader.read(lines[next++]!)
-  while (next < lines.length && !reader.isDone() && reader.elements() <= elementsMax)
+  while (next < lines.length && !reader.isDone())
   return { nodes: reader.nodes, elements: reader.elements(), next }
 }
 
@@ -126,17 +126,18 @@ interface Reader {
   nodes: HtmlNode[]
   elements(): number
   read(line: string): void
-  /** Whether all elements and comments are closed. */
+  /** Whether all elements and comments are closed, or there are too many. */
   isDone(): boolean
 }
 
-function createReader(): Reader {
+function createReader(elementsMax: number): Reader {
   const root: HtmlElement = { tag: '', attributes: {}, children: [] }
   const open: HtmlElement[] = [root]
   let elements = 0
   let inComment = false
   let fence: string | undefined
 
+  const isFull = (): boolean => elements > elementsMax
   const top = (): HtmlElement => open.at(-1)!
   const addText = (text: string): void => {
     const { children } = top()
@@ -178,7 +179,7 @@ function createReader(): Reader {
     let from = 0
     // A code span in a line of Markdown hides tags.
     const marks = top().tag === 'pre' ? /<!--|<\/?[a-z]/gi : /`[^`]+`|<!--|<\/?[a-z]/gi
-    for (let found = marks.exec(line); found !== null; found = marks.exec(line)) {
+    for (let found = marks.exec(line); found !== null && !isFull(); found = marks.exec(line)) {
       addText(line.slice(from, found.index))
       from = mark(line, found.index, found[0])
       marks.lastIndex = from
@@ -188,7 +189,7 @@ function createReader(): Reader {
   return {
     nodes: root.children,
     elements: () => elements,
-    isDone: () => open.length === 1 && !inComment && fence === undefined,
+    isDone: () => isFull() || (open.length === 1 && !inComment && fence === undefined),
     read: (line) => {
       if (inComment) {
         const closing = line.indexOf('-->')

@@ -186,7 +186,7 @@ const table: Rule = (lines, at, targets) => {
             </tr>
           </thead>
           <tbody>
-            {lines.slice(at + 2, end).map((row) => (
+            {lines.slice(at + 2, Math.min(end, at + 2 + elementsMax)).map((row) => (
               <tr>
                 {cells(row).map((cell) => (
                   <td>{inline(cell, targets)}</td>

@@ -176,7 +176,7 @@ class Finding {
     return null
   }
 
-  /** `unread`: the file is damaged, or too large after those before it. */
+  /** `unread`: the file is damaged, too large after those before it, or takes too much memory. */
   async #summarize(
     path: string,
     content: ReportTask['content'],
@@ -193,8 +193,8 @@ class Finding {
         return { kind: 'report', content, bytes }
       }, this.#signal)
     } catch (error) {
-      if (!hasCode(error, 'blob_damaged')) throw error
-      this.#isReadable = false
+      if (!hasCode(error, 'blob_damaged', 'too_large')) throw error
+      this.#isReadable &&= error.code === 'too_large'
       return 'unread'
     }
   }

@@ -11,16 +11,20 @@ interface Section {
   totals: Map<string, number>
 }
 
+/** Real files have many lines each. */
+const filesMax = 50_000
+
 const records =
   /^(?:(SF):(.*?)|(DA):(\d+),(-?\d+).*|(BRDA):(.+),(\d+|-)|(LF|LH|BRF|BRH):(\d{1,9}))\r?$/gm
 
-/** Undefined if the text is no tracefile. */
+/** Undefined if the text is no tracefile, or has too many files. */
 export function parseLcov(text: string): CoveredFile[] | undefined {
   const files = new Map<string, Section>()
   let section: Section | undefined
   for (const match of text.matchAll(records)) {
     const [, file, path, line, number, runs, branch, place, taken, total, count] = match
     if (file !== undefined) {
+      if (files.size > filesMax) return undefined
       section = files.get(path!) ?? { lines: new Map(), branches: new Map(), totals: new Map() }
       files.set(path!, section)
     }
