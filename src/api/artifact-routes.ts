@@ -122,7 +122,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     operationId: 'readManifest',
     readsPublic: true,
     summary:
-      'All entries, one per line; with `limit` or `cursor`, one page. The ETag is the tree digest.',
+      'All entries, one per line, and their number as `trove-entries`; with `limit` or `cursor`, one page. The ETag is the tree digest.',
     query: manifestQuery,
     responses: {
       200: {
@@ -207,7 +207,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
       path: `${apiRoot}/artifacts/{id}/archive.${format}`,
       operationId: format === 'zip' ? 'readZip' : 'readTarGz',
       readsPublic: true,
-      summary: `The artifact as ${format}, whole or in part.`,
+      summary: `The artifact as ${format}, whole or in part. \`trove-length\` is the length of the whole.`,
       query: archiveQuery,
       responses: rangeResponses('The archive.', type),
       errors: ranged,

@@ -112,6 +112,21 @@ export async function* walkSubtree(
   }
 }
 
+/** Number of entries that `walkSubtree` yields. Reads at most three pages. */
+export async function countSubtree(
+  reader: EntryReader,
+  { id, entryCount }: Pick<Artifact, 'id' | 'entryCount'>,
+  directory: string,
+): Promise<number> {
+  if (directory === '') return entryCount
+  const cursor = createEntryCursor(reader, id)
+  const itself = (await cursor.seek(directory))?.entry.path === directory ? 1 : 0
+  const first = await cursor.seek(`${directory}/`)
+  // The character after the slash: no path between the two lies elsewhere.
+  const end = await cursor.seek(`${directory}0`)
+  return itself + (end?.ordinal ?? entryCount) - (first?.ordinal ?? entryCount)
+}
+
 function listed(page: EntryPage, index: number): ListedEntry | undefined {
   const entry = page.entries[index]
   if (entry === undefined) return undefined

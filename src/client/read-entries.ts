@@ -1,4 +1,5 @@
 /** An artifact's entries, streamed in path order. */
+import { entriesHeader } from '../api/completeness.ts'
 import type { WireEntry } from '../api/messages.ts'
 import { manifestPath } from '../api/paths.ts'
 import { openAnswer, type ServerAccess } from './transport/http.ts'
@@ -8,7 +9,8 @@ import { parseMessage } from './transport/message.ts'
 
 /** Yields all entries, or the entry `under` and everything below it. `files`, where it is known,
  *  is how many files the artifact has. A stream that is cut short throws; one that ends between
- *  two entries is noticed by `files`, and otherwise only when it is empty.
+ *  two entries is noticed by a header of the server (an older one sends none), by `files`, or when
+ *  it is empty.
  *  Errors: not_found (no such path), NetworkError, and those of `openAnswer`. */
 export async function* readEntries(
   server: ServerAccess,
@@ -27,6 +29,8 @@ export async function* readEntries(
     if (entry.kind === 'file') seen.files += 1
     yield entry
   }
-  const isWhole = under === '' ? seen.files === (files ?? seen.files) : seen.entries > 0
-  if (!isWhole) throw new NetworkError(`${server.url} sent an incomplete listing`)
+  const announced = answer.header(entriesHeader) ?? seen.entries
+  const isExpected = under === '' ? seen.files === (files ?? seen.files) : seen.entries > 0
+  if (!isExpected || Number(announced) !== seen.entries)
+    throw new NetworkError(`${server.url} sent an incomplete listing`)
 }

@@ -139,6 +139,7 @@ describe('headers', () => {
     expect(response.status).toBe(200)
     expect(Object.fromEntries(response.headers)).toEqual({
       'accept-ranges': 'bytes',
+      'trove-length': String(bytes.length),
       'cache-control': 'no-cache',
       'content-disposition': `attachment; filename="h__ _it_s_.zip"; filename*=UTF-8''h%C3%A4%C3%9F%20%22it%27s%22.zip`,
       'content-length': '10',

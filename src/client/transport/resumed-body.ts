@@ -2,7 +2,9 @@
  *  it broke, even when the server was gone for some seconds.
  *
  *  The first request is for a range, too: its response names the total length in `Content-Range`,
- *  so that a body that a proxy cut short is noticed though its `Content-Length` agrees with it. */
+ *  so that a body that a proxy cut short is noticed though its `Content-Length` agrees with it.
+ *  Where ranges are not passed on, a header of the server names it. */
+import { lengthHeader } from '../../api/completeness.ts'
 import { parseContentRange } from '../../core/bytes/byte-range.ts'
 import { hasCode } from '../../core/errors.ts'
 import type { Answer } from './answer.ts'
@@ -24,7 +26,8 @@ interface Position {
   totalBytes: number | null
 }
 
-class ChangedMeanwhile extends NetworkError {}
+/** What came before cannot be continued. */
+class NotResumable extends NetworkError {}
 
 /** Yields the bytes in order. Errors: those of `openAnswer`; NetworkError when the transfer
  *  breaks and cannot be resumed. */
@@ -57,7 +60,7 @@ export async function* readResumed(
       // The connection broke after the last byte but before the end of the body.
       if (hasCode(error, 'range_not_satisfiable') && error.details.totalBytes === position.bytes)
         return
-      if (!(error instanceof NetworkError) || error instanceof ChangedMeanwhile) throw error
+      if (!(error instanceof NetworkError) || error instanceof NotResumable) throw error
       // When nothing has been received, `openAnswer` has already retried often enough.
       if (position.etag === null) throw error
       failures += 1
@@ -88,7 +91,11 @@ async function openAt(
   })
   if (bytes === 0 || answer.status === 206) return answer
   answer.discard()
-  throw new ChangedMeanwhile(`${label} changed while it was read`)
+  throw new NotResumable(
+    answer.header('etag') === etag
+      ? `${label} broke off after ${bytes} bytes, and something on the way does not pass ranges on`
+      : `${label} changed while it was read`,
+  )
 }
 
 /** Errors: AnswerError or ProxyRefusal for a response without a tag: the server sends none. */
@@ -99,14 +106,15 @@ function tagOf(server: ServerAccess, answer: Answer): string {
   throw unreadableAnswer(server, 'content without an ETag')
 }
 
-/** Returns the announced length of the whole; null for a response that does not say, because
- *  something on the way does not pass ranges on. Errors: AnswerError or ProxyRefusal for a range
- *  that does not begin where it must. */
+/** Returns the announced length of the whole; null for a response that does not say. Errors:
+ *  AnswerError or ProxyRefusal for a range that does not begin where it must. */
 function totalOf(server: ServerAccess, answer: Answer, start: number): number | null {
-  if (answer.status !== 206) return null
-  const field = answer.header('content-range')
+  const field = answer.status === 206 ? answer.header('content-range') : null
   const range = parseContentRange(field)
-  if (range === undefined) return null
+  if (range === undefined) {
+    const announced = answer.header(lengthHeader)
+    return announced === null ? null : Number(announced)
+  }
   if (range.start === start) return range.totalBytes
   answer.discard()
   throw unreadableAnswer(server, `range ${field} instead of one from ${start}`)

@@ -1,10 +1,11 @@
 /** Manifests: all entries as NDJSON, pages of entries, and the children of one directory. */
 import { Hono } from 'hono'
+import { entriesHeader } from '../../api/completeness.ts'
 import type { WireEntry } from '../../api/messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { directoryQuery, manifestQuery } from '../../api/queries.ts'
 import { noSuchPath } from '../../browse/no-such-path.ts'
-import { type ListedEntry, walkEntries, walkSubtree } from '../../browse/entries.ts'
+import { countSubtree, type ListedEntry, walkEntries, walkSubtree } from '../../browse/entries.ts'
 import { formatWireDigest } from '../../core/bytes/digest.ts'
 import { withoutEndSlashes } from '../../core/manifest/entry.ts'
 import { invalidRequest } from '../../core/errors.ts'
@@ -78,23 +79,23 @@ async function manifestStream(
   const tag = etag(artifact, directory === '' ? '' : `;${encodeURIComponent(directory)}`)
   const unread = preconditionResponse(c, tag)
   if (unread !== undefined) return unread
-  const headers = { 'content-type': ndjsonType, ...cacheHeaders(tag) }
+  const entries = await countSubtree(context.metadata, artifact, directory)
+  if (entries === 0 && directory !== '') throw noSuchPath(artifact, directory)
+  const headers = {
+    'content-type': ndjsonType,
+    [entriesHeader]: String(entries),
+    ...cacheHeaders(tag),
+  }
   const lines = linesOf(messagesOf(context, artifact, directory))
   return await sendPieces(c, lines, { idleMs: context.config.idleMs, headers })
 }
 
-/** Errors: not_found, in place of the first entry. */
 async function* messagesOf(
   { metadata }: AppContext,
-  artifact: Artifact,
+  { id }: Artifact,
   directory: string,
 ): AsyncGenerator<WireEntry, void, undefined> {
-  let isMissing = directory !== ''
-  for await (const listed of walkSubtree(metadata, artifact.id, directory)) {
-    isMissing = false
-    yield entryMessage(listed)
-  }
-  if (isMissing) throw noSuchPath(artifact, directory)
+  for await (const listed of walkSubtree(metadata, id, directory)) yield entryMessage(listed)
 }
 
 /** The tree digest; other views of the same manifest add a suffix. */

@@ -6,6 +6,7 @@
  *    stock-zip          chunked without a length: the body ends normally, after a tail that no
  *                       zip reader accepts, because stock clients take a destroyed connection
  *                       for success (GITHUB-PROTOCOL §11.3) */
+import { lengthHeader } from '../../api/completeness.ts'
 import { type ByteRange, formatContentRange, parseByteRange } from '../../core/bytes/byte-range.ts'
 import { digestToBytes } from '../../core/bytes/digest.ts'
 import { asError, storeError } from '../../core/errors.ts'
@@ -97,12 +98,15 @@ function listsTag(field: string, etag: string, comparison: 'strong' | 'weak'): b
 }
 
 function describe(representation: Representation, options: SendOptions): Record<string, string> {
-  const { contentType, contentEncoding, digest, fileName } = representation
+  const { contentType, contentEncoding, digest, fileName, totalBytes } = representation
   return {
     'content-type': contentType,
     'content-disposition': formatDisposition(options.disposition, fileName),
     'x-content-type-options': 'nosniff',
-    ...(options.mode === 'ranged' ? { 'accept-ranges': 'bytes' } : {}),
+    ...(options.mode === 'ranged' && {
+      'accept-ranges': 'bytes',
+      [lengthHeader]: String(totalBytes),
+    }),
     ...(contentEncoding === null ? {} : { 'content-encoding': contentEncoding }),
     // RFC 9530 §3: covers the whole representation, whatever part is sent.
     ...(digest === null
