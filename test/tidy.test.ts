@@ -115,7 +115,9 @@ describe('imports', () => {
     const strays = shipped
       .filter(({ path }) => path.startsWith('src/client/'))
       .filter(({ text }) =>
-        /(^import (?!type\b)[^']*|\bimport\()'\.\.\/api\/(?!paths|completeness|negotiation\.ts)/m.test(text),
+        /(^import (?!type\b)[^']*|\bimport\()'\.\.\/api\/(?!paths|completeness|negotiation\.ts)/m.test(
+          text,
+        ),
       )
     expect(strays.map(({ path }) => path)).toEqual([])
   })
