@@ -4,6 +4,7 @@ import { historySchema } from './history-messages.ts'
 import {
   artifactAnswerSchema,
   artifactDetailSchema,
+  artifactSchema,
   artifactListSchema,
   bulkDeletionRequestSchema,
   bulkDeletionSchema,
@@ -239,11 +240,8 @@ export const artifactRoutes: readonly ApiRoute[] = [
       ],
     },
     responses: {
-      200: json(
-        'The same job had already uploaded the same tree under this name.',
-        artifactDetailSchema,
-      ),
-      201: json('The new artifact.', artifactDetailSchema),
+      200: json('The same job had already uploaded the same tree under this name.', artifactSchema),
+      201: json('The new artifact.', artifactSchema),
     },
     errors: [408, 409, 413, 422, 507],
   },
