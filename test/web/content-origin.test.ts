@@ -43,6 +43,25 @@ describe('a report on the content origin', () => {
   })
 })
 
+test('with a host per artifact, no other host of the domain serves anything but the own URL of the server', async () => {
+  const server = await openServer({
+    TROVE_CONTENT_URL: 'http://*.d.localhost',
+    TROVE_PUBLIC_URL: 'http://trove.d.localhost',
+  })
+  const id = await server.put('1/report', { tar: report })
+  const html = await server.page(`/octo/app/actions/runs/1/artifacts/${id}/blob/index.html`)
+  const [, path = ''] = /src="http:\/\/a\d+\.d\.localhost(\/content\/[^"]+)"/.exec(html) ?? []
+  const statusAt = async (host: string, path: string) =>
+    (await hostRequest(server.url, host, path)).status
+  for (const host of [`a${id}`, 'a9', 'b', 'www', 'x.a1', 'A1', 'trove.x'])
+    expect([host, await statusAt(`${host}.d.localhost`, '/healthz')]).toEqual([host, 404])
+  for (const host of ['trove.d.localhost', 'Trove.D.localhost', 'd.localhost', 'xd.localhost'])
+    expect([host, await statusAt(host, '/healthz')]).toEqual([host, 200])
+  expect(await statusAt(`a${id}.d.localhost`, path)).toBe(200)
+  for (const host of ['b', `a${id + 1}`, `x.a${id}`])
+    expect([host, await statusAt(`${host}.d.localhost`, path)]).toEqual([host, 404])
+})
+
 const report: TarEntry[] = [
   {
     name: 'index.html',

@@ -14,6 +14,7 @@ import type { Config } from '../../config/config.ts'
 import { storeError } from '../../core/errors.ts'
 
 type ContentConfig = Pick<Config, 'contentUrl'>
+type HostConfig = Pick<Config, 'contentUrl' | 'publicUrl'>
 
 /** How long a document's address is valid: enough to read a report during a day. */
 const lifeMs = 12 * 60 * 60 * 1000
@@ -31,20 +32,29 @@ export function hasOwnHosts({ contentUrl }: ContentConfig): boolean {
   return contentUrl?.includes('//*.') === true
 }
 
-/** Whether a Host header names a content origin, where nothing else is served. */
-export function isContentHost({ contentUrl }: ContentConfig, host: string | undefined): boolean {
+/** Whether a Host header names a content origin, where nothing else is served. With `*.` that is
+ *  every host of the domain but the server's own, also one that belongs to no artifact. */
+export function isContentHost(
+  { contentUrl, publicUrl }: HostConfig,
+  host: string | undefined,
+): boolean {
   if (contentUrl === null || host === undefined) return false
-  const wanted = contentUrl.replace(/^https?:\/\//, '').toLowerCase()
+  const wanted = withoutScheme(contentUrl)
   const given = host.toLowerCase()
   if (!wanted.startsWith('*.')) return given === wanted
-  const domain = wanted.slice(1)
-  return given.endsWith(domain) && /^a\d+$/.test(given.slice(0, -domain.length))
+  return (
+    given.endsWith(wanted.slice(1)) && (publicUrl === null || given !== withoutScheme(publicUrl))
+  )
 }
 
 /** Whether `host` is the one that serves this artifact's documents. */
 export function isHostOf(config: ContentConfig, host: string, artifactId: number): boolean {
   const origin = contentOriginOf(config, artifactId)
-  return origin?.replace(/^https?:\/\//, '').toLowerCase() === host.toLowerCase()
+  return origin !== null && withoutScheme(origin) === host.toLowerCase()
+}
+
+function withoutScheme(origin: string): string {
+  return origin.replace(/^https?:\/\//, '').toLowerCase()
 }
 
 /** Returns the path of a file as a document. Anyone who has this path can read the whole
