@@ -1,13 +1,13 @@
 /** Signed downloads of stock clients and REST API clients. The URL is the credential; the
  *  client's abilities decide between a raw file and a zip (GITHUB-PROTOCOL §10, §11). */
 import { Hono } from 'hono'
-import { verifyTarget } from '../auth/signed-urls.ts'
+import { verifyReading } from '../auth/signed-urls.ts'
 import { assertLive, readArtifact } from '../browse/find-artifact.ts'
 import { parsePositiveInteger } from '../core/run/run.ts'
 import { representRaw, representWrappedZip, representZip } from '../egress/egress.ts'
 import type { Representation } from '../egress/representation.ts'
 import type { SendMode } from '../http/body/send-representation.ts'
-import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
+import { outgoingOf, type AppContext, type AppEnv, type AppRequest } from '../http/context.ts'
 import { sendUnderLease } from '../http/body/reading.ts'
 import { seenByAll } from '../http/access/seen-by.ts'
 import type { Artifact } from '../metadata/metadata.ts'
@@ -29,12 +29,14 @@ export function createDownloadRoutes(context: AppContext): Hono<AppEnv> {
   return app
 }
 
-/** Errors: signed_url_invalid, artifact_not_found, artifact_expired, artifact_deleted. */
+/** Errors: signed_url_invalid, artifact_not_found, artifact_expired, artifact_deleted, busy (too
+ *  many visitors). */
 async function readSigned(context: AppContext, c: AppRequest): Promise<Artifact> {
   const id = c.req.param('id') ?? ''
   const signature = { se: c.req.query('se'), sig: c.req.query('sig') }
-  const target = { access: 'read', route: 'artifact', id } as const
-  verifyTarget(context.keys.signedUrls, target, signature, context.now())
+  const target = { route: 'artifact', id } as const
+  const access = verifyReading(context.keys.signedUrls, target, signature, context.now())
+  if (access === 'visit') context.visitors.admit(outgoingOf(c))
   const reference = { kind: 'id', id: parsePositiveInteger(id, 'id') } as const
   const now = context.now()
   const artifact = await readArtifact(context.metadata, reference, { project: null, now })

@@ -2,6 +2,7 @@
  *  below. */
 import type { ProjectAccess } from '../core/access/project-access.ts'
 import { compileProjectGlobs } from '../core/access/project-globs.ts'
+import type { ReadAccess } from './signed-urls.ts'
 import { isSameProject, noFacts, type ProjectName, type RunFacts } from '../core/run/run.ts'
 
 /** `job`: writes to its own run under its own job, reads its project. `run`: the same, but reads
@@ -72,6 +73,11 @@ export function anonymousPrincipal(publicAccess: readonly ProjectAccess[]): Prin
 /** Whether the request had no credential. Every token holds something (tokens.ts). */
 export function isAnonymous({ scope, project, access }: Principal): boolean {
   return scope !== 'admin' && project === null && access.length === 0
+}
+
+/** What a signed URL that this caller gets is signed for. */
+export function readAccessOf(principal: Principal): ReadAccess {
+  return isAnonymous(principal) ? 'visit' : 'read'
 }
 
 /** The run that something belongs to. */

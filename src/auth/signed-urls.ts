@@ -6,11 +6,14 @@ import { storeError } from '../core/errors.ts'
 
 /** What a signed URL permits, and on what. */
 export interface SignedTarget {
-  access: 'read' | 'write'
+  /** `visit` reads like `read`, but was handed out without a credential. */
+  access: 'read' | 'visit' | 'write'
   /** The route that `id` belongs to. */
   route: 'upload' | 'artifact' | 'content'
   id: string
 }
+
+export type ReadAccess = Exclude<SignedTarget['access'], 'write'>
 
 /** The two query parameters. Stock clients mask a parameter called `sig` in job logs
  *  (GITHUB-PROTOCOL §1.13). */
@@ -36,16 +39,31 @@ export function verifyTarget(
 ): void {
   const { se, sig } = signature
   if (se === undefined || sig === undefined) throw invalid('the URL is not signed')
+  if (!isSigned(key, target, { se, sig })) throw invalid('the signature of the URL is wrong')
+  if (Number(se) * 1000 <= now) {
+    throw invalid(`the signed URL expired at ${new Date(Number(se) * 1000).toISOString()}`)
+  }
+}
+
+/** As `verifyTarget`, for a URL that reads. Returns the access it was signed for. */
+export function verifyReading(
+  key: Uint8Array,
+  target: Omit<SignedTarget, 'access'>,
+  signature: { se: string | undefined; sig: string | undefined },
+  now: number,
+): ReadAccess {
+  const { se = '', sig = '' } = signature
+  const access = isSigned(key, { ...target, access: 'visit' }, { se, sig }) ? 'visit' : 'read'
+  verifyTarget(key, { ...target, access }, signature, now)
+  return access
+}
+
+function isSigned(key: Uint8Array, target: SignedTarget, { se, sig }: UrlSignature): boolean {
   // Compared as text: base64 decoding would ignore the last character's spare bits and all invalid
   // characters.
   const given = Buffer.from(sig)
   const expected = Buffer.from(macOf(key, target, se))
-  if (given.length !== expected.length || !timingSafeEqual(given, expected)) {
-    throw invalid('the signature of the URL is wrong')
-  }
-  if (Number(se) * 1000 <= now) {
-    throw invalid(`the signed URL expired at ${new Date(Number(se) * 1000).toISOString()}`)
-  }
+  return given.length === expected.length && timingSafeEqual(given, expected)
 }
 
 function macOf(key: Uint8Array, target: SignedTarget, se: string): string {

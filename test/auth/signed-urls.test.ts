@@ -9,7 +9,7 @@ const now = Date.UTC(2026, 0, 1)
 const target: SignedTarget = { access: 'write', route: 'upload', id: 'a1b2' }
 
 const targets = fc.record<SignedTarget>({
-  access: fc.constantFrom('read', 'write'),
+  access: fc.constantFrom('read', 'visit', 'write'),
   route: fc.constantFrom('upload', 'artifact'),
   id: fc.string(),
 })

@@ -154,7 +154,12 @@ interface Failed {
 
 test('no credential of a URL is logged, neither from the query nor from the path of a document', async () => {
   const keys = await openKeys(rig.dataDir)
-  const document = contentPath(keys, { artifactId: 7, path: 'a/index.html', now: Date.now() })
+  const document = contentPath(keys, {
+    artifactId: 7,
+    path: 'a/index.html',
+    access: 'read',
+    now: Date.now(),
+  })
   for (const path of [document, document.replaceAll('.', '%2E'), '/content/x?sig=y', '/content/'])
     expect((await visit(path)).status).toBeGreaterThanOrEqual(400)
   const [, secret = ''] = /\.([\w-]{43})\//.exec(document) ?? []

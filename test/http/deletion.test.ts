@@ -215,7 +215,9 @@ describe('gc', () => {
       'a document',
       async ({ send, dataDir, clock }, artifactId) => {
         const keys = await openKeys(dataDir)
-        return await send(contentPath(keys, { artifactId, path: 'a', now: clock.now }))
+        return await send(
+          contentPath(keys, { artifactId, path: 'a', access: 'read', now: clock.now }),
+        )
       },
     ],
   ]

@@ -348,6 +348,7 @@ async function fill(): Promise<Fixture> {
   const contentUrl = contentPath(keys, {
     artifactId: id,
     path: 'index.html',
+    access: 'read',
     now: server.clock.now,
   })
   return { id, other, expiresAt, signedUrl: pathname + search, contentUrl, treeDigest }

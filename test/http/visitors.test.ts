@@ -37,6 +37,32 @@ test('visitors beyond the limit are told to come back, others are served', async
   slow[1]!.destroy()
 })
 
+test('signed URLs that a visitor was given take the places of visitors, those of others do not', async () => {
+  const file = { name: 'large.pdf', content: randomBytes(30_000_000).toString('latin1') }
+  const id = await server.put('1/document', { tar: [file] })
+  const zip = `/repos/octo/app/actions/artifacts/${id}/zip`
+  const signed = async (token?: null): Promise<string[]> => {
+    const path = `/octo/app/actions/runs/1/artifacts/${id}/blob/${file.name}`
+    const page = token === null ? await server.send(path, { token }) : await server.visit(path)
+    const [, document = ''] = /<iframe[^>]* src="([^"]+)"/.exec(await page.text()) ?? []
+    const redirect = await server.send(zip, token === null ? { token } : {})
+    return [document, redirect.headers.get('location')!]
+  }
+  const open = async (path: string): Promise<IncomingMessage> => {
+    const [response] = (await once(get(new URL(path, server.url)), 'response')) as [IncomingMessage]
+    response.on('error', () => undefined)
+    return response
+  }
+  const [given, owned] = [await signed(null), await signed()]
+  const slow = await Promise.all(given.map(open))
+  expect(slow.map(({ statusCode }) => statusCode)).toEqual([200, 200])
+  const beyond = await Promise.all(given.map(open))
+  expect(beyond.map(({ statusCode }) => statusCode)).toEqual([503, 503])
+  const others = await Promise.all([...owned, ...owned].map(open))
+  expect(others.map(({ statusCode }) => statusCode)).toEqual([200, 200, 200, 200])
+  for (const response of [...slow, ...beyond, ...others]) response.destroy()
+})
+
 test('requests whose client has hung up, and repeated questions, take no place', () => {
   const visitors = createVisitors({ publicRequestsMax: 1 })
   const response = (destroyed: boolean) => Object.assign(new EventEmitter(), { destroyed })

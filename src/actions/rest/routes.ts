@@ -90,9 +90,9 @@ function addArtifactRoutes(app: Hono<AppEnv>, context: AppContext, base: string)
   /** GITHUB-PROTOCOL §1.20: exactly 302, absolute; permission is checked before the signed URL
    *  is made. */
   app.get(`${base}/artifacts/:id/zip`, async (c) => {
-    const { artifact } = await readArtifact(context, c)
+    const { principal, artifact } = await readArtifact(context, c)
     assertLive(artifact, context.now())
-    const location = publicOrigin(context, c) + signDownload(context, artifact)
+    const location = publicOrigin(context, c) + signDownload(context, principal, artifact)
     return new Response(null, { status: 302, headers: { location, 'cache-control': 'no-store' } })
   })
 

@@ -1,6 +1,6 @@
 /** ListArtifacts, GetSignedArtifactURL and DeleteArtifact. They cover all jobs and attempts of a
  *  run. */
-import { mayReadRun, type Principal } from '../../auth/principal.ts'
+import { mayReadRun, readAccessOf, type Principal } from '../../auth/principal.ts'
 import { signTarget } from '../../auth/signed-urls.ts'
 import { forbidden, storeError } from '../../core/errors.ts'
 import { isLive } from '../../core/policy/retention.ts'
@@ -63,8 +63,13 @@ export async function readNamedArtifact(
 
 /** Returns the path and query of a URL that downloads the artifact without a token until it
  *  expires. */
-export function signDownload(context: AppContext, artifact: Artifact): string {
-  const target = { access: 'read', route: 'artifact', id: String(artifact.id) } as const
+export function signDownload(
+  context: AppContext,
+  principal: Principal,
+  artifact: Artifact,
+): string {
+  const access = readAccessOf(principal)
+  const target = { access, route: 'artifact', id: String(artifact.id) } as const
   const expiresAt = context.now() + context.config.downloadUrlMs
   const { se, sig } = signTarget(context.keys.signedUrls, target, expiresAt)
   // GITHUB-PROTOCOL §1.14: a path that ends in `.zip` is unzipped whatever its type.

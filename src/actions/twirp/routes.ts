@@ -66,7 +66,8 @@ export function createTwirpRoutes(context: AppContext): Hono<AppEnv> {
     const principal = await requireBearer(context, c)
     const request = parseNameRequest(await readJsonBody(context, c))
     const artifact = await readNamedArtifact(context, principal, request)
-    return jsonResponse({ signed_url: publicOrigin(context, c) + signDownload(context, artifact) })
+    const signed = signDownload(context, principal, artifact)
+    return jsonResponse({ signed_url: publicOrigin(context, c) + signed })
   })
 
   app.post(`${service}/DeleteArtifact`, async (c) => {

@@ -1,6 +1,7 @@
 /** Pages of one artifact. */
 import { counted } from '../../core/units.ts'
 import { Hono } from 'hono'
+import { readAccessOf } from '../../auth/principal.ts'
 import { noSuchPath } from '../../browse/no-such-path.ts'
 import { previousOf } from '../../browse/previous.ts'
 import { forbidden } from '../../core/errors.ts'
@@ -117,6 +118,7 @@ async function filePage(web: Web, c: AppRequest, path: string): Promise<Response
           file,
           asText,
           isConfirmed: c.req.query('confirmed') === '1',
+          access: readAccessOf(c.get('principal')!),
           wantedBytes: numberOfQuery(c, 'bytes') ?? 0,
           signal: c.req.raw.signal,
         }),

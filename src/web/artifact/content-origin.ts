@@ -8,7 +8,7 @@
  *  its own, and thus an origin and storage that it shares with no other; otherwise documents get
  *  an opaque origin. On our own origin the same path is served without scripts. */
 import { encodePath } from '../../api/paths.ts'
-import { verifyTarget, signTarget } from '../../auth/signed-urls.ts'
+import { type ReadAccess, signTarget, verifyReading } from '../../auth/signed-urls.ts'
 import type { Keys } from '../../auth/key.ts'
 import type { Config } from '../../config/config.ts'
 import { storeError } from '../../core/errors.ts'
@@ -61,10 +61,15 @@ function withoutScheme(origin: string): string {
  *  artifact until the path expires. */
 export function contentPath(
   keys: Pick<Keys, 'signedUrls'>,
-  { artifactId, path, now }: { artifactId: number; path: string; now: number },
+  {
+    artifactId,
+    path,
+    access,
+    now,
+  }: { artifactId: number; path: string; access: ReadAccess; now: number },
 ): string {
   const expiresAt = Math.floor(now / stepMs) * stepMs + lifeMs
-  const target = { access: 'read', route: 'content', id: String(artifactId) } as const
+  const target = { access, route: 'content', id: String(artifactId) } as const
   const { se, sig } = signTarget(keys.signedUrls, target, expiresAt)
   return `${contentRoot}/${artifactId}.${se}.${sig}/${encodePath(path)}`
 }
@@ -74,17 +79,17 @@ export function loggedPath(path: string): string {
   return path.replace(/^(\/content\/\d{0,16})[^/]+/, '$1…')
 }
 
-/** Verifies a path's credential and returns the artifact's id. Errors: signed_url_invalid. */
+/** Verifies a path's credential. Errors: signed_url_invalid. */
 export function openContentPath(
   keys: Pick<Keys, 'signedUrls'>,
   credential: string,
   now: number,
-): number {
+): { id: number; access: ReadAccess } {
   const [id = '', se, sig, ...rest] = credential.split('.')
   if (rest.length > 0 || !/^[1-9]\d{0,15}$/.test(id)) {
     const reason = 'the address of the content is malformed'
     throw storeError('signed_url_invalid', reason, { reason })
   }
-  verifyTarget(keys.signedUrls, { access: 'read', route: 'content', id }, { se, sig }, now)
-  return Number(id)
+  const access = verifyReading(keys.signedUrls, { route: 'content', id }, { se, sig }, now)
+  return { id: Number(id), access }
 }

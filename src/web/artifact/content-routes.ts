@@ -8,7 +8,7 @@ import { forbidden, storeError } from '../../core/errors.ts'
 import { representFile } from '../../egress/egress.ts'
 import type { Representation } from '../../egress/representation.ts'
 import { seenByAll } from '../../http/access/seen-by.ts'
-import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
+import { outgoingOf, type AppContext, type AppEnv, type AppRequest } from '../../http/context.ts'
 import { restOfPath } from '../../http/input.ts'
 import { mediaTypeOf } from '../../http/body/media-type.ts'
 import { sendUnderLease } from '../../http/body/reading.ts'
@@ -84,7 +84,8 @@ async function openArtifact(
   c: AppRequest,
   credential: string,
 ): Promise<Artifact> {
-  const id = openContentPath(context.keys, credential, context.now())
+  const { id, access } = openContentPath(context.keys, credential, context.now())
+  if (access === 'visit') context.visitors.admit(outgoingOf(c))
   const host = hostOf(c) ?? ''
   // Scripts of one artifact must not run on the host of another.
   const isForeign = isContentHost(context.config, host) && !isHostOf(context.config, host, id)

@@ -71,12 +71,12 @@ function mediaPreview({ artifact, file }: PreviewRequest, kind: 'audio' | 'video
 /** Shows HTML and PDF in a frame. Scripts run only on the content origin; without one, the page
  *  names the setting. */
 function documentPreview(request: PreviewRequest, what: string): Html {
-  const { artifact, file } = request
+  const { artifact, file, access } = request
   const { context } = request.web
   if (what === 'HTML' && isOfPullRequest(artifact) && !request.isConfirmed) {
     return <ConfirmFirst artifact={artifact} file={file} />
   }
-  const place = { artifactId: artifact.id, path: file.path, now: context.now() }
+  const place = { artifactId: artifact.id, path: file.path, access, now: context.now() }
   const origin = contentOriginOf(context.config, artifact.id)
   const source = `${origin ?? ''}${contentPath(context.keys, place)}`
   // The document's own policy repeats this sandbox, for when it is opened outside the frame.
@@ -153,7 +153,13 @@ function contentBytesMax(kind: PreviewKind): number {
 /** The preview of a member of an archive, which is shown as text or as a structure. `path`: that of
  *  the archive and the member. */
 export async function memberPreview(
-  { web, artifact, wantedBytes, asText, signal }: Omit<PreviewRequest, 'file' | 'isConfirmed'>,
+  {
+    web,
+    artifact,
+    wantedBytes,
+    asText,
+    signal,
+  }: Omit<PreviewRequest, 'file' | 'isConfirmed' | 'access'>,
   path: string,
   { bytes, sizeBytes }: UnpackedMember,
 ): Promise<Html> {
