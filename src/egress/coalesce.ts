@@ -1,18 +1,12 @@
-/** Makes chunks that are worth a system call: copies small pieces together and passes large ones
- *  through. */
+/** Makes chunks that are worth a system call out of small pieces. */
 
-const KiB = 1024
-/** Small pieces are copied together into chunks of this size. */
-const chunkBytes = 256 * KiB
-/** A piece of at least this size, or the remainder of one after a chunk was filled, is passed
- *  through without copying. */
-const passBytesMin = 128 * KiB
+/** Pieces are copied together into chunks of this size. */
+const chunkBytes = 256 * 1024
 const empty = Buffer.alloc(0)
 
-/** Makes chunks of 128 KiB to 1 MiB (the last may be shorter) from pieces of any size up to 1 MiB.
- *  A source with more or less than `lengthBytes` contradicts what was announced, which is a bug and
- *  throws. Removes the pieces from the given arrays, so that a window is freed before the next one
- *  is read. */
+/** Yields chunks of 256 KiB (the last may be shorter), each owning its memory, from pieces of any
+ *  size. All pieces of an array are copied before the next one is requested. A source with more or
+ *  less than `lengthBytes` contradicts what was announced, which is a bug and throws. */
 export async function* coalesce(
   source: AsyncIterable<Buffer[]>,
   lengthBytes: number,
@@ -21,26 +15,19 @@ export async function* coalesce(
   let chunk = empty
   let filled = 0
   for await (const pieces of source) {
-    for (let index = 0; index < pieces.length; index++) {
-      let piece = pieces[index]!
-      pieces[index] = empty
+    for (const piece of pieces) {
       remaining -= piece.length
       if (remaining < 0) {
         throw new Error(`a range of ${lengthBytes} bytes is ${-remaining} too long`)
       }
-      while (piece.length > 0) {
-        if (filled === 0 && piece.length >= passBytesMin) {
-          yield piece
-          piece = empty
-          continue
-        }
-        if (filled === 0) chunk = Buffer.allocUnsafe(Math.min(chunkBytes, piece.length + remaining))
-        const copied = piece.copy(chunk, filled)
+      for (let at = 0; at < piece.length;) {
+        const unfilled = piece.length - at + remaining
+        if (filled === 0) chunk = Buffer.allocUnsafe(Math.min(chunkBytes, unfilled))
+        const copied = piece.copy(chunk, filled, at)
         filled += copied
-        piece = copied === piece.length ? empty : piece.subarray(copied)
+        at += copied
         if (filled < chunk.length) continue
         yield chunk
-        chunk = empty
         filled = 0
       }
     }

@@ -4,13 +4,22 @@
  *       close together, and checks each against its stored CRC;
  *    3. `loadAhead` loads the next window while the current one is being consumed, so at most two
  *       windows are held (one, when very many downloads run at once);
- *    4. `coalesce` makes chunks that are worth a system call.
+ *    4. `coalesce` copies the pieces to chunks that are worth a system call.
  *  A copy is read in whole check pages, so that every byte is verified before it is sent. */
-import { type Copy, placeOf } from '../core/bytes/copy.ts'
+import { placeOf } from '../core/bytes/copy.ts'
 import { blobDamaged, hasCode, type StoreError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { arePagesIntact } from '../packs/format/page-checks.ts'
 import { coalesce } from './coalesce.ts'
+import {
+  type PackRead,
+  type PageCut,
+  type Piece,
+  heldBytes,
+  packOffset,
+  pageBytes,
+  planReads,
+} from './read-window.ts'
 import type { Reader } from './reader.ts'
 import { type PlainSegment, type SegmentBatches, sliceSegments } from './segments.ts'
 
@@ -22,30 +31,10 @@ const windowPiecesMax = 4096
 /** A literal up to this size is added to a window even when it is full: headers of stored blocks
  *  lie between slices of the same page, which would otherwise be read again for each of them. */
 const negligibleBytesMax = 16
-/** Gap bytes that one window reads through to merge reads; they are held as long as the window. */
-const windowGapBytesMax = limits.readWindowBytes / 4
 /** Window size when very many downloads run; a check page of a large copy can still be longer. */
 const crowdedWindowBytes = limits.readWindowBytes / 4
 /** Concurrent reads of one window. */
 const readsAtOnce = 4
-
-/** The bytes `[from, to)` of check page `page` of a copy. */
-interface PageCut {
-  copy: Copy
-  page: number
-  from: number
-  to: number
-  path: string | null
-}
-type Piece = Buffer | PageCut
-
-/** One read of a pack, which serves the pieces `indexes` of the window. */
-interface PackRead {
-  packName: string
-  start: number
-  end: number
-  indexes: number[]
-}
 
 /** Downloads in progress in this process. */
 let downloads = 0
@@ -56,8 +45,8 @@ function isCrowded(): boolean {
   return downloads > limits.readAheadDownloadsMax
 }
 
-/** Yields the bytes `[start, end)` of `batches` in chunks of 128 KiB to 1 MiB (the last may be
- *  shorter), each verified before it is yielded. Ends early only by throwing.
+/** Yields the bytes `[start, end)` of `batches` in chunks of 256 KiB (the last may be shorter),
+ *  each verified before it is yielded. Ends early only by throwing.
  *  Errors: blob_damaged (the copy is marked first). */
 export async function* emit(
   reader: Reader,
@@ -65,12 +54,27 @@ export async function* emit(
   range: { start: number; end: number; signal?: AbortSignal | undefined },
 ): AsyncGenerator<Buffer> {
   const windows = cutWindows(sliceSegments(batches, range.start, range.end))
-  const load = (window: Piece[]): Promise<Buffer[]> => loadWindow(reader, window, range.signal)
+  const memoryFor = createWindowMemory()
+  const load = (window: Piece[]): Promise<Buffer[]> =>
+    loadWindow(reader, window, { memoryFor, signal: range.signal })
   downloads += 1
   try {
     yield* coalesce(loadAhead(windows, load), range.end - range.start)
   } finally {
     downloads -= 1
+  }
+}
+
+/** Returns the memory of one window after another, of which two are in use. Fresh buffers are freed
+ *  only when the collector finds out: six downloads held 95 MB and took half as much CPU again. */
+function createWindowMemory(): (bytes: number) => Buffer {
+  let memory = empty
+  let other = empty
+  return (bytes) => {
+    ;[memory, other] = [other, memory]
+    // With room for the gaps of later windows.
+    if (memory.length < bytes) memory = Buffer.allocUnsafeSlow(Math.ceil(bytes * 1.25))
+    return memory
   }
 }
 
@@ -124,20 +128,9 @@ function isSamePage(piece: Piece, last: PageCut | undefined): boolean {
   return !Buffer.isBuffer(piece) && piece.copy === last?.copy && piece.page === last.page
 }
 
-function pageBytes(cut: PageCut): number {
-  return Math.min(cut.copy.lengthBytes - cut.page * limits.checkPageBytes, limits.checkPageBytes)
-}
-
-function heldBytes(piece: Piece): number {
-  return Buffer.isBuffer(piece) ? piece.length : pageBytes(piece)
-}
-
-function packOffset(cut: PageCut): number {
-  return cut.copy.offset + cut.page * limits.checkPageBytes
-}
-
-/** Loads one window ahead of the consumer, unless the process is crowded. When the consumer stops,
- *  waits for the load in flight, so that no read outlives the download. */
+/** Loads one window ahead of the consumer, unless the process is crowded. The consumer has no more
+ *  use for a window when it requests the next one. When it stops, waits for the load in flight, so
+ *  that no read outlives the download. */
 async function* loadAhead(
   windows: AsyncGenerator<Piece[]>,
   load: (window: Piece[]) => Promise<Buffer[]>,
@@ -165,17 +158,23 @@ async function* loadAhead(
 async function loadWindow(
   reader: Reader,
   window: Piece[],
-  signal: AbortSignal | undefined,
+  { memoryFor, signal }: { memoryFor(bytes: number): Buffer; signal: AbortSignal | undefined },
 ): Promise<Buffer[]> {
   const loaded = window.map((piece) => (Buffer.isBuffer(piece) ? piece : empty))
+  const planned = planReads(window)
+  const memory = memoryFor(planned.reduce((sum, { start, end }) => sum + end - start, 0))
+  let used = 0
   // The workers share one generator: a failure in one closes it, so the others stop after their
   // current read.
-  const reads = each(planReads(window))
+  const reads = each(planned)
   const work = async (): Promise<void> => {
     for (const read of reads) {
       signal?.throwIfAborted()
       const cuts = read.indexes.map((index) => window[index] as PageCut)
-      const pages = await readPages(reader, read, cuts)
+      const from = used
+      used += read.end - read.start
+      const into = memory.subarray(from, used)
+      const pages = await readPages(reader, { read, cuts, into })
       read.indexes.forEach((index, at) => {
         loaded[index] = pages[at]!.subarray(cuts[at]!.from, cuts[at]!.to)
       })
@@ -193,43 +192,17 @@ function* each<T>(items: T[]): Generator<T> {
   yield* items
 }
 
-/** Plans the reads of a window: pages sorted by place, neighbours merged over gaps that are cheaper
- *  to read through than to seek past. */
-function planReads(window: Piece[]): PackRead[] {
-  const indexes = window.flatMap((piece, index) => (Buffer.isBuffer(piece) ? [] : [index]))
-  const cutAt = (index: number): PageCut => window[index] as PageCut
-  indexes.sort((a, b) => comparePlaces(cutAt(a), cutAt(b)))
-  const reads: PackRead[] = []
-  let gapBytes = 0
-  for (const index of indexes) {
-    const cut = cutAt(index)
-    const start = packOffset(cut)
-    const end = start + pageBytes(cut)
-    const last = reads.at(-1)
-    const gap = last === undefined ? 0 : Math.max(start - last.end, 0)
-    if (
-      last?.packName === cut.copy.packName &&
-      gap <= limits.readGapBytes &&
-      gapBytes + gap <= windowGapBytesMax
-    ) {
-      last.end = Math.max(last.end, end)
-      last.indexes.push(index)
-      gapBytes += gap
-    } else {
-      reads.push({ packName: cut.copy.packName, start, end, indexes: [index] })
-    }
-  }
-  return reads
+interface ReadJob {
+  read: PackRead
+  /** The cuts that lie in it. */
+  cuts: PageCut[]
+  into: Buffer
 }
 
-function comparePlaces(a: PageCut, b: PageCut): number {
-  if (a.copy.packName !== b.copy.packName) return a.copy.packName < b.copy.packName ? -1 : 1
-  return packOffset(a) - packOffset(b)
-}
-
-/** Reads the check pages of `cuts`, which lie in `read`, and verifies each. */
-async function readPages(reader: Reader, read: PackRead, cuts: PageCut[]): Promise<Buffer[]> {
-  const bytes = await readPack(reader, read, cuts)
+/** Reads the check pages of the cuts and verifies each. */
+async function readPages(reader: Reader, job: ReadJob): Promise<Buffer[]> {
+  const { read, cuts } = job
+  const bytes = await readPack(reader, job)
   const pages = cuts.map((cut) => {
     const start = packOffset(cut) - read.start
     return bytes.subarray(start, start + pageBytes(cut))
@@ -239,9 +212,9 @@ async function readPages(reader: Reader, read: PackRead, cuts: PageCut[]): Promi
   return pages
 }
 
-async function readPack(reader: Reader, read: PackRead, cuts: PageCut[]): Promise<Buffer> {
+async function readPack(reader: Reader, { read, cuts, into }: ReadJob): Promise<Buffer> {
   try {
-    return await reader.packs.read(read.packName, read.start, read.end - read.start)
+    return await reader.packs.read(read.packName, read.start, read.end - read.start, into)
   } catch (error) {
     // A missing pack does not mean damage: the copies may have moved to another pack since they
     // were looked up.

@@ -30,10 +30,11 @@ export interface PackStore {
   /** Opens a new pack, invisible to `read` and `list` until it is sealed. `name`: set when a pack
    *  moves here from another store. */
   create(name?: PackName): Promise<PackSink>
-  /** Returns exactly the `lengthBytes` bytes at `offset`.
+  /** Returns exactly the `lengthBytes` bytes at `offset`. `into` is memory for them, which a store
+   *  may use.
    *  Errors: not_found (no such pack), blob_damaged (the pack ends earlier, or the medium fails to
    *  read). */
-  read(name: PackName, offset: number, lengthBytes: number): Promise<Buffer>
+  read(name: PackName, offset: number, lengthBytes: number, into?: Buffer): Promise<Buffer>
   /** Creates a hard link `path` to a sealed pack, which survives the pack's removal; returns false
    *  where that is impossible, such as across file systems. Not durable until the directory of
    *  `path` is synced.

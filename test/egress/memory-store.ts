@@ -170,7 +170,7 @@ export function createMemoryStore(options: { packBytes?: number } = {}): MemoryS
     },
     reader: {
       packs: {
-        read: async (name, offset, lengthBytes) => {
+        read: async (name, offset, lengthBytes, into) => {
           seal()
           store.reads.push({ packName: name, offset, lengthBytes })
           await store.beforeRead(store.reads.length)
@@ -179,7 +179,9 @@ export function createMemoryStore(options: { packBytes?: number } = {}): MemoryS
           if (offset + lengthBytes > pack.length) {
             throw storeError('blob_damaged', `pack ${name} ends early`, { digest: null, paths: [] })
           }
-          return Buffer.from(pack.subarray(offset, offset + lengthBytes))
+          const bytes = into?.subarray(0, lengthBytes) ?? Buffer.alloc(lengthBytes)
+          bytes.set(pack.subarray(offset, offset + lengthBytes))
+          return bytes
         },
       },
       metadata: {

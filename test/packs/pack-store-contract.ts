@@ -51,7 +51,11 @@ export function packStoreContract(name: string, make: () => Promise<PackStoreUnd
             const offset = from % (whole.length + 1)
             const lengthBytes = length % (whole.length - offset + 1)
             const slice = await store.read(sealed.name, offset, lengthBytes)
-            expect(slice.equals(whole.subarray(offset, offset + lengthBytes))).toBe(true)
+            const expected = whole.subarray(offset, offset + lengthBytes)
+            expect(slice.equals(expected)).toBe(true)
+            const into = Buffer.alloc(lengthBytes + 1)
+            const again = await store.read(sealed.name, offset, lengthBytes, into)
+            expect(again.equals(expected)).toBe(true)
           },
         ),
         { numRuns: 30 },

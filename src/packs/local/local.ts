@@ -43,11 +43,11 @@ export async function openLocalPackStore(options: LocalPackStoreOptions): Promis
       const file = await translateErrno(`pack ${name}`, open)
       return createLocalSink({ name, file, paths, fileSystem, ensureFanOut, checkpoint })
     },
-    read: async (name, offset, lengthBytes) => {
+    read: async (name, offset, lengthBytes, into) => {
       checkPackName(name)
       checkSlice(offset, lengthBytes)
-      const read = (file: PackFile): Promise<Buffer> =>
-        readExactly(file, { name, offset, lengthBytes })
+      const bytes = into?.subarray(0, lengthBytes) ?? Buffer.allocUnsafe(lengthBytes)
+      const read = (file: PackFile): Promise<Buffer> => readExactly(file, { name, offset, bytes })
       return await translateErrno(`pack ${name}`, () =>
         reportingDamage(name, () => handles.use(name, read)),
       )
@@ -90,13 +90,12 @@ async function whereLinksWork(link: () => Promise<void>): Promise<boolean> {
 
 async function readExactly(
   file: PackFile,
-  { name, offset, lengthBytes }: { name: PackName; offset: number; lengthBytes: number },
+  { name, offset, bytes }: { name: PackName; offset: number; bytes: Buffer },
 ): Promise<Buffer> {
-  const bytes = Buffer.allocUnsafe(lengthBytes)
   const readBytes = await readAll(file, bytes, offset)
-  if (readBytes === lengthBytes) return bytes
+  if (readBytes === bytes.length) return bytes
   throw blobDamaged(
-    `pack ${name} is too short: expected ${lengthBytes} bytes at ${offset}, got ${readBytes}`,
+    `pack ${name} is too short: expected ${bytes.length} bytes at ${offset}, got ${readBytes}`,
   )
 }
 
