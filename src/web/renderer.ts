@@ -19,9 +19,9 @@ export interface Renderer {
 }
 
 const waitingMax = 1000
-/** What the largest inputs take while they are rendered: less than 88 MiB of 240 that were tried,
- *  among them reports of 4 MiB and two texts of 512 KiB. */
-const heapMiB = { old: 128, young: 12 }
+/** Of 250 hostile inputs of the largest size, coloured text needs the most: 1 MiB on one line with
+ *  a colour for each letter takes between 112 and 128 MiB. */
+const heapMiB = { old: 192, young: 12 }
 /** An idle thread ends after this time, since it keeps the heap that past renderings needed. */
 const idleMs = 10_000
 

@@ -59,11 +59,11 @@ test('a thread that ends fails its task, and the next task gets a new thread', a
 
 test('a task that takes too much memory fails, and the next one gets a new thread', async () => {
   renderer = createRenderer()
-  const jobs = Array.from({ length: 1600 }, () => ['a '.repeat(50_000)])
+  const jobs = Array.from({ length: 2400 }, () => ['a '.repeat(50_000)])
   const task: SummaryTask = { kind: 'summaries', jobs, level: 3, bytesMax: 1000 }
   await expect(renderer.render(async () => task, signal)).rejects.toMatchObject({
     code: 'too_large',
-    message: 'showing this takes more than 128 MiB of memory',
+    message: 'showing this takes more than 192 MiB of memory',
   })
   expect(await renderer.render(async () => textTask('next'), signal)).toContain('next')
 })
