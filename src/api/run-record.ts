@@ -70,7 +70,7 @@ const runEventSchema = z
         endColumn: position.optional(),
       })
       .meta({
-        description: `A message that is listed beside the log: at most ${limits.annotationsPerStepMax} of a level per step, ${limits.annotationsPerJobMax} per job and ${limits.annotationsPerRunMax} per run; more are ignored.`,
+        description: `A message that is listed beside the log: at most ${limits.annotationsPerStepMax} of a level per step, ${limits.annotationsPerJobMax} per job and ${limits.annotationsPerRunMax} per run, with a million characters in total; more are ignored.`,
       }),
     z
       .strictObject({

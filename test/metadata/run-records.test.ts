@@ -174,6 +174,21 @@ describe.each(implementations)('run records %s', (_name, open) => {
     expect(await metadata.findRunRecord(runId, 0)).toBeUndefined()
   })
 
+  test('the characters of all names of a run are bounded', async () => {
+    const longest = '漢'.repeat(limits.recordedNameCharactersMax)
+    const fitting = limits.runRowsMax / (1 + longest.length / limits.namesCharactersPerRow)
+    const steps = Array.from({ length: fitting }, (_, index): RecordedEvent => {
+      return { type: 'step-started', at: 1, job: 'build', step: { number: index, name: longest } }
+    })
+    let sequence = await append(0, [named])
+    const half = steps.splice(0, limits.runEventsMax)
+    sequence = await append(sequence, half)
+    await expect(append(sequence, steps)).rejects.toMatchObject({
+      code: 'too_large',
+      message: 'a run has at most 10000 jobs and steps; one with long names counts as several',
+    })
+  })
+
   test('a job is deleted with its steps and log, and no longer counts towards the limits', async () => {
     const other = { ...job, key: 'other' }
     await append(0, [

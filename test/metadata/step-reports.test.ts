@@ -127,6 +127,20 @@ test('annotations beyond the numbers of a level of a step, of a job and of a run
   expect(await messages()).toHaveLength(limits.annotationsPerRunMax)
 })
 
+test('annotations beyond the characters of a run are ignored', async () => {
+  const longest = '漢'.repeat(limits.annotationCharactersMax)
+  const fitting = limits.annotationsCharactersPerRunMax / longest.length
+  let sequence = 0
+  for (let job = 0; 40 * job <= fitting; job++) {
+    const key = `job-${job}`
+    const ofJob = Array.from({ length: 40 }, (_, index) =>
+      annotation(longest, { job: key, step: 1 + (index % 4) }),
+    )
+    sequence = await append(sequence, [named(key), ...ofJob])
+  }
+  expect(await messages()).toHaveLength(fitting)
+})
+
 test('the summary of a step is what its events say, in order, once although a batch was sent twice', async () => {
   const long = `${'ö'.repeat(limits.logLineCharactersMax - 1)}\n`
   const batch = [named(), summary('# One\n'), summary('two\n', 2), summary(long), summary('end\n')]

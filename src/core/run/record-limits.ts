@@ -6,6 +6,9 @@ const MiB = 1024 * KiB
 export const recordLimits = {
   /** Jobs and steps recorded for one run: what a page can show. A matrix has at most 256 jobs. */
   runRowsMax: 10_000,
+  /** Characters of names for which a job or step counts once more, since requests hold all names of
+   *  a run: twenty that each read ten thousand names of 1,024 characters took 512 MiB. */
+  namesCharactersPerRow: 256,
   /** Events in one request. */
   runEventsMax: 1000,
   /** Longer log lines are split; counted in UTF-16 units. */
@@ -36,5 +39,7 @@ export const recordLimits = {
   annotationsPerStepMax: 10,
   annotationsPerJobMax: 50,
   annotationsPerRunMax: 1000,
+  /** Characters of all annotations of a run; requests hold them as well. */
+  annotationsCharactersPerRunMax: 1024 * 1024,
   annotationCharactersMax: 4096,
 } as const

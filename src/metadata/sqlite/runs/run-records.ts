@@ -28,7 +28,7 @@ interface RecordRow {
 /** The record to which a batch is added. */
 interface Target {
   runId: number
-  /** Jobs and steps so far. */
+  /** Jobs and steps so far; those with long names count as several. */
   rowCount: number
   /** Ids of the jobs that the batch has announced or found, by key. */
   jobs: Map<string, number>
@@ -198,7 +198,8 @@ function createEventStore({ prepare }: Connection): EventStore {
     { job, step }: { job: string; step: { number: number; name: string } },
   ): [jobId: number, number: number] => {
     const id = jobId(target, job)
-    countRows(target, nameStep.run(id, step.number, step.name).changes)
+    const { changes } = nameStep.run(id, step.number, step.name)
+    if (changes > 0) countRows(target, [step.name])
     return [id, step.number]
   }
   const event: Store = (target, reported) => {
@@ -209,7 +210,9 @@ function createEventStore({ prepare }: Connection): EventStore {
         return void endRun.run(reported.conclusion, reported.durationMs, target.runId)
       case 'job-named': {
         const { key, id, name } = reported.job
-        return countRows(target, nameJob.run(target.runId, key, id, name).changes)
+        const { changes } = nameJob.run(target.runId, key, id, name)
+        if (changes > 0) countRows(target, [key, id, name])
+        return
       }
       case 'job-started':
         return void startJob.run(reported.at, jobId(target, reported.job))
@@ -232,11 +235,12 @@ function createEventStore({ prepare }: Connection): EventStore {
   return { event, jobId }
 }
 
-/** Errors: too_large. */
-function countRows(target: Target, added: number): void {
-  target.rowCount += added
+/** Counts a job or step. Errors: too_large. */
+function countRows(target: Target, names: string[]): void {
+  const characters = names.reduce((sum, name) => sum + name.length, 0)
+  target.rowCount += 1 + Math.floor(characters / limits.namesCharactersPerRow)
   if (target.rowCount <= limits.runRowsMax) return
   const limitValue = limits.runRowsMax
-  const reason = `a run has at most ${limitValue} jobs and steps`
+  const reason = `a run has at most ${limitValue} jobs and steps; one with long names counts as several`
   throw tooLarge('jobs and steps of one run', limitValue, reason)
 }

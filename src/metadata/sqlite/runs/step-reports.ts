@@ -53,8 +53,10 @@ function createAnnotate({ prepare }: Connection): ReportStore['annotate'] {
     `SELECT step, level, count(*) AS count, max(number) AS last
      FROM annotations WHERE job_id = ? GROUP BY step, level`,
   )
-  const countRun = prepare<[number], { ofRun: number }>(
-    `SELECT count(*) AS ofRun FROM run_jobs j JOIN annotations a ON a.job_id = j.id
+  const countRun = prepare<[number], { ofRun: number; characters: number }>(
+    `SELECT count(*) AS ofRun, coalesce(sum(length(a.message) + coalesce(length(a.title), 0)
+       + coalesce(length(a.file), 0)), 0) AS characters
+     FROM run_jobs j JOIN annotations a ON a.job_id = j.id
      WHERE j.run_id = ?`,
   )
   const insert = prepare<(number | string | null)[]>(
@@ -72,7 +74,7 @@ function createAnnotate({ prepare }: Connection): ReportStore['annotate'] {
     }
   }
   return (runId, added) => {
-    let { ofRun } = countRun.get(runId)!
+    let { ofRun, characters } = countRun.get(runId)!
     const countsOf = new Map<number, Counts>()
     for (const { jobId, annotation } of added) {
       if (ofRun >= limits.annotationsPerRunMax) return
@@ -82,6 +84,8 @@ function createAnnotate({ prepare }: Connection): ReportStore['annotate'] {
       if (ofStep >= limits.annotationsPerStepMax || counts.ofJob >= limits.annotationsPerJobMax)
         continue
       const { step, level, message, title, file, line, endLine, column, endColumn } = annotation
+      characters += message.length + (title?.length ?? 0) + (file?.length ?? 0)
+      if (characters > limits.annotationsCharactersPerRunMax) return
       const where = [title, file, line, endLine, column, endColumn].map((each) => each ?? null)
       counts.last += 1
       insert.run(jobId, counts.last, step, level, message, ...where)
