@@ -1,4 +1,5 @@
 /** Settings: precedence of sources, defaults, and problems that are reported together. */
+import { execFileSync } from 'node:child_process'
 import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -311,6 +312,16 @@ test('a token is read from a file, and an unreadable file is reported as a probl
   expect(readClientConfig({}, { TROVE_TOKEN_FILE: file, TROVE_TOKEN: 'other' }).token).toBe('other')
   const [problem] = problemsOf(() => readClientConfig({}, { TROVE_TOKEN_FILE: `${file}.absent` }))
   expect(problem).toContain('TROVE_TOKEN_FILE')
+})
+
+test('a token is not awaited from a named pipe that nobody may ever write to', async () => {
+  const pipe = join(mkdtempSync(join(tmpdir(), 'trove-')), 'pipe')
+  execFileSync('mkfifo', [pipe])
+  // Reading it would block this process.
+  const problems = problemsOf(() => readClientConfig({}, { TROVE_TOKEN_FILE: pipe }))
+  expect(problems).toEqual([
+    expect.stringContaining('TROVE_TOKEN_FILE must name a file, or a pipe'),
+  ])
 })
 
 test('a token may end in a line feed but hold no other character that is invalid in a header', () => {

@@ -10,6 +10,7 @@ import {
   type TrustedIssuer,
 } from '../core/access/trusted-issuers.ts'
 import { readServerOrigin } from '../core/server-origin.ts'
+import { isNamedPipe } from '../named-pipe.ts'
 import { formatExactDuration, parseDurationMs, parseSizeBytes } from '../core/units.ts'
 
 export type Environment = Record<string, string | undefined>
@@ -74,8 +75,13 @@ export class Settings {
     const found = names.find((each) => this.text(each) !== undefined)
     if (found === undefined) return null
     const text = this.text(found)!
+    const isFile = found.endsWith('_FILE')
+    if (isFile && isNamedPipe(text)) {
+      this.refuse(found, 'must name a file, or a pipe that is open, such as <(command) in a shell')
+      return null
+    }
     try {
-      const token = (found.endsWith('_FILE') ? readFileSync(text, 'utf8') : text).trim()
+      const token = (isFile ? readFileSync(text, 'utf8') : text).trim()
       // Other characters cannot be sent in a header. The message does not repeat the token.
       if (!/^[\x21-\x7e]*$/.test(token)) this.refuse(found, 'must hold a token and nothing else')
       return token

@@ -1,9 +1,11 @@
 /** `trove login`, `logout` and `whoami`, as processes with a home of their own. */
+import { execFile } from 'node:child_process'
 import { chmod, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import { connect, createServer as createDoor } from 'node:net'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream'
+import { promisify } from 'node:util'
 import { beforeEach, expect, test } from 'vitest'
 import type { TokenRequest } from '../../src/auth/token-request.ts'
 import { listen } from '../client/listen.ts'
@@ -100,6 +102,15 @@ test('the time left of a token is by the clock of the server', async () => {
   const { stderr } = await trove(['login', url], { stdin: await server.token() })
   expect(stderr).toContain('expires 2040-01-06 00:00 UTC (in 5 days)')
   expect((await trove(['whoami'])).text).toContain('2040-01-06 00:00 UTC (in 5 days)')
+})
+
+test('a token can come from a pipe of the shell', async () => {
+  const script = 'TROVE_TOKEN_FILE=<(sleep 0.1; echo "$TOKEN") exec "$0" "$1" whoami --json'
+  const { PATH = '' } = process.env
+  const env = { PATH, TROVE_URL: server.url, TOKEN: await server.token({ scope: 'read' }) }
+  const words = ['-c', script, process.execPath, mainProgram]
+  const { stdout } = await promisify(execFile)('bash', words, { env })
+  expect(JSON.parse(stdout)).toMatchObject({ scope: 'read', tokenFrom: 'TROVE_TOKEN_FILE' })
 })
 
 test('whoami lists the projects of a token for several once', async () => {
