@@ -25,7 +25,16 @@ export function serverContext(flags: ClientFlags, { logins = true } = {}): Serve
 /** Like `serverContext`, but when no token is set, exchanges the ID token of the CI job for one.
  *  Errors: ConfigError, those of `exchangeIdToken`. */
 export async function connect(flags: ClientFlags, signal: AbortSignal): Promise<ServerContext> {
-  const context = serverContext(flags)
+  return await withToken(serverContext(flags), flags, signal)
+}
+
+/** Like `connect`, for a context of the same flags: a token that comes from a pipe can only be read
+ *  once. */
+export async function withToken(
+  context: ServerContext,
+  flags: ClientFlags,
+  signal: AbortSignal,
+): Promise<ServerContext> {
   const { token, idToken, job, facts } = context.config
   if (token !== null || idToken === null) return context
   const minted = await exchangeIdToken(context.server, idToken, { job, facts, signal })

@@ -16,7 +16,7 @@ import {
 } from '../login/current-token.ts'
 import { exitStatus } from '../exit-status.ts'
 import { printable, write, writeJson } from '../output/output.ts'
-import { connect, serverContext } from '../server-access.ts'
+import { serverContext, withToken } from '../server-access.ts'
 
 const flags = serverFlags
 
@@ -30,13 +30,14 @@ export const whoamiCommand: Command<typeof flags> = {
   async run({ flags: given, operands, stdout, stderr, signal }) {
     takeOperands(operands, [])
     const from = { url: given.url, project: given.project }
-    const { config } = serverContext(from)
+    const context = serverContext(from)
+    const { config } = context
     const where = `${config.url} (${urlWords[config.urlFrom]})`
     if (config.token === null && config.idToken === null)
       throw unauthenticated(`there is no token for ${where}`)
     const tokenFrom = config.tokenFrom ?? 'ID token'
     try {
-      const { server, config } = await connect(from, signal)
+      const { server, config } = await withToken(context, from, signal)
       const current = await readCurrentToken(server, signal)
       if (given.json) await writeJson(stdout, jsonOf(config, current))
       else await write(stdout, textOf(config, current))
