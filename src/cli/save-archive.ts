@@ -2,7 +2,7 @@
 import { resolve } from 'node:path'
 import { saveAs } from '../client/files/save-as.ts'
 import { readArtifact } from '../client/find-artifact.ts'
-import { readArchive } from '../client/download/whole-artifact.ts'
+import { readArchive } from '../client/whole-artifact.ts'
 import { parseArtifactName } from '../core/artifact.ts'
 import type { Reference } from '../core/reference.ts'
 import { formatSizeBytes } from '../core/units.ts'

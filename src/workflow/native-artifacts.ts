@@ -5,7 +5,7 @@ import { createClient, type Client, type UploadResult } from '../client/client.t
 import { readArtifact } from '../client/find-artifact.ts'
 import { onlyFile } from '../client/find-entry.ts'
 import { readFile } from '../client/read-file.ts'
-import { saveZip, uploadFile } from '../client/download/whole-artifact.ts'
+import { saveZip, uploadFile } from '../client/whole-artifact.ts'
 import { saveAs } from '../client/files/save-as.ts'
 import { hasCode } from '../core/errors.ts'
 import { makeDirectories } from '../make-directories.ts'

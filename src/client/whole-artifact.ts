@@ -1,12 +1,12 @@
 /** Uploads and downloads artifacts in one piece: a raw file, or an archive that stays packed. */
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import type { WireArtifactDetail } from '../../api/messages.ts'
-import { archivePath, uploadPath } from '../../api/paths.ts'
-import { compilePathGlobs, joinPathGlobs } from '../../core/glob/path-glob.ts'
-import { saveAs } from '../files/save-as.ts'
-import { requestJson, type ServerAccess } from '../transport/http.ts'
-import { readResumed } from '../transport/resumed-body.ts'
+import type { WireArtifactDetail } from '../api/messages.ts'
+import { archivePath, uploadPath } from '../api/paths.ts'
+import { compilePathGlobs, joinPathGlobs } from '../core/glob/path-glob.ts'
+import { saveAs } from './files/save-as.ts'
+import { requestJson, type ServerAccess } from './transport/http.ts'
+import { readResumed } from './transport/resumed-body.ts'
 
 export interface FileUpload {
   /** `owner/repo`. */
