@@ -2,11 +2,11 @@
 import {
   type Column,
   type SQL,
+  type SQLWrapper,
   and,
   eq,
   gt,
   gte,
-  inArray,
   isNull,
   lt,
   lte,
@@ -44,7 +44,7 @@ function holdsBlob(blobId: number): SQL {
 }
 
 /** One parameter, however many there are: each statement of a walk has the condition. */
-function isOneOf(value: SQL, numbers: readonly number[]): SQL {
+export function isOneOf(value: SQLWrapper, numbers: readonly number[]): SQL {
   return sql`${value} IN (SELECT j.value FROM json_each(${JSON.stringify(numbers)}) j)`
 }
 
@@ -78,7 +78,7 @@ export function matching(filter: ArtifactFilter, now: number): SQL | undefined {
     filter.createdSince === undefined
       ? undefined
       : gte(plain(artifacts.createdAt), filter.createdSince),
-    filter.ids === undefined ? undefined : inArray(plain(artifacts.id), filter.ids),
+    filter.ids === undefined ? undefined : isOneOf(plain(artifacts.id), filter.ids),
     stateCondition(filter.state, now),
   )
 }

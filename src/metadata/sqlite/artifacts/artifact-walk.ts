@@ -1,10 +1,11 @@
 /** Walks artifacts. The number to walk grows with the store even when a filter matches only a
  *  few, so the walk goes in stretches. */
-import { type SQL, and, eq, gt, inArray, isNotNull, isNull, lt, sql } from 'drizzle-orm'
+import { type SQL, and, eq, gt, isNotNull, isNull, lt, sql } from 'drizzle-orm'
 import { artifacts } from '../../../../schema/artifacts.ts'
 import { runs } from '../../../../schema/runs.ts'
 import type { ArtifactFilter } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
+import { isOneOf } from './artifact-filter.ts'
 import { endOfTime } from './latest.ts'
 import { inStretches, stretchRowsMax } from '../connection/stretches.ts'
 
@@ -70,10 +71,8 @@ function createFewFinder({
       .all()
     if (found.length === 0) return []
     if (found.length > runsMax) return undefined
-    const isOne = inArray(
-      artifacts.runId,
-      found.map(({ id }) => id),
-    )
+    const runIds = found.map(({ id }) => id)
+    const isOne = isOneOf(artifacts.runId, runIds)
     const rows = orm
       .select({ id: artifacts.id })
       .from(artifacts)
@@ -87,12 +86,12 @@ function createFewFinder({
   )
   const withBlob = (blobId: number): SQL[] | undefined => {
     const found = referring.all(blobId).map(({ id }) => id)
-    return found.length > holdersMax ? undefined : [inArray(artifacts.id, found)]
+    return found.length > holdersMax ? undefined : [isOneOf(artifacts.id, found)]
   }
   return ({ projectId, run, branch, ids, blobId }) => {
     // A run has at most `limits.artifactsPerRunMax`, and the caller adds a condition on the run.
     if (run !== undefined) return [undefined]
-    if (ids !== undefined) return ids.length === 0 ? [] : [inArray(artifacts.id, ids)]
+    if (ids !== undefined) return ids.length === 0 ? [] : [isOneOf(artifacts.id, ids)]
     if (blobId !== undefined) return withBlob(blobId)
     return projectId === undefined || branch === undefined ? undefined : ofBranch(projectId, branch)
   }

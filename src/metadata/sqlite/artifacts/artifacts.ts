@@ -1,6 +1,6 @@
 /** Artifacts as rows: finding, listing, retention. Creation and removal are in commit.ts and
  *  removal.ts. */
-import { and, eq, getTableColumns, inArray, sql } from 'drizzle-orm'
+import { and, eq, getTableColumns, sql } from 'drizzle-orm'
 import { artifacts, manifests } from '../../../../schema/artifacts.ts'
 import { auditLog } from '../../../../schema/audit.ts'
 import { projects, runs } from '../../../../schema/runs.ts'
@@ -12,7 +12,7 @@ import { storeError } from '../../../core/errors.ts'
 import { factsOf, type ProjectName } from '../../../core/run/run.ts'
 import type { Artifact, Author, Metadata, RetentionChange } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
-import { matching } from './artifact-filter.ts'
+import { isOneOf, matching } from './artifact-filter.ts'
 import { createIdFinder } from './artifact-order.ts'
 import { createWalk } from './artifact-walk.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -46,7 +46,7 @@ export function createArtifactPages(connection: Connection): Metadata['findArtif
     const ids = await findIds(filter, page)
     if (ids.length === 0) return []
     // An artifact that was removed in the meantime no longer matches.
-    const isFound = and(inArray(artifacts.id, ids), matching(filter, page.now))
+    const isFound = and(isOneOf(artifacts.id, ids), matching(filter, page.now))
     const found = new Map(
       selectArtifacts(orm)
         .where(isFound)
