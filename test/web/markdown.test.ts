@@ -98,6 +98,7 @@ describe('HTML', () => {
     ['**a <b>b</b>** </i> <b>c', '<p><strong>a <b>b</b></strong>  c</p>'],
     ['<code>a*b*c&lt;</code> `&lt;`', '<p><code>a*b*c&lt;</code> <code>&amp;lt;</code></p>'],
     ['1 &lt; 2 &#38; 3&nbsp;&unknown;', '<p>1 &lt; 2 &amp; 3\u00a0&amp;unknown;</p>'],
+    ['a&#10;b &#8; &#xD800; &#x110000;', '<p>a\nb &amp;#8; &amp;#xD800; &amp;#x110000;</p>'],
     ['a <!-- hidden --> b', '<p>a  b</p>'],
     ['<!-- hidden\n\n# still -->\n# One', '\n<h2>One</h2>'],
     ['<h1>One</h1>\n<h4>Two</h4>', '<h2>One</h2>\n<h3>Two</h3>\n'],
@@ -135,6 +136,8 @@ describe('HTML', () => {
     ['<script>alert(1)</script>', '&lt;script>alert(1)&lt;/script>'],
     ['<a href="javascript:alert(1)" onclick="x()">a</a>', '<span>a</span>'],
     ['<a href="java&#115;cript:alert(1)">a</a>', '<span>a</span>'],
+    ['<a href="java&#10;script:alert(1)">a</a>', '<a href="/page/java\nscript:'],
+    ['<a href="&#9;javascript:alert(1)">a</a>', '<a href="/page/\tjavascript:'],
     [
       '<a href="https://a.b/" target="_top">a</a>',
       '<a href="https://a.b/" rel="noreferrer nofollow ugc">a</a>',

@@ -1,7 +1,8 @@
 /** Renders the HTML in Markdown: each tag as an element of ours, with the attributes chosen
  *  here. */
 import type { Child } from 'hono/jsx'
-import { decodeEntities, type HtmlElement, type HtmlNode } from './markdown-html.ts'
+import { decodeEntities } from '../parts/entities.ts'
+import type { HtmlElement, HtmlNode } from './markdown-html.ts'
 
 /** How the text between tags is rendered. */
 export interface Content {

@@ -1,6 +1,7 @@
 /** Parser for the HTML in Markdown: a set of harmless tags, as elements with the few attributes
  *  that matter. Unknown tags are text. Anybody can upload a text, so parsing must take linear
  *  time. */
+import { decodeEntities } from '../parts/entities.ts'
 
 export interface HtmlElement {
   tag: string
@@ -55,33 +56,6 @@ function attributesOf(text: string): Attributes {
     found[name.toLowerCase()] ??= decodeEntities(double ?? single ?? bare ?? '')
   }
   return found
-}
-
-const entities: Readonly<Record<string, string>> = {
-  amp: '&',
-  apos: "'",
-  emsp: '\u2003',
-  ensp: '\u2002',
-  gt: '>',
-  hellip: '…',
-  lt: '<',
-  mdash: '—',
-  middot: '·',
-  nbsp: '\u00a0',
-  ndash: '–',
-  quot: '"',
-}
-
-/** Replaces character references by the characters they stand for; unknown ones are kept. */
-export function decodeEntities(text: string): string {
-  if (!text.includes('&')) return text
-  return text.replaceAll(/&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|([a-z]{2,6}));/gi, (...groups) => {
-    const [whole, decimal, hex, name] = groups as [string, string?, string?, string?]
-    if (name !== undefined) return entities[name] ?? whole
-    const code = decimal === undefined ? Number.parseInt(hex ?? '', 16) : Number(decimal)
-    const isCharacter = code >= 0x20 && code <= 0x10_ffff && (code < 0xd800 || code > 0xdfff)
-    return isCharacter ? String.fromCodePoint(code) : whole
-  })
 }
 
 /** Whether a line begins with a comment or the tag of a block. */

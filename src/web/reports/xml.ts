@@ -1,6 +1,7 @@
-/** Reads XML as a sequence of tags and text, as far as the reports of test runners use it. Of
- *  entities it knows the predefined five and character references; it skips a byte order mark and
- *  document types, and never expands what they declare. Takes linear time. */
+/** Reads XML as a sequence of tags and text, as far as the reports of test runners use it. It
+ *  replaces only the entities of entities.ts, skips a byte order mark and document types, and never
+ *  expands what they declare. Takes linear time. */
+import { decodeEntities } from '../parts/entities.ts'
 
 export type XmlEvent =
   | { kind: 'open'; name: string; attributes: ReadonlyMap<string, string> }
@@ -82,16 +83,4 @@ function matchAt(pattern: RegExp, text: string, at: number): RegExpExecArray | u
 
 function orEnd(at: number, text: string): number {
   return at === -1 ? text.length : at
-}
-
-const named: Record<string, string> = { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'" }
-
-function decodeEntities(text: string): string {
-  if (!text.includes('&')) return text
-  return text.replaceAll(/&(?:#(\d{1,7})|#x([\da-f]{1,6})|([a-z]{2,4}));/gi, (whole, ...found) => {
-    const [decimal, hex, name] = found as (string | undefined)[]
-    if (name !== undefined) return named[name] ?? whole
-    const code = decimal === undefined ? Number.parseInt(hex ?? '', 16) : Number(decimal)
-    return code > 0x10ffff ? whole : String.fromCodePoint(code)
-  })
 }
