@@ -2,6 +2,7 @@
  *  somebody who left a group has lost its projects at their next sign-in, and that of somebody who
  *  cannot sign in any more sleeps soon. In memory, since every request of a person needs it. */
 import { asleep, storeError, unauthenticated } from '../core/errors.ts'
+import { isWithin } from '../core/access/project-globs.ts'
 import { accessOf, type SignInAccess, type SignInRule } from '../core/access/sign-in-rules.ts'
 import { formatExactDuration } from '../core/units.ts'
 import { limitedTo } from './person-grant.ts'
@@ -78,11 +79,14 @@ export function createPeople(
   }
 }
 
-/** Whether `now`, a limited form of `before`, lost nothing of it. */
+/** Whether `now`, a limited form of `before`, lost nothing of it. False also when it is not known:
+ *  what one glob lost several others may hold together. */
 function covers(now: Principal, before: Principal): boolean {
   if (mayAdminister(before)) return mayAdminister(now)
   if (before.project !== null) return now.project !== null && now.scope === before.scope
   return before.access.every(({ projects, scope }) =>
-    now.access.some((held) => held.projects === projects && [scope, 'write'].includes(held.scope)),
+    now.access.some(
+      (held) => isWithin(projects, held.projects) && [scope, 'write'].includes(held.scope),
+    ),
   )
 }

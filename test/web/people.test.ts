@@ -175,6 +175,11 @@ test('an upload fails when its person loses access before it ends, and not when 
     return [answer.statusCode!, await text(answer)]
   }
   expect(await upload('kept', ['dev', 'qa'])).toEqual([201, expect.any(String)])
+  be('dev')
+  await signIn(server)
+  expect(await upload('of-an-administrator', ['ops'])).toEqual([201, expect.any(String)])
+  be('dev')
+  await signIn(server)
   expect(await upload('lost', ['qa'])).toEqual([
     401,
     expect.stringContaining('jane@example.com lost access during the request'),

@@ -19,6 +19,20 @@ export function compileProjectGlobs(globs: readonly string[]): (project: string)
   return (project) => matches(project.toLowerCase())
 }
 
+/** Whether all projects that a glob matches match `wider`, too. Known only of `**`, of `octo/**`
+ *  for what begins with `octo/`, and of a glob without wildcards; else false. */
+export function isWithin(glob: string, wider: string): boolean {
+  const [inner, outer] = [glob.toLowerCase(), wider.toLowerCase()]
+  if (inner === outer || outer === '**') return true
+  if (isPlain(inner)) return compileProjectGlobs([outer])(inner)
+  const owner = outer.endsWith('/**') ? outer.slice(0, -'**'.length) : undefined
+  return owner !== undefined && isPlain(owner) && inner.startsWith(owner)
+}
+
+function isPlain(glob: string): boolean {
+  return !/[*?[\]{}\\]/.test(glob)
+}
+
 /** Whether the text has the form of a project: at least two segments, and `~` in no place. */
 export function isProjectGlob(text: string): boolean {
   return /^[^/~]+(?:\/[^/~]+)+$/.test(text)
