@@ -52,7 +52,6 @@ const options = {
   platform: 'node',
   format: 'esm',
   target: 'node20.19',
-  charset: 'utf8',
   sourcemap: true,
   sourcesContent: false,
   logLevel: 'warning',

@@ -1,6 +1,6 @@
 /** The operators' part of the wire contract: statistics, maintenance and its jobs, project
  *  policies, tokens. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { limits } from '../core/limits.ts'
 import { bytes, count, id, instant } from './fields.ts'
 

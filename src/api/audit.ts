@@ -1,5 +1,5 @@
 /** The audit log in its wire form. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { actKinds } from '../core/audit.ts'
 import { projectPolicySchema } from './admin-messages.ts'
 import { actorSchema, cursor, id, instant } from './fields.ts'

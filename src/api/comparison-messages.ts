@@ -1,5 +1,5 @@
 /** The wire form of comparisons. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { limits } from '../core/limits.ts'
 import { bytes, count, cursor } from './fields.ts'
 import { artifactSchema, entrySchema } from './messages.ts'

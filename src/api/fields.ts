@@ -1,5 +1,5 @@
 /** Fields shared by many messages. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { limits } from '../core/limits.ts'
 
 export const bytes = z.int().min(0)

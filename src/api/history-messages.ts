@@ -1,5 +1,5 @@
 /** The wire form of the history of a file. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { count, cursor } from './fields.ts'
 import { artifactSchema, entrySchema } from './messages.ts'
 

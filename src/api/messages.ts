@@ -3,7 +3,7 @@
  *  entries, and operations on them. comparison-messages.ts has comparisons, history-messages.ts
  *  the versions of a file, admin-messages.ts the operators' part, token-messages.ts tokens.
  *  Digests are `sha256:<hex>`, instants ISO 8601 in UTC, sizes whole bytes. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { limits } from '../core/limits.ts'
 import { actorSchema, bytes, count, cursor, digest, id, instant, runFacts } from './fields.ts'
 

@@ -1,5 +1,5 @@
 /** The JSON messages of the negotiated upload; negotiation.ts has their order. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { count, digest, id, toldFacts } from './fields.ts'
 import { artifactSchema } from './messages.ts'
 

@@ -1,6 +1,6 @@
 /** OpenAPI 3.1 document of the native API, generated from the route table and the schemas used
  *  for validation. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { problemSchema } from './messages.ts'
 import type { ApiRoute, Content } from './route.ts'
 import { apiRoutes } from './routes.ts'

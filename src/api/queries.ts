@@ -1,7 +1,7 @@
 /** Query parameters of the native API. They arrive as text; each schema parses and bounds one.
  *  Unknown parameters are rejected, because a filter that is silently ignored shows, or deletes,
  *  too much. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { actKinds } from '../core/audit.ts'
 import { limits } from '../core/limits.ts'
 import { instant, toldFacts } from './fields.ts'

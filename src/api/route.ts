@@ -1,5 +1,5 @@
 /** The description of a route in the API documentation. */
-import type { z } from 'zod'
+import type * as z from 'zod'
 
 /** A body: JSON of a schema, one JSON value per line, or bytes of the named media types. */
 export type Content =

@@ -1,5 +1,5 @@
 /** The wire contract of run records: what runners report, and what the store returns. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { limits } from '../core/limits.ts'
 import { formatSizeBytes } from '../core/units.ts'
 import { instant, runFacts } from './fields.ts'

@@ -1,5 +1,5 @@
 /** The wire form of credentials found in artifacts: their place and kind, never their values. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { limits } from '../core/limits.ts'
 import { count, digest, id, instant } from './fields.ts'
 

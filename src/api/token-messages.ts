@@ -1,5 +1,5 @@
 /** The wire contract of tokens: minting, describing, listing and revoking them. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { limits } from '../core/limits.ts'
 import { actorSchema, cursor, id, instant, toldFacts } from './fields.ts'
 

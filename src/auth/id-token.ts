@@ -1,7 +1,7 @@
 /** ID tokens: JWTs that a CI system signs for each of its jobs (OpenID Connect). Their claims
  *  become a grant, so a job needs no secret and cannot claim to be another.
  *  `http/access/issuer-keys.ts` has the keys and checks the signatures. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { invalidRequest, unauthenticated } from '../core/errors.ts'
 import {
   completeFacts,

@@ -1,6 +1,6 @@
 /** Grants of people who signed in through an identity provider. */
 import { createHash } from 'node:crypto'
-import { z } from 'zod'
+import * as z from 'zod'
 import { forbidden, unauthenticated } from '../core/errors.ts'
 import type { ProjectAccess } from '../core/access/project-access.ts'
 import { noFacts } from '../core/run/run.ts'

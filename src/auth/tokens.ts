@@ -3,7 +3,7 @@
  *  §4) without verifying it. This server trusts only the claims verified here. */
 import { createHash, randomBytes } from 'node:crypto'
 import { sign, verify } from 'hono/jwt'
-import { z } from 'zod'
+import * as z from 'zod'
 import { invalidRequest, tooLarge, unauthenticated } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { factsOf, knownFacts, noFacts, parseProjectName } from '../core/run/run.ts'

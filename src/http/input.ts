@@ -1,5 +1,5 @@
 /** Parses parameters and bodies, once, at the boundary. */
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { type Digest, parseWireDigest } from '../core/bytes/digest.ts'
 import { invalidRequest } from '../core/errors.ts'
 import { type ProjectName, parsePositiveInteger, parseProjectPath } from '../core/run/run.ts'

@@ -1,5 +1,5 @@
 /** The audit log's description of a request's sender. */
-import type { z } from 'zod'
+import type * as z from 'zod'
 import type { actorSchema } from '../../api/fields.ts'
 import { isJob, mayAdminister, type Principal } from '../../auth/principal.ts'
 import type { Actor, ActOrigin } from '../../core/audit.ts'

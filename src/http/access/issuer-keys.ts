@@ -1,7 +1,7 @@
 /** Verifies ID tokens with the public keys of their issuers. Keys are fetched on first use and
  *  cached; `jose` refetches them when a token names an unknown key, at most twice a minute. */
 import { createRemoteJWKSet, decodeJwt, errors, jwtVerify, type JWTPayload } from 'jose'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Config } from '../../config/config.ts'
 import { storeError, unauthenticated } from '../../core/errors.ts'
 import { isProtected, type TrustedIssuer } from '../../core/access/trusted-issuers.ts'

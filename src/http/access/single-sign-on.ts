@@ -1,7 +1,7 @@
 /** Single sign-on of people through an OpenID Connect provider: the authorization code flow with
  *  PKCE (OpenID Connect Core 1.0 §3.1, RFC 7636). `openid-client` implements the protocol. */
 import * as oidc from 'openid-client'
-import { z } from 'zod'
+import * as z from 'zod'
 import type { Config } from '../../config/config.ts'
 import { asError, storeError } from '../../core/errors.ts'
 import type { Claims, SignInRule } from '../../core/access/sign-in-rules.ts'

@@ -1,6 +1,6 @@
 /** Artifacts: listing, detail, pinning and changing the expiry. */
 import { Hono } from 'hono'
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { retentionChangeSchema, type WireArtifactDetail } from '../../api/messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { artifactListQuery, artifactQuery } from '../../api/queries.ts'

@@ -1,6 +1,6 @@
 /** Settings of one project. */
 import { Hono } from 'hono'
-import { z } from 'zod'
+import * as z from 'zod'
 import { projectPolicySchema, type WireProject } from '../../api/admin-messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { mayAdminister } from '../../auth/principal.ts'

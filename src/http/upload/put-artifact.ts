@@ -3,7 +3,7 @@
  *  end. */
 import { randomBytes } from 'node:crypto'
 import { Hono } from 'hono'
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { apiRoot } from '../../api/paths.ts'
 import { uploadQuery } from '../../api/queries.ts'
 import type { Principal } from '../../auth/principal.ts'

@@ -3,7 +3,7 @@
  *  These are the routes; the work runs in the ingest threads. */
 import { Hono } from 'hono'
 import type { Readable } from 'node:stream'
-import type { z } from 'zod'
+import type * as z from 'zod'
 import { ordinalsMediaType } from '../../api/negotiation.ts'
 import { commitAnswerSchema, type offerAnswerSchema } from '../../api/negotiation-messages.ts'
 import { treeOfFiles } from '../../core/artifact.ts'
