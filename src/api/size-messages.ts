@@ -1,5 +1,5 @@
 /** The wire form of the sizes of a directory. */
-import { z } from 'zod'
+import * as z from 'zod'
 import { bytes, count } from './fields.ts'
 
 export const directorySizesSchema = z
