@@ -111,6 +111,11 @@ describe('imports', () => {
     expect(strays).toEqual([])
   })
 
+  test('zod is imported as a namespace: named, it brings 50 languages into the bundles', () => {
+    const strays = shipped.filter(({ text }) => /^import (type )?\{[^}]*\} from 'zod'/m.test(text))
+    expect(strays.map(({ path }) => path)).toEqual([])
+  })
+
   test('the client imports only types from the API schemas', () => {
     const strays = shipped
       .filter(({ path }) => path.startsWith('src/client/'))
