@@ -52,7 +52,7 @@ const comparison = {
     headBytes: bytes,
   }),
   complete: z.boolean().meta({
-    description: `False when more than ${limits.compareDifferencesMax} entries differ: the totals count all, but only the first are listed.`,
+    description: `False when more than ${limits.compareDifferencesMax} entries differ, or their paths have more than ${limits.comparePathCharactersMax} characters: the totals count all, but only the first are listed.`,
   }),
   growth: growthSchema,
 }

@@ -1,6 +1,7 @@
 /** The differences between two manifests. Merges two sorted lists, then matches moves among the
  *  added and removed files. Reads no file contents; memory is bounded by
- *  `limits.compareDifferencesMax`. */
+ *  `limits.compareDifferencesMax`, `comparePathCharactersMax` and `comparisonsMax`. */
+import pLimit from 'p-limit'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { limits } from '../core/limits.ts'
 import { slicesOf } from '../core/slices.ts'
@@ -18,14 +19,20 @@ export interface Comparison {
   differences: Difference[]
   /** Counts of all differences, listed or not. */
   totals: Record<Difference['kind'] | 'unchanged', number>
-  /** False when there were more differences than the bound. The rest are counted but not listed,
-   *  and moves are matched among the listed ones only. */
+  /** False when there were more differences, or longer paths, than the bounds. The rest are
+   *  counted but not listed, and moves are matched among the listed ones only. */
   complete: boolean
   /** Covers all differences, listed or not. */
   growth: Growth
 }
 
-export async function compareEntries(
+const inTurn = pLimit(limits.comparisonsMax)
+
+export async function compareEntries(...sides: Parameters<typeof compareNow>): Promise<Comparison> {
+  return await inTurn(() => compareNow(...sides))
+}
+
+async function compareNow(
   reader: Pick<Metadata, 'readDifferences'>,
   baseId: number,
   headId: number,
@@ -35,6 +42,7 @@ export async function compareEntries(
   const differences: Difference[] = []
   const sum = createGrowthSum()
   let complete = true
+  let characters = 0
   let place: ComparePlace | null = { base: 0, head: 0 }
   while (place !== null) {
     signal?.throwIfAborted()
@@ -44,12 +52,12 @@ export async function compareEntries(
       const difference = differenceOf(pair)
       totals[difference.kind]++
       sum.addToDirectories(difference)
-      if (differences.length < limits.compareDifferencesMax) {
-        differences.push(difference)
-      } else {
-        complete = false
-        sum.addToPaths(difference)
-      }
+      characters += pathCharactersOf(pair.before) + pathCharactersOf(pair.after)
+      complete &&=
+        differences.length < limits.compareDifferencesMax &&
+        characters <= limits.comparePathCharactersMax
+      if (complete) differences.push(difference)
+      else sum.addToPaths(difference)
     }
     place = stretch.next
   }
@@ -59,6 +67,12 @@ export async function compareEntries(
   totals.moved += moves
   for await (const slice of pacedSlicesOf(merged, signal)) slice.forEach(sum.addToPaths)
   return { differences: merged, totals, complete, growth: sum.growth() }
+}
+
+function pathCharactersOf(side: ComparedEntry | null): number {
+  if (side === null) return 0
+  const { path } = side.entry
+  return path.length + (side.entry.kind === 'symlink' ? side.entry.target.length : 0)
 }
 
 /** Merges a removed and an added file of the same digest into one move, pairing them in order.

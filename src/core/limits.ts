@@ -136,8 +136,12 @@ export const limits = {
   searchMs: 10_000,
   /** Entries on one directory page. */
   directoryPageEntries: 1000,
-  /** Differences that one comparison lists and searches for moves: about 40 MB. */
+  /** Differences that one comparison lists and searches for moves, and the characters of their
+   *  paths. Without the latter, 100,000 paths of 4 KB took 450 MB. */
   compareDifferencesMax: 100_000,
+  comparePathCharactersMax: 16 * MiB,
+  /** Comparisons at a time; others wait. Three of the largest ended a server. */
+  comparisonsMax: 2,
   /** Damaged paths listed in the details of one artifact. */
   damagedPathsMax: 1000,
   /** GitHub's clients stop at 1,000 artifacts per run by default; more than this is a runaway. */

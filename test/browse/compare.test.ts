@@ -161,6 +161,35 @@ describe('a comparison', () => {
     expect(growth.paths[0]?.after?.entry.path).toBe('z/big')
   })
 
+  test('lists long paths up to a number of characters', async () => {
+    const path = 'x'.repeat(4096)
+    const pair = { before: null, after: { entry: fileEntry(path, '1'), modifiedAt: null } }
+    const count = limits.comparePathCharactersMax / path.length
+    const compare = async (differing: ComparedStretch['differing']) => {
+      const stretch = { differing, unchanged: 0, next: null }
+      return await compareEntries({ readDifferences: async () => stretch }, 1, 2)
+    }
+    const fitting = Array.from({ length: count }, () => pair)
+    expect((await compare(fitting)).complete).toBe(true)
+    const { complete, differences, totals } = await compare([...fitting, pair])
+    expect([complete, differences.length, totals.added]).toEqual([false, count, count + 1])
+  })
+
+  test('runs a few comparisons at a time', async () => {
+    let running = 0
+    let most = 0
+    const readDifferences = async (): Promise<ComparedStretch> => {
+      most = Math.max(most, ++running)
+      await new Promise(setImmediate)
+      running--
+      return { differing: [], unchanged: 0, next: null }
+    }
+    await Promise.all(
+      Array.from({ length: 10 }, async () => await compareEntries({ readDifferences }, 1, 2)),
+    )
+    expect(most).toBe(limits.comparisonsMax)
+  })
+
   test('yields to the event loop while it matches moves', async () => {
     const differing = Array.from({ length: limits.compareDifferencesMax }, (_, index) => ({
       before: { entry: directoryEntry(`${index}`), modifiedAt: null },
