@@ -39,14 +39,17 @@ function chunk(path: string): ChunkAnswer {
     const compressed = isCompressed(window.subarray(0, sampleBytes))
     const findEnd = createFileCutFinder(compressed ? coarseChunkSizes : chunkSizes)
     const sizes: number[] = []
-    const digests: Buffer[] = []
+    /** Outside the heap: 350,000 buffers of 32 bytes took more than 64 MiB of it. */
+    let digests = Buffer.alloc(32 * 1024)
     let crc = 0
     let sizeBytes = 0
     /** Bytes of the open chunk, at the front of the window. */
     let heldBytes = 0
     const take = (from: number, to: number): void => {
+      const at = 32 * sizes.length
+      if (at === digests.length) digests = Buffer.concat([digests], 2 * at)
+      hash('sha256', window.subarray(from, to), 'buffer').copy(digests, at)
       sizes.push(to - from)
-      digests.push(hash('sha256', window.subarray(from, to), 'buffer'))
     }
     for (;;) {
       const count = readSync(descriptor, window, heldBytes, readBytes, sizeBytes)
@@ -72,7 +75,7 @@ function chunk(path: string): ChunkAnswer {
       stats: Float64Array.of(size, mtimeMs, ctimeMs, ino),
       crc32: crc,
       sizes: Uint32Array.from(sizes),
-      digests: new Uint8Array(Buffer.concat(digests)),
+      digests: new Uint8Array(digests.subarray(0, 32 * sizes.length)),
       isCompressed: compressed,
     }
   } finally {

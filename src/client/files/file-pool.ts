@@ -41,7 +41,7 @@ interface Thread {
   tasks: number
 }
 
-/** A task holds the digests of one file's parts: 250,000 at most, those of 64 GiB. */
+/** A task holds the sizes of one file's parts: a million at most, those of 64 GiB that repeat. */
 const heapMiB = { old: 256, young: 3 }
 export const tasksPerThread = 2
 const threadsMax = 64
