@@ -32,14 +32,15 @@ export async function readNeighbours(
   })
 }
 
-/** Returns the bytes, or undefined when the medium cannot read them or the pack is lost. */
+/** Returns the bytes, or undefined when the medium cannot read them or the pack is lost. `into` is
+ *  memory that the store may use. */
 export async function readOr(
   store: Pick<PackStore, 'read'>,
   packName: PackName,
-  { offset, lengthBytes }: PackPlace,
+  { offset, lengthBytes, into }: PackPlace & { into?: Buffer | undefined },
 ): Promise<Buffer | undefined> {
   try {
-    return await store.read(packName, offset, lengthBytes)
+    return await store.read(packName, offset, lengthBytes, into)
   } catch (error) {
     if (hasCode(error, 'blob_damaged', 'not_found')) return undefined
     throw error

@@ -9,7 +9,7 @@ import { hasCode } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { pagesOf } from '../../core/slices.ts'
 import type { PackedCopy } from '../../metadata/metadata.ts'
-import { decodeCopy } from '../../packs/codec/codec.ts'
+import { decodeCopy, decodeJoining } from '../../packs/codec/codec.ts'
 import { checksOf } from '../../packs/format/page-checks.ts'
 import { inspectStream } from '../../packs/inspect-stream.ts'
 import type { PackName, PackStore } from '../../packs/pack-store.ts'
@@ -35,12 +35,17 @@ export interface VerifyOptions {
 /** Content of at most this many bytes is inflated in memory. */
 const inMemoryBytesMax = 4 * limits.scrubReadBytes
 
+/** Content of a joining copy, used until the next one is inflated. Reused, because fresh buffers
+ *  are freed only when the collector finds out. */
+let content: Buffer = Buffer.alloc(0)
+
 /** Verifies copies of one pack, given by ascending offset, in that order. Errors of the store
  *  other than absence and damage are thrown. */
 export async function* verifyCopies(
   copies: readonly PackedCopy[],
   options: VerifyOptions,
 ): AsyncGenerator<Verification> {
+  let window: Buffer = Buffer.alloc(0)
   for (const group of groupsOf(copies)) {
     options.signal?.throwIfAborted()
     const [first] = group
@@ -49,7 +54,9 @@ export async function* verifyCopies(
       continue
     }
     const last = group.at(-1)!
-    const bytes = await read(options, first.offset, endOf(last) - first.offset)
+    const lengthBytes = endOf(last) - first.offset
+    if (window.length < lengthBytes) window = Buffer.allocUnsafeSlow(lengthBytes)
+    const bytes = await read({ ...options, into: window }, first.offset, lengthBytes)
     for (const copy of group) {
       const stored =
         bytes === undefined
@@ -99,12 +106,12 @@ function* groupsOf(copies: readonly PackedCopy[]): Generator<[PackedCopy, ...Pac
 }
 
 async function read(
-  { packs, packName, pace }: VerifyOptions,
+  { packs, packName, pace, into }: VerifyOptions & { into?: Buffer },
   offset: number,
   lengthBytes: number,
 ): Promise<Buffer | undefined> {
   await pace(lengthBytes)
-  return await readOr(packs, packName, { offset, lengthBytes })
+  return await readOr(packs, packName, { offset, lengthBytes, into })
 }
 
 function faultOf(copy: PackedCopy, stored: Buffer): string | null {
@@ -112,13 +119,20 @@ function faultOf(copy: PackedCopy, stored: Buffer): string | null {
   if (digestOf(stream) !== copy.streamDigest) return 'its bytes have changed'
   if (!checksOf(stream).equals(copy.checks)) return 'its checksums do not match its bytes'
   try {
-    const content = decodeCopy(copy.codec, stream, copy.blob.sizeBytes)
-    if (digestOf(content) === copy.blob.digest && crc32(content) === copy.blob.crc32) return null
+    const found = decode(copy, stream)
+    if (digestOf(found) === copy.blob.digest && crc32(found) === copy.blob.crc32) return null
     return 'it holds different content'
   } catch (error) {
     if (hasCode(error, 'blob_damaged')) return error.message
     throw error
   }
+}
+
+/** Errors: blob_damaged. */
+function decode({ codec, blob: { sizeBytes } }: PackedCopy, stream: Buffer): Buffer {
+  if (codec !== 'joining') return decodeCopy(codec, stream, sizeBytes)
+  if (content.length <= sizeBytes) content = Buffer.allocUnsafeSlow(sizeBytes + 1)
+  return decodeJoining(content, stream, sizeBytes)
 }
 
 async function faultOfLarge(copy: PackedCopy, options: VerifyOptions): Promise<string | null> {
