@@ -1,7 +1,7 @@
 /** Ingests an upload and kills its own process with SIGKILL at a named step (none: runs to
  *  completion). Arguments: data directory, form, path of the body, artifact name, step. Runs
  *  compiled code, like a server. */
-import { createReadStream, statSync } from 'node:fs'
+import { createReadStream, linkSync, mkdtempSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { ingest } from '../../dist/src/ingest/ingest.js'
 import { noFacts } from '../../dist/src/core/run/run.js'
@@ -15,12 +15,17 @@ function checkpoint(reached) {
   if (reached === step) process.kill(process.pid, 'SIGKILL')
 }
 
+function stage() {
+  const staging = mkdtempSync(`${bodyPath}-`)
+  linkSync(bodyPath, join(staging, '000000'))
+  return { directory: staging, sizes: Float64Array.of(statSync(bodyPath).size) }
+}
+
 const metadata = openSqliteMetadata({ path: join(directory, 'trove.db') })
 const packs = await openLocalPackStore({ directory: join(directory, 'cas'), checkpoint })
 const now = Date.UTC(2026, 0, 2)
 const run = await metadata.ensureRun({ project: 'acme/app', number: 7, attempt: 1 }, noFacts, now)
-const staged =
-  form === 'zip' ? { files: [{ path: bodyPath, sizeBytes: statSync(bodyPath).size }] } : null
+const staged = form === 'zip' ? stage() : null
 const { artifact } = await ingest(
   {
     metadata,

@@ -1,5 +1,5 @@
 /** A store in its own directory, with ingest running in the test's thread. */
-import { writeFile } from 'node:fs/promises'
+import { mkdtemp, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
 import { buffer } from 'node:stream/consumers'
@@ -11,8 +11,9 @@ import { representZip } from '../../src/egress/egress.ts'
 import type { Reader } from '../../src/egress/reader.ts'
 import type { Representation } from '../../src/egress/representation.ts'
 import { ingest } from '../../src/ingest/ingest.ts'
-import type { IngestJob, UploadForm } from '../../src/ingest/job.ts'
+import type { IngestJob, StagedBytes, UploadForm } from '../../src/ingest/job.ts'
 import type { IngestPorts, IngestSettings } from '../../src/ingest/session.ts'
+import { ordinalFile } from '../../src/ingest/staging/staging-area.ts'
 import type { Metadata, Published, Run } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { openLocalPackStore } from '../../src/packs/local/local.ts'
@@ -74,14 +75,10 @@ export async function openStore(settings: Partial<IngestSettings> = {}): Promise
     now: () => now,
     settings: { ...ingestSettings, ...settings },
   }
-  let staged = 0
   const put: TestStore['put'] = async (name, form, content, more = {}) => {
     const job = { ...jobOf(run, name, form, now), ...more }
     if (!Buffer.isBuffer(content)) return await ingest(ports, job, { body: content })
-    const path = join(directory, `body-${staged++}`)
-    await writeFile(path, content)
-    const whole = { files: [{ path, sizeBytes: content.length }] }
-    return await ingest(ports, { ...job, staged: whole }, {})
+    return await ingest(ports, { ...job, staged: await stagedIn(directory, content) }, {})
   }
   return {
     directory,
@@ -136,10 +133,14 @@ export async function ingestBody(
   body: Buffer,
 ): Promise<Published> {
   if (job.form !== 'zip') return await ingest(ports, job, { body: Readable.from([body]) })
-  const path = join(directory, 'body')
-  await writeFile(path, body)
-  const staged = { files: [{ path, sizeBytes: body.length }] }
-  return await ingest(ports, { ...job, staged }, {})
+  return await ingest(ports, { ...job, staged: await stagedIn(directory, body) }, {})
+}
+
+/** Stages bytes in a new directory below `root`. */
+export async function stagedIn(root: string, bytes: Buffer): Promise<StagedBytes> {
+  const directory = await mkdtemp(join(root, 'body-'))
+  await writeFile(join(directory, ordinalFile(0)), bytes)
+  return { directory, sizes: Float64Array.of(bytes.length) }
 }
 
 export async function zipOf(

@@ -17,10 +17,9 @@ import type { Artifact, Metadata, Upload } from '../../src/metadata/metadata.ts'
 import { parseArtifactName } from '../../src/core/artifact.ts'
 import { buildZip } from '../corpus/build-zip.ts'
 import { tarOf } from '../http/archives-of.ts'
-import { jobOf, openStore, readAll, type TestStore } from '../ingest/open-store.ts'
+import { jobOf, openStore, readAll, stagedIn, type TestStore } from '../ingest/open-store.ts'
 import { newArtifact } from '../metadata/seed.ts'
 import { collectNow, day } from './collection.ts'
-import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 type StagedManifest = Awaited<ReturnType<Metadata['stageManifest']>>
@@ -69,9 +68,7 @@ async function upload(
   checkpoint?: IngestPorts['checkpoint'],
   more: Partial<IngestJob> = {},
 ): Promise<Artifact> {
-  const path = join(store.directory, `${name}.zip`)
-  await writeFile(path, zip)
-  const staged = { files: [{ path, sizeBytes: zip.length }] }
+  const staged = await stagedIn(store.directory, zip)
   const job = { ...jobOf(store.run, name, 'zip', start), staged, ...more }
   return (await ingest({ ...store.ports, checkpoint }, job, {})).artifact
 }

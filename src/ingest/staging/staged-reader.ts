@@ -1,9 +1,11 @@
 /** Random access to staged bytes: several files on disk, read as one sequence. */
 import { type FileHandle, open } from 'node:fs/promises'
+import { join } from 'node:path'
 import { notFound, storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { pagesOf } from '../../core/slices.ts'
 import type { StagedBytes } from '../job.ts'
+import { ordinalFile } from './staging-area.ts'
 
 export interface StagedReader {
   readonly sizeBytes: number
@@ -17,12 +19,12 @@ export interface StagedReader {
   close(): Promise<void>
 }
 
-export function openStagedReader(staged: StagedBytes): StagedReader {
+export function openStagedReader({ directory, sizes }: StagedBytes): StagedReader {
   const starts: number[] = []
   let sizeBytes = 0
-  for (const file of staged.files) {
+  for (const size of sizes) {
     starts.push(sizeBytes)
-    sizeBytes += file.sizeBytes
+    sizeBytes += size
   }
   // An upload may have 50,000 blocks, so only the file being read is kept open.
   let held: { index: number; handle: FileHandle } | undefined
@@ -31,7 +33,7 @@ export function openStagedReader(staged: StagedBytes): StagedReader {
     if (held?.index === index) return held.handle
     await held?.handle.close()
     held = undefined
-    const handle = await openStaged(staged.files[index]!.path)
+    const handle = await openStaged(join(directory, ordinalFile(index)))
     held = { index, handle }
     return handle
   }
@@ -56,7 +58,7 @@ export function openStagedReader(staged: StagedBytes): StagedReader {
     let index = fileAt(offset)
     while (done < lengthBytes) {
       const inFile = offset + done - starts[index]!
-      const want = Math.min(lengthBytes - done, staged.files[index]!.sizeBytes - inFile)
+      const want = Math.min(lengthBytes - done, sizes[index]! - inFile)
       if (want > 0) {
         const handle = await handleOf(index)
         const { bytesRead } = await handle.read(target, done, want, inFile)
@@ -72,7 +74,7 @@ export function openStagedReader(staged: StagedBytes): StagedReader {
         }
         done += bytesRead
       }
-      if (offset + done >= starts[index]! + staged.files[index]!.sizeBytes) index += 1
+      if (offset + done >= starts[index]! + sizes[index]!) index += 1
     }
   }
 

@@ -195,11 +195,9 @@ async function receiveWhole(
 }
 
 async function readList(uploadId: string, directory: string): Promise<StagedBytes> {
-  const names = (await translated(uploadId, readdir(directory))).sort()
-  const files: StagedBytes['files'] = []
-  for (const name of names) {
-    const path = join(directory, name)
-    files.push({ path, sizeBytes: (await stat(path)).size })
-  }
-  return { files }
+  const { length } = await translated(uploadId, readdir(directory))
+  const sizes = new Float64Array(length)
+  for (let ordinal = 0; ordinal < length; ordinal++)
+    sizes[ordinal] = (await stat(join(directory, ordinalFile(ordinal)))).size
+  return { directory, sizes }
 }
