@@ -62,6 +62,13 @@ test('with a host per artifact, no other host of the domain serves anything but 
     expect([host, await statusAt(`${host}.d.localhost`, path)]).toEqual([host, 404])
 })
 
+test('a server that does not know its own URL serves pages on every host but those of artifacts', async () => {
+  const server = await openServer({ TROVE_CONTENT_URL: 'http://*.d.localhost' })
+  const statusAt = async (host: string) =>
+    (await hostRequest(server.url, `${host}.d.localhost`, '/healthz')).status
+  expect([await statusAt('a9'), await statusAt('trove')]).toEqual([404, 200])
+})
+
 const report: TarEntry[] = [
   {
     name: 'index.html',

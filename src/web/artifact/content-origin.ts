@@ -33,7 +33,8 @@ export function hasOwnHosts({ contentUrl }: ContentConfig): boolean {
 }
 
 /** Whether a Host header names a content origin, where nothing else is served. With `*.` that is
- *  every host of the domain but the server's own, also one that belongs to no artifact. */
+ *  every host of the domain but the server's own, also one that belongs to no artifact; if its own
+ *  is unknown, only the hosts of artifacts. */
 export function isContentHost(
   { contentUrl, publicUrl }: HostConfig,
   host: string | undefined,
@@ -42,9 +43,10 @@ export function isContentHost(
   const wanted = withoutScheme(contentUrl)
   const given = host.toLowerCase()
   if (!wanted.startsWith('*.')) return given === wanted
-  return (
-    given.endsWith(wanted.slice(1)) && (publicUrl === null || given !== withoutScheme(publicUrl))
-  )
+  const domain = wanted.slice(1)
+  if (!given.endsWith(domain)) return false
+  if (publicUrl === null) return /^a\d+$/.test(given.slice(0, -domain.length))
+  return given !== withoutScheme(publicUrl)
 }
 
 /** Whether `host` is the one that serves this artifact's documents. */
