@@ -1,6 +1,6 @@
 /** Downloads into a DEST that is, or contains, another file system. Needs permission to mount. */
 import { execFileSync } from 'node:child_process'
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
@@ -85,3 +85,61 @@ test('a read-only DEST works when it is complete, and is reported as read-only o
   execFileSync('mount', ['-o', 'remount,ro', back])
   await expect(bringTo(back)).rejects.toThrow(/cannot be written: EROFS/)
 })
+
+/** Mounts a file system that ignores case, and lists all names in lower case. */
+async function mountWithoutCase(into: string): Promise<boolean> {
+  const image = join(await makeDirectory(), 'image')
+  try {
+    await truncate(await writeNew(image), 16 * 1024 * 1024)
+    execFileSync('mkfs.ntfs', ['-F', '-Q', image], { stdio: 'ignore' })
+    execFileSync('lowntfs-3g', ['-o', 'ignore_case', image, into], { stdio: 'ignore' })
+  } catch {
+    return false
+  }
+  onTestFinished(() => {
+    execFileSync('umount', [into])
+  })
+  return true
+}
+
+async function writeNew(path: string): Promise<string> {
+  await writeFile(path, '')
+  return path
+}
+
+test.each([
+  ['files', { 'there/a': 'small' }, { 'there/A': 'capital' }],
+  ['a file and a directory', { 'there/a': 'file' }, { 'there/A/x': 'x' }],
+  ['a file and a directory of its own', { 'there/a': 'file' }, { 'there/A': null }],
+  ['a directory and a file', { 'there/a/x': 'x' }, { 'there/A': 'file' }],
+  ['directories', { 'there/a/x': 'x' }, { 'there/A/y': 'y' }],
+  ['a directory and a symlink', { 'there/a/x': 'x' }, { 'there/A': '-> x' }],
+] as const)(
+  'two names of %s that a mount in DEST cannot distinguish fail a download, also into what it has',
+  async (_, first, second) => {
+    // Enough that a known DEST is not walked.
+    const others = Object.fromEntries(Array.from({ length: 30 }, (_, i) => [`f/${i}`, `${i}`]))
+    const one = await makeDirectory({ ...others, ...first })
+    const both = await makeDirectory({ ...others, ...first, ...second })
+    const uploads = [await uploadDirectory(client, one), await uploadDirectory(client, both)]
+    const cacheDir = await makeDirectory()
+    for (const options of [{ delete: true }, { delete: false }]) {
+      for (const cache of [null, cacheDir]) {
+        for (const has of [uploads.slice(0, 1), []]) {
+          const dest = await makeDirectory({ there: null })
+          if (!(await mountWithoutCase(join(dest, 'there')))) return
+          const cached = createClient({ url: trove.url, token, cacheDir: cache })
+          for (const { artifact } of has) await cached.download({ artifact, destination: dest })
+          const download = cached.download({
+            artifact: uploads[1]!.artifact,
+            destination: dest,
+            ...options,
+          })
+          await expect(download).rejects.toThrow('cannot distinguish')
+          for (const [path, content] of has.length > 0 ? Object.entries(first) : [])
+            expect(await readFile(join(dest, path), 'utf8')).toBe(content)
+        }
+      }
+    }
+  },
+)

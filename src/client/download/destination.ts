@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { FileError } from '../files/file-error.ts'
 import type { FetchedTree } from './tree-columns.ts'
 import { partialName } from '../partial-name.ts'
-import { foldName } from './refused-names.ts'
+import { createSpeller, createSpellingCheck } from './spelling.ts'
 import { createRealDirectories, parentOf, tryLstat } from '../files/real-directories.ts'
 import { entryAt } from '../files/system.ts'
 import { makeWritable, removeWhole } from '../files/writable.ts'
@@ -22,6 +22,8 @@ export interface Destination {
   /** Paths in DEST that are not in the tree, or that are directories only in DEST; for a
    *  directory, nothing below it is listed. Empty after `recallDestination`. */
   readonly extras: readonly string[]
+  /** Directories that only entries below them imply, and at whose path DEST has something else. */
+  readonly blocked: ReadonlySet<string>
   /** Whether DEST has a directory at that path (`''` is DEST). */
   hasDirectory(path: string): boolean
 }
@@ -46,46 +48,62 @@ export function examineDestination(
 ): Destination {
   const places = new Uint8Array(tree.count)
   const directories = new Set<string>()
+  const blocked = new Set<string>()
   const extras: string[] = []
-  walk(root, tree, wanted, { places, directories, extras })
+  walk(root, tree, wanted, { places, directories, blocked, extras })
   return {
     root,
     partialRoot: join(root, partialName),
     places,
     extras,
+    blocked,
     hasDirectory: (path) => directories.has(path),
   }
 }
 
 /** Like `examineDestination`, when the cache vouches for most files: only the others (`unknown`)
  *  are examined, one by one. That is cheap when they are few, and costs as much as the walk when
- *  they are a tenth of all. */
+ *  they are a tenth of all. Returns undefined where only the walk can decide. */
 export function recallDestination(
   root: string,
   tree: FetchedTree,
   unknown: readonly number[],
-): Destination {
+): Destination | undefined {
   const places = new Uint8Array(tree.count).fill(place.same)
   const isReal = createRealDirectories(root)
-  for (const ordinal of unknown) places[ordinal] = comparePlace(root, tree, ordinal, isReal)
+  const isSpelled = createSpellingCheck(root, readDirectory)
+  for (const ordinal of unknown) {
+    const found = comparePlace(root, tree, ordinal, { isReal, isSpelled })
+    if (found === undefined) return undefined
+    places[ordinal] = found
+  }
   return {
     root,
     partialRoot: join(root, partialName),
     places,
     extras: [],
+    blocked: new Set(),
     hasDirectory: isReal,
   }
 }
 
+/** Returns undefined when something is in the way of a directory on the path, or when DEST spells
+ *  the path in another way: it may be that of another entry. */
 function comparePlace(
   root: string,
   tree: FetchedTree,
   ordinal: number,
-  isReal: (path: string) => boolean,
-): number {
+  { isReal, isSpelled }: Record<'isReal' | 'isSpelled', (path: string) => boolean>,
+): number | undefined {
   const path = tree.path(ordinal)
-  const found = isReal(parentOf(path)) ? tryLstat(join(root, path)) : undefined
+  const parent = parentOf(path)
+  let real = parent
+  for (; !isReal(real); real = parentOf(real))
+    if (tryLstat(join(root, real)) !== undefined) return undefined
+  if (!isSpelled(real)) return undefined
+  const found = real === parent ? tryLstat(join(root, path)) : undefined
   if (found === undefined) return place.absent
+  if (!isSpelled(path)) return undefined
   return kindOf(found) === tree.kind(ordinal) ? place.same : place.other
 }
 
@@ -98,8 +116,14 @@ function walk(
   {
     places,
     directories,
+    blocked,
     extras,
-  }: { places: Uint8Array; directories: Set<string>; extras: string[] },
+  }: {
+    places: Uint8Array
+    directories: Set<string>
+    blocked: Set<string>
+    extras: string[]
+  },
 ): void {
   const enter = (path: string, first: number, end: number): void => {
     directories.add(path)
@@ -121,6 +145,7 @@ function walk(
       const own = entryAt(`${directory}/${entry.name}`, entry)
       const isSame = ordinal === null ? own.isDirectory() : kindOf(own) === tree.kind(ordinal)
       if (ordinal !== null) places[ordinal] = isSame ? place.same : place.other
+      else if (!isSame) blocked.add(below)
       if (isSame && own.isDirectory()) enter(below, child.first, child.end)
       else if (own.isDirectory()) extras.push(below)
     }
@@ -167,23 +192,6 @@ function childrenOf(
     else child.end = at + 1
   }
   return children
-}
-
-/** Returns a function that maps a name in DEST to the tree's spelling of it, on file systems that
- *  ignore case: the tree's spelling must exist in DEST, and no other directory entry may have it.
- *  Other names are returned unchanged. */
-function createSpeller(
-  directory: string,
-  entries: readonly Dirent[],
-  known: ReadonlyMap<string, Child>,
-): (name: string) => string {
-  let spellings: Map<string, string> | undefined
-  return (name) => {
-    spellings ??= new Map([...known.keys()].map((own) => [foldName(own), own]))
-    const own = spellings.get(foldName(name))
-    if (own === undefined || entries.some((entry) => entry.name === own)) return name
-    return tryLstat(join(directory, own)) === undefined ? name : own
-  }
 }
 
 export function kindOf(entry: Dirent | Stats): string {

@@ -201,9 +201,8 @@ function readDestination(
   unknown: number[],
 ): Destination {
   const isMostlyKnown = deletes !== true && unknown.length < unknownShare * wanted.length
-  const destination = isMostlyKnown
-    ? recallDestination(root, tree, unknown)
-    : examineDestination(root, tree, wanted)
+  const recalled = isMostlyKnown ? recallDestination(root, tree, unknown) : undefined
+  const destination = recalled ?? examineDestination(root, tree, wanted)
   if (deletes === true) refuseRepositories(destination)
   else refuseReplacing(destination, tree, wanted)
   return destination

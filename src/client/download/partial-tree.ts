@@ -179,8 +179,8 @@ async function moveSingleFiles(
       const path = tree.path(ordinal)
       const target = join(root, path)
       directories.open(parentOf(path))
+      if (places[ordinal] === place.absent && isThere(target)) throw occupied(target)
       const held = clearWay(target, entry, mayDelete)
-      if (held !== undefined && places[ordinal] === place.absent) throw occupied(target)
       replaces.push(held === undefined ? 0 : held.isFile() ? 1 : 2)
       paths.push(join(entry.parentPath, entry.name), target)
       moved.push(ordinal)
@@ -218,10 +218,13 @@ async function moveTree(
         await merge(path)
         continue
       }
+      const ordinal = firstFrom(tree, path)
+      const isImplied = ordinal === tree.count || tree.path(ordinal) !== path
+      const isNew = isImplied
+        ? !destination.blocked.has(path)
+        : destination.places[ordinal] === place.absent
+      if (isNew && isThere(target)) throw occupied(target)
       const held = clearWay(target, entry, mayDelete)
-      const ordinal = entry.isDirectory() ? undefined : firstFrom(tree, path)
-      const isNew = ordinal !== undefined && destination.places[ordinal] === place.absent
-      if (held !== undefined && isNew) throw occupied(target)
       const from = join(partial, entry.name)
       if (!(await isRenamed(from, target))) {
         if (entry.isDirectory()) {
@@ -233,7 +236,7 @@ async function moveTree(
           await pool.run({ kind: 'move', paths: `${from}\0${target}`, replaces })
         }
       }
-      if (ordinal !== undefined) moved.push(ordinal)
+      if (!entry.isDirectory()) moved.push(ordinal)
     }
     rmdirSync(partial)
   }
