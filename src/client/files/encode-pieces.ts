@@ -20,7 +20,8 @@ let window: Buffer = Buffer.alloc(0)
 let records: Buffer = Buffer.alloc(0)
 let content: Buffer = Buffer.alloc(0)
 
-function roomIn(buffer: Buffer, bytes: number): Buffer {
+/** Returns the buffer, or a larger one in its place. */
+export function roomIn(buffer: Buffer, bytes: number): Buffer {
   return buffer.length >= bytes ? buffer : Buffer.allocUnsafeSlow(bytes)
 }
 

@@ -4,6 +4,7 @@ import { hash } from 'node:crypto'
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
 import { digestMismatch } from '../../core/errors.ts'
 import { type Digest, digestBytes, digestOf } from '../../core/bytes/digest.ts'
+import { roomIn } from './encode-pieces.ts'
 import { FileError, openToRead, whileReading, whileWriting } from './file-error.ts'
 import type { CopyTask, FileAnswers, FindPartsTask, PatchTask, SealTask } from './file-tasks.ts'
 import { digestOfOpen } from './hash-files.ts'
@@ -12,6 +13,9 @@ import { finishFile } from './place-files.ts'
 
 /** Fails on a symlink in the file's place instead of following it. */
 const openFlags = constants.O_RDWR | constants.O_NOFOLLOW
+
+/** A part of a file; reused by all tasks, as in encode-pieces.ts. */
+let part: Buffer = Buffer.alloc(0)
 
 /** Errors: blob_damaged, FileError. */
 export function patchFile(task: PatchTask): FileAnswers['patch'] {
@@ -53,12 +57,14 @@ function copy({ from, to, pieces }: CopyTask): Record<string, never> {
   return {}
 }
 
+/** Returns the content of a piece; valid until the next call. */
 function readOlder(
   source: number,
   path: string,
   { from, sizeBytes, digest }: CopyTask['pieces'][number],
 ): Buffer {
-  const content = Buffer.allocUnsafe(sizeBytes)
+  part = roomIn(part, sizeBytes)
+  const content = part.subarray(0, sizeBytes)
   const count = whileReading(path, () => readSync(source, content, 0, sizeBytes, from))
   if (count !== sizeBytes || digestOf(content) !== digest)
     throw new FileError(path, 'changed during the download')
@@ -70,12 +76,15 @@ export function findParts({ path, sizes, digests }: FindPartsTask): FileAnswers[
   const isThere = new Uint8Array(sizes.length)
   const descriptor = openToRead(path)
   try {
-    const content = Buffer.allocUnsafe(sizes.reduce((most, each) => Math.max(most, each), 0))
+    part = roomIn(
+      part,
+      sizes.reduce((most, each) => Math.max(most, each), 0),
+    )
     let offset = 0
     for (const [index, sizeBytes] of sizes.entries()) {
-      const count = readSync(descriptor, content, 0, sizeBytes, offset)
+      const count = readSync(descriptor, part, 0, sizeBytes, offset)
       const digest = digests.subarray(index * digestBytes, (index + 1) * digestBytes)
-      const found = hash('sha256', content.subarray(0, count), 'buffer')
+      const found = hash('sha256', part.subarray(0, count), 'buffer')
       isThere[index] = found.equals(digest) ? 1 : 0
       offset += sizeBytes
     }
