@@ -73,7 +73,8 @@ export type { TreeDifference, VerifyFileOptions, VerifyFileResult, VerifyOptions
 export interface ClientOptions {
   /** Origin of the server. */
   url: string
-  token: string | null
+  /** Null or absent: none, which public projects do not need. */
+  token?: string | null | undefined
   /** Directory of the caches of known trees; null disables caching. Default:
    *  `$HOME/.cache/trove`; no caching without a home directory. */
   cacheDir?: string | null
@@ -126,7 +127,7 @@ export interface Client {
 /** Errors: invalid_request, when `url` is not an origin. */
 export function createClient({
   url,
-  token,
+  token = null,
   cacheDir,
   proxy = null,
   idleMs,

@@ -60,6 +60,13 @@ describe('a request', () => {
     expect(server.requests[0]?.headers.authorization).toBe('Bearer secret')
   })
 
+  test('without a token carries none, as with an unset variable', async () => {
+    const server = await serve((_, response) => response.end('{"fine":true}'))
+    const { TROVE_NOT_SET: token }: { TROVE_NOT_SET?: string } = {}
+    await requestJson(createClient({ url: server.url, token }).server, { path: '/x' }, fields)
+    expect(server.requests[0]?.headers).not.toHaveProperty('authorization')
+  })
+
   test('fails when the server is silent for longer than the timeout', async () => {
     const { url } = await serve(() => undefined)
     const config = readClientConfig({ url }, { TROVE_IDLE_TIMEOUT: '1s' })
