@@ -1,7 +1,7 @@
 /** Uploads and downloads artifacts in one piece: a raw file, or an archive that stays packed. */
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import type { WireArtifactDetail } from '../api/messages.ts'
+import type { WireArtifact } from '../api/messages.ts'
 import { archivePath, uploadPath } from '../api/paths.ts'
 import { compilePathGlobs, joinPathGlobs } from '../core/glob/path-glob.ts'
 import { saveAs } from './files/save-as.ts'
@@ -23,10 +23,7 @@ export interface FileUpload {
 }
 
 /** Uploads one file as a raw artifact. Errors: name_taken, and those of `openAnswer`. */
-export async function uploadFile(
-  server: ServerAccess,
-  upload: FileUpload,
-): Promise<WireArtifactDetail> {
+export async function uploadFile(server: ServerAccess, upload: FileUpload): Promise<WireArtifact> {
   const { project, run, name, sourcePath, retentionDays, overwrite, signal } = upload
   // The server accepts an empty body only if its length is announced.
   const isEmpty = (await stat(sourcePath)).size === 0
