@@ -4,19 +4,12 @@ import { filePath } from '../../api/paths.ts'
 import type { Artifact, StoredFile } from '../../metadata/metadata.ts'
 import { WholeArtifactLink } from '../parts/artifact-name.tsx'
 import type { ArtifactHead } from './artifact-page.tsx'
-import { PathTrail } from './files-tab.tsx'
+import { FileTrail } from './files-tab.tsx'
 import { isShownTime, mode, Size, Time, WholeDigest } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { Commands } from '../parts/commands.tsx'
 import { curlCommand, shellFile, shellWord } from '../parts/shell.ts'
-import {
-  artifactPath,
-  blobPath,
-  historyPagePath,
-  latestPath,
-  treePath,
-  withQuery,
-} from '../paths.ts'
+import { artifactPath, blobPath, historyPagePath, latestPath, withQuery } from '../paths.ts'
 import { hasTextForm } from '../preview/preview.tsx'
 import { Untrusted } from '../parts/untrusted.tsx'
 
@@ -40,7 +33,7 @@ export function FilePage(view: FileView): Html {
   return (
     <>
       <h1 class="trail">
-        <PathTrail path={file.path} root="Files" hrefOf={(each) => treePath(artifact, each)} />
+        <FileTrail artifact={artifact} path={file.path} />
       </h1>
       <p class="lead">
         <Size bytes={file.sizeBytes} />, mode <code>{mode(file.mode)}</code>

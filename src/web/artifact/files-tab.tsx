@@ -25,7 +25,7 @@ export function FilesTab({ head, directory, listing }: FilesView): Html {
     <ArtifactFrame head={head} tab="files">
       <GoToFile artifact={artifact} />
       <h2 class="trail">
-        <PathTrail path={directory} root="Files" hrefOf={(each) => treePath(artifact, each)} />
+        <FileTrail artifact={artifact} path={directory} />
       </h2>
       {children.length === 0 ? (
         <p class="quiet">This directory is empty.</p>
@@ -80,6 +80,11 @@ function GoToFile({ artifact }: { artifact: Artifact }) {
       <ul class="found" hidden aria-label="Matching files"></ul>
     </form>
   )
+}
+
+/** A path in the file listing. */
+export function FileTrail({ artifact, path }: { artifact: Artifact; path: string }): Html {
+  return <PathTrail path={path} root="Files" hrefOf={(each) => treePath(artifact, each)} />
 }
 
 /** A path with a link to each of its parent directories; `root` names the topmost one. */

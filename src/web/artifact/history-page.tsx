@@ -6,8 +6,8 @@ import { OnBranch } from '../parts/artifact-name.tsx'
 import { mode, ShortDigest, Size, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { figures, Table } from '../parts/table.tsx'
-import { blobPath, comparePath, historyPagePath, treePath, withQuery } from '../paths.ts'
-import { PathTrail } from './files-tab.tsx'
+import { blobPath, comparePath, historyPagePath, withQuery } from '../paths.ts'
+import { FileTrail } from './files-tab.tsx'
 
 export interface HistoryView {
   artifact: Artifact
@@ -21,7 +21,7 @@ export function HistoryPage(view: HistoryView): Html {
   return (
     <>
       <h1 class="trail">
-        <PathTrail path={path} root="Files" hrefOf={(each) => treePath(artifact, each)} />
+        <FileTrail artifact={artifact} path={path} />
       </h1>
       <p class="lead">
         History of <a href={blobPath(artifact, path)}>this file</a>:{' '}
