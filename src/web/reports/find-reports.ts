@@ -194,7 +194,7 @@ class Finding {
       }, this.#signal)
     } catch (error) {
       if (!hasCode(error, 'blob_damaged', 'too_large')) throw error
-      this.#isReadable &&= error.code === 'too_large'
+      if (error.code === 'blob_damaged') this.#isReadable = false
       return 'unread'
     }
   }
