@@ -1,5 +1,6 @@
 /** Routes of artifacts and their contents, as data. */
 import { comparisonLineSchema, comparisonSchema } from './comparison-messages.ts'
+import { entriesHeader, lengthHeader } from './completeness.ts'
 import { historySchema } from './history-messages.ts'
 import {
   artifactAnswerSchema,
@@ -46,11 +47,13 @@ const conditional: ApiRoute['responses'] = {
   412: { description: 'A precondition failed.' },
 }
 
+const lengthNote = `\`${lengthHeader}\` is the length of the whole.`
+
 /** Responses of routes that support range requests. */
 function rangeResponses(description: string, mediaType: string): ApiRoute['responses'] {
   return {
-    200: bytes(description, mediaType),
-    206: bytes('The requested range.', mediaType),
+    200: bytes(`${description} ${lengthNote}`, mediaType),
+    206: bytes(`The requested range. ${lengthNote}`, mediaType),
     ...conditional,
   }
 }
@@ -122,8 +125,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     path: `${apiRoot}/artifacts/{id}/manifest`,
     operationId: 'readManifest',
     readsPublic: true,
-    summary:
-      'All entries, one per line, and their number as `trove-entries`; with `limit` or `cursor`, one page. The ETag is the tree digest.',
+    summary: `All entries, one per line, and their number as \`${entriesHeader}\`; with \`limit\` or \`cursor\`, one page. The ETag is the tree digest.`,
     query: manifestQuery,
     responses: {
       200: {
@@ -208,7 +210,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
       path: `${apiRoot}/artifacts/{id}/archive.${format}`,
       operationId: format === 'zip' ? 'readZip' : 'readTarGz',
       readsPublic: true,
-      summary: `The artifact as ${format}, whole or in part. \`trove-length\` is the length of the whole.`,
+      summary: `The artifact as ${format}, whole or in part.`,
       query: archiveQuery,
       responses: rangeResponses('The archive.', type),
       errors: ranged,
