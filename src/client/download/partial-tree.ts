@@ -179,8 +179,8 @@ async function moveSingleFiles(
       const path = tree.path(ordinal)
       const target = join(root, path)
       directories.open(parentOf(path))
-      if (places[ordinal] === place.absent && isThere(target)) throw occupied(target)
-      const held = clearWay(target, entry, mayDelete)
+      const isNew = places[ordinal] === place.absent
+      const held = clearWay(target, entry, { isNew, mayDelete })
       replaces.push(held === undefined ? 0 : held.isFile() ? 1 : 2)
       paths.push(join(entry.parentPath, entry.name), target)
       moved.push(ordinal)
@@ -223,8 +223,7 @@ async function moveTree(
       const isNew = isImplied
         ? !destination.blocked.has(path)
         : destination.places[ordinal] === place.absent
-      if (isNew && isThere(target)) throw occupied(target)
-      const held = clearWay(target, entry, mayDelete)
+      const held = clearWay(target, entry, { isNew, mayDelete })
       const from = join(partial, entry.name)
       if (!(await isRenamed(from, target))) {
         if (entry.isDirectory()) {
@@ -243,10 +242,16 @@ async function moveTree(
   if (isThere(join(destination.partialRoot, treeName))) await merge('')
 }
 
-/** Removes what a rename would not replace; returns the stats of what it will replace. */
-function clearWay(target: string, entry: Dirent, mayDelete: boolean): Stats | undefined {
+/** Removes what a rename would not replace; returns the stats of what it will replace. `isNew`:
+ *  nothing was there before the download. */
+function clearWay(
+  target: string,
+  entry: Dirent,
+  { isNew, mayDelete }: { isNew: boolean; mayDelete: boolean },
+): Stats | undefined {
   const held = lstatSync(target, { throwIfNoEntry: false })
   if (held === undefined) return undefined
+  if (isNew) throw occupied(target)
   if (!held.isDirectory()) {
     if (!entry.isDirectory()) return held
     unlinkSync(target)
