@@ -104,7 +104,9 @@ export async function exchange(
     signal?.throwIfAborted()
     if (error instanceof BodyFault) throw error.cause
     if (error instanceof NetworkError || error instanceof ProxyRefusal) throw error
-    const isTls = !isSecure && !proxy && isCut(error) && (await speaksTls(url))
+    // A connection that was used before has answered plain HTTP.
+    const mayBeTls = !isSecure && !proxy && !request.reusedSocket
+    const isTls = mayBeTls && isCut(error) && (await speaksTls(url))
     signal?.throwIfAborted()
     throw unreachable(url, proxy, isTls ? new Error(tlsHint) : error)
   }
