@@ -88,9 +88,9 @@ test('a read-only DEST works when it is complete, and is reported as read-only o
 
 /** Mounts a file system that ignores case, and lists all names in lower case. */
 async function mountWithoutCase(into: string): Promise<boolean> {
-  const image = join(await makeDirectory(), 'image')
+  const image = join(await makeDirectory({ image: '' }), 'image')
   try {
-    await truncate(await writeNew(image), 16 * 1024 * 1024)
+    await truncate(image, 16 * 1024 * 1024)
     execFileSync('mkfs.ntfs', ['-F', '-Q', image], { stdio: 'ignore' })
     execFileSync('lowntfs-3g', ['-o', 'ignore_case', image, into], { stdio: 'ignore' })
   } catch {
@@ -100,11 +100,6 @@ async function mountWithoutCase(into: string): Promise<boolean> {
     execFileSync('umount', [into])
   })
   return true
-}
-
-async function writeNew(path: string): Promise<string> {
-  await writeFile(path, '')
-  return path
 }
 
 test.each([
