@@ -1,6 +1,6 @@
 /** Bounds how many requests without a credential, or with a signed URL that was handed out without
- *  one, are answered at once: each may be a download that lasts hours, and jobs need connections and
- *  the disk, too. */
+ *  one, are answered at once: each may be a download that lasts hours, and jobs need connections
+ *  and the disk, too. */
 import type { ServerResponse } from 'node:http'
 import { storeError } from '../../core/errors.ts'
 
