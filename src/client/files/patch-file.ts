@@ -4,11 +4,11 @@ import { hash } from 'node:crypto'
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
 import { digestMismatch } from '../../core/errors.ts'
 import { type Digest, digestBytes, digestOf } from '../../core/bytes/digest.ts'
+import { decodeToScratch } from '../../packs/codec/codec.ts'
 import { roomIn } from './encode-pieces.ts'
 import { FileError, openToRead, whileReading, whileWriting } from './file-error.ts'
 import type { CopyTask, FileAnswers, FindPartsTask, PatchTask, SealTask } from './file-tasks.ts'
 import { digestOfOpen } from './hash-files.ts'
-import { inflateCopy } from './inflate-copy.ts'
 import { finishFile } from './place-files.ts'
 
 /** Fails on a symlink in the file's place instead of following it. */
@@ -27,7 +27,7 @@ function patch({ path, pieces, stored }: PatchTask): FileAnswers['patch'] {
   try {
     let at = 0
     for (const { offset, sizeBytes, codec, lengthBytes } of pieces) {
-      const content = inflateCopy(codec, stored.subarray(at, at + lengthBytes), sizeBytes)
+      const content = decodeToScratch(codec, stored.subarray(at, at + lengthBytes), sizeBytes)
       at += lengthBytes
       writeAt(descriptor, content, offset)
     }

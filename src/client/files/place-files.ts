@@ -5,6 +5,7 @@ import { closeSync, fchmodSync, fstatSync, futimesSync, openSync, writeSync } fr
 import { dirname } from 'node:path'
 import { digestFromBytes } from '../../core/bytes/digest.ts'
 import { digestMismatch } from '../../core/errors.ts'
+import { decodeToScratch } from '../../packs/codec/codec.ts'
 import { whileWriting } from './file-error.ts'
 import {
   copyCodecs,
@@ -13,7 +14,6 @@ import {
   type PlaceTarget,
   type PlaceTask,
 } from './file-tasks.ts'
-import { inflateCopy } from './inflate-copy.ts'
 import { isSettledAsMade } from './racy.ts'
 import { isMode, openingMode } from './system.ts'
 import { makeDirectories } from '../../make-directories.ts'
@@ -32,7 +32,7 @@ export function placeFiles({ files, digests, paths, attributes, stored }: PlaceT
       (file + 1) * placeColumns,
     )
     const bytes = stored.subarray(at, at + lengthBytes)
-    const content = inflateCopy(copyCodecs[codec]!, bytes, sizeBytes)
+    const content = decodeToScratch(copyCodecs[codec]!, bytes, sizeBytes)
     at += lengthBytes
     const digest = digests.subarray(file * digestBytes, (file + 1) * digestBytes)
     checkDigest(content, digest, targets[target]!)

@@ -9,7 +9,7 @@ import { hasCode } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { pagesOf } from '../../core/slices.ts'
 import type { PackedCopy } from '../../metadata/metadata.ts'
-import { decodeCopy, decodeJoining } from '../../packs/codec/codec.ts'
+import { decodeToScratch } from '../../packs/codec/codec.ts'
 import { checksOf } from '../../packs/format/page-checks.ts'
 import { inspectStream } from '../../packs/inspect-stream.ts'
 import type { PackName, PackStore } from '../../packs/pack-store.ts'
@@ -34,10 +34,6 @@ export interface VerifyOptions {
 
 /** Content of at most this many bytes is inflated in memory. */
 const inMemoryBytesMax = 4 * limits.scrubReadBytes
-
-/** Content of a joining copy, used until the next one is inflated. Reused, because fresh buffers
- *  are freed only when the collector finds out. */
-let content: Buffer = Buffer.alloc(0)
 
 /** Verifies copies of one pack, given by ascending offset, in that order. Errors of the store
  *  other than absence and damage are thrown. */
@@ -119,20 +115,13 @@ function faultOf(copy: PackedCopy, stored: Buffer): string | null {
   if (digestOf(stream) !== copy.streamDigest) return 'its bytes have changed'
   if (!checksOf(stream).equals(copy.checks)) return 'its checksums do not match its bytes'
   try {
-    const found = decode(copy, stream)
+    const found = decodeToScratch(copy.codec, stream, copy.blob.sizeBytes)
     if (digestOf(found) === copy.blob.digest && crc32(found) === copy.blob.crc32) return null
     return 'it holds different content'
   } catch (error) {
     if (hasCode(error, 'blob_damaged')) return error.message
     throw error
   }
-}
-
-/** Errors: blob_damaged. */
-function decode({ codec, blob: { sizeBytes } }: PackedCopy, stream: Buffer): Buffer {
-  if (codec !== 'joining') return decodeCopy(codec, stream, sizeBytes)
-  if (content.length <= sizeBytes) content = Buffer.allocUnsafeSlow(sizeBytes + 1)
-  return decodeJoining(content, stream, sizeBytes)
 }
 
 async function faultOfLarge(copy: PackedCopy, options: VerifyOptions): Promise<string | null> {

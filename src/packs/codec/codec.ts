@@ -126,6 +126,19 @@ export function decodeCopy(codec: CopyCodec, stored: Uint8Array, sizeBytes: numb
   return asBuffer(stored)
 }
 
+let scratch: Buffer = Buffer.alloc(0)
+
+/** Like `decodeCopy`, but the result is valid only until the next call, since a joining copy is
+ *  decoded to a buffer that all calls reuse: one buffer per copy would pile up outside the heap
+ *  until the next collection.
+ *  Errors: blob_damaged. */
+export function decodeToScratch(codec: CopyCodec, stored: Uint8Array, sizeBytes: number): Buffer {
+  if (codec !== 'joining') return decodeCopy(codec, stored, sizeBytes)
+  if (scratch.length <= sizeBytes)
+    scratch = Buffer.allocUnsafeSlow(Math.max(1024 * 1024, 2 * sizeBytes))
+  return decodeJoining(scratch, stored, sizeBytes)
+}
+
 /** Decodes a joining copy to the front of `target`, which must have at least `sizeBytes` + 1 bytes.
  *  Errors: blob_damaged. */
 export function decodeJoining(target: Buffer, stored: Uint8Array, sizeBytes: number): Buffer {
