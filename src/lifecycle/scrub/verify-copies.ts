@@ -35,13 +35,17 @@ export interface VerifyOptions {
 /** Content of at most this many bytes is inflated in memory. */
 const inMemoryBytesMax = 4 * limits.scrubReadBytes
 
+const empty = Buffer.alloc(0)
+/** Memory to read the next group into, also that of another page or pack; empty while a group is in
+ *  use. Fresh buffers are freed only when the collector finds out. */
+let spareWindow: Buffer = empty
+
 /** Verifies copies of one pack, given by ascending offset, in that order. Errors of the store
  *  other than absence and damage are thrown. */
 export async function* verifyCopies(
   copies: readonly PackedCopy[],
   options: VerifyOptions,
 ): AsyncGenerator<Verification> {
-  let window: Buffer = Buffer.alloc(0)
   for (const group of groupsOf(copies)) {
     options.signal?.throwIfAborted()
     const [first] = group
@@ -51,7 +55,9 @@ export async function* verifyCopies(
     }
     const last = group.at(-1)!
     const lengthBytes = endOf(last) - first.offset
-    if (window.length < lengthBytes) window = Buffer.allocUnsafeSlow(lengthBytes)
+    const isEnough = spareWindow.length >= lengthBytes
+    const window = isEnough ? spareWindow : Buffer.allocUnsafeSlow(lengthBytes)
+    spareWindow = empty
     const bytes = await read({ ...options, into: window }, first.offset, lengthBytes)
     for (const copy of group) {
       const stored =
@@ -62,6 +68,7 @@ export async function* verifyCopies(
       if (stored === undefined) yield { copy, fault: unreadable, isEnded: true }
       else yield { copy, fault: faultOf(copy, stored), isEnded: isEnded(copy, stored) }
     }
+    spareWindow = window
   }
 }
 
