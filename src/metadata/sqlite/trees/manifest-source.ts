@@ -1,4 +1,5 @@
 /** What an artifact consists of, and the stored pages of its manifest. */
+import pLimit from 'p-limit'
 import { comparePaths } from '../../../core/manifest/entry.ts'
 import { artifactExpired, storeError } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
@@ -55,6 +56,20 @@ export function removedError({ artifactId, state, removedAt, removedReason }: So
 
 export function isPast(entryCount: number, page: number): boolean {
   return page * limits.manifestPageEntries >= entryCount
+}
+
+/** Returns a call that runs `step` on one snapshot. However many of them are waiting, other calls
+ *  wait for at most one step. */
+export function oneByOne<Asked extends unknown[], Result>(
+  { read, turn }: Connection,
+  step: (...asked: Asked) => Result,
+): (...asked: Asked) => Promise<Result> {
+  const limit = pLimit(1)
+  return async (...asked) =>
+    await limit(async () => {
+      await turn()
+      return read(() => step(...asked))
+    })
 }
 
 interface Pages {

@@ -1,26 +1,21 @@
 /** Sums the sizes of files by child of a directory. Only the sums leave this thread. */
-import pLimit from 'p-limit'
 import { comparePaths } from '../../../core/manifest/entry.ts'
 import { afterSlash } from '../../../core/manifest/list-children.ts'
 import type { MeasuredChild, MeasuredStretch, TreeMetadata } from '../../trees.ts'
 import type { Connection } from '../connection/connection.ts'
 import { prepareRows } from '../connection/rows.ts'
-import { createPages, createSourceFinder, isPast, removedError } from './manifest-source.ts'
+import {
+  createPages,
+  createSourceFinder,
+  isPast,
+  oneByOne,
+  removedError,
+} from './manifest-source.ts'
 
 export function createMeasuringMethods(
   connection: Connection,
 ): Pick<TreeMetadata, 'measureDirectory'> {
-  const { read, turn } = connection
-  const measure = createMeasuring(connection)
-  // However many directories are measured, other calls wait for at most one page of one of them.
-  const inTurn = pLimit(1)
-  return {
-    measureDirectory: async (...asked) =>
-      await inTurn(async () => {
-        await turn()
-        return read(() => measure(...asked))
-      }),
-  }
+  return { measureDirectory: oneByOne(connection, createMeasuring(connection)) }
 }
 
 function createMeasuring(

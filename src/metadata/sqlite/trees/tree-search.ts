@@ -1,5 +1,4 @@
 /** Searches the entries of a tree by path. Only matches are described and leave this thread. */
-import pLimit from 'p-limit'
 import { limits } from '../../../core/limits.ts'
 import { compilePathGlobs } from '../../../core/glob/path-glob.ts'
 import type { Place } from '../../../core/manifest/list-children.ts'
@@ -7,23 +6,13 @@ import type { PageEntry } from '../../manifest-page.ts'
 import type { SearchedStretch, TreeMetadata } from '../../trees.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createFoundDescribing } from './describing.ts'
-import { createPages, createSourceFinder, removedError } from './manifest-source.ts'
+import { createPages, createSourceFinder, oneByOne, removedError } from './manifest-source.ts'
 
 /** How long one call examines paths. */
 const searchMsMax = 2
 
 export function createSearchMethods(connection: Connection): Pick<TreeMetadata, 'searchTree'> {
-  const { read, turn } = connection
-  const search = createSearch(connection)
-  // However many searches are running, other calls wait for at most one step of one of them.
-  const inTurn = pLimit(1)
-  return {
-    searchTree: async (...asked) =>
-      await inTurn(async () => {
-        await turn()
-        return read(() => search(...asked))
-      }),
-  }
+  return { searchTree: oneByOne(connection, createSearch(connection)) }
 }
 
 function createSearch(
