@@ -30,8 +30,8 @@ export interface PackStore {
   /** Opens a new pack, invisible to `read` and `list` until it is sealed. `name`: set when a pack
    *  moves here from another store. */
   create(name?: PackName): Promise<PackSink>
-  /** Returns exactly the `lengthBytes` bytes at `offset`. `into` is memory for them, which a store
-   *  may use.
+  /** Returns exactly the `lengthBytes` bytes at `offset`. `into` is memory of at least that
+   *  length, which a store may use for them.
    *  Errors: not_found (no such pack), blob_damaged (the pack ends earlier, or the medium fails to
    *  read). */
   read(name: PackName, offset: number, lengthBytes: number, into?: Buffer): Promise<Buffer>
