@@ -218,6 +218,22 @@ describe.each(implementations)('run records %s', (_name, open) => {
     expect((await metadata.findRunRecord(runId, 0))?.jobs).toEqual([])
   })
 
+  test('a job with long names is deleted with all that it counted as', async () => {
+    const name = '漢'.repeat(limits.recordedNameCharactersMax)
+    const counted = 1 + name.length / limits.namesCharactersPerRow
+    const fill = async (sequence: number): Promise<number> => {
+      const steps = Array.from({ length: limits.runRowsMax / counted - 1 }, (_, index) => {
+        return { type: 'step-started', at: 1, job: 'build', step: { number: index, name } } as const
+      })
+      const jobNamed = { type: 'job-named', at: 1, job: { ...job, name } } as const
+      const next = await append(sequence, [jobNamed, ...steps.splice(0, limits.runEventsMax)])
+      return await append(next, steps)
+    }
+    const next = await fill(0)
+    await metadata.removeRunJob(runId, 'build')
+    expect(await fill(next)).toBe(2 * next)
+  })
+
   test('a record is deleted on request, or after a long silence', async () => {
     await append(0, [named, line('x')])
     await metadata.removeRunRecords(projectId, 7)

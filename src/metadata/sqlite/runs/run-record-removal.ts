@@ -1,4 +1,5 @@
 /** Deletes what runners reported: a whole run, or one job of it, in short steps. */
+import { limits } from '../../../core/limits.ts'
 import type { ProjectName } from '../../../core/run/run.ts'
 import type { Author } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
@@ -7,6 +8,12 @@ import type { Connection } from '../connection/connection.ts'
 /** Rows per step; a page of a log or a summary is up to 64 KiB. */
 const pageBatch = 5
 const stepBatch = 50
+
+/** What a job or step with these names counts as towards `limits.runRowsMax`. */
+export function rowsOf(names: readonly string[]): number {
+  const characters = names.reduce((sum, name) => sum + name.length, 0)
+  return 1 + Math.floor(characters / limits.namesCharactersPerRow)
+}
 
 /** Rows of a job, in the order in which they are deleted, and how many of them one step deletes.
  *  `run_steps` count as rows of the record. */
@@ -18,24 +25,24 @@ const partsOfJobs = [
 ] as const
 
 /** Returns a function that deletes all parts of the jobs that `condition` selects by one id.
- *  `onStep` is called in each transaction, with the number of deleted steps. */
+ *  `onStep` is called in each transaction, with what the deleted steps counted as. */
 function createPartRemoval(
   { prepare, stageInSteps }: Connection,
   condition: string,
-): (id: number, onStep?: (steps: number) => void) => Promise<void> {
+): (id: number, onStep?: (rows: number) => void) => Promise<void> {
   const parts = partsOfJobs.map(({ table, key, batch }) => ({
-    table,
     batch,
-    drop: prepare<[number, number]>(
-      `DELETE FROM ${table} WHERE (${key}) IN (SELECT ${key} FROM ${table} WHERE ${condition} LIMIT ?)`,
+    drop: prepare<[number, number], { step: string | null }>(
+      `DELETE FROM ${table} WHERE (${key}) IN (SELECT ${key} FROM ${table} WHERE ${condition} LIMIT ?)
+       RETURNING ${table === 'run_steps' ? 'name' : 'NULL'} AS step`,
     ),
   }))
   return async (id, onStep) => {
-    for (const { table, batch, drop } of parts) {
+    for (const { batch, drop } of parts) {
       await stageInSteps(() => {
-        const { changes } = drop.run(id, batch)
-        onStep?.(table === 'run_steps' ? changes : 0)
-        return changes === batch
+        const dropped = drop.all(id, batch)
+        onStep?.(dropped.reduce((sum, { step }) => sum + (step === null ? 0 : rowsOf([step])), 0))
+        return dropped.length === batch
       })
     }
   }
@@ -91,8 +98,8 @@ export function createJobRemoval(
     'SELECT id FROM run_jobs WHERE run_id = ? AND key = ?',
   )
   const removeParts = createPartRemoval(connection, 'job_id = ?')
-  const dropJob = prepare<[number], { bytes: number }>(
-    'DELETE FROM run_jobs WHERE id = ? RETURNING log_bytes + summary_bytes AS bytes',
+  const dropJob = prepare<[number], { job: string; name: string; bytes: number }>(
+    'DELETE FROM run_jobs WHERE id = ? RETURNING job, name, log_bytes + summary_bytes AS bytes',
   )
   const uncount = prepare<[number, number, number]>(
     `UPDATE run_records SET row_count = row_count - ?, log_bytes = max(0, log_bytes - ?)
@@ -101,14 +108,15 @@ export function createJobRemoval(
   return async (runId, key, onStep) => {
     const id = find.get(runId, key)?.id
     if (id === undefined) return false
-    await removeParts(id, (steps) => {
+    await removeParts(id, (rows) => {
       onStep()
-      if (steps > 0) uncount.run(steps, 0, runId)
+      if (rows > 0) uncount.run(rows, 0, runId)
     })
     return stage(() => {
       const dropped = dropJob.get(id)
-      if (dropped !== undefined) uncount.run(1, dropped.bytes, runId)
-      return dropped !== undefined
+      if (dropped === undefined) return false
+      uncount.run(rowsOf([key, dropped.job, dropped.name]), dropped.bytes, runId)
+      return true
     })
   }
 }

@@ -12,6 +12,7 @@ import {
   createJobRemoval,
   createRecordRemoval,
   createRemovalRecording,
+  rowsOf,
 } from './run-record-removal.ts'
 import { type AddedAnnotation, createReportStore, type ReportStore } from './step-reports.ts'
 
@@ -237,8 +238,7 @@ function createEventStore({ prepare }: Connection): EventStore {
 
 /** Counts a job or step. Errors: too_large. */
 function countRows(target: Target, names: string[]): void {
-  const characters = names.reduce((sum, name) => sum + name.length, 0)
-  target.rowCount += 1 + Math.floor(characters / limits.namesCharactersPerRow)
+  target.rowCount += rowsOf(names)
   if (target.rowCount <= limits.runRowsMax) return
   const limitValue = limits.runRowsMax
   const reason = `a run has at most ${limitValue} jobs and steps; one with long names counts as several`
