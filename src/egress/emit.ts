@@ -55,8 +55,11 @@ export async function* emit(
 ): AsyncGenerator<Buffer> {
   const windows = cutWindows(sliceSegments(batches, range.start, range.end))
   const memoryFor = createWindowMemory()
-  const load = (window: Piece[]): Promise<Buffer[]> =>
-    loadWindow(reader, window, { memoryFor, signal: range.signal })
+  const load: Load = (window, isAhead) =>
+    loadWindow(reader, window, {
+      memoryFor: (bytes) => memoryFor(bytes, isAhead),
+      signal: range.signal,
+    })
   downloads += 1
   try {
     yield* coalesce(loadAhead(windows, load), range.end - range.start)
@@ -65,13 +68,16 @@ export async function* emit(
   }
 }
 
-/** Returns the memory of one window after another, of which two are in use. Fresh buffers are freed
- *  only when the collector finds out: six downloads held 95 MB and took half as much CPU again. */
-function createWindowMemory(): (bytes: number) => Buffer {
+/** `isAhead`: whether the window before is still in use. */
+type Load = (window: Piece[], isAhead: boolean) => Promise<Buffer[]>
+
+/** Returns the memory of one window after another. Fresh buffers are freed only when the collector
+ *  finds out: six downloads held 95 MB and took half as much CPU again. */
+function createWindowMemory(): (bytes: number, isAhead: boolean) => Buffer {
   let memory = empty
   let other = empty
-  return (bytes) => {
-    ;[memory, other] = [other, memory]
+  return (bytes, isAhead) => {
+    ;[memory, other] = isAhead ? [other, memory] : [memory, empty]
     // With room for the gaps of later windows.
     if (memory.length < bytes) memory = Buffer.allocUnsafeSlow(Math.ceil(bytes * 1.25))
     return memory
@@ -131,20 +137,17 @@ function isSamePage(piece: Piece, last: PageCut | undefined): boolean {
 /** Loads one window ahead of the consumer, unless the process is crowded. The consumer has no more
  *  use for a window when it requests the next one. When it stops, waits for the load in flight, so
  *  that no read outlives the download. */
-async function* loadAhead(
-  windows: AsyncGenerator<Piece[]>,
-  load: (window: Piece[]) => Promise<Buffer[]>,
-): AsyncGenerator<Buffer[]> {
-  const loadNext = async (): Promise<Buffer[] | undefined> => {
+async function* loadAhead(windows: AsyncGenerator<Piece[]>, load: Load): AsyncGenerator<Buffer[]> {
+  const loadNext = async (isAhead: boolean): Promise<Buffer[] | undefined> => {
     const next = await windows.next()
-    return next.done === true ? undefined : await load(next.value)
+    return next.done === true ? undefined : await load(next.value, isAhead)
   }
   let ahead: Promise<Buffer[] | undefined> | undefined
   try {
     for (;;) {
-      const pieces = await (ahead ?? loadNext())
+      const pieces = await (ahead ?? loadNext(false))
       if (pieces === undefined) return
-      ahead = isCrowded() ? undefined : loadNext()
+      ahead = isCrowded() ? undefined : loadNext(true)
       // The next iteration handles a failure; until then it must not be an unhandled rejection.
       ahead?.catch(() => undefined)
       yield pieces

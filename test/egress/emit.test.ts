@@ -105,6 +105,28 @@ describe('reading', () => {
     expect(Buffer.concat(received).equals(bytes)).toBe(true)
   })
 
+  test('a download holds one window while very many run', async () => {
+    const store = createMemoryStore()
+    const bytes = randomBytes(10 * MiB)
+    const segments = [wholeCopy(store.store(bytes, 'stored'), null)]
+    const range = { start: 0, end: bytes.length }
+    const others = Array.from({ length: limits.readAheadDownloadsMax }, () =>
+      emit(store.reader, batches(segments), range),
+    )
+    for (const other of others) await other.next()
+    const windows = new Set<unknown>()
+    const read: MemoryStore['reader']['packs']['read'] = async (name, offset, length, into) => {
+      windows.add(into?.buffer)
+      return await store.reader.packs.read(name, offset, length, into)
+    }
+    const reader = { ...store.reader, packs: { read } }
+    const received: Buffer[] = []
+    for await (const chunk of emit(reader, batches(segments), range)) received.push(chunk)
+    for (const other of others) await other.return(undefined)
+    expect(windows.size).toBe(1)
+    expect(Buffer.concat(received).equals(bytes)).toBe(true)
+  })
+
   test('a range in the middle reads only the check pages that contain it', async () => {
     const store = createMemoryStore()
     const bytes = randomBytes(10 * MiB)
