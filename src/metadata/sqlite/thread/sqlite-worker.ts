@@ -173,7 +173,7 @@ type ThreadOptions = Pick<StoreOptions, 'path' | 'quota' | 'openUploadsMax' | 's
  *  every call in flight and every later one fails, and so does the process unless `onDeath`
  *  handles the error. */
 export async function openMetadataWorker(options: ThreadOptions): Promise<Metadata> {
-  const thread = await openThread('alone', options)
+  const thread = await openThread('writer', options)
   return portOf(() => thread, thread.close)
 }
 
@@ -204,7 +204,7 @@ export async function openMetadataThreads(
 type MetadataThread = ThreadClient<MetadataCall, unknown>
 
 async function openThread(
-  role: 'alone' | 'reader' | 'writer',
+  role: 'writer' | 'reader',
   { onDeath = throwLater, ...options }: ThreadOptions,
 ): Promise<MetadataThread> {
   const isReader = role === 'reader'
