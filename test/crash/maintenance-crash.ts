@@ -54,8 +54,10 @@ async function upload(directory: string, store: StoreAt, name: string, zip: Buff
   const identity = { project: parseProjectName('acme/app'), number: 7, attempt: 1 }
   const run = await store.metadata.ensureRun(identity, noFacts, now)
   const ports = { ...store, settings: ingestSettings }
-  await ingestBody(ports, directory, jobOf(run, name, 'zip', now), zip)
-  await rm(join(directory, 'body'))
+  // Not in the store, where it would be debris.
+  const staging = await mkdtemp(`${directory}-staging-`)
+  await ingestBody(ports, staging, jobOf(run, name, 'zip', now), zip)
+  await rm(staging, { recursive: true })
 }
 
 /** Returns all steps of a complete run, in order. */
