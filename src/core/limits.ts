@@ -1,6 +1,7 @@
 /** Every bound in the system, with its reason. Settings may change those that `config.ts` lists. */
 import { tokenLimits } from './access/token-limits.ts'
 import { recordLimits } from './run/record-limits.ts'
+import { secretLimits } from './secrets/secret-limits.ts'
 
 const KiB = 1024
 const MiB = 1024 * KiB
@@ -253,22 +254,6 @@ export const limits = {
    *  upload makes one; a bound below the number made between two rounds would let them accumulate
    *  forever. */
   tinyPacksMax: 10_000,
-  /** Files of an artifact that are scanned for secrets, their bytes in total, and the bytes of one
-   *  file; what lies beyond is reported as skipped. A tree of 105,636 files of npm packages has
-   *  3,262 such files with 59 MB. */
-  secretFilesMax: 10_000,
-  secretBytesMax: 256 * MiB,
-  secretFileBytesMax: 4 * MiB,
-  /** Secrets recorded for one artifact; more are not an accident of a few files. */
-  secretsMax: 1000,
-  /** Files whose dismissal is asked about at once: more than any tree has of those that an upload
-   *  checks. */
-  dismissedDigestsMax: 1000,
-  /** How often the background checks for trees to scan, how many it scans per round, and bytes of
-   *  files per second. */
-  secretRoundMs: 30_000,
-  secretTreesPerRound: 1000,
-  secretBytesPerSecond: 8 * MiB,
   /** Free database pages released in one call, which takes several steps. */
   databasePagesPerStep: 256,
   /** Uploads are rejected when less disk space than this is free, or less than 1 % of the disk if
@@ -300,5 +285,6 @@ export const limits = {
   bulkDeleteMax: 10_000,
 
   ...recordLimits,
+  ...secretLimits,
   ...tokenLimits,
 } as const
