@@ -1,7 +1,6 @@
 /** `trove du`: which children of a directory of an artifact take how much. */
 import type { WireDirectorySizes } from '../../api/size-messages.ts'
 import { readSizes } from '../../client/sizes.ts'
-import { limits } from '../../core/limits.ts'
 import { parseEntryReference } from '../../core/reference.ts'
 import { counted, formatCount, formatShare, formatSizeBytes } from '../../core/units.ts'
 import { limitFlag, limitOf, serverFlags, takeOperands } from '../arguments.ts'
@@ -30,7 +29,7 @@ export const duCommand: Command<typeof flags> = {
   async run({ flags: given, operands, stdout, signal }) {
     const [target] = takeOperands(operands, ['REF'])
     const { reference, path } = parseEntryReference(target)
-    const limit = Math.min(limitOf(given), limits.listPageMax)
+    const limit = limitOf(given)
     const { server, artifact } = await connectTo(given, reference, signal)
     const sizes = await readSizes(server, artifact.id, { path, limit, signal })
     if (given.json) await writeJson(stdout, sizes)
