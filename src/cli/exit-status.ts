@@ -135,6 +135,7 @@ export function hintFor(error: unknown): string | undefined {
     return 'isDamaged' in error && error.isDamaged === true
       ? 'Restore a backup, or move the file away with its -wal and -shm files and run `trove recover --from-packs`.'
       : 'Check that this user may write to that directory and the files in it, that its file system supports locks, and that its disk has free inodes (df -i).'
+  if (isNamed(error, 'SymlinkError')) return 'Leave symlinks out with --symlinks skip.'
   if (isListenError(error))
     return 'Set where to listen with --host and --port (TROVE_HOST, TROVE_PORT).'
   if (isMisplacedFile(error)) return 'Remove or rename that file, or choose another directory.'

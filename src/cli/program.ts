@@ -128,6 +128,7 @@ function messageOf(error: unknown): string {
 const expectedErrors: ReadonlySet<string> = new Set([
   'StoreError',
   'FileError',
+  'SymlinkError',
   'AttestationError',
   'UsageError',
   'ConfigError',

@@ -147,6 +147,7 @@ test('every flag that help says to take few values has them, and every word of h
     'list --sort',
     'upload --if-no-files-found',
     'upload --symlinks',
+    'download --symlinks',
     'download --format',
     'audit --kind',
   ])

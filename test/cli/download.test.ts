@@ -1,9 +1,11 @@
 /** `trove download` as scripts use it. */
 import { execFileSync } from 'node:child_process'
+import fs from 'node:fs'
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
+import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
-import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { startFlakyProxy } from '../client/flaky-proxy.ts'
 import { listen } from '../client/listen.ts'
 import { describeTree, makeDirectory, makeTree, pseudoRandom } from '../client/tree.ts'
@@ -149,6 +151,31 @@ describe('trove download', () => {
       planned: { write: ['VERSION', 'bin/sub/x', 'bin/tool'], delete: [] },
     })
     expect(await readdir(root)).not.toContain('new')
+  })
+
+  test('without symlinks in DEST there is a hint, and --symlinks skip leaves them out', async () => {
+    const denied = Object.assign(new Error('EPERM'), { code: 'EPERM', syscall: 'symlink' })
+    const patched = vi.spyOn(fs, 'symlinkSync').mockImplementation(() => {
+      throw denied
+    })
+    syncBuiltinESMExports()
+    onTestFinished(() => {
+      patched.mockRestore()
+      syncBuiltinESMExports()
+    })
+    expect(await trove(['download', '42/build', 'd'])).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining(
+        `${join(root, 'd/link')} cannot be created: symlinks are not supported there, or not permitted\n` +
+          'hint: Leave symlinks out with --symlinks skip.\n',
+      ) as string,
+    })
+    const skipping = ['download', '42/build', 'd', '--symlinks', 'skip']
+    const { text, stderr } = await trove([...skipping, '--json'])
+    expect(JSON.parse(text)).toMatchObject({ entries: 3, writtenFiles: 3, skippedSymlinks: 1 })
+    expect(stderr).toMatch(/3 of 3 files written, 1 symlink skipped, /)
+    expect(await pathsIn('d')).toEqual(['VERSION', 'bin', 'bin/sub', 'bin/sub/x', 'bin/tool'])
+    expect((await trove(skipping)).stderr).toMatch(/^build {2}0 of 3 files written, 1 symlink/m)
   })
 
   test('a DEST that is a file is named in the error', async () => {
@@ -367,6 +394,9 @@ test.each([
   ],
   [['download', '42/build', '-o', 'x.zip', '--delete'], /--delete works only with --format dir/],
   [['download', '42/build', '--delete', '--path', 'x'], /--delete and --path cannot be combined/],
+  [['download', '42/build', '--delete', '--symlinks', 'skip'], /skip cannot be combined/],
+  [['download', '42/build', '--symlinks', 'follow'], /--symlinks .*keep.*skip/],
+  [['download', '42/build', '--symlinks', 'skip', '-o', 'a.zip'], /only with --format dir/],
   [['download', '42/build', '--merge-multiple'], /--merge-multiple needs --pattern/],
   [['download', '42/build', '-'], /use -o - to write an archive to stdout/],
   [['download', '--pattern', '*'], /the run is missing/],

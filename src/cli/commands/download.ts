@@ -3,7 +3,6 @@
 import { lstatSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { WireArtifact } from '../../api/messages.ts'
-import type { DownloadResult } from '../../client/download/download-result.ts'
 import type { DownloadProgress } from '../../client/download/downloading.ts'
 import { FileError } from '../../client/files/file-error.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
@@ -16,12 +15,18 @@ import {
   parseRunOnly,
   type Reference,
 } from '../../core/reference.ts'
-import { counted, formatCount, formatSizeBytes } from '../../core/units.ts'
+import { formatSizeBytes } from '../../core/units.ts'
 import { choice, jobsFlag, jobsOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus, isAbort } from '../exit-status.ts'
-import { writeOutputs, writeSummary } from '../output/job-report.ts'
-import { printable, write, writeJson } from '../output/output.ts'
+import {
+  describeDownload,
+  describePlan,
+  type Downloaded,
+  summarizeDownload,
+} from '../output/download-result.ts'
+import { writeOutputs } from '../output/job-report.ts'
+import { write, writeJson } from '../output/output.ts'
 import { createProgress } from '../output/progress.ts'
 import { archiveFormats, type ArchiveFormat, saveArchive } from '../save-archive.ts'
 import { connect, type ServerContext } from '../server-access.ts'
@@ -42,6 +47,11 @@ const flags = {
   'merge-multiple': {
     value: null,
     help: 'with --pattern: download into DEST itself, not into one directory per artifact',
+  },
+  symlinks: {
+    value: 'HOW',
+    choices: ['keep', 'skip'],
+    help: 'keep (default) or skip them, for file systems that have none',
   },
   delete: { value: null, help: 'delete paths in DEST that the artifact does not have' },
   'dry-run': {
@@ -81,6 +91,8 @@ export const downloadCommand: Command<DownloadFlags> = {
     const context = await connect(given, signal)
     if (given.delete && given.path.length > 0)
       throw new UsageError('--delete and --path cannot be combined')
+    if (given.delete && given.symlinks === 'skip')
+      throw new UsageError('--delete and --symlinks skip cannot be combined')
     if (format !== 'dir') {
       refuseForArchives(given)
       const [text, target] = takeOperands(operands, ['REF'], ['DEST'])
@@ -141,15 +153,10 @@ function artifactOf(text: string): Reference {
 
 /** Errors: UsageError. */
 function refuseForArchives(given: Invocation<DownloadFlags>['flags']): void {
-  for (const flag of ['delete', 'dry-run', 'merge-multiple', 'pattern'] as const) {
+  for (const flag of ['delete', 'dry-run', 'merge-multiple', 'pattern', 'symlinks'] as const) {
     if (given[flag] !== undefined && given[flag] !== false)
       throw new UsageError(`--${flag} works only with --format dir`)
   }
-}
-
-interface Downloaded extends DownloadResult {
-  artifact: WireArtifact
-  destination: string
 }
 
 async function downloadMatching(
@@ -213,6 +220,7 @@ async function downloadOne(
       delete: given.delete,
       dryRun: given['dry-run'],
       paths: given.path,
+      symlinks: choice(given.symlinks, flags.symlinks.choices, '--symlinks') ?? 'keep',
       ...jobsOf(given),
       signal,
       onRetry: progress.retrying,
@@ -252,7 +260,7 @@ async function printResults(
   if (!dryRun) {
     // Before any output, whether or not anybody reads that.
     await writeOutputs(config, { 'download-path': root })
-    for (const result of results) await summarize(config, result)
+    for (const result of results) await summarizeDownload(config, result)
   }
   if (given.json) {
     const messages = results.map(({ artifact, planned, ...result }) => ({
@@ -264,35 +272,9 @@ async function printResults(
     await writeJson(stdout, given.pattern === undefined ? messages[0] : messages)
   }
   for (const result of results) {
-    if (!given.json) await write(stdout, planOf(result))
-    await write(stderr, `${summaryOf(result, dryRun)}\n`)
+    if (!given.json) await write(stdout, describePlan(result))
+    await write(stderr, `${describeDownload(result, dryRun)}\n`)
   }
   if (given.path.length > 0 && results.every(({ entries }) => entries === 0))
     throw nothingMatches(given.path)
-}
-
-function planOf({ planned, destination }: Downloaded): string {
-  const lines = (verb: string, paths: readonly string[]): string =>
-    paths.map((path) => `${verb} ${printable(join(destination, path))}\n`).join('')
-  return planned === null ? '' : lines('write', planned.write) + lines('delete', planned.delete)
-}
-
-function summaryOf(result: Downloaded, dryRun: boolean): string {
-  const { artifact, files, logicalBytes, writtenFiles, fetchedBytes, deletedPaths } = result
-  const would = dryRun ? 'would be ' : ''
-  const deleted = deletedPaths === 0 ? '' : `, ${deletedPaths} ${would}deleted`
-  const received = dryRun ? '' : `, ${formatSizeBytes(fetchedBytes)} received`
-  return (
-    `${printable(artifact.name)}  ${formatCount(writtenFiles)} of ${counted(files, 'file')} ${would}written${deleted}${received}` +
-    ` for ${formatSizeBytes(logicalBytes)}  ${printable(result.destination)}`
-  )
-}
-
-async function summarize(config: ServerContext['config'], result: Downloaded): Promise<void> {
-  await writeSummary(config, `Downloaded ${result.artifact.name}`, [
-    ['files', `${result.files}, ${result.writtenFiles} of them written`],
-    ['size', formatSizeBytes(result.logicalBytes)],
-    ['received', formatSizeBytes(result.fetchedBytes)],
-    ['to', result.destination],
-  ])
 }

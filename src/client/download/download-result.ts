@@ -6,6 +6,8 @@ export interface DownloadResult {
   entries: number
   files: number
   logicalBytes: number
+  /** Symlinks that `symlinks: 'skip'` left out; they are not among the entries. */
+  skippedSymlinks: number
   /** Files written (or to be written by a dry run), and stored bytes received for them. */
   writtenFiles: number
   fetchedBytes: number
@@ -16,7 +18,7 @@ export interface DownloadResult {
 }
 
 export function doneResult(
-  { wanted, progress }: Downloading,
+  { wanted, skippedSymlinks, progress }: Downloading,
   missing: readonly number[],
   deletedPaths: number,
 ): DownloadResult {
@@ -24,6 +26,7 @@ export function doneResult(
     entries: wanted.length,
     files: progress.files,
     logicalBytes: progress.totalBytes,
+    skippedSymlinks,
     writtenFiles: missing.length,
     fetchedBytes: progress.fetchedBytes,
     deletedPaths,

@@ -32,7 +32,7 @@ import { type DownloadResult, doneResult, plannedResult } from './download-resul
 import type { Downloading, DownloadProgress } from './downloading.ts'
 import { fetchMissing } from './fetch-missing.ts'
 import { fetchTree, type KnownLines, type TreeSource } from './fetched-tree.ts'
-import { type FetchedTree, selectEntries } from './tree-columns.ts'
+import { type FetchedTree, selectEntries, withoutSymlinks } from './tree-columns.ts'
 import { FileError } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import {
@@ -62,6 +62,8 @@ export interface DownloadOptions {
   paths?: readonly string[]
   /** Removes what the artifact does not have, and lets files replace directories. */
   delete?: boolean
+  /** `skip` leaves symlinks out, for file systems and users that cannot have any. */
+  symlinks?: 'keep' | 'skip'
   /** Only compares: DEST is not changed, and the result says what would be done. */
   dryRun?: boolean
   jobs?: number
@@ -83,10 +85,11 @@ export async function downloadArtifact(
   const finding = Promise.resolve(options.artifact)
   // A rejection is handled below, unless something else fails first.
   finding.catch(() => {})
-  if (options.delete === true && options.paths !== undefined && options.paths.length > 0) {
-    // Paths that the globs leave out may be in DEST on purpose.
+  // What is left out may be in DEST on purpose.
+  if (options.delete === true && options.paths !== undefined && options.paths.length > 0)
     throw invalidRequest('paths', 'deleting requires downloading all paths')
-  }
+  if (options.delete === true && options.symlinks === 'skip')
+    throw invalidRequest('symlinks', 'deleting requires downloading symlinks, too')
   const call = { server, pool, finding, options }
   let ownership: Ownership | undefined
   const own = async (): Promise<void> => {
@@ -133,7 +136,8 @@ async function compare(call: DownloadCall, prepare: () => Promise<void>): Promis
   const exists = existsSync(options.destination)
   if (exists) await prepare()
   const { artifactId, tree, knownLines, checked } = await fetchTreeAndCheckCache(call)
-  const wanted = selectEntries(tree, options.paths)
+  const selected = selectEntries(tree, options.paths)
+  const wanted = options.symlinks === 'skip' ? withoutSymlinks(tree, selected) : selected
   refuseNames(tree, wanted)
   if (!exists) await prepare()
   refuseAlike(options.destination, tree, wanted)
@@ -151,6 +155,7 @@ async function compare(call: DownloadCall, prepare: () => Promise<void>): Promis
     artifactId,
     tree,
     wanted,
+    skippedSymlinks: selected.length - wanted.length,
     earlier: earlierFiles(checked, known, server.url),
     findings: createFindings(tree.count),
     progress,

@@ -31,6 +31,8 @@ export interface Downloading {
   artifactId: number
   tree: FetchedTree
   wanted: number[]
+  /** Number of symlinks that the download leaves out. */
+  skippedSymlinks: number
   destination: Destination
   /** Null when nothing is known of what the server has of the files in DEST. */
   earlier: EarlierFiles | null

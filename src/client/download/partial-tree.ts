@@ -26,7 +26,7 @@ import { type Destination, type OpenedDirectories, place, refuseFull } from './d
 import type { DirectoryModes } from './directory-modes.ts'
 import { type FetchedTree, firstFrom } from './tree-columns.ts'
 import { isOwnerName } from './partial-owner.ts'
-import { whileWriting } from '../files/file-error.ts'
+import { asWriteError, SymlinkError } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import type { MoveTask } from '../files/file-tasks.ts'
 import { isRenamed, isThere, occupied } from '../files/move-files.ts'
@@ -74,13 +74,24 @@ export function prepareLeaves(
     ) {
       makeDirectories(dirname(partial))
       rmSync(partial, { force: true })
-      // Windows lets few users create symlinks.
-      whileWriting(join(destination.root, path), () =>
-        symlinkSync(tree.linkTarget(ordinal), partial),
-      )
+      createSymlink(tree.linkTarget(ordinal), partial, join(destination.root, path))
     }
   }
 }
+
+/** `final` is the path that errors name. Errors: FileError, SymlinkError. */
+function createSymlink(target: string, path: string, final: string): void {
+  try {
+    symlinkSync(target, path)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+    throw withoutSymlinks.has(code) ? new SymlinkError(final, error) : asWriteError(final, error)
+  }
+}
+
+/** FAT and exFAT on Linux answer EPERM, as Windows does to users without the right to create
+ *  symlinks; network and FUSE file systems answer any of these. */
+const withoutSymlinks = new Set(['EPERM', 'ENOSYS', 'EOPNOTSUPP', 'ENOTSUP'])
 
 function isLinkTo(path: string, target: string): boolean {
   return withSlashes(readlinkSync(path)) === target

@@ -64,11 +64,20 @@ export function refuseAlike(
       if (other !== undefined)
         throw unsafePath(
           path,
-          `the file system of DEST cannot distinguish it from ${JSON.stringify(other)}`,
+          `the file system of DEST cannot distinguish it from ${spelled(other, path)}`,
         )
       spellings.set(foldName(path), path)
     }
   }
+}
+
+/** Quotes a name; escapes what looks the same in `twin`. */
+function spelled(name: string, twin: string): string {
+  const quoted = JSON.stringify(name)
+  if (name.normalize('NFC') !== twin.normalize('NFC')) return quoted
+  const escape = (character: string): string =>
+    `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+  return quoted.replaceAll(/[^\x20-\x7e]/g, escape)
 }
 
 /** File systems that ignore case also treat composed and decomposed characters as the same. */

@@ -62,6 +62,10 @@ export function selectEntries(tree: FetchedTree, globs: readonly string[] = []):
   return all.filter((ordinal) => matches(tree.path(ordinal)))
 }
 
+export function withoutSymlinks(tree: FetchedTree, ordinals: readonly number[]): number[] {
+  return ordinals.filter((ordinal) => tree.kind(ordinal) !== 'symlink')
+}
+
 export interface TreeColumns extends FetchedTree {
   /** Adds lines. The digest of the whole text vouches for the form of each line; only paths are
    *  validated.

@@ -2,11 +2,19 @@
 import { constants, openSync } from 'node:fs'
 
 export class FileError extends Error {
-  override readonly name = 'FileError'
+  override readonly name: string = 'FileError'
   readonly path: string
   constructor(path: string, reason: string, options?: ErrorOptions) {
     super(`${path} ${reason}`, options)
     this.path = path
+  }
+}
+
+/** A symlink cannot be created where it is wanted, whatever it points to. */
+export class SymlinkError extends FileError {
+  override readonly name = 'SymlinkError'
+  constructor(path: string, cause: unknown) {
+    super(path, 'cannot be created: symlinks are not supported there, or not permitted', { cause })
   }
 }
 
