@@ -19,6 +19,12 @@ export interface IdentityProvider {
   nonce: string | undefined
   /** If set, ID tokens are signed by another key. */
   isForged: boolean
+  /** What the provider calls itself. */
+  issuer: string
+  /** Whether clients must send their secret in the form of the request. */
+  isPostOnly: boolean
+  /** If set, the answers of this path. */
+  failing: { path: string; status: number; headers?: Record<string, string> } | undefined
   close(): Promise<void>
 }
 
@@ -32,6 +38,12 @@ export async function openIdentityProvider(): Promise<IdentityProvider> {
   const [key, stranger] = [await generateKeyPair('RS256'), await generateKeyPair('RS256')]
   const grants = new Map<string, Grant>()
   const server = createServer((request, response) => {
+    const { failing } = provider
+    if (failing !== undefined && failing.path === request.url) {
+      response.writeHead(failing.status, failing.headers)
+      response.end()
+      return
+    }
     void answer(request).then(({ status = 200, location, body }) => {
       response.writeHead(status, {
         'content-type': 'application/json',
@@ -51,6 +63,9 @@ export async function openIdentityProvider(): Promise<IdentityProvider> {
     userInfo: {},
     nonce: undefined,
     isForged: false,
+    issuer: url,
+    isPostOnly: false,
+    failing: undefined,
     close: async () => {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
@@ -83,7 +98,10 @@ export async function openIdentityProvider(): Promise<IdentityProvider> {
 
   function metadata(): object {
     return {
-      issuer: url,
+      issuer: provider.issuer,
+      token_endpoint_auth_methods_supported: provider.isPostOnly
+        ? ['client_secret_post', 'private_key_jwt']
+        : undefined,
       authorization_endpoint: `${url}/authorize`,
       token_endpoint: `${url}/token`,
       userinfo_endpoint: `${url}/userinfo`,
@@ -118,7 +136,9 @@ export async function openIdentityProvider(): Promise<IdentityProvider> {
       .update(form.get('code_verifier') ?? '')
       .digest('base64url')
     const isSound =
-      request.headers.authorization === basic(provider) &&
+      (provider.isPostOnly
+        ? form.get('client_secret') === provider.clientSecret
+        : request.headers.authorization === basic(provider)) &&
       grant !== undefined &&
       grant.challenge === verifier &&
       grant.redirectUri === form.get('redirect_uri')

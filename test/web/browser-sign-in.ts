@@ -32,8 +32,14 @@ export interface Begun {
   cookie: string
 }
 
-export async function beginSignIn(server: TestServer, next = '/'): Promise<Begun> {
-  const begun = await server.send(`/sign-in/sso?next=${encodeURIComponent(next)}`, { token: null })
+/** `before`: the browser's cookie. */
+export async function beginSignIn(
+  server: TestServer,
+  next = '/',
+  before = 'trove_sso=',
+): Promise<Begun> {
+  const path = `/sign-in/sso?next=${encodeURIComponent(next)}`
+  const begun = await server.send(path, { token: null, headers: { cookie: before } })
   expect(begun.status).toBe(302)
   const back = await fetch(begun.headers.get('location')!, { redirect: 'manual' })
   const location = new URL(back.headers.get('location')!)

@@ -1,6 +1,6 @@
 /** Signing in through an identity provider: who gets which access, and what is refused. */
 import { afterAll, beforeEach, expect, test } from 'vitest'
-import { openIdentityProvider } from '../http/identity-provider.ts'
+import { openIdentityProvider, type IdentityProvider } from '../http/identity-provider.ts'
 import { openServer } from '../http/open-server.ts'
 import {
   beginSignIn,
@@ -29,7 +29,8 @@ afterAll(async () => {
 const jane = { sub: '7', email: 'jane@example.com', preferred_username: 'jane' }
 
 beforeEach(() => {
-  Object.assign(provider, { claims: jane, userInfo: {}, nonce: undefined, isForged: false })
+  const sound = { nonce: undefined, isForged: false, failing: undefined }
+  Object.assign(provider, { claims: jane, userInfo: {}, ...sound })
 })
 
 const begin = async (next?: string): ReturnType<typeof beginSignIn> =>
@@ -150,6 +151,88 @@ test('a person who declines at the provider is back on the sign-in page', async 
   expect(await refused.text()).toContain('Not today')
 })
 
+test('a person can sign in in several tabs, of which the newest may remember long paths', async () => {
+  const path = (n: number): string => `/octo/app/search?path=${n}${'x'.repeat(1000)}`
+  let cookie: string | undefined
+  const tabs: Begun[] = []
+  for (let n = 0; n < 4; n++) {
+    const begun = await beginSignIn(server, path(n), cookie)
+    tabs.push(begun)
+    cookie = begun.cookie
+    expect(cookie.length).toBeLessThan(4096)
+  }
+  const ends: unknown[] = []
+  for (const { callback } of tabs) {
+    const done = await finish({ callback, cookie: cookie! })
+    const left = cookiesOf(done).get('trove_sso')
+    if (left !== undefined) cookie = `trove_sso=${left}`
+    ends.push(done.headers.get('location') ?? done.status)
+  }
+  expect(ends).toEqual([401, 401, path(2), path(3)])
+})
+
+test.each<[string, IdentityProvider['failing'], number, string]>([
+  [
+    'a failed token endpoint',
+    { path: '/token', status: 502 },
+    503,
+    '/token responded 502: unexpected HTTP response status code',
+  ],
+  ['failed keys', { path: '/keys', status: 500 }, 503, '/keys responded 500'],
+  ['no person', { path: '/userinfo', status: 404 }, 401, '/userinfo responded 404'],
+  [
+    'a wrong secret',
+    {
+      path: '/token',
+      status: 401,
+      headers: { 'www-authenticate': 'Basic realm="id", error="invalid_client"' },
+    },
+    401,
+    '/token responded 401: invalid_client',
+  ],
+])('%s is told on a page that offers to try again', async (_, failing, status, reason) => {
+  // Keys are fetched once.
+  const fresh = await openServer(settings)
+  try {
+    const begun = await beginSignIn(fresh, '/octo/app')
+    provider.failing = failing
+    const refused = await finishSignIn(fresh, begun)
+    expect(refused.status).toBe(status)
+    const page = await refused.text()
+    expect(page).toContain(reason)
+    expect(page).toContain('href="/sign-in/sso?next=%2Focto%2Fapp"')
+  } finally {
+    await fresh.close()
+  }
+})
+
+test('a provider is sent the secret as it accepts it', async () => {
+  const other = await openIdentityProvider()
+  other.isPostOnly = true
+  other.claims = jane
+  const asking = await openServer({ ...settings, TROVE_SSO_ISSUER: other.url })
+  try {
+    expect(await describeSession(await signIn(asking), asking)).toMatchObject({ scope: 'read' })
+  } finally {
+    await asking.close()
+    await other.close()
+  }
+})
+
+test('an issuer that is not that of the provider is told, with the right one', async () => {
+  const other = await openIdentityProvider()
+  other.issuer = `${other.url}/realms/ci`
+  const mistaken = await openServer({ ...settings, TROVE_SSO_ISSUER: other.url })
+  try {
+    const begun = await mistaken.send('/sign-in/sso', { token: null })
+    expect(begun.status).toBe(503)
+    expect(await begun.text()).toContain(`the provider calls itself ${other.issuer}`)
+  } finally {
+    await mistaken.close()
+    await other.close()
+  }
+})
+
 test('a provider that cannot be reached is reported, and asked again later', async () => {
   const gone = await openIdentityProvider()
   const lonely = await openServer({ ...settings, TROVE_SSO_ISSUER: gone.url })
@@ -158,7 +241,9 @@ test('a provider that cannot be reached is reported, and asked again later', asy
     for (let turn = 0; turn < 2; turn++) {
       const begun = await lonely.send('/sign-in/sso', { token: null })
       expect(begun.status).toBe(503)
-      expect(await begun.text()).toContain('annot reach the provider of single sign-on')
+      const page = await begun.text()
+      expect(page).toMatch(/cannot reach the provider of single sign-on .*: connect ECONNREFUSED/)
+      expect(page).toContain('Or open the sign-in link')
     }
   } finally {
     await lonely.close()

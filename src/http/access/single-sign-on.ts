@@ -10,7 +10,7 @@ import { isProtected } from '../../core/access/trusted-issuers.ts'
 type SingleSignOnConfig = NonNullable<Config['singleSignOn']>
 
 /** What the browser keeps, in a cookie, while the person is at the provider. */
-export const attemptSchema = z.object({
+const attemptSchema = z.object({
   state: z.string(),
   nonce: z.string(),
   verifier: z.string(),
@@ -19,11 +19,36 @@ export const attemptSchema = z.object({
 })
 export type SignInAttempt = z.infer<typeof attemptSchema>
 
+/** Longest cookie value that browsers keep with its name and attributes (RFC 6265bis §5.7). */
+const cookieCharactersMax = 3800
+/** A longer path would leave no room for the rest of an attempt. */
+const nextBytesMax = 2000
+
+/** Encodes attempts, newest first, as far as a cookie holds them. A browser has several when a
+ *  person signs in in several tabs. */
+export function encodeAttempts(attempts: readonly SignInAttempt[]): string {
+  for (let kept = attempts.length; ; kept--) {
+    const text = Buffer.from(JSON.stringify(attempts.slice(0, kept))).toString('base64url')
+    if (text.length <= cookieCharactersMax) return text
+  }
+}
+
+/** Returns no attempts for a cookie that is not ours. */
+export function decodeAttempts(cookie: string | undefined): SignInAttempt[] {
+  try {
+    const text = Buffer.from(cookie ?? '', 'base64url').toString()
+    return z.array(attemptSchema).parse(JSON.parse(text))
+  } catch {
+    return []
+  }
+}
+
 export interface SingleSignOn {
   /** Host of the provider, for the sign-in page. */
   provider: string
   rules: readonly SignInRule[]
-  /** Returns the address at the provider that the browser must open. Errors: busy. */
+  /** Returns the address at the provider that the browser must open. An attempt forgets a path that
+   *  is too long for a cookie. Errors: busy. */
   begin(next: string): Promise<{ url: URL; attempt: SignInAttempt }>
   /** Exchanges the code in the query of the callback for the claims of the person. Errors:
    *  unauthenticated (the provider or the person refused, or the attempt is another), busy. */
@@ -61,7 +86,7 @@ export function createSingleSignOn({
         state: oidc.randomState(),
         nonce: oidc.randomNonce(),
         verifier: oidc.randomPKCECodeVerifier(),
-        next,
+        next: Buffer.byteLength(JSON.stringify(next)) <= nextBytesMax ? next : '/',
       }
       const url = oidc.buildAuthorizationUrl(provider, {
         redirect_uri: callback,
@@ -106,37 +131,75 @@ async function discoverProvider({
   // The settings accept plain HTTP on this machine only.
   const execute =
     server.protocol === 'http:' && isProtected(server) ? [oidc.allowInsecureRequests] : []
-  return await oidc.discovery(
-    server,
-    clientId,
-    clientSecret,
-    oidc.ClientSecretBasic(clientSecret),
-    {
-      // The signature of ID tokens is checked, although TLS already tells that they are the
-      // provider's.
-      execute: [...execute, oidc.enableNonRepudiationChecks],
-      timeout: requestSeconds,
-    },
-  )
+  return await oidc.discovery(server, clientId, clientSecret, authenticateWith(clientSecret), {
+    // The signature of ID tokens is checked, although TLS already tells that they are the
+    // provider's.
+    execute: [...execute, oidc.enableNonRepudiationChecks],
+    timeout: requestSeconds,
+  })
 }
 
-/** Distinguishes a provider that cannot be reached from one that refuses. */
+/** Sends the secret as every provider must accept it (RFC 6749 §2.3.1), except to one that says it
+ *  accepts only the other form. */
+function authenticateWith(clientSecret: string): oidc.ClientAuth {
+  const [basic, post] = [oidc.ClientSecretBasic, oidc.ClientSecretPost].map((form) =>
+    form(clientSecret),
+  )
+  return (server, ...request) => {
+    const accepted = server.token_endpoint_auth_methods_supported ?? []
+    const isPost =
+      accepted.includes('client_secret_post') && !accepted.includes('client_secret_basic')
+    ;(isPost ? post! : basic!)(server, ...request)
+  }
+}
+
+/** Distinguishes a provider that cannot be reached, or has failed, from one that refuses. */
 function failureOf(config: SingleSignOnConfig, error: unknown): Error {
-  if (error instanceof oidc.AuthorizationResponseError || error instanceof oidc.ResponseBodyError)
-    return refused(error.error_description ?? error.error, error)
   const { code } = error as { code?: unknown }
   const isAnswer = typeof code === 'string' && code.startsWith('OAUTH_') && code !== 'OAUTH_TIMEOUT'
-  return isAnswer ? refused(asError(error).message, error) : unreachable(config, error)
+  const hasFailed = (responseOf(error)?.status ?? 0) >= 500
+  return isAnswer && !hasFailed ? refused(error) : unreachable(config, error)
 }
 
-function refused(reason: string, cause: unknown): Error {
+function refused(error: unknown): Error {
+  const reason = reasonOf(error)
   const message = `single sign-on failed: ${reason}`
-  return storeError('unauthenticated', message, { reason }, { cause: asError(cause) })
+  return storeError('unauthenticated', message, { reason }, { cause: asError(error) })
 }
 
 function unreachable({ issuer }: SingleSignOnConfig, error: unknown): Error {
-  const { message, cause } = asError(error)
-  const reason = cause instanceof Error ? `${message}: ${cause.message}` : message
   const what = `provider of single sign-on ${issuer}`
-  return storeError('busy', `cannot reach the ${what}: ${reason}`, { what })
+  return storeError('busy', `cannot reach the ${what}: ${reasonOf(error)}`, { what })
+}
+
+/** What the provider says, or else the innermost error: the outer ones are general. */
+function reasonOf(error: unknown): string {
+  if (error instanceof oidc.AuthorizationResponseError || error instanceof oidc.ResponseBodyError)
+    return error.error_description ?? error.error
+  const { message, cause } = asError(error)
+  const response = responseOf(error)
+  if (response !== undefined)
+    return `${response.url} responded ${response.status}: ${challengeOf(error) ?? message}`
+  if (cause instanceof Error) return reasonOf(cause)
+  const { issuer } = (cause as { body?: { issuer?: string } } | undefined)?.body ?? {}
+  if (issuer !== undefined) return `${message}: the provider calls itself ${issuer}`
+  // Node's error for a host with several addresses has no message.
+  return message || String((error as NodeJS.ErrnoException).code)
+}
+
+function responseOf(error: unknown): Response | undefined {
+  if (
+    error instanceof oidc.ResponseBodyError ||
+    error instanceof oidc.WWWAuthenticateChallengeError
+  )
+    return error.response
+  const { cause } = asError(error)
+  return cause instanceof Response ? cause : undefined
+}
+
+/** Why the provider rejected the client, or its access token. */
+function challengeOf(error: unknown): string | undefined {
+  if (!(error instanceof oidc.WWWAuthenticateChallengeError)) return undefined
+  const { error_description: description, error: code } = error.cause[0]?.parameters ?? {}
+  return description ?? code
 }

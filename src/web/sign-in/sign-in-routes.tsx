@@ -3,18 +3,19 @@
  *  alone allows only reading; forms must also come from our own origin
  *  (`http/access/authenticate.ts`). */
 import { Hono } from 'hono'
-import { deleteCookie, setCookie } from 'hono/cookie'
+import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import { personOf, sessionGrant } from '../../auth/person-grant.ts'
 import { matchingRules, type SignInAccess } from '../../core/access/sign-in-rules.ts'
 import type { Person, Principal } from '../../auth/principal.ts'
 import { mintToken, readToken, type TokenUse } from '../../auth/tokens.ts'
-import { asError, forbidden, hasCode } from '../../core/errors.ts'
+import { asError, forbidden, hasCode, type StoreError } from '../../core/errors.ts'
 import { dayMs } from '../../core/units.ts'
 import { actorOf } from '../../http/access/actor.ts'
 import { noteToken } from '../../http/access/minted-tokens.ts'
 import {
-  attemptSchema,
   callbackPath,
+  decodeAttempts,
+  encodeAttempts,
   type SignInAttempt,
 } from '../../http/access/single-sign-on.ts'
 import {
@@ -69,7 +70,7 @@ async function signInPage(
   web: Web,
   c: AppRequest,
   view: { next: string; problem: string | null },
-  status: 200 | 401 | 403 = view.problem === null ? 200 : 401,
+  status: 200 | 401 | 403 | 503 = view.problem === null ? 200 : 401,
 ): Promise<Response> {
   const provider = web.context.singleSignOn?.provider
   const body = <SignInPage {...view} provider={provider} />
@@ -148,27 +149,27 @@ function createSingleSignOnRoutes(web: SignInWeb, app: Hono<AppEnv>): void {
   if (singleSignOn === null) return
   app.get('/sign-in/sso', async (c) => {
     const next = localPath(c.req.query('next'))
-    const isShort = Buffer.byteLength(next) <= nextBytesMax
-    const { url, attempt } = await singleSignOn.begin(isShort ? next : '/')
-    const origin = publicOrigin(context, c)
-    const kept = Buffer.from(JSON.stringify(attempt)).toString('base64url')
-    setCookie(c, cookieName(origin, 'sso'), kept, {
-      ...cookieScope(origin),
-      httpOnly: true,
-      // The provider's redirect comes from another site.
-      sameSite: 'Lax',
-      maxAge: attemptSeconds,
-    })
-    return c.redirect(url.href, 302)
+    try {
+      const { url, attempt } = await singleSignOn.begin(next)
+      setAttempts(context, c, [attempt, ...attemptsOf(context, c)])
+      return c.redirect(url.href, 302)
+    } catch (error) {
+      if (!hasCode(error, 'busy')) throw error
+      return await failedPage(web, c, { next, error })
+    }
   })
   app.get(callbackPath, async (c) => {
-    const origin = publicOrigin(context, c)
-    const kept = deleteCookie(c, cookieName(origin, 'sso'), cookieScope(origin))
-    const attempt = readAttempt(kept)
+    const attempts = attemptsOf(context, c)
+    const attempt = attempts.find(({ state }) => state === c.req.query('state'))
     if (attempt === undefined) {
       const problem = 'The sign-in took too long, or was begun in another browser. Try again.'
       return await signInPage(web, c, { next: '/', problem })
     }
+    setAttempts(
+      context,
+      c,
+      attempts.filter((each) => each !== attempt),
+    )
     const next = localPath(attempt.next)
     const { provider } = singleSignOn
     let person: Person | null = null
@@ -180,12 +181,37 @@ function createSingleSignOnRoutes(web: SignInWeb, app: Hono<AppEnv>): void {
       await signIns.accepted(await openSession(context, c, grant), { provider })
       return c.redirect(next, 303)
     } catch (error) {
-      if (!hasCode(error, 'unauthenticated', 'forbidden')) throw error
-      context.log.warn('single sign-on failed', { error })
-      await signIns.refused(person, { provider }, error.message)
-      const status = hasCode(error, 'forbidden') ? 403 : 401
-      return await signInPage(web, c, { next, problem: error.message }, status)
+      if (!hasCode(error, 'unauthenticated', 'forbidden', 'busy')) throw error
+      if (error.code !== 'busy') await signIns.refused(person, { provider }, error.message)
+      return await failedPage(web, c, { next, error })
     }
+  })
+}
+
+/** Offers another attempt, since a code that was sent once cannot be sent again, and signing in
+ *  with a token, for when the provider is down. */
+async function failedPage(
+  web: Web,
+  c: AppRequest,
+  { next, error }: { next: string; error: StoreError },
+): Promise<Response> {
+  web.context.log.warn('single sign-on failed', { error })
+  const status = error.code === 'busy' ? 503 : error.code === 'forbidden' ? 403 : 401
+  return await signInPage(web, c, { next, problem: error.message }, status)
+}
+
+function attemptsOf(context: AppContext, c: AppRequest): SignInAttempt[] {
+  return decodeAttempts(getCookie(c, cookieName(publicOrigin(context, c), 'sso')))
+}
+
+function setAttempts(context: AppContext, c: AppRequest, attempts: readonly SignInAttempt[]): void {
+  const origin = publicOrigin(context, c)
+  setCookie(c, cookieName(origin, 'sso'), encodeAttempts(attempts), {
+    ...cookieScope(origin),
+    httpOnly: true,
+    // The provider's redirect comes from another site.
+    sameSite: 'Lax',
+    maxAge: attempts.length === 0 ? 0 : attemptSeconds,
   })
 }
 
@@ -209,17 +235,6 @@ async function noteSignIn(
 }
 
 const attemptSeconds = 600
-/** A longer path would make a cookie that browsers drop. */
-const nextBytesMax = 2000
-
-function readAttempt(cookie: string | undefined): SignInAttempt | undefined {
-  if (cookie === undefined) return undefined
-  try {
-    return attemptSchema.parse(JSON.parse(Buffer.from(cookie, 'base64url').toString()))
-  } catch {
-    return undefined
-  }
-}
 
 /** Adds the session to the list of tokens. On a full disk the session is not listed, but signing
  *  in must still work: for whoever has to free space, or fetch what can still be read. */
