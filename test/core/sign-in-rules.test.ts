@@ -1,7 +1,12 @@
 /** Rules of single sign-on: whom they match, and what is no rule. */
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { accessOf, matchingRules, parseSignInRules } from '../../src/core/access/sign-in-rules.ts'
+import {
+  accessOf,
+  describeClaims,
+  matchingRules,
+  parseSignInRules,
+} from '../../src/core/access/sign-in-rules.ts'
 
 const matches = (who: string, claims: object): boolean =>
   matchingRules({ ...claims }, parseSignInRules(`${who}=admin`)).length > 0
@@ -70,4 +75,19 @@ test.each([
   '*=read:octo',
 ])('%s is no rule', (text) => {
   expect(() => parseSignInRules(text)).toThrow(/must (be|name)/)
+})
+
+test('the description of claims has those that rules compare, each once and cut to a bounded length', () => {
+  const rules = parseSignInRules('*=read:** g:a=admin g:b=admin a%3Ab:c=admin email:*=admin')
+  const claims = {
+    g: Array.from({ length: 30 }, () => 'x'.repeat(1000)),
+    'a:b': { nested: 'c' },
+    email: 'j@example.com',
+    email_verified: false,
+    other: 'text',
+  }
+  const described = describeClaims(claims, rules)
+  expect(described).toMatch(
+    /^g: ("x{200}", ){19}"x{200}" and 10 more; a:b: no text; email: "j@example\.com" \(unverified\)$/,
+  )
 })

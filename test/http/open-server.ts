@@ -59,17 +59,18 @@ export interface SendRequest {
 }
 
 /** Opens a new directory, or `existing`, which is removed with the server. `checkpoint` is
- *  awaited at named steps. */
+ *  awaited at named steps; `warned` gets the lines of the log. */
 export async function openServer(
   environment: Environment = {},
   existing?: string,
   checkpoint?: (step: string) => void | Promise<void>,
+  warned?: (line: string) => void,
 ): Promise<TestServer> {
   const dataDir = existing ?? (await mkdtemp(join(tmpdir(), 'trove-')))
   const config = readServerConfig({ data: dataDir, host: '127.0.0.1', port: '0' }, environment)
   const clock = { now: Date.now(), jumpedMs: 0 }
   const server = await startServer(config, {
-    log: createLog('error'),
+    log: createLog(warned === undefined ? 'error' : 'warn', warned),
     now: () => clock.now,
     elapsedMs: () => clock.now - clock.jumpedMs,
     checkpoint,

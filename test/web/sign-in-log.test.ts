@@ -151,3 +151,22 @@ test('very many sign-ins fill the log no further, and the next entry counts them
   await signInWith('made.up.token')
   expect((await newest()).details).toMatchObject({ unrecorded: 3 })
 })
+
+test('the log says what the provider sent for the rules, when none matched', async () => {
+  const lines: string[] = []
+  const settings = {
+    ...settingsFor(provider),
+    TROVE_SSO_ACCESS: 'groups:ops=admin email:a@b=admin',
+  }
+  const logging = await openServer(settings, undefined, undefined, (line) => lines.push(line))
+  provider.claims = { sub: '9', groups: ['/ops', '/dev'], phone_number: '5' }
+  try {
+    expect((await finishSignIn(logging, await beginSignIn(logging))).status).toBe(403)
+    const claims = 'groups: "/ops", "/dev"; email: no text'
+    expect(lines.map((line) => JSON.parse(line) as object)).toEqual([
+      expect.objectContaining({ message: 'single sign-on failed', claims }),
+    ])
+  } finally {
+    await logging.close()
+  }
+})

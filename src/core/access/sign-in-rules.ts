@@ -8,6 +8,8 @@ export type SignInAccess = 'admin' | readonly ProjectAccess[]
 export interface SignInRule {
   /** The rule's left-hand side, which names it: the access of a rule can change. */
   who: string
+  /** The claim that the rule compares; null for a rule that matches everybody. */
+  claim: string | null
   /** Whether the claims of a person match. */
   matches(claims: Claims): boolean
   access: SignInAccess
@@ -34,6 +36,7 @@ function parseRule(item: string): SignInRule {
   if (!isWho || (access !== 'admin' && scope === undefined)) throw refused(item)
   return {
     who: who!,
+    claim: who === '*' ? null : decoded(claim!, item),
     matches:
       who === '*'
         ? () => true
@@ -90,6 +93,27 @@ export function isUnverified({ email_verified: isVerified }: Claims): boolean {
 /** Returns the left-hand sides of the rules that match, each once. */
 export function matchingRules(claims: Claims, rules: readonly SignInRule[]): string[] {
   return [...new Set(rules.filter(({ matches }) => matches(claims)).map(({ who }) => who))]
+}
+
+const textsDescribedMax = 20
+const charactersDescribedMax = 200
+
+/** Describes what the claims that rules compare hold, for an operator who wonders why no rule
+ *  matched. */
+export function describeClaims(claims: Claims, rules: readonly SignInRule[]): string {
+  const names = new Set(rules.flatMap(({ claim }) => claim ?? []))
+  const described = [...names].map((name) => {
+    const texts = textsOf(claims[name])
+    const shown = texts
+      .slice(0, textsDescribedMax)
+      .map((text) => JSON.stringify(text.slice(0, charactersDescribedMax)))
+      .join(', ')
+    const more =
+      texts.length > textsDescribedMax ? ` and ${texts.length - textsDescribedMax} more` : ''
+    const note = name === 'email' && isUnverified(claims) ? ' (unverified)' : ''
+    return `${name}: ${shown === '' ? 'no text' : shown}${more}${note}`
+  })
+  return described.join('; ')
 }
 
 /** Joins the access of the rules with these left-hand sides, each once; empty if there are none. */

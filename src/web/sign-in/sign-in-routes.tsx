@@ -5,7 +5,11 @@
 import { Hono } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
 import { personOf, sessionGrant } from '../../auth/person-grant.ts'
-import { matchingRules, type SignInAccess } from '../../core/access/sign-in-rules.ts'
+import {
+  describeClaims,
+  matchingRules,
+  type SignInAccess,
+} from '../../core/access/sign-in-rules.ts'
 import type { Person, Principal } from '../../auth/principal.ts'
 import { mintToken, readToken, type TokenUse } from '../../auth/tokens.ts'
 import { asError, forbidden, hasCode, type StoreError } from '../../core/errors.ts'
@@ -171,31 +175,33 @@ function createSingleSignOnRoutes(web: SignInWeb, app: Hono<AppEnv>): void {
       attempts.filter((each) => each !== attempt),
     )
     const next = localPath(attempt.next)
-    const { provider } = singleSignOn
+    const { provider, rules } = singleSignOn
     let person: Person | null = null
+    let sent: string | undefined
     try {
       const claims = await singleSignOn.finish(new URL(c.req.url).search, attempt)
+      sent = describeClaims(claims, rules)
       person = personOf(claims)
-      const access = await noteSignIn(context, person, matchingRules(claims, singleSignOn.rules))
+      const access = await noteSignIn(context, person, matchingRules(claims, rules))
       const grant = sessionGrant(person, access, context.now())
       await signIns.accepted(await openSession(context, c, grant), { provider })
       return c.redirect(next, 303)
     } catch (error) {
       if (!hasCode(error, 'unauthenticated', 'forbidden', 'busy')) throw error
       if (error.code !== 'busy') await signIns.refused(person, { provider }, error.message)
-      return await failedPage(web, c, { next, error })
+      return await failedPage(web, c, { next, error, claims: sent })
     }
   })
 }
 
 /** Offers another attempt, since a code that was sent once cannot be sent again, and signing in
- *  with a token, for when the provider is down. */
+ *  with a token, for when the provider is down. `claims`: what it said of the person. */
 async function failedPage(
   web: Web,
   c: AppRequest,
-  { next, error }: { next: string; error: StoreError },
+  { next, error, claims }: { next: string; error: StoreError; claims?: string | undefined },
 ): Promise<Response> {
-  web.context.log.warn('single sign-on failed', { error })
+  web.context.log.warn('single sign-on failed', { error, claims })
   const status = error.code === 'busy' ? 503 : error.code === 'forbidden' ? 403 : 401
   return await signInPage(web, c, { next, problem: error.message }, status)
 }
