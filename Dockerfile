@@ -3,7 +3,11 @@ ARG NODE=24
 FROM node:${NODE}-bookworm AS build
 WORKDIR /opt/trove
 COPY . .
-RUN npm ci && npm prune --omit=dev
+# The checkout of a strict umask is readable by nobody else.
+RUN chmod -R a+rX . && npm ci && npm prune --omit=dev \
+  && rm -r node_modules/better-sqlite3/deps \
+  && find node_modules/better-sqlite3/build -type f ! -name better_sqlite3.node -delete \
+  && find node_modules \( -name '*.map' -o -name '*.d.ts' -o -name '*.d.cts' -o -name '*.d.mts' \) -delete
 
 FROM node:${NODE}-bookworm-slim
 COPY --from=build /opt/trove/package.json /opt/trove/
@@ -12,7 +16,8 @@ COPY --from=build /opt/trove/dist /opt/trove/dist
 RUN ln -s /opt/trove/dist/src/cli/main.js /usr/local/bin/trove \
   && install --directory --owner=node --group=node --mode=700 /var/lib/trove
 ENV TROVE_DATA=/var/lib/trove TROVE_HOST=0.0.0.0 MALLOC_ARENA_MAX=1
-USER node
+# By number, so that Kubernetes can tell that it is not root.
+USER 1000
 VOLUME /var/lib/trove
 EXPOSE 7878
 # A start that migrates or recovers a large store takes minutes.

@@ -1,4 +1,4 @@
-/** The health check of the image, run as the container would run it. */
+/** The image: its health check, run as the container would run it, and its user. */
 import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -10,8 +10,9 @@ import { createLog } from '../src/log.ts'
 import { startServer, type RunningServer } from '../src/server.ts'
 import { whileDiskRefuses } from './refusing-disk.ts'
 
+const file = await readFile(new URL('../Dockerfile', import.meta.url), 'utf8')
+
 async function check(data: string, port = ''): Promise<{ code: number; stdout: string }> {
-  const file = await readFile(new URL('../Dockerfile', import.meta.url), 'utf8')
   const [, command = ''] = /^HEALTHCHECK .*CMD (\[.*\])$/m.exec(file) ?? []
   const [program = '', ...args] = JSON.parse(command) as string[]
   const env = { PATH: process.env['PATH'], TROVE_DATA: data, TROVE_PORT: port }
@@ -40,7 +41,8 @@ test('the health check of the image says why the server is not ready', async () 
   expect(refused).toMatchObject({ code: 1, stdout: expect.stringContaining('is inaccessible') })
   expect(await check(data)).toEqual({ code: 0, stdout: 'ready\n' })
   await server.close()
-  expect(await check(data)).toMatchObject({ code: 1, stdout: '' })
+  const stopped = await check(data, new URL(server.url).port)
+  expect(stopped).toMatchObject({ code: 1, stdout: '' })
 })
 
 test.each(['127.0.0.2', '::1', '0.0.0.0', '::'])(
@@ -55,4 +57,9 @@ test('it finds a server that could not write its address by the port that is set
   const { server, data } = await start('127.0.0.1')
   await rm(join(data, 'server.url'))
   expect(await check(data, new URL(server.url).port)).toEqual({ code: 0, stdout: 'ready\n' })
+})
+
+// `runAsNonRoot` rejects an image whose user is a name.
+test('Kubernetes can tell that the user of the image is not root', () => {
+  expect(file).toMatch(/^USER [1-9]\d*$/m)
 })

@@ -134,14 +134,20 @@ export function hintFor(error: unknown): string | undefined {
   if (isNamed(error, 'UnusableDatabaseError'))
     return 'isDamaged' in error && error.isDamaged === true
       ? 'Restore a backup, or move the file away with its -wal and -shm files and run `trove recover --from-packs`.'
-      : 'Check that this user may write to that directory and the files in it, that its file system supports locks, and that its disk has free inodes (df -i).'
+      : `Check that this user${ownId()} may write to that directory and the files in it, that its file system supports locks, and that its disk has free inodes (df -i).`
   if (isNamed(error, 'SymlinkError')) return 'Leave symlinks out with --symlinks skip.'
   if (isListenError(error))
     return 'Set where to listen with --host and --port (TROVE_HOST, TROVE_PORT).'
   if (isMisplacedFile(error)) return 'Remove or rename that file, or choose another directory.'
   if (isPermissionError(error))
-    return "Run it as a user with permission; for a server's data directory, that is the server's user."
+    return `Run it as a user with permission, not as this one${ownId()}; for a server's data directory, that is the server's user.`
   return undefined
+}
+
+/** In a container, the id tells who must own what is mounted. */
+function ownId(): string {
+  const id = process.getuid?.()
+  return id === undefined ? '' : ` (id ${id})`
 }
 
 /** Whether TLS failed because the certificate has no trusted issuer, be it the server's or that

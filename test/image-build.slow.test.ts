@@ -1,0 +1,27 @@
+/** What the image is built from: the files that `.dockerignore` lets through, of a checkout that
+ *  only its owner can read. The image runs as another user. */
+import { execFileSync } from 'node:child_process'
+import { cpSync, readFileSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { fileDirectory } from './temporary-directory.ts'
+
+const root = new URL('..', import.meta.url).pathname
+
+test('a checkout of a strict umask builds into files that everybody can read', () => {
+  const context = fileDirectory()
+  const [first, ...included] = readFileSync(join(root, '.dockerignore'), 'utf8').trim().split('\n')
+  expect(first).toBe('*')
+  for (const name of included.map((line) => line.replace(/^!/, '')))
+    cpSync(join(root, name), join(context, name), { recursive: true })
+  const sh = (script: string): string =>
+    execFileSync('sh', ['-c', script], { cwd: context, encoding: 'utf8' })
+  sh('chmod -R go-rwx .')
+  symlinkSync(join(root, 'node_modules'), join(context, 'node_modules'))
+  const [, prepare = ''] =
+    /^RUN (.+) && npm ci /m.exec(readFileSync(join(root, 'Dockerfile'), 'utf8')) ?? []
+  sh(`umask 022 && ${prepare} && npm run --silent build`)
+  expect(sh('find dist/src/cli/main.js -size +0')).toBe('dist/src/cli/main.js\n')
+  expect(sh('find package.json dist ! -perm -o=r')).toBe('')
+  expect(sh('find dist -type d ! -perm -o=x')).toBe('')
+})
