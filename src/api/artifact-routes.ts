@@ -4,7 +4,6 @@ import { entriesHeader, lengthHeader } from './completeness.ts'
 import { historySchema } from './history-messages.ts'
 import {
   artifactAnswerSchema,
-  artifactDetailSchema,
   artifactSchema,
   artifactListSchema,
   bulkDeletionRequestSchema,
@@ -14,6 +13,7 @@ import {
   entrySchema,
   holderListSchema,
   manifestPageSchema,
+  retainedArtifactSchema,
   retentionChangeSchema,
   searchLineSchema,
 } from './messages.ts'
@@ -90,7 +90,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     summary:
       'Changes the expiry of an artifact, or pins it; with `dryRun` only reports the effect. Requires scope write.',
     request: { json: retentionChangeSchema },
-    responses: { 200: json('The artifact after the change.', artifactDetailSchema) },
+    responses: { 200: json('The artifact after the change.', retainedArtifactSchema) },
     errors: gone,
   },
   {
@@ -108,7 +108,7 @@ export const artifactRoutes: readonly ApiRoute[] = [
     path: `${apiRoot}/artifacts/{id}/undelete`,
     operationId: 'undeleteArtifact',
     summary: 'Undoes a deletion that can still be undone. Requires scope write.',
-    responses: { 200: json('The restored artifact.', artifactDetailSchema) },
+    responses: { 200: json('The restored artifact.', artifactSchema) },
     errors: [409, 410, 413],
   },
   {

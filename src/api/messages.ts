@@ -73,6 +73,15 @@ const sharedBytes = bytes.meta({
   description: 'Pack bytes that other artifacts hold too, which deleting this one does not free.',
 })
 
+const expiresInSecondsMax = count.meta({
+  description: 'The longest expiry that can be requested from now; longer ones are reduced to it.',
+})
+
+/** An artifact after a change of its retention. */
+export const retainedArtifactSchema = artifactSchema
+  .extend({ expiresInSecondsMax })
+  .meta({ id: 'RetainedArtifact' })
+
 export const artifactDetailSchema = artifactSchema
   .extend({
     exclusiveBytes: bytes.meta({
@@ -87,10 +96,7 @@ export const artifactDetailSchema = artifactSchema
       description:
         'Why it is kept until it expires, in words, such as `90 days from its upload, the default`.',
     }),
-    expiresInSecondsMax: count.meta({
-      description:
-        'The longest expiry that can be requested from now; longer ones are reduced to it.',
-    }),
+    expiresInSecondsMax,
     previous: artifactSchema
       .pick({ id: true, run: true, attempt: true, createdAt: true, logicalBytes: true })
       .nullable()
@@ -277,6 +283,7 @@ export const problemSchema = z
 export type WireProblem = z.infer<typeof problemSchema>
 export type WireArtifact = z.infer<typeof artifactSchema>
 export type WireArtifactDetail = z.infer<typeof artifactDetailSchema>
+export type WireRetainedArtifact = z.infer<typeof retainedArtifactSchema>
 export type WireArtifactList = z.infer<typeof artifactListSchema>
 export type WireHolder = WireHolderList['items'][number]
 export type WireHolderList = z.infer<typeof holderListSchema>

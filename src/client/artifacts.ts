@@ -1,9 +1,9 @@
 /** Operations on whole artifacts: list, find by content, delete, restore, change retention. */
 import type {
   WireArtifact,
-  WireArtifactDetail,
   WireBulkDeletion,
   WireHolder,
+  WireRetainedArtifact,
 } from '../api/messages.ts'
 import type { WireFileVersion } from '../api/history-messages.ts'
 import type { WireRunDetail } from '../api/run-record.ts'
@@ -155,7 +155,7 @@ export async function restoreArtifact(
   server: ServerAccess,
   artifactId: number,
   signal?: AbortSignal,
-): Promise<WireArtifactDetail> {
+): Promise<WireArtifact> {
   const path = `${artifactPath(artifactId)}/undelete`
   return await requestJson(server, { method: 'POST', path, signal }, ['id', 'state'])
 }
@@ -166,7 +166,7 @@ export async function changeRetention(
   artifactId: number,
   change: RetentionChange,
   signal?: AbortSignal,
-): Promise<WireArtifactDetail> {
+): Promise<WireRetainedArtifact> {
   const request = {
     method: 'PATCH' as const,
     path: artifactPath(artifactId),

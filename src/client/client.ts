@@ -2,7 +2,7 @@
  *  independent of each other; worker threads live as long as one call. */
 import type {
   WireArtifact,
-  WireArtifactDetail,
+  WireRetainedArtifact,
   WireBulkDeletion,
   WireHolder,
   WireSearchMatch,
@@ -60,7 +60,7 @@ export type {
   RetentionChange,
   SearchOptions,
   WireArtifact,
-  WireArtifactDetail,
+  WireRetainedArtifact,
   WireBulkDeletion,
   WireHolder,
   WireSearchMatch,
@@ -121,7 +121,7 @@ export interface Client {
     artifactId: number,
     change: RetentionChange,
     signal?: AbortSignal,
-  ): Promise<WireArtifactDetail>
+  ): Promise<WireRetainedArtifact>
 }
 
 /** Errors: invalid_request, when `url` is not an origin. */

@@ -1,6 +1,7 @@
 /** Deletion, undo, garbage collection and quotas, as seen by callers of the API. */
 import { randomBytes } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { artifactSchema } from '../../src/api/messages.ts'
 import { openKeys } from '../../src/auth/key.ts'
 import type { Environment } from '../../src/config/settings.ts'
 import { contentPath } from '../../src/web/artifact/content-origin.ts'
@@ -74,7 +75,10 @@ describe('undelete', () => {
     await send('DELETE', `/artifacts/${id}`)
     await runJob(server, 'gc', {})
     const back = await send('POST', `/artifacts/${id}/undelete`)
-    expect([back.status, await jsonOf(back)]).toMatchObject([200, { id, state: 'available' }])
+    expect(back.status).toBe(200)
+    // Without the details, which cost a second for many files.
+    const restored = artifactSchema.strict().parse(await back.json())
+    expect(restored).toMatchObject({ id, state: 'available' })
     expect(await (await send('GET', `/artifacts/${id}/files/a`)).text()).toBe('content')
 
     await send('DELETE', `/artifacts/${id}`)

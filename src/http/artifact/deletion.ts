@@ -16,11 +16,10 @@ import {
   requireWriteProject,
   readableRun,
 } from '../access/access.ts'
-import { instant } from './artifact-message.ts'
-import { artifactDetail } from './artifacts.ts'
+import { artifactMessage, instant } from './artifact-message.ts'
 import { authorOf } from '../access/actor.ts'
 import { requirePrincipal } from '../access/authenticate.ts'
-import type { AppContext, AppEnv, AppRequest } from '../context.ts'
+import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
 import { parseBody, parseQuery } from '../input.ts'
 import { isStrictFor, requireDelete, requireDeleteRun } from '../access/strict.ts'
 import { collectArtifacts } from './walk-artifacts.ts'
@@ -81,7 +80,8 @@ async function undelete(context: AppContext, c: AppRequest): Promise<Response> {
   const author = authorOf(context, principal, 'api')
   await context.metadata.restoreArtifact(artifact.id, author.at, author)
   const restored = await context.metadata.findArtifact(artifact.id)
-  return c.json(await artifactDetail(context, c, restored ?? artifact))
+  const origin = publicOrigin(context, c)
+  return c.json(artifactMessage(restored ?? artifact, { origin, now: context.now() }))
 }
 
 async function bulkDelete(context: AppContext, c: AppRequest): Promise<Response> {
