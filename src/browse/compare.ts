@@ -2,9 +2,9 @@
  *  added and removed files. Reads no file contents; memory is bounded by
  *  `limits.compareDifferencesMax`, `comparePathCharactersMax` and `comparisonsMax`. */
 import pLimit from 'p-limit'
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { limits } from '../core/limits.ts'
 import { slicesOf } from '../core/slices.ts'
+import { nextTurn } from '../core/turn.ts'
 import type {
   ComparedEntry,
   ComparedStretch,

@@ -1,6 +1,7 @@
 /** Reads manifests in path order from any path on, one stored page at a time. */
 import { comparePaths } from '../core/manifest/entry.ts'
 import { limits } from '../core/limits.ts'
+import { nextTurn } from '../core/turn.ts'
 import type {
   Artifact,
   EntryPage,
@@ -83,6 +84,7 @@ export async function* walkEntries(
   for (let number = Math.floor(ordinal / size); ; number++) {
     const page = await reader.readEntryPage(artifactId, number)
     if (page === undefined) return
+    await nextTurn()
     const first = Math.max(0, ordinal - page.firstOrdinal)
     for (let index = first; index < page.entries.length; index++) {
       const found = listed(page, index)

@@ -1,5 +1,5 @@
 /** The entries of an artifact, page by page, as members for the archive layouts. */
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { nextTurn } from '../core/turn.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { type Batch, entryPages } from './entry-pages.ts'
 import type { PathFilter } from './path-filter.ts'
@@ -28,9 +28,9 @@ export async function* tarMembers(
       modifiedAt: modifiedAt[index] ?? null,
     }))
     const taken = filter === undefined ? members : await filterMembers(members, filter)
-    // Each batch is laid out synchronously; the event loop gets a turn before the next.
+    // Each batch is laid out synchronously, in a turn of its own.
     for (let first = 0; first < taken.length; first += membersAtOnce) {
-      if (first > 0) await nextTurn()
+      await nextTurn()
       const batch = taken.slice(first, first + membersAtOnce)
       yield { page: first === 0 ? page : undefined, members: batch }
     }

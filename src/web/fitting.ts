@@ -5,8 +5,8 @@
 import type { Child } from 'hono/jsx'
 import { html, raw } from 'hono/html'
 import type { HtmlEscapedString } from 'hono/utils/html'
-import { setImmediate } from 'node:timers/promises'
 import { deflateRawSync } from 'node:zlib'
+import { nextTurn } from '../core/turn.ts'
 
 /** Compressed bytes of the long part of a page; the frame around it adds a few KiB. */
 const longPartBytesMax = 20 * 1024
@@ -21,6 +21,8 @@ export interface Fitting {
   bytes: number
   /** Their markup. */
   markup: HtmlEscapedString
+  /** The markup of each. */
+  pieces: string[]
 }
 
 type Render<Item> = (item: Item, index: number) => Child
@@ -32,7 +34,8 @@ export async function renderFitting<Item>(
 ): Promise<Fitting> {
   const fitting = await takeFitting(items, render)
   if (fitting.count > 0 || items.length === 0) return fitting
-  return { ...fitting, count: 1, markup: await renderAll(items.slice(0, 1), render) }
+  const markup = await renderAll(items.slice(0, 1), render)
+  return { ...fitting, count: 1, markup, pieces: [String(markup)] }
 }
 
 /** Like `renderFitting`, with a bound of the caller's; may render no item at all. */
@@ -48,12 +51,12 @@ export async function takeFitting<Item>(
     if (bytes + added > bytesMax) {
       const count = Math.floor((step.length * (bytesMax - bytes)) / added)
       pieces.push(...step.slice(0, count))
-      return { count: pieces.length, bytes: bytesMax, markup: raw(pieces.join('')) }
+      return { count: pieces.length, bytes: bytesMax, markup: raw(pieces.join('')), pieces }
     }
     bytes += added
     pieces.push(...step)
   }
-  return { count: items.length, bytes, markup: raw(pieces.join('')) }
+  return { count: items.length, bytes, markup: raw(pieces.join('')), pieces }
 }
 
 export async function renderAll<Item>(
@@ -76,7 +79,7 @@ async function* renderInSteps<Item>(
     for (const item of items.slice(first, first + itemsPerStep)) {
       step.push(String(await html`${render(item, first + step.length)}`))
       if (performance.now() - since < turnMs) continue
-      await setImmediate()
+      await nextTurn()
       since = performance.now()
     }
     yield step

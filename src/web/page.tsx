@@ -5,6 +5,7 @@ import type { Child } from 'hono/jsx'
 import { randomBytes } from 'node:crypto'
 import { publicOrigin, type AppContext, type AppRequest } from '../http/context.ts'
 import { bidiControls } from '../core/bidi-controls.ts'
+import { nextTurn } from '../core/turn.ts'
 import { sendBytes } from '../http/body/gzip.ts'
 import type { AssetName, Assets } from './assets.ts'
 import { type Crumb, Layout } from './layout.tsx'
@@ -47,6 +48,8 @@ export async function renderPage(
   c: AppRequest,
   content: PageContent,
 ): Promise<{ document: string; headers: Record<string, string> }> {
+  // Not in the turn in which a long part of the body was rendered.
+  await nextTurn()
   const nonce = randomBytes(16).toString('base64')
   const { title, crumbs = [], body, scripts = [] } = content
   const principal = c.get('principal')

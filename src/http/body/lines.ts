@@ -1,6 +1,6 @@
 /** Bodies of unknown length, most of them NDJSON listings. */
 import { asError } from '../../core/errors.ts'
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { nextTurn } from '../../core/turn.ts'
 import { type AppRequest, outgoingOf } from '../context.ts'
 import { watchIdle } from './send-representation.ts'
 

@@ -85,18 +85,18 @@ async function filesPage(web: Web, c: AppRequest, directory: string): Promise<Re
     from: c.req.query('from') ?? null,
   })
   if (found === undefined) throw noSuchPath(artifact, directory)
-  const { count } = await renderFitting(found.children, (child) => (
+  const { count, pieces } = await renderFitting(found.children, (child) => (
     <EntryRow artifact={artifact} child={child} now={now} />
   ))
-  const listing = {
-    children: found.children.slice(0, count),
-    next: found.children[count]?.entry.path ?? found.next,
-  }
+  const [folders, others] = [true, false].map((isFolder) =>
+    pieces.filter((_, at) => (found.children[at]?.entry.kind === 'directory') === isFolder),
+  )
+  const next = found.children[count]?.entry.path ?? found.next
   return await sendTab(
     web,
     c,
     head,
-    <FilesTab head={head} directory={directory} listing={listing} />,
+    <FilesTab head={head} directory={directory} rows={[...folders!, ...others!]} next={next} />,
   )
 }
 
