@@ -12,6 +12,7 @@ import type { BlobPlacement, Copy } from '../core/bytes/copy.ts'
 import { blobDamaged, invalidRequest, tooLarge } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { slicesOf } from '../core/slices.ts'
+import { nextTurn } from '../core/turn.ts'
 import { createByteWriter } from '../core/bytes/varint.ts'
 import type { Metadata, StoredFile } from '../metadata/metadata.ts'
 import { emit } from './emit.ts'
@@ -173,6 +174,7 @@ async function* filesOf(
     const asked = wants.slice(first, first + wantsAtOnce)
     const ordinals = asked.map(({ ordinal }) => ordinal)
     const entries = await metadata.readEntries(artifactId, ordinals)
+    await nextTurn()
     for (const [at, entry] of entries.entries()) {
       const want = asked[at]!
       if (entry?.kind !== 'file') throw noFile(want)

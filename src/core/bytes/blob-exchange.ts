@@ -4,6 +4,7 @@ import type { Composite, CopyCodec } from './copy.ts'
 import { type Digest, digestFromBytes, digestToBytes } from './digest.ts'
 import { tooLarge } from '../errors.ts'
 import { limits } from '../limits.ts'
+import { nextTurn } from '../turn.ts'
 import { type ByteReader, type ByteWriter, createByteReader, createByteWriter } from './varint.ts'
 
 /** Upper bound on the composites in one `/parts` request and on the wants in one `/blobs` request:
@@ -101,14 +102,20 @@ export function encodeWants(wants: readonly Want[]): Buffer {
   return out.bytes()
 }
 
+/** Names that are decoded in one turn of the event loop: about two milliseconds. The longest list
+ *  takes 40 of them. */
+const namesPerTurn = 8192
+
 /** Errors: too_large, thrown while decoding, because one byte of the list expands to tens of bytes
  *  in memory; RangeError when malformed. */
-export function decodeWants(bytes: Uint8Array): Want[] {
+export async function decodeWants(bytes: Uint8Array): Promise<Want[]> {
   const reader = createByteReader(bytes)
   const wants: Want[] = []
   let named = 0
+  let decoded = 0
   let next = 0
   while (!reader.atEnd()) {
+    if (++decoded % namesPerTurn === 0) await nextTurn()
     const ordinal = next + reader.varint()
     next = ordinal + 1
     const count = reader.varint()
@@ -117,6 +124,7 @@ export function decodeWants(bytes: Uint8Array): Want[] {
     const parts: number[] = []
     let nextPart = 0
     for (let left = count - 1; left > 0; left--) {
+      if (++decoded % namesPerTurn === 0) await nextTurn()
       const part = nextPart + reader.varint()
       parts.push(part)
       nextPart = part + 1

@@ -49,7 +49,7 @@ async function namedArtifact(context: AppContext, c: AppRequest): Promise<Artifa
 async function readWants(context: AppContext, c: AppRequest): Promise<Want[]> {
   const bytes = await readBytesBody(context, c, listLimit)
   try {
-    return decodeWants(bytes)
+    return await decodeWants(bytes)
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
     throw invalidRequest('body', `the wants are malformed: ${error.message}`, { cause: error })
