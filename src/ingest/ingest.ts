@@ -29,7 +29,7 @@ export async function ingest(
   try {
     return job.staged === null
       ? await ingestStream(session, source.body)
-      : await ingestStaged(session, openStagedReader(job.staged))
+      : await ingestStaged(session, await openStagedReader(job.staged))
   } catch (error) {
     await endSession(session)
     throw error

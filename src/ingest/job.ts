@@ -9,9 +9,6 @@ import type { Replacement } from '../metadata/metadata.ts'
 export interface StagedBytes {
   /** Absolute path of a directory whose files have the names that `ordinalFile` gives. */
   directory: string
-  /** Sizes of these files. Sending a path for each of 50,000 blocks to a thread blocked the event
-   *  loop for 20 ms. */
-  sizes: Float64Array
 }
 
 /** `zip`: taken apart and reproduced exactly, or kept whole when that is impossible. `auto`: a

@@ -140,7 +140,7 @@ export async function ingestBody(
 export async function stagedIn(root: string, bytes: Buffer): Promise<StagedBytes> {
   const directory = await mkdtemp(join(root, 'body-'))
   await writeFile(join(directory, ordinalFile(0)), bytes)
-  return { directory, sizes: Float64Array.of(bytes.length) }
+  return { directory }
 }
 
 export async function zipOf(

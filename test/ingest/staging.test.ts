@@ -1,5 +1,6 @@
 /** Staging: which bytes an upload has, whatever the order of its blocks. */
-import { link, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
+import { writeFileSync } from 'node:fs'
+import { link, mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -7,8 +8,11 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { digestOf, type Digest } from '../../src/core/bytes/digest.ts'
 import { limits } from '../../src/core/limits.ts'
+import { removeStaged } from '../../src/ingest/staging/remove-staged.ts'
+import { openStagedReader } from '../../src/ingest/staging/staged-reader.ts'
 import { openStaging, type Staging } from '../../src/ingest/staging/staging.ts'
 import { ledgerOf, requireBlock } from '../../src/ingest/staging/staging-area.ts'
+import { countingTurns } from '../loop-turns.ts'
 
 const id = 'ab'.repeat(16)
 
@@ -24,10 +28,12 @@ async function put(staging: Staging, block: string, text: string): Promise<void>
 }
 
 async function assembled(staging: Staging, digest: Digest): Promise<string> {
-  const { directory, sizes } = await staging.readAssembled(id, digest)
+  const { directory } = await staging.readAssembled(id, digest)
   const names = (await readdir(directory)).sort()
   const texts = await Promise.all(names.map((name) => readFile(join(directory, name), 'utf8')))
-  expect([...sizes]).toEqual(texts.map((text) => Buffer.byteLength(text)))
+  const reader = await openStagedReader({ directory })
+  expect(String(await reader.read(0, reader.sizeBytes))).toBe(texts.join(''))
+  await reader.close()
   return texts.join('')
 }
 
@@ -90,7 +96,7 @@ test('an empty list is an empty upload', async () => {
   const { staging } = await fresh()
   const { digest, sizeBytes } = await staging.assemble(id, [])
   expect(sizeBytes).toBe(0)
-  expect(await staging.readAssembled(id, digest)).toMatchObject({ sizes: new Float64Array(0) })
+  expect(await assembled(staging, digest)).toBe('')
 })
 
 test('a whole body is named by its content and may be sent again', async () => {
@@ -198,4 +204,38 @@ test('a rejection is remembered across a restart and removed with the upload', a
   expect(await again.wasRefused(id)).toBe(true)
   await again.removeUpload(id)
   expect(await again.wasRefused(id)).toBe(false)
+})
+
+test('the digest of a long list is computed in turns of the event loop', async () => {
+  const { staging } = await fresh()
+  const ids = Array.from({ length: limits.blocksMax }, (_, at) => `${at}`.padStart(64, '0'))
+  const { turns } = await countingTurns(async () => await staging.listDigest(ids))
+  expect(turns).toBeGreaterThan(10)
+})
+
+// `rm` would begin with all files at once, which blocks the event loop.
+test('a directory of many files is removed with few operations in flight', async () => {
+  const { root, staging } = await fresh()
+  for (let at = 0; at < 3000; at++) writeFileSync(join(root, id, `block-${at}`), '')
+  let most = 0
+  const watch = setInterval(() => {
+    const active = process.getActiveResourcesInfo().filter((each) => each.startsWith('FSReq'))
+    most = Math.max(most, active.length)
+  }, 1)
+  await staging.removeUpload(id)
+  clearInterval(watch)
+  expect(await staging.listUploads()).toEqual([])
+  expect(most).toBeLessThan(50)
+})
+
+test('removing takes files, directories and what does not exist', async () => {
+  const { root } = await fresh()
+  await mkdir(join(root, id, 'list', 'inner'), { recursive: true })
+  await writeFile(join(root, id, 'list', 'inner', '0'), 'x')
+  await writeFile(join(root, id, 'file'), 'x')
+  await removeStaged(join(root, id, 'file'))
+  await removeStaged(join(root, id, 'none'))
+  expect(await readdir(join(root, id))).toEqual(['list'])
+  await removeStaged(join(root, id))
+  expect(await readdir(root)).toEqual([])
 })

@@ -63,10 +63,10 @@ async function putBlock(context: AppContext, c: AppRequest, upload: Upload): Pro
 
 async function putBlockList(context: AppContext, c: AppRequest, upload: Upload): Promise<void> {
   const xml = (await readBytesBody(context, c, blockListLimit)).toString('utf8')
-  const blockIds = parseBlockList(xml)
+  const blockIds = await parseBlockList(xml)
   const contentType = c.req.header('x-ms-blob-content-type') ?? null
   if (upload.state === 'done') {
-    const digest = context.staging.listDigest(blockIds)
+    const digest = await context.staging.listDigest(blockIds)
     if (digest !== upload.blockListDigest) throw conflict(upload)
     return
   }

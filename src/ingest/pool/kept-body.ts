@@ -2,9 +2,10 @@
  *  nobody reads makes its sender give up, and a job that reads from a slow sender keeps others
  *  waiting; from a file it is read at once. */
 import { randomBytes } from 'node:crypto'
-import { type FileHandle, open, rm } from 'node:fs/promises'
+import { type FileHandle, open } from 'node:fs/promises'
 import { addAbortSignal, type Readable } from 'node:stream'
 import { asError } from '../../core/errors.ts'
+import { removeStaged } from '../staging/remove-staged.ts'
 import {
   arrivingFile,
   makeUpload,
@@ -32,7 +33,7 @@ export async function keepBody(
   const id = randomBytes(16).toString('hex')
   const path = uploadPath(area, id, arrivingFile())
   const remove = async (): Promise<void> => {
-    await rm(uploadPath(area, id), { recursive: true, force: true })
+    await removeStaged(uploadPath(area, id))
   }
   try {
     await makeUpload(area, id)

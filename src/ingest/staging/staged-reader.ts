@@ -1,5 +1,5 @@
 /** Random access to staged bytes: several files on disk, read as one sequence. */
-import { type FileHandle, open } from 'node:fs/promises'
+import { type FileHandle, open, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { notFound, storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
@@ -19,7 +19,10 @@ export interface StagedReader {
   close(): Promise<void>
 }
 
-export function openStagedReader({ directory, sizes }: StagedBytes): StagedReader {
+/** Looks up all sizes, of which 50,000 would keep the main thread busy for a second.
+ *  Errors: not_found. */
+export async function openStagedReader({ directory }: StagedBytes): Promise<StagedReader> {
+  const sizes = await sizesOf(directory)
   const starts: number[] = []
   let sizeBytes = 0
   for (const size of sizes) {
@@ -33,7 +36,7 @@ export function openStagedReader({ directory, sizes }: StagedBytes): StagedReade
     if (held?.index === index) return held.handle
     await held?.handle.close()
     held = undefined
-    const handle = await openStaged(join(directory, ordinalFile(index)))
+    const handle = await present(open(join(directory, ordinalFile(index)), 'r'))
     held = { index, handle }
     return handle
   }
@@ -99,10 +102,18 @@ export function openStagedReader({ directory, sizes }: StagedBytes): StagedReade
   }
 }
 
+async function sizesOf(directory: string): Promise<Float64Array> {
+  const { length } = await present(readdir(directory))
+  const sizes = new Float64Array(length)
+  for (let ordinal = 0; ordinal < length; ordinal++)
+    sizes[ordinal] = (await present(stat(join(directory, ordinalFile(ordinal))))).size
+  return sizes
+}
+
 /** Staging is removed when its upload is replaced, or has expired. */
-async function openStaged(path: string): Promise<FileHandle> {
+async function present<T>(work: Promise<T>): Promise<T> {
   try {
-    return await open(path, 'r')
+    return await work
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error
     const message = 'the staged bytes of the upload are gone: it was replaced or has expired'

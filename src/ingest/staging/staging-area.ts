@@ -9,6 +9,7 @@ import { hasCode, notFound, type StoreError, storeError, tooLarge } from '../../
 import { limits } from '../../core/limits.ts'
 import { asStoreError, hasErrno, ignoringAbsence } from '../../packs/local/errno.ts'
 import type { RequireRoom } from '../../packs/watermark.ts'
+import { removeStaged } from './remove-staged.ts'
 
 export interface StagingArea {
   root: string
@@ -124,7 +125,7 @@ export async function abandon(
   ledger.abandonedFor = reason
   const directory = uploadPath(area, uploadId)
   for (const name of await translated(uploadId, readdir(directory)))
-    await rm(join(directory, name), { recursive: true, force: true })
+    await removeStaged(join(directory, name))
 }
 
 /** Errors: storage_full. */
@@ -152,7 +153,7 @@ export async function linkBlocks(
     }
     refuseAbove(area.uploadBytesMax, sizeBytes)
   } catch (error) {
-    await rm(path, { recursive: true, force: true })
+    await removeStaged(path)
     throw translate(error, uploadId)
   }
   return { path, sizeBytes }
@@ -192,7 +193,7 @@ export async function publish(path: string, final: string): Promise<boolean> {
     return true
   } catch (error) {
     if (!hasErrno(error, 'ENOTEMPTY', 'EEXIST')) throw error
-    await rm(path, { recursive: true, force: true })
+    await removeStaged(path)
     return false
   }
 }

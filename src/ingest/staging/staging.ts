@@ -11,14 +11,17 @@
  *  The links, which are hard links in list order, fix the bytes: sending a block again replaces
  *  `block-…`, never what a list has accepted. Nothing is synced here: FinalizeArtifact checks
  *  length and digest, so bytes lost in a power failure cannot become an artifact. */
-import { mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { access, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
-import { createDigestHasher, digestOf, type Digest } from '../../core/bytes/digest.ts'
+import { createDigestHasher, type Digest } from '../../core/bytes/digest.ts'
 import type { StoreError } from '../../core/errors.ts'
+import { slicesOf } from '../../core/slices.ts'
+import { nextTurn } from '../../core/turn.ts'
 import type { RequireRoom } from '../../packs/watermark.ts'
 import type { StagedBytes } from '../job.ts'
 import { keepBody, type KeptBody } from '../pool/kept-body.ts'
+import { removeStaged } from './remove-staged.ts'
 import {
   arrivingFile,
   blockFile,
@@ -57,7 +60,7 @@ export interface Staging {
    *  Errors: unknown_block, not_found, too_large, storage_full. */
   assemble(uploadId: string, blockIds: string[]): Promise<{ digest: Digest; sizeBytes: number }>
   /** The digest that `assemble` returns for these blocks. */
-  listDigest(blockIds: string[]): Digest
+  listDigest(blockIds: string[]): Promise<Digest>
   /** Returns the bytes that `assemble` or `writeWhole` fixed. Errors: not_found, storage_full. */
   readAssembled(uploadId: string, digest: Digest): Promise<StagedBytes>
   /** After a restart: removes what was arriving, and accepted bytes too unless `isAccepted`,
@@ -113,20 +116,22 @@ export async function openStaging(root: string, options: StagingOptions): Promis
     listDigest: digestOfList,
     assemble: async (id, blockIds) => {
       const { path, sizeBytes } = await linkBlocks(area, id, blockIds)
-      const digest = digestOfList(blockIds)
+      const digest = await digestOfList(blockIds)
       await translated(id, publish(path, listPath(area, id, digest)))
       await reach('list-linked')
       return { digest, sizeBytes }
     },
     readAssembled: async (id, digest) => {
       requireNotAbandoned(await ledgerOf(area, id))
-      return await readList(id, listPath(area, id, digest))
+      const directory = listPath(area, id, digest)
+      await translated(id, access(directory))
+      return { directory }
     },
     tidyUpload: async (id, { isAccepted }) => {
       for (const name of await translated(id, readdir(uploadPath(area, id)))) {
         const stays = name.startsWith('block-') || name === refusedFile
         if (stays || (isAccepted && name.startsWith('list-'))) continue
-        await rm(uploadPath(area, id, name), { recursive: true, force: true })
+        await removeStaged(uploadPath(area, id, name))
       }
     },
     abandon: async (id, reason) => {
@@ -138,8 +143,7 @@ export async function openStaging(root: string, options: StagingOptions): Promis
     wasRefused: async (id) => (await sizeOf(uploadPath(area, id, refusedFile))) !== undefined,
     removeUpload: async (id) => {
       area.ledgers.delete(id)
-      // A block arriving meanwhile can add a file to the directory that is being removed.
-      await rm(uploadPath(area, id), { recursive: true, force: true, maxRetries: 5 })
+      await removeStaged(uploadPath(area, id))
     },
     listUploads: async () => (await readdir(root)).filter((name) => uploadIdPattern.test(name)),
   }
@@ -151,9 +155,17 @@ function listPath(area: StagingArea, uploadId: string, digest: Digest): string {
   return uploadPath(area, uploadId, `list-${digest}`)
 }
 
-function digestOfList(blockIds: string[]): Digest {
-  return digestOf(blockIds.map((id) => `${Buffer.byteLength(id)}:${id},`).join(''))
+async function digestOfList(blockIds: string[]): Promise<Digest> {
+  const hasher = createDigestHasher()
+  for (const slice of slicesOf(blockIds, idsPerTurn)) {
+    hasher.update(Buffer.from(slice.map((id) => `${Buffer.byteLength(id)}:${id},`).join('')))
+    await nextTurn()
+  }
+  return hasher.digest()
 }
+
+/** Block ids that are hashed in one turn of the event loop: about a millisecond. */
+const idsPerTurn = 4096
 
 async function replaceBlock(
   area: StagingArea,
@@ -192,12 +204,4 @@ async function receiveWhole(
   const isNew = await translated(uploadId, publish(directory, listPath(area, uploadId, digest)))
   if (!isNew) (await ledgerOf(area, uploadId)).heldBytes -= sizeBytes
   return { digest, sizeBytes }
-}
-
-async function readList(uploadId: string, directory: string): Promise<StagedBytes> {
-  const { length } = await translated(uploadId, readdir(directory))
-  const sizes = new Float64Array(length)
-  for (let ordinal = 0; ordinal < length; ordinal++)
-    sizes[ordinal] = (await stat(join(directory, ordinalFile(ordinal)))).size
-  return { directory, sizes }
 }
