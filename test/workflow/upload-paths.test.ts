@@ -204,11 +204,13 @@ test('hashFiles agrees with the runner: search order, only files of the workspac
   const directory = join(root, 'hashed')
   await mkdir(join(directory, 'sub'), { recursive: true })
   await writeFile(join(directory, 'package-lock.json'), 'one')
-  await writeFile(join(directory, 'sub/package-lock.json'), 'two')
+  // The second is longer than what is read at once.
+  const two = Buffer.alloc(2 ** 21, 'two')
+  await writeFile(join(directory, 'sub/package-lock.json'), two)
   const roots = { directory, home: undefined }
   const { createHash } = await import('node:crypto')
   const sha = (bytes: string | Buffer): Buffer => createHash('sha256').update(bytes).digest()
-  const both = createHash('sha256').update(sha('one')).update(sha('two')).digest('hex')
+  const both = createHash('sha256').update(sha('one')).update(sha(two)).digest('hex')
   expect(await globber.hashFiles(['**/package-lock.json'], roots, noAbort)).toBe(both)
   expect(
     await globber.hashFiles(['--follow-symbolic-links', '**/package-lock.json'], roots, noAbort),

@@ -2,8 +2,8 @@
  *  output for every step, and standard output is reserved for the program's results; the owner
  *  captures the thread's own output. */
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { createHash } from 'node:crypto'
-import fs, { createReadStream } from 'node:fs'
+import { createHash, hash } from 'node:crypto'
+import fs, { createReadStream, readFileSync } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { create } from '@actions/glob'
 import { answerRequests } from '../../worker-thread.ts'
@@ -26,7 +26,7 @@ async function search(
   await unreadableOfSearch.run(unreadable, async () => {
     for await (const path of globber.globGenerator()) {
       signal.throwIfAborted()
-      if (await isFile(path)) files.push(path)
+      if ((await fileSizeOf(path)) !== undefined) files.push(path)
     }
   })
   return { kind: 'search', files, searchPaths, unreadable: [...unreadable] }
@@ -57,21 +57,32 @@ async function hashFiles(
   let count = 0
   for await (const path of globber.globGenerator()) {
     signal.throwIfAborted()
-    if (!path.startsWith(`${directory}/`) || !(await isFile(path))) continue
-    const hash = createHash('sha256')
-    await pipeline(createReadStream(path), hash, { signal })
-    all.update(hash.digest())
+    if (!path.startsWith(`${directory}/`)) continue
+    const sizeBytes = await fileSizeOf(path)
+    if (sizeBytes === undefined) continue
+    all.update(await digestOf(path, sizeBytes, signal))
     count += 1
   }
   return { kind: 'hash', hash: count === 0 ? '' : all.digest('hex') }
 }
 
-/** Returns false for a directory. Throws an Error for pipes, sockets and devices: reading them may
- *  never end. */
-async function isFile(path: string): Promise<boolean> {
+/** Small files are read at once: a stream takes ten times as long, so that 300,000 files took five
+ *  minutes. */
+async function digestOf(path: string, sizeBytes: number, signal: AbortSignal): Promise<Buffer> {
+  if (sizeBytes <= smallFileBytesMax) return hash('sha256', readFileSync(path), 'buffer')
+  const hasher = createHash('sha256')
+  await pipeline(createReadStream(path), hasher, { signal })
+  return hasher.digest()
+}
+
+const smallFileBytesMax = 1024 * 1024
+
+/** Returns undefined for a directory. Throws an Error for pipes, sockets and devices: reading them
+ *  may never end. */
+async function fileSizeOf(path: string): Promise<number | undefined> {
   const stats = await stat(path)
-  if (stats.isFile()) return true
-  if (stats.isDirectory()) return false
+  if (stats.isFile()) return stats.size
+  if (stats.isDirectory()) return undefined
   const kind = stats.isFIFO() ? 'a pipe' : stats.isSocket() ? 'a socket' : 'a device'
   throw new Error(`${path} is ${kind}, not a regular file`)
 }
