@@ -243,6 +243,9 @@ export const limits = {
   /** Damaged artifacts, and paths of each, that a scrub report names; the rest are only counted. */
   scrubArtifactsNamedMax: 100,
   scrubPathsNamedMax: 20,
+  /** Damaged copies of one pack that the log names; the rest are only counted. Each line costs the
+   *  main thread 50 microseconds, and a lost pack has thousands. */
+  scrubCopiesNamedMax: 100,
   /** Background compaction rewrites packs that are less than half dead, down to a quarter, while
    *  the dead bytes are more than one part in this many of the live ones: each byte that is freed
    *  costs up to three that are moved. */

@@ -214,6 +214,19 @@ describe('a scrub', () => {
     await packs.close()
   })
 
+  test('names a hundred damaged copies of a pack and counts the others', async () => {
+    const store = await openStore()
+    const many = Object.fromEntries(Array.from({ length: 120 }, (_, at) => [`${at}`, `file ${at}`]))
+    await store.putTar('tree', many)
+    const [path] = await packPaths(casOf(store))
+    await truncate(path!, 0)
+    const { findings, damagedCopies } = await scrubAll(store)
+    expect(damagedCopies).toBe(120)
+    expect(findings.filter(({ kind }) => kind === 'copy')).toHaveLength(100)
+    const packName = path!.slice(-36, -4)
+    expect(findings.slice(100)).toEqual([{ kind: 'copies', packName, count: 20 }])
+  })
+
   test('continues after a pack that it may not read, finds further damage, and fails at the end', async () => {
     const store = await openStore()
     await store.putTar('kept from it', { x: 'not to be read' })

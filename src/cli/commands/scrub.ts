@@ -52,6 +52,8 @@ function findingText(finding: ScrubFinding): string {
   switch (finding.kind) {
     case 'copy':
       return `stream ${finding.streamId} of pack ${finding.packName}, at ${finding.offset}: ${finding.fault}`
+    case 'copies':
+      return `pack ${finding.packName} has ${counted(finding.count, 'more damaged copy', 'more damaged copies')}`
     case 'framing':
       return finding.fault
     case 'unjudged':

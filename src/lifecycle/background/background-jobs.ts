@@ -131,6 +131,7 @@ async function isDue({ metadata }: BackgroundJobsOptions, olderThanMs: number): 
 function report(log: Log, { kind, ...facts }: ScrubFinding): void {
   const messages = {
     copy: 'a stored copy is damaged',
+    copies: 'more stored copies of a pack are damaged',
     framing: 'a pack has damaged framing and is rewritten',
     unjudged: 'a pack could not be judged',
     drift: 'a rollup had drifted and was corrected',

@@ -31,7 +31,8 @@ export interface ScrubOptions {
   rollups: boolean
   /** Called after each pack. */
   onProgress?: (progress: ScrubReport) => void
-  /** Called for each fault, as it is found. */
+  /** Called for each fault, as it is found. `copy` names at most `limits.scrubCopiesNamedMax` of a
+   *  pack; `copies` is the number of the others. */
   onFinding?: (finding: ScrubFinding) => void
 }
 
@@ -44,6 +45,7 @@ export type ScrubFinding =
       digest: string
       fault: string
     }
+  | { kind: 'copies'; packName: string; count: number }
   | { kind: 'framing'; packName: string; fault: string }
   | { kind: 'unjudged'; packName: string; fault: string }
   | ({ kind: 'drift' } & Drift)
@@ -190,6 +192,7 @@ async function scrubCopies(
   }
   const found = { damagedCopies: 0, unended: new Set<number>() }
   for await (const page of copyPages(metadata, pack.id)) {
+    const namesLeft = Math.max(0, limits.scrubCopiesNamedMax - found.damagedCopies)
     const changed: Verification[] = []
     for await (const each of verifyCopies(page, { packs, packName: pack.name, pace, signal })) {
       report.copies += 1
@@ -200,8 +203,10 @@ async function scrubCopies(
     await ports.checkpoint?.('scrub-copies-read')
     // If the lease has ended, missing bytes may have been deleted meanwhile and are not damage.
     await lease.renew()
-    await judge(ports, pack, changed, pass)
+    await judge(ports, pack, changed, { ...pass, namesLeft })
   }
+  const count = found.damagedCopies - limits.scrubCopiesNamedMax
+  if (count > 0) pass.options.onFinding?.({ kind: 'copies', packName: pack.name, count })
   report.damagedCopies += found.damagedCopies
   return found
 }
@@ -210,11 +215,11 @@ async function judge(
   { metadata }: LifecyclePorts,
   pack: PackOccupancy,
   found: Verification[],
-  { report, options }: Pass,
+  { report, options, namesLeft }: Pass & { namesLeft: number },
 ): Promise<void> {
   if (found.length === 0) return
-  for (const { copy, fault } of found) {
-    if (fault === null) continue
+  const bad = found.filter(({ fault }) => fault !== null)
+  for (const { copy, fault } of bad.slice(0, namesLeft)) {
     const { streamId, offset, blob } = copy
     options.onFinding?.({
       kind: 'copy',
@@ -222,7 +227,7 @@ async function judge(
       streamId,
       offset,
       digest: blob.digest,
-      fault,
+      fault: fault!,
     })
   }
   const verdicts = found.map(({ copy: { streamId, offset }, fault }) => ({
