@@ -3,6 +3,8 @@
 import { Hono } from 'hono'
 import { formatWireDigest } from '../../core/bytes/digest.ts'
 import { limits } from '../../core/limits.ts'
+import { slicesOf } from '../../core/slices.ts'
+import { nextTurn } from '../../core/turn.ts'
 import { requireBearer } from '../../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv } from '../../http/context.ts'
 import { sendProcessing } from '../../http/body/processing.ts'
@@ -25,6 +27,9 @@ import {
 import { formatHandle, stockFormOf } from '../stock-view.ts'
 import { twirpBadRoute } from './error.ts'
 import { clientKindOf, type ClientKind } from '../user-agent.ts'
+
+/** Items of a list that are made in one turn of the event loop: about a millisecond. */
+const itemsPerTurn = 500
 
 const service = '/twirp/github.actions.results.api.v1.ArtifactService'
 
@@ -56,8 +61,12 @@ export function createTwirpRoutes(context: AppContext): Hono<AppEnv> {
     const request = parseListRequest(await readJsonBody(context, c))
     const client = clientKindOf(c.req.header('user-agent'))
     const artifacts: object[] = []
-    for (const artifact of await listRunArtifacts(context, principal, request)) {
-      artifacts.push(await listItem(context, artifact, client))
+    for (const some of slicesOf(
+      await listRunArtifacts(context, principal, request),
+      itemsPerTurn,
+    )) {
+      for (const artifact of some) artifacts.push(await listItem(context, artifact, client))
+      await nextTurn()
     }
     return jsonResponse({ artifacts })
   })
