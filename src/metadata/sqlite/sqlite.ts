@@ -121,34 +121,33 @@ export function openSqliteMetadata({
 /** Each call sees one state of the database up to its first pause, as it would if the thread that
  *  writes ran it. */
 function onOneSnapshot({ read }: Connection, { close, ...methods }: Metadata): Metadata {
-  const reading = Object.entries(methods).map(([name, method]) => {
-    const run = method as (...args: unknown[]) => Promise<unknown>
-    const readFirst = async (...args: unknown[]): Promise<unknown> => {
-      // Not returned: better-sqlite3 rejects transactions that return a promise.
-      let answer: Promise<unknown> | undefined
-      read(() => {
-        answer = run(...args)
-      })
-      return await answer
-    }
-    return [name, readFirst]
+  const reading = wrapEach(methods, (run) => async (...args) => {
+    // Not returned: better-sqlite3 rejects transactions that return a promise.
+    let answer: Promise<unknown> | undefined
+    read(() => {
+      answer = run(...args)
+    })
+    return await answer
   })
-  return { ...(Object.fromEntries(reading) as Omit<Metadata, 'close'>), close }
+  return { ...reading, close }
 }
 
 function reportingReadFailures(methods: Metadata): Metadata {
-  const reporting = Object.entries(methods).map(([name, method]) => {
-    const run = method as (...args: unknown[]) => Promise<unknown>
-    return [
-      name,
-      async (...args: unknown[]) => {
-        try {
-          return await run(...args)
-        } catch (error) {
-          throw asReadFailure(error)
-        }
-      },
-    ]
+  return wrapEach(methods, (run) => async (...args) => {
+    try {
+      return await run(...args)
+    } catch (error) {
+      throw asReadFailure(error)
+    }
   })
-  return Object.fromEntries(reporting) as Metadata
+}
+
+type Method = (...args: unknown[]) => Promise<unknown>
+
+function wrapEach<Methods extends object>(
+  methods: Methods,
+  wrap: (run: Method) => Method,
+): Methods {
+  const wrapped = Object.entries(methods).map(([name, run]) => [name, wrap(run as Method)])
+  return Object.fromEntries(wrapped) as Methods
 }
