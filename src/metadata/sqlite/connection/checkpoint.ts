@@ -1,7 +1,7 @@
 /** Copies the write-ahead log back into the database. */
 import SqliteDatabase, { type Database } from 'better-sqlite3'
 import type { SharedLog } from '../log/shared-log.ts'
-import { notingFailedSync, type SyncState } from './failed-sync.ts'
+import { notingFailedSync } from './failed-sync.ts'
 import { reportingUnusable } from './unusable-database.ts'
 
 export interface Checkpointer {
@@ -22,10 +22,10 @@ export function openCheckpointer(path: string, log: SharedLog): Checkpointer {
 
 /** Never fails: what cannot be copied now is copied later. Returns the length of the log in
  *  pages. */
-export function checkpoint(database: Database, syncState: SyncState): number {
+export function checkpoint(database: Database, sharedLog: SharedLog): number {
   try {
     const [row] = notingFailedSync(
-      syncState,
+      sharedLog,
       () => database.pragma('wal_checkpoint(PASSIVE)') as { log: number }[],
     )
     return row!.log

@@ -6,15 +6,10 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import SqliteDatabase, { type Database } from 'better-sqlite3'
 import { type BetterSQLite3Database, drizzle } from 'drizzle-orm/better-sqlite3'
 import { nameKey } from '../../../core/manifest/artifact-order.ts'
-import { joinSharedLog } from '../log/shared-log.ts'
+import { createSharedLog, joinSharedLog } from '../log/shared-log.ts'
 import { checkpoint } from './checkpoint.ts'
 import { reportingDiskFailure, reportingFullDisk } from './disk-failure.ts'
-import {
-  createSyncState,
-  notingFailedSync,
-  repairFailedSync,
-  requireSynced,
-} from './failed-sync.ts'
+import { notingFailedSync, repairFailedSync, requireSynced } from './failed-sync.ts'
 import { type LazyStatement, prepareLazily } from './lazy-statement.ts'
 import { migrateDatabase } from './migrate.ts'
 import { createOthersWatch } from './others-watch.ts'
@@ -117,27 +112,22 @@ export function openConnection(options: ConnectionOptions): Connection {
   const { path, sharedLog, now = Date.now, callCount = () => 0 } = options
   const database = reportingUnusable(path, () => openDatabase(options))
   const run = database.transaction((work: () => unknown) => work())
-  const log = sharedLog && joinSharedLog(sharedLog)
-  const syncState = log ?? createSyncState()
+  const log = joinSharedLog(sharedLog ?? createSharedLog())
   const commit = <Result>(work: () => Result): Result =>
     run.immediate(() => {
       const result = work()
-      requireSynced(syncState)
+      requireSynced(log)
       return result
     }) as Result
   /** Runs `work`, which writes, once its turn has come. */
   const inTurn = <Result>(work: (isAwaited: () => boolean) => Result): Result => {
     const attempt = (isAwaited: () => boolean): Result =>
-      reportingDiskFailure(() => notingFailedSync(syncState, () => work(isAwaited)))
+      reportingDiskFailure(() => notingFailedSync(log, () => work(isAwaited)))
     if (database.inTransaction) return attempt(() => false)
-    if (log === undefined) {
-      repairFailedSync(syncState, database)
-      return attempt(() => false)
-    }
     const ticket = log.enter()
     others.noteTicket(ticket)
     try {
-      repairFailedSync(syncState, database)
+      repairFailedSync(log, database)
       return attempt(() => log.isAwaited(ticket))
     } finally {
       log.leave(ticket)
@@ -165,7 +155,7 @@ export function openConnection(options: ConnectionOptions): Connection {
     await nextTurn()
     if (others.arePresent() && heldMs >= restMsMin)
       await sleep(Math.min(heldMs * restPerWork, restMsMax))
-    for (let pausedMs = 0; log?.isLong() === true && pausedMs < pauseMsMax;) {
+    for (let pausedMs = 0; log.isLong() && pausedMs < pauseMsMax;) {
       await sleep(restMsMax)
       pausedMs += restMsMax
     }
@@ -204,7 +194,7 @@ export function openConnection(options: ConnectionOptions): Connection {
     },
     stage,
     checkpoint: () => {
-      if (log === undefined) checkpoint(database, syncState)
+      if (sharedLog === undefined) checkpoint(database, log)
     },
     stageSteps,
     stageWhileFree,

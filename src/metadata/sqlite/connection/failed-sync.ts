@@ -10,48 +10,35 @@ import { storeError } from '../../../core/errors.ts'
 import type { SharedLog } from '../log/shared-log.ts'
 import { reportingDiskFailure } from './disk-failure.ts'
 
-export type SyncState = Pick<SharedLog, 'hasFailedSync' | 'setFailedSync'>
-
-/** The state of a connection that shares its database with no other thread. */
-export function createSyncState(): SyncState {
-  let hasFailed = false
-  return {
-    hasFailedSync: () => hasFailed,
-    setFailedSync: (now) => {
-      hasFailed = now
-    },
-  }
-}
-
 /** Runs `work` and notes a sync that fails in it. Errors: those of `work`. */
-export function notingFailedSync<Result>(state: SyncState, work: () => Result): Result {
+export function notingFailedSync<Result>(log: SharedLog, work: () => Result): Result {
   try {
     return work()
   } catch (error) {
-    if (isFailedSync(error)) state.setFailedSync(true)
+    if (isFailedSync(error)) log.setFailedSync(true)
     throw error
   }
 }
 
 /** Copies the log into the database if a sync of the log failed; to be called before a transaction,
  *  in the turn to write. Errors: storage_failed (not all of it could be copied). */
-export function repairFailedSync(state: SyncState, database: Database): void {
-  if (!state.hasFailedSync()) return
+export function repairFailedSync(log: SharedLog, database: Database): void {
+  if (!log.hasFailedSync()) return
   reportingDiskFailure(() => {
     const [row] = database.pragma('wal_checkpoint(PASSIVE)') as {
       log: number
       checkpointed: number
     }[]
     // -1 for both: another thread makes a checkpoint.
-    if (row!.log === row!.checkpointed && row!.log >= 0) state.setFailedSync(false)
+    if (row!.log === row!.checkpointed && row!.log >= 0) log.setFailedSync(false)
   })
-  requireSynced(state)
+  requireSynced(log)
 }
 
 /** To be called before a commit: the sync may have failed in another thread meanwhile. Errors:
  *  storage_failed. */
-export function requireSynced(state: SyncState): void {
-  if (!state.hasFailedSync()) return
+export function requireSynced(log: SharedLog): void {
+  if (!log.hasFailedSync()) return
   const reason = 'the log could not be synced and is not copied yet'
   throw storeError('storage_failed', `the disk of the metadata failed: ${reason}`, { reason })
 }

@@ -18,7 +18,7 @@ export interface OthersWatch {
 /** `callCount`: the number of calls that have arrived (`ConnectionOptions`). */
 export function createOthersWatch(callCount: () => number): OthersWatch {
   let seenAt = -Infinity
-  let nextTicket: number | undefined
+  let nextTicket = 0
   let calls = callCount()
   const noteCalls = (own: number): void => {
     const count = callCount()
