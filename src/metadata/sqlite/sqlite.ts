@@ -43,7 +43,6 @@ import { createSessionMethods } from './uploads/sessions.ts'
 import { createStagingMethods } from './uploads/staging.ts'
 import { createSweepMethods } from './maintenance/sweep.ts'
 import { createHealingMethods } from './blobs/healing.ts'
-import { createHolderMethods } from './artifacts/holders.ts'
 import { createRollupMethods } from './maintenance/rollups.ts'
 import { createCopyMethods } from './maintenance/snapshot.ts'
 import { createVerificationMethods } from './blobs/verification.ts'
@@ -105,7 +104,6 @@ export function openSqliteMetadata({
     ...createCopyMethods(connection),
     ...createSweepMethods(connection),
     ...createOverviewMethods(connection),
-    ...createHolderMethods(connection),
     ...createFigureMethods(connection),
     ...createUsageHistoryMethods(connection),
     ...createRevocationMethods(connection, audit),

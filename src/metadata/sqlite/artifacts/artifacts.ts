@@ -7,7 +7,7 @@ import { projects, runs } from '../../../../schema/runs.ts'
 import { dismissedSecrets, manifestSecrets } from '../../../../schema/secrets.ts'
 import type { ArtifactName } from '../../../core/artifact.ts'
 import type { Actor } from '../../../core/audit.ts'
-import { digestFromBytes } from '../../../core/bytes/digest.ts'
+import { digestFromBytes, digestToBytes } from '../../../core/bytes/digest.ts'
 import { storeError } from '../../../core/errors.ts'
 import { factsOf, type ProjectName } from '../../../core/run/run.ts'
 import type { Artifact, Author, Metadata, RetentionChange } from '../../metadata.ts'
@@ -26,6 +26,7 @@ type ArtifactMethods = Pick<
   | 'listArtifacts'
   | 'sumArtifacts'
   | 'findNewest'
+  | 'listHolders'
   | 'setRetention'
   | 'setRetentionOfMany'
 >
@@ -39,7 +40,7 @@ export function createArtifactFinder({ orm }: Connection): (id: number) => Artif
 }
 
 /** Reads pages of artifacts. */
-export function createArtifactPages(connection: Connection): Metadata['findArtifacts'] {
+function createArtifactPages(connection: Connection): Metadata['findArtifacts'] {
   const { orm } = connection
   const findIds = createIdFinder(connection)
   return async (filter, page) => {
@@ -61,6 +62,9 @@ export function createArtifactMethods(connection: Connection, audit: AuditLog): 
   const findArtifact = createArtifactFinder(connection)
   const findArtifacts = createArtifactPages(connection)
   const sum = createArtifactSumming(connection)
+  const findBlob = connection.prepare<[Buffer], { id: number }>(
+    'SELECT id FROM blobs WHERE digest = ? AND state < 2',
+  )
 
   return {
     findArtifact: async (id) => findArtifact(id),
@@ -77,6 +81,16 @@ export function createArtifactMethods(connection: Connection, audit: AuditLog): 
     findNewest: async (filter, now) => {
       const [newest] = await findArtifacts(filter, { limit: 1, offset: 0, sort: 'newest', now })
       return newest
+    },
+    listHolders: async (digest, { projectIds, beforeId, limit, now }) => {
+      const blob = findBlob.get(digestToBytes(digest))
+      if (blob === undefined) return []
+      const filter = {
+        blobId: blob.id,
+        ...(projectIds !== null && { projectIds }),
+        ...(beforeId !== undefined && { beforeId }),
+      }
+      return await findArtifacts(filter, { limit, offset: 0, sort: 'newest', now })
     },
     ...createRetention(connection, audit),
   }
