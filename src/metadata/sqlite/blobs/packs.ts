@@ -1,12 +1,11 @@
 /** Sealed packs: registered with any number of copies, in steps. */
 import { packState } from '../../../../schema/content.ts'
-import type { NewCopy } from '../../../core/bytes/copy.ts'
 import { limits } from '../../../core/limits.ts'
 import type { Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createCopyRegistration } from './copy-registration.ts'
 import type { Damage } from './damage.ts'
-import { type SessionRow, createSessionFinder } from '../uploads/sessions.ts'
+import { createSessionFinder } from '../uploads/sessions.ts'
 
 /** A copy is three or four rows, with digests spread over their indexes: this many take about 6
  *  ms. */
@@ -17,18 +16,23 @@ type PackMethods = Pick<Metadata, 'addPack' | 'hasPack'>
 export function createPackMethods(connection: Connection, damage: Damage): PackMethods {
   const { prepare, stageWhileFree, turn } = connection
   const findSession = createSessionFinder(connection)
-  const openPack = createPackOpening(connection)
+  const packs = createPackRows(connection)
   const registerCopies = createCopyRegistration(connection, damage)
   const markWhole = prepare<[number]>(`UPDATE packs SET state = ${packState.whole} WHERE id = ?`)
-  const find = prepare<[string]>(`SELECT 1 FROM packs WHERE name = ?`)
 
   return {
     addPack: async (sessionName, pack, copies) => {
+      const { name } = pack
+      const copyBytes = copies.reduce((sum, copy) => sum + copy.lengthBytes, 0)
+      const row = { ...pack, state: packState.filling, copyCount: copies.length, copyBytes }
       let start = 0
       const damaged: number[] = []
       const registerSome = (): boolean => {
         const session = findSession(sessionName)
-        const packId = openPack(session, pack, copies)
+        const known = packs.find(name)
+        if (known?.state === packState.dead)
+          throw new Error(`pack ${name} has already been deleted`)
+        const packId = known?.id ?? packs.add({ ...row, sessionId: session.id })
         damaged.push(...registerCopies(session, packId, copies.slice(start, start + copiesPerStep)))
         start += copiesPerStep
         if (start < copies.length) return true
@@ -39,23 +43,7 @@ export function createPackMethods(connection: Connection, damage: Damage): PackM
       await damage.spread()
       return damaged
     },
-    hasPack: async (name) => find.get(name) !== undefined,
-  }
-}
-
-/** Returns a function that finds or creates the row of a pack and returns its id. */
-function createPackOpening(
-  connection: Connection,
-): (session: SessionRow, pack: { name: string; sizeBytes: number }, copies: NewCopy[]) => number {
-  const packs = createPackRows(connection)
-  return (session, pack, copies) => {
-    const known = packs.find(pack.name)
-    if (known?.state === packState.dead)
-      throw new Error(`pack ${pack.name} has already been deleted`)
-    if (known) return known.id
-    const copyBytes = copies.reduce((sum, copy) => sum + copy.lengthBytes, 0)
-    const row = { ...pack, copyCount: copies.length, copyBytes }
-    return packs.add({ ...row, state: packState.filling, sessionId: session.id })
+    hasPack: async (name) => packs.find(name) !== undefined,
   }
 }
 
