@@ -1,6 +1,7 @@
 /** Reading: from an artifact to its entries, and from entries to places in packs. Each method
  *  sees one snapshot. */
-import { type Digest, digestToBytes } from '../../../core/bytes/digest.ts'
+import type { Part } from '../../../core/bytes/copy.ts'
+import { type Digest, digestFromBytes, digestToBytes } from '../../../core/bytes/digest.ts'
 import { notFound } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
 import type { PageEntry } from '../../manifest-page.ts'
@@ -32,7 +33,10 @@ type EntryMethods = Pick<
   | 'findEntry'
   | 'findEntryPage'
 >
-type StreamMethods = Pick<Metadata, 'readParts' | 'readStreams' | 'findBlob'>
+type StreamMethods = Pick<
+  Metadata,
+  'readParts' | 'readPartDigests' | 'readJoiningParts' | 'readStreams' | 'findBlob'
+>
 type SkeletonMethods = Pick<Metadata, 'readSkeletonPage' | 'findSkeletonPage'>
 
 export function createReadingMethods(
@@ -138,8 +142,20 @@ type PlacedTuple = [
 ]
 
 function createStreamMethods(connection: Connection): StreamMethods {
-  const { read } = connection
+  const { prepare, read } = connection
   const { toCopy, toPlacement } = createPlacing(connection)
+  const joining = prepareRows<[string], PartTuple>(
+    connection,
+    `${copyColumns}, j.key, b.size_bytes, b.crc32`,
+    `FROM json_each(?) j
+     CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
+     CROSS JOIN streams s ON s.id = b.joining_stream_id`,
+  )
+  const digests = prepare<[number, number, number], { digest: Buffer; sizeBytes: number }>(
+    `SELECT b.digest, b.size_bytes AS sizeBytes
+     FROM composite_parts c CROSS JOIN blobs b ON b.id = c.part_id
+     WHERE c.composite_id = ? AND c.ordinal >= ? AND c.ordinal < ? ORDER BY c.ordinal`,
+  )
   const parts = prepareRows<[number, number, number], PartTuple>(
     connection,
     `${copyColumns}, c.ordinal, b.size_bytes, b.crc32`,
@@ -161,13 +177,23 @@ function createStreamMethods(connection: Connection): StreamMethods {
     `FROM blobs b ${placementJoin}
      WHERE b.digest = ? AND b.state < 2`,
   )
+  const toParts = (rows: PartTuple[]): Part[] =>
+    rows
+      .toSorted((a, b) => a[7] - b[7])
+      .map((row) => ({ sizeBytes: row[8], crc32: row[9], copy: toCopy(row) }))
   return {
+    readJoiningParts: async (asked) =>
+      read(() => {
+        const rows = joining(JSON.stringify(asked))
+        if (rows.length === asked.length) return toParts(rows)
+        throw notFound('part', 'a part of a composite has no joining copy')
+      }),
+    readPartDigests: async (blobId, first, limit) =>
+      digests
+        .all(blobId, first, first + limit)
+        .map(({ digest, sizeBytes }) => ({ digest: digestFromBytes(digest), sizeBytes })),
     readParts: async (blobId, first, limit) =>
-      read(() =>
-        parts(blobId, first, first + limit)
-          .toSorted((a, b) => a[7] - b[7])
-          .map((row) => ({ sizeBytes: row[8], crc32: row[9], copy: toCopy(row) })),
-      ),
+      read(() => toParts(parts(blobId, first, first + limit))),
     readStreams: async (streamIds) =>
       read(() => {
         const rows = streams(JSON.stringify(streamIds))

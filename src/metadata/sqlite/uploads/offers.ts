@@ -1,7 +1,6 @@
 /** Negotiated uploads: sessions that outlive a request and a process, what clients have sent in
  *  them, and what clients need not send. */
 import { randomBytes } from 'node:crypto'
-import { streamState } from '../../../../schema/content.ts'
 import { offeredKind, sessionState } from '../../../../schema/sessions.ts'
 import {
   createDigestHasher,
@@ -12,7 +11,6 @@ import {
 import { notFound } from '../../../core/errors.ts'
 import type { ProjectName } from '../../../core/run/run.ts'
 import type { KnownBlob, KnownTree, Metadata } from '../../metadata.ts'
-import { codecs } from '../connection/codecs.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createPages } from '../trees/manifest-source.ts'
 import { prepareRows } from '../connection/rows.ts'
@@ -30,7 +28,6 @@ import {
 type SessionMethods = Pick<Metadata, 'openOfferSession' | 'findSession' | 'sessionPackBytes'>
 type OfferedMethods = Pick<Metadata, 'stageOffered' | 'readOffered' | 'dropOffered'>
 type ClaimMethods = Pick<Metadata, 'claimReadableBlobs' | 'claimSentBlobs'>
-type PartMethods = Pick<Metadata, 'readJoiningParts' | 'readPartDigests'>
 type TreeMethods = Pick<
   Metadata,
   'findKnownTree' | 'leaseKnownTree' | 'readLeasedPage' | 'readTimesDigest' | 'stageTimesOf'
@@ -39,11 +36,10 @@ type TreeMethods = Pick<
 export function createOfferMethods(
   connection: Connection,
   checkOpen: OpenUploadsCheck,
-): SessionMethods & OfferedMethods & PartMethods & TreeMethods & ClaimMethods {
+): SessionMethods & OfferedMethods & TreeMethods & ClaimMethods {
   return {
     ...createOfferSessions(connection, checkOpen),
     ...createReadableClaiming(connection),
-    ...createPartReading(connection),
     ...createOfferedPages(connection),
     ...createKnownTrees(connection),
   }
@@ -132,51 +128,6 @@ function createReadableClaiming(connection: Connection): ClaimMethods {
       }),
     claimSentBlobs: async (name, digests) =>
       stage(() => claim(findSession(name), noProject, digests)),
-  }
-}
-
-interface JoiningRow {
-  sizeBytes: number
-  crc32: number
-  streamId: number
-  codec: number
-  packName: string
-  offset: number
-  lengthBytes: number
-  checks: Buffer
-  state: number
-}
-
-function createPartReading({ prepare }: Connection): PartMethods {
-  const joining = prepare<[string], JoiningRow>(
-    `SELECT b.size_bytes AS sizeBytes, b.crc32, s.id AS streamId, s.codec, p.name AS packName, s."offset", s.length_bytes AS lengthBytes, s.checks, s.state
-     FROM json_each(?) j
-     CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
-     CROSS JOIN streams s ON s.id = b.joining_stream_id
-     CROSS JOIN packs p ON p.id = s.pack_id
-     ORDER BY j.key`,
-  )
-  const parts = prepare<[number, number, number], { digest: Buffer; sizeBytes: number }>(
-    `SELECT b.digest, b.size_bytes AS sizeBytes
-     FROM composite_parts c CROSS JOIN blobs b ON b.id = c.part_id
-     WHERE c.composite_id = ? AND c.ordinal >= ? AND c.ordinal < ? ORDER BY c.ordinal`,
-  )
-  return {
-    readJoiningParts: async (digests) => {
-      const rows = joining.all(JSON.stringify(digests))
-      if (rows.length !== digests.length) {
-        throw notFound('part', 'a part of a composite has no joining copy')
-      }
-      return rows.map(({ sizeBytes, crc32, codec, state, ...place }) => ({
-        sizeBytes,
-        crc32,
-        copy: { ...place, codec: codecs[codec]!, damaged: state === streamState.damaged },
-      }))
-    },
-    readPartDigests: async (blobId, first, limit) =>
-      parts
-        .all(blobId, first, first + limit)
-        .map(({ digest, sizeBytes }) => ({ digest: digestFromBytes(digest), sizeBytes })),
   }
 }
 
