@@ -10,24 +10,14 @@ import {
 } from '../../../core/bytes/digest.ts'
 import { notFound } from '../../../core/errors.ts'
 import type { ProjectName } from '../../../core/run/run.ts'
-import type { KnownBlob, KnownTree, Metadata } from '../../metadata.ts'
+import type { KnownTree, Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createPages } from '../trees/manifest-source.ts'
-import { prepareRows } from '../connection/rows.ts'
 import type { OpenUploadsCheck } from './open-uploads.ts'
-import {
-  type ClaimedBlob,
-  type SessionRow,
-  claimedBlobColumns,
-  createLeaser,
-  createManifestLeaser,
-  createSessionFinder,
-  toKnownBlob,
-} from './sessions.ts'
+import { createManifestLeaser, createSessionFinder } from './sessions.ts'
 
 type SessionMethods = Pick<Metadata, 'openOfferSession' | 'findSession' | 'sessionPackBytes'>
 type OfferedMethods = Pick<Metadata, 'stageOffered' | 'readOffered' | 'dropOffered'>
-type ClaimMethods = Pick<Metadata, 'claimReadableBlobs' | 'claimSentBlobs'>
 type TreeMethods = Pick<
   Metadata,
   'findKnownTree' | 'leaseKnownTree' | 'readLeasedPage' | 'readTimesDigest' | 'stageTimesOf'
@@ -36,10 +26,9 @@ type TreeMethods = Pick<
 export function createOfferMethods(
   connection: Connection,
   checkOpen: OpenUploadsCheck,
-): SessionMethods & OfferedMethods & TreeMethods & ClaimMethods {
+): SessionMethods & OfferedMethods & TreeMethods {
   return {
     ...createOfferSessions(connection, checkOpen),
-    ...createReadableClaiming(connection),
     ...createOfferedPages(connection),
     ...createKnownTrees(connection),
   }
@@ -89,45 +78,6 @@ function createOfferSessions(connection: Connection, checkOpen: OpenUploadsCheck
       return row && { ...row, offer: row.offer && digestFromBytes(row.offer) }
     },
     sessionPackBytes: async (name) => packBytes.get(findLive(name).id)!.bytes,
-  }
-}
-
-/** Matches no project. */
-const noProject = 0
-
-function createReadableClaiming(connection: Connection): ClaimMethods {
-  const { stage } = connection
-  const findSession = createSessionFinder(connection)
-  const lease = createLeaser(connection)
-  const readable = prepareRows<[string, number, number, number], ClaimedBlob>(
-    connection,
-    claimedBlobColumns,
-    `FROM json_each(?) j
-     CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
-     LEFT JOIN streams s ON s.id = b.joining_stream_id
-     WHERE b.state = 0 AND (
-       EXISTS (SELECT 1 FROM "references" r WHERE r.blob_id = b.id AND r.project_id = ?)
-       OR EXISTS (SELECT 1 FROM leases l WHERE l.session_id = ? AND l.blob_id = b.id)
-       OR EXISTS (SELECT 1 FROM composite_parts c
-         CROSS JOIN "references" r ON r.blob_id = c.composite_id AND r.project_id = ?
-         WHERE c.part_id = b.id))`,
-  )
-  const claim = ({ id }: SessionRow, projectId: number, digests: Digest[]): KnownBlob[] => {
-    const rows = readable(JSON.stringify(digests), projectId, id, projectId)
-    lease(
-      id,
-      rows.map(([blobId]) => blobId),
-    )
-    return rows.map(toKnownBlob)
-  }
-  return {
-    claimReadableBlobs: async (name, digests) =>
-      stage(() => {
-        const session: SessionRow = findSession(name)
-        return claim(session, session.projectId, digests)
-      }),
-    claimSentBlobs: async (name, digests) =>
-      stage(() => claim(findSession(name), noProject, digests)),
   }
 }
 

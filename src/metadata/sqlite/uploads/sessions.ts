@@ -11,9 +11,11 @@ import type { Connection } from '../connection/connection.ts'
 import type { Removal } from '../artifacts/removal.ts'
 import { prepareRows } from '../connection/rows.ts'
 
-type SessionMethods = Pick<
+type SessionMethods = ClaimMethods &
+  Pick<Metadata, 'openSession' | 'renewSession' | 'abortSession' | 'listSessions'>
+type ClaimMethods = Pick<
   Metadata,
-  'openSession' | 'renewSession' | 'claimStreams' | 'claimBlobs' | 'abortSession' | 'listSessions'
+  'claimStreams' | 'claimBlobs' | 'claimReadableBlobs' | 'claimSentBlobs'
 >
 
 export interface SessionRow {
@@ -50,22 +52,6 @@ export function createSessionMethods(connection: Connection, removal: Removal): 
     `SELECT name FROM sessions
      WHERE leased_until <= ? AND (offer IS NULL OR leased_until <= ?) ORDER BY leased_until LIMIT ?`,
   )
-  const claimedStreams = prepareRows<[string], ClaimedStream>(
-    connection,
-    `s.id, lower(hex(s.digest)), s.codec, s.length_bytes, b.id, lower(hex(b.digest)), b.size_bytes, b.crc32`,
-    `FROM json_each(?) j
-     CROSS JOIN streams s ON s.digest = unhex(j.value) AND s.state = 0
-     CROSS JOIN blobs b ON b.id = s.blob_id AND b.state = 0`,
-  )
-  const claimedBlobs = prepareRows<[string], ClaimedBlob>(
-    connection,
-    claimedBlobColumns,
-    `FROM json_each(?) j
-     CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
-     LEFT JOIN streams s ON s.id = b.joining_stream_id
-     WHERE b.state = 0`,
-  )
-  const lease = createLeaser(connection)
 
   return {
     openSession: async ({ projectId, now, leaseMs }) => {
@@ -78,31 +64,69 @@ export function createSessionMethods(connection: Connection, removal: Removal): 
       const { changes } = stage(() => renew.run(now + leaseMs, name))
       if (changes === 0) findSession(name)
     },
-    claimStreams: async (name, digests) =>
-      stage(() => {
-        const session = findSession(name)
-        const rows = claimedStreams(JSON.stringify(digests))
-        lease(
-          session.id,
-          rows.map((row) => row[4]),
-        )
-        return rows.map(toKnownStream)
-      }),
-    claimBlobs: async (name, digests) =>
-      stage(() => {
-        const session = findSession(name)
-        const rows = claimedBlobs(JSON.stringify(digests))
-        lease(
-          session.id,
-          rows.map((row) => row[0]),
-        )
-        return rows.map(toKnownBlob)
-      }),
+    ...createClaiming(connection),
     abortSession: async (name) => {
       await removal.endSession(name)
     },
     listSessions: async (expiredAt, limit, now = connection.now()) =>
       listExpired.all(expiredAt, Math.min(expiredAt, now), limit).map((row) => row.name),
+  }
+}
+
+/** Matches no project. */
+const noProject = 0
+
+function createClaiming(connection: Connection): ClaimMethods {
+  const { stage } = connection
+  const findSession = createSessionFinder(connection)
+  const lease = createLeaser(connection)
+  const streams = prepareRows<[string], ClaimedStream>(
+    connection,
+    `s.id, lower(hex(s.digest)), s.codec, s.length_bytes, b.id, lower(hex(b.digest)), b.size_bytes, b.crc32`,
+    `FROM json_each(?) j
+     CROSS JOIN streams s ON s.digest = unhex(j.value) AND s.state = 0
+     CROSS JOIN blobs b ON b.id = s.blob_id AND b.state = 0`,
+  )
+  const blobs = prepareRows<[string], ClaimedBlob>(
+    connection,
+    claimedBlobColumns,
+    claimedBlobSource,
+  )
+  const readable = prepareRows<[string, number, number, number], ClaimedBlob>(
+    connection,
+    claimedBlobColumns,
+    `${claimedBlobSource} AND (
+       EXISTS (SELECT 1 FROM "references" r WHERE r.blob_id = b.id AND r.project_id = ?)
+       OR EXISTS (SELECT 1 FROM leases l WHERE l.session_id = ? AND l.blob_id = b.id)
+       OR EXISTS (SELECT 1 FROM composite_parts c
+         CROSS JOIN "references" r ON r.blob_id = c.composite_id AND r.project_id = ?
+         WHERE c.part_id = b.id))`,
+  )
+  const claim = (id: number, rows: ClaimedBlob[]): KnownBlob[] => {
+    const blobIds = rows.map(([blobId]) => blobId)
+    lease(id, blobIds)
+    return rows.map(toKnownBlob)
+  }
+  const claimReadable = (id: number, projectId: number, digests: Digest[]): KnownBlob[] =>
+    claim(id, readable(JSON.stringify(digests), projectId, id, projectId))
+  return {
+    claimStreams: async (name, digests) =>
+      stage(() => {
+        const { id } = findSession(name)
+        const rows = streams(JSON.stringify(digests))
+        const blobIds = rows.map((row) => row[4])
+        lease(id, blobIds)
+        return rows.map(toKnownStream)
+      }),
+    claimBlobs: async (name, digests) =>
+      stage(() => claim(findSession(name).id, blobs(JSON.stringify(digests)))),
+    claimReadableBlobs: async (name, digests) =>
+      stage(() => {
+        const { id, projectId } = findSession(name)
+        return claimReadable(id, projectId, digests)
+      }),
+    claimSentBlobs: async (name, digests) =>
+      stage(() => claimReadable(findSession(name).id, noProject, digests)),
   }
 }
 
@@ -148,9 +172,15 @@ function toKnownStream(row: ClaimedStream): KnownStream {
 }
 
 /** Columns of a blob `b` and its joining stream `s`, for `prepareRows`. */
-export const claimedBlobColumns = 'b.id, lower(hex(b.digest)), b.size_bytes, b.crc32, s.state'
+const claimedBlobColumns = 'b.id, lower(hex(b.digest)), b.size_bytes, b.crc32, s.state'
 
-export type ClaimedBlob = [
+/** The readable blobs of a list of digests. */
+const claimedBlobSource = `FROM json_each(?) j
+  CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
+  LEFT JOIN streams s ON s.id = b.joining_stream_id
+  WHERE b.state = 0`
+
+type ClaimedBlob = [
   id: number,
   digest: Digest,
   sizeBytes: number,
@@ -158,6 +188,6 @@ export type ClaimedBlob = [
   joiningState: number | null,
 ]
 
-export function toKnownBlob([, digest, sizeBytes, crc32, joiningState]: ClaimedBlob): KnownBlob {
+function toKnownBlob([, digest, sizeBytes, crc32, joiningState]: ClaimedBlob): KnownBlob {
   return { digest, sizeBytes, crc32, joins: joiningState === 0 }
 }
