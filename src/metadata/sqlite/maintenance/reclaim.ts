@@ -16,7 +16,7 @@ export function createReclaimMethods(connection: Connection): Pick<Metadata, 'me
   const { prepare } = connection
   const { gather, forget } = createDyingCopies(connection)
   const addShared = createSharedCopies(connection)
-  const sources = createSources(connection)
+  const findHolders = createHolderSearch(connection)
   const name = prepare<[number, string]>(
     `INSERT OR IGNORE INTO temp.gone_artifacts (question, artifact_id)
      SELECT ?, j.value FROM json_each(?) j`,
@@ -44,7 +44,7 @@ export function createReclaimMethods(connection: Connection): Pick<Metadata, 'me
       try {
         name.run(question, JSON.stringify(asked.artifactIds))
         const dying: Dying = new Map()
-        const { manifests, contents, expired, released } = await sources.holders(asked)
+        const { manifests, contents, expired, released } = await findHolders(asked)
         await gather(parameters, { manifests, contents, garbage: asked.garbage }, dying)
         const sharedBytes = asked.shared ? await addShared(parameters, manifests) : 0
         return { expired, released, packs: describe(dying), sharedBytes }
@@ -68,10 +68,12 @@ function parametersOf(question: number, asked: RemovalQuestion): Question {
   }
 }
 
-/** Finds what the artifacts of a question hold: manifests and contents, in no order. */
-function createSources({ prepare, turn }: Connection): {
-  holders(asked: RemovalQuestion): Promise<Holders>
-} {
+/** Returns a function that finds what the artifacts of a question hold: manifests and contents, in
+ *  no order. */
+function createHolderSearch({
+  prepare,
+  turn,
+}: Connection): (asked: RemovalQuestion) => Promise<Holders> {
   const named = prepare<[string], HolderRow>(
     `SELECT a.manifest_id AS manifestId, a.content_id AS contentId
      FROM json_each(?) j CROSS JOIN artifacts a ON a.id = j.value`,
@@ -102,43 +104,41 @@ function createSources({ prepare, turn }: Connection): {
      WHERE removed_at IS NOT NULL AND releasable_at IS NULL AND content_id IS NOT NULL AND id > ?
      ORDER BY id LIMIT ?`,
   )
-  return {
-    holders: async (asked) => {
-      const manifests = new Set<number>()
-      const contents = new Set<number>()
-      const add = (row: HolderRow): void => {
-        manifests.add(row.manifestId)
-        if (row.contentId !== null) contents.add(row.contentId)
+  return async (asked) => {
+    const manifests = new Set<number>()
+    const contents = new Set<number>()
+    const add = (row: HolderRow): void => {
+      manifests.add(row.manifestId)
+      if (row.contentId !== null) contents.add(row.contentId)
+    }
+    named.all(JSON.stringify(asked.artifactIds)).forEach(add)
+    if (!asked.garbage) return { manifests, contents, expired: 0, released: 0 }
+    const page = limits.transactionRowsMax
+    const walk = async <Row extends HolderRow & Position>(
+      after: (last: Position) => Row[],
+      counts: (row: Row) => boolean = () => true,
+    ): Promise<number> => {
+      let count = 0
+      for (let last: Position = { at: -1, id: 0 }; ;) {
+        const rows = after(last)
+        if (rows.length === 0) return count
+        rows.forEach(add)
+        count += rows.filter(counts).length
+        last = rows.at(-1)!
+        await turn()
       }
-      named.all(JSON.stringify(asked.artifactIds)).forEach(add)
-      if (!asked.garbage) return { manifests, contents, expired: 0, released: 0 }
-      const page = limits.transactionRowsMax
-      const walk = async <Row extends HolderRow & Position>(
-        after: (last: Position) => Row[],
-        counts: (row: Row) => boolean = () => true,
-      ): Promise<number> => {
-        let count = 0
-        for (let last: Position = { at: -1, id: 0 }; ;) {
-          const rows = after(last)
-          if (rows.length === 0) return count
-          rows.forEach(add)
-          count += rows.filter(counts).length
-          last = rows.at(-1)!
-          await turn()
-        }
-      }
-      const releasableBy = Math.min(asked.releasableBy, ever)
-      const counts = {
-        expired: await walk(({ at, id }) => expired.all(asked.expiredBy, at, id, page)),
-        released: await walk(
-          ({ at, id }) => releasable.all(asked.now, releasableBy, at, id, page),
-          ({ isRead }) => isRead === 0 || !asked.readersHold,
-        ),
-      }
-      await walk(({ id }) => dyingManifests.all(id, page))
-      await walk(({ id }) => uncleared.all(id, page))
-      return { manifests, contents, ...counts }
-    },
+    }
+    const releasableBy = Math.min(asked.releasableBy, ever)
+    const counts = {
+      expired: await walk(({ at, id }) => expired.all(asked.expiredBy, at, id, page)),
+      released: await walk(
+        ({ at, id }) => releasable.all(asked.now, releasableBy, at, id, page),
+        ({ isRead }) => isRead === 0 || !asked.readersHold,
+      ),
+    }
+    await walk(({ id }) => dyingManifests.all(id, page))
+    await walk(({ id }) => uncleared.all(id, page))
+    return { manifests, contents, ...counts }
   }
 }
 
