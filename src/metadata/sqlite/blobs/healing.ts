@@ -74,10 +74,7 @@ function createSwap(
   const isSound = prepare<[number, number]>(
     `SELECT 1 FROM streams WHERE id = ? AND blob_id = ? AND state = ${streamState.live}`,
   )
-  const setCopy = prepare<
-    [number, number, number | null],
-    { projectId: number; sizeBytes: number }
-  >(
+  const setCopy = prepare<[number, number, number | null], SwappedBlob>(
     `UPDATE blobs SET copy_stream_id = ? WHERE id = ? AND copy_stream_id IS ?
      RETURNING project_id AS projectId, size_bytes AS sizeBytes`,
   )
@@ -87,18 +84,14 @@ function createSwap(
   const growJoined = prepare<[number, number]>(
     'UPDATE blobs SET joined_bytes = joined_bytes + ? WHERE id = ?',
   )
-  const dropParts = prepare<[number], { partId: number }>(
-    'DELETE FROM composite_parts WHERE composite_id = ? RETURNING part_id AS partId',
-  )
+  const dropParts = createPartRemoval(connection)
   const becomeSingle = prepare<[number]>(
     'UPDATE blobs SET part_count = 0, joined_bytes = 0 WHERE id = ?',
   )
   const countChunks = prepare<[number, number]>(
     'UPDATE totals SET chunk_bytes = chunk_bytes + ? WHERE scope IN (0, ?)',
   )
-  const touch = prepare<[string]>(
-    'INSERT OR IGNORE INTO touched_blobs (blob_id) SELECT j.value FROM json_each(?) j',
-  )
+  const touch = prepare<[number]>('INSERT OR IGNORE INTO touched_blobs (blob_id) VALUES (?)')
   const keepNamed = prepare<[number, number]>(
     `INSERT OR IGNORE INTO skeleton_streams (content_id, stream_id)
      SELECT content_id, ? FROM artifacts WHERE id = ? AND content_id IS NOT NULL`,
@@ -115,8 +108,7 @@ function createSwap(
     const blob = setCopy.get(streamId, blobId, oldStreamId)
     if (!blob) return false
     if (oldStreamId !== null) return true
-    const parts = dropParts.all(blobId).map((row) => row.partId)
-    touch.run(JSON.stringify(parts))
+    dropParts(blobId)
     becomeSingle.run(blobId)
     countChunks.run(blob.sizeBytes, blob.projectId)
     return true
@@ -140,27 +132,23 @@ function createSwap(
       if (namesOldStream && oldStreamId !== null) keepNamed.run(oldStreamId, artifactId)
       renew.run(zipBytes, zipPages, tarGzBytes, artifactId)
     }
-    touch.run(JSON.stringify([blobId]))
+    touch.run(blobId)
     return now
   }
 }
 
 /** Returns a function that moves the parts and leases of a waiting composite to the damaged blob
  *  and deletes the composite's own row. It returns a stream of the new parts. */
-function createAdoption({ prepare }: Connection): (healing: Healing) => number | undefined {
-  const becomeComposite = prepare<[number, number, number, number | null], BecomingRow>(
+function createAdoption(connection: Connection): (healing: Healing) => number | undefined {
+  const { prepare } = connection
+  const becomeComposite = prepare<[number, number, number, number | null], SwappedBlob>(
     `UPDATE blobs SET copy_stream_id = NULL, part_count = ?, joined_bytes = ?
      WHERE id = ? AND copy_stream_id IS ? RETURNING project_id AS projectId, size_bytes AS sizeBytes`,
   )
   const isWaiting = prepare<[number]>(
     `SELECT 1 FROM blobs WHERE id = ? AND state = ${blobState.filling}`,
   )
-  const dropParts = prepare<[number], { partId: number }>(
-    'DELETE FROM composite_parts WHERE composite_id = ? RETURNING part_id AS partId',
-  )
-  const touch = prepare<[string]>(
-    'INSERT OR IGNORE INTO touched_blobs (blob_id) SELECT j.value FROM json_each(?) j',
-  )
+  const dropParts = createPartRemoval(connection)
   const moveParts = prepare<[number, number]>(
     'UPDATE composite_parts SET composite_id = ? WHERE composite_id = ?',
   )
@@ -182,7 +170,7 @@ function createAdoption({ prepare }: Connection): (healing: Healing) => number |
     const blob = becomeComposite.get(partCount, joinedBytes, blobId, oldStreamId)
     if (!blob) return undefined
     if (oldStreamId !== null) uncountChunks.run(blob.sizeBytes, blob.projectId)
-    touch.run(JSON.stringify(dropParts.all(blobId).map((row) => row.partId)))
+    dropParts(blobId)
     moveParts.run(blobId, composite.blobId)
     moveLeases.run(blobId, composite.blobId)
     dropLeases.run(composite.blobId)
@@ -191,7 +179,20 @@ function createAdoption({ prepare }: Connection): (healing: Healing) => number |
   }
 }
 
-interface BecomingRow {
+interface SwappedBlob {
   projectId: number
   sizeBytes: number
+}
+
+/** Returns a function that takes a composite apart; its parts become candidates for sweep. */
+function createPartRemoval({ prepare }: Connection): (compositeId: number) => void {
+  const touch = prepare<[number]>(
+    `INSERT OR IGNORE INTO touched_blobs (blob_id)
+     SELECT part_id FROM composite_parts WHERE composite_id = ?`,
+  )
+  const drop = prepare<[number]>('DELETE FROM composite_parts WHERE composite_id = ?')
+  return (compositeId) => {
+    touch.run(compositeId)
+    drop.run(compositeId)
+  }
 }
