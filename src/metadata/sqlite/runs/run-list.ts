@@ -1,7 +1,6 @@
 /** Lists the runs of a project that match a filter. */
 import { type SQL, and, desc, eq, gte, inArray, isNull, lt, notInArray, or, sql } from 'drizzle-orm'
 import { artifacts } from '../../../../schema/artifacts.ts'
-import { runJobs } from '../../../../schema/run-records.ts'
 import { projects, runs } from '../../../../schema/runs.ts'
 import { pullRequestEvents, type ProjectName } from '../../../core/run/run.ts'
 import type { Metadata, Run, RunFilter, RunState } from '../../metadata.ts'
@@ -100,19 +99,6 @@ function recordedAs(state: RunState, silent: number): SQL {
       return sql`t.conclusion IS NULL AND t.updated_at <= ${silent}`
     default:
       return sql`t.conclusion = ${state}`
-  }
-}
-
-export function createRunOfJob({ orm }: Connection): Metadata['findRunOfJob'] {
-  return async (jobId) => {
-    const found = orm
-      .select({ runs, projects })
-      .from(runs)
-      .innerJoin(projects, eq(projects.id, runs.projectId))
-      .innerJoin(runJobs, eq(runJobs.runId, runs.id))
-      .where(eq(runJobs.id, jobId))
-      .get()
-    return found && toRun(found)
   }
 }
 

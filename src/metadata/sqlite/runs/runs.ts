@@ -1,5 +1,6 @@
 /** Runs: found or created when uploads name them. */
 import { and, desc, eq, sql } from 'drizzle-orm'
+import { runJobs } from '../../../../schema/run-records.ts'
 import { projects, runs } from '../../../../schema/runs.ts'
 import { limits } from '../../../core/limits.ts'
 import { factNames, type RunFacts } from '../../../core/run/run.ts'
@@ -7,7 +8,7 @@ import type { Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Latest } from '../artifacts/latest.ts'
 import type { ProjectRows } from './projects.ts'
-import { createRunList, createRunOfJob, type FoundRun, toRun } from './run-list.ts'
+import { createRunList, type FoundRun, toRun } from './run-list.ts'
 
 type RunMethods = Pick<
   Metadata,
@@ -59,7 +60,15 @@ export function createRunMethods(
       const found = findRow(projectId, number, attempt)
       return found && toRun(found)
     },
-    findRunOfJob: createRunOfJob(connection),
+    findRunOfJob: async (jobId) => {
+      const query = orm.select({ runs, projects }).from(runJobs)
+      const found = query
+        .innerJoin(runs, eq(runs.id, runJobs.runId))
+        .innerJoin(projects, eq(projects.id, runs.projectId))
+        .where(eq(runJobs.id, jobId))
+        .get()
+      return found && toRun(found)
+    },
     listRuns: createRunList(connection),
     purgeRuns: createRunPurge(connection),
   }
