@@ -1,5 +1,5 @@
 /** Stock uploads: what CreateArtifact promised, and their progress. Their bytes are in staging. */
-import { and, asc, desc, eq, inArray, lt, ne, sql } from 'drizzle-orm'
+import { type SQL, and, asc, desc, eq, inArray, lt, ne, sql } from 'drizzle-orm'
 import { artifacts } from '../../../../schema/artifacts.ts'
 import { runs } from '../../../../schema/runs.ts'
 import { uploadState, uploads } from '../../../../schema/stock-uploads.ts'
@@ -164,25 +164,18 @@ function createUploadLists({
 }: Connection): Pick<Metadata, 'listStaleUploads' | 'listLiveUploads'> {
   // A literal, because SQLite uses a partial index only for the exact terms of its definition.
   const unfinished = sql`${uploads.state} < ${sql.raw(String(uploadState.done))}`
-
+  const list = (isListed: SQL | undefined, limit: number): string[] =>
+    orm
+      .select({ id: uploads.id })
+      .from(uploads)
+      .where(and(unfinished, isListed))
+      .orderBy(asc(uploads.createdAt))
+      .limit(limit)
+      .all()
+      .map((row) => row.id)
   return {
-    listStaleUploads: async (olderThan, limit) =>
-      orm
-        .select({ id: uploads.id })
-        .from(uploads)
-        .where(and(unfinished, lt(uploads.createdAt, olderThan)))
-        .orderBy(asc(uploads.createdAt))
-        .limit(limit)
-        .all()
-        .map((row) => row.id),
-    listLiveUploads: async () =>
-      orm
-        .select({ id: uploads.id })
-        .from(uploads)
-        .where(unfinished)
-        .orderBy(asc(uploads.createdAt))
-        .all()
-        .map((row) => row.id),
+    listStaleUploads: async (olderThan, limit) => list(lt(uploads.createdAt, olderThan), limit),
+    listLiveUploads: async () => list(undefined, -1),
   }
 }
 
