@@ -18,9 +18,7 @@ import { createPages, createSourceFinder, removedError, type Source } from './ma
  *  their turn regardless. */
 const listingsAtOnce = 2
 
-export function createDirectoryMethods(
-  connection: Connection,
-): Pick<TreeMetadata, 'listDirectory'> {
+export function createDirectoryListing(connection: Connection): TreeMetadata['listDirectory'] {
   const { read } = connection
   const findSource = createSourceFinder(connection)
   const openManifest = createManifestOpener(connection)
@@ -34,9 +32,7 @@ export function createDirectoryMethods(
     return { children: read(() => describe(source, children)), next }
   }
   const whenFree = pLimit(listingsAtOnce)
-  return {
-    listDirectory: async (artifactId, place) => await whenFree(() => list(artifactId, place)),
-  }
+  return async (artifactId, place) => await whenFree(() => list(artifactId, place))
 }
 
 /** A large directory of directories visits a page for each; the reader yields to other calls in

@@ -4,21 +4,9 @@ import { afterSlash } from '../../../core/manifest/list-children.ts'
 import type { MeasuredChild, MeasuredStretch, TreeMetadata } from '../../trees.ts'
 import type { Connection } from '../connection/connection.ts'
 import { prepareRows } from '../connection/rows.ts'
-import {
-  createPages,
-  createSourceFinder,
-  isPast,
-  oneByOne,
-  removedError,
-} from './manifest-source.ts'
+import { createPages, createSourceFinder, isPast, removedError } from './manifest-source.ts'
 
-export function createMeasuringMethods(
-  connection: Connection,
-): Pick<TreeMetadata, 'measureDirectory'> {
-  return { measureDirectory: oneByOne(connection, createMeasuring(connection)) }
-}
-
-function createMeasuring(
+export function createMeasuring(
   connection: Connection,
 ): (...asked: Parameters<TreeMetadata['measureDirectory']>) => MeasuredStretch {
   const findSource = createSourceFinder(connection)

@@ -5,7 +5,13 @@ import { type Digest, digestFromBytes, digestToBytes } from '../../../core/bytes
 import { notFound } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
 import type { PageEntry } from '../../manifest-page.ts'
-import type { EntryPage, Metadata, PlacedStream, StoredEntry } from '../../metadata.ts'
+import type {
+  EntryPage,
+  Metadata,
+  PlacedStream,
+  SkeletonPage,
+  StoredEntry,
+} from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import {
   createPages,
@@ -215,17 +221,10 @@ function createStreamMethods(connection: Connection): StreamMethods {
   }
 }
 
-interface SkeletonRow {
-  page: number
-  localOffset: number
-  centralOffset: number
-  bytes: Buffer
-}
-
 function createSkeletonMethods(connection: Connection): SkeletonMethods {
   const { prepare, read } = connection
   const findSource = createSourceFinder(connection)
-  const findPage = prepare<[number | null, number], SkeletonRow>(
+  const findPage = prepare<[number | null, number], SkeletonPage>(
     `SELECT page, local_offset AS localOffset, central_offset AS centralOffset, bytes
      FROM skeleton_pages WHERE content_id = ? AND page = ?`,
   )

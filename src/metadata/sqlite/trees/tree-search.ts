@@ -6,16 +6,12 @@ import type { PageEntry } from '../../manifest-page.ts'
 import type { SearchedStretch, TreeMetadata } from '../../trees.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createFoundDescribing } from './describing.ts'
-import { createPages, createSourceFinder, oneByOne, removedError } from './manifest-source.ts'
+import { createPages, createSourceFinder, removedError } from './manifest-source.ts'
 
 /** How long one call examines paths. */
 const searchMsMax = 2
 
-export function createSearchMethods(connection: Connection): Pick<TreeMetadata, 'searchTree'> {
-  return { searchTree: oneByOne(connection, createSearch(connection)) }
-}
-
-function createSearch(
+export function createSearch(
   connection: Connection,
 ): (...asked: Parameters<TreeMetadata['searchTree']>) => SearchedStretch {
   const findSource = createSourceFinder(connection)

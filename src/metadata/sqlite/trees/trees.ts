@@ -12,16 +12,17 @@ import type {
 } from '../../trees.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createDescribing } from './describing.ts'
-import { createDirectoryMethods } from './directories.ts'
+import { createDirectoryListing } from './directories.ts'
 import {
   createPages,
   createSourceFinder,
   isPast,
+  oneByOne,
   removedError,
   type Source,
 } from './manifest-source.ts'
-import { createMeasuringMethods } from './measuring.ts'
-import { createSearchMethods } from './tree-search.ts'
+import { createMeasuring } from './measuring.ts'
+import { createSearch } from './tree-search.ts'
 import { createPairing, type PagePair, type PairedSide } from './tree-pairs.ts'
 
 export function createTreeMethods(connection: Connection): TreeMetadata {
@@ -50,9 +51,9 @@ export function createTreeMethods(connection: Connection): TreeMetadata {
   }
 
   return {
-    ...createDirectoryMethods(connection),
-    ...createMeasuringMethods(connection),
-    ...createSearchMethods(connection),
+    listDirectory: createDirectoryListing(connection),
+    measureDirectory: oneByOne(connection, createMeasuring(connection)),
+    searchTree: oneByOne(connection, createSearch(connection)),
     readTreePage: async (artifactId, page) =>
       read(() => {
         const source = findSource(artifactId)
