@@ -46,7 +46,7 @@ describe('a name that would', () => {
 
   test.each(cases)('%s', (_what, name, shown) => {
     expect(printable(name)).toBe(shown)
-    expect(formatTable(['NAME'], ['left'], [[name]])).toBe(`NAME\n${shown}\n`)
+    expect(formatTable([name], [['NAME', (each) => each]])).toBe(`NAME\n${shown}\n`)
     for (const json of [formatJson({ name }), formatJson({ name }, 2)]) {
       expect(JSON.parse(json)).toEqual({ name })
       for (const line of json.split('\n')) expect(printable(line)).toBe(line)

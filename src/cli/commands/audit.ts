@@ -67,19 +67,17 @@ export const auditCommand: Command<typeof flags> = {
 }
 
 function actTable(items: WireAct[]): string {
-  return formatTable(
-    ['WHEN', 'PROJECT', 'WHO', 'TOKEN', 'VIA', 'WHAT'],
-    ['left', 'left', 'left', 'left', 'left', 'left'],
-    items.map((act) => {
-      const { did, what, how = '' } = wordsOf(act)
-      return [
-        minuteOf(act.at),
-        act.project ?? '',
-        actorWords(act),
-        shortTokenId(act.by?.tokenIds[0] ?? ''),
-        originOf(act),
-        `${did} ${what}${how}`,
-      ]
-    }),
-  )
+  return formatTable(items, [
+    ['WHEN', ({ at }) => minuteOf(at)],
+    ['PROJECT', ({ project }) => project ?? ''],
+    ['WHO', actorWords],
+    ['TOKEN', ({ by }) => shortTokenId(by?.tokenIds[0] ?? '')],
+    ['VIA', originOf],
+    ['WHAT', whatWords],
+  ])
+}
+
+function whatWords(act: WireAct): string {
+  const { did, what, how = '' } = wordsOf(act)
+  return `${did} ${what}${how}`
 }

@@ -6,7 +6,7 @@ import { counted, formatCount, formatShare, formatSizeBytes } from '../../core/u
 import { limitFlag, limitOf, serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { formatTable, printable, write, writeJson } from '../output/output.ts'
+import { formatTable, write, writeJson } from '../output/output.ts'
 import { connectTo } from '../server-access.ts'
 
 const flags = {
@@ -40,18 +40,17 @@ export const duCommand: Command<typeof flags> = {
 
 /** Names are relative to the directory. */
 function tableOf({ path, files, sizeBytes, children, others }: WireDirectorySizes): string {
-  const row = (each: { files: number; sizeBytes: number }, name: string): string[] => [
-    formatSizeBytes(each.sizeBytes),
-    formatShare(each.sizeBytes, sizeBytes),
-    formatCount(each.files),
-    name,
-  ]
-  const rows = children.map((child) => {
+  const rows: { files: number; sizeBytes: number; name: string }[] = children.map((child) => {
     const name =
       child.path === path ? child.path : child.path.slice(path === '' ? 0 : path.length + 1)
-    return row(child, printable(name) + (child.kind === 'directory' ? '/' : ''))
+    return { ...child, name: name + (child.kind === 'directory' ? '/' : '') }
   })
-  if (others.children > 0) rows.push(row(others, `(${counted(others.children, 'other')})`))
-  if (rows.length !== 1) rows.push(row({ files, sizeBytes }, '(total)'))
-  return formatTable(['SIZE', 'SHARE', 'FILES', 'NAME'], ['right', 'right', 'right', 'left'], rows)
+  if (others.children > 0) rows.push({ ...others, name: `(${counted(others.children, 'other')})` })
+  if (rows.length !== 1) rows.push({ files, sizeBytes, name: '(total)' })
+  return formatTable(rows, [
+    ['SIZE', (row) => formatSizeBytes(row.sizeBytes), 'right'],
+    ['SHARE', (row) => formatShare(row.sizeBytes, sizeBytes), 'right'],
+    ['FILES', (row) => formatCount(row.files), 'right'],
+    ['NAME', ({ name }) => name],
+  ])
 }

@@ -54,18 +54,14 @@ function digestGiven(target: string): Digest | undefined {
 }
 
 function holderTable(holders: WireHolder[]): string {
-  return formatTable(
-    ['ID', 'PROJECT', 'RUN', 'NAME', 'PATH', 'BRANCH', 'COMMIT', 'UPLOADED'],
-    ['right', 'left', 'right', 'left', 'left', 'left', 'left', 'left'],
-    holders.map((each) => [
-      String(each.id),
-      each.project,
-      String(each.run),
-      each.name,
-      each.path ?? '-',
-      each.branch ?? '-',
-      each.sha?.slice(0, 12) ?? '-',
-      each.createdAt.slice(0, 10),
-    ]),
-  )
+  return formatTable(holders, [
+    ['ID', ({ id }) => String(id), 'right'],
+    ['PROJECT', ({ project }) => project],
+    ['RUN', ({ run }) => String(run), 'right'],
+    ['NAME', ({ name }) => name],
+    ['PATH', ({ path }) => path ?? '-'],
+    ['BRANCH', ({ branch }) => branch ?? '-'],
+    ['COMMIT', ({ sha }) => sha?.slice(0, 12) ?? '-'],
+    ['UPLOADED', ({ createdAt }) => createdAt.slice(0, 10)],
+  ])
 }

@@ -44,19 +44,19 @@ export const historyCommand: Command<typeof flags> = {
 }
 
 function tableOf(versions: WireFileVersion[]): string {
-  return formatTable(
-    ['SINCE', 'RUN', 'COMMIT', 'SIZE', 'MODE', 'CONTENT', 'ARTIFACTS'],
-    ['left', 'right', 'left', 'right', 'left', 'left', 'right'],
-    versions.map(({ entry, oldest, artifacts }) => [
-      oldest.createdAt.slice(0, 16).replace('T', ' '),
-      String(oldest.run),
-      oldest.sha?.slice(0, 12) ?? '-',
-      entry?.kind === 'file' ? formatSizeBytes(entry.sizeBytes) : '-',
-      entry?.mode ?? '-',
-      contentText(entry),
-      String(artifacts),
-    ]),
-  )
+  return formatTable(versions, [
+    ['SINCE', ({ oldest }) => oldest.createdAt.slice(0, 16).replace('T', ' ')],
+    ['RUN', ({ oldest }) => String(oldest.run), 'right'],
+    ['COMMIT', ({ oldest }) => oldest.sha?.slice(0, 12) ?? '-'],
+    [
+      'SIZE',
+      ({ entry }) => (entry?.kind === 'file' ? formatSizeBytes(entry.sizeBytes) : '-'),
+      'right',
+    ],
+    ['MODE', ({ entry }) => entry?.mode ?? '-'],
+    ['CONTENT', ({ entry }) => contentText(entry)],
+    ['ARTIFACTS', ({ artifacts }) => String(artifacts), 'right'],
+  ])
 }
 
 function contentText(entry: WireFileVersion['entry']): string {

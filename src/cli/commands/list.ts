@@ -9,7 +9,7 @@ import { filterFlags, filterOf } from '../artifact-filter.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { expiryCell } from '../output/expiry-cell.ts'
-import { type Align, formatTable, write, writeJson } from '../output/output.ts'
+import { type Column, formatTable, write, writeJson } from '../output/output.ts'
 import { connect } from '../server-access.ts'
 
 const states = ['available', 'damaged', 'expired', 'deleted', 'any'] as const
@@ -77,26 +77,19 @@ export const listCommand: Command<typeof flags> = {
   },
 }
 
-type Column = [title: string, align: Align, cell: (each: WireArtifact) => string]
-
-const projectColumn: Column = ['PROJECT', 'left', ({ project }) => project]
+const projectColumn: Column<WireArtifact> = ['PROJECT', ({ project }) => project]
 
 function artifactTable(items: WireArtifact[], ofAllProjects: boolean): string {
-  const columns: Column[] = [
-    ['ID', 'right', ({ id }) => String(id)],
+  return formatTable(items, [
+    ['ID', ({ id }) => String(id), 'right'],
     ...(ofAllProjects ? [projectColumn] : []),
-    ['RUN', 'right', ({ run }) => String(run)],
-    ['NAME', 'left', ({ name }) => name],
-    ['JOB', 'left', ({ job }) => job],
-    ['FILES', 'right', ({ files }) => String(files)],
-    ['SIZE', 'right', ({ logicalBytes }) => formatSizeBytes(logicalBytes)],
-    ['NEW', 'right', ({ newBytes }) => formatSizeBytes(newBytes)],
-    ['STATE', 'left', ({ state }) => state],
-    ['EXPIRES', 'left', expiryCell],
-  ]
-  return formatTable(
-    columns.map(([title]) => title),
-    columns.map(([, align]) => align),
-    items.map((each) => columns.map(([, , cell]) => cell(each))),
-  )
+    ['RUN', ({ run }) => String(run), 'right'],
+    ['NAME', ({ name }) => name],
+    ['JOB', ({ job }) => job],
+    ['FILES', ({ files }) => String(files), 'right'],
+    ['SIZE', ({ logicalBytes }) => formatSizeBytes(logicalBytes), 'right'],
+    ['NEW', ({ newBytes }) => formatSizeBytes(newBytes), 'right'],
+    ['STATE', ({ state }) => state],
+    ['EXPIRES', expiryCell],
+  ])
 }

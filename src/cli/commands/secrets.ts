@@ -66,12 +66,11 @@ function isOpen({ secrets }: WireSecretList): boolean {
 }
 
 function tableOf({ secrets }: WireSecretList): string {
-  const rows = secrets.map(({ path, line, title, dismissedAt }) => [
-    `${path}:${line}`,
-    title,
-    dismissedAt === null ? '' : `dismissed ${dismissedAt.slice(0, 10)}`,
+  return formatTable(secrets, [
+    ['PLACE', ({ path, line }) => `${path}:${line}`],
+    ['KIND', ({ title }) => title],
+    ['STATUS', ({ dismissedAt: at }) => (at === null ? '' : `dismissed ${at.slice(0, 10)}`)],
   ])
-  return formatTable(['PLACE', 'KIND', 'STATUS'], [], rows)
 }
 
 /** What a change applies to: also files of the artifact with the same content. */

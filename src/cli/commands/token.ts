@@ -93,21 +93,17 @@ async function listTokens({
 }
 
 function tokenTable(items: WireMintedToken[]): string {
-  return formatTable(
-    ['ID', 'PROJECT', 'SCOPE', 'RUN', 'JOB', 'MADE', 'BY', 'ENDS', 'STATE'],
-    ['left', 'left', 'left', 'right', 'left', 'left', 'left', 'left', 'left'],
-    items.map((each) => [
-      each.id,
-      each.project ?? formatAccess(each.access),
-      each.session ? `${each.scope} (browser)` : each.scope,
-      each.run === null ? '' : String(each.run),
-      each.job ?? '',
-      minuteOf(each.mintedAt),
-      formatActor(each.mintedBy),
-      minuteOf(each.expiresAt),
-      each.state,
-    ]),
-  )
+  return formatTable(items, [
+    ['ID', ({ id }) => id],
+    ['PROJECT', ({ project, access }) => project ?? formatAccess(access)],
+    ['SCOPE', ({ scope, session }) => (session ? `${scope} (browser)` : scope)],
+    ['RUN', ({ run }) => (run === null ? '' : String(run)), 'right'],
+    ['JOB', ({ job }) => job ?? ''],
+    ['MADE', ({ mintedAt }) => minuteOf(mintedAt)],
+    ['BY', ({ mintedBy }) => formatActor(mintedBy)],
+    ['ENDS', ({ expiresAt }) => minuteOf(expiresAt)],
+    ['STATE', ({ state }) => state],
+  ])
 }
 
 interface Minted {

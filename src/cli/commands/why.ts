@@ -164,7 +164,12 @@ function growthTable({ compared }: Why): string[] {
       ]),
     ...paths.slice(0, rowsShown).map((path) => [formatDelta(deltaOf(path)), path.kind, path.path]),
   ]
-  const [, ...lines] = formatTable(['', '', ''], ['right', 'left', 'left'], rows).split('\n')
+  const table = formatTable(rows, [
+    ['', ([delta]) => delta!, 'right'],
+    ['', ([, what]) => what!],
+    ['', ([, , place]) => place!],
+  ])
+  const [, ...lines] = table.split('\n')
   return lines.filter((line) => line !== '').map((line) => `  ${line}`)
 }
 

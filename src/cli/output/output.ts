@@ -111,25 +111,19 @@ export async function* jsonWithItems(
   yield '}\n'
 }
 
-export type Align = 'left' | 'right'
+/** A column of a table: its title, and the cell of each item. */
+export type Column<Item> = [title: string, cell: (item: Item) => string, align?: 'right']
 
-/** Formats rows under a header, with padded columns; returns an empty string for no rows. */
-export function formatTable(header: string[], align: Align[], rows: string[][]): string {
-  if (rows.length === 0) return ''
-  const cells = [header, ...rows.map((row) => row.map(printable))]
-  const widths = header.map((_, column) =>
-    Math.max(...cells.map((row) => row[column]?.length ?? 0)),
-  )
-  const lines = cells.map((row) =>
-    row
-      .map((cell, column) => {
-        const width = widths[column] ?? 0
-        return align[column] === 'right' ? cell.padStart(width) : cell.padEnd(width)
-      })
-      .join('  ')
-      .trimEnd(),
-  )
-  return `${lines.join('\n')}\n`
+/** Formats items under a header, with padded columns; returns an empty string for no items. */
+export function formatTable<Item>(items: readonly Item[], columns: Column<Item>[]): string {
+  if (items.length === 0) return ''
+  const padded = columns.map(([title, cell, align]) => {
+    const cells = [title, ...items.map((item) => printable(cell(item)))]
+    const width = Math.max(...cells.map(({ length }) => length))
+    return cells.map((text) => (align === 'right' ? text.padStart(width) : text.padEnd(width)))
+  })
+  const lines = [0, ...items.keys()].map((_, row) => padded.map((cells) => cells[row]).join('  '))
+  return lines.map((line) => `${line.trimEnd()}\n`).join('')
 }
 
 /** Characters that a terminal or a job's log would act on instead of showing: control
