@@ -23,7 +23,7 @@ export interface Invocation<F extends Flags = Flags> {
 
 export interface Command<F extends Flags = Flags> {
   name: string
-  /** Operands as shown in help, such as `REF:PATH`. */
+  /** Operands as shown in help, such as `REF:PATH`. With none, the program accepts none. */
   operands: string
   summary: string
   flags: F

@@ -4,7 +4,7 @@ import { setMaxListeners } from 'node:events'
 import { setFlagsFromString } from 'node:v8'
 import { readProgramVersion } from '../program-files.ts'
 import { ConfigError } from '../config/settings.ts'
-import { parseFlags, UsageError } from './arguments.ts'
+import { parseFlags, takeOperands, UsageError } from './arguments.ts'
 import { commandNamed } from './client-commands.ts'
 import {
   type Command,
@@ -53,6 +53,7 @@ async function runCommand(
     await write(surroundings.stdout, formatHelp(command))
     return exitStatus.ok
   }
+  if (command.operands === '') takeOperands(operands, [])
   return await command.run({ flags: values, operands, ...surroundings })
 }
 

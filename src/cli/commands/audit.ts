@@ -5,7 +5,7 @@ import { auditPath } from '../../api/paths.ts'
 import { listItems, takeFirst } from '../../client/list-items.ts'
 import { actKinds } from '../../core/audit.ts'
 import { parsePositiveInteger } from '../../core/run/run.ts'
-import { choice, limitFlag, limitOf, serverFlags, takeOperands } from '../arguments.ts'
+import { choice, limitFlag, limitOf, serverFlags } from '../arguments.ts'
 import { parseSince } from '../artifact-filter.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
@@ -40,8 +40,7 @@ export const auditCommand: Command<typeof flags> = {
     'trove audit --artifact 42 --json',
   ],
   exitStatuses: [3, 5, 6, 10],
-  async run({ flags: given, operands, stdout, stderr, signal }) {
-    takeOperands(operands, [])
+  async run({ flags: given, stdout, stderr, signal }) {
     const narrowing = {
       project: given.project,
       kind: choice(given.kind, actKinds, '--kind'),

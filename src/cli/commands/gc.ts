@@ -3,7 +3,7 @@ import { collectionSchema, type WireCollection } from '../../api/admin-messages.
 import { collectionPath } from '../../api/paths.ts'
 import { formatSizeBytes, counted } from '../../core/units.ts'
 import { collect, type Collection, planCollection } from '../../lifecycle/collect/collect.ts'
-import { serverFlags, takeOperands } from '../arguments.ts'
+import { serverFlags } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import type { LocalStore } from '../maintenance/local-store.ts'
@@ -32,8 +32,7 @@ export const gcCommand: Command<typeof flags> = {
   examples: ['trove gc', 'trove gc --dry-run --now', 'trove gc --now --data /srv/trove --json'],
   exitStatuses: [5, 6, 9, 10, 13],
   async run(invocation) {
-    const { flags: given, operands, stdout } = invocation
-    takeOperands(operands, [])
+    const { flags: given, stdout } = invocation
     const asked = { now: given.now, dryRun: given['dry-run'] }
     const collection = await runMaintenance<WireCollection>(given, invocation, {
       path: collectionPath,

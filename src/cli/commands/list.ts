@@ -4,7 +4,7 @@ import { apiRoot } from '../../api/paths.ts'
 import { requestJson } from '../../client/transport/http.ts'
 import { limits } from '../../core/limits.ts'
 import { formatSizeBytes } from '../../core/units.ts'
-import { choice, limitFlag, limitOf, serverFlags, takeOperands } from '../arguments.ts'
+import { choice, limitFlag, limitOf, serverFlags } from '../arguments.ts'
 import { filterFlags, filterOf } from '../artifact-filter.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
@@ -35,8 +35,7 @@ export const listCommand: Command<typeof flags> = {
   flags,
   examples: ['trove list', 'trove list --branch main --name build', 'trove list --run 42 --json'],
   exitStatuses: [3, 5, 6, 9, 10],
-  async run({ flags: given, operands, stdout, stderr, signal }) {
-    takeOperands(operands, [])
+  async run({ flags: given, stdout, stderr, signal }) {
     const { server, project } = await connect({ url: given.url, project: given.project }, signal)
     const wanted = limitOf(given)
     const narrowing = filterOf(given)

@@ -14,7 +14,7 @@ import {
   releasePlace,
   switchPackPlace,
 } from '../../packs/pack-place.ts'
-import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import { serverFlags, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { write, writeJson } from '../output/output.ts'
@@ -36,8 +36,7 @@ export const movePacksCommand: Command<typeof flags> = {
     'trove move-packs --data /srv/trove',
   ],
   exitStatuses: [8, 9, 13],
-  async run({ flags: given, operands, stdout, stderr, signal }) {
-    takeOperands(operands, [])
+  async run({ flags: given, stdout, stderr, signal }) {
     const { dataDir, packBucket } = readServerConfig({ data: given.data })
     if (!wasEverLocked(dataDir)) throw new UsageError(`no store in ${dataDir}`)
     const lock = lockDataDir(dataDir)

@@ -10,7 +10,7 @@ import { openMetadataWorker } from '../../metadata/sqlite/thread/sqlite-worker.t
 import { openPackStore } from '../../packs/open-pack-store.ts'
 import { sealedPackPath } from '../../packs/pack-layout.ts'
 import { findPackPlace } from '../../packs/pack-place.ts'
-import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import { serverFlags, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { unlessUnread, write, writeJson } from '../output/output.ts'
@@ -29,8 +29,7 @@ export const recoverCommand: Command<typeof flags> = {
   flags,
   examples: ['trove recover --from-packs --data /srv/trove'],
   exitStatuses: [8, 9, 13],
-  async run({ flags: given, operands, stdout, signal }) {
-    takeOperands(operands, [])
+  async run({ flags: given, stdout, signal }) {
     if (!given['from-packs'])
       throw new UsageError('--from-packs is missing: it is the only way to recover')
     const report = await recoverDirectory(given.data, signal)

@@ -2,7 +2,7 @@
 import type { WireRevokedToken, WireRevokedTokens } from '../../api/token-messages.ts'
 import { revocationPath } from '../../api/paths.ts'
 import { requestJson, type ServerAccess } from '../../client/transport/http.ts'
-import { type FlagValues, serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import { type FlagValues, serverFlags, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { describeGrant } from '../login/current-token.ts'
 import { exitStatus } from '../exit-status.ts'
@@ -28,8 +28,7 @@ export const revokeCommand: Command<typeof flags> = {
     'trove revoke --project octo/app',
   ],
   exitStatuses: [3, 5, 6, 9, 10],
-  async run({ flags: given, operands, stdout, stderr, signal }) {
-    takeOperands(operands, [])
+  async run({ flags: given, stdout, stderr, signal }) {
     const { revoked, summary } = await revoke(given, signal)
     if (given.json) await writeJson(stdout, revoked)
     await write(stderr, `${summary}\n`)

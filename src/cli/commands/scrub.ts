@@ -3,7 +3,7 @@ import { scrubReportSchema, type WireScrubReport } from '../../api/admin-message
 import { scrubPath } from '../../api/paths.ts'
 import { counted, formatSizeBytes } from '../../core/units.ts'
 import { type ScrubFinding, scrub } from '../../lifecycle/scrub/scrub.ts'
-import { serverFlags, takeOperands } from '../arguments.ts'
+import { serverFlags } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { runMaintenance } from '../maintenance/maintenance-job.ts'
@@ -26,8 +26,7 @@ export const scrubCommand: Command<typeof flags> = {
   examples: ['trove scrub', 'trove scrub --json', 'trove scrub --data /srv/trove'],
   exitStatuses: [5, 6, 8, 10, 13],
   async run(invocation) {
-    const { flags: given, operands, stdout, stderr } = invocation
-    takeOperands(operands, [])
+    const { flags: given, stdout, stderr } = invocation
     const report = await runMaintenance<WireScrubReport>(given, invocation, {
       path: scrubPath,
       json: {},

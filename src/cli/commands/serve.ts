@@ -4,7 +4,6 @@ import { readServerConfig } from '../../config/config.ts'
 import { createLog } from '../../log.ts'
 import { readProgramVersion } from '../../program-files.ts'
 import { startServer } from '../../server.ts'
-import { takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { write } from '../output/output.ts'
@@ -27,8 +26,7 @@ export const serveCommand: Command<typeof flags> = {
   flags,
   examples: ['trove serve', 'trove serve --data /srv/trove --host 0.0.0.0 --port 8080'],
   exitStatuses: [13],
-  async run({ flags: given, operands, stdout, stderr, signal }) {
-    takeOperands(operands, [])
+  async run({ flags: given, stdout, stderr, signal }) {
     const config = readServerConfig(given)
     const log = createLog(config.logLevel)
     for (const name of config.unknownVariables) {

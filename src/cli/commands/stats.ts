@@ -3,7 +3,7 @@ import type { WireStats } from '../../api/admin-messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { requestJson } from '../../client/transport/http.ts'
 import { formatCount, formatSizeBytes } from '../../core/units.ts'
-import { serverFlags, takeOperands } from '../arguments.ts'
+import { serverFlags } from '../arguments.ts'
 import { type Command, formatColumns } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { write, writeJson } from '../output/output.ts'
@@ -22,8 +22,7 @@ export const statsCommand: Command<typeof serverFlags> = {
   },
   examples: ['trove stats', 'trove stats --project octo/app', 'trove stats --json'],
   exitStatuses: [3, 5, 6, 9, 10],
-  async run({ flags: given, operands, stdout, signal }) {
-    takeOperands(operands, [])
+  async run({ flags: given, stdout, signal }) {
     const { server } = await connect(given, signal)
     const query = { project: given.project }
     const stats = await requestJson<WireStats>(

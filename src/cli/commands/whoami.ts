@@ -5,7 +5,7 @@ import type { ClientConfig, TokenSource, UrlSource } from '../../config/client-c
 import { unauthenticated } from '../../core/errors.ts'
 import { formatAccess } from '../../core/access/project-access.ts'
 import { isSameProject, type ProjectName } from '../../core/run/run.ts'
-import { serverFlags, takeOperands } from '../arguments.ts'
+import { serverFlags } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import {
   type CurrentToken,
@@ -27,8 +27,7 @@ export const whoamiCommand: Command<typeof flags> = {
   flags,
   examples: ['trove whoami', 'trove whoami --url https://store.example.com --json'],
   exitStatuses: [3, 5, 6, 10],
-  async run({ flags: given, operands, stdout, stderr, signal }) {
-    takeOperands(operands, [])
+  async run({ flags: given, stdout, stderr, signal }) {
     const from = { url: given.url, project: given.project }
     const context = serverContext(from)
     const { config } = context
