@@ -114,7 +114,7 @@ interface Minted {
 async function mint(invocation: Invocation<typeof flags>): Promise<Minted> {
   const { flags: given, signal } = invocation
   const { server, config } = serverContext(given, { logins: given.data === undefined })
-  const keys = await keysFor(invocation)
+  const keys = await keysFor(invocation, config)
   if (keys !== undefined) return await mintWith(keys, requestOf(given, config))
   if (server.token === null && config.idToken !== null) {
     const scope = choice(given.scope, scopes, '--scope')
@@ -178,11 +178,10 @@ function requestOf(given: TokenFlags, config: ClientConfig): TokenRequest {
 
 /** Returns undefined when the token is to come from a server. Errors: UsageError when there is
  *  neither a key nor a server. */
-async function keysFor({
-  flags: given,
-  stderr,
-}: Invocation<typeof flags>): Promise<Keys | undefined> {
-  const { config } = serverContext(given, { logins: given.data === undefined })
+async function keysFor(
+  { flags: given, stderr }: Invocation<typeof flags>,
+  config: ClientConfig,
+): Promise<Keys | undefined> {
   // A key on this machine is useless for a server elsewhere.
   const isElsewhere = given.url !== undefined || !isLoopback(new URL(config.url).hostname)
   if (isElsewhere && given.data === undefined) return undefined
