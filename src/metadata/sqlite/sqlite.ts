@@ -16,9 +16,9 @@ import type { Metadata, Quota } from '../metadata.ts'
 import { createAuditLog, createAuditMethods } from './audit/audit-log.ts'
 import { createArtifactMethods } from './artifacts/artifacts.ts'
 import { createBoundCheck } from './artifacts/bound-check.ts'
-import { createCommitMethods } from './uploads/commit.ts'
+import { createCommit } from './uploads/commit.ts'
 import { createCompactionMethods } from './maintenance/compaction.ts'
-import { createCompositeMethods } from './blobs/composites.ts'
+import { createCompositeAddition } from './blobs/composites.ts'
 import { type Connection, type ConnectionOptions, openConnection } from './connection/connection.ts'
 import { asReadFailure } from './connection/disk-failure.ts'
 import { createDamage } from './blobs/damage.ts'
@@ -29,7 +29,7 @@ import { createOverviewMethods } from './artifacts/overview.ts'
 import { createPackMethods } from './blobs/packs.ts'
 import { createReadingMethods } from './trees/reading.ts'
 import { createReadLeaseMethods, createUnwrittenLeases } from './artifacts/read-leases.ts'
-import { createReclaimMethods } from './maintenance/reclaim.ts'
+import { createRemovalMeasuring } from './maintenance/reclaim.ts'
 import { createReleaseMethods } from './artifacts/release.ts'
 import { createRemoval } from './artifacts/removal.ts'
 import { createMintedTokenMethods } from './tokens/minted-tokens.ts'
@@ -43,7 +43,7 @@ import { createSessionMethods } from './uploads/sessions.ts'
 import { createStagingMethods } from './uploads/staging.ts'
 import { createSweepMethods } from './maintenance/sweep.ts'
 import { createHealingMethods } from './blobs/healing.ts'
-import { createRollupMethods } from './maintenance/rollups.ts'
+import { createReconciliation } from './maintenance/rollups.ts'
 import { createCopyMethods } from './maintenance/snapshot.ts'
 import { createVerificationMethods } from './blobs/verification.ts'
 import { createTreeMethods } from './trees/trees.ts'
@@ -87,20 +87,20 @@ export function openSqliteMetadata({
     ...createSessionMethods(connection, removal),
     ...createOfferMethods(connection, checkOpen),
     ...createPackMethods(connection, damage),
-    ...createCompositeMethods(connection),
+    addComposite: createCompositeAddition(connection),
     ...createStagingMethods(connection),
-    ...createCommitMethods(connection, change),
+    commitArtifact: createCommit(connection, change),
     ...createArtifactMethods(connection, audit),
     ...createReadingMethods(connection),
     ...createTreeMethods(connection),
     ...createReleaseMethods(connection, change),
     ...createReadLeaseMethods(connection, unwritten, isCollector),
-    ...createReclaimMethods(connection),
+    measureRemoval: createRemovalMeasuring(connection),
     ...createCompactionMethods(connection, unwritten),
     markDamaged: damage.markDamaged,
     ...createVerificationMethods(connection, damage),
     ...createHealingMethods(connection, damage),
-    ...createRollupMethods(connection),
+    reconcileRollups: createReconciliation(connection),
     ...createCopyMethods(connection),
     ...createSweepMethods(connection),
     ...createOverviewMethods(connection),

@@ -55,44 +55,39 @@ export function createReleaseMethods(
       return ended.length
     },
     clearRemoved: removal.clearRemoved,
-    ...createReleasing(connection, removal),
+    releaseRemoved: createReleasing(connection, removal),
     ...createRestoring(connection, change),
-    ...createTombstonePurge(connection),
+    purgeTombstones: createTombstonePurge(connection),
   }
 }
 
-function createReleasing(
-  connection: Connection,
-  removal: Removal,
-): Pick<Metadata, 'releaseRemoved'> {
+function createReleasing(connection: Connection, removal: Removal): Metadata['releaseRemoved'] {
   const { prepare, stageInSteps } = connection
   const releasable = prepare<[number, number, number, number], ReleasePlace>(
     `SELECT id, releasable_at AS at FROM artifacts INDEXED BY artifacts_releasable
      WHERE releasable_at IS NOT NULL AND releasable_at <= ? AND (releasable_at, id) > (?, ?)
      ORDER BY releasable_at, id LIMIT ?`,
   )
-  return {
-    releaseRemoved: async (by, now, { after, limit }) => {
-      const waiting: number[] = []
-      let released = 0
-      // Artifacts being read stay in the list, so it is walked instead of taken from the top.
-      let place = after
-      let left = limit
-      let isMore = true
-      await stageInSteps(() => {
-        const most = Math.min(left, releaseBatch)
-        const rows = releasable.all(by, place.at, place.id, most)
-        for (const { id } of rows) {
-          if (removal.releaseArtifact(id, now)) released += 1
-          else waiting.push(id)
-        }
-        left -= rows.length
-        place = rows.at(-1) ?? place
-        isMore = rows.length === most
-        return isMore && left > 0
-      })
-      return { released, waiting, last: isMore ? place : null }
-    },
+  return async (by, now, { after, limit }) => {
+    const waiting: number[] = []
+    let released = 0
+    // Artifacts being read stay in the list, so it is walked instead of taken from the top.
+    let place = after
+    let left = limit
+    let isMore = true
+    await stageInSteps(() => {
+      const most = Math.min(left, releaseBatch)
+      const rows = releasable.all(by, place.at, place.id, most)
+      for (const { id } of rows) {
+        if (removal.releaseArtifact(id, now)) released += 1
+        else waiting.push(id)
+      }
+      left -= rows.length
+      place = rows.at(-1) ?? place
+      isMore = rows.length === most
+      return isMore && left > 0
+    })
+    return { released, waiting, last: isMore ? place : null }
   }
 }
 
@@ -203,10 +198,7 @@ function createRestoring(
 
 /** A tombstone is one to three rows: the artifact, the upload it came from, and its manifest
  *  when it was the last user. */
-function createTombstonePurge({
-  prepare,
-  stageInSteps,
-}: Connection): Pick<Metadata, 'purgeTombstones'> {
+function createTombstonePurge({ prepare, stageInSteps }: Connection): Metadata['purgeTombstones'] {
   const find = prepare<[number, number], { id: number; manifestId: number }>(
     `SELECT id, manifest_id AS manifestId FROM artifacts INDEXED BY artifacts_removed
      WHERE removed_at IS NOT NULL AND removed_at <= ? AND releasable_at IS NULL AND content_id IS NULL
@@ -223,19 +215,17 @@ function createTombstonePurge({
     `DELETE FROM manifests WHERE id IN (SELECT j.value FROM json_each(?) j) AND state = 4
        AND NOT EXISTS (SELECT 1 FROM artifacts a WHERE a.manifest_id = manifests.id)`,
   )
-  return {
-    purgeTombstones: async (removedBy, limit) => {
-      let purged = 0
-      await stageInSteps(() => {
-        const rows = find.all(removedBy, Math.min(limit - purged, releaseBatch))
-        const ids = JSON.stringify(rows.map((row) => row.id))
-        dropUploads.run(ids)
-        dropArtifacts.run(ids)
-        dropManifests.run(JSON.stringify(rows.map((row) => row.manifestId)))
-        purged += rows.length
-        return rows.length > 0 && purged < limit
-      })
-      return purged
-    },
+  return async (removedBy, limit) => {
+    let purged = 0
+    await stageInSteps(() => {
+      const rows = find.all(removedBy, Math.min(limit - purged, releaseBatch))
+      const ids = JSON.stringify(rows.map((row) => row.id))
+      dropUploads.run(ids)
+      dropArtifacts.run(ids)
+      dropManifests.run(JSON.stringify(rows.map((row) => row.manifestId)))
+      purged += rows.length
+      return rows.length > 0 && purged < limit
+    })
+    return purged
   }
 }

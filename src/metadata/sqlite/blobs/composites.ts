@@ -25,7 +25,7 @@ interface PartRow {
   lengthBytes: number
 }
 
-export function createCompositeMethods(connection: Connection): Pick<Metadata, 'addComposite'> {
+export function createCompositeAddition(connection: Connection): Metadata['addComposite'] {
   const { prepare, stage, turn } = connection
   const findSession = createSessionFinder(connection)
   const lease = createLeaser(connection)
@@ -95,33 +95,31 @@ export function createCompositeMethods(connection: Connection): Pick<Metadata, '
     }
   }
 
-  return {
-    addComposite: async (sessionName, composite) => {
-      const { parts } = composite
-      assert(parts.length > 0, 'a composite has parts')
-      // Nearly all composites fit one transaction, so these steps share one.
-      const first = stage((): { filled?: Filled; healing?: Healing | undefined } => {
-        const id = begin(sessionName, composite)
-        if (id === undefined) return {}
-        const begun: Filled = { id, partBytes: 0, joinedBytes: 0 }
-        addPartsOf(composite, begun, 0)
-        if (parts.length <= limits.transactionRowsMax)
-          return { healing: finish(sessionName, composite, begun) }
-        return { filled: begun }
+  return async (sessionName, composite) => {
+    const { parts } = composite
+    assert(parts.length > 0, 'a composite has parts')
+    // Nearly all composites fit one transaction, so these steps share one.
+    const first = stage((): { filled?: Filled; healing?: Healing | undefined } => {
+      const id = begin(sessionName, composite)
+      if (id === undefined) return {}
+      const begun: Filled = { id, partBytes: 0, joinedBytes: 0 }
+      addPartsOf(composite, begun, 0)
+      if (parts.length <= limits.transactionRowsMax)
+        return { healing: finish(sessionName, composite, begun) }
+      return { filled: begun }
+    })
+    const { filled } = first
+    if (!filled) return first.healing
+    for (let next = limits.transactionRowsMax; next < parts.length;) {
+      await turn()
+      stage(() => {
+        // If the session has ended, the row being filled is gone.
+        findSession(sessionName)
+        addPartsOf(composite, filled, next)
       })
-      const { filled } = first
-      if (!filled) return first.healing
-      for (let next = limits.transactionRowsMax; next < parts.length;) {
-        await turn()
-        stage(() => {
-          // If the session has ended, the row being filled is gone.
-          findSession(sessionName)
-          addPartsOf(composite, filled, next)
-        })
-        next += limits.transactionRowsMax
-      }
-      return stage(() => finish(sessionName, composite, filled))
-    },
+      next += limits.transactionRowsMax
+    }
+    return stage(() => finish(sessionName, composite, filled))
   }
 }
 

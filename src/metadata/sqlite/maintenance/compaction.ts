@@ -36,7 +36,7 @@ export function createCompactionMethods(
 ): CompactionMethods {
   return {
     ...createPackListing(connection),
-    ...createCopyMoving(connection),
+    moveCopies: createCopyMoving(connection),
     ...createPackRemoval(connection, unwritten),
     returnPages: connection.returnPages,
   }
@@ -96,7 +96,7 @@ function toPackedCopy(row: CopyRow): PackedCopy {
   }
 }
 
-function createCopyMoving(connection: Connection): Pick<Metadata, 'moveCopies'> {
+function createCopyMoving(connection: Connection): Metadata['moveCopies'] {
   const { prepare, stageInSteps } = connection
   const packs = createPackRows(connection)
   const countLive = createPackCounter(connection)
@@ -136,18 +136,16 @@ function createCopyMoving(connection: Connection): Pick<Metadata, 'moveCopies'> 
     return moved
   }
 
-  return {
-    moveCopies: async (pack, moves) => {
-      let moved = 0
-      let start = 0
-      await stageInSteps(() => {
-        const packId = start === 0 ? openPack(pack) : findLiving(pack)
-        if (packId === undefined) return false
-        moved += moveSome(packId, moves.slice(start, (start += movesPerStep)))
-        return start < moves.length
-      })
-      return moved
-    },
+  return async (pack, moves) => {
+    let moved = 0
+    let start = 0
+    await stageInSteps(() => {
+      const packId = start === 0 ? openPack(pack) : findLiving(pack)
+      if (packId === undefined) return false
+      moved += moveSome(packId, moves.slice(start, (start += movesPerStep)))
+      return start < moves.length
+    })
+    return moved
   }
 }
 

@@ -12,7 +12,7 @@ import { type Dying, createDyingCopies } from './dying-copies.ts'
 import type { Question } from './holding.ts'
 import { createSharedCopies } from './shared-copies.ts'
 
-export function createReclaimMethods(connection: Connection): Pick<Metadata, 'measureRemoval'> {
+export function createRemovalMeasuring(connection: Connection): Metadata['measureRemoval'] {
   const { prepare } = connection
   const { gather, forget } = createDyingCopies(connection)
   const addShared = createSharedCopies(connection)
@@ -37,21 +37,19 @@ export function createReclaimMethods(connection: Connection): Pick<Metadata, 'me
     return packs
   }
 
-  return {
-    measureRemoval: async (asked) => {
-      const question = ++questions
-      const parameters = parametersOf(question, asked)
-      try {
-        name.run(question, JSON.stringify(asked.artifactIds))
-        const dying: Dying = new Map()
-        const { manifests, contents, expired, released } = await findHolders(asked)
-        await gather(parameters, { manifests, contents, garbage: asked.garbage }, dying)
-        const sharedBytes = asked.shared ? await addShared(parameters, manifests) : 0
-        return { expired, released, packs: describe(dying), sharedBytes }
-      } finally {
-        await forget(question)
-      }
-    },
+  return async (asked) => {
+    const question = ++questions
+    const parameters = parametersOf(question, asked)
+    try {
+      name.run(question, JSON.stringify(asked.artifactIds))
+      const dying: Dying = new Map()
+      const { manifests, contents, expired, released } = await findHolders(asked)
+      await gather(parameters, { manifests, contents, garbage: asked.garbage }, dying)
+      const sharedBytes = asked.shared ? await addShared(parameters, manifests) : 0
+      return { expired, released, packs: describe(dying), sharedBytes }
+    } finally {
+      await forget(question)
+    }
   }
 }
 

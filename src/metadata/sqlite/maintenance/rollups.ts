@@ -34,7 +34,7 @@ interface Correction extends Drift {
   apply(): void
 }
 
-export function createRollupMethods(connection: Connection): Pick<Metadata, 'reconcileRollups'> {
+export function createReconciliation(connection: Connection): Metadata['reconcileRollups'] {
   const { prepare, read, write } = connection
   const countAll = createCounting(connection)
   const stored = prepare<[], Totals & { scope: number; name: string | null }>(
@@ -89,19 +89,17 @@ export function createRollupMethods(connection: Connection): Pick<Metadata, 'rec
     return found
   }
 
-  return {
-    reconcileRollups: async () => {
-      const { found, turn } = read(() => ({ found: compare(), turn: reconciliations.get()!.count }))
-      if (found.length === 0) return []
-      const isFirst = write(() => {
-        // Another call found the same differences in the meantime and has corrected them.
-        if (takeTurn.run(turn).changes === 0) return false
-        for (const { apply } of found) apply()
-        return true
-      })
-      if (!isFirst) return []
-      return found.map(({ what, stored: was, counted }) => ({ what, stored: was, counted }))
-    },
+  return async () => {
+    const { found, turn } = read(() => ({ found: compare(), turn: reconciliations.get()!.count }))
+    if (found.length === 0) return []
+    const isFirst = write(() => {
+      // Another call found the same differences in the meantime and has corrected them.
+      if (takeTurn.run(turn).changes === 0) return false
+      for (const { apply } of found) apply()
+      return true
+    })
+    if (!isFirst) return []
+    return found.map(({ what, stored: was, counted }) => ({ what, stored: was, counted }))
   }
 }
 

@@ -29,8 +29,8 @@ const isLeased = `EXISTS (SELECT 1 FROM leases l CROSS JOIN sessions n ON n.id =
 
 export function createSweepMethods(connection: Connection): SweepMethods {
   return {
-    ...createBlobClaiming(connection),
-    ...createBlobRemoval(connection),
+    claimDeadBlobs: createBlobClaiming(connection),
+    removeDeadBlobs: createBlobRemoval(connection),
   }
 }
 
@@ -40,7 +40,7 @@ interface CandidateRow {
   isLeased: number
 }
 
-function createBlobClaiming(connection: Connection): Pick<Metadata, 'claimDeadBlobs'> {
+function createBlobClaiming(connection: Connection): Metadata['claimDeadBlobs'] {
   const { prepare, stageInSteps } = connection
   const dropIdleStreams = createIdleStreamRemoval(connection)
   const candidates = prepare<[number, number, number], CandidateRow>(
@@ -71,19 +71,17 @@ function createBlobClaiming(connection: Connection): Pick<Metadata, 'claimDeadBl
     return { last: rows.at(-1)?.id ?? Infinity, dead }
   }
 
-  return {
-    claimDeadBlobs: async (now, limit) => {
-      const claimed: number[] = []
-      // Condemned blobs stay candidates until they are removed, so that a crash loses none.
-      let after = 0
-      await stageInSteps(() => {
-        const { last, dead } = visit(now, after, Math.min(batch, limit - claimed.length))
-        claimed.push(...dead)
-        after = last
-        return claimed.length < limit && after < Infinity
-      })
-      return claimed
-    },
+  return async (now, limit) => {
+    const claimed: number[] = []
+    // Condemned blobs stay candidates until they are removed, so that a crash loses none.
+    let after = 0
+    await stageInSteps(() => {
+      const { last, dead } = visit(now, after, Math.min(batch, limit - claimed.length))
+      claimed.push(...dead)
+      after = last
+      return claimed.length < limit && after < Infinity
+    })
+    return claimed
   }
 }
 
@@ -154,7 +152,7 @@ interface DeadRow {
   chunkBytes: number
 }
 
-function createBlobRemoval(connection: Connection): Pick<Metadata, 'removeDeadBlobs'> {
+function createBlobRemoval(connection: Connection): Metadata['removeDeadBlobs'] {
   const { prepare, stageInSteps } = connection
   const removeStreams = createStreamRemoval(connection)
   const findDead = prepare<[string], DeadRow>(
@@ -202,18 +200,16 @@ function createBlobRemoval(connection: Connection): Pick<Metadata, 'removeDeadBl
       return false
     })
 
-  return {
-    removeDeadBlobs: async (blobIds) => {
-      const composites: number[] = []
-      let start = 0
-      await stageInSteps(() => {
-        const list = JSON.stringify(blobIds.slice(start, (start += batch)))
-        const dead = findDead.all(list)
-        removeRows(dead.filter((row) => row.partCount === 0))
-        composites.push(...dead.filter((row) => row.partCount > 0).map((row) => row.id))
-        return start < blobIds.length
-      })
-      for (const id of composites) await removeComposite(id)
-    },
+  return async (blobIds) => {
+    const composites: number[] = []
+    let start = 0
+    await stageInSteps(() => {
+      const list = JSON.stringify(blobIds.slice(start, (start += batch)))
+      const dead = findDead.all(list)
+      removeRows(dead.filter((row) => row.partCount === 0))
+      composites.push(...dead.filter((row) => row.partCount > 0).map((row) => row.id))
+      return start < blobIds.length
+    })
+    for (const id of composites) await removeComposite(id)
   }
 }

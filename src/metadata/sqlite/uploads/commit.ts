@@ -35,10 +35,10 @@ interface FreedName {
   pinned?: boolean
 }
 
-export function createCommitMethods(
+export function createCommit(
   connection: Connection,
   { removal, damage, latest, checkBounds, audit }: ArtifactChange,
-): Pick<Metadata, 'commitArtifact'> {
+): Metadata['commitArtifact'] {
   const { write } = connection
   const findSession = createSessionFinder(connection)
   const manifestRows = createManifestPublication(connection)
@@ -70,18 +70,16 @@ export function createCommitMethods(
     return { artifact: findArtifact(artifactId)!, created: same === undefined }
   }
 
-  return {
-    commitArtifact: async (sessionName, wanted) => {
-      const { sessionId, committed } = write(() => {
-        const session = findSession(sessionName)
-        return { sessionId: session.id, committed: publish(session, wanted) }
-      })
-      // The artifact is published whatever happens now; recovery finds what is left of the session
-      // (`listSessions`).
-      await removal.clearSession(sessionId).catch(() => undefined)
-      connection.checkpoint()
-      return committed
-    },
+  return async (sessionName, wanted) => {
+    const { sessionId, committed } = write(() => {
+      const session = findSession(sessionName)
+      return { sessionId: session.id, committed: publish(session, wanted) }
+    })
+    // The artifact is published whatever happens now; recovery finds what is left of the session
+    // (`listSessions`).
+    await removal.clearSession(sessionId).catch(() => undefined)
+    connection.checkpoint()
+    return committed
   }
 }
 

@@ -19,13 +19,13 @@ type StagingMethods = Pick<
 
 export function createStagingMethods(connection: Connection): StagingMethods {
   return {
-    ...createManifestOpening(connection),
-    ...createPageStaging(connection),
+    stageManifest: createManifestOpening(connection),
+    stageManifestPage: createPageStaging(connection),
     ...createContentStaging(connection),
   }
 }
 
-function createManifestOpening(connection: Connection): Pick<Metadata, 'stageManifest'> {
+function createManifestOpening(connection: Connection): Metadata['stageManifest'] {
   const { prepare, stage } = connection
   const findSession = createSessionFinder(connection)
   const findLive = prepare<[number, Buffer], { id: number; entryCount: number }>(
@@ -42,28 +42,26 @@ function createManifestOpening(connection: Connection): Pick<Metadata, 'stageMan
      VALUES (?, ?, ?, ?, ?, ${manifestState.staged}, ?, 0, 0, 0, 0) RETURNING id`,
   )
 
-  return {
-    stageManifest: async (sessionName, { treeDigest, entryCount, fileCount, logicalBytes }) =>
-      stage(() => {
-        const session = findSession(sessionName)
-        const digest = digestToBytes(treeDigest)
-        dropStaged.run(session.id)
-        const live = findLive.get(session.projectId, digest)
-        if (live) {
-          leaseManifest(session.id, live.id)
-          return { manifestId: live.id, entryCount: live.entryCount, exists: true }
-        }
-        const row = insert.get(
-          session.projectId,
-          digest,
-          entryCount,
-          fileCount,
-          logicalBytes,
-          session.id,
-        )
-        return { manifestId: row!.id, entryCount, exists: false }
-      }),
-  }
+  return async (sessionName, { treeDigest, entryCount, fileCount, logicalBytes }) =>
+    stage(() => {
+      const session = findSession(sessionName)
+      const digest = digestToBytes(treeDigest)
+      dropStaged.run(session.id)
+      const live = findLive.get(session.projectId, digest)
+      if (live) {
+        leaseManifest(session.id, live.id)
+        return { manifestId: live.id, entryCount: live.entryCount, exists: true }
+      }
+      const row = insert.get(
+        session.projectId,
+        digest,
+        entryCount,
+        fileCount,
+        logicalBytes,
+        session.id,
+      )
+      return { manifestId: row!.id, entryCount, exists: false }
+    })
 }
 
 interface StagedManifestRow {
@@ -75,7 +73,7 @@ interface StagedManifestRow {
   stagedEntries: number
 }
 
-function createPageStaging(connection: Connection): Pick<Metadata, 'stageManifestPage'> {
+function createPageStaging(connection: Connection): Metadata['stageManifestPage'] {
   const { prepare, stage } = connection
   const findSession = createSessionFinder(connection)
   const addReferences = createReferenceInsertion(connection)
@@ -108,36 +106,34 @@ function createPageStaging(connection: Connection): Pick<Metadata, 'stageManifes
     }
   }
 
-  return {
-    stageManifestPage: async (sessionName, manifestId, page, entries) => {
-      const most = limits.manifestPageEntries
-      assert(entries.length > 0 && entries.length <= most, `a page holds 1 to ${most} entries`)
-      return stage(() => {
-        const session = findSession(sessionName)
-        const manifest = findStaged.get(manifestId)
-        assert(
-          manifest?.state === manifestState.staged && manifest.sessionId === session.id,
-          `manifest ${manifestId} is not staged by this session`,
-        )
-        assert.equal(page, manifest.pageCount, 'pages must be staged in order')
-        // Only the last page may be partly filled, so that an entry's page follows from its
-        // position.
-        assert.equal(manifest.stagedEntries, page * limits.manifestPageEntries)
-        checkOrder(manifestId, page, entries)
-        const placed = addReferences(session, manifestId, entries)
-        const [first, last] = [entries[0]!, entries.at(-1)!]
-        insertPage.run(
-          manifestId,
-          page,
-          entries.length,
-          Buffer.from(first.path),
-          Buffer.from(last.path),
-          encodeManifestPage(placed.map(toPageEntry)),
-        )
-        countPage.run(entries.length, manifestId)
-        return placed
-      })
-    },
+  return async (sessionName, manifestId, page, entries) => {
+    const most = limits.manifestPageEntries
+    assert(entries.length > 0 && entries.length <= most, `a page holds 1 to ${most} entries`)
+    return stage(() => {
+      const session = findSession(sessionName)
+      const manifest = findStaged.get(manifestId)
+      assert(
+        manifest?.state === manifestState.staged && manifest.sessionId === session.id,
+        `manifest ${manifestId} is not staged by this session`,
+      )
+      assert.equal(page, manifest.pageCount, 'pages must be staged in order')
+      // Only the last page may be partly filled, so that an entry's page follows from its
+      // position.
+      assert.equal(manifest.stagedEntries, page * limits.manifestPageEntries)
+      checkOrder(manifestId, page, entries)
+      const placed = addReferences(session, manifestId, entries)
+      const [first, last] = [entries[0]!, entries.at(-1)!]
+      insertPage.run(
+        manifestId,
+        page,
+        entries.length,
+        Buffer.from(first.path),
+        Buffer.from(last.path),
+        encodeManifestPage(placed.map(toPageEntry)),
+      )
+      countPage.run(entries.length, manifestId)
+      return placed
+    })
   }
 }
 

@@ -30,7 +30,7 @@ export function createUploadMethods(
   checkOpen: OpenUploadsCheck,
 ): UploadMethods {
   return {
-    ...createUploadCreation(connection, checkOpen),
+    createUpload: createUploadCreation(connection, checkOpen),
     ...createUploadProgress(connection),
     ...createUploadLists(connection),
   }
@@ -39,7 +39,7 @@ export function createUploadMethods(
 function createUploadCreation(
   { orm, write }: Connection,
   checkOpen: OpenUploadsCheck,
-): Pick<Metadata, 'createUpload'> {
+): Metadata['createUpload'] {
   const checkNameFree = (wanted: CreateUpload): void => {
     const holder = orm
       .select({ id: artifacts.id, job: artifacts.job, pinned: artifacts.pinned })
@@ -73,33 +73,31 @@ function createUploadCreation(
     return ids
   }
 
-  return {
-    createUpload: async (wanted) =>
-      write(() => {
-        const run = orm.select().from(runs).where(eq(runs.id, wanted.runId)).get()
-        if (!run) throw notFound('run', `no run ${wanted.runId}`)
-        checkNameFree(wanted)
-        const replacedUploadIds = replaceUnfinished(wanted)
-        const { id, runId, job, name, mimeType, requestedExpiresAt, now: createdAt } = wanted
-        const row = orm
-          .insert(uploads)
-          .values({
-            id,
-            projectId: run.projectId,
-            runId,
-            job,
-            name,
-            mimeType,
-            requestedExpiresAt,
-            state: uploadState.open,
-            createdAt,
-          })
-          .returning()
-          .get()
-        checkOpen(run.projectId)
-        return { upload: toUpload(row), replacedUploadIds }
-      }),
-  }
+  return async (wanted) =>
+    write(() => {
+      const run = orm.select().from(runs).where(eq(runs.id, wanted.runId)).get()
+      if (!run) throw notFound('run', `no run ${wanted.runId}`)
+      checkNameFree(wanted)
+      const replacedUploadIds = replaceUnfinished(wanted)
+      const { id, runId, job, name, mimeType, requestedExpiresAt, now: createdAt } = wanted
+      const row = orm
+        .insert(uploads)
+        .values({
+          id,
+          projectId: run.projectId,
+          runId,
+          job,
+          name,
+          mimeType,
+          requestedExpiresAt,
+          state: uploadState.open,
+          createdAt,
+        })
+        .returning()
+        .get()
+      checkOpen(run.projectId)
+      return { upload: toUpload(row), replacedUploadIds }
+    })
 }
 
 function createUploadProgress({
