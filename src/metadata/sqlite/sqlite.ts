@@ -17,17 +17,17 @@ import { createAuditLog, createAuditMethods } from './audit/audit-log.ts'
 import { createArtifactMethods } from './artifacts/artifacts.ts'
 import { createBoundCheck } from './artifacts/bound-check.ts'
 import { createCommit } from './uploads/commit.ts'
-import { createCompactionMethods } from './maintenance/compaction.ts'
+import { createCopyMoving, createPackListing, createPackRemoval } from './maintenance/compaction.ts'
 import { createCompositeAddition } from './blobs/composites.ts'
 import { type Connection, type ConnectionOptions, openConnection } from './connection/connection.ts'
 import { asReadFailure } from './connection/disk-failure.ts'
 import { createDamage } from './blobs/damage.ts'
 import { createFigureMethods } from './maintenance/figures.ts'
 import { createLatest } from './artifacts/latest.ts'
-import { createOfferMethods } from './uploads/offers.ts'
+import { createKnownTrees, createOfferedPages, createOfferSessions } from './uploads/offers.ts'
 import { createOverviewMethods } from './artifacts/overview.ts'
 import { createPackMethods } from './blobs/packs.ts'
-import { createReadingMethods } from './trees/reading.ts'
+import { createEntryMethods, createSkeletonMethods, createStreamMethods } from './trees/reading.ts'
 import { createReadLeaseMethods, createUnwrittenLeases } from './artifacts/read-leases.ts'
 import { createRemovalMeasuring } from './maintenance/reclaim.ts'
 import { createReleaseMethods } from './artifacts/release.ts'
@@ -40,15 +40,19 @@ import { createRunMethods } from './runs/runs.ts'
 import { createRunRecordMethods } from './runs/run-records.ts'
 import { createSecretMethods } from './secrets/secrets.ts'
 import { createSessionMethods } from './uploads/sessions.ts'
-import { createStagingMethods } from './uploads/staging.ts'
-import { createSweepMethods } from './maintenance/sweep.ts'
+import {
+  createContentStaging,
+  createManifestOpening,
+  createPageStaging,
+} from './uploads/staging.ts'
+import { createBlobClaiming, createBlobRemoval } from './maintenance/sweep.ts'
 import { createHealingMethods } from './blobs/healing.ts'
 import { createReconciliation } from './maintenance/rollups.ts'
 import { createCopyMethods } from './maintenance/snapshot.ts'
 import { createVerificationMethods } from './blobs/verification.ts'
 import { createTreeMethods } from './trees/trees.ts'
 import { createOpenUploadsCheck } from './uploads/open-uploads.ts'
-import { createUploadMethods } from './uploads/uploads.ts'
+import { createUploadCreation, createUploadLists, createUploadProgress } from './uploads/uploads.ts'
 import { createUsageHistoryMethods } from './maintenance/usage-history.ts'
 
 export interface StoreOptions extends ConnectionOptions {
@@ -83,26 +87,38 @@ export function openSqliteMetadata({
     ...createProjectMethods(connection, projectRows, { latest, audit }),
     ...createRunMethods(connection, projectRows, latest),
     ...createRunRecordMethods(connection, audit),
-    ...createUploadMethods(connection, checkOpen),
+    createUpload: createUploadCreation(connection, checkOpen),
+    ...createUploadProgress(connection),
+    ...createUploadLists(connection),
     ...createSessionMethods(connection, removal),
-    ...createOfferMethods(connection, checkOpen),
+    ...createOfferSessions(connection, checkOpen),
+    ...createOfferedPages(connection),
+    ...createKnownTrees(connection),
     ...createPackMethods(connection, damage),
     addComposite: createCompositeAddition(connection),
-    ...createStagingMethods(connection),
+    stageManifest: createManifestOpening(connection),
+    stageManifestPage: createPageStaging(connection),
+    ...createContentStaging(connection),
     commitArtifact: createCommit(connection, change),
     ...createArtifactMethods(connection, audit),
-    ...createReadingMethods(connection),
+    ...createEntryMethods(connection),
+    ...createStreamMethods(connection),
+    ...createSkeletonMethods(connection),
     ...createTreeMethods(connection),
     ...createReleaseMethods(connection, change),
     ...createReadLeaseMethods(connection, unwritten, isCollector),
     measureRemoval: createRemovalMeasuring(connection),
-    ...createCompactionMethods(connection, unwritten),
+    ...createPackListing(connection),
+    moveCopies: createCopyMoving(connection),
+    ...createPackRemoval(connection, unwritten),
+    returnPages: connection.returnPages,
     markDamaged: damage.markDamaged,
     ...createVerificationMethods(connection, damage),
     ...createHealingMethods(connection, damage),
     reconcileRollups: createReconciliation(connection),
     ...createCopyMethods(connection),
-    ...createSweepMethods(connection),
+    claimDeadBlobs: createBlobClaiming(connection),
+    removeDeadBlobs: createBlobRemoval(connection),
     ...createOverviewMethods(connection),
     ...createFigureMethods(connection),
     ...createUsageHistoryMethods(connection),

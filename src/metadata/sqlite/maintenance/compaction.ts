@@ -10,17 +10,6 @@ import { createPackCounter } from '../blobs/pack-counters.ts'
 import { createPackRows } from '../blobs/packs.ts'
 import { newestReadLease, type UnwrittenLeases } from '../artifacts/read-leases.ts'
 
-type CompactionMethods = Pick<
-  Metadata,
-  | 'listWastefulPacks'
-  | 'readPackCopies'
-  | 'moveCopies'
-  | 'claimDeadPacks'
-  | 'listDeadPacks'
-  | 'removePackRow'
-  | 'returnPages'
->
-
 /** Columns of `PackOccupancy`, for a query in which `p` is the pack. */
 export const occupancyColumns = `p.id, p.name, p.size_bytes AS sizeBytes, p.copy_count AS copyCount,
   p.copy_bytes AS copyBytes, p.live_count AS liveCount, p.live_bytes AS liveBytes`
@@ -30,19 +19,7 @@ const movesPerStep = 25
 
 type SealedPack = Parameters<Metadata['moveCopies']>[0]
 
-export function createCompactionMethods(
-  connection: Connection,
-  unwritten: UnwrittenLeases,
-): CompactionMethods {
-  return {
-    ...createPackListing(connection),
-    moveCopies: createCopyMoving(connection),
-    ...createPackRemoval(connection, unwritten),
-    returnPages: connection.returnPages,
-  }
-}
-
-function createPackListing({
+export function createPackListing({
   prepare,
 }: Connection): Pick<Metadata, 'listWastefulPacks' | 'readPackCopies'> {
   const listBy = (index: string, condition: string) =>
@@ -96,7 +73,7 @@ function toPackedCopy(row: CopyRow): PackedCopy {
   }
 }
 
-function createCopyMoving(connection: Connection): Metadata['moveCopies'] {
+export function createCopyMoving(connection: Connection): Metadata['moveCopies'] {
   const { prepare, stageInSteps } = connection
   const packs = createPackRows(connection)
   const countLive = createPackCounter(connection)
@@ -149,7 +126,7 @@ function createCopyMoving(connection: Connection): Metadata['moveCopies'] {
   }
 }
 
-function createPackRemoval(
+export function createPackRemoval(
   { prepare, write }: Connection,
   unwritten: UnwrittenLeases,
 ): Pick<Metadata, 'claimDeadPacks' | 'listDeadPacks' | 'removePackRow'> {

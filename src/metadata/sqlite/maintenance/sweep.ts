@@ -15,8 +15,6 @@ import { createPackCounter } from '../blobs/pack-counters.ts'
 /** Blobs per step: each is looked up in six trees. */
 const batch = 25
 
-type SweepMethods = Pick<Metadata, 'claimDeadBlobs' | 'removeDeadBlobs'>
-
 /** SQL that is true when blob `b` must stay, apart from leases. */
 const isNeeded = `(
   EXISTS (SELECT 1 FROM "references" r WHERE r.blob_id = b.id)
@@ -27,20 +25,13 @@ const isNeeded = `(
 const isLeased = `EXISTS (SELECT 1 FROM leases l CROSS JOIN sessions n ON n.id = l.session_id
   WHERE l.blob_id = b.id AND n.leased_until > ?)`
 
-export function createSweepMethods(connection: Connection): SweepMethods {
-  return {
-    claimDeadBlobs: createBlobClaiming(connection),
-    removeDeadBlobs: createBlobRemoval(connection),
-  }
-}
-
 interface CandidateRow {
   id: number
   isNeeded: number
   isLeased: number
 }
 
-function createBlobClaiming(connection: Connection): Metadata['claimDeadBlobs'] {
+export function createBlobClaiming(connection: Connection): Metadata['claimDeadBlobs'] {
   const { prepare, stageInSteps } = connection
   const dropIdleStreams = createIdleStreamRemoval(connection)
   const candidates = prepare<[number, number, number], CandidateRow>(
@@ -152,7 +143,7 @@ interface DeadRow {
   chunkBytes: number
 }
 
-function createBlobRemoval(connection: Connection): Metadata['removeDeadBlobs'] {
+export function createBlobRemoval(connection: Connection): Metadata['removeDeadBlobs'] {
   const { prepare, stageInSteps } = connection
   const removeStreams = createStreamRemoval(connection)
   const findDead = prepare<[string], DeadRow>(

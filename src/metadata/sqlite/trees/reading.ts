@@ -45,17 +45,7 @@ type StreamMethods = Pick<
 >
 type SkeletonMethods = Pick<Metadata, 'readSkeletonPage' | 'findSkeletonPage'>
 
-export function createReadingMethods(
-  connection: Connection,
-): EntryMethods & StreamMethods & SkeletonMethods {
-  return {
-    ...createEntryMethods(connection),
-    ...createStreamMethods(connection),
-    ...createSkeletonMethods(connection),
-  }
-}
-
-function createEntryMethods(connection: Connection): EntryMethods {
+export function createEntryMethods(connection: Connection): EntryMethods {
   const { prepare, read } = connection
   const findSource = createSourceFinder(connection)
   const pages = createPages(connection)
@@ -147,7 +137,7 @@ type PlacedTuple = [
   crc32: number,
 ]
 
-function createStreamMethods(connection: Connection): StreamMethods {
+export function createStreamMethods(connection: Connection): StreamMethods {
   const { prepare, read } = connection
   const { toCopy, toPlacement } = createPlacing(connection)
   const joining = prepareRows<[string], PartTuple>(
@@ -221,7 +211,7 @@ function createStreamMethods(connection: Connection): StreamMethods {
   }
 }
 
-function createSkeletonMethods(connection: Connection): SkeletonMethods {
+export function createSkeletonMethods(connection: Connection): SkeletonMethods {
   const { prepare, read } = connection
   const findSource = createSourceFinder(connection)
   const findPage = prepare<[number | null, number], SkeletonPage>(

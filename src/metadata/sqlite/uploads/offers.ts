@@ -23,18 +23,10 @@ type TreeMethods = Pick<
   'findKnownTree' | 'leaseKnownTree' | 'readLeasedPage' | 'readTimesDigest' | 'stageTimesOf'
 >
 
-export function createOfferMethods(
+export function createOfferSessions(
   connection: Connection,
   checkOpen: OpenUploadsCheck,
-): SessionMethods & OfferedMethods & TreeMethods {
-  return {
-    ...createOfferSessions(connection, checkOpen),
-    ...createOfferedPages(connection),
-    ...createKnownTrees(connection),
-  }
-}
-
-function createOfferSessions(connection: Connection, checkOpen: OpenUploadsCheck): SessionMethods {
+): SessionMethods {
   const { prepare, stage } = connection
   const findByOffer = prepare<[Buffer, number], { name: string }>(
     'SELECT name FROM sessions WHERE offer = ? AND state = 0 AND project_id = ?',
@@ -81,7 +73,7 @@ function createOfferSessions(connection: Connection, checkOpen: OpenUploadsCheck
   }
 }
 
-function createOfferedPages(connection: Connection): OfferedMethods {
+export function createOfferedPages(connection: Connection): OfferedMethods {
   const { prepare, stage } = connection
   const findSession = createSessionFinder(connection)
   const nextPage = prepare<[number, number], { page: number }>(
@@ -121,7 +113,7 @@ function createOfferedPages(connection: Connection): OfferedMethods {
 
 const knownArtifactsMax = 5
 
-function createKnownTrees(connection: Connection): TreeMethods {
+export function createKnownTrees(connection: Connection): TreeMethods {
   const { prepare, stage } = connection
   const findSession = createSessionFinder(connection)
   const findManifest = prepare<[number, Buffer], { id: number }>(

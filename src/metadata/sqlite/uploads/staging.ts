@@ -12,20 +12,7 @@ import type { Connection } from '../connection/connection.ts'
 import { createReferenceInsertion } from './reference-insertion.ts'
 import { createManifestLeaser, createSessionFinder } from './sessions.ts'
 
-type StagingMethods = Pick<
-  Metadata,
-  'stageManifest' | 'stageManifestPage' | 'stageTimes' | 'readStagedTimes' | 'stageSkeletonPage'
->
-
-export function createStagingMethods(connection: Connection): StagingMethods {
-  return {
-    stageManifest: createManifestOpening(connection),
-    stageManifestPage: createPageStaging(connection),
-    ...createContentStaging(connection),
-  }
-}
-
-function createManifestOpening(connection: Connection): Metadata['stageManifest'] {
+export function createManifestOpening(connection: Connection): Metadata['stageManifest'] {
   const { prepare, stage } = connection
   const findSession = createSessionFinder(connection)
   const findLive = prepare<[number, Buffer], { id: number; entryCount: number }>(
@@ -73,7 +60,7 @@ interface StagedManifestRow {
   stagedEntries: number
 }
 
-function createPageStaging(connection: Connection): Metadata['stageManifestPage'] {
+export function createPageStaging(connection: Connection): Metadata['stageManifestPage'] {
   const { prepare, stage } = connection
   const findSession = createSessionFinder(connection)
   const addReferences = createReferenceInsertion(connection)
@@ -142,7 +129,7 @@ function toPageEntry(entry: StoredEntry): PageEntry {
   return { kind: 'file', path: entry.path, mode: entry.mode, blobId: entry.blob.blobId }
 }
 
-function createContentStaging(
+export function createContentStaging(
   connection: Connection,
 ): Pick<Metadata, 'stageTimes' | 'readStagedTimes' | 'stageSkeletonPage'> {
   const { prepare, stage } = connection

@@ -11,32 +11,10 @@ import { isHeld } from '../artifacts/artifact-filter.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { OpenUploadsCheck } from './open-uploads.ts'
 
-type UploadMethods = Pick<
-  Metadata,
-  | 'createUpload'
-  | 'findUpload'
-  | 'findUploadByName'
-  | 'assembleUpload'
-  | 'listStaleUploads'
-  | 'listLiveUploads'
-  | 'removeUpload'
->
-
 type CreateUpload = Parameters<Metadata['createUpload']>[0]
 const stateNames: readonly UploadState[] = ['open', 'assembled', 'done']
 
-export function createUploadMethods(
-  connection: Connection,
-  checkOpen: OpenUploadsCheck,
-): UploadMethods {
-  return {
-    createUpload: createUploadCreation(connection, checkOpen),
-    ...createUploadProgress(connection),
-    ...createUploadLists(connection),
-  }
-}
-
-function createUploadCreation(
+export function createUploadCreation(
   { orm, write }: Connection,
   checkOpen: OpenUploadsCheck,
 ): Metadata['createUpload'] {
@@ -100,7 +78,7 @@ function createUploadCreation(
     })
 }
 
-function createUploadProgress({
+export function createUploadProgress({
   orm,
   write,
 }: Connection): Pick<
@@ -157,7 +135,7 @@ function createUploadProgress({
   }
 }
 
-function createUploadLists({
+export function createUploadLists({
   orm,
 }: Connection): Pick<Metadata, 'listStaleUploads' | 'listLiveUploads'> {
   // A literal, because SQLite uses a partial index only for the exact terms of its definition.
