@@ -1,5 +1,5 @@
 /** Metadata in a SQLite file, on the calling thread. Several threads may have the same file
- *  open. The methods are implemented in `sqlite/`:
+ *  open. The methods are implemented in the folders beside this file:
  *
  *    connection/  one thread's connection: migration, transactions, how long work yields to others
  *    uploads/     from a session's first lease to its commit
@@ -10,11 +10,11 @@
  *    tokens/      which were revoked, which the server minted
  *    audit/       who did what
  *    secrets/     credentials in artifacts
- *    maintenance/      garbage, what it frees, and sums over what is stored */
+ *    maintenance/ garbage, what it frees, and sums over what is stored */
 import { limits } from '../../core/limits.ts'
 import type { Metadata, Quota } from '../metadata.ts'
 import { createAuditLog, createAuditMethods } from './audit/audit-log.ts'
-import { createArtifactMethods } from './artifacts/artifacts.ts'
+import { createArtifactMethods, createRetention } from './artifacts/artifacts.ts'
 import { createBoundCheck } from './artifacts/bound-check.ts'
 import { createCommit } from './uploads/commit.ts'
 import { createCopyMoving, createPackListing, createPackRemoval } from './maintenance/compaction.ts'
@@ -30,23 +30,30 @@ import { createPackMethods } from './blobs/packs.ts'
 import { createEntryMethods, createSkeletonMethods, createStreamMethods } from './trees/reading.ts'
 import { createReadLeaseMethods, createUnwrittenLeases } from './artifacts/read-leases.ts'
 import { createRemovalMeasuring } from './maintenance/reclaim.ts'
-import { createReleaseMethods } from './artifacts/release.ts'
+import {
+  createReleasing,
+  createRemoving,
+  createRestoring,
+  createTombstonePurge,
+} from './artifacts/release.ts'
 import { createRemoval } from './artifacts/removal.ts'
 import { createMintedTokenMethods } from './tokens/minted-tokens.ts'
 import { createPeopleMethods } from './tokens/people.ts'
 import { createRevocationMethods } from './tokens/revocations.ts'
 import { createProjectMethods, createProjectRows } from './runs/projects.ts'
 import { createRunMethods } from './runs/runs.ts'
+import { createRecordReading } from './runs/record-reading.ts'
 import { createRunRecordMethods } from './runs/run-records.ts'
 import { createSecretMethods } from './secrets/secrets.ts'
-import { createSessionMethods } from './uploads/sessions.ts'
+import { createClaiming, createSessionMethods } from './uploads/sessions.ts'
 import {
   createContentStaging,
   createManifestOpening,
   createPageStaging,
 } from './uploads/staging.ts'
 import { createBlobClaiming, createBlobRemoval } from './maintenance/sweep.ts'
-import { createHealingMethods } from './blobs/healing.ts'
+import { createHealingSearch } from './blobs/healable.ts'
+import { createHealing } from './blobs/healing.ts'
 import { createReconciliation } from './maintenance/rollups.ts'
 import { createCopyMethods } from './maintenance/snapshot.ts'
 import { createVerificationMethods } from './blobs/verification.ts'
@@ -87,10 +94,12 @@ export function openSqliteMetadata({
     ...createProjectMethods(connection, projectRows, { latest, audit }),
     ...createRunMethods(connection, projectRows, latest),
     ...createRunRecordMethods(connection, audit),
+    ...createRecordReading(connection),
     createUpload: createUploadCreation(connection, checkOpen),
     ...createUploadProgress(connection),
     ...createUploadLists(connection),
     ...createSessionMethods(connection, removal),
+    ...createClaiming(connection),
     ...createOfferSessions(connection, checkOpen),
     ...createOfferedPages(connection),
     ...createKnownTrees(connection),
@@ -100,12 +109,17 @@ export function openSqliteMetadata({
     stageManifestPage: createPageStaging(connection),
     ...createContentStaging(connection),
     commitArtifact: createCommit(connection, change),
-    ...createArtifactMethods(connection, audit),
+    ...createArtifactMethods(connection),
+    ...createRetention(connection, audit),
     ...createEntryMethods(connection),
     ...createStreamMethods(connection),
     ...createSkeletonMethods(connection),
     ...createTreeMethods(connection),
-    ...createReleaseMethods(connection, change),
+    ...createRemoving(connection, change),
+    releaseRemoved: createReleasing(connection, removal),
+    clearRemoved: removal.clearRemoved,
+    ...createRestoring(connection, change),
+    purgeTombstones: createTombstonePurge(connection),
     ...createReadLeaseMethods(connection, unwritten, isCollector),
     measureRemoval: createRemovalMeasuring(connection),
     ...createPackListing(connection),
@@ -114,7 +128,8 @@ export function openSqliteMetadata({
     returnPages: connection.returnPages,
     markDamaged: damage.markDamaged,
     ...createVerificationMethods(connection, damage),
-    ...createHealingMethods(connection, damage),
+    listHealings: createHealingSearch(connection),
+    healBlob: createHealing(connection, damage),
     reconcileRollups: createReconciliation(connection),
     ...createCopyMethods(connection),
     claimDeadBlobs: createBlobClaiming(connection),

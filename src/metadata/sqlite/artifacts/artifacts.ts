@@ -21,14 +21,7 @@ import { endOfTime } from './latest.ts'
 
 type ArtifactMethods = Pick<
   Metadata,
-  | 'findArtifact'
-  | 'findArtifacts'
-  | 'listArtifacts'
-  | 'sumArtifacts'
-  | 'findNewest'
-  | 'listHolders'
-  | 'setRetention'
-  | 'setRetentionOfMany'
+  'findArtifact' | 'findArtifacts' | 'listArtifacts' | 'sumArtifacts' | 'findNewest' | 'listHolders'
 >
 
 /** Reads one artifact, including tombstones. */
@@ -58,7 +51,7 @@ function createArtifactPages(connection: Connection): Metadata['findArtifacts'] 
   }
 }
 
-export function createArtifactMethods(connection: Connection, audit: AuditLog): ArtifactMethods {
+export function createArtifactMethods(connection: Connection): ArtifactMethods {
   const findArtifact = createArtifactFinder(connection)
   const findArtifacts = createArtifactPages(connection)
   const sum = createArtifactSumming(connection)
@@ -92,11 +85,10 @@ export function createArtifactMethods(connection: Connection, audit: AuditLog): 
       }
       return await findArtifacts(filter, { limit, offset: 0, sort: 'newest', now })
     },
-    ...createRetention(connection, audit),
   }
 }
 
-function createRetention(
+export function createRetention(
   connection: Connection,
   audit: AuditLog,
 ): Pick<Metadata, 'setRetention' | 'setRetentionOfMany'> {

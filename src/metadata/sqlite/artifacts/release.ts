@@ -10,25 +10,13 @@ import type { ArtifactChange } from './artifact-change.ts'
 import { writeInBatches } from '../connection/in-batches.ts'
 import type { Removal } from './removal.ts'
 
-type ReleaseMethods = Pick<
-  Metadata,
-  | 'removeArtifacts'
-  | 'expireArtifacts'
-  | 'releaseRemoved'
-  | 'clearRemoved'
-  | 'restoreArtifact'
-  | 'restoreArtifacts'
-  | 'purgeTombstones'
->
-
 /** Releasing an artifact touches a handful of rows. */
 const releaseBatch = 25
 
-export function createReleaseMethods(
+export function createRemoving(
   connection: Connection,
-  change: ArtifactChange,
-): ReleaseMethods {
-  const { removal, latest, audit } = change
+  { removal, latest, audit }: ArtifactChange,
+): Pick<Metadata, 'removeArtifacts' | 'expireArtifacts'> {
   const expired = connection.prepare<[number, number], { id: number }>(
     `SELECT id FROM artifacts INDEXED BY artifacts_ending
      WHERE removed_at IS NULL AND ends_at <= ? ORDER BY ends_at, id LIMIT ?`,
@@ -54,14 +42,13 @@ export function createReleaseMethods(
       )
       return ended.length
     },
-    clearRemoved: removal.clearRemoved,
-    releaseRemoved: createReleasing(connection, removal),
-    ...createRestoring(connection, change),
-    purgeTombstones: createTombstonePurge(connection),
   }
 }
 
-function createReleasing(connection: Connection, removal: Removal): Metadata['releaseRemoved'] {
+export function createReleasing(
+  connection: Connection,
+  removal: Removal,
+): Metadata['releaseRemoved'] {
   const { prepare, stageInSteps } = connection
   const releasable = prepare<[number, number, number, number], ReleasePlace>(
     `SELECT id, releasable_at AS at FROM artifacts INDEXED BY artifacts_releasable
@@ -112,7 +99,7 @@ const refusals = [
   'name_taken',
 ] as const
 
-function createRestoring(
+export function createRestoring(
   connection: Connection,
   { removal, damage, latest, checkBounds, audit }: ArtifactChange,
 ): Pick<Metadata, 'restoreArtifact' | 'restoreArtifacts'> {
@@ -198,7 +185,10 @@ function createRestoring(
 
 /** A tombstone is one to three rows: the artifact, the upload it came from, and its manifest
  *  when it was the last user. */
-function createTombstonePurge({ prepare, stageInSteps }: Connection): Metadata['purgeTombstones'] {
+export function createTombstonePurge({
+  prepare,
+  stageInSteps,
+}: Connection): Metadata['purgeTombstones'] {
   const find = prepare<[number, number], { id: number; manifestId: number }>(
     `SELECT id, manifest_id AS manifestId FROM artifacts INDEXED BY artifacts_removed
      WHERE removed_at IS NOT NULL AND removed_at <= ? AND releasable_at IS NULL AND content_id IS NULL

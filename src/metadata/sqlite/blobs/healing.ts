@@ -10,7 +10,7 @@ import { blobState, streamState } from '../../../../schema/content.ts'
 import type { Healing, HealingOutcome, MeasuredHolder, Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Damage } from './damage.ts'
-import { createHealingSearch, createHolderLookUp } from './healable.ts'
+import { createHolderLookUp } from './healable.ts'
 
 /** Returns a function that describes, inside a transaction, how a composite would heal a blob. */
 export function createCompositeHealing(
@@ -33,33 +33,27 @@ export function createCompositeHealing(
   })
 }
 
-export function createHealingMethods(
-  connection: Connection,
-  damage: Damage,
-): Pick<Metadata, 'listHealings' | 'healBlob'> {
+export function createHealing(connection: Connection, damage: Damage): Metadata['healBlob'] {
   const { write } = connection
   const holders = createHolderLookUp(connection)
   const swap = createSwap(connection)
 
-  return {
-    listHealings: createHealingSearch(connection),
-    healBlob: async (healing, measured) => {
-      const outcome = write((): HealingOutcome => {
-        const blobIds = [healing.blobId, ...healing.joinedDeltas.map((each) => each.blobId)]
-        // Lengths measured before another healing of the same artifact are outdated.
-        const versions = new Map(measured.map((each) => [each.artifactId, each.version]))
-        const now = holders.artifacts(blobIds)
-        if (now === undefined || holders.areStaged(blobIds)) return 'busy'
-        const isMeasured = now.every((each) => versions.get(each.artifactId) === each.version)
-        if (now.length !== versions.size || !isMeasured) return 'changed'
-        const streamId = swap(healing, measured)
-        if (streamId === undefined) return 'changed'
-        damage.note(streamId)
-        return 'healed'
-      })
-      await damage.spread()
-      return outcome
-    },
+  return async (healing, measured) => {
+    const outcome = write((): HealingOutcome => {
+      const blobIds = [healing.blobId, ...healing.joinedDeltas.map((each) => each.blobId)]
+      // Lengths measured before another healing of the same artifact are outdated.
+      const versions = new Map(measured.map((each) => [each.artifactId, each.version]))
+      const now = holders.artifacts(blobIds)
+      if (now === undefined || holders.areStaged(blobIds)) return 'busy'
+      const isMeasured = now.every((each) => versions.get(each.artifactId) === each.version)
+      if (now.length !== versions.size || !isMeasured) return 'changed'
+      const streamId = swap(healing, measured)
+      if (streamId === undefined) return 'changed'
+      damage.note(streamId)
+      return 'healed'
+    })
+    await damage.spread()
+    return outcome
   }
 }
 

@@ -13,7 +13,7 @@ import type { Metadata, Progress, RecordedJob, RunProgress } from '../../metadat
 import type { Connection } from '../connection/connection.ts'
 import { progressAt } from './silence.ts'
 
-export type RecordReading = Pick<
+type RecordReading = Pick<
   Metadata,
   'findRunRecord' | 'listRunProgress' | 'readLogPage' | 'listAnnotations' | 'readSummaryPage'
 >

@@ -7,7 +7,6 @@ import type { Metadata } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createLogAppender, type LogAppender } from './log-appender.ts'
-import { createRecordReading, type RecordReading } from './record-reading.ts'
 import {
   createJobRemoval,
   createRecordRemoval,
@@ -16,8 +15,10 @@ import {
 } from './run-record-removal.ts'
 import { type AddedAnnotation, createReportStore, type ReportStore } from './step-reports.ts'
 
-type RunRecordMethods = RecordReading &
-  Pick<Metadata, 'appendRunEvents' | 'removeRunRecords' | 'removeRunJob' | 'purgeRunRecords'>
+type RunRecordMethods = Pick<
+  Metadata,
+  'appendRunEvents' | 'removeRunRecords' | 'removeRunJob' | 'purgeRunRecords'
+>
 
 interface RecordRow {
   recording: string
@@ -85,7 +86,6 @@ export function createRunRecordMethods(connection: Connection, audit: AuditLog):
         return next + fresh.length
       })
     },
-    ...createRecordReading(connection),
     removeRunJob: async (runId, key, author) =>
       await removeJob(runId, key, noting(runId, author, key)),
     removeRunRecords: async (projectId, number, author) => {

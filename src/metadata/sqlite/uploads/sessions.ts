@@ -11,8 +11,10 @@ import type { Connection } from '../connection/connection.ts'
 import type { Removal } from '../artifacts/removal.ts'
 import { prepareRows } from '../connection/rows.ts'
 
-type SessionMethods = ClaimMethods &
-  Pick<Metadata, 'openSession' | 'renewSession' | 'abortSession' | 'listSessions'>
+type SessionMethods = Pick<
+  Metadata,
+  'openSession' | 'renewSession' | 'abortSession' | 'listSessions'
+>
 type ClaimMethods = Pick<
   Metadata,
   'claimStreams' | 'claimBlobs' | 'claimReadableBlobs' | 'claimSentBlobs'
@@ -64,7 +66,6 @@ export function createSessionMethods(connection: Connection, removal: Removal): 
       const { changes } = stage(() => renew.run(now + leaseMs, name))
       if (changes === 0) findSession(name)
     },
-    ...createClaiming(connection),
     abortSession: async (name) => {
       await removal.endSession(name)
     },
@@ -76,7 +77,7 @@ export function createSessionMethods(connection: Connection, removal: Removal): 
 /** Matches no project. */
 const noProject = 0
 
-function createClaiming(connection: Connection): ClaimMethods {
+export function createClaiming(connection: Connection): ClaimMethods {
   const { stage } = connection
   const findSession = createSessionFinder(connection)
   const lease = createLeaser(connection)
