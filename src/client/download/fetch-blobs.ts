@@ -1,6 +1,6 @@
 /** Fetches stored streams of an artifact over a few connections and hands them to the threads
  *  that write files. Streams arrive in storage order. Memory is bounded by the tasks in flight. */
-import { closeSync, constants, openSync, writeSync } from 'node:fs'
+import { closeSync, constants, openSync } from 'node:fs'
 import pLimit from 'p-limit'
 import {
   type FetchedHead,
@@ -12,6 +12,7 @@ import { createByteReader } from '../../core/bytes/varint.ts'
 import { inflateStream } from '../../packs/codec/codec.ts'
 import { type BodyReader, readBody } from '../transport/body-reader.ts'
 import type { FilePool } from '../files/file-pool.ts'
+import { writeAt } from '../files/patch-file.ts'
 import { createFetchedWriter, filesPerTask, taskBytes } from './fetched-writer.ts'
 import { connectionsFor } from '../transport/connections.ts'
 import { openAnswer, type ServerAccess } from '../transport/http.ts'
@@ -136,8 +137,7 @@ async function receiveLong(
       body.stream(head.lengthBytes),
       head.sizeBytes,
     )) {
-      for (let done = 0; done < piece.length;)
-        done += writeSync(descriptor, piece, done, piece.length - done, at + done)
+      writeAt(descriptor, piece, at)
       at += piece.length
     }
   } finally {

@@ -110,7 +110,8 @@ function seal({ path, digest, mode, modifiedAt }: SealTask): FileAnswers['seal']
   }
 }
 
-function writeAt(descriptor: number, content: Buffer, offset: number): void {
+/** Writes all of the content, from `offset` on. */
+export function writeAt(descriptor: number, content: Uint8Array, offset: number): void {
   for (let at = 0; at < content.length;)
     at += writeSync(descriptor, content, at, content.length - at, offset + at)
 }
