@@ -120,7 +120,7 @@ describe('the walk', () => {
     const tree = createGrowingTree('/')
     const add = (index: number): void => {
       const path = String(index).padStart(7, '0')
-      tree.add({ path, kind: 'file', stats: undefined, target: undefined })
+      tree.add({ path, kind: 'file' })
     }
     for (let index = 0; index < limits.entriesMax; index++) add(index)
     expect(() => add(limits.entriesMax)).toThrow(

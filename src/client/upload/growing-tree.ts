@@ -12,8 +12,8 @@ import type { SourceTree } from './source-tree.ts'
 export interface Found {
   path: string
   kind: EntryKind
-  stats: Stats | undefined
-  target: string | undefined
+  stats?: Stats
+  target?: string
   /** Absolute path that the content is read from, when it is not the entry's own path. A symlink
    *  there is not followed. */
   source?: string | undefined

@@ -11,7 +11,7 @@ export function listSources(files: readonly SourceFile[]): SourceTree {
   const tree = createGrowingTree(commonRoot(sorted[0]))
   for (const { entryPath, absolutePath } of sorted) {
     const source = findLstat(absolutePath)?.isSymbolicLink() ? targetOf(absolutePath) : absolutePath
-    tree.add({ path: entryPath, kind: 'file', stats: undefined, target: undefined, source })
+    tree.add({ path: entryPath, kind: 'file', source })
   }
   return tree
 }

@@ -43,10 +43,9 @@ export async function walkSources(
   const compiled = compileSourcePatterns(patterns, options.directory)
   const root = uploadRoot(compiled)
   const tree = createGrowingTree(root)
-  const walk = walkBelow(root, compiled, options)
   let announced = 0
   let sliceEnd = performance.now() + sliceMs
-  for (const found of walk) {
+  for (const found of walkBelow(root, compiled, options)) {
     tree.add(found)
     if (tree.count - announced >= announceFiles) {
       options.onFiles?.(announced, tree.count, tree)
@@ -109,14 +108,13 @@ function operand(path: string, { symlinks }: WalkOptions): Child | undefined {
   const target = own.isSymbolicLink() ? findStat(path) : undefined
   if (symlinks === 'follow' && own.isSymbolicLink()) return throughLink(path, target)
   const entry = target?.isDirectory() === true ? target : own
-  return { path, isDirectory: entry.isDirectory(), entry }
+  return { path, entry }
 }
 
 /** What a symlink at `path` leads to; undefined when it is dangling. */
 function throughLink(path: string, target: Stats | undefined): Child | undefined {
   if (target === undefined) return undefined
-  const source = target.isFile() ? targetOf(path) : undefined
-  return { path, isDirectory: target.isDirectory(), entry: target, source }
+  return { path, entry: target, source: target.isFile() ? targetOf(path) : undefined }
 }
 
 function isHidden(name: string, { includeHidden }: WalkOptions): boolean {
@@ -126,7 +124,6 @@ function isHidden(name: string, { includeHidden }: WalkOptions): boolean {
 /** Something in a directory, or named by the user. `entry` tells its kind. */
 interface Child {
   path: string
-  isDirectory: boolean
   entry: Stats | Dirent
   source?: Found['source']
   /** Its name is not UTF-8, so `path` does not lead to it. */
@@ -160,8 +157,7 @@ function createWalker(
     const entryPath = entryPathOf(path)
     if ((!patterns.isPlain && !patterns.match(path).asLeaf) || excluded(entryPath)) return undefined
     refuseUnreadable(child)
-    if (entry.isFile())
-      return { path: entryPath, kind: 'file', stats: undefined, target: undefined, source }
+    if (entry.isFile()) return { path: entryPath, kind: 'file', source }
     if (entry.isSymbolicLink()) {
       const stats = whileReading(path, () => lstatSync(path))
       return { path: entryPath, kind: 'symlink', stats, target: readTarget(path) }
@@ -186,7 +182,7 @@ function createWalker(
   function* children(list: readonly Child[], chain: readonly string[]): Generator<Found> {
     const begun = new Map<Child, { first: Found; rest: Generator<Found> }>()
     for (const { child, isContent } of inOrder(list)) {
-      if (!child.isDirectory) {
+      if (!child.entry.isDirectory()) {
         const leaf = findLeaf(child)
         if (leaf !== undefined) yield leaf
       } else if (isContent) {
@@ -215,7 +211,7 @@ function createWalker(
   function findDirectory(path: string): Found | undefined {
     if (!patterns.isPlain && !patterns.match(path).asDirectory) return undefined
     const stats = whileReading(path, () => statSync(path))
-    return { path: entryPathOf(path), kind: 'directory', stats, target: undefined }
+    return { path: entryPathOf(path), kind: 'directory', stats }
   }
 
   return { content, children }
@@ -224,7 +220,7 @@ function createWalker(
 function inOrder(children: readonly Child[]): { child: Child; isContent: boolean; key: string }[] {
   const places = children.map((child) => ({ child, isContent: false, key: child.path }))
   for (const child of children) {
-    if (child.isDirectory) places.push({ child, isContent: true, key: `${child.path}/` })
+    if (child.entry.isDirectory()) places.push({ child, isContent: true, key: `${child.path}/` })
   }
   return places.sort((a, b) => comparePaths(a.key, b.key))
 }
@@ -247,18 +243,12 @@ function readChildren(path: string, options: WalkOptions): Child[] {
     if (isHidden(name, options) || name === partialName) continue
     if (name.includes('\ufffd') && findLstat(prefix + name) === undefined) {
       // Node decodes names as UTF-8 and substitutes this character for invalid bytes.
-      children.push({
-        path: prefix + name,
-        isDirectory: entry.isDirectory(),
-        entry,
-        isUnreadable: true,
-      })
+      children.push({ path: prefix + name, entry, isUnreadable: true })
     } else if (options.symlinks === 'follow' && entry.isSymbolicLink()) {
       const child = throughLink(prefix + name, findStat(prefix + name))
       if (child !== undefined) children.push(child)
     } else {
-      const own = entryAt(prefix + name, entry)
-      children.push({ path: prefix + name, isDirectory: own.isDirectory(), entry: own })
+      children.push({ path: prefix + name, entry: entryAt(prefix + name, entry) })
     }
   }
   return children
