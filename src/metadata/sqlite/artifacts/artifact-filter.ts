@@ -24,6 +24,11 @@ export function plain<C extends Column>(column: C): SQL<C['_']['data']> {
   return sql`+${column}`
 }
 
+/** No condition where the value is undefined. */
+export function equals(column: SQLWrapper, value: unknown): SQL | undefined {
+  return value === undefined ? undefined : eq(column, value)
+}
+
 /** Ignores ASCII case. */
 export function isSameText(column: Column, text: string): SQL {
   return sql`lower(${column}) = lower(${text})`
@@ -53,25 +58,23 @@ export function isOneOf(value: SQLWrapper, numbers: readonly number[]): SQL {
 export function matching(filter: ArtifactFilter, now: number): SQL | undefined {
   const project = filter.run === undefined ? plain(artifacts.projectId) : sql`${runs.projectId}`
   return and(
-    filter.projectId === undefined ? undefined : eq(project, filter.projectId),
+    equals(project, filter.projectId),
     filter.projectIds === undefined ? undefined : isOneOf(project, filter.projectIds),
-    filter.run === undefined ? undefined : eq(runs.number, filter.run),
-    filter.attempt === undefined ? undefined : eq(runs.attempt, filter.attempt),
-    filter.name === undefined ? undefined : eq(plain(artifacts.name), filter.name),
-    filter.branch === undefined ? undefined : eq(plain(runs.branch), filter.branch),
-    filter.workflow === undefined ? undefined : eq(plain(runs.workflow), filter.workflow),
-    filter.pullRequest === undefined ? undefined : eq(plain(runs.pullRequest), filter.pullRequest),
+    equals(runs.number, filter.run),
+    equals(runs.attempt, filter.attempt),
+    equals(plain(artifacts.name), filter.name),
+    equals(plain(runs.branch), filter.branch),
+    equals(plain(runs.workflow), filter.workflow),
+    equals(plain(runs.pullRequest), filter.pullRequest),
     filter.actor === undefined ? undefined : isSameText(runs.actor, filter.actor),
-    filter.latestOf === undefined ? undefined : eq(plain(artifacts.latestOf), filter.latestOf),
+    equals(plain(artifacts.latestOf), filter.latestOf),
     filter.nameContains === undefined
       ? undefined
       : sql`instr(lower(${artifacts.name}), lower(${filter.nameContains})) > 0`,
-    filter.pinned === undefined ? undefined : eq(artifacts.pinned, filter.pinned),
-    filter.keptLatest === undefined ? undefined : eq(artifacts.keptLatest, filter.keptLatest),
+    equals(artifacts.pinned, filter.pinned),
+    equals(artifacts.keptLatest, filter.keptLatest),
     filter.secrets === undefined ? undefined : holdsSecrets,
-    filter.manifestId === undefined
-      ? undefined
-      : eq(plain(artifacts.manifestId), filter.manifestId),
+    equals(plain(artifacts.manifestId), filter.manifestId),
     filter.blobId === undefined ? undefined : holdsBlob(filter.blobId),
     filter.beforeId === undefined ? undefined : lt(plain(artifacts.id), filter.beforeId),
     filter.afterId === undefined ? undefined : gt(plain(artifacts.id), filter.afterId),

@@ -4,7 +4,7 @@ import { artifacts } from '../../../../schema/artifacts.ts'
 import { projects, runs } from '../../../../schema/runs.ts'
 import { pullRequestEvents, type ProjectName } from '../../../core/run/run.ts'
 import type { Metadata, Run, RunFilter, RunState } from '../../metadata.ts'
-import { isHeld, isSameText } from '../artifacts/artifact-filter.ts'
+import { equals, isHeld, isSameText } from '../artifacts/artifact-filter.ts'
 import type { Connection } from '../connection/connection.ts'
 import { inStretches } from '../connection/stretches.ts'
 import { silentSince } from './silence.ts'
@@ -24,10 +24,7 @@ export function createRunList(connection: Connection): Metadata['listRuns'] {
     const found: Run[] = []
     await inStretches(connection, {
       table: runs,
-      index: and(
-        eq(runs.projectId, projectId),
-        branch === undefined ? undefined : eq(runs.branch, branch),
-      ),
+      index: and(eq(runs.projectId, projectId), equals(runs.branch, branch)),
       direction: 'down',
       after: before,
       visit: (stretch) => {
@@ -62,11 +59,11 @@ function conditionOf({
   newestAttempts,
 }: RunFilter): SQL | undefined {
   return and(
-    workflow === undefined ? undefined : eq(runs.workflow, workflow),
-    event === undefined ? undefined : eq(runs.event, event),
+    equals(runs.workflow, workflow),
+    equals(runs.event, event),
     actor === undefined ? undefined : isSameText(runs.actor, actor),
     headSha === undefined ? undefined : sql`coalesce(${runs.headSha}, ${runs.sha}) = ${headSha}`,
-    pullRequest === undefined ? undefined : eq(runs.pullRequest, pullRequest),
+    equals(runs.pullRequest, pullRequest),
     isOfPullRequest === undefined
       ? undefined
       : isOfPullRequest
