@@ -15,7 +15,7 @@ import {
   createByteWriter,
 } from '../core/bytes/varint.ts'
 
-/** An entry that names its blob by database id. */
+/** An entry as stored in a manifest: names its blob by database id. */
 export type PageEntry =
   | { kind: 'file'; path: EntryPath; mode: number; blobId: number }
   | Exclude<Entry, { kind: 'file' }>

@@ -121,9 +121,6 @@ export interface Quota {
   storeBytes: number | null
 }
 
-/** An entry as stored in a manifest. */
-export type HeldEntry = PageEntry
-
 export interface PublishingMetadata {
   // Stock uploads. `createUpload` replaces an unfinished upload of the same run, job and name; one
   // of another job is replaced once it is older than `takeoverMs`, else name_taken. When an
@@ -221,7 +218,7 @@ export interface PublishingMetadata {
     sessionId: string,
     manifestId: number,
     page: number,
-  ): Promise<HeldEntry[] | undefined>
+  ): Promise<PageEntry[] | undefined>
   /** SHA-256 of the concatenated encoded pages of an artifact's times; of nothing when it has
    *  none. */
   readTimesDigest(artifactId: number): Promise<Digest>
@@ -259,13 +256,13 @@ export interface PublishingMetadata {
   ): Promise<{ manifestId: number; entryCount: number; exists: boolean }>
   /** Adds the next page: at most `limits.manifestPageEntries` entries, in order, after those of
    *  earlier pages. Returns them with the places of their files. The session must lease each
-   *  file: directly, or, for held entries, through the manifest they were read from.
+   *  file: directly, or, for page entries, through the manifest they were read from.
    *  Errors: not_found, length_mismatch. */
   stageManifestPage(
     sessionId: string,
     manifestId: number,
     page: number,
-    entries: (Entry | HeldEntry)[],
+    entries: (Entry | PageEntry)[],
   ): Promise<StoredEntry[]>
   /** Adds a page of times, which belong to the artifact and not to its manifest; kept with the
    *  session until commit. One page of times per manifest page, encoded by `encodeTimes` of

@@ -6,7 +6,7 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { type Digest, digestOf } from '../../src/core/bytes/digest.ts'
-import type { HeldEntry, Metadata, Run } from '../../src/metadata/metadata.ts'
+import type { PageEntry, Metadata, Run } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import {
   addContents,
@@ -72,7 +72,7 @@ interface Upload {
   tree: Tree
   manifestId: number | undefined
   /** Entries taken from the tree of an artifact, which the upload has leased. */
-  held: Map<string, HeldEntry>
+  held: Map<string, PageEntry>
 }
 
 interface Artifact {
@@ -163,7 +163,7 @@ class Model {
     session: string,
     files: Tree,
     base: string | null,
-  ): Promise<Map<string, HeldEntry>> {
+  ): Promise<Map<string, PageEntry>> {
     const artifact = base === null ? undefined : this.live.get(base)
     if (artifact === undefined) return new Map()
     const { treeDigest, tree: older } = artifact

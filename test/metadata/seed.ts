@@ -11,7 +11,7 @@ import { encodeTimes } from '../../src/core/manifest/modification-times.ts'
 import { factsOf, parseProjectName, type ToldFacts } from '../../src/core/run/run.ts'
 import type {
   Artifact,
-  HeldEntry,
+  PageEntry,
   Metadata,
   NewArtifact,
   Run,
@@ -121,7 +121,7 @@ export async function stageEntries(
   sessionId: string,
   entries: Entry[],
   modifiedAt: (number | null)[] = entries.map(() => null),
-  held: ReadonlyMap<string, HeldEntry> = new Map(),
+  held: ReadonlyMap<string, PageEntry> = new Map(),
 ): Promise<{ manifestId: number; exists: boolean }> {
   const hasher = createManifestHasher()
   for (const entry of entries) hasher.add(entry)

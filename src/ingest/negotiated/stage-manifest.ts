@@ -17,7 +17,7 @@ import {
   measureRepresentations,
   type RepresentationLengths,
 } from '../../egress/measure.ts'
-import type { HeldEntry } from '../../metadata/metadata.ts'
+import type { PageEntry } from '../../metadata/metadata.ts'
 import type { IngestPorts } from '../session.ts'
 import { incomplete } from './incomplete.ts'
 import type { OfferedArtifact } from './job.ts'
@@ -87,7 +87,7 @@ async function stageChanged(
   const meter = createRepresentationMeter()
   const merger = createMerger(await readOfferedChanges(metadata, sessionId))
   let page = 0
-  let pending: (Entry | HeldEntry)[] = []
+  let pending: (Entry | PageEntry)[] = []
   const stage = async (leftMax: number): Promise<void> => {
     while (pending.length > leftMax) {
       const batch = pending.slice(0, limits.manifestPageEntries)
@@ -127,20 +127,20 @@ async function stageChanged(
 
 interface Merger {
   /** Returns the next entries of the base, merged with the changes up to the last of them. */
-  merge(held: readonly HeldEntry[]): (Entry | HeldEntry)[]
+  merge(held: readonly PageEntry[]): (Entry | PageEntry)[]
   /** Returns the entries of changes after the end of the base. */
   rest(): Entry[]
 }
 
 function createMerger(changes: readonly Change[]): Merger {
   let at = 0
-  const take = (into: (Entry | HeldEntry)[]): void => {
+  const take = (into: (Entry | PageEntry)[]): void => {
     const change = changes[at++]!
     if (change.kind === 'entry') into.push(change.entry)
   }
   return {
     merge: (held) => {
-      const merged: (Entry | HeldEntry)[] = []
+      const merged: (Entry | PageEntry)[] = []
       for (const entry of held) {
         let order = 1
         while (at < changes.length) {

@@ -3,7 +3,7 @@ import type { BlobPlacement } from '../../../core/bytes/copy.ts'
 import type { Digest } from '../../../core/bytes/digest.ts'
 import type { Entry } from '../../../core/manifest/entry.ts'
 import { lengthMismatch, notFound } from '../../../core/errors.ts'
-import type { HeldEntry, StoredEntry } from '../../metadata.ts'
+import type { PageEntry, StoredEntry } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import {
   type PlacementTuple,
@@ -16,7 +16,7 @@ import type { SessionRow } from './sessions.ts'
 import { createUniqueByteCounting } from '../blobs/unique-bytes.ts'
 
 type FileEntry = Extract<Entry, { kind: 'file' }>
-type HeldFile = Extract<HeldEntry, { kind: 'file' }>
+type HeldFile = Extract<PageEntry, { kind: 'file' }>
 
 /** Returns a function that makes a staged manifest refer to the blobs of entries, and returns
  *  the entries with the places of these blobs.
@@ -24,7 +24,7 @@ type HeldFile = Extract<HeldEntry, { kind: 'file' }>
  *  length_mismatch. */
 export function createReferenceInsertion(
   connection: Connection,
-): (session: SessionRow, manifestId: number, entries: (Entry | HeldEntry)[]) => StoredEntry[] {
+): (session: SessionRow, manifestId: number, entries: (Entry | PageEntry)[]) => StoredEntry[] {
   const { prepare } = connection
   const uniqueBytes = createUniqueByteCounting(connection)
   // Blobs of entries that name a digest.
