@@ -3,10 +3,10 @@ import type { RecordedEvent } from '../../src/core/run/run-record.ts'
 import { explainDeletion } from '../../src/lifecycle/collect/deletion.ts'
 import type { Metadata } from '../../src/metadata/metadata.ts'
 import { createSharedLog } from '../../src/metadata/sqlite/log/shared-log.ts'
+import { servedBy } from '../../src/metadata/sqlite/thread/served-by.ts'
 import {
   openMetadataThreads,
   openMetadataWorker,
-  servedBy,
 } from '../../src/metadata/sqlite/thread/sqlite-worker.ts'
 import { metadataContract } from './metadata-contract.ts'
 import { seedArtifact, seedRun } from './seed.ts'

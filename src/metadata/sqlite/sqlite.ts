@@ -58,6 +58,7 @@ import { createReconciliation } from './maintenance/rollups.ts'
 import { createCopyMethods } from './maintenance/snapshot.ts'
 import { createVerificationMethods } from './blobs/verification.ts'
 import { createTreeMethods } from './trees/trees.ts'
+import { servedBy } from './thread/served-by.ts'
 import { createOpenUploadsCheck } from './uploads/open-uploads.ts'
 import { createUploadCreation, createUploadLists, createUploadProgress } from './uploads/uploads.ts'
 import { createUsageHistoryMethods } from './maintenance/usage-history.ts'
@@ -144,21 +145,27 @@ export function openSqliteMetadata({
     ...createSecretMethods(connection, audit),
     close: async () => connection.close(),
   }
-  return reportingReadFailures(options.isReader ? onOneSnapshot(connection, methods) : methods)
+  return reportingReadFailures(onOneSnapshot(connection, methods, options.isReader))
 }
 
-/** Each call sees one state of the database up to its first pause, as it would if the thread that
- *  writes ran it. */
-function onOneSnapshot({ read }: Connection, { close, ...methods }: Metadata): Metadata {
-  const reading = wrapEach(methods, (run) => async (...args) => {
-    // Not returned: better-sqlite3 rejects transactions that return a promise.
-    let answer: Promise<unknown> | undefined
-    read(() => {
-      answer = run(...args)
-    })
-    return await answer
+/** Each call of a method that only reads sees one state of the database up to its first pause. */
+function onOneSnapshot({ read }: Connection, methods: Metadata, isReader = false): Metadata {
+  return wrapEach(methods, (run, name) => {
+    if (name === 'close' || (servedBy[name] === 'writer' && !isReader)) return run
+    return async (...args) => {
+      // Not returned: better-sqlite3 rejects transactions that return a promise.
+      let answer: Promise<unknown> | undefined
+      try {
+        read(() => {
+          answer = run(...args)
+        })
+      } finally {
+        // In a damaged database ending the transaction fails, too; the error of the call is thrown.
+        await answer
+      }
+      return await answer
+    }
   })
-  return { ...reading, close }
 }
 
 function reportingReadFailures(methods: Metadata): Metadata {
@@ -171,12 +178,12 @@ function reportingReadFailures(methods: Metadata): Metadata {
   })
 }
 
-type Method = (...args: unknown[]) => Promise<unknown>
+type Run = (...args: unknown[]) => Promise<unknown>
 
-function wrapEach<Methods extends object>(
-  methods: Methods,
-  wrap: (run: Method) => Method,
-): Methods {
-  const wrapped = Object.entries(methods).map(([name, run]) => [name, wrap(run as Method)])
-  return Object.fromEntries(wrapped) as Methods
+function wrapEach(methods: Metadata, wrap: (run: Run, name: keyof Metadata) => Run): Metadata {
+  const wrapped = Object.entries(methods).map(([name, run]) => [
+    name,
+    wrap(run as Run, name as keyof Metadata),
+  ])
+  return Object.fromEntries(wrapped) as Metadata
 }

@@ -4,10 +4,9 @@
 import type { Metadata, StoreFigures } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 
-export function createFigureMethods(
-  connection: Connection,
-): Pick<Metadata, 'figures' | 'projectFigures'> {
-  const { prepare, read } = connection
+export function createFigureMethods({
+  prepare,
+}: Connection): Pick<Metadata, 'figures' | 'projectFigures'> {
   const totals = prepare<[number], Omit<StoreFigures, 'damagedArtifacts'>>(
     `SELECT artifacts, files, logical_bytes AS logicalBytes, removed_bytes AS removedBytes, unique_bytes AS uniqueBytes,
        chunk_bytes AS chunkBytes, stored_bytes AS storedBytes, packs, live_bytes AS liveBytes
@@ -24,24 +23,22 @@ export function createFigureMethods(
      FROM manifests INDEXED BY manifests_staged WHERE state = 0 AND project_id = ?`,
   )
   return {
-    figures: async () =>
-      read(() => {
-        const row = totals.get(0)!
-        const uniqueBytes = row.uniqueBytes - fresh.get()!.bytes
-        return { ...row, uniqueBytes, damagedArtifacts: damaged.get()!.artifacts }
-      }),
-    projectFigures: async (projectId) =>
-      read(() => {
-        const row = totals.get(projectId)
-        const {
-          artifacts = 0,
-          files = 0,
-          logicalBytes = 0,
-          removedBytes = 0,
-          chunkBytes = 0,
-        } = row ?? {}
-        const uniqueBytes = (row?.uniqueBytes ?? 0) - projectFresh.get(projectId)!.bytes
-        return { artifacts, files, logicalBytes, removedBytes, uniqueBytes, chunkBytes }
-      }),
+    figures: async () => {
+      const row = totals.get(0)!
+      const uniqueBytes = row.uniqueBytes - fresh.get()!.bytes
+      return { ...row, uniqueBytes, damagedArtifacts: damaged.get()!.artifacts }
+    },
+    projectFigures: async (projectId) => {
+      const row = totals.get(projectId)
+      const {
+        artifacts = 0,
+        files = 0,
+        logicalBytes = 0,
+        removedBytes = 0,
+        chunkBytes = 0,
+      } = row ?? {}
+      const uniqueBytes = (row?.uniqueBytes ?? 0) - projectFresh.get(projectId)!.bytes
+      return { artifacts, files, logicalBytes, removedBytes, uniqueBytes, chunkBytes }
+    },
   }
 }

@@ -18,7 +18,7 @@ type RecordReading = Pick<
   'findRunRecord' | 'listRunProgress' | 'readLogPage' | 'listAnnotations' | 'readSummaryPage'
 >
 
-export function createRecordReading({ orm, read }: Connection): RecordReading {
+export function createRecordReading({ orm }: Connection): RecordReading {
   const pageCount = sql<number>`(SELECT count(*) FROM log_pages p WHERE p.job_id = ${runJobs.id})`
   const annotationCount = sql<number>`(SELECT count(*) FROM annotations a WHERE a.job_id = ${runJobs.id})`
   const jobsOf = (runId: number): RecordedJob[] => {
@@ -43,21 +43,19 @@ export function createRecordReading({ orm, read }: Connection): RecordReading {
       .orderBy(runSteps.jobId, runSteps.number)
       .all()
   return {
-    findRunRecord: async (runId, now) =>
-      read(() => {
-        const record = orm.select().from(runRecords).where(eq(runRecords.runId, runId)).get()
-        if (record === undefined) return undefined
-        const jobs = new Map(jobsOf(runId).map((job) => [job.id, job]))
-        for (const { jobId, ...step } of stepsOf(runId)) jobs.get(jobId)?.steps.push(step)
-        const { conclusion, startedAt, durationMs, updatedAt } = record
-        const atNow = <Known extends Progress>(each: Known): Known =>
-          progressAt(each, updatedAt, now)
-        return {
-          ...atNow({ conclusion, startedAt, durationMs }),
-          updatedAt,
-          jobs: [...jobs.values()].map((job) => ({ ...atNow(job), steps: job.steps.map(atNow) })),
-        }
-      }),
+    findRunRecord: async (runId, now) => {
+      const record = orm.select().from(runRecords).where(eq(runRecords.runId, runId)).get()
+      if (record === undefined) return undefined
+      const jobs = new Map(jobsOf(runId).map((job) => [job.id, job]))
+      for (const { jobId, ...step } of stepsOf(runId)) jobs.get(jobId)?.steps.push(step)
+      const { conclusion, startedAt, durationMs, updatedAt } = record
+      const atNow = <Known extends Progress>(each: Known): Known => progressAt(each, updatedAt, now)
+      return {
+        ...atNow({ conclusion, startedAt, durationMs }),
+        updatedAt,
+        jobs: [...jobs.values()].map((job) => ({ ...atNow(job), steps: job.steps.map(atNow) })),
+      }
+    },
     listRunProgress: async (runIds, now) => {
       const { runId, conclusion, startedAt, durationMs, updatedAt } = runRecords
       const progress = { runId, conclusion, startedAt, durationMs, updatedAt }

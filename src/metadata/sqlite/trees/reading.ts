@@ -1,5 +1,4 @@
-/** Reading: from an artifact to its entries, and from entries to places in packs. Each method
- *  sees one snapshot. */
+/** Reading: from an artifact to its entries, and from entries to places in packs. */
 import type { Part } from '../../../core/bytes/copy.ts'
 import { type Digest, digestFromBytes, digestToBytes } from '../../../core/bytes/digest.ts'
 import { notFound } from '../../../core/errors.ts'
@@ -54,30 +53,28 @@ export function createEntryMethods(connection: Connection): EntryMethods {
   )
 
   return {
-    readEntryPage: async (artifactId, page) =>
-      read(() => {
-        const source = findSource(artifactId)
-        if (isPast(source.entryCount, page)) return undefined
-        const entries = pages.find(source.manifestId, page)
-        const placed = entries && pages.place(entries)
-        if (!placed) throw removedError(source)
-        const modifiedAt = pages.timesOf(source.contentId, page, placed.length)
-        return toEntryPage(page, placed, modifiedAt)
-      }),
-    readEntries: async (artifactId, ordinals) =>
-      read(() => {
-        const source = findSource(artifactId)
-        const existing = ordinals.filter((ordinal) => ordinal < source.entryCount)
-        const entries: PageEntry[] = []
-        for (const [page, indexes] of byPage(existing)) {
-          const found = pages.find(source.manifestId, page, indexes)
-          if (found === undefined) throw removedError(source)
-          entries.push(...found)
-        }
-        const placed = pages.place(entries)
-        if (placed === undefined) throw removedError(source)
-        return placed.length < existing.length ? placed : ordinals.map((_, at) => placed[at])
-      }),
+    readEntryPage: async (artifactId, page) => {
+      const source = findSource(artifactId)
+      if (isPast(source.entryCount, page)) return undefined
+      const entries = pages.find(source.manifestId, page)
+      const placed = entries && pages.place(entries)
+      if (!placed) throw removedError(source)
+      const modifiedAt = pages.timesOf(source.contentId, page, placed.length)
+      return toEntryPage(page, placed, modifiedAt)
+    },
+    readEntries: async (artifactId, ordinals) => {
+      const source = findSource(artifactId)
+      const existing = ordinals.filter((ordinal) => ordinal < source.entryCount)
+      const entries: PageEntry[] = []
+      for (const [page, indexes] of byPage(existing)) {
+        const found = pages.find(source.manifestId, page, indexes)
+        if (found === undefined) throw removedError(source)
+        entries.push(...found)
+      }
+      const placed = pages.place(entries)
+      if (placed === undefined) throw removedError(source)
+      return placed.length < existing.length ? placed : ordinals.map((_, at) => placed[at])
+    },
     readStagedEntryPage: async (manifestId, page) =>
       read(() => {
         const entries = pages.find(manifestId, page)
@@ -85,22 +82,20 @@ export function createEntryMethods(connection: Connection): EntryMethods {
         return placed && toEntryPage(page, placed, Array<null>(placed.length).fill(null))
       }),
     readZipPages: async (artifactId, version) =>
-      read(() => findZipPages.get(artifactId, version)?.bytes ?? null),
-    findEntry: async (artifactId, path) =>
-      read(() => {
-        const source = findSource(artifactId)
-        const located = pages.locate(source, path)
-        if (!located) return undefined
-        const entries = pages.find(source.manifestId, located.page)!
-        const index = entries.findIndex((entry) => entry.path === path)
-        if (index < 0) return undefined
-        const placed = pages.place([entries[index]!])
-        if (!placed) throw removedError(source)
-        const times = pages.timesOf(source.contentId, located.page, entries.length)
-        return { entry: placed[0]!, modifiedAt: times[index] ?? null }
-      }),
-    findEntryPage: async (artifactId, path) =>
-      read(() => pages.findFrom(findSource(artifactId), path)),
+      findZipPages.get(artifactId, version)?.bytes ?? null,
+    findEntry: async (artifactId, path) => {
+      const source = findSource(artifactId)
+      const located = pages.locate(source, path)
+      if (!located) return undefined
+      const entries = pages.find(source.manifestId, located.page)!
+      const index = entries.findIndex((entry) => entry.path === path)
+      if (index < 0) return undefined
+      const placed = pages.place([entries[index]!])
+      if (!placed) throw removedError(source)
+      const times = pages.timesOf(source.contentId, located.page, entries.length)
+      return { entry: placed[0]!, modifiedAt: times[index] ?? null }
+    },
+    findEntryPage: async (artifactId, path) => pages.findFrom(findSource(artifactId), path),
   }
 }
 
@@ -138,7 +133,7 @@ type PlacedTuple = [
 ]
 
 export function createStreamMethods(connection: Connection): StreamMethods {
-  const { prepare, read } = connection
+  const { prepare } = connection
   const { toCopy, toPlacement } = createPlacing(connection)
   const joining = prepareRows<[string], PartTuple>(
     connection,
@@ -178,41 +173,37 @@ export function createStreamMethods(connection: Connection): StreamMethods {
       .toSorted((a, b) => a[7] - b[7])
       .map((row) => ({ sizeBytes: row[8], crc32: row[9], copy: toCopy(row) }))
   return {
-    readJoiningParts: async (asked) =>
-      read(() => {
-        const rows = joining(JSON.stringify(asked))
-        if (rows.length === asked.length) return toParts(rows)
-        throw notFound('part', 'a part of a composite has no joining copy')
-      }),
+    readJoiningParts: async (asked) => {
+      const rows = joining(JSON.stringify(asked))
+      if (rows.length === asked.length) return toParts(rows)
+      throw notFound('part', 'a part of a composite has no joining copy')
+    },
     readPartDigests: async (blobId, first, limit) =>
       digests
         .all(blobId, first, first + limit)
         .map(({ digest, sizeBytes }) => ({ digest: digestFromBytes(digest), sizeBytes })),
-    readParts: async (blobId, first, limit) =>
-      read(() => toParts(parts(blobId, first, first + limit))),
-    readStreams: async (streamIds) =>
-      read(() => {
-        const rows = streams(JSON.stringify(streamIds))
-        if (rows.length !== streamIds.length) {
-          throw notFound('stream', 'a stream is no longer stored')
-        }
-        const placed = Array<PlacedStream>(rows.length)
-        for (const row of rows) {
-          const [streamId, , , , , , , index, blobDigest, sizeBytes, crc32] = row
-          placed[index] = { streamId, copy: toCopy(row), sizeBytes, crc32, blobDigest }
-        }
-        return placed
-      }),
-    findBlob: async (digest) =>
-      read(() => {
-        const [row] = blobs(digestToBytes(digest))
-        return row && toPlacement(row)
-      }),
+    readParts: async (blobId, first, limit) => toParts(parts(blobId, first, first + limit)),
+    readStreams: async (streamIds) => {
+      const rows = streams(JSON.stringify(streamIds))
+      if (rows.length !== streamIds.length) {
+        throw notFound('stream', 'a stream is no longer stored')
+      }
+      const placed = Array<PlacedStream>(rows.length)
+      for (const row of rows) {
+        const [streamId, , , , , , , index, blobDigest, sizeBytes, crc32] = row
+        placed[index] = { streamId, copy: toCopy(row), sizeBytes, crc32, blobDigest }
+      }
+      return placed
+    },
+    findBlob: async (digest) => {
+      const [row] = blobs(digestToBytes(digest))
+      return row && toPlacement(row)
+    },
   }
 }
 
 export function createSkeletonMethods(connection: Connection): SkeletonMethods {
-  const { prepare, read } = connection
+  const { prepare } = connection
   const findSource = createSourceFinder(connection)
   const findPage = prepare<[number | null, number], SkeletonPage>(
     `SELECT page, local_offset AS localOffset, central_offset AS centralOffset, bytes
@@ -233,8 +224,8 @@ export function createSkeletonMethods(connection: Connection): SkeletonMethods {
 
   return {
     readSkeletonPage: async (artifactId, page) =>
-      read(() => findPage.get(findUnreleased(artifactId).contentId, page)),
+      findPage.get(findUnreleased(artifactId).contentId, page),
     findSkeletonPage: async (artifactId, side, offset) =>
-      read(() => findBefore[side].get(findUnreleased(artifactId).contentId, offset)?.page),
+      findBefore[side].get(findUnreleased(artifactId).contentId, offset)?.page,
   }
 }

@@ -26,7 +26,6 @@ import { createSearch } from './tree-search.ts'
 import { createPairing, type PagePair, type PairedSide } from './tree-pairs.ts'
 
 export function createTreeMethods(connection: Connection): TreeMetadata {
-  const { read } = connection
   const findSource = createSourceFinder(connection)
   const pages = createPages(connection)
   const describe = createDescribing(connection)
@@ -54,47 +53,43 @@ export function createTreeMethods(connection: Connection): TreeMetadata {
     listDirectory: createDirectoryListing(connection),
     measureDirectory: oneByOne(connection, createMeasuring(connection)),
     searchTree: oneByOne(connection, createSearch(connection)),
-    readTreePage: async (artifactId, page) =>
-      read(() => {
-        const source = findSource(artifactId)
-        if (isPast(source.entryCount, page)) return undefined
-        const entries = pages.find(source.manifestId, page)
-        if (entries === undefined) throw removedError(source)
-        const lines = Buffer.from(describe(source, entries).map(formatEntry).join(''))
-        return { lines, times: pages.encodedTimes(source.contentId, page) ?? null }
-      }),
-    readTreeTimes: async (artifactId, first) =>
-      read(() => {
-        const source = findSource(artifactId)
-        if (source.isReleased) throw removedError(source)
-        const pageCount = Math.ceil(source.entryCount / limits.manifestPageEntries)
-        const length = Math.max(0, Math.min(pageCount - first, timePagesMax))
-        return Array.from(
-          { length },
-          (_, index) => pages.encodedTimes(source.contentId, first + index) ?? null,
-        )
-      }),
-    readTreeChanges: async (baseId, headId, from) =>
-      read(() => {
-        const lines: string[] = []
-        const [base, head] = [findSource(baseId), findSource(headId)]
-        if (base.manifestId === head.manifestId) return { lines: Buffer.alloc(0), next: null }
-        const next = pairSome(base, head, from, (pair) => lines.push(...changesOf(pair)))
-        return { lines: Buffer.from(lines.join('')), next }
-      }),
-    readDifferences: async (baseId, headId, from) =>
-      read(() => {
-        const [base, head] = [findSource(baseId), findSource(headId)]
-        if (base.manifestId === head.manifestId)
-          return { differing: [], unchanged: base.entryCount - from.base, next: null }
-        const whole: ComparedStretch = { differing: [], unchanged: 0, next: null }
-        whole.next = pairSome(base, head, from, (pair) => {
-          const { differing, unchanged } = compare(pair)
-          whole.differing.push(...differing)
-          whole.unchanged += unchanged
-        })
-        return whole
-      }),
+    readTreePage: async (artifactId, page) => {
+      const source = findSource(artifactId)
+      if (isPast(source.entryCount, page)) return undefined
+      const entries = pages.find(source.manifestId, page)
+      if (entries === undefined) throw removedError(source)
+      const lines = Buffer.from(describe(source, entries).map(formatEntry).join(''))
+      return { lines, times: pages.encodedTimes(source.contentId, page) ?? null }
+    },
+    readTreeTimes: async (artifactId, first) => {
+      const source = findSource(artifactId)
+      if (source.isReleased) throw removedError(source)
+      const pageCount = Math.ceil(source.entryCount / limits.manifestPageEntries)
+      const length = Math.max(0, Math.min(pageCount - first, timePagesMax))
+      return Array.from(
+        { length },
+        (_, index) => pages.encodedTimes(source.contentId, first + index) ?? null,
+      )
+    },
+    readTreeChanges: async (baseId, headId, from) => {
+      const lines: string[] = []
+      const [base, head] = [findSource(baseId), findSource(headId)]
+      if (base.manifestId === head.manifestId) return { lines: Buffer.alloc(0), next: null }
+      const next = pairSome(base, head, from, (pair) => lines.push(...changesOf(pair)))
+      return { lines: Buffer.from(lines.join('')), next }
+    },
+    readDifferences: async (baseId, headId, from) => {
+      const [base, head] = [findSource(baseId), findSource(headId)]
+      if (base.manifestId === head.manifestId)
+        return { differing: [], unchanged: base.entryCount - from.base, next: null }
+      const whole: ComparedStretch = { differing: [], unchanged: 0, next: null }
+      whole.next = pairSome(base, head, from, (pair) => {
+        const { differing, unchanged } = compare(pair)
+        whole.differing.push(...differing)
+        whole.unchanged += unchanged
+      })
+      return whole
+    },
   }
 }
 
