@@ -1,8 +1,7 @@
 /** Reads and verifies the attestation that `trove verify --attestation` compares with, and
  *  checks what it is about. */
-import { readFile } from 'node:fs/promises'
 import { attestationKeysPath } from '../api/paths.ts'
-import { namedFileError } from '../client/files/file-error.ts'
+import { readNamedText } from '../client/files/file-error.ts'
 import { requestBytes } from '../client/transport/http.ts'
 import {
   type Attestation,
@@ -40,8 +39,10 @@ export async function readAttested(
   const keys =
     given.key === undefined
       ? (await requestBytes(server, { path: attestationKeysPath, signal })).toString()
-      : await readText(given.key)
-  const attestation = readAttestation(await readText(given.attestation), keys, { allowUntrusted })
+      : await readNamedText(given.key)
+  const attestation = readAttestation(await readNamedText(given.attestation), keys, {
+    allowUntrusted,
+  })
   requirePlace(attestation, place)
   return attestation
 }
@@ -55,14 +56,6 @@ function placeOf(text: string, project: ProjectName | null): AttestedPlace {
   const named = reference.project ?? project
   if (named === null) throw new UsageError(`missing project: use O/R@${text} or --project`)
   return { project: named, run, name }
-}
-
-async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    throw namedFileError(path, error)
-  }
 }
 
 /** Describes an attestation in one line, made printable because all of it is untrusted text. */

@@ -2,10 +2,9 @@
  *  folder. */
 import { randomUUID } from 'node:crypto'
 import { rmSync } from 'node:fs'
-import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import pLimit from 'p-limit'
-import { namedFileError } from '../client/files/file-error.ts'
+import { readNamedText } from '../client/files/file-error.ts'
 import type { Conclusion } from '../core/run/run-record.ts'
 import type { ArtifactStore } from './artifacts.ts'
 import { makeDirectories } from '../make-directories.ts'
@@ -135,10 +134,7 @@ export async function prepareWorkflow(
   options: Omit<RunOptions, 'workDirectory'>,
 ): Promise<PreparedWorkflow> {
   const { workflowFile } = options
-  const text = await readFile(workflowFile, 'utf8').catch((error: unknown) => {
-    throw namedFileError(workflowFile, error)
-  })
-  const parsed = parseWorkflow(workflowFile, text)
+  const parsed = parseWorkflow(workflowFile, await readNamedText(workflowFile))
   if ('problems' in parsed) throw new WorkflowError(parsed.problems)
   const { workflow } = parsed
   const { repository, workflowPath: path, ref, sha } = options.facts

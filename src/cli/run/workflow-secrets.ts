@@ -1,7 +1,6 @@
 /** Reads the secrets of a workflow run: from a file, and from environment variables named one by
  *  one. */
-import { readFile } from 'node:fs/promises'
-import { namedFileError } from '../../client/files/file-error.ts'
+import { readNamedText } from '../../client/files/file-error.ts'
 import { PairsError, parsePairs } from '../../workflow/step/file-commands.ts'
 import { UsageError } from '../arguments.ts'
 
@@ -23,9 +22,7 @@ export async function readSecrets(
 
 /** Errors do not quote the file: its lines are pieces of secrets. */
 async function readFilePairs(file: string): Promise<Record<string, string>> {
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw namedFileError(file, error)
-  })
+  const text = await readNamedText(file)
   try {
     return parsePairs(text)
   } catch (error) {

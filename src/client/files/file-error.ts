@@ -1,5 +1,6 @@
 /** Errors of local files, with messages that name the file. */
 import { constants, openSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 
 export class FileError extends Error {
   override readonly name: string = 'FileError'
@@ -78,6 +79,13 @@ export function namedFileError(path: string, error: unknown): FileError {
     ENOENT: 'does not exist',
     ENOTDIR: 'does not exist',
     EISDIR: 'is a directory; name a file in it',
+  })
+}
+
+/** Reads a text file that the user names. Errors: FileError. */
+export async function readNamedText(path: string): Promise<string> {
+  return await readFile(path, 'utf8').catch((error: unknown) => {
+    throw namedFileError(path, error)
   })
 }
 
