@@ -7,7 +7,6 @@ import { type Login, readLogins } from '../../config/logins.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import {
-  type CurrentToken,
   describeGrant,
   expiryWords,
   readCurrentToken,
@@ -42,7 +41,10 @@ export const loginCommand: Command<typeof flags> = {
     const replaced = readLogins(path).byUrl.get(url)
     await write(stderr, introduction(config))
     const token = await readToken(url, { stderr, signal })
-    const current = await currentToken({ url, token, proxy, idleMs }, signal)
+    const server = { url, token, proxy, idleMs }
+    const current = await readCurrentToken(server, signal).catch((error: unknown) => {
+      throw refusedToken(error, `${url} refuses the token`)
+    })
     const { scope, project, expiresAt } = current
     const login = { token, scope, project: project ?? null, expiresAt }
     await changeLogins(path, (logins) => withLogin(logins, url, login), signal)
@@ -95,18 +97,6 @@ async function promptForToken(
     return line.trim()
   } finally {
     await write(stderr, '\n')
-  }
-}
-
-/** Errors: those of `readCurrentToken`. */
-async function currentToken(
-  server: Parameters<typeof readCurrentToken>[0],
-  signal: AbortSignal,
-): Promise<CurrentToken> {
-  try {
-    return await readCurrentToken(server, signal)
-  } catch (error) {
-    throw refusedToken(error, `${server.url} refuses the token`)
   }
 }
 

@@ -108,7 +108,7 @@ export function mintAcrossRestarts(
   return async (request) =>
     await untilThrough(async () => await server.mint(request), {
       isPassing: (error) =>
-        error instanceof NetworkError || hasCode(error, 'shutting_down') || hasCode(error, 'busy'),
+        error instanceof NetworkError || hasCode(error, 'shutting_down', 'busy'),
       onRetry,
       signal,
     })
