@@ -102,7 +102,6 @@ export interface TreeCacheWriter {
   abandon(): Promise<void>
 }
 
-/** A tree to be cached. */
 export interface CachedTree {
   readonly count: number
   readonly origin: Buffer

@@ -30,7 +30,6 @@ import {
 export interface VerifyOptions {
   /** An attestation needs no server. */
   artifact: TreeSource | Promise<TreeSource> | Attestation
-  /** The directory to compare. */
   directory: string
   /** Globs of the paths to compare; empty compares all. */
   paths?: readonly string[]

@@ -24,7 +24,7 @@ export function createDirectoryListing(connection: Connection): TreeMetadata['li
   const openManifest = createManifestOpener(connection)
   const describe = createChildDescribing(connection)
   const list: TreeMetadata['listDirectory'] = async (artifactId, { directory, limit, from }) => {
-    const source = read(() => findSource(artifactId))
+    const source = findSource(artifactId)
     const manifest = openManifest(source)
     const { children, next } = await listChildren(manifest, { directory, limit, from })
     const isKnown = children.length > 0 || from !== null || directory === ''
@@ -51,7 +51,7 @@ function createManifestOpener(
         const known = recent.find(([number]) => number === page)
         if (known !== undefined) return known[1]
         await turn()
-        const entries = read(() => pages.find(source.manifestId, page))
+        const entries = pages.find(source.manifestId, page)
         if (entries === undefined) throw removedError(source)
         recent = [...recent.slice(-1), [page, entries]]
         return entries
