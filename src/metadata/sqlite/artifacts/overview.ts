@@ -30,12 +30,6 @@ export function createOverviewMethods(connection: Connection): OverviewMethods {
   }
 }
 
-interface FactRow {
-  value: string | null
-  oldestId: number
-  runs: number
-}
-
 /** Runs per statement: each can have a different value. */
 const factRuns = 1024
 
@@ -44,7 +38,10 @@ const factRuns = 1024
  *  time. */
 function createFactList({ prepare, turn }: Connection): Metadata['listRunFacts'] {
   const prepareStretch = (fact: RunFact) =>
-    prepare<[projectId: number, before: number], FactRow>(
+    prepare<
+      [projectId: number, before: number],
+      { value: string | null; oldestId: number; runs: number }
+    >(
       `SELECT value, min(id) AS oldestId, count(*) AS runs
        FROM (SELECT id, ${fact} AS value FROM runs INDEXED BY runs_by_project
          WHERE project_id = ? AND id < ? ORDER BY id DESC LIMIT ${factRuns})

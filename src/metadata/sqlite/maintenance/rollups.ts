@@ -18,14 +18,15 @@ const columns = {
 } as const
 
 type Totals = Record<keyof typeof columns, number>
-type PackCounts = { liveCount: number; liveBytes: number }
 
-interface PackRow extends PackCounts {
+interface PackRow {
   id: number
   name: string
   sizeBytes: number
   copyCount: number
   copyBytes: number
+  liveCount: number
+  liveBytes: number
   storedCount: number
   storedBytes: number
 }
@@ -113,7 +114,10 @@ function createCounting(
   connection: Connection,
 ): () => { totals: Map<number, Totals>; packs: PackRow[] } {
   const { prepare } = connection
-  const artifacts = prepare<[number, number], Counted>(
+  const artifacts = prepare<
+    [number, number],
+    { id: number; scope: number; files: number; logicalBytes: number }
+  >(
     `SELECT a.id, a.project_id AS scope, m.file_count AS files, m.logical_bytes AS logicalBytes
      FROM artifacts a CROSS JOIN manifests m ON m.id = a.manifest_id
      WHERE a.id > ? AND a.removed_at IS NULL ORDER BY a.id LIMIT ?`,
@@ -169,13 +173,6 @@ function createCounting(
 function aliveBytes({ sizeBytes, copyCount, copyBytes, liveCount, liveBytes }: PackRow): number {
   if (liveCount === 0) return 0
   return liveBytes + Math.trunc(((sizeBytes - copyBytes) * liveCount) / copyCount)
-}
-
-interface Counted {
-  id: number
-  scope: number
-  files: number
-  logicalBytes: number
 }
 
 interface BlobRow {

@@ -25,16 +25,13 @@ const isNeeded = `(
 const isLeased = `EXISTS (SELECT 1 FROM leases l CROSS JOIN sessions n ON n.id = l.session_id
   WHERE l.blob_id = b.id AND n.leased_until > ?)`
 
-interface CandidateRow {
-  id: number
-  isNeeded: number
-  isLeased: number
-}
-
 export function createBlobClaiming(connection: Connection): Metadata['claimDeadBlobs'] {
   const { prepare, stageInSteps } = connection
   const dropIdleStreams = createIdleStreamRemoval(connection)
-  const candidates = prepare<[number, number, number], CandidateRow>(
+  const candidates = prepare<
+    [number, number, number],
+    { id: number; isNeeded: number; isLeased: number }
+  >(
     `SELECT b.id, ${isNeeded} AS isNeeded, ${isLeased} AS isLeased
      FROM touched_blobs t CROSS JOIN blobs b ON b.id = t.blob_id
      WHERE t.blob_id > ? ORDER BY t.blob_id LIMIT ?`,

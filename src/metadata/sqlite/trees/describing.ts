@@ -8,14 +8,12 @@ import type { Connection } from '../connection/connection.ts'
 import { prepareRows } from '../connection/rows.ts'
 import { createPages, removedError, type Source } from './manifest-source.ts'
 
-type BlobTuple = [blobId: number, digest: Digest, sizeBytes: number]
-
 /** Returns a function that adds to entries of a tree the digests and sizes of their blobs.
  *  Errors: artifact_expired, artifact_deleted. */
 export function createDescribing(
   connection: Connection,
 ): (source: Source, entries: readonly PageEntry[]) => Entry[] {
-  const blobs = prepareRows<[string], BlobTuple>(
+  const blobs = prepareRows<[string], [blobId: number, digest: Digest, sizeBytes: number]>(
     connection,
     'b.id, lower(hex(b.digest)), b.size_bytes',
     'FROM json_each(?) j CROSS JOIN blobs b ON b.id = j.value',

@@ -39,13 +39,21 @@ export function createCommit(
   connection: Connection,
   { removal, damage, latest, checkBounds, audit }: ArtifactChange,
 ): Metadata['commitArtifact'] {
-  const { write } = connection
+  const { orm, write } = connection
   const findSession = createSessionFinder(connection)
   const manifestRows = createManifestPublication(connection)
   const freeName = createNameFreeing(connection, removal)
   const insertArtifact = createArtifactInsertion(connection)
-  const finishUpload = createUploadFinishing(connection)
   const findArtifact = createArtifactFinder(connection)
+
+  /** Errors: not_found (the upload was replaced or dropped in the meantime, so nobody waits for
+   *  this artifact). */
+  const finishUpload = (uploadId: string, artifactId: number): void => {
+    const isUpload = eq(uploads.id, uploadId)
+    const done = { state: uploadState.done, artifactId }
+    const { changes } = orm.update(uploads).set(done).where(isUpload).run()
+    if (changes === 0) throw notFound('upload', `no upload ${uploadId}`)
+  }
 
   const publish = (session: SessionRow, wanted: NewArtifact): Published => {
     const manifest = manifestRows.find(session, wanted.manifestId)
@@ -212,20 +220,5 @@ function createArtifactInsertion(
       .returning({ id: artifacts.id })
       .get()
     return row.id
-  }
-}
-
-/** Errors: not_found (the upload was replaced or dropped in the meantime, so nobody waits for
- *  this artifact). */
-function createUploadFinishing({
-  orm,
-}: Connection): (uploadId: string, artifactId: number) => void {
-  return (uploadId, artifactId) => {
-    const { changes } = orm
-      .update(uploads)
-      .set({ state: uploadState.done, artifactId })
-      .where(eq(uploads.id, uploadId))
-      .run()
-    if (changes === 0) throw notFound('upload', `no upload ${uploadId}`)
   }
 }
