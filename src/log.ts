@@ -1,7 +1,8 @@
-/** Writes log lines: one JSON object per line on stderr, with time, level, message and fields.
- *  Paths, SQL and stacks of bugs may appear in them. Secrets must not, so callers log routes and
- *  never raw URLs (a signed URL is a credential). */
-import type { LogLevel } from './config/config.ts'
+/** Writes log lines: one JSON object per line on stderr, with time, level, message and fields. In
+ *  systemd's journal, a priority precedes it, which the journal removes. Paths, SQL and stacks of
+ *  bugs may appear in them. Secrets must not, so callers log routes and never raw URLs (a signed
+ *  URL is a credential). */
+import { isJournalOnStderr, type LogLevel } from './config/config.ts'
 import { StoreError } from './core/errors.ts'
 
 export type LogFields = Record<string, string | number | boolean | null | undefined | Error>
@@ -17,16 +18,26 @@ export interface Log {
 
 const severity: Record<LogLevel, number> = { debug: 0, info: 1, warn: 2, error: 3 }
 
+/** What the journal reads at the start of a line (sd-daemon(3)). */
+const journalPriority: Record<LogLevel, string> = {
+  debug: '<7>',
+  info: '<6>',
+  warn: '<4>',
+  error: '<3>',
+}
+
+/** What precedes a line on stderr. */
+export function stderrPrefix(level: LogLevel): string {
+  return isJournalOnStderr() ? journalPriority[level] : ''
+}
+
 /** Drops lines below `level`. `write` receives whole lines, including the newline. */
-export function createLog(
-  level: LogLevel,
-  write: (line: string) => void = (line) => {
-    process.stderr.write(line)
-  },
-): Log {
+export function createLog(level: LogLevel, write?: (line: string) => void): Log {
   return logWith({}, (lineLevel, message, fields) => {
     if (severity[lineLevel] < severity[level]) return
-    write(`${formatLine(lineLevel, message, fields)}\n`)
+    const line = `${formatLine(lineLevel, message, fields)}\n`
+    if (write === undefined) process.stderr.write(stderrPrefix(lineLevel) + line)
+    else write(line)
   })
 }
 

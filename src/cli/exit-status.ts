@@ -93,7 +93,7 @@ const hints: Partial<Record<ErrorCode, string>> = {
     'Exclude these files with `--exclude`; or upload without `--fail-on-secrets`, and dismiss what is no secret with `trove secrets REF --dismiss PATH`.',
   storage_full: "The server's disk is full.",
   storage_failed:
-    "The server's disk must be healthy (dmesg), mounted read-write, and writable for the server's user.",
+    "The server's disk must be healthy (dmesg), mounted read-write, and writable for the server's user, also in its systemd unit (ReadWritePaths).",
 }
 
 /** Maps an error to an exit status. Unknown codes, from a newer server, are failures. */
@@ -134,12 +134,14 @@ export function hintFor(error: unknown): string | undefined {
   if (isNamed(error, 'UnusableDatabaseError'))
     return 'isDamaged' in error && error.isDamaged === true
       ? 'Restore a backup, or move the file away with its -wal and -shm files and run `trove recover --from-packs`.'
-      : `Check that this user${ownId()} may write to that directory and the files in it, that its file system supports locks, and that its disk has free inodes (df -i).`
+      : `Check that this user${ownId()} may write to that directory and the files in it, also in the systemd unit (ReadWritePaths), that its file system supports locks, and that its disk has free inodes (df -i).`
   if (isNamed(error, 'SymlinkError')) return 'Leave symlinks out with --symlinks skip.'
   if (isListenError(error))
     return 'Set where to listen with --host and --port (TROVE_HOST, TROVE_PORT).'
   if (isMisplacedFile(error)) return 'Remove or rename that file, or choose another directory.'
-  if (isPermissionError(error))
+  if (isErrno(error, 'EROFS'))
+    return 'Mount that file system read-write; a systemd unit must list the path in ReadWritePaths.'
+  if (isErrno(error, 'EACCES', 'EPERM'))
     return `Run it as a user with permission, not as this one${ownId()}; for a server's data directory, that is the server's user.`
   return undefined
 }
@@ -158,8 +160,8 @@ function isUntrustedCertificate(error: unknown): boolean {
 }
 
 /** Clients report such an error on their files as FileError. */
-function isPermissionError(error: unknown): boolean {
-  return ['EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException | null)?.code ?? '')
+function isErrno(error: unknown, ...codes: string[]): boolean {
+  return codes.includes((error as NodeJS.ErrnoException | null)?.code ?? '')
 }
 
 function isMisplacedFile(error: unknown): boolean {

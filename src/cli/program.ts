@@ -114,7 +114,9 @@ async function report(
         : 'hint: `trove --help` lists the commands.',
     )
   }
-  await write(stderr, `${lines.join('\n')}\n`)
+  const { stderrPrefix } = await import('../log.ts')
+  const prefix = stderr === process.stderr ? stderrPrefix('error') : ''
+  await write(stderr, lines.map((line) => `${prefix}${line}\n`).join(''))
 }
 
 function messageOf(error: unknown): string {

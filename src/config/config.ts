@@ -14,6 +14,7 @@ import type { TrustedIssuer } from '../core/access/trusted-issuers.ts'
 import { dayMs, formatExactDuration } from '../core/units.ts'
 import { defaultDataDir, loginsFile } from './default-directories.ts'
 import { inheritedOf } from './inherited-environment.ts'
+import { isJournal } from './journal.ts'
 import { type Logins, readLogins } from './logins.ts'
 import { type Environment, Settings } from './settings.ts'
 import { readSingleSignOn, type SingleSignOnConfig } from './single-sign-on-settings.ts'
@@ -111,6 +112,11 @@ export function inheritedEnvironment(): Record<string, string> {
   return inheritedOf(process.env)
 }
 
+/** Whether stderr is systemd's journal. */
+export function isJournalOnStderr(): boolean {
+  return isJournal(process.env['JOURNAL_STREAM'], 2)
+}
+
 /** Leaves one processor to the main thread and metadata. Measured with two processors: a second
  *  worker makes two concurrent tar uploads a tenth faster and native uploads no faster, and
  *  takes 45 MB. */
@@ -119,16 +125,7 @@ function defaultWorkers(): number {
 }
 
 /** Client settings, without their prefix. The server ignores them. */
-const clientVariables = [
-  'URL',
-  'TOKEN',
-  'TOKEN_FILE',
-  'ID_TOKEN',
-  'PROJECT',
-  'RUN',
-  'JOB',
-  'CACHE_DIR',
-]
+const clientVariables = 'URL TOKEN TOKEN_FILE ID_TOKEN PROJECT RUN JOB CACHE_DIR'.split(' ')
 
 /** Errors: ConfigError with all problems. */
 export function readServerConfig(flags: ServerFlags, env: Environment = process.env): Config {

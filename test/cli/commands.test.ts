@@ -330,6 +330,8 @@ describe('exit statuses', () => {
     const refused = { code: 'EACCES', syscall: 'open' }
     expect(hintFor(Object.assign(new Error(), refused))).toContain("the server's user")
     expect(hintFor(Object.assign(new Error(), refused, { syscall: 'listen' }))).toContain('--port')
+    const readOnly = Object.assign(new Error(), { code: 'EROFS', syscall: 'mkdir' })
+    expect(hintFor(readOnly)).toContain('ReadWritePaths')
   })
 
   test('expired is 4', async () => {

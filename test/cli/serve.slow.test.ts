@@ -131,7 +131,7 @@ describe('trove serve', () => {
     const { stderr } = await runTrove(['serve', '--data', dataDir, '--port', '0'])
     expect(stderr).toBe(
       `trove: ${path} cannot be opened: unable to open database file (SQLITE_CANTOPEN)\n` +
-        `hint: Check that this user (id ${process.getuid!()}) may write to that directory and the files in it, that its file system supports locks, and that its disk has free inodes (df -i).\n`,
+        `hint: Check that this user (id ${process.getuid!()}) may write to that directory and the files in it, also in the systemd unit (ReadWritePaths), that its file system supports locks, and that its disk has free inodes (df -i).\n`,
     )
   })
 
