@@ -40,6 +40,25 @@ test('an empty environment gives the documented defaults', () => {
   expect(Object.isFrozen(config)).toBe(true)
 })
 
+test('quotes that no shell has removed are refused, not taken as part of a list or a name', () => {
+  const env = {
+    TROVE_PUBLIC_PROJECTS: '"octo/* acme/**"',
+    TROVE_DATA: "'/var/lib/trove'",
+    TROVE_KEEP_LATEST: "it's/fine",
+    GITHUB_WORKFLOW: '"quoted"',
+  }
+  const quoted = (name: string): string =>
+    `${name} must not have quotes around it: they are part of its value here`
+  const problems = problemsOf(() => readServerConfig({}, env))
+  expect(problems.filter((problem) => problem.includes('quotes')).toSorted()).toEqual([
+    quoted('TROVE_DATA'),
+    quoted('TROVE_PUBLIC_PROJECTS'),
+  ])
+  expect(readClientConfig({}, { ...env, TROVE_PROJECT: 'octo/app' }).facts).toMatchObject({
+    workflow: '"quoted"',
+  })
+})
+
 test('a flag takes precedence over its variable', () => {
   const env = { TROVE_PORT: '1', TROVE_HOST: '0.0.0.0', TROVE_DATA: '/elsewhere' }
   expect(readServerConfig({ port: '0', host: '::1', data: '/here' }, env)).toMatchObject({

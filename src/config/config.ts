@@ -193,7 +193,7 @@ export function readServerConfig(flags: ServerFlags, env: Environment = process.
       'requires TROVE_PUBLIC_URL, to which the provider sends people back',
     )
   }
-  source.finish()
+  source.finish('TROVE_')
   // Otherwise the AWS SDK warns at each start, in each thread, about the Node version that future
   // releases will need. Set without a bucket too: `move-packs` reads the one that packs are in.
   process.env['AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED'] ??= 'true'

@@ -41,7 +41,15 @@ export class Settings {
     this.#problems.push(`${name} ${accepted}`)
   }
 
-  finish(): void {
+  /** Throws the problems. Variables that were read and start with `unquoted` may not have quotes
+   *  around their value: `docker --env-file` keeps those that a shell removes.
+   *  Errors: ConfigError. */
+  finish(unquoted?: string): void {
+    for (const name of this.#read) {
+      if (unquoted === undefined || !name.startsWith(unquoted)) continue
+      if (/^(['"]).*\1$/s.test(this.text(name) ?? ''))
+        this.refuse(name, 'must not have quotes around it: they are part of its value here')
+    }
     if (this.#problems.length > 0) throw new ConfigError(this.#problems)
   }
 
