@@ -25,6 +25,8 @@ export interface IdentityProvider {
   isPostOnly: boolean
   /** If set, the answers of this path. */
   failing: { path: string; status: number; headers?: Record<string, string> } | undefined
+  /** Replaces the signing key. */
+  rotate(): Promise<void>
   close(): Promise<void>
 }
 
@@ -35,7 +37,9 @@ interface Grant {
 }
 
 export async function openIdentityProvider(): Promise<IdentityProvider> {
-  const [key, stranger] = [await generateKeyPair('RS256'), await generateKeyPair('RS256')]
+  let key = await generateKeyPair('RS256')
+  const stranger = await generateKeyPair('RS256')
+  let keyId = 1
   const grants = new Map<string, Grant>()
   const server = createServer((request, response) => {
     const { failing } = provider
@@ -66,6 +70,10 @@ export async function openIdentityProvider(): Promise<IdentityProvider> {
     issuer: url,
     isPostOnly: false,
     failing: undefined,
+    rotate: async () => {
+      key = await generateKeyPair('RS256')
+      keyId += 1
+    },
     close: async () => {
       server.closeAllConnections()
       await new Promise((resolve) => server.close(resolve))
@@ -84,7 +92,9 @@ export async function openIdentityProvider(): Promise<IdentityProvider> {
       case '/.well-known/openid-configuration':
         return { body: metadata() }
       case '/keys':
-        return { body: { keys: [{ ...(await exportJWK(key.publicKey)), kid: '1', alg: 'RS256' }] } }
+        return {
+          body: { keys: [{ ...(await exportJWK(key.publicKey)), kid: `${keyId}`, alg: 'RS256' }] },
+        }
       case '/authorize':
         return authorize(searchParams)
       case '/token':
@@ -144,7 +154,7 @@ export async function openIdentityProvider(): Promise<IdentityProvider> {
       grant.redirectUri === form.get('redirect_uri')
     if (!isSound) return { status: 400, body: { error: 'invalid_grant' } }
     const idToken = await new SignJWT({ ...provider.claims, nonce: provider.nonce ?? grant.nonce })
-      .setProtectedHeader({ alg: 'RS256', kid: '1' })
+      .setProtectedHeader({ alg: 'RS256', kid: `${keyId}` })
       .setIssuer(url)
       .setAudience(provider.clientId)
       .setIssuedAt()

@@ -206,6 +206,14 @@ test.each<[string, IdentityProvider['failing'], number, string]>([
   }
 })
 
+test('after a change of keys at the provider, the second attempt succeeds', async () => {
+  await signIn(server)
+  await provider.rotate()
+  const refused = await finish(await begin())
+  expect(await refused.text()).toContain('no applicable keys found')
+  expect((await finish(await begin())).status).toBe(303)
+})
+
 test('a provider is sent the secret as it accepts it', async () => {
   const other = await openIdentityProvider()
   other.isPostOnly = true

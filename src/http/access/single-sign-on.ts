@@ -116,6 +116,9 @@ export function createSingleSignOn({
           ...claims,
         }
       } catch (error) {
+        // The provider may have new keys or addresses, which are otherwise kept until the next
+        // start; the library fetches keys at most once a minute.
+        discovered = undefined
         throw failureOf(singleSignOn, error)
       }
     },
