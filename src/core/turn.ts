@@ -11,6 +11,20 @@ export async function nextTurn(): Promise<void> {
   })
 }
 
+/** Maps a list, `itemsPerTurn` items in a turn: some milliseconds of work at most. */
+export async function mapInTurns<Item, Result>(
+  items: readonly Item[],
+  itemsPerTurn: number,
+  map: (item: Item) => Result | Promise<Result>,
+): Promise<Result[]> {
+  const results: Result[] = []
+  for (const item of items) {
+    if (results.length > 0 && results.length % itemsPerTurn === 0) await nextTurn()
+    results.push(await map(item))
+  }
+  return results
+}
+
 function passTurn(): void {
   waiting.shift()?.()
   if (waiting.length > 0) setImmediate(passTurn)

@@ -6,6 +6,7 @@ import { apiRoot, jobLogPath, jobSummaryPath, runArchivePath, runPagePath } from
 import { recordQuery, runQuery } from '../api/queries.ts'
 import { formatLogLine } from '../browse/run-log.ts'
 import { notFound, storeError } from '../core/errors.ts'
+import { mapInTurns } from '../core/turn.ts'
 import { factsOf } from '../core/run/run.ts'
 import type {
   Metadata,
@@ -62,7 +63,7 @@ async function readRun(context: AppContext, c: AppRequest): Promise<Response> {
   const record = await metadata.findRunRecord(run.id, context.now())
   const annotations = record === undefined ? [] : await metadata.listAnnotations(run.id)
   c.header('cache-control', 'private, no-cache')
-  return c.json(runMessage(run, record, annotations, publicOrigin(context, c)))
+  return c.json(await runMessage(run, record, annotations, publicOrigin(context, c)))
 }
 
 /** Returns the job of the route's `{job}`. Errors: not_found. */
@@ -144,12 +145,14 @@ async function* summaryPages(metadata: Metadata, job: RecordedJob): Pages {
   }
 }
 
-function runMessage(
+type WireRecord = NonNullable<WireRunDetail['record']>
+
+async function runMessage(
   run: Run,
   record: RunRecord | undefined,
   annotations: RecordedAnnotation[],
   origin: string,
-): WireRunDetail {
+): Promise<WireRunDetail> {
   const { number, project, attempt } = run
   return {
     number,
@@ -157,7 +160,7 @@ function runMessage(
     attempt,
     ...factsOf(run),
     createdAt: instant(run.createdAt),
-    record: record === undefined ? null : recordMessage(run, record, annotations, origin),
+    record: record === undefined ? null : await recordMessage(run, record, annotations, origin),
     links: {
       html: origin + runPagePath(project, number),
       archive: origin + runArchivePath(number, project),
@@ -165,16 +168,25 @@ function runMessage(
   }
 }
 
-function recordMessage(
+/** Jobs that are formatted in one turn of the event loop; each can have a hundred steps. */
+const jobsPerTurn = 10
+
+async function recordMessage(
   run: Run,
   record: RunRecord,
   annotations: RecordedAnnotation[],
   origin: string,
-): NonNullable<WireRunDetail['record']> {
+): Promise<WireRecord> {
+  const ofJob = new Map<number, WireRecord['jobs'][number]['annotations']>()
+  for (const { jobId, ...each } of annotations) {
+    const others = ofJob.get(jobId)
+    if (others === undefined) ofJob.set(jobId, [each])
+    else others.push(each)
+  }
   return {
     ...progressMessage(record),
     updatedAt: instant(record.updatedAt),
-    jobs: record.jobs.map((job) => ({
+    jobs: await mapInTurns(record.jobs, jobsPerTurn, (job) => ({
       key: job.key,
       id: job.job,
       name: job.name,
@@ -187,9 +199,7 @@ function recordMessage(
           ? null
           : origin +
             jobSummaryPath(run.number, run.project, { job: job.key, attempt: run.attempt }),
-      annotations: annotations
-        .filter(({ jobId }) => jobId === job.id)
-        .map(({ jobId: _jobId, ...each }) => each),
+      annotations: ofJob.get(job.id) ?? [],
       steps: job.steps.map((step) => ({
         number: step.number,
         name: step.name,

@@ -11,6 +11,8 @@ import { nextTurn } from '../core/turn.ts'
 /** Compressed bytes of the long part of a page; the frame around it adds a few KiB. */
 const longPartBytesMax = 20 * 1024
 const itemsPerStep = 100
+/** A step also ends after this much markup, which takes about a millisecond to compress. */
+const stepCharacters = 64 * 1024
 /** Longest turn before the event loop gets control back. */
 const turnMs = 5
 
@@ -74,14 +76,20 @@ async function* renderInSteps<Item>(
   render: Render<Item>,
 ): AsyncGenerator<string[], void, undefined> {
   let since = performance.now()
-  for (let first = 0; first < items.length; first += itemsPerStep) {
-    const step: string[] = []
-    for (const item of items.slice(first, first + itemsPerStep)) {
-      step.push(String(await html`${render(item, first + step.length)}`))
-      if (performance.now() - since < turnMs) continue
-      await nextTurn()
-      since = performance.now()
+  let step: string[] = []
+  let characters = 0
+  for (const [index, item] of items.entries()) {
+    const markup = String(await html`${render(item, index)}`)
+    step.push(markup)
+    characters += markup.length
+    if (step.length === itemsPerStep || characters >= stepCharacters) {
+      yield step
+      step = []
+      characters = 0
     }
-    yield step
+    if (performance.now() - since < turnMs) continue
+    await nextTurn()
+    since = performance.now()
   }
+  if (step.length > 0) yield step
 }

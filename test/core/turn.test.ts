@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
-import { nextTurn } from '../../src/core/turn.ts'
+import { mapInTurns, nextTurn } from '../../src/core/turn.ts'
+import { countingTurns } from '../loop-turns.ts'
 
 test('the event loop looks for I/O between the turns of two callers', async () => {
   const seen: string[] = []
@@ -21,4 +22,13 @@ test('the event loop looks for I/O between the turns of two callers', async () =
   expect(turns).toEqual(['a', 'b', 'c', 'a', 'b', 'c', 'a', 'b', 'c'])
   const adjacent = seen.filter((each, at) => each !== 'look' && (seen[at + 1] ?? 'look') !== 'look')
   expect(adjacent).toEqual([])
+})
+
+test('a list is mapped in order, some items in each turn', async () => {
+  const items = Array.from({ length: 100 }, (_, index) => index)
+  const work = async (): Promise<number[]> => await mapInTurns(items, 10, (item) => item * 2)
+  const { result, turns } = await countingTurns(work)
+  expect(result).toEqual(items.map((item) => item * 2))
+  expect(turns).toBeGreaterThanOrEqual(9)
+  expect(turns).toBeLessThan(30)
 })

@@ -4,6 +4,7 @@ import type { Hono } from 'hono'
 import { attemptPagePath, jobLogPath } from '../../api/paths.ts'
 import { mayReadRun } from '../../auth/principal.ts'
 import { invalidRequest } from '../../core/errors.ts'
+import { mapInTurns } from '../../core/turn.ts'
 import { headShaOf, isSameProject, parsePositiveInteger } from '../../core/run/run.ts'
 import { requireBearerReader } from '../../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../../http/context.ts'
@@ -23,7 +24,9 @@ export function addJobRoutes(app: Hono<AppEnv>, context: AppContext, repository:
       }
       const record = await context.metadata.findRunRecord(run.id, context.now())
       const jobs = record?.jobs ?? []
-      const objects = takePage(context, c, jobs).map((job) => jobObject(context, c, run, job))
+      const page = takePage(context, c, jobs)
+      // One of them can have ten thousand steps.
+      const objects = await mapInTurns(page, 1, (job) => jobObject(context, c, run, job))
       return c.json({ total_count: jobs.length, jobs: objects })
     })
   }

@@ -3,8 +3,7 @@
 import { Hono } from 'hono'
 import { formatWireDigest } from '../../core/bytes/digest.ts'
 import { limits } from '../../core/limits.ts'
-import { slicesOf } from '../../core/slices.ts'
-import { nextTurn } from '../../core/turn.ts'
+import { mapInTurns } from '../../core/turn.ts'
 import { requireBearer } from '../../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv } from '../../http/context.ts'
 import { sendProcessing } from '../../http/body/processing.ts'
@@ -60,14 +59,10 @@ export function createTwirpRoutes(context: AppContext): Hono<AppEnv> {
     const principal = await requireBearer(context, c)
     const request = parseListRequest(await readJsonBody(context, c))
     const client = clientKindOf(c.req.header('user-agent'))
-    const artifacts: object[] = []
-    for (const some of slicesOf(
-      await listRunArtifacts(context, principal, request),
-      itemsPerTurn,
-    )) {
-      for (const artifact of some) artifacts.push(await listItem(context, artifact, client))
-      await nextTurn()
-    }
+    const found = await listRunArtifacts(context, principal, request)
+    const artifacts = await mapInTurns(found, itemsPerTurn, (each) =>
+      listItem(context, each, client),
+    )
     return jsonResponse({ artifacts })
   })
 
