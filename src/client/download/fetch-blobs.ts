@@ -11,28 +11,22 @@ import {
 import { createByteReader } from '../../core/bytes/varint.ts'
 import { inflateStream } from '../../packs/codec/codec.ts'
 import { type BodyReader, readBody } from '../transport/body-reader.ts'
-import type { FilePool } from '../files/file-pool.ts'
 import { writeAt } from '../files/patch-file.ts'
+import type { Downloading } from './downloading.ts'
 import { createFetchedWriter, filesPerTask, taskBytes } from './fetched-writer.ts'
 import { connectionsFor } from '../transport/connections.ts'
-import { openAnswer, type ServerAccess } from '../transport/http.ts'
+import { openAnswer } from '../transport/http.ts'
+import { note } from './findings.ts'
 import type { PlaceSource } from './place-batch.ts'
 import { createRooms, type Rooms } from './rooms.ts'
 import { requestsOf, streamsRequest, type Wants, type WantsRequest } from './wanted-streams.ts'
 
-export interface FetchOptions {
-  artifactId: number
-  signal: AbortSignal
-  source: PlaceSource
-  /** Content bytes of an entry. */
-  sizeBytes(ordinal: number): number
+/** Where fetched content goes. */
+export interface FetchTargets extends PlaceSource {
   /** Path of the existing file that is filled part by part; undefined for a file that a single
    *  stream makes whole.
    *  Errors: RangeError, when the entry was not asked for. */
   patchedPath(ordinal: number): string | undefined
-  onFetched(fetched: { bytes: number; contentBytes: number }): void
-  /** Called when files have been written, with their stat columns. */
-  onPlaced(ordinals: readonly number[], stats: Float64Array): void
 }
 
 /** A longer stream, stored or inflated, is not held in memory: some foreign streams have no
@@ -43,20 +37,20 @@ const heldBytesMax = 8 * 1024 * 1024
  *  NetworkError, AnswerError, ProxyRefusal, digest_mismatch, blob_damaged, the server's, and those
  *  of planning. */
 export async function fetchBlobs(
-  server: ServerAccess,
-  pool: FilePool,
+  downloading: Downloading,
   wanted: readonly (Wants | Promise<Wants>)[],
-  options: FetchOptions,
+  targets: FetchTargets,
 ): Promise<void> {
+  const { pool, tree } = downloading
   const stop = new AbortController()
-  const signal = AbortSignal.any([stop.signal, options.signal])
+  const signal = AbortSignal.any([stop.signal, downloading.signal])
   const connections = connectionsFor(pool.threads)
   const limit = pLimit(connections)
   // Shared by all connections, so that a fast one does not wait for the others.
   const rooms = createRooms(connections + 2 * pool.threads, taskBytes)
   const fetchOne = async (request: WantsRequest): Promise<void> => {
     signal.throwIfAborted()
-    await fetchSome(server, pool, request(), { ...options, signal, rooms })
+    await fetchSome({ ...downloading, signal }, request(), { targets, rooms })
   }
   /** A failure stops all requests, which then end one by one. */
   const stopping = async (work: Promise<void>): Promise<void> => {
@@ -65,46 +59,56 @@ export async function fetchBlobs(
   await Promise.all(
     wanted.map(async (wants) => {
       const fetches = async (): Promise<void> => {
-        const requests = [...requestsOf(await wants, options.sizeBytes, connections)]
+        const requests = [...requestsOf(await wants, tree.sizeBytes, connections)]
         await Promise.all(requests.map(async (request) => await stopping(limit(fetchOne, request))))
       }
       await stopping(fetches())
     }),
   )
-  options.signal.throwIfAborted()
+  downloading.signal.throwIfAborted()
   if (stop.signal.aborted) throw stop.signal.reason
 }
 
+interface FetchOptions {
+  targets: FetchTargets
+  rooms: Rooms
+}
+
 async function fetchSome(
-  server: ServerAccess,
-  pool: FilePool,
+  downloading: Downloading,
   wants: readonly Want[],
-  options: FetchOptions & { rooms: Rooms },
+  options: FetchOptions,
 ): Promise<void> {
-  const answer = await openAnswer(server, streamsRequest('fetch', options, wants))
+  const { server } = downloading
+  const answer = await openAnswer(server, streamsRequest('fetch', downloading, wants))
   const write = async (body: BodyReader): Promise<void> => {
-    await writeFetched(pool, body, wants.length, options)
+    await writeFetched(downloading, body, wants.length, options)
   }
   await readBody(server, answer, write)
 }
 
 async function writeFetched(
-  pool: FilePool,
+  { pool, tree, findings, progress, reportProgress }: Downloading,
   body: BodyReader,
   wanted: number,
-  options: FetchOptions & { rooms: Rooms },
+  { targets, rooms }: FetchOptions,
 ): Promise<void> {
-  const writer = createFetchedWriter(pool, { ...options, taskFiles: filesPerTask(wanted) })
+  const writer = createFetchedWriter(pool, {
+    rooms,
+    taskFiles: filesPerTask(wanted),
+    source: targets,
+    onPlaced: (ordinal, stats) => note(findings, ordinal, tree, stats),
+  })
   try {
     for (let head = await readHead(body); head !== undefined; head = await readHead(body)) {
-      const patched = options.patchedPath(head.ordinal)
-      if (head.lengthBytes > heldBytesMax || head.sizeBytes > heldBytesMax) {
+      const { ordinal, lengthBytes, sizeBytes } = head
+      const patched = targets.patchedPath(ordinal)
+      if (lengthBytes > heldBytesMax || sizeBytes > heldBytesMax)
         await receiveLong(body, head, patched)
-        options.onFetched({ bytes: head.lengthBytes, contentBytes: head.sizeBytes })
-        continue
-      }
-      await body.takeInto(await writer.add(head, patched))
-      options.onFetched({ bytes: head.lengthBytes, contentBytes: head.sizeBytes })
+      else await body.takeInto(await writer.add(head, patched))
+      progress.fetchedBytes += lengthBytes
+      progress.doneBytes += sizeBytes
+      reportProgress()
     }
     await writer.finish()
   } catch (error) {

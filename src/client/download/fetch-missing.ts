@@ -18,7 +18,6 @@ import { fileTime, openNew } from '../files/place-files.ts'
 import { setMode } from '../files/system.ts'
 import { findOlder, planWants } from './plan-wants.ts'
 import { untilThrough } from '../transport/retry.ts'
-import { statColumns } from '../cache/tree-cache.ts'
 
 /** Fetches missing files, retrying while the network fails but makes progress. */
 export async function fetchMissing(
@@ -94,17 +93,7 @@ async function fetchFiles(
   missing: readonly number[],
   { unfinished, onHeld }: { unfinished: ReadonlySet<number>; onHeld(bytes: number): void },
 ): Promise<void> {
-  const {
-    server,
-    pool,
-    tree,
-    destination,
-    artifactId,
-    findings,
-    progress,
-    signal,
-    reportProgress,
-  } = downloading
+  const { pool, tree, destination } = downloading
   const { firsts, others } = groupByContent(tree, missing)
   const target = (ordinal: number): PlaceTarget => ({
     path: partialPath(destination, tree, ordinal),
@@ -127,33 +116,14 @@ async function fetchFiles(
     { ordinals: whole.toSorted((a, b) => a - b), parts: new Map<number, number[]>() },
     planWants(downloading, { unfinished: begun, older }, onHeld),
   ]
-  await fetchBlobs(server, pool, wants, {
-    artifactId,
-    signal,
-    sizeBytes: (ordinal) => tree.sizeBytes(ordinal),
-    source: {
-      sharers: (ordinal) => [ordinal, ...(others.get(ordinal) ?? [])],
-      digest: (ordinal) => tree.digestBytes(ordinal),
-      target,
-    },
+  await fetchBlobs(downloading, wants, {
+    sharers: (ordinal) => [ordinal, ...(others.get(ordinal) ?? [])],
+    digest: tree.digestBytes,
+    target,
     patchedPath: (ordinal) => {
       if (asked[ordinal] !== 1)
         throw new RangeError(`the server sent entry ${ordinal}, which was not asked for`)
       return isLarge(tree, ordinal) ? target(ordinal).path : undefined
-    },
-    onFetched: ({ bytes, contentBytes }) => {
-      progress.fetchedBytes += bytes
-      progress.doneBytes += contentBytes
-      reportProgress()
-    },
-    onPlaced: (ordinals, stats) => {
-      for (const [index, ordinal] of ordinals.entries())
-        note(
-          findings,
-          ordinal,
-          tree,
-          stats.subarray(index * statColumns, (index + 1) * statColumns),
-        )
     },
   })
   const copies = large.map((ordinal) => ({ ordinal, others: others.get(ordinal) ?? [] }))

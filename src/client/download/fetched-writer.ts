@@ -2,6 +2,7 @@
  *  bounded by the buffers that all responses share: when none is free, a response waits for a
  *  task to end. */
 import type { FetchedHead } from '../../core/bytes/blob-exchange.ts'
+import { statColumns } from '../cache/tree-cache.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import type { FileAnswers, PatchTask, PlaceAnswer, PlaceTask } from '../files/file-tasks.ts'
 import { createPlaceBatch, type PlaceSource } from './place-batch.ts'
@@ -41,7 +42,8 @@ export function createFetchedWriter(
     rooms: Rooms
     taskFiles: number
     source: PlaceSource
-    onPlaced(ordinals: readonly number[], stats: Float64Array): void
+    /** Called when a file has been written, with its stat columns. */
+    onPlaced(ordinal: number, stats: Float64Array): void
   },
 ): FetchedWriter {
   const running = new Set<Promise<void>>()
@@ -77,7 +79,11 @@ export function createFetchedWriter(
     if (patch === undefined) {
       const { task, ordinals } = batch.take(room.bytes)
       start(task, (answer) => {
-        if ('stats' in answer) onPlaced(ordinals, answer.stats)
+        if (!('stats' in answer)) return
+        for (const [index, ordinal] of ordinals.entries()) {
+          const at = index * statColumns
+          onPlaced(ordinal, answer.stats.subarray(at, at + statColumns))
+        }
       })
     } else {
       start({ kind: 'patch', ...patch, stored: room.bytes }, () => {})
