@@ -66,7 +66,7 @@ export function formatHelp(command: Omit<Command, 'run'>): string {
 }
 
 const referenceForms =
-  'REF is RUN/NAME, O/R@RUN/NAME, latest:BRANCH/NAME or id:123; `trove list` shows run, name and id.'
+  'REF is RUN/NAME, O/R@RUN/NAME, latest:BRANCH/NAME, id:123, or in a job NAME of its own run; `trove list` shows run, name and id.'
 
 const sharedFlags: ReadonlySet<string> = new Set(Object.keys({ ...serverFlags, ...commonFlags }))
 

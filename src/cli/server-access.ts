@@ -5,8 +5,9 @@ import { exchangeIdToken } from '../client/id-token.ts'
 import type { ServerAccess } from '../client/transport/http.ts'
 import type { ClientConfig, ClientFlags } from '../config/client-config.ts'
 import { readClientConfig, readCommandConfig } from '../config/config.ts'
-import type { Reference } from '../core/reference.ts'
+import type { NameReference, Reference } from '../core/reference.ts'
 import type { ProjectName } from '../core/run/run.ts'
+import { UsageError } from './arguments.ts'
 
 export interface ServerContext {
   server: ServerAccess
@@ -45,10 +46,25 @@ export async function withToken(
  *  `readArtifact`. */
 export async function connectTo(
   flags: ClientFlags,
-  reference: Reference,
+  given: Reference | NameReference,
   signal: AbortSignal,
 ): Promise<ServerContext & { artifact: WireArtifact }> {
   const context = await connect(flags, signal)
   const { server, project } = context
+  const reference = inRun(given, context.config)
   return { ...context, artifact: await readArtifact(server, reference, { project, signal }) }
+}
+
+/** Completes NAME alone to an artifact of the job's run. Errors: UsageError. */
+export function inRun(
+  reference: Reference | NameReference,
+  { run }: Pick<ClientConfig, 'run'>,
+): Reference {
+  if (reference.kind !== 'name') return reference
+  const { name } = reference
+  if (run === null)
+    throw new UsageError(
+      `${JSON.stringify(name)} names no run: write RUN/${name}, latest:BRANCH/${name} or id:123, or set TROVE_RUN`,
+    )
+  return { kind: 'run', project: null, run, name }
 }

@@ -4,7 +4,7 @@
  *
  *  The grammar needs no escapes: artifact names contain neither `/` nor `:`, branches no `:` (git
  *  check-ref-format), and projects neither `@` nor `:`. So a branch ends at the last `/` before the
- *  path, and a path may contain anything. */
+ *  path, and a path may contain anything. Commands also take NAME alone, for the run of the job. */
 import { type ArtifactName, parseArtifactName } from './artifact.ts'
 import { withoutEndSlashes } from './manifest/entry.ts'
 import { hasCode, invalidRequest } from './errors.ts'
@@ -17,6 +17,12 @@ export type Reference =
   | { kind: 'latest'; branch: string; name: ArtifactName }
   | { kind: 'id'; id: number }
 
+/** NAME alone: an artifact of the run of the context. Not for a server, which has no such run. */
+export interface NameReference {
+  kind: 'name'
+  name: ArtifactName
+}
+
 /** All artifacts of a run: `@RUN` or `O/R@RUN`. */
 export interface RunReference {
   kind: 'all'
@@ -27,13 +33,21 @@ export interface RunReference {
 /** A reference and a path inside it; '' is the root. The path is kept as written and is not checked
  *  here. */
 export interface EntryReference {
-  reference: Reference
+  reference: Reference | NameReference
   path: string
 }
 
 /** Errors: invalid_request, invalid_name. */
 export function parseReference(text: string): Reference {
-  const { reference, path } = splitReference(text)
+  return withoutPath(text, splitReference(text))
+}
+
+/** Parses `REF` as commands take it. Errors: invalid_request, invalid_name. */
+export function parseReferenceOrName(text: string): Reference | NameReference {
+  return withoutPath(text, splitReferenceOrName(text))
+}
+
+function withoutPath<R>(text: string, { reference, path }: Split<R>): R {
   if (path !== null) throw faulty(text, 'a path is not allowed here')
   return reference
 }
@@ -50,10 +64,10 @@ export function parseRunOnly(text: string): RunReference | undefined {
   }
 }
 
-/** Parses `REF[:PATH]`. Trailing slashes of the path are dropped.
+/** Parses `REF[:PATH]` as commands take it. Trailing slashes of the path are dropped.
  *  Errors: invalid_request, invalid_name. */
 export function parseEntryReference(text: string): EntryReference {
-  const { reference, path } = splitReference(text)
+  const { reference, path } = splitReferenceOrName(text)
   return { reference, path: withoutEndSlashes(path ?? '') }
 }
 
@@ -90,7 +104,19 @@ function keywordOf(text: string): string {
   return /^(id|latest):/.exec(text)?.[0] ?? ''
 }
 
-function splitReference(text: string): { reference: Reference; path: string | null } {
+interface Split<R> {
+  reference: R
+  path: string | null
+}
+
+function splitReferenceOrName(text: string): Split<Reference | NameReference> {
+  // Digits are a run without a name, more likely than a name; `https://…` is a URL.
+  const [, name, path = null] = /^([^@:/]*[^@:/0-9][^@:/]*)(?::(?!\/\/)(.*))?$/s.exec(text) ?? []
+  if (name === undefined || keywordOf(text) !== '') return splitReference(text)
+  return { reference: { kind: 'name', name: parseArtifactName(name) }, path }
+}
+
+function splitReference(text: string): Split<Reference> {
   const keyword = keywordOf(text)
   const colon = text.indexOf(':', keyword.length)
   const body = colon === -1 ? text.slice(keyword.length) : text.slice(keyword.length, colon)

@@ -78,6 +78,23 @@ describe('trove download', () => {
     })
   })
 
+  test('a name alone is an artifact of the run of the job', async () => {
+    const job = await trove(['download', 'build', 'd'], { GITHUB_RUN_ID: '42' })
+    expect(job).toMatchObject({ status: 0 })
+    expect(await pathsIn('d')).toContain('VERSION')
+    expect(await trove(['download', 'build', 'd'], { GITHUB_RUN_ID: '43' })).toMatchObject({
+      status: 3,
+      stderr: expect.stringContaining('there is no artifact 43/build\n') as string,
+    })
+    // The token of this test is of no run.
+    expect(await trove(['download', 'build', 'd'])).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining(
+        '"build" names no run: write RUN/build, latest:BRANCH/build or id:123, or set TROVE_RUN\n',
+      ) as string,
+    })
+  })
+
   test('uses the working directory when DEST is omitted', async () => {
     await trove(['download', `id:${id}`, '--path', 'VERSION'])
     expect(await readFile(join(root, 'VERSION'), 'utf8')).toBe('1.2.3\n')

@@ -7,6 +7,7 @@ import {
   isMeantAsReference,
   parseEntryReference,
   parseReference,
+  parseReferenceOrName,
 } from '../../src/core/reference.ts'
 import { parseProjectName } from '../../src/core/run/run.ts'
 
@@ -100,6 +101,23 @@ describe('references', () => {
     'id:x',
   ])('%j is rejected', (text) => {
     expect(() => parseReference(text)).toThrow(expect.objectContaining({ name: 'StoreError' }))
+  })
+
+  test('a name alone is an artifact of the run of the context, where that is allowed', () => {
+    fc.assert(
+      fc.property(name, path, (wanted, inside) => {
+        fc.pre(!/[@]|^\d+$/.test(wanted) && !['id', 'latest'].includes(wanted))
+        const reference = { kind: 'name', name: wanted }
+        expect(parseReferenceOrName(wanted)).toEqual(reference)
+        fc.pre(!inside.startsWith('//'))
+        expect(parseEntryReference(`${wanted}:${inside}`)).toEqual({ reference, path: inside })
+        expect(() => parseReference(wanted)).toThrow('is not a reference')
+        expect(isMeantAsReference(wanted)).toBe(false)
+      }),
+    )
+    for (const text of ['42', 'dist/', './dist', 'a@b', 'https://store.example.com/1/build', ''])
+      expect(() => parseReferenceOrName(text)).toThrow('is not a reference')
+    expect(parseReferenceOrName('id')).toEqual({ kind: 'name', name: 'id' })
   })
 
   test('a path is rejected where only an artifact is expected', () => {

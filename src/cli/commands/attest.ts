@@ -12,7 +12,7 @@ import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { write } from '../output/output.ts'
-import { connect, type ServerContext, serverContext } from '../server-access.ts'
+import { connect, inRun, type ServerContext, serverContext } from '../server-access.ts'
 
 const { json: _noJson, ...shared } = serverFlags
 const flags = {
@@ -82,11 +82,11 @@ async function* wholeOf(
 }
 
 async function attestationOf(
-  { server, project }: ServerContext,
+  { server, config, project }: ServerContext,
   target: string,
   signal: AbortSignal,
 ): Promise<ApiRequest> {
   const { reference, path } = parseEntryReference(target)
-  const { id } = await readArtifact(server, reference, { project, signal })
+  const { id } = await readArtifact(server, inRun(reference, config), { project, signal })
   return { path: attestationPath(id), query: { path: path === '' ? undefined : path }, signal }
 }

@@ -3,13 +3,13 @@
 import type { WireComparisonHead, WireDifference } from '../../api/comparison-messages.ts'
 import type { WireEntry } from '../../api/messages.ts'
 import { type ReceivedComparison, readComparison } from '../../client/comparison.ts'
-import { parseReference } from '../../core/reference.ts'
+import { parseReferenceOrName } from '../../core/reference.ts'
 import { formatDelta, formatSizeBytes, parseSizeBytes } from '../../core/units.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { printable, unlessUnread, write, writeAll, writeJson } from '../output/output.ts'
-import { connect } from '../server-access.ts'
+import { connect, inRun } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
@@ -36,8 +36,9 @@ export const diffCommand: Command<typeof flags> = {
   async run({ flags: given, operands, stdout, stderr, signal }) {
     const [a, b] = takeOperands(operands, ['A', 'B'])
     const budget = given['fail-over'] === undefined ? undefined : parseBudget(given['fail-over'])
-    const references = { base: parseReference(a), head: parseReference(b) }
-    const { server, project } = await connect(given, signal)
+    const [before, after] = [parseReferenceOrName(a), parseReferenceOrName(b)]
+    const { server, config, project } = await connect(given, signal)
+    const references = { base: inRun(before, config), head: inRun(after, config) }
     const compared = await readComparison(server, references, { project, signal })
     const { base, head, totals } = compared.head
     if (given.json) await unlessUnread(writeJson(stdout, await jsonOf(compared, given.stat)))

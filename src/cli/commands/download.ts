@@ -29,7 +29,7 @@ import { writeOutputs } from '../output/job-report.ts'
 import { write, writeJson } from '../output/output.ts'
 import { createProgress } from '../output/progress.ts'
 import { archiveFormats, type ArchiveFormat, saveArchive } from '../save-archive.ts'
-import { connect, type ServerContext } from '../server-access.ts'
+import { connect, inRun, type ServerContext } from '../server-access.ts'
 
 const formats = ['dir', ...archiveFormats] as const
 
@@ -100,7 +100,10 @@ export const downloadCommand: Command<DownloadFlags> = {
         throw new UsageError('an archive has no DEST: name the file with --output')
       if (given.output === '-' && invocation.stdout.isTTY)
         throw new UsageError('stdout is a terminal: send the archive to a file or a program')
-      return await saveArchive(context, invocation, { reference: artifactOf(text), format })
+      return await saveArchive(context, invocation, {
+        reference: artifactOf(text, context),
+        format,
+      })
     }
     if (given.pattern !== undefined) return await downloadMatching(context, invocation)
     const [text, target] = takeOperands(operands, ['REF (or --pattern GLOB)'], ['DEST'])
@@ -108,7 +111,7 @@ export const downloadCommand: Command<DownloadFlags> = {
     if (target === '-')
       throw new UsageError('DEST is a directory; use -o - to write an archive to stdout')
     const { server, project } = context
-    const reference = artifactOf(text)
+    const reference = artifactOf(text, context)
     const result = await downloadOne(context, invocation, {
       find: async () => await readArtifact(server, reference, { project, signal }),
       destination: resolve(target ?? '.'),
@@ -139,7 +142,7 @@ function formatOf({
 }
 
 /** Errors: UsageError for a whole run or a path, invalid_request, invalid_name. */
-function artifactOf(text: string): Reference {
+function artifactOf(text: string, { config }: ServerContext): Reference {
   const run = parseRunOnly(text)
   if (run !== undefined)
     throw new UsageError(`${text} is a whole run: use --run ${run.run} --pattern '*'`)
@@ -148,7 +151,7 @@ function artifactOf(text: string): Reference {
     throw new UsageError(
       'REF has no path here: select with --path GLOB, or print a file with `trove cat`',
     )
-  return reference
+  return inRun(reference, config)
 }
 
 /** Errors: UsageError. */

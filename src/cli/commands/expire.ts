@@ -1,6 +1,6 @@
 /** `trove expire`: changes when an artifact expires. */
 import type { WireArtifact } from '../../api/messages.ts'
-import { parseReference } from '../../core/reference.ts'
+import { parseReferenceOrName } from '../../core/reference.ts'
 import { formatPeriod, parseDurationMs } from '../../core/units.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
@@ -29,7 +29,7 @@ export const expireCommand: Command<typeof flags> = {
       throw new UsageError(
         `--in must be a duration such as 7d or 12h, got ${JSON.stringify(given.in)}`,
       )
-    const { client, artifact: found } = await connectTo(given, parseReference(text), signal)
+    const { client, artifact: found } = await connectTo(given, parseReferenceOrName(text), signal)
     const dryRun = given['dry-run']
     // Relative to the server's clock: with a slow clock here, an absolute time could expire the
     // artifact at once, which cannot be undone.

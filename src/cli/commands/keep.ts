@@ -1,6 +1,6 @@
 /** `trove keep`: keeps an artifact from expiring. */
 import { whyKept } from '../../core/policy/explanation.ts'
-import { parseReference } from '../../core/reference.ts'
+import { parseReferenceOrName } from '../../core/reference.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
@@ -21,7 +21,7 @@ export const keepCommand: Command<typeof flags> = {
   exitStatuses: [3, 4, 5, 6, 10],
   async run({ flags: given, operands, stdout, stderr, signal }) {
     const [text] = takeOperands(operands, ['REF'])
-    const { client, artifact: found } = await connectTo(given, parseReference(text), signal)
+    const { client, artifact: found } = await connectTo(given, parseReferenceOrName(text), signal)
     const artifact = await client.retain(found.id, { pinned: !given.release }, signal)
     if (given.json) await writeJson(stdout, artifact)
     const keeping = whyKept(artifact)

@@ -4,7 +4,7 @@ import type { WireArtifact, WireBulkDeletion } from '../../client/client.ts'
 import { findDeleted, readArtifact } from '../../client/find-artifact.ts'
 import { hasCode, notFound } from '../../core/errors.ts'
 import {
-  parseReference,
+  parseReferenceOrName,
   parseRunOnly,
   type Reference,
   type RunReference,
@@ -14,7 +14,7 @@ import { serverFlags, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { printable, write, writeJson } from '../output/output.ts'
-import { connect, type ServerContext } from '../server-access.ts'
+import { connect, inRun, type ServerContext } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
@@ -55,8 +55,9 @@ export const rmCommand: Command<typeof flags> = {
       await (given.undo ? restoreWhole : removeWhole)(invocation, context, run)
       return exitStatus.ok
     }
-    const references = operands.map(parseReference)
+    const named = operands.map(parseReferenceOrName)
     const context = await connect(given, invocation.signal)
+    const references = named.map((each) => inRun(each, context.config))
     await (given.undo ? restore : remove)(invocation, context, references)
     return exitStatus.ok
   },

@@ -2,7 +2,7 @@
 import type { WireSecretDismissal, WireSecretList } from '../../api/secrets.ts'
 import { dismissSecrets, listSecrets } from '../../client/secrets.ts'
 import { notFound } from '../../core/errors.ts'
-import { parseReference } from '../../core/reference.ts'
+import { parseReferenceOrName } from '../../core/reference.ts'
 import { skippedFilesPart } from '../../core/secrets/secrets.ts'
 import { counted } from '../../core/units.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
@@ -37,7 +37,7 @@ export const secretsCommand: Command<typeof flags> = {
     const { dismiss, undismiss } = given
     if (dismiss !== undefined && undismiss !== undefined)
       throw new UsageError('--dismiss and --undismiss cannot be combined')
-    const { server, artifact } = await connectTo(given, parseReference(text), signal)
+    const { server, artifact } = await connectTo(given, parseReferenceOrName(text), signal)
     const { id } = artifact
     let list = await listSecrets(server, id, signal)
     const path = dismiss ?? undismiss

@@ -3,7 +3,12 @@ import { statSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { WireArtifact } from '../../api/messages.ts'
 import type { Attestation, TreeDifference, VerifyResult } from '../../client/client.ts'
-import { parseReference, type Reference } from '../../core/reference.ts'
+import {
+  type NameReference,
+  parseReference,
+  parseReferenceOrName,
+  type Reference,
+} from '../../core/reference.ts'
 import { formatSizeBytes, counted } from '../../core/units.ts'
 import { jobsFlag, jobsOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
@@ -59,7 +64,7 @@ export const verifyCommand: Command<typeof flags> = {
       if (given.key !== undefined || given['allow-untrusted'])
         throw new UsageError('--key and --allow-untrusted need --attestation')
       const [text, target = '.'] = takeOperands(operands, ['REF'], ['DIR|FILE'])
-      const reference = parseReference(text)
+      const reference = parseReferenceOrName(text)
       return await compare(invocation, target, () => namedArtifact(invocation, reference))
     }
     // The attestation itself says what it is about.
@@ -85,7 +90,7 @@ async function compare(
 
 async function namedArtifact(
   { flags: given, signal }: VerifyInvocation,
-  reference: Reference,
+  reference: Reference | NameReference,
 ): Promise<Compared> {
   const { artifact, ...context } = await connectTo(given, reference, signal)
   return { context, artifact }

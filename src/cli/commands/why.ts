@@ -8,7 +8,7 @@ import { artifactOrders, comparison, nameKey } from '../../core/manifest/artifac
 import { notFound } from '../../core/errors.ts'
 import { freedSentence, whyKept } from '../../core/policy/explanation.ts'
 import {
-  parseReference,
+  parseReferenceOrName,
   parseRunOnly,
   type Reference,
   type RunReference,
@@ -24,7 +24,7 @@ import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { formatTable, printable, write, writeJson } from '../output/output.ts'
-import { connect, type ServerContext } from '../server-access.ts'
+import { connect, inRun, type ServerContext } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
@@ -49,15 +49,18 @@ export const whyCommand: Command<typeof flags> = {
   exitStatuses: [3, 4, 5, 6, 10],
   async run({ flags: given, operands, stdout, signal }) {
     const [text] = takeOperands(operands, ['REF|@RUN'])
-    const asked = parseRunOnly(text) ?? parseReference(text)
-    const against = given.against === undefined ? undefined : parseReference(given.against)
+    const asked = parseRunOnly(text) ?? parseReferenceOrName(text)
+    const against = given.against === undefined ? undefined : parseReferenceOrName(given.against)
     if (asked.kind === 'all' && against !== undefined)
       throw new UsageError('--against compares one artifact, not a run')
     const context = await connect(given, signal)
+    const { config } = context
     const all: Record<string, unknown>[] = []
-    const references = asked.kind === 'all' ? await artifactsOf(context, asked, signal) : [asked]
+    const references =
+      asked.kind === 'all' ? await artifactsOf(context, asked, signal) : [inRun(asked, config)]
+    const base = against && inRun(against, config)
     for (const reference of references) {
-      const why = await explain(context, { reference, against, signal })
+      const why = await explain(context, { reference, against: base, signal })
       const gap = all.length === 0 ? '' : '\n'
       if (!given.json) await write(stdout, gap + textOf(why, against !== undefined))
       all.push(jsonOf(why))
