@@ -47,6 +47,7 @@ async function compareNow(
   while (place !== null) {
     signal?.throwIfAborted()
     const stretch: ComparedStretch = await reader.readDifferences(baseId, headId, place)
+    await nextTurn()
     totals.unchanged += stretch.unchanged
     for (const pair of stretch.differing) {
       const difference = differenceOf(pair)

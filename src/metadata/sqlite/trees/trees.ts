@@ -33,18 +33,19 @@ export function createTreeMethods(connection: Connection): TreeMetadata {
   const changesOf = createChanges(connection)
   const pairUp = createPairing(connection)
 
-  /** Pairs some pages from a place on. Returns where to continue, null at the end. */
+  /** Pairs some pages from a place on, until `take` returns false. Returns where to continue, null
+   *  at the end. */
   const pairSome = (
     base: Source,
     head: Source,
     from: ComparePlace,
-    take: (pair: PagePair) => void,
+    take: (pair: PagePair) => boolean,
   ): ComparePlace | null => {
     let next: ComparePlace | null = from
     for (let pairs = 0; pairs < pagePairsMax && next !== null; pairs++) {
       const pair = pairUp(base, head, next)
-      take(pair)
       next = pair.next
+      if (!take(pair)) break
     }
     return next
   }
@@ -75,7 +76,10 @@ export function createTreeMethods(connection: Connection): TreeMetadata {
       const lines: string[] = []
       const [base, head] = [findSource(baseId), findSource(headId)]
       if (base.manifestId === head.manifestId) return { lines: Buffer.alloc(0), next: null }
-      const next = pairSome(base, head, from, (pair) => lines.push(...changesOf(pair)))
+      const next = pairSome(base, head, from, (pair) => {
+        lines.push(...changesOf(pair))
+        return true
+      })
       return { lines: Buffer.from(lines.join('')), next }
     },
     readDifferences: async (baseId, headId, from) => {
@@ -87,6 +91,7 @@ export function createTreeMethods(connection: Connection): TreeMetadata {
         const { differing, unchanged } = compare(pair)
         whole.differing.push(...differing)
         whole.unchanged += unchanged
+        return whole.differing.length < differencesMax
       })
       return whole
     },
@@ -98,6 +103,9 @@ const timePagesMax = 256
 
 /** Pages of each tree compared per call: some milliseconds. */
 const pagePairsMax = 4
+
+/** Differences after which a call ends. The main thread takes ten microseconds for each. */
+const differencesMax = 256
 
 /** Returns a function that puts the differing entries of both sides into wire form. */
 function createComparing(
