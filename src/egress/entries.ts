@@ -23,6 +23,7 @@ export async function* tarMembers(
 ): AsyncGenerator<Batch<TarMember>> {
   let page = firstPage
   for await (const { entries, modifiedAt } of entryPages(reader, artifact, firstPage)) {
+    await nextTurn()
     const members = entries.map((entry, index) => ({
       entry,
       modifiedAt: modifiedAt[index] ?? null,
@@ -30,7 +31,7 @@ export async function* tarMembers(
     const taken = filter === undefined ? members : await filterMembers(members, filter)
     // Each batch is laid out synchronously, in a turn of its own.
     for (let first = 0; first < taken.length; first += membersAtOnce) {
-      await nextTurn()
+      if (first > 0) await nextTurn()
       const batch = taken.slice(first, first + membersAtOnce)
       yield { page: first === 0 ? page : undefined, members: batch }
     }
