@@ -2,19 +2,24 @@
  *  lines. */
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import type { Digest } from '../../core/bytes/digest.ts'
+import { createByteWriter } from '../../core/bytes/varint.ts'
 import type { Entry } from '../../core/manifest/entry.ts'
 import { limits } from '../../core/limits.ts'
 import { type ManifestSummary, readEntry } from '../../core/manifest/manifest.ts'
 import { type Change, parseChange } from '../../core/manifest/manifest-changes.ts'
 import type { Metadata } from '../../metadata/metadata.ts'
 
-/** A whole number of manifest pages, so that these can be made from one offered page at a time. */
+/** A page is a whole number of manifest pages, so that these can be made from one offered page at a
+ *  time: at most this many entries, and no more once it has this many bytes. With paths of 4 KiB it
+ *  would otherwise have 34 MB, or 68 as a string if any character is beyond Latin-1; eight uploads
+ *  of such pages ended the process. */
 const offeredPageEntries: number = 8 * limits.manifestPageEntries
+const offeredPageBytes = 1024 * 1024
 
 /** Upper bound on a line, which holds at most two paths and little else. */
 const lineBytesMax = limits.pathBytesMax + limits.symlinkTargetBytesMax + 128
 
-export function encodeOfferedPage(lines: string): Buffer {
+export function encodeOfferedPage(lines: string | Uint8Array): Buffer {
   return deflateRawSync(lines, { level: 1 })
 }
 
@@ -30,18 +35,22 @@ export function createLineKeeper(
   kind: 'entries' | 'changes',
 ): LineKeeper {
   let pages = 0
-  let pending: string[] = []
+  let lines = 0
+  let text = createByteWriter()
   const flush = async (): Promise<void> => {
-    if (pending.length === 0) return
-    const page = encodeOfferedPage(`${pending.join('\n')}\n`)
+    if (lines === 0) return
+    const page = encodeOfferedPage(text.bytes())
     await metadata.stageOffered(sessionId, kind, pages, page)
     pages += 1
-    pending = []
+    lines = 0
+    text = createByteWriter()
   }
   return {
     add: async (line) => {
-      pending.push(line)
-      if (pending.length >= offeredPageEntries) await flush()
+      text.raw(Buffer.from(`${line}\n`))
+      lines += 1
+      const isLong = lines === offeredPageEntries || text.position() >= offeredPageBytes
+      if (isLong && lines % limits.manifestPageEntries === 0) await flush()
     },
     finish: async () => {
       await flush()

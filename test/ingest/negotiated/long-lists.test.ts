@@ -1,6 +1,8 @@
-/** Lists of parts that claim sizes nobody could store: a list may name one part any number of
- *  times. */
+/** Lists of parts that claim sizes nobody could store (a list may name one part any number of
+ *  times), and manifests of long lines. */
+import { inflateRawSync } from 'node:zlib'
 import { expect, test } from 'vitest'
+import { createLineKeeper } from '../../../src/ingest/negotiated/offered-entries.ts'
 import { negotiate } from '../../../src/ingest/negotiated/negotiate.ts'
 import type { IngestPorts } from '../../../src/ingest/session.ts'
 import { openStore } from '../open-store.ts'
@@ -78,4 +80,19 @@ test('files longer than an artifact may be are not read at all', async () => {
     details: { setting: 'TROVE_MAX_ARTIFACT' },
   })
   expect(reads()).toBe(0)
+})
+
+// As strings, pages of 4,096 such lines took eight uploads beyond the heap of the thread, and ended
+// the process.
+test('long lines are kept in smaller pages, each a whole number of manifest pages', async () => {
+  const pages: string[] = []
+  const stageOffered = async (...[, , , page]: [string, string, number, Buffer]): Promise<void> =>
+    void pages.push(inflateRawSync(page).toString())
+  const keeper = createLineKeeper({ stageOffered, dropOffered: async () => {} }, 'id', 'entries')
+  const lines = Array.from({ length: 5000 }, (_, at) => `${'ж'.repeat(2000)}${at}`)
+  for (const line of lines) await keeper.add(line)
+  await keeper.finish()
+  expect(pages.join('')).toBe(`${lines.join('\n')}\n`)
+  const counts = pages.map((page) => page.split('\n').length - 1)
+  expect(counts).toEqual([...Array.from({ length: 9 }, () => 512), 5000 - 9 * 512])
 })
