@@ -17,7 +17,7 @@ import { createFetchedWriter, filesPerTask, taskBytes } from './fetched-writer.t
 import { connectionsFor } from '../transport/connections.ts'
 import { openAnswer } from '../transport/http.ts'
 import { note } from './findings.ts'
-import type { PlaceSource } from './place-batch.ts'
+import type { PlaceSource } from './place-task.ts'
 import { createRooms, type Rooms } from './rooms.ts'
 import { requestsOf, streamsRequest, type Wants, type WantsRequest } from './wanted-streams.ts'
 

@@ -5,7 +5,7 @@ import type { FetchedHead } from '../../core/bytes/blob-exchange.ts'
 import { statColumns } from '../cache/tree-cache.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import type { FileAnswers, PatchTask, PlaceAnswer, PlaceTask } from '../files/file-tasks.ts'
-import { createPlaceBatch, type PlaceSource } from './place-batch.ts'
+import { type PlaceSource, placeTaskOf } from './place-task.ts'
 import type { Rooms } from './rooms.ts'
 
 /** Stored bytes and files per task. A message costs as much as four files; but when few files
@@ -48,8 +48,9 @@ export function createFetchedWriter(
 ): FetchedWriter {
   const running = new Set<Promise<void>>()
   let failure: { error: unknown } | undefined
-  const batch = createPlaceBatch(source)
-  let patch: { path: string; pieces: PatchTask['pieces'] } | undefined
+  /** What the room holds: parts of the file at `path`, or whole files. */
+  let heads: FetchedHead[] = []
+  let path: string | undefined
   let room: { bytes: Uint8Array; isShared: boolean } | undefined
   let usedBytes = 0
 
@@ -76,8 +77,8 @@ export function createFetchedWriter(
 
   const flush = (): void => {
     if (room === undefined) return
-    if (patch === undefined) {
-      const { task, ordinals } = batch.take(room.bytes)
+    if (path === undefined) {
+      const { task, ordinals } = placeTaskOf(heads, source, room.bytes)
       start(task, (answer) => {
         if (!('stats' in answer)) return
         for (const [index, ordinal] of ordinals.entries()) {
@@ -86,29 +87,24 @@ export function createFetchedWriter(
         }
       })
     } else {
-      start({ kind: 'patch', ...patch, stored: room.bytes }, () => {})
-      patch = undefined
+      start({ kind: 'patch', path, pieces: heads, stored: room.bytes }, () => {})
     }
+    heads = []
   }
 
   return {
     add: async (head, patched) => {
-      const { offset, sizeBytes, codec, lengthBytes } = head
-      const isFull =
-        room !== undefined &&
-        (usedBytes + lengthBytes > room.bytes.length || batch.files >= taskFiles)
-      if (isFull || patch?.path !== patched) flush()
+      const { lengthBytes } = head
+      const isFull = room !== undefined && usedBytes + lengthBytes > room.bytes.length
+      const areEnough = path === undefined && heads.length >= taskFiles
+      if (isFull || areEnough || path !== patched) flush()
+      path = patched
       if (failure !== undefined) throw failure.error
       room ??=
         lengthBytes > taskBytes
           ? { bytes: new Uint8Array(lengthBytes), isShared: false }
           : { bytes: await rooms.take(), isShared: true }
-      if (patched === undefined) {
-        batch.add(head)
-      } else {
-        patch ??= { path: patched, pieces: [] }
-        patch.pieces.push({ offset, sizeBytes, codec, lengthBytes })
-      }
+      heads.push(head)
       usedBytes += lengthBytes
       return room.bytes.subarray(usedBytes - lengthBytes, usedBytes)
     },
