@@ -1,5 +1,6 @@
 /** Reads manifests in path order from any path on, one stored page at a time. */
 import { comparePaths } from '../core/manifest/entry.ts'
+import { boundedPages } from '../core/manifest/heavy-pages.ts'
 import { limits } from '../core/limits.ts'
 import { nextTurn } from '../core/turn.ts'
 import type {
@@ -81,9 +82,9 @@ export async function* walkEntries(
   ordinal = 0,
 ): AsyncGenerator<ListedEntry, void, undefined> {
   const size = limits.manifestPageEntries
-  for (let number = Math.floor(ordinal / size); ; number++) {
-    const page = await reader.readEntryPage(artifactId, number)
-    if (page === undefined) return
+  const read = (number: number): Promise<EntryPage | undefined> =>
+    reader.readEntryPage(artifactId, number)
+  for await (const page of boundedPages(read, Math.floor(ordinal / size))) {
     await nextTurn()
     const first = Math.max(0, ordinal - page.firstOrdinal)
     for (let index = first; index < page.entries.length; index++) {

@@ -83,6 +83,10 @@ export const limits = {
   transactionRowsMax: 1000,
   /** Entries of one manifest page, the unit in which manifests are stored and read. */
   manifestPageEntries: 512,
+  /** A page of entries with more characters than this in paths and targets is heavy. So many walks
+   *  through heavy pages run at a time, each of which holds up to 25 MB; others wait. */
+  heavyPageCharacters: 256 * KiB,
+  heavyWalksMax: 8,
   /** Members of one skeleton page, and bytes of its headers (the last member may exceed them),
    *  which a download holds in memory. */
   skeletonPageMembers: 512,

@@ -1,5 +1,6 @@
 /** The entries of an artifact in the pages in which they are stored. An archive can be resumed at
  *  the beginning of a page. */
+import { boundedPages } from '../core/manifest/heavy-pages.ts'
 import type { Artifact, EntryPage } from '../metadata/metadata.ts'
 import type { Reader } from './reader.ts'
 
@@ -10,14 +11,10 @@ export interface Batch<Member> {
   members: Member[]
 }
 
-export async function* entryPages(
+export function entryPages(
   reader: Pick<Reader, 'metadata'>,
   artifact: Artifact,
   first = 0,
 ): AsyncGenerator<EntryPage> {
-  for (let number = first; ; number++) {
-    const page = await reader.metadata.readEntryPage(artifact.id, number)
-    if (page === undefined) return
-    yield page
-  }
+  return boundedPages((number) => reader.metadata.readEntryPage(artifact.id, number), first)
 }
