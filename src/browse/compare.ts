@@ -32,6 +32,14 @@ export async function compareEntries(...sides: Parameters<typeof compareNow>): P
   return await inTurn(() => compareNow(...sides))
 }
 
+/** As `compareEntries`, but keeps the place until `use` is done with the comparison. */
+export async function useComparison<Result>(
+  sides: Parameters<typeof compareNow>,
+  use: (comparison: Comparison) => Promise<Result>,
+): Promise<Result> {
+  return await inTurn(async () => await use(await compareNow(...sides)))
+}
+
 async function compareNow(
   reader: Pick<Metadata, 'readDifferences'>,
   baseId: number,

@@ -1,6 +1,7 @@
+import { setImmediate as nextLoop } from 'node:timers/promises'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { compareEntries } from '../../src/browse/compare.ts'
+import { compareEntries, useComparison } from '../../src/browse/compare.ts'
 import type { Difference } from '../../src/browse/difference.ts'
 import type { Entry, EntryPath } from '../../src/core/manifest/entry.ts'
 import { limits } from '../../src/core/limits.ts'
@@ -207,4 +208,27 @@ describe('a comparison', () => {
     clearImmediate(next)
     expect(turns).toBeGreaterThan(100)
   })
+})
+
+test('a comparison keeps its place until it is used, and others wait without beginning', async () => {
+  let begun = 0
+  const readDifferences = async (): Promise<ComparedStretch> => {
+    begun += 1
+    return { differing: [], unchanged: 1, next: null }
+  }
+  let finish!: () => void
+  const isUsed = new Promise<void>((resolve) => {
+    finish = resolve
+  })
+  const count = limits.comparisonsMax + 2
+  const uses = Array.from({ length: count }, () =>
+    useComparison([{ readDifferences }, 1, 2], async ({ totals }) => {
+      await isUsed
+      return totals.unchanged
+    }),
+  )
+  for (let turn = 0; turn < 20; turn++) await nextLoop()
+  expect(begun).toBe(limits.comparisonsMax)
+  finish()
+  expect(await Promise.all(uses)).toEqual(uses.map(() => 1))
 })

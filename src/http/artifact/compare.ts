@@ -1,11 +1,13 @@
 /** `GET /compare`: the differences between the entries of two artifacts. */
 import { Hono } from 'hono'
+import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import type { WireComparisonHead, WireDifference } from '../../api/comparison-messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { compareQuery } from '../../api/queries.ts'
-import { compareEntries } from '../../browse/compare.ts'
+import { type Comparison, compareEntries, useComparison } from '../../browse/compare.ts'
 import type { Difference } from '../../browse/difference.ts'
 import { parseReference } from '../../core/reference.ts'
+import { nextTurn } from '../../core/turn.ts'
 import { parseProjectName } from '../../core/run/run.ts'
 import { readLive } from '../access/access.ts'
 import { artifactMessage, entryMessage } from './artifact-message.ts'
@@ -23,37 +25,53 @@ export function createCompareRoutes(context: AppContext): Hono<AppEnv> {
     const base = await readLive(context, principal, parseReference(query.base), project)
     const head = await readLive(context, principal, parseReference(query.head), project)
     const now = context.now()
-    const { differences, totals, complete, growth } = await compareEntries(
-      context.metadata,
-      base.id,
-      head.id,
-      c.req.raw.signal,
-    )
     const origin = publicOrigin(context, c)
-    const comparison = {
+    const messageOf = ({ totals, complete, growth }: Comparison) => ({
       base: artifactMessage(base, { origin, now }),
       head: artifactMessage(head, { origin, now }),
       totals: { ...totals, baseBytes: base.logicalBytes, headBytes: head.logicalBytes },
       complete,
       growth: { ...growth, paths: growth.paths.map(differenceMessage) },
-    }
+    })
+    const sides = [context.metadata, base.id, head.id, c.req.raw.signal] as const
     c.header('cache-control', 'private, no-cache')
     c.header('vary', 'Accept')
     if (c.req.header('accept')?.includes(ndjsonType) === true) {
-      const head = { ...comparison, differences: differences.length }
-      return await sendPieces(c, linesOf(comparisonLines(head, differences)), {
+      const packed = await useComparison([...sides], async (comparison) => {
+        const { differences } = comparison
+        const first = { ...messageOf(comparison), differences: differences.length }
+        return await pack(linesOf(comparisonLines(first, differences)))
+      })
+      return await sendPieces(c, unpacked(packed), {
         idleMs: context.config.idleMs,
         headers: { 'content-type': ndjsonType },
       })
     }
     // Nothing is kept between requests: each page repeats the merge, which reads no file contents.
+    const comparison = await compareEntries(...sides)
+    const { differences } = comparison
     const first = parseOffsetCursor(query.cursor)
     const end = first + query.limit
     const nextCursor = linkNext(context, c, end < differences.length ? end : null)
     const items = differences.slice(first, end).map(differenceMessage)
-    return c.json({ ...comparison, items, nextCursor })
+    return c.json({ ...messageOf(comparison), items, nextCursor })
   })
   return app
+}
+
+/** Deflates pieces. A client may take hours to read, and a comparison has 35 MB of objects:
+ *  fourteen slow readers ended the server. */
+async function pack(pieces: AsyncIterable<Uint8Array>): Promise<Buffer[]> {
+  const packed: Buffer[] = []
+  for await (const piece of pieces) {
+    packed.push(deflateRawSync(piece, { level: 1 }))
+    await nextTurn()
+  }
+  return packed
+}
+
+async function* unpacked(packed: readonly Buffer[]): AsyncGenerator<Uint8Array, void, undefined> {
+  for (const piece of packed) yield inflateRawSync(piece)
 }
 
 function* comparisonLines(
