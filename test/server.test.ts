@@ -1,11 +1,12 @@
 /** The server as imported by other programs (`exports` of package.json), in its compiled but
  *  unbundled form. */
 import { execFile } from 'node:child_process'
-import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
+import { createClient } from '../src/client/client.ts'
 import { readServerConfig } from '../src/config/config.ts'
 import { createLog } from '../src/log.ts'
 import { startServer } from '../src/server.ts'
@@ -106,4 +107,38 @@ test('a start with a clock that is ahead removes nothing, so an upload can conti
   await run(async (url, token) => {
     expect(await callerOf(url, token, 'test').finalize('site', zip)).toMatchObject({ status: 200 })
   })
+})
+
+test('what is uploaded by a clock that is behind does not expire when the clock is corrected', async () => {
+  const dataDir = await newDataDir()
+  const config = readServerConfig({ data: dataDir, port: '0' }, {})
+  const right = Date.now()
+  let now = right
+  const open = async (): ReturnType<typeof startServer> =>
+    await startServer(config, { log: createLog('error'), now: () => now, elapsedMs: () => 0 })
+  await (await open()).close()
+  now -= 200 * 24 * 60 * 60 * 1000
+  const server = await open()
+  onTestFinished(async () => await server.close())
+  const behind = await tokenFor(dataDir, { project: 'octo/demo' }, now)
+  const stock = callerOf(server.url, behind, 'test')
+  const zip = zipOf({ a: 'content' })
+  await putBlocks(await stock.create('stock'), [['YQ==', zip]])
+  expect(await stock.finalize('stock', zip)).toMatchObject({ status: 200 })
+  const headers = { authorization: `Bearer ${behind}`, 'content-type': 'application/zip' }
+  const root = `${server.url}/api/v1/projects/octo/demo/runs/1/artifacts`
+  const put = await fetch(`${root}/put?retentionDays=30`, { method: 'PUT', headers, body: zip })
+  expect(put.status).toBe(201)
+  const client = createClient({ url: server.url, token: behind, cacheDir: null })
+  await mkdir(join(dataDir, 'files'))
+  await writeFile(join(dataDir, 'files', 'a'), 'content')
+  const source = { kind: 'patterns', patterns: ['.'], directory: join(dataDir, 'files') } as const
+  await client.upload({ name: 'native', source, project: 'octo/demo', run: 1 })
+  now = right
+  const token = await tokenFor(dataDir, { project: 'octo/demo' }, now)
+  const reader = createClient({ url: server.url, token, cacheDir: null })
+  const found: Record<string, number> = {}
+  for await (const { name, expiresAt } of reader.list({ project: 'octo/demo', run: 1 }))
+    found[name] = Math.round((Date.parse(expiresAt) - right) / (24 * 60 * 60 * 1000))
+  expect(found).toEqual({ stock: 90, put: 30, native: 90 })
 })

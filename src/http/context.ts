@@ -41,7 +41,7 @@ export interface AppContext {
   singleSignOn: SingleSignOn | null
   space: DiskSpace
   writeProbe: WriteProbe
-  clock: Pick<ClockWatch, 'look'>
+  clock: Pick<ClockWatch, 'look' | 'retentionFrom'>
   maintenance: Maintenance
   backgroundJobs: BackgroundJobs
   /** Epoch ms. */

@@ -24,6 +24,10 @@ export interface ClockWatch {
   /** The clock's time, or, while it is doubted, the time it would show had it run on from the
    *  believed time. */
   believedNow(): number
+  /** The time from which the retention of a new artifact counts: the clock's, or, while the clock
+   *  is doubted because it is behind, the time it would show had it run on. Otherwise the artifact
+   *  would expire once the clock is corrected. */
+  retentionFrom(): number
   /** Stops the periodic checks. */
   stop(): Promise<void>
 }
@@ -93,6 +97,7 @@ export async function startClockWatch(options: ClockWatchOptions): Promise<Clock
       if (!isRefusedByDisk(error)) throw error
     }
   }
+  const expected = (): number => believed.at + elapsedMs() - believed.elapsed
   await note()
   const schedule = startSchedule({
     name: 'clock watch',
@@ -105,7 +110,11 @@ export async function startClockWatch(options: ClockWatchOptions): Promise<Clock
   })
   return {
     look,
-    believedNow: () => (look() === null ? now() : believed.at + elapsedMs() - believed.elapsed),
+    believedNow: () => (look() === null ? now() : expected()),
+    retentionFrom: () => {
+      look()
+      return doubted === undefined ? now() : Math.max(now(), expected())
+    },
     stop: async () => {
       await schedule.stop()
       await note()

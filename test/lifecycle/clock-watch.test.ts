@@ -119,6 +119,25 @@ test('a clock that returns to the expected time is believed at once, and one set
   expect(watch.look()).toBe(null)
 })
 
+test('retention counts from the time known to have passed while the clock is behind', async () => {
+  const host = machine()
+  host.stored = host.now()
+  host.jump(-200 * day)
+  const watch = await host.start()
+  host.pass(hour)
+  expect(watch.retentionFrom()).toBe(host.stored + hour)
+  host.jump(200 * day)
+  expect(watch.retentionFrom()).toBe(host.now())
+  // Ahead: something is kept too long rather than not long enough.
+  host.jump(200 * day)
+  expect(watch.retentionFrom()).toBe(host.now())
+  // Somebody corrected a clock that was believed: after a bounded time it counts.
+  host.jump(-400 * day)
+  expect(watch.retentionFrom()).toBeGreaterThan(host.now())
+  host.pass(limits.clockWaitMsMax)
+  expect(watch.retentionFrom()).toBe(host.now())
+})
+
 test('a second jump restarts the wait', async () => {
   const host = machine()
   const watch = await host.start()

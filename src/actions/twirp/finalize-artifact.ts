@@ -143,8 +143,8 @@ function jobOf(
   upload: Upload,
   { run, retention }: { run: Run; retention: RetentionPolicy },
 ): Omit<IngestJob, 'staged' | 'onConflict' | 'expected'> {
-  const createdAt = context.now()
   const wanted = upload.requestedExpiresAt
+  const from = context.clock.retentionFrom()
   return {
     form: uploadFormOf(upload),
     projectId: run.projectId,
@@ -153,10 +153,10 @@ function jobOf(
     name: upload.name,
     mimeType: mimeTypeOf(upload),
     fileName: upload.name,
-    createdAt,
+    createdAt: context.now(),
     // GITHUB-PROTOCOL §7: the client's clock is not trusted, so the requested expiry is clamped to
     // the bounds.
-    expiresAt: expiresAtOf(wanted === null ? null : { expiresAt: wanted }, retention, createdAt),
+    expiresAt: expiresAtOf(wanted === null ? null : { expiresAt: wanted }, retention, from),
     uploadId: upload.id,
   }
 }

@@ -54,17 +54,16 @@ export function checkOverrides({
 /** What an uploader asked for: a number of days (0: the default), an instant, or nothing. */
 export type RetentionRequest = { days: number } | { expiresAt: number } | null
 
-/** The instant at which an artifact made at `createdAt` expires. Requests outside the bounds are
- *  clamped, never rejected: a job whose clock is wrong still gets its artifact.
+/** The instant at which an artifact expires whose retention counts `from` an instant. Requests
+ *  outside the bounds are clamped, never rejected: a job whose clock is wrong still gets its
+ *  artifact.
  *  Errors: invalid_request for a number of days that is negative or not whole. */
 export function expiresAtOf(
   request: RetentionRequest,
   policy: RetentionPolicy,
-  createdAt: number,
+  from: number,
 ): number {
-  return (
-    createdAt + Math.min(policy.maxMs, Math.max(policy.minMs, wantedMs(request, policy, createdAt)))
-  )
+  return from + Math.min(policy.maxMs, Math.max(policy.minMs, wantedMs(request, policy, from)))
 }
 
 /** The new expiry when it is changed later. The upper bound counts from `now`, so that an old
@@ -74,9 +73,9 @@ export function changedExpiresAt(expiresAt: number, policy: RetentionPolicy, now
   return Math.min(now + policy.maxMs, Math.max(now, expiresAt))
 }
 
-function wantedMs(request: RetentionRequest, policy: RetentionPolicy, createdAt: number): number {
+function wantedMs(request: RetentionRequest, policy: RetentionPolicy, from: number): number {
   if (request === null) return policy.defaultMs
-  if ('expiresAt' in request) return request.expiresAt - createdAt
+  if ('expiresAt' in request) return request.expiresAt - from
   if (!Number.isInteger(request.days) || request.days < 0) {
     throw invalidRequest(
       'retentionDays',

@@ -85,7 +85,7 @@ export async function readOffer(
       expiresAt: expiresAtOf(
         days === undefined ? null : { days },
         await retentionOf(context, project),
-        now,
+        context.clock.retentionFrom(),
       ),
       onConflict: message.overwrite ? await replacementBy(context, principal) : 'same',
       by: actorOf(principal, 'api'),

@@ -71,7 +71,8 @@ async function ingestJob(
   if (form === 'file') parseEntryPath(fileName)
   const { project, number, attempt } = destination
   const retention = await retentionOf(context, project)
-  const expiresAt = expiresAtOf(days === undefined ? null : { days }, retention, now)
+  const from = context.clock.retentionFrom()
+  const expiresAt = expiresAtOf(days === undefined ? null : { days }, retention, from)
   const facts = completeFacts(principal.facts, query)
   const run = await context.metadata.ensureRun({ project, number, attempt }, facts, now)
   return {
