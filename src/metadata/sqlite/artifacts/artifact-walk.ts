@@ -5,7 +5,7 @@ import { artifacts } from '../../../../schema/artifacts.ts'
 import { runs } from '../../../../schema/runs.ts'
 import type { ArtifactFilter } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
-import { isOneOf } from './artifact-filter.ts'
+import { equals, isOneOf } from './artifact-filter.ts'
 import { endOfTime } from './latest.ts'
 import { inStretches, stretchRowsMax } from '../connection/stretches.ts'
 
@@ -119,8 +119,7 @@ function indexesOf(
 ): (SQL | undefined)[] {
   const inProject = eq(artifacts.projectId, projectId)
   if (name !== undefined) {
-    const onBranch = latestOf === undefined ? undefined : eq(artifacts.latestOf, latestOf)
-    return [and(inProject, eq(artifacts.name, name), onBranch)]
+    return [and(inProject, eq(artifacts.name, name), equals(artifacts.latestOf, latestOf))]
   }
   const [live, removed] = [
     and(inProject, isNull(artifacts.removedAt)),

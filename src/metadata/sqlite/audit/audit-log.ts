@@ -1,11 +1,12 @@
 /** The audit log: one row per transaction that performs somebody's act, written by that
  *  transaction, so that neither exists without the other. */
-import { and, desc, eq, gte, inArray, lte, sql } from 'drizzle-orm'
+import { and, desc, gte, inArray, lte, sql } from 'drizzle-orm'
 import { auditLog } from '../../../../schema/audit.ts'
 import type { ActKind, Actor } from '../../../core/audit.ts'
 import { limits } from '../../../core/limits.ts'
 import type { ProjectName } from '../../../core/run/run.ts'
 import type { Act, ActDetails, AuditMetadata, Author, NewAct } from '../../metadata.ts'
+import { equals } from '../artifacts/artifact-filter.ts'
 import type { Connection } from '../connection/connection.ts'
 import { inStretches } from '../connection/stretches.ts'
 
@@ -84,7 +85,7 @@ function createActList(connection: Connection): AuditMetadata['listActs'] {
   const withNames = createNaming(connection)
   return async ({ project, kind, since, artifactId }, { limit, before }) => {
     const isMatch = and(
-      kind === undefined ? undefined : eq(auditLog.kind, kind),
+      equals(auditLog.kind, kind),
       since === undefined ? undefined : gte(sql`+${auditLog.at}`, since),
       artifactId === undefined
         ? undefined
@@ -93,7 +94,7 @@ function createActList(connection: Connection): AuditMetadata['listActs'] {
     const found: (typeof auditLog.$inferSelect)[] = []
     await inStretches(connection, {
       table: auditLog,
-      index: project === undefined ? undefined : eq(auditLog.project, project),
+      index: equals(auditLog.project, project),
       direction: 'down',
       after: before,
       visit: (stretch) => {

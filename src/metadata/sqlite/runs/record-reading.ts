@@ -10,6 +10,7 @@ import {
 } from '../../../../schema/run-records.ts'
 import { inflateLogPage, parseLogLines } from '../../log-page.ts'
 import type { Metadata, Progress, RecordedJob, RunProgress } from '../../metadata.ts'
+import { equals } from '../artifacts/artifact-filter.ts'
 import type { Connection } from '../connection/connection.ts'
 import { progressAt } from './silence.ts'
 
@@ -77,12 +78,7 @@ export function createRecordReading({ orm }: Connection): RecordReading {
         .select(columns)
         .from(annotations)
         .innerJoin(runJobs, eq(runJobs.id, annotations.jobId))
-        .where(
-          and(
-            eq(runJobs.runId, runId),
-            jobId === undefined ? undefined : eq(annotations.jobId, jobId),
-          ),
-        )
+        .where(and(eq(runJobs.runId, runId), equals(annotations.jobId, jobId)))
         .orderBy(annotations.jobId, annotations.number)
         .all()
     },

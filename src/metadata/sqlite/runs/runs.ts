@@ -5,6 +5,7 @@ import { projects, runs } from '../../../../schema/runs.ts'
 import { limits } from '../../../core/limits.ts'
 import { factNames, type RunFacts } from '../../../core/run/run.ts'
 import type { Metadata } from '../../metadata.ts'
+import { equals } from '../artifacts/artifact-filter.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { Latest } from '../artifacts/latest.ts'
 import type { ProjectRows } from './projects.ts'
@@ -28,7 +29,7 @@ export function createRunMethods(
     const identity = and(
       eq(runs.number, number),
       eq(runs.projectId, projectId),
-      attempt === undefined ? undefined : eq(runs.attempt, attempt),
+      equals(runs.attempt, attempt),
     )
     const query = orm.select().from(runs).innerJoin(projects, eq(projects.id, runs.projectId))
     return query.where(identity).orderBy(desc(runs.attempt)).limit(1).get()

@@ -7,6 +7,7 @@ import { limits } from '../../../core/limits.ts'
 import type { ProjectName } from '../../../core/run/run.ts'
 import type { MintedToken, MintedTokenMetadata } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
+import { equals } from '../artifacts/artifact-filter.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createPurge } from './purge.ts'
 
@@ -63,7 +64,7 @@ export function createMintedTokenMethods(
         .where(
           and(
             project === null ? undefined : eq(mintedTokens.project, project),
-            personId === undefined ? undefined : eq(mintedTokens.personId, personId),
+            equals(mintedTokens.personId, personId),
             before === undefined ? gt(mintedTokens.number, 0) : lt(mintedTokens.number, before),
           ),
         )
