@@ -42,8 +42,8 @@ export async function withToken(
   return serverContext({ ...flags, token: minted.token })
 }
 
-/** Like `connect`, and reads the artifact that `reference` names. Errors: those of `connect` and
- *  `readArtifact`. */
+/** Like `connect`, and reads the artifact that `given` names. Errors: those of `connect`, `inRun`
+ *  and `readArtifact`. */
 export async function connectTo(
   flags: ClientFlags,
   given: Reference | NameReference,

@@ -85,13 +85,13 @@ function createSymlink(target: string, path: string, final: string): void {
     symlinkSync(target, path)
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-    throw withoutSymlinks.has(code) ? new SymlinkError(final, error) : asWriteError(final, error)
+    throw refusedCodes.has(code) ? new SymlinkError(final, error) : asWriteError(final, error)
   }
 }
 
 /** FAT and exFAT on Linux answer EPERM, as Windows does to users without the right to create
  *  symlinks; network and FUSE file systems answer any of these. */
-const withoutSymlinks = new Set(['EPERM', 'ENOSYS', 'EOPNOTSUPP', 'ENOTSUP'])
+const refusedCodes = new Set(['EPERM', 'ENOSYS', 'EOPNOTSUPP', 'ENOTSUP'])
 
 function isLinkTo(path: string, target: string): boolean {
   return withSlashes(readlinkSync(path)) === target

@@ -172,10 +172,10 @@ function toKnownStream(row: ClaimedStream): KnownStream {
   return { streamDigest, streamId, blob, lengthBytes, codec: codecs[codec]! }
 }
 
-/** Columns of a blob `b` and its joining stream `s`, for `prepareRows`. */
+/** For `prepareRows` over `claimedBlobSource`. */
 const claimedBlobColumns = 'b.id, lower(hex(b.digest)), b.size_bytes, b.crc32, s.state'
 
-/** The readable blobs of a list of digests. */
+/** The live blobs `b` of a list of digests, and their joining streams `s`. */
 const claimedBlobSource = `FROM json_each(?) j
   CROSS JOIN blobs b ON b.digest = unhex(j.value) AND b.state < 2
   LEFT JOIN streams s ON s.id = b.joining_stream_id
