@@ -106,7 +106,7 @@ export interface TreeMetadata {
    *  change. Errors: artifact_not_found, artifact_expired, artifact_deleted. */
   readTreeChanges(baseId: number, headId: number, from: ComparePlace): Promise<ChangedStretch>
   /** Entries of two artifacts that differ in kind, content, link target or mode, one step at a
-   *  time. A step has at most some hundreds, or those of one page of each side.
+   *  time. A step has at most some hundreds, and those of one more page of each side.
    *  Errors: artifact_not_found, artifact_expired, artifact_deleted. */
   readDifferences(baseId: number, headId: number, from: ComparePlace): Promise<ComparedStretch>
   /** Entries from an ordinal on whose paths match one of `globs` (core/glob/path-glob.ts), at most

@@ -107,7 +107,7 @@ export function treesContract(store: Store): void {
     let unchanged = 0
     for (let place: { base: number; head: number } | null = { base: 0, head: 0 }; place !== null;) {
       const stretch = await store().readDifferences(base.id, head.id, place)
-      // A quarter of a page, and what else a page of each side holds.
+      // Half of a page, and what one more page of each side holds.
       expect(stretch.differing.length).toBeLessThanOrEqual(256 + 2 * 512)
       pairs.push(...stretch.differing)
       unchanged += stretch.unchanged
