@@ -8,6 +8,7 @@ import { readClientConfig, readCommandConfig } from '../config/config.ts'
 import type { NameReference, Reference } from '../core/reference.ts'
 import type { ProjectName } from '../core/run/run.ts'
 import { UsageError } from './arguments.ts'
+import { formatRetry } from './output/progress.ts'
 
 export interface ServerContext {
   server: ServerAccess
@@ -19,7 +20,10 @@ export interface ServerContext {
 /** Follows flags, environment and, unless `logins` is false, `trove login`. Errors: ConfigError. */
 export function serverContext(flags: ClientFlags, { logins = true } = {}): ServerContext {
   const config = logins ? readCommandConfig(flags) : readClientConfig(flags)
-  const client = createClient(config)
+  const client = createClient({
+    ...config,
+    onOutage: (failure) => process.stderr.write(formatRetry(failure)),
+  })
   return { server: client.server, client, config, project: config.project }
 }
 

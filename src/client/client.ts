@@ -10,6 +10,7 @@ import type {
 import { setMaxListeners } from 'node:events'
 import { join } from 'node:path'
 import type { ServerAccess } from './transport/http.ts'
+import { createPatience } from './transport/patience.ts'
 import { uploadArtifact, type UploadOptions, type UploadResult } from './upload/upload.ts'
 import type { Digest } from '../core/bytes/digest.ts'
 import { invalidRequest } from '../core/errors.ts'
@@ -82,6 +83,11 @@ export interface ClientOptions {
   proxy?: HttpProxy | null
   /** Longest silence before a request counts as failed. Default: 5 minutes. */
   idleMs?: number | undefined
+  /** How long requests are repeated while the server is unreachable, restarting or overloaded,
+   *  counted from its last response. Default: 0, which still means a few attempts. */
+  retryMs?: number | undefined
+  /** Called with what fails when `retryMs` begins to count, and then at most every half minute. */
+  onOutage?: ((failure: string) => void) | undefined
 }
 
 export interface Client {
@@ -131,10 +137,13 @@ export function createClient({
   cacheDir,
   proxy = null,
   idleMs,
+  retryMs = 0,
+  onOutage,
 }: ClientOptions): Client {
   const { origin, fault } = readServerOrigin(url)
   if (origin === undefined || fault !== undefined) throw invalidRequest('url', `url ${fault}`)
-  const server: ServerAccess = { url: origin, token, proxy, idleMs }
+  const patience = createPatience(retryMs, onOutage)
+  const server: ServerAccess = { url: origin, token, proxy, idleMs, patience }
   const caches = cacheDir === undefined ? defaultCacheDir() : cacheDir
   return {
     server,

@@ -31,6 +31,8 @@ export interface ClientConfig {
   readonly proxy: HttpProxy | null
   /** A request that makes no progress for this long fails. */
   readonly idleMs: number
+  /** How long to go on while the server is unreachable or overloaded; 0: a few seconds. */
+  readonly retryMs: number
   readonly token: string | null
   /** Null without a token. */
   readonly tokenFrom: TokenSource | null
@@ -88,6 +90,7 @@ export function clientConfigOf(
     urlFrom,
     proxy: readProxy(source, url),
     idleMs: source.duration('TROVE_IDLE_TIMEOUT', limits.idleExchangeMs, 1000, 60 * 60 * 1000),
+    retryMs: source.duration('TROVE_RETRY', 0, 0, 24 * 60 * 60 * 1000),
     token,
     tokenFrom,
     idToken,

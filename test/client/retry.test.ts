@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { hasCode } from '../../src/core/errors.ts'
 import { openAnswer } from '../../src/client/transport/http.ts'
 import { NetworkError } from '../../src/client/transport/network-error.ts'
+import { createPatience } from '../../src/client/transport/patience.ts'
 import { retryAfterMs, untilThrough } from '../../src/client/transport/retry.ts'
 import { listen } from './listen.ts'
 
@@ -44,4 +45,43 @@ test.each([
   answer.discard()
   // By itself the first pause is at most 375 ms.
   expect(times[1]! - times[0]!).toBeGreaterThanOrEqual(990)
+})
+
+test('patience counts from the last response and reports an outage now and then', () => {
+  let now = 0
+  const reports: string[] = []
+  const patience = createPatience(
+    100_000,
+    (failure) => reports.push(`${now} ${failure}`),
+    () => now,
+  )
+  for (const at of [0, 10_000, 40_000, 99_999]) {
+    now = at
+    expect(patience.lasts('refused')).toBe(true)
+  }
+  now = 100_000
+  expect(patience.lasts('refused')).toBe(false)
+  patience.heard()
+  now = 199_999
+  expect(patience.lasts('status 503')).toBe(true)
+  expect(reports).toEqual(['0 refused', '40000 refused', '99999 refused', '199999 status 503'])
+  expect(createPatience(0).lasts('refused')).toBe(false)
+})
+
+test('a patient client asks until the server responds, an impatient one four times', async () => {
+  let failing = 4
+  const server = createServer((request, response) => {
+    request.resume()
+    failing -= 1
+    response.writeHead(failing >= 0 ? 503 : 200).end('{"fine":true}')
+  })
+  const url = await listen(server)
+  const request = { path: '/', method: 'GET' } as const
+  await expect(openAnswer({ url, token: null }, request)).rejects.toThrow('503')
+  failing = 4
+  const reports: string[] = []
+  const patience = createPatience(60_000, (failure) => reports.push(failure))
+  const answer = await openAnswer({ url, token: null, patience }, request)
+  expect((await answer.bytes()).toString()).toBe('{"fine":true}')
+  expect(reports).toEqual([`${url} responded with status 503`])
 })

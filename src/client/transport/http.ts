@@ -16,12 +16,15 @@ import { objectOf, parseMessage } from './message.ts'
 import { AnswerError, NetworkError } from './network-error.ts'
 import { foreignAnswer, type ServerAddress, unreadableAnswer } from './proxy-error.ts'
 import { tlsHint, wantsTls } from './speaks-tls.ts'
+import type { Patience } from './patience.ts'
 import { backoffMs, notePause, retryAfterMs } from './retry.ts'
 
 export interface ServerAccess extends ServerAddress {
   token: string | null
   /** Longest silence within a request; absent: 5 minutes. */
   idleMs?: number | undefined
+  /** Absent: a request is tried four times, for about two seconds. */
+  patience?: Patience | undefined
 }
 
 export interface ApiRequest {
@@ -46,6 +49,8 @@ export interface ApiRequest {
 
 const triesMax = 4
 const firstPauseMs = 250
+/** Only a client that is patient gets there. */
+const pauseMsMax = 5000
 const retryableStatuses: ReadonlySet<number> = new Set([429, 502, 503, 504])
 
 /** Sends a request and parses its JSON response, which must have `fields`. Errors: those of
@@ -81,11 +86,15 @@ export async function openAnswer(server: ServerAccess, request: ApiRequest): Pro
   const wantedBelow = request.takesRedirect === true ? 400 : 300
   for (let attempt = 1; ; attempt++) {
     const outcome = await attemptOnce(server, request)
+    const isPassing = isWorthRepeating(outcome)
+    if (!isPassing) server.patience?.heard()
     if (!(outcome instanceof NetworkError) && outcome.status < wantedBelow) {
       if (request.takesPage !== true) refusePage(server, outcome)
       return outcome
     }
-    if (isRepeatable(request) && attempt < triesMax && isWorthRepeating(outcome)) {
+    const goesOn = (): boolean =>
+      attempt < triesMax || server.patience?.lasts(failureOf(server, outcome)) === true
+    if (isPassing && isRepeatable(request) && goesOn()) {
       if (!(outcome instanceof NetworkError)) outcome.discard()
       await sleep(pauseMs(outcome, attempt), undefined, { signal: request.signal })
       continue
@@ -141,13 +150,19 @@ function isWorthRepeating(outcome: Answer | NetworkError): boolean {
   return outcome instanceof NetworkError || retryableStatuses.has(outcome.status)
 }
 
+function failureOf({ url }: ServerAccess, outcome: Answer | NetworkError): string {
+  return outcome instanceof NetworkError
+    ? outcome.message
+    : `${url} responded with status ${outcome.status}`
+}
+
 function askedPauseMs(answer: Answer): number {
   return retryAfterMs(answer.header('retry-after'))
 }
 
 function pauseMs(outcome: Answer | NetworkError, attempt: number): number {
   const asked = outcome instanceof NetworkError ? 0 : askedPauseMs(outcome)
-  return asked > 0 ? asked : backoffMs(firstPauseMs, attempt)
+  return asked > 0 ? asked : Math.min(pauseMsMax, backoffMs(firstPauseMs, attempt))
 }
 
 async function errorOf(server: ServerAccess, answer: Answer): Promise<Error> {

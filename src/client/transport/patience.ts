@@ -1,0 +1,36 @@
+/** How long a client goes on asking a server that is down, restarting or overloaded, counted over
+ *  all its requests. */
+
+export interface Patience {
+  /** Notes a response of the server itself, which ends an outage. */
+  heard(): void
+  /** Whether to ask again after a failure. */
+  lasts(failure: string): boolean
+}
+
+const reportMs = 30_000
+
+/** `report` is called with the first failure of an outage, and then at most every half minute. */
+export function createPatience(
+  lastMs: number,
+  report: (failure: string) => void = () => {},
+  elapsedMs: () => number = () => performance.now(),
+): Patience {
+  let heardAt = elapsedMs()
+  let reportedAt: number | undefined
+  return {
+    heard: () => {
+      heardAt = elapsedMs()
+      reportedAt = undefined
+    },
+    lasts: (failure) => {
+      const now = elapsedMs()
+      if (now - heardAt >= lastMs) return false
+      if (reportedAt === undefined || now - reportedAt >= reportMs) {
+        reportedAt = now
+        report(failure)
+      }
+      return true
+    },
+  }
+}
