@@ -26,9 +26,11 @@ const journalPriority: Record<LogLevel, string> = {
   error: '<3>',
 }
 
+const isInJournal = isJournalOnStderr()
+
 /** What precedes a line on stderr. */
 export function stderrPrefix(level: LogLevel): string {
-  return isJournalOnStderr() ? journalPriority[level] : ''
+  return isInJournal ? journalPriority[level] : ''
 }
 
 /** Drops lines below `level`. `write` receives whole lines, including the newline. */
