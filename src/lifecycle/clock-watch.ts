@@ -97,7 +97,8 @@ export async function startClockWatch(options: ClockWatchOptions): Promise<Clock
       if (!isRefusedByDisk(error)) throw error
     }
   }
-  const expected = (): number => believed.at + elapsedMs() - believed.elapsed
+  // Instants are whole milliseconds; the monotonic clock shows fractions.
+  const expected = (): number => Math.round(believed.at + elapsedMs() - believed.elapsed)
   await note()
   const schedule = startSchedule({
     name: 'clock watch',
