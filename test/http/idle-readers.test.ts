@@ -15,7 +15,15 @@ import { createRunRecordRoutes } from '../../src/http/run-records.ts'
 import { createSearchRoutes } from '../../src/http/artifact/search.ts'
 import { createTreeRoutes } from '../../src/http/artifact/trees.ts'
 import { createLog } from '../../src/log.ts'
-import type { Metadata, Project, Run, RunRecord } from '../../src/metadata/metadata.ts'
+import type {
+  Artifact,
+  EntryPage,
+  Metadata,
+  Project,
+  Run,
+  RunRecord,
+} from '../../src/metadata/metadata.ts'
+import { sendPaths } from '../../src/web/artifact/path-list.ts'
 import { createMemoryStore, type EntrySpec } from '../egress/memory-store.ts'
 import { nobody } from './open-server.ts'
 import { fileDirectory } from '../temporary-directory.ts'
@@ -26,6 +34,8 @@ let token = ''
 const config = { idleMs: 300, publicUrl: null }
 /** Search steps so far. */
 let searched = 0
+/** Pages that were read for the list of paths. */
+let pathPages = 0
 
 /** Metadata with endless results, since the kernel buffers much of what a client does not read;
  *  comparisons have as many differences as allowed. */
@@ -66,6 +76,21 @@ async function endlessMetadata(): Promise<Partial<Metadata>> {
   }
 }
 
+/** Adds the list of paths, with endless pages of files. */
+function addPathList(app: Hono<AppEnv>, context: AppContext): void {
+  const entries = Array.from({ length: 512 }, (_, index) => ({
+    kind: 'file',
+    path: `${'d'.repeat(200)}/${index}`,
+  }))
+  const readEntryPage = async (): Promise<EntryPage> => {
+    pathPages += 1
+    return { firstOrdinal: 0, entries, modifiedAt: [] } as unknown as EntryPage
+  }
+  const artifact = { id: 1, treeDigest: 'x' } as unknown as Artifact
+  const metadata = { readEntryPage } as unknown as Metadata
+  app.get('/paths', (c) => sendPaths({ ...context, metadata }, c, artifact))
+}
+
 beforeAll(async () => {
   const keys = await openKeys(directory)
   token = await mintToken(keys.tokens, adminGrant(Date.now(), 60_000), 'api')
@@ -89,6 +114,7 @@ beforeAll(async () => {
   app.route('/', createCompareRoutes(context))
   app.route('/', createRunRecordRoutes(context))
   app.route('/', createSearchRoutes(context))
+  addPathList(app, context)
   server = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' })
   if (!server.listening) await once(server, 'listening')
 })
@@ -103,6 +129,7 @@ test.each([
   ['/api/v1/artifacts/1/tree?base=2'],
   ['/api/v1/compare?base=id:1&head=id:2'],
   ['/api/v1/runs/1/jobs/build/log?project=octo/demo'],
+  ['/paths'],
 ])('%s is cut when its client stops reading', async (path) => {
   const connected = once(server, 'connection')
   const client = net.connect((server.address() as AddressInfo).port, '127.0.0.1')
@@ -113,6 +140,15 @@ test.each([
   await once(socket, 'close')
   expect(socket.bytesWritten).toBeGreaterThan(1_000_000)
   client.destroy()
+})
+
+test('a walk does not begin for a body that is not sent', async () => {
+  const { port } = server.address() as AddressInfo
+  const before = pathPages
+  const answer = await fetch(`http://127.0.0.1:${port}/paths`, { method: 'HEAD' })
+  expect(answer.status).toBe(200)
+  await sleep(50)
+  expect(pathPages).toBe(before)
 })
 
 async function search(signal?: AbortSignal): Promise<Response> {

@@ -5,6 +5,7 @@ import { Readable } from 'node:stream'
 import { walkEntries } from '../../browse/entries.ts'
 import type { AppContext, AppRequest } from '../../http/context.ts'
 import { packStream } from '../../http/body/gzip.ts'
+import { watchIdle } from '../../http/body/send-representation.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 
 const pathsPerLine = 1000
@@ -19,7 +20,11 @@ export function sendPaths(context: AppContext, c: AppRequest, artifact: Artifact
     etag,
   }
   if (c.req.header('if-none-match') === etag) return c.body(null, 304, headers)
-  const lines = Readable.from(linesOfPaths(context, artifact))
+  // A body that is never read would keep its walk from ending.
+  if (c.req.method === 'HEAD') return c.body(null, 200, headers)
+  watchIdle(c, context.config.idleMs)
+  // Read ahead by bytes: sixteen lines can have 64 MB.
+  const lines = Readable.from(linesOfPaths(context, artifact), { objectMode: false })
   const { body, encoding } = packStream(c, lines, { level: 3 })
   return c.body(Readable.toWeb(body) as ReadableStream, 200, { ...headers, ...encoding })
 }
