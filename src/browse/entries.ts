@@ -28,8 +28,6 @@ export interface EntryCursor {
   /** Returns the first entry at or after `path`, but never one before the last returned;
    *  undefined past the end. */
   seek(path: string): Promise<ListedEntry | undefined>
-  /** Returns the entry after the last returned; undefined past the end. */
-  next(): Promise<ListedEntry | undefined>
 }
 
 export function createEntryCursor(reader: EntryReader, artifactId: number): EntryCursor {
@@ -41,11 +39,6 @@ export function createEntryCursor(reader: EntryReader, artifactId: number): Entr
     pageNumber = number
     page = await reader.readEntryPage(artifactId, number)
     index = 0
-  }
-
-  async function current(): Promise<ListedEntry | undefined> {
-    if (page !== undefined && index >= page.entries.length) await load(pageNumber + 1)
-    return page === undefined ? undefined : listed(page, index)
   }
 
   return {
@@ -60,17 +53,12 @@ export function createEntryCursor(reader: EntryReader, artifactId: number): Entr
         if (number !== pageNumber) await load(number)
       }
       while (page !== undefined) {
-        const entry = page.entries[index]
-        if (entry !== undefined && comparePaths(entry.path, path) >= 0) break
+        const found = listed(page, index)
+        if (found !== undefined && comparePaths(found.entry.path, path) >= 0) return found
         index++
         if (index >= page.entries.length) await load(pageNumber + 1)
       }
-      return await current()
-    },
-    async next() {
-      if (pageNumber === -1) await load(0)
-      else index++
-      return await current()
+      return undefined
     },
   }
 }
@@ -105,14 +93,25 @@ export async function* walkSubtree(
     yield* walkEntries(reader, artifactId)
     return
   }
-  const cursor = createEntryCursor(reader, artifactId)
-  const prefix = `${directory}/`
-  const itself = await cursor.seek(directory)
-  if (itself?.entry.path === directory) yield itself
-  for (let found = await cursor.seek(prefix); found?.entry.path.startsWith(prefix) === true;) {
+  const { itself, first } = await findSubtree(reader, artifactId, directory)
+  if (itself !== undefined) yield itself
+  if (first === undefined) return
+  for await (const found of walkEntries(reader, artifactId, first.ordinal)) {
+    if (!found.entry.path.startsWith(`${directory}/`)) return
     yield found
-    found = await cursor.next()
   }
+}
+
+/** The entry at `directory`, and the first one that may be below it. */
+async function findSubtree(
+  reader: EntryReader,
+  artifactId: number,
+  directory: string,
+): Promise<{ itself: ListedEntry | undefined; first: ListedEntry | undefined }> {
+  const cursor = createEntryCursor(reader, artifactId)
+  const found = await cursor.seek(directory)
+  const itself = found?.entry.path === directory ? found : undefined
+  return { itself, first: await cursor.seek(`${directory}/`) }
 }
 
 /** Number of entries that `walkSubtree` yields. Reads at most three pages. */

@@ -1,5 +1,7 @@
+import { setImmediate as nextLoop } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { createEntryCursor, walkSubtree } from '../../src/browse/entries.ts'
+import { limits } from '../../src/core/limits.ts'
 import { createMemoryReader, directoryEntry, fileEntry } from './memory-reader.ts'
 
 describe('a subtree', () => {
@@ -13,19 +15,41 @@ describe('a subtree', () => {
     for await (const { entry } of walkSubtree(reader, 1, 'd')) found.push(entry.path)
     expect(found).toEqual(['d', ...entries.map((entry) => entry.path)])
   })
+
+  test('of long paths counts as a heavy walk, of which few run at a time', async () => {
+    const entries = Array.from({ length: 400 }, (_, index) =>
+      fileEntry(`d/${'x'.repeat(1000)}${index}`, 'x'),
+    )
+    const reader = createMemoryReader(entries)
+    let begun = 0
+    const walks = Array.from({ length: limits.heavyWalksMax + 1 }, () =>
+      walkSubtree(reader, 1, 'd'),
+    )
+    const steps = walks.map(async (walk) => {
+      await walk.next()
+      begun += 1
+    })
+    for (let turn = 0; turn < 100; turn++) await nextLoop()
+    expect(begun).toBe(limits.heavyWalksMax)
+    for (const [at, walk] of walks.entries()) {
+      await steps[at]
+      await walk.return()
+    }
+    expect(begun).toBe(walks.length)
+  })
 })
 
 describe('a cursor', () => {
-  test('seeks forward to the first entry at or after a path, and continues from there', async () => {
+  test('seeks forward to the first entry at or after a path', async () => {
     const paths = Array.from({ length: 1300 }, (_, index) => `f${String(index).padStart(4, '0')}`)
     const cursor = createEntryCursor(
       createMemoryReader(paths.map((each) => fileEntry(each, 'x'))),
       1,
     )
-    expect((await cursor.next())?.entry.path).toBe('f0000')
+    expect((await cursor.seek(''))?.entry.path).toBe('f0000')
     expect((await cursor.seek('f0511'))?.ordinal).toBe(511)
-    expect((await cursor.next())?.ordinal).toBe(512)
+    expect((await cursor.seek('f0511-'))?.ordinal).toBe(512)
     expect((await cursor.seek('f1299-'))?.entry.path).toBeUndefined()
-    expect(await cursor.next()).toBeUndefined()
+    expect(await cursor.seek('g')).toBeUndefined()
   })
 })
