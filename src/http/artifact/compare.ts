@@ -33,14 +33,15 @@ export function createCompareRoutes(context: AppContext): Hono<AppEnv> {
       complete,
       growth: { ...growth, paths: growth.paths.map(differenceMessage) },
     })
-    const sides = [context.metadata, base.id, head.id, c.req.raw.signal] as const
+    const { signal } = c.req.raw
+    const sides: Parameters<typeof compareEntries> = [context.metadata, base.id, head.id, signal]
     c.header('cache-control', 'private, no-cache')
     c.header('vary', 'Accept')
     if (c.req.header('accept')?.includes(ndjsonType) === true) {
-      const packed = await useComparison([...sides], async (comparison) => {
+      const packed = await useComparison(sides, async (comparison) => {
         const { differences } = comparison
         const first = { ...messageOf(comparison), differences: differences.length }
-        return await pack(linesOf(comparisonLines(first, differences)))
+        return await pack(linesOf(comparisonLines(first, differences)), signal)
       })
       return await sendPieces(c, unpacked(packed), {
         idleMs: context.config.idleMs,
@@ -60,12 +61,13 @@ export function createCompareRoutes(context: AppContext): Hono<AppEnv> {
 }
 
 /** Deflates pieces. A client may take hours to read, and a comparison has 35 MB of objects:
- *  fourteen slow readers ended the server. */
-async function pack(pieces: AsyncIterable<Uint8Array>): Promise<Buffer[]> {
+ *  fourteen slow readers ended the server. Errors: the abort reason of `signal`. */
+async function pack(pieces: AsyncIterable<Uint8Array>, signal: AbortSignal): Promise<Buffer[]> {
   const packed: Buffer[] = []
   for await (const piece of pieces) {
     packed.push(deflateRawSync(piece, { level: 1 }))
     await nextTurn()
+    signal.throwIfAborted()
   }
   return packed
 }
