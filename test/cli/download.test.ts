@@ -1,11 +1,9 @@
 /** `trove download` as scripts use it. */
 import { execFileSync } from 'node:child_process'
-import fs from 'node:fs'
 import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
-import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
-import { beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
+import { beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { startFlakyProxy } from '../client/flaky-proxy.ts'
 import { listen } from '../client/listen.ts'
 import { describeTree, makeDirectory, makeTree, pseudoRandom } from '../client/tree.ts'
@@ -13,7 +11,7 @@ import { tarOf } from '../http/archives-of.ts'
 import { openSharedServer } from '../http/open-server.ts'
 import { runInTerminal } from './in-terminal.ts'
 import { runTroveInside } from './run-inside.ts'
-import { mainProgram, type Outcome } from './run-trove.ts'
+import { mainProgram, type Outcome, runTrove } from './run-trove.ts'
 
 const noise = pseudoRandom(700_000, 'noise')
 
@@ -48,6 +46,24 @@ async function trove(args: string[], environment: Record<string, string> = {}): 
     TROVE_CACHE_DIR: join(root, '.cache'),
   }
   return await runTroveInside(args, { ...access, ...environment }, root)
+}
+
+/** In a process of its own, in which no symlink can be created. */
+async function withoutSymlinks(args: string[]): Promise<Outcome> {
+  const script = `
+    import fs from 'node:fs'
+    import { syncBuiltinESMExports } from 'node:module'
+    fs.symlinkSync = () => {
+      throw Object.assign(new Error('EPERM'), { code: 'EPERM', syscall: 'symlink' })
+    }
+    syncBuiltinESMExports()`
+  const access = { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }
+  const options = `--import=data:text/javascript,${encodeURIComponent(script)}`
+  return await runTrove(
+    args,
+    { ...access, TROVE_CACHE_DIR: join(root, '.cache'), NODE_OPTIONS: options },
+    root,
+  )
 }
 
 async function pathsIn(directory: string): Promise<string[]> {
@@ -171,16 +187,7 @@ describe('trove download', () => {
   })
 
   test('without symlinks in DEST there is a hint, and --symlinks skip leaves them out', async () => {
-    const denied = Object.assign(new Error('EPERM'), { code: 'EPERM', syscall: 'symlink' })
-    const patched = vi.spyOn(fs, 'symlinkSync').mockImplementation(() => {
-      throw denied
-    })
-    syncBuiltinESMExports()
-    onTestFinished(() => {
-      patched.mockRestore()
-      syncBuiltinESMExports()
-    })
-    expect(await trove(['download', '42/build', 'd'])).toMatchObject({
+    expect(await withoutSymlinks(['download', '42/build', 'd'])).toMatchObject({
       status: 1,
       stderr: expect.stringContaining(
         `${join(root, 'd/link')} cannot be created: symlinks are not supported there, or not permitted\n` +
@@ -188,11 +195,13 @@ describe('trove download', () => {
       ) as string,
     })
     const skipping = ['download', '42/build', 'd', '--symlinks', 'skip']
-    const { text, stderr } = await trove([...skipping, '--json'])
+    const { text, stderr } = await withoutSymlinks([...skipping, '--json'])
     expect(JSON.parse(text)).toMatchObject({ entries: 3, writtenFiles: 3, skippedSymlinks: 1 })
     expect(stderr).toMatch(/3 of 3 files written, 1 symlink skipped, /)
     expect(await pathsIn('d')).toEqual(['VERSION', 'bin', 'bin/sub', 'bin/sub/x', 'bin/tool'])
-    expect((await trove(skipping)).stderr).toMatch(/^build {2}0 of 3 files written, 1 symlink/m)
+    expect((await withoutSymlinks(skipping)).stderr).toMatch(
+      /^build {2}0 of 3 files written, 1 symlink/m,
+    )
   })
 
   test('a DEST that is a file is named in the error', async () => {
