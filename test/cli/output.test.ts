@@ -52,6 +52,11 @@ describe('a name that would', () => {
       for (const line of json.split('\n')) expect(printable(line)).toBe(line)
     }
   })
+
+  test('a table may have hundreds of thousands of rows', () => {
+    const table = formatTable([...Array(200_000).keys()], [['N', String, 'right']])
+    expect(table.slice(0, 14)).toBe('     N\n     0\n')
+  })
 })
 
 describe('text', () => {

@@ -119,7 +119,8 @@ export function formatTable<Item>(items: readonly Item[], columns: Column<Item>[
   if (items.length === 0) return ''
   const padded = columns.map(([title, cell, align]) => {
     const cells = [title, ...items.map((item) => printable(cell(item)))]
-    const width = Math.max(...cells.map(({ length }) => length))
+    // Not Math.max of a spread, which overflows the stack with some 120,000 rows.
+    const width = cells.reduce((widest, { length }) => Math.max(widest, length), 0)
     return cells.map((text) => (align === 'right' ? text.padStart(width) : text.padEnd(width)))
   })
   const lines = [0, ...items.keys()].map((_, row) => padded.map((cells) => cells[row]).join('  '))
