@@ -199,6 +199,7 @@ describe('trove download', () => {
     expect(JSON.parse(text)).toMatchObject({ entries: 3, writtenFiles: 3, skippedSymlinks: 1 })
     expect(stderr).toMatch(/3 of 3 files written, 1 symlink skipped, /)
     expect(await pathsIn('d')).toEqual(['VERSION', 'bin', 'bin/sub', 'bin/sub/x', 'bin/tool'])
+    expect((await withoutSymlinks([...skipping, '--path', 'link'])).status).toBe(0)
     expect((await withoutSymlinks(skipping)).stderr).toMatch(
       /^build {2}0 of 3 files written, 1 symlink/m,
     )

@@ -278,6 +278,6 @@ async function printResults(
     if (!given.json) await write(stdout, describePlan(result))
     await write(stderr, `${describeDownload(result, dryRun)}\n`)
   }
-  if (given.path.length > 0 && results.every(({ entries }) => entries === 0))
-    throw nothingMatches(given.path)
+  const isNone = results.every(({ entries, skippedSymlinks }) => entries + skippedSymlinks === 0)
+  if (given.path.length > 0 && isNone) throw nothingMatches(given.path)
 }
