@@ -1,5 +1,6 @@
 /** Finds the artifacts that hold a file, and its path in them. */
 import type { Digest } from '../core/bytes/digest.ts'
+import { isArtifactGone } from '../core/errors.ts'
 import type { Artifact, Metadata } from '../metadata/metadata.ts'
 import { type EntryReader, walkEntries } from './entries.ts'
 
@@ -13,7 +14,7 @@ export interface Holder {
 const pathSearchMax = 200_000
 
 /** Returns at most `limit` holders, newest first, with paths for as many as `pathSearchMax`
- *  allows. */
+ *  allows. One that ends meanwhile has no path. */
 export async function findHolders(
   metadata: EntryReader & Pick<Metadata, 'listHolders'>,
   digest: Digest,
@@ -40,7 +41,11 @@ async function pathOf(
   artifactId: number,
   digest: Digest,
 ): Promise<string | null> {
-  for await (const { entry } of walkEntries(reader, artifactId))
-    if (entry.kind === 'file' && entry.digest === digest) return entry.path
+  try {
+    for await (const { entry } of walkEntries(reader, artifactId))
+      if (entry.kind === 'file' && entry.digest === digest) return entry.path
+  } catch (error) {
+    if (!isArtifactGone(error)) throw error
+  }
   return null
 }
