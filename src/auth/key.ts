@@ -2,7 +2,7 @@
  *  per purpose, so a MAC made for one purpose is never valid for another. Anyone who can read
  *  the file can mint any token. */
 import { hkdfSync, randomBytes } from 'node:crypto'
-import { link, open, readFile, rename, rm } from 'node:fs/promises'
+import { link, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { invalidRequest } from '../core/errors.ts'
 import { makeDirectories } from '../make-directories.ts'
@@ -70,14 +70,8 @@ const unlinkable: ReadonlySet<string> = new Set(['EPERM', 'ENOTSUP', 'EOPNOTSUPP
 
 async function createKeyFile(path: string, content: Uint8Array | string): Promise<Buffer> {
   const temporary = `${path}.${randomBytes(8).toString('hex')}`
-  const file = await open(temporary, 'wx', 0o600)
   try {
-    await file.writeFile(content)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  try {
+    await writeFile(temporary, content, { flag: 'wx', mode: 0o600, flush: true })
     // Unlike a rename, a link never replaces: the first of two creators wins, and both read its
     // file.
     await link(temporary, path)

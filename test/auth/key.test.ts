@@ -3,7 +3,7 @@ import { mkdtemp, readdir, stat, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
-import { findKeys, openKeys } from '../../src/auth/key.ts'
+import { findKeys, openKeyFile, openKeys } from '../../src/auth/key.ts'
 
 async function freshDir(): Promise<string> {
   return join(await mkdtemp(join(tmpdir(), 'trove-key-')), 'data')
@@ -42,6 +42,15 @@ test('a secret is created on a file system without hard links', async () => {
   const first = await keys.openKeys(dir)
   expect(await findKeys(dir)).toEqual(first)
   expect(await readdir(dir)).toEqual(['secret.key'])
+})
+
+test('a secret that could not be written leaves nothing behind', async () => {
+  const dir = await freshDir()
+  const unwritable = null as unknown as string
+  await expect(openKeyFile(join(dir, 'secret.key'), () => unwritable)).rejects.toThrow(
+    'must be of type string',
+  )
+  expect(await readdir(dir)).toEqual([])
 })
 
 test('each purpose has its own key, and each directory its own secret', async () => {
