@@ -19,12 +19,14 @@ const words = {
   actor: 'Login of whoever started the run.',
 }
 
+const fact = z.string().max(limits.factCharactersMax).optional()
+
 /** Facts of a run that a request can carry; an empty text counts as absent. */
 export const toldFacts = {
-  branch: z.string().optional(),
-  sha: z.string().optional(),
-  workflow: z.string().optional(),
-  event: z.string().optional(),
+  branch: fact,
+  sha: fact,
+  workflow: fact,
+  event: fact,
   ordinal: id.optional().meta({ description: words.ordinal }),
   pullRequest: id.optional().meta({ description: words.pullRequest }),
   headSha: z

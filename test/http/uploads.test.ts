@@ -81,6 +81,17 @@ test('concurrent equal offers of a known tree are all done, with one artifact', 
   expect(new Set(answers.map(({ artifact }) => artifact.id)).size).toBe(1)
 })
 
+// Goal: lists hold the facts of many runs, so none may be as long as a request.
+test.each(['branch', 'sha', 'workflow', 'event'])(
+  'an offer with a long %s is refused',
+  async (fact) => {
+    const json = { ...offerOf('facts', 27), [fact]: 'x'.repeat(4097) }
+    const answer = await server.send('/api/v1/uploads', { method: 'POST', json })
+    expect(answer.status).toBe(400)
+    expect(await problemOf(answer)).toMatchObject({ code: 'invalid_request' })
+  },
+)
+
 test('concurrent commits return one artifact', async () => {
   const offer = offerOf('race', 30)
   const id = await begin(offer, 30)

@@ -4,6 +4,9 @@ const KiB = 1024
 const MiB = 1024 * KiB
 
 export const recordLimits = {
+  /** Branch, commit, workflow and event of a run, each. Lists hold those of 200 runs, which with a
+   *  megabyte each ended the server. */
+  factCharactersMax: 4096,
   /** Jobs and steps recorded for one run: what a page can show. A matrix has at most 256 jobs. */
   runRowsMax: 10_000,
   /** Characters of names for which a job or step counts once more, since requests hold all names of
