@@ -1,6 +1,8 @@
 /** Deletes the rows behind a removed thing, in small steps: each function deletes some of them
  *  and can be called again after a crash. References go first; a blob that loses one becomes a
- *  candidate for sweep in the same transaction (invariant 5). */
+ *  candidate for sweep in the same transaction (invariant 5).
+ *
+ *  `LIMIT` in a DELETE requires SQLITE_ENABLE_UPDATE_DELETE_LIMIT, which better-sqlite3 sets. */
 import { manifestState } from '../../../../schema/artifacts.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createUniqueByteCounting } from '../blobs/unique-bytes.ts'
@@ -15,18 +17,16 @@ const pageBatch = 5
 export function createManifestClearing(connection: Connection): (manifestId: number) => void {
   const { prepare } = connection
   const uniqueBytes = createUniqueByteCounting(connection)
-  const dropReferences = prepare<[number, number], { blobId: number; projectId: number }>(
-    `DELETE FROM "references" WHERE manifest_id = ? AND blob_id IN
-       (SELECT blob_id FROM "references" WHERE manifest_id = ? LIMIT ${batch})
-     RETURNING blob_id AS blobId, project_id AS projectId`,
+  const dropReferences = prepare<[number], { blobId: number; projectId: number }>(
+    `DELETE FROM "references" WHERE manifest_id = ?
+     RETURNING blob_id AS blobId, project_id AS projectId LIMIT ${batch}`,
   )
   const touch = prepare<[string]>(
     `INSERT OR IGNORE INTO touched_blobs (blob_id) SELECT j.value FROM json_each(?) j
      WHERE NOT EXISTS (SELECT 1 FROM "references" r WHERE r.blob_id = j.value)`,
   )
-  const dropPages = prepare<[number, number]>(
-    `DELETE FROM manifest_pages WHERE manifest_id = ? AND page IN
-       (SELECT page FROM manifest_pages WHERE manifest_id = ? LIMIT ${pageBatch})`,
+  const dropPages = prepare<[number]>(
+    `DELETE FROM manifest_pages WHERE manifest_id = ? LIMIT ${pageBatch}`,
   )
   const dropSecrets = prepare<[number]>('DELETE FROM manifest_secrets WHERE manifest_id = ?')
   const dropRow = prepare<[number]>(
@@ -38,7 +38,7 @@ export function createManifestClearing(connection: Connection): (manifestId: num
   )
 
   const dropSomeReferences = (manifestId: number): boolean => {
-    const rows = dropReferences.all(manifestId, manifestId)
+    const rows = dropReferences.all(manifestId)
     if (rows.length === 0) return false
     const blobIds = JSON.stringify(rows.map((row) => row.blobId))
     const { projectId } = rows[0]!
@@ -50,7 +50,7 @@ export function createManifestClearing(connection: Connection): (manifestId: num
 
   return (manifestId) => {
     if (dropSomeReferences(manifestId)) return
-    if (dropPages.run(manifestId, manifestId).changes > 0) return
+    if (dropPages.run(manifestId).changes > 0) return
     dropSecrets.run(manifestId)
     if (dropRow.run(manifestId).changes === 0) keepRow.run(manifestId)
   }
@@ -59,28 +59,24 @@ export function createManifestClearing(connection: Connection): (manifestId: num
 /** Returns a function that deletes some of the times and skeleton of a removed artifact or an
  *  aborted session; false when nothing is left. */
 export function createContentClearing({ prepare }: Connection): (contentId: number) => boolean {
-  const dropStreams = prepare<[number, number], { streamId: number }>(
-    `DELETE FROM skeleton_streams WHERE content_id = ? AND stream_id IN
-       (SELECT stream_id FROM skeleton_streams WHERE content_id = ? LIMIT ${batch})
-     RETURNING stream_id AS streamId`,
+  const dropStreams = prepare<[number], { streamId: number }>(
+    `DELETE FROM skeleton_streams WHERE content_id = ?
+     RETURNING stream_id AS streamId LIMIT ${batch}`,
   )
   const touch = prepare<[string]>(
     `INSERT OR IGNORE INTO touched_blobs (blob_id)
      SELECT s.blob_id FROM json_each(?) j CROSS JOIN streams s ON s.id = j.value`,
   )
   const dropPages = ['skeleton_pages', 'artifact_times'].map((table) =>
-    prepare<[number, number]>(
-      `DELETE FROM ${table} WHERE content_id = ? AND page IN
-         (SELECT page FROM ${table} WHERE content_id = ? LIMIT ${pageBatch})`,
-    ),
+    prepare<[number]>(`DELETE FROM ${table} WHERE content_id = ? LIMIT ${pageBatch}`),
   )
   return (contentId) => {
-    const rows = dropStreams.all(contentId, contentId)
+    const rows = dropStreams.all(contentId)
     if (rows.length > 0) {
       touch.run(JSON.stringify(rows.map((row) => row.streamId)))
       return true
     }
-    return dropPages.some((drop) => drop.run(contentId, contentId).changes > 0)
+    return dropPages.some((drop) => drop.run(contentId).changes > 0)
   }
 }
 
@@ -91,10 +87,8 @@ export function createLeaseClearing({
   prepare,
   stageInSteps,
 }: Connection): (sessionId: number) => Promise<void> {
-  const drop = prepare<[number, number], { blobId: number }>(
-    `DELETE FROM leases WHERE session_id = ? AND blob_id IN
-       (SELECT blob_id FROM leases WHERE session_id = ? LIMIT ${batch})
-     RETURNING blob_id AS blobId`,
+  const drop = prepare<[number], { blobId: number }>(
+    `DELETE FROM leases WHERE session_id = ? RETURNING blob_id AS blobId LIMIT ${batch}`,
   )
   const touch = prepare<[string]>(
     `INSERT OR IGNORE INTO touched_blobs (blob_id)
@@ -105,7 +99,7 @@ export function createLeaseClearing({
   return (sessionId) =>
     stageInSteps(
       () => {
-        const rows = drop.all(sessionId, sessionId)
+        const rows = drop.all(sessionId)
         if (rows.length === 0) return false
         touch.run(JSON.stringify(rows.map((row) => row.blobId)))
         return true
@@ -119,10 +113,8 @@ export function createOfferClearing({
   prepare,
   stageInSteps,
 }: Connection): (sessionId: number) => Promise<void> {
-  const drop = prepare<[number, number]>(
-    `DELETE FROM offered_pages WHERE session_id = ? AND rowid IN
-       (SELECT rowid FROM offered_pages WHERE session_id = ? LIMIT ${pageBatch})`,
+  const drop = prepare<[number]>(
+    `DELETE FROM offered_pages WHERE session_id = ? LIMIT ${pageBatch}`,
   )
-  return (sessionId) =>
-    stageInSteps(() => drop.run(sessionId, sessionId).changes > 0, { isAwaited: true })
+  return (sessionId) => stageInSteps(() => drop.run(sessionId).changes > 0, { isAwaited: true })
 }

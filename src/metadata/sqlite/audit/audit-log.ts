@@ -1,6 +1,6 @@
 /** The audit log: one row per transaction that performs somebody's act, written by that
  *  transaction, so that neither exists without the other. */
-import { and, desc, gte, inArray, lte, sql } from 'drizzle-orm'
+import { and, desc, gte, sql } from 'drizzle-orm'
 import { auditLog } from '../../../../schema/audit.ts'
 import type { ActKind, Actor } from '../../../core/audit.ts'
 import { limits } from '../../../core/limits.ts'
@@ -54,7 +54,8 @@ export function createAuditLog({ orm, prepare }: Connection): AuditLog {
 }
 
 export function createAuditMethods(connection: Connection, log: AuditLog): AuditMetadata {
-  const { orm, write, stageInSteps } = connection
+  const { prepare, write, stageInSteps } = connection
+  const purge = prepare<[number, number]>('DELETE FROM audit_log WHERE at <= ? ORDER BY at LIMIT ?')
   return {
     recordAct: async (author, act) => {
       write(() => log.record(author, act))
@@ -63,13 +64,7 @@ export function createAuditMethods(connection: Connection, log: AuditLog): Audit
     purgeActs: async (by, limit) => {
       let purged = 0
       await stageInSteps(() => {
-        const old = orm
-          .select({ id: auditLog.id })
-          .from(auditLog)
-          .where(lte(auditLog.at, by))
-          .orderBy(auditLog.at)
-          .limit(Math.min(purgeBatch, limit - purged))
-        const { changes } = orm.delete(auditLog).where(inArray(auditLog.id, old)).run()
+        const { changes } = purge.run(by, Math.min(purgeBatch, limit - purged))
         purged += changes
         return changes > 0 && purged < limit
       })

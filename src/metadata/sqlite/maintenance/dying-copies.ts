@@ -37,16 +37,12 @@ export function createDyingCopies(connection: Connection): DyingCopies {
       `CREATE TEMP TABLE IF NOT EXISTS ${table} (question INTEGER NOT NULL, ${column} INTEGER NOT NULL,
          PRIMARY KEY (question, ${column})) WITHOUT ROWID`,
     ).run()
-    return prepare<[number, number]>(
-      `DELETE FROM temp.${table} WHERE question = ? AND ${column} IN
-         (SELECT ${column} FROM temp.${table} WHERE question = ? LIMIT ${rowsForgotten})`,
-    )
+    return prepare<[number]>(`DELETE FROM temp.${table} WHERE question = ? LIMIT ${rowsForgotten}`)
   })
   return {
     gather: createGathering(connection),
     forget: async (question) => {
-      for (const statement of forgetting)
-        while (statement.run(question, question).changes > 0) await turn()
+      for (const statement of forgetting) while (statement.run(question).changes > 0) await turn()
     },
   }
 }

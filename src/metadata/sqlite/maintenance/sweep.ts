@@ -160,10 +160,8 @@ export function createBlobRemoval(connection: Connection): Metadata['removeDeadB
   const countChunks = prepare<[number, number]>(
     'UPDATE totals SET chunk_bytes = chunk_bytes - ? WHERE scope IN (0, ?)',
   )
-  const dropParts = prepare<[number, number], { partId: number }>(
-    `DELETE FROM composite_parts WHERE composite_id = ? AND ordinal IN
-       (SELECT ordinal FROM composite_parts WHERE composite_id = ? LIMIT ${batch})
-     RETURNING part_id AS partId`,
+  const dropParts = prepare<[number], { partId: number }>(
+    `DELETE FROM composite_parts WHERE composite_id = ? RETURNING part_id AS partId LIMIT ${batch}`,
   )
   const touch = prepare<[string]>(
     'INSERT OR IGNORE INTO touched_blobs (blob_id) SELECT j.value FROM json_each(?) j',
@@ -181,7 +179,7 @@ export function createBlobRemoval(connection: Connection): Metadata['removeDeadB
       const list = JSON.stringify([id])
       const dead = findDead.all(list)
       if (dead.length === 0) return false
-      const parts = dropParts.all(id, id)
+      const parts = dropParts.all(id)
       touch.run(JSON.stringify(parts.map((row) => row.partId)))
       if (parts.length > 0) return true
       removeRows(dead)

@@ -18,10 +18,10 @@ export function rowsOf(names: readonly string[]): number {
 /** Rows of a job, in the order in which they are deleted, and how many of them one step deletes.
  *  `run_steps` count as rows of the record. */
 const partsOfJobs = [
-  { table: 'log_pages', key: 'job_id, page', batch: pageBatch },
-  { table: 'summary_pages', key: 'job_id, step, page', batch: pageBatch },
-  { table: 'annotations', key: 'job_id, number', batch: stepBatch },
-  { table: 'run_steps', key: 'job_id, number', batch: stepBatch },
+  { table: 'log_pages', batch: pageBatch },
+  { table: 'summary_pages', batch: pageBatch },
+  { table: 'annotations', batch: stepBatch },
+  { table: 'run_steps', batch: stepBatch },
 ] as const
 
 /** Returns a function that deletes all parts of the jobs that `condition` selects by one id.
@@ -30,11 +30,11 @@ function createPartRemoval(
   { prepare, stageInSteps }: Connection,
   condition: string,
 ): (id: number, onStep?: (rows: number) => void) => Promise<void> {
-  const parts = partsOfJobs.map(({ table, key, batch }) => ({
+  const parts = partsOfJobs.map(({ table, batch }) => ({
     batch,
     drop: prepare<[number, number], { step: string | null }>(
-      `DELETE FROM ${table} WHERE (${key}) IN (SELECT ${key} FROM ${table} WHERE ${condition} LIMIT ?)
-       RETURNING ${table === 'run_steps' ? 'name' : 'NULL'} AS step`,
+      `DELETE FROM ${table} WHERE ${condition}
+       RETURNING ${table === 'run_steps' ? 'name' : 'NULL'} AS step LIMIT ?`,
     ),
   }))
   return async (id, onStep) => {

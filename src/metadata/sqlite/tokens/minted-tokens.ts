@@ -17,14 +17,12 @@ export function createMintedTokenMethods(
 ): MintedTokenMetadata {
   const { orm, prepare, write } = connection
   const dropOlder = prepare<[string | null, string | undefined, number]>(
-    `DELETE FROM minted_tokens WHERE number IN (
-       SELECT number FROM minted_tokens WHERE project IS ? AND is_session AND lineage ->> 1 = ?
-       ORDER BY number DESC LIMIT -1 OFFSET ?)`,
+    `DELETE FROM minted_tokens WHERE project IS ? AND is_session AND lineage ->> 1 = ?
+     ORDER BY number DESC LIMIT -1 OFFSET ?`,
   )
   const dropOlderOf = prepare<[string, number]>(
-    `DELETE FROM minted_tokens WHERE number IN (
-       SELECT number FROM minted_tokens WHERE person_id = ? AND is_session
-       ORDER BY number DESC LIMIT -1 OFFSET ?)`,
+    `DELETE FROM minted_tokens WHERE person_id = ? AND is_session
+     ORDER BY number DESC LIMIT -1 OFFSET ?`,
   )
   const keepNewest = ({ project, personId, lineage }: MintedToken): void => {
     const { sessionsListedMax: max } = limits
@@ -72,11 +70,7 @@ export function createMintedTokenMethods(
         .limit(limit)
         .all()
         .map(toToken),
-    purgeTokens: createPurge(connection, {
-      table: 'minted_tokens',
-      key: 'number',
-      instant: 'ends_at',
-    }),
+    purgeTokens: createPurge(connection, { table: 'minted_tokens', instant: 'ends_at' }),
   }
 }
 

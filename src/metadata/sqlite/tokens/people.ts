@@ -17,6 +17,6 @@ export function createPeopleMethods(connection: Connection): PeopleMetadata {
       )
     },
     listPeople: async () => orm.select().from(people).all(),
-    purgePeople: createPurge(connection, { table: 'people', key: 'id', instant: 'signed_in_at' }),
+    purgePeople: createPurge(connection, { table: 'people', instant: 'signed_in_at' }),
   }
 }

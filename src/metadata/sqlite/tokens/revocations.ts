@@ -69,10 +69,6 @@ export function createRevocationMethods(
         .map(({ id }) => id),
       projects: orm.select().from(revokedProjects).all() as Revocations['projects'],
     }),
-    purgeRevocations: createPurge(connection, {
-      table: 'revoked_tokens',
-      key: 'id',
-      instant: 'ends_at',
-    }),
+    purgeRevocations: createPurge(connection, { table: 'revoked_tokens', instant: 'ends_at' }),
   }
 }
