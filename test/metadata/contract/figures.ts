@@ -32,7 +32,6 @@ export function figuresContract(store: Store): void {
     const none = { logicalBytes: 0, removedBytes: 0, uniqueBytes: 0, chunkBytes: 0 }
     const nothing = { artifacts: 0, files: 0, ...none }
     expect(await store().projectFigures(projectId)).toEqual(nothing)
-    expect(await store().projectFigures(99)).toEqual(nothing)
   })
 
   test('each figure counts what is kept at its level once', async () => {

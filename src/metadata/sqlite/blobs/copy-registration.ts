@@ -7,13 +7,13 @@
  *    3. Else blob and stream are new, and the stream is the blob's serving copy. */
 import { blobState, streamState } from '../../../../schema/content.ts'
 import { type NewCopy, type StreamKey, streamKey } from '../../../core/bytes/copy.ts'
-import type { Digest } from '../../../core/bytes/digest.ts'
-import { codecs } from '../connection/codecs.ts'
+import { type Digest, digestToBytes } from '../../../core/bytes/digest.ts'
+import { codecNumber, codecs } from '../connection/codecs.ts'
 import type { Connection } from '../connection/connection.ts'
-import { type CopyRows, createCopyRows } from './copy-rows.ts'
 import type { Damage } from './damage.ts'
 import { createPackCounter } from './pack-counters.ts'
 import { prepareRows } from '../connection/rows.ts'
+import { createChunkCounting } from './unique-bytes.ts'
 import { type SessionRow, createLeaser } from '../uploads/sessions.ts'
 
 interface KnownStream {
@@ -56,10 +56,7 @@ export function createCopyRegistration(
   const rows = createCopyRows(connection, damage)
   const countLive = createPackCounter(connection)
   const lease = createLeaser(connection)
-  const countChunks = connection.prepare<[number, number]>(
-    'UPDATE totals SET chunk_bytes = chunk_bytes + ? WHERE scope IN (0, ?)',
-  )
-
+  const countChunks = createChunkCounting(connection)
   return (session, packId, copies) => {
     const batch: Batch = {
       session,
@@ -79,7 +76,7 @@ export function createCopyRegistration(
     }
     lease(session.id, [...batch.leased])
     countLive(packId, batch.addedCount, batch.addedBytes)
-    countChunks.run(batch.addedChunkBytes, session.projectId)
+    countChunks(session.projectId, batch.addedChunkBytes)
     return [...batch.blobs.values()].flatMap(({ id, wasDamaged }) => (wasDamaged ? [id] : []))
   }
 }
@@ -98,10 +95,10 @@ function keepStream(rows: CopyRows, batch: Batch, copy: NewCopy, stream: KnownSt
   // The stream's blob is being swept, so nothing holds it. The blob that has the digest now takes
   // over the stream.
   const newOwner = blob ?? insertBlob(rows, batch, copy, stream.id)
-  rows.reassignStream(stream.id, newOwner.id)
+  rows.reassignStream.run(newOwner.id, stream.id)
   stream.blobId = newOwner.id
   if (copy.codec !== 'joining' || newOwner.joiningState !== null) return newOwner
-  rows.setJoining(newOwner.id, stream.id)
+  rows.setJoining.run(stream.id, newOwner.id)
   return { ...newOwner, joiningState: streamState.live }
 }
 
@@ -119,7 +116,7 @@ function addStream(rows: CopyRows, batch: Batch, copy: NewCopy): KnownBlob {
   if (joins && blob.joiningState === streamState.live) return blob
   const streamId = insertStream(rows, batch, copy, blob.id)
   if (!joins || blob.joiningState === streamState.damaged) return blob
-  rows.setJoining(blob.id, streamId)
+  rows.setJoining.run(streamId, blob.id)
   return { ...blob, joiningState: streamState.live }
 }
 
@@ -144,6 +141,71 @@ function insertStream(rows: CopyRows, batch: Batch, copy: NewCopy, blobId: numbe
 function countAdded(batch: Batch, copy: NewCopy): void {
   batch.addedCount += 1
   batch.addedBytes += copy.lengthBytes
+}
+
+type CopyRows = ReturnType<typeof createCopyRows>
+
+/** Row operations of `createCopyRegistration`, inside its transaction. */
+function createCopyRows(connection: Connection, damage: Damage) {
+  const { prepare, now } = connection
+  const countLive = createPackCounter(connection)
+  const lastStream = prepare<[], { seq: number }>(
+    "SELECT seq FROM sqlite_sequence WHERE name = 'streams'",
+  )
+  const insertStream = prepare<
+    [number, Buffer, number, number, number, number, number, Uint8Array, number]
+  >(
+    `INSERT INTO streams (id, digest, codec, blob_id, pack_id, "offset", length_bytes, checks, state, verified_at)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?)`,
+  )
+  const insertBlob = prepare<[Buffer, number, number, number, number, number | null]>(
+    `INSERT INTO blobs (digest, size_bytes, crc32, state, project_id, copy_stream_id, joining_stream_id, part_count, joined_bytes)
+     VALUES (?, ?, ?, 0, ?, ?, ?, 0, 0)`,
+  )
+  const setJoining = prepare<[number, number]>(
+    'UPDATE blobs SET joining_stream_id = ? WHERE id = ?',
+  )
+  const moveStream = prepare<[number, number, Uint8Array, number, number]>(
+    `UPDATE streams SET pack_id = ?, "offset" = ?, checks = ?, verified_at = ?, state = 0 WHERE id = ?`,
+  )
+  const reassignStream = prepare<[number, number]>('UPDATE streams SET blob_id = ? WHERE id = ?')
+  return {
+    /** An id that no stream has had; the following ids are free until the transaction ends. */
+    nextStreamId: (): number => (lastStream.get()?.seq ?? 0) + 1,
+    insertStream: (ids: { id: number; blobId: number; packId: number }, copy: NewCopy): void => {
+      insertStream.run(
+        ids.id,
+        digestToBytes(copy.streamDigest),
+        codecNumber[copy.codec],
+        ids.blobId,
+        ids.packId,
+        copy.offset,
+        copy.lengthBytes,
+        copy.checks,
+        now(),
+      )
+    },
+    insertBlob: (projectId: number, { blob, codec }: NewCopy, streamId: number): number =>
+      Number(
+        insertBlob.run(
+          digestToBytes(blob.digest),
+          blob.sizeBytes,
+          blob.crc32,
+          projectId,
+          streamId,
+          codec === 'joining' ? streamId : null,
+        ).lastInsertRowid,
+      ),
+    setJoining,
+    /** Marks a damaged stream as sound at another place, and notes it so that its holders are
+     *  judged again. */
+    moveStream: (stream: KnownStream, packId: number, { offset, checks }: NewCopy): void => {
+      countLive(stream.packId, -1, -stream.lengthBytes)
+      moveStream.run(packId, offset, checks, now(), stream.id)
+      damage.note(stream.id)
+    },
+    reassignStream,
+  }
 }
 
 /** Returns a function that finds the known streams and blobs of copies. */

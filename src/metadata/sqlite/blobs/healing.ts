@@ -11,6 +11,7 @@ import type { Healing, HealingOutcome, MeasuredHolder, Metadata } from '../../me
 import type { Connection } from '../connection/connection.ts'
 import type { Damage } from './damage.ts'
 import { createHolderLookUp } from './healable.ts'
+import { createChunkCounting } from './unique-bytes.ts'
 
 /** Returns a function that describes, inside a transaction, how a composite would heal a blob. */
 export function createCompositeHealing(
@@ -82,9 +83,7 @@ function createSwap(
   const becomeSingle = prepare<[number]>(
     'UPDATE blobs SET part_count = 0, joined_bytes = 0 WHERE id = ?',
   )
-  const countChunks = prepare<[number, number]>(
-    'UPDATE totals SET chunk_bytes = chunk_bytes + ? WHERE scope IN (0, ?)',
-  )
+  const countChunks = createChunkCounting(connection)
   const touch = prepare<[number]>('INSERT OR IGNORE INTO touched_blobs (blob_id) VALUES (?)')
   const keepNamed = prepare<[number, number]>(
     `INSERT OR IGNORE INTO skeleton_streams (content_id, stream_id)
@@ -104,7 +103,7 @@ function createSwap(
     if (oldStreamId !== null) return true
     dropParts(blobId)
     becomeSingle.run(blobId)
-    countChunks.run(blob.sizeBytes, blob.projectId)
+    countChunks(blob.projectId, blob.sizeBytes)
     return true
   }
   const replaceStream = (healing: Healing, streamId: number): number | undefined => {
@@ -151,9 +150,7 @@ function createAdoption(connection: Connection): (healing: Healing) => number | 
   )
   const dropLeases = prepare<[number]>('DELETE FROM leases WHERE blob_id = ?')
   const dropRow = prepare<[number]>('DELETE FROM blobs WHERE id = ?')
-  const uncountChunks = prepare<[number, number]>(
-    'UPDATE totals SET chunk_bytes = chunk_bytes - ? WHERE scope IN (0, ?)',
-  )
+  const countChunks = createChunkCounting(connection)
   const joiningOfPart = prepare<[number], { streamId: number }>(
     `SELECT b.joining_stream_id AS streamId FROM composite_parts c CROSS JOIN blobs b ON b.id = c.part_id
      WHERE c.composite_id = ? LIMIT 1`,
@@ -163,7 +160,7 @@ function createAdoption(connection: Connection): (healing: Healing) => number | 
     const { partCount, joinedBytes } = composite
     const blob = becomeComposite.get(partCount, joinedBytes, blobId, oldStreamId)
     if (!blob) return undefined
-    if (oldStreamId !== null) uncountChunks.run(blob.sizeBytes, blob.projectId)
+    if (oldStreamId !== null) countChunks(blob.projectId, -blob.sizeBytes)
     dropParts(blobId)
     moveParts.run(blobId, composite.blobId)
     moveLeases.run(blobId, composite.blobId)

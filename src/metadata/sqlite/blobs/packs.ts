@@ -56,11 +56,13 @@ interface PackRow {
   copyBytes: number
 }
 
-/** Finds and adds rows of packs; one that is added counts with its size, and has no live copies
- *  yet. */
+/** Finds, adds and removes rows of packs, which count with their sizes; one that is added has no
+ *  live copies yet. */
 export function createPackRows({ prepare, now }: Connection): {
   find(name: string): { id: number; state: number } | undefined
   add(pack: PackRow): number
+  /** Only of a dead pack. */
+  remove(name: string): void
 } {
   const find = prepare<[string], { id: number; state: number }>(
     'SELECT id, state FROM packs WHERE name = ?',
@@ -69,14 +71,21 @@ export function createPackRows({ prepare, now }: Connection): {
     `INSERT INTO packs (name, size_bytes, state, session_id, copy_count, copy_bytes, live_count, live_bytes, created_at)
      VALUES (@name, @sizeBytes, @state, @sessionId, @copyCount, @copyBytes, 0, 0, @now) RETURNING id`,
   )
-  const count = prepare<[number]>(
-    'UPDATE totals SET packs = packs + 1, stored_bytes = stored_bytes + ? WHERE scope = 0',
+  const drop = prepare<[string], { sizeBytes: number }>(
+    `DELETE FROM packs WHERE name = ? AND state = ${packState.dead} RETURNING size_bytes AS sizeBytes`,
+  )
+  const count = prepare<[number, number]>(
+    'UPDATE totals SET packs = packs + ?, stored_bytes = stored_bytes + ? WHERE scope = 0',
   )
   return {
     find: (name) => find.get(name),
     add: (pack) => {
-      count.run(pack.sizeBytes)
+      count.run(1, pack.sizeBytes)
       return insert.get({ ...pack, now: now() })!.id
+    },
+    remove: (name) => {
+      const dropped = drop.get(name)
+      if (dropped) count.run(-1, -dropped.sizeBytes)
     },
   }
 }

@@ -1,6 +1,6 @@
 /** Unique bytes: the size of each blob that some manifest refers to, counted once for the store
  *  and once for each project that refers to it. Staging adds what is new; clearing subtracts
- *  what is no longer referenced. */
+ *  what is no longer referenced. Chunk bytes: the size of each blob that has a copy of its own. */
 import type { Connection } from '../connection/connection.ts'
 
 export interface UniqueBytes {
@@ -34,5 +34,18 @@ export function createUniqueByteCounting({ prepare }: Connection): UniqueByteCou
       count.run(store, 0)
       count.run(project, projectId)
     },
+  }
+}
+
+/** Returns a function that adds chunk bytes to the totals of the store and of the project that
+ *  uploaded them first. */
+export function createChunkCounting({
+  prepare,
+}: Connection): (projectId: number, bytes: number) => void {
+  const count = prepare<[number, number]>(
+    'UPDATE totals SET chunk_bytes = chunk_bytes + ? WHERE scope IN (0, ?)',
+  )
+  return (projectId, bytes) => {
+    if (bytes !== 0) count.run(bytes, projectId)
   }
 }

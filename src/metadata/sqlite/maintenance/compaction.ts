@@ -127,9 +127,11 @@ export function createCopyMoving(connection: Connection): Metadata['moveCopies']
 }
 
 export function createPackRemoval(
-  { prepare, write }: Connection,
+  connection: Connection,
   unwritten: UnwrittenLeases,
 ): Pick<Metadata, 'claimDeadPacks' | 'listDeadPacks' | 'removePackRow'> {
+  const { prepare, write } = connection
+  const packs = createPackRows(connection)
   // The counter finds candidates; the stream rows decide. Packs claimed before a crash are listed
   // again.
   const isDead = `NOT EXISTS (SELECT 1 FROM streams s WHERE s.pack_id = p.id)
@@ -150,12 +152,6 @@ export function createPackRemoval(
     )
   const claimed = listWhere('p.died_at IS NOT NULL')
   const claimable = listWhere(`p.died_at IS NOT NULL OR (${isDead})`)
-  const remove = prepare<[string], { sizeBytes: number }>(
-    `DELETE FROM packs WHERE name = ? AND state = ${packState.dead} RETURNING size_bytes AS sizeBytes`,
-  )
-  const subtract = prepare<[number]>(
-    'UPDATE totals SET packs = packs - 1, stored_bytes = stored_bytes - ? WHERE scope = 0',
-  )
   const listBy = (statement: typeof claimed, now: number, page: Page): DeadPack[] => {
     const rows = statement.all(now, now, page.after, page.limit)
     const isReadUnwritten = unwritten.anyAt(now)
@@ -169,10 +165,7 @@ export function createPackRemoval(
       }),
     listDeadPacks: async (now, page) => listBy(claimable, now, page),
     removePackRow: async (name) => {
-      write(() => {
-        const removed = remove.get(name)
-        if (removed) subtract.run(removed.sizeBytes)
-      })
+      write(() => packs.remove(name))
     },
   }
 }

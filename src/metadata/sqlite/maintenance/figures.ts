@@ -29,16 +29,13 @@ export function createFigureMethods({
       return { ...row, uniqueBytes, damagedArtifacts: damaged.get()!.artifacts }
     },
     projectFigures: async (projectId) => {
-      const row = totals.get(projectId)
       const {
-        artifacts = 0,
-        files = 0,
-        logicalBytes = 0,
-        removedBytes = 0,
-        chunkBytes = 0,
-      } = row ?? {}
-      const uniqueBytes = (row?.uniqueBytes ?? 0) - projectFresh.get(projectId)!.bytes
-      return { artifacts, files, logicalBytes, removedBytes, uniqueBytes, chunkBytes }
+        storedBytes: _stored,
+        packs: _packs,
+        liveBytes: _live,
+        ...row
+      } = totals.get(projectId)!
+      return { ...row, uniqueBytes: row.uniqueBytes - projectFresh.get(projectId)!.bytes }
     },
   }
 }

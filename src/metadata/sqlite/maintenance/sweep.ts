@@ -11,6 +11,7 @@ import type { Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import { stateWithoutDigest } from '../blobs/digest-holding.ts'
 import { createPackCounter } from '../blobs/pack-counters.ts'
+import { createChunkCounting } from '../blobs/unique-bytes.ts'
 
 /** Blobs per step: each is looked up in six trees. */
 const batch = 25
@@ -157,9 +158,7 @@ export function createBlobRemoval(connection: Connection): Metadata['removeDeadB
   const removeBlobs = prepare<[string]>(
     'DELETE FROM blobs WHERE id IN (SELECT j.value FROM json_each(?) j)',
   )
-  const countChunks = prepare<[number, number]>(
-    'UPDATE totals SET chunk_bytes = chunk_bytes - ? WHERE scope IN (0, ?)',
-  )
+  const countChunks = createChunkCounting(connection)
   const dropParts = prepare<[number], { partId: number }>(
     `DELETE FROM composite_parts WHERE composite_id = ? RETURNING part_id AS partId LIMIT ${batch}`,
   )
@@ -171,7 +170,7 @@ export function createBlobRemoval(connection: Connection): Metadata['removeDeadB
     const list = JSON.stringify(rows.map((row) => row.id))
     removeStreams(streamsOf.all(list))
     removeBlobs.run(list)
-    for (const row of rows) if (row.chunkBytes > 0) countChunks.run(row.chunkBytes, row.projectId)
+    for (const { projectId, chunkBytes } of rows) countChunks(projectId, -chunkBytes)
   }
 
   const removeComposite = (id: number): Promise<void> =>
