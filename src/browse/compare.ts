@@ -28,14 +28,10 @@ export interface Comparison {
 
 const inTurn = pLimit(limits.comparisonsMax)
 
-export async function compareEntries(...sides: Parameters<typeof compareNow>): Promise<Comparison> {
-  return await inTurn(() => compareNow(...sides))
-}
-
-/** As `compareEntries`, but keeps the place until `use` is done with the comparison. */
-export async function useComparison<Result>(
+/** Compares two artifacts and returns what `use` makes of it; others wait until `use` is done. */
+export async function compareEntries<Result>(
   sides: Parameters<typeof compareNow>,
-  use: (comparison: Comparison) => Promise<Result>,
+  use: (comparison: Comparison) => Result | Promise<Result>,
 ): Promise<Result> {
   return await inTurn(async () => await use(await compareNow(...sides)))
 }

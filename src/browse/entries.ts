@@ -1,7 +1,9 @@
 /** Reads manifests in path order from any path on, one stored page at a time. */
+import { notFound } from '../core/errors.ts'
+import { limits } from '../core/limits.ts'
 import { comparePaths } from '../core/manifest/entry.ts'
 import { boundedPages } from '../core/manifest/heavy-pages.ts'
-import { limits } from '../core/limits.ts'
+import { afterSlash } from '../core/manifest/list-children.ts'
 import { nextTurn } from '../core/turn.ts'
 import type {
   Artifact,
@@ -10,7 +12,6 @@ import type {
   StoredEntry,
   StoredFile,
 } from '../metadata/metadata.ts'
-import { noSuchPath } from './no-such-path.ts'
 
 /** The methods of the metadata port that reading entries needs. */
 export type EntryReader = Pick<Metadata, 'readEntryPage' | 'findEntryPage' | 'findEntry'>
@@ -23,44 +24,16 @@ export interface ListedEntry {
   modifiedAt: number | null
 }
 
-/** A forward-only position in a manifest. Holds one page. */
-export interface EntryCursor {
-  /** Returns the first entry at or after `path`, but never one before the last returned;
-   *  undefined past the end. */
-  seek(path: string): Promise<ListedEntry | undefined>
-}
-
-export function createEntryCursor(reader: EntryReader, artifactId: number): EntryCursor {
-  let pageNumber = -1
-  let page: EntryPage | undefined
-  let index = 0
-
-  async function load(number: number): Promise<void> {
-    pageNumber = number
-    page = await reader.readEntryPage(artifactId, number)
-    index = 0
-  }
-
-  return {
-    async seek(path) {
-      const last = page?.entries.at(-1)?.path
-      if (last === undefined || comparePaths(last, path) < 0) {
-        const number = await reader.findEntryPage(artifactId, path)
-        if (number === undefined) {
-          page = undefined
-          return undefined
-        }
-        if (number !== pageNumber) await load(number)
-      }
-      while (page !== undefined) {
-        const found = listed(page, index)
-        if (found !== undefined && comparePaths(found.entry.path, path) >= 0) return found
-        index++
-        if (index >= page.entries.length) await load(pageNumber + 1)
-      }
-      return undefined
-    },
-  }
+/** The first entry at or after `path`; undefined past the end. */
+async function firstFrom(
+  reader: EntryReader,
+  artifactId: number,
+  path: string,
+): Promise<ListedEntry | undefined> {
+  const number = await reader.findEntryPage(artifactId, path)
+  const page = number === undefined ? undefined : await reader.readEntryPage(artifactId, number)
+  const index = page?.entries.findIndex((entry) => comparePaths(entry.path, path) >= 0) ?? -1
+  return page && listed(page, index)
 }
 
 /** Yields the entries from `ordinal` on. Holds one page. */
@@ -93,25 +66,14 @@ export async function* walkSubtree(
     yield* walkEntries(reader, artifactId)
     return
   }
-  const { itself, first } = await findSubtree(reader, artifactId, directory)
-  if (itself !== undefined) yield itself
+  const itself = await firstFrom(reader, artifactId, directory)
+  if (itself?.entry.path === directory) yield itself
+  const first = await firstFrom(reader, artifactId, `${directory}/`)
   if (first === undefined) return
   for await (const found of walkEntries(reader, artifactId, first.ordinal)) {
     if (!found.entry.path.startsWith(`${directory}/`)) return
     yield found
   }
-}
-
-/** The entry at `directory`, and the first one that may be below it. */
-async function findSubtree(
-  reader: EntryReader,
-  artifactId: number,
-  directory: string,
-): Promise<{ itself: ListedEntry | undefined; first: ListedEntry | undefined }> {
-  const cursor = createEntryCursor(reader, artifactId)
-  const found = await cursor.seek(directory)
-  const itself = found?.entry.path === directory ? found : undefined
-  return { itself, first: await cursor.seek(`${directory}/`) }
 }
 
 /** Number of entries that `walkSubtree` yields. Reads at most three pages. */
@@ -121,11 +83,9 @@ export async function countSubtree(
   directory: string,
 ): Promise<number> {
   if (directory === '') return entryCount
-  const cursor = createEntryCursor(reader, id)
-  const itself = (await cursor.seek(directory))?.entry.path === directory ? 1 : 0
-  const first = await cursor.seek(`${directory}/`)
-  // The character after the slash: no path between the two lies elsewhere.
-  const end = await cursor.seek(`${directory}0`)
+  const itself = (await firstFrom(reader, id, directory))?.entry.path === directory ? 1 : 0
+  const first = await firstFrom(reader, id, `${directory}/`)
+  const end = await firstFrom(reader, id, `${directory}${afterSlash}`)
   return itself + (end?.ordinal ?? entryCount) - (first?.ordinal ?? entryCount)
 }
 
@@ -144,4 +104,9 @@ export async function readFileEntry(
   const found = await reader.findEntry(artifact.id, path)
   if (found?.entry.kind !== 'file') throw noSuchPath(artifact, path)
   return found.entry
+}
+
+/** The error for a path that an artifact does not have. */
+export function noSuchPath(artifact: { name: string }, path: string): Error {
+  return notFound(path, `artifact ${artifact.name} has no ${JSON.stringify(path)}`)
 }

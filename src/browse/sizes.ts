@@ -1,5 +1,5 @@
 /** Where the bytes of a directory are: its children by size. */
-import { noSuchPath } from './no-such-path.ts'
+import { noSuchPath } from './entries.ts'
 import type { MeasuredChild, MeasuredStretch, Metadata } from '../metadata/metadata.ts'
 
 export interface DirectorySizes {

@@ -7,8 +7,7 @@ import { type Entry, formatMode } from '../core/manifest/entry.ts'
 import { formatEntry } from '../core/manifest/manifest.ts'
 import { isOfPullRequest } from '../core/run/run.ts'
 import type { Artifact } from '../metadata/metadata.ts'
-import { type EntryReader, walkSubtree } from './entries.ts'
-import { noSuchPath } from './no-such-path.ts'
+import { type EntryReader, walkSubtree, noSuchPath } from './entries.ts'
 
 /** The part of the artifact to attest, and the address of the server. */
 interface Extent {

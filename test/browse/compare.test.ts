@@ -1,16 +1,25 @@
 import { setImmediate as nextLoop } from 'node:timers/promises'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { compareEntries, useComparison } from '../../src/browse/compare.ts'
+import { type Comparison, compareEntries } from '../../src/browse/compare.ts'
 import type { Difference } from '../../src/browse/difference.ts'
 import type { Entry, EntryPath } from '../../src/core/manifest/entry.ts'
 import { limits } from '../../src/core/limits.ts'
-import type { ComparedEntry, ComparedStretch, StoredEntry } from '../../src/metadata/metadata.ts'
+import type {
+  ComparedEntry,
+  ComparedStretch,
+  Metadata,
+  StoredEntry,
+} from '../../src/metadata/metadata.ts'
 import { createMemoryReader, directoryEntry, fileEntry } from './memory-reader.ts'
 
 async function check(base: StoredEntry[], head: StoredEntry[]): Promise<string[]> {
-  const { differences } = await compareEntries(createMemoryReader(base, head), 1, 2)
+  const { differences } = await compareWhole(createMemoryReader(base, head))
   return differences.map(describeDifference)
+}
+
+async function compareWhole(reader: Pick<Metadata, 'readDifferences'>): Promise<Comparison> {
+  return await compareEntries([reader, 1, 2], (comparison) => comparison)
 }
 
 function describeDifference({ kind, before, after }: Difference): string {
@@ -85,11 +94,7 @@ describe('a comparison', () => {
       .map((specs) => specs.map(([path, content, mode]) => fileEntry(path, content, mode)))
     await fc.assert(
       fc.asyncProperty(entries, entries, async (base, head) => {
-        const { differences, totals, complete } = await compareEntries(
-          createMemoryReader(base, head),
-          1,
-          2,
-        )
+        const { differences, totals, complete } = await compareWhole(createMemoryReader(base, head))
         expect(complete).toBe(true)
         const common = totals.unchanged + totals.changed + totals.mode + totals.moved
         expect(common + totals.removed).toBe(base.length)
@@ -110,7 +115,7 @@ describe('a comparison', () => {
       Array.from({ length: 1300 }, (_, index) =>
         fileEntry(`f${String(index).padStart(4, '0')}`, `${index}${suffix}`),
       )
-    const { totals } = await compareEntries(createMemoryReader(many(''), many('+')), 1, 2)
+    const { totals } = await compareWhole(createMemoryReader(many(''), many('+')))
     expect(totals).toMatchObject({ changed: 1300, unchanged: 0, added: 0, removed: 0 })
   })
 
@@ -131,7 +136,7 @@ describe('a comparison', () => {
       const times: number[] = []
       for (let round = 0; round < 3; round += 1) {
         const began = process.cpuUsage()
-        const { totals } = await compareEntries({ readDifferences }, 1, 2)
+        const { totals } = await compareWhole({ readDifferences })
         times.push(process.cpuUsage(began).user / 1000)
         expect(totals.moved).toBe(count)
       }
@@ -157,7 +162,7 @@ describe('a comparison', () => {
     ]
     const readDifferences = async (): Promise<ComparedStretch> =>
       await Promise.resolve(stretches.shift()!)
-    const { complete, growth } = await compareEntries({ readDifferences }, 1, 2)
+    const { complete, growth } = await compareWhole({ readDifferences })
     expect([complete, growth.cause]).toEqual([false, { directory: 'z/', share: 0.75 }])
     expect(growth.paths[0]?.after?.entry.path).toBe('z/big')
   })
@@ -168,7 +173,7 @@ describe('a comparison', () => {
     const count = limits.comparePathCharactersMax / path.length
     const compare = async (differing: ComparedStretch['differing']) => {
       const stretch = { differing, unchanged: 0, next: null }
-      return await compareEntries({ readDifferences: async () => stretch }, 1, 2)
+      return await compareWhole({ readDifferences: async () => stretch })
     }
     const fitting = Array.from({ length: count }, () => pair)
     expect((await compare(fitting)).complete).toBe(true)
@@ -186,7 +191,7 @@ describe('a comparison', () => {
       return { differing: [], unchanged: 0, next: null }
     }
     await Promise.all(
-      Array.from({ length: 10 }, async () => await compareEntries({ readDifferences }, 1, 2)),
+      Array.from({ length: 10 }, async () => await compareWhole({ readDifferences })),
     )
     expect(most).toBe(limits.comparisonsMax)
   })
@@ -204,7 +209,7 @@ describe('a comparison', () => {
       next = setImmediate(count)
     }
     let next = setImmediate(count)
-    await compareEntries({ readDifferences }, 1, 2)
+    await compareWhole({ readDifferences })
     clearImmediate(next)
     expect(turns).toBeGreaterThan(100)
   })
@@ -222,7 +227,7 @@ test('a comparison keeps its place until it is used, and others wait without beg
   })
   const count = limits.comparisonsMax + 2
   const uses = Array.from({ length: count }, () =>
-    useComparison([{ readDifferences }, 1, 2], async ({ totals }) => {
+    compareEntries([{ readDifferences }, 1, 2], async ({ totals }) => {
       await isUsed
       return totals.unchanged
     }),

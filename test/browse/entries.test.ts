@@ -1,6 +1,6 @@
 import { setImmediate as nextLoop } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { createEntryCursor, walkSubtree } from '../../src/browse/entries.ts'
+import { countSubtree, walkSubtree } from '../../src/browse/entries.ts'
 import { limits } from '../../src/core/limits.ts'
 import { createMemoryReader, directoryEntry, fileEntry } from './memory-reader.ts'
 
@@ -14,6 +14,12 @@ describe('a subtree', () => {
     const found: string[] = []
     for await (const { entry } of walkSubtree(reader, 1, 'd')) found.push(entry.path)
     expect(found).toEqual(['d', ...entries.map((entry) => entry.path)])
+    const tree = { id: 1, entryCount: entries.length + others.length + 1 }
+    expect(await countSubtree(reader, tree, 'd')).toBe(found.length)
+    expect(await countSubtree(reader, tree, 'd/0511')).toBe(1)
+    expect(await countSubtree(reader, tree, 'd-/x')).toBe(0)
+    expect(await countSubtree(reader, tree, 'z')).toBe(0)
+    expect(await countSubtree(reader, tree, '')).toBe(tree.entryCount)
   })
 
   test('of long paths counts as a heavy walk, of which few run at a time', async () => {
@@ -36,20 +42,5 @@ describe('a subtree', () => {
       await walk.return()
     }
     expect(begun).toBe(walks.length)
-  })
-})
-
-describe('a cursor', () => {
-  test('seeks forward to the first entry at or after a path', async () => {
-    const paths = Array.from({ length: 1300 }, (_, index) => `f${String(index).padStart(4, '0')}`)
-    const cursor = createEntryCursor(
-      createMemoryReader(paths.map((each) => fileEntry(each, 'x'))),
-      1,
-    )
-    expect((await cursor.seek(''))?.entry.path).toBe('f0000')
-    expect((await cursor.seek('f0511'))?.ordinal).toBe(511)
-    expect((await cursor.seek('f0511-'))?.ordinal).toBe(512)
-    expect((await cursor.seek('f1299-'))?.entry.path).toBeUndefined()
-    expect(await cursor.seek('g')).toBeUndefined()
   })
 })

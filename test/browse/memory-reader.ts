@@ -26,19 +26,17 @@ export function directoryEntry(path: string): StoredEntry {
 }
 
 /** Artifact `n` has the entries of `manifests[n - 1]`; the modification time of an entry is its
- *  position. Counts the pages read. */
+ *  position. */
 export function createMemoryReader(
   ...manifests: StoredEntry[][]
-): EntryReader & Pick<Metadata, 'readDifferences'> & { pagesRead: number } {
+): EntryReader & Pick<Metadata, 'readDifferences'> {
   const sorted = manifests.map((entries) =>
     entries.toSorted((a, b) => comparePaths(a.path, b.path)),
   )
   const size = limits.manifestPageEntries
   const entriesOf = (artifactId: number): StoredEntry[] => sorted[artifactId - 1] ?? []
   const reader = {
-    pagesRead: 0,
     readEntryPage: async (artifactId: number, page: number) => {
-      reader.pagesRead += 1
       const firstOrdinal = page * size
       const entries = entriesOf(artifactId).slice(firstOrdinal, firstOrdinal + size)
       if (entries.length === 0) return undefined

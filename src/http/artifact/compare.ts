@@ -4,7 +4,7 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import type { WireComparisonHead, WireDifference } from '../../api/comparison-messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { compareQuery } from '../../api/queries.ts'
-import { type Comparison, compareEntries, useComparison } from '../../browse/compare.ts'
+import { type Comparison, compareEntries } from '../../browse/compare.ts'
 import type { Difference } from '../../browse/difference.ts'
 import { parseReference } from '../../core/reference.ts'
 import { nextTurn } from '../../core/turn.ts'
@@ -34,11 +34,11 @@ export function createCompareRoutes(context: AppContext): Hono<AppEnv> {
       growth: { ...growth, paths: growth.paths.map(differenceMessage) },
     })
     const { signal } = c.req.raw
-    const sides: Parameters<typeof compareEntries> = [context.metadata, base.id, head.id, signal]
+    const sides: Parameters<typeof compareEntries>[0] = [context.metadata, base.id, head.id, signal]
     c.header('cache-control', 'private, no-cache')
     c.header('vary', 'Accept')
     if (c.req.header('accept')?.includes(ndjsonType) === true) {
-      const packed = await useComparison(sides, async (comparison) => {
+      const packed = await compareEntries(sides, async (comparison) => {
         const { differences } = comparison
         const first = { ...messageOf(comparison), differences: differences.length }
         return await pack(linesOf(comparisonLines(first, differences)), signal)
@@ -49,13 +49,14 @@ export function createCompareRoutes(context: AppContext): Hono<AppEnv> {
       })
     }
     // Nothing is kept between requests: each page repeats the merge, which reads no file contents.
-    const comparison = await compareEntries(...sides)
-    const { differences } = comparison
     const first = parseOffsetCursor(query.cursor)
-    const end = first + query.limit
-    const nextCursor = linkNext(context, c, end < differences.length ? end : null)
-    const items = differences.slice(first, end).map(differenceMessage)
-    return c.json({ ...messageOf(comparison), items, nextCursor })
+    return await compareEntries(sides, (comparison) => {
+      const { differences } = comparison
+      const end = first + query.limit
+      const nextCursor = linkNext(context, c, end < differences.length ? end : null)
+      const items = differences.slice(first, end).map(differenceMessage)
+      return c.json({ ...messageOf(comparison), items, nextCursor })
+    })
   })
   return app
 }

@@ -4,8 +4,13 @@ import { entriesHeader } from '../../api/completeness.ts'
 import type { WireEntry } from '../../api/messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { directoryQuery, manifestQuery } from '../../api/queries.ts'
-import { noSuchPath } from '../../browse/no-such-path.ts'
-import { countSubtree, type ListedEntry, walkEntries, walkSubtree } from '../../browse/entries.ts'
+import {
+  countSubtree,
+  type ListedEntry,
+  walkEntries,
+  walkSubtree,
+  noSuchPath,
+} from '../../browse/entries.ts'
 import { formatWireDigest } from '../../core/bytes/digest.ts'
 import { withoutEndSlashes } from '../../core/manifest/entry.ts'
 import { invalidRequest } from '../../core/errors.ts'

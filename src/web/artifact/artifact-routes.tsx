@@ -2,7 +2,7 @@
 import { counted } from '../../core/units.ts'
 import { Hono } from 'hono'
 import { readAccessOf } from '../../auth/principal.ts'
-import { noSuchPath } from '../../browse/no-such-path.ts'
+import { noSuchPath } from '../../browse/entries.ts'
 import { previousOf } from '../../browse/previous.ts'
 import { forbidden } from '../../core/errors.ts'
 import { withoutEndSlashes } from '../../core/manifest/entry.ts'

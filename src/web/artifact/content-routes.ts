@@ -2,7 +2,7 @@
  *  request came in on. */
 import { Hono, type MiddlewareHandler } from 'hono'
 import { artifactNotFound, assertLive } from '../../browse/find-artifact.ts'
-import { noSuchPath } from '../../browse/no-such-path.ts'
+import { noSuchPath } from '../../browse/entries.ts'
 import { withoutEndSlashes } from '../../core/manifest/entry.ts'
 import { forbidden, storeError } from '../../core/errors.ts'
 import { representFile } from '../../egress/egress.ts'

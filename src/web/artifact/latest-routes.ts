@@ -2,7 +2,7 @@
  *  with `?download` to its bytes. */
 import { Hono } from 'hono'
 import { archivePath, filePath } from '../../api/paths.ts'
-import { noSuchPath } from '../../browse/no-such-path.ts'
+import { noSuchPath } from '../../browse/entries.ts'
 import { parseArtifactName } from '../../core/artifact.ts'
 import { withoutEndSlashes } from '../../core/manifest/entry.ts'
 import { invalidRequest } from '../../core/errors.ts'

@@ -1,5 +1,5 @@
 /** Pages and downloads of files in archives. */
-import { noSuchPath } from '../../browse/no-such-path.ts'
+import { noSuchPath } from '../../browse/entries.ts'
 import { bytesMediaType } from '../../core/media-type.ts'
 import { untrustedContentPolicy } from '../../http/body/media-type.ts'
 import { formatDisposition } from '../../http/body/send-representation.ts'

@@ -24,9 +24,10 @@ export function slowDifferences(
     part: async () => {
       await context.checkpoint?.('comparing')
       const { signal } = c.req.raw
-      const ids = [pair.base.id, pair.head.id] as const
-      const comparison = await compareEntries(context.metadata, ...ids, signal)
-      return <Differences {...view} comparison={comparison} />
+      return await compareEntries(
+        [context.metadata, pair.base.id, pair.head.id, signal],
+        (comparison) => <Differences {...view} comparison={comparison} />,
+      )
     },
   }
 }
