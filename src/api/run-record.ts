@@ -1,5 +1,6 @@
 /** The wire contract of run records: what runners report, and what the store returns. */
 import * as z from 'zod'
+import { annotationLevels, conclusions, logKinds } from '../core/run/run-record.ts'
 import { limits } from '../core/limits.ts'
 import { formatSizeBytes } from '../core/units.ts'
 import { instant, runFacts } from './fields.ts'
@@ -11,25 +12,14 @@ const key = z
   .string()
   .regex(/^[A-Za-z0-9_-][A-Za-z0-9_.-]{0,254}$/)
   .meta({ description: 'Key of a job, unique in the run.' })
-const conclusion = z.enum(['success', 'failure', 'cancelled', 'skipped'])
-const kind = z.enum([
-  'output',
-  'command',
-  'debug',
-  'error',
-  'warning',
-  'notice',
-  'group',
-  'endgroup',
-  'cut',
-])
+const conclusion = z.enum(conclusions)
 
 /** Later instants could be stored, but not shown or listed, since years have four digits. */
 const lastInstant = Date.parse('9999-12-31T23:59:59.999Z')
 const at = milliseconds.max(lastInstant).meta({ description: 'Milliseconds since the epoch.' })
 const step = z.strictObject({ number: number.min(1), name })
 const stepNumber = number.meta({ description: 'Number of the step; 0 for the job itself.' })
-const annotationLevel = z.enum(['error', 'warning', 'notice'])
+const annotationLevel = z.enum(annotationLevels)
 const message = z.string().max(limits.annotationCharactersMax)
 const file = z.string().max(limits.pathBytesMax)
 /** Of lines and columns. */
@@ -51,7 +41,7 @@ const runEventSchema = z
       at,
       job: key,
       step: stepNumber,
-      kind,
+      kind: z.enum(logKinds),
       text: z.string().max(limits.logLineCharactersMax),
     }),
     z

@@ -12,7 +12,7 @@ import {
   type RunFacts,
   type ToldFacts,
 } from '../core/run/run.ts'
-import type { Principal } from './principal.ts'
+import { emptyGrant, type Principal } from './principal.ts'
 import { tokenLifeSeconds } from './token-request.ts'
 
 /** Fields that the job adds to its token: GitHub's tokens do not name the job within the run, nor
@@ -62,19 +62,17 @@ export function grantOfIdToken(claims: unknown, request: IdTokenRequest, now: nu
     throw invalidRequest('job', 'the ID token names no job: give `job`')
   }
   return {
+    ...emptyGrant,
     scope: request.scope ?? 'job',
     project: parseProjectName(project),
-    access: [],
     run: {
       number: parsePositiveInteger(run, 'the run of the ID token'),
       attempt: parsePositiveInteger(attempt, 'the attempt of the ID token'),
     },
     job: named,
-    person: null,
     facts: completeFacts(facts, request),
     issuedAt: Math.min(now, issuedAtOf(claims) ?? now),
     expiresAt: now + tokenLifeSeconds * 1000,
-    lineage: [],
   }
 }
 

@@ -3,10 +3,10 @@ import { createHash } from 'node:crypto'
 import * as z from 'zod'
 import { forbidden, unauthenticated } from '../core/errors.ts'
 import type { ProjectAccess } from '../core/access/project-access.ts'
-import { noFacts } from '../core/run/run.ts'
 import { type Claims, isUnverified, type SignInAccess } from '../core/access/sign-in-rules.ts'
 import { dayMs } from '../core/units.ts'
 import {
+  emptyGrant,
   isJob,
   mayReadProject,
   mayWriteProject,
@@ -24,16 +24,12 @@ export function sessionGrant(person: Person, access: SignInAccess, now: number):
   if (access !== 'admin' && access.length === 0)
     throw forbidden(`${person.name} has no access to this store (TROVE_SSO_ACCESS)`)
   return {
+    ...emptyGrant,
     scope: access === 'admin' ? access : strongestOf(access),
     access: access === 'admin' ? [] : access,
-    project: null,
-    run: null,
-    job: null,
     person,
-    facts: noFacts,
     issuedAt: now,
     expiresAt: now + sessionMs,
-    lineage: [],
   }
 }
 

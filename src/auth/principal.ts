@@ -52,22 +52,21 @@ export interface Principal {
   publicAccess?: readonly ProjectAccess[]
 }
 
+/** What a grant holds unless it says otherwise. */
+export const emptyGrant = {
+  project: null,
+  access: [],
+  run: null,
+  job: null,
+  person: null,
+  facts: noFacts,
+  lineage: [],
+} as const
+
 /** Makes the sender of a request without a credential: it reads what everyone may read, and holds
  *  no project of its own. */
 export function anonymousPrincipal(publicAccess: readonly ProjectAccess[]): Principal {
-  return {
-    scope: 'read',
-    project: null,
-    access: [],
-    run: null,
-    job: null,
-    person: null,
-    facts: noFacts,
-    issuedAt: 0,
-    expiresAt: Infinity,
-    lineage: [],
-    publicAccess,
-  }
+  return { ...emptyGrant, scope: 'read', issuedAt: 0, expiresAt: Infinity, publicAccess }
 }
 
 /** Whether the request had no credential. Every token holds something (tokens.ts). */

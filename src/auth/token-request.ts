@@ -4,7 +4,7 @@ import { invalidRequest } from '../core/errors.ts'
 import type { ProjectAccess } from '../core/access/project-access.ts'
 import { parseProjectGlobs } from '../core/access/project-globs.ts'
 import { factsOf, type ProjectName, parseProjectName, type ToldFacts } from '../core/run/run.ts'
-import type { Principal, Scope } from './principal.ts'
+import { emptyGrant, type Principal, type Scope } from './principal.ts'
 
 export interface TokenRequest extends ToldFacts {
   project?: string | undefined
@@ -27,16 +27,15 @@ export function grantOf(request: TokenRequest, now: number): Principal {
     request.project === undefined ? null : parseProjectName(request.project)
   const isOfJob = request.run !== undefined && request.job !== undefined
   return {
+    ...emptyGrant,
     scope: request.scope ?? (isOfJob ? 'job' : 'read'),
     project,
     access: accessOf(request),
     run: request.run === undefined ? null : { number: request.run, attempt: request.attempt ?? 1 },
     job: request.job ?? null,
-    person: null,
     facts: factsOf(request),
     issuedAt: now,
     expiresAt: now + (request.expiresInSeconds ?? tokenLifeSeconds) * 1000,
-    lineage: [],
   }
 }
 

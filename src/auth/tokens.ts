@@ -6,8 +6,8 @@ import { sign, verify } from 'hono/jwt'
 import * as z from 'zod'
 import { invalidRequest, tooLarge, unauthenticated } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
-import { factsOf, knownFacts, noFacts, parseProjectName } from '../core/run/run.ts'
-import { scopes, strongestOf, type Principal, type Scope } from './principal.ts'
+import { factsOf, knownFacts, parseProjectName } from '../core/run/run.ts'
+import { emptyGrant, scopes, strongestOf, type Principal, type Scope } from './principal.ts'
 
 /** A token's use; a token is accepted for its own use only. `api`: the Authorization header.
  *  `sign-in`: the link that the server prints, which is only good for opening a session.
@@ -16,18 +16,7 @@ export type TokenUse = 'api' | 'sign-in' | 'session'
 
 /** An administrator's grant, which needs no project. */
 export function adminGrant(now: number, lifeMs: number): Principal {
-  return {
-    scope: 'admin',
-    project: null,
-    access: [],
-    run: null,
-    job: null,
-    person: null,
-    facts: noFacts,
-    issuedAt: now,
-    expiresAt: now + lifeMs,
-    lineage: [],
-  }
+  return { ...emptyGrant, scope: 'admin', issuedAt: now, expiresAt: now + lifeMs }
 }
 
 /** Returns what is wrong with a grant, or undefined. */

@@ -1,13 +1,11 @@
 /** Reads the annotations and summaries of a recorded run for people. */
 import { limits } from '../core/limits.ts'
-import type { AnnotationLevel } from '../core/run/run-record.ts'
+import { annotationLevels } from '../core/run/run-record.ts'
 import type { Metadata, RecordedAnnotation, RecordedJob } from '../metadata/metadata.ts'
-
-const levels: readonly AnnotationLevel[] = ['error', 'warning', 'notice']
 
 /** Sorts errors first, then warnings, and otherwise keeps the order. */
 export function bySeverity(annotations: RecordedAnnotation[]): RecordedAnnotation[] {
-  return levels.flatMap((level) => annotations.filter((each) => each.level === level))
+  return annotationLevels.flatMap((level) => annotations.filter((each) => each.level === level))
 }
 
 /** Formats the place of an annotation as `file:line:column`; '' if it has none. */

@@ -2,6 +2,7 @@
  *  precedence over the environment, and that over defaults. All problems are reported at once,
  *  each with the variable's name and what it accepts. A returned value is frozen and needs no
  *  further checks. */
+import { fstatSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { type ClientConfig, clientConfigOf, type ClientFlags } from './client-config.ts'
@@ -14,7 +15,6 @@ import type { TrustedIssuer } from '../core/access/trusted-issuers.ts'
 import { dayMs, formatExactDuration } from '../core/units.ts'
 import { defaultDataDir, loginsFile } from './default-directories.ts'
 import { inheritedOf } from './inherited-environment.ts'
-import { isJournal } from './journal.ts'
 import { type Logins, readLogins } from './logins.ts'
 import { type Environment, Settings } from './settings.ts'
 import { readSingleSignOn, type SingleSignOnConfig } from './single-sign-on-settings.ts'
@@ -112,9 +112,11 @@ export function inheritedEnvironment(): Record<string, string> {
   return inheritedOf(process.env)
 }
 
-/** Whether stderr is systemd's journal. */
+/** Whether stderr is systemd's journal. JOURNAL_STREAM is the device and inode of its socket;
+ *  children inherit it, whatever their own output is (systemd.exec). */
 export function isJournalOnStderr(): boolean {
-  return isJournal(process.env['JOURNAL_STREAM'], 2)
+  const { dev, ino } = fstatSync(2)
+  return process.env['JOURNAL_STREAM'] === `${dev}:${ino}`
 }
 
 /** Leaves one processor to the main thread and metadata. Measured with two processors: a second

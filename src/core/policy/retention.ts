@@ -3,6 +3,7 @@
 import type { ArtifactState } from '../artifact.ts'
 import { invalidRequest } from '../errors.ts'
 import { dayMs } from '../units.ts'
+import type { ProjectPolicy } from './project-policy.ts'
 
 /** The server's bounds. `minMs <= defaultMs <= maxMs`. */
 export interface RetentionPolicy {
@@ -12,11 +13,10 @@ export interface RetentionPolicy {
 }
 
 /** A project's overrides; null means that the server's value applies. */
-export interface RetentionOverrides {
-  retentionDefaultMs: number | null
-  retentionMinMs: number | null
-  retentionMaxMs: number | null
-}
+export type RetentionOverrides = Pick<
+  ProjectPolicy,
+  'retentionDefaultMs' | 'retentionMinMs' | 'retentionMaxMs'
+>
 
 /** Combines both: a project's bounds are clamped to the server's, and its default to its own
  *  bounds. */

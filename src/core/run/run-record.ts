@@ -2,20 +2,23 @@
  *  of their logs, their annotations and summaries. */
 
 /** GitHub's names. `skipped` jobs and steps never started. */
-export type Conclusion = 'success' | 'failure' | 'cancelled' | 'skipped'
+export const conclusions = ['success', 'failure', 'cancelled', 'skipped'] as const
+export type Conclusion = (typeof conclusions)[number]
 
 /** `command`: what a step is about to run. `group` opens a titled group, `endgroup` closes it;
  *  groups do not nest. `cut`: later lines were dropped. */
-export type LogKind =
-  | 'output'
-  | 'command'
-  | 'debug'
-  | 'error'
-  | 'warning'
-  | 'notice'
-  | 'group'
-  | 'endgroup'
-  | 'cut'
+export const logKinds = [
+  'output',
+  'command',
+  'debug',
+  'error',
+  'warning',
+  'notice',
+  'group',
+  'endgroup',
+  'cut',
+] as const
+export type LogKind = (typeof logKinds)[number]
 
 /** Prefixes shown before such lines, as on GitHub: colour alone is not accessible to everyone. */
 export const linePrefixes: Readonly<Partial<Record<LogKind, string>>> = {
@@ -33,7 +36,9 @@ export interface LogLine {
   text: string
 }
 
-export type AnnotationLevel = 'error' | 'warning' | 'notice'
+/** The most severe first. */
+export const annotationLevels = ['error', 'warning', 'notice'] as const
+export type AnnotationLevel = (typeof annotationLevels)[number]
 
 /** A message that is kept beside the log, with its place in a file if given. */
 export interface Annotation {
