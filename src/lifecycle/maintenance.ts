@@ -36,27 +36,7 @@ export function startMaintenance(options: MaintenanceOptions): Maintenance {
   const { space, clock, log, intervalMs } = options
   const stop = new AbortController()
   const ports = { ...options.ports, signal: stop.signal }
-  const jobs = createJobs({
-    now: ports.now,
-    onDone: ({ kind, id, origin, dryRun, createdAt, endedAt, progress }) => {
-      // A schedule logs its rounds, as far as they did something.
-      if (origin === 'schedule') return
-      const figures = Object.entries(progress).filter(([, value]) => typeof value === 'number')
-      const seconds = Math.round(((endedAt ?? createdAt) - createdAt) / 1000)
-      log.info(`${dryRun ? 'the dry run of ' : ''}${kind} is done`, {
-        job: id,
-        seconds,
-        ...Object.fromEntries(figures),
-      })
-    },
-    onFailure: ({ kind, id }, error) => {
-      log.error(`${kind} failed`, { job: id, error })
-    },
-    onRefusal: ({ kind, id }, { message }) => {
-      log.info(`${kind} was refused`, { job: id, reason: message })
-    },
-  })
-
+  const jobs = createJobs({ now: ports.now, log })
   const removeDebris = createDebrisRemoval(ports)
   const run = async (
     reach: CompactionReach,

@@ -4,6 +4,7 @@
 import { asError, hasCode } from '../../core/errors.ts'
 import { randomBytes } from 'node:crypto'
 import { limits } from '../../core/limits.ts'
+import type { Log } from '../../log.ts'
 
 export type JobState = 'waiting' | 'running' | 'done' | 'failed'
 
@@ -55,20 +56,9 @@ export interface Jobs {
   idle(): Promise<void>
 }
 
-/** `onDone` is called for every job that succeeds, `onFailure` for every job that fails, except
- *  those that are aborted. `onRefusal` is called for jobs whose request was invalid, which count as
+/** Logs how jobs end, except those that are aborted. A job whose request was invalid counts as
  *  neither done nor failed. */
-export function createJobs({
-  now,
-  onDone,
-  onFailure,
-  onRefusal,
-}: {
-  now(): number
-  onDone(job: Job): void
-  onFailure(job: Job, error: Error): void
-  onRefusal(job: Job, error: Error): void
-}): Jobs {
+export function createJobs({ now, log }: { now(): number; log: Log }): Jobs {
   const jobs = new Map<string, { job: Job; ended: Promise<Job> }>()
   const lanes = new Map<string, Promise<unknown>>()
   const tallies = new Map<string, JobTally>()
@@ -104,17 +94,17 @@ export function createJobs({
           const progress = await work((reported) => change({ progress: reported }))
           count(job, ({ done }) => ({ done: done + 1, lastDoneAt: now() }))
           const done = change({ state: 'done', progress, endedAt: now() })
-          onDone(done)
+          logDone(log, done)
           return done
         } catch (error) {
           const failure = asError(error)
-          const failed = change({ state: 'failed', error: failure, endedAt: now() })
-          if (hasCode(failure, 'invalid_request')) onRefusal(failed, failure)
+          if (hasCode(failure, 'invalid_request'))
+            log.info(`${kind} was refused`, { job: id, reason: failure.message })
           else if (failure.name !== 'AbortError') {
             count(job, (tally) => ({ failed: tally.failed + 1 }))
-            onFailure(failed, failure)
+            log.error(`${kind} failed`, { job: id, error: failure })
           }
-          return failed
+          return change({ state: 'failed', error: failure, endedAt: now() })
         }
       }
       const ended = (lanes.get(lane) ?? Promise.resolve()).then(run)
@@ -139,6 +129,18 @@ export function createJobs({
       }
     },
   }
+}
+
+function logDone(log: Log, { kind, id, origin, dryRun, createdAt, endedAt, progress }: Job): void {
+  // A schedule logs its rounds, as far as they did something.
+  if (origin === 'schedule') return
+  const figures = Object.entries(progress).filter(([, value]) => typeof value === 'number')
+  const seconds = Math.round(((endedAt ?? createdAt) - createdAt) / 1000)
+  log.info(`${dryRun ? 'the dry run of ' : ''}${kind} is done`, {
+    job: id,
+    seconds,
+    ...Object.fromEntries(figures),
+  })
 }
 
 function forgetOld(jobs: Map<string, { job: Job }>): void {
