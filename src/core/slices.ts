@@ -13,3 +13,20 @@ export function* pagesOf(
   for (let at = 0; at < totalBytes; at += pageBytes)
     yield { at, lengthBytes: Math.min(pageBytes, totalBytes - at) }
 }
+
+/** Cuts a list before each item that does not fit the group before it. */
+export function* groupsOf<T>(
+  items: readonly T[],
+  fits: (group: readonly [T, ...T[]], item: T) => boolean,
+): Generator<[T, ...T[]]> {
+  let group: [T, ...T[]] | undefined
+  for (const item of items) {
+    if (group !== undefined && fits(group, item)) {
+      group.push(item)
+      continue
+    }
+    if (group !== undefined) yield group
+    group = [item]
+  }
+  if (group !== undefined) yield group
+}

@@ -1,7 +1,7 @@
 /** Reads the live copies of a pack in order to write them elsewhere. Neighbours are read
  *  together; a large copy in pages. */
 import { limits } from '../../core/limits.ts'
-import { pagesOf } from '../../core/slices.ts'
+import { groupsOf, pagesOf } from '../../core/slices.ts'
 import type { PackedCopy, PackOccupancy } from '../../metadata/metadata.ts'
 import type { PackBody } from '../../packs/format/member-writer.ts'
 import { arePagesIntact } from '../../packs/format/page-checks.ts'
@@ -22,22 +22,12 @@ export async function* readCopies(
   pack: PackOccupancy,
 ): AsyncGenerator<ReadCopy> {
   for await (const page of copyPages(ports.metadata, pack.id))
-    for (const group of groupsOf(page)) yield* readGroup(ports, pack.name, group)
+    for (const group of groupsOf(page, fits)) yield* readGroup(ports, pack.name, group)
 }
 
-/** Groups copies that one read covers; a large copy is a group of its own. */
-function* groupsOf(copies: PackedCopy[]): Generator<[PackedCopy, ...PackedCopy[]]> {
-  let group: [PackedCopy, ...PackedCopy[]] | undefined
-  for (const copy of copies) {
-    const end = copy.offset + copy.lengthBytes
-    if (group !== undefined && end - group[0].offset > limits.compactReadBytes) {
-      yield group
-      group = undefined
-    }
-    if (group === undefined) group = [copy]
-    else group.push(copy)
-  }
-  if (group !== undefined) yield group
+/** Whether one read covers them all; a large copy is a group of its own. */
+function fits([first]: readonly [PackedCopy, ...PackedCopy[]], copy: PackedCopy): boolean {
+  return copy.offset + copy.lengthBytes - first.offset <= limits.compactReadBytes
 }
 
 async function* readGroup(

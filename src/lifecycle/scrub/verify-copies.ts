@@ -7,7 +7,7 @@ import { crc32 } from '../../core/bytes/crc32.ts'
 import { digestOf } from '../../core/bytes/digest.ts'
 import { hasCode } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
-import { pagesOf } from '../../core/slices.ts'
+import { groupsOf, pagesOf } from '../../core/slices.ts'
 import type { PackedCopy } from '../../metadata/metadata.ts'
 import { decodeToScratch } from '../../packs/codec/codec.ts'
 import { checksOf } from '../../packs/format/page-checks.ts'
@@ -46,7 +46,7 @@ export async function* verifyCopies(
   copies: readonly PackedCopy[],
   options: VerifyOptions,
 ): AsyncGenerator<Verification> {
-  for (const group of groupsOf(copies)) {
+  for (const group of groupsOf(copies, fits)) {
     options.signal?.throwIfAborted()
     const [first] = group
     if (group.length === 1 && isLarge(first)) {
@@ -88,24 +88,15 @@ function isLarge({ lengthBytes, blob }: PackedCopy): boolean {
   return lengthBytes > limits.scrubReadBytes || blob.sizeBytes > inMemoryBytesMax
 }
 
-/** Groups copies that one read covers, including gaps that are cheaper to read than to skip; a
- *  large copy is a group of its own. */
-function* groupsOf(copies: readonly PackedCopy[]): Generator<[PackedCopy, ...PackedCopy[]]> {
-  let group: [PackedCopy, ...PackedCopy[]] | undefined
-  for (const copy of copies) {
-    const fits =
-      group !== undefined &&
-      !isLarge(copy) &&
-      !isLarge(group[0]) &&
-      endOf(copy) - group[0].offset <= limits.scrubReadBytes &&
-      copy.offset - endOf(group.at(-1)!) <= limits.readGapBytes
-    if (fits) group!.push(copy)
-    else {
-      if (group !== undefined) yield group
-      group = [copy]
-    }
-  }
-  if (group !== undefined) yield group
+/** Whether one read covers them all, including gaps that are cheaper to read than to skip; a large
+ *  copy is a group of its own. */
+function fits(group: readonly [PackedCopy, ...PackedCopy[]], copy: PackedCopy): boolean {
+  return (
+    !isLarge(copy) &&
+    !isLarge(group[0]) &&
+    endOf(copy) - group[0].offset <= limits.scrubReadBytes &&
+    copy.offset - endOf(group.at(-1)!) <= limits.readGapBytes
+  )
 }
 
 async function read(
