@@ -1,9 +1,10 @@
-/** Appends lines to the log of a job: they fill the last page before a new one begins. */
+/** Appends lines to the log of a job. */
 import { limits } from '../../../core/limits.ts'
 import type { LogLine } from '../../../core/run/run-record.ts'
 import { formatSizeBytes } from '../../../core/units.ts'
-import { deflateLogPage, formatLogLine, inflateLogPage } from '../../log-page.ts'
+import { formatLogLine } from '../../log-page.ts'
 import type { Connection } from '../connection/connection.ts'
+import { fillPages } from './fill-pages.ts'
 
 export interface LogAppender {
   /** Takes part in the enclosing transaction. */
@@ -15,12 +16,6 @@ interface LogState {
   lines: number
   cut: 0 | 1
   runBytes: number
-}
-
-interface OpenPage {
-  page: number
-  text: string
-  bytes: number
 }
 
 export function createLogAppender({ prepare }: Connection): LogAppender {
@@ -43,40 +38,26 @@ export function createLogAppender({ prepare }: Connection): LogAppender {
     'UPDATE run_records SET log_bytes = ? WHERE run_id = ?',
   )
 
-  const open = (jobId: number): OpenPage => {
-    const last = lastPage.get(jobId)
-    if (last === undefined) return { page: 0, text: '', bytes: 0 }
-    if (last.textBytes >= limits.logPageBytes) return { page: last.page + 1, text: '', bytes: 0 }
-    return { page: last.page, text: inflateLogPage(last.bytes), bytes: last.textBytes }
-  }
-  const close = (jobId: number, { page, text, bytes }: OpenPage): void => {
-    if (bytes > 0) put.run(jobId, page, bytes, deflateLogPage(text))
-  }
-
   return {
     append: (runId, jobId, lines) => {
       const state = find.get(jobId)
       if (state === undefined || state.cut === 1) return
-      let page = open(jobId)
+      const pages = fillPages(lastPage.get(jobId), (page, textBytes, bytes) =>
+        put.run(jobId, page, textBytes, bytes),
+      )
       for (const line of lines) {
-        let text = formatLogLine(line)
-        const reason = cutReason(state, Buffer.byteLength(text))
-        if (reason !== undefined) text = formatLogLine({ ...line, kind: 'cut', text: reason })
-        const bytes = Buffer.byteLength(text)
-        page = { ...page, text: page.text + text, bytes: page.bytes + bytes }
+        const whole = formatLogLine(line)
+        const reason = cutReason(state, Buffer.byteLength(whole))
+        if (reason !== undefined) state.cut = 1
+        const bytes = pages.add(
+          reason === undefined ? whole : formatLogLine({ ...line, kind: 'cut', text: reason }),
+        )
         state.bytes += bytes
         state.runBytes += bytes
         state.lines += 1
-        if (page.bytes >= limits.logPageBytes) {
-          close(jobId, page)
-          page = { page: page.page + 1, text: '', bytes: 0 }
-        }
-        if (reason !== undefined) {
-          state.cut = 1
-          break
-        }
+        if (state.cut === 1) break
       }
-      close(jobId, page)
+      pages.close()
       count.run(state.bytes, state.lines, state.cut, jobId)
       countRun.run(state.runBytes, runId)
     },

@@ -3,8 +3,8 @@
 import { limits } from '../../../core/limits.ts'
 import type { Annotation } from '../../../core/run/run-record.ts'
 import { formatSizeBytes } from '../../../core/units.ts'
-import { deflateLogPage, inflateLogPage } from '../../log-page.ts'
 import type { Connection } from '../connection/connection.ts'
+import { fillPages } from './fill-pages.ts'
 
 export interface AddedAnnotation {
   jobId: number
@@ -120,36 +120,24 @@ function createSummarize({ prepare }: Connection): ReportStore['summarize'] {
   const countRun = prepare<[number, number]>(
     'UPDATE run_records SET log_bytes = ? WHERE run_id = ?',
   )
-  const putPage = (jobId: number, step: number, page: number, text: string, isCut: 0 | 1): void => {
-    put.run(jobId, step, page, Buffer.byteLength(text), isCut, deflateLogPage(text))
-  }
   return (runId, jobId, { step, texts }) => {
     const last = findLast.get(jobId, step)
     if (last?.isCut === 1) return
     if (last === undefined && countSteps.get(jobId)!.steps >= limits.summariesPerJobMax) return
     const { stepBytes, runBytes } = measure.get(jobId, step, runId)!
     const size = { stepBytes, runBytes }
-    const fills = last !== undefined && last.textBytes < limits.logPageBytes
-    let page = fills ? last.page : (last?.page ?? -1) + 1
-    let shown = fills ? inflateLogPage(last.bytes) : ''
-    let shownBytes = fills ? last.textBytes : 0
     let reason: string | undefined
+    const pages = fillPages(last, (page, textBytes, bytes) =>
+      put.run(jobId, step, page, textBytes, reason === undefined ? 0 : 1, bytes),
+    )
     for (const text of texts) {
       reason = cutReason(size, Buffer.byteLength(text))
-      const added = reason === undefined ? text : `\n\n${reason}\n`
-      const addedBytes = Buffer.byteLength(added)
-      shown += added
-      shownBytes += addedBytes
+      const addedBytes = pages.add(reason === undefined ? text : `\n\n${reason}\n`)
       size.stepBytes += addedBytes
       size.runBytes += addedBytes
       if (reason !== undefined) break
-      if (shownBytes < limits.logPageBytes) continue
-      putPage(jobId, step, page, shown, 0)
-      page += 1
-      shown = ''
-      shownBytes = 0
     }
-    if (shown !== '') putPage(jobId, step, page, shown, reason === undefined ? 0 : 1)
+    pages.close()
     countJob.run(size.stepBytes - stepBytes, jobId)
     countRun.run(size.runBytes, runId)
   }
