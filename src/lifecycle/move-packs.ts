@@ -2,7 +2,7 @@
  *  and read back before the next. When all are there, the store switches to the new place. Only
  *  then are the old packs deleted. */
 import { createDigestHasher, type Digest } from '../core/bytes/digest.ts'
-import { storeError } from '../core/errors.ts'
+import { digestMismatch } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { pagesOf } from '../core/slices.ts'
 import { type PackStore, type SealedPack, sizesOf } from '../packs/pack-store.ts'
@@ -87,8 +87,7 @@ async function checkCopy(
   const actual = hasher.digest()
   if (actual === expected) return
   await to.remove(pack.name)
-  const message = `pack ${pack.name} does not read back as it was written`
-  throw storeError('digest_mismatch', message, { expected, actual })
+  throw digestMismatch(`pack ${pack.name} does not read back as it was written`, expected, actual)
 }
 
 async function* readInPages(

@@ -1,7 +1,7 @@
 /** The packs of a backup: hard-linked where possible, else copied, read back and verified. A
  *  pack from an earlier attempt is reused. */
 import { createDigestHasher } from '../../core/bytes/digest.ts'
-import { hasCode, storeError } from '../../core/errors.ts'
+import { digestMismatch, hasCode } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { pagesOf } from '../../core/slices.ts'
 import { ignoringAbsence } from '../../packs/local/errno.ts'
@@ -151,12 +151,8 @@ async function copyPack(
     await source.close()
   }
   const [expected, actual] = [read.digest(), written.digest()]
-  if (expected !== actual) {
-    throw storeError('digest_mismatch', `pack ${name} does not read back as it was written`, {
-      expected,
-      actual,
-    })
-  }
+  if (expected !== actual)
+    throw digestMismatch(`pack ${name} does not read back as it was written`, expected, actual)
   await fileSystem.rename(staged, paths.sealedPack(name))
 }
 

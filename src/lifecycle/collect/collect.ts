@@ -133,7 +133,7 @@ export async function collect(ports: LifecyclePorts, options: CollectOptions): P
   await endSessions(ports, now())
   await expire(ports, reporting('expired'))
   const by = isNow ? Number.POSITIVE_INFINITY : now()
-  const { waiting } = await releaseRemoved(ports, by, reporting('deletedArtifacts'))
+  const waiting = await releaseRemoved(ports, by, reporting('deletedArtifacts'))
   await ports.checkpoint?.('released')
   // Rows left by a round that was stopped.
   await clearRemoved(ports)

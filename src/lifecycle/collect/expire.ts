@@ -9,17 +9,16 @@ import { clearRemoved } from './sweep.ts'
  *  afterwards. */
 const batchArtifacts = 100
 
-/** Returns how many artifacts expired. */
 export async function expire(
   ports: LifecyclePorts,
   onProgress: (expired: number) => void,
-): Promise<number> {
+): Promise<void> {
   const { metadata, now, checkpoint, signal } = ports
   let expired = 0
   for (;;) {
     signal?.throwIfAborted()
     const count = await metadata.expireArtifacts(now(), batchArtifacts)
-    if (count === 0) return expired
+    if (count === 0) return
     await clearRemoved(ports)
     expired += count
     onProgress(expired)
@@ -27,29 +26,25 @@ export async function expire(
   }
 }
 
-export interface Release {
-  released: number
-  /** Artifacts that are being read. */
-  waiting: number[]
-}
-
-/** Releases what removed artifacts hold whose undo period ended by `by`. */
+/** Releases what removed artifacts hold whose undo period ended by `by`. Returns the ids of those
+ *  that are being read. */
 export async function releaseRemoved(
   ports: LifecyclePorts,
   by: number,
   onProgress: (released: number) => void,
-): Promise<Release> {
+): Promise<number[]> {
   const { metadata, now, signal } = ports
-  const all: Release = { released: 0, waiting: [] }
+  const allWaiting: number[] = []
+  let allReleased = 0
   for (let after: ReleasePlace | null = { at: -1, id: 0 }; after !== null;) {
     signal?.throwIfAborted()
     const page = { after, limit: batchArtifacts }
     const { released, waiting, last } = await metadata.releaseRemoved(by, now(), page)
     await clearRemoved(ports)
-    all.released += released
-    all.waiting.push(...waiting)
-    onProgress(all.released)
+    allReleased += released
+    allWaiting.push(...waiting)
+    onProgress(allReleased)
     after = last
   }
-  return all
+  return allWaiting
 }

@@ -25,8 +25,16 @@ export function plain<C extends Column>(column: C): SQL<C['_']['data']> {
 }
 
 /** No condition where the value is undefined. */
+export function given<Value>(
+  value: Value | undefined,
+  condition: (value: Value) => SQL | undefined,
+): SQL | undefined {
+  return value === undefined ? undefined : condition(value)
+}
+
+/** No condition where the value is undefined. */
 export function equals(column: SQLWrapper, value: unknown): SQL | undefined {
-  return value === undefined ? undefined : eq(column, value)
+  return given(value, (wanted) => eq(column, wanted))
 }
 
 /** Ignores ASCII case. */
@@ -59,29 +67,25 @@ export function matching(filter: ArtifactFilter, now: number): SQL | undefined {
   const project = filter.run === undefined ? plain(artifacts.projectId) : sql`${runs.projectId}`
   return and(
     equals(project, filter.projectId),
-    filter.projectIds === undefined ? undefined : isOneOf(project, filter.projectIds),
+    given(filter.projectIds, (ids) => isOneOf(project, ids)),
     equals(runs.number, filter.run),
     equals(runs.attempt, filter.attempt),
     equals(plain(artifacts.name), filter.name),
     equals(plain(runs.branch), filter.branch),
     equals(plain(runs.workflow), filter.workflow),
     equals(plain(runs.pullRequest), filter.pullRequest),
-    filter.actor === undefined ? undefined : isSameText(runs.actor, filter.actor),
+    given(filter.actor, (actor) => isSameText(runs.actor, actor)),
     equals(plain(artifacts.latestOf), filter.latestOf),
-    filter.nameContains === undefined
-      ? undefined
-      : sql`instr(lower(${artifacts.name}), lower(${filter.nameContains})) > 0`,
+    given(filter.nameContains, (part) => sql`instr(lower(${artifacts.name}), lower(${part})) > 0`),
     equals(artifacts.pinned, filter.pinned),
     equals(artifacts.keptLatest, filter.keptLatest),
-    filter.secrets === undefined ? undefined : holdsSecrets,
+    filter.secrets && holdsSecrets,
     equals(plain(artifacts.manifestId), filter.manifestId),
-    filter.blobId === undefined ? undefined : holdsBlob(filter.blobId),
-    filter.beforeId === undefined ? undefined : lt(plain(artifacts.id), filter.beforeId),
-    filter.afterId === undefined ? undefined : gt(plain(artifacts.id), filter.afterId),
-    filter.createdSince === undefined
-      ? undefined
-      : gte(plain(artifacts.createdAt), filter.createdSince),
-    filter.ids === undefined ? undefined : isOneOf(plain(artifacts.id), filter.ids),
+    given(filter.blobId, holdsBlob),
+    given(filter.beforeId, (id) => lt(plain(artifacts.id), id)),
+    given(filter.afterId, (id) => gt(plain(artifacts.id), id)),
+    given(filter.createdSince, (since) => gte(plain(artifacts.createdAt), since)),
+    given(filter.ids, (ids) => isOneOf(plain(artifacts.id), ids)),
     stateCondition(filter.state, now),
   )
 }

@@ -6,7 +6,7 @@ import type { ActKind, Actor } from '../../../core/audit.ts'
 import { limits } from '../../../core/limits.ts'
 import type { ProjectName } from '../../../core/run/run.ts'
 import type { Act, ActDetails, AuditMetadata, Author, NewAct } from '../../metadata.ts'
-import { equals } from '../artifacts/artifact-filter.ts'
+import { equals, given, plain } from '../artifacts/artifact-filter.ts'
 import type { Connection } from '../connection/connection.ts'
 import { inStretches } from '../connection/stretches.ts'
 
@@ -81,10 +81,11 @@ function createActList(connection: Connection): AuditMetadata['listActs'] {
   return async ({ project, kind, since, artifactId }, { limit, before }) => {
     const isMatch = and(
       equals(auditLog.kind, kind),
-      since === undefined ? undefined : gte(sql`+${auditLog.at}`, since),
-      artifactId === undefined
-        ? undefined
-        : sql`${artifactId} IN (SELECT j.value FROM json_each(${auditLog.artifactIds}) j)`,
+      given(since, (at) => gte(plain(auditLog.at), at)),
+      given(
+        artifactId,
+        (id) => sql`${id} IN (SELECT j.value FROM json_each(${auditLog.artifactIds}) j)`,
+      ),
     )
     const found: (typeof auditLog.$inferSelect)[] = []
     await inStretches(connection, {

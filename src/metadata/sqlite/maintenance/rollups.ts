@@ -1,6 +1,6 @@
 /** Compares rollups with the rows they count. Rollups and rows are read on one snapshot.
  *  Corrections are added as differences, so that concurrent changes stay correct. */
-import type { Drift, Metadata } from '../../metadata.ts'
+import type { Drift, Metadata, PackOccupancy } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 
 const rowsPerStep = 10_000
@@ -19,14 +19,8 @@ const columns = {
 
 type Totals = Record<keyof typeof columns, number>
 
-interface PackRow {
-  id: number
-  name: string
-  sizeBytes: number
-  copyCount: number
-  copyBytes: number
-  liveCount: number
-  liveBytes: number
+/** The live copies as counted, and as stored. */
+interface PackRow extends PackOccupancy {
   storedCount: number
   storedBytes: number
 }

@@ -4,7 +4,7 @@ import { artifacts } from '../../../../schema/artifacts.ts'
 import { projects, runs } from '../../../../schema/runs.ts'
 import { pullRequestEvents, type ProjectName } from '../../../core/run/run.ts'
 import type { Metadata, Run, RunFilter, RunState } from '../../metadata.ts'
-import { equals, isHeld, isSameText } from '../artifacts/artifact-filter.ts'
+import { equals, given, isHeld, isSameText } from '../artifacts/artifact-filter.ts'
 import type { Connection } from '../connection/connection.ts'
 import { inStretches } from '../connection/stretches.ts'
 import { silentSince } from './silence.ts'
@@ -45,39 +45,31 @@ export function createRunList(connection: Connection): Metadata['listRuns'] {
 }
 
 /** The condition for everything in a filter except the branch. */
-function conditionOf({
-  workflow,
-  event,
-  actor,
-  headSha,
-  pullRequest,
-  isOfPullRequest,
-  withArtifactsAt,
-  state,
-  createdSince,
-  createdBefore,
-  newestAttempts,
-}: RunFilter): SQL | undefined {
+function conditionOf(filter: RunFilter): SQL | undefined {
   return and(
-    equals(runs.workflow, workflow),
-    equals(runs.event, event),
-    actor === undefined ? undefined : isSameText(runs.actor, actor),
-    headSha === undefined ? undefined : sql`coalesce(${runs.headSha}, ${runs.sha}) = ${headSha}`,
-    equals(runs.pullRequest, pullRequest),
-    isOfPullRequest === undefined
-      ? undefined
-      : isOfPullRequest
+    equals(runs.workflow, filter.workflow),
+    equals(runs.event, filter.event),
+    given(filter.actor, (actor) => isSameText(runs.actor, actor)),
+    equals(sql`coalesce(${runs.headSha}, ${runs.sha})`, filter.headSha),
+    equals(runs.pullRequest, filter.pullRequest),
+    given(filter.isOfPullRequest, (isOfPullRequest) =>
+      isOfPullRequest
         ? inArray(runs.event, [...pullRequestEvents])
         : or(isNull(runs.event), notInArray(runs.event, [...pullRequestEvents])),
-    withArtifactsAt === undefined
-      ? undefined
-      : sql`EXISTS (SELECT 1 FROM ${artifacts} WHERE ${artifacts.runId} = ${runs.id} AND ${isHeld(withArtifactsAt)})`,
-    state === undefined
-      ? undefined
-      : sql`EXISTS (SELECT 1 FROM run_records t WHERE t.run_id = ${runs.id} AND ${recordedAs(state.is, silentSince(state.now))})`,
-    createdSince === undefined ? undefined : gte(runs.createdAt, createdSince),
-    createdBefore === undefined ? undefined : lt(runs.createdAt, createdBefore),
-    newestAttempts &&
+    ),
+    given(
+      filter.withArtifactsAt,
+      (now) =>
+        sql`EXISTS (SELECT 1 FROM ${artifacts} WHERE ${artifacts.runId} = ${runs.id} AND ${isHeld(now)})`,
+    ),
+    given(
+      filter.state,
+      ({ is, now }) =>
+        sql`EXISTS (SELECT 1 FROM run_records t WHERE t.run_id = ${runs.id} AND ${recordedAs(is, silentSince(now))})`,
+    ),
+    given(filter.createdSince, (since) => gte(runs.createdAt, since)),
+    given(filter.createdBefore, (before) => lt(runs.createdAt, before)),
+    filter.newestAttempts &&
       sql`NOT EXISTS (SELECT 1 FROM runs newer WHERE newer.number = ${runs.number}
         AND newer.project_id = ${runs.projectId} AND newer.attempt > ${runs.attempt})`,
   )

@@ -57,22 +57,9 @@ export function createUploadCreation(
       if (!run) throw notFound('run', `no run ${wanted.runId}`)
       checkNameFree(wanted)
       const replacedUploadIds = replaceUnfinished(wanted)
-      const { id, runId, job, name, mimeType, requestedExpiresAt, now: createdAt } = wanted
-      const row = orm
-        .insert(uploads)
-        .values({
-          id,
-          projectId: run.projectId,
-          runId,
-          job,
-          name,
-          mimeType,
-          requestedExpiresAt,
-          state: uploadState.open,
-          createdAt,
-        })
-        .returning()
-        .get()
+      const { takeoverMs: _takeover, onConflict: _conflict, now: createdAt, ...columns } = wanted
+      const values = { ...columns, projectId: run.projectId, state: uploadState.open, createdAt }
+      const row = orm.insert(uploads).values(values).returning().get()
       checkOpen(run.projectId)
       return { upload: toUpload(row), replacedUploadIds }
     })
@@ -108,24 +95,12 @@ export function createUploadProgress({
         if (!upload) throw notFound('upload', `no upload ${id}`)
         if (upload.state !== 'open') {
           if (upload.blockListDigest === digest) return
-          throw storeError(
-            'block_list_conflict',
-            `upload ${id} already has a different block list`,
-            {
-              uploadId: id,
-            },
-          )
+          const reason = `upload ${id} already has a different block list`
+          throw storeError('block_list_conflict', reason, { uploadId: id })
         }
-        orm
-          .update(uploads)
-          .set({
-            state: uploadState.assembled,
-            blockListDigest: digestToBytes(digest),
-            contentType,
-            sizeBytes,
-          })
-          .where(eq(uploads.id, id))
-          .run()
+        const blockListDigest = digestToBytes(digest)
+        const assembled = { state: uploadState.assembled, blockListDigest, contentType, sizeBytes }
+        orm.update(uploads).set(assembled).where(eq(uploads.id, id)).run()
       })
     },
     removeUpload: async (id) => {
