@@ -139,9 +139,7 @@ export const adminRoutes: readonly ApiRoute[] = [
       'Revokes a token with its descendants (all tokens and sessions minted by it). A token given in the body needs no other authorization; revoking by id requires permission to list it.',
     isOpen: true,
     request: { json: revocationRequestSchema },
-    responses: {
-      200: { description: 'The revoked token.', content: { json: revokedTokenSchema } },
-    },
+    responses: { 200: json('The revoked token.', revokedTokenSchema) },
   },
   {
     method: 'post',
@@ -149,8 +147,6 @@ export const adminRoutes: readonly ApiRoute[] = [
     operationId: 'revokeProjectTokens',
     summary:
       'Revokes all tokens of the project issued up to now, including those of running jobs and, unless it has scope admin, the token of the request. Requires scope write or admin.',
-    responses: {
-      200: { description: 'What was revoked.', content: { json: revokedTokensSchema } },
-    },
+    responses: { 200: json('What was revoked.', revokedTokensSchema) },
   },
 ]

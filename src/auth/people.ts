@@ -3,20 +3,15 @@
  *  cannot sign in any more sleeps soon. In memory, since every request of a person needs it. */
 import { asleep, storeError, unauthenticated } from '../core/errors.ts'
 import { isWithin } from '../core/access/project-globs.ts'
-import { accessOf, type SignInAccess, type SignInRule } from '../core/access/sign-in-rules.ts'
+import {
+  accessOf,
+  type SignIn,
+  type SignInAccess,
+  type SignInRule,
+} from '../core/access/sign-in-rules.ts'
 import { formatExactDuration } from '../core/units.ts'
 import { limitedTo } from './person-grant.ts'
 import { mayAdminister, type Principal } from './principal.ts'
-
-export interface SignIn {
-  /** Of `Person`. */
-  id: string
-  name: string
-  /** The left-hand sides of the rules that matched. Not their access: a rule that the operator
-   *  changes or removes is then different from the next start on. */
-  rules: string[]
-  signedInAt: number
-}
 
 export interface People {
   has(id: string): boolean

@@ -11,7 +11,7 @@ import { limits } from '../core/limits.ts'
 import type { ProjectAccess } from '../core/access/project-access.ts'
 import type { ConflictPolicy } from '../core/policy/project-policy.ts'
 import type { RetentionPolicy } from '../core/policy/retention.ts'
-import type { TrustedIssuer } from '../core/access/trusted-issuers.ts'
+import { parseTrustedIssuers, type TrustedIssuer } from '../core/access/trusted-issuers.ts'
 import { dayMs, formatExactDuration } from '../core/units.ts'
 import { defaultDataDir, loginsFile } from './default-directories.ts'
 import { inheritedOf } from './inherited-environment.ts'
@@ -168,7 +168,7 @@ export function readServerConfig(flags: ServerFlags, env: Environment = process.
     keepLatest: source.latestPatterns('TROVE_KEEP_LATEST'),
     publicProjects: source.publicProjects('TROVE_PUBLIC_PROJECTS'),
     publicRequestsMax: source.integer('TROVE_PUBLIC_REQUESTS', limits.visitorsMax, 1, 10_000),
-    trustedIssuers: source.trustedIssuers('TROVE_OIDC'),
+    trustedIssuers: source.list('TROVE_OIDC', parseTrustedIssuers),
     singleSignOn: readSingleSignOn(source),
     stockZips: source.choice('TROVE_STOCK_ZIPS', ['exact', 'rebuild'], 'exact'),
     compressionLevel: source.integer('TROVE_COMPRESSION_LEVEL', 6, 0, 9),

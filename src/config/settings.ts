@@ -3,12 +3,7 @@ import { readFileSync } from 'node:fs'
 import { compileLatestRule } from '../core/policy/keep-latest.ts'
 import type { ProjectAccess } from '../core/access/project-access.ts'
 import { parseProjectGlobs } from '../core/access/project-globs.ts'
-import { parseSignInRules, type SignInRule } from '../core/access/sign-in-rules.ts'
-import {
-  isIssuer,
-  parseTrustedIssuers,
-  type TrustedIssuer,
-} from '../core/access/trusted-issuers.ts'
+import { isIssuer } from '../core/access/trusted-issuers.ts'
 import { readServerOrigin } from '../core/server-origin.ts'
 import { isNamedPipe } from '../named-pipe.ts'
 import { formatExactDuration, parseDurationMs, parseSizeBytes } from '../core/units.ts'
@@ -179,7 +174,7 @@ export class Settings {
 
   /** Patterns of `BRANCH/NAME`, separated by spaces. */
   latestPatterns(name: string): string[] {
-    return this.#listOf(name, (text) => {
+    return this.list(name, (text) => {
       const patterns = text.match(/\S+/g) ?? []
       compileLatestRule(patterns)
       return patterns
@@ -188,22 +183,13 @@ export class Settings {
 
   /** Globs of projects, separated by spaces, as access to read them. */
   publicProjects(name: string): ProjectAccess[] {
-    return this.#listOf(name, (text) =>
+    return this.list(name, (text) =>
       parseProjectGlobs(text).map((projects) => ({ scope: 'read', projects })),
     )
   }
 
-  /** `ISSUER=PROJECTS` pairs, separated by spaces. */
-  trustedIssuers(name: string): TrustedIssuer[] {
-    return this.#listOf(name, parseTrustedIssuers)
-  }
-
-  /** `CLAIM:VALUE=ACCESS` items, separated by spaces. */
-  signInRules(name: string): SignInRule[] {
-    return this.#listOf(name, parseSignInRules)
-  }
-
-  #listOf<Item>(name: string, parse: (text: string) => Item[]): Item[] {
+  /** What `parse` makes of the text; it throws for text that is invalid. */
+  list<Item>(name: string, parse: (text: string) => Item[]): Item[] {
     try {
       return parse(this.text(name) ?? '')
     } catch (error) {

@@ -1,6 +1,6 @@
 /** The settings of single sign-on. */
 import { limits } from '../core/limits.ts'
-import type { SignInRule } from '../core/access/sign-in-rules.ts'
+import { parseSignInRules, type SignInRule } from '../core/access/sign-in-rules.ts'
 import { dayMs } from '../core/units.ts'
 import type { Settings } from './settings.ts'
 
@@ -21,7 +21,7 @@ export function readSingleSignOn(source: Settings): SingleSignOnConfig | null {
   const issuer = source.issuer('TROVE_SSO_ISSUER')
   const clientId = source.text('TROVE_SSO_CLIENT_ID')
   const clientSecret = source.token(['TROVE_SSO_CLIENT_SECRET', 'TROVE_SSO_CLIENT_SECRET_FILE'])
-  const rules = source.signInRules('TROVE_SSO_ACCESS')
+  const rules = source.list('TROVE_SSO_ACCESS', parseSignInRules)
   const scopes = source.text('TROVE_SSO_SCOPES') ?? 'openid profile email'
   const awakeMs = source.duration('TROVE_SSO_SLEEP', limits.awakeMs, dayMs, 90 * dayMs)
   const isAny = clientId !== undefined || clientSecret !== null || rules.length > 0

@@ -1,7 +1,7 @@
 /** Finds out whether the store can still be written, by writing: a disk that failed, became
  *  read-only or lost its permissions often continues to serve reads. A full disk counts as
  *  writable, since deletes make room again. */
-import { open, rm } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { hasCode, StoreError } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
@@ -54,7 +54,7 @@ export function createWriteProbe({ dataDir, log }: WriteProbeOptions): WriteProb
  *  disk works. Errors: those of the system that `asStoreError` does not translate. */
 async function faultOf(directory: string): Promise<string | null> {
   try {
-    await writeFile(join(directory, 'write-probe'))
+    await writeAndRemove(join(directory, 'write-probe'))
     return null
   } catch (thrown) {
     const error = asStoreError(directory, thrown)
@@ -64,14 +64,11 @@ async function faultOf(directory: string): Promise<string | null> {
   }
 }
 
-async function writeFile(path: string): Promise<void> {
-  const file = await open(path, 'w', 0o600)
+async function writeAndRemove(path: string): Promise<void> {
   try {
-    await file.write('x')
     // A write that was only cached says nothing about the medium.
-    await file.sync()
+    await writeFile(path, 'x', { mode: 0o600, flush: true })
   } finally {
-    await file.close()
     await rm(path, { force: true })
   }
 }

@@ -15,6 +15,17 @@ export interface SignInRule {
   access: SignInAccess
 }
 
+/** What a person signed in with last. */
+export interface SignIn {
+  /** Of `Person` (auth/principal.ts). */
+  id: string
+  name: string
+  /** The left-hand sides of the rules that matched. Not their access: a rule that the operator
+   *  changes or removes is then different from the next start on. */
+  rules: string[]
+  signedInAt: number
+}
+
 export type Claims = Readonly<Record<string, unknown>>
 
 /** Parses `WHO=ACCESS` items separated by blanks. WHO is `CLAIM:VALUE`, with `*` for any characters
@@ -34,16 +45,12 @@ function parseRule(item: string): SignInRule {
   const [, scope, projects = ''] = /^(read|write):(.+)$/.exec(access ?? '') ?? []
   const isWho = who === '*' || claim !== undefined
   if (!isWho || (access !== 'admin' && scope === undefined)) throw refused(item)
+  const name = claim === undefined ? null : decoded(claim, item)
+  const parts = (value ?? '').split('*').map((part) => decoded(part, item))
   return {
     who: who!,
-    claim: who === '*' ? null : decoded(claim!, item),
-    matches:
-      who === '*'
-        ? () => true
-        : matcherOf(
-            decoded(claim!, item),
-            value!.split('*').map((part) => decoded(part, item)),
-          ),
+    claim: name,
+    matches: name === null ? () => true : matcherOf(name, parts),
     access:
       access === 'admin'
         ? 'admin'
