@@ -1,6 +1,6 @@
 /** Signed downloads of stock clients and REST API clients. The URL is the credential; the
  *  client's abilities decide between a raw file and a zip (GITHUB-PROTOCOL §10, §11). */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import { verifyReading } from '../auth/signed-urls.ts'
 import { assertLive, readArtifact } from '../browse/find-artifact.ts'
 import { parsePositiveInteger } from '../core/run/run.ts'
@@ -13,8 +13,7 @@ import { seenByAll } from '../http/access/seen-by.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { clientKindOf, needsZip, type ClientKind } from './user-agent.ts'
 
-export function createDownloadRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
+export function addDownloadRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.on(['GET', 'HEAD'], '/artifacts/download/:id/:file', async (c) => {
     const artifact = await readSigned(context, c)
     const client = clientKindOf(c.req.header('user-agent'))
@@ -26,7 +25,6 @@ export function createDownloadRoutes(context: AppContext): Hono<AppEnv> {
       cacheControl: 'no-store',
     })
   })
-  return app
 }
 
 /** Errors: signed_url_invalid, artifact_not_found, artifact_expired, artifact_deleted, busy (too

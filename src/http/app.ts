@@ -4,24 +4,24 @@
 import { Hono, type MiddlewareHandler } from 'hono'
 import { randomBytes } from 'node:crypto'
 import { azureErrorResponse } from '../actions/azure/error.ts'
-import { createBlobRoutes } from '../actions/azure/blob-routes.ts'
-import { createDownloadRoutes } from '../actions/download-routes.ts'
+import { addBlobRoutes } from '../actions/azure/blob-routes.ts'
+import { addDownloadRoutes } from '../actions/download-routes.ts'
 import { restErrorResponse } from '../actions/rest/error.ts'
-import { createRestRoutes } from '../actions/rest/routes.ts'
+import { addRestRoutes } from '../actions/rest/routes.ts'
 import { twirpErrorResponse } from '../actions/twirp/error.ts'
-import { createTwirpRoutes } from '../actions/twirp/routes.ts'
+import { addTwirpRoutes } from '../actions/twirp/routes.ts'
 import { apiRoot } from '../api/paths.ts'
 import { notFound, storeError } from '../core/errors.ts'
 import { onlyContentOnItsHost } from '../web/artifact/content-routes.ts'
 import { loggedPath } from '../web/artifact/content-origin.ts'
 import { createPages } from '../web/page-routes.tsx'
 import type { Renderer } from '../web/renderer.ts'
-import { createClientPackageRoutes } from './operation/client-package.ts'
+import { addClientPackageRoutes } from './operation/client-package.ts'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
 import { type FailureRenderer, noteFailure } from './failure.ts'
 import type { RouteGroup } from './operation/metrics.ts'
-import { createNativeRoutes } from './native-routes.ts'
-import { createOperationRoutes } from './operation/operation-routes.ts'
+import { addNativeRoutes } from './native-routes.ts'
+import { addOperationRoutes } from './operation/operation-routes.ts'
 import { problemResponse } from './problem.ts'
 import { clientClosedRequest, watchRequest } from './request-log.ts'
 import { drainBody } from './body/request-body.ts'
@@ -38,13 +38,13 @@ export function createApp(context: AppContext, renderer: Renderer): Hono<AppEnv>
     rejectWhileStopping(context),
     rejectWithoutRoom(context),
   )
-  app.route('/', createOperationRoutes(context))
-  app.route('/', createClientPackageRoutes())
-  app.route('/', createTwirpRoutes(context))
-  app.route('/', createBlobRoutes(context))
-  app.route('/', createDownloadRoutes(context))
-  app.route('/', createRestRoutes(context))
-  app.route('/', createNativeRoutes(context))
+  addOperationRoutes(app, context)
+  addClientPackageRoutes(app)
+  addTwirpRoutes(app, context)
+  addBlobRoutes(app, context)
+  addDownloadRoutes(app, context)
+  addRestRoutes(app, context)
+  addNativeRoutes(app, context)
   // Before the pages: their `/:owner/:repo` would match some of these paths.
   app.all('/api/*', (c) => failureResponse(c, routeNotFound(app, c)))
   app.route('/', pages.routes)

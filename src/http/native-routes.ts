@@ -1,54 +1,52 @@
 /** All routes of the native API. */
-import { Hono } from 'hono'
-import { createArchiveRoutes } from './artifact/archives.ts'
-import { createArtifactRoutes } from './artifact/artifacts.ts'
-import { createAttestationRoutes } from './artifact/attestation.ts'
-import { createAuditRoutes } from './operation/audit.ts'
-import { createBlobFetchRoutes } from './artifact/blob-fetch.ts'
-import { createCompareRoutes } from './artifact/compare.ts'
+import type { Hono } from 'hono'
+import { addArchiveRoutes } from './artifact/archives.ts'
+import { addArtifactRoutes } from './artifact/artifacts.ts'
+import { addAttestationRoutes } from './artifact/attestation.ts'
+import { addAuditRoutes } from './operation/audit.ts'
+import { addBlobFetchRoutes } from './artifact/blob-fetch.ts'
+import { addCompareRoutes } from './artifact/compare.ts'
 import type { AppContext, AppEnv } from './context.ts'
-import { createDeletionRoutes } from './artifact/deletion.ts'
-import { createDigestRoutes } from './artifact/digests.ts'
-import { createFileRoutes } from './artifact/files.ts'
-import { createHistoryRoutes } from './artifact/history.ts'
-import { createMaintenanceRoutes } from './operation/maintenance.ts'
-import { createManifestRoutes } from './artifact/manifests.ts'
-import { createOpenApiRoutes } from './operation/openapi.ts'
-import { createProjectRoutes } from './operation/projects.ts'
-import { createPutArtifactRoutes } from './upload/put-artifact.ts'
-import { createRunRecordRoutes } from './run-records.ts'
-import { createSecretRoutes } from './artifact/secrets.ts'
-import { createSearchRoutes } from './artifact/search.ts'
-import { createSizeRoutes } from './artifact/sizes.ts'
-import { createStatsRoutes } from './operation/stats.ts'
-import { createTokenRoutes } from './access/tokens.ts'
-import { createTreeRoutes } from './artifact/trees.ts'
-import { createUploadRoutes } from './upload/uploads.ts'
+import { addDeletionRoutes } from './artifact/deletion.ts'
+import { addDigestRoutes } from './artifact/digests.ts'
+import { addFileRoutes } from './artifact/files.ts'
+import { addHistoryRoutes } from './artifact/history.ts'
+import { addMaintenanceRoutes } from './operation/maintenance.ts'
+import { addManifestRoutes } from './artifact/manifests.ts'
+import { addOpenApiRoutes } from './operation/openapi.ts'
+import { addProjectRoutes } from './operation/projects.ts'
+import { addPutArtifactRoutes } from './upload/put-artifact.ts'
+import { addRunRecordRoutes } from './run-records.ts'
+import { addSecretRoutes } from './artifact/secrets.ts'
+import { addSearchRoutes } from './artifact/search.ts'
+import { addSizeRoutes } from './artifact/sizes.ts'
+import { addStatsRoutes } from './operation/stats.ts'
+import { addTokenRoutes } from './access/tokens.ts'
+import { addTreeRoutes } from './artifact/trees.ts'
+import { addUploadRoutes } from './upload/uploads.ts'
 
-export function createNativeRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
-  app.route('/', createArtifactRoutes(context))
-  app.route('/', createDeletionRoutes(context))
-  app.route('/', createSecretRoutes(context))
-  app.route('/', createMaintenanceRoutes(context))
-  app.route('/', createAuditRoutes(context))
-  app.route('/', createManifestRoutes(context))
-  app.route('/', createSizeRoutes(context))
-  app.route('/', createFileRoutes(context))
-  app.route('/', createHistoryRoutes(context))
-  app.route('/', createAttestationRoutes(context))
-  app.route('/', createArchiveRoutes(context))
-  app.route('/', createPutArtifactRoutes(context))
-  app.route('/', createRunRecordRoutes(context))
-  app.route('/', createStatsRoutes(context))
-  app.route('/', createCompareRoutes(context))
-  app.route('/', createDigestRoutes(context))
-  app.route('/', createSearchRoutes(context))
-  app.route('/', createProjectRoutes(context))
-  app.route('/', createTokenRoutes(context))
-  app.route('/', createUploadRoutes(context))
-  app.route('/', createTreeRoutes(context))
-  app.route('/', createBlobFetchRoutes(context))
-  app.route('/', createOpenApiRoutes())
-  return app
+export function addNativeRoutes(app: Hono<AppEnv>, context: AppContext): void {
+  addArtifactRoutes(app, context)
+  addDeletionRoutes(app, context)
+  addSecretRoutes(app, context)
+  addMaintenanceRoutes(app, context)
+  addAuditRoutes(app, context)
+  addManifestRoutes(app, context)
+  addSizeRoutes(app, context)
+  addFileRoutes(app, context)
+  addHistoryRoutes(app, context)
+  addAttestationRoutes(app, context)
+  addArchiveRoutes(app, context)
+  addPutArtifactRoutes(app, context)
+  addRunRecordRoutes(app, context)
+  addStatsRoutes(app, context)
+  addCompareRoutes(app, context)
+  addDigestRoutes(app, context)
+  addSearchRoutes(app, context)
+  addProjectRoutes(app, context)
+  addTokenRoutes(app, context)
+  addUploadRoutes(app, context)
+  addTreeRoutes(app, context)
+  addBlobFetchRoutes(app, context)
+  addOpenApiRoutes(app)
 }

@@ -1,6 +1,6 @@
 /** Records runs as runners report them, and returns what is recorded of a run: jobs, steps,
  *  logs. */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import { type WireRunDetail, runEventsSchema } from '../api/run-record.ts'
 import { apiRoot, jobLogPath, jobSummaryPath, runArchivePath, runPagePath } from '../api/paths.ts'
 import { recordQuery, runQuery } from '../api/queries.ts'
@@ -27,8 +27,7 @@ import { sendPieces } from './body/lines.ts'
 import { isStrictFor, requireDeleteRun } from './access/strict.ts'
 import { runDestination } from './upload/upload-destination.ts'
 
-export function createRunRecordRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
+export function addRunRecordRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.put(
     `${apiRoot}/projects/:owner/:repo/runs/:run{[0-9]+}/record`,
     async (c) => await appendEvents(context, c),
@@ -39,7 +38,6 @@ export function createRunRecordRoutes(context: AppContext): Hono<AppEnv> {
     return await readSummary(context, c)
   })
   app.delete(`${apiRoot}/runs/:run{[0-9]+}/jobs/:job`, async (c) => await deleteJob(context, c))
-  return app
 }
 
 async function appendEvents(context: AppContext, c: AppRequest): Promise<Response> {

@@ -1,7 +1,8 @@
+import { Hono } from 'hono'
 import { describe, expect, test } from 'vitest'
 import { apiRoot } from '../../src/api/paths.ts'
-import type { AppContext } from '../../src/http/context.ts'
-import { createNativeRoutes } from '../../src/http/native-routes.ts'
+import type { AppContext, AppEnv } from '../../src/http/context.ts'
+import { addNativeRoutes } from '../../src/http/native-routes.ts'
 import { openApiDocument } from '../../src/api/openapi.ts'
 import { apiRoutes } from '../../src/api/routes.ts'
 import { openSharedServer } from '../http/open-server.ts'
@@ -61,8 +62,10 @@ describe('/openapi.json', () => {
 
   test("has exactly the routes of the server's native API", () => {
     // The context is not used before the first request.
-    const mounted = createNativeRoutes({} as AppContext)
-      .routes.filter(({ path }) => path.startsWith(`${apiRoot}/`))
+    const app = new Hono<AppEnv>()
+    addNativeRoutes(app, {} as AppContext)
+    const mounted = app.routes
+      .filter(({ path }) => path.startsWith(`${apiRoot}/`))
       .map(({ method, path }) => `${method} ${path.replaceAll(/:\w+(?:\{[^}/]+\}+)?|\*/g, '{}')}`)
     const told = apiRoutes.map(
       ({ method, path }) => `${method.toUpperCase()} ${path.replaceAll(/\{\w+\}/g, '{}')}`,

@@ -8,7 +8,7 @@ import { createRevocations } from '../../src/auth/revocations.ts'
 import { adminGrant, mintToken } from '../../src/auth/tokens.ts'
 import { limits } from '../../src/core/limits.ts'
 import type { AppContext, AppEnv } from '../../src/http/context.ts'
-import { createDeletionRoutes } from '../../src/http/artifact/deletion.ts'
+import { addDeletionRoutes } from '../../src/http/artifact/deletion.ts'
 import type { Metadata } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { seedArtifact, seedRun } from '../metadata/seed.ts'
@@ -58,7 +58,7 @@ test('every match is deleted exactly once and in batches, even if others are del
     now: () => now,
   }
   const app = new Hono<AppEnv>()
-  app.route('/', createDeletionRoutes(context as unknown as AppContext))
+  addDeletionRoutes(app, context as unknown as AppContext)
   transactions = 0
   const answer = await app.request('/api/v1/artifacts/bulk-delete', {
     method: 'POST',

@@ -8,12 +8,12 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
 import { createRevocations } from '../../src/auth/revocations.ts'
 import { adminGrant, mintToken } from '../../src/auth/tokens.ts'
-import { createCompareRoutes } from '../../src/http/artifact/compare.ts'
+import { addCompareRoutes } from '../../src/http/artifact/compare.ts'
 import type { AppContext, AppEnv } from '../../src/http/context.ts'
-import { createManifestRoutes } from '../../src/http/artifact/manifests.ts'
-import { createRunRecordRoutes } from '../../src/http/run-records.ts'
-import { createSearchRoutes } from '../../src/http/artifact/search.ts'
-import { createTreeRoutes } from '../../src/http/artifact/trees.ts'
+import { addManifestRoutes } from '../../src/http/artifact/manifests.ts'
+import { addRunRecordRoutes } from '../../src/http/run-records.ts'
+import { addSearchRoutes } from '../../src/http/artifact/search.ts'
+import { addTreeRoutes } from '../../src/http/artifact/trees.ts'
 import { createLog } from '../../src/log.ts'
 import type {
   Artifact,
@@ -109,11 +109,11 @@ beforeAll(async () => {
     c.set('log', createLog('error'))
     await next()
   })
-  app.route('/', createManifestRoutes(context))
-  app.route('/', createTreeRoutes(context))
-  app.route('/', createCompareRoutes(context))
-  app.route('/', createRunRecordRoutes(context))
-  app.route('/', createSearchRoutes(context))
+  addManifestRoutes(app, context)
+  addTreeRoutes(app, context)
+  addCompareRoutes(app, context)
+  addRunRecordRoutes(app, context)
+  addSearchRoutes(app, context)
   addPathList(app, context)
   server = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' })
   if (!server.listening) await once(server, 'listening')

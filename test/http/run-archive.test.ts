@@ -8,7 +8,7 @@ import { adminGrant, mintToken } from '../../src/auth/tokens.ts'
 import type { ArtifactName } from '../../src/core/artifact.ts'
 import { StoreError } from '../../src/core/errors.ts'
 import { limits } from '../../src/core/limits.ts'
-import { createArchiveRoutes } from '../../src/http/artifact/archives.ts'
+import { addArchiveRoutes } from '../../src/http/artifact/archives.ts'
 import type { AppContext, AppEnv } from '../../src/http/context.ts'
 import type { Artifact, Metadata } from '../../src/metadata/metadata.ts'
 import { createMemoryStore } from '../egress/memory-store.ts'
@@ -40,7 +40,7 @@ async function archiveOf(live: Artifact[], onPage: () => void = () => undefined)
   const caller = { keys, revocations, people: nobody }
   const context = { packs, metadata, ...caller, config, graceOver, now: () => Date.now() }
   const app = new Hono<AppEnv>()
-  app.route('/', createArchiveRoutes(context as unknown as AppContext))
+  addArchiveRoutes(app, context as unknown as AppContext)
   app.onError((error, c) => c.text(error instanceof StoreError ? error.code : error.message, 500))
   const token = await mintToken(keys.tokens, adminGrant(Date.now(), 60_000))
   const headers = { authorization: `Bearer ${token}` }

@@ -1,6 +1,6 @@
 /** The part of Azure's block blob protocol that clients of the artifact service use
  *  (GITHUB-PROTOCOL §8). The signed URL is the credential. Success is exactly 201. */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import { verifyTarget } from '../../auth/signed-urls.ts'
 import { invalidRequest, notFound, storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
@@ -14,9 +14,7 @@ import {
 import type { Upload } from '../../metadata/metadata.ts'
 import { parseBlockList } from './block-list.ts'
 
-export function createBlobRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
-
+export function addBlobRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.put('/blob/artifacts/:id', async (c) => {
     const upload = await openUpload(context, c)
     const operation = c.req.query('comp')
@@ -30,7 +28,6 @@ export function createBlobRoutes(context: AppContext): Hono<AppEnv> {
   app.all('/blob/*', () => {
     throw notFound('route', 'uploads must be PUT to the URL that CreateArtifact returned')
   })
-  return app
 }
 
 /** Errors: signed_url_invalid, not_found. */

@@ -1,6 +1,6 @@
 /** The part of GitHub's REST API that clients use for artifacts (GITHUB-PROTOCOL §16), at the
  *  root and below `/api/v3`, where `gh` expects it on hosts other than github.com. */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import { mayReadRun, type Principal } from '../../auth/principal.ts'
 import { assertLive } from '../../browse/find-artifact.ts'
 import { formatWireDigest } from '../../core/bytes/digest.ts'
@@ -24,8 +24,7 @@ import { addWorkflowRoutes } from './workflows.ts'
 import { stockFormOf } from '../stock-view.ts'
 import { clientKindOf } from '../user-agent.ts'
 
-export function createRestRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
+export function addRestRoutes(app: Hono<AppEnv>, context: AppContext): void {
   for (const base of ['', '/api/v3']) {
     const repository = `${base}/repos/:owner/:repo`
     addArtifactRoutes(app, context, `${repository}/actions`)
@@ -43,7 +42,6 @@ export function createRestRoutes(context: AppContext): Hono<AppEnv> {
       throw storeError('not_found', message, { what: 'route' })
     })
   }
-  return app
 }
 
 function addArtifactRoutes(app: Hono<AppEnv>, context: AppContext, base: string): void {

@@ -1,6 +1,6 @@
 /** Twirp at the root of the origin (GITHUB-PROTOCOL §1.1), JSON only. Every response is JSON,
  *  errors included: clients take anything else for a transient fault and try five times (§1.5). */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import { formatWireDigest } from '../../core/bytes/digest.ts'
 import { limits } from '../../core/limits.ts'
 import { mapInTurns } from '../../core/turn.ts'
@@ -32,8 +32,7 @@ const itemsPerTurn = 500
 
 const service = '/twirp/github.actions.results.api.v1.ArtifactService'
 
-export function createTwirpRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
+export function addTwirpRoutes(app: Hono<AppEnv>, context: AppContext): void {
   const queue = createFinalizeQueue(context)
 
   app.post(`${service}/CreateArtifact`, async (c) => {
@@ -82,7 +81,6 @@ export function createTwirpRoutes(context: AppContext): Hono<AppEnv> {
   })
 
   app.all('/twirp/*', (c) => twirpBadRoute(c.req.path))
-  return app
 }
 
 async function listItem(

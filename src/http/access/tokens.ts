@@ -1,7 +1,7 @@
 /** `POST /tokens` mints tokens for jobs and people. `POST /tokens/exchange` exchanges an ID
  *  token, signed by a CI system for its job, for a token. `…/tokens/revoke` revokes tokens
  *  before they expire. */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import {
   idTokenRequestSchema,
   revocationRequestSchema,
@@ -32,8 +32,7 @@ import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { linkNext, parseBody, parseOffsetCursor, parseQuery, projectParameter } from '../input.ts'
 import { noteToken, readTokens, revokeListed } from './minted-tokens.ts'
 
-export function createTokenRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
+export function addTokenRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.post(`${apiRoot}/tokens`, async (c) => {
     const principal = await requireBearer(context, c)
     const request = await parseBody(context, c, tokenRequestSchema)
@@ -55,7 +54,6 @@ export function createTokenRoutes(context: AppContext): Hono<AppEnv> {
     `${apiRoot}/projects/:owner/:repo/tokens/revoke`,
     async (c) => await revokeAll(context, c),
   )
-  return app
 }
 
 /** The project defaults to that of the minting token. If no lifetime is requested, the grant

@@ -1,5 +1,5 @@
 /** Archives: an artifact as zip or tar.gz, a whole run as one zip. */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import { apiRoot, archivePath } from '../../api/paths.ts'
 import { archiveQuery, runArchiveQuery } from '../../api/queries.ts'
 import { mayReadRun, type Principal } from '../../auth/principal.ts'
@@ -16,8 +16,7 @@ import { numberParameter, parseQuery } from '../input.ts'
 import { sendUnderLease } from '../body/reading.ts'
 import { walkArtifacts } from './walk-artifacts.ts'
 
-export function createArchiveRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
+export function addArchiveRoutes(app: Hono<AppEnv>, context: AppContext): void {
   for (const [format, represent] of [
     ['zip', representZip] as const,
     ['tar.gz', representTarGz] as const,
@@ -45,7 +44,6 @@ export function createArchiveRoutes(context: AppContext): Hono<AppEnv> {
     const { artifact } = await liveArtifact(context, c)
     return c.redirect(archivePath(artifact.id, 'zip'), 302)
   })
-  return app
 }
 
 const asAttachment = {

@@ -1,5 +1,5 @@
 /** Artifacts: listing, detail, pinning and changing the expiry. */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import type * as z from 'zod'
 import {
   retentionChangeSchema,
@@ -31,10 +31,10 @@ import { retentionOf } from './retention.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
 import { cutPage, linkNext, parseBody, parseNumbersCursor, parseQuery } from '../input.ts'
 
-export function createArtifactRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>().basePath(`${apiRoot}/artifacts`)
-  app.get('/', async (c) => await listArtifacts(context, c))
-  app.get('/:id{[0-9]+}', async (c) => {
+export function addArtifactRoutes(app: Hono<AppEnv>, context: AppContext): void {
+  const routes = app.basePath(`${apiRoot}/artifacts`)
+  routes.get('/', async (c) => await listArtifacts(context, c))
+  routes.get('/:id{[0-9]+}', async (c) => {
     const { artifact } = await liveArtifact(context, c)
     const { brief } = parseQuery(c, artifactQuery)
     c.header('cache-control', 'private, no-cache')
@@ -42,8 +42,7 @@ export function createArtifactRoutes(context: AppContext): Hono<AppEnv> {
     const origin = publicOrigin(context, c)
     return c.json(artifactMessage(artifact, { origin, now: context.now() }))
   })
-  app.patch('/:id{[0-9]+}', async (c) => await changeRetention(context, c))
-  return app
+  routes.patch('/:id{[0-9]+}', async (c) => await changeRetention(context, c))
 }
 
 /** The wire form of one artifact, with the fields that only its detail has. */

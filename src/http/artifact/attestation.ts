@@ -1,6 +1,6 @@
 /** `GET /artifacts/{id}/attestation`: the server's attestation of an artifact; and the public
  *  keys to verify it, open to all. */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import { bundleMediaType } from '../../core/attestation.ts'
 import { withoutEndSlashes } from '../../core/manifest/entry.ts'
 import { apiRoot, attestationKeysPath } from '../../api/paths.ts'
@@ -12,8 +12,7 @@ import { sendPieces } from '../body/lines.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { parseQuery } from '../input.ts'
 
-export function createAttestationRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
+export function addAttestationRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.get(attestationKeysPath, (c) =>
     c.body(context.attestationKeys.publicKeys, 200, {
       'content-type': 'application/x-pem-file',
@@ -21,7 +20,6 @@ export function createAttestationRoutes(context: AppContext): Hono<AppEnv> {
     }),
   )
   app.get(`${apiRoot}/artifacts/:id{[0-9]+}/attestation`, async (c) => await attest(context, c))
-  return app
 }
 
 async function attest(context: AppContext, c: AppRequest): Promise<Response> {

@@ -1,6 +1,6 @@
 /** Requests of a delta download once it has the tree: the parts of large files, and many stored
  *  streams in one response (api/negotiation.ts). */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import { partsMediaType } from '../../api/negotiation.ts'
 import { decodeWants, type Want } from '../../core/bytes/blob-exchange.ts'
 import { blobFetchPath, blobPartsPath } from '../../api/paths.ts'
@@ -15,8 +15,7 @@ import { parseQuery } from '../input.ts'
 import { sendUnderLease } from '../body/reading.ts'
 import { listLimit, readBytesBody } from '../body/request-body.ts'
 
-export function createBlobFetchRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
+export function addBlobFetchRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.post(blobPartsPath, async (c) => {
     const artifact = await namedArtifact(context, c)
     const parts = await listParts(context.metadata, artifact.id, await readWants(context, c))
@@ -36,7 +35,6 @@ export function createBlobFetchRoutes(context: AppContext): Hono<AppEnv> {
       cacheControl: 'no-store',
     })
   })
-  return app
 }
 
 async function namedArtifact(context: AppContext, c: AppRequest): Promise<Artifact> {

@@ -1,5 +1,5 @@
 /** `GET /compare`: the differences between the entries of two artifacts. */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import type { WireComparisonHead, WireDifference } from '../../api/comparison-messages.ts'
 import { apiRoot } from '../../api/paths.ts'
@@ -16,8 +16,7 @@ import { publicOrigin, type AppContext, type AppEnv } from '../context.ts'
 import { linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
 import { linesOf, ndjsonType, sendPieces } from '../body/lines.ts'
 
-export function createCompareRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
+export function addCompareRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.get(`${apiRoot}/compare`, async (c) => {
     const principal = await requireReader(context, c)
     const query = parseQuery(c, compareQuery)
@@ -58,7 +57,6 @@ export function createCompareRoutes(context: AppContext): Hono<AppEnv> {
       return c.json({ ...messageOf(comparison), items, nextCursor })
     })
   })
-  return app
 }
 
 /** Deflates pieces. A client may take hours to read, and a comparison has 35 MB of objects:

@@ -1,6 +1,6 @@
 /** Deleting one artifact, many, or a whole run, and undoing it. Every response states the disk
  *  space that is freed. */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import { bulkDeletionRequestSchema, type WireBulkDeletion } from '../../api/messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { deletionQuery, runDeletionQuery } from '../../api/queries.ts'
@@ -24,13 +24,11 @@ import { parseBody, parseQuery } from '../input.ts'
 import { isStrictFor, requireDelete, requireDeleteRun } from '../access/strict.ts'
 import { collectArtifacts } from './walk-artifacts.ts'
 
-export function createDeletionRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
+export function addDeletionRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.delete(`${apiRoot}/artifacts/:id{[0-9]+}`, async (c) => await deleteArtifact(context, c))
   app.post(`${apiRoot}/artifacts/:id{[0-9]+}/undelete`, async (c) => await undelete(context, c))
   app.post(`${apiRoot}/artifacts/bulk-delete`, async (c) => await bulkDelete(context, c))
   app.delete(`${apiRoot}/runs/:run{[0-9]+}`, async (c) => await deleteRun(context, c))
-  return app
 }
 
 /** Turns live artifacts into tombstones as of `author.at`; they can be restored for a while.

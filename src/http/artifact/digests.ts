@@ -1,6 +1,6 @@
 /** `GET /digests/{digest}`: the artifacts that hold a file, among those that the caller may
  *  read. Results from others would disclose that they have it (invariant 10). */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import { apiRoot } from '../../api/paths.ts'
 import { holdersQuery } from '../../api/queries.ts'
 import { mayReadProject, type Principal } from '../../auth/principal.ts'
@@ -13,10 +13,8 @@ import { seenBy } from '../access/seen-by.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../context.ts'
 import { cutPage, digestField, linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
 
-export function createDigestRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
+export function addDigestRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.get(`${apiRoot}/digests/:digest`, async (c) => await listHolders(context, c))
-  return app
 }
 
 async function listHolders(context: AppContext, c: AppRequest): Promise<Response> {

@@ -1,6 +1,6 @@
 /** Single files, whole or in part. Sent as gzip, from the stored stream, to clients that accept
  *  it. */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import { apiRoot } from '../../api/paths.ts'
 import { fileQuery } from '../../api/queries.ts'
 import { readFileEntry } from '../../browse/entries.ts'
@@ -14,8 +14,7 @@ import { parseQuery, restOfPath } from '../input.ts'
 import { sendUnderLease } from '../body/reading.ts'
 import { mediaTypeOf, untrustedContentPolicy } from '../body/media-type.ts'
 
-export function createFileRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
+export function addFileRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.get(`${apiRoot}/artifacts/:id{[0-9]+}/files/*`, async (c) => {
     const { artifact } = await liveArtifact(context, c)
     const { download } = parseQuery(c, fileQuery)
@@ -34,7 +33,6 @@ export function createFileRoutes(context: AppContext): Hono<AppEnv> {
       cacheControl: 'private, no-cache',
     })
   })
-  return app
 }
 
 async function chooseForm(

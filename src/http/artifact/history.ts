@@ -1,5 +1,5 @@
 /** `GET /artifacts/{id}/history?path=`: the versions of one file from artifact to artifact. */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import { apiRoot } from '../../api/paths.ts'
 import { historyQuery } from '../../api/queries.ts'
 import { mayReadProject } from '../../auth/principal.ts'
@@ -15,8 +15,7 @@ import { linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
 import { artifactMessage, entryMessage } from './artifact-message.ts'
 import { walkArtifacts } from './walk-artifacts.ts'
 
-export function createHistoryRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
+export function addHistoryRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.get(`${apiRoot}/artifacts/:id{[0-9]+}/history`, async (c) => {
     const { artifact, principal } = await liveArtifact(context, c)
     // Other runs' artifacts are part of the answer.
@@ -42,7 +41,6 @@ export function createHistoryRoutes(context: AppContext): Hono<AppEnv> {
       nextCursor,
     })
   })
-  return app
 }
 
 /** A page of the history of a path. Without `beforeId` it starts with `artifact` itself. Errors:

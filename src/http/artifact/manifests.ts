@@ -1,5 +1,5 @@
 /** Manifests: all entries as NDJSON, pages of entries, and the children of one directory. */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import { entriesHeader } from '../../api/completeness.ts'
 import type { WireEntry } from '../../api/messages.ts'
 import { apiRoot } from '../../api/paths.ts'
@@ -23,9 +23,9 @@ import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { linesOf, ndjsonType, sendPieces } from '../body/lines.ts'
 import { linkNext, parseOffsetCursor, parsePathCursor, parseQuery } from '../input.ts'
 
-export function createManifestRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>().basePath(`${apiRoot}/artifacts/:id{[0-9]+}`)
-  app.get('/manifest', async (c) => {
+export function addManifestRoutes(app: Hono<AppEnv>, context: AppContext): void {
+  const routes = app.basePath(`${apiRoot}/artifacts/:id{[0-9]+}`)
+  routes.get('/manifest', async (c) => {
     const { artifact } = await liveArtifact(context, c)
     const query = parseQuery(c, manifestQuery)
     const isPaged = query.limit !== undefined || query.cursor !== undefined
@@ -41,7 +41,7 @@ export function createManifestRoutes(context: AppContext): Hono<AppEnv> {
     }
     return await manifestStream(context, c, artifact, query.under ?? '')
   })
-  app.get('/directory', async (c) => {
+  routes.get('/directory', async (c) => {
     const { artifact } = await liveArtifact(context, c)
     const { path, limit, cursor } = parseQuery(c, directoryQuery)
     const directory = withoutEndSlashes(path)
@@ -52,7 +52,6 @@ export function createManifestRoutes(context: AppContext): Hono<AppEnv> {
     c.header('cache-control', 'private, no-cache')
     return c.json({ path: directory, items: listing.children.map(entryMessage), nextCursor })
   })
-  return app
 }
 
 async function manifestPage(

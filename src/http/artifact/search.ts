@@ -1,5 +1,5 @@
 /** `GET /search`: matching paths inside artifacts, one match per line. */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import type { WireSearchLine, WireSearchMatch } from '../../api/messages.ts'
 import { searchPath } from '../../api/paths.ts'
 import { searchQuery } from '../../api/queries.ts'
@@ -22,8 +22,7 @@ import { formatCursor, parseNumbersCursor, parseQuery } from '../input.ts'
 import { ndjsonType, sendPieces } from '../body/lines.ts'
 import { walkArtifacts } from './walk-artifacts.ts'
 
-export function createSearchRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
+export function addSearchRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.get(searchPath, async (c) => {
     const principal = await requireReader(context, c)
     const { path, limit, cursor, ...narrowing } = parseQuery(c, searchQuery)
@@ -43,7 +42,6 @@ export function createSearchRoutes(context: AppContext): Hono<AppEnv> {
     const headers = { 'content-type': ndjsonType, 'cache-control': 'private, no-cache' }
     return await sendPieces(c, lines, { idleMs, headers })
   })
-  return app
 }
 
 /** Sends the matches of each step at once: the next match can be far away. */

@@ -1,6 +1,6 @@
 /** Credentials found in an artifact: listing them and dismissing false positives, and which files
  *  of a project are dismissed. */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import { apiRoot } from '../../api/paths.ts'
 import {
   dismissedQuestionSchema,
@@ -25,14 +25,14 @@ import { instant } from './artifact-message.ts'
 
 const ofArtifact = '/artifacts/:id{[0-9]+}/secrets'
 
-export function createSecretRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>().basePath(apiRoot)
-  app.get(ofArtifact, async (c) => {
+export function addSecretRoutes(app: Hono<AppEnv>, context: AppContext): void {
+  const routes = app.basePath(apiRoot)
+  routes.get(ofArtifact, async (c) => {
     const { artifact } = await inspectedArtifact(context, c)
     c.header('cache-control', 'private, no-cache')
     return c.json(await secretList(context, artifact.id))
   })
-  app.patch(ofArtifact, async (c) => {
+  routes.patch(ofArtifact, async (c) => {
     const { principal, artifact } = await liveArtifact(context, c)
     requireWriteProject(principal, artifact.project)
     const { digest, dismissed } = await parseBody(context, c, secretDismissalSchema)
@@ -42,7 +42,7 @@ export function createSecretRoutes(context: AppContext): Hono<AppEnv> {
   })
   // Every uploader may ask, also with a token that reads only its run. The answer does not say
   // whether the project has such a file, only that somebody dismissed it.
-  app.post('/projects/:owner/:repo/dismissed-secrets', async (c) => {
+  routes.post('/projects/:owner/:repo/dismissed-secrets', async (c) => {
     const principal = await requirePrincipal(context, c)
     const name = projectParameter(c)
     const project = await findProject(context, principal, name)
@@ -53,7 +53,6 @@ export function createSecretRoutes(context: AppContext): Hono<AppEnv> {
     const answer: WireDismissedAnswer = { digests: dismissed.map(formatWireDigest) }
     return c.json(answer)
   })
-  return app
 }
 
 async function secretList({ metadata }: AppContext, artifactId: number): Promise<WireSecretList> {

@@ -1,5 +1,5 @@
 /** `GET /artifacts/{id}/sizes`: the children of a directory by size. */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import { apiRoot } from '../../api/paths.ts'
 import { sizesQuery } from '../../api/queries.ts'
 import type { WireDirectorySizes } from '../../api/size-messages.ts'
@@ -9,8 +9,7 @@ import { liveArtifact } from '../access/access.ts'
 import type { AppContext, AppEnv } from '../context.ts'
 import { parseQuery } from '../input.ts'
 
-export function createSizeRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
+export function addSizeRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.get(`${apiRoot}/artifacts/:id{[0-9]+}/sizes`, async (c) => {
     const { artifact } = await liveArtifact(context, c)
     const query = parseQuery(c, sizesQuery)
@@ -23,5 +22,4 @@ export function createSizeRoutes(context: AppContext): Hono<AppEnv> {
     c.header('cache-control', 'private, no-cache')
     return c.json({ path, ...sizes } satisfies WireDirectorySizes)
   })
-  return app
 }

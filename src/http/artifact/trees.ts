@@ -1,6 +1,6 @@
 /** `GET /artifacts/{id}/tree`: all entries in compact form, or the differences to a tree that
  *  the client has (api/negotiation.ts). */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import { Readable } from 'node:stream'
 import { constants } from 'node:zlib'
 import { changesMediaType, manifestMediaType } from '../../api/negotiation.ts'
@@ -18,8 +18,7 @@ import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { packStream } from '../body/gzip.ts'
 import { parseQuery } from '../input.ts'
 
-export function createTreeRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
+export function addTreeRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.get(`${apiRoot}/artifacts/:id{[0-9]+}/tree`, async (c) => {
     const access = await liveArtifact(context, c)
     const { artifact } = access
@@ -29,7 +28,6 @@ export function createTreeRoutes(context: AppContext): Hono<AppEnv> {
       ? send(c, treePages(context, artifact), manifestMediaType)
       : send(c, changesPages(context, base, artifact), changesMediaType)
   })
-  return app
 }
 
 /** Returns undefined when the base is missing or the caller may not read it; the whole tree is

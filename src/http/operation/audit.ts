@@ -1,5 +1,5 @@
 /** `GET /audit`: who deleted something, or changed what others rely on. */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import type { WireAct } from '../../api/audit.ts'
 import { auditPath } from '../../api/paths.ts'
 import { auditQuery } from '../../api/queries.ts'
@@ -12,10 +12,8 @@ import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { cutPage, linkNext, parseOffsetCursor, parseQuery } from '../input.ts'
 import { policyMessage } from './projects.ts'
 
-export function createAuditRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
+export function addAuditRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.get(auditPath, async (c) => await listActs(context, c))
-  return app
 }
 
 async function listActs(context: AppContext, c: AppRequest): Promise<Response> {

@@ -2,7 +2,7 @@
  *  (`client/bundle.mjs`). With it `npx SERVER/trove.tgz upload …` works wherever Node is
  *  installed, with a client of the server's own version. Open to all: it contains the program
  *  and nothing about stored data. */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import { readFile } from 'node:fs/promises'
 import { digestOf } from '../../core/bytes/digest.ts'
 import { builtRoot } from '../../program-files.ts'
@@ -13,8 +13,7 @@ interface ClientPackage {
   etag: string
 }
 
-export function createClientPackageRoutes(): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
+export function addClientPackageRoutes(app: Hono<AppEnv>): void {
   let read: Promise<ClientPackage> | undefined
   app.get('/trove.tgz', async (c) => {
     read ??= readPackage()
@@ -25,7 +24,6 @@ export function createClientPackageRoutes(): Hono<AppEnv> {
     c.header('content-type', 'application/gzip')
     return c.body(bytes)
   })
-  return app
 }
 
 async function readPackage(): Promise<ClientPackage> {

@@ -1,6 +1,6 @@
 /** `/admin`: garbage collection, scrub and backup on request. Each is a queued job whose state
  *  can be polled. */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import {
   backupRequestSchema,
   collectionRequestSchema,
@@ -17,8 +17,7 @@ import { instant } from '../artifact/artifact-message.ts'
 import type { AppContext, AppEnv, AppRequest } from '../context.ts'
 import { parseBody } from '../input.ts'
 
-export function createMaintenanceRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
+export function addMaintenanceRoutes(app: Hono<AppEnv>, context: AppContext): void {
   const start = async (principal: Principal, wanted: MaintenanceByHand): Promise<Job> =>
     await startByHand(context, authorOf(context, principal, 'api'), wanted)
   app.post(collectionPath, async (c) => {
@@ -47,7 +46,6 @@ export function createMaintenanceRoutes(context: AppContext): Hono<AppEnv> {
     if (job === undefined) throw notFound('job', `there is no job ${id}, or it ended long ago`)
     return c.json(jobMessage(job), 200, { 'cache-control': 'no-store' })
   })
-  return app
 }
 
 export type MaintenanceByHand =

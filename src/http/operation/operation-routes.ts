@@ -1,5 +1,5 @@
 /** Routes for operating the server: liveness, readiness, metrics. */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import { requireBearer } from '../access/authenticate.ts'
 import {
   type AppContext,
@@ -9,9 +9,7 @@ import {
   isForwarded,
 } from '../context.ts'
 
-export function createOperationRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
-
+export function addOperationRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.get('/healthz', (c) => c.text('ok\n'))
 
   /** Ready while the database responds, the disk accepts writes, and no stop has begun. */
@@ -32,7 +30,6 @@ export function createOperationRoutes(context: AppContext): Hono<AppEnv> {
     })
     return c.text(text, 200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' })
   })
-  return app
 }
 
 /** Whether the request comes directly from this machine. A local proxy, which forwards requests

@@ -1,5 +1,5 @@
 /** Settings of one project. */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import * as z from 'zod'
 import { projectPolicySchema, type WireProject } from '../../api/admin-messages.ts'
 import { apiRoot } from '../../api/paths.ts'
@@ -18,8 +18,7 @@ import { requirePrincipal } from '../access/authenticate.ts'
 import type { AppContext, AppEnv } from '../context.ts'
 import { parseBody, parseInput, projectParameter } from '../input.ts'
 
-export function createProjectRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
+export function addProjectRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.patch(`${apiRoot}/projects/:owner/:repo`, async (c) => {
     const principal = await requirePrincipal(context, c)
     const name = projectParameter(c)
@@ -31,7 +30,6 @@ export function createProjectRoutes(context: AppContext): Hono<AppEnv> {
     const project = await changeProject(context, name, input, authorOf(context, principal, 'api'))
     return c.json(projectMessage(project))
   })
-  return app
 }
 
 export function settingsForbidden(): Error {

@@ -1,6 +1,6 @@
 /** `GET /stats`: statistics of one project; without one, of the whole store for administrators,
  *  else the sum over the projects of the token. */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import { apiRoot } from '../../api/paths.ts'
 import { statsQuery } from '../../api/queries.ts'
 import { mayAdminister, type Principal } from '../../auth/principal.ts'
@@ -17,8 +17,7 @@ import { requirePrincipal } from '../access/authenticate.ts'
 import type { AppContext, AppEnv } from '../context.ts'
 import { parseQuery } from '../input.ts'
 
-export function createStatsRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
+export function addStatsRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.get(`${apiRoot}/stats`, async (c) => {
     const principal = await requirePrincipal(context, c)
     const { project } = parseQuery(c, statsQuery)
@@ -32,7 +31,6 @@ export function createStatsRoutes(context: AppContext): Hono<AppEnv> {
     for (const id of ids) figures.push(await context.metadata.projectFigures(id))
     return c.json(usageOfProjects(figures))
   })
-  return app
 }
 
 async function projectsOf(

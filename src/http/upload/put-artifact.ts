@@ -2,7 +2,7 @@
  *  single files are streamed into ingest; a zip is staged first, because its directory is at its
  *  end. */
 import { randomBytes } from 'node:crypto'
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import type * as z from 'zod'
 import { apiRoot } from '../../api/paths.ts'
 import { uploadQuery } from '../../api/queries.ts'
@@ -31,8 +31,7 @@ import { uploadDestination, type UploadDestination } from './upload-destination.
 
 type UploadQuery = z.infer<typeof uploadQuery>
 
-export function createPutArtifactRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
+export function addPutArtifactRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.put(`${apiRoot}/projects/:owner/:repo/runs/:run/artifacts/:name`, async (c) => {
     const principal = await requirePrincipal(context, c)
     const query = parseQuery(c, uploadQuery)
@@ -51,7 +50,6 @@ export function createPutArtifactRoutes(context: AppContext): Hono<AppEnv> {
     const message = artifactMessage(artifact, { origin, now: context.now() })
     return c.json(message, created ? 201 : 200, { location: message.links.self })
   })
-  return app
 }
 
 async function ingestJob(

@@ -1,7 +1,7 @@
 /** `/uploads`: the negotiated upload (api/negotiation.ts). A session belongs to the sender of
  *  the offer: its id is not guessable, and every caller must be allowed to read its project.
  *  These are the routes; the work runs in the ingest threads. */
-import { Hono } from 'hono'
+import type { Hono } from 'hono'
 import type { Readable } from 'node:stream'
 import type * as z from 'zod'
 import { ordinalsMediaType } from '../../api/negotiation.ts'
@@ -24,17 +24,17 @@ import { type Offered, outcomeOf, readOffer, requireFreeName } from './offer.ts'
 import { listLimit, openRequestBody, uploadLimit } from '../body/request-body.ts'
 import { createTurns, type Turns } from './turns.ts'
 
-export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
-  const app = new Hono<AppEnv>().basePath(`${apiRoot}/uploads`)
+export function addUploadRoutes(app: Hono<AppEnv>, context: AppContext): void {
+  const routes = app.basePath(`${apiRoot}/uploads`)
   const offers = createTurns()
   const commits = createTurns()
-  app.post('/', async (c) => {
+  routes.post('/', async (c) => {
     const principal = await requirePrincipal(context, c)
     const offered = await readOffer(context, c, principal)
     // Equal offers share one session, which the first of them ends when the tree is known.
     return await offers.take(offered.key, async () => await handleOffer(context, c, offered))
   })
-  app.post('/:id{[0-9a-f]{32}}/manifest', async (c) => {
+  routes.post('/:id{[0-9a-f]{32}}/manifest', async (c) => {
     const session = await sessionOf(context, c)
     const { tree, entries: entryCount, base } = parseQuery(c, manifestOfferQuery)
     const treeDigest = digestField(tree, 'tree')
@@ -47,11 +47,11 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
         : ({ step: 'changes', ...job, base: digestField(base, 'base') } as const)
     return await sendOrdinals(c, await runStep(context, c, step, body))
   })
-  app.get('/:id{[0-9a-f]{32}}/missing', async (c) => {
+  routes.get('/:id{[0-9a-f]{32}}/missing', async (c) => {
     const session = await sessionOf(context, c)
     return await sendOrdinals(c, await runStep(context, c, { step: 'missing', ...session }))
   })
-  app.post('/:id{[0-9a-f]{32}}/times', async (c) => {
+  routes.post('/:id{[0-9a-f]{32}}/times', async (c) => {
     const session = await sessionOf(context, c)
     const { entries: entryCount } = parseQuery(c, timesOfferQuery)
     const body = openRequestBody(context, c, listLimit)
@@ -59,25 +59,24 @@ export function createUploadRoutes(context: AppContext): Hono<AppEnv> {
     await runStep(context, c, job, body)
     return c.body(null, 204)
   })
-  app.post('/:id{[0-9a-f]{32}}/parts', async (c) => {
+  routes.post('/:id{[0-9a-f]{32}}/parts', async (c) => {
     const session = await sessionOf(context, c)
     const body = openRequestBody(context, c, listLimit)
     return await sendOrdinals(c, await runStep(context, c, { step: 'parts', ...session }, body))
   })
-  app.post('/:id{[0-9a-f]{32}}/packs', async (c) => {
+  routes.post('/:id{[0-9a-f]{32}}/packs', async (c) => {
     const session = await sessionOf(context, c)
     const counting = context.arrivals.counting(session.sessionId, context)
     const body = openRequestBody(counting, c, uploadLimit(context.config))
     return c.json(await runStep(context, c, { step: 'blobs', ...session }, body))
   })
-  app.post('/:id{[0-9a-f]{32}}/commit', async (c) => await commit(context, c, commits))
-  app.delete('/:id{[0-9a-f]{32}}', async (c) => {
+  routes.post('/:id{[0-9a-f]{32}}/commit', async (c) => await commit(context, c, commits))
+  routes.delete('/:id{[0-9a-f]{32}}', async (c) => {
     const { sessionId } = await sessionOf(context, c)
     await context.metadata.abortSession(sessionId)
     context.arrivals.end(sessionId)
     return c.body(null, 204)
   })
-  return app
 }
 
 /** Runs a step in the ingest threads. Without room for the upload, ends its session: the staged
