@@ -4,8 +4,9 @@ import { Hono } from 'hono'
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Representation } from '../../src/egress/representation.ts'
 import type { AppEnv } from '../../src/http/context.ts'
-import { underReadLease } from '../../src/http/body/reading.ts'
+import { sendUnderLease } from '../../src/http/body/reading.ts'
 import type { Metadata } from '../../src/metadata/metadata.ts'
 import { openSqliteMetadata } from '../../src/metadata/sqlite/sqlite.ts'
 import { temporaryDatabases } from '../metadata/temporary-database.ts'
@@ -18,16 +19,34 @@ let endedBodies = 0
 
 beforeAll(async () => {
   metadata = openSqliteMetadata({ path: await databases.newDatabase() })
-  const context = { metadata, now: () => Date.now(), config: { idleMs: 60_000 } }
+  const graceOver = new AbortController().signal
+  const context = { metadata, now: () => Date.now(), config: { idleMs: 60_000 }, graceOver }
   const app = new Hono<AppEnv>()
-  app.get('/:header', async (c) => {
-    const body = new ReadableStream<Uint8Array>({
-      cancel: () => {
-        endedBodies += 1
+  app.get('/:type', async (c) => {
+    const representation: Representation = {
+      contentType: c.req.param('type'),
+      fileName: 'x',
+      totalBytes: 2,
+      etag: '"x"',
+      digest: null,
+      contentEncoding: null,
+      verifyReadable: async () => undefined,
+      read: async function* (_start, _end, signal) {
+        try {
+          yield Buffer.from('1')
+          await once(signal!, 'abort')
+        } finally {
+          endedBodies += 1
+        }
       },
+    }
+    return await sendUnderLease(context, c, {
+      artifacts: [],
+      represent: async () => representation,
+      mode: 'ranged',
+      disposition: 'inline',
+      cacheControl: 'no-store',
     })
-    const headers = { 'x-value': c.req.param('header') }
-    return await underReadLease(context, c, [], async () => new Response(body, { headers }))
   })
   app.onError((_error, c) => c.text('failed', 500))
   server = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' })

@@ -20,6 +20,8 @@ export interface SendOptions {
   mode: SendMode
   disposition: 'attachment' | 'inline'
   cacheControl: string
+  /** Awaited once nothing more is read for the body, however it ends. */
+  onEnd?(): Promise<void>
 }
 
 /** The parts of the context that sending needs. */
@@ -55,7 +57,7 @@ export async function sendRepresentation(
   if (part !== undefined) headers['content-range'] = formatContentRange(part, totalBytes)
   const status = part === undefined ? 200 : 206
   if (c.req.method === 'HEAD') return c.body(null, status, headers)
-  const body = await openBody(context, c, representation, { range, mode: options.mode })
+  const body = await openBody(context, c, representation, { range, ...options })
   try {
     return c.body(body, status, headers)
   } catch (error) {
@@ -133,7 +135,7 @@ async function openBody(
   { config, graceOver }: SendContext,
   c: AppRequest,
   representation: Representation,
-  { range, mode }: { range: ByteRange; mode: SendMode },
+  { range, mode, onEnd }: { range: ByteRange } & Pick<SendOptions, 'mode' | 'onEnd'>,
 ): Promise<ReadableStream<Uint8Array>> {
   const stop = new AbortController()
   const signal = AbortSignal.any([stop.signal, graceOver])
@@ -143,6 +145,7 @@ async function openBody(
   const close = async (reason: string): Promise<void> => {
     stop.abort(new Error(reason))
     await chunks.return?.()
+    await onEnd?.()
   }
   watchIdle(c, config.idleMs)
   // A response whose headers cannot be sent ends without its body being read or cancelled.
@@ -157,8 +160,10 @@ async function openBody(
           graceOver.throwIfAborted()
           const chunk = await (next ?? chunks.next())
           next = undefined
-          if (chunk.done === true) controller.close()
-          else controller.enqueue(chunk.value)
+          if (chunk.done === true) {
+            await onEnd?.()
+            controller.close()
+          } else controller.enqueue(chunk.value)
         } catch (error) {
           // The client hung up or stopped reading: the stream is cancelled, and nobody receives the
           // error.
