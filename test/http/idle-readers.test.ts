@@ -1,4 +1,5 @@
-/** Responses of unknown length whose client stops reading or hangs up: they end like downloads. */
+/** Responses of unknown length whose client stops reading or hangs up, or whose source fails: they
+ *  end like downloads. */
 import { type ServerType, serve } from '@hono/node-server'
 import { Hono } from 'hono'
 import { once } from 'node:events'
@@ -8,6 +9,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { openKeys } from '../../src/auth/key.ts'
 import { createRevocations } from '../../src/auth/revocations.ts'
 import { adminGrant, mintToken } from '../../src/auth/tokens.ts'
+import { storeError } from '../../src/core/errors.ts'
 import { addCompareRoutes } from '../../src/http/artifact/compare.ts'
 import type { AppContext, AppEnv } from '../../src/http/context.ts'
 import { addManifestRoutes } from '../../src/http/artifact/manifests.ts'
@@ -36,6 +38,9 @@ const config = { idleMs: 300, publicUrl: null }
 let searched = 0
 /** Pages that were read for the list of paths. */
 let pathPages = 0
+/** The page of a tree that cannot be read. */
+let lostPage = Infinity
+const logged: string[] = []
 
 /** Metadata with endless results, since the kernel buffers much of what a client does not read;
  *  comparisons have as many differences as allowed. */
@@ -67,7 +72,10 @@ async function endlessMetadata(): Promise<Partial<Metadata>> {
         next: 1,
       }
     },
-    readTreePage: async () => ({ lines, times: null }),
+    readTreePage: async (_id, number) => {
+      if (number === lostPage) throw storeError('storage_failed', 'lost', { reason: 'EIO' })
+      return { lines, times: null }
+    },
     readTreeChanges: async (_base, _head, from) => ({ lines, next: from }),
     readDifferences: async (_base, _head, from) => {
       const next = { base: 0, head: from.head + added.length }
@@ -106,9 +114,13 @@ beforeAll(async () => {
   } as unknown as AppContext
   const app = new Hono<AppEnv>()
   app.use(async (c, next) => {
-    c.set('log', createLog('error'))
+    c.set(
+      'log',
+      createLog('warn', (line) => logged.push(line)),
+    )
     await next()
   })
+  app.onError((error, c) => c.text(error.message, 503))
   addManifestRoutes(app, context)
   addTreeRoutes(app, context)
   addCompareRoutes(app, context)
@@ -142,13 +154,27 @@ test.each([
   client.destroy()
 })
 
-test('a walk does not begin for a body that is not sent', async () => {
+test('a walk ends with the headers of a body that is not sent', async () => {
   const { port } = server.address() as AddressInfo
-  const before = pathPages
   const answer = await fetch(`http://127.0.0.1:${port}/paths`, { method: 'HEAD' })
   expect(answer.status).toBe(200)
+  const before = pathPages
   await sleep(50)
   expect(pathPages).toBe(before)
+})
+
+test.each(['identity', 'gzip'])('a tree whose pages are lost fails (%s)', async (coding) => {
+  const { port } = server.address() as AddressInfo
+  const headers = { authorization: `Bearer ${token}`, 'accept-encoding': coding }
+  const read = async (): Promise<Response> =>
+    await fetch(`http://127.0.0.1:${port}/api/v1/artifacts/1/tree`, { headers })
+  lostPage = 0
+  expect((await read()).status).toBe(503)
+  lostPage = 20
+  logged.length = 0
+  await expect((await read()).arrayBuffer()).rejects.toThrow('terminated')
+  lostPage = Infinity
+  expect(logged.join()).toMatch(/listing failed mid-body.*lost/)
 })
 
 async function search(signal?: AbortSignal): Promise<Response> {

@@ -1,7 +1,6 @@
 /** `GET /artifacts/{id}/tree`: all entries in compact form, or the differences to a tree that
  *  the client has (api/negotiation.ts). */
 import type { Hono } from 'hono'
-import { Readable } from 'node:stream'
 import { constants } from 'node:zlib'
 import { changesMediaType, manifestMediaType } from '../../api/negotiation.ts'
 import { apiRoot } from '../../api/paths.ts'
@@ -13,9 +12,8 @@ import { changesHeader } from '../../core/manifest/manifest-changes.ts'
 import { createByteWriter } from '../../core/bytes/varint.ts'
 import type { Artifact, ChangedStretch, ComparePlace } from '../../metadata/metadata.ts'
 import { type Access, liveArtifact, readLive } from '../access/access.ts'
-import { watchIdle } from '../body/send-representation.ts'
-import type { AppContext, AppEnv, AppRequest } from '../context.ts'
-import { packStream } from '../body/gzip.ts'
+import { sendPieces } from '../body/lines.ts'
+import type { AppContext, AppEnv } from '../context.ts'
 import { parseQuery } from '../input.ts'
 
 export function addTreeRoutes(app: Hono<AppEnv>, context: AppContext): void {
@@ -23,10 +21,16 @@ export function addTreeRoutes(app: Hono<AppEnv>, context: AppContext): void {
     const access = await liveArtifact(context, c)
     const { artifact } = access
     const base = await readBase(context, access, parseQuery(c, treeQuery).base)
-    watchIdle(c, context.config.idleMs)
-    return base === undefined
-      ? send(c, treePages(context, artifact), manifestMediaType)
-      : send(c, changesPages(context, base, artifact), changesMediaType)
+    const [pages, type] =
+      base === undefined
+        ? [treePages(context, artifact), manifestMediaType]
+        : [changesPages(context, base, artifact), changesMediaType]
+    // The body marks its own end, so a truncated one is detected.
+    return await sendPieces(c, pages, {
+      idleMs: context.config.idleMs,
+      headers: { 'content-type': type, 'cache-control': 'private, no-cache' },
+      gzip: { level: constants.Z_BEST_SPEED, chunkSize: 128 * 1024 },
+    })
   })
 }
 
@@ -46,34 +50,18 @@ async function readBase(
   }
 }
 
-/** Streams a body of unknown length. The body marks its own end, so a truncated one is detected. */
-function send(c: AppRequest, source: AsyncGenerator<Buffer>, mediaType: string): Response {
-  const pages = Readable.from(source, { objectMode: false, highWaterMark: limits.readWindowBytes })
-  const { body, encoding } = packStream(c, pages, {
-    level: constants.Z_BEST_SPEED,
-    chunkSize: 128 * 1024,
-  })
-  body.once('error', () => c.env.outgoing?.destroy())
-  return c.body(Readable.toWeb(body) as ReadableStream, 200, {
-    'content-type': mediaType,
-    'cache-control': 'private, no-cache',
-    vary: 'Accept-Encoding',
-    ...encoding,
-  })
-}
-
 /** For each page the canonical lines, then the times, as sized records; an empty record ends the
  *  tree. */
 async function* treePages({ metadata }: AppContext, artifact: Artifact): AsyncGenerator<Buffer> {
+  // Before the header, so that a failure has a status.
+  let page = await metadata.readTreePage(artifact.id, 0)
   yield Buffer.from(manifestHeader)
-  let ahead = metadata.readTreePage(artifact.id, 0)
-  for (let number = 1; ; number++) {
-    const page = await ahead
-    if (page === undefined) break
+  for (let number = 1; page !== undefined; number++) {
     // The next page is read while this one is being sent.
-    ahead = metadata.readTreePage(artifact.id, number)
+    const ahead = metadata.readTreePage(artifact.id, number)
     ahead.catch(() => {})
     yield records(page.lines, page.times)
+    page = await ahead
   }
   yield records(null)
 }

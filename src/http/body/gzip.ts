@@ -1,6 +1,6 @@
 /** Gzips responses for clients that accept it. */
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import { pipeline, type Readable } from 'node:stream'
+import { pipeline } from 'node:stream'
 import { promisify } from 'node:util'
 import { createGzip, gzip, type ZlibOptions } from 'node:zlib'
 import type { AppRequest } from '../context.ts'
@@ -33,14 +33,10 @@ export async function sendBytes(
   return c.body(packed, status, { ...headers, 'content-encoding': 'gzip' })
 }
 
-/** Returns the body to send for `source` and its encoding header. When either stream ends, so
- *  does the other. */
-export function packStream(
-  c: AppRequest,
-  source: Readable,
+/** When the reader stops, `pieces` end, too. */
+export async function* gzipped(
+  pieces: AsyncIterable<Uint8Array>,
   options: ZlibOptions,
-): { body: Readable; encoding: Record<string, string> } {
-  if (!acceptsGzip(c)) return { body: source, encoding: {} }
-  const body = pipeline(source, createGzip(options), () => {})
-  return { body, encoding: { 'content-encoding': 'gzip' } }
+): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* pipeline(pieces, createGzip(options), () => {}) as AsyncIterable<Buffer>
 }

@@ -1,7 +1,9 @@
 /** Bodies of unknown length, most of them NDJSON listings. */
+import type { ZlibOptions } from 'node:zlib'
 import { asError } from '../../core/errors.ts'
 import { nextTurn } from '../../core/turn.ts'
 import { type AppRequest, outgoingOf } from '../context.ts'
+import { acceptsGzip, gzipped } from './gzip.ts'
 import { watchIdle } from './send-representation.ts'
 
 export const ndjsonType = 'application/x-ndjson'
@@ -22,19 +24,27 @@ export async function* linesOf(
 }
 
 /** Sends pieces as they are made. Reads the first one before sending headers, so that an immediate
- *  failure still gets a status. */
+ *  failure still gets a status. `gzip`: the body is gzipped for clients that accept it. */
 export async function sendPieces(
   c: AppRequest,
   pieces: AsyncGenerator<Uint8Array, void, undefined>,
-  { idleMs, headers }: { idleMs: number; headers: Record<string, string> },
+  {
+    idleMs,
+    headers,
+    gzip,
+  }: { idleMs: number; headers: Record<string, string>; gzip?: ZlibOptions },
 ): Promise<Response> {
-  const first = await pieces.next()
+  if (gzip !== undefined) c.header('vary', 'Accept-Encoding')
+  const packs = gzip !== undefined && acceptsGzip(c)
+  if (packs) c.header('content-encoding', 'gzip')
+  const sent = packs ? gzipped(pieces, gzip) : pieces
+  const first = await sent.next()
   if (c.req.method === 'HEAD') {
-    await pieces.return()
+    await sent.return()
     return c.body(null, 200, headers)
   }
   watchIdle(c, idleMs)
-  return c.body(streamOf(c, first, pieces), 200, headers)
+  return c.body(streamOf(c, first, sent), 200, headers)
 }
 
 /** A failure part-way destroys the connection: otherwise chunked encoding would end as if the body
