@@ -8,10 +8,10 @@ import type { BlobPlacement } from '../core/bytes/copy.ts'
 import { crc32 } from '../core/bytes/crc32.ts'
 import { storeError } from '../core/errors.ts'
 import type { StoredFile } from '../metadata/metadata.ts'
+import { inflateStream } from '../packs/codec/codec.ts'
 import { coalesce } from './coalesce.ts'
 import { emit } from './emit.ts'
 import { gzipHeader, gzipTrailer } from './gzip.ts'
-import { inflate, sliceBytes } from './inflate.ts'
 import type { Reader } from './reader.ts'
 import {
   blobStream,
@@ -68,11 +68,28 @@ async function* inflateRange(
     end: begin.streamBytes,
     signal: range.signal,
   })
+  const { copy, sizeBytes } = file.blob
   yield* sliceBytes(
-    inflate(stream),
+    inflateStream(copy?.codec ?? 'joining', stream, sizeBytes - begin.contentStart),
     range.start - begin.contentStart,
     range.end - begin.contentStart,
   )
+}
+
+/** Yields the bytes `[start, end)` of `source`; reads nothing after them. */
+async function* sliceBytes(
+  source: AsyncIterable<Buffer>,
+  start: number,
+  end: number,
+): AsyncGenerator<Buffer[]> {
+  let position = 0
+  for await (const chunk of source) {
+    const from = Math.max(start - position, 0)
+    const to = Math.min(end - position, chunk.length)
+    position += chunk.length
+    if (from < to) yield [chunk.subarray(from, to)]
+    if (position >= end) return
+  }
 }
 
 /** Finds a place at or before content offset `start` where inflating can begin. */

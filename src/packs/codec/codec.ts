@@ -3,7 +3,6 @@
  *  about packs. Decoding trusts nothing: a stream must end exactly where it is said to, after
  *  exactly the announced content. */
 import assert from 'node:assert'
-import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
 import {
@@ -32,7 +31,7 @@ export const storedHeaderBytes = 5
  *  25 µs for 1 KiB. */
 const handOverBytes = 4096
 /** Size of the pieces that inflating yields. */
-const inflatedPieceBytes = 128 * 1024
+const inflatedPieceBytes = 256 * 1024
 
 /** Encodes `bytes` as a joining stream at a level from 0 (stored) to 9 (shortest); empty for no
  *  bytes. Runs on the thread pool, except for the smallest inputs. The stream is never longer than
@@ -246,7 +245,7 @@ async function* inflatePieces(
     }
     fedAll = true
   }
-  const feeding = pipeline(Readable.from(feed()), inflate)
+  const feeding = pipeline(feed(), inflate)
   // The loop below sees any failure; without this handler it would also be an unhandled rejection.
   feeding.catch(() => {})
   try {
