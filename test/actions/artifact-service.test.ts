@@ -4,6 +4,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
 import { dayMs } from '../../src/core/units.ts'
+import { whileDiskRefuses } from '../refusing-disk.ts'
 import { zipOf } from './archives.ts'
 import { openRig, putBlock, putBlockList, putBlocks, type Rig } from './rig.ts'
 
@@ -223,6 +224,23 @@ test('rejected uploads are removed from staging at the next start, valid ones in
     const again = await second.as()
     expect((await again.finalize('good', bytes)).status).toBe(200)
     expect(await stagingDirs(second)).toEqual([])
+  } finally {
+    await second.close()
+  }
+})
+
+test('an upload that the disk refused to finish can be finished after a restart', async () => {
+  const first = await openRig()
+  const job = await first.as()
+  const bytes = zipOf({ a: 'x' })
+  await putBlocks(await job.create('site'), [['YQ==', bytes]])
+  await whileDiskRefuses(async () => {
+    expect((await job.finalize('site', bytes)).status).toBe(503)
+  })
+  await first.stop()
+  const second = await openRig({ dataDir: first.dataDir })
+  try {
+    expect((await (await second.as()).finalize('site', bytes)).status).toBe(200)
   } finally {
     await second.close()
   }

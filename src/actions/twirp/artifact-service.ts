@@ -39,9 +39,10 @@ export async function readNamedArtifact(
 ): Promise<Artifact> {
   const place = readablePlace(principal, request)
   const handle = parseHandle(request.job)
+  const ofName = { ...request, nameFilter: request.name, idFilter: null }
   const found =
     handle === undefined
-      ? await newestOf(context, principal, request)
+      ? (await listRunArtifacts(context, principal, ofName))[0]
       : await context.metadata.findArtifact(handle)
   const matches =
     found !== undefined &&
@@ -77,17 +78,6 @@ export function signDownload(
   return `/artifacts/download/${artifact.id}/${file}?se=${se}&sig=${sig}`
 }
 
-/** Errors: forbidden, artifact_not_found. */
-export async function deleteNamedArtifact(
-  context: AppContext,
-  principal: Principal,
-  request: NameRequest,
-): Promise<Artifact> {
-  const artifact = await readNamedArtifact(context, principal, request)
-  await deleteArtifact(context, principal, artifact)
-  return artifact
-}
-
 /** Errors: forbidden. */
 export async function deleteArtifact(
   context: AppContext,
@@ -118,18 +108,4 @@ function readablePlace(principal: Principal, ids: { run: string; job: string }):
   if (!mayReadRun(principal, place))
     throw forbidden(`a token of scope ${principal.scope} may not read this run`)
   return place
-}
-
-async function newestOf(
-  context: AppContext,
-  principal: Principal,
-  request: NameRequest,
-): Promise<Artifact | undefined> {
-  const [newest] = await listRunArtifacts(context, principal, {
-    run: request.run,
-    job: request.job,
-    nameFilter: request.name,
-    idFilter: null,
-  })
-  return newest
 }

@@ -1,9 +1,8 @@
 /** CreateArtifact: reserves a name and returns the URL to upload to. */
 import { randomBytes } from 'node:crypto'
-import { mayWriteRun, type Principal } from '../../auth/principal.ts'
+import type { Principal } from '../../auth/principal.ts'
 import { signTarget } from '../../auth/signed-urls.ts'
 import { parseArtifactName } from '../../core/artifact.ts'
-import { forbidden } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { tooManyArtifacts } from '../../core/policy/quota.ts'
 import type { AppContext } from '../../http/context.ts'
@@ -11,7 +10,7 @@ import { requireQuota } from '../../http/upload/quota.ts'
 import type { Run } from '../../metadata/metadata.ts'
 import { conflictPolicyOf } from './conflict-policy.ts'
 import type { FinalizeQueue } from './finalize-artifact.ts'
-import { jobPlaceOf } from './job-place.ts'
+import { writableRun } from './job-place.ts'
 import type { CreateRequest } from './messages.ts'
 
 /** Returns the path and query of the upload URL. Replaces an unfinished upload of the same name
@@ -23,13 +22,9 @@ export async function createArtifact(
   principal: Principal,
   request: CreateRequest,
 ): Promise<string> {
-  const place = jobPlaceOf(principal, request)
   const name = parseArtifactName(request.name)
-  if (!mayWriteRun(principal, place))
-    throw forbidden(`a token of scope ${principal.scope} may not upload`)
+  const { run, job } = await writableRun(context, principal, request)
   const now = context.now()
-  const identity = { project: place.project, number: place.runNumber, attempt: place.attempt }
-  const run = await context.metadata.ensureRun(identity, place.facts, now)
   const onConflict = await conflictPolicyOf(context, principal, run)
   if (onConflict === 'reject') {
     await requireArtifactsLeft(context, run, now)
@@ -42,7 +37,7 @@ export async function createArtifact(
     const { replacedUploadIds } = await context.metadata.createUpload({
       id,
       runId: run.id,
-      job: place.job,
+      job,
       name,
       mimeType: request.mimeType,
       requestedExpiresAt: request.expiresAt,

@@ -1,9 +1,8 @@
 /** FinalizeArtifact: turns staged bytes into an artifact, exactly once even if the client
  *  repeats the request. */
-import { mayWriteRun, type Principal } from '../../auth/principal.ts'
+import type { Principal } from '../../auth/principal.ts'
 import type { Digest } from '../../core/bytes/digest.ts'
 import {
-  forbidden,
   hasCode,
   invalidRequest,
   lengthMismatch,
@@ -20,7 +19,8 @@ import { createTurns } from '../../http/upload/turns.ts'
 import type { IngestJob, UploadForm } from '../../ingest/job.ts'
 import type { Run, Upload } from '../../metadata/metadata.ts'
 import { conflictPolicyOf } from './conflict-policy.ts'
-import { jobPlaceOf } from './job-place.ts'
+import { twirpErrors } from './error.ts'
+import { writableRun } from './job-place.ts'
 import type { FinalizeRequest } from './messages.ts'
 import { stockFormOf } from '../stock-view.ts'
 
@@ -38,7 +38,7 @@ export function createFinalizeQueue(context: AppContext): FinalizeQueue {
   const turns = createTurns()
   return {
     finalize: async (principal, request) => {
-      const { run, job } = await findRun(context, principal, request)
+      const { run, job } = await writableRun(context, principal, request)
       const named = await context.metadata.findUploadByName(run.id, job, request.name)
       if (named === undefined) throw noUpload(job, request.name)
       return await turns.take(named.id, async () => {
@@ -55,19 +55,6 @@ export function createFinalizeQueue(context: AppContext): FinalizeQueue {
       await context.staging.removeUpload(uploadId)
     },
   }
-}
-
-async function findRun(
-  context: AppContext,
-  principal: Principal,
-  request: FinalizeRequest,
-): Promise<{ run: Run; job: string }> {
-  const place = jobPlaceOf(principal, request)
-  if (!mayWriteRun(principal, place))
-    throw forbidden(`a token of scope ${principal.scope} may not upload`)
-  const identity = { project: place.project, number: place.runNumber, attempt: place.attempt }
-  const run = await context.metadata.ensureRun(identity, place.facts, context.now())
-  return { run, job: place.job }
 }
 
 function noUpload(job: string, name: string): Error {
@@ -130,9 +117,9 @@ async function finalizeUpload(
     return artifact.id
   } catch (error) {
     if (hasCode(error, 'storage_full')) await context.staging.abandon(upload.id, error)
-    // Only the client can fix the other errors, with another request. The mark lets the next start
-    // drop the staged bytes, since no client waits for them any more.
-    else if (error instanceof StoreError && !isTransient(error))
+    // Only the client can fix these, with another request; it repeats those of 500 and above. The
+    // mark lets the next start drop the staged bytes, since no client waits for them any more.
+    else if (error instanceof StoreError && twirpErrors[error.code][1] < 500)
       await context.staging.markRefused(upload.id)
     throw error
   }
@@ -163,10 +150,6 @@ function jobOf(
 
 function expectedOf(request: FinalizeRequest): Pick<IngestJob, 'expected'> {
   return { expected: { sizeBytes: request.sizeBytes, digest: request.digest } }
-}
-
-function isTransient(error: StoreError): boolean {
-  return hasCode(error, 'busy', 'shutting_down')
 }
 
 function requireLength(upload: Upload, request: FinalizeRequest): void {

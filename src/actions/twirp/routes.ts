@@ -10,7 +10,7 @@ import { sendProcessing } from '../../http/body/processing.ts'
 import { readJsonBody } from '../../http/body/request-body.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import {
-  deleteNamedArtifact,
+  deleteArtifact,
   listRunArtifacts,
   readNamedArtifact,
   signDownload,
@@ -76,7 +76,8 @@ export function addTwirpRoutes(app: Hono<AppEnv>, context: AppContext): void {
   app.post(`${service}/DeleteArtifact`, async (c) => {
     const principal = await requireBearer(context, c)
     const request = parseNameRequest(await readJsonBody(context, c))
-    const artifact = await deleteNamedArtifact(context, principal, request)
+    const artifact = await readNamedArtifact(context, principal, request)
+    await deleteArtifact(context, principal, artifact)
     return jsonResponse({ ok: true, artifact_id: String(artifact.id) })
   })
 
