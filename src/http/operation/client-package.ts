@@ -13,11 +13,15 @@ interface ClientPackage {
   etag: string
 }
 
-export function addClientPackageRoutes(app: Hono<AppEnv>): void {
-  let read: Promise<ClientPackage> | undefined
+export function addClientPackageRoutes(
+  app: Hono<AppEnv>,
+  file: URL = new URL('../client.tgz', builtRoot),
+): void {
+  // Not a promise, so that a failure to read does not stay.
+  let read: ClientPackage | undefined
   app.get('/trove.tgz', async (c) => {
-    read ??= readPackage()
-    const { bytes, etag } = await read
+    read ??= await readPackage(file)
+    const { bytes, etag } = read
     c.header('etag', etag)
     c.header('cache-control', 'no-cache')
     if (c.req.header('if-none-match') === etag) return c.body(null, 304)
@@ -26,7 +30,7 @@ export function addClientPackageRoutes(app: Hono<AppEnv>): void {
   })
 }
 
-async function readPackage(): Promise<ClientPackage> {
-  const bytes = new Uint8Array(await readFile(new URL('../client.tgz', builtRoot)))
+async function readPackage(file: URL): Promise<ClientPackage> {
+  const bytes = new Uint8Array(await readFile(file))
   return { bytes, etag: `"${digestOf(bytes)}"` }
 }
