@@ -100,7 +100,11 @@ export function invalidRequest(field: string, message: string, options?: ErrorOp
   return storeError('invalid_request', message, { field }, options)
 }
 
-export function notFound(what: string, message: string, options?: ErrorOptions): StoreError {
+export function notFound(
+  what: string,
+  message = `there is no ${what}`,
+  options?: ErrorOptions,
+): StoreError {
   return storeError('not_found', message, { what }, options)
 }
 
@@ -147,6 +151,11 @@ export function tooLarge(
   setting: string | null = null,
 ): StoreError {
   return storeError('too_large', message, { limit, limitValue, setting })
+}
+
+/** The code of an error of Node or zlib, such as Z_DATA_ERROR; empty for anything else. */
+export function errorCodeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : ''
 }
 
 /** Wraps anything thrown that is not an Error. */

@@ -108,8 +108,8 @@ export function formatCursor(position: number | string | number[]): string {
 }
 
 /** Errors: invalid_request for text that is not a cursor made of a number. */
-export function parseOffsetCursor(cursor: string | undefined): number {
-  if (cursor === undefined) return 0
+export function parseOffsetCursor(cursor: string | undefined): number | undefined {
+  if (cursor === undefined) return undefined
   const position = decodeCursor(cursor)
   if (typeof position !== 'number' || !Number.isSafeInteger(position) || position < 0)
     throw badCursor()

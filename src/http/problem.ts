@@ -63,42 +63,28 @@ export function problemStatus(code: ErrorCode): number {
 
 /** Renders the failure with its details; instants become ISO 8601, digests their wire form. */
 export function problemResponse(error: StoreError | undefined, requestId: string): Response {
-  if (error === undefined) return internalProblem(requestId)
-  const status = statusOf[error.code]
+  const status = error === undefined ? 500 : statusOf[error.code]
+  const details = error?.details ?? {}
   const body = {
     type: 'about:blank',
     title: titles[status],
     status,
-    detail: error.message,
-    code: error.code,
-    retryable: retryableCodes.has(error.code),
+    detail: error?.message ?? bugText(requestId),
+    code: error?.code ?? 'internal',
+    retryable: error !== undefined && retryableCodes.has(error.code),
     requestId,
-    ...wireDetails(error.details),
+    ...wireDetails(details),
   }
-  const headers = new Headers(problemHeaders)
+  const headers = new Headers({
+    'content-type': 'application/problem+json',
+    'cache-control': 'no-store',
+  })
   if (status === 401) headers.set('www-authenticate', 'Bearer realm="trove"')
-  if ('allowed' in error.details) headers.set('allow', error.details.allowed.join(', '))
+  if ('allowed' in details) headers.set('allow', details.allowed.join(', '))
   if (status === 503) headers.set('retry-after', '2')
-  if ('totalBytes' in error.details) {
-    headers.set('content-range', `bytes */${error.details.totalBytes}`)
-  }
+  if ('totalBytes' in details) headers.set('content-range', `bytes */${details.totalBytes}`)
   return new Response(JSON.stringify(body), { status, headers })
 }
-
-function internalProblem(requestId: string): Response {
-  const body = {
-    type: 'about:blank',
-    title: titles[500],
-    status: 500,
-    detail: bugText(requestId),
-    code: 'internal',
-    retryable: false,
-    requestId,
-  }
-  return new Response(JSON.stringify(body), { status: 500, headers: problemHeaders })
-}
-
-const problemHeaders = { 'content-type': 'application/problem+json', 'cache-control': 'no-store' }
 
 function wireDetails(details: object): Record<string, unknown> {
   return Object.fromEntries(

@@ -33,9 +33,11 @@ export function addRunRecordRoutes(app: Hono<AppEnv>, context: AppContext): void
     async (c) => await appendEvents(context, c),
   )
   app.get(`${apiRoot}/runs/:run{[0-9]+}`, async (c) => await readRun(context, c))
-  app.get(`${apiRoot}/runs/:run{[0-9]+}/jobs/:job/log`, async (c) => await readLog(context, c))
+  app.get(`${apiRoot}/runs/:run{[0-9]+}/jobs/:job/log`, async (c) => {
+    return await sendPages(context, c, 'text/plain', logPages)
+  })
   app.get(`${apiRoot}/runs/:run{[0-9]+}/jobs/:job/summary`, async (c) => {
-    return await readSummary(context, c)
+    return await sendPages(context, c, 'text/markdown', summaryPages)
   })
   app.delete(`${apiRoot}/runs/:run{[0-9]+}/jobs/:job`, async (c) => await deleteJob(context, c))
 }
@@ -73,10 +75,7 @@ export async function recordedJob(
   const record = await metadata.findRunRecord(run.id, now())
   const key = c.req.param('job') ?? ''
   const job = record?.jobs.find((each) => each.key === key)
-  if (record === undefined || job === undefined) {
-    const what = `job ${key} of run ${run.number}`
-    throw notFound(what, `there is no ${what}`)
-  }
+  if (record === undefined || job === undefined) throw notFound(`job ${key} of run ${run.number}`)
   return { record, job }
 }
 
@@ -93,14 +92,6 @@ async function deleteJob(context: AppContext, c: AppRequest): Promise<Response> 
   }
   await context.metadata.removeRunJob(run.id, job.key, authorOf(context, principal, 'api'))
   return c.body(null, 204)
-}
-
-async function readLog(context: AppContext, c: AppRequest): Promise<Response> {
-  return await sendPages(context, c, 'text/plain', logPages)
-}
-
-async function readSummary(context: AppContext, c: AppRequest): Promise<Response> {
-  return await sendPages(context, c, 'text/markdown', summaryPages)
 }
 
 type Pages = AsyncGenerator<Uint8Array, void, undefined>

@@ -1,7 +1,7 @@
 /** A request body as a buffer consumed from the front. */
 import type { Readable } from 'node:stream'
 import { asBuffer } from '../core/bytes/as-buffer.ts'
-import { invalidRequest, tooLarge } from '../core/errors.ts'
+import { asError, errorCodeOf, invalidRequest, tooLarge } from '../core/errors.ts'
 
 export interface BodyBytes {
   /** Bytes that have already arrived. */
@@ -75,8 +75,11 @@ export async function readWhole(body: Readable, bytesMax: number): Promise<Buffe
   return Buffer.concat(pieces)
 }
 
-/** Translates an error from reading past the end of a record to invalid_request. */
+/** Translates an error from reading past the end of a record, or of zlib, to invalid_request. */
 export function asMalformed(error: unknown): unknown {
-  if (!(error instanceof RangeError)) return error
-  return invalidRequest('body', `the body is malformed: ${error.message}`, { cause: error })
+  const { message } = asError(error)
+  const isFault = error instanceof RangeError || errorCodeOf(error).startsWith('Z_')
+  return isFault
+    ? invalidRequest('body', `the body is malformed: ${message}`, { cause: error })
+    : error
 }

@@ -73,10 +73,7 @@ export function createEntryTable(options: { entriesMax: number; share?: TableSha
     sizeBytes: number,
     modifiedAt: number | null,
   ): number => {
-    if (paths.length >= options.entriesMax) {
-      const reason = `the artifact has more than ${options.entriesMax} entries (TROVE_MAX_ENTRIES)`
-      throw tooLarge('entries of one artifact', options.entriesMax, reason, 'TROVE_MAX_ENTRIES')
-    }
+    if (paths.length >= options.entriesMax) throw tooManyEntries(options.entriesMax)
     share?.add(entryBytes + textBytes(path) + (byPath === undefined ? 0 : mapEntryBytes))
     const index = paths.push(parseEntryPath(path)) - 1
     kinds.push(kind)
@@ -140,6 +137,11 @@ export function createEntryTable(options: { entriesMax: number; share?: TableSha
       }
     },
   }
+}
+
+export function tooManyEntries(entriesMax: number): Error {
+  const reason = `the artifact has more than ${entriesMax} entries (TROVE_MAX_ENTRIES)`
+  return tooLarge('entries of one artifact', entriesMax, reason, 'TROVE_MAX_ENTRIES')
 }
 
 /** Returns the indexes in manifest order. A directory is kept when it is empty or has a mode other

@@ -226,10 +226,7 @@ export async function readableRun(
   const run = mayRead
     ? await context.metadata.findRun(project.id, number, wanted.attempt)
     : undefined
-  if (run === undefined) {
-    const what = `run ${number} of ${project.name}`
-    throw notFound(what, `there is no ${what}`)
-  }
+  if (run === undefined) throw notFound(`run ${number} of ${project.name}`)
   return run
 }
 
@@ -254,6 +251,5 @@ export async function findProject(
   name: ProjectName,
 ): Promise<Project | undefined> {
   if (maySeeProject(principal, name)) return await metadata.findProject(name)
-  const missing = `there is no project ${name}`
-  throw denied(principal, notFound(`project ${name}`, missing))
+  throw denied(principal, notFound(`project ${name}`))
 }

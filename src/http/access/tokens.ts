@@ -93,7 +93,7 @@ async function listTokens(context: AppContext, c: AppRequest): Promise<Response>
   const { project: named, limit, cursor } = parseQuery(c, tokenListQuery)
   const project = projectOf(principal, named)
   await requireOversight(context, principal, project)
-  const before = cursor === undefined ? undefined : parseOffsetCursor(cursor)
+  const before = parseOffsetCursor(cursor)
   const { items, next } = await readTokens(context, { project }, { limit, before })
   const nextCursor = linkNext(context, c, next)
   return c.json({ items, nextCursor }, 200, { 'cache-control': 'private, no-cache' })

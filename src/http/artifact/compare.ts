@@ -48,7 +48,7 @@ export function addCompareRoutes(app: Hono<AppEnv>, context: AppContext): void {
       })
     }
     // Nothing is kept between requests: each page repeats the merge, which reads no file contents.
-    const first = parseOffsetCursor(query.cursor)
+    const first = parseOffsetCursor(query.cursor) ?? 0
     return await compareEntries(sides, (comparison) => {
       const { differences } = comparison
       const end = first + query.limit

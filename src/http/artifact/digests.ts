@@ -28,7 +28,7 @@ async function listHolders(context: AppContext, c: AppRequest): Promise<Response
     projectIds,
     now,
     limit: query.limit + 1,
-    ...(beforeId > 0 && { beforeId }),
+    ...(beforeId !== undefined && { beforeId }),
   })
   const { items, last } = cutPage(found, query.limit)
   const nextCursor = linkNext(context, c, last?.artifact.id ?? null)

@@ -23,8 +23,7 @@ export function addHistoryRoutes(app: Hono<AppEnv>, context: AppContext): void {
       throw forbidden('the history of a file needs a token that reads its whole project')
     const query = parseQuery(c, historyQuery)
     const path = withoutEndSlashes(query.path)
-    // A first page has the cursor 0.
-    const beforeId = parseOffsetCursor(query.cursor) || undefined
+    const beforeId = parseOffsetCursor(query.cursor)
     const history = await pathHistory(context, c, { artifact, path, beforeId, limit: query.limit })
     const nextCursor = linkNext(context, c, history.next)
     const links = { origin: publicOrigin(context, c), now: context.now() }

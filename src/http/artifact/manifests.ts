@@ -35,7 +35,7 @@ export function addManifestRoutes(app: Hono<AppEnv>, context: AppContext): void 
     if (isPaged) {
       const page = {
         limit: query.limit ?? limits.listPageDefault,
-        first: parseOffsetCursor(query.cursor),
+        first: parseOffsetCursor(query.cursor) ?? 0,
       }
       return await manifestPage(context, c, artifact, page)
     }

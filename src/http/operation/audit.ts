@@ -36,7 +36,7 @@ async function listActs(context: AppContext, c: AppRequest): Promise<Response> {
       artifactId,
     },
     limit,
-    before: cursor === undefined ? undefined : parseOffsetCursor(cursor),
+    before: parseOffsetCursor(cursor),
   })
   const nextCursor = linkNext(context, c, page.next)
   return c.json({ items: page.items, nextCursor }, 200, { 'cache-control': 'private, no-cache' })

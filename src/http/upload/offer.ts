@@ -5,12 +5,11 @@ import { refuseReplacement } from '../../core/artifact.ts'
 import { type Digest, digestOf } from '../../core/bytes/digest.ts'
 import { tooLarge } from '../../core/errors.ts'
 import { expiresAtOf } from '../../core/policy/retention.ts'
-import { completeFacts, parseProjectName } from '../../core/run/run.ts'
+import { completeFacts, parseProjectName, type ProjectName } from '../../core/run/run.ts'
 import type { OfferedArtifact } from '../../ingest/negotiated/job.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import type { AppContext, AppRequest } from '../context.ts'
 import { digestField, parseBody } from '../input.ts'
-import { requireQuota } from './quota.ts'
 import { retentionOf } from '../artifact/retention.ts'
 import { actorOf } from '../access/actor.ts'
 import { replacementBy } from '../access/strict.ts'
@@ -19,6 +18,7 @@ import { uploadDestination } from './upload-destination.ts'
 /** An offer that its sender is allowed to make. */
 export interface Offered {
   artifact: OfferedArtifact
+  project: ProjectName
   projectId: number
   run: number
   attempt: number
@@ -31,7 +31,7 @@ export interface Offered {
   base: Digest | null
 }
 
-/** Errors: invalid_request, invalid_name, forbidden, not_found, too_large, quota_exceeded. */
+/** Errors: invalid_request, invalid_name, forbidden, not_found, too_large. */
 export async function readOffer(
   context: AppContext,
   c: AppRequest,
@@ -58,12 +58,10 @@ export async function readOffer(
     completeFacts(principal.facts, message),
     now,
   )
-  if (!message.overwrite && c.req.path.endsWith('/uploads')) {
-    await requireQuota(context, project, message.logicalBytes)
-  }
   const days = message.retentionDays
   const treeDigest = digestField(message.treeDigest, 'treeDigest')
   return {
+    project,
     projectId: run.projectId,
     run: number,
     attempt,

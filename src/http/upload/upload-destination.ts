@@ -45,9 +45,7 @@ export function runDestination(
   const attempt = wanted.attempt ?? (isOwnRun ? principal.run?.attempt : undefined) ?? 1
   const place = { project, runNumber: number, attempt }
   if (mayWriteRun(principal, place)) return { project, number, attempt }
-  if (!mayReadProject(principal, project) && !mayReadRun(principal, place)) {
-    const what = `project ${project}`
-    throw notFound(what, `there is no ${what}`)
-  }
+  if (!mayReadProject(principal, project) && !mayReadRun(principal, place))
+    throw notFound(`project ${project}`)
   throw forbidden('writing requires a token of that run and attempt, or one of scope write')
 }

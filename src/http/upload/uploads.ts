@@ -22,6 +22,7 @@ import { sendBytes } from '../body/gzip.ts'
 import { digestField, parseQuery } from '../input.ts'
 import { type Offered, outcomeOf, readOffer, requireFreeName } from './offer.ts'
 import { listLimit, openRequestBody, uploadLimit } from '../body/request-body.ts'
+import { requireQuota } from './quota.ts'
 import { createTurns, type Turns } from './turns.ts'
 
 export function addUploadRoutes(app: Hono<AppEnv>, context: AppContext): void {
@@ -31,6 +32,9 @@ export function addUploadRoutes(app: Hono<AppEnv>, context: AppContext): void {
   routes.post('/', async (c) => {
     const principal = await requirePrincipal(context, c)
     const offered = await readOffer(context, c, principal)
+    const { project, artifact } = offered
+    if (artifact.onConflict === 'same')
+      await requireQuota(context, project, artifact.tree.logicalBytes)
     // Equal offers share one session, which the first of them ends when the tree is known.
     return await offers.take(offered.key, async () => await handleOffer(context, c, offered))
   })

@@ -2,7 +2,7 @@
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createBrotliDecompress, createGunzip } from 'node:zlib'
-import { invalidRequest } from '../../core/errors.ts'
+import { errorCodeOf, invalidRequest } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { byteBudget } from '../byte-budget.ts'
 import type { ManifestEncoding } from './job.ts'
@@ -51,7 +51,7 @@ export async function* offeredLines(
 /** Translates the errors of zlib, Brotli (`ERR__ERROR_…`) and the decoder for bytes that are not
  *  compressed UTF-8. */
 function asFault(error: unknown): unknown {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const code = errorCodeOf(error)
   const isFault = /^(?:Z_|ERR__ERROR_)/u.test(code) || code === 'ERR_ENCODING_INVALID_ENCODED_DATA'
   if (isFault) {
     return faulty(`it is not compressed UTF-8 text (${(error as Error).message})`)

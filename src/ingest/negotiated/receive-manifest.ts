@@ -4,7 +4,7 @@ import type { Readable } from 'node:stream'
 import { encodeOrdinals } from '../../core/bytes/blob-exchange.ts'
 import type { Digest } from '../../core/bytes/digest.ts'
 import type { Entry } from '../../core/manifest/entry.ts'
-import { digestMismatch, tooLarge } from '../../core/errors.ts'
+import { digestMismatch } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import {
   createManifestHasher,
@@ -12,6 +12,8 @@ import {
   manifestHeader,
   parseEntry,
 } from '../../core/manifest/manifest.ts'
+import { byteBudget } from '../byte-budget.ts'
+import { tooManyEntries } from '../entry-table.ts'
 import type { IngestPorts } from '../session.ts'
 import { createClaims } from './claims.ts'
 import { incomplete } from './incomplete.ts'
@@ -61,7 +63,7 @@ export async function receiveManifest(
     const what = 'the manifest does not match the offered digest'
     throw digestMismatch(what, job.treeDigest, treeDigest)
   }
-  if (logicalBytes > settings.artifactBytesMax) throw tooManyBytes(settings.artifactBytesMax)
+  byteBudget(settings.artifactBytesMax).count(logicalBytes)
   await keepOfferedTree(metadata, sessionId, summary)
   return encodeOrdinals(await claims.missing())
 }
@@ -102,14 +104,4 @@ async function* offeredEntries(
     const changes = await readOfferedChanges(metadata, sessionId)
     yield changes.flatMap((change) => (change.kind === 'entry' ? [change.entry] : []))
   }
-}
-
-function tooManyEntries(entriesMax: number): Error {
-  const reason = `the artifact has more than ${entriesMax} entries (TROVE_MAX_ENTRIES)`
-  return tooLarge('entries of one artifact', entriesMax, reason, 'TROVE_MAX_ENTRIES')
-}
-
-function tooManyBytes(bytesMax: number): Error {
-  const reason = `the upload holds more than ${bytesMax} bytes (TROVE_MAX_ARTIFACT)`
-  return tooLarge('logical bytes of one artifact', bytesMax, reason, 'TROVE_MAX_ARTIFACT')
 }

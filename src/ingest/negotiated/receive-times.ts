@@ -5,7 +5,6 @@ import { listBytesMax } from '../../core/bytes/blob-exchange.ts'
 import { limits } from '../../core/limits.ts'
 import { decodeTimes } from '../../core/manifest/modification-times.ts'
 import { createByteReader } from '../../core/bytes/varint.ts'
-import { invalidRequest } from '../../core/errors.ts'
 import type { IngestPorts } from '../session.ts'
 import { asMalformed, readWhole } from '../body-bytes.ts'
 
@@ -17,23 +16,15 @@ export async function receiveTimes(
 ): Promise<null> {
   const reader = createByteReader(await readWhole(body, listBytesMax))
   for (let first = 0, page = 0; first < entryCount; first += limits.manifestPageEntries, page++) {
-    const bytes = takePage(() => {
-      const page = reader.sized()
+    let bytes
+    try {
+      bytes = reader.sized()
       // Pages that cannot be decoded must not get into the store.
-      decodeTimes(page, Math.min(limits.manifestPageEntries, entryCount - first))
-      return page
-    })
+      decodeTimes(bytes, Math.min(limits.manifestPageEntries, entryCount - first))
+    } catch (error) {
+      throw asMalformed(error)
+    }
     await metadata.stageTimes(sessionId, page, bytes)
   }
   return null
-}
-
-function takePage(take: () => Buffer): Buffer {
-  try {
-    return take()
-  } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-    if (!code.startsWith('Z_')) throw asMalformed(error)
-    throw invalidRequest('body', 'the times are malformed', { cause: error })
-  }
 }

@@ -5,7 +5,7 @@ import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { createGunzip } from 'node:zlib'
 import { normalizeArchivePath, parseEntryPath, unsafePath } from '../../core/manifest/entry.ts'
-import { storeError, tooLarge } from '../../core/errors.ts'
+import { errorCodeOf, storeError, tooLarge } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import type { BlobWriter } from '../blob-writer.ts'
 import { type ByteBudget, byteBudget } from '../byte-budget.ts'
@@ -146,7 +146,7 @@ function addHardLink(
 
 /** zlib throws plain errors for truncated streams and for bytes that are none. */
 function asArchiveError(error: unknown): unknown {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const code = errorCodeOf(error)
   if (!code.startsWith('Z_')) return error
   return badTar(code === 'Z_BUF_ERROR' ? 'it is truncated' : (error as Error).message)
 }

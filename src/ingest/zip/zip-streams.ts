@@ -14,6 +14,7 @@ import {
 } from '../../core/bytes/copy.ts'
 import { crc32 } from '../../core/bytes/crc32.ts'
 import { type Digest, createDigestHasher, digestOf } from '../../core/bytes/digest.ts'
+import { errorCodeOf } from '../../core/errors.ts'
 import { checksOf, createCheckWriter } from '../../packs/format/page-checks.ts'
 import type { BlobWriter } from '../blob-writer.ts'
 import type { StagedReader } from '../staging/staged-reader.ts'
@@ -195,7 +196,7 @@ async function* inflated(reader: StagedReader, data: MemberData): AsyncGenerator
 
 /** zlib's errors mean that the zip is unusual; any other (a failing disk) is not about the zip. */
 function opaqueFrom(error: unknown, data: MemberData): unknown {
-  const code = error instanceof Error && 'code' in error ? String(error.code) : ''
+  const code = errorCodeOf(error)
   if (code === 'ERR_BUFFER_TOO_LARGE') {
     return new ZipOpaque(`${data.name} holds more than the ${data.sizeBytes} bytes its header says`)
   }
