@@ -159,7 +159,8 @@ const secure: MiddlewareHandler<AppEnv> = async (c, next) => {
   const { headers } = c.res
   headers.set('x-content-type-options', 'nosniff')
   const isDocument = headers.get('content-type')?.startsWith('text/html') === true
-  // Content delivery networks keep responses that do not say, redirects to artifacts included.
+  // An artifact can expire or be deleted, and content delivery networks keep responses that do not
+  // say, redirects to artifacts included. ETags make it cheap to ask again.
   if (!headers.has('cache-control'))
     headers.set('cache-control', isDocument ? 'no-store' : 'private, no-cache')
   if (!isDocument) return

@@ -62,7 +62,6 @@ async function readRun(context: AppContext, c: AppRequest): Promise<Response> {
   const { metadata } = context
   const record = await metadata.findRunRecord(run.id, context.now())
   const annotations = record === undefined ? [] : await metadata.listAnnotations(run.id)
-  c.header('cache-control', 'private, no-cache')
   return c.json(await runMessage(run, record, annotations, publicOrigin(context, c)))
 }
 
@@ -106,12 +105,8 @@ async function sendPages(
   const principal = await requireReader(context, c)
   const run = await readableRun(context, c, principal, parseQuery(c, runQuery))
   const { job } = await recordedJob(context, c, run)
-  const headers = {
-    'content-type': `${type}; charset=utf-8`,
-    'cache-control': 'private, no-cache',
-  }
-  const { idleMs } = context.config
-  return await sendPieces(c, pagesOf(context.metadata, job), { idleMs, headers })
+  const pages = pagesOf(context.metadata, job)
+  return await sendPieces(context, c, pages, { type: `${type}; charset=utf-8` })
 }
 
 async function* logPages(metadata: Metadata, job: RecordedJob): Pages {

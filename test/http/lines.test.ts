@@ -17,6 +17,8 @@ import { linesOf as writeLines, sendPieces } from '../../src/http/body/lines.ts'
 import { createLog } from '../../src/log.ts'
 import { openServer } from './open-server.ts'
 
+const context = { config: { idleMs: 60_000 } }
+
 async function written(values: object[]): Promise<Buffer> {
   return await buffer(writeLines(values))
 }
@@ -90,7 +92,7 @@ describe('one value per line', () => {
     const app = new Hono<AppEnv>()
     const many = Array.from({ length: 100_000 }, (_, index) => ({ path: `file ${index}` }))
     app.get('/', async (c) => {
-      return await sendPieces(c, writeLines(many), { idleMs: 60_000, headers: {} })
+      return await sendPieces(context, c, writeLines(many), { type: 'x/y' })
     })
     const response = await app.request('/')
     let next = setImmediate(count)
@@ -131,7 +133,7 @@ test('a client that hangs up is not logged as a failure', async () => {
       createLog('info', (line) => logged.push(line)),
     )
     c.env.outgoing.once('close', () => setImmediate(() => hungUp.abort()))
-    return await sendPieces(c, pieces, { idleMs: 60_000, headers: {} })
+    return await sendPieces(context, c, pieces, { type: 'x/y' })
   })
   const server = serve({ fetch: app.fetch, port: 0, hostname: '127.0.0.1' })
   if (!server.listening) await once(server, 'listening')

@@ -16,8 +16,7 @@ export function addLogRoutes(app: Hono<AppEnv>, context: AppContext, repository:
       const record = await context.metadata.findRunRecord(run.id, context.now())
       if (record === undefined) throw notFound('logs', `run ${run.number} was not recorded`)
       const bytes = zipOfLogs(context.metadata, record.jobs, context.now())
-      const headers = { 'content-type': 'application/zip', 'cache-control': 'private, no-cache' }
-      return await sendPieces(c, bytes, { idleMs: context.config.idleMs, headers })
+      return await sendPieces(context, c, bytes, { type: 'application/zip' })
     })
   }
 }

@@ -96,7 +96,7 @@ async function listTokens(context: AppContext, c: AppRequest): Promise<Response>
   const before = parseOffsetCursor(cursor)
   const { items, next } = await readTokens(context, { project }, { limit, before })
   const nextCursor = linkNext(context, c, next)
-  return c.json({ items, nextCursor }, 200, { 'cache-control': 'private, no-cache' })
+  return c.json({ items, nextCursor })
 }
 
 /** Describes the token, or the browser session, that the request was sent with. */

@@ -49,7 +49,6 @@ export function addArchiveRoutes(app: Hono<AppEnv>, context: AppContext): void {
 const asAttachment = {
   mode: 'ranged',
   disposition: 'attachment',
-  cacheControl: 'private, no-cache',
 } as const
 
 /** Returns the live artifacts of the route's run, sorted by name; of equal names in several

@@ -37,7 +37,6 @@ export function addArtifactRoutes(app: Hono<AppEnv>, context: AppContext): void 
   routes.get('/:id{[0-9]+}', async (c) => {
     const { artifact } = await liveArtifact(context, c)
     const { brief } = parseQuery(c, artifactQuery)
-    c.header('cache-control', 'private, no-cache')
     if (!brief) return c.json(await artifactDetail(context, c, artifact))
     const origin = publicOrigin(context, c)
     return c.json(artifactMessage(artifact, { origin, now: context.now() }))
@@ -115,7 +114,6 @@ async function listArtifacts(context: AppContext, c: AppRequest): Promise<Respon
   const all =
     total ?? (isCounted ? end : (await context.metadata.sumArtifacts(filter, now)).artifacts)
   const nextCursor = linkNext(context, c, last === undefined ? null : [end, all, last.id])
-  c.header('cache-control', 'private, no-cache')
   return c.json({
     items: items.map((each) => artifactMessage(seenBy(principal, each), { origin, now })),
     nextCursor,

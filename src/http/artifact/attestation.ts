@@ -33,6 +33,5 @@ async function attest(context: AppContext, c: AppRequest): Promise<Response> {
       yield text
     }
   })
-  const headers = { 'content-type': bundleMediaType, 'cache-control': 'private, no-cache' }
-  return await sendPieces(c, bundle, { idleMs: context.config.idleMs, headers })
+  return await sendPieces(context, c, bundle, { type: bundleMediaType })
 }

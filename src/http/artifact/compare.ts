@@ -34,7 +34,6 @@ export function addCompareRoutes(app: Hono<AppEnv>, context: AppContext): void {
     })
     const { signal } = c.req.raw
     const sides: Parameters<typeof compareEntries>[0] = [context.metadata, base.id, head.id, signal]
-    c.header('cache-control', 'private, no-cache')
     c.header('vary', 'Accept')
     if (c.req.header('accept')?.includes(ndjsonType) === true) {
       const packed = await compareEntries(sides, async (comparison) => {
@@ -42,10 +41,7 @@ export function addCompareRoutes(app: Hono<AppEnv>, context: AppContext): void {
         const first = { ...messageOf(comparison), differences: differences.length }
         return await pack(linesOf(comparisonLines(first, differences)), signal)
       })
-      return await sendPieces(c, unpacked(packed), {
-        idleMs: context.config.idleMs,
-        headers: { 'content-type': ndjsonType },
-      })
+      return await sendPieces(context, c, unpacked(packed), { type: ndjsonType })
     }
     // Nothing is kept between requests: each page repeats the merge, which reads no file contents.
     const first = parseOffsetCursor(query.cursor) ?? 0

@@ -33,7 +33,6 @@ async function listHolders(context: AppContext, c: AppRequest): Promise<Response
   const { items, last } = cutPage(found, query.limit)
   const nextCursor = linkNext(context, c, last?.artifact.id ?? null)
   const origin = publicOrigin(context, c)
-  c.header('cache-control', 'private, no-cache')
   return c.json({
     items: items.map(({ artifact, path }) => ({
       ...artifactMessage(seenBy(principal, artifact), { origin, now }),

@@ -30,7 +30,6 @@ export function addFileRoutes(app: Hono<AppEnv>, context: AppContext): void {
       },
       mode: 'ranged',
       disposition: download ? 'attachment' : 'inline',
-      cacheControl: 'private, no-cache',
     })
   })
 }

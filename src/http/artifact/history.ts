@@ -28,7 +28,6 @@ export function addHistoryRoutes(app: Hono<AppEnv>, context: AppContext): void {
     const nextCursor = linkNext(context, c, history.next)
     const links = { origin: publicOrigin(context, c), now: context.now() }
     const messageOf = (each: Artifact) => artifactMessage(seenBy(principal, each), links)
-    c.header('cache-control', 'private, no-cache')
     return c.json({
       path,
       items: history.versions.map(({ found, newest, oldest, artifacts }) => ({

@@ -49,7 +49,6 @@ export function addManifestRoutes(app: Hono<AppEnv>, context: AppContext): void 
     const listing = await context.metadata.listDirectory(artifact.id, { directory, limit, from })
     if (listing === undefined) throw noSuchPath(artifact, directory)
     const nextCursor = linkNext(context, c, listing.next)
-    c.header('cache-control', 'private, no-cache')
     return c.json({ path: directory, items: listing.children.map(entryMessage), nextCursor })
   })
 }
@@ -70,7 +69,7 @@ async function manifestPage(
   }
   const end = first + items.length
   const nextCursor = linkNext(context, c, end < artifact.entryCount ? end : null)
-  return c.json({ items: items.map(entryMessage), nextCursor }, 200, cacheHeaders(tag))
+  return c.json({ items: items.map(entryMessage), nextCursor }, 200, { etag: tag })
 }
 
 async function manifestStream(
@@ -85,13 +84,9 @@ async function manifestStream(
   if (unread !== undefined) return unread
   const entries = await countSubtree(context.metadata, artifact, directory)
   if (entries === 0 && directory !== '') throw noSuchPath(artifact, directory)
-  const headers = {
-    'content-type': ndjsonType,
-    [entriesHeader]: String(entries),
-    ...cacheHeaders(tag),
-  }
+  const headers = { [entriesHeader]: String(entries), etag: tag }
   const lines = linesOf(messagesOf(context, artifact, directory))
-  return await sendPieces(c, lines, { idleMs: context.config.idleMs, headers })
+  return await sendPieces(context, c, lines, { type: ndjsonType, headers })
 }
 
 async function* messagesOf(
@@ -110,11 +105,5 @@ function etag(artifact: Artifact, view: string): string {
 /** Returns the response if the preconditions decide it, without reading any entry. */
 function preconditionResponse(c: AppRequest, tag: string): Response | undefined {
   const status = preconditionStatus(c, tag)
-  return status && new Response(null, { status, headers: cacheHeaders(tag) })
-}
-
-/** Caches must revalidate on every use, since an artifact can expire or be deleted. The ETag
- *  makes that cheap. */
-function cacheHeaders(tag: string): Record<string, string> {
-  return { etag: tag, 'cache-control': 'private, no-cache' }
+  return status && new Response(null, { status, headers: { etag: tag } })
 }

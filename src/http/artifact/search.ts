@@ -31,16 +31,14 @@ export function addSearchRoutes(app: Hono<AppEnv>, context: AppContext): void {
     compilePathGlobs(globs)
     const from = parseSearchCursor(cursor)
     const filter = await filterFor(context, principal, narrowing)
-    const { idleMs } = context.config
     const { signal } = c.req.raw
     // A search that finds nothing for long looks to the idle timer like a client that stopped
     // reading.
-    const msMax = Math.min(limits.searchMs, idleMs / 2)
+    const msMax = Math.min(limits.searchMs, context.config.idleMs / 2)
     const search = { globs, limit, from, msMax, signal }
     const lines =
       filter === null ? end(null) : linesOf(context, searchNewest(context, filter, search))
-    const headers = { 'content-type': ndjsonType, 'cache-control': 'private, no-cache' }
-    return await sendPieces(c, lines, { idleMs, headers })
+    return await sendPieces(context, c, lines, { type: ndjsonType })
   })
 }
 

@@ -29,7 +29,6 @@ export function addSecretRoutes(app: Hono<AppEnv>, context: AppContext): void {
   const routes = app.basePath(apiRoot)
   routes.get(ofArtifact, async (c) => {
     const { artifact } = await inspectedArtifact(context, c)
-    c.header('cache-control', 'private, no-cache')
     return c.json(await secretList(context, artifact.id))
   })
   routes.patch(ofArtifact, async (c) => {

@@ -19,7 +19,6 @@ export function addSizeRoutes(app: Hono<AppEnv>, context: AppContext): void {
       limit: query.limit,
       signal,
     })
-    c.header('cache-control', 'private, no-cache')
     return c.json({ path, ...sizes } satisfies WireDirectorySizes)
   })
 }

@@ -26,9 +26,8 @@ export function addTreeRoutes(app: Hono<AppEnv>, context: AppContext): void {
         ? [treePages(context, artifact), manifestMediaType]
         : [changesPages(context, base, artifact), changesMediaType]
     // The body marks its own end, so a truncated one is detected.
-    return await sendPieces(c, pages, {
-      idleMs: context.config.idleMs,
-      headers: { 'content-type': type, 'cache-control': 'private, no-cache' },
+    return await sendPieces(context, c, pages, {
+      type,
       gzip: { level: constants.Z_BEST_SPEED, chunkSize: 128 * 1024 },
     })
   })

@@ -26,25 +26,26 @@ export async function* linesOf(
 /** Sends pieces as they are made. Reads the first one before sending headers, so that an immediate
  *  failure still gets a status. `gzip`: the body is gzipped for clients that accept it. */
 export async function sendPieces(
+  { config }: { config: { idleMs: number } },
   c: AppRequest,
   pieces: AsyncGenerator<Uint8Array, void, undefined>,
-  {
-    idleMs,
-    headers,
-    gzip,
-  }: { idleMs: number; headers: Record<string, string>; gzip?: ZlibOptions },
+  { type, headers, gzip }: { type: string; headers?: Record<string, string>; gzip?: ZlibOptions },
 ): Promise<Response> {
-  if (gzip !== undefined) c.header('vary', 'Accept-Encoding')
   const packs = gzip !== undefined && acceptsGzip(c)
-  if (packs) c.header('content-encoding', 'gzip')
   const sent = packs ? gzipped(pieces, gzip) : pieces
   const first = await sent.next()
+  const all = {
+    'content-type': type,
+    ...headers,
+    ...(gzip !== undefined && { vary: 'Accept-Encoding' }),
+    ...(packs && { 'content-encoding': 'gzip' }),
+  }
   if (c.req.method === 'HEAD') {
     await sent.return()
-    return c.body(null, 200, headers)
+    return c.body(null, 200, all)
   }
-  watchIdle(c, idleMs)
-  return c.body(streamOf(c, first, sent), 200, headers)
+  watchIdle(c, config.idleMs)
+  return c.body(streamOf(c, first, sent), 200, all)
 }
 
 /** A failure part-way destroys the connection: otherwise chunked encoding would end as if the body

@@ -19,7 +19,8 @@ export type SendMode = 'ranged' | 'stock-zip' | 'stock-raw'
 export interface SendOptions {
   mode: SendMode
   disposition: 'attachment' | 'inline'
-  cacheControl: string
+  /** Absent: as all responses (`app.ts`). */
+  cacheControl?: string
   /** Awaited once nothing more is read for the body, however it ends. */
   onEnd?(): Promise<void>
 }
@@ -45,7 +46,8 @@ export async function sendRepresentation(
   options: SendOptions,
 ): Promise<Response> {
   const { etag, totalBytes } = representation
-  const validators = { etag, 'cache-control': options.cacheControl }
+  const { cacheControl } = options
+  const validators = { etag, ...(cacheControl !== undefined && { 'cache-control': cacheControl }) }
   const decided = preconditionStatus(c, etag)
   if (decided !== undefined) return c.body(null, decided, validators)
 

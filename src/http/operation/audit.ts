@@ -39,7 +39,7 @@ async function listActs(context: AppContext, c: AppRequest): Promise<Response> {
     before: parseOffsetCursor(cursor),
   })
   const nextCursor = linkNext(context, c, page.next)
-  return c.json({ items: page.items, nextCursor }, 200, { 'cache-control': 'private, no-cache' })
+  return c.json({ items: page.items, nextCursor })
 }
 
 type ListActs = AppContext['metadata']['listActs']

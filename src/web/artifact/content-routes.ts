@@ -46,7 +46,6 @@ export function createContentRoutes(context: AppContext): Hono<AppEnv> {
       represent: () => representContent(context, c, artifact, path),
       mode: 'ranged',
       disposition: 'inline',
-      cacheControl: 'private, no-cache',
     })
   })
   return app

@@ -15,16 +15,10 @@ export async function sendPaths(
 ): Promise<Response> {
   // Paths are part of the tree digest, so equal digests have equal paths.
   const etag = `"paths-${artifact.treeDigest}"`
-  const headers = {
-    'content-type': 'application/x-ndjson',
-    'cache-control': 'private, no-cache',
-    vary: 'Accept-Encoding',
-    etag,
-  }
+  const headers = { etag, vary: 'Accept-Encoding' }
   if (c.req.header('if-none-match') === etag) return c.body(null, 304, headers)
-  const { idleMs } = context.config
-  return await sendPieces(c, linesOfPaths(context, artifact), {
-    idleMs,
+  return await sendPieces(context, c, linesOfPaths(context, artifact), {
+    type: 'application/x-ndjson',
     headers,
     gzip: { level: 3 },
   })
