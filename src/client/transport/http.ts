@@ -119,7 +119,8 @@ async function attemptOnce(
   server: ServerAccess,
   request: ApiRequest,
 ): Promise<Answer | NetworkError> {
-  const url = new URL(request.path, server.url)
+  // A relative URL that begins with two slashes would name another host.
+  const url = new URL(server.url + request.path)
   for (const [name, value] of Object.entries(request.query ?? {})) {
     if (value !== null && value !== undefined) url.searchParams.set(name, String(value))
   }
