@@ -1,7 +1,7 @@
 /** The native client against a real server: uploads come back intact, and only what is missing
  *  is transferred. */
 import { randomBytes } from 'node:crypto'
-import { chmod, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { type Client, createClient } from '../../src/client/client.ts'
@@ -386,5 +386,20 @@ describe('a download', () => {
     expect(planned).toEqual({ write: ['other', 'thing'], delete: ['thing'] })
     expect(await client.download(deleting)).toMatchObject({ writtenFiles: 2, deletedPaths: 1 })
     expect(await describeTree(back)).toEqual(await describeTree(root))
+  })
+
+  test('deletes files whose names are not valid UTF-8', async () => {
+    const root = await makeDirectory({ a: 'a' })
+    const back = await makeDirectory({ '\ufffd': 'valid', d: null })
+    for (const name of [[0xff], [0xfe], [0x64, 0x2f, 0xff]])
+      await writeFile(Buffer.concat([Buffer.from(`${back}/`), Buffer.from(name)]), '')
+    const { artifact } = await uploadDirectory(clientWith(null), root)
+    const { deletedPaths } = await clientWith(null).download({
+      artifact,
+      destination: back,
+      delete: true,
+    })
+    expect(deletedPaths).toBe(4)
+    expect(await readdir(back, 'buffer')).toEqual([Buffer.from('a')])
   })
 })

@@ -8,7 +8,7 @@ import { partialName } from '../partial-name.ts'
 import { createSpeller, createSpellingCheck } from './spelling.ts'
 import { createRealDirectories, parentOf, tryLstat } from '../files/real-directories.ts'
 import { entryAt } from '../files/system.ts'
-import { makeWritable, removeWhole } from '../files/writable.ts'
+import { makeWritable, pathsInBytes, removeWhole } from '../files/writable.ts'
 import { makeDirectories } from '../../make-directories.ts'
 
 /** What is at the path of an entry. */
@@ -263,9 +263,9 @@ export function removeExtras(
   { root, extras }: Destination,
   directories: OpenedDirectories,
 ): number {
-  for (const path of extras) {
+  for (const path of new Set(extras)) {
     directories.open(parentOf(path))
-    removeWhole(join(root, path))
+    for (const own of pathsInBytes(join(root, path))) removeWhole(own)
   }
   return extras.length
 }
