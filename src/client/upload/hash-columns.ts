@@ -16,45 +16,40 @@ export interface HashColumns {
 }
 
 export function createHashColumns(): HashColumns {
-  let room = 1024
-  let stats = new Float64Array(room * hashColumns)
-  let digests = Buffer.alloc(room * digestBytes)
-  let settled = new Uint8Array(room)
   const reserve = (count: number): void => {
+    const room = columns.settled.length
     if (count <= room) return
-    room = Math.max(count, Math.ceil(room * 1.5))
-    const [oldStats, oldDigests, oldSettled] = [stats, digests, settled]
-    stats = new Float64Array(room * hashColumns)
-    stats.set(oldStats)
-    digests = Buffer.alloc(room * digestBytes)
-    digests.set(oldDigests)
-    settled = new Uint8Array(room)
-    settled.set(oldSettled)
+    const { stats, digests, settled } = columns
+    Object.assign(columns, columnsFor(Math.max(count, Math.ceil(room * 1.5))))
+    columns.stats.set(stats)
+    columns.digests.set(digests)
+    columns.settled.set(settled)
   }
-  return {
-    get stats() {
-      return stats
-    },
-    get digests() {
-      return digests
-    },
-    get settled() {
-      return settled
-    },
+  const columns = {
+    ...columnsFor(1024),
     reserve,
-    fill: (ordinals, answer) => {
+    fill: (ordinals: readonly number[], answer: HashAnswer): void => {
       reserve((ordinals.at(-1) ?? 0) + 1)
       for (const [index, ordinal] of ordinals.entries()) {
-        stats.set(
+        columns.stats.set(
           answer.stats.subarray(index * hashColumns, (index + 1) * hashColumns),
           ordinal * hashColumns,
         )
-        digests.set(
+        columns.digests.set(
           answer.digests.subarray(index * digestBytes, (index + 1) * digestBytes),
           ordinal * digestBytes,
         )
-        settled[ordinal] = answer.settled[index]!
+        columns.settled[ordinal] = answer.settled[index]!
       }
     },
+  }
+  return columns
+}
+
+function columnsFor(room: number): Pick<HashColumns, 'stats' | 'digests' | 'settled'> {
+  return {
+    stats: new Float64Array(room * hashColumns),
+    digests: Buffer.alloc(room * digestBytes),
+    settled: new Uint8Array(room),
   }
 }

@@ -70,7 +70,13 @@ export async function finishTree(
   const runs = runsOf(lines)
   const entry = (ordinal: number): Entry =>
     tree.kind(ordinal) === 'file'
-      ? fileEntry(tree, columns, facts, ordinal)
+      ? {
+          kind: 'file',
+          path: tree.paths[ordinal] as EntryPath,
+          mode: columns.stats[ordinal * hashColumns + 4]!,
+          digest: facts.digest(ordinal),
+          sizeBytes: facts.sizeBytes(ordinal),
+        }
       : otherEntry(tree, ordinal)
   const text = (): Iterable<Buffer> => textOf(runs, cache, entry)
   const summary = await summarize(tree, facts, text)
@@ -100,21 +106,6 @@ export async function finishTree(
       const remembered = { count, treeDigest, text: text(), lineStarts }
       await rememberSource(cachePath, remembered, stats, committing)
     },
-  }
-}
-
-function fileEntry(
-  tree: SourceTree,
-  { stats }: HashColumns,
-  { digest, sizeBytes }: Facts,
-  ordinal: number,
-): Entry {
-  return {
-    kind: 'file',
-    path: tree.paths[ordinal] as EntryPath,
-    mode: stats[ordinal * hashColumns + 4]!,
-    digest: digest(ordinal),
-    sizeBytes: sizeBytes(ordinal),
   }
 }
 
@@ -256,9 +247,9 @@ function statsOf(
 function encodeTimesPages({ count }: SourceTree, { modifiedAt }: Facts): Buffer[] {
   const pages: Buffer[] = []
   for (let first = 0; first < count; first += limits.manifestPageEntries) {
-    const size = Math.min(limits.manifestPageEntries, count - first)
+    const length = Math.min(limits.manifestPageEntries, count - first)
     const seconds = (index: number): number => Math.floor(modifiedAt(first + index) / 1000)
-    pages.push(encodeTimes(Array.from({ length: size }, (_, index) => seconds(index))))
+    pages.push(encodeTimes(Array.from({ length }, (_, index) => seconds(index))))
   }
   return pages
 }

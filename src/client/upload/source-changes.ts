@@ -27,66 +27,45 @@ export function changesOf(
   cache: StatCache,
   entry: (ordinal: number) => Entry,
 ): SourceChanges | null {
-  const bytesMax = Math.min(changesBytesMax - changesHeader.length, cache.text.length / 2)
-  const changes = createChanges(cache, entry, bytesMax)
-  let fresh: LineRun | null = null
-  let line = 0
-  for (const run of runs) {
-    if (run.line === notKept) {
-      fresh = run
-      continue
-    }
-    changes.add(fresh, line, run.line)
-    fresh = null
-    line = run.line + run.count
-  }
-  changes.add(fresh, line, cache.count)
-  return changes.result()
-}
-
-function createChanges(
-  cache: StatCache,
-  entry: (ordinal: number) => Entry,
-  bytesMax: number,
-): {
-  /** Replaces lines `from` to `to` of the cached tree with the entries `fresh`. */
-  add(fresh: LineRun | null, from: number, to: number): void
-  result(): SourceChanges | null
-} {
-  const { text, starts, treeDigest: base } = cache
+  const { text, starts, treeDigest: base, count } = cache
+  const bytesMax = Math.min(changesBytesMax - changesHeader.length, text.length / 2)
   const lines: string[] = []
   const ordinals: number[] = []
   let bytes = 0
-  const lineAt = (line: number): string => text.toString('utf8', starts[line], starts[line + 1])
+  /** The first line of the cached tree that is not yet compared. */
+  let at = 0
   const push = (line: string): void => {
     lines.push(line)
     bytes += Buffer.byteLength(line)
   }
-  return {
-    add: (fresh, from, to) => {
-      let line = from
-      const removeBefore = (path: string | null): void => {
-        for (; line < to && bytes <= bytesMax; line++) {
-          const gone = pathOfLine(cache, line)
-          if (path !== null && comparePaths(gone, path) >= 0) return
-          push(formatRemoval(gone))
-        }
-      }
-      const end = fresh === null ? 0 : fresh.ordinal + fresh.count
-      for (let ordinal = fresh?.ordinal ?? 0; ordinal < end && bytes <= bytesMax; ordinal++) {
-        const own = entry(ordinal)
-        removeBefore(own.path)
-        const formatted = formatEntry(own)
-        const isThere = line < to && pathOfLine(cache, line) === own.path
-        // The file was touched, but its line is the same.
-        const isSame = isThere && lineAt(line) === formatted
-        if (isThere) line += 1
-        if (isSame) continue
-        push(formatted)
-        ordinals.push(ordinal)
-      }
-      removeBefore(null)
-    },
-    result: () => (bytes > bytesMax ? null : { base, text: lines.join(''), ordinals }),
+  /** Removes the lines before `end`, or those of them whose paths sort before `path`. */
+  const removeTo = (end: number, path?: string): void => {
+    for (; at < end && bytes <= bytesMax; at++) {
+      const gone = pathOfLine(cache, at)
+      if (path !== undefined && comparePaths(gone, path) >= 0) return
+      push(formatRemoval(gone))
+    }
   }
+  for (const run of runs) {
+    if (run.line !== notKept) {
+      removeTo(run.line)
+      at = run.line + run.count
+      continue
+    }
+    const end = run.ordinal + run.count
+    for (let ordinal = run.ordinal; ordinal < end && bytes <= bytesMax; ordinal++) {
+      const own = entry(ordinal)
+      removeTo(count, own.path)
+      const formatted = formatEntry(own)
+      const isThere = at < count && pathOfLine(cache, at) === own.path
+      // The file was touched, but its line is the same.
+      const isSame = isThere && text.toString('utf8', starts[at], starts[at + 1]) === formatted
+      if (isThere) at += 1
+      if (isSame) continue
+      push(formatted)
+      ordinals.push(ordinal)
+    }
+  }
+  removeTo(count)
+  return bytes > bytesMax ? null : { base, text: lines.join(''), ordinals }
 }

@@ -52,51 +52,42 @@ export async function openTreeHasher(pool: FilePool, options: HasherOptions): Pr
     markWalked = resolve
   })
 
-  const check = (tree: SourceTree): Promise<CheckedCache<StatCache>> => {
-    // The walk keeps the main thread busy until then.
-    const how = { throughLinks: followsLinks, isFree: walked, signal }
-    const checked = checkCached(pool, tree.root, cache, how)
-    // A rejection is handled in `finish`.
-    checked.catch(() => {})
-    return checked
-  }
-
-  const run = (ordinals: number[], tree: SourceTree): void => {
-    const paths = ordinals.map((ordinal) => `${tree.sourceOf(ordinal)}\0`).join('')
-    const batch = pool.run({ kind: 'hash', paths }).then(
-      (answer) => {
-        columns.fill(ordinals, answer)
-        progress.files += ordinals.length
-        for (let at = 0; at < answer.stats.length; at += hashColumns)
-          progress.bytes += answer.stats[at]!
-        options.onProgress(progress)
-      },
-      (error: unknown) => {
-        failure ??= { error }
-      },
-    )
-    batches.push(batch)
-  }
-
-  /** Hashes the files from `from` to `to` that the cache does not have. */
-  const hash = (from: number, to: number, tree: SourceTree): void => {
-    let ordinals: number[] = []
-    for (let ordinal = from; ordinal < to; ordinal++) {
-      if (lines[ordinal] !== notKept || tree.kind(ordinal) !== 'file') continue
-      ordinals.push(ordinal)
-      if (ordinals.length < filesPerTask) continue
-      run(ordinals, tree)
-      ordinals = []
+  const read = (ordinals: readonly number[], tree: SourceTree): void => {
+    for (const batch of slicesOf(ordinals, filesPerTask)) {
+      const paths = batch.map((ordinal) => `${tree.sourceOf(ordinal)}\0`).join('')
+      const reading = pool.run({ kind: 'hash', paths }).then(
+        (answer) => {
+          columns.fill(batch, answer)
+          progress.files += batch.length
+          for (let at = 0; at < answer.stats.length; at += hashColumns)
+            progress.bytes += answer.stats[at]!
+          options.onProgress(progress)
+        },
+        (error: unknown) => {
+          failure ??= { error }
+        },
+      )
+      batches.push(reading)
     }
-    if (ordinals.length > 0) run(ordinals, tree)
   }
 
   return {
     add: (from, to, tree) => {
-      checking ??= check(tree)
-      for (let ordinal = from; ordinal < to; ordinal++) lines.push(match(tree.paths[ordinal]!))
+      if (checking === undefined) {
+        // The walk keeps the main thread busy until then.
+        const how = { throughLinks: followsLinks, isFree: walked, signal }
+        checking = checkCached(pool, tree.root, cache, how)
+        // A rejection is handled in `finish`.
+        checking.catch(() => {})
+      }
+      const fresh: number[] = []
+      for (let ordinal = from; ordinal < to; ordinal++) {
+        const line = match(tree.paths[ordinal]!)
+        lines.push(line)
+        if (line === notKept && tree.kind(ordinal) === 'file') fresh.push(ordinal)
+      }
       // After a failure the rest is not read; `finish` reports it.
-      if (failure === undefined) hash(from, to, tree)
+      if (failure === undefined) read(fresh, tree)
     },
     finish: async (tree) => {
       markWalked()
@@ -106,7 +97,7 @@ export async function openTreeHasher(pool: FilePool, options: HasherOptions): Pr
         progress.files += kept.files
         progress.bytes += kept.bytes
         options.onProgress(progress)
-        for (const batch of slicesOf(changed, filesPerTask)) run(batch, tree)
+        read(changed, tree)
       }
       await untilAborted(Promise.all(batches.splice(0)), signal)
       if (failure !== undefined) throw failure.error

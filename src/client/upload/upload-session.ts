@@ -174,22 +174,18 @@ export async function sendPack(
   session: UploadSession,
   records: () => AsyncIterable<Uint8Array>,
 ): Promise<void> {
-  const { server, path, signal } = session
-  const request = {
-    path: `${path}/packs`,
+  const request = stepOf(session, 'packs', {
     headers: { 'content-type': packMediaType },
     body: () => counted(records(), session),
-    signal,
-  }
-  await requestJson<ReceivedBlobs>(server, { method: 'POST', ...request }, ['blobs'])
+    repeatable: false,
+  })
+  await requestJson<ReceivedBlobs>(session.server, request, ['blobs'])
 }
 
 /** Errors: upload_incomplete, name_taken, and those of `requestJson`. */
 export async function commit(session: UploadSession): Promise<CommitAnswer> {
-  const { server, path, offer, signal } = session
-  const request = { path: `${path}/commit`, json: offer, repeatable: true, signal }
-  const fields = ['artifact', 'created'] as const
-  return await requestJson<CommitAnswer>(server, { method: 'POST', ...request }, fields)
+  const request = stepOf(session, 'commit', { json: session.offer })
+  return await requestJson(session.server, request, ['artifact', 'created'])
 }
 
 /** Decodes which of `count` things are missing. Errors: AnswerError, ProxyRefusal. */
@@ -207,14 +203,20 @@ async function ordinalsIn(
 }
 
 async function post(
-  { server, path, signal, onSent }: UploadSession,
+  session: UploadSession,
   step: 'manifest' | 'times' | 'parts',
   request: Pick<ApiRequest, 'query' | 'headers' | 'body'>,
 ): Promise<Buffer> {
-  const { body } = request
-  if (body instanceof Uint8Array) onSent(body.length)
-  const asked = { method: 'POST', path: `${path}/${step}`, repeatable: true, signal } as const
-  return await requestBytes(server, { ...asked, ...request })
+  if (request.body instanceof Uint8Array) session.onSent(request.body.length)
+  return await requestBytes(session.server, stepOf(session, step, request))
+}
+
+function stepOf(
+  { path, signal }: UploadSession,
+  step: string,
+  request: Omit<ApiRequest, 'path'>,
+): ApiRequest {
+  return { method: 'POST', path: `${path}/${step}`, repeatable: true, signal, ...request }
 }
 
 async function* counted(

@@ -80,23 +80,12 @@ function* walkBelow(
   patterns: SourcePatterns,
   options: WalkOptions,
 ): Generator<Found> {
-  const prefix = slashed(root)
-  const matching = (globs: readonly string[]): ((path: string) => boolean) =>
-    globs.length === 0 ? () => false : compilePathGlobs(globs)
-  const excluded = matching(options.exclude)
-  // Globs that exclude everything below a directory.
-  const below = options.exclude.filter((glob) => glob.endsWith('/**'))
-  const excludedBelow = matching(below.map((glob) => glob.slice(0, -'/**'.length)))
   const children: Child[] = []
   for (const path of patterns.searchPaths) {
     const child = operand(path, options)
     if (child !== undefined && !isHidden(basename(path), options)) children.push(child)
   }
-  const walk = createWalker(patterns, options, {
-    excluded,
-    excludedBelow,
-    entryPathOf: (path) => path.slice(prefix.length),
-  })
+  const walk = createWalker(patterns, options, slashed(root).length)
   if (children.length === 1 && children[0]!.path === root) yield* walk.content(root, [])
   else yield* walk.children(children, [])
 }
@@ -139,18 +128,14 @@ interface Walker {
 function createWalker(
   patterns: SourcePatterns,
   options: WalkOptions,
-  {
-    excluded,
-    excludedBelow,
-    entryPathOf,
-  }: {
-    excluded(path: string): boolean
-    /** Whether everything below the path is excluded, so that it need not be read. */
-    excludedBelow(path: string): boolean
-    entryPathOf(path: string): string
-  },
+  prefixLength: number,
 ): Walker {
   const follows = options.symlinks === 'follow'
+  const excluded = matching(options.exclude)
+  // Finds directories of which everything below is excluded, so that they need not be read.
+  const below = options.exclude.filter((glob) => glob.endsWith('/**'))
+  const excludedBelow = matching(below.map((glob) => glob.slice(0, -'/**'.length)))
+  const entryPathOf = (path: string): string => path.slice(prefixLength)
 
   function findLeaf(child: Child): Found | undefined {
     const { path, entry, source } = child
@@ -215,6 +200,10 @@ function createWalker(
   }
 
   return { content, children }
+}
+
+function matching(globs: readonly string[]): (path: string) => boolean {
+  return globs.length === 0 ? () => false : compilePathGlobs(globs)
 }
 
 function inOrder(children: readonly Child[]): { child: Child; isContent: boolean; key: string }[] {
