@@ -9,11 +9,11 @@ test('finds the first file of each content, like a map', () => {
   fc.assert(
     fc.property(fc.array(fc.nat({ max: 40 }), { maxLength: 200 }), (contents) => {
       const digests = contents.map(digestOf)
-      const index = createContentIndex(digests.length, (ordinal) => digests[ordinal]!)
+      const firstLike = createContentIndex(digests.length, (ordinal) => digests[ordinal]!)
       const firsts = new Map<number, number>()
       for (const [ordinal, content] of contents.entries()) {
         if (!firsts.has(content)) firsts.set(content, ordinal)
-        expect(index.add(ordinal)).toBe(firsts.get(content))
+        expect(firstLike(ordinal)).toBe(firsts.get(content))
       }
     }),
   )
@@ -21,9 +21,9 @@ test('finds the first file of each content, like a map', () => {
 
 test('distinguishes contents whose digests begin alike, even in a full table', () => {
   const digests = Array.from({ length: 16 }, (_, index) => Buffer.alloc(32).fill(index, 31))
-  const index = createContentIndex(digests.length, (ordinal) => digests[ordinal]!)
+  const firstLike = createContentIndex(digests.length, (ordinal) => digests[ordinal]!)
   for (const turn of [0, 1]) {
-    const found = digests.map((_, ordinal) => index.add(ordinal))
+    const found = digests.map((_, ordinal) => firstLike(ordinal))
     expect({ turn, found }).toEqual({ turn, found: [...digests.keys()] })
   }
 })

@@ -135,11 +135,11 @@ function groupByContent(
   tree: FetchedTree,
   missing: readonly number[],
 ): { firsts: number[]; others: Map<number, number[]> } {
-  const index = createContentIndex(missing.length, (ordinal) => tree.digestBytes(ordinal))
+  const firstLike = createContentIndex(missing.length, tree.digestBytes)
   const firsts: number[] = []
   const others = new Map<number, number[]>()
   for (const ordinal of missing) {
-    const first = index.add(ordinal)
+    const first = firstLike(ordinal)
     if (first === ordinal) {
       firsts.push(ordinal)
       continue

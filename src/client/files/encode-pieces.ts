@@ -9,7 +9,7 @@ import { digestOf } from '../../core/bytes/digest.ts'
 import { limits } from '../../core/limits.ts'
 import { encodeJoiningInto, joiningRoom } from '../../packs/codec/codec.ts'
 import { changedWhileUploading, openToRead, whileReading } from './file-error.ts'
-import type { ChunkAnswer, ChunkTask, EncodeAnswer, EncodePiece, EncodeTask } from './file-tasks.ts'
+import type { ChunkAnswer, ChunkTask, EncodePiece, EncodeTask, FileAnswers } from './file-tasks.ts'
 
 /** Bytes that are cut before the rest of them is moved to the front. */
 const readBytes = 1024 * 1024
@@ -85,7 +85,7 @@ function chunk(path: string): ChunkAnswer {
 }
 
 /** Errors: FileError, also when the content no longer has the announced digest. */
-export function encodePieces({ pieces }: EncodeTask): EncodeAnswer {
+export function encodePieces({ pieces }: EncodeTask): FileAnswers['encode'] {
   const room = pieces.reduce((sum, { sizeBytes }) => sum + recordRoom(sizeBytes), 0)
   records = roomIn(records, room)
   let at = 0

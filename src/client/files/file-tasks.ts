@@ -5,9 +5,10 @@
 import type { CopyCodec } from '../../core/bytes/copy.ts'
 import type { Digest } from '../../core/bytes/digest.ts'
 
-/** Reads and hashes files. */
+/** Reads and hashes files: all of them, or with `check` those of a directory tree that may be
+ *  absent. */
 export interface HashTask {
-  kind: 'hash'
+  kind: 'hash' | 'check'
   /** Absolute paths, each ended by a NUL. */
   paths: string
 }
@@ -18,8 +19,6 @@ export interface HashAnswer {
   digests: Uint8Array
   /** 1 for each file whose stats may be recorded. */
   settled: Uint8Array
-  /** Content bytes read. */
-  readBytes: number
 }
 
 /** Size, mtime ms, ctime ms, inode; mode. */
@@ -59,10 +58,6 @@ export interface EncodePiece {
 export interface EncodeTask {
   kind: 'encode'
   pieces: EncodePiece[]
-}
-
-export interface EncodeAnswer {
-  records: Uint8Array
 }
 
 /** Files of a download, held in memory, to be inflated, checked and written. */
@@ -140,12 +135,6 @@ export interface SealTask {
   modifiedAt: number | null
 }
 
-/** Hashes files of a directory tree that may be absent; otherwise like `hash`. */
-export interface CheckTask {
-  kind: 'check'
-  paths: string
-}
-
 /** Checks by their stats whether files below `root` are unchanged. All of it lies in shared
  *  memory: each thread takes the next files that no other has taken, so none waits for work to
  *  be handed out. */
@@ -195,14 +184,13 @@ export type FileTask =
   | CopyTask
   | FindPartsTask
   | SealTask
-  | CheckTask
   | VerifyTask
   | MoveTask
 
 export interface FileAnswers {
   hash: HashAnswer
   chunk: ChunkAnswer
-  encode: EncodeAnswer
+  encode: { records: Uint8Array }
   place: PlaceAnswer
   patch: { stored: Uint8Array }
   copy: Record<string, never>

@@ -4,7 +4,7 @@ import { chunkFile, encodePieces } from './encode-pieces.ts'
 import { FileError } from './file-error.ts'
 import type { FileTask } from './file-tasks.ts'
 import type { FileReply } from './file-pool.ts'
-import { checkFiles, hashFiles } from './hash-files.ts'
+import { hashFiles } from './hash-files.ts'
 import { moveFiles } from './move-files.ts'
 import { copyPieces, findParts, patchFile, sealFile } from './patch-file.ts'
 import { placeFiles } from './place-files.ts'
@@ -13,6 +13,7 @@ import { verifyFiles } from './verify-files.ts'
 function perform(task: FileTask): FileReply | Promise<FileReply> {
   switch (task.kind) {
     case 'hash':
+    case 'check':
       return hashFiles(task)
     case 'chunk':
       return chunkFile(task)
@@ -28,8 +29,6 @@ function perform(task: FileTask): FileReply | Promise<FileReply> {
       return findParts(task)
     case 'seal':
       return sealFile(task)
-    case 'check':
-      return checkFiles(task)
     case 'verify':
       return verifyFiles(task)
     case 'move':

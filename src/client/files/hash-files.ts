@@ -3,50 +3,32 @@
 import { type Stats, closeSync, fstatSync, readSync } from 'node:fs'
 import { createHash, hash } from 'node:crypto'
 import { FileError, fileError, openToRead } from './file-error.ts'
-import { type CheckTask, type HashAnswer, type HashTask, hashColumns } from './file-tasks.ts'
+import { type HashAnswer, type HashTask, hashColumns } from './file-tasks.ts'
 import { isSettled } from './racy.ts'
 import { modeOf } from './system.ts'
 import { digestBytes } from '../../core/bytes/digest.ts'
 
 const buffer = Buffer.allocUnsafeSlow(1024 * 1024)
 
-/** Errors: FileError. */
-export function hashFiles({ paths }: HashTask): HashAnswer {
-  return eachFile(paths, (path, index, answer) => {
-    try {
-      readOne(path, index, answer)
-    } catch (error) {
-      throw error instanceof FileError ? error : fileError(path, error)
-    }
-  })
-}
-
-/** Like `hashFiles`, but a path that is absent, unreadable or not a file has size NaN. */
-export function checkFiles({ paths }: CheckTask): HashAnswer {
-  return eachFile(paths, (path, index, answer) => {
-    try {
-      readOne(path, index, answer)
-    } catch {
-      // Whatever is there is not the wanted file and will be replaced.
-      answer.stats[index * hashColumns] = Number.NaN
-      answer.settled[index] = 0
-    }
-  })
-}
-
-function eachFile(
-  paths: string,
-  hashOne: (path: string, index: number, answer: HashAnswer) => void,
-): HashAnswer {
+/** With `check`, the size of a path that is absent, unreadable or not a file is NaN. Errors:
+ *  FileError, otherwise. */
+export function hashFiles({ kind, paths }: HashTask): HashAnswer {
   const list = paths.split('\0')
   list.pop()
   const answer: HashAnswer = {
     stats: new Float64Array(list.length * hashColumns),
     digests: new Uint8Array(list.length * digestBytes),
     settled: new Uint8Array(list.length),
-    readBytes: 0,
   }
-  for (const [index, path] of list.entries()) hashOne(path, index, answer)
+  for (const [index, path] of list.entries()) {
+    try {
+      readOne(path, index, answer)
+    } catch (error) {
+      if (kind === 'hash') throw error instanceof FileError ? error : fileError(path, error)
+      // Whatever is there is not the wanted file and will be replaced.
+      answer.stats[index * hashColumns] = Number.NaN
+    }
+  }
   return answer
 }
 
@@ -61,7 +43,6 @@ function readOne(path: string, index: number, answer: HashAnswer): void {
     writeStats(answer.stats, index, stats)
     answer.digests.set(digest, index * digestBytes)
     answer.settled[index] = isSettled(stats, examinedAt) ? 1 : 0
-    answer.readBytes += sizeBytes
   } finally {
     closeSync(descriptor)
   }

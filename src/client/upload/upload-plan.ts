@@ -35,11 +35,11 @@ export function splitMissing(
   tree: HashedTree,
   missing: readonly number[],
 ): { small: number[]; large: number[] } {
-  const index = createContentIndex(missing.length, (ordinal) => tree.digestBytes(ordinal))
+  const firstLike = createContentIndex(missing.length, tree.digestBytes)
   const small: number[] = []
   const large: number[] = []
   for (const ordinal of missing) {
-    if (index.add(ordinal) !== ordinal) continue
+    if (firstLike(ordinal) !== ordinal) continue
     if (tree.sizeBytes(ordinal) < limits.chunkThresholdBytes) small.push(ordinal)
     else large.push(ordinal)
   }
