@@ -17,9 +17,6 @@ import { crc32 } from '../../core/bytes/crc32.ts'
 import type { ManifestLines } from '../../core/manifest/manifest-changes.ts'
 import { type CacheFile, openCacheFile, readCacheFile } from './cache-files.ts'
 
-/** Identifies the kind and version of a tree cache: the first `magicBytes` of its file. */
-export type TreeCacheMagic = Buffer
-
 /** Number of stats that identify a file's content as far as its inode tells: size, mtime, ctime,
  *  inode. */
 export const statColumns = 4
@@ -37,18 +34,15 @@ export interface TreeCache extends ManifestLines {
 const magicBytes = 24
 const headBytes = magicBytes + 16
 
-/** `what` and `version` are written to the file as they are. */
-export function treeCacheMagic(what: string, version: number): TreeCacheMagic {
+/** Returns the first `magicBytes` of a cache's file, which identify its kind and version. */
+export function treeCacheMagic(what: string, version: number): Buffer {
   const magic = Buffer.alloc(magicBytes)
   magic.write(`trove ${what} ${version}\n`, 'latin1')
   return magic
 }
 
 /** `path` null: there is no cache. */
-export async function readTreeCache(
-  path: string | null,
-  magic: TreeCacheMagic,
-): Promise<TreeCache | null> {
+export async function readTreeCache(path: string | null, magic: Buffer): Promise<TreeCache | null> {
   const bytes = await readCacheFile(path)
   if (bytes === undefined || bytes.length < headBytes) return null
   if (!bytes.subarray(0, magicBytes).equals(magic)) return null
@@ -117,7 +111,7 @@ const blockBytes = 256 * 1024
 /** Starts to write the text, which is known before the stats are. */
 export function beginTreeCache(
   path: string,
-  magic: TreeCacheMagic,
+  magic: Buffer,
   { count, origin, text, lineStarts }: CachedTree,
 ): TreeCacheWriter {
   const opening = openCacheFile(path)

@@ -50,7 +50,34 @@ export function examineDestination(
   const directories = new Set<string>()
   const blocked = new Set<string>()
   const extras: string[] = []
-  walk(root, tree, wanted, { places, directories, blocked, extras })
+  /** Walks DEST together with the tree: the entries below a directory are consecutive, since the
+   *  order of a tree is that of paths whose directories end in a slash. */
+  const enter = (path: string, first: number, end: number): void => {
+    directories.add(path)
+    const directory = path === '' ? root : join(root, path)
+    const entries = readDirectory(directory)
+    if (entries.length === 0) return
+    const known = childrenOf(tree, wanted, { path, first, end })
+    const spelled = createSpeller(directory, entries, known)
+    for (const entry of entries) {
+      if (path === '' && entry.name === partialName) continue
+      const name = known.has(entry.name) ? entry.name : spelled(entry.name)
+      const below = path === '' ? name : `${path}/${name}`
+      const child = known.get(name)
+      if (child === undefined) {
+        extras.push(below)
+        continue
+      }
+      const { ordinal } = child
+      const own = entryAt(`${directory}/${entry.name}`, entry)
+      const isSame = ordinal === null ? own.isDirectory() : kindOf(own) === tree.kind(ordinal)
+      if (ordinal !== null) places[ordinal] = isSame ? place.same : place.other
+      else if (!isSame) blocked.add(below)
+      if (isSame && own.isDirectory()) enter(below, child.first, child.end)
+      else if (own.isDirectory()) extras.push(below)
+    }
+  }
+  enter('', 0, wanted.length)
   return {
     root,
     partialRoot: join(root, partialName),
@@ -105,52 +132,6 @@ function comparePlace(
   if (found === undefined) return place.absent
   if (!isSpelled(path)) return undefined
   return kindOf(found) === tree.kind(ordinal) ? place.same : place.other
-}
-
-/** Walks DEST together with the tree: the entries below a directory are consecutive, since the
- *  order of a tree is that of paths whose directories end in a slash. */
-function walk(
-  root: string,
-  tree: FetchedTree,
-  wanted: readonly number[],
-  {
-    places,
-    directories,
-    blocked,
-    extras,
-  }: {
-    places: Uint8Array
-    directories: Set<string>
-    blocked: Set<string>
-    extras: string[]
-  },
-): void {
-  const enter = (path: string, first: number, end: number): void => {
-    directories.add(path)
-    const directory = path === '' ? root : join(root, path)
-    const entries = readDirectory(directory)
-    if (entries.length === 0) return
-    const known = childrenOf(tree, wanted, { path, first, end })
-    const spelled = createSpeller(directory, entries, known)
-    for (const entry of entries) {
-      if (path === '' && entry.name === partialName) continue
-      const name = known.has(entry.name) ? entry.name : spelled(entry.name)
-      const below = path === '' ? name : `${path}/${name}`
-      const child = known.get(name)
-      if (child === undefined) {
-        extras.push(below)
-        continue
-      }
-      const { ordinal } = child
-      const own = entryAt(`${directory}/${entry.name}`, entry)
-      const isSame = ordinal === null ? own.isDirectory() : kindOf(own) === tree.kind(ordinal)
-      if (ordinal !== null) places[ordinal] = isSame ? place.same : place.other
-      else if (!isSame) blocked.add(below)
-      if (isSame && own.isDirectory()) enter(below, child.first, child.end)
-      else if (own.isDirectory()) extras.push(below)
-    }
-  }
-  enter('', 0, wanted.length)
 }
 
 /** Errors: FileError. */

@@ -8,12 +8,6 @@ import { parentOf, tryLstat } from '../files/real-directories.ts'
 import { isMode, setMode } from '../files/system.ts'
 import type { FetchedTree } from './tree-columns.ts'
 
-export interface DirectoryModes {
-  /** Sets the modes of directories that were missing or had another mode, and of those in
-   *  `opened`, whose modes were changed temporarily. */
-  set(opened: ReadonlySet<string>): void
-}
-
 export interface DirectoryModesOptions {
   root: string
   tree: FetchedTree
@@ -31,10 +25,12 @@ export interface DirectoryModesOptions {
 const entriesAtOnce = 512
 const looksAtOnce = 64
 
-/** Compares the current modes of DEST's directories with the tree. */
+/** Compares the current modes of DEST's directories with the tree. Returns a function that sets the
+ *  modes of directories that were missing or had another mode, and of those in `opened`, whose
+ *  modes were changed temporarily. */
 export async function compareDirectoryModes(
   options: DirectoryModesOptions,
-): Promise<DirectoryModes> {
+): Promise<(opened: ReadonlySet<string>) => void> {
   const { root, tree, wanted, others, seen, unseen } = options
   const asked = new Set<string>()
   for (const ordinal of others)
@@ -64,16 +60,14 @@ export async function compareDirectoryModes(
     const own = await directoriesOf(tree, wanted)
     odd.push(...oddSeen.filter((path) => own.has(path) || asked.has(path)))
   }
-  return {
-    set: (opened) => {
-      // Deepest first, because a mode may forbid entering the directory.
-      for (const path of [...odd, ...opened].toSorted((a, b) => b.length - a.length)) {
-        // DEST itself is not an entry.
-        if (path === '') continue
-        const directory = join(root, path)
-        if (!isMode(lstatSync(directory).mode, modeOf(path))) setMode(directory, modeOf(path))
-      }
-    },
+  return (opened) => {
+    // Deepest first, because a mode may forbid entering the directory.
+    for (const path of [...odd, ...opened].toSorted((a, b) => b.length - a.length)) {
+      // DEST itself is not an entry.
+      if (path === '') continue
+      const directory = join(root, path)
+      if (!isMode(lstatSync(directory).mode, modeOf(path))) setMode(directory, modeOf(path))
+    }
   }
 }
 

@@ -244,7 +244,7 @@ async function fetchAndPlace(
     // A rejection is handled below. The work until then overlaps with the server's response and
     // cannot fail.
     fetching.catch(() => {})
-    const modes = await compareDirectoryModes({
+    const setModes = await compareDirectoryModes({
       root: destination.root,
       tree,
       wanted,
@@ -260,7 +260,7 @@ async function fetchAndPlace(
     const directories = createOpenedDirectories(destination.root)
     const deletedPaths = mayDelete ? removeExtras(destination, directories) : 0
     prepareLeaves(destination, tree, sorted.others)
-    const moving = moveIntoPlace(pool, destination, tree, { modes, mayDelete, directories })
+    const moving = moveIntoPlace(pool, destination, tree, { mayDelete, directories })
     // A rejection is handled below; a worker thread moves files meanwhile.
     moving.catch(() => {})
     keepSettled(downloading, checked, {
@@ -268,6 +268,7 @@ async function fetchAndPlace(
       unsettled: [...sorted.unknown, ...sorted.changed],
     })
     const moved = await moving
+    setModes(directories.paths)
     checkOwnership()
     noteMoved(downloading, moved)
     correctModes(downloading, [...sorted.inOtherMode, ...present])

@@ -4,7 +4,7 @@
 import type { FetchedHead } from '../../core/bytes/blob-exchange.ts'
 import { statColumns } from '../cache/tree-cache.ts'
 import type { FilePool } from '../files/file-pool.ts'
-import type { FileAnswers, PatchTask, PlaceAnswer, PlaceTask } from '../files/file-tasks.ts'
+import type { PatchTask, PlaceTask } from '../files/file-tasks.ts'
 import { type PlaceSource, placeTaskOf } from './place-task.ts'
 import type { Rooms } from './rooms.ts'
 
@@ -54,42 +54,32 @@ export function createFetchedWriter(
   let room: { bytes: Uint8Array; isShared: boolean } | undefined
   let usedBytes = 0
 
-  const start = <Task extends PlaceTask | PatchTask>(
-    task: Task,
-    done: (answer: PlaceAnswer | FileAnswers['patch']) => void,
-  ): void => {
-    const release = room!.isShared ? rooms.release : () => {}
-    room = undefined
-    usedBytes = 0
-    const work = pool.run(task, [task.stored.buffer as ArrayBuffer]).then(
-      (answer) => {
-        release(answer.stored)
-        done(answer)
-      },
-      (error: unknown) => {
-        release(undefined)
-        failure ??= { error }
-      },
-    )
-    running.add(work)
-    void work.then(() => running.delete(work))
-  }
-
   const flush = (): void => {
     if (room === undefined) return
-    if (path === undefined) {
-      const { task, ordinals } = placeTaskOf(heads, source, room.bytes)
-      start(task, (answer) => {
+    const { bytes, isShared } = room
+    const { task, ordinals } =
+      path === undefined
+        ? placeTaskOf(heads, source, bytes)
+        : { task: { kind: 'patch', path, pieces: heads, stored: bytes } as const, ordinals: [] }
+    heads = []
+    room = undefined
+    usedBytes = 0
+    const work = pool.run<PlaceTask | PatchTask>(task, [bytes.buffer as ArrayBuffer]).then(
+      (answer) => {
+        if (isShared) rooms.release(answer.stored)
         if (!('stats' in answer)) return
         for (const [index, ordinal] of ordinals.entries()) {
           const at = index * statColumns
           onPlaced(ordinal, answer.stats.subarray(at, at + statColumns))
         }
-      })
-    } else {
-      start({ kind: 'patch', path, pieces: heads, stored: room.bytes }, () => {})
-    }
-    heads = []
+      },
+      (error: unknown) => {
+        if (isShared) rooms.release(undefined)
+        failure ??= { error }
+      },
+    )
+    running.add(work)
+    void work.then(() => running.delete(work))
   }
 
   return {

@@ -23,7 +23,6 @@ import {
 import { dirname, join } from 'node:path'
 import { slicesOf } from '../../core/slices.ts'
 import { type Destination, type OpenedDirectories, place, refuseFull } from './destination.ts'
-import type { DirectoryModes } from './directory-modes.ts'
 import { type FetchedTree, firstFrom } from './tree-columns.ts'
 import { isOwnerName } from './partial-owner.ts'
 import { asWriteError, SymlinkError } from '../files/file-error.ts'
@@ -142,18 +141,13 @@ export async function moveIntoPlace(
   pool: FilePool,
   destination: Destination,
   tree: FetchedTree,
-  {
-    modes,
-    mayDelete,
-    directories,
-  }: { modes: DirectoryModes; mayDelete: boolean; directories: OpenedDirectories },
+  permitted: Omit<Moving, 'moved'>,
 ): Promise<number[]> {
-  const moving: Moving = { mayDelete, moved: [], directories }
+  const moving: Moving = { ...permitted, moved: [] }
   if (isThere(destination.partialRoot)) {
     await moveSingleFiles(pool, destination, tree, moving)
     await moveTree(pool, destination, tree, moving)
   }
-  modes.set(directories.paths)
   return moving.moved
 }
 

@@ -60,7 +60,7 @@ export async function planWants(
 ): Promise<Wants> {
   const { tree, pool, signal } = downloading
   const ordinals = [...new Set([...atHand.unfinished, ...atHand.older])].toSorted((a, b) => a - b)
-  const sizeBytes = (ordinal: number): number => tree.sizeBytes(ordinal)
+  const { sizeBytes } = tree
   const planned = ordinals.filter((ordinal) => sizeBytes(ordinal) <= plannedBytesMax)
   const parts = new Map<number, number[]>()
   const older = planned.filter((ordinal) => atHand.older.has(ordinal))

@@ -104,13 +104,8 @@ function columnsFor(capacity: number, held?: Columns): Columns {
     modes: new Uint16Array(capacity),
     sizes: new Float64Array(capacity),
   }
-  if (held === undefined) return columns
-  columns.kinds.set(held.kinds)
-  columns.texts.set(held.texts)
-  columns.pathsAt.set(held.pathsAt)
-  columns.pathEnds.set(held.pathEnds)
-  columns.modes.set(held.modes)
-  columns.sizes.set(held.sizes)
+  if (held !== undefined)
+    for (const name of Object.keys(held) as (keyof Columns)[]) columns[name].set(held[name])
   return columns
 }
 
@@ -227,39 +222,24 @@ export function createTreeColumns(): TreeColumns {
   }
 }
 
-/** Pages of times stay encoded until a time of the page is read; then the decoded page is kept. */
+/** Pages of times stay encoded until a time of the page is read. */
 function createTimes(): {
   add(bytes: Buffer, count: number): void
   at(ordinal: number): number | null
 } {
-  let encoded: { first: number; count: number; bytes: Buffer }[] = []
-  let end = 0
-  /** NaN for an entry without a time. */
-  let seconds = new Float64Array()
-  let unread = new Map<number, (typeof encoded)[number]>()
-  /** Entries per page; the last page may have fewer. */
-  let pageEntries = 1
-  const open = (): void => {
-    seconds = new Float64Array(end).fill(Number.NaN)
-    pageEntries = encoded[0]!.count
-    unread = new Map(encoded.map((page) => [Math.floor(page.first / pageEntries), page]))
-    encoded = []
-  }
+  const pages: { bytes: Buffer; count: number; seconds?: Float64Array }[] = []
   return {
     add: (bytes, count) => {
-      encoded.push({ first: end, count, bytes })
-      end += count
+      pages.push({ bytes, count })
     },
     at: (ordinal) => {
-      if (encoded.length > 0) open()
-      const number = Math.floor(ordinal / pageEntries)
-      const page = unread.get(number)
-      if (page !== undefined) {
-        unread.delete(number)
-        if (page.bytes.length > 0) seconds.set(readTimes(page.bytes, page.count), page.first)
-      }
-      const time = seconds[ordinal]
-      return time === undefined || Number.isNaN(time) ? null : time
+      // The last page may have fewer entries.
+      const pageEntries = pages[0]?.count ?? 1
+      const page = pages[Math.floor(ordinal / pageEntries)]
+      if (page === undefined || page.bytes.length === 0) return null
+      page.seconds ??= readTimes(page.bytes, page.count)
+      const time = page.seconds[ordinal % pageEntries]!
+      return Number.isNaN(time) ? null : time
     },
   }
 }
