@@ -5,6 +5,26 @@ export function* slicesOf<T>(items: readonly T[], size: number): Generator<T[]> 
   for (let first = 0; first < items.length; first += size) yield items.slice(first, first + size)
 }
 
+/** Cuts a list of things that have bytes: a slice ends once it has `count` items or `bytes`
+ *  bytes. */
+export function* batchesOf<T>(
+  items: readonly T[],
+  sizeBytes: (item: T) => number,
+  { count, bytes }: { count: number; bytes: number },
+): Generator<T[]> {
+  let batch: T[] = []
+  let held = 0
+  for (const item of items) {
+    batch.push(item)
+    held += sizeBytes(item)
+    if (batch.length < count && held < bytes) continue
+    yield batch
+    batch = []
+    held = 0
+  }
+  if (batch.length > 0) yield batch
+}
+
 /** Cuts a range of bytes that begins at 0. */
 export function* pagesOf(
   totalBytes: number,

@@ -2,11 +2,15 @@
 import pLimit from 'p-limit'
 import { type Digest, digestFromBytes, formatWireDigest } from '../../core/bytes/digest.ts'
 import { hasCode } from '../../core/errors.ts'
+import { batchesOf } from '../../core/slices.ts'
 import { changedWhileUploading, FileError } from '../files/file-error.ts'
 import type { FilePool } from '../files/file-pool.ts'
 import type { HashedTree } from './hashed-tree.ts'
 import { type CutFile, type SendUnit, planLarge } from './upload-plan.ts'
 import { offerParts, partsMax, type UploadSession } from './upload-session.ts'
+
+/** Content per group, which keeps the lists of parts small. */
+const groupMax = { count: Number.POSITIVE_INFINITY, bytes: 512 * 1024 * 1024 }
 
 interface Cutting {
   session: UploadSession
@@ -24,21 +28,20 @@ export function largeUnits(
   onHeld: (bytes: number) => void,
 ): AsyncIterable<SendUnit> {
   const sent = new Set<Digest>()
-  const groups = groupsOf(cutting.tree, ordinals)
-  const begin = (index: number): Promise<SendUnit[]> | undefined => {
-    const group = groups[index]
-    if (group === undefined) return undefined
-    const units = planGroup(cutting, group, sent, onHeld)
+  const groups = batchesOf(ordinals, cutting.tree.sizeBytes, groupMax)
+  const begin = (): Promise<SendUnit[]> | undefined => {
+    const group = groups.next()
+    if (group.done === true) return undefined
+    const units = planGroup(cutting, group.value, sent, onHeld)
     // A rejection is handled when its group's turn comes.
     units.catch(() => {})
     return units
   }
-  const first = begin(0)
+  let planned = begin()
   return (async function* units() {
-    let planned = first
-    for (let index = 0; planned !== undefined; index++) {
-      const group: SendUnit[] = await planned
-      planned = begin(index + 1)
+    while (planned !== undefined) {
+      const group = await planned
+      planned = begin()
       yield* group
     }
   })()
@@ -105,21 +108,4 @@ async function planGroup(
     onHeld(file.composite.sizeBytes - unit.contentBytes)
     return unit
   })
-}
-
-/** Content bytes per group, which keeps the lists of parts small. */
-const groupBytes = 512 * 1024 * 1024
-
-function groupsOf(tree: HashedTree, ordinals: readonly number[]): number[][] {
-  const groups: number[][] = []
-  let bytes = Number.POSITIVE_INFINITY
-  for (const ordinal of ordinals) {
-    if (bytes >= groupBytes) {
-      groups.push([])
-      bytes = 0
-    }
-    groups.at(-1)!.push(ordinal)
-    bytes += tree.sizeBytes(ordinal)
-  }
-  return groups
 }

@@ -4,7 +4,7 @@
 import type { FilePool } from '../files/file-pool.ts'
 import { connectionsFor } from '../transport/connections.ts'
 import { createUnitQueue, type UnitQueue } from './unit-queue.ts'
-import type { SendUnit } from './upload-plan.ts'
+import { contentBytesOf, type SendUnit } from './upload-plan.ts'
 import { sendPack, type UploadSession } from './upload-session.ts'
 
 /** A request is ended before it would exceed this size: the first one early, so that the server
@@ -98,7 +98,7 @@ async function* encodeUnits(
       return true
     }
     pending.next += 1
-    const contentBytes = pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0)
+    const contentBytes = contentBytesOf(pieces)
     const task = pool
       .run({ kind: 'encode', pieces })
       .then(({ records }) => ({ bytes: records, contentBytes }))

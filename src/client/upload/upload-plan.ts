@@ -5,6 +5,7 @@ import { fileEndRecord } from '../../core/bytes/blob-exchange.ts'
 import type { Composite } from '../../core/bytes/copy.ts'
 import type { Digest } from '../../core/bytes/digest.ts'
 import { limits } from '../../core/limits.ts'
+import { batchesOf } from '../../core/slices.ts'
 import { createContentIndex } from '../content-index.ts'
 import type { EncodePiece } from '../files/file-tasks.ts'
 import type { HashedTree } from './hashed-tree.ts'
@@ -26,9 +27,8 @@ export interface CutFile {
   isCompressed: boolean
 }
 
-/** Content bytes of one task: some milliseconds of work. */
-const taskBytes = 1024 * 1024
-const taskPieces = 256
+/** Content of one task: some milliseconds of work. */
+const taskMax = { count: 256, bytes: 1024 * 1024 }
 
 /** Splits missing files into small and large ones, each content only once. */
 export function splitMissing(
@@ -51,26 +51,17 @@ export function* planSmall(
   ordinals: readonly number[],
   level: number,
 ): Generator<SendUnit> {
-  let pieces: EncodePiece[] = []
-  let bytes = 0
-  for (const ordinal of ordinals) {
-    const sizeBytes = tree.sizeBytes(ordinal)
-    const path = tree.source.sourceOf(ordinal)
-    pieces.push({
-      path,
+  for (const batch of batchesOf(ordinals, tree.sizeBytes, taskMax)) {
+    const pieces = batch.map((ordinal) => ({
+      path: tree.source.sourceOf(ordinal),
       offset: 0,
-      sizeBytes,
+      sizeBytes: tree.sizeBytes(ordinal),
       digest: tree.digest(ordinal),
       level,
       isFirstPart: false,
-    })
-    bytes += sizeBytes
-    if (bytes < taskBytes && pieces.length < taskPieces) continue
-    yield { tasks: [pieces], end: null, contentBytes: bytes }
-    pieces = []
-    bytes = 0
+    }))
+    yield { tasks: [pieces], end: null, contentBytes: contentBytesOf(pieces) }
   }
-  if (pieces.length > 0) yield { tasks: [pieces], end: null, contentBytes: bytes }
 }
 
 /** `sent` collects the digests of parts sent for all files, because files can share parts. */
@@ -85,10 +76,7 @@ export function planLarge(
 ): SendUnit {
   const path = tree.source.sourceOf(file.ordinal)
   const { parts } = file.composite
-  const tasks: EncodePiece[][] = []
-  let pieces: EncodePiece[] = []
-  let bytes = 0
-  let contentBytes = 0
+  const pieces: EncodePiece[] = []
   let offset = 0
   const wanted = parts.map((digest, index) => {
     if (!isMissing(index) || sent.has(digest)) return false
@@ -109,16 +97,13 @@ export function planLarge(
         level: file.isCompressed ? 0 : level,
         isFirstPart: isWhole && index === 0,
       })
-      bytes += sizeBytes
-      contentBytes += sizeBytes
-      if (bytes >= taskBytes) {
-        tasks.push(pieces)
-        pieces = []
-        bytes = 0
-      }
     }
     offset += sizeBytes
   }
-  if (pieces.length > 0) tasks.push(pieces)
-  return { tasks, end: isWhole ? fileEndRecord : null, contentBytes }
+  const tasks = [...batchesOf(pieces, (piece) => piece.sizeBytes, taskMax)]
+  return { tasks, end: isWhole ? fileEndRecord : null, contentBytes: contentBytesOf(pieces) }
+}
+
+export function contentBytesOf(pieces: readonly EncodePiece[]): number {
+  return pieces.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
 }
