@@ -147,30 +147,24 @@ export function createClient({
   const caches = cacheDir === undefined ? defaultCacheDir() : cacheDir
   return {
     server,
-    upload: async (options) =>
-      await inOneCall(options, (pool, signal) =>
+    upload: (options) =>
+      inOneCall(options, (pool, signal) =>
         uploadArtifact(server, pool, caches, { ...options, signal }),
       ),
-    download: async (options) =>
-      await inOneCall(options, (pool, signal) =>
+    download: (options) =>
+      inOneCall(options, (pool, signal) =>
         downloadArtifact(server, pool, { ...options, signal, cacheDir: caches }),
       ),
-    verify: async (options) =>
-      await inOneCall(options, (pool, signal) =>
-        verifyDirectory(server, pool, { ...options, signal }),
-      ),
-    verifyFile: async (options) => await verifyFile(server, options),
+    verify: (options) =>
+      inOneCall(options, (pool, signal) => verifyDirectory(server, pool, { ...options, signal })),
+    verifyFile: (options) => verifyFile(server, options),
     list: (options) => listArtifacts(server, options),
     holders: (digest, options = {}) => listHolders(server, digest, options),
     search: (options) => searchPaths(server, options),
-    remove: async (artifactId, signal) => {
-      await removeArtifact(server, artifactId, signal)
-    },
-    removeAll: async (artifactIds, options = {}) =>
-      await removeArtifacts(server, artifactIds, options),
-    restore: async (artifactId, signal) => await restoreArtifact(server, artifactId, signal),
-    retain: async (artifactId, change, signal) =>
-      await changeRetention(server, artifactId, change, signal),
+    remove: (artifactId, signal) => removeArtifact(server, artifactId, signal),
+    removeAll: (artifactIds, options = {}) => removeArtifacts(server, artifactIds, options),
+    restore: (artifactId, signal) => restoreArtifact(server, artifactId, signal),
+    retain: (artifactId, change, signal) => changeRetention(server, artifactId, change, signal),
   }
 }
 

@@ -50,21 +50,20 @@ function readerOf(
   pieces: AsyncGenerator<Buffer, void, undefined>,
 ): BodyReader {
   let held: Buffer = Buffer.alloc(0)
-  const next = async (): Promise<Buffer> => {
-    const { value, done } = await pieces.next()
-    if (done === true) throw new NetworkError(`the response of ${url} ended too early`)
-    return value
-  }
-  const fill = async (count: number): Promise<void> => {
+  /** Reads until `count` bytes are held, or to the end of the body. Errors: NetworkError, when
+   *  fewer than `least` are held then. */
+  const fill = async (count: number, least = count): Promise<void> => {
     if (held.length >= count) return
-    const gathered = [held]
+    const gathered = held.length > 0 ? [held] : []
     let bytes = held.length
     while (bytes < count) {
-      const piece = await next()
-      gathered.push(piece)
-      bytes += piece.length
+      const { value, done } = await pieces.next()
+      if (done === true) break
+      gathered.push(value)
+      bytes += value.length
     }
-    held = Buffer.concat(gathered)
+    held = gathered.length === 1 ? gathered[0]! : Buffer.concat(gathered)
+    if (bytes < least) throw new NetworkError(`the response of ${url} ended too early`)
   }
   return {
     take: async (count) => {
@@ -75,28 +74,23 @@ function readerOf(
     },
     takeInto: async (target) => {
       for (let at = 0; at < target.length;) {
-        if (held.length === 0) held = await next()
+        if (held.length === 0) await fill(1)
         const piece = held.subarray(0, target.length - at)
         target.set(piece, at)
         held = held.subarray(piece.length)
         at += piece.length
       }
     },
+    // A short record is complete within the available bytes or the next piece, and the end of a
+    // body is short.
     peek: async (count) => {
-      await fill(1)
-      // A short record is complete within the available bytes or the next piece, and the end of a
-      // body is short.
-      while (held.length < count) {
-        const { value, done } = await pieces.next()
-        if (done === true) break
-        held = Buffer.concat([held, value])
-      }
+      await fill(count, 1)
       return held.subarray(0, count)
     },
     stream: async function* (count) {
       let left = count
       while (left > 0) {
-        if (held.length === 0) held = await next()
+        if (held.length === 0) await fill(1)
         const piece = held.subarray(0, left)
         held = held.subarray(piece.length)
         left -= piece.length

@@ -131,10 +131,10 @@ async function attemptOnce(
     ...(server.token !== null && { authorization: `Bearer ${server.token}` }),
     ...(request.json !== undefined && { 'content-type': 'application/json' }),
   }
+  const { method = 'GET', signal } = request
+  const { proxy = null, idleMs } = server
+  const body = bodyOf(request)
   try {
-    const body = bodyOf(request)
-    const { method = 'GET', signal } = request
-    const { proxy = null, idleMs } = server
     return await exchange({ url, method, headers, body, signal, proxy, idleMs })
   } catch (error) {
     if (error instanceof NetworkError) return error

@@ -36,11 +36,10 @@ interface Way {
   address: { protocol: string; hostname: string; port: number; servername: string }
   /** Headers that authenticate to the proxy. */
   credentials: Record<string, string>
-  tunnels: TunnelAgent
 }
 
 /** Connections are kept as long as the proxy object is in use. */
-const ways = new WeakMap<HttpProxy, Way>()
+const tunnelsThrough = new WeakMap<HttpProxy, TunnelAgent>()
 
 /** Returns the request options for `url` that replace those of a direct connection. */
 export function optionsThrough(
@@ -49,9 +48,10 @@ export function optionsThrough(
   headers: OutgoingHttpHeaders,
   { agent, ...options }: WayOptions & { agent: AgentOptions },
 ): RequestOptions {
-  const way = ways.get(proxy) ?? openWay(proxy, agent)
-  ways.set(proxy, way)
-  if (url.protocol === 'https:') return Object.assign(options, { agent: way.tunnels })
+  const tunnels = tunnelsThrough.get(proxy) ?? new TunnelAgent(wayTo(proxy), agent)
+  tunnelsThrough.set(proxy, tunnels)
+  if (url.protocol === 'https:') return Object.assign(options, { agent: tunnels })
+  const { way } = tunnels
   return {
     ...way.address,
     path: url.href,
@@ -60,36 +60,35 @@ export function optionsThrough(
 }
 
 /** Errors: RangeError. */
-function openWay(proxy: HttpProxy, options: AgentOptions): Way {
+function wayTo(proxy: HttpProxy): Way {
   const url = parseProxyUrl(proxy.url)
   if (url === undefined) throw new RangeError('the URL of the proxy is not that of an HTTP proxy')
   const { protocol } = url
   const hostname = url.hostname.replaceAll(/^\[|\]$/g, '')
   const login = credentialsOf(url)
-  const way = {
+  return {
     proxy,
     address: { protocol, hostname, port: portOf(url), servername: isIP(hostname) ? '' : hostname },
     credentials: login
       ? { 'proxy-authorization': `Basic ${Buffer.from(login).toString('base64')}` }
       : {},
   }
-  return { ...way, tunnels: new TunnelAgent(way, options) }
 }
 
 /** Keeps connections to `https` servers like any Agent, but opens them through the proxy. */
 class TunnelAgent extends Agent {
-  readonly #way: Omit<Way, 'tunnels'>
+  readonly way: Way
 
-  constructor(way: Omit<Way, 'tunnels'>, options: AgentOptions) {
+  constructor(way: Way, options: AgentOptions) {
     super(options)
-    this.#way = way
+    this.way = way
   }
 
   override createConnection(
     options: ClientRequestArgs,
     callback: (error: Error | null, socket: Duplex) => void,
   ): undefined {
-    openTunnel(this.#way, options as ClientRequestArgs & WayOptions).then(
+    openTunnel(this.way, options as ClientRequestArgs & WayOptions).then(
       (socket) => {
         const secured = { ...options, socket }
         callback(null, super.createConnection(secured)!)
@@ -102,7 +101,7 @@ class TunnelAgent extends Agent {
 /** Opens a connection to the server through the proxy. Errors: ProxyRefusal; those of the
  *  connection. */
 async function openTunnel(
-  { proxy, address, credentials }: Omit<Way, 'tunnels'>,
+  { proxy, address, credentials }: Way,
   { host, port, until, connectMs }: ClientRequestArgs & WayOptions,
 ): Promise<Socket> {
   const target = `${isIP(host ?? '') === 6 ? `[${host}]` : host}:${port}`
