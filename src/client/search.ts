@@ -25,14 +25,8 @@ export async function* searchPaths(
 ): AsyncGenerator<WireSearchMatch, void, undefined> {
   const path = joinPathGlobs(globs)
   for (let cursor: string | null = null; ;) {
-    const query: Record<string, string | number | null | undefined> = {
-      path,
-      ...filter,
-      limit: matchesAtOnce,
-      cursor,
-    }
-    const request = { path: searchPath, query, ...(signal !== undefined && { signal }) }
-    const answer = await openAnswer(server, request)
+    const query = { path, ...filter, limit: matchesAtOnce, cursor }
+    const answer = await openAnswer(server, { path: searchPath, query, signal })
     let next: string | null | undefined
     for await (const line of linesOf(server, answer)) {
       const message = parseMessage<WireSearchLine>(server, line, [])

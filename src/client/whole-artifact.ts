@@ -56,7 +56,7 @@ export function readArchive(
   const path = first === undefined ? undefined : joinPathGlobs([first, ...others])
   const request = {
     path: archivePath(artifactId, format),
-    ...(path !== undefined && { query: { path } }),
+    query: { path },
     label: `the ${format} of artifact ${artifactId}`,
   }
   return readResumed(server, request, signal)

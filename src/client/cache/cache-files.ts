@@ -34,20 +34,16 @@ export async function readCacheFile(path: string | null): Promise<Buffer | undef
     const { size } = stats
     const bytes = Buffer.from(new SharedArrayBuffer(size))
     const { bytesRead } = await file.read(bytes, 0, size, 0)
-    await markUsed(file)
+    // A cache that stays as it is would otherwise be deleted before others that are used less. One
+    // that is read-only still serves.
+    const now = new Date()
+    await file.utimes(now, now).catch(() => {})
     return bytesRead === size ? bytes : undefined
   } catch {
     return undefined
   } finally {
     await file?.close()
   }
-}
-
-/** A cache that stays as it is would otherwise be deleted before others that are used less. */
-async function markUsed(file: FileHandle): Promise<void> {
-  const now = new Date()
-  // A cache that is read-only still serves.
-  await file.utimes(now, now).catch(() => {})
 }
 
 /** A new file that replaces the previous one as a whole when it is finished. */

@@ -276,23 +276,15 @@ async function fetchAndPlace(
     return deletedPaths
   } catch (error) {
     await remembering.abandon()
-    throw error instanceof Error && 'syscall' in error ? destinationError(options, error) : error
+    if (!(error instanceof Error && 'syscall' in error)) throw error
+    // Another program changes DEST meanwhile, or owns a file whose mode is to be set.
+    const reason = `cannot be written: ${error.message}`
+    throw new FileError(options.destination, reason, { cause: error })
   }
 }
 
-/** Another program changes DEST meanwhile, or owns a file whose mode is to be set. */
-function destinationError({ destination }: DownloadOptions, error: Error): FileError {
-  return new FileError(destination, `cannot be written: ${error.message}`, { cause: error })
-}
-
 /** Path of DEST's cache file; null when caching is off or DEST does not exist yet. */
-async function cachePathOf({
-  cacheDir,
-  destination,
-}: {
-  cacheDir: string | null
-  destination: string
-}): Promise<string | null> {
+async function cachePathOf({ cacheDir, destination }: CallOptions): Promise<string | null> {
   if (cacheDir === null || !existsSync(destination)) return null
   const key = JSON.stringify(['download', await realpath(destination)])
   return cacheFilePath(cacheDir, 'destination', key)

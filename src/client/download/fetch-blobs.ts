@@ -11,7 +11,7 @@ import {
 import { createByteReader } from '../../core/bytes/varint.ts'
 import { inflateStream } from '../../packs/codec/codec.ts'
 import { type BodyReader, readBody } from '../transport/body-reader.ts'
-import { writeAt } from '../files/patch-file.ts'
+import { writeAt } from '../files/place-files.ts'
 import type { Downloading } from './downloading.ts'
 import { createFetchedWriter, filesPerTask, taskBytes } from './fetched-writer.ts'
 import { connectionsFor } from '../transport/connections.ts'

@@ -104,52 +104,34 @@ async function notInPlace(
 /** Copies those missing parts that the older file has; returns the others. Returns all if the
  *  older file cannot be read or changes meanwhile. */
 async function reuseOlder(
-  downloading: Downloading,
-  listed: ListedParts,
-  { missing, held }: { missing: readonly number[]; held: PartOffsets | undefined },
+  { pool, tree, destination, progress, reportProgress }: Downloading,
+  { ordinal, parts }: ListedParts,
+  { missing, held }: { missing: number[]; held: PartOffsets | undefined },
 ): Promise<number[]> {
-  const { tree, destination } = downloading
-  const from = join(destination.root, tree.path(listed.ordinal))
-  const to = partialPath(destination, tree, listed.ordinal)
+  const from = join(destination.root, tree.path(ordinal))
+  const to = partialPath(destination, tree, ordinal)
+  const wanted = new Set(missing)
+  const left: number[] = []
+  const pieces: CopyTask['pieces'] = []
   try {
-    const offsets = held ?? (await offsetsIn(downloading.pool, from))
-    return await copyShared(downloading, { from, to, parts: listed.parts, offsets }, missing)
+    const offsets = held ?? (await offsetsIn(pool, from))
+    let at = 0
+    for (const [index, { digest, sizeBytes }] of parts.entries()) {
+      const offset = offsets.get(digest)
+      if (wanted.has(index)) {
+        if (offset === undefined) left.push(index)
+        else pieces.push({ from: offset, to: at, sizeBytes, digest })
+      }
+      at += sizeBytes
+    }
+    await pool.run({ kind: 'copy', from, to, pieces })
   } catch (error) {
     if (!(error instanceof FileError) || error.path !== from) throw error
-    return [...missing]
+    return missing
   }
-}
-
-interface SharedParts {
-  from: string
-  to: string
-  parts: ListedParts['parts']
-  /** Offsets in `from`. */
-  offsets: PartOffsets
-}
-
-/** Returns the parts that `from` does not have. Errors: FileError. */
-async function copyShared(
-  { pool, progress, reportProgress }: Downloading,
-  { from, to, parts, offsets }: SharedParts,
-  wanted: readonly number[],
-): Promise<number[]> {
-  const missing: number[] = []
-  const pieces: CopyTask['pieces'] = []
-  const isWanted = new Set(wanted)
-  let at = 0
-  for (const [index, { digest, sizeBytes }] of parts.entries()) {
-    const offset = offsets.get(digest)
-    if (isWanted.has(index)) {
-      if (offset === undefined) missing.push(index)
-      else pieces.push({ from: offset, to: at, sizeBytes, digest })
-    }
-    at += sizeBytes
-  }
-  await pool.run({ kind: 'copy', from, to, pieces })
   progress.doneBytes += pieces.reduce((sum, piece) => sum + piece.sizeBytes, 0)
   reportProgress()
-  return missing
+  return left
 }
 
 /** Offset of each part in a file. */

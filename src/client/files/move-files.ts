@@ -4,7 +4,6 @@ import {
   constants,
   copyFileSync,
   lstatSync,
-  openSync,
   readlinkSync,
   rmSync,
   symlinkSync,
@@ -12,7 +11,7 @@ import {
   utimesSync,
 } from 'node:fs'
 import { promisify } from 'node:util'
-import { FileError } from './file-error.ts'
+import { FileError, openToRead } from './file-error.ts'
 import type { MoveTask } from './file-tasks.ts'
 import { partialBeside } from './save-as.ts'
 import { isWindows, rename } from './system.ts'
@@ -118,8 +117,7 @@ async function moveAcross(from: string, to: string): Promise<void> {
  *  freed by the rename. */
 function hold(path: string): number | undefined {
   try {
-    // Must not block when something else has taken the place of the file.
-    return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
+    return openToRead(path)
   } catch {
     return undefined
   }

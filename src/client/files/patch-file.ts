@@ -1,7 +1,7 @@
 /** Assembles large files of a download part by part, from fetched parts and parts of an older
  *  file, and checks the whole at the end. Runs in worker threads. */
 import { hash } from 'node:crypto'
-import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs'
+import { closeSync, constants, openSync, readSync } from 'node:fs'
 import { digestMismatch } from '../../core/errors.ts'
 import { type Digest, digestBytes, digestOf } from '../../core/bytes/digest.ts'
 import { decodeToScratch } from '../../packs/codec/codec.ts'
@@ -9,7 +9,7 @@ import { roomIn } from './encode-pieces.ts'
 import { FileError, openToRead, whileReading, whileWriting } from './file-error.ts'
 import type { CopyTask, FileAnswers, FindPartsTask, PatchTask, SealTask } from './file-tasks.ts'
 import { digestOfOpen } from './hash-files.ts'
-import { finishFile } from './place-files.ts'
+import { finishFile, writeAt } from './place-files.ts'
 
 /** Fails on a symlink in the file's place instead of following it. */
 const openFlags = constants.O_RDWR | constants.O_NOFOLLOW
@@ -108,10 +108,4 @@ function seal({ path, digest, mode, modifiedAt }: SealTask): FileAnswers['seal']
   } finally {
     closeSync(descriptor)
   }
-}
-
-/** Writes all of the content, from `offset` on. */
-export function writeAt(descriptor: number, content: Uint8Array, offset: number): void {
-  for (let at = 0; at < content.length;)
-    at += writeSync(descriptor, content, at, content.length - at, offset + at)
 }

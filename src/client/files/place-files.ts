@@ -3,7 +3,7 @@
 import { hash } from 'node:crypto'
 import { closeSync, fchmodSync, fstatSync, futimesSync, openSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
-import { digestFromBytes } from '../../core/bytes/digest.ts'
+import { digestBytes, digestFromBytes } from '../../core/bytes/digest.ts'
 import { digestMismatch } from '../../core/errors.ts'
 import { decodeToScratch } from '../../packs/codec/codec.ts'
 import { whileWriting } from './file-error.ts'
@@ -17,7 +17,6 @@ import {
 import { isSettledAsMade } from './racy.ts'
 import { isMode, openingMode } from './system.ts'
 import { makeDirectories } from '../../make-directories.ts'
-import { digestBytes } from '../../core/bytes/digest.ts'
 import { statColumns } from '../cache/tree-cache.ts'
 
 /** Errors: digest_mismatch, blob_damaged, FileError. */
@@ -60,11 +59,17 @@ function checkDigest(content: Buffer, wanted: Uint8Array, path: string): void {
 function writeFile(target: PlaceTarget, content: Buffer): number[] {
   const descriptor = openNew(target.path, target.mode)
   try {
-    for (let at = 0; at < content.length;) at += writeSync(descriptor, content, at)
+    writeAt(descriptor, content, 0)
     return finishFile(descriptor, target)
   } finally {
     closeSync(descriptor)
   }
+}
+
+/** Writes all of the content, from `offset` on. */
+export function writeAt(descriptor: number, content: Uint8Array, offset: number): void {
+  for (let at = 0; at < content.length;)
+    at += writeSync(descriptor, content, at, content.length - at, offset + at)
 }
 
 /** Converts a file time for Node, which takes a negative number for the current time. */

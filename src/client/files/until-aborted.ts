@@ -1,6 +1,5 @@
 /** Waits for work that does not observe the signal, such as worker threads reading files, which
  *  can take minutes. Closing the pool ends that work. */
-import { once } from 'node:events'
 
 /** Returns the result of `work`, or throws the signal's reason as soon as it is aborted. */
 export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
@@ -8,12 +7,11 @@ export async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Pr
   work.catch(() => {})
   signal.throwIfAborted()
   const over = new AbortController()
-  const aborted = once(signal, 'abort', { signal: over.signal }).then(() => signal.throwIfAborted())
-  // A rejection is handled by the race, unless that has ended.
-  aborted.catch(() => {})
+  const aborted = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { signal: over.signal })
+  })
   try {
-    await Promise.race([work, aborted])
-    return await work
+    return await Promise.race([work, aborted])
   } finally {
     over.abort()
   }

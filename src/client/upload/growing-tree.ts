@@ -25,6 +25,10 @@ export interface GrowingTree extends SourceTree {
 
 const kinds: readonly EntryKind[] = ['file', 'directory', 'symlink']
 
+/** Holds even where the server accepts more: TROVE_MAX_ENTRIES changes only the server's limit. */
+const limitValue = limits.entriesMax
+const tooMany = `the upload has more than ${limitValue} entries, the limit for one upload`
+
 /** Errors of `add`: unsafe_path, duplicate_path, too_large. */
 export function createGrowingTree(root: string): GrowingTree {
   const prefix = slashed(root)
@@ -48,7 +52,7 @@ export function createGrowingTree(root: string): GrowingTree {
     modifiedAt: (ordinal) => others.get(ordinal)!.seconds,
     add: ({ path: found, kind, stats, target, source }) => {
       const ordinal = paths.length
-      if (ordinal >= limits.entriesMax) throw tooMany()
+      if (ordinal >= limitValue) throw tooLarge('entries of one upload', limitValue, tooMany)
       // Copies the string: a slice of a longer one would keep the whole absolute path in memory.
       const path = parseEntryPath(Buffer.from(found).toString())
       if (ordinal > 0 && comparePaths(paths[ordinal - 1]!, path) >= 0) {
@@ -68,11 +72,4 @@ export function createGrowingTree(root: string): GrowingTree {
       }
     },
   }
-}
-
-/** Even where the server accepts more: TROVE_MAX_ENTRIES changes only the server's limit. */
-function tooMany(): Error {
-  const limitValue = limits.entriesMax
-  const reason = `the upload has more than ${limitValue} entries, the limit for one upload`
-  return tooLarge('entries of one upload', limitValue, reason)
 }

@@ -136,10 +136,7 @@ export async function uploadArtifact(
   const hashing = { cacheDir, signal, reportProgress, wantsSecrets }
   const { tree, secrets } = await hashSource(pool, source, hashing)
   const { fileCount: files, logicalBytes, entryCount } = tree.summary
-  if (entryCount === 0) {
-    const patterns = source.kind === 'patterns' ? [...source.patterns] : []
-    throw noFiles(patterns)
-  }
+  if (entryCount === 0) throw noFiles(source.kind === 'patterns' ? source.patterns : [])
   const open = await withoutDismissed(server, tree, { project: target.project, secrets, signal })
   if (open.found.length > 0) onSecrets?.(open.found, open.failure)
   reportProgress({ phase: 'sending', totalBytes: logicalBytes })

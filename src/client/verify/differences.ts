@@ -3,19 +3,22 @@
 import { comparePaths, formatMode } from '../../core/manifest/entry.ts'
 import type { FetchedTree } from '../download/tree-columns.ts'
 
+/** A stored number is the index of a kind plus one; 0 means no difference. */
+const kinds = ['missing', 'kind', 'content', 'target', 'mode', 'unreadable', 'extra'] as const
+
+type Kind = (typeof kinds)[number]
+
 export interface TreeDifference {
   /** `content` and `target` (of a symlink) do not tell whether the mode differs too; `mode`
    *  means that nothing else differs. `unreadable`: cannot be read, or changed during the
    *  comparison. `extra`: not in the artifact; for a directory this covers everything in it. */
-  kind: 'missing' | 'kind' | 'content' | 'target' | 'mode' | 'unreadable' | 'extra'
+  kind: Kind
   path: string
   /** What the artifact has, and what the directory has: a kind, a symlink target or a mode; null
    *  for other differences. */
   expected: string | null
   found: string | null
 }
-
-type Kind = TreeDifference['kind']
 
 export interface DifferenceCounts {
   missing: number
@@ -36,17 +39,6 @@ export interface Differences {
   /** All recorded differences in path order, created as they are read. */
   inOrder(): Iterator<TreeDifference>
 }
-
-/** A stored number is the index of a kind plus one; 0 means no difference. */
-const kinds: readonly Kind[] = [
-  'missing',
-  'kind',
-  'content',
-  'target',
-  'mode',
-  'unreadable',
-  'extra',
-]
 
 export function createDifferences(tree: FetchedTree): Differences {
   const noted = new Uint8Array(tree.count)
