@@ -3,13 +3,12 @@
  *  short turns, so that the event loop serves other requests in between; the contents of files
  *  are rendered in a thread of their own (`renderer.ts`). */
 import type { Child } from 'hono/jsx'
-import { html, raw } from 'hono/html'
-import type { HtmlEscapedString } from 'hono/utils/html'
+import { html } from 'hono/html'
 import { deflateRawSync } from 'node:zlib'
 import { nextTurn } from '../core/turn.ts'
 
 /** Compressed bytes of the long part of a page; the frame around it adds a few KiB. */
-const longPartBytesMax = 20 * 1024
+export const longPartBytesMax: number = 20 * 1024
 const itemsPerStep = 100
 /** A step also ends after this much markup, which takes about a millisecond to compress. */
 const stepCharacters = 64 * 1024
@@ -17,57 +16,56 @@ const stepCharacters = 64 * 1024
 const turnMs = 5
 
 export interface Fitting {
-  /** Number of leading items that fit. */
-  count: number
+  /** The markup of each of the leading items that fit. */
+  pieces: string[]
   /** Their compressed size. */
   bytes: number
-  /** Their markup. */
-  markup: HtmlEscapedString
-  /** The markup of each. */
-  pieces: string[]
 }
 
 type Render<Item> = (item: Item, index: number) => Child
 
-/** Renders the leading items that fit, by the compressed size of their markup, and at least one. */
+/** Renders the leading items that fit, by the compressed size of their markup, and at least one.
+ *  `bytesMax` of Infinity renders all. */
 export async function renderFitting<Item>(
-  items: readonly Item[],
-  render: Render<Item>,
-): Promise<Fitting> {
-  const fitting = await takeFitting(items, render)
-  if (fitting.count > 0 || items.length === 0) return fitting
-  const markup = await renderAll(items.slice(0, 1), render)
-  return { ...fitting, count: 1, markup, pieces: [String(markup)] }
-}
-
-/** Like `renderFitting`, with a bound of the caller's; may render no item at all. */
-export async function takeFitting<Item>(
   items: readonly Item[],
   render: Render<Item>,
   bytesMax: number = longPartBytesMax,
 ): Promise<Fitting> {
+  return await fit(items, render, { bytesMax, itemsMin: 1 })
+}
+
+/** Like `renderFitting`, but may render no item at all. */
+export async function takeFitting<Item>(
+  items: readonly Item[],
+  render: Render<Item>,
+  bytesMax: number,
+): Promise<Fitting> {
+  return await fit(items, render, { bytesMax, itemsMin: 0 })
+}
+
+async function fit<Item>(
+  items: readonly Item[],
+  render: Render<Item>,
+  { bytesMax, itemsMin }: { bytesMax: number; itemsMin: 0 | 1 },
+): Promise<Fitting> {
   const pieces: string[] = []
   let bytes = 0
   for await (const step of renderInSteps(items, render)) {
-    const added = deflateRawSync(step.join(''), { level: 6 }).length
-    if (bytes + added > bytesMax) {
-      const count = Math.floor((step.length * (bytesMax - bytes)) / added)
-      pieces.push(...step.slice(0, count))
-      return { count: pieces.length, bytes: bytesMax, markup: raw(pieces.join('')), pieces }
+    let rest = step
+    // What is left of a step that does not fit is tried in halves, down to a single item.
+    for (let size = step.length; rest.length > 0; size = Math.ceil(size / 2)) {
+      const part = rest.slice(0, size)
+      const added = bytesMax === Infinity ? 0 : deflateRawSync(part.join(''), { level: 6 }).length
+      if (bytes + added <= bytesMax || (size === 1 && pieces.length < itemsMin)) {
+        bytes += added
+        pieces.push(...part)
+        rest = rest.slice(size)
+      }
+      if (size === 1) break
     }
-    bytes += added
-    pieces.push(...step)
+    if (rest.length > 0) break
   }
-  return { count: items.length, bytes, markup: raw(pieces.join('')), pieces }
-}
-
-export async function renderAll<Item>(
-  items: readonly Item[],
-  render: Render<Item>,
-): Promise<HtmlEscapedString> {
-  const steps: string[] = []
-  for await (const step of renderInSteps(items, render)) steps.push(step.join(''))
-  return raw(steps.join(''))
+  return { pieces, bytes }
 }
 
 /** Renders each item once, in order. */

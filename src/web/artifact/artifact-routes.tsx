@@ -85,13 +85,13 @@ async function filesPage(web: Web, c: AppRequest, directory: string): Promise<Re
     from: c.req.query('from') ?? null,
   })
   if (found === undefined) throw noSuchPath(artifact, directory)
-  const { count, pieces } = await renderFitting(found.children, (child) => (
+  const { pieces } = await renderFitting(found.children, (child) => (
     <EntryRow artifact={artifact} child={child} now={now} />
   ))
   const [folders, others] = [true, false].map((isFolder) =>
     pieces.filter((_, at) => (found.children[at]?.entry.kind === 'directory') === isFolder),
   )
-  const next = found.children[count]?.entry.path ?? found.next
+  const next = found.children[pieces.length]?.entry.path ?? found.next
   return await sendTab(
     web,
     c,

@@ -47,10 +47,10 @@ async function sizesPage(web: Web, c: AppRequest): Promise<Response> {
     waiting: `Adding up ${counted(artifact.fileCount, 'file')}…`,
     part: async () => {
       const sizes = await measureSizes(metadata, artifact, path, { limit: shownMax, signal })
-      const { count } = await renderFitting(sizes.children, (child) => (
+      const { pieces } = await renderFitting(sizes.children, (child) => (
         <Child artifact={artifact} child={child} />
       ))
-      return <Sizes artifact={artifact} path={path} sizes={withFewer(sizes, count)} />
+      return <Sizes artifact={artifact} path={path} sizes={withFewer(sizes, pieces.length)} />
     },
   })
 }

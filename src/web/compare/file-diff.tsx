@@ -1,7 +1,7 @@
 /** Renders the line-by-line diff of one file between two artifacts. */
 import { counted } from '../../core/units.ts'
 import type { Child } from 'hono/jsx'
-import { renderAll, renderFitting } from '../fitting.ts'
+import { longPartBytesMax, renderFitting } from '../fitting.ts'
 import type { Html } from '../parts/html.ts'
 import { hasEscapes, plainAnsiState, renderAnsiLine } from '../preview/ansi.tsx'
 import { cutText, decodeText } from '../preview/text.ts'
@@ -35,11 +35,11 @@ export async function renderDiff({ before, after, all }: DiffTask): Promise<Rend
     return { kind: 'none', reason: 'The two versions differ in too many lines to show.' }
   const pieces = splitGroups(groupChanges(lines, contextLines), linesPerPiece)
   const render = (group: DiffGroup): Html => <Group group={group} />
-  if (all) return { kind: 'text', groups: String(await renderAll(pieces, render)), isAll: true }
-  const first = pieces.map(cutLines)
-  const { count, markup } = await renderFitting(first, render)
-  const isAll = count === pieces.length && first.every((piece, at) => piece === pieces[at])
-  return { kind: 'text', groups: String(markup), isAll }
+  const first = all ? pieces : pieces.map(cutLines)
+  const fitting = await renderFitting(first, render, all ? Infinity : longPartBytesMax)
+  const isAll =
+    fitting.pieces.length === pieces.length && first.every((piece, at) => piece === pieces[at])
+  return { kind: 'text', groups: fitting.pieces.join(''), isAll }
 }
 
 /** Renders ANSI colours. Each line starts uncoloured, since the line before it may not be shown. */

@@ -1,4 +1,5 @@
 /** What the rendering thread knows of the file. */
+import { longPartBytesMax } from '../fitting.ts'
 import { type ArtifactPlace, blobPath, withQuery } from '../paths.ts'
 
 export interface ShownFile {
@@ -15,6 +16,11 @@ export const textBytesMax: number = 1024 * 1024
 
 /** The same for reports of tests and coverage, which are often larger. */
 export const reportBytesMax: number = 4 * 1024 * 1024
+
+/** Compressed bytes of a preview: what fits on a page, or all. */
+export function previewBytesMax({ wantedBytes }: ShownFile): number {
+  return wantedBytes === 0 ? longPartBytesMax : Infinity
+}
 
 /** The page that shows the file up to that size, however large that makes the page. */
 export function wholePath({ artifact, file }: ShownFile): string {

@@ -1,15 +1,16 @@
 /** Previews of files with structure: Markdown documents, JSON trees, tables. */
 import { counted } from '../../core/units.ts'
+import { raw } from 'hono/html'
 import type { Child } from 'hono/jsx'
 import { filePath } from '../../api/paths.ts'
-import { renderAll, takeFitting } from '../fitting.ts'
+import { takeFitting } from '../fitting.ts'
 import type { Html } from '../parts/html.ts'
 import { type ArtifactPlace, blobPath } from '../paths.ts'
 import { foldableJson, JsonTree, parseJsonLines } from './json.tsx'
 import type { StructuredKind } from './kind.ts'
 import type { LinkTargets } from './markdown-links.tsx'
 import { markdownOf } from './markdown.tsx'
-import { type ShownFile, wholePath } from './shown-file.ts'
+import { previewBytesMax, type ShownFile, wholePath } from './shown-file.ts'
 import { coveragePreview, testsPreview } from '../reports/report-preview.tsx'
 import { parseCoverage, parseTests } from '../reports/report-summary.ts'
 import { csvPreview } from './table-preview.tsx'
@@ -42,9 +43,8 @@ async function parsedPreview(
   const structure = structureOf(kind, text, linkTargets(artifact, file.path, isMember))
   if (structure === undefined) return undefined
   const { parts, frame } = structure
-  if (shown.wantedBytes > 0) return frame(await renderAll(parts, (part) => part))
-  const { count, markup } = await takeFitting(parts, (part) => part)
-  if (count === parts.length) return frame(markup)
+  const { pieces } = await takeFitting(parts, (part) => part, previewBytesMax(shown))
+  if (pieces.length === parts.length) return frame(raw(pieces.join('')))
   return await largePreview(shown, bytes, kind === 'markdown' ? 'a document' : 'a tree')
 }
 
@@ -77,14 +77,12 @@ async function jsonPreview(
   const trees = foldableJson(text)
   const [most] = trees
   if (most === undefined) return undefined
-  if (shown.wantedBytes > 0)
-    return <div class="json">{await renderAll([most], (part) => part)}</div>
   for (const tree of trees) {
-    const { count, markup } = await takeFitting([tree], (part) => part)
-    if (count === 0) continue
+    const { pieces } = await takeFitting([tree], (part) => part, previewBytesMax(shown))
+    if (pieces.length === 0) continue
     return (
       <>
-        <div class="json">{markup}</div>
+        <div class="json">{raw(pieces.join(''))}</div>
         {tree !== most && (
           <p class="note">
             Long lists are cut. <a href={wholePath(shown)}>Show more</a>

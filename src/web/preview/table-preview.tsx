@@ -1,13 +1,14 @@
 /** Previews in form of a table: separated values, and the members of an archive. */
+import { raw } from 'hono/html'
 import type { Child } from 'hono/jsx'
 import { pathFault } from '../../core/manifest/entry.ts'
 import { formatSizeBytes, counted, formatCount } from '../../core/units.ts'
-import { renderAll, renderFitting } from '../fitting.ts'
+import { renderFitting } from '../fitting.ts'
 import type { Html } from '../parts/html.ts'
 import { blobPath } from '../paths.ts'
 import { type Column, figures, Table } from '../parts/table.tsx'
 import { parseCsv } from './csv.ts'
-import { type ShownFile, wholePath } from './shown-file.ts'
+import { previewBytesMax, type ShownFile, wholePath } from './shown-file.ts'
 import { cutText } from './text.ts'
 import { type ArchiveListing, type ArchiveMember, memberNameOf } from './archive.ts'
 import { memberPath } from './member-path.ts'
@@ -150,22 +151,19 @@ async function fittingTable<Row>(
     render(row: Row): Child
   },
 ): Promise<Html> {
-  const { count: fitting, markup } =
-    shown.wantedBytes === 0
-      ? await renderFitting(rows, render)
-      : { count: rows.length, markup: await renderAll(rows, render) }
-  const isAll = complete && fitting === rows.length
+  const { pieces } = await renderFitting(rows, render, previewBytesMax(shown))
+  const isAll = complete && pieces.length === rows.length
   return (
     <>
       <Table
         name={name}
         style=""
-        caption={isAll ? count : `${count}, showing the first ${formatCount(fitting)}`}
+        caption={isAll ? count : `${count}, showing the first ${formatCount(pieces.length)}`}
         columns={columns}
       >
-        {markup}
+        {raw(pieces.join(''))}
       </Table>
-      {(fitting < rows.length || (isNarrowed && shown.wantedBytes === 0)) && (
+      {(pieces.length < rows.length || (isNarrowed && shown.wantedBytes === 0)) && (
         <p>
           <a href={wholePath(shown)}>Show more</a>
         </p>

@@ -1,12 +1,13 @@
 /** Preview of text as numbered lines with links, and of binary files as a hex dump. */
+import { raw } from 'hono/html'
 import type { Child } from 'hono/jsx'
 import { filePath } from '../../api/paths.ts'
 import { formatSizeBytes } from '../../core/units.ts'
-import { renderAll, renderFitting } from '../fitting.ts'
+import { renderFitting } from '../fitting.ts'
 import type { Html } from '../parts/html.ts'
 import { hasEscapes, plainAnsiState, renderAnsiLine } from './ansi.tsx'
 import { guessKind, hexRows } from './hex.ts'
-import { type ShownFile, textBytesMax, wholePath } from './shown-file.ts'
+import { previewBytesMax, type ShownFile, textBytesMax, wholePath } from './shown-file.ts'
 import { cutText, decodeText, encodedBytes } from './text.ts'
 
 const hexBytes = 1024
@@ -28,10 +29,8 @@ export async function textPreview(shown: ShownFile, all: Uint8Array): Promise<Ht
     .slice(0, shownLinesMax)
     .map((line) => (wantedBytes === 0 ? cutText(line, lineCharactersMax) : line))
   const render = lineRenderer(hasEscapes(text))
-  const { count, markup } =
-    wantedBytes === 0
-      ? await renderFitting(lines, render)
-      : { count: lines.length, markup: await renderAll(lines, render) }
+  const { pieces } = await renderFitting(lines, render, previewBytesMax(shown))
+  const count = pieces.length
   const isAll = count === whole.length && lines.every((line, at) => line === whole[at])
   const shownBytes = isAll ? bytes.length : encodedBytes(lines.slice(0, count).join('\n'), encoding)
   const isAtEnd = wantedBytes >= textBytesMax
@@ -39,7 +38,7 @@ export async function textPreview(shown: ShownFile, all: Uint8Array): Promise<Ht
     <>
       <div class="scroll code-frame" tabindex={0} role="region" aria-label="Content">
         <ol class="code" data-lines>
-          {markup}
+          {raw(pieces.join(''))}
         </ol>
       </div>
       {!(isAll && isRead) && (

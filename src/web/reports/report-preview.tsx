@@ -1,12 +1,13 @@
 /** Previews of test results and coverage: totals, failed tests with their messages, tables. */
+import { raw } from 'hono/html'
 import type { Child } from 'hono/jsx'
 import { counted, formatCount, formatDuration } from '../../core/units.ts'
-import { type Fitting, renderAll, renderFitting, takeFitting } from '../fitting.ts'
+import { renderFitting, takeFitting } from '../fitting.ts'
 import type { Html } from '../parts/html.ts'
 import { figures, Table } from '../parts/table.tsx'
 import { blobPath, withQuery } from '../paths.ts'
 import { plainAnsiState, renderAnsiLine, withoutEscapes } from '../preview/ansi.tsx'
-import { type ShownFile, wholePath } from '../preview/shown-file.ts'
+import { previewBytesMax, type ShownFile, wholePath } from '../preview/shown-file.ts'
 import { cutText } from '../preview/text.ts'
 import { type CoveredFile, formatCovered, sumOf } from './coverage.ts'
 import {
@@ -37,29 +38,29 @@ export async function testsPreview(shown: ShownFile, results: TestResults): Prom
   )
   const row = (test: TestCase): Html => <TestRow test={test} bounds={bounds} />
   const first = failed.slice(0, bounds.failures)
-  const failures = isBrief
-    ? await takeFitting(first, failure, failuresBytesMax)
-    : { count: first.length, markup: await renderAll(first, failure) }
-  const rows = tests.slice(0, bounds.rows)
-  const table = isBrief
-    ? await takeFitting(rows, row, tableBytesMax)
-    : { count: rows.length, markup: await renderAll(rows, row) }
-  const isAll = failures.count === failed.length && table.count === tests.length
+  const { pieces: failures } = await takeFitting(
+    first,
+    failure,
+    isBrief ? failuresBytesMax : Infinity,
+  )
+  const firstRows = tests.slice(0, bounds.rows)
+  const { pieces: rows } = await takeFitting(firstRows, row, isBrief ? tableBytesMax : Infinity)
+  const isAll = failures.length === failed.length && rows.length === tests.length
   return (
     <>
       <Totals results={results} shown={shown} />
       {failed.length > 0 && (
         <section aria-labelledby="failed">
           <h2 id="failed">Failed tests</h2>
-          {failures.count < failed.length && (
+          {failures.length < failed.length && (
             <p class="quiet">
-              Showing the first {formatCount(failures.count)} of {formatCount(failed.length)}.
+              Showing the first {formatCount(failures.length)} of {formatCount(failed.length)}.
             </p>
           )}
-          {failures.markup}
+          {raw(failures.join(''))}
         </section>
       )}
-      {table.count > 0 && <TestTable table={table} total={tests.length} />}
+      {rows.length > 0 && <TestTable rows={rows} total={tests.length} />}
       {isBrief && !isAll && <ShowMore {...shown} />}
     </>
   )
@@ -106,18 +107,18 @@ function Failure({ test, index, bounds }: { test: TestCase; index: number; bound
   )
 }
 
-function TestTable({ table, total }: { table: Pick<Fitting, 'count' | 'markup'>; total: number }) {
+function TestTable({ rows, total }: { rows: string[]; total: number }) {
   const all = counted(total, 'test')
   return (
     <Table
       name="Tests"
       style=""
       caption={
-        table.count === total ? all : `${all}, showing the first ${formatCount(table.count)}`
+        rows.length === total ? all : `${all}, showing the first ${formatCount(rows.length)}`
       }
       columns={['Result', 'Test', figures('Time')]}
     >
-      {table.markup}
+      {raw(rows.join(''))}
     </Table>
   )
 }
@@ -155,9 +156,8 @@ export async function coveragePreview(
   const bounds = isBrief ? brief : full
   const rows = sorted.slice(0, bounds.rows)
   const row = (file: CoveredFile): Child => <CoverageRow file={file} bounds={bounds} />
-  const { count, markup } = isBrief
-    ? await renderFitting(rows, row)
-    : { count: rows.length, markup: await renderAll(rows, row) }
+  const { pieces } = await renderFitting(rows, row, previewBytesMax(shown))
+  const count = pieces.length
   const lines = sumOf(files, 'lines')
   const branches = sumOf(files, 'branches')
   const cut = count === files.length ? '' : `, showing the first ${formatCount(count)}`
@@ -175,7 +175,7 @@ export async function coveragePreview(
         caption={`${counted(files.length, 'file')}, most uncovered lines first${cut}`}
         columns={['File', figures('Lines'), figures('Uncovered lines'), figures('Branches')]}
       >
-        {markup}
+        {raw(pieces.join(''))}
       </Table>
       {isBrief && count < files.length && <ShowMore {...shown} />}
     </>

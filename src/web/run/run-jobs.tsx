@@ -39,18 +39,19 @@ export async function fittingJobs(
   const render = (job: RecordedJob): Html => <Job run={run} job={job} log={undefined} left={0} />
   const stepsLeft = new Map<string, number>()
   const all = from === 0 ? await takeFitting(jobs, render, bytesMax) : undefined
-  if (all?.count === jobs.length) return { jobs, stepsLeft, next: null, bytes: all.bytes }
+  if (all?.pieces.length === jobs.length) return { jobs, stepsLeft, next: null, bytes: all.bytes }
   const rest = byUrgency(jobs).slice(from)
-  const { count, bytes } = await takeFitting(rest, render, bytesMax)
-  const shown = rest.slice(0, Math.max(1, count))
+  const { pieces, bytes } = await takeFitting(rest, render, bytesMax)
+  const shown = rest.slice(0, Math.max(1, pieces.length))
   const next = shown.length < rest.length ? from + shown.length : null
-  if (count > 0) return { jobs: shown, stepsLeft, next, bytes }
+  if (pieces.length > 0) return { jobs: shown, stepsLeft, next, bytes }
   // A single job with many steps.
   const cut = await Promise.all(
     shown.map(async ({ steps, ...job }) => {
       const fitting = await takeFitting(steps, (step) => <Step step={step} />, bytesMax)
-      stepsLeft.set(job.key, steps.length - fitting.count)
-      return { ...job, steps: steps.slice(0, fitting.count) }
+      const count = fitting.pieces.length
+      stepsLeft.set(job.key, steps.length - count)
+      return { ...job, steps: steps.slice(0, count) }
     }),
   )
   return { jobs: cut, stepsLeft, next, bytes: bytesMax }
@@ -111,15 +112,16 @@ export async function fittingLogs(
   logs: ReadonlyMap<string, ShownLog>,
   bytesMax: number,
 ): Promise<Map<string, ShownLog>> {
-  const fitting = new Map<string, ShownLog>()
+  const shown = new Map<string, ShownLog>()
   let leftBytes = bytesMax
   for (const [key, { lines, isWhole }] of logs) {
-    const { count, bytes } = await takeFitting(lines.toReversed(), lineOf, leftBytes)
-    leftBytes -= bytes
+    const fitting = await takeFitting(lines.toReversed(), lineOf, leftBytes)
+    const count = fitting.pieces.length
+    leftBytes -= fitting.bytes
     if (count === 0) continue
-    fitting.set(key, { lines: lines.slice(-count), isWhole: isWhole && count === lines.length })
+    shown.set(key, { lines: lines.slice(-count), isWhole: isWhole && count === lines.length })
   }
-  return fitting
+  return shown
 }
 
 function Job({

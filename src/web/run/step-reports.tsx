@@ -94,8 +94,8 @@ export async function showStepReports(
   })
   return {
     annotations: {
-      markup: list.markup,
-      shown: list.count,
+      markup: raw(list.pieces.join('')),
+      shown: list.pieces.length,
       total: annotations.length,
       rest: job === undefined ? 'in the logs and on the pages of the jobs' : 'in the log',
       isBounded: isRunFull(record) || isBounded(annotations),

@@ -1,8 +1,7 @@
 /** Renders job summaries in the rendering thread: steps write whatever they like, and Markdown of a
  *  megabyte takes a second. */
-import { html } from 'hono/html'
 import { deflateRawSync } from 'node:zlib'
-import { renderAll } from '../fitting.ts'
+import { takeFitting } from '../fitting.ts'
 import type { LinkTargets } from '../preview/markdown-links.tsx'
 import { markdownOf } from '../preview/markdown.tsx'
 
@@ -97,6 +96,7 @@ async function fittingPart(
 async function renderPart(text: string, level: number): Promise<Part | undefined> {
   const blocks = markdownOf(text, noTargets, level)
   if (blocks === undefined) return undefined
-  const markup = String(await html`${await renderAll(blocks, (block) => block)}`)
+  const { pieces } = await takeFitting(blocks, (block) => block, Infinity)
+  const markup = pieces.join('')
   return { markup, bytes: deflateRawSync(markup).length }
 }
