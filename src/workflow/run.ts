@@ -20,7 +20,7 @@ import type { JobResult } from './job/job.ts'
 import { concludeJobs } from './job/job-outcome.ts'
 import { createMasker } from './step/mask.ts'
 import { planWorkflow, type PlannedWorkflow } from './file/plan.ts'
-import { killMarkedNow, type Grace, type Room } from './step/process.ts'
+import { killMarked, type Grace, type Room } from './step/process.ts'
 import { EvaluationError, problemAt, startOf, WorkflowError, type Problem } from './file/problem.ts'
 import { removeTree } from './remove-tree.ts'
 import { runJobs } from './job/schedule.ts'
@@ -114,7 +114,7 @@ export async function runWorkflow(options: RunOptions): Promise<RunResult> {
 /** Runs when the program exits before the run has ended. Removes its processes and its scripts,
  *  which may contain secrets. */
 function cleanUpNow(engine: Engine): void {
-  killMarkedNow(engine.marker)
+  killMarked(engine.marker)
   if (engine.keepWorkDirectory) return
   try {
     // A killed process may take a moment to end and writes until then, hence the retries.

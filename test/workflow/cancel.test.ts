@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises'
-import { expect, test } from 'vitest'
+import { expect, test, vi } from 'vitest'
 import type { RunEvent } from '../../src/workflow/events.ts'
 import { createPlayground, oneJob } from './playground.ts'
 
@@ -118,6 +118,24 @@ jobs:
   })
   expect(run.steps('report (1)')).toEqual({ work: 'success', next: 'success' })
   expect(run.log('report (2)')).toContain('next')
+})
+
+test('a step whose processes must not be signalled, as under sudo, ends the job when it ends', async () => {
+  const place = await createPlayground()
+  const cancel = new AbortController()
+  const kill = vi.spyOn(process, 'kill').mockImplementation(() => {
+    throw Object.assign(new Error('kill EPERM'), { code: 'EPERM' })
+  })
+  try {
+    const run = await place.run(oneJob("- {name: work, run: 'echo ready; sleep 0.5'}"), {
+      signal: cancel.signal,
+      sinks: [(event) => place.events.push(event), abortWhenReady(cancel)],
+    })
+    expect(run.steps('job')).toEqual({ work: 'cancelled' })
+    expect(kill).toHaveBeenCalled()
+  } finally {
+    kill.mockRestore()
+  }
 })
 
 test('a process that ignores SIGINT and SIGTERM is killed after the grace period', async () => {

@@ -30,6 +30,19 @@ test('all output of a process is reported, even if that takes longer than the pr
   expect(numbersIn(place)).toEqual(Array.from({ length: count }, (_, index) => index + 1))
 }, 30_000)
 
+test('a long line is cut between characters', async () => {
+  const place = await createPlayground()
+  const text = `x${'😀'.repeat(bounds.lineCharactersMax)}`
+  await place.write('long', text)
+  await place.run(oneJob('- uses: actions/checkout@v6\n- run: cat long'))
+  const pieces = place.events.flatMap((event) =>
+    event.type === 'line' && /[\ud800-\udfff]/.test(event.text) ? [event.text] : [],
+  )
+  expect(pieces.length).toBeGreaterThan(2)
+  expect(pieces.every((piece) => piece.isWellFormed())).toBe(true)
+  expect(pieces.join('')).toBe(text)
+})
+
 test('a background process that keeps writing does not hold up its step', async () => {
   const place = await createPlayground()
   const started: string[] = []

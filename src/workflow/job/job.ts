@@ -108,7 +108,7 @@ async function openAndRun(
     const outputs = await readOutputs(progress, instance.planned.job.outputs)
     return { status: scope.status, outputs, steps: progress.steps }
   } finally {
-    await killMarked(job.marker)
+    killMarked(job.marker)
     if (!engine.keepWorkDirectory) await removeTree(job.directories.root)
   }
 }

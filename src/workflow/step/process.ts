@@ -2,7 +2,6 @@
  *  as a group with a bounded grace period. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
-import { readdir, readFile } from 'node:fs/promises'
 import type { Socket } from 'node:net'
 import type { Readable } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'
@@ -174,7 +173,8 @@ function readLines(
     while (rest.length > bounds.lineCharactersMax) {
       // A secret as long as the buffer leaves no place to cut. Then buffer until the secret is
       // complete and the line can be cut where the secret starts.
-      const cut = safeCut(rest, bounds.lineCharactersMax)
+      let cut = safeCut(rest, bounds.lineCharactersMax)
+      if (/[\ud800-\udbff]/.test(rest[cut - 1] ?? '')) cut -= 1
       if (cut === 0) return
       onLine(rest.slice(0, cut))
       rest = rest.slice(cut)
@@ -220,33 +220,26 @@ function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
   if (pid !== undefined) sendSignal(-pid, signal)
 }
 
-/** Ignores ESRCH: the target may end between the decision and the call. */
+/** Ignores ESRCH: the target may end between the decision and the call. Ignores EPERM: a program
+ *  such as sudo runs as another user, so its end is waited for. */
 function sendSignal(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pid, signal)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'ESRCH' && code !== 'EPERM') throw error
   }
 }
 
 /** Kills the processes that a job left running in the background: those whose environment
  *  contains `marker`, a unique value. Only Linux exposes environments (`/proc`); elsewhere
- *  nothing is found. */
-export async function killMarked(marker: string): Promise<void> {
-  const entries = await readdir('/proc').catch(() => [])
-  for (const entry of entries.filter((name) => /^\d+$/.test(name))) {
-    // Unreadable entries belong to another user or to a process that has just ended, so not to us.
-    const environment = await readFile(`/proc/${entry}/environ`, 'latin1').catch(() => '')
-    if (environment.includes(marker)) killOther(Number(entry))
-  }
-}
-
-/** Synchronous form, for a program that is about to exit. */
-export function killMarkedNow(marker: string): void {
+ *  nothing is found. Synchronous, since the program may be about to exit. */
+export function killMarked(marker: string): void {
   for (const entry of readNow(() => readdirSync('/proc'), [])) {
-    if (!/^\d+$/.test(entry)) continue
+    if (!/^\d+$/.test(entry) || Number(entry) === process.pid) continue
+    // Unreadable entries belong to another user or to a process that has just ended, so not to us.
     const environment = readNow(() => readFileSync(`/proc/${entry}/environ`, 'latin1'), '')
-    if (environment.includes(marker)) killOther(Number(entry))
+    if (environment.includes(marker)) sendSignal(Number(entry), 'SIGKILL')
   }
 }
 
@@ -256,8 +249,4 @@ function readNow<T>(read: () => T, otherwise: T): T {
   } catch {
     return otherwise
   }
-}
-
-function killOther(pid: number): void {
-  if (pid !== process.pid) sendSignal(pid, 'SIGKILL')
 }
