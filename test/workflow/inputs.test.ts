@@ -28,6 +28,29 @@ test('inputs are typed in the inputs context and text in the payload', async () 
   expect(run.log('job')).toContain('{"inputs":{"deep":"true","count":"3","bare":"false"}}')
 })
 
+test('inputs may have names that every object has', async () => {
+  const place = await createPlayground()
+  const input = 'toString: {default: made}'
+  await place.write(
+    'act/action.yml',
+    `
+name: act
+inputs: {${input}}
+runs: {using: composite, steps: [{shell: bash, run: 'echo action \${{ inputs.toString }}'}]}
+`,
+  )
+  const run = await place.run(
+    `
+on: {workflow_dispatch: {inputs: {${input}}}}
+jobs:
+  job:
+    runs-on: x
+    steps: [{uses: actions/checkout@v6}, {uses: ./act}, {run: 'echo run \${{ inputs.toString }}'}]
+`,
+  )
+  expect(run.log('job')).toMatch(/^action made$[\s\S]*^run made$/m)
+})
+
 test('a run on another event has no inputs and rejects given ones', async () => {
   const place = await createPlayground()
   const run = await place.run(withInputs)

@@ -4,6 +4,10 @@ import { expect, test } from 'vitest'
 import { planShell } from '../../src/workflow/step/shell.ts'
 import { makeDirectory } from '../client/tree.ts'
 
+test('names of shells that every object has are unknown shells', async () => {
+  await expect(planShell('constructor', '', {})).rejects.toThrow('unknown shell "constructor"')
+})
+
 test.each(['pwsh', 'pwsh -NoProfile -File {0}'])(
   'PowerShell called as %j gets a .ps1 file and stops at errors',
   async (shell) => {

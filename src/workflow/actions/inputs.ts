@@ -25,7 +25,7 @@ export async function readBuiltInInputs(
   defaults: Record<string, string>,
 ): Promise<Inputs> {
   const given = await evaluateTextMap(step.inputs, body.expressions)
-  const unknown = Object.keys(given).filter((name) => !(name.toLowerCase() in defaults))
+  const unknown = Object.keys(given).filter((name) => !Object.hasOwn(defaults, name.toLowerCase()))
   if (unknown.length > 0) {
     const message = `Unexpected input(s) '${unknown.join("', '")}', valid inputs are ['${Object.keys(defaults).join("', '")}']`
     body.log.annotate({ level: 'warning', message })
@@ -83,7 +83,7 @@ export async function readActionInputs(
     inputs[input?.name ?? name] = value
   }
   for (const input of action.inputs) {
-    if (input.name in inputs || input.default === undefined) continue
+    if (Object.hasOwn(inputs, input.name) || input.default === undefined) continue
     inputs[input.name] = await evaluateText(input.default, body.expressions)
   }
   return inputs

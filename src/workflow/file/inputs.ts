@@ -33,7 +33,7 @@ export async function readInputs(
   for (const input of declared) {
     try {
       const { name } = input
-      const text = given[name] ?? (await defaultOf(input, scope))
+      const text = Object.hasOwn(given, name) ? given[name] : await defaultOf(input, scope)
       const fault = faultOf(input, text)
       if (fault !== undefined) problems.push(problemAt(input.position, fault))
       texts[name] = text ?? input.absent

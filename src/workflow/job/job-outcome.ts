@@ -51,7 +51,7 @@ export function combineInstances(
     .toSorted((a, b) => rank(a) - rank(b) || a.finishedAt - b.finishedAt)
   for (const instance of inOrder) {
     for (const [name, value] of Object.entries(instance.outputs)) {
-      if (value !== '' || !(name in outputs)) outputs[name] = value
+      if (value !== '' || !Object.hasOwn(outputs, name)) outputs[name] = value
     }
   }
   const instances = ended.flatMap((each) => each.instances)

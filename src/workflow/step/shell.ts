@@ -11,17 +11,33 @@ export interface ShellCommand {
   script: string
 }
 
-/** Named shells. `{0}` stands for the script's path. */
-const shells: Record<string, Omit<ShellCommand, 'script'>> = {
-  bash: {
-    command: 'bash',
-    args: ['--noprofile', '--norc', '-e', '-o', 'pipefail', '{0}'],
-    extension: '.sh',
-  },
-  sh: { command: 'sh', args: ['-e', '{0}'], extension: '.sh' },
-  python: { command: 'python', args: ['{0}'], extension: '.py' },
-  pwsh: { command: 'pwsh', args: ['-command', ". '{0}'"], extension: '.ps1' },
+/** Extension of the scripts of PowerShell. */
+const powerShell = '.ps1'
+
+interface Shell {
+  /** Names of the program; the first that is installed runs the script. */
+  programs: string[]
+  /** `{0}` stands for the script's path. */
+  args: string[]
+  extension: string
 }
+
+/** By name; '' is the default. */
+const shells = new Map<string, Shell>([
+  ['', { programs: ['bash', 'sh'], args: ['-e', '{0}'], extension: '.sh' }],
+  [
+    'bash',
+    {
+      programs: ['bash'],
+      args: ['--noprofile', '--norc', '-e', '-o', 'pipefail', '{0}'],
+      extension: '.sh',
+    },
+  ],
+  ['sh', { programs: ['sh'], args: ['-e', '{0}'], extension: '.sh' }],
+  // Debian has only python3; runners have both names.
+  ['python', { programs: ['python', 'python3'], args: ['{0}'], extension: '.py' }],
+  ['pwsh', { programs: ['pwsh'], args: ['-command', ". '{0}'"], extension: powerShell }],
+])
 
 /** Returns the command for `script`, to be completed by `placeScript`. `shell` is a name in the
  *  table or a custom command with `{0}`; undefined means bash without pipefail, or sh if there is
@@ -31,48 +47,26 @@ export async function planShell(
   script: string,
   environment: Record<string, string>,
 ): Promise<ShellCommand> {
-  if (shell === undefined || shell === '') {
-    const hasBash = (await findProgram('bash', environment)) !== undefined
-    return { command: hasBash ? 'bash' : 'sh', args: ['-e', '{0}'], extension: '.sh', script }
+  const { programs, args, extension } =
+    shells.get((shell ?? '').toLowerCase()) ?? customShell(shell ?? '')
+  for (const command of programs) {
+    if (!(await isInstalled(command, environment))) continue
+    const wrapped = extension === powerShell ? wrapPowerShell(script) : script
+    return { command, args, extension, script: wrapped }
   }
-  const known = shells[shell.toLowerCase()]
-  if (known !== undefined) return await planNamed(shell.toLowerCase(), known, script, environment)
-  const words = splitWords(shell)
-  const [command, ...args] = words
+  throw new Error(`shell ${JSON.stringify(programs[0])} is not installed on this machine`)
+}
+
+/** A custom command may call a program of the table: PowerShell runs only files named `.ps1`. */
+function customShell(shell: string): Shell {
+  const [command, ...args] = splitWords(shell)
   if (command === undefined || !shell.includes('{0}')) {
-    const names = Object.keys(shells).join(', ')
+    const names = [...shells.keys()].filter((name) => name !== '').join(', ')
     throw new Error(
       `unknown shell ${JSON.stringify(shell)}: use one of ${names}, or a command with {0} in place of the script`,
     )
   }
-  if ((await findProgram(command, environment)) === undefined) throw notInstalled(command)
-  return { command, args, ...fitScript(command, script) }
-}
-
-/** Adapts the script to a program of the table, also when it is called by a custom command:
- *  PowerShell runs only files named `.ps1`. */
-function fitScript(name: string, script: string): Pick<ShellCommand, 'extension' | 'script'> {
-  const extension = shells[name]?.extension ?? ''
-  return { extension, script: name === 'pwsh' ? wrapPowerShell(script) : script }
-}
-
-async function planNamed(
-  name: string,
-  known: Omit<ShellCommand, 'script'>,
-  script: string,
-  environment: Record<string, string>,
-): Promise<ShellCommand> {
-  // Debian has only python3; runners have both names.
-  const names = name === 'python' ? ['python', 'python3'] : [known.command]
-  for (const command of names) {
-    if ((await findProgram(command, environment)) === undefined) continue
-    return { command, args: known.args, ...fitScript(name, script) }
-  }
-  throw notInstalled(known.command)
-}
-
-function notInstalled(command: string): Error {
-  return new Error(`shell ${JSON.stringify(command)} is not installed on this machine`)
+  return { programs: [command], args, extension: shells.get(command)?.extension ?? '' }
 }
 
 /** Makes a failing program fail the step, as `-e` does for bash. */
@@ -91,12 +85,8 @@ function splitWords(text: string): string[] {
   return [...text.matchAll(/(?:"[^"]*"|[^\s"])+/g)].map(([word]) => word.replaceAll('"', ''))
 }
 
-/** Returns the absolute path of a program on the PATH of `environment`; undefined when not
- *  found. */
-async function findProgram(
-  name: string,
-  environment: Record<string, string>,
-): Promise<string | undefined> {
+/** Returns whether a program is on the PATH of `environment`. */
+async function isInstalled(name: string, environment: Record<string, string>): Promise<boolean> {
   const candidates = name.includes('/')
     ? [name].filter(isAbsolute)
     : (environment.PATH ?? '').split(delimiter).map((directory) => join(directory, name))
@@ -105,7 +95,7 @@ async function findProgram(
       () => true,
       () => false,
     )
-    if (runnable) return candidate
+    if (runnable) return true
   }
-  return undefined
+  return false
 }
