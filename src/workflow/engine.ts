@@ -11,10 +11,9 @@ import type {
 } from './expression/contexts.ts'
 import type { Groups } from './job/concurrency.ts'
 import type { Emit, JobReference } from './events.ts'
-import type { Json } from './expression/expression.ts'
+import type { Json, Scope } from './expression/expression.ts'
 import type { Globber } from './glob/glob.ts'
 import type { Masker } from './step/mask.ts'
-import type { Combination } from './file/matrix.ts'
 import type { Grace, Room } from './step/process.ts'
 import type { StepLog } from './step/step-log.ts'
 import type { Template } from './file/template.ts'
@@ -79,12 +78,11 @@ export interface JobState {
   engine: Engine
   reference: JobReference
   directories: JobDirectories
+  /** What the job's own expressions can access: `needs`, `matrix` and so on. */
+  contexts: Scope['contexts']
   /** Base contexts; a step adds its own. */
   github: { [key: string]: Json }
   runner: Record<string, string>
-  needs: { [key: string]: Json }
-  matrix: Combination | null
-  strategy: { [key: string]: Json }
   secrets: Record<string, string>
   defaults: { shell: string | undefined; workingDirectory: string | undefined }
   /** Changes: workflow and job `env`, plus additions through GITHUB_ENV. */

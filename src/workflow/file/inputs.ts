@@ -4,9 +4,7 @@
 import type { ReusableWorkflowJob } from '@actions/workflow-parser/model/workflow-template'
 import { textOf, type Json, type Scope } from '../expression/expression.ts'
 import { EvaluationError, problemAt, startOf, type Position, type Problem } from './problem.ts'
-import { positionOf } from './schema.ts'
-import { evaluateTemplate, evaluateText, isLiteral } from './template.ts'
-import type { Template } from './template.ts'
+import { evaluateTemplate, evaluateText, isLiteral, placeOf, type Template } from './template.ts'
 import type { WorkflowInput } from './triggers.ts'
 
 export interface RunInputs {
@@ -97,7 +95,7 @@ async function evaluatePassed({ input, value }: PassedInput, scope: Scope): Prom
   if (type !== 'string' && typeof evaluated === type) return evaluated
   const found = text === undefined ? 'an object or array' : JSON.stringify(evaluated)
   const message = `input '${name}' must be a ${type}, got ${found}`
-  throw new EvaluationError(problemAt(positionOf(value.file, value.token), message))
+  throw new EvaluationError(placeOf(value), message)
 }
 
 /** Returns what is wrong with the values that are known before the run. */
@@ -132,7 +130,7 @@ export async function readPassedInputs(
   const at = { scope: defaults, workflow: startOf(file) }
   const { values, problems } = await readInputs(absent, {}, at)
   const [problem] = problems
-  if (problem !== undefined) throw new EvaluationError(problem)
+  if (problem !== undefined) throw new EvaluationError(problem, problem.message)
   for (const each of passed) values[each.input.name] = await evaluatePassed(each, scope)
   return values
 }

@@ -20,7 +20,7 @@ export interface Problem extends Position {
 }
 
 export function problemAt(position: Position, message: string): Problem {
-  return { file: position.file, line: position.line, column: position.column, message }
+  return { ...position, message }
 }
 
 /** Returns `file:line:column: message`, which editors and terminals turn into links. */
@@ -44,7 +44,8 @@ export class WorkflowError extends Error {
 export class EvaluationError extends Error {
   override readonly name = 'EvaluationError'
   readonly problem: Problem
-  constructor(problem: Problem, options?: ErrorOptions) {
+  constructor(position: Position, message: string, options?: ErrorOptions) {
+    const problem = problemAt(position, message)
     super(formatProblem(problem), options)
     this.problem = problem
   }

@@ -24,7 +24,7 @@ import {
 } from '@actions/workflow-parser/templates/tokens/type-guards'
 import { NoOperationTraceWriter } from '@actions/workflow-parser/templates/trace-writer'
 import { YamlObjectReader } from '@actions/workflow-parser/workflows/yaml-object-reader'
-import type { Position, Problem } from './problem.ts'
+import { problemAt, startOf, type Position, type Problem } from './problem.ts'
 
 /** Kind of file, which selects the schema and its root definition. */
 type FileKind = 'workflow' | 'action'
@@ -115,12 +115,8 @@ export function problemsOf(read: ReadFile): Problem[] {
     message: error.rawMessage,
   }))
   if (problems.length === 0 && read.root === undefined) {
-    problems.push({
-      file: read.file,
-      line: 1,
-      column: 1,
-      message: 'the file must contain a mapping at the top level',
-    })
+    const message = 'the file must contain a mapping at the top level'
+    problems.push(problemAt(startOf(read.file), message))
   }
   return problems.toSorted((a, b) => a.line - b.line || a.column - b.column)
 }

@@ -3,10 +3,8 @@ import { asError } from '../../core/errors.ts'
 import { bounds } from '../bounds.ts'
 import { isObject, type Scope } from '../expression/expression.ts'
 import { expandMatrix, type MatrixEntry } from './matrix.ts'
-import { EvaluationError, problemAt } from './problem.ts'
-import { positionOf } from './schema.ts'
-import { evaluateTemplate } from './template.ts'
-import type { Template } from './template.ts'
+import { EvaluationError } from './problem.ts'
+import { evaluateTemplate, placeOf, type Template } from './template.ts'
 
 interface Strategy {
   /** Null stands for the only instance of a job without a matrix. */
@@ -21,7 +19,6 @@ export async function readStrategy(
   scope: Scope,
 ): Promise<Strategy> {
   if (template === undefined) return { combinations: [null], failFast: true, instancesMax: 1 }
-  const position = positionOf(template.file, template.token)
   const value = await evaluateTemplate(template, scope)
   const strategy = isObject(value) ? value : {}
   try {
@@ -41,6 +38,6 @@ export async function readStrategy(
       instancesMax,
     }
   } catch (error) {
-    throw new EvaluationError(problemAt(position, asError(error).message), { cause: error })
+    throw new EvaluationError(placeOf(template), asError(error).message, { cause: error })
   }
 }

@@ -24,7 +24,7 @@ import {
   type Json,
   type Scope,
 } from '../expression/expression.ts'
-import { EvaluationError, problemAt, type Position } from './problem.ts'
+import { EvaluationError, type Position } from './problem.ts'
 import { positionOf, textOfToken } from './schema.ts'
 
 /** A value that may contain expressions, not yet evaluated, and its file. */
@@ -40,6 +40,10 @@ export interface Condition {
   position: Position
 }
 
+export function placeOf({ file, token }: Template): Position {
+  return positionOf(file, token)
+}
+
 /** Errors: EvaluationError. */
 export async function evaluateTemplate(template: Template, scope: Scope): Promise<Json> {
   return await evaluateToken(template.token, template.file, scope)
@@ -47,10 +51,7 @@ export async function evaluateTemplate(template: Template, scope: Scope): Promis
 
 /** Evaluates to text; an object or array is an error. Errors: EvaluationError. */
 export async function evaluateText(template: Template, scope: Scope): Promise<string> {
-  return requireText(
-    await evaluateTemplate(template, scope),
-    positionOf(template.file, template.token),
-  )
+  return requireText(await evaluateTemplate(template, scope), placeOf(template))
 }
 
 /** Evaluates to a mapping of names to text, as in `env`, `with` and `outputs`. Errors:
@@ -60,11 +61,9 @@ export async function evaluateTextMap(
   scope: Scope,
 ): Promise<Record<string, string>> {
   if (template === undefined) return {}
-  const position = positionOf(template.file, template.token)
+  const position = placeOf(template)
   const value = await evaluateTemplate(template, scope)
-  if (!isObject(value)) {
-    throw new EvaluationError(problemAt(position, 'expected a mapping'))
-  }
+  if (!isObject(value)) throw new EvaluationError(position, 'expected a mapping')
   return Object.fromEntries(
     Object.entries(value).map(([key, item]) => [key, requireText(item, position)]),
   )
@@ -79,14 +78,8 @@ export async function evaluateNumber(
   const text = await evaluateText(template, scope)
   if (text === '') return undefined
   const value = Number(text)
-  if (Number.isNaN(value)) {
-    throw new EvaluationError(
-      problemAt(
-        positionOf(template.file, template.token),
-        `expected a number, got ${JSON.stringify(text)}`,
-      ),
-    )
-  }
+  if (Number.isNaN(value))
+    throw new EvaluationError(placeOf(template), `expected a number, got ${JSON.stringify(text)}`)
   return value
 }
 
@@ -100,10 +93,8 @@ export async function evaluateBoolean(
   if (text === '' || text === 'false') return false
   if (text === 'true') return true
   throw new EvaluationError(
-    problemAt(
-      positionOf(template.file, template.token),
-      `expected true or false, got ${JSON.stringify(text)}`,
-    ),
+    placeOf(template),
+    `expected true or false, got ${JSON.stringify(text)}`,
   )
 }
 
@@ -127,7 +118,7 @@ function requireText(value: Json, position: Position): string {
   const text = textOf(value)
   if (text !== undefined) return text
   const found = Array.isArray(value) ? 'an array' : 'an object'
-  throw new EvaluationError(problemAt(position, `expected text, got ${found}`))
+  throw new EvaluationError(position, `expected text, got ${found}`)
 }
 
 async function evaluateAt(expression: string, position: Position, scope: Scope): Promise<Json> {
@@ -135,9 +126,7 @@ async function evaluateAt(expression: string, position: Position, scope: Scope):
     return await evaluateExpression(expression, scope)
   } catch (error) {
     const reason = asError(error).message
-    throw new EvaluationError(problemAt(position, `\${{ ${expression} }}: ${reason}`), {
-      cause: error,
-    })
+    throw new EvaluationError(position, `\${{ ${expression} }}: ${reason}`, { cause: error })
   }
 }
 
@@ -193,11 +182,8 @@ async function evaluateMapping(token: MappingToken, file: string, scope: Scope):
     const evaluated = await evaluateToken(value, file, scope)
     const position = positionOf(file, key)
     if (key.isExpression && !isBasicExpression(key)) {
-      if (!isObject(evaluated)) {
-        throw new EvaluationError(
-          problemAt(position, '${{ insert }} requires a mapping as its value'),
-        )
-      }
+      if (!isObject(evaluated))
+        throw new EvaluationError(position, '${{ insert }} requires a mapping as its value')
       Object.assign(result, evaluated)
     } else {
       result[requireText(await evaluateToken(key, file, scope), position)] = evaluated

@@ -2,8 +2,7 @@
  *  considered, and none is cancelled in favour of another. */
 import pLimit, { type LimitFunction } from 'p-limit'
 import { textOf, type Scope } from '../expression/expression.ts'
-import { evaluateTemplate } from '../file/template.ts'
-import type { Template } from '../file/template.ts'
+import { evaluateTemplate, type Template } from '../file/template.ts'
 
 /** The concurrency groups of a run. A job holds its group while it runs, which includes the
  *  workflow that it calls; a workflow holds its own while its jobs run. */

@@ -6,7 +6,7 @@ import { findPre } from '../actions/action.ts'
 import { bounds } from '../bounds.ts'
 import type { Engine, JobState, OpenLog, StepResult, StepScope } from '../engine.ts'
 import type { JobReference, StepReference } from '../events.ts'
-import type { Json, Scope } from '../expression/expression.ts'
+import type { Scope } from '../expression/expression.ts'
 import type { Combination } from '../file/matrix.ts'
 import { describeStep, type PlannedJob, type PlannedStep } from '../file/plan.ts'
 import { killMarked } from '../step/process.ts'
@@ -21,17 +21,15 @@ import {
   evaluateText,
   evaluateTextMap,
   sourceOf,
+  type Template,
 } from '../file/template.ts'
-import type { Template } from '../file/template.ts'
 import type { RunDefaults } from '../file/workflow-file.ts'
 
 /** What distinguishes this instance from the others of its job. */
 export interface JobInstance {
   planned: PlannedJob
   reference: JobReference
-  needs: { [key: string]: Json }
   matrix: Combination | null
-  strategy: { [key: string]: Json }
   /** Contexts and functions available before the job starts. */
   expressions: Scope
   /** Cancels this instance: by fail-fast, or because the run is cancelled. */
@@ -99,7 +97,9 @@ async function openAndRun(
   instance: JobInstance,
   signals: JobSignals,
 ): Promise<JobRun> {
-  const job = await openJob(engine, instance, signals)
+  const { reference, expressions } = instance
+  const { contexts } = expressions
+  const job = await openJob(engine, { reference, contexts }, signals)
   const scope = jobScope(job)
   const progress: Progress = { job, scope, steps: [] }
   try {

@@ -8,9 +8,6 @@ import type { Engine, JobState, StepScope } from '../engine.ts'
 import type { JobReference } from '../events.ts'
 import { removeTree } from '../remove-tree.ts'
 
-/** The fields that a job's state copies from its instance. */
-type OpenedInstance = Pick<JobState, 'reference' | 'needs' | 'matrix' | 'strategy'>
-
 export interface JobSignals {
   cancel: AbortSignal
   kill: AbortSignal
@@ -60,22 +57,19 @@ export function openSignals(cancel: AbortSignal, kill: AbortSignal): JobSignals 
 /** Errors: those of the file system and of the callbacks that provide the token and the store. */
 export async function openJob(
   engine: Engine,
-  instance: OpenedInstance,
+  { reference, contexts }: Pick<JobState, 'reference' | 'contexts'>,
   signals: JobSignals,
 ): Promise<JobState> {
-  const { reference } = instance
   const directories = await createDirectories(engine, reference)
   const runtimeToken = await mintRuntimeToken(engine, reference)
   const token = engine.secrets['GITHUB_TOKEN'] ?? runtimeToken
   return {
     engine,
     reference,
+    contexts,
     directories,
     github: { ...engine.githubOfRun, ...githubOfJob({ id: reference.id, directories, token }) },
     runner: runnerContext(directories, engine.debug),
-    needs: instance.needs,
-    matrix: instance.matrix,
-    strategy: instance.strategy,
     secrets: { ...engine.secrets, GITHUB_TOKEN: token },
     defaults: { shell: undefined, workingDirectory: undefined },
     env: {},

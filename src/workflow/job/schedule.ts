@@ -52,7 +52,6 @@ interface JobSetting {
   planned: PlannedJob
   /** Ids of all jobs of the workflow. */
   ids: ReadonlySet<string>
-  needs: { [key: string]: Json }
   scope: Scope
   ancestors: Map<string, Conclusion>
 }
@@ -69,7 +68,7 @@ async function runJob(
     needed.map(({ id, result, outputs }) => [id, { result, outputs: { ...outputs } }]),
   )
   const scope = jobExpressions(engine, needs, ancestors)
-  const setting: JobSetting = { ...given, needs, scope, ancestors }
+  const setting: JobSetting = { ...given, scope, ancestors }
   const reference = referenceOf(engine, planned.job)
   if (planned.skipReason !== undefined) {
     annotateJob(engine, reference, 'warning', `skipped: ${planned.skipReason}`)
@@ -91,7 +90,7 @@ async function runJob(
  *  skips everything after it, unless a condition says otherwise. */
 function jobExpressions(
   engine: Engine,
-  needs: JobSetting['needs'],
+  needs: { [key: string]: Json },
   ancestors: Map<string, Conclusion>,
 ): Scope {
   const resultsOf = (names: string[]): Conclusion[] =>
@@ -129,13 +128,14 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
   const runs = strategy.combinations.map(async (entry, index) => {
     const matrix = entry?.values ?? null
     const total = strategy.combinations.length
-    const context = {
+    const contextOfStrategy = {
       'fail-fast': strategy.failFast,
       'job-index': index,
       'job-total': total,
       'max-parallel': strategy.instancesMax,
     }
-    const expressions = { ...scope, contexts: { ...scope.contexts, matrix, strategy: context } }
+    const contexts = { ...scope.contexts, matrix, strategy: contextOfStrategy }
+    const expressions = { ...scope, contexts }
     const reference = await nameInstance(
       setting,
       { suffix: entry?.suffix ?? null, index },
@@ -143,15 +143,7 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
     )
     const group = await readGroup(planned.job.concurrency, expressions)
     const tolerates = await evaluateBoolean(planned.job.continueOnError, expressions)
-    const instance: JobInstance = {
-      planned,
-      reference,
-      needs: setting.needs,
-      matrix,
-      strategy: context,
-      expressions,
-      cancel,
-    }
+    const instance: JobInstance = { planned, reference, matrix, expressions, cancel }
     const run = async (held: Engine): Promise<EndedInstance> => {
       if (cancel.aborted || engine.kill.aborted)
         return endedAs(unstarted(engine, reference, matrix, 'cancelled'))

@@ -48,15 +48,12 @@ export function stepExpressions(
   const status = cancelled() ? 'cancelled' : scope.status
   return {
     contexts: {
+      ...job.contexts,
       github: stepGithub(job, scope, id),
       env,
-      vars: { ...engine.vars },
       secrets: job.secrets,
       job: jobContext(status, engine.workflowPlace),
       steps: scope.steps,
-      needs: job.needs,
-      matrix: job.matrix,
-      strategy: job.strategy,
       runner: job.runner,
       inputs: scope.inputs,
     },
