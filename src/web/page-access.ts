@@ -18,7 +18,9 @@ import { StoreError } from '../core/errors.ts'
 import { damagedPaths } from '../egress/damage.ts'
 import {
   type Access,
+  requireAdmin,
   requireInspectProject,
+  requireOversight,
   requireReadProject,
   readableArtifact,
   readProject,
@@ -61,6 +63,19 @@ export async function inspectedProjectOfPage(
   const found = await projectOfPage(context, c)
   requireInspectProject(found.principal, found.project.name)
   return found
+}
+
+/** Returns the project in the address, or null for all projects, if the visitor may oversee it.
+ *  Errors: those of `inspectedProjectOfPage`. */
+export async function overseenPlace(
+  context: AppContext,
+  c: AppRequest,
+): Promise<{ principal: Principal; project: ProjectName | null }> {
+  if (c.req.param('owner') === undefined)
+    return { principal: await requireAdmin(context, c), project: null }
+  const { principal, project } = await inspectedProjectOfPage(context, c)
+  await requireOversight(context, principal, project.name)
+  return { principal, project: project.name }
 }
 
 /** Returns the artifact in the address, live or not. Project and run in the address must be its

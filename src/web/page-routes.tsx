@@ -8,33 +8,111 @@ import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
 import { noteFailure } from '../http/failure.ts'
 import { acceptsGzip } from '../http/body/gzip.ts'
 import { problemResponse, problemStatus } from '../http/problem.ts'
-import { createAccountPages } from './account/account-routes.tsx'
-import { createArtifactActionRoutes } from './artifact/artifact-action-routes.tsx'
-import { createArtifactRoutes } from './artifact/artifact-routes.tsx'
-import { loadAssets } from './assets.ts'
-import { createAuditPages } from './audit/audit-routes.tsx'
-import { createComparePages } from './compare/compare-routes.tsx'
+import { accountPage, changeTokens } from './account/account-routes.tsx'
+import {
+  changeExpiry,
+  deleteArtifact,
+  deletePage,
+  dismissSecrets,
+  keepArtifact,
+  undoDelete,
+} from './artifact/artifact-action-routes.tsx'
+import {
+  changesPage,
+  detailsPage,
+  filePage,
+  filesPage,
+  goToFile,
+  pathsOfArtifact,
+  usedPage,
+} from './artifact/artifact-routes.tsx'
 import { createContentRoutes } from './artifact/content-routes.ts'
-import { createHistoryPageRoutes } from './artifact/history-routes.tsx'
-import { createSizesPageRoutes } from './artifact/sizes-routes.tsx'
-import { createFindPages } from './find/find-routes.tsx'
-import { createLatestRoutes, isDownload } from './artifact/latest-routes.ts'
-import { createListPages } from './list/list-routes.tsx'
-import { createMaintenancePages } from './maintenance/maintenance-routes.tsx'
+import { historyPage } from './artifact/history-routes.tsx'
+import { isDownload, latestPage } from './artifact/latest-routes.ts'
+import { sizesPage } from './artifact/sizes-routes.tsx'
+import { loadAssets } from './assets.ts'
+import { auditPage } from './audit/audit-routes.tsx'
+import { chosenPair, pairPage } from './compare/compare-routes.tsx'
+import { findPage } from './find/find-routes.tsx'
+import { searchPage } from './find/search-routes.tsx'
+import { changeMany } from './list/list-changes.tsx'
+import { listPage } from './list/list-routes.tsx'
+import { maintenancePage, startMaintenance } from './maintenance/maintenance-routes.tsx'
 import { type PageStatus, sendPage, signInPath, type Web } from './page.tsx'
 import { existingCrumbs } from './page-access.ts'
+import { accountPath, artifactRoute, maintenancePath } from './paths.ts'
 import { describeProblem, type GoneView, ProblemPage } from './problem-page.tsx'
-import { createProjectPages } from './project/project-routes.tsx'
+import { homePage, projectPage } from './project/project-routes.tsx'
+import {
+  changeSettings,
+  retentionPage,
+  settingsPage,
+  showSettings,
+} from './project/settings-routes.tsx'
+import { trendPage } from './project/trend-routes.tsx'
 import type { Renderer } from './renderer.ts'
 import { isRestorable } from '../core/policy/retention.ts'
-import { createSearchPages } from './find/search-routes.tsx'
-import { createSettingsPages } from './project/settings-routes.tsx'
 import { createRunPages } from './run/run-routes.tsx'
 import { createSignInPages } from './sign-in/sign-in-routes.tsx'
-import { createStoragePages } from './storage/storage-routes.tsx'
-import { createTokenPages } from './tokens/tokens-routes.tsx'
-import { createTrendPages } from './project/trend-routes.tsx'
-import { createUploadPages } from './upload/upload-routes.tsx'
+import { projectStorage, storeStorage } from './storage/storage-routes.tsx'
+import { revokeTokens, tokensPage } from './tokens/tokens-routes.tsx'
+import { uploadPage } from './upload/upload-routes.tsx'
+
+type Handler = (web: Web, c: AppRequest) => Promise<Response>
+
+const project = '/:owner/:repo'
+
+/** Pages by address, besides those of modules with a state of their own; the first match counts. */
+const pages: [path: string, page: Handler][] = [
+  ['/', homePage],
+  [accountPath, accountPage],
+  ['/find', findPage],
+  [maintenancePath(), maintenancePage],
+  ['/admin/audit', auditPage],
+  ['/admin/storage', storeStorage],
+  ['/admin/tokens', tokensPage],
+  [project, projectPage],
+  [`${project}/artifacts`, listPage],
+  [`${project}/search`, searchPage],
+  [`${project}/latest/:branch/:name`, latestPage],
+  [`${project}/latest/:branch/:name/*`, latestPage],
+  [`${project}/compare`, chosenPair],
+  [`${project}/compare/:pair`, pairPage],
+  [`${project}/trends`, trendPage],
+  [`${project}/storage`, projectStorage],
+  [`${project}/upload`, uploadPage],
+  [`${project}/settings`, async (web, c) => await showSettings(web, c, settingsPage)],
+  [`${project}/settings/retention`, async (web, c) => await showSettings(web, c, retentionPage)],
+  [`${project}/settings/audit`, auditPage],
+  [`${project}/settings/tokens`, tokensPage],
+  [artifactRoute, filesPage],
+  [`${artifactRoute}/tree/*`, filesPage],
+  [`${artifactRoute}/blob/*`, filePage],
+  [`${artifactRoute}/history/*`, historyPage],
+  [`${artifactRoute}/sizes/*`, sizesPage],
+  [`${artifactRoute}/changes`, changesPage],
+  [`${artifactRoute}/used`, usedPage],
+  [`${artifactRoute}/details`, detailsPage],
+  [`${artifactRoute}/go`, goToFile],
+  [`${artifactRoute}/paths`, pathsOfArtifact],
+  [`${artifactRoute}/delete`, deletePage],
+]
+
+/** Where forms are sent. */
+const forms: [path: string, action: Handler][] = [
+  [accountPath, changeTokens],
+  [maintenancePath(), startMaintenance],
+  ['/admin/tokens', revokeTokens],
+  [`${project}/artifacts`, changeMany],
+  [`${project}/settings`, async (web, c) => await changeSettings(web, c, settingsPage)],
+  [`${project}/settings/retention`, async (web, c) => await changeSettings(web, c, retentionPage)],
+  [`${project}/settings/tokens`, revokeTokens],
+  [`${artifactRoute}/delete`, deleteArtifact],
+  [`${artifactRoute}/undo`, undoDelete],
+  [`${artifactRoute}/keep`, keepArtifact],
+  [`${artifactRoute}/secrets`, dismissSecrets],
+  [`${artifactRoute}/expire`, changeExpiry],
+]
 
 export interface Pages {
   routes: Hono<AppEnv>
@@ -50,26 +128,9 @@ export function createPages(context: AppContext, renderer: Renderer): Pages {
   routes.get('/robots.txt', (c) => c.text('User-agent: *\nDisallow: /\n'))
   routes.route('/', createContentRoutes(context))
   routes.route('/', createSignInPages(web))
-  // Before `/:owner/:repo`, which would match `/admin/storage`.
-  routes.route('/', createMaintenancePages(web))
-  routes.route('/', createAuditPages(web))
-  routes.route('/', createTokenPages(web))
-  routes.route('/', createAccountPages(web))
-  routes.route('/', createFindPages(web))
-  routes.route('/', createSettingsPages(web))
-  routes.route('/', createStoragePages(web))
-  routes.route('/', createTrendPages(web))
-  routes.route('/', createProjectPages(web))
   routes.route('/', createRunPages(web))
-  routes.route('/', createUploadPages(web))
-  routes.route('/', createListPages(web))
-  routes.route('/', createSearchPages(web))
-  routes.route('/', createLatestRoutes(web))
-  routes.route('/', createComparePages(web))
-  routes.route('/', createHistoryPageRoutes(web))
-  routes.route('/', createSizesPageRoutes(web))
-  routes.route('/', createArtifactRoutes(web))
-  routes.route('/', createArtifactActionRoutes(web))
+  for (const [path, page] of pages) routes.get(path, async (c) => await page(web, c))
+  for (const [path, action] of forms) routes.post(path, async (c) => await action(web, c))
   const sendProblem: Pages['sendProblem'] = async (c, error) => await problemPage(web, c, error)
   routes.onError(async (error, c) => {
     // A program would take the page for signing in, with its status 200, for the download.

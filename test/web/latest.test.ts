@@ -38,6 +38,7 @@ test('leads to the newest file', async () => {
   const file = await follow(`${latest}/top?download`)
   expect(file.headers.get('content-disposition')).toContain('attachment')
   expect(await file.text()).toBe('top 2')
+  expect(await (await follow(`${latest}/top/?download`)).text()).toBe('top 2')
 })
 
 test('leads to the newest artifact, or to a directory of it, as an archive', async () => {

@@ -1,5 +1,4 @@
-/** `GET /account`, `POST /account`. */
-import { Hono } from 'hono'
+/** `/account`. */
 import { personalDays, personalGrant, personalScopes } from '../../auth/person-grant.ts'
 import type { Principal } from '../../auth/principal.ts'
 import { mintToken } from '../../auth/tokens.ts'
@@ -8,7 +7,7 @@ import { dayMs } from '../../core/units.ts'
 import { actorOf, authorOf } from '../../http/access/actor.ts'
 import { requireSession } from '../../http/access/authenticate.ts'
 import { noteToken, readTokens, revokeListed } from '../../http/access/minted-tokens.ts'
-import { publicOrigin, type AppEnv, type AppRequest } from '../../http/context.ts'
+import { publicOrigin, type AppRequest } from '../../http/context.ts'
 import { numberOfQuery, readForm } from '../input.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { accountPath } from '../paths.ts'
@@ -16,14 +15,11 @@ import { AccountPage, type AccountView } from './account-page.tsx'
 
 const tokensShown = 20
 
-export function createAccountPages(web: Web): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
-  app.get(accountPath, async (c) => await accountPage(web, c, undefined))
-  app.post(accountPath, async (c) => await changeTokens(web, c))
-  return app
-}
-
-async function accountPage(web: Web, c: AppRequest, made: AccountView['made']): Promise<Response> {
+export async function accountPage(
+  web: Web,
+  c: AppRequest,
+  made?: AccountView['made'],
+): Promise<Response> {
   const { context } = web
   const principal = await requireSession(context, c)
   const page = { limit: tokensShown, before: numberOfQuery(c, 'before') }
@@ -39,7 +35,7 @@ async function accountPage(web: Web, c: AppRequest, made: AccountView['made']): 
   return await sendPage(web, c, { title: 'Account', body: <AccountPage {...view} /> })
 }
 
-async function changeTokens(web: Web, c: AppRequest): Promise<Response> {
+export async function changeTokens(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
   const principal = await requireSession(context, c)
   const form = await readForm(context, c)

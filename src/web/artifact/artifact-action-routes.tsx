@@ -1,13 +1,12 @@
 /** Forms of one artifact: delete and undo, keep and stop keeping, dismiss secrets, change the
  *  expiry. */
-import { Hono } from 'hono'
 import { runPagePath } from '../../api/paths.ts'
 import { assertLive } from '../../browse/find-artifact.ts'
 import { changedExpiresAt } from '../../core/policy/retention.ts'
 import { dayMs } from '../../core/units.ts'
 import { authorOf } from '../../http/access/actor.ts'
 import { requireWriteProject } from '../../http/access/access.ts'
-import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
+import type { AppContext, AppRequest } from '../../http/context.ts'
 import { removeArtifacts } from '../../http/artifact/deletion.ts'
 import { retentionOf } from '../../http/artifact/retention.ts'
 import { requireDelete } from '../../http/access/strict.ts'
@@ -18,20 +17,9 @@ import { DeletePage, deletionOf, requireWord } from './delete-page.tsx'
 import { daysOf, readForm } from '../input.ts'
 import { artifactOfPage, crumbsOf } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
-import { artifactPath, artifactRoute, tabPath, withQuery } from '../paths.ts'
+import { artifactPath, tabPath, withQuery } from '../paths.ts'
 
-export function createArtifactActionRoutes(web: Web): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
-  app.get(`${artifactRoute}/delete`, async (c) => await deletePage(web, c))
-  app.post(`${artifactRoute}/delete`, async (c) => await deleteArtifact(web, c))
-  app.post(`${artifactRoute}/undo`, async (c) => await undoDelete(web, c))
-  app.post(`${artifactRoute}/keep`, async (c) => await keepArtifact(web, c))
-  app.post(`${artifactRoute}/secrets`, async (c) => await dismissSecrets(web, c))
-  app.post(`${artifactRoute}/expire`, async (c) => await changeExpiry(web, c))
-  return app
-}
-
-async function deletePage(web: Web, c: AppRequest): Promise<Response> {
+export async function deletePage(web: Web, c: AppRequest): Promise<Response> {
   const { principal, artifact } = await artifactOfPage(web.context, c)
   const now = web.context.now()
   assertLive(artifact, now)
@@ -45,7 +33,7 @@ async function deletePage(web: Web, c: AppRequest): Promise<Response> {
 }
 
 /** `requirePrincipal` has already checked the origin of a session's POST. */
-async function deleteArtifact({ context }: Web, c: AppRequest): Promise<Response> {
+export async function deleteArtifact({ context }: Web, c: AppRequest): Promise<Response> {
   const { principal, artifact } = await artifactOfPage(context, c)
   assertLive(artifact, context.now())
   await requireDelete(context, principal, [artifact])
@@ -56,7 +44,7 @@ async function deleteArtifact({ context }: Web, c: AppRequest): Promise<Response
   return c.redirect(withQuery(run, { deleted: undo }), 303)
 }
 
-async function undoDelete({ context }: Web, c: AppRequest): Promise<Response> {
+export async function undoDelete({ context }: Web, c: AppRequest): Promise<Response> {
   const { principal, artifact } = await artifactOfPage(context, c)
   requireWriteProject(principal, artifact.project)
   const author = authorOf(context, principal, 'page')
@@ -77,14 +65,14 @@ async function changeOf(
   return { artifact, form, author: authorOf(context, principal, 'page') }
 }
 
-async function keepArtifact({ context }: Web, c: AppRequest): Promise<Response> {
+export async function keepArtifact({ context }: Web, c: AppRequest): Promise<Response> {
   const { artifact, form, author } = await changeOf(context, c)
   const change = { pinned: form.get('pinned') === '1' }
   await context.metadata.setRetention(artifact.id, change, author)
   return c.redirect(artifactPath(artifact), 303)
 }
 
-async function dismissSecrets({ context }: Web, c: AppRequest): Promise<Response> {
+export async function dismissSecrets({ context }: Web, c: AppRequest): Promise<Response> {
   const { artifact, form, author } = await changeOf(context, c)
   const digest = digestField(form.get('digest') ?? '', 'digest')
   const change = { digest, dismissed: form.get('dismissed') === '1' }
@@ -92,7 +80,7 @@ async function dismissSecrets({ context }: Web, c: AppRequest): Promise<Response
   return c.redirect(change.dismissed ? artifactPath(artifact) : tabPath(artifact, 'details'), 303)
 }
 
-async function changeExpiry({ context }: Web, c: AppRequest): Promise<Response> {
+export async function changeExpiry({ context }: Web, c: AppRequest): Promise<Response> {
   const { artifact, form, author } = await changeOf(context, c)
   const policy = await retentionOf(context, artifact.project)
   const wantedAt = author.at + daysOf(form.get('days')) * dayMs

@@ -1,13 +1,12 @@
 /** Pages of one artifact. */
 import { counted } from '../../core/units.ts'
-import { Hono } from 'hono'
 import { readAccessOf } from '../../auth/principal.ts'
 import { noSuchPath } from '../../browse/entries.ts'
 import { previousOf } from '../../browse/previous.ts'
 import { forbidden } from '../../core/errors.ts'
 import { withoutEndSlashes } from '../../core/manifest/entry.ts'
 import { latestBranch } from '../../core/policy/keep-latest.ts'
-import type { AppEnv, AppRequest } from '../../http/context.ts'
+import type { AppRequest } from '../../http/context.ts'
 import { explainDeletion } from '../../lifecycle/collect/deletion.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { ArtifactLink, OnBranch } from '../parts/artifact-name.tsx'
@@ -24,15 +23,7 @@ import type { Html } from '../parts/html.ts'
 import { crumbsOf, entryPathOf, headOfPage, readingForPage, seesProject } from '../page-access.ts'
 import { type PageContent, sendPage, type Web } from '../page.tsx'
 import { sendSlowPage } from '../slow-page.tsx'
-import {
-  artifactPath,
-  artifactRoute,
-  blobPath,
-  comparePath,
-  tabPath,
-  treePath,
-  trendsPath,
-} from '../paths.ts'
+import { artifactPath, blobPath, comparePath, tabPath, treePath, trendsPath } from '../paths.ts'
 import { sendPaths } from './path-list.ts'
 import { preview } from '../preview/preview.tsx'
 import { freedSentence } from '../../core/policy/explanation.ts'
@@ -41,28 +32,13 @@ import { freedSentence } from '../../core/policy/explanation.ts'
 const directoryRowsMax = 500
 const holdersShown = 12
 
-export function createArtifactRoutes(web: Web): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
-  app.get(artifactRoute, async (c) => await filesPage(web, c, legacyDirectory(c)))
-  app.get(`${artifactRoute}/tree/*`, async (c) => await filesPage(web, c, entryPathOf(c)))
-  app.get(`${artifactRoute}/blob/*`, async (c) => await filePage(web, c, entryPathOf(c)))
-  app.get(`${artifactRoute}/go`, async (c) => await goToFile(web, c))
-  app.get(`${artifactRoute}/paths`, async (c) => {
-    const { artifact } = await headOfPage(web.context, c)
-    return sendPaths(web.context, c, artifact)
-  })
-  app.get(`${artifactRoute}/changes`, async (c) => await changesPage(web, c))
-  app.get(`${artifactRoute}/used`, async (c) => await usedPage(web, c))
-  app.get(`${artifactRoute}/details`, async (c) => {
-    const head = await headOfPage(web.context, c)
-    return await sendTab(web, c, head, <DetailsTab head={head} />)
-  })
-  return app
+export async function pathsOfArtifact({ context }: Web, c: AppRequest): Promise<Response> {
+  return sendPaths(context, c, (await headOfPage(context, c)).artifact)
 }
 
-/** `?path=` used to be the address of directories. */
-function legacyDirectory(c: AppRequest): string {
-  return withoutEndSlashes(c.req.query('path') ?? '')
+export async function detailsPage(web: Web, c: AppRequest): Promise<Response> {
+  const head = await headOfPage(web.context, c)
+  return await sendTab(web, c, head, <DetailsTab head={head} />)
 }
 
 async function sendTab(web: Web, c: AppRequest, head: ArtifactHead, body: Html): Promise<Response> {
@@ -76,7 +52,10 @@ export function tabContent({ artifact }: ArtifactHead): Pick<PageContent, 'title
   }
 }
 
-async function filesPage(web: Web, c: AppRequest, directory: string): Promise<Response> {
+/** A directory; the root if the address names none. `?path=` used to be the address of
+ *  directories. */
+export async function filesPage(web: Web, c: AppRequest): Promise<Response> {
+  const directory = entryPathOf(c) || withoutEndSlashes(c.req.query('path') ?? '')
   const head = await headOfPage(web.context, c)
   const { artifact, now } = head
   const found = await web.context.metadata.listDirectory(artifact.id, {
@@ -100,7 +79,8 @@ async function filesPage(web: Web, c: AppRequest, directory: string): Promise<Re
   )
 }
 
-async function filePage(web: Web, c: AppRequest, path: string): Promise<Response> {
+export async function filePage(web: Web, c: AppRequest): Promise<Response> {
+  const path = entryPathOf(c)
   const { context } = web
   const head = await headOfPage(context, c)
   const { artifact, now } = head
@@ -149,7 +129,7 @@ function damagedFile(): Html {
 
 /** Redirects to the file at the path that was typed, or to the directory page, which reports an
  *  unknown path. */
-async function goToFile(web: Web, c: AppRequest): Promise<Response> {
+export async function goToFile(web: Web, c: AppRequest): Promise<Response> {
   const { artifact } = await headOfPage(web.context, c)
   const path = (c.req.query('path') ?? '').replace(/^\/+|\/+$/g, '')
   if (path === '') return c.redirect(artifactPath(artifact), 302)
@@ -160,7 +140,7 @@ async function goToFile(web: Web, c: AppRequest): Promise<Response> {
   )
 }
 
-async function changesPage(web: Web, c: AppRequest): Promise<Response> {
+export async function changesPage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
   const head = await headOfPage(context, c)
   const { artifact, now } = head
@@ -210,7 +190,7 @@ async function changesPage(web: Web, c: AppRequest): Promise<Response> {
   })
 }
 
-async function usedPage(web: Web, c: AppRequest): Promise<Response> {
+export async function usedPage(web: Web, c: AppRequest): Promise<Response> {
   const { metadata } = web.context
   const head = await headOfPage(web.context, c)
   const { artifact, now } = head

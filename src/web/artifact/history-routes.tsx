@@ -1,22 +1,14 @@
 /** The page of a file's history. */
-import { Hono } from 'hono'
 import { forbidden } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { pathHistory } from '../../http/artifact/history.ts'
-import type { AppEnv, AppRequest } from '../../http/context.ts'
+import type { AppRequest } from '../../http/context.ts'
 import { numberOfQuery } from '../input.ts'
 import { crumbsOf, entryPathOf, headOfPage, seesProject } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
-import { artifactRoute } from '../paths.ts'
 import { HistoryPage } from './history-page.tsx'
 
-export function createHistoryPageRoutes(web: Web): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
-  app.get(`${artifactRoute}/history/*`, async (c) => await historyPage(web, c))
-  return app
-}
-
-async function historyPage(web: Web, c: AppRequest): Promise<Response> {
+export async function historyPage(web: Web, c: AppRequest): Promise<Response> {
   const { artifact, now } = await headOfPage(web.context, c)
   if (!seesProject(c, artifact)) throw forbidden('this token reads only its own run')
   const path = entryPathOf(c)

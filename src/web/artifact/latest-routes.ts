@@ -1,30 +1,20 @@
 /** Redirects a permanent address to the newest live artifact of a name on a branch: to its page, or
  *  with `?download` to its bytes. */
-import { Hono } from 'hono'
 import { archivePath, filePath } from '../../api/paths.ts'
 import { noSuchPath } from '../../browse/entries.ts'
 import { parseArtifactName } from '../../core/artifact.ts'
 import { withoutEndSlashes } from '../../core/manifest/entry.ts'
 import { invalidRequest } from '../../core/errors.ts'
 import { readLive } from '../../http/access/access.ts'
-import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
+import type { AppContext, AppRequest } from '../../http/context.ts'
 import { restOfPath } from '../../http/input.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { projectOfPage } from '../page-access.ts'
 import type { Web } from '../page.tsx'
 import { artifactPath, blobPath, treePath, withQuery } from '../paths.ts'
 
-export function createLatestRoutes(web: Web): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
-  app.get('/:owner/:repo/latest/:branch/:name', async (c) => await latest(web, c, ''))
-  app.get('/:owner/:repo/latest/:branch/:name/*', async (c) => {
-    return await latest(web, c, restOfPath(c, 5))
-  })
-  return app
-}
-
-async function latest(web: Web, c: AppRequest, path: string): Promise<Response> {
-  const { context } = web
+export async function latestPage({ context }: Web, c: AppRequest): Promise<Response> {
+  const path = withoutEndSlashes(restOfPath(c, 5))
   const { principal, project } = await projectOfPage(context, c)
   const reference = {
     kind: 'latest',
@@ -55,14 +45,17 @@ async function bytesPath(
   const format = formats.get(c.req.query('download') ?? '')
   if (format === undefined) throw invalidRequest('download', 'download must be zip or tar.gz')
   const archive = archivePath(artifact.id, format)
-  const directory = withoutEndSlashes(path)
-  if (directory === '') return archive
-  const found = await metadata.findEntry(artifact.id, directory)
+  if (path === '') return archive
+  const found = await metadata.findEntry(artifact.id, path)
   if (found?.entry.kind === 'file') return `${filePath(artifact.id, path)}?download=1`
   // Most directories are no entries.
-  const listing = await metadata.listDirectory(artifact.id, { directory, limit: 1, from: null })
-  if (listing === undefined) throw noSuchPath(artifact, directory)
-  return withQuery(archive, { path: `${directory.replaceAll(globCharacters, '\\$&')}/**` })
+  const listing = await metadata.listDirectory(artifact.id, {
+    directory: path,
+    limit: 1,
+    from: null,
+  })
+  if (listing === undefined) throw noSuchPath(artifact, path)
+  return withQuery(archive, { path: `${path.replaceAll(globCharacters, '\\$&')}/**` })
 }
 
 const formats: ReadonlyMap<string, 'zip' | 'tar.gz'> = new Map([

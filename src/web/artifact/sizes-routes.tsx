@@ -1,8 +1,7 @@
 /** The tab Sizes of an artifact: the children of a directory by size. */
-import { Hono } from 'hono'
 import { type DirectorySizes, measureSizes, withFewer } from '../../browse/sizes.ts'
 import { counted, formatShare, formatSizeBytes } from '../../core/units.ts'
-import type { AppEnv, AppRequest } from '../../http/context.ts'
+import type { AppRequest } from '../../http/context.ts'
 import type { Artifact, MeasuredChild } from '../../metadata/metadata.ts'
 import { renderFitting } from '../fitting.ts'
 import { entryPathOf, headOfPage } from '../page-access.ts'
@@ -10,7 +9,7 @@ import type { Web } from '../page.tsx'
 import { type Bar, BarTable } from '../parts/charts.tsx'
 import { Size } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
-import { artifactRoute, blobPath, sizesPagePath } from '../paths.ts'
+import { blobPath, sizesPagePath } from '../paths.ts'
 import { sendSlowPage } from '../slow-page.tsx'
 import { ArtifactFrame } from './artifact-page.tsx'
 import { tabContent } from './artifact-routes.tsx'
@@ -18,13 +17,7 @@ import { PathTrail } from './files-tab.tsx'
 
 const shownMax = 100
 
-export function createSizesPageRoutes(web: Web): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
-  app.get(`${artifactRoute}/sizes/*`, async (c) => await sizesPage(web, c))
-  return app
-}
-
-async function sizesPage(web: Web, c: AppRequest): Promise<Response> {
+export async function sizesPage(web: Web, c: AppRequest): Promise<Response> {
   const { metadata } = web.context
   const head = await headOfPage(web.context, c)
   const { artifact } = head

@@ -1,35 +1,20 @@
 /** The audit log of the store, and of one project. */
-import { Hono } from 'hono'
 import { auditQuery } from '../../api/queries.ts'
-import { parsePositiveInteger, type ProjectName } from '../../core/run/run.ts'
+import { parsePositiveInteger } from '../../core/run/run.ts'
 import { dayMs } from '../../core/units.ts'
-import { requireAdmin, requireOversight } from '../../http/access/access.ts'
-import type { AppEnv, AppRequest } from '../../http/context.ts'
+import type { AppRequest } from '../../http/context.ts'
 import { parseInput } from '../../http/input.ts'
 import { readAudit } from '../../http/operation/audit.ts'
 import { daysOf } from '../input.ts'
-import { crumbsOf, inspectedProjectOfPage } from '../page-access.ts'
+import { crumbsOf, overseenPlace } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { AuditPage } from './audit-page.tsx'
 
 const actsShown = 50
 
-export function createAuditPages(web: Web): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
-  app.get('/admin/audit', async (c) => {
-    await requireAdmin(web.context, c)
-    return await auditPage(web, c, null)
-  })
-  app.get('/:owner/:repo/settings/audit', async (c) => {
-    const { principal, project } = await inspectedProjectOfPage(web.context, c)
-    await requireOversight(web.context, principal, project.name)
-    return await auditPage(web, c, project.name)
-  })
-  return app
-}
-
-async function auditPage(web: Web, c: AppRequest, project: ProjectName | null): Promise<Response> {
+export async function auditPage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
+  const { project } = await overseenPlace(context, c)
   const read = (name: string): string => c.req.query(name) ?? ''
   const query = { kind: read('kind'), days: read('days'), artifact: read('artifact') }
   const now = context.now()

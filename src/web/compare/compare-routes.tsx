@@ -1,5 +1,4 @@
 /** Pages that compare two artifacts, or one file in both. */
-import { Hono } from 'hono'
 import { raw } from 'hono/html'
 import { readFileEntry } from '../../browse/entries.ts'
 import { invalidRequest } from '../../core/errors.ts'
@@ -7,7 +6,7 @@ import { parseReference } from '../../core/reference.ts'
 import { isSameProject, parsePositiveInteger } from '../../core/run/run.ts'
 import { readLive } from '../../http/access/access.ts'
 import { requireReader } from '../../http/access/authenticate.ts'
-import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
+import type { AppContext, AppRequest } from '../../http/context.ts'
 import { projectParameter } from '../../http/input.ts'
 import type { Artifact, StoredFile } from '../../metadata/metadata.ts'
 import { slowDifferences } from './comparison.tsx'
@@ -22,28 +21,26 @@ import { readBytes } from '../preview/request.ts'
 
 const diffBytesMax = 512 * 1024
 
-export function createComparePages(web: Web): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
-  app.get('/:owner/:repo/compare', async (c) => {
-    const project = projectParameter(c)
-    await requireReader(web.context, c)
-    const [base, head] = ['base', 'head'].map((name) =>
-      parsePositiveInteger(c.req.query(name) ?? '', name),
-    )
-    return c.redirect(comparePath(project, base!, head!), 302)
-  })
-  app.get('/:owner/:repo/compare/:pair', async (c) => {
-    const { base, head } = await pairOfPage(web.context, c)
-    if (!isSameProject(head.project, projectParameter(c))) {
-      const there = comparePath(head.project, base.id, head.id)
-      return c.redirect(there + new URL(c.req.url).search, 302)
-    }
-    const path = c.req.query('file')
-    return path === undefined
-      ? await comparePage(web, c, { base, head })
-      : await filePage(web, c, { base, head, path })
-  })
-  return app
+/** Redirects to the comparison of the artifacts that were chosen in a form. */
+export async function chosenPair({ context }: Web, c: AppRequest): Promise<Response> {
+  const project = projectParameter(c)
+  await requireReader(context, c)
+  const [base, head] = ['base', 'head'].map((name) =>
+    parsePositiveInteger(c.req.query(name) ?? '', name),
+  )
+  return c.redirect(comparePath(project, base!, head!), 302)
+}
+
+export async function pairPage(web: Web, c: AppRequest): Promise<Response> {
+  const { base, head } = await pairOfPage(web.context, c)
+  if (!isSameProject(head.project, projectParameter(c))) {
+    const there = comparePath(head.project, base.id, head.id)
+    return c.redirect(there + new URL(c.req.url).search, 302)
+  }
+  const path = c.req.query('file')
+  return path === undefined
+    ? await comparePage(web, c, { base, head })
+    : await filePage(web, c, { base, head, path })
 }
 
 /** Finds the two artifacts of `A...B`, each an id or a reference. Errors: invalid_request,

@@ -1,23 +1,16 @@
 /** Finding a file by its digest. */
-import { Hono } from 'hono'
 import type { Principal } from '../../auth/principal.ts'
 import { findHolders, type Holder } from '../../browse/holders.ts'
 import { type Digest, parseWireDigest } from '../../core/bytes/digest.ts'
 import { searchedProjects } from '../../http/artifact/digests.ts'
 import { requireReader } from '../../http/access/authenticate.ts'
-import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
+import type { AppContext, AppRequest } from '../../http/context.ts'
 import { FindPage } from './find-page.tsx'
 import { sendPage, type Web } from '../page.tsx'
 
 const holdersMax = 100
 
-export function createFindPages(web: Web): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
-  app.get('/find', async (c) => await findPage(web, c))
-  return app
-}
-
-async function findPage(web: Web, c: AppRequest): Promise<Response> {
+export async function findPage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
   const principal = await requireReader(context, c)
   const text = (c.req.query('digest') ?? '').trim()

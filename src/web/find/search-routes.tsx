@@ -1,10 +1,9 @@
 /** Searches the artifacts of a project for paths. */
-import { Hono } from 'hono'
 import type { Matches } from '../../browse/search.ts'
 import { StoreError } from '../../core/errors.ts'
 import { compilePathGlobs } from '../../core/glob/path-glob.ts'
 import { seenBy } from '../../http/access/seen-by.ts'
-import type { AppEnv, AppRequest } from '../../http/context.ts'
+import type { AppRequest } from '../../http/context.ts'
 import { formatSearchCursor, parseSearchCursor, searchNewest } from '../../http/artifact/search.ts'
 import { filterOf, queryOf, readQuery } from '../list/list-view.ts'
 import { crumbsOf, projectOfPage } from '../page-access.ts'
@@ -19,13 +18,7 @@ const matchesPerPage = 50
 /** Longest search per page; the page then offers to continue. */
 const patienceMs = 5000
 
-export function createSearchPages(web: Web): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
-  app.get('/:owner/:repo/search', async (c) => await searchPage(web, c))
-  return app
-}
-
-async function searchPage(web: Web, c: AppRequest): Promise<Response> {
+export async function searchPage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
   const { principal, project, mayInspect, mayWrite } = await projectOfPage(context, c)
   const path = (c.req.query('path') ?? '').trim()

@@ -1,15 +1,14 @@
 /** The list of a project's artifacts. */
-import { Hono } from 'hono'
 import { requireInspectProject } from '../../http/access/access.ts'
 import { seenBy } from '../../http/access/seen-by.ts'
-import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
+import type { AppContext, AppRequest } from '../../http/context.ts'
 import { collectArtifacts } from '../../http/artifact/walk-artifacts.ts'
 import type { Project } from '../../metadata/metadata.ts'
 import { numberOfQuery } from '../input.ts'
 import { listAsCsv } from './list-csv.ts'
 import { inOrder } from './list-order.ts'
 import { ListPage } from './list-page.tsx'
-import { ChangedNotice, changeMany, idsInAddressMax, outcomeOfQuery } from './list-changes.tsx'
+import { ChangedNotice, idsInAddressMax, outcomeOfQuery } from './list-changes.tsx'
 import { filterOf, queryOf, readQuery, withSecrets } from './list-view.ts'
 import { crumbsOf, projectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
@@ -18,14 +17,7 @@ import { isRestorable } from '../../core/policy/retention.ts'
 
 const rowsPerPage = 100
 
-export function createListPages(web: Web): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
-  app.get('/:owner/:repo/artifacts', async (c) => await listPage(web, c))
-  app.post('/:owner/:repo/artifacts', async (c) => await changeMany(web, c))
-  return app
-}
-
-async function listPage(web: Web, c: AppRequest): Promise<Response> {
+export async function listPage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
   const { metadata, now } = context
   const { principal, project, mayInspect, mayWrite } = await projectOfPage(web.context, c)

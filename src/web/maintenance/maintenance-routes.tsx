@@ -1,9 +1,8 @@
 /** Maintenance from a browser: forms start the jobs of http/operation, and a page shows their
  *  progress. */
-import { Hono } from 'hono'
 import { backupRequestSchema } from '../../api/admin-messages.ts'
 import { invalidRequest } from '../../core/errors.ts'
-import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
+import type { AppContext, AppRequest } from '../../http/context.ts'
 import { parseInput } from '../../http/input.ts'
 import { authorOf } from '../../http/access/actor.ts'
 import { requireAdmin } from '../../http/access/access.ts'
@@ -17,14 +16,7 @@ import { maintenancePath } from '../paths.ts'
 const jobsShown = 10
 const damagedShown = 20
 
-export function createMaintenancePages(web: Web): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
-  app.get(maintenancePath(), async (c) => await maintenancePage(web, c))
-  app.post(maintenancePath(), async (c) => await startMaintenance(web, c))
-  return app
-}
-
-async function maintenancePage(web: Web, c: AppRequest): Promise<Response> {
+export async function maintenancePage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
   await requireAdmin(context, c)
   const id = c.req.query('job')
@@ -69,7 +61,7 @@ async function oldestVerification({ metadata }: AppContext): Promise<number | nu
   return oldest?.verifiedAt ?? null
 }
 
-async function startMaintenance({ context }: Web, c: AppRequest): Promise<Response> {
+export async function startMaintenance({ context }: Web, c: AppRequest): Promise<Response> {
   const principal = await requireAdmin(context, c)
   const wanted = wantedBy(await readForm(context, c))
   const job = await startByHand(context, authorOf(context, principal, 'page'), wanted)

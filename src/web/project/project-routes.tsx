@@ -1,12 +1,11 @@
 /** The page of all projects, and the page of one project with its runs. */
-import { Hono } from 'hono'
 import { projectPagePath } from '../../api/paths.ts'
 import { limits } from '../../core/limits.ts'
 import { parsePositiveInteger } from '../../core/run/run.ts'
 import { dayMs } from '../../core/units.ts'
 import { readableProjects } from '../../http/access/access.ts'
 import { requireReader } from '../../http/access/authenticate.ts'
-import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../../http/context.ts'
+import { publicOrigin, type AppContext, type AppRequest } from '../../http/context.ts'
 import { cutPage } from '../../http/input.ts'
 import type { Project, Run, RunFact, RunFilter } from '../../metadata/metadata.ts'
 import { FirstRunPage, HomePage, type ListedProject } from './home-page.tsx'
@@ -21,14 +20,7 @@ import { uploadsByDay } from './uploads-by-day.ts'
 const factChoicesMax = 100
 const projectsPerPage = 50
 
-export function createProjectPages(web: Web): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
-  app.get('/', async (c) => await homePage(web, c))
-  app.get('/:owner/:repo', async (c) => await projectPage(web, c))
-  return app
-}
-
-async function homePage(web: Web, c: AppRequest): Promise<Response> {
+export async function homePage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
   const principal = await requireReader(context, c)
   const readable = await readableProjects(context, principal)
@@ -75,7 +67,7 @@ async function listedProject(
   }
 }
 
-async function projectPage(web: Web, c: AppRequest): Promise<Response> {
+export async function projectPage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
   const page = await projectOfPage(context, c)
   const { project, mayInspect, mayWrite } = page

@@ -1,12 +1,11 @@
 /** Settings of one project: retention, and what its uploads may do. Changes are validated and
  *  applied as by `PATCH`. */
-import { Hono } from 'hono'
 import { isPublic, mayAdminister } from '../../auth/principal.ts'
 import { hasCode } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { dayMs } from '../../core/units.ts'
 import { authorOf } from '../../http/access/actor.ts'
-import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
+import type { AppContext, AppRequest } from '../../http/context.ts'
 import { changeProject, projectMessage, settingsForbidden } from '../../http/operation/projects.ts'
 import { retentionOf } from '../../http/artifact/retention.ts'
 import { walkArtifacts } from '../../http/artifact/walk-artifacts.ts'
@@ -22,15 +21,6 @@ import { SettingsPage } from './settings-page.tsx'
 
 const lostShown = 20
 
-export function createSettingsPages(web: Web): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
-  app.get('/:owner/:repo/settings', async (c) => await showOwn(web, c, settingsPage))
-  app.post('/:owner/:repo/settings', async (c) => await change(web, c, settingsPage))
-  app.get('/:owner/:repo/settings/retention', async (c) => await showOwn(web, c, retentionPage))
-  app.post('/:owner/:repo/settings/retention', async (c) => await change(web, c, retentionPage))
-  return app
-}
-
 interface PageOfSettings {
   pathOf(project: string): string
   content(context: AppContext, c: AppRequest, shown: Shown): Promise<PageContent>
@@ -44,7 +34,7 @@ interface Shown {
   mayChange: boolean
 }
 
-const settingsPage: PageOfSettings = {
+export const settingsPage: PageOfSettings = {
   pathOf: settingsPath,
   content: async ({ config, metadata }, _, shown) => {
     const { project } = shown
@@ -56,7 +46,7 @@ const settingsPage: PageOfSettings = {
   },
 }
 
-const retentionPage: PageOfSettings = {
+export const retentionPage: PageOfSettings = {
   pathOf: retentionPath,
   content: async (context, c, shown) => {
     const { project } = shown
@@ -76,7 +66,11 @@ const retentionPage: PageOfSettings = {
   },
 }
 
-async function showOwn(web: Web, c: AppRequest, page: PageOfSettings): Promise<Response> {
+export async function showSettings(
+  web: Web,
+  c: AppRequest,
+  page: PageOfSettings,
+): Promise<Response> {
   const { principal, project, mayWrite } = await inspectedProjectOfPage(web.context, c)
   const { config } = web.context
   return await send(web, c, page, {
@@ -89,7 +83,11 @@ async function showOwn(web: Web, c: AppRequest, page: PageOfSettings): Promise<R
 }
 
 /** Applies a posted form. If it is rejected, shows the form again with what was entered. */
-async function change(web: Web, c: AppRequest, page: PageOfSettings): Promise<Response> {
+export async function changeSettings(
+  web: Web,
+  c: AppRequest,
+  page: PageOfSettings,
+): Promise<Response> {
   const { context } = web
   const { principal, project, mayWrite } = await inspectedProjectOfPage(context, c)
   if (!mayAdminister(principal)) throw settingsForbidden()

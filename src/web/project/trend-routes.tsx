@@ -1,7 +1,6 @@
 /** The page of trends: how the size of an artifact changes from run to run. */
-import { Hono } from 'hono'
 import { latestBranch } from '../../core/policy/keep-latest.ts'
-import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
+import type { AppContext, AppRequest } from '../../http/context.ts'
 import type { Project } from '../../metadata/metadata.ts'
 import { crumbsOf, projectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
@@ -13,13 +12,7 @@ const pointsMax = 100
 /** How many of the newest artifacts are searched for places to suggest. */
 const recentMax = 100
 
-export function createTrendPages(web: Web): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
-  app.get('/:owner/:repo/trends', async (c) => await trendPage(web, c))
-  return app
-}
-
-async function trendPage(web: Web, c: AppRequest): Promise<Response> {
+export async function trendPage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
   const { project, mayInspect, mayWrite } = await projectOfPage(context, c)
   const place = { name: c.req.query('name') ?? '', branch: c.req.query('branch') ?? '' }

@@ -1,9 +1,8 @@
 /** The storage pages of the whole store and of one project. */
-import { Hono } from 'hono'
 import { statfs } from 'node:fs/promises'
 import type { Config } from '../../config/config.ts'
 import { dayMs } from '../../core/units.ts'
-import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
+import type { AppContext, AppRequest } from '../../http/context.ts'
 import { requireAdmin } from '../../http/access/access.ts'
 import { explainDeletion } from '../../lifecycle/collect/deletion.ts'
 import type { ArtifactFilter, StoreFigures, UsagePoint } from '../../metadata/metadata.ts'
@@ -15,14 +14,7 @@ import { StoragePage, type StorageView } from './storage-page.tsx'
 const historyMs = 90 * dayMs
 const exclusiveShown = 10
 
-export function createStoragePages(web: Web): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
-  app.get('/admin/storage', async (c) => await storeStorage(web, c))
-  app.get('/:owner/:repo/storage', async (c) => await projectStorage(web, c))
-  return app
-}
-
-async function storeStorage(web: Web, c: AppRequest): Promise<Response> {
+export async function storeStorage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
   await requireAdmin(context, c)
   const now = context.now()
@@ -47,7 +39,7 @@ async function freeBytes({ dataDir, packBucket }: Config): Promise<number> {
   return bavail * bsize
 }
 
-async function projectStorage(web: Web, c: AppRequest): Promise<Response> {
+export async function projectStorage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
   const { project, mayWrite } = await inspectedProjectOfPage(context, c)
   const now = context.now()

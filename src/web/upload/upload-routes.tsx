@@ -1,18 +1,11 @@
 /** The page that uploads files from a browser. */
-import { Hono } from 'hono'
 import { forbidden } from '../../core/errors.ts'
-import type { AppEnv, AppRequest } from '../../http/context.ts'
+import type { AppRequest } from '../../http/context.ts'
 import { crumbsOf, inspectedProjectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { UploadPage } from './upload-page.tsx'
 
-export function createUploadPages(web: Web): Hono<AppEnv> {
-  const app = new Hono<AppEnv>()
-  app.get('/:owner/:repo/upload', async (c) => await uploadPage(web, c))
-  return app
-}
-
-async function uploadPage(web: Web, c: AppRequest): Promise<Response> {
+export async function uploadPage(web: Web, c: AppRequest): Promise<Response> {
   const { project, mayWrite } = await inspectedProjectOfPage(web.context, c)
   if (!mayWrite) throw forbidden('uploading requires a token of scope write')
   const [last] = await web.context.metadata.listRuns(project.id, { limit: 1 })
