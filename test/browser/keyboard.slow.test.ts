@@ -240,4 +240,21 @@ describe.skipIf(!hasChromium)('with the keyboard only', () => {
     expect(await page.evaluate('document.activeElement.name')).not.toBe('path')
     await page.evaluate('localStorage.clear()')
   })
+
+  test('single-key shortcuts and their setting work where the browser blocks storage', async () => {
+    const blocked = await rig.page()
+    await blocked.addInitScript(`Object.defineProperty(window, 'localStorage', {
+      get() { throw new DOMException('blocked', 'SecurityError') },
+    })`)
+    await blocked.goto(artifact())
+    await blocked.keyboard.press('t')
+    expect(await blocked.evaluate('document.activeElement.name')).toBe('path')
+    await blocked.keyboard.press('Tab')
+    await blocked.keyboard.press('?')
+    await blocked.getByLabel('Enable single-key shortcuts').uncheck()
+    await blocked.keyboard.press('Escape')
+    await blocked.keyboard.press('t')
+    expect(await blocked.evaluate('document.activeElement.name')).not.toBe('path')
+    await blocked.context().close()
+  })
 })

@@ -133,6 +133,20 @@ describe.skipIf(!hasChromium).each([
     await page.context().close()
   })
 
+  test('can be stopped while its files are hashed', async () => {
+    const page = await openPage()
+    // The workers never start.
+    await page.route('**/assets/hash-worker*', () => undefined)
+    await page.goto('/octo/app/upload')
+    await dropFolder(page)
+    await page.getByRole('button', { name: 'Upload' }).click()
+    await page.getByText('Hashing…').waitFor()
+    await page.getByRole('button', { name: 'Stop' }).click()
+    await page.getByText('Stopped.').waitFor({ timeout: 5000 })
+    expect(await page.getByRole('button', { name: 'Upload' }).isEnabled()).toBe(true)
+    await page.context().close()
+  })
+
   test('under a name that is taken fails with a message that names it', async () => {
     const page = await openPage()
     await page.goto('/octo/app/upload')

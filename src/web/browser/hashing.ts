@@ -33,6 +33,7 @@ export interface Workers {
   cut(file: File, digest: string): Promise<Composite>
   /** Returns the records of a `/packs` body. */
   encode(pieces: Piece[], isWhole: boolean): Promise<Uint8Array<ArrayBuffer>>
+  /** Work in progress fails. */
   close(): void
 }
 
@@ -70,6 +71,13 @@ function openWorker(url: string): OneWorker {
   const worker = new Worker(url, { type: 'module' })
   const waiting = new Map<number, Waiting>()
   let lastId = 0
+  let failure: Error | undefined
+  const fail = (message: string): void => {
+    worker.terminate()
+    failure = new Error(message)
+    for (const { reject } of waiting.values()) reject(failure)
+    waiting.clear()
+  }
   worker.addEventListener('message', ({ data }: MessageEvent<WorkAnswer>) => {
     const request = waiting.get(data.id)
     if (data.kind === 'progress') {
@@ -81,18 +89,21 @@ function openWorker(url: string): OneWorker {
     else request?.reject(new Error(data.message))
   })
   worker.addEventListener('error', () => {
-    for (const { reject } of waiting.values()) reject(new Error('a worker failed'))
-    waiting.clear()
+    fail('a worker failed')
   })
   return {
     run: (work, onBytes) =>
       new Promise((resolve, reject) => {
+        if (failure !== undefined) {
+          reject(failure)
+          return
+        }
         const id = ++lastId
         waiting.set(id, { onBytes, resolve, reject })
         worker.postMessage({ id, work } satisfies WorkRequest)
       }),
     close: () => {
-      worker.terminate()
+      fail('the work was stopped')
     },
   }
 }

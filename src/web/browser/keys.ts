@@ -3,24 +3,34 @@
 import { showDialog } from './dialogs.ts'
 
 const setting = 'trove-keys'
+let areOn = wereOn()
 
 export function enhanceKeys(): void {
   const box = document.querySelector<HTMLInputElement>('#keys-on')
   if (box !== null) {
-    box.checked = areOn()
+    box.checked = areOn
     box.addEventListener('change', () => {
-      localStorage.setItem(setting, box.checked ? 'on' : 'off')
+      areOn = box.checked
+      try {
+        localStorage.setItem(setting, areOn ? 'on' : 'off')
+      } catch {
+        // The browser blocks storage, so the choice lasts as long as the page.
+      }
     })
   }
   document.addEventListener('keydown', (event) => {
     if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return
-    if (!areOn() || isInField(event.target) || document.querySelector('dialog[open]')) return
+    if (!areOn || isInField(event.target) || document.querySelector('dialog[open]')) return
     if (act(event.key)) event.preventDefault()
   })
 }
 
-function areOn(): boolean {
-  return localStorage.getItem(setting) !== 'off'
+function wereOn(): boolean {
+  try {
+    return localStorage.getItem(setting) !== 'off'
+  } catch {
+    return true
+  }
 }
 
 function isInField(target: EventTarget | null): boolean {

@@ -51,6 +51,7 @@ export async function uploadTree(
   listener: UploadListener,
 ): Promise<string> {
   const workers = openWorkers(target.worker)
+  listener.signal.addEventListener('abort', workers.close)
   try {
     listener.onPhase('hashing')
     const files = await hashAll(workers, chosen, listener)
@@ -101,7 +102,7 @@ function pageOf({ links }: WireArtifact): string {
 async function hashAll(
   workers: Workers,
   chosen: ChosenFile[],
-  { signal, onHashed }: UploadListener,
+  { onHashed }: UploadListener,
 ): Promise<HashedFile[]> {
   const total = chosen.reduce((sum, { file }) => sum + file.size, 0)
   let done = 0
@@ -111,7 +112,6 @@ async function hashAll(
         done += bytes
         onHashed(total === 0 ? 1 : done / total)
       })
-      signal.throwIfAborted()
       return { path, file, digest }
     }),
   )
