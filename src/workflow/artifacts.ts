@@ -7,7 +7,7 @@ export interface ListedArtifact {
   id: number
   name: string
   /** Size of the content, or of the zip if that is all the store reports. */
-  sizeBytes: number
+  logicalBytes: number
   /** `sha256:` and hex: digest of the file tree, against which downloads are verified. */
   treeDigest: string
 }
@@ -21,8 +21,8 @@ export interface OtherRun {
 }
 
 export interface UploadFile {
-  /** Absolute. Symlinks are followed. */
-  sourcePath: string
+  /** Symlinks are followed. */
+  absolutePath: string
   /** Path in the artifact: relative, with forward slashes. */
   entryPath: string
 }

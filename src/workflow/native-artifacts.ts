@@ -70,12 +70,7 @@ export function createNativeArtifacts({
           known && (Number(isOwn(artifact)) - Number(isOwn(known)) || artifact.id - known.id)
         if (order === undefined || order > 0) chosen.set(artifact.name, artifact)
       }
-      return [...chosen.values()].map((artifact) => ({
-        id: artifact.id,
-        name: artifact.name,
-        sizeBytes: artifact.logicalBytes,
-        treeDigest: artifact.treeDigest,
-      }))
+      return [...chosen.values()]
     },
     download: async (request) => await download(clientFor(request.from), request),
     remove: async ({ id }) => await client.remove(id),
@@ -88,17 +83,13 @@ async function uploadTree(
   run: RunOfProject,
 ): Promise<UploadedArtifact> {
   const { name, files, compressionLevel, overwrite, retentionDays, signal } = request
-  const sources = files.map(({ sourcePath, entryPath }) => ({
-    absolutePath: sourcePath,
-    entryPath,
-  }))
   const { artifact, logicalBytes, sentBytes, reusedBytes } = await client.upload({
     ...run,
     name,
     overwrite,
     ...(retentionDays !== undefined && { retentionDays }),
     compressionLevel,
-    source: { kind: 'files', files: sources },
+    source: { kind: 'files', files },
     jobs: threads,
     signal,
   })
@@ -118,11 +109,10 @@ async function uploadRaw(
   const [file, ...others] = files
   if (file === undefined || others.length > 0)
     throw new RangeError(`an upload without an archive takes one file, got ${files.length}`)
-  const { sourcePath } = file
   const artifact = await uploadFile(client.server, {
     ...run,
     name,
-    sourcePath,
+    sourcePath: file.absolutePath,
     retentionDays,
     overwrite,
     signal,

@@ -124,15 +124,15 @@ function cleanUpNow(engine: Engine): void {
   }
 }
 
+type PlanningOptions = Omit<RunOptions, 'workDirectory'>
+
 interface PreparedWorkflow extends PlannedWorkflow {
   event: string
   inputs: RunInputs
 }
 
 /** Reads and plans without running: what `--dry-run` shows. Errors: FileError, WorkflowError. */
-export async function prepareWorkflow(
-  options: Omit<RunOptions, 'workDirectory'>,
-): Promise<PreparedWorkflow> {
+export async function prepareWorkflow(options: PlanningOptions): Promise<PreparedWorkflow> {
   const { workflowFile } = options
   const parsed = parseWorkflow(workflowFile, await readNamedText(workflowFile))
   if ('problems' in parsed) throw new WorkflowError(parsed.problems)
@@ -159,7 +159,7 @@ export async function prepareWorkflow(
 async function inputsOf(
   workflow: Workflow,
   event: string,
-  options: Omit<RunOptions, 'workDirectory'>,
+  options: PlanningOptions,
 ): Promise<RunInputs & { problems: Problem[] }> {
   const declared = workflow.inputs.get(event)
   if (declared === undefined) return { texts: {}, values: {}, problems: [] }
@@ -172,11 +172,7 @@ async function inputsOf(
 }
 
 /** Returns what is wrong with the event and with the inputs and secrets given for it. */
-function callProblems(
-  workflow: Workflow,
-  event: string,
-  options: Omit<RunOptions, 'workDirectory'>,
-): Problem[] {
+function callProblems(workflow: Workflow, event: string, options: PlanningOptions): Problem[] {
   const start = startOf(workflow.file)
   const problems: Problem[] = []
   if (options.facts.event !== undefined && !workflow.events.includes(event)) {
@@ -201,7 +197,7 @@ function callProblems(
   ]
 }
 
-function eventOf(workflow: Workflow, options: Pick<RunOptions, 'facts'>): string {
+function eventOf(workflow: Workflow, options: PlanningOptions): string {
   const { event } = options.facts
   return event ?? (workflow.events.includes('push') ? 'push' : (workflow.events[0] ?? 'push'))
 }

@@ -38,18 +38,18 @@ export function createDiskArtifacts(directory: string): DiskArtifacts {
       }
       const id = nextId++
       const hash = createHash('sha256')
-      let sizeBytes = 0
-      for (const { sourcePath, entryPath } of request.files) {
+      let logicalBytes = 0
+      for (const { absolutePath, entryPath } of request.files) {
         const target = join(contentOf(id), entryPath)
         await mkdir(dirname(target), { recursive: true })
-        await copyFile(sourcePath, target)
-        hash.update(entryPath).update(await readFile(sourcePath))
-        sizeBytes += (await stat(target)).size
+        await copyFile(absolutePath, target)
+        hash.update(entryPath).update(await readFile(absolutePath))
+        logicalBytes += (await stat(target)).size
       }
       const treeDigest = `sha256:${hash.digest('hex')}`
       const { signal: _signal, files, ...rest } = request
       const paths = files.map((file) => file.entryPath).toSorted()
-      stored.push({ id, name: request.name, sizeBytes, treeDigest, request: rest, paths })
+      stored.push({ id, name: request.name, logicalBytes, treeDigest, request: rest, paths })
       return {
         id,
         url: `http://trove.test/artifacts/${id}`,
@@ -60,7 +60,12 @@ export function createDiskArtifacts(directory: string): DiskArtifacts {
     },
     list: async (from) =>
       from === undefined || from.token === 'good'
-        ? stored.map(({ id, name, sizeBytes, treeDigest }) => ({ id, name, sizeBytes, treeDigest }))
+        ? stored.map(({ id, name, logicalBytes, treeDigest }) => ({
+            id,
+            name,
+            logicalBytes,
+            treeDigest,
+          }))
         : [],
     download: async ({ artifact, directory: target, keepArchive }) => {
       if (damaged.has(artifact.name)) return { digestMatches: false, remark: null }

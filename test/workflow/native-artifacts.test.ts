@@ -134,7 +134,7 @@ test('a download keeps other files in its directory', async () => {
   if (store === undefined) throw new Error('no store')
   await writeFile(join(directory, 'a.txt'), 'a')
   const { signal } = plain
-  const files = [{ sourcePath: join(directory, 'a.txt'), entryPath: 'deep/a.txt' }]
+  const files = [{ absolutePath: join(directory, 'a.txt'), entryPath: 'deep/a.txt' }]
   const { id } = await store.upload({ ...plain, name: 'kept', files })
   const target = join(directory, 'target')
   await mkdir(join(target, 'deep'), { recursive: true })
@@ -159,9 +159,10 @@ test('a rerun attempt lists its own artifacts, and those of another attempt for 
   }
   const [first, second] = [await storeOf(1), await storeOf(2)]
   const upload = async (store: ArtifactStore, name: string, text: string): Promise<number> => {
-    const sourcePath = join(directory, text)
-    await writeFile(sourcePath, text)
-    return (await store.upload({ ...plain, name, files: [{ sourcePath, entryPath: 'a.txt' }] })).id
+    const absolutePath = join(directory, text)
+    await writeFile(absolutePath, text)
+    return (await store.upload({ ...plain, name, files: [{ absolutePath, entryPath: 'a.txt' }] }))
+      .id
   }
   const later = await upload(second, 'both', 'of the second')
   const other = await upload(second, 'other', 'of the second')

@@ -12,7 +12,7 @@ import { runCheckout } from './checkout.ts'
 import { runComposite } from './composite.ts'
 import { runDownload } from './download-artifact.ts'
 import { readActionInputs } from './inputs.ts'
-import { runJavaScript, runPre, type JavaScriptUse } from './javascript.ts'
+import { runJavaScript, runPre } from './javascript.ts'
 import { runMerge } from './merge-artifacts.ts'
 import { runUpload } from './upload-artifact.ts'
 
@@ -58,20 +58,9 @@ export async function findPre(
     condition: runs.pre.condition,
     work: async (body) => {
       const inputs = await readActionInputs(body, step, action)
-      await runPre(body, {
-        step,
-        action,
-        runs,
-        inputs,
-        github: githubOf(resolved.home),
-        hasPre: true,
-      })
+      await runPre(body, { step, action, runs, inputs, home: resolved.home })
     },
   }
-}
-
-function githubOf(home: RepositoryPlace | undefined): JavaScriptUse['github'] {
-  return home === undefined ? {} : { action_repository: home.repository, action_ref: home.ref }
 }
 
 /** `home` is undefined for an action in the workspace. */
@@ -86,22 +75,10 @@ async function runDirectory(
   const inputs = await readActionInputs(body, step, action)
   switch (runs.kind) {
     case 'javascript':
-      await runJavaScript(body, {
-        step,
-        action,
-        runs,
-        inputs,
-        github: githubOf(home),
-        hasPre: home !== undefined,
-      })
+      await runJavaScript(body, { step, action, runs, inputs, home })
       return
     case 'composite':
-      await runComposite(body, action, runs.steps, {
-        inputs,
-        github: githubOf(home),
-        // As in GitHub's runner, whatever repository the workspace holds.
-        home: home ?? body.job.engine.workflowPlace,
-      })
+      await runComposite(body, action, runs.steps, { inputs, home })
       return
     case 'unsupported':
       throw new StepFailure(`${action.file} uses '${runs.using}', which trove run does not support`)

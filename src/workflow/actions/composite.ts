@@ -1,9 +1,8 @@
 /** Composite actions: steps in their own scope. */
 import type { ActionFile } from '../file/action-file.ts'
 import { bounds } from '../bounds.ts'
-import type { RepositoryPlace } from '../expression/contexts.ts'
+import { githubOfAction, type RepositoryPlace } from '../expression/contexts.ts'
 import type { StepScope } from '../engine.ts'
-import type { Json } from '../expression/expression.ts'
 import { StepFailure, stepExpressions, type StepBody } from '../step/step-body.ts'
 import { evaluateText } from '../file/template.ts'
 import type { Step } from '../file/workflow-file.ts'
@@ -14,11 +13,7 @@ export async function runComposite(
   body: StepBody,
   action: ActionFile,
   steps: Step[],
-  use: {
-    inputs: Record<string, string>
-    github: { [key: string]: Json }
-    home: RepositoryPlace
-  },
+  { inputs, home }: { inputs: Record<string, string>; home: RepositoryPlace | undefined },
 ): Promise<void> {
   const { job } = body
   const depth = body.scope.depth + 1
@@ -30,14 +25,15 @@ export async function runComposite(
   const scope: StepScope = {
     steps: {},
     status: 'success',
-    inputs: use.inputs,
+    inputs,
     // Only what the enclosing steps add. Job variables are read afresh, since an inner step may
     // change them.
     env: Object.fromEntries(
       Object.entries(body.env).filter(([name, value]) => job.env[name] !== value),
     ),
-    github: { ...use.github, action_path: action.directory },
-    home: use.home,
+    github: { ...githubOfAction(home), action_path: action.directory },
+    // As in GitHub's runner, whatever repository the workspace holds.
+    home: home ?? job.engine.workflowPlace,
     cancel: body.stop,
     depth,
   }

@@ -39,8 +39,8 @@ export async function runDownload(body: StepBody, step: UsesStep): Promise<void>
   const store = artifactsOf(body)
   const artifacts = await selectArtifacts(store, body, inputs, from)
   if (artifacts.length > 0) log.say('Preparing to download the following artifacts:')
-  for (const { name, id, sizeBytes, treeDigest } of artifacts) {
-    log.say(`- ${name} (ID: ${id}, Size: ${sizeBytes}, Tree Digest: ${treeDigest})`)
+  for (const { name, id, logicalBytes, treeDigest } of artifacts) {
+    log.say(`- ${name} (ID: ${id}, Size: ${logicalBytes}, Tree Digest: ${treeDigest})`)
   }
   const isOne =
     inputs.text('name') !== '' || (artifacts.length === 1 && !isBeforeV5.test(step.uses))

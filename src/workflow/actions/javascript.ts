@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import type { ActionFile, ActionRuns } from '../file/action-file.ts'
 import type { ActionUse } from '../engine.ts'
-import type { Json } from '../expression/expression.ts'
+import { githubOfAction, type RepositoryPlace } from '../expression/contexts.ts'
 import { runStepProcess, StepFailure, type StepBody } from '../step/step-body.ts'
 import type { UsesStep } from '../file/workflow-file.ts'
 import { inputVariables } from './inputs.ts'
@@ -14,10 +14,8 @@ export interface JavaScriptUse {
   action: ActionFile
   runs: Extract<ActionRuns, { kind: 'javascript' }>
   inputs: Record<string, string>
-  /** Additions to the `github` context. */
-  github: { [key: string]: Json }
-  /** False for actions of the repository itself: they do not exist before checkout. */
-  hasPre: boolean
+  /** Undefined for an action in the workspace, which does not exist before checkout. */
+  home: RepositoryPlace | undefined
 }
 
 /** Runs main. Runs pre right before it, unless pre ran when the job started. Errors:
@@ -26,7 +24,7 @@ export async function runJavaScript(body: StepBody, use: JavaScriptUse): Promise
   const { runs } = use
   const record = recordOf(body, use)
   if (runs.pre !== undefined && !record.preDone) {
-    if (use.hasPre) await runPre(body, use)
+    if (use.home !== undefined) await runPre(body, use)
     else body.log.say(`skipping pre script of local action ${use.step.uses}`, 'debug')
   }
   addPost(body, use, record)
@@ -65,7 +63,7 @@ async function runActionScript(
   state: Record<string, string>,
 ): Promise<void> {
   const { job } = body
-  const scope = { ...body.scope, github: { ...body.scope.github, ...use.github } }
+  const scope = { ...body.scope, github: { ...body.scope.github, ...githubOfAction(use.home) } }
   const result = await runStepProcess(
     { ...body, scope },
     {

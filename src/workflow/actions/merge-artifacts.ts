@@ -37,7 +37,7 @@ export async function runMerge(body: StepBody, step: UsesStep): Promise<void> {
     throw new StepFailure(`No artifacts found matching pattern '${pattern}'`)
   log.say('Preparing to download the following artifacts:')
   for (const artifact of artifacts)
-    log.say(`- ${artifact.name} (ID: ${artifact.id}, Size: ${artifact.sizeBytes})`)
+    log.say(`- ${artifact.name} (ID: ${artifact.id}, Size: ${artifact.logicalBytes})`)
 
   const directory = await mkdtemp(join(job.directories.temporary, 'merge-artifact'))
   try {

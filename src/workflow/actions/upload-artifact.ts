@@ -58,7 +58,7 @@ export async function runUpload(body: StepBody, step: UsesStep): Promise<void> {
   }
   // Unlike the stock action (upload-artifact#769), overwrite replaces the artifact named after the
   // file.
-  const name = archive ? inputs.required('name') : basename(first.sourcePath)
+  const name = archive ? inputs.required('name') : basename(first.absolutePath)
   const request = { name, files, archive, ...options, overwrite, signal: body.stop }
   await uploadTo(artifactsOf(body), body, request)
 }

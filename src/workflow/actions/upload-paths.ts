@@ -22,13 +22,13 @@ export function uploadFiles(search: SearchResult): UploadFile[] {
   if (search.files.length === 0) return []
   const root = uploadRoot(search)
   const prefix = root.endsWith(sep) ? root : root + sep
-  return search.files.map((sourcePath) => {
-    if (!sourcePath.startsWith(prefix)) throw new Error(`${sourcePath} is not below ${root}`)
-    const entryPath = sourcePath.slice(prefix.length).replaceAll(sep, '/')
+  return search.files.map((absolutePath) => {
+    if (!absolutePath.startsWith(prefix)) throw new Error(`${absolutePath} is not below ${root}`)
+    const entryPath = absolutePath.slice(prefix.length).replaceAll(sep, '/')
     const fault = pathFault(entryPath)
     if (fault !== undefined)
       throw new Error(`Cannot upload the path ${JSON.stringify(entryPath)}: it contains ${fault}`)
-    return { sourcePath, entryPath }
+    return { absolutePath, entryPath }
   })
 }
 

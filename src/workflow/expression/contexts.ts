@@ -99,6 +99,11 @@ export function githubOfJob(job: { id: string; directories: JobDirectories; toke
   return { job: job.id, token: job.token, event_path: eventPath, workspace }
 }
 
+/** Returns what an action of that repository adds to the `github` context. */
+export function githubOfAction(home: RepositoryPlace | undefined): { [key: string]: Json } {
+  return home === undefined ? {} : { action_repository: home.repository, action_ref: home.ref }
+}
+
 /** Returns the `job` context; `place` is that of the workflow that defines the job. */
 export function jobContext(status: string, place: WorkflowPlace): { [key: string]: Json } {
   const { repository, path, ref, sha } = place

@@ -7,12 +7,12 @@ import fs, { createReadStream, readFileSync } from 'node:fs'
 import { pipeline } from 'node:stream/promises'
 import { create } from '@actions/glob'
 import { answerRequests } from '../../worker-thread.ts'
-import type { GlobAnswer, GlobRequest } from './glob.ts'
+import type { GlobAnswer, GlobRequest, SearchResult } from './glob.ts'
 
 async function search(
   request: Extract<GlobRequest, { kind: 'search' }>,
   signal: AbortSignal,
-): Promise<GlobAnswer> {
+): Promise<SearchResult> {
   // The options of actions/upload-artifact.
   const globber = await create(request.patterns, {
     followSymbolicLinks: true,
@@ -29,7 +29,7 @@ async function search(
       if ((await fileSizeOf(path)) !== undefined) files.push(path)
     }
   })
-  return { kind: 'search', files, searchPaths, unreadable: [...unreadable] }
+  return { files, searchPaths, unreadable: [...unreadable] }
 }
 
 /** Paths that the current search found in a directory listing but could not stat: a name that is
@@ -51,7 +51,7 @@ fs.promises.stat = (async (path: string): Promise<fs.Stats> => {
 async function hashFiles(
   { patterns, directory, followSymbolicLinks }: Extract<GlobRequest, { kind: 'hash' }>,
   signal: AbortSignal,
-): Promise<GlobAnswer> {
+): Promise<string> {
   const globber = await create(patterns, { followSymbolicLinks })
   const all = createHash('sha256')
   let count = 0
@@ -63,7 +63,7 @@ async function hashFiles(
     all.update(await digestOf(path, sizeBytes, signal))
     count += 1
   }
-  return { kind: 'hash', hash: count === 0 ? '' : all.digest('hex') }
+  return count === 0 ? '' : all.digest('hex')
 }
 
 /** Small files are read at once: a stream takes ten times as long, so that 300,000 files took five

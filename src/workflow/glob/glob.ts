@@ -8,7 +8,8 @@ export type GlobRequest =
   | { kind: 'search'; patterns: string; includeHidden: boolean }
   | { kind: 'hash'; patterns: string; directory: string; followSymbolicLinks: boolean }
 
-export type GlobAnswer = ({ kind: 'search' } & SearchResult) | { kind: 'hash'; hash: string }
+/** A hash is text. */
+export type GlobAnswer = SearchResult | string
 
 export interface SearchResult {
   /** Absolute paths of the matching files, without directories. */
@@ -49,25 +50,22 @@ export function createGlobber(): Globber {
     })
     return started
   }
-  const ask = async (request: GlobRequest, signal: AbortSignal): Promise<GlobAnswer> =>
-    await (thread ??= start()).request(request, { signal })
+  const ask = async <Answer extends GlobAnswer>(
+    request: GlobRequest,
+    signal: AbortSignal,
+  ): Promise<Answer> => (await (thread ??= start()).request(request, { signal })) as Answer
 
   return {
     search: async (patterns, { includeHidden, ...roots }, signal) => {
       const absolute = absolutePatterns(patterns, roots)
-      const answer = await ask({ kind: 'search', patterns: absolute, includeHidden }, signal)
-      if (answer.kind !== 'search') throw new TypeError('a search was answered with a hash')
-      return answer
+      return await ask({ kind: 'search', patterns: absolute, includeHidden }, signal)
     },
     hashFiles: async (patterns, roots, signal) => {
       const followSymbolicLinks = patterns[0] === '--follow-symbolic-links'
       const text = (followSymbolicLinks ? patterns.slice(1) : patterns).join('\n')
       const { directory } = roots
       const absolute = absolutePatterns(text, roots)
-      const request = { kind: 'hash', patterns: absolute, directory, followSymbolicLinks } as const
-      const answer = await ask(request, signal)
-      if (answer.kind !== 'hash') throw new TypeError('a hash was answered with a search')
-      return answer.hash
+      return await ask({ kind: 'hash', patterns: absolute, directory, followSymbolicLinks }, signal)
     },
     close: async () => {
       await thread?.terminate()
