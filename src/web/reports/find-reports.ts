@@ -24,10 +24,17 @@ export interface FailedTest {
   message: string
 }
 
+export interface TestReports extends TestCounts {
+  /** Path of the only file, or of the deepest directory that contains all; '' is the root. */
+  place: { file: string } | { directory: string }
+  failures: FailedTest[]
+  isWhole: boolean
+}
+
 export interface Reports {
   /** Path of an HTML report. */
   page: string | null
-  tests: (TestCounts & { paths: string[]; failures: FailedTest[]; isWhole: boolean }) | null
+  tests: TestReports | null
   coverage: (Pick<CoverageSummary, 'lines'> & { path: string }) | null
 }
 
@@ -65,141 +72,151 @@ const coverageFilesMax = 5
 const stepsMax = 50
 const rememberedMax = 500
 
-export interface ReportFinder {
-  /** Undefined if the artifact has ended. Errors: busy, the reason of `signal`. */
-  find(artifact: Artifact, signal: AbortSignal): Promise<Reports | undefined>
+/** Undefined if the artifact has ended. Errors: busy, the reason of `signal`. */
+export type FindReports = (artifact: Artifact, signal: AbortSignal) => Promise<Reports | undefined>
+
+/** State of reading the reports of one artifact. */
+interface Reading {
+  web: Web
+  artifact: Artifact
+  signal: AbortSignal
+  /** Changes: how much may still be read. */
+  leftBytes: number
+  /** Changes: whether a file was damaged, which may be healed. */
+  isDamaged: boolean
 }
 
-export function createReportFinder(web: Web): ReportFinder {
+export function createReportFinder(web: Web): FindReports {
   const remembered = new Map<Digest, Reports>()
-  return {
-    find: async (artifact, signal) => {
-      const known = remembered.get(artifact.treeDigest)
-      if (known !== undefined) return known
-      try {
-        const { isReadable, ...reports } = await new Finding(web, artifact, signal).find()
-        // A damaged file may be healed.
-        if (isReadable) remembered.set(artifact.treeDigest, reports)
-        const oldest = remembered.size > rememberedMax ? remembered.keys().next().value : undefined
-        if (oldest !== undefined) remembered.delete(oldest)
-        return reports
-      } catch (error) {
-        if (isArtifactGone(error)) return undefined
-        throw error
-      }
-    },
+  return async (artifact, signal) => {
+    const known = remembered.get(artifact.treeDigest)
+    if (known !== undefined) return known
+    const reading = { web, artifact, signal, leftBytes: reportBytesMax, isDamaged: false }
+    try {
+      const reports = await findReports(reading)
+      if (!reading.isDamaged) remembered.set(artifact.treeDigest, reports)
+      const oldest = remembered.size > rememberedMax ? remembered.keys().next().value : undefined
+      if (oldest !== undefined) remembered.delete(oldest)
+      return reports
+    } catch (error) {
+      if (isArtifactGone(error)) return undefined
+      throw error
+    }
   }
 }
 
-class Finding {
-  readonly #web: Web
-  readonly #artifact: Artifact
-  readonly #signal: AbortSignal
-  #leftBytes = reportBytesMax
-  #isReadable = true
+async function findReports(reading: Reading): Promise<Reports> {
+  const page = await findPage(reading)
+  const { testPaths, coveragePaths } = await search(reading)
+  if (testPaths.length + coveragePaths.length === 0) return { page, tests: null, coverage: null }
+  return await readingForPage(reading.web.context, [reading.artifact], async () => ({
+    page,
+    tests: await readTests(reading, testPaths),
+    coverage: await readCoverage(reading, coveragePaths),
+  }))
+}
 
-  constructor(web: Web, artifact: Artifact, signal: AbortSignal) {
-    this.#web = web
-    this.#artifact = artifact
-    this.#signal = signal
+async function findPage({ web, artifact }: Reading): Promise<string | null> {
+  for (const path of pages) {
+    const found = await web.context.metadata.findEntry(artifact.id, path)
+    if (found?.entry.kind === 'file') return path
   }
+  return null
+}
 
-  async find(): Promise<Reports & { isReadable: boolean }> {
-    const page = await this.#findPage()
-    const { testPaths, coveragePaths } = await this.#search()
-    const found = testPaths.length + coveragePaths.length > 0
-    const read = async (): Promise<Pick<Reports, 'tests' | 'coverage'>> => ({
-      tests: await this.#readTests(testPaths),
-      coverage: await this.#readCoverage(coveragePaths),
-    })
-    const reports = found
-      ? await readingForPage(this.#web.context, [this.#artifact], read)
-      : { tests: null, coverage: null }
-    return { page, ...reports, isReadable: this.#isReadable }
-  }
-
-  async #findPage(): Promise<string | null> {
-    for (const path of pages) {
-      const found = await this.#web.context.metadata.findEntry(this.#artifact.id, path)
-      if (found?.entry.kind === 'file') return path
+/** Walks the paths once. */
+async function search({
+  web,
+  artifact,
+  signal,
+}: Reading): Promise<{ testPaths: string[]; coveragePaths: string[] }> {
+  const testPaths: string[] = []
+  const coveragePaths: string[] = []
+  let ordinal: number | null = 0
+  for (let step = 0; step < stepsMax && ordinal !== null; step++) {
+    signal.throwIfAborted()
+    const { metadata } = web.context
+    const globs = [...testGlobs, ...coverageGlobs]
+    const page = { ordinal, limit: filesMax }
+    const { found, next } = await metadata.searchTree(artifact.id, globs, page)
+    for (const { entry } of found) {
+      if (entry.kind !== 'file') continue
+      if (isTests(entry.path) && testPaths.length < filesMax) testPaths.push(entry.path)
+      if (isCoverage(entry.path) && coveragePaths.length < coverageFilesMax)
+        coveragePaths.push(entry.path)
     }
-    return null
+    ordinal = next
   }
+  return { testPaths, coveragePaths }
+}
 
-  /** Walks the paths once. */
-  async #search(): Promise<{ testPaths: string[]; coveragePaths: string[] }> {
-    const testPaths: string[] = []
-    const coveragePaths: string[] = []
-    let ordinal: number | null = 0
-    for (let step = 0; step < stepsMax && ordinal !== null; step++) {
-      this.#signal.throwIfAborted()
-      const { metadata } = this.#web.context
-      const globs = [...testGlobs, ...coverageGlobs]
-      const page = { ordinal, limit: filesMax }
-      const { found, next } = await metadata.searchTree(this.#artifact.id, globs, page)
-      for (const { entry } of found) {
-        if (entry.kind !== 'file') continue
-        if (isTests(entry.path) && testPaths.length < filesMax) testPaths.push(entry.path)
-        if (isCoverage(entry.path) && coveragePaths.length < coverageFilesMax)
-          coveragePaths.push(entry.path)
-      }
-      ordinal = next
-    }
-    return { testPaths, coveragePaths }
+async function readTests(reading: Reading, paths: readonly string[]): Promise<Reports['tests']> {
+  const tests = { tests: 0, failed: 0, skipped: 0 }
+  const read: string[] = []
+  const failures: FailedTest[] = []
+  let isWhole = paths.length < filesMax
+  for (const path of paths) {
+    const summary = await summarize(reading, path, 'tests')
+    if (summary === 'unread') isWhole = false
+    if (summary === 'unread' || summary?.kind !== 'tests') continue
+    read.push(path)
+    tests.tests += summary.tests
+    tests.failed += summary.failed
+    tests.skipped += summary.skipped
+    isWhole &&= summary.isWhole
+    failures.push(...failuresOf(summary, path).slice(0, failuresMax - failures.length))
   }
+  if (read.length === 0) return null
+  const [first = ''] = read
+  const place = read.length === 1 ? { file: first } : { directory: parentOf(read) }
+  return { ...tests, place, failures, isWhole }
+}
 
-  async #readTests(paths: readonly string[]): Promise<Reports['tests']> {
-    const tests = { tests: 0, failed: 0, skipped: 0 }
-    const read: string[] = []
-    const failures: FailedTest[] = []
-    let isWhole = paths.length < filesMax
-    for (const path of paths) {
-      const summary = await this.#summarize(path, 'tests')
-      if (summary === 'unread') isWhole = false
-      if (summary === 'unread' || summary?.kind !== 'tests') continue
-      read.push(path)
-      tests.tests += summary.tests
-      tests.failed += summary.failed
-      tests.skipped += summary.skipped
-      isWhole &&= summary.isWhole
-      failures.push(...failuresOf(summary, path).slice(0, failuresMax - failures.length))
-    }
-    return read.length === 0 ? null : { ...tests, paths: read, failures, isWhole }
+async function readCoverage(
+  reading: Reading,
+  paths: readonly string[],
+): Promise<Reports['coverage']> {
+  for (const path of paths) {
+    const summary = await summarize(reading, path, 'coverage')
+    if (summary !== 'unread' && summary?.kind === 'coverage') return { path, lines: summary.lines }
   }
+  return null
+}
 
-  async #readCoverage(paths: readonly string[]): Promise<Reports['coverage']> {
-    for (const path of paths) {
-      const summary = await this.#summarize(path, 'coverage')
-      if (summary !== 'unread' && summary?.kind === 'coverage')
-        return { path, lines: summary.lines }
-    }
-    return null
-  }
-
-  /** `unread`: the file is damaged, too large after those before it, or takes too much memory. */
-  async #summarize(
-    path: string,
-    content: ReportTask['content'],
-  ): Promise<TestSummary | CoverageSummary | undefined | 'unread'> {
-    const { context, renderer } = this.#web
-    const file = (await context.metadata.findEntry(this.#artifact.id, path))?.entry
-    if (file?.kind !== 'file') return undefined
-    if (file.sizeBytes > this.#leftBytes) return 'unread'
-    this.#leftBytes -= file.sizeBytes
-    try {
-      return await renderer.render(async (): Promise<ReportTask> => {
-        const place = { artifact: this.#artifact, file }
-        const bytes = await readBytes(context, place, 0, file.sizeBytes)
-        return { kind: 'report', content, bytes }
-      }, this.#signal)
-    } catch (error) {
-      if (!hasCode(error, 'blob_damaged', 'too_large')) throw error
-      if (error.code === 'blob_damaged') this.#isReadable = false
-      return 'unread'
-    }
+/** `unread`: the file is damaged, too large after those before it, or takes too much memory. */
+async function summarize(
+  reading: Reading,
+  path: string,
+  content: ReportTask['content'],
+): Promise<TestSummary | CoverageSummary | undefined | 'unread'> {
+  const { artifact, signal } = reading
+  const { context, renderer } = reading.web
+  const file = (await context.metadata.findEntry(artifact.id, path))?.entry
+  if (file?.kind !== 'file') return undefined
+  if (file.sizeBytes > reading.leftBytes) return 'unread'
+  reading.leftBytes -= file.sizeBytes
+  try {
+    return await renderer.render(async (): Promise<ReportTask> => {
+      const place = { artifact, file }
+      const bytes = await readBytes(context, place, 0, file.sizeBytes)
+      return { kind: 'report', content, bytes }
+    }, signal)
+  } catch (error) {
+    if (!hasCode(error, 'blob_damaged', 'too_large')) throw error
+    if (error.code === 'blob_damaged') reading.isDamaged = true
+    return 'unread'
   }
 }
 
 function failuresOf({ failures }: TestSummary, path: string): FailedTest[] {
   return failures.map((failure, index) => ({ path, index, ...failure }))
+}
+
+/** The deepest directory that contains all paths. */
+function parentOf(paths: readonly string[]): string {
+  const [first = [], ...others] = paths.map((path) => path.split('/').slice(0, -1))
+  let depth = first.length
+  for (const other of others)
+    while (depth > 0 && first.slice(0, depth).join('/') !== other.slice(0, depth).join('/')) depth--
+  return first.slice(0, depth).join('/')
 }

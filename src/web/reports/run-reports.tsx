@@ -29,9 +29,9 @@ export function RunReports({ all }: { all: readonly ArtifactReports[] }): Html {
 function linksOf({ artifact, reports: { page, tests, coverage } }: ArtifactReports): Html[] {
   const links: Html[] = []
   if (tests !== null) {
-    const { paths, failed, isWhole } = tests
+    const { place, failed, isWhole } = tests
     const href =
-      paths.length === 1 ? blobPath(artifact, paths[0]!) : treePath(artifact, parentOf(paths))
+      'file' in place ? blobPath(artifact, place.file) : treePath(artifact, place.directory)
     links.push(
       <Report artifact={artifact} href={href}>
         {isWhole ? '' : 'at least '}
@@ -110,13 +110,4 @@ function FailedTests({ all }: { all: readonly ArtifactReports[] }): Html {
 
 function failurePath(artifact: Artifact, { path, index }: FailedTest): string {
   return `${blobPath(artifact, path)}#failure-${index + 1}`
-}
-
-/** The deepest directory that contains all paths; '' is the root. */
-function parentOf(paths: readonly string[]): string {
-  const [first = [], ...others] = paths.map((path) => path.split('/').slice(0, -1))
-  let depth = first.length
-  for (const other of others)
-    while (depth > 0 && first.slice(0, depth).join('/') !== other.slice(0, depth).join('/')) depth--
-  return first.slice(0, depth).join('/')
 }

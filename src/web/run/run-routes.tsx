@@ -18,7 +18,7 @@ import { DeletedNotice } from '../artifact/delete-page.tsx'
 import { numberOfQuery } from '../input.ts'
 import { crumbsOf } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
-import { createReportFinder, type ReportFinder } from '../reports/find-reports.ts'
+import { createReportFinder, type FindReports } from '../reports/find-reports.ts'
 import { type ArtifactReports, RunReports } from '../reports/run-reports.tsx'
 import { sendSlowPage } from '../slow-page.tsx'
 import { withQuery } from '../paths.ts'
@@ -54,7 +54,7 @@ const reportsOfJob: StepReportLimits = {
 
 export function createRunPages(web: Web): Hono<AppEnv> {
   const app = new Hono<AppEnv>()
-  const pages = { web, finder: createReportFinder(web) }
+  const pages = { web, findReports: createReportFinder(web) }
   const route = '/:owner/:repo/actions/runs/:run{[0-9]+}'
   app.get(route, async (c) => await runPage(pages, c))
   app.get(`${route}/attempts/:attempt{[0-9]+}`, async (c) => {
@@ -66,7 +66,7 @@ export function createRunPages(web: Web): Hono<AppEnv> {
 
 /** Shows the given attempt, by default the newest. The artifacts are those of all attempts. */
 async function runPage(
-  { web, finder }: { web: Web; finder: ReportFinder },
+  { web, findReports }: { web: Web; findReports: FindReports },
   c: AppRequest,
   attempt?: number,
 ): Promise<Response> {
@@ -117,7 +117,7 @@ async function runPage(
       </>
     ),
     waiting: 'Reading reports…',
-    part: async () => <RunReports all={await reportsOfEach(finder, live, signal)} />,
+    part: async () => <RunReports all={await reportsOfEach(findReports, live, signal)} />,
   })
 }
 
@@ -176,13 +176,13 @@ async function previousOfEach(
 }
 
 async function reportsOfEach(
-  finder: ReportFinder,
+  findReports: FindReports,
   artifacts: readonly Artifact[],
   signal: AbortSignal,
 ): Promise<ArtifactReports[]> {
   const found: ArtifactReports[] = []
   for (const artifact of artifacts) {
-    const reports = await finder.find(artifact, signal)
+    const reports = await findReports(artifact, signal)
     if (reports !== undefined) found.push({ artifact, reports })
   }
   return found
