@@ -7,7 +7,7 @@ import { type Difference, deltaOf, sizeOf } from '../../browse/difference.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { ArtifactLink } from '../parts/artifact-name.tsx'
 import { BarTable } from '../parts/charts.tsx'
-import { Delta, mode, Size, Time, SizeCell } from '../parts/format.tsx'
+import { Delta, Fact, mode, Size, Time, SizeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { blobPath, comparePath, withQuery } from '../paths.ts'
 import { figures, NextPage, Table } from '../parts/table.tsx'
@@ -52,31 +52,23 @@ export function ComparePage({
     <>
       <h1>Compare</h1>
       <dl class="facts long">
-        <Side term="From" artifact={base} now={now} />
-        <Side term="To" artifact={head} now={now} />
+        {(
+          [
+            ['From', base],
+            ['To', head],
+          ] as const
+        ).map(([term, artifact]) => (
+          <Fact term={term}>
+            <ArtifactLink artifact={artifact} />, <Size bytes={artifact.logicalBytes} />,{' '}
+            <Time at={artifact.createdAt} now={now} />
+          </Fact>
+        ))}
       </dl>
       <p>
         <a href={comparePath(head.project, head.id, base.id)}>Swap</a>
       </p>
       {children}
     </>
-  )
-}
-
-/** Shown while the comparison is in progress. */
-export function comparingSentence(base: Artifact, head: Artifact): string {
-  return `Comparing ${counted(base.fileCount, 'file')} with ${formatCount(head.fileCount)}…`
-}
-
-function Side({ term, artifact, now }: { term: string; artifact: Artifact; now: number }) {
-  return (
-    <div>
-      <dt>{term}</dt>
-      <dd>
-        <ArtifactLink artifact={artifact} />, <Size bytes={artifact.logicalBytes} />,{' '}
-        <Time at={artifact.createdAt} now={now} />
-      </dd>
-    </div>
   )
 }
 

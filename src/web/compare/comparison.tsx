@@ -1,8 +1,8 @@
 /** What the pages that compare two artifacts share. */
 import { compareEntries } from '../../browse/compare.ts'
+import { counted, formatCount } from '../../core/units.ts'
 import type { AppContext, AppRequest } from '../../http/context.ts'
 import {
-  comparingSentence,
   type CompareView,
   Differences,
   type DifferenceKind,
@@ -19,8 +19,9 @@ export function slowDifferences(
   pair: Pick<CompareView, 'base' | 'head' | 'address' | 'now'>,
 ): Pick<SlowContent, 'waiting' | 'part'> {
   const view = { ...pair, kind: kindOfQuery(c), pageNumber: numberOfQuery(c, 'page') ?? 1 }
+  const files = counted(pair.base.fileCount, 'file')
   return {
-    waiting: comparingSentence(pair.base, pair.head),
+    waiting: `Comparing ${files} with ${formatCount(pair.head.fileCount)}…`,
     part: async () => {
       await context.checkpoint?.('comparing')
       const { signal } = c.req.raw

@@ -7,7 +7,7 @@ import { readableProjects } from '../../http/access/access.ts'
 import { requireReader } from '../../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppRequest } from '../../http/context.ts'
 import { cutPage } from '../../http/input.ts'
-import type { Project, Run, RunFact, RunFilter } from '../../metadata/metadata.ts'
+import type { DayOfUploads, Project, Run, RunFact, RunFilter } from '../../metadata/metadata.ts'
 import { FirstRunPage, HomePage, type ListedProject } from './home-page.tsx'
 import { numberOfQuery } from '../input.ts'
 import { crumbsOf, projectOfPage } from '../page-access.ts'
@@ -15,10 +15,10 @@ import { sendPage, type Web } from '../page.tsx'
 import { withQuery } from '../paths.ts'
 import { findHighlights } from './highlights.tsx'
 import { chosenOf, type ListedRun, ProjectPage, type RunChoices } from './project-page.tsx'
-import { uploadsByDay } from './uploads-by-day.ts'
 
 const factChoicesMax = 100
 const projectsPerPage = 50
+const uploadDays = 30
 
 export async function homePage(web: Web, c: AppRequest): Promise<Response> {
   const { context } = web
@@ -51,11 +51,10 @@ async function listedProject(
   project: Project,
   now: number,
 ): Promise<ListedProject> {
-  const length = 30
   const [figures, [lastRun], days] = await Promise.all([
     metadata.projectFigures(project.id),
     metadata.listRuns(project.id, { limit: 1 }),
-    metadata.listUploadDays(project.id, now - length * dayMs),
+    metadata.listUploadDays(project.id, now - uploadDays * dayMs),
   ])
   return {
     project,
@@ -63,8 +62,18 @@ async function listedProject(
     logicalBytes: figures.logicalBytes,
     uniqueBytes: figures.chunkBytes,
     lastRun,
-    days: uploadsByDay(days, { now, length }),
+    days: uploadsByDay(days, now),
   }
+}
+
+/** Logical bytes uploaded on each of the last days, oldest first. Artifacts dropped from the
+ *  history (limits.historyMs) are not counted. */
+function uploadsByDay(days: readonly DayOfUploads[], now: number): number[] {
+  const first = Math.floor(now / dayMs) - uploadDays + 1
+  const uploaded = Array<number>(uploadDays).fill(0)
+  for (const { day, logicalBytes } of days)
+    if (uploaded[day - first] !== undefined) uploaded[day - first] = logicalBytes
+  return uploaded
 }
 
 export async function projectPage(web: Web, c: AppRequest): Promise<Response> {

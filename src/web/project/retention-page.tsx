@@ -2,7 +2,7 @@
  *  simulation of another lifetime. */
 import { formatSizeBytes, counted, formatPeriod, formatCount } from '../../core/units.ts'
 import type { RetentionPolicy } from '../../core/policy/retention.ts'
-import type { Artifact, ArtifactSums, Project } from '../../metadata/metadata.ts'
+import type { Artifact, ArtifactSums } from '../../metadata/metadata.ts'
 import { ArtifactLink } from '../parts/artifact-name.tsx'
 import { Choice } from '../parts/form.tsx'
 import { Size } from '../parts/format.tsx'
@@ -13,12 +13,11 @@ import {
   DaysField,
   NoChange,
   SettingField,
-  type SettingsForm,
   settingSource,
+  type ShownSettings,
 } from './settings-form.tsx'
 
-export interface RetentionView {
-  project: Project
+export interface RetentionView extends ShownSettings {
   policy: RetentionPolicy
   serverPolicy: RetentionPolicy
   /** Artifacts that somebody marked Keep. */
@@ -27,9 +26,6 @@ export interface RetentionView {
   serverKeepsLatest: readonly string[]
   keptLatest: ArtifactSums
   simulation: Simulation | undefined
-  form: SettingsForm
-  mayWrite: boolean
-  mayChange: boolean
 }
 
 export interface Simulation {
@@ -126,27 +122,18 @@ function KeptLatest({ project, serverKeepsLatest, keptLatest }: RetentionView) {
   )
 }
 
+const lengths = [
+  ['retentionDays', 'Default, in days', 'defaultMs'],
+  ['retentionMinDays', 'Shortest, in days', 'minMs'],
+  ['retentionMaxDays', 'Longest, in days', 'maxMs'],
+] as const
+
 function ChangeForm({ project, serverPolicy, form }: RetentionView) {
   return (
     <form class="filter" method="post" action={retentionPath(project.name)}>
-      <DaysField
-        form={form}
-        name="retentionDays"
-        label="Default, in days"
-        serverMs={serverPolicy.defaultMs}
-      />
-      <DaysField
-        form={form}
-        name="retentionMinDays"
-        label="Shortest, in days"
-        serverMs={serverPolicy.minMs}
-      />
-      <DaysField
-        form={form}
-        name="retentionMaxDays"
-        label="Longest, in days"
-        serverMs={serverPolicy.maxMs}
-      />
+      {lengths.map(([name, label, length]) => (
+        <DaysField form={form} name={name} label={label} serverMs={serverPolicy[length]} />
+      ))}
       <Choice
         label="Keep the latest"
         name="latestFrom"

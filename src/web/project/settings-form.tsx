@@ -4,6 +4,7 @@ import type { Child } from 'hono/jsx'
 import type { WireProject } from '../../api/admin-messages.ts'
 import { invalidRequest, type StoreError } from '../../core/errors.ts'
 import { formatExactSize, parseSizeBytes, formatPeriod } from '../../core/units.ts'
+import type { Project } from '../../metadata/metadata.ts'
 import { type Option, Options } from '../parts/form.tsx'
 import type { Html } from '../parts/html.ts'
 
@@ -12,6 +13,15 @@ export interface SettingsForm {
   values: ReadonlyMap<string, string>
   /** The field that was rejected, and why. */
   refused: { name: string; reason: string } | null
+}
+
+/** What the pages of settings have in common. */
+export interface ShownSettings {
+  project: Project
+  form: SettingsForm
+  isPublic: boolean
+  mayWrite: boolean
+  mayChange: boolean
 }
 
 /** Convert the text of a field to its value in a `PATCH` body. */

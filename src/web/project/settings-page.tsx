@@ -1,7 +1,6 @@
 /** `/{o}/{r}/settings`: what uploads of a project may do, as sentences, and a form to change it. */
 import { formatSizeBytes } from '../../core/units.ts'
 import type { Config } from '../../config/config.ts'
-import type { Project } from '../../metadata/metadata.ts'
 import { Size } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
 import { retentionPath, settingsPath } from '../paths.ts'
@@ -10,19 +9,14 @@ import {
   ChoiceField,
   NoChange,
   SettingField,
-  type SettingsForm,
   settingSource,
+  type ShownSettings,
 } from './settings-form.tsx'
 
-export interface SettingsView {
-  project: Project
+export interface SettingsView extends ShownSettings {
   server: Pick<Config, 'onConflict' | 'strict' | 'projectQuotaBytes'>
   /** Logical bytes of its live artifacts. */
   usedBytes: number
-  form: SettingsForm
-  isPublic: boolean
-  mayWrite: boolean
-  mayChange: boolean
 }
 
 export function SettingsPage(view: SettingsView): Html {

@@ -16,22 +16,14 @@ import { crumbsOf, inspectedProjectOfPage } from '../page-access.ts'
 import { type PageContent, sendPage, type Web } from '../page.tsx'
 import { retentionPath, settingsPath } from '../paths.ts'
 import { RetentionPage, type RetentionView, type Simulation } from './retention-page.tsx'
-import { enteredForm, ownForm, policyOf, type SettingsForm } from './settings-form.tsx'
+import { enteredForm, ownForm, policyOf, type ShownSettings } from './settings-form.tsx'
 import { SettingsPage } from './settings-page.tsx'
 
 const lostShown = 20
 
 interface PageOfSettings {
   pathOf(project: string): string
-  content(context: AppContext, c: AppRequest, shown: Shown): Promise<PageContent>
-}
-
-interface Shown {
-  project: Project
-  form: SettingsForm
-  isPublic: boolean
-  mayWrite: boolean
-  mayChange: boolean
+  content(context: AppContext, c: AppRequest, shown: ShownSettings): Promise<PageContent>
 }
 
 export const settingsPage: PageOfSettings = {
@@ -109,7 +101,7 @@ async function send(
   web: Web,
   c: AppRequest,
   page: PageOfSettings,
-  shown: Shown,
+  shown: ShownSettings,
   status: 200 | 400 = 200,
 ): Promise<Response> {
   const content = await page.content(web.context, c, shown)
