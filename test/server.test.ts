@@ -109,7 +109,7 @@ test('a start with a clock that is ahead removes nothing, so an upload can conti
   })
 })
 
-test('what is uploaded by a clock that is behind does not expire when the clock is corrected', async () => {
+test('what is uploaded or extended by a clock that is behind does not expire when it is corrected', async () => {
   const dataDir = await newDataDir()
   const config = readServerConfig({ data: dataDir, port: '0' }, {})
   const right = Date.now()
@@ -134,11 +134,21 @@ test('what is uploaded by a clock that is behind does not expire when the clock 
   await writeFile(join(dataDir, 'files', 'a'), 'content')
   const source = { kind: 'patterns', patterns: ['.'], directory: join(dataDir, 'files') } as const
   await client.upload({ name: 'native', source, project: 'octo/demo', run: 1 })
+  const { artifact } = await client.upload({
+    name: 'extended',
+    source,
+    project: 'octo/demo',
+    run: 1,
+  })
+  const day = 24 * 60 * 60
+  const writer = await tokenFor(dataDir, { project: 'octo/demo', scope: 'write' }, now)
+  const changing = createClient({ url: server.url, token: writer, cacheDir: null })
+  await changing.retain(artifact.id, { expiresInSeconds: 7 * day })
   now = right
   const token = await tokenFor(dataDir, { project: 'octo/demo' }, now)
   const reader = createClient({ url: server.url, token, cacheDir: null })
   const found: Record<string, number> = {}
   for await (const { name, expiresAt } of reader.list({ project: 'octo/demo', run: 1 }))
-    found[name] = Math.round((Date.parse(expiresAt) - right) / (24 * 60 * 60 * 1000))
-  expect(found).toEqual({ stock: 90, put: 30, native: 90 })
+    found[name] = Math.round((Date.parse(expiresAt) - right) / (1000 * day))
+  expect(found).toEqual({ stock: 90, put: 30, native: 90, extended: 7 })
 })

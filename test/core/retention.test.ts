@@ -91,10 +91,11 @@ describe('the policy of a project', () => {
 })
 
 describe('a changed expiry', () => {
-  test('may be any instant from now to the maximum, counted from now', () => {
-    expect(changedExpiresAt(5 * dayMs, policy, 4 * dayMs)).toBe(5 * dayMs)
-    expect(changedExpiresAt(0, policy, 4 * dayMs)).toBe(4 * dayMs)
-    expect(changedExpiresAt(1e15, policy, 4 * dayMs)).toBe(404 * dayMs)
+  test('may be any instant from now to the maximum, counted from the time known to have passed', () => {
+    const times = { now: 4 * dayMs, from: 6 * dayMs }
+    expect(changedExpiresAt(5 * dayMs, policy, times)).toBe(5 * dayMs)
+    expect(changedExpiresAt(0, policy, times)).toBe(4 * dayMs)
+    expect(changedExpiresAt(1e15, policy, times)).toBe(406 * dayMs)
   })
 })
 

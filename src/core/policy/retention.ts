@@ -66,11 +66,15 @@ export function expiresAtOf(
   return from + Math.min(policy.maxMs, Math.max(policy.minMs, wantedMs(request, policy, from)))
 }
 
-/** The new expiry when it is changed later. The upper bound counts from `now`, so that an old
- *  artifact can be extended. There is no lower bound, since anybody who may set the expiry may also
- *  delete: a past instant means now. */
-export function changedExpiresAt(expiresAt: number, policy: RetentionPolicy, now: number): number {
-  return Math.min(now + policy.maxMs, Math.max(now, expiresAt))
+/** The new expiry when it is changed later. The upper bound counts `from` an instant, as that of a
+ *  new artifact, so that an old one can be extended. There is no lower bound, since anybody who may
+ *  set the expiry may also delete: a past instant means now. */
+export function changedExpiresAt(
+  expiresAt: number,
+  policy: RetentionPolicy,
+  { now, from }: { now: number; from: number },
+): number {
+  return Math.min(from + policy.maxMs, Math.max(now, expiresAt))
 }
 
 function wantedMs(request: RetentionRequest, policy: RetentionPolicy, from: number): number {

@@ -168,12 +168,14 @@ export async function filterFor(
   return run === undefined || run === number ? { ...filter, run: number } : null
 }
 
-/** The requested expiry; undefined when the change has none. */
+/** The requested expiry; undefined when the change has none. No seconds means at once, even by a
+ *  clock that is behind. */
 function requestedExpiry(
   { expiresAt, expiresInSeconds }: z.infer<typeof retentionChangeSchema>,
-  now: number,
+  { now, from }: { now: number; from: number },
 ): number | undefined {
-  if (expiresInSeconds !== undefined) return now + expiresInSeconds * 1000
+  if (expiresInSeconds === 0) return now
+  if (expiresInSeconds !== undefined) return from + expiresInSeconds * 1000
   return expiresAt === undefined ? undefined : Date.parse(expiresAt)
 }
 
@@ -184,10 +186,11 @@ async function changeRetention(context: AppContext, c: AppRequest): Promise<Resp
   const retention = await retentionOf(context, artifact.project)
   const now = context.now()
   const { pinned } = change
-  const wantedAt = requestedExpiry(change, now)
+  const times = { now, from: context.clock.retentionFrom() }
+  const wantedAt = requestedExpiry(change, times)
   const ending = {
     ...(pinned !== undefined && { pinned }),
-    ...(wantedAt !== undefined && { expiresAt: changedExpiresAt(wantedAt, retention, now) }),
+    ...(wantedAt !== undefined && { expiresAt: changedExpiresAt(wantedAt, retention, times) }),
   }
   let changed: Artifact | undefined = { ...artifact, ...ending }
   if (!change.dryRun) {

@@ -83,8 +83,9 @@ export async function dismissSecrets({ context }: Web, c: AppRequest): Promise<R
 export async function changeExpiry({ context }: Web, c: AppRequest): Promise<Response> {
   const { artifact, form, author } = await changeOf(context, c)
   const policy = await retentionOf(context, artifact.project)
-  const wantedAt = author.at + daysOf(form.get('days')) * dayMs
-  const expiresAt = changedExpiresAt(wantedAt, policy, author.at)
+  const from = context.clock.retentionFrom()
+  const wantedAt = from + daysOf(form.get('days')) * dayMs
+  const expiresAt = changedExpiresAt(wantedAt, policy, { now: author.at, from })
   await context.metadata.setRetention(artifact.id, { expiresAt }, author)
   return c.redirect(tabPath(artifact, 'details'), 303)
 }

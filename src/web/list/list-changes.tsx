@@ -116,7 +116,9 @@ export async function changeMany(web: Web, c: AppRequest): Promise<Response> {
       return back(await retain({ pinned: action === 'keep' }), action)
     case 'extend': {
       const policy = await retentionOf(context, project.name)
-      const expiresAt = changedExpiresAt(now + daysOf(form.get('days')) * dayMs, policy, now)
+      const from = context.clock.retentionFrom()
+      const wantedAt = from + daysOf(form.get('days')) * dayMs
+      const expiresAt = changedExpiresAt(wantedAt, policy, { now, from })
       return back(await retain({ expiresAt }), action)
     }
     case 'delete':
