@@ -1,8 +1,10 @@
 /** Parses the command line of one command, strictly: flags and operands. */
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { withSlashes } from '../client/files/paths.ts'
+import { compilePathGlobs } from '../core/glob/path-glob.ts'
 import { limits } from '../core/limits.ts'
 import { parsePositiveInteger } from '../core/run/run.ts'
+import { parseDurationMs } from '../core/units.ts'
 import { suggestion } from './suggestion.ts'
 
 /** A flag. `value` is the name of its value in help; null for a flag without a value. */
@@ -13,16 +15,25 @@ interface Flag {
   repeats?: true
   /** All values that it takes, where those are few. */
   choices?: readonly string[]
+  /** Reads a value of the flag `name`, such as `--limit`. Errors: UsageError, invalid_request. */
+  read?: (text: string, name: string) => unknown
   help: string
 }
 export type Flags = Record<string, Flag>
 
-export type FlagValues<F extends Flags> = {
-  [Name in keyof F]: FlagValue<F[Name]['value'], F[Name]['repeats']>
-}
-/** A distributive conditional type, so that the flag values of any command are assignable to
- *  those of commands in general. */
-type FlagValue<V, R> = R extends true ? string[] : V extends null ? boolean : string | undefined
+export type FlagValues<F extends Flags> = { [Name in keyof F]: FlagValue<F[Name]> }
+type FlagValue<F extends Flag> = Flag extends F
+  ? unknown
+  : F extends { value: null }
+    ? boolean
+    : F extends { repeats: true }
+      ? ReadValue<F>[]
+      : ReadValue<F> | undefined
+type ReadValue<F extends Flag> = F extends { read: (...args: never) => infer Value }
+  ? Value
+  : F extends { choices: readonly (infer Choice)[] }
+    ? Choice
+    : string
 
 /** An invalid command line; exit status 2. */
 export class UsageError extends Error {
@@ -47,33 +58,36 @@ export const serverFlags = {
 
 export const limitFlag = {
   value: 'N',
+  read: parsePositiveInteger,
   help: `show at most N (default ${limits.listPageDefault})`,
 } satisfies Flag
 
-/** Errors: invalid_request. */
-export function limitOf({ limit }: { limit: string | undefined }): number {
-  return limit === undefined ? limits.listPageDefault : parsePositiveInteger(limit, '--limit')
-}
-
 export const jobsFlag = {
   value: 'N',
+  read: integer(1, 64),
   help: 'number of threads (default: one per processor)',
 } satisfies Flag
 
-/** In the form that calls of the client take. Errors: UsageError. */
-export function jobsOf({ jobs }: { jobs: string | undefined }): { jobs?: number } {
-  return jobs === undefined ? {} : { jobs: integer(jobs, '--jobs', 1, 64) }
-}
+export const pathGlobsFlag = {
+  value: 'GLOB',
+  repeats: true,
+  read: (text: string): string => {
+    // Entry paths have slashes on every system.
+    const glob = withSlashes(text)
+    compilePathGlobs([glob])
+    return glob
+  },
+} as const
 
 /** Values that may not be empty, by their name in help: an empty one would mean something else,
  *  such as the working directory or every address. */
 const neverEmpty: ReadonlySet<string | null> = new Set(['DIR', 'FILE', 'HOST'])
 
-/** Errors: UsageError. */
+/** Returns undefined when help is asked for. Errors: UsageError, invalid_request. */
 export function parseFlags<F extends Flags>(
   flags: F,
   args: string[],
-): { values: FlagValues<F>; operands: string[]; help: boolean } {
+): { values: FlagValues<F>; operands: string[] } | undefined {
   const all: Flags = { ...flags, ...commonFlags }
   const options: NonNullable<ParseArgsConfig['options']> = {}
   for (const [name, { value, short, repeats }] of Object.entries(all)) {
@@ -84,27 +98,23 @@ export function parseFlags<F extends Flags>(
     }
   }
   const { values, positionals } = parse({ args, options, strict: true, allowPositionals: true })
+  if (values['help'] === true) return undefined
   // With DEST unset, `trove download 42/build "$DEST" --delete` would empty the working directory.
   if (positionals.includes('')) throw new UsageError('empty argument (is a variable unset?)')
-  for (const [name, { value }] of Object.entries(flags)) {
-    if (neverEmpty.has(value) && values[name] === '')
-      throw new UsageError(`--${name} is empty (is a variable unset?)`)
-  }
-  const filled = Object.entries(flags).map(([name, { value, repeats }]) => {
-    if (repeats === true) return [name, listOf(value, values[name])]
-    return [name, value === null ? values[name] === true : values[name]]
+  const filled = Object.entries(flags).map(([name, flag]) => {
+    if (flag.value === null) return [name, values[name] === true]
+    const texts = [values[name] ?? []].flat() as string[]
+    const read = texts.map((text) => readValue(flag, text, `--${name}`))
+    return [name, flag.repeats === true ? read : read[0]]
   })
-  return {
-    values: Object.fromEntries(filled) as FlagValues<F>,
-    operands: positionals,
-    help: values['help'] === true,
-  }
+  return { values: Object.fromEntries(filled) as FlagValues<F>, operands: positionals }
 }
 
-/** Globs match entry paths, which have slashes on every system. */
-function listOf(value: string | null, texts: unknown): string[] {
-  const list = (texts ?? []) as string[]
-  return value === 'GLOB' ? list.map(withSlashes) : list
+function readValue({ value, choices, read }: Flag, text: string, name: string): unknown {
+  if (neverEmpty.has(value) && text === '')
+    throw new UsageError(`${name} is empty (is a variable unset?)`)
+  if (choices !== undefined) return choice(text, choices, name)
+  return read === undefined ? text : read(text, name)
 }
 
 function parse(config: ParseArgsConfig): ReturnType<typeof parseArgs> {
@@ -142,24 +152,36 @@ export function takeOperands<
   return operands as [...Texts<Names, string>, ...Texts<Optional, string | undefined>]
 }
 
-/** Errors: UsageError. */
-export function integer(text: string, flag: string, min: number, max: number): number {
-  const value = Number(text)
-  if (/^\d{1,9}$/.test(text) && value >= min && value <= max) return value
-  throw new UsageError(
-    `${flag} must be a whole number from ${min} to ${max}, got ${JSON.stringify(text)}`,
-  )
+/** For `Flag.read`. */
+export function integer(min: number, max: number): (text: string, name: string) => number {
+  return (text, name) => {
+    const value = Number(text)
+    if (/^\d{1,9}$/.test(text) && value >= min && value <= max) return value
+    throw new UsageError(
+      `${name} must be a whole number from ${min} to ${max}, got ${JSON.stringify(text)}`,
+    )
+  }
+}
+
+/** For `Flag.read`: milliseconds. */
+export function duration(minMs: number): (text: string, name: string) => number {
+  return (text, name) => {
+    const ms = parseDurationMs(text)
+    if (ms !== undefined && ms >= minMs) return ms
+    throw new UsageError(
+      `${name} must be a duration such as 90s, 6h or 30d, got ${JSON.stringify(text)}`,
+    )
+  }
 }
 
 /** Errors: UsageError. */
 export function choice<const Accepted extends string>(
-  text: string | undefined,
+  text: string,
   accepted: readonly Accepted[],
-  flag: string,
-): Accepted | undefined {
-  if (text === undefined) return undefined
+  name: string,
+): Accepted {
   const found = accepted.find((each) => each === text)
   if (found !== undefined) return found
   const all = `${accepted.slice(0, -1).join(', ')} or ${accepted.at(-1)}`
-  throw new UsageError(`${flag} must be ${all}, got ${JSON.stringify(text)}`)
+  throw new UsageError(`${name} must be ${all}, got ${JSON.stringify(text)}`)
 }

@@ -5,16 +5,24 @@ import { parseDurationMs } from '../core/units.ts'
 import { type FlagValues, UsageError } from './arguments.ts'
 
 export const filterFlags = {
-  run: { value: 'ID', help: 'only artifacts of this run' },
+  run: { value: 'ID', read: parsePositiveInteger, help: 'only artifacts of this run' },
   name: { value: 'NAME', help: 'only artifacts with exactly this name' },
   branch: { value: 'B', help: 'only artifacts of runs on this branch' },
   workflow: { value: 'W', help: 'only artifacts of runs of this workflow' },
-  'pull-request': { value: 'N', help: 'only artifacts of this pull request' },
+  'pull-request': {
+    value: 'N',
+    read: parsePositiveInteger,
+    help: 'only artifacts of this pull request',
+  },
   actor: { value: 'NAME', help: 'only artifacts of runs that this user started' },
-  since: { value: 'TIME', help: 'only artifacts uploaded since then, such as 7d or 2026-11-29' },
+  since: {
+    value: 'TIME',
+    read: parseSince,
+    help: 'only artifacts uploaded since then, such as 7d or 2026-11-29',
+  },
 } as const
 
-/** Converts the flags to query parameters. Errors: UsageError, invalid_request. */
+/** Converts the flags to query parameters. */
 export function filterOf({
   run,
   name,
@@ -24,21 +32,11 @@ export function filterOf({
   actor,
   since,
 }: FlagValues<typeof filterFlags>): Omit<ListOptions, 'project' | 'state' | 'sort' | 'signal'> {
-  return {
-    ...(run !== undefined && { run: parsePositiveInteger(run, '--run') }),
-    ...(name !== undefined && { name }),
-    ...(branch !== undefined && { branch }),
-    ...(workflow !== undefined && { workflow }),
-    ...(pullRequest !== undefined && {
-      pullRequest: parsePositiveInteger(pullRequest, '--pull-request'),
-    }),
-    ...(actor !== undefined && { actor }),
-    ...(since !== undefined && { since: parseSince(since) }),
-  }
+  return { run, name, branch, workflow, pullRequest, actor, since }
 }
 
 /** Uses this machine's clock, and its time zone when the text has none. Errors: UsageError. */
-export function parseSince(text: string): string {
+export function parseSince(text: string, name: string): string {
   const ageMs = parseDurationMs(text)
   const [, day] = /^(\d{4}-\d{2}-\d{2})(?:[T ].+)?$/.exec(text) ?? []
   // `Date` takes a bare day as midnight UTC.
@@ -48,7 +46,7 @@ export function parseSince(text: string): string {
   )
   if (Number.isNaN(at.getTime()))
     throw new UsageError(
-      `--since must be a duration or date such as 7d or 2026-11-29, got ${JSON.stringify(text)}`,
+      `${name} must be a duration or date such as 7d or 2026-11-29, got ${JSON.stringify(text)}`,
     )
   return at.toISOString()
 }

@@ -48,11 +48,12 @@ async function runCommand(
   args: string[],
   surroundings: Surroundings & Pick<Invocation, 'commands'>,
 ): Promise<ExitStatus> {
-  const { values, operands, help } = parseFlags(command.flags, args)
-  if (help) {
+  const parsed = parseFlags(command.flags, args)
+  if (parsed === undefined) {
     await write(surroundings.stdout, formatHelp(command))
     return exitStatus.ok
   }
+  const { values, operands } = parsed
   if (command.operands === '') takeOperands(operands, [])
   return await command.run({ flags: values, operands, ...surroundings })
 }

@@ -15,15 +15,15 @@ import { openAnswer, requestJson, type ServerAccess } from './transport/http.ts'
 
 export interface ListOptions {
   project?: string | null
-  run?: number
-  name?: string
-  branch?: string
-  workflow?: string
-  pullRequest?: number
+  run?: number | undefined
+  name?: string | undefined
+  branch?: string | undefined
+  workflow?: string | undefined
+  pullRequest?: number | undefined
   /** Who started the run, in any case. */
-  actor?: string
+  actor?: string | undefined
   /** ISO 8601, UTC: only artifacts uploaded at this instant or later. */
-  since?: string
+  since?: string | undefined
   state?: 'available' | 'damaged' | 'expired' | 'deleted' | 'any'
   sort?: 'newest' | 'oldest' | 'largest' | 'expiring'
   signal?: AbortSignal

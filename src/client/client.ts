@@ -177,7 +177,7 @@ function defaultCacheDir(): string | null {
  *  pass one signal to all its calls; on Node 20 each `AbortSignal.any` on it would leak memory
  *  until that signal is collected. */
 async function inOneCall<T>(
-  { jobs, signal }: { jobs?: number; signal?: AbortSignal },
+  { jobs, signal }: { jobs?: number | undefined; signal?: AbortSignal },
   work: (pool: FilePool, signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const pool = openFilePool(jobs ?? null)

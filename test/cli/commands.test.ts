@@ -10,6 +10,7 @@ import { listen } from '../client/listen.ts'
 import { makeDirectory } from '../client/tree.ts'
 import type { TarEntry } from '../http/archives-of.ts'
 import { openServer, openSharedServer } from '../http/open-server.ts'
+import { commands } from '../../src/cli/command-list.ts'
 import { hintFor } from '../../src/cli/exit-status.ts'
 import { runTroveInside } from './run-inside.ts'
 import { mainProgram, type Outcome, startTrove } from './run-trove.ts'
@@ -316,6 +317,34 @@ describe('exit statuses', () => {
   ])('%j is rejected with the accepted values', async (args, told) => {
     const outcome = await trove(args)
     expect(outcome).toMatchObject({ status: 2, stderr: expect.stringContaining(`trove: ${told}`) })
+  })
+
+  // Without this, a job fails only after its work, or at the first of many artifacts.
+  test('a wrong value of any flag is reported before any request', async () => {
+    const unreachable = {
+      TROVE_URL: 'http://127.0.0.1:9',
+      TROVE_TOKEN: '',
+      TROVE_ID_TOKEN: 'a.b.c',
+    }
+    let count = 0
+    for (const [name, { load }] of Object.entries(commands))
+      for (const [flag, { choices, read }] of Object.entries((await load()).flags)) {
+        if (choices === undefined && read === undefined) continue
+        count += 1
+        const outcome = await trove([name, `--${flag}=@(a|b)`], unreachable)
+        const told = expect.stringMatching(`^trove: (--${flag} must be|invalid path pattern)`)
+        expect(outcome).toMatchObject({ status: 2, text: '', stderr: told })
+      }
+    expect(count).toBeGreaterThan(20)
+    for (const args of [
+      ['download', '42/build', 'dest', '--delete', '--path', 'x'],
+      ['download', '42/build', 'dest', '--merge-multiple'],
+      ['download', '@42', '-o', 'x.zip'],
+      ['download', '--pattern', '*', '--run', '42', '--delete', '--merge-multiple'],
+      ['download', '--pattern', '@(a|b)', '--run', '42'],
+      ['find', 'sha256:12'],
+    ])
+      expect([args, (await trove(args, unreachable)).status]).toEqual([args, 2])
   })
 
   test('output that cannot be written is named', async () => {

@@ -4,8 +4,9 @@ import type { WireAct } from '../../api/audit.ts'
 import { auditPath } from '../../api/paths.ts'
 import { listItems, takeFirst } from '../../client/list-items.ts'
 import { actKinds } from '../../core/audit.ts'
+import { limits } from '../../core/limits.ts'
 import { parsePositiveInteger } from '../../core/run/run.ts'
-import { choice, limitFlag, limitOf, serverFlags } from '../arguments.ts'
+import { limitFlag, serverFlags } from '../arguments.ts'
 import { parseSince } from '../artifact-filter.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
@@ -23,8 +24,12 @@ const flags = {
     choices: actKinds,
     help: `only acts of this kind: ${actKinds.join(', ')}`,
   },
-  artifact: { value: 'ID', help: 'only acts on this artifact' },
-  since: { value: 'TIME', help: 'only acts since then, such as 7d or 2026-11-29' },
+  artifact: { value: 'ID', read: parsePositiveInteger, help: 'only acts on this artifact' },
+  since: {
+    value: 'TIME',
+    read: parseSince,
+    help: 'only acts since then, such as 7d or 2026-11-29',
+  },
   limit: limitFlag,
 } as const
 
@@ -41,17 +46,9 @@ export const auditCommand: Command<typeof flags> = {
   ],
   exitStatuses: [3, 5, 6, 10],
   async run({ flags: given, stdout, stderr, signal }) {
-    const narrowing = {
-      project: given.project,
-      kind: choice(given.kind, actKinds, '--kind'),
-      artifact:
-        given.artifact === undefined
-          ? undefined
-          : parsePositiveInteger(given.artifact, '--artifact'),
-      since: given.since === undefined ? undefined : parseSince(given.since),
-    }
-    const wanted = limitOf(given)
-    const { server } = await connect({ url: given.url, project: given.project }, signal)
+    const { project, kind, artifact, since, limit: wanted = limits.listPageDefault } = given
+    const narrowing = { project, kind, artifact, since }
+    const { server } = await connect({ url: given.url, project }, signal)
     const acts = listItems<WireAct>(server, auditPath, narrowing, signal, wanted + 1)
     const { items, isCut } = await takeFirst(acts, wanted)
     if (given.json) {

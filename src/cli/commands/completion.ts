@@ -30,7 +30,7 @@ export const completionCommand: Command<Record<never, never>> = {
   exitStatuses: [],
   async run({ operands, commands, stdout }) {
     const [operand] = takeOperands(operands, ['bash, zsh or fish'])
-    const shell = choice(operand, shells, 'the shell')!
+    const shell = choice(operand, shells, 'the shell')
     await write(stdout, scripts[shell](await commandShapes(commands)))
     return exitStatus.ok
   },

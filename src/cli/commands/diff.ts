@@ -17,6 +17,7 @@ const flags = {
   'name-only': { value: null, help: 'show only the paths that differ' },
   'fail-over': {
     value: 'LIMIT',
+    read: parseBudget,
     help: 'exit 11 when B is larger than A by more than LIMIT, such as +5% or +1MiB',
   },
 } as const
@@ -35,7 +36,6 @@ export const diffCommand: Command<typeof flags> = {
   oneMeans: 'they differ',
   async run({ flags: given, operands, stdout, stderr, signal }) {
     const [a, b] = takeOperands(operands, ['A', 'B'])
-    const budget = given['fail-over'] === undefined ? undefined : parseBudget(given['fail-over'])
     const [before, after] = [parseReferenceOrName(a), parseReferenceOrName(b)]
     const { server, config, project } = await connect(given, signal)
     const references = { base: inRun(before, config), head: inRun(after, config) }
@@ -47,7 +47,7 @@ export const diffCommand: Command<typeof flags> = {
     const statOut = given.stat && !given.json ? stdout : stderr
     if (!given['name-only']) await unlessUnread(write(statOut, statOf(compared.head)))
     const growthBytes = totals.headBytes - totals.baseBytes
-    const limitBytes = budget?.(totals.baseBytes)
+    const limitBytes = given['fail-over']?.(totals.baseBytes)
     if (limitBytes !== undefined && growthBytes > limitBytes) {
       const growth = `grew by ${formatSizeBytes(growthBytes)}; the limit is ${formatSizeBytes(limitBytes)}`
       const what = `${printable(head.name)} of run ${head.run} compared with run ${base.run}`
@@ -60,13 +60,13 @@ export const diffCommand: Command<typeof flags> = {
 
 /** Returns a function from the size of A to the bytes that B may be larger by. Errors:
  *  UsageError. */
-function parseBudget(text: string): (baseBytes: number) => number {
+function parseBudget(text: string, name: string): (baseBytes: number) => number {
   const percent = /^\+?(\d+(?:\.\d+)?)%$/.exec(text)?.[1]
   if (percent !== undefined) return (baseBytes) => (baseBytes * Number(percent)) / 100
   const bytes = parseSizeBytes(text.replace(/^\+/, ''))
   if (bytes === undefined)
     throw new UsageError(
-      `--fail-over must be a limit such as +5% or +1MiB, got ${JSON.stringify(text)}`,
+      `${name} must be a limit such as +5% or +1MiB, got ${JSON.stringify(text)}`,
     )
   return () => bytes
 }

@@ -11,12 +11,13 @@ import { storeError } from '../../core/errors.ts'
 import { compilePathGlobs, nothingMatches } from '../../core/glob/path-glob.ts'
 import {
   isMeantAsReference,
+  type NameReference,
   parseEntryReference,
   parseRunOnly,
   type Reference,
 } from '../../core/reference.ts'
 import { formatSizeBytes } from '../../core/units.ts'
-import { choice, jobsFlag, jobsOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import { jobsFlag, pathGlobsFlag, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus, isAbort } from '../exit-status.ts'
 import {
@@ -43,7 +44,7 @@ const flags = {
     value: 'GLOB',
     help: 'download all artifacts of the run whose names match; replaces REF',
   },
-  path: { value: 'GLOB', repeats: true, help: 'download only entries whose paths match' },
+  path: { ...pathGlobsFlag, help: 'download only entries whose paths match' },
   'merge-multiple': {
     value: null,
     help: 'with --pattern: download into DEST itself, not into one directory per artifact',
@@ -86,9 +87,8 @@ export const downloadCommand: Command<DownloadFlags> = {
   ],
   exitStatuses: [3, 4, 5, 6, 8, 9, 10, 12],
   async run(invocation) {
-    const { flags: given, operands, signal } = invocation
+    const { flags: given, operands, stdout, signal } = invocation
     const format = formatOf(given)
-    const context = await connect(given, signal)
     if (given.delete && given.path.length > 0)
       throw new UsageError('--delete and --path cannot be combined')
     if (given.delete && given.symlinks === 'skip')
@@ -96,22 +96,24 @@ export const downloadCommand: Command<DownloadFlags> = {
     if (format !== 'dir') {
       refuseForArchives(given)
       const [text, target] = takeOperands(operands, ['REF'], ['DEST'])
+      const named = artifactOf(text)
       if (target !== undefined)
         throw new UsageError('an archive has no DEST: name the file with --output')
-      if (given.output === '-' && invocation.stdout.isTTY)
+      if (given.output === '-' && stdout.isTTY)
         throw new UsageError('stdout is a terminal: send the archive to a file or a program')
-      return await saveArchive(context, invocation, {
-        reference: artifactOf(text, context),
-        format,
-      })
+      const context = await connect(given, signal)
+      const reference = inRun(named, context.config)
+      return await saveArchive(context, invocation, { reference, format })
     }
-    if (given.pattern !== undefined) return await downloadMatching(context, invocation)
+    if (given.pattern !== undefined) return await downloadMatching(invocation, given.pattern)
     const [text, target] = takeOperands(operands, ['REF (or --pattern GLOB)'], ['DEST'])
     if (given['merge-multiple']) throw new UsageError('--merge-multiple needs --pattern')
     if (target === '-')
       throw new UsageError('DEST is a directory; use -o - to write an archive to stdout')
-    const { server, project } = context
-    const reference = artifactOf(text, context)
+    const named = artifactOf(text)
+    const context = await connect(given, signal)
+    const { server, project, config } = context
+    const reference = inRun(named, config)
     const result = await downloadOne(context, invocation, {
       find: async () => await readArtifact(server, reference, { project, signal }),
       destination: resolve(target ?? '.'),
@@ -128,12 +130,12 @@ function formatOf({
   format,
   output,
 }: {
-  format: string | undefined
+  format: Format | undefined
   output: string | undefined
 }): Format {
   const named = output?.replace(/\.tgz$/, '.tar.gz')
   const inferred = archiveFormats.find((each) => named?.endsWith(`.${each}`) === true)
-  const found = choice(format, formats, '--format') ?? inferred ?? 'dir'
+  const found = format ?? inferred ?? 'dir'
   if (found === 'dir' && output !== undefined)
     throw new UsageError(
       '--output writes an archive: add --format zip or tar.gz, or use DEST for a directory',
@@ -142,7 +144,7 @@ function formatOf({
 }
 
 /** Errors: UsageError for a whole run or a path, invalid_request, invalid_name. */
-function artifactOf(text: string, { config }: ServerContext): Reference {
+function artifactOf(text: string): Reference | NameReference {
   const run = parseRunOnly(text)
   if (run !== undefined)
     throw new UsageError(`${text} is a whole run: use --run ${run.run} --pattern '*'`)
@@ -151,7 +153,7 @@ function artifactOf(text: string, { config }: ServerContext): Reference {
     throw new UsageError(
       'REF has no path here: select with --path GLOB, or print a file with `trove cat`',
     )
-  return inRun(reference, config)
+  return reference
 }
 
 /** Errors: UsageError. */
@@ -163,20 +165,21 @@ function refuseForArchives(given: Invocation<DownloadFlags>['flags']): void {
 }
 
 async function downloadMatching(
-  context: ServerContext,
   invocation: Invocation<DownloadFlags>,
+  pattern: string,
 ): Promise<ExitStatus> {
   const { flags: given, operands, signal } = invocation
-  const { server, client, config, project } = context
   const [target] = takeOperands(operands, [], ['DEST'])
   if (target !== undefined && isMeantAsReference(target))
     throw new UsageError(
       `--pattern replaces REF: name the run with --run; a directory ${target} is ./${target}`,
     )
-  if (config.run === null) throw new UsageError('the run is missing: set --run or TROVE_RUN')
-  const matches = compilePathGlobs([given.pattern ?? '*'])
   if (given.delete && given['merge-multiple'])
     throw new UsageError('--delete and --merge-multiple cannot be combined')
+  const matches = compilePathGlobs([pattern])
+  const context = await connect(given, signal)
+  const { server, client, config, project } = context
+  if (config.run === null) throw new UsageError('the run is missing: set --run or TROVE_RUN')
   const root = resolve(target ?? '.')
   const results: Downloaded[] = []
   const names = new Set<string>()
@@ -189,7 +192,7 @@ async function downloadMatching(
     results.push(await downloadOne(context, invocation, { find, destination }))
   }
   if (results.length === 0) {
-    const reference = `${config.run}/${given.pattern}`
+    const reference = `${config.run}/${pattern}`
     throw storeError('artifact_not_found', `no artifact on ${server.url} matches ${reference}`, {
       reference,
     })
@@ -223,8 +226,8 @@ async function downloadOne(
       delete: given.delete,
       dryRun: given['dry-run'],
       paths: given.path,
-      symlinks: choice(given.symlinks, flags.symlinks.choices, '--symlinks') ?? 'keep',
-      ...jobsOf(given),
+      symlinks: given.symlinks,
+      jobs: given.jobs,
       signal,
       onRetry: progress.retrying,
       onProgress: (now) => {

@@ -3,7 +3,8 @@ import type { WireDirectorySizes } from '../../api/size-messages.ts'
 import { readSizes } from '../../client/sizes.ts'
 import { parseEntryReference } from '../../core/reference.ts'
 import { counted, formatCount, formatShare, formatSizeBytes } from '../../core/units.ts'
-import { limitFlag, limitOf, serverFlags, takeOperands } from '../arguments.ts'
+import { limits } from '../../core/limits.ts'
+import { limitFlag, serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { formatTable, write, writeJson } from '../output/output.ts'
@@ -29,7 +30,7 @@ export const duCommand: Command<typeof flags> = {
   async run({ flags: given, operands, stdout, signal }) {
     const [target] = takeOperands(operands, ['REF'])
     const { reference, path } = parseEntryReference(target)
-    const limit = limitOf(given)
+    const { limit = limits.listPageDefault } = given
     const { server, artifact } = await connectTo(given, reference, signal)
     const sizes = await readSizes(server, artifact.id, { path, limit, signal })
     if (given.json) await writeJson(stdout, sizes)

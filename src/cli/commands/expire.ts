@@ -1,8 +1,8 @@
 /** `trove expire`: changes when an artifact expires. */
 import type { WireArtifact } from '../../api/messages.ts'
 import { parseReferenceOrName } from '../../core/reference.ts'
-import { formatPeriod, parseDurationMs } from '../../core/units.ts'
-import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import { formatPeriod } from '../../core/units.ts'
+import { duration, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { printable, write, writeJson } from '../output/output.ts'
@@ -10,7 +10,7 @@ import { connectTo } from '../server-access.ts'
 
 const flags = {
   ...serverFlags,
-  in: { value: 'TIME', help: 'time from now, such as 7d, 12h or 0s' },
+  in: { value: 'TIME', read: duration(0), help: 'time from now, such as 7d, 12h or 0s' },
   'dry-run': { value: null, short: 'n', help: 'show when it would expire, and change nothing' },
 } as const
 
@@ -23,12 +23,8 @@ export const expireCommand: Command<typeof flags> = {
   exitStatuses: [3, 4, 5, 6, 10],
   async run({ flags: given, operands, stdout, stderr, signal }) {
     const [text] = takeOperands(operands, ['REF'])
-    if (given.in === undefined) throw new UsageError('--in TIME is missing')
-    const delayMs = parseDurationMs(given.in)
-    if (delayMs === undefined)
-      throw new UsageError(
-        `--in must be a duration such as 7d or 12h, got ${JSON.stringify(given.in)}`,
-      )
+    const delayMs = given.in
+    if (delayMs === undefined) throw new UsageError('--in TIME is missing')
     const { client, artifact: found } = await connectTo(given, parseReferenceOrName(text), signal)
     const dryRun = given['dry-run']
     // Relative to the server's clock: with a slow clock here, an absolute time could expire the

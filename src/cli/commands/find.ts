@@ -6,7 +6,8 @@ import { digestOfFile } from '../../client/files/digest-of-file.ts'
 import { takeFirst } from '../../client/list-items.ts'
 import { type Digest, parseDigest, parseWireDigest } from '../../core/bytes/digest.ts'
 import { notFound } from '../../core/errors.ts'
-import { limitFlag, limitOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import { limits } from '../../core/limits.ts'
+import { limitFlag, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { formatTable, write, writeJson } from '../output/output.ts'
@@ -30,9 +31,10 @@ export const findCommand: Command<typeof flags> = {
   exitStatuses: [3, 5, 6, 9, 10],
   async run({ flags: given, operands, stdout, stderr, signal }) {
     const [target] = takeOperands(operands, ['FILE|DIGEST'])
+    const { limit: wanted = limits.listPageDefault } = given
+    const named = digestGiven(target)
     const { server, project } = await connect(given, signal)
-    const wanted = limitOf(given)
-    const digest = digestGiven(target) ?? (await digestOfFile(target, { signal }))
+    const digest = named ?? (await digestOfFile(target, { signal }))
     const holders = listHolders(server, digest, { project, signal })
     const { items: found, isCut } = await takeFirst(holders, wanted)
     if (given.json) await writeJson(stdout, found)

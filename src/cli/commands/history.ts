@@ -6,7 +6,8 @@ import { takeFirst } from '../../client/list-items.ts'
 import { parseEntryPath } from '../../core/manifest/entry.ts'
 import { parseEntryReference } from '../../core/reference.ts'
 import { formatSizeBytes } from '../../core/units.ts'
-import { limitFlag, limitOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import { limits } from '../../core/limits.ts'
+import { limitFlag, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
 import { formatTable, write, writeJson } from '../output/output.ts'
@@ -32,7 +33,7 @@ export const historyCommand: Command<typeof flags> = {
     const [target] = takeOperands(operands, ['REF:PATH'])
     const { reference, path } = parseEntryReference(target)
     if (path === '') throw new UsageError('write REF:PATH: the history is that of one file')
-    const wanted = limitOf(given)
+    const { limit: wanted = limits.listPageDefault } = given
     const { server, artifact } = await connectTo(given, reference, signal)
     const all = listVersions(server, artifact.id, { path: parseEntryPath(path), signal })
     const { items: versions, isCut } = await takeFirst(all, wanted)

@@ -4,7 +4,7 @@ import { apiRoot } from '../../api/paths.ts'
 import { requestJson } from '../../client/transport/http.ts'
 import { limits } from '../../core/limits.ts'
 import { formatSizeBytes } from '../../core/units.ts'
-import { choice, limitFlag, limitOf, serverFlags } from '../arguments.ts'
+import { limitFlag, serverFlags } from '../arguments.ts'
 import { filterFlags, filterOf } from '../artifact-filter.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
@@ -37,10 +37,9 @@ export const listCommand: Command<typeof flags> = {
   exitStatuses: [3, 5, 6, 9, 10],
   async run({ flags: given, stdout, stderr, signal }) {
     const { server, project } = await connect({ url: given.url, project: given.project }, signal)
-    const wanted = limitOf(given)
+    const { limit: wanted = limits.listPageDefault } = given
     const narrowing = filterOf(given)
-    const state = choice(given.state, states, '--state')
-    const sort = choice(given.sort, orders, '--sort')
+    const { state, sort } = given
     const items: WireArtifact[] = []
     let total = 0
     let cursor: string | null = null

@@ -64,7 +64,11 @@ const flags = {
     value: null,
     help: 'skip what cannot run here instead of rejecting the workflow',
   },
-  parallel: { value: 'N', help: 'number of concurrent jobs (default: one per processor)' },
+  parallel: {
+    value: 'N',
+    read: integer(1, 256),
+    help: 'number of concurrent jobs (default: one per processor)',
+  },
   run: { value: 'ID', help: 'run id (TROVE_RUN, GITHUB_RUN_ID; default: a new one)' },
   attempt: { value: 'N', help: 'attempt of the run (GITHUB_RUN_ATTEMPT; default 1)' },
   keep: { value: null, help: "keep the jobs' directories, and print where they are" },
@@ -210,7 +214,7 @@ async function optionsOf(
     actions: new Map(given.action.map((text) => readAction(text))),
     skipUnknown: given['skip-unknown'],
     debug: given.debug,
-    ...(parallel !== undefined && { jobsMax: integer(parallel, '--parallel', 1, 256) }),
+    ...(parallel !== undefined && { jobsMax: parallel }),
   }
 }
 

@@ -3,7 +3,8 @@ import type { WireSearchMatch } from '../../api/messages.ts'
 import { searchPaths } from '../../client/search.ts'
 import { compilePathGlobs } from '../../core/glob/path-glob.ts'
 import { formatSizeBytes } from '../../core/units.ts'
-import { limitFlag, limitOf, serverFlags, UsageError } from '../arguments.ts'
+import { limits } from '../../core/limits.ts'
+import { limitFlag, serverFlags, UsageError } from '../arguments.ts'
 import { filterFlags, filterOf } from '../artifact-filter.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
@@ -34,7 +35,7 @@ export const searchCommand: Command<typeof flags> = {
     if (!isSome(globs)) throw new UsageError('GLOB is missing')
     compilePathGlobs(globs)
     const narrowing = filterOf(given)
-    const wanted = limitOf(given)
+    const { limit: wanted = limits.listPageDefault } = given
     const { server, project } = await connect({ url: given.url, project: given.project }, signal)
     const matches = searchPaths(server, { globs, project, ...narrowing, signal })
     let count = 0

@@ -16,8 +16,7 @@ import { formatActor } from '../../core/audit.ts'
 import { formatAccess } from '../../core/access/project-access.ts'
 import { isLoopback } from '../../core/loopback.ts'
 import { knownFacts } from '../../core/run/run.ts'
-import { parseDurationMs } from '../../core/units.ts'
-import { choice, type FlagValues, serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import { duration, type FlagValues, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { type ExitStatus, exitStatus } from '../exit-status.ts'
 import { formatTable, write, writeJson } from '../output/output.ts'
@@ -40,7 +39,11 @@ const flags = {
     choices: scopes,
     help: `${scopes.join(', ')} (default: job if run and job are known, else read); the last three ignore what the environment tells of a run`,
   },
-  expires: { value: 'TIME', help: 'lifetime, such as 90s, 6h (default) or 30d' },
+  expires: {
+    value: 'TIME',
+    read: duration(1000),
+    help: 'lifetime, such as 90s, 6h (default) or 30d',
+  },
 } as const
 
 type TokenFlags = FlagValues<typeof flags>
@@ -117,7 +120,7 @@ async function mint(invocation: Invocation<typeof flags>): Promise<Minted> {
   const keys = await keysFor(invocation, config)
   if (keys !== undefined) return await mintWith(keys, requestOf(given, config))
   if (server.token === null && config.idToken !== null) {
-    const scope = choice(given.scope, scopes, '--scope')
+    const { scope } = given
     const isOfJob = scope === undefined || scope === 'job' || scope === 'run'
     if (!isOfJob || given.expires !== undefined) {
       throw new UsageError(
@@ -142,14 +145,7 @@ async function mint(invocation: Invocation<typeof flags>): Promise<Minted> {
 
 /** Errors: UsageError. */
 function requestOf(given: TokenFlags, config: ClientConfig): TokenRequest {
-  const scope = choice(given.scope, scopes, '--scope')
-  const lifeMs = given.expires === undefined ? undefined : parseDurationMs(given.expires)
-  if (given.expires !== undefined && (lifeMs === undefined || lifeMs < 1000)) {
-    throw new UsageError(
-      `--expires must be a duration such as 90s, 6h or 30d, got ${JSON.stringify(given.expires)}`,
-    )
-  }
-  const { projects } = given
+  const { scope, projects, expires: lifeMs } = given
   const isOfJob =
     scope === undefined
       ? projects === undefined && config.run !== null && config.job !== null

@@ -9,7 +9,14 @@ import { hasCode, storeError } from '../../core/errors.ts'
 import { whyKept } from '../../core/policy/explanation.ts'
 import { knownFacts } from '../../core/run/run.ts'
 import { counted, formatSizeBytes } from '../../core/units.ts'
-import { choice, integer, jobsFlag, jobsOf, serverFlags, UsageError } from '../arguments.ts'
+import {
+  type FlagValues,
+  integer,
+  jobsFlag,
+  pathGlobsFlag,
+  serverFlags,
+  UsageError,
+} from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus, isAbort } from '../exit-status.ts'
 import { writeOutputs, writeSummary } from '../output/job-report.ts'
@@ -27,25 +34,31 @@ import { runFlags } from '../run-flags.ts'
 import { connect, type ServerContext } from '../server-access.ts'
 import { lifeOf, missingText, unmetText } from '../output/unmet-wishes.ts'
 
-const emptyRules = ['warn', 'error', 'ignore'] as const
-
 const flags = {
   ...serverFlags,
   ...runFlags,
-  exclude: { value: 'GLOB', repeats: true, help: 'exclude entry paths that match' },
+  exclude: { ...pathGlobsFlag, help: 'exclude entry paths that match' },
   'include-hidden': {
     value: null,
     help: 'include files and directories whose names begin with a dot',
   },
   'if-no-files-found': {
     value: 'WHAT',
-    choices: emptyRules,
+    choices: ['warn', 'error', 'ignore'],
     help: 'when no files match: warn (default), error or ignore',
   },
-  'retention-days': { value: 'N', help: "days until it expires; 0 is the server's default" },
+  'retention-days': {
+    value: 'N',
+    read: integer(0, 36_500),
+    help: "days until it expires; 0 is the server's default",
+  },
   overwrite: { value: null, help: 'replace an artifact with this name in this run' },
   symlinks: { value: 'HOW', choices: ['keep', 'follow'], help: 'keep (default) or follow them' },
-  'compression-level': { value: '0..9', help: 'compression level of sent files (default: 5)' },
+  'compression-level': {
+    value: '0..9',
+    read: integer(0, 9),
+    help: 'compression level of sent files (default: 5)',
+  },
   'fail-on-secrets': {
     value: null,
     help: 'send nothing when a file such as .git/config or .env contains a credential that the project has not dismissed (`trove secrets`)',
@@ -54,10 +67,9 @@ const flags = {
   'dry-run': { value: null, short: 'n', help: 'list what would be uploaded, and send nothing' },
 } as const
 
-type UploadFlags = typeof flags
-type Given = Parameters<Command<UploadFlags>['run']>[0]['flags']
+type Given = FlagValues<typeof flags>
 
-export const uploadCommand: Command<UploadFlags> = {
+export const uploadCommand: Command<typeof flags> = {
   name: 'upload',
   operands: 'NAME PATH...',
   summary:
@@ -75,14 +87,13 @@ export const uploadCommand: Command<UploadFlags> = {
     if (name === undefined) throw new UsageError('NAME is missing')
     if (patterns.length === 0) throw new UsageError('PATH is missing')
     parseArtifactName(name)
-    const whenEmpty =
-      choice(given['if-no-files-found'], emptyRules, '--if-no-files-found') ?? 'warn'
+    const { 'if-no-files-found': whenEmpty = 'warn' } = given
     const source = {
       kind: 'patterns',
       patterns,
       directory: process.cwd(),
       includeHidden: given['include-hidden'],
-      symlinks: choice(given.symlinks, flags.symlinks.choices, '--symlinks') ?? 'keep',
+      symlinks: given.symlinks ?? 'keep',
       exclude: given.exclude,
     } as const
     const whenNone = async (error: unknown): Promise<ExitStatus> => {
@@ -105,8 +116,8 @@ export const uploadCommand: Command<UploadFlags> = {
       const result = await client.upload({
         ...target,
         source,
-        ...levelOf(given),
-        ...jobsOf(given),
+        compressionLevel: given['compression-level'],
+        jobs: given.jobs,
         signal,
         onProgress: showUpload(progress),
         onRetry: progress.retrying,
@@ -181,7 +192,6 @@ function uploadTarget(
     throw new UsageError('the project is missing: set --project or TROVE_PROJECT')
   if (config.run === null) throw new UsageError('the run is missing: set --run or TROVE_RUN')
   const { run, attempt, job, facts } = config
-  const days = given['retention-days']
   return {
     project,
     run,
@@ -190,13 +200,8 @@ function uploadTarget(
     ...(attempt !== null && { attempt }),
     ...(job !== null && { job }),
     ...knownFacts(facts),
-    ...(days !== undefined && { retentionDays: integer(days, '--retention-days', 0, 36_500) }),
+    retentionDays: given['retention-days'],
   }
-}
-
-function levelOf({ 'compression-level': level }: Given): { compressionLevel?: number } {
-  if (level === undefined) return {}
-  return { compressionLevel: integer(level, '--compression-level', 0, 9) }
 }
 
 /** Shows two bars, for hashing and sending; content that the server already has counts as sent. */

@@ -10,7 +10,7 @@ import {
   type Reference,
 } from '../../core/reference.ts'
 import { formatSizeBytes, counted } from '../../core/units.ts'
-import { jobsFlag, jobsOf, serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import { jobsFlag, pathGlobsFlag, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
 import {
@@ -26,7 +26,7 @@ import { connectTo, type ServerContext, serverContext } from '../server-access.t
 
 const flags = {
   ...serverFlags,
-  path: { value: 'GLOB', repeats: true, help: 'compare only entries whose paths match' },
+  path: { ...pathGlobsFlag, help: 'compare only entries whose paths match' },
   extra: { value: null, help: 'also report paths in DIR that the artifact does not have' },
   jobs: jobsFlag,
   attestation: {
@@ -157,7 +157,7 @@ async function compareDirectory(
     directory: path,
     paths: given.path,
     extra: given.extra,
-    ...jobsOf(given),
+    jobs: given.jobs,
     signal,
     onProgress: ({ files, doneBytes, totalBytes }) => {
       progress.show([{ label: 'Reading', doneBytes, totalBytes, note: counted(files, 'file') }])

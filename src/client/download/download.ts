@@ -63,10 +63,10 @@ export interface DownloadOptions {
   /** Removes what the artifact does not have, and lets files replace directories. */
   delete?: boolean
   /** `skip` leaves symlinks out, for file systems and users that cannot have any. */
-  symlinks?: 'keep' | 'skip'
+  symlinks?: 'keep' | 'skip' | undefined
   /** Only compares: DEST is not changed, and the result says what would be done. */
   dryRun?: boolean
-  jobs?: number
+  jobs?: number | undefined
   signal?: AbortSignal
   onProgress?(progress: DownloadProgress): void
   /** Called with each failure that is about to be retried. */

@@ -46,9 +46,9 @@ export type UploadTarget = Pick<
 export interface UploadOptions extends UploadTarget {
   source: UploadSource
   /** Deflate level, 0 to 9. */
-  compressionLevel?: number
+  compressionLevel?: number | undefined
   /** Worker threads that read, hash and deflate; one per processor by default. */
-  jobs?: number
+  jobs?: number | undefined
   signal?: AbortSignal
   onProgress?(progress: UploadProgress): void
   /** Called with each failure that is about to be retried. */

@@ -35,7 +35,7 @@ export interface VerifyOptions {
   paths?: readonly string[]
   /** Whether paths that the artifact does not have count as differences. */
   extra?: boolean
-  jobs?: number
+  jobs?: number | undefined
   signal?: AbortSignal
   onProgress?(progress: VerifyProgress): void
 }
