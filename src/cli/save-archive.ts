@@ -25,13 +25,14 @@ interface Saving {
 /** The file gets its name only when it is complete. Errors: FileError, invalid_name (from a
  *  misbehaving server), and those of `readArtifact` and `readArchive`. */
 export async function saveArchive(
-  { server, project, config }: ServerContext,
+  { server, project, config, progress: ofServer }: ServerContext,
   { flags: given, stdout, stderr, signal }: Saving,
   { reference, format }: { reference: Reference; format: ArchiveFormat },
 ): Promise<ExitStatus> {
   const artifact = await readArtifact(server, reference, { project, signal })
   const wanted = { artifactId: artifact.id, format, paths: given.path }
-  const progress = createProgress(stderr, { bars: config.bars && given.output !== '-' })
+  // What reads stdout may write to the terminal, too.
+  const progress = given.output === '-' ? createProgress(stderr, { bars: false }) : ofServer
   let receivedBytes = 0
   const body = async function* (): AsyncGenerator<Uint8Array> {
     for await (const chunk of readArchive(server, wanted, signal)) {

@@ -8,29 +8,38 @@ import { readClientConfig, readCommandConfig } from '../config/config.ts'
 import type { NameReference, Reference } from '../core/reference.ts'
 import type { ProjectName } from '../core/run/run.ts'
 import { UsageError } from './arguments.ts'
-import { formatRetry } from './output/progress.ts'
+import type { Invocation } from './command.ts'
+import { createProgress, type Progress } from './output/progress.ts'
+
+type Surroundings = Pick<Invocation, 'stderr' | 'signal'>
 
 export interface ServerContext {
   server: ServerAccess
   client: Client
   config: ClientConfig
   project: ProjectName | null
+  /** Also reports outages of the server. */
+  progress: Progress
 }
 
 /** Follows flags, environment and, unless `logins` is false, `trove login`. Errors: ConfigError. */
-export function serverContext(flags: ClientFlags, { logins = true } = {}): ServerContext {
+export function serverContext(
+  flags: ClientFlags,
+  { stderr, logins = true }: { stderr: NodeJS.WriteStream; logins?: boolean },
+): ServerContext {
   const config = logins ? readCommandConfig(flags) : readClientConfig(flags)
-  const client = createClient({
-    ...config,
-    onOutage: (failure) => process.stderr.write(formatRetry(failure)),
-  })
-  return { server: client.server, client, config, project: config.project }
+  const progress = createProgress(stderr, config)
+  const client = createClient({ ...config, onOutage: progress.retrying })
+  return { server: client.server, client, config, project: config.project, progress }
 }
 
 /** Like `serverContext`, but when no token is set, exchanges the ID token of the CI job for one.
  *  Errors: ConfigError, those of `exchangeIdToken`. */
-export async function connect(flags: ClientFlags, signal: AbortSignal): Promise<ServerContext> {
-  return await withToken(serverContext(flags), flags, signal)
+export async function connect(
+  flags: ClientFlags,
+  surroundings: Surroundings,
+): Promise<ServerContext> {
+  return await withToken(serverContext(flags, surroundings), flags, surroundings)
 }
 
 /** Like `connect`, for a context of the same flags: a token that comes from a pipe can only be read
@@ -38,12 +47,12 @@ export async function connect(flags: ClientFlags, signal: AbortSignal): Promise<
 export async function withToken(
   context: ServerContext,
   flags: ClientFlags,
-  signal: AbortSignal,
+  { stderr, signal }: Surroundings,
 ): Promise<ServerContext> {
   const { token, idToken, job, facts } = context.config
   if (token !== null || idToken === null) return context
   const minted = await exchangeIdToken(context.server, idToken, { job, facts, signal })
-  return serverContext({ ...flags, token: minted.token })
+  return serverContext({ ...flags, token: minted.token }, { stderr })
 }
 
 /** Like `connect`, and reads the artifact that `given` names. Errors: those of `connect`, `inRun`
@@ -51,10 +60,11 @@ export async function withToken(
 export async function connectTo(
   flags: ClientFlags,
   given: Reference | NameReference,
-  signal: AbortSignal,
+  surroundings: Surroundings,
 ): Promise<ServerContext & { artifact: WireArtifact }> {
-  const context = await connect(flags, signal)
+  const context = await connect(flags, surroundings)
   const { server, project } = context
+  const { signal } = surroundings
   const reference = inRun(given, context.config)
   return { ...context, artifact: await readArtifact(server, reference, { project, signal }) }
 }

@@ -2,9 +2,13 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Writable } from 'node:stream'
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { createServer } from 'node:http'
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { writeOutputs, writeSummary } from '../../src/cli/output/job-report.ts'
 import { createProgress, createProgressLines } from '../../src/cli/output/progress.ts'
+import { serverContext } from '../../src/cli/server-access.ts'
+import { requestJson } from '../../src/client/transport/http.ts'
+import { listen } from '../client/listen.ts'
 import { makeDirectory } from '../client/tree.ts'
 
 /** A stand-in for stderr. */
@@ -89,6 +93,26 @@ describe('progress', () => {
       expect(text().endsWith('\u001b[2A\u001b[0J')).toBe(true)
     },
   )
+})
+
+// Goal: neither the bars nor the message hides the other.
+test('an outage of the server is reported on stderr of the command, after its bars are removed', async () => {
+  const server = createServer((_, response) => response.writeHead(503).end())
+  const { stream, text } = openStderr(true)
+  vi.stubEnv('CI', '')
+  vi.stubEnv('GITHUB_ACTIONS', '')
+  vi.stubEnv('TERM', 'xterm')
+  vi.stubEnv('TROVE_RETRY', '60s')
+  onTestFinished(() => void vi.unstubAllEnvs())
+  const url = await listen(server)
+  const context = serverContext({ url }, { stderr: stream, logins: false })
+  context.progress.show([{ label: 'Sending', doneBytes: 1, totalBytes: 2 }])
+  const asking = new AbortController()
+  const asked = requestJson(context.server, { path: '/', signal: asking.signal }, [])
+  await vi.waitFor(() => expect(text()).toContain('retrying'), { timeout: 10_000 })
+  asking.abort()
+  await expect(asked).rejects.toThrow()
+  expect(text()).toMatch(/^Sending .*\n\u001b\[1A\u001b\[0Jtrove: .* status 503; retrying\n$/)
 })
 
 describe('a job report', () => {

@@ -36,10 +36,12 @@ export const attestCommand: Command<typeof flags> = {
     'trove attest --public-key -o trove.pub',
   ],
   exitStatuses: [3, 4, 5, 6, 10],
-  async run({ flags: given, operands, stdout, signal }) {
+  async run({ flags: given, operands, stdout, stderr, signal }) {
     const wantsKey = given['public-key']
     const [target] = wantsKey ? takeOperands(operands, []) : takeOperands(operands, ['REF'])
-    const context = wantsKey ? serverContext(given) : await connect(given, signal)
+    const context = wantsKey
+      ? serverContext(given, { stderr })
+      : await connect(given, { stderr, signal })
     const request =
       target === undefined
         ? { path: attestationKeysPath, signal }

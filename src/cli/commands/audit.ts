@@ -48,7 +48,7 @@ export const auditCommand: Command<typeof flags> = {
   async run({ flags: given, stdout, stderr, signal }) {
     const { project, kind, artifact, since, limit: wanted = limits.listPageDefault } = given
     const narrowing = { project, kind, artifact, since }
-    const { server } = await connect({ url: given.url, project }, signal)
+    const { server } = await connect({ url: given.url, project }, { stderr, signal })
     const acts = listItems<WireAct>(server, auditPath, narrowing, signal, wanted + 1)
     const { items, isCut } = await takeFirst(acts, wanted)
     if (given.json) {

@@ -17,11 +17,11 @@ export const catCommand: Command<typeof flags> = {
   flags,
   examples: ['trove cat 42/build:dist/app.js', 'trove cat latest:main/build:VERSION'],
   exitStatuses: [3, 4, 5, 6, 8, 10],
-  async run({ flags: given, operands, stdout, signal }) {
+  async run({ flags: given, operands, stdout, stderr, signal }) {
     const [target] = takeOperands(operands, ['REF:PATH'])
     const { reference, path } = parseEntryReference(target)
     if (path === '') throw new UsageError('the path is missing: use REF:PATH')
-    const { server, artifact } = await connectTo(given, reference, signal)
+    const { server, artifact } = await connectTo(given, reference, { stderr, signal })
     const { digest } = await findFile(server, artifact, path, signal)
     for await (const chunk of readFile(server, { artifactId: artifact.id, path, digest }, signal)) {
       await write(stdout, chunk)

@@ -37,7 +37,7 @@ export const diffCommand: Command<typeof flags> = {
   async run({ flags: given, operands, stdout, stderr, signal }) {
     const [a, b] = takeOperands(operands, ['A', 'B'])
     const [before, after] = [parseReferenceOrName(a), parseReferenceOrName(b)]
-    const { server, config, project } = await connect(given, signal)
+    const { server, config, project } = await connect(given, { stderr, signal })
     const references = { base: inRun(before, config), head: inRun(after, config) }
     const compared = await readComparison(server, references, { project, signal })
     const { base, head, totals } = compared.head

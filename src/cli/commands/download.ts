@@ -28,7 +28,6 @@ import {
 } from '../output/download-result.ts'
 import { writeOutputs } from '../output/job-report.ts'
 import { write, writeJson } from '../output/output.ts'
-import { createProgress } from '../output/progress.ts'
 import { archiveFormats, type ArchiveFormat, saveArchive } from '../save-archive.ts'
 import { connect, inRun, type ServerContext } from '../server-access.ts'
 
@@ -101,7 +100,7 @@ export const downloadCommand: Command<DownloadFlags> = {
         throw new UsageError('an archive has no DEST: name the file with --output')
       if (given.output === '-' && stdout.isTTY)
         throw new UsageError('stdout is a terminal: send the archive to a file or a program')
-      const context = await connect(given, signal)
+      const context = await connect(given, invocation)
       const reference = inRun(named, context.config)
       return await saveArchive(context, invocation, { reference, format })
     }
@@ -111,7 +110,7 @@ export const downloadCommand: Command<DownloadFlags> = {
     if (target === '-')
       throw new UsageError('DEST is a directory; use -o - to write an archive to stdout')
     const named = artifactOf(text)
-    const context = await connect(given, signal)
+    const context = await connect(given, invocation)
     const { server, project, config } = context
     const reference = inRun(named, config)
     const result = await downloadOne(context, invocation, {
@@ -177,7 +176,7 @@ async function downloadMatching(
   if (given.delete && given['merge-multiple'])
     throw new UsageError('--delete and --merge-multiple cannot be combined')
   const matches = compilePathGlobs([pattern])
-  const context = await connect(given, signal)
+  const context = await connect(given, invocation)
   const { server, client, config, project } = context
   if (config.run === null) throw new UsageError('the run is missing: set --run or TROVE_RUN')
   const root = resolve(target ?? '.')
@@ -212,15 +211,14 @@ function folderOf(root: string, { name }: WireArtifact): string {
 }
 
 async function downloadOne(
-  context: ServerContext,
+  { client, progress }: ServerContext,
   { flags: given, stderr, signal }: Invocation<DownloadFlags>,
   { find, destination }: { find: () => Promise<WireArtifact>; destination: string },
 ): Promise<Downloaded> {
-  const progress = createProgress(stderr, { bars: context.config.bars })
   let phase: DownloadProgress['phase'] | undefined
   const finding = find()
   try {
-    const result = await context.client.download({
+    const result = await client.download({
       artifact: finding,
       destination,
       delete: given.delete,

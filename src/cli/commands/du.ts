@@ -27,11 +27,11 @@ export const duCommand: Command<typeof flags> = {
     'trove du id:7 --json',
   ],
   exitStatuses: [3, 4, 5, 6, 10],
-  async run({ flags: given, operands, stdout, signal }) {
+  async run({ flags: given, operands, stdout, stderr, signal }) {
     const [target] = takeOperands(operands, ['REF'])
     const { reference, path } = parseEntryReference(target)
     const { limit = limits.listPageDefault } = given
-    const { server, artifact } = await connectTo(given, reference, signal)
+    const { server, artifact } = await connectTo(given, reference, { stderr, signal })
     const sizes = await readSizes(server, artifact.id, { path, limit, signal })
     if (given.json) await writeJson(stdout, sizes)
     else await write(stdout, tableOf(sizes))

@@ -25,7 +25,10 @@ export const expireCommand: Command<typeof flags> = {
     const [text] = takeOperands(operands, ['REF'])
     const delayMs = given.in
     if (delayMs === undefined) throw new UsageError('--in TIME is missing')
-    const { client, artifact: found } = await connectTo(given, parseReferenceOrName(text), signal)
+    const { client, artifact: found } = await connectTo(given, parseReferenceOrName(text), {
+      stderr,
+      signal,
+    })
     const dryRun = given['dry-run']
     // Relative to the server's clock: with a slow clock here, an absolute time could expire the
     // artifact at once, which cannot be undone.

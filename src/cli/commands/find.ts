@@ -33,7 +33,7 @@ export const findCommand: Command<typeof flags> = {
     const [target] = takeOperands(operands, ['FILE|DIGEST'])
     const { limit: wanted = limits.listPageDefault } = given
     const named = digestGiven(target)
-    const { server, project } = await connect(given, signal)
+    const { server, project } = await connect(given, { stderr, signal })
     const digest = named ?? (await digestOfFile(target, { signal }))
     const holders = listHolders(server, digest, { project, signal })
     const { items: found, isCut } = await takeFirst(holders, wanted)

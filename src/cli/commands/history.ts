@@ -34,7 +34,7 @@ export const historyCommand: Command<typeof flags> = {
     const { reference, path } = parseEntryReference(target)
     if (path === '') throw new UsageError('write REF:PATH: the history is that of one file')
     const { limit: wanted = limits.listPageDefault } = given
-    const { server, artifact } = await connectTo(given, reference, signal)
+    const { server, artifact } = await connectTo(given, reference, { stderr, signal })
     const all = listVersions(server, artifact.id, { path: parseEntryPath(path), signal })
     const { items: versions, isCut } = await takeFirst(all, wanted)
     if (given.json) await writeJson(stdout, versions)

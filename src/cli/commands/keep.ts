@@ -21,7 +21,10 @@ export const keepCommand: Command<typeof flags> = {
   exitStatuses: [3, 4, 5, 6, 10],
   async run({ flags: given, operands, stdout, stderr, signal }) {
     const [text] = takeOperands(operands, ['REF'])
-    const { client, artifact: found } = await connectTo(given, parseReferenceOrName(text), signal)
+    const { client, artifact: found } = await connectTo(given, parseReferenceOrName(text), {
+      stderr,
+      signal,
+    })
     const artifact = await client.retain(found.id, { pinned: !given.release }, signal)
     if (given.json) await writeJson(stdout, artifact)
     const keeping = whyKept(artifact)

@@ -36,7 +36,10 @@ export const listCommand: Command<typeof flags> = {
   examples: ['trove list', 'trove list --branch main --name build', 'trove list --run 42 --json'],
   exitStatuses: [3, 5, 6, 9, 10],
   async run({ flags: given, stdout, stderr, signal }) {
-    const { server, project } = await connect({ url: given.url, project: given.project }, signal)
+    const { server, project } = await connect(
+      { url: given.url, project: given.project },
+      { stderr, signal },
+    )
     const { limit: wanted = limits.listPageDefault } = given
     const narrowing = filterOf(given)
     const { state, sort } = given

@@ -25,10 +25,10 @@ export const lsCommand: Command<typeof flags> = {
   flags,
   examples: ['trove ls 42/build', 'trove ls -l latest:main/build:dist', 'trove ls -R id:7 --json'],
   exitStatuses: [3, 4, 5, 6, 10],
-  async run({ flags: given, operands, stdout, signal }) {
+  async run({ flags: given, operands, stdout, stderr, signal }) {
     const [target] = takeOperands(operands, ['REF'])
     const { reference, path } = parseEntryReference(target)
-    const { server, artifact } = await connectTo(given, reference, signal)
+    const { server, artifact } = await connectTo(given, reference, { stderr, signal })
     const entries = given.recursive
       ? readEntries(server, artifact.id, { under: path, files: artifact.files, signal })
       : listChildren(server, artifact.id, { path, signal })

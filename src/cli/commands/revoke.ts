@@ -2,8 +2,8 @@
 import type { WireRevokedToken, WireRevokedTokens } from '../../api/token-messages.ts'
 import { revocationPath } from '../../api/paths.ts'
 import { requestJson, type ServerAccess } from '../../client/transport/http.ts'
-import { type FlagValues, serverFlags, UsageError } from '../arguments.ts'
-import type { Command } from '../command.ts'
+import { serverFlags, UsageError } from '../arguments.ts'
+import type { Command, Invocation } from '../command.ts'
 import { describeGrant } from '../login/current-token.ts'
 import { exitStatus } from '../exit-status.ts'
 import { write, writeJson } from '../output/output.ts'
@@ -28,8 +28,9 @@ export const revokeCommand: Command<typeof flags> = {
     'trove revoke --project octo/app',
   ],
   exitStatuses: [3, 5, 6, 9, 10],
-  async run({ flags: given, stdout, stderr, signal }) {
-    const { revoked, summary } = await revoke(given, signal)
+  async run(invocation) {
+    const { flags: given, stdout, stderr } = invocation
+    const { revoked, summary } = await revoke(invocation)
     if (given.json) await writeJson(stdout, revoked)
     await write(stderr, `${summary}\n`)
     return exitStatus.ok
@@ -41,16 +42,17 @@ interface Outcome {
   summary: string
 }
 
-async function revoke(given: FlagValues<typeof flags>, signal: AbortSignal): Promise<Outcome> {
+async function revoke(invocation: Invocation<typeof flags>): Promise<Outcome> {
+  const { flags: given, stderr, signal } = invocation
   const { id, project } = given
   if (id !== undefined) {
     if (project !== undefined) throw new UsageError('--id and --project cannot be combined')
-    const { server } = await connect(given, signal)
+    const { server } = await connect(given, invocation)
     return await revokeOne(server, { id }, signal)
   }
-  if (project !== undefined) return await revokeAll(given, signal)
+  if (project !== undefined) return await revokeAll(invocation)
   // Needs no other token: the holder of a token may revoke it.
-  const server = { ...serverContext(given).server, token: null }
+  const server = { ...serverContext(given, { stderr }).server, token: null }
   if (process.stdin.isTTY)
     throw new UsageError('pass the token on stdin (trove revoke < FILE), or use --id or --project')
   return await revokeOne(server, { token: await readTokenFrom(process.stdin) }, signal)
@@ -76,8 +78,9 @@ async function revokeOne(
   return { revoked, summary }
 }
 
-async function revokeAll(given: FlagValues<typeof flags>, signal: AbortSignal): Promise<Outcome> {
-  const { server, project } = await connect(given, signal)
+async function revokeAll(invocation: Invocation<typeof flags>): Promise<Outcome> {
+  const { signal } = invocation
+  const { server, project } = await connect(invocation.flags, invocation)
   if (project === null) throw new UsageError('--project is missing')
   const revoked = await requestJson<WireRevokedTokens>(
     server,

@@ -51,12 +51,12 @@ export const rmCommand: Command<typeof flags> = {
     if (given['include-kept'] && (run === undefined || given.undo))
       throw new UsageError('--include-kept works only when deleting @RUN')
     if (run !== undefined) {
-      const context = await connect(given, invocation.signal)
+      const context = await connect(given, invocation)
       await (given.undo ? restoreWhole : removeWhole)(invocation, context, run)
       return exitStatus.ok
     }
     const named = operands.map(parseReferenceOrName)
-    const context = await connect(given, invocation.signal)
+    const context = await connect(given, invocation)
     const references = named.map((each) => inRun(each, context.config))
     await (given.undo ? restore : remove)(invocation, context, references)
     return exitStatus.ok

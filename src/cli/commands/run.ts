@@ -19,7 +19,6 @@ import { type FlagValues, integer, serverFlags, takeOperands, UsageError } from 
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
 import { createRoom, flush, formatJson, write } from '../output/output.ts'
-import { formatRetry } from '../output/progress.ts'
 import { makeRunDirectory, removeAbandoned } from '../run/run-directory.ts'
 import type { RunRecorder } from '../run/run-recorder.ts'
 import { serverContext } from '../server-access.ts'
@@ -118,10 +117,12 @@ async function runOrShow(
 ): Promise<ExitStatus> {
   const { flags: given, stdout, stderr, signal } = invocation
   // A login alone must not send the record of a run to a server.
-  const { config, server: access } = serverContext(
-    { url: given.url, project: given.project, run: given.run, attempt: given.attempt },
-    { logins: given.url !== undefined },
-  )
+  const { url, project, run, attempt } = given
+  const {
+    config,
+    server: access,
+    progress,
+  } = serverContext({ url, project, run, attempt }, { stderr, logins: url !== undefined })
   const asked = await optionsOf(given, config, workflowFile)
   const prepared = await prepareWorkflow(asked)
   const { workflow, jobs, event } = prepared
@@ -143,10 +144,7 @@ async function runOrShow(
     await removeAbandoned(tmpdir())
     const workDirectory = await makeRunDirectory(tmpdir(), { runId, keep: given.keep })
     if (given.keep) await write(stderr, `job directories: ${workDirectory}\n`)
-    const mint = mintAcrossRestarts(server, {
-      signal,
-      onRetry: (error) => void stderr.write(formatRetry(error)),
-    })
+    const mint = mintAcrossRestarts(server, { signal, onRetry: progress.retrying })
     const bound = {
       workDirectory,
       ...withServer(options, { ...server, mint }, claims),

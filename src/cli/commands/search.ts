@@ -36,7 +36,10 @@ export const searchCommand: Command<typeof flags> = {
     compilePathGlobs(globs)
     const narrowing = filterOf(given)
     const { limit: wanted = limits.listPageDefault } = given
-    const { server, project } = await connect({ url: given.url, project: given.project }, signal)
+    const { server, project } = await connect(
+      { url: given.url, project: given.project },
+      { stderr, signal },
+    )
     const matches = searchPaths(server, { globs, project, ...narrowing, signal })
     let count = 0
     let isCut = false

@@ -37,7 +37,10 @@ export const secretsCommand: Command<typeof flags> = {
     const { dismiss, undismiss } = given
     if (dismiss !== undefined && undismiss !== undefined)
       throw new UsageError('--dismiss and --undismiss cannot be combined')
-    const { server, artifact } = await connectTo(given, parseReferenceOrName(text), signal)
+    const { server, artifact } = await connectTo(given, parseReferenceOrName(text), {
+      stderr,
+      signal,
+    })
     const { id } = artifact
     let list = await listSecrets(server, id, signal)
     const path = dismiss ?? undismiss

@@ -54,7 +54,7 @@ export const shasumCommand: Command<typeof flags> = {
       throw new UsageError(
         `--${given.zip ? 'zip' : 'tree'} applies to the whole artifact: use REF without :PATH`,
       )
-    const { server, artifact } = await connectTo(given, reference, signal)
+    const { server, artifact } = await connectTo(given, reference, { stderr, signal })
     const { id: artifactId, name, treeDigest } = artifact
     if (given.tree) {
       if (given.json) await writeJson(stdout, { artifactId, name, treeDigest })

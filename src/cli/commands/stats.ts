@@ -22,8 +22,8 @@ export const statsCommand: Command<typeof serverFlags> = {
   },
   examples: ['trove stats', 'trove stats --project octo/app', 'trove stats --json'],
   exitStatuses: [3, 5, 6, 9, 10],
-  async run({ flags: given, stdout, signal }) {
-    const { server } = await connect(given, signal)
+  async run({ flags: given, stdout, stderr, signal }) {
+    const { server } = await connect(given, { stderr, signal })
     const query = { project: given.project }
     const stats = await requestJson<WireStats>(
       server,

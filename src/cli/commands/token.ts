@@ -84,7 +84,7 @@ async function listTokens({
   stderr,
   signal,
 }: Invocation<typeof flags>): Promise<ExitStatus> {
-  const { server } = await connect({ url: given.url, project: given.project }, signal)
+  const { server } = await connect({ url: given.url, project: given.project }, { stderr, signal })
   const filter = { project: given.project }
   const tokens = listItems<WireMintedToken>(server, `${apiRoot}/tokens`, filter, signal)
   const items: WireMintedToken[] = []
@@ -115,8 +115,9 @@ interface Minted {
 }
 
 async function mint(invocation: Invocation<typeof flags>): Promise<Minted> {
-  const { flags: given, signal } = invocation
-  const { server, config } = serverContext(given, { logins: given.data === undefined })
+  const { flags: given, stderr, signal } = invocation
+  const logins = given.data === undefined
+  const { server, config } = serverContext(given, { stderr, logins })
   const keys = await keysFor(invocation, config)
   if (keys !== undefined) return await mintWith(keys, requestOf(given, config))
   if (server.token === null && config.idToken !== null) {

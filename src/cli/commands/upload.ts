@@ -29,7 +29,7 @@ import {
   unknownDismissals,
 } from '../output/found-secrets.ts'
 import { printable, write, writeJson } from '../output/output.ts'
-import { createProgress, type Progress } from '../output/progress.ts'
+import type { Progress } from '../output/progress.ts'
 import { runFlags } from '../run-flags.ts'
 import { connect, type ServerContext } from '../server-access.ts'
 import { lifeOf, missingText, unmetText } from '../output/unmet-wishes.ts'
@@ -106,9 +106,8 @@ export const uploadCommand: Command<typeof flags> = {
     }
     await write(stderr, missingText(patterns))
     if (given['dry-run']) return await listSource(invocation, source).catch(whenNone)
-    const context = await connect(given, signal)
-    const { config, client } = context
-    const progress = createProgress(stderr, { bars: config.bars })
+    const context = await connect(given, { stderr, signal })
+    const { config, client, progress } = context
     const startedAt = performance.now()
     let secrets: readonly SecretInFile[] = []
     try {

@@ -50,7 +50,7 @@ export const urlCommand: Command<typeof flags> = {
       )
     if (given.sign && path !== '')
       throw new UsageError('--sign applies to the whole artifact: use REF without :PATH')
-    const { server, artifact } = await connectTo(given, reference, signal)
+    const { server, artifact } = await connectTo(given, reference, { stderr, signal })
     const { id: artifactId, name } = artifact
     const found = given.sign
       ? await signDownload(server, artifact, signal)

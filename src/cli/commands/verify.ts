@@ -21,7 +21,6 @@ import {
   writeAll,
   writeJson,
 } from '../output/output.ts'
-import { createProgress } from '../output/progress.ts'
 import { connectTo, type ServerContext, serverContext } from '../server-access.ts'
 
 const flags = {
@@ -89,10 +88,10 @@ async function compare(
 }
 
 async function namedArtifact(
-  { flags: given, signal }: VerifyInvocation,
+  invocation: VerifyInvocation,
   reference: Reference | NameReference,
 ): Promise<Compared> {
-  const { artifact, ...context } = await connectTo(given, reference, signal)
+  const { artifact, ...context } = await connectTo(invocation.flags, reference, invocation)
   return { context, artifact }
 }
 
@@ -109,7 +108,7 @@ async function attestedArtifact(
   const { key, project, 'allow-untrusted': allowUntrusted } = given
   // With a key no server is asked; a login can then only complete a REF without a project.
   const logins = key === undefined || (project === undefined && lacksProject(asked.reference))
-  const context = serverContext(given, { logins })
+  const context = serverContext(given, { stderr, logins })
   const { readAttested, describeAttestation } = await import('../attested.ts')
   const artifact = await readAttested(context, { ...asked, key, project, allowUntrusted }, signal)
   const { path } = artifact.receipt
@@ -149,9 +148,8 @@ function headOf(artifact: Compared['artifact']): object {
 
 async function compareDirectory(
   { flags: given, stdout, stderr, signal }: VerifyInvocation,
-  { context: { client, config }, artifact, path }: Place,
+  { context: { client, progress }, artifact, path }: Place,
 ): Promise<ExitStatus> {
-  const progress = createProgress(stderr, { bars: config.bars })
   const verifying = client.verify({
     artifact,
     directory: path,
@@ -196,9 +194,8 @@ function summaryOf({ files, logicalBytes, missing, changed, extra }: VerifyResul
 
 async function compareFile(
   { flags: given, stdout, stderr, signal }: VerifyInvocation,
-  { context: { client, config }, artifact, path }: Place,
+  { context: { client, progress }, artifact, path }: Place,
 ): Promise<ExitStatus> {
-  const progress = createProgress(stderr, { bars: config.bars })
   const totalBytes = statSync(path).size
   const verifying = client.verifyFile({
     artifact,

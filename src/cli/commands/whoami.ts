@@ -29,14 +29,14 @@ export const whoamiCommand: Command<typeof flags> = {
   exitStatuses: [3, 5, 6, 10],
   async run({ flags: given, stdout, stderr, signal }) {
     const from = { url: given.url, project: given.project }
-    const context = serverContext(from)
+    const context = serverContext(from, { stderr })
     const { config } = context
     const where = `${config.url} (${urlWords[config.urlFrom]})`
     if (config.token === null && config.idToken === null)
       throw unauthenticated(`there is no token for ${where}`)
     const tokenFrom = config.tokenFrom ?? 'ID token'
     try {
-      const { server, config } = await withToken(context, from, signal)
+      const { server, config } = await withToken(context, from, { stderr, signal })
       const current = await readCurrentToken(server, signal)
       if (given.json) await writeJson(stdout, jsonOf(config, current))
       else await write(stdout, textOf(config, current))

@@ -47,13 +47,13 @@ export const whyCommand: Command<typeof flags> = {
     'trove why @42',
   ],
   exitStatuses: [3, 4, 5, 6, 10],
-  async run({ flags: given, operands, stdout, signal }) {
+  async run({ flags: given, operands, stdout, stderr, signal }) {
     const [text] = takeOperands(operands, ['REF|@RUN'])
     const asked = parseRunOnly(text) ?? parseReferenceOrName(text)
     const against = given.against === undefined ? undefined : parseReferenceOrName(given.against)
     if (asked.kind === 'all' && against !== undefined)
       throw new UsageError('--against compares one artifact, not a run')
-    const context = await connect(given, signal)
+    const context = await connect(given, { stderr, signal })
     const { config } = context
     const all: Record<string, unknown>[] = []
     const references =

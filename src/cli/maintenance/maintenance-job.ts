@@ -43,7 +43,7 @@ export async function runMaintenance<Report>(
   const printLine = createProgressLines(stderr)
   const onProgress = (report: Report): void => printLine(() => job.describeProgress(report))
   // A login must not decide which server is sent a token of the directory's key.
-  const { server } = serverContext({ url }, { logins: data === undefined })
+  const { server } = serverContext({ url }, { stderr, logins: data === undefined })
   if (data === undefined) return await runOnServer(server, job, { onProgress, signal })
   const config = readServerConfig({ data })
   try {

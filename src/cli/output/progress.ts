@@ -94,7 +94,7 @@ export function createProgressLines(stderr: NodeJS.WritableStream): (line: () =>
 }
 
 /** A line that reports an error after which the operation is retried. */
-export function formatRetry(failure: unknown): string {
+function formatRetry(failure: unknown): string {
   const reason = failure instanceof Error ? failure.message : String(failure)
   return `trove: ${printable(reason)}; retrying\n`
 }
@@ -129,7 +129,8 @@ function createRate(): {
   }
   return {
     note: (of, bytes, now) => {
-      if (of !== label) points = []
+      // Less than before is what the next artifact of several begins with.
+      if (of !== label || bytes < (points.at(-1)?.bytes ?? 0)) points = []
       label = of
       points.push({ at: now, bytes })
       if (points.length > 200) points = points.filter((_, index) => index % 2 === 0)
