@@ -60,7 +60,8 @@ export interface ClientConfig {
 
 export interface ClientFlags extends FactFlags {
   url?: string | undefined
-  token?: string | undefined
+  /** What an ID token was exchanged for. Null: no token is read, as a command needs none. */
+  token?: string | null | undefined
   project?: string | undefined
   run?: string | undefined
   attempt?: string | undefined
@@ -132,12 +133,13 @@ function readUrl(
  *  another server. */
 function readToken(
   source: Settings,
-  exchanged: string | undefined,
+  given: ClientFlags['token'],
   login: () => Login | undefined,
 ): Pick<ClientConfig, 'token' | 'tokenFrom'> {
-  if (exchanged !== undefined) return { token: exchanged, tokenFrom: 'ID token' }
+  if (typeof given === 'string') return { token: given, tokenFrom: 'ID token' }
   const variable = tokenVariables.find((name) => source.text(name) !== undefined)
-  if (variable !== undefined) return { token: source.token([variable]), tokenFrom: variable }
+  if (variable !== undefined)
+    return { token: given === null ? null : source.token([variable]), tokenFrom: variable }
   const token = login()?.token ?? null
   return { token, tokenFrom: token === null ? null : 'login' }
 }

@@ -1,5 +1,6 @@
 /** `trove login`, `logout` and `whoami`, as processes with a home of their own. */
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { chmod, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises'
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import { connect, createServer as createDoor } from 'node:net'
@@ -12,7 +13,7 @@ import { listen } from '../client/listen.ts'
 import { makeDirectory } from '../client/tree.ts'
 import { openSharedServer } from '../http/open-server.ts'
 import { runInTerminal } from './in-terminal.ts'
-import { mainProgram, type Outcome, runTrove } from './run-trove.ts'
+import { mainProgram, type Outcome, runTrove, startTrove } from './run-trove.ts'
 
 const server = await openSharedServer()
 const folder = await makeDirectory()
@@ -59,6 +60,13 @@ test('a token from stdin is checked and stored for the user alone; commands then
   const uploaded = await trove(['upload', 'mine', 'a.txt', '--run', '1', '--job', 'x'])
   expect(uploaded).toMatchObject({ status: 0 })
   expect((await trove(['ls', '1/mine'])).text).toBe('a.txt\n')
+})
+
+test('a signal ends the wait for a token on stdin', async () => {
+  const child = startTrove(['login', server.url], { XDG_CONFIG_HOME: home })
+  await once(child.stderr, 'data')
+  child.kill('SIGTERM')
+  expect((await once(child, 'close'))[0]).toBe(130)
 })
 
 test('one login takes the place of another for the same server, and says of which', async () => {
@@ -276,6 +284,8 @@ test('login warns where others could read the token, and where variables take pr
   const stdin = await server.token()
   for (const [variables, warning] of [
     [{ TROVE_TOKEN: 'x.y.z' }, 'TROVE_TOKEN is set and takes precedence'],
+    // Its content is not needed, so it is not read.
+    [{ TROVE_TOKEN_FILE: '/absent' }, 'TROVE_TOKEN_FILE is set and takes precedence'],
     [{ TROVE_URL: 'https://store.invalid' }, 'TROVE_URL names https://store.invalid'],
     [{ CI: 'true' }, 'commands ignore logins'],
   ] as const) {
@@ -285,6 +295,10 @@ test('login warns where others could read the token, and where variables take pr
   }
   const named = await trove(['login'], { stdin, TROVE_URL: server.url })
   expect(named.stderr).toContain(`logging in to ${server.url} (TROVE_URL)\n`)
+  expect(await trove(['logout'], { TROVE_TOKEN_FILE: '/absent' })).toMatchObject({
+    status: 0,
+    stderr: expect.stringContaining('TROVE_TOKEN_FILE is set: commands still use that token'),
+  })
 })
 
 /** Other addresses of the same server, as an origin has one login. */

@@ -34,7 +34,7 @@ export const loginCommand: Command<typeof flags> = {
   exitStatuses: [3, 5, 10],
   async run({ flags: given, operands, stderr, signal }) {
     const [operand] = takeOperands(operands, [], ['URL'])
-    const config = readCommandConfig({ url: namedServer(operand, given.url) })
+    const config = readCommandConfig({ url: namedServer(operand, given.url), token: null })
     const { url, proxy, idleMs } = config
     const path = requireLoginsFile()
     // A file that cannot be used is reported before anybody types.
@@ -75,7 +75,7 @@ async function readToken(
   const { stdin } = process
   const text = stdin.isTTY
     ? await promptForToken(url, stdin, { stderr, signal })
-    : await readTokenFrom(stdin)
+    : await readTokenFrom(stdin, signal)
   // Three parts in base64url. A password that was pasted by mistake is sent to nobody.
   if (/^[\w-]+\.[\w-]+\.[\w-]+$/.test(text)) return text
   throw new UsageError('that is no token of a Trove server; it was not sent')
@@ -107,7 +107,7 @@ function replacement({ scope, project }: Login): string {
 
 /** What keeps commands from using the login; nothing for most. */
 function precedence(url: string): string {
-  const used = readCommandConfig()
+  const used = readCommandConfig({ token: null })
   if (used.ci) return 'trove: warning: CI is set, so commands ignore logins here\n'
   if (used.url !== url)
     return `trove: warning: ${used.urlFrom} names ${used.url}, which commands use instead\n`

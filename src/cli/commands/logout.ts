@@ -43,9 +43,9 @@ export const logoutCommand: Command<typeof flags> = {
       if (named !== undefined) throw new UsageError('--all and a URL do not go together')
       await forgetAll(invocation, path)
     } else {
-      await forget(invocation, path, readCommandConfig({ url: named }).url)
+      await forget(invocation, path, readCommandConfig({ url: named, token: null }).url)
     }
-    const variable = readCommandConfig().tokenFrom
+    const variable = readCommandConfig({ token: null }).tokenFrom
     if (variable !== null && variable !== 'login')
       await write(stderr, `${variable} is set: commands still use that token\n`)
     return exitStatus.ok
@@ -89,7 +89,7 @@ async function forgetAll(invocation: Invocation<typeof flags>, path: string): Pr
 /** Returns the words to print. A token that the server no longer knows is no error. Errors:
  *  those of `requestJson`. */
 async function revoke(url: string, token: string, signal: AbortSignal): Promise<string> {
-  const { proxy, idleMs } = readCommandConfig({ url })
+  const { proxy, idleMs } = readCommandConfig({ url, token: null })
   const path = revocationPath()
   const request = { method: 'POST' as const, path, json: { token }, repeatable: true, signal }
   try {

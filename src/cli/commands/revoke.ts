@@ -55,7 +55,8 @@ async function revoke(invocation: Invocation<typeof flags>): Promise<Outcome> {
   const server = { ...serverContext(given, { stderr }).server, token: null }
   if (process.stdin.isTTY)
     throw new UsageError('pass the token on stdin (trove revoke < FILE), or use --id or --project')
-  return await revokeOne(server, { token: await readTokenFrom(process.stdin) }, signal)
+  const token = await readTokenFrom(process.stdin, signal)
+  return await revokeOne(server, { token }, signal)
 }
 
 async function revokeOne(

@@ -1,11 +1,15 @@
 /** Reads a token from stdin, for commands that must not take one as an argument. */
+import { addAbortSignal } from 'node:stream'
 import { limits } from '../../core/limits.ts'
 import { UsageError } from '../arguments.ts'
 
-/** Errors: UsageError. */
-export async function readTokenFrom(stdin: NodeJS.ReadStream): Promise<string> {
+/** Errors: UsageError, AbortError. */
+export async function readTokenFrom(
+  stdin: NodeJS.ReadStream,
+  signal: AbortSignal,
+): Promise<string> {
   let text = ''
-  for await (const piece of stdin.setEncoding('utf8')) {
+  for await (const piece of addAbortSignal(signal, stdin.setEncoding('utf8'))) {
     text += piece
     if (text.length > limits.tokenCharactersMax)
       throw new UsageError('stdin does not contain a token')
