@@ -79,7 +79,7 @@ export async function startServer(config: Config, options: ServerOptions): Promi
   try {
     const stop = new AbortController()
     const graceOver = new AbortController()
-    const lock = lockDataDir(config.dataDir)
+    const lock = lockDataDir(config.dataDir, 'serve')
     cleanups.push(() => {
       lock.release()
     })

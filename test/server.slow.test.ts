@@ -61,7 +61,7 @@ test('the error for a directory in use names the URL of its server while that on
   const rig = await openRig()
   const refusal = (): unknown => {
     try {
-      lockDataDir(rig.dataDir).release()
+      lockDataDir(rig.dataDir, 'test').release()
       return 'free'
     } catch (error) {
       return error
@@ -71,7 +71,7 @@ test('the error for a directory in use names the URL of its server while that on
   await rig.stop()
   // As left behind by a killed server.
   await writeFile(join(rig.dataDir, 'server.url'), 'http://127.0.0.1:9')
-  const lock = lockDataDir(rig.dataDir)
+  const lock = lockDataDir(rig.dataDir, 'test')
   expect(refusal()).toMatchObject({ serverUrl: null })
   lock.release()
   expect(refusal()).toBe('free')
@@ -83,15 +83,17 @@ test('a killed process leaves no lock behind', async () => {
   await rig.stop()
   const script = `
     import { lockDataDir } from './dist/src/metadata/sqlite/data-lock.js'
-    lockDataDir(process.argv[1])
+    lockDataDir(process.argv[1], 'gc')
     process.stdout.write('locked')
     setInterval(() => {}, 1000)`
   const child = spawn(process.execPath, ['--input-type=module', '-e', script, rig.dataDir])
   await once(child.stdout, 'data')
-  expect(() => lockDataDir(rig.dataDir)).toThrow('another trove process')
+  expect(() => lockDataDir(rig.dataDir, 'test')).toThrow(
+    `another trove process works on ${rig.dataDir} (trove gc, process ${child.pid})`,
+  )
   child.kill('SIGKILL')
   await once(child, 'exit')
-  lockDataDir(rig.dataDir).release()
+  lockDataDir(rig.dataDir, 'test').release()
   await rig.close()
 })
 
@@ -171,7 +173,7 @@ test('closing twice has the effect of closing once', async () => {
   await putBlocks(await job.create('a'), [['YQ==', Buffer.from('x')]])
   await Promise.all([rig.server.close(), rig.server.close()])
   expect(() => {
-    lockDataDir(rig.dataDir).release()
+    lockDataDir(rig.dataDir, 'test').release()
   }).not.toThrow()
   await rig.close()
 })

@@ -21,8 +21,8 @@ import { readSingleSignOn, type SingleSignOnConfig } from './single-sign-on-sett
 
 /** The settings of the server. */
 export interface Config {
-  /** Absolute. Holds `trove.db`, `secret.key`, `attestation.key`, `server.lock`, `server.url`
-   *  and `cas/`. */
+  /** Absolute. Holds `trove.db`, `secret.key`, `attestation.key`, `server.lock`, `server.url`,
+   *  `server.holder` and `cas/`. */
   readonly dataDir: string
   /** The bucket that holds the packs; null: they are in `cas/` of the data directory. */
   readonly packBucket: BucketPlace | null

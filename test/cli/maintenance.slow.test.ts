@@ -319,8 +319,8 @@ describe('a data directory that another process holds', () => {
       )
       expect(outcome.stderr).toContain('hint: ')
     }
-    const lock = lockDataDir(data)
-    await expectRefusal([], '')
+    const lock = lockDataDir(data, 'recover')
+    await expectRefusal([], ` (trove recover, process ${process.pid})`)
     lock.release()
     const { url } = await serve()
     await expectRefusal(['--url', 'http://127.0.0.1:9'], ` (a server at ${url})`)
@@ -338,7 +338,7 @@ describe('a data directory that another process holds', () => {
     })
     const url = await listen(server)
     await openKeys(data)
-    const lock = lockDataDir(data)
+    const lock = lockDataDir(data, 'serve')
     onTestFinished(() => lock.release())
     lock.announce(url)
     expect(await local(['backup', path])).toMatchObject({

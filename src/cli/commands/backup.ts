@@ -41,6 +41,7 @@ export const backupCommand: Command<typeof flags> = {
     const [target] = takeOperands(operands, ['DEST'])
     const wanted = { destination: resolve(target), copies: given.copies }
     const report = await runMaintenance<WireBackupReport>(given, invocation, {
+      command: 'backup',
       path: backupPath,
       json: wanted,
       schema: backupReportSchema,

@@ -35,6 +35,7 @@ export const gcCommand: Command<typeof flags> = {
     const { flags: given, stdout } = invocation
     const asked = { now: given.now, dryRun: given['dry-run'] }
     const collection = await runMaintenance<WireCollection>(given, invocation, {
+      command: 'gc',
       path: collectionPath,
       json: asked,
       schema: collectionSchema,

@@ -39,7 +39,7 @@ export const movePacksCommand: Command<typeof flags> = {
   async run({ flags: given, stdout, stderr, signal }) {
     const { dataDir, packBucket } = readServerConfig({ data: given.data })
     if (!wasEverLocked(dataDir)) throw new UsageError(`no store in ${dataDir}`)
-    const lock = lockDataDir(dataDir)
+    const lock = lockDataDir(dataDir, 'move-packs')
     try {
       const from = await currentPackPlace(dataDir, packBucket)
       const to: PackPlace =

@@ -50,7 +50,7 @@ async function recoverDirectory(
   const { dataDir, artifactBytesMax, entriesMax, compressionLevel, stockZips, retention } = config
   if (config.packBucket === null && !existsSync(join(dataDir, 'cas')))
     throw new UsageError(`no packs in ${dataDir}`)
-  const lock = lockDataDir(dataDir)
+  const lock = lockDataDir(dataDir, 'recover')
   try {
     const packs = await openPackStore(await findPackPlace(dataDir, config.packBucket))
     const metadata = await openMetadataWorker({ path: join(dataDir, 'trove.db') })

@@ -28,6 +28,7 @@ export const scrubCommand: Command<typeof flags> = {
   async run(invocation) {
     const { flags: given, stdout, stderr } = invocation
     const report = await runMaintenance<WireScrubReport>(given, invocation, {
+      command: 'scrub',
       path: scrubPath,
       json: {},
       schema: scrubReportSchema,

@@ -1,5 +1,6 @@
 /** Opens the store of a data directory without a server, for maintenance by hand. Takes the
- *  directory's lock, so it never runs beside a server. */
+ *  directory's lock, so it never runs beside a server: the recovery of a server that starts would
+ *  end the leases of a backup or scrub, and delete what they read. */
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Config } from '../../config/config.ts'
@@ -26,14 +27,14 @@ export interface LocalStore {
  *  Errors: UsageError (no store), DataLockedError, and those of `work`. */
 export async function withLocalStore<T>(
   config: Config,
-  signal: AbortSignal,
+  { command, signal }: { command: string; signal: AbortSignal },
   work: (store: LocalStore) => Promise<T>,
 ): Promise<T> {
   const { dataDir: directory, minFreeBytes } = config
   const database = join(directory, 'trove.db')
   if (!existsSync(database) && !wasEverLocked(directory))
     throw new UsageError(`no store in ${directory}`)
-  const lock = lockDataDir(directory)
+  const lock = lockDataDir(directory, command)
   try {
     const space = await openDiskSpace({ directory, minFreeBytes })
     await space.makeRoom()

@@ -22,6 +22,7 @@ export interface MaintenanceFlags {
 }
 
 export interface MaintenanceJob<Report> {
+  command: string
   /** What starts the job on a server. */
   path: string
   json: object
@@ -47,7 +48,9 @@ export async function runMaintenance<Report>(
   if (data === undefined) return await runOnServer(server, job, { onProgress, signal })
   const config = readServerConfig({ data })
   try {
-    return await withLocalStore(config, signal, (store) => job.local(store, onProgress))
+    const { command } = job
+    const held = { command, signal }
+    return await withLocalStore(config, held, (store) => job.local(store, onProgress))
   } catch (error) {
     if (!(error instanceof DataLockedError)) throw error
     const named = url === undefined ? error.serverUrl : null

@@ -1,7 +1,8 @@
 /** Allows one process at a time on a data directory. The lock is SQLite's own, on a separate
  *  file: the operating system releases it with the process, so a killed server leaves no stale
- *  lock. A server writes its address next to it (`server.url`), so that a command that finds the
- *  directory in use talks to that server and no other. */
+ *  lock. Next to it stands who has it: the command (`server.holder`), and the address of a server
+ *  that listens (`server.url`), so that a command that finds the directory in use talks to that
+ *  server and no other. */
 import SqliteDatabase from 'better-sqlite3'
 import { readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -35,11 +36,12 @@ export function wasEverLocked(dataDir: string): boolean {
   return statSync(join(dataDir, lockFile), { throwIfNoEntry: false }) !== undefined
 }
 
-/** Takes the lock of `dataDir`, creating the directory if missing.
- *  Errors: DataLockedError, UnusableDatabaseError. */
-export function lockDataDir(dataDir: string): DataLock {
+/** Takes the lock of `dataDir`, creating the directory if missing. `command` is what others are
+ *  told. Errors: DataLockedError, UnusableDatabaseError. */
+export function lockDataDir(dataDir: string, command: string): DataLock {
   makeDirectories(dataDir, 0o700)
   const urlPath = join(dataDir, 'server.url')
+  const holderPath = join(dataDir, 'server.holder')
   const lockPath = join(dataDir, lockFile)
   const database = reportingUnusable(lockPath, () => new SqliteDatabase(lockPath, { timeout: 0 }))
   try {
@@ -52,29 +54,23 @@ export function lockDataDir(dataDir: string): DataLock {
       error instanceof SqliteDatabase.SqliteError && error.code.startsWith('SQLITE_BUSY')
     // For example a network file system without locks.
     if (!isTaken) throw asUnusable(lockPath, error)
-    const serverUrl = readUrl(urlPath)
-    const place = serverUrl === null ? '' : ` (a server at ${serverUrl})`
-    throw new DataLockedError(`another trove process works on ${dataDir}${place}`, {
+    const serverUrl = readText(urlPath)
+    const holder = serverUrl === null ? readText(holderPath) : `a server at ${serverUrl}`
+    const who = holder === null ? '' : ` (${holder})`
+    throw new DataLockedError(`another trove process works on ${dataDir}${who}`, {
       cause: error,
       serverUrl,
     })
   }
   // The address written by a killed server is not that of the new holder.
   rmSync(urlPath, { force: true })
+  announce(holderPath, `trove ${command}, process ${process.pid}`)
   return {
-    announce: (url) => {
-      try {
-        writeFileSync(`${urlPath}.new`, url, { mode: 0o600 })
-        renameSync(`${urlPath}.new`, urlPath)
-      } catch {
-        // A full disk is no reason not to serve. Commands then use the address in their
-        // environment.
-        rmSync(`${urlPath}.new`, { force: true })
-      }
-    },
+    announce: (url) => announce(urlPath, url),
     release: () => {
       try {
         rmSync(urlPath, { force: true })
+        rmSync(holderPath, { force: true })
       } catch {
         // On a disk that failed it stays, as after a kill.
       }
@@ -83,7 +79,18 @@ export function lockDataDir(dataDir: string): DataLock {
   }
 }
 
-function readUrl(path: string): string | null {
+/** Never throws. */
+function announce(path: string, text: string): void {
+  try {
+    writeFileSync(`${path}.new`, text, { mode: 0o600 })
+    renameSync(`${path}.new`, path)
+  } catch {
+    // A full disk is no reason not to serve. Commands then use the address in their environment.
+    rmSync(`${path}.new`, { force: true })
+  }
+}
+
+function readText(path: string): string | null {
   try {
     return readFileSync(path, 'utf8')
   } catch {
