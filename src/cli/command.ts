@@ -32,7 +32,8 @@ export interface Command<F extends Flags = Flags> {
   exitStatuses: ExitStatus[]
   /** What status 1 means besides a failure. */
   oneMeans?: string
-  run(invocation: Invocation<F>): Promise<ExitStatus>
+  /** Without a result, the command has succeeded. */
+  run(invocation: Invocation<F>): Promise<ExitStatus | void>
 }
 
 export function formatHelp(command: Omit<Command, 'run'>): string {

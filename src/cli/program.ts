@@ -55,7 +55,7 @@ async function runCommand(
   }
   const { values, operands } = parsed
   if (command.operands === '') takeOperands(operands, [])
-  return await command.run({ flags: values, operands, ...surroundings })
+  return (await command.run({ flags: values, operands, ...surroundings })) ?? exitStatus.ok
 }
 
 /** A signal aborted by the first SIGINT, SIGTERM or SIGHUP (terminal closed). A second one ends

@@ -6,7 +6,6 @@ import { readArchive } from '../client/whole-artifact.ts'
 import { parseArtifactName } from '../core/artifact.ts'
 import type { Reference } from '../core/reference.ts'
 import { formatSizeBytes } from '../core/units.ts'
-import { exitStatus, type ExitStatus } from './exit-status.ts'
 import { writeOutputs, writeSummary } from './output/job-report.ts'
 import { printable, write, writeJson } from './output/output.ts'
 import { createProgress } from './output/progress.ts'
@@ -28,7 +27,7 @@ export async function saveArchive(
   { server, project, config, progress: ofServer }: ServerContext,
   { flags: given, stdout, stderr, signal }: Saving,
   { reference, format }: { reference: Reference; format: ArchiveFormat },
-): Promise<ExitStatus> {
+): Promise<void> {
   const artifact = await readArtifact(server, reference, { project, signal })
   const wanted = { artifactId: artifact.id, format, paths: given.path }
   // What reads stdout may write to the terminal, too.
@@ -46,7 +45,7 @@ export async function saveArchive(
       // Waits for each piece, so that ending the process does not cut off what the pipe has not
       // taken.
       for await (const chunk of body()) await write(stdout, chunk)
-      return exitStatus.ok
+      return
     }
     const target = resolve(given.output ?? `${parseArtifactName(artifact.name)}.${format}`)
     await saveAs(target, body())
@@ -61,7 +60,6 @@ export async function saveArchive(
     if (given.json)
       await writeJson(stdout, { artifactId: id, name, format, bytes: receivedBytes, file: target })
     await write(stderr, `${printable(name)}  ${size}  ${printable(target)}\n`)
-    return exitStatus.ok
   } finally {
     progress.finish()
   }

@@ -10,7 +10,6 @@ import { unreadableAnswer } from '../../client/transport/proxy-error.ts'
 import { parseEntryReference } from '../../core/reference.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { exitStatus } from '../exit-status.ts'
 import { write } from '../output/output.ts'
 import { connect, inRun, type ServerContext, serverContext } from '../server-access.ts'
 
@@ -51,7 +50,6 @@ export const attestCommand: Command<typeof flags> = {
     if (given.output === undefined || given.output === '-')
       for await (const chunk of body) await write(stdout, chunk)
     else await saveAs(resolve(given.output), body, signal)
-    return exitStatus.ok
   },
 }
 

@@ -9,7 +9,6 @@ import { parsePositiveInteger } from '../../core/run/run.ts'
 import { limitFlag, serverFlags } from '../arguments.ts'
 import { parseSince } from '../artifact-filter.ts'
 import type { Command } from '../command.ts'
-import { exitStatus } from '../exit-status.ts'
 import { formatTable, write, writeJson } from '../output/output.ts'
 import { connect } from '../server-access.ts'
 
@@ -51,14 +50,10 @@ export const auditCommand: Command<typeof flags> = {
     const { server } = await connect({ url: given.url, project }, { stderr, signal })
     const acts = listItems<WireAct>(server, auditPath, narrowing, signal, wanted + 1)
     const { items, isCut } = await takeFirst(acts, wanted)
-    if (given.json) {
-      await writeJson(stdout, items)
-      return exitStatus.ok
-    }
+    if (given.json) return await writeJson(stdout, items)
     await write(stdout, actTable(items))
     if (items.length === 0) await write(stderr, 'no matching entries\n')
     if (isCut) await write(stderr, 'there are older entries; use --limit to show more\n')
-    return exitStatus.ok
   },
 }
 

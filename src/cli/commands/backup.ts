@@ -6,23 +6,18 @@ import { backupPath } from '../../api/paths.ts'
 import { counted, formatSizeBytes } from '../../core/units.ts'
 import { backUp, keyFilesOf } from '../../lifecycle/backup/backup.ts'
 import { hasErrno } from '../../packs/local/errno.ts'
-import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
+import { takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { runMaintenance } from '../maintenance/maintenance-job.ts'
+import { maintenanceFlags, runMaintenance } from '../maintenance/maintenance-job.ts'
 import { unlessUnread, write, writeJson } from '../output/output.ts'
 
 const flags = {
-  url: serverFlags.url,
-  data: {
-    value: 'DIR',
-    help: 'back up this data directory (through its server if one is running)',
-  },
+  ...maintenanceFlags,
   copies: {
     value: null,
     help: 'copy instead of hard-linking, so that the backup shares no bytes with the store',
   },
-  json: serverFlags.json,
 } as const
 
 export const backupCommand: Command<typeof flags> = {

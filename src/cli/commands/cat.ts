@@ -4,7 +4,6 @@ import { readFile } from '../../client/read-file.ts'
 import { parseEntryReference } from '../../core/reference.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { exitStatus } from '../exit-status.ts'
 import { write } from '../output/output.ts'
 import { connectTo } from '../server-access.ts'
 
@@ -26,6 +25,5 @@ export const catCommand: Command<typeof flags> = {
     for await (const chunk of readFile(server, { artifactId: artifact.id, path, digest }, signal)) {
       await write(stdout, chunk)
     }
-    return exitStatus.ok
   },
 }

@@ -6,7 +6,6 @@ import { bashCompletion } from '../completion/bash.ts'
 import { type CommandShape, commandShapes } from '../completion/command-shape.ts'
 import { fishCompletion } from '../completion/fish.ts'
 import { zshCompletion } from '../completion/zsh.ts'
-import { exitStatus } from '../exit-status.ts'
 import { write } from '../output/output.ts'
 
 const shells = ['bash', 'zsh', 'fish'] as const
@@ -32,6 +31,5 @@ export const completionCommand: Command<Record<never, never>> = {
     const [operand] = takeOperands(operands, ['bash, zsh or fish'])
     const shell = choice(operand, shells, 'the shell')
     await write(stdout, scripts[shell](await commandShapes(commands)))
-    return exitStatus.ok
   },
 }

@@ -19,7 +19,7 @@ import {
 import { formatSizeBytes } from '../../core/units.ts'
 import { jobsFlag, pathGlobsFlag, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
-import { exitStatus, type ExitStatus, isAbort } from '../exit-status.ts'
+import { isAbort } from '../exit-status.ts'
 import {
   describeDownload,
   describePlan,
@@ -118,7 +118,6 @@ export const downloadCommand: Command<DownloadFlags> = {
       destination: resolve(target ?? '.'),
     })
     await printResults(context, invocation, { results: [result], root: result.destination })
-    return exitStatus.ok
   },
 }
 
@@ -166,7 +165,7 @@ function refuseForArchives(given: Invocation<DownloadFlags>['flags']): void {
 async function downloadMatching(
   invocation: Invocation<DownloadFlags>,
   pattern: string,
-): Promise<ExitStatus> {
+): Promise<void> {
   const { flags: given, operands, signal } = invocation
   const [target] = takeOperands(operands, [], ['DEST'])
   if (target !== undefined && isMeantAsReference(target))
@@ -197,7 +196,6 @@ async function downloadMatching(
     })
   }
   await printResults(context, invocation, { results, root })
-  return exitStatus.ok
 }
 
 /** Directory of one of several artifacts. Neither an artifact's name nor a symlink in DEST may

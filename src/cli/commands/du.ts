@@ -6,14 +6,10 @@ import { counted, formatCount, formatShare, formatSizeBytes } from '../../core/u
 import { limits } from '../../core/limits.ts'
 import { limitFlag, serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { exitStatus } from '../exit-status.ts'
 import { formatTable, write, writeJson } from '../output/output.ts'
 import { connectTo } from '../server-access.ts'
 
-const flags = {
-  ...serverFlags,
-  limit: limitFlag,
-} as const
+const flags = { ...serverFlags, limit: limitFlag } as const
 
 export const duCommand: Command<typeof flags> = {
   name: 'du',
@@ -35,7 +31,6 @@ export const duCommand: Command<typeof flags> = {
     const sizes = await readSizes(server, artifact.id, { path, limit, signal })
     if (given.json) await writeJson(stdout, sizes)
     else await write(stdout, tableOf(sizes))
-    return exitStatus.ok
   },
 }
 

@@ -4,7 +4,6 @@ import { parseReferenceOrName } from '../../core/reference.ts'
 import { formatPeriod } from '../../core/units.ts'
 import { duration, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { exitStatus } from '../exit-status.ts'
 import { printable, write, writeJson } from '../output/output.ts'
 import { connectTo } from '../server-access.ts'
 
@@ -41,7 +40,6 @@ export const expireCommand: Command<typeof flags> = {
       delayMs > longestMs ? `, in ${formatPeriod(longestMs)}, the longest allowed` : ''
     const summary = `${printable(artifact.name)} ${verb} at ${artifact.expiresAt}${longest}${heldUpBy(artifact)}`
     await write(stderr, `id:${artifact.id} ${summary}\n`)
-    return exitStatus.ok
   },
 }
 

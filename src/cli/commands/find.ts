@@ -9,14 +9,10 @@ import { notFound } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { limitFlag, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { exitStatus } from '../exit-status.ts'
 import { formatTable, write, writeJson } from '../output/output.ts'
 import { connect } from '../server-access.ts'
 
-const flags = {
-  ...serverFlags,
-  limit: limitFlag,
-} as const
+const flags = { ...serverFlags, limit: limitFlag } as const
 
 export const findCommand: Command<typeof flags> = {
   name: 'find',
@@ -42,7 +38,6 @@ export const findCommand: Command<typeof flags> = {
     if (found.length === 0)
       throw notFound(target, `no artifact that you can read contains sha256:${digest}`)
     if (isCut) await write(stderr, `showing the newest ${wanted}; use --limit to show more\n`)
-    return exitStatus.ok
   },
 }
 

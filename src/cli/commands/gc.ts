@@ -3,25 +3,18 @@ import { collectionSchema, type WireCollection } from '../../api/admin-messages.
 import { collectionPath } from '../../api/paths.ts'
 import { formatSizeBytes, counted } from '../../core/units.ts'
 import { collect, type Collection, planCollection } from '../../lifecycle/collect/collect.ts'
-import { serverFlags } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { exitStatus } from '../exit-status.ts'
 import type { LocalStore } from '../maintenance/local-store.ts'
-import { runMaintenance } from '../maintenance/maintenance-job.ts'
+import { maintenanceFlags, runMaintenance } from '../maintenance/maintenance-job.ts'
 import { write, writeJson } from '../output/output.ts'
 
 const flags = {
-  url: serverFlags.url,
-  data: {
-    value: 'DIR',
-    help: 'work on this data directory (through its server if one is running)',
-  },
+  ...maintenanceFlags,
   'dry-run': { value: null, short: 'n', help: 'show what would be freed, and change nothing' },
   now: {
     value: null,
     help: 'skip grace periods, and rewrite every pack that is more than 5 % dead',
   },
-  json: serverFlags.json,
 } as const
 
 export const gcCommand: Command<typeof flags> = {
@@ -44,7 +37,6 @@ export const gcCommand: Command<typeof flags> = {
     })
     if (given.json) await writeJson(stdout, collection)
     else await write(stdout, describe(collection, asked))
-    return exitStatus.ok
   },
 }
 

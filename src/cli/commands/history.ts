@@ -9,14 +9,10 @@ import { formatSizeBytes } from '../../core/units.ts'
 import { limits } from '../../core/limits.ts'
 import { limitFlag, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { exitStatus } from '../exit-status.ts'
 import { formatTable, write, writeJson } from '../output/output.ts'
 import { connectTo } from '../server-access.ts'
 
-const flags = {
-  ...serverFlags,
-  limit: limitFlag,
-} as const
+const flags = { ...serverFlags, limit: limitFlag } as const
 
 export const historyCommand: Command<typeof flags> = {
   name: 'history',
@@ -40,7 +36,6 @@ export const historyCommand: Command<typeof flags> = {
     if (given.json) await writeJson(stdout, versions)
     else await write(stdout, tableOf(versions))
     if (isCut) await write(stderr, `the newest ${wanted} versions shown; --limit shows more\n`)
-    return exitStatus.ok
   },
 }
 

@@ -3,7 +3,6 @@ import { whyKept } from '../../core/policy/explanation.ts'
 import { parseReferenceOrName } from '../../core/reference.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { exitStatus } from '../exit-status.ts'
 import { printable, write, writeJson } from '../output/output.ts'
 import { connectTo } from '../server-access.ts'
 
@@ -30,6 +29,5 @@ export const keepCommand: Command<typeof flags> = {
     const keeping = whyKept(artifact)
     const until = keeping === null ? `expires at ${artifact.expiresAt}` : `is ${keeping}`
     await write(stderr, `id:${artifact.id} ${printable(artifact.name)} ${until}\n`)
-    return exitStatus.ok
   },
 }

@@ -7,7 +7,6 @@ import { formatSizeBytes } from '../../core/units.ts'
 import { limitFlag, serverFlags } from '../arguments.ts'
 import { filterFlags, filterOf } from '../artifact-filter.ts'
 import type { Command } from '../command.ts'
-import { exitStatus } from '../exit-status.ts'
 import { expiryCell } from '../output/expiry-cell.ts'
 import { type Column, formatTable, write, writeJson } from '../output/output.ts'
 import { connect } from '../server-access.ts'
@@ -66,15 +65,11 @@ export const listCommand: Command<typeof flags> = {
       total = page.total
       cursor = page.nextCursor
     } while (cursor !== null && items.length < wanted)
-    if (given.json) {
-      await writeJson(stdout, items)
-      return exitStatus.ok
-    }
+    if (given.json) return await writeJson(stdout, items)
     await write(stdout, artifactTable(items, project === null))
     if (items.length === 0) await write(stderr, 'no artifacts match\n')
     if (items.length < total)
       await write(stderr, `showing ${items.length} of ${total}; use --limit to show more\n`)
-    return exitStatus.ok
   },
 }
 

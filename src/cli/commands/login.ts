@@ -12,12 +12,10 @@ import {
   readCurrentToken,
   refusedToken,
 } from '../login/current-token.ts'
-import { exitStatus } from '../exit-status.ts'
-import { readHiddenLine } from '../login/hidden-input.ts'
 import { changeLogins, requireLoginsFile, withLogin } from '../login/login-store.ts'
 import { namedServer } from '../login/named-server.ts'
 import { write } from '../output/output.ts'
-import { readTokenFrom } from '../login/token-input.ts'
+import { readHiddenLine, readTokenFrom } from '../login/token-input.ts'
 
 const flags = { url: serverFlags.url } as const
 
@@ -54,7 +52,6 @@ export const loginCommand: Command<typeof flags> = {
       `stored in ${path}; this is the default server now`,
     ]
     await write(stderr, `${lines.join('\n')}\n${precedence(url)}`)
-    return exitStatus.ok
   },
 }
 

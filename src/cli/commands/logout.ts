@@ -6,7 +6,6 @@ import { hasCode, notFound } from '../../core/errors.ts'
 import { readLogins } from '../../config/logins.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
-import { exitStatus } from '../exit-status.ts'
 import {
   changeLogins,
   removeLogins,
@@ -48,7 +47,6 @@ export const logoutCommand: Command<typeof flags> = {
     const variable = readCommandConfig({ token: null }).tokenFrom
     if (variable !== null && variable !== 'login')
       await write(stderr, `${variable} is set: commands still use that token\n`)
-    return exitStatus.ok
   },
 }
 

@@ -8,7 +8,6 @@ import { hasCode } from '../../core/errors.ts'
 import { parseEntryReference } from '../../core/reference.ts'
 import { serverFlags, takeOperands } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { exitStatus } from '../exit-status.ts'
 import { jsonArrayOf, printable, writeAll } from '../output/output.ts'
 import { connectTo } from '../server-access.ts'
 
@@ -32,16 +31,12 @@ export const lsCommand: Command<typeof flags> = {
     const entries = given.recursive
       ? readEntries(server, artifact.id, { under: path, files: artifact.files, signal })
       : listChildren(server, artifact.id, { path, signal })
-    if (given.json) {
-      await writeAll(stdout, jsonArrayOf(entries))
-      return exitStatus.ok
-    }
+    if (given.json) return await writeAll(stdout, jsonArrayOf(entries))
     const prefix = given.recursive || path === '' ? '' : `${path}/`
     const lines = async function* (): AsyncGenerator<string> {
       for await (const entry of entries) yield `${formatEntry(entry, prefix, given.long)}\n`
     }
     await writeAll(stdout, lines())
-    return exitStatus.ok
   },
 }
 

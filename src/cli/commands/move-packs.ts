@@ -16,7 +16,6 @@ import {
 } from '../../packs/pack-place.ts'
 import { serverFlags, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { exitStatus } from '../exit-status.ts'
 import { write, writeJson } from '../output/output.ts'
 import { createProgress, type Progress } from '../output/progress.ts'
 
@@ -49,15 +48,14 @@ export const movePacksCommand: Command<typeof flags> = {
       const places = { from: formatPackPlace(from), to: formatPackPlace(to) }
       if (places.from === places.to) {
         const left = await removeLeft(dataDir, to)
-        if (given.json) await writeJson(stdout, { ...places, packs: 0, packBytes: 0, left })
-        else await write(stdout, describeLeft(places.to, left))
-        return exitStatus.ok
+        return await (given.json
+          ? writeJson(stdout, { ...places, packs: 0, packBytes: 0, left })
+          : write(stdout, describeLeft(places.to, left)))
       }
       const progress = createProgress(stderr, { bars: !given.json })
       const report = await move(dataDir, { from, to, progress, signal })
       if (given.json) await writeJson(stdout, { ...places, ...report })
       else await write(stdout, describe(report, places))
-      return exitStatus.ok
     } finally {
       lock.release()
     }

@@ -5,14 +5,11 @@ import { join } from 'node:path'
 import { readServerConfig } from '../../config/config.ts'
 import { counted, formatSizeBytes } from '../../core/units.ts'
 import { rebuildFromPacks, type RebuildReport } from '../../lifecycle/recovery/rebuild.ts'
-import { lockDataDir } from '../../metadata/sqlite/data-lock.ts'
-import { openMetadataWorker } from '../../metadata/sqlite/thread/sqlite-worker.ts'
-import { openPackStore } from '../../packs/open-pack-store.ts'
 import { sealedPackPath } from '../../packs/pack-layout.ts'
-import { findPackPlace } from '../../packs/pack-place.ts'
 import { serverFlags, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
+import { withStorage } from '../maintenance/local-store.ts'
 import { unlessUnread, write, writeJson } from '../output/output.ts'
 
 const flags = {
@@ -50,24 +47,12 @@ async function recoverDirectory(
   const { dataDir, artifactBytesMax, entriesMax, compressionLevel, stockZips, retention } = config
   if (config.packBucket === null && !existsSync(join(dataDir, 'cas')))
     throw new UsageError(`no packs in ${dataDir}`)
-  const lock = lockDataDir(dataDir, 'recover')
-  try {
-    const packs = await openPackStore(await findPackPlace(dataDir, config.packBucket))
-    const metadata = await openMetadataWorker({ path: join(dataDir, 'trove.db') })
-    try {
-      const settings = { artifactBytesMax, entriesMax, compressionLevel, stockZips }
-      const expiresAt = Date.now() + retention.defaultMs
-      return await rebuildFromPacks(
-        { metadata, packs, settings, now: Date.now },
-        { expiresAt, signal },
-      )
-    } finally {
-      await packs.close()
-      await metadata.close()
-    }
-  } finally {
-    lock.release()
-  }
+  return await withStorage(config, 'recover', async ({ metadata, packs }) => {
+    const settings = { artifactBytesMax, entriesMax, compressionLevel, stockZips }
+    const expiresAt = Date.now() + retention.defaultMs
+    const ports = { metadata, packs, settings, now: Date.now }
+    return await rebuildFromPacks(ports, { expiresAt, signal })
+  })
 }
 
 function describe(report: RebuildReport): string {

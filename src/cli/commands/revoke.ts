@@ -5,7 +5,6 @@ import { requestJson, type ServerAccess } from '../../client/transport/http.ts'
 import { serverFlags, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { describeGrant } from '../login/current-token.ts'
-import { exitStatus } from '../exit-status.ts'
 import { write, writeJson } from '../output/output.ts'
 import { connect, serverContext } from '../server-access.ts'
 import { readTokenFrom } from '../login/token-input.ts'
@@ -33,7 +32,6 @@ export const revokeCommand: Command<typeof flags> = {
     const { revoked, summary } = await revoke(invocation)
     if (given.json) await writeJson(stdout, revoked)
     await write(stderr, `${summary}\n`)
-    return exitStatus.ok
   },
 }
 

@@ -12,7 +12,6 @@ import {
 import { counted, formatSizeBytes } from '../../core/units.ts'
 import { serverFlags, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
-import { exitStatus } from '../exit-status.ts'
 import { printable, write, writeJson } from '../output/output.ts'
 import { connect, inRun, type ServerContext } from '../server-access.ts'
 
@@ -50,16 +49,12 @@ export const rmCommand: Command<typeof flags> = {
       throw new UsageError('@RUN cannot be combined with other arguments')
     if (given['include-kept'] && (run === undefined || given.undo))
       throw new UsageError('--include-kept works only when deleting @RUN')
-    if (run !== undefined) {
-      const context = await connect(given, invocation)
-      await (given.undo ? restoreWhole : removeWhole)(invocation, context, run)
-      return exitStatus.ok
-    }
-    const named = operands.map(parseReferenceOrName)
+    const named = run === undefined ? operands.map(parseReferenceOrName) : []
     const context = await connect(given, invocation)
+    if (run !== undefined)
+      return await (given.undo ? restoreWhole : removeWhole)(invocation, context, run)
     const references = named.map((each) => inRun(each, context.config))
     await (given.undo ? restore : remove)(invocation, context, references)
-    return exitStatus.ok
   },
 }
 

@@ -3,26 +3,16 @@ import { scrubReportSchema, type WireScrubReport } from '../../api/admin-message
 import { scrubPath } from '../../api/paths.ts'
 import { counted, formatSizeBytes } from '../../core/units.ts'
 import { type ScrubFinding, scrub } from '../../lifecycle/scrub/scrub.ts'
-import { serverFlags } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { exitStatus } from '../exit-status.ts'
-import { runMaintenance } from '../maintenance/maintenance-job.ts'
+import { maintenanceFlags, runMaintenance } from '../maintenance/maintenance-job.ts'
 import { printable, unlessUnread, write, writeJson } from '../output/output.ts'
 
-const flags = {
-  url: serverFlags.url,
-  data: {
-    value: 'DIR',
-    help: 'work on this data directory (through its server if one is running)',
-  },
-  json: serverFlags.json,
-} as const
-
-export const scrubCommand: Command<typeof flags> = {
+export const scrubCommand: Command<typeof maintenanceFlags> = {
   name: 'scrub',
   operands: '',
   summary: 'Read back and check everything that is stored. Exits with 8 when anything is damaged.',
-  flags,
+  flags: maintenanceFlags,
   examples: ['trove scrub', 'trove scrub --json', 'trove scrub --data /srv/trove'],
   exitStatuses: [5, 6, 8, 10, 13],
   async run(invocation) {

@@ -5,7 +5,6 @@ import { createLog } from '../../log.ts'
 import { readProgramVersion } from '../../program-files.ts'
 import { startServer } from '../../server.ts'
 import type { Command } from '../command.ts'
-import { exitStatus } from '../exit-status.ts'
 import { write } from '../output/output.ts'
 import { suggestion } from '../suggestion.ts'
 
@@ -42,6 +41,5 @@ export const serveCommand: Command<typeof flags> = {
     log.info('stopping')
     await server.close()
     log.info('stopped')
-    return exitStatus.ok
   },
 }

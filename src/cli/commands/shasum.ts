@@ -11,7 +11,6 @@ import { parseEntryPath } from '../../core/manifest/entry.ts'
 import { parseEntryReference } from '../../core/reference.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { exitStatus } from '../exit-status.ts'
 import {
   jsonArrayOf,
   printable,
@@ -56,24 +55,19 @@ export const shasumCommand: Command<typeof flags> = {
       )
     const { server, artifact } = await connectTo(given, reference, { stderr, signal })
     const { id: artifactId, name, treeDigest } = artifact
-    if (given.tree) {
-      if (given.json) await writeJson(stdout, { artifactId, name, treeDigest })
-      else await write(stdout, `${treeDigest}\n`)
-      return exitStatus.ok
-    }
+    if (given.tree)
+      return await (given.json
+        ? writeJson(stdout, { artifactId, name, treeDigest })
+        : write(stdout, `${treeDigest}\n`))
     const writeLines = stdout.isTTY ? writeAll : writeAllRaw
     if (given.zip) {
       const zipDigest = zipDigestOf(artifact)
-      if (given.json) await writeJson(stdout, { artifactId, name, zipDigest })
-      else
-        await writeLines(stdout, [`${checksumLine(zipDigest, `${parseArtifactName(name)}.zip`)}\n`])
-      return exitStatus.ok
+      if (given.json) return await writeJson(stdout, { artifactId, name, zipDigest })
+      const line = checksumLine(zipDigest, `${parseArtifactName(name)}.zip`)
+      return await writeLines(stdout, [`${line}\n`])
     }
     const files = filesOf(server, artifact, path, signal)
-    if (given.json) {
-      await writeAll(stdout, jsonArrayOf(files))
-      return exitStatus.ok
-    }
+    if (given.json) return await writeAll(stdout, jsonArrayOf(files))
     let count = 0
     const lines = async function* (): AsyncGenerator<string> {
       for await (const file of files) {
@@ -83,7 +77,6 @@ export const shasumCommand: Command<typeof flags> = {
     }
     await writeLines(stdout, lines())
     if (count === 0) await write(stderr, `${printable(name)} has no files\n`)
-    return exitStatus.ok
   },
 }
 

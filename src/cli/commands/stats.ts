@@ -5,7 +5,6 @@ import { requestJson } from '../../client/transport/http.ts'
 import { formatCount, formatSizeBytes } from '../../core/units.ts'
 import { serverFlags } from '../arguments.ts'
 import { type Command, formatColumns } from '../command.ts'
-import { exitStatus } from '../exit-status.ts'
 import { write, writeJson } from '../output/output.ts'
 import { connect } from '../server-access.ts'
 
@@ -32,7 +31,6 @@ export const statsCommand: Command<typeof serverFlags> = {
     )
     if (given.json) await writeJson(stdout, stats)
     else await write(stdout, `${formatColumns(statRows(stats)).join('\n')}\n`)
-    return exitStatus.ok
   },
 }
 

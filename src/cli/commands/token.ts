@@ -18,7 +18,6 @@ import { isLoopback } from '../../core/loopback.ts'
 import { knownFacts } from '../../core/run/run.ts'
 import { duration, type FlagValues, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
-import { type ExitStatus, exitStatus } from '../exit-status.ts'
 import { formatTable, write, writeJson } from '../output/output.ts'
 import { runFlags } from '../run-flags.ts'
 import { connect, serverContext } from '../server-access.ts'
@@ -73,7 +72,6 @@ export const tokenCommand: Command<typeof flags> = {
     const minted = await mint(invocation)
     if (given.json) await writeJson(stdout, minted)
     else await write(stdout, `${minted.token}\n`)
-    return exitStatus.ok
   },
 }
 
@@ -83,8 +81,8 @@ async function listTokens({
   stdout,
   stderr,
   signal,
-}: Invocation<typeof flags>): Promise<ExitStatus> {
-  const { server } = await connect({ url: given.url, project: given.project }, { stderr, signal })
+}: Invocation<typeof flags>): Promise<void> {
+  const { server } = await connect(given, { stderr, signal })
   const filter = { project: given.project }
   const tokens = listItems<WireMintedToken>(server, `${apiRoot}/tokens`, filter, signal)
   const items: WireMintedToken[] = []
@@ -92,7 +90,6 @@ async function listTokens({
   if (given.json) await writeJson(stdout, items)
   else await write(stdout, tokenTable(items))
   if (items.length === 0) await write(stderr, 'no tokens\n')
-  return exitStatus.ok
 }
 
 function tokenTable(items: WireMintedToken[]): string {

@@ -18,7 +18,7 @@ import {
   UsageError,
 } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
-import { exitStatus, type ExitStatus, isAbort } from '../exit-status.ts'
+import { isAbort } from '../exit-status.ts'
 import { writeOutputs, writeSummary } from '../output/job-report.ts'
 import { expiryCell } from '../output/expiry-cell.ts'
 import {
@@ -96,13 +96,12 @@ export const uploadCommand: Command<typeof flags> = {
       symlinks: given.symlinks ?? 'keep',
       exclude: given.exclude,
     } as const
-    const whenNone = async (error: unknown): Promise<ExitStatus> => {
+    const whenNone = async (error: unknown): Promise<void> => {
       if (!hasCode(error, 'no_files') || whenEmpty === 'error') throw error
       const hint = given['include-hidden'] ? '' : ' (use --include-hidden to include hidden files)'
       if (whenEmpty === 'warn')
         await write(stderr, `trove: warning: ${printable(error.message)}${hint}\n`)
       if (given.json) await writeJson(stdout, null)
-      return exitStatus.ok
     }
     await write(stderr, missingText(patterns))
     if (given['dry-run']) return await listSource(invocation, source).catch(whenNone)
@@ -133,11 +132,10 @@ export const uploadCommand: Command<typeof flags> = {
       if (given.json) await writeJson(stdout, jsonOf(result, secrets))
       await write(stderr, warningOf(context, secretsText(secrets, result.artifact), name))
       await write(stderr, summaryOf(result, elapsedMs) + unmetText(result.artifact, target))
-      return exitStatus.ok
     } catch (error) {
       progress.finish()
       if (isAbort(error)) await write(stderr, interruptedText)
-      return await whenNone(error)
+      await whenNone(error)
     }
   },
 }
@@ -161,7 +159,7 @@ function warningOf({ config }: ServerContext, text: string, name: string): strin
 async function listSource(
   { flags: given, stdout, stderr, signal }: Invocation<typeof flags>,
   source: Omit<WalkOptions, 'signal'> & { patterns: readonly string[] },
-): Promise<ExitStatus> {
+): Promise<void> {
   const tree = await walkSources(source.patterns, { ...source, signal })
   if (tree.count === 0) throw noFiles(source.patterns)
   const secrets = findSourceSecrets(tree)
@@ -179,7 +177,6 @@ async function listSource(
     stderr,
     `would upload ${counted(tree.count, 'entry', 'entries')} of ${printable(tree.root)}\n`,
   )
-  return exitStatus.ok
 }
 
 function uploadTarget(

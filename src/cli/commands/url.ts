@@ -9,7 +9,6 @@ import { type EntryReference, parseEntryReference } from '../../core/reference.t
 import { blobPath, latestPath, treePath } from '../../web/paths.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { exitStatus } from '../exit-status.ts'
 import { write, writeJson } from '../output/output.ts'
 import { connectTo } from '../server-access.ts'
 
@@ -59,7 +58,6 @@ export const urlCommand: Command<typeof flags> = {
     else await write(stdout, `${found.url}\n`)
     if ('expiresAt' in found)
       await write(stderr, `valid without a token until ${found.expiresAt}\n`)
-    return exitStatus.ok
   },
 }
 

@@ -14,34 +14,29 @@ import {
   readCurrentToken,
   refusedToken,
 } from '../login/current-token.ts'
-import { exitStatus } from '../exit-status.ts'
 import { printable, write, writeJson } from '../output/output.ts'
 import { serverContext, withToken } from '../server-access.ts'
 
-const flags = serverFlags
-
-export const whoamiCommand: Command<typeof flags> = {
+export const whoamiCommand: Command<typeof serverFlags> = {
   name: 'whoami',
   operands: '',
   summary: 'Show which server and token are used, where they come from, and what the token may do.',
-  flags,
+  flags: serverFlags,
   examples: ['trove whoami', 'trove whoami --url https://store.example.com --json'],
   exitStatuses: [3, 5, 6, 10],
   async run({ flags: given, stdout, stderr, signal }) {
-    const from = { url: given.url, project: given.project }
-    const context = serverContext(from, { stderr })
+    const context = serverContext(given, { stderr })
     const { config } = context
     const where = `${config.url} (${urlWords[config.urlFrom]})`
     if (config.token === null && config.idToken === null)
       throw unauthenticated(`there is no token for ${where}`)
     const tokenFrom = config.tokenFrom ?? 'ID token'
     try {
-      const { server, config } = await withToken(context, from, { stderr, signal })
+      const { server, config } = await withToken(context, given, { stderr, signal })
       const current = await readCurrentToken(server, signal)
       if (given.json) await writeJson(stdout, jsonOf(config, current))
       else await write(stdout, textOf(config, current))
       await write(stderr, mismatches(config, current))
-      return exitStatus.ok
     } catch (error) {
       throw refusedToken(error, `${where} refuses the token (${tokenWords(tokenFrom)})`)
     }

@@ -22,7 +22,6 @@ import {
 } from '../../core/units.ts'
 import { serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
-import { exitStatus } from '../exit-status.ts'
 import { formatTable, printable, write, writeJson } from '../output/output.ts'
 import { connect, inRun, type ServerContext } from '../server-access.ts'
 
@@ -66,7 +65,6 @@ export const whyCommand: Command<typeof flags> = {
       all.push(jsonOf(why))
     }
     if (given.json) await writeJson(stdout, asked.kind === 'all' ? all : all[0])
-    return exitStatus.ok
   },
 }
 

@@ -9,9 +9,11 @@ import { type DiskSpace, openDiskSpace } from '../../lifecycle/disk-space.ts'
 import type { LifecyclePorts } from '../../lifecycle/ports.ts'
 import { recover } from '../../lifecycle/recovery/recover.ts'
 import { lockDataDir, wasEverLocked } from '../../metadata/sqlite/data-lock.ts'
+import type { Metadata } from '../../metadata/metadata.ts'
 import { openMetadataWorker } from '../../metadata/sqlite/thread/sqlite-worker.ts'
 import { openPackStore } from '../../packs/open-pack-store.ts'
 import { findPackPlace } from '../../packs/pack-place.ts'
+import type { PackStore } from '../../packs/pack-store.ts'
 import { UsageError } from '../arguments.ts'
 
 export interface LocalStore {
@@ -30,26 +32,36 @@ export async function withLocalStore<T>(
   { command, signal }: { command: string; signal: AbortSignal },
   work: (store: LocalStore) => Promise<T>,
 ): Promise<T> {
-  const { dataDir: directory, minFreeBytes } = config
-  const database = join(directory, 'trove.db')
-  if (!existsSync(database) && !wasEverLocked(directory))
-    throw new UsageError(`no store in ${directory}`)
+  const { dataDir } = config
+  if (!existsSync(join(dataDir, 'trove.db')) && !wasEverLocked(dataDir))
+    throw new UsageError(`no store in ${dataDir}`)
+  return await withStorage(config, command, async ({ metadata, packs, space }) => {
+    const staging = await openStaging(join(dataDir, 'cas', 'staging', 'uploads'), {
+      uploadBytesMax: config.artifactBytesMax,
+    })
+    const ports = { metadata, packs, now: Date.now, signal }
+    const believed = (await metadata.believedTime()) ?? Infinity
+    const believedNow = (): number => Math.min(Date.now(), believed)
+    // The next start of a server reports what could not be removed.
+    await recover({ ...ports, staging, now: believedNow })
+    return await work({ ports, space, config, believedNow })
+  })
+}
+
+/** Runs `work` on what the directory holds, as it is. Errors: DataLockedError, those of `work`. */
+export async function withStorage<T>(
+  { dataDir: directory, minFreeBytes, packBucket }: Config,
+  command: string,
+  work: (storage: { metadata: Metadata; packs: PackStore; space: DiskSpace }) => Promise<T>,
+): Promise<T> {
   const lock = lockDataDir(directory, command)
   try {
     const space = await openDiskSpace({ directory, minFreeBytes })
     await space.makeRoom()
-    const packs = await openPackStore(await findPackPlace(directory, config.packBucket))
-    const metadata = await openMetadataWorker({ path: database })
+    const packs = await openPackStore(await findPackPlace(directory, packBucket))
+    const metadata = await openMetadataWorker({ path: join(directory, 'trove.db') })
     try {
-      const staging = await openStaging(join(directory, 'cas', 'staging', 'uploads'), {
-        uploadBytesMax: config.artifactBytesMax,
-      })
-      const ports = { metadata, packs, now: Date.now, signal }
-      const believed = (await metadata.believedTime()) ?? Infinity
-      const believedNow = (): number => Math.min(Date.now(), believed)
-      // The next start of a server reports what could not be removed.
-      await recover({ ...ports, staging, now: believedNow })
-      return await work({ ports, space, config, believedNow })
+      return await work({ metadata, packs, space })
     } finally {
       await packs.close()
       await metadata.close()

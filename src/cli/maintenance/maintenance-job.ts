@@ -11,15 +11,20 @@ import { requestJson, type ServerAccess } from '../../client/transport/http.ts'
 import { NetworkError } from '../../client/transport/network-error.ts'
 import { readServerConfig } from '../../config/config.ts'
 import { DataLockedError } from '../../metadata/sqlite/data-lock.ts'
+import { type FlagValues, serverFlags } from '../arguments.ts'
 import type { Invocation } from '../command.ts'
 import { createProgressLines } from '../output/progress.ts'
 import { serverContext } from '../server-access.ts'
 import { type LocalStore, withLocalStore } from './local-store.ts'
 
-export interface MaintenanceFlags {
-  url: string | undefined
-  data: string | undefined
-}
+export const maintenanceFlags = {
+  url: serverFlags.url,
+  data: {
+    value: 'DIR',
+    help: 'work on this data directory (through its server if one is running)',
+  },
+  json: serverFlags.json,
+} as const
 
 export interface MaintenanceJob<Report> {
   command: string
@@ -37,7 +42,7 @@ export interface MaintenanceJob<Report> {
  *  select. Reports progress on stderr. Errors: those of `job.local`; those of the request; when
  *  the job of a server fails, a StoreError with its code and message. */
 export async function runMaintenance<Report>(
-  { url, data }: MaintenanceFlags,
+  { url, data }: Pick<FlagValues<typeof maintenanceFlags>, 'url' | 'data'>,
   { stderr, signal }: Pick<Invocation, 'stderr' | 'signal'>,
   job: MaintenanceJob<Report>,
 ): Promise<Report> {
