@@ -21,8 +21,11 @@ export interface IdentityProvider {
   isForged: boolean
   /** What the provider calls itself. */
   issuer: string
-  /** Whether clients must send their secret in the form of the request. */
-  isPostOnly: boolean
+  /** In which forms clients may send their secret; undefined: it does not say, and accepts only
+   *  the header. */
+  authMethods: string[] | undefined
+  /** How it takes the secret: from the form, or from the header with or without decoding it. */
+  takesSecret: 'in the form' | 'in the header' | 'in the header, undecoded'
   /** If set, the answers of this path. */
   failing: { path: string; status: number; headers?: Record<string, string> } | undefined
   /** Replaces the signing key. */
@@ -68,7 +71,8 @@ export async function openIdentityProvider(): Promise<IdentityProvider> {
     nonce: undefined,
     isForged: false,
     issuer: url,
-    isPostOnly: false,
+    authMethods: undefined,
+    takesSecret: 'in the header',
     failing: undefined,
     rotate: async () => {
       key = await generateKeyPair('RS256')
@@ -109,9 +113,7 @@ export async function openIdentityProvider(): Promise<IdentityProvider> {
   function metadata(): object {
     return {
       issuer: provider.issuer,
-      token_endpoint_auth_methods_supported: provider.isPostOnly
-        ? ['client_secret_post', 'private_key_jwt']
-        : undefined,
+      token_endpoint_auth_methods_supported: provider.authMethods,
       authorization_endpoint: `${url}/authorize`,
       token_endpoint: `${url}/token`,
       userinfo_endpoint: `${url}/userinfo`,
@@ -139,6 +141,9 @@ export async function openIdentityProvider(): Promise<IdentityProvider> {
 
   async function exchange(request: IncomingMessage): Promise<Answer> {
     const form = new URLSearchParams(await text(request))
+    if (!isClient(request.headers.authorization, form)) {
+      return { status: 401, body: { error: 'invalid_client' } }
+    }
     const code = form.get('code') ?? ''
     const grant = grants.get(code)
     grants.delete(code)
@@ -146,9 +151,6 @@ export async function openIdentityProvider(): Promise<IdentityProvider> {
       .update(form.get('code_verifier') ?? '')
       .digest('base64url')
     const isSound =
-      (provider.isPostOnly
-        ? form.get('client_secret') === provider.clientSecret
-        : request.headers.authorization === basic(provider)) &&
       grant !== undefined &&
       grant.challenge === verifier &&
       grant.redirectUri === form.get('redirect_uri')
@@ -163,11 +165,19 @@ export async function openIdentityProvider(): Promise<IdentityProvider> {
     return { body: { access_token: 'a', token_type: 'Bearer', id_token: idToken } }
   }
 
-  return provider
-}
+  function isClient(authorization: string | undefined, form: URLSearchParams): boolean {
+    const inForm = form.get('client_secret')
+    if (provider.takesSecret === 'in the form') return inForm === provider.clientSecret
+    if (inForm !== null) return false
+    const sent = Buffer.from(authorization?.replace('Basic ', '') ?? '', 'base64').toString()
+    // RFC 6749 §2.3.1: both parts are form-encoded first.
+    const decode = (text: string): string =>
+      provider.takesSecret === 'in the header'
+        ? decodeURIComponent(text.replaceAll('+', ' '))
+        : text
+    const [id = '', ...secret] = sent.split(':')
+    return decode(id) === provider.clientId && decode(secret.join(':')) === provider.clientSecret
+  }
 
-/** RFC 6749 §2.3.1: both parts are form-encoded first. */
-function basic({ clientId, clientSecret }: IdentityProvider): string {
-  const encode = (part: string): string => new URLSearchParams({ '': part }).toString().slice(1)
-  return `Basic ${Buffer.from(`${encode(clientId)}:${encode(clientSecret)}`).toString('base64')}`
+  return provider
 }

@@ -214,19 +214,6 @@ test('after a change of keys at the provider, the second attempt succeeds', asyn
   expect((await finish(await begin())).status).toBe(303)
 })
 
-test('a provider is sent the secret as it accepts it', async () => {
-  const other = await openIdentityProvider()
-  other.isPostOnly = true
-  other.claims = jane
-  const asking = await openServer({ ...settings, TROVE_SSO_ISSUER: other.url })
-  try {
-    expect(await describeSession(await signIn(asking), asking)).toMatchObject({ scope: 'read' })
-  } finally {
-    await asking.close()
-    await other.close()
-  }
-})
-
 test('an issuer that is not that of the provider is told, with the right one', async () => {
   const other = await openIdentityProvider()
   other.issuer = `${other.url}/realms/ci`

@@ -5,9 +5,7 @@ import * as z from 'zod'
 import type { Config } from '../../config/config.ts'
 import { asError, storeError } from '../../core/errors.ts'
 import type { Claims, SignInRule } from '../../core/access/sign-in-rules.ts'
-import { isProtected } from '../../core/access/trusted-issuers.ts'
-
-type SingleSignOnConfig = NonNullable<Config['singleSignOn']>
+import { createIdentityProvider, responseOf, type SingleSignOnConfig } from './identity-provider.ts'
 
 /** What the browser keeps, in a cookie, while the person is at the provider. */
 const attemptSchema = z.object({
@@ -57,8 +55,6 @@ export interface SingleSignOn {
 
 export const callbackPath = '/sign-in/callback'
 
-const requestSeconds = 10
-
 /** Null unless configured. */
 export function createSingleSignOn({
   singleSignOn,
@@ -67,9 +63,10 @@ export function createSingleSignOn({
   if (singleSignOn === null || publicUrl === null) return null
   const { scopes } = singleSignOn
   const callback = `${publicUrl}${callbackPath}`
+  const identityProvider = createIdentityProvider(singleSignOn)
   let discovered: Promise<oidc.Configuration> | undefined
   const discover = async (): Promise<oidc.Configuration> => {
-    discovered ??= discoverProvider(singleSignOn)
+    discovered ??= identityProvider.discover()
     try {
       return await discovered
     } catch (error) {
@@ -101,7 +98,7 @@ export function createSingleSignOn({
     finish: async (query, { state, nonce, verifier }) => {
       const provider = await discover()
       try {
-        const tokens = await oidc.authorizationCodeGrant(provider, new URL(callback + query), {
+        const tokens = await identityProvider.exchange(provider, new URL(callback + query), {
           expectedState: state,
           expectedNonce: nonce,
           pkceCodeVerifier: verifier,
@@ -122,37 +119,6 @@ export function createSingleSignOn({
         throw failureOf(singleSignOn, error)
       }
     },
-  }
-}
-
-async function discoverProvider({
-  issuer,
-  clientId,
-  clientSecret,
-}: SingleSignOnConfig): Promise<oidc.Configuration> {
-  const server = new URL(issuer)
-  // The settings accept plain HTTP on this machine only.
-  const execute =
-    server.protocol === 'http:' && isProtected(server) ? [oidc.allowInsecureRequests] : []
-  return await oidc.discovery(server, clientId, clientSecret, authenticateWith(clientSecret), {
-    // The signature of ID tokens is checked, although TLS already tells that they are the
-    // provider's.
-    execute: [...execute, oidc.enableNonRepudiationChecks],
-    timeout: requestSeconds,
-  })
-}
-
-/** Sends the secret as every provider must accept it (RFC 6749 §2.3.1), except to one that says it
- *  accepts only the other form. */
-function authenticateWith(clientSecret: string): oidc.ClientAuth {
-  const [basic, post] = [oidc.ClientSecretBasic, oidc.ClientSecretPost].map((form) =>
-    form(clientSecret),
-  )
-  return (server, ...request) => {
-    const accepted = server.token_endpoint_auth_methods_supported ?? []
-    const isPost =
-      accepted.includes('client_secret_post') && !accepted.includes('client_secret_basic')
-    ;(isPost ? post! : basic!)(server, ...request)
   }
 }
 
@@ -188,16 +154,6 @@ function reasonOf(error: unknown): string {
   if (issuer !== undefined) return `${message}: the provider calls itself ${issuer}`
   // Node's error for a host with several addresses has no message.
   return message || String((error as NodeJS.ErrnoException).code)
-}
-
-function responseOf(error: unknown): Response | undefined {
-  if (
-    error instanceof oidc.ResponseBodyError ||
-    error instanceof oidc.WWWAuthenticateChallengeError
-  )
-    return error.response
-  const { cause } = asError(error)
-  return cause instanceof Response ? cause : undefined
 }
 
 /** Why the provider rejected the client, or its access token. */

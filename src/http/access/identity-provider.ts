@@ -1,0 +1,102 @@
+/** The provider of single sign-on: what it publishes (OpenID Connect Discovery 1.0), and how this
+ *  server identifies itself to it. */
+import * as oidc from 'openid-client'
+import type { Config } from '../../config/config.ts'
+import { isProtected } from '../../core/access/trusted-issuers.ts'
+
+export type SingleSignOnConfig = NonNullable<Config['singleSignOn']>
+
+export interface IdentityProvider {
+  /** Fetches what the provider publishes. Its keys are fetched when the result needs them. */
+  discover(): Promise<oidc.Configuration>
+  /** Exchanges the code in the address of the callback for tokens. */
+  exchange(
+    discovered: oidc.Configuration,
+    callback: URL,
+    checks: oidc.AuthorizationCodeGrantChecks,
+  ): ReturnType<typeof oidc.authorizationCodeGrant>
+}
+
+const requestSeconds = 10
+
+/** Its errors are those of `openid-client`. */
+export function createIdentityProvider({
+  issuer,
+  clientId,
+  clientSecret,
+}: SingleSignOnConfig): IdentityProvider {
+  /** Whether the provider wants the secret in the form, although it supports the header. */
+  let wantsForm = false
+  const sendInForm = oidc.ClientSecretPost(clientSecret)
+  const authenticate: oidc.ClientAuth = (server, client, body, headers) => {
+    const supported = server.token_endpoint_auth_methods_supported ?? []
+    if (wantsForm || (supportsForm(server) && !supported.includes('client_secret_basic'))) {
+      sendInForm(server, client, body, headers)
+    } else {
+      headers.set('authorization', basic(clientId, clientSecret))
+    }
+  }
+  return {
+    discover: async () => {
+      const server = new URL(issuer)
+      // The settings accept plain HTTP on this machine only.
+      const execute =
+        server.protocol === 'http:' && isProtected(server) ? [oidc.allowInsecureRequests] : []
+      return await oidc.discovery(server, clientId, clientSecret, authenticate, {
+        // The signature of ID tokens is checked, although TLS already tells that they are the
+        // provider's.
+        execute: [...execute, oidc.enableNonRepudiationChecks],
+        timeout: requestSeconds,
+      })
+    },
+    exchange: async (discovered, callback, checks) => {
+      try {
+        return await oidc.authorizationCodeGrant(discovered, callback, checks)
+      } catch (error) {
+        if (wantsForm || !rejectsClient(error) || !supportsForm(discovered.serverMetadata()))
+          throw error
+      }
+      // It does not decode the header, or expects the form from this client.
+      wantsForm = true
+      try {
+        return await oidc.authorizationCodeGrant(discovered, callback, checks)
+      } catch (error) {
+        wantsForm = !rejectsClient(error)
+        throw error
+      }
+    },
+  }
+}
+
+/** RFC 6749 §2.3.1: this form of credentials is the one that every provider must accept, after
+ *  form-encoding. `openid-client` also encodes `-`, `_` and `.`, which need not be encoded. GitLab
+ *  and LemonLDAP::NG do not decode, so they would reject every `gloas-…`. */
+function basic(clientId: string, clientSecret: string): string {
+  const [id, secret] = [clientId, clientSecret].map((text) =>
+    new URLSearchParams([['', text]]).toString().slice(1),
+  )
+  return `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`
+}
+
+function supportsForm({
+  token_endpoint_auth_methods_supported: supported = [],
+}: oidc.ServerMetadata): boolean {
+  return supported.includes('client_secret_post')
+}
+
+function rejectsClient(error: unknown): boolean {
+  return (
+    responseOf(error)?.status === 401 ||
+    (error instanceof oidc.ResponseBodyError && error.error === 'invalid_client')
+  )
+}
+
+export function responseOf(error: unknown): Response | undefined {
+  if (
+    error instanceof oidc.ResponseBodyError ||
+    error instanceof oidc.WWWAuthenticateChallengeError
+  )
+    return error.response
+  const { cause } = error as { cause?: unknown }
+  return cause instanceof Response ? cause : undefined
+}
