@@ -21,6 +21,14 @@ export interface IdentityProvider {
   isForged: boolean
   /** What the provider calls itself. */
   issuer: string
+  /** Further members of its metadata, or others; undefined: none. */
+  metadata: Record<string, unknown>
+  /** Further parameters of the redirect to the client. */
+  redirectParameters: Record<string, string>
+  /** How far its clock is ahead. */
+  aheadSeconds: number
+  /** How long ID tokens are valid. */
+  lifeSeconds: number
   /** In which forms clients may send their secret; undefined: it does not say, and accepts only
    *  the header. */
   authMethods: string[] | undefined
@@ -39,9 +47,10 @@ interface Grant {
   redirectUri: string
 }
 
-export async function openIdentityProvider(): Promise<IdentityProvider> {
-  let key = await generateKeyPair('RS256')
-  const stranger = await generateKeyPair('RS256')
+/** `algorithm`: how ID tokens are signed. */
+export async function openIdentityProvider(algorithm = 'RS256'): Promise<IdentityProvider> {
+  let key = await generateKeyPair(algorithm)
+  const stranger = await generateKeyPair(algorithm)
   let keyId = 1
   const grants = new Map<string, Grant>()
   const server = createServer((request, response) => {
@@ -71,11 +80,15 @@ export async function openIdentityProvider(): Promise<IdentityProvider> {
     nonce: undefined,
     isForged: false,
     issuer: url,
+    metadata: {},
+    redirectParameters: {},
+    aheadSeconds: 0,
+    lifeSeconds: 300,
     authMethods: undefined,
     takesSecret: 'in the header',
     failing: undefined,
     rotate: async () => {
-      key = await generateKeyPair('RS256')
+      key = await generateKeyPair(algorithm)
       keyId += 1
     },
     close: async () => {
@@ -92,12 +105,13 @@ export async function openIdentityProvider(): Promise<IdentityProvider> {
 
   async function answer(request: IncomingMessage): Promise<Answer> {
     const { pathname, searchParams } = new URL(request.url ?? '', url)
+    if (pathname.endsWith('/.well-known/openid-configuration')) return { body: metadata() }
     switch (pathname) {
-      case '/.well-known/openid-configuration':
-        return { body: metadata() }
       case '/keys':
         return {
-          body: { keys: [{ ...(await exportJWK(key.publicKey)), kid: `${keyId}`, alg: 'RS256' }] },
+          body: {
+            keys: [{ ...(await exportJWK(key.publicKey)), kid: `${keyId}`, alg: algorithm }],
+          },
         }
       case '/authorize':
         return authorize(searchParams)
@@ -120,7 +134,8 @@ export async function openIdentityProvider(): Promise<IdentityProvider> {
       jwks_uri: `${url}/keys`,
       response_types_supported: ['code'],
       subject_types_supported: ['public'],
-      id_token_signing_alg_values_supported: ['RS256'],
+      id_token_signing_alg_values_supported: [algorithm],
+      ...provider.metadata,
     }
   }
 
@@ -136,6 +151,8 @@ export async function openIdentityProvider(): Promise<IdentityProvider> {
     })
     back.searchParams.set('code', code)
     back.searchParams.set('state', asked.get('state') ?? '')
+    for (const [name, value] of Object.entries(provider.redirectParameters))
+      back.searchParams.set(name, value)
     return { status: 302, location: back.href }
   }
 
@@ -155,12 +172,14 @@ export async function openIdentityProvider(): Promise<IdentityProvider> {
       grant.challenge === verifier &&
       grant.redirectUri === form.get('redirect_uri')
     if (!isSound) return { status: 400, body: { error: 'invalid_grant' } }
+    const now = Math.floor(Date.now() / 1000) + provider.aheadSeconds
     const idToken = await new SignJWT({ ...provider.claims, nonce: provider.nonce ?? grant.nonce })
-      .setProtectedHeader({ alg: 'RS256', kid: `${keyId}` })
-      .setIssuer(url)
+      .setProtectedHeader({ alg: algorithm, kid: `${keyId}` })
+      .setIssuer(provider.issuer)
       .setAudience(provider.clientId)
-      .setIssuedAt()
-      .setExpirationTime('5m')
+      .setIssuedAt(now)
+      .setNotBefore(now)
+      .setExpirationTime(now + provider.lifeSeconds)
       .sign((provider.isForged ? stranger : key).privateKey)
     return { body: { access_token: 'a', token_type: 'Bearer', id_token: idToken } }
   }

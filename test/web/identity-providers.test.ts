@@ -8,13 +8,17 @@ const jane = { sub: '7', email: 'jane@example.com' }
 
 /** Calls `use` with a provider that has these traits, and a server that trusts it. */
 async function withProvider(
-  traits: Partial<IdentityProvider>,
+  traits: Partial<IdentityProvider> & { algorithm?: string; path?: string },
   use: (server: TestServer, provider: IdentityProvider) => Promise<void>,
 ): Promise<void> {
-  const provider = await openIdentityProvider()
-  Object.assign(provider, { claims: jane }, traits)
-  const rules = { TROVE_SSO_ACCESS: 'groups:ops=admin *=read:octo/*' }
-  const server = await openServer({ ...settingsFor(provider), ...rules })
+  const provider = await openIdentityProvider(traits.algorithm)
+  const issuer = provider.url + (traits.path ?? '')
+  Object.assign(provider, { claims: jane, issuer }, traits)
+  const server = await openServer({
+    ...settingsFor(provider),
+    TROVE_SSO_ISSUER: issuer,
+    TROVE_SSO_ACCESS: 'groups:ops=admin *=read:octo/*',
+  })
   try {
     await use(server, provider)
   } finally {
@@ -67,5 +71,57 @@ test('a client that the provider does not know is told so, and the form of its s
     expect(await refused.text()).toContain('invalid_client')
     provider.clientSecret = clientSecret
     expect(await scopeOf(server, await signIn(server))).toBe('read')
+  })
+})
+
+test.each<[string, Partial<IdentityProvider> & { algorithm?: string; path?: string }]>([
+  ...['RS512', 'PS256', 'ES256', 'ES384', 'EdDSA'].map((algorithm): [string, object] => [
+    `signs with ${algorithm}`,
+    { algorithm },
+  ]),
+  ['is behind a path', { path: '/realms/ci' }],
+  ['has a slash at the end of its name', { path: '/application/o/trove/' }],
+  ['has no userinfo endpoint', { metadata: { userinfo_endpoint: undefined } }],
+  [
+    'publishes more than is known, and less than is required',
+    {
+      metadata: {
+        response_types_supported: undefined,
+        subject_types_supported: undefined,
+        code_challenge_methods_supported: ['plain'],
+        end_session_endpoint: null,
+        check_session_iframe: 'about:blank',
+        x_of_ours: { any: ['thing'] },
+      },
+    },
+  ],
+  ['is ahead by minutes', { aheadSeconds: 240 }],
+  ['is behind by minutes', { aheadSeconds: -240, lifeSeconds: 60 }],
+  ['adds a session state to the redirect', { redirectParameters: { session_state: 'a b' } }],
+])('a person signs in through a provider that %s', async (_, traits) => {
+  await withProvider(traits, async (server) => {
+    expect(await scopeOf(server, await signIn(server))).toBe('read')
+  })
+})
+
+// RFC 9207: a response of another provider must not be taken for one of this.
+test('a provider that names itself in the redirect must be the one that was asked', async () => {
+  const metadata = { authorization_response_iss_parameter_supported: true }
+  await withProvider({ metadata }, async (server, provider) => {
+    const statusBy = async (redirectParameters: Record<string, string>): Promise<number> => {
+      provider.redirectParameters = redirectParameters
+      return (await finishSignIn(server, await beginSignIn(server))).status
+    }
+    expect(await statusBy({ iss: provider.issuer })).toBe(303)
+    expect(await statusBy({ iss: 'https://other.example.com' })).toBe(401)
+    expect(await statusBy({})).toBe(401)
+  })
+})
+
+test('a clock that is wrong by a quarter of an hour is told', async () => {
+  await withProvider({ aheadSeconds: -900 }, async (server) => {
+    const refused = await finishSignIn(server, await beginSignIn(server))
+    expect(refused.status).toBe(401)
+    expect(await refused.text()).toContain('expiration is past current timestamp')
   })
 })

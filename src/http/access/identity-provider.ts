@@ -18,6 +18,9 @@ export interface IdentityProvider {
 }
 
 const requestSeconds = 10
+/** Largest accepted difference between the clocks of the provider and ours. It can be large: an ID
+ *  token comes straight from the provider and is bound to one attempt. */
+const clockToleranceSeconds = 5 * 60
 
 /** Its errors are those of `openid-client`. */
 export function createIdentityProvider({
@@ -36,18 +39,27 @@ export function createIdentityProvider({
       headers.set('authorization', basic(clientId, clientSecret))
     }
   }
+  const discoverAt = async (server: URL): Promise<oidc.Configuration> => {
+    const client = { client_secret: clientSecret, [oidc.clockTolerance]: clockToleranceSeconds }
+    // The settings accept plain HTTP on this machine only.
+    const execute =
+      server.protocol === 'http:' && isProtected(server) ? [oidc.allowInsecureRequests] : []
+    return await oidc.discovery(server, clientId, client, authenticate, {
+      // The signature of ID tokens is checked, although TLS already tells that they are the
+      // provider's.
+      execute: [...execute, oidc.enableNonRepudiationChecks],
+      timeout: requestSeconds,
+    })
+  }
   return {
     discover: async () => {
-      const server = new URL(issuer)
-      // The settings accept plain HTTP on this machine only.
-      const execute =
-        server.protocol === 'http:' && isProtected(server) ? [oidc.allowInsecureRequests] : []
-      return await oidc.discovery(server, clientId, clientSecret, authenticate, {
-        // The signature of ID tokens is checked, although TLS already tells that they are the
-        // provider's.
-        execute: [...execute, oidc.enableNonRepudiationChecks],
-        timeout: requestSeconds,
-      })
+      try {
+        return await discoverAt(new URL(issuer))
+      } catch (error) {
+        // The setting has no slash at its end, but the name of an issuer can (authentik).
+        if (issuerNamedIn(error) !== `${issuer}/`) throw error
+        return await discoverAt(new URL(`${issuer}/`))
+      }
     },
     exchange: async (discovered, callback, checks) => {
       try {
@@ -89,6 +101,11 @@ function rejectsClient(error: unknown): boolean {
     responseOf(error)?.status === 401 ||
     (error instanceof oidc.ResponseBodyError && error.error === 'invalid_client')
   )
+}
+
+/** What the provider calls itself, if the error is that it is not the expected issuer. */
+export function issuerNamedIn(error: unknown): string | undefined {
+  return (error as { cause?: { body?: { issuer?: string } } }).cause?.body?.issuer
 }
 
 export function responseOf(error: unknown): Response | undefined {

@@ -5,7 +5,12 @@ import * as z from 'zod'
 import type { Config } from '../../config/config.ts'
 import { asError, storeError } from '../../core/errors.ts'
 import type { Claims, SignInRule } from '../../core/access/sign-in-rules.ts'
-import { createIdentityProvider, responseOf, type SingleSignOnConfig } from './identity-provider.ts'
+import {
+  createIdentityProvider,
+  issuerNamedIn,
+  responseOf,
+  type SingleSignOnConfig,
+} from './identity-provider.ts'
 
 /** What the browser keeps, in a cookie, while the person is at the provider. */
 const attemptSchema = z.object({
@@ -96,6 +101,9 @@ export function createSingleSignOn({
       return { url, attempt }
     },
     finish: async (query, { state, nonce, verifier }) => {
+      // Discovered again, so that keys and addresses that the provider has just changed count. The
+      // code cannot be sent twice.
+      discovered = undefined
       const provider = await discover()
       try {
         const tokens = await identityProvider.exchange(provider, new URL(callback + query), {
@@ -113,9 +121,6 @@ export function createSingleSignOn({
           ...claims,
         }
       } catch (error) {
-        // The provider may have new keys or addresses, which are otherwise kept until the next
-        // start; the library fetches keys at most once a minute.
-        discovered = undefined
         throw failureOf(singleSignOn, error)
       }
     },
@@ -150,7 +155,7 @@ function reasonOf(error: unknown): string {
   if (response !== undefined)
     return `${response.url} responded ${response.status}: ${challengeOf(error) ?? message}`
   if (cause instanceof Error) return reasonOf(cause)
-  const { issuer } = (cause as { body?: { issuer?: string } } | undefined)?.body ?? {}
+  const issuer = issuerNamedIn(error)
   if (issuer !== undefined) return `${message}: the provider calls itself ${issuer}`
   // Node's error for a host with several addresses has no message.
   return message || String((error as NodeJS.ErrnoException).code)
