@@ -115,3 +115,117 @@ test.each([{}, { repository: 'octo/app' }, { project_path: 'octo/app', pipeline_
     expect(() => grantOf(claims, 'build')).toThrow('does not belong to a job')
   },
 )
+
+const sha = '0123456789'.repeat(4)
+const uuid = '018485f6-1f53-4f18-9b53-72428db4d239'
+
+// Whole payloads, as the systems document or log them.
+test.each<[string, object, string, number, string | null]>([
+  [
+    'GitHub, a pull request of an environment',
+    {
+      jti: uuid,
+      sub: 'repo:octo@9919/app@296133:environment:Production',
+      environment: 'Production',
+      ref: 'refs/pull/17/merge',
+      sha,
+      repository: 'octo/app',
+      repository_owner: 'octo',
+      repository_owner_id: '9919',
+      repository_id: '296133',
+      repository_visibility: 'private',
+      actor_id: '1',
+      run_id: '1337',
+      run_number: '10',
+      run_attempt: '3',
+      runner_environment: 'self-hosted',
+      check_run_id: '55',
+      actor: 'octocat',
+      workflow: 'example',
+      head_ref: 'topic',
+      base_ref: 'main',
+      event_name: 'pull_request',
+      ref_type: 'branch',
+      ref_protected: 'false',
+      job_workflow_ref: 'octo/shared/.github/workflows/build.yml@refs/heads/main',
+      iss: 'https://token.actions.githubusercontent.com/octo-enterprise',
+      enterprise: 'octo-enterprise',
+      nbf: 1,
+      exp: 902,
+      iat: 602,
+    },
+    'octo/app',
+    1337,
+    'topic',
+  ],
+  [
+    'GitLab, a schedule of a subgroup on a runner with a number',
+    {
+      namespace_id: '72',
+      namespace_path: 'octo/tools',
+      project_id: '20',
+      project_path: 'octo/tools/app',
+      user_id: '1',
+      user_login: null,
+      user_email: '',
+      user_access_level: 'developer',
+      user_identities: [{ provider: 'github', extern_uid: '2435223452345' }],
+      pipeline_id: '574',
+      pipeline_source: 'schedule',
+      job_id: '302',
+      ref: 'v1.0',
+      ref_type: 'tag',
+      ref_path: 'refs/tags/v1.0',
+      ref_protected: 'true',
+      groups_direct: ['octo'],
+      environment: 'production',
+      environment_protected: 'false',
+      runner_id: 1,
+      runner_environment: 'self-hosted',
+      sha,
+      project_visibility: 'public',
+      ci_config_ref_uri: 'gitlab.example.com/octo/tools/app//.gitlab-ci.yml@refs/heads/main',
+      ci_config_sha: sha,
+      sub: 'project_path:octo/tools/app:ref_type:tag:ref:v1.0',
+    },
+    'octo/tools/app',
+    574,
+    'v1.0',
+  ],
+])('the token of a job of %s is accepted', (_, claims, project, run, branch) => {
+  const { facts, ...grant } = grantOf(claims, 'build')
+  expect(grant).toMatchObject({ project, run: { number: run }, job: 'build' })
+  expect(facts).toMatchObject({ branch, sha })
+})
+
+test.each([
+  [
+    // It does not tell a fork's pull request from a push, so `latest` could not ignore it.
+    'Buildkite',
+    {
+      sub: `organization:octo:pipeline:app:ref:refs/heads/main:commit:${sha}:step:`,
+      organization_slug: 'octo',
+      pipeline_slug: 'app',
+      build_number: 175,
+      build_branch: 'main',
+      build_commit: sha,
+      step_key: null,
+      job_id: uuid,
+      agent_id: uuid,
+    },
+  ],
+  [
+    // Its runs have no numbers.
+    'CircleCI',
+    {
+      sub: `org/${uuid}/project/${uuid}/user/${uuid}/vcs-origin/github.com/octo/app/vcs-ref/refs/heads/main`,
+      'oidc.circleci.com/project-id': uuid,
+      'oidc.circleci.com/context-ids': [uuid],
+      'oidc.circleci.com/vcs-origin': 'github.com/octo/app',
+      'oidc.circleci.com/vcs-ref': 'refs/heads/main',
+    },
+  ],
+  ['a person of GitLab', { sub: '7', groups_direct: ['octo'], preferred_username: 'tanuki' }],
+])('the token of %s is rejected', (_, claims) => {
+  expect(() => grantOf(claims, 'build')).toThrow('does not belong to a job')
+})

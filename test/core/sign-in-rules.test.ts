@@ -30,6 +30,16 @@ test.each([
   ['email:*@example.com', { email: 'jane@example.com', email_verified: false }, false],
   ['https%3A//acme.example/roles:dev', { 'https://acme.example/roles': ['dev'] }, true],
   ['cognito%3Agroups:a:b', { 'cognito:groups': ['a:b'] }, true],
+  // Zitadel: roles with the organizations that gave them.
+  ['urn%3Aroles:dev', { 'urn:roles': { dev: { '17': 'acme.example' } } }, true],
+  ['urn%3Aroles:acme.example', { 'urn:roles': { dev: { '17': 'acme.example' } } }, false],
+  ['groups:dev', { groups: { devops: {} } }, false],
+  ['groups:*', { groups: {} }, false],
+  ['groups:*', { groups: null }, false],
+  ['groups:*', { groups: 7 }, false],
+  // Not taken apart: in a name that people choose, a separator would be their choice, too.
+  ['groups:dev', { groups: 'ops; dev' }, false],
+  ['groups:dev', { groups: [['dev']] }, false],
   ['*', {}, true],
 ])('%s and %o: %s', (who, claims, expected) => {
   expect(matches(who, claims)).toBe(expected)
@@ -81,7 +91,7 @@ test('the description of claims has those that rules compare, each once and cut 
   const rules = parseSignInRules('*=read:** g:a=admin g:b=admin a%3Ab:c=admin email:*=admin')
   const claims = {
     g: Array.from({ length: 30 }, () => 'x'.repeat(1000)),
-    'a:b': { nested: 'c' },
+    'a:b': [{ nested: 'c' }],
     email: 'j@example.com',
     email_verified: false,
     other: 'text',

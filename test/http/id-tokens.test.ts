@@ -93,6 +93,28 @@ test('GitLab tokens of subgroups belong to their project, if the issuer is trust
   expect((await server.send(path, put)).status).toBe(201)
 })
 
+test('every algorithm whose keys can be published is accepted, and an audience among others', async () => {
+  const algorithms = ['PS256', 'RS512', 'ES256', 'ES512', 'EdDSA', 'Ed25519']
+  const issuers = await Promise.all(algorithms.map((each) => openIssuer(publicUrl, each)))
+  const own = await openServer({
+    TROVE_PUBLIC_URL: publicUrl,
+    TROVE_OIDC: issuers.map(({ url }) => `${url}=octo/app`).join(' '),
+  })
+  try {
+    const statuses = await Promise.all(
+      issuers.map(async (each) => {
+        const audience = ['https://other.example.com', publicUrl]
+        const json = { idToken: await each.sign(gitHubClaims, { audience }), job: 'build' }
+        return (await own.send(path, { method: 'POST', token: null, json })).status
+      }),
+    )
+    expect(statuses).toEqual(algorithms.map(() => 201))
+  } finally {
+    await own.close()
+    for (const each of issuers) await each.close()
+  }
+})
+
 describe('is rejected', () => {
   const cases: [string, () => Promise<string>, string][] = [
     ['text that is not a token', async () => await Promise.resolve('a.b.c'), 'not an ID token'],

@@ -21,20 +21,20 @@ export interface Issuer {
   /** Returns an ID token that is valid for five minutes from `now`. */
   sign(
     claims: JWTPayload,
-    options?: { audience?: string; issuer?: string; now?: number; by?: 'a stranger' },
+    options?: { audience?: string | string[]; issuer?: string; now?: number; by?: 'a stranger' },
   ): Promise<string>
   /** Signs with another key from now on, and publishes that. */
   changeKey(): Promise<void>
   close(): Promise<void>
 }
 
-/** `audience` is the default audience of tokens. */
-export async function openIssuer(audience: string): Promise<Issuer> {
-  const stranger = await generateKeyPair('RS256')
+/** `audience` is the default audience of tokens; `algorithm`: how they are signed. */
+export async function openIssuer(audience: string, algorithm = 'RS256'): Promise<Issuer> {
+  const stranger = await generateKeyPair(algorithm)
   /** Published next to the signing key, as by issuers that rotate keys. */
-  const retired = await generateKeyPair('RS256')
+  const retired = await generateKeyPair(algorithm)
   let serial = 1
-  let keys = await generateKeyPair('RS256')
+  let keys = await generateKeyPair(algorithm)
   const server = createServer((request, response) => {
     void answer(new URL(request.url ?? '', issuer.url), request.headers.authorization).then(
       ({ status, body }) => {
@@ -59,8 +59,8 @@ export async function openIssuer(audience: string): Promise<Issuer> {
     }
     if (pathname === '/keys') {
       const published = [
-        { ...(await exportJWK(keys.publicKey)), kid: String(serial), alg: 'RS256' },
-        { ...(await exportJWK(retired.publicKey)), kid: '0', alg: 'RS256' },
+        { ...(await exportJWK(keys.publicKey)), kid: String(serial), alg: algorithm },
+        { ...(await exportJWK(retired.publicKey)), kid: '0', alg: algorithm },
       ]
       return { status: 200, body: { keys: published } }
     }
@@ -81,7 +81,7 @@ export async function openIssuer(audience: string): Promise<Issuer> {
     failure: undefined,
     sign: async (claims, options = {}) =>
       await new SignJWT(claims)
-        .setProtectedHeader({ alg: 'RS256', kid: String(serial) })
+        .setProtectedHeader({ alg: algorithm, kid: String(serial) })
         .setIssuer(options.issuer ?? url)
         .setAudience(options.audience ?? audience)
         .setIssuedAt(Math.floor((options.now ?? Date.now()) / 1000))
@@ -89,7 +89,7 @@ export async function openIssuer(audience: string): Promise<Issuer> {
         .sign(options.by === undefined ? keys.privateKey : stranger.privateKey),
     changeKey: async () => {
       serial += 1
-      keys = await generateKeyPair('RS256')
+      keys = await generateKeyPair(algorithm)
     },
     close: async () => {
       server.closeAllConnections()

@@ -61,8 +61,11 @@ function parseRule(item: string): SignInRule {
   }
 }
 
-/** A claim is a text, or a list such as that of groups. */
+/** A claim is a text, a list such as that of groups, or an object whose members are named like the
+ *  groups or roles that they describe (Zitadel, `hGroups` of LemonLDAP::NG). */
 function textsOf(claim: unknown): string[] {
+  if (typeof claim === 'object' && claim !== null && !Array.isArray(claim))
+    return Object.keys(claim)
   const list: unknown[] = Array.isArray(claim) ? claim : [claim]
   return list.filter((each) => typeof each === 'string')
 }

@@ -18,7 +18,19 @@ const fetchMs = 5000
 /** Largest accepted difference between the clocks of a CI system and ours. */
 const clockToleranceSeconds = 60
 /** Asymmetric algorithms only: the keys are public. */
-const algorithms = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'EdDSA']
+const algorithms = [
+  'RS256',
+  'RS384',
+  'RS512',
+  'PS256',
+  'PS384',
+  'PS512',
+  'ES256',
+  'ES384',
+  'ES512',
+  'EdDSA',
+  'Ed25519',
+]
 
 const discoverySchema = z.object({ issuer: z.string(), jwks_uri: z.url() })
 
