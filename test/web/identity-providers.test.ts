@@ -1,5 +1,6 @@
 /** Signing in through providers that differ in what the protocol leaves open, or do otherwise. */
 import { expect, test } from 'vitest'
+import { promptForAccount } from '../../src/http/access/identity-provider.ts'
 import { openIdentityProvider, type IdentityProvider } from '../http/identity-provider.ts'
 import { openServer, type TestServer } from '../http/open-server.ts'
 import { beginSignIn, finishSignIn, settingsFor, signIn } from './browser-sign-in.ts'
@@ -124,4 +125,30 @@ test('a clock that is wrong by a quarter of an hour is told', async () => {
     expect(refused.status).toBe(401)
     expect(await refused.text()).toContain('expiration is past current timestamp')
   })
+})
+
+test.each<[string, unknown, string]>([
+  ['says nothing of accounts', undefined, 'login'],
+  ['lets people select an account', ['none', 'login', 'select_account'], 'select_account'],
+  ['does not', ['none', 'login', 'consent'], 'login'],
+])('a provider that %s asks who it is on demand only', async (_, supported, prompt) => {
+  await withProvider({ metadata: { prompt_values_supported: supported } }, async (server) => {
+    const promptAt = async (path: string): Promise<string | null> => {
+      const begun = await server.send(path, { token: null })
+      return new URL(begun.headers.get('location')!).searchParams.get('prompt')
+    }
+    expect(await promptAt('/sign-in/sso?next=%2Focto%2Fapp')).toBeNull()
+    const page = await (await server.send('/sign-in?next=%2Focto%2Fapp', { token: null })).text()
+    const path = '/sign-in/sso?next=%2Focto%2Fapp&account=another'
+    expect(page).toContain(`href="${path.replace('&', '&amp;')}"`)
+    expect(await promptAt(path)).toBe(prompt)
+  })
+})
+
+test.each([
+  ['https://accounts.google.com', 'select_account'],
+  ['https://login.microsoftonline.com/8eaef023/v2.0', 'select_account'],
+  ['https://gitlab.com', 'login'],
+])('%s is asked for another account with the prompt %s', (issuer, prompt) => {
+  expect(promptForAccount({ issuer })).toBe(prompt)
 })

@@ -80,6 +80,21 @@ export function createIdentityProvider({
   }
 }
 
+/** They list accounts on demand, which their metadata do not tell. Google rejects `login`. */
+const knownToSelect = ['https://accounts.google.com', 'https://login.microsoftonline.com']
+
+/** Returns the `prompt` that lets a person change accounts (OpenID Connect Core 1.0 §3.1.2.1).
+ *  GitLab rejects `select_account` and does not tell what it supports, hence `login` in doubt. */
+export function promptForAccount({
+  issuer,
+  prompt_values_supported: supported,
+}: oidc.ServerMetadata): 'select_account' | 'login' {
+  const selects = Array.isArray(supported)
+    ? supported.includes('select_account')
+    : knownToSelect.includes(new URL(issuer).origin)
+  return selects ? 'select_account' : 'login'
+}
+
 /** RFC 6749 §2.3.1: this form of credentials is the one that every provider must accept, after
  *  form-encoding. `openid-client` also encodes `-`, `_` and `.`, which need not be encoded. GitLab
  *  and LemonLDAP::NG do not decode, so they would reject every `gloas-…`. */

@@ -8,6 +8,7 @@ import type { Claims, SignInRule } from '../../core/access/sign-in-rules.ts'
 import {
   createIdentityProvider,
   issuerNamedIn,
+  promptForAccount,
   responseOf,
   type SingleSignOnConfig,
 } from './identity-provider.ts'
@@ -51,8 +52,9 @@ export interface SingleSignOn {
   provider: string
   rules: readonly SignInRule[]
   /** Returns the address at the provider that the browser must open. An attempt forgets a path that
-   *  is too long for a cookie. Errors: busy. */
-  begin(next: string): Promise<{ url: URL; attempt: SignInAttempt }>
+   *  is too long for a cookie. `account`: `another` makes the provider ask who it is, even if it
+   *  knows. Errors: busy. */
+  begin(next: string, account: 'current' | 'another'): Promise<{ url: URL; attempt: SignInAttempt }>
   /** Exchanges the code in the query of the callback for the claims of the person. Errors:
    *  unauthenticated (the provider or the person refused, or the attempt is another), busy. */
   finish(query: string, attempt: SignInAttempt): Promise<Claims>
@@ -82,7 +84,7 @@ export function createSingleSignOn({
   return {
     provider: new URL(singleSignOn.issuer).host,
     rules: singleSignOn.rules,
-    begin: async (next) => {
+    begin: async (next, account) => {
       const provider = await discover()
       const attempt = {
         state: oidc.randomState(),
@@ -97,6 +99,7 @@ export function createSingleSignOn({
         nonce: attempt.nonce,
         code_challenge: await oidc.calculatePKCECodeChallenge(attempt.verifier),
         code_challenge_method: 'S256',
+        ...(account === 'another' && { prompt: promptForAccount(provider.serverMetadata()) }),
       })
       return { url, attempt }
     },

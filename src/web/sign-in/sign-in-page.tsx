@@ -24,6 +24,9 @@ export function SignInPage({
         <p>
           <a class="button first" href={withQuery('/sign-in/sso', { next })}>
             Continue with {provider}
+          </a>{' '}
+          <a class="button" href={withQuery('/sign-in/sso', { next, account: 'another' })}>
+            Use another account
           </a>
         </p>
       )}

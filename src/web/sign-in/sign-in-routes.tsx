@@ -145,8 +145,8 @@ function cookieScope(origin: string): { path: string; secure: boolean } {
   return { path: '/', secure: origin.startsWith('https:') }
 }
 
-/** `GET /sign-in/sso?next=` sends the browser to the provider of single sign-on, which sends it
- *  back to `GET /sign-in/callback`. */
+/** `GET /sign-in/sso?next=&account=` sends the browser to the provider of single sign-on, which
+ *  sends it back to `GET /sign-in/callback`. */
 function createSingleSignOnRoutes(web: SignInWeb, app: Hono<AppEnv>): void {
   const { context, signIns } = web
   const { singleSignOn } = context
@@ -154,7 +154,8 @@ function createSingleSignOnRoutes(web: SignInWeb, app: Hono<AppEnv>): void {
   app.get('/sign-in/sso', async (c) => {
     const next = localPath(c.req.query('next'))
     try {
-      const { url, attempt } = await singleSignOn.begin(next)
+      const account = c.req.query('account') === 'another' ? 'another' : 'current'
+      const { url, attempt } = await singleSignOn.begin(next, account)
       setAttempts(context, c, [attempt, ...attemptsOf(context, c)])
       return c.redirect(url.href, 302)
     } catch (error) {
