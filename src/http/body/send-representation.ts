@@ -146,8 +146,11 @@ async function openBody(
   const outgoing = outgoingOf(c)
   const close = async (reason: string): Promise<void> => {
     stop.abort(new Error(reason))
-    await chunks.return?.()
-    await onEnd?.()
+    try {
+      await chunks.return?.()
+    } finally {
+      await onEnd?.()
+    }
   }
   watchIdle(c, config.idleMs)
   // A response whose headers cannot be sent ends without its body being read or cancelled.
