@@ -9,7 +9,7 @@ import type { WireFileVersion } from '../api/history-messages.ts'
 import type { WireRunDetail } from '../api/run-record.ts'
 import { apiRoot, artifactPath, historyPath } from '../api/paths.ts'
 import { type Digest, formatWireDigest } from '../core/bytes/digest.ts'
-import { hasCode } from '../core/errors.ts'
+import { hasCode, notFound } from '../core/errors.ts'
 import { listItems } from './list-items.ts'
 import { openAnswer, requestJson, type ServerAccess } from './transport/http.ts'
 
@@ -175,4 +175,14 @@ export async function changeRetention(
     signal,
   }
   return await requestJson(server, request, ['id', 'state'])
+}
+
+/** Returns the digest of the zip that a server serves for an artifact, in wire form. Errors:
+ *  not_found, when the zip would have to be built to know it. */
+export function zipDigestOf({ name, zipDigest }: WireArtifact): string {
+  if (zipDigest !== null) return zipDigest
+  const reason =
+    `the digest of the zip of ${name} is not known: it was not uploaded as a zip, so each download builds one; ` +
+    '`trove shasum` prints the digests of its files and tree'
+  throw notFound(name, reason)
 }

@@ -29,7 +29,7 @@ import {
 } from '../../src/client/client.ts'
 import { type FilePool, openFilePool } from '../../src/client/files/file-pool.ts'
 import { uploadArtifact } from '../../src/client/upload/upload.ts'
-import { partialName } from '../../src/client/partial-name.ts'
+import { partialName } from '../../src/client/download/partial-owner.ts'
 import { builtUrl } from '../../src/program-files.ts'
 import { startSeeingProxy } from './seeing-proxy.ts'
 import { startSharedServer, uploadDirectory } from './shared-server.ts'

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { ownPartial } from '../../src/client/download/partial-owner.ts'
-import { partialName } from '../../src/client/partial-name.ts'
+import { partialName } from '../../src/client/download/partial-owner.ts'
 import { makeDirectory } from './tree.ts'
 
 test('a second owner is rejected until the first is done, and nothing is left behind', async () => {

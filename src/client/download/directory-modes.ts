@@ -6,19 +6,8 @@ import { setImmediate } from 'node:timers/promises'
 import { defaultDirectoryMode } from '../../core/manifest/entry.ts'
 import { parentOf, tryLstat } from '../files/real-directories.ts'
 import { isMode, setMode } from '../files/system.ts'
+import type { Downloading } from './downloading.ts'
 import type { FetchedTree } from './tree-columns.ts'
-
-export interface DirectoryModesOptions {
-  root: string
-  tree: FetchedTree
-  wanted: readonly number[]
-  /** The wanted entries that are not files. */
-  others: readonly number[]
-  /** Permission bits of directories that have been examined. */
-  seen: ReadonlyMap<string, number>
-  /** Entries whose directories may be missing from `seen`. */
-  unseen: readonly number[]
-}
 
 /** Number of entries, and of examined directories, between yields to the event loop: about half
  *  a millisecond. */
@@ -29,9 +18,20 @@ const looksAtOnce = 64
  *  modes of directories that were missing or had another mode, and of those in `opened`, whose
  *  modes were changed temporarily. */
 export async function compareDirectoryModes(
-  options: DirectoryModesOptions,
+  { tree, wanted, destination: { root } }: Downloading,
+  {
+    others,
+    seen,
+    unseen,
+  }: {
+    /** The wanted entries that are not files. */
+    others: readonly number[]
+    /** Permission bits of directories that have been examined. */
+    seen: ReadonlyMap<string, number>
+    /** Entries whose directories may be missing from `seen`. */
+    unseen: readonly number[]
+  },
 ): Promise<(opened: ReadonlySet<string>) => void> {
-  const { root, tree, wanted, others, seen, unseen } = options
   const asked = new Set<string>()
   for (const ordinal of others)
     if (tree.kind(ordinal) === 'directory') asked.add(tree.path(ordinal))

@@ -231,7 +231,7 @@ async function fetchAndPlace(
   options: CallOptions,
   checkOwnership: () => void,
 ): Promise<number> {
-  const { server, pool, tree, wanted, destination, progress } = downloading
+  const { server, pool, tree, destination, progress } = downloading
   progress.phase = 'fetching'
   // Reports once before fetching, with what was already there.
   downloading.reportProgress()
@@ -244,10 +244,7 @@ async function fetchAndPlace(
     // A rejection is handled below. The work until then overlaps with the server's response and
     // cannot fail.
     fetching.catch(() => {})
-    const setModes = await compareDirectoryModes({
-      root: destination.root,
-      tree,
-      wanted,
+    const setModes = await compareDirectoryModes(downloading, {
       others: sorted.others,
       seen: checked.directories,
       unseen: [...sorted.unknown, ...sorted.others],

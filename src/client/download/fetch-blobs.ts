@@ -6,7 +6,6 @@ import {
   type FetchedHead,
   fetchedHeadBytesMax,
   readFetchedHead,
-  type Want,
 } from '../../core/bytes/blob-exchange.ts'
 import { createByteReader } from '../../core/bytes/varint.ts'
 import { inflateStream } from '../../packs/codec/codec.ts'
@@ -41,7 +40,7 @@ export async function fetchBlobs(
   wanted: readonly (Wants | Promise<Wants>)[],
   targets: FetchTargets,
 ): Promise<void> {
-  const { pool, tree } = downloading
+  const { server, pool, artifactId, tree } = downloading
   const stop = new AbortController()
   const signal = AbortSignal.any([stop.signal, downloading.signal])
   const connections = connectionsFor(pool.threads)
@@ -50,7 +49,11 @@ export async function fetchBlobs(
   const rooms = createRooms(connections + 2 * pool.threads, taskBytes)
   const fetchOne = async (request: WantsRequest): Promise<void> => {
     signal.throwIfAborted()
-    await fetchSome({ ...downloading, signal }, request(), { targets, rooms })
+    const wants = request()
+    const asked = streamsRequest('fetch', { artifactId, signal }, wants)
+    await readBody(server, await openAnswer(server, asked), async (body) => {
+      await writeFetched(downloading, body, wants.length, { targets, rooms })
+    })
   }
   /** A failure stops all requests, which then end one by one. */
   const stopping = async (work: Promise<void>): Promise<void> => {
@@ -66,32 +69,14 @@ export async function fetchBlobs(
     }),
   )
   downloading.signal.throwIfAborted()
-  if (stop.signal.aborted) throw stop.signal.reason
-}
-
-interface FetchOptions {
-  targets: FetchTargets
-  rooms: Rooms
-}
-
-async function fetchSome(
-  downloading: Downloading,
-  wants: readonly Want[],
-  options: FetchOptions,
-): Promise<void> {
-  const { server } = downloading
-  const answer = await openAnswer(server, streamsRequest('fetch', downloading, wants))
-  const write = async (body: BodyReader): Promise<void> => {
-    await writeFetched(downloading, body, wants.length, options)
-  }
-  await readBody(server, answer, write)
+  stop.signal.throwIfAborted()
 }
 
 async function writeFetched(
   { pool, tree, findings, progress, reportProgress }: Downloading,
   body: BodyReader,
   wanted: number,
-  { targets, rooms }: FetchOptions,
+  { targets, rooms }: { targets: FetchTargets; rooms: Rooms },
 ): Promise<void> {
   const writer = createFetchedWriter(pool, {
     rooms,

@@ -24,7 +24,10 @@ import {
 } from '../files/process-identity.ts'
 import { tryLstat } from '../files/real-directories.ts'
 import { makeDirectories } from '../../make-directories.ts'
-import { partialName } from '../partial-name.ts'
+
+/** Directory below DEST where a download creates new files (partial-tree.ts); never part of the
+ *  content of DEST. */
+export const partialName = '.trove-partial'
 
 /** A process that is downloading, as the name of its file identifies it. */
 interface Owner extends ProcessIdentity {

@@ -1,5 +1,5 @@
-import type { FetchedHead } from '../../core/bytes/blob-exchange.ts'
-import { copyCodecs, type PlaceTarget, type PlaceTask } from '../files/file-tasks.ts'
+import { copyCodecs, type FetchedHead } from '../../core/bytes/blob-exchange.ts'
+import type { PlaceTarget, PlaceTask } from '../files/file-tasks.ts'
 
 /** The tree's facts that are needed to write files. */
 export interface PlaceSource {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { unsafePath } from '../../core/manifest/entry.ts'
 import { parentOf } from '../files/real-directories.ts'
 import { isWindows } from '../files/system.ts'
-import { partialName } from '../partial-name.ts'
+import { partialName } from './partial-owner.ts'
 import { type FetchedTree, firstFrom } from './tree-columns.ts'
 
 /** Errors: unsafe_path. `wanted` are ordinals of entries, ascending. */

@@ -2,7 +2,7 @@
  *  files, and columns of numbers are transferred without copying, because a message per file
  *  would cost more than the file itself. */
 
-import type { CopyCodec } from '../../core/bytes/copy.ts'
+import type { FetchedHead } from '../../core/bytes/blob-exchange.ts'
 import type { Digest } from '../../core/bytes/digest.ts'
 
 /** Reads and hashes files: all of them, or with `check` those of a directory tree that may be
@@ -75,9 +75,9 @@ export interface PlaceTask {
   stored: Uint8Array
 }
 
-/** Content bytes, stored bytes, codec (index in `copyCodecs`), number of paths. */
+/** Content bytes, stored bytes, codec (index in `copyCodecs` of core/bytes/blob-exchange.ts),
+ *  number of paths. */
 export const placeColumns = 4
-export const copyCodecs: readonly CopyCodec[] = ['joining', 'deflate', 'stored']
 
 /** Where a file goes, and its mode and time. */
 export interface PlaceTarget {
@@ -98,12 +98,7 @@ export interface PlaceAnswer {
 export interface PatchTask {
   kind: 'patch'
   path: string
-  pieces: {
-    offset: number
-    sizeBytes: number
-    codec: CopyCodec
-    lengthBytes: number
-  }[]
+  pieces: Omit<FetchedHead, 'ordinal'>[]
   /** Stored bytes of all pieces, concatenated. */
   stored: Uint8Array
 }
@@ -127,12 +122,9 @@ export interface FindPartsTask {
 }
 
 /** Completes a large file: checks its digest, then sets its mode and time. */
-export interface SealTask {
+export interface SealTask extends PlaceTarget {
   kind: 'seal'
-  path: string
-  digest: string
-  mode: number
-  modifiedAt: number | null
+  digest: Digest
 }
 
 /** Checks by their stats whether files below `root` are unchanged. All of it lies in shared

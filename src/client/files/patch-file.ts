@@ -103,7 +103,7 @@ function seal({ path, digest, mode, modifiedAt }: SealTask): FileAnswers['seal']
   const descriptor = openSync(path, openFlags)
   try {
     const actual = digestOfOpen(descriptor).digest.toString('hex') as Digest
-    if (actual !== digest) throw digestMismatch(path, digest as Digest, actual)
+    if (actual !== digest) throw digestMismatch(path, digest, actual)
     return { stats: Float64Array.from(finishFile(descriptor, { mode, modifiedAt })) }
   } finally {
     closeSync(descriptor)

@@ -3,17 +3,12 @@
 import { hash } from 'node:crypto'
 import { closeSync, fchmodSync, fstatSync, futimesSync, openSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
+import { copyCodecs } from '../../core/bytes/blob-exchange.ts'
 import { digestBytes, digestFromBytes } from '../../core/bytes/digest.ts'
 import { digestMismatch } from '../../core/errors.ts'
 import { decodeToScratch } from '../../packs/codec/codec.ts'
 import { whileWriting } from './file-error.ts'
-import {
-  copyCodecs,
-  type PlaceAnswer,
-  placeColumns,
-  type PlaceTarget,
-  type PlaceTask,
-} from './file-tasks.ts'
+import { type PlaceAnswer, placeColumns, type PlaceTarget, type PlaceTask } from './file-tasks.ts'
 import { isSettledAsMade } from './racy.ts'
 import { isMode, openingMode } from './system.ts'
 import { makeDirectories } from '../../make-directories.ts'
@@ -81,16 +76,16 @@ export function fileTime(seconds: number): number | Date {
  *  recorded. */
 export function finishFile(
   descriptor: number,
-  target: { mode: number; modifiedAt: number | null },
+  { mode, modifiedAt }: Omit<PlaceTarget, 'path'>,
 ): number[] {
-  if (target.modifiedAt !== null) {
-    const time = fileTime(target.modifiedAt)
+  if (modifiedAt !== null) {
+    const time = fileTime(modifiedAt)
     futimesSync(descriptor, time, time)
   }
   const examinedAt = Date.now()
   let stats = fstatSync(descriptor)
-  if (!isMode(stats.mode, target.mode)) {
-    fchmodSync(descriptor, target.mode)
+  if (!isMode(stats.mode, mode)) {
+    fchmodSync(descriptor, mode)
     stats = fstatSync(descriptor)
   }
   if (!isSettledAsMade(stats, examinedAt)) return [Number.NaN, 0, 0, 0]

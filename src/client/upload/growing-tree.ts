@@ -23,8 +23,6 @@ export interface GrowingTree extends SourceTree {
   add(found: Found): void
 }
 
-const kinds: readonly EntryKind[] = ['file', 'directory', 'symlink']
-
 /** Holds even where the server accepts more: TROVE_MAX_ENTRIES changes only the server's limit. */
 const limitValue = limits.entriesMax
 const tooMany = `the upload has more than ${limitValue} entries, the limit for one upload`
@@ -33,7 +31,7 @@ const tooMany = `the upload has more than ${limitValue} entries, the limit for o
 export function createGrowingTree(root: string): GrowingTree {
   const prefix = slashed(root)
   const paths: string[] = []
-  const kindOf: number[] = []
+  const kinds: EntryKind[] = []
   const sources = new Map<number, string>()
   const others = new Map<number, { mode: number; seconds: number; target: string | undefined }>()
   return {
@@ -45,7 +43,7 @@ export function createGrowingTree(root: string): GrowingTree {
       return paths.length
     },
     paths,
-    kind: (ordinal) => kinds[kindOf[ordinal]!]!,
+    kind: (ordinal) => kinds[ordinal]!,
     sourceOf: (ordinal) => sources.get(ordinal) ?? prefix + paths[ordinal]!,
     directoryMode: (ordinal) => others.get(ordinal)!.mode,
     linkTarget: (ordinal) => others.get(ordinal)!.target!,
@@ -63,7 +61,7 @@ export function createGrowingTree(root: string): GrowingTree {
         )
       }
       paths.push(path)
-      kindOf.push(kinds.indexOf(kind))
+      kinds.push(kind)
       if (source !== undefined && source !== prefix + path) sources.set(ordinal, source)
       if (target !== undefined) checkSymlinkTarget(path, target)
       if (stats !== undefined) {

@@ -28,19 +28,12 @@ export async function sendUnits(
   const sending = { session: { ...session, signal }, pool, onSent }
   const queue = createUnitQueue(units, signal)
   const senders = Array.from({ length: connectionsFor(pool.threads) }, async () => {
-    try {
-      await sendAll(sending, queue)
-    } catch (error) {
-      // One failure stops the others: the caller starts over with what is missing then.
-      stop.abort(error)
-      throw error
-    }
+    // One failure stops the others: the caller starts over with what is missing then.
+    await sendAll(sending, queue).catch((error: unknown) => stop.abort(error))
   })
-  const outcomes = await Promise.allSettled(senders)
+  await Promise.all(senders)
   session.signal.throwIfAborted()
-  if (stop.signal.aborted) throw stop.signal.reason
-  const failed = outcomes.find((outcome) => outcome.status === 'rejected')
-  if (failed !== undefined) throw failed.reason
+  stop.signal.throwIfAborted()
 }
 
 interface Sending {

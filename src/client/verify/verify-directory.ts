@@ -61,10 +61,9 @@ export interface VerifyResult extends DifferenceCounts {
 export async function verifyDirectory(
   server: ServerAccess,
   pool: FilePool,
-  options: VerifyOptions,
+  options: VerifyOptions & { signal: AbortSignal },
 ): Promise<VerifyResult> {
-  const { directory, paths = [], extra = false } = options
-  const signal = options.signal ?? new AbortController().signal
+  const { directory, paths = [], extra = false, signal } = options
   const artifact = await options.artifact
   if (extra && paths.length > 0) {
     // Paths that the globs leave out may be in the directory on purpose.

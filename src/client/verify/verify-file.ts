@@ -2,10 +2,10 @@
  *  a raw artifact. */
 import type { WireArtifact } from '../../api/messages.ts'
 import { formatWireDigest } from '../../core/bytes/digest.ts'
+import { zipDigestOf } from '../artifacts.ts'
 import { digestOfFile } from '../files/digest-of-file.ts'
 import { onlyFile } from '../find-entry.ts'
 import type { ServerAccess } from '../transport/http.ts'
-import { zipDigestOf } from '../zip-digest.ts'
 import { type Attestation, attestedName } from './attestation.ts'
 
 export interface VerifyFileOptions {

@@ -152,12 +152,12 @@ export interface FetchedHead {
 }
 
 export const fetchEnd = 0
-const codecs: readonly CopyCodec[] = ['joining', 'deflate', 'stored']
+export const copyCodecs: readonly CopyCodec[] = ['joining', 'deflate', 'stored']
 /** Upper bound on an encoded head. */
 export const fetchedHeadBytesMax = 1 + 4 * 8
 
 export function writeFetchedHead(out: ByteWriter, head: FetchedHead): void {
-  out.byte(1 + codecs.indexOf(head.codec))
+  out.byte(1 + copyCodecs.indexOf(head.codec))
   out.varint(head.ordinal)
   out.varint(head.offset)
   out.varint(head.sizeBytes)
@@ -168,7 +168,7 @@ export function writeFetchedHead(out: ByteWriter, head: FetchedHead): void {
 export function readFetchedHead(reader: ByteReader): FetchedHead | undefined {
   const kind = reader.byte()
   if (kind === fetchEnd) return undefined
-  const codec = codecs[kind - 1]
+  const codec = copyCodecs[kind - 1]
   if (codec === undefined) throw new RangeError(`unknown codec ${kind}`)
   const ordinal = reader.varint()
   const offset = reader.varint()
