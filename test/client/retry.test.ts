@@ -47,6 +47,24 @@ test.each([
   expect(times[1]! - times[0]!).toBeGreaterThanOrEqual(990)
 })
 
+test('a transfer fails after six attempts, but not before its time to retry is over', async () => {
+  let attempts = 0
+  const { signal } = new AbortController()
+  const sendWithin = async (retryMs: number): Promise<void> =>
+    await untilThrough(
+      async () => {
+        attempts += 1
+        if (attempts % 20 !== 0) throw await Promise.resolve(new NetworkError('busy'))
+      },
+      { isPassing: () => true, onRetry: () => {}, retryMs, signal },
+      async () => {},
+    )
+  await expect(sendWithin(0)).rejects.toThrow('busy')
+  expect(attempts).toBe(6)
+  await sendWithin(60_000)
+  expect(attempts).toBe(20)
+})
+
 test('patience counts from the last response and reports an outage now and then', () => {
   let now = 0
   const reports: string[] = []

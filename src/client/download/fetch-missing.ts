@@ -24,7 +24,7 @@ export async function fetchMissing(
   downloading: Downloading,
   missing: readonly number[],
 ): Promise<void> {
-  const { tree, progress, signal, findings, reportRetry: onRetry } = downloading
+  const { server, tree, progress, signal, findings, reportRetry: onRetry } = downloading
   const doneBefore = progress.doneBytes
   const thereBytes = (): number =>
     missing.reduce(
@@ -39,9 +39,10 @@ export async function fetchMissing(
     onHeld(thereBytes())
     await fetchFiles(downloading, left, { unfinished, onHeld })
   }
-  await untilThrough(fetchLeft, { isPassing, onRetry, signal })
+  const retryMs = server.patience?.lastMs ?? 0
+  await untilThrough(fetchLeft, { isPassing, onRetry, retryMs, signal })
   if (!missing.every((ordinal) => isThere(findings, ordinal)))
-    throw unreadableAnswer(downloading.server, 'contents without all of the wanted files')
+    throw unreadableAnswer(server, 'contents without all of the wanted files')
 }
 
 /** Examines what earlier attempts or an earlier download have left: complete files are recorded
@@ -126,8 +127,7 @@ async function fetchFiles(
       return isLarge(tree, ordinal) ? target(ordinal).path : undefined
     },
   })
-  const copies = large.map((ordinal) => ({ ordinal, others: others.get(ordinal) ?? [] }))
-  await sealLarge(downloading, copies, target)
+  await sealLarge(downloading, large, { others, target })
 }
 
 /** Returns the first file of each content, and the others with the same content. */
@@ -167,20 +167,23 @@ function makeFile(path: string, sizeBytes: number): void {
 /** Checks large files and copies them to the other paths with their content. */
 async function sealLarge(
   { pool, tree, findings, signal }: Downloading,
-  large: readonly { ordinal: number; others: number[] }[],
-  targetOf: (ordinal: number) => PlaceTarget,
+  large: readonly number[],
+  {
+    others,
+    target,
+  }: { others: ReadonlyMap<number, number[]>; target(ordinal: number): PlaceTarget },
 ): Promise<void> {
   const seal = async (ordinal: number): Promise<void> => {
-    const task = { kind: 'seal', digest: tree.digest(ordinal), ...targetOf(ordinal) } as const
+    const task = { kind: 'seal', digest: tree.digest(ordinal), ...target(ordinal) } as const
     const { stats } = await pool.run(task)
     note(findings, ordinal, tree, stats)
   }
-  const seals = large.map(async ({ ordinal, others }) => {
-    for (const other of others) {
-      const { path } = targetOf(other)
+  const seals = large.map(async (ordinal) => {
+    for (const other of others.get(ordinal) ?? []) {
+      const { path } = target(other)
       closeSync(openNew(path, 0o600))
       // Copied before sealing: a copy also gets the mode, which may forbid writing.
-      await copyFile(targetOf(ordinal).path, path)
+      await copyFile(target(ordinal).path, path)
       await seal(other)
     }
     await seal(ordinal)

@@ -49,8 +49,6 @@ export interface ApiRequest {
 
 const triesMax = 4
 const firstPauseMs = 250
-/** Only a client that is patient gets there. */
-const pauseMsMax = 5000
 const retryableStatuses: ReadonlySet<number> = new Set([429, 502, 503, 504])
 
 /** Sends a request and parses its JSON response, which must have `fields`. Errors: those of
@@ -163,7 +161,7 @@ function askedPauseMs(answer: Answer): number {
 
 function pauseMs(outcome: Answer | NetworkError, attempt: number): number {
   const asked = outcome instanceof NetworkError ? 0 : askedPauseMs(outcome)
-  return asked > 0 ? asked : Math.min(pauseMsMax, backoffMs(firstPauseMs, attempt))
+  return asked > 0 ? asked : backoffMs(firstPauseMs, attempt)
 }
 
 async function errorOf(server: ServerAccess, answer: Answer): Promise<Error> {

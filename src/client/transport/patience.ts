@@ -2,6 +2,8 @@
  *  all its requests. */
 
 export interface Patience {
+  /** For how long, after the last response. */
+  readonly lastMs: number
   /** Notes a response of the server itself, which ends an outage. */
   heard(): void
   /** Whether to ask again after a failure. */
@@ -19,6 +21,7 @@ export function createPatience(
   let heardAt = elapsedMs()
   let reportedAt: number | undefined
   return {
+    lastMs,
     heard: () => {
       heardAt = elapsedMs()
       reportedAt = undefined

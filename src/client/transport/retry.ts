@@ -6,10 +6,13 @@ export const transferTriesMax = 6
 /** Progress that only a working network allows; a failure after it counts as the first again. */
 export const significantBytes: number = 256 * 1024
 
-/** Milliseconds to wait after the `failures`-th consecutive failure. Doubles each time, plus or
- *  minus up to a quarter at random, so that many jobs do not retry at once. */
+/** Only a client that is patient gets there. */
+const pauseMsMax = 5000
+
+/** Milliseconds to wait after the `failures`-th consecutive failure. Doubles each time, up to 5
+ *  seconds, plus or minus up to a quarter at random, so that many jobs do not retry at once. */
 export function backoffMs(firstMs: number, failures: number): number {
-  return firstMs * 2 ** (failures - 1) * (0.75 + Math.random() / 2)
+  return Math.min(pauseMsMax, firstMs * 2 ** (failures - 1)) * (0.75 + Math.random() / 2)
 }
 
 const retryAfterMaxMs = 30_000
@@ -31,7 +34,8 @@ export function notePause(error: Error, pauseMs: number): Error {
 }
 
 /** Returns the result of `transfer`. Retries it while its failures are transient, with a bound
- *  on consecutive failures without significant progress. `transfer` reports in each attempt the
+ *  on consecutive failures without significant progress, which holds only after `retryMs`.
+ *  `transfer` reports in each attempt the
  *  bytes that it finds already present: sent bytes may have been lost, but bytes that the next
  *  attempt finds did get through. Errors: those of `transfer`, the signal's. */
 export async function untilThrough<T>(
@@ -40,11 +44,14 @@ export async function untilThrough<T>(
     isPassing(error: unknown): boolean
     /** Called before each retry with the error. */
     onRetry(error: unknown): void
+    retryMs?: number
     signal: AbortSignal
   },
+  wait: typeof waitForTransfer = waitForTransfer,
 ): Promise<T> {
-  const { isPassing, onRetry, signal } = options
+  const { isPassing, onRetry, retryMs = 0, signal } = options
   let failures = 0
+  let failingSince = 0
   let heldMax = 0
   for (;;) {
     let held = 0
@@ -57,9 +64,11 @@ export async function untilThrough<T>(
     } catch (error) {
       signal.throwIfAborted()
       failures += 1
-      if (!isPassing(error) || failures >= transferTriesMax) throw error
+      if (failures === 1) failingSince = performance.now()
+      const isLate = performance.now() - failingSince >= retryMs
+      if (!isPassing(error) || (isLate && failures >= transferTriesMax)) throw error
       onRetry(error)
-      await waitForTransfer(failures, signal, error)
+      await wait(failures, signal, error)
     }
   }
 }
