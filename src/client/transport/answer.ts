@@ -166,7 +166,8 @@ function answerOf(
 ): Answer {
   async function* chunks(): AsyncGenerator<Buffer, void, undefined> {
     try {
-      yield* (isGzipped(response) ? inflated(response) : response) as AsyncIterable<Buffer>
+      const isGzipped = response.headers['content-encoding'] === 'gzip'
+      yield* (isGzipped ? inflated(response) : response) as AsyncIterable<Buffer>
     } catch (error) {
       signal?.throwIfAborted()
       const message = `the response of ${url.origin} broke off: ${reasonOf(error)}`
@@ -201,10 +202,6 @@ function answerOf(
       else request.destroy()
     },
   }
-}
-
-function isGzipped({ headers }: IncomingMessage): boolean {
-  return headers['content-encoding'] === 'gzip'
 }
 
 function inflated(response: IncomingMessage): AsyncIterable<Buffer> {

@@ -2,6 +2,7 @@
  *  is sent, so memory is bounded by the tasks in flight. After a failure, the caller finds out
  *  what is still missing and sends it again. */
 import type { FilePool } from '../files/file-pool.ts'
+import type { EncodePiece } from '../files/file-tasks.ts'
 import { connectionsFor } from '../transport/connections.ts'
 import { createUnitQueue, type UnitQueue } from './unit-queue.ts'
 import { contentBytesOf, type SendUnit } from './upload-plan.ts'
@@ -67,43 +68,29 @@ async function* encodeUnits(
   { requestBytes, fault }: { requestBytes: number; fault: { error?: unknown } },
 ): AsyncGenerator<Uint8Array> {
   const ahead: Promise<{ bytes: Uint8Array; contentBytes: number }>[] = []
-  let pending: { unit: SendUnit; next: number } | undefined = { unit: first, next: 0 }
-  let isOver = false
   let sentBytes = 0
   /** Content bytes of tasks that are running or waiting to be sent. */
   let aheadBytes = 0
-  /** Starts the next task; returns false when this request takes no more. */
-  const begin = async (): Promise<boolean> => {
-    if (pending === undefined) {
-      const room = requestBytes - sentBytes - aheadBytes
-      const unit = isOver || room <= 0 ? undefined : await queue.takeSoon(room)
-      if (unit === undefined) {
-        isOver = true
-        return false
-      }
-      pending = { unit, next: 0 }
-    }
-    const { unit, next } = pending
-    const pieces = unit.tasks[next]
-    if (pieces === undefined) {
-      if (unit.end !== null) ahead.push(Promise.resolve({ bytes: unit.end, contentBytes: 0 }))
-      pending = undefined
-      return true
-    }
-    pending.next += 1
-    const contentBytes = contentBytesOf(pieces)
-    const task = pool
-      .run({ kind: 'encode', pieces })
-      .then(({ records }) => ({ bytes: records, contentBytes }))
-    // A rejection is handled when its turn comes.
-    task.catch(() => {})
-    ahead.push(task)
-    aheadBytes += contentBytes
-    return true
-  }
+  // Ends for good when this request takes no more.
+  const parts = partsOf(first, queue, () => requestBytes - sentBytes - aheadBytes)
   try {
     for (;;) {
-      while (ahead.length < tasksAhead && (await begin()));
+      while (ahead.length < tasksAhead) {
+        const { value: part, done } = await parts.next()
+        if (done === true) break
+        if (part instanceof Uint8Array) {
+          ahead.push(Promise.resolve({ bytes: part, contentBytes: 0 }))
+          continue
+        }
+        const contentBytes = contentBytesOf(part)
+        const task = pool
+          .run({ kind: 'encode', pieces: part })
+          .then(({ records }) => ({ bytes: records, contentBytes }))
+        // A rejection is handled when its turn comes.
+        task.catch(() => {})
+        ahead.push(task)
+        aheadBytes += contentBytes
+      }
       const next = ahead.shift()
       if (next === undefined) return
       const { bytes, contentBytes } = await next
@@ -115,5 +102,20 @@ async function* encodeUnits(
   } catch (error) {
     fault.error = error
     throw error
+  }
+}
+
+/** Yields the tasks of `first`, and of further units while there is `room`; after the tasks of a
+ *  unit the record that ends it, if any. */
+async function* partsOf(
+  first: SendUnit,
+  queue: UnitQueue,
+  room: () => number,
+): AsyncGenerator<EncodePiece[] | Buffer, void, undefined> {
+  for (let unit: SendUnit | undefined = first; unit !== undefined;) {
+    yield* unit.tasks
+    if (unit.end !== null) yield unit.end
+    const left = room()
+    unit = left > 0 ? await queue.takeSoon(left) : undefined
   }
 }
