@@ -46,18 +46,20 @@ export function changesOf(
       push(formatRemoval(gone))
     }
   }
-  for (const run of runs) {
+  for (const [index, run] of runs.entries()) {
     if (run.line !== notKept) {
       removeTo(run.line)
       at = run.line + run.count
       continue
     }
     const end = run.ordinal + run.count
+    // The lines before are of entries that are gone or changed.
+    const nextKept = runs[index + 1]?.line ?? count
     for (let ordinal = run.ordinal; ordinal < end && bytes <= bytesMax; ordinal++) {
       const own = entry(ordinal)
-      removeTo(count, own.path)
+      removeTo(nextKept, own.path)
       const formatted = formatEntry(own)
-      const isThere = at < count && pathOfLine(cache, at) === own.path
+      const isThere = at < nextKept && pathOfLine(cache, at) === own.path
       // The file was touched, but its line is the same.
       const isSame = isThere && text.toString('utf8', starts[at], starts[at + 1]) === formatted
       if (isThere) at += 1
