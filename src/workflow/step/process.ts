@@ -56,6 +56,13 @@ export async function runProcess(options: ProcessOptions): Promise<ProcessResult
     detached: true,
     stdio: ['ignore', 'pipe', 'pipe'],
   })
+  const exited = new Promise<ProcessResult>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('exit', (exitCode, signal) => resolve({ exitCode, signal }))
+  })
+  const { pid } = child
+  // It was not started, and has no pipes if there was no free file descriptor.
+  if (pid === undefined) return await exited
   let listening = true
   const reading: Reading = { bytes: 0, room: undefined }
   const flushes = [child.stdout, child.stderr].map((stream) => {
@@ -64,17 +71,13 @@ export async function runProcess(options: ProcessOptions): Promise<ProcessResult
       if (listening) options.onLine(line)
     })
   })
-  const disarm = stopOnAbort(child, options)
-  killAtExit(child)
+  const disarm = stopOnAbort(pid, options)
+  killAtExit(child, pid)
   try {
-    const exited = new Promise<ProcessResult>((resolve, reject) => {
-      child.once('error', reject)
-      child.once('exit', (exitCode, signal) => resolve({ exitCode, signal }))
-    })
     const closed = new Promise<void>((resolve) => child.once('close', () => resolve()))
     const result = await exited
     // A cancelled group ends as a whole: a child may have ignored the signal that ended its parent.
-    if (options.stop.aborted) signalGroup(child.pid, 'SIGKILL')
+    if (options.stop.aborted) signalGroup(pid, 'SIGKILL')
     if (!(await within(closed, bounds.drainMs))) await drain(reading, options.kill)
     for (const flush of flushes) flush()
     return result
@@ -92,9 +95,7 @@ const groups = new Set<number>()
 
 /** A separate process group outlives this program, so kill what still runs when the program
  *  exits. */
-function killAtExit(child: ChildProcess): void {
-  const { pid } = child
-  if (pid === undefined) return
+function killAtExit(child: ChildProcess, pid: number): void {
   if (groups.size === 0) process.on('exit', killGroups)
   groups.add(pid)
   child.once('exit', () => {
@@ -193,15 +194,15 @@ function readLines(
 
 /** Stops the group when `stop` or `kill` is aborted. Returns a function that removes the listeners
  *  and timers. */
-function stopOnAbort(child: ChildProcess, options: ProcessOptions): () => void {
+function stopOnAbort(pid: number, options: ProcessOptions): () => void {
   const timers: NodeJS.Timeout[] = []
   const onStop = (): void => {
-    signalGroup(child.pid, 'SIGINT')
+    signalGroup(pid, 'SIGINT')
     const { interruptMs, terminateMs } = options.grace
-    timers.push(setTimeout(() => signalGroup(child.pid, 'SIGTERM'), interruptMs))
-    timers.push(setTimeout(() => signalGroup(child.pid, 'SIGKILL'), interruptMs + terminateMs))
+    timers.push(setTimeout(() => signalGroup(pid, 'SIGTERM'), interruptMs))
+    timers.push(setTimeout(() => signalGroup(pid, 'SIGKILL'), interruptMs + terminateMs))
   }
-  const onKill = (): void => signalGroup(child.pid, 'SIGKILL')
+  const onKill = (): void => signalGroup(pid, 'SIGKILL')
   const listen = (signal: AbortSignal, react: () => void): void => {
     if (signal.aborted) react()
     else signal.addEventListener('abort', react, { once: true })
@@ -216,8 +217,8 @@ function stopOnAbort(child: ChildProcess, options: ProcessOptions): () => void {
 }
 
 /** The child leads its group, so the group's id is the child's pid. */
-function signalGroup(pid: number | undefined, signal: NodeJS.Signals): void {
-  if (pid !== undefined) sendSignal(-pid, signal)
+function signalGroup(pid: number, signal: NodeJS.Signals): void {
+  sendSignal(-pid, signal)
 }
 
 /** Ignores ESRCH: the target may end between the decision and the call. Ignores EPERM: a program
