@@ -26,18 +26,18 @@ export type RenderTask =
   | FindMemberTask
   | UnpackTask
 
+interface Results {
+  diff: RenderedDiff
+  summaries: RenderedSummary[]
+  report: ReturnType<typeof summarize>
+  'find-member': ReturnType<typeof findZipMember>
+  unpack: Awaited<ReturnType<typeof unpack>>
+}
+
 /** The result of a task; for a preview its markup. */
-export type Rendered<Task extends RenderTask> = Task extends DiffTask
-  ? RenderedDiff
-  : Task extends SummaryTask
-    ? RenderedSummary[]
-    : Task extends ReportTask
-      ? ReturnType<typeof summarize>
-      : Task extends FindMemberTask
-        ? ReturnType<typeof findZipMember>
-        : Task extends UnpackTask
-          ? Awaited<ReturnType<typeof unpack>>
-          : string
+export type Rendered<Task extends RenderTask> = Task extends { kind: keyof Results }
+  ? Results[Task['kind']]
+  : string
 
 export async function renderTask(task: RenderTask): Promise<Rendered<RenderTask>> {
   if (task.kind === 'diff') return await renderDiff(task)

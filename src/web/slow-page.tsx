@@ -42,26 +42,6 @@ export async function sendSlowPage(
   const late = result.then(markupOf).catch(async (error: unknown) => {
     return await markupOf(lateProblem(c, error))
   })
-  return await sendInTwo(web, c, { content, frame, waiting, late })
-}
-
-async function markupOf(part: Child): Promise<string> {
-  return withMarksReplaced(String(await html`<div class="part">${part}</div>`))
-}
-
-async function sendInTwo(
-  web: Web,
-  c: AppRequest,
-  {
-    content,
-    frame,
-    waiting,
-    late,
-  }: { content: Omit<PageContent, 'body'>; late: Promise<string> } & Pick<
-    SlowContent,
-    'frame' | 'waiting'
-  >,
-): Promise<Response> {
   const mark = randomBytes(16).toString('hex')
   const body = frame(
     <div class="slot">
@@ -82,6 +62,10 @@ async function sendInTwo(
     ...headers,
     ...(isGzip && { 'content-encoding': 'gzip' }),
   })
+}
+
+async function markupOf(part: Child): Promise<string> {
+  return withMarksReplaced(String(await html`<div class="part">${part}</div>`))
 }
 
 async function* plain(before: string, rest: Promise<string>): AsyncGenerator<Buffer> {

@@ -1,7 +1,6 @@
 /** JSON as a foldable tree: nested `details`, with the first levels open. The number of nodes is
  *  bounded, and so is the page. */
 import { counted, formatCount } from '../../core/units.ts'
-import type { Child } from 'hono/jsx'
 import type { Html } from '../parts/html.ts'
 import { cutText } from './text.ts'
 
@@ -82,7 +81,7 @@ export function JsonTree({
       <ul>
         {members.slice(0, membersMax).map(([name, child]) => (
           <li>
-            <Name text={isList ? null : name} />
+            {!isList && <span class="json-name">{`${JSON.stringify(name)}: `}</span>}
             <JsonTree value={child} depth={depth + 1} membersMax={membersMax} />
           </li>
         ))}
@@ -109,11 +108,6 @@ function briefly(value: unknown): string {
   if (typeof value === 'object' && value !== null) return '{…}'
   // Cut first: a string may have a megabyte.
   return JSON.stringify(typeof value === 'string' ? cutText(value, excerptMax) : value) ?? ''
-}
-
-function Name({ text }: { text: string | null }): Child {
-  if (text === null) return <></>
-  return <span class="json-name">{`${JSON.stringify(text)}: `}</span>
 }
 
 function Scalar({ value }: { value: unknown }) {

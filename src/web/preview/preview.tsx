@@ -5,7 +5,6 @@ import { raw } from 'hono/html'
 import { filePath } from '../../api/paths.ts'
 import { isOfPullRequest } from '../../core/run/run.ts'
 import { formatSizeBytes } from '../../core/units.ts'
-import type { Artifact, StoredFile } from '../../metadata/metadata.ts'
 import { contentOriginOf, contentPath } from '../artifact/content-origin.ts'
 import type { Html } from '../parts/html.ts'
 import { blobPath, withQuery } from '../paths.ts'
@@ -49,7 +48,13 @@ export function hasTextForm(path: string): boolean {
 }
 
 function imagePreview({ artifact, file }: PreviewRequest): Html {
-  if (file.sizeBytes > imageBytesMax) return <TooBig file={file} artifact={artifact} what="image" />
+  if (file.sizeBytes > imageBytesMax)
+    return (
+      <p class="note">
+        This image is too large to show here ({formatSizeBytes(file.sizeBytes)}).{' '}
+        <a href={filePath(artifact.id, file.path)}>Raw</a>
+      </p>
+    )
   const name = file.path.slice(file.path.lastIndexOf('/') + 1)
   return (
     <figure class="picture">
@@ -115,15 +120,6 @@ function ConfirmFirst({ artifact, file }: Pick<PreviewRequest, 'artifact' | 'fil
       <a class="button" href={withQuery(blobPath(artifact, file.path), { confirmed: '1' })}>
         Show untrusted page
       </a>
-    </p>
-  )
-}
-
-function TooBig({ artifact, file, what }: { artifact: Artifact; file: StoredFile; what: string }) {
-  return (
-    <p class="note">
-      This {what} is too large to show here ({formatSizeBytes(file.sizeBytes)}).{' '}
-      <a href={filePath(artifact.id, file.path)}>Raw</a>
     </p>
   )
 }

@@ -164,10 +164,16 @@ async function fittingTable<Row>(
         {raw(pieces.join(''))}
       </Table>
       {(pieces.length < rows.length || (isNarrowed && shown.wantedBytes === 0)) && (
-        <p>
-          <a href={wholePath(shown)}>Show more</a>
-        </p>
+        <ShowMore {...shown} />
       )}
     </>
+  )
+}
+
+export function ShowMore(shown: ShownFile): Html {
+  return (
+    <p>
+      <a href={wholePath(shown)}>Show more</a>
+    </p>
   )
 }

@@ -7,7 +7,8 @@ import type { Html } from '../parts/html.ts'
 import { figures, Table } from '../parts/table.tsx'
 import { blobPath, withQuery } from '../paths.ts'
 import { plainAnsiState, renderAnsiLine, withoutEscapes } from '../preview/ansi.tsx'
-import { previewBytesMax, type ShownFile, wholePath } from '../preview/shown-file.ts'
+import { previewBytesMax, type ShownFile } from '../preview/shown-file.ts'
+import { ShowMore } from '../preview/table-preview.tsx'
 import { cutText } from '../preview/text.ts'
 import { type CoveredFile, formatCovered, sumOf } from './coverage.ts'
 import {
@@ -199,12 +200,4 @@ function missed({ lines }: CoveredFile): number {
 
 function SourceLink({ artifact, file }: ShownFile) {
   return <a href={withQuery(blobPath(artifact, file.path), { as: 'text' })}>Source</a>
-}
-
-function ShowMore(shown: ShownFile) {
-  return (
-    <p>
-      <a href={wholePath(shown)}>Show more</a>
-    </p>
-  )
 }
