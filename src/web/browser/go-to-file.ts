@@ -35,14 +35,9 @@ export function enhanceGoToFile(): void {
     if (turn !== lastTurn) return
     list.replaceChildren(...found.map((path) => itemOf(path, blob)))
     list.hidden = false
-    if (found.length === 0) showText(list, 'No files match.')
-    announce(
-      found.length === 0
-        ? 'No files match'
-        : found.length === 1
-          ? '1 file matches'
-          : `${found.length} files match`,
-    )
+    const said = found.length === 1 ? '1 file matches' : `${found.length || 'No'} files match`
+    if (found.length === 0) showText(list, `${said}.`)
+    announce(said)
   }
   input.addEventListener('focus', () => {
     // A failure is reported once the visitor types.

@@ -72,9 +72,9 @@ function openWorker(url: string): OneWorker {
   const waiting = new Map<number, Waiting>()
   let lastId = 0
   let failure: Error | undefined
-  const fail = (message: string): void => {
+  const fail = (): void => {
     worker.terminate()
-    failure = new Error(message)
+    failure ??= new Error('a worker failed')
     for (const { reject } of waiting.values()) reject(failure)
     waiting.clear()
   }
@@ -88,9 +88,7 @@ function openWorker(url: string): OneWorker {
     if (data.kind === 'done') request?.resolve(data.result)
     else request?.reject(new Error(data.message))
   })
-  worker.addEventListener('error', () => {
-    fail('a worker failed')
-  })
+  worker.addEventListener('error', fail)
   return {
     run: (work, onBytes) =>
       new Promise((resolve, reject) => {
@@ -102,9 +100,7 @@ function openWorker(url: string): OneWorker {
         waiting.set(id, { onBytes, resolve, reject })
         worker.postMessage({ id, work } satisfies WorkRequest)
       }),
-    close: () => {
-      fail('the work was stopped')
-    },
+    close: fail,
   }
 }
 

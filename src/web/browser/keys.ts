@@ -3,7 +3,12 @@
 import { showDialog } from './dialogs.ts'
 
 const setting = 'trove-keys'
-let areOn = wereOn()
+let areOn = true
+try {
+  areOn = localStorage.getItem(setting) !== 'off'
+} catch {
+  // The browser blocks storage.
+}
 
 export function enhanceKeys(): void {
   const box = document.querySelector<HTMLInputElement>('#keys-on')
@@ -14,7 +19,7 @@ export function enhanceKeys(): void {
       try {
         localStorage.setItem(setting, areOn ? 'on' : 'off')
       } catch {
-        // The browser blocks storage, so the choice lasts as long as the page.
+        // The choice lasts as long as the page.
       }
     })
   }
@@ -23,14 +28,6 @@ export function enhanceKeys(): void {
     if (!areOn || isInField(event.target) || document.querySelector('dialog[open]')) return
     if (act(event.key)) event.preventDefault()
   })
-}
-
-function wereOn(): boolean {
-  try {
-    return localStorage.getItem(setting) !== 'off'
-  } catch {
-    return true
-  }
 }
 
 function isInField(target: EventTarget | null): boolean {
@@ -82,12 +79,12 @@ function moveRow(step: 1 | -1): boolean {
   const target =
     next?.querySelector<HTMLElement>('th a') ?? next?.querySelector<HTMLElement>('input, a')
   target?.focus()
-  return target !== undefined && target !== null
+  return Boolean(target)
 }
 
 function toggleRow(): boolean {
   const row = document.activeElement?.closest('tr')
   const box = row?.querySelector<HTMLElement>('input[type=checkbox]')
   box?.click()
-  return box !== null && box !== undefined
+  return Boolean(box)
 }

@@ -5,70 +5,59 @@ import { announce } from './announce.ts'
 import { chosenFiles, droppedFiles, type ChosenFile } from './chosen-files.ts'
 import { type UploadPhase, uploadTree } from './upload.ts'
 
-const form = document.querySelector<HTMLFormElement>('form[data-upload]')
-if (form) enhance(form)
+const form = document.querySelector<HTMLFormElement>('form[data-upload]')!
+const start = find<HTMLButtonElement>('[data-start]')
+const stop = find<HTMLButtonElement>('[data-stop]')
+const drop = find('[data-drop]')
+const chosenText = find('[data-chosen]')
+let files: ChosenFile[] = []
+let stopping: AbortController | undefined
 
-function enhance(form: HTMLFormElement): void {
-  const find = <E extends HTMLElement>(selector: string): E => form.querySelector<E>(selector)!
-  const [start, stop, drop] = [
-    find<HTMLButtonElement>('[data-start]'),
-    find<HTMLButtonElement>('[data-stop]'),
-    find('[data-drop]'),
-  ]
-  let files: ChosenFile[] = []
-  let stopping: AbortController | undefined
-  const choose = (chosen: ChosenFile[]): void => {
-    files = chosen
-    start.disabled = files.length === 0
-    const bytes = files.reduce((sum, { file }) => sum + file.size, 0)
-    find('[data-chosen]').textContent =
-      `${counted(files.length, 'file')}, ${counted(bytes, 'byte')} selected.`
-  }
-  for (const input of form.querySelectorAll<HTMLInputElement>('input[type=file]')) {
-    input.addEventListener('change', () => {
-      choose(chosenFiles(input.files ?? []))
-    })
-  }
-  listenForDrops(drop, choose, (reason) => {
-    find('[data-chosen]').textContent = `Cannot read what was dropped: ${reason}`
-  })
-  stop.addEventListener('click', () => {
-    stopping?.abort()
-  })
-  form.addEventListener('submit', (event) => {
-    event.preventDefault()
-    if (files.length === 0 || stopping !== undefined) return
-    stopping = new AbortController()
-    start.disabled = true
-    stop.hidden = false
-    void run(form, files, stopping.signal).finally(() => {
-      stopping = undefined
-      start.disabled = false
-      stop.hidden = true
-    })
+for (const input of form.querySelectorAll<HTMLInputElement>('input[type=file]')) {
+  input.addEventListener('change', () => {
+    choose(chosenFiles(input.files ?? []))
   })
 }
+drop.addEventListener('dragover', (event) => {
+  event.preventDefault()
+  drop.classList.add('over')
+})
+drop.addEventListener('dragleave', () => {
+  drop.classList.remove('over')
+})
+drop.addEventListener('drop', (event) => {
+  event.preventDefault()
+  drop.classList.remove('over')
+  if (event.dataTransfer)
+    droppedFiles(event.dataTransfer).then(choose, (error: unknown) => {
+      chosenText.textContent = `Cannot read what was dropped: ${reasonOf(error)}`
+    })
+})
+stop.addEventListener('click', () => {
+  stopping?.abort()
+})
+form.addEventListener('submit', (event) => {
+  event.preventDefault()
+  if (files.length === 0 || stopping !== undefined) return
+  stopping = new AbortController()
+  start.disabled = true
+  stop.hidden = false
+  void run(stopping.signal).finally(() => {
+    stopping = undefined
+    start.disabled = false
+    stop.hidden = true
+  })
+})
 
-function listenForDrops(
-  drop: HTMLElement,
-  choose: (files: ChosenFile[]) => void,
-  fail: (reason: string) => void,
-): void {
-  drop.addEventListener('dragover', (event) => {
-    event.preventDefault()
-    drop.classList.add('over')
-  })
-  drop.addEventListener('dragleave', () => {
-    drop.classList.remove('over')
-  })
-  drop.addEventListener('drop', (event) => {
-    event.preventDefault()
-    drop.classList.remove('over')
-    if (event.dataTransfer)
-      droppedFiles(event.dataTransfer).then(choose, (error: unknown) => {
-        fail(reasonOf(error))
-      })
-  })
+function find<E extends HTMLElement>(selector: string): E {
+  return form.querySelector<E>(selector)!
+}
+
+function choose(chosen: ChosenFile[]): void {
+  files = chosen
+  start.disabled = files.length === 0
+  const bytes = files.reduce((sum, { file }) => sum + file.size, 0)
+  chosenText.textContent = `${counted(files.length, 'file')}, ${counted(bytes, 'byte')} selected.`
 }
 
 const phases: Record<UploadPhase, string> = {
@@ -78,15 +67,15 @@ const phases: Record<UploadPhase, string> = {
   finishing: 'Finishing…',
 }
 
-async function run(form: HTMLFormElement, files: ChosenFile[], signal: AbortSignal): Promise<void> {
-  const find = <E extends HTMLElement>(selector: string): E => form.querySelector<E>(selector)!
+async function run(signal: AbortSignal): Promise<void> {
   const phase = find('[data-phase]')
+  const { project = '', worker = '' } = form.dataset
   find('[data-bars]').hidden = false
   try {
     const page = await uploadTree(
       {
-        project: form.dataset['project'] ?? '',
-        worker: form.dataset['worker'] ?? '',
+        project,
+        worker,
         name: find<HTMLInputElement>('[name=name]').value,
         run: Number(find<HTMLInputElement>('[name=run]').value),
         overwrite: find<HTMLInputElement>('[name=overwrite]').checked,
