@@ -42,7 +42,11 @@ export function parseSince(text: string, name: string): string {
   // `Date` takes a bare day as midnight UTC.
   const written = day === text ? `${text}T00:00` : text
   const at = new Date(
-    ageMs !== undefined ? Date.now() - ageMs : day === undefined ? Number.NaN : written,
+    ageMs !== undefined
+      ? Math.max(0, Date.now() - ageMs)
+      : day === undefined
+        ? Number.NaN
+        : written,
   )
   if (Number.isNaN(at.getTime()))
     throw new UsageError(

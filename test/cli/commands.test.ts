@@ -314,6 +314,7 @@ describe('exit statuses', () => {
       '--state must be available, damaged, expired, deleted or any, got "foo"',
     ],
     [['ls', 'id:abc'], '"id:abc" is not a reference: write id:123'],
+    [['run', 'x', '--secret', 'constructor'], '--secret constructor: no environment variable has'],
   ])('%j is rejected with the accepted values', async (args, told) => {
     const outcome = await trove(args)
     expect(outcome).toMatchObject({ status: 2, stderr: expect.stringContaining(`trove: ${told}`) })

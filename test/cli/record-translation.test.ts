@@ -47,14 +47,28 @@ test('a step that prints many annotations sends only those that are kept, cut to
   })
 })
 
-test('a long summary is sent in pieces that split no character, and ends its last line', () => {
-  const markdown = `x${'😀'.repeat(limits.logLineCharactersMax)}`
-  const pieces = translated([{ type: 'summary', at: 1, job, step, markdown }]).flatMap((event) =>
-    event.type === 'summary' ? [event.text] : [],
-  )
-  expect(pieces).toHaveLength(3)
-  expect(pieces.every((piece) => piece.isWellFormed())).toBe(true)
-  expect(pieces.join('')).toBe(`${markdown}\n`)
+test('long summaries, lines and names are cut to pieces that split no character', () => {
+  const text = `x${'😀'.repeat(limits.logLineCharactersMax)}`
+  const told = translated([
+    { type: 'summary', at: 1, job, step, markdown: text },
+    { type: 'line', at: 1, job, step, kind: 'output', text },
+    { type: 'step-started', at: 1, job, step: { ...step, name: text } },
+    { type: 'line', at: 1, job, step, kind: 'output', text: '' },
+  ])
+  const textsOf = (type: 'summary' | 'line'): string[] =>
+    told.flatMap((event) => (event.type === type ? [event.text] : []))
+  for (const [type, end] of [
+    ['summary', '\n'],
+    ['line', ''],
+  ] as const) {
+    expect(textsOf(type).slice(0, 3).join('')).toBe(text + end)
+    expect(textsOf(type).every((piece) => piece.isWellFormed())).toBe(true)
+  }
+  expect(textsOf('line')).toHaveLength(4)
+  const names = told.flatMap((event) => (event.type === 'step-started' ? [event.step.name] : []))
+  expect(names.map((name) => [name.length, name.isWellFormed()])).toEqual([
+    [limits.recordedNameCharactersMax - 1, true],
+  ])
 })
 
 test('while the queue is full, annotations are left out and a summary says that it is missing', () => {

@@ -29,9 +29,7 @@ export function createTranslator(
       missing.delete(job.key)
       push({ ...place, kind: 'cut', text: `${lost} lines came too fast and were not kept.` })
     }
-    for (let start = 0; start === 0 || start < text.length; start += limits.logLineCharactersMax) {
-      push({ ...place, kind, text: text.slice(start, start + limits.logLineCharactersMax) })
-    }
+    for (const piece of piecesOf(text)) push({ ...place, kind, text: piece })
   }
   const mayAnnotate = createAnnotationBound()
   return (event) => {
@@ -77,20 +75,26 @@ function annotationOf({ at, job, step, annotation }: EventOf<'annotation'>): Rec
     job: job.key,
     step: step?.number ?? 0,
     ...rest,
-    message: message.slice(0, limits.annotationCharactersMax),
-    title: title?.slice(0, limits.recordedNameCharactersMax),
-    file: file?.slice(0, limits.pathBytesMax),
+    message: cut(message, limits.annotationCharactersMax),
+    title: title && shorten(title),
+    file: file && cut(file, limits.pathBytesMax),
   }
 }
 
-/** Cuts text to what one event can hold, between characters. */
+/** Cuts text to what one event can hold; yields an empty text as it is. */
 function* piecesOf(text: string): Generator<string, void, undefined> {
-  for (let start = 0; start < text.length;) {
-    let end = start + limits.logLineCharactersMax
-    if (/[\ud800-\udbff]/.test(text[end - 1] ?? '')) end -= 1
-    yield text.slice(start, end)
-    start = end
-  }
+  let start = 0
+  do {
+    const piece = cut(text, limits.logLineCharactersMax, start)
+    yield piece
+    start += piece.length
+  } while (start < text.length)
+}
+
+/** Returns at most `max` characters from `start` on, and no half of a surrogate pair. */
+function cut(text: string, max: number, start = 0): string {
+  const end = start + max
+  return text.slice(start, /[\ud800-\udbff]/.test(text[end - 1] ?? '') ? end - 1 : end)
 }
 
 type PushLine = (
@@ -144,5 +148,5 @@ function stepOf({ number, name }: StepReference): { number: number; name: string
 }
 
 function shorten(name: string): string {
-  return name.slice(0, limits.recordedNameCharactersMax)
+  return cut(name, limits.recordedNameCharactersMax)
 }

@@ -11,7 +11,7 @@ export async function readSecrets(
 ): Promise<Record<string, string>> {
   const secrets = file === undefined ? {} : await readFilePairs(file)
   for (const name of names) {
-    const value = environment[name]
+    const value = Object.hasOwn(environment, name) ? environment[name] : undefined
     // Values are not accepted on the command line, which is public.
     if (value === undefined)
       throw new UsageError(`--secret ${name}: no environment variable has that name`)
