@@ -22,7 +22,6 @@ export interface Invocation<F extends Flags = Flags> {
 }
 
 export interface Command<F extends Flags = Flags> {
-  name: string
   /** Operands as shown in help, such as `REF:PATH`. With none, the program accepts none. */
   operands: string
   summary: string
@@ -36,10 +35,8 @@ export interface Command<F extends Flags = Flags> {
   run(invocation: Invocation<F>): Promise<ExitStatus | void>
 }
 
-export function formatHelp(command: Omit<Command, 'run'>): string {
-  const usage = ['trove', command.name, command.operands, '[FLAGS]']
-    .filter((word) => word !== '')
-    .join(' ')
+export function formatHelp(name: string, command: Omit<Command, 'run'>): string {
+  const usage = ['trove', name, command.operands, '[FLAGS]'].filter((word) => word !== '').join(' ')
   const statuses = [...new Set<ExitStatus>([0, 1, 2, ...command.exitStatuses, 130])].sort(
     (a, b) => a - b,
   )

@@ -6,13 +6,7 @@ import { readProgramVersion } from '../program-files.ts'
 import { ConfigError } from '../config/settings.ts'
 import { parseFlags, takeOperands, UsageError } from './arguments.ts'
 import { commandNamed } from './client-commands.ts'
-import {
-  type Command,
-  type Commands,
-  formatColumns,
-  formatHelp,
-  type Invocation,
-} from './command.ts'
+import { type Commands, formatColumns, formatHelp, type Invocation } from './command.ts'
 import { type ExitStatus, exitStatus, exitStatusOf, hintFor, isAbort } from './exit-status.ts'
 import { isReaderGone, printable, stdoutError, write } from './output/output.ts'
 
@@ -35,27 +29,19 @@ async function statusOf(
     const text =
       rest[0] === undefined
         ? overview(commands)
-        : formatHelp(await commandNamed(commands, rest[0]).load())
+        : formatHelp(rest[0], await commandNamed(commands, rest[0]).load())
     await write(isRequested ? stdout : stderr, text)
     return isRequested ? exitStatus.ok : exitStatus.usage
   }
   const command = await commandNamed(commands, name).load()
-  return await runCommand(command, rest, { commands, ...surroundings })
-}
-
-async function runCommand(
-  command: Command,
-  args: string[],
-  surroundings: Surroundings & Pick<Invocation, 'commands'>,
-): Promise<ExitStatus> {
-  const parsed = parseFlags(command.flags, args)
+  const parsed = parseFlags(command.flags, rest)
   if (parsed === undefined) {
-    await write(surroundings.stdout, formatHelp(command))
+    await write(stdout, formatHelp(name, command))
     return exitStatus.ok
   }
-  const { values, operands } = parsed
+  const { values: flags, operands } = parsed
   if (command.operands === '') takeOperands(operands, [])
-  return (await command.run({ flags: values, operands, ...surroundings })) ?? exitStatus.ok
+  return (await command.run({ flags, operands, commands, ...surroundings })) ?? exitStatus.ok
 }
 
 /** A signal aborted by the first SIGINT, SIGTERM or SIGHUP (terminal closed). A second one ends

@@ -21,8 +21,7 @@ test('help goes to stdout when requested, else to stderr with status 2', async (
 
 test.each(Object.entries(commands))('help of %s has the common form', async (name, listed) => {
   const command = await listed.load()
-  const text = formatHelp(command)
-  expect(command.name).toBe(name)
+  const text = formatHelp(name, command)
   for (const example of command.examples) expect(example).toMatch(new RegExp(`\\btrove ${name}\\b`))
   // Help must explain how to name an artifact.
   expect(text.includes('id:123')).toBe(/\bREF\b|\bA B\b/.test(command.operands))

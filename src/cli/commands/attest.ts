@@ -24,7 +24,6 @@ const flags = {
 } as const
 
 export const attestCommand: Command<typeof flags> = {
-  name: 'attest',
   operands: 'REF[:PATH]',
   summary:
     'Fetch a signed attestation of which run an artifact, or a file or directory in it, came from.',

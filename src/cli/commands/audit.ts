@@ -33,7 +33,6 @@ const flags = {
 } as const
 
 export const auditCommand: Command<typeof flags> = {
-  name: 'audit',
   operands: '',
   summary:
     'Show who deleted, kept, replaced or changed what, minted or revoked tokens, signed in to the pages, or started maintenance by hand; newest first.',

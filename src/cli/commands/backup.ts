@@ -21,7 +21,6 @@ const flags = {
 } as const
 
 export const backupCommand: Command<typeof flags> = {
-  name: 'backup',
   operands: 'DEST',
   summary:
     "Copy a store to the new directory DEST on the server's machine. To restore, run `trove serve --data DEST`.",

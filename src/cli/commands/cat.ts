@@ -10,7 +10,6 @@ import { connectTo } from '../server-access.ts'
 const { json: _noJson, ...flags } = serverFlags
 
 export const catCommand: Command<typeof flags> = {
-  name: 'cat',
   operands: 'REF:PATH',
   summary: 'Write one file of an artifact to stdout and check its digest.',
   flags,

@@ -17,7 +17,6 @@ const scripts: Record<(typeof shells)[number], (commands: CommandShape[]) => str
 }
 
 export const completionCommand: Command<Record<never, never>> = {
-  name: 'completion',
   operands: 'bash|zsh|fish',
   summary: 'Print a script that makes a shell complete commands, flags and their values.',
   flags: {},

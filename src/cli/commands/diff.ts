@@ -23,7 +23,6 @@ const flags = {
 } as const
 
 export const diffCommand: Command<typeof flags> = {
-  name: 'diff',
   operands: 'A B',
   summary:
     'Show the differences between two artifacts, each given as REF: entries added, removed, changed, moved, or with another mode.',

@@ -71,7 +71,6 @@ const flags = {
 type DownloadFlags = typeof flags
 
 export const downloadCommand: Command<DownloadFlags> = {
-  name: 'download',
   operands: 'REF [DEST]',
   summary:
     'Make a directory (DEST, by default the working directory) match an artifact, fetching only what it lacks and checking every file; or save an archive.',

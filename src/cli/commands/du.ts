@@ -12,7 +12,6 @@ import { connectTo } from '../server-access.ts'
 const flags = { ...serverFlags, limit: limitFlag } as const
 
 export const duCommand: Command<typeof flags> = {
-  name: 'du',
   operands: 'REF[:DIR]',
   summary:
     'Show the files and directories of an artifact, or of a directory in it, by size, largest first.',

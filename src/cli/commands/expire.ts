@@ -14,7 +14,6 @@ const flags = {
 } as const
 
 export const expireCommand: Command<typeof flags> = {
-  name: 'expire',
   operands: 'REF --in TIME',
   summary: 'Change when an artifact expires.',
   flags,

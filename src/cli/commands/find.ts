@@ -15,7 +15,6 @@ import { connect } from '../server-access.ts'
 const flags = { ...serverFlags, limit: limitFlag } as const
 
 export const findCommand: Command<typeof flags> = {
-  name: 'find',
   operands: 'FILE|DIGEST',
   summary: 'Find the artifacts that contain a file, newest first; only its SHA-256 is sent.',
   flags,

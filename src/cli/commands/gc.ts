@@ -18,7 +18,6 @@ const flags = {
 } as const
 
 export const gcCommand: Command<typeof flags> = {
-  name: 'gc',
   operands: '',
   summary: 'Free the space of expired and deleted artifacts.',
   flags,

@@ -15,7 +15,6 @@ import { connectTo } from '../server-access.ts'
 const flags = { ...serverFlags, limit: limitFlag } as const
 
 export const historyCommand: Command<typeof flags> = {
-  name: 'history',
   operands: 'REF:PATH',
   summary:
     'List the versions of a file, newest first, in this artifact and earlier ones with its name and branch.',

@@ -12,7 +12,6 @@ const flags = {
 } as const
 
 export const keepCommand: Command<typeof flags> = {
-  name: 'keep',
   operands: 'REF',
   summary: 'Keep an artifact forever, or let it expire again.',
   flags,

@@ -28,7 +28,6 @@ const flags = {
 } as const
 
 export const listCommand: Command<typeof flags> = {
-  name: 'list',
   operands: '',
   summary: 'List artifacts.',
   flags,

@@ -20,7 +20,6 @@ import { readHiddenLine, readTokenFrom } from '../login/token-input.ts'
 const flags = { url: serverFlags.url } as const
 
 export const loginCommand: Command<typeof flags> = {
-  name: 'login',
   operands: '[URL]',
   summary:
     'Ask for a token or read it from stdin, check it with the server, and store it for this user. Commands then use this server and token unless a flag or variable names another.',

@@ -22,7 +22,6 @@ const flags = {
 } as const
 
 export const logoutCommand: Command<typeof flags> = {
-  name: 'logout',
   operands: '[URL]',
   summary:
     'Forget the token that `trove login` stored for a server. The token stays valid for others who have it, unless --revoke is given.',

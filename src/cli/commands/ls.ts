@@ -18,7 +18,6 @@ const flags = {
 } as const
 
 export const lsCommand: Command<typeof flags> = {
-  name: 'ls',
   operands: 'REF[:DIR]',
   summary: 'List the entries of an artifact, or of a directory in it.',
   flags,

@@ -25,7 +25,6 @@ const flags = {
 } as const
 
 export const movePacksCommand: Command<typeof flags> = {
-  name: 'move-packs',
   operands: '',
   summary:
     'Move all packs to the bucket TROVE_S3_BUCKET, or into the data directory when it is not set. An interrupted move resumes when run again.',

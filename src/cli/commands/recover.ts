@@ -19,7 +19,6 @@ const flags = {
 } as const
 
 export const recoverCommand: Command<typeof flags> = {
-  name: 'recover',
   operands: '',
   summary:
     'Rebuild lost metadata from packs. Contents are recovered under their digests; paths, runs and chunked files are not.',

@@ -16,7 +16,6 @@ const flags = {
 } as const
 
 export const revokeCommand: Command<typeof flags> = {
-  name: 'revoke',
   operands: '',
   summary:
     'Revoke a token and all tokens derived from it: the token on stdin or of --id, or with --project all tokens of a project, including those of running jobs.',

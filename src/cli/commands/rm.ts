@@ -25,7 +25,6 @@ const flags = {
 type RmInvocation = Invocation<typeof flags>
 
 export const rmCommand: Command<typeof flags> = {
-  name: 'rm',
   operands: 'REF...|@RUN',
   summary:
     'Delete artifacts, or a run with its artifacts and its record, and show how many bytes that frees. The deletion of an artifact can be undone for a while, that of the record cannot.',

@@ -86,7 +86,6 @@ type RunFlags = FlagValues<typeof flags>
 type PlannedRun = Omit<RunOptions, 'workDirectory'>
 
 export const runCommand: Command<typeof flags> = {
-  name: 'run',
   operands: 'WORKFLOW.yml',
   summary:
     'Run a workflow on this machine. Artifacts go to the server of --url, or to a server started for the run.',

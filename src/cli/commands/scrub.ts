@@ -9,7 +9,6 @@ import { maintenanceFlags, runMaintenance } from '../maintenance/maintenance-job
 import { printable, unlessUnread, write, writeJson } from '../output/output.ts'
 
 export const scrubCommand: Command<typeof maintenanceFlags> = {
-  name: 'scrub',
   operands: '',
   summary: 'Read back and check everything that is stored. Exits with 8 when anything is damaged.',
   flags: maintenanceFlags,

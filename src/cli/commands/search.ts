@@ -19,7 +19,6 @@ const flags = {
 } as const
 
 export const searchCommand: Command<typeof flags> = {
-  name: 'search',
   operands: 'GLOB...',
   summary:
     'Search paths inside artifacts, newest artifact first. Results have the form that `trove cat` accepts.',

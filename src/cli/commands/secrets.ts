@@ -21,7 +21,6 @@ const flags = {
 } as const
 
 export const secretsCommand: Command<typeof flags> = {
-  name: 'secrets',
   operands: 'REF',
   summary:
     'List the files of an artifact that contain credentials, with line and kind. Exits with 14 when any has not been dismissed.',

@@ -18,7 +18,6 @@ const flags = {
 } as const
 
 export const serveCommand: Command<typeof flags> = {
-  name: 'serve',
   operands: '',
   summary:
     'Start the server. Prints its address on stdout and a sign-in link on stderr. All other settings are environment variables, listed in README.md.',

@@ -34,7 +34,6 @@ const flags = {
 } as const
 
 export const shasumCommand: Command<typeof flags> = {
-  name: 'shasum',
   operands: 'REF[:PATH]',
   summary: 'Print the SHA-256 of the files of an artifact, like `sha256sum`.',
   flags,

@@ -9,7 +9,6 @@ import { write, writeJson } from '../output/output.ts'
 import { connect } from '../server-access.ts'
 
 export const statsCommand: Command<typeof serverFlags> = {
-  name: 'stats',
   operands: '',
   summary: 'Show what the store holds and how much deduplication and compression saved.',
   flags: {

@@ -48,7 +48,6 @@ const flags = {
 type TokenFlags = FlagValues<typeof flags>
 
 export const tokenCommand: Command<typeof flags> = {
-  name: 'token',
   operands: '[list]',
   summary:
     'Mint a token. With a run and a job it also serves as ACTIONS_RUNTIME_TOKEN. `list` shows the tokens that a server has minted and that have not expired.',

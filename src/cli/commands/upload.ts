@@ -70,7 +70,6 @@ const flags = {
 type Given = FlagValues<typeof flags>
 
 export const uploadCommand: Command<typeof flags> = {
-  name: 'upload',
   operands: 'NAME PATH...',
   summary:
     'Upload files, directories and globs as one artifact, sending only what the server lacks.',

@@ -29,7 +29,6 @@ const flags = {
 } as const
 
 export const urlCommand: Command<typeof flags> = {
-  name: 'url',
   operands: 'REF[:PATH]',
   summary: 'Print the URL of the page of an artifact, or of a file or directory in it.',
   flags,

@@ -39,7 +39,6 @@ const flags = {
 type VerifyInvocation = Invocation<typeof flags>
 
 export const verifyCommand: Command<typeof flags> = {
-  name: 'verify',
   operands: 'REF [DIR|FILE]',
   summary:
     'Compare a directory (by default the working directory) with an artifact, or a file with its zip. Reads every byte and changes nothing.',

@@ -18,7 +18,6 @@ import { printable, write, writeJson } from '../output/output.ts'
 import { serverContext, withToken } from '../server-access.ts'
 
 export const whoamiCommand: Command<typeof serverFlags> = {
-  name: 'whoami',
   operands: '',
   summary: 'Show which server and token are used, where they come from, and what the token may do.',
   flags: serverFlags,

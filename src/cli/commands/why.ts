@@ -34,7 +34,6 @@ const flags = {
 const rowsShown = 5
 
 export const whyCommand: Command<typeof flags> = {
-  name: 'why',
   operands: 'REF|@RUN',
   summary:
     'Explain an artifact, or each of a run: how it grew since the previous one with its name and branch, what deleting it frees, and why and until when it is kept.',
