@@ -113,7 +113,7 @@ export const downloadCommand: Command<DownloadFlags> = {
     const { server, project, config } = context
     const reference = inRun(named, config)
     const result = await downloadOne(context, invocation, {
-      find: async () => await readArtifact(server, reference, { project, signal }),
+      artifact: readArtifact(server, reference, { project, signal }),
       destination: resolve(target ?? '.'),
     })
     await printResults(context, invocation, { results: [result], root: result.destination })
@@ -185,8 +185,7 @@ async function downloadMatching(
     if (names.has(artifact.name) || !matches(artifact.name)) continue
     names.add(artifact.name)
     const destination = given['merge-multiple'] ? root : folderOf(root, artifact)
-    const find = async (): Promise<WireArtifact> => artifact
-    results.push(await downloadOne(context, invocation, { find, destination }))
+    results.push(await downloadOne(context, invocation, { artifact, destination }))
   }
   if (results.length === 0) {
     const reference = `${config.run}/${pattern}`
@@ -210,13 +209,15 @@ function folderOf(root: string, { name }: WireArtifact): string {
 async function downloadOne(
   { client, progress }: ServerContext,
   { flags: given, stderr, signal }: Invocation<DownloadFlags>,
-  { find, destination }: { find: () => Promise<WireArtifact>; destination: string },
+  {
+    artifact,
+    destination,
+  }: { artifact: WireArtifact | Promise<WireArtifact>; destination: string },
 ): Promise<Downloaded> {
   let phase: DownloadProgress['phase'] | undefined
-  const finding = find()
   try {
     const result = await client.download({
-      artifact: finding,
+      artifact,
       destination,
       delete: given.delete,
       dryRun: given['dry-run'],
@@ -239,7 +240,7 @@ async function downloadOne(
         progress.show([{ label, doneBytes: now.doneBytes, totalBytes: now.totalBytes, note }])
       },
     })
-    return { artifact: await finding, destination, ...result }
+    return { artifact: await artifact, destination, ...result }
   } catch (error) {
     progress.finish()
     if (isAbort(error) && !given['dry-run']) await write(stderr, interruptedText)

@@ -20,7 +20,6 @@ import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
 import { createRoom, flush, formatJson, write } from '../output/output.ts'
 import { makeRunDirectory, removeAbandoned } from '../run/run-directory.ts'
-import type { RunRecorder } from '../run/run-recorder.ts'
 import { serverContext } from '../server-access.ts'
 import { formatIgnored, formatPlan } from '../run/workflow-plan.ts'
 import { openRecord, type RunClaims } from '../run/workflow-record.ts'
@@ -151,23 +150,16 @@ async function runOrShow(
       room: createRoom(stdout),
       signal,
     }
-    const result = await runRecorded(bound, recorder, signal)
+    let result: RunResult
+    try {
+      result = await runWorkflow(bound)
+    } finally {
+      await recorder.finish(signal)
+    }
     await flush(stdout)
     return statusOf(result, signal)
   } finally {
     await server.close()
-  }
-}
-
-async function runRecorded(
-  options: RunOptions,
-  recorder: RunRecorder,
-  signal: AbortSignal,
-): Promise<RunResult> {
-  try {
-    return await runWorkflow(options)
-  } finally {
-    await recorder.finish(signal)
   }
 }
 
