@@ -71,7 +71,10 @@ test('a client that the provider does not know is told so, and the form of its s
     expect(refused.status).toBe(401)
     expect(await refused.text()).toContain('invalid_client')
     provider.clientSecret = clientSecret
-    expect(await scopeOf(server, await signIn(server))).toBe('read')
+    for (const takesSecret of ['in the form', 'in the header'] as const) {
+      provider.takesSecret = takesSecret
+      expect(await scopeOf(server, await signIn(server))).toBe('read')
+    }
   })
 })
 

@@ -28,12 +28,11 @@ export function createIdentityProvider({
   clientId,
   clientSecret,
 }: SingleSignOnConfig): IdentityProvider {
-  /** Whether the provider wants the secret in the form, although it supports the header. */
-  let wantsForm = false
+  /** Which form it gets if it supports both. */
+  let prefersForm = false
   const sendInForm = oidc.ClientSecretPost(clientSecret)
   const authenticate: oidc.ClientAuth = (server, client, body, headers) => {
-    const supported = server.token_endpoint_auth_methods_supported ?? []
-    if (wantsForm || (supportsForm(server) && !supported.includes('client_secret_basic'))) {
+    if (supports(server, 'client_secret_post') && (prefersForm || !supportsBoth(server))) {
       sendInForm(server, client, body, headers)
     } else {
       headers.set('authorization', basic(clientId, clientSecret))
@@ -65,15 +64,14 @@ export function createIdentityProvider({
       try {
         return await oidc.authorizationCodeGrant(discovered, callback, checks)
       } catch (error) {
-        if (wantsForm || !rejectsClient(error) || !supportsForm(discovered.serverMetadata()))
-          throw error
+        if (!rejectsClient(error) || !supportsBoth(discovered.serverMetadata())) throw error
       }
-      // It does not decode the header, or expects the form from this client.
-      wantsForm = true
+      // It does not decode the header, or expects the other form from this client.
+      prefersForm = !prefersForm
       try {
         return await oidc.authorizationCodeGrant(discovered, callback, checks)
       } catch (error) {
-        wantsForm = !rejectsClient(error)
+        if (rejectsClient(error)) prefersForm = !prefersForm
         throw error
       }
     },
@@ -105,10 +103,15 @@ function basic(clientId: string, clientSecret: string): string {
   return `Basic ${Buffer.from(`${id}:${secret}`).toString('base64')}`
 }
 
-function supportsForm({
-  token_endpoint_auth_methods_supported: supported = [],
-}: oidc.ServerMetadata): boolean {
-  return supported.includes('client_secret_post')
+function supportsBoth(server: oidc.ServerMetadata): boolean {
+  return supports(server, 'client_secret_post') && supports(server, 'client_secret_basic')
+}
+
+function supports(
+  { token_endpoint_auth_methods_supported: supported = [] }: oidc.ServerMetadata,
+  method: 'client_secret_post' | 'client_secret_basic',
+): boolean {
+  return supported.includes(method)
 }
 
 function rejectsClient(error: unknown): boolean {

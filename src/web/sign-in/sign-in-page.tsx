@@ -21,10 +21,10 @@ export function SignInPage({
         </p>
       )}
       {provider !== undefined && (
-        <p>
+        <p class="buttons">
           <a class="button first" href={withQuery('/sign-in/sso', { next })}>
             Continue with {provider}
-          </a>{' '}
+          </a>
           <a class="button" href={withQuery('/sign-in/sso', { next, account: 'another' })}>
             Use another account
           </a>
