@@ -47,10 +47,12 @@ interface Grant {
   redirectUri: string
 }
 
-/** `algorithm`: how ID tokens are signed. */
+/** `algorithm`: how ID tokens are signed; HS256: with the client's secret. */
 export async function openIdentityProvider(algorithm = 'RS256'): Promise<IdentityProvider> {
-  let key = await generateKeyPair(algorithm)
-  const stranger = await generateKeyPair(algorithm)
+  const generate = async (): ReturnType<typeof generateKeyPair> =>
+    await generateKeyPair(algorithm === 'HS256' ? 'RS256' : algorithm)
+  let key = await generate()
+  const stranger = await generate()
   let keyId = 1
   const grants = new Map<string, Grant>()
   const server = createServer((request, response) => {
@@ -88,7 +90,7 @@ export async function openIdentityProvider(algorithm = 'RS256'): Promise<Identit
     takesSecret: 'in the header',
     failing: undefined,
     rotate: async () => {
-      key = await generateKeyPair(algorithm)
+      key = await generate()
       keyId += 1
     },
     close: async () => {
@@ -180,7 +182,11 @@ export async function openIdentityProvider(algorithm = 'RS256'): Promise<Identit
       .setIssuedAt(now)
       .setNotBefore(now)
       .setExpirationTime(now + provider.lifeSeconds)
-      .sign((provider.isForged ? stranger : key).privateKey)
+      .sign(
+        algorithm === 'HS256'
+          ? new TextEncoder().encode(provider.clientSecret)
+          : (provider.isForged ? stranger : key).privateKey,
+      )
     return { body: { access_token: 'a', token_type: 'Bearer', id_token: idToken } }
   }
 

@@ -122,6 +122,15 @@ test('a provider that names itself in the redirect must be the one that was aske
   })
 })
 
+test('a provider that signs with the secret is rejected, by the name of that algorithm', async () => {
+  const traits = { algorithm: 'HS256', clientSecret: 's'.repeat(32) }
+  await withProvider(traits, async (server) => {
+    const refused = await finishSignIn(server, await beginSignIn(server))
+    expect(refused.status).toBe(401)
+    expect(await refused.text()).toContain('unsupported JWS algorithm: HS256')
+  })
+})
+
 test('a clock that is wrong by a quarter of an hour is told', async () => {
   await withProvider({ aheadSeconds: -900 }, async (server) => {
     const refused = await finishSignIn(server, await beginSignIn(server))

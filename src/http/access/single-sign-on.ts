@@ -160,6 +160,8 @@ function reasonOf(error: unknown): string {
   if (cause instanceof Error) return reasonOf(cause)
   const issuer = issuerNamedIn(error)
   if (issuer !== undefined) return `${message}: the provider calls itself ${issuer}`
+  const { alg } = (cause ?? {}) as { alg?: string }
+  if (alg !== undefined) return `${message}: ${alg}`
   // Node's error for a host with several addresses has no message.
   return message || String((error as NodeJS.ErrnoException).code)
 }
