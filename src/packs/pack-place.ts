@@ -13,9 +13,9 @@ import { ignoringAbsence } from './local/errno.ts'
 import {
   makeDirectory,
   nodeFileSystem,
-  readAll,
+  readSmallFile,
   syncDirectory,
-  writeAll,
+  writeInPlace,
 } from './local/file-system.ts'
 import type { PackPlace } from './open-pack-store.ts'
 
@@ -166,15 +166,11 @@ function refused(reason: string): Error {
 /** Errors: invalid_request. */
 async function readClaim(directory: string, name: string): Promise<Claim | undefined> {
   const path = join(directory, name)
-  const file = await ignoringAbsence(() => nodeFileSystem.open(path, 'read'))
-  if (file === undefined) return undefined
   try {
-    const bytes = Buffer.alloc(claimBytesMax)
-    return JSON.parse(bytes.toString('utf8', 0, await readAll(file, bytes, 0))) as Claim
+    const bytes = await readSmallFile(nodeFileSystem, path, claimBytesMax)
+    return bytes && (JSON.parse(bytes.toString()) as Claim)
   } catch (error) {
     throw invalidRequest('data', `${path} cannot be read: ${String(error)}`, { cause: error })
-  } finally {
-    await file.close()
   }
 }
 
@@ -183,15 +179,8 @@ async function writeClaim(directory: string, name: string, claim: Claim): Promis
   const path = join(directory, name)
   const staged = `${path}.new`
   await ignoringAbsence(() => nodeFileSystem.unlink(staged))
-  const file = await nodeFileSystem.open(staged, 'create')
-  try {
-    await writeAll(file, Buffer.from(`${JSON.stringify(claim)}\n`), 0)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await nodeFileSystem.rename(staged, path)
-  await syncDirectory(directory, nodeFileSystem)
+  const bytes = Buffer.from(`${JSON.stringify(claim)}\n`)
+  await writeInPlace(nodeFileSystem, { staged, path, bytes })
 }
 
 async function hasPacks(directory: string): Promise<boolean> {

@@ -3,7 +3,7 @@
  *  than asked, as the system's own may. */
 import { type FileHandle, link, mkdir, open, readdir, rename, stat, unlink } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import { hasErrno } from './errno.ts'
+import { hasErrno, ignoringAbsence } from './errno.ts'
 
 export interface PackFile {
   /** Returns how many bytes were written, at least one. */
@@ -116,4 +116,37 @@ export async function readAll(
     filled += read
   }
   return filled
+}
+
+/** Writes a file to `staged`, which must not exist, and renames it to `path`, durably: after a
+ *  crash all of it is there, or nothing. */
+export async function writeInPlace(
+  fileSystem: PackFileSystem,
+  { staged, path, bytes }: { staged: string; path: string; bytes: Uint8Array },
+): Promise<void> {
+  const file = await fileSystem.open(staged, 'create')
+  try {
+    await writeAll(file, bytes, 0)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+  await fileSystem.rename(staged, path)
+  await syncDirectory(dirname(path), fileSystem)
+}
+
+/** Returns the first `bytesMax` bytes of a file; undefined when it does not exist. */
+export async function readSmallFile(
+  fileSystem: PackFileSystem,
+  path: string,
+  bytesMax: number,
+): Promise<Buffer | undefined> {
+  const file = await ignoringAbsence(() => fileSystem.open(path, 'read'))
+  if (file === undefined) return undefined
+  try {
+    const bytes = Buffer.alloc(bytesMax)
+    return bytes.subarray(0, await readAll(file, bytes, 0))
+  } finally {
+    await file.close()
+  }
 }

@@ -2,14 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { invalidRequest, type StoreError } from '../../core/errors.ts'
-import { ignoringAbsence } from './errno.ts'
-import {
-  type PackFileSystem,
-  makeDirectory,
-  readAll,
-  syncDirectory,
-  writeAll,
-} from './file-system.ts'
+import { type PackFileSystem, makeDirectory, readSmallFile, writeInPlace } from './file-system.ts'
 import { packFormat, sealedPackPath } from '../pack-layout.ts'
 import type { PackName } from '../pack-store.ts'
 
@@ -45,7 +38,7 @@ export function createLocalPaths(directory: string): LocalPaths {
  *  Errors: invalid_request, when the format is a different one, or when there are packs but no
  *  format file. */
 export async function ensureLayout(paths: LocalPaths, fileSystem: PackFileSystem): Promise<void> {
-  const found = await readFormat(paths.format, fileSystem)
+  const found = (await readSmallFile(fileSystem, paths.format, 64))?.toString('latin1')
   if (found !== undefined && found !== packFormat) {
     throw refused(
       `has format ${JSON.stringify(found)}, but this version supports only ${JSON.stringify(packFormat)}`,
@@ -62,32 +55,12 @@ async function writeFormat(paths: LocalPaths, fileSystem: PackFileSystem): Promi
   if ((await fileSystem.readdir(paths.sealed)).length > 0) {
     throw refused('has packs but no file "format", so their format is unknown')
   }
-  // Renamed into place, so that a crash leaves all of it or nothing.
   const staged = paths.staged(`format-${randomBytes(8).toString('hex')}`)
-  const file = await fileSystem.open(staged, 'create')
-  try {
-    await writeAll(file, Buffer.from(packFormat), 0)
-    await file.sync()
-  } finally {
-    await file.close()
-  }
-  await fileSystem.rename(staged, paths.format)
-  await syncDirectory(paths.directory, fileSystem)
+  await writeInPlace(fileSystem, { staged, path: paths.format, bytes: Buffer.from(packFormat) })
 }
 
 function refused(what: string): StoreError {
   return invalidRequest('data', `the pack directory ${what}`)
-}
-
-async function readFormat(path: string, fileSystem: PackFileSystem): Promise<string | undefined> {
-  const file = await ignoringAbsence(() => fileSystem.open(path, 'read'))
-  if (file === undefined) return undefined
-  try {
-    const bytes = Buffer.alloc(64)
-    return bytes.toString('latin1', 0, await readAll(file, bytes, 0))
-  } finally {
-    await file.close()
-  }
 }
 
 /** Returns a function that creates 2-hex directories on first use: 256 empty ones would waste a

@@ -4,11 +4,11 @@
  *  that need it. */
 import assert from 'node:assert'
 import type { Readable } from 'node:stream'
-import type { GetObjectCommandOutput, S3Client } from '@aws-sdk/client-s3'
+import type { GetObjectCommandOutput, S3 } from '@aws-sdk/client-s3'
 import { asBuffer } from '../../core/bytes/as-buffer.ts'
 import { type BucketPlace, formatBucket } from '../../core/bucket-place.ts'
 import { blobDamaged, notFound, StoreError, storeError } from '../../core/errors.ts'
-import type { Bucket } from './bucket.ts'
+import type { Bucket, PartedUpload } from './bucket.ts'
 
 type Sdk = typeof import('@aws-sdk/client-s3')
 
@@ -18,8 +18,129 @@ const silenceMs = 30_000
 const connectMs = 5000
 const triesMax = 4
 
-function openClient(sdk: Sdk, { region, endpoint }: BucketPlace): S3Client {
-  return new sdk.S3Client({
+/** Sends nothing until a method is called. */
+export async function openS3Bucket(place: BucketPlace): Promise<Bucket> {
+  const sdk = await import('@aws-sdk/client-s3')
+  const client = openClient(sdk, place)
+  const { bucket: Bucket, prefix } = place
+  const objectAt = (key: string): ObjectPlace => ({ Bucket, Key: prefix + key })
+  const partsAt = ({ key, id }: PartedUpload): ObjectPlace & { UploadId: string } => {
+    return { ...objectAt(key), UploadId: id }
+  }
+  const withoutPrefix = (key = ''): string => key.slice(prefix.length)
+  /** Runs `work`; translates its failures to the errors of the ports. */
+  const translating = async <T>(key: string, work: () => Promise<T>): Promise<T> => {
+    try {
+      return await work()
+    } catch (error) {
+      throw translateFailure(sdk, `${formatBucket(place)}/${key}`, error)
+    }
+  }
+  return {
+    sizeBytes: async (key) =>
+      await translating(key, async () => {
+        const bytes = await sizeOf(sdk, client, objectAt(key))
+        if (bytes !== undefined) return bytes
+        throw notFound(key, `${key} does not exist in the bucket`)
+      }),
+    read: async (key, offset, lengthBytes) =>
+      await translating(key, async () => {
+        assert(offset >= 0 && lengthBytes > 0, `invalid range: ${lengthBytes} bytes at ${offset}`)
+        const range = `bytes=${offset}-${offset + lengthBytes - 1}`
+        const object = await client.getObject({ ...objectAt(key), Range: range })
+        return await readRange(object, { key, range, offset, lengthBytes })
+      }),
+    readAll: async (key) =>
+      await translating(key, async () => {
+        const { Body } = await client.getObject(objectAt(key))
+        return asBuffer(await Body!.transformToByteArray())
+      }),
+    write: async (key, bytes, md5) => {
+      const object = { ...objectAt(key), Body: bytes, ContentMD5: md5.toString('base64') }
+      await translating(key, async () => await client.putObject(object))
+    },
+    writeNew: async (key, bytes) =>
+      await translating(key, async () => {
+        const object = { ...objectAt(key), Body: bytes }
+        try {
+          await client.putObject({ ...object, IfNoneMatch: '*' })
+          return true
+        } catch (error) {
+          if (isAnswer(sdk, error, 'PreconditionFailed', 412)) return false
+          // Some services do not support the condition. Checking first leaves a race with other
+          // writers.
+          if (!isAnswer(sdk, error, 'NotImplemented', 501)) throw error
+        }
+        if ((await sizeOf(sdk, client, objectAt(key))) !== undefined) return false
+        await client.putObject(object)
+        return true
+      }),
+    remove: async (key) => {
+      await translating(key, async () => await client.deleteObject(objectAt(key)))
+    },
+    list: async function* (folder) {
+      for (let from: string | undefined; ;) {
+        const request = { Bucket, Prefix: prefix + folder, ContinuationToken: from }
+        const page = await translating(folder, async () => await client.listObjectsV2(request))
+        for (const { Key, Size, LastModified } of page.Contents ?? []) {
+          const modifiedAt = LastModified?.getTime() ?? 0
+          yield { key: withoutPrefix(Key), sizeBytes: Size ?? 0, modifiedAt }
+        }
+        from = page.NextContinuationToken
+        if (from === undefined) return
+      }
+    },
+    beginUpload: async (key) =>
+      await translating(key, async () => {
+        return (await client.createMultipartUpload(objectAt(key))).UploadId!
+      }),
+    writePart: async (upload, { number, bytes, md5 }) =>
+      await translating(upload.key, async () => {
+        const { ETag } = await client.uploadPart({
+          ...partsAt(upload),
+          PartNumber: number,
+          Body: bytes,
+          ContentMD5: md5.toString('base64'),
+        })
+        return { number, etag: ETag! }
+      }),
+    completeUpload: async (upload, parts) => {
+      const Parts = parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag }))
+      const whole = { ...partsAt(upload), MultipartUpload: { Parts } }
+      await translating(upload.key, async () => await client.completeMultipartUpload(whole))
+    },
+    abortUpload: async (upload) => {
+      await translating(upload.key, async () => await client.abortMultipartUpload(partsAt(upload)))
+    },
+    listUploads: async function* (folder) {
+      for (let at: { KeyMarker?: string; UploadIdMarker?: string } = {}; ;) {
+        const request = { Bucket, Prefix: prefix + folder, ...at }
+        const page = await translating(
+          folder,
+          async () => await client.listMultipartUploads(request),
+        )
+        for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
+          const begunAt = Initiated?.getTime() ?? 0
+          yield { key: withoutPrefix(Key), id: UploadId!, begunAt }
+        }
+        if (page.IsTruncated !== true || page.NextKeyMarker === undefined) return
+        at = {
+          KeyMarker: page.NextKeyMarker,
+          ...(page.NextUploadIdMarker !== undefined && { UploadIdMarker: page.NextUploadIdMarker }),
+        }
+      }
+    },
+    close: () => client.destroy(),
+  }
+}
+
+interface ObjectPlace {
+  Bucket: string
+  Key: string
+}
+
+function openClient(sdk: Sdk, { region, endpoint }: BucketPlace): S3 {
+  return new sdk.S3({
     region,
     ...(endpoint !== null && { endpoint, forcePathStyle: true }),
     maxAttempts: triesMax,
@@ -36,184 +157,25 @@ function openClient(sdk: Sdk, { region, endpoint }: BucketPlace): S3Client {
   })
 }
 
-/** Sends nothing until a method is called. */
-export async function openS3Bucket(place: BucketPlace): Promise<Bucket> {
-  const sdk = await import('@aws-sdk/client-s3')
-  const client = openClient(sdk, place)
-  const access: Access = {
-    sdk,
-    client,
-    Bucket: place.bucket,
-    keyOf: (key) => place.prefix + key,
-    withoutPrefix: (key = '') => key.slice(place.prefix.length),
-    translating: async (key, work) => {
-      try {
-        return await work()
-      } catch (error) {
-        throw translateFailure(sdk, `${formatBucket(place)}/${key}`, error)
-      }
-    },
+async function readRange(
+  { Body, ContentRange }: GetObjectCommandOutput,
+  asked: { key: string; range: string; offset: number; lengthBytes: number },
+): Promise<Buffer> {
+  const { key, range, offset, lengthBytes } = asked
+  const body = Body as Readable
+  const [, from, objectBytes] = /^bytes (\d+)-\d+\/(\d+)$/.exec(ContentRange ?? '') ?? []
+  // A proxy that ignores ranges must not make every pack look damaged, nor send it whole.
+  const other = (got: string): Error =>
+    new Error(`${key} was answered with ${ContentRange ?? 'no range'}${got}, not with ${range}`)
+  if (Number(from ?? 0) !== offset) {
+    body.destroy()
+    throw other('')
   }
-  return { ...objectCalls(access), ...uploadCalls(access), close: () => client.destroy() }
-}
-
-interface Access {
-  sdk: Sdk
-  client: S3Client
-  Bucket: string
-  keyOf(key: string): string
-  withoutPrefix(key: string | undefined): string
-  /** Runs `work`; translates its failures to the errors of the ports. */
-  translating<T>(key: string, work: () => Promise<T>): Promise<T>
-}
-
-type UploadCalls = Pick<
-  Bucket,
-  'beginUpload' | 'writePart' | 'completeUpload' | 'abortUpload' | 'listUploads'
->
-
-function objectCalls(access: Access): Omit<Bucket, keyof UploadCalls | 'close'> {
-  const { sdk, client, Bucket, keyOf, withoutPrefix, translating } = access
-  const get = async (key: string, Range?: string): Promise<GetObjectCommandOutput> =>
-    await client.send(new sdk.GetObjectCommand({ Bucket, Key: keyOf(key), Range }))
-  return {
-    sizeBytes: async (key) =>
-      await translating(key, async () => {
-        const bytes = await sizeOf(access, { Bucket, Key: keyOf(key) })
-        if (bytes !== undefined) return bytes
-        throw notFound(key, `${key} does not exist in the bucket`)
-      }),
-    read: async (key, offset, lengthBytes) =>
-      await translating(key, async () => {
-        assert(offset >= 0 && lengthBytes > 0, `invalid range: ${lengthBytes} bytes at ${offset}`)
-        const range = `bytes=${offset}-${offset + lengthBytes - 1}`
-        const { Body, ContentRange } = await get(key, range)
-        const body = Body as Readable
-        const [, from, objectBytes] = /^bytes (\d+)-\d+\/(\d+)$/.exec(ContentRange ?? '') ?? []
-        // A proxy that ignores ranges must not make every pack look damaged, nor send it whole.
-        const other = (got: string): Error =>
-          new Error(
-            `${key} was answered with ${ContentRange ?? 'no range'}${got}, not with ${range}`,
-          )
-        if (Number(from ?? 0) !== offset) {
-          body.destroy()
-          throw other('')
-        }
-        const bytes = await readAtMost(body, lengthBytes + 1)
-        if (bytes.length === lengthBytes) return bytes
-        // RFC 9110 §14.4: of an object that ends earlier, the part that exists is sent.
-        if (Number(objectBytes) === offset + bytes.length) throw tooShort(key)
-        throw other(`, ${bytes.length} bytes`)
-      }),
-    readAll: async (key) =>
-      await translating(key, async () =>
-        asBuffer(await (await get(key)).Body!.transformToByteArray()),
-      ),
-    write: async (key, bytes, md5) => {
-      const ContentMD5 = md5.toString('base64')
-      const object = { Bucket, Key: keyOf(key), Body: bytes, ContentMD5 }
-      await translating(key, async () => await client.send(new sdk.PutObjectCommand(object)))
-    },
-    writeNew: async (key, bytes) =>
-      await translating(key, async () => {
-        const object = { Bucket, Key: keyOf(key), Body: bytes }
-        try {
-          await client.send(new sdk.PutObjectCommand({ ...object, IfNoneMatch: '*' }))
-          return true
-        } catch (error) {
-          if (isAnswer(sdk, error, 'PreconditionFailed', 412)) return false
-          // Some services do not support the condition. Checking first leaves a race with other
-          // writers.
-          if (!isAnswer(sdk, error, 'NotImplemented', 501)) throw error
-        }
-        if ((await sizeOf(access, { Bucket, Key: keyOf(key) })) !== undefined) return false
-        await client.send(new sdk.PutObjectCommand(object))
-        return true
-      }),
-    remove: async (key) => {
-      await translating(key, async () => {
-        await client.send(new sdk.DeleteObjectCommand({ Bucket, Key: keyOf(key) }))
-      })
-    },
-    list: async function* (folder) {
-      for (let from: string | undefined; ;) {
-        const page = await translating(folder, async () => {
-          const request = { Bucket, Prefix: keyOf(folder), ContinuationToken: from }
-          return await client.send(new sdk.ListObjectsV2Command(request))
-        })
-        for (const { Key, Size, LastModified } of page.Contents ?? []) {
-          const modifiedAt = LastModified?.getTime() ?? 0
-          yield { key: withoutPrefix(Key), sizeBytes: Size ?? 0, modifiedAt }
-        }
-        from = page.NextContinuationToken
-        if (from === undefined) return
-      }
-    },
-  }
-}
-
-function uploadCalls(access: Access): UploadCalls {
-  const { sdk, client, Bucket, keyOf, withoutPrefix, translating } = access
-  return {
-    beginUpload: async (key) =>
-      await translating(key, async () => {
-        const upload = await client.send(
-          new sdk.CreateMultipartUploadCommand({ Bucket, Key: keyOf(key) }),
-        )
-        return upload.UploadId!
-      }),
-    writePart: async ({ key, id }, { number, bytes, md5 }) =>
-      await translating(key, async () => {
-        const { ETag } = await client.send(
-          new sdk.UploadPartCommand({
-            Bucket,
-            Key: keyOf(key),
-            UploadId: id,
-            PartNumber: number,
-            Body: bytes,
-            ContentMD5: md5.toString('base64'),
-          }),
-        )
-        return { number, etag: ETag! }
-      }),
-    completeUpload: async ({ key, id }, parts) => {
-      await translating(key, async () => {
-        const Parts = parts.map(({ number, etag }) => ({ PartNumber: number, ETag: etag }))
-        await client.send(
-          new sdk.CompleteMultipartUploadCommand({
-            Bucket,
-            Key: keyOf(key),
-            UploadId: id,
-            MultipartUpload: { Parts },
-          }),
-        )
-      })
-    },
-    abortUpload: async ({ key, id }) => {
-      await translating(key, async () => {
-        await client.send(
-          new sdk.AbortMultipartUploadCommand({ Bucket, Key: keyOf(key), UploadId: id }),
-        )
-      })
-    },
-    listUploads: async function* (folder) {
-      for (let at: { KeyMarker?: string; UploadIdMarker?: string } = {}; ;) {
-        const page = await translating(folder, async () => {
-          const request = { Bucket, Prefix: keyOf(folder), ...at }
-          return await client.send(new sdk.ListMultipartUploadsCommand(request))
-        })
-        for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
-          const begunAt = Initiated?.getTime() ?? 0
-          yield { key: withoutPrefix(Key), id: UploadId!, begunAt }
-        }
-        if (page.IsTruncated !== true || page.NextKeyMarker === undefined) return
-        at = {
-          KeyMarker: page.NextKeyMarker,
-          ...(page.NextUploadIdMarker !== undefined && { UploadIdMarker: page.NextUploadIdMarker }),
-        }
-      }
-    },
-  }
+  const bytes = await readAtMost(body, lengthBytes + 1)
+  if (bytes.length === lengthBytes) return bytes
+  // RFC 9110 §14.4: of an object that ends earlier, the part that exists is sent.
+  if (Number(objectBytes) === offset + bytes.length) throw tooShort(key)
+  throw other(`, ${bytes.length} bytes`)
 }
 
 /** Reads a body to its end, or its first `bytesMax` bytes. */
@@ -230,12 +192,9 @@ async function readAtMost(body: Readable, bytesMax: number): Promise<Buffer> {
 }
 
 /** Returns undefined when the object does not exist. */
-async function sizeOf(
-  { sdk, client }: Access,
-  object: { Bucket: string; Key: string },
-): Promise<number | undefined> {
+async function sizeOf(sdk: Sdk, client: S3, object: ObjectPlace): Promise<number | undefined> {
   try {
-    return (await client.send(new sdk.HeadObjectCommand(object))).ContentLength!
+    return (await client.headObject(object)).ContentLength!
   } catch (error) {
     if (isAnswer(sdk, error, 'NotFound', 404)) return undefined
     throw error
