@@ -193,12 +193,11 @@ async function recordMessage(
   }
 }
 
-function progressMessage({ conclusion, startedAt, durationMs }: Progress): {
-  state: 'waiting' | 'running' | 'completed'
-  conclusion: Progress['conclusion']
-  startedAt: string | null
-  durationMs: number | null
-} {
+function progressMessage({
+  conclusion,
+  startedAt,
+  durationMs,
+}: Progress): Pick<WireRecord, 'state' | keyof Progress> {
   const isOpen = startedAt === null ? 'waiting' : 'running'
   return {
     state: conclusion === null ? isOpen : 'completed',

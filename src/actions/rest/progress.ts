@@ -3,12 +3,9 @@ import { instant } from './instant.ts'
 import type { Progress } from '../../metadata/metadata.ts'
 
 /** All fields are null for what was not recorded. */
-export function progressFields(progress: Progress | undefined): {
-  status: string | null
-  conclusion: string | null
-  started_at: string | null
-  completed_at: string | null
-} {
+export function progressFields(
+  progress: Progress | undefined,
+): Record<'status' | 'conclusion' | 'started_at' | 'completed_at', string | null> {
   if (progress === undefined)
     return { status: null, conclusion: null, started_at: null, completed_at: null }
   const { conclusion, startedAt, durationMs } = progress

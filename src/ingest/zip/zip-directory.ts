@@ -40,10 +40,18 @@ export async function readZipDirectory(
 ): Promise<ZipDirectory> {
   const end = await findEnd(reader)
   checkBounds(end.count, bounds.entriesMax)
-  const columns = allocateColumns(end.count)
+  const { count } = end
+  const columns = {
+    recordOffset: new Float64Array(count),
+    localOffset: new Float64Array(count),
+    storedBytes: new Float64Array(count),
+    sizeBytes: new Float64Array(count),
+    crc32: new Uint32Array(count),
+    method: new Uint8Array(count),
+  }
   const records = windowed(reader)
   let at = end.start
-  for (let index = 0; index < end.count; index++) {
+  for (let index = 0; index < count; index++) {
     const record = await readCentralRecord(records, at, end.end)
     checkSupported(record)
     columns.recordOffset[index] = at
@@ -61,7 +69,7 @@ export async function readZipDirectory(
   )
   checkOverlap(columns, localOrder, end.start)
   return {
-    count: end.count,
+    count,
     start: end.start,
     end: end.end,
     ...columns,
@@ -112,7 +120,7 @@ function checkSupported(record: CentralRecord): void {
 /** Declared sizes alone bound the cost of inflating; each member is checked against its own
  *  later. */
 function checkSizes(
-  columns: { storedBytes: Float64Array; sizeBytes: Float64Array },
+  columns: Pick<ZipDirectory, 'storedBytes' | 'sizeBytes'>,
   artifactBytesMax: number,
 ): void {
   let stored = 0
@@ -135,7 +143,7 @@ function checkSizes(
 /** No member may begin before the earliest possible end of the one before it; the exact ends are
  *  checked with the local headers. */
 function checkOverlap(
-  columns: { localOffset: Float64Array; storedBytes: Float64Array },
+  columns: Pick<ZipDirectory, 'localOffset' | 'storedBytes'>,
   localOrder: Uint32Array,
   directoryStart: number,
 ): void {
@@ -145,22 +153,4 @@ function checkOverlap(
     end = columns.localOffset[index]! + localFixedBytes + columns.storedBytes[index]!
   }
   if (end > directoryStart) throw new ZipOpaque('its members overlap its directory')
-}
-
-function allocateColumns(count: number): {
-  recordOffset: Float64Array
-  localOffset: Float64Array
-  storedBytes: Float64Array
-  sizeBytes: Float64Array
-  crc32: Uint32Array
-  method: Uint8Array
-} {
-  return {
-    recordOffset: new Float64Array(count),
-    localOffset: new Float64Array(count),
-    storedBytes: new Float64Array(count),
-    sizeBytes: new Float64Array(count),
-    crc32: new Uint32Array(count),
-    method: new Uint8Array(count),
-  }
 }
