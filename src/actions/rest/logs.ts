@@ -3,7 +3,12 @@
  *  names. */
 import { Zip, ZipPassThrough } from 'fflate'
 import type { Hono } from 'hono'
+import { deflateRawSync, inflateRawSync } from 'node:zlib'
+import pLimit from 'p-limit'
 import { formatLogLine } from '../../browse/run-log.ts'
+import { type ByteWriter, createByteWriter } from '../../core/bytes/varint.ts'
+import { pagesOf } from '../../core/slices.ts'
+import { nextTurn } from '../../core/turn.ts'
 import { sendPieces } from '../../http/body/lines.ts'
 import type { AppContext, AppEnv } from '../../http/context.ts'
 import type { Metadata, RecordedJob } from '../../metadata/metadata.ts'
@@ -41,13 +46,14 @@ async function* zipOfLogs(
   for (const job of jobs) {
     const folder = folderOf(job, folders)
     const names = new Map(job.steps.map(({ number, name }) => [number, name]))
-    for (const [step, texts] of await readSteps(metadata, job, names)) {
+    const steps = await splitting(async () => await readSteps(metadata, job, names))
+    for (const [step, texts] of steps) {
       const file = `${step}_${fileNameOf(names.get(step) ?? '')}.txt`
       const member = new ZipPassThrough(`${folder}/${file}`)
       member.mtime = now
       zip.add(member)
       for (const text of texts) {
-        member.push(text)
+        member.push(inflateRawSync(text))
         yield* take()
       }
       member.push(new Uint8Array(), true)
@@ -57,24 +63,46 @@ async function* zipOfLogs(
   yield* take()
 }
 
+/** Logs that are split at a time: each is held as it is meanwhile. */
+const splitting = pLimit(2)
+const pieceBytes = 64 * 1024
+
 /** Splits the log of a job by step. Lines of different steps can be mixed, so the whole log is
- *  held, at most `limits.jobLogBytesMax`. Lines of unknown steps count as the job's own. */
+ *  held, at most `limits.jobLogBytesMax`. It is held deflated, for as long as the client reads it:
+ *  in a piece per step and page it took 76 MB of heap. Lines of unknown steps count as the job's
+ *  own. */
 async function readSteps(
   metadata: Metadata,
   job: RecordedJob,
   known: ReadonlyMap<number, string>,
-): Promise<Map<number, Buffer[]>> {
-  const found = new Map<number, Buffer[]>()
+): Promise<Map<number, Uint8Array[]>> {
+  const found = new Map<number, ByteWriter>()
   for (let page = 0; page < job.logPages; page++) {
-    const texts = new Map<number, string>()
     for (const line of (await metadata.readLogPage(job.id, page)) ?? []) {
       const step = known.has(line.step) ? line.step : 0
-      texts.set(step, (texts.get(step) ?? '') + formatLogLine(line))
+      const text = found.get(step) ?? createByteWriter()
+      found.set(step, text)
+      text.raw(Buffer.from(formatLogLine(line)))
     }
-    for (const [step, text] of texts)
-      found.set(step, [...(found.get(step) ?? []), Buffer.from(text)])
   }
-  return found
+  const steps = new Map<number, Uint8Array[]>()
+  let doneBytes = 0
+  for (const [step, text] of found) {
+    const bytes = text.bytes()
+    const pieces: Uint8Array[] = []
+    for (const { at, lengthBytes } of pagesOf(bytes.length, pieceBytes)) {
+      const piece = deflateRawSync(bytes.subarray(at, at + lengthBytes), { level: 1 })
+      // Copied to memory of its own: zlib's buffer has 16 KiB, and one of the pool would keep its
+      // neighbours.
+      pieces.push(new Uint8Array(piece))
+      doneBytes += lengthBytes
+      if (doneBytes < pieceBytes) continue
+      doneBytes = 0
+      await nextTurn()
+    }
+    steps.set(step, pieces)
+  }
+  return steps
 }
 
 /** Several jobs can have the same name. */
