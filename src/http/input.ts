@@ -62,9 +62,10 @@ function reasonOf({ code, path, message }: z.core.$ZodIssue, input: unknown): st
   return code === 'invalid_type' && given === undefined ? 'is required' : message
 }
 
-/** Parses a number in the path of a route, such as `{run}`. Errors: invalid_request. */
-export function numberParameter(c: AppRequest, name: string): number {
-  return parsePositiveInteger(c.req.param(name) ?? '', name)
+/** Parses a number in the path of a route, such as `{run}`. Errors: invalid_request, naming
+ *  `field`. */
+export function numberParameter(c: AppRequest, name: string, field = name): number {
+  return parsePositiveInteger(c.req.param(name) ?? '', field)
 }
 
 /** Parses a digest in its wire form. Errors: invalid_request. */

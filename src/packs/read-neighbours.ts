@@ -2,7 +2,7 @@
 import { hasCode } from '../core/errors.ts'
 import type { PackName, PackStore } from './pack-store.ts'
 
-export interface PackPlace {
+export interface PackRange {
   offset: number
   lengthBytes: number
 }
@@ -13,7 +13,7 @@ export interface PackPlace {
 export async function readNeighbours(
   store: Pick<PackStore, 'read'>,
   packName: PackName,
-  places: readonly PackPlace[],
+  places: readonly PackRange[],
 ): Promise<(Buffer | undefined)[]> {
   const first = places[0]
   const last = places.at(-1)
@@ -37,7 +37,7 @@ export async function readNeighbours(
 export async function readOr(
   store: Pick<PackStore, 'read'>,
   packName: PackName,
-  { offset, lengthBytes, into }: PackPlace & { into?: Buffer | undefined },
+  { offset, lengthBytes, into }: PackRange & { into?: Buffer | undefined },
 ): Promise<Buffer | undefined> {
   try {
     return await store.read(packName, offset, lengthBytes, into)

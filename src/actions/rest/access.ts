@@ -2,10 +2,10 @@
  *  as not found, as at GitHub. */
 import { mayReadProject, mayReadRun, type Principal } from '../../auth/principal.ts'
 import { storeError } from '../../core/errors.ts'
-import { parsePositiveInteger, type ProjectName } from '../../core/run/run.ts'
+import type { ProjectName } from '../../core/run/run.ts'
 import { denied, requireBearerReader } from '../../http/access/authenticate.ts'
 import type { AppContext, AppRequest } from '../../http/context.ts'
-import { projectParameter } from '../../http/input.ts'
+import { numberParameter, projectParameter } from '../../http/input.ts'
 import type { Project, Run } from '../../metadata/metadata.ts'
 
 /** Returns undefined while the project has no uploads; GitHub's clients expect the repository to
@@ -25,9 +25,9 @@ export async function findReadableProject(
 export async function readRun(context: AppContext, c: AppRequest): Promise<Run> {
   const principal = await requireBearerReader(context, c)
   const name = projectParameter(c)
-  const number = parsePositiveInteger(c.req.param('run') ?? '', 'run_id')
-  const named = c.req.param('attempt')
-  const attempt = named === undefined ? undefined : parsePositiveInteger(named, 'attempt_number')
+  const number = numberParameter(c, 'run', 'run_id')
+  const isOfAttempt = c.req.param('attempt') !== undefined
+  const attempt = isOfAttempt ? numberParameter(c, 'attempt', 'attempt_number') : undefined
   if (!mayReadRun(principal, { project: name, runNumber: number }))
     throw missingFor(principal, name, 'run')
   const project = await context.metadata.findProject(name)

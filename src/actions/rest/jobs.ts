@@ -5,10 +5,10 @@ import { attemptPagePath, jobLogPath } from '../../api/paths.ts'
 import { mayReadRun } from '../../auth/principal.ts'
 import { invalidRequest } from '../../core/errors.ts'
 import { mapInTurns } from '../../core/turn.ts'
-import { headShaOf, isSameProject, parsePositiveInteger } from '../../core/run/run.ts'
+import { headShaOf, isSameProject } from '../../core/run/run.ts'
 import { requireBearerReader } from '../../http/access/authenticate.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../../http/context.ts'
-import { projectParameter } from '../../http/input.ts'
+import { numberParameter, projectParameter } from '../../http/input.ts'
 import type { RecordedAnnotation, RecordedJob, Run } from '../../metadata/metadata.ts'
 import { missingFor, notFound, readRun } from './access.ts'
 import { repositoryUrl, takePage } from './links.ts'
@@ -56,7 +56,7 @@ async function readJob(
   c: AppRequest,
 ): Promise<{ run: Run; job: RecordedJob }> {
   const principal = await requireBearerReader(context, c)
-  const id = parsePositiveInteger(c.req.param('job') ?? '', 'job_id')
+  const id = numberParameter(c, 'job', 'job_id')
   const run = await context.metadata.findRunOfJob(id)
   const project = projectParameter(c)
   const isIts = run !== undefined && isSameProject(run.project, project)

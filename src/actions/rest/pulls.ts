@@ -1,9 +1,9 @@
 /** Pull requests in GitHub's REST API, as far as their runs tell: clients ask for the head of one
  *  to find its runs. */
 import type { Hono } from 'hono'
-import { headShaOf, parsePositiveInteger } from '../../core/run/run.ts'
+import { headShaOf } from '../../core/run/run.ts'
 import type { AppContext, AppEnv } from '../../http/context.ts'
-import { projectParameter } from '../../http/input.ts'
+import { numberParameter, projectParameter } from '../../http/input.ts'
 import type { Metadata, Run } from '../../metadata/metadata.ts'
 import { findReadableProject, notFound } from './access.ts'
 import { repositoryUrl } from './links.ts'
@@ -14,7 +14,7 @@ const runsMax = 100
 export function addPullRoutes(app: Hono<AppEnv>, context: AppContext, repository: string): void {
   app.get(`${repository}/pulls/:pull`, async (c) => {
     const project = await findReadableProject(context, c)
-    const number = parsePositiveInteger(c.req.param('pull'), 'pull_number')
+    const number = numberParameter(c, 'pull', 'pull_number')
     const run = project && (await findNewestRun(context.metadata, project.id, number))
     if (run === undefined)
       throw notFound('pull request', `no run of pull request ${number} is known`)

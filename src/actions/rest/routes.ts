@@ -6,11 +6,11 @@ import { assertLive } from '../../browse/find-artifact.ts'
 import { formatWireDigest } from '../../core/bytes/digest.ts'
 import { storeError } from '../../core/errors.ts'
 import { isLive } from '../../core/policy/retention.ts'
-import { headShaOf, isSameProject, parsePositiveInteger } from '../../core/run/run.ts'
+import { headShaOf, isSameProject } from '../../core/run/run.ts'
 import { requireBearerReader } from '../../http/access/authenticate.ts'
 import { seenBy } from '../../http/access/seen-by.ts'
 import { publicOrigin, type AppContext, type AppEnv, type AppRequest } from '../../http/context.ts'
-import { projectParameter } from '../../http/input.ts'
+import { numberParameter, projectParameter } from '../../http/input.ts'
 import { instant } from './instant.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { deleteArtifact, readRunArtifacts, signDownload } from '../twirp/artifact-service.ts'
@@ -49,7 +49,7 @@ function addArtifactRoutes(app: Hono<AppEnv>, context: AppContext, base: string)
     const principal = await requireBearerReader(context, c)
     const place = {
       project: projectParameter(c),
-      runNumber: parsePositiveInteger(c.req.param('run'), 'run_id'),
+      runNumber: numberParameter(c, 'run', 'run_id'),
     }
     if (!mayReadRun(principal, place)) throw missingFor(principal, place.project, 'artifact')
     const name = c.req.query('name')
@@ -110,9 +110,7 @@ async function readArtifact(
 ): Promise<{ principal: Principal; artifact: Artifact }> {
   const principal = await requireBearerReader(context, c)
   const project = projectParameter(c)
-  const artifact = await context.metadata.findArtifact(
-    parsePositiveInteger(c.req.param('id') ?? '', 'artifact_id'),
-  )
+  const artifact = await context.metadata.findArtifact(numberParameter(c, 'id', 'artifact_id'))
   const isIts = artifact !== undefined && isSameProject(artifact.project, project)
   if (isIts && mayReadRun(principal, artifact))
     return { principal, artifact: seenBy(principal, artifact) }
