@@ -333,6 +333,15 @@ test('a token is read from a file, and an unreadable file is reported as a probl
   expect(problem).toContain('TROVE_TOKEN_FILE')
 })
 
+test('an empty file, such as that of a secret that is not there yet, holds no token', () => {
+  const file = join(mkdtempSync(join(tmpdir(), 'trove-config-')), 'token')
+  writeFileSync(file, '\n')
+  const client = problemsOf(() => readClientConfig({}, { TROVE_TOKEN_FILE: file }))
+  expect(client).toEqual(['TROVE_TOKEN_FILE must hold a token and nothing else'])
+  const server = problemsOf(() => readServerConfig({}, { TROVE_SSO_CLIENT_SECRET_FILE: file }))
+  expect(server).toContain('TROVE_SSO_CLIENT_SECRET_FILE must hold a token and nothing else')
+})
+
 test('a token is not awaited from a named pipe that nobody may ever write to', async () => {
   const pipe = join(mkdtempSync(join(tmpdir(), 'trove-')), 'pipe')
   execFileSync('mkfifo', [pipe])

@@ -86,7 +86,7 @@ export class Settings {
     try {
       const token = (isFile ? readFileSync(text, 'utf8') : text).trim()
       // Other characters cannot be sent in a header. The message does not repeat the token.
-      if (!/^[\x21-\x7e]*$/.test(token)) this.refuse(found, 'must hold a token and nothing else')
+      if (!/^[\x21-\x7e]+$/.test(token)) this.refuse(found, 'must hold a token and nothing else')
       return token
     } catch (error) {
       this.refuse(found, `must name a readable file (${(error as Error).message})`)
