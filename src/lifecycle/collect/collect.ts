@@ -2,6 +2,7 @@
  *  round will free, with the same counts and rules. Executing a round needs no plan, because
  *  every step finds its own work. */
 import { limits } from '../../core/limits.ts'
+import { groupsOf } from '../../core/slices.ts'
 import type { DyingPack, PackOccupancy } from '../../metadata/metadata.ts'
 import { compactPacks, createPace } from './compact.ts'
 import { type CompactionReach, planCompaction, planMerge } from './compaction-plan.ts'
@@ -200,15 +201,6 @@ async function compact(
 ): Promise<{ rewrittenPacks: number; writtenBytes: number }> {
   const pace = createPace(options.compactBytesPerSecond)
   const done = { rewrittenPacks: 0, writtenBytes: 0 }
-  let batch: PackOccupancy[] = []
-  const flush = async (): Promise<void> => {
-    if (batch.length > 0 && (await options.hasRoom(sumBytes(batch)))) {
-      const { rewrittenPacks, writtenBytes } = await compactPacks(ports, batch, pace)
-      done.rewrittenPacks += rewrittenPacks
-      done.writtenBytes += writtenBytes
-    }
-    batch = []
-  }
   // Listed before anything is written, so that packs made by compaction are no candidates in the
   // same round.
   const packs = new Map<number, PackOccupancy>()
@@ -219,11 +211,14 @@ async function compact(
     if (tiny.length === limits.tinyPacksMax) break
   }
   for (const pack of planMerge(tiny)) packs.set(pack.id, pack)
-  for (const pack of packs.values()) {
-    batch.push(pack)
-    if (sumBytes(batch) >= limits.packTargetBytes) await flush()
+  const isOpen = (batch: readonly PackOccupancy[]): boolean =>
+    sumBytes(batch) < limits.packTargetBytes
+  for (const batch of groupsOf([...packs.values()], isOpen)) {
+    if (!(await options.hasRoom(sumBytes(batch)))) continue
+    const { rewrittenPacks, writtenBytes } = await compactPacks(ports, batch, pace)
+    done.rewrittenPacks += rewrittenPacks
+    done.writtenBytes += writtenBytes
   }
-  await flush()
   return done
 }
 

@@ -74,19 +74,12 @@ export function createPace(bytesPerSecond: number | null): Pace {
   }
 }
 
-interface Target {
-  append(fromPackId: number, copy: PackedCopy, body: PackBody): Promise<void>
-  /** Seals the open pack and moves its rows. */
-  flush(): Promise<void>
-  abort(): Promise<void>
-  writtenBytes(): number
-}
-
-function createTarget({ metadata, packs, checkpoint }: LifecyclePorts): Target {
+function createTarget({ metadata, packs, checkpoint }: LifecyclePorts) {
   let writer: PackWriter | undefined
   let moves: CopyMove[] = []
   let written = 0
 
+  /** Seals the open pack and moves its rows. */
   const flush = async (): Promise<void> => {
     if (writer === undefined) return
     await checkpoint?.('compact-filled')
@@ -103,7 +96,7 @@ function createTarget({ metadata, packs, checkpoint }: LifecyclePorts): Target {
   }
 
   return {
-    append: async (fromPackId, copy, body) => {
+    append: async (fromPackId: number, copy: PackedCopy, body: PackBody): Promise<void> => {
       writer ??= await openPackWriter(packs)
       const { blob, codec, lengthBytes } = copy
       const isDamaged = copy.damaged
@@ -117,10 +110,10 @@ function createTarget({ metadata, packs, checkpoint }: LifecyclePorts): Target {
       }
     },
     flush,
-    abort: async () => {
+    abort: async (): Promise<void> => {
       await writer?.abort()
       writer = undefined
     },
-    writtenBytes: () => written,
+    writtenBytes: (): number => written,
   }
 }
