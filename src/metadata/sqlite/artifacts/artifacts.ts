@@ -175,8 +175,16 @@ function createArtifactSumming(connection: Connection): Metadata['sumArtifacts']
   }
 }
 
-// Lists do not need it, and for a large artifact it has some kilobytes.
-const { zipPages: _pages, ...artifactColumns } = getTableColumns(artifacts)
+// `zipPages` of a large artifact has some kilobytes.
+const {
+  zipPages: _pages,
+  contentId: _content,
+  endsAt: _ends,
+  releasableAt: _releasable,
+  latestOf: _latest,
+  removedAct: _act,
+  ...artifactColumns
+} = getTableColumns(artifacts)
 
 /** Null before the first scan. */
 const countedSecrets = sql<number | null>`CASE WHEN ${manifests.secretRules} > 0 THEN (
@@ -208,21 +216,13 @@ function selectArtifacts(orm: Connection['orm']) {
 type ArtifactRow = NonNullable<ReturnType<ReturnType<typeof selectArtifacts>['get']>>
 
 function toArtifact({
-  artifact,
+  artifact: row,
   projectName,
   run,
   removedBy,
   secrets,
   manifest,
 }: ArtifactRow): Artifact {
-  const {
-    contentId: _content,
-    endsAt: _ends,
-    releasableAt: _releasable,
-    latestOf: _,
-    removedAct: _act,
-    ...row
-  } = artifact
   return {
     ...row,
     name: row.name as ArtifactName,

@@ -22,18 +22,15 @@ type RecordReading = Pick<
 export function createRecordReading({ orm }: Connection): RecordReading {
   const pageCount = sql<number>`(SELECT count(*) FROM log_pages p WHERE p.job_id = ${runJobs.id})`
   const annotationCount = sql<number>`(SELECT count(*) FROM annotations a WHERE a.job_id = ${runJobs.id})`
+  const { runId: _runId, logCut: isLogCut, ...jobColumns } = getTableColumns(runJobs)
   const jobsOf = (runId: number): RecordedJob[] => {
     const jobs = orm
-      .select({ ...getTableColumns(runJobs), logPages: pageCount, annotationCount })
+      .select({ ...jobColumns, isLogCut, logPages: pageCount, annotationCount })
       .from(runJobs)
       .where(eq(runJobs.runId, runId))
       .orderBy(runJobs.id)
       .all()
-    return jobs.map(({ runId: _runId, logCut: isLogCut, ...job }) => ({
-      ...job,
-      isLogCut,
-      steps: [],
-    }))
+    return jobs.map((job) => ({ ...job, steps: [] }))
   }
   const stepsOf = (runId: number): (typeof runSteps.$inferSelect)[] =>
     orm

@@ -151,19 +151,6 @@ function createNameFreeing(
   { orm }: Connection,
   removal: Removal,
 ): (wanted: NewArtifact, treeDigest: Buffer, now: number) => FreedName {
-  const findHolder = (wanted: NewArtifact): typeof artifacts.$inferSelect | undefined =>
-    orm
-      .select()
-      .from(artifacts)
-      .where(
-        and(
-          eq(artifacts.runId, wanted.runId),
-          eq(artifacts.name, wanted.name),
-          isNull(artifacts.removedAt),
-        ),
-      )
-      .get()
-
   const isSame = (
     holder: typeof artifacts.$inferSelect,
     wanted: NewArtifact,
@@ -175,7 +162,9 @@ function createNameFreeing(
   }
 
   return (wanted, treeDigest, now) => {
-    const holder = findHolder(wanted)
+    const isOfName = and(eq(artifacts.runId, wanted.runId), eq(artifacts.name, wanted.name))
+    const isHolder = and(isOfName, isNull(artifacts.removedAt))
+    const holder = orm.select().from(artifacts).where(isHolder).get()
     if (!holder) return {}
     if (holder.endsAt <= now) {
       removal.endArtifact(holder.id, { state: 'expired', reason: 'retention', now })

@@ -19,28 +19,19 @@ export function createUploadCreation(
   checkOpen: OpenUploadsCheck,
 ): Metadata['createUpload'] {
   const checkNameFree = (wanted: CreateUpload): void => {
+    const isOfName = and(eq(artifacts.runId, wanted.runId), eq(artifacts.name, wanted.name))
     const holder = orm
       .select({ id: artifacts.id, job: artifacts.job, pinned: artifacts.pinned })
       .from(artifacts)
-      .where(
-        and(eq(artifacts.runId, wanted.runId), eq(artifacts.name, wanted.name), isHeld(wanted.now)),
-      )
+      .where(and(isOfName, isHeld(wanted.now)))
       .get()
     if (holder) refuseReplacement(wanted, holder)
   }
 
   const replaceUnfinished = (wanted: CreateUpload): string[] => {
-    const rivals = orm
-      .select()
-      .from(uploads)
-      .where(
-        and(
-          eq(uploads.runId, wanted.runId),
-          eq(uploads.name, wanted.name),
-          ne(uploads.state, uploadState.done),
-        ),
-      )
-      .all()
+    const isOfName = and(eq(uploads.runId, wanted.runId), eq(uploads.name, wanted.name))
+    const isRival = and(isOfName, ne(uploads.state, uploadState.done))
+    const rivals = orm.select().from(uploads).where(isRival).all()
     const isReplaceable = (rival: (typeof rivals)[number]): boolean =>
       rival.job === wanted.job || rival.createdAt + wanted.takeoverMs < wanted.now
     // With `replace`, jobs that race for a name all continue, and the last commit wins.
