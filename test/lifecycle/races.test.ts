@@ -333,7 +333,10 @@ describe('two at once', () => {
     const store = await openStore()
     for (const name of ['a', 'b', 'c']) await upload(store, name)
     const ports = { ...store.ports, now: () => start + 91 * day }
-    const counts = await Promise.all([expire(ports, () => {}), expire(ports, () => {})])
+    const counts = [0, 0]
+    await Promise.all(
+      counts.map(async (_, at) => await expire(ports, (expired) => (counts[at] = expired))),
+    )
     expect(counts[0]! + counts[1]!).toBe(3)
   })
 })

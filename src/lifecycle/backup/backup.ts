@@ -10,7 +10,7 @@
  *  So `DEST` is complete or absent. A repeated backup reuses the packs of one that was
  *  interrupted. */
 import { copyFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { invalidRequest } from '../../core/errors.ts'
 import { hasErrno, ignoringAbsence, translateErrno } from '../../packs/local/errno.ts'
 import {
@@ -161,13 +161,12 @@ async function copyMetadata(
   await lease.renew()
   const newestPack = await metadata.copyTo(database)
   for (const from of files) {
-    const to = join(partial, from.slice(from.lastIndexOf('/') + 1))
+    const to = join(partial, basename(from))
     await ignoringAbsence(() => fileSystem.unlink(to))
-    const copied = await ignoringAbsence(async () => {
+    await ignoringAbsence(async () => {
       await fileSystem.copyFile(from, to)
-      return true
+      await syncFile(fileSystem, to)
     })
-    if (copied === true) await syncFile(fileSystem, to)
   }
   return newestPack
 }

@@ -221,14 +221,8 @@ async function judge(
   const bad = found.filter(({ fault }) => fault !== null)
   for (const { copy, fault } of bad.slice(0, namesLeft)) {
     const { streamId, offset, blob } = copy
-    options.onFinding?.({
-      kind: 'copy',
-      packName: pack.name,
-      streamId,
-      offset,
-      digest: blob.digest,
-      fault: fault!,
-    })
+    const place = { packName: pack.name, streamId, offset, digest: blob.digest }
+    options.onFinding?.({ kind: 'copy', ...place, fault: fault! })
   }
   const verdicts = found.map(({ copy: { streamId, offset }, fault }) => ({
     streamId,
