@@ -87,6 +87,21 @@ describe('the manifest', () => {
     })
   })
 
+  // nginx rejects response headers of more than 4 KB.
+  test('of a directory with a long path has a short ETag of its own', async () => {
+    const path = `${`${'長'.repeat(80)}/`.repeat(16)}file`
+    const long = await server.put('1/long', { tar: [{ name: path, content: 'x' }] })
+    const tagOf = async (under: string) => {
+      const query = `?under=${encodeURIComponent(under)}`
+      const response = await server.send(`/api/v1/artifacts/${long}/manifest${query}`)
+      expect(response.status).toBe(200)
+      return response.headers.get('etag')!
+    }
+    const tags = [await tagOf(''), await tagOf(path), await tagOf(path.slice(0, 80))]
+    expect(new Set(tags).size).toBe(3)
+    expect(Math.max(...tags.map((tag) => tag.length))).toBeLessThan(200)
+  })
+
   test('is paged when a limit is given', async () => {
     const paths: string[] = []
     let cursor = ''

@@ -11,7 +11,7 @@ import {
   walkSubtree,
   noSuchPath,
 } from '../../browse/entries.ts'
-import { formatWireDigest } from '../../core/bytes/digest.ts'
+import { digestOf, formatWireDigest } from '../../core/bytes/digest.ts'
 import { withoutEndSlashes } from '../../core/manifest/entry.ts'
 import { invalidRequest } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
@@ -79,7 +79,7 @@ async function manifestStream(
   under: string,
 ): Promise<Response> {
   const directory = withoutEndSlashes(under)
-  const tag = etag(artifact, directory === '' ? '' : `;${encodeURIComponent(directory)}`)
+  const tag = etag(artifact, directory === '' ? '' : `;${digestOf(directory)}`)
   const unread = preconditionResponse(c, tag)
   if (unread !== undefined) return unread
   const entries = await countSubtree(context.metadata, artifact, directory)
