@@ -37,6 +37,14 @@ async function assembled(staging: Staging, digest: Digest): Promise<string> {
   return texts.join('')
 }
 
+test('a block that is sent twice at once counts once', async () => {
+  const { staging } = await fresh(25)
+  await Promise.all([put(staging, 'a', 'x'.repeat(10)), put(staging, 'a', 'y'.repeat(10))])
+  await put(staging, 'b', 'z'.repeat(10))
+  await Promise.all([put(staging, 'a', 'x'.repeat(5)), put(staging, 'a', 'y'.repeat(5))])
+  await expect(put(staging, 'c', 'z'.repeat(11))).rejects.toThrow('larger than 25 bytes')
+})
+
 test('the list decides the order, whatever the order of arrival, and a block sent twice has its last bytes', async () => {
   await fc.assert(
     fc.asyncProperty(
@@ -144,7 +152,7 @@ test('the number of blocks of an upload is bounded, even if they are empty', asy
     { root, uploadBytesMax: 1000, requireRoom: async () => {}, ledgers: new Map() },
     id,
   )
-  expect(ledger).toEqual({ heldBytes: 0, blocks: 2 })
+  expect(ledger).toMatchObject({ heldBytes: 0, blocks: 2 })
   requireBlock(ledger)
   const details = { limitValue: limits.stagedBlocksMax }
   expect(() => requireBlock({ ...ledger, blocks: limits.stagedBlocksMax })).toThrow(

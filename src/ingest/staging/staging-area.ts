@@ -5,6 +5,7 @@ import { link, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import pLimit, { type LimitFunction } from 'p-limit'
 import { hasCode, notFound, type StoreError, storeError, tooLarge } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { asStoreError, hasErrno, ignoringAbsence } from '../../packs/local/errno.ts'
@@ -26,6 +27,9 @@ export interface Ledger {
   heldBytes: number
   /** Number of complete blocks; each is a file, however small. */
   blocks: number
+  /** Blocks take their names one at a time: a client may send one twice at once, which counts
+   *  once. */
+  naming: LimitFunction
   /** Why the upload accepts nothing more. */
   abandonedFor?: StoreError
 }
@@ -214,7 +218,7 @@ export async function translated<T>(uploadId: string, work: Promise<T>): Promise
 }
 
 async function countBlocks(directory: string): Promise<Ledger> {
-  const ledger = { heldBytes: 0, blocks: 0 }
+  const ledger = { heldBytes: 0, blocks: 0, naming: pLimit(1) }
   for (const name of (await ignoringAbsence(() => readdir(directory))) ?? []) {
     if (!name.startsWith('block-')) continue
     ledger.heldBytes += (await sizeOf(join(directory, name))) ?? 0

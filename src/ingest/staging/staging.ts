@@ -174,11 +174,13 @@ async function replaceBlock(
   blockId: string,
 ): Promise<void> {
   const path = uploadPath(area, uploadId, blockFile(blockId))
-  const replacedBytes = await sizeOf(path)
-  await translated(uploadId, rename(received, path))
   const ledger = await ledgerOf(area, uploadId)
-  if (replacedBytes === undefined) ledger.blocks += 1
-  else ledger.heldBytes -= replacedBytes
+  await ledger.naming(async () => {
+    const replacedBytes = await sizeOf(path)
+    await translated(uploadId, rename(received, path))
+    if (replacedBytes === undefined) ledger.blocks += 1
+    else ledger.heldBytes -= replacedBytes
+  })
   if (ledger.abandonedFor === undefined) return
   // The block was complete just when another one ran out of space.
   await rm(path, { force: true })
