@@ -32,8 +32,7 @@ export interface BenchStore {
 export async function withStore<T>(work: (store: BenchStore) => Promise<T>): Promise<T> {
   return await withScratch(async (directory) => {
     const data = join(directory, 'data')
-    // As in `npm start` and in the systemd unit of the README.
-    const trove = await startTrove(data, { MALLOC_ARENA_MAX: '1' })
+    const trove = await startTrove(data)
     try {
       return await work({
         trove,

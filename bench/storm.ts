@@ -33,7 +33,7 @@ export const stormParts: Parts = {
 async function measureStorm(kind: 'stock' | 'put'): Promise<void> {
   await withScratch(async (scratch) => {
     const data = join(scratch, 'data')
-    const environment = { MALLOC_ARENA_MAX: '1', TROVE_PUBLIC_PROJECTS: 'octo/demo' }
+    const environment = { TROVE_PUBLIC_PROJECTS: 'octo/demo' }
     const trove = await startTrove(data, { ...environment, TROVE_LOG_LEVEL: 'warn' })
     try {
       const readers = await readersOf(trove)

@@ -30,7 +30,13 @@ export async function startTrove(
   environment: Record<string, string> = {},
 ): Promise<TroveProcess> {
   const child = spawn(program, ['serve', '--data', dataDir, '--port', '0'], {
-    env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...environment },
+    env: {
+      PATH: process.env['PATH'],
+      HOME: process.env['HOME'],
+      // As in `npm start`, in the image and in the systemd unit of the README.
+      MALLOC_ARENA_MAX: '1',
+      ...environment,
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let log = ''
