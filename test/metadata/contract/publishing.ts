@@ -228,6 +228,18 @@ export function publishingContract(store: Store): void {
     })
   })
 
+  test('a replaced artifact that is still read cannot be restored by a clock that was set back', async () => {
+    const run = await seedRun(store())
+    const held = await seedArtifact(store(), run, { a: 'one' })
+    await store().openReadLeases([held.id], 1_000, 9_000)
+    const next = await seedArtifact(store(), run, { a: 'two' }, { onConflict: 'replace' })
+    await store().removeArtifacts([next.id], { state: 'deleted', reason: 'api', now: 2_100 })
+    await expect(store().restoreArtifact(held.id, 1_500)).rejects.toMatchObject({
+      code: 'artifact_deleted',
+      message: `artifact ${held.id} was replaced by a later upload, which cannot be undone`,
+    })
+  })
+
   test('with `replace-own` only the job that made the holder replaces it', async () => {
     const run = await seedRun(store())
     const held = await seedArtifact(store(), run, { a: 'one' })

@@ -125,11 +125,11 @@ export function createRestoring(
       const expiredAt = row.state === 'expired' ? removedAt : row.endsAt
       throw artifactExpired({ artifactId, expiredAt, reason })
     }
-    if (row.releasableAt !== null && row.releasableAt > now) return
-    const why =
-      reason === replacedReason
-        ? 'was replaced by a later upload, which cannot be undone'
-        : 'was deleted too long ago to be restored'
+    const isReplaced = reason === replacedReason
+    if (!isReplaced && row.releasableAt !== null && row.releasableAt > now) return
+    const why = isReplaced
+      ? 'was replaced by a later upload, which cannot be undone'
+      : 'was deleted too long ago to be restored'
     const deleted = { artifactId, deletedAt: removedAt, reason }
     throw storeError('artifact_deleted', `artifact ${artifactId} ${why}`, deleted)
   }
