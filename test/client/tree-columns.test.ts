@@ -68,6 +68,12 @@ test('a tree without times has none', () => {
   expect(columns.modifiedAt(0)).toBeNull()
 })
 
+test('an entry beyond its page of times has none', () => {
+  const columns = createTreeColumns()
+  for (const page of [[1, 2], [3], [4]]) columns.addTimes(encodeTimes(page), page.length)
+  expect([0, 1, 2, 3].map((ordinal) => columns.modifiedAt(ordinal))).toEqual([1, 2, 3, null])
+})
+
 test('text that does not end with a line feed is rejected', () => {
   expect(() => createTreeColumns().addLines(Buffer.from('d 755 a'))).toThrow(RangeError)
 })

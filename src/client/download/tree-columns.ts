@@ -238,8 +238,9 @@ function createTimes(): {
       const page = pages[Math.floor(ordinal / pageEntries)]
       if (page === undefined || page.bytes.length === 0) return null
       page.seconds ??= readTimes(page.bytes, page.count)
-      const time = page.seconds[ordinal % pageEntries]!
-      return Number.isNaN(time) ? null : time
+      const time = page.seconds[ordinal % pageEntries]
+      // Undefined only in pages of a misbehaving server, whose sizes differ.
+      return time === undefined || Number.isNaN(time) ? null : time
     },
   }
 }
