@@ -7,8 +7,7 @@ import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
-import { ownPartial } from '../../src/client/download/partial-owner.ts'
-import { partialName } from '../../src/client/download/partial-owner.ts'
+import { ownPartial, partialName } from '../../src/client/download/partial-owner.ts'
 import { makeDirectory } from './tree.ts'
 
 test('a second owner is rejected until the first is done, and nothing is left behind', async () => {

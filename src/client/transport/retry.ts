@@ -35,9 +35,9 @@ export function notePause(error: Error, pauseMs: number): Error {
 
 /** Returns the result of `transfer`. Retries it while its failures are transient, with a bound
  *  on consecutive failures without significant progress, which holds only after `retryMs`.
- *  `transfer` reports in each attempt the
- *  bytes that it finds already present: sent bytes may have been lost, but bytes that the next
- *  attempt finds did get through. Errors: those of `transfer`, the signal's. */
+ *  `transfer` reports in each attempt the bytes that it finds already present: sent bytes may have
+ *  been lost, but bytes that the next attempt finds did get through. Errors: those of `transfer`,
+ *  the signal's. */
 export async function untilThrough<T>(
   transfer: (onHeld: (bytes: number) => void) => Promise<T>,
   options: {
