@@ -15,7 +15,9 @@ interface Revoked {
 }
 
 async function revoke(stdin: string, args: string[] = []): Promise<Revoked> {
-  const child = startTrove(['revoke', ...args], { TROVE_URL: server.url })
+  // The token in the environment is not needed, so it is not read.
+  const environment = { TROVE_URL: server.url, TROVE_TOKEN_FILE: '/absent' }
+  const child = startTrove(['revoke', ...args], environment)
   child.stdin.end(stdin)
   const [stderr] = await Promise.all([buffer(child.stderr), once(child, 'close')])
   return { status: child.exitCode, stderr: stderr.toString() }

@@ -49,11 +49,11 @@ async function revoke(invocation: Invocation<typeof flags>): Promise<Outcome> {
   }
   if (project !== undefined) return await revokeAll(invocation)
   // Needs no other token: the holder of a token may revoke it.
-  const server = { ...serverContext(given, { stderr }).server, token: null }
+  const { server } = serverContext({ ...given, token: null }, { stderr })
   if (process.stdin.isTTY)
     throw new UsageError('pass the token on stdin (trove revoke < FILE), or use --id or --project')
   const token = await readTokenFrom(process.stdin, signal)
-  return await revokeOne(server, { token }, signal)
+  return await revokeOne({ ...server, token: null }, { token }, signal)
 }
 
 async function revokeOne(
