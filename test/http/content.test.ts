@@ -227,10 +227,13 @@ describe('a file', () => {
     },
   )
 
-  test.each(['d/page.html', 'd/build.log'])('may be kept and asked for again (%s)', async (path) => {
-    const { headers } = await at(`/files/${path}`)
-    expect(headers.get('cache-control')).toBe('private, no-cache')
-  })
+  test.each(['d/page.html', 'd/build.log'])(
+    'may be kept and asked for again (%s)',
+    async (path) => {
+      const { headers } = await at(`/files/${path}`)
+      expect(headers.get('cache-control')).toBe('private, no-cache')
+    },
+  )
 
   test("is found by its path however the route's segments before it are escaped", async () => {
     const escaped = String(id).replace(/\d/g, '%3$&')
