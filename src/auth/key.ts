@@ -72,6 +72,19 @@ async function createKeyFile(path: string, content: Uint8Array | string): Promis
   const temporary = `${path}.${randomBytes(8).toString('hex')}`
   try {
     await writeFile(temporary, content, { flag: 'wx', mode: 0o600, flush: true })
+    await renameNew(temporary, path)
+  } finally {
+    await rm(temporary, { force: true })
+  }
+  await syncDirectory(dirname(path))
+  const written = await findKeyFile(path)
+  if (written === undefined) throw new Error(`${path} vanished while it was created`)
+  return written
+}
+
+/** Gives a file its name unless another has it. */
+async function renameNew(temporary: string, path: string): Promise<void> {
+  try {
     // Unlike a rename, a link never replaces: the first of two creators wins, and both read its
     // file.
     await link(temporary, path)
@@ -80,13 +93,7 @@ async function createKeyFile(path: string, content: Uint8Array | string): Promis
     // Without hard links (exFAT, some network shares) the last creator's file remains.
     if (unlinkable.has(code)) await rename(temporary, path)
     else if (code !== 'EEXIST') throw error
-  } finally {
-    await rm(temporary, { force: true })
   }
-  await syncDirectory(dirname(path))
-  const written = await findKeyFile(path)
-  if (written === undefined) throw new Error(`${path} vanished while it was created`)
-  return written
 }
 
 async function syncDirectory(path: string): Promise<void> {

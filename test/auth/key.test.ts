@@ -53,6 +53,20 @@ test('a secret that could not be written leaves nothing behind', async () => {
   expect(await readdir(dir)).toEqual([])
 })
 
+test('a secret that may not be written is refused for that reason', async () => {
+  const refused = Object.assign(new Error('may not be written'), { code: 'EPERM' })
+  vi.doMock('node:fs/promises', async (original) => ({
+    ...(await original<object>()),
+    writeFile: async () => await Promise.reject(refused),
+  }))
+  vi.resetModules()
+  onTestFinished(() => {
+    vi.doUnmock('node:fs/promises')
+  })
+  const keys = await import('../../src/auth/key.ts')
+  await expect(keys.openKeys(await freshDir())).rejects.toBe(refused)
+})
+
 test('each purpose has its own key, and each directory its own secret', async () => {
   const keys = await openKeys(await freshDir())
   const others = await openKeys(await freshDir())
