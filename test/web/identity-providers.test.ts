@@ -78,6 +78,18 @@ test('a client that the provider does not know is told so, and the form of its s
   })
 })
 
+test('people who sign in at the same time find the form of the secret together', async () => {
+  const traits: Partial<IdentityProvider> = {
+    authMethods: [header, form],
+    takesSecret: 'in the form',
+  }
+  await withProvider(traits, async (server) => {
+    const begun = [await beginSignIn(server), await beginSignIn(server)]
+    const finished = await Promise.all(begun.map(async (each) => await finishSignIn(server, each)))
+    expect(finished.map(({ status }) => status)).toEqual([303, 303])
+  })
+})
+
 test.each<[string, Partial<IdentityProvider> & { algorithm?: string; path?: string }]>([
   ...['RS512', 'PS256', 'ES256', 'ES384', 'EdDSA'].map((algorithm): [string, object] => [
     `signs with ${algorithm}`,

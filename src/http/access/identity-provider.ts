@@ -61,17 +61,19 @@ export function createIdentityProvider({
       }
     },
     exchange: async (discovered, callback, checks) => {
+      const preferred = prefersForm
       try {
         return await oidc.authorizationCodeGrant(discovered, callback, checks)
       } catch (error) {
         if (!rejectsClient(error) || !supportsBoth(discovered.serverMetadata())) throw error
       }
-      // It does not decode the header, or expects the other form from this client.
-      prefersForm = !prefersForm
+      // It does not decode the header, or expects the other form from this client. Others who sign
+      // in meanwhile learn the same.
+      prefersForm = !preferred
       try {
         return await oidc.authorizationCodeGrant(discovered, callback, checks)
       } catch (error) {
-        if (rejectsClient(error)) prefersForm = !prefersForm
+        if (rejectsClient(error)) prefersForm = preferred
         throw error
       }
     },
