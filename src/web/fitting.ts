@@ -54,6 +54,8 @@ async function fit<Item>(
     let rest = step
     // What is left of a step that does not fit is tried in halves, down to a single item.
     for (let size = step.length; rest.length > 0; size = Math.ceil(size / 2)) {
+      // A single item may take tens of milliseconds to compress.
+      if (size < step.length) await nextTurn()
       const part = rest.slice(0, size)
       const added = bytesMax === Infinity ? 0 : deflateRawSync(part.join(''), { level: 6 }).length
       if (bytes + added <= bytesMax || (size === 1 && pieces.length < itemsMin)) {
