@@ -62,8 +62,8 @@ export function lockDataDir(dataDir: string, command: string): DataLock {
       serverUrl,
     })
   }
-  // The address written by a killed server is not that of the new holder.
-  rmSync(urlPath, { force: true })
+  // What a killed process wrote is not about the new holder.
+  for (const path of [urlPath, holderPath]) rmSync(path, { force: true })
   announce(holderPath, `trove ${command}, process ${process.pid}`)
   return {
     announce: (url) => announce(urlPath, url),
