@@ -158,12 +158,10 @@ const secure: MiddlewareHandler<AppEnv> = async (c, next) => {
   await next()
   const { headers } = c.res
   headers.set('x-content-type-options', 'nosniff')
-  const isDocument = headers.get('content-type')?.startsWith('text/html') === true
   // An artifact can expire or be deleted, and content delivery networks keep responses that do not
-  // say, redirects to artifacts included. ETags make it cheap to ask again; our pages have none.
-  const isPage = isDocument && !headers.has('etag')
-  if (!headers.has('cache-control'))
-    headers.set('cache-control', isPage ? 'no-store' : 'private, no-cache')
+  // say, redirects to artifacts included. ETags make it cheap to ask again.
+  if (!headers.has('cache-control')) headers.set('cache-control', 'private, no-cache')
+  const isDocument = headers.get('content-type')?.startsWith('text/html') === true
   if (!isDocument) return
   // Documents of artifacts are framed by our pages; their own policy says who may frame them.
   if (!c.req.path.startsWith('/content/')) headers.set('x-frame-options', 'DENY')

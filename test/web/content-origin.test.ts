@@ -30,6 +30,9 @@ describe('a report on the content origin', () => {
     expect(answer.headers['content-security-policy']).toMatch(/^sandbox allow-scripts/)
     expect(answer.headers['content-security-policy']).not.toContain('allow-same-origin')
     expect(answer.headers['set-cookie']).toBeUndefined()
+    expect(answer.headers['cache-control']).toBe('private, no-cache')
+    const known = { 'if-none-match': String(answer.headers.etag) }
+    expect((await hostRequest(server.url, 'content.localhost', path, known)).status).toBe(304)
     const onOurs = await server.send(path, { token: null })
     expect(onOurs.headers.get('content-security-policy')).toMatch(/^sandbox; default-src 'none'/)
     const forged = path.replace(
