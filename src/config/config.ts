@@ -115,8 +115,10 @@ export function inheritedEnvironment(): Record<string, string> {
 /** Whether stderr is systemd's journal. JOURNAL_STREAM is the device and inode of its socket;
  *  children inherit it, whatever their own output is (systemd.exec). */
 export function isJournalOnStderr(): boolean {
+  const stream = process.env['JOURNAL_STREAM']
+  if (stream === undefined) return false
   const { dev, ino } = fstatSync(2)
-  return process.env['JOURNAL_STREAM'] === `${dev}:${ino}`
+  return stream === `${dev}:${ino}`
 }
 
 /** Leaves one processor to the main thread and metadata. Measured with two processors: a second

@@ -3,6 +3,7 @@ import { mkdtemp, readdir, stat, truncate } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
+import type * as Keys from '../../src/auth/key.ts'
 import { findKeys, openKeyFile, openKeys } from '../../src/auth/key.ts'
 
 async function freshDir(): Promise<string> {
@@ -26,18 +27,28 @@ test('concurrent openings agree on one secret', async () => {
   expect(await readdir(dir)).toEqual(['secret.key'])
 })
 
-// Goal: a data directory may be on a file system without hard links.
-// Method: link() is mocked to fail as it does there, since a test cannot mount one.
-test('a secret is created on a file system without hard links', async () => {
+const refused = Object.assign(new Error('may not be done'), { code: 'EPERM' })
+
+/** The module with a call of the file system that fails with EPERM. Other test files share the
+ *  modules of this process, so none that was loaded meanwhile may stay. */
+async function keysWithout(call: 'link' | 'writeFile'): Promise<typeof Keys> {
+  const failing = async (): Promise<never> => await Promise.reject(refused)
   vi.doMock('node:fs/promises', async (original) => ({
     ...(await original<object>()),
-    link: async () => await Promise.reject(Object.assign(new Error('no links'), { code: 'EPERM' })),
+    [call]: failing,
   }))
   vi.resetModules()
   onTestFinished(() => {
     vi.doUnmock('node:fs/promises')
+    vi.resetModules()
   })
-  const keys = await import('../../src/auth/key.ts')
+  return await import('../../src/auth/key.ts')
+}
+
+// Goal: a data directory may be on a file system without hard links.
+// Method: link() is mocked to fail as it does there, since a test cannot mount one.
+test('a secret is created on a file system without hard links', async () => {
+  const keys = await keysWithout('link')
   const dir = await freshDir()
   const first = await keys.openKeys(dir)
   expect(await findKeys(dir)).toEqual(first)
@@ -54,16 +65,7 @@ test('a secret that could not be written leaves nothing behind', async () => {
 })
 
 test('a secret that may not be written is refused for that reason', async () => {
-  const refused = Object.assign(new Error('may not be written'), { code: 'EPERM' })
-  vi.doMock('node:fs/promises', async (original) => ({
-    ...(await original<object>()),
-    writeFile: async () => await Promise.reject(refused),
-  }))
-  vi.resetModules()
-  onTestFinished(() => {
-    vi.doUnmock('node:fs/promises')
-  })
-  const keys = await import('../../src/auth/key.ts')
+  const keys = await keysWithout('writeFile')
   await expect(keys.openKeys(await freshDir())).rejects.toBe(refused)
 })
 
