@@ -2,7 +2,8 @@
  *  systemd's journal, a priority precedes it, which the journal removes. Paths, SQL and stacks of
  *  bugs may appear in them. Secrets must not, so callers log routes and never raw URLs (a signed
  *  URL is a credential). */
-import { isJournalOnStderr, type LogLevel } from './config/config.ts'
+import { fstatSync } from 'node:fs'
+import { journalStream, type LogLevel } from './config/config.ts'
 import { StoreError } from './core/errors.ts'
 
 export type LogFields = Record<string, string | number | boolean | null | undefined | Error>
@@ -27,6 +28,15 @@ const journalPriority: Record<LogLevel, string> = {
 }
 
 const isInJournal = isJournalOnStderr()
+
+/** Children of a service inherit JOURNAL_STREAM, whatever their own output is (systemd.exec). */
+function isJournalOnStderr(): boolean {
+  const stream = journalStream()
+  // Some stderr cannot be examined, such as Wine's.
+  if (stream === undefined) return false
+  const { dev, ino } = fstatSync(2)
+  return stream === `${dev}:${ino}`
+}
 
 /** What precedes a line on stderr. */
 export function stderrPrefix(level: LogLevel): string {

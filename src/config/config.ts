@@ -2,7 +2,6 @@
  *  precedence over the environment, and that over defaults. All problems are reported at once,
  *  each with the variable's name and what it accepts. A returned value is frozen and needs no
  *  further checks. */
-import { fstatSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { resolve } from 'node:path'
 import { type ClientConfig, clientConfigOf, type ClientFlags } from './client-config.ts'
@@ -112,13 +111,9 @@ export function inheritedEnvironment(): Record<string, string> {
   return inheritedOf(process.env)
 }
 
-/** Whether stderr is systemd's journal. JOURNAL_STREAM is the device and inode of its socket;
- *  children inherit it, whatever their own output is (systemd.exec). */
-export function isJournalOnStderr(): boolean {
-  const stream = process.env['JOURNAL_STREAM']
-  if (stream === undefined) return false
-  const { dev, ino } = fstatSync(2)
-  return stream === `${dev}:${ino}`
+/** The device and inode of systemd's journal, if this process or a parent writes to it. */
+export function journalStream(): string | undefined {
+  return process.env['JOURNAL_STREAM']
 }
 
 /** Leaves one processor to the main thread and metadata. Measured with two processors: a second
