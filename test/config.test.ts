@@ -227,6 +227,12 @@ test('all problems are reported at once, each with its variable and what it acce
   expect(problems.join('\n')).toContain('reject or replace')
 })
 
+test('a port that Kubernetes set for a Service called trove is reported as such', () => {
+  const env = { TROVE_PORT: 'tcp://10.0.0.1:7878' }
+  expect(() => readServerConfig({}, env)).toThrow(/^TROVE_PORT .*enableServiceLinks: false/)
+  expect(readServerConfig({ port: '80' }, env).port).toBe(80)
+})
+
 test('contradictory retention bounds are rejected', () => {
   const env = { TROVE_RETENTION_DAYS: '30', TROVE_RETENTION_MAX_DAYS: '10' }
   expect(problemsOf(() => readServerConfig({}, env))).toEqual([

@@ -107,7 +107,12 @@ export class Settings {
     const value = Number(text)
     if (/^\d{1,15}$/.test(text) && value >= min && value <= max) return value
     const source = flag?.text === undefined ? name : flag.flag
-    this.refuse(source, `must be a whole number from ${min} to ${max}, got ${JSON.stringify(text)}`)
+    // TROVE_PORT, beside others, for a Service called trove in the namespace of the pod.
+    const origin = text.startsWith('tcp://')
+      ? ', which Kubernetes sets for a Service: the pod needs `enableServiceLinks: false`'
+      : ''
+    const got = `${JSON.stringify(text)}${origin}`
+    this.refuse(source, `must be a whole number from ${min} to ${max}, got ${got}`)
     return fallback
   }
 
