@@ -124,6 +124,23 @@ test('an error in an action file is reported with its position in that file', as
   )
 })
 
+test('composite actions that use themselves or others many times are planned once each', async () => {
+  const place = await createPlayground()
+  const action = (uses: string): string => {
+    const step = `    - uses: ./${uses}\n`
+    return `name: t\ndescription: d\nruns:\n  using: composite\n  steps:\n${step.repeat(10)}`
+  }
+  await place.write('itself/action.yml', action('itself'))
+  for (let level = 1; level < 10; level++)
+    await place.write(`level${level}/action.yml`, action(`level${level + 1}`))
+  await place.write('level10/action.yml', action('none').replace('- uses: ./none', '- run: echo'))
+  await expect(place.run(oneJob('- uses: ./itself'))).rejects.toThrow(/nested more than 10 levels/)
+  // A script without a shell.
+  const failure = await place.run(oneJob('- uses: ./level1')).catch((error: unknown) => error)
+  if (!(failure instanceof WorkflowError)) throw failure
+  expect(failure.problems).toHaveLength(1)
+})
+
 test.each([
   ['actions/upload-artifact@v4', { kind: 'built-in', name: 'actions/upload-artifact' }],
   [

@@ -54,6 +54,9 @@ interface Planning {
   called: Set<string>
   /** Changes: how many jobs have been planned. */
   jobs: number
+  /** Changes: what prevents composite actions from running, by file and use. Actions that use each
+   *  other several times would otherwise multiply. */
+  composites: Map<string, Problem[]>
 }
 
 /** The jobs to run, each after the jobs it needs. */
@@ -62,7 +65,13 @@ export type Plan = { jobs: PlannedJob[] } | { problems: Problem[] }
 export async function planWorkflow(workflow: Workflow, options: PlanOptions): Promise<Plan> {
   const selected = selectJobs(workflow, options.jobs)
   if ('problems' in selected) return selected
-  const planning: Planning = { options, problems: new Map(), called: new Set(), jobs: 0 }
+  const planning: Planning = {
+    options,
+    problems: new Map(),
+    called: new Set(),
+    jobs: 0,
+    composites: new Map(),
+  }
   const source = {
     workflow,
     place: options.place,
@@ -150,7 +159,7 @@ async function planJob(job: Job, source: WorkflowSource, planning: Planning): Pr
   reportUnlessSkipped(unsupported)
   const steps: PlannedStep[] = []
   for (const step of job.steps) {
-    const found = await stepProblems(step, options, {
+    const found = await stepProblems(step, planning, {
       workflow: source.place,
       home: source.place,
       depth: 0,
@@ -209,8 +218,9 @@ interface Within {
 
 /** Returns what prevents a step from running here: an unavailable action, or one used by its
  *  composite action. */
-async function stepProblems(step: Step, options: PlanOptions, within: Within): Promise<Problem[]> {
+async function stepProblems(step: Step, planning: Planning, within: Within): Promise<Problem[]> {
   if (step.kind === 'run') return []
+  const { options } = planning
   const resolved = resolveUses(step.uses, options.actions, within.home)
   const unavailable = (reason: string): Problem[] => [
     problemAt(step.position, `cannot run '${step.uses}': ${reason}`),
@@ -227,14 +237,14 @@ async function stepProblems(step: Step, options: PlanOptions, within: Within): P
     case 'directory': {
       const parsed = await findAction(resolved.directory)
       if (parsed === undefined) return unavailable(`no action.yml in ${resolved.directory}`)
-      return await actionProblems(parsed, step, options, { ...within, home: resolved.home })
+      return await actionProblems(parsed, step, planning, { ...within, home: resolved.home })
     }
     case 'workspace': {
       // An earlier step may still create it, so a missing file is reported when the step runs.
       const parsed = await findAction(join(options.place.directory, resolved.path))
       return parsed === undefined
         ? []
-        : await actionProblems(parsed, step, options, { ...within, home: within.workflow })
+        : await actionProblems(parsed, step, planning, { ...within, home: within.workflow })
     }
   }
 }
@@ -242,7 +252,7 @@ async function stepProblems(step: Step, options: PlanOptions, within: Within): P
 async function actionProblems(
   parsed: ParsedAction,
   step: Step,
-  options: PlanOptions,
+  planning: Planning,
   within: Within,
 ): Promise<Problem[]> {
   if ('problems' in parsed) return parsed.problems
@@ -256,10 +266,18 @@ async function actionProblems(
     const message = `composite actions are nested more than ${bounds.compositeDepthMax} levels deep`
     return [problemAt(step.position, message)]
   }
-  const problems: Problem[] = []
   const inside = { ...within, depth: within.depth + 1 }
-  for (const inner of runs.steps) problems.push(...(await stepProblems(inner, options, inside)))
-  return problems
+  const use = JSON.stringify([file, inside])
+  const known = planning.composites.get(use)
+  if (known !== undefined) return known
+  const problems = new Map<string, Problem>()
+  for (const inner of runs.steps) {
+    for (const problem of await stepProblems(inner, planning, inside))
+      problems.set(formatProblem(problem), problem)
+  }
+  const found = [...problems.values()]
+  planning.composites.set(use, found)
+  return found
 }
 
 /** Name of a step in messages before it runs: its name as written, its id, or what it does. */
