@@ -1,6 +1,8 @@
 /** Output of steps on its way to a sink. */
 import { expect, test } from 'vitest'
 import { bounds } from '../../src/workflow/bounds.ts'
+import { createMasker } from '../../src/workflow/step/mask.ts'
+import { runProcess } from '../../src/workflow/step/process.ts'
 import { createPlayground, oneJob, type Playground } from './playground.ts'
 
 function numbersIn(place: Playground): number[] {
@@ -41,6 +43,30 @@ test('a long line is cut between characters', async () => {
   expect(pieces.length).toBeGreaterThan(2)
   expect(pieces.every((piece) => piece.isWellFormed())).toBe(true)
   expect(pieces.join('')).toBe(text)
+})
+
+test('a line that repeats an overlapping secret is masked in pieces, not when it ends', async () => {
+  const place = await createPlayground()
+  const { lineCharactersMax } = bounds
+  const masker = createMasker(['ababa'])
+  const lines: string[] = []
+  const never = new AbortController().signal
+  await runProcess({
+    command: 'sh',
+    args: ['-c', `yes ab | head -n ${4 * lineCharactersMax} | tr -d '\\n'; echo c`],
+    directory: place.root,
+    environment: { PATH: '/usr/bin:/bin' },
+    stop: never,
+    kill: never,
+    grace: { interruptMs: 1, terminateMs: 1 },
+    takePiece: masker.takePiece,
+    onLine: (line) => lines.push(line),
+    room: () => undefined,
+  })
+  // The last piece is what had been read when the line ended.
+  const longest = Math.max(...lines.map(({ length }) => length))
+  expect(longest).toBeLessThanOrEqual(2 * lineCharactersMax)
+  expect(lines.map(masker.mask).join('')).toMatch(/^(?:\*\*\*)+bc$/)
 })
 
 test('a background process that keeps writing does not hold up its step', async () => {

@@ -12,7 +12,7 @@ test('without a free file descriptor a process is not started, and the program g
     try { for (;;) openSync('/dev/null') } catch {}
     await runProcess({
       command: 'true', args: [], directory: '/', environment: {}, stop: never, kill: never,
-      safeCut: () => 0, onLine: () => {}, room: () => undefined,
+      takePiece: () => undefined, onLine: () => {}, room: () => undefined,
       grace: { interruptMs: 1, terminateMs: 1 },
     }).catch((error) => console.log(error.message))
     await new Promise((resolve) => setTimeout(resolve, 50))

@@ -7,10 +7,13 @@ export interface Masker {
    *  JSON, URL, XML). */
   add: (secret: string) => void
   mask: (text: string) => string
-  /** Returns the largest position, at most `limit`, at which `text` can be cut without splitting a
-   *  secret, or 0. */
-  safeCut: (text: string, limit: number) => number
+  /** Cuts a piece of at most `limit` characters from the start of a text whose end may be missing,
+   *  without splitting a secret. Returns undefined when there is no place to cut; the text is then
+   *  shorter than two secrets. */
+  takePiece: TakePiece
 }
+
+export type TakePiece = (text: string, limit: number) => { piece: string; rest: string } | undefined
 
 const replacement = '***'
 
@@ -32,22 +35,28 @@ export function createMasker(secrets: Iterable<string>): Masker {
     if (!pattern.test(text)) return text
     let result = ''
     let done = 0
-    for (const { start, end } of findSpans(text, values)) {
+    for (const { start, end } of joinSpans(findSpans(text, values))) {
       result += text.slice(done, start) + replacement
       done = end
     }
     return result + text.slice(done)
   }
-  const safeCut = (text: string, limit: number): number => {
+  const takePiece: TakePiece = (text, limit) => {
     // The end of `text` may be the beginning of a secret whose rest has not arrived yet.
-    let cut = Math.min(limit, text.length - Math.max(0, longest - 1))
-    for (const { start, end } of findSpans(text, values)) {
-      if (start < cut && cut < end) cut = start
+    const safe = text.length - Math.max(0, longest - 1)
+    const last = Math.min(limit, safe)
+    const found = findSpans(text, values)
+    const crossing = joinSpans(found).find(({ start, end }) => start < last && last < end)
+    if (crossing?.start === 0) {
+      const at = crossing.end <= safe ? crossing.end : startWithin(found, safe)
+      return at === 0 ? undefined : { piece: replacement, rest: text.slice(at) }
     }
-    return Math.max(0, cut)
+    let cut = crossing?.start ?? last
+    if (/[\ud800-\udbff]/.test(text[cut - 1] ?? '')) cut -= 1
+    return cut <= 0 ? undefined : { piece: text.slice(0, cut), rest: text.slice(cut) }
   }
   for (const secret of secrets) add(secret)
-  return { add, mask, safeCut }
+  return { add, mask, takePiece }
 }
 
 /** Matches nothing when there are no values. */
@@ -56,22 +65,44 @@ function patternOf(values: ReadonlySet<string>): RegExp {
   return new RegExp(sources.length === 0 ? '(?!)' : sources.join('|'))
 }
 
-/** Returns the positions of all values in `text`, in order; adjacent and overlapping ones are
- *  merged. */
-function findSpans(text: string, values: Iterable<string>): { start: number; end: number }[] {
-  const found: { start: number; end: number }[] = []
+interface Span {
+  start: number
+  end: number
+}
+
+/** Returns the positions of all values in `text`, in order. */
+function findSpans(text: string, values: Iterable<string>): Span[] {
+  const found: Span[] = []
   for (const value of values) {
     for (let at = text.indexOf(value); at >= 0; at = text.indexOf(value, at + 1)) {
       found.push({ start: at, end: at + value.length })
     }
   }
-  const joined: { start: number; end: number }[] = []
-  for (const span of found.toSorted((a, b) => a.start - b.start)) {
+  return found.toSorted((a, b) => a.start - b.start)
+}
+
+/** Merges adjacent and overlapping spans. */
+function joinSpans(spans: Span[]): Span[] {
+  const joined: Span[] = []
+  for (const { start, end } of spans) {
     const last = joined.at(-1)
-    if (last !== undefined && span.start <= last.end) last.end = Math.max(last.end, span.end)
-    else joined.push(span)
+    if (last !== undefined && start <= last.end) last.end = Math.max(last.end, end)
+    else joined.push({ start, end })
   }
   return joined
+}
+
+/** Returns the last start, up to `limit`, of a span that ends after all those before it. Without
+ *  the text in front of it, the spans still cover the same of the rest. */
+function startWithin(spans: Span[], limit: number): number {
+  let at = 0
+  let covered = 0
+  for (const { start, end } of spans) {
+    if (start > limit) break
+    if (end > covered) at = start
+    covered = Math.max(covered, end)
+  }
+  return at
 }
 
 /** GitHub's runner registers these encodings too, except hex (its ValueEncoders). Lines of a

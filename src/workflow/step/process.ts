@@ -7,6 +7,7 @@ import type { Readable } from 'node:stream'
 import { StringDecoder } from 'node:string_decoder'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { bounds } from '../bounds.ts'
+import type { TakePiece } from './mask.ts'
 
 export interface ProcessOptions {
   command: string
@@ -18,8 +19,8 @@ export interface ProcessOptions {
   /** Aborting kills the group immediately. */
   kill: AbortSignal
   grace: Grace
-  /** Where a long line may be cut without splitting a secret. */
-  safeCut: (text: string, limit: number) => number
+  /** Cuts a piece from a long line without splitting a secret. */
+  takePiece: TakePiece
   onLine: (line: string) => void
   /** Called after each chunk of output. Returns a promise to pause reading until it resolves,
    *  undefined to go on. */
@@ -67,7 +68,7 @@ export async function runProcess(options: ProcessOptions): Promise<ProcessResult
   const reading: Reading = { bytes: 0, room: undefined }
   const flushes = [child.stdout, child.stderr].map((stream) => {
     pauseWithoutRoom(stream, reading, () => (listening ? options.room() : undefined))
-    return readLines(stream, options.safeCut, (line) => {
+    return readLines(stream, options.takePiece, (line) => {
       if (listening) options.onLine(line)
     })
   })
@@ -158,7 +159,7 @@ function pauseWithoutRoom(stream: Readable, reading: Reading, ask: Room): void {
  *  it has no line break. */
 function readLines(
   stream: Readable,
-  safeCut: ProcessOptions['safeCut'],
+  takePiece: TakePiece,
   onLine: (line: string) => void,
 ): () => void {
   const decoder = new StringDecoder('utf8')
@@ -172,13 +173,11 @@ function readLines(
     }
     rest = rest.slice(start)
     while (rest.length > bounds.lineCharactersMax) {
-      // A secret as long as the buffer leaves no place to cut. Then buffer until the secret is
-      // complete and the line can be cut where the secret starts.
-      let cut = safeCut(rest, bounds.lineCharactersMax)
-      if (/[\ud800-\udbff]/.test(rest[cut - 1] ?? '')) cut -= 1
-      if (cut === 0) return
-      onLine(rest.slice(0, cut))
-      rest = rest.slice(cut)
+      // A secret as long as the buffer leaves no place to cut. Then buffer until it is complete.
+      const taken = takePiece(rest, bounds.lineCharactersMax)
+      if (taken === undefined) return
+      onLine(taken.piece)
+      ;({ rest } = taken)
     }
   }
   const flush = (): void => {

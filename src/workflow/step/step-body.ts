@@ -98,7 +98,7 @@ export async function runStepProcess(
     stop: body.stop,
     kill: job.kill,
     grace: job.engine.grace,
-    safeCut: job.engine.masker.safeCut,
+    takePiece: job.engine.masker.takePiece,
     onLine: log.output,
     room: job.engine.room,
   })
