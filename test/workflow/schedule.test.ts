@@ -154,3 +154,30 @@ jobs:
 `)
   expect(Object.keys(run.conclusions)).toEqual(['literal (1)', 'evaluated', 'skipped'])
 })
+
+test('a job that is called like the tool cache leaves the tools of other jobs alone', async () => {
+  const place = await createPlayground()
+  const run = await place.run(`
+on: push
+jobs:
+  first: {runs-on: x, steps: [{run: 'echo kept > "$RUNNER_TOOL_CACHE/tool"'}]}
+  _tool: {runs-on: x, needs: first, steps: [{run: 'cat "$RUNNER_TOOL_CACHE/tool"'}]}
+`)
+  expect(run.conclusions).toEqual({ first: 'success', _tool: 'success' })
+})
+
+test('an instance whose name cannot be evaluated fails its job before any instance runs', async () => {
+  const place = await createPlayground()
+  const run = await place.run(`
+on: push
+jobs:
+  m:
+    runs-on: x
+    name: \${{ fromJSON(matrix.n) }}
+    strategy: {matrix: {n: ['1', '{']}}
+    steps: [{run: echo ran}]
+`)
+  expect(run.jobs.map(({ conclusion }) => conclusion)).toEqual(['failure'])
+  expect(place.events.filter(({ type }) => type === 'job-started')).toEqual([])
+  expect(place.events.filter(({ type }) => type === 'job-finished')).toHaveLength(1)
+})

@@ -99,7 +99,8 @@ async function createDirectories(engine: Engine, reference: JobReference): Promi
     root,
     workspace: join(root, basename(engine.facts.repository)),
     temporary,
-    toolCache: join(engine.workDirectory, '_tool'),
+    // No key of a job starts with 0_.
+    toolCache: join(engine.workDirectory, '0_tool'),
     eventPath: join(temporary, '_github_workflow', 'event.json'),
   }
   await removeTree(root)

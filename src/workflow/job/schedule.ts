@@ -111,6 +111,25 @@ function jobExpressions(
 async function runInstances(setting: JobSetting): Promise<JobOutcome> {
   const { engine, planned, scope } = setting
   const strategy = await readStrategy(planned.job.strategy, scope)
+  // A name or group that cannot be evaluated fails the job before any instance runs.
+  const instances = await Promise.all(
+    strategy.combinations.map(async (entry, index) => {
+      const matrix = entry?.values ?? null
+      const contextOfStrategy = {
+        'fail-fast': strategy.failFast,
+        'job-index': index,
+        'job-total': strategy.combinations.length,
+        'max-parallel': strategy.instancesMax,
+      }
+      const contexts = { ...scope.contexts, matrix, strategy: contextOfStrategy }
+      const expressions = { ...scope, contexts }
+      const suffix = entry?.suffix ?? null
+      const reference = await nameInstance(setting, { suffix, index }, expressions)
+      const group = await readGroup(planned.job.concurrency, expressions)
+      const tolerates = await evaluateBoolean(planned.job.continueOnError, expressions)
+      return { reference, matrix, expressions, group, tolerates }
+    }),
+  )
   // Fail-fast cancels the instances. So does a cancelled run, unless their condition also holds
   // then.
   const failing = new AbortController()
@@ -125,25 +144,9 @@ async function runInstances(setting: JobSetting): Promise<JobOutcome> {
   if (!engine.cancel.aborted) engine.cancel.addEventListener('abort', onCancel, { once: true })
   const matrixLimit = pLimit(strategy.instancesMax)
   const tolerated = new Set<string>()
-  const runs = strategy.combinations.map(async (entry, index) => {
-    const matrix = entry?.values ?? null
-    const total = strategy.combinations.length
-    const contextOfStrategy = {
-      'fail-fast': strategy.failFast,
-      'job-index': index,
-      'job-total': total,
-      'max-parallel': strategy.instancesMax,
-    }
-    const contexts = { ...scope.contexts, matrix, strategy: contextOfStrategy }
-    const expressions = { ...scope, contexts }
-    const reference = await nameInstance(
-      setting,
-      { suffix: entry?.suffix ?? null, index },
-      expressions,
-    )
-    const group = await readGroup(planned.job.concurrency, expressions)
-    const tolerates = await evaluateBoolean(planned.job.continueOnError, expressions)
-    const instance: JobInstance = { planned, reference, matrix, expressions, cancel }
+  const runs = instances.map(async ({ group, tolerates, ...own }) => {
+    const { reference, matrix } = own
+    const instance: JobInstance = { planned, cancel, ...own }
     const run = async (held: Engine): Promise<EndedInstance> => {
       if (cancel.aborted || engine.kill.aborted)
         return endedAs(unstarted(engine, reference, matrix, 'cancelled'))
