@@ -2,7 +2,7 @@
  *  missing, and nothing that was acknowledged, or that has its final name, is ever wrong. */
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { lstat, rm } from 'node:fs/promises'
+import { lstat, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, onTestFinished, test } from 'vitest'
 import { type Client, createClient } from '../../src/client/client.ts'
@@ -107,6 +107,31 @@ test('an upload that sends much but makes no progress fails', async () => {
   await expect(uploading).rejects.toMatchObject({ name: 'NetworkError' })
   expect(tries).toBe(6)
 })
+
+test('a large file that a failed attempt still cuts does not count as done', async () => {
+  const { server, token, root } = await prepare()
+  // It is still being cut when the request with the first small files fails.
+  await writeFile(join(root, 'large-one'), '')
+  await truncate(join(root, 'large-one'), 256 * 1024 * 1024)
+  let packs = 0
+  const url = await startSeeingProxy(server.url, async (path) => {
+    if (!path.endsWith('/packs')) return undefined
+    packs += 1
+    return packs === 1 ? { status: 502, body: 'once' } : undefined
+  })
+  let most = 0
+  await createClient({ url, token, cacheDir: null }).upload({
+    project: 'octo/demo',
+    run: 1,
+    name: 'build',
+    source: { kind: 'patterns', patterns: ['.'], directory: root },
+    onProgress: ({ doneBytes, totalBytes }) => {
+      if (totalBytes > 0) most = Math.max(most, doneBytes / totalBytes)
+    },
+  })
+  expect(packs).toBeGreaterThan(1)
+  expect(most).toBe(1)
+}, 120_000)
 
 test('a server killed in mid-upload keeps what it acknowledged; the same upload sends the rest', async () => {
   const setting = await prepare()

@@ -14,6 +14,7 @@ test('a file with more parts than a list can hold is rejected by name, before an
     isCompressed: false,
   }
   const cutting = {
+    session: { signal: new AbortController().signal },
     pool: { threads: 1, run: async () => cut },
     tree: {
       source: { sourceOf: () => 'disk.img' },

@@ -96,12 +96,18 @@ async function planGroup(
   // Two per worker, so that small files are encoded in between.
   const limit = pLimit(2 * pool.threads)
   const files = await Promise.all(
-    ordinals.map(async (ordinal) => await limit(() => cutFile(cutting, ordinal))),
+    ordinals.map(async (ordinal) => {
+      return await limit(() => {
+        session.signal.throwIfAborted()
+        return cutFile(cutting, ordinal)
+      })
+    }),
   )
   const missing = await offerParts(
     session,
     files.map((file) => file.composite),
   )
+  session.signal.throwIfAborted()
   return files.map((file, at) => {
     const isMissing = (part: number): boolean => missing[at]!.has(part)
     const unit = planLarge(tree, file, { isMissing, sent, level })

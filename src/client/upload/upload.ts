@@ -261,14 +261,22 @@ async function sendMissing(
   const heldBytes = progress.totalBytes - missingBytes
   onHeld(heldBytes)
   reportProgress({ doneBytes: heldBytes })
-  const parts = largeUnits({ session, pool, tree, level }, large, (bytes) => {
+  // When a request fails, files may still be being cut for this attempt.
+  const over = new AbortController()
+  const current = { ...session, signal: AbortSignal.any([session.signal, over.signal]) }
+  const parts = largeUnits({ session: current, pool, tree, level }, large, (bytes) => {
     onHeld(bytes)
     reportProgress({ doneBytes: progress.doneBytes + bytes })
   })
-  await sendUnits(session, pool, smallThenLarge(planSmall(tree, small, level), parts), (bytes) => {
-    upload.contentBytes += bytes
-    reportProgress({ doneBytes: progress.doneBytes + bytes })
-  })
+  const units = smallThenLarge(planSmall(tree, small, level), parts)
+  try {
+    await sendUnits(current, pool, units, (bytes) => {
+      upload.contentBytes += bytes
+      reportProgress({ doneBytes: progress.doneBytes + bytes })
+    })
+  } finally {
+    over.abort()
+  }
 }
 
 /** Small files can be sent at once, so the server has work while large ones are being cut. */
