@@ -65,24 +65,29 @@ test('a transfer fails after six attempts, but not before its time to retry is o
   expect(attempts).toBe(20)
 })
 
-test('patience counts from the last response and reports an outage now and then', () => {
-  let now = 0
+test('patience counts from the first failure, however long nothing was asked, and reports an outage now and then', () => {
+  let now = 500_000
   const reports: string[] = []
   const patience = createPatience(
     100_000,
     (failure) => reports.push(`${now} ${failure}`),
     () => now,
   )
-  for (const at of [0, 10_000, 40_000, 99_999]) {
-    now = at
+  for (const after of [0, 10_000, 40_000, 99_999]) {
+    now = 1_000_000 + after
     expect(patience.lasts('refused')).toBe(true)
   }
-  now = 100_000
+  now = 1_100_000
   expect(patience.lasts('refused')).toBe(false)
   patience.heard()
-  now = 199_999
+  now = 9_000_000
   expect(patience.lasts('status 503')).toBe(true)
-  expect(reports).toEqual(['0 refused', '40000 refused', '99999 refused', '199999 status 503'])
+  expect(reports).toEqual([
+    '1000000 refused',
+    '1040000 refused',
+    '1099999 refused',
+    '9000000 status 503',
+  ])
   expect(createPatience(0).lasts('refused')).toBe(false)
 })
 

@@ -2,7 +2,7 @@
  *  all its requests. */
 
 export interface Patience {
-  /** For how long, after the last response. */
+  /** For how long after the first failure since the last response. */
   readonly lastMs: number
   /** Notes a response of the server itself, which ends an outage. */
   heard(): void
@@ -18,17 +18,18 @@ export function createPatience(
   report: (failure: string) => void = () => {},
   elapsedMs: () => number = () => performance.now(),
 ): Patience {
-  let heardAt = elapsedMs()
+  let failingSince: number | undefined
   let reportedAt: number | undefined
   return {
     lastMs,
     heard: () => {
-      heardAt = elapsedMs()
+      failingSince = undefined
       reportedAt = undefined
     },
     lasts: (failure) => {
       const now = elapsedMs()
-      if (now - heardAt >= lastMs) return false
+      failingSince ??= now
+      if (now - failingSince >= lastMs) return false
       if (reportedAt === undefined || now - reportedAt >= reportMs) {
         reportedAt = now
         report(failure)
