@@ -13,10 +13,11 @@ import {
   type ManifestLines,
   type Stretch,
 } from '../../core/manifest/manifest-changes.ts'
+import type { Answer } from '../transport/answer.ts'
 import { type BodyReader, readBody } from '../transport/body-reader.ts'
 import { openAnswer, type ServerAccess } from '../transport/http.ts'
 import { NetworkError } from '../transport/network-error.ts'
-import { transferTriesMax, waitForTransfer } from '../transport/retry.ts'
+import { transferTriesMax, untilRead } from '../transport/retry.ts'
 import { isFileLine, readFileLine } from '../../core/manifest/manifest-text.ts'
 import { createTreeColumns, type FetchedTree } from './tree-columns.ts'
 import type { DestinationCache } from './destination-cache.ts'
@@ -60,30 +61,26 @@ export async function fetchTree(
   artifact: TreeSource,
   { base, signal }: { base: DestinationCache | null; signal: AbortSignal },
 ): Promise<TreeAnswer> {
-  let known = base
-  let isReached = false
-  for (let failures = 1; ; failures++) {
-    let isChanges = false
+  const request = {
+    path: `${artifactPath(artifact.id)}/tree`,
+    query: { base: base?.artifactId ?? null },
+    headers: { accept: `${changesMediaType}, ${manifestMediaType}` },
+    signal,
+  }
+  /** Returns null when the base does not match. */
+  const read = async (answer: Answer): Promise<TreeAnswer | null> => {
+    if (base === null || answer.header('content-type') !== changesMediaType)
+      return await readBody(server, answer, async (body) => await readTree(body, artifact))
     try {
-      const answer = await openAnswer(server, {
-        path: `${artifactPath(artifact.id)}/tree`,
-        query: { base: known?.artifactId ?? null },
-        headers: { accept: `${changesMediaType}, ${manifestMediaType}` },
-        signal,
-      })
-      isReached = true
-      isChanges = known !== null && answer.header('content-type') === changesMediaType
-      const read = async (body: BodyReader): Promise<TreeAnswer> =>
-        isChanges ? await readChanges(body, artifact, known!) : await readTree(body, artifact)
-      return await readBody(server, answer, read)
+      return await readBody(server, answer, async (body) => await readChanges(body, artifact, base))
     } catch (error) {
-      // The base does not match: fetch the whole tree instead.
-      if (isChanges && !(error instanceof NetworkError)) known = null
-      else if (!(error instanceof NetworkError) || !isReached) throw error
-      else if (failures >= transferTriesMax) throw error
-      else await waitForTransfer(failures, signal, error)
+      if (error instanceof NetworkError) throw error
+      return null
     }
   }
+  const open = async (): Promise<Answer> => await openAnswer(server, request)
+  const known = await untilRead(open, read, { triesMax: transferTriesMax, signal })
+  return known ?? (await fetchTree(server, artifact, { base: null, signal }))
 }
 
 async function readTree(body: BodyReader, artifact: TreeSource): Promise<TreeAnswer> {

@@ -17,7 +17,7 @@ import { AnswerError, NetworkError } from './network-error.ts'
 import { foreignAnswer, type ServerAddress, unreadableAnswer } from './proxy-error.ts'
 import { tlsHint, wantsTls } from './speaks-tls.ts'
 import type { Patience } from './patience.ts'
-import { backoffMs, notePause, retryAfterMs } from './retry.ts'
+import { backoffMs, notePause, retryAfterMs, untilRead } from './retry.ts'
 
 export interface ServerAccess extends ServerAddress {
   token: string | null
@@ -64,16 +64,10 @@ export async function requestJson<Message extends object>(
 /** Sends a request and reads the whole response. A response that breaks off is retried as if
  *  there were none. Errors: those of `openAnswer`. */
 export async function requestBytes(server: ServerAccess, request: ApiRequest): Promise<Buffer> {
-  for (let attempt = 1; ; attempt++) {
-    const answer = await openAnswer(server, request)
-    try {
-      return await answer.bytes()
-    } catch (error) {
-      if (!(error instanceof NetworkError) || !isRepeatable(request) || attempt >= triesMax)
-        throw error
-      await sleep(pauseMs(error, attempt), undefined, { signal: request.signal })
-    }
-  }
+  const open = async (): Promise<Answer> => await openAnswer(server, request)
+  const read = async (answer: Answer): Promise<Buffer> => await answer.bytes()
+  const tries = isRepeatable(request) ? triesMax : 1
+  return await untilRead(open, read, { triesMax: tries, signal: request.signal })
 }
 
 /** Sends a request and returns once a success status has arrived, with the body still to be

@@ -1,5 +1,7 @@
 /** When a failed operation is retried. */
 import { setTimeout as sleep } from 'node:timers/promises'
+import type { Answer } from './answer.ts'
+import { NetworkError } from './network-error.ts'
 
 /** Upper bound on consecutive failures of a transfer of many requests. */
 export const transferTriesMax = 6
@@ -73,11 +75,32 @@ export async function untilThrough<T>(
   }
 }
 
+/** Returns what `read` makes of the response of `open`. Asks again when a response breaks off, and from
+ *  then on also when there is none, since the server may be restarting. Errors: those of `open` and `read`, the signal's. */
+export async function untilRead<T>(
+  open: () => Promise<Answer>,
+  read: (answer: Answer) => Promise<T>,
+  { triesMax, signal }: { triesMax: number; signal: AbortSignal | undefined },
+): Promise<T> {
+  let answer: Answer | undefined
+  for (let failures = 1; ; failures++) {
+    try {
+      answer = await open()
+      return await read(answer)
+    } catch (error) {
+      // `open` has already retried often enough.
+      if (answer === undefined || !(error instanceof NetworkError)) throw error
+      if (failures >= triesMax) throw error
+      await waitForTransfer(failures, signal, error)
+    }
+  }
+}
+
 /** Waits between two attempts of a transfer, at least as long as the response behind `error`
  *  asks for. Errors: the signal's. */
 export async function waitForTransfer(
   failures: number,
-  signal: AbortSignal,
+  signal: AbortSignal | undefined,
   error: unknown,
 ): Promise<void> {
   const asked = error instanceof Error ? (askedPauses.get(error) ?? 0) : 0
