@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import { readServerConfig } from '../../config/config.ts'
 import { counted, formatSizeBytes } from '../../core/units.ts'
-import { movePacks, type MoveReport, removeMoved } from '../../lifecycle/move-packs.ts'
+import { type Move, movePacks, type MoveReport, removeMoved } from '../../lifecycle/move-packs.ts'
 import { lockDataDir, wasEverLocked } from '../../metadata/sqlite/data-lock.ts'
 import { openPackStore, type PackPlace } from '../../packs/open-pack-store.ts'
 import {
@@ -17,7 +17,7 @@ import {
 import { serverFlags, UsageError } from '../arguments.ts'
 import type { Command } from '../command.ts'
 import { write, writeJson } from '../output/output.ts'
-import { createProgress, type Progress } from '../output/progress.ts'
+import { createProgressLines } from '../output/progress.ts'
 
 const flags = {
   data: { value: 'DIR', help: 'data directory (TROVE_DATA); no server may be running on it' },
@@ -51,8 +51,10 @@ export const movePacksCommand: Command<typeof flags> = {
           ? writeJson(stdout, { ...places, packs: 0, packBytes: 0, left })
           : write(stdout, describeLeft(places.to, left)))
       }
-      const progress = createProgress(stderr, { bars: !given.json })
-      const report = await move(dataDir, { from, to, progress, signal })
+      const printLine = createProgressLines(stderr)
+      const onProgress: Move['onProgress'] = ({ doneBytes, totalBytes }) =>
+        printLine(() => `moved ${formatSizeBytes(doneBytes)} of ${formatSizeBytes(totalBytes)}`)
+      const report = await move(dataDir, { from, to, onProgress, signal })
       if (given.json) await writeJson(stdout, { ...places, ...report })
       else await write(stdout, describe(report, places))
     } finally {
@@ -63,12 +65,7 @@ export const movePacksCommand: Command<typeof flags> = {
 
 async function move(
   dataDir: string,
-  {
-    from,
-    to,
-    progress,
-    signal,
-  }: { from: PackPlace; to: PackPlace; progress: Progress; signal: AbortSignal },
+  { from, to, ...watch }: { from: PackPlace; to: PackPlace } & Pick<Move, 'onProgress' | 'signal'>,
 ): Promise<MoveReport> {
   await prepareMove(dataDir, to)
   const source = await openPackStore(from)
@@ -78,13 +75,11 @@ async function move(
       from: source,
       to: target,
       switchOver: async () => await switchPackPlace(dataDir, to),
-      onProgress: (amounts) => progress.show([{ label: 'Moving', ...amounts }]),
-      signal,
+      ...watch,
     })
     await releasePlace(dataDir, from)
     return report
   } finally {
-    progress.finish()
     await source.close()
     await target.close()
   }

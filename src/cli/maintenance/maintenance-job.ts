@@ -97,7 +97,8 @@ async function withOwnToken(
   return { ...server, token }
 }
 
-const tokenLifeMs = 24 * 60 * 60 * 1000
+/** No job takes as long. */
+const tokenLifeMs = 30 * 24 * 60 * 60 * 1000
 const pollMs = 500
 
 /** Starts a job and waits until it ends. */
