@@ -1,7 +1,7 @@
 /** Resolves references to artifacts, and reports artifacts that have ended. */
 import { endReason, lifetime } from '../core/policy/explanation.ts'
 import { formatActor } from '../core/audit.ts'
-import { invalidRequest, storeError } from '../core/errors.ts'
+import { artifactNotFound, invalidRequest, storeError } from '../core/errors.ts'
 import { formatReference, type Reference } from '../core/reference.ts'
 import { effectiveState } from '../core/policy/retention.ts'
 import type { ProjectName } from '../core/run/run.ts'
@@ -35,10 +35,6 @@ export async function referenceTo(
 ): Promise<Reference> {
   const newest = await finder.findNewest({ projectId, run, name }, now)
   return newest?.id === id ? { kind: 'run', project, run, name } : { kind: 'id', id }
-}
-
-export function artifactNotFound(reference: string): Error {
-  return storeError('artifact_not_found', `there is no artifact ${reference}`, { reference })
 }
 
 /** Returns the project that a reference is about, `project` unless it names one; null for an id,

@@ -1,4 +1,5 @@
 /** Formats the recorded log of a job for people: as text, or by step and group. */
+import { addTo } from '../core/groups.ts'
 import { stripVTControlCharacters } from 'node:util'
 import { limits } from '../core/limits.ts'
 import type { LogKind, LogLine } from '../core/run/run-record.ts'
@@ -66,9 +67,7 @@ export function groupLines(lines: LogLine[]): Map<number, LogGroup[]> {
   const open = new Map<number, LogGroup>()
   const openGroup = (step: number, title: string | null): LogGroup => {
     const group: LogGroup = { title, lines: [] }
-    const known = bySteps.get(step)
-    if (known === undefined) bySteps.set(step, [group])
-    else known.push(group)
+    addTo(bySteps, step, group)
     open.set(step, group)
     return group
   }

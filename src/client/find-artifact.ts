@@ -1,7 +1,7 @@
 /** Resolves a reference to the artifact it names, over the API. */
 import type { WireArtifact, WireArtifactDetail, WireArtifactList } from '../api/messages.ts'
 import { apiRoot, artifactPath } from '../api/paths.ts'
-import { invalidRequest, storeError } from '../core/errors.ts'
+import { artifactNotFound, invalidRequest } from '../core/errors.ts'
 import { limits } from '../core/limits.ts'
 import { formatReference, type Reference } from '../core/reference.ts'
 import type { ProjectName } from '../core/run/run.ts'
@@ -110,5 +110,5 @@ function ambiguous(reference: Reference, projects: string[]): Error {
 
 function notFound(reference: Reference, what: string): Error {
   const text = formatReference(reference)
-  return storeError('artifact_not_found', `there is no ${what} ${text}`, { reference: text })
+  return artifactNotFound(text, `there is no ${what} ${text}`)
 }

@@ -100,6 +100,13 @@ export function invalidRequest(field: string, message: string, options?: ErrorOp
   return storeError('invalid_request', message, { field }, options)
 }
 
+export function artifactNotFound(
+  reference: string,
+  message = `there is no artifact ${reference}`,
+): StoreError {
+  return storeError('artifact_not_found', message, { reference })
+}
+
 export function notFound(
   what: string,
   message = `there is no ${what}`,

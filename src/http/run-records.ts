@@ -1,5 +1,6 @@
 /** Records runs as runners report them, and returns what is recorded of a run: jobs, steps,
  *  logs. */
+import { addTo } from '../core/groups.ts'
 import type { Hono } from 'hono'
 import { type WireRunDetail, runEventsSchema } from '../api/run-record.ts'
 import { apiRoot, jobLogPath, jobSummaryPath, runArchivePath, runPagePath } from '../api/paths.ts'
@@ -162,11 +163,7 @@ async function recordMessage(
   origin: string,
 ): Promise<WireRecord> {
   const ofJob = new Map<number, WireRecord['jobs'][number]['annotations']>()
-  for (const { jobId, ...each } of annotations) {
-    const others = ofJob.get(jobId)
-    if (others === undefined) ofJob.set(jobId, [each])
-    else others.push(each)
-  }
+  for (const { jobId, ...each } of annotations) addTo(ofJob, jobId, each)
   return {
     ...progressMessage(record),
     updatedAt: instant(record.updatedAt),

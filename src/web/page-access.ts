@@ -10,11 +10,11 @@ import {
   mayWriteProject,
   type Principal,
 } from '../auth/principal.ts'
-import { artifactNotFound, assertLive } from '../browse/find-artifact.ts'
+import { assertLive } from '../browse/find-artifact.ts'
 import { keepingReason } from '../core/policy/explanation.ts'
 import { withoutEndSlashes } from '../core/manifest/entry.ts'
 import { isSameProject, type ProjectName } from '../core/run/run.ts'
-import { StoreError } from '../core/errors.ts'
+import { artifactNotFound, StoreError } from '../core/errors.ts'
 import { damagedPaths } from '../egress/damage.ts'
 import {
   type Access,

@@ -2,7 +2,7 @@
  *  run. */
 import { mayReadRun, readAccessOf, type Principal } from '../../auth/principal.ts'
 import { signTarget } from '../../auth/signed-urls.ts'
-import { forbidden, storeError } from '../../core/errors.ts'
+import { artifactNotFound, forbidden } from '../../core/errors.ts'
 import { isLive } from '../../core/policy/retention.ts'
 import { isSameProject } from '../../core/run/run.ts'
 import { authorOf } from '../../http/access/actor.ts'
@@ -51,13 +51,8 @@ export async function readNamedArtifact(
     isSameProject(found.project, place.project) &&
     isLive(found, context.now())
   if (!matches) {
-    throw storeError(
-      'artifact_not_found',
-      `run ${place.runNumber} has no artifact called ${JSON.stringify(request.name)}`,
-      {
-        reference: `${place.runNumber}/${request.name}`,
-      },
-    )
+    const missing = `run ${place.runNumber} has no artifact called ${JSON.stringify(request.name)}`
+    throw artifactNotFound(`${place.runNumber}/${request.name}`, missing)
   }
   return found
 }

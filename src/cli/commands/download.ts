@@ -7,7 +7,7 @@ import type { DownloadProgress } from '../../client/download/downloading.ts'
 import { FileError } from '../../client/files/file-error.ts'
 import { readArtifact } from '../../client/find-artifact.ts'
 import { parseArtifactName } from '../../core/artifact.ts'
-import { storeError } from '../../core/errors.ts'
+import { artifactNotFound } from '../../core/errors.ts'
 import { compilePathGlobs, nothingMatches } from '../../core/glob/path-glob.ts'
 import {
   isMeantAsReference,
@@ -189,9 +189,7 @@ async function downloadMatching(
   }
   if (results.length === 0) {
     const reference = `${config.run}/${pattern}`
-    throw storeError('artifact_not_found', `no artifact on ${server.url} matches ${reference}`, {
-      reference,
-    })
+    throw artifactNotFound(reference, `no artifact on ${server.url} matches ${reference}`)
   }
   await printResults(context, invocation, { results, root })
 }

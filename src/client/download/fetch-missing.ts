@@ -1,4 +1,5 @@
 /** Fetches what a download lacks into the partial tree; resumes where it broke off. */
+import { addTo } from '../../core/groups.ts'
 import { closeSync, chmodSync, ftruncateSync, lstatSync, rmSync, utimesSync } from 'node:fs'
 import { copyFile, rm } from 'node:fs/promises'
 import { limits } from '../../core/limits.ts'
@@ -140,13 +141,8 @@ function groupByContent(
   const others = new Map<number, number[]>()
   for (const ordinal of missing) {
     const first = firstLike(ordinal)
-    if (first === ordinal) {
-      firsts.push(ordinal)
-      continue
-    }
-    const own = others.get(first)
-    if (own === undefined) others.set(first, [ordinal])
-    else own.push(ordinal)
+    if (first === ordinal) firsts.push(ordinal)
+    else addTo(others, first, ordinal)
   }
   return { firsts, others }
 }

@@ -75,8 +75,9 @@ export async function untilThrough<T>(
   }
 }
 
-/** Returns what `read` makes of the response of `open`. Asks again when a response breaks off, and from
- *  then on also when there is none, since the server may be restarting. Errors: those of `open` and `read`, the signal's. */
+/** Returns what `read` makes of the response of `open`. Asks again when a response breaks off, and
+ *  from then on also when there is none, since the server may be restarting. Errors: those of
+ *  `open` and `read`, the signal's. */
 export async function untilRead<T>(
   open: () => Promise<Answer>,
   read: (answer: Answer) => Promise<T>,

@@ -2,6 +2,8 @@
  *  set bits record which prefixes of which patterns match what was read so far. Each character
  *  costs a few operations per 32 characters of all patterns together. */
 
+import { addTo } from '../groups.ts'
+
 export type Token =
   | { kind: 'character'; character: string }
   | { kind: 'any' }
@@ -134,11 +136,7 @@ function togglesOf(token: Exclude<Token, { kind: 'star' }>): number[] {
 function createMoves(toggles: number[][]): (code: number) => Int32Array {
   const byCode = new Map<number, number[]>([[0, []]])
   toggles.forEach((codes, state) => {
-    for (const code of codes) {
-      const known = byCode.get(code)
-      if (known === undefined) byCode.set(code, [state])
-      else known.push(state)
-    }
+    for (const code of codes) addTo(byCode, code, state)
   })
   const begins = [...byCode.keys()].sort((a, b) => a - b)
   let last = bitsOf([], toggles.length)

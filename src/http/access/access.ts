@@ -15,13 +15,15 @@ import {
   mayWriteProject,
   type Principal,
 } from '../../auth/principal.ts'
+import { assertLive, projectOfReference, readArtifact } from '../../browse/find-artifact.ts'
 import {
   artifactNotFound,
-  assertLive,
-  projectOfReference,
-  readArtifact,
-} from '../../browse/find-artifact.ts'
-import { forbidden, hasCode, invalidRequest, notFound, tooLarge } from '../../core/errors.ts'
+  forbidden,
+  hasCode,
+  invalidRequest,
+  notFound,
+  tooLarge,
+} from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { formatReference, type Reference } from '../../core/reference.ts'
 import { type ProjectName, parseProjectName } from '../../core/run/run.ts'

@@ -1,11 +1,12 @@
 /** Deleting one artifact, many, or a whole run, and undoing it. Every response states the disk
  *  space that is freed. */
+import { artifactNotFound } from '../../core/errors.ts'
 import type { Hono } from 'hono'
 import { bulkDeletionRequestSchema, type WireBulkDeletion } from '../../api/messages.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { deletionQuery, runDeletionQuery } from '../../api/queries.ts'
 import { mayDelete, mayReadRun, type Principal } from '../../auth/principal.ts'
-import { artifactNotFound, assertLive } from '../../browse/find-artifact.ts'
+import { assertLive } from '../../browse/find-artifact.ts'
 import { heldAsKept } from '../../core/artifact.ts'
 import { explainDeletion } from '../../lifecycle/collect/deletion.ts'
 import type { Artifact, Author } from '../../metadata/metadata.ts'

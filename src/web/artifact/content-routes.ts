@@ -1,10 +1,10 @@
 /** Serves documents of artifacts (content-origin.ts), with the policy of the origin that the
  *  request came in on. */
 import { Hono, type MiddlewareHandler } from 'hono'
-import { artifactNotFound, assertLive } from '../../browse/find-artifact.ts'
+import { assertLive } from '../../browse/find-artifact.ts'
 import { noSuchPath } from '../../browse/entries.ts'
 import { withoutEndSlashes } from '../../core/manifest/entry.ts'
-import { forbidden, storeError } from '../../core/errors.ts'
+import { artifactNotFound, forbidden, storeError } from '../../core/errors.ts'
 import { representFile } from '../../egress/egress.ts'
 import type { Representation } from '../../egress/representation.ts'
 import { seenByAll } from '../../http/access/seen-by.ts'

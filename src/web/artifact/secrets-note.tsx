@@ -1,4 +1,5 @@
 /** Warns of credentials in an artifact, and offers to dismiss false alarms. */
+import { addTo } from '../../core/groups.ts'
 import { formatWireDigest } from '../../core/bytes/digest.ts'
 import { secretTitle, skippedFilesPart } from '../../core/secrets/secrets.ts'
 import { counted } from '../../core/units.ts'
@@ -84,10 +85,6 @@ function Dismissal({ head, secret }: { head: Head; secret: Secret }) {
 
 function groupByPath(secrets: readonly Secret[]): Map<string, Secret[]> {
   const byPath = new Map<string, Secret[]>()
-  for (const secret of secrets) {
-    const ofPath = byPath.get(secret.path)
-    if (ofPath === undefined) byPath.set(secret.path, [secret])
-    else ofPath.push(secret)
-  }
+  for (const secret of secrets) addTo(byPath, secret.path, secret)
   return byPath
 }

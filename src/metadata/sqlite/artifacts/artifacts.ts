@@ -8,7 +8,7 @@ import { dismissedSecrets, manifestSecrets } from '../../../../schema/secrets.ts
 import type { ArtifactName } from '../../../core/artifact.ts'
 import type { Actor } from '../../../core/audit.ts'
 import { digestFromBytes, digestToBytes } from '../../../core/bytes/digest.ts'
-import { storeError } from '../../../core/errors.ts'
+import { artifactNotFound } from '../../../core/errors.ts'
 import { factsOf, type ProjectName } from '../../../core/run/run.ts'
 import type { Artifact, Author, Metadata, RetentionChange } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
@@ -131,10 +131,7 @@ export function createRetention(
     setRetention: async (id, wanted, author) => {
       write(() => {
         const changed = change(id, wanted, -1)
-        if (changed === undefined)
-          throw storeError('artifact_not_found', `no live artifact ${id}`, {
-            reference: `id:${id}`,
-          })
+        if (changed === undefined) throw artifactNotFound(`id:${id}`, `no live artifact ${id}`)
         record([id], changed, author)
       })
     },

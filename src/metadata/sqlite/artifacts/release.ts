@@ -1,7 +1,7 @@
 /** What happens to an artifact after its removal: the removal is undone, or its rows are
  *  released, and long after that its tombstone is deleted. */
 import { nameTaken } from '../../../core/artifact.ts'
-import { artifactExpired, hasCode, storeError } from '../../../core/errors.ts'
+import { artifactExpired, artifactNotFound, hasCode, storeError } from '../../../core/errors.ts'
 import { replacedReason } from '../../../core/policy/retention.ts'
 import type { Metadata, ReleasePlace } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -144,11 +144,7 @@ export function createRestoring(
   /** Inside a transaction. */
   const restore = (artifactId: number, now: number): void => {
     const row = find.get(artifactId)
-    if (!row) {
-      throw storeError('artifact_not_found', `no deleted artifact ${artifactId}`, {
-        reference: `id:${artifactId}`,
-      })
-    }
+    if (!row) throw artifactNotFound(`id:${artifactId}`, `no deleted artifact ${artifactId}`)
     refuseEnded(row, now)
     freeName(row, now)
     revive.run(artifactId)

@@ -1,5 +1,6 @@
 /** What runners reported about their runs. A batch is one transaction; log-appender.ts stores
  *  the logs, step-reports.ts annotations and summaries. */
+import { addTo } from '../../../core/groups.ts'
 import { forbidden, invalidRequest, storeError, tooLarge } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
 import type { Conclusion, LogLine, RecordedEvent } from '../../../core/run/run-record.ts'
@@ -145,12 +146,6 @@ function storeAll(
     for (const [step, texts] of ofJob)
       reports.summarize(target.runId, store.jobId(target, key), { step, texts })
   }
-}
-
-function addTo<Key, Item>(groups: Map<Key, Item[]>, key: Key, item: Item): void {
-  const group = groups.get(key)
-  if (group === undefined) groups.set(key, [item])
-  else group.push(item)
 }
 
 interface EventStore {

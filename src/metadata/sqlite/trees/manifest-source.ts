@@ -1,7 +1,7 @@
 /** What an artifact consists of, and the stored pages of its manifest. */
 import pLimit from 'p-limit'
 import { comparePaths } from '../../../core/manifest/entry.ts'
-import { artifactExpired, storeError } from '../../../core/errors.ts'
+import { artifactExpired, artifactNotFound, storeError } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
 import { decodeTimes } from '../../../core/manifest/modification-times.ts'
 import { type PageEntry, decodeManifestPage } from '../../manifest-page.ts'
@@ -39,9 +39,7 @@ export function createSourceFinder({ prepare }: Connection): (artifactId: number
   return (artifactId) => {
     const source = find.get(artifactId)
     if (source) return source
-    throw storeError('artifact_not_found', `no artifact ${artifactId}`, {
-      reference: `id:${artifactId}`,
-    })
+    throw artifactNotFound(`id:${artifactId}`)
   }
 }
 

@@ -1,4 +1,5 @@
 /** Reading: from an artifact to its entries, and from entries to places in packs. */
+import { addTo } from '../../../core/groups.ts'
 import type { Part } from '../../../core/bytes/copy.ts'
 import { type Digest, digestFromBytes, digestToBytes } from '../../../core/bytes/digest.ts'
 import { notFound } from '../../../core/errors.ts'
@@ -107,10 +108,8 @@ function byPage(ordinals: readonly number[]): Map<number, number[]> {
   const pages = new Map<number, number[]>()
   for (const ordinal of ordinals) {
     const page = Math.floor(ordinal / limits.manifestPageEntries)
-    const indexes = pages.get(page)
-    if (indexes === undefined && pages.size === pagesAtOnce) break
-    if (indexes === undefined) pages.set(page, [ordinal % limits.manifestPageEntries])
-    else indexes.push(ordinal % limits.manifestPageEntries)
+    if (!pages.has(page) && pages.size === pagesAtOnce) break
+    addTo(pages, page, ordinal % limits.manifestPageEntries)
   }
   return pages
 }
