@@ -1,5 +1,11 @@
 /** Addresses of pages, except those that the native API also uses (api/paths.ts). */
-import { artifactPagePath, attemptPagePath, encodePath, projectPagePath } from '../api/paths.ts'
+import {
+  archivePath,
+  artifactPagePath,
+  attemptPagePath,
+  encodePath,
+  projectPagePath,
+} from '../api/paths.ts'
 
 /** What the address of an artifact's pages is made of. */
 export interface ArtifactPlace {
@@ -39,6 +45,19 @@ export function sizesPagePath(artifact: ArtifactPlace, directory: string): strin
 export function blobPath(artifact: ArtifactPlace, path: string): string {
   return `${artifactPath(artifact)}/blob/${encodePath(path)}`
 }
+
+/** Address of an archive of a directory and all below it; not of the root. */
+export function directoryArchivePath(
+  id: number,
+  directory: string,
+  format: 'zip' | 'tar.gz',
+): string {
+  const glob = `${directory.replaceAll(globCharacters, '\\$&')}/**`
+  return withQuery(archivePath(id, format), { path: glob })
+}
+
+/** Characters with a meaning in path-glob.ts. */
+const globCharacters = /[*?[\]{}!,\\]/g
 
 export function historyPagePath(artifact: ArtifactPlace, path: string): string {
   return `${artifactPath(artifact)}/history/${encodePath(path)}`

@@ -54,6 +54,14 @@ test('leads to the newest artifact, or to a directory of it, as an archive', asy
   expect(packed.headers.get('content-type')).toBe('application/gzip')
 })
 
+test('the page of a directory links to archives of it', async () => {
+  const page = await follow(`${latest}/${encodeURIComponent(odd)}`)
+  const links = [...(await page.text()).matchAll(/href="([^"]*archive[^"]*path=[^"]*)"/g)]
+  expect(links).toHaveLength(2)
+  const part = await server.send(links[0]![1]!, { token: null })
+  expect(await pathsOf(part)).toEqual([`${odd}/deep/er`, `${odd}/in`])
+})
+
 test('what fails has a status for programs, and a page for people', async () => {
   const statusOf = async (path: string, accept = '*/*'): Promise<number> =>
     (await server.send(path, { token: null, headers: { accept } })).status

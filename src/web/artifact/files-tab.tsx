@@ -7,7 +7,7 @@ import type { Artifact } from '../../metadata/metadata.ts'
 import { ArtifactFrame, type ArtifactHead } from './artifact-page.tsx'
 import { isShownTime, mode, Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
-import { actionPath, blobPath, treePath } from '../paths.ts'
+import { actionPath, blobPath, directoryArchivePath, sizesPagePath, treePath } from '../paths.ts'
 import { figures, NextPage, Table } from '../parts/table.tsx'
 
 export interface FilesView {
@@ -30,6 +30,7 @@ export function FilesTab({ head, directory, rows, next }: FilesView): Html {
       <h2 class="trail">
         <FileTrail artifact={artifact} path={directory} />
       </h2>
+      {directory !== '' && <DirectoryLinks artifact={artifact} directory={directory} />}
       {rows.length === 0 ? (
         <p class="quiet">This directory is empty.</p>
       ) : (
@@ -101,6 +102,17 @@ export function PathTrail({
     )
   }
   return <>{trail}</>
+}
+
+function DirectoryLinks({ artifact, directory }: { artifact: Artifact; directory: string }) {
+  return (
+    <p>
+      Download this directory as{' '}
+      <a href={directoryArchivePath(artifact.id, directory, 'zip')}>zip</a> or{' '}
+      <a href={directoryArchivePath(artifact.id, directory, 'tar.gz')}>tar.gz</a> ·{' '}
+      <a href={sizesPagePath(artifact, directory)}>Sizes</a>
+    </p>
+  )
 }
 
 function UpRow({ artifact, directory }: { artifact: Artifact; directory: string }) {

@@ -11,7 +11,7 @@ import { restOfPath } from '../../http/input.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { projectOfPage } from '../page-access.ts'
 import type { Web } from '../page.tsx'
-import { artifactPath, blobPath, treePath, withQuery } from '../paths.ts'
+import { artifactPath, blobPath, directoryArchivePath, treePath } from '../paths.ts'
 
 export async function latestPage({ context }: Web, c: AppRequest): Promise<Response> {
   const path = withoutEndSlashes(restOfPath(c, 5))
@@ -44,8 +44,7 @@ async function bytesPath(
 ): Promise<string> {
   const format = formats.get(c.req.query('download') ?? '')
   if (format === undefined) throw invalidRequest('download', 'download must be zip or tar.gz')
-  const archive = archivePath(artifact.id, format)
-  if (path === '') return archive
+  if (path === '') return archivePath(artifact.id, format)
   const found = await metadata.findEntry(artifact.id, path)
   if (found?.entry.kind === 'file') return `${filePath(artifact.id, path)}?download=1`
   // Most directories are no entries.
@@ -55,7 +54,7 @@ async function bytesPath(
     from: null,
   })
   if (listing === undefined) throw noSuchPath(artifact, path)
-  return withQuery(archive, { path: `${path.replaceAll(globCharacters, '\\$&')}/**` })
+  return directoryArchivePath(artifact.id, path, format)
 }
 
 const formats: ReadonlyMap<string, 'zip' | 'tar.gz'> = new Map([
@@ -63,6 +62,3 @@ const formats: ReadonlyMap<string, 'zip' | 'tar.gz'> = new Map([
   ['zip', 'zip'],
   ['tar.gz', 'tar.gz'],
 ])
-
-/** Characters with a meaning in path-glob.ts. */
-const globCharacters = /[*?[\]{}!,\\]/g
