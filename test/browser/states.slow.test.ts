@@ -182,7 +182,7 @@ describe.skipIf(!hasChromium)('a page', () => {
     sent.end(body.subarray(2_000_000))
     await answered
     await page.getByRole('link', { name: 'slow', exact: true }).waitFor()
-    await page.getByRole('link', { name: 'slow: 1 test, none failed' }).waitFor()
+    await page.getByRole('link', { name: '1 test, none failed' }).waitFor()
     expect(await row.count()).toBe(0)
     expect(await page.evaluate('window.sameDocument')).toBe(true)
     await page.locator('#announcer', { hasText: '1 artifact, no uploads in progress' }).waitFor()

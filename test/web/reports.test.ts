@@ -211,6 +211,7 @@ describe('the page of a run', () => {
       { name: 'a/target/surefire-reports/TEST-b.xml', content: suiteOf('b', 1, 0) },
       { name: 'a/target/site/junit-notes.xml', content: '<project/>' },
     ])
+    await put('1/without', [{ name: 'notes.txt', content: 'no report' }])
     const page = '/octo/app/actions/runs/1'
     const html = await server.page(page)
     for (const path of [
@@ -225,9 +226,9 @@ describe('the page of a run', () => {
     }
     expect(html).not.toContain('junit-notes')
     const text = await textOf(page)
-    expect(text).toContain('java: 2 tests, 1 failed')
-    expect(text).toContain('unit: 5 tests, 2 failed')
-    expect(text).toContain('unit: 84.6 % of lines covered')
+    expect(text).toContain('java2 tests, 1 failed')
+    expect(text).toContain('unit5 tests, 2 failed84.6 % of lines')
+    expect(text).toContain('2 artifacts: 7 tests, 3 failed')
     expect(text).toContain('b › bad in java: 1 &lt; 2')
   })
 
@@ -238,8 +239,7 @@ describe('the page of a run', () => {
       { name: 'b/coverage.cobertura.xml', content: cobertura },
     ])
     const text = await textOf('/octo/app/actions/runs/7')
-    expect(text).toContain('dotnet: 5 tests, 2 failed')
-    expect(text).toContain('dotnet: 66.6 % of lines covered')
+    expect(text).toContain('dotnet5 tests, 2 failed66.6 % of lines')
     expect(await textOf(`${dotnet}/blob/TestResults/run.trx`)).toContain('5 tests: 2 failed')
     const page = await textOf(`${dotnet}/blob/b/coverage.cobertura.xml`)
     expect(page).toContain('66.6 % of 3 lines covered, 50.0 % of 2 branches.')
@@ -261,8 +261,8 @@ describe('the page of a run', () => {
     await put('3/cut', [{ name: 'junit.xml', content: suiteOf('cut', 0, 2).slice(0, -5) }])
     await spoil(`${server.dataDir}/cas`, bad.subarray(4000, 4016))
     const text = await textOf('/octo/app/actions/runs/3')
-    expect(text).toContain('damaged: at least 1 test, none failed')
-    expect(text).toContain('cut: at least 2 tests, none failed')
+    expect(text).toContain('damagedat least 1 test, none failed')
+    expect(text).toContain('cutat least 2 tests, none failed')
   })
 })
 

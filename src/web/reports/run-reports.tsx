@@ -3,6 +3,7 @@ import type { Child } from 'hono/jsx'
 import { counted, formatCount } from '../../core/units.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import type { Html } from '../parts/html.ts'
+import { Table } from '../parts/table.tsx'
 import { blobPath, treePath } from '../paths.ts'
 import type { FailedTest, Reports } from './find-reports.ts'
 import { formatCovered } from './coverage.ts'
@@ -14,67 +15,103 @@ export interface ArtifactReports {
 }
 
 export function RunReports({ all }: { all: readonly ArtifactReports[] }): Html {
-  const links = all.flatMap(linksOf)
-  if (links.length === 0) return <></>
+  const failedOf = ({ reports }: ArtifactReports): number => reports.tests?.failed ?? 0
+  const rows = all
+    .filter(({ reports }) => columns.some(([kind]) => reports[kind] !== null))
+    .toSorted((a, b) => failedOf(b) - failedOf(a))
+  if (rows.length === 0) return <></>
+  const has = (kind: keyof Reports): boolean => rows.some(({ reports }) => reports[kind] !== null)
+  const kinds = columns.filter(([kind]) => has(kind))
+  return (
+    <section aria-labelledby="found-reports">
+      <h2 id="found-reports">Reports</h2>
+      <details class="aside" open={rows.length <= openMax}>
+        <summary>{totalOf(rows)}</summary>
+        <Table name="Reports" columns={['Artifact', ...kinds.map(([, label]) => label)]}>
+          {rows.map((each) => (
+            <tr>
+              <th scope="row">
+                <bdi>{each.artifact.name}</bdi>
+              </th>
+              {kinds.map(([kind]) => (
+                <td>
+                  <Report {...each} kind={kind} />
+                </td>
+              ))}
+            </tr>
+          ))}
+        </Table>
+      </details>
+      <FailedTests all={all} />
+    </section>
+  )
+}
+
+const columns: [keyof Reports, string][] = [
+  ['tests', 'Tests'],
+  ['coverage', 'Coverage'],
+  ['page', 'Report'],
+]
+
+/** More rows are folded: the artifacts are below them. */
+const openMax = 5
+
+/** Coverage is not added up, since several artifacts may cover the same lines. */
+function totalOf(rows: readonly ArtifactReports[]): Child {
+  const tests = rows.flatMap(({ reports }) => reports.tests ?? [])
+  const artifacts = counted(rows.length, 'artifact')
+  if (tests.length === 0) return artifacts
+  const sum = {
+    tests: tests.reduce((total, each) => total + each.tests, 0),
+    failed: tests.reduce((total, each) => total + each.failed, 0),
+    isWhole: tests.every(({ isWhole }) => isWhole),
+  }
   return (
     <>
-      <nav class="strip" aria-label="Reports">
-        {links}
-      </nav>
-      <FailedTests all={all} />
+      {artifacts}: <TestCount {...sum} />
     </>
   )
 }
 
-function linksOf({ artifact, reports: { page, tests, coverage } }: ArtifactReports): Html[] {
-  const links: Html[] = []
-  if (tests !== null) {
-    const { place, failed, isWhole } = tests
-    const href =
-      'file' in place ? blobPath(artifact, place.file) : treePath(artifact, place.directory)
-    links.push(
-      <Report artifact={artifact} href={href}>
-        {isWhole ? '' : 'at least '}
-        {counted(tests.tests, 'test')}
-        {', '}
-        {failed === 0 ? 'none failed' : <span class="bad">{formatCount(failed)} failed</span>}
-      </Report>,
-    )
-  }
-  if (coverage !== null) {
-    links.push(
-      <Report artifact={artifact} href={blobPath(artifact, coverage.path)}>
-        {formatCovered(coverage.lines)} of lines covered
-      </Report>,
-    )
-  }
-  if (page !== null) {
-    links.push(
-      <Report artifact={artifact} href={blobPath(artifact, page)}>
-        {page}
-      </Report>,
-    )
-  }
-  return links
-}
-
-/** The text is a single flex item: whitespace between the items of a button is lost. */
-function Report({
-  artifact,
-  href,
-  children,
+function TestCount({
+  tests,
+  failed,
+  isWhole,
 }: {
-  artifact: Artifact
-  href: string
-  children?: Child
+  tests: number
+  failed: number
+  isWhole: boolean
 }): Html {
   return (
-    <a class="button" href={href}>
-      <span>
-        <bdi>{artifact.name}</bdi>: {children}
-      </span>
-    </a>
+    <>
+      {isWhole ? '' : 'at least '}
+      {counted(tests, 'test')}
+      {', '}
+      {failed === 0 ? 'none failed' : <span class="bad">{formatCount(failed)} failed</span>}
+    </>
   )
+}
+
+/** Empty if the artifact has none of the kind. */
+function Report({
+  artifact,
+  reports: { page, tests, coverage },
+  kind,
+}: ArtifactReports & { kind: keyof Reports }): Html {
+  if (kind === 'tests' && tests !== null) {
+    const { place } = tests
+    const href =
+      'file' in place ? blobPath(artifact, place.file) : treePath(artifact, place.directory)
+    return (
+      <a href={href}>
+        <TestCount {...tests} />
+      </a>
+    )
+  }
+  if (kind === 'coverage' && coverage !== null)
+    return <a href={blobPath(artifact, coverage.path)}>{formatCovered(coverage.lines)} of lines</a>
+  if (kind === 'page' && page !== null) return <a href={blobPath(artifact, page)}>{page}</a>
+  return <></>
 }
 
 function FailedTests({ all }: { all: readonly ArtifactReports[] }): Html {
@@ -87,9 +124,9 @@ function FailedTests({ all }: { all: readonly ArtifactReports[] }): Html {
     )
     .slice(0, failuresMax)
   return (
-    <section aria-labelledby="failed-tests">
-      <h2 id="failed-tests">Failed tests</h2>
-      <ul class="failures">
+    <>
+      <h3>Failed tests</h3>
+      <ul>
         {first.map(({ artifact, failure }) => (
           <li>
             <a href={failurePath(artifact, failure)}>{failure.name}</a>
@@ -104,7 +141,7 @@ function FailedTests({ all }: { all: readonly ArtifactReports[] }): Html {
         ))}
       </ul>
       {failed > first.length && <p class="quiet">And {formatCount(failed - first.length)} more.</p>}
-    </section>
+    </>
   )
 }
 
