@@ -14,6 +14,8 @@ export interface LayoutProps {
   title: string
   crumbs: Crumb[]
   principal: Principal | undefined
+  /** Path of the page. */
+  path: string
   /** Address of the sign-in page. */
   signIn: string
   nonce: string
@@ -28,6 +30,7 @@ export function Layout({
   title,
   crumbs,
   principal,
+  path,
   signIn,
   nonce,
   style,
@@ -67,7 +70,7 @@ export function Layout({
               ))}
             </ol>
           </nav>
-          {principal !== undefined && <Menu principal={principal} signIn={signIn} />}
+          {principal !== undefined && <Menu principal={principal} path={path} signIn={signIn} />}
         </header>
         <main id="main" tabindex={-1}>
           {children}
@@ -88,33 +91,42 @@ export function Layout({
 }
 
 /** Links to the pages that this visitor may open. */
-function Menu({ principal, signIn }: { principal: Principal; signIn: string }) {
+function Menu({
+  principal,
+  path,
+  signIn,
+}: Pick<LayoutProps, 'path' | 'signIn'> & { principal: Principal }) {
+  const places = [
+    ['/find', 'Find a file'],
+    ...(mayAdminister(principal) ? administration : []),
+    isAnonymous(principal) ? [signIn, 'Sign in'] : [accountPath, 'Account'],
+  ] as const
   return (
     <nav aria-label="Main" class="menu">
-      <a href="/find" data-key="/">
-        Find a file
-      </a>
-      {mayAdminister(principal) && (
-        <>
-          <a href="/admin/storage">Storage</a>
-          <a href="/admin/maintenance">Maintenance</a>
-          <a href="/admin/tokens">Tokens</a>
-          <a href="/admin/audit">Audit</a>
-        </>
-      )}
-      {isAnonymous(principal) ? (
-        <a href={signIn}>Sign in</a>
-      ) : (
-        <>
-          <a href={accountPath}>Account</a>
-          <form method="post" action="/sign-out">
-            <button class="link">Sign out</button>
-          </form>
-        </>
+      {places.map(([href, label]) => (
+        <a
+          href={href}
+          aria-current={href === path ? 'page' : undefined}
+          data-key={href === '/find' ? '/' : undefined}
+        >
+          {label}
+        </a>
+      ))}
+      {!isAnonymous(principal) && (
+        <form method="post" action="/sign-out">
+          <button class="link">Sign out</button>
+        </form>
       )}
     </nav>
   )
 }
+
+const administration = [
+  ['/admin/storage', 'Storage'],
+  ['/admin/maintenance', 'Maintenance'],
+  ['/admin/tokens', 'Tokens'],
+  ['/admin/audit', 'Audit'],
+] as const
 
 function Mark() {
   return (

@@ -56,9 +56,15 @@ function imagePreview({ artifact, file }: PreviewRequest): Html {
       </p>
     )
   const name = file.path.slice(file.path.lastIndexOf('/') + 1)
+  // An SVG need not have any dimensions; browsers then make some up.
+  const hasPixels = !/\.svg$/i.test(name)
   return (
-    <figure class="picture">
-      <img src={filePath(artifact.id, file.path)} alt={name} data-dimensions />
+    <figure class={hasPixels ? 'picture' : 'picture drawing'}>
+      <img
+        src={filePath(artifact.id, file.path)}
+        alt={name}
+        data-dimensions={hasPixels || undefined}
+      />
       <figcaption class="quiet">{name}</figcaption>
     </figure>
   )

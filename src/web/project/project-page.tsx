@@ -126,7 +126,7 @@ function RunFilter({ project, choices }: { project: string; choices: RunChoices 
         options={[
           ['', 'any'],
           ['other', 'not of pull requests'],
-          ['pull-request', 'untrusted'],
+          ['pull-request', 'of pull requests'],
         ]}
         chosen={choices.trust}
       />
@@ -151,6 +151,7 @@ function RunTable({ runs, now }: { runs: ListedRun[]; now: number }) {
     <Table
       name="Runs"
       caption="Runs, newest first"
+      style="rows runs"
       columns={[
         'Run',
         'Workflow',

@@ -64,7 +64,7 @@ function Places({ project, places }: TrendView) {
   return (
     <>
       <p>Recently uploaded:</p>
-      <ul>
+      <ul class="columns">
         {places.map((place) => (
           <li>
             <a href={trendsPath(project.name, place)}>
