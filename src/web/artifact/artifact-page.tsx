@@ -1,5 +1,5 @@
 /** What the pages of one artifact share: header, actions and tabs; and the tab Details. */
-import { counted } from '../../core/units.ts'
+import { counted, dayMs } from '../../core/units.ts'
 import type { Child } from 'hono/jsx'
 import {
   archivePath,
@@ -25,7 +25,7 @@ import {
   latestPath,
   tabPath,
 } from '../paths.ts'
-import { Ordinal, PullRequest, StartedBy } from '../parts/run-facts.tsx'
+import { BranchLink, Ordinal, PullRequest, StartedBy } from '../parts/run-facts.tsx'
 import { Untrusted } from '../parts/untrusted.tsx'
 import { SecretsFact, SecretsNote } from './secrets-note.tsx'
 
@@ -209,7 +209,7 @@ export function DetailsTab({ head }: { head: ArtifactHead }): Html {
           {artifact.workflow ?? '–'} <Ordinal run={artifact} />
         </Fact>
         <Fact term="Branch">
-          {artifact.branch ?? '–'} <PullRequest run={artifact} />
+          <BranchLink run={artifact} /> <PullRequest run={artifact} />
         </Fact>
         {artifact.actor !== null && (
           <Fact term="Started by">
@@ -252,7 +252,11 @@ export function DetailsTab({ head }: { head: ArtifactHead }): Html {
         </Fact>
         {latest !== null && (
           <Fact term="Latest address">
-            <a href={latest}>{latest}</a> (<a href={`${latest}?download`}>zip</a>)
+            <span class="copyable">
+              <a href={latest}>{latest}</a>
+              <CopyButton text={head.origin + latest} what="latest address" />
+            </span>{' '}
+            <a href={`${latest}?download`}>zip</a>
           </Fact>
         )}
         <Fact term="Manifest">
@@ -268,17 +272,19 @@ export function DetailsTab({ head }: { head: ArtifactHead }): Html {
         <summary>Verify its files later, without this server</summary>
         <AttestationLines artifact={artifact} />
       </details>
-      {mayWrite && !artifact.pinned && <ExpiryForm artifact={artifact} />}
+      {mayWrite && !artifact.pinned && <ExpiryForm artifact={artifact} now={now} />}
     </ArtifactFrame>
   )
 }
 
-function ExpiryForm({ artifact }: { artifact: Artifact }) {
+function ExpiryForm({ artifact, now }: { artifact: Artifact; now: number }) {
+  // One that is kept as the latest may be past its expiry.
+  const days = Math.max(1, Math.ceil((artifact.expiresAt - now) / dayMs))
   return (
     <form method="post" action={actionPath(artifact, 'expire')} class="filter">
       <label class="inline">
         Expires in
-        <input name="days" type="number" min="0" max="36500" value="30" required /> days
+        <input name="days" type="number" min="0" max="36500" value={String(days)} required /> days
       </label>
       <button>Change</button>
     </form>

@@ -209,7 +209,8 @@ export async function usedPage(web: Web, c: AppRequest): Promise<Response> {
     waiting: `Looking for other holders of ${counted(artifact.fileCount, 'file')}…`,
     part: async () => {
       const deletion = await explainDeletion(metadata, [artifact.id], now)
-      return <p class="lead">If it is deleted: {freedSentence(artifact.logicalBytes, deletion)}</p>
+      const sentence = freedSentence(artifact.logicalBytes, deletion).replace('Frees', 'frees')
+      return <p class="lead">Deleting it {sentence}</p>
     },
   })
 }

@@ -5,7 +5,7 @@ import { counted } from '../../core/units.ts'
 import { OnBranch } from '../parts/artifact-name.tsx'
 import { mode, ShortDigest, Size, TimeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
-import { figures, Table } from '../parts/table.tsx'
+import { figures, NextPage, Table } from '../parts/table.tsx'
 import { blobPath, comparePath, historyPagePath, withQuery } from '../paths.ts'
 import { FileTrail } from './files-tab.tsx'
 
@@ -46,13 +46,14 @@ export function HistoryPage(view: HistoryView): Html {
           <VersionRow version={version} older={history.versions[index + 1]} path={path} now={now} />
         ))}
       </Table>
-      {history.next !== null && (
-        <p>
-          <a href={withQuery(historyPagePath(artifact, path), { before: String(history.next) })}>
-            Older versions
-          </a>
-        </p>
-      )}
+      <NextPage
+        href={
+          history.next === null
+            ? null
+            : withQuery(historyPagePath(artifact, path), { before: String(history.next) })
+        }
+        label="Older versions"
+      />
     </>
   )
 }

@@ -86,7 +86,7 @@ function Holders({ holders, isCut, now }: FindView) {
           'Run',
           'Branch',
           'Commit',
-          figures('Size'),
+          figures('Artifact size'),
           'Uploaded',
         ]}
       >

@@ -1,5 +1,6 @@
 /** The table of a project's artifacts, with a checkbox on each row to which a bulk action can
  *  apply, and these actions. */
+import { runPagePath } from '../../api/paths.ts'
 import { formatCount } from '../../core/units.ts'
 import type { ArtifactSort } from '../../core/manifest/artifact-order.ts'
 import { endReason, keepingReason } from '../../core/policy/explanation.ts'
@@ -22,7 +23,12 @@ export function ListTable(view: ListView): Html {
     mayWrite && (restores ? isRestorable(artifact, { undoMs, now }) : isLive(artifact, now))
   const hasBoxes = artifacts.some(isSelectable)
   const table = (
-    <Table name="Artifacts" columns={columnsOf(query.sort)} lead={hasBoxes && <SelectAll />}>
+    <Table
+      name="Artifacts"
+      style="rows runs"
+      columns={columnsOf(query.sort)}
+      lead={hasBoxes && <SelectAll />}
+    >
       {artifacts.map((each) => (
         <Row artifact={each} box={hasBoxes ? isSelectable(each) : null} now={now} />
       ))}
@@ -136,7 +142,9 @@ function Row({
       <th scope="row">
         <ArtifactName artifact={artifact} now={now} />
       </th>
-      <td>{artifact.runNumber}</td>
+      <td>
+        <a href={runPagePath(artifact.project, artifact.runNumber)}>{artifact.runNumber}</a>
+      </td>
       <td>{artifact.branch ?? '–'}</td>
       <SizeCell bytes={artifact.logicalBytes} />
       <SizeCell bytes={artifact.newBytes} />

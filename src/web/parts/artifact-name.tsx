@@ -4,6 +4,7 @@ import type { Artifact } from '../../metadata/metadata.ts'
 import { artifactPath } from '../paths.ts'
 import { Time } from './format.tsx'
 import type { Html } from './html.ts'
+import { BranchLink } from './run-facts.tsx'
 
 /** Names an artifact among those of other runs. */
 export function ArtifactLink({ artifact }: { artifact: Artifact }): Html {
@@ -45,12 +46,12 @@ export function ArtifactName({ artifact, now }: { artifact: Artifact; now: numbe
 }
 
 /** The branch, after the name of an artifact in a sentence. */
-export function OnBranch({ artifact }: { artifact: Pick<Artifact, 'branch'> }): Html {
+export function OnBranch({ artifact }: { artifact: Artifact }): Html {
   if (artifact.branch === null) return <></>
   return (
     <>
       {' '}
-      on <bdi>{artifact.branch}</bdi>
+      on <BranchLink run={artifact} />
     </>
   )
 }

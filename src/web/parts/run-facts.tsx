@@ -18,6 +18,12 @@ export function PullRequest({ run }: { run: Facts }): Html {
   )
 }
 
+/** Leads to the runs of the branch. */
+export function BranchLink({ run }: { run: Pick<Facts, 'branch' | 'project'> }): Html {
+  if (run.branch === null) return <>–</>
+  return <a href={withQuery(projectPagePath(run.project), { branch: run.branch })}>{run.branch}</a>
+}
+
 /** Empty where unknown. */
 export function StartedBy({ run }: { run: Facts }): Html {
   if (run.actor === null) return <></>

@@ -3,7 +3,7 @@
  *  their row. */
 import type { Child } from 'hono/jsx'
 import { counted, formatCount } from '../../core/units.ts'
-import { archivePath, attemptPagePath, projectPagePath, runArchivePath } from '../../api/paths.ts'
+import { archivePath, attemptPagePath, runArchivePath } from '../../api/paths.ts'
 import { isLive } from '../../core/policy/retention.ts'
 import type { Arrival } from '../../http/upload/arrivals.ts'
 import type { Artifact, Run } from '../../metadata/metadata.ts'
@@ -14,8 +14,8 @@ import type { Html } from '../parts/html.ts'
 import { type JobsView, liveWhileRunning, Outcome, RunJobs } from './run-jobs.tsx'
 import { Annotations, type ShownStepReports, Summaries } from './step-reports.tsx'
 import { ArrivalList } from './arrival-list.tsx'
-import { actionPath, comparePath, withQuery } from '../paths.ts'
-import { Ordinal, PullRequest, StartedBy } from '../parts/run-facts.tsx'
+import { actionPath, comparePath, listPath } from '../paths.ts'
+import { BranchLink, Ordinal, PullRequest, StartedBy } from '../parts/run-facts.tsx'
 import { figures, NextPage, Table } from '../parts/table.tsx'
 import { Untrusted } from '../parts/untrusted.tsx'
 
@@ -96,6 +96,11 @@ function Artifacts(view: RunView) {
     >
       <h2>Artifacts</h2>
       {isArriving && <ArrivalList arrivals={arrivals} now={now} />}
+      {view.total > artifacts.length && (
+        <p>
+          <a href={listPath(run.project, { run: String(run.number) })}>Filter and sort all</a>
+        </p>
+      )}
       {artifacts.length > 0 && <ArtifactTable {...view} />}
       {artifacts.length === 0 && !isArriving && (
         <UploadHint reason="This run has no artifacts." project={run.project} run={run.number} />
@@ -125,7 +130,7 @@ function RunFacts({ run, recorded, attemptBefore, now }: RunView) {
       )}
       {run.branch !== null && (
         <Fact term="Branch">
-          <a href={withQuery(projectPagePath(run.project), { branch: run.branch })}>{run.branch}</a>
+          <BranchLink run={run} />
         </Fact>
       )}
       {run.pullRequest !== null && (

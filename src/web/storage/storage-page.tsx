@@ -4,7 +4,7 @@ import { counted, formatSizeBytes } from '../../core/units.ts'
 import type { Deletion } from '../../lifecycle/collect/deletion.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import type { Usage } from '../../stats/usage.ts'
-import { WholeArtifactLink } from '../parts/artifact-name.tsx'
+import { ArtifactLink, WholeArtifactLink } from '../parts/artifact-name.tsx'
 import { BarTable, LayerBar } from '../parts/charts.tsx'
 import { UploadHint } from '../parts/commands.tsx'
 import { Fact, Size } from '../parts/format.tsx'
@@ -58,7 +58,11 @@ function Filled(view: StorageView) {
           bars={exclusive.map(({ artifact, freedBytes, sharedBytes }) => ({
             label: (
               <>
-                <WholeArtifactLink artifact={artifact} />
+                {project === null ? (
+                  <WholeArtifactLink artifact={artifact} />
+                ) : (
+                  <ArtifactLink artifact={artifact} />
+                )}
                 {sharedBytes > 0 && (
                   <span class="quiet">
                     {' '}

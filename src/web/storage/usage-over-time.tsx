@@ -52,7 +52,7 @@ function UsageChart({ points, freeBytes }: UsageOverTimeView) {
       .replace('T', ' ')
   return (
     <LineChart
-      title="Size of artifacts, after deduplication, and on disk"
+      title={`Size of artifacts, ${hasPacks ? 'after deduplication, and on disk' : 'and after deduplication'}`}
       series={series}
       points={points.map((point) => ({
         x: point.at,

@@ -35,10 +35,10 @@ export function TokensPage(view: TokensView): Html {
         label="Older"
       />
       <p class="quiet">
-        This list shows unexpired tokens that this server has minted, and the newest{' '}
-        {limits.sessionsListedMax} browser sessions of each token or person. It does not show job
-        tokens that live for at most a day, nor tokens that <code>trove token --data</code> minted,
-        which the server does not know about. To revoke such a token, run{' '}
+        This list shows tokens that this server has minted, until soon after they expire, and the
+        newest {limits.sessionsListedMax} browser sessions of each token or person. It does not show
+        job tokens that live for at most a day, nor tokens that <code>trove token --data</code>{' '}
+        minted, which the server does not know about. To revoke such a token, run{' '}
         <code>trove revoke &lt; FILE</code>
         {project !== null && ', or revoke all tokens at once'}.
       </p>
