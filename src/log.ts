@@ -5,6 +5,7 @@
 import { fstatSync } from 'node:fs'
 import { journalStream, type LogLevel } from './config/config.ts'
 import { StoreError } from './core/errors.ts'
+import { traceOfSource } from './source-trace.ts'
 
 export type LogFields = Record<string, string | number | boolean | null | undefined | Error>
 
@@ -82,7 +83,12 @@ function formatLine(level: LogLevel, message: string, fields: LogFields): string
  *  request. */
 function describeError(error: Error, isCauseOfExpected = false): string {
   const isExpected = isCauseOfExpected || error instanceof StoreError
-  const own = isExpected ? error.message : (error.stack ?? `${error.name}: ${error.message}`)
+  const own = isExpected ? error.message : traceOf(error)
   const { cause } = error
   return cause instanceof Error ? `${own}\ncaused by ${describeError(cause, isExpected)}` : own
+}
+
+/** Like the stack of `error`, which has its message, but refers to the source. */
+export function traceOf(error: Error): string {
+  return traceOfSource(error.stack ?? `${error.name}: ${error.message}`)
 }

@@ -41,21 +41,15 @@ interface ThreadOptions extends Pick<WorkerOptions, 'name' | 'workerData' | 'std
    *  objects that hold them, so a young generation that is small, and collected often, keeps dead
    *  ones from piling up. `cli/program.ts` makes these bounds effective. */
   heapMiB: { old: number; young: number }
-  /** Maps stack traces to the source, which adds 15 ms to the start. */
-  tracesSource?: boolean
 }
 
 /** Starts a module as a worker thread. `path` is that of its source, relative to `src/`. */
-export function startThread(
-  path: string,
-  { heapMiB, tracesSource = true, ...options }: ThreadOptions,
-): Worker {
+export function startThread(path: string, { heapMiB, ...options }: ThreadOptions): Worker {
   return new Worker(builtUrl(path), {
     ...options,
     resourceLimits: {
       maxOldGenerationSizeMb: heapMiB.old,
       maxYoungGenerationSizeMb: heapMiB.young,
     },
-    execArgv: tracesSource ? ['--enable-source-maps'] : [],
   })
 }

@@ -6,12 +6,7 @@ import type { Commands } from './command.ts'
 export const commands: Commands = {
   serve: {
     summary: 'start the server',
-    load: async () => {
-      // Stack traces in the server's log refer to the source. Loading source maps takes 20 ms, too
-      // long for a small command.
-      process.setSourceMapsEnabled(true)
-      return (await import('./commands/serve.ts')).serveCommand
-    },
+    load: async () => (await import('./commands/serve.ts')).serveCommand,
   },
   ...clientCommands,
   run: {

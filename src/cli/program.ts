@@ -85,7 +85,8 @@ async function report(
   { stderr }: Surroundings,
 ): Promise<void> {
   if (isAbort(error)) return
-  const lines = messageOf(error)
+  const { stderrPrefix, traceOf } = await import('../log.ts')
+  const lines = messageOf(error, traceOf)
     .split('\n')
     .map((line) => `trove: ${printable(line)}`)
   const hint = hintFor(error)
@@ -101,17 +102,16 @@ async function report(
         : 'hint: `trove --help` lists the commands.',
     )
   }
-  const { stderrPrefix } = await import('../log.ts')
   const prefix = stderr === process.stderr ? stderrPrefix('error') : ''
   await write(stderr, lines.map((line) => `${prefix}${line}\n`).join(''))
 }
 
-function messageOf(error: unknown): string {
+function messageOf(error: unknown, traceOf: (error: Error) => string): string {
   if (!(error instanceof Error)) return String(error)
   // A refusal by the system (a port in use, a missing directory) is no bug, and its message is
   // complete.
   const isExpected = expectedErrors.has(error.name) || 'syscall' in error
-  return isExpected ? error.message : (error.stack ?? error.message)
+  return isExpected ? error.message : traceOf(error)
 }
 
 /** Names, so that no command loads classes that only another needs. */

@@ -58,7 +58,7 @@ export function openFilePool(jobs: number | null): FilePool {
     for (const { reject } of waiting.splice(0)) reject(error)
   }
   const start = (): Thread => {
-    const worker = startThread('client/files/file-worker.ts', { heapMiB, tracesSource: false })
+    const worker = startThread('client/files/file-worker.ts', { heapMiB })
     const client: Thread['client'] = createThreadClient(worker, 'file')
     void client.died.then(end)
     const thread = { client, tasks: 0 }

@@ -1,0 +1,35 @@
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { expect, test } from 'vitest'
+import { createLog } from '../src/log.ts'
+import { builtUrl } from '../src/program-files.ts'
+
+/** `URL:LINE:COLUMN` of the first line of `file` that contains `text`. */
+function positionOf(file: URL, text: string): string {
+  const lines = readFileSync(fileURLToPath(file), 'utf8').split('\n')
+  const line = lines.findIndex((each) => each.includes(text))
+  return `${file.href}:${line + 1}:${lines[line]!.indexOf(text) + 1}`
+}
+
+function logged(stack: string): string {
+  let line = ''
+  const error = Object.assign(new Error('a bug'), { stack })
+  createLog('error', (text) => (line = text)).error('failed', { error })
+  return (JSON.parse(line) as { error: string }).error
+}
+
+test('the stack of a bug in a bundle is logged with the positions in the source', () => {
+  const bundle = positionOf(builtUrl('metadata/sqlite/thread/sqlite-thread.ts'), 'migrateDatabase(')
+  const source = positionOf(
+    new URL('../src/metadata/sqlite/connection/migrate.ts', import.meta.url),
+    'migrateDatabase(',
+  )
+  expect(logged(`Error: a bug\n    at migrateDatabase (${bundle})\n    at async ${bundle}`)).toBe(
+    `Error: a bug\n    at migrateDatabase (${source})\n    at async ${source}`,
+  )
+})
+
+test('positions in files without a source map, and in files of others, are logged as they are', () => {
+  const stack = `Error: file:///etc/passwd.js:1:2\n    at ${builtUrl('no-such.ts').href}:3:4`
+  expect(logged(stack)).toBe(stack)
+})
