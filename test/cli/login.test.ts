@@ -1,4 +1,4 @@
-/** `trove login`, `logout` and `whoami`, as processes with a home of their own. */
+/** `trove login`, `logout` and `whoami` of a user with a home of their own. */
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, readdir, readFile, stat, utimes, writeFile } from 'node:fs/promises'
@@ -13,6 +13,7 @@ import { listen } from '../client/listen.ts'
 import { makeDirectory } from '../client/tree.ts'
 import { openSharedServer } from '../http/open-server.ts'
 import { runInTerminal } from './in-terminal.ts'
+import { runTroveInside } from './run-inside.ts'
 import { mainProgram, type Outcome, runTrove, startTrove } from './run-trove.ts'
 
 const server = await openSharedServer()
@@ -28,13 +29,18 @@ const storePath = (): string => join(home, 'trove', 'logins.json')
 async function trove(
   args: string[],
   { stdin = '', ...environment }: Record<string, string> = {},
+  run = runTroveInside,
 ): Promise<Outcome> {
-  return await runTrove(args, { XDG_CONFIG_HOME: home, ...environment }, folder, stdin)
+  return await run(args, { XDG_CONFIG_HOME: home, ...environment }, folder, stdin)
 }
 
-async function logIn(request: TokenRequest = {}, url = server.url): Promise<string> {
+async function logIn(
+  request: TokenRequest = {},
+  url = server.url,
+  run = runTroveInside,
+): Promise<string> {
   const token = await server.token({ expiresInSeconds: 30 * 86_400, ...request })
-  expect(await trove(['login', url], { stdin: `${token}\n` })).toMatchObject({ status: 0 })
+  expect(await trove(['login', url], { stdin: `${token}\n` }, run)).toMatchObject({ status: 0 })
   return token
 }
 
@@ -46,7 +52,7 @@ async function whoami(environment: Record<string, string> = {}): Promise<Record<
 
 test('a token from stdin is checked and stored for the user alone; commands then need nothing else', async () => {
   const token = await server.token({ expiresInSeconds: 30 * 86_400 })
-  const outcome = await trove(['login', `${server.url}/`], { stdin: `${token}\n` })
+  const outcome = await trove(['login', `${server.url}/`], { stdin: `${token}\n` }, runTrove)
   expect(outcome).toMatchObject({ status: 0, text: '' })
   expect(outcome.stderr).toMatch(
     /: scope write of octo\/app, expires \d{4}-\d\d-\d\d \d\d:\d\d UTC \(in 30 days\)\n/,
@@ -313,7 +319,7 @@ const doors = await Promise.all(
 )
 
 test('logins at the same time do not lose one another', async () => {
-  await Promise.all(doors.map(async (url) => await logIn({}, url)))
+  await Promise.all(doors.map(async (url) => await logIn({}, url, runTrove)))
   const { logins } = JSON.parse(await readFile(storePath(), 'utf8')) as { logins: object }
   expect(Object.keys(logins).toSorted()).toEqual(doors.toSorted())
   expect(await readdir(join(home, 'trove'))).toEqual(['logins.json'])

@@ -1,26 +1,17 @@
 /** `trove revoke`. */
-import { once } from 'node:events'
-import { buffer } from 'node:stream/consumers'
 import { expect, test } from 'vitest'
 import { openRunServer } from '../../src/cli/run/workflow-server.ts'
 import { startFlakyProxy } from '../client/flaky-proxy.ts'
 import { openSharedServer } from '../http/open-server.ts'
-import { runTrove, startTrove } from './run-trove.ts'
+import { runTroveInside } from './run-inside.ts'
+import type { Outcome } from './run-trove.ts'
 
 const server = await openSharedServer()
 
-interface Revoked {
-  status: number | null
-  stderr: string
-}
-
-async function revoke(stdin: string, args: string[] = []): Promise<Revoked> {
+async function revoke(stdin: string): Promise<Outcome> {
   // The token in the environment is not needed, so it is not read.
   const environment = { TROVE_URL: server.url, TROVE_TOKEN_FILE: '/absent' }
-  const child = startTrove(['revoke', ...args], environment)
-  child.stdin.end(stdin)
-  const [stderr] = await Promise.all([buffer(child.stderr), once(child, 'close')])
-  return { status: child.exitCode, stderr: stderr.toString() }
+  return await runTroveInside(['revoke'], environment, undefined, stdin)
 }
 
 async function isRefused(token: string): Promise<boolean> {
@@ -54,10 +45,10 @@ test('revokes all tokens of a project, with permission to write to it', async ()
   const environment = { TROVE_URL: server.url }
   const args = ['revoke', '--project', 'octo/app', '--json']
   const reader = await server.token({ scope: 'read' })
-  const refused = await runTrove(args, { ...environment, TROVE_TOKEN: reader })
+  const refused = await runTroveInside(args, { ...environment, TROVE_TOKEN: reader })
   expect(refused).toMatchObject({ status: 6 })
   const writer = await server.token()
-  const outcome = await runTrove(args, { ...environment, TROVE_TOKEN: writer })
+  const outcome = await runTroveInside(args, { ...environment, TROVE_TOKEN: writer })
   expect(outcome).toMatchObject({ status: 0 })
   expect(JSON.parse(outcome.text)).toMatchObject({ project: 'octo/app' })
   expect([await isRefused(reader), await isRefused(writer)]).toEqual([true, true])
@@ -68,18 +59,18 @@ test('revokes a token by the id that `trove token list` shows', async () => {
   server.clock.now += 1
   const environment = { TROVE_URL: server.url, TROVE_TOKEN: await server.token() }
   const minting = ['token', '--url', server.url, '--scope', 'read', '--expires', '1h']
-  const minted = await runTrove([...minting, '--project', 'octo/app'], environment)
+  const minted = await runTroveInside([...minting, '--project', 'octo/app'], environment)
   expect(minted).toMatchObject({ status: 0 })
-  const listed = await runTrove(['token', 'list'], environment)
+  const listed = await runTroveInside(['token', 'list'], environment)
   expect(listed).toMatchObject({ status: 0 })
   const line = /^([0-9a-f]{32}) +octo\/app +read +.* a person +.* valid$/m.exec(listed.text)
   const [, id = ''] = line ?? []
-  const json = await runTrove(['token', 'list', '--json'], environment)
+  const json = await runTroveInside(['token', 'list', '--json'], environment)
   expect(JSON.parse(json.text)).toMatchObject([{ id, state: 'valid' }])
-  expect(await runTrove(['revoke', '--id', id], environment)).toMatchObject({ status: 0 })
+  expect(await runTroveInside(['revoke', '--id', id], environment)).toMatchObject({ status: 0 })
   expect(await isRefused(minted.text.trim())).toBe(true)
-  expect(await runTrove(['revoke', '--id', 'none'], environment)).toMatchObject({ status: 3 })
-  expect(await runTrove(['token', 'lists'], environment)).toMatchObject({ status: 2 })
+  expect(await runTroveInside(['revoke', '--id', 'none'], environment)).toMatchObject({ status: 3 })
+  expect(await runTroveInside(['token', 'lists'], environment)).toMatchObject({ status: 2 })
 })
 
 test('a token is minted though connections break', async () => {
@@ -88,7 +79,7 @@ test('a token is minted though connections break', async () => {
   const environment = { TROVE_TOKEN: await server.token() }
   const args = ['token', '--url', flaky.url, '--scope', 'read', '--project', 'octo/app']
   flaky.cutNext(2, () => 0)
-  const minted = await runTrove(args, environment)
+  const minted = await runTroveInside(args, environment)
   expect(minted).toMatchObject({ status: 0 })
   expect(await isRefused(minted.text.trim())).toBe(false)
 })

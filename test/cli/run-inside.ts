@@ -1,6 +1,6 @@
 /** Runs `trove` within the test process, in a fifth of the time of a separate process. Tests of
- *  process behaviour (signals, pipes, stdin, the build) use `run-trove.ts`. */
-import { Writable } from 'node:stream'
+ *  process behaviour (signals, pipes, terminals, the build) use `run-trove.ts`. */
+import { Readable, Writable } from 'node:stream'
 import { commands } from '../../src/cli/command-list.ts'
 import { runArguments } from '../../src/cli/program.ts'
 import { type Outcome, runTrove } from './run-trove.ts'
@@ -12,9 +12,10 @@ export async function runTroveInside(
   args: string[],
   environment: Record<string, string> = {},
   cwd?: string,
+  stdin = '',
 ): Promise<Outcome> {
-  if (process.env['CI'] !== undefined) return await runTrove(args, environment, cwd)
-  const turn = turns.then(async () => await runHere(args, environment, cwd))
+  if (process.env['CI'] !== undefined) return await runTrove(args, environment, cwd, stdin)
+  const turn = turns.then(async () => await runHere(args, environment, cwd, stdin))
   turns = turn.catch(() => undefined)
   return await turn
 }
@@ -24,13 +25,16 @@ let turns: Promise<unknown> = Promise.resolve()
 async function runHere(
   args: string[],
   environment: Record<string, string>,
-  cwd?: string,
+  cwd: string | undefined,
+  stdin: string,
 ): Promise<Outcome> {
   const stdout: Buffer[] = []
   const stderr: Buffer[] = []
   const before = { env: process.env, cwd: process.cwd() }
+  const ownStdin = Object.getOwnPropertyDescriptor(process, 'stdin')!
   const { PATH, HOME } = before.env
   process.env = { PATH, HOME, XDG_CONFIG_HOME: '/dev/null', ...environment }
+  Object.defineProperty(process, 'stdin', { value: Readable.from([stdin]), configurable: true })
   if (cwd !== undefined) process.chdir(cwd)
   try {
     const status = await runArguments(commands, args, {
@@ -46,6 +50,7 @@ async function runHere(
       stderr: Buffer.concat(stderr).toString(),
     }
   } finally {
+    Object.defineProperty(process, 'stdin', ownStdin)
     process.env = before.env
     process.chdir(before.cwd)
   }

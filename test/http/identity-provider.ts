@@ -5,7 +5,8 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
-import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { exportJWK, SignJWT } from 'jose'
+import { keyPair } from './key-pairs.ts'
 
 export interface IdentityProvider {
   url: string
@@ -49,11 +50,10 @@ interface Grant {
 
 /** `algorithm`: how ID tokens are signed; HS256: with the client's secret. */
 export async function openIdentityProvider(algorithm = 'RS256'): Promise<IdentityProvider> {
-  const generate = async (): ReturnType<typeof generateKeyPair> =>
-    await generateKeyPair(algorithm === 'HS256' ? 'RS256' : algorithm)
-  let key = await generate()
-  const stranger = await generate()
+  const keysOf = algorithm === 'HS256' ? 'RS256' : algorithm
   let keyId = 1
+  let key = await keyPair(keysOf, `${keyId}`)
+  const stranger = await keyPair(keysOf, 'stranger')
   const grants = new Map<string, Grant>()
   const server = createServer((request, response) => {
     const { failing } = provider
@@ -90,8 +90,8 @@ export async function openIdentityProvider(algorithm = 'RS256'): Promise<Identit
     takesSecret: 'in the header',
     failing: undefined,
     rotate: async () => {
-      key = await generate()
       keyId += 1
+      key = await keyPair(keysOf, `${keyId}`)
     },
     close: async () => {
       server.closeAllConnections()

@@ -3,7 +3,8 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
+import { exportJWK, type JWTPayload, SignJWT } from 'jose'
+import { keyPair } from './key-pairs.ts'
 
 export interface Issuer {
   url: string
@@ -30,11 +31,11 @@ export interface Issuer {
 
 /** `audience` is the default audience of tokens; `algorithm`: how they are signed. */
 export async function openIssuer(audience: string, algorithm = 'RS256'): Promise<Issuer> {
-  const stranger = await generateKeyPair(algorithm)
+  const stranger = await keyPair(algorithm, 'stranger')
   /** Published next to the signing key, as by issuers that rotate keys. */
-  const retired = await generateKeyPair(algorithm)
+  const retired = await keyPair(algorithm, 'retired')
   let serial = 1
-  let keys = await generateKeyPair(algorithm)
+  let keys = await keyPair(algorithm, `${serial}`)
   const server = createServer((request, response) => {
     void answer(new URL(request.url ?? '', issuer.url), request.headers.authorization).then(
       ({ status, body }) => {
@@ -89,7 +90,7 @@ export async function openIssuer(audience: string, algorithm = 'RS256'): Promise
         .sign(options.by === undefined ? keys.privateKey : stranger.privateKey),
     changeKey: async () => {
       serial += 1
-      keys = await generateKeyPair(algorithm)
+      keys = await keyPair(algorithm, `${serial}`)
     },
     close: async () => {
       server.closeAllConnections()

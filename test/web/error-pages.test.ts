@@ -63,3 +63,9 @@ test('a download that fails is a page in browsers, and problem+json elsewhere', 
   const unknown = await server.send(path, { token: null, headers })
   expect(unknown.headers.get('location')).toBe(`/sign-in?next=${encodeURIComponent(path)}`)
 })
+
+test('without single sign-on the sign-in page asks for a token only', async () => {
+  const other = await server.send('/sign-in/sso', { token: null })
+  expect(other.headers.get('location')).toBe('/sign-in?next=%2Fsign-in%2Fsso')
+  expect(await (await server.send('/sign-in', { token: null })).text()).not.toContain('Continue')
+})
