@@ -77,9 +77,7 @@ async function createKeyFile(path: string, content: Uint8Array | string): Promis
     await rm(temporary, { force: true })
   }
   await syncDirectory(dirname(path))
-  const written = await findKeyFile(path)
-  if (written === undefined) throw new Error(`${path} vanished while it was created`)
-  return written
+  return await readFile(path)
 }
 
 /** Gives a file its name unless another has it. */

@@ -1,7 +1,9 @@
 /** The secret of a data directory. */
-import { mkdtemp, readdir, stat, truncate } from 'node:fs/promises'
+import { writeFileSync } from 'node:fs'
+import type * as Files from 'node:fs/promises'
+import { link, mkdir, mkdtemp, open, readdir, stat, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
 import type * as Keys from '../../src/auth/key.ts'
 import { findKeys, openKeyFile, openKeys } from '../../src/auth/key.ts'
@@ -27,16 +29,10 @@ test('concurrent openings agree on one secret', async () => {
   expect(await readdir(dir)).toEqual(['secret.key'])
 })
 
-const refused = Object.assign(new Error('may not be done'), { code: 'EPERM' })
-
-/** The module with a call of the file system that fails with EPERM. Other test files share the
- *  modules of this process, so none that was loaded meanwhile may stay. */
-async function keysWithout(call: 'link' | 'writeFile'): Promise<typeof Keys> {
-  const failing = async (): Promise<never> => await Promise.reject(refused)
-  vi.doMock('node:fs/promises', async (original) => ({
-    ...(await original<object>()),
-    [call]: failing,
-  }))
+/** The module with some calls of the file system replaced. Other test files share the modules of
+ *  this process, so none that was loaded meanwhile may stay. */
+async function keysWith(calls: Partial<typeof Files>): Promise<typeof Keys> {
+  vi.doMock('node:fs/promises', async (original) => ({ ...(await original<object>()), ...calls }))
   vi.resetModules()
   onTestFinished(() => {
     vi.doUnmock('node:fs/promises')
@@ -45,14 +41,52 @@ async function keysWithout(call: 'link' | 'writeFile'): Promise<typeof Keys> {
   return await import('../../src/auth/key.ts')
 }
 
+const failing = (code: string) => async (): Promise<never> =>
+  await Promise.reject(Object.assign(new Error('may not be done'), { code }))
+
 // Goal: a data directory may be on a file system without hard links.
 // Method: link() is mocked to fail as it does there, since a test cannot mount one.
 test('a secret is created on a file system without hard links', async () => {
-  const keys = await keysWithout('link')
+  const keys = await keysWith({ link: failing('EPERM') })
   const dir = await freshDir()
   const first = await keys.openKeys(dir)
   expect(await findKeys(dir)).toEqual(first)
   expect(await readdir(dir)).toEqual(['secret.key'])
+})
+
+test('who creates a secret later reads that of who was first', async () => {
+  const path = join(await freshDir(), 'secret.key')
+  const create = (): string => {
+    writeFileSync(path, 'first')
+    return 'second'
+  }
+  expect((await openKeyFile(path, create)).toString()).toBe('first')
+})
+
+// Tokens signed with a secret that a power loss takes away are worth nothing.
+test('a new secret is on the disk before it has its name, and its name before it is used', async () => {
+  const calls: string[] = []
+  const keys = await keysWith({
+    writeFile: async (path, content, options) => {
+      await writeFile(path, content, options)
+      calls.push(`write ${JSON.stringify(options)}`)
+    },
+    link: async (from, to) => {
+      await link(from, to)
+      calls.push('link')
+    },
+    open: async (path, ...flags) => {
+      const file = await open(path, ...flags)
+      const sync = file.sync.bind(file)
+      file.sync = async () => {
+        await sync()
+        calls.push(`sync ${basename(String(path))}`)
+      }
+      return file
+    },
+  })
+  await keys.openKeys(await freshDir())
+  expect(calls).toEqual([expect.stringContaining('"flush":true'), 'link', 'sync data'])
 })
 
 test('a secret that could not be written leaves nothing behind', async () => {
@@ -64,9 +98,21 @@ test('a secret that could not be written leaves nothing behind', async () => {
   expect(await readdir(dir)).toEqual([])
 })
 
-test('a secret that may not be written is refused for that reason', async () => {
-  const keys = await keysWithout('writeFile')
-  await expect(keys.openKeys(await freshDir())).rejects.toBe(refused)
+test.each(['writeFile', 'link'] as const)(
+  'a secret is refused for the reason why %s fails',
+  async (call) => {
+    const keys = await keysWith({ [call]: failing('EIO') })
+    const dir = await freshDir()
+    await expect(keys.openKeys(dir)).rejects.toThrow('may not be done')
+    expect(await readdir(dir)).toEqual([])
+  },
+)
+
+test('a secret that cannot be read does not count as missing', async () => {
+  const dir = await freshDir()
+  await mkdir(join(dir, 'secret.key'), { recursive: true })
+  await expect(findKeys(dir)).rejects.toThrow('EISDIR')
+  await expect(openKeys(dir)).rejects.toThrow('EISDIR')
 })
 
 test('each purpose has its own key, and each directory its own secret', async () => {

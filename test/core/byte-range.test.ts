@@ -1,6 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { formatContentRange, parseByteRange } from '../../src/core/bytes/byte-range.ts'
+import {
+  formatContentRange,
+  parseByteRange,
+  parseContentRange,
+} from '../../src/core/bytes/byte-range.ts'
 
 const whole = { kind: 'whole' }
 const unsatisfiable = { kind: 'unsatisfiable' }
@@ -23,6 +27,7 @@ describe('a range of 1000 bytes', () => {
     ['BYTES=5-6', part(5, 7)],
     ['  bytes= 5-6 ', part(5, 7)],
     ['bytes=,5-6,', part(5, 7)],
+    ['bytes= ,5-6', part(5, 7)],
     ['bytes=005-006', part(5, 7)],
     // Entirely beyond the end.
     ['bytes=1000-', unsatisfiable],
@@ -39,6 +44,7 @@ describe('a range of 1000 bytes', () => {
     ['bytes=-', whole],
     ['bytes=,', whole],
     ['bytes=6-5', whole],
+    ['bytes=6-005', whole],
     ['bytes=99999999999999999999999999-99999999999999999999999998', whole],
     ['bytes=5', whole],
     ['bytes=a-b', whole],
@@ -48,6 +54,7 @@ describe('a range of 1000 bytes', () => {
     ['bytes=0x1-0x2', whole],
     ['bytes =0-1', whole],
     ['items=0-1', whole],
+    ['xbytes=0-1', whole],
     ['bytes: 0-1', whole],
   ])('%j', (field, answer) => {
     expect(parseByteRange(field, 1000)).toEqual(answer)
@@ -90,7 +97,24 @@ test('a part is never empty, lies within the whole, and its Content-Range descri
       const written = formatContentRange(answer.range, totalBytes)
       const [, first, last, total] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(written)!
       expect([Number(first), Number(last) + 1, Number(total)]).toEqual([start, end, totalBytes])
+      expect(parseContentRange(written)).toEqual({ start, end, totalBytes })
     }),
     { numRuns: 1000 },
   )
+})
+
+test.each([
+  null,
+  '',
+  'bytes 0-4/*',
+  'bytes */9',
+  'bytes 0-4',
+  'bytes -4/9',
+  'bytes 0-/9',
+  'bytes0-4/9',
+  'xbytes 0-4/9',
+  'items 0-4/9',
+  'bytes 0-4/9,5-8/9',
+])('the Content-Range %j names no part of a known whole', (field) => {
+  expect(parseContentRange(field)).toBeUndefined()
 })
