@@ -72,37 +72,59 @@ test('a token lists its own id and those of its ancestors, at most eight generat
 })
 
 test('a token without an issue time counts as issued at 0', async () => {
-  const claims = {
-    iss: 'trove',
-    use: 'api',
-    scope: 'read',
-    exp: now / 1000 + 60,
-    project: 'octo/app',
-  }
-  const token = await sign(claims, Buffer.from(key).toString('hex'), 'HS256')
+  const token = await signed({})
   expect(await check(token)).toMatchObject({ issuedAt: 0, lineage: [anId] })
 })
 
-test('any grant survives the round trip', async () => {
+/** The facts that decide what a token is worth, as the server mints them. */
+const holders: fc.Arbitrary<Partial<Principal>> = fc.oneof(
+  fc.record({ scope: fc.constantFrom(...scopes) }),
+  fc.constant({ ...adminGrant(now, 60_000), facts: grant.facts }),
+  fc.constantFrom('read', 'write').map((scope) => ({
+    scope,
+    project: null,
+    run: null,
+    job: null,
+    access: [
+      { scope, projects: 'octo/*' } as const,
+      { scope: 'read', projects: 'acme/**' } as const,
+    ],
+  })),
+  // The access of a person is not in the token.
+  fc.record({
+    scope: fc.constantFrom('read', 'write', 'admin'),
+    project: fc.constantFrom(null, grant.project),
+    person: fc.record({
+      id: fc.stringMatching(/^[0-9a-f]{32}$/),
+      name: fc.string({ minLength: 1 }),
+    }),
+  }),
+) as fc.Arbitrary<Partial<Principal>>
+
+test('any grant survives the round trip, whatever the time is', async () => {
   const text = fc.string({ minLength: 1, unit: 'grapheme' })
   await fc.assert(
     fc.asyncProperty(
-      fc.constantFrom(...scopes),
+      holders,
       text,
       fc.option(text),
       fc.integer({ min: 1, max: 2 ** 53 - 1 }),
-      async (scope, job, branch, run) => {
+      fc.integer({ min: 0, max: Date.UTC(2200) }),
+      async (holder, job, branch, run, issuedAt) => {
         const given = {
           ...grant,
-          scope,
           job,
           run: { number: run, attempt: 1 },
           facts: { ...grant.facts, branch },
+          ...holder,
+          issuedAt,
+          expiresAt: Math.floor(issuedAt / 1000) * 1000 + 60_000,
         }
-        expect(await check(await mintToken(key, given))).toEqual({ ...given, lineage: [anId] })
+        const token = await mintToken(key, given)
+        expect(await check(token, issuedAt)).toEqual({ ...given, lineage: [anId] })
       },
     ),
-    { numRuns: 50 },
+    { numRuns: 100 },
   )
 })
 
@@ -154,6 +176,23 @@ test('a token with another key, another use or any changed byte is rejected', as
   }
 })
 
+// A token's id is a digest of its text, so a second spelling would outlive its revocation.
+test('a token has one spelling', async () => {
+  const token = await mintToken(key, grant)
+  const [head = '', claims = '', signature = ''] = token.split('.')
+  const same = Array.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_')
+    .map((last) => signature.slice(0, -1) + last)
+    .filter((text) => Buffer.from(text, 'base64url').equals(Buffer.from(signature, 'base64url')))
+  expect(same).toHaveLength(4)
+  const standard = signature.replaceAll('-', '+').replaceAll('_', '/')
+  for (const other of [...same, standard, `${signature}=`, ` ${signature}`, `${signature} `]) {
+    if (other === signature) continue
+    await expect(check(`${head}.${claims}.${other}`)).rejects.toMatchObject({
+      code: 'unauthenticated',
+    })
+  }
+})
+
 test('a failed check never repeats the token in its message', async () => {
   const token = await mintToken(key, grant)
   await expect(check(`${token.slice(0, -2)}zz`)).rejects.toSatisfy(
@@ -184,4 +223,33 @@ test('a job token without a run and a job is not minted', async () => {
       code: 'invalid_request',
     },
   )
+})
+
+const signed = async (claims: object): Promise<string> => {
+  const usual = { iss: 'trove', use: 'api', scope: 'read', project: 'octo/app' }
+  const all = { ...usual, exp: now / 1000 + 60, ...claims }
+  return await sign(all, Buffer.from(key).toString('hex'), 'HS256')
+}
+const access = [{ scope: 'read', projects: 'octo/*' }]
+const several = { project: undefined, access }
+
+test.each([
+  ['of another issuer', { iss: 'other' }],
+  ['without a use', { use: undefined }],
+  ['of an unknown scope', { scope: 'root' }],
+  ['without an expiry', { exp: undefined }],
+  ['without a project', { project: undefined }],
+  ['for one project and for several', { access }],
+  ['for several projects with the scope of a job', { ...several, scope: 'job' }],
+  ['that writes where it only lists reading', { ...several, scope: 'write' }],
+  ['that administers listed projects', { ...several, scope: 'admin' }],
+  ['of a job without a run', { scope: 'job', job: 'build' }],
+  ['of a run without a job', { scope: 'run', run: 1 }],
+  ['of a job without a name', { scope: 'job', run: 1, job: '' }],
+  ['of a person without a name', { sub: 'p1' }],
+  ['of a person without an id', { person: 'jane' }],
+  ['of too many generations', { by: Array.from({ length: 9 }, String) }],
+])('a signed token %s is rejected', async (_, claims) => {
+  expect(await check(await signed({}))).toMatchObject({ scope: 'read' })
+  await expect(check(await signed(claims))).rejects.toMatchObject({ code: 'unauthenticated' })
 })
