@@ -19,6 +19,8 @@ import {
   maySendTo,
   mayWriteProject,
   mayWriteRun,
+  readAccessOf,
+  strongestOf,
   type Principal,
   type Scope,
 } from '../../src/auth/principal.ts'
@@ -167,6 +169,51 @@ const rows: [string, (principal: Principal) => boolean, Record<Scope, boolean>][
     (p) => mayWriteProject(p, foreign),
     { job: false, run: false, read: false, write: false, admin: true },
   ],
+  [
+    'send data for uploads to its project',
+    (p) => maySendTo(p, project),
+    { job: true, run: true, read: false, write: true, admin: true },
+  ],
+  [
+    'send data for uploads to another project',
+    (p) => maySendTo(p, foreign),
+    { job: false, run: false, read: false, write: false, admin: true },
+  ],
+  [
+    'mint a token for its project',
+    (p) => mayMint(p, { scope: 'write', project, expiresAt: p.expiresAt }),
+    { job: false, run: false, read: false, write: true, admin: true },
+  ],
+  [
+    'mint a token that outlasts its own',
+    (p) => mayMint(p, { scope: 'read', project, expiresAt: p.expiresAt + 1 }),
+    { job: false, run: false, read: false, write: false, admin: true },
+  ],
+  [
+    'mint a token for another project',
+    (p) => mayMint(p, { scope: 'read', project: foreign, expiresAt: 0 }),
+    { job: false, run: false, read: false, write: false, admin: true },
+  ],
+  [
+    'mint a token for several projects',
+    (p) => mayMint(p, { scope: 'read', project: null, expiresAt: 0 }),
+    { job: false, run: false, read: false, write: false, admin: true },
+  ],
+  [
+    'mint an administrator who names its project',
+    (p) => mayMint(p, { scope: 'admin', project, expiresAt: 0 }),
+    { job: false, run: false, read: false, write: false, admin: true },
+  ],
+  [
+    'oversee its project',
+    (p) => mayOversee(p, project),
+    { job: false, run: false, read: false, write: true, admin: true },
+  ],
+  [
+    'oversee the store',
+    (p) => mayOversee(p, null),
+    { job: false, run: false, read: false, write: false, admin: true },
+  ],
   ['administer', mayAdminister, { job: false, run: false, read: false, write: false, admin: true }],
 ]
 
@@ -200,7 +247,7 @@ const powersOf = (holder: Principal, named: typeof project): string[] =>
 
 test('everyone may read a public project, and nothing else', () => {
   const everyone = anonymousPrincipal([{ scope: 'read', projects: 'OCTO/other' }])
-  expect(isAnonymous(everyone)).toBe(true)
+  expect([isAnonymous(everyone), readAccessOf(everyone)]).toEqual([true, 'visit'])
   expect(powersOf(everyone, foreign)).toEqual(['read', 'read a run'])
   expect(powersOf(everyone, project)).toEqual([])
   expect([isPublic(everyone, foreign), isPublic(everyone, project)]).toEqual([true, false])
@@ -210,12 +257,26 @@ test('public projects add only reading to what a token may do', () => {
   const publicAccess = [{ scope: 'read', projects: '**' }] as const
   for (const scope of ['job', 'run', 'read', 'write'] as const) {
     const holder = principal(scope)
-    expect(isAnonymous(holder)).toBe(false)
+    expect([isAnonymous(holder), readAccessOf(holder)]).toEqual([false, 'read'])
     expect(powersOf(holder, foreign)).toEqual([])
     expect(powersOf({ ...holder, publicAccess }, foreign)).toEqual(['read', 'read a run'])
     const own = new Set([...powersOf(holder, project), 'read'])
     expect(new Set(powersOf({ ...holder, publicAccess }, project))).toEqual(own)
   }
+})
+
+test('a token for several projects writes only where it lists writing', () => {
+  const access = [
+    { scope: 'write', projects: 'octo/app' },
+    { scope: 'read', projects: 'octo/*' },
+  ] as const
+  const holder = { ...principal('write'), project: null, access, run: null, job: null }
+  expect(isAnonymous(holder)).toBe(false)
+  const reading = ['read', 'read a run', 'hold', 'inspect', 'inspect a run']
+  expect(powersOf(holder, foreign)).toEqual(reading)
+  expect(powersOf(holder, parseProjectName('octo/app/sub'))).toEqual([])
+  expect(new Set(powersOf(holder, project))).toEqual(new Set(powersOf(principal('write'), project)))
+  expect([strongestOf(access), strongestOf(access.slice(1))]).toEqual(['write', 'read'])
 })
 
 test('where everything is public, everyone may read all projects, and inspect none of them', () => {

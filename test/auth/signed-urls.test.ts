@@ -2,7 +2,12 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { deriveKeys } from '../../src/auth/key.ts'
-import { signTarget, verifyTarget, type SignedTarget } from '../../src/auth/signed-urls.ts'
+import {
+  signTarget,
+  verifyReading,
+  verifyTarget,
+  type SignedTarget,
+} from '../../src/auth/signed-urls.ts'
 
 const { signedUrls: key, tokens: otherKey } = deriveKeys(Buffer.alloc(32, 1))
 const now = Date.UTC(2026, 0, 1)
@@ -24,6 +29,18 @@ test('a signature verifies for its own target and no other', () => {
       const verify = (): void => verifyTarget(key, asked, signature, now)
       if (isSame) expect(verify).not.toThrow()
       else expect(verify).toThrow('signature')
+    }),
+  )
+})
+
+test('a URL reads with the access that it was signed for, until it expires', () => {
+  fc.assert(
+    fc.property(targets, ({ access, route, id }) => {
+      const signature = signTarget(key, { access, route, id }, now + 5000)
+      const accessAt = (at: number): string => verifyReading(key, { route, id }, signature, at)
+      if (access === 'write') expect(() => accessAt(now)).toThrow('signature')
+      else expect(accessAt(now)).toBe(access)
+      expect(() => accessAt(now + 5000)).toThrow(access === 'write' ? 'signature' : 'expired')
     }),
   )
 })
