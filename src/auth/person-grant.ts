@@ -43,7 +43,8 @@ export function limitedTo(access: SignInAccess, grant: Principal): Principal | u
   if (limited.length === 0) return undefined
   const { project } = grant
   const whole = { ...grant, scope: strongestOf(limited), access: limited, project: null }
-  if (project === null) return whole
+  // The project that an administrator's grant may name does not limit it.
+  if (project === null || grant.scope === 'admin') return whole
   const asHolder = { ...whole, scope: strongestOf(held), access: held }
   if (grant.scope !== 'read' && mayWriteProject(asHolder, project)) return grant
   if (isJob(grant) || !mayReadProject(asHolder, project)) return undefined
