@@ -75,6 +75,25 @@ describe('the claims of GitHub', () => {
   })
 })
 
+test.each([
+  ['42', 42],
+  ['0', null],
+  ['042', null],
+  ['4x', null],
+  ['x4', null],
+  [undefined, null],
+])('the run number %j is the ordinal %j', (run_number, ordinal) => {
+  expect(grantOf({ ...gitHubClaims, run_number }, 'build').facts.ordinal).toBe(ordinal)
+})
+
+// An ID token can be exchanged again and again, also after all tokens of its project were revoked.
+test('a grant is as old as its ID token, and never younger than the exchange', () => {
+  const issuedAt = [0.5, 1, 2, undefined].map(
+    (iat) => grantOf({ ...gitHubClaims, iat }, 'build').issuedAt,
+  )
+  expect(issuedAt).toEqual([500, 1000, 1000, 1000])
+})
+
 describe('the claims of GitLab', () => {
   test('give everything; the caller may name the job differently', () => {
     expect(grantOf(gitLabClaims)).toEqual({
