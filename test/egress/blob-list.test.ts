@@ -1,39 +1,137 @@
 /** The stored streams of a delta download: each once, in storage order. */
+import { constants, inflateRawSync } from 'node:zlib'
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { readFetchedHead } from '../../src/core/bytes/blob-exchange.ts'
+import {
+  type FetchedHead,
+  readFetchedHead,
+  readListedParts,
+  type Want,
+} from '../../src/core/bytes/blob-exchange.ts'
 import type { BlobPlacement } from '../../src/core/bytes/copy.ts'
+import { digestOf } from '../../src/core/bytes/digest.ts'
 import type { EntryPath } from '../../src/core/manifest/entry.ts'
 import { limits } from '../../src/core/limits.ts'
 import { createByteReader } from '../../src/core/bytes/varint.ts'
-import { representBlobs } from '../../src/egress/blob-list.ts'
+import { listParts, representBlobs } from '../../src/egress/blob-list.ts'
 import type { StoredEntry } from '../../src/metadata/metadata.ts'
+import { turns } from '../turns.ts'
 import { createMemoryStore, type MemoryStore } from './memory-store.ts'
 import { readAll } from './read-all.ts'
 
-/** Returns the ordinals of the streams that are sent when all of `blobs` are wanted. */
-async function fetchAll(store: MemoryStore, blobs: readonly BlobPlacement[]): Promise<number[]> {
-  const entryAt = (ordinal: number): StoredEntry => {
-    const blob = blobs[ordinal]!
+/** The metadata of an artifact whose files have these contents. */
+function metadataOf(store: MemoryStore, blobs: readonly BlobPlacement[]) {
+  const entryAt = (ordinal: number): StoredEntry | undefined => {
+    const path = `${ordinal}` as EntryPath
+    const blob = blobs[ordinal]
+    if (blob === undefined) return { kind: 'directory', path, mode: 0o755 }
     const { digest, sizeBytes } = blob
-    return { kind: 'file', path: `${ordinal}` as EntryPath, mode: 0o644, digest, sizeBytes, blob }
+    return { kind: 'file', path, mode: 0o644, digest, sizeBytes, blob }
   }
-  const metadata = {
+  return {
     ...store.reader.metadata,
     readEntries: async (_artifactId: number, ordinals: readonly number[]) => ordinals.map(entryAt),
   }
-  const wants = blobs.map((_, ordinal) => ({ ordinal, parts: null }))
-  const representation = await representBlobs({ ...store.reader, metadata }, 1, wants)
+}
+
+async function fetchWants(
+  store: MemoryStore,
+  blobs: readonly BlobPlacement[],
+  wants: readonly Want[],
+): Promise<{ head: FetchedHead; stream: Buffer }[]> {
+  const reader = { ...store.reader, metadata: metadataOf(store, blobs) }
+  const representation = await representBlobs(reader, 1, wants)
+  await representation.verifyReadable()
   const bytes = await readAll(representation)
   expect(bytes).toHaveLength(representation.totalBytes)
-  const reader = createByteReader(bytes)
-  const ordinals: number[] = []
-  for (let head = readFetchedHead(reader); head !== undefined; head = readFetchedHead(reader)) {
-    reader.raw(head.lengthBytes)
-    ordinals.push(head.ordinal)
-  }
-  expect(reader.atEnd()).toBe(true)
-  return ordinals
+  const list = createByteReader(bytes)
+  const fetched: { head: FetchedHead; stream: Buffer }[] = []
+  for (let head = readFetchedHead(list); head !== undefined; head = readFetchedHead(list))
+    fetched.push({ head, stream: list.raw(head.lengthBytes) })
+  expect(list.atEnd()).toBe(true)
+  return fetched
 }
+
+/** Returns the ordinals of the streams that are sent when all of `blobs` are wanted. */
+async function fetchAll(store: MemoryStore, blobs: readonly BlobPlacement[]): Promise<number[]> {
+  const wants = blobs.map((_, ordinal) => ({ ordinal, parts: null }))
+  return (await fetchWants(store, blobs, wants)).map(({ head }) => head.ordinal)
+}
+
+const wantedFile = fc.record({
+  content: fc.uint8Array({ minLength: 1, maxLength: 200 }).map((bytes) => Buffer.from(bytes)),
+  partBytes: fc.option(fc.integer({ min: 10, max: 100 })),
+  wanted: fc.option(fc.uniqueArray(fc.nat(12)).map((parts) => parts.toSorted((a, b) => a - b))),
+})
+
+/** The parts of a file that are wanted and exist, in order. */
+function wantedParts({
+  content,
+  partBytes,
+  wanted,
+}: {
+  content: Buffer
+  partBytes: number | null
+  wanted: number[] | null
+}): Buffer[] {
+  const size = partBytes ?? content.length
+  const parts = Array.from({ length: Math.ceil(content.length / size) }, (_, part) =>
+    content.subarray(part * size, (part + 1) * size),
+  )
+  return parts.filter((_, part) => wanted === null || wanted.includes(part))
+}
+
+test('of a file, the wanted parts that it has are sent and listed, each for its place', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(wantedFile, { maxLength: 5 }), async (files) => {
+      const store = createMemoryStore()
+      const blobs = files.map(({ content, partBytes }) =>
+        store.addFile(content, partBytes === null ? 'joining' : { partBytes }),
+      )
+      const wants = files.map(({ wanted }, ordinal) => ({ ordinal, parts: wanted }))
+      const sent = files.map((): [number, Buffer][] => [])
+      for (const { head, stream } of await fetchWants(store, blobs, wants)) {
+        const { ordinal, offset, sizeBytes } = head
+        const part = inflateRawSync(stream, { finishFlush: constants.Z_SYNC_FLUSH })
+        expect(part).toEqual(files[ordinal]!.content.subarray(offset, offset + sizeBytes))
+        sent[ordinal]!.push([offset, part])
+      }
+      expect(
+        sent.map((parts) => parts.toSorted(([a], [b]) => a - b).map(([, part]) => part)),
+      ).toEqual(files.map(wantedParts))
+      const described = (part: Buffer) => ({ digest: digestOf(part), sizeBytes: part.length })
+      const readPartDigests = async (blobId: number, first: number, limit: number) => {
+        const file = files[blobs.findIndex((blob) => blob.blobId === blobId)]!
+        const parts = wantedParts({ ...file, wanted: null })
+        return parts.slice(first, first + limit).map(described)
+      }
+      const metadata = { ...metadataOf(store, blobs), readPartDigests }
+      const list = createByteReader(await listParts(metadata, 1, wants))
+      for (const [ordinal, file] of files.entries()) {
+        const parts = file.partBytes === null ? [] : wantedParts(file)
+        expect(readListedParts(list)).toEqual({ ordinal, parts: parts.map(described) })
+      }
+      expect(list.atEnd()).toBe(true)
+    }),
+    { numRuns: turns(100) },
+  )
+})
+
+test('only files are sent, and none with damaged parts', async () => {
+  const store = createMemoryStore()
+  const blob = store.addFile(Buffer.alloc(50), { partBytes: 20 })
+  await expect(fetchWants(store, [blob], [{ ordinal: 1, parts: null }])).rejects.toMatchObject({
+    code: 'invalid_request',
+  })
+  const [, part] = await store.reader.metadata.readParts(blob.blobId, 0, 2)
+  part!.copy.damaged = true
+  const wanting = (...parts: number[]) => fetchWants(store, [blob], [{ ordinal: 0, parts }])
+  expect(await wanting(0, 2)).toHaveLength(2)
+  await expect(wanting(0, 1)).rejects.toMatchObject({
+    code: 'blob_damaged',
+    details: { paths: ['0'] },
+  })
+})
 
 test('streams are sent pack by pack, and in offset order within a pack', async () => {
   const store = createMemoryStore({ packBytes: 400 })
