@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { asStoreError } from '../../src/packs/local/errno.ts'
+import { asStoreError, ignoringAbsence } from '../../src/packs/local/errno.ts'
 
 test.each([
   ['ENOSPC', 'storage_full', 'no space left on the disk for pack a'],
@@ -20,4 +20,10 @@ test.each([
 test('other failures are returned unchanged', () => {
   const error = Object.assign(new Error('failed'), { code: 'EINVAL' })
   expect(asStoreError('pack a', error)).toBe(error)
+})
+
+test('only absence is ignored', async () => {
+  const failing = (code: string) => () => Promise.reject(Object.assign(new Error(code), { code }))
+  expect(await ignoringAbsence(failing('ENOENT'))).toBe(undefined)
+  await expect(ignoringAbsence(failing('EIO'))).rejects.toThrow('EIO')
 })

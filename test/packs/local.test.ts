@@ -70,6 +70,7 @@ test('a pack is synced, renamed into a durable directory, and that directory syn
     '-- pack-directory-synced',
   ])
   expect(steps).toEqual(['pack-written', 'pack-synced', 'pack-renamed', 'pack-directory-synced'])
+  expect(fileSystem.overlapping).toEqual([])
   expect(fileSystem.openFiles).toBe(0)
   await store.close()
 })
@@ -96,6 +97,34 @@ test('a seal renames only after a directory that another seal is creating is dur
   await store.close()
 })
 
+// A second sync may succeed although the first has lost bytes (fsync(2), ERRORS).
+test('a seal that failed at any call is not repeated, and its abort leaves nothing', async () => {
+  const failed: string[] = []
+  for (;;) {
+    const root = testDirectory()
+    const fileSystem = watchFileSystem({ root })
+    const store = await openLocalPackStore({ directory: root, fileSystem })
+    const sink = await store.create()
+    await sink.write(Buffer.from('content'))
+    fileSystem.failAt(failed.length + 1, 'EIO', 1)
+    const sealing = sink.seal()
+    const outcome = await sealing.catch((error: unknown) => error)
+    if (fileSystem.failedCall === undefined) break
+    failed.push(fileSystem.failedCall.replace(/ .*/, ''))
+    expect(outcome).toMatchObject({ code: 'storage_failed' })
+    await expect(sink.seal()).rejects.toThrow(/which is failed/)
+    await expect(sink.write(Buffer.from('more'))).rejects.toThrow(/which is failed/)
+    await sink.abort()
+    expect((await readdir(root, { recursive: true })).filter((file) => /zip/.test(file))).toEqual(
+      [],
+    )
+    expect(fileSystem.openFiles).toBe(0)
+    await store.close()
+  }
+  expect(failed.filter((call) => call === 'sync').length).toBe(3)
+  expect(failed).toContain('rename')
+})
+
 test('a removal is durable when it resolves', async () => {
   const root = testDirectory()
   const fileSystem = watchFileSystem({ root })
@@ -112,6 +141,7 @@ test('a removal is durable when it resolves', async () => {
       `close ${fanOut}`,
     ])
   }
+  expect(fileSystem.overlapping).toEqual([])
   await store.close()
 })
 
@@ -144,6 +174,8 @@ test('a new directory is durable before its format file, which is written only o
   fileSystem.calls.length = 0
   await (await openLocalPackStore({ directory, fileSystem })).close()
   expect(fileSystem.calls.filter((call) => /^(rename|write)/.test(call))).toEqual([])
+  expect(fileSystem.overlapping).toEqual([])
+  expect(fileSystem.openFiles).toBe(0)
 })
 
 test('a directory with another format is rejected and left unchanged', async () => {
@@ -175,6 +207,19 @@ test('files that are not packs are neither listed nor changed', async () => {
   const listed: string[] = []
   for await (const pack of store.list()) listed.push(pack.name)
   expect(listed).toEqual([name])
+  await store.close()
+})
+
+test('a pack that is removed while its directory is read is not listed', async () => {
+  const store = await openLocalPackStore({ directory: testDirectory() })
+  const names = ['0', '1', '2'].map((last) => last.padStart(32, '0'))
+  for (const name of names) await (await store.create(name)).seal()
+  const listed: string[] = []
+  for await (const { name } of store.list()) {
+    listed.push(name)
+    await Promise.all(names.filter((other) => other !== name).map((other) => store.remove(other)))
+  }
+  expect(listed).toHaveLength(1)
   await store.close()
 })
 

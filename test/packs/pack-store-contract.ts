@@ -151,7 +151,10 @@ export function packStoreContract(name: string, make: () => Promise<PackStoreUnd
       const { store } = await open()
       const sink = await store.create()
       await sink.write(Buffer.from('all'))
-      await sink.seal()
+      const sealing = sink.seal()
+      await expect(sink.seal()).rejects.toThrow(/which is sealing/)
+      await expect(sink.write(Buffer.from('more'))).rejects.toThrow(/which is sealing/)
+      await sealing
       await expect(sink.seal()).rejects.toThrow(sink.name)
       await expect(sink.write(Buffer.from('more'))).rejects.toThrow(sink.name)
       expect(await listed(store)).toEqual([{ name: sink.name, sizeBytes: 3 }])
@@ -167,7 +170,15 @@ export function packStoreContract(name: string, make: () => Promise<PackStoreUnd
       for (const bad of ['', '../../etc/passwd', unknownName.toUpperCase(), `${unknownName}0`]) {
         await expect(store.read(bad, 0, 1)).rejects.toThrow(/32 hex/)
         await expect(store.remove(bad)).rejects.toThrow(/32 hex/)
+        await expect(store.create(bad)).rejects.toThrow(/32 hex/)
       }
+    })
+
+    test('a slice before the beginning is a bug of the caller', async () => {
+      const { store } = await open()
+      const { name: pack } = await write(store, [Buffer.from('0123456789')])
+      await expect(store.read(pack, -1, 1)).rejects.toThrow(/must not be negative/)
+      await expect(store.read(pack, 0, -1)).rejects.toThrow(/must not be negative/)
     })
 
     test('a slice that reaches past the end is damage', async () => {

@@ -158,6 +158,8 @@ test('close waits for uses in flight and rejects new ones', async () => {
   const files = createFiles()
   const handles = createReadHandles(files.open, 3)
   const uses = Promise.all([handles.use('a', readTwice), handles.use('b', readTwice)])
+  await setImmediate()
+  expect(files.openNow).toBe(2)
   const closing = handles.close()
   await expect(handles.use('a', readTwice)).rejects.toMatchObject({ code: 'shutting_down' })
   await closing
