@@ -1,5 +1,5 @@
 /** Failed system calls, and their translation to the errors of the ports. */
-import { notFound, StoreError, storeError } from '../../core/errors.ts'
+import { notFound, storeError } from '../../core/errors.ts'
 
 /** Reports whether `error` is a failed system call with one of these codes. */
 export function hasErrno(error: unknown, ...codes: string[]): boolean {
@@ -28,7 +28,6 @@ export async function translateErrno<T>(what: string, work: () => Promise<T>): P
 /** Translates a failed system call on `what` to storage_full, storage_failed, busy or not_found;
  *  returns any other error unchanged. */
 export function asStoreError(what: string, error: unknown): unknown {
-  if (error instanceof StoreError) return error
   const cause = { cause: error }
   if (hasErrno(error, 'ENOSPC', 'EDQUOT')) {
     return storeError(

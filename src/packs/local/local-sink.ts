@@ -42,7 +42,7 @@ export function createLocalSink(options: LocalSinkOptions): PackSink {
     try {
       return await translateErrno(`pack ${name}`, work)
     } catch (error) {
-      if (state !== 'aborted') state = 'failed'
+      state = 'failed'
       throw error
     }
   }
@@ -82,7 +82,7 @@ export function createLocalSink(options: LocalSinkOptions): PackSink {
       }
       // Wait for a seal in progress: removing its files would not stop it, only corrupt it.
       await quietly(sealing)
-      if (state === 'sealed' || state === 'aborted') return
+      if (state === 'sealed') return
       state = 'aborted'
       // What cannot be removed now is debris, for `removeUnsealed` and recovery to remove.
       await quietly(closeFile())

@@ -94,7 +94,7 @@ export function createReadHandles(
         return await work(await handle.opening)
       } catch (error) {
         // Opening the file again may fix a failure to open or read it.
-        if (handles.get(name) === handle) void forget(name)
+        void forget(name)
         throw error
       } finally {
         release(name, handle)

@@ -2,7 +2,6 @@
  *  credentials in the usual places (environment, profiles, roles of machines and pods), signs
  *  requests, and retries. Loading it takes about 0.2 s and 25 MB, so it is loaded only by stores
  *  that need it. */
-import assert from 'node:assert'
 import type { Readable } from 'node:stream'
 import type { GetObjectCommandOutput, S3 } from '@aws-sdk/client-s3'
 import { asBuffer } from '../../core/bytes/as-buffer.ts'
@@ -45,7 +44,6 @@ export async function openS3Bucket(place: BucketPlace): Promise<Bucket> {
       }),
     read: async (key, offset, lengthBytes) =>
       await translating(key, async () => {
-        assert(offset >= 0 && lengthBytes > 0, `invalid range: ${lengthBytes} bytes at ${offset}`)
         const range = `bytes=${offset}-${offset + lengthBytes - 1}`
         const object = await client.getObject({ ...objectAt(key), Range: range })
         return await readRange(object, { key, range, offset, lengthBytes })
