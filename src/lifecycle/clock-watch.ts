@@ -89,7 +89,6 @@ export async function startClockWatch(options: ClockWatchOptions): Promise<Clock
   }
   const note = async (): Promise<void> => {
     look()
-    if (doubted !== undefined) return
     try {
       await metadata.noteBelievedTime(believed.at)
     } catch (error) {
@@ -114,7 +113,7 @@ export async function startClockWatch(options: ClockWatchOptions): Promise<Clock
     believedNow: () => (look() === null ? now() : expected()),
     retentionFrom: () => {
       look()
-      return doubted === undefined ? now() : Math.max(now(), expected())
+      return Math.max(now(), expected())
     },
     stop: async () => {
       await schedule.stop()

@@ -48,7 +48,7 @@ export async function openDiskSpace({
   const free = async (): Promise<number> => (await readFreeBytes(directory)).freeBytes
   const restoreReserve = async (): Promise<void> => {
     const kept = await ignoringAbsence(() => stat(reserve))
-    if (reserveBytes === 0 || (kept?.size ?? 0) >= reserveBytes) return
+    if ((kept?.size ?? 0) >= reserveBytes) return
     if ((await free()) < minFreeBytes + reserveBytes) return
     try {
       await fill(reserve, reserveBytes)

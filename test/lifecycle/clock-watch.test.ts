@@ -98,6 +98,7 @@ test.each([
   host.jump(ms)
   expect(watch.look()).toEqual({ aheadMs: ms, waitMs })
   expect(doubtMs(watch, host)).toBe(waitMs)
+  expect(watch.look()).toBe(null)
   expect(host.lines).toMatchObject([
     { level, message: expect.stringContaining('ahead'), waitSeconds: waitMs / 1000 },
     { level: 'info', message: 'the clock is trusted again' },
@@ -158,11 +159,18 @@ test('a clock that was set back is believed after a while', async () => {
   expect(watch.look()).toBe(null)
   host.jump(year)
   expect(watch.look()).toMatchObject({ aheadMs: year })
+  expect(host.lines).toMatchObject([
+    { level: 'warn', message: 'the clock was set back', seconds: (20 * year) / 1000 },
+    { level: 'info', message: 'the clock is trusted again' },
+    { level: 'warn', message: expect.stringContaining('ahead') },
+  ])
 })
 
 test('a start compares the clock with the last believed time, and a quick restart does not wait', async () => {
   const host = machine()
-  await (await host.start()).stop()
+  const first = await host.start()
+  host.pass(hour)
+  await first.stop()
   host.pass(minute)
   expect((await host.start()).look()).toBe(null)
   host.jump(20 * year)

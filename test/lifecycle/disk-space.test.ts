@@ -78,12 +78,8 @@ test('room that becomes free again is noticed at once', async () => {
 })
 
 test('without a setting the minimum is 1 GiB, or a hundredth of a small disk', async () => {
-  freeBytes = 1024 * MiB - 1
-  await expect((await openWith(null, 10_000_000 * MiB)).requireRoom()).rejects.toMatchObject({
-    code: 'storage_full',
-  })
-  freeBytes = 100 * MiB
-  await (await openWith(null, 10_000 * MiB)).requireRoom()
+  expect((await openWith(null, 10_000_000 * MiB)).minFreeBytes).toBe(1024 * MiB)
+  expect((await openWith(null, 10_000 * MiB)).minFreeBytes).toBe(100 * MiB)
 })
 
 // Goal: bodies that arrive concurrently do not add up past the minimum between two of the rare
@@ -130,8 +126,10 @@ test('a reserve is kept, deleted when the disk is nearly full, and restored when
   await space.makeRoom()
   expect(await reserveBytes()).toBe(MiB)
   freeBytes = MiB - 1
-  await space.makeRoom()
-  expect(await reserveBytes()).toBeUndefined()
+  for (let turn = 0; turn < 2; turn++) {
+    await space.makeRoom()
+    expect(await reserveBytes()).toBeUndefined()
+  }
 
   freeBytes = 5 * MiB - 1
   await space.restoreReserve()

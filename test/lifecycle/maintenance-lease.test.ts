@@ -46,6 +46,22 @@ test('a lease that cannot be renewed ends its reader while the collector still h
   expect(await collector.listReadLeases(start + elapsed, 1)).toMatchObject([{ id: lease.id }])
 })
 
+test('a lease that is renewed lasts, and is written only once in a while', async () => {
+  const { collector, reader } = await openBoth()
+  let at = 1_000_000
+  vi.spyOn(performance, 'now').mockImplementation(() => at)
+  let written = 0
+  const renewReadLeases: Metadata['renewReadLeases'] = async (leases, until) => {
+    written += 1
+    await reader.renewReadLeases(leases, until)
+  }
+  const metadata = { ...reader, renewReadLeases }
+  const lease = await openMaintenanceLease({ metadata, now: () => at }, leaseMs)
+  for (const end = at + 3 * leaseMs; at < end; at += leaseMs / 100) await lease.renew()
+  expect(await collector.listReadLeases(at, 1)).toMatchObject([{ id: lease.id }])
+  expect(written).toBeLessThanOrEqual(12)
+})
+
 // Goal: after a machine slept, whichever of its clocks stood still, a reader does not continue
 // after the collector could delete.
 test.each([

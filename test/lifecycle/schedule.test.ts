@@ -126,6 +126,17 @@ describe('a schedule', () => {
     expect(lines).toEqual([])
   })
 
+  test('starts no round after its end', async () => {
+    let rounds = 0
+    const started = schedule(async () => {
+      rounds += 1
+      return {}
+    })
+    await started.schedule.stop()
+    await vi.advanceTimersByTimeAsync(10 * hour)
+    expect(rounds).toBe(0)
+  })
+
   test('ends with the running round, and starts no other', async () => {
     let rounds = 0
     let finish = (): void => {}
