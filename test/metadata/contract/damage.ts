@@ -14,7 +14,7 @@ import {
   seedRun,
   stageEntries,
 } from '../seed.ts'
-import { claimPacks } from '../sweep-all.ts'
+import { claimPacks, sweepBlobs } from '../sweep-all.ts'
 
 /** Sends copies as an upload would after finding them missing; returns the pack's name. */
 async function send(metadata: Metadata, copies: NewCopy[]): Promise<string> {
@@ -218,6 +218,113 @@ export function damageContract(store: Store): void {
     const listed = await store().listHealings({ limit: 10, blobIds: named[1] })
     expect(listed.healings).toMatchObject([{ blobId, replacesCopy: true, replacesJoining: true }])
   })
+
+  test.each([
+    { was: 'one stream', cut: ['abc'], swept: 0 },
+    { was: 'other parts', cut: ['a', 'bc'], swept: 2 },
+  ])('a damaged file of $was takes the parts with which it arrives', async ({ cut, swept }) => {
+    const run = await seedRun(store())
+    const artifact =
+      cut.length === 1
+        ? await seedArtifact(store(), run, { a: 'abc' })
+        : await commitComposite(cut, 'dist')
+    const other = await commitComposite(['d', 'e'], 'other')
+    // Nothing waits for sweep any more.
+    expect(await sweepBlobs(store())).toBe(0)
+    await store().markDamaged(await copyIn(cut.at(-1)!))
+    const { blobId } = (await store().findBlob(digestOf('abc')))!
+    const session = await openSession(store(), run)
+    const { pack, copies } = packOf([copyOf('ab'), copyOf('c')])
+    await store().addPack(session, pack, copies)
+    const { digest, sizeBytes, crc32 } = copyOf('abc').blob
+    const composite = { digest, sizeBytes, crc32, parts: [digestOf('ab'), digestOf('c')] }
+    const healing = (await store().addComposite(session, composite))!
+    expect(healing).toMatchObject({
+      blobId,
+      streamId: null,
+      holders: [{ artifactId: artifact.id }],
+    })
+    const lengths = { zipBytes: 77, zipPages: Buffer.from('z'), tarGzBytes: 66 }
+    const holder = { artifactId: artifact.id, version: 1, ...lengths, namesOldStream: false }
+    expect(await store().healBlob(healing, [])).toBe('changed')
+    expect(await store().healBlob(healing, [{ ...holder, version: 2 }])).toBe('changed')
+    expect(await stateOf(artifact)).toBe('damaged')
+    expect(await store().healBlob(healing, [holder])).toBe('healed')
+    // The composite that waited has become the blob.
+    expect(await store().healBlob(healing, [{ ...holder, version: 2 }])).toBe('changed')
+
+    const renewed = { state: 'available', version: 2, zipBytes: 77, tarGzBytes: 66 }
+    expect(await store().findArtifact(artifact.id)).toMatchObject(renewed)
+    expect(await store().findArtifact(other.id)).toMatchObject({ version: 1, zipBytes: 1_000 })
+    const joinedBytes = copies[0]!.lengthBytes + copies[1]!.lengthBytes
+    const healed = { blobId, copy: null, partCount: 2, joinedBytes }
+    expect(await store().findBlob(digest)).toMatchObject(healed)
+    const parts = await store().readParts(blobId, 0, 9)
+    expect(parts.map((part) => [part.sizeBytes, part.copy.packName])).toEqual([
+      [2, pack.name],
+      [1, pack.name],
+    ])
+    const untouched = (await store().findBlob(digestOf('de')))!
+    expect(untouched).toMatchObject({ copy: null, partCount: 2, joinedBytes: 6 })
+    expect(await store().readParts(untouched.blobId, 0, 9)).toHaveLength(2)
+    await store().abortSession(session)
+    expect(await sweepBlobs(store())).toBe(swept)
+    expect(await claimPacks(store())).toHaveLength(1)
+    expect(await store().figures()).toMatchObject({ chunkBytes: 5, damagedArtifacts: 0 })
+    await store().removeArtifacts([artifact.id], { state: 'deleted', reason: 'test', now: 2_500 })
+    expect(await sweepBlobs(store())).toBe(3)
+    expect(await store().figures()).toMatchObject({ chunkBytes: 2, liveBytes: 206 })
+  })
+
+  test('a file that waits for other parts is measured again once one of them was healed', async () => {
+    const run = await seedRun(store())
+    const { id: artifactId } = await seedArtifact(store(), run, { a: 'abc' })
+    await store().markDamaged(await copyIn('abc'))
+    const session = await openSession(store(), run)
+    await addContents(store(), session, ['ab', 'c'])
+    const { digest, sizeBytes, crc32 } = copyOf('abc').blob
+    const composite = { digest, sizeBytes, crc32, parts: [digestOf('ab'), digestOf('c')] }
+    const outdated = (await store().addComposite(session, composite))!
+    await store().markDamaged(await copyIn('c'))
+    await send(store(), [copyOf('c', { level: 9, lengthBytes: 50 })])
+    const [part] = (await store().listHealings({ limit: 1 })).healings
+    expect(await store().healBlob(part!, [])).toBe('healed')
+    const lengths = { zipBytes: 77, zipPages: Buffer.from('z'), tarGzBytes: 66 }
+    const measured = [{ artifactId, version: 1, ...lengths, namesOldStream: false }]
+    expect(await store().healBlob(outdated, measured)).toBe('changed')
+    const healing = (await store().addComposite(session, composite))!
+    expect(await store().healBlob(healing, measured)).toBe('healed')
+    expect(await store().findBlob(digest)).toMatchObject({ partCount: 2, joinedBytes: 4 + 50 })
+  })
+
+  // Method: the parts are registered in twenty transactions, between which others work.
+  test.each(['stays damaged', 'is healed with a longer stream'])(
+    'a part that turns bad while its file is being registered, and %s, counts as what it is',
+    async (fate) => {
+      const session = await openSession(store(), await seedRun(store()))
+      await addContents(store(), session, ['bad', '.'])
+      const { digest, sizeBytes, crc32 } = copyOf(`bad${'.'.repeat(20_000)}`).blob
+      const parts = ['bad', ...Array<string>(20_000).fill('.')].map((part) => digestOf(part))
+      const damaged = await copyIn('bad')
+      const spoil = async (): Promise<void> => {
+        await store().markDamaged(damaged)
+        if (fate === 'stays damaged') return
+        await send(store(), [copyOf('bad', { level: 9, lengthBytes: 50 })])
+        const [healing] = (await store().listHealings({ limit: 1 })).healings
+        expect(await store().healBlob(healing!, [])).toBe('healed')
+      }
+      await Promise.all([
+        store().addComposite(session, { digest, sizeBytes, crc32, parts }),
+        spoil(),
+      ])
+      const blob = (await store().findBlob(digest))!
+      const [first] = await store().readParts(blob.blobId, 0, 1)
+      const isHealed = fate !== 'stays damaged'
+      expect(first!.copy.damaged).toBe(!isHealed)
+      expect(await store().claimBlobs(session, [digest])).toHaveLength(isHealed ? 1 : 0)
+      expect(blob.joinedBytes).toBe(first!.copy.lengthBytes + 20_000 * 3)
+    },
+  )
 
   test('damage to a stream that only a skeleton names affects that artifact alone', async () => {
     const run = await seedRun(store())

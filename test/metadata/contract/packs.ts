@@ -4,7 +4,7 @@ import { digestOf } from '../../../src/core/bytes/digest.ts'
 import type { Metadata } from '../../../src/metadata/metadata.ts'
 import type { Store } from '../metadata-contract.ts'
 import { claimPacks, sweepBlobs } from '../sweep-all.ts'
-import { addContents, copyOf, openSession, packOf, seedRun } from '../seed.ts'
+import { addContents, copyOf, openSession, packOf, seedArtifact, seedRun } from '../seed.ts'
 
 /** Registers one pack of these copies; returns it. */
 async function addCopies(
@@ -243,19 +243,27 @@ export function packsContract(store: Store): void {
     expect(await store().claimStreams(session, [exact.streamDigest])).toHaveLength(1)
   })
 
-  test('parts that do not join, are unknown or do not add up make no composite', async () => {
-    const session = await openSession(store(), await seedRun(store()))
-    await addCopies(store(), session, [copyOf('a'), copyOf('b', { codec: 'deflate' })])
+  test('parts that do not join, are unknown, damaged or being swept, or do not add up make no composite', async () => {
+    const run = await seedRun(store())
+    const swept = await seedArtifact(store(), run, { s: 's' })
+    await store().removeArtifacts([swept.id], { state: 'deleted', reason: 'test', now: 2_500 })
+    expect(await store().claimDeadBlobs(3_000, 10)).toHaveLength(1)
+    const session = await openSession(store(), run)
+    const joining = [copyOf('a'), copyOf('d')]
+    await addCopies(store(), session, [...joining, copyOf('b', { codec: 'deflate' })])
+    await store().markDamaged((await store().findBlob(digestOf('d')))!.copy!)
     const refused = { code: 'not_found' }
     const add = async (parts: string[]): Promise<void> => {
       await store().addComposite(session, compositeOf(parts))
     }
     await expect(add(['a', 'b'])).rejects.toMatchObject(refused)
     await expect(add(['a', 'unknown'])).rejects.toMatchObject(refused)
+    await expect(add(['a', 'd'])).rejects.toMatchObject(refused)
+    await expect(add(['a', 's'])).rejects.toMatchObject(refused)
     const short = { ...compositeOf(['a', 'a']), sizeBytes: 3 }
     await expect(store().addComposite(session, short)).rejects.toThrow('do not add up')
     await expect(store().addComposite(session, { ...short, parts: [] })).rejects.toThrow('parts')
-    for (const content of ['ab', 'aunknown', 'aa']) {
+    for (const content of ['ab', 'aunknown', 'ad', 'as', 'aa']) {
       expect(await store().findBlob(digestOf(content))).toBeUndefined()
     }
   })

@@ -1,13 +1,14 @@
 /** Composites: registered in steps under a row without a digest, then published by the last
  *  step. */
 import assert from 'node:assert'
-import { blobState } from '../../../../schema/content.ts'
+import { blobState, streamState } from '../../../../schema/content.ts'
 import type { Composite } from '../../../core/bytes/copy.ts'
 import { type Digest, digestToBytes } from '../../../core/bytes/digest.ts'
 import { notFound } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
 import type { Healing, Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
+import { createBlobJudging } from './damage.ts'
 import { createDigestRelease } from './digest-holding.ts'
 import { createCompositeHealing } from './healing.ts'
 import { createLeaser, createSessionFinder } from '../uploads/sessions.ts'
@@ -39,10 +40,15 @@ export function createCompositeAddition(connection: Connection): Metadata['addCo
   )
   const releaseDigest = createDigestRelease(connection)
   const healingWith = createCompositeHealing(connection)
-  const setJoined = prepare<[number, number]>('UPDATE blobs SET joined_bytes = ? WHERE id = ?')
-  const publish = prepare<[number, number]>(
-    `UPDATE blobs SET state = ${blobState.live}, joined_bytes = ? WHERE id = ?`,
+  // Adds to the row, because healing a part of it also changes its length.
+  const grow = prepare<[number, number], { joinedBytes: number }>(
+    'UPDATE blobs SET joined_bytes = joined_bytes + ? WHERE id = ? RETURNING joined_bytes AS joinedBytes',
   )
+  const publish = prepare<[number]>(`UPDATE blobs SET state = ${blobState.live} WHERE id = ?`)
+  const isAnyDamaged = prepare<[]>(
+    `SELECT 1 FROM streams INDEXED BY streams_damaged WHERE state = ${streamState.damaged} LIMIT 1`,
+  )
+  const judge = createBlobJudging(connection)
 
   /** Leases the blob that has the digest, if it can be read. */
   const leaseKnown = (sessionId: number, digest: Digest): boolean => {
@@ -77,22 +83,25 @@ export function createCompositeAddition(connection: Connection): Metadata['addCo
     }
     const damaged = find.get(digestToBytes(digest))
     if (!damaged) {
-      publish.run(joinedBytes, id)
+      publish.run(id)
+      // A part added by an earlier transaction can have turned bad.
+      if (isAnyDamaged.get()) judge(id)
       return undefined
     }
     // Representations of the damaged blob change with its parts and must be measured first. This
     // row waits for that.
-    setJoined.run(joinedBytes, id)
     lease(session.id, [damaged.id])
     return healingWith(damaged.id, { blobId: id, partCount: parts.length, joinedBytes })
   }
 
   const addPartsOf = (composite: Composite, filled: Filled, first: number): void => {
     const slice = composite.parts.slice(first, first + limits.transactionRowsMax)
+    let addedBytes = 0
     for (const part of insertParts(filled.id, first, slice)) {
       filled.partBytes += part.sizeBytes
-      filled.joinedBytes += part.lengthBytes
+      addedBytes += part.lengthBytes
     }
+    filled.joinedBytes = grow.get(addedBytes, filled.id)!.joinedBytes
   }
 
   return async (sessionName, composite) => {

@@ -162,7 +162,7 @@ function createSpreading(connection: Connection): (streamId: number) => Promise<
 }
 
 /** Returns a function that sets whether a blob can be read, judged by its own copies. */
-function createBlobJudging({ prepare }: Connection): (blobId: number) => void {
+export function createBlobJudging({ prepare }: Connection): (blobId: number) => void {
   const isUnreadable = prepare<[number], { unreadable: number }>(
     `SELECT CASE WHEN b.copy_stream_id IS NULL
        THEN EXISTS (SELECT 1 FROM composite_parts c

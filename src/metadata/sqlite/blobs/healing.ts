@@ -130,23 +130,22 @@ function createSwap(
   }
 }
 
-/** Returns a function that moves the parts and leases of a waiting composite to the damaged blob
- *  and deletes the composite's own row. It returns a stream of the new parts. */
+/** Returns a function that moves the parts of a waiting composite to the damaged blob, which its
+ *  session leases as well, and deletes the composite's own row. It returns a stream of the new
+ *  parts. */
 function createAdoption(connection: Connection): (healing: Healing) => number | undefined {
   const { prepare } = connection
   const becomeComposite = prepare<[number, number, number, number | null], SwappedBlob>(
     `UPDATE blobs SET copy_stream_id = NULL, part_count = ?, joined_bytes = ?
      WHERE id = ? AND copy_stream_id IS ? RETURNING project_id AS projectId, size_bytes AS sizeBytes`,
   )
-  const isWaiting = prepare<[number]>(
-    `SELECT 1 FROM blobs WHERE id = ? AND state = ${blobState.filling}`,
+  // Healing a part changes the length, so what was measured before is outdated.
+  const isWaiting = prepare<[number, number]>(
+    `SELECT 1 FROM blobs WHERE id = ? AND state = ${blobState.filling} AND joined_bytes = ?`,
   )
   const dropParts = createPartRemoval(connection)
   const moveParts = prepare<[number, number]>(
     'UPDATE composite_parts SET composite_id = ? WHERE composite_id = ?',
-  )
-  const moveLeases = prepare<[number, number]>(
-    'INSERT OR IGNORE INTO leases (session_id, blob_id) SELECT session_id, ? FROM leases WHERE blob_id = ?',
   )
   const dropLeases = prepare<[number]>('DELETE FROM leases WHERE blob_id = ?')
   const dropRow = prepare<[number]>('DELETE FROM blobs WHERE id = ?')
@@ -156,14 +155,14 @@ function createAdoption(connection: Connection): (healing: Healing) => number | 
      WHERE c.composite_id = ? LIMIT 1`,
   )
   return ({ blobId, composite, oldStreamId }) => {
-    if (composite === null || !isWaiting.get(composite.blobId)) return undefined
+    if (composite === null) return undefined
     const { partCount, joinedBytes } = composite
+    if (!isWaiting.get(composite.blobId, joinedBytes)) return undefined
     const blob = becomeComposite.get(partCount, joinedBytes, blobId, oldStreamId)
     if (!blob) return undefined
     if (oldStreamId !== null) countChunks(blob.projectId, -blob.sizeBytes)
     dropParts(blobId)
     moveParts.run(blobId, composite.blobId)
-    moveLeases.run(blobId, composite.blobId)
     dropLeases.run(composite.blobId)
     dropRow.run(composite.blobId)
     return joiningOfPart.get(blobId)!.streamId
