@@ -55,38 +55,54 @@ export async function* walkEntries(
   }
 }
 
-/** Yields the entries below `directory` ('' is the root) at any depth, and the entry at exactly
- *  that path if there is one. */
+/** What is at a path and below it, at any depth. */
+export interface Subtree {
+  /** The entry at exactly the path. */
+  itself: ListedEntry | undefined
+  /** The entries below it have the ordinals from `first` up to, not including, `end`. */
+  first: number
+  end: number
+}
+
+/** `directory` is '' for the root. Reads at most three pages. Errors: not_found, when there is
+ *  nothing. */
+export async function findSubtree(
+  reader: EntryReader,
+  artifact: Pick<Artifact, 'id' | 'entryCount'> & { name: string },
+  directory: string,
+): Promise<Subtree> {
+  const { id, entryCount } = artifact
+  if (directory === '') return { itself: undefined, first: 0, end: entryCount }
+  const below = `${directory}/`
+  const found = await firstFrom(reader, id, directory)
+  const itself = found?.entry.path === directory ? found : undefined
+  const inside = found?.entry.path.startsWith(below) ? found : await firstFrom(reader, id, below)
+  const next = await firstFrom(reader, id, `${directory}${afterSlash}`)
+  const subtree = {
+    itself,
+    first: inside?.ordinal ?? entryCount,
+    end: next?.ordinal ?? entryCount,
+  }
+  if (countSubtree(subtree) === 0) throw noSuchPath(artifact, directory)
+  return subtree
+}
+
+export function countSubtree({ itself, first, end }: Subtree): number {
+  return (itself === undefined ? 0 : 1) + end - first
+}
+
+/** Yields the entries in order. */
 export async function* walkSubtree(
   reader: EntryReader,
   artifactId: number,
-  directory: string,
+  { itself, first, end }: Subtree,
 ): AsyncGenerator<ListedEntry, void, undefined> {
-  if (directory === '') {
-    yield* walkEntries(reader, artifactId)
-    return
-  }
-  const itself = await firstFrom(reader, artifactId, directory)
-  if (itself?.entry.path === directory) yield itself
-  const first = await firstFrom(reader, artifactId, `${directory}/`)
-  if (first === undefined) return
-  for await (const found of walkEntries(reader, artifactId, first.ordinal)) {
-    if (!found.entry.path.startsWith(`${directory}/`)) return
+  if (itself !== undefined) yield itself
+  if (first === end) return
+  for await (const found of walkEntries(reader, artifactId, first)) {
+    if (found.ordinal >= end) return
     yield found
   }
-}
-
-/** Number of entries that `walkSubtree` yields. Reads at most three pages. */
-export async function countSubtree(
-  reader: EntryReader,
-  { id, entryCount }: Pick<Artifact, 'id' | 'entryCount'>,
-  directory: string,
-): Promise<number> {
-  if (directory === '') return entryCount
-  const itself = (await firstFrom(reader, id, directory))?.entry.path === directory ? 1 : 0
-  const first = await firstFrom(reader, id, `${directory}/`)
-  const end = await firstFrom(reader, id, `${directory}${afterSlash}`)
-  return itself + (end?.ordinal ?? entryCount) - (first?.ordinal ?? entryCount)
 }
 
 function listed(page: EntryPage, index: number): ListedEntry | undefined {

@@ -7,7 +7,7 @@ import { type Entry, formatMode } from '../core/manifest/entry.ts'
 import { formatEntry } from '../core/manifest/manifest.ts'
 import { isOfPullRequest } from '../core/run/run.ts'
 import type { Artifact } from '../metadata/metadata.ts'
-import { type EntryReader, walkSubtree, noSuchPath } from './entries.ts'
+import { type EntryReader, findSubtree, walkSubtree } from './entries.ts'
 
 /** The part of the artifact to attest, and the address of the server. */
 interface Extent {
@@ -65,12 +65,8 @@ async function* entriesOf(
   artifact: Artifact,
   path: string,
 ): AsyncGenerator<Entry> {
-  let isThere = path === ''
-  for await (const { entry } of walkSubtree(reader, artifact.id, path)) {
-    isThere = true
-    yield entry
-  }
-  if (!isThere) throw noSuchPath(artifact, path)
+  const subtree = await findSubtree(reader, artifact, path)
+  for await (const { entry } of walkSubtree(reader, artifact.id, subtree)) yield entry
 }
 
 function receiptOf(artifact: Artifact, { path, store }: Extent): Omit<Receipt, 'otherEntries'> {

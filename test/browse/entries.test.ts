@@ -1,6 +1,6 @@
 import { setImmediate as nextLoop } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { countSubtree, walkSubtree } from '../../src/browse/entries.ts'
+import { countSubtree, findSubtree, walkSubtree } from '../../src/browse/entries.ts'
 import { limits } from '../../src/core/limits.ts'
 import { createMemoryReader, directoryEntry, fileEntry } from './memory-reader.ts'
 
@@ -11,15 +11,35 @@ describe('a subtree', () => {
     )
     const others = [fileEntry('c', 'x'), fileEntry('d-', 'x'), fileEntry('e', 'x')]
     const reader = createMemoryReader([...entries, ...others, directoryEntry('d')])
+    const tree = { id: 1, name: 'tree', entryCount: entries.length + others.length + 1 }
     const found: string[] = []
-    for await (const { entry } of walkSubtree(reader, 1, 'd')) found.push(entry.path)
+    const subtree = await findSubtree(reader, tree, 'd')
+    for await (const { entry } of walkSubtree(reader, 1, subtree)) found.push(entry.path)
     expect(found).toEqual(['d', ...entries.map((entry) => entry.path)])
-    const tree = { id: 1, entryCount: entries.length + others.length + 1 }
-    expect(await countSubtree(reader, tree, 'd')).toBe(found.length)
-    expect(await countSubtree(reader, tree, 'd/0511')).toBe(1)
-    expect(await countSubtree(reader, tree, 'd-/x')).toBe(0)
-    expect(await countSubtree(reader, tree, 'z')).toBe(0)
-    expect(await countSubtree(reader, tree, '')).toBe(tree.entryCount)
+    expect(countSubtree(subtree)).toBe(found.length)
+    expect(countSubtree(await findSubtree(reader, tree, 'd/0511'))).toBe(1)
+    expect(countSubtree(await findSubtree(reader, tree, ''))).toBe(tree.entryCount)
+    for (const path of ['d-/x', 'z'])
+      await expect(findSubtree(reader, tree, path)).rejects.toMatchObject({ code: 'not_found' })
+  })
+
+  test('without an entry of its own is found with two pages, and its first entry with a third', async () => {
+    const entries = Array.from({ length: 2000 }, (_, index) => fileEntry(`${index}/x`, 'x'))
+    const reader = createMemoryReader(entries)
+    let pages = 0
+    const counting = {
+      ...reader,
+      readEntryPage: async (id: number, number: number) => {
+        pages += 1
+        return await reader.readEntryPage(id, number)
+      },
+    }
+    const tree = { id: 1, name: 'tree', entryCount: entries.length }
+    const subtree = await findSubtree(counting, tree, '1500')
+    const walk = walkSubtree(counting, 1, subtree)
+    expect((await walk.next()).value?.entry.path).toBe('1500/x')
+    await walk.return()
+    expect(pages).toBe(3)
   })
 
   test('of long paths counts as a heavy walk, of which few run at a time', async () => {
@@ -28,8 +48,10 @@ describe('a subtree', () => {
     )
     const reader = createMemoryReader(entries)
     let begun = 0
+    const tree = { id: 1, name: 'tree', entryCount: entries.length }
+    const subtree = await findSubtree(reader, tree, 'd')
     const walks = Array.from({ length: limits.heavyWalksMax + 1 }, () =>
-      walkSubtree(reader, 1, 'd'),
+      walkSubtree(reader, 1, subtree),
     )
     const steps = walks.map(async (walk) => {
       await walk.next()

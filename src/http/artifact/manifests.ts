@@ -6,7 +6,9 @@ import { apiRoot } from '../../api/paths.ts'
 import { directoryQuery, manifestQuery } from '../../api/queries.ts'
 import {
   countSubtree,
+  findSubtree,
   type ListedEntry,
+  type Subtree,
   walkEntries,
   walkSubtree,
   noSuchPath,
@@ -82,19 +84,18 @@ async function manifestStream(
   const tag = etag(artifact, directory === '' ? '' : `;${digestOf(directory)}`)
   const unread = preconditionResponse(c, tag)
   if (unread !== undefined) return unread
-  const entries = await countSubtree(context.metadata, artifact, directory)
-  if (entries === 0 && directory !== '') throw noSuchPath(artifact, directory)
-  const headers = { [entriesHeader]: String(entries), etag: tag }
-  const lines = linesOf(messagesOf(context, artifact, directory))
+  const subtree = await findSubtree(context.metadata, artifact, directory)
+  const headers = { [entriesHeader]: String(countSubtree(subtree)), etag: tag }
+  const lines = linesOf(messagesOf(context, artifact, subtree))
   return await sendPieces(context, c, lines, { type: ndjsonType, headers })
 }
 
 async function* messagesOf(
   { metadata }: AppContext,
   { id }: Artifact,
-  directory: string,
+  subtree: Subtree,
 ): AsyncGenerator<WireEntry, void, undefined> {
-  for await (const listed of walkSubtree(metadata, id, directory)) yield entryMessage(listed)
+  for await (const listed of walkSubtree(metadata, id, subtree)) yield entryMessage(listed)
 }
 
 /** The tree digest; other views of the same manifest add a suffix. */

@@ -32,7 +32,8 @@ export async function sendPieces(
   { type, headers, gzip }: { type: string; headers?: Record<string, string>; gzip?: ZlibOptions },
 ): Promise<Response> {
   const packs = gzip !== undefined && acceptsGzip(c)
-  const sent = packs ? gzipped(pieces, gzip) : pieces
+  const isHead = c.req.method === 'HEAD'
+  const sent = packs && !isHead ? gzipped(pieces, gzip) : pieces
   const first = await sent.next()
   const all = {
     'content-type': type,
@@ -40,7 +41,7 @@ export async function sendPieces(
     ...(gzip !== undefined && { vary: 'Accept-Encoding' }),
     ...(packs && { 'content-encoding': 'gzip' }),
   }
-  if (c.req.method === 'HEAD') {
+  if (isHead) {
     await sent.return()
     return c.body(null, 200, all)
   }
