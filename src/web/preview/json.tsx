@@ -56,33 +56,54 @@ export function parseJsonLines(
 }
 
 export function JsonTree({
+  name,
   value,
   depth = 0,
   membersMax = Infinity,
 }: {
+  /** Of a member of an object. */
+  name?: string | undefined
   value: unknown
   depth?: number
   membersMax?: number
 }): Html {
-  if (typeof value !== 'object' || value === null) return <Scalar value={value} />
+  const label = name !== undefined && <span class="json-name">{`${JSON.stringify(name)}: `}</span>
+  if (typeof value !== 'object' || value === null)
+    return (
+      <>
+        {label}
+        <Scalar value={value} />
+      </>
+    )
   const isList = Array.isArray(value)
   const members = Object.entries(value)
   const [open, close] = isList ? ['[', ']'] : ['{', '}']
-  if (members.length === 0) return <span>{open + close}</span>
+  if (members.length === 0)
+    return (
+      <>
+        {label}
+        {open + close}
+      </>
+    )
   const isOpen = depth < 3
   return (
     <details open={isOpen}>
       <summary>
+        {label}
         {open}
         <span class="quiet">{counted(members.length, isList ? 'item' : 'member')}</span>
         {close}
         {!isOpen && <span class="excerpt"> {excerptOf(members, isList)}</span>}
       </summary>
       <ul>
-        {members.slice(0, membersMax).map(([name, child]) => (
+        {members.slice(0, membersMax).map(([key, child]) => (
           <li>
-            {!isList && <span class="json-name">{`${JSON.stringify(name)}: `}</span>}
-            <JsonTree value={child} depth={depth + 1} membersMax={membersMax} />
+            <JsonTree
+              name={isList ? undefined : key}
+              value={child}
+              depth={depth + 1}
+              membersMax={membersMax}
+            />
           </li>
         ))}
         {members.length > membersMax && (

@@ -23,8 +23,8 @@ export function RunReports({ all }: { all: readonly ArtifactReports[] }): Html {
   const has = (kind: keyof Reports): boolean => rows.some(({ reports }) => reports[kind] !== null)
   const kinds = columns.filter(([kind]) => has(kind))
   return (
-    <section aria-labelledby="found-reports">
-      <h2 id="found-reports">Reports</h2>
+    <>
+      <h2>Reports</h2>
       <details class="aside" open={rows.length <= openMax}>
         <summary>{totalOf(rows)}</summary>
         <Table name="Reports" columns={['Artifact', ...kinds.map(([, label]) => label)]}>
@@ -43,7 +43,7 @@ export function RunReports({ all }: { all: readonly ArtifactReports[] }): Html {
         </Table>
       </details>
       <FailedTests all={all} />
-    </section>
+    </>
   )
 }
 
