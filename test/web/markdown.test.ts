@@ -69,6 +69,9 @@ describe('blocks', () => {
 
   test('a table keeps its cells', async () => {
     expect(await render('a|b\n :-: | - \n1|`2`')).toContain('<td>1</td><td><code>2</code></td>')
+    expect(await render('|a|b|\n| - | -: |\n|x|2|')).toContain(
+      '<td>x</td><td class="number">2</td>',
+    )
   })
 
   test.each([

@@ -137,12 +137,12 @@ async function pageOf(name: keyof typeof files, query = ''): Promise<string> {
 
 test('a table with very many columns shows the first ones, and more on request', async () => {
   const first = await pageOf('wide.csv')
-  expect(first.match(/<th scope="col">column</g)).toHaveLength(100)
-  expect(first.match(/<td>1</g)).toHaveLength(100)
+  expect(first.match(/<th scope="col" class="number">column</g)).toHaveLength(100)
+  expect(first.match(/<td class="number">1</g)).toHaveLength(100)
   expect(first).toContain('1 row, the first 100 of 100,001 columns')
   expect(first).toContain('Show more')
   const more = await pageOf('wide.csv', '?bytes=1048576')
-  expect(more.match(/<th scope="col">column</g)).toHaveLength(1000)
+  expect(more.match(/<th scope="col" class="number">column</g)).toHaveLength(1000)
   expect(more).toContain('1 row, the first 1,000 of 100,001 columns')
   expect(more).not.toContain('Show more')
 })
@@ -223,7 +223,9 @@ test('JSON with numbers that parsing would change is shown as text', async () =>
 })
 
 test('a carriage return ends a row of a table, and separates text within a line', async () => {
-  expect(await pageOf('old-mac.csv')).toContain('<tr><td>1</td><td>2</td></tr>')
+  expect(await pageOf('old-mac.csv')).toContain(
+    '<tr><td class="number">1</td><td class="number">2</td></tr>',
+  )
   expect(await pageOf('progress.log')).toContain('<span>10 %\r<span class="fg2">done</span></span>')
 })
 
@@ -259,7 +261,7 @@ test('UTF-16 with a byte order mark, as PowerShell writes it, is text', async ()
     expect(page).toContain('<span>first ä 😀</span>')
     expect(page.match(/<li id="L/g)).toHaveLength(2)
   }
-  expect(await pageOf('unicode.tsv')).toContain('<th scope="col">ü</th>')
+  expect(await pageOf('unicode.tsv')).toContain('<th scope="col" class="number">ü</th>')
   expect(await pageOf('long-utf16.log', '?bytes=1048576')).toContain(
     'Showing the first 488.3 KiB of 585.9 KiB.',
   )

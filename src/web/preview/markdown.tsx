@@ -174,6 +174,9 @@ const table: Rule = (lines, at, targets) => {
     targets.elements += found.length
     return found.map((cell) => cell.trim())
   }
+  // Only alignment to the right is kept: it is what columns of numbers have.
+  const aligned = lines[at + 1]!.replaceAll(/^\||\s/g, '').split('|', elementsMax)
+  const classOf = (index: number) => (/^-+:$/.test(aligned[index] ?? '') ? 'number' : undefined)
   return {
     next: end,
     children: (
@@ -181,16 +184,18 @@ const table: Rule = (lines, at, targets) => {
         <table>
           <thead>
             <tr>
-              {cells(lines[at]!).map((cell) => (
-                <th scope="col">{inline(cell, targets)}</th>
+              {cells(lines[at]!).map((cell, index) => (
+                <th scope="col" class={classOf(index)}>
+                  {inline(cell, targets)}
+                </th>
               ))}
             </tr>
           </thead>
           <tbody>
             {lines.slice(at + 2, Math.min(end, at + 2 + elementsMax)).map((row) => (
               <tr>
-                {cells(row).map((cell) => (
-                  <td>{inline(cell, targets)}</td>
+                {cells(row).map((cell, index) => (
+                  <td class={classOf(index)}>{inline(cell, targets)}</td>
                 ))}
               </tr>
             ))}

@@ -34,25 +34,28 @@ export async function csvPreview(shown: ShownFile, text: string): Promise<Html> 
     columns > bounds.columns
       ? `, the first ${formatCount(bounds.columns)} of ${counted(columns, 'column')}`
       : ''
+  const isNumber = head.map((_, index) => isNumeric(body.map((row) => row[index] ?? '')))
   return await fittingTable(shown, {
     name: 'Table',
     count: count + left,
     complete,
     isNarrowed,
-    columns: head,
+    columns: head.map((label, index) => ({ label, isNumber: isNumber[index] ?? false })),
     rows: body,
-    render: csvRow,
+    render: (row) => (
+      <tr>
+        {row.map((cell, index) => (
+          <td class={isNumber[index] === true ? 'number' : undefined}>{cell}</td>
+        ))}
+      </tr>
+    ),
   })
 }
 
-function csvRow(row: string[]): Child {
-  return (
-    <tr>
-      {row.map((cell) => (
-        <td>{cell}</td>
-      ))}
-    </tr>
-  )
+/** Whether a column has only numbers and empty cells. */
+function isNumeric(cells: readonly string[]): boolean {
+  const filled = cells.filter((cell) => cell !== '')
+  return filled.length > 0 && filled.every((cell) => /^[+-]?\d[\d.,]* ?%?$/.test(cell))
 }
 
 /** Cuts rows, columns and cells to the bounds, and returns the original number of columns. */
