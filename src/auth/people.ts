@@ -78,7 +78,7 @@ export function createPeople(
  *  what one glob lost several others may hold together. */
 function covers(now: Principal, before: Principal): boolean {
   if (mayAdminister(before)) return mayAdminister(now)
-  if (before.project !== null) return now.project !== null && now.scope === before.scope
+  if (before.project !== null) return now.scope === before.scope
   return before.access.every(({ projects, scope }) =>
     now.access.some(
       (held) => isWithin(projects, held.projects) && [scope, 'write'].includes(held.scope),

@@ -37,7 +37,7 @@ export function sessionGrant(person: Person, access: SignInAccess, now: number):
  *  who is none any more, that of one project to what they may do there, and any other to their
  *  projects, as far as its own scope goes. Undefined when nothing is left. */
 export function limitedTo(access: SignInAccess, grant: Principal): Principal | undefined {
-  if (access === 'admin' && (grant.scope === 'admin' || grant.project !== null)) return grant
+  if (access === 'admin' && grant.scope === 'admin') return grant
   const held = access === 'admin' ? everything : access
   const limited = grant.scope === 'write' || grant.scope === 'admin' ? held : readingOf(held)
   if (limited.length === 0) return undefined
@@ -46,7 +46,7 @@ export function limitedTo(access: SignInAccess, grant: Principal): Principal | u
   // The project that an administrator's grant may name does not limit it.
   if (project === null || grant.scope === 'admin') return whole
   const asHolder = { ...whole, scope: strongestOf(held), access: held }
-  if (grant.scope !== 'read' && mayWriteProject(asHolder, project)) return grant
+  if (mayWriteProject(asHolder, project)) return grant
   if (isJob(grant) || !mayReadProject(asHolder, project)) return undefined
   return { ...grant, scope: 'read' }
 }

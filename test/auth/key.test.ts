@@ -1,7 +1,17 @@
 /** The secret of a data directory. */
 import { writeFileSync } from 'node:fs'
 import type * as Files from 'node:fs/promises'
-import { link, mkdir, mkdtemp, open, readdir, stat, truncate, writeFile } from 'node:fs/promises'
+import {
+  link,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  stat,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { expect, onTestFinished, test, vi } from 'vitest'
@@ -66,6 +76,10 @@ test('who creates a secret later reads that of who was first', async () => {
 // Tokens signed with a secret that a power loss takes away are worth nothing.
 test('a new secret is on the disk before it has its name, and its name before it is used', async () => {
   const calls: string[] = []
+  let endSync = (): void => undefined
+  const synced = new Promise<void>((resolve) => {
+    endSync = resolve
+  })
   const keys = await keysWith({
     writeFile: async (path, content, options) => {
       await writeFile(path, content, options)
@@ -77,16 +91,31 @@ test('a new secret is on the disk before it has its name, and its name before it
     },
     open: async (path, ...flags) => {
       const file = await open(path, ...flags)
-      const sync = file.sync.bind(file)
+      const [sync, close] = [file.sync.bind(file), file.close.bind(file)]
       file.sync = async () => {
-        await sync()
         calls.push(`sync ${basename(String(path))}`)
+        await synced
+        await sync()
+      }
+      file.close = async () => {
+        await close()
+        calls.push(`close ${basename(String(path))}`)
       }
       return file
     },
   })
-  await keys.openKeys(await freshDir())
-  expect(calls).toEqual([expect.stringContaining('"flush":true'), 'link', 'sync data'])
+  const dir = await freshDir()
+  let isOpen = false
+  const opening = keys.openKeys(dir).then(() => {
+    isOpen = true
+  })
+  const written = [expect.stringContaining('"flush":true'), 'link', 'sync data']
+  await expect.poll(() => calls).toEqual(written)
+  for (let turn = 0; turn < 5; turn++) await readFile(join(dir, 'secret.key'))
+  expect(isOpen).toBe(false)
+  endSync()
+  await opening
+  expect(calls).toEqual([...written, 'close data'])
 })
 
 test('a secret that could not be written leaves nothing behind', async () => {

@@ -255,6 +255,7 @@ test('everyone may read a public project, and nothing else', () => {
 
 test('public projects add only reading to what a token may do', () => {
   const publicAccess = [{ scope: 'read', projects: '**' }] as const
+  expect(isAnonymous(principal('admin'))).toBe(false)
   for (const scope of ['job', 'run', 'read', 'write'] as const) {
     const holder = principal(scope)
     expect([isAnonymous(holder), readAccessOf(holder)]).toEqual([false, 'read'])
