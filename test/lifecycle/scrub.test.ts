@@ -92,6 +92,7 @@ describe('a scrub', () => {
       findings: [],
     })
     expect(report.readBytes).toBeGreaterThan(0)
+    expect(await store.metadata.listReadLeases(0, 1)).toEqual([])
   })
 
   test('of a store whose clock was set back skips nothing', async () => {

@@ -49,7 +49,7 @@ export async function* verifyCopies(
   for (const group of groupsOf(copies, fits)) {
     options.signal?.throwIfAborted()
     const [first] = group
-    if (group.length === 1 && isLarge(first)) {
+    if (isLarge(first)) {
       yield { copy: first, fault: await faultOfLarge(first, options), isEnded: true }
       continue
     }
