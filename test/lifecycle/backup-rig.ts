@@ -34,14 +34,15 @@ export async function runBackup(
   destination: string,
   more: {
     copies?: boolean
+    files?: string[]
     fileSystem?: BackupFileSystem
     checkpoint?: (step: string) => unknown
   } = {},
 ): Promise<BackupReport> {
-  const { copies = false, fileSystem, checkpoint } = more
+  const { copies = false, files = [], fileSystem, checkpoint } = more
   return await backUp(
     { ...store.ports, checkpoint: async (step) => void (await checkpoint?.(step)) },
-    { destination, copies, files: [], ...(fileSystem && { fileSystem }) },
+    { destination, copies, files, ...(fileSystem && { fileSystem }) },
   )
 }
 

@@ -1,12 +1,17 @@
 /** Backups of a store on disk: their contents, what they refuse, and how they resume. */
-import { copyFile, rm, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { copyFile, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import { basename, dirname, join, relative } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
 import { encodeJoiningSync } from '../../src/packs/codec/codec.ts'
-import { nodeFileSystem } from '../../src/packs/local/file-system.ts'
+import {
+  type PackFile,
+  type PackFileSystem,
+  nodeFileSystem,
+} from '../../src/packs/local/file-system.ts'
 import type { TestStore } from '../ingest/open-store.ts'
 import { exists, expectWhole, newDestination, openFilled, runBackup } from './backup-rig.ts'
+import { watchFileSystem } from '../packs/watched-file-system.ts'
 import { collectNow, day } from './collection.ts'
 import { packPaths, spoil } from './stored-bytes.ts'
 
@@ -15,6 +20,22 @@ async function uploadMany({ putTar }: TestStore): Promise<void> {
   for (let number = 0; number <= limits.unknownPacksMax; number++) {
     await putTar(`new-${number}`, { 'new.txt': `new ${number}` })
   }
+}
+
+async function packNames(directory: string): Promise<string[]> {
+  return (await packPaths(join(directory, 'cas'))).map((path) => basename(path)).toSorted()
+}
+
+/** The files and directories that may have lost something in a power loss after these calls. */
+function unsynced(calls: readonly string[]): string[] {
+  const dirty = new Set<string>()
+  for (const call of calls) {
+    const [kind, path] = call.split(' ') as [string, string]
+    if (kind === 'sync') dirty.delete(path)
+    else if (kind === 'write') dirty.add(path)
+    else if (/^(mkdir|open-create|rename)$/.test(kind)) dirty.add(dirname(path))
+  }
+  return [...dirty]
 }
 
 describe('a backup', () => {
@@ -106,11 +127,15 @@ describe('a backup', () => {
     await writeFile(destination, 'mine')
     await expect(runBackup(filled, destination)).rejects.toMatchObject({ code: 'invalid_request' })
     await rm(destination)
-    await runBackup(filled, `${destination}-x`)
-    await rm(join(`${destination}-x`, 'trove-backup'))
-    await expect(runBackup(filled, `${destination}-x`)).rejects.toMatchObject({
-      code: 'invalid_request',
-    })
+    const mine = join(`${destination}.partial`, 'mine')
+    await mkdir(dirname(mine))
+    await writeFile(mine, 'mine')
+    await expect(runBackup(filled, destination)).rejects.toMatchObject({ code: 'invalid_request' })
+    expect(await readdir(dirname(mine))).toEqual(['mine'])
+    // Empty, as an attempt that was killed early leaves it.
+    await rm(mine)
+    await runBackup(filled, destination)
+    await expectWhole(destination, filled.zips)
   })
 
   test('reports a destination where nothing can be created', async () => {
@@ -138,23 +163,82 @@ describe('a backup', () => {
     },
   )
 
-  test('reuses the packs of an earlier attempt', async () => {
+  test('reuses the packs of an earlier attempt, except those that died', async () => {
     const filled = await openFilled()
     const destination = await newDestination()
+    const dying = await filled.store.putTar('dying', { 'd.txt': 'delta' })
     const stopped = runBackup(filled, destination, {
       copies: true,
       checkpoint: (step) => {
-        if (step === 'backup-pack-brought') throw new Error('stopped')
+        if (step === 'backup-packs-brought') throw new Error('stopped')
       },
     })
     await expect(stopped).rejects.toThrow('stopped')
     expect(await exists(destination)).toBe(false)
-    expect(await runBackup(filled, destination, { copies: true })).toMatchObject({
+    const removal = { state: 'deleted', reason: 'deleted', now: filled.store.ports.now() } as const
+    await filled.store.metadata.removeArtifacts([dying], removal)
+    await collectNow(filled.store.ports, { hasRoom: async () => false })
+    const live = await packNames(filled.store.directory)
+    const partial = `${destination}.partial`
+    expect(await packNames(partial)).toHaveLength(live.length + 1)
+    // As a kill or a bad medium leaves them.
+    const [name = ''] = live
+    await truncate(join(partial, 'cas', 'packs', name.slice(0, 2), name))
+    await writeFile(join(partial, 'cas', 'staging', 'packs', name), 'half')
+    expect(await runBackup(filled, destination)).toMatchObject({
       packs: 2,
       reusedPacks: 1,
-      copiedPacks: 1,
+      linkedPacks: 1,
     })
+    expect(await packNames(destination)).toEqual(live)
+    expect(await readdir(join(destination, 'cas', 'staging', 'packs'))).toEqual([])
     await expectWhole(destination, filled.zips)
+  })
+
+  test('is durable before it gets its name', async () => {
+    const filled = await openFilled()
+    const destination = await newDestination()
+    const root = dirname(destination)
+    const watched = watchFileSystem({ root })
+    const { calls, overlapping } = watched
+    const key = join(filled.store.directory, 'some.key')
+    await writeFile(key, 'key')
+    const fileSystem = {
+      ...watched,
+      copyFile: async (from: string, to: string) => {
+        calls.push(`open-create ${relative(root, to)}`, `write ${relative(root, to)}`)
+        await copyFile(from, to)
+      },
+    }
+    await runBackup(filled, destination, { copies: true, fileSystem, files: [key] })
+    // Files that were only read may be closed later.
+    const isRead = (call: string): boolean => /^close .*\/packs\/..\//.test(call)
+    expect(overlapping.filter((call) => !isRead(call))).toEqual([])
+    const named = calls.indexOf('rename backup')
+    expect(unsynced(calls.slice(0, named))).toEqual(['backup.partial/cas/staging/packs'])
+    expect(calls.slice(named + 1)).toContain('sync .')
+    expect(watched.openFiles).toBe(0)
+    expect(await readFile(join(destination, 'some.key'), 'utf8')).toBe('key')
+  })
+
+  test('fails when the destination does not return what was written', async () => {
+    const filled = await openFilled()
+    const destination = await newDestination()
+    const open: PackFileSystem['open'] = async (path, mode) => {
+      const file = await nodeFileSystem.open(path, mode)
+      if (mode === 'create' || !path.endsWith('.zip')) return file
+      const read: PackFile['read'] = async (target, position) => {
+        const bytes = await file.read(target, position)
+        target[0]! ^= 1
+        return bytes
+      }
+      return { ...file, read }
+    }
+    const fileSystem = { ...nodeFileSystem, open, copyFile }
+    await expect(
+      runBackup(filled, destination, { copies: true, fileSystem }),
+    ).rejects.toMatchObject({ code: 'digest_mismatch' })
+    expect(await exists(destination)).toBe(false)
   })
 
   test('of a damaged store has the rest, and reports the damage', async () => {
