@@ -271,7 +271,7 @@ export function packsContract(store: Store): void {
   test('two sessions that register equal content concurrently end with one of each', async () => {
     const run = await seedRun(store())
     const parts = Array.from({ length: 1_500 }, (_, index) => `${index};`)
-    const upload = async (): Promise<void> => {
+    const upload = async (): Promise<string> => {
       const session = await openSession(store(), run)
       await addCopies(
         store(),
@@ -279,11 +279,15 @@ export function packsContract(store: Store): void {
         parts.map((part) => copyOf(part)),
       )
       await store().addComposite(session, compositeOf(parts))
+      return session
     }
-    await Promise.all([upload(), upload()])
+    const sessions = await Promise.all([upload(), upload()])
     const { sizeBytes } = copyOf(parts.join('')).blob
     expect(await store().figures()).toMatchObject({ packs: 2, chunkBytes: sizeBytes })
     const blob = await store().findBlob(digestOf(parts.join('')))
     expect(await store().readParts(blob!.blobId, 0, 2_000)).toHaveLength(1_500)
+    for (const session of sessions) await store().abortSession(session)
+    await sweepBlobs(store())
+    expect(await store().figures()).toMatchObject({ chunkBytes: 0, liveBytes: 0 })
   })
 }

@@ -270,6 +270,19 @@ export function publishingContract(store: Store): void {
     expect(await liveArtifacts()).toEqual([next])
   })
 
+  test('an artifact takes its name back from one that has expired', async () => {
+    const run = await seedRun(store())
+    const { id } = await seedArtifact(store(), run, { a: 'one' })
+    const removal = { state: 'deleted', reason: 'test', now: 2_100, undoMs: 9_000 } as const
+    await store().removeArtifacts([id], removal)
+    const holder = await seedArtifact(store(), run, { a: 'two' }, { expiresAt: 2_500 })
+    const restore = (now: number): Promise<void> => store().restoreArtifact(id, now)
+    await expect(restore(2_499)).rejects.toMatchObject({ code: 'name_taken' })
+    await restore(2_500)
+    expect(await store().findArtifact(id)).toMatchObject({ state: 'available', removedAt: null })
+    expect(await store().findArtifact(holder.id)).toMatchObject({ state: 'expired' })
+  })
+
   test('an expired artifact frees its name', async () => {
     const run = await seedRun(store())
     const held = await seedArtifact(store(), run, { a: 'one' }, { expiresAt: 2_000 })

@@ -9,7 +9,6 @@ import { limits } from '../../../core/limits.ts'
 import type { Healing, Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import { createBlobJudging } from './damage.ts'
-import { createDigestRelease } from './digest-holding.ts'
 import { createCompositeHealing } from './healing.ts'
 import { createLeaser, createSessionFinder } from '../uploads/sessions.ts'
 
@@ -38,7 +37,6 @@ export function createCompositeAddition(connection: Connection): Metadata['addCo
     `INSERT INTO blobs (digest, size_bytes, crc32, state, project_id, part_count, joined_bytes)
      VALUES (?, ?, ?, ${blobState.filling}, ?, ?, 0) RETURNING id`,
   )
-  const releaseDigest = createDigestRelease(connection)
   const healingWith = createCompositeHealing(connection)
   // Adds to the row, because healing a part of it also changes its length.
   const grow = prepare<[number, number], { joinedBytes: number }>(
@@ -77,10 +75,7 @@ export function createCompositeAddition(connection: Connection): Metadata['addCo
     assert.equal(partBytes, sizeBytes, `the parts of ${digest} do not add up to its size`)
     const session = findSession(sessionName)
     // An equal upload was faster; this row is swept once the session no longer leases it.
-    if (leaseKnown(session.id, digest)) {
-      releaseDigest(id)
-      return undefined
-    }
+    if (leaseKnown(session.id, digest)) return undefined
     const damaged = find.get(digestToBytes(digest))
     if (!damaged) {
       publish.run(id)

@@ -9,12 +9,15 @@
 import { blobState } from '../../../../schema/content.ts'
 import type { Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
-import { stateWithoutDigest } from '../blobs/digest-holding.ts'
 import { createPackCounter } from '../blobs/pack-counters.ts'
 import { createChunkCounting } from '../blobs/unique-bytes.ts'
 
 /** Blobs per step: each is looked up in six trees. */
 const batch = 25
+
+/** SQL for the state of a blob row that has given up its digest. */
+const stateWithoutDigest = `CASE state WHEN ${blobState.damaged} THEN ${blobState.goneDamaged}
+  WHEN ${blobState.goneDamaged} THEN ${blobState.goneDamaged} ELSE ${blobState.gone} END`
 
 /** SQL that is true when blob `b` must stay, apart from leases. */
 const isNeeded = `(
