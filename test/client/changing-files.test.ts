@@ -1,7 +1,7 @@
 /** Files that change, or may not be modified, while the client works on them. */
 import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import {
   appendFile,
   chmod,
@@ -258,6 +258,22 @@ test.each(['d/file', 'd/link', 'd/many/200'])(
     expect(await describeTree(back)).toEqual(await describeTree(root))
   },
 )
+
+test('a directory that replaced a file during the download keeps its files', async () => {
+  const { artifact } = await uploadDirectory(direct, await makeDirectory({ a: 'new' }))
+  const back = await makeDirectory({ a: 'old' })
+  const swap = ({ phase }: DownloadProgress): void => {
+    if (phase !== 'placing' || existsSync(join(back, 'a/mine'))) return
+    rmSync(join(back, 'a'))
+    mkdirSync(join(back, 'a'))
+    writeFileSync(join(back, 'a/mine'), 'mine')
+  }
+  const download = direct.download({ artifact, destination: back, onProgress: swap })
+  await expect(download).rejects.toThrow(`${join(back, 'a')} is a directory where the artifact has`)
+  expect(await readFile(join(back, 'a/mine'), 'utf8')).toBe('mine')
+  await direct.download({ artifact, destination: back, delete: true })
+  expect(await readFile(join(back, 'a'), 'utf8')).toBe('new')
+})
 
 test('a directory of DEST that vanishes before its mode is set is reported by path', async () => {
   const root = await makeDirectory({ 'd/f': 'x' })
