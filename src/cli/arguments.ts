@@ -111,8 +111,7 @@ export function parseFlags<F extends Flags>(
 }
 
 function readValue({ value, choices, read }: Flag, text: string, name: string): unknown {
-  if (neverEmpty.has(value) && text === '')
-    throw new UsageError(`${name} is empty (is a variable unset?)`)
+  if (neverEmpty.has(value)) filled(text, name)
   if (choices !== undefined) return choice(text, choices, name)
   return read === undefined ? text : read(text, name)
 }
@@ -150,6 +149,12 @@ export function takeOperands<
   const extra = operands[names.length + (optional?.length ?? 0)]
   if (extra !== undefined) throw new UsageError(`unexpected argument ${JSON.stringify(extra)}`)
   return operands as [...Texts<Names, string>, ...Texts<Optional, string | undefined>]
+}
+
+/** For `Flag.read`: any text but ''. */
+export function filled(text: string, name: string): string {
+  if (text === '') throw new UsageError(`${name} is empty (is a variable unset?)`)
+  return text
 }
 
 /** For `Flag.read`. */

@@ -2,19 +2,19 @@
 import type { ListOptions } from '../client/artifacts.ts'
 import { parsePositiveInteger } from '../core/run/run.ts'
 import { parseDurationMs } from '../core/units.ts'
-import { type FlagValues, UsageError } from './arguments.ts'
+import { filled, type FlagValues, UsageError } from './arguments.ts'
 
 export const filterFlags = {
   run: { value: 'ID', read: parsePositiveInteger, help: 'only artifacts of this run' },
-  name: { value: 'NAME', help: 'only artifacts with exactly this name' },
-  branch: { value: 'B', help: 'only artifacts of runs on this branch' },
-  workflow: { value: 'W', help: 'only artifacts of runs of this workflow' },
+  name: { value: 'NAME', read: filled, help: 'only artifacts with exactly this name' },
+  branch: { value: 'B', read: filled, help: 'only artifacts of runs on this branch' },
+  workflow: { value: 'W', read: filled, help: 'only artifacts of runs of this workflow' },
   'pull-request': {
     value: 'N',
     read: parsePositiveInteger,
     help: 'only artifacts of this pull request',
   },
-  actor: { value: 'NAME', help: 'only artifacts of runs that this user started' },
+  actor: { value: 'NAME', read: filled, help: 'only artifacts of runs that this user started' },
   since: {
     value: 'TIME',
     read: parseSince,

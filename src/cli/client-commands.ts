@@ -96,6 +96,7 @@ function loaded(summary: string, command: Command): Listed {
 export function commandNamed(commands: Commands, name: string): Listed {
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined
   if (command !== undefined) return command
-  const meant = suggestion(name, Object.keys(commands)) ?? 'see `trove help`'
-  throw new UsageError(`unknown command ${JSON.stringify(name)}; ${meant}`)
+  const meant = suggestion(name, Object.keys(commands))
+  const unknown = `unknown command ${JSON.stringify(name)}`
+  throw new UsageError(meant === undefined ? unknown : `${unknown}; ${meant}`)
 }

@@ -111,6 +111,8 @@ export function exitStatusOf(error: unknown): ExitStatus {
 /** One sentence on what to do next, if there is something to say. */
 export function hintFor(error: unknown): string | undefined {
   if (hasCode(error, 'unauthenticated') && error.details.reason === asleep) return undefined
+  // Not all that is forbidden is so because of the token: an artifact can be kept.
+  if (hasCode(error, 'forbidden') && !error.message.includes('token')) return undefined
   if (error instanceof StoreError) return hints[error.code]
   if (isUntrustedCertificate(error))
     return 'Set NODE_EXTRA_CA_CERTS to a PEM file of additional certificate authorities to trust.'

@@ -20,7 +20,7 @@ async function statusOf(
 ): Promise<ExitStatus> {
   const { stdout, stderr } = surroundings
   const [name, ...rest] = args
-  if (name === 'version' || name === '--version' || name === '-V') {
+  if (name === 'version' || name === '--version' || name === '-V' || name === '-v') {
     await write(stdout, `trove ${readProgramVersion()}\n`)
     return exitStatus.ok
   }

@@ -60,7 +60,7 @@ export function parseRunOnly(text: string): RunReference | undefined {
   return {
     kind: 'all',
     project: project === '' ? null : parseProjectName(project),
-    run: parsePositiveInteger(run, 'ref'),
+    run: parsePositiveInteger(run, 'run'),
   }
 }
 
@@ -123,7 +123,7 @@ function splitReference(text: string): Split<Reference> {
   const path = colon === -1 ? null : text.slice(colon + 1)
   if (keyword === 'id:') {
     if (!/^[0-9]+$/.test(body)) throw faulty(text, 'write id:123')
-    return { reference: { kind: 'id', id: parsePositiveInteger(body, 'ref') }, path }
+    return { reference: { kind: 'id', id: parsePositiveInteger(body, 'id') }, path }
   }
   if (keyword === 'latest:') return { reference: parseLatest(text, body), path }
   return { reference: parseRunReference(text, body), path }
@@ -146,7 +146,7 @@ function parseRunReference(text: string, body: string): Reference {
   return {
     kind: 'run',
     project: project === undefined ? null : parseProjectName(project),
-    run: parsePositiveInteger(run, 'ref'),
+    run: parsePositiveInteger(run, 'run'),
     name: parseArtifactName(name),
   }
 }

@@ -81,6 +81,7 @@ test('--sign prints a URL that needs no token, and says how long it is valid', a
 
 test.each([
   [['42/nothing'], 3, 'there is no artifact 42/nothing'],
+  [['0/nothing'], 2, 'run must be a positive whole number, got "0"'],
   [['42/build:nowhere'], 3, 'has no "nowhere"'],
   [['latest:feature/x/build:nowhere'], 3, 'has no "nowhere"'],
   [['42/build:link'], 3, 'it is a symlink to bin/app'],

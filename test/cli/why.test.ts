@@ -42,7 +42,7 @@ describe('trove why', () => {
       '',
       expect.stringMatching(/^Its upload added 0 B to the store; its zip is 68\.\d KiB\.$/),
       expect.stringMatching(
-        /^Deleting it: Frees 0 B of 69\.4 KiB; 68\.\d KiB is shared and stays, 9\d\d B is saved by compression and deduplication\.$/,
+        /^Deleting it frees 0 B of 69\.4 KiB; 68\.\d KiB is shared and stays, 9\d\d B is saved by compression and deduplication\.$/,
       ),
       '1 other artifact has exactly these files.',
       '',

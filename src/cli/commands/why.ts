@@ -179,7 +179,7 @@ function spaceLines(artifact: WireArtifactDetail): string[] {
   const have = sameTree === 1 ? 'has' : 'have'
   return [
     `Its upload added ${formatSizeBytes(newBytes)} to the store; its zip is ${formatSizeBytes(zipBytes)}.`,
-    `Deleting it: ${freed}`,
+    `Deleting it ${freed.replace('Frees', 'frees')}`,
     ...(sameTree > 0
       ? [`${counted(sameTree, 'other artifact')} ${have} exactly these files.`]
       : []),

@@ -26,6 +26,8 @@ export interface Progress {
 const barIntervalMs = 100
 const lineIntervalMs = 10_000
 const barWidth = 20
+/** On narrower terminals the amounts are more useful than a bar in front of them. */
+const barColumnsMin = 60
 
 export function createProgress(stderr: NodeJS.WriteStream, options: { bars: boolean }): Progress {
   return options.bars && stderr.isTTY ? createBars(stderr) : createLines(stderr)
@@ -50,7 +52,10 @@ function createBars(stderr: NodeJS.WriteStream): Progress {
       // Some terminals report no width, or 0. A wrapped line would not be removed.
       const width = Math.max(1, (stderr.columns || 80) - 1)
       const lines = bars.map((bar, index) =>
-        formatBar(bar, index === bars.length - 1 ? rate.text(bar) : ''),
+        formatBar(bar, {
+          suffix: index === bars.length - 1 ? rate.text(bar) : '',
+          narrow: width < barColumnsMin,
+        }),
       )
       stderr.write(lines.map((line) => `${line.slice(0, width)}\n`).join(''))
       drawnLines = lines.length
@@ -99,11 +104,11 @@ function formatRetry(failure: unknown): string {
   return `trove: ${printable(reason)}; retrying\n`
 }
 
-function formatBar(bar: Bar, suffix: string): string {
+function formatBar(bar: Bar, { suffix, narrow }: { suffix: string; narrow: boolean }): string {
   const share = bar.totalBytes === 0 ? 0 : Math.min(1, bar.doneBytes / bar.totalBytes)
   const filled = Math.round(share * barWidth)
-  const drawn = '#'.repeat(filled) + '.'.repeat(barWidth - filled)
-  return `${bar.label.padEnd(10)} ${drawn} ${formatAmounts(bar)}${suffix}`
+  const drawn = narrow ? '' : `${'#'.repeat(filled)}${'.'.repeat(barWidth - filled)} `
+  return `${bar.label.padEnd(10)} ${drawn}${formatAmounts(bar)}${suffix}`
 }
 
 function formatAmounts({ doneBytes, totalBytes, note }: Bar): string {
