@@ -2,7 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
-import { formatIgnored, formatPlan } from '../../src/cli/run/workflow-plan.ts'
+import { formatIgnored, formatPlan, planMessage } from '../../src/cli/run/workflow-plan.ts'
 import { WorkflowError } from '../../src/workflow/file/problem.ts'
 import { prepareWorkflow, type RunOptions } from '../../src/workflow/run.ts'
 import { createPlayground, facts, type Playground } from './playground.ts'
@@ -249,6 +249,26 @@ call  calls ./.github/workflows/called.yml  needs first
     c
       echo
 `)
+  const echo = [{ name: 'echo' }]
+  expect(planned.jobs.map(planMessage)).toEqual([
+    { id: 'first', needs: [], steps: echo },
+    {
+      id: 'call',
+      needs: ['first'],
+      calls: './.github/workflows/called.yml',
+      steps: [],
+      jobs: [
+        { id: 'a', needs: [], steps: echo },
+        {
+          id: 'b',
+          needs: ['a'],
+          calls: './.github/workflows/inner.yml',
+          steps: [],
+          jobs: [{ id: 'c', needs: [], steps: echo }],
+        },
+      ],
+    },
+  ])
   expect(formatIgnored(planned)).toBe(
     'ignored keys: permissions (line 6), permissions (called.yml, line 2)\n',
   )

@@ -18,10 +18,10 @@ import { createTerminalSink } from '../../workflow/terminal.ts'
 import { type FlagValues, integer, serverFlags, takeOperands, UsageError } from '../arguments.ts'
 import type { Command, Invocation } from '../command.ts'
 import { exitStatus, type ExitStatus } from '../exit-status.ts'
-import { createRoom, flush, formatJson, write } from '../output/output.ts'
+import { createRoom, flush, formatJson, write, writeJson } from '../output/output.ts'
 import { makeRunDirectory, removeAbandoned } from '../run/run-directory.ts'
 import { serverContext } from '../server-access.ts'
-import { formatIgnored, formatPlan } from '../run/workflow-plan.ts'
+import { formatIgnored, formatPlan, planMessage } from '../run/workflow-plan.ts'
 import { openRecord, type RunClaims } from '../run/workflow-record.ts'
 import { noCommit, readRepository } from '../run/workflow-repository.ts'
 import { readSecrets } from '../run/workflow-secrets.ts'
@@ -76,7 +76,10 @@ const flags = {
     short: 'n',
     help: 'check the workflow and show its jobs and steps, without running it',
   },
-  json: { value: null, help: 'print events as one JSON object per line instead of the log' },
+  json: {
+    value: null,
+    help: 'print events as one JSON object per line instead of the log; with --dry-run, the jobs',
+  },
 } as const
 
 type RunFlags = FlagValues<typeof flags>
@@ -127,7 +130,7 @@ async function runOrShow(
   const options = { ...asked, facts: { ...asked.facts, event } }
   await write(stderr, formatIgnored(prepared))
   if (given['dry-run']) {
-    await write(stdout, formatPlan(jobs))
+    await (given.json ? writeJson(stdout, jobs.map(planMessage)) : write(stdout, formatPlan(jobs)))
     return exitStatus.ok
   }
   const isGiven = given.url !== undefined || (given.data === undefined && config.token !== null)

@@ -33,6 +33,30 @@ export function formatPlan(jobs: PlannedJob[]): string {
     .join('')
 }
 
+/** The output of `--dry-run --json`. `skipped` is the reason. */
+interface PlanMessage {
+  id: string
+  needs: string[]
+  calls?: string
+  skipped?: string
+  steps: { name: string; skipped?: string }[]
+  /** Those of the workflow that it calls. */
+  jobs?: PlanMessage[]
+}
+
+export function planMessage({ job, steps, called, skipReason }: PlannedJob): PlanMessage {
+  const skipped = (reason: string | undefined): { skipped?: string } =>
+    reason === undefined ? {} : { skipped: reason }
+  return {
+    id: job.id,
+    needs: job.needs,
+    ...(job.call !== undefined && { calls: job.call.ref.value }),
+    ...skipped(skipReason),
+    steps: steps.map((each) => ({ name: describeStep(each.step), ...skipped(each.skipReason) })),
+    ...(called !== undefined && { jobs: called.jobs.map(planMessage) }),
+  }
+}
+
 function linesOf({ job, steps, called, skipReason }: PlannedJob): string[] {
   const needs = job.needs.length === 0 ? '' : `  needs ${job.needs.join(', ')}`
   const calls = job.call === undefined ? '' : `  calls ${job.call.ref.value}`
