@@ -3,9 +3,6 @@ import * as z from 'zod'
 import { limits } from '../core/limits.ts'
 import { actorSchema, cursor, id, instant, toldFacts } from './fields.ts'
 
-/** A hundred years. A much later expiry could not be formatted as a date. */
-const tokenSecondsMax = 100 * 366 * 86_400
-
 const jobName = z
   .string()
   .min(1)
@@ -32,7 +29,11 @@ export const tokenRequestSchema = z
     job: jobName.optional(),
     ...toldFacts,
     scope: tokenScope.optional(),
-    expiresInSeconds: z.int().min(1).max(tokenSecondsMax).optional(),
+    expiresInSeconds: z
+      .int()
+      .min(1)
+      .max(limits.tokenLifeMsMax / 1000)
+      .optional(),
   })
   .meta({ id: 'TokenRequest' })
 

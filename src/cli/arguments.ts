@@ -4,7 +4,7 @@ import { withSlashes } from '../client/files/paths.ts'
 import { compilePathGlobs } from '../core/glob/path-glob.ts'
 import { limits } from '../core/limits.ts'
 import { parsePositiveInteger } from '../core/run/run.ts'
-import { parseDurationMs } from '../core/units.ts'
+import { formatExactDuration, parseDurationMs } from '../core/units.ts'
 import { suggestion } from './suggestion.ts'
 
 /** A flag. `value` is the name of its value in help; null for a flag without a value. */
@@ -169,12 +169,16 @@ export function integer(min: number, max: number): (text: string, name: string) 
 }
 
 /** For `Flag.read`: milliseconds. */
-export function duration(minMs: number): (text: string, name: string) => number {
+export function duration(
+  minMs: number,
+  maxMs: number | null = null,
+): (text: string, name: string) => number {
+  const most = maxMs === null ? '' : `, at most ${formatExactDuration(maxMs)}`
   return (text, name) => {
     const ms = parseDurationMs(text)
-    if (ms !== undefined && ms >= minMs) return ms
+    if (ms !== undefined && ms >= minMs && ms <= (maxMs ?? ms)) return ms
     throw new UsageError(
-      `${name} must be a duration such as 90s, 6h or 30d, got ${JSON.stringify(text)}`,
+      `${name} must be a duration such as 90s, 6h or 30d${most}, got ${JSON.stringify(text)}`,
     )
   }
 }

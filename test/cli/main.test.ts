@@ -94,6 +94,15 @@ test.each([
   })
 })
 
+test('a token that would outlive a century is refused before anything is asked', async () => {
+  const { status, stderr } = await runTroveInside(['token', '--expires', '99999999d'])
+  expect({ status, stderr: stderr.split('\n')[0] }).toEqual({
+    status: 2,
+    stderr:
+      'trove: --expires must be a duration such as 90s, 6h or 30d, at most 36600d, got "99999999d"',
+  })
+})
+
 test('suggests the nearest word, and nothing when none is near', () => {
   const words = ['list', 'ls', 'rm', 'run', 'download']
   expect(suggestion('dwonload', words)).toBe('did you mean download?')

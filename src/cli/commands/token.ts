@@ -14,6 +14,7 @@ import type { ClientConfig } from '../../config/client-config.ts'
 import { readClientConfig, readServerConfig } from '../../config/config.ts'
 import { formatActor } from '../../core/audit.ts'
 import { formatAccess } from '../../core/access/project-access.ts'
+import { limits } from '../../core/limits.ts'
 import { isLoopback } from '../../core/loopback.ts'
 import { knownFacts } from '../../core/run/run.ts'
 import { duration, type FlagValues, serverFlags, takeOperands, UsageError } from '../arguments.ts'
@@ -40,7 +41,7 @@ const flags = {
   },
   expires: {
     value: 'TIME',
-    read: duration(1000),
+    read: duration(1000, limits.tokenLifeMsMax),
     help: 'lifetime, such as 90s, 6h (default) or 30d',
   },
 } as const

@@ -4,6 +4,8 @@ import { dayMs } from '../units.ts'
 const KiB = 1024
 
 export const tokenLimits = {
+  /** A hundred years. A much later expiry could not be formatted as a date. */
+  tokenLifeMsMax: 100 * 366 * dayMs,
   /** Upper bound on a token: more than a header can carry and than CI systems sign. */
   tokenCharactersMax: 16_384,
   /** JSON and forms from unauthenticated senders, who may send slowly and on many connections: a
