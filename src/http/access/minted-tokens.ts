@@ -72,7 +72,7 @@ async function findListed(
     const isOwn = token.personId !== null && token.personId === principal.person?.id
     if (isOwn || mayOversee(principal, token.project)) return token
   }
-  throw notFound('token', `no token ${id} is listed`)
+  throw notFound('token', `no token ${id} is listed; others are revoked by their text or project`)
 }
 
 /** Errors: not_found. */
