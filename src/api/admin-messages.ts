@@ -101,7 +101,7 @@ export const backupRequestSchema = z
       }),
     copies: z.boolean().default(false).meta({
       description:
-        'Copies instead of hard-linking, so that the backup shares no bytes with the store.',
+        'Copies instead of hard-linking, so that the backup shares no bytes with the store or another backup.',
     }),
   })
   .meta({ id: 'BackupRequest' })

@@ -9,8 +9,16 @@ import {
   type PackFileSystem,
   nodeFileSystem,
 } from '../../src/packs/local/file-system.ts'
-import type { TestStore } from '../ingest/open-store.ts'
-import { exists, expectWhole, newDestination, openFilled, runBackup } from './backup-rig.ts'
+import { type TestStore, zipOf } from '../ingest/open-store.ts'
+import { testDirectory } from '../temporary-directory.ts'
+import {
+  exists,
+  expectWhole,
+  type Filled,
+  newDestination,
+  openFilled,
+  runBackup,
+} from './backup-rig.ts'
 import { watchFileSystem } from '../packs/watched-file-system.ts'
 import { collectNow, day } from './collection.ts'
 import { packPaths, spoil } from './stored-bytes.ts'
@@ -36,6 +44,13 @@ function unsynced(calls: readonly string[]): string[] {
     else if (/^(mkdir|open-create|rename)$/.test(kind)) dirty.add(dirname(path))
   }
   return [...dirty]
+}
+
+/** A store whose packs cannot be linked to where backups are. */
+async function onAnotherDisk(): Promise<Filled> {
+  const { store, zips } = await openFilled()
+  const packs = { ...store.ports.packs, linkTo: async () => false }
+  return { store: { ...store, ports: { ...store.ports, packs } }, zips }
 }
 
 describe('a backup', () => {
@@ -239,6 +254,42 @@ describe('a backup', () => {
       runBackup(filled, destination, { copies: true, fileSystem }),
     ).rejects.toMatchObject({ code: 'digest_mismatch' })
     expect(await exists(destination)).toBe(false)
+  })
+
+  test('on another disk links what the newest backup beside it has, and survives its removal', async () => {
+    const filled = await onAnotherDisk()
+    const directory = testDirectory()
+    await writeFile(join(directory, 'notes'), 'mine')
+    await mkdir(join(directory, 'lost+found'))
+    await runBackup(filled, join(directory, '0'))
+    const [first, second] = [join(directory, '1'), join(directory, '2')]
+    expect(await runBackup(filled, first)).toMatchObject({ linkedPacks: 2, copiedPacks: 0 })
+    await filled.store.putTar('more', { 'more.txt': 'delta '.repeat(500) })
+    filled.zips.set(3, await zipOf(filled.store, 3))
+    expect(await runBackup(filled, second)).toMatchObject({ linkedPacks: 2, copiedPacks: 1 })
+    await rm(join(directory, '0'), { recursive: true })
+    await rm(first, { recursive: true })
+    await expectWhole(second, filled.zips)
+    const copies = await runBackup(filled, join(directory, '3'), { copies: true })
+    expect(copies).toMatchObject({ linkedPacks: 0, copiedPacks: 3 })
+  })
+
+  test('on another disk copies again what the backup beside it has damaged or lost', async () => {
+    const filled = await onAnotherDisk()
+    const [first, second] = [await newDestination(), await newDestination()]
+    await runBackup(filled, first)
+    await spoil(join(first, 'cas'), encodeJoiningSync(Buffer.from('beta '.repeat(500)), 6))
+    const beside = join(dirname(first), 'second')
+    expect(await runBackup(filled, beside)).toMatchObject({ linkedPacks: 1, copiedPacks: 1 })
+    await expectWhole(beside, filled.zips)
+    for (const path of await packPaths(join(beside, 'cas'))) await rm(path)
+    const third = join(dirname(first), 'third')
+    expect(await runBackup(filled, third)).toMatchObject({ linkedPacks: 0, copiedPacks: 2 })
+    await writeFile(join(third, 'cas', 'format'), 'of a later version')
+    expect(await runBackup(filled, join(dirname(first), 'fourth'))).toMatchObject({
+      copiedPacks: 2,
+    })
+    expect(await runBackup(filled, second)).toMatchObject({ copiedPacks: 2 })
   })
 
   test('of a damaged store has the rest, and reports the damage', async () => {

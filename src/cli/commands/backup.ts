@@ -16,7 +16,7 @@ const flags = {
   ...maintenanceFlags,
   copies: {
     value: null,
-    help: 'copy instead of hard-linking, so that the backup shares no bytes with the store',
+    help: 'copy instead of hard-linking, so that the backup shares no bytes with the store or another backup',
   },
 } as const
 

@@ -1,5 +1,6 @@
-/** The packs of a backup: hard-linked where possible, else copied, read back and verified. A
- *  pack from an earlier attempt is reused. */
+/** The packs of a backup: hard-linked to the store's where possible, else to those of an earlier
+ *  backup that still read back intact, else copied, read back and verified. A pack from an earlier
+ *  attempt is reused. */
 import { createDigestHasher } from '../../core/bytes/digest.ts'
 import { digestMismatch, hasCode } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
@@ -17,6 +18,7 @@ import { copyPages, itemsFrom } from '../pages.ts'
 import type { LifecyclePorts } from '../ports.ts'
 import type { MaintenanceLease } from '../maintenance-lease.ts'
 import { verifyCopies } from '../scrub/verify-copies.ts'
+import type { EarlierBackup } from './earlier-backup.ts'
 
 export interface BackupReport {
   /** Where the backup is or will be. */
@@ -41,6 +43,7 @@ export interface PackBackup {
   destination: string
   /** Copies every pack and never links. */
   copies: boolean
+  earlier: EarlierBackup | undefined
   lease: MaintenanceLease
   /** Id of the newest pack known to the metadata of the backup. Later packs are left out: with
    *  many of them, a start would conclude that they belong to a lost database. */
@@ -104,18 +107,37 @@ async function addPack(
   pack: SealedPack & { id: number },
   report: BackupReport,
 ): Promise<void> {
-  const { fileSystem, paths, copies } = backup
+  const { fileSystem, paths, store } = backup
   const target = paths.sealedPack(pack.name)
   await backup.ensureFanOut(pack.name)
   // A pack of another size was truncated by the medium after an earlier attempt.
   await ignoringAbsence(() => fileSystem.unlink(target))
-  if (!copies && (await ports.packs.linkTo?.(pack.name, target)) === true) {
+  if (await linkPack(ports, backup, { pack, target })) {
     report.linkedPacks += 1
     return
   }
   await copyPack(ports, backup, pack)
-  report.damagedCopies += await countDamaged(ports, backup, pack)
+  report.damagedCopies += await countDamaged(ports, store, pack)
   report.copiedPacks += 1
+}
+
+/** Returns whether the pack could be linked. Errors: not_found (the store lost the pack). */
+async function linkPack(
+  ports: LifecyclePorts,
+  { copies, earlier }: PackBackup,
+  { pack, target }: { pack: SealedPack & { id: number }; target: string },
+): Promise<boolean> {
+  if (copies) return false
+  if ((await ports.packs.linkTo?.(pack.name, target)) === true) return true
+  if (earlier === undefined || earlier.sizes.get(pack.name) !== pack.sizeBytes) return false
+  try {
+    if ((await countDamaged(ports, earlier.store, pack)) > 0) return false
+    return (await earlier.store.linkTo?.(pack.name, target)) === true
+  } catch (error) {
+    // Somebody is deleting the earlier backup.
+    if (hasCode(error, 'not_found')) return false
+    throw error
+  }
 }
 
 /** Writes the pack under a temporary name, reads it back, and only then renames it. */
@@ -172,7 +194,7 @@ async function readOrZeros(
 
 async function countDamaged(
   { metadata, signal }: LifecyclePorts,
-  { store }: PackBackup,
+  store: PackStore,
   pack: { id: number; name: string },
 ): Promise<number> {
   let damaged = 0

@@ -4,8 +4,9 @@
  *    2. Copy the metadata as of one instant to `DEST.partial`. Every pack it needs exists from now
  *       on.
  *    3. Add those packs: as hard links where possible (packs never change, so a link protects as
- *       well as a copy against every mistake, though not against a bad disk), else as copies that
- *       are synced, read back and verified.
+ *       well as a copy against every mistake, though not against a bad disk), to the store's packs
+ *       or else to those of the newest backup beside this one, if they read back intact; else as
+ *       copies that are synced, read back and verified.
  *    4. Sync everything and rename `DEST.partial` to `DEST`.
  *  So `DEST` is complete or absent. A repeated backup reuses the packs of one that was
  *  interrupted. */
@@ -23,6 +24,7 @@ import {
 import { openLocalPackStore } from '../../packs/local/local.ts'
 import { createFanOut, createLocalPaths } from '../../packs/local/local-layout.ts'
 import { type BackupReport, addPacks } from './backup-packs.ts'
+import { markerFile, openEarlierBackup, partialOf } from './earlier-backup.ts'
 import type { LifecyclePorts } from '../ports.ts'
 import { type MaintenanceLease, openMaintenanceLease } from '../maintenance-lease.ts'
 
@@ -38,7 +40,8 @@ export interface BackupOptions {
   destination: string
   /** Files beside the metadata that belong to the store; missing ones are left out. */
   files: string[]
-  /** Never links, so that the backup shares no bytes with the store. */
+  /** Never links, so that the backup shares no bytes with the store or
+   *  another backup. */
   copies: boolean
   onProgress?: (progress: BackupReport) => void
   fileSystem?: BackupFileSystem
@@ -52,7 +55,6 @@ export function keyFilesOf(dataDir: string): string[] {
 /** How long dead packs are kept after the backup has died. Not renewed while the metadata is
  *  copied. */
 const leaseMs = 60 * 60 * 1000
-const markerFile = 'trove-backup'
 const marker = 'trove-backup 1\n'
 const databaseFile = 'trove.db'
 
@@ -63,7 +65,7 @@ const databaseFile = 'trove.db'
  *  session_ended (the process slept for longer than packs are kept for it). */
 export async function backUp(ports: LifecyclePorts, options: BackupOptions): Promise<BackupReport> {
   const { destination, fileSystem = nodeBackupFileSystem } = options
-  const partial = `${destination}.partial`
+  const partial = partialOf(destination)
   return await translateErrno(`the backup ${destination}`, async () => {
     await whileBeginning(destination, async () => {
       await checkFree(fileSystem, destination)
@@ -133,20 +135,23 @@ interface Filling extends BackupOptions {
 }
 
 async function fillPartial(ports: LifecyclePorts, filling: Filling): Promise<BackupReport> {
-  const { fileSystem, partial } = filling
+  const { fileSystem, partial, destination, copies } = filling
   const newestPack = await copyMetadata(ports, filling)
   await ports.checkpoint?.('backup-metadata-copied')
   const directory = join(partial, 'cas')
   const store = await openLocalPackStore({ directory, fileSystem })
+  const earlier = copies ? undefined : await openEarlierBackup(destination, fileSystem)
   try {
     const paths = createLocalPaths(directory)
     const ensureFanOut = createFanOut(paths, fileSystem)
-    const report = await addPacks(ports, { ...filling, newestPack, store, paths, ensureFanOut })
+    const adding = { ...filling, newestPack, store, earlier, paths, ensureFanOut }
+    const report = await addPacks(ports, adding)
     await ports.checkpoint?.('backup-packs-brought')
     await syncDirectory(partial, fileSystem)
     return report
   } finally {
     await store.close()
+    await earlier?.store.close()
   }
 }
 
