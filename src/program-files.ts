@@ -51,5 +51,7 @@ export function startThread(path: string, { heapMiB, ...options }: ThreadOptions
       maxOldGenerationSizeMb: heapMiB.old,
       maxYoungGenerationSizeMb: heapMiB.young,
     },
+    // Flags of a program that starts a server, such as `--input-type`, are not for its threads.
+    execArgv: [],
   })
 }
