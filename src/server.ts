@@ -53,6 +53,8 @@ export interface ServerOptions {
   elapsedMs?: () => number
   /** Called at named steps, where tests pause or kill the process. */
   checkpoint?: ((step: string) => void | Promise<void>) | undefined
+  /** Tests open the metadata on the thread of the server. */
+  openMetadata?: typeof openMetadataThreads | undefined
   /** Upper bound on the time that running requests get during a stop. */
   graceMs?: number
 }
@@ -117,9 +119,11 @@ export async function startServer(config: Config, options: ServerOptions): Promi
   }
 }
 
-interface Opening extends Required<Pick<ServerOptions, 'log' | 'now' | 'elapsedMs'>> {
+interface Opening
+  extends
+    Omit<ServerOptions, 'now' | 'elapsedMs'>,
+    Required<Pick<ServerOptions, 'now' | 'elapsedMs'>> {
   config: Config
-  checkpoint: ServerOptions['checkpoint']
   /** Receives how to close each thing that was opened. */
   cleanups: Cleanup[]
 }
@@ -127,11 +131,12 @@ interface Opening extends Required<Pick<ServerOptions, 'log' | 'now' | 'elapsedM
 /** Opens everything below HTTP in order of dependency, and recovers the store. */
 async function openContext(
   config: Config,
-  { log, now = Date.now, elapsedMs = () => performance.now(), checkpoint }: ServerOptions,
+  options: ServerOptions,
   ends: { cleanups: Cleanup[]; stopping: AbortSignal; graceOver: AbortSignal },
 ): Promise<AppContext> {
+  const { log, now = Date.now, elapsedMs = () => performance.now(), checkpoint } = options
   const { cleanups, stopping, graceOver } = ends
-  const opening = { config, log, now, elapsedMs, checkpoint, cleanups }
+  const opening = { ...options, config, now, elapsedMs, cleanups }
   const keys = await openKeys(config.dataDir)
   const { dataDir: directory, minFreeBytes } = config
   const space = await openDiskSpace({ directory, minFreeBytes })
@@ -186,17 +191,18 @@ type Storage = Awaited<ReturnType<typeof openStorage>>
 
 /** Opens the packs, the database, and the directory for bytes that are neither yet. */
 async function openStorage(
-  { config, log, now, elapsedMs, checkpoint, cleanups }: Opening,
+  { config, cleanups, openMetadata = openMetadataThreads, ...options }: Opening,
   { requireRoom }: DiskSpace,
 ) {
   const { dataDir, openUploadsMax } = config
+  const { log, now, elapsedMs, checkpoint } = options
   const packPlace = await findPackPlace(dataDir, config.packBucket)
   const packs = await openPackStore(packPlace)
   cleanups.push(() => packs.close())
   const quota = { projectBytes: config.projectQuotaBytes, storeBytes: config.storeQuotaBytes }
   const sharedLog = createSharedLog()
   const path = join(dataDir, 'trove.db')
-  const metadata = await openMetadataThreads({ path, sharedLog, quota, openUploadsMax })
+  const metadata = await openMetadata({ path, sharedLog, quota, openUploadsMax })
   cleanups.push(() => metadata.close())
   const clock = await startClockWatch({ metadata, log, now, elapsedMs })
   cleanups.push(() => clock.stop())
