@@ -47,20 +47,6 @@ test('the health check of the image says why the server is not ready', async () 
   expect(stopped).toMatchObject({ code: 1, stdout: '' })
 })
 
-test.each(['127.0.0.2', '::1', '0.0.0.0', '::'])(
-  'it finds a server that listens on %s',
-  async (host) => {
-    const { data } = await start(host)
-    expect(await check(data)).toEqual({ code: 0, stdout: 'ready\n' })
-  },
-)
-
-test('it finds a server that could not write its address by the port that is set', async () => {
-  const { server, data } = await start('127.0.0.1')
-  await rm(join(data, 'server.url'))
-  expect(await check(data, new URL(server.url).port)).toEqual({ code: 0, stdout: 'ready\n' })
-})
-
 // `runAsNonRoot` rejects an image whose user is a name.
 test('Kubernetes can tell that the user of the image is not root', () => {
   expect(file).toMatch(/^USER [1-9]\d*$/m)

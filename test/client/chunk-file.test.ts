@@ -37,13 +37,3 @@ test.for([
     })
   }
 })
-
-test('all parts of a file are found when they are many', async () => {
-  const content = Buffer.concat(Array.from({ length: 20 }, () => text(3 * mebibyte)))
-  const chunker = createChunker()
-  const chunks = [...chunker.push(content), chunker.finish()!]
-  const directory = await makeDirectory({ many: content })
-  const { digests } = chunkFile({ kind: 'chunk', path: join(directory, 'many') })
-  expect(chunks.length).toBeGreaterThan(1024)
-  expect(Buffer.from(digests).toString('hex')).toBe(chunks.map(digestOf).join(''))
-})

@@ -9,11 +9,12 @@ import { readArchive } from '../../src/client/whole-artifact.ts'
 import { readEntries } from '../../src/client/read-entries.ts'
 import { NetworkError } from '../../src/client/transport/network-error.ts'
 import { listen } from './listen.ts'
-import { startSharedServer, uploadDirectory } from './shared-server.ts'
+import { openClientServer, uploadDirectory } from './shared-server.ts'
 import { makeDirectory } from './tree.ts'
 
-const { trove, token } = await startSharedServer()
-const direct = createClient({ url: trove.url, token, cacheDir: null })
+const server = await openClientServer()
+const { token } = server
+const direct = createClient({ url: server.url, token, cacheDir: null })
 const signal = new AbortController().signal
 
 const tree = { 'a/x': 'x', 'a-b': 'b', 'd/e/f': 'f', 'd/g': 'g', d0: '0', 'e/h': 'h' }
@@ -27,7 +28,7 @@ async function cutting(shorten: (body: Buffer) => Buffer): Promise<string> {
   return await listen(
     createServer((incoming, outgoing) => {
       const { range: _range, ...headers } = incoming.headers
-      request(`${trove.url}${incoming.url}`, { headers }, (answer) => {
+      request(`${server.url}${incoming.url}`, { headers }, (answer) => {
         void (async () => {
           const body = shorten(await buffer(answer))
           const { 'transfer-encoding': _encoding, ...own } = answer.headers
@@ -54,7 +55,7 @@ describe('an archive', () => {
     await buffer(readArchive({ url, token }, { artifactId: artifact.id, format, paths }, signal))
 
   test.each(kinds)('%s of %o that is cut short fails', async (format, paths) => {
-    const whole = await readThrough(trove.url, format, paths)
+    const whole = await readThrough(server.url, format, paths)
     expect(await readThrough(await cutting((body) => body), format, paths)).toEqual(whole)
     const url = await cutting((body) => body.subarray(0, body.length - 30))
     await expect(readThrough(url, format, paths)).rejects.toThrow(
@@ -81,7 +82,7 @@ describe('a listing', () => {
     ['e', ['e/h']],
     ['d0', ['d0']],
   ])('below %j that ends between two lines fails', async (under, wanted) => {
-    const paths = await listThrough(trove.url, under)
+    const paths = await listThrough(server.url, under)
     expect(paths.toSorted()).toEqual(wanted.toSorted())
     expect(await listThrough(await cutting((body) => body), under)).toEqual(paths)
     const cut = listThrough(await cutting(shorten), under)

@@ -3,13 +3,14 @@ import { stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { createClient } from '../../src/client/client.ts'
-import { startSharedServer, uploadDirectory } from './shared-server.ts'
+import { openClientServer, uploadDirectory } from './shared-server.ts'
 import { makeDirectory } from './tree.ts'
 
-const { trove, token } = await startSharedServer()
+const server = await openClientServer()
+const { token } = server
 
 test('times before 1970 are restored', async () => {
-  const client = createClient({ url: trove.url, token, cacheDir: null })
+  const client = createClient({ url: server.url, token, cacheDir: null })
   const times = { before: -86_400, second: -1, zero: 0 }
   const root = await makeDirectory({ before: 'b', second: 's', zero: 'z' })
   // A negative number would mean the current time.

@@ -16,11 +16,12 @@ import { digestOf } from '../../src/core/bytes/digest.ts'
 import { createByteReader } from '../../src/core/bytes/varint.ts'
 import { startFlakyProxy } from './flaky-proxy.ts'
 import { startSeeingProxy } from './seeing-proxy.ts'
-import { startSharedServer, uploadDirectory } from './shared-server.ts'
+import { openClientServer, uploadDirectory } from './shared-server.ts'
 import { describeTree, makeDirectory, makeTree, pseudoRandom } from './tree.ts'
 
-const { trove, token } = await startSharedServer()
-const direct = createClient({ url: trove.url, token, cacheDir: null })
+const server = await openClientServer()
+const { token } = server
+const direct = createClient({ url: server.url, token, cacheDir: null })
 
 type Artifact = Awaited<ReturnType<Client['upload']>>['artifact']
 
@@ -33,7 +34,7 @@ async function ask(
   { id }: Artifact,
   wants: Parameters<typeof encodeWants>[0],
 ): Promise<Buffer> {
-  const answer = await fetch(`${trove.url}/api/v1/blobs/${route}?artifact=${id}`, {
+  const answer = await fetch(`${server.url}/api/v1/blobs/${route}?artifact=${id}`, {
     method: 'POST',
     headers: { authorization: `Bearer ${token}`, 'content-type': wantsMediaType },
     body: Uint8Array.from(encodeWants(wants)),
@@ -102,7 +103,7 @@ const largeBytes = 16_000_000
 test('a large file whose transfer breaks is resumed, by the same download and by the next one', async () => {
   const root = await makeDirectory({ large: pseudoRandom(largeBytes, 'broken') })
   const artifact = await upload(root)
-  const proxy = await startFlakyProxy(trove.url)
+  const proxy = await startFlakyProxy(server.url)
   const client = createClient({ url: proxy.url, token, cacheDir: null })
   const destination = join(await makeDirectory(), 'back')
   const stop = new AbortController()
@@ -139,7 +140,7 @@ describe.each([
       return await upload(root)
     }
     const asked: string[] = []
-    const url = await startSeeingProxy(trove.url, async (path) => {
+    const url = await startSeeingProxy(server.url, async (path) => {
       if (path.includes('/blobs/parts')) asked.push(path)
       return undefined
     })

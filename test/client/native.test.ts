@@ -7,13 +7,14 @@ import { describe, expect, test } from 'vitest'
 import { type Client, createClient } from '../../src/client/client.ts'
 import { flipByte, packPaths } from '../lifecycle/stored-bytes.ts'
 import { type FlakyProxy, startFlakyProxy } from './flaky-proxy.ts'
-import { startSharedServer, uploadDirectory } from './shared-server.ts'
+import { openClientServer, uploadDirectory } from './shared-server.ts'
 import { describeTree, lines, makeDirectory, makeHardTree, makeTree, pseudoRandom } from './tree.ts'
 
-const { data, trove, token } = await startSharedServer()
+const server = await openClientServer()
+const { data, token } = server
 
 function clientWith(cacheDir: string | null): Client {
-  return createClient({ url: trove.url, token, cacheDir })
+  return createClient({ url: server.url, token, cacheDir })
 }
 
 describe('an upload', () => {
@@ -296,10 +297,10 @@ describe('a download', () => {
       await client.download({ artifact, destination })
       return proxy.receivedBytes()
     }
-    const wholeBytes = await download(await startFlakyProxy(trove.url), await makeDirectory())
+    const wholeBytes = await download(await startFlakyProxy(server.url), await makeDirectory())
     for (const how of ['reset', 'close'] as const) {
       const back = await makeDirectory()
-      const proxy = await startFlakyProxy(trove.url)
+      const proxy = await startFlakyProxy(server.url)
       proxy.cutNext(2, () => 100_000, how)
       // At least a third of each cut response arrives: a socket delivers up to 64 KiB at a time.
       expect(await download(proxy, back), how).toBeGreaterThan(wholeBytes + 60_000)

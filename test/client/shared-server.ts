@@ -5,6 +5,7 @@ import { grantOf } from '../../src/auth/token-request.ts'
 import { mintToken } from '../../src/auth/tokens.ts'
 import type { Client } from '../../src/client/client.ts'
 import { startTrove, type TroveProcess } from '../clients/trove-process.ts'
+import { openSharedServer } from '../http/open-server.ts'
 import { makeDirectory } from './tree.ts'
 
 export interface SharedServer {
@@ -23,6 +24,12 @@ export async function startSharedServer(): Promise<SharedServer> {
   const token = await mintToken(tokens, grant, 'api')
   afterAll(trove.stop)
   return { data, trove, token }
+}
+
+/** The same in the process of the tests, which starts in half the time. */
+export async function openClientServer(): Promise<{ data: string; url: string; token: string }> {
+  const { dataDir, url, token } = await openSharedServer()
+  return { data: dataDir, url, token: await token({ project: 'octo/demo', scope: 'write' }) }
 }
 
 let lastRun = 100

@@ -1,12 +1,9 @@
 /** More connections than a server accepts. */
-import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer, type ServerResponse } from 'node:http'
 import { connect, type AddressInfo, type Socket } from 'node:net'
-import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 import { createConnections } from '../../src/http/connections.ts'
-import { testDirectory } from '../temporary-directory.ts'
 
 async function openRig(max: number) {
   const connections = createConnections()
@@ -79,38 +76,4 @@ test('while all connections are busy, new ones are rejected', async () => {
   const refused = await open()
   await expect.poll(() => areClosed(first, second, refused)).toEqual([true, false, true])
   await ask(await open(), '/next')
-})
-
-test('unauthenticated connections leave enough files for an upload', async () => {
-  const dataDir = testDirectory()
-  const script = `
-    import { once } from 'node:events'
-    import { connect } from 'node:net'
-    import { openKeys } from './dist/src/auth/key.js'
-    import { adminGrant, mintToken } from './dist/src/auth/tokens.js'
-    import { readServerConfig } from './dist/src/config/config.js'
-    import { createLog } from './dist/src/log.js'
-    import { startServer } from './dist/src/server.js'
-    const config = readServerConfig({ data: process.argv[1], port: '0' }, { TROVE_WORKERS: '1' })
-    const server = await startServer(config, { log: createLog('error') })
-    const { port } = new URL(server.url)
-    // Node opens hundreds of module files at once, so the limit must be higher; each connection
-    // also takes a file on this side.
-    let held = 0
-    for (let index = 0; index < 300; index++) {
-      const socket = connect(Number(port), '127.0.0.1').on('close', () => held--).on('error', () => {})
-      await once(socket, 'connect')
-      held++
-    }
-    const { tokens } = await openKeys(process.argv[1])
-    const token = await mintToken(tokens, adminGrant(Date.now(), 60_000))
-    const url = server.url + '/api/v1/projects/octo/app/runs/1/artifacts/a'
-    const headers = { authorization: 'Bearer ' + token }
-    const { status } = await fetch(url, { method: 'PUT', headers, body: 'x' })
-    console.log(JSON.stringify([status, held < 150]))
-    process.exit()`
-  const command = 'ulimit -n 450 && exec "$@"'
-  const node = [process.execPath, '--input-type=module', '-e', script, dataDir]
-  const { stdout } = await promisify(execFile)('sh', ['-c', command, 'sh', ...node])
-  expect(JSON.parse(stdout)).toEqual([201, true])
 })

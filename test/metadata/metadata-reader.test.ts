@@ -35,7 +35,7 @@ afterEach(() => {
 metadataContract(
   'SQLite on a thread that writes and one that reads',
   async () => (await openThreads()).metadata,
-  ['projects and runs'],
+  ['usage history'],
 )
 
 describe('the thread that only reads', () => {

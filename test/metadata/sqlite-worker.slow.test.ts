@@ -1,4 +1,5 @@
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { type Entry, parseEntryPath } from '../../src/core/manifest/entry.ts'
 import type { RecordedEvent } from '../../src/core/run/run-record.ts'
 import { explainDeletion } from '../../src/lifecycle/collect/deletion.ts'
 import type { Metadata } from '../../src/metadata/metadata.ts'
@@ -9,13 +10,18 @@ import {
   openMetadataWorker,
 } from '../../src/metadata/sqlite/thread/sqlite-worker.ts'
 import { metadataContract } from './metadata-contract.ts'
-import { seedArtifact, seedRun } from './seed.ts'
+import { runRecordsContract } from './contract/run-records.ts'
+import { newArtifact, openSession, seedArtifact, seedRun, stageEntries } from './seed.ts'
 import { temporaryDatabases } from './temporary-database.ts'
 
 const { newDatabase } = temporaryDatabases()
 
 metadataContract('SQLite on a thread of its own', async () => {
   return await openMetadataWorker({ path: await newDatabase() })
+})
+
+describe('SQLite on a thread that writes and one that reads', () => {
+  runRecordsContract((path) => openMetadataThreads({ path, sharedLog: createSharedLog() }))
 })
 
 const called = new Set<string>()
@@ -60,4 +66,26 @@ test('the reading thread has only methods that read', async () => {
 
   const reading = Object.entries(servedBy).filter(([, thread]) => thread === 'reader')
   expect(reading.map(([name]) => name).filter((name) => !called.has(name))).toEqual([])
+})
+
+// Goal: many concurrent requests cannot end the thread, and the server with it.
+// Method: directories of the longest possible paths and link targets.
+test('a thread lists many large directories concurrently in its bounded heap', async () => {
+  const metadata = await openMetadataWorker({ path: await newDatabase() })
+  const run = await seedRun(metadata)
+  const session = await openSession(metadata, run)
+  const below = Array.from({ length: 16 }, () => 'x'.repeat(240)).join('/')
+  const entries = Array.from({ length: 1_536 }, (_, index): Entry => {
+    const path = parseEntryPath(`d/${String(index).padStart(4, '0')}/${below}`)
+    return { kind: 'symlink', path, mode: 0o777, target: 'y'.repeat(4_096) }
+  })
+  const { manifestId } = await stageEntries(metadata, session, entries)
+  const wanted = newArtifact(run, manifestId)
+  const { artifact } = await metadata.commitArtifact(session, wanted)
+  const place = { directory: 'd', limit: 1_000, from: null }
+  const listings = await Promise.all(
+    Array.from({ length: 50 }, () => metadata.listDirectory(artifact.id, place)),
+  )
+  expect(new Set(listings.map((listing) => listing?.children.length))).toEqual(new Set([1_000]))
+  await metadata.close()
 })

@@ -9,7 +9,6 @@ import { unzipSync } from 'fflate'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import yauzl from 'yauzl'
 import type { CopyCodec } from '../../src/core/bytes/copy.ts'
-import { crc32 } from '../../src/core/bytes/crc32.ts'
 import { digestOf } from '../../src/core/bytes/digest.ts'
 import { limits } from '../../src/core/limits.ts'
 import { decodeCopy } from '../../src/packs/codec/codec.ts'
@@ -278,30 +277,6 @@ test('joined members are bounded in copies and bytes', async () => {
   expect(read.at(-1)).toMatchObject({ kind: 'single' })
   for (const { kind, member } of read) {
     if (kind === 'joined') expect(member.storedBytes).toBeLessThanOrEqual(512 * 1024 + 2)
-  }
-})
-
-test('a pack of more than 65,535 members is a ZIP64 that every reader reads', async () => {
-  const count = 70_000
-  const writer = await openPackWriter(store)
-  for (let index = 0; index < count; index++) {
-    const content = Buffer.from(`${index}`)
-    const blobDigest = digestOf(content)
-    const sizes = { sizeBytes: content.length, lengthBytes: content.length }
-    await writer.append({ blobDigest, codec: 'stored', crc32: crc32(content), ...sizes }, content)
-  }
-  const sealed = await writer.seal()
-  const entries = await readDirectory(store, sealed)
-  expect(entries.length).toBe(count)
-  expect(entries[69_999]).toMatchObject({ sizeBytes: 5, method: 0 })
-  const last = await store.read(sealed.name, entries[69_999]!.offset, 5)
-  expect(last.toString()).toBe('69999')
-  const zip = await yauzl.openPromise(pathOf(sealed))
-  expect(zip.entryCount).toBe(count)
-  zip.close()
-  if (await isPresent('unzip')) {
-    const { stdout } = await run('unzip', ['-tqq', pathOf(sealed)])
-    expect(stdout).toBe('')
   }
 })
 

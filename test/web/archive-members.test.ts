@@ -18,8 +18,8 @@ let id: number
 const manifest = 'Manifest-Version: 1.0\nMain-Class: a.B\n'
 const large = Buffer.alloc(memberBytesMax + 10, 'x')
 const readme = '# Title\n\nSee [other](docs/other.md) and ![picture](p.png).\n'
-/** Unpacks to 1 GiB of zeros. */
-const bomb = deflateRawSync(Buffer.alloc(1 << 30))
+/** Unpacks to 256 MiB of zeros, more than is unpacked. */
+const bomb = deflateRawSync(Buffer.alloc(256 << 20))
 
 beforeAll(async () => {
   const jar = zipSync({
@@ -41,7 +41,7 @@ beforeAll(async () => {
     { name: 'package/large.bin', content: large },
     { name: '../../etc/passwd', content: 'root' },
   ])
-  const zeros = gzipSync(Buffer.alloc(200 << 20))
+  const zeros = gzipSync(Buffer.alloc(100 << 20))
   id = await server.put('1/archives', {
     tar: [
       { name: 'lib/app.jar', content: Buffer.from(jar) },
@@ -170,7 +170,7 @@ test('of large, damaged and lying members the beginning is shown, without a down
 test('hostile tars are listed as far as the bounds go', async () => {
   const member = await tarOf([{ name: 'a', content: 'x' }])
   const many = gzipSync(
-    Buffer.concat(Array.from({ length: 100_000 }, () => member.subarray(0, 1024))),
+    Buffer.concat(Array.from({ length: 30_000 }, () => member.subarray(0, 1024))),
   )
   const listing = await listTar(many, many.length)
   expect(listing?.members).toHaveLength(archiveMembersMax)

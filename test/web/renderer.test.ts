@@ -1,6 +1,5 @@
 /** The thread that renders previews: its queue, and its end. */
 import { afterEach, expect, test } from 'vitest'
-import type { SummaryTask } from '../../src/web/run/summary-markup.tsx'
 import { createRenderer, type Renderer } from '../../src/web/renderer.ts'
 import type { PreviewTask } from '../../src/web/rendering.tsx'
 
@@ -55,32 +54,6 @@ test('a thread that ends fails its task, and the next task gets a new thread', a
   }, signal)
   await expect(ended).rejects.toThrow('the render thread is closed')
   expect(await renderer.render(async () => textTask('found'), signal)).toContain('found')
-})
-
-test('a task that takes too much memory fails, and the next one gets a new thread', async () => {
-  renderer = createRenderer()
-  const jobs = Array.from({ length: 2400 }, () => ['a '.repeat(50_000)])
-  const task: SummaryTask = { kind: 'summaries', jobs, level: 3, bytesMax: 1000 }
-  await expect(renderer.render(async () => task, signal)).rejects.toMatchObject({
-    code: 'too_large',
-    message: 'showing this takes more than 192 MiB of memory',
-  })
-  expect(await renderer.render(async () => textTask('next'), signal)).toContain('next')
-})
-
-/** The largest files that are parsed. Without bounds of their own, these would need more than the
- *  heap of the thread. */
-test.each([
-  ['markdown', '<p>a', 1],
-  ['lcov', 'SF:$\nDA:1,1\nBRDA:1,1\n', 4],
-  ['lcov', 'SF:$\n', 4],
-] as const)('%s that repeats %j is shown', async (kind, unit, mebibytes) => {
-  renderer = createRenderer()
-  let text = ''
-  for (let index = 0; text.length < mebibytes * 1024 * 1024; index++)
-    text += unit.replace('$', String(index))
-  const task = { ...textTask(text), kind } as PreviewTask
-  expect(await renderer.render(async () => task, signal)).toContain('<')
 })
 
 test('waiting tasks have not read their input, and a full queue rejects more', async () => {

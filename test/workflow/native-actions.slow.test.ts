@@ -1,4 +1,4 @@
-/** Artifact steps against a real server; slow cases are in native-artifacts.slow.test.ts. */
+/** Artifact steps against a real server; native-artifacts.slow.test.ts has the published client. */
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeAll, expect, test } from 'vitest'

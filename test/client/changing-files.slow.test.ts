@@ -32,13 +32,14 @@ import { uploadArtifact } from '../../src/client/upload/upload.ts'
 import { partialName } from '../../src/client/download/partial-owner.ts'
 import { builtUrl } from '../../src/program-files.ts'
 import { startSeeingProxy } from './seeing-proxy.ts'
-import { startSharedServer, uploadDirectory } from './shared-server.ts'
+import { openClientServer, uploadDirectory } from './shared-server.ts'
 import { describeTree, makeDirectory, makeTree, pseudoRandom } from './tree.ts'
 
 const run = promisify(execFile)
 
-const { trove, token } = await startSharedServer()
-const direct = createClient({ url: trove.url, token, cacheDir: null })
+const server = await openClientServer()
+const { token } = server
+const direct = createClient({ url: server.url, token, cacheDir: null })
 
 type Uploaded = Awaited<ReturnType<typeof uploadDirectory>>
 
@@ -48,7 +49,7 @@ const large = (seed: string): Buffer => pseudoRandom(largeBytes, seed)
 describe('a large file that is touched after hashing and before cutting', () => {
   const touching = async (root: string, touch: () => Promise<void>): Promise<Client> => {
     await makeTree(root, { large: large(root) })
-    const url = await startSeeingProxy(trove.url, async (path) => {
+    const url = await startSeeingProxy(server.url, async (path) => {
       if (path.includes('/manifest')) await touch()
       return undefined
     })
@@ -76,7 +77,7 @@ describe('a large file that is touched after hashing and before cutting', () => 
       const cut = await pool.run(task)
       return { ...cut, stats: Float64Array.of(size, mtimeMs, ctimeMs, ino) }
     }
-    const uploading = uploadArtifact({ url: trove.url, token }, { ...pool, run }, null, {
+    const uploading = uploadArtifact({ url: server.url, token }, { ...pool, run }, null, {
       project: 'octo/demo',
       run: 2,
       name: 'cut',
@@ -116,7 +117,7 @@ test.each([
   const root = await makeDirectory()
   await makeTree(root, { large: large(root), small: root })
   const path = join(root, name)
-  const url = await startSeeingProxy(trove.url, async (request) => {
+  const url = await startSeeingProxy(server.url, async (request) => {
     if (!request.includes('/manifest')) return undefined
     await rename(path, movedFrom(path))
     await others[kind](path)
@@ -143,7 +144,7 @@ test.each([
   const root = await makeDirectory({ large: Buffer.concat([large('a'), large('b')]) })
   const { artifact } = await uploadDirectory(direct, root)
   const back = await makeDirectory({ large: Buffer.concat([large('a'), large('c')]) })
-  const url = await startSeeingProxy(trove.url, async (path) => {
+  const url = await startSeeingProxy(server.url, async (path) => {
     if (!path.includes('/blobs/parts')) return undefined
     await rm(join(back, 'large'))
     await make?.(join(back, 'large'))
@@ -160,7 +161,7 @@ test('of two concurrent downloads into one directory the second fails and the fi
   const uploads = [await uploadDirectory(direct, one), await uploadDirectory(direct, two)] as const
   const back = await makeDirectory()
   let second: Promise<unknown> = Promise.resolve()
-  const url = await startSeeingProxy(trove.url, async (path) => {
+  const url = await startSeeingProxy(server.url, async (path) => {
     if (path.includes('/blobs/fetch'))
       second = direct.download({ artifact: uploads[1].artifact, destination: back }).catch(String)
     await second
@@ -180,7 +181,7 @@ test('a download whose partial root is removed fails, and the next one fetches t
   const back = await makeDirectory()
   const made = join(back, partialName, 'files')
   let fetches = 0
-  const url = await startSeeingProxy(trove.url, async (path) => {
+  const url = await startSeeingProxy(server.url, async (path) => {
     fetches += path.includes('/blobs/fetch') ? 1 : 0
     if (fetches !== 2) return undefined
     const namesIn = async (): Promise<string[]> =>
@@ -310,7 +311,7 @@ describe('read-only files and directories', () => {
       {
         env: {
           ...process.env,
-          TROVE_URL: trove.url,
+          TROVE_URL: server.url,
           TROVE_TOKEN: token,
           TROVE_PROJECT: 'octo/demo',
         },
