@@ -1,6 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { formatProjectPath, parseProjectName, parseProjectPath } from '../../src/core/run/run.ts'
+import {
+  formatProjectPath,
+  parsePositiveInteger,
+  parseProjectName,
+  parseProjectPath,
+  pullRequestOfRef,
+} from '../../src/core/run/run.ts'
 
 const segment = fc
   .stringMatching(/^[A-Za-z0-9_.-]{1,12}$/)
@@ -69,4 +75,26 @@ describe('a project name', () => {
   ])('%s is rejected', (text, reason) => {
     expect(() => parseProjectName(text)).toThrow(reason)
   })
+})
+
+test.each([
+  ['refs/pull/34/merge', 34],
+  ['refs/pull/34/head', 34],
+  ['refs/heads/refs/pull/34/head', null],
+  ['refs/pull/34/headless', null],
+  ['refs/pull/034/head', null],
+  ['refs/pull/x/head', null],
+  ['', null],
+  [undefined, null],
+])('the ref %j is of pull request %j', (ref, number) => {
+  expect(pullRequestOfRef(ref)).toBe(number)
+})
+
+test('the number of a run is a positive safe integer in decimal digits', () => {
+  for (const number of [1, 22_259_804_324, Number.MAX_SAFE_INTEGER])
+    expect(parsePositiveInteger(String(number), 'run')).toBe(number)
+  for (const text of ['', '0', '-1', '+1', '1.5', '1e3', '0x1', ' 1', '9007199254740993', '1n'])
+    expect(() => parsePositiveInteger(text, 'run')).toThrow(
+      `run must be a positive whole number, got ${JSON.stringify(text)}`,
+    )
 })

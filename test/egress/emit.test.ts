@@ -3,35 +3,19 @@
 import { randomBytes } from 'node:crypto'
 import { gunzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
-import { placeOf } from '../../src/core/bytes/copy.ts'
-import { hasCode, storeError } from '../../src/core/errors.ts'
+import { hasCode } from '../../src/core/errors.ts'
 import { limits } from '../../src/core/limits.ts'
 import { representFile, representTarGz, representZip } from '../../src/egress/egress.ts'
 import { coalesce } from '../../src/egress/coalesce.ts'
 import { emit } from '../../src/egress/emit.ts'
-import type { Representation } from '../../src/egress/representation.ts'
 import { literal, type Segment, wholeCopy } from '../../src/egress/segments.ts'
-import type { Artifact, StoredFile } from '../../src/metadata/metadata.ts'
 import { createMemoryStore, type EntrySpec, type MemoryStore } from './memory-store.ts'
-import { readAll } from './read-all.ts'
-import { fullTree, repetitive } from './trees.ts'
+import { failureOf, fileOf, readAll } from './read-all.ts'
 
 const MiB = 1024 * 1024
 
 async function* batches(...list: Segment[][]): AsyncGenerator<Segment[]> {
   yield* list
-}
-
-async function failureOf(work: Promise<unknown>): Promise<unknown> {
-  return await work.then(
-    () => expect.fail('it succeeded'),
-    (error: unknown) => error,
-  )
-}
-
-async function fileOf(store: MemoryStore, artifact: Artifact, path: string): Promise<StoredFile> {
-  const page = await store.reader.metadata.readEntryPage(artifact.id, 0)
-  return page!.entries.find((entry) => entry.path === path) as StoredFile
 }
 
 describe('reading', () => {
@@ -55,6 +39,37 @@ describe('reading', () => {
       MiB,
       5,
     ])
+  })
+
+  test('small neighbours are read in windows of bounded size', async () => {
+    const drain = async (store: MemoryStore, copies: number, size: number): Promise<number[]> => {
+      const small = Array.from({ length: copies }, () =>
+        wholeCopy(store.store(Buffer.alloc(size), 'stored'), null),
+      )
+      const range = { start: 0, end: copies * size }
+      for await (const _ of emit(store.reader, batches(small), range)) continue
+      return store.reads.map(({ lengthBytes }) => lengthBytes)
+    }
+    const perWindow = Math.floor(limits.readWindowBytes / 10_000)
+    expect(await drain(createMemoryStore(), 2 * perWindow + 1, 10_000)).toEqual([
+      perWindow * 10_037 - 37,
+      perWindow * 10_037 - 37,
+      10_000,
+    ])
+    // The pieces of a window are objects that take more memory than such bytes.
+    expect(await drain(createMemoryStore(), 5000, 1)).toEqual([4096 * 38 - 37, 904 * 38 - 37])
+  })
+
+  test('each pack is read once for a window, however its copies alternate', async () => {
+    const store = createMemoryStore({ packBytes: 1000 })
+    const copies = Array.from({ length: 30 }, () =>
+      wholeCopy(store.store(randomBytes(100), 'stored'), null),
+    )
+    const packs = new Set(copies.map(({ copy }) => copy.packName))
+    expect(packs.size).toBeGreaterThan(2)
+    const shuffled = copies.map((_, index) => copies[(index * 11) % copies.length]!)
+    for await (const _ of emit(store.reader, batches(shuffled), { start: 0, end: 3000 })) continue
+    expect(store.reads.map(({ packName }) => packName).toSorted()).toEqual([...packs].toSorted())
   })
 
   test('a gap wider than the limit is not read through', async () => {
@@ -176,6 +191,46 @@ describe('reading', () => {
     expect(store.reads.length).toBeLessThanOrEqual(2)
   })
 
+  test('long literals are requested as they are consumed', async () => {
+    const { reader } = createMemoryStore()
+    let requested = 0
+    const source = async function* (): AsyncGenerator<Segment[]> {
+      for (; requested < 20; requested++) yield [literal(Buffer.alloc(MiB))]
+    }
+    const chunks = emit(reader, source(), { start: 0, end: 20 * MiB })
+    await chunks.next()
+    expect(requested).toBeLessThanOrEqual(3)
+    await chunks.return(undefined)
+  })
+
+  // A source may hold one of the few places for walks through heavy pages.
+  test.each(['stops', 'fails'])('a source is closed when its download %s', async (how) => {
+    const store = createMemoryStore()
+    const copy = store.store(randomBytes(4 * MiB), 'stored')
+    let isClosed = false
+    const source = async function* (): AsyncGenerator<Segment[]> {
+      try {
+        for (;;) yield [wholeCopy(copy, null)]
+      } finally {
+        await new Promise((resolve) => setImmediate(resolve))
+        isClosed = true
+      }
+    }
+    const chunks = emit(store.reader, source(), { start: 0, end: 100 * MiB })
+    await chunks.next()
+    expect(isClosed).toBe(false)
+    if (how === 'fails') {
+      store.packs.clear()
+      const rest = async (): Promise<void> => {
+        for await (const _ of chunks) continue
+      }
+      expect(hasCode(await failureOf(rest()), 'blob_damaged')).toBe(true)
+    } else {
+      await chunks.return(undefined)
+    }
+    expect(isClosed).toBe(true)
+  })
+
   test('segments that do not add up to the announced length are an error', async () => {
     const source = async function* (): AsyncGenerator<Buffer[]> {
       yield [Buffer.alloc(10)]
@@ -255,161 +310,5 @@ describe('patterns that are slow on long paths', () => {
       const given = represent(store.reader, artifact, { paths, signal })
       await expect(given).rejects.toThrow('hung up')
     }
-  })
-})
-
-/** Flips one bit of every copy in turn; what is emitted must be a prefix of what the intact store
- *  emits. */
-describe('damage', () => {
-  const specs: EntrySpec[] = [
-    { kind: 'file', path: 'a', content: repetitive(9000), form: 'joining' },
-    { kind: 'file', path: 'b', content: randomBytes(2_200_000), form: 'stored' },
-    { kind: 'file', path: 'c', content: randomBytes(300_000), form: { partBytes: 65_536 } },
-    { kind: 'file', path: 'd', content: repetitive(500_000), form: 'deflate' },
-  ]
-
-  async function emitted(
-    representation: Representation,
-  ): Promise<{ bytes: Buffer; error: unknown }> {
-    const chunks: Buffer[] = []
-    try {
-      for await (const chunk of representation.read(0, representation.totalBytes))
-        chunks.push(chunk)
-    } catch (error) {
-      return { bytes: Buffer.concat(chunks), error }
-    }
-    return { bytes: Buffer.concat(chunks), error: undefined }
-  }
-
-  async function formsOf(store: MemoryStore, artifact: Artifact): Promise<Representation[]> {
-    const { reader } = store
-    const files = await Promise.all(specs.map((spec) => fileOf(store, artifact, spec.path)))
-    return [
-      await representZip(reader, artifact),
-      await representTarGz(reader, artifact),
-      ...(await Promise.all(files.map((file) => representFile(reader, artifact, file)))),
-      ...(await Promise.all(
-        files.map((file) => representFile(reader, artifact, file, { gzip: true })),
-      )),
-    ]
-  }
-
-  test('a damaged page is never emitted, and is named and marked', async () => {
-    const store = createMemoryStore()
-    const artifact = store.addArtifact(specs)
-    const forms = await formsOf(store, artifact)
-    const whole = await Promise.all(forms.map((form) => readAll(form)))
-    const pack = store.packs.get('pack-0')!
-    let failures = 0
-    for (let at = 45; at < pack.length; at += 150_001) {
-      pack[at]! ^= 0x10
-      for (const [index, form] of forms.entries()) {
-        store.marked.length = 0
-        const { bytes, error } = await emitted(form)
-        expect(bytes.equals(whole[index]!.subarray(0, bytes.length))).toBe(true)
-        if (error === undefined) {
-          expect(bytes.length).toBe(whole[index]!.length)
-          expect(store.marked).toEqual([])
-          continue
-        }
-        failures += 1
-        expect(hasCode(error, 'blob_damaged') && error.details.paths.length === 1).toBe(true)
-        expect(store.marked.length).toBe(1)
-      }
-      pack[at]! ^= 0x10
-    }
-    expect(failures).toBeGreaterThan(40)
-  })
-
-  test('a pack that ends early marks the copies beyond its end and no others', async () => {
-    const store = createMemoryStore()
-    const artifact = store.addArtifact(specs)
-    const zip = await representZip(store.reader, artifact)
-    await readAll(zip)
-    const file = await fileOf(store, artifact, 'd')
-    const pack = store.packs.get('pack-0')!
-    store.packs.set('pack-0', pack.subarray(0, pack.length - 1))
-    const { error } = await emitted(zip)
-    expect(hasCode(error, 'blob_damaged') && error.details.paths).toEqual(['d'])
-    expect(store.marked).toEqual([placeOf(file.blob.copy!)])
-  })
-
-  test('a missing pack fails the transfer and marks nothing', async () => {
-    const store = createMemoryStore()
-    const zip = await representZip(store.reader, store.addArtifact(specs))
-    await readAll(zip)
-    store.packs.clear()
-    const { bytes, error } = await emitted(zip)
-    expect(hasCode(error, 'blob_damaged')).toBe(true)
-    expect(bytes.length).toBe(0)
-    expect(store.marked).toEqual([])
-  })
-
-  test('any single failed read of a pack makes the transfer fail visibly', async () => {
-    const store = createMemoryStore({ packBytes: 400_000 })
-    const artifact = store.addArtifact(fullTree())
-    for (const form of [
-      await representZip(store.reader, artifact),
-      await representTarGz(store.reader, artifact),
-    ]) {
-      store.reads.length = 0
-      const whole = await readAll(form)
-      const reads = store.reads.length
-      expect(reads).toBeGreaterThan(5)
-      for (let failing = 1; failing <= reads; failing++) {
-        store.reads.length = 0
-        const failure =
-          failing % 2 === 0
-            ? new Error('the disk is gone')
-            : storeError('blob_damaged', 'the medium fails', { digest: null, paths: [] })
-        store.beforeRead = (count) => {
-          if (count === failing) throw failure
-        }
-        const { bytes, error } = await emitted(form)
-        store.beforeRead = () => undefined
-        expect(error instanceof Error).toBe(true)
-        expect(bytes.length).toBeLessThan(whole.length)
-        expect(bytes.equals(whole.subarray(0, bytes.length))).toBe(true)
-      }
-    }
-  })
-
-  test('content that does not match its CRC-32 is not sent completely', async () => {
-    const store = createMemoryStore()
-    const artifact = store.addArtifact([
-      { kind: 'file', path: 'a', content: repetitive(9000), form: 'joining' },
-    ])
-    const file = await fileOf(store, artifact, 'a')
-    const lying = { ...file, blob: { ...file.blob, crc32: file.blob.crc32 ^ 1 } }
-    const { bytes, error } = await emitted(await representFile(store.reader, artifact, lying))
-    expect(hasCode(error, 'blob_damaged') && error.details.paths).toEqual(['a'])
-    expect(bytes.length).toBeLessThan(9000)
-  })
-
-  test('verifyReadable names the paths known to be damaged, among those requested', async () => {
-    const store = createMemoryStore()
-    const available = store.addArtifact(specs)
-    const damaged = { ...available, state: 'damaged' as const }
-    const { readEntryPage, readParts } = store.reader.metadata
-    const file = await fileOf(store, available, 'c')
-    const [, part] = await readParts(file.blob.blobId, 0, 10)
-    part!.copy.damaged = true
-    store.reader.metadata.readEntryPage = async (id, number) => {
-      const page = structuredClone(await readEntryPage(id, number))
-      const first = page?.entries[0]
-      if (first?.kind === 'file') first.blob.copy!.damaged = true
-      return page
-    }
-    const pathsOf = async (representation: Representation): Promise<unknown> => {
-      const error = await failureOf(representation.verifyReadable())
-      return hasCode(error, 'blob_damaged') && error.details.paths
-    }
-    expect(await pathsOf(await representZip(store.reader, damaged))).toEqual(['a', 'c'])
-    expect(await pathsOf(await representTarGz(store.reader, damaged, { paths: ['c'] }))).toEqual([
-      'c',
-    ])
-    expect(await pathsOf(await representFile(store.reader, damaged, file))).toEqual(['c'])
-    await (await representZip(store.reader, damaged, { paths: ['[bd]'] })).verifyReadable()
-    await (await representZip(store.reader, available)).verifyReadable()
   })
 })

@@ -197,6 +197,7 @@ export function createMemoryStore(options: { packBytes?: number } = {}): MemoryS
             ?.findLast((page) => page[side === 'local' ? 'localOffset' : 'centralOffset'] <= offset)
             ?.page,
         markDamaged: async (read) => {
+          await new Promise((resolve) => setImmediate(resolve))
           store.marked.push(read)
           return []
         },
