@@ -2,7 +2,7 @@
  *  window. */
 import { randomBytes } from 'node:crypto'
 import { gunzipSync } from 'node:zlib'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { hasCode } from '../../src/core/errors.ts'
 import { limits } from '../../src/core/limits.ts'
 import { representFile, representTarGz, representZip } from '../../src/egress/egress.ts'
@@ -189,6 +189,32 @@ describe('reading', () => {
       break
     expect(running).toBe(0)
     expect(store.reads.length).toBeLessThanOrEqual(2)
+  })
+
+  // An unhandled rejection would end the server.
+  test('a window that fails while the one before it is consumed fails the download later', async () => {
+    const store = createMemoryStore()
+    const copy = store.store(randomBytes(4 * MiB), 'stored')
+    const gone = new Error('the disk is gone')
+    store.beforeRead = (count) => {
+      if (count > 1) throw gone
+    }
+    const unhandled: unknown[] = []
+    const note = (reason: unknown): void => {
+      unhandled.push(reason)
+    }
+    process.on('unhandledRejection', note)
+    onTestFinished(() => {
+      process.off('unhandledRejection', note)
+    })
+    const chunks = emit(store.reader, batches([wholeCopy(copy, null)]), { start: 0, end: 4 * MiB })
+    await chunks.next()
+    for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve))
+    expect([store.reads.length, unhandled]).toEqual([2, []])
+    const rest = async (): Promise<void> => {
+      for await (const _ of chunks) continue
+    }
+    expect(await failureOf(rest())).toBe(gone)
   })
 
   test('long literals are requested as they are consumed', async () => {
