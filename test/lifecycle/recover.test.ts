@@ -1,0 +1,109 @@
+/** What a start removes, what it keeps, and when it refuses to touch anything. Lost databases are in
+ *  rebuild.test.ts. */
+import { readdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Readable } from 'node:stream'
+import { expect, test } from 'vitest'
+import { parseArtifactName } from '../../src/core/artifact.ts'
+import { limits } from '../../src/core/limits.ts'
+import { openStaging } from '../../src/ingest/staging/staging.ts'
+import { recover } from '../../src/lifecycle/recovery/recover.ts'
+import { openStore, type TestStore } from '../ingest/open-store.ts'
+import { packPaths } from './stored-bytes.ts'
+import { recoverAt } from './store-at.ts'
+
+/** Seals packs that are not registered, as a crash leaves them. */
+async function sealUnregistered({ packs }: TestStore, count: number): Promise<void> {
+  for (let index = 0; index < count; index++) {
+    const sink = await packs.create()
+    await sink.write(Buffer.from('nobody will ever ask for this'))
+    await sink.seal()
+  }
+}
+
+const packsIn = async ({ directory }: TestStore): Promise<string[]> =>
+  await packPaths(join(directory, 'cas'))
+
+test('as many packs without a row as a crash can leave are removed, and those with a row stay', async () => {
+  const store = await openStore()
+  await store.putTar('kept', { 'a.txt': 'kept' })
+  const kept = await packsIn(store)
+  await sealUnregistered(store, limits.unknownPacksMax)
+  expect(await recoverAt(store.directory, store.ports)).toMatchObject({
+    unknownPacks: limits.unknownPacksMax,
+  })
+  expect(await packsIn(store)).toEqual(kept)
+})
+
+test('more packs without a row than a crash can leave stop the start, and nothing is deleted', async () => {
+  const store = await openStore()
+  await sealUnregistered(store, limits.unknownPacksMax + 1)
+  const staged = await store.packs.create()
+  const session = { projectId: store.run.projectId, now: store.ports.now(), leaseMs: 1 }
+  const sessionId = await store.metadata.openSession(session)
+  await expect(recoverAt(store.directory, store.ports)).rejects.toMatchObject({
+    code: 'invalid_request',
+  })
+  expect(await packsIn(store)).toHaveLength(limits.unknownPacksMax + 1)
+  expect(await readdir(join(store.directory, 'cas', 'staging', 'packs'))).toHaveLength(1)
+  expect(await store.metadata.listSessions(Number.MAX_SAFE_INTEGER, 1, 0)).toEqual([sessionId])
+  await staged.abort()
+})
+
+test('a pack without a row that cannot be removed is reported, and the start succeeds', async () => {
+  const store = await openStore()
+  await sealUnregistered(store, 1)
+  const failure = new Error('not permitted')
+  const packs = { ...store.packs, remove: async () => await Promise.reject(failure) }
+  const stuck: Error[] = []
+  const staging = await openStaging(join(store.directory, 'uploads'), { uploadBytesMax: 100 })
+  const onStuck = (_pack: string, error: Error): void => {
+    stuck.push(error)
+  }
+  const recovery = await recover({ ...store.ports, packs, staging, onStuck })
+  expect(recovery).toMatchObject({ unknownPacks: 0 })
+  expect(stuck).toEqual([failure])
+})
+
+test('of stock uploads those stay that may still be finished, with what was accepted of them', async () => {
+  const store = await openStore()
+  const { metadata, ports } = store
+  const staging = await openStaging(join(store.directory, 'uploads'), { uploadBytesMax: 100 })
+  const begin = async (id: string, now: number): Promise<void> => {
+    const name = parseArtifactName(id)
+    const defaults = { mimeType: null, requestedExpiresAt: null, takeoverMs: 0 } as const
+    const upload = { id, runId: store.run.id, job: 'build', name, now, ...defaults }
+    await metadata.createUpload({ ...upload, onConflict: 'reject' })
+    await staging.openUpload(id)
+  }
+  const [accepted, open, stale, ghost] = ['a', 'b', 'c', 'd'].map((digit) => digit.repeat(32)) as [
+    string,
+    string,
+    string,
+    string,
+  ]
+  await begin(accepted, ports.now())
+  await begin(open, ports.now())
+  await begin(stale, ports.now() - limits.uploadLifeMs - 1)
+  await staging.openUpload(ghost)
+  const whole = await staging.writeWhole(accepted, Readable.from([Buffer.from('bytes')]))
+  await metadata.assembleUpload(accepted, { ...whole, contentType: null })
+  // Accepted on disk only: the crash came before the database knew.
+  const lost = await staging.writeWhole(open, Readable.from([Buffer.from('bytes')]))
+
+  const recovery = await recover({ ...ports, staging })
+  expect(recovery).toMatchObject({ stagingDirectories: 2 })
+  expect((await staging.listUploads()).toSorted()).toEqual([accepted, open])
+  expect(await metadata.findUpload(stale)).toBeUndefined()
+  await staging.readAssembled(accepted, whole.digest)
+  await expect(staging.readAssembled(open, lost.digest)).rejects.toMatchObject({
+    code: 'not_found',
+  })
+})
+
+test('a lost pack alone does not stop the start', async () => {
+  const store = await openStore()
+  await store.putTar('lost', { 'a.txt': 'lost' })
+  for (const path of await packsIn(store)) await rm(path)
+  expect(await recoverAt(store.directory, store.ports)).toMatchObject({ unknownPacks: 0 })
+})
