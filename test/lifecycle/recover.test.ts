@@ -1,5 +1,5 @@
-/** What a start removes, what it keeps, and when it refuses to touch anything. Lost databases are in
- *  rebuild.test.ts. */
+/** What a start removes, what it keeps, and when it refuses to touch anything. Lost databases are
+ *  in rebuild.test.ts. */
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
