@@ -53,8 +53,8 @@ export interface MeasuredHolder {
   namesOldStream: boolean
 }
 
-/** `busy`: an upload in progress, or too many artifacts, depend on it. `changed`: its holders,
- *  or the version of one, changed since the lengths were measured. */
+/** `busy`: an upload in progress, or too many artifacts, depend on it. `changed`: since the lengths
+ *  were measured, it healed otherwise, or its holders or the version of one changed. */
 export type HealingOutcome = 'healed' | 'busy' | 'changed'
 
 export interface DamageMetadata {

@@ -276,6 +276,24 @@ export function damageContract(store: Store): void {
     expect(await store().figures()).toMatchObject({ chunkBytes: 2, liveBytes: 206 })
   })
 
+  // Goal: a file that is registered over the old stream in the meantime keeps its length.
+  test('a blob that healed in place while its holders were measured keeps its stream', async () => {
+    const { id: artifactId } = await commitComposite(['aa', 'b'], 'one')
+    const { streamId } = await copyIn('b')
+    await store().markDamaged(await copyIn('b'))
+    await send(store(), [copyOf('b', { level: 9, lengthBytes: 50 })])
+    const [healing] = (await store().listHealings({ limit: 1 })).healings
+    await send(store(), [copyOf('b')])
+    await commitComposite(['b', 'c'], 'two')
+    const lengths = { zipBytes: 77, zipPages: Buffer.from('z'), tarGzBytes: 66 }
+    const measured = [{ artifactId, version: 1, ...lengths, namesOldStream: false }]
+    expect(await store().healBlob(healing!, measured)).toBe('changed')
+    expect(await copyIn('b')).toMatchObject({ streamId, damaged: false })
+    const { blobId, joinedBytes } = (await store().findBlob(digestOf('bc')))!
+    const parts = await store().readParts(blobId, 0, 9)
+    expect(parts.reduce((sum, { copy }) => sum + copy.lengthBytes, 0)).toBe(joinedBytes)
+  })
+
   test('a file that waits for other parts is measured again once one of them was healed', async () => {
     const run = await seedRun(store())
     const { id: artifactId } = await seedArtifact(store(), run, { a: 'abc' })

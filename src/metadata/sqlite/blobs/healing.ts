@@ -66,6 +66,12 @@ function createSwap(
 ): (healing: Healing, measured: MeasuredHolder[]) => number | undefined {
   const { prepare } = connection
   const adopt = createAdoption(connection)
+  // A file can have been registered over a stream that healed in place. It is not among the holders.
+  const isDamaged = prepare<[number | null, number]>(
+    `SELECT 1 FROM blobs b LEFT JOIN streams d ON d.id = ?
+     WHERE b.id = ? AND iif(d.id IS NULL, b.state IN (${blobState.damaged}, ${blobState.goneDamaged}),
+       d.state = ${streamState.damaged})`,
+  )
   const isSound = prepare<[number, number]>(
     `SELECT 1 FROM streams WHERE id = ? AND blob_id = ? AND state = ${streamState.live}`,
   )
@@ -119,6 +125,7 @@ function createSwap(
   }
   return (healing, measured) => {
     const { blobId, streamId, oldStreamId } = healing
+    if (!isDamaged.get(oldStreamId, blobId)) return undefined
     const now = streamId === null ? adopt(healing) : replaceStream(healing, streamId)
     if (now === undefined) return undefined
     for (const { artifactId, zipBytes, zipPages, tarGzBytes, namesOldStream } of measured) {
