@@ -66,7 +66,7 @@ function createSwap(
 ): (healing: Healing, measured: MeasuredHolder[]) => number | undefined {
   const { prepare } = connection
   const adopt = createAdoption(connection)
-  // A file can have been registered over a stream that healed in place. It is not among the holders.
+  // Holders of a file that was registered over a stream after it healed in place are not measured.
   const isDamaged = prepare<[number | null, number]>(
     `SELECT 1 FROM blobs b LEFT JOIN streams d ON d.id = ?
      WHERE b.id = ? AND iif(d.id IS NULL, b.state IN (${blobState.damaged}, ${blobState.goneDamaged}),
