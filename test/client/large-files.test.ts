@@ -124,6 +124,17 @@ test('a large file whose transfer breaks is resumed, by the same download and by
   expect((await stat(join(destination, 'large'))).size).toBe(largeBytes)
 })
 
+test('a large file that was begun is made a copy of an equal one that comes first', async () => {
+  const content = pseudoRandom(200_000, 'equal')
+  const root = await makeDirectory({ 'd/first': content, 'd/second': content })
+  const artifact = await upload(root)
+  // What an interrupted download of an artifact without the first file leaves.
+  const begun = Buffer.alloc(content.length)
+  const destination = await makeDirectory({ '.trove-partial/tree/d/second': begun })
+  await direct.download({ artifact, destination })
+  expect(await describeTree(destination)).toEqual(await describeTree(root))
+})
+
 describe.each([
   ['lists', true],
   ['no longer lists', false],
