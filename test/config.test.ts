@@ -116,12 +116,22 @@ test('a URL of a server with a path or a user is rejected, not shortened', () =>
 })
 
 test.each([
-  [{}, true],
-  [{ TERM: 'xterm' }, true],
-  [{ TERM: 'dumb' }, false],
-  [{ CI: 'true', TERM: 'xterm' }, false],
-])('with %j, bars may be drawn: %s', (env, bars) => {
-  expect(readClientConfig({}, env).bars).toBe(bars)
+  [{}, { bars: true, noColor: false }],
+  [
+    { TERM: 'xterm', NO_COLOR: '' },
+    { bars: true, noColor: false },
+  ],
+  [
+    { TERM: 'xterm', NO_COLOR: '1' },
+    { bars: true, noColor: true },
+  ],
+  [{ TERM: 'dumb' }, { bars: false, noColor: true }],
+  [
+    { CI: 'true', TERM: 'xterm' },
+    { bars: false, noColor: false },
+  ],
+])('with %j, a terminal is treated as %j', (env, expected) => {
+  expect(readClientConfig({}, env)).toMatchObject(expected)
 })
 
 test('public projects are globs of projects; by default there are none', () => {

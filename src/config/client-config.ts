@@ -46,7 +46,7 @@ export interface ClientConfig {
   readonly job: string | null
   readonly facts: RunFacts
   readonly cacheDir: string | null
-  /** True when NO_COLOR is set to anything. */
+  /** True when NO_COLOR is set to anything, and on a terminal without colours. */
   readonly noColor: boolean
   /** True inside a CI job, where logins are ignored. */
   readonly ci: boolean
@@ -79,6 +79,7 @@ export function clientConfigOf(
   const source = new Settings(env)
   const number = (flag: string, text: string | undefined, ...names: string[]): number | null =>
     source.positiveInteger(flag, text, names)
+  const isDumb = source.text('TERM') === 'dumb'
   const ci = source.text('CI') !== undefined || source.text('GITHUB_ACTIONS') !== undefined
   const idToken = readIdToken(source)
   const loginsOf = ci || idToken !== null ? () => noLogins : readLogins
@@ -102,9 +103,9 @@ export function clientConfigOf(
     job: source.first(flags.job, ['TROVE_JOB', 'GITHUB_JOB', 'CI_JOB_NAME']) ?? null,
     facts: readRunFacts(flags, source),
     cacheDir: readCacheDir(source, env),
-    noColor: source.text('NO_COLOR') !== undefined,
+    noColor: source.text('NO_COLOR') !== undefined || isDumb,
     ci,
-    bars: !ci && source.text('TERM') !== 'dumb',
+    bars: !ci && !isDumb,
     outputFile: source.text('GITHUB_OUTPUT') ?? null,
     summaryFile: source.text('GITHUB_STEP_SUMMARY') ?? null,
   }
