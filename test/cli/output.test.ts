@@ -20,6 +20,25 @@ async function writtenBy(act: (stream: PassThrough) => Promise<void>): Promise<s
   return await written
 }
 
+test('columns of a table line up, whatever the width of their characters', () => {
+  const names = ['lv', '日本語', 'データ', 'caf\u0065\u0301', '🚀 go', 'a·b—ü']
+  const table = formatTable(names, [
+    ['NAME', (name) => name],
+    ['N', (name) => name, 'right'],
+    ['', () => '|'],
+  ])
+  expect(table.split('\n')).toEqual([
+    'NAME         N',
+    'lv          lv  |',
+    '日本語  日本語  |',
+    'データ  データ  |',
+    'cafe\u0301      cafe\u0301  |',
+    '🚀 go    🚀 go  |',
+    'a·b—ü    a·b—ü  |',
+    '',
+  ])
+})
+
 describe('a name that would', () => {
   const cases: [string, name: string, shown: string][] = [
     ['control the terminal', 'a\u001b[2J\u009b2J', 'a\ufffd[2J\ufffd2J'],

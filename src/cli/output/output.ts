@@ -120,11 +120,27 @@ export function formatTable<Item>(items: readonly Item[], columns: Column<Item>[
   const padded = columns.map(([title, cell, align]) => {
     const cells = [title, ...items.map((item) => printable(cell(item)))]
     // Not Math.max of a spread, which overflows the stack with some 120,000 rows.
-    const width = cells.reduce((widest, { length }) => Math.max(widest, length), 0)
-    return cells.map((text) => (align === 'right' ? text.padStart(width) : text.padEnd(width)))
+    const widths = cells.map(columnsOf)
+    const width = widths.reduce((widest, own) => Math.max(widest, own), 0)
+    return cells.map((text, row) => {
+      const pad = ' '.repeat(width - widths[row]!)
+      return align === 'right' ? pad + text : text + pad
+    })
   })
   const lines = [0, ...items.keys()].map((_, row) => padded.map((cells) => cells[row]).join('  '))
   return lines.map((line) => `${line.trimEnd()}\n`).join('')
+}
+
+const wide =
+  /[\p{sc=Han}\p{sc=Hira}\p{sc=Kana}\p{sc=Hang}\p{Emoji_Presentation}\u3000-\u303e\u30fc\uff01-\uff60\uffe0-\uffe6]/u
+
+/** Columns that a terminal takes to show a text: wide characters take two, marks none. */
+function columnsOf(text: string): number {
+  if (/^[\u0020-\u007e]*$/.test(text)) return text.length
+  let columns = 0
+  for (const character of text)
+    columns += /\p{M}|\p{Cf}/u.test(character) ? 0 : wide.test(character) ? 2 : 1
+  return columns
 }
 
 /** Characters that a terminal or a job's log would act on instead of showing: control
