@@ -44,7 +44,7 @@ export async function sendSlowPage(
   })
   const mark = randomBytes(16).toString('hex')
   const body = frame(
-    <div class="slot">
+    <div>
       <p class="loading" role="status">
         {waiting}
       </p>

@@ -82,7 +82,7 @@ test('the page of a run shows summaries as Markdown, each step by itself, below 
   const html = await page(`${run}`)
   expect(texts(html, /<h3>(.*?)<\/h3>/g)).toEqual(['build', 'lint'])
   const [build = '', lint = ''] = [
-    ...html.matchAll(/<div class="prose summary">(.*?)<\/div>\s*(?=<h3|<\/section)/gs),
+    ...html.matchAll(/<div class="prose">(.*?)<\/div>\s*(?=<h3|<\/section)/gs),
   ].map(([, inner]) => inner)
   expect(build).toContain('<h4>Tests</h4>')
   expect(build).toContain('<td>1</td>')

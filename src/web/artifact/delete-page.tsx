@@ -59,7 +59,7 @@ export function DeletePage(view: DeletionView): Html {
   const logicalBytes = sum('logicalBytes')
   const reason = whyWord(artifacts)
   return (
-    <section id="confirm" class="confirm" aria-labelledby="confirm-title">
+    <section id="confirm" aria-labelledby="confirm-title">
       <h1 id="confirm-title">
         Delete <bdi>{what}</bdi>?
       </h1>

@@ -7,7 +7,6 @@ import { enhanceGoToFile } from './go-to-file.ts'
 import { enhanceKeys } from './keys.ts'
 import { enhanceLive } from './live.ts'
 import { enhanceLines } from './lines.ts'
-import { enhanceWaiting } from './waiting.ts'
 
 document.documentElement.classList.add('js')
 enhanceCopying()
@@ -17,4 +16,3 @@ enhanceBulk()
 enhanceGoToFile()
 enhanceLines()
 enhanceLive()
-enhanceWaiting()

@@ -1,6 +1,6 @@
 /** The upload form: takes files, starts the upload, shows its progress, and opens the new
  *  artifact. */
-import { counted } from '../../core/units.ts'
+import { counted, formatSizeBytes } from '../../core/units.ts'
 import { announce } from './announce.ts'
 import { chosenFiles, droppedFiles, type ChosenFile } from './chosen-files.ts'
 import { type UploadPhase, uploadTree } from './upload.ts'
@@ -57,7 +57,7 @@ function choose(chosen: ChosenFile[]): void {
   files = chosen
   start.disabled = files.length === 0
   const bytes = files.reduce((sum, { file }) => sum + file.size, 0)
-  chosenText.textContent = `${counted(files.length, 'file')}, ${counted(bytes, 'byte')} selected.`
+  chosenText.textContent = `${counted(files.length, 'file')}, ${formatSizeBytes(bytes)} selected.`
 }
 
 const phases: Record<UploadPhase, string> = {

@@ -17,7 +17,7 @@ export function JobStatus({ job, packs, now }: { job: Job; packs: number; now: n
   return (
     <section
       id="job"
-      class="card job-status"
+      class="card"
       aria-labelledby="job-title"
       data-live={isOver ? undefined : announcement}
       data-ended={isOver ? announcement : undefined}

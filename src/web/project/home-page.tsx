@@ -33,7 +33,7 @@ export interface HomeView {
 export function HomePage(view: HomeView): Html {
   const { projects, name, pageNumber, pageCount } = view
   return (
-    <>
+    <div id="projects" data-ended="The first upload has arrived">
       <h1>Projects</h1>
       {(name !== '' || pageCount > 1) && (
         <form class="filter" method="get" action="/">
@@ -53,7 +53,7 @@ export function HomePage(view: HomeView): Html {
         pageCount={pageCount}
         hrefOf={(page) => withQuery('/', { name, page })}
       />
-    </>
+    </div>
   )
 }
 
@@ -111,16 +111,15 @@ function ProjectRow({
 }
 
 /** The page of an empty store. Its commands are complete, so that they can be pasted as they
- *  are. */
+ *  are. Scripts replace it by the projects once there are any (browser/live.ts). */
 export function FirstRunPage({ origin }: { origin: string }): Html {
   return (
-    <>
+    <div id="projects" data-live="" data-every="3">
       <h1>Nothing has been uploaded yet</h1>
       <p>
         A project appears here after its first upload.{' '}
-        <span class="quiet" data-wait-for-upload>
-          Reload this page after you upload.
-        </span>
+        <span class="quiet no-script">Reload this page after you upload.</span>
+        <span class="quiet needs-script">Waiting for the first upload…</span>
       </p>
       <h2>From a shell</h2>
       <Commands text={shellCommands(origin)} />
@@ -140,7 +139,7 @@ export function FirstRunPage({ origin }: { origin: string }): Html {
         Forgejo’s. GitHub’s own runners override the address.
       </p>
       <Commands text={stockSteps(origin)} />
-    </>
+    </div>
   )
 }
 

@@ -78,7 +78,6 @@ export function RunJobs({ run, record, shown, logs, moreJobs }: JobsView & { run
   return (
     <section
       id="progress"
-      class="jobs"
       aria-labelledby="jobs"
       data-ended={record.conclusion === null ? undefined : `Run ended: ${record.conclusion}`}
       {...liveWhileRunning(record, `${ended} of ${counted(total, 'job')} ended`)}
@@ -210,7 +209,7 @@ function Groups({ groups, fold }: { groups: LogGroup[]; fold: string | undefined
         title === null ? (
           <Lines lines={lines} />
         ) : (
-          <details class="group" data-fold={`${fold}/${title}`}>
+          <details data-fold={`${fold}/${title}`}>
             <summary>{title}</summary>
             <Lines lines={lines} />
           </details>

@@ -181,7 +181,7 @@ export function Summaries({ run, reports }: { run: Run; reports: ShownStepReport
 }
 
 export function SummaryText({ markup }: Pick<ShownSummary, 'markup'>): Html {
-  return <div class="prose summary">{raw(markup)}</div>
+  return <div class="prose">{raw(markup)}</div>
 }
 
 function AnnotationItem({

@@ -17,7 +17,7 @@ export function UploadPage({ project, run, hashWorker }: UploadView): Html {
     <>
       <h1>Upload to {project}</h1>
       <ProjectMenu project={project} current="upload" mayWrite={true} />
-      <form class="upload needs-script" data-upload data-project={project} data-worker={hashWorker}>
+      <form class="needs-script" data-upload data-project={project} data-worker={hashWorker}>
         <div class="filter">
           <label>
             Artifact name
