@@ -1,7 +1,7 @@
 /** All pages: HTML that works without scripts and gains comfort with them. Visitors without a
  *  session are redirected to the sign-in page; failures are pages, too. */
 import { Hono } from 'hono'
-import { isAnonymous, mayReadProject, mayWriteProject } from '../auth/principal.ts'
+import { isAnonymous, mayAdminister, mayReadProject, mayWriteProject } from '../auth/principal.ts'
 import { sameNameAs } from '../browse/previous.ts'
 import { hasCode } from '../core/errors.ts'
 import type { AppContext, AppEnv, AppRequest } from '../http/context.ts'
@@ -176,10 +176,13 @@ async function problemPage(web: Web, c: AppRequest, error: unknown): Promise<Res
   const problem = describeProblem(failure, status)
   if (isInReadable) problem.advice = 'The links at the top lead to what exists.'
   const principal = c.get('principal')
+  const seesAll = principal !== undefined && mayAdminister(principal)
+  if (status === 404 && seesAll && !isInReadable) problem.advice = 'Check the address.'
   // Without a session, the link at the top suffices.
   const otherTokenMayHelp =
     principal !== undefined &&
     !isAnonymous(principal) &&
+    !seesAll &&
     (status === 403 || (status === 404 && !isInReadable))
   const signIn = otherTokenMayHelp ? signInPath(c) : null
   const queryMayBeWrong =

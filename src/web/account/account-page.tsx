@@ -40,8 +40,9 @@ export function AccountPage(view: AccountView): Html {
       {made !== undefined && <Made {...made} origin={origin} now={now} />}
       {scopes.length === 0 ? (
         <p>
-          Only people who come through single sign-on make tokens here. Others get theirs from
-          whoever may write to the project, or from an administrator.
+          Only people who come through single sign-on make tokens here. For others,{' '}
+          <code>trove token --project OWNER/REPO</code> makes one, with a token that may write to
+          the project or on the server.
         </p>
       ) : (
         <form method="post" action={accountPath} class="filter">

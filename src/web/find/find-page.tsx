@@ -41,6 +41,9 @@ export function FindPage(view: FindView): Html {
         </label>
         <button>Find</button>
       </form>
+      <p class="quiet no-script">
+        <code>sha256sum FILE</code> prints it.
+      </p>
       <div class="drop needs-script" data-find data-worker={view.hashWorker}>
         <label>
           Drop a file here, or choose one: <input type="file" />
