@@ -1,9 +1,42 @@
 /** Every file system call that a backup makes fails once. */
-import { copyFile, readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { copyFile, link, readdir, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { watchFileSystem } from '../packs/watched-file-system.ts'
-import { exists, expectWhole, newDestination, openFilled, runBackup } from './backup-rig.ts'
+import {
+  exists,
+  expectWhole,
+  newDestination,
+  onAnotherDisk,
+  openFilled,
+  runBackup,
+} from './backup-rig.ts'
+
+test.each(['EIO', 'ENOENT'])(
+  'a backup beside an earlier one, in which any one call fails with %s, is whole or can be repeated',
+  async (code) => {
+    const filled = await onAnotherDisk()
+    let linked = 0
+    for (let turn = 1; ; turn++) {
+      const destination = await newDestination()
+      const earlier = join(dirname(destination), 'earlier')
+      await runBackup(filled, earlier)
+      const watched = watchFileSystem({ root: dirname(destination) })
+      const fileSystem = { ...watched, copyFile, link }
+      watched.failAt(turn, code, 1)
+      const outcome = await runBackup(filled, destination, { fileSystem }).catch(
+        (error: unknown) => error as Error,
+      )
+      if (!(outcome instanceof Error)) linked += outcome.linkedPacks
+      if (watched.failedCall === undefined) break
+      if (outcome instanceof Error && !(await exists(destination)))
+        await runBackup(filled, destination)
+      await rm(earlier, { recursive: true })
+      await expectWhole(destination, filled.zips)
+    }
+    expect(linked).toBeGreaterThan(2)
+  },
+)
 
 test.each(['EIO', 'ENOSPC'])(
   'a backup in which any one call fails with %s leaves nothing visible, and can be repeated',

@@ -25,6 +25,13 @@ export async function openFilled(): Promise<Filled> {
   return { store, zips }
 }
 
+/** A store whose packs cannot be linked to where backups are. */
+export async function onAnotherDisk(): Promise<Filled> {
+  const { store, zips } = await openFilled()
+  const packs = { ...store.ports.packs, linkTo: async () => false }
+  return { store: { ...store, ports: { ...store.ports, packs } }, zips }
+}
+
 export async function newDestination(): Promise<string> {
   return join(testDirectory(), 'backup')
 }

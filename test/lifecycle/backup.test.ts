@@ -14,8 +14,9 @@ import { testDirectory } from '../temporary-directory.ts'
 import {
   exists,
   expectWhole,
-  type Filled,
   newDestination,
+  onAnotherDisk,
+  onAnotherDisk,
   openFilled,
   runBackup,
 } from './backup-rig.ts'
@@ -44,13 +45,6 @@ function unsynced(calls: readonly string[]): string[] {
     else if (/^(mkdir|open-create|rename)$/.test(kind)) dirty.add(dirname(path))
   }
   return [...dirty]
-}
-
-/** A store whose packs cannot be linked to where backups are. */
-async function onAnotherDisk(): Promise<Filled> {
-  const { store, zips } = await openFilled()
-  const packs = { ...store.ports.packs, linkTo: async () => false }
-  return { store: { ...store, ports: { ...store.ports, packs } }, zips }
 }
 
 describe('a backup', () => {
