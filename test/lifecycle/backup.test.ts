@@ -16,7 +16,6 @@ import {
   expectWhole,
   newDestination,
   onAnotherDisk,
-  onAnotherDisk,
   openFilled,
   runBackup,
 } from './backup-rig.ts'
