@@ -10,6 +10,8 @@ export default defineConfig({
     globalSetup: 'test/global-setup.ts',
     pool: 'forks',
     fileParallelism: false,
+    // Servers have all their threads, which `openServer` of everyday tests leaves out.
+    env: { TROVE_TEST_THREADS: '1' },
     testTimeout: 15 * 60_000,
     hookTimeout: 10 * 60_000,
     // Polled conditions can take long on a busy machine.

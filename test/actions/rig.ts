@@ -11,6 +11,8 @@ import type { Environment } from '../../src/config/settings.ts'
 import { digestOf } from '../../src/core/bytes/digest.ts'
 import { createLog } from '../../src/log.ts'
 import { startServer, type RunningServer, type ServerOptions } from '../../src/server.ts'
+import { metadataOfTests } from '../http/open-server.ts'
+import { makeEmptyDatabase } from '../metadata/temporary-database.ts'
 
 export interface Rig {
   url: string
@@ -62,10 +64,12 @@ export async function openRig(options: RigOptions = {}): Promise<Rig> {
   let offsetMs = 0
   const now = (): number => Date.now() + offsetMs
   const logLines: string[] = []
+  if (options.dataDir === undefined) await makeEmptyDatabase(join(dataDir, 'trove.db'))
   const server = await startServer(config, {
     log: createLog('info', (line) => logLines.push(line)),
     now,
     checkpoint: options.checkpoint,
+    openMetadata: metadataOfTests,
     ...(options.graceMs !== undefined && { graceMs: options.graceMs }),
   })
   const token = async (request: TokenRequest = {}): Promise<string> =>

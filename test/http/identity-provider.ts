@@ -53,7 +53,6 @@ export async function openIdentityProvider(algorithm = 'RS256'): Promise<Identit
   const keysOf = algorithm === 'HS256' ? 'RS256' : algorithm
   let keyId = 1
   let key = await keyPair(keysOf, `${keyId}`)
-  const stranger = await keyPair(keysOf, 'stranger')
   const grants = new Map<string, Grant>()
   const server = createServer((request, response) => {
     const { failing } = provider
@@ -185,7 +184,7 @@ export async function openIdentityProvider(algorithm = 'RS256'): Promise<Identit
       .sign(
         algorithm === 'HS256'
           ? new TextEncoder().encode(provider.clientSecret)
-          : (provider.isForged ? stranger : key).privateKey,
+          : (provider.isForged ? await keyPair(keysOf, 'stranger') : key).privateKey,
       )
     return { body: { access_token: 'a', token_type: 'Bearer', id_token: idToken } }
   }

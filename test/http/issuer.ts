@@ -31,7 +31,6 @@ export interface Issuer {
 
 /** `audience` is the default audience of tokens; `algorithm`: how they are signed. */
 export async function openIssuer(audience: string, algorithm = 'RS256'): Promise<Issuer> {
-  const stranger = await keyPair(algorithm, 'stranger')
   /** Published next to the signing key, as by issuers that rotate keys. */
   const retired = await keyPair(algorithm, 'retired')
   let serial = 1
@@ -87,7 +86,7 @@ export async function openIssuer(audience: string, algorithm = 'RS256'): Promise
         .setAudience(options.audience ?? audience)
         .setIssuedAt(Math.floor((options.now ?? Date.now()) / 1000))
         .setExpirationTime(Math.floor((options.now ?? Date.now()) / 1000) + 300)
-        .sign(options.by === undefined ? keys.privateKey : stranger.privateKey),
+        .sign((options.by === undefined ? keys : await keyPair(algorithm, 'stranger')).privateKey),
     changeKey: async () => {
       serial += 1
       keys = await keyPair(algorithm, `${serial}`)

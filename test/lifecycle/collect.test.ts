@@ -364,13 +364,6 @@ test('tiny packs are merged, and reads begun before still succeed', async () => 
   expect(await collectNow(store.ports)).toMatchObject({ rewrittenPacks: 0, freedBytes: 0 })
 })
 
-test('a round merges the packs of all small uploads since the last one, of which a large site makes hundreds', async () => {
-  const store = await openStore()
-  for (let index = 0; index < 210; index++)
-    await store.put(`file-${index}`, 'file', Buffer.from(`content ${index}`))
-  expect(await collectInBackground(store.ports)).toMatchObject({ rewrittenPacks: 210 })
-})
-
 async function zipOf(store: TestStore, artifact: Artifact): Promise<string> {
   return digestOf(await readAll(await representZip(store.reader, artifact)))
 }
