@@ -289,7 +289,9 @@ describe('a download', () => {
   })
 
   test('requests the tree again when it breaks off, by a reset or a premature end', async () => {
-    const names = Array.from({ length: 2000 }, (_, index) => [`directory/file-${index}`, 'x'])
+    // Long names, so that few files make a long tree.
+    const name = `directory/${'n'.repeat(200)}`
+    const names = Array.from({ length: 700 }, (_, index) => [`${name}-${index}`, 'x'])
     const root = await makeDirectory(Object.fromEntries(names))
     const { artifact } = await uploadDirectory(clientWith(null), root)
     const download = async (proxy: FlakyProxy, destination: string): Promise<number> => {

@@ -230,7 +230,7 @@ describe('gc', () => {
     const project = freshProject()
     const { put, send } = await senderOf(project, own)
     // More than connections buffer.
-    const content = Buffer.alloc(24 * 1024 * 1024, randomBytes(1024 * 1024))
+    const content = Buffer.alloc(16 * 1024 * 1024, randomBytes(1024 * 1024))
     const id = await put('1/a', content)
     const download = await read(own, id, await own.token({ project }))
     const reader = download.body!.getReader()

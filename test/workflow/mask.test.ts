@@ -159,6 +159,6 @@ test('a secret added during the run is masked from then on', () => {
 test('adding thousands of values is fast', () => {
   const masker = createMasker([])
   const secretOf = (index: number): string => `secret-value-${index.toString(36)}-of-many`
-  for (let index = 0; index < 3000; index++) masker.add(secretOf(index))
-  expect(masker.mask(`<${secretOf(2999)}>`)).toBe('<***>')
+  for (let index = 0; index < 2000; index++) masker.add(secretOf(index))
+  expect(masker.mask(`<${secretOf(1999)}>`)).toBe('<***>')
 })
