@@ -7,7 +7,7 @@ const { newDatabase, newPath } = temporaryDatabases()
 
 // Goal: kill -9 at any moment loses nothing acknowledged and leaves nothing that recovery does not
 // find. Method: the process kills itself as its n-th statement begins; for some n here, for every n
-// in the slow test.
+// in crash.slow.test.ts.
 test('a process killed at any statement leaves a store that recovers', async () => {
   const whole = await newDatabase()
   const finished = workAndDie(whole, Infinity)
