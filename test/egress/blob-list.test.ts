@@ -133,6 +133,51 @@ test('only files are sent, and none with damaged parts', async () => {
   })
 })
 
+/** Metadata of files with `partCount` parts each, which counts the pages of parts that are read. */
+function largeFiles(partCount: number) {
+  const store = createMemoryStore()
+  const part = { sizeBytes: 1, crc32: 0, copy: store.store(Buffer.alloc(1), 'joining') }
+  const digest = digestOf('')
+  const blob = { blobId: 1, digest, sizeBytes: partCount, crc32: 0, joinedBytes: partCount }
+  const read = { pages: 0 }
+  const page =
+    <T>(each: T) =>
+    async (_blob: number, _first: number, limit: number) => {
+      read.pages += 1
+      return Array.from({ length: limit }, () => each)
+    }
+  const metadata = {
+    ...metadataOf(
+      store,
+      Array.from({ length: 100 }, () => ({ ...blob, partCount, copy: null })),
+    ),
+    readParts: page(part),
+    readPartDigests: page({ digest, sizeBytes: 1 }),
+  }
+  return { read, metadata, reader: { ...store.reader, metadata } }
+}
+
+test('no more parts are sent or listed in one request than are allowed, however large files are', async () => {
+  const partCount = limits.fetchedStreamsMax / 2
+  const { read, metadata, reader } = largeFiles(partCount)
+  const wants = (count: number): Want[] =>
+    Array.from({ length: count }, (_, ordinal) => ({ ordinal, parts: null }))
+  await listParts(metadata, 1, wants(2))
+  const whole = read.pages
+  const refused = { code: 'too_large', details: { limitValue: limits.fetchedStreamsMax } }
+  await expect(listParts(metadata, 1, wants(100))).rejects.toMatchObject(refused)
+  expect(read.pages).toBe(2 * whole + 1)
+  await expect(representBlobs(reader, 1, wants(100))).rejects.toMatchObject(refused)
+  expect(read.pages).toBeLessThanOrEqual(4 * whole)
+})
+
+test('parts beyond the last wanted one are not read', async () => {
+  const { read, metadata, reader } = largeFiles(50_000)
+  await representBlobs(reader, 1, [{ ordinal: 0, parts: [0, 7] }])
+  await listParts(metadata, 1, [{ ordinal: 0, parts: [0, 7] }])
+  expect(read.pages).toBe(2)
+})
+
 test('streams are sent pack by pack, and in offset order within a pack', async () => {
   const store = createMemoryStore({ packBytes: 400 })
   const stored = Array.from({ length: 40 }, (_, index) =>
