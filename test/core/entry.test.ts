@@ -11,6 +11,7 @@ import {
 } from '../../src/core/manifest/entry.ts'
 import { limits } from '../../src/core/limits.ts'
 import {
+  checkSymlinkTarget,
   createManifestHasher,
   createTreeCheck,
   formatEntry,
@@ -20,7 +21,8 @@ import {
 
 /** Pieces that make paths invalid, and some ordinary ones. */
 const pieces = ['a', 'Z', '0', '-', '_', '.', '..', '/', '//', ' ', '@', '~', '+', ':', '\\', '\n']
-const odd = ['\u007f', 'ä', '\u{1f600}', '\ud800', '\uffff', 'x'.repeat(200), 'ü'.repeat(120)]
+const long = ['x'.repeat(200), 'ü'.repeat(120), `${'y'.repeat(250)}/`.repeat(16)]
+const odd = ['\u007f', 'ä', '\u{1f600}', '\ud800', '\uffff', ...long]
 const piece = fc.constantFrom(...pieces, ...odd)
 const anyPath = fc.array(piece, { maxLength: 12 }).map((chosen) => chosen.join(''))
 
@@ -146,6 +148,53 @@ describe('a line of a manifest', () => {
     expect(given.summary()).toEqual(formatted.summary())
   })
 })
+
+test('a tree digest is that of the canonical text, whatever its length', () => {
+  const hasher = createManifestHasher()
+  const lines = ['trove manifest 1\n']
+  const digest = digestOf('content')
+  for (let index = 0; index < 1500; index++) {
+    const path = `a${1000 + index}` as EntryPath
+    const entry: Entry =
+      index % 3 === 0
+        ? { kind: 'symlink', path, mode: 0o777, target: 'there' }
+        : { kind: 'file', path, mode: 0o644, digest, sizeBytes: index }
+    hasher.add(entry)
+    lines.push(formatEntry(entry))
+  }
+  const again = { kind: 'directory', path: 'a2499' as EntryPath, mode: 0o755 } as const
+  expect(() => hasher.add(again)).toThrow(/out of order/)
+  const text = lines.join('')
+  expect(text.length).toBeGreaterThan(65_536)
+  expect(hasher.summary()).toEqual({
+    treeDigest: digestOf(text),
+    entryCount: 1500,
+    fileCount: 1000,
+    logicalBytes: Array.from({ length: 1500 }, (_, index) => index)
+      .filter((index) => index % 3 !== 0)
+      .reduce((a, b) => a + b),
+  })
+})
+
+const mostTarget = 'ü'.repeat(limits.symlinkTargetBytesMax / 2)
+
+test.each(['/absolute', '../outside', 'a\\b', ' ', mostTarget])(
+  'a link may point to %j',
+  (target) => {
+    const link = { kind: 'symlink', path: 'link' as EntryPath, mode: 0o777, target } as const
+    expect(parseEntry(formatEntry(link).slice(0, -1))).toEqual(link)
+  },
+)
+
+test.each(['', 'a\nb', 'a\0', '\u007f', '\ud800', `${mostTarget}a`])(
+  'a link may not point to %j',
+  (target) => {
+    const refused = expect.objectContaining({ code: 'unsafe_path' }) as Error
+    expect(() => checkSymlinkTarget('link', target)).toThrow(refused)
+    const line = `l ${Buffer.byteLength(target)} ${target} link`
+    expect(() => parseEntry(line)).toThrow(/invalid path|not a line of a manifest/)
+  },
+)
 
 test('a tree has nothing below a file, however far away the file is', () => {
   const file = (path: string): Entry => ({

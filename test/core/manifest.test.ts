@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { digestOf, digestToBytes } from '../../src/core/bytes/digest.ts'
 import { type Entry, parseEntryPath } from '../../src/core/manifest/entry.ts'
 import { formatEntry, parseEntry } from '../../src/core/manifest/manifest.ts'
-import { readFileLine } from '../../src/core/manifest/manifest-text.ts'
+import { readFileLine, skimFileLine } from '../../src/core/manifest/manifest-text.ts'
 
 type FileEntry = Extract<Entry, { kind: 'file' }>
 
@@ -32,6 +32,7 @@ describe('a file line read from bytes', () => {
         const line = formatEntry(entry).slice(0, -1)
         const bytes = Buffer.concat([Buffer.alloc(before, 'x'), Buffer.from(line)])
         const { path, mode, sizeBytes } = entry
+        expect(skimFileLine(bytes, before)).toEqual(readFileLine(bytes, before, bytes.length))
         expect(read(bytes, before)).toEqual({
           file: { path, mode, sizeBytes },
           digest: digestToBytes(entry.digest),

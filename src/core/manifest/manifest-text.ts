@@ -65,7 +65,7 @@ export function skimFileLine(text: Uint8Array, at: number): FileLine {
   let sizeBytes = 0
   let index = at + 6
   for (; index < text.length && text[index] !== space; index++)
-    sizeBytes = sizeBytes * 10 + text[index]! - zero
+    sizeBytes = sizeBytes * 10 + (text[index]! - zero)
   return { mode, sizeBytes, pathAt: index + 66 }
 }
 
