@@ -11,6 +11,7 @@ import yauzl from 'yauzl'
 import type { CopyCodec } from '../../src/core/bytes/copy.ts'
 import { digestOf } from '../../src/core/bytes/digest.ts'
 import { limits } from '../../src/core/limits.ts'
+import { endBytesMax } from '../../src/core/zip/zip-records.ts'
 import { decodeCopy } from '../../src/packs/codec/codec.ts'
 import { openLocalPackStore } from '../../src/packs/local/local.ts'
 import {
@@ -21,6 +22,7 @@ import {
   withCopies,
 } from '../../src/packs/format/pack-directory.ts'
 import { openPackWriter } from '../../src/packs/format/pack-format.ts'
+import { decodeEnd, encodeEnd } from '../../src/packs/format/pack-records.ts'
 import type { PackStore, SealedPack } from '../../src/packs/pack-store.ts'
 import { type Member, makeMember, split } from './pack-members.ts'
 import { stride, turns } from '../turns.ts'
@@ -293,6 +295,36 @@ function holding(bytes: Buffer): Pick<PackStore, 'read'> {
 
 // The directory and the end record are the only bytes that the reader sees, and every one of them
 // matters.
+test('an end record that contradicts the members or the directory is damage', async () => {
+  const { sealed } = await writePack(await mixedMembers())
+  const bytes = await readFile(pathOf(sealed))
+  const tailOffset = Math.max(0, bytes.length - endBytesMax)
+  const end = decodeEnd(bytes.subarray(tailOffset), tailOffset)!
+  const { memberCount, directoryBytes, directoryOffset } = end
+  const directoryEnd = directoryOffset + directoryBytes
+  const withEnd = (gapBytes: number, count: number): Buffer =>
+    Buffer.concat([
+      bytes.subarray(0, directoryOffset),
+      Buffer.alloc(gapBytes),
+      bytes.subarray(directoryOffset, directoryEnd),
+      encodeEnd({
+        memberCount: count,
+        directoryBytes,
+        directoryOffset: directoryOffset + gapBytes,
+      }),
+    ])
+  expect(withEnd(0, memberCount).equals(bytes)).toBe(true)
+  for (const [gapBytes, count] of [
+    [0, memberCount + 1],
+    [0, memberCount - 1],
+    [1, memberCount],
+  ] as const) {
+    const other = withEnd(gapBytes, count)
+    const read = readAll(holding(other), { ...sealed, sizeBytes: other.length })
+    await expect(read).rejects.toEqual(damaged)
+  }
+})
+
 test('any change to a directory or to the end record is damage', async () => {
   const made = await mixedMembers()
   const { sealed } = await writePack(made)
