@@ -58,7 +58,8 @@ export function damageContract(store: Store): void {
     const two = await seedArtifact(store(), run, { c: 'x' }, { name: 'two' })
     const other = await seedArtifact(store(), run, { b: 'y' }, { name: 'other' })
     const gone = await seedArtifact(store(), run, { d: 'x' }, { name: 'gone' })
-    await store().removeArtifacts([gone.id], { state: 'deleted', reason: 'test', now: 2_500 })
+    const removal = { state: 'deleted', reason: 'test', now: 2_500, undoMs: 9_000 } as const
+    await store().removeArtifacts([gone.id], removal)
     expect(await store().markDamaged(await copyIn('x'))).toEqual([one.id, two.id])
     expect([await stateOf(one), await stateOf(two)]).toEqual(['damaged', 'damaged'])
     expect([await stateOf(other), await stateOf(gone)]).toEqual(['available', 'deleted'])
@@ -158,6 +159,17 @@ export function damageContract(store: Store): void {
     await send(store(), [copyOf('b')])
     expect([await stateOf(one), await stateOf(two)]).toEqual(['available', 'available'])
     expect(await claims('aab')).toBe(1)
+  })
+
+  test('a file whose copy turned bad after it was sent cannot be staged until it is sent again', async () => {
+    const session = await openSession(store(), await seedRun(store()))
+    await addContents(store(), session, ['x'])
+    await store().markDamaged(await copyIn('x'))
+    const entries = entriesOf({ a: 'x' })
+    const refused = stageEntries(store(), session, entries)
+    await expect(refused).rejects.toMatchObject({ code: 'not_found' })
+    await addContents(store(), session, ['x'])
+    await stageEntries(store(), session, entries)
   })
 
   test('damage found between staging and commit damages the artifact', async () => {

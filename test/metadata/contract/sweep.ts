@@ -277,6 +277,18 @@ export function sweepContract(store: Store): void {
     expect(await claimPacks(store())).toEqual([pack.name])
   })
 
+  test('a stream that the skeleton of an aborted upload named is removed', async () => {
+    const session = await openSession(store(), await seedRun(store()))
+    const { pack, copies } = packOf([copyOf('one', { codec: 'deflate' })])
+    await store().addPack(session, pack, copies)
+    const [stream] = await store().claimStreams(session, [copies[0]!.streamDigest])
+    const page = { page: 0, localOffset: 0, centralOffset: 0, bytes: Buffer.from('p') }
+    await store().stageSkeletonPage(session, page, [stream!.streamId])
+    await store().abortSession(session)
+    expect(await sweepBlobs(store())).toBe(1)
+    expect(await claimPacks(store())).toEqual([pack.name])
+  })
+
   test('a stream that no skeleton names any more is removed, though its blob stays', async () => {
     const run = await seedRun(store())
     await commitExact(run, 1, 'first')
