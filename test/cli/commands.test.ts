@@ -387,6 +387,7 @@ test.each([
   [200, 'sent a response that this version cannot read: a web page', isThereOne],
   [404, 'responded 404', isThereOne],
   [413, 'responded 413', isBounded],
+  [501, 'responded 501', isThereOne],
 ])(
   'a sign-in page or a proxy that responds %i is reported in two lines',
   async (status, told, hint) => {

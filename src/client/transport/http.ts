@@ -188,8 +188,8 @@ async function errorOf(server: ServerAccess, answer: Answer): Promise<Error> {
   if (foreign !== undefined) return foreign
   if (status === 401) return unauthenticated(reason)
   if (status === 403) return forbidden(reason)
-  // A 404 from something other than Trove says nothing about artifacts.
-  const isPassing = status >= 500 || status === 429
+  // A 404 from something other than Trove says nothing about artifacts; nor does a 501 pass.
+  const isPassing = (status >= 500 && status !== 501) || status === 429
   return isPassing ? new NetworkError(reason) : new AnswerError(reason, status)
 }
 
