@@ -163,6 +163,14 @@ describe('the walk', () => {
     expect(paths).toEqual(['a', 'b'])
   })
 
+  test('a name that no artifact can hold is reported with what to do, unless it is excluded', async () => {
+    const root = await makeDirectory({ a: '', 'd/new\nline': '' })
+    const message =
+      'invalid path "d/new\\nline": it contains a control character; rename it, or exclude it'
+    await expect(walk(root, ['.'])).rejects.toMatchObject({ code: 'unsafe_path', message })
+    expect((await walk(root, ['.'], { exclude: ['d/**'] })).paths).toEqual(['a', 'd'])
+  })
+
   test('a directory is not read when everything below it is excluded', async () => {
     const root = await makeDirectory({ a: '', 'd/locked/b': '', 'd/c': '' })
     await writeFile(Buffer.concat([Buffer.from(`${root}/d/locked/`), Buffer.from([0xff])]), '')

@@ -1,6 +1,6 @@
 /** The columns of a source tree, appended to during the walk. */
 import type { Stats } from 'node:fs'
-import { type EntryKind, comparePaths, parseEntryPath } from '../../core/manifest/entry.ts'
+import { type EntryKind, comparePaths, pathFault, unsafePath } from '../../core/manifest/entry.ts'
 import { storeError, tooLarge } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { checkSymlinkTarget } from '../../core/manifest/manifest.ts'
@@ -52,7 +52,9 @@ export function createGrowingTree(root: string): GrowingTree {
       const ordinal = paths.length
       if (ordinal >= limitValue) throw tooLarge('entries of one upload', limitValue, tooMany)
       // Copies the string: a slice of a longer one would keep the whole absolute path in memory.
-      const path = parseEntryPath(Buffer.from(found).toString())
+      const path = Buffer.from(found).toString()
+      const fault = pathFault(path)
+      if (fault !== undefined) throw unsafePath(path, `${fault}; rename it, or exclude it`)
       if (ordinal > 0 && comparePaths(paths[ordinal - 1]!, path) >= 0) {
         throw storeError(
           'duplicate_path',
