@@ -228,7 +228,6 @@ describe('the page of a run', () => {
     const text = await textOf(page)
     expect(text).toContain('java2 tests, 1 failed')
     expect(text).toContain('unit5 tests, 2 failed84.6 % of lines')
-    expect(text).toContain('2 artifacts: 7 tests, 3 failed')
     expect(text).toContain('b › bad in java: 1 &lt; 2')
   })
 
@@ -243,6 +242,15 @@ describe('the page of a run', () => {
     expect(await textOf(`${dotnet}/blob/TestResults/run.trx`)).toContain('5 tests: 2 failed')
     const page = await textOf(`${dotnet}/blob/b/coverage.cobertura.xml`)
     expect(page).toContain('66.6 % of 3 lines covered, 50.0 % of 2 branches.')
+  })
+
+  test('folds the reports of many artifacts below their sum', async () => {
+    for (let shard = 0; shard < 6; shard++)
+      await put(`8/shard-${shard}`, [{ name: 'junit.xml', content: suiteOf('sum', shard % 2, 2) }])
+    const text = await textOf('/octo/app/actions/runs/8')
+    expect(text).toMatch(
+      /6 artifacts: 15 tests, 3 failed.*shard-13 tests, 1 failed.*shard-02 tests/,
+    )
   })
 
   test('counts failures that it does not list', async () => {

@@ -22,26 +22,33 @@ export function RunReports({ all }: { all: readonly ArtifactReports[] }): Html {
   if (rows.length === 0) return <></>
   const has = (kind: keyof Reports): boolean => rows.some(({ reports }) => reports[kind] !== null)
   const kinds = columns.filter(([kind]) => has(kind))
+  const table = (
+    <Table name="Reports" columns={['Artifact', ...kinds.map(([, label]) => label)]}>
+      {rows.map((each) => (
+        <tr>
+          <th scope="row">
+            <bdi>{each.artifact.name}</bdi>
+          </th>
+          {kinds.map(([kind]) => (
+            <td>
+              <Report {...each} kind={kind} />
+            </td>
+          ))}
+        </tr>
+      ))}
+    </Table>
+  )
   return (
     <>
       <h2>Reports</h2>
-      <details class="aside" open={rows.length <= openMax}>
-        <summary>{totalOf(rows)}</summary>
-        <Table name="Reports" columns={['Artifact', ...kinds.map(([, label]) => label)]}>
-          {rows.map((each) => (
-            <tr>
-              <th scope="row">
-                <bdi>{each.artifact.name}</bdi>
-              </th>
-              {kinds.map(([kind]) => (
-                <td>
-                  <Report {...each} kind={kind} />
-                </td>
-              ))}
-            </tr>
-          ))}
-        </Table>
-      </details>
+      {rows.length <= openMax ? (
+        table
+      ) : (
+        <details class="aside">
+          <summary>{totalOf(rows)}</summary>
+          {table}
+        </details>
+      )}
       <FailedTests all={all} />
     </>
   )
