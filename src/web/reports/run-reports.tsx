@@ -14,7 +14,14 @@ export interface ArtifactReports {
   reports: Reports
 }
 
-export function RunReports({ all }: { all: readonly ArtifactReports[] }): Html {
+export function RunReports({
+  all,
+  searched,
+}: {
+  all: readonly ArtifactReports[]
+  /** How many artifacts of the page were searched for reports; null if all were. */
+  searched: number | null
+}): Html {
   const failedOf = ({ reports }: ArtifactReports): number => reports.tests?.failed ?? 0
   const rows = all
     .filter(({ reports }) => columns.some(([kind]) => reports[kind] !== null))
@@ -48,6 +55,9 @@ export function RunReports({ all }: { all: readonly ArtifactReports[] }): Html {
           <summary>{totalOf(rows)}</summary>
           {table}
         </details>
+      )}
+      {searched !== null && (
+        <p class="quiet">Only the first {searched} artifacts below were searched for reports.</p>
       )}
       <FailedTests all={all} />
     </>

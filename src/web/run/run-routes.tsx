@@ -92,7 +92,8 @@ async function runPage(
   const recorded =
     record && (await showRecord(web, { run, record, from: jobsFrom(c, record), signal }, path))
   const strict = await isStrictFor(context, principal)
-  const live = artifacts.filter((each) => isLive(each, now)).slice(0, examinedMax)
+  const allLive = artifacts.filter((each) => isLive(each, now))
+  const live = allLive.slice(0, examinedMax)
   const view: Omit<RunView, 'reports'> = {
     run,
     attemptBefore: await context.metadata.findRun(projectId, number, run.attempt - 1),
@@ -117,7 +118,10 @@ async function runPage(
       </>
     ),
     waiting: 'Reading reports…',
-    part: async () => <RunReports all={await reportsOfEach(findReports, live, signal)} />,
+    part: async () => {
+      const all = await reportsOfEach(findReports, live, signal)
+      return <RunReports all={all} searched={live.length < allLive.length ? live.length : null} />
+    },
   })
 }
 
