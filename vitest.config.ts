@@ -16,8 +16,8 @@ export default defineConfig({
     isolate: false,
     // Cache transformed modules of unchanged sources: halves the time of running a single file.
     experimental: { fsModuleCache: true },
-    // One more than there are cores, since tests wait for processes, disks and silence. On two
-    // cores 106 s instead of 128.
+    // One more than there are cores, since tests wait for processes, disks and silence. A
+    // sixth faster on two cores.
     maxWorkers: availableParallelism() + 1,
     // The longest tests take a few seconds, on a busy machine ten times as long.
     testTimeout: 90_000,
