@@ -14,7 +14,7 @@ test('a process killed at any statement leaves a store that recovers', async () 
   await checkSurvival(whole, finished)
   const last = finished.statements!
   expect(last).toBeGreaterThan(300)
-  for (let killAt = 25; killAt < last; killAt += Math.ceil(last / turns(5))) {
+  for (let killAt = 25; killAt < last; killAt += Math.ceil(last / turns(10))) {
     const path = await newDatabase()
     await checkSurvival(path, workAndDie(path, killAt))
   }

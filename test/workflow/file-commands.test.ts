@@ -91,11 +91,11 @@ test('reading neither blocks nor runs forever when a step replaces its files', a
 })
 
 test('many blocks are parsed in linear time', () => {
-  const blocks = Array.from({ length: 50_000 }, (_, i) => `a${i}<<E${i}\nx\nE${i}\n`)
+  const blocks = Array.from({ length: 200_000 }, (_, i) => `a${i}<<E${i}\nx\nE${i}\n`)
   const startedAt = performance.now()
-  expect(Object.keys(parsePairs(blocks.join('')))).toHaveLength(50_000)
-  // A tenth of a second; searching for each end from the first line took a minute.
-  expect(performance.now() - startedAt).toBeLessThan(5_000)
+  expect(Object.keys(parsePairs(blocks.join('')))).toHaveLength(200_000)
+  // A fraction of a second; searching for each end from the first line took minutes.
+  expect(performance.now() - startedAt).toBeLessThan(20_000)
 })
 
 test('log commands are parsed with properties and escapes', () => {
