@@ -1,5 +1,15 @@
 /** Backups of a store on disk: their contents, what they refuse, and how they resume. */
-import { copyFile, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from 'node:fs/promises'
+import {
+  copyFile,
+  mkdir,
+  readdir,
+  readFile,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises'
 import { basename, dirname, join, relative } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { limits } from '../../src/core/limits.ts'
@@ -283,6 +293,55 @@ describe('a backup', () => {
       copiedPacks: 2,
     })
     expect(await runBackup(filled, second)).toMatchObject({ copiedPacks: 2 })
+  })
+
+  test('on another disk copies all packs when what is beside it cannot be used', async () => {
+    const filled = await onAnotherDisk()
+    const directory = testDirectory()
+    await symlink('loop', join(directory, 'loop'))
+    await runBackup(filled, join(directory, '1'))
+    const failing = async (path: string): Promise<never> => {
+      throw Object.assign(new Error(`EIO: injected, ${path}`), { code: 'EIO' })
+    }
+    for (const place of ['.', '1/trove-backup', '1/cas/packs']) {
+      const withBadSector = <T>(call: (path: string) => Promise<T>) => {
+        const bad = join(directory, place)
+        return async (path: string): Promise<T> => await (path === bad ? failing : call)(path)
+      }
+      const fileSystem = {
+        ...nodeFileSystem,
+        copyFile,
+        readdir: withBadSector(nodeFileSystem.readdir),
+        stat: withBadSector(nodeFileSystem.stat),
+      }
+      const next = join(directory, 'next')
+      expect(await runBackup(filled, next, { fileSystem })).toMatchObject({ copiedPacks: 2 })
+      await rm(next, { recursive: true })
+    }
+    const next = await runBackup(filled, join(directory, 'next'))
+    expect(next).toMatchObject({ linkedPacks: 2 })
+  })
+
+  test('reads the backup beside it only to link to it', async () => {
+    const [sameDisk, filled] = [await openFilled(), await onAnotherDisk()]
+    const directory = testDirectory()
+    const watched = watchFileSystem({ root: directory })
+    const read = (): string[] =>
+      watched.calls.filter((call) => /^(open-read|readdir) 1\b.*(packs|zip)$/.test(call))
+    await runBackup(sameDisk, join(directory, '1'))
+    await runBackup(sameDisk, join(directory, '2'), { fileSystem: { ...watched, copyFile } })
+    expect(read()).toEqual([])
+    await rm(join(directory, '2'), { recursive: true })
+    await rm(join(directory, '1'), { recursive: true })
+    await runBackup(filled, join(directory, '1'))
+    const link = async (): Promise<never> => {
+      throw Object.assign(new Error('EPERM: no links here'), { code: 'EPERM' })
+    }
+    const fileSystem = { ...watched, copyFile, link }
+    expect(await runBackup(filled, join(directory, '2'), { fileSystem })).toMatchObject({
+      copiedPacks: 2,
+    })
+    expect(read().filter((call) => call.endsWith('.zip'))).toHaveLength(1)
   })
 
   test('of a damaged store has the rest, and reports the damage', async () => {

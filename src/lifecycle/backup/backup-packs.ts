@@ -18,7 +18,7 @@ import { copyPages, itemsFrom } from '../pages.ts'
 import type { LifecyclePorts } from '../ports.ts'
 import type { MaintenanceLease } from '../maintenance-lease.ts'
 import { verifyCopies } from '../scrub/verify-copies.ts'
-import type { EarlierBackup } from './earlier-backup.ts'
+import { type EarlierBackup, ifUsable } from './earlier-backup.ts'
 
 export interface BackupReport {
   /** Where the backup is or will be. */
@@ -43,7 +43,8 @@ export interface PackBackup {
   destination: string
   /** Copies every pack and never links. */
   copies: boolean
-  earlier: EarlierBackup | undefined
+  /** Opens the backup before this one on the first call. */
+  earlier: () => Promise<EarlierBackup | undefined>
   lease: MaintenanceLease
   /** Id of the newest pack known to the metadata of the backup. Later packs are left out: with
    *  many of them, a start would conclude that they belong to a lost database. */
@@ -129,15 +130,15 @@ async function linkPack(
 ): Promise<boolean> {
   if (copies) return false
   if ((await ports.packs.linkTo?.(pack.name, target)) === true) return true
-  if (earlier === undefined || earlier.sizes.get(pack.name) !== pack.sizeBytes) return false
-  try {
-    if ((await countDamaged(ports, earlier.store, pack)) > 0) return false
-    return (await earlier.store.linkTo?.(pack.name, target)) === true
-  } catch (error) {
-    // Somebody is deleting the earlier backup.
-    if (hasCode(error, 'not_found')) return false
-    throw error
-  }
+  const known = await earlier()
+  if (known?.sizes.get(pack.name) !== pack.sizeBytes) return false
+  const linked = await ifUsable(async () => {
+    if ((await countDamaged(ports, known.store, pack)) > 0) return undefined
+    return await known.store.linkTo?.(pack.name, target)
+  })
+  // The file system has no links, so the others need not be read.
+  if (linked === false) known.sizes.clear()
+  return linked === true
 }
 
 /** Writes the pack under a temporary name, reads it back, and only then renames it. */

@@ -24,7 +24,7 @@ import {
 import { openLocalPackStore } from '../../packs/local/local.ts'
 import { createFanOut, createLocalPaths } from '../../packs/local/local-layout.ts'
 import { type BackupReport, addPacks } from './backup-packs.ts'
-import { markerFile, openEarlierBackup, partialOf } from './earlier-backup.ts'
+import { type EarlierBackup, markerFile, openEarlierBackup, partialOf } from './earlier-backup.ts'
 import type { LifecyclePorts } from '../ports.ts'
 import { type MaintenanceLease, openMaintenanceLease } from '../maintenance-lease.ts'
 
@@ -40,8 +40,7 @@ export interface BackupOptions {
   destination: string
   /** Files beside the metadata that belong to the store; missing ones are left out. */
   files: string[]
-  /** Never links, so that the backup shares no bytes with the store or
-   *  another backup. */
+  /** Never links, so that the backup shares no bytes with the store or another backup. */
   copies: boolean
   onProgress?: (progress: BackupReport) => void
   fileSystem?: BackupFileSystem
@@ -135,12 +134,14 @@ interface Filling extends BackupOptions {
 }
 
 async function fillPartial(ports: LifecyclePorts, filling: Filling): Promise<BackupReport> {
-  const { fileSystem, partial, destination, copies } = filling
+  const { fileSystem, partial, destination } = filling
   const newestPack = await copyMetadata(ports, filling)
   await ports.checkpoint?.('backup-metadata-copied')
   const directory = join(partial, 'cas')
   const store = await openLocalPackStore({ directory, fileSystem })
-  const earlier = copies ? undefined : await openEarlierBackup(destination, fileSystem)
+  let opening: Promise<EarlierBackup | undefined> | undefined
+  const earlier = (): Promise<EarlierBackup | undefined> =>
+    (opening ??= openEarlierBackup(destination, fileSystem))
   try {
     const paths = createLocalPaths(directory)
     const ensureFanOut = createFanOut(paths, fileSystem)
@@ -151,7 +152,7 @@ async function fillPartial(ports: LifecyclePorts, filling: Filling): Promise<Bac
     return report
   } finally {
     await store.close()
-    await earlier?.store.close()
+    await (await opening)?.store.close()
   }
 }
 

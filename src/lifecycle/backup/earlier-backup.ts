@@ -2,9 +2,10 @@
  *  save the new backup from copying them. */
 import { dirname, join } from 'node:path'
 import { hasCode } from '../../core/errors.ts'
-import { hasErrno } from '../../packs/local/errno.ts'
+import { hasErrno, translateErrno } from '../../packs/local/errno.ts'
 import type { PackFileSystem } from '../../packs/local/file-system.ts'
 import { openLocalPackStore } from '../../packs/local/local.ts'
+import { createLocalPaths } from '../../packs/local/local-layout.ts'
 import { type PackName, type PackStore, sizesOf } from '../../packs/pack-store.ts'
 
 export interface EarlierBackup {
@@ -18,37 +19,40 @@ export const markerFile = 'trove-backup'
 /** Where an unfinished backup is. */
 export const partialOf = (destination: string): string => `${destination}.partial`
 
-/** Opens the newest other backup in the directory of `destination`; undefined if there is none. */
+/** Opens the newest other backup in the directory of `destination`; undefined if there is none that
+ *  can be used. */
 export async function openEarlierBackup(
   destination: string,
   fileSystem: PackFileSystem,
 ): Promise<EarlierBackup | undefined> {
   const parent = dirname(destination)
   let newest: { path: string; modifiedAt: number } | undefined
-  for (const name of await fileSystem.readdir(parent)) {
+  for (const name of (await ifUsable(() => fileSystem.readdir(parent))) ?? []) {
     if (name.endsWith(partialOf(''))) continue
     const path = join(parent, name)
-    const facts = await ifReadable(() => fileSystem.stat(join(path, markerFile)))
+    const facts = await ifUsable(() => fileSystem.stat(join(path, markerFile)))
     if (facts !== undefined && facts.modifiedAt > (newest?.modifiedAt ?? -Infinity))
       newest = { path, modifiedAt: facts.modifiedAt }
   }
   if (newest === undefined) return undefined
-  try {
-    const store = await openLocalPackStore({ directory: join(newest.path, 'cas'), fileSystem })
+  const directory = join(newest.path, 'cas')
+  return await ifUsable(async () => {
+    // Opening would create what somebody is deleting.
+    await fileSystem.stat(createLocalPaths(directory).format)
+    const store = await openLocalPackStore({ directory, fileSystem })
     return { store, sizes: await sizesOf(store) }
-  } catch (error) {
-    // Made by a version with another format of packs.
-    if (hasCode(error, 'invalid_request')) return undefined
-    throw error
-  }
+  })
 }
 
-/** Whatever else is in that directory may be a file, or closed to the server's user. */
-async function ifReadable<T>(work: () => Promise<T>): Promise<T | undefined> {
+/** Returns undefined when `work` fails for a reason that need not fail the new backup: what is
+ *  beside it can be a file, closed to the server's user, on a bad disk, about to be deleted, or of
+ *  a version with another format of packs. */
+export async function ifUsable<T>(work: () => Promise<T>): Promise<T | undefined> {
   try {
-    return await work()
+    return await translateErrno('the earlier backup', work)
   } catch (error) {
-    if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'EPERM')) return undefined
+    if (hasCode(error, 'not_found', 'storage_failed', 'invalid_request')) return undefined
+    if (hasErrno(error, 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG')) return undefined
     throw error
   }
 }
