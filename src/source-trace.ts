@@ -8,11 +8,15 @@ import { builtRoot } from './program-files.ts'
 /** By the URL of the compiled file; undefined for files without a map. */
 const maps = new Map<string, SourceMap | undefined>()
 
+/** A position in a compiled file. Ends before the next `file:`, so that a long message that repeats
+ *  it takes linear time. */
+const position = /(file:(?:(?!file:)[^\s()])+\.js):(\d+):(\d+)/g
+
 /** Returns `stack` with the positions in compiled files replaced by those in the source. */
 export function traceOfSource(stack: string): string {
-  return stack.replace(/(file:[^\s()]+\.js):(\d+):(\d+)/g, (position, file, line, column) => {
+  return stack.replace(position, (found, file, line, column) => {
     const origin = mapOf(file)?.findOrigin(Number(line), Number(column))
-    if (origin === undefined || !('fileName' in origin)) return position
+    if (origin === undefined || !('fileName' in origin)) return found
     return `${new URL(origin.fileName, file).href}:${origin.lineNumber}:${origin.columnNumber}`
   })
 }

@@ -33,3 +33,8 @@ test('positions in files without a source map, and in files of others, are logge
   const stack = `Error: file:///etc/passwd.js:1:2\n    at ${builtUrl('no-such.ts').href}:3:4`
   expect(logged(stack)).toBe(stack)
 })
+
+test('a long message that repeats the beginning of a position is logged at once', () => {
+  const stack = `Error: ${'file:///a.js:1'.repeat(100_000)}`
+  expect(logged(stack)).toBe(stack)
+})
