@@ -7,6 +7,7 @@ import { jobPath } from '../../api/paths.ts'
 import { findKeys } from '../../auth/key.ts'
 import { adminGrant, mintToken } from '../../auth/tokens.ts'
 import { type ErrorCode, StoreError } from '../../core/errors.ts'
+import { dayMs } from '../../core/units.ts'
 import { requestJson, type ServerAccess } from '../../client/transport/http.ts'
 import { NetworkError } from '../../client/transport/network-error.ts'
 import { readServerConfig } from '../../config/config.ts'
@@ -98,7 +99,7 @@ async function withOwnToken(
 }
 
 /** No job takes as long. */
-const tokenLifeMs = 30 * 24 * 60 * 60 * 1000
+const tokenLifeMs = 30 * dayMs
 const pollMs = 500
 
 /** Starts a job and waits until it ends. */
