@@ -389,7 +389,7 @@ describe('bodies over a socket', () => {
   })
 
   test('leave the connection usable for the next request', async () => {
-    const port = await listen(appWith(bytes, { idleMs: 200 }).app)
+    const port = await listen(appWith(bytes, { idleMs: 5000 }).app)
     const agent = new http.Agent({ keepAlive: true, maxSockets: 1 })
     const ports = new Set<number | undefined>()
     for (let turn = 0; turn < 3; turn++) {

@@ -168,7 +168,7 @@ function Backup() {
         </label>
         <label class="check">
           <input type="checkbox" name="copies" value="1" /> copy all bytes (no hard links to the
-          store)
+          store or another backup)
         </label>
         <div class="buttons">
           <button name="action" value="backup">
