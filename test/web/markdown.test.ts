@@ -69,7 +69,7 @@ describe('blocks', () => {
 
   test('a table keeps its cells', async () => {
     expect(await render('a|b\n :-: | - \n1|`2`')).toContain('<td>1</td><td><code>2</code></td>')
-    expect(await render('|a|b|\n| - | -: |\n|x|2|')).toContain(
+    expect(await render('|a|b|\n  | - | -: |\n|x|2|')).toContain(
       '<td>x</td><td class="number">2</td>',
     )
   })
@@ -78,6 +78,7 @@ describe('blocks', () => {
     ['a heading', `# a${' '.repeat(500_000)}b`],
     ['a heading', `# a${'#'.repeat(500_000)}b`],
     ['a possible table', `a|b\n-${' '.repeat(500_000)}x`],
+    ['a table below a long line', `a|b\n${'-'.repeat(500_000)}\n${'|\n'.repeat(40_000)}`],
     ['a possible table', `a|b\n${' '.repeat(500_000)}x`],
   ])('%s with a character repeated 500,000 times is parsed quickly', async (_, text) => {
     const begunAt = performance.now()

@@ -175,8 +175,10 @@ const table: Rule = (lines, at, targets) => {
     return found.map((cell) => cell.trim())
   }
   // Only alignment to the right is kept: it is what columns of numbers have.
-  const aligned = lines[at + 1]!.replaceAll(/^\||\s/g, '').split('|', elementsMax)
-  const classOf = (index: number) => (/^-+:$/.test(aligned[index] ?? '') ? 'number' : undefined)
+  const classes = lines[at + 1]!.replaceAll(/\s/g, '')
+    .replace(/^\|/, '')
+    .split('|', elementsMax)
+    .map((mark) => (/^-+:$/.test(mark) ? 'number' : undefined))
   return {
     next: end,
     children: (
@@ -185,7 +187,7 @@ const table: Rule = (lines, at, targets) => {
           <thead>
             <tr>
               {cells(lines[at]!).map((cell, index) => (
-                <th scope="col" class={classOf(index)}>
+                <th scope="col" class={classes[index]}>
                   {inline(cell, targets)}
                 </th>
               ))}
@@ -195,7 +197,7 @@ const table: Rule = (lines, at, targets) => {
             {lines.slice(at + 2, Math.min(end, at + 2 + elementsMax)).map((row) => (
               <tr>
                 {cells(row).map((cell, index) => (
-                  <td class={classOf(index)}>{inline(cell, targets)}</td>
+                  <td class={classes[index]}>{inline(cell, targets)}</td>
                 ))}
               </tr>
             ))}
