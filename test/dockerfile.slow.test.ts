@@ -1,4 +1,4 @@
-/** The image: its health check, run as the container would run it, and its user. */
+/** The health check of the image, run as the container would run it. */
 import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
