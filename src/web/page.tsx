@@ -58,7 +58,7 @@ export async function renderPage(
         title={title}
         crumbs={crumbs}
         principal={principal}
-        path={new URL(c.req.url).pathname}
+        path={c.req.path}
         signIn={signInPath(c)}
         nonce={nonce}
         style={web.assets.pathOf('style.css')}

@@ -1,4 +1,4 @@
-/** Error pages lead back to what exists. */
+/** Error pages lead back to what exists; the menu of all pages. */
 import { beforeAll, expect, test } from 'vitest'
 import type { TokenRequest } from '../../src/auth/token-request.ts'
 import { openSharedServer, problemOf } from '../http/open-server.ts'
@@ -49,6 +49,19 @@ test('a missing path in a readable project is no reason to sign in with another 
   expect(missing).not.toContain('token')
   const foreign = await server.visit(artifact, { project: 'octo/other' })
   expect(await foreign.text()).toContain('Sign in with another token')
+  const nowhere = await server.visit('/octo/nope', { project: undefined, scope: 'admin' })
+  expect(await nowhere.text()).not.toContain('another token')
+})
+
+test('the menu marks the page itself, and no other', async () => {
+  const markedOn = async (path: string): Promise<string[]> => {
+    const html = await server.page(path, { project: undefined, scope: 'admin' })
+    const [menu = ''] = /<nav aria-label="Main".*?<\/nav>/s.exec(html) ?? []
+    return Array.from(menu.matchAll(/<a href="([^"]*)" aria-current="page"/g), ([, href]) => href!)
+  }
+  for (const path of ['/find', '/admin/audit', '/account'])
+    expect(await markedOn(`${path}?x=1`)).toEqual([path])
+  expect(await markedOn('/octo/app')).toEqual([])
 })
 
 test('a download that fails is a page in browsers, and problem+json elsewhere', async () => {
