@@ -3,25 +3,10 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { formatIgnored, formatPlan, planMessage } from '../../src/cli/run/workflow-plan.ts'
-import { WorkflowError } from '../../src/workflow/file/problem.ts'
-import { prepareWorkflow, type RunOptions } from '../../src/workflow/run.ts'
-import { createPlayground, facts, type Playground } from './playground.ts'
+import { prepareWorkflow } from '../../src/workflow/run.ts'
+import { createPlayground, facts, type Playground, problemsOf } from './playground.ts'
 
 const steps = 'runs-on: x, steps: [{run: echo}]'
-
-/** Returns the problems of `workflow` as `file:line: message`. */
-async function problemsOf(
-  place: Playground,
-  workflow: string,
-  options?: Partial<RunOptions>,
-): Promise<string[]> {
-  const failure = await place.run(workflow, options).catch((error: unknown) => error)
-  if (!(failure instanceof WorkflowError)) throw new Error('the workflow was not rejected')
-  return failure.problems.map(({ file, line, message }) => {
-    const name = file.slice(file.lastIndexOf('/') + 1)
-    return `${name}:${line}: ${message.replaceAll(place.repository, '')}`
-  })
-}
 
 const called = `on:
   workflow_call:

@@ -1,24 +1,9 @@
 /** Bounds on what a run calls. */
 import { expect, test } from 'vitest'
-import { WorkflowError } from '../../src/workflow/file/problem.ts'
-import { prepareWorkflow, type RunOptions } from '../../src/workflow/run.ts'
-import { createPlayground, facts, type Playground } from './playground.ts'
+import { prepareWorkflow } from '../../src/workflow/run.ts'
+import { createPlayground, facts, problemsOf } from './playground.ts'
 
 const steps = 'runs-on: x, steps: [{run: echo}]'
-
-/** Returns the problems of `workflow` as `file:line: message`. */
-async function problemsOf(
-  place: Playground,
-  workflow: string,
-  options?: Partial<RunOptions>,
-): Promise<string[]> {
-  const failure = await place.run(workflow, options).catch((error: unknown) => error)
-  if (!(failure instanceof WorkflowError)) throw new Error('the workflow was not rejected')
-  return failure.problems.map(({ file, line, message }) => {
-    const name = file.slice(file.lastIndexOf('/') + 1)
-    return `${name}:${line}: ${message.replaceAll(place.repository, '')}`
-  })
-}
 
 test('a run calls at most 50 different workflows, and has at most 10,000 jobs', async () => {
   const place = await createPlayground()

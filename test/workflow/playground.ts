@@ -3,6 +3,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { Conclusion } from '../../src/core/run/run-record.ts'
 import type { RunEvent } from '../../src/workflow/events.ts'
+import { WorkflowError } from '../../src/workflow/file/problem.ts'
 import { runWorkflow, type RunOptions, type RunResult } from '../../src/workflow/run.ts'
 import { makeDirectory } from '../client/tree.ts'
 import { createDiskArtifacts, type DiskArtifacts } from './disk-artifacts.ts'
@@ -122,4 +123,18 @@ export function oneJob(steps: string, jobKeys = ''): string {
       .map((line) => by + line)
       .join('\n')
   return `on: push\njobs:\n  job:\n    runs-on: ubuntu-latest\n${jobKeys === '' ? '' : `${indent(jobKeys, '    ')}\n`}    steps:\n${indent(steps.trim(), '      ')}\n`
+}
+
+/** Returns the problems of `workflow` as `file:line: message`. */
+export async function problemsOf(
+  place: Playground,
+  workflow: string,
+  options?: Partial<RunOptions>,
+): Promise<string[]> {
+  const failure = await place.run(workflow, options).catch((error: unknown) => error)
+  if (!(failure instanceof WorkflowError)) throw new Error('the workflow was not rejected')
+  return failure.problems.map(({ file, line, message }) => {
+    const name = file.slice(file.lastIndexOf('/') + 1)
+    return `${name}:${line}: ${message.replaceAll(place.repository, '')}`
+  })
 }
