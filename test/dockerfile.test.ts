@@ -1,41 +1,10 @@
 /** The image: its health check, run as the container would run it, and its user. The manifest for
  *  Kubernetes. */
-import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { promisify } from 'node:util'
-import { describe, expect, onTestFinished, test } from 'vitest'
-import { readServerConfig } from '../src/config/config.ts'
+import { readFile } from 'node:fs/promises'
+import { describe, expect, test } from 'vitest'
 import { limits } from '../src/core/limits.ts'
-import { createLog } from '../src/log.ts'
-import { startServer, type RunningServer } from '../src/server.ts'
+import { check, dockerfile, start } from './image-health.ts'
 import { whileDiskRefuses } from './refusing-disk.ts'
-
-const file = await readFile(new URL('../Dockerfile', import.meta.url), 'utf8')
-
-async function check(data: string, port = ''): Promise<{ code: number; stdout: string }> {
-  const [, command = ''] = /^HEALTHCHECK .*CMD (\[.*\])$/m.exec(file) ?? []
-  const [program = '', ...args] = JSON.parse(command) as string[]
-  const env = { PATH: process.env['PATH'], TROVE_DATA: data, TROVE_PORT: port }
-  try {
-    const { stdout } = await promisify(execFile)(program, args, { env })
-    return { code: 0, stdout }
-  } catch (error) {
-    return error as { code: number; stdout: string }
-  }
-}
-
-async function start(host: string): Promise<{ server: RunningServer; data: string }> {
-  const data = await mkdtemp(join(tmpdir(), 'trove-'))
-  const config = readServerConfig({ data, host, port: '0' }, {})
-  const server = await startServer(config, { log: createLog('error') })
-  onTestFinished(async () => {
-    await server.close()
-    await rm(data, { recursive: true })
-  })
-  return { server, data }
-}
 
 test('the health check of the image says why the server is not ready', async () => {
   const { server, data } = await start('127.0.0.1')
@@ -49,7 +18,7 @@ test('the health check of the image says why the server is not ready', async () 
 
 // `runAsNonRoot` rejects an image whose user is a name.
 test('Kubernetes can tell that the user of the image is not root', () => {
-  expect(file).toMatch(/^USER [1-9]\d*$/m)
+  expect(dockerfile).toMatch(/^USER [1-9]\d*$/m)
 })
 
 describe('kubernetes.yaml', async () => {
@@ -58,10 +27,10 @@ describe('kubernetes.yaml', async () => {
     Number(new RegExp(`^ *${key}: (\\d+)$`, 'm').exec(manifest)?.[1])
 
   test('runs as the user of the image, with its volume', () => {
-    const user = Number(/^USER (\d+)$/m.exec(file)?.[1])
+    const user = Number(/^USER (\d+)$/m.exec(dockerfile)?.[1])
     for (const key of ['runAsUser', 'runAsGroup', 'fsGroup'])
       expect([key, numberOf(key)]).toEqual([key, user])
-    expect(manifest).toContain(`mountPath: ${/^VOLUME (.+)$/m.exec(file)![1]} `)
+    expect(manifest).toContain(`mountPath: ${/^VOLUME (.+)$/m.exec(dockerfile)![1]} `)
   })
 
   test('gives running requests the time that the server gives them', () => {

@@ -6,9 +6,9 @@ import yauzl from 'yauzl'
 import { crc32 } from '../../src/core/bytes/crc32.ts'
 import { digestOf } from '../../src/core/bytes/digest.ts'
 import { openLocalPackStore } from '../../src/packs/local/local.ts'
-import { type PackCopyEntry, readPackDirectory } from '../../src/packs/format/pack-directory.ts'
 import { openPackWriter } from '../../src/packs/format/pack-format.ts'
 import type { PackStore, SealedPack } from '../../src/packs/pack-store.ts'
+import { isPresent, readDirectory } from './pack-members.ts'
 import { fileDirectory } from '../temporary-directory.ts'
 
 const run = promisify(execFile)
@@ -25,23 +25,6 @@ afterAll(async () => {
 
 function pathOf({ name }: SealedPack): string {
   return join(root, 'packs', name.slice(0, 2), `${name}.zip`)
-}
-
-async function readDirectory(
-  from: Pick<PackStore, 'read'>,
-  { name, sizeBytes }: SealedPack,
-): Promise<PackCopyEntry[]> {
-  const entries: PackCopyEntry[] = []
-  for await (const entry of readPackDirectory(from, name, sizeBytes)) entries.push(entry)
-  return entries
-}
-
-/** Whether a program is installed; `unzip` and Python check packs only where they are. */
-async function isPresent(program: string): Promise<boolean> {
-  return await run(program, [program === 'unzip' ? '-v' : '--version']).then(
-    () => true,
-    () => false,
-  )
 }
 
 test('a pack of more than 65,535 members is a ZIP64 that every reader reads', async () => {

@@ -15,16 +15,14 @@ import { endBytesMax } from '../../src/core/zip/zip-records.ts'
 import { decodeCopy } from '../../src/packs/codec/codec.ts'
 import { openLocalPackStore } from '../../src/packs/local/local.ts'
 import {
-  type PackCopyEntry,
   type ReadMember,
-  readPackDirectory,
   readPackMembers,
   withCopies,
 } from '../../src/packs/format/pack-directory.ts'
 import { openPackWriter } from '../../src/packs/format/pack-format.ts'
 import { decodeEnd, encodeEnd } from '../../src/packs/format/pack-records.ts'
 import type { PackStore, SealedPack } from '../../src/packs/pack-store.ts'
-import { type Member, makeMember, split } from './pack-members.ts'
+import { isPresent, type Member, makeMember, readDirectory, split } from './pack-members.ts'
 import { stride, turns } from '../turns.ts'
 import { fileDirectory } from '../temporary-directory.ts'
 
@@ -62,15 +60,6 @@ async function writePack(members: Member[]): Promise<{ sealed: SealedPack; offse
   expect(left).toBeGreaterThanOrEqual(22)
   expect(left).toBeLessThanOrEqual(22 + 400 + 50 * members.length)
   return { sealed, offsets }
-}
-
-async function readDirectory(
-  from: Pick<PackStore, 'read'>,
-  { name, sizeBytes }: SealedPack,
-): Promise<PackCopyEntry[]> {
-  const entries: PackCopyEntry[] = []
-  for await (const entry of readPackDirectory(from, name, sizeBytes)) entries.push(entry)
-  return entries
 }
 
 async function readAll(
@@ -175,14 +164,6 @@ test('other zip readers find the same contents under the same names', async () =
     { numRuns: turns(20) },
   )
 })
-
-/** Whether a program is installed; `unzip` and Python check packs only where they are. */
-async function isPresent(program: string): Promise<boolean> {
-  return await run(program, [program === 'unzip' ? '-v' : '--version']).then(
-    () => true,
-    () => false,
-  )
-}
 
 async function mixedMembers(): Promise<Member[]> {
   const text = Buffer.from('some text, again and again; '.repeat(5000))

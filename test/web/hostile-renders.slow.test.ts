@@ -3,6 +3,7 @@ import { afterEach, expect, test } from 'vitest'
 import type { SummaryTask } from '../../src/web/run/summary-markup.tsx'
 import { createRenderer, type Renderer } from '../../src/web/renderer.ts'
 import type { PreviewTask } from '../../src/web/rendering.tsx'
+import { textTask } from './text-task.ts'
 
 let renderer: Renderer | undefined
 afterEach(async () => {
@@ -10,19 +11,6 @@ afterEach(async () => {
 })
 
 const { signal } = new AbortController()
-
-function textTask(text: string): PreviewTask {
-  const bytes = Buffer.from(text)
-  return {
-    kind: 'text',
-    shown: {
-      artifact: { project: 'octo/app', runNumber: 1, id: 1 },
-      file: { path: 'a.txt', sizeBytes: bytes.length },
-      wantedBytes: 0,
-    },
-    bytes,
-  }
-}
 
 test('a task that takes too much memory fails, and the next one gets a new thread', async () => {
   renderer = createRenderer()

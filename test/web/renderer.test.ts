@@ -1,7 +1,7 @@
 /** The thread that renders previews: its queue, and its end. */
 import { afterEach, expect, test } from 'vitest'
 import { createRenderer, type Renderer } from '../../src/web/renderer.ts'
-import type { PreviewTask } from '../../src/web/rendering.tsx'
+import { textTask } from './text-task.ts'
 
 let renderer: Renderer | undefined
 afterEach(async () => {
@@ -9,19 +9,6 @@ afterEach(async () => {
 })
 
 const { signal } = new AbortController()
-
-function textTask(text: string): PreviewTask {
-  const bytes = Buffer.from(text)
-  return {
-    kind: 'text',
-    shown: {
-      artifact: { project: 'octo/app', runNumber: 1, id: 1 },
-      file: { path: 'a.txt', sizeBytes: bytes.length },
-      wantedBytes: 0,
-    },
-    bytes,
-  }
-}
 
 test('each request gets its own result', async () => {
   renderer = createRenderer()
