@@ -135,6 +135,11 @@ export const fileQuery = z.strictObject({
 /** The query of requests that carry their other parameters in the body. */
 export const bodyQuery = z.strictObject({ dryRun: flag.default(false) })
 
+const intact = flag.default(false).meta({
+  description:
+    'Leaves out damaged files. Without it, an archive with such files fails with `blob_damaged`.',
+})
+
 export const archiveQuery = z.strictObject({
   path: z
     .string()
@@ -145,10 +150,12 @@ export const archiveQuery = z.strictObject({
         'Only paths that this glob matches: `*` stays within a segment, `**` crosses segments. ' +
         'Fails with `no_files` when none does.',
     }),
+  intact,
 })
 
 export const runArchiveQuery = z.strictObject({
   project,
+  intact,
 })
 
 export const runQuery = z.strictObject({

@@ -4,8 +4,7 @@ import { blobDamaged } from '../core/errors.ts'
 import { comparePaths } from '../core/manifest/entry.ts'
 import { limits } from '../core/limits.ts'
 import type { Artifact, StoredFile } from '../metadata/metadata.ts'
-import { tarMembers } from './entries.ts'
-import type { PathFilter } from './path-filter.ts'
+import { type PathFilter, tarMembers } from './entries.ts'
 import { damagedMembers } from './zip/exact-zip.ts'
 import type { Reader } from './reader.ts'
 import { partPages } from './segments.ts'
@@ -19,7 +18,7 @@ export async function damagedPaths(
   limit: number = limits.damagedPathsMax,
 ): Promise<string[]> {
   if (artifact.state === 'available') return []
-  const paths = new Set(await damagedEntries(reader, artifact, { filter: undefined, limit }))
+  const paths = new Set(await damagedFiles(reader, artifact, undefined, limit))
   if (artifact.kind === 'exact' && paths.size < limit) {
     for (const name of await damagedMembers(reader.metadata, artifact.id, limit)) paths.add(name)
   }
@@ -32,16 +31,18 @@ export async function verifyEntries(
   artifact: Artifact,
   filter: PathFilter | undefined,
 ): Promise<void> {
-  if (artifact.state === 'available') return
-  const paths = await damagedEntries(reader, artifact, { filter, limit: limits.damagedPathsMax })
+  const paths = await damagedFiles(reader, artifact, filter)
   if (paths.length > 0) throw damageOf(artifact, paths)
 }
 
-async function damagedEntries(
+/** Returns the paths of damaged files that pass `filter`, in order, at most `limit`. */
+export async function damagedFiles(
   reader: Pick<Reader, 'metadata'>,
   artifact: Artifact,
-  { filter, limit }: { filter: PathFilter | undefined; limit: number },
+  filter: PathFilter | undefined,
+  limit: number = limits.damagedPathsMax,
 ): Promise<string[]> {
+  if (artifact.state === 'available') return []
   const paths: string[] = []
   for await (const { members } of tarMembers(reader, artifact, filter)) {
     for (const { entry } of members) {
@@ -81,7 +82,8 @@ async function isDamaged(reader: Pick<Reader, 'metadata'>, { blob }: StoredFile)
   return false
 }
 
-function damageOf(artifact: Artifact, paths: string[]): Error {
+/** Names at most three of the paths in its message. */
+export function damageOf(artifact: Artifact, paths: string[]): Error {
   const some = paths.slice(0, 3).join(', ') + (paths.length > 3 ? ', …' : '')
   const message = `stored bytes of artifact ${artifact.id} are damaged: ${some}`
   return blobDamaged(message, paths)

@@ -11,13 +11,13 @@ import { digestOf } from '../core/bytes/digest.ts'
 import { bytesMediaType, servedMediaType } from '../core/media-type.ts'
 import { limits } from '../core/limits.ts'
 import type { Artifact, StoredFile } from '../metadata/metadata.ts'
+import { type ArchivePart, partOf, type Selection } from './archive-part.ts'
 import { verifyEntries, verifyFile, verifyMembers } from './damage.ts'
 import { emit } from './emit.ts'
 import { tarMembers, zipMembers } from './entries.ts'
 import { type Batch, entryPages } from './entry-pages.ts'
 import { exactZipSegments } from './zip/exact-zip.ts'
 import { gzipFileSegments, gzipFormatVersion, once, readFileContent } from './file-layout.ts'
-import { pathFilter, requireMatch, type Selection } from './path-filter.ts'
 import type { Reader } from './reader.ts'
 import { createArchiveCache } from './archive-cache.ts'
 import type { Representation } from './representation.ts'
@@ -51,16 +51,18 @@ export interface FileOptions {
 const zipType = 'application/zip'
 const gzipType = 'application/gzip'
 
-/** Errors: invalid_request and too_large (a path glob), no_files (no path matches). */
+/** Errors: invalid_request and too_large (a path glob), no_files (no path matches), blob_damaged
+ *  (nothing that was asked for is intact). */
 export async function representZip(
   reader: Reader,
   artifact: Artifact,
   options: Selection = {},
 ): Promise<Representation> {
-  const filter = pathFilter(options)
+  const part = await partOf(reader, artifact, options)
+  const { filter } = part
   if (filter !== undefined || artifact.kind === 'tree') {
-    const paths = filter === undefined ? [] : [options.paths]
-    const name = etag('zip', zipFormatVersion, artifactFacts(artifact), ...paths)
+    const facts = filter === undefined ? [] : part.facts
+    const name = etag('zip', zipFormatVersion, artifactFacts(artifact), ...facts)
     const members: MembersFrom = (firstPage) =>
       zipMembers(reader, artifact, { prefix: '', filter, firstPage })
     const marks = zipMarksOf(reader.metadata, name)
@@ -69,9 +71,9 @@ export async function representZip(
       if (pages !== null) recallPages(marks, pages)
     }
     const totalBytes = filter === undefined ? artifact.zipBytes : await measureZip(members, marks)
-    if (filter !== undefined) requireMatch(marks.whole, options)
+    part.requireMembers(marks.whole)
     return generatedZip(reader, members, marks, {
-      fileName: `${artifact.name}.zip`,
+      fileName: `${part.name}.zip`,
       totalBytes,
       etag: name,
       digest: filter === undefined ? artifact.zipDigest : null,
@@ -88,22 +90,23 @@ export async function representZip(
   }
 }
 
-/** Errors: invalid_request and too_large (a path glob), no_files (no path matches). */
+/** Errors: as `representZip`. */
 export async function representTarGz(
   reader: Reader,
   artifact: Artifact,
   options: Selection = {},
 ): Promise<Representation> {
-  const filter = pathFilter(options)
-  const name = etag('tgz', tarGzFormatVersion, artifactFacts(artifact), options.paths)
+  const part = await partOf(reader, artifact, options)
+  const { filter } = part
+  const name = etag('tgz', tarGzFormatVersion, artifactFacts(artifact), ...part.facts)
   const members: TarMembersFrom = (firstPage) => tarMembers(reader, artifact, filter, firstPage)
   const marks = tarMarksOf(reader.metadata, name)
   const { readParts } = reader.metadata
   const totalBytes = filter === undefined ? artifact.tarGzBytes : await measureTarGz(members, marks)
-  if (filter !== undefined) requireMatch(marks.whole, options)
+  part.requireMembers(marks.whole)
   return {
     contentType: gzipType,
-    fileName: `${artifact.name}.tar.gz`,
+    fileName: `${part.name}.tar.gz`,
     totalBytes,
     etag: name,
     digest: null,
@@ -186,39 +189,46 @@ export async function representWrappedZip(
 export async function representRunZip(
   reader: Reader,
   artifacts: readonly Artifact[],
+  options: Pick<Selection, 'intact' | 'signal'> = {},
 ): Promise<Representation> {
+  const parts: RunPart[] = []
+  for (const artifact of artifacts)
+    parts.push({ artifact, ...(await partOf(reader, artifact, options)) })
   const name = etag(
     'run',
     zipFormatVersion,
-    ...artifacts.map((artifact) => [artifact.name, artifactFacts(artifact)]),
+    ...parts.map(({ artifact, facts }) => [artifact.name, artifactFacts(artifact), facts]),
   )
-  const members: MembersFrom = (firstPage) => runMembers(reader, artifacts, firstPage)
+  const members: MembersFrom = (firstPage) => runMembers(reader, parts, firstPage)
   const marks = zipMarksOf(reader.metadata, name)
   const run = artifacts[0]?.runNumber
+  const isWhole = parts.every(({ filter }) => filter === undefined)
   return generatedZip(reader, members, marks, {
-    fileName: run === undefined ? 'artifacts.zip' : `run-${run}.zip`,
+    fileName: `${run === undefined ? 'artifacts' : `run-${run}`}${isWhole ? '' : '-intact'}.zip`,
     totalBytes: await measureZip(members, marks),
     etag: name,
     verifyReadable: async () => {
-      for (const artifact of artifacts) await verifyEntries(reader, artifact, undefined)
+      for (const { artifact, filter } of parts) await verifyEntries(reader, artifact, filter)
     },
   })
 }
 
+type RunPart = ArchivePart & { artifact: Artifact }
+
 /** Yields a page with the folder of each artifact, then its own pages, numbered consecutively. */
 async function* runMembers(
   reader: Reader,
-  artifacts: readonly Artifact[],
+  parts: readonly RunPart[],
   firstPage: number,
 ): AsyncGenerator<Batch<ZipMember>> {
   let folderPage = 0
-  for (const artifact of artifacts) {
+  for (const { artifact, filter } of parts) {
     const { name, entryCount } = artifact
     const base = folderPage + 1
     folderPage = base + Math.ceil(entryCount / limits.manifestPageEntries)
     if (firstPage >= folderPage) continue
     if (firstPage < base) yield { page: base - 1, members: [zipFolder(name)] }
-    const own = { prefix: `${name}/`, filter: undefined, firstPage: Math.max(firstPage - base, 0) }
+    const own = { prefix: `${name}/`, filter, firstPage: Math.max(firstPage - base, 0) }
     for await (const { page, members } of zipMembers(reader, artifact, own))
       yield { page: page === undefined ? page : base + page, members }
   }

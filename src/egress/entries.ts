@@ -2,10 +2,16 @@
 import { nextTurn } from '../core/turn.ts'
 import type { Artifact } from '../metadata/metadata.ts'
 import { type Batch, entryPages } from './entry-pages.ts'
-import type { PathFilter } from './path-filter.ts'
 import type { Reader } from './reader.ts'
 import type { TarMember } from './tar/tar-layout.ts'
 import { type ZipMember, zipMember } from './zip/zip-layout.ts'
+
+/** Selects entries of an artifact. */
+export interface PathFilter {
+  matches(path: string): boolean
+  /** Aborted when the client no longer waits: many paths may be tested before one matches. */
+  signal: AbortSignal | undefined
+}
 
 /** Longest time that matching runs before it yields to the event loop. A single path takes one or
  *  two ms at worst. */

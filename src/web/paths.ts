@@ -46,14 +46,15 @@ export function blobPath(artifact: ArtifactPlace, path: string): string {
   return `${artifactPath(artifact)}/blob/${encodePath(path)}`
 }
 
-/** Address of an archive of a directory and all below it; not of the root. */
-export function directoryArchivePath(
+/** Address of an archive of an artifact, or of a directory and all below it. `intact`: without
+ *  damaged files, which would make it fail. */
+export function archivePartPath(
   id: number,
-  directory: string,
   format: 'zip' | 'tar.gz',
+  { directory = '', intact = false }: { directory?: string; intact?: boolean },
 ): string {
-  const glob = `${directory.replaceAll(globCharacters, '\\$&')}/**`
-  return withQuery(archivePath(id, format), { path: glob })
+  const path = directory === '' ? '' : `${directory.replaceAll(globCharacters, '\\$&')}/**`
+  return withQuery(archivePath(id, format), { path, intact: intact ? '1' : '' })
 }
 
 /** Characters with a meaning in path-glob.ts. */

@@ -258,11 +258,16 @@ describe.skipIf(!hasChromium)('a page', () => {
     await rig.server.send(`/api/v1/artifacts/${id}/files/bad.bin`)
     await page.goto(run)
     await page.locator('.badge.damaged').waitFor()
+    for (const link of ['Download all intact files', 'Download the intact files of site as zip'])
+      expect(await linkedStatus(page, link)).toBe(200)
     await page.getByRole('link', { name: 'site', exact: true }).click()
     const alert = page.getByRole('alert')
     await alert.getByText('1 file cannot be read').waitFor()
+    for (const link of ['Download intact files as zip', 'Download intact files as tar.gz'])
+      expect(await linkedStatus(page, link)).toBe(200)
     await alert.getByRole('link', { name: 'bad.bin' }).click()
     await page.getByText('The stored bytes of this file are damaged.').waitFor()
+    expect(await page.getByText(/^(Download|Raw)/).count()).toBe(0)
     await page.goto(`${run}/artifacts/${id}/blob/good.txt`)
     await page.getByText('good', { exact: true }).waitFor()
     await putTar(rig.server, '2/artifacts/again', [{ name: 'bad.bin', content: bad }])
@@ -326,3 +331,9 @@ describe.skipIf(!hasChromium)('a page', () => {
     await warning.waitFor()
   })
 })
+
+/** The status with which the target of a link answers. */
+async function linkedStatus(page: Page, name: string): Promise<number> {
+  const href = await page.getByRole('link', { name, exact: true }).getAttribute('href')
+  return (await page.request.get(href!)).status()
+}

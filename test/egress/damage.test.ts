@@ -69,6 +69,25 @@ test('a damaged page is never emitted, and is named and marked', async () => {
   expect(failures).toBeGreaterThan(40)
 })
 
+test('an archive of what is intact leaves out damaged files, and has an ETag of its own', async () => {
+  const store = createMemoryStore()
+  const artifact = store.addArtifact(specs, { state: 'damaged' })
+  for (const path of ['b', 'd']) (await fileOf(store, artifact, path)).blob.copy!.damaged = true
+  for (const represent of [representZip, representTarGz]) {
+    const all = await represent(store.reader, artifact)
+    await expect(all.verifyReadable()).rejects.toThrow('are damaged: b, d')
+    const intact = await represent(store.reader, artifact, { intact: true })
+    await intact.verifyReadable()
+    expect(intact.fileName).toMatch(/^.+-intact\.(zip|tar\.gz)$/)
+    const same = await represent(store.reader, artifact, { paths: ['{a,c}'] })
+    expect(await readAll(intact)).toEqual(await readAll(same))
+    const etags = [all, intact, same].map(({ etag }) => etag)
+    expect(new Set(etags).size).toBe(3)
+    const nothing = represent(store.reader, artifact, { intact: true, paths: ['b'] })
+    await expect(nothing).rejects.toThrow('are damaged: b')
+  }
+})
+
 test('a pack that ends early marks the copies beyond its end and no others', async () => {
   const store = createMemoryStore()
   const artifact = store.addArtifact(specs)

@@ -53,6 +53,12 @@ async function download(id: number, what: string): Promise<Buffer | number> {
   return Buffer.from(await answer.arrayBuffer())
 }
 
+/** The files of a zip. */
+function textsOf(zip: Buffer | number): Record<string, string> {
+  const members = Object.entries(unzipSync(zip as Buffer)).filter(([at]) => !at.endsWith('/'))
+  return Object.fromEntries(members.map(([at, bytes]) => [at, Buffer.from(bytes).toString()]))
+}
+
 const cas = (): string => join(server.dataDir, 'cas')
 
 describe('one flipped byte in a pack', () => {
@@ -80,11 +86,23 @@ describe('one flipped byte in a pack', () => {
       }
       expect(await download(id, 'files/b.txt')).toBe(500)
       expect(await download(id, 'archive.zip')).toBe(500)
+      const { 'b.txt': _, ...intact } = files
+      const partial = await download(id, 'archive.zip?intact')
+      expect(textsOf(partial)).toEqual(intact)
+      expect(textsOf(await download(id, 'archive.zip?intact&path=dir/**'))).toEqual({
+        'dir/c.txt': files['dir/c.txt'],
+      })
+      const ofRun = await server.send('/api/v1/runs/1/archive.zip?intact')
+      expect(ofRun.headers.get('content-disposition')).toContain('run-1-intact.zip')
+      expect(textsOf(Buffer.from(await ofRun.arrayBuffer()))).toEqual(
+        Object.fromEntries(Object.entries(intact).map(([at, text]) => [`build/${at}`, text])),
+      )
 
       await put(form, 'build-again')
       expect(await detail(id)).toMatchObject({ state: 'available', damagedFiles: [] })
       expect(await download(id, 'files/b.txt')).toEqual(content)
       expect(await download(id, 'archive.zip')).toEqual(zip)
+      expect(await download(id, 'archive.zip?intact')).toEqual(zip)
       expect(await runJob(server, 'scrub')).toMatchObject({
         damagedCopies: 0,
         damaged: [],

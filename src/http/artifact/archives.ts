@@ -11,7 +11,7 @@ import type { Artifact } from '../../metadata/metadata.ts'
 import { liveArtifact, readProjectOf } from '../access/access.ts'
 import { requireReader } from '../access/authenticate.ts'
 import { seenBy } from '../access/seen-by.ts'
-import type { AppContext, AppEnv, AppRequest } from '../context.ts'
+import type { AppContext, AppEnv } from '../context.ts'
 import { numberParameter, parseQuery } from '../input.ts'
 import { sendUnderLease } from '../body/reading.ts'
 import { walkArtifacts } from './walk-artifacts.ts'
@@ -23,20 +23,23 @@ export function addArchiveRoutes(app: Hono<AppEnv>, context: AppContext): void {
   ]) {
     app.get(`${apiRoot}/artifacts/:id{[0-9]+}/archive.${format}`, async (c) => {
       const { artifact } = await liveArtifact(context, c)
-      const { path } = parseQuery(c, archiveQuery)
-      const options = path === undefined ? {} : { paths: [path], signal: c.req.raw.signal }
+      const { path, intact } = parseQuery(c, archiveQuery)
+      const paths = path === undefined ? [] : [path]
       return await sendUnderLease(context, c, {
         artifacts: [artifact],
-        represent: () => represent(context, artifact, options),
+        represent: () => represent(context, artifact, { paths, intact, signal: c.req.raw.signal }),
         ...asAttachment,
       })
     })
   }
   app.get(`${apiRoot}/runs/:run{[0-9]+}/archive.zip`, async (c) => {
-    const artifacts = await artifactsOfRun(context, c)
+    const principal = await requireReader(context, c)
+    const { project, intact } = parseQuery(c, runArchiveQuery)
+    const run = numberParameter(c, 'run')
+    const artifacts = await artifactsOfRun(context, principal, { project, run })
     return await sendUnderLease(context, c, {
       artifacts,
-      represent: () => representRunZip(context, artifacts),
+      represent: () => representRunZip(context, artifacts, { intact, signal: c.req.raw.signal }),
       ...asAttachment,
     })
   })
@@ -51,13 +54,14 @@ const asAttachment = {
   disposition: 'attachment',
 } as const
 
-/** Returns the live artifacts of the route's run, sorted by name; of equal names in several
- *  attempts, that of the newest. Errors: unauthenticated, not_found, invalid_request, too_large;
- *  artifact_expired or artifact_deleted when all have ended. */
-async function artifactsOfRun(context: AppContext, c: AppRequest): Promise<Artifact[]> {
-  const principal = await requireReader(context, c)
-  const { project: named } = parseQuery(c, runArchiveQuery)
-  const number = numberParameter(c, 'run')
+/** Returns the live artifacts of a run, sorted by name; of equal names in several attempts, that of
+ *  the newest. Errors: not_found, invalid_request, too_large; artifact_expired or artifact_deleted
+ *  when all have ended. */
+async function artifactsOfRun(
+  context: AppContext,
+  principal: Principal,
+  { project: named, run: number }: { project: string | undefined; run: number },
+): Promise<Artifact[]> {
   const project = await readProjectOf(context, principal, named)
   const found = new Map<string, Artifact>()
   const filter = { projectId: project.id, run: number }

@@ -1,33 +1,18 @@
-/** What the pages of one artifact share: header, actions and tabs; and the tab Details. */
-import { counted, dayMs } from '../../core/units.ts'
+/** What the pages of one artifact share: header, actions and tabs. */
+import { limits } from '../../core/limits.ts'
+import { counted, formatCount } from '../../core/units.ts'
 import type { Child } from 'hono/jsx'
-import {
-  archivePath,
-  attestationPath,
-  filePath,
-  manifestPath,
-  runPagePath,
-} from '../../api/paths.ts'
-import { formatReference } from '../../core/reference.ts'
+import { filePath, runPagePath } from '../../api/paths.ts'
 import { effectiveState, isKept } from '../../core/policy/retention.ts'
 import type { Artifact, SecretList } from '../../metadata/metadata.ts'
 import { OnBranch } from '../parts/artifact-name.tsx'
 import { Commands } from '../parts/commands.tsx'
-import { curlCommand, shellFile, shellWord } from '../parts/shell.ts'
-import { CopyButton, Fact, formatInstant, Size, Time, WholeDigest } from '../parts/format.tsx'
+import { curlCommand, shellFile } from '../parts/shell.ts'
+import { Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
-import {
-  actionPath,
-  artifactPath,
-  type ArtifactTab,
-  auditPagePath,
-  blobPath,
-  latestPath,
-  tabPath,
-} from '../paths.ts'
-import { BranchLink, Ordinal, PullRequest, StartedBy } from '../parts/run-facts.tsx'
+import { actionPath, archivePartPath, type ArtifactTab, blobPath, tabPath } from '../paths.ts'
 import { Untrusted } from '../parts/untrusted.tsx'
-import { SecretsFact, SecretsNote } from './secrets-note.tsx'
+import { SecretsNote } from './secrets-note.tsx'
 
 export interface ArtifactHead {
   artifact: Artifact
@@ -83,7 +68,7 @@ export function ArtifactFrame({
           sent.
         </p>
       )}
-      {damagedFiles.length > 0 && <Damage artifact={artifact} paths={damagedFiles} />}
+      {damagedFiles.length > 0 && <Damage {...head} />}
       <SecretsNote {...head} />
       <Untrusted run={artifact} />
       <Actions {...head} />
@@ -107,40 +92,44 @@ const tabs: [ArtifactTab, string][] = [
   ['details', 'Details'],
 ]
 
-function Damage({ artifact, paths }: { artifact: Artifact; paths: string[] }) {
+const damagedShown = 20
+
+function Damage(head: ArtifactHead) {
+  const { artifact, damagedFiles } = head
+  const more = damagedFiles.length - damagedShown
   return (
     <div class="note" role="alert">
       <p>
-        {counted(paths.length, 'file')} cannot be read, because the stored bytes are damaged. All
-        other files are intact. The next upload of the same content heals them.
+        {damagedFiles.length === limits.damagedPathsMax && 'At least '}
+        {counted(damagedFiles.length, 'file')} cannot be read, because the stored bytes are damaged.{' '}
+        {hasIntactFiles(head)
+          ? 'All other files are intact, and downloads of the artifact contain only these.'
+          : 'Nothing is left to download.'}{' '}
+        The next upload of the same content heals them.
       </p>
       <ul>
-        {paths.slice(0, 20).map((path) => (
+        {damagedFiles.slice(0, damagedShown).map((path) => (
           <li>
             <a href={blobPath(artifact, path)}>{path}</a>
           </li>
         ))}
+        {more > 0 && <li>and {formatCount(more)} more</li>}
       </ul>
     </div>
   )
 }
 
+function hasIntactFiles({ artifact, damagedFiles }: ArtifactHead): boolean {
+  return damagedFiles.length < artifact.fileCount
+}
+
 function Actions(head: ArtifactHead) {
   const { artifact, mayDelete, mayWrite } = head
-  const onlyFile = artifact.kind === 'raw' ? artifact.fileName : null
   return (
     <>
       <div class="buttons">
-        <a class="button first" href={archivePath(artifact.id, 'zip')} data-key="d">
-          Download zip (<Size bytes={artifact.zipBytes} />)
-        </a>
-        <a class="button" href={archivePath(artifact.id, 'tar.gz')}>
-          Download tar.gz (<Size bytes={artifact.tarGzBytes} />)
-        </a>
-        {onlyFile !== null && (
-          <a class="button" href={`${filePath(artifact.id, onlyFile)}?download=1`}>
-            Download {onlyFile}
-          </a>
+        {(artifact.state !== 'damaged' || hasIntactFiles(head)) && (
+          <Downloads artifact={artifact} />
         )}
         {mayWrite && (
           <form method="post" action={actionPath(artifact, 'keep')}>
@@ -154,139 +143,52 @@ function Actions(head: ArtifactHead) {
           </a>
         )}
       </div>
-      <details class="aside">
-        <summary>Download from a shell</summary>
-        <ShellLines {...head} />
-      </details>
+      {artifact.state !== 'damaged' && (
+        <details class="aside">
+          <summary>Download from a shell</summary>
+          <ShellLines {...head} />
+        </details>
+      )}
+    </>
+  )
+}
+
+function Downloads({ artifact }: { artifact: Artifact }) {
+  const { id, state, zipBytes, tarGzBytes } = artifact
+  const onlyFile = artifact.kind === 'raw' ? artifact.fileName : null
+  const intact = state === 'damaged'
+  return (
+    <>
+      {(['zip', 'tar.gz'] as const).map((format) => (
+        <a
+          class={format === 'zip' ? 'button first' : 'button'}
+          href={archivePartPath(id, format, { intact })}
+          data-key={format === 'zip' ? 'd' : undefined}
+        >
+          Download{' '}
+          {intact ? (
+            `intact files as ${format}`
+          ) : (
+            <>
+              {format} (<Size bytes={format === 'zip' ? zipBytes : tarGzBytes} />)
+            </>
+          )}
+        </a>
+      ))}
+      {onlyFile !== null && (
+        <a class="button" href={`${filePath(id, onlyFile)}?download=1`}>
+          Download {onlyFile}
+        </a>
+      )}
     </>
   )
 }
 
 function ShellLines({ artifact: { id, name }, origin, isPublic }: ArtifactHead) {
-  const archive = archivePath(id, 'tar.gz')
+  const archive = archivePartPath(id, 'tar.gz', {})
   const lines = [
     `trove download id:${id} ${shellFile(name)}`,
     curlCommand(origin + archive, { file: `${name}.tar.gz`, isPublic }),
   ]
   return <Commands text={lines.join('\n')} />
-}
-
-function AttestationLines({ artifact }: { artifact: Artifact }) {
-  const { id, project, runNumber: run, name } = artifact
-  const file = shellFile(attestationFile(artifact))
-  const reference = shellWord(formatReference({ kind: 'run', project, run, name }))
-  const lines = [
-    `trove attest id:${id} -o ${file}`,
-    'trove attest --public-key -o trove.pub',
-    `trove verify ${reference} DIR --attestation ${file} --key trove.pub`,
-  ].join('\n')
-  return <Commands text={lines} />
-}
-
-function attestationFile({ name }: Artifact): string {
-  return `${name}.attestation.json`
-}
-
-export function DetailsTab({ head }: { head: ArtifactHead }): Html {
-  const { artifact, now, mayWrite, keptReason } = head
-  const address = artifactPath(artifact)
-  const { project, branch, name } = artifact
-  const latest = branch === null ? null : latestPath(project, { branch, name })
-  return (
-    <ArtifactFrame head={head} tab="details">
-      <dl class="facts long">
-        <Fact term="Tree digest">
-          <WholeDigest digest={artifact.treeDigest} what="tree digest" />
-        </Fact>
-        {artifact.zipDigest !== null && (
-          <Fact term="Zip digest">
-            <WholeDigest digest={artifact.zipDigest} what="zip digest" />
-          </Fact>
-        )}
-        <Fact term="Job">{artifact.job}</Fact>
-        <Fact term="Attempt">{String(artifact.attempt)}</Fact>
-        <Fact term="Workflow">
-          {artifact.workflow ?? '–'} <Ordinal run={artifact} />
-        </Fact>
-        <Fact term="Branch">
-          <BranchLink run={artifact} /> <PullRequest run={artifact} />
-        </Fact>
-        {artifact.actor !== null && (
-          <Fact term="Started by">
-            <StartedBy run={artifact} />
-          </Fact>
-        )}
-        <Fact term="Commit">
-          <span class="digest">{artifact.sha ?? '–'}</span>
-        </Fact>
-        <Fact term="New bytes">
-          <Size bytes={artifact.newBytes} /> added to the store by this upload
-        </Fact>
-        <Fact term="Uploaded">
-          <Time at={artifact.createdAt} now={now} />
-        </Fact>
-        <Fact term="Expires">
-          {isKept(artifact) ? '' : `${formatInstant(artifact.expiresAt)}, `}
-          {keptReason}
-        </Fact>
-        {head.mayInspect && (
-          <Fact term="Secrets">
-            <SecretsFact {...head} />
-          </Fact>
-        )}
-        <Fact term="Id">{String(artifact.id)}</Fact>
-        {mayWrite && (
-          <Fact term="Audit log">
-            <a href={auditPagePath(artifact.project, { artifact: String(artifact.id) })}>
-              Entries for this artifact
-            </a>
-          </Fact>
-        )}
-        <Fact term="Permanent address">
-          <span class="copyable">
-            <a href={address} data-key="y">
-              {address}
-            </a>
-            <CopyButton text={head.origin + address} what="address" />
-          </span>
-        </Fact>
-        {latest !== null && (
-          <Fact term="Latest address">
-            <span class="copyable">
-              <a href={latest}>{latest}</a>
-              <CopyButton text={head.origin + latest} what="latest address" />
-            </span>{' '}
-            <a href={`${latest}?download`}>zip</a>
-          </Fact>
-        )}
-        <Fact term="Manifest">
-          <a href={manifestPath(artifact.id)}>NDJSON</a>
-        </Fact>
-        <Fact term="Attestation">
-          <a href={attestationPath(artifact.id)} download={attestationFile(artifact)}>
-            Signed statement of the run that its files came from
-          </a>
-        </Fact>
-      </dl>
-      <details class="aside">
-        <summary>Verify its files later, without this server</summary>
-        <AttestationLines artifact={artifact} />
-      </details>
-      {mayWrite && !artifact.pinned && <ExpiryForm artifact={artifact} now={now} />}
-    </ArtifactFrame>
-  )
-}
-
-function ExpiryForm({ artifact, now }: { artifact: Artifact; now: number }) {
-  // One that is kept as the latest may be past its expiry.
-  const days = Math.max(1, Math.ceil((artifact.expiresAt - now) / dayMs))
-  return (
-    <form method="post" action={actionPath(artifact, 'expire')} class="filter">
-      <label class="inline">
-        Expires in
-        <input name="days" type="number" min="0" max="36500" value={String(days)} required /> days
-      </label>
-      <button>Change</button>
-    </form>
-  )
 }

@@ -30,6 +30,7 @@ export function FilePage(view: FileView): Html {
   const { artifact, now } = head
   const raw = filePath(artifact.id, file.path)
   const page = blobPath(artifact, file.path)
+  const isDamaged = head.damagedFiles.includes(file.path)
   return (
     <>
       <h1 class="trail">
@@ -46,13 +47,17 @@ export function FilePage(view: FileView): Html {
         <WholeDigest digest={file.digest} what="digest" />
       </p>
       <div class="buttons">
-        <a class="button first" href={`${raw}?download=1`} data-key="d">
-          Download
-        </a>
-        <a class="button" href={raw}>
-          Raw
-        </a>
-        {(hasTextForm(file.path) || asText) && (
+        {!isDamaged && (
+          <>
+            <a class="button first" href={`${raw}?download=1`} data-key="d">
+              Download
+            </a>
+            <a class="button" href={raw}>
+              Raw
+            </a>
+          </>
+        )}
+        {!isDamaged && (hasTextForm(file.path) || asText) && (
           <a class="button" href={withQuery(page, { as: asText ? '' : 'text' })}>
             {asText ? 'Preview' : 'Source'}
           </a>
@@ -67,10 +72,12 @@ export function FilePage(view: FileView): Html {
           Copy link
         </button>
       </div>
-      <details class="aside">
-        <summary>Download from a shell</summary>
-        <Commands text={shellLines(view)} />
-      </details>
+      {!isDamaged && (
+        <details class="aside">
+          <summary>Download from a shell</summary>
+          <Commands text={shellLines(view)} />
+        </details>
+      )}
       <Untrusted run={artifact} />
       {shown}
       <Holders {...view} />

@@ -7,7 +7,7 @@ import type { Artifact } from '../../metadata/metadata.ts'
 import { ArtifactFrame, type ArtifactHead } from './artifact-page.tsx'
 import { isShownTime, mode, Size, Time } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
-import { actionPath, blobPath, directoryArchivePath, sizesPagePath, treePath } from '../paths.ts'
+import { actionPath, archivePartPath, blobPath, sizesPagePath, treePath } from '../paths.ts'
 import { figures, NextPage, Table } from '../parts/table.tsx'
 
 export interface FilesView {
@@ -105,11 +105,12 @@ export function PathTrail({
 }
 
 function DirectoryLinks({ artifact, directory }: { artifact: Artifact; directory: string }) {
+  const part = { directory, intact: artifact.state === 'damaged' }
   return (
     <p>
-      Download this directory as{' '}
-      <a href={directoryArchivePath(artifact.id, directory, 'zip')}>zip</a> or{' '}
-      <a href={directoryArchivePath(artifact.id, directory, 'tar.gz')}>tar.gz</a> ·{' '}
+      Download {part.intact && 'the intact files of '}this directory as{' '}
+      <a href={archivePartPath(artifact.id, 'zip', part)}>zip</a> or{' '}
+      <a href={archivePartPath(artifact.id, 'tar.gz', part)}>tar.gz</a> ·{' '}
       <a href={sizesPagePath(artifact, directory)}>Sizes</a>
     </p>
   )

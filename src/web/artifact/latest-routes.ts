@@ -1,6 +1,6 @@
 /** Redirects a permanent address to the newest live artifact of a name on a branch: to its page, or
  *  with `?download` to its bytes. */
-import { archivePath, filePath } from '../../api/paths.ts'
+import { filePath } from '../../api/paths.ts'
 import { noSuchPath } from '../../browse/entries.ts'
 import { parseArtifactName } from '../../core/artifact.ts'
 import { withoutEndSlashes } from '../../core/manifest/entry.ts'
@@ -11,7 +11,7 @@ import { restOfPath } from '../../http/input.ts'
 import type { Artifact } from '../../metadata/metadata.ts'
 import { projectOfPage } from '../page-access.ts'
 import type { Web } from '../page.tsx'
-import { artifactPath, blobPath, directoryArchivePath, treePath } from '../paths.ts'
+import { archivePartPath, artifactPath, blobPath, treePath } from '../paths.ts'
 
 export async function latestPage({ context }: Web, c: AppRequest): Promise<Response> {
   const path = withoutEndSlashes(restOfPath(c, 5))
@@ -44,7 +44,7 @@ async function bytesPath(
 ): Promise<string> {
   const format = formats.get(c.req.query('download') ?? '')
   if (format === undefined) throw invalidRequest('download', 'download must be zip or tar.gz')
-  if (path === '') return archivePath(artifact.id, format)
+  if (path === '') return archivePartPath(artifact.id, format, {})
   const found = await metadata.findEntry(artifact.id, path)
   if (found?.entry.kind === 'file') return `${filePath(artifact.id, path)}?download=1`
   // Most directories are no entries.
@@ -54,7 +54,7 @@ async function bytesPath(
     from: null,
   })
   if (listing === undefined) throw noSuchPath(artifact, path)
-  return directoryArchivePath(artifact.id, path, format)
+  return archivePartPath(artifact.id, format, { directory: path })
 }
 
 const formats: ReadonlyMap<string, 'zip' | 'tar.gz'> = new Map([

@@ -3,7 +3,7 @@
  *  their row. */
 import type { Child } from 'hono/jsx'
 import { counted, formatCount } from '../../core/units.ts'
-import { archivePath, attemptPagePath, runArchivePath } from '../../api/paths.ts'
+import { attemptPagePath, runArchivePath } from '../../api/paths.ts'
 import { isLive } from '../../core/policy/retention.ts'
 import type { Arrival } from '../../http/upload/arrivals.ts'
 import type { Artifact, Run } from '../../metadata/metadata.ts'
@@ -14,7 +14,7 @@ import type { Html } from '../parts/html.ts'
 import { type JobsView, liveWhileRunning, Outcome, RunJobs } from './run-jobs.tsx'
 import { Annotations, type ShownStepReports, Summaries } from './step-reports.tsx'
 import { ArrivalList } from './arrival-list.tsx'
-import { actionPath, comparePath, listPath } from '../paths.ts'
+import { actionPath, archivePartPath, comparePath, listPath } from '../paths.ts'
 import { BranchLink, Ordinal, PullRequest, StartedBy } from '../parts/run-facts.tsx'
 import { figures, NextPage, Table } from '../parts/table.tsx'
 import { Untrusted } from '../parts/untrusted.tsx'
@@ -46,7 +46,7 @@ export interface RecordedView extends JobsView {
 
 export function RunPage(view: RunView): Html {
   const { run, artifacts, more, now, reports, recorded } = view
-  const isAnyLive = artifacts.some((each) => isLive(each, now))
+  const live = artifacts.filter((each) => isLive(each, now))
   return (
     <>
       <h1>Run {run.number}</h1>
@@ -62,11 +62,9 @@ export function RunPage(view: RunView): Html {
       )}
       <Artifacts {...view} />
       <NextPage href={more} label="More artifacts" />
-      {isAnyLive && (
+      {live.length > 0 && (
         <p class="buttons">
-          <a class="button" href={runArchivePath(run.number, run.project)} data-key="d">
-            Download all
-          </a>
+          <DownloadAll run={run} intact={live.some(({ state }) => state === 'damaged')} />
         </p>
       )}
       {recorded !== undefined && (
@@ -78,6 +76,16 @@ export function RunPage(view: RunView): Html {
         </>
       )}
     </>
+  )
+}
+
+/** `intact`: without damaged files, which would make the archive fail. */
+function DownloadAll({ run, intact }: { run: Run; intact: boolean }) {
+  const href = runArchivePath(run.number, run.project)
+  return (
+    <a class="button" href={intact ? `${href}&intact=1` : href} data-key="d">
+      Download all{intact && ' intact files'}
+    </a>
   )
 }
 
@@ -259,17 +267,18 @@ function Since({ artifact, before }: { artifact: Artifact; before: Artifact }) {
 }
 
 function RowActions({ artifact, mayDelete }: { artifact: Artifact; mayDelete: boolean }) {
+  const intact = artifact.state === 'damaged'
+  const what = `${intact ? 'the intact files of ' : ''}${artifact.name}`
   return (
     <>
-      <a href={archivePath(artifact.id, 'zip')} aria-label={`Download ${artifact.name} as zip`}>
-        zip
-      </a>
-      <a
-        href={archivePath(artifact.id, 'tar.gz')}
-        aria-label={`Download ${artifact.name} as tar.gz`}
-      >
-        tar.gz
-      </a>
+      {(['zip', 'tar.gz'] as const).map((format) => (
+        <a
+          href={archivePartPath(artifact.id, format, { intact })}
+          aria-label={`Download ${what} as ${format}`}
+        >
+          {format}
+        </a>
+      ))}
       {mayDelete && (
         <a
           class="bad"
