@@ -1,7 +1,7 @@
 /** Renders the HTML in Markdown: each tag as an element of ours, with the attributes chosen
  *  here. */
 import type { Child } from 'hono/jsx'
-import { decodeEntities } from '../parts/entities.ts'
+import { decodeEntities } from '../../core/markup/entities.ts'
 import type { HtmlElement, HtmlNode } from './markdown-html.ts'
 
 /** How the text between tags is rendered. */

@@ -1,7 +1,7 @@
 /** Parser for the HTML in Markdown: a set of harmless tags, as elements with the few attributes
  *  that matter. Unknown tags are text. Anybody can upload a text, so parsing must take linear
  *  time. */
-import { decodeEntities } from '../parts/entities.ts'
+import { decodeEntities } from '../../core/markup/entities.ts'
 
 export interface HtmlElement {
   tag: string

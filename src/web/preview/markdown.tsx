@@ -5,7 +5,7 @@
  *  other hosts become links, since pages load nothing from elsewhere. */
 import type { Child } from 'hono/jsx'
 import { renderNodes } from './markdown-elements.tsx'
-import { decodeEntities } from '../parts/entities.ts'
+import { decodeEntities } from '../../core/markup/entities.ts'
 import { readHtml, startsHtml } from './markdown-html.ts'
 import { anchor, image, type LinkTargets } from './markdown-links.tsx'
 import { findSpans, type Span } from './markdown-spans.ts'

@@ -1,7 +1,7 @@
-/** Reads XML as a sequence of tags and text, as far as the reports of test runners use it. It
- *  replaces only the entities of entities.ts, skips a byte order mark and document types, and never
- *  expands what they declare. Takes linear time. */
-import { decodeEntities } from '../parts/entities.ts'
+/** Reads XML as a sequence of tags and text, as far as reports of test runners use it. It replaces
+ *  only the entities of entities.ts, skips a byte order mark and document types, and never expands
+ *  what they declare. Takes linear time. */
+import { decodeEntities } from './entities.ts'
 
 export type XmlEvent =
   | { kind: 'open'; name: string; attributes: ReadonlyMap<string, string> }
