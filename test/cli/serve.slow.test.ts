@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { buffer } from 'node:stream/consumers'
 import SqliteDatabase from 'better-sqlite3'
-import { beforeEach, describe, expect, test } from 'vitest'
+import { beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { makeDirectory } from '../client/tree.ts'
 import { runTrove, startTrove } from './run-trove.ts'
 
@@ -47,6 +47,39 @@ describe('trove serve', () => {
       expect((await stderr).toString()).toContain(`sign in: ${url}/sign-in?token=`)
     },
   )
+
+  // Method: sessions that the start has to end, each in a transaction of its own, take it many
+  // seconds. It is stopped when it has ended some.
+  test('stops at once while it recovers; the next start continues', async () => {
+    const first = startTrove(['serve', '--data', dataDir, '--port', '0'])
+    await firstLine(first)
+    first.kill('SIGTERM')
+    await once(first, 'close')
+    const path = join(dataDir, 'trove.db')
+    const database = new SqliteDatabase(path)
+    onTestFinished(() => {
+      database.close()
+    })
+    database.exec(
+      `INSERT INTO projects (id, owner_repo, created_at) VALUES (1, 'octo/demo', 0);
+       INSERT INTO sessions (name, project_id, state, created_at, leased_until)
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 100000) SELECT i, 1, 0, 0, 0 FROM n`,
+    )
+    const open = database.prepare('SELECT count(*) FROM sessions WHERE state = 0').pluck()
+    const child = startTrove(['serve', '--data', dataDir, '--port', '0'])
+    const log = buffer(child.stderr)
+    await expect.poll(() => open.get(), { timeout: 20_000 }).toBeLessThan(100_000)
+    child.kill('SIGTERM')
+    await once(child, 'close')
+    const left = Number(open.get())
+    expect(left).toBeGreaterThan(50_000)
+    expect(child.exitCode).toBe(0)
+    expect((await log).toString()).toContain('stopped before the start was complete')
+    const last = startTrove(['serve', '--data', dataDir, '--port', '0'])
+    await expect.poll(() => open.get(), { timeout: 20_000 }).toBeLessThan(left)
+    last.kill('SIGTERM')
+    await once(last, 'close')
+  })
 
   test('keeps running when the reader of its log goes away', async () => {
     const child = startTrove(['serve', '--data', dataDir, '--port', '0'])

@@ -31,14 +31,24 @@ export const serveCommand: Command<typeof flags> = {
       const meant = suggestion(name, config.knownVariables)
       log.warn(`${name} is not a setting of the server${meant === undefined ? '' : `; ${meant}`}`)
     }
-    const server = await startServer(config, { log })
+    const server = await Promise.race([startServer(config, { log }), aborted(signal)])
+    if (server === undefined) {
+      log.info('stopped before the start was complete')
+      return
+    }
     const { url } = server
     log.info('started', { version: readProgramVersion(), url, dataDir: config.dataDir })
     await write(stdout, `listening on ${url}\n`)
     await write(stderr, `sign in: ${server.signInUrl}\n`)
-    if (!signal.aborted) await once(signal, 'abort')
+    await aborted(signal)
     log.info('stopping')
     await server.close()
     log.info('stopped')
   },
+}
+
+/** A start that is no longer wanted is left where it is: nothing was acknowledged yet, and the next
+ *  one continues as after a crash. A migration is one transaction. */
+async function aborted(signal: AbortSignal): Promise<undefined> {
+  if (!signal.aborted) await once(signal, 'abort')
 }
