@@ -77,6 +77,7 @@ export interface Metadata
     SecretMetadata,
     UsageHistoryMetadata {
   figures(): Promise<StoreFigures>
+  /** Errors: not_found. */
   projectFigures(projectId: number): Promise<ProjectFigures>
   close(): Promise<void>
 }

@@ -34,6 +34,11 @@ export function figuresContract(store: Store): void {
     expect(await store().projectFigures(projectId)).toEqual(nothing)
   })
 
+  test('a project that does not exist has no figures', async () => {
+    const failure = store().projectFigures(99)
+    await expect(failure).rejects.toMatchObject({ code: 'not_found' })
+  })
+
   test('each figure counts what is kept at its level once', async () => {
     const run = await seedRun(store())
     const session = await openSession(store(), run)

@@ -1,6 +1,7 @@
 /** Figures, read from the rollups. Unique bytes that uploads in progress have added are subtracted,
  *  even those of content that another artifact holds by now. The figure is exact while no upload is
  *  in progress. */
+import { notFound } from '../../../core/errors.ts'
 import type { Metadata, StoreFigures } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 
@@ -29,12 +30,9 @@ export function createFigureMethods({
       return { ...row, uniqueBytes, damagedArtifacts: damaged.get()!.artifacts }
     },
     projectFigures: async (projectId) => {
-      const {
-        storedBytes: _stored,
-        packs: _packs,
-        liveBytes: _live,
-        ...row
-      } = totals.get(projectId)!
+      const found = totals.get(projectId)
+      if (found === undefined) throw notFound(`project ${projectId}`)
+      const { storedBytes: _stored, packs: _packs, liveBytes: _live, ...row } = found
       return { ...row, uniqueBytes: row.uniqueBytes - projectFresh.get(projectId)!.bytes }
     },
   }
