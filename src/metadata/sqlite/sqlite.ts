@@ -55,7 +55,7 @@ import { createBlobClaiming, createBlobRemoval } from './maintenance/sweep.ts'
 import { createHealingSearch } from './blobs/healable.ts'
 import { createHealing } from './blobs/healing.ts'
 import { createReconciliation } from './maintenance/rollups.ts'
-import { createCopyMethods } from './maintenance/snapshot.ts'
+import { createSnapshotMethods } from './maintenance/snapshot.ts'
 import { createVerificationMethods } from './blobs/verification.ts'
 import { createTreeMethods } from './trees/trees.ts'
 import { servedBy } from './thread/served-by.ts'
@@ -132,7 +132,7 @@ export function openSqliteMetadata({
     listHealings: createHealingSearch(connection),
     healBlob: createHealing(connection, damage),
     reconcileRollups: createReconciliation(connection),
-    ...createCopyMethods(connection),
+    ...createSnapshotMethods(connection),
     claimDeadBlobs: createBlobClaiming(connection),
     removeDeadBlobs: createBlobRemoval(connection),
     ...createOverviewMethods(connection),

@@ -7,7 +7,7 @@ import type { Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
 import { reportingDiskFailure } from '../connection/disk-failure.ts'
 
-export function createCopyMethods({
+export function createSnapshotMethods({
   prepare,
   stage,
 }: Connection): Pick<
