@@ -43,7 +43,7 @@ export function isSameText(column: Column, text: string): SQL {
 }
 
 /** Live and unexpired: such an artifact is visible and holds its name. */
-export function isHeld(now: number): SQL | undefined {
+export function isLive(now: number): SQL | undefined {
   return and(isNull(artifacts.removedAt), gt(plain(artifacts.endsAt), now))
 }
 
@@ -93,12 +93,12 @@ export function matching(filter: ArtifactFilter, now: number): SQL | undefined {
 function stateCondition(state: ArtifactFilter['state'], now: number): SQL | undefined {
   switch (state) {
     case undefined:
-      return isHeld(now)
+      return isLive(now)
     case 'any':
       return undefined
     case 'available':
     case 'damaged':
-      return and(isHeld(now), eq(plain(artifacts.state), state))
+      return and(isLive(now), eq(plain(artifacts.state), state))
     case 'deleted':
       return eq(plain(artifacts.state), state)
     case 'expired':

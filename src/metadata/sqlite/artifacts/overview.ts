@@ -4,7 +4,7 @@ import { artifacts } from '../../../../schema/artifacts.ts'
 import { limits } from '../../../core/limits.ts'
 import { dayMs } from '../../../core/units.ts'
 import type { Metadata, RunFact } from '../../metadata.ts'
-import { isHeld } from './artifact-filter.ts'
+import { isLive } from './artifact-filter.ts'
 import { createWalk } from './artifact-walk.ts'
 import type { Connection } from '../connection/connection.ts'
 
@@ -22,7 +22,7 @@ export function createOverviewMethods(connection: Connection): OverviewMethods {
           newBytes: sql<number>`sum(${artifacts.newBytes})`,
         })
         .from(artifacts)
-        .where(and(inArray(artifacts.runId, runIds), isHeld(now)))
+        .where(and(inArray(artifacts.runId, runIds), isLive(now)))
         .groupBy(artifacts.runId)
         .all(),
     listRunFacts: createFactList(connection),

@@ -7,7 +7,7 @@
  *    3. Keep the blobs without another holder. If one is a composite, check its parts too.
  *    4. Of the blobs that stay, add the streams named only by skeletons of the gone artifacts. */
 import type { Connection } from '../connection/connection.ts'
-import { isHeld, isManifestHeld, isNamed, type Question } from './holding.ts'
+import { isBlobHeld, isManifestHeld, isNamed, type Question } from './holding.ts'
 import { createNoting, createPaging, createUncheckedPaging } from './question-walks.ts'
 import { isIdle } from './sweep.ts'
 
@@ -132,7 +132,7 @@ function createBlobGathering(
     connection,
     `INSERT OR IGNORE INTO temp.dying_blobs (question, blob_id)
      SELECT @question, b.id FROM json_each(@ids) j CROSS JOIN blobs b ON b.id = j.value
-     WHERE NOT ${isHeld} RETURNING blob_id AS id`,
+     WHERE NOT ${isBlobHeld} RETURNING blob_id AS id`,
   )
   const addStreamsOf = createStreamSumming(connection, 'blob_id')
   const composites = connection.prepare<[string], { id: number }>(

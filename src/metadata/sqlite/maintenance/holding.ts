@@ -43,7 +43,7 @@ export const isNamed: string = `EXISTS (SELECT 1 FROM skeleton_streams k WHERE k
 
 /** SQL that is true when a blob would be held by something other than a composite. A holder is
  *  usually newer than the gone artifacts, so the newest manifests are checked first. */
-function isHeldItself(blob: string): string {
+function isBlobHeldItself(blob: string): string {
   return `((SELECT 1 FROM "references" r INDEXED BY references_by_blob
       WHERE r.blob_id = ${blob}.id
         AND NOT EXISTS (SELECT 1 FROM temp.gone_manifests h
@@ -57,6 +57,7 @@ function isHeldItself(blob: string): string {
     OR EXISTS (SELECT 1 FROM streams s WHERE s.blob_id = ${blob}.id AND ${isNamed}))`
 }
 
-export const isHeld: string = `(${isHeldItself('b')}
+/** SQL that is true when blob `b` would be held. */
+export const isBlobHeld: string = `(${isBlobHeldItself('b')}
   OR EXISTS (SELECT 1 FROM composite_parts c CROSS JOIN blobs q ON q.id = c.composite_id
-    WHERE c.part_id = b.id AND ${isHeldItself('q')}))`
+    WHERE c.part_id = b.id AND ${isBlobHeldItself('q')}))`

@@ -4,7 +4,7 @@ import { artifacts } from '../../../../schema/artifacts.ts'
 import { projects, runs } from '../../../../schema/runs.ts'
 import { pullRequestEvents, type ProjectName } from '../../../core/run/run.ts'
 import type { Metadata, Run, RunFilter, RunState } from '../../metadata.ts'
-import { equals, given, isHeld, isSameText } from '../artifacts/artifact-filter.ts'
+import { equals, given, isLive, isSameText } from '../artifacts/artifact-filter.ts'
 import type { Connection } from '../connection/connection.ts'
 import { inStretches } from '../connection/stretches.ts'
 import { silentSince } from './silence.ts'
@@ -60,7 +60,7 @@ function conditionOf(filter: RunFilter): SQL | undefined {
     given(
       filter.withArtifactsAt,
       (now) =>
-        sql`EXISTS (SELECT 1 FROM ${artifacts} WHERE ${artifacts.runId} = ${runs.id} AND ${isHeld(now)})`,
+        sql`EXISTS (SELECT 1 FROM ${artifacts} WHERE ${artifacts.runId} = ${runs.id} AND ${isLive(now)})`,
     ),
     given(
       filter.state,

@@ -7,7 +7,7 @@ import { type ArtifactName, nameTaken, refuseReplacement } from '../../../core/a
 import { digestFromBytes, digestToBytes } from '../../../core/bytes/digest.ts'
 import { notFound, storeError } from '../../../core/errors.ts'
 import type { Metadata, Upload, UploadState } from '../../metadata.ts'
-import { isHeld } from '../artifacts/artifact-filter.ts'
+import { isLive } from '../artifacts/artifact-filter.ts'
 import type { Connection } from '../connection/connection.ts'
 import type { OpenUploadsCheck } from './open-uploads.ts'
 
@@ -23,7 +23,7 @@ export function createUploadCreation(
     const holder = orm
       .select({ id: artifacts.id, job: artifacts.job, pinned: artifacts.pinned })
       .from(artifacts)
-      .where(and(isOfName, isHeld(wanted.now)))
+      .where(and(isOfName, isLive(wanted.now)))
       .get()
     if (holder) refuseReplacement(wanted, holder)
   }
