@@ -2,9 +2,8 @@
 import { limits } from '../../../core/limits.ts'
 import type { LogLine } from '../../../core/run/run-record.ts'
 import { formatSizeBytes } from '../../../core/units.ts'
-import { formatLogLine } from '../../log-page.ts'
 import type { Connection } from '../connection/connection.ts'
-import { fillPages } from './fill-pages.ts'
+import { fillPages, formatStoredLine } from './text-pages.ts'
 
 export interface LogAppender {
   /** Takes part in the enclosing transaction. */
@@ -46,11 +45,11 @@ export function createLogAppender({ prepare }: Connection): LogAppender {
         put.run(jobId, page, textBytes, bytes),
       )
       for (const line of lines) {
-        const whole = formatLogLine(line)
+        const whole = formatStoredLine(line)
         const reason = cutReason(state, Buffer.byteLength(whole))
         if (reason !== undefined) state.cut = 1
         const bytes = pages.add(
-          reason === undefined ? whole : formatLogLine({ ...line, kind: 'cut', text: reason }),
+          reason === undefined ? whole : formatStoredLine({ ...line, kind: 'cut', text: reason }),
         )
         state.bytes += bytes
         state.runBytes += bytes

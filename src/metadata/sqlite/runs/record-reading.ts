@@ -8,11 +8,11 @@ import {
   runSteps,
   summaryPages,
 } from '../../../../schema/run-records.ts'
-import { inflateLogPage, parseLogLines } from '../../log-page.ts'
 import type { Metadata, Progress, RecordedJob, RunProgress } from '../../metadata.ts'
 import { equals } from '../artifacts/artifact-filter.ts'
 import type { Connection } from '../connection/connection.ts'
 import { progressAt } from './silence.ts'
+import { inflatePage, parseStoredLines } from './text-pages.ts'
 
 type RecordReading = Pick<
   Metadata,
@@ -67,7 +67,7 @@ export function createRecordReading({ orm }: Connection): RecordReading {
     readLogPage: async (jobId, page) => {
       const place = and(eq(logPages.jobId, jobId), eq(logPages.page, page))
       const row = orm.select().from(logPages).where(place).get()
-      return row && parseLogLines(inflateLogPage(row.bytes))
+      return row && parseStoredLines(inflatePage(row.bytes))
     },
     listAnnotations: async (runId, jobId) => {
       const { number: _number, ...columns } = getTableColumns(annotations)
@@ -88,7 +88,7 @@ export function createRecordReading({ orm }: Connection): RecordReading {
         .limit(1)
         .offset(page)
         .get()
-      return row && { step: row.step, text: inflateLogPage(row.bytes) }
+      return row && { step: row.step, text: inflatePage(row.bytes) }
     },
   }
 }

@@ -4,7 +4,7 @@ import { limits } from '../../../core/limits.ts'
 import type { Annotation } from '../../../core/run/run-record.ts'
 import { formatSizeBytes } from '../../../core/units.ts'
 import type { Connection } from '../connection/connection.ts'
-import { fillPages } from './fill-pages.ts'
+import { fillPages } from './text-pages.ts'
 
 export interface AddedAnnotation {
   jobId: number
