@@ -184,7 +184,6 @@ export interface ReadingMetadata {
   ): Promise<number | undefined>
   /** At most 1,000 ids, all of which must exist. Results are in the order asked. */
   readStreams(streamIds: number[]): Promise<PlacedStream[]>
-  findBlob(digest: Digest): Promise<BlobPlacement | undefined>
 
   hasPack(name: string): Promise<boolean>
 

@@ -19,6 +19,7 @@ import type { PackStore, SealedPack } from '../../src/packs/pack-store.ts'
 import { readCopies, recognizeCopy } from '../../src/packs/read-copies.ts'
 import { crc32 } from '../../src/core/bytes/crc32.ts'
 import { type TestStore, openStore } from '../ingest/open-store.ts'
+import { findBlob } from '../metadata/find-blob.ts'
 import { day, scrubNow } from './collection.ts'
 import { flipByte, packPaths, spoil, wholePacks } from './stored-bytes.ts'
 import { turns } from '../turns.ts'
@@ -107,7 +108,7 @@ describe('a rebuild', () => {
     const lost = await openLost()
     await rebuild(lost)
     for (const content of Object.values(files)) {
-      expect(await lost.metadata.findBlob(digestOf(Buffer.from(content)))).toBeDefined()
+      expect(await findBlob(join(lost.directory, 'new.db'), digestOf(content))).toBeDefined()
     }
     const { metadata, run } = lost
     const { projectId } = await metadata.ensureRun(

@@ -1,5 +1,6 @@
 /** The contract of the metadata port. Each part is a file of `contract/`. */
 import { afterEach, beforeEach, describe } from 'vitest'
+import type { Digest } from '../../src/core/bytes/digest.ts'
 import type { Metadata } from '../../src/metadata/metadata.ts'
 import { auditContract } from './contract/audit.ts'
 import { damageContract } from './contract/damage.ts'
@@ -20,9 +21,14 @@ import { sweepContract } from './contract/sweep.ts'
 import { treesContract } from './contract/trees.ts'
 import { uploadsContract } from './contract/uploads.ts'
 import { usageHistoryContract } from './contract/usage-history.ts'
+import { findBlob } from './find-blob.ts'
+import { temporaryDatabases } from './temporary-database.ts'
 
 /** The store of the running test. */
-export type Store = () => Metadata
+export interface Store {
+  (): Metadata
+  findBlob(digest: Digest): ReturnType<typeof findBlob>
+}
 
 const parts = {
   'projects and runs': runsContract,
@@ -47,21 +53,25 @@ const parts = {
 }
 export type ContractPart = keyof typeof parts
 
-/** `make` returns a new, empty store each time; the contract closes it. Runs all parts unless
- *  some are named. */
+/** `open` opens the empty database at a path; the contract closes it. Runs all parts unless some
+ *  are named. */
 export function metadataContract(
   name: string,
-  make: () => Promise<Metadata>,
+  open: (path: string) => Metadata | Promise<Metadata>,
   names = Object.keys(parts) as ContractPart[],
 ): void {
+  const { newDatabase } = temporaryDatabases()
   describe.each(names)(`every metadata: ${name}: %s`, (part) => {
+    let path: string
     let metadata: Metadata
     beforeEach(async () => {
-      metadata = await make()
+      path = await newDatabase()
+      metadata = await open(path)
     })
     afterEach(async () => {
       await metadata.close()
     })
-    parts[part](() => metadata)
+    const find = async (digest: Digest): ReturnType<typeof findBlob> => await findBlob(path, digest)
+    parts[part](Object.assign(() => metadata, { findBlob: find }))
   })
 }

@@ -34,7 +34,7 @@ afterEach(() => {
 // The slow test runs all parts.
 metadataContract(
   'SQLite on a thread that writes and one that reads',
-  async () => (await openThreads()).metadata,
+  (path) => openMetadataThreads({ path, sharedLog: createSharedLog() }),
   ['usage history'],
 )
 

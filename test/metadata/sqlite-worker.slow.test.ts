@@ -16,9 +16,7 @@ import { temporaryDatabases } from './temporary-database.ts'
 
 const { newDatabase } = temporaryDatabases()
 
-metadataContract('SQLite on a thread of its own', async () => {
-  return await openMetadataWorker({ path: await newDatabase() })
-})
+metadataContract('SQLite on a thread of its own', (path) => openMetadataWorker({ path }))
 
 describe('SQLite on a thread that writes and one that reads', () => {
   runRecordsContract((path) => openMetadataThreads({ path, sharedLog: createSharedLog() }))
@@ -27,8 +25,7 @@ describe('SQLite on a thread that writes and one that reads', () => {
 const called = new Set<string>()
 
 /** The server's metadata, which notes the methods that are called. */
-async function openNoting(): Promise<Metadata> {
-  const path = await newDatabase()
+async function openNoting(path: string): Promise<Metadata> {
   const metadata = await openMetadataThreads({ path, sharedLog: createSharedLog() })
   return new Proxy(metadata, {
     get: (target, name) => {
@@ -43,7 +40,7 @@ metadataContract('SQLite on a thread that writes and one that reads', openNoting
 // Goal: no method of the reading thread writes. Method: SQLite refuses it there, so each must have
 // been called; first those that are not part of the contract.
 test('the reading thread has only methods that read', async () => {
-  const metadata = await openNoting()
+  const metadata = await openNoting(await newDatabase())
   const run = await seedRun(metadata)
   const job = { key: 'build', id: 'build', name: 'build' }
   const step = { at: 2, job: job.key, step: 1 }

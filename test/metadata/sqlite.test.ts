@@ -18,7 +18,7 @@ const statements = new Set<string>()
 /** Statements that changed rows without having taken the write lock first. */
 const unlocked = new Set<string>()
 
-metadataContract('SQLite on the calling thread', async () => {
+metadataContract('SQLite on the calling thread', (path) => {
   let isLocked = false
   const trace = (sql: string): void => {
     statements.add(sql)
@@ -26,7 +26,7 @@ metadataContract('SQLite on the calling thread', async () => {
     else if (/^(COMMIT|ROLLBACK)$/.test(sql)) isLocked = false
     else if (!isLocked && isWrite(sql)) unlocked.add(sql)
   }
-  return openSqliteMetadata({ path: await newDatabase(), trace })
+  return openSqliteMetadata({ path, trace })
 })
 
 /** Temporary tables belong to the connection. */

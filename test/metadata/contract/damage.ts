@@ -27,7 +27,7 @@ async function send(metadata: Metadata, copies: NewCopy[]): Promise<string> {
 
 export function damageContract(store: Store): void {
   const copyIn = async (content: string): Promise<Copy> =>
-    (await store().findBlob(digestOf(content)))!.copy!
+    (await store.findBlob(digestOf(content)))!.copy!
   const stateOf = async ({ id }: Artifact): Promise<string | undefined> =>
     (await store().findArtifact(id))?.state
   const claims = async (content: string): Promise<number> => {
@@ -125,7 +125,7 @@ export function damageContract(store: Store): void {
     expect([await stateOf(one), await stateOf(two)]).toEqual(['damaged', 'available'])
     await send(store(), [copyOf('y')])
     expect(await stateOf(one)).toBe('available')
-    const healed = await store().findBlob(digestOf('x'))
+    const healed = await store.findBlob(digestOf('x'))
     expect(healed?.copy).toMatchObject({ streamId: x.streamId, packName: pack, damaged: false })
     expect(await store().findArtifact(one.id)).toMatchObject({ version: 1 })
     expect(await claims('x')).toBe(2)
@@ -153,7 +153,7 @@ export function damageContract(store: Store): void {
     expect(await store().markDamaged(await copyIn('b'))).toEqual([one.id, two.id])
     expect(await stateOf(other)).toBe('available')
     expect(await claims('aab')).toBe(0)
-    const blob = await store().findBlob(digestOf('aab'))
+    const blob = await store.findBlob(digestOf('aab'))
     const read = await store().readParts(blob!.blobId, 0, 2)
     expect(read.map((part) => part.copy.damaged)).toEqual([false, true])
     await send(store(), [copyOf('b')])
@@ -200,8 +200,8 @@ export function damageContract(store: Store): void {
     }
     const blobsToHeal = async (limit: number): Promise<number[]> =>
       (await store().listHealings({ limit })).healings.map(({ blobId }) => blobId)
-    const { blobId: waiting } = (await store().findBlob(digestOf('waiting')))!
-    const { blobId: ready } = (await store().findBlob(digestOf('ready')))!
+    const { blobId: waiting } = (await store.findBlob(digestOf('waiting')))!
+    const { blobId: ready } = (await store.findBlob(digestOf('ready')))!
     expect(await blobsToHeal(1)).toEqual([ready])
     expect(await blobsToHeal(10)).toEqual([ready])
     await store().abortSession(session)
@@ -225,7 +225,7 @@ export function damageContract(store: Store): void {
     expect([page.healings.length, rest.healings.length]).toEqual([1, 1])
     expect(rest.next).toBeNull()
     expect(rest.healings).not.toEqual(page.healings)
-    const { blobId } = (await store().findBlob(digestOf('second')))!
+    const { blobId } = (await store.findBlob(digestOf('second')))!
     expect(named[1]).toEqual([blobId])
     const listed = await store().listHealings({ limit: 10, blobIds: named[1] })
     expect(listed.healings).toMatchObject([{ blobId, replacesCopy: true, replacesJoining: true }])
@@ -244,7 +244,7 @@ export function damageContract(store: Store): void {
     // Nothing waits for sweep any more.
     expect(await sweepBlobs(store())).toBe(0)
     await store().markDamaged(await copyIn(cut.at(-1)!))
-    const { blobId } = (await store().findBlob(digestOf('abc')))!
+    const { blobId } = (await store.findBlob(digestOf('abc')))!
     const session = await openSession(store(), run)
     const { pack, copies } = packOf([copyOf('ab'), copyOf('c')])
     await store().addPack(session, pack, copies)
@@ -270,13 +270,13 @@ export function damageContract(store: Store): void {
     expect(await store().findArtifact(other.id)).toMatchObject({ version: 1, zipBytes: 1_000 })
     const joinedBytes = copies[0]!.lengthBytes + copies[1]!.lengthBytes
     const healed = { blobId, copy: null, partCount: 2, joinedBytes }
-    expect(await store().findBlob(digest)).toMatchObject(healed)
+    expect(await store.findBlob(digest)).toMatchObject(healed)
     const parts = await store().readParts(blobId, 0, 9)
     expect(parts.map((part) => [part.sizeBytes, part.copy.packName])).toEqual([
       [2, pack.name],
       [1, pack.name],
     ])
-    const untouched = (await store().findBlob(digestOf('de')))!
+    const untouched = (await store.findBlob(digestOf('de')))!
     expect(untouched).toMatchObject({ copy: null, partCount: 2, joinedBytes: 6 })
     expect(await store().readParts(untouched.blobId, 0, 9)).toHaveLength(2)
     await store().abortSession(session)
@@ -301,7 +301,7 @@ export function damageContract(store: Store): void {
     const measured = [{ artifactId, version: 1, ...lengths, namesOldStream: false }]
     expect(await store().healBlob(healing!, measured)).toBe('changed')
     expect(await copyIn('b')).toMatchObject({ streamId, damaged: false })
-    const { blobId, joinedBytes } = (await store().findBlob(digestOf('bc')))!
+    const { blobId, joinedBytes } = (await store.findBlob(digestOf('bc')))!
     const parts = await store().readParts(blobId, 0, 9)
     expect(parts.reduce((sum, { copy }) => sum + copy.lengthBytes, 0)).toBe(joinedBytes)
   })
@@ -324,7 +324,7 @@ export function damageContract(store: Store): void {
     expect(await store().healBlob(outdated, measured)).toBe('changed')
     const healing = (await store().addComposite(session, composite))!
     expect(await store().healBlob(healing, measured)).toBe('healed')
-    expect(await store().findBlob(digest)).toMatchObject({ partCount: 2, joinedBytes: 4 + 50 })
+    expect(await store.findBlob(digest)).toMatchObject({ partCount: 2, joinedBytes: 4 + 50 })
   })
 
   // Method: the parts are registered in twenty transactions, between which others work.
@@ -347,7 +347,7 @@ export function damageContract(store: Store): void {
         store().addComposite(session, { digest, sizeBytes, crc32, parts }),
         spoil(),
       ])
-      const blob = (await store().findBlob(digest))!
+      const blob = (await store.findBlob(digest))!
       const [first] = await store().readParts(blob.blobId, 0, 1)
       const isHealed = fate !== 'stays damaged'
       expect(first!.copy.damaged).toBe(!isHealed)
@@ -384,6 +384,6 @@ export function damageContract(store: Store): void {
     await store().addPack(session, pack, copies)
     await store().markDamaged(await copyIn('x'))
     await store().addPack(session, pack, copies)
-    expect((await store().findBlob(digestOf('x')))?.copy?.damaged).toBe(true)
+    expect((await store.findBlob(digestOf('x')))?.copy?.damaged).toBe(true)
   })
 }

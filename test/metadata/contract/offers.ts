@@ -127,7 +127,7 @@ export function offersContract(store: Store): void {
       ...composite.parts,
     ])
     expect(known).toHaveLength(3)
-    const blob = await store().findBlob(composite.digest)
+    const blob = await store.findBlob(composite.digest)
     expect(await store().readPartDigests(blob!.blobId, 0, 10)).toEqual([
       { digest: composite.parts[0], sizeBytes: 9 },
       { digest: composite.parts[1], sizeBytes: 8 },
@@ -227,8 +227,8 @@ export function offersContract(store: Store): void {
     await store().commitArtifact(session, newArtifact(run, staged.manifestId))
     // Its lease ends with the session.
     await sweepBlobs(store())
-    expect(await store().findBlob(digestOf('one'))).toBeUndefined()
-    expect(await store().findBlob(digestOf('two'))).toBeDefined()
+    expect(await store.findBlob(digestOf('one'))).toBeUndefined()
+    expect(await store.findBlob(digestOf('two'))).toBeDefined()
   })
 
   test('entries of a manifest that is not leased cannot be staged', async () => {
@@ -248,7 +248,7 @@ export function offersContract(store: Store): void {
   test('a tree with damage is not known, so that it is sent again', async () => {
     const run = await seedRun(store())
     const { id, treeDigest } = await seedArtifact(store(), run, { a: 'one' })
-    const blob = await store().findBlob(digestOf('one'))
+    const blob = await store.findBlob(digestOf('one'))
     expect(await store().markDamaged(blob!.copy!)).toEqual([id])
     expect(await store().findKnownTree(run.projectId, treeDigest, 2_000)).toBeUndefined()
   })

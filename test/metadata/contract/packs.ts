@@ -35,7 +35,7 @@ export function packsContract(store: Store): void {
     await store().addPack(session, pack, copies)
     expect(await store().hasPack(pack.name)).toBe(true)
     expect(await store().hasPack('other')).toBe(false)
-    const placement = await store().findBlob(digestOf('two'))
+    const placement = await store.findBlob(digestOf('two'))
     const { blob, offset, lengthBytes } = copies[1]!
     expect(placement).toMatchObject({
       ...blob,
@@ -44,17 +44,17 @@ export function packsContract(store: Store): void {
       copy: { codec: 'joining', packName: pack.name, offset, lengthBytes, damaged: false },
     })
     expect(Buffer.from(placement!.copy!.checks)).toEqual(copies[1]!.checks)
-    expect((await store().findBlob(digestOf('one')))?.copy?.codec).toBe('stored')
-    expect(await store().findBlob(digestOf('three'))).toBeUndefined()
+    expect((await store.findBlob(digestOf('one')))?.copy?.codec).toBe('stored')
+    expect(await store.findBlob(digestOf('three'))).toBeUndefined()
   })
 
   test('registration is idempotent', async () => {
     const session = await openSession(store(), await seedRun(store()))
     const { pack, copies } = packOf([copyOf('one'), copyOf('two')])
     await store().addPack(session, pack, copies)
-    const before = [await store().figures(), await store().findBlob(digestOf('one'))]
+    const before = [await store().figures(), await store.findBlob(digestOf('one'))]
     await store().addPack(session, pack, copies)
-    expect([await store().figures(), await store().findBlob(digestOf('one'))]).toEqual(before)
+    expect([await store().figures(), await store.findBlob(digestOf('one'))]).toEqual(before)
   })
 
   test('a pack of thousands of copies is registered completely', async () => {
@@ -62,7 +62,7 @@ export function packsContract(store: Store): void {
     const contents = Array.from({ length: 2_500 }, (_, index) => `content ${index}`)
     await addContents(store(), session, contents)
     for (const content of [contents[0]!, contents[999]!, contents[1_000]!, contents[2_499]!]) {
-      expect(await store().findBlob(digestOf(content))).toBeDefined()
+      expect(await store.findBlob(digestOf(content))).toBeDefined()
     }
     expect(await store().figures()).toMatchObject({ packs: 1 })
   })
@@ -98,7 +98,7 @@ export function packsContract(store: Store): void {
   test.each(['claimed', 'removed'])('nothing moves to a pack that has been %s', async (fate) => {
     const session = await openSession(store(), await seedRun(store()))
     const from = await addCopies(store(), session, [copyOf('one')])
-    const { streamId, offset, lengthBytes } = (await store().findBlob(digestOf('one')))!.copy!
+    const { streamId, offset, lengthBytes } = (await store.findBlob(digestOf('one')))!.copy!
     const move = { streamId, fromPackId: 1, fromOffset: offset, offset: 50, lengthBytes }
     const dead = { ...move, streamId: 99 }
     const moves = [...Array.from({ length: 20_000 }, () => dead), move]
@@ -111,7 +111,7 @@ export function packsContract(store: Store): void {
       return claimed
     }
     expect(await Promise.all([moving, claim()])).toEqual([0, [pack.name]])
-    expect((await store().findBlob(digestOf('one')))?.copy?.packName).toBe(from)
+    expect((await store.findBlob(digestOf('one')))?.copy?.packName).toBe(from)
     expect(await store().hasPack(pack.name)).toBe(fate === 'claimed')
   })
 
@@ -125,9 +125,9 @@ export function packsContract(store: Store): void {
     const session = await openSession(store(), await seedRun(store()))
     const [first, second] = [copyOf('one', { codec: 'deflate' }), copyOf('one')]
     await addCopies(store(), session, [first])
-    const before = await store().findBlob(digestOf('one'))
+    const before = await store.findBlob(digestOf('one'))
     await addCopies(store(), session, [second])
-    expect(await store().findBlob(digestOf('one'))).toEqual(before)
+    expect(await store.findBlob(digestOf('one'))).toEqual(before)
     const digests = [first.streamDigest, second.streamDigest]
     expect(await store().claimStreams(session, digests)).toHaveLength(2)
   })
@@ -141,7 +141,7 @@ export function packsContract(store: Store): void {
       copies.map((copy) => copy.streamDigest),
     )
     expect(new Set(known.map((stream) => stream.streamId)).size).toBe(2)
-    expect((await store().findBlob(digestOf('one')))?.copy?.streamId).toBe(
+    expect((await store.findBlob(digestOf('one')))?.copy?.streamId).toBe(
       known.find((stream) => stream.streamDigest === copies[0]!.streamDigest)?.streamId,
     )
   })
@@ -152,7 +152,7 @@ export function packsContract(store: Store): void {
     const first = await addCopies(store(), sessions[0]!, [copyOf('one')])
     const before = await store().figures()
     await addCopies(store(), sessions[1]!, [copyOf('one')])
-    expect((await store().findBlob(digestOf('one')))?.copy?.packName).toBe(first)
+    expect((await store.findBlob(digestOf('one')))?.copy?.packName).toBe(first)
     const after = await store().figures()
     expect(after.packs).toBe(2)
     expect(after).toMatchObject({ liveBytes: before.liveBytes, chunkBytes: before.chunkBytes })
@@ -190,7 +190,7 @@ export function packsContract(store: Store): void {
     const late = await addCopies(store(), session, [copyOf('bb', { lengthBytes: 20 })])
     await store().addComposite(session, compositeOf(parts))
 
-    const blob = await store().findBlob(digestOf('aaabbaaac'))
+    const blob = await store.findBlob(digestOf('aaabbaaac'))
     expect(blob).toMatchObject({ copy: null, sizeBytes: 9, partCount: 4, joinedBytes: 90 })
     const read = await store().readParts(blob!.blobId, 0, 10)
     expect(read.map((part) => [part.sizeBytes, part.crc32])).toEqual(
@@ -207,7 +207,7 @@ export function packsContract(store: Store): void {
     const parts = Array.from({ length: 2_345 }, (_, index) => `${index},`)
     await addContents(store(), session, parts)
     await store().addComposite(session, compositeOf(parts))
-    const blob = await store().findBlob(digestOf(parts.join('')))
+    const blob = await store.findBlob(digestOf(parts.join('')))
     expect(blob?.partCount).toBe(2_345)
     const read = await store().readParts(blob!.blobId, 900, 200)
     expect(read.map((part) => part.crc32)).toEqual(
@@ -219,18 +219,18 @@ export function packsContract(store: Store): void {
     const session = await openSession(store(), await seedRun(store()))
     await addContents(store(), session, ['ab', 'c', 'a', 'bc'])
     await store().addComposite(session, compositeOf(['ab', 'c']))
-    const before = await store().findBlob(digestOf('abc'))
+    const before = await store.findBlob(digestOf('abc'))
     await store().addComposite(session, compositeOf(['ab', 'c']))
     // Cut elsewhere, it is still the same content.
     await store().addComposite(session, compositeOf(['a', 'bc']))
-    expect(await store().findBlob(digestOf('abc'))).toEqual(before)
+    expect(await store.findBlob(digestOf('abc'))).toEqual(before)
   })
 
   test('a blob that has a copy does not become a composite', async () => {
     const session = await openSession(store(), await seedRun(store()))
     await addContents(store(), session, ['ab', 'a', 'b'])
     await store().addComposite(session, compositeOf(['a', 'b']))
-    expect(await store().findBlob(digestOf('ab'))).toMatchObject({ partCount: 0 })
+    expect(await store.findBlob(digestOf('ab'))).toMatchObject({ partCount: 0 })
   })
 
   test('a composite gains exact streams, and is still read from its parts', async () => {
@@ -239,7 +239,7 @@ export function packsContract(store: Store): void {
     await store().addComposite(session, compositeOf(['a', 'b']))
     const exact = copyOf('ab', { codec: 'deflate' })
     await addCopies(store(), session, [exact])
-    expect(await store().findBlob(digestOf('ab'))).toMatchObject({ copy: null, partCount: 2 })
+    expect(await store.findBlob(digestOf('ab'))).toMatchObject({ copy: null, partCount: 2 })
     expect(await store().claimStreams(session, [exact.streamDigest])).toHaveLength(1)
   })
 
@@ -251,7 +251,7 @@ export function packsContract(store: Store): void {
     const session = await openSession(store(), run)
     const joining = [copyOf('a'), copyOf('d')]
     await addCopies(store(), session, [...joining, copyOf('b', { codec: 'deflate' })])
-    await store().markDamaged((await store().findBlob(digestOf('d')))!.copy!)
+    await store().markDamaged((await store.findBlob(digestOf('d')))!.copy!)
     const refused = { code: 'not_found' }
     const add = async (parts: string[]): Promise<void> => {
       await store().addComposite(session, compositeOf(parts))
@@ -264,7 +264,7 @@ export function packsContract(store: Store): void {
     await expect(store().addComposite(session, short)).rejects.toThrow('do not add up')
     await expect(store().addComposite(session, { ...short, parts: [] })).rejects.toThrow('parts')
     for (const content of ['ab', 'aunknown', 'ad', 'as', 'aa']) {
-      expect(await store().findBlob(digestOf(content))).toBeUndefined()
+      expect(await store.findBlob(digestOf(content))).toBeUndefined()
     }
   })
 
@@ -284,7 +284,7 @@ export function packsContract(store: Store): void {
     const sessions = await Promise.all([upload(), upload()])
     const { sizeBytes } = copyOf(parts.join('')).blob
     expect(await store().figures()).toMatchObject({ packs: 2, chunkBytes: sizeBytes })
-    const blob = await store().findBlob(digestOf(parts.join('')))
+    const blob = await store.findBlob(digestOf(parts.join('')))
     expect(await store().readParts(blob!.blobId, 0, 2_000)).toHaveLength(1_500)
     for (const session of sessions) await store().abortSession(session)
     await sweepBlobs(store())

@@ -322,7 +322,7 @@ export function publishingContract(store: Store): void {
     const held = await seedArtifact(store(), run, { a: 'one' })
     await store().setRetention(held.id, { pinned: true })
     const { session, manifestId } = await stage(run, { a: 'one' })
-    await store().markDamaged((await store().findBlob(digestOf('one')))!.copy!)
+    await store().markDamaged((await store.findBlob(digestOf('one')))!.copy!)
     const wanted = newArtifact(run, manifestId, { onConflict: 'same' })
     const { artifact } = await store().commitArtifact(session, wanted)
     expect(artifact).toMatchObject({ pinned: true })

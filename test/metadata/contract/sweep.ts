@@ -39,7 +39,7 @@ export function sweepContract(store: Store): void {
     return ids
   }
   const isKnown = async (content: string): Promise<boolean> =>
-    (await store().findBlob(digestOf(content))) !== undefined
+    (await store.findBlob(digestOf(content))) !== undefined
   const abortAll = async (): Promise<void> => {
     for (const name of await store().listSessions(Infinity, 100)) await store().abortSession(name)
   }
@@ -319,7 +319,7 @@ export function sweepContract(store: Store): void {
     const { artifact: both } = await store().commitArtifact(session, wanted)
     await seedArtifact(store(), run, { one: 'one' }, { name: 'one' })
     expect(await sweepBlobs(store())).toBe(0)
-    const blob = await store().findBlob(digest)
+    const blob = await store.findBlob(digest)
     const read = await store().readParts(blob!.blobId, 0, 2)
     expect(read.map((part) => part.copy.packName)).toEqual([joining.pack.name, pack.name])
 
@@ -328,7 +328,7 @@ export function sweepContract(store: Store): void {
     // serving copy.
     expect(await sweepBlobs(store())).toBe(2)
     expect(await claimPacks(store())).toEqual([joining.pack.name])
-    expect((await store().findBlob(digestOf('one')))?.copy?.codec).toBe('deflate')
+    expect((await store.findBlob(digestOf('one')))?.copy?.codec).toBe('deflate')
   })
 
   test('a condemned blob cannot be claimed, and its content comes back with the next upload', async () => {
@@ -339,7 +339,7 @@ export function sweepContract(store: Store): void {
     const { streamDigest } = copyOf('x')
     expect(await store().claimBlobs(session, [digestOf('x')])).toEqual([])
     expect(await store().claimStreams(session, [streamDigest])).toEqual([])
-    expect(await store().findBlob(digestOf('x'))).toBeUndefined()
+    expect(await store.findBlob(digestOf('x'))).toBeUndefined()
 
     await addContents(store(), session, ['x'])
     const { manifestId } = await stageEntries(store(), session, entriesOf({ a: 'x' }))
@@ -385,7 +385,7 @@ export function sweepContract(store: Store): void {
     await addContents(store(), next, ['a', 'b'])
     await store().addComposite(next, composite)
     await store().removeDeadBlobs(dead)
-    const blob = await store().findBlob(digest)
+    const blob = await store.findBlob(digest)
     expect(await store().readParts(blob!.blobId, 0, 10)).toHaveLength(2)
     await store().abortSession(next)
     await sweepBlobs(store())

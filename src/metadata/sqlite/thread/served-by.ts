@@ -83,7 +83,6 @@ export const servedBy: Record<Method, 'writer' | 'reader'> = {
   readSkeletonPage: 'reader',
   findSkeletonPage: 'reader',
   readStreams: 'reader',
-  findBlob: 'reader',
   setRetention: 'writer',
   setRetentionOfMany: 'writer',
   removeArtifacts: 'writer',

@@ -1,7 +1,7 @@
 /** Reading: from an artifact to its entries, and from entries to places in packs. */
 import { addTo } from '../../../core/groups.ts'
 import type { Part } from '../../../core/bytes/copy.ts'
-import { type Digest, digestFromBytes, digestToBytes } from '../../../core/bytes/digest.ts'
+import { type Digest, digestFromBytes } from '../../../core/bytes/digest.ts'
 import { notFound } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
 import type { PageEntry } from '../../manifest-page.ts'
@@ -20,14 +20,7 @@ import {
   removedError,
   type Source,
 } from './manifest-source.ts'
-import {
-  type CopyTuple,
-  type PlacementTuple,
-  copyColumns,
-  createPlacing,
-  placementColumns,
-  placementJoin,
-} from '../blobs/placement.ts'
+import { type CopyTuple, copyColumns, createPlacing } from '../blobs/placement.ts'
 import { prepareRows } from '../connection/rows.ts'
 
 type EntryMethods = Pick<
@@ -41,7 +34,7 @@ type EntryMethods = Pick<
 >
 type StreamMethods = Pick<
   Metadata,
-  'readParts' | 'readPartDigests' | 'readJoiningParts' | 'readStreams' | 'findBlob'
+  'readParts' | 'readPartDigests' | 'readJoiningParts' | 'readStreams'
 >
 type SkeletonMethods = Pick<Metadata, 'readSkeletonPage' | 'findSkeletonPage'>
 
@@ -133,7 +126,7 @@ type PlacedTuple = [
 
 export function createStreamMethods(connection: Connection): StreamMethods {
   const { prepare } = connection
-  const { toCopy, toPlacement } = createPlacing(connection)
+  const { toCopy } = createPlacing(connection)
   const joining = prepareRows<[string], PartTuple>(
     connection,
     `${copyColumns}, j.key, b.size_bytes, b.crc32`,
@@ -161,12 +154,6 @@ export function createStreamMethods(connection: Connection): StreamMethods {
      CROSS JOIN streams s ON s.id = j.value
      CROSS JOIN blobs b ON b.id = s.blob_id`,
   )
-  const blobs = prepareRows<[Buffer], PlacementTuple>(
-    connection,
-    placementColumns,
-    `FROM blobs b ${placementJoin}
-     WHERE b.digest = ? AND b.state < 2`,
-  )
   const toParts = (rows: PartTuple[]): Part[] =>
     rows
       .toSorted((a, b) => a[7] - b[7])
@@ -193,10 +180,6 @@ export function createStreamMethods(connection: Connection): StreamMethods {
         placed[index] = { streamId, copy: toCopy(row), sizeBytes, crc32, blobDigest }
       }
       return placed
-    },
-    findBlob: async (digest) => {
-      const [row] = blobs(digestToBytes(digest))
-      return row && toPlacement(row)
     },
   }
 }
