@@ -59,8 +59,8 @@ export type HealingOutcome = 'healed' | 'busy' | 'changed'
 
 export interface DamageMetadata {
   /** Marks the copy at which a reader met bad bytes as missing, unless it has been healed or
-   *  moved since. Returns the live artifacts affected. */
-  markDamaged(read: StreamPlace): Promise<number[]>
+   *  moved since, and updates its blob and artifacts. */
+  markDamaged(read: StreamPlace): Promise<void>
 
   /** Whole packs with live copies that were not verified between `since` and `now` and were
    *  written before `writtenBefore`, or after `now` (a clock that was set back leaves times in
@@ -74,12 +74,8 @@ export interface DamageMetadata {
     limit: number
   }): Promise<UnverifiedPack[]>
   /** Sets the state of copies that still lie where they were read, and updates their blobs and
-   *  artifacts. Returns how many copies changed, and the live artifacts that hold any of those.
-   *  At most 1,000 verdicts. */
-  judgeCopies(
-    packId: number,
-    verdicts: CopyVerdict[],
-  ): Promise<{ damaged: number; healed: number; artifactIds: number[] }>
+   *  artifacts. Returns how many copies changed. At most 1,000 verdicts. */
+  judgeCopies(packId: number, verdicts: CopyVerdict[]): Promise<{ damaged: number; healed: number }>
   /** Damaged blobs that have a sound stream of other bytes, at most `limit`, and where the rest
    *  begins; with `blobIds` only those, whatever else is damaged. Leaves out blobs on which an
    *  upload in progress, or too many artifacts, depend. */

@@ -199,7 +199,6 @@ export function createMemoryStore(options: { packBytes?: number } = {}): MemoryS
         markDamaged: async (read) => {
           await new Promise((resolve) => setImmediate(resolve))
           store.marked.push(read)
-          return []
         },
       },
     },

@@ -348,10 +348,14 @@ test('damage spreads to all holders in short steps that skip other damage', asyn
     traced.add(sql)
   }
   const store = openSqliteMetadata({ path: copy, trace })
-  const live = rows.filter(({ removedAt, manifestId }) => removedAt === null && manifestId !== 4)
-  const affected = await store.markDamaged({ streamId: 1, offset: 1, packName: 'p' })
+  const damaged = rows.filter(
+    ({ removedAt, manifestId, state }) =>
+      removedAt === null && (manifestId !== 4 || state === 'damaged'),
+  )
+  await store.markDamaged({ streamId: 1, offset: 1, packName: 'p' })
+  const { damagedArtifacts } = await store.figures()
   await store.close()
-  expect(affected).toEqual(live.map(({ id }) => id))
+  expect(damagedArtifacts).toBe(damaged.length)
   expect(transactions).toBeGreaterThan(4)
   const searches = [...traced].filter((sql) => /blobs_damaged\s+CROSS JOIN/.test(sql))
   expect(searches).toEqual([])

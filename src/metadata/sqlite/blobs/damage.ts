@@ -15,8 +15,8 @@ export interface Damage extends Pick<Metadata, 'markDamaged'> {
   note(streamId: number): void
   /** Inside a transaction: sets whether a live artifact is damaged. */
   judge(artifactId: number): void
-  /** Updates everything that depends on noted streams; returns the live artifacts that hold any. */
-  spread(): Promise<number[]>
+  /** Updates everything that depends on noted streams. */
+  spread(): Promise<void>
 }
 
 const pageRows = 200
@@ -47,14 +47,12 @@ export function createDamage(connection: Connection): Damage {
   const note = (streamId: number): void => {
     insertNote.run(streamId)
   }
-  const spread = async (): Promise<number[]> => {
-    const artifactIds = new Set<number>()
+  const spread = async (): Promise<void> => {
     for (let next = nextNote.get(); next; next = nextNote.get()) {
       const { streamId, times } = next
-      for (const id of await spreadStream(streamId)) artifactIds.add(id)
+      await spreadStream(streamId)
       stage(() => removeNote.run(streamId, times))
     }
-    return [...artifactIds].toSorted((a, b) => a - b)
   }
   return {
     note,
@@ -64,7 +62,7 @@ export function createDamage(connection: Connection): Damage {
       write(() => {
         if (setDamaged.run(streamId, offset, packName).changes > 0) note(streamId)
       })
-      return await spread()
+      await spread()
     },
   }
 }
@@ -76,7 +74,7 @@ interface Holder {
   id: number
 }
 
-function createSpreading(connection: Connection): (streamId: number) => Promise<number[]> {
+function createSpreading(connection: Connection): (streamId: number) => Promise<void> {
   const { prepare, stage, stageSteps, turn } = connection
   const judgeArtifact = createArtifactJudging(connection)
   const findBlob = prepare<[number], { id: number; serves: number; joins: number }>(
@@ -134,13 +132,8 @@ function createSpreading(connection: Connection): (streamId: number) => Promise<
   }
 
   return async (streamId) => {
-    const touched: number[] = []
-    const judge = (artifactId: number): void => {
-      judgeArtifact(artifactId)
-      touched.push(artifactId)
-    }
     const blob = findBlob.get(streamId)
-    if (!blob) return []
+    if (!blob) return
     const blobIds: number[] = []
     const collect = (id: number): void => {
       judgeBlob(id)
@@ -152,12 +145,11 @@ function createSpreading(connection: Connection): (streamId: number) => Promise<
     }
     const none: Holder = { projectId: 0, manifestId: 0, id: 0 }
     for (const id of blobIds)
-      await forEach<Holder>((last) => artifactsOfBlob(id, last ?? none), judge)
+      await forEach<Holder>((last) => artifactsOfBlob(id, last ?? none), judgeArtifact)
     await forEach<{ id: number; contentId: number }>(
       (last) => artifactsOfStream.all(streamId, last?.contentId ?? 0),
-      judge,
+      judgeArtifact,
     )
-    return touched
   }
 }
 
