@@ -222,6 +222,24 @@ test('unknown variables with our prefix are reported, whether flags are given or
   expect(readServerConfig(flags, env).unknownVariables).toEqual(['TROVE_RETENTION_DAY'])
 })
 
+test('no setting of commands looks like a misspelled one of the server', () => {
+  const read = new Set<string>()
+  const recording = new Proxy<Environment>(
+    {},
+    {
+      get: (_, name) => {
+        read.add(String(name))
+        return undefined
+      },
+    },
+  )
+  readClientConfig({}, recording)
+  const own = [...read].filter((name) => name.startsWith('TROVE_'))
+  expect(own).toContain('TROVE_URL')
+  const env = Object.fromEntries(own.map((name) => [name, '1m']))
+  expect(readServerConfig({}, env).unknownVariables).toEqual([])
+})
+
 test('all problems are reported at once, each with its variable and what it accepts', () => {
   const env: Environment = {
     TROVE_PORT: '99999',

@@ -124,7 +124,7 @@ function defaultWorkers(): number {
 }
 
 /** Client settings, without their prefix. The server ignores them. */
-const clientVariables = 'URL TOKEN TOKEN_FILE ID_TOKEN PROJECT RUN JOB CACHE_DIR'.split(' ')
+const clientVariables = 'URL TOKEN TOKEN_FILE ID_TOKEN PROJECT RUN JOB CACHE_DIR RETRY'.split(' ')
 
 /** Errors: ConfigError with all problems. */
 export function readServerConfig(flags: ServerFlags, env: Environment = process.env): Config {
