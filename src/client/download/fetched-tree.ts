@@ -17,7 +17,7 @@ import type { Answer } from '../transport/answer.ts'
 import { type BodyReader, readBody } from '../transport/body-reader.ts'
 import { openAnswer, type ServerAccess } from '../transport/http.ts'
 import { NetworkError } from '../transport/network-error.ts'
-import { transferTriesMax, untilRead } from '../transport/retry.ts'
+import { untilRead } from '../transport/retry.ts'
 import { isFileLine, readFileLine } from '../../core/manifest/manifest-text.ts'
 import { createTreeColumns, type FetchedTree } from './tree-columns.ts'
 import type { DestinationCache } from './destination-cache.ts'
@@ -79,7 +79,7 @@ export async function fetchTree(
     }
   }
   const open = async (): Promise<Answer> => await openAnswer(server, request)
-  const known = await untilRead(open, read, { triesMax: transferTriesMax, signal })
+  const known = await untilRead(open, read, { signal })
   return known ?? (await fetchTree(server, artifact, { base: null, signal }))
 }
 

@@ -11,7 +11,7 @@ import type { Answer } from './answer.ts'
 import { type ApiRequest, openAnswer, type ServerAccess } from './http.ts'
 import { NetworkError } from './network-error.ts'
 import { unreadableAnswer } from './proxy-error.ts'
-import { significantBytes, transferTriesMax, waitForTransfer } from './retry.ts'
+import { createAttempts } from './retry.ts'
 
 export interface ResumedRequest extends Pick<ApiRequest, 'path' | 'query' | 'takesPage'> {
   /** Names the transfer in messages. */
@@ -35,11 +35,10 @@ export async function* readResumed(
   server: ServerAccess,
   request: ResumedRequest,
   signal: AbortSignal,
-  wait: typeof waitForTransfer = waitForTransfer,
+  wait?: Parameters<typeof createAttempts>[1],
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const position: Position = { bytes: 0, etag: null, totalBytes: null }
-  let failures = 0
-  let significantAt = significantBytes
+  const attempts = createAttempts({ signal }, wait)
   for (;;) {
     try {
       const answer = await openAt(server, request, position, signal)
@@ -47,10 +46,7 @@ export async function* readResumed(
       position.totalBytes = totalOf(server, answer, position.bytes) ?? position.totalBytes
       for await (const chunk of answer.chunks()) {
         position.bytes += chunk.length
-        if (position.bytes >= significantAt) {
-          failures = 0
-          significantAt = position.bytes + significantBytes
-        }
+        attempts.reach(position.bytes)
         yield chunk
       }
       requireWhole(server, position)
@@ -63,12 +59,11 @@ export async function* readResumed(
       if (!(error instanceof NetworkError) || error instanceof NotResumable) throw error
       // When nothing has been received, `openAnswer` has already retried often enough.
       if (position.etag === null) throw error
-      failures += 1
-      if (failures >= transferTriesMax) {
+      if (!attempts.mayGoOn()) {
         const message = `${request.label} broke off after ${position.bytes} bytes: ${error.message}`
         throw new NetworkError(message, { cause: error })
       }
-      await wait(failures, signal, error)
+      await attempts.pause(error)
     }
   }
 }

@@ -4,9 +4,9 @@ import type { Answer } from './answer.ts'
 import { NetworkError } from './network-error.ts'
 
 /** Upper bound on consecutive failures of a transfer of many requests. */
-export const transferTriesMax = 6
+const transferTriesMax = 6
 /** Progress that only a working network allows; a failure after it counts as the first again. */
-export const significantBytes: number = 256 * 1024
+const significantBytes = 256 * 1024
 
 /** Only a client that is patient gets there. */
 const pauseMsMax = 5000
@@ -35,42 +35,78 @@ export function notePause(error: Error, pauseMs: number): Error {
   return error
 }
 
-/** Returns the result of `transfer`. Retries it while its failures are transient, with a bound
- *  on consecutive failures without significant progress, which holds only after `retryMs`.
- *  `transfer` reports in each attempt the bytes that it finds already present: sent bytes may have
- *  been lost, but bytes that the next attempt finds did get through. Errors: those of `transfer`,
- *  the signal's. */
-export async function untilThrough<T>(
-  transfer: (onHeld: (bytes: number) => void) => Promise<T>,
-  options: {
-    isPassing(error: unknown): boolean
-    /** Called before each retry with the error. */
-    onRetry(error: unknown): void
-    retryMs?: number
-    signal: AbortSignal
-  },
-  wait: typeof waitForTransfer = waitForTransfer,
-): Promise<T> {
-  const { isPassing, onRetry, retryMs = 0, signal } = options
+interface AttemptOptions {
+  triesMax?: number
+  /** The bound on failures holds only after this time. */
+  retryMs?: number
+  signal: AbortSignal | undefined
+}
+
+type Wait = (ms: number, value: undefined, options: Pick<AttemptOptions, 'signal'>) => Promise<void>
+
+/** Bounds the consecutive failures of a transfer. */
+interface Attempts {
+  /** Notes how many bytes got through so far: a failure after significant progress counts as the
+   *  first again. */
+  reach(bytes: number): void
+  /** Notes a failure; returns whether there may be another attempt. */
+  mayGoOn(): boolean
+  /** Waits before it, at least as long as the response behind `error` asks for. Errors: the
+   *  signal's. */
+  pause(error: unknown): Promise<void>
+}
+
+export function createAttempts(
+  { triesMax = transferTriesMax, retryMs = 0, signal }: AttemptOptions,
+  wait: Wait = sleep,
+): Attempts {
   let failures = 0
   let failingSince = 0
-  let heldMax = 0
+  let significantAt = significantBytes
+  return {
+    reach: (bytes) => {
+      if (bytes < significantAt) return
+      failures = 0
+      significantAt = bytes + significantBytes
+    },
+    mayGoOn: () => {
+      failures += 1
+      if (failures === 1) failingSince = performance.now()
+      return failures < triesMax || performance.now() - failingSince < retryMs
+    },
+    pause: async (error) => {
+      const askedMs = askedPauses.get(error as object) ?? 0
+      await wait(Math.max(askedMs, backoffMs(300, failures)), undefined, { signal })
+    },
+  }
+}
+
+/** Returns the result of `transfer`, which is repeated while its failures are transient and
+ *  `Attempts` permits it. `transfer` reports in each attempt the bytes that it finds already
+ *  present: sent bytes may have been lost, but bytes that the next attempt finds did get through.
+ *  Errors: those of `transfer`, the signal's. */
+export async function untilThrough<T>(
+  transfer: (onHeld: (bytes: number) => void) => Promise<T>,
+  options: AttemptOptions & {
+    isPassing(error: unknown): boolean
+    /** Called before each retry with the error. */
+    onRetry?(error: unknown): void
+  },
+  wait?: Wait,
+): Promise<T> {
+  const attempts = createAttempts(options, wait)
   for (;;) {
     let held = 0
     try {
       return await transfer((bytes) => {
         held += bytes
-        if (held > heldMax + significantBytes) failures = 0
-        heldMax = Math.max(heldMax, held)
+        attempts.reach(held)
       })
     } catch (error) {
-      signal.throwIfAborted()
-      failures += 1
-      if (failures === 1) failingSince = performance.now()
-      const isLate = performance.now() - failingSince >= retryMs
-      if (!isPassing(error) || (isLate && failures >= transferTriesMax)) throw error
-      onRetry(error)
-      await wait(failures, signal, error)
+      options.signal?.throwIfAborted()
+      if (!options.isPassing(error) || !attempts.mayGoOn()) throw error
+      options.onRetry?.(error)
+      await attempts.pause(error)
     }
   }
 }
@@ -81,29 +117,15 @@ export async function untilThrough<T>(
 export async function untilRead<T>(
   open: () => Promise<Answer>,
   read: (answer: Answer) => Promise<T>,
-  { triesMax, signal }: { triesMax: number; signal: AbortSignal | undefined },
+  options: AttemptOptions,
 ): Promise<T> {
-  let answer: Answer | undefined
-  for (let failures = 1; ; failures++) {
-    try {
-      answer = await open()
-      return await read(answer)
-    } catch (error) {
-      // `open` has already retried often enough.
-      if (answer === undefined || !(error instanceof NetworkError)) throw error
-      if (failures >= triesMax) throw error
-      await waitForTransfer(failures, signal, error)
-    }
+  let isAnswered = false
+  const transfer = async (): Promise<T> => {
+    const answer = await open()
+    isAnswered = true
+    return await read(answer)
   }
-}
-
-/** Waits between two attempts of a transfer, at least as long as the response behind `error`
- *  asks for. Errors: the signal's. */
-export async function waitForTransfer(
-  failures: number,
-  signal: AbortSignal | undefined,
-  error: unknown,
-): Promise<void> {
-  const asked = error instanceof Error ? (askedPauses.get(error) ?? 0) : 0
-  await sleep(Math.max(asked, backoffMs(300, failures)), undefined, { signal })
+  // Before the first response, `open` has already retried often enough.
+  const isPassing = (error: unknown): boolean => isAnswered && error instanceof NetworkError
+  return await untilThrough(transfer, { ...options, isPassing })
 }
