@@ -2,11 +2,11 @@
  *  and summaries. Events wait in a bounded queue while one request is in flight. A failure never
  *  fails the run. */
 import { randomBytes } from 'node:crypto'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { runRecordPath } from '../../api/paths.ts'
 import type { WireRunEventsAnswer } from '../../api/run-record.ts'
 import { requestJson, type ServerAccess } from '../../client/transport/http.ts'
 import { NetworkError } from '../../client/transport/network-error.ts'
+import { untilThrough } from '../../client/transport/retry.ts'
 import { retryableCodes, StoreError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import type { RecordedEvent } from '../../core/run/run-record.ts'
@@ -42,8 +42,6 @@ const queueBytesMax = 32 * 1024 * 1024
 const gatherMs = 300
 /** Longest silence before a server counts as away. */
 const requestMs = 30_000
-/** Pause between attempts while the server is away; each retries several times by itself. */
-const pauseMs = 2_000
 const patienceMsDefault = 30_000
 const interruptedMs = 5_000
 /** A step may be quiet for hours, and the server takes silence for the end of the run. */
@@ -60,21 +58,40 @@ interface Queue {
 export function createRunRecorder(options: RecorderOptions): RunRecorder {
   const queue: Queue = { items: [], bytes: 0, sequence: 0 }
   const recording = randomBytes(16).toString('hex')
-  const patience = createPatience(options)
+  const { patienceMs = patienceMsDefault } = options
+  const giveUp = new AbortController()
+  const leave = (): void => giveUp.abort(new Error(`${options.access.url} does not respond`))
+  /** Ends the wait for a server that is away, once the run has ended. */
+  let waiting: NodeJS.Timeout | undefined
   let sending: Promise<void> | undefined
   let timer: NodeJS.Timeout | undefined
   let isFinishing = false
   let hasFailed = false
+  let hasTrouble = false
 
+  /** While the run goes on, its server may be away for any time. */
   const trySend = async (): Promise<void> => {
+    const { signal } = giveUp
+    let awaySince: number | undefined
     try {
-      await sendBatch(options, { recording, giveUp: patience.giveUp }, queue)
-      patience.renew()
+      await untilThrough(async () => await sendBatch(options, { recording, signal }, queue), {
+        isPassing: (error) => {
+          awaySince ??= Date.now()
+          const isLate = isFinishing && Date.now() - awaySince >= patienceMs
+          return isPassing(error) && !isLate
+        },
+        onRetry: (error) => {
+          if (!hasTrouble) options.onTrouble(error)
+          hasTrouble = true
+        },
+        retryMs: Infinity,
+        signal,
+      })
+      waiting?.refresh()
     } catch (error) {
-      if (await patience.endure(error)) return
       hasFailed = true
       queue.items = []
-      options.onFailure(error)
+      options.onFailure(signal.aborted ? signal.reason : error)
     }
   }
   const send = async (): Promise<void> => {
@@ -114,62 +131,15 @@ export function createRunRecorder(options: RecorderOptions): RunRecorder {
     finish: async (signal) => {
       clearInterval(lifeSign)
       isFinishing = true
-      const stop = patience.limit(signal)
+      // A user who has interrupted the run should not have to wait for an absent server.
+      const waitMs = signal.aborted ? Math.min(patienceMs, interruptedMs) : patienceMs
+      waiting = setTimeout(leave, waitMs)
+      signal.addEventListener('abort', leave, { once: true })
       await sending
       if (queue.items.length > 0) flush()
       await sending
-      stop()
-    },
-  }
-}
-
-/** Decides how long to wait for a server that is away. */
-interface Patience {
-  /** Aborted when waiting is over. */
-  giveUp: AbortSignal
-  /** Called when the server has accepted something. */
-  renew(): void
-  /** Waits before the next attempt; returns false when there is none. */
-  endure(error: unknown): Promise<boolean>
-  /** Ends the patience some time after the server was last seen, or when `signal` is aborted.
-   *  Called when the run has ended; returns a function that removes timer and listener. */
-  limit(signal: AbortSignal): () => void
-}
-
-function createPatience({
-  access: { url },
-  onTrouble,
-  patienceMs = patienceMsDefault,
-}: RecorderOptions): Patience {
-  const controller = new AbortController()
-  const giveUp = controller.signal
-  const leave = (): void => controller.abort(new Error(`${url} does not respond`))
-  let timer: NodeJS.Timeout | undefined
-  let awaySince: number | undefined
-  let hasReported = false
-  return {
-    giveUp,
-    renew: () => {
-      awaySince = undefined
-      timer?.refresh()
-    },
-    endure: async (error) => {
-      awaySince ??= Date.now()
-      const isLate = timer !== undefined && Date.now() - awaySince >= patienceMs
-      if (!isPassing(error) || isLate || giveUp.aborted) return false
-      if (!hasReported) onTrouble(error)
-      hasReported = true
-      await sleep(pauseMs, undefined, { signal: giveUp }).catch(() => undefined)
-      return true
-    },
-    limit: (signal) => {
-      // A user who has interrupted the run should not have to wait for an absent server.
-      timer = setTimeout(leave, Math.min(patienceMs, signal.aborted ? interruptedMs : patienceMs))
-      signal.addEventListener('abort', leave, { once: true })
-      return () => {
-        clearTimeout(timer)
-        signal.removeEventListener('abort', leave)
-      }
+      clearTimeout(waiting)
+      signal.removeEventListener('abort', leave)
     },
   }
 }
@@ -177,7 +147,7 @@ function createPatience({
 /** Sends the first events of the queue, and removes them once the server has stored them. */
 async function sendBatch(
   options: RecorderOptions,
-  { recording, giveUp }: { recording: string; giveUp: AbortSignal },
+  { recording, signal }: { recording: string; signal: AbortSignal },
   queue: Queue,
 ): Promise<void> {
   let count = 0
@@ -197,7 +167,7 @@ async function sendBatch(
     body: Buffer.from(
       `{"recording":"${recording}","sequence":${queue.sequence},"events":[${events}]}`,
     ),
-    signal: AbortSignal.any([AbortSignal.timeout(requestMs), giveUp]),
+    signal: AbortSignal.any([AbortSignal.timeout(requestMs), signal]),
   }
   await requestJson<WireRunEventsAnswer>(options.access, request, ['nextSequence'])
   queue.items.splice(0, count)
