@@ -25,7 +25,6 @@ export interface EntryTable {
   ): void
   addDirectory(path: string, directory: { mode: number; modifiedAt: number | null }): void
   addSymlink(path: string, link: { target: string; modifiedAt: number | null }): void
-  readonly count: number
   /** Finds the file added under exactly this path (tar hard links name an earlier entry). */
   findFile(path: string): { digest: Digest; sizeBytes: number; mode: number } | undefined
   /** Orders the entries and drops directories that their contents imply. Call once, after the last
@@ -104,9 +103,6 @@ export function createEntryTable(options: { entriesMax: number; share?: TableSha
       checkSymlinkTarget(path, link.target)
       share?.add(mapEntryBytes + textBytes(link.target))
       targets.set(push(path, kindSymlink, 0o777, 0, link.modifiedAt), link.target)
-    },
-    get count() {
-      return paths.length
     },
     findFile: (path) => {
       if (byPath === undefined) {

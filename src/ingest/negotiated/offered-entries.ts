@@ -19,10 +19,6 @@ const offeredPageBytes = 1024 * 1024
 /** Upper bound on a line, which holds at most two paths and little else. */
 const lineBytesMax = limits.pathBytesMax + limits.symlinkTargetBytesMax + 128
 
-export function encodeOfferedPage(lines: string | Uint8Array): Buffer {
-  return deflateRawSync(lines, { level: 1 })
-}
-
 /** Keeps lines with a session, replacing its earlier lines of the same kind. */
 export interface LineKeeper {
   add(line: string): Promise<void>
@@ -39,7 +35,7 @@ export function createLineKeeper(
   let text = createByteWriter()
   const flush = async (): Promise<void> => {
     if (lines === 0) return
-    const page = encodeOfferedPage(text.bytes())
+    const page = deflateRawSync(text.bytes(), { level: 1 })
     await metadata.stageOffered(sessionId, kind, pages, page)
     pages += 1
     lines = 0

@@ -123,7 +123,6 @@ async function present<T>(work: Promise<T>): Promise<T> {
 
 /** Serves many small forward reads from one window of memory. */
 export interface WindowedReader {
-  readonly sizeBytes: number
   /** Returns exactly the bytes of that range, valid only until the next call: copy them to keep
    *  them.
    *  Errors: as `StagedReader.read`. */
@@ -135,7 +134,6 @@ export function windowed(reader: StagedReader): WindowedReader {
   let start = 0
   let filled = 0
   return {
-    sizeBytes: reader.sizeBytes,
     read: async (offset, lengthBytes) => {
       if (lengthBytes > memory.length) return await reader.read(offset, lengthBytes)
       if (offset < start || offset + lengthBytes > start + filled) {

@@ -24,7 +24,6 @@ export interface ZipDirectory {
   readonly localOffset: Float64Array
   readonly storedBytes: Float64Array
   readonly sizeBytes: Float64Array
-  readonly crc32: Uint32Array
   readonly method: Uint8Array
   /** Positions in the order of local headers. */
   readonly localOrder: Uint32Array
@@ -46,7 +45,6 @@ export async function readZipDirectory(
     localOffset: new Float64Array(count),
     storedBytes: new Float64Array(count),
     sizeBytes: new Float64Array(count),
-    crc32: new Uint32Array(count),
     method: new Uint8Array(count),
   }
   const records = windowed(reader)
@@ -58,7 +56,6 @@ export async function readZipDirectory(
     columns.localOffset[index] = record.localOffset
     columns.storedBytes[index] = record.storedBytes
     columns.sizeBytes[index] = record.sizeBytes
-    columns.crc32[index] = record.crc32
     columns.method[index] = record.method
     at += record.raw.length
   }

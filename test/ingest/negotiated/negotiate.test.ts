@@ -14,7 +14,6 @@ import { formatEntry, manifestHeader } from '../../../src/core/manifest/manifest
 import { parseEntryPath } from '../../../src/core/manifest/entry.ts'
 import { encodeTimes } from '../../../src/core/manifest/modification-times.ts'
 import { createByteWriter } from '../../../src/core/bytes/varint.ts'
-import { encodeOfferedPage } from '../../../src/ingest/negotiated/offered-entries.ts'
 import { encodeJoiningSync } from '../../../src/packs/codec/codec.ts'
 import { pseudoRandom } from '../../client/tree.ts'
 import { packPaths, spoil } from '../../lifecycle/stored-bytes.ts'
@@ -413,7 +412,7 @@ describe('a commit', () => {
       details: { what: 'manifest' },
     })
     // As if two clients of one upload sent at once: a page of one with the summary of the other.
-    const page = encodeOfferedPage(text.slice(manifestHeader.length))
+    const page = deflateRawSync(text.slice(manifestHeader.length))
     await session.offer({ small })
     await store.metadata.stageOffered(session.id, 'entries', 0, page)
     await expect(session.commit({ small })).rejects.toMatchObject({ code: 'upload_incomplete' })
