@@ -11,7 +11,7 @@
 import pLimit from 'p-limit'
 import { type BlobFacts, type StreamKey, type StreamName, streamKey } from '../core/bytes/copy.ts'
 import { crc32 } from '../core/bytes/crc32.ts'
-import { type Digest, digestFromBytes, digestOf } from '../core/bytes/digest.ts'
+import { type Digest, digestsFromBytes, digestOf } from '../core/bytes/digest.ts'
 import { limits } from '../core/limits.ts'
 import { encodeJoining } from '../packs/codec/codec.ts'
 import type { PackBody } from '../packs/format/member-writer.ts'
@@ -48,7 +48,7 @@ export interface BlobWriter {
 }
 
 export interface NewComposite extends BlobFacts {
-  /** 32 bytes each, in order. */
+  /** Their digests, in order. */
   parts: Buffer
 }
 
@@ -88,7 +88,7 @@ export function createBlobWriter(options: PackFillerOptions): BlobWriter {
     composites = []
     partsBytes = 0
     for (const composite of settled) {
-      const parts = partDigests(composite.parts)
+      const parts = digestsFromBytes(composite.parts)
       await addComposite(metadata, sessionId, { ...composite, parts })
     }
     return added
@@ -185,14 +185,6 @@ export function joiningStream(
     lengthBytes: stream.length,
     checks: checksOf(stream),
   }
-}
-
-function partDigests(bytes: Buffer): Digest[] {
-  const parts: Digest[] = []
-  for (let at = 0; at < bytes.length; at += 32) {
-    parts.push(digestFromBytes(bytes.subarray(at, at + 32)))
-  }
-  return parts
 }
 
 function emptyBatch(): { blobs: Map<Digest, QueuedBlob>; bytes: number } {

@@ -1,7 +1,7 @@
 /** The entries of an upload in progress, in compact columns (about 80 bytes plus the path each),
  *  because an upload may have a million. Entries arrive in any order; `sort` puts them in manifest
  *  order and checks that they form a tree. */
-import { type Digest, digestFromBytes, digestToBytes } from '../core/bytes/digest.ts'
+import { type Digest, digestBytes, digestFromBytes, digestToBytes } from '../core/bytes/digest.ts'
 import {
   type Entry,
   type EntryPath,
@@ -62,7 +62,7 @@ export function createEntryTable(options: { entriesMax: number; share?: TableSha
   const sizes: number[] = []
   const times: (number | null)[] = []
   const targets = new Map<number, string>()
-  let digests = Buffer.alloc(32 * 1024)
+  let digests = Buffer.alloc(digestBytes * 1024)
   let byPath: Map<string, number> | undefined
 
   const push = (
@@ -83,7 +83,7 @@ export function createEntryTable(options: { entriesMax: number; share?: TableSha
     return index
   }
   const digestAt = (index: number): Digest =>
-    digestFromBytes(digests.subarray(index * 32, index * 32 + 32))
+    digestFromBytes(digests.subarray(index * digestBytes, (index + 1) * digestBytes))
 
   return {
     room: async (signal) => {
@@ -91,10 +91,10 @@ export function createEntryTable(options: { entriesMax: number; share?: TableSha
     },
     addFile: (path, file) => {
       const index = push(path, kindFile, file.mode, file.sizeBytes, file.modifiedAt)
-      if (digests.length < (index + 1) * 32) {
-        digests = Buffer.concat([digests], Math.max(digests.length * 2, (index + 1) * 32))
+      if (digests.length < (index + 1) * digestBytes) {
+        digests = Buffer.concat([digests], Math.max(digests.length * 2, (index + 1) * digestBytes))
       }
-      digestToBytes(file.digest).copy(digests, index * 32)
+      digestToBytes(file.digest).copy(digests, index * digestBytes)
     },
     addDirectory: (path, directory) => {
       push(path, kindDirectory, directory.mode, 0, directory.modifiedAt)

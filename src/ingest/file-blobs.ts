@@ -3,7 +3,13 @@
 import { crc32 } from '../core/bytes/crc32.ts'
 import { cutChunks, isCompressed } from '../core/bytes/chunker.ts'
 import { coarseChunkSizes } from '../core/bytes/cut-points.ts'
-import { type Digest, createDigestHasher, digestOf, digestToBytes } from '../core/bytes/digest.ts'
+import {
+  type Digest,
+  createDigestHasher,
+  digestBytes,
+  digestOf,
+  digestToBytes,
+} from '../core/bytes/digest.ts'
 import { limits } from '../core/limits.ts'
 import type { BlobWriter } from './blob-writer.ts'
 
@@ -66,7 +72,7 @@ async function storeLarge(
   const hasher = createDigestHasher()
   let crc = 0
   let sizeBytes = 0
-  let parts = Buffer.allocUnsafe(32 * 64)
+  let parts = Buffer.allocUnsafe(digestBytes * 64)
   let count = 0
   // Compressed data neither deflates nor shares chunks across edits, so fewer, larger chunks cost
   // less.
@@ -77,13 +83,13 @@ async function storeLarge(
     crc = crc32(chunk, crc)
     sizeBytes += chunk.length
     const digest = digestOf(chunk)
-    if (parts.length < (count + 1) * 32) parts = Buffer.concat([parts], parts.length * 2)
-    digestToBytes(digest).copy(parts, count * 32)
+    if (parts.length < (count + 1) * digestBytes) parts = Buffer.concat([parts], parts.length * 2)
+    digestToBytes(digest).copy(parts, count * digestBytes)
     count += 1
     await writer.add({ digest, bytes: chunk, level, joins: true })
   }
   const digest = hasher.digest()
-  const composite = { digest, sizeBytes, crc32: crc, parts: parts.subarray(0, count * 32) }
+  const composite = { digest, sizeBytes, crc32: crc, parts: parts.subarray(0, count * digestBytes) }
   if (writer.addComposite(composite)) await writer.settle()
   return { digest, sizeBytes }
 }

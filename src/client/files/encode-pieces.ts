@@ -5,7 +5,7 @@ import { encodeBlobRecordHead, recordHeadBytesMax } from '../../core/bytes/blob-
 import { isCompressed } from '../../core/bytes/chunker.ts'
 import { chunkSizes, coarseChunkSizes, createFileCutFinder } from '../../core/bytes/cut-points.ts'
 import { crc32 } from '../../core/bytes/crc32.ts'
-import { digestOf } from '../../core/bytes/digest.ts'
+import { digestBytes, digestOf } from '../../core/bytes/digest.ts'
 import { limits } from '../../core/limits.ts'
 import { encodeJoiningInto, joiningRoom } from '../../packs/codec/codec.ts'
 import { changedWhileUploading, openToRead, whileReading } from './file-error.ts'
@@ -40,14 +40,14 @@ function chunk(path: string): ChunkAnswer {
     const compressed = isCompressed(window.subarray(0, sampleBytes))
     const findEnd = createFileCutFinder(compressed ? coarseChunkSizes : chunkSizes)
     const sizes: number[] = []
-    /** Outside the heap: 350,000 buffers of 32 bytes took more than 64 MiB of it. */
-    let digests = Buffer.alloc(32 * 1024)
+    /** Outside the heap: 350,000 buffers of a digest took more than 64 MiB of it. */
+    let digests = Buffer.alloc(digestBytes * 1024)
     let crc = 0
     let sizeBytes = 0
     /** Bytes of the open chunk, at the front of the window. */
     let heldBytes = 0
     const take = (from: number, to: number): void => {
-      const at = 32 * sizes.length
+      const at = digestBytes * sizes.length
       if (at === digests.length) digests = Buffer.concat([digests], 2 * at)
       hash('sha256', window.subarray(from, to), 'buffer').copy(digests, at)
       sizes.push(to - from)
@@ -76,7 +76,7 @@ function chunk(path: string): ChunkAnswer {
       stats: Float64Array.of(size, mtimeMs, ctimeMs, ino),
       crc32: crc,
       sizes: Uint32Array.from(sizes),
-      digests: new Uint8Array(digests.subarray(0, 32 * sizes.length)),
+      digests: new Uint8Array(digests.subarray(0, digestBytes * sizes.length)),
       isCompressed: compressed,
     }
   } finally {

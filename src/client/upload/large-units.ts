@@ -1,6 +1,6 @@
 /** Cuts large files into parts and sends only those that the server lacks. */
 import pLimit from 'p-limit'
-import { type Digest, digestFromBytes, formatWireDigest } from '../../core/bytes/digest.ts'
+import { type Digest, digestsFromBytes, formatWireDigest } from '../../core/bytes/digest.ts'
 import { hasCode } from '../../core/errors.ts'
 import { batchesOf } from '../../core/slices.ts'
 import { changedWhileUploading, FileError } from '../files/file-error.ts'
@@ -72,16 +72,13 @@ async function cutFile({ pool, tree }: Cutting, ordinal: number): Promise<CutFil
     if (!tree.digestBytes(ordinal).equals(hashed.digests)) throw changedWhileUploading(path)
   }
   const { sizeBytes, crc32, sizes, digests, isCompressed } = cut
-  if (digests.length > 32 * partsMax) {
-    const count = digests.length / 32
+  if (sizes.length > partsMax) {
     throw new FileError(
       path,
-      `is too large: it has ${count} parts, and the limit is ${partsMax} (about 280 GiB)`,
+      `is too large: it has ${sizes.length} parts, and the limit is ${partsMax} (about 280 GiB)`,
     )
   }
-  const parts: Digest[] = []
-  for (let at = 0; at < digests.length; at += 32)
-    parts.push(digestFromBytes(digests.subarray(at, at + 32)))
+  const parts = digestsFromBytes(digests)
   const composite = { digest: tree.digest(ordinal), sizeBytes, crc32, parts }
   return { ordinal, composite, sizes, isCompressed }
 }

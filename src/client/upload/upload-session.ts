@@ -18,7 +18,7 @@ import type {
 import { apiRoot } from '../../api/paths.ts'
 import { decodeOrdinals, listBytesMax, writeComposite } from '../../core/bytes/blob-exchange.ts'
 import type { Composite } from '../../core/bytes/copy.ts'
-import { formatWireDigest } from '../../core/bytes/digest.ts'
+import { digestBytes, formatWireDigest } from '../../core/bytes/digest.ts'
 import { manifestHeader } from '../../core/manifest/manifest.ts'
 import { changesHeader } from '../../core/manifest/manifest-changes.ts'
 import { createByteWriter } from '../../core/bytes/varint.ts'
@@ -128,7 +128,7 @@ export async function offerTimes(session: UploadSession, pages: readonly Buffer[
 /** Upper bound on the bytes that a composite takes in a list besides its parts. */
 const compositeHeadBytes = 64
 /** Upper bound on the parts of one file that can be listed. */
-export const partsMax: number = (listBytesMax - compositeHeadBytes) / 32
+export const partsMax: number = (listBytesMax - compositeHeadBytes) / digestBytes
 
 /** Returns for each file which of its parts must be sent. */
 export async function offerParts(
@@ -159,7 +159,7 @@ export async function offerParts(
     bytes = 0
   }
   for (const file of files) {
-    const own = compositeHeadBytes + 32 * file.parts.length
+    const own = compositeHeadBytes + digestBytes * file.parts.length
     if (bytes + own > listBytesMax / 2) await flush()
     writeComposite(out, file)
     batch.push(file)

@@ -51,8 +51,19 @@ export function formatWireDigest(digest: Digest): string {
 
 /** Converts the 32 bytes of a digest. Any other length is a bug in the caller. */
 export function digestFromBytes(bytes: Uint8Array): Digest {
-  if (bytes.length !== 32) throw new RangeError(`a digest has 32 bytes, got ${bytes.length}`)
+  if (bytes.length !== digestBytes) {
+    throw new RangeError(`a digest has ${digestBytes} bytes, got ${bytes.length}`)
+  }
   return asBuffer(bytes).toString('hex') as Digest
+}
+
+/** Converts digests that follow each other. */
+export function digestsFromBytes(bytes: Uint8Array): Digest[] {
+  const digests: Digest[] = []
+  for (let at = 0; at < bytes.length; at += digestBytes) {
+    digests.push(digestFromBytes(bytes.subarray(at, at + digestBytes)))
+  }
+  return digests
 }
 
 export function digestToBytes(digest: Digest): Buffer {

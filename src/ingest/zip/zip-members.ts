@@ -2,7 +2,7 @@
  *  stores or recognizes every stream. Keeps what the second pass (the skeleton) needs in
  *  columns. */
 import { isUtf8 } from 'node:buffer'
-import { digestToBytes, emptyDigest } from '../../core/bytes/digest.ts'
+import { digestBytes, digestToBytes, emptyDigest } from '../../core/bytes/digest.ts'
 import { crc32 } from '../../core/bytes/crc32.ts'
 import { storeError } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
@@ -26,8 +26,7 @@ import {
 } from './zip-streams.ts'
 
 export interface ZipStreams {
-  /** 32 bytes per member in local order: the digest of its stream; zeros for a member without
-   *  data. */
+  /** The digest of the stream of each member, in local order; zeros for a member without data. */
   digests: Buffer
   /** Where the last member, with its descriptor, ends. */
   end: number
@@ -61,7 +60,7 @@ export async function ingestMembers(
 ): Promise<ZipStreams> {
   const headers = windowed(reader)
   const records = windowed(reader)
-  const digests = Buffer.alloc(directory.count * 32)
+  const digests = Buffer.alloc(directory.count * digestBytes)
   let pending: PendingMember[] = []
   let pendingBytes = 0
   let end = 0
@@ -69,7 +68,7 @@ export async function ingestMembers(
 
   const keep = async (member: PendingMember, stored: StoredMember): Promise<void> => {
     if (stored.streamDigest !== null) {
-      digestToBytes(stored.streamDigest).copy(digests, member.position * 32)
+      digestToBytes(stored.streamDigest).copy(digests, member.position * digestBytes)
     }
     await addEntry(target.table, member, stored.blob)
   }

@@ -1,7 +1,7 @@
 /** Second pass over an uploaded zip, once its streams have ids: cuts the skeleton into pages and
  *  verifies, member by member, that rendering them reproduces the uploaded bytes. */
 import { type StreamKey, type StreamName, streamKey } from '../../core/bytes/copy.ts'
-import { digestFromBytes } from '../../core/bytes/digest.ts'
+import { digestBytes, digestFromBytes } from '../../core/bytes/digest.ts'
 import { limits } from '../../core/limits.ts'
 import type { SkeletonMember, StreamFacts } from '../../core/zip/skeleton-member.ts'
 import { decodeSkeletonPage, encodeMembersPage, encodeTailPage } from '../../core/zip/skeleton.ts'
@@ -13,7 +13,7 @@ import { placeMember } from './zip-member.ts'
 import type { ZipStreams } from './zip-members.ts'
 import { codecOf } from './zip-streams.ts'
 
-const noStream = Buffer.alloc(32)
+const noStream = Buffer.alloc(digestBytes)
 const tailPageBytes = 256 * 1024
 
 export async function stageSkeleton(
@@ -96,7 +96,7 @@ async function readFacts(
 ): Promise<MemberFacts[]> {
   const names: (StreamName | null)[] = []
   for (let position = first; position < last; position++) {
-    const bytes = streams.digests.subarray(position * 32, position * 32 + 32)
+    const bytes = streams.digests.subarray(position * digestBytes, (position + 1) * digestBytes)
     const codec = codecOf(directory.method[directory.localOrder[position]!]!)
     names.push(bytes.equals(noStream) ? null : { streamDigest: digestFromBytes(bytes), codec })
   }
