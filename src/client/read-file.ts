@@ -1,7 +1,7 @@
 /** Streams one file of an artifact and checks its digest at the end. */
 import { filePath } from '../api/paths.ts'
 import { createDigestHasher, parseWireDigest } from '../core/bytes/digest.ts'
-import { storeError } from '../core/errors.ts'
+import { digestMismatch } from '../core/errors.ts'
 import type { ServerAccess } from './transport/http.ts'
 import { readResumed } from './transport/resumed-body.ts'
 
@@ -15,22 +15,14 @@ export async function* readFile(
   const expected = parseWireDigest(digest)
   if (expected === undefined) throw new TypeError(`not a digest: ${digest}`)
   const hasher = createDigestHasher()
-  let sizeBytes = 0
   for await (const chunk of readResumed(
     server,
     { path: filePath(artifactId, path), label: path, takesPage: true },
     signal,
   )) {
-    sizeBytes += chunk.length
     hasher.update(chunk)
     yield chunk
   }
   const actual = hasher.digest()
-  if (actual !== expected) {
-    throw storeError(
-      'digest_mismatch',
-      `${path}: expected ${expected}, got ${actual} (${sizeBytes} bytes)`,
-      { expected, actual },
-    )
-  }
+  if (actual !== expected) throw digestMismatch(path, expected, actual)
 }

@@ -3,7 +3,7 @@
 import type { Readable } from 'node:stream'
 import { treeOfFiles } from '../core/artifact.ts'
 import { type Digest, createDigestHasher } from '../core/bytes/digest.ts'
-import { lengthMismatch, storeError } from '../core/errors.ts'
+import { digestMismatch, lengthMismatch, storeError } from '../core/errors.ts'
 import { isZipType, servedMediaType } from '../core/media-type.ts'
 import { zipSignature } from '../core/zip/zip-records.ts'
 import type { Published } from '../metadata/metadata.ts'
@@ -124,11 +124,7 @@ async function checkBody(session: IngestSession, reader: StagedReader): Promise<
   }
   const actual = hasher.digest()
   if (expected !== null && expected.digest !== null && expected.digest !== actual) {
-    throw storeError(
-      'digest_mismatch',
-      `digest mismatch: expected ${expected.digest}, got ${actual} (${reader.sizeBytes} bytes)`,
-      { expected: expected.digest, actual },
-    )
+    throw digestMismatch('the upload does not match its digest', expected.digest, actual)
   }
   return actual
 }

@@ -3,12 +3,12 @@
 import type { Principal } from '../../auth/principal.ts'
 import type { Digest } from '../../core/bytes/digest.ts'
 import {
+  digestMismatch,
   hasCode,
   invalidRequest,
   lengthMismatch,
   notFound,
   StoreError,
-  storeError,
 } from '../../core/errors.ts'
 import { isZipType } from '../../core/media-type.ts'
 import { expiresAtOf, type RetentionPolicy } from '../../core/policy/retention.ts'
@@ -78,14 +78,7 @@ async function repeatedResult(
   // A rebuilt zip has a digest of its own, so what was sent cannot be compared.
   const sent: Digest | null = artifact.kind === 'tree' ? null : form.digest
   if (sent !== null && request.digest !== null && sent !== request.digest) {
-    throw storeError(
-      'digest_mismatch',
-      `${upload.name} has digest sha256:${sent}, but the request says sha256:${request.digest}`,
-      {
-        expected: request.digest,
-        actual: sent,
-      },
-    )
+    throw digestMismatch(`${upload.name} is finalized with another digest`, request.digest, sent)
   }
   return artifact.id
 }
@@ -106,7 +99,7 @@ async function finalizeUpload(
     const onConflict = await conflictPolicyOf(context, principal, run)
     const { artifact } = await context.ingest.run({
       ...jobOf(context, upload, { run, retention: await retentionOf(context, run.project) }),
-      ...expectedOf(request),
+      expected: { sizeBytes: request.sizeBytes, digest: request.digest },
       staged,
       onConflict,
       by: actorOf(principal, 'github'),
@@ -146,10 +139,6 @@ function jobOf(
     expiresAt: expiresAtOf(wanted === null ? null : { expiresAt: wanted }, retention, from),
     uploadId: upload.id,
   }
-}
-
-function expectedOf(request: FinalizeRequest): Pick<IngestJob, 'expected'> {
-  return { expected: { sizeBytes: request.sizeBytes, digest: request.digest } }
 }
 
 function requireLength(upload: Upload, request: FinalizeRequest): void {
