@@ -3,13 +3,14 @@ import { Hono } from 'hono'
 import { type Child, jsx } from 'hono/jsx'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { gunzipSync } from 'node:zlib'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { readServerConfig } from '../../src/config/config.ts'
 import type { AppContext, AppEnv } from '../../src/http/context.ts'
 import type { Log } from '../../src/log.ts'
 import { loadAssets } from '../../src/web/assets.ts'
 import { createRenderer } from '../../src/web/renderer.ts'
 import { sendSlowPage } from '../../src/web/slow-page.tsx'
+import { openServer } from '../http/open-server.ts'
 
 interface Slow {
   page: string
@@ -59,4 +60,25 @@ describe.each(['gzip', 'identity'])('a late part (%s)', (encoding) => {
     const { page } = await openSlowPage(encoding, () => jsx('p', {}, 'a\u202ecod.exe'))
     expect(page).toContain('<p>a\ufffdcod.exe</p>')
   })
+})
+
+test('storage is shown before it is known what deletions would free', async () => {
+  let release = (): void => undefined
+  const held = new Promise<void>((resolve) => {
+    release = resolve
+  })
+  const server = await openServer({}, undefined, async (step) => {
+    if (step === 'measuring') await held
+  })
+  onTestFinished(server.close)
+  await server.put('1/site', { body: 'x' })
+  const response = await server.visit('/octo/app/storage')
+  let shown = ''
+  for await (const piece of response.body!.pipeThrough(new TextDecoderStream())) {
+    shown += piece
+    if (!shown.includes('Calculating')) continue
+    expect(shown).toContain('Deduplication ratio')
+    release()
+  }
+  expect(shown).toMatch(/Calculating.+Disk space that deleting.+<\/html>$/s)
 })

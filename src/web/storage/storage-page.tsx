@@ -1,8 +1,9 @@
 /** What is stored and how much each layer saved: the whole store at `/admin/storage`, one
  *  project at `…/storage`. */
+import type { Child } from 'hono/jsx'
 import { counted, formatSizeBytes } from '../../core/units.ts'
 import type { Deletion } from '../../lifecycle/collect/deletion.ts'
-import type { Artifact } from '../../metadata/metadata.ts'
+import type { Artifact, Project } from '../../metadata/metadata.ts'
 import type { Usage } from '../../stats/usage.ts'
 import { ArtifactLink, WholeArtifactLink } from '../parts/artifact-name.tsx'
 import { BarTable, LayerBar } from '../parts/charts.tsx'
@@ -14,68 +15,75 @@ import { UsageOverTime, type UsageOverTimeView } from './usage-over-time.tsx'
 
 export interface StorageView extends UsageOverTimeView {
   /** Null: the whole store. */
-  project: string | null
+  project: Project | null
   mayWrite: boolean
   usage: Usage
-  /** What deleting each of the costliest artifacts would free; the largest gain first. */
-  exclusive: ({ artifact: Artifact } & Deletion)[]
 }
 
-export function StoragePage(view: StorageView): Html {
+/** `children`: shown at the end, unless nothing is stored. */
+export function StoragePage({ children, ...view }: StorageView & { children?: Child }): Html {
   const { project, usage } = view
   return (
     <>
-      <h1>{project === null ? 'Storage' : `Storage of ${project}`}</h1>
+      <h1>{project === null ? 'Storage' : `Storage of ${project.name}`}</h1>
       {project !== null && (
-        <ProjectMenu project={project} current="storage" mayWrite={view.mayWrite} />
+        <ProjectMenu project={project.name} current="storage" mayWrite={view.mayWrite} />
       )}
       {usage.artifacts === 0 ? (
-        <UploadHint reason="Nothing is stored yet." project={project ?? 'OWNER/REPO'} run="RUN" />
+        <UploadHint
+          reason="Nothing is stored yet."
+          project={project?.name ?? 'OWNER/REPO'}
+          run="RUN"
+        />
       ) : (
-        <Filled {...view} />
+        <>
+          <Layers usage={usage} />
+          {project === null && (
+            <p>
+              <a href="/">Size of each project</a>
+            </p>
+          )}
+          <Facts {...view} />
+          <UsageOverTime {...view} />
+          {children}
+        </>
       )}
     </>
   )
 }
 
-function Filled(view: StorageView) {
-  const { project, usage, exclusive } = view
+export type MeasuredArtifact = { artifact: Artifact } & Deletion
+
+/** What deleting each of the costliest artifacts would free. */
+export function Costliest({
+  artifacts,
+  isOfProject,
+}: {
+  artifacts: MeasuredArtifact[]
+  isOfProject: boolean
+}): Html {
+  if (artifacts.length === 0) return <></>
+  const Link = isOfProject ? ArtifactLink : WholeArtifactLink
   return (
-    <>
-      <Layers usage={usage} />
-      {project === null && (
-        <p>
-          <a href="/">Size of each project</a>
-        </p>
-      )}
-      <Facts {...view} />
-      <UsageOverTime {...view} />
-      {exclusive.length > 0 && (
-        <BarTable
-          caption="Disk space that deleting each of the costliest artifacts would free"
-          first="Artifact"
-          second="Frees"
-          bars={exclusive.map(({ artifact, freedBytes, sharedBytes }) => ({
-            label: (
-              <>
-                {project === null ? (
-                  <WholeArtifactLink artifact={artifact} />
-                ) : (
-                  <ArtifactLink artifact={artifact} />
-                )}
-                {sharedBytes > 0 && (
-                  <span class="quiet">
-                    {' '}
-                    shares <Size bytes={sharedBytes} />
-                  </span>
-                )}
-              </>
-            ),
-            bytes: freedBytes,
-          }))}
-        />
-      )}
-    </>
+    <BarTable
+      caption="Disk space that deleting each of the costliest artifacts would free"
+      first="Artifact"
+      second="Frees"
+      bars={artifacts.map(({ artifact, freedBytes, sharedBytes }) => ({
+        label: (
+          <>
+            <Link artifact={artifact} />
+            {sharedBytes > 0 && (
+              <span class="quiet">
+                {' '}
+                shares <Size bytes={sharedBytes} />
+              </span>
+            )}
+          </>
+        ),
+        bytes: freedBytes,
+      }))}
+    />
   )
 }
 

@@ -8,8 +8,9 @@ import { explainDeletion } from '../../lifecycle/collect/deletion.ts'
 import type { ArtifactFilter, StoreFigures, UsagePoint } from '../../metadata/metadata.ts'
 import { usageOfProject, usageOfStore } from '../../stats/usage.ts'
 import { crumbsOf, inspectedProjectOfPage } from '../page-access.ts'
-import { sendPage, type Web } from '../page.tsx'
-import { StoragePage, type StorageView } from './storage-page.tsx'
+import type { Web } from '../page.tsx'
+import { sendSlowPage } from '../slow-page.tsx'
+import { Costliest, type MeasuredArtifact, StoragePage, type StorageView } from './storage-page.tsx'
 
 const historyMs = 90 * dayMs
 const exclusiveShown = 10
@@ -19,17 +20,15 @@ export async function storeStorage(web: Web, c: AppRequest): Promise<Response> {
   await requireAdmin(context, c)
   const now = context.now()
   const figures = await context.metadata.figures()
-  const view: StorageView = {
+  return await sendStorage(web, c, {
     project: null,
     mayWrite: false,
     usage: usageOfStore(figures),
     points: await usagePoints(context, null, { ...figures, at: now }),
-    exclusive: await mostExclusive(context, {}),
     freeBytes: await freeBytes(context.config),
     quotaBytes: context.config.storeQuotaBytes,
     now,
-  }
-  return await sendPage(web, c, { title: 'Storage', body: <StoragePage {...view} /> })
+  })
 }
 
 /** How many bytes packs can grow; a bucket has no known bound. */
@@ -44,20 +43,32 @@ export async function projectStorage(web: Web, c: AppRequest): Promise<Response>
   const { project, mayWrite } = await inspectedProjectOfPage(context, c)
   const now = context.now()
   const figures = await context.metadata.projectFigures(project.id)
-  const view: StorageView = {
-    project: project.name,
+  return await sendStorage(web, c, {
+    project,
     mayWrite,
     usage: usageOfProject(figures),
     points: await usagePoints(context, project.id, { ...figures, storedBytes: 0, at: now }),
-    exclusive: await mostExclusive(context, { projectId: project.id }),
     freeBytes: null,
     quotaBytes: project.quotaBytes ?? context.config.projectQuotaBytes,
     now,
-  }
-  return await sendPage(web, c, {
-    title: `Storage · ${project.name}`,
-    crumbs: crumbsOf({ project: project.name }),
-    body: <StoragePage {...view} />,
+  })
+}
+
+/** What deletions would free takes a while, and is at the end. */
+async function sendStorage(web: Web, c: AppRequest, view: StorageView): Promise<Response> {
+  const { project } = view
+  const filter = project === null ? {} : { projectId: project.id }
+  return await sendSlowPage(web, c, {
+    title: project === null ? 'Storage' : `Storage · ${project.name}`,
+    ...(project !== null && { crumbs: crumbsOf({ project: project.name }) }),
+    frame: (part) => <StoragePage {...view}>{part}</StoragePage>,
+    waiting: 'Calculating what deleting the costliest artifacts would free…',
+    part: async () => (
+      <Costliest
+        artifacts={await mostExclusive(web.context, filter, c.req.raw.signal)}
+        isOfProject={project !== null}
+      />
+    ),
   })
 }
 
@@ -74,17 +85,22 @@ async function usagePoints(
   return [...inside.filter(({ at }) => at < present.at), present]
 }
 
+/** What deleting each of the costliest artifacts would free; the largest gain first. */
 async function mostExclusive(
-  { metadata, now }: AppContext,
+  { metadata, now, checkpoint }: AppContext,
   filter: ArtifactFilter,
-): Promise<StorageView['exclusive']> {
+  signal: AbortSignal,
+): Promise<MeasuredArtifact[]> {
   const at = now()
   // Artifacts that added the most new bytes also hold the most exclusive bytes, with few
   // exceptions.
   const page = { limit: exclusiveShown, offset: 0, sort: 'costliest', now: at } as const
   const artifacts = await metadata.findArtifacts(filter, page)
-  const exclusive: StorageView['exclusive'] = []
-  for (const artifact of artifacts)
-    exclusive.push({ artifact, ...(await explainDeletion(metadata, [artifact.id], at)) })
-  return exclusive.toSorted((a, b) => b.freedBytes - a.freedBytes || b.sharedBytes - a.sharedBytes)
+  await checkpoint?.('measuring')
+  const measured: MeasuredArtifact[] = []
+  for (const artifact of artifacts) {
+    signal.throwIfAborted()
+    measured.push({ artifact, ...(await explainDeletion(metadata, [artifact.id], at)) })
+  }
+  return measured.toSorted((a, b) => b.freedBytes - a.freedBytes || b.sharedBytes - a.sharedBytes)
 }
