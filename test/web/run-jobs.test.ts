@@ -49,7 +49,9 @@ function job(key: string, steps: number, conclusion: string): object[] {
 }
 
 function keysOn(html: string): string[] {
-  return [...html.matchAll(/<details class="job" data-fold="([^"]+)"/g)].map(([, key]) => key!)
+  return [...html.matchAll(/<details class="job" id="job-\d+" data-fold="([^"]+)"/g)].map(
+    ([, key]) => key!,
+  )
 }
 
 test('a page shows as many jobs as fit, failed ones first, and pages lead to all of them', async () => {
@@ -77,7 +79,7 @@ test('the steps of a job that is too long for a page are cut', async () => {
   const run = await record([...job('build', 900, 'success'), ...job('lint', 1, 'success')])
   const html = await server.page(`/octo/app/actions/runs/${run}`)
   expect(gzipSync(html).length).toBeLessThan(30 * 1024)
-  const shown = html.match(/<p class="step">/g)!.length
+  const shown = html.match(/<p class="step" /g)!.length
   expect(shown).toBeGreaterThan(20)
   expect(html).toContain(`${900 - shown} more steps of this job`)
   expect(keysOn(await server.page(`/octo/app/actions/runs/${run}?jobs=1`))).toEqual(['lint'])

@@ -60,11 +60,15 @@ test('the page of a run lists annotations with their places, errors first', asyn
   ])
   expect(texts(list, /<code>(.*?)<\/code>/gs)).toEqual(['src/a.c:3', 'Makefile'])
   expect(texts(list, /<p>(.*?)<\/p>/gs)).toEqual(['one\ntwo &amp;', 'm', 'of the job'])
-  expect(texts(list, /<span class="quiet">(.*?)<\/span>/gs)).toEqual([
+  const links = [...list.matchAll(/<a href="#([^"]+)">(.*?)<\/a>/gs)]
+  expect(links.map(([, , text]) => text)).toEqual([
     'build (1): Run make',
     'build (1): Run make',
     'build (1)',
   ])
+  // Each leads to the step, or the job, in the list of jobs.
+  const names = links.map(([, id]) => new RegExp(`id="${id}".*?>([^<>]{2,})<`, 's').exec(html)?.[1])
+  expect(names.map((name) => name?.trim())).toEqual(['Run make', 'Run make', 'build (1)'])
   expect(list).toContain('<strong>No &lt;b&gt;rule&lt;/b&gt;</strong>')
 })
 

@@ -48,7 +48,8 @@ export async function fittingJobs(
   // A single job with many steps.
   const cut = await Promise.all(
     shown.map(async ({ steps, ...job }) => {
-      const fitting = await takeFitting(steps, (step) => <Step step={step} />, bytesMax)
+      const renderStep = (step: RecordedStep): Html => <Step step={step} id={anchorOf(job, step)} />
+      const fitting = await takeFitting(steps, renderStep, bytesMax)
       const count = fitting.pieces.length
       stepsLeft.set(job.key, steps.length - count)
       return { ...job, steps: steps.slice(0, count) }
@@ -139,26 +140,30 @@ function Job({
   const href = jobLogPath(run.number, run.project, { job: job.key, attempt: run.attempt })
   const groups = groupLines(log?.lines ?? [])
   const ofJob = groups.get(0) ?? []
+  const reported = [
+    ...(job.annotationCount > 0 ? [counted(job.annotationCount, 'annotation')] : []),
+    ...(job.summaryBytes > 0 ? [job.annotationCount > 0 ? 'summary' : 'Summary'] : []),
+  ]
   return (
-    <details class="job" data-fold={job.key} open={job.conclusion === 'failure'}>
+    <details class="job" id={anchorOf(job)} data-fold={job.key} open={job.conclusion === 'failure'}>
       <summary>
         <strong>{name}</strong> <Outcome of={job} />
       </summary>
       {job.steps.map((step) => (
-        <Step step={step} fold={`${job.key}/${step.number}`} groups={groups.get(step.number)} />
+        <Step
+          step={step}
+          id={anchorOf(job, step)}
+          fold={`${job.key}/${step.number}`}
+          groups={groups.get(step.number)}
+        />
       ))}
       {left > 0 && <p class="quiet">{counted(left, 'more step')} of this job</p>}
       {ofJob.length > 0 && <Groups groups={ofJob} fold={`${job.key}/0`} />}
-      {job.annotationCount > 0 && (
+      {reported.length > 0 && (
         <p>
           <a href={jobPagePath(run, job.key)}>
-            {counted(job.annotationCount, 'annotation')} of {name}
+            {reported.join(' and ')} of {name}
           </a>
-        </p>
-      )}
-      {job.summaryBytes > 0 && (
-        <p>
-          <a href={jobPagePath(run, job.key)}>Summary of {name}</a>
         </p>
       )}
       {job.logLines > 0 && (
@@ -179,12 +184,19 @@ function Job({
   )
 }
 
+/** The id of a job's element on the page of its run, or of one of its steps. */
+export function anchorOf({ id }: Pick<RecordedJob, 'id'>, step?: RecordedStep): string {
+  return step === undefined ? `job-${id}` : `job-${id}-${step.number}`
+}
+
 function Step({
   step,
+  id,
   fold,
   groups = [],
 }: {
   step: RecordedStep
+  id: string
   fold?: string
   groups?: LogGroup[] | undefined
 }): Html {
@@ -193,9 +205,14 @@ function Step({
       {shortened(step.name)} <Outcome of={step} />
     </>
   )
-  if (groups.length === 0) return <p class="step">{title}</p>
+  if (groups.length === 0)
+    return (
+      <p class="step" id={id}>
+        {title}
+      </p>
+    )
   return (
-    <details class="step" data-fold={fold} open={step.conclusion === 'failure'}>
+    <details class="step" id={id} data-fold={fold} open={step.conclusion === 'failure'}>
       <summary>{title}</summary>
       <Groups groups={groups} fold={fold} />
     </details>

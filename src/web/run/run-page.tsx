@@ -3,19 +3,19 @@
  *  their row. */
 import type { Child } from 'hono/jsx'
 import { counted, formatCount } from '../../core/units.ts'
-import { attemptPagePath, runArchivePath } from '../../api/paths.ts'
+import { runArchivePath } from '../../api/paths.ts'
 import { isLive } from '../../core/policy/retention.ts'
 import type { Arrival } from '../../http/upload/arrivals.ts'
 import type { Artifact, Run } from '../../metadata/metadata.ts'
 import { ArtifactName, Expiry } from '../parts/artifact-name.tsx'
 import { UploadHint } from '../parts/commands.tsx'
-import { Delta, Fact, ShortDigest, Time, SizeCell } from '../parts/format.tsx'
+import { Delta, ShortDigest, SizeCell } from '../parts/format.tsx'
 import type { Html } from '../parts/html.ts'
-import { type JobsView, liveWhileRunning, Outcome, RunJobs } from './run-jobs.tsx'
+import { RunHead } from './run-head.tsx'
+import { type JobsView, liveWhileRunning, RunJobs } from './run-jobs.tsx'
 import { Annotations, type ShownStepReports, Summaries } from './step-reports.tsx'
 import { ArrivalList } from './arrival-list.tsx'
 import { actionPath, archivePartPath, comparePath, listPath } from '../paths.ts'
-import { BranchLink, Ordinal, PullRequest, StartedBy } from '../parts/run-facts.tsx'
 import { figures, NextPage, Table } from '../parts/table.tsx'
 import { Untrusted } from '../parts/untrusted.tsx'
 
@@ -50,7 +50,7 @@ export function RunPage(view: RunView): Html {
   return (
     <>
       <h1>Run {run.number}</h1>
-      <RunFacts {...view} />
+      <RunHead {...view} />
       <Untrusted run={run} />
       <div id="reports" data-afterwards>
         {reports}
@@ -114,77 +114,6 @@ function Artifacts(view: RunView) {
         <UploadHint reason="This run has no artifacts." project={run.project} run={run.number} />
       )}
     </div>
-  )
-}
-
-function RunFacts({ run, recorded, attemptBefore, now }: RunView) {
-  const record = recorded?.record
-  return (
-    <dl class="facts" id="facts" {...liveWhileRunning(record)}>
-      {record !== undefined && (
-        <Fact term="Outcome">
-          <Outcome of={record} />
-          {(record.conclusion === null || record.conclusion === 'stale') && (
-            <>
-              , last update <Time at={record.updatedAt} now={now} />
-            </>
-          )}
-        </Fact>
-      )}
-      {(run.workflow !== null || run.ordinal !== null) && (
-        <Fact term="Workflow">
-          {run.workflow} <Ordinal run={run} />
-        </Fact>
-      )}
-      {run.branch !== null && (
-        <Fact term="Branch">
-          <BranchLink run={run} />
-        </Fact>
-      )}
-      {run.pullRequest !== null && (
-        <Fact term="Pull request">
-          <PullRequest run={run} />
-        </Fact>
-      )}
-      {run.sha !== null && (
-        <Fact term="Commit">
-          <span class="digest" title={run.sha}>
-            {run.sha.slice(0, 12)}
-          </span>
-          {run.headSha !== null && run.headSha !== run.sha && (
-            <>
-              , head{' '}
-              <span class="digest" title={run.headSha}>
-                {run.headSha.slice(0, 12)}
-              </span>
-            </>
-          )}
-        </Fact>
-      )}
-      {run.event !== null && <Fact term="Event">{run.event}</Fact>}
-      {run.attempt > 1 && (
-        <Fact term="Attempt">
-          {String(run.attempt)}
-          {attemptBefore !== undefined && (
-            <>
-              , after{' '}
-              <a href={attemptPagePath(run.project, run.number, attemptBefore.attempt)}>
-                {attemptBefore.attempt}
-              </a>
-            </>
-          )}
-        </Fact>
-      )}
-      <Fact term="Started">
-        <Time at={run.createdAt} now={now} />
-        {run.actor !== null && (
-          <>
-            {' by '}
-            <StartedBy run={run} />
-          </>
-        )}
-      </Fact>
-    </dl>
   )
 }
 

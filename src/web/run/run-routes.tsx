@@ -13,7 +13,13 @@ import type { AppContext, AppEnv, AppRequest } from '../../http/context.ts'
 import { numberParameter, projectParameter } from '../../http/input.ts'
 import { isStrictFor } from '../../http/access/strict.ts'
 import { recordedJob } from '../../http/run-records.ts'
-import type { Artifact, Run, RunRecord } from '../../metadata/metadata.ts'
+import type {
+  Artifact,
+  RecordedJob,
+  RecordedStep,
+  Run,
+  RunRecord,
+} from '../../metadata/metadata.ts'
 import { DeletedNotice } from '../artifact/delete-page.tsx'
 import { numberOfQuery } from '../input.ts'
 import { crumbsOf } from '../page-access.ts'
@@ -21,9 +27,9 @@ import { sendPage, type Web } from '../page.tsx'
 import { createReportFinder, type FindReports } from '../reports/find-reports.ts'
 import { type ArtifactReports, RunReports } from '../reports/run-reports.tsx'
 import { sendSlowPage } from '../slow-page.tsx'
-import { withQuery } from '../paths.ts'
+import { jobPagePath, withQuery } from '../paths.ts'
 import { JobPage } from './job-page.tsx'
-import { fittingJobs, fittingLogs } from './run-jobs.tsx'
+import { anchorOf, fittingJobs, fittingLogs } from './run-jobs.tsx'
 import { type RecordedView, RunPage, type RunView } from './run-page.tsx'
 import { type StepReportLimits, showStepReports } from './step-reports.tsx'
 
@@ -132,8 +138,14 @@ async function showRecord(
   path: string,
 ): Promise<RecordedView> {
   const { run, record, from } = place
-  const reported = await showStepReports(web, place, reportsOfRun)
+  const stepPath = (job: RecordedJob, step: RecordedStep | undefined): string => {
+    const shownJob = shown.jobs.find(({ id }) => id === job.id)
+    if (shownJob === undefined) return jobPagePath(run, job.key)
+    const isShown = shownJob.steps.some(({ number }) => number === step?.number)
+    return `#${anchorOf(job, isShown ? step : undefined)}`
+  }
   const shown = await fittingJobs(run, record, { from, bytesMax: jobsBytesMax })
+  const reported = await showStepReports(web, { ...place, stepPath }, reportsOfRun)
   const read = await readShownLogs(web.context.metadata, shown.jobs)
   const logs = await fittingLogs(read, recordBytesMax - reported.bytes - shown.bytes)
   const { next } = shown

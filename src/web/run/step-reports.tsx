@@ -5,7 +5,13 @@ import { bySeverity, placeOf, readSummaries } from '../../browse/step-reports.ts
 import { plainText } from '../../browse/run-log.ts'
 import { limits } from '../../core/limits.ts'
 import { counted, formatCount } from '../../core/units.ts'
-import type { RecordedAnnotation, RecordedJob, Run, RunRecord } from '../../metadata/metadata.ts'
+import type {
+  RecordedAnnotation,
+  RecordedJob,
+  RecordedStep,
+  Run,
+  RunRecord,
+} from '../../metadata/metadata.ts'
 import { takeFitting } from '../fitting.ts'
 import type { Web } from '../page.tsx'
 import type { Html } from '../parts/html.ts'
@@ -28,6 +34,8 @@ export interface ReportedPlace {
   record: RunRecord
   /** Undefined for all jobs of the run. */
   job?: RecordedJob
+  /** Address of a job's step on the page of the run, if the page links to it. */
+  stepPath?(job: RecordedJob, step: RecordedStep | undefined): string
   signal: AbortSignal
 }
 
@@ -57,7 +65,7 @@ export interface ShownStepReports {
  *  Errors: busy. */
 export async function showStepReports(
   { context: { metadata }, renderer }: Web,
-  { run, record, job, signal }: ReportedPlace,
+  { run, record, job, stepPath, signal }: ReportedPlace,
   {
     annotationsMax,
     annotationsBytesMax,
@@ -72,7 +80,12 @@ export async function showStepReports(
   const list = await takeFitting(
     bySeverity(annotations).slice(0, annotationsMax),
     (each) => (
-      <AnnotationItem annotation={each} job={byId.get(each.jobId)} max={messageCharactersMax} />
+      <AnnotationItem
+        annotation={each}
+        job={byId.get(each.jobId)}
+        stepPath={stepPath}
+        max={messageCharactersMax}
+      />
     ),
     annotationsBytesMax,
   )
@@ -187,24 +200,29 @@ export function SummaryText({ markup }: Pick<ShownSummary, 'markup'>): Html {
 function AnnotationItem({
   annotation,
   job,
+  stepPath,
   max,
 }: {
   annotation: RecordedAnnotation
   /** Undefined if it was deleted in the meantime, or announced after the record was read. */
   job: RecordedJob | undefined
+  stepPath: ReportedPlace['stepPath']
   max: number
 }): Html {
-  const { level, message, title, step } = annotation
+  const { level, message, title } = annotation
   const place = placeOf(annotation)
-  const name = job?.steps.find(({ number }) => number === step)?.name
+  const step = job?.steps.find(({ number }) => number === annotation.step)
+  const source = shortened([job?.name, step?.name].filter((part) => part !== undefined).join(': '))
   return (
     <li>
       <span class={`badge ${level}`}>{level}</span>
       {title !== null && title !== '' && <strong>{plainText(title)}</strong>}
       {place !== '' && <code>{plainText(place)}</code>}
-      <span class="quiet">
-        {shortened([job?.name, name].filter((part) => part !== undefined).join(': '))}
-      </span>
+      {job === undefined || stepPath === undefined ? (
+        <span class="quiet">{source}</span>
+      ) : (
+        <a href={stepPath(job, step)}>{source}</a>
+      )}
       <p>{cutText(plainMessage(message), max)}</p>
     </li>
   )
