@@ -52,6 +52,25 @@ test('exclude can name only some of the axes', () => {
   expect(expanded).not.toContainEqual({ os: 'win', version: 14, environment: 'staging' })
 })
 
+// As `matrix.os` finds `OS`. withastro/astro has axes `OS` and excludes `os`.
+test('keys are case-insensitive in include and exclude', () => {
+  const expanded = combinationsOf({
+    OS: ['linux', 'mac'],
+    Tool: [{ Name: 'a' }, { Name: 'b' }],
+    exclude: [{ os: 'mac', tool: { name: 'b' } }],
+    include: [
+      { os: 'linux', extra: 1 },
+      { OS: 'mac', EXTRA: 2 },
+      { os: 'mac', extra: 3 },
+    ],
+  })
+  expect(expanded).toEqual([
+    { OS: 'linux', Tool: { Name: 'a' }, extra: 1 },
+    { OS: 'linux', Tool: { Name: 'b' }, extra: 1 },
+    { OS: 'mac', Tool: { Name: 'a' }, EXTRA: 3 },
+  ])
+})
+
 test('include alone makes a matrix', () => {
   expect(combinationsOf({ include: [{ site: 'a' }, { site: 'b', x: 1 }] })).toEqual([
     { site: 'a' },

@@ -32,12 +32,18 @@ export function expandMatrix(matrix: Json): MatrixEntry[] {
   }
   for (const excluded of readList(exclude, 'exclude')) {
     for (const name of Object.keys(excluded)) {
-      if (!Object.hasOwn(axes, name))
+      if (keyIn(axes, name) === undefined)
         throw new Error(`matrix.exclude names ${name}, which is not a key of the matrix`)
     }
     combinations = combinations.filter((combination) => !agrees(combination, excluded))
   }
-  return addIncludes(combinations, readList(include, 'include'), Object.keys(axes))
+  return addIncludes(combinations, readList(include, 'include'), axes)
+}
+
+/** The spelling of a key in an object. Keys of a matrix are case-insensitive, as in `matrix.OS`. */
+function keyIn(object: Readonly<Record<string, Json>>, name: string): string | undefined {
+  if (Object.hasOwn(object, name)) return name
+  return Object.keys(object).find((key) => key.toLowerCase() === name.toLowerCase())
 }
 
 /** Each entry extends every combination whose original values it does not contradict. An entry that
@@ -46,17 +52,21 @@ export function expandMatrix(matrix: Json): MatrixEntry[] {
 function addIncludes(
   combinations: Combination[],
   includes: Combination[],
-  axes: string[],
+  axes: { [key: string]: Json },
 ): MatrixEntry[] {
   const extended = combinations.map((combination) => ({ ...combination }))
   const added: Combination[] = []
   for (const entry of includes) {
     const pairs = Object.entries(entry)
-    const wanted = Object.fromEntries(pairs.filter(([name]) => axes.includes(name)))
-    const more = Object.fromEntries(pairs.filter(([name]) => !axes.includes(name)))
+    const isAxis = (name: string): boolean => keyIn(axes, name) !== undefined
+    const wanted = Object.fromEntries(pairs.filter(([name]) => isAxis(name)))
+    const more = pairs.filter(([name]) => !isAxis(name))
     const targets = extended.filter((_, index) => agrees(combinations[index] ?? {}, wanted))
-    if (targets.length === 0) added.push({ ...entry })
-    for (const target of targets) Object.assign(target, more)
+    // The values of axes come first, as in the names of the other jobs.
+    if (targets.length === 0) added.push({ ...wanted, ...Object.fromEntries(more) })
+    for (const target of targets) {
+      for (const [name, value] of more) target[keyIn(target, name) ?? name] = value
+    }
   }
   return [
     ...extended.map((values, index) => ({ values, suffix: suffixOf(combinations[index] ?? {}) })),
@@ -68,8 +78,12 @@ function addIncludes(
  *  objects. Compares as `==` does, so `18` equals `'18'`. */
 function agrees(value: Json, wanted: Json): boolean {
   if (wanted === null || typeof wanted !== 'object') return equals(value, wanted)
-  const parts = new Map<string, Json>(value === null ? [] : Object.entries(value))
-  return Object.entries(wanted).every(([key, item]) => agrees(parts.get(key) ?? null, item))
+  const parts: { [key: string]: Json } =
+    value === null ? {} : Object.fromEntries(Object.entries(value))
+  return Object.entries(wanted).every(([name, item]) => {
+    const key = keyIn(parts, name)
+    return agrees((key === undefined ? undefined : parts[key]) ?? null, item)
+  })
 }
 
 function readList(value: Json | undefined, name: string): Combination[] {
