@@ -79,16 +79,16 @@ function formatLine(level: LogLevel, message: string, fields: LogFields): string
   return JSON.stringify(line)
 }
 
-/** Only a bug needs its stack: an expected failure, and what caused it, can occur with each
- *  request. */
-function describeError(error: Error, isCauseOfExpected = false): string {
+/** Returns the message of an error and of what caused it; for bugs, with stacks that refer to the
+ *  source. An expected failure can occur with each request. */
+export function describeError(error: Error, isCauseOfExpected = false): string {
   const isExpected = isCauseOfExpected || error instanceof StoreError
-  const own = isExpected ? error.message : traceOf(error)
+  const own = isExpected ? error.message : traceOfSource(stackOf(error))
   const { cause } = error
   return cause instanceof Error ? `${own}\ncaused by ${describeError(cause, isExpected)}` : own
 }
 
-/** Like the stack of `error`, which has its message, but refers to the source. */
-export function traceOf(error: Error): string {
-  return traceOfSource(error.stack ?? `${error.name}: ${error.message}`)
+/** Has the message, too. */
+function stackOf(error: Error): string {
+  return error.stack ?? `${error.name}: ${error.message}`
 }

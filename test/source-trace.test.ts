@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import { SourceMap, type SourceMapPayload } from 'node:module'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { createLog } from '../src/log.ts'
@@ -27,6 +28,29 @@ test('the stack of a bug in a bundle is logged with the positions in the source'
   expect(logged(`Error: a bug\n    at migrateDatabase (${bundle})\n    at async ${bundle}`)).toBe(
     `Error: a bug\n    at migrateDatabase (${source})\n    at async ${source}`,
   )
+})
+
+// Method: Node's own reader of source maps, for each twentieth line of a bundle.
+test('positions are those that the source map says', () => {
+  const bundle = builtUrl('metadata/sqlite/log/log-keeper-thread.ts')
+  const map = new SourceMap(
+    JSON.parse(readFileSync(fileURLToPath(`${bundle.href}.map`), 'utf8')) as SourceMapPayload,
+  )
+  const lines = readFileSync(fileURLToPath(bundle), 'utf8').split('\n')
+  const places = lines.flatMap((line, index) =>
+    index % 20 === 0 && line !== '' ? [{ line: index + 1, column: (line.length >> 1) + 1 }] : [],
+  )
+  const expected = places.map(({ line, column }) => {
+    const entry = map.findEntry(line - 1, column - 1)
+    const isMapped = 'generatedLine' in entry && entry.generatedLine === line - 1
+    const origin = map.findOrigin(line, column)
+    return isMapped && 'fileName' in origin
+      ? `${new URL(origin.fileName, bundle).href}:${origin.lineNumber}:${origin.columnNumber}`
+      : `${bundle.href}:${line}:${column}`
+  })
+  const stack = places.map(({ line, column }) => `${bundle.href}:${line}:${column}`)
+  expect(logged(stack.join('\n')).split('\n')).toEqual(expected)
+  expect(expected.filter((place) => place.includes('/src/metadata/')).length).toBeGreaterThan(5)
 })
 
 test('positions in files without a source map, and in files of others, are logged as they are', () => {

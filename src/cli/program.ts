@@ -77,7 +77,7 @@ function overview(commands: Commands): string {
   ].join('\n')
 }
 
-/** Reports an error on stderr in one or two lines; bugs with their stack. */
+/** Reports an error on stderr in one or two lines; bugs with their stack and cause. */
 async function report(
   commands: Commands,
   [name]: string[],
@@ -85,8 +85,8 @@ async function report(
   { stderr }: Surroundings,
 ): Promise<void> {
   if (isAbort(error)) return
-  const { stderrPrefix, traceOf } = await import('../log.ts')
-  const lines = messageOf(error, traceOf)
+  const { describeError, stderrPrefix } = await import('../log.ts')
+  const lines = messageOf(error, describeError)
     .split('\n')
     .map((line) => `trove: ${printable(line)}`)
   const hint = hintFor(error)
@@ -106,12 +106,12 @@ async function report(
   await write(stderr, lines.map((line) => `${prefix}${line}\n`).join(''))
 }
 
-function messageOf(error: unknown, traceOf: (error: Error) => string): string {
+function messageOf(error: unknown, describeError: (error: Error) => string): string {
   if (!(error instanceof Error)) return String(error)
   // A refusal by the system (a port in use, a missing directory) is no bug, and its message is
   // complete.
   const isExpected = expectedErrors.has(error.name) || 'syscall' in error
-  return isExpected ? error.message : traceOf(error)
+  return isExpected ? error.message : describeError(error)
 }
 
 /** Names, so that no command loads classes that only another needs. */
@@ -169,5 +169,15 @@ export async function runProgram(commands: Commands): Promise<never> {
   releaseHeapFlags()
   const { stdout, stderr, argv } = process
   const surroundings = { stdout, stderr, signal: interruption() }
+  // A bug outside of what the command awaits, or the end of a thread without which a server can do
+  // nothing right. Node itself would print positions in the bundle. More may fail meanwhile.
+  let isEnding = false
+  process.on('uncaughtException', (error) => {
+    if (isEnding) return
+    isEnding = true
+    void report(commands, argv.slice(2), error, surroundings).finally(() =>
+      process.exit(exitStatusOf(error)),
+    )
+  })
   process.exit(await runArguments(commands, argv.slice(2), surroundings))
 }

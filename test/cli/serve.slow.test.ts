@@ -94,6 +94,44 @@ describe('trove serve', () => {
     expect(child.exitCode).toBe(0)
   })
 
+  // Method: a module that Node loads first ends all threads of the server on a signal. The death of
+  // the metadata thread is thrown where nothing can catch it.
+  test('that cannot go on ends with 1, and says why and where in the source', async () => {
+    const preload = join(dataDir, 'preload.mjs')
+    await writeFile(
+      preload,
+      `import { Worker } from 'node:worker_threads'
+       const threads = new Set()
+       const { postMessage } = Worker.prototype
+       Worker.prototype.postMessage = function (...args) {
+         threads.add(this)
+         return postMessage.apply(this, args)
+       }
+       process.once('SIGUSR2', () => { for (const thread of threads) void thread.terminate() })`,
+    )
+    const child = startTrove(['serve', '--data', join(dataDir, 'data'), '--port', '0'], {
+      NODE_OPTIONS: `--import ${preload}`,
+    })
+    const stderr = buffer(child.stderr)
+    await firstLine(child)
+    child.kill('SIGUSR2')
+    await once(child, 'close')
+    const lines = (await stderr).toString().split('\n')
+    const message = lines.slice(
+      lines.findIndex((line) => line.startsWith('trove: ')),
+      -1,
+    )
+    expect(message[0]).toMatch(/^trove: Error: the metadata( reader)? thread died$/)
+    expect(message[1]).toMatch(
+      /^trove: {5}at .*\/src\/metadata\/sqlite\/thread\/sqlite-worker\.ts:\d+:\d+/,
+    )
+    expect(message.join('\n')).toMatch(
+      /caused by Error: the metadata( reader)? thread ended with code 1/,
+    )
+    expect(message.every((line) => line.startsWith('trove: '))).toBe(true)
+    expect(child.exitCode).toBe(1)
+  })
+
   test('rejects a directory that another server uses', async () => {
     const first = startTrove(['serve', '--data', dataDir, '--port', '0'])
     await firstLine(first)

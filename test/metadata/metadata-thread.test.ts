@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { afterEach, describe, expect, test, vi } from 'vitest'
 import { StoreError } from '../../src/core/errors.ts'
-import { traceOf } from '../../src/log.ts'
+import { describeError } from '../../src/log.ts'
 import type { Metadata } from '../../src/metadata/metadata.ts'
 import { openMetadataWorker } from '../../src/metadata/sqlite/thread/sqlite-worker.ts'
 import { copyOf, fileEntry, openSession, packOf, seedRun } from './seed.ts'
@@ -50,7 +50,7 @@ describe('the metadata thread', () => {
     expect(bug).not.toBeInstanceOf(StoreError)
     expect(bug).toMatchObject({ name: 'AssertionError' })
     expect((bug as Error).message).toContain('manifest 99')
-    expect(traceOf(bug as Error)).toContain('src/metadata/sqlite/uploads/staging.ts')
+    expect(describeError(bug as Error)).toContain('src/metadata/sqlite/uploads/staging.ts')
     await metadata.close()
   })
 
