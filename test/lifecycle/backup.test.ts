@@ -213,6 +213,23 @@ describe('a backup', () => {
     await expectWhole(destination, filled.zips)
   })
 
+  test('of copies does not reuse what an interrupted one linked', async () => {
+    const filled = await openFilled()
+    const destination = await newDestination()
+    const stopped = runBackup(filled, destination, {
+      checkpoint: (step) => {
+        if (step === 'backup-packs-brought') throw new Error('stopped')
+      },
+    })
+    await expect(stopped).rejects.toThrow('stopped')
+    expect(await runBackup(filled, destination, { copies: true })).toMatchObject({
+      reusedPacks: 0,
+      copiedPacks: 2,
+    })
+    for (const path of await packPaths(join(destination, 'cas')))
+      expect((await stat(path)).nlink).toBe(1)
+  })
+
   test('is durable before it gets its name', async () => {
     const filled = await openFilled()
     const destination = await newDestination()

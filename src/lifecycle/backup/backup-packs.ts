@@ -13,7 +13,7 @@ import {
   writeAll,
 } from '../../packs/local/file-system.ts'
 import type { LocalPaths } from '../../packs/local/local-layout.ts'
-import { type PackStore, type SealedPack, sizesOf } from '../../packs/pack-store.ts'
+import { type PackName, type PackStore, type SealedPack, sizesOf } from '../../packs/pack-store.ts'
 import { copyPages, itemsFrom } from '../pages.ts'
 import type { LifecyclePorts } from '../ports.ts'
 import type { MaintenanceLease } from '../maintenance-lease.ts'
@@ -82,7 +82,8 @@ export async function addPacks(ports: LifecyclePorts, backup: PackBackup): Promi
     ports.signal?.throwIfAborted()
     await lease.renew()
     directories.add(paths.fanOut(pack.name))
-    if (present.get(pack.name) === pack.sizeBytes) report.reusedPacks += 1
+    if (present.get(pack.name) === pack.sizeBytes && (await isReusable(backup, pack.name)))
+      report.reusedPacks += 1
     else {
       await addPack(ports, backup, pack, report).catch((error: unknown) => {
         if (!hasCode(error, 'not_found')) throw error
@@ -99,6 +100,14 @@ export async function addPacks(ports: LifecyclePorts, backup: PackBackup): Promi
   for (const name of present.keys()) await store.remove(name)
   for (const directory of directories) await syncDirectory(directory, fileSystem)
   return report
+}
+
+/** Whether a pack of an earlier attempt, which may have linked, is what this one wants. */
+async function isReusable(
+  { copies, fileSystem, paths }: PackBackup,
+  name: PackName,
+): Promise<boolean> {
+  return !copies || (await fileSystem.stat(paths.sealedPack(name))).links === 1
 }
 
 /** Errors: not_found, storage_full. */

@@ -19,6 +19,8 @@ export interface PackFile {
 export interface FileFacts {
   sizeBytes: number
   modifiedAt: number
+  /** Names of a file, also in other directories. */
+  links: number
 }
 
 /** Fails like `node:fs`, with errno codes. */
@@ -49,7 +51,7 @@ export const nodeFileSystem: PackFileSystem = {
   readdir: async (path) => await readdir(path),
   stat: async (path) => {
     const facts = await stat(path)
-    return { sizeBytes: facts.size, modifiedAt: facts.mtimeMs }
+    return { sizeBytes: facts.size, modifiedAt: facts.mtimeMs, links: facts.nlink }
   },
 }
 
