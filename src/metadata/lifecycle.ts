@@ -191,12 +191,12 @@ export interface LifecycleMetadata {
     page: { after: Pick<PackedCopy, 'offset' | 'lengthBytes'> | null; limit: number },
   ): Promise<PackedCopy[]>
   /** Registers a sealed pack of copied bytes and points rows at it that still name the place the
-   *  bytes were copied from. Returns how many; 0 when the pack was found empty in the meantime
-   *  and claimed for deletion. Any number of moves, batched inside. Idempotent. */
+   *  bytes were copied from; none when the pack was found empty in the meantime and claimed for
+   *  deletion. Any number of moves, batched inside. Idempotent. */
   moveCopies(
     pack: { name: string; sizeBytes: number; copyCount: number; copyBytes: number },
     moves: CopyMove[],
-  ): Promise<number>
+  ): Promise<void>
   /** Returns at most `pagesMax` free pages of the database to the file system; returns how many
    *  are left. */
   returnPages(pagesMax: number): Promise<number>

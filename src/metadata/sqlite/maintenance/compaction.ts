@@ -95,12 +95,10 @@ export function createCopyMoving(connection: Connection): Metadata['moveCopies']
     return known?.state === packState.dead ? undefined : known?.id
   }
 
-  const moveSome = (packId: number, moves: CopyMove[]): number => {
+  const moveSome = (packId: number, moves: CopyMove[]): void => {
     const counts = new Map<number, { count: number; bytes: number }>()
-    let moved = 0
     for (const { streamId, fromPackId, fromOffset, offset, lengthBytes } of moves) {
       if (move.run(packId, offset, streamId, fromPackId, fromOffset).changes === 0) continue
-      moved += 1
       for (const [id, sign] of [
         [packId, 1],
         [fromPackId, -1],
@@ -110,19 +108,16 @@ export function createCopyMoving(connection: Connection): Metadata['moveCopies']
       }
     }
     for (const [id, sum] of counts) countLive(id, sum.count, sum.bytes)
-    return moved
   }
 
   return async (pack, moves) => {
-    let moved = 0
     let start = 0
     await stageInSteps(() => {
       const packId = start === 0 ? openPack(pack) : findLiving(pack)
       if (packId === undefined) return false
-      moved += moveSome(packId, moves.slice(start, (start += movesPerStep)))
+      moveSome(packId, moves.slice(start, (start += movesPerStep)))
       return start < moves.length
     })
-    return moved
   }
 }
 
