@@ -2,7 +2,7 @@
  *  which can still be found by the digest of the whole file. */
 import { crc32 } from '../core/bytes/crc32.ts'
 import { cutChunks, isCompressed } from '../core/bytes/chunker.ts'
-import { coarseChunkSizes } from '../core/bytes/cut-points.ts'
+import { chunkSizes, coarseChunkSizes } from '../core/bytes/cut-points.ts'
 import {
   type Digest,
   createDigestHasher,
@@ -76,7 +76,7 @@ async function storeLarge(
   let count = 0
   // Compressed data neither deflates nor shares chunks across edits, so fewer, larger chunks cost
   // less.
-  const sizes = options.compressed ? coarseChunkSizes : undefined
+  const sizes = options.compressed ? coarseChunkSizes : chunkSizes
   const level = options.compressed ? 0 : options.level
   for await (const chunk of cutChunks(source, sizes)) {
     hasher.update(chunk)

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { createChunker } from '../../src/core/bytes/chunker.ts'
+import { chunkSizes } from '../../src/core/bytes/cut-points.ts'
 import { digestOf } from '../../src/core/bytes/digest.ts'
 import { chunkFile } from '../../src/client/files/encode-pieces.ts'
 import { makeDirectory, pseudoRandom } from './tree.ts'
@@ -11,7 +12,7 @@ const text = (sizeBytes: number): Buffer =>
 
 test('all parts of a file are found when they are many', async () => {
   const content = Buffer.concat(Array.from({ length: 20 }, () => text(3 * mebibyte)))
-  const chunker = createChunker()
+  const chunker = createChunker(chunkSizes)
   const chunks = [...chunker.push(content), chunker.finish()!]
   const directory = await makeDirectory({ many: content })
   const { digests } = chunkFile({ kind: 'chunk', path: join(directory, 'many') })

@@ -8,7 +8,6 @@
 import { deflateRawSync } from 'node:zlib'
 import {
   type ChunkSizes,
-  chunkSizes,
   coarseChunkSizes,
   createFileCutFinder,
   hasCompressedHead,
@@ -26,8 +25,8 @@ export interface Chunker {
 
 /** Cut points depend on the content only, not on how it is split into pieces. Holds one chunk in
  *  memory. */
-export function createChunker(sizes: ChunkSizes = chunkSizes, coarseAfterBytes?: number): Chunker {
-  let findEnd = createFileCutFinder(sizes, coarseAfterBytes)
+export function createChunker(sizes: ChunkSizes, coarseAfterBytes?: number): Chunker {
+  const findEnd = createFileCutFinder(sizes, coarseAfterBytes)
   let held = Buffer.allocUnsafeSlow(sizes.maxBytes)
   let heldBytes = 0
 
@@ -62,10 +61,7 @@ export function createChunker(sizes: ChunkSizes = chunkSizes, coarseAfterBytes?:
       hold(bytes.subarray(start))
       return chunks
     },
-    finish: () => {
-      findEnd = createFileCutFinder(sizes, coarseAfterBytes)
-      return heldBytes === 0 ? undefined : take(held, 0, 0)
-    },
+    finish: () => (heldBytes === 0 ? undefined : take(held, 0, 0)),
   }
 }
 
@@ -74,7 +70,7 @@ export function createChunker(sizes: ChunkSizes = chunkSizes, coarseAfterBytes?:
  *  piece. */
 export async function* cutChunks(
   source: AsyncIterable<Uint8Array>,
-  sizes: ChunkSizes = chunkSizes,
+  sizes: ChunkSizes,
 ): AsyncGenerator<Buffer, void, undefined> {
   const chunker = createChunker(sizes)
   for await (const piece of source) {
