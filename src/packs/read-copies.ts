@@ -19,6 +19,7 @@ import { decodeLocalHeader, localHeaderBytesMax } from './format/pack-records.ts
 import { memberNamePrefix } from './format/member-names.ts'
 import { inspectStream } from './inspect-stream.ts'
 import type { PackName, PackStore } from './pack-store.ts'
+import { readOr } from './read-neighbours.ts'
 
 type Store = Pick<PackStore, 'read'>
 
@@ -169,17 +170,4 @@ async function recognizeLarge(
   }
   const found = await inspectStream(codec, stream(), sizeBytes)
   return { ...found, codec, offset, lengthBytes }
-}
-
-async function readOr(
-  store: Store,
-  name: PackName,
-  { offset, lengthBytes }: { offset: number; lengthBytes: number },
-): Promise<Buffer | undefined> {
-  try {
-    return await store.read(name, offset, lengthBytes)
-  } catch (error) {
-    if (hasCode(error, 'blob_damaged')) return undefined
-    throw error
-  }
 }
