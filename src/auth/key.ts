@@ -4,7 +4,7 @@
 import { hkdfSync, randomBytes } from 'node:crypto'
 import { link, open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { invalidRequest } from '../core/errors.ts'
+import { errorCodeOf, invalidRequest } from '../core/errors.ts'
 import { makeDirectories } from '../make-directories.ts'
 
 const secretBytes = 32
@@ -60,7 +60,7 @@ async function findKeyFile(path: string): Promise<Buffer | undefined> {
   try {
     return await readFile(path)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    if (errorCodeOf(error) === 'ENOENT') return undefined
     throw error
   }
 }
@@ -87,7 +87,7 @@ async function renameNew(temporary: string, path: string): Promise<void> {
     // file.
     await link(temporary, path)
   } catch (error) {
-    const { code = '' } = error as NodeJS.ErrnoException
+    const code = errorCodeOf(error)
     // Without hard links (exFAT, some network shares) the last creator's file remains.
     if (unlinkable.has(code)) await rename(temporary, path)
     else if (code !== 'EEXIST') throw error

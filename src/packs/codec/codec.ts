@@ -15,7 +15,7 @@ import {
 } from 'node:zlib'
 import { asBuffer } from '../../core/bytes/as-buffer.ts'
 import { type CopyCodec, joiningEnd } from '../../core/bytes/copy.ts'
-import { blobDamaged, type StoreError } from '../../core/errors.ts'
+import { blobDamaged, errorCodeOf, type StoreError } from '../../core/errors.ts'
 import { followerOf } from './follower.ts'
 import { deflateInto, inflateJoiningInto } from './kept-zlib.ts'
 
@@ -269,14 +269,13 @@ function wrongSize(expectedBytes: number, actualBytes: number): StoreError {
 
 /** zlib's error codes for bytes that are not a deflate stream, or one that is too long or too
  *  short. */
-const zlibDamageCodes: ReadonlySet<unknown> = new Set([
+const zlibDamageCodes: ReadonlySet<string> = new Set([
   'Z_DATA_ERROR',
   'Z_BUF_ERROR',
   'ERR_BUFFER_TOO_LARGE',
 ])
 
 function asDamage(error: unknown): unknown {
-  if (!(error instanceof Error) || !('code' in error) || !zlibDamageCodes.has(error.code))
-    return error
-  return damaged(`does not inflate: ${error.message}`, { cause: error })
+  if (!zlibDamageCodes.has(errorCodeOf(error))) return error
+  return damaged(`does not inflate: ${(error as Error).message}`, { cause: error })
 }

@@ -1,9 +1,9 @@
 /** Failed system calls, and their translation to the errors of the ports. */
-import { notFound, storeError } from '../../core/errors.ts'
+import { errorCodeOf, notFound, storeError } from '../../core/errors.ts'
 
 /** Reports whether `error` is a failed system call with one of these codes. */
 export function hasErrno(error: unknown, ...codes: string[]): boolean {
-  return error instanceof Error && 'code' in error && codes.some((code) => error.code === code)
+  return codes.includes(errorCodeOf(error))
 }
 
 /** Runs `work`; returns undefined when it fails because a file or directory does not exist. */

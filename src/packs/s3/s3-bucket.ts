@@ -6,7 +6,7 @@ import type { Readable } from 'node:stream'
 import type { GetObjectCommandOutput, S3 } from '@aws-sdk/client-s3'
 import { asBuffer } from '../../core/bytes/as-buffer.ts'
 import { type BucketPlace, formatBucket } from '../../core/bucket-place.ts'
-import { blobDamaged, notFound, StoreError, storeError } from '../../core/errors.ts'
+import { blobDamaged, errorCodeOf, notFound, StoreError, storeError } from '../../core/errors.ts'
 import type { Bucket, PartedUpload } from './bucket.ts'
 
 type Sdk = typeof import('@aws-sdk/client-s3')
@@ -245,12 +245,6 @@ function refused(what: string, error: Error): Error {
 
 /** Whether the failure is one of a socket, of name resolution, or a timeout of the client. */
 function isOfNetwork(error: Error): boolean {
-  return error.name === 'TimeoutError' || 'errno' in error || 'syscall' in error || isCut(error)
-}
-
-function isCut(error: Error): boolean {
-  return (
-    'code' in error &&
-    ['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'].includes(String(error.code))
-  )
+  const isCut = ['ECONNRESET', 'EPIPE', 'ERR_STREAM_PREMATURE_CLOSE'].includes(errorCodeOf(error))
+  return isCut || error.name === 'TimeoutError' || 'errno' in error || 'syscall' in error
 }
