@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { constants, deflateRawSync, inflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { deflateInto, inflateJoiningInto, keepsEngines } from '../../src/packs/codec/kept-zlib.ts'
+import { deflateInto, inflateJoiningInto } from '../../src/packs/codec/kept-zlib.ts'
 
 const content = fc.oneof(
   fc.uint8Array({ minLength: 1, maxLength: 300 }).map((bytes) => Buffer.from(bytes)),
@@ -18,7 +18,7 @@ function deflated(bytes: Buffer, level: number): Buffer {
 }
 
 test('engines are kept on this version of Node', () => {
-  expect(keepsEngines()).toBe(true)
+  expect(inflateJoiningInto(Buffer.alloc(1), Buffer.alloc(0), 0)).toBeUndefined()
 })
 
 // Not the same bytes: at the fast levels zlib finds other matches after a reset, in about one blob

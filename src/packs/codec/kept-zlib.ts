@@ -58,11 +58,6 @@ function keep(stream: unknown): Kept | undefined {
 const deflaters = new Map<number, Kept | undefined>()
 let inflater: { kept: Kept | undefined } | undefined
 
-/** Whether this version of Node allows engines to be kept. */
-export function keepsEngines(): boolean {
-  return deflaterOf(6) !== undefined && inflaterOf() !== undefined
-}
-
 function deflaterOf(level: number): Kept | undefined {
   if (!deflaters.has(level)) deflaters.set(level, keep(createDeflateRaw({ level })))
   return deflaters.get(level)
