@@ -122,12 +122,12 @@ export interface Quota {
 }
 
 export interface PublishingMetadata {
-  // Stock uploads. `createUpload` replaces an unfinished upload of the same run, job and name; one
-  // of another job is replaced once it is older than `takeoverMs`, else name_taken. When an
-  // artifact holds the name: name_taken. With `onConflict` `replace` neither error occurs: uploads
-  // of several jobs proceed concurrently and the last to commit wins. With `replace-own` an
-  // artifact of another job is forbidden, with either one that is kept. too_large: the project has
-  // reached its limit of open uploads.
+  /** Begins a stock upload. Replaces an unfinished one of the same run, job and name, and one of
+   *  another job that is older than `takeoverMs`. With `replace`, uploads of several jobs proceed
+   *  concurrently and the last to commit wins.
+   *  Errors: not_found (no such run); name_taken (with `reject` an artifact has the name; unless
+   *  `replace`, a newer upload of another job); forbidden (otherwise, an artifact that is kept; with
+   *  `replace-own`, one of another job); too_large (open uploads of the project). */
   createUpload(upload: {
     id: string
     runId: number
