@@ -32,20 +32,19 @@ export interface DiskSpaceOptions {
   directory: string
   /** Null: `limits.minFreeBytes`, or a hundredth of the disk if that is less. */
   minFreeBytes: number | null
-  /** Reads the bytes that the system would still allot to us. */
-  readFreeBytes?: (directory: string) => Promise<{ freeBytes: number; totalBytes: number }>
+  readDisk?: typeof readDisk
 }
 
 export async function openDiskSpace({
   directory,
   minFreeBytes: wanted,
-  readFreeBytes = readDisk,
+  readDisk: read = readDisk,
 }: DiskSpaceOptions): Promise<DiskSpace> {
   const reserve = join(directory, 'reserve')
-  const { totalBytes } = await readFreeBytes(directory)
+  const { totalBytes } = await read(directory)
   const minFreeBytes = wanted ?? Math.min(limits.minFreeBytes, Math.floor(totalBytes / 100))
   const reserveBytes = Math.min(limits.reserveBytesMax, Math.floor(minFreeBytes / 4))
-  const free = async (): Promise<number> => (await readFreeBytes(directory)).freeBytes
+  const free = async (): Promise<number> => (await read(directory)).freeBytes
   const restoreReserve = async (): Promise<void> => {
     const kept = await ignoringAbsence(() => stat(reserve))
     if ((kept?.size ?? 0) >= reserveBytes) return

@@ -22,11 +22,11 @@ async function openWith(
   minFreeBytes: number | null,
   totalBytes = 20_000 * MiB,
 ): Promise<DiskSpace> {
-  const readFreeBytes = async (): Promise<{ freeBytes: number; totalBytes: number }> => {
+  const readDisk = async (): Promise<{ freeBytes: number; totalBytes: number }> => {
     asked += 1
     return { freeBytes, totalBytes }
   }
-  return await openDiskSpace({ directory, minFreeBytes, readFreeBytes })
+  return await openDiskSpace({ directory, minFreeBytes, readDisk })
 }
 
 async function reserveBytes(): Promise<number | undefined> {

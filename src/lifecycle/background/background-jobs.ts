@@ -5,6 +5,7 @@
 import { join } from 'node:path'
 import { limits } from '../../core/limits.ts'
 import { secretRulesVersion } from '../../core/secrets/secrets.ts'
+import { dayMs } from '../../core/units.ts'
 import type { Log } from '../../log.ts'
 import type { Metadata } from '../../metadata/metadata.ts'
 import type { PackPlace } from '../../packs/open-pack-store.ts'
@@ -40,7 +41,7 @@ export interface BackgroundJobsOptions {
 }
 
 /** How often the background reconciles the rollups with their rows, which reads every row. */
-const rollupsIntervalMs = 24 * 60 * 60 * 1000
+const rollupsIntervalMs = dayMs
 
 export function startBackgroundJobs(options: BackgroundJobsOptions): BackgroundJobs {
   const { dataDir, jobs, log, scrubIntervalMs, scrubBytesPerSecond } = options

@@ -20,7 +20,7 @@ export interface BackgroundPlaces {
   databasePath: string
   packPlace: PackPlace
   /** Shared by the threads that use the database. */
-  sharedLog?: SharedArrayBuffer
+  sharedLog: SharedArrayBuffer
 }
 
 export type BackgroundNotice = { progress: object } | { finding: ScrubFinding }
