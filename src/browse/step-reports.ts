@@ -9,7 +9,7 @@ export function bySeverity(annotations: RecordedAnnotation[]): RecordedAnnotatio
 }
 
 /** Formats the place of an annotation as `file:line:column`; '' if it has none. */
-export function placeOf({
+export function formatPlace({
   file,
   line,
   column,

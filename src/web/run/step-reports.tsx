@@ -1,7 +1,7 @@
 /** What the jobs of a recorded run report besides their logs: annotations and summaries. */
 import type { Child } from 'hono/jsx'
 import { raw } from 'hono/html'
-import { bySeverity, placeOf, readSummaries } from '../../browse/step-reports.ts'
+import { bySeverity, formatPlace, readSummaries } from '../../browse/step-reports.ts'
 import { plainText } from '../../browse/run-log.ts'
 import { limits } from '../../core/limits.ts'
 import { counted, formatCount } from '../../core/units.ts'
@@ -210,7 +210,7 @@ function AnnotationItem({
   max: number
 }): Html {
   const { level, message, title } = annotation
-  const place = placeOf(annotation)
+  const place = formatPlace(annotation)
   const step = job?.steps.find(({ number }) => number === annotation.step)
   const source = shortened([job?.name, step?.name].filter((part) => part !== undefined).join(': '))
   return (
