@@ -1,4 +1,5 @@
-/** Every bound in the system, with its reason. Settings may change those that `config.ts` lists. */
+/** Bounds that several files share or that settings may change, each with its reason. `config.ts`
+ *  lists the settings; other bounds stand beside what they bound. */
 import { tokenLimits } from './access/token-limits.ts'
 import { recordLimits } from './run/record-limits.ts'
 import { secretLimits } from './secrets/secret-limits.ts'
