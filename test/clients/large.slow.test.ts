@@ -1,5 +1,5 @@
 /** Large sizes over the wire with curl: many entries, one huge file, a zip beyond the 32-bit
- *  limits. The server must keep its memory bounded and stay responsive. */
+ *  limits. The server must keep its memory bounded (invariant 8) and stay responsive. */
 import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'

@@ -1,5 +1,5 @@
 /** Damage: what is emitted is a prefix of what the intact store emits, and only copies with bad
- *  bytes are marked. */
+ *  bytes are marked (invariant 4). */
 import { randomBytes } from 'node:crypto'
 import { expect, test } from 'vitest'
 import { placeOf } from '../../src/core/bytes/copy.ts'
