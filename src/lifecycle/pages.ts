@@ -16,11 +16,14 @@ async function* pagesFrom<Place, Item extends Place>(
   }
 }
 
-/** Yields items, which `read` returns as for `pagesFrom`. */
-export async function* itemsFrom<Place, Item extends Place>(
-  ...list: Parameters<typeof pagesFrom<Place, Item>>
-): AsyncGenerator<Item, void, undefined> {
-  for await (const page of pagesFrom(...list)) yield* page
+const packsPerPage = 100
+
+/** Yields packs one by one, which `read` returns as for `pagesFrom`. */
+export async function* packsFrom<Place, Pack extends Place>(
+  beginning: Place,
+  read: (after: Place, limit: number) => Promise<Pack[]>,
+): AsyncGenerator<Pack, void, undefined> {
+  for await (const page of pagesFrom(beginning, packsPerPage, read)) yield* page
 }
 
 /** Yields the live copies of a pack in byte order, in pages that verifying or moving them takes. */

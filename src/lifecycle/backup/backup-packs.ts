@@ -14,7 +14,7 @@ import {
 } from '../../packs/local/file-system.ts'
 import type { LocalPaths } from '../../packs/local/local-layout.ts'
 import { type PackName, type PackStore, type SealedPack, sizesOf } from '../../packs/pack-store.ts'
-import { copyPages, itemsFrom } from '../pages.ts'
+import { copyPages, packsFrom } from '../pages.ts'
 import type { LifecyclePorts } from '../ports.ts'
 import type { MaintenanceLease } from '../maintenance-lease.ts'
 import { verifyCopies } from '../scrub/verify-copies.ts'
@@ -34,8 +34,6 @@ export interface BackupReport {
   /** Packs missing in the store. */
   missingPacks: number
 }
-
-const packsPerPage = 500
 
 export interface PackBackup {
   fileSystem: PackFileSystem
@@ -75,7 +73,7 @@ export async function addPacks(ports: LifecyclePorts, backup: PackBackup): Promi
   await store.removeUnsealed(Number.POSITIVE_INFINITY)
   const present = await sizesOf(store)
   const directories = new Set<string>()
-  const packs = itemsFrom({ id: 0 }, packsPerPage, ({ id: after }, limit) =>
+  const packs = packsFrom({ id: 0 }, ({ id: after }, limit) =>
     ports.metadata.listPacks({ lease: lease.id, newest: newestPack, after, limit }),
   )
   for await (const pack of packs) {

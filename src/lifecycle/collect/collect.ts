@@ -9,7 +9,7 @@ import { type CompactionReach, planCompaction, planMerge } from './compaction-pl
 import { dyingBytesOf, measureHeld } from './deletion.ts'
 import { expire, releaseRemoved } from './expire.ts'
 import { forgetHistory } from './forget-history.ts'
-import { itemsFrom } from '../pages.ts'
+import { packsFrom } from '../pages.ts'
 import type { LifecyclePorts } from '../ports.ts'
 import {
   clearRemoved,
@@ -54,8 +54,6 @@ export interface Collection {
   removedPacks: number
   rewrittenPacks: number
 }
-
-const packsPerPage = 200
 
 /** What `collect` would do now. Read-only; the cost is proportional to what would be deleted, and
  *  to the number of packs more than a twentieth dead. */
@@ -237,7 +235,7 @@ async function deadPackBytes(
 ): Promise<{ bytes: number; freeBytes: number }> {
   const sum = { bytes: 0, freeBytes: 0 }
   const at = now()
-  const packs = itemsFrom({ id: 0 }, packsPerPage, ({ id: after }, limit) =>
+  const packs = packsFrom({ id: 0 }, ({ id: after }, limit) =>
     metadata.listDeadPacks(at, { after, limit }),
   )
   for await (const pack of packs) {

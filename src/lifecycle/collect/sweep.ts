@@ -8,11 +8,10 @@
  *  finds again. Each statement touches a bounded batch. */
 import { limits } from '../../core/limits.ts'
 import type { DeadPack } from '../../metadata/metadata.ts'
-import { itemsFrom } from '../pages.ts'
+import { packsFrom } from '../pages.ts'
 import type { LifecyclePorts } from '../ports.ts'
 
 const batchBlobs = 500
-const batchPacks = 100
 /** Steps of clearing per call: 10,000 rows. */
 const batchSteps = 200
 
@@ -82,7 +81,7 @@ export async function removeDeadPacks(
 ): Promise<RemovedPacks> {
   const { metadata, now, signal } = ports
   const result: RemovedPacks = { removed: new Map(), waiting: [], waitingBytes: 0, failures: [] }
-  const dead = itemsFrom({ id: 0 }, batchPacks, ({ id: after }, limit) =>
+  const dead = packsFrom({ id: 0 }, ({ id: after }, limit) =>
     metadata.claimDeadPacks(now(), { after, limit }),
   )
   for await (const pack of dead) {

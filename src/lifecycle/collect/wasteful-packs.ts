@@ -1,16 +1,14 @@
 /** Finds the packs that waste space. */
 import type { PackOccupancy } from '../../metadata/metadata.ts'
 import { type CompactionReach, createRewriteChoice, isWasteful } from './compaction-plan.ts'
-import { itemsFrom } from '../pages.ts'
+import { packsFrom } from '../pages.ts'
 import type { LifecyclePorts } from '../ports.ts'
-
-const packsPerPage = 200
 
 export function listWasteful(
   { metadata }: LifecyclePorts,
   waste: 'partlyDead' | 'halfDead' | 'tiny',
 ): AsyncGenerator<PackOccupancy, void, undefined> {
-  return itemsFrom({ id: 0 }, packsPerPage, ({ id: after }, limit) =>
+  return packsFrom({ id: 0 }, ({ id: after }, limit) =>
     metadata.listWastefulPacks(waste, { after, limit }),
   )
 }

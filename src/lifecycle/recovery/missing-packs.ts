@@ -3,9 +3,7 @@
 import { hasCode } from '../../core/errors.ts'
 import type { Metadata, UnverifiedPack } from '../../metadata/metadata.ts'
 import { type PackName, type PackStore, sizesOf } from '../../packs/pack-store.ts'
-import { itemsFrom } from '../pages.ts'
-
-const packsPerPage = 100
+import { packsFrom } from '../pages.ts'
 
 /** Yields whole packs with live copies of which the store has no file. */
 export async function* missingPacks(
@@ -15,7 +13,7 @@ export async function* missingPacks(
   const present = await sizesOf(packs)
   const ever = Number.MAX_SAFE_INTEGER
   const all = { since: ever, now: ever, writtenBefore: ever }
-  const known = itemsFrom({ verifiedAt: -1, id: 0 }, packsPerPage, (after, limit) =>
+  const known = packsFrom({ verifiedAt: -1, id: 0 }, (after, limit) =>
     metadata.listUnverifiedPacks({ ...all, after, limit }),
   )
   for await (const pack of known) {

@@ -17,7 +17,7 @@ import { healBlobs } from '../../ingest/heal.ts'
 import type { Drift, PackOccupancy, UnverifiedPack } from '../../metadata/metadata.ts'
 import { findFramingFault } from '../../packs/format/framing.ts'
 import { type Pace, compactPacks, createPace } from '../collect/compact.ts'
-import { copyPages, itemsFrom } from '../pages.ts'
+import { copyPages, packsFrom } from '../pages.ts'
 import type { LifecyclePorts } from '../ports.ts'
 import { type MaintenanceLease, openMaintenanceLease } from '../maintenance-lease.ts'
 import { type Verification, verifyCopies } from './verify-copies.ts'
@@ -82,7 +82,6 @@ export interface DamagedArtifact {
 
 /** Renewed with every read; pacing can delay the renewal. */
 const leaseMs = 4 * limits.readLeaseSlackMs
-const packsPerPage = 100
 /** When so many packs cannot be judged, the rest usually cannot either, and each attempt may
  *  take long. */
 const failuresMax = 100
@@ -123,7 +122,7 @@ async function* duePacks(
   { since, options }: Pass,
 ): AsyncGenerator<UnverifiedPack> {
   const writtenBefore = options.olderThanMs === null ? Number.MAX_SAFE_INTEGER : since
-  const packs = itemsFrom({ verifiedAt: -1, id: 0 }, packsPerPage, (after, limit) =>
+  const packs = packsFrom({ verifiedAt: -1, id: 0 }, (after, limit) =>
     metadata.listUnverifiedPacks({ since, now: now(), writtenBefore, after, limit }),
   )
   for await (const pack of packs) {
