@@ -15,6 +15,7 @@ import {
 } from 'drizzle-orm'
 import { artifacts } from '../../../../schema/artifacts.ts'
 import { runs } from '../../../../schema/runs.ts'
+import { dismissedSecrets, manifestSecrets } from '../../../../schema/secrets.ts'
 import type { ArtifactFilter } from '../../metadata.ts'
 
 /** The value of a column for a condition that must not make SQLite pick an index: it does not
@@ -47,9 +48,10 @@ export function isLive(now: number): SQL | undefined {
   return and(isNull(artifacts.removedAt), gt(plain(artifacts.endsAt), now))
 }
 
-const holdsSecrets = sql`EXISTS (SELECT 1 FROM manifest_secrets s WHERE s.manifest_id = ${artifacts.manifestId}
-  AND NOT EXISTS (SELECT 1 FROM dismissed_secrets d
-    WHERE d.project_id = ${artifacts.projectId} AND d.digest = s.digest))`
+/** The source of a query for the undismissed secrets of an artifact. */
+export const undismissedSecrets = sql`${manifestSecrets} s WHERE s.manifest_id = ${artifacts.manifestId}
+  AND NOT EXISTS (SELECT 1 FROM ${dismissedSecrets} d
+    WHERE d.project_id = ${artifacts.projectId} AND d.digest = s.digest)`
 
 function holdsBlob(blobId: number): SQL {
   return sql`EXISTS (SELECT 1 FROM "references" r
@@ -79,7 +81,7 @@ export function matching(filter: ArtifactFilter, now: number): SQL | undefined {
     given(filter.nameContains, (part) => sql`instr(lower(${artifacts.name}), lower(${part})) > 0`),
     equals(artifacts.pinned, filter.pinned),
     equals(artifacts.keptLatest, filter.keptLatest),
-    filter.secrets && holdsSecrets,
+    filter.secrets && sql`EXISTS (SELECT 1 FROM ${undismissedSecrets})`,
     equals(plain(artifacts.manifestId), filter.manifestId),
     given(filter.blobId, holdsBlob),
     given(filter.beforeId, (id) => lt(plain(artifacts.id), id)),

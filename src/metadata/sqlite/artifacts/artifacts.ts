@@ -4,7 +4,6 @@ import { and, eq, getTableColumns, sql } from 'drizzle-orm'
 import { artifacts, manifests } from '../../../../schema/artifacts.ts'
 import { auditLog } from '../../../../schema/audit.ts'
 import { projects, runs } from '../../../../schema/runs.ts'
-import { dismissedSecrets, manifestSecrets } from '../../../../schema/secrets.ts'
 import type { ArtifactName } from '../../../core/artifact.ts'
 import type { Actor } from '../../../core/audit.ts'
 import { digestFromBytes, digestToBytes } from '../../../core/bytes/digest.ts'
@@ -12,7 +11,7 @@ import { artifactNotFound } from '../../../core/errors.ts'
 import { factsOf, type ProjectName } from '../../../core/run/run.ts'
 import type { Artifact, Author, Metadata, RetentionChange } from '../../metadata.ts'
 import type { AuditLog } from '../audit/audit-log.ts'
-import { isOneOf, matching } from './artifact-filter.ts'
+import { isOneOf, matching, undismissedSecrets } from './artifact-filter.ts'
 import { createIdFinder } from './artifact-order.ts'
 import { createWalk } from './artifact-walk.ts'
 import type { Connection } from '../connection/connection.ts'
@@ -184,9 +183,8 @@ const {
 } = getTableColumns(artifacts)
 
 /** Null before the first scan. */
-const countedSecrets = sql<number | null>`CASE WHEN ${manifests.secretRules} > 0 THEN (
-  SELECT count(*) FROM ${manifestSecrets} s WHERE s.manifest_id = ${manifests.id} AND NOT EXISTS (
-    SELECT 1 FROM ${dismissedSecrets} d WHERE d.project_id = ${manifests.projectId} AND d.digest = s.digest)) END`
+const countedSecrets = sql<number | null>`CASE WHEN ${manifests.secretRules} > 0
+  THEN (SELECT count(*) FROM ${undismissedSecrets}) END`
 
 // oxlint-disable-next-line typescript/explicit-function-return-type -- inferred by drizzle.
 function selectArtifacts(orm: Connection['orm']) {
