@@ -2,9 +2,14 @@
  *  signals. */
 import { statSync } from 'node:fs'
 
-/** False for a pipe that is open already, as those of `<(command)` in a shell. */
+/** Whether the path stands for what a process has open, as those of `<(command)` in a shell do. */
+export function isOpenFile(path: string): boolean {
+  return /^\/dev\/(?:fd\/|std(?:in|out|err)$)|^\/proc\//.test(path)
+}
+
+/** False for a pipe that is open already. */
 export function isNamedPipe(path: string): boolean {
-  if (/^\/dev\/(?:fd\/|stdin$)|^\/proc\//.test(path)) return false
+  if (isOpenFile(path)) return false
   try {
     return statSync(path).isFIFO()
   } catch {

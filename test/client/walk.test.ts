@@ -1,10 +1,11 @@
 /** What an upload selects, compared with GitHub's own package for patterns. */
 import { create } from '@actions/glob'
 import fc from 'fast-check'
-import { rmSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { closeSync, constants, openSync, rmSync } from 'node:fs'
 import { chmod, mkdir, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, test, vi } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { comparePaths } from '../../src/core/manifest/entry.ts'
 import { limits } from '../../src/core/limits.ts'
 import { createGrowingTree } from '../../src/client/upload/growing-tree.ts'
@@ -281,5 +282,25 @@ describe('the walk', () => {
     expect(sources).toEqual([`d/f ${target}`, `one ${target}`, `two ${target}`])
     const named = await walk(root, ['one'], { symlinks: 'follow' })
     expect([named.paths, named.sourceOf(0)]).toEqual([['one'], target])
+  })
+
+  test('takes what an open file is, not the symlink that stands for it', async () => {
+    const root = await makeDirectory({ f: 'x' })
+    const pipe = join(root, 'pipe')
+    execFileSync('mkfifo', [pipe])
+    const opened = [join(root, 'f'), pipe].map((path) => openSync(path, constants.O_RDWR))
+    onTestFinished(() => opened.forEach(closeSync))
+    const [file, end] = opened.map(String) as [string, string]
+    for (const symlinks of ['keep', 'follow'] as const) {
+      for (const folder of ['/dev/fd', '/proc/self/fd', `/proc/${process.pid}/fd`]) {
+        const tree = await walk(root, [join(folder, file)], { symlinks })
+        expect([tree.paths, tree.kind(0)]).toEqual([[file], 'file'])
+        expect(tree.sourceOf(0)).toBe(join(root, 'f'))
+        await expect(walk(root, [join(folder, end)], { symlinks })).rejects.toMatchObject({
+          code: 'unsupported_entry',
+          details: { kind: 'pipe' },
+        })
+      }
+    }
   })
 })

@@ -15,6 +15,7 @@ import { entryAt, modeOf } from '../files/system.ts'
 import { findLstat, findStat, targetOf } from './source-stats.ts'
 import { type SourcePatterns, compileSourcePatterns } from './source-patterns.ts'
 import type { SourceTree } from './source-tree.ts'
+import { isOpenFile } from '../../named-pipe.ts'
 
 export interface WalkOptions {
   /** Absolute directory that relative patterns start from. */
@@ -90,12 +91,14 @@ function* walkBelow(
   else yield* walk.children(children, [])
 }
 
-/** A symlink that the user names is followed if it leads to a directory, as `cp -rH` does. */
+/** A symlink that the user names is followed if it leads to a directory, as `cp -rH` does, or
+ *  stands for an open file: later, and elsewhere, it would lead nowhere. */
 function operand(path: string, { symlinks }: WalkOptions): Child | undefined {
   const own = findLstat(path)
   if (own === undefined) return undefined
   const target = own.isSymbolicLink() ? findStat(path) : undefined
-  if (symlinks === 'follow' && own.isSymbolicLink()) return throughLink(path, target)
+  const isFollowed = symlinks === 'follow' || isOpenFile(path)
+  if (isFollowed && own.isSymbolicLink()) return throughLink(path, target)
   const entry = target?.isDirectory() === true ? target : own
   return { path, entry }
 }
