@@ -56,6 +56,6 @@ async function represent(
 /** How a body that fails part-way must end, so that the client notices (GITHUB-PROTOCOL §11.3). */
 function modeFor(artifact: Artifact, client: ClientKind): SendMode {
   if (client === 'stock-zip-only') return 'stock-zip'
-  if (client === 'stock') return artifact.kind === 'raw' ? 'stock-raw' : 'stock-zip'
+  if (client === 'stock') return artifact.kind === 'raw' ? 'whole' : 'stock-zip'
   return 'ranged'
 }

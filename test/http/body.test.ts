@@ -202,7 +202,7 @@ describe('headers', () => {
       zip.headers.has('content-length'),
       zip.headers.has('accept-ranges'),
     ]).toEqual([200, false, false])
-    const raw = await get({ range: 'bytes=2-4' }, { mode: 'stock-raw' })
+    const raw = await get({ range: 'bytes=2-4' }, { mode: 'whole' })
     expect([raw.status, raw.headers.get('content-length')]).toEqual([200, '10'])
   })
 
@@ -261,7 +261,7 @@ describe('bodies over a socket', () => {
 
   test('that cannot be read are rejected with a status', async () => {
     for (const options of [{ unreadable: true }, { failAt: 1 }]) {
-      for (const mode of ['ranged', 'stock-raw', 'stock-zip'] as const) {
+      for (const mode of ['ranged', 'whole', 'stock-zip'] as const) {
         const { status, body, complete } = await download(
           await listen(appWith(bytes, { ...options, mode }).app),
         )
@@ -270,7 +270,7 @@ describe('bodies over a socket', () => {
     }
   })
 
-  test.each(['ranged', 'stock-raw'] as const)(
+  test.each(['ranged', 'whole'] as const)(
     '%s: a failure part-way destroys the connection and adds nothing',
     async (mode) => {
       for (const touched of [false, true])

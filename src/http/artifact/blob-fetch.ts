@@ -30,7 +30,7 @@ export function addBlobFetchRoutes(app: Hono<AppEnv>, context: AppContext): void
     return await sendUnderLease(context, c, {
       artifacts: [artifact],
       represent: () => representBlobs(context, artifact.id, wants),
-      mode: 'stock-raw',
+      mode: 'whole',
       disposition: 'attachment',
       cacheControl: 'no-store',
     })

@@ -2,10 +2,10 @@
  *  for complete when it is not.
  *
  *  A failure before the first chunk has a status as usual. After it no status can be sent, so:
- *    ranged, stock-raw  the length was announced, so the connection is destroyed
- *    stock-zip          chunked without a length: the body ends normally, after a tail that no
- *                       zip reader accepts, because stock clients take a destroyed connection
- *                       for success (GITHUB-PROTOCOL §11.3) */
+ *    ranged, whole  the length was announced, so the connection is destroyed
+ *    stock-zip      chunked without a length: the body ends normally, after a tail that no zip
+ *                   reader accepts, because stock clients take a destroyed connection for
+ *                   success (GITHUB-PROTOCOL §11.3) */
 import { lengthHeader } from '../../api/completeness.ts'
 import { type ByteRange, formatContentRange, parseByteRange } from '../../core/bytes/byte-range.ts'
 import { digestToBytes } from '../../core/bytes/digest.ts'
@@ -13,8 +13,8 @@ import { asError, storeError } from '../../core/errors.ts'
 import type { Representation } from '../../egress/representation.ts'
 import { type AppRequest, outgoingOf } from '../context.ts'
 
-/** How a body that fails part-way ends. */
-export type SendMode = 'ranged' | 'stock-zip' | 'stock-raw'
+/** How a body that fails part-way ends; only `ranged` serves ranges. */
+export type SendMode = 'ranged' | 'stock-zip' | 'whole'
 
 export interface SendOptions {
   mode: SendMode
