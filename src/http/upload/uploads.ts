@@ -3,9 +3,8 @@
  *  These are the routes; the work runs in the ingest threads. */
 import type { Hono } from 'hono'
 import type { Readable } from 'node:stream'
-import type * as z from 'zod'
 import { ordinalsMediaType } from '../../api/negotiation.ts'
-import { commitAnswerSchema, type offerAnswerSchema } from '../../api/negotiation-messages.ts'
+import type { CommitAnswer, OfferAnswer } from '../../api/negotiation-messages.ts'
 import { treeOfFiles } from '../../core/artifact.ts'
 import { apiRoot } from '../../api/paths.ts'
 import { manifestOfferQuery, timesOfferQuery } from '../../api/queries.ts'
@@ -121,7 +120,7 @@ async function handleOffer(
     now,
     leaseMs: limits.leaseMs,
   })
-  const answer = (message: z.infer<typeof offerAnswerSchema>): Response => c.json(message)
+  const answer = (message: OfferAnswer): Response => c.json(message)
   // The announced size counts bytes before compression and deduplication, so it is not the total of
   // what will arrive.
   context.arrivals.begin(sessionId, { projectId, run, name, totalBytes: null })
@@ -179,10 +178,7 @@ async function commit(context: AppContext, c: AppRequest, commits: Turns): Promi
     async () => await commitOnce(context, c, { sessionId, offered }),
   )
   context.arrivals.end(sessionId)
-  return c.json(
-    commitAnswerSchema.parse(publishedMessage(context, c, published)),
-    published.created ? 201 : 200,
-  )
+  return c.json(publishedMessage(context, c, published), published.created ? 201 : 200)
 }
 
 /** A commit ends its session. A repeated commit, sent because the response was lost or late,
@@ -213,7 +209,7 @@ function publishedMessage(
   context: AppContext,
   c: AppRequest,
   { artifact, created }: Published,
-): z.infer<typeof commitAnswerSchema> {
+): CommitAnswer {
   const origin = publicOrigin(context, c)
   return { created, artifact: artifactMessage(artifact, { origin, now: context.now() }) }
 }
