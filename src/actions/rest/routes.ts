@@ -17,7 +17,7 @@ import { deleteArtifact, readRunArtifacts, signDownload } from '../twirp/artifac
 import { findReadableProject, missingFor, notFound } from './access.ts'
 import { addJobRoutes } from './jobs.ts'
 import { addLogRoutes } from './logs.ts'
-import { pageRequestOf, repositoryUrl, setPageLinks } from './links.ts'
+import { pageRequestOf, repositoryUrl, setPageLinks, takePage } from './links.ts'
 import { addPullRoutes } from './pulls.ts'
 import { addRunRoutes } from './runs.ts'
 import { addWorkflowRoutes } from './workflows.ts'
@@ -59,24 +59,19 @@ function addArtifactRoutes(app: Hono<AppEnv>, context: AppContext, base: string)
     })
     const listed = artifacts.filter((each) => each.state !== 'deleted').sort((a, b) => b.id - a.id)
     if (c.req.query('direction') === 'asc') listed.reverse()
-    const { page, perPage } = pageRequestOf(c)
-    return await listResponse(
-      context,
-      c,
-      listed.slice((page - 1) * perPage, page * perPage),
-      listed.length,
-    )
+    return await listResponse(context, c, takePage(context, c, listed), listed.length)
   })
 
   app.get(`${base}/artifacts`, async (c) => {
     const project = await findReadableProject(context, c)
-    if (project === undefined) return await listResponse(context, c, [], 0)
+    if (project === undefined) return await listResponse(context, c, takePage(context, c, []), 0)
     const name = c.req.query('name')
     const { page, perPage } = pageRequestOf(c)
     const { artifacts, total } = await context.metadata.listArtifacts(
       { projectId: project.id, name },
       { limit: perPage, offset: (page - 1) * perPage, sort: 'newest', now: context.now() },
     )
+    setPageLinks(context, c, total)
     return await listResponse(context, c, artifacts, total)
   })
 
@@ -123,7 +118,6 @@ async function listResponse(
   artifacts: Artifact[],
   total: number,
 ): Promise<Response> {
-  setPageLinks(context, c, total)
   const objects: object[] = []
   for (const artifact of artifacts) objects.push(await artifactObject(context, c, artifact))
   return c.json({ total_count: total, artifacts: objects })
