@@ -1,7 +1,7 @@
 /** Reads the tokens that `trove login` stored in a file of the user: one per server, keyed by its
  *  origin. `cli/login/login-store.ts` changes the file. */
 import { closeSync, constants, fstatSync, openSync, readFileSync, statSync } from 'node:fs'
-import { ConfigError } from './settings.ts'
+import { ConfigError, isHeaderToken } from './settings.ts'
 
 export interface Login {
   readonly token: string
@@ -112,11 +112,6 @@ function loginOf(value: unknown): Login | undefined {
     (project === null || typeof project === 'string') &&
     typeof expiresAt === 'string'
   return isLogin ? { token, scope, project, expiresAt } : undefined
-}
-
-/** Whether an Authorization header can carry the text. */
-function isHeaderToken(text: string): boolean {
-  return /^[\x21-\x7e]+$/.test(text)
 }
 
 function isOrigin(text: string): boolean {

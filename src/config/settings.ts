@@ -20,6 +20,11 @@ export class ConfigError extends Error {
   }
 }
 
+/** Whether an Authorization header can carry the text. */
+export function isHeaderToken(text: string): boolean {
+  return /^[\x21-\x7e]+$/.test(text)
+}
+
 /** Reads single variables and collects their problems. An empty variable counts as absent. */
 export class Settings {
   readonly #env: Environment
@@ -85,8 +90,8 @@ export class Settings {
     }
     try {
       const token = (isFile ? readFileSync(text, 'utf8') : text).trim()
-      // Other characters cannot be sent in a header. The message does not repeat the token.
-      if (!/^[\x21-\x7e]+$/.test(token)) this.refuse(found, 'must hold a token and nothing else')
+      // The message does not repeat the token.
+      if (!isHeaderToken(token)) this.refuse(found, 'must hold a token and nothing else')
       return token
     } catch (error) {
       this.refuse(found, `must name a readable file (${(error as Error).message})`)
