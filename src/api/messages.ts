@@ -1,8 +1,7 @@
 /** The native wire contract: schemas that the server validates with, that clients infer their
  *  types from, and that `/openapi.json` is generated from. This file has artifacts, their
- *  entries, and operations on them. comparison-messages.ts has comparisons, history-messages.ts
- *  the versions of a file, admin-messages.ts the operators' part, token-messages.ts tokens.
- *  Digests are `sha256:<hex>`, instants ISO 8601 in UTC, sizes whole bytes. */
+ *  entries, and operations on them; the files beside it have the rest. Digests are
+ *  `sha256:<hex>`, instants ISO 8601 in UTC, sizes whole bytes. */
 import * as z from 'zod'
 import { limits } from '../core/limits.ts'
 import { actorSchema, bytes, count, cursor, digest, id, instant, runFacts } from './fields.ts'
