@@ -14,31 +14,40 @@ import { listItems } from './list-items.ts'
 import { openAnswer, requestJson, type ServerAccess } from './transport/http.ts'
 
 export interface ListOptions {
+  /** `OWNER/REPO`. Absent or null: the token's project; all that it may read if it has none. */
   project?: string | null
+  /** Number of a run. */
   run?: number | undefined
   name?: string | undefined
   branch?: string | undefined
   workflow?: string | undefined
+  /** Number of the pull request that the run is about. */
   pullRequest?: number | undefined
   /** Who started the run, in any case. */
   actor?: string | undefined
   /** ISO 8601, UTC: only artifacts uploaded at this instant or later. */
   since?: string | undefined
+  /** Default: available and damaged. */
   state?: 'available' | 'damaged' | 'expired' | 'deleted' | 'any'
+  /** Default: `newest`. `expiring`: those that expire soonest come first. */
   sort?: 'newest' | 'oldest' | 'largest' | 'expiring'
   signal?: AbortSignal
 }
 
 export interface HolderOptions {
-  /** Absent or null: the token's project, or all projects for an administrator. */
+  /** `OWNER/REPO`. Absent or null: the token's project; all that it may read if it has none. */
   project?: string | null
   signal?: AbortSignal
 }
 
+/** At least one of the first three, and not both of `expiresAt` and `expiresInSeconds`. */
 export interface RetentionChange {
+  /** A pinned artifact does not expire. */
   pinned?: boolean
+  /** ISO 8601, UTC. A past instant means now, and one beyond the project's bound means the
+   *  bound. */
   expiresAt?: string
-  /** Seconds from now by the server's clock; used instead of `expiresAt`. */
+  /** Whole seconds from now by the server's clock, with the same bounds. */
   expiresInSeconds?: number
   /** Changes nothing and returns the artifact as it would be after the change. */
   dryRun?: boolean
@@ -114,7 +123,8 @@ export async function removeArtifact(
 
 /** Deletes all of them, or none if any may not be deleted. Bytes that several of them share are
  *  counted once in what is freed. With `dryRun`, reports the result and deletes nothing. Errors:
- *  artifact_not_found (also when an artifact has expired or is deleted), forbidden, too_large. */
+ *  artifact_not_found (also when an artifact has expired or is deleted), forbidden,
+ *  invalid_request (the number of ids). */
 export async function removeArtifacts(
   server: ServerAccess,
   ids: readonly number[],

@@ -1,5 +1,6 @@
 /** The client library: what programs (and the `trove` command) do with a server. Calls are
- *  independent of each other; worker threads live as long as one call. */
+ *  independent of each other; worker threads live as long as one call. In messages, digests are
+ *  `sha256:<hex>`, instants ISO 8601 in UTC, and sizes whole bytes. */
 import type {
   WireArtifact,
   WireRetainedArtifact,
@@ -57,6 +58,7 @@ export type {
   DownloadOptions,
   DownloadResult,
   HolderOptions,
+  HttpProxy,
   ListOptions,
   RetentionChange,
   SearchOptions,
@@ -69,7 +71,9 @@ export type {
 export type { UploadSource } from './upload/hash-source.ts'
 export type { SecretInFile } from './upload/source-secrets.ts'
 export type { UploadOptions, UploadProgress, UploadResult } from './upload/upload.ts'
+export type { UploadTarget } from './upload/upload.ts'
 export type { TreeDifference, VerifyFileOptions, VerifyFileResult, VerifyOptions, VerifyResult }
+export type { VerifyProgress } from './verify/verify-directory.ts'
 
 export interface ClientOptions {
   /** Origin of the server. */
@@ -90,39 +94,53 @@ export interface ClientOptions {
   onOutage?: ((failure: string) => void) | undefined
 }
 
+/** Every call that asks the server can fail with NetworkError, AnswerError, ProxyRefusal or a
+ *  StoreError with any code of the server, and an aborted call with the reason of its signal. Each
+ *  call lists its other errors, and the codes that are its own. */
 export interface Client {
   readonly server: ServerAccess
-  /** Uploads a tree. Errors: no_files (nothing matches), FileError, NetworkError, AnswerError,
-   *  ProxyRefusal, and the server's codes. */
+  /** Uploads a tree; an artifact is never made from a part of it. A repeated upload of the same
+   *  tree by the same job and under the same name returns the first one's artifact. Errors:
+   *  no_files (nothing matches), unsafe_path, unsupported_entry, too_large, name_taken, forbidden,
+   *  quota_exceeded, storage_full, FileError. */
   upload(options: UploadOptions): Promise<UploadResult>
-  /** Makes a directory match an artifact. Errors: FileError, NetworkError, AnswerError,
-   *  ProxyRefusal, digest_mismatch, and the server's codes. */
+  /** Makes a directory match an artifact; the next call continues an interrupted one. Errors:
+   *  artifact_not_found, artifact_expired, artifact_deleted, invalid_request (a glob, or `delete`
+   *  of a partial download), unsafe_path, blob_damaged, digest_mismatch, FileError. */
   download(options: DownloadOptions): Promise<DownloadResult>
-  /** Compares a directory with an artifact or an attestation; reads every file. Errors:
-   *  FileError, no_files (no path matches); when comparing with an artifact also NetworkError,
-   *  AnswerError, ProxyRefusal, digest_mismatch, and the server's codes. */
+  /** Compares a directory with an artifact, or with an attestation, which needs no server; reads
+   *  every file. Errors: those of `download` except blob_damaged, and no_files (no path matches);
+   *  FileError only for the directory itself, since a file that cannot be read is a difference. */
   verify(options: VerifyOptions): Promise<VerifyResult>
   /** Compares a file with the zip of an artifact, with the single file of a raw artifact, or
-   *  with every file of an attestation. Errors: FileError; when comparing with an artifact also
-   *  not_found (the digest of the zip is not known), NetworkError, AnswerError, ProxyRefusal,
-   *  and the server's codes. */
+   *  with every file of an attestation, which needs no server. Errors: not_found (the digest of the
+   *  zip is not known), FileError. */
   verifyFile(options: VerifyFileOptions): Promise<VerifyFileResult>
-  /** Yields matching artifacts, fetching pages as needed. */
+  /** Yields matching artifacts, fetching pages as needed. Errors: not_found (the project),
+   *  too_large (the token is for too many projects at once: name one). */
   list(options: ListOptions): AsyncGenerator<WireArtifact, void, undefined>
-  /** Yields live artifacts that hold a file with this digest, newest first. */
+  /** Yields live artifacts that hold a file with this digest, newest first. Errors: those of
+   *  `list`; forbidden (the token reads only one run). */
   holders(digest: Digest, options?: HolderOptions): AsyncGenerator<WireHolder, void, undefined>
-  /** Yields entries of live artifacts whose paths match, newest artifact first. */
+  /** Yields entries of live artifacts whose paths match: newest artifact first, and in path order
+   *  within an artifact. Errors: those of `list`; invalid_request (a glob), too_large (also all
+   *  globs together). */
   search(options: SearchOptions): AsyncGenerator<WireSearchMatch, void, undefined>
-  /** Deletes an artifact; a no-op when it is already deleted. */
+  /** Deletes an artifact; a no-op when it is already deleted. Errors: artifact_not_found,
+   *  artifact_expired, forbidden. */
   remove(artifactId: number, signal?: AbortSignal): Promise<void>
-  /** Deletes all of them or none; reports the bytes that this frees on disk. */
+  /** Deletes all of them (1 to 10,000) or none, or with `dryRun` nothing. Reports the bytes that
+   *  this frees on disk; bytes that several of them share count once. Errors: artifact_not_found
+   *  (also when one has expired or is deleted), forbidden, invalid_request (the number of ids). */
   removeAll(
     artifactIds: readonly number[],
     options?: { dryRun?: boolean; signal?: AbortSignal },
   ): Promise<WireBulkDeletion>
-  /** Undoes a deletion, while the undo period lasts. */
+  /** Undoes a deletion, while the undo period lasts (`undoUntil` of the deletion). Errors:
+   *  artifact_not_found, artifact_deleted (too late), artifact_expired, name_taken, forbidden. */
   restore(artifactId: number, signal?: AbortSignal): Promise<WireArtifact>
-  /** Pins an artifact, or changes when it expires. */
+  /** Pins an artifact, or changes when it expires. Errors: artifact_not_found, artifact_expired,
+   *  artifact_deleted, forbidden, invalid_request (no change, or both ways to give an expiry). */
   retain(
     artifactId: number,
     change: RetentionChange,

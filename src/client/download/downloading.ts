@@ -8,6 +8,7 @@ import type { ServerAccess } from '../transport/http.ts'
 export interface DownloadProgress {
   phase: 'comparing' | 'fetching' | 'placing'
   files: number
+  /** Content bytes of all files. */
   totalBytes: number
   /** Content bytes that DEST had or that have been fetched. */
   doneBytes: number

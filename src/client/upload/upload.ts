@@ -37,7 +37,8 @@ import {
   type UploadSession,
 } from './upload-session.ts'
 
-/** Destination of an upload; absent fields come from the token or the server's defaults. */
+/** Destination of an upload; absent fields come from the token or the server's defaults.
+ *  `retentionDays` is a whole number; 0 means the project's default. */
 export type UploadTarget = Pick<
   Offer,
   'project' | 'run' | 'attempt' | 'job' | 'name' | 'retentionDays' | 'overwrite' | keyof RunFacts

@@ -42,6 +42,7 @@ export interface VerifyOptions {
 
 export interface VerifyProgress {
   files: number
+  /** Content bytes of all files. */
   totalBytes: number
   /** Content bytes of files that were compared or are missing. */
   doneBytes: number
