@@ -34,7 +34,7 @@ export interface RecorderOptions {
   patienceMs?: number
 }
 
-/** Upper bound on a request, unless one event is longer; it is compressed in one go. */
+/** Upper bound on a request, unless one event is longer. */
 const batchBytesMax = 128 * 1024
 /** Lines beyond this are dropped and counted: twice what is kept of one job. */
 const queueBytesMax = 32 * 1024 * 1024
