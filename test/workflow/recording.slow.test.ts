@@ -428,7 +428,7 @@ test('while a store is slow, one request is in flight, and lines beyond the queu
     await gate
     return 200
   })
-  const { recorder, failures } = recorderFor(stub.url)
+  const { recorder, failures } = recorderFor(stub.url, 60_000)
   recorder.sink({ type: 'job-started', at: 1, job, needs: [], matrix: null })
   // 40 MiB; the queue holds 32 MiB.
   for (let index = 0; index < 40_000; index++) recorder.sink(line('x'.repeat(1024)))
