@@ -302,6 +302,7 @@ test('--compression-level and --jobs take effect, and report the accepted values
 test.each([
   [[], /NAME is missing/],
   [['build'], /PATH is missing/],
+  [['build', 'dist', '-'], /stdin cannot be uploaded; for a file called -, use \.\/-/],
   [['bad/name', 'dist'], /bad\/name/],
   [['build', 'dist', '--bogus'], /--bogus/],
 ])('upload %j is a usage error', async (args, message) => {

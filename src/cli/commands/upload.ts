@@ -85,6 +85,8 @@ export const uploadCommand: Command<typeof flags> = {
     const [name, ...patterns] = operands
     if (name === undefined) throw new UsageError('NAME is missing')
     if (patterns.length === 0) throw new UsageError('PATH is missing')
+    if (patterns.includes('-'))
+      throw new UsageError('stdin cannot be uploaded; for a file called -, use ./-')
     parseArtifactName(name)
     const { 'if-no-files-found': whenEmpty = 'warn' } = given
     const source = {
