@@ -6,10 +6,12 @@ import { chmodSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
+import { sharedChunk } from './shared-chunk.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const output = join(here, '..', 'dist', 'src')
 const command = join('cli', 'main')
+const atStart = ['cli/command-list.ts', 'cli/program.ts'].map((path) => join(here, path))
 /** Worker threads, started by file path (`program-files.ts`). The modules that start them stay
  *  unbundled, because programs that import those must recognize their errors. */
 const threads = [
@@ -62,6 +64,7 @@ await Promise.all([
   // chunks.
   build({
     ...options,
+    plugins: [...options.plugins, sharedChunk(atStart)],
     entryPoints: [join(here, `${command}.ts`)],
     splitting: true,
     chunkNames: 'chunks/[name]-[hash]',

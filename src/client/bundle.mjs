@@ -8,11 +8,13 @@ import { gzipSync } from 'node:zlib'
 import { buffer } from 'node:stream/consumers'
 import { build } from 'esbuild'
 import { pack } from 'tar-stream'
+import { sharedChunk } from '../shared-chunk.mjs'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const root = join(here, '..', '..')
 const source = join(root, 'src')
 const command = 'dist/src/cli/client-main.js'
+const atStart = ['client-commands.ts', 'program.ts'].map((name) => join(source, 'cli', name))
 
 const { outputFiles } = await build({
   entryPoints: [
@@ -20,6 +22,7 @@ const { outputFiles } = await build({
     // The worker thread, which the command starts by file path (`program-files.ts`).
     join(here, 'files', 'file-worker.ts'),
   ],
+  plugins: [sharedChunk(atStart)],
   outdir: join(root, 'dist', 'src'),
   outbase: source,
   absWorkingDir: source,
