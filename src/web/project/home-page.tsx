@@ -90,6 +90,7 @@ function ProjectRow({
     <tr>
       <th scope="row">
         <a href={projectPagePath(project.name)}>{project.name}</a>
+        {artifacts === 0 && <span class="badge">empty</span>}
       </th>
       <td>
         {lastRun === undefined ? (

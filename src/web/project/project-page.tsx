@@ -1,5 +1,5 @@
 /** `/{o}/{r}`: the runs of a project, newest first, with filters. */
-import { formatCount } from '../../core/units.ts'
+import { counted, formatCount } from '../../core/units.ts'
 import { attemptPagePath, projectPagePath } from '../../api/paths.ts'
 import type { ArtifactSums, Project, Run, RunFact, Progress } from '../../metadata/metadata.ts'
 import { anyOf, Choice, NumberField } from '../parts/form.tsx'
@@ -9,7 +9,7 @@ import { Ordinal, PullRequest } from '../parts/run-facts.tsx'
 import { type Highlights, ProjectHighlights } from './highlights.tsx'
 import { ProjectMenu } from '../parts/project-menu.tsx'
 import { UploadHint } from '../parts/commands.tsx'
-import { withQuery } from '../paths.ts'
+import { listPath, tokensPagePath, withQuery } from '../paths.ts'
 import { figures, NextPage, Table } from '../parts/table.tsx'
 import { Outcome } from '../run/run-jobs.tsx'
 
@@ -34,8 +34,11 @@ export interface ProjectView {
   project: Project
   runs: ListedRun[]
   choices: RunChoices
-  /** Undefined where the list is filtered or continued. */
+  /** Undefined where the list is filtered or continued, and for an empty project. */
   highlights: Highlights | undefined
+  /** Whether the project has no live artifacts; false where the list is filtered or continued. */
+  isEmpty: boolean
+  historyDays: number
   mayInspect: boolean
   mayWrite: boolean
   /** Address of the page with older runs; null on the last page. */
@@ -58,6 +61,7 @@ export function ProjectPage(view: ProjectView): Html {
           now={now}
         />
       )}
+      {view.isEmpty && <EmptyProject {...view} />}
       <RunFilter project={project.name} choices={choices} />
       {runs.length === 0 ? (
         <NoRuns project={project.name} isFiltered={isFiltered} />
@@ -66,6 +70,25 @@ export function ProjectPage(view: ProjectView): Html {
       )}
       <NextPage href={older} label="Older runs" />
     </>
+  )
+}
+
+function EmptyProject({ project: { name }, mayWrite, historyDays }: ProjectView) {
+  return (
+    <div class="note">
+      <p>
+        This project holds no artifacts: they have expired or were deleted, or there were none. It
+        stays, with its settings, for the next upload. What is known of past runs and artifacts is
+        kept for {counted(historyDays, 'day')} (TROVE_HISTORY_DAYS).
+      </p>
+      {mayWrite && (
+        <p>
+          <a href={listPath(name, { state: 'deleted' })}>Restore what was deleted</a>
+          {' · '}
+          <a href={tokensPagePath(name, { revoke: 'all' })}>Revoke its tokens</a>
+        </p>
+      )}
+    </div>
   )
 }
 
@@ -136,8 +159,7 @@ function RunFilter({ project, choices }: { project: string; choices: RunChoices 
 }
 
 function NoRuns({ project, isFiltered }: { project: string; isFiltered: boolean }) {
-  if (!isFiltered)
-    return <UploadHint reason="No run has uploaded anything yet." project={project} run="RUN" />
+  if (!isFiltered) return <UploadHint reason="There are no runs." project={project} run="RUN" />
   return (
     <p>
       No runs match. <a href={projectPagePath(project)}>Clear filters</a>

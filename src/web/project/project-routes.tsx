@@ -91,12 +91,22 @@ export async function projectPage(web: Web, c: AppRequest): Promise<Response> {
     ...(before !== undefined && { before }),
   })
   const { items, last } = cutPage(found, limit)
-  const isTop = before === undefined && Object.keys(chosen).length === 0 && items.length > 0
+  const isTop = before === undefined && Object.keys(chosen).length === 0
+  const runs = await listedRuns(context, items)
+  const isEmpty =
+    isTop &&
+    runs.every(({ sums }) => sums.artifacts === 0) &&
+    (await context.metadata.projectFigures(project.id)).artifacts === 0
+  const hasHighlights = isTop && !isEmpty && items.length > 0
   const view = {
     project,
-    runs: await listedRuns(context, items),
+    runs,
     choices,
-    highlights: isTop ? await findHighlights(context, page, choices.branch.values) : undefined,
+    highlights: hasHighlights
+      ? await findHighlights(context, page, choices.branch.values)
+      : undefined,
+    isEmpty,
+    historyDays: context.config.historyMs / dayMs,
     mayInspect,
     mayWrite,
     older:
