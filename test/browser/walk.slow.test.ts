@@ -154,7 +154,7 @@ describe.skipIf(!hasChromium)('a visitor', () => {
     await page.goto(`${run}/artifacts/${doomed}`)
     await page.getByRole('link', { name: 'Delete…' }).click()
     const dialog = page.getByRole('dialog')
-    await dialog.getByText(/Frees \d+ B of 1\.4 KiB/).waitFor()
+    await dialog.getByText(/frees \d+ B of 1\.4 KiB/).waitFor()
     // The safe choice has the focus; Escape closes the dialog.
     expect(await page.evaluate('document.activeElement.textContent')).toBe('Cancel')
     await page.keyboard.press('Escape')

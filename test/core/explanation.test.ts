@@ -1,26 +1,26 @@
 /** Sentences about an artifact's lifetime and size. */
 import { expect, test } from 'vitest'
-import { freedSentence, keepingReason } from '../../src/core/policy/explanation.ts'
+import { freedPredicate, keepingReason } from '../../src/core/policy/explanation.ts'
 
 const hour = 60 * 60 * 1000
 const day = 24 * hour
 
 test.each([
-  [1000, 1000, 0, 'Frees 1000 B.'],
-  [1000, 400, 0, 'Frees 400 B of 1000 B; 600 B is saved by compression and deduplication.'],
-  [1000, 0, 1000, 'Frees 0 B of 1000 B; 1000 B is shared and stays.'],
+  [1000, 1000, 0, 'frees 1000 B.'],
+  [1000, 400, 0, 'frees 400 B of 1000 B; 600 B is saved by compression and deduplication.'],
+  [1000, 0, 1000, 'frees 0 B of 1000 B; 1000 B is shared and stays.'],
   [
     1000,
     300,
     500,
-    'Frees 300 B of 1000 B; 500 B is shared and stays, 200 B is saved by compression and deduplication.',
+    'frees 300 B of 1000 B; 500 B is shared and stays, 200 B is saved by compression and deduplication.',
   ],
-  [10, 130, 0, 'Frees 130 B.'],
-  [10, 130, 120, 'Frees 130 B; 120 B is shared and stays.'],
+  [10, 130, 0, 'frees 130 B.'],
+  [10, 130, 120, 'frees 130 B; 120 B is shared and stays.'],
 ])(
   'deleting %d B that frees %d B and shares %d B',
   (logicalBytes, freedBytes, sharedBytes, said) => {
-    expect(freedSentence(logicalBytes, { freedBytes, sharedBytes })).toBe(said)
+    expect(freedPredicate(logicalBytes, { freedBytes, sharedBytes })).toBe(said)
   },
 )
 

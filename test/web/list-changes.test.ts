@@ -53,10 +53,10 @@ test('bytes that only the selected artifacts share are counted as freed, not as 
   const twins = [await server.put('2/twin', { body }), await server.put('3/twin', { body })]
   const { html } = await post('delete', twins)
   expect(html).toMatch(
-    /Frees 5[89]\.\d KiB of 117\.2 KiB; 5[78]\.\d KiB is saved by compression and deduplication\./,
+    /frees 5[89]\.\d KiB of 117\.2 KiB; 5[78]\.\d KiB is saved by compression and deduplication\./,
   )
   expect((await post('delete', twins.slice(1))).html).toMatch(
-    /Frees 0 B of 58\.6 KiB; 58\.\d KiB is shared and stays\./,
+    /frees 0 B of 58\.6 KiB; 58\.\d KiB is shared and stays\./,
   )
 })
 

@@ -6,7 +6,7 @@ import { readGrowth } from '../../client/comparison.ts'
 import { readArtifact, readArtifactDetail } from '../../client/find-artifact.ts'
 import { artifactOrders, comparison, nameKey } from '../../core/manifest/artifact-order.ts'
 import { notFound } from '../../core/errors.ts'
-import { freedSentence, whyKept } from '../../core/policy/explanation.ts'
+import { freedPredicate, whyKept } from '../../core/policy/explanation.ts'
 import {
   parseReferenceOrName,
   parseRunOnly,
@@ -175,11 +175,11 @@ function growthTable({ compared }: Why): string[] {
 
 function spaceLines(artifact: WireArtifactDetail): string[] {
   const { logicalBytes, zipBytes, newBytes, exclusiveBytes, sharedBytes, sameTree = 0 } = artifact
-  const freed = freedSentence(logicalBytes, { freedBytes: exclusiveBytes, sharedBytes })
+  const freed = freedPredicate(logicalBytes, { freedBytes: exclusiveBytes, sharedBytes })
   const have = sameTree === 1 ? 'has' : 'have'
   return [
     `Its upload added ${formatSizeBytes(newBytes)} to the store; its zip is ${formatSizeBytes(zipBytes)}.`,
-    `Deleting it ${freed.replace('Frees', 'frees')}`,
+    `Deleting it ${freed}`,
     ...(sameTree > 0
       ? [`${counted(sameTree, 'other artifact')} ${have} exactly these files.`]
       : []),

@@ -44,8 +44,9 @@ export function endReason(artifact: {
   return artifact.state === 'deleted' ? (artifact.removedReason ?? 'deleted') : lifetime(artifact)
 }
 
-/** How much space deleting artifacts of `logicalBytes` frees, and what happens to the rest. */
-export function freedSentence(
+/** How much space deleting artifacts of `logicalBytes` frees, and what happens to the rest: a
+ *  sentence without its subject. */
+export function freedPredicate(
   logicalBytes: number,
   { freedBytes, sharedBytes }: { freedBytes: number; sharedBytes: number },
 ): string {
@@ -56,7 +57,7 @@ export function freedSentence(
       ? [`${formatSizeBytes(savedBytes)} is saved by compression and deduplication`]
       : []),
   ]
-  const freed = `Frees ${formatSizeBytes(freedBytes)}`
+  const freed = `frees ${formatSizeBytes(freedBytes)}`
   if (rest.length === 0) return `${freed}.`
   // Many tiny files can take more space than their logical bytes: each copy has framing in its
   // pack.

@@ -27,7 +27,7 @@ import { sendSlowPage } from '../slow-page.tsx'
 import { artifactPath, blobPath, comparePath, tabPath, treePath, trendsPath } from '../paths.ts'
 import { sendPaths } from './path-list.ts'
 import { preview } from '../preview/preview.tsx'
-import { freedSentence } from '../../core/policy/explanation.ts'
+import { freedPredicate } from '../../core/policy/explanation.ts'
 
 /** Most entries of one directory that a page shows; fewer fit where names are long. */
 const directoryRowsMax = 500
@@ -210,8 +210,7 @@ export async function usedPage(web: Web, c: AppRequest): Promise<Response> {
     waiting: `Looking for other holders of ${counted(artifact.fileCount, 'file')}…`,
     part: async () => {
       const deletion = await explainDeletion(metadata, [artifact.id], now)
-      const sentence = freedSentence(artifact.logicalBytes, deletion).replace('Frees', 'frees')
-      return <p class="lead">Deleting it {sentence}</p>
+      return <p class="lead">Deleting it {freedPredicate(artifact.logicalBytes, deletion)}</p>
     },
   })
 }

@@ -7,7 +7,7 @@ import { formatSizeBytes, counted } from '../../core/units.ts'
 import { type Field, HiddenFields } from '../parts/form.tsx'
 import type { Html } from '../parts/html.ts'
 import { actionPath, artifactPath } from '../paths.ts'
-import { freedSentence } from '../../core/policy/explanation.ts'
+import { freedPredicate } from '../../core/policy/explanation.ts'
 
 export interface DeletionView {
   artifacts: Artifact[]
@@ -64,8 +64,8 @@ export function DeletePage(view: DeletionView): Html {
         Delete <bdi>{what}</bdi>?
       </h1>
       <p>
-        {counted(sum('fileCount'), 'file')}, {formatSizeBytes(logicalBytes)}.{' '}
-        {freedSentence(logicalBytes, deletion)}
+        {counted(sum('fileCount'), 'file')}, {formatSizeBytes(logicalBytes)}. Deletion{' '}
+        {freedPredicate(logicalBytes, deletion)}
       </p>
       <p>
         {undoMinutes === 0
