@@ -31,7 +31,7 @@ import {
 } from './backup-rig.ts'
 import { watchFileSystem } from '../packs/watched-file-system.ts'
 import { collectNow, day } from './collection.ts'
-import { packPaths, spoil } from './stored-bytes.ts'
+import { flipByte, packPaths, spoil } from './stored-bytes.ts'
 
 /** Uploads more packs than a crash can leave without a row. */
 async function uploadMany({ putTar }: TestStore): Promise<void> {
@@ -310,6 +310,21 @@ describe('a backup', () => {
       copiedPacks: 2,
     })
     expect(await runBackup(filled, second)).toMatchObject({ copiedPacks: 2 })
+  })
+
+  // Method: one pack gets another byte in its first header, the other in its central directory.
+  test('on another disk copies again a pack that only `unzip` would miss something of', async () => {
+    const filled = await onAnotherDisk()
+    const directory = testDirectory()
+    await runBackup(filled, join(directory, '1'))
+    const [first = '', second = ''] = await packPaths(join(directory, '1', 'cas'))
+    await flipByte(first, 4)
+    await flipByte(second, (await readFile(second)).indexOf('PK\u0001\u0002') + 12)
+    expect(await runBackup(filled, join(directory, '2'))).toMatchObject({
+      linkedPacks: 0,
+      copiedPacks: 2,
+    })
+    expect(await runBackup(filled, join(directory, '3'))).toMatchObject({ linkedPacks: 2 })
   })
 
   test('on another disk copies all packs when what is beside it cannot be used', async () => {

@@ -5,6 +5,7 @@ import { createDigestHasher } from '../../core/bytes/digest.ts'
 import { digestMismatch, hasCode } from '../../core/errors.ts'
 import { limits } from '../../core/limits.ts'
 import { pagesOf } from '../../core/slices.ts'
+import { findFramingFault } from '../../packs/format/framing.ts'
 import { ignoringAbsence } from '../../packs/local/errno.ts'
 import {
   type PackFileSystem,
@@ -125,7 +126,7 @@ async function addPack(
     return
   }
   await copyPack(ports, backup, pack)
-  report.damagedCopies += await countDamaged(ports, store, pack)
+  report.damagedCopies += (await checkCopies(ports, store, pack)).damaged
   report.copiedPacks += 1
 }
 
@@ -140,7 +141,11 @@ async function linkPack(
   const known = await earlier()
   if (known?.sizes.get(pack.name) !== pack.sizeBytes) return false
   const linked = await ifUsable(async () => {
-    if ((await countDamaged(ports, known.store, pack)) > 0) return undefined
+    const { damaged, unended } = await checkCopies(ports, known.store, pack)
+    if (damaged > 0) return undefined
+    // A restored store would not need them, but `unzip` and a rebuild of the database do.
+    const fault = await findFramingFault(known.store, pack.name, pack.sizeBytes, unended)
+    if (fault !== null) return undefined
     return await known.store.linkTo?.(pack.name, target)
   })
   // The file system has no links, so the others need not be read.
@@ -200,14 +205,20 @@ async function readOrZeros(
   }
 }
 
-async function countDamaged(
+/** Returns how many copies are bad, and which are not followed by a final block. */
+async function checkCopies(
   { metadata, signal }: LifecyclePorts,
   store: PackStore,
   pack: { id: number; name: string },
-): Promise<number> {
+): Promise<{ damaged: number; unended: ReadonlySet<number> }> {
   let damaged = 0
+  const unended = new Set<number>()
   const options = { packs: store, packName: pack.name, pace: async () => {}, signal }
-  for await (const page of copyPages(metadata, pack.id))
-    for await (const { fault } of verifyCopies(page, options)) if (fault !== null) damaged += 1
-  return damaged
+  for await (const page of copyPages(metadata, pack.id)) {
+    for await (const { copy, fault, isEnded } of verifyCopies(page, options)) {
+      if (fault !== null) damaged += 1
+      if (!isEnded) unended.add(copy.offset)
+    }
+  }
+  return { damaged, unended }
 }
