@@ -193,7 +193,9 @@ function callProblems(workflow: Workflow, event: string, options: PlanningOption
   const missing = workflow.requiredSecrets.filter(({ name }) => !given.has(name.toLowerCase()))
   return [
     ...problems,
-    ...missing.map(({ name, position }) => problemAt(position, `secret '${name}' is required`)),
+    ...missing.map(({ name, position }) =>
+      problemAt(position, `secret '${name}' is required; pass it with --secret ${name}`),
+    ),
   ]
 }
 

@@ -52,7 +52,10 @@ test.each([
 const forms = './.github/workflows/FILE.yml or OWNER/REPO/.github/workflows/FILE.yml@REF'
 
 test.each([
-  ['./.github/workflows/absent.yml', 'no file /.github/workflows/absent.yml'],
+  [
+    './.github/workflows/absent.yml',
+    'no file /.github/workflows/absent.yml; --skip-unknown skips the job',
+  ],
   ['./.github/workflows/called.yml@v1', `expected ${forms}`],
   ['./workflows/called.yml', `expected ${forms}`],
   ['./.github/workflows/../called.yml', `expected ${forms}`],
@@ -61,7 +64,7 @@ test.each([
   ['me/tools/.github/workflows/called.yml', `expected ${forms}`],
   [
     'me/tools/.github/workflows/called.yml@v1',
-    'trove run does not download workflows; pass the directory of its repository with --action me/tools@v1=DIR',
+    'trove run does not download workflows; pass the directory of its repository with --action me/tools@v1=DIR; --skip-unknown skips the job',
   ],
 ])('a call of %s is rejected', async (uses, message) => {
   const place = await createPlayground()
@@ -102,7 +105,7 @@ test('faults of a called workflow are reported in its file, once for all its cal
   ).toEqual([
     "ci.yml:3: job 'a': workflow_call key is not defined in the referenced workflow.",
     expect.stringMatching(/^broken\.yml:\d: job 'b': /),
-    "box.yml:4: job 'image': trove run does not support job containers",
+    "box.yml:4: job 'image': trove run does not support job containers; --skip-unknown skips the job",
     expect.stringMatching(/^box\.yml:6: job 'image', step 'me\/tool@v1': cannot run/),
   ])
 })

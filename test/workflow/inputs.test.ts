@@ -82,7 +82,9 @@ on:
       OTHER:
 jobs: {a: {runs-on: x, steps: [{run: 'echo "\${{ inputs.branch }} \${{ inputs.count }}"'}]}}
 `
-  await expect(place.run(called)).rejects.toThrow("ci.yml:8:7: secret 'TOKEN' is required")
+  await expect(place.run(called)).rejects.toThrow(
+    "ci.yml:8:7: secret 'TOKEN' is required; pass it with --secret TOKEN",
+  )
   const run = await place.run(called, { secrets: { TOKEN: 'sesame' }, vars: { KIND: 'nightly' } })
   expect(run.log('a')).toContain('on-main-nightly 0')
 })
@@ -99,7 +101,9 @@ jobs: {a: {runs-on: x, steps: [{run: 'true'}]}}
   await expect(place.run(workflow, { facts: { ...facts(), event: 'push' } })).rejects.toThrow(
     "does not run on 'push'",
   )
-  await expect(place.run(workflow)).rejects.toThrow("input 'level' is required")
+  await expect(place.run(workflow)).rejects.toThrow(
+    "input 'level' is required; pass it with --input level=VALUE",
+  )
   await expect(place.run(workflow, { inputs: { level: 'mid', more: '1' } })).rejects.toThrow(
     /unknown input 'more'[\s\S]*input 'level' must be one of low, high, got 'mid'/,
   )

@@ -51,15 +51,15 @@ test('unsupported features are reported with file, line, job and step before any
   if (!(failure instanceof WorkflowError)) throw failure
   const messages = failure.message.replaceAll(`${place.repository}/`, '').split('\n')
   expect(messages.map((message) => message.replace('.github/workflows/', ''))).toEqual([
-    "ci.yml:5:16: job 'image': trove run does not support job containers",
-    "ci.yml:11:7: job 'database': trove run does not support service containers",
-    "ci.yml:15:11: job 'other': cannot call './.github/workflows/other.yml': no file .github/workflows/other.yml",
-    "ci.yml:18:15: job 'picture': trove run does not support runner image snapshots",
-    "ci.yml:21:9: job 'picture': trove run does not support parallel steps",
-    "ci.yml:28:15: job 'build', step 'Set up': cannot run 'actions/setup-node@v4': trove run does not download actions; pass its directory with --action actions/setup-node@v4=DIR, or skip it with --skip-unknown",
-    "ci.yml:29:15: job 'build', step 'docker://alpine:3': cannot run 'docker://alpine:3': trove run does not support container actions",
-    "ci.yml:30:15: job 'build', step '../outside': cannot run '../outside': expected ./DIRECTORY, $/DIRECTORY or OWNER/REPO@REF",
-    "tool/action.yml:6:13: job 'build', step './tool': box/action.yml uses 'docker', which trove run does not support",
+    "ci.yml:5:16: job 'image': trove run does not support job containers; --skip-unknown skips the job",
+    "ci.yml:11:7: job 'database': trove run does not support service containers; --skip-unknown skips the job",
+    "ci.yml:15:11: job 'other': cannot call './.github/workflows/other.yml': no file .github/workflows/other.yml; --skip-unknown skips the job",
+    "ci.yml:18:15: job 'picture': trove run does not support runner image snapshots; --skip-unknown skips the job",
+    "ci.yml:21:9: job 'picture': trove run does not support parallel steps; --skip-unknown skips the job",
+    "ci.yml:28:15: job 'build', step 'Set up': cannot run 'actions/setup-node@v4': trove run does not download actions; pass its directory with --action actions/setup-node@v4=DIR; --skip-unknown skips the step",
+    "ci.yml:29:15: job 'build', step 'docker://alpine:3': cannot run 'docker://alpine:3': trove run does not support container actions; --skip-unknown skips the step",
+    "ci.yml:30:15: job 'build', step '../outside': cannot run '../outside': expected ./DIRECTORY, $/DIRECTORY or OWNER/REPO@REF; --skip-unknown skips the step",
+    "tool/action.yml:6:13: job 'build', step './tool': box/action.yml uses 'docker', which trove run does not support; --skip-unknown skips the step",
   ])
   expect(failure.problems).toHaveLength(9)
   expect(place.events).toEqual([])

@@ -52,7 +52,8 @@ function faultOf(
   { name, type, required, options }: WorkflowInput,
   text: string | undefined,
 ): string | undefined {
-  if (text === undefined) return required ? `input '${name}' is required` : undefined
+  if (text === undefined)
+    return required ? `input '${name}' is required; pass it with --input ${name}=VALUE` : undefined
   const allowed = type === 'boolean' ? ['true', 'false'] : options
   if (allowed.length > 0 && !allowed.includes(text))
     return `input '${name}' must be one of ${allowed.join(', ')}, got '${text}'`

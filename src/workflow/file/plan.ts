@@ -141,9 +141,13 @@ async function planJob(job: Job, source: WorkflowSource, planning: Planning): Pr
       planning.problems.set(formatProblem(named), named)
     }
   }
-  // Skip reasons are shown beside their job or step, so only problems name it.
-  const reportUnlessSkipped = (found: Problem[], subject?: string): void => {
-    if (!options.skipUnknown) report(found, subject)
+  // Skip reasons stand beside their job or step, so only problems name it.
+  const reportUnlessSkipped = (found: Problem[], what: 'job' | 'step', subject?: string): void => {
+    if (options.skipUnknown) return
+    const hinted = found.map(({ message, ...at }) =>
+      problemAt(at, `${message}; --skip-unknown skips the ${what}`),
+    )
+    report(hinted, subject)
   }
   report(await strategyProblems(job))
   const unsupported = job.unsupported.map(({ what, position }) =>
@@ -156,7 +160,7 @@ async function planJob(job: Job, source: WorkflowSource, planning: Planning): Pr
     else if ('unavailable' in found) unsupported.push(found.unavailable)
     else called = found
   }
-  reportUnlessSkipped(unsupported)
+  reportUnlessSkipped(unsupported, 'job')
   const steps: PlannedStep[] = []
   for (const step of job.steps) {
     const found = await stepProblems(step, planning, {
@@ -164,7 +168,7 @@ async function planJob(job: Job, source: WorkflowSource, planning: Planning): Pr
       home: source.place,
       depth: 0,
     })
-    reportUnlessSkipped(found, `job '${job.id}', step '${describeStep(step)}'`)
+    reportUnlessSkipped(found, 'step', `job '${job.id}', step '${describeStep(step)}'`)
     steps.push({ step, skipReason: reasonOf(found) })
   }
   return { job, steps, called, skipReason: reasonOf(unsupported) }
@@ -230,9 +234,7 @@ async function stepProblems(step: Step, planning: Planning, within: Within): Pro
       return []
     case 'unsupported': {
       const { reason, advice } = resolved
-      if (advice === undefined) return unavailable(reason)
-      const skip = options.skipUnknown ? '' : ', or skip it with --skip-unknown'
-      return unavailable(`${reason}; ${advice}${skip}`)
+      return unavailable(advice === undefined ? reason : `${reason}; ${advice}`)
     }
     case 'directory': {
       const parsed = await findAction(resolved.directory)
