@@ -71,6 +71,32 @@ jobs:
   ])
 })
 
+// As in rollup's workflow, whose matrix has the variables of each target.
+test('env of a job or step can be one expression', () => {
+  const parsed = parseWorkflow(
+    'ci.yml',
+    `on: push
+jobs:
+  a:
+    runs-on: x
+    env: \${{ fromJSON(vars.ENV) }}
+    steps:
+      - {run: a, env: '\${{ matrix.env }}'}
+  b:
+    uses: ./.github/workflows/b.yml
+    with: {env: '\${{ vars.ENV }}'}
+`,
+  )
+  if ('problems' in parsed) throw new Error(parsed.problems.map(formatProblem).join('\n'))
+  const [a, b] = parsed.workflow.jobs
+  const shown = [a?.env?.token, a?.steps[0]?.env?.token, b?.call?.['input-values']?.find('env')]
+  expect(shown.map(String)).toEqual([
+    '${{ fromJSON(vars.ENV) }}',
+    '${{ matrix.env }}',
+    '${{ vars.ENV }}',
+  ])
+})
+
 test('step ids must be unique', () => {
   const problems = problemsOf(`on: push
 jobs:

@@ -7,7 +7,11 @@ import type {
   WorkflowJob,
 } from '@actions/workflow-parser/model/workflow-template'
 import type { MappingToken, TemplateToken } from '@actions/workflow-parser/templates/tokens/index'
-import { isString } from '@actions/workflow-parser/templates/tokens/type-guards'
+import {
+  isMapping,
+  isSequence,
+  isString,
+} from '@actions/workflow-parser/templates/tokens/type-guards'
 import type { Position, Problem } from './problem.ts'
 import { positionOf, problemsOf, propertyOf, readYaml } from './schema.ts'
 import type { Condition, Template } from './template.ts'
@@ -108,7 +112,7 @@ export function parseWorkflow(file: string, text: string): ParsedWorkflow {
     return { problems: problemsOf(read) }
   const jobs = read.root.find('jobs')
   if (jobs === undefined) return { problems: problemsOf(read) }
-  const converted = convertJobs(read.context, jobs)
+  const converted = convertJobs(read.context, withoutEvaluatedEnv(jobs))
   if (read.context.errors.count > 0) return { problems: problemsOf(read) }
   const name = read.root.find('name')
   const on = read.root.find('on')
@@ -128,6 +132,26 @@ export function parseWorkflow(file: string, text: string): ParsedWorkflow {
       ignored: ignoredIn(file, read.root, ['run-name', 'permissions', 'concurrency']),
     },
   }
+}
+
+/** A copy without each `env` that is one expression, such as `env: ${{ matrix.env }}`: GitHub
+ *  accepts it, but the converter (0.3.61) asserts a mapping, although only this file reads it. */
+function withoutEvaluatedEnv(jobs: TemplateToken): TemplateToken {
+  const copy = jobs.clone()
+  for (const job of mappingsIn(copy)) {
+    for (const holder of [job, ...mappingsIn(job.find('steps'))]) {
+      const at = [...holder].findIndex(({ key }) => key.toString() === 'env')
+      if (holder.get(at)?.value.isExpression === true) holder.remove(at)
+    }
+  }
+  return copy
+}
+
+/** The mappings among the items of a sequence, or among the values of a mapping. */
+function mappingsIn(token: TemplateToken | undefined): MappingToken[] {
+  if (token === undefined) return []
+  if (isMapping(token)) return [...token].map(({ value }) => value).filter(isMapping)
+  return isSequence(token) ? [...token].filter(isMapping) : []
 }
 
 export function template(file: string, token: TemplateToken | undefined): Template | undefined {
