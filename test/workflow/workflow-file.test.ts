@@ -97,6 +97,16 @@ jobs:
   ])
 })
 
+// As on GitHub. The first is helm's, which has no effect there either; the second is jekyll's.
+test('filters of events that take none are ignored, unknown filters of others are problems', () => {
+  const on = (events: string): string[] =>
+    problemsOf(`on: ${events}\njobs:\n  a:\n    runs-on: x\n    steps: [{run: a}]\n`)
+  expect(on("{create: {tags: ['v*']}, push: {branches: [main]}}")).toEqual([])
+  expect(on("{pull_request: {tags-ignore: ['**']}, pull_request_target: {tags: [a]}}")).toEqual([])
+  expect(on('{push: {branch: main}}')).toEqual(["ci.yml:1:13: Unexpected value 'branch'"])
+  expect(on('{pusch: }')).toEqual(["ci.yml:1:6: Unexpected value 'pusch'"])
+})
+
 test('step ids must be unique', () => {
   const problems = problemsOf(`on: push
 jobs:

@@ -37,9 +37,33 @@ function schemaOf(kind: FileKind): TemplateSchema {
   if (known !== undefined) return known
   const anchor = import.meta.resolve('@actions/workflow-parser/workflows/workflow-parser')
   const text = readFileSync(new URL(`../${kind}-v1.0.min.json`, anchor), 'utf8')
-  const schema = TemplateSchema.load(new JSONObjectReader(undefined, text))
+  const read = new JSONObjectReader(undefined, kind === 'workflow' ? withLooseFilters(text) : text)
+  const schema = TemplateSchema.load(read)
   schemas.set(kind, schema)
   return schema
+}
+
+/** GitHub ignores filters of events that take none, such as `create: {tags: [v1]}` and
+ *  `pull_request: {tags-ignore: ['**']}`; this schema, made for editors, rejects them. */
+function withLooseFilters(text: string): string {
+  const schema = JSON.parse(text) as { definitions: Record<string, Definition> }
+  const { definitions } = schema
+  const events = definitions['on-mapping-strict']?.mapping?.properties ?? {}
+  for (const [event, type] of Object.entries(events)) {
+    if (definitions[type]?.null !== undefined) events[event] = 'any'
+  }
+  for (const name of ['pull-request-mapping', 'pull-request-target-mapping']) {
+    const filters = definitions[name]?.mapping?.properties ?? {}
+    Object.assign(filters, { tags: 'any', 'tags-ignore': 'any' })
+  }
+  return JSON.stringify(schema)
+}
+
+/** What `withLooseFilters` reads of a definition. */
+interface Definition {
+  null?: object
+  /** Types by name. */
+  mapping?: { properties?: Record<string, string> }
 }
 
 /** A parsed file: its root, and the parser's context, to which converters add further errors. */
