@@ -65,6 +65,21 @@ test('unsupported features are reported with file, line, job and step before any
   expect(place.events).toEqual([])
 })
 
+test('steps in the background and their companions are reported as parallel steps', async () => {
+  const place = await createPlayground()
+  const steps = `
+- {id: server, run: sleep infinity, background: true}
+- {run: echo, background: false}
+- {wait: server}
+- {wait-all: true}
+- {cancel: server}`
+  const failure = await place.run(oneJob(steps)).catch((error: unknown) => error)
+  if (!(failure instanceof WorkflowError)) throw failure
+  const message =
+    "job 'job': trove run does not support parallel steps; --skip-unknown skips the job"
+  expect(failure.problems).toMatchObject([6, 8, 9, 10].map((line) => ({ line, message })))
+})
+
 test('an invalid matrix is reported before anything runs, one with expressions when its job starts', async () => {
   const place = await createPlayground()
   const job = (node: string): string => `

@@ -4,6 +4,7 @@
  *  imported (0.3.61). Its parts can: the readers are imported from their own files, and the
  *  schemas, which are data beside them, are read from disk. */
 import { readFileSync } from 'node:fs'
+import { FeatureFlags } from '@actions/expressions/features'
 import { JSONObjectReader } from '@actions/workflow-parser/templates/json-object-reader'
 import type { ObjectReader } from '@actions/workflow-parser/templates/object-reader'
 import { TemplateSchema } from '@actions/workflow-parser/templates/schema/index'
@@ -86,11 +87,11 @@ export function readYaml(kind: FileKind, file: string, text: string): ReadFile {
 
 /** A context of the parser, which collects problems. */
 export function createContext(kind: FileKind): TemplateContext {
-  return new TemplateContext(
-    new TemplateValidationErrors(),
-    schemaOf(kind),
-    new NoOperationTraceWriter(),
-  )
+  const trace = new NoOperationTraceWriter()
+  const context = new TemplateContext(new TemplateValidationErrors(), schemaOf(kind), trace)
+  // GitHub has them; without the flag, `background` would be reported as an unexpected value.
+  context.state['featureFlags'] = new FeatureFlags({ allowBackgroundSteps: true })
+  return context
 }
 
 function readOnce(

@@ -181,8 +181,11 @@ function readJob(file: string, raw: MappingToken, job: WorkflowJob): Job {
     if (token !== undefined) unsupported.push({ what, position: positionOf(file, token) })
   }
   const steps = [...(raw.find('steps')?.assertSequence('steps') ?? [])] as MappingToken[]
-  for (const step of steps.filter(isUnsupportedStep)) {
-    unsupported.push({ what: 'parallel steps', position: positionOf(file, step) })
+  for (const step of steps) {
+    const background = step.find('background')
+    const isParallel = isUnsupportedStep(step)
+    if (isParallel || (background !== undefined && background.toString() !== 'false'))
+      unsupported.push({ what: 'parallel steps', position: positionOf(file, background ?? step) })
   }
   return {
     id: job.id.value,
