@@ -1,18 +1,21 @@
 import fc from 'fast-check'
 import { constants, inflateRawSync } from 'node:zlib'
 import { expect, test } from 'vitest'
+import { digestOf } from '../../src/core/bytes/digest.ts'
 import {
   createFixedMeter,
   encodeFixedBlock,
   measureFixed,
 } from '../../src/egress/tar/fixed-deflate.ts'
 
-/** Bytes with runs of NULs of every length that has its own code, and around the longest match. */
+/** Bytes with runs of NULs of every length that has its own code, and around the longest match, and
+ *  with stretches of bytes whose code is longest. */
 const bytes = fc
   .array(
     fc.oneof(
       fc.uint8Array({ maxLength: 40 }),
       fc.integer({ min: 1, max: 1200 }).map((length) => new Uint8Array(length)),
+      fc.integer({ min: 1, max: 300 }).map((length) => new Uint8Array(length).fill(255)),
     ),
     { maxLength: 12 },
   )
@@ -62,12 +65,15 @@ test('the length of a block can be computed piece by piece without encoding it',
   const piece = bytes.map((content) => Buffer.concat([Buffer.from('n'), content]))
   const run = fc.integer({ min: 0, max: 1200 })
   const endings = fc.constantFrom('open' as const, 'final' as const)
+  const allPieces = fc.array(fc.oneof(piece, run), { maxLength: 8 })
   fc.assert(
-    fc.property(fc.array(fc.oneof(piece, run), { maxLength: 8 }), endings, (pieces, ending) => {
+    fc.property(allPieces, endings, fc.boolean(), (pieces, ending, isFirst) => {
       const meter = createFixedMeter()
-      // The previous block must not affect the next.
-      meter.add(measureFixed(Buffer.from('before\0\0')))
-      meter.takeBlock('open')
+      if (!isFirst) {
+        // The previous block must not affect the next.
+        meter.add(measureFixed(Buffer.from('before\0\0')))
+        meter.takeBlock('open')
+      }
       for (const each of pieces) {
         if (typeof each === 'number') meter.addNuls(each)
         else meter.add(measureFixed(each))
@@ -83,6 +89,15 @@ test('the length of a block can be computed piece by piece without encoding it',
 })
 
 test('golden: the bytes of a block never change', () => {
-  const block = encodeFixedBlock(Buffer.from(`name${'\0'.repeat(300)}0000644\0ÿ`), 'final')
+  const content = Buffer.from(`name${'\0'.repeat(300)}0000644\0ÿ`)
+  const block = encodeFixedBlock(content, 'final')
   expect(block.toString('hex')).toMatchInlineSnapshot(`"cb4bcc4d65180544030303030333131386c3fb01"`)
+  // Also the bits that fill its last byte.
+  const blocks = [0, 1, 2, 3, 4, 5, 6, 7].flatMap((nines) => {
+    const nine = Buffer.alloc(nines, 255)
+    return [encodeFixedBlock(nine, 'open'), encodeFixedBlock(nine, 'final')]
+  })
+  expect(digestOf(Buffer.concat(blocks))).toMatchInlineSnapshot(
+    `"0cb8c51246c01a9a1bff3bc8c718e87cc9e4439e087d63da70dfc4f206f88c8a"`,
+  )
 })

@@ -49,3 +49,20 @@ test('golden: the headers and end records of a zip never change', () => {
     `"2454d2848ca7250bba98b20e63ceb813cb02b610d079fc7d55eab616a0cce773"`,
   )
 })
+
+test('times are to the even second, in UTC, and those that a zip cannot express become its first or last', () => {
+  const read = (time: number | null): string => {
+    const header = localHeader({ ...members[0]!, modifiedAt: time === null ? null : time / 1000 })
+    const [clock, date] = [header.readUInt16LE(10), header.readUInt16LE(12)]
+    const two = (value: number): string => String(value).padStart(2, '0')
+    const day = [1980 + (date >>> 9), two((date >>> 5) & 15), two(date & 31)].join('-')
+    return `${day} ${[clock >>> 11, (clock >>> 5) & 63, (clock & 31) * 2].map(two).join(':')}`
+  }
+  expect(read(null)).toBe('1980-01-01 00:00:00')
+  expect(read(Date.UTC(1979, 11, 31, 23, 59, 59))).toBe('1980-01-01 00:00:00')
+  expect(read(Date.UTC(1980, 1, 29, 12, 34, 57))).toBe('1980-02-29 12:34:56')
+  expect(read(Date.UTC(2107, 5, 6, 7, 8, 9))).toBe('2107-06-06 07:08:08')
+  expect(read(Date.UTC(2107, 11, 31, 23, 59, 59))).toBe('2107-12-31 23:59:58')
+  expect(read(Date.UTC(2108, 0, 1))).toBe('2107-12-31 23:59:58')
+  expect(read(1e18)).toBe('2107-12-31 23:59:58')
+})
