@@ -6,6 +6,7 @@ import { hasCode } from '../../src/core/errors.ts'
 import type { SkeletonMember, StreamFacts } from '../../src/core/zip/skeleton-member.ts'
 import { encodeMembersPage, encodeTailPage } from '../../src/core/zip/skeleton.ts'
 import { representZip } from '../../src/egress/egress.ts'
+import { damagedMembers } from '../../src/egress/zip/exact-zip.ts'
 import type { Artifact, SkeletonPage } from '../../src/metadata/metadata.ts'
 import { buildZip, type ZipMemberSpec } from '../corpus/build-zip.ts'
 import { createMemoryStore, type MemoryStore } from './memory-store.ts'
@@ -144,6 +145,19 @@ test('any zip that was taken apart is reproduced, and any ranges of it concatena
   )
 })
 
+test('a zip of many pages can be resumed at any byte', async () => {
+  const specs = Array.from({ length: 20 }, (_, index) => ({
+    name: `file-${index}`,
+    content: `content ${index}`,
+  }))
+  const zip = buildZip({ members: specs, comment: 'bye' })
+  const store = createMemoryStore()
+  const artifact = keepExact(store, zip, { specs, inOrder: true, pageMembers: 3 })
+  const representation = await representZip(store.reader, artifact)
+  for (let start = 0; start < zip.length; start += 41)
+    expect((await readAll(representation, start)).equals(zip.subarray(start))).toBe(true)
+})
+
 test('a range near the end reads only the streams and pages that it needs', async () => {
   const specs = Array.from({ length: 3000 }, (_, index) => ({
     name: `file-${index}`,
@@ -166,18 +180,26 @@ test('a range near the end reads only the streams and pages that it needs', asyn
 })
 
 test('a damaged stream is reported by its member before a status is sent', async () => {
-  const specs = ['a', 'b', 'c'].map((name) => ({ name, content: `content of ${name}` }))
+  const specs = [
+    { name: 'empty', content: '', method: 0 },
+    ...['a', 'b', 'c', 'd'].map((name) => ({
+      name,
+      content: `content of ${name}`,
+      localExtra: Buffer.from('UT\x05\x00\x01abcd', 'latin1'),
+    })),
+  ]
   const store = createMemoryStore()
   const artifact = keepExact(store, buildZip({ members: specs }), {
     specs,
     inOrder: true,
     pageMembers: 2,
   })
-  const [first] = await store.reader.metadata.readStreams([artifact.id + 1])
-  first!.copy.damaged = true
+  const streams = await store.reader.metadata.readStreams([1, 3, 4].map((at) => artifact.id + at))
+  for (const { copy } of streams) copy.damaged = true
   const representation = await representZip(store.reader, { ...artifact, state: 'damaged' })
   const error: unknown = await representation.verifyReadable().catch((failure: unknown) => failure)
-  expect(hasCode(error, 'blob_damaged') && error.details.paths).toEqual(['a'])
+  expect(hasCode(error, 'blob_damaged') && error.details.paths).toEqual(['a', 'c', 'd'])
+  expect(await damagedMembers(store.reader.metadata, artifact.id, 2)).toEqual(['a', 'c'])
   await expect(
     (await representZip(store.reader, artifact)).verifyReadable(),
   ).resolves.toBeUndefined()
