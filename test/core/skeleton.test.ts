@@ -1,6 +1,7 @@
-import { deflateRawSync } from 'node:zlib'
+import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { digestOf } from '../../src/core/bytes/digest.ts'
 import {
   type SkeletonMember,
   type StreamFacts,
@@ -162,12 +163,38 @@ describe('skeleton pages', () => {
 
   // APPNOTE 4.3.9. What differs from it is stored as it is.
   test('a data descriptor has 64-bit sizes in ZIP64 only', () => {
-    const facts = { crc32: 0xfedcba98, storedBytes: 0x1_0000_0002, sizeBytes: 0x3_0000_0004 }
+    const facts = { crc32: 0xfedcba98, storedBytes: 0x1_8000_0002, sizeBytes: 0x3_9000_0004 }
     const head = '504b070898badcfe'
-    expect(expectedDescriptor(facts, false).toString('hex')).toBe(`${head}0200000004000000`)
+    expect(expectedDescriptor(facts, false).toString('hex')).toBe(`${head}0200008004000090`)
     expect(expectedDescriptor(facts, true).toString('hex')).toBe(
-      `${head}02000000010000000400000003000000`,
+      `${head}02000080010000000400009003000000`,
     )
+  })
+
+  // Pages are stored on disk. Another version of zlib may deflate them otherwise.
+  test('golden: the encoding of pages never changes', () => {
+    const facts: StreamFacts[] = [
+      { crc32: 0x12345678, storedBytes: 100, sizeBytes: 300 },
+      { crc32: 0xfedcba98, storedBytes: 5e9, sizeBytes: 6e9 },
+      { crc32: 0, storedBytes: 0, sizeBytes: 0 },
+      { crc32: 1, storedBytes: 2, sizeBytes: 2 },
+    ]
+    const stock = stockMember('dist/a.js', facts[0]!, 0, 7)
+    const without = stockMember('dist/link', facts[2]!, 200, 0)
+    const last = stockMember('dist/links', facts[3]!, 300, 70_000)
+    const members = [
+      stock,
+      unlikeStock(stockMember('dist/ab.js', facts[0]!, 100, 9), facts[1]!),
+      { ...without, streamId: null, descriptor: Buffer.alloc(0), central: null },
+      // With its sizes in the local header, and elsewhere than its central header says.
+      { ...last, local: withSizes(last.local, facts[3]!), localOffset: 301 },
+    ]
+    const page = inflateRawSync(encodeMembersPage(members, facts))
+    expect(digestOf(page)).toMatchInlineSnapshot(
+      `"3d534be42f2511cb6ec0a4517c7774ed75764a2296199757af38b81cf7aa13b8"`,
+    )
+    const tail = inflateRawSync(encodeTailPage(Buffer.from('tail')))
+    expect(tail.toString('hex')).toMatchInlineSnapshot(`"027461696c"`)
   })
 
   // GITHUB-PROTOCOL §14: the stock client's headers repeat themselves except for name and length,
@@ -195,6 +222,33 @@ describe('skeleton pages', () => {
     expect(encodeMembersPage(members, facts).length / members.length).toBeLessThan(1)
   })
 })
+
+/** A member none of whose fields can be omitted, with every optional one. */
+function unlikeStock(stock: SkeletonMember, facts: StreamFacts): SkeletonMember {
+  const local = Buffer.concat([stock.local, Buffer.from('xtra')])
+  local.fill(1, 14, 26)
+  local.writeUInt16LE(4, 28)
+  const rest = Buffer.from('dist/other.jsextracomment')
+  const central = Buffer.concat([stock.central!.subarray(0, 46), rest])
+  central.fill(2, 8, 28)
+  central.fill(3, 42, 46)
+  for (const [at, text] of [
+    [28, 'dist/other.js'],
+    [30, 'extra'],
+    [32, 'comment'],
+  ] as const)
+    central.writeUInt16LE(text.length, at)
+  const descriptor = expectedDescriptor(facts, true)
+  return { ...stock, gap: Buffer.from('gap'), local, central, descriptor }
+}
+
+function withSizes(local: Uint8Array, facts: StreamFacts): Buffer {
+  const header = Buffer.from(local)
+  header.writeUInt32LE(facts.crc32, 14)
+  header.writeUInt32LE(facts.storedBytes, 18)
+  header.writeUInt32LE(facts.sizeBytes, 22)
+  return header
+}
 
 function stockMember(
   name: string,
