@@ -252,6 +252,7 @@ describe('a zip that cannot be taken apart safely is kept whole', () => {
   const escapedSize = { claims: { sizeBytes: 0xffffffff } }
   test.each<[string, ZipSpec, RegExp]>([
     ['encrypted', { members: [file('a', { flags: 1 })] }, /encrypted/],
+    ['strongly encrypted', { members: [file('a', { flags: 1 << 6 })] }, /encrypted/],
     [
       'an unsupported method',
       { members: [file('a', { method: 12, stored: Buffer.from('bz') })] },
