@@ -67,6 +67,27 @@ export function packsContract(store: Store): void {
     expect(await store().figures()).toMatchObject({ packs: 1 })
   })
 
+  test('a pack is verified once all its copies are registered, although its session goes on', async () => {
+    const session = await openSession(store(), await seedRun(store()))
+    const name = await addCopies(store(), session, [copyOf('one'), copyOf('two')])
+    const due = { since: 1e15, now: 1e15, writtenBefore: 1e15, limit: 10 }
+    const listed = await store().listUnverifiedPacks({ ...due, after: { verifiedAt: -1, id: 0 } })
+    expect(listed).toMatchObject([{ name, copyCount: 2, liveCount: 2 }])
+  })
+
+  test('nothing is registered in a pack that has been claimed', async () => {
+    const run = await seedRun(store())
+    const session = await openSession(store(), run)
+    const { pack, copies } = packOf([copyOf('one')])
+    await store().addPack(session, pack, copies)
+    await store().abortSession(session)
+    await sweepBlobs(store())
+    expect(await claimPacks(store())).toEqual([pack.name])
+    const again = store().addPack(await openSession(store(), run), pack, copies)
+    await expect(again).rejects.toThrow('already been deleted')
+    expect(await store().findBlob(digestOf('one'))).toBeUndefined()
+  })
+
   // Goal: a pack left by a session that ended in the middle is maintained like any other, since
   // others may have found their contents in it.
   test('a pack whose registration was interrupted is verified and compacted', async () => {
