@@ -70,7 +70,6 @@ function isAscii(text: string): boolean {
 
 /** The fallback for readers without pax support. */
 function asciiName(text: string, charactersMax: number): string {
-  if (fitsField(text, charactersMax)) return text
   return text.slice(0, charactersMax).replace(/[^ -~]/g, '_')
 }
 
