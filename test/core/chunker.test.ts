@@ -191,8 +191,8 @@ test('content without cut points is cut at the maximum', () => {
 
 test('far into a file chunks are coarse, wherever the pieces end', () => {
   const bytes = seededBytes('far', 6 * 1024 * 1024)
-  const cut = (pieceBytes: number): Buffer[] => {
-    const chunker = createChunker(chunkSizes, 1_000_000)
+  const cut = (pieceBytes: number, coarseAfterBytes = 1_000_000): Buffer[] => {
+    const chunker = createChunker(chunkSizes, coarseAfterBytes)
     const chunks: Buffer[] = []
     for (let at = 0; at < bytes.length; at += pieceBytes)
       chunks.push(...chunker.push(bytes.subarray(at, at + pieceBytes)))
@@ -211,8 +211,14 @@ test('far into a file chunks are coarse, wherever the pieces end', () => {
   const rest = cutWhole(bytes.subarray(begin), coarseChunkSizes)
   expect(lengths(whole.slice(index))).toEqual(lengths(rest))
   expect(Buffer.concat(whole).equals(bytes)).toBe(true)
-  for (const pieceBytes of [10_000, 700_001])
-    expect(lengths(cut(pieceBytes))).toEqual(lengths(whole))
+  for (const pieceBytes of [10_000, 700_001]) {
+    const pieced = cut(pieceBytes)
+    expect(lengths(pieced)).toEqual(lengths(whole))
+    expect(Buffer.concat(pieced).equals(bytes)).toBe(true)
+  }
+  // From the chunk on that begins there.
+  expect(lengths(cut(bytes.length, begin))).toEqual(lengths(whole))
+  expect(lengths(cut(bytes.length, begin + 1))).not.toEqual(lengths(whole))
 })
 
 test('a chunk owns its memory, so the pieces may be reused', async () => {
@@ -249,15 +255,31 @@ test('every coarse chunk fits one check page, even as stored blocks', () => {
   expect(coarseChunkSizes.maxBytes + 5 * blocks).toBeLessThanOrEqual(limits.checkPageBytes)
 })
 
+// Compressed files are cut into coarse chunks, so a format that is no longer recognized would not
+// deduplicate against what is stored.
 test('compressed data is recognized by its magic number', () => {
   const text = Buffer.from('plain text that deflates well '.repeat(100))
   expect(isCompressed(gzipSync(text))).toBe(true)
   for (const [at, magic] of [
+    [0, '\x1f\x8b\x08'],
     [0, 'PK\x03\x04'],
+    [0, '\x28\xb5\x2f\xfd'],
+    [0, '\xfd7zXZ\0'],
+    [0, 'BZh'],
+    [0, '\x04\x22\x4d\x18'],
+    [0, '7z\xbc\xaf\x27\x1c'],
+    [0, 'Rar!\x1a\x07'],
     [0, '\x89PNG\r\n\x1a\n'],
-    [4, 'ftyp'],
+    [0, '\xff\xd8\xff'],
+    [0, 'GIF8'],
     [8, 'WEBPVP8'],
+    [0, 'wOFF'],
     [0, 'wOF2'],
+    [4, 'ftyp'],
+    [0, '\x1a\x45\xdf\xa3'],
+    [0, 'OggS'],
+    [0, 'fLaC'],
+    [0, 'ID3'],
   ] as const) {
     const sample = Buffer.from(text)
     sample.write(magic, at, 'latin1')
@@ -278,5 +300,9 @@ test('compressed data is recognized because it does not deflate', () => {
   const bytes = randomBytes(64 * 1024)
   expect(isCompressed(bytes.fill(0, 0, 3000))).toBe(false)
   expect(isCompressed(Buffer.alloc(0))).toBe(false)
-  expect(isCompressed(randomBytes(1000))).toBe(false)
+  // Too short to tell.
+  expect(isCompressed(randomBytes(1023))).toBe(false)
+  expect(isCompressed(randomBytes(1024))).toBe(true)
+  // Only the beginning counts.
+  expect(isCompressed(Buffer.concat([randomBytes(64 * 1024), Buffer.alloc(20_000)]))).toBe(true)
 })
