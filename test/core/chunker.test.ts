@@ -245,8 +245,9 @@ test('impossible chunk sizes are rejected', () => {
     { ...small, minBytes: 16 },
     { ...small, minBytes: 512 },
     { ...small, maxBytes: 128 },
+    { ...small, averageBytes: 2 ** 29, maxBytes: 2 ** 29 },
   ]) {
-    expect(() => createChunker(sizes)).toThrow(/must be a power of two|must ascend/)
+    expect(() => createChunker(sizes)).toThrow(/must be a power of two|must ascend|at most 30/)
   }
 })
 

@@ -32,7 +32,7 @@ export function createChunker(sizes: ChunkSizes, coarseAfterBytes?: number): Chu
 
   function hold(bytes: Uint8Array): void {
     if (heldBytes + bytes.length > held.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(sizes.maxBytes, coarseChunkSizes.maxBytes))
+      const larger = Buffer.allocUnsafeSlow(coarseChunkSizes.maxBytes)
       larger.set(held.subarray(0, heldBytes))
       held = larger
     }

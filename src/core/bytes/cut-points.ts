@@ -57,10 +57,9 @@ function createCutFinder(sizes: ChunkSizes): CutFinder {
     const first = start - heldBytes
     const within = (chunkBytes: number): number => Math.min(first + chunkBytes, bytes.length)
     // Bytes before the window of the earliest possible cut cannot affect it, so most of the minimum
-    // chunk is skipped.
-    let at = Math.max(start, within(minBytes - windowBytes))
-    if (at <= first + minBytes - windowBytes) hash[0] = 0
-    if (at < first + minBytes) at = roll(bytes, at, within(minBytes), hash)
+    // chunk is skipped. What the hash held before leaves it meanwhile.
+    const windowStart = Math.max(start, within(minBytes - windowBytes))
+    let at = roll(bytes, windowStart, within(minBytes), hash)
     let end = findCut(bytes, at, within(averageBytes), rareMask, hash)
     if (end !== undefined) return end
     at = Math.max(at, within(averageBytes))
@@ -89,7 +88,7 @@ export function createFileCutFinder(
 /** A mask of the `count` bits below the top one, which is lost when the hash is shifted by two at
  *  once. */
 function highBits(count: number): number {
-  if (count < 1 || count > 30) throw new RangeError(`mask bits must be from 1 to 30, got ${count}`)
+  if (count > 30) throw new RangeError(`mask bits must be at most 30, got ${count}`)
   return 0x7fffffff & (-1 << (31 - count))
 }
 
