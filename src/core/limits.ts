@@ -140,8 +140,6 @@ export const limits = {
   historyArtifactsMax: 1000,
   /** Longest search of one request before it returns a cursor; no proxy times out that soon. */
   searchMs: 10_000,
-  /** Entries on one directory page. */
-  directoryPageEntries: 1000,
   /** Differences that one comparison lists and searches for moves, and the characters of their
    *  paths. Without the latter, 100,000 paths of 4 KB took 450 MB. */
   compareDifferencesMax: 100_000,
