@@ -24,7 +24,7 @@ export function openApiDocument(): JsonObject {
       title: 'Trove',
       version: apiVersion,
       description:
-        'A self-hosted artifact store for CI: the native API. Routes whose token is optional need none for projects that everyone may read (TROVE_PUBLIC_PROJECTS).',
+        'A self-hosted artifact store for CI: the native API. Routes whose token is optional need none for projects that everyone may read (TROVE_PUBLIC_PROJECTS). Artifacts can also be read by WebDAV (RFC 4918) at /dav, whose methods OpenAPI cannot describe.',
     },
     jsonSchemaDialect: 'https://json-schema.org/draft/2020-12/schema',
     security: [{ bearer: [] }],

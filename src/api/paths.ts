@@ -3,6 +3,9 @@ import { formatProjectPath } from '../core/run/run.ts'
 
 export const apiRoot = '/api/v1'
 
+/** WebDAV. */
+export const davRoot = '/dav'
+
 export function artifactPath(id: number): string {
   return `${apiRoot}/artifacts/${id}`
 }

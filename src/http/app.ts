@@ -16,6 +16,8 @@ import { onlyContentOnItsHost } from '../web/artifact/content-routes.ts'
 import { loggedPath } from '../web/artifact/content-origin.ts'
 import { createPages } from '../web/page-routes.tsx'
 import type { Renderer } from '../web/renderer.ts'
+import { davErrorResponse } from './dav/dav-error.ts'
+import { addDavRoutes } from './dav/dav-routes.ts'
 import { addClientPackageRoutes } from './operation/client-package.ts'
 import type { AppContext, AppEnv, AppRequest } from './context.ts'
 import { type FailureRenderer, noteFailure } from './failure.ts'
@@ -45,6 +47,7 @@ export function createApp(context: AppContext, renderer: Renderer): Hono<AppEnv>
   addDownloadRoutes(app, context)
   addRestRoutes(app, context)
   addNativeRoutes(app, context)
+  addDavRoutes(app, context)
   // Before the pages: their `/:owner/:repo` would match some of these paths.
   app.all('/api/*', (c) => failureResponse(c, routeNotFound(app, c)))
   app.route('/', pages.routes)
@@ -101,6 +104,7 @@ const surfaces: readonly [paths: RegExp, render: FailureRenderer][] = [
   [/^\/twirp(?:\/|$)/, twirpErrorResponse],
   [/^\/blob(?:\/|$)/, azureErrorResponse],
   [/^\/(?:repos|api\/v3)(?:\/|$)/, restErrorResponse],
+  [/^\/dav(?:\/|$)/, davErrorResponse],
 ]
 
 /** Renders an error outside of pages, in the format that clients of the path expect. */
@@ -143,7 +147,7 @@ function groupOf(path: string): RouteGroup {
   if (/^\/(?:healthz|readyz|metrics)$/.test(path)) return 'operation'
   if (/^\/(?:blob|artifacts\/download)\//.test(path)) return 'blob'
   if (/^\/(?:twirp|repos|api\/v3)\//.test(path)) return 'actions'
-  return path.startsWith('/api/') ? 'api' : 'page'
+  return /^\/(?:api|dav)(?:\/|$)/.test(path) ? 'api' : 'page'
 }
 
 /** GITHUB-PROTOCOL §1.21: clients see a response that was sent before the body was read as

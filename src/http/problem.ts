@@ -75,15 +75,19 @@ export function problemResponse(error: StoreError | undefined, requestId: string
     requestId,
     ...wireDetails(details),
   }
-  const headers = new Headers({
-    'content-type': 'application/problem+json',
-    'cache-control': 'no-store',
-  })
+  const headers = problemHeaders(status, details)
+  headers.set('content-type', 'application/problem+json')
   if (status === 401) headers.set('www-authenticate', 'Bearer realm="trove"')
+  return new Response(JSON.stringify(body), { status, headers })
+}
+
+/** The header fields that a failure has in any format. */
+export function problemHeaders(status: number, details: StoreError['details'] | object): Headers {
+  const headers = new Headers({ 'cache-control': 'no-store' })
   if ('allowed' in details) headers.set('allow', details.allowed.join(', '))
   if (status === 503) headers.set('retry-after', '2')
   if ('totalBytes' in details) headers.set('content-range', `bytes */${details.totalBytes}`)
-  return new Response(JSON.stringify(body), { status, headers })
+  return headers
 }
 
 function wireDetails(details: object): Record<string, unknown> {

@@ -207,6 +207,16 @@ const rules: Record<string, Rule> = {
   [`POST ${uploads}/packs`]: { none: 'bytes in' },
   [`POST ${uploads}/commit`]: { none: 'makes a new artifact' },
   [`DELETE ${uploads}`]: { none: 'ends a session' },
+  'OPTIONS /': { none: 'the methods' },
+  'OPTIONS /dav/*': { none: 'the methods' },
+  'PROPFIND /dav/*': {
+    list: () => ({
+      path: `/dav/${project}/runs/1/`,
+      method: 'PROPFIND',
+      headers: { depth: '1' },
+    }),
+  },
+  'GET /dav/*': { after: at(`/dav/${project}/runs/1/${name}/index.html`), status: 410 },
   [`PUT ${api}/projects/:owner/:repo/runs/:run/artifacts/:name`]: {
     none: 'makes a new artifact; tested below',
   },
@@ -414,7 +424,7 @@ describe('one millisecond later', () => {
         { message: 'Artifact has expired' },
       ])
     } else if ('list' in rule) {
-      expect(answer.status).toBe(200)
+      expect(answer.ok).toBe(true)
       expect(text).not.toContain(rule.text ?? name)
     } else if ('shown' in rule) {
       expect(answer.status).toBe(200)

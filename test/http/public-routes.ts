@@ -154,6 +154,13 @@ export const rules: Record<string, Rule> = {
   ),
   [`GET ${uploads}/missing`]: needs(`${api}/uploads/${'0'.repeat(32)}/missing`),
   [`DELETE ${uploads}`]: needs(`${api}/uploads/${'0'.repeat(32)}`, { method: 'DELETE' }),
+  'OPTIONS /': { none: 'says that there is WebDAV' },
+  'OPTIONS /dav/*': { none: 'says that there is WebDAV' },
+  'PROPFIND /dav/*': reads('/dav/PROJECT/runs/1/dist/', {
+    method: 'PROPFIND',
+    headers: { depth: '1' },
+  }),
+  'GET /dav/*': reads('/dav/PROJECT/runs/1/dist/a'),
   [`PUT ${api}/projects/:owner/:repo/runs/:run/artifacts/:name`]: needs(
     `${api}/projects/PROJECT/runs/9/artifacts/new`,
     { method: 'PUT', body: 'x' },

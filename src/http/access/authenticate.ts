@@ -40,6 +40,26 @@ export async function requireBearerReader(context: AppContext, c: AppRequest): P
   return (await findBearer(context, c)) ?? everyone(context, c)
 }
 
+/** As `requireBearerReader`, also with a token as the password of the Basic scheme: most clients of
+ *  WebDAV know no other. */
+export async function requireBasicReader(context: AppContext, c: AppRequest): Promise<Principal> {
+  const token = basicToken(c.req.header('authorization') ?? '')
+  if (token === undefined) return await requireBearerReader(context, c)
+  return remember(c, await principalOf(context, token, 'api'))
+}
+
+/** RFC 7617 §2: the user name ends at the first colon. It may be anything, or the beginning of the
+ *  token: davfs2 and cadaver cut a password, which a token can exceed, after 255 characters. */
+function basicToken(authorization: string): string | undefined {
+  const [, encoded] = /^Basic +([A-Za-z0-9+/]+={0,2}) *$/i.exec(authorization) ?? []
+  if (encoded === undefined) return undefined
+  const [, user = '', password = ''] =
+    /^([^:]*):(.*)$/s.exec(Buffer.from(encoded, 'base64').toString()) ?? []
+  const isWhole = /^[^.]+\.[^.]+\.[^.]+$/.test(password)
+  return isWhole ? password : user + password
+}
+
+const readingMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'PROPFIND'])
 /** POSTs that change nothing. */
 const readingPosts: ReadonlySet<string> = new Set([blobPartsPath, blobFetchPath])
 
@@ -47,7 +67,7 @@ const readingPosts: ReadonlySet<string> = new Set([blobPartsPath, blobFetchPath]
  *  the request does not only read), busy (too many visitors). */
 function everyone({ config, visitors }: AppContext, c: AppRequest): Principal {
   const { method, path } = c.req
-  const onlyReads = method === 'GET' || method === 'HEAD' || readingPosts.has(path)
+  const onlyReads = readingMethods.has(method) || readingPosts.has(path)
   if (!onlyReads || config.publicProjects.length === 0) throw credentialMissing()
   visitors.admit(outgoingOf(c))
   return remember(c, anonymousPrincipal(config.publicProjects))

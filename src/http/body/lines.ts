@@ -1,4 +1,5 @@
 /** Bodies of unknown length, most of them NDJSON listings. */
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { ZlibOptions } from 'node:zlib'
 import { asError } from '../../core/errors.ts'
 import { nextTurn } from '../../core/turn.ts'
@@ -9,13 +10,21 @@ import { watchIdle } from './send-representation.ts'
 export const ndjsonType = 'application/x-ndjson'
 
 /** Formats values as JSON, one per line, in pieces of about 64 KiB. */
-export async function* linesOf(
+export function linesOf(
   values: AsyncIterable<object> | Iterable<object>,
+): AsyncGenerator<Uint8Array, void, undefined> {
+  return inPieces(values, (value) => `${JSON.stringify(value)}\n`)
+}
+
+/** Formats values in pieces of about 64 KiB. */
+export async function* inPieces<Value>(
+  values: AsyncIterable<Value> | Iterable<Value>,
+  format: (value: Value) => string,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const encoder = new TextEncoder()
   let pending = ''
   for await (const value of values) {
-    pending += `${JSON.stringify(value)}\n`
+    pending += format(value)
     if (pending.length < 65_536) continue
     yield encoder.encode(pending)
     pending = ''
@@ -29,7 +38,17 @@ export async function sendPieces(
   { config }: { config: { idleMs: number } },
   c: AppRequest,
   pieces: AsyncGenerator<Uint8Array, void, undefined>,
-  { type, headers, gzip }: { type: string; headers?: Record<string, string>; gzip?: ZlibOptions },
+  {
+    status = 200,
+    type,
+    headers,
+    gzip,
+  }: {
+    status?: ContentfulStatusCode
+    type: string
+    headers?: Record<string, string>
+    gzip?: ZlibOptions
+  },
 ): Promise<Response> {
   const packs = gzip !== undefined && acceptsGzip(c)
   const isHead = c.req.method === 'HEAD'
@@ -43,10 +62,10 @@ export async function sendPieces(
   }
   if (isHead) {
     await sent.return()
-    return c.body(null, 200, all)
+    return c.body(null, status, all)
   }
   watchIdle(c, config.idleMs)
-  return c.body(streamOf(c, first, sent), 200, all)
+  return c.body(streamOf(c, first, sent), status, all)
 }
 
 /** A failure part-way destroys the connection: otherwise chunked encoding would end as if the body

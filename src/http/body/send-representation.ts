@@ -69,7 +69,7 @@ export async function sendRepresentation(
 }
 
 /** Returns the status if the preconditions of a GET or HEAD of `etag` decide it. RFC 9110
- *  §13.2.2. */
+ *  §13.2.2. Dates do not: another file can be older than the one before it. */
 export function preconditionStatus(c: AppRequest, etag: string): 304 | 412 | undefined {
   const ifMatch = c.req.header('if-match')
   if (ifMatch !== undefined && !listsTag(ifMatch, etag, 'strong')) return 412
@@ -83,7 +83,7 @@ function requestedPart(c: AppRequest, { etag, totalBytes }: Representation): Byt
   // RFC 9110 §14.2: Range is defined for GET only.
   if (c.req.method !== 'GET') return undefined
   const ifRange = c.req.header('if-range')
-  // Strong comparison. A date never matches, as no Last-Modified is sent.
+  // Strong comparison. A date never matches: that of WebDAV is what the uploader says.
   if (ifRange !== undefined && ifRange.trim() !== etag) return undefined
   const answer = parseByteRange(c.req.header('range'), totalBytes)
   if (answer.kind === 'unsatisfiable') {

@@ -1,0 +1,103 @@
+/** Reads the body of PROPFIND: which properties the client wants (RFC 4918 §14.20). */
+import { invalidRequest, tooLarge } from '../../core/errors.ts'
+import { limits } from '../../core/limits.ts'
+import { readXml } from '../../core/markup/xml.ts'
+
+export interface PropertyName {
+  namespace: string
+  name: string
+}
+
+export type Wanted = { kind: 'all' } | { kind: 'names' } | { kind: 'named'; names: PropertyName[] }
+
+export const davNamespace = 'DAV:'
+
+interface Element extends PropertyName {
+  /** As written. */
+  tag: string
+  prefixes: ReadonlyMap<string, string>
+}
+
+/** Errors: invalid_request, too_large. */
+export function parsePropfind(body: Uint8Array): Wanted {
+  // RFC 4918 §9.1: no body asks for all properties.
+  if (body.length === 0) return { kind: 'all' }
+  const open: Element[] = []
+  const names: PropertyName[] = []
+  let kind: Wanted['kind'] | undefined
+  let roots = 0
+  const events = readXml(decode(body))
+  let next = events.next()
+  for (; next.done !== true; next = events.next()) {
+    const event = next.value
+    if (event.kind === 'close') {
+      if (open.pop()?.tag !== event.name) throw malformed('its elements are not nested')
+    } else if (event.kind === 'open') {
+      const element = resolve(event, open.at(-1)?.prefixes ?? reserved)
+      const depth = open.push(element)
+      if (depth === 1) roots += 1
+      if (depth === 1 && !isDav(element, 'propfind')) throw malformed('its root is no propfind')
+      if (depth === 2) kind ??= kindOf(element)
+      if (depth === 3 && isDav(open[1]!, 'prop')) names.push(element)
+    } else if (open.length === 0 && event.text.trim() !== '') throw malformed('text is outside')
+  }
+  if (!next.value || open.length > 0 || roots !== 1) throw malformed('it is not well-formed')
+  if (kind === undefined) throw malformed('it has none of prop, allprop and propname')
+  if (names.length > limits.davPropertiesMax) throw tooMany()
+  return kind === 'named' ? { kind, names } : { kind }
+}
+
+/** RFC 4918 §17: other elements are ignored, and so is `include`, since `allprop` means all. */
+function kindOf(element: Element): Wanted['kind'] | undefined {
+  if (isDav(element, 'prop')) return 'named'
+  if (isDav(element, 'allprop')) return 'all'
+  return isDav(element, 'propname') ? 'names' : undefined
+}
+
+function isDav({ namespace, name }: Element, wanted: string): boolean {
+  return namespace === davNamespace && name === wanted
+}
+
+/** Namespaces in XML 1.0 §3. */
+const reserved: ReadonlyMap<string, string> = new Map([
+  ['', ''],
+  ['xml', 'http://www.w3.org/XML/1998/namespace'],
+])
+
+/** Letters and digits of any script: a bit more than XML 1.0 §2.3 allows to begin with. */
+const localName = /^[\p{L}_][\p{L}\p{M}\p{N}_.-]*$/u
+
+/** Namespaces in XML 1.0 §2 to §6. */
+function resolve(
+  { name: tag, attributes }: { name: string; attributes: ReadonlyMap<string, string> },
+  outer: ReadonlyMap<string, string>,
+): Element {
+  let prefixes = outer
+  for (const [attribute, value] of attributes) {
+    const [, prefix] = /^xmlns(?::(.+))?$/.exec(attribute) ?? [null]
+    if (prefix === null) continue
+    if (prefix !== undefined && value === '') throw malformed(`${attribute} is empty`)
+    prefixes = new Map([...prefixes, [prefix ?? '', value]])
+  }
+  const [name = '', prefix = '', ...rest] = tag.split(':').toReversed()
+  const namespace = prefixes.get(prefix)
+  if (rest.length > 0 || namespace === undefined || !localName.test(name))
+    throw malformed(`${JSON.stringify(tag)} is no name of an element`)
+  return { tag, namespace, name, prefixes }
+}
+
+/** XML 1.0 §4.3.3: UTF-8, or UTF-16 with a byte order mark. */
+function decode(body: Uint8Array): string {
+  const mark = (body[0]! << 8) | (body[1] ?? 0)
+  const encoding = mark === 0xfffe ? 'utf-16le' : mark === 0xfeff ? 'utf-16be' : 'utf-8'
+  return new TextDecoder(encoding).decode(body)
+}
+
+function malformed(reason: string): Error {
+  return invalidRequest('body', `the body is no PROPFIND request: ${reason}`)
+}
+
+function tooMany(): Error {
+  const max = limits.davPropertiesMax
+  return tooLarge('properties', max, `at most ${max} properties can be asked for at once`)
+}
