@@ -13,11 +13,11 @@ import { requireDelete } from '../../http/access/strict.ts'
 import { digestField } from '../../http/input.ts'
 import { explainDeletion } from '../../lifecycle/collect/deletion.ts'
 import type { Artifact, Author } from '../../metadata/metadata.ts'
-import { DeletePage, deletionOf, requireWord } from './delete-page.tsx'
+import { DeletePage, requireWord } from './delete-page.tsx'
 import { daysOf, readForm } from '../input.ts'
 import { artifactOfPage, crumbsOf } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
-import { artifactPath, tabPath, withQuery } from '../paths.ts'
+import { actionPath, artifactPath, tabPath, withQuery } from '../paths.ts'
 
 export async function deletePage(web: Web, c: AppRequest): Promise<Response> {
   const { principal, artifact } = await artifactOfPage(web.context, c)
@@ -28,7 +28,15 @@ export async function deletePage(web: Web, c: AppRequest): Promise<Response> {
   return await sendPage(web, c, {
     title: `Delete ${artifact.name}`,
     crumbs: crumbsOf({ project: artifact.project, artifact }),
-    body: <DeletePage {...deletionOf(artifact, deletion, web.context.config.undoMs)} />,
+    body: (
+      <DeletePage
+        artifacts={[artifact]}
+        action={actionPath(artifact, 'delete')}
+        back={artifactPath(artifact)}
+        deletion={deletion}
+        undoMs={web.context.config.undoMs}
+      />
+    ),
   })
 }
 

@@ -6,30 +6,19 @@ import { invalidRequest } from '../../core/errors.ts'
 import { formatSizeBytes, counted } from '../../core/units.ts'
 import { type Field, HiddenFields } from '../parts/form.tsx'
 import type { Html } from '../parts/html.ts'
-import { actionPath, artifactPath } from '../paths.ts'
+import { actionPath } from '../paths.ts'
 import { freedPredicate } from '../../core/policy/explanation.ts'
 
 export interface DeletionView {
   artifacts: Artifact[]
-  /** Where the form is sent; `fields` holds the ids if there are several. */
+  /** Where the form is sent. */
   action: string
   back: string
   deletion: Deletion
-  /** Whole minutes within which the deletion can be undone; 0: never. */
-  undoMinutes: number
-  /** Hidden fields of the form. */
-  fields: Field[]
-}
-
-export function deletionOf(artifact: Artifact, deletion: Deletion, undoMs: number): DeletionView {
-  return {
-    artifacts: [artifact],
-    action: actionPath(artifact, 'delete'),
-    back: artifactPath(artifact),
-    deletion,
-    undoMinutes: Math.floor(undoMs / 60_000),
-    fields: [],
-  }
+  /** How long the deletion can be undone. */
+  undoMs: number
+  /** Hidden fields of the form: the ids if there are several. */
+  fields?: Field[]
 }
 
 const freelyDeletedMax = 100
@@ -50,7 +39,8 @@ export function requireWord(artifacts: Artifact[], form: URLSearchParams): void 
 }
 
 export function DeletePage(view: DeletionView): Html {
-  const { artifacts, deletion, undoMinutes } = view
+  const { artifacts, deletion, fields = [] } = view
+  const undoMinutes = Math.floor(view.undoMs / 60_000)
   const [first, ...others] = artifacts
   const isOne = first !== undefined && others.length === 0
   const what = isOne ? first.name : counted(artifacts.length, 'artifact')
@@ -73,7 +63,7 @@ export function DeletePage(view: DeletionView): Html {
           : `This can be undone for ${counted(undoMinutes, 'minute')}.`}
       </p>
       <form method="post" action={view.action}>
-        <HiddenFields fields={view.fields} />
+        <HiddenFields fields={fields} />
         {reason !== undefined && (
           <p>
             <label>

@@ -180,7 +180,7 @@ async function confirmDeletion(
     action: listPath(project.name),
     back: listPath(project.name, queryOf(query)),
     deletion: await explainDeletion(context.metadata, ids, context.now()),
-    undoMinutes: Math.floor(context.config.undoMs / 60_000),
+    undoMs: context.config.undoMs,
     fields: [
       ['action', 'delete-confirmed'] satisfies Field,
       ['ids', formatIds(ids)] satisfies Field,
