@@ -34,6 +34,7 @@ import { isStrictFor } from '../http/access/strict.ts'
 import type { Artifact, Project } from '../metadata/metadata.ts'
 import type { ArtifactHead } from './artifact/artifact-page.tsx'
 import type { Crumb } from './layout.tsx'
+import type { PageContent } from './page.tsx'
 import { artifactPath } from './paths.ts'
 
 export interface PageProject {
@@ -143,6 +144,15 @@ export function crumbsOf(place: { project: string; run?: number; artifact?: Arti
     crumbs.push({ label: `Run ${number}`, href: runPagePath(project, number) })
   if (artifact !== undefined) crumbs.push({ label: artifact.name, href: artifactPath(artifact) })
   return crumbs
+}
+
+/** Title and breadcrumbs of a page of a project, or with null of the whole store. */
+export function headingOf(
+  title: string,
+  project: ProjectName | null,
+): Required<Pick<PageContent, 'title' | 'crumbs'>> {
+  if (project === null) return { title, crumbs: [] }
+  return { title: `${title} · ${project}`, crumbs: crumbsOf({ project }) }
 }
 
 /** Breadcrumbs for an error page: whatever of its address exists and the visitor may read. */

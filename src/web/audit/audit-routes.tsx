@@ -6,7 +6,7 @@ import type { AppRequest } from '../../http/context.ts'
 import { parseInput } from '../../http/input.ts'
 import { readAudit } from '../../http/operation/audit.ts'
 import { daysOf } from '../input.ts'
-import { crumbsOf, overseenPlace } from '../page-access.ts'
+import { headingOf, overseenPlace } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { AuditPage } from './audit-page.tsx'
 
@@ -32,8 +32,7 @@ export async function auditPage(web: Web, c: AppRequest): Promise<Response> {
   })
   const historyDays = context.config.historyMs / dayMs
   return await sendPage(web, c, {
-    title: project === null ? 'Audit log' : `Audit log · ${project}`,
-    ...(project !== null && { crumbs: crumbsOf({ project }) }),
+    ...headingOf('Audit log', project),
     body: <AuditPage {...{ project, query, acts: items, next, historyDays, now }} />,
   })
 }

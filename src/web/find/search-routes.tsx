@@ -6,7 +6,7 @@ import { seenBy } from '../../http/access/seen-by.ts'
 import type { AppRequest } from '../../http/context.ts'
 import { formatSearchCursor, parseSearchCursor, searchNewest } from '../../http/artifact/search.ts'
 import { filterOf, queryOf, readQuery } from '../list/list-view.ts'
-import { crumbsOf, projectOfPage } from '../page-access.ts'
+import { headingOf, projectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { searchPagePath } from '../paths.ts'
 import { describeProblem } from '../problem-page.tsx'
@@ -29,10 +29,7 @@ export async function searchPage(web: Web, c: AppRequest): Promise<Response> {
   const isNarrowed = Object.values(queryOf(query)).some((value) => value !== '')
   const problem = path === '' ? null : problemOf(path)
   const view = { project: project.name, path, query, branches, mayInspect, mayWrite, problem }
-  const content = {
-    title: `${path === '' ? 'Search' : path} · ${project.name}`,
-    crumbs: crumbsOf({ project: project.name }),
-  }
+  const content = headingOf(path === '' ? 'Search' : path, project.name)
   if (path === '' || problem !== null)
     return await sendPage(web, c, { ...content, body: <SearchPage {...view} results={null} /> })
   const search = async (): Promise<SearchResults> => {

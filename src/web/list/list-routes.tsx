@@ -10,7 +10,7 @@ import { inOrder } from './list-order.ts'
 import { ListPage } from './list-page.tsx'
 import { ChangedNotice, idsInAddressMax, outcomeOfQuery } from './list-changes.tsx'
 import { filterOf, queryOf, readQuery, withSecrets } from './list-view.ts'
-import { crumbsOf, projectOfPage } from '../page-access.ts'
+import { headingOf, projectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { listPath } from '../paths.ts'
 import { isRestorable } from '../../core/policy/retention.ts'
@@ -66,8 +66,7 @@ export async function listPage(web: Web, c: AppRequest): Promise<Response> {
   const outcome = outcomeOfQuery((name) => c.req.query(name) ?? '')
   const restorable = mayWrite ? await justDeleted(context, c, project) : []
   return await sendPage(web, c, {
-    title: `Artifacts · ${project.name}`,
-    crumbs: crumbsOf({ project: project.name }),
+    ...headingOf('Artifacts', project.name),
     body: (
       <>
         {outcome !== undefined && (

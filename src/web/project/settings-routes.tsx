@@ -12,7 +12,7 @@ import { walkArtifacts } from '../../http/artifact/walk-artifacts.ts'
 import { measureDeletion } from '../../lifecycle/collect/deletion.ts'
 import type { Artifact, ArtifactFilter, ArtifactSums, Project } from '../../metadata/metadata.ts'
 import { daysOf, readForm } from '../input.ts'
-import { crumbsOf, inspectedProjectOfPage } from '../page-access.ts'
+import { headingOf, inspectedProjectOfPage } from '../page-access.ts'
 import { type PageContent, sendPage, type Web } from '../page.tsx'
 import { retentionPath, settingsPath } from '../paths.ts'
 import { RetentionPage, type RetentionView, type Simulation } from './retention-page.tsx'
@@ -32,7 +32,7 @@ export const settingsPage: PageOfSettings = {
     const { project } = shown
     const { logicalBytes } = await metadata.projectFigures(project.id)
     return {
-      title: `Settings · ${project.name}`,
+      ...headingOf('Settings', project.name),
       body: <SettingsPage {...shown} server={config} usedBytes={logicalBytes} />,
     }
   },
@@ -54,7 +54,7 @@ export const retentionPage: PageOfSettings = {
       keptLatest: await kept({ keptLatest: true }),
       simulation: days === undefined ? undefined : await simulate(context, project, daysOf(days)),
     }
-    return { title: `Retention · ${project.name}`, body: <RetentionPage {...view} /> }
+    return { ...headingOf('Retention', project.name), body: <RetentionPage {...view} /> }
   },
 }
 
@@ -104,12 +104,7 @@ async function send(
   shown: ShownSettings,
   status: 200 | 400 = 200,
 ): Promise<Response> {
-  const content = await page.content(web.context, c, shown)
-  return await sendPage(web, c, {
-    ...content,
-    crumbs: crumbsOf({ project: shown.project.name }),
-    status,
-  })
+  return await sendPage(web, c, { ...(await page.content(web.context, c, shown)), status })
 }
 
 /** Finds what would have expired by now if artifacts that are not kept lived for `days`. */

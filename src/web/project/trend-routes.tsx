@@ -2,7 +2,7 @@
 import { latestBranch } from '../../core/policy/keep-latest.ts'
 import type { AppContext, AppRequest } from '../../http/context.ts'
 import type { Project } from '../../metadata/metadata.ts'
-import { crumbsOf, projectOfPage } from '../page-access.ts'
+import { headingOf, projectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { TrendPage, type TrendPlace, type TrendView } from './trend-page.tsx'
 
@@ -27,8 +27,7 @@ export async function trendPage(web: Web, c: AppRequest): Promise<Response> {
     now: context.now(),
   }
   return await sendPage(web, c, {
-    title: `${isChosen ? `${place.name} on ${place.branch}` : 'Trends'} · ${project.name}`,
-    crumbs: crumbsOf({ project: project.name }),
+    ...headingOf(isChosen ? `${place.name} on ${place.branch}` : 'Trends', project.name),
     body: <TrendPage {...view} />,
   })
 }

@@ -7,7 +7,7 @@ import { requireAdmin } from '../../http/access/access.ts'
 import { explainDeletion } from '../../lifecycle/collect/deletion.ts'
 import type { ArtifactFilter, StoreFigures, UsagePoint } from '../../metadata/metadata.ts'
 import { usageOfProject, usageOfStore } from '../../stats/usage.ts'
-import { crumbsOf, inspectedProjectOfPage } from '../page-access.ts'
+import { headingOf, inspectedProjectOfPage } from '../page-access.ts'
 import type { Web } from '../page.tsx'
 import { sendSlowPage } from '../slow-page.tsx'
 import { Costliest, type MeasuredArtifact, StoragePage, type StorageView } from './storage-page.tsx'
@@ -59,8 +59,7 @@ async function sendStorage(web: Web, c: AppRequest, view: StorageView): Promise<
   const { project } = view
   const filter = project === null ? {} : { projectId: project.id }
   return await sendSlowPage(web, c, {
-    title: project === null ? 'Storage' : `Storage · ${project.name}`,
-    ...(project !== null && { crumbs: crumbsOf({ project: project.name }) }),
+    ...headingOf('Storage', project && project.name),
     frame: (part) => <StoragePage {...view}>{part}</StoragePage>,
     waiting: 'Calculating what deleting the costliest artifacts would free…',
     part: async () => (

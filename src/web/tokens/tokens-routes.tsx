@@ -5,7 +5,7 @@ import { revokeProjectTokens } from '../../http/access/authenticate.ts'
 import { readListed, readTokens, revokeListed } from '../../http/access/minted-tokens.ts'
 import type { AppRequest } from '../../http/context.ts'
 import { numberOfQuery, readForm } from '../input.ts'
-import { crumbsOf, overseenPlace } from '../page-access.ts'
+import { headingOf, overseenPlace } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { tokensPagePath } from '../paths.ts'
 import { TokensPage } from './tokens-page.tsx'
@@ -23,8 +23,7 @@ export async function tokensPage(web: Web, c: AppRequest): Promise<Response> {
     id === undefined || asksForAll ? undefined : await readListed(context, principal, id)
   const revoking = asksForAll ? 'all' : one
   return await sendPage(web, c, {
-    title: project === null ? 'Tokens' : `Tokens · ${project}`,
-    ...(project !== null && { crumbs: crumbsOf({ project }) }),
+    ...headingOf('Tokens', project),
     body: <TokensPage {...{ project, revoking, tokens: items, next, now: context.now() }} />,
   })
 }

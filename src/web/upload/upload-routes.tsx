@@ -1,7 +1,7 @@
 /** The page that uploads files from a browser. */
 import { forbidden } from '../../core/errors.ts'
 import type { AppRequest } from '../../http/context.ts'
-import { crumbsOf, inspectedProjectOfPage } from '../page-access.ts'
+import { headingOf, inspectedProjectOfPage } from '../page-access.ts'
 import { sendPage, type Web } from '../page.tsx'
 import { UploadPage } from './upload-page.tsx'
 
@@ -10,8 +10,7 @@ export async function uploadPage(web: Web, c: AppRequest): Promise<Response> {
   if (!mayWrite) throw forbidden('uploading requires a token of scope write')
   const [last] = await web.context.metadata.listRuns(project.id, { limit: 1 })
   return await sendPage(web, c, {
-    title: `Upload · ${project.name}`,
-    crumbs: crumbsOf({ project: project.name }),
+    ...headingOf('Upload', project.name),
     scripts: ['upload-page'],
     body: (
       <UploadPage
