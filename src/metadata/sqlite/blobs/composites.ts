@@ -8,7 +8,7 @@ import { notFound } from '../../../core/errors.ts'
 import { limits } from '../../../core/limits.ts'
 import type { Healing, Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
-import { createBlobJudging } from './damage.ts'
+import { createBlobJudging } from './blob-judging.ts'
 import { createCompositeHealing } from './healing.ts'
 import { createLeaser, createSessionFinder } from '../uploads/sessions.ts'
 

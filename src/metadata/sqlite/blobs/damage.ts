@@ -6,9 +6,10 @@
  *  An artifact is damaged while its manifest refers to an unreadable blob or its skeleton names
  *  a damaged stream. */
 import { manifestState } from '../../../../schema/artifacts.ts'
-import { blobState, streamState } from '../../../../schema/content.ts'
+import { streamState } from '../../../../schema/content.ts'
 import type { Metadata } from '../../metadata.ts'
 import type { Connection } from '../connection/connection.ts'
+import { createBlobJudging, prepareDamagedCount } from './blob-judging.ts'
 
 export interface Damage extends Pick<Metadata, 'markDamaged'> {
   /** Inside a transaction: notes that the stream's state has changed. */
@@ -153,33 +154,6 @@ function createSpreading(connection: Connection): (streamId: number) => Promise<
   }
 }
 
-/** Returns a function that sets whether a blob can be read, judged by its own copies. */
-export function createBlobJudging({ prepare }: Connection): (blobId: number) => void {
-  const isUnreadable = prepare<[number], { unreadable: number }>(
-    `SELECT CASE WHEN b.copy_stream_id IS NULL
-       THEN EXISTS (SELECT 1 FROM composite_parts c
-         CROSS JOIN blobs q ON q.id = c.part_id
-         CROSS JOIN streams s ON s.id = q.joining_stream_id
-         WHERE c.composite_id = b.id AND s.state = ${streamState.damaged})
-       ELSE EXISTS (SELECT 1 FROM streams s
-         WHERE s.id = b.copy_stream_id AND s.state = ${streamState.damaged})
-       END AS unreadable
-     FROM blobs b WHERE b.id = ?`,
-  )
-  const setDamaged = prepare<[number]>(
-    `UPDATE blobs SET state = iif(state < 2, ${blobState.damaged}, ${blobState.goneDamaged})
-     WHERE id = ? AND state IN (0, 3)`,
-  )
-  const setReadable = prepare<[number]>(
-    `UPDATE blobs SET state = iif(state < 2, ${blobState.live}, ${blobState.gone})
-     WHERE id = ? AND state IN (1, 4)`,
-  )
-  return (blobId) => {
-    const judged = isUnreadable.get(blobId)
-    if (judged) (judged.unreadable ? setDamaged : setReadable).run(blobId)
-  }
-}
-
 function createArtifactJudging(connection: Connection): (artifactId: number) => void {
   const { prepare } = connection
   const find = prepare<[number], JudgedArtifact>(
@@ -239,9 +213,7 @@ function createStreamSearch({ prepare }: Connection): DamageSearch {
   const countNamed = prepare<[number | null], { count: number }>(
     `SELECT count(*) AS count FROM (SELECT 1 FROM skeleton_streams WHERE content_id = ? LIMIT ${comparedMax})`,
   )
-  const countDamaged = prepare<[number], { count: number }>(
-    'SELECT count(*) AS count FROM (SELECT 1 FROM streams INDEXED BY streams_damaged WHERE state = 1 LIMIT ?)',
-  )
+  const countDamaged = prepareDamagedCount(prepare)
   const amongDamaged = prepare<[number | null]>(
     `SELECT 1 FROM streams s INDEXED BY streams_damaged
      CROSS JOIN skeleton_streams k ON k.content_id = ? AND k.stream_id = s.id
