@@ -37,6 +37,32 @@ test.each([
   expect(await evaluateExpression(expression, scope)).toEqual(expected)
 })
 
+test('case evaluates only the result that it returns', async () => {
+  expect(await evaluateExpression("case(vars.x != null, fromJSON(vars.x), 'none')", scope)).toBe(
+    'none',
+  )
+  expect(await evaluateExpression("case(false, 1, true, 2, fromJSON(''))", scope)).toBe(2)
+  await expect(evaluateExpression("case('true', 1, 2)", scope)).rejects.toThrow('boolean')
+  await expect(evaluateExpression('case(true, 1)', scope)).rejects.toThrow('case')
+})
+
+test('names of variables are case-sensitive, keys of other contexts are not', async () => {
+  const contexts = { env: { URL: 'a', url: 'b', Only: 'c' }, matrix: { OS: 'x' } }
+  const valueOf = async (expression: string): Promise<unknown> =>
+    await evaluateExpression(expression, { contexts })
+  expect(await valueOf("format('{0}{1}{2}', env.URL, env.url, env.only)")).toBe('ab')
+  expect(await valueOf('ENV.Only')).toBe('c')
+  expect(await valueOf('matrix.os')).toBe('x')
+  expect(JSON.parse(String(await valueOf('toJSON(env)')))).toEqual(contexts.env)
+})
+
+test('a key that every object inherits is an ordinary one', async () => {
+  const contexts = { matrix: JSON.parse('{"constructor": "c", "__proto__": {"a": 1}}') }
+  expect(await evaluateExpression('matrix.constructor', { contexts })).toBe('c')
+  expect(await evaluateExpression('matrix.__proto__.a', { contexts })).toBe(1)
+  expect(await evaluateExpression('vars.constructor', { contexts: { vars: {} } })).toBeNull()
+})
+
 test('an invalid expression is rejected with the position of the error', async () => {
   await expect(evaluateExpression('1 + 1', scope)).rejects.toThrow(
     "Unexpected symbol: '+'. Located at position 3",

@@ -2,6 +2,7 @@
  *  is synchronous but `hashFiles` reads files. So the first call with given patterns throws, is
  *  computed, and the expression is evaluated again. */
 import { data, Evaluator, Lexer, Parser } from '@actions/expressions'
+import type { FunctionCall } from '@actions/expressions/ast'
 import { TokenType, type Token } from '@actions/expressions/lexer'
 import type { FunctionDefinition } from '@actions/expressions/funcs/info'
 import { equals as equalData } from '@actions/expressions/result'
@@ -56,7 +57,7 @@ export async function evaluateExpression(expression: string, scope: Scope): Prom
   for (;;) {
     pending.length = 0
     try {
-      return fromData(new Evaluator(tree, contexts, functions).evaluate())
+      return fromData(new LazyEvaluator(tree, contexts, functions).evaluate())
     } catch (error) {
       const [patterns] = pending
       if (patterns === undefined || scope.hashFiles === undefined) throw error
@@ -64,6 +65,53 @@ export async function evaluateExpression(expression: string, scope: Scope): Prom
     }
   }
 }
+
+/** As on a runner, `case` evaluates no result that it does not return. The library (0.3.61)
+ *  evaluates them all, so that `case(x != '', fromJSON(x), 0)` fails for an empty `x`. */
+class LazyEvaluator extends Evaluator {
+  override visitFunctionCall(call: FunctionCall): data.ExpressionData {
+    if (call.functionName.lexeme.toLowerCase() !== 'case') return super.visitFunctionCall(call)
+    const { args } = call
+    for (let at = 0; at < args.length - 1; at += 2) {
+      const [predicate, result] = args.slice(at, at + 2)
+      if (predicate === undefined || result === undefined) break
+      const { kind, value } = this.eval(predicate) as data.BooleanData
+      if (kind !== data.Kind.Boolean)
+        throw new Error('case predicate must evaluate to a boolean value')
+      if (value) return this.eval(result)
+    }
+    const last = args.at(-1)
+    return last === undefined ? new data.Null() : this.eval(last)
+  }
+}
+
+/** An object whose keys are compared after `fold`. The library's (0.3.61) always ignores case, and
+ *  loses a key that every object inherits, such as `constructor`. */
+class Dictionary extends data.Dictionary {
+  readonly #pairs = new Map<string, { key: string; value: data.ExpressionData }>()
+  readonly #fold: (key: string) => string
+  constructor(fold: (key: string) => string) {
+    super()
+    this.#fold = fold
+  }
+  override add(key: string, value: data.ExpressionData): void {
+    const folded = this.#fold(key)
+    if (!this.#pairs.has(folded)) this.#pairs.set(folded, { key, value })
+  }
+  override get(key: string): data.ExpressionData | undefined {
+    return this.#pairs.get(this.#fold(key))?.value
+  }
+  override values(): data.ExpressionData[] {
+    return this.pairs().map(({ value }) => value)
+  }
+  override pairs(): { key: string; value: data.ExpressionData }[] {
+    return [...this.#pairs.values()]
+  }
+}
+
+const ignoringCase = (key: string): string => key.toLowerCase()
+/** Environment variables of POSIX systems: `env.http_proxy` is not `env.HTTP_PROXY`. */
+const asWritten = (key: string): string => key
 
 function readTokens(expression: string): Token[] {
   const { tokens } = new Lexer(expression).lex()
@@ -119,19 +167,21 @@ function toDictionary(expression: string, scope: Scope): data.Dictionary {
   for (const name of contextNames) {
     dictionary.add(
       name,
-      text.includes(name) ? toData(scope.contexts[name] ?? null) : new data.Null(),
+      text.includes(name)
+        ? toData(scope.contexts[name] ?? null, name === 'env' ? asWritten : ignoringCase)
+        : new data.Null(),
     )
   }
   return dictionary
 }
 
-function toData(value: Json): data.ExpressionData {
+function toData(value: Json, fold = ignoringCase): data.ExpressionData {
   if (value === null) return new data.Null()
   if (typeof value === 'string') return new data.StringData(value)
   if (typeof value === 'number') return new data.NumberData(value)
   if (typeof value === 'boolean') return new data.BooleanData(value)
-  if (Array.isArray(value)) return new data.Array(...value.map(toData))
-  const dictionary = new data.Dictionary()
+  if (Array.isArray(value)) return new data.Array(...value.map((item) => toData(item)))
+  const dictionary = new Dictionary(fold)
   for (const [key, item] of Object.entries(value)) dictionary.add(key, toData(item))
   return dictionary
 }
