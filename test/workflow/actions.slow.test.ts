@@ -336,6 +336,52 @@ test('checkout copies tracked and untracked files as they are on disk, without i
   expect(await readlink(join(workspace, 'link'))).toBe('tracked.txt')
 })
 
+test('checkout copies the submodules that are asked for, and names those that are not on this machine', async () => {
+  const place = await createPlayground()
+  const git = async (directory: string, ...args: string[]): Promise<unknown> =>
+    await runFile(
+      'git',
+      ['-c', 'user.name=n', '-c', 'user.email=e@x', '-c', 'protocol.file.allow=always', ...args],
+      { cwd: join(place.root, directory) },
+    )
+  for (const [name, inner] of [['leaf'], ['lib', 'leaf']] as const) {
+    await mkdir(join(place.root, name))
+    await git(name, 'init', '-q')
+    await writeFile(join(place.root, name, `${name}.txt`), name)
+    if (inner !== undefined) await git(name, 'submodule', '--quiet', 'add', '../leaf', inner)
+    await git(name, 'add', '-A')
+    await git(name, 'commit', '-q', '-m', name)
+  }
+  await git('repository', 'init', '-q')
+  await git('repository', 'submodule', '--quiet', 'add', '../lib', 'vendor/lib')
+  await git('repository', 'commit', '-q', '-m', 'first')
+  const list = 'find vendor -name "*.txt" | sort; echo end'
+  const run = await place.run(
+    oneJob(`
+- {uses: actions/checkout@v4}
+- {name: none, run: '${list}'}
+- {uses: actions/checkout@v4, with: {submodules: true}}
+- {name: own, run: '${list}; git status --short'}
+- {uses: actions/checkout@v4, with: {submodules: recursive}}
+`),
+  )
+  expect(run.conclusion).toBe('success')
+  expect(run.log('job')).toMatch(/\nend\n[^]*\nvendor\/lib\/lib\.txt\nend\n/)
+  const warnings = place.events.flatMap((event) =>
+    event.type === 'annotation' ? [event.annotation.message] : [],
+  )
+  expect(warnings).toEqual([
+    expect.stringMatching(
+      /^The submodule leaf is not on this machine; get it with git -C \S+\/vendor\/lib submodule update --init$/,
+    ),
+  ])
+  await git('repository', 'submodule', '--quiet', 'update', '--init', '--recursive')
+  const filled = await place.run(
+    oneJob(`- {uses: actions/checkout@v4, with: {submodules: recursive}}\n- run: ${list}`),
+  )
+  expect(filled.log('job')).toContain('vendor/lib/leaf/leaf.txt\nvendor/lib/lib.txt\nend')
+})
+
 test('secrets are masked in all events of a run, also across chunks of output and in job outputs', async () => {
   const place = await createPlayground()
   const multiline = 'first-line-of-key\nsecond-line-of-key'

@@ -16,7 +16,8 @@ import { readBuiltInInputs } from './inputs.ts'
 
 const runFile = promisify(execFile)
 
-/** All inputs of v6. Inputs about the network and credentials are accepted and ignored. */
+/** All inputs of v6. Inputs about the network and credentials are accepted and ignored. Submodules
+ *  are copied if they are asked for and on this machine. */
 const defaults = {
   repository: '',
   ref: '',
@@ -58,6 +59,8 @@ export async function runCheckout(body: StepBody, step: UsesStep): Promise<void>
   }
   const clean = inputs.boolean('clean')
   const ref = inputs.text('ref')
+  const submodules = inputs.text('submodules').toLowerCase()
+  const withSubmodules = submodules === 'true' || submodules === 'recursive'
   const git = createGit(body)
   const root = await git.rootOf(repositoryDirectory)
   if (root === undefined) {
@@ -84,6 +87,7 @@ export async function runCheckout(body: StepBody, step: UsesStep): Promise<void>
   if (wanted !== undefined && wanted !== head) {
     await git.run(target, ['checkout', '--quiet', '--force', '--detach', wanted])
     log.say(`checked out ${wanted}`)
+    if (withSubmodules) warnOf(body, `The submodules of ${wanted} are not checked out.`)
   } else {
     // Fill the index of the clone, so that `git status` in it reports the uncommitted changes.
     if (head !== undefined) await git.run(target, ['reset', '--quiet', '--mixed', head])
@@ -92,9 +96,57 @@ export async function runCheckout(body: StepBody, step: UsesStep): Promise<void>
       (path) => !isBelow(join(from, path), asBytes(workDirectory)),
     )
     await copyFiles(from, asBytes(target), files)
+    if (withSubmodules)
+      await copySubmodules(body, git, {
+        from,
+        to: asBytes(target),
+        files,
+        isRecursive: submodules === 'recursive',
+      })
     log.say(`copied ${files.length} files from ${root}${head === undefined ? '' : `, at ${head}`}`)
   }
   Object.assign(body.outputs, { ref: ref || facts.ref, commit: wanted ?? '' })
+}
+
+function warnOf({ log }: StepBody, message: string): void {
+  log.annotate({ level: 'warning', message })
+}
+
+/** Copies the files of the submodules among `files` as they are on disk now, like those of their
+ *  repository, and without their history. Paths have one byte per character. */
+async function copySubmodules(
+  body: StepBody,
+  git: Git,
+  {
+    from,
+    to,
+    files,
+    isRecursive,
+  }: { from: string; to: string; files: string[]; isRecursive: boolean },
+): Promise<void> {
+  for (const path of files) {
+    const source = join(from, path)
+    // An untracked repository ends in a slash.
+    const stats = path.endsWith('/')
+      ? undefined
+      : await lstat(toPath(source)).catch(() => undefined)
+    if (stats?.isDirectory() !== true) continue
+    const shown = toPath(source).toString()
+    if ((await git.rootOf(shown)) !== shown) {
+      const advice = `git -C ${toPath(from).toString()} submodule update --init`
+      warnOf(
+        body,
+        `The submodule ${toPath(path).toString()} is not on this machine; get it with ${advice}`,
+      )
+      continue
+    }
+    const inside = await git.workingFiles(shown)
+    await copyFiles(source, join(to, path), inside)
+    if (isRecursive) {
+      const nested = { from: source, to: join(to, path), files: inside, isRecursive }
+      await copySubmodules(body, git, nested)
+    }
+  }
 }
 
 /** Creates the directory. Empties it, unless it is a clone and `clean` is false. Returns true when
@@ -192,8 +244,8 @@ async function listTree(directory: string, except: string): Promise<string[]> {
 }
 
 /** Copies files and symlinks with their modes. Skips files that no longer exist (deleted but still
- *  tracked). A directory in the list is a submodule and becomes an empty directory, as with git.
- *  Paths have one byte per character. */
+ *  tracked). A directory in the list is a submodule and becomes an empty directory, as with git;
+ *  `copySubmodules` fills it. Paths have one byte per character. */
 async function copyFiles(from: string, to: string, paths: string[]): Promise<void> {
   const limit = pLimit(bounds.copiesMax)
   const directories = new Set(paths.map((path) => dirname(join(to, path))))
