@@ -144,7 +144,7 @@ export class Settings {
     const bound = minBytes === 0 ? '' : ' above 0'
     this.refuse(
       name,
-      `must be a size${bound} with a unit, such as 500MB or 64GiB${this.#also}, got ${JSON.stringify(text)}`,
+      `must be a size such as 500MB or 64GiB${bound}${this.#also}, got ${JSON.stringify(text)}`,
     )
     return null
   }

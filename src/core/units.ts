@@ -2,6 +2,7 @@
  *  `90d`, `24h`. */
 
 const sizeUnits: Record<string, number> = {
+  '': 1,
   b: 1,
   k: 1024,
   kib: 1024,
@@ -29,11 +30,10 @@ const durationUnits: Record<string, number> = {
   w: 604_800_000,
 }
 
-/** Parses `512B`, `64GiB`, `1.5 GB` as bytes (a safe integer); a unit is required, since whoever
- *  writes a quota of `50` does not mean bytes, except for `0`. Returns undefined for anything
+/** Parses `512`, `64GiB`, `1.5 GB` as bytes (a safe integer); returns undefined for anything
  *  else. */
 export function parseSizeBytes(text: string): number | undefined {
-  return text.trim() === '0' ? 0 : parseQuantity(text, sizeUnits)
+  return parseQuantity(text, sizeUnits)
 }
 
 /** Parses `90d`, `24h`, `120s`, `1.5h` as milliseconds; a unit is required. Returns undefined for
@@ -44,7 +44,7 @@ export function parseDurationMs(text: string): number | undefined {
 
 function parseQuantity(text: string, units: Record<string, number>): number | undefined {
   const match = /^(\d{1,16}(?:\.\d{1,6})?)\s*([A-Za-z]*)$/.exec(text.trim())
-  const unit = units[match?.[2]?.toLowerCase() ?? '']
+  const unit = units[match?.[2]?.toLowerCase() ?? ' ']
   if (match === null || unit === undefined) return undefined
   const value = Math.round(Number(match[1]) * unit)
   return Number.isSafeInteger(value) ? value : undefined

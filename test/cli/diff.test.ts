@@ -91,7 +91,7 @@ describe('trove diff', () => {
     ['+5%', 11],
     ['5%', 11],
     ['+10%', 1],
-    ['99B', 11],
+    ['99', 11],
     ['+100B', 1],
     ['+1KiB', 1],
   ])('--fail-over %s with a growth of 100 B or 9.9 %% ends with %d', async (limit, status) => {

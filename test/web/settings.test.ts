@@ -142,7 +142,7 @@ describe('the settings of a project', () => {
       { latestFrom: 'project', keepLatest: `main/${'x'.repeat(600)}` },
       'expected string to have <=512 characters',
     ],
-    [uploads, 'quotaBytes', { strict: 'on', quotaBytes: '5 <lots>' }, 'must be a size with a unit'],
+    [uploads, 'quotaBytes', { strict: 'on', quotaBytes: '5 <lots>' }, 'must be a size such as'],
     [uploads, 'quotaBytes', { strict: 'on', quotaBytes: '0' }, 'expected number to be >0'],
     [uploads, 'onConflict', { strict: 'on', onConflict: 'merge' }, 'Invalid option'],
   ])(

@@ -34,7 +34,7 @@ const readers = {
   quotaBytes: (text: string) => {
     const bytes = parseSizeBytes(text)
     if (bytes !== undefined) return bytes
-    const reason = `quotaBytes must be a size with a unit, such as 500MB or 64GiB, got ${JSON.stringify(text)}`
+    const reason = `quotaBytes must be a size such as 500MB or 64GiB, got ${JSON.stringify(text)}`
     throw invalidRequest('quotaBytes', reason)
   },
 }
