@@ -126,8 +126,8 @@ export interface PublishingMetadata {
    *  another job that is older than `takeoverMs`. With `replace`, uploads of several jobs proceed
    *  concurrently and the last to commit wins.
    *  Errors: not_found (no such run); name_taken (with `reject` an artifact has the name; unless
-   *  `replace`, a newer upload of another job); forbidden (otherwise, an artifact that is kept; with
-   *  `replace-own`, one of another job); too_large (open uploads of the project). */
+   *  `replace`, a newer upload of another job); forbidden (otherwise, an artifact that is kept;
+   *  with `replace-own`, one of another job); too_large (open uploads of the project). */
   createUpload(upload: {
     id: string
     runId: number

@@ -1,5 +1,5 @@
-/** Looks a blob up by its digest, behind the port: no caller of the port may know a blob by its digest
- *  alone (invariant 10). */
+/** Looks a blob up by its digest, behind the port: no caller of the port may know a blob by its
+ *  digest alone (invariant 10). */
 import type { BlobPlacement } from '../../src/core/bytes/copy.ts'
 import { type Digest, digestToBytes } from '../../src/core/bytes/digest.ts'
 import {

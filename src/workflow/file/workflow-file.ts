@@ -13,7 +13,7 @@ import {
   isString,
 } from '@actions/workflow-parser/templates/tokens/type-guards'
 import type { Position, Problem } from './problem.ts'
-import { positionOf, problemsOf, propertyOf, readYaml } from './schema.ts'
+import { positionOf, problemsOf, propertyOf, readYaml, textOfToken } from './schema.ts'
 import type { Condition, Template } from './template.ts'
 import {
   eventsOf,
@@ -184,7 +184,7 @@ function readJob(file: string, raw: MappingToken, job: WorkflowJob): Job {
   for (const step of steps) {
     const background = step.find('background')
     const isParallel = isUnsupportedStep(step)
-    if (isParallel || (background !== undefined && background.toString() !== 'false'))
+    if (isParallel || (background !== undefined && textOfToken(background) !== 'false'))
       unsupported.push({ what: 'parallel steps', position: positionOf(file, background ?? step) })
   }
   return {

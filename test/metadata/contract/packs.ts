@@ -85,7 +85,7 @@ export function packsContract(store: Store): void {
     expect(await claimPacks(store())).toEqual([pack.name])
     const again = store().addPack(await openSession(store(), run), pack, copies)
     await expect(again).rejects.toThrow('already been deleted')
-    expect(await store().findBlob(digestOf('one'))).toBeUndefined()
+    expect(await store.findBlob(digestOf('one'))).toBeUndefined()
   })
 
   // Goal: a pack left by a session that ended in the middle is maintained like any other, since
