@@ -55,6 +55,13 @@ test.each([
   expect(await readRepository(workflow, null)).toMatchObject({ project })
 })
 
+test('the default branch is that of the remote, if git knows it', async () => {
+  const { workflow, git } = await createRepository()
+  expect(await readRepository(workflow, null)).toMatchObject({ defaultBranch: undefined })
+  await git('symbolic-ref', 'refs/remotes/origin/HEAD', 'refs/remotes/origin/release/next')
+  expect(await readRepository(workflow, null)).toMatchObject({ defaultBranch: 'release/next' })
+})
+
 test('a detached commit, as in CI jobs, gets the branch that the job names, and never main by default', async () => {
   const { workflow, git } = await createRepository()
   const refOf = async (told: string | null): Promise<string> =>

@@ -260,6 +260,39 @@ test('an invalid secrets file is reported by line number, without its content', 
   expect(open.stderr).toContain(`--secrets-file ${file}, line 1: `)
 })
 
+test('github.event has the repository, the sender and what a payload file adds or replaces', async () => {
+  const workflow = `
+on: [pull_request]
+jobs:
+  job:
+    runs-on: x
+    steps: [{run: 'jq -c . "$GITHUB_EVENT_PATH"'}]
+`
+  const repository = { name: 'demo', full_name: 'octo/demo', owner: { login: 'octo' } }
+  const own = await trove(workflow, ['--project', 'octo/demo'])
+  const [event] = own.text.match(/\{"repository.*\}/) ?? []
+  expect(JSON.parse(event ?? '')).toEqual({ repository, sender: { login: expect.any(String) } })
+  const file = join(root, 'payload.json')
+  await writeFile(file, '{"sender": {"login": "hubot"}, "number": 3}')
+  const given = await trove(workflow, ['--project', 'octo/demo', '--payload', file])
+  const [whole] = given.text.match(/\{"repository.*\}/) ?? []
+  expect(JSON.parse(whole ?? '')).toEqual({ repository, sender: { login: 'hubot' }, number: 3 })
+})
+
+test('a payload that is no JSON object is a usage error that names the file', async () => {
+  const file = join(root, 'payload.json')
+  for (const [text, reason] of [
+    ['{"number": ', 'is not JSON: '],
+    ['[]', 'must hold a JSON object'],
+    ['null', 'must hold a JSON object'],
+  ] as const) {
+    await writeFile(file, text)
+    const refused = await trove(twoJobs, ['--payload', file])
+    expect(refused).toMatchObject({ status: 2 })
+    expect(refused.stderr).toContain(`--payload ${file} ${reason}`)
+  }
+})
+
 test('a missing file is reported by name', async () => {
   const gone = join(root, 'gone.yml')
   const absent = await runTrove(['run', gone], environment)

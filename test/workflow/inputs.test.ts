@@ -1,5 +1,6 @@
 /** Inputs and events of a run: given values, defaults of the workflow, and invalid combinations. */
 import { expect, test } from 'vitest'
+import type { Json } from '../../src/workflow/expression/expression.ts'
 import { createPlayground, facts } from './playground.ts'
 
 const withInputs = `
@@ -59,6 +60,27 @@ test('a run on another event has no inputs and rejects given ones', async () => 
   await expect(place.run(withInputs, { inputs: { deep: 'false' } })).rejects.toThrow(
     "inputs are given, but the event is 'push'; only workflow_dispatch and workflow_call take inputs",
   )
+})
+
+test('the branches of a pull request come from the payload, and only on its own events', async () => {
+  const place = await createPlayground()
+  const withBranches = `
+on: [pull_request, pull_request_target, issue_comment]
+jobs:
+  job:
+    runs-on: x
+    steps:
+      - run: echo "[\${{ github.head_ref }}] [\${{ github.base_ref }}] $GITHUB_HEAD_REF \${{ github.event.pull_request.head.ref }}"
+`
+  const logOf = async (event: string, payload: { [key: string]: Json }): Promise<string> => {
+    const run = await place.run(withBranches, { facts: { ...facts(), event, payload } })
+    return run.log('job')
+  }
+  const payload = { pull_request: { head: { ref: 'topic' }, base: { ref: 'main' } } }
+  expect(await logOf('pull_request', payload)).toContain('[topic] [main] topic topic')
+  expect(await logOf('pull_request_target', payload)).toContain('[topic] [main] topic topic')
+  expect(await logOf('issue_comment', payload)).toContain('[] []  topic')
+  expect(await logOf('pull_request', { pull_request: { head: [] } })).toContain('[] []')
 })
 
 test('a reusable workflow gets inputs like a dispatched one', async () => {

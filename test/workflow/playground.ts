@@ -77,8 +77,6 @@ export function facts(): RunOptions['facts'] {
     runAttempt: 1,
     ref: 'refs/heads/main',
     sha: '0123456789012345678901234567890123456789',
-    headRef: '',
-    baseRef: '',
     actor: 'octocat',
     payload: {},
     workflowPath: '.github/workflows/ci.yml',

@@ -22,6 +22,7 @@ import { createRoom, flush, formatJson, write, writeJson } from '../output/outpu
 import { makeRunDirectory, removeAbandoned } from '../run/run-directory.ts'
 import { serverContext } from '../server-access.ts'
 import { formatIgnored, formatPlan, planMessage } from '../run/workflow-plan.ts'
+import { readPayload } from '../run/workflow-payload.ts'
 import { openRecord, type RunClaims } from '../run/workflow-record.ts'
 import { noCommit, readRepository } from '../run/workflow-repository.ts'
 import { readSecrets } from '../run/workflow-secrets.ts'
@@ -37,6 +38,10 @@ const flags = {
   event: {
     value: 'E',
     help: 'event to simulate (default: push, or the first one of the workflow)',
+  },
+  payload: {
+    value: 'FILE',
+    help: 'JSON file of what `github.event` has, as the webhook of the event sends it',
   },
   input: {
     value: 'NAME=VALUE',
@@ -173,6 +178,7 @@ async function optionsOf(
   workflowFile: string,
 ): Promise<PlannedRun> {
   const repository = await readRepository(workflowFile, config.facts.branch)
+  const project = config.project ?? repository.project
   const environment = inheritedEnvironment()
   const runId = config.run ?? Date.now()
   const { parallel } = given
@@ -181,16 +187,14 @@ async function optionsOf(
     repositoryDirectory: repository.directory,
     keepWorkDirectory: given.keep,
     facts: {
-      repository: config.project ?? repository.project,
+      repository: project,
       runId,
       runNumber: 1,
       runAttempt: config.attempt ?? 1,
       ref: repository.ref,
       sha: repository.sha,
-      headRef: '',
-      baseRef: '',
       actor: repository.actor,
-      payload: {},
+      payload: await readPayload(given.payload, project, repository),
       workflowPath: relative(repository.directory, resolve(workflowFile)),
       // The stock artifact actions accept no other host (GITHUB-PROTOCOL §3).
       serverUrl: 'https://github.com',

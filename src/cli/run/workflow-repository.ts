@@ -20,6 +20,8 @@ export interface Repository {
   ref: string
   /** 40 hex digits, or `noCommit`. */
   sha: string
+  /** Branch of the remote `origin` that new clones check out; undefined if git does not know. */
+  defaultBranch: string | undefined
   actor: string
 }
 
@@ -53,6 +55,9 @@ export async function readRepository(
         ? `refs/heads/${branch ?? jobBranch ?? (sha === undefined ? 'main' : 'HEAD')}`
         : `refs/tags/${tag}`,
     sha: sha ?? noCommit,
+    defaultBranch: (
+      await git('symbolic-ref', '--short', '-q', 'refs/remotes/origin/HEAD')
+    )?.replace(/^origin\//, ''),
     actor: (await git('config', 'user.name')) ?? userInfo().username,
   }
 }

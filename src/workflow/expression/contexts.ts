@@ -14,9 +14,6 @@ export interface WorkflowRun {
   /** Full name, `refs/heads/main` or `refs/tags/v1`. */
   ref: string
   sha: string
-  /** Source and target branch of a pull request, else ''. */
-  headRef: string
-  baseRef: string
   actor: string
   event: string
   /** `github.event`. */
@@ -59,15 +56,16 @@ export interface JobDirectories {
 /** Returns the part of the `github` context that depends only on the run. */
 export function githubContext(facts: WorkflowRun, workflow: string): { [key: string]: Json } {
   const tag = facts.ref.startsWith('refs/tags/')
+  const branches = pullRequestBranches(facts)
   return {
     actor: facts.actor,
     actor_id: '0',
     api_url: facts.apiUrl,
-    base_ref: facts.baseRef,
+    base_ref: branches.base,
     event: facts.payload,
     event_name: facts.event,
     graphql_url: `${facts.apiUrl}/graphql`,
-    head_ref: facts.headRef,
+    head_ref: branches.head,
     ref: facts.ref,
     ref_name: facts.ref.replace(/^refs\/(?:heads|tags|pull)\//, ''),
     ref_protected: false,
@@ -89,6 +87,23 @@ export function githubContext(facts: WorkflowRun, workflow: string): { [key: str
     workflow_ref: `${facts.repository}/${facts.workflowPath}@${facts.ref}`,
     workflow_sha: facts.sha,
   }
+}
+
+/** Returns the target and source branch of a pull request; '' for other events, even if their
+ *  payload has a pull request, and for what the payload lacks. */
+function pullRequestBranches({ event, payload }: WorkflowRun): { base: string; head: string } {
+  const isPullRequest = event === 'pull_request' || event === 'pull_request_target'
+  const branch = (end: string): string => {
+    const ref = ['pull_request', end, 'ref'].reduce<Json | undefined>(member, payload)
+    return isPullRequest && typeof ref === 'string' ? ref : ''
+  }
+  return { base: branch('base'), head: branch('head') }
+}
+
+function member(value: Json | undefined, key: string): Json | undefined {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? value[key]
+    : undefined
 }
 
 /** Returns what a job adds to the `github` context. */
