@@ -228,3 +228,14 @@ test('an empty file has no data in a zip, however it is stored', async () => {
     expect(zipMember(file, options)).toMatchObject({ method: 0, storedBytes: 0, data: [] })
   }
 })
+
+test('ranges that begin pages into an archive are those slices of it', async () => {
+  const store = createMemoryStore()
+  const files = Array.from({ length: 1200 }, (_, index): EntrySpec => {
+    const content = Buffer.from(`content ${index}`)
+    return { kind: 'file', path: `f${index}`, content, form: 'stored' }
+  })
+  const artifact = store.addArtifact(files)
+  for (const represent of [representZip, representTarGz])
+    await readInRanges(await represent(store.reader, artifact))
+})
