@@ -1,3 +1,5 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { graphWorkflow, watchStarts } from './graph.ts'
 import { createPlayground, type Playground } from './playground.ts'
@@ -164,6 +166,18 @@ jobs:
   _tool: {runs-on: x, needs: first, steps: [{run: 'cat "$RUNNER_TOOL_CACHE/tool"'}]}
 `)
   expect(run.conclusions).toEqual({ first: 'success', _tool: 'success' })
+})
+
+test.each(['RUNNER_TOOL_CACHE', 'AGENT_TOOLSDIRECTORY'])('tools are kept in %s', async (name) => {
+  const place = await createPlayground()
+  const tools = join(place.root, 'tools')
+  const step = `run: '[ "$RUNNER_TOOL_CACHE" = "$AGENT_TOOLSDIRECTORY" ] && echo kept > "\${{ runner.tool_cache }}/tool"'`
+  const { PATH = '' } = process.env
+  const run = await place.run(`{on: push, jobs: {job: {runs-on: x, steps: [{${step}}]}}}`, {
+    environment: { PATH, [name]: tools },
+  })
+  expect(run.conclusions).toEqual({ job: 'success' })
+  expect(await readFile(join(tools, 'tool'), 'utf8')).toBe('kept\n')
 })
 
 test('an instance whose name cannot be evaluated fails its job before any instance runs', async () => {

@@ -1,7 +1,7 @@
 /** Prepares a job for its first step: directories, token, contexts, and the signals that end it. */
 import { randomUUID } from 'node:crypto'
 import { mkdir, writeFile } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename, join, resolve } from 'node:path'
 import { bounds } from '../bounds.ts'
 import { githubOfJob, runnerContext, type JobDirectories } from '../expression/contexts.ts'
 import type { Engine, JobState, StepScope } from '../engine.ts'
@@ -99,8 +99,7 @@ async function createDirectories(engine: Engine, reference: JobReference): Promi
     root,
     workspace: join(root, basename(engine.facts.repository)),
     temporary,
-    // No key of a job starts with 0_.
-    toolCache: join(engine.workDirectory, '0_tool'),
+    toolCache: toolCacheOf(engine),
     eventPath: join(temporary, '_github_workflow', 'event.json'),
   }
   await removeTree(root)
@@ -109,6 +108,13 @@ async function createDirectories(engine: Engine, reference: JobReference): Promi
   await mkdir(directories.toolCache, { recursive: true })
   await writeFile(directories.eventPath, JSON.stringify(engine.facts.payload))
   return directories
+}
+
+/** GitHub's runner takes the same variables, so that what set-up actions fetch is fetched once. */
+function toolCacheOf({ environment, workDirectory }: Engine): string {
+  const lasting = environment['RUNNER_TOOL_CACHE'] || environment['AGENT_TOOLSDIRECTORY']
+  // No key of a job starts with 0_.
+  return lasting ? resolve(lasting) : join(workDirectory, '0_tool')
 }
 
 /** Returns the scope shared by the steps of a job. */
