@@ -56,13 +56,32 @@ test('a transfer fails after six attempts, but not before its time to retry is o
         attempts += 1
         if (attempts % 20 !== 0) throw await Promise.resolve(new NetworkError('busy'))
       },
-      { isPassing: () => true, onRetry: () => {}, retryMs, signal },
+      { isPassing: () => true, retryMs: () => retryMs, signal },
       async () => {},
     )
   await expect(sendWithin(0)).rejects.toThrow('busy')
   expect(attempts).toBe(6)
   await sendWithin(60_000)
   expect(attempts).toBe(20)
+})
+
+// A request has waited for as long as the client is patient, so the transfer does not wait as long
+// once more.
+test('a transfer has only what its requests have left of the time to retry', async () => {
+  let now = 0
+  const patience = createPatience(60_000, undefined, () => now)
+  let attempts = 0
+  const failing = untilThrough(
+    async () => {
+      attempts += 1
+      while (patience.lasts('refused')) now += 1000
+      throw await Promise.resolve(new NetworkError('refused'))
+    },
+    { isPassing: () => true, retryMs: patience.leftMs, signal: undefined },
+    async () => {},
+  )
+  await expect(failing).rejects.toThrow('refused')
+  expect(attempts).toBe(6)
 })
 
 test('patience counts from the first failure, however long nothing was asked, and reports an outage now and then', () => {
@@ -79,7 +98,9 @@ test('patience counts from the first failure, however long nothing was asked, an
   }
   now = 1_100_000
   expect(patience.lasts('refused')).toBe(false)
+  expect(patience.leftMs()).toBe(0)
   patience.heard()
+  expect(patience.leftMs()).toBe(100_000)
   now = 9_000_000
   expect(patience.lasts('status 503')).toBe(true)
   expect(reports).toEqual([

@@ -84,7 +84,7 @@ export function createRunRecorder(options: RecorderOptions): RunRecorder {
           if (!hasTrouble) options.onTrouble(error)
           hasTrouble = true
         },
-        retryMs: Infinity,
+        retryMs: () => Infinity,
         signal,
       })
       waiting?.refresh()

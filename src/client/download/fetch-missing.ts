@@ -40,8 +40,7 @@ export async function fetchMissing(
     onHeld(thereBytes())
     await fetchFiles(downloading, left, { unfinished, onHeld })
   }
-  const retryMs = server.patience?.lastMs ?? 0
-  await untilThrough(fetchLeft, { isPassing, onRetry, retryMs, signal })
+  await untilThrough(fetchLeft, { isPassing, onRetry, retryMs: server.patience?.leftMs, signal })
   if (!missing.every((ordinal) => isThere(findings, ordinal)))
     throw unreadableAnswer(server, 'contents without all of the wanted files')
 }

@@ -2,8 +2,8 @@
  *  all its requests. */
 
 export interface Patience {
-  /** For how long after the first failure since the last response. */
-  readonly lastMs: number
+  /** How long from now an outage may last: all its time while there is none. */
+  leftMs(): number
   /** Notes a response of the server itself, which ends an outage. */
   heard(): void
   /** Whether to ask again after a failure. */
@@ -20,8 +20,10 @@ export function createPatience(
 ): Patience {
   let failingSince: number | undefined
   let reportedAt: number | undefined
+  const leftMs = (): number =>
+    failingSince === undefined ? lastMs : Math.max(0, failingSince + lastMs - elapsedMs())
   return {
-    lastMs,
+    leftMs,
     heard: () => {
       failingSince = undefined
       reportedAt = undefined
@@ -29,7 +31,7 @@ export function createPatience(
     lasts: (failure) => {
       const now = elapsedMs()
       failingSince ??= now
-      if (now - failingSince >= lastMs) return false
+      if (leftMs() === 0) return false
       if (reportedAt === undefined || now - reportedAt >= reportMs) {
         reportedAt = now
         report(failure)

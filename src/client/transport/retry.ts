@@ -37,8 +37,8 @@ export function notePause(error: Error, pauseMs: number): Error {
 
 interface AttemptOptions {
   triesMax?: number
-  /** The bound on failures holds only after this time. */
-  retryMs?: number
+  /** The bound on failures holds only after this time, which is asked for at the first one. */
+  retryMs?: (() => number) | undefined
   signal: AbortSignal | undefined
 }
 
@@ -57,11 +57,11 @@ interface Attempts {
 }
 
 export function createAttempts(
-  { triesMax = transferTriesMax, retryMs = 0, signal }: AttemptOptions,
+  { triesMax = transferTriesMax, retryMs = () => 0, signal }: AttemptOptions,
   wait: Wait = sleep,
 ): Attempts {
   let failures = 0
-  let failingSince = 0
+  let goesOnUntil = 0
   let significantAt = significantBytes
   return {
     reach: (bytes) => {
@@ -71,8 +71,8 @@ export function createAttempts(
     },
     mayGoOn: () => {
       failures += 1
-      if (failures === 1) failingSince = performance.now()
-      return failures < triesMax || performance.now() - failingSince < retryMs
+      if (failures === 1) goesOnUntil = performance.now() + retryMs()
+      return failures < triesMax || performance.now() < goesOnUntil
     },
     pause: async (error) => {
       const askedMs = askedPauses.get(error as object) ?? 0

@@ -149,7 +149,7 @@ export async function uploadArtifact(
     async (onHeld) => await sendTree(upload, onHeld),
     {
       isPassing,
-      retryMs: server.patience?.lastMs ?? 0,
+      retryMs: server.patience?.leftMs,
       signal,
       onRetry: (failure) => {
         // Applying the changes may not have produced the tree; the whole manifest will.
