@@ -37,7 +37,14 @@ async function cut(
         done.push(kind)
         if (kind === 'hash') return { digests: hashedAgain }
         const digests = Buffer.alloc(32 * parts)
-        return { stats: {}, sizeBytes: parts, crc32: 0, sizes: [], digests, isCompressed: false }
+        return {
+          stats: {},
+          sizeBytes: parts,
+          crc32: 0,
+          sizes: new Uint32Array(parts),
+          digests,
+          isCompressed: false,
+        }
       },
     },
     tree: {
