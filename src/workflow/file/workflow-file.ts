@@ -8,12 +8,13 @@ import type {
 } from '@actions/workflow-parser/model/workflow-template'
 import type { MappingToken, TemplateToken } from '@actions/workflow-parser/templates/tokens/index'
 import {
+  isBoolean,
   isMapping,
   isSequence,
   isString,
 } from '@actions/workflow-parser/templates/tokens/type-guards'
 import type { Position, Problem } from './problem.ts'
-import { positionOf, problemsOf, propertyOf, readYaml, textOfToken } from './schema.ts'
+import { positionOf, problemsOf, propertyOf, readYaml } from './schema.ts'
 import type { Condition, Template } from './template.ts'
 import {
   eventsOf,
@@ -183,8 +184,8 @@ function readJob(file: string, raw: MappingToken, job: WorkflowJob): Job {
   const steps = [...(raw.find('steps')?.assertSequence('steps') ?? [])] as MappingToken[]
   for (const step of steps) {
     const background = step.find('background')
-    const isParallel = isUnsupportedStep(step)
-    if (isParallel || (background !== undefined && textOfToken(background) !== 'false'))
+    const isInBackground = background !== undefined && isBoolean(background) && background.value
+    if (isInBackground || isUnsupportedStep(step))
       unsupported.push({ what: 'parallel steps', position: positionOf(file, background ?? step) })
   }
   return {
